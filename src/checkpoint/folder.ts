@@ -1,0 +1,22 @@
+/**
+ * The files of a checkpoint, wherever they lie: a folder on disk today, a hub repository or a single file behind the same face later.
+ * Paths are relative, with `/` between parts, and never leave the folder; anything else is a CheckpointError, as is a file that cannot be read.
+ */
+export interface Folder {
+  /** How messages name it: the path (or id) as the user gave it, with the subfolder. */
+  readonly name: string;
+  /** @throws CheckpointError if the folder does not exist, or is a file. */
+  check(): Promise<void>;
+  /** Names of the files directly in this folder (not in its subfolders); empty when the folder does not exist. */
+  list(): Promise<readonly string[]>;
+  /** Whether the file is there. */
+  has(path: string): Promise<boolean>;
+  /** Bytes of the file. */
+  size(path: string): Promise<number>;
+  /** The `length` bytes of the file from `offset` on, all of them or a CheckpointError; the whole file without them. */
+  read(path: string, offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Where ONNX Runtime finds the file: its absolute path with symbolic links resolved. */
+  locate(path: string): Promise<string>;
+  /** The folder of one part: `folder.open("unet")`. */
+  open(subfolder: string): Folder;
+}

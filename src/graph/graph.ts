@@ -1,0 +1,112 @@
+import { ArgumentError } from "../errors.js";
+import type { DType } from "../tensor/dtype.js";
+import { type Shape, sizeOf } from "../tensor/tensor.js";
+import { type Attribute, encodeModel, type OnnxInitializer, type OnnxNode, type OnnxPort } from "./onnx.js";
+
+/** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
+export interface Value {
+  readonly graph: Graph;
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Where in which file a weight's bytes lie. */
+export interface WeightBytes {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Absolute path, symbolic links resolved. */
+  readonly file: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+interface NodeOptions {
+  readonly shape: Shape;
+  readonly dtype?: DType;
+  readonly domain?: "" | "com.microsoft";
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+}
+
+/** A network being written down as an ONNX graph whose weights stay in the checkpoint's files. */
+export class Graph {
+  private readonly nodes: OnnxNode[] = [];
+  private readonly initializers: OnnxInitializer[] = [];
+  private readonly inputs: OnnxPort[] = [];
+  private readonly outputs: OnnxPort[] = [];
+  private readonly shared = new Map<string, Value>();
+  private count = 0;
+
+  /** Declares an input that every run must feed. */
+  input(name: string, dtype: DType, shape: Shape): Value {
+    this.inputs.push({ name, dtype, shape });
+    return { graph: this, name, dtype, shape };
+  }
+
+  /** Declares `value` a result of the graph, under `name`. */
+  output(name: string, value: Value): void {
+    this.nodes.push({ op: "Identity", domain: "", inputs: [value.name], outputs: [name], attributes: {} });
+    this.outputs.push({ name, dtype: value.dtype, shape: value.shape });
+  }
+
+  /** Adds an operation with one result; `undefined` among the inputs is an optional one left out. */
+  node(op: string, inputs: readonly (Value | undefined)[], { shape, dtype = "float32", domain = "", attributes = {} }: NodeOptions): Value {
+    const name = `v${this.count++}`;
+    this.nodes.push({ op, domain, inputs: inputs.map((input) => input?.name ?? ""), outputs: [name], attributes });
+    return { graph: this, name, dtype, shape };
+  }
+
+  /** A float32 constant. Equal constants are written once. */
+  constant(values: ArrayLike<number>, shape: Shape = [values.length]): Value {
+    return this.literal("float32", Float32Array.from(values), shape);
+  }
+
+  /** An int64 constant, the dtype ONNX wants for shapes and indices. */
+  integers(values: readonly number[]): Value {
+    return this.literal("int64", BigInt64Array.from(values, BigInt), [values.length]);
+  }
+
+  /** A weight of the checkpoint seen in `shape`, widened to float32 where the file holds half precision. */
+  weight({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {
+    const stored = this.once(`${name} ${offset} ${shape}`, () => {
+      // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
+      const unique = `${name}#${this.count++}`;
+      this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
+      return { graph: this, name: unique, dtype, shape };
+    });
+    if (dtype === "float32") return stored;
+    return this.once(`${stored.name} widened ${shape}`, () => this.node("Cast", [stored], { shape, attributes: { to: 1 } }));
+  }
+
+  /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
+  encode(): { bytes: Uint8Array<ArrayBuffer>; root: string } {
+    const { nodes, inputs, outputs } = this;
+    const roots = new Set<string>();
+    const initializers = this.initializers.map((initializer) => {
+      const { data } = initializer;
+      if (data instanceof Uint8Array) return initializer;
+      const [root = "/"] = /^([A-Za-z]:)?[\\/]+/.exec(data.file) ?? [];
+      roots.add(root);
+      return { ...initializer, data: { ...data, file: data.file.slice(root.length) } };
+    });
+    const [root = "/", another] = roots;
+    if (another) throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`);
+    return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
+  }
+
+  private literal(dtype: DType, data: Float32Array | BigInt64Array, shape: Shape): Value {
+    if (data.length !== sizeOf(shape)) throw new ArgumentError(`constant of shape [${shape}] was given ${data.length} numbers`);
+    return this.once(`${dtype} [${shape}] ${data.join()}`, () => {
+      const name = `c${this.count++}`;
+      this.initializers.push({ name, dtype, shape, data: new Uint8Array(data.buffer) });
+      return { graph: this, name, dtype, shape };
+    });
+  }
+
+  private once(key: string, make: () => Value): Value {
+    const known = this.shared.get(key) ?? make();
+    this.shared.set(key, known);
+    return known;
+  }
+}

@@ -1,0 +1,223 @@
+import { ArgumentError } from "../errors.js";
+import { type Shape, sizeOf } from "../tensor/tensor.js";
+import type { Value } from "./graph.js";
+
+// Every operation networks are made of, with its output shape. How one is written for ONNX Runtime is decided here and nowhere else.
+
+/** Element-wise sum with NumPy broadcasting. */
+export function add(a: Value, b: Value): Value {
+  return a.graph.node("Add", [a, b], { shape: broadcast(a.shape, b.shape) });
+}
+
+/** Element-wise difference with broadcasting. */
+export function sub(a: Value, b: Value): Value {
+  return a.graph.node("Sub", [a, b], { shape: broadcast(a.shape, b.shape) });
+}
+
+/** Element-wise product with broadcasting. */
+export function mul(a: Value, b: Value): Value {
+  return a.graph.node("Mul", [a, b], { shape: broadcast(a.shape, b.shape) });
+}
+
+/** Element-wise quotient with broadcasting. */
+export function div(a: Value, b: Value): Value {
+  return a.graph.node("Div", [a, b], { shape: broadcast(a.shape, b.shape) });
+}
+
+/** Every number times a constant. */
+export function scale(x: Value, factor: number): Value {
+  return factor === 1 ? x : mul(x, x.graph.constant([factor], []));
+}
+
+/** Every number plus a constant. */
+export function shift(x: Value, amount: number): Value {
+  return add(x, x.graph.constant([amount], []));
+}
+
+/** x * sigmoid(x), written as ONNX Runtime's one-pass QuickGelu with alpha 1. */
+export function silu(x: Value): Value {
+  return x.graph.node("QuickGelu", [x], { shape: x.shape, domain: "com.microsoft", attributes: { alpha: { float: 1 } } });
+}
+
+/** x * sigmoid(1.702 x), OpenAI CLIP's approximation of GELU. */
+export function quickGelu(x: Value): Value {
+  return x.graph.node("QuickGelu", [x], { shape: x.shape, domain: "com.microsoft", attributes: { alpha: { float: 1.702 } } });
+}
+
+/** The exact GELU, with erf. */
+export function gelu(x: Value): Value {
+  return x.graph.node("Gelu", [x], { shape: x.shape, attributes: { approximate: "none" } });
+}
+
+/** max(x, 0). */
+export function relu(x: Value): Value {
+  return unary("Relu", x);
+}
+
+/** x * tanh(softplus(x)). */
+export function mish(x: Value): Value {
+  return unary("Mish", x);
+}
+
+export function tanh(x: Value): Value {
+  return unary("Tanh", x);
+}
+
+export function sin(x: Value): Value {
+  return unary("Sin", x);
+}
+
+export function cos(x: Value): Value {
+  return unary("Cos", x);
+}
+
+/** Every number moved into `low..high`. */
+export function clip(x: Value, low: number, high: number): Value {
+  return x.graph.node("Clip", [x, x.graph.constant([low], []), x.graph.constant([high], [])], { shape: x.shape });
+}
+
+/** The same numbers in another shape; one extent may be -1. */
+export function reshape(x: Value, shape: Shape): Value {
+  const known = sizeOf(shape.filter((extent) => extent !== -1));
+  const full = shape.map((extent) => (extent === -1 ? sizeOf(x.shape) / known : extent));
+  if (sizeOf(full) !== sizeOf(x.shape)) throw new ArgumentError(`[${x.shape}] cannot be seen as [${shape}]`);
+  return x.graph.node("Reshape", [x, x.graph.integers(full)], { shape: full, dtype: x.dtype });
+}
+
+/** Axes in the order `order` names them. */
+export function transpose(x: Value, order: readonly number[]): Value {
+  return x.graph.node("Transpose", [x], { shape: order.map((axis) => extent(x, axis)), dtype: x.dtype, attributes: { perm: order } });
+}
+
+/** Values one after another along `axis`. */
+export function concat(values: readonly [Value, ...Value[]], axis: number): Value {
+  const [first] = values;
+  const total = values.reduce((sum, value) => sum + extent(value, axis), 0);
+  const shape = first.shape.map((size, i) => (i === axis ? total : size));
+  return first.graph.node("Concat", values, { shape, attributes: { axis } });
+}
+
+/** The part `start` to `end` (excluded) of one axis. */
+export function slice(x: Value, axis: number, start: number, end: number): Value {
+  const { graph } = x;
+  const shape = x.shape.map((size, i) => (i === axis ? end - start : size));
+  return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis])], { shape, dtype: x.dtype });
+}
+
+/** Splits `axis` into `parts` equal values. */
+export function split(x: Value, axis: number, parts: number): Value[] {
+  const size = extent(x, axis) / parts;
+  return Array.from({ length: parts }, (_, i) => slice(x, axis, i * size, (i + 1) * size));
+}
+
+/** x repeated along axes of extent 1 until it has `shape`. */
+export function expand(x: Value, shape: Shape): Value {
+  return x.graph.node("Expand", [x, x.graph.integers(shape)], { shape: broadcast(x.shape, shape), dtype: x.dtype });
+}
+
+/** Rows of `table` [rows, width] picked by int64 `indices`: an embedding lookup. */
+export function gather(table: Value, indices: Value): Value {
+  return table.graph.node("Gather", [table, indices], { shape: [...indices.shape, ...table.shape.slice(1)], attributes: { axis: 0 } });
+}
+
+/** x [..., in] times the transpose of weight [out, in], plus bias [out]: torch's Linear, with its weight as it lies in the file. */
+export function affine(x: Value, weight: Value, bias?: Value): Value {
+  const [outWidth = 0, inWidth = 0] = weight.shape;
+  if (x.shape.at(-1) !== inWidth) throw new ArgumentError(`linear layer ${weight.name} takes ${inWidth} features; [${x.shape}] was given`);
+  const rows = sizeOf(x.shape) / inWidth;
+  const flat = x.shape.length === 2 ? x : reshape(x, [rows, inWidth]);
+  // Gemm adds the bias in the product's own pass and takes the weight transposed without a copy.
+  const product = x.graph.node("Gemm", [flat, weight, bias], { shape: [rows, outWidth], attributes: { transB: 1 } });
+  return x.shape.length === 2 ? product : reshape(product, [...x.shape.slice(0, -1), outWidth]);
+}
+
+/** How a convolution walks its input. `padding` is one number for all sides or [top, left, bottom, right]. */
+export interface ConvOptions {
+  readonly stride?: number;
+  readonly padding?: number | readonly [number, number, number, number];
+}
+
+/** Two-dimensional convolution of x [batch, in, height, width] with weight [out, in, kernel, kernel]. */
+export function conv2d(x: Value, weight: Value, bias: Value | undefined, { stride = 1, padding = 0 }: ConvOptions = {}): Value {
+  const [outChannels = 0, inChannels, kernel = 1] = weight.shape;
+  const [batch = 0, channels, height = 0, width = 0] = x.shape;
+  if (channels !== inChannels) throw new ArgumentError(`convolution ${weight.name} takes ${inChannels} channels; [${x.shape}] was given`);
+  const pads = typeof padding === "number" ? [padding, padding, padding, padding] : padding;
+  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
+  const shape = [
+    batch,
+    outChannels,
+    Math.floor((height + top + bottom - kernel) / stride) + 1,
+    Math.floor((width + left + right - kernel) / stride) + 1,
+  ];
+  return x.graph.node("Conv", [x, weight, bias], {
+    shape,
+    attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
+  });
+}
+
+/** Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1]. */
+export function groupNormalize(x: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
+  const { graph, shape } = x;
+  const ones = graph.constant(new Float32Array(groups).fill(1));
+  const zeros = graph.constant(new Float32Array(groups));
+  // A group is an "instance" of the reshaped input, so InstanceNormalization's fast kernel serves.
+  const grouped = reshape(x, [shape[0] ?? 1, groups, -1]);
+  const normed = graph.node("InstanceNormalization", [grouped, ones, zeros], {
+    shape: grouped.shape,
+    attributes: { epsilon: { float: epsilon } },
+  });
+  return add(mul(reshape(normed, shape), weight), bias);
+}
+
+/** Layer normalisation over the last axis. */
+export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: Value): Value {
+  return x.graph.node("LayerNormalization", [x, weight, bias], {
+    shape: x.shape,
+    attributes: { axis: -1, epsilon: { float: epsilon } },
+  });
+}
+
+/**
+ * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
+ * `bias` [1, 1, tokens, context] is added to the scores before the softmax.
+ */
+export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+  const shape = [...query.shape.slice(0, 2), extent(value, 2)];
+  return query.graph.node("MultiHeadAttention", [query, key, value, undefined, undefined, bias], {
+    shape,
+    domain: "com.microsoft",
+    attributes: { num_heads: heads },
+  });
+}
+
+/** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`, as torch's interpolate does it. */
+export function resizeNearest(x: Value, height: number, width: number): Value {
+  const { graph } = x;
+  const [batch = 0, channels = 0] = x.shape;
+  const shape = [batch, channels, height, width];
+  return graph.node("Resize", [x, undefined, undefined, graph.integers(shape)], {
+    shape,
+    attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+  });
+}
+
+function unary(op: string, x: Value): Value {
+  return x.graph.node(op, [x], { shape: x.shape });
+}
+
+function extent(x: Value, axis: number): number {
+  const size = x.shape[axis];
+  if (size === undefined) throw new ArgumentError(`[${x.shape}] has no axis ${axis}`);
+  return size;
+}
+
+function broadcast(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const m = a[a.length - rank + i] ?? 1;
+    const n = b[b.length - rank + i] ?? 1;
+    if (m !== n && m !== 1 && n !== 1) throw new ArgumentError(`[${a}] and [${b}] do not broadcast`);
+    return Math.max(m, n);
+  });
+}

@@ -1,0 +1,82 @@
+import { CheckpointError } from "../errors.js";
+import type { DType } from "../tensor/dtype.js";
+import { type Shape, sizeOf } from "../tensor/tensor.js";
+import type { Graph, Value, WeightBytes } from "./graph.js";
+
+/** The tensors a network is built over, by name. */
+export interface WeightSource {
+  /** How errors name it, e.g. the part's folder. */
+  readonly name: string;
+  has(name: string): boolean;
+  /** @throws CheckpointError if there is no such tensor. */
+  get(name: string): WeightBytes & { readonly shape: Shape };
+}
+
+/** A place in a network's tree of weights: `w.at("down_blocks", 0, "resnets", 1)` is where that block's tensors are. */
+export class Scope {
+  constructor(
+    readonly graph: Graph,
+    private readonly source: WeightSource,
+    private readonly path = "",
+  ) {}
+
+  /** A place further down. */
+  at(...names: readonly (string | number)[]): Scope {
+    return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."));
+  }
+
+  /** Whether the layer `name` has weights here. */
+  has(name: string): boolean {
+    return this.source.has(this.resolve(`${name}.weight`));
+  }
+
+  /** Whether this layer's own tensor `name` is there. */
+  hasTensor(name: string): boolean {
+    return this.source.has(this.resolve(name));
+  }
+
+  /** The shape in which the file holds the tensor. */
+  shapeOf(name: string): Shape {
+    return this.source.get(this.resolve(name)).shape;
+  }
+
+  /**
+   * The tensor `name` here, which must have `shape`; `as` sees it in another shape of the same size.
+   * @throws CheckpointError if the file's shape is another.
+   */
+  tensor(name: string, shape: Shape, as: Shape = shape): Value {
+    return this.graph.weight(this.expect(name, shape), as);
+  }
+
+  /** Rows `start` to `end` of the tensor `name`: a byte range inside the tensor's own. */
+  rows(name: string, shape: Shape, start: number, end: number): Value {
+    const whole = this.expect(name, shape);
+    const rowBytes = whole.length / (shape[0] ?? 1);
+    const part = { ...whole, offset: whole.offset + start * rowBytes, length: (end - start) * rowBytes };
+    return this.graph.weight(part, [end - start, ...shape.slice(1)]);
+  }
+
+  private expect(name: string, shape: Shape): WeightBytes {
+    const full = this.resolve(name);
+    const found = this.source.get(full);
+    if (found.shape.length !== shape.length || found.shape.some((size, i) => size !== shape[i])) {
+      throw new CheckpointError(
+        `${this.source.name}: tensor ${full} is [${found.shape.join(", ")}]; config.json asks for [${shape.join(", ")}]`,
+        {
+          hint: "config.json and the weights belong to different models; take both from the same checkpoint",
+        },
+      );
+    }
+    if (!FLOATS.includes(found.dtype)) {
+      throw new CheckpointError(`${this.source.name}: tensor ${full} is ${found.dtype}; a weight must be ${FLOATS.join(", ")}`);
+    }
+    if (found.length === 0 || sizeOf(shape) === 0) throw new CheckpointError(`${this.source.name}: tensor ${full} is empty`);
+    return found;
+  }
+
+  private resolve(name: string): string {
+    return this.path ? `${this.path}.${name}` : name;
+  }
+}
+
+const FLOATS: readonly DType[] = ["float32", "float16", "bfloat16", "float64"];

@@ -1,0 +1,52 @@
+import * as v from "valibot";
+import type { Value } from "../graph/graph.js";
+import { affine, type ConvOptions, conv2d, gelu, groupNormalize, layerNormalize, mish, quickGelu, relu, silu } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+
+// torch.nn's layers over a place in the checkpoint: each checks its weight's shape against what the network asks for.
+
+/** `nn.Linear`: x [..., in] to [..., width]; a bias is added where the checkpoint has one. */
+export function linear(x: Value, w: Scope, width: number): Value {
+  const features = x.shape.at(-1) ?? 0;
+  // A 1x1 convolution kept by old checkpoints where a linear layer stands today holds the same numbers.
+  const stored = w.shapeOf("weight").length === 4 ? [width, features, 1, 1] : [width, features];
+  return affine(x, w.tensor("weight", stored, [width, features]), bias(w, width));
+}
+
+/** The output features `start` to `end` of a linear layer that has `width` of them. */
+export function linearRows(x: Value, w: Scope, width: number, start: number, end: number): Value {
+  const rowsOfBias = w.hasTensor("bias") ? w.rows("bias", [width], start, end) : undefined;
+  return affine(x, w.rows("weight", [width, x.shape.at(-1) ?? 0], start, end), rowsOfBias);
+}
+
+/** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
+export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...options }: ConvOptions & { kernel?: number } = {}): Value {
+  const weight = w.tensor("weight", [channels, x.shape[1] ?? 0, kernel, kernel]);
+  return conv2d(x, weight, bias(w, channels), { padding: (kernel - 1) / 2, ...options });
+}
+
+/** `nn.GroupNorm` over the channels of x [batch, channels, height, width]. */
+export function groupNorm(x: Value, w: Scope, groups: number, epsilon: number): Value {
+  const channels = x.shape[1] ?? 0;
+  const perChannel = [channels, 1, 1];
+  return groupNormalize(x, groups, epsilon, w.tensor("weight", [channels], perChannel), w.tensor("bias", [channels], perChannel));
+}
+
+/** `nn.LayerNorm` over the last axis. */
+export function layerNorm(x: Value, w: Scope, epsilon = 1e-5): Value {
+  const width = [x.shape.at(-1) ?? 0];
+  return layerNormalize(x, epsilon, w.tensor("weight", width), w.tensor("bias", width));
+}
+
+/** The activations configs name in `act_fn` and `hidden_act`. */
+export const ACTIVATIONS = { silu, swish: silu, gelu, quick_gelu: quickGelu, mish, relu } as const;
+
+/** An activation's name in a config. */
+export type Activation = keyof typeof ACTIVATIONS;
+
+/** Schema of a config field that names an activation. */
+export const activationName = v.picklist(Object.keys(ACTIVATIONS) as Activation[]);
+
+function bias(w: Scope, width: number): Value | undefined {
+  return w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined;
+}

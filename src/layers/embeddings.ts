@@ -1,0 +1,37 @@
+import type { Value } from "../graph/graph.js";
+import { add, concat, cos, mul, reshape, sin } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, type Activation, linear } from "./basic.js";
+
+/** How timesteps become waves. */
+export interface SinusoidOptions {
+  /** Width of the embedding. */
+  readonly width: number;
+  /** Cosines first, then sines. */
+  readonly flipSinToCos: boolean;
+  readonly freqShift: number;
+}
+
+/**
+ * Sinusoidal embedding of timesteps [n] to [n, width] (Ho et al. 2020, after Vaswani et al. 2017). Matches diffusers' get_timestep_embedding.
+ */
+export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, freqShift }: SinusoidOptions): Value {
+  const half = Math.floor(width / 2);
+  // torch computes the frequencies in float32; at timestep 999 their last bit moves the fourth decimal of the wave.
+  const frequencies = Array.from({ length: half }, (_, i) => {
+    const exponent = Math.fround(Math.fround(Math.fround(-Math.log(10000)) * i) / (half - freqShift));
+    return Math.fround(Math.exp(exponent));
+  });
+  const angles = mul(reshape(timesteps, [-1, 1]), timesteps.graph.constant(frequencies, [1, half]));
+  const waves: [Value, Value] = flipSinToCos ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)];
+  if (width % 2 === 0) return concat(waves, 1);
+  const rows = angles.shape[0] ?? 1;
+  return concat([...waves, timesteps.graph.constant(new Float32Array(rows), [rows, 1])], 1);
+}
+
+/** Two linear layers with an activation between: diffusers' TimestepEmbedding. `condition` is added to the input through `cond_proj`. */
+export function timestepEmbedding(x: Value, w: Scope, width: number, activation: Activation = "silu", condition?: Value): Value {
+  const input = condition ? add(x, linear(condition, w.at("cond_proj"), x.shape.at(-1) ?? 0)) : x;
+  const hidden = ACTIVATIONS[activation](linear(input, w.at("linear_1"), width));
+  return linear(hidden, w.at("linear_2"), width);
+}

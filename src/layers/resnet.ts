@@ -1,0 +1,57 @@
+import type { Value } from "../graph/graph.js";
+import { add, mul, reshape, resizeNearest, scale, shift, split } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, type Activation, conv, groupNorm, linear } from "./basic.js";
+
+/** What the resnet blocks of one network have in common. */
+export interface ResnetOptions {
+  readonly groups: number;
+  /** Groups of the second norm where they differ. */
+  readonly groupsOut?: number;
+  readonly epsilon: number;
+  readonly activation: Activation;
+  /** How the time embedding enters: added, or as scale and shift of the second norm. */
+  readonly timeScaleShift?: "default" | "scale_shift";
+  /** The time embedding was activated already. */
+  readonly skipTimeActivation?: boolean;
+  /** The sum is divided by it. */
+  readonly outputScale?: number;
+}
+
+/**
+ * Residual block (He et al. 2016) of two convolutions, the time embedding [batch or 1, width] entering between them. Matches diffusers' ResnetBlock2D.
+ * x [batch, in, height, width] becomes [batch, channels, height, width].
+ */
+export function resnetBlock(x: Value, timeEmbedding: Value | undefined, w: Scope, channels: number, options: ResnetOptions): Value {
+  const { groups, groupsOut = groups, epsilon, timeScaleShift = "default", skipTimeActivation = false, outputScale = 1 } = options;
+  const activate = ACTIVATIONS[options.activation];
+  let h = conv(activate(groupNorm(x, w.at("norm1"), groups, epsilon)), w.at("conv1"), channels);
+  if (timeEmbedding) {
+    const width = timeScaleShift === "scale_shift" ? 2 * channels : channels;
+    const projected = linear(skipTimeActivation ? timeEmbedding : activate(timeEmbedding), w.at("time_emb_proj"), width);
+    const spatial = reshape(projected, [-1, width, 1, 1]);
+    if (timeScaleShift === "scale_shift") {
+      const [gain, offset] = split(spatial, 1, 2) as [Value, Value];
+      h = add(mul(groupNorm(h, w.at("norm2"), groupsOut, epsilon), shift(gain, 1)), offset);
+    } else {
+      h = groupNorm(add(h, spatial), w.at("norm2"), groupsOut, epsilon);
+    }
+  } else {
+    h = groupNorm(h, w.at("norm2"), groupsOut, epsilon);
+  }
+  h = conv(activate(h), w.at("conv2"), channels);
+  const skip = w.has("conv_shortcut") || x.shape[1] !== channels ? conv(x, w.at("conv_shortcut"), channels, { kernel: 1 }) : x;
+  return scale(add(skip, h), 1 / outputScale);
+}
+
+/** Halves height and width with a strided convolution. Padding 0 pads right and bottom only, as diffusers' Downsample2D does. */
+export function downsample(x: Value, w: Scope, channels: number, padding: number): Value {
+  return conv(x, w.at("conv"), channels, { stride: 2, padding: padding === 0 ? [0, 0, 1, 1] : padding });
+}
+
+/** Nearest-neighbour upsampling to `size` (default: doubled), then a convolution. Matches diffusers' Upsample2D. */
+export function upsample(x: Value, w: Scope, channels: number, size?: readonly [height: number, width: number]): Value {
+  const [, , height = 0, width = 0] = x.shape;
+  const [toHeight, toWidth] = size ?? [2 * height, 2 * width];
+  return conv(resizeNearest(x, toHeight, toWidth), w.at("conv"), channels);
+}

@@ -1,0 +1,83 @@
+import type { Value } from "../graph/graph.js";
+import { add, attention, gelu, mul, reshape, scale, transpose } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { groupNorm, layerNorm, linear, linearRows } from "./basic.js";
+
+/** How a spatial transformer is built. */
+export interface TransformerOptions {
+  readonly heads: number;
+  /** Transformer blocks one after another. */
+  readonly layers: number;
+  /** Groups of the norm before it. */
+  readonly groups: number;
+  /** The first attention looks at the context as well, not at the picture itself. */
+  readonly onlyCrossAttention?: boolean;
+}
+
+/**
+ * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to
+ * context [batch, tokens, features]. Matches diffusers' Transformer2DModel; `proj_in` and `proj_out` may be linear or 1x1 convolutions.
+ */
+export function spatialTransformer(
+  x: Value,
+  context: Value,
+  w: Scope,
+  { heads, layers, groups, onlyCrossAttention = false }: TransformerOptions,
+): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const normed = groupNorm(x, w.at("norm"), groups, 1e-6);
+  let h = linear(transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]), w.at("proj_in"), channels);
+  for (let i = 0; i < layers; i++) {
+    h = transformerBlock(h, context, w.at("transformer_blocks", i), heads, onlyCrossAttention);
+  }
+  h = linear(h, w.at("proj_out"), channels);
+  return add(reshape(transpose(h, [0, 2, 1]), x.shape), x);
+}
+
+/** Self-attention, cross-attention and feed-forward, each behind a layer norm and a residual. Matches diffusers' BasicTransformerBlock. */
+function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onlyCrossAttention: boolean): Value {
+  let normed = layerNorm(x, w.at("norm1"));
+  let h = add(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));
+  normed = layerNorm(h, w.at("norm2"));
+  h = add(h, multiHeadAttention(normed, context, w.at("attn2"), heads));
+  return add(h, feedForward(layerNorm(h, w.at("norm3")), w.at("ff")));
+}
+
+/** Attention of x [batch, tokens, channels] to context [batch, tokens, features] (Vaswani et al. 2017). Matches diffusers' Attention. */
+export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number): Value {
+  const channels = x.shape.at(-1) ?? 0;
+  const [query, key, value] = [
+    linear(x, w.at("to_q"), channels),
+    linear(context, w.at("to_k"), channels),
+    linear(context, w.at("to_v"), channels),
+  ];
+  return linear(attention(query, key, value, heads), w.at("to_out", 0), channels);
+}
+
+/** How attention over pixels is built. */
+export interface PixelAttentionOptions {
+  readonly heads: number;
+  readonly groups: number;
+  readonly epsilon: number;
+  /** The sum is divided by it. */
+  readonly outputScale?: number;
+}
+
+/** Self-attention over the pixels of x [batch, channels, height, width] with a group norm before and a residual around it. */
+export function pixelAttention(x: Value, w: Scope, { heads, groups, epsilon, outputScale = 1 }: PixelAttentionOptions): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const normed = groupNorm(x, w.at("group_norm"), groups, epsilon);
+  const tokens = transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]);
+  const attended = multiHeadAttention(tokens, tokens, w, heads);
+  return scale(add(reshape(transpose(attended, [0, 2, 1]), x.shape), x), 1 / outputScale);
+}
+
+/** Feed-forward with a gated GELU (Shazeer 2020). The weight's two halves are read as two layers, which saves splitting the product. */
+function feedForward(x: Value, w: Scope): Value {
+  const channels = x.shape.at(-1) ?? 0;
+  const inner = 4 * channels;
+  const projection = w.at("net", 0, "proj");
+  const hidden = linearRows(x, projection, 2 * inner, 0, inner);
+  const gate = linearRows(x, projection, 2 * inner, inner, 2 * inner);
+  return linear(mul(hidden, gelu(gate)), w.at("net", 2), channels);
+}

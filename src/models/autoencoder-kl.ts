@@ -1,0 +1,133 @@
+import * as v from "valibot";
+import type { Folder } from "../checkpoint/folder.js";
+import { ArgumentError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
+import { clip, slice } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, activationName, conv, groupNorm } from "../layers/basic.js";
+import type { ResnetOptions } from "../layers/resnet.js";
+import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
+import { type Generator, randnPerImage } from "../tensor/random.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { Model, type ModelOptions, openModel } from "./model.js";
+
+const schema = v.object({
+  inChannels: v.nullish(v.number(), 3),
+  outChannels: v.nullish(v.number(), 3),
+  downBlockTypes: v.nullish(v.array(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
+  upBlockTypes: v.nullish(v.array(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
+  blockOutChannels: v.nullish(v.array(v.number()), [64]),
+  layersPerBlock: v.nullish(v.number(), 1),
+  actFn: v.nullish(activationName, "silu"),
+  latentChannels: v.nullish(v.number(), 4),
+  normNumGroups: v.nullish(v.number(), 32),
+  /** Height and width of the pictures it was trained on. */
+  sampleSize: v.nullish(v.union([v.number(), v.array(v.number())]), 32),
+  /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
+  scalingFactor: v.nullish(v.number(), 0.18215),
+  /** Subtracted from latents before they are scaled. */
+  shiftFactor: v.nullish(v.number()),
+  latentsMean: v.nullish(v.array(v.number())),
+  latentsStd: v.nullish(v.array(v.number())),
+  /** Half precision overflows in this network. */
+  forceUpcast: v.nullish(v.boolean(), true),
+  useQuantConv: v.nullish(v.boolean(), true),
+  usePostQuantConv: v.nullish(v.boolean(), true),
+  midBlockAddAttention: v.nullish(v.boolean(), true),
+});
+
+/** `config.json` of an AutoencoderKL, with diffusers' defaults. */
+export type AutoencoderKLConfig = v.InferOutput<typeof schema>;
+
+/** A normal distribution over latents [batch, latent_channels, height, width] with a diagonal covariance. */
+export class DiagonalGaussianDistribution {
+  constructor(
+    readonly mean: Tensor,
+    /** Logarithm of the variance, within -30..20. */
+    readonly logvar: Tensor,
+  ) {}
+
+  /** Draws latents; a list of generators draws each picture's from its own. */
+  sample(generator: Generator | readonly Generator[]): Tensor {
+    const standardDeviation = this.logvar.map((value) => Math.exp(0.5 * value));
+    return this.mean.add(standardDeviation.mul(randnPerImage(this.mean.shape, generator)));
+  }
+
+  /** The likeliest latents. */
+  mode(): Tensor {
+    return this.mean;
+  }
+}
+
+/** The autoencoder between pictures and latents (Kingma & Welling 2014; Rombach et al. 2022). Matches diffusers' AutoencoderKL. */
+export class AutoencoderKL extends Model<AutoencoderKLConfig> {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<AutoencoderKL> {
+    return new AutoencoderKL(await openModel("AutoencoderKL", schema, source, options));
+  }
+
+  /** Pixels to one latent, along each side. */
+  get scaleFactor(): number {
+    return 2 ** (this.config.blockOutChannels.length - 1);
+  }
+
+  /**
+   * The distribution of latents for pictures [batch, in_channels, height, width] in -1..1, both sides divisible by `scaleFactor`. Not yet scaled.
+   * @throws ArgumentError if a side is not divisible.
+   */
+  async encode(image: Tensor): Promise<{ latentDist: DiagonalGaussianDistribution }> {
+    const [, , height = 0, width = 0] = image.shape;
+    if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
+      throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
+    }
+    const { mean, logvar } = await this.run("encode", { image }, (inputs, w) => encode(inputs.image, w, this.config));
+    return { latentDist: new DiagonalGaussianDistribution(mean, logvar) };
+  }
+
+  /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor], already unscaled. */
+  async decode(latents: Tensor): Promise<{ sample: Tensor }> {
+    return this.run("decode", { latents }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }));
+  }
+}
+
+function encode(image: Value, w: Scope, config: AutoencoderKLConfig): { mean: Value; logvar: Value } {
+  const { blockOutChannels, latentChannels, layersPerBlock: layers } = config;
+  const { resnet, finish, middle } = parts(config);
+  const e = w.at("encoder");
+  const last = blockOutChannels.length - 1;
+  let h = conv(image, e.at("conv_in"), blockOutChannels[0] ?? 0);
+  for (const [i, channels] of blockOutChannels.entries()) {
+    const options = { channels, layers, resnet, attention: NO_ATTENTION, downsamplePadding: i < last ? 0 : undefined };
+    h = downBlock(h, undefined, e.at("down_blocks", i), options).at(-1) ?? h;
+  }
+  h = conv(finish(middle(h, e), e), e.at("conv_out"), 2 * latentChannels);
+  if (config.useQuantConv) h = conv(h, w.at("quant_conv"), 2 * latentChannels, { kernel: 1 });
+  return { mean: slice(h, 1, 0, latentChannels), logvar: clip(slice(h, 1, latentChannels, 2 * latentChannels), -30, 20) };
+}
+
+function decode(latents: Value, w: Scope, config: AutoencoderKLConfig): Value {
+  const { blockOutChannels, latentChannels, layersPerBlock } = config;
+  const { resnet, finish, middle } = parts(config);
+  const d = w.at("decoder");
+  let h = config.usePostQuantConv ? conv(latents, w.at("post_quant_conv"), latentChannels, { kernel: 1 }) : latents;
+  h = middle(conv(h, d.at("conv_in"), blockOutChannels.at(-1) ?? 0), d);
+  const widths = [...blockOutChannels].reverse();
+  for (const [i, channels] of widths.entries()) {
+    const options = { channels, layers: layersPerBlock + 1, resnet, attention: NO_ATTENTION, isLast: i === widths.length - 1 };
+    h = upBlock(h, [], undefined, d.at("up_blocks", i), options);
+  }
+  return conv(finish(h, d), d.at("conv_out"), config.outChannels);
+}
+
+const NO_ATTENTION: BlockAttention = { kind: "none" };
+
+/** What encoder and decoder share: their resnet blocks' options, the middle block, and the last norm and activation. */
+function parts({ blockOutChannels, normNumGroups: groups, actFn, midBlockAddAttention }: AutoencoderKLConfig) {
+  const epsilon = 1e-6;
+  const resnet: ResnetOptions = { groups, epsilon, activation: actFn };
+  const attention: BlockAttention = midBlockAddAttention ? { kind: "pixels", headWidth: undefined, groups, epsilon } : NO_ATTENTION;
+  const middle = (h: Value, w: Scope) =>
+    midBlock(h, undefined, w.at("mid_block"), { channels: blockOutChannels.at(-1) ?? 0, layers: 1, resnet, attention });
+  const finish = (h: Value, w: Scope) => ACTIVATIONS[actFn](groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
+  return { resnet, middle, finish };
+}

@@ -1,0 +1,191 @@
+import * as v from "valibot";
+import type { Folder } from "../checkpoint/folder.js";
+import { ArgumentError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
+import { add, attention, gather, reshape } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, activationName, layerNorm, linear } from "../layers/basic.js";
+import { Tensor } from "../tensor/tensor.js";
+import { Model, type ModelOptions, openModel } from "./model.js";
+
+const schema = v.object({
+  vocabSize: v.nullish(v.number(), 49408),
+  hiddenSize: v.nullish(v.number(), 512),
+  intermediateSize: v.nullish(v.number(), 2048),
+  projectionDim: v.nullish(v.number(), 512),
+  numHiddenLayers: v.nullish(v.number(), 12),
+  numAttentionHeads: v.nullish(v.number(), 8),
+  /** Tokens of the longest prompt. */
+  maxPositionEmbeddings: v.nullish(v.number(), 77),
+  hiddenAct: v.nullish(activationName, "quick_gelu"),
+  layerNormEps: v.nullish(v.number(), 1e-5),
+  eosTokenId: v.nullish(v.number(), 49407),
+});
+
+/** `config.json` of a CLIP text model, with transformers' defaults. */
+export type CLIPTextConfig = v.InferOutput<typeof schema>;
+
+/** What a text encoder is asked for. */
+export interface CLIPTextOptions {
+  /** Also return the hidden states of every layer. */
+  readonly outputHiddenStates?: boolean;
+  /** Layers left out at the end; the final norm is applied to what the last one kept gives (diffusers' clip_skip). */
+  readonly clipSkip?: number;
+}
+
+/** What a text encoder gives. */
+export interface CLIPTextOutput {
+  /** Every token's features after the final norm [batch, tokens, hidden_size]. */
+  readonly lastHiddenState: Tensor;
+  /** The features at the end-of-text token [batch, hidden_size]. */
+  readonly poolerOutput: Tensor;
+  /** The token embeddings, then each layer's output before the final norm; `at(-2)` is the penultimate state SDXL uses. */
+  readonly hiddenStates?: readonly Tensor[];
+}
+
+/** CLIP's text transformer (Radford et al. 2021), the prompt encoder of Stable Diffusion. Matches transformers' CLIPTextModel. */
+export class CLIPTextModel extends Model<CLIPTextConfig> {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModel> {
+    return new CLIPTextModel(await openModel("CLIPTextModel", schema, source, options));
+  }
+
+  /**
+   * Encodes token ids [batch, tokens], padded to one length.
+   * @throws ArgumentError for more tokens than the model has positions, an id outside its vocabulary, or a clipSkip beyond its layers.
+   */
+  async forward(inputIds: Tensor<"int64">, options: CLIPTextOptions = {}): Promise<CLIPTextOutput> {
+    const outputs = await this.encode(inputIds, options, textModel);
+    const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput } = outputs;
+    return { lastHiddenState, poolerOutput, ...hiddenStates(outputs, options) };
+  }
+
+  /** Runs a text network over the ids; `build` says which results it has. */
+  protected encode<Output extends string>(inputIds: Tensor<"int64">, options: CLIPTextOptions, build: BuildText<Output>) {
+    const { maxPositionEmbeddings, vocabSize, numHiddenLayers } = this.config;
+    const { clipSkip = 0, outputHiddenStates = false } = options;
+    const [, tokens = 0] = inputIds.shape;
+    if (tokens > maxPositionEmbeddings)
+      throw new ArgumentError(`${tokens} tokens were given; the text encoder takes at most ${maxPositionEmbeddings}`);
+    const stranger = inputIds.data.find((id) => id < 0n || id >= BigInt(vocabSize));
+    if (stranger !== undefined) {
+      throw new ArgumentError(`token ${stranger} is not in the text encoder's vocabulary of ${vocabSize}`, {
+        hint: "the tokenizer and the text encoder belong to different checkpoints",
+      });
+    }
+    if (!Number.isInteger(clipSkip) || clipSkip < 0 || clipSkip >= numHiddenLayers) {
+      throw new ArgumentError(`clipSkip is ${clipSkip}; expected a whole number from 0 to ${numHiddenLayers - 1}`);
+    }
+    const feeds = { input_ids: inputIds, end_of_text: endOfText(inputIds, this.config.eosTokenId) };
+    return this.run(`clip skip ${clipSkip}, hidden states ${outputHiddenStates}`, feeds, (inputs, w) =>
+      build(inputs, w, this.config, options),
+    );
+  }
+}
+
+/** CLIPTextModel with a linear projection of the pooled features, as Stable Diffusion XL has it. Matches transformers' CLIPTextModelWithProjection. */
+export class CLIPTextModelWithProjection extends CLIPTextModel {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static override async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModelWithProjection> {
+    return new CLIPTextModelWithProjection(await openModel("CLIPTextModelWithProjection", schema, source, options));
+  }
+
+  /** As CLIPTextModel's, with `textEmbeds` [batch, projection_dim] beside it. */
+  override async forward(
+    inputIds: Tensor<"int64">,
+    options: CLIPTextOptions = {},
+  ): Promise<CLIPTextOutput & { readonly textEmbeds: Tensor }> {
+    const outputs = await this.encode(inputIds, options, (inputs, w, config, opts) => {
+      const results = textModel(inputs, w, config, opts);
+      return { ...results, text_embeds: linear(results.pooler_output, w.at("text_projection"), config.projectionDim) };
+    });
+    const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput, text_embeds: textEmbeds } = outputs;
+    return { lastHiddenState, poolerOutput, textEmbeds, ...hiddenStates(outputs, options) };
+  }
+}
+
+interface TextInputs {
+  readonly input_ids: Value;
+  readonly end_of_text: Value;
+}
+
+type BuildText<Output extends string> = (
+  inputs: TextInputs,
+  w: Scope,
+  config: CLIPTextConfig,
+  options: CLIPTextOptions,
+) => Readonly<Record<Output, Value>>;
+
+function textModel(
+  { input_ids, end_of_text }: TextInputs,
+  w: Scope,
+  config: CLIPTextConfig,
+  { clipSkip = 0, outputHiddenStates }: CLIPTextOptions,
+) {
+  const { hiddenSize, layerNormEps: epsilon } = config;
+  const [batch = 0, tokens = 0] = input_ids.shape;
+  const embeddings = w.at("embeddings");
+  const words = gather(embeddings.at("token_embedding").tensor("weight", [config.vocabSize, hiddenSize]), input_ids);
+  const positions = embeddings.at("position_embedding").rows("weight", [config.maxPositionEmbeddings, hiddenSize], 0, tokens);
+  const mask = causalMask(words, tokens);
+  const states = [add(words, positions)];
+  // Every layer is built when all states are asked for; else the skipped ones are not even loaded.
+  const built = outputHiddenStates ? config.numHiddenLayers : config.numHiddenLayers - clipSkip;
+  for (let i = 0; i < built; i++) {
+    states.push(encoderLayer(states.at(-1) as Value, mask, w.at("encoder", "layers", i), config));
+  }
+  const kept = states[config.numHiddenLayers - clipSkip] as Value;
+  const last = layerNorm(kept, w.at("final_layer_norm"), epsilon);
+  return {
+    last_hidden_state: last,
+    pooler_output: gather(reshape(last, [batch * tokens, hiddenSize]), end_of_text),
+    ...(outputHiddenStates && Object.fromEntries(states.map((state, i) => [`hidden_state_${i}`, state]))),
+  };
+}
+
+/** Pre-norm transformer layer: attention, then a two-layer perceptron, each with a residual. */
+function encoderLayer(
+  x: Value,
+  mask: Value,
+  w: Scope,
+  { hiddenSize, intermediateSize, numAttentionHeads, hiddenAct, layerNormEps }: CLIPTextConfig,
+): Value {
+  const self = w.at("self_attn");
+  const normed = layerNorm(x, w.at("layer_norm1"), layerNormEps);
+  const [query, key, value] = [
+    linear(normed, self.at("q_proj"), hiddenSize),
+    linear(normed, self.at("k_proj"), hiddenSize),
+    linear(normed, self.at("v_proj"), hiddenSize),
+  ];
+  const h = add(x, linear(attention(query, key, value, numAttentionHeads, mask), self.at("out_proj"), hiddenSize));
+  const hidden = ACTIVATIONS[hiddenAct](linear(layerNorm(h, w.at("layer_norm2"), layerNormEps), w.at("mlp", "fc1"), intermediateSize));
+  return add(h, linear(hidden, w.at("mlp", "fc2"), hiddenSize));
+}
+
+/** No token looks at a later one: [1, 1, tokens, tokens] with float32's lowest number above the diagonal. */
+function causalMask({ graph }: Value, tokens: number): Value {
+  const lowest = -3.4028234663852886e38;
+  const mask = Float32Array.from({ length: tokens * tokens }, (_, i) => (i % tokens > Math.floor(i / tokens) ? lowest : 0));
+  return graph.constant(mask, [1, 1, tokens, tokens]);
+}
+
+/** Where each row's end-of-text token stands among all tokens [batch * tokens]. */
+function endOfText(inputIds: Tensor<"int64">, eosTokenId: number): Tensor<"int64"> {
+  const [batch = 0, tokens = 0] = inputIds.shape;
+  const places = Array.from({ length: batch }, (_, row) => {
+    const ids = [...inputIds.data.subarray(row * tokens, (row + 1) * tokens)].map(Number);
+    // Configs written before transformers 4.31 say 2, wrongly; the token meant is the one with the highest id.
+    const place = ids.indexOf(eosTokenId === 2 ? Math.max(...ids) : eosTokenId);
+    return BigInt(row * tokens + Math.max(place, 0));
+  });
+  return new Tensor("int64", [batch], BigInt64Array.from(places));
+}
+
+function hiddenStates(
+  outputs: Readonly<Record<string, Tensor>>,
+  { outputHiddenStates }: CLIPTextOptions,
+): { hiddenStates?: readonly Tensor[] } {
+  if (!outputHiddenStates) return {};
+  const count = Object.keys(outputs).filter((name) => name.startsWith("hidden_state_")).length;
+  return { hiddenStates: Array.from({ length: count }, (_, i) => outputs[`hidden_state_${i}`] as Tensor) };
+}

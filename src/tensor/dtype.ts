@@ -1,0 +1,37 @@
+/** What a tensor's numbers are, in torch's words. float16 and bfloat16 are held as their raw 16 bits. */
+export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint8" | "bool";
+
+interface Arrays {
+  float32: Float32Array;
+  float64: Float64Array;
+  float16: Uint16Array;
+  bfloat16: Uint16Array;
+  int64: BigInt64Array;
+  int32: Int32Array;
+  uint8: Uint8Array;
+  bool: Uint8Array;
+}
+
+/** The typed array that holds a dtype's numbers. */
+export type DataOf<D extends DType> = Arrays[D];
+
+const constructors: { readonly [D in DType]: { new (length: number): Arrays[D]; readonly BYTES_PER_ELEMENT: number } } = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+};
+
+/** Bytes one number of `dtype` takes. */
+export function byteSize(dtype: DType): number {
+  return constructors[dtype].BYTES_PER_ELEMENT;
+}
+
+/** A zeroed array for `length` numbers of `dtype`. */
+export function allocate<D extends DType>(dtype: D, length: number): DataOf<D> {
+  return new constructors[dtype](length);
+}
