@@ -7,7 +7,7 @@ import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ConfigError } from "../errors.js";
 import { Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
-import type { DeviceOptions, Engine, Session } from "../runtime/engine.js";
+import type { DeviceOptions, Engine, ResolvedDevice, Session } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -49,6 +49,11 @@ export abstract class Model<Config> implements AsyncDisposable {
     this.weights = weights;
     this.engine = engine;
     this.ownsEngine = ownsEngine;
+  }
+
+  /** Where the network runs. */
+  get device(): ResolvedDevice {
+    return this.engine.device;
   }
 
   /** Frees the network's memory; stops its thread unless other models share it. */

@@ -18,6 +18,7 @@ const UP_BLOCKS = ["UpBlock2D", "CrossAttnUpBlock2D"] as const;
 const transformerLayers = v.union([v.number(), v.array(v.union([v.number(), v.array(v.number())]))]);
 
 const schema = v.object({
+  _diffusersVersion: v.optional(v.string()),
   /** Height and width of the latents the network was trained on. */
   sampleSize: v.nullish(v.union([v.number(), v.tuple([v.number(), v.number()])])),
   inChannels: v.nullish(v.number(), 4),
@@ -98,6 +99,15 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     const parts = await openModel("UNet2DConditionModel", schema, source, options);
     checkBlocks(parts.weights.name, parts.config);
     return new UNet2DConditionModel(parts);
+  }
+
+  /** Height and width of the latents it was trained on. */
+  get sampleSize(): readonly [height: number, width: number] {
+    const { sampleSize, _diffusersVersion = "1" } = this.config;
+    if (Array.isArray(sampleSize)) return [sampleSize[0], sampleSize[1]];
+    // Configs written before diffusers 0.9 carry 32 for networks trained at 64, and mean 64.
+    const size = sampleSize ?? 64;
+    return size < 64 && /^0\.[0-8]\./.test(_diffusersVersion) ? [64, 64] : [size, size];
   }
 
   /**

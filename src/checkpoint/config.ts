@@ -1,0 +1,86 @@
+import { CheckpointError } from "../errors.js";
+import type { Folder } from "./folder.js";
+import { describe, isObject, type Json, type JsonObject, parseJson } from "./json.js";
+
+/** Far above any config or tokenizer file of a checkpoint, far below what would fill the memory. */
+const LARGEST_CONFIG = 10_000_000;
+const DEEPEST = 64;
+
+/** How {@link readJson} is bounded. */
+export interface ReadJsonOptions {
+  /** Bytes above which a file is refused unread. */
+  readonly limit?: number;
+}
+
+/**
+ * The JSON object in a checkpoint's file, keys as they are. `NaN`, `Infinity` and `-Infinity`, which Python writes, are read as such.
+ * @throws CheckpointError if the file is missing, too large, not JSON (a Git LFS pointer, a web page) or not an object.
+ */
+export async function readJson(folder: Folder, path: string, { limit = LARGEST_CONFIG }: ReadJsonOptions = {}): Promise<JsonObject> {
+  const name = `${folder.name}/${path}`;
+  const size = await folder.size(path);
+  if (size > limit) throw new CheckpointError(`${name} has ${size} bytes; a JSON file of a checkpoint has at most ${limit}`);
+  const bytes = await folder.read(path);
+  let json: Json;
+  try {
+    json = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes), { depth: DEEPEST, pythonLiterals: true });
+  } catch (error) {
+    const { what, hint } = recognise(bytes) ?? { what: error instanceof Error ? error.message : String(error), hint: undefined };
+    throw new CheckpointError(`${name} is not JSON: ${what}`, { hint: hint ?? "download the file again", cause: error });
+  }
+  if (!isObject(json)) throw new CheckpointError(`${name} holds ${describe(json)}; an object { ... } was expected`);
+  return json;
+}
+
+/**
+ * A config file (`config.json`, `scheduler_config.json`) with its keys in camelCase; see {@link camelCaseKeys}.
+ * @throws CheckpointError as {@link readJson} does.
+ */
+export async function readConfig(folder: Folder, path: string): Promise<JsonObject> {
+  return camelCaseKeys(await readJson(folder, path));
+}
+
+/** The same JSON with `snake_case` keys in camelCase, at every depth: `_class_name` becomes `_className`. Values stay as they are. */
+export function camelCaseKeys(json: JsonObject): JsonObject {
+  return convertKeys(json) as JsonObject;
+}
+
+/** `cross_attention_dim` to `crossAttentionDim`; leading underscores stay. */
+export function camelCase(key: string): string {
+  return key.replace(/(?<=[A-Za-z0-9])_+([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The key Python knows a camelCase key by: `crossAttentionDim` to `cross_attention_dim`, `textEncoder2` to `text_encoder_2`. */
+export function snakeCase(key: string): string {
+  // A digit after a whole word counts the things (text_encoder_2); after a letter or two it belongs to the name (fp16, s1).
+  return key.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`).replace(/([a-z]{3})(\d)$/, "$1_$2");
+}
+
+/** What a file really is when it is not what its name says: the ways downloads go wrong. Undefined when its bytes tell nothing. */
+export function recognise(bytes: Uint8Array): { readonly what: string; readonly hint: string } | undefined {
+  const start = String.fromCharCode(...bytes.subarray(0, 256)).trimStart();
+  if (bytes.length === 0) return { what: "the file is empty", hint: "download it again" };
+  if (start.startsWith("version https://git-lfs")) {
+    return { what: "it is a Git LFS pointer, not the file itself", hint: "fetch the real files with: git lfs pull" };
+  }
+  if (/^<(!doctype|html|\?xml)/i.test(start)) {
+    return {
+      what: "it is a web page, saved in place of the file",
+      hint: "download the file itself (on the hub: the resolve link, not blob)",
+    };
+  }
+  if (start.startsWith("PK\x03\x04") || start.startsWith("\x80\x02")) {
+    return {
+      what: "it is a pickle under another name",
+      hint: "a pickle can run code when it is loaded; get the checkpoint's safetensors files",
+    };
+  }
+  return undefined;
+}
+
+function convertKeys(json: Json): Json {
+  if (Array.isArray(json)) return json.map(convertKeys);
+  if (!isObject(json)) return json;
+  // fromEntries defines keys instead of assigning them, so a key `__proto__` is a key like any other.
+  return Object.fromEntries(Object.entries(json).map(([key, value]) => [camelCase(key), convertKeys(value)]));
+}

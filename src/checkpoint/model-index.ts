@@ -1,0 +1,79 @@
+import { CheckpointError } from "../errors.js";
+import { camelCaseKeys, readJson } from "./config.js";
+import type { Folder } from "./folder.js";
+import { describe, type Json, type JsonObject, quote } from "./json.js";
+
+/** Which class of which Python library a part of a pipeline is. */
+export interface ComponentClass {
+  /** `diffusers`, `transformers`, or a pipeline's own folder such as `stable_diffusion`. */
+  readonly library: string;
+  readonly className: string;
+}
+
+/** What `model_index.json` says of a pipeline. */
+export interface ModelIndex {
+  /** The pipeline's class in diffusers, e.g. `StableDiffusionPipeline`; whether we know it is not judged here. */
+  readonly className: string;
+  readonly diffusersVersion: string | undefined;
+  /** Parts by their names in the file, which are their subfolders' (`text_encoder_2`); null for one the pipeline does without. */
+  readonly components: ReadonlyMap<string, ComponentClass | null>;
+  /** Everything else, in camelCase: `requiresSafetyChecker`, `forceZerosForEmptyPrompt`, ... */
+  readonly options: JsonObject;
+}
+
+const FILE = "model_index.json";
+
+/**
+ * Reads a pipeline folder's table of contents.
+ * @throws CheckpointError if the folder does not exist or is a file, if `model_index.json` is missing, not JSON, names no class or has a malformed part.
+ */
+export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
+  await folder.check();
+  if (!(await folder.has(FILE))) throw await missing(folder);
+  const json = await readJson(folder, FILE);
+  const name = `${folder.name}/${FILE}`;
+  const { _class_name: className, _diffusers_version: version } = json;
+  if (typeof className !== "string" || className === "") {
+    throw new CheckpointError(`${name} has ${describe(className)} as _class_name; the name of a pipeline class was expected`);
+  }
+  const components = new Map<string, ComponentClass | null>();
+  const options: [string, Json][] = [];
+  for (const [key, value] of Object.entries(json)) {
+    if (key.startsWith("_")) continue;
+    if (Array.isArray(value)) components.set(key, parseComponent(name, key, value));
+    else options.push([key, value]);
+  }
+  return {
+    className,
+    diffusersVersion: typeof version === "string" ? version : undefined,
+    components,
+    options: camelCaseKeys(Object.fromEntries(options)),
+  };
+}
+
+function parseComponent(file: string, key: string, value: readonly Json[]): ComponentClass | null {
+  const [library, className] = value;
+  if (value.length === 2 && library === null && className === null) return null;
+  if (value.length === 2 && typeof library === "string" && typeof className === "string" && /^\w[\w.-]*$/.test(key)) {
+    return { library, className };
+  }
+  throw new CheckpointError(`${file}: component ${JSON.stringify(key)} is ${quote(value)}; [library, class] was expected`);
+}
+
+async function missing(folder: Folder): Promise<CheckpointError> {
+  const names = await folder.list();
+  const single = names.find((name) => /\.(safetensors|ckpt)$/.test(name));
+  if (names.includes("config.json")) {
+    return new CheckpointError(`${folder.name} has no ${FILE}; its config.json is that of a single model, not of a pipeline`, {
+      hint: "give the folder above it, or load the model by its own class",
+    });
+  }
+  if (single !== undefined) {
+    return new CheckpointError(`${folder.name} has no ${FILE}; it holds ${single}, a checkpoint in a single file`, {
+      hint: "convert it to a folder first: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)",
+    });
+  }
+  return new CheckpointError(`${folder.name} has no ${FILE}`, {
+    hint: "give the folder of a checkpoint in diffusers' layout: model_index.json beside unet/, vae/, ...",
+  });
+}

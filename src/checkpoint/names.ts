@@ -1,0 +1,36 @@
+import type { Shape } from "../tensor/tensor.js";
+
+/** Where a tensor of a file goes: its name today and its shape today. */
+export interface Renamed {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** Tensors old files carry that no network reads: buffers, not weights. */
+const IGNORED = /(^|\.)embeddings\.position_ids$/;
+
+/** Old names and today's, as regular expressions over the whole name. */
+const RENAMES: readonly (readonly [RegExp, string])[] = [
+  // Text encoders: transformers 5 writes CLIPTextModel without the prefix that older files (and CLIPTextModelWithProjection) carry.
+  [/^text_model\./, ""],
+  // diffusers' AttentionBlock, before 0.17; see ModelMixin._fix_state_dict_keys_on_load.
+  [/^(.*\battentions\.\d+)\.query\.(weight|bias)$/, "$1.to_q.$2"],
+  [/^(.*\battentions\.\d+)\.key\.(weight|bias)$/, "$1.to_k.$2"],
+  [/^(.*\battentions\.\d+)\.value\.(weight|bias)$/, "$1.to_v.$2"],
+  [/^(.*\battentions\.\d+)\.proj_attn\.(weight|bias)$/, "$1.to_out.0.$2"],
+];
+
+/** The attention projections that files converted from the original Stable Diffusion hold as 1x1 convolutions. */
+const PROJECTION = /\battentions\.\d+\.to_(q|k|v|out\.0)\.weight$/;
+
+/**
+ * Today's name and shape of a tensor that a checkpoint file calls `name`; undefined for one that no network reads.
+ * Text encoders are known by the names CLIPTextModel has in transformers 5: without `text_model.`.
+ */
+export function canonical(name: string, shape: Shape): Renamed | undefined {
+  if (IGNORED.test(name)) return undefined;
+  const renamed = RENAMES.reduce((current, [old, today]) => current.replace(old, today), name);
+  const [rows = 0, columns = 0, ...kernel] = shape;
+  const isPointwise = kernel.length === 2 && kernel.every((extent) => extent === 1);
+  return { name: renamed, shape: isPointwise && PROJECTION.test(renamed) ? [rows, columns] : shape };
+}

@@ -1,0 +1,191 @@
+/** Reads safetensors files: https://huggingface.co/docs/safetensors. Follows the reference implementation's rules (`Metadata::validate`). */
+import { CheckpointError } from "../errors.js";
+import { allocate, type DType } from "../tensor/dtype.js";
+import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
+import { recognise } from "./config.js";
+import type { Folder } from "./folder.js";
+import { describe, isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
+
+/** A tensor that lies in a file, as a range of bytes that ONNX Runtime can map. */
+export interface TensorRef {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** Absolute path, symbolic links resolved. */
+  readonly file: string;
+  /** Where the tensor's bytes begin in the file. */
+  readonly offset: number;
+  /** How many bytes they are. */
+  readonly length: number;
+}
+
+/** A tensor as the header of a file describes it; `dtype` is the format's word (`"F16"`), which may be one we cannot compute with. */
+export interface StoredTensor extends Omit<TensorRef, "dtype"> {
+  readonly dtype: string;
+}
+
+/** The header of a safetensors file, checked against the file. */
+export interface SafetensorsHeader {
+  /** How messages name the file. */
+  readonly name: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** By name, in the order of their bytes. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+}
+
+/** The limit of the reference implementation: no honest header comes near it, and a larger one is a request for memory. */
+const LARGEST_HEADER = 100_000_000;
+/** The format needs three levels; fields it does not know are let pass. */
+const DEEPEST_HEADER = 16;
+const DAMAGED = "the file is damaged or was cut short; download it again";
+
+/** Bits a number of each of the format's dtypes takes, and our name for it where we have one. */
+const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DType }> = new Map([
+  ["BOOL", { bits: 8, dtype: "bool" }],
+  ["U8", { bits: 8, dtype: "uint8" }],
+  ["I32", { bits: 32, dtype: "int32" }],
+  ["I64", { bits: 64, dtype: "int64" }],
+  ["F16", { bits: 16, dtype: "float16" }],
+  ["BF16", { bits: 16, dtype: "bfloat16" }],
+  ["F32", { bits: 32, dtype: "float32" }],
+  ["F64", { bits: 64, dtype: "float64" }],
+  ["F4", { bits: 4 }],
+  ["F6_E2M3", { bits: 6 }],
+  ["F6_E3M2", { bits: 6 }],
+  ["F8_E4M3", { bits: 8 }],
+  ["F8_E5M2", { bits: 8 }],
+  ["F8_E8M0", { bits: 8 }],
+  ["F8_E4M3FNUZ", { bits: 8 }],
+  ["F8_E5M2FNUZ", { bits: 8 }],
+  ["I8", { bits: 8 }],
+  ["I16", { bits: 16 }],
+  ["U16", { bits: 16 }],
+  ["U32", { bits: 32 }],
+  ["U64", { bits: 64 }],
+  ["C64", { bits: 64 }],
+]);
+
+/**
+ * Reads the header of a safetensors file and checks every claim it makes, so that a tensor it returns can be read without further thought.
+ * Only the header's bytes are read.
+ * @throws CheckpointError naming the file, and the tensor at fault, for a header that is too long, not JSON or not of the format; for dtypes the
+ * format does not have; for tensors that overlap, leave gaps or lie outside the file; for a file cut short.
+ */
+export async function readSafetensorsHeader(folder: Folder, path: string): Promise<SafetensorsHeader> {
+  const name = `${folder.name}/${path}`;
+  const fileSize = await folder.size(path);
+  const prefix = await folder.read(path, 0, Math.min(fileSize, 256));
+  const fail = (what: string, hint = DAMAGED): never => {
+    throw new CheckpointError(`${name}: ${what}`, { hint });
+  };
+
+  const headerSize = prefix.length < 8 ? 0n : new DataView(prefix.buffer).getBigUint64(0, true);
+  if (prefix.length < 8 || headerSize > BigInt(Math.min(fileSize - 8, LARGEST_HEADER))) {
+    const other = recognise(prefix);
+    if (other) fail(`not a safetensors file: ${other.what}`, other.hint);
+    if (prefix.length < 8) fail(`a safetensors file begins with 8 bytes of header length; this one has ${fileSize} bytes`);
+    if (headerSize > LARGEST_HEADER) fail(`its header claims ${headerSize} bytes; the format allows ${LARGEST_HEADER}`);
+    fail(`its header claims ${headerSize} bytes; only ${fileSize - 8} follow in the file`);
+  }
+  const dataStart = 8 + Number(headerSize);
+  const header = parseHeader(await folder.read(path, 8, Number(headerSize)), fail);
+  const file = await folder.locate(path);
+  const stored: StoredTensor[] = [];
+  for (const [tensor, entry] of Object.entries(header)) {
+    if (tensor === "__metadata__") continue;
+    const { dtype, shape, start, end } = parseEntry(entry, (what) => fail(`tensor ${printable(tensor)} ${what}`));
+    stored.push({ name: tensor, dtype, shape, file, offset: dataStart + start, length: end - start });
+  }
+  checkLayout(stored, dataStart, fileSize, fail);
+  return { name, metadata: parseMetadata(header.__metadata__, fail), tensors: new Map(stored.map((tensor) => [tensor.name, tensor])) };
+}
+
+/**
+ * The tensor with its dtype in our words.
+ * @throws CheckpointError for the dtypes we cannot compute with (8-bit floats, 16-bit integers, ...); `file` is how the message names the file.
+ */
+export function toTensorRef(tensor: StoredTensor, file = tensor.file): TensorRef {
+  const dtype = DTYPES.get(tensor.dtype)?.dtype;
+  if (dtype) return { ...tensor, dtype };
+  const known = [...DTYPES].flatMap(([name, entry]) => (entry.dtype ? [name] : []));
+  throw new CheckpointError(`${file}: tensor ${printable(tensor.name)} is ${tensor.dtype}; Darkroom reads ${known.join(", ")}`, {
+    hint: "take the checkpoint's float16, bfloat16 or float32 files",
+  });
+}
+
+/**
+ * Reads one tensor's numbers.
+ * @param path the file inside `folder` whose header described `tensor`.
+ * @throws CheckpointError if the file has become shorter since.
+ */
+export async function readTensor(folder: Folder, path: string, tensor: TensorRef): Promise<Tensor<DType>> {
+  const data = allocate(tensor.dtype, sizeOf(tensor.shape));
+  new Uint8Array(data.buffer).set(await folder.read(path, tensor.offset, tensor.length));
+  return new Tensor(tensor.dtype, tensor.shape, data);
+}
+
+type Fail = (what: string, hint?: string) => never;
+
+function parseHeader(bytes: Uint8Array, fail: Fail): JsonObject {
+  let json: Json;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    json = parseJson(text, { depth: DEEPEST_HEADER, uniqueKeys: true });
+  } catch (error) {
+    return fail(`its header is not JSON of the format: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (!isObject(json)) return fail(`its header holds ${describe(json)}; an object { ... } was expected`);
+  return json;
+}
+
+function parseMetadata(json: Json | undefined, fail: Fail): ReadonlyMap<string, string> {
+  if (json === undefined || json === null) return new Map();
+  if (!isObject(json)) return fail(`__metadata__ holds ${describe(json)}; an object of strings was expected`);
+  return new Map(
+    Object.entries(json).map(([key, value]) =>
+      typeof value === "string"
+        ? [key, value]
+        : fail(`__metadata__ has ${describe(value)} as ${JSON.stringify(key)}; a string was expected`),
+    ),
+  );
+}
+
+function parseEntry(entry: Json, fail: Fail): { dtype: string; shape: Shape; start: number; end: number } {
+  if (!isObject(entry)) return fail(`is ${describe(entry)}; an object { dtype, shape, data_offsets } was expected`);
+  const { dtype, shape, data_offsets: offsets } = entry;
+  const format = typeof dtype === "string" ? DTYPES.get(dtype) : undefined;
+  if (typeof dtype !== "string" || !format) return fail(`has dtype ${describe(dtype)}; known are ${[...DTYPES.keys()].join(", ")}`);
+  if (!isCounts(shape)) return fail(`has shape ${quote(shape)}; whole numbers from 0 up were expected`);
+  if (!isCounts(offsets) || offsets.length !== 2) {
+    return fail(`has data_offsets ${quote(offsets)}; [begin, end] was expected`);
+  }
+  const [start = 0, end = 0] = offsets;
+  if (start > end) fail(`has data_offsets [${start}, ${end}], which end before they begin`);
+  // Checked factor by factor: a later zero must not hide an overflow, and beyond 2^53 a product would be rounded to something that may fit.
+  const bits = shape.reduce((product, extent) => (Number.isSafeInteger(product * extent) ? product * extent : Number.NaN), format.bits);
+  if (Number.isNaN(bits)) fail(`has shape ${quote(shape)}, which is more than a file can hold`);
+  if (bits !== (end - start) * 8)
+    fail(`is ${dtype} of shape ${quote(shape)}, ${bits / 8} bytes; its data_offsets [${start}, ${end}] hold ${end - start}`);
+  return { dtype, shape, start, end };
+}
+
+function isCounts(json: Json | undefined): json is readonly number[] {
+  return Array.isArray(json) && json.every((value) => Number.isSafeInteger(value) && value >= 0);
+}
+
+/** Sorts the tensors by their bytes and checks that these fill the rest of the file, each byte once. */
+function checkLayout(tensors: StoredTensor[], dataStart: number, fileSize: number, fail: Fail): void {
+  tensors.sort((a, b) => a.offset - b.offset || a.length - b.length);
+  let end = dataStart;
+  let previous = "the header";
+  for (const { name, offset, length } of tensors) {
+    if (offset + length > fileSize) {
+      fail(`tensor ${printable(name)} ends at byte ${offset + length}; the file has ${fileSize}`);
+    }
+    if (offset < end) fail(`${previous} and tensor ${printable(name)} overlap`);
+    if (offset > end) fail(`${offset - end} bytes between ${previous} and tensor ${printable(name)} belong to no tensor`);
+    end = offset + length;
+    previous = `tensor ${printable(name)}`;
+  }
+  if (end < fileSize) fail(`${fileSize - end} bytes after its last tensor belong to none`);
+}

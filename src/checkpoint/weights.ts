@@ -1,0 +1,227 @@
+import { CheckpointError } from "../errors.js";
+import type { DType } from "../tensor/dtype.js";
+import type { Shape, Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
+import { readJson } from "./config.js";
+import type { Folder } from "./folder.js";
+import { describe, isObject, printable } from "./json.js";
+import { canonical } from "./names.js";
+import { readSafetensorsHeader, readTensor, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
+
+/** How {@link openWeights} looks for a part's files. */
+export interface OpenWeightsOptions {
+  /** `"fp16"` takes `model.fp16.safetensors`; the full file, with a warning, when there is none. */
+  readonly variant?: string;
+  /** What the files may be called before the variant; the first found wins. */
+  readonly baseNames?: readonly string[];
+}
+
+/** A tensor, the file that holds it and its shape under today's name. */
+interface Located {
+  readonly path: string;
+  readonly stored: StoredTensor;
+  readonly shape: Shape;
+}
+
+/** The files that make up a part's weights. */
+interface WeightFiles {
+  readonly path: string;
+  readonly isIndex: boolean;
+}
+
+// An index has a line for every tensor; those of the largest models have a few hundred kilobytes.
+const LARGEST_INDEX = 100_000_000;
+const PICKLES = /\.(bin|ckpt|pth?|pkl|pickle)$/i;
+const FOREIGN = /\.(msgpack|h5)$/i;
+
+/** The tensors of one part of a checkpoint under today's names, wherever they lie: one file or many. Holds no numbers, only where they are. */
+export class Weights {
+  /** Use {@link openWeights}. */
+  constructor(
+    /** How messages name the source: the file, or the index of its shards. */
+    readonly name: string,
+    private readonly folder: Folder,
+    private readonly tensors: ReadonlyMap<string, Located>,
+  ) {}
+
+  has(name: string): boolean {
+    return this.tensors.has(name);
+  }
+
+  /** @throws CheckpointError if there is no such tensor, or its dtype is one we cannot compute with. */
+  get(name: string): TensorRef {
+    const { path, stored, shape } = this.find(name);
+    return { ...toTensorRef(stored, `${this.folder.name}/${path}`), name, shape };
+  }
+
+  /** Reads one tensor's numbers. @throws CheckpointError as {@link get} does. */
+  async read(name: string): Promise<Tensor<DType>> {
+    return readTensor(this.folder, this.find(name).path, this.get(name));
+  }
+
+  /** Names of all tensors, in no particular order. */
+  names(): string[] {
+    return [...this.tensors.keys()];
+  }
+
+  /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
+  dtypes(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const { stored } of this.tensors.values()) counts[stored.dtype] = (counts[stored.dtype] ?? 0) + 1;
+    return counts;
+  }
+
+  private find(name: string): Located {
+    const found = this.tensors.get(name);
+    if (found) return found;
+    const near = nearest(name, this.names());
+    throw new CheckpointError(`${this.name}: tensor ${name} is missing`, {
+      hint: near.length > 0 ? `the file has ${near.map(printable).join(", ")}` : "the weights belong to another kind of model",
+    });
+  }
+}
+
+/**
+ * Finds the weights of one part of a checkpoint, as diffusers and transformers name their files: single or sharded, full or a variant.
+ * @throws CheckpointError if there are none, if there are only pickles, or if a file is not what it should be.
+ */
+export async function openWeights(
+  folder: Folder,
+  { variant, baseNames = ["diffusion_pytorch_model", "model"] }: OpenWeightsOptions = {},
+): Promise<Weights> {
+  await folder.check();
+  const files = await folder.list();
+  const find = (wanted?: string) => baseNames.flatMap((base) => spellings(base, wanted)).find(({ path }) => files.includes(path));
+  const chosen = find(variant);
+  if (chosen) return openFiles(folder, chosen, files);
+  const full = variant === undefined ? undefined : find();
+  if (!full) throw missing(folder.name, files, baseNames, variant);
+  warn(`${folder.name} has no ${variant} variant; ${full.path} is used instead`);
+  return openFiles(folder, full, files);
+}
+
+/** Every name a part's weights may have, best first. */
+function spellings(base: string, variant: string | undefined): WeightFiles[] {
+  const single = { path: `${base}${variant === undefined ? "" : `.${variant}`}.safetensors`, isIndex: false };
+  const indices =
+    variant === undefined
+      ? [`${base}.safetensors.index.json`]
+      : // Today's, diffusers' before 0.31, and one seen on the hub.
+        [
+          `${base}.safetensors.index.${variant}.json`,
+          `${base}.safetensors.${variant}.index.json`,
+          `${base}.${variant}.safetensors.index.json`,
+        ];
+  const sharded = indices.map((path) => ({ path, isIndex: true }));
+  // Where both lie there, diffusers takes the shards and transformers the single file.
+  return base === "model" ? [single, ...sharded] : [...sharded, single];
+}
+
+async function openFiles(folder: Folder, { path, isIndex }: WeightFiles, files: readonly string[]): Promise<Weights> {
+  const located = isIndex ? await openShards(folder, path, files) : await openFile(folder, path);
+  const name = `${folder.name}/${path}`;
+  const tensors = new Map<string, Located>();
+  for (const tensor of located) {
+    const today = canonical(tensor.stored.name, tensor.stored.shape);
+    if (!today) continue;
+    const other = tensors.get(today.name);
+    if (other)
+      throw new CheckpointError(
+        `${name}: tensors ${printable(other.stored.name)} and ${printable(tensor.stored.name)} are both ${printable(today.name)}`,
+      );
+    tensors.set(today.name, { ...tensor, shape: today.shape });
+  }
+  return new Weights(name, folder, tensors);
+}
+
+async function openFile(folder: Folder, path: string): Promise<Located[]> {
+  const { tensors } = await readSafetensorsHeader(folder, path);
+  return [...tensors.values()].map((stored) => ({ path, stored, shape: stored.shape }));
+}
+
+async function openShards(folder: Folder, path: string, files: readonly string[]): Promise<Located[]> {
+  const name = `${folder.name}/${path}`;
+  const { weight_map: map } = await readJson(folder, path, { limit: LARGEST_INDEX });
+  if (!isObject(map)) throw new CheckpointError(`${name} has ${describe(map)} as weight_map; an object of file names was expected`);
+  const shards = new Map<string, string[]>();
+  for (const [tensor, shard] of Object.entries(map)) {
+    if (typeof shard !== "string" || !/^[^/\\\0]+\.safetensors$/.test(shard)) {
+      throw new CheckpointError(
+        `${name}: tensor ${printable(tensor)} is said to lie in ${describe(shard)}; a .safetensors file beside the index was expected`,
+      );
+    }
+    const tensors = shards.get(shard);
+    if (tensors) tensors.push(tensor);
+    else shards.set(shard, [tensor]);
+  }
+  const absent = [...shards.keys()].filter((shard) => !files.includes(shard));
+  if (absent.length > 0) {
+    const list = absent.length > 3 ? `${absent.slice(0, 3).join(", ")}, ...` : absent.join(", ");
+    throw new CheckpointError(`${name}: ${absent.length} of its ${shards.size} files are missing: ${list}`, {
+      hint: "the download is incomplete; download the checkpoint again",
+    });
+  }
+  const located: Located[] = [];
+  for (const [shard, names] of shards) {
+    const { tensors } = await readSafetensorsHeader(folder, shard);
+    for (const tensor of names) {
+      const stored = tensors.get(tensor);
+      if (!stored)
+        throw new CheckpointError(`${name}: tensor ${printable(tensor)} is not in ${shard}`, { hint: "download the checkpoint again" });
+      located.push({ path: shard, stored, shape: stored.shape });
+    }
+  }
+  return located;
+}
+
+function missing(name: string, files: readonly string[], baseNames: readonly string[], variant: string | undefined): CheckpointError {
+  const expected = baseNames.flatMap((base) => [
+    `${base}.safetensors`,
+    ...(variant === undefined ? [] : [`${base}.${variant}.safetensors`]),
+  ]);
+  const variants = variantsOf(files, baseNames);
+  if (variants.length > 0) {
+    return new CheckpointError(`${name} has no ${variant ?? "full"} weights, only the variant ${variants.join(", ")}`, {
+      hint: `ask for it: variant: "${variants[0]}"`,
+    });
+  }
+  const other = files.find((file) => PICKLES.test(file)) ?? files.find((file) => FOREIGN.test(file));
+  if (other !== undefined) {
+    const what = FOREIGN.test(other) ? "of another framework;" : "a pickle; a pickle can run any code when it is loaded, so";
+    return new CheckpointError(`${name} has weights only as ${other}, ${what} Darkroom reads only safetensors`, {
+      hint: "download the checkpoint's .safetensors files if it has them, or convert it where you trust it: in Python, from_pretrained(folder).save_pretrained(folder, safe_serialization=True)",
+    });
+  }
+  const others = files.filter((file) => file.endsWith(".safetensors"));
+  return new CheckpointError(`${name} has no weights: ${expected.join(" or ")} was expected`, {
+    hint:
+      others.length > 0
+        ? `it has ${others.slice(0, 3).join(", ")}, which no part of a checkpoint is called; rename it`
+        : "the download is incomplete",
+  });
+}
+
+/** The variants of which there are safetensors files. */
+function variantsOf(files: readonly string[], baseNames: readonly string[]): string[] {
+  const variants = new Set<string>();
+  for (const file of files) {
+    const base = baseNames.find((name) => file.startsWith(`${name}.`));
+    const variant = base && /^\.([^.]+?)(-\d{5}-of-\d{5})?\.safetensors$/.exec(file.slice(base.length))?.[1];
+    if (variant) variants.add(variant);
+  }
+  return [...variants].sort();
+}
+
+/** Up to three names that begin and end most like `name`. */
+function nearest(name: string, names: readonly string[]): string[] {
+  const likeness = (other: string) => {
+    const shorter = Math.min(name.length, other.length);
+    let head = 0;
+    while (head < shorter && name[head] === other[head]) head++;
+    let tail = 0;
+    while (tail < shorter - head && name.at(-1 - tail) === other.at(-1 - tail)) tail++;
+    return (head + tail) / Math.max(name.length, other.length);
+  };
+  const ranked = names.map((other) => ({ other, score: likeness(other) })).sort((a, b) => b.score - a.score);
+  return ranked.flatMap(({ other, score }) => (score > 0.5 ? [other] : [])).slice(0, 3);
+}

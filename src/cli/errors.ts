@@ -1,0 +1,54 @@
+import { CommanderError } from "commander";
+import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, OutputError } from "../errors.js";
+
+/** What `darkroom --help` says of the numbers below. */
+export const EXIT_CODES = `Exit codes:
+  0 done   1 unexpected error   2 wrong usage   3 checkpoint cannot be used
+  4 device cannot be used   5 output cannot be written   130 stopped by Ctrl-C`;
+
+/** The user or the system asked the process to stop: the reason of the AbortSignal that commands get. */
+export class Interrupted extends Error {
+  constructor(readonly exitCode: number) {
+    super("stopped");
+  }
+}
+
+/** The exit code that says what kind of error ended the process. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return error.exitCode;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof ArgumentError) return 2;
+  if (error instanceof CheckpointError || error instanceof ConfigError) return 3;
+  if (error instanceof DeviceError) return 4;
+  if (error instanceof OutputError) return 5;
+  return 1;
+}
+
+/** The lines for stderr: the message and the way out; the stack only when `verbose`. */
+export function describeError(error: unknown, { verbose }: { readonly verbose: boolean }): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = [`darkroom: ${message.replace(/^error: /, "")}`];
+  const hint = hintOf(error);
+  if (hint) lines.push(`  ${hint}`);
+  if (verbose && error instanceof Error && error.stack) lines.push(error.stack, ...causesOf(error));
+  return lines.join("\n");
+}
+
+function hintOf(error: unknown): string | undefined {
+  if (error instanceof DarkroomError) return error.hint;
+  if (error instanceof CommanderError) return usageHints[error.code] ?? "darkroom generate --help shows what it takes";
+  if (error instanceof Interrupted) return undefined;
+  return "this is a fault of Darkroom's; --verbose shows where it happened";
+}
+
+const usageHints: Readonly<Record<string, string>> = {
+  "commander.excessArguments": 'put the prompt in quotes: darkroom generate "a red fox"',
+  "commander.missingArgument": 'example: darkroom generate "a red fox on a blue background"',
+  "commander.unknownCommand": "darkroom --help lists the commands",
+};
+
+function causesOf(error: Error): string[] {
+  const { cause } = error;
+  if (!(cause instanceof Error)) return [];
+  return [`caused by: ${cause.stack ?? cause.message}`, ...causesOf(cause)];
+}

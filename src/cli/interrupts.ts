@@ -1,0 +1,31 @@
+import { Interrupted } from "./errors.js";
+
+/** Ctrl-C, `kill` and a closed terminal, with the exit codes shells give them (128 and the signal's number). */
+const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** A signal that aborts (with an `Interrupted`) when the process is asked to stop. Asked twice, the process exits at once. */
+export function listenForInterrupts(): AbortSignal {
+  const controller = new AbortController();
+  for (const [name, exitCode] of Object.entries(signals)) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(exitCode);
+      controller.abort(new Interrupted(exitCode));
+    });
+  }
+  return controller.signal;
+}
+
+/** `work`, or the signal's reason as soon as it aborts; for work that cannot be stopped itself. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    if (stop) signal.removeEventListener("abort", stop);
+  }
+}

@@ -1,0 +1,116 @@
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, extname, join } from "node:path";
+import { ArgumentError, OutputError } from "../errors.js";
+import type { Picture } from "../image/picture.js";
+import { explainWrite } from "../platform/write-file.js";
+import { warn } from "../warnings.js";
+
+/** What decides the names of the files. */
+export interface OutputRequest {
+  /** `--out`: a file's name, a folder, or nothing for the working directory. */
+  readonly out?: string;
+  readonly prompt: string;
+  /** One picture per seed. */
+  readonly seeds: readonly bigint[];
+  readonly grid: boolean;
+  readonly force: boolean;
+}
+
+/** Where each picture goes. */
+export interface OutputPlan {
+  readonly images: readonly string[];
+  readonly grid: string | undefined;
+}
+
+/**
+ * Decides the names and makes sure they can be written, so that no work is lost at its end.
+ * @throws ArgumentError for a name that is not a PNG's.
+ * @throws OutputError for a file that exists (without `force`) or a folder that cannot be written.
+ */
+export function planOutputs(request: OutputRequest): OutputPlan {
+  const { out, force } = request;
+  if (out === "") throw new ArgumentError("--out is empty; expected a file name ending in .png, or a folder");
+  const plan = out === undefined || isFolder(out) ? namesFromPrompt(request, out ?? "") : namesFromFile(request, out);
+  const paths = [...plan.images, ...(plan.grid === undefined ? [] : [plan.grid])];
+  for (const path of paths) {
+    if (!force && existsSync(path)) {
+      throw new OutputError(`${path} exists and is left as it is`, { hint: "choose another --out, or overwrite it with --force" });
+    }
+  }
+  // All are in one folder; the last has the longest name.
+  probe(paths.at(-1) ?? "");
+  return plan;
+}
+
+/** Saves under `path`, or under a free name beside it if another program took that name meanwhile. Returns the name it got. */
+export async function savePicture(picture: Picture, path: string, text: Record<string, string>, force: boolean): Promise<string> {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw explainWrite(path, error);
+  }
+  try {
+    await picture.save(path, { text, overwrite: force });
+    return path;
+  } catch (error) {
+    if (!(error instanceof OutputError && error.cause instanceof Error && "code" in error.cause && error.cause.code === "EEXIST"))
+      throw error;
+  }
+  const other = freeName(path);
+  warn(`${path} appeared while the picture was made; saving as ${other}`);
+  return savePicture(picture, other, text, false);
+}
+
+/** Words of the prompt for a file's name: letters and digits of any script, `-` between. */
+export function slugOf(prompt: string): string {
+  const words = prompt.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
+  // 40 characters of up to 4 bytes stay well under the 255 bytes a name may have.
+  return [...words.join("-")].slice(0, 40).join("").replace(/-$/, "") || "picture";
+}
+
+function namesFromPrompt({ prompt, seeds, grid, force }: OutputRequest, folder: string): OutputPlan {
+  const slug = slugOf(prompt);
+  const name = (suffix: string) => {
+    const path = join(folder, `${slug}-${suffix}.png`);
+    return force ? path : freeName(path);
+  };
+  return { images: seeds.map((seed) => name(String(seed))), grid: grid ? name(`${seeds[0]}-grid`) : undefined };
+}
+
+function namesFromFile({ seeds, grid }: OutputRequest, out: string): OutputPlan {
+  if (!/[^/\\]\.png$/i.test(out)) {
+    throw new ArgumentError(`--out is ${JSON.stringify(out)}; expected a file name ending in .png, or a folder`, {
+      hint: extname(out) ? "PNG is the one format so far" : `a folder that does not exist yet ends with /: --out ${out}/`,
+    });
+  }
+  const name = (suffix: string) => join(dirname(out), `${basename(out, extname(out))}-${suffix}${extname(out)}`);
+  return {
+    images: seeds.length === 1 ? [out] : seeds.map((_, i) => name(String(i + 1))),
+    grid: grid ? name("grid") : undefined,
+  };
+}
+
+function isFolder(path: string): boolean {
+  return /[/\\]$/.test(path) || (existsSync(path) && statSync(path).isDirectory());
+}
+
+function freeName(path: string): string {
+  const extension = extname(path);
+  let free = path;
+  for (let n = 2; existsSync(free); n++) free = `${path.slice(0, -extension.length)}-${n}${extension}`;
+  return free;
+}
+
+/** Writes and removes a file in the folder of `path`, or where that will be made: permissions alone do not tell (read-only disks, full ones, /proc). */
+function probe(path: string): void {
+  let folder = dirname(path);
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  // As long a name as the picture's, so that one too long is found out too.
+  const file = join(folder, `.darkroom-${crypto.randomUUID()}`.padEnd(Buffer.byteLength(basename(path)), "-"));
+  try {
+    closeSync(openSync(file, "wx"));
+    rmSync(file);
+  } catch (error) {
+    throw explainWrite(path, error);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * How a picture was made, in the text AUTOMATIC1111 writes into a PNG under the keyword `parameters`:
+ *
+ *     a red fox
+ *     Negative prompt: blurry
+ *     Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7.5, Seed: 123, Size: 512x512
+ *
+ * Rules of quoting and reading as in AUTOMATIC1111's `modules/infotext_utils.py`.
+ */
+export interface GenerationParameters {
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  /** The last line's fields under AUTOMATIC1111's names, in order. A name has two or more word characters, spaces, `-` and `/`. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** The PNG keyword that AUTOMATIC1111 and its descendants look for. */
+export const PARAMETERS_KEYWORD = "parameters";
+
+const NEGATIVE = "Negative prompt:";
+/** AUTOMATIC1111's `re_param`. */
+const FIELD = /\s*([\p{L}\p{N}_][\p{L}\p{N}_ \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/gu;
+/** A last line with fewer fields than this is taken for part of the prompt. */
+const FEWEST_FIELDS = 3;
+
+/** The text of `parameters`. It reads back to the same values as long as there are three settings or more. */
+export function formatParameters({ prompt, negativePrompt, settings }: GenerationParameters): string {
+  const fields = { ...settings };
+  const write = () => {
+    const line = Object.entries(fields).map(([name, value]) => `${name}: ${quote(value)}`);
+    return [prompt, negativePrompt && `\n${NEGATIVE} ${negativePrompt}`, `\n${line.join(", ")}`].join("").trim();
+  };
+  // A prompt that the layout cannot hold (spaces at its ends, a line that begins with "Negative prompt:") is repeated as a quoted
+  // field; fields are read after the prompt and win, in AUTOMATIC1111 too.
+  const read = parseParameters(write());
+  if (read.prompt !== prompt) fields.Prompt = prompt;
+  if (read.negativePrompt !== negativePrompt) fields["Negative prompt"] = negativePrompt;
+  return write();
+}
+
+/** Reads a text of `parameters`, ours or AUTOMATIC1111's; any text is read, at worst as one long prompt. */
+export function parseParameters(text: string): GenerationParameters {
+  const lines = text.trim().split("\n");
+  const found = [...(lines.at(-1) ?? "").matchAll(FIELD)];
+  const hasSettings = found.length >= FEWEST_FIELDS;
+  if (hasSettings) lines.pop();
+
+  const stripped = lines.map((line) => line.trim());
+  const split = stripped.findIndex((line) => line.startsWith(NEGATIVE));
+  const end = split < 0 ? stripped.length : split;
+  const negativeLines = stripped.slice(end).map((line) => (line.startsWith(NEGATIVE) ? line.slice(NEGATIVE.length).trim() : line));
+
+  const fields = new Map((hasSettings ? found : []).map(([, name = "", value = ""]) => [name, unquote(value)]));
+  const prompt = fields.get("Prompt") ?? joinLines(stripped.slice(0, end));
+  const negativePrompt = fields.get("Negative prompt") ?? joinLines(negativeLines);
+  fields.delete("Prompt");
+  fields.delete("Negative prompt");
+  return { prompt, negativePrompt, settings: Object.fromEntries(fields) };
+}
+
+/** What AUTOMATIC1111 calls a scheduler: its sampler, and the spacing of its noise levels where that is not the sampler's own. */
+export function samplerSettings(className: string, config: Readonly<Record<string, unknown>> = {}): Record<string, string> {
+  const stochastic = String(config.algorithmType ?? "").startsWith("sde-");
+  const name = samplers[className] ?? className.replace(/Scheduler$/, "");
+  const type = config.useKarrasSigmas ? "Karras" : config.useExponentialSigmas ? "Exponential" : config.useBetaSigmas ? "Beta" : undefined;
+  return { Sampler: stochastic ? `${name} SDE` : name, ...(type && { "Schedule type": type }) };
+}
+
+const samplers: Readonly<Record<string, string>> = {
+  DDIMScheduler: "DDIM",
+  DPMSolverMultistepScheduler: "DPM++ 2M",
+  DPMSolverSDEScheduler: "DPM++ SDE",
+  EulerAncestralDiscreteScheduler: "Euler a",
+  EulerDiscreteScheduler: "Euler",
+  HeunDiscreteScheduler: "Heun",
+  KDPM2AncestralDiscreteScheduler: "DPM2 a",
+  KDPM2DiscreteScheduler: "DPM2",
+  LCMScheduler: "LCM",
+  LMSDiscreteScheduler: "LMS",
+  PNDMScheduler: "PLMS",
+  UniPCMultistepScheduler: "UniPC",
+};
+
+function joinLines(lines: readonly string[]): string {
+  // AUTOMATIC1111 drops empty lines before the first text.
+  const first = lines.findIndex((line) => line !== "");
+  return first < 0 ? "" : lines.slice(first).join("\n");
+}
+
+function quote(value: string): string {
+  return /[,:\n]|^["\s]|\s$|^$/.test(value) ? JSON.stringify(value) : value;
+}
+
+function unquote(value: string): string {
+  if (!(value.length > 1 && value.startsWith('"') && value.endsWith('"'))) return value;
+  try {
+    return String(JSON.parse(value));
+  } catch {
+    return value;
+  }
+}

@@ -1,0 +1,161 @@
+import { encode } from "fast-png";
+import { ArgumentError } from "../errors.js";
+
+// Text chunks are spliced in and read here because fast-png knows tEXt alone, writes it after the pixels (PIL's `Image.open(f).info`
+// sees only what stands before them) and decodes it as windows-1252.
+// Specification: https://www.w3.org/TR/png-3/#11textinfo
+
+const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+/** The signature, then IHDR: length, type, 13 bytes, CRC. */
+const AFTER_HEADER = 8 + 4 + 4 + 13 + 4;
+/** What a compressed text may unpack to, against deflate bombs; PIL's `PngImagePlugin.MAX_TEXT_CHUNK`. */
+const MAX_TEXT = 1024 * 1024;
+
+interface Chunk {
+  readonly type: string;
+  readonly data: Uint8Array;
+}
+
+/** 8-bit RGB pixels, row-major. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array;
+}
+
+/**
+ * A PNG file of the pixels, with one text chunk per entry of `text`: tEXt where the text is Latin-1, iTXt (UTF-8) where it is not.
+ * @throws ArgumentError if a keyword is not 1 to 79 Latin-1 characters.
+ */
+export function encodePng({ width, height, data }: Pixels, text: Readonly<Record<string, string>> = {}): Uint8Array {
+  const png = encode({ width, height, data, channels: 3, depth: 8 }, { zlib: { level: 6 } });
+  const chunks = Object.entries(text).map(([keyword, value]) => writeChunk(textChunk(keyword, value)));
+  return join([png.subarray(0, AFTER_HEADER), ...chunks, png.subarray(AFTER_HEADER)]);
+}
+
+/**
+ * The texts of a PNG file by keyword (tEXt, zTXt and iTXt); the last wins where a keyword comes twice, as in PIL.
+ * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB.
+ */
+export async function readPngText(bytes: Uint8Array): Promise<Record<string, string>> {
+  const texts = new Map<string, string>();
+  for (const chunk of readChunks(bytes)) {
+    const entry = await readTextChunk(chunk);
+    if (entry) texts.set(...entry);
+  }
+  return Object.fromEntries(texts);
+}
+
+/** Width and height from a PNG file's header. */
+export function readPngSize(bytes: Uint8Array): { width: number; height: number } {
+  for (const { type, data } of readChunks(bytes)) {
+    if (type !== "IHDR" || data.length !== 13) break;
+    const view = new DataView(data.buffer, data.byteOffset);
+    return { width: view.getUint32(0), height: view.getUint32(4) };
+  }
+  throw new ArgumentError("the PNG file does not begin with a header of 13 bytes");
+}
+
+function* readChunks(bytes: Uint8Array): Generator<Chunk> {
+  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new ArgumentError("not a PNG file");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = SIGNATURE.length; ; ) {
+    if (at + 12 > bytes.length) throw new ArgumentError("the PNG file is cut short");
+    const end = at + 8 + view.getUint32(at);
+    if (end + 4 > bytes.length) throw new ArgumentError("the PNG file is cut short");
+    const type = fromLatin1(bytes.subarray(at + 4, at + 8));
+    yield { type, data: bytes.subarray(at + 8, end) };
+    if (type === "IEND") return;
+    at = end + 4;
+  }
+}
+
+async function readTextChunk({ type, data }: Chunk): Promise<[keyword: string, text: string] | undefined> {
+  if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") return undefined;
+  const [keyword, rest] = splitAtZero(data);
+  const name = fromLatin1(keyword);
+  if (type === "tEXt") return [name, fromLatin1(rest)];
+  // After zTXt's keyword comes the compression method, always 0 (zlib).
+  if (type === "zTXt") return [name, fromLatin1(await inflate(rest.subarray(1)))];
+  const compressed = rest[0] === 1;
+  const [, afterLanguage] = splitAtZero(rest.subarray(2));
+  const [, text] = splitAtZero(afterLanguage);
+  return [name, new TextDecoder("utf-8", { ignoreBOM: true }).decode(compressed ? await inflate(text) : text)];
+}
+
+function textChunk(keyword: string, text: string): Chunk {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: Latin-1 without its control characters, as the specification has it
+  if (!/^[^\u0000-\u001f\u007f-\u009f]{1,79}$/.test(keyword) || !isLatin1(keyword)) {
+    throw new ArgumentError(`PNG keyword ${JSON.stringify(keyword)} is not 1 to 79 printable Latin-1 characters`);
+  }
+  // A zero byte ends nothing in the last field, but readers differ; the specification forbids it.
+  const clean = text.replaceAll("\0", "");
+  if (isLatin1(clean)) return { type: "tEXt", data: latin1(`${keyword}\0${clean}`) };
+  // Keyword, then: not compressed, method 0, no language, no translated keyword.
+  return { type: "iTXt", data: join([latin1(`${keyword}\0\0\0\0\0`), new TextEncoder().encode(clean)]) };
+}
+
+function writeChunk({ type, data }: Chunk): Uint8Array {
+  const bytes = new Uint8Array(12 + data.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, data.length);
+  bytes.set(latin1(type), 4);
+  bytes.set(data, 8);
+  view.setUint32(8 + data.length, crc32(bytes.subarray(4, 8 + data.length)));
+  return bytes;
+}
+
+/** The CRC of ISO 3309 that ends a chunk; fast-png keeps its own to itself. */
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const part of new Blob([bytes.slice()]).stream().pipeThrough(new DecompressionStream("deflate"))) {
+      size += part.length;
+      if (size > MAX_TEXT) break;
+      parts.push(part);
+    }
+  } catch (cause) {
+    throw new ArgumentError("the PNG file holds a compressed text that is broken", { cause });
+  }
+  if (size > MAX_TEXT) throw new ArgumentError(`the PNG file holds a compressed text of more than ${MAX_TEXT} bytes`);
+  return join(parts);
+}
+
+function splitAtZero(bytes: Uint8Array): [before: Uint8Array, after: Uint8Array] {
+  const zero = bytes.indexOf(0);
+  if (zero < 0) throw new ArgumentError("the PNG file holds a text chunk without an end of keyword");
+  return [bytes.subarray(0, zero), bytes.subarray(zero + 1)];
+}
+
+function isLatin1(text: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of Latin-1
+  return /^[\u0000-\u00ff]*$/.test(text);
+}
+
+function latin1(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function fromLatin1(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}

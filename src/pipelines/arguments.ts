@@ -1,0 +1,62 @@
+import { ArgumentError } from "../errors.js";
+import { Generator } from "../tensor/random.js";
+
+/** @throws ArgumentError unless `value` is a whole number of at least `least`. */
+export function expectInteger(name: string, value: number, least: number): number {
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new ArgumentError(`${name} is ${value}; expected a whole number, at least ${least}`);
+  return value;
+}
+
+/** @throws ArgumentError unless `value` is a finite number within `low..high`. */
+export function expectNumber(name: string, value: number, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): number {
+  if (typeof value !== "number" || !Number.isFinite(value) || value < low || value > high) {
+    const range = low === Number.NEGATIVE_INFINITY ? "a finite number" : `a number from ${low} to ${high}`;
+    throw new ArgumentError(`${name} is ${value}; expected ${range}`);
+  }
+  return value;
+}
+
+/**
+ * @throws ArgumentError unless both sides are whole multiples of `factor`, the pixels one latent stands for.
+ */
+export function expectSize(width: number, height: number, factor: number): void {
+  for (const [name, value] of Object.entries({ width, height })) {
+    if (!Number.isSafeInteger(value) || value <= 0 || value % factor !== 0) {
+      const nearest = Math.max(factor, Math.round(value / factor) * factor);
+      throw new ArgumentError(`${name} is ${value}; expected a multiple of ${factor}, the pixels of one latent of this VAE`, {
+        hint: Number.isFinite(nearest) ? `the nearest is ${nearest}` : undefined,
+      });
+    }
+  }
+}
+
+/** The prompts of a call as a list. */
+export function promptList(name: string, prompt: string | readonly string[]): readonly string[] {
+  const list = typeof prompt === "string" ? [prompt] : prompt;
+  if (!Array.isArray(list) || list.length === 0 || list.some((text) => typeof text !== "string")) {
+    throw new ArgumentError(`${name} is ${JSON.stringify(prompt)}; expected a text or a list of texts`);
+  }
+  return list;
+}
+
+/** Where a call's random numbers come from: one generator for the whole batch, or one for each picture. */
+export interface RandomOptions {
+  /** As `torch.manual_seed`: one for the batch, or a list with one for each picture. Random when neither this nor `generator` is given. */
+  readonly seed?: number | bigint | readonly (number | bigint)[];
+  /** Instead of a seed: generators whose state goes on, one for the batch or a list with one for each picture. */
+  readonly generator?: Generator | readonly Generator[];
+}
+
+/** The generators of a call for `batch` pictures. @throws ArgumentError if a list's length is not `batch`. */
+export function resolveGenerators({ seed, generator }: RandomOptions, batch: number): Generator | readonly Generator[] {
+  if (seed !== undefined && generator !== undefined) throw new ArgumentError("both seed and generator were given; expected one of them");
+  const list = seed ?? generator;
+  if (Array.isArray(list) && list.length !== batch) {
+    throw new ArgumentError(
+      `${list.length} ${seed === undefined ? "generators" : "seeds"} were given for ${batch} pictures; expected one, or one for each`,
+    );
+  }
+  if (generator !== undefined) return generator;
+  return typeof seed === "object" ? seed.map((each) => new Generator(each)) : new Generator(seed);
+}

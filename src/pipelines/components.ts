@@ -1,0 +1,71 @@
+import type { Folder } from "../checkpoint/folder.js";
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import { CheckpointError, ConfigError } from "../errors.js";
+import type { Engine } from "../runtime/engine.js";
+import { SCHEDULERS } from "../schedulers/registry.js";
+
+/** A class whose instances a checkpoint's folder holds. */
+export interface ComponentLoader<Component> {
+  fromPretrained(folder: Folder, options: { readonly subfolder?: string; readonly variant?: string; readonly engine: Engine }): Promise<Component>;
+}
+
+/** The scheduler classes a checkpoint may name. */
+export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
+
+/** Loads a pipeline's parts by the classes `model_index.json` gives them; the networks share one engine. */
+export class ComponentSource {
+  private readonly loaded: AsyncDisposable[] = [];
+
+  constructor(
+    private readonly folder: Folder,
+    private readonly index: ModelIndex,
+    private readonly engine: Engine,
+    private readonly variant: string | undefined,
+  ) {}
+
+  /**
+   * The part called `name`, unless the caller `given` one.
+   * @throws CheckpointError if the checkpoint has no such part; ConfigError if it is of a class this pipeline cannot use.
+   */
+  async load<Component>(
+    name: string,
+    classes: Readonly<Record<string, ComponentLoader<Component>>>,
+    given: Component | undefined,
+  ): Promise<Component> {
+    if (given !== undefined) return given;
+    const component = this.index.components.get(name);
+    if (!component) {
+      throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; a ${this.index.className} needs one`, {
+        hint: `give one: fromPretrained(path, { ${name}: ... })`,
+      });
+    }
+    const loader = classes[component.className];
+    if (!loader) {
+      const known = Object.keys(classes).join(", ");
+      throw new ConfigError(`${this.folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);
+    }
+    const part = await loader.fromPretrained(this.folder.open(name), { variant: this.variant, engine: this.engine });
+    if (isDisposable(part)) this.loaded.push(part);
+    return part;
+  }
+
+  /** Whether the checkpoint lists the part. */
+  has(name: string): boolean {
+    return Boolean(this.index.components.get(name));
+  }
+
+  /** Frees every part loaded from here and stops their engine. Parts the caller gave are the caller's. */
+  async dispose(): Promise<void> {
+    await Promise.all(this.loaded.map((part) => part[Symbol.asyncDispose]()));
+    await this.engine.dispose();
+  }
+
+  /** Where the parts run. */
+  get device() {
+    return this.engine.device;
+  }
+}
+
+function isDisposable(part: unknown): part is AsyncDisposable {
+  return typeof part === "object" && part !== null && Symbol.asyncDispose in part;
+}

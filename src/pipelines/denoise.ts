@@ -1,0 +1,80 @@
+import { ArgumentError } from "../errors.js";
+import { type Picture, pictures } from "../image/picture.js";
+import type { Scheduler, StepOptions, TimestepOptions } from "../schedulers/scheduler.js";
+import { type Generator, randnPerImage } from "../tensor/random.js";
+import type { Shape, Tensor } from "../tensor/tensor.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+
+/** What the denoising loop needs to know. */
+export interface DenoiseOptions {
+  /** Its timesteps are set. */
+  readonly scheduler: Scheduler;
+  readonly latents: Tensor;
+  /** The network's guided prediction for latents scaled for `timestep`. */
+  readonly predict: (scaledLatents: Tensor, timestep: number, index: number) => Promise<Tensor>;
+  readonly stepOptions: StepOptions;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** One turn of the loop. */
+export interface DenoisedLatents {
+  readonly index: number;
+  readonly total: number;
+  readonly timestep: number;
+  readonly latents: Tensor;
+  /** What the scheduler takes the noiseless latents to be, where it knows. */
+  readonly predicted: Tensor | undefined;
+}
+
+/**
+ * The loop of every diffusion pipeline: predict, step, for every timestep.
+ * @throws the signal's reason once it is aborted, between two steps.
+ */
+export async function* denoise({
+  scheduler,
+  latents,
+  predict,
+  stepOptions,
+  signal,
+}: DenoiseOptions): AsyncGenerator<DenoisedLatents, Tensor, void> {
+  const { timesteps } = scheduler;
+  let current = latents;
+  for (const [index, timestep] of timesteps.entries()) {
+    signal?.throwIfAborted();
+    const prediction = await predict(scheduler.scaleModelInput(current, timestep), timestep, index);
+    const { prevSample, predOriginalSample } = scheduler.step(prediction, timestep, current, stepOptions);
+    current = prevSample;
+    yield { index, total: timesteps.length, timestep, latents: current, predicted: predOriginalSample };
+  }
+  signal?.throwIfAborted();
+  return current;
+}
+
+/** The steps a request asks its scheduler for: 50 where it says nothing. */
+export function timestepOptions({ numInferenceSteps, timesteps, sigmas }: TimestepOptions): TimestepOptions {
+  return timesteps || sigmas ? { timesteps, sigmas } : { numInferenceSteps: numInferenceSteps ?? 50 };
+}
+
+/** Noise of `shape`, given or drawn, scaled to what the scheduler starts from. @throws ArgumentError if the given noise has another shape. */
+export function initialLatents(
+  shape: Shape,
+  given: Tensor | undefined,
+  generator: Generator | readonly Generator[],
+  scheduler: Scheduler,
+): Tensor {
+  if (given && String(given.shape) !== String(shape)) throw new ArgumentError(`latents are [${given.shape}]; expected [${shape}]`);
+  return (given ?? randnPerImage(shape, generator)).mul(scheduler.initNoiseSigma);
+}
+
+/** The loop's turns as a pipeline yields them; `decode` makes float pictures [batch, 3, height, width] in 0..1. */
+export async function* withPreviews(
+  loop: AsyncGenerator<DenoisedLatents, Tensor, void>,
+  decode: (latents: Tensor) => Promise<Tensor>,
+): AsyncGenerator<DenoisingStep, Tensor, void> {
+  for (;;) {
+    const { done, value } = await loop.next();
+    if (done) return value;
+    const { predicted, ...step } = value;
+    yield { ...step, preview: async (): Promise<Picture[]> => pictures(await decode(predicted ?? step.latents)) };
+  }
+}

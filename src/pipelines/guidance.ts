@@ -1,0 +1,38 @@
+import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
+
+/**
+ * Classifier-free guidance (Ho & Salimans 2022): the prediction [2 * batch, ...], unconditional half first, moved `guidanceScale` times
+ * the way from the unconditional to the conditional. `guidanceRescale` brings back the conditional's contrast (Lin et al. 2023, section 3.4).
+ */
+export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
+  const [unconditional, conditional] = prediction.chunk(2) as [Tensor, Tensor];
+  const guided = weightedSum([1 - guidanceScale, unconditional], [guidanceScale, conditional]);
+  return guidanceRescale > 0 ? rescale(guided, conditional, guidanceRescale) : guided;
+}
+
+/** Matches diffusers' rescale_noise_cfg, picture by picture. */
+function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
+  const pictures = guided.chunk(guided.shape[0] ?? 1);
+  return concat(
+    pictures.map((picture, i) => {
+      const ratio = standardDeviation(conditional.slice(i, i + 1)) / standardDeviation(picture);
+      return picture.mul(amount * ratio + (1 - amount));
+    }),
+  );
+}
+
+function standardDeviation({ data }: Tensor): number {
+  const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
+  return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (data.length - 1));
+}
+
+/**
+ * The guidance scale as waves [batch, width], which networks distilled for guidance take as an input (Meng et al. 2023).
+ * Matches diffusers' get_guidance_scale_embedding.
+ */
+export function guidanceScaleEmbedding(guidanceScale: number, batch: number, width: number): Tensor {
+  const half = Math.floor(width / 2);
+  const angles = Array.from({ length: half }, (_, i) => (guidanceScale - 1) * 1000 * Math.exp((-Math.log(10000) * i) / (half - 1)));
+  const row = [...angles.map(Math.sin), ...angles.map(Math.cos), ...(width % 2 === 1 ? [0] : [])];
+  return Tensor.from(row, [1, width]).repeatInterleave(batch);
+}

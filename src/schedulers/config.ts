@@ -1,0 +1,148 @@
+import * as v from "valibot";
+import { snakeCase } from "../checkpoint/config.js";
+import { ConfigError } from "../errors.js";
+import { BETA_SCHEDULES } from "./noise-schedule.js";
+import { TIMESTEP_SPACINGS } from "./timestep-spacing.js";
+
+/** The fields of one scheduler class: types, allowed values, defaults. Its keys are what the class's constructor takes. */
+export type ConfigSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
+
+/** What a config carries beside its fields, as diffusers' configs do. */
+export interface ConfigOrigin {
+  /** The class the config belongs to. */
+  readonly _className: string;
+  /** Fields nobody set: another class made from this config takes its own default for them. */
+  readonly _useDefaultValues: readonly string[];
+}
+
+/** A yes or no; JSON's null counts as no, as in Python. */
+export const flag = (initial: boolean) =>
+  v.optional(
+    v.pipe(
+      v.nullable(v.boolean()),
+      v.transform((value) => value ?? false),
+    ),
+    initial,
+  );
+
+/** A finite number. */
+export const real = (initial: number) => v.optional(v.pipe(v.number(), v.finite("a finite number")), initial);
+
+/** A finite number or null. */
+export const optionalReal = () => v.optional(v.nullable(v.pipe(v.number(), v.finite("a finite number"))), null);
+
+/** A whole number of at least `least`. */
+export const whole = (initial: number, least = 0) =>
+  v.optional(v.pipe(v.number(), v.integer("a whole number"), v.minValue(least, `a whole number of at least ${least}`)), initial);
+
+/** One of some words. */
+export const oneOf = <const Words extends readonly string[]>(words: Words, initial: Words[number]) =>
+  v.optional(v.picklist(words), initial);
+
+/** One of some words; words that belong to other schedulers and reach us with their configs stand for the default, as in diffusers. */
+export const oneOfOrForeign = <const Words extends readonly string[]>(words: Words, foreign: readonly string[], initial: Words[number]) =>
+  v.optional(
+    v.pipe(
+      v.string(),
+      v.transform((word) => (foreign.includes(word) ? initial : word)),
+      v.picklist(words),
+    ),
+    initial,
+  );
+
+/** A word of any kind or null. */
+export const optionalWord = () => v.optional(v.nullable(v.string()), null);
+
+/** Numbers, or null. */
+export const optionalNumbers = () => v.optional(v.nullable(v.array(v.number())), null);
+
+/** Whole numbers; none by default. */
+export const wholeNumbers = () => v.optional(v.array(v.pipe(v.number(), v.integer("whole numbers"))), () => []);
+
+/** A number that may be minus infinity, in all the spellings scheduler_config.json files have for it. */
+export const numberFromMinusInfinity = () =>
+  v.optional(
+    v.pipe(
+      v.union([v.number(), v.picklist(["-inf", "-Infinity", "-infinity"]), v.null()]),
+      v.transform((value) => (typeof value === "number" ? value : Number.NEGATIVE_INFINITY)),
+    ),
+    Number.NEGATIVE_INFINITY,
+  );
+
+/** A field that only Python can fill: null, or nothing. */
+export const unsupported = (why: string) => v.optional(v.null(why), null);
+
+/** The fields of the forward process, which nearly every scheduler has. */
+export const betaFields = ({ start = 0.0001, end = 0.02 } = {}) => ({
+  numTrainTimesteps: whole(1000, 1),
+  betaStart: real(start),
+  betaEnd: real(end),
+  betaSchedule: oneOf(BETA_SCHEDULES, "linear"),
+  /** Betas given outright, instead of the four fields above. */
+  trainedBetas: optionalNumbers(),
+});
+
+/** How inference timesteps are chosen. */
+export const spacingFields = (initial: (typeof TIMESTEP_SPACINGS)[number]) => ({
+  timestepSpacing: oneOf(TIMESTEP_SPACINGS, initial),
+  /** Added to every "leading" timestep. */
+  stepsOffset: whole(0, Number.MIN_SAFE_INTEGER),
+});
+
+/** Which named spacing replaces the sigmas of the timesteps; see `oneSpacing`. */
+export const sigmaSpacingFields = () => ({
+  useKarrasSigmas: flag(false),
+  useExponentialSigmas: flag(false),
+  useBetaSigmas: flag(false),
+});
+
+/** Dynamic thresholding, for models of pixels. */
+export const thresholdFields = () => ({
+  thresholding: flag(false),
+  dynamicThresholdingRatio: real(0.995),
+  sampleMaxValue: real(1),
+});
+
+/** Flow matching inside a solver made for noise prediction. */
+export const flowFields = () => ({
+  useFlowSigmas: flag(false),
+  flowShift: real(1),
+});
+
+/**
+ * A partial config with its defaults filled in. Keys that start with `_` are notes and are left out, as Python's `register_to_config` does.
+ *
+ * @throws ConfigError naming the field as config files spell it, what was found and what was expected.
+ */
+export function parseSchedulerConfig(className: string, schema: ConfigSchema, config: object): Record<string, unknown> {
+  const given = Object.fromEntries(Object.entries(config).filter(([key, value]) => !key.startsWith("_") && value !== undefined));
+  const result = v.safeParse(schema, given, { abortEarly: true });
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const key = String(issue.path?.[0]?.key ?? "config");
+  if (issue.type === "strict_object" && issue.expected === "never") {
+    throw new ConfigError(`${className} has no field ${snakeCase(key)}`, {
+      hint: `its fields are ${Object.keys(schema.entries).map(snakeCase).join(", ")}`,
+    });
+  }
+  throw new ConfigError(`${className}: ${snakeCase(key)} is ${describe(issue.input)}; expected ${expectation(issue)}`);
+}
+
+/** @throws ConfigError if a config asks for two sigma spacings at once. */
+export function oneSpacing(
+  className: string,
+  config: { useKarrasSigmas: boolean; useExponentialSigmas: boolean; useBetaSigmas: boolean },
+): void {
+  const asked = (["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const).filter((key) => config[key]);
+  if (asked.length > 1) throw new ConfigError(`${className}: only one of ${asked.map(snakeCase).join(", ")} can be used`);
+}
+
+function describe(value: unknown): string {
+  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+}
+
+function expectation(issue: v.BaseIssue<unknown>): string {
+  if (issue.kind === "validation" || issue.type === "null") return issue.message;
+  const words = (issue.expected ?? "another value").replace(/^\((.*)\)$/, "$1").split(" | ");
+  return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
+}

@@ -1,0 +1,73 @@
+/**
+ * Ancestral sampling with Euler steps: each step goes below the next sigma and adds noise back up to it.
+ * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 without churn; the split into down and up is k-diffusion's sample_euler_ancestral.
+ * Matches diffusers' EulerAncestralDiscreteScheduler.
+ */
+import * as v from "valibot";
+import type { Tensor } from "../tensor/tensor.js";
+import { betaFields, flag, oneOf, spacingFields } from "./config.js";
+import { initialSigma, scaleByDeviation } from "./euler-discrete.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
+import { denoised } from "./prediction.js";
+import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
+import { SigmaScheduler } from "./sigma-scheduler.js";
+import { sigmasAt } from "./sigma-spacing.js";
+import { spacedTimesteps } from "./timestep-spacing.js";
+
+const schema = v.strictObject({
+  ...betaFields(),
+  predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
+  ...spacingFields("linspace"),
+  rescaleBetasZeroSnr: flag(false),
+});
+
+export type EulerAncestralDiscreteConfig = v.InferOutput<typeof schema>;
+
+export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestralDiscreteConfig> {
+  static override readonly className = "EulerAncestralDiscreteScheduler";
+  static override readonly schema = schema;
+
+  private readonly trainingSigmas = trainingSigmas(positiveAlphasCumprodOf(this.config));
+
+  constructor(config: Partial<EulerAncestralDiscreteConfig> = {}) {
+    super(config);
+    this.start(Array.from(this.trainingSigmas.keys()).reverse(), [...this.trainingSigmas.toReversed(), 0]);
+  }
+
+  override get initNoiseSigma(): number {
+    return initialSigma(this.sigmas, this.config.timestepSpacing);
+  }
+
+  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+    const { timestepSpacing, numTrainTimesteps, stepsOffset } = this.config;
+    const timesteps = spacedTimesteps(timestepSpacing, { steps, trainSteps: numTrainTimesteps, offset: stepsOffset }).map(f32);
+    this.start(timesteps, [...sigmasAt(timesteps, this.trainingSigmas).map(f32), 0]);
+  }
+
+  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+    return scaleByDeviation(sample, this.sigmaAt(this.currentIndex(timestep)));
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    const index = this.currentIndex(timestep);
+    const sigma = this.sigmaAt(index);
+    const original = denoised(this.config.predictionType, modelOutput, sample, sigma);
+    const derivative = sample.sub(original).div(sigma);
+    const { up, down } = ancestralSigmas(sigma, this.sigmaAt(index + 1));
+    this.stepIndex = index + 1;
+    const prevSample = sumFloat32([1, sample], [f32(down - sigma), derivative], [up, this.noise(modelOutput.shape, options)]);
+    return { prevSample, predOriginalSample: original };
+  }
+
+  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
+  }
+}
+
+/** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. */
+export function ancestralSigmas(from: number, to: number): { readonly up: number; readonly down: number } {
+  const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
+  const up = f32(Math.sqrt(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
+  return { up, down: f32(Math.sqrt(f32(toSquared - f32(up ** 2)))) };
+}

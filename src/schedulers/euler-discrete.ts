@@ -1,0 +1,146 @@
+/**
+ * Euler's method along the sigmas, with optional churn.
+ * Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models" (arXiv:2206.00364), Algorithm 2 with Euler steps.
+ * Matches diffusers' EulerDiscreteScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./config.js";
+import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
+import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
+import { denoised } from "./prediction.js";
+import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
+import { SigmaScheduler } from "./sigma-scheduler.js";
+import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfFloat32Sigma, timestepOfSigma } from "./sigma-spacing.js";
+import { spacedTimesteps } from "./timestep-spacing.js";
+
+const schema = v.strictObject({
+  ...betaFields(),
+  predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
+  /** How sigmas between training timesteps are found: in sigma, or uniformly in log sigma. */
+  interpolationType: oneOf(["linear", "log_linear"], "linear"),
+  ...sigmaSpacingFields(),
+  /** Ends of the named spacings; null takes them from the timesteps. */
+  sigmaMin: optionalReal(),
+  sigmaMax: optionalReal(),
+  ...spacingFields("linspace"),
+  /** "continuous" gives v-prediction models log(sigma) / 4 for a timestep, as EDM-trained ones want. */
+  timestepType: oneOf(["discrete", "continuous"], "discrete"),
+  rescaleBetasZeroSnr: flag(false),
+  /** Where the last step ends: at no noise, or at the cleanest training sigma. */
+  finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
+});
+
+export type EulerDiscreteConfig = v.InferOutput<typeof schema>;
+
+export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> {
+  static override readonly className = "EulerDiscreteScheduler";
+  static override readonly schema = schema;
+
+  protected override readonly takes = ["timesteps", "sigmas"] as const;
+  private readonly alphasCumprod = positiveAlphasCumprodOf(this.config);
+  private readonly trainingSigmas = trainingSigmas(this.alphasCumprod);
+
+  constructor(config: Partial<EulerDiscreteConfig> = {}) {
+    super(config);
+    oneSpacing(this.className, this.config);
+    const timesteps = Array.from(this.trainingSigmas.keys()).reverse();
+    this.begin(timesteps, [...this.trainingSigmas.toReversed(), 0]);
+  }
+
+  override get initNoiseSigma(): number {
+    return initialSigma(this.sigmas, this.config.timestepSpacing);
+  }
+
+  protected override plan(options: TimestepOptions): void {
+    const { numTrainTimesteps, timestepSpacing, stepsOffset, interpolationType, finalSigmasType } = this.config;
+    const logSigmas = logSigmasOf(this.trainingSigmas);
+    if (options.numInferenceSteps !== undefined && (options.timesteps || options.sigmas)) {
+      throw new ArgumentError(`${this.className}: only one of numInferenceSteps, timesteps and sigmas can be given`);
+    }
+    if (options.sigmas) {
+      const sigmas = options.sigmas.map(f32);
+      this.begin(
+        sigmas.slice(0, -1).map((sigma) => timestepOfFloat32Sigma(sigma, logSigmas)),
+        sigmas,
+      );
+      return;
+    }
+    if (options.timesteps) this.refuseCustomTimesteps();
+    const steps = options.numInferenceSteps ?? options.timesteps?.length ?? 0;
+    const given = options.timesteps ?? spacedTimesteps(timestepSpacing, { steps, trainSteps: numTrainTimesteps, offset: stepsOffset });
+    let timesteps = given.map(f32);
+    let sigmas =
+      interpolationType === "linear"
+        ? sigmasAt(timesteps, this.trainingSigmas)
+        : Array.from(linspaceFloat32(logSigmas.at(-1) as number, logSigmas[0] as number, steps + 1), Math.exp).map(f32);
+    const spacing = namedSpacing(this.config);
+    if (spacing) {
+      sigmas = spacing(sigmaRange(this.config, { max: sigmas[0] as number, min: sigmas.at(-1) as number }), steps);
+      timesteps = sigmas.map((sigma) => timestepOfSigma(sigma, logSigmas));
+    }
+    this.begin(timesteps, [...sigmas, finalSigmasType === "zero" ? 0 : (this.trainingSigmas[0] as number)]);
+  }
+
+  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+    return scaleByDeviation(sample, this.sigmaAt(this.currentIndex(timestep)));
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    const { sChurn = 0, sTmin = 0, sTmax = Number.POSITIVE_INFINITY, sNoise = 1 } = options;
+    const index = this.currentIndex(timestep);
+    const [sigma, next] = [this.sigmaAt(index), this.sigmaAt(index + 1)];
+    const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(sChurn / (this.sigmas.length - 1), Math.SQRT2 - 1) : 0;
+    const hat = f32(sigma * (gamma + 1));
+    let noisy = sample;
+    if (gamma > 0) {
+      const added = Math.sqrt(f32(f32(hat ** 2) - f32(sigma ** 2)));
+      noisy = sumFloat32([1, sample], [sNoise * added, this.noise(modelOutput.shape, options)]);
+    }
+    const original = denoised(this.config.predictionType, modelOutput, noisy, sigma, hat);
+    const derivative = noisy.sub(original).div(hat);
+    this.stepIndex = index + 1;
+    return { prevSample: sumFloat32([1, noisy], [next - hat, derivative]), predOriginalSample: original };
+  }
+
+  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
+  }
+
+  override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    // diffusers reads alphasCumprod at the position in `timesteps`, not at the timestep; kept for parity.
+    return mixRows(noise, sample, timesteps, (timestep) => {
+      const alphaCumprod = atTimestep(this.alphasCumprod, this.indexOf(timestep));
+      return [Math.sqrt(alphaCumprod), -Math.sqrt(f32(1 - alphaCumprod))];
+    });
+  }
+
+  private begin(timesteps: readonly number[], sigmas: readonly number[]): void {
+    const rounded = sigmas.map(f32);
+    this.start(this.isContinuous ? rounded.slice(0, -1).map((sigma) => f32(0.25 * f32(Math.log(sigma)))) : timesteps.map(f32), rounded);
+  }
+
+  private get isContinuous(): boolean {
+    return this.config.timestepType === "continuous" && this.config.predictionType === "v_prediction";
+  }
+
+  private refuseCustomTimesteps(): void {
+    const { useKarrasSigmas, useExponentialSigmas, useBetaSigmas } = this.config;
+    if (useKarrasSigmas || useExponentialSigmas || useBetaSigmas) {
+      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`);
+    }
+    if (this.isContinuous) throw new ArgumentError(`${this.className}: custom timesteps cannot be used with continuous timesteps`);
+  }
+}
+
+/** What the first noise is scaled to: the largest sigma, and for "leading" timesteps, which start below pure noise, a sample's deviation there. */
+export function initialSigma(sigmas: readonly number[], timestepSpacing: string): number {
+  const largest = Math.max(...sigmas);
+  return timestepSpacing === "leading" ? f32(Math.sqrt(f32(f32(largest ** 2) + 1))) : largest;
+}
+
+/** The sample scaled to unit variance at `sigma`, as the model saw it in training. */
+export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
+  return sample.div(f32(Math.sqrt(f32(f32(sigma ** 2) + 1))));
+}

@@ -1,0 +1,135 @@
+import { ArgumentError, ConfigError } from "../errors.js";
+import { DDIMScheduler } from "./ddim.js";
+import { DPMSolverMultistepScheduler } from "./dpm-solver-multistep.js";
+import { EulerAncestralDiscreteScheduler } from "./euler-ancestral-discrete.js";
+import { EulerDiscreteScheduler } from "./euler-discrete.js";
+import { PNDMScheduler } from "./pndm.js";
+import type { Scheduler, SchedulerClass } from "./scheduler.js";
+import { UniPCMultistepScheduler } from "./unipc-multistep.js";
+
+/** A scheduler class and what it is in one line. */
+export interface SchedulerEntry {
+  readonly class: SchedulerClass;
+  readonly description: string;
+  /** Short names for the class with some of its config changed, as other programs spell them. */
+  readonly aliases: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+const karras = { useKarrasSigmas: true };
+const sde = { algorithmType: "sde-dpmsolver++" };
+
+/** Every scheduler, by its name in diffusers. */
+export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
+  DDIMScheduler: {
+    class: DDIMScheduler,
+    description: "DDIM, deterministic unless eta is above 0",
+    aliases: { ddim: {} },
+  },
+  DPMSolverMultistepScheduler: {
+    class: DPMSolverMultistepScheduler,
+    description: "DPM-Solver++ multistep, order 2: good pictures in 20 to 30 steps",
+    aliases: {
+      "dpm++-2m": {},
+      "dpm++-2m-karras": karras,
+      "dpm++-2m-sde": sde,
+      "dpm++-2m-sde-karras": { ...sde, ...karras },
+      "dpm++-3m": { solverOrder: 3 },
+      "dpm++-3m-sde": { ...sde, solverOrder: 3 },
+      "dpm++-3m-sde-karras": { ...sde, ...karras, solverOrder: 3 },
+    },
+  },
+  EulerAncestralDiscreteScheduler: {
+    class: EulerAncestralDiscreteScheduler,
+    description: "Euler with fresh noise in every step; the picture keeps changing with the number of steps",
+    aliases: { "euler-a": {}, "euler-ancestral": {} },
+  },
+  EulerDiscreteScheduler: {
+    class: EulerDiscreteScheduler,
+    description: "Euler's method along the sigmas, the simplest ODE sampler",
+    aliases: { euler: {}, "euler-karras": karras },
+  },
+  PNDMScheduler: {
+    class: PNDMScheduler,
+    description: "pseudo numerical method (PLMS), Stable Diffusion 1's first sampler",
+    aliases: { pndm: {}, plms: { skipPrkSteps: true } },
+  },
+  UniPCMultistepScheduler: {
+    class: UniPCMultistepScheduler,
+    description: "UniPC predictor and corrector: good pictures in 10 to 20 steps",
+    aliases: { unipc: {}, "unipc-karras": karras },
+  },
+};
+
+/**
+ * The scheduler a config belongs to, by its `_className`.
+ *
+ * @param config camelCase, as `readConfig` gives scheduler_config.json.
+ * @throws ConfigError if there is no such class, or a value is not allowed.
+ */
+export function schedulerFromConfig(config: Readonly<Record<string, unknown>>): Scheduler {
+  const name = config._className;
+  const entry = typeof name === "string" && Object.hasOwn(SCHEDULERS, name) ? SCHEDULERS[name] : undefined;
+  if (!entry) {
+    throw new ConfigError(`the scheduler config's _class_name is ${JSON.stringify(name)}, which Darkroom does not know`, {
+      hint: `known classes: ${Object.keys(SCHEDULERS).join(", ")}`,
+    });
+  }
+  return entry.class.fromConfig(config);
+}
+
+/** A scheduler asked for by name: make it with `class.fromConfig(config, overrides)`. */
+export interface ResolvedScheduler {
+  readonly class: SchedulerClass;
+  readonly overrides: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Finds a scheduler by class name (with or without "Scheduler") or alias, in upper or lower case, with spaces or underscores for dashes.
+ *
+ * @throws ArgumentError naming the nearest name, with all names in the hint.
+ */
+export function resolveScheduler(name: string): ResolvedScheduler {
+  const names = knownNames();
+  const found = names.get(normalize(name));
+  if (found) return found;
+  const nearest = [...names.keys()].toSorted((a, b) => distance(normalize(name), a) - distance(normalize(name), b))[0];
+  throw new ArgumentError(`there is no scheduler ${JSON.stringify(name)}; did you mean ${nearest}?`, {
+    hint: `schedulers: ${schedulerNames().join(", ")}`,
+  });
+}
+
+/** Every class name and alias. */
+export function schedulerNames(): string[] {
+  return Object.entries(SCHEDULERS).flatMap(([name, { aliases }]) => [name, ...Object.keys(aliases)]);
+}
+
+function knownNames(): Map<string, ResolvedScheduler> {
+  const names = new Map<string, ResolvedScheduler>();
+  for (const [name, entry] of Object.entries(SCHEDULERS)) {
+    names.set(normalize(name), { class: entry.class, overrides: {} });
+    names.set(normalize(name.replace(/Scheduler$/, "")), { class: entry.class, overrides: {} });
+    for (const [alias, overrides] of Object.entries(entry.aliases)) names.set(normalize(alias), { class: entry.class, overrides });
+  }
+  return names;
+}
+
+function normalize(name: string): string {
+  return name
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[\s_-]+/g, "-");
+}
+
+/** Levenshtein's edit distance. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] as number) + Number(a[i - 1] !== b[j - 1]);
+      current.push(Math.min(replaced, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] as number;
+}

@@ -1,0 +1,236 @@
+import { openFolder } from "#platform";
+import { readConfig, snakeCase } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { ArgumentError } from "../errors.js";
+import { Generator, randnPerImage } from "../tensor/random.js";
+import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
+import { type ConfigOrigin, type ConfigSchema, parseSchedulerConfig } from "./config.js";
+import { sumFloat32 } from "./float32.js";
+
+/** What `setTimesteps` can be asked for; a plain number means `numInferenceSteps`. */
+export interface TimestepOptions {
+  /** How many denoising steps. */
+  readonly numInferenceSteps?: number;
+  /** The timesteps themselves, noisiest first, for the classes that take them. */
+  readonly timesteps?: readonly number[];
+  /** The noise levels themselves, noisiest first, for the classes that take them. */
+  readonly sigmas?: readonly number[];
+  /** The shift that depends on picture size, for flow-matching models with `useDynamicShifting`. */
+  readonly mu?: number;
+}
+
+/** What some schedulers' steps take beside the model output, the timestep and the sample. Others ignore what they do not know. */
+export interface StepOptions {
+  /** Where noise comes from: one generator for all images, or one for each. Without it the noise cannot be repeated. */
+  readonly generator?: Generator | readonly Generator[];
+  /** DDIM's share of noise: 0 (default) is deterministic, 1 is DDPM. */
+  readonly eta?: number;
+  /** DDIM: derive the noise prediction again from the clipped sample. */
+  readonly useClippedModelOutput?: boolean;
+  /** The noise itself, instead of a generator. */
+  readonly varianceNoise?: Tensor;
+  /** Churn (Karras et al. 2022, Algorithm 2): how much noise is added back, between which sigmas, with which standard deviation. */
+  readonly sChurn?: number;
+  readonly sTmin?: number;
+  readonly sTmax?: number;
+  readonly sNoise?: number;
+}
+
+/** What a step gives. */
+export interface StepOutput {
+  /** The sample one step less noisy, to be given to the next step. */
+  readonly prevSample: Tensor;
+  /** The picture (or latents) that the model expects at the end, for schedulers that compute it. */
+  readonly predOriginalSample?: Tensor;
+}
+
+/** A scheduler class: its name in diffusers, its config fields, and how to make one. */
+export interface SchedulerClass<Instance extends Scheduler = Scheduler> {
+  new (config?: object): Instance;
+  readonly className: string;
+  readonly schema: ConfigSchema;
+  fromConfig(config: object, overrides?: object): Instance;
+  fromPretrained(path: string | Folder, options?: { subfolder?: string }): Promise<Instance>;
+}
+
+type TimestepSource = "timesteps" | "sigmas" | "mu";
+
+/**
+ * Walks a sample from noise to picture: `setTimesteps`, then for every one of `timesteps` a model evaluation on `scaleModelInput(sample, t)`
+ * and a `step`. The subclasses match diffusers' classes of the same names.
+ */
+export abstract class Scheduler<Config extends object = object> {
+  static readonly className: string;
+  static readonly schema: ConfigSchema;
+
+  /** The config as it ended up, with defaults; give it to another class's `fromConfig`. */
+  readonly config: Readonly<Config & ConfigOrigin>;
+  /** Model evaluations per step: 2 for schedulers like Heun's that take every step twice. */
+  readonly order: number = 1;
+
+  /** The timesteps to evaluate the model at, in order. */
+  timesteps: readonly number[] = [];
+  /** The noise level of every timestep and, last, the one the loop ends on; undefined for schedulers that have none. */
+  sigmas: readonly number[] | undefined;
+
+  /** What beside `numInferenceSteps` this class's `setTimesteps` takes. */
+  protected readonly takes: readonly TimestepSource[] = [];
+  private fallbackGenerator: Generator | undefined;
+
+  /** @throws ConfigError naming the field that is wrong. */
+  constructor(config: Partial<Config> = {}) {
+    const { className, schema } = this.constructor as unknown as SchedulerClass;
+    const parsed = parseSchedulerConfig(className, schema, config);
+    const given = config as Readonly<Record<string, unknown>>;
+    const origin: ConfigOrigin = {
+      _className: className,
+      _useDefaultValues: Object.keys(parsed).filter((key) => given[key] === undefined),
+    };
+    this.config = Object.freeze({ ...(parsed as Config), ...origin });
+  }
+
+  /**
+   * A scheduler of this class from any scheduler's config, as diffusers' `from_config`: fields the class knows are taken over, fields that the
+   * config's own class had left at its default take this class's default, and the rest is kept so that going back restores it.
+   *
+   * @param config camelCase, e.g. another scheduler's `config`.
+   * @param overrides fields that win over the config's.
+   */
+  static fromConfig<Instance extends Scheduler>(this: new (config?: object) => Instance, config: object, overrides: object = {}): Instance {
+    const { className, schema } = this as unknown as SchedulerClass;
+    const { _useDefaultValues, ...given } = config as Partial<ConfigOrigin> & Record<string, unknown>;
+    const wins = overrides as Readonly<Record<string, unknown>>;
+    const unknown = Object.keys(wins).filter((key) => !(key in schema.entries));
+    if (unknown.length > 0) warn(`${className} has no ${unknown.map(snakeCase).join(", ")}; ignored`);
+
+    const fields: Record<string, unknown> = {};
+    const kept: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(given)) {
+      if (_useDefaultValues?.includes(key)) continue;
+      if (key in schema.entries) fields[key] = value;
+      else kept[key] = value;
+    }
+    for (const key of Object.keys(schema.entries)) if (wins[key] !== undefined) fields[key] = wins[key];
+    const scheduler = new this(fields);
+    // The one place that writes to a finished config: what only other classes know rides along.
+    (scheduler as { config: object }).config = Object.freeze({ ...kept, ...scheduler.config });
+    return scheduler;
+  }
+
+  /**
+   * A scheduler of this class from a checkpoint's scheduler_config.json, whichever class wrote it.
+   *
+   * @param path a folder on disk, or a `Folder`.
+   * @throws CheckpointError if the file is missing or not JSON; ConfigError if a value is not allowed.
+   */
+  static async fromPretrained<Instance extends Scheduler>(
+    this: new (
+      config?: object,
+    ) => Instance,
+    path: string | Folder,
+    { subfolder }: { subfolder?: string } = {},
+  ): Promise<Instance> {
+    const root = typeof path === "string" ? openFolder(path) : path;
+    const config = await readConfig(subfolder ? root.open(subfolder) : root, "scheduler_config.json");
+    return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
+  }
+
+  /** A scheduler of the same class and config that knows nothing of this one's run; `overrides` are fields that win over the config's. */
+  clone(overrides: object = {}): this {
+    return (this.constructor as unknown as SchedulerClass<this>).fromConfig(this.config, overrides);
+  }
+
+  /** The standard deviation the initial noise is scaled to. */
+  get initNoiseSigma(): number {
+    return 1;
+  }
+
+  /**
+   * Chooses the timesteps of a run and forgets the previous run.
+   *
+   * @throws ArgumentError if the steps are not a whole number of at least 1, or a way to choose them is asked for that the class does not have.
+   */
+  setTimesteps(steps: number | TimestepOptions): void {
+    const options = typeof steps === "number" ? { numInferenceSteps: steps } : steps;
+    const { className } = this;
+    for (const source of ["timesteps", "sigmas", "mu"] as const) {
+      if (options[source] !== undefined && !this.takes.includes(source)) {
+        throw new ArgumentError(`${className} does not take ${source === "mu" ? "mu" : `custom ${source}`}`);
+      }
+    }
+    if (options.timesteps && options.sigmas) throw new ArgumentError(`${className}: only one of timesteps and sigmas can be given`);
+    const { numInferenceSteps, timesteps, sigmas } = options;
+    if (numInferenceSteps === undefined && !timesteps && !sigmas) {
+      throw new ArgumentError(
+        `${className}: setTimesteps needs ${["numInferenceSteps", ...this.takes.filter((s) => s !== "mu")].join(" or ")}`,
+      );
+    }
+    if (numInferenceSteps !== undefined && !(Number.isInteger(numInferenceSteps) && numInferenceSteps >= 1)) {
+      throw new ArgumentError(`numInferenceSteps is ${numInferenceSteps}; expected a whole number of at least 1`);
+    }
+    if (timesteps?.length === 0 || sigmas?.length === 0) throw new ArgumentError(`${className}: custom timesteps or sigmas are empty`);
+    this.plan(options);
+  }
+
+  /** Sets `timesteps` and `sigmas` and resets what a run has gathered; the options are checked for what every class refuses. */
+  protected abstract plan(options: TimestepOptions): void;
+
+  /** What the model should see for `sample` at `timestep`; most schedulers give the sample itself. */
+  scaleModelInput(sample: Tensor, _timestep: number): Tensor {
+    return sample;
+  }
+
+  /**
+   * One step from `timestep` to the next.
+   *
+   * @param modelOutput what the model gave for this timestep, shaped like `sample`.
+   * @param sample `[batch, channels, height, width]` (any shape with the batch first).
+   */
+  abstract step(modelOutput: Tensor, timestep: number, sample: Tensor, options?: StepOptions): StepOutput;
+
+  /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
+  abstract addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor;
+
+  /** The v-prediction target for training; where diffusers has it. */
+  getVelocity?(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor;
+
+  /** Makes the next run start at `timesteps[beginIndex]` (image-to-image); where diffusers has it. */
+  setBeginIndex?(beginIndex: number): void;
+
+  /** The class's name in diffusers. */
+  get className(): string {
+    return this.config._className;
+  }
+
+  /** Noise of `shape` for a step: what was given, or drawn. */
+  protected noise(shape: Shape, { generator, varianceNoise }: StepOptions): Tensor {
+    if (varianceNoise) return varianceNoise;
+    this.fallbackGenerator ??= new Generator();
+    return randnPerImage(shape, generator ?? this.fallbackGenerator);
+  }
+
+  /** @throws ArgumentError if `step` is called before `setTimesteps`. */
+  protected requirePlan(planned: boolean): void {
+    if (!planned) throw new ArgumentError(`${this.className}: call setTimesteps before step`);
+  }
+}
+
+/** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row; one timestep serves all rows. */
+export function mixRows(
+  a: Tensor,
+  b: Tensor,
+  timesteps: readonly number[],
+  weightsOf: (timestep: number) => readonly [number, number],
+): Tensor {
+  const rows = a.shape[0] ?? 1;
+  if (timesteps.length !== 1 && timesteps.length !== rows) {
+    throw new ArgumentError(`${timesteps.length} timesteps were given for a batch of ${rows}; expected 1 or ${rows}`);
+  }
+  const mix = (one: Tensor, other: Tensor, timestep: number) => {
+    const [first, second] = weightsOf(timestep);
+    return sumFloat32([first, one], [second, other]);
+  };
+  if (timesteps.length === 1) return mix(a, b, timesteps[0] as number);
+  return concat(timesteps.map((timestep, i) => mix(a.slice(i, i + 1), b.slice(i, i + 1), timestep)));
+}

@@ -1,0 +1,60 @@
+/** How inference timesteps are laid over the training timesteps (Lin et al. 2023, "Common Diffusion Noise Schedules", Table 2). */
+export const TIMESTEP_SPACINGS = ["linspace", "leading", "trailing"] as const;
+export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
+
+/** What a spacing is made from. `last` (default: `trainSteps`) is one past the noisiest timestep that may be used. */
+export interface SpacingOptions {
+  readonly steps: number;
+  readonly trainSteps: number;
+  readonly offset: number;
+  readonly last?: number;
+}
+
+/** Timesteps for one evaluation each, noisiest first; "linspace" gives fractions, which callers round where diffusers does. */
+export function spacedTimesteps(spacing: TimestepSpacing, { steps, trainSteps, offset }: SpacingOptions): number[] {
+  switch (spacing) {
+    case "linspace":
+      return linspace(0, trainSteps - 1, steps).reverse();
+    case "leading": {
+      const ratio = Math.floor(trainSteps / steps);
+      return Array.from({ length: steps }, (_, i) => (steps - 1 - i) * ratio + offset);
+    }
+    case "trailing":
+      return trailing(trainSteps, trainSteps / steps);
+  }
+}
+
+/** Timesteps of the DPM-Solver family, noisiest first: spaced for one step more, whose last (cleanest) timestep is left out. */
+export function solverTimesteps(spacing: TimestepSpacing, { steps, trainSteps, offset, last = trainSteps }: SpacingOptions): number[] {
+  switch (spacing) {
+    case "linspace":
+      return linspace(0, last - 1, steps + 1)
+        .map(roundHalfEven)
+        .reverse()
+        .slice(0, -1);
+    case "leading": {
+      const ratio = Math.floor(last / (steps + 1));
+      return Array.from({ length: steps }, (_, i) => (steps - i) * ratio + offset);
+    }
+    case "trailing":
+      return trailing(last, trainSteps / steps);
+  }
+}
+
+/** `np.linspace(start, stop, count)` in double precision. */
+export function linspace(start: number, stop: number, count: number): number[] {
+  const step = (stop - start) / (count - 1);
+  return Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : i === 0 ? start : i * step + start));
+}
+
+/** Rounds as numpy and torch do: halves go to the even neighbour. */
+export function roundHalfEven(value: number): number {
+  const rounded = Math.round(value);
+  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
+
+// np.arange steps by the rounded difference of its first two values; a ratio that does not divide evenly can give one timestep more.
+function trailing(start: number, ratio: number): number[] {
+  const step = start - ratio - start;
+  return Array.from({ length: Math.ceil(start / ratio) }, (_, i) => roundHalfEven(start + i * step) - 1);
+}

@@ -1,0 +1,259 @@
+/**
+ * UniPC: a multistep predictor of any order, and a corrector that reuses the next evaluation of the model.
+ * Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework" (arXiv:2302.04867), equations 3, 5 and 9, Algorithms 1 and 2.
+ * Matches diffusers' UniPCMultistepScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError, ConfigError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import {
+  betaFields,
+  flag,
+  flowFields,
+  oneOf,
+  oneOfOrForeign,
+  oneSpacing,
+  optionalReal,
+  sigmaSpacingFields,
+  spacingFields,
+  thresholdFields,
+  unsupported,
+  whole,
+  wholeNumbers,
+} from "./config.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { LogSnrScheduler } from "./log-snr-scheduler.js";
+import type { NoiseLevel } from "./noise-level.js";
+import type { StepOutput, TimestepOptions } from "./scheduler.js";
+import {
+  namedSpacing,
+  shiftFlowSigma,
+  shiftFlowSigmaByMu,
+  sigmaRange,
+  sigmasAt,
+  stretchToTerminal,
+  timestepOfSigma,
+} from "./sigma-spacing.js";
+import { linspace, roundHalfEven, solverTimesteps } from "./timestep-spacing.js";
+
+const schema = v.strictObject({
+  ...betaFields(),
+  /** The predictor's order; the corrector adds one. */
+  solverOrder: whole(2, 1),
+  predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
+  ...thresholdFields(),
+  /** Integrate the predicted picture; otherwise the predicted noise. */
+  predictX0: flag(true),
+  /** The paper's B(h): h or exp(h) - 1. */
+  solverType: oneOfOrForeign(["bh1", "bh2"], ["midpoint", "heun", "logrho"], "bh2"),
+  /** Go down in order in the last steps. */
+  lowerOrderFinal: flag(true),
+  /** Steps after which the corrector is left out. */
+  disableCorrector: wholeNumbers(),
+  solverP: unsupported("null: another scheduler as predictor is not supported"),
+  ...sigmaSpacingFields(),
+  ...flowFields(),
+  ...spacingFields("linspace"),
+  /** Where the last step ends: at no noise, or at the cleanest sigma. */
+  finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
+  rescaleBetasZeroSnr: flag(false),
+  useDynamicShifting: flag(false),
+  timeShiftType: oneOf(["exponential", "linear"], "exponential"),
+  /** Ends of the named spacings; null takes them from the training sigmas. */
+  sigmaMin: optionalReal(),
+  sigmaMax: optionalReal(),
+  /** The last flow sigma is stretched to this value. */
+  shiftTerminal: optionalReal(),
+});
+
+export type UniPCMultistepConfig = v.InferOutput<typeof schema>;
+
+/** Keeps the first flow sigma below 1, where lambda would be infinite. */
+const BELOW_ONE = 1e-6;
+
+export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfig> {
+  static override readonly className = "UniPCMultistepScheduler";
+  static override readonly schema = schema;
+
+  protected override readonly takes = ["sigmas", "mu"] as const;
+  private lastSample: Tensor | undefined;
+  private lastOrder = 0;
+  private planned = false;
+
+  constructor(config: Partial<UniPCMultistepConfig> = {}) {
+    super(config);
+    const { shiftTerminal, useFlowSigmas, predictX0, predictionType } = this.config;
+    oneSpacing(this.className, this.config);
+    if (shiftTerminal !== null && !useFlowSigmas) throw new ConfigError(`${this.className}: shift_terminal needs use_flow_sigmas`);
+    if (!predictX0 && predictionType === "flow_prediction") {
+      throw new ConfigError(`${this.className}: prediction_type "flow_prediction" needs predict_x0`);
+    }
+  }
+
+  protected override plan({ numInferenceSteps, sigmas: custom, mu }: TimestepOptions): void {
+    const { config, trainingSigmas } = this;
+    if (config.useDynamicShifting && mu === undefined) throw new ArgumentError(`${this.className}: use_dynamic_shifting needs mu`);
+    if (custom && !config.useFlowSigmas) throw new ArgumentError(`${this.className} takes custom sigmas only with use_flow_sigmas`);
+    const steps = custom?.length ?? numInferenceSteps ?? 0;
+    const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = config;
+    let timesteps = solverTimesteps(timestepSpacing, { steps, trainSteps, offset });
+    let sigmas: number[];
+    let cleanest: number | undefined;
+
+    const spacing = namedSpacing(config);
+    if (spacing) {
+      const table = custom ?? trainingSigmas;
+      const logTable = custom ? custom.map(Math.log) : this.logSigmas;
+      sigmas = spacing(sigmaRange(config, { min: table[0] as number, max: table.at(-1) as number }), steps);
+      if (config.useKarrasSigmas && config.useFlowSigmas) {
+        sigmas = sigmas.map((sigma) => sigma / (sigma + 1));
+        timesteps = sigmas.map((sigma) => sigma * trainSteps);
+      } else {
+        timesteps = sigmas.map((sigma) => timestepOfSigma(sigma, logTable)).map((t) => (config.useKarrasSigmas ? roundHalfEven(t) : t));
+      }
+    } else if (config.useFlowSigmas) {
+      sigmas = this.flowSigmas(custom ?? linspace(1, 1 / trainSteps, steps + 1).slice(0, -1), mu);
+      timesteps = sigmas.map((sigma) => sigma * trainSteps);
+    } else {
+      sigmas = sigmasAt(timesteps, trainingSigmas);
+      cleanest = trainingSigmas[0];
+    }
+    const last = config.finalSigmasType === "zero" ? 0 : (cleanest ?? sigmas.at(-1) ?? 0);
+    this.start(timesteps.map(Math.trunc), [...sigmas, last].map(f32));
+    this.lastSample = undefined;
+    this.planned = true;
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+    this.requirePlan(this.planned);
+    const { solverOrder, lowerOrderFinal, predictX0, disableCorrector } = this.config;
+    const index = this.currentIndex(timestep);
+    const level = this.level(index);
+    // Noise prediction is not thresholded here, unlike DPM-Solver's.
+    const converted = predictX0
+      ? this.toOriginal(modelOutput, sample, level)
+      : this.toNoise(modelOutput, sample, level, { thresholding: false });
+
+    const corrects = index > 0 && !disableCorrector.includes(index - 1) && this.lastSample !== undefined;
+    const corrected = corrects ? this.correct(index, this.lastSample as Tensor, converted) : sample;
+    const known = this.outputs.length + 1;
+    this.remember(converted);
+    this.lastSample = corrected;
+    this.lastOrder = Math.min(solverOrder, known, lowerOrderFinal ? this.timesteps.length - index : solverOrder);
+    this.stepIndex = index + 1;
+    return { prevSample: this.predict(index, corrected) };
+  }
+
+  /** UniP, equation 5: the sample after the step at `index`. */
+  private predict(index: number, sample: Tensor): Tensor {
+    const order = this.lastOrder;
+    const update = this.update(index, index + 1, order);
+    const { matrix, rhs, slopes } = update;
+    // Order 2 is exact with a half; higher orders solve for their weights without the last row, which the corrector needs.
+    const weights =
+      order === 2
+        ? [0.5]
+        : solveFloat32(
+            matrix.slice(0, -1).map((row) => row.slice(0, -1)),
+            rhs.slice(0, -1),
+          );
+    const terms = slopes.map((slope, i): [number, Tensor] => [update.step * (weights[i] as number), slope]);
+    // Without slopes diffusers still multiplies the step by their empty sum: an infinite step (bh1 down to sigma 0) gives NaN there, and here.
+    if (terms.length === 0) terms.push([update.step * 0, sample]);
+    return sumFloat32(...update.base(sample), ...terms);
+  }
+
+  /** UniC, equation 9: the sample before the step at `index`, corrected by the model's output there. */
+  private correct(index: number, lastSample: Tensor, output: Tensor): Tensor {
+    const update = this.update(index - 1, index, this.lastOrder);
+    const { matrix, rhs, slopes } = update;
+    const weights = this.lastOrder === 1 ? [0.5] : solveFloat32(matrix, rhs);
+    const [newest] = this.outputs as [Tensor];
+    const all = [...slopes, output.sub(newest)];
+    return sumFloat32(
+      ...update.base(lastSample),
+      ...all.map((slope, i): [number, Tensor] => [update.step * (weights[i] as number), slope]),
+    );
+  }
+
+  /** What predictor and corrector share on the way from one position to another: equation 3 and the linear system for the weights of the slopes. */
+  private update(fromIndex: number, toIndex: number, order: number) {
+    const { predictX0, solverType } = this.config;
+    const [to, from] = [this.level(toIndex), this.level(fromIndex)];
+    const h = f32(to.lambda - from.lambda);
+    const [m0, ...older] = this.outputs as [Tensor, ...Tensor[]];
+    const ratios = Array.from({ length: order - 1 }, (_, i) => f32(f32(this.level(fromIndex - i - 1).lambda - from.lambda) / h));
+    const slopes = ratios.map((ratio, i) => (older[i] as Tensor).sub(m0).div(ratio));
+
+    const hh = predictX0 ? -h : h;
+    const phi = f32(Math.expm1(hh));
+    const b = solverType === "bh1" ? hh : phi;
+    const { matrix, rhs } = weightSystem([...ratios, 1], hh, phi, b);
+    const scale = predictX0 ? to.alpha : to.sigma;
+    return {
+      base: (sample: Tensor): [number, Tensor][] => [
+        [sampleWeight(predictX0, to, from), sample],
+        [-f32(scale * phi), m0],
+      ],
+      /** Weight of the slopes together. */
+      step: -f32(scale * b),
+      slopes,
+      matrix,
+      rhs,
+    };
+  }
+
+  private flowSigmas(given: readonly number[], mu: number | undefined): number[] {
+    const { useDynamicShifting, timeShiftType, flowShift, shiftTerminal } = this.config;
+    let sigmas = given.map((sigma) =>
+      useDynamicShifting ? shiftFlowSigmaByMu(sigma, mu as number, timeShiftType) : shiftFlowSigma(sigma, flowShift),
+    );
+    if (shiftTerminal) sigmas = stretchToTerminal(sigmas, shiftTerminal);
+    return sigmas.map((sigma, i) => (i === 0 && Math.abs(sigma - 1) < BELOW_ONE ? sigma - BELOW_ONE : sigma));
+  }
+}
+
+function sampleWeight(predictX0: boolean, to: NoiseLevel, from: NoiseLevel): number {
+  return predictX0 ? to.sigma / from.sigma : to.alpha / from.alpha;
+}
+
+/**
+ * The system whose solution weighs the slopes (the paper's R(h) and b): rows are powers of the ratios. In float32 as torch computes it:
+ * the cancellation in phi makes up much of the result when steps are short.
+ */
+function weightSystem(ratios: readonly number[], hh: number, phi: number, b: number): { matrix: number[][]; rhs: number[] } {
+  const matrix: number[][] = [];
+  const rhs: number[] = [];
+  let phiK = f32(f32(phi / hh) - 1);
+  let factorial = 1;
+  for (let i = 1; i <= ratios.length; i++) {
+    matrix.push(ratios.map((ratio) => f32(ratio ** (i - 1))));
+    rhs.push(f32(f32(phiK * factorial) / b));
+    factorial *= i + 1;
+    phiK = f32(f32(phiK / hh) - f32(1 / factorial));
+  }
+  return { matrix, rhs };
+}
+
+/** Solves a small linear system in float32 by elimination with partial pivoting, as LAPACK's sgesv. */
+function solveFloat32(matrix: readonly (readonly number[])[], rhs: readonly number[]): number[] {
+  const rows = matrix.map((row, i) => [...row, rhs[i] as number]);
+  const size = rows.length;
+  const at = (row: number, column: number) => rows[row]?.[column] as number;
+  for (let pivot = 0; pivot < size; pivot++) {
+    let largest = pivot;
+    for (let row = pivot + 1; row < size; row++) if (Math.abs(at(row, pivot)) > Math.abs(at(largest, pivot))) largest = row;
+    [rows[pivot], rows[largest]] = [rows[largest] as number[], rows[pivot] as number[]];
+    for (let row = pivot + 1; row < size; row++) {
+      const factor = f32(at(row, pivot) / at(pivot, pivot));
+      rows[row] = (rows[row] as number[]).map((value, column) => (column < pivot ? value : f32(value - f32(factor * at(pivot, column)))));
+    }
+  }
+  const solution = new Array<number>(size).fill(0);
+  for (let row = size - 1; row >= 0; row--) {
+    let value = at(row, size);
+    for (let column = row + 1; column < size; column++) value = f32(value - f32(at(row, column) * (solution[column] as number)));
+    solution[row] = f32(value / at(row, row));
+  }
+  return solution;
+}

@@ -1,0 +1,256 @@
+import { openFolder } from "#platform";
+import type { Folder } from "../checkpoint/folder.js";
+import { ArgumentError } from "../errors.js";
+import { Tensor } from "../tensor/tensor.js";
+import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
+import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
+
+/** How {@link CLIPTokenizer.tokenize} brings prompts to one length. */
+export interface TokenizeOptions {
+  /** Tokens a prompt has at most, start and end included. Default: the tokenizer's `modelMaxLength`. */
+  readonly maxLength?: number;
+  /** Fill every prompt up to `maxLength` (default), or only up to the longest of the batch. */
+  readonly padding?: "max_length" | "longest";
+  /** Whether longer prompts are cut (default). If not, they stay whole and the batch gets as long as they are. */
+  readonly truncation?: boolean;
+}
+
+/** Prompts as a text encoder takes them. */
+export interface TokenizedPrompts {
+  /** `[batch, tokens]` */
+  readonly inputIds: Tensor<"int64">;
+  /** For each prompt the end of its text that was cut off, as it was written; undefined where nothing was. */
+  readonly truncated: readonly (string | undefined)[];
+}
+
+/** A token and the place in the text where what it stands for begins. */
+interface Token {
+  readonly id: number;
+  readonly start: number;
+}
+
+/** A stretch of text between added tokens, in lower case and composed form, and where its words come from. */
+interface NormalizedText {
+  readonly text: string;
+  /** In order: a word's place in `text`, its place in the original, and whether both have the same length. */
+  readonly words: readonly { readonly at: number; readonly origin: number; readonly aligned: boolean }[];
+}
+
+/** Finds added tokens in a text. */
+interface Matcher {
+  readonly pattern: RegExp;
+  readonly ids: ReadonlyMap<string, number>;
+}
+
+// Unicode's White_Space, which differs from JavaScript's \s in U+0085 and U+FEFF.
+const space = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const wordPattern = new RegExp(`[^${space}]+`, "gu");
+// Letters and digits that Unicode 17 added. The tokenizers library stops at Unicode 16, where they are neither.
+const newLetters =
+  "\\u{88f}\\u{c5c}\\u{cdc}\\u{a7ce}\\u{a7cf}\\u{a7d2}\\u{a7d4}\\u{a7f1}\\u{10940}-\\u{10959}\\u{10ec5}-\\u{10ec7}\\u{11db0}-\\u{11ddb}" +
+  "\\u{11de0}-\\u{11de9}\\u{16ea0}-\\u{16eb8}\\u{16ebb}-\\u{16ed3}\\u{16ff2}-\\u{16ff6}\\u{187f8}-\\u{187ff}\\u{18d09}-\\u{18d1e}" +
+  "\\u{18d80}-\\u{18df2}\\u{1e6c0}-\\u{1e6ff}\\u{2b73a}-\\u{2b73f}\\u{2cea2}-\\u{2cead}\\u{323b0}-\\u{33479}";
+const [letter, digit] = [`(?![${newLetters}])\\p{L}`, `(?![${newLetters}])\\p{N}`];
+const special = "<\\|startoftext\\|>|<\\|endoftext\\|>";
+const piecePattern = new RegExp(
+  `${special}|'s|'t|'re|'ve|'m|'ll|'d|(?:${letter})+|${digit}|(?:[^${space}\\p{L}\\p{N}]|[${newLetters}])+`,
+  "gu",
+);
+const specialPattern = new RegExp(special, "u");
+// A special token written in capitals is one piece above, but not one for the byte-level step that follows.
+const innerPattern = /\p{L}+|[^\p{L}]+/gu;
+
+/**
+ * CLIP's tokenizer: lower case, words split by CLIP's pattern, byte-pair encoding (Radford et al. 2021).
+ * Gives the ids of transformers' CLIPTokenizer.
+ */
+export class CLIPTokenizer {
+  /** Tokens the text encoder takes, start and end included: 77 for every CLIP. */
+  readonly modelMaxLength: number;
+  readonly bosTokenId: number;
+  readonly eosTokenId: number;
+  /** Fills prompts up to their length: the end token in Stable Diffusion 1, `!` in Stable Diffusion 2. */
+  readonly padTokenId: number;
+  /** Tokens in the vocabulary, without added ones. */
+  readonly vocabSize: number;
+
+  private readonly vocabulary: Vocabulary["ids"];
+  private readonly addedIds: ReadonlyMap<string, number>;
+  private tokens: string[] | undefined;
+  private readonly encoding: BytePairEncoding;
+  private readonly added: Matcher | undefined;
+  private readonly addedNormalized: Matcher | undefined;
+
+  private constructor(files: TokenizerFiles) {
+    const { vocabulary, ranks, addedTokens, modelMaxLength = 77 } = files;
+    const ids = new Map<string, number>();
+    let next = vocabulary.size;
+    for (const { content } of addedTokens) {
+      ids.set(content, Object.hasOwn(vocabulary.ids, content) ? (vocabulary.ids[content] as number) : next++);
+    }
+    this.addedIds = ids;
+    this.vocabulary = vocabulary.ids;
+    this.vocabSize = vocabulary.size;
+    this.bosTokenId = ids.get(files.bosToken) as number;
+    this.eosTokenId = ids.get(files.eosToken) as number;
+    this.padTokenId = ids.get(files.padToken) as number;
+    this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken) as number);
+    // Python writes 1e30 where no limit was set; every CLIP text encoder has 77 positions.
+    this.modelMaxLength = modelMaxLength >= 2 && modelMaxLength < 1e6 ? Math.floor(modelMaxLength) : 77;
+    const idOf = ({ content }: AddedToken) => ids.get(content) as number;
+    this.added = matcherOf(addedTokens.filter(({ normalized }) => !normalized).map((token) => [token, idOf(token)]));
+    this.addedNormalized = matcherOf(
+      addedTokens
+        .filter(({ normalized }) => normalized)
+        .map((token) => [{ ...token, content: normalize(token.content).text }, idOf(token)]),
+    );
+  }
+
+  /**
+   * The tokenizer of a checkpoint.
+   *
+   * @param path The checkpoint's folder, or the tokenizer's own.
+   * @param options.subfolder The tokenizer's folder in it, e.g. `tokenizer`.
+   * @throws CheckpointError if its files are missing or broken.
+   */
+  static async fromPretrained(path: string | Folder, { subfolder }: { readonly subfolder?: string } = {}): Promise<CLIPTokenizer> {
+    const folder = typeof path === "string" ? openFolder(path) : path;
+    return new CLIPTokenizer(await readTokenizerFiles(subfolder === undefined ? folder : folder.open(subfolder)));
+  }
+
+  /** All ids of a text, the start and end tokens included; never cut, never padded. */
+  encode(text: string): number[] {
+    return [this.bosTokenId, ...this.split(text).map(({ id }) => id), this.eosTokenId];
+  }
+
+  /**
+   * Prompts as one tensor: `start ... end`, cut to `maxLength` with the end token kept, filled up with the pad token.
+   *
+   * @throws ArgumentError if `maxLength` leaves no room for the start and end tokens.
+   */
+  tokenize(
+    texts: string | readonly string[],
+    { maxLength = this.modelMaxLength, padding = "max_length", truncation = true }: TokenizeOptions = {},
+  ): TokenizedPrompts {
+    if (!Number.isInteger(maxLength) || maxLength < 2) {
+      throw new ArgumentError(`maxLength is ${maxLength}; the start and end tokens alone take 2`);
+    }
+    const prompts = typeof texts === "string" ? [texts] : texts;
+    const truncated: (string | undefined)[] = [];
+    const rows = prompts.map((text, i) => {
+      const tokens = this.split(text);
+      const cut = truncation ? tokens[maxLength - 2] : undefined;
+      truncated[i] = cut && text.slice(cut.start).trim();
+      return [this.bosTokenId, ...tokens.slice(0, cut ? maxLength - 2 : undefined).map(({ id }) => id), this.eosTokenId];
+    });
+    const width = rows.reduce((longest, row) => Math.max(longest, row.length), padding === "max_length" ? maxLength : 0);
+    const data = new BigInt64Array(rows.length * width).fill(BigInt(this.padTokenId));
+    rows.forEach((row, i) => {
+      data.set(row.map(BigInt), i * width);
+    });
+    return { inputIds: new Tensor("int64", [rows.length, width], data), truncated };
+  }
+
+  /** The text that ids stand for, in lower case and with a space after each word; ids out of the vocabulary are left out. */
+  decode(ids: readonly number[]): string {
+    this.tokens ??= tokensById(this.vocabulary, this.addedIds);
+    const { tokens } = this;
+    return decodeTokens(ids.flatMap((id) => tokens[id] ?? []));
+  }
+
+  private split(text: string): Token[] {
+    return this.separate(text, this.added, (part, offset) => {
+      const normalized = normalize(part);
+      const tokens = this.separate(normalized.text, this.addedNormalized, (section, sectionStart) =>
+        Array.from(section.matchAll(piecePattern)).flatMap((match) => {
+          const pieces = specialPattern.test(match[0]) ? (match[0].match(innerPattern) ?? []) : [match[0]];
+          let at = sectionStart + match.index;
+          return pieces.flatMap((piece) => {
+            const start = at;
+            at += piece.length;
+            return this.encodePiece(piece, start);
+          });
+        }),
+      );
+      return toOriginal(tokens, normalized, offset);
+    });
+  }
+
+  /** Added tokens where `matcher` finds them, and what `rest` makes of the text between. */
+  private separate(text: string, matcher: Matcher | undefined, rest: (part: string, offset: number) => Token[]): Token[] {
+    if (!matcher) return rest(text, 0);
+    const tokens: Token[] = [];
+    let at = 0;
+    for (const match of text.matchAll(matcher.pattern)) {
+      tokens.push(...rest(text.slice(at, match.index), at), { id: matcher.ids.get(match[0]) as number, start: match.index });
+      at = match.index + match[0].length;
+    }
+    tokens.push(...rest(text.slice(at), at));
+    return tokens;
+  }
+
+  private encodePiece(piece: string, start: number): Token[] {
+    const { ids, starts } = this.encoding.encode(piece);
+    return ids.map((id, i) => ({ id, start: start + characterAt(piece, starts[i] as number) }));
+  }
+}
+
+/** NFC, white space as one space, lower case character by character (a final sigma is a sigma like any other). */
+function normalize(text: string): NormalizedText {
+  const words: { at: number; origin: number; aligned: boolean }[] = [];
+  let normalized = "";
+  for (const match of text.matchAll(wordPattern)) {
+    if (match.index > 0) normalized += " ";
+    const word = match[0].normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
+    words.push({ at: normalized.length, origin: match.index, aligned: word.length === match[0].length });
+    normalized += word;
+  }
+  return { text: normalized, words };
+}
+
+/** The tokens, in order, with their places in the original text: of their word's start where the word changed its length. */
+function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset: number): Token[] {
+  let current = 0;
+  return tokens.map(({ id, start }) => {
+    while ((words[current + 1]?.at ?? Number.POSITIVE_INFINITY) <= start) current++;
+    const word = words[current];
+    return { id, start: offset + (word ? word.origin + (word.aligned ? start - word.at : 0) : 0) };
+  });
+}
+
+/** The index of the character that holds byte `byte` of the text's UTF-8. */
+function characterAt(text: string, byte: number): number {
+  let [index, bytes] = [0, 0];
+  for (const character of text) {
+    const code = character.codePointAt(0) as number;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    if (bytes > byte) break;
+    index += character.length;
+  }
+  return index;
+}
+
+function tokensById(vocabulary: Vocabulary["ids"], added: ReadonlyMap<string, number>): string[] {
+  const tokens: string[] = [];
+  for (const [token, id] of [...Object.entries(vocabulary), ...added]) tokens[id] = token;
+  return tokens;
+}
+
+function matcherOf(added: readonly (readonly [token: AddedToken, id: number])[]): Matcher | undefined {
+  // White space alone is nothing once it is normalised.
+  const tokens = added.filter(([{ content }]) => content !== "");
+  if (tokens.length === 0) return undefined;
+  const ids = new Map<string, number>();
+  // Of tokens that become one when normalised, the first counts.
+  for (const [{ content }, id] of tokens) if (!ids.has(content)) ids.set(content, id);
+  const edge = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]";
+  // Longest first: of tokens that begin at the same place, the longest counts.
+  const alternatives = tokens
+    .map(([token]) => token)
+    .sort((a, b) => b.content.length - a.content.length)
+    .map(({ content, singleWord }) => {
+      const literal = content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+      return singleWord ? `(?<!${edge})${literal}(?!${edge})` : literal;
+    });
+  return { pattern: new RegExp(alternatives.join("|"), "gu"), ids };
+}

@@ -1,0 +1,181 @@
+import { readJson } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { describe, isObject, type Json, type JsonObject, quote } from "../checkpoint/json.js";
+import { CheckpointError } from "../errors.js";
+
+/** A token that is found in the text before it is split into words. */
+export interface AddedToken {
+  readonly content: string;
+  /** Whether it is looked for in the normalised (lower-case) text instead of the text as given. */
+  readonly normalized: boolean;
+  /** Whether it counts only where no letter or digit touches it. */
+  readonly singleWord: boolean;
+}
+
+/** The tokens that words are made of. */
+export interface Vocabulary {
+  /** Token to id, as JSON.parse made it: a Map of 49,408 tokens would take as long to fill as the file to parse. Ask `Object.hasOwn` first. */
+  readonly ids: Readonly<Record<string, number>>;
+  /** Number of tokens. */
+  readonly size: number;
+}
+
+/** What a tokenizer folder says, before any rule is applied to it. */
+export interface TokenizerFiles {
+  readonly vocabulary: Vocabulary;
+  /** `left right` to rank. */
+  readonly ranks: ReadonlyMap<string, number>;
+  readonly bosToken: string;
+  readonly eosToken: string;
+  readonly padToken: string;
+  readonly unkToken: string;
+  /** Every added token, the ones above included, in the order in which new ones get their ids. */
+  readonly addedTokens: readonly AddedToken[];
+  /** Tokens a text encoder takes; undefined when the files name none. */
+  readonly modelMaxLength: number | undefined;
+}
+
+/** Bytes above which merges.txt is refused unread. */
+const largestMerges = 10_000_000;
+const start = "<|startoftext|>";
+const end = "<|endoftext|>";
+const defaults: JsonObject = { bos_token: start, eos_token: end, unk_token: end, pad_token: end };
+// The order in which transformers adds those that the vocabulary lacks.
+const roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/**
+ * Reads `vocab.json` and `merges.txt` (or `tokenizer.json`, where there are only that), `tokenizer_config.json`,
+ * `special_tokens_map.json` and `added_tokens.json`.
+ *
+ * @throws CheckpointError if a file is missing or not what it should be.
+ */
+export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles> {
+  const optional = async (path: string): Promise<JsonObject> => ((await folder.has(path)) ? readJson(folder, path) : {});
+  const [config, map, added, { vocabulary, ranks, embedded }] = await Promise.all([
+    optional("tokenizer_config.json"),
+    optional("special_tokens_map.json"),
+    optional("added_tokens.json"),
+    readModel(folder),
+  ]);
+  const decoder = config.added_tokens_decoder;
+  // A config that lists its added tokens is complete; older ones spread them over the other files.
+  const settings: JsonObject = { ...defaults, ...config, ...(decoder === undefined ? map : {}) };
+  const listed = isObject(decoder)
+    ? Object.entries(decoder)
+        .sort(([a], [b]) => Number(a) - Number(b))
+        .map(([, token]) => token)
+    : embedded;
+  const named = roles.flatMap((role) => settings[role] ?? defaults[role] ?? []);
+  const special = new Set(named.map((token) => contentOf(token, folder)));
+  const bare = decoder === undefined ? Object.entries(added).sort(([, a], [, b]) => Number(a) - Number(b)) : [];
+  const extra = settings.extra_special_tokens ?? settings.additional_special_tokens;
+  const complete = [...listed, ...bare.map(([content]) => ({ content, normalized: !special.has(content) }))];
+  const others = [...named, ...(Array.isArray(extra) ? extra : [])];
+  const addedTokens = new Map<string, AddedToken>();
+  for (const token of complete) addedTokens.set(contentOf(token, folder), toAddedToken(token, folder));
+  // A token that only has a role is matched as its last role says: Stable Diffusion 1's end token as its pad token, for one.
+  for (const token of others.map((each) => toAddedToken(each, folder))) {
+    if (!complete.some((each) => contentOf(each, folder) === token.content)) addedTokens.set(token.content, token);
+  }
+  const role = (name: string) => contentOf(settings[name] ?? defaults[name], folder);
+  return {
+    vocabulary,
+    ranks,
+    bosToken: role("bos_token"),
+    eosToken: role("eos_token"),
+    padToken: role("pad_token"),
+    unkToken: role("unk_token"),
+    addedTokens: [...addedTokens.values()],
+    modelMaxLength: typeof settings.model_max_length === "number" ? settings.model_max_length : undefined,
+  };
+}
+
+interface Model {
+  readonly vocabulary: Vocabulary;
+  readonly ranks: ReadonlyMap<string, number>;
+  /** Added tokens that came with it. */
+  readonly embedded: readonly Json[];
+}
+
+async function readModel(folder: Folder): Promise<Model> {
+  const names = await folder.list();
+  if (names.length === 0) await folder.check();
+  const has = (name: string) => names.includes(name);
+  if (has("tokenizer.json") && !(has("vocab.json") && has("merges.txt"))) return readTokenizerJson(folder);
+  for (const name of ["vocab.json", "merges.txt"]) {
+    if (!has(name)) {
+      throw new CheckpointError(`${folder.name} has no ${name}, and no tokenizer.json that would hold it`, {
+        hint: "download the checkpoint's tokenizer folder again: it has vocab.json and merges.txt",
+      });
+    }
+  }
+  const size = await folder.size("merges.txt");
+  if (size > largestMerges) {
+    throw new CheckpointError(
+      `${folder.name}/merges.txt has ${size} bytes; CLIP's has half a million, and at most ${largestMerges} are read`,
+    );
+  }
+  const [vocab, merges] = await Promise.all([readJson(folder, "vocab.json"), folder.read("merges.txt")]);
+  const lines = new TextDecoder().decode(merges).split(/\r?\n/);
+  return {
+    vocabulary: toVocabulary(vocab, `${folder.name}/vocab.json`),
+    ranks: toRanks(
+      lines.filter((line) => line !== "" && !line.startsWith("#version")),
+      `${folder.name}/merges.txt`,
+    ),
+    embedded: [],
+  };
+}
+
+async function readTokenizerJson(folder: Folder): Promise<Model> {
+  const file = `${folder.name}/tokenizer.json`;
+  const { model, added_tokens: embedded } = await readJson(folder, "tokenizer.json");
+  if (!isObject(model) || model.type !== "BPE" || !isObject(model.vocab) || !Array.isArray(model.merges)) {
+    throw new CheckpointError(`${file} does not hold CLIP's kind of tokenizer: a BPE model with vocab and merges`, {
+      hint: "the tokenizer folder should come from a CLIP text encoder",
+    });
+  }
+  const merges = model.merges.map((merge: Json) => (Array.isArray(merge) ? merge.join(" ") : String(merge)));
+  return { vocabulary: toVocabulary(model.vocab, file), ranks: toRanks(merges, file), embedded: Array.isArray(embedded) ? embedded : [] };
+}
+
+function toVocabulary(json: JsonObject, file: string): Vocabulary {
+  // Object.values or Object.entries would double the time that a tokenizer takes to load.
+  let size = 0;
+  for (const token in json) {
+    const id = json[token];
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
+      throw new CheckpointError(`${file}: the token ${quote(token)} has ${describe(id)}; an id (0, 1, 2, ...) was expected`);
+    }
+    size++;
+  }
+  if (size === 0) throw new CheckpointError(`${file} holds no tokens`, { hint: "download the file again" });
+  return { ids: json as Vocabulary["ids"], size };
+}
+
+function toRanks(merges: readonly string[], file: string): Map<string, number> {
+  const ranks = new Map<string, number>();
+  merges.forEach((merge, rank) => {
+    const space = merge.indexOf(" ");
+    if (space < 1 || space === merge.length - 1 || merge.includes(" ", space + 1)) {
+      throw new CheckpointError(`${file}: merge ${rank + 1} is ${quote(merge)}; two tokens with a space between were expected`, {
+        hint: "download the file again",
+      });
+    }
+    ranks.set(merge, rank);
+  });
+  return ranks;
+}
+
+function toAddedToken(token: Json | undefined, folder: Folder): AddedToken {
+  const flags = isObject(token) ? token : {};
+  return { content: contentOf(token, folder), normalized: flags.normalized === true, singleWord: flags.single_word === true };
+}
+
+function contentOf(token: Json | undefined, folder: Folder): string {
+  const content = isObject(token) ? token.content : token;
+  if (typeof content === "string" && content !== "") return content;
+  throw new CheckpointError(`${folder.name}: a special token is ${describe(token)}; a text or an object with content was expected`, {
+    hint: "compare tokenizer_config.json and special_tokens_map.json with those of the original checkpoint",
+  });
+}

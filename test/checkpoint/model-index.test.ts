@@ -1,0 +1,84 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readModelIndex } from "../../src/checkpoint/model-index.js";
+import { openFolder } from "../../src/platform/node.js";
+import { checkpointError } from "../helpers/errors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+
+const read = (files: Record<string, unknown>) => readModelIndex(openFolder(temporaryFolder(files)));
+
+describe("readModelIndex", () => {
+  it("reads class, parts and options of a pipeline", async () => {
+    const index = await readModelIndex(openFolder("test/checkpoints/sdxl-base-mini"));
+    expect(index.className).toBe("StableDiffusionXLPipeline");
+    expect(index.diffusersVersion).toBe("0.42.1");
+    expect(index.components.get("text_encoder_2")).toEqual({ library: "transformers", className: "CLIPTextModelWithProjection" });
+    expect(index.components.get("image_encoder")).toBeNull();
+    expect(index.options).toEqual({ forceZerosForEmptyPrompt: true });
+  });
+
+  it("takes keys that begin with an underscore for neither parts nor options", async () => {
+    const index = await read({ "model_index.json": { _class_name: "A", _ignore_files: [], _name_or_path: "x" } });
+    expect([...index.components, ...Object.keys(index.options)]).toEqual([]);
+  });
+
+  it("names a folder that does not exist", async () => {
+    const error = await checkpointError(readModelIndex(openFolder("./no-such-checkpoint")));
+    expect(error.message).toBe("./no-such-checkpoint does not exist");
+    expect(error.hint).toBeTruthy();
+  });
+
+  it("says of a single-file checkpoint that it is one", async () => {
+    const path = temporaryFolder({ "sd15.safetensors": "" });
+    const error = await checkpointError(readModelIndex(openFolder(join(path, "sd15.safetensors"))));
+    expect(error.message).toMatch(/is a file; a folder was expected/);
+    expect(error.hint).toMatch(/from_single_file/);
+  });
+
+  it("says of a folder without model_index.json what it lacks", async () => {
+    const error = await checkpointError(read({ "unet/config.json": {} }));
+    expect(error.message).toMatch(/has no model_index\.json/);
+    expect(error.hint).toMatch(/diffusers' layout/);
+  });
+
+  it("says of a part's folder that it is a part", async () => {
+    const error = await checkpointError(readModelIndex(openFolder("test/checkpoints/sd1-mini/unet")));
+    expect(error.message).toMatch(/that of a single model, not of a pipeline/);
+    expect(error.hint).toMatch(/folder above/);
+  });
+
+  it("says of a folder with a single file that it must be converted", async () => {
+    expect((await checkpointError(read({ "v1-5.ckpt": "" }))).message).toMatch(/it holds v1-5\.ckpt, a checkpoint in a single file/);
+  });
+
+  it.each(["{", "", "<html>", "[]"])("refuses %j as model_index.json", async (content) => {
+    expect((await checkpointError(read({ "model_index.json": content }))).message).toMatch(/model_index\.json/);
+  });
+
+  it.each([{}, { _class_name: null }, { _class_name: 1 }, { _class_name: "" }, { _class_name: ["a", "b"] }])(
+    "refuses %j, which names no class",
+    async (json) => {
+      expect((await checkpointError(read({ "model_index.json": json }))).message).toMatch(
+        /as _class_name; the name of a pipeline class was expected/,
+      );
+    },
+  );
+
+  it.each([[["diffusers"]], [["diffusers", null]], [[null, "A"]], [["a", "b", "c"]], [[1, 2]], [[]]])(
+    "refuses the part %j",
+    async (unet) => {
+      const error = await checkpointError(read({ "model_index.json": { _class_name: "A", unet } }));
+      expect(error.message).toMatch(/model_index\.json: component "unet" is .*; \[library, class\] was expected/);
+    },
+  );
+
+  it("refuses a part whose name leads out of the folder", async () => {
+    await checkpointError(read({ "model_index.json": { _class_name: "A", "../unet": ["diffusers", "UNet2DConditionModel"] } }));
+  });
+
+  it("takes a part named __proto__ for nothing special", async () => {
+    const index = await read({ "model_index.json": '{"_class_name": "A", "constructor": ["a", "b"], "__proto__": {"x": 1}}' });
+    expect(index.components.get("constructor")).toEqual({ library: "a", className: "b" });
+    expect(index.options).toEqual({});
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { canonical } from "../../src/checkpoint/names.js";
+import { openWeights } from "../../src/checkpoint/weights.js";
+import { openFolder } from "../../src/platform/node.js";
+
+const partOf = (checkpoint: string) => openWeights(openFolder(`test/checkpoints/${checkpoint}`));
+
+describe("canonical", () => {
+  it("leaves today's names and shapes alone", () => {
+    const name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight";
+    expect(canonical(name, [16, 16])).toEqual({ name, shape: [16, 16] });
+  });
+
+  it.each(["text_model.embeddings.position_ids", "embeddings.position_ids"])("leaves out the buffer %s", (name) => {
+    expect(canonical(name, [1, 77])).toBeUndefined();
+  });
+
+  it("keeps the position embedding", () => {
+    expect(canonical("text_model.embeddings.position_embedding.weight", [77, 32])?.name).toBe("embeddings.position_embedding.weight");
+  });
+
+  it("keeps a text encoder's projection", () => {
+    expect(canonical("text_projection.weight", [24, 32])?.name).toBe("text_projection.weight");
+  });
+
+  it.each([
+    ["query", "to_q"],
+    ["key", "to_k"],
+    ["value", "to_v"],
+    ["proj_attn", "to_out.0"],
+  ])("knows an old attention's %s as %s", (old, today) => {
+    expect(canonical(`encoder.mid_block.attentions.0.${old}.weight`, [32, 32])?.name).toBe(
+      `encoder.mid_block.attentions.0.${today}.weight`,
+    );
+    expect(canonical(`down_blocks.1.attentions.10.${old}.bias`, [32])?.name).toBe(`down_blocks.1.attentions.10.${today}.bias`);
+  });
+
+  it("sees an attention's 1x1 convolution as the matrix it is", () => {
+    expect(canonical("decoder.mid_block.attentions.0.query.weight", [32, 32, 1, 1])?.shape).toEqual([32, 32]);
+    expect(canonical("decoder.mid_block.attentions.0.to_out.0.weight", [32, 32, 1, 1])?.shape).toEqual([32, 32]);
+  });
+
+  it("leaves the 1x1 convolution before a transformer a convolution", () => {
+    expect(canonical("down_blocks.0.attentions.0.proj_in.weight", [16, 16, 1, 1])?.shape).toEqual([16, 16, 1, 1]);
+  });
+});
+
+describe("the checkpoints' names", () => {
+  it("are the same for old and today's text encoders", async () => {
+    const [old, today] = [await partOf("sd1-mini/text_encoder"), await partOf("sd2-mini/text_encoder")];
+    expect(old.names().sort()).toEqual(today.names().sort());
+  });
+
+  it("are the same for old and today's autoencoders", async () => {
+    const [old, today] = [await partOf("sd1-mini/vae"), await partOf("sd2-mini/vae")];
+    expect(old.names().sort()).toEqual(today.names().sort());
+  });
+
+  it("of a text encoder with projection are the plain one's and the projection", async () => {
+    const [plain, projected] = [await partOf("sdxl-base-mini/text_encoder"), await partOf("sdxl-base-mini/text_encoder_2")];
+    expect(projected.names().sort()).toEqual([...plain.names(), "text_projection.weight"].sort());
+  });
+});

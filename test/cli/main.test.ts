@@ -1,0 +1,271 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decode } from "fast-png";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parseParameters } from "../../src/image/parameters.js";
+import { readPngText } from "../../src/image/png.js";
+import { darkroom, type Run } from "./darkroom.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "darkroom-cli-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Few steps of the embedded checkpoint, on the device every machine has. */
+const generate = (...args: string[]) => darkroom(["generate", ...args, "--steps", "2", "--device", "cpu"], folder);
+const pixelsOf = (name: string) => decode(readFileSync(join(folder, name))).data;
+const settingsOf = async (name: string) => parseParameters((await readPngText(readFileSync(join(folder, name)))).parameters ?? "");
+
+function expectFailure({ code, stdout, stderr }: Run, exitCode: number, message: RegExp): void {
+  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/^darkroom: /m);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  expect(stdout).toBe("");
+  expect(code).toBe(exitCode);
+}
+
+describe("darkroom", () => {
+  it("has a help that fits a screen of 24 lines by 80 columns", async () => {
+    const { code, stdout } = await darkroom(["--help"], folder);
+    const lines = stdout.trimEnd().split("\n");
+    expect(code).toBe(0);
+    expect(lines.length).toBeLessThanOrEqual(24);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(stdout).toContain("Example:");
+  });
+
+  it("prints its version", async () => {
+    expect(await darkroom(["--version"], folder)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  it("shows its help, as wrong usage, without a command", async () => {
+    expect(await darkroom([], folder)).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Usage: darkroom") });
+  });
+
+  it("refuses an unknown command", async () => {
+    expectFailure(await darkroom(["genrate"], folder), 2, /unknown command 'genrate'/);
+  });
+});
+
+describe("darkroom generate", () => {
+  it("writes a PNG named after prompt and seed, and prints its path alone on stdout", async () => {
+    expect(await generate("a red fox", "--seed", "7")).toMatchObject({ code: 0, stdout: "a-red-fox-7.png\n" });
+    expect(readdirSync(folder)).toEqual(["a-red-fox-7.png"]);
+    expect(decode(readFileSync(join(folder, "a-red-fox-7.png")))).toMatchObject({ width: 64, height: 64, channels: 3 });
+  });
+
+  it("prints the seed it drew", async () => {
+    const { stdout, stderr } = await generate("a red fox");
+    const [, seed] = /^seed (\d+)/m.exec(stderr) ?? [];
+    expect(stdout).toBe(`a-red-fox-${seed}.png\n`);
+  });
+
+  it("makes the same picture from the same seed, another from another", async () => {
+    await generate("a red fox", "--seed", "7", "--out", "a.png");
+    await generate("a red fox", "--seed", "7", "--out", "b.png");
+    await generate("a red fox", "--seed", "8", "--out", "c.png");
+    expect(pixelsOf("a.png")).toEqual(pixelsOf("b.png"));
+    expect(pixelsOf("a.png")).not.toEqual(pixelsOf("c.png"));
+  });
+
+  it("prints a short line a step where stderr is piped", async () => {
+    const { stderr } = await generate("a red fox");
+    expect(stderr.match(/^step \d\/2 .*\/step .*left$/gm)).toHaveLength(2);
+  });
+
+  it("says nothing but the path with --quiet", async () => {
+    expect(await generate("a red fox", "--out", "a.png", "--quiet")).toEqual({ code: 0, stdout: "a.png\n", stderr: "" });
+  });
+
+  it("prints one line of JSON with --json", async () => {
+    const { code, stdout } = await generate("a red fox", "--seed", "7", "--out", "a.png", "--json", "--quiet");
+    expect(code).toBe(0);
+    expect(stdout.match(/\n/g)).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      paths: ["a.png"],
+      grid: null,
+      seeds: [7],
+      width: 64,
+      height: 64,
+      prompt: "a red fox",
+      steps: 2,
+      guidance: 5,
+      scheduler: "DDIMScheduler",
+      device: "cpu",
+      seconds: { load: expect.any(Number), generate: expect.any(Number) },
+    });
+  });
+
+  it("takes an empty prompt", async () => {
+    expect(await generate("", "--seed", "1")).toMatchObject({ code: 0, stdout: "picture-1.png\n" });
+  });
+
+  it("takes a size", async () => {
+    await generate("a red fox", "--size", "96x64", "--out", "a.png");
+    expect(decode(readFileSync(join(folder, "a.png")))).toMatchObject({ width: 96, height: 64 });
+  });
+
+  it("takes a scheduler by alias and names it in the settings", async () => {
+    await generate("a red fox", "--scheduler", "euler-a", "--out", "a.png");
+    expect((await settingsOf("a.png")).settings).toMatchObject({ Sampler: "Euler a", Scheduler: "EulerAncestralDiscreteScheduler" });
+  });
+
+  it("writes the settings into the file", async () => {
+    await generate("a red fox, 狐狸", "--negative", "blurry", "--seed", "7", "--clip-skip", "1", "--out", "a.png");
+    expect(await settingsOf("a.png")).toEqual({
+      prompt: "a red fox, 狐狸",
+      negativePrompt: "blurry",
+      settings: {
+        Steps: "2",
+        Sampler: "DDIM",
+        "CFG scale": "5",
+        Seed: "7",
+        Size: "64x64",
+        Model: "emoji-64",
+        "Clip skip": "2",
+        RNG: "CPU",
+        Scheduler: "DDIMScheduler",
+        Version: expect.stringMatching(/^darkroom \d/),
+      },
+    });
+  });
+
+  it("makes each of several pictures as it would alone, and a grid of them", async () => {
+    const { stdout } = await generate("a red fox", "--seed", "7", "--count", "2", "--grid", "--out", "many/fox.png");
+    expect(stdout).toBe("many/fox-1.png\nmany/fox-2.png\nmany/fox-grid.png\n");
+    await generate("a red fox", "--seed", "8", "--out", "alone.png");
+    expect(pixelsOf("many/fox-2.png")).toEqual(pixelsOf("alone.png"));
+    expect(decode(readFileSync(join(folder, "many/fox-grid.png")))).toMatchObject({ width: 128, height: 64 });
+  });
+
+  it("finds a free name rather than overwrite", async () => {
+    await generate("a red fox", "--seed", "7");
+    expect(await generate("a red fox", "--seed", "7")).toMatchObject({ code: 0, stdout: "a-red-fox-7-2.png\n" });
+  });
+
+  it("refuses to overwrite the file it is given, unless forced", async () => {
+    writeFileSync(join(folder, "a.png"), "kept");
+    expectFailure(await generate("a red fox", "--out", "a.png"), 5, /a\.png exists.*\n.*--force/);
+    expect(readFileSync(join(folder, "a.png"), "utf8")).toBe("kept");
+    expect(await generate("a red fox", "--out", "a.png", "--force")).toMatchObject({ code: 0, stdout: "a.png\n" });
+    expect(pixelsOf("a.png")).toHaveLength(64 * 64 * 3);
+  });
+});
+
+describe("darkroom generate, asked for what cannot be", () => {
+  it.each([
+    [["--steps", "0"], /--steps is "0"; expected a whole number of 1 or more/],
+    [["--steps", "2.5"], /--steps is "2\.5"/],
+    [["--guidance", "nan"], /--guidance is "nan"; expected a number/],
+    [["--seed", "18446744073709551616"], /--seed is "18446744073709551616".*2\^64/],
+    [["--size", "64"], /--size is "64"; expected WIDTHxHEIGHT/],
+    [["--count", "0"], /--count is "0"/],
+    [["--device", "tpu"], /'tpu' is invalid. Allowed choices are auto, cpu/],
+    [["--scheduler", "eulr"], /eulr/],
+    [["--out", "fox.jpg"], /fox\.jpg.*\.png/],
+    [["--stpes", "3"], /unknown option '--stpes'/],
+    [["fox"], /too many arguments.*\n.*quotes/],
+  ])("ends with 2 for %j", async (args, message) => {
+    expectFailure(await darkroom(["generate", "a red", ...args], folder), 2, message);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("ends with 2 without a prompt", async () => {
+    expectFailure(await darkroom(["generate"], folder), 2, /missing required argument 'prompt'/);
+  });
+
+  it("ends with 2 for a size the checkpoint cannot draw", async () => {
+    expectFailure(await generate("fox", "--size", "63x64", "--quiet"), 2, /63/);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("ends with 3 for a folder that does not exist", async () => {
+    expectFailure(await generate("fox", "--model", "none"), 3, /none.*\n\s+\S/);
+  });
+
+  it.each([
+    ["is missing", undefined, /model_index\.json/],
+    ["is not JSON", "{", /model_index\.json.*JSON/],
+    ["names an unknown class", '{"_class_name": "TeapotPipeline"}', /TeapotPipeline/],
+  ])("ends with 3 when model_index.json %s", async (_, index, message) => {
+    const model = join(folder, "model");
+    cpSync(new URL("../checkpoints/sd1-mini", import.meta.url), model, { recursive: true });
+    rmSync(join(model, "model_index.json"));
+    if (index !== undefined) writeFileSync(join(model, "model_index.json"), index);
+    expectFailure(await generate("fox", "--model", "model"), 3, message);
+  });
+
+  it("ends with 5 when the output cannot be written, before any work", async () => {
+    writeFileSync(join(folder, "file"), "kept");
+    const { stderr, ...run } = await generate("fox", "--out", "file/fox.png");
+    expectFailure({ stderr, ...run }, 5, /cannot write file\/fox\.png: a part of its path is a file/);
+    expect(stderr).not.toMatch(/step/);
+  });
+
+  it("shows the stack with --verbose", async () => {
+    const { code, stderr } = await generate("fox", "--model", "none", "--verbose");
+    expect(code).toBe(3);
+    expect(stderr).toMatch(/^\s+at /m);
+  });
+});
+
+describe("darkroom generate, interrupted", () => {
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("stops between steps on %s with %d, leaving no half-written file", async (signal, exitCode) => {
+    let sent = false;
+    const args = ["generate", "a red fox", "--steps", "500", "--device", "cpu", "--out", "new/fox.png"];
+    const { code, stdout, stderr } = await darkroom(args, folder, (text, child) => {
+      if (!sent && text.includes("step 1/500")) {
+        sent = true;
+        child.kill(signal);
+      }
+    });
+    expect({ code, stdout }).toEqual({ code: exitCode, stdout: "" });
+    expect(stderr).not.toContain("step 500/500");
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("darkroom info", () => {
+  it("prints the settings as AUTOMATIC1111 writes them", async () => {
+    await generate("a red fox", "--seed", "7", "--out", "a.png");
+    const { code, stdout } = await darkroom(["info", "a.png"], folder);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^a red fox\nSteps: 2, Sampler: DDIM, CFG scale: 5, Seed: 7, Size: 64x64, Model: emoji-64, .*\n$/);
+  });
+
+  it("prints them as one line of JSON with --json", async () => {
+    await generate("a red fox", "--negative", "blurry", "--seed", "7", "--out", "a.png");
+    const { stdout } = await darkroom(["info", "a.png", "--json"], folder);
+    expect(stdout.match(/\n/g)).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      path: "a.png",
+      width: 64,
+      prompt: "a red fox",
+      negativePrompt: "blurry",
+      settings: { Seed: "7" },
+    });
+  });
+
+  it("refuses what is not a PNG file", async () => {
+    writeFileSync(join(folder, "a.png"), "GIF89a");
+    expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png: not a PNG file/);
+  });
+
+  it("refuses a file that does not exist", async () => {
+    expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png: it does not exist/);
+  });
+});
+
+describe("darkroom schedulers", () => {
+  it("lists names one a line", async () => {
+    const { code, stdout } = await darkroom(["schedulers"], folder);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^euler-a\b/m);
+  });
+});

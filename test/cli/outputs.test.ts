@@ -1,0 +1,122 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type OutputRequest, planOutputs, savePicture, slugOf } from "../../src/cli/outputs.js";
+import { ArgumentError, OutputError } from "../../src/errors.js";
+import { Picture } from "../../src/image/picture.js";
+import { setWarningHandler } from "../../src/warnings.js";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "darkroom-outputs-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const plan = (out: string, more: Partial<OutputRequest> = {}) =>
+  planOutputs({ out: join(folder, out), prompt: "A red fox!", seeds: [7n], grid: false, force: false, ...more });
+const touch = (name: string) => writeFileSync(join(folder, name), "kept");
+const inFolder = (...names: string[]) => names.map((name) => join(folder, name));
+
+describe("planOutputs", () => {
+  it("takes a file name as it is", () => {
+    expect(plan("fox.png")).toEqual({ images: inFolder("fox.png"), grid: undefined });
+  });
+
+  it("numbers several pictures of one name", () => {
+    expect(plan("fox.png", { seeds: [7n, 8n], grid: true })).toEqual({
+      images: inFolder("fox-1.png", "fox-2.png"),
+      grid: join(folder, "fox-grid.png"),
+    });
+  });
+
+  it("names pictures in a folder after prompt and seed", () => {
+    expect(plan("", { seeds: [7n, 8n], grid: true })).toEqual({
+      images: inFolder("a-red-fox-7.png", "a-red-fox-8.png"),
+      grid: join(folder, "a-red-fox-7-grid.png"),
+    });
+  });
+
+  it("takes a name that ends with / for a folder to be made", () => {
+    expect(plan("new/deep/").images).toEqual(inFolder("new/deep/a-red-fox-7.png"));
+  });
+
+  it("finds a free number for a name of its own", () => {
+    touch("a-red-fox-7.png");
+    touch("a-red-fox-7-2.png");
+    expect(plan("").images).toEqual(inFolder("a-red-fox-7-3.png"));
+  });
+
+  it("overwrites a name of its own with force", () => {
+    touch("a-red-fox-7.png");
+    expect(plan("", { force: true }).images).toEqual(inFolder("a-red-fox-7.png"));
+  });
+
+  it("refuses an existing file", () => {
+    touch("fox.png");
+    expect(() => plan("fox.png")).toThrow(/fox\.png exists and is left as it is/);
+    expect(plan("fox.png", { force: true }).images).toEqual(inFolder("fox.png"));
+  });
+
+  it("refuses an existing grid", () => {
+    touch("fox-grid.png");
+    expect(() => plan("fox.png", { grid: true })).toThrow(OutputError);
+  });
+
+  it.each(["fox.jpg", "fox", ".png"])("refuses %s, which is no PNG's name", (name) => {
+    expect(() => plan(name)).toThrow(ArgumentError);
+  });
+
+  it("refuses an empty --out", () => {
+    expect(() => planOutputs({ out: "", prompt: "x", seeds: [1n], grid: false, force: false })).toThrow(/--out is empty/);
+  });
+
+  it("finds out before any work that a folder cannot be made", () => {
+    touch("file");
+    expect(() => plan("file/fox.png")).toThrow(/cannot write .*file\/fox\.png: a part of its path is a file/);
+  });
+
+  it("finds out before any work that a name is too long", () => {
+    expect(() => plan(`${"x".repeat(300)}.png`)).toThrow(/the name is too long/);
+  });
+
+  it.skipIf(process.platform !== "linux")("finds out before any work that a folder takes no files", () => {
+    expect(() => planOutputs({ out: "/proc/fox.png", prompt: "x", seeds: [1n], grid: false, force: false })).toThrow(OutputError);
+  });
+
+  it("leaves nothing behind", () => {
+    plan("new/fox.png");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("savePicture", () => {
+  const picture = new Picture(1, 1, new Uint8Array(3));
+
+  it("makes the folders that are missing", async () => {
+    await savePicture(picture, join(folder, "new/deep/fox.png"), {}, false);
+    expect(readdirSync(join(folder, "new/deep"))).toEqual(["fox.png"]);
+  });
+
+  it("saves beside a file that appeared meanwhile, with a warning", async () => {
+    touch("fox.png");
+    const warnings: string[] = [];
+    const previous = setWarningHandler((message) => warnings.push(message));
+    const path = await savePicture(picture, join(folder, "fox.png"), {}, false);
+    setWarningHandler(previous);
+    expect(path).toBe(join(folder, "fox-2.png"));
+    expect(readFileSync(join(folder, "fox.png"), "utf8")).toBe("kept");
+    expect(warnings).toHaveLength(1);
+  });
+});
+
+describe("slugOf", () => {
+  it.each([
+    ["A red fox, on a BLUE background!", "a-red-fox-on-a-blue-background"],
+    ["../../etc/passwd", "etc-passwd"],
+    ["红色的狐狸", "红色的狐狸"],
+    ["🦊", "picture"],
+    ["", "picture"],
+    ["word ".repeat(40), "word-word-word-word-word-word-word-word"],
+  ])("%j becomes %s", (prompt, slug) => expect(slugOf(prompt)).toBe(slug));
+});

@@ -1,0 +1,122 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decode } from "fast-png";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ArgumentError, OutputError } from "../../src/errors.js";
+import { gridShape, makeImageGrid } from "../../src/image/grid.js";
+import { Picture } from "../../src/image/picture.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+
+describe("Picture", () => {
+  it("interleaves the channels of a [3, height, width] tensor", () => {
+    const picture = Picture.fromTensor(Tensor.from([1, 0, 0.2, 0.4, 0.6, 0.8], [3, 1, 2]));
+    expect(picture).toMatchObject({ width: 2, height: 1 });
+    expect([...picture.data]).toEqual([255, 51, 153, 0, 102, 204]);
+  });
+
+  it("rounds ties to even, as numpy", () => {
+    // 0.5, 1.5 and 2.5 of 255 are exact in float32 after the product.
+    const values = [0.5 / 255, 1.5 / 255, 2.5 / 255].map(Math.fround);
+    expect(values.map((value) => Math.fround(value * 255))).toEqual([0.5, 1.5, 2.5]);
+    expect([...Picture.fromTensor(Tensor.from(values, [3, 1, 1])).data]).toEqual([0, 2, 2]);
+  });
+
+  it("clamps values outside 0..1", () => {
+    expect([...Picture.fromTensor(Tensor.from([-0.2, 1.3, 0.4], [3, 1, 1])).data]).toEqual([0, 255, 102]);
+  });
+
+  it("comes back from its tensor unchanged", () => {
+    const picture = new Picture(
+      16,
+      16,
+      Uint8Array.from({ length: 768 }, (_, i) => i % 256),
+    );
+    expect(Picture.fromTensor(picture.toTensor()).data).toEqual(picture.data);
+  });
+
+  it("refuses a tensor that is not [3, height, width]", () => {
+    expect(() => Picture.fromTensor(Tensor.zeros([1, 3, 8, 8]))).toThrow(ArgumentError);
+  });
+
+  it("refuses pixels that do not fill its size", () => {
+    expect(() => new Picture(2, 2, new Uint8Array(11))).toThrow(/2x2 needs 12 bytes; 11/);
+  });
+});
+
+describe("Picture.save", () => {
+  const picture = new Picture(2, 1, Uint8Array.of(1, 2, 3, 250, 251, 252));
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "darkroom-picture-"));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it("writes the pixels as a PNG file and nothing beside it", async () => {
+    await picture.save(join(folder, "a.png"));
+    expect(await readdir(folder)).toEqual(["a.png"]);
+    const { width, height, channels, data } = decode(await readFile(join(folder, "a.png")));
+    expect({ width, height, channels, data: [...data] }).toEqual({ width: 2, height: 1, channels: 3, data: [...picture.data] });
+  });
+
+  it("replaces an existing file", async () => {
+    await writeFile(join(folder, "a.png"), "old");
+    await picture.save(join(folder, "a.png"));
+    expect(await readFile(join(folder, "a.png"))).toEqual(Buffer.from(picture.toPng()));
+  });
+
+  it("leaves an existing file alone with overwrite: false", async () => {
+    await writeFile(join(folder, "a.png"), "old");
+    await expect(picture.save(join(folder, "a.png"), { overwrite: false })).rejects.toThrow(OutputError);
+    expect(await readFile(join(folder, "a.png"), "utf8")).toBe("old");
+    expect(await readdir(folder)).toEqual(["a.png"]);
+  });
+
+  it("names the formats when the extension is another", async () => {
+    await expect(picture.save(join(folder, "a.bmp"))).rejects.toThrow(/a\.bmp; supported names end in \.png/);
+  });
+
+  it("says why a file cannot be written", async () => {
+    await expect(picture.save(join(folder, "none", "a.png"))).rejects.toThrow(/none\/a\.png: its folder does not exist/);
+  });
+
+  it("leaves no temporary file when a folder has the name", async () => {
+    await mkdir(join(folder, "a.png", "inside"), { recursive: true });
+    await expect(picture.save(join(folder, "a.png"))).rejects.toThrow(OutputError);
+    expect(await readdir(folder)).toEqual(["a.png"]);
+  });
+});
+
+describe("makeImageGrid", () => {
+  const dot = (value: number) => new Picture(1, 1, Uint8Array.of(value, value, value));
+
+  it("fills row after row", () => {
+    const grid = makeImageGrid([1, 2, 3, 4, 5, 6].map(dot), 2, 3);
+    expect(grid).toMatchObject({ width: 3, height: 2 });
+    expect([...grid.data].filter((_, i) => i % 3 === 0)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it("keeps the rows of each picture together", () => {
+    const tall = (value: number) => new Picture(1, 2, new Uint8Array(6).fill(value));
+    expect([...makeImageGrid([tall(1), tall(2)], 1, 2).data].filter((_, i) => i % 3 === 0)).toEqual([1, 2, 1, 2]);
+  });
+
+  it("refuses a count that does not fill it", () => {
+    expect(() => makeImageGrid([dot(1), dot(2), dot(3)], 2, 2)).toThrow(/2 rows and 2 columns needs 4 pictures; 3/);
+  });
+
+  it("refuses pictures of different sizes", () => {
+    expect(() => makeImageGrid([dot(1), new Picture(2, 1, new Uint8Array(6))], 1, 2)).toThrow(/picture 1 is 2x1/);
+  });
+
+  it("chooses the squarest full grid", () => {
+    expect([1, 2, 4, 6, 7, 12].map(gridShape).map(({ rows, cols }) => `${rows}x${cols}`)).toEqual([
+      "1x1",
+      "1x2",
+      "2x2",
+      "2x3",
+      "1x7",
+      "3x4",
+    ]);
+  });
+});

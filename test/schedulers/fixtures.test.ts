@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { camelCaseKeys } from "../../src/checkpoint/config.js";
+import { parseJson } from "../../src/checkpoint/json.js";
+import { SCHEDULERS } from "../../src/schedulers/registry.js";
+import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { readTensors } from "../helpers/safetensors.js";
+
+interface Case {
+  class: string;
+  config: Record<string, never>;
+  num_inference_steps: number | null;
+  timesteps?: number[];
+  sigmas?: number[];
+  step_options?: Record<string, never>;
+  seed: number;
+  eta: number | null;
+  mu: number | null;
+  init_noise_sigma: number;
+}
+
+// DARKROOM_SCHEDULER_CASES may name another folder of cases in the same format.
+const folder = process.env.DARKROOM_SCHEDULER_CASES ?? new URL("../fixtures/schedulers", import.meta.url).pathname;
+const cases = readdirSync(folder)
+  .filter((file) => file.endsWith(".json"))
+  .map((file) => file.slice(0, -".json".length));
+
+/** Python writes minus infinity as -Infinity. */
+function readCase(name: string): Case {
+  return parseJson(readFileSync(`${folder}/${name}.json`, "utf8"), { depth: 8, pythonLiterals: true }) as unknown as Case;
+}
+
+describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({ name, meta }) => {
+  const entry = SCHEDULERS[meta.class];
+  it.skipIf(!entry)(`${meta.class} walks the samples that diffusers walks`, () => {
+    const expected = readTensors(`${folder}/${name}.safetensors`);
+    const prepared = () => {
+      const scheduler = new (entry as NonNullable<typeof entry>).class(camelCaseKeys(meta.config));
+      scheduler.setTimesteps({
+        numInferenceSteps: meta.num_inference_steps ?? undefined,
+        timesteps: meta.timesteps,
+        sigmas: meta.sigmas,
+        mu: meta.mu ?? undefined,
+      });
+      return scheduler;
+    };
+    const scheduler = prepared();
+    const generator = new Generator(meta.seed);
+    const noise = randn([2, 3, 4, 4], generator);
+    expectClose("noise", noise.toArray(), expected.noise?.toArray());
+    expectTimesteps(scheduler.timesteps, expected.timesteps?.toArray() ?? []);
+    if (expected.sigmas) expectClose("sigmas", scheduler.sigmas ?? [], expected.sigmas.toArray());
+    expectClose("initNoiseSigma", [scheduler.initNoiseSigma], [meta.init_noise_sigma]);
+
+    const samples = walk(scheduler, noise, { generator, eta: meta.eta ?? undefined, ...camelCaseKeys(meta.step_options ?? {}) });
+    expectClose(
+      "samples",
+      samples.flatMap((sample) => sample.toArray()),
+      expected.samples?.toArray(),
+    );
+
+    if (expected.noised && expected.noised_at) {
+      const noised = prepared().addNoise(Tensor.full(noise.shape, 1), noise, expected.noised_at.toArray());
+      expectClose("noised", noised.toArray(), expected.noised.toArray());
+    }
+  });
+});
+
+/** Every step's sample, with the fixtures' stand-in for a model. */
+function walk(scheduler: Scheduler, noise: Tensor, options: object): Tensor[] {
+  let sample = noise.mul(scheduler.initNoiseSigma);
+  return scheduler.timesteps.map((t) => {
+    const output = fakeModel(scheduler.scaleModelInput(sample, t), t);
+    sample = scheduler.step(output, t, sample, options).prevSample;
+    return sample;
+  });
+}
+
+function fakeModel(x: Tensor, t: number): Tensor {
+  const plane = x.size / ((x.shape[0] ?? 1) * (x.shape[1] ?? 1));
+  const channels = x.shape[1] ?? 1;
+  return Tensor.from(
+    x.data.map((value, i) => value * (t / (t + 1)) * 0.5 + 0.1 * Math.cos((Math.floor(i / plane) % channels) + t / 100)),
+    x.shape,
+  );
+}
+
+/** Whole timesteps are exact; fractions are read off logarithms and may differ in float32's last digits. */
+function expectTimesteps(actual: readonly number[], expected: readonly number[]): void {
+  expect(actual).toHaveLength(expected.length);
+  if (expected.every(Number.isInteger)) expect(actual).toEqual(expected);
+  else expectClose("timesteps", actual, expected, 1e-6);
+}
+
+/** Within 1e-5 of the largest absolute value; diffusers' NaN and infinities are ours too. */
+function expectClose(what: string, actual: readonly number[], expected: readonly number[] = [], tolerance = 1e-5): void {
+  expect(actual, what).toHaveLength(expected.length);
+  const scale = Math.max(...expected.filter(Number.isFinite).map(Math.abs), 1e-30);
+  let worst = 0;
+  expected.forEach((value, i) => {
+    const own = actual[i] as number;
+    const difference = Object.is(own, value) || own === value ? 0 : Math.abs(own - value) / scale;
+    worst = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(worst, difference);
+  });
+  if (process.env.DARKROOM_SHOW_ERRORS && worst > 1e-6) console.log(what, worst);
+  expect(worst, `${what}: largest difference`).toBeLessThanOrEqual(tolerance);
+}
