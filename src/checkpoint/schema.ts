@@ -17,7 +17,32 @@ export function parseConfig<Schema extends v.GenericSchema>(owner: string, schem
   });
 }
 
+/** A number of things, or a width: a whole number from 1 up. */
+export const count = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 1, "a whole number from 1 up"),
+);
+
 /** One value for every block, or a list with one for each. */
 export function perBlock<Item extends v.GenericSchema>(item: Item) {
   return v.union([item, v.array(item)]);
+}
+
+/**
+ * Checks that every list among `fields` has a value for each block, as many as the list `types` has.
+ * @throws ConfigError naming the first that has not.
+ */
+export function checkPerBlock<Config extends object>(
+  owner: string,
+  config: Config,
+  types: keyof Config & string,
+  fields: readonly (keyof Config & string)[],
+): void {
+  const blocks = (config[types] as readonly unknown[]).length;
+  for (const field of fields) {
+    const value: unknown = config[field];
+    if (Array.isArray(value) && value.length !== blocks) {
+      throw new ConfigError(`${owner}: ${snakeCase(field)} has ${value.length} entries; ${snakeCase(types)} has ${blocks}`);
+    }
+  }
 }

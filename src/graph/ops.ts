@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, ConfigError } from "../errors.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { Value } from "./graph.js";
 
@@ -63,6 +63,11 @@ export function tanh(x: Value): Value {
   return unary("Tanh", x);
 }
 
+/** Natural logarithm. */
+export function log(x: Value): Value {
+  return unary("Log", x);
+}
+
 export function sin(x: Value): Value {
   return unary("Sin", x);
 }
@@ -80,7 +85,8 @@ export function clip(x: Value, low: number, high: number): Value {
 export function reshape(x: Value, shape: Shape): Value {
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const full = shape.map((extent) => (extent === -1 ? sizeOf(x.shape) / known : extent));
-  if (sizeOf(full) !== sizeOf(x.shape)) throw new ArgumentError(`[${x.shape}] cannot be seen as [${shape}]`);
+  if (!full.every(Number.isInteger) || sizeOf(full) !== sizeOf(x.shape))
+    throw new ArgumentError(`[${x.shape}] cannot be seen as [${shape}]`);
   return x.graph.node("Reshape", [x, x.graph.integers(full)], { shape: full, dtype: x.dtype });
 }
 
@@ -93,6 +99,10 @@ export function transpose(x: Value, order: readonly number[]): Value {
 export function concat(values: readonly [Value, ...Value[]], axis: number): Value {
   const [first] = values;
   const total = values.reduce((sum, value) => sum + extent(value, axis), 0);
+  const stranger = values.find(
+    ({ shape }) => shape.length !== first.shape.length || shape.some((size, i) => i !== axis && size !== first.shape[i]),
+  );
+  if (stranger) throw new ArgumentError(`[${first.shape}] and [${stranger.shape}] do not join along axis ${axis}`);
   const shape = first.shape.map((size, i) => (i === axis ? total : size));
   return first.graph.node("Concat", values, { shape, attributes: { axis } });
 }
@@ -100,6 +110,8 @@ export function concat(values: readonly [Value, ...Value[]], axis: number): Valu
 /** The part `start` to `end` (excluded) of one axis. */
 export function slice(x: Value, axis: number, start: number, end: number): Value {
   const { graph } = x;
+  if (!(0 <= start && start < end && end <= extent(x, axis)))
+    throw new ArgumentError(`[${x.shape}] has no part ${start} to ${end} on axis ${axis}`);
   const shape = x.shape.map((size, i) => (i === axis ? end - start : size));
   return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis])], { shape, dtype: x.dtype });
 }
@@ -107,6 +119,7 @@ export function slice(x: Value, axis: number, start: number, end: number): Value
 /** Splits `axis` into `parts` equal values. */
 export function split(x: Value, axis: number, parts: number): Value[] {
   const size = extent(x, axis) / parts;
+  if (!Number.isInteger(size)) throw new ArgumentError(`axis ${axis} of [${x.shape}] does not split into ${parts} equal parts`);
   return Array.from({ length: parts }, (_, i) => slice(x, axis, i * size, (i + 1) * size));
 }
 
@@ -156,9 +169,11 @@ export function conv2d(x: Value, weight: Value, bias: Value | undefined, { strid
   });
 }
 
-/** Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1]. */
+/** Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1]. @throws ConfigError if the channels do not divide. */
 export function groupNormalize(x: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
   const { graph, shape } = x;
+  if (!((shape[1] ?? 0) % groups === 0))
+    throw new ConfigError(`${shape[1]} channels do not divide into ${groups} groups (norm_num_groups)`);
   const ones = graph.constant(new Float32Array(groups).fill(1));
   const zeros = graph.constant(new Float32Array(groups));
   // A group is an "instance" of the reshaped input, so InstanceNormalization's fast kernel serves.
@@ -181,14 +196,35 @@ export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: V
 /**
  * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
  * `bias` [1, 1, tokens, context] is added to the scores before the softmax.
+ * @throws ConfigError if the channels do not divide into the heads.
  */
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
   const shape = [...query.shape.slice(0, 2), extent(value, 2)];
+  if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${query.shape[2]} channels do not divide into ${heads} attention heads`);
   return query.graph.node("MultiHeadAttention", [query, key, value, undefined, undefined, bias], {
     shape,
     domain: "com.microsoft",
     attributes: { num_heads: heads },
   });
+}
+
+/** Mean of each square of 2 x 2 pixels of x [batch, channels, height, width]; an odd last row or column is left out. */
+export function averagePool(x: Value): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  return x.graph.node("AveragePool", [x], {
+    shape: [batch, channels, Math.floor(height / 2), Math.floor(width / 2)],
+    attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+  });
+}
+
+/** Mean over height and width of x [batch, channels, height, width] to [batch, channels, 1, 1]. */
+export function spatialMean(x: Value): Value {
+  return x.graph.node("GlobalAveragePool", [x], { shape: [...x.shape.slice(0, 2), 1, 1] });
+}
+
+/** Every row of the last axis divided by its Euclidean length. */
+export function unitLength(x: Value): Value {
+  return x.graph.node("LpNormalization", [x], { shape: x.shape, attributes: { axis: -1, p: 2 } });
 }
 
 /** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`, as torch's interpolate does it. */

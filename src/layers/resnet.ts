@@ -16,6 +16,8 @@ export interface ResnetOptions {
   readonly skipTimeActivation?: boolean;
   /** The sum is divided by it. */
   readonly outputScale?: number;
+  /** Makes the block change the picture's size: applied to the input and to its activated norm. */
+  readonly resample?: (x: Value) => Value;
 }
 
 /**
@@ -24,8 +26,9 @@ export interface ResnetOptions {
  */
 export function resnetBlock(x: Value, timeEmbedding: Value | undefined, w: Scope, channels: number, options: ResnetOptions): Value {
   const { groups, groupsOut = groups, epsilon, timeScaleShift = "default", skipTimeActivation = false, outputScale = 1 } = options;
+  const { resample = (x: Value) => x } = options;
   const activate = ACTIVATIONS[options.activation];
-  let h = conv(activate(groupNorm(x, w.at("norm1"), groups, epsilon)), w.at("conv1"), channels);
+  let h = conv(resample(activate(groupNorm(x, w.at("norm1"), groups, epsilon))), w.at("conv1"), channels);
   if (timeEmbedding) {
     const width = timeScaleShift === "scale_shift" ? 2 * channels : channels;
     const projected = linear(skipTimeActivation ? timeEmbedding : activate(timeEmbedding), w.at("time_emb_proj"), width);
@@ -40,7 +43,8 @@ export function resnetBlock(x: Value, timeEmbedding: Value | undefined, w: Scope
     h = groupNorm(h, w.at("norm2"), groupsOut, epsilon);
   }
   h = conv(activate(h), w.at("conv2"), channels);
-  const skip = w.has("conv_shortcut") || x.shape[1] !== channels ? conv(x, w.at("conv_shortcut"), channels, { kernel: 1 }) : x;
+  const input = resample(x);
+  const skip = w.has("conv_shortcut") || x.shape[1] !== channels ? conv(input, w.at("conv_shortcut"), channels, { kernel: 1 }) : input;
   return scale(add(skip, h), 1 / outputScale);
 }
 
@@ -51,7 +55,11 @@ export function downsample(x: Value, w: Scope, channels: number, padding: number
 
 /** Nearest-neighbour upsampling to `size` (default: doubled), then a convolution. Matches diffusers' Upsample2D. */
 export function upsample(x: Value, w: Scope, channels: number, size?: readonly [height: number, width: number]): Value {
+  return conv(size ? resizeNearest(x, ...size) : doubled(x), w.at("conv"), channels);
+}
+
+/** Every pixel of x [batch, channels, height, width] as a square of 2 x 2. */
+export function doubled(x: Value): Value {
   const [, , height = 0, width = 0] = x.shape;
-  const [toHeight, toWidth] = size ?? [2 * height, 2 * width];
-  return conv(resizeNearest(x, toHeight, toWidth), w.at("conv"), channels);
+  return resizeNearest(x, 2 * height, 2 * width);
 }

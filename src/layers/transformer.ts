@@ -1,3 +1,4 @@
+import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, attention, gelu, mul, reshape, scale, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -43,32 +44,39 @@ function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onl
   return add(h, feedForward(layerNorm(h, w.at("norm3")), w.at("ff")));
 }
 
-/** Attention of x [batch, tokens, channels] to context [batch, tokens, features] (Vaswani et al. 2017). Matches diffusers' Attention. */
-export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number): Value {
+/**
+ * Attention of x [batch, tokens, channels] to context [batch, tokens, features] (Vaswani et al. 2017); `inner` is the width of all heads together.
+ * Matches diffusers' Attention.
+ */
+export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number, inner = x.shape.at(-1) ?? 0): Value {
   const channels = x.shape.at(-1) ?? 0;
-  const [query, key, value] = [
-    linear(x, w.at("to_q"), channels),
-    linear(context, w.at("to_k"), channels),
-    linear(context, w.at("to_v"), channels),
-  ];
+  const [query, key, value] = [linear(x, w.at("to_q"), inner), linear(context, w.at("to_k"), inner), linear(context, w.at("to_v"), inner)];
   return linear(attention(query, key, value, heads), w.at("to_out", 0), channels);
 }
 
 /** How attention over pixels is built. */
 export interface PixelAttentionOptions {
-  readonly heads: number;
-  readonly groups: number;
+  /** Channels of one head; undefined: one head has all of them. */
+  readonly headWidth: number | undefined;
+  /** Groups of the norm before it; undefined: no norm. */
+  readonly groups: number | undefined;
   readonly epsilon: number;
   /** The sum is divided by it. */
   readonly outputScale?: number;
 }
 
-/** Self-attention over the pixels of x [batch, channels, height, width] with a group norm before and a residual around it. */
-export function pixelAttention(x: Value, w: Scope, { heads, groups, epsilon, outputScale = 1 }: PixelAttentionOptions): Value {
+/**
+ * Self-attention over the pixels of x [batch, channels, height, width] with a group norm before and a residual around it.
+ * @throws ConfigError if a head is wider than the channels.
+ */
+export function pixelAttention(x: Value, w: Scope, { headWidth, groups, epsilon, outputScale = 1 }: PixelAttentionOptions): Value {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const normed = groupNorm(x, w.at("group_norm"), groups, epsilon);
+  // Where heads do not fill the channels, the projections are narrower: 24 channels have one head of 16.
+  const heads = Math.floor(channels / (headWidth ?? channels));
+  if (heads === 0) throw new ConfigError(`attention_head_dim is ${headWidth}; a block has only ${channels} channels`);
+  const normed = groups === undefined ? x : groupNorm(x, w.at("group_norm"), groups, epsilon);
   const tokens = transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]);
-  const attended = multiHeadAttention(tokens, tokens, w, heads);
+  const attended = multiHeadAttention(tokens, tokens, w, heads, heads * (headWidth ?? channels));
   return scale(add(reshape(transpose(attended, [0, 2, 1]), x.shape), x), 1 / outputScale);
 }
 

@@ -1,19 +1,13 @@
 import type { Value } from "../graph/graph.js";
-import { concat } from "../graph/ops.js";
+import { averagePool, concat } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
-import { pixelAttention, spatialTransformer } from "./transformer.js";
+import { doubled, downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
+import { type PixelAttentionOptions, pixelAttention, spatialTransformer } from "./transformer.js";
 
 /** What follows each resnet block: nothing, attention over the pixels, or a spatial transformer over the context. */
 export type BlockAttention =
   | { readonly kind: "none" }
-  | {
-      readonly kind: "pixels";
-      readonly headWidth: number | undefined;
-      readonly groups: number;
-      readonly epsilon: number;
-      readonly outputScale?: number;
-    }
+  | ({ readonly kind: "pixels" } & PixelAttentionOptions)
   | {
       readonly kind: "transformer";
       readonly context: Value;
@@ -23,6 +17,9 @@ export type BlockAttention =
       readonly groups: number;
       readonly onlyCrossAttention: boolean;
     };
+
+/** What changes the size between levels: a convolution, or a resnet block that averages or repeats pixels. */
+export type Sampler = "conv" | "resnet";
 
 /** One level of a UNet. */
 export interface BlockOptions {
@@ -38,7 +35,7 @@ export function downBlock(
   x: Value,
   temb: Value | undefined,
   w: Scope,
-  options: BlockOptions & { readonly downsamplePadding: number | undefined },
+  options: BlockOptions & { readonly downsamplePadding: number | undefined; readonly sampler?: Sampler },
 ): Value[] {
   const skips: Value[] = [];
   let h = x;
@@ -48,7 +45,12 @@ export function downBlock(
     skips.push(h);
   }
   if (options.downsamplePadding !== undefined) {
-    skips.push(downsample(h, w.at("downsamplers", 0), options.channels, options.downsamplePadding));
+    const scope = w.at("downsamplers", 0);
+    skips.push(
+      options.sampler === "resnet"
+        ? resnetBlock(h, temb, scope, options.channels, { ...options.resnet, resample: averagePool })
+        : downsample(h, scope, options.channels, options.downsamplePadding),
+    );
   }
   return skips;
 }
@@ -69,7 +71,7 @@ export function upBlock(
   skips: Value[],
   temb: Value | undefined,
   w: Scope,
-  options: BlockOptions & { readonly isLast: boolean },
+  options: BlockOptions & { readonly isLast: boolean; readonly sampler?: Sampler },
 ): Value {
   let h = x;
   for (let i = 0; i < options.layers; i++) {
@@ -79,6 +81,7 @@ export function upBlock(
     h = attend(h, w, i, options.attention);
   }
   if (options.isLast) return h;
+  if (options.sampler === "resnet") return resnetBlock(h, temb, w.at("upsamplers", 0), options.channels, { ...options.resnet, resample: doubled });
   const next = skips.at(-1)?.shape;
   return upsample(h, w.at("upsamplers", 0), options.channels, next && [next[2] ?? 0, next[3] ?? 0]);
 }
@@ -90,6 +93,5 @@ function attend(x: Value, w: Scope, i: number, attention: BlockAttention): Value
     const layers = attention.layers(i);
     return spatialTransformer(x, attention.context, scope, { ...attention, layers });
   }
-  const channels = x.shape[1] ?? 0;
-  return pixelAttention(x, scope, { ...attention, heads: channels / (attention.headWidth ?? channels) });
+  return pixelAttention(x, scope, attention);
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
+import { checkPerBlock, count } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { clip, slice } from "../graph/ops.js";
@@ -9,18 +10,19 @@ import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
 import { type Generator, randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 const schema = v.object({
-  inChannels: v.nullish(v.number(), 3),
-  outChannels: v.nullish(v.number(), 3),
+  inChannels: v.nullish(count, 3),
+  outChannels: v.nullish(count, 3),
   downBlockTypes: v.nullish(v.array(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
   upBlockTypes: v.nullish(v.array(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
-  blockOutChannels: v.nullish(v.array(v.number()), [64]),
-  layersPerBlock: v.nullish(v.number(), 1),
+  blockOutChannels: v.nullish(v.array(count), [64]),
+  layersPerBlock: v.nullish(count, 1),
   actFn: v.nullish(activationName, "silu"),
-  latentChannels: v.nullish(v.number(), 4),
-  normNumGroups: v.nullish(v.number(), 32),
+  latentChannels: v.nullish(count, 4),
+  normNumGroups: v.nullish(count, 32),
   /** Height and width of the pictures it was trained on. */
   sampleSize: v.nullish(v.union([v.number(), v.array(v.number())]), 32),
   /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
@@ -63,7 +65,9 @@ export class DiagonalGaussianDistribution {
 export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<AutoencoderKL> {
-    return new AutoencoderKL(await openModel("AutoencoderKL", schema, source, options));
+    const check = (owner: string, config: AutoencoderKLConfig) =>
+      checkPerBlock(owner, config, "downBlockTypes", ["upBlockTypes", "blockOutChannels"]);
+    return new AutoencoderKL(await openModel("AutoencoderKL", schema, source, options, check));
   }
 
   /** Pixels to one latent, along each side. */
@@ -73,10 +77,11 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
 
   /**
    * The distribution of latents for pictures [batch, in_channels, height, width] in -1..1, both sides divisible by `scaleFactor`. Not yet scaled.
-   * @throws ArgumentError if a side is not divisible.
+   * @throws ArgumentError if a side is not divisible, or the channels are not `in_channels`.
    */
   async encode(image: Tensor): Promise<{ latentDist: DiagonalGaussianDistribution }> {
     const [, , height = 0, width = 0] = image.shape;
+    expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
     if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
       throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
     }
@@ -86,6 +91,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
 
   /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor], already unscaled. */
   async decode(latents: Tensor): Promise<{ sample: Tensor }> {
+    expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
     return this.run("decode", { latents }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }));
   }
 }

@@ -1,22 +1,24 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
+import { count } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, attention, gather, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, activationName, layerNorm, linear } from "../layers/basic.js";
 import { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 const schema = v.object({
-  vocabSize: v.nullish(v.number(), 49408),
-  hiddenSize: v.nullish(v.number(), 512),
-  intermediateSize: v.nullish(v.number(), 2048),
+  vocabSize: v.nullish(count, 49408),
+  hiddenSize: v.nullish(count, 512),
+  intermediateSize: v.nullish(count, 2048),
   projectionDim: v.nullish(v.number(), 512),
-  numHiddenLayers: v.nullish(v.number(), 12),
-  numAttentionHeads: v.nullish(v.number(), 8),
+  numHiddenLayers: v.nullish(count, 12),
+  numAttentionHeads: v.nullish(count, 8),
   /** Tokens of the longest prompt. */
-  maxPositionEmbeddings: v.nullish(v.number(), 77),
+  maxPositionEmbeddings: v.nullish(count, 77),
   hiddenAct: v.nullish(activationName, "quick_gelu"),
   layerNormEps: v.nullish(v.number(), 1e-5),
   eosTokenId: v.nullish(v.number(), 49407),
@@ -65,6 +67,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     const { maxPositionEmbeddings, vocabSize, numHiddenLayers } = this.config;
     const { clipSkip = 0, outputHiddenStates = false } = options;
     const [, tokens = 0] = inputIds.shape;
+    expectShape("inputIds", inputIds, ["batch", "tokens"]);
     if (tokens > maxPositionEmbeddings)
       throw new ArgumentError(`${tokens} tokens were given; the text encoder takes at most ${maxPositionEmbeddings}`);
     const stranger = inputIds.data.find((id) => id < 0n || id >= BigInt(vocabSize));

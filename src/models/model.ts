@@ -7,7 +7,8 @@ import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ConfigError } from "../errors.js";
 import { Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
-import type { DeviceOptions, Engine, ResolvedDevice, Session } from "../runtime/engine.js";
+import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
+import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -42,7 +43,7 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly weights: Weights;
   private readonly engine: Engine;
   private readonly ownsEngine: boolean;
-  private readonly sessions = new Map<string, Promise<Session>>();
+  private readonly sessions = new SessionCache(SESSIONS_KEPT);
 
   constructor({ config, weights, engine, ownsEngine }: ModelParts<Config>) {
     this.config = config;
@@ -58,9 +59,7 @@ export abstract class Model<Config> implements AsyncDisposable {
 
   /** Frees the network's memory; stops its thread unless other models share it. */
   async dispose(): Promise<void> {
-    const sessions = await Promise.allSettled(this.sessions.values());
-    this.sessions.clear();
-    await Promise.all(sessions.map((session) => (session.status === "fulfilled" ? session.value.release() : undefined)));
+    await this.sessions.dispose();
     if (this.ownsEngine) await this.engine.dispose();
   }
 
@@ -75,37 +74,19 @@ export abstract class Model<Config> implements AsyncDisposable {
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Readonly<Record<Output, Value>>,
   ): Promise<Readonly<Record<Output, Tensor>>> {
     const key = [part, ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`)].join(", ");
-    const session = await this.session(key, () => {
+    const load = async () => {
       const graph = new Graph();
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
       return this.engine.load(graph.encode());
-    });
-    return (await session.run(inputs)) as Readonly<Record<Output, Tensor>>;
-  }
-
-  private async session(key: string, load: () => Promise<Session>): Promise<Session> {
-    const known = this.sessions.get(key);
-    const session = known ?? load();
-    // Deleted and set again, so that the map's first entry is the one used longest ago.
-    this.sessions.delete(key);
-    this.sessions.set(key, session);
-    session.catch(() => this.sessions.delete(key));
-    if (this.sessions.size > SESSIONS_KEPT) {
-      const [oldest] = this.sessions;
-      if (oldest) {
-        this.sessions.delete(oldest[0]);
-        const released = await oldest[1];
-        await released.release();
-      }
-    }
-    return session;
+    };
+    return (await this.sessions.use(key, load, (session) => session.run(inputs))) as Readonly<Record<Output, Tensor>>;
   }
 }
 
 /**
- * Reads a model's folder: `config.json` against the class's schema, and where its weights lie.
+ * Reads a model's folder: `config.json` against the class's schema and `check`, and where its weights lie.
  * @throws CheckpointError, ConfigError, DeviceError
  */
 export async function openModel<Schema extends v.GenericSchema>(
@@ -113,6 +94,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   schema: Schema,
   source: string | Folder,
   { subfolder, variant, engine, ...device }: ModelOptions,
+  check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
   const root = typeof source === "string" ? openFolder(source) : source;
   const folder = subfolder ? root.open(subfolder) : root;
@@ -120,12 +102,14 @@ export async function openModel<Schema extends v.GenericSchema>(
   const [found = className] = [json._className, ...(Array.isArray(json.architectures) ? json.architectures : [])].filter(
     (name) => typeof name === "string",
   );
+  const owner = `${folder.name}/config.json`;
   if (found !== className) {
-    throw new ConfigError(`${folder.name}/config.json is of class ${found}; ${className} was asked for`, {
+    throw new ConfigError(`${owner} is of class ${found}; ${className} was asked for`, {
       hint: `open it as ${found}, or name the folder of a ${className}`,
     });
   }
-  const config = parseConfig(`${folder.name}/config.json`, schema, json);
+  const config = parseConfig(owner, schema, json);
+  check(owner, config);
   const weights = await openWeights(folder, { variant });
   return { config, weights, engine: engine ?? (await createEngine(device)), ownsEngine: !engine };
 }

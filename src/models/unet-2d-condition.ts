@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { perBlock } from "../checkpoint/schema.js";
-import { ArgumentError, ConfigError } from "../errors.js";
+import { checkPerBlock, count, perBlock } from "../checkpoint/schema.js";
+import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, expand, gather, reshape, scale, shift } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -11,6 +11,7 @@ import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 const DOWN_BLOCKS = ["DownBlock2D", "CrossAttnDownBlock2D"] as const;
@@ -20,9 +21,9 @@ const transformerLayers = v.union([v.number(), v.array(v.union([v.number(), v.ar
 const schema = v.object({
   _diffusersVersion: v.optional(v.string()),
   /** Height and width of the latents the network was trained on. */
-  sampleSize: v.nullish(v.union([v.number(), v.tuple([v.number(), v.number()])])),
-  inChannels: v.nullish(v.number(), 4),
-  outChannels: v.nullish(v.number(), 4),
+  sampleSize: v.nullish(v.union([count, v.tuple([count, count])])),
+  inChannels: v.nullish(count, 4),
+  outChannels: v.nullish(count, 4),
   centerInputSample: v.nullish(v.boolean(), false),
   flipSinToCos: v.nullish(v.boolean(), true),
   freqShift: v.nullish(v.number(), 0),
@@ -36,36 +37,36 @@ const schema = v.object({
   midBlockType: v.optional(v.nullable(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"])), "UNetMidBlock2DCrossAttn"),
   upBlockTypes: v.nullish(v.array(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
   onlyCrossAttention: v.nullish(perBlock(v.boolean()), false),
-  blockOutChannels: v.nullish(v.array(v.number()), [320, 640, 1280, 1280]),
-  layersPerBlock: v.nullish(perBlock(v.number()), 2),
+  blockOutChannels: v.nullish(v.array(count), [320, 640, 1280, 1280]),
+  layersPerBlock: v.nullish(perBlock(count), 2),
   downsamplePadding: v.nullish(v.number(), 1),
   midBlockScaleFactor: v.nullish(v.number(), 1),
   actFn: v.nullish(activationName, "silu"),
-  normNumGroups: v.nullish(v.number(), 32),
+  normNumGroups: v.nullish(count, 32),
   normEps: v.nullish(v.number(), 1e-5),
   /** Width of the context tokens. */
-  crossAttentionDim: v.nullish(perBlock(v.number()), 1280),
+  crossAttentionDim: v.nullish(perBlock(count), 1280),
   transformerLayersPerBlock: v.nullish(transformerLayers, 1),
   reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([v.number(), v.array(v.number())]))),
-  encoderHidDim: v.nullish(v.number()),
+  encoderHidDim: v.nullish(count),
   encoderHidDimType: v.nullish(v.literal("text_proj")),
   /** Heads per block, in spite of its name (diffusers issue 2011). */
-  attentionHeadDim: v.nullish(perBlock(v.number()), 8),
-  numAttentionHeads: v.nullish(perBlock(v.number())),
+  attentionHeadDim: v.nullish(perBlock(count), 8),
+  numAttentionHeads: v.nullish(perBlock(count)),
   dualCrossAttention: v.nullish(v.literal(false), false),
   classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection", "simple_projection"])),
   additionEmbedType: v.nullish(v.literal("text_time")),
-  additionTimeEmbedDim: v.nullish(v.number()),
-  numClassEmbeds: v.nullish(v.number()),
+  additionTimeEmbedDim: v.nullish(count),
+  numClassEmbeds: v.nullish(count),
   resnetTimeScaleShift: v.nullish(v.picklist(["default", "scale_shift"]), "default"),
   timeEmbeddingType: v.nullish(v.literal("positional"), "positional"),
-  timeEmbeddingDim: v.nullish(v.number()),
+  timeEmbeddingDim: v.nullish(count),
   timeEmbeddingActFn: v.nullish(activationName),
   timestepPostAct: v.nullish(activationName),
-  timeCondProjDim: v.nullish(v.number()),
-  convInKernel: v.nullish(v.number(), 3),
-  convOutKernel: v.nullish(v.number(), 3),
-  projectionClassEmbeddingsInputDim: v.nullish(v.number()),
+  timeCondProjDim: v.nullish(count),
+  convInKernel: v.nullish(count, 3),
+  convOutKernel: v.nullish(count, 3),
+  projectionClassEmbeddingsInputDim: v.nullish(count),
   attentionType: v.nullish(v.literal("default"), "default"),
   classEmbeddingsConcat: v.nullish(v.boolean(), false),
   crossAttentionNorm: v.nullish(v.null()),
@@ -96,9 +97,8 @@ export interface UNet2DConditionInputs {
 export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DConditionModel> {
-    const parts = await openModel("UNet2DConditionModel", schema, source, options);
-    checkBlocks(parts.weights.name, parts.config);
-    return new UNet2DConditionModel(parts);
+    const check = (owner: string, config: UNet2DConditionConfig) => checkPerBlock(owner, config, "downBlockTypes", PER_BLOCK);
+    return new UNet2DConditionModel(await openModel("UNet2DConditionModel", schema, source, options, check));
   }
 
   /** Height and width of the latents it was trained on. */
@@ -115,7 +115,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
    * @returns `sample` [batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type says.
    */
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, inputs: UNet2DConditionInputs): Promise<{ sample: Tensor }> {
-    const { additionEmbedType, timeCondProjDim } = this.config;
+    const { additionEmbedType, timeCondProjDim, inChannels, encoderHidDim, crossAttentionDim, classEmbedType } = this.config;
     if ((additionEmbedType === "text_time") !== (inputs.addedCond !== undefined)) {
       throw new ArgumentError(
         additionEmbedType
@@ -123,12 +123,18 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
           : "this UNet takes no addedCond; it has no text_time embedding",
       );
     }
+    const [batch = 0] = sample.shape;
+    expectShape("sample", sample, ["batch", inChannels, "height", "width"]);
+    expectShape("encoderHiddenStates", inputs.encoderHiddenStates, [batch, "tokens", encoderHidDim ?? level(crossAttentionDim, 0)]);
+    const timesteps = typeof timestep === "number" ? Tensor.from([timestep]) : timestep.reshape([timestep.size]).to("float32");
+    if (timesteps.size !== 1) expectShape("timestep", timesteps, [batch]);
     const feeds: Record<string, Tensor<DType>> = {
       sample,
-      timestep: typeof timestep === "number" ? Tensor.from([timestep]) : timestep.reshape([timestep.size]).to("float32"),
+      timestep: timesteps,
       encoder_hidden_states: inputs.encoderHiddenStates,
       ...(inputs.addedCond && { text_embeds: inputs.addedCond.textEmbeds, time_ids: inputs.addedCond.timeIds }),
-      ...(inputs.classLabels && { class_labels: inputs.classLabels }),
+      // Numbers of classes look rows up; everything else is computed with.
+      ...(inputs.classLabels && { class_labels: inputs.classLabels.to(classEmbedType ? "float32" : "int64") }),
       ...(inputs.timestepCond && timeCondProjDim && { timestep_cond: inputs.timestepCond }),
       ...(inputs.midBlockAdditionalResidual && { mid_residual: inputs.midBlockAdditionalResidual }),
       ...Object.fromEntries((inputs.downBlockAdditionalResiduals ?? []).map((residual, i) => [`down_residual_${i}`, residual])),
@@ -264,14 +270,7 @@ const PER_BLOCK = [
   "layersPerBlock",
   "crossAttentionDim",
   "attentionHeadDim",
+  "numAttentionHeads",
+  "transformerLayersPerBlock",
+  "reverseTransformerLayersPerBlock",
 ] as const;
-
-function checkBlocks(owner: string, config: UNet2DConditionConfig): void {
-  const count = config.downBlockTypes.length;
-  for (const field of PER_BLOCK) {
-    const value = config[field];
-    if (Array.isArray(value) && value.length !== count) {
-      throw new ConfigError(`${owner}: ${field} has ${value.length} entries; down_block_types has ${count}`);
-    }
-  }
-}

@@ -6,7 +6,10 @@ import { SCHEDULERS } from "../schedulers/registry.js";
 
 /** A class whose instances a checkpoint's folder holds. */
 export interface ComponentLoader<Component> {
-  fromPretrained(folder: Folder, options: { readonly subfolder?: string; readonly variant?: string; readonly engine: Engine }): Promise<Component>;
+  fromPretrained(
+    folder: Folder,
+    options: { readonly subfolder?: string; readonly variant?: string; readonly engine: Engine },
+  ): Promise<Component>;
 }
 
 /** The scheduler classes a checkpoint may name. */

@@ -7,12 +7,15 @@ import type { DenoisingStep } from "./pipeline-run.js";
 
 /** What the denoising loop needs to know. */
 export interface DenoiseOptions {
-  /** Its timesteps are set. */
   readonly scheduler: Scheduler;
+  /** Those of the scheduler's that are walked. */
+  readonly timesteps: readonly number[];
   readonly latents: Tensor;
   /** The network's guided prediction for latents scaled for `timestep`. */
   readonly predict: (scaledLatents: Tensor, timestep: number, index: number) => Promise<Tensor>;
   readonly stepOptions: StepOptions;
+  /** What becomes of the latents after the step, such as putting back what a mask keeps. */
+  readonly afterStep?: (latents: Tensor, index: number) => Tensor;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -30,20 +33,14 @@ export interface DenoisedLatents {
  * The loop of every diffusion pipeline: predict, step, for every timestep.
  * @throws the signal's reason once it is aborted, between two steps.
  */
-export async function* denoise({
-  scheduler,
-  latents,
-  predict,
-  stepOptions,
-  signal,
-}: DenoiseOptions): AsyncGenerator<DenoisedLatents, Tensor, void> {
-  const { timesteps } = scheduler;
-  let current = latents;
+export async function* denoise(options: DenoiseOptions): AsyncGenerator<DenoisedLatents, Tensor, void> {
+  const { scheduler, timesteps, predict, stepOptions, afterStep, signal } = options;
+  let current = options.latents;
   for (const [index, timestep] of timesteps.entries()) {
     signal?.throwIfAborted();
     const prediction = await predict(scheduler.scaleModelInput(current, timestep), timestep, index);
     const { prevSample, predOriginalSample } = scheduler.step(prediction, timestep, current, stepOptions);
-    current = prevSample;
+    current = afterStep ? afterStep(prevSample, index) : prevSample;
     yield { index, total: timesteps.length, timestep, latents: current, predicted: predOriginalSample };
   }
   signal?.throwIfAborted();

@@ -4,7 +4,8 @@ import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { ConfigError } from "../errors.js";
 import type { DeviceOptions, ResolvedDevice } from "../runtime/engine.js";
 import { ComponentSource } from "./components.js";
-import type { StableDiffusionComponents, StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 
 /** How a checkpoint is opened. */
 export interface PipelineOptions extends DeviceOptions {
@@ -12,42 +13,53 @@ export interface PipelineOptions extends DeviceOptions {
   readonly variant?: string;
 }
 
-/** A pipeline class, as the table below finds it. */
-interface PipelineClass<Pipeline, Components> {
+/** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
+export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
 }
 
 // Loaded when asked for, so that a program pays for the pipelines it uses.
-const PIPELINES: Readonly<Record<string, () => Promise<PipelineClass<StableDiffusionPipeline, StableDiffusionComponents>>>> = {
+const PIPELINES = {
   StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
-};
+  StableDiffusionXLPipeline: async () => (await import("./stable-diffusion-xl.js")).StableDiffusionXLPipeline,
+} as const satisfies Record<string, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
+
+/** The pipelines that make a picture of a prompt alone. */
+export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;
+
+type PipelineName = keyof typeof PIPELINES;
+type ComponentsOf<Class> = Class extends PipelineClass<DiffusionPipeline, infer Components> ? Components : never;
+type TextToImageComponents = ComponentsOf<typeof StableDiffusionPipeline> & ComponentsOf<typeof StableDiffusionXLPipeline>;
 
 /** Any checkpoint in the diffusers folder layout. Matches diffusers' DiffusionPipeline. */
 export abstract class DiffusionPipeline implements AsyncDisposable {
   constructor(private readonly source: ComponentSource | undefined) {}
 
   /**
-   * Opens the checkpoint in the folder `path` as the pipeline that its `model_index.json` names. Weights are mapped from disk, not read.
-   * Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own and stay the caller's to dispose.
+   * Opens the checkpoint in the folder `path`: as the pipeline that its `model_index.json` names, or, called on a pipeline class, as that one.
+   * Weights are mapped from disk, not read. Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
+   * and stay the caller's to dispose.
    * @throws CheckpointError, ConfigError, DeviceError
    */
-  static async fromPretrained(
+  static fromPretrained<Pipeline extends DiffusionPipeline, Components extends object>(
+    this: PipelineClass<Pipeline, Components>,
     path: string | Folder,
-    options: PipelineOptions & Partial<StableDiffusionComponents> = {},
-  ): Promise<StableDiffusionPipeline> {
+    options?: PipelineOptions & Partial<Components>,
+  ): Promise<Pipeline>;
+  static fromPretrained(
+    this: typeof DiffusionPipeline,
+    path: string | Folder,
+    options?: PipelineOptions & Partial<TextToImageComponents>,
+  ): Promise<TextToImagePipeline>;
+  static async fromPretrained(
+    this: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
+    path: string | Folder,
+    options: PipelineOptions = {},
+  ): Promise<DiffusionPipeline> {
     const { variant, device, deviceId, ...given } = options;
     const folder = typeof path === "string" ? openFolder(path) : path;
     const index = await readModelIndex(folder);
-    const load = Object.hasOwn(PIPELINES, index.className) ? PIPELINES[index.className] : undefined;
-    if (!load) {
-      throw new ConfigError(
-        `${folder.name}/model_index.json is of class ${index.className}; expected one of ${Object.keys(PIPELINES).join(", ")}`,
-        {
-          hint: "this checkpoint is for a pipeline that Darkroom does not have",
-        },
-      );
-    }
-    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId })]);
+    const [pipeline, engine] = await Promise.all(["open" in this ? this : classOf(folder, index), createEngine({ device, deviceId })]);
     const source = new ComponentSource(folder, index, engine, variant);
     try {
       return await pipeline.open(source, index, given);
@@ -70,4 +82,11 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+async function classOf(folder: Folder, { className }: ModelIndex): Promise<PipelineClass<DiffusionPipeline, object>> {
+  if (Object.hasOwn(PIPELINES, className)) return PIPELINES[className as PipelineName]();
+  throw new ConfigError(`${folder.name}/model_index.json is of class ${className}; expected one of ${Object.keys(PIPELINES).join(", ")}`, {
+    hint: "this checkpoint is for a pipeline that Darkroom does not have",
+  });
 }

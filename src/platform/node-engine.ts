@@ -77,7 +77,7 @@ class WorkerEngine implements Engine {
     try {
       return await this.create(bytes, root);
     } catch (cause) {
-      throw new DeviceError(`the network could not be loaded on ${this.device}: ${messageOf(cause)}`, { cause });
+      throw this.failure("could not be loaded", cause);
     }
   }
 
@@ -89,6 +89,7 @@ class WorkerEngine implements Engine {
   /** Why this device does not work, or nothing. The CPU is taken on trust: asking it would cost the first picture time. */
   async probe(): Promise<string | undefined> {
     if (this.device === "cpu") return undefined;
+    if (this.device === "webgpu" && isVulkanMissing()) return "libvulkan.so.1 is not installed";
     const graph = new Graph();
     graph.output("y", graph.input("x", "float32", [1]));
     try {
@@ -98,6 +99,10 @@ class WorkerEngine implements Engine {
     } catch (cause) {
       return messageOf(cause);
     }
+  }
+
+  private failure(what: string, cause: unknown): DeviceError {
+    return cause instanceof DeviceError ? cause : new DeviceError(`the network ${what} on ${this.device}: ${messageOf(cause)}`, { cause });
   }
 
   private async create(bytes: Uint8Array, root: string): Promise<Session> {
@@ -115,15 +120,19 @@ class WorkerEngine implements Engine {
     if (id === undefined) throw new DeviceError("the worker gave no session");
     const session: Session = {
       run: async (feeds) => {
-        const { outputs = {} } = await this.worker.ask({
-          kind: "run",
-          session: id,
-          feeds: Object.fromEntries(Object.entries(feeds).map(compact)),
-        });
+        const { outputs = {} } = await this.worker
+          .ask({ kind: "run", session: id, feeds: Object.fromEntries(Object.entries(feeds).map(compact)) })
+          .catch((cause: unknown) => {
+            throw this.failure("failed", cause);
+          });
         return Object.fromEntries(Object.entries(outputs).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, shape, data)]));
       },
       release: async () => {
-        if (this.sessions.delete(session)) await this.worker.ask({ kind: "release", session: id });
+        if (!this.sessions.delete(session)) return;
+        // A thread that has ended holds nothing any more.
+        await this.worker.ask({ kind: "release", session: id }).catch((error: unknown) => {
+          if (!this.worker.hasEnded) throw error;
+        });
       },
     };
     this.sessions.add(session);
@@ -161,13 +170,17 @@ class WorkerThread {
     this.worker.unref();
   }
 
+  get hasEnded(): boolean {
+    return this.stopped !== undefined;
+  }
+
   ask(task: WorkerTask): Promise<WorkerAnswer> {
     if (this.stopped) return Promise.reject(this.stopped);
     const id = ++this.lastId;
-    this.worker.ref();
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
       this.worker.postMessage({ ...task, id } satisfies WorkerCall);
+      this.waiting.set(id, { resolve, reject });
+      this.worker.ref();
     });
   }
 
@@ -183,6 +196,20 @@ class WorkerThread {
   }
 }
 
+/** Whether there is no Vulkan on this Linux. The runtime would find out as well, but prints a warning on the terminal while it does. */
+function isVulkanMissing(): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    // Never succeeds, for Vulkan is no Node addon; the message tells whether the library itself was found.
+    process.dlopen({ exports: {} }, "libvulkan.so.1");
+    return false;
+  } catch (error) {
+    return messageOf(error).includes("cannot open shared object file");
+  }
+}
+
+/** An error's message, without the place in ONNX Runtime's C++ sources that some begin with. */
 function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).trim();
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^\/onnxruntime_src\/.*? was false\. /s, "").trim();
 }

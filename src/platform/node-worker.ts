@@ -12,14 +12,20 @@ let lastSession = 0;
 // Anything worth telling comes back as an exception; the runtime's own log would only tear the terminal's progress bar.
 env.logLevel = "fatal";
 
-parentPort?.on("message", async (call: WorkerCall) => {
+// One call after another: run() only starts in a later turn of the event loop, and a release behind it must not overtake it.
+let queue = Promise.resolve();
+parentPort?.on("message", (call: WorkerCall) => {
+  queue = queue.then(() => handle(call));
+});
+
+async function handle(call: WorkerCall): Promise<void> {
   const { result, error } = await answer(call).then(
     (result) => ({ result, error: undefined }),
     (error: unknown) => ({ result: undefined, error: error instanceof Error ? error.message : String(error) }),
   );
   const buffers = Object.values(result?.outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer);
   parentPort?.postMessage({ id: call.id, ...result, error } satisfies WorkerAnswer, buffers);
-});
+}
 
 async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | "outputs">> {
   if (call.kind === "load") {

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import { diffuse, velocity } from "./forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
 import { noiseBetween, predictedNoise, predictedOriginal } from "./prediction.js";
@@ -58,8 +59,8 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     const alphaCumprodPrevious =
       previous >= 0 ? atTimestep(this.alphasCumprod, previous) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const [beta, betaPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
-    const sigma = Math.sqrt(beta);
-    const level = { alpha: Math.sqrt(alphaCumprod), sigma, raw: sigma };
+    const sigma = sqrtFloat32(beta);
+    const level = { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma };
 
     let original = predictedOriginal(predictionType, modelOutput, sample, level);
     let noise = predictedNoise(predictionType, modelOutput, sample, level);
@@ -69,10 +70,10 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
 
     // Equation 16, rounded as torch rounds: the differences are small beside what they are taken from.
     const variance = f32(f32(betaPrevious / beta) * f32(1 - f32(alphaCumprod / alphaCumprodPrevious)));
-    const deviation = f32(eta * f32(Math.sqrt(variance)));
-    const direction = Math.sqrt(f32(f32(1 - alphaCumprodPrevious) - f32(deviation ** 2)));
+    const deviation = f32(eta * sqrtFloat32(variance));
+    const direction = sqrtFloat32(f32(f32(1 - alphaCumprodPrevious) - f32(deviation ** 2)));
     // Equation 12.
-    let prevSample = sumFloat32([Math.sqrt(alphaCumprodPrevious), original], [direction, noise]);
+    let prevSample = sumFloat32([sqrtFloat32(alphaCumprodPrevious), original], [direction, noise]);
     if (eta > 0) {
       if (options.varianceNoise && options.generator) {
         throw new ArgumentError("DDIMScheduler: give either a generator or varianceNoise, not both");

@@ -21,6 +21,7 @@ import {
   whole,
 } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import { LogSnrScheduler } from "./log-snr-scheduler.js";
 import type { NoiseLevel } from "./noise-level.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
@@ -185,7 +186,7 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
   private spacedTimesteps(steps: number): number[] {
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset, lambdaMinClipped } = this.config;
     // Lambdas ascend from the noisiest timestep.
-    const lambdas = this.alphasCumprod.map((a) => f32(Math.log(f32(Math.sqrt(a)))) - f32(Math.log(f32(Math.sqrt(f32(1 - a)))))).reverse();
+    const lambdas = this.alphasCumprod.map((a) => f32(Math.log(sqrtFloat32(a))) - f32(Math.log(sqrtFloat32(f32(1 - a))))).reverse();
     const clipped = lambdas.findIndex((lambda) => lambda >= lambdaMinClipped);
     const last = trainSteps - (clipped < 0 ? lambdas.length : clipped);
     return solverTimesteps(timestepSpacing, { steps, trainSteps, offset, last });
@@ -201,47 +202,56 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
   }
 }
 
-/** The solver's exact integrals over one step of length `h` in lambda, for a constant, linear and quadratic output, and the noise added. */
+/**
+ * The solver's exact integrals over one step of length `h` in lambda, for a constant, linear and quadratic output, and the noise added.
+ * Rounded as torch rounds: for short steps the cancellation in them is most of what they are.
+ */
 function solverWeights(kind: DPMSolverMultistepConfig["algorithmType"], to: NoiseLevel, from: NoiseLevel, h: number) {
+  const exp = (x: number) => f32(Math.exp(x));
+  /** `(e^x - 1) / x - 1`, what remains of a linear output. */
+  const linear = (change: number, x: number) => f32(f32(change / x) - 1);
+  /** `(e^x - 1 - x) / x^2 - 1/2`, what remains of a quadratic one. */
+  const quadratic = (change: number, x: number) => f32(f32(f32(change - x) / f32(x ** 2)) - 0.5);
   switch (kind) {
     case "dpmsolver++": {
-      const phi = Math.expm1(-h);
+      const change = f32(exp(-h) - 1);
       return {
         sample: to.sigma / from.sigma,
-        d0: -to.alpha * phi,
-        d1: to.alpha * (phi / h + 1),
-        d2: -to.alpha * ((phi + h) / h ** 2 - 0.5),
+        d0: -to.alpha * change,
+        d1: -to.alpha * linear(change, -h),
+        d2: -to.alpha * quadratic(change, -h),
         noise: 0,
       };
     }
     case "dpmsolver": {
-      const phi = Math.expm1(h);
+      const change = f32(exp(h) - 1);
       return {
         sample: to.alpha / from.alpha,
-        d0: -to.sigma * phi,
-        d1: -to.sigma * (phi / h - 1),
-        d2: -to.sigma * ((phi - h) / h ** 2 - 0.5),
+        d0: -to.sigma * change,
+        d1: -to.sigma * linear(change, h),
+        d2: -to.sigma * quadratic(change, h),
         noise: 0,
       };
     }
     case "sde-dpmsolver++": {
-      const phi = -Math.expm1(-2 * h);
+      const change = f32(exp(-2 * h) - 1);
       return {
-        sample: (to.sigma / from.sigma) * Math.exp(-h),
-        d0: to.alpha * phi,
-        d1: to.alpha * (phi / (-2 * h) + 1),
-        d2: to.alpha * ((phi - 2 * h) / (2 * h) ** 2 - 0.5),
-        noise: to.sigma * Math.sqrt(phi),
+        sample: f32(to.sigma / from.sigma) * exp(-h),
+        d0: -to.alpha * change,
+        d1: -to.alpha * linear(change, -2 * h),
+        // diffusers has the quadratic remainder with the other sign on its first term.
+        d2: to.alpha * quadratic(-change, 2 * h),
+        noise: to.sigma * sqrtFloat32(-change),
       };
     }
     case "sde-dpmsolver": {
-      const phi = Math.expm1(h);
+      const change = f32(exp(h) - 1);
       return {
         sample: to.alpha / from.alpha,
-        d0: -2 * to.sigma * phi,
-        d1: -2 * to.sigma * (phi / h - 1),
+        d0: -2 * to.sigma * change,
+        d1: -2 * to.sigma * linear(change, h),
         d2: Number.NaN, // has no third order
-        noise: to.sigma * Math.sqrt(Math.expm1(2 * h)),
+        noise: to.sigma * sqrtFloat32(f32(exp(2 * h) - 1)),
       };
     }
   }

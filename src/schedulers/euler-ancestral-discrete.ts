@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, spacingFields } from "./config.js";
 import { initialSigma, scaleByDeviation } from "./euler-discrete.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import { positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
 import { denoised } from "./prediction.js";
 import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
@@ -68,6 +69,6 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
 /** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. */
 export function ancestralSigmas(from: number, to: number): { readonly up: number; readonly down: number } {
   const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
-  const up = f32(Math.sqrt(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
-  return { up, down: f32(Math.sqrt(f32(toSquared - f32(up ** 2)))) };
+  const up = sqrtFloat32(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared));
+  return { up, down: sqrtFloat32(f32(toSquared - f32(up ** 2))) };
 }

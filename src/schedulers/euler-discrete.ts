@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./config.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
 import { denoised } from "./prediction.js";
 import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
@@ -95,7 +96,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     const hat = f32(sigma * (gamma + 1));
     let noisy = sample;
     if (gamma > 0) {
-      const added = Math.sqrt(f32(f32(hat ** 2) - f32(sigma ** 2)));
+      const added = sqrtFloat32(f32(f32(hat ** 2) - f32(sigma ** 2)));
       noisy = sumFloat32([1, sample], [sNoise * added, this.noise(modelOutput.shape, options)]);
     }
     const original = denoised(this.config.predictionType, modelOutput, noisy, sigma, hat);
@@ -112,7 +113,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     // diffusers reads alphasCumprod at the position in `timesteps`, not at the timestep; kept for parity.
     return mixRows(noise, sample, timesteps, (timestep) => {
       const alphaCumprod = atTimestep(this.alphasCumprod, this.indexOf(timestep));
-      return [Math.sqrt(alphaCumprod), -Math.sqrt(f32(1 - alphaCumprod))];
+      return [sqrtFloat32(alphaCumprod), -sqrtFloat32(f32(1 - alphaCumprod))];
     });
   }
 
@@ -137,10 +138,10 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
 /** What the first noise is scaled to: the largest sigma, and for "leading" timesteps, which start below pure noise, a sample's deviation there. */
 export function initialSigma(sigmas: readonly number[], timestepSpacing: string): number {
   const largest = Math.max(...sigmas);
-  return timestepSpacing === "leading" ? f32(Math.sqrt(f32(f32(largest ** 2) + 1))) : largest;
+  return timestepSpacing === "leading" ? sqrtFloat32(f32(f32(largest ** 2) + 1)) : largest;
 }
 
 /** The sample scaled to unit variance at `sigma`, as the model saw it in training. */
 export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
-  return sample.div(f32(Math.sqrt(f32(f32(sigma ** 2) + 1))));
+  return sample.div(sqrtFloat32(f32(f32(sigma ** 2) + 1)));
 }

@@ -1,5 +1,6 @@
 import type { Tensor } from "../tensor/tensor.js";
 import { f32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import { atTimestep } from "./noise-schedule.js";
 import { mixRows } from "./scheduler.js";
 
@@ -7,7 +8,7 @@ import { mixRows } from "./scheduler.js";
 export function diffuse(alphasCumprod: Float32Array, original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
   return mixRows(original, noise, timesteps, (timestep) => {
     const alphaCumprod = atTimestep(alphasCumprod, timestep);
-    return [Math.sqrt(alphaCumprod), Math.sqrt(f32(1 - alphaCumprod))];
+    return [sqrtFloat32(alphaCumprod), sqrtFloat32(f32(1 - alphaCumprod))];
   });
 }
 
@@ -15,6 +16,6 @@ export function diffuse(alphasCumprod: Float32Array, original: Tensor, noise: Te
 export function velocity(alphasCumprod: Float32Array, sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
   return mixRows(noise, sample, timesteps, (timestep) => {
     const alphaCumprod = atTimestep(alphasCumprod, timestep);
-    return [Math.sqrt(alphaCumprod), -Math.sqrt(f32(1 - alphaCumprod))];
+    return [sqrtFloat32(alphaCumprod), -sqrtFloat32(f32(1 - alphaCumprod))];
   });
 }

@@ -1,4 +1,5 @@
 import { f32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import type { Mixture } from "./prediction.js";
 
 /** A point of the schedule: the sample there is `alpha * picture + sigma * noise`. */
@@ -12,7 +13,7 @@ export interface NoiseLevel extends Mixture {
  * Rounded as torch rounds: solvers use differences of lambdas that lie close together.
  */
 export function noiseLevel(raw: number, kind: "vp" | "flow"): NoiseLevel {
-  const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / f32(Math.sqrt(f32(f32(raw ** 2) + 1))));
+  const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / sqrtFloat32(f32(f32(raw ** 2) + 1)));
   const sigma = kind === "flow" ? raw : f32(raw * alpha);
   return { raw, alpha, sigma, lambda: f32(f32(Math.log(alpha)) - f32(Math.log(sigma))) };
 }

@@ -8,6 +8,7 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, spacingFields } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 import { diffuse } from "./forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
 import { predictedNoise } from "./prediction.js";
@@ -124,9 +125,9 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
     const alpha = atTimestep(this.alphasCumprod, from);
     const alphaTo = to >= 0 ? atTimestep(this.alphasCumprod, to) : this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const [beta, betaTo] = [f32(1 - alpha), f32(1 - alphaTo)];
-    const noise = predictedNoise(this.config.predictionType, output, sample, { alpha: Math.sqrt(alpha), sigma: Math.sqrt(beta) });
-    const denominator = alpha * Math.sqrt(betaTo) + Math.sqrt(alpha * beta * alphaTo);
-    return sumFloat32([Math.sqrt(alphaTo / alpha), sample], [-(alphaTo - alpha) / denominator, noise]);
+    const noise = predictedNoise(this.config.predictionType, output, sample, { alpha: sqrtFloat32(alpha), sigma: sqrtFloat32(beta) });
+    const denominator = alpha * sqrtFloat32(betaTo) + sqrtFloat32(alpha * beta * alphaTo);
+    return sumFloat32([sqrtFloat32(alphaTo / alpha), sample], [-(alphaTo - alpha) / denominator, noise]);
   }
 
   override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {

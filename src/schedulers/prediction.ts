@@ -1,5 +1,6 @@
 import type { Tensor } from "../tensor/tensor.js";
-import { sumFloat32 } from "./float32.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
 
 /** What a model predicts: the noise, the picture, the velocity of both (Salimans & Ho 2022), or the flow (noise minus picture). */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
@@ -57,7 +58,9 @@ export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Te
       return sumFloat32([1, sample], [-hat, output]);
     case "sample":
       return output;
-    case "v_prediction":
-      return sumFloat32([-sigma / Math.sqrt(sigma ** 2 + 1), output], [1 / (sigma ** 2 + 1), sample]);
+    case "v_prediction": {
+      const total = f32(f32(sigma ** 2) + 1);
+      return sumFloat32([-sigma / sqrtFloat32(total), output], [1 / total, sample]);
+    }
   }
 }

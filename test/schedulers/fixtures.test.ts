@@ -12,9 +12,9 @@ interface Case {
   class: string;
   config: Record<string, never>;
   num_inference_steps: number | null;
-  timesteps?: number[];
-  sigmas?: number[];
-  step_options?: Record<string, never>;
+  timesteps?: number[] | null;
+  sigmas?: number[] | null;
+  step_options?: Record<string, never> | null;
   seed: number;
   eta: number | null;
   mu: number | null;
@@ -40,8 +40,8 @@ describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({
       const scheduler = new (entry as NonNullable<typeof entry>).class(camelCaseKeys(meta.config));
       scheduler.setTimesteps({
         numInferenceSteps: meta.num_inference_steps ?? undefined,
-        timesteps: meta.timesteps,
-        sigmas: meta.sigmas,
+        timesteps: meta.timesteps ?? undefined,
+        sigmas: meta.sigmas ?? undefined,
         mu: meta.mu ?? undefined,
       });
       return scheduler;
@@ -97,7 +97,7 @@ function expectTimesteps(actual: readonly number[], expected: readonly number[])
 /** Within 1e-5 of the largest absolute value; diffusers' NaN and infinities are ours too. */
 function expectClose(what: string, actual: readonly number[], expected: readonly number[] = [], tolerance = 1e-5): void {
   expect(actual, what).toHaveLength(expected.length);
-  const scale = Math.max(...expected.filter(Number.isFinite).map(Math.abs), 1e-30);
+  const scale = expected.reduce((largest, value) => (Number.isFinite(value) ? Math.max(largest, Math.abs(value)) : largest), 1e-30);
   let worst = 0;
   expected.forEach((value, i) => {
     const own = actual[i] as number;

@@ -1,0 +1,214 @@
+import { ArgumentError } from "../errors.js";
+import { type Picture, pictures } from "../image/picture.js";
+import type { AutoencoderKL } from "../models/autoencoder-kl.js";
+import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import type { Scheduler } from "../schedulers/scheduler.js";
+import type { Generator } from "../tensor/random.js";
+import { concat, type Tensor } from "../tensor/tensor.js";
+import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators } from "./arguments.js";
+import type { ComponentSource } from "./components.js";
+import { type DenoiseOptions, denoise, withPreviews } from "./denoise.js";
+import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import { type PromptOptions, promptCount } from "./encode-prompt.js";
+import { guide } from "./guidance.js";
+import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
+
+const OUTPUT_TYPES = ["image", "tensor", "latent"] as const;
+
+/** What a call gives: finished pictures, float pictures [batch, 3, height, width] in 0..1, or latents [batch, channels, height, width]. */
+export type OutputType = (typeof OUTPUT_TYPES)[number];
+
+/** What every latent diffusion call can be asked for. Names and defaults are those of diffusers. */
+export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
+  /** Denoising steps; more are slower and finer. 50 by default. */
+  readonly numInferenceSteps?: number;
+  /** Instead of a number of steps: the timesteps themselves, for schedulers that take them. */
+  readonly timesteps?: readonly number[];
+  /** Instead of a number of steps: the noise levels themselves, for schedulers that take them. */
+  readonly sigmas?: readonly number[];
+  /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
+  readonly guidanceScale?: number;
+  /** 0..1: brings back the contrast that strong guidance takes away; 0 by default. */
+  readonly guidanceRescale?: number;
+  /** DDIM's share of fresh noise at every step, 0..1; other schedulers ignore it. */
+  readonly eta?: number;
+  readonly outputType?: OutputType;
+  /** Stops the work between two steps; the call then throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Height and width of a picture made from nothing. */
+export interface SizeOptions {
+  /** Pixels; multiples of the VAE's factor. By default the size the UNet was trained on. */
+  readonly height?: number;
+  readonly width?: number;
+}
+
+/** What a call of a pipeline gives. */
+export interface PipelineOutput<Output extends OutputType> {
+  readonly images: Output extends "image" ? Picture[] : Tensor;
+  /** Initial seeds of the generators: one for the batch, or one for each picture. Enough to make the pictures again. */
+  readonly seeds: readonly bigint[];
+  /** For each picture, whether the safety checker blacked it out; only where there is one. */
+  readonly nsfwContentDetected?: readonly boolean[];
+}
+
+/** One call at work: its request with the defaults filled in, its random numbers, and its own copy of the scheduler. */
+export interface Call<Request> {
+  readonly request: Request;
+  /** Pictures to make. */
+  readonly batch: number;
+  readonly generator: Generator | readonly Generator[];
+  readonly scheduler: Scheduler;
+  readonly guidanceScale: number;
+  readonly guidanceRescale: number;
+  readonly isGuided: boolean;
+  readonly eta: number;
+  readonly outputType: OutputType;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What a pipeline's own part gives: the denoised latents, and what is still to be done to a finished picture. */
+export interface Denoised {
+  readonly latents: Tensor;
+  readonly retouch?: (picture: Picture, index: number) => Picture;
+}
+
+/** What the network sees beside the latents. */
+export interface PredictorOptions {
+  /** Further channels of the input [batch or 2 * batch, channels, height, width]. */
+  readonly channels?: readonly Tensor[];
+  /** Conditioning that changes with the step, such as a ControlNet's residuals. */
+  readonly perStep?: (scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<UNet2DConditionInputs>>;
+}
+
+/** The parts every latent diffusion pipeline has. */
+export interface LatentDiffusionComponents {
+  readonly vae: AutoencoderKL;
+  readonly unet: UNet2DConditionModel;
+  readonly scheduler: Scheduler;
+}
+
+/**
+ * What Stable Diffusion's pipelines have in common: checking the request, the guided denoising loop, decoding.
+ * Every call works on a copy of the scheduler, so calls may overlap; they take turns on the device.
+ */
+export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
+  vae: AutoencoderKL;
+  unet: UNet2DConditionModel;
+  scheduler: Scheduler;
+  protected readonly defaultGuidanceScale: number = 7.5;
+
+  constructor({ vae, unet, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
+    super(source);
+    this.vae = vae;
+    this.unet = unet;
+    this.scheduler = scheduler;
+  }
+
+  /**
+   * Makes pictures, all of one batch at once.
+   * @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError
+   */
+  generate<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): Promise<PipelineOutput<Output>> {
+    return finish(this.steps(request));
+  }
+
+  /**
+   * As `generate`, step by step: `for await (const step of pipe.steps(request))`, with progress and previews; `break` cancels.
+   * The pictures are in the run's `result`.
+   */
+  steps<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
+    return pipelineRun(this.run<Output>(request));
+  }
+
+  /** The pipeline's own story: from the prompt to denoised latents. */
+  protected abstract develop(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
+
+  private async *run<Output extends OutputType>(request: Request): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
+    const call = this.begin(request);
+    const { outputType, signal, generator } = call;
+    signal?.throwIfAborted();
+    const { latents, retouch } = yield* this.develop(call);
+    const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await this.inspect(await this.decode(latents));
+    signal?.throwIfAborted();
+    const results = outputType === "image" ? pictures(images).map((picture, i) => retouch?.(picture, i) ?? picture) : images;
+    const seeds = [generator].flat().map(({ initialSeed }) => initialSeed);
+    return { images: results as PipelineOutput<Output>["images"], seeds, ...(nsfwContentDetected && { nsfwContentDetected }) };
+  }
+
+  /** Lets a safety checker look at float pictures [batch, 3, height, width] in 0..1. */
+  protected async inspect(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
+    return { images };
+  }
+
+  /** The denoising loop over a network's guided predictions. */
+  protected async *denoise(
+    { scheduler, generator, eta, signal }: Call<Request>,
+    options: Pick<DenoiseOptions, "latents" | "predict" | "afterStep"> & { readonly timesteps?: readonly number[] },
+  ): AsyncGenerator<DenoisingStep, Tensor, void> {
+    const loop = denoise({ timesteps: scheduler.timesteps, ...options, scheduler, stepOptions: { generator, eta }, signal });
+    return yield* withPreviews(loop, (latents) => this.decode(latents));
+  }
+
+  /** The UNet's prediction under classifier-free guidance, both halves in one batch. */
+  protected predictor(
+    call: Call<Request>,
+    conditioning: UNet2DConditionInputs,
+    { channels = [], perStep }: PredictorOptions = {},
+  ): DenoiseOptions["predict"] {
+    const { isGuided, guidanceScale, guidanceRescale } = call;
+    return async (scaled, timestep, index) => {
+      const latents = isGuided ? concat([scaled, scaled]) : scaled;
+      const input = channels.length > 0 ? concat([latents, ...channels], 1) : latents;
+      const { sample } = await this.unet.forward(input, timestep, { ...conditioning, ...(await perStep?.(scaled, timestep, index)) });
+      return isGuided ? guide(sample, guidanceScale, guidanceRescale) : sample;
+    };
+  }
+
+  /** Float pictures [batch, 3, height, width] in 0..1 of scaled latents. */
+  protected async decode(latents: Tensor): Promise<Tensor> {
+    const { sample } = await this.vae.decode(latents.div(this.vae.config.scalingFactor));
+    return sample.map((value) => Math.min(Math.max(value * 0.5 + 0.5, 0), 1));
+  }
+
+  /** The size asked for or the UNet's own. @throws ArgumentError unless both sides are multiples of the VAE's factor. */
+  protected size({ height, width }: SizeOptions): { height: number; width: number } {
+    const factor = this.vae.scaleFactor;
+    const [nativeHeight, nativeWidth] = this.unet.sampleSize;
+    const size = { height: height ?? nativeHeight * factor, width: width ?? nativeWidth * factor };
+    expectSize(size.width, size.height, factor);
+    return size;
+  }
+
+  private begin(request: Request): Call<Request> {
+    const {
+      guidanceScale = this.defaultGuidanceScale,
+      guidanceRescale = 0,
+      eta = 0,
+      outputType = "image",
+      numImagesPerPrompt = 1,
+    } = request;
+    expectNumber("guidanceScale", guidanceScale);
+    expectNumber("guidanceRescale", guidanceRescale, 0, 1);
+    expectNumber("eta", eta, 0, 1);
+    if (request.numInferenceSteps !== undefined) expectInteger("numInferenceSteps", request.numInferenceSteps, 1);
+    expectInteger("numImagesPerPrompt", numImagesPerPrompt, 1);
+    if (!OUTPUT_TYPES.includes(outputType))
+      throw new ArgumentError(`outputType is ${outputType}; expected one of ${OUTPUT_TYPES.join(", ")}`);
+    const batch = promptCount(request) * numImagesPerPrompt;
+    return {
+      request,
+      batch,
+      generator: resolveGenerators(request, batch),
+      scheduler: this.scheduler.clone(),
+      guidanceScale,
+      guidanceRescale,
+      // A network distilled for guidance takes the scale as an input instead.
+      isGuided: guidanceScale > 1 && !this.unet.config.timeCondProjDim,
+      eta,
+      outputType,
+      signal: request.signal,
+    };
+  }
+}

@@ -1,0 +1,187 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import { ArgumentError } from "../errors.js";
+import { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
+import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { concat, Tensor } from "../tensor/tensor.js";
+import { CLIPTokenizer } from "../tokenizer/clip.js";
+import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
+import { encodePromptXL, type PromptOptionsXL } from "./encode-prompt-xl.js";
+import { guidanceScaleEmbedding } from "./guidance.js";
+import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
+
+/** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
+export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
+  readonly textEncoder?: CLIPTextModel;
+  readonly textEncoder2: CLIPTextModelWithProjection;
+  readonly tokenizer?: CLIPTokenizer;
+  readonly tokenizer2: CLIPTokenizer;
+}
+
+/** Settings of an XL checkpoint's `model_index.json`. */
+export interface StableDiffusionXLSettings {
+  /** A negative prompt that was not given is zeros, not the empty text. */
+  readonly forceZerosForEmptyPrompt?: boolean;
+  /** The network hears an aesthetic score instead of the target size (refiners). */
+  readonly requiresAestheticsScore?: boolean;
+}
+
+/** Height and width in pixels, or top and left. */
+export type Pair = readonly [number, number];
+
+/** What XL hears of the picture's size and crop (Podell et al. 2023, section 2.2), and of the one it should not be. */
+export interface MicroConditioning {
+  /** Size of the imagined original [height, width]; smaller ones give blurrier pictures. The picture's size by default. */
+  readonly originalSize?: Pair;
+  /** Where the imagined original was cropped [top, left]; [0, 0] by default. */
+  readonly cropsCoordsTopLeft?: Pair;
+  /** [height, width]; the picture's size by default. */
+  readonly targetSize?: Pair;
+  readonly negativeOriginalSize?: Pair;
+  readonly negativeCropsCoordsTopLeft?: Pair;
+  readonly negativeTargetSize?: Pair;
+}
+
+/** What a refiner hears of the picture's beauty, 1..10. */
+export interface AestheticOptions {
+  /** 6 by default. */
+  readonly aestheticScore?: number;
+  /** 2.5 by default. */
+  readonly negativeAestheticScore?: number;
+}
+
+/** What every XL call can be asked for. */
+export interface StableDiffusionXLCommonRequest extends LatentDiffusionRequest, PromptOptionsXL, MicroConditioning {}
+
+/** Size and crop numbers for the two halves of a guided batch, a row for each picture. */
+export interface TimeIds {
+  readonly positive: readonly number[];
+  readonly negative: readonly number[];
+}
+
+/** What the pipelines of Stable Diffusion XL share: two text encoders, pooled features, micro-conditioning. */
+export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends LatentDiffusionPipeline<Request> {
+  textEncoder: CLIPTextModel | undefined;
+  textEncoder2: CLIPTextModelWithProjection;
+  tokenizer: CLIPTokenizer | undefined;
+  tokenizer2: CLIPTokenizer;
+  readonly settings: StableDiffusionXLSettings;
+  protected override readonly defaultGuidanceScale: number = 5;
+
+  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  constructor(components: StableDiffusionXLComponents, settings: StableDiffusionXLSettings = {}, source?: ComponentSource) {
+    super(components, source);
+    this.textEncoder = components.textEncoder;
+    this.textEncoder2 = components.textEncoder2;
+    this.tokenizer = components.tokenizer;
+    this.tokenizer2 = components.tokenizer2;
+    this.settings = settings;
+  }
+
+  /** What the UNet is conditioned on, unconditional half first under guidance; `interleaved` time ids as diffusers' base pipeline repeats them. */
+  protected async conditioning(
+    { request, batch, isGuided, guidanceScale }: Call<Request>,
+    { positive: ids, negative: negativeIds }: TimeIds,
+    { interleaved = false } = {},
+  ): Promise<UNet2DConditionInputs> {
+    const { textEncoder, tokenizer } = this;
+    const encoders = [
+      ...(textEncoder && tokenizer ? [{ tokenizer, model: textEncoder }] : []),
+      { tokenizer: this.tokenizer2, model: this.textEncoder2 },
+    ];
+    const zerosForEmpty = this.settings.forceZerosForEmptyPrompt ?? true;
+    const { positive, negative } = await encodePromptXL(encoders, request, { isGuided, zerosForEmpty });
+    const halves = negative ? [negative, positive] : [positive];
+    const { timeCondProjDim } = this.unet.config;
+    return {
+      encoderHiddenStates: concat(halves.map(({ embeds }) => embeds)),
+      addedCond: {
+        textEmbeds: concat(halves.map(({ pooled }) => pooled)),
+        timeIds: this.timeIds(isGuided ? [negativeIds, ids] : [ids], batch, interleaved),
+      },
+      ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
+    };
+  }
+
+  /** Latents to pictures, with the statistics some XL autoencoders carry. */
+  protected override async decode(latents: Tensor): Promise<Tensor> {
+    return super.decode(rescaleChannels(latents, this.vae.config, "decode"));
+  }
+
+  private timeIds(halves: readonly (readonly number[])[], batch: number, interleaved: boolean): Tensor {
+    const { additionTimeEmbedDim, projectionClassEmbeddingsInputDim } = this.unet.config;
+    const expected = ((projectionClassEmbeddingsInputDim ?? 0) - this.textEncoder2.config.projectionDim) / (additionTimeEmbedDim ?? 256);
+    const found = halves[0]?.length ?? 0;
+    if (projectionClassEmbeddingsInputDim && expected !== found) {
+      throw new ArgumentError(`this UNet hears ${expected} size and crop numbers; ${found} were made`, {
+        hint: `the checkpoint's requires_aesthetics_score should be ${found === 6}; an XL refiner has true, a base model false`,
+      });
+    }
+    const rows = halves.map((row) => Tensor.from(row, [1, row.length]));
+    const repeat = (tensors: readonly Tensor[]) => concat(Array.from({ length: batch }, () => tensors).flat());
+    return interleaved ? repeat(rows) : concat(rows.map((row) => repeat([row])));
+  }
+}
+
+/** Size and crop numbers of the image-to-image pipelines; a refiner hears the aesthetic score in place of the target size. */
+export function imageTimeIds(
+  request: MicroConditioning & AestheticOptions,
+  size: Pair,
+  { requiresAestheticsScore = false }: StableDiffusionXLSettings,
+): TimeIds {
+  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0], aestheticScore = 6, negativeAestheticScore = 2.5 } = request;
+  const { negativeOriginalSize = originalSize, negativeTargetSize = targetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
+  if (requiresAestheticsScore) {
+    return {
+      positive: [...originalSize, ...cropsCoordsTopLeft, aestheticScore],
+      negative: [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, negativeAestheticScore],
+    };
+  }
+  // The negative half keeps the positive crop, as in diffusers.
+  return {
+    positive: [...originalSize, ...cropsCoordsTopLeft, ...targetSize],
+    negative: [...negativeOriginalSize, ...cropsCoordsTopLeft, ...negativeTargetSize],
+  };
+}
+
+/** Loads the parts that `given` does not bring. */
+export async function loadStableDiffusionXL(
+  source: ComponentSource,
+  given: Partial<StableDiffusionXLComponents>,
+): Promise<StableDiffusionXLComponents> {
+  const tokenizers = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
+  const optional = <Part>(name: string, load: () => Promise<Part>, part: Part | undefined) =>
+    (part ?? source.has(name)) ? load() : undefined;
+  const [vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler] = await Promise.all([
+    source.load("vae", { AutoencoderKL }, given.vae),
+    optional("text_encoder", () => source.load("text_encoder", { CLIPTextModel }, given.textEncoder), given.textEncoder),
+    source.load("text_encoder_2", { CLIPTextModelWithProjection }, given.textEncoder2),
+    optional("tokenizer", () => source.load("tokenizer", tokenizers, given.tokenizer), given.tokenizer),
+    source.load("tokenizer_2", tokenizers, given.tokenizer2),
+    source.load("unet", { UNet2DConditionModel }, given.unet),
+    source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
+  ]);
+  return { vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler };
+}
+
+/** The settings `model_index.json` holds. */
+export function settingsXL({ options }: ModelIndex): StableDiffusionXLSettings {
+  return options as StableDiffusionXLSettings;
+}
+
+/** Latents with an autoencoder's per-channel mean and standard deviation put in ("decode") or taken out ("encode"); as they are where it has none. */
+export function rescaleChannels(
+  latents: Tensor,
+  { latentsMean, latentsStd, scalingFactor }: { latentsMean?: number[] | null; latentsStd?: number[] | null; scalingFactor: number },
+  direction: "encode" | "decode",
+): Tensor {
+  if (!latentsMean || !latentsStd) return latents;
+  const [, channels = 0, ...sides] = latents.shape;
+  const plane = sides.reduce((product, side) => product * side, 1);
+  const data = latents.data.map((value, i) => {
+    const channel = Math.floor(i / plane) % channels;
+    const [mean, std] = [latentsMean[channel] ?? 0, latentsStd[channel] ?? 1];
+    return direction === "decode" ? value * std + mean * scalingFactor : (value - mean * scalingFactor) / std;
+  });
+  return new Tensor("float32", latents.shape, data);
+}

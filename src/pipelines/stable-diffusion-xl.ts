@@ -1,0 +1,58 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { ComponentSource } from "./components.js";
+import { initialLatents, timestepOptions } from "./denoise.js";
+import type { Call, Denoised, SizeOptions } from "./latent-diffusion.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+import {
+  loadStableDiffusionXL,
+  type Pair,
+  StableDiffusionXLBase,
+  type StableDiffusionXLCommonRequest,
+  type StableDiffusionXLComponents,
+  settingsXL,
+  type TimeIds,
+} from "./stable-diffusion-xl-base.js";
+import { expectRange, isInside, type TimestepRangeOptions, timestepsUntil } from "./timestep-range.js";
+
+/** What a text-to-image call of XL can be asked for. */
+export interface StableDiffusionXLRequest extends StableDiffusionXLCommonRequest, SizeOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {
+  /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
+  readonly latents?: Tensor;
+}
+
+/** Text to picture with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
+export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffusionXLRequest> {
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(
+    source: ComponentSource,
+    index: ModelIndex,
+    given: Partial<StableDiffusionXLComponents>,
+  ): Promise<StableDiffusionXLPipeline> {
+    return new StableDiffusionXLPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
+  }
+
+  protected async *develop(call: Call<StableDiffusionXLRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler } = call;
+    expectRange(request);
+    const { height, width } = this.size(request);
+    const conditioning = await this.conditioning(call, timeIds(request, [height, width]), { interleaved: true });
+    scheduler.setTimesteps(timestepOptions(request));
+    const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
+    const latents = initialLatents(shape, request.latents, generator, scheduler);
+    const timesteps = isInside(request.denoisingEnd)
+      ? timestepsUntil(scheduler, scheduler.timesteps, request.denoisingEnd)
+      : scheduler.timesteps;
+    scheduler.setBeginIndex?.(0);
+    return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+  }
+}
+
+function timeIds(request: StableDiffusionXLRequest, size: Pair): TimeIds {
+  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
+  const { negativeOriginalSize, negativeTargetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
+  const positive = [...originalSize, ...cropsCoordsTopLeft, ...targetSize];
+  // diffusers leaves the negative half alone unless both of its sizes are given.
+  const isNegative = negativeOriginalSize !== undefined && negativeTargetSize !== undefined;
+  return { positive, negative: isNegative ? [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, ...negativeTargetSize] : positive };
+}
