@@ -3,6 +3,9 @@ import { Interrupted } from "./errors.js";
 /** Ctrl-C, `kill` and a closed terminal, with the exit codes shells give them (128 and the signal's number). */
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
+/** Milliseconds after which a person wonders whether Ctrl-C was heard; a step can take many seconds. */
+const NOTICED_WAIT = 500;
+
 /** A signal that aborts (with an `Interrupted`) when the process is asked to stop. Asked twice, the process exits at once. */
 export function listenForInterrupts(): AbortSignal {
   const controller = new AbortController();
@@ -10,6 +13,7 @@ export function listenForInterrupts(): AbortSignal {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(exitCode);
       controller.abort(new Interrupted(exitCode));
+      if (process.stderr.isTTY) setTimeout(sayWaiting, NOTICED_WAIT).unref();
     });
   }
   return controller.signal;
@@ -28,4 +32,8 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
   } finally {
     if (stop) signal.removeEventListener("abort", stop);
   }
+}
+
+function sayWaiting(): void {
+  process.stderr.write("\ndarkroom: stopping after this step; Ctrl-C again stops at once\n");
 }

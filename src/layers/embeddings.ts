@@ -1,5 +1,5 @@
 import type { Value } from "../graph/graph.js";
-import { add, concat, cos, mul, reshape, sin } from "../graph/ops.js";
+import { add, concat, cos, gather, log, mul, reshape, scale, sin } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, linear } from "./basic.js";
 
@@ -34,4 +34,35 @@ export function timestepEmbedding(x: Value, w: Scope, width: number, activation:
   const input = condition ? add(x, linear(condition, w.at("cond_proj"), x.shape.at(-1) ?? 0)) : x;
   const hidden = ACTIVATIONS[activation](linear(input, w.at("linear_1"), width));
   return linear(hidden, w.at("linear_2"), width);
+}
+
+/** How class labels enter the time embedding. */
+export interface ClassEmbeddingOptions {
+  /** undefined or null: a table of `classes` vectors. */
+  readonly type: "timestep" | "identity" | "projection" | "simple_projection" | null | undefined;
+  readonly classes: number | null | undefined;
+  /** Width of the time embedding. */
+  readonly width: number;
+  /** How a label becomes waves where it is treated as a timestep. */
+  readonly toWaves: (labels: Value) => Value;
+  /** Activation of that timestep's embedding. */
+  readonly activation?: Activation;
+}
+
+/** The vectors [batch, width] that class labels [batch] or class features [batch, features] add to the time embedding. */
+export function classEmbedding(labels: Value, w: Scope, { type, classes, width, toWaves, activation }: ClassEmbeddingOptions): Value {
+  if (type === "timestep") return timestepEmbedding(toWaves(labels), w, width, activation);
+  if (type === "projection") return timestepEmbedding(labels, w, width);
+  if (type === "simple_projection") return linear(labels, w, width);
+  if (type === "identity") return labels;
+  return gather(w.tensor("weight", [classes ?? 0, width]), labels);
+}
+
+/**
+ * Sines, then cosines, of the logarithm of noise levels [n] at random frequencies kept in the checkpoint, to [n, 2 * width]
+ * (Tancik et al. 2020; Song et al. 2021). Matches diffusers' GaussianFourierProjection.
+ */
+export function fourierEmbedding(levels: Value, w: Scope, width: number): Value {
+  const angles = scale(mul(reshape(log(levels), [-1, 1]), w.tensor("weight", [width], [1, width])), 2 * Math.PI);
+  return concat([sin(angles), cos(angles)], 1);
 }

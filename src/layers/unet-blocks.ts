@@ -81,7 +81,8 @@ export function upBlock(
     h = attend(h, w, i, options.attention);
   }
   if (options.isLast) return h;
-  if (options.sampler === "resnet") return resnetBlock(h, temb, w.at("upsamplers", 0), options.channels, { ...options.resnet, resample: doubled });
+  if (options.sampler === "resnet")
+    return resnetBlock(h, temb, w.at("upsamplers", 0), options.channels, { ...options.resnet, resample: doubled });
   const next = skips.at(-1)?.shape;
   return upsample(h, w.at("upsamplers", 0), options.channels, next && [next[2] ?? 0, next[3] ?? 0]);
 }

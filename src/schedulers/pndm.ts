@@ -126,8 +126,9 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
     const alphaTo = to >= 0 ? atTimestep(this.alphasCumprod, to) : this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const [beta, betaTo] = [f32(1 - alpha), f32(1 - alphaTo)];
     const noise = predictedNoise(this.config.predictionType, output, sample, { alpha: sqrtFloat32(alpha), sigma: sqrtFloat32(beta) });
-    const denominator = alpha * sqrtFloat32(betaTo) + sqrtFloat32(alpha * beta * alphaTo);
-    return sumFloat32([sqrtFloat32(alphaTo / alpha), sample], [-(alphaTo - alpha) / denominator, noise]);
+    const denominator = f32(f32(alpha * sqrtFloat32(betaTo)) + sqrtFloat32(f32(f32(alpha * beta) * alphaTo)));
+    const step = noise.mul(f32(alphaTo - alpha)).div(denominator);
+    return sumFloat32([sqrtFloat32(alphaTo / alpha), sample], [-1, step]);
   }
 
   override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {

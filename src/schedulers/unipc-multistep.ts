@@ -226,8 +226,10 @@ function weightSystem(ratios: readonly number[], hh: number, phi: number, b: num
   const rhs: number[] = [];
   let phiK = f32(f32(phi / hh) - 1);
   let factorial = 1;
+  let powers: readonly number[] = ratios.map(() => 1);
   for (let i = 1; i <= ratios.length; i++) {
-    matrix.push(ratios.map((ratio) => f32(ratio ** (i - 1))));
+    matrix.push([...powers]);
+    powers = powers.map((power, k) => f32(power * (ratios[k] as number)));
     rhs.push(f32(f32(phiK * factorial) / b));
     factorial *= i + 1;
     phiK = f32(f32(phiK / hh) - f32(1 / factorial));

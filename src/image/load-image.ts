@@ -1,0 +1,76 @@
+import { decodeImage, readPath } from "#platform";
+import { ArgumentError } from "../errors.js";
+import { Picture } from "./picture.js";
+
+/** Pixels a caller already has: 8-bit, row-major, 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
+export interface RawImage {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3 | 4;
+  readonly data: Uint8Array | Uint8ClampedArray;
+}
+
+/** An image in any of the ways a program has one: a path, a web address, an image file's bytes, raw pixels, or a finished picture. */
+export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Picture;
+
+/**
+ * The image as RGB pixels. Transparency is dropped, as diffusers' `convert("RGB")` does, and EXIF orientation is applied, as its `load_image` does.
+ * @throws ArgumentError if it cannot be read, fetched or decoded.
+ */
+export async function loadImage(source: ImageSource): Promise<Picture> {
+  if (source instanceof Picture) return source;
+  if (isRaw(source)) return toPicture(source);
+  const { bytes, name } = await readSource(source);
+  return toPicture(await decodeImage(bytes, name));
+}
+
+async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Promise<{ bytes: Uint8Array; name: string }> {
+  if (source instanceof Uint8Array) return { bytes: source, name: "the given buffer" };
+  if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "the given buffer" };
+  if (source instanceof Blob) return { bytes: new Uint8Array(await source.arrayBuffer()), name: "the given blob" };
+  if (source instanceof URL || /^(https?|data):/i.test(source)) {
+    const name = String(source).slice(0, 100);
+    return { bytes: await fetchBytes(source, name), name };
+  }
+  if (typeof source === "string") return { bytes: await readPath(source), name: source };
+  throw new ArgumentError(`an image was given as ${typeof source}; expected a path, a URL, a Buffer, a Blob, raw pixels or a Picture`);
+}
+
+async function fetchBytes(url: string | URL, name: string): Promise<Uint8Array> {
+  if (new URL(url).protocol === "file:") return readPath(decodeURIComponent(new URL(url).pathname));
+  const response = await fetch(url).catch((cause: unknown) => {
+    throw new ArgumentError(`image ${name} cannot be fetched: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  });
+  if (!response.ok)
+    throw new ArgumentError(`image ${name} cannot be fetched: the server answered ${response.status} ${response.statusText}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+function toPicture({
+  width,
+  height,
+  channels,
+  data,
+}: {
+  width: number;
+  height: number;
+  channels: number;
+  data: ArrayLike<number>;
+}): Picture {
+  if (data.length !== width * height * channels) {
+    throw new ArgumentError(
+      `an image of ${width}x${height} with ${channels} channels needs ${width * height * channels} bytes; ${data.length} were given`,
+    );
+  }
+  const pixels = new Uint8Array(width * height * 3);
+  // With one or two channels the first is grey, and serves as all three.
+  const isColour = channels >= 3;
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) pixels[i * 3 + c] = data[i * channels + (isColour ? c : 0)] as number;
+  }
+  return new Picture(width, height, pixels);
+}
+
+function isRaw(source: ImageSource): source is RawImage {
+  return typeof source === "object" && "width" in source && "data" in source && "channels" in source;
+}

@@ -1,0 +1,256 @@
+import * as v from "valibot";
+import { snakeCase } from "../checkpoint/config.js";
+import { count, perBlock } from "../checkpoint/schema.js";
+import { ArgumentError, ConfigError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
+import { add, concat, expand, reshape } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js";
+import { classEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
+import type { ResnetOptions } from "../layers/resnet.js";
+import { type BlockAttention, downBlock, midBlock } from "../layers/unet-blocks.js";
+import type { DType } from "../tensor/dtype.js";
+import { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
+
+// What UNet2DConditionModel and ControlNetModel have in common: how they are conditioned, the way down and the middle.
+
+const DOWN_BLOCKS = ["DownBlock2D", "CrossAttnDownBlock2D"] as const;
+const transformerLayers = v.union([count, v.array(v.union([count, v.array(count)]))]);
+
+/** The fields of their configs that the two share. */
+export const unetEncoderFields = {
+  inChannels: v.nullish(count, 4),
+  flipSinToCos: v.nullish(v.boolean(), true),
+  freqShift: v.nullish(v.number(), 0),
+  downBlockTypes: v.nullish(v.array(v.picklist(DOWN_BLOCKS)), [
+    "CrossAttnDownBlock2D",
+    "CrossAttnDownBlock2D",
+    "CrossAttnDownBlock2D",
+    "DownBlock2D",
+  ]),
+  /** null: no middle block. */
+  midBlockType: v.optional(v.nullable(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"])), "UNetMidBlock2DCrossAttn"),
+  onlyCrossAttention: v.nullish(perBlock(v.boolean()), false),
+  blockOutChannels: v.nullish(v.array(count), [320, 640, 1280, 1280]),
+  layersPerBlock: v.nullish(perBlock(count), 2),
+  downsamplePadding: v.nullish(v.number(), 1),
+  midBlockScaleFactor: v.nullish(v.number(), 1),
+  actFn: v.nullish(activationName, "silu"),
+  normNumGroups: v.nullish(count, 32),
+  normEps: v.nullish(v.number(), 1e-5),
+  /** Width of the context tokens. */
+  crossAttentionDim: v.nullish(perBlock(count), 1280),
+  transformerLayersPerBlock: v.nullish(transformerLayers, 1),
+  /** Heads per block, in spite of its name (diffusers issue 2011). */
+  attentionHeadDim: v.nullish(perBlock(count), 8),
+  numAttentionHeads: v.nullish(perBlock(count)),
+  additionEmbedType: v.nullish(v.literal("text_time")),
+  additionTimeEmbedDim: v.nullish(count),
+  classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection", "simple_projection"])),
+  numClassEmbeds: v.nullish(count),
+  projectionClassEmbeddingsInputDim: v.nullish(count),
+  resnetTimeScaleShift: v.nullish(v.picklist(["default", "scale_shift"]), "default"),
+};
+
+const schema = v.object(unetEncoderFields);
+
+/** The settings both configs have. */
+export type UNetEncoderConfig = v.InferOutput<typeof schema>;
+
+/** What a denoising step is conditioned on. */
+export interface UNetConditions {
+  /** Context tokens [batch, tokens, features], from the text encoder. */
+  readonly encoderHiddenStates: Tensor;
+  /** Stable Diffusion XL's pooled text embedding [batch, width] and its size and crop numbers [batch, 5 or 6]. */
+  readonly addedCond?: { readonly textEmbeds: Tensor; readonly timeIds: Tensor };
+  /** Class numbers [batch] or class features [batch, width], where the config has a class embedding. */
+  readonly classLabels?: Tensor<"int64"> | Tensor;
+}
+
+/** A network's inputs by the names its graph gives them, checked against its config; `contextWidth` is the width of the context tokens it takes. */
+export function unetFeeds(
+  network: string,
+  sample: Tensor,
+  timestep: number | Tensor | Tensor<"int64">,
+  { encoderHiddenStates, addedCond, classLabels }: UNetConditions,
+  config: UNetEncoderConfig,
+  contextWidth: number,
+): Record<string, Tensor<DType>> {
+  if ((config.additionEmbedType === "text_time") !== (addedCond !== undefined)) {
+    throw new ArgumentError(
+      config.additionEmbedType
+        ? `this ${network} needs addedCond: { textEmbeds, timeIds }`
+        : `this ${network} takes no addedCond; it has no text_time embedding`,
+    );
+  }
+  const [batch = 0] = sample.shape;
+  expectShape("sample", sample, ["batch", config.inChannels, "height", "width"]);
+  expectShape("encoderHiddenStates", encoderHiddenStates, [batch, "tokens", contextWidth]);
+  return {
+    sample,
+    timestep: timestepFeed(timestep, batch),
+    encoder_hidden_states: encoderHiddenStates,
+    ...(addedCond && { text_embeds: addedCond.textEmbeds, time_ids: addedCond.timeIds }),
+    ...classFeed(network, classLabels, config),
+  };
+}
+
+/** Class labels in the dtype their embedding reads: numbers of rows in a table, or features. */
+export function classFeed(
+  network: string,
+  labels: Tensor<"int64"> | Tensor | undefined,
+  { classEmbedType, numClassEmbeds }: Pick<UNetEncoderConfig, "classEmbedType" | "numClassEmbeds">,
+): Record<string, Tensor<DType>> {
+  if (!classEmbedType && !numClassEmbeds) {
+    if (labels) throw new ArgumentError(`this ${network} takes no classLabels; it has no class embedding`);
+    return {};
+  }
+  if (!labels) throw new ArgumentError(`this ${network} needs classLabels: its config has a class embedding`);
+  if (classEmbedType) return { class_labels: labels.to("float32") };
+  const stranger = labels.toArray().find((label) => !(0 <= label && label < (numClassEmbeds ?? 0)));
+  if (stranger !== undefined) throw new ArgumentError(`class ${stranger} is outside the ${numClassEmbeds} classes of this ${network}`);
+  return { class_labels: labels.to("int64") };
+}
+
+/** A timestep, one number or one per picture, as graphs take it: float32 [1] or [batch]. */
+export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch: number): Tensor {
+  const timesteps = typeof timestep === "number" ? Tensor.from([timestep]) : timestep.reshape([timestep.size]).to("float32");
+  if (timesteps.size !== 1) expectShape("timestep", timesteps, [batch]);
+  return timesteps;
+}
+
+/** What only some configs add to the vector that {@link timeEmbedding} makes. */
+interface TimeEmbeddingConfig extends UNetEncoderConfig {
+  readonly timeEmbeddingDim?: number | null;
+  readonly timestepPostAct?: Activation | null;
+  readonly timeEmbeddingActFn?: Activation | null;
+  readonly classEmbeddingsConcat?: boolean;
+}
+
+/** The vector every resnet block hears: the timestep, and whatever else the config adds to it. `classActivation` is a class timestep embedding's. */
+export function timeEmbedding(
+  inputs: Readonly<Record<string, Value | undefined>> & { readonly timestep: Value },
+  w: Scope,
+  config: TimeEmbeddingConfig,
+  classActivation: Activation = "silu",
+): Value {
+  const { blockOutChannels, actFn, flipSinToCos, freqShift, timestepPostAct, timeEmbeddingActFn } = config;
+  const firstWidth = blockOutChannels[0] ?? 0;
+  const width = config.timeEmbeddingDim ?? 4 * firstWidth;
+  const waves = { width: firstWidth, flipSinToCos, freqShift };
+  let embedding = timestepEmbedding(
+    sinusoidalEmbedding(inputs.timestep, waves),
+    w.at("time_embedding"),
+    width,
+    actFn,
+    inputs.timestep_cond,
+  );
+  if (timestepPostAct) embedding = ACTIVATIONS[timestepPostAct](embedding);
+
+  if (inputs.class_labels) {
+    const toWaves = (labels: Value) => sinusoidalEmbedding(labels, waves);
+    const options = { type: config.classEmbedType, classes: config.numClassEmbeds, width, toWaves, activation: classActivation };
+    const classes = classEmbedding(inputs.class_labels, w.at("class_embedding"), options);
+    embedding = config.classEmbeddingsConcat
+      ? concat([expand(embedding, [classes.shape[0] ?? 1, width]), classes], 1)
+      : add(embedding, classes);
+  }
+
+  const { text_embeds, time_ids } = inputs;
+  if (text_embeds && time_ids) {
+    const numbers = sinusoidalEmbedding(reshape(time_ids, [-1]), { ...waves, width: config.additionTimeEmbedDim ?? 256 });
+    const both = concat([text_embeds, reshape(numbers, [text_embeds.shape[0] ?? 1, -1])], 1);
+    embedding = add(embedding, timestepEmbedding(both, w.at("add_embedding"), width));
+  }
+  return timeEmbeddingActFn ? ACTIVATIONS[timeEmbeddingActFn](embedding) : embedding;
+}
+
+/** What all resnet blocks of a config share. */
+export function resnetOptions(
+  config: Pick<UNetEncoderConfig, "normNumGroups" | "normEps" | "actFn" | "resnetTimeScaleShift">,
+): ResnetOptions {
+  const { normNumGroups: groups, normEps: epsilon, actFn: activation, resnetTimeScaleShift: timeScaleShift } = config;
+  return { groups, epsilon, activation, timeScaleShift };
+}
+
+/** What follows the resnet blocks of block `i`: transformers over the context where the block's type says so. */
+export function blockAttention(
+  i: number,
+  isUsed: boolean,
+  layers: number | readonly number[] | undefined,
+  context: Value,
+  config: UNetEncoderConfig,
+): BlockAttention {
+  if (!isUsed) return { kind: "none" };
+  return {
+    kind: "transformer",
+    context,
+    heads: level(config.numAttentionHeads ?? config.attentionHeadDim, i),
+    layers: (j) => (typeof layers === "number" ? layers : (layers?.[j] ?? 1)),
+    groups: config.normNumGroups,
+    onlyCrossAttention: level(config.onlyCrossAttention, i),
+  };
+}
+
+/** The way down from x, the first convolution's result: the result of every block, x first, for the way up. */
+export function wayDown(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value[] {
+  const last = config.blockOutChannels.length - 1;
+  const skips = [x];
+  for (const [i, type] of config.downBlockTypes.entries()) {
+    const results = downBlock(skips.at(-1) ?? x, temb, w.at("down_blocks", i), {
+      channels: config.blockOutChannels[i] ?? 0,
+      layers: level(config.layersPerBlock, i),
+      resnet: resnetOptions(config),
+      attention: blockAttention(i, type === "CrossAttnDownBlock2D", level(config.transformerLayersPerBlock, i), context, config),
+      downsamplePadding: i < last ? config.downsamplePadding : undefined,
+    });
+    skips.push(...results);
+  }
+  return skips;
+}
+
+/** The middle block; x itself where the config has none. */
+export function middle(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value {
+  if (!config.midBlockType) return x;
+  const last = config.blockOutChannels.length - 1;
+  const isCross = config.midBlockType === "UNetMidBlock2DCrossAttn";
+  const attention = blockAttention(last, isCross, level(config.transformerLayersPerBlock, last), context, config);
+  return midBlock(x, temb, w.at("mid_block"), {
+    channels: config.blockOutChannels[last] ?? 0,
+    layers: isCross ? 1 : 0,
+    resnet: { ...resnetOptions(config), outputScale: config.midBlockScaleFactor },
+    attention: { ...attention, ...(isCross && { onlyCrossAttention: false }) },
+  });
+}
+
+/** A per-block setting's value for block `i`. */
+export function level<T>(setting: T | readonly T[], i: number): T {
+  return (Array.isArray(setting) ? setting[i] : setting) as T;
+}
+
+const PER_BLOCK = [
+  "upBlockTypes",
+  "blockOutChannels",
+  "onlyCrossAttention",
+  "layersPerBlock",
+  "crossAttentionDim",
+  "attentionHeadDim",
+  "numAttentionHeads",
+  "transformerLayersPerBlock",
+  "reverseTransformerLayersPerBlock",
+] as const;
+
+/** @throws ConfigError if a list has not one entry for each of the config's blocks. */
+export function checkBlocks(
+  owner: string,
+  config: { readonly downBlockTypes: readonly string[] } & { readonly [Field in (typeof PER_BLOCK)[number]]?: unknown },
+): void {
+  const blocks = config.downBlockTypes.length;
+  for (const field of PER_BLOCK) {
+    const value = config[field];
+    if (Array.isArray(value) && value.length !== blocks) {
+      throw new ConfigError(`${owner}: ${snakeCase(field)} has ${value.length} entries; down_block_types has ${blocks}`);
+    }
+  }
+}
