@@ -1,7 +1,15 @@
 // Everything a program may import from "darkroom".
 
 export type { Folder } from "./checkpoint/folder.js";
-export { ArgumentError, CheckpointError, ConfigError, DarkroomError, type DarkroomErrorOptions, DeviceError, OutputError } from "./errors.js";
+export {
+  ArgumentError,
+  CheckpointError,
+  ConfigError,
+  DarkroomError,
+  type DarkroomErrorOptions,
+  DeviceError,
+  OutputError,
+} from "./errors.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";
 export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "./image/parameters.js";
 export { Picture, type SaveOptions } from "./image/picture.js";

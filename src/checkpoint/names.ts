@@ -13,6 +13,8 @@ const IGNORED = /(^|\.)embeddings\.position_ids$/;
 const RENAMES: readonly (readonly [RegExp, string])[] = [
   // Text encoders: transformers 5 writes CLIPTextModel without the prefix that older files (and CLIPTextModelWithProjection) carry.
   [/^text_model\./, ""],
+  // Image encoders likewise; the safety checker holds a whole CLIPVisionModel, so its files carry the prefix twice.
+  [/^(vision_model\.)+/, ""],
   // diffusers' AttentionBlock, before 0.17; see ModelMixin._fix_state_dict_keys_on_load.
   [/^(.*\battentions\.\d+)\.query\.(weight|bias)$/, "$1.to_q.$2"],
   [/^(.*\battentions\.\d+)\.key\.(weight|bias)$/, "$1.to_k.$2"],
@@ -25,7 +27,7 @@ const PROJECTION = /\battentions\.\d+\.to_(q|k|v|out\.0)\.weight$/;
 
 /**
  * Today's name and shape of a tensor that a checkpoint file calls `name`; undefined for one that no network reads.
- * Text encoders are known by the names CLIPTextModel has in transformers 5: without `text_model.`.
+ * Text and image encoders are known by the names CLIPTextModel and CLIPVisionModel have in transformers 5: without `text_model.` and `vision_model.`.
  */
 export function canonical(name: string, shape: Shape): Renamed | undefined {
   if (IGNORED.test(name)) return undefined;

@@ -23,6 +23,12 @@ export const count = v.pipe(
   v.check((value) => Number.isSafeInteger(value) && value >= 1, "a whole number from 1 up"),
 );
 
+/** A number of things of which there may be none. */
+export const countOrNone = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 up"),
+);
+
 /** One value for every block, or a list with one for each. */
 export function perBlock<Item extends v.GenericSchema>(item: Item) {
   return v.union([item, v.array(item)]);

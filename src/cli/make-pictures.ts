@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import { ArgumentError } from "../errors.js";
 import { gridShape, makeImageGrid } from "../image/grid.js";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { Picture } from "../image/picture.js";
@@ -98,9 +99,25 @@ async function denoise(pipe: Pipeline, request: GenerateRequest, { seed, signal,
     return images[0] as Picture;
   } catch (error) {
     signal.throwIfAborted();
-    throw error;
+    throw inOptionsWords(error);
   }
 }
+
+/** The pipeline names its own arguments; a person at the terminal knows them as options. */
+function inOptionsWords(error: unknown): unknown {
+  if (!(error instanceof ArgumentError)) return error;
+  const option = OPTION_OF[/^\w+(?= is )/.exec(error.message)?.[0] ?? ""];
+  return option === undefined ? error : new ArgumentError(`${option}: ${error.message}`, { hint: error.hint, cause: error });
+}
+
+const OPTION_OF: Readonly<Record<string, string>> = {
+  clipSkip: "--clip-skip",
+  guidanceRescale: "--guidance-rescale",
+  guidanceScale: "--guidance",
+  height: "--size",
+  numInferenceSteps: "--steps",
+  width: "--size",
+};
 
 async function saveGrid(request: GenerateRequest, pipe: Pipeline, pictures: readonly Picture[], path: string): Promise<string> {
   const { rows, cols } = gridShape(pictures.length);

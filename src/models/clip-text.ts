@@ -3,9 +3,10 @@ import type { Folder } from "../checkpoint/folder.js";
 import { count } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { add, attention, gather, reshape } from "../graph/ops.js";
+import { add, gather, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import { ACTIVATIONS, activationName, layerNorm, linear } from "../layers/basic.js";
+import { activationName, layerNorm, linear } from "../layers/basic.js";
+import { clipEncoderLayer } from "../layers/clip-encoder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
@@ -135,7 +136,7 @@ function textModel(
   // Every layer is built when all states are asked for; else the skipped ones are not even loaded.
   const built = outputHiddenStates ? config.numHiddenLayers : config.numHiddenLayers - clipSkip;
   for (let i = 0; i < built; i++) {
-    states.push(encoderLayer(states.at(-1) as Value, mask, w.at("encoder", "layers", i), config));
+    states.push(clipEncoderLayer(states.at(-1) as Value, w.at("encoder", "layers", i), config, mask));
   }
   const kept = states[config.numHiddenLayers - clipSkip] as Value;
   const last = layerNorm(kept, w.at("final_layer_norm"), epsilon);
@@ -144,25 +145,6 @@ function textModel(
     pooler_output: gather(reshape(last, [batch * tokens, hiddenSize]), end_of_text),
     ...(outputHiddenStates && Object.fromEntries(states.map((state, i) => [`hidden_state_${i}`, state]))),
   };
-}
-
-/** Pre-norm transformer layer: attention, then a two-layer perceptron, each with a residual. */
-function encoderLayer(
-  x: Value,
-  mask: Value,
-  w: Scope,
-  { hiddenSize, intermediateSize, numAttentionHeads, hiddenAct, layerNormEps }: CLIPTextConfig,
-): Value {
-  const self = w.at("self_attn");
-  const normed = layerNorm(x, w.at("layer_norm1"), layerNormEps);
-  const [query, key, value] = [
-    linear(normed, self.at("q_proj"), hiddenSize),
-    linear(normed, self.at("k_proj"), hiddenSize),
-    linear(normed, self.at("v_proj"), hiddenSize),
-  ];
-  const h = add(x, linear(attention(query, key, value, numAttentionHeads, mask), self.at("out_proj"), hiddenSize));
-  const hidden = ACTIVATIONS[hiddenAct](linear(layerNorm(h, w.at("layer_norm2"), layerNormEps), w.at("mlp", "fc1"), intermediateSize));
-  return add(h, linear(hidden, w.at("mlp", "fc2"), hiddenSize));
 }
 
 /** No token looks at a later one: [1, 1, tokens, tokens] with float32's lowest number above the diagonal. */

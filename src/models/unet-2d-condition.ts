@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { count } from "../checkpoint/schema.js";
+import { checkPerBlock, count, countOrNone } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { add, scale, shift } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -11,9 +11,9 @@ import type { Tensor } from "../tensor/tensor.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 import {
   blockAttention,
-  checkBlocks,
   level,
   middle,
+  PER_BLOCK,
   resnetOptions,
   timeEmbedding,
   type UNetConditions,
@@ -32,7 +32,7 @@ const schema = v.object({
   outChannels: v.nullish(count, 4),
   centerInputSample: v.nullish(v.boolean(), false),
   upBlockTypes: v.nullish(v.array(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
-  reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([count, v.array(count)]))),
+  reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([countOrNone, v.array(countOrNone)]))),
   dualCrossAttention: v.nullish(v.literal(false), false),
   encoderHidDim: v.nullish(count),
   encoderHidDimType: v.nullish(v.literal("text_proj")),
@@ -67,7 +67,8 @@ export interface UNet2DConditionInputs extends UNetConditions {
 export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DConditionModel> {
-    const check = (owner: string, config: UNet2DConditionConfig) => checkPerBlock(owner, config, "downBlockTypes", PER_BLOCK);
+    const check = (owner: string, config: UNet2DConditionConfig) =>
+      checkPerBlock(owner, config, "downBlockTypes", [...PER_BLOCK, "upBlockTypes", "reverseTransformerLayersPerBlock"]);
     return new UNet2DConditionModel(await openModel("UNet2DConditionModel", schema, source, options, check));
   }
 

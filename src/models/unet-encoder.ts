@@ -1,7 +1,6 @@
 import * as v from "valibot";
-import { snakeCase } from "../checkpoint/config.js";
-import { count, perBlock } from "../checkpoint/schema.js";
-import { ArgumentError, ConfigError } from "../errors.js";
+import { count, countOrNone, perBlock } from "../checkpoint/schema.js";
+import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, expand, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -16,7 +15,8 @@ import { expectShape } from "./expect-shape.js";
 // What UNet2DConditionModel and ControlNetModel have in common: how they are conditioned, the way down and the middle.
 
 const DOWN_BLOCKS = ["DownBlock2D", "CrossAttnDownBlock2D"] as const;
-const transformerLayers = v.union([count, v.array(v.union([count, v.array(count)]))]);
+// A block without attention may have 0 of them.
+const transformerLayers = v.union([countOrNone, v.array(v.union([countOrNone, v.array(countOrNone)]))]);
 
 /** The fields of their configs that the two share. */
 export const unetEncoderFields = {
@@ -229,8 +229,8 @@ export function level<T>(setting: T | readonly T[], i: number): T {
   return (Array.isArray(setting) ? setting[i] : setting) as T;
 }
 
-const PER_BLOCK = [
-  "upBlockTypes",
+/** The fields that are lists with one entry for each block, or one value for all. */
+export const PER_BLOCK = [
   "blockOutChannels",
   "onlyCrossAttention",
   "layersPerBlock",
@@ -238,19 +238,4 @@ const PER_BLOCK = [
   "attentionHeadDim",
   "numAttentionHeads",
   "transformerLayersPerBlock",
-  "reverseTransformerLayersPerBlock",
 ] as const;
-
-/** @throws ConfigError if a list has not one entry for each of the config's blocks. */
-export function checkBlocks(
-  owner: string,
-  config: { readonly downBlockTypes: readonly string[] } & { readonly [Field in (typeof PER_BLOCK)[number]]?: unknown },
-): void {
-  const blocks = config.downBlockTypes.length;
-  for (const field of PER_BLOCK) {
-    const value = config[field];
-    if (Array.isArray(value) && value.length !== blocks) {
-      throw new ConfigError(`${owner}: ${snakeCase(field)} has ${value.length} entries; down_block_types has ${blocks}`);
-    }
-  }
-}

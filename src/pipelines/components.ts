@@ -2,7 +2,11 @@ import type { Folder } from "../checkpoint/folder.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { Engine } from "../runtime/engine.js";
+import type { Autoencoder } from "../models/autoencoder.js";
+import { AutoencoderKL } from "../models/autoencoder-kl.js";
+import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
 import { SCHEDULERS } from "../schedulers/registry.js";
+import { CLIPTokenizer } from "../tokenizer/clip.js";
 
 /** A class whose instances a checkpoint's folder holds. */
 export interface ComponentLoader<Component> {
@@ -14,6 +18,12 @@ export interface ComponentLoader<Component> {
 
 /** The scheduler classes a checkpoint may name. */
 export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
+
+/** The autoencoder classes a checkpoint may name. */
+export const AUTOENCODERS: Readonly<Record<string, ComponentLoader<Autoencoder>>> = { AutoencoderKL, AutoencoderTiny };
+
+/** The tokenizer classes a checkpoint may name: the Python library has a slow and a fast one of each. */
+export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
 /** Loads a pipeline's parts by the classes `model_index.json` gives them; the networks share one engine. */
 export class ComponentSource {

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { type Picture, pictures } from "../image/picture.js";
-import type { AutoencoderKL } from "../models/autoencoder-kl.js";
+import type { Autoencoder } from "../models/autoencoder.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
@@ -84,7 +84,7 @@ export interface PredictorOptions {
 
 /** The parts every latent diffusion pipeline has. */
 export interface LatentDiffusionComponents {
-  readonly vae: AutoencoderKL;
+  readonly vae: Autoencoder;
   readonly unet: UNet2DConditionModel;
   readonly scheduler: Scheduler;
 }
@@ -94,7 +94,7 @@ export interface LatentDiffusionComponents {
  * Every call works on a copy of the scheduler, so calls may overlap; they take turns on the device.
  */
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
-  vae: AutoencoderKL;
+  vae: Autoencoder;
   unet: UNet2DConditionModel;
   scheduler: Scheduler;
   protected readonly defaultGuidanceScale: number = 7.5;

@@ -1,11 +1,10 @@
-import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { CLIPTextModel } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import { concat } from "../tensor/tensor.js";
-import { CLIPTokenizer } from "../tokenizer/clip.js";
+import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
+import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, AUTOENCODERS, TOKENIZERS } from "./components.js";
 import { encodePrompt } from "./encode-prompt.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
@@ -50,9 +49,9 @@ export async function loadStableDiffusion(
     warn("the checkpoint's safety checker is not run; give safetyChecker: null to say that this is meant");
   }
   const [vae, textEncoder, tokenizer, unet, scheduler] = await Promise.all([
-    source.load("vae", { AutoencoderKL }, given.vae),
+    source.load("vae", AUTOENCODERS, given.vae),
     source.load("text_encoder", { CLIPTextModel }, given.textEncoder),
-    source.load("tokenizer", { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer }, given.tokenizer),
+    source.load("tokenizer", TOKENIZERS, given.tokenizer),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
   ]);

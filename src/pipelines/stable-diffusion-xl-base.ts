@@ -1,11 +1,10 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
-import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { concat, Tensor } from "../tensor/tensor.js";
-import { CLIPTokenizer } from "../tokenizer/clip.js";
-import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
+import type { CLIPTokenizer } from "../tokenizer/clip.js";
+import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, AUTOENCODERS, TOKENIZERS } from "./components.js";
 import { encodePromptXL, type PromptOptionsXL } from "./encode-prompt-xl.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
@@ -149,15 +148,14 @@ export async function loadStableDiffusionXL(
   source: ComponentSource,
   given: Partial<StableDiffusionXLComponents>,
 ): Promise<StableDiffusionXLComponents> {
-  const tokenizers = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
   const optional = <Part>(name: string, load: () => Promise<Part>, part: Part | undefined) =>
     (part ?? source.has(name)) ? load() : undefined;
   const [vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler] = await Promise.all([
-    source.load("vae", { AutoencoderKL }, given.vae),
+    source.load("vae", AUTOENCODERS, given.vae),
     optional("text_encoder", () => source.load("text_encoder", { CLIPTextModel }, given.textEncoder), given.textEncoder),
     source.load("text_encoder_2", { CLIPTextModelWithProjection }, given.textEncoder2),
-    optional("tokenizer", () => source.load("tokenizer", tokenizers, given.tokenizer), given.tokenizer),
-    source.load("tokenizer_2", tokenizers, given.tokenizer2),
+    optional("tokenizer", () => source.load("tokenizer", TOKENIZERS, given.tokenizer), given.tokenizer),
+    source.load("tokenizer_2", TOKENIZERS, given.tokenizer2),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
   ]);

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import type { Scheduler, TimestepOptions } from "../schedulers/scheduler.js";
 import { expectNumber } from "./arguments.js";
 
 /** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
@@ -38,6 +38,24 @@ export function timestepsFrom(scheduler: Scheduler, denoisingStart: number): rea
 export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[], denoisingEnd: number): readonly number[] {
   const cutoff = cutoffOf(scheduler, denoisingEnd);
   return timesteps.slice(0, timesteps.filter((timestep) => timestep >= cutoff).length);
+}
+
+/** The timesteps of a call: by strength, or from `denoisingStart` on; in both cases until `denoisingEnd`. Sets where the scheduler begins. */
+export function rangeOfTimesteps(
+  scheduler: Scheduler,
+  request: TimestepRangeOptions & TimestepOptions & { readonly strength?: number },
+  defaultStrength: number,
+): readonly number[] {
+  const { denoisingStart, denoisingEnd, strength = defaultStrength } = request;
+  const timesteps = isInside(denoisingStart)
+    ? timestepsFrom(scheduler, denoisingStart)
+    : timestepsOfStrength(scheduler, stepCount(request), strength);
+  return isInside(denoisingEnd) ? timestepsUntil(scheduler, timesteps, denoisingEnd) : timesteps;
+}
+
+/** How many inference steps a request asks for, in whichever way. */
+export function stepCount({ numInferenceSteps = 50, timesteps, sigmas }: TimestepOptions): number {
+  return timesteps?.length ?? sigmas?.length ?? numInferenceSteps;
 }
 
 /** @throws ArgumentError unless both fractions lie within 0..1, the start before the end. */

@@ -156,7 +156,8 @@ class WorkerThread {
   constructor() {
     // Tests and scripts run the .ts sources, but a thread of Node 20 takes only JavaScript: they use the built worker.
     const folder = import.meta.url.endsWith(".ts") ? "../../dist/platform/" : "./";
-    this.worker = new Worker(new URL(`${folder}node-worker.js`, import.meta.url));
+    // The program's own flags are not for the thread: some, like --input-type, would stop it from starting.
+    this.worker = new Worker(new URL(`${folder}node-worker.js`, import.meta.url), { execArgv: [] });
     this.worker.on("message", (answer: WorkerAnswer) => {
       const call = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);

@@ -36,8 +36,9 @@ export class SessionCache {
   /** Releases every session. Calls that have begun to run end first. */
   async dispose(): Promise<void> {
     this.isDisposed = true;
-    const sessions = await Promise.allSettled([...this.entries.values()].map(({ session }) => session));
+    const entries = [...this.entries.values()];
     this.entries.clear();
+    const sessions = await Promise.allSettled(entries.map(({ session }) => session));
     await Promise.all(sessions.map((session) => (session.status === "fulfilled" ? session.value.release() : undefined)));
   }
 

@@ -73,7 +73,7 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
 
   constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
     super(config);
-    const { algorithmType, finalSigmasType, solverOrder, predictionType } = this.config;
+    const { algorithmType, finalSigmasType, predictionType } = this.config;
     oneSpacing(this.className, this.config);
     if (!this.predictsOriginal && finalSigmasType === "zero") {
       throw new ConfigError(`${this.className}: final_sigmas_type "zero" does not go with algorithm_type "${algorithmType}"`, {
@@ -82,9 +82,6 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
     }
     if (!this.predictsOriginal && predictionType === "flow_prediction") {
       throw new ConfigError(`${this.className}: prediction_type "flow_prediction" needs a "++" algorithm_type; found "${algorithmType}"`);
-    }
-    if (algorithmType === "sde-dpmsolver" && solverOrder > 2) {
-      throw new ConfigError(`${this.className}: algorithm_type "sde-dpmsolver" has solver_order 1 and 2; found ${solverOrder}`);
     }
   }
 
@@ -119,24 +116,31 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
     }
     const last = config.finalSigmasType === "zero" ? 0 : (trainingSigmas[0] as number);
     this.start(timesteps.map(Math.trunc), [...sigmas, last].map(f32));
+    if (config.algorithmType === "sde-dpmsolver" && this.timesteps.some((_, i) => this.orderAt(i, i + 1) > 2)) {
+      throw new ArgumentError(
+        `${this.className}: algorithm_type "sde-dpmsolver" has no third order; solver_order is ${config.solverOrder}`,
+      );
+    }
     this.planned = true;
   }
 
   override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
     this.requirePlan(this.planned);
-    const { lowerOrderFinal, eulerAtFinal, finalSigmasType, solverOrder } = this.config;
     const index = this.currentIndex(timestep);
-    const [stepsLeft, short] = [this.timesteps.length - index, lowerOrderFinal && this.timesteps.length < LONG_RUN];
     const converted = this.convert(modelOutput, sample, this.level(index));
-    const known = this.outputs.length + 1;
+    const order = this.orderAt(index, this.outputs.length + 1);
     this.remember(converted);
-
-    let order = Math.min(solverOrder, known, 3);
-    if (stepsLeft === 2 && short) order = Math.min(order, 2);
-    if (stepsLeft === 1 && (eulerAtFinal || short || finalSigmasType === "zero")) order = 1;
     const noise = this.config.algorithmType.startsWith("sde") ? this.noise(converted.shape, options) : undefined;
     this.stepIndex = index + 1;
     return { prevSample: this.update(order, index, sample, noise) };
+  }
+
+  /** The order of a step when `known` outputs are there for it: lower in the first steps, and in the last ones as the config says. */
+  private orderAt(index: number, known: number): number {
+    const { lowerOrderFinal, eulerAtFinal, finalSigmasType, solverOrder } = this.config;
+    const [stepsLeft, short] = [this.timesteps.length - index, lowerOrderFinal && this.timesteps.length < LONG_RUN];
+    if (stepsLeft === 1 && (eulerAtFinal || short || finalSigmasType === "zero")) return 1;
+    return Math.min(solverOrder, known, stepsLeft === 2 && short ? 2 : 3);
   }
 
   /** The sample moved over one step by the solver of `order`, from the sample and the last `order` outputs. */

@@ -6,15 +6,13 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, spacingFields } from "./config.js";
-import { initialSigma, scaleByDeviation } from "./euler-discrete.js";
 import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
 import { positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
-import { denoised } from "./prediction.js";
-import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { sigmasAt } from "./sigma-spacing.js";
 import { spacedTimesteps } from "./timestep-spacing.js";
+import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -60,15 +58,4 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
     const prevSample = sumFloat32([1, sample], [f32(down - sigma), derivative], [up, this.noise(modelOutput.shape, options)]);
     return { prevSample, predOriginalSample: original };
   }
-
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
-    return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
-  }
-}
-
-/** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. */
-export function ancestralSigmas(from: number, to: number): { readonly up: number; readonly down: number } {
-  const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
-  const up = sqrtFloat32(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared));
-  return { up, down: sqrtFloat32(f32(toSquared - f32(up ** 2))) };
 }

@@ -10,11 +10,11 @@ import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, 
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
-import { denoised } from "./prediction.js";
 import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfFloat32Sigma, timestepOfSigma } from "./sigma-spacing.js";
 import { spacedTimesteps } from "./timestep-spacing.js";
+import { denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -105,10 +105,6 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     return { prevSample: sumFloat32([1, noisy], [next - hat, derivative]), predOriginalSample: original };
   }
 
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
-    return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
-  }
-
   override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     // diffusers reads alphasCumprod at the position in `timesteps`, not at the timestep; kept for parity.
     return mixRows(noise, sample, timesteps, (timestep) => {
@@ -133,15 +129,4 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     }
     if (this.isContinuous) throw new ArgumentError(`${this.className}: custom timesteps cannot be used with continuous timesteps`);
   }
-}
-
-/** What the first noise is scaled to: the largest sigma, and for "leading" timesteps, which start below pure noise, a sample's deviation there. */
-export function initialSigma(sigmas: readonly number[], timestepSpacing: string): number {
-  const largest = Math.max(...sigmas);
-  return timestepSpacing === "leading" ? sqrtFloat32(f32(f32(largest ** 2) + 1)) : largest;
-}
-
-/** The sample scaled to unit variance at `sigma`, as the model saw it in training. */
-export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
-  return sample.div(sqrtFloat32(f32(f32(sigma ** 2) + 1)));
 }

@@ -1,6 +1,5 @@
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
+import { sumFloat32 } from "./float32.js";
 
 /** What a model predicts: the noise, the picture, the velocity of both (Salimans & Ho 2022), or the flow (noise minus picture). */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
@@ -46,21 +45,4 @@ export function predictedNoise(
 /** The noise in `sample` when `original` is the picture in it. */
 export function noiseBetween(sample: Tensor, original: Tensor, { alpha, sigma }: Pick<Mixture, "alpha" | "sigma">): Tensor {
   return sumFloat32([1, sample], [-alpha, original]).div(sigma);
-}
-
-/**
- * The picture that a model output stands for when the sample is `picture + sigma * noise` (Karras et al. 2022). `hat` is the sigma after
- * churn, where it differs.
- */
-export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Tensor, sample: Tensor, sigma: number, hat = sigma): Tensor {
-  switch (type) {
-    case "epsilon":
-      return sumFloat32([1, sample], [-hat, output]);
-    case "sample":
-      return output;
-    case "v_prediction": {
-      const total = f32(f32(sigma ** 2) + 1);
-      return sumFloat32([-sigma / sqrtFloat32(total), output], [1 / total, sample]);
-    }
-  }
 }

@@ -117,7 +117,8 @@ function normalize(name: string): string {
   return name
     .trim()
     .toLowerCase()
-    .replaceAll(/[\s_-]+/g, "-");
+    .replaceAll(/[\s_-]+/g, "-")
+    .replace(/^dpmpp/, "dpm++");
 }
 
 /** Levenshtein's edit distance. */

@@ -1,5 +1,5 @@
 import { openFolder } from "#platform";
-import { readConfig, snakeCase } from "../checkpoint/config.js";
+import { camelCase, readConfig, snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
 import { Generator, randnPerImage } from "../tensor/random.js";
@@ -82,10 +82,10 @@ export abstract class Scheduler<Config extends object = object> {
   constructor(config: Partial<Config> = {}) {
     const { className, schema } = this.constructor as unknown as SchedulerClass;
     const parsed = parseSchedulerConfig(className, schema, config);
-    const given = config as Readonly<Record<string, unknown>>;
+    const set = config as Readonly<Record<string, unknown>>;
     const origin: ConfigOrigin = {
       _className: className,
-      _useDefaultValues: Object.keys(parsed).filter((key) => given[key] === undefined),
+      _useDefaultValues: Object.keys(parsed).filter((key) => set[key] === undefined),
     };
     this.config = Object.freeze({ ...(parsed as Config), ...origin });
   }
@@ -99,15 +99,17 @@ export abstract class Scheduler<Config extends object = object> {
    */
   static fromConfig<Instance extends Scheduler>(this: new (config?: object) => Instance, config: object, overrides: object = {}): Instance {
     const { className, schema } = this as unknown as SchedulerClass;
-    const { _useDefaultValues, ...given } = config as Partial<ConfigOrigin> & Record<string, unknown>;
+    const { _useDefaultValues, ...fieldsAndRest } = config as Partial<ConfigOrigin> & Record<string, unknown>;
     const wins = overrides as Readonly<Record<string, unknown>>;
     const unknown = Object.keys(wins).filter((key) => !(key in schema.entries));
     if (unknown.length > 0) warn(`${className} has no ${unknown.map(snakeCase).join(", ")}; ignored`);
 
+    // Python spells the fields its own way.
+    const unset = new Set(_useDefaultValues?.map(camelCase));
     const fields: Record<string, unknown> = {};
     const kept: Record<string, unknown> = {};
-    for (const [key, value] of Object.entries(given)) {
-      if (_useDefaultValues?.includes(key)) continue;
+    for (const [key, value] of Object.entries(fieldsAndRest)) {
+      if (unset.has(key)) continue;
       if (key in schema.entries) fields[key] = value;
       else kept[key] = value;
     }
@@ -152,7 +154,7 @@ export abstract class Scheduler<Config extends object = object> {
    * @throws ArgumentError if the steps are not a whole number of at least 1, or a way to choose them is asked for that the class does not have.
    */
   setTimesteps(steps: number | TimestepOptions): void {
-    const options = typeof steps === "number" ? { numInferenceSteps: steps } : steps;
+    const options = typeof steps === "number" ? { numInferenceSteps: steps } : given(steps);
     const { className } = this;
     for (const source of ["timesteps", "sigmas", "mu"] as const) {
       if (options[source] !== undefined && !this.takes.includes(source)) {
@@ -214,6 +216,11 @@ export abstract class Scheduler<Config extends object = object> {
   protected requirePlan(planned: boolean): void {
     if (!planned) throw new ArgumentError(`${this.className}: call setTimesteps before step`);
   }
+}
+
+/** The options that are there: null, as config files write nothing, counts as left out. */
+function given(options: TimestepOptions): TimestepOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row; one timestep serves all rows. */

@@ -1,32 +1,17 @@
 import { ArgumentError } from "../errors.js";
-import { Scheduler } from "./scheduler.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { IndexedScheduler } from "./indexed-scheduler.js";
+import { mixRows } from "./scheduler.js";
 
-/**
- * A scheduler that walks along `sigmas` by position, so that timesteps may repeat or be fractions. The first `step` (or `scaleModelInput`)
- * finds its place by timestep, or at `setBeginIndex`; later ones follow on.
- */
-export abstract class SigmaScheduler<Config extends object = object> extends Scheduler<Config> {
+/** A scheduler whose steps go from one of `sigmas` to the next. */
+export abstract class SigmaScheduler<Config extends object = object> extends IndexedScheduler<Config> {
   declare sigmas: readonly number[];
-  /** Where the next step starts in `timesteps`; undefined before the first. */
-  protected stepIndex: number | undefined;
-  protected beginIndex: number | undefined;
-
-  override setBeginIndex(beginIndex: number): void {
-    this.beginIndex = beginIndex;
-  }
 
   /** Takes the timesteps and sigmas of a new run. */
   protected start(timesteps: readonly number[], sigmas: readonly number[]): void {
     this.timesteps = timesteps;
     this.sigmas = sigmas;
-    this.stepIndex = undefined;
-    this.beginIndex = undefined;
-  }
-
-  /** The position of the step at `timestep`, found once per run. */
-  protected currentIndex(timestep: number): number {
-    this.stepIndex ??= this.beginIndex ?? this.indexOf(timestep);
-    return this.stepIndex;
+    this.restart();
   }
 
   /** The sigma at a position; negative positions count from the end, as in Python. */
@@ -40,24 +25,12 @@ export abstract class SigmaScheduler<Config extends object = object> extends Sch
     return sigma;
   }
 
-  /**
-   * The position of a timestep. Of several equal ones it is the second, so that a run that starts in the middle skips no sigma.
-   *
-   * @throws ArgumentError if it is none of `timesteps`.
-   */
-  protected indexOf(timestep: number): number {
-    const first = this.timesteps.indexOf(timestep);
-    if (first < 0) {
-      throw new ArgumentError(`${this.className}: timestep ${timestep} is not one of the scheduler's timesteps`, {
-        hint: "pass a value of scheduler.timesteps, not its index",
-      });
-    }
-    const second = this.timesteps.indexOf(timestep, first + 1);
-    return second < 0 ? first : second;
-  }
-
   /** The position whose sigma `addNoise` uses: by timestep before a run has begun, then the run's own. */
   protected noisingIndex(timestep: number): number {
     return this.beginIndex === undefined ? this.indexOf(timestep) : (this.stepIndex ?? this.beginIndex);
+  }
+
+  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
   }
 }

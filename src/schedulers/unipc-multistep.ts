@@ -237,7 +237,7 @@ function weightSystem(ratios: readonly number[], hh: number, phi: number, b: num
   return { matrix, rhs };
 }
 
-/** Solves a small linear system in float32 by elimination with partial pivoting, as LAPACK's sgesv. */
+/** Solves a small linear system in float32 by elimination with partial pivoting; like MKL's sgesv it multiplies by the pivots' reciprocals. */
 function solveFloat32(matrix: readonly (readonly number[])[], rhs: readonly number[]): number[] {
   const rows = matrix.map((row, i) => [...row, rhs[i] as number]);
   const size = rows.length;
@@ -247,7 +247,7 @@ function solveFloat32(matrix: readonly (readonly number[])[], rhs: readonly numb
     for (let row = pivot + 1; row < size; row++) if (Math.abs(at(row, pivot)) > Math.abs(at(largest, pivot))) largest = row;
     [rows[pivot], rows[largest]] = [rows[largest] as number[], rows[pivot] as number[]];
     for (let row = pivot + 1; row < size; row++) {
-      const factor = f32(at(row, pivot) / at(pivot, pivot));
+      const factor = f32(at(row, pivot) * f32(1 / at(pivot, pivot)));
       rows[row] = (rows[row] as number[]).map((value, column) => (column < pivot ? value : f32(value - f32(factor * at(pivot, column)))));
     }
   }
@@ -255,7 +255,7 @@ function solveFloat32(matrix: readonly (readonly number[])[], rhs: readonly numb
   for (let row = size - 1; row >= 0; row--) {
     let value = at(row, size);
     for (let column = row + 1; column < size; column++) value = f32(value - f32(at(row, column) * (solution[column] as number)));
-    solution[row] = f32(value / at(row, row));
+    solution[row] = f32(value * f32(1 / at(row, row)));
   }
   return solution;
 }

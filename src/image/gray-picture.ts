@@ -1,0 +1,51 @@
+import { ArgumentError } from "../errors.js";
+import { Picture } from "./picture.js";
+
+/** A picture of one channel, such as a mask: 8 bit, row-major `[height, width]`. */
+export class GrayPicture {
+  /** @throws ArgumentError if `data` is not `height * width` bytes. */
+  constructor(
+    readonly width: number,
+    readonly height: number,
+    readonly data: Uint8Array,
+  ) {
+    const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
+    if (!whole || data.length !== width * height) {
+      throw new ArgumentError(`a gray picture of ${width}x${height} needs ${width * height} bytes; ${data.length} were given`);
+    }
+  }
+}
+
+/** A picture with one channel or three. */
+export type AnyPicture = Picture | GrayPicture;
+
+/** The brightness of a picture (ITU-R 601-2 luma), as PIL's `convert("L")` rounds it. */
+export function toGray(picture: AnyPicture): GrayPicture {
+  if (picture instanceof GrayPicture) return picture;
+  const { width, height, data } = picture;
+  const gray = new Uint8Array(width * height);
+  for (let i = 0; i < gray.length; i++) {
+    const [red, green, blue] = [data[3 * i] as number, data[3 * i + 1] as number, data[3 * i + 2] as number];
+    gray[i] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16;
+  }
+  return new GrayPicture(width, height, gray);
+}
+
+/** A gray picture with its channel three times; a colour picture as it is. */
+export function toRgb(picture: AnyPicture): Picture {
+  if (picture instanceof Picture) return picture;
+  const { width, height, data } = picture;
+  const rgb = new Uint8Array(data.length * 3);
+  for (let i = 0; i < rgb.length; i++) rgb[i] = data[Math.floor(i / 3)] as number;
+  return new Picture(width, height, rgb);
+}
+
+/** How many bytes a pixel has. */
+export function channelsOf(picture: AnyPicture): 1 | 3 {
+  return picture instanceof GrayPicture ? 1 : 3;
+}
+
+/** A picture of the same kind with other pixels. */
+export function pictureLike<P extends AnyPicture>(picture: P, width: number, height: number, data: Uint8Array): P {
+  return (picture instanceof GrayPicture ? new GrayPicture(width, height, data) : new Picture(width, height, data)) as P;
+}

@@ -1,0 +1,205 @@
+import { ArgumentError } from "../errors.js";
+import { Tensor } from "../tensor/tensor.js";
+import { type AnyPicture, channelsOf, pictureLike } from "./gray-picture.js";
+
+/** A rectangle of a picture; right and bottom lie outside it, as in PIL. */
+export type Box = readonly [left: number, top: number, right: number, bottom: number];
+
+/** How far a filter reaches on each side, and its weight at a distance. */
+interface Filter {
+  readonly support: number;
+  readonly weight: (distance: number) => number;
+}
+
+/** PIL's filters. */
+const FILTERS = {
+  box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
+  bilinear: { support: 1, weight: (x) => Math.max(1 - Math.abs(x), 0) },
+  hamming: {
+    support: 1,
+    weight: (x) => {
+      if (x === 0) return 1;
+      if (Math.abs(x) >= 1) return 0;
+      return sinc(x) * (0.54 + 0.46 * Math.cos(Math.PI * x));
+    },
+  },
+  bicubic: {
+    support: 2,
+    weight: (distance) => {
+      const a = -0.5;
+      const x = Math.abs(distance);
+      if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+      return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+    },
+  },
+  lanczos: { support: 3, weight: (x) => (-3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
+} satisfies Readonly<Record<string, Filter>>;
+
+/** The ways PIL resizes. */
+export type Resampling = keyof typeof FILTERS | "nearest";
+
+/** The ways PIL resizes, by the names diffusers has for them. */
+export const RESAMPLINGS: readonly Resampling[] = ["nearest", ...(Object.keys(FILTERS) as (keyof typeof FILTERS)[])];
+
+/** How {@link resize} works. */
+export interface ResizeOptions {
+  /** Bicubic by default, as in PIL. */
+  readonly resampling?: Resampling;
+  /** The part of the picture that is resized; all of it by default. It may have no area: an edge, stretched. */
+  readonly box?: Box;
+}
+
+/**
+ * The picture in another size, to the bit as PIL's `Image.resize` gives it: two passes in fixed point, the filter widened where pixels become fewer.
+ * @throws ArgumentError for a size that is not made of whole numbers from 1 up, or a box outside the picture.
+ */
+export function resize<P extends AnyPicture>(picture: P, width: number, height: number, options: ResizeOptions = {}): P {
+  const { resampling = "bicubic", box = [0, 0, picture.width, picture.height] } = options;
+  const [left, top, right, bottom] = box;
+  if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
+    throw new ArgumentError(`a picture cannot be resized to ${width}x${height}; both must be whole numbers from 1 up`);
+  }
+  if (!(0 <= left && left <= right && right <= picture.width && 0 <= top && top <= bottom && bottom <= picture.height)) {
+    throw new ArgumentError(`the box ${box.join(", ")} does not lie in a picture of ${picture.width}x${picture.height}`);
+  }
+  if (resampling === "nearest") return resizeNearest(picture, width, height, box);
+  const channels = channelsOf(picture);
+  let { data } = picture;
+  let rows = picture.height;
+  let firstRow = 0;
+  const vertical = weights(rows, top, bottom, height, FILTERS[resampling]);
+  if (width !== picture.width || left !== 0 || right !== width) {
+    // Only rows that the vertical pass will read.
+    firstRow = vertical.starts[0] as number;
+    rows = (vertical.starts[height - 1] as number) + (vertical.counts[height - 1] as number) - firstRow;
+    const part = data.subarray(firstRow * picture.width * channels, (firstRow + rows) * picture.width * channels);
+    const horizontal = weights(picture.width, left, right, width, FILTERS[resampling]);
+    // A row is walked along its columns, pixel by pixel, for every row and channel.
+    data = pass(part, { along: width, from: picture.width, outer: rows, inner: channels }, horizontal, 0);
+  }
+  if (height !== picture.height || top !== 0 || bottom !== height) {
+    data = pass(data, { along: height, from: rows, outer: 1, inner: width * channels }, vertical, firstRow);
+  }
+  return pictureLike(picture, width, height, data === picture.data ? data.slice() : data);
+}
+
+/** A batch [batch, channels, height, width] in another size, as torch's `interpolate` does by default: the nearest value to the left and above. */
+export function resizeTensorNearest(tensor: Tensor, height: number, width: number): Tensor {
+  const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
+  if (height === fromHeight && width === fromWidth) return tensor;
+  const places = (size: number, from: number) => {
+    const ratio = Math.fround(from / size);
+    return Array.from({ length: size }, (_, i) => Math.min(Math.floor(Math.fround(i * ratio)), from - 1));
+  };
+  const [rows, columns] = [places(height, fromHeight), places(width, fromWidth)];
+  const data = new Float32Array(batch * channels * height * width);
+  let at = 0;
+  for (let plane = 0; plane < batch * channels; plane++) {
+    for (const row of rows) {
+      const start = (plane * fromHeight + row) * fromWidth;
+      for (const column of columns) data[at++] = tensor.data[start + column] as number;
+    }
+  }
+  return new Tensor("float32", [batch, channels, height, width], data);
+}
+
+/** For every result along one axis, which source pixels count and how much, in units of 2^-22. */
+interface Weights {
+  readonly starts: Int32Array;
+  readonly counts: Int32Array;
+  readonly values: Int32Array;
+  /** Weights a result has room for. */
+  readonly room: number;
+}
+
+// 8 bits for the value and 2 for sums beyond it leave 22 of 32 for the fraction; see Pillow's Resample.c.
+const PRECISION_BITS = 22;
+
+function weights(size: number, start: number, end: number, outSize: number, { support, weight }: Filter): Weights {
+  const scale = (end - start) / outSize;
+  const widening = Math.max(scale, 1);
+  const reach = support * widening;
+  const room = Math.ceil(reach) * 2 + 1;
+  const starts = new Int32Array(outSize);
+  const counts = new Int32Array(outSize);
+  const values = new Int32Array(outSize * room);
+  const exact = new Float64Array(room);
+  // Pillow multiplies by the inverse; dividing would round differently.
+  const narrowing = 1 / widening;
+  for (let i = 0; i < outSize; i++) {
+    const center = start + (i + 0.5) * scale;
+    const first = Math.max(Math.trunc(center - reach + 0.5), 0);
+    const count = Math.min(Math.trunc(center + reach + 0.5), size) - first;
+    let sum = 0;
+    for (let j = 0; j < count; j++) {
+      const value = weight((j + first - center + 0.5) * narrowing);
+      exact[j] = value;
+      sum += value;
+    }
+    for (let j = 0; j < count; j++) {
+      const value = (sum === 0 ? (exact[j] as number) : (exact[j] as number) / sum) * 2 ** PRECISION_BITS;
+      values[i * room + j] = Math.trunc(value < 0 ? value - 0.5 : value + 0.5);
+    }
+    starts[i] = first;
+    counts[i] = count;
+  }
+  return { starts, counts, values, room };
+}
+
+/** An array seen as [outer, from, inner], of which the middle axis is resampled to `along`. */
+interface Axis {
+  readonly outer: number;
+  readonly from: number;
+  readonly along: number;
+  readonly inner: number;
+}
+
+function pass(data: Uint8Array, { outer, from, along, inner }: Axis, { starts, counts, values, room }: Weights, offset: number): Uint8Array {
+  // A clamped array does what Pillow's clip8 does.
+  const result = new Uint8ClampedArray(outer * along * inner);
+  let at = 0;
+  for (let row = 0; row < outer; row++) {
+    for (let i = 0; i < along; i++) {
+      const start = (row * from + (starts[i] as number) - offset) * inner;
+      const count = counts[i] as number;
+      const first = i * room;
+      for (let k = 0; k < inner; k++) {
+        let sum = 1 << (PRECISION_BITS - 1);
+        for (let j = 0; j < count; j++) sum += (data[start + j * inner + k] as number) * (values[first + j] as number);
+        result[at++] = sum >> PRECISION_BITS;
+      }
+    }
+  }
+  return new Uint8Array(result.buffer);
+}
+
+function resizeNearest<P extends AnyPicture>(picture: P, width: number, height: number, [left, top, right, bottom]: Box): P {
+  const channels = channelsOf(picture);
+  const columns = nearest(left, right, width);
+  const rows = nearest(top, bottom, height);
+  const data = new Uint8Array(width * height * channels);
+  let at = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const from = (row * picture.width + column) * channels;
+      for (let k = 0; k < channels; k++) data[at++] = picture.data[from + k] ?? 0;
+    }
+  }
+  return pictureLike(picture, width, height, data);
+}
+
+/** The source pixel of every result; Pillow adds the step up, with its rounding errors. */
+function nearest(start: number, end: number, size: number): Int32Array {
+  const step = (end - start) / size;
+  const places = new Int32Array(size);
+  let position = start + step * 0.5;
+  for (let i = 0; i < size; i++) {
+    places[i] = Math.trunc(position);
+    position += step;
+  }
+  return places;
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
+}

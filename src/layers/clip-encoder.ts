@@ -1,0 +1,32 @@
+import type { Value } from "../graph/graph.js";
+import { add, attention } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, type Activation, layerNorm, linear } from "./basic.js";
+
+/** What CLIP's text and image transformers have in common. */
+export interface ClipEncoderOptions {
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly numAttentionHeads: number;
+  readonly hiddenAct: Activation;
+  readonly layerNormEps: number;
+}
+
+/** Pre-norm transformer layer of x [batch, tokens, hidden_size]: attention, then a two-layer perceptron, each with a residual. Matches transformers' CLIPEncoderLayer. */
+export function clipEncoderLayer(
+  x: Value,
+  w: Scope,
+  { hiddenSize, intermediateSize, numAttentionHeads, hiddenAct, layerNormEps }: ClipEncoderOptions,
+  mask?: Value,
+): Value {
+  const self = w.at("self_attn");
+  const normed = layerNorm(x, w.at("layer_norm1"), layerNormEps);
+  const [query, key, value] = [
+    linear(normed, self.at("q_proj"), hiddenSize),
+    linear(normed, self.at("k_proj"), hiddenSize),
+    linear(normed, self.at("v_proj"), hiddenSize),
+  ];
+  const h = add(x, linear(attention(query, key, value, numAttentionHeads, mask), self.at("out_proj"), hiddenSize));
+  const hidden = ACTIVATIONS[hiddenAct](linear(layerNorm(h, w.at("layer_norm2"), layerNormEps), w.at("mlp", "fc1"), intermediateSize));
+  return add(h, linear(hidden, w.at("mlp", "fc2"), hiddenSize));
+}

@@ -1,0 +1,127 @@
+import * as v from "valibot";
+import type { Folder } from "../checkpoint/folder.js";
+import { checkPerBlock, count } from "../checkpoint/schema.js";
+import type { Value } from "../graph/graph.js";
+import { add, relu, resizeNearest, scale, shift, tanh } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { ACTIVATIONS, type Activation, activationName, conv } from "../layers/basic.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { Autoencoder } from "./autoencoder.js";
+import { expectShape } from "./expect-shape.js";
+import { Model, type ModelOptions, openModel } from "./model.js";
+
+/** Blocks of one level; TAESD's last has none besides its convolutions. */
+const blocks = v.pipe(v.number(), v.integer(), v.minValue(0));
+
+const schema = v.object({
+  inChannels: v.nullish(count, 3),
+  outChannels: v.nullish(count, 3),
+  encoderBlockOutChannels: v.nullish(v.array(count), [64, 64, 64, 64]),
+  decoderBlockOutChannels: v.nullish(v.array(count), [64, 64, 64, 64]),
+  actFn: v.nullish(activationName, "relu"),
+  upsampleFn: v.nullish(v.literal("nearest"), "nearest"),
+  latentChannels: v.nullish(count, 4),
+  upsamplingScalingFactor: v.nullish(count, 2),
+  numEncoderBlocks: v.nullish(v.array(blocks), [1, 3, 3, 3]),
+  numDecoderBlocks: v.nullish(v.array(blocks), [3, 3, 3, 1]),
+  /** Latents lie within about plus and minus this, around 0. */
+  latentMagnitude: v.nullish(v.number(), 3),
+  latentShift: v.nullish(v.number(), 0.5),
+  /** Runs well in half precision. */
+  forceUpcast: v.nullish(v.boolean(), false),
+  /** Its latents are those that diffusion networks work on, so nothing is scaled. */
+  scalingFactor: v.nullish(v.number(), 1),
+  shiftFactor: v.nullish(v.number(), 0),
+});
+
+/** `config.json` of an AutoencoderTiny, with diffusers' defaults. */
+export type AutoencoderTinyConfig = v.InferOutput<typeof schema>;
+
+/** TAESD, a tiny autoencoder distilled from Stable Diffusion's (Bohan 2023): fast, for previews and small machines. Matches diffusers' AutoencoderTiny. */
+export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Autoencoder {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<AutoencoderTiny> {
+    const check = (owner: string, config: AutoencoderTinyConfig) => {
+      checkPerBlock(owner, config, "numEncoderBlocks", ["encoderBlockOutChannels"]);
+      checkPerBlock(owner, config, "numDecoderBlocks", ["decoderBlockOutChannels"]);
+    };
+    return new AutoencoderTiny(await openModel("AutoencoderTiny", schema, source, options, check));
+  }
+
+  /** Pixels to one latent, along each side. */
+  get scaleFactor(): number {
+    return 2 ** (this.config.decoderBlockOutChannels.length - 1);
+  }
+
+  /** Latents [batch, latent_channels, height / scaleFactor, width / scaleFactor] of pictures [batch, in_channels, height, width] in -1..1. */
+  async encode(image: Tensor): Promise<{ latents: Tensor }> {
+    expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
+    return this.run("encode", { image }, (inputs, w) => ({ latents: encode(inputs.image, w.at("encoder", "layers"), this.config) }));
+  }
+
+  /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor]. */
+  async decode(latents: Tensor): Promise<{ sample: Tensor }> {
+    expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
+    return this.run("decode", { latents }, (inputs, w) => ({ sample: decode(inputs.latents, w.at("decoder", "layers"), this.config) }));
+  }
+
+  /** Latents moved into 0..1, to be kept as 8-bit pictures. */
+  scaleLatents(latents: Tensor): Tensor {
+    const { latentMagnitude, latentShift } = this.config;
+    return latents
+      .div(2 * latentMagnitude)
+      .add(latentShift)
+      .clamp(0, 1);
+  }
+
+  /** Latents of what {@link scaleLatents} made of them. */
+  unscaleLatents(scaled: Tensor): Tensor {
+    const { latentMagnitude, latentShift } = this.config;
+    return scaled.sub(latentShift).mul(2 * latentMagnitude);
+  }
+}
+
+// Both are one `nn.Sequential`: its layers are numbered through, those without weights too.
+
+function encode(image: Value, w: Scope, config: AutoencoderTinyConfig): Value {
+  let layer = 0;
+  // The network works on 0..1.
+  let h = scale(shift(image, 1), 0.5);
+  for (const [i, count] of config.numEncoderBlocks.entries()) {
+    const channels = config.encoderBlockOutChannels[i] ?? 0;
+    h = conv(h, w.at(layer++), channels, { stride: i === 0 ? 1 : 2 });
+    for (let j = 0; j < count; j++) h = tinyBlock(h, w.at(layer++), channels, config.actFn);
+  }
+  return conv(h, w.at(layer), config.latentChannels);
+}
+
+function decode(latents: Value, w: Scope, config: AutoencoderTinyConfig): Value {
+  const { decoderBlockOutChannels: widths, numDecoderBlocks, upsamplingScalingFactor: factor, actFn } = config;
+  let layer = 0;
+  // Outliers are bent back to -3..3, where the latents of pictures lie.
+  const bounded = scale(tanh(scale(latents, 1 / 3)), 3);
+  let h = ACTIVATIONS[actFn](conv(bounded, w.at(layer++), widths[0] ?? 0));
+  layer++;
+  for (const [i, count] of numDecoderBlocks.entries()) {
+    const channels = widths[i] ?? 0;
+    for (let j = 0; j < count; j++) h = tinyBlock(h, w.at(layer++), channels, actFn);
+    const isLast = i === numDecoderBlocks.length - 1;
+    if (!isLast) {
+      const [, , height = 0, width = 0] = h.shape;
+      h = resizeNearest(h, height * factor, width * factor);
+      layer++;
+    }
+    h = conv(h, w.at(layer++), isLast ? config.outChannels : channels);
+  }
+  return shift(scale(h, 2), -1);
+}
+
+/** Three convolutions with a residual around them. Matches diffusers' AutoencoderTinyBlock. */
+function tinyBlock(x: Value, w: Scope, channels: number, activation: Activation): Value {
+  const activate = ACTIVATIONS[activation];
+  let h = activate(conv(x, w.at("conv", 0), channels));
+  h = activate(conv(h, w.at("conv", 2), channels));
+  h = conv(h, w.at("conv", 4), channels);
+  const skip = x.shape[1] === channels ? x : conv(x, w.at("skip"), channels, { kernel: 1 });
+  return relu(add(h, skip));
+}

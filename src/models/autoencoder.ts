@@ -1,0 +1,34 @@
+import type { Generator } from "../tensor/random.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { DiagonalGaussianDistribution } from "./autoencoder-kl.js";
+
+/** What pipelines use of an autoencoder, whichever it is: AutoencoderKL or AutoencoderTiny. */
+export interface Autoencoder extends AsyncDisposable {
+  readonly config: {
+    /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
+    readonly scalingFactor: number;
+    /** Subtracted from latents before they are scaled. */
+    readonly shiftFactor?: number | null;
+    readonly latentsMean?: readonly number[] | null;
+    readonly latentsStd?: readonly number[] | null;
+    readonly latentChannels: number;
+    /** Half precision overflows in this network. */
+    readonly forceUpcast: boolean;
+  };
+  /** Pixels to one latent, along each side. */
+  readonly scaleFactor: number;
+  /** Latents, or their distribution, of pictures [batch, channels, height, width] in -1..1. */
+  encode(image: Tensor): Promise<EncodedImage>;
+  /** Pictures, about -1..1, of latents already unscaled. */
+  decode(latents: Tensor): Promise<{ sample: Tensor }>;
+  dispose(): Promise<void>;
+}
+
+/** What encoding gives: a distribution to draw from, or the latents themselves. */
+export type EncodedImage = { readonly latentDist: DiagonalGaussianDistribution } | { readonly latents: Tensor };
+
+/** The latents of an encoded picture: drawn with `generator` where there is a distribution, its likeliest ones without. Matches diffusers' retrieve_latents. */
+export function retrieveLatents(encoded: EncodedImage, generator?: Generator | readonly Generator[]): Tensor {
+  if ("latents" in encoded) return encoded.latents;
+  return generator ? encoded.latentDist.sample(generator) : encoded.latentDist.mode();
+}

@@ -1,0 +1,128 @@
+import * as v from "valibot";
+import type { Folder } from "../checkpoint/folder.js";
+import { count } from "../checkpoint/schema.js";
+import type { Value } from "../graph/graph.js";
+import { add, concat, conv2d, expand, reshape, slice, transpose } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { activationName, layerNorm, linear } from "../layers/basic.js";
+import { clipEncoderLayer } from "../layers/clip-encoder.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
+import { Model, type ModelOptions, openModel } from "./model.js";
+
+/** Schema of an image encoder's config, also where it is part of another's. */
+export const clipVisionSchema = v.object({
+  hiddenSize: v.nullish(count, 768),
+  intermediateSize: v.nullish(count, 3072),
+  projectionDim: v.nullish(count, 512),
+  numHiddenLayers: v.nullish(count, 12),
+  numAttentionHeads: v.nullish(count, 12),
+  numChannels: v.nullish(count, 3),
+  /** Height and width of the pictures it takes. */
+  imageSize: v.nullish(count, 224),
+  /** Height and width of the squares that become tokens. */
+  patchSize: v.nullish(count, 32),
+  hiddenAct: v.nullish(activationName, "quick_gelu"),
+  layerNormEps: v.nullish(v.number(), 1e-5),
+});
+
+/** `config.json` of a CLIP image encoder, with transformers' defaults. */
+export type CLIPVisionConfig = v.InferOutput<typeof clipVisionSchema>;
+
+/** What an image encoder is asked for. */
+export interface CLIPVisionOptions {
+  /** Also return the hidden states of every layer. */
+  readonly outputHiddenStates?: boolean;
+}
+
+/** What an image encoder gives. */
+export interface CLIPVisionOutput {
+  /** Every token's features [batch, 1 + patches, hidden_size], the class token's first. */
+  readonly lastHiddenState: Tensor;
+  /** The class token's features after the final norm [batch, hidden_size]. */
+  readonly poolerOutput: Tensor;
+  /** The embeddings after the first norm, then each layer's output. */
+  readonly hiddenStates?: readonly Tensor[];
+}
+
+/** CLIP's image transformer (Radford et al. 2021; Dosovitskiy et al. 2021). Matches transformers' CLIPVisionModel. */
+export class CLIPVisionModel extends Model<CLIPVisionConfig> {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPVisionModel> {
+    return new CLIPVisionModel(await openModel("CLIPVisionModel", clipVisionSchema, source, options));
+  }
+
+  /** Encodes pictures [batch, 3, image_size, image_size] as CLIPImageProcessor makes them. @throws ArgumentError for another shape. */
+  async forward(pixelValues: Tensor, { outputHiddenStates = false }: CLIPVisionOptions = {}): Promise<CLIPVisionOutput> {
+    const { numChannels, imageSize } = this.config;
+    expectShape("pixelValues", pixelValues, ["batch", numChannels, imageSize, imageSize]);
+    const outputs = await this.run(`hidden states ${outputHiddenStates}`, { pixel_values: pixelValues }, (inputs, w) => {
+      const states = visionStates(inputs.pixel_values, w, this.config);
+      const named = outputHiddenStates ? states.map((state, i) => [`hidden_state_${i}`, state] as const) : [];
+      return { last_hidden_state: states.at(-1) as Value, ...this.pooled(states, w), ...Object.fromEntries(named) };
+    });
+    return this.output(outputs, outputHiddenStates);
+  }
+
+  /** What is made of the last state. */
+  protected pooled(states: readonly Value[], w: Scope): Readonly<Record<string, Value>> {
+    return { pooler_output: poolVision(states, w, this.config) };
+  }
+
+  /** The results by the names callers know. */
+  protected output(outputs: Readonly<Record<string, Tensor>>, hasStates: boolean): CLIPVisionOutput {
+    const { last_hidden_state, pooler_output } = outputs as { last_hidden_state: Tensor; pooler_output: Tensor };
+    const count = this.config.numHiddenLayers + 1;
+    const hiddenStates = Array.from({ length: hasStates ? count : 0 }, (_, i) => outputs[`hidden_state_${i}`] as Tensor);
+    return { lastHiddenState: last_hidden_state, poolerOutput: pooler_output, ...(hasStates && { hiddenStates }) };
+  }
+}
+
+/** CLIPVisionModel with a linear projection of the pooled features into the space CLIP shares with text. Matches transformers' CLIPVisionModelWithProjection. */
+export class CLIPVisionModelWithProjection extends CLIPVisionModel {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static override async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPVisionModelWithProjection> {
+    return new CLIPVisionModelWithProjection(await openModel("CLIPVisionModelWithProjection", clipVisionSchema, source, options));
+  }
+
+  /** As CLIPVisionModel's, with `imageEmbeds` [batch, projection_dim] beside it. */
+  override async forward(
+    pixelValues: Tensor,
+    options: CLIPVisionOptions = {},
+  ): Promise<CLIPVisionOutput & { readonly imageEmbeds: Tensor }> {
+    return (await super.forward(pixelValues, options)) as CLIPVisionOutput & { readonly imageEmbeds: Tensor };
+  }
+
+  protected override pooled(states: readonly Value[], w: Scope): Readonly<Record<string, Value>> {
+    const pooler_output = poolVision(states, w, this.config);
+    return { pooler_output, image_embeds: linear(pooler_output, w.at("visual_projection"), this.config.projectionDim) };
+  }
+
+  protected override output(outputs: Readonly<Record<string, Tensor>>, hasStates: boolean): CLIPVisionOutput {
+    return Object.assign(super.output(outputs, hasStates), { imageEmbeds: outputs.image_embeds });
+  }
+}
+
+/** The hidden states [batch, 1 + patches, hidden_size] of pictures: the normed embeddings, then each layer's output. */
+export function visionStates(pixels: Value, w: Scope, config: CLIPVisionConfig): Value[] {
+  const { hiddenSize, patchSize, numChannels } = config;
+  const [batch = 0] = pixels.shape;
+  const embeddings = w.at("embeddings");
+  const kernel = embeddings.at("patch_embedding").tensor("weight", [hiddenSize, numChannels, patchSize, patchSize]);
+  const patches = transpose(reshape(conv2d(pixels, kernel, undefined, { stride: patchSize }), [batch, hiddenSize, -1]), [0, 2, 1]);
+  const start = expand(embeddings.tensor("class_embedding", [hiddenSize], [1, 1, hiddenSize]), [batch, 1, hiddenSize]);
+  const tokens = concat([start, patches], 1);
+  const positions = embeddings.at("position_embedding").tensor("weight", [tokens.shape[1] ?? 0, hiddenSize]);
+  // The checkpoint's own spelling.
+  const states = [layerNorm(add(tokens, positions), w.at("pre_layrnorm"), config.layerNormEps)];
+  for (let i = 0; i < config.numHiddenLayers; i++) {
+    states.push(clipEncoderLayer(states.at(-1) as Value, w.at("encoder", "layers", i), config));
+  }
+  return states;
+}
+
+/** The class token's features after the final norm [batch, hidden_size]. */
+export function poolVision(states: readonly Value[], w: Scope, { hiddenSize, layerNormEps }: CLIPVisionConfig): Value {
+  const first = slice(states.at(-1) as Value, 1, 0, 1);
+  return layerNorm(reshape(first, [-1, hiddenSize]), w.at("post_layernorm"), layerNormEps);
+}

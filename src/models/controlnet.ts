@@ -1,0 +1,139 @@
+import * as v from "valibot";
+import type { Folder } from "../checkpoint/folder.js";
+import { checkPerBlock, count } from "../checkpoint/schema.js";
+import { ConfigError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
+import { add, concat, mul, silu, slice, spatialMean } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { conv } from "../layers/basic.js";
+import type { DType } from "../tensor/dtype.js";
+import { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
+import { Model, type ModelOptions, openModel } from "./model.js";
+import { level, middle, PER_BLOCK, timeEmbedding, type UNetConditions, unetEncoderFields, unetFeeds, wayDown } from "./unet-encoder.js";
+
+const schema = v.object({
+  ...unetEncoderFields,
+  midBlockType: v.nullish(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"]), "UNetMidBlock2DCrossAttn"),
+  classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection"])),
+  /** Channels of the picture that controls. */
+  conditioningChannels: v.nullish(count, 3),
+  /** Order in which the network wants them; it is always given red, green, blue. */
+  controlnetConditioningChannelOrder: v.nullish(v.picklist(["rgb", "bgr"]), "rgb"),
+  /** Widths of the convolutions that bring the controlling picture to the latents' size; all but the first halve it. */
+  conditioningEmbeddingOutChannels: v.nullish(v.array(count), [16, 32, 96, 256]),
+  /** Residuals are averaged over the picture, so that they carry its content but not its layout. */
+  globalPoolConditions: v.nullish(v.boolean(), false),
+});
+
+/** `config.json` of a ControlNetModel, with diffusers' defaults. */
+export type ControlNetConfig = v.InferOutput<typeof schema>;
+
+/** What a ControlNet looks at beside the noisy latents. */
+export interface ControlNetInputs extends UNetConditions {
+  /** The controlling pictures [batch, conditioning_channels, height, width] in 0..1, as many times larger than the latents as the VAE's pictures are. */
+  readonly controlnetCond: Tensor;
+  /** Weight of the residuals; 1 by default. */
+  readonly conditioningScale?: number;
+  /** Weights the residuals from 0.1 for the first to 1 for the last, for control without a prompt. */
+  readonly guessMode?: boolean;
+}
+
+/** What a ControlNet adds to its UNet. */
+export interface ControlNetOutput {
+  /** One for every skip of the UNet, the finest first. */
+  readonly downBlockResSamples: Tensor[];
+  readonly midBlockResSample: Tensor;
+}
+
+/** A copy of a UNet's way down that looks at a controlling picture: edges, depth, poses (Zhang et al. 2023). Matches diffusers' ControlNetModel. */
+export class ControlNetModel extends Model<ControlNetConfig> {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<ControlNetModel> {
+    const check = (owner: string, config: ControlNetConfig) => {
+      checkPerBlock(owner, config, "downBlockTypes", PER_BLOCK);
+      if (config.controlnetConditioningChannelOrder === "bgr" && config.conditioningChannels !== 3) {
+        throw new ConfigError(`${owner}: conditioning_channels is ${config.conditioningChannels}; the order bgr is one of 3 channels`);
+      }
+    };
+    return new ControlNetModel(await openModel("ControlNetModel", schema, source, options, check));
+  }
+
+  /** Pixels of the controlling picture to one latent, along each side. */
+  get scaleFactor(): number {
+    return 2 ** (this.config.conditioningEmbeddingOutChannels.length - 1);
+  }
+
+  /**
+   * The residuals for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
+   * @throws ArgumentError if a shape is wrong, or `addedCond` or `classLabels` is missing or of no use.
+   */
+  async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, inputs: ControlNetInputs): Promise<ControlNetOutput> {
+    const { controlnetCond, conditioningScale = 1, guessMode = false } = inputs;
+    const { config } = this;
+    const [batch = 0, , height = 0, width = 0] = sample.shape;
+    const size = [height * this.scaleFactor, width * this.scaleFactor];
+    const feeds: Record<string, Tensor<DType>> = {
+      ...unetFeeds("ControlNet", sample, timestep, inputs, config, level(config.crossAttentionDim, 0)),
+      controlnet_cond: controlnetCond,
+      // An input and not a constant, so that a scale that changes from step to step needs no new graph.
+      scales: residualScales(residualCount(config), conditioningScale, guessMode && !config.globalPoolConditions),
+    };
+    expectShape("controlnetCond", controlnetCond, [controlnetCond.shape[0] === 1 ? 1 : batch, config.conditioningChannels, ...size]);
+    const residuals = await this.run("controlnet", feeds, (values, w) => controlNet(values, w, config));
+    const all = Array.from({ length: residualCount(config) }, (_, i) => residuals[`residual_${i}`] as Tensor);
+    return { downBlockResSamples: all.slice(0, -1), midBlockResSample: all.at(-1) as Tensor };
+  }
+}
+
+function controlNet(
+  inputs: Readonly<Record<string, Value | undefined>>,
+  w: Scope,
+  config: ControlNetConfig,
+): Readonly<Record<`residual_${number}`, Value>> {
+  const { sample, timestep, encoder_hidden_states, controlnet_cond, scales } = inputs as Readonly<Record<string, Value>> & {
+    sample: Value;
+    timestep: Value;
+    encoder_hidden_states: Value;
+    controlnet_cond: Value;
+    scales: Value;
+  };
+  const temb = timeEmbedding({ ...inputs, timestep }, w, config);
+  const hint = conditioningEmbedding(controlnet_cond, w.at("controlnet_cond_embedding"), config);
+  const first = add(conv(sample, w.at("conv_in"), config.blockOutChannels[0] ?? 0), hint);
+  const skips = wayDown(first, temb, encoder_hidden_states, w, config);
+  const last = middle(skips.at(-1) ?? first, temb, encoder_hidden_states, w, config);
+
+  const project = (x: Value, scope: Scope) => conv(x, scope, x.shape[1] ?? 0, { kernel: 1 });
+  const residuals = [
+    ...skips.map((skip, i) => project(skip, w.at("controlnet_down_blocks", i))),
+    project(last, w.at("controlnet_mid_block")),
+  ].map((residual, i) => mul(residual, slice(scales, 0, i, i + 1)));
+  const pooled = config.globalPoolConditions ? residuals.map(spatialMean) : residuals;
+  return Object.fromEntries(pooled.map((residual, i) => [`residual_${i}`, residual]));
+}
+
+/** Convolutions that bring the controlling picture to the latents' size. Matches diffusers' ControlNetConditioningEmbedding. */
+function conditioningEmbedding(picture: Value, w: Scope, config: ControlNetConfig): Value {
+  const widths = config.conditioningEmbeddingOutChannels;
+  const isReversed = config.controlnetConditioningChannelOrder === "bgr";
+  const ordered = isReversed ? concat([slice(picture, 1, 2, 3), slice(picture, 1, 1, 2), slice(picture, 1, 0, 1)], 1) : picture;
+  let h = silu(conv(ordered, w.at("conv_in"), widths[0] ?? 0));
+  for (const [i, width] of widths.slice(0, -1).entries()) {
+    h = silu(conv(h, w.at("blocks", 2 * i), width));
+    h = silu(conv(h, w.at("blocks", 2 * i + 1), widths[i + 1] ?? 0, { stride: 2 }));
+  }
+  return conv(h, w.at("conv_out"), config.blockOutChannels[0] ?? 0);
+}
+
+/** How many residuals there are: one for the first convolution, every layer and every downsampling, and the middle block's. */
+function residualCount({ downBlockTypes, layersPerBlock }: ControlNetConfig): number {
+  const layers = downBlockTypes.reduce((sum, _, i) => sum + level(layersPerBlock, i), 0);
+  return 1 + layers + (downBlockTypes.length - 1) + 1;
+}
+
+/** Each residual's weight: all `scale`, or 0.1 to 1 times it in equal ratios. */
+function residualScales(count: number, scale: number, isGraded: boolean): Tensor {
+  const graded = (i: number) => Math.fround(10 ** (i / (count - 1) - 1));
+  return Tensor.from(Array.from({ length: count }, (_, i) => (isGraded ? graded(i) * scale : scale)));
+}

@@ -1,0 +1,101 @@
+import * as v from "valibot";
+import type { Folder } from "../checkpoint/folder.js";
+import { count } from "../checkpoint/schema.js";
+import type { Value } from "../graph/graph.js";
+import { affine, unitLength } from "../graph/ops.js";
+import type { Scope } from "../graph/scope.js";
+import { linear } from "../layers/basic.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { clipVisionSchema, poolVision, visionStates } from "./clip-vision.js";
+import { expectShape } from "./expect-shape.js";
+import { Model, type ModelOptions, openModel } from "./model.js";
+
+const schema = v.object({
+  visionConfig: v.nullish(clipVisionSchema, {}),
+  projectionDim: v.nullish(count, 512),
+});
+
+/** `config.json` of a StableDiffusionSafetyChecker, with transformers' defaults. */
+export type SafetyCheckerConfig = v.InferOutput<typeof schema>;
+
+/** What the checker says of a batch. */
+export interface SafetyCheck {
+  /** For each picture, whether it comes near one of the concepts. */
+  readonly hasNsfwConcepts: readonly boolean[];
+  /** For each picture, how far above its threshold the likeness to each concept is; above 0 is a hit. */
+  readonly conceptScores: readonly (readonly number[])[];
+  /** The same for the concepts of special care, a hit of which makes the check of the others stricter. */
+  readonly specialCareScores: readonly (readonly number[])[];
+}
+
+/** Looks whether pictures are like concepts that are not safe for work (Rando et al. 2022 describe it). Matches diffusers' StableDiffusionSafetyChecker. */
+export class StableDiffusionSafetyChecker extends Model<SafetyCheckerConfig> {
+  /** @throws CheckpointError, ConfigError, DeviceError */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<StableDiffusionSafetyChecker> {
+    return new StableDiffusionSafetyChecker(await openModel("StableDiffusionSafetyChecker", schema, source, options));
+  }
+
+  /**
+   * Checks pictures [batch, 3, image_size, image_size] as CLIPImageProcessor makes them. What becomes of the pictures is the caller's; pipelines
+   * give black ones.
+   * @throws ArgumentError for another shape.
+   */
+  async forward(clipInput: Tensor): Promise<SafetyCheck> {
+    const { numChannels, imageSize } = this.config.visionConfig;
+    expectShape("clipInput", clipInput, ["batch", numChannels, imageSize, imageSize]);
+    const outputs = await this.run("check", { clip_input: clipInput }, (inputs, w) => likeness(inputs.clip_input, w, this.config));
+    const [batch = 0] = clipInput.shape;
+    const specials = rows(outputs.special_cosines, batch);
+    const concepts = rows(outputs.concept_cosines, batch);
+    const checks = specials.map((special, i) => {
+      // A hit of special care lowers the other thresholds by 0.01.
+      let adjustment = 0;
+      const specialCareScores = special.map((cosine, j) => {
+        const score = scoreOf(cosine, outputs.special_thresholds.data[j] as number, adjustment);
+        if (score > 0) adjustment = 0.01;
+        return score;
+      });
+      const conceptScores = (concepts[i] ?? []).map((cosine, j) =>
+        scoreOf(cosine, outputs.concept_thresholds.data[j] as number, adjustment),
+      );
+      return { specialCareScores, conceptScores, isHit: conceptScores.some((score) => score > 0) };
+    });
+    return {
+      hasNsfwConcepts: checks.map(({ isHit }) => isHit),
+      conceptScores: checks.map(({ conceptScores }) => conceptScores),
+      specialCareScores: checks.map(({ specialCareScores }) => specialCareScores),
+    };
+  }
+}
+
+/** Cosines between the pictures' embeddings and the concepts' [batch, concepts], and the concepts' thresholds. */
+function likeness(pixels: Value, w: Scope, { visionConfig, projectionDim }: SafetyCheckerConfig) {
+  const pooled = poolVision(visionStates(pixels, w, visionConfig), w, visionConfig);
+  const pictures = unitLength(linear(pooled, w.at("visual_projection"), projectionDim));
+  const concepts = (name: string) => {
+    const [known = 0] = w.shapeOf(name);
+    const cosines = affine(pictures, unitLength(w.tensor(name, [known, projectionDim])));
+    return { cosines, thresholds: w.tensor(`${name}_weights`, [known]) };
+  };
+  const special = concepts("special_care_embeds");
+  const concept = concepts("concept_embeds");
+  return {
+    special_cosines: special.cosines,
+    special_thresholds: special.thresholds,
+    concept_cosines: concept.cosines,
+    concept_thresholds: concept.thresholds,
+  };
+}
+
+/** A score with diffusers' float32 arithmetic: three decimals, halves to even. */
+function scoreOf(cosine: number, threshold: number, adjustment: number): number {
+  const raw = Math.fround(Math.fround(cosine - threshold) + Math.fround(adjustment));
+  const scaled = Math.fround(raw * 1000);
+  const floor = Math.floor(scaled);
+  const isTie = scaled - floor === 0.5;
+  return (isTie ? floor + (floor % 2 === 0 ? 0 : 1) : Math.round(scaled)) / 1000;
+}
+
+function rows(tensor: Tensor, batch: number): number[][] {
+  return tensor.chunk(batch).map((row) => row.toArray());
+}

@@ -1,0 +1,13 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { ComponentSource } from "./components.js";
+import { loadUnconditional, type UnconditionalComponents, UnconditionalPipeline, type UnconditionalRequest } from "./unconditional.js";
+
+/** Pictures out of noise (Ho et al. 2020), 1000 steps by default. Matches diffusers' DDPMPipeline. */
+export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
+  protected readonly defaultSteps = 1000;
+
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(source: ComponentSource, _index: ModelIndex, given: Partial<UnconditionalComponents>): Promise<DDPMPipeline> {
+    return new DDPMPipeline(await loadUnconditional(source, given), source);
+  }
+}

@@ -1,0 +1,139 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import { ArgumentError } from "../errors.js";
+import { ControlNetModel } from "../models/controlnet.js";
+import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
+import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
+import { expectNumber } from "./arguments.js";
+import type { ComponentSource } from "./components.js";
+import { initialLatents, timestepOptions } from "./denoise.js";
+import { type ImageInput, readControlImages } from "./image-inputs.js";
+import type { Call, Denoised, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+
+/** A setting for every ControlNet, or a list with one for each. */
+type PerNet<Value> = Value | readonly Value[];
+
+/** What a call under control can be asked for. */
+export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest, SizeOptions {
+  /** The controlling picture; with several ControlNets a list with one for each. Its size is the result's unless width and height are given. */
+  readonly image: ImageInput | readonly ImageInput[];
+  /** Weight of the control: 1 by default. */
+  readonly controlnetConditioningScale?: PerNet<number>;
+  /** The share of the steps, 0..1, after which control begins: 0 by default. */
+  readonly controlGuidanceStart?: PerNet<number>;
+  /** The share of the steps, 0..1, after which control ends: 1 by default. */
+  readonly controlGuidanceEnd?: PerNet<number>;
+  /** Let the control alone guide the picture: it acts on the conditional half only, and weaker in the finer layers. */
+  readonly guessMode?: boolean;
+  /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
+  readonly latents?: Tensor;
+}
+
+/** The parts of Stable Diffusion with one or several ControlNets. */
+export interface StableDiffusionControlNetComponents extends StableDiffusionComponents {
+  readonly controlnet: PerNet<ControlNetModel>;
+}
+
+/** A ControlNet with what a call says of it. */
+interface Control {
+  readonly net: ControlNetModel;
+  readonly image: Tensor;
+  readonly scale: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Text to picture under the control of edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
+export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
+  controlnet: readonly ControlNetModel[];
+
+  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  constructor({ controlnet, ...components }: StableDiffusionControlNetComponents, source?: ComponentSource) {
+    super(components, source);
+    this.controlnet = [controlnet].flat();
+  }
+
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(
+    source: ComponentSource,
+    _index: ModelIndex,
+    given: Partial<StableDiffusionControlNetComponents>,
+  ): Promise<StableDiffusionControlNetPipeline> {
+    const load = () => source.load("controlnet", { ControlNetModel }, undefined);
+    const [components, controlnet] = await Promise.all([loadStableDiffusion(source, given), given.controlnet ?? load()]);
+    return new StableDiffusionControlNetPipeline({ ...components, controlnet }, source);
+  }
+
+  protected async *develop(call: Call<StableDiffusionControlNetRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler } = call;
+    const controls = await this.controls(call);
+    const [, , height = 0, width = 0] = controls[0]?.image.shape ?? [];
+    this.size({ height, width });
+    const conditioning = await this.conditioning(call);
+    scheduler.setTimesteps(timestepOptions(request));
+    const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
+    const latents = initialLatents(shape, request.latents, generator, scheduler);
+    const perStep = (scaled: Tensor, timestep: number, index: number) => this.residuals(call, controls, conditioning, { scaled, timestep, index });
+    return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning, { perStep }) }) };
+  }
+
+  /** What the ControlNets add to the UNet at one step, summed. */
+  private async residuals(
+    { request, isGuided, scheduler }: Call<StableDiffusionControlNetRequest>,
+    controls: readonly Control[],
+    conditioning: UNet2DConditionInputs,
+    { scaled, timestep, index }: { readonly scaled: Tensor; readonly timestep: number; readonly index: number },
+  ): Promise<Partial<UNet2DConditionInputs>> {
+    const guessMode = this.isGuessing(request);
+    // In guess mode the unconditional half goes without control.
+    const isHalf = isGuided && guessMode;
+    const sample = isGuided && !isHalf ? concat([scaled, scaled]) : scaled;
+    const encoderHiddenStates = isHalf ? (conditioning.encoderHiddenStates.chunk(2)[1] as Tensor) : conditioning.encoderHiddenStates;
+    const total = scheduler.timesteps.length;
+    const outputs = await Promise.all(
+      controls.map(({ net, image, scale, start, end }) => {
+        const isActive = index / total >= start && (index + 1) / total <= end;
+        const controlnetCond = isGuided && !isHalf ? concat([image, image]) : image;
+        return net.forward(sample, timestep, { encoderHiddenStates, controlnetCond, conditioningScale: isActive ? scale : 0, guessMode });
+      }),
+    );
+    const whole = (residual: Tensor) => (isHalf ? concat([Tensor.zeros(residual.shape), residual]) : residual);
+    const sum = (residuals: readonly Tensor[]) => whole(weightedSum(...residuals.map((residual) => [1, residual] as const)));
+    const [first] = outputs;
+    return {
+      downBlockAdditionalResiduals: first?.downBlockResSamples.map((_, i) => sum(outputs.map(({ downBlockResSamples }) => downBlockResSamples[i] as Tensor))),
+      midBlockAdditionalResidual: sum(outputs.map(({ midBlockResSample }) => midBlockResSample)),
+    };
+  }
+
+  /** The ControlNets with their pictures and settings. @throws ArgumentError if lists do not match them in length. */
+  private async controls({ request, batch }: Call<StableDiffusionControlNetRequest>): Promise<Control[]> {
+    const { controlnetConditioningScale = 1, controlGuidanceStart = 0, controlGuidanceEnd = 1, numImagesPerPrompt = 1 } = request;
+    const count = this.controlnet.length;
+    const perNet = <Value>(name: string, setting: PerNet<Value>): readonly Value[] => {
+      const list = Array.isArray(setting) ? (setting as readonly Value[]) : Array.from({ length: count }, () => setting as Value);
+      if (list.length !== count) throw new ArgumentError(`${list.length} were given as ${name} for ${count} ControlNets; expected one for each`);
+      return list;
+    };
+    const scales = perNet("controlnetConditioningScale", controlnetConditioningScale);
+    const starts = perNet("controlGuidanceStart", controlGuidanceStart);
+    const ends = perNet("controlGuidanceEnd", controlGuidanceEnd);
+    const inputs = count === 1 ? [request.image as ImageInput] : perNet<ImageInput>("image", request.image as readonly ImageInput[]);
+    return Promise.all(
+      this.controlnet.map(async (net, i) => {
+        const [scale = 1, start = 0, end = 1] = [scales[i], starts[i], ends[i]];
+        expectNumber("controlnetConditioningScale", scale);
+        expectNumber("controlGuidanceStart", start, 0, 1);
+        expectNumber("controlGuidanceEnd", end, 0, 1);
+        if (start >= end) throw new ArgumentError(`controlGuidanceStart is ${start} and controlGuidanceEnd ${end}; expected the start before the end`);
+        const images = await readControlImages(inputs[i] as ImageInput, request, this.vae);
+        return { net, image: images.repeatInterleave(images.shape[0] === 1 ? batch : numImagesPerPrompt), scale, start, end };
+      }),
+    );
+  }
+
+  private isGuessing({ guessMode = false }: StableDiffusionControlNetRequest): boolean {
+    return guessMode || (this.controlnet[0]?.config.globalPoolConditions ?? false);
+  }
+}

@@ -1,0 +1,36 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { ComponentSource } from "./components.js";
+import { timestepOptions } from "./denoise.js";
+import { type ImageInput, readImages } from "./image-inputs.js";
+import { addInitialNoise, startingLatents } from "./image-latents.js";
+import type { Call, Denoised, LatentDiffusionRequest } from "./latent-diffusion.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import { stepCount, timestepsOfStrength } from "./timestep-range.js";
+
+/** What an image-to-image call can be asked for. */
+export interface StableDiffusionImg2ImgRequest extends LatentDiffusionRequest {
+  /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents. Its size is the result's. */
+  readonly image: ImageInput;
+  /** How much of it is forgotten, 0..1: 0.8 by default. That share of the steps is taken. */
+  readonly strength?: number;
+}
+
+/** Picture and text to picture (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
+export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(source: ComponentSource, _index: ModelIndex, given: Partial<StableDiffusionComponents>): Promise<StableDiffusionImg2ImgPipeline> {
+    return new StableDiffusionImg2ImgPipeline(await loadStableDiffusion(source, given), source);
+  }
+
+  protected async *develop(call: Call<StableDiffusionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler } = call;
+    const image = await readImages(request.image, this.vae);
+    const conditioning = await this.conditioning(call);
+    scheduler.setTimesteps(timestepOptions(request));
+    const timesteps = timestepsOfStrength(scheduler, stepCount(request), request.strength ?? 0.8);
+    const start = await startingLatents(this.vae, image, batch, generator);
+    const latents = addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
+    return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+  }
+}

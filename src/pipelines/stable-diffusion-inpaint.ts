@@ -1,0 +1,50 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { ComponentSource } from "./components.js";
+import { timestepOptions } from "./denoise.js";
+import { type InpaintImages, readInpaintImages } from "./image-inputs.js";
+import { prepareInpainting } from "./inpainting.js";
+import type { Call, Denoised, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import { stepCount, timestepsOfStrength } from "./timestep-range.js";
+
+/** What an inpainting call can be asked for. */
+export interface StableDiffusionInpaintRequest extends LatentDiffusionRequest, SizeOptions, InpaintImages {
+  /** How much of the repainted part is forgotten, 0..1: 1 by default. That share of the steps is taken. */
+  readonly strength?: number;
+}
+
+/** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one of nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
+export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(source: ComponentSource, _index: ModelIndex, given: Partial<StableDiffusionComponents>): Promise<StableDiffusionInpaintPipeline> {
+    return new StableDiffusionInpaintPipeline(await loadStableDiffusion(source, given), source);
+  }
+
+  protected async *develop(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler, isGuided } = call;
+    const { strength = 1 } = request;
+    const size = this.size(request);
+    const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
+    const conditioning = await this.conditioning(call);
+    scheduler.setTimesteps(timestepOptions(request));
+    const timesteps = timestepsOfStrength(scheduler, stepCount(request), strength);
+    const { latents, channels, afterStep } = await prepareInpainting({
+      vae: this.vae,
+      unetChannels: this.unet.config.inChannels,
+      scheduler,
+      timesteps,
+      generator,
+      batch,
+      isGuided,
+      image,
+      mask,
+      maskedImageLatents: request.maskedImageLatents,
+      latents: request.latents,
+      latentSize: [size.height / this.vae.scaleFactor, size.width / this.vae.scaleFactor],
+      startsFromNoise: strength === 1,
+    });
+    const predict = this.predictor(call, conditioning, { channels });
+    return { latents: yield* this.denoise(call, { latents, timesteps, predict, afterStep }), retouch };
+  }
+}

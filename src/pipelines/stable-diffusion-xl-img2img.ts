@@ -1,0 +1,50 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { ComponentSource } from "./components.js";
+import { timestepOptions } from "./denoise.js";
+import { type ImageInput, readImages } from "./image-inputs.js";
+import { addInitialNoise, isLatent, startingLatents } from "./image-latents.js";
+import type { Call, Denoised } from "./latent-diffusion.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+import {
+  type AestheticOptions,
+  imageTimeIds,
+  loadStableDiffusionXL,
+  rescaleChannels,
+  settingsXL,
+  StableDiffusionXLBase,
+  type StableDiffusionXLCommonRequest,
+  type StableDiffusionXLComponents,
+} from "./stable-diffusion-xl-base.js";
+import { expectRange, rangeOfTimesteps, type TimestepRangeOptions } from "./timestep-range.js";
+
+/** What an image-to-image call of XL can be asked for. */
+export interface StableDiffusionXLImg2ImgRequest extends StableDiffusionXLCommonRequest, AestheticOptions, TimestepRangeOptions {
+  /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents such as a base model's. */
+  readonly image: ImageInput;
+  /** How much of it is forgotten, 0..1: 0.3 by default. That share of the steps is taken, unless denoisingStart says where to go on. */
+  readonly strength?: number;
+}
+
+/** Picture and text to picture with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
+export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(source: ComponentSource, index: ModelIndex, given: Partial<StableDiffusionXLComponents>): Promise<StableDiffusionXLImg2ImgPipeline> {
+    return new StableDiffusionXLImg2ImgPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
+  }
+
+  protected async *develop(call: Call<StableDiffusionXLImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler } = call;
+    expectRange(request);
+    const image = await readImages(request.image, this.vae);
+    scheduler.setTimesteps(timestepOptions(request));
+    const timesteps = rangeOfTimesteps(scheduler, request, 0.3);
+    const encoded = await startingLatents(this.vae, image, batch, generator);
+    const start = isLatent(this.vae, image) ? encoded : rescaleChannels(encoded, this.vae.config, "encode");
+    // Latents that another model left half-way hold their noise already.
+    const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
+    const [, , height = 0, width = 0] = latents.shape;
+    const { scaleFactor } = this.vae;
+    const conditioning = await this.conditioning(call, imageTimeIds(request, [height * scaleFactor, width * scaleFactor], this.settings));
+    return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+  }
+}

@@ -1,0 +1,62 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { ComponentSource } from "./components.js";
+import { timestepOptions } from "./denoise.js";
+import { type InpaintImages, readInpaintImages } from "./image-inputs.js";
+import { prepareInpainting } from "./inpainting.js";
+import type { Call, Denoised, SizeOptions } from "./latent-diffusion.js";
+import type { DenoisingStep } from "./pipeline-run.js";
+import {
+  type AestheticOptions,
+  imageTimeIds,
+  loadStableDiffusionXL,
+  settingsXL,
+  StableDiffusionXLBase,
+  type StableDiffusionXLCommonRequest,
+  type StableDiffusionXLComponents,
+} from "./stable-diffusion-xl-base.js";
+import { expectRange, rangeOfTimesteps, type TimestepRangeOptions } from "./timestep-range.js";
+
+/** What an inpainting call of XL can be asked for. */
+export interface StableDiffusionXLInpaintRequest extends StableDiffusionXLCommonRequest, SizeOptions, InpaintImages, AestheticOptions, TimestepRangeOptions {
+  /** How much of the repainted part is forgotten, 0..1: 0.9999 by default, which keeps a trace of the picture's colours. */
+  readonly strength?: number;
+}
+
+/** Repaints the masked part of a picture with Stable Diffusion XL. Matches diffusers' StableDiffusionXLInpaintPipeline. */
+export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<StableDiffusionXLInpaintRequest> {
+  protected override readonly defaultGuidanceScale = 7.5;
+
+  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  static async open(source: ComponentSource, index: ModelIndex, given: Partial<StableDiffusionXLComponents>): Promise<StableDiffusionXLInpaintPipeline> {
+    return new StableDiffusionXLInpaintPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
+  }
+
+  protected async *develop(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler, isGuided } = call;
+    expectRange(request);
+    const { strength = 0.9999 } = request;
+    const size = this.size(request);
+    const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
+    const conditioning = await this.conditioning(call, imageTimeIds(request, [size.height, size.width], this.settings));
+    scheduler.setTimesteps(timestepOptions(request));
+    const timesteps = rangeOfTimesteps(scheduler, request, strength);
+    const { latents, channels, afterStep } = await prepareInpainting({
+      vae: this.vae,
+      unetChannels: this.unet.config.inChannels,
+      scheduler,
+      timesteps,
+      generator,
+      batch,
+      isGuided,
+      image,
+      mask,
+      maskedImageLatents: request.maskedImageLatents,
+      latents: request.latents,
+      latentSize: [size.height / this.vae.scaleFactor, size.width / this.vae.scaleFactor],
+      startsFromNoise: strength === 1,
+      isNoised: request.denoisingStart !== undefined,
+    });
+    const predict = this.predictor(call, conditioning, { channels });
+    return { latents: yield* this.denoise(call, { latents, timesteps, predict, afterStep }), retouch };
+  }
+}

@@ -1,0 +1,198 @@
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { openWeights } from "../../src/checkpoint/weights.js";
+import { ArgumentError, CheckpointError } from "../../src/errors.js";
+import { Graph, type WeightBytes } from "../../src/graph/graph.js";
+import { add, concat, gather, reshape } from "../../src/graph/ops.js";
+import { Scope } from "../../src/graph/scope.js";
+import { openFolder } from "../../src/platform/node.js";
+import type { DType } from "../../src/tensor/dtype.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { safetensorsBytes, writeSafetensors } from "../helpers/safetensors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { evaluate, ramp } from "./onnx-runtime.js";
+
+/** A weight whose numbers are the file's `data`, which starts at `offset`. */
+function weightIn(file: string, data: Uint8Array, offset: number, dtype: DType = "float32"): WeightBytes {
+  const handle = openSync(file, "w");
+  writeSync(handle, data, 0, data.length, offset);
+  closeSync(handle);
+  return { name: "weight", dtype, file, offset, length: data.length };
+}
+
+const bytesOf = (values: readonly number[]) => new Uint8Array(Float32Array.from(values).buffer);
+
+describe("constants", () => {
+  it("are written once where they are equal", () => {
+    const sizeWith = (times: number) => {
+      const graph = new Graph();
+      const large = Array.from({ length: 1000 }, (_, i) => i);
+      for (let i = 0; i < times; i++) graph.constant(large);
+      return graph.encode().bytes.length;
+    };
+    expect(sizeWith(5)).toBe(sizeWith(1));
+  });
+
+  it("are different values in different shapes", async () => {
+    const { result } = await evaluate((graph) => add(graph.constant([1, 2]), graph.constant([1, 2], [2, 1])));
+    expect(result.toArray()).toEqual([2, 3, 3, 4]);
+  });
+
+  it("are refused in a shape they do not fill", () => {
+    expect(() => new Graph().constant([1, 2, 3], [2, 2])).toThrow(new ArgumentError("constant of shape [2,2] was given 3 numbers"));
+  });
+
+  it("may be negative integers beyond 32 bits", async () => {
+    const graph = new Graph();
+    graph.output("y", graph.integers([-1, -(2 ** 40), 2 ** 53 - 1]));
+    const { InferenceSession } = await import("onnxruntime-node");
+    const session = await InferenceSession.create(graph.encode().bytes);
+    const { y } = await session.run({});
+    expect(y?.data).toEqual(BigInt64Array.of(-1n, -(2n ** 40n), 2n ** 53n - 1n));
+  });
+});
+
+describe("weights", () => {
+  it("are read at their place in the file, aligned or not", async () => {
+    for (const offset of [0, 8, 13, 4097]) {
+      const weight = weightIn(join(temporaryFolder(), "w.bin"), bytesOf([1, 2, 3]), offset);
+      const { result } = await evaluate((graph, input) => add(graph.weight(weight, [3]), input(Tensor.zeros([3]))));
+      expect(result.toArray()).toEqual([1, 2, 3]);
+    }
+  });
+
+  it("are read beyond 4 GiB", async () => {
+    const weight = weightIn(join(temporaryFolder(), "sparse.bin"), bytesOf([4, 5]), 5 * 2 ** 30);
+    const { result } = await evaluate((graph, input) => add(graph.weight(weight, [2]), input(Tensor.zeros([2]))));
+    expect(result.toArray()).toEqual([4, 5]);
+  });
+
+  it("are read from a folder whose name is not ASCII", async () => {
+    const folder = join(temporaryFolder(), "modèles 模型 (1)");
+    mkdirSync(folder);
+    const weight = weightIn(join(folder, "w.bin"), bytesOf([6]), 0);
+    const { result } = await evaluate((graph, input) => add(graph.weight(weight, [1]), input(Tensor.zeros([1]))));
+    expect(result.toArray()).toEqual([6]);
+  });
+
+  it.each(["float16", "bfloat16", "float64"] as const)("of %s are widened to float32", async (dtype) => {
+    const values = Tensor.from([1, -0.5, 1.75, 100]).to(dtype);
+    const weight = weightIn(join(temporaryFolder(), "w.bin"), new Uint8Array(values.data.buffer), 6, dtype);
+    const { result } = await evaluate((graph, input) => add(graph.weight(weight, [2, 2]), input(Tensor.zeros([2, 2]))));
+    expect(result.toArray()).toEqual([1, -0.5, 1.75, 100]);
+  });
+
+  it("can be seen in two shapes and in halves", async () => {
+    const weight = weightIn(join(temporaryFolder(), "w.bin"), bytesOf([1, 2, 3, 4]), 8);
+    const half = { ...weight, offset: 16, length: 8 };
+    const { result } = await evaluate((graph, input) => {
+      const parts = [graph.weight(weight, [4]), reshape(graph.weight(weight, [2, 2]), [4]), graph.weight(half, [2])] as const;
+      return add(concat(parts, 0), input(Tensor.zeros([10])));
+    });
+    expect(result.toArray()).toEqual([1, 2, 3, 4, 1, 2, 3, 4, 3, 4]);
+  });
+
+  it("add nothing to the model's size", () => {
+    const graph = new Graph();
+    const length = 4 * 2 ** 30;
+    graph.output("y", graph.weight({ name: "w", dtype: "float32", file: "/w.bin", offset: 0, length }, [2 ** 30]));
+    expect(graph.encode().bytes.length).toBeLessThan(300);
+  });
+
+  it("are found through the links of a hub cache", async () => {
+    const root = temporaryFolder();
+    const blobs = join(root, "models--a--b", "blobs");
+    const snapshot = join(root, "models--a--b", "snapshots", "0123", "unet");
+    mkdirSync(snapshot, { recursive: true });
+    writeSafetensors(join(blobs, "4f2a"), { "layer.weight": Tensor.from([1, 2, 3, 4], [2, 2]) });
+    symlinkSync("../../../blobs/4f2a", join(snapshot, "diffusion_pytorch_model.safetensors"));
+    const weights = await openWeights(openFolder(snapshot));
+    const { result } = await evaluate((graph, input) =>
+      gather(new Scope(graph, weights).at("layer").tensor("weight", [2, 2]), input(new Tensor("int64", [1], BigInt64Array.of(1n)))),
+    );
+    expect(result.toArray()).toEqual([3, 4]);
+  });
+});
+
+describe("roots", () => {
+  const encode = (...files: string[]) => {
+    const graph = new Graph();
+    files.forEach((file, i) => {
+      graph.output(`y${i}`, graph.weight({ name: `w${i}`, dtype: "float32", file, offset: 0, length: 4 }, [1]));
+    });
+    return graph.encode();
+  };
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
+
+  it("are the file system's own where there are no drives", () => {
+    const { root, bytes } = encode("/models/unet/w.safetensors");
+    expect(root).toBe("/");
+    expect(text(bytes)).toContain("models/unet/w.safetensors");
+    expect(text(bytes)).not.toContain("/models");
+  });
+
+  it("are the drive on Windows", () => {
+    const { root, bytes } = encode("D:\\models\\a.safetensors", "D:\\other\\b.safetensors");
+    expect(root).toBe("D:\\");
+    expect(text(bytes)).toContain("models\\a.safetensors");
+    expect(text(bytes)).not.toContain("D:");
+  });
+
+  it("cannot be two", () => {
+    expect(() => encode("C:\\a.safetensors", "D:\\b.safetensors")).toThrow(ArgumentError);
+    expect(() => encode("C:\\a.safetensors", "D:\\b.safetensors")).toThrow(/C:\\ and D:\\/);
+  });
+
+  it("do not matter to a graph without weights", () => {
+    expect(encode().root).toBe("/");
+  });
+});
+
+describe("a scope", () => {
+  const scopeOver = async (tensors: Record<string, Tensor<DType>>) => {
+    const folder = temporaryFolder();
+    writeSafetensors(join(folder, "model.safetensors"), tensors);
+    return new Scope(new Graph(), await openWeights(openFolder(folder)));
+  };
+
+  it("names tensors by their place", async () => {
+    const w = (await scopeOver({ "down_blocks.0.conv.weight": ramp([2, 3]) })).at("down_blocks", 0);
+    expect(w.has("conv")).toBe(true);
+    expect(w.at("conv").hasTensor("bias")).toBe(false);
+    expect(w.at("conv").shapeOf("weight")).toEqual([2, 3]);
+  });
+
+  it("gives rows as part of a tensor's bytes", async () => {
+    const folder = temporaryFolder();
+    writeSafetensors(join(folder, "model.safetensors"), { weight: Tensor.from([1, 2, 3, 4, 5, 6], [3, 2]).to("float16") });
+    const weights = await openWeights(openFolder(folder));
+    const { result } = await evaluate((graph, input) =>
+      add(new Scope(graph, weights).rows("weight", [3, 2], 1, 3), input(Tensor.zeros([1]))),
+    );
+    expect(result.toArray()).toEqual([3, 4, 5, 6]);
+  });
+
+  it("says which tensor has which shape and which was expected", async () => {
+    const w = await scopeOver({ "a.weight": ramp([2, 3]) });
+    expect(() => w.at("a").tensor("weight", [2, 4])).toThrow(CheckpointError);
+    expect(() => w.at("a").tensor("weight", [2, 4])).toThrow(/tensor a\.weight is \[2, 3\]; config\.json asks for \[2, 4\]/);
+  });
+
+  it("says which tensor is missing", async () => {
+    const w = await scopeOver({ "a.weight": ramp([2]) });
+    expect(() => w.at("b").tensor("weight", [2])).toThrow(/model\.safetensors: tensor b\.weight is missing/);
+  });
+
+  it("refuses weights that are no floating-point numbers", async () => {
+    const w = await scopeOver({ weight: new Tensor("int64", [1], BigInt64Array.of(1n)) });
+    expect(() => w.tensor("weight", [1])).toThrow(/tensor weight is int64; a weight must be float32/);
+  });
+
+  it("refuses an empty tensor", async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "model.safetensors"), safetensorsBytes({ weight: { dtype: "F32", shape: [0], data_offsets: [0, 0] } }));
+    const w = new Scope(new Graph(), await openWeights(openFolder(folder)));
+    expect(() => w.tensor("weight", [0])).toThrow(/tensor weight is empty/);
+  });
+});

@@ -1,0 +1,45 @@
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { checkpoint } from "../support/fixtures.js";
+import { readTensors, writeSafetensors } from "./safetensors.js";
+import { temporaryFolder } from "./temporary.js";
+
+/** The tensors of a safetensors file, by name. */
+export type Tensors = ReturnType<typeof readTensors>;
+
+/** What a copy of a checkpoint, or of one part of it, differs in. */
+export interface Changes {
+  /** Fields of `config.json` in its own words; undefined takes a field out. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** What becomes of the weights. */
+  readonly weights?: (tensors: Tensors) => Tensors;
+}
+
+/** A copy of a test checkpoint's part, e.g. "sd1-mini/unet", that goes when the test ends. */
+export function changedPart(part: string, { config, weights }: Changes): string {
+  const folder = copyOf(part);
+  if (config) editJson(join(folder, "config.json"), config);
+  for (const file of weights ? readdirSync(folder).filter((name) => name.endsWith(".safetensors")) : []) {
+    const tensors = readTensors(join(folder, file));
+    writeSafetensors(join(folder, file), weights?.(tensors) ?? tensors);
+  }
+  return folder;
+}
+
+/** A copy of a test checkpoint whose file `path` has other fields, or is gone if `fields` is null. */
+export function changedCheckpoint(name: string, path: string, fields: Readonly<Record<string, unknown>> | null): string {
+  const folder = copyOf(name);
+  if (fields) editJson(join(folder, path), fields);
+  else rmSync(join(folder, path), { recursive: true });
+  return folder;
+}
+
+function copyOf(name: string): string {
+  const folder = join(temporaryFolder(), name.replace("/", "-"));
+  cpSync(checkpoint(name), folder, { recursive: true });
+  return folder;
+}
+
+function editJson(path: string, fields: Readonly<Record<string, unknown>>): void {
+  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...fields }));
+}

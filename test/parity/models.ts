@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import { openFolder } from "#platform";
+import { readConfig } from "../../src/checkpoint/config.js";
+import type { JsonObject } from "../../src/checkpoint/json.js";
+import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
+import { ControlNetModel } from "../../src/models/controlnet.js";
+import type { ModelOptions } from "../../src/models/model.js";
+import { UNet2DModel } from "../../src/models/unet-2d.js";
+import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
+import type { DType } from "../../src/tensor/dtype.js";
+import { Generator, parseSeed } from "../../src/tensor/random.js";
+import type { Tensor } from "../../src/tensor/tensor.js";
+import type { ParityCase } from "./cases.js";
+import { type Comparison, NotSupported, withinAbsolute } from "./comparison.js";
+
+const TOLERANCE = 1e-4;
+
+interface ModelMeta {
+  readonly checkpoint: string;
+  readonly part?: string | null;
+  readonly variant?: string | null;
+  readonly timestep?: number | null;
+  readonly clip_skip?: number | null;
+  readonly conditioning_scale?: number | null;
+  readonly guess_mode?: boolean | null;
+  readonly sample_seed?: number | string | null;
+}
+
+type Tensors = Readonly<Record<string, Tensor<DType>>>;
+
+/** A case's inputs by diffusers' names; what is asked for is noted, for all the rest must be an output. */
+class Inputs {
+  private readonly asked = new Set<string>();
+
+  constructor(
+    readonly meta: ModelMeta,
+    private readonly tensors: Tensors,
+  ) {}
+
+  /** @throws Error if the case has no such tensor. */
+  take<D extends DType = "float32">(name: string): Tensor<D> {
+    const tensor = this.find<D>(name);
+    if (!tensor) throw new Error(`the case has no ${name}`);
+    return tensor;
+  }
+
+  find<D extends DType = "float32">(name: string): Tensor<D> | undefined {
+    this.asked.add(name);
+    return this.tensors[name] as Tensor<D> | undefined;
+  }
+
+  /** `prefix.0`, `prefix.1`, ... */
+  list(prefix: string): Tensor[] {
+    const found: Tensor[] = [];
+    for (let i = 0; `${prefix}.${i}` in this.tensors; i++) found.push(this.take(`${prefix}.${i}`));
+    return found;
+  }
+
+  get timestep(): number | Tensor<"int64"> {
+    return this.find<"int64">("timestep") ?? this.meta.timestep ?? 500;
+  }
+
+  /** Names of the tensors that were not asked for. */
+  get outputs(): string[] {
+    return Object.keys(this.tensors).filter((name) => !this.asked.has(name));
+  }
+}
+
+type Outputs = Record<string, Tensor | undefined>;
+
+/** How each class is run: what a case calls its inputs and outputs. */
+const MODELS: Readonly<Record<string, Runner>> = {
+  UNet2DConditionModel: runner(UNet2DConditionModel, async (unet, inputs) => {
+    const residuals = inputs.list("down_block_additional_residuals");
+    const { sample } = await unet.forward(inputs.take("sample"), inputs.timestep, {
+      encoderHiddenStates: inputs.take("encoder_hidden_states"),
+      ...addedCondition(inputs),
+      classLabels: inputs.find("class_labels"),
+      timestepCond: inputs.find("timestep_cond"),
+      ...(residuals.length > 0 && { downBlockAdditionalResiduals: residuals }),
+      midBlockAdditionalResidual: inputs.find("mid_block_additional_residual"),
+    });
+    return { out: sample };
+  }),
+  UNet2DModel: runner(UNet2DModel, async (unet, inputs) => {
+    const { sample } = await unet.forward(inputs.take("sample"), inputs.timestep, { classLabels: inputs.find("class_labels") });
+    return { out: sample };
+  }),
+  ControlNetModel: runner(ControlNetModel, async (controlNet, inputs) => {
+    const { downBlockResSamples, midBlockResSample } = await controlNet.forward(inputs.take("sample"), inputs.timestep, {
+      encoderHiddenStates: inputs.take("encoder_hidden_states"),
+      controlnetCond: inputs.take("hint"),
+      ...addedCondition(inputs),
+      classLabels: inputs.find("class_labels"),
+      conditioningScale: inputs.meta.conditioning_scale ?? undefined,
+      guessMode: inputs.meta.guess_mode ?? undefined,
+    });
+    return { mid: midBlockResSample, ...Object.fromEntries(downBlockResSamples.map((residual, i) => [`down.${i}`, residual])) };
+  }),
+  CLIPTextModel: runner(CLIPTextModel, encodeText),
+  CLIPTextModelWithProjection: runner(CLIPTextModelWithProjection, encodeText),
+  AutoencoderKL: runner(AutoencoderKL, async (vae, inputs) => {
+    const [image, latents] = [inputs.find("image"), inputs.find("latents")];
+    const distribution = image && (await vae.encode(image)).latentDist;
+    return {
+      mean: distribution?.mean,
+      logvar: distribution?.logvar,
+      sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
+      decoded: latents && (await vae.decode(latents)).sample,
+    };
+  }),
+  AutoencoderTiny: runner(AutoencoderTiny, async (vae, inputs) => {
+    const [image, latents] = [inputs.find("image"), inputs.find("latents")];
+    return {
+      encoded: image && (await vae.encode(image)).latents,
+      decoded: latents && (await vae.decode(latents)).sample,
+    };
+  }),
+};
+
+/** One forward pass of one network. */
+export async function compareModel(
+  { meta, tensors }: ParityCase,
+  { checkpoints, ...options }: { checkpoints: string } & ModelOptions,
+): Promise<Comparison[]> {
+  const { checkpoint, part, variant } = meta as unknown as ModelMeta;
+  const folder = openFolder(join(checkpoints, checkpoint, part ?? ""));
+  const className = classOf(await readConfig(folder, "config.json"));
+  const run = Object.hasOwn(MODELS, className) ? MODELS[className] : undefined;
+  if (!run) throw new NotSupported(className);
+  const expected = tensors();
+  const inputs = new Inputs(meta as unknown as ModelMeta, expected);
+  const outputs = await run(
+    join(checkpoints, checkpoint),
+    { ...options, subfolder: part ?? undefined, variant: variant ?? undefined },
+    inputs,
+  );
+  return inputs.outputs.map((name) => {
+    const [own, python] = [outputs[name], expected[name]];
+    if (!own || !python) throw new Error(`${className} has neither an input nor an output ${name}`);
+    return withinAbsolute(name, own, python, TOLERANCE);
+  });
+}
+
+/** The class that a model's config names, diffusers' way or transformers'. */
+export function classOf({ _className: className, architectures }: JsonObject): string {
+  return String(className ?? (Array.isArray(architectures) ? architectures[0] : "a model without a class"));
+}
+
+type Runner = (path: string, options: ModelOptions, inputs: Inputs) => Promise<Outputs>;
+
+function runner<Model extends AsyncDisposable>(
+  model: { fromPretrained(path: string, options: ModelOptions): Promise<Model> },
+  run: (model: Model, inputs: Inputs) => Promise<Outputs>,
+): Runner {
+  return async (path, options, inputs) => {
+    await using opened = await model.fromPretrained(path, options);
+    return await run(opened, inputs);
+  };
+}
+
+async function encodeText(model: CLIPTextModel, inputs: Inputs): Promise<Outputs> {
+  const clipSkip = inputs.meta.clip_skip ?? undefined;
+  const output = await model.forward(inputs.take<"int64">("input_ids"), { outputHiddenStates: true, clipSkip });
+  return {
+    last_hidden_state: output.lastHiddenState,
+    pooler_output: output.poolerOutput,
+    penultimate: output.hiddenStates?.at(-2),
+    text_embeds: "textEmbeds" in output ? (output.textEmbeds as Tensor) : undefined,
+  };
+}
+
+/** What Stable Diffusion XL's networks hear beside the prompt. */
+function addedCondition(inputs: Inputs): { addedCond?: { textEmbeds: Tensor; timeIds: Tensor } } {
+  const [textEmbeds, timeIds] = [inputs.find("text_embeds"), inputs.find("time_ids")];
+  return textEmbeds && timeIds ? { addedCond: { textEmbeds, timeIds } } : {};
+}

@@ -1,0 +1,238 @@
+import { join } from "node:path";
+import { openFolder } from "#platform";
+import { camelCase, camelCaseKeys, readConfig } from "../../src/checkpoint/config.js";
+import type { Json, JsonObject } from "../../src/checkpoint/json.js";
+import { readModelIndex } from "../../src/checkpoint/model-index.js";
+import type { RawImage } from "../../src/image/load-image.js";
+import type { Picture } from "../../src/image/picture.js";
+import * as darkroom from "../../src/index.js";
+import type { Device } from "../../src/runtime/engine.js";
+import { SCHEDULERS } from "../../src/schedulers/registry.js";
+import type { Scheduler, SchedulerClass } from "../../src/schedulers/scheduler.js";
+import type { DType } from "../../src/tensor/dtype.js";
+import { parseSeed } from "../../src/tensor/random.js";
+import { concat, Tensor } from "../../src/tensor/tensor.js";
+import type { ParityCase } from "./cases.js";
+import { type Comparison, NotSupported, withinAbsolute, withinRelative } from "./comparison.js";
+import { classOf } from "./models.js";
+import type { Shelf } from "./shelf.js";
+
+/** Of a pixel in 0..1: one step of an 8-bit picture. */
+const PIXEL_TOLERANCE = 1 / 255;
+/** Of the latents' largest absolute value. */
+const LATENT_TOLERANCE = 1e-3;
+
+/** What a case's `call` may hold and Darkroom's pipelines take by the same name in camelCase; anything else is a miss, never dropped. */
+const ARGUMENTS = new Set([
+  ...["prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "num_images_per_prompt", "batch_size", "height", "width"],
+  ...["num_inference_steps", "timesteps", "sigmas", "guidance_scale", "guidance_rescale", "eta", "use_clipped_model_output", "clip_skip"],
+  ...["latents", "prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"],
+  ...["image", "mask_image", "masked_image_latents", "strength", "padding_mask_crop", "denoising_start", "denoising_end"],
+  ...["original_size", "target_size", "crops_coords_top_left", "aesthetic_score", "negative_aesthetic_score"],
+  ...["negative_original_size", "negative_target_size", "negative_crops_coords_top_left"],
+  ...["control_image", "controlnet_conditioning_scale", "guess_mode", "control_guidance_start", "control_guidance_end"],
+]);
+
+/** Parts of a checkpoint that a case replaces by those in another folder. */
+const PARTS = ["vae", "controlnet"] as const;
+
+interface PipelineMeta {
+  readonly checkpoint: string;
+  readonly pipeline: string;
+  readonly call: JsonObject;
+  readonly variant?: string | null;
+  readonly seed?: number | string | null;
+  readonly seeds?: readonly (number | string)[] | null;
+  readonly scheduler?: string | null;
+  readonly scheduler_overrides?: JsonObject | null;
+  readonly vae?: string | null;
+  readonly controlnet?: string | readonly string[] | null;
+  readonly refiner?: string | null;
+  readonly refiner_pipeline?: string | null;
+  readonly refiner_call?: JsonObject | null;
+  readonly refiner_seed?: number | string | null;
+}
+
+interface Disposable extends AsyncDisposable {}
+
+/** What every pipeline can do, whichever it is. */
+export interface OpenedPipeline extends Disposable {
+  scheduler: Scheduler;
+  generate(request: object): Promise<{ readonly images: Tensor | readonly Picture[] }>;
+}
+
+interface Loadable<Loaded> {
+  fromPretrained(path: string, options: object): Promise<Loaded>;
+}
+
+/** Where cases' checkpoints lie, and the pipelines that are open. */
+export interface PipelineContext {
+  readonly checkpoints: string;
+  readonly device: Device;
+  readonly pipelines: Shelf<OpenedPipeline>;
+}
+
+/** A whole call of a pipeline, seeded; with a refiner, of two pipelines one after the other. */
+export async function comparePipeline({ meta, tensors }: ParityCase, context: PipelineContext): Promise<Comparison[]> {
+  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, ...model } = meta as unknown as PipelineMeta;
+  const { images, latents, ...inputs } = tensors();
+  if (!images) throw new Error("the case has no images");
+  const given = refiner || !latents ? inputs : { ...inputs, latents };
+  const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed) };
+  if (!refiner) {
+    const isLatent = call.output_type === "latent";
+    return [
+      isLatent
+        ? compareLatents("images", await generate(model, request, context), images)
+        : await comparePixels(model, request, context, images),
+    ];
+  }
+  const between = await generate(model, { ...request, outputType: "latent" }, context);
+  const refinerModel = { checkpoint: refiner, pipeline: refiner_pipeline ?? "StableDiffusionXLImg2ImgPipeline" };
+  const refine = { ...toRequest(refiner_call ?? {}), image: between, ...seedOf(refiner_seed ?? 0) };
+  const refined = await comparePixels(refinerModel, refine, context, images);
+  return [...(latents ? [compareLatents("latents", between, latents)] : []), refined];
+}
+
+type Model = Pick<PipelineMeta, "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | "vae" | "controlnet">;
+
+async function comparePixels(model: Model, request: object, context: PipelineContext, expected: Tensor<DType>): Promise<Comparison> {
+  // Overlaying the crop on the picture it was cut from is done on finished pictures.
+  const outputType = "paddingMaskCrop" in request ? "image" : "tensor";
+  const pixels = expected.dtype === "uint8" ? expected.to("float32").div(255) : expected;
+  return withinAbsolute("images", await generate(model, { ...request, outputType }, context), pixels, PIXEL_TOLERANCE);
+}
+
+function compareLatents(what: string, latents: Tensor, expected: Tensor<DType>): Comparison {
+  return withinRelative(what, latents, expected, LATENT_TOLERANCE);
+}
+
+/** Pictures [batch, height, width, channels] in 0..1, or what the request's output type says. */
+async function generate(model: Model, request: { readonly outputType?: string }, context: PipelineContext): Promise<Tensor> {
+  const pipe = await openPipeline(model, context);
+  const own = pipe.scheduler;
+  try {
+    if (model.scheduler) {
+      const overrides = camelCaseKeys(model.scheduler_overrides ?? {});
+      pipe.scheduler = schedulerClass(model.scheduler).fromConfig(own.config, overrides);
+    }
+    const { images } = await pipe.generate(request);
+    if (!(images instanceof Tensor)) return concat(images.map(pixelsOf));
+    return request.outputType === "latent" ? images : channelsLast(images);
+  } finally {
+    pipe.scheduler = own;
+  }
+}
+
+async function openPipeline(model: Model, { checkpoints, device, pipelines }: PipelineContext): Promise<OpenedPipeline> {
+  const { checkpoint, pipeline, variant } = model;
+  const path = join(checkpoints, checkpoint);
+  const pipelineClass = publicClass<OpenedPipeline>(pipeline);
+  await expectParts(path, model);
+  const key = JSON.stringify([pipeline, checkpoint, variant, ...PARTS.map((part) => model[part])]);
+  return pipelines.get(key, async () => {
+    const parts: Record<string, Disposable | Disposable[]> = {};
+    for (const part of PARTS) {
+      const folders = model[part];
+      if (typeof folders === "string") parts[part] = await openPart(join(checkpoints, folders), device);
+      else if (folders) parts[part] = await Promise.all(folders.map((folder) => openPart(join(checkpoints, folder), device)));
+    }
+    const pipe = await pipelineClass.fromPretrained(path, { device, variant: variant ?? undefined, ...parts });
+    return closingWith(pipe, Object.values(parts).flat());
+  });
+}
+
+/** A pipeline that closes the parts it was given, too. */
+function closingWith(pipe: OpenedPipeline, parts: readonly Disposable[]): OpenedPipeline {
+  const dispose = async () => {
+    await pipe[Symbol.asyncDispose]();
+    for (const part of parts) await part[Symbol.asyncDispose]();
+  };
+  return new Proxy(pipe, {
+    get: (target, key) => {
+      if (key === Symbol.asyncDispose) return dispose;
+      const value = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+    set: (target, key, value) => Reflect.set(target, key, value),
+  });
+}
+
+async function openPart(path: string, device: Device): Promise<Disposable> {
+  const part = publicClass<Disposable>(classOf(await readConfig(openFolder(path), "config.json")));
+  return part.fromPretrained(path, { device });
+}
+
+/** @throws NotSupported if a part of the checkpoint is of a class that Darkroom does not have. */
+async function expectParts(path: string, model: Model): Promise<void> {
+  const { components } = await readModelIndex(openFolder(path));
+  for (const [name, component] of components) {
+    if (component?.library !== "diffusers" || (name in model && model[name as keyof Model])) continue;
+    if (name === "scheduler") schedulerClass(component.className);
+    else publicClass(component.className);
+  }
+  if (model.scheduler) schedulerClass(model.scheduler);
+}
+
+/** A class by its name in diffusers, if programs can import it. @throws NotSupported */
+function publicClass<Loaded>(name: string): Loadable<Loaded> {
+  const found = (darkroom as Readonly<Record<string, unknown>>)[name];
+  if (typeof found !== "function") throw new NotSupported(name);
+  return found as unknown as Loadable<Loaded>;
+}
+
+function schedulerClass(name: string): SchedulerClass {
+  const entry = Object.hasOwn(SCHEDULERS, name) ? SCHEDULERS[name] : undefined;
+  if (!entry) throw new NotSupported(name);
+  return entry.class;
+}
+
+/** Python's arguments as a request. Python's None is our undefined. @throws Error for an argument that Darkroom does not take. */
+function toRequest(call: JsonObject): Record<string, Json> {
+  const entries = Object.entries(call).filter(([name, value]) => value !== null && name !== "output_type");
+  return Object.fromEntries(entries.map(([name, value]) => [requestKey(name), value]));
+}
+
+function requestKey(name: string): string {
+  if (!ARGUMENTS.has(name)) throw new Error(`the call has ${name}, which no pipeline of Darkroom takes`);
+  return camelCase(name);
+}
+
+function seedOf(seed: number | string | readonly (number | string)[] | null | undefined): object {
+  if (seed === null || seed === undefined) return {};
+  return { seed: Array.isArray(seed) ? seed.map(parseSeed) : parseSeed(seed as number | string) };
+}
+
+/** A case's input tensors as a request has them: 8-bit ones as images, the others as they are. */
+function imagesOf(tensors: Readonly<Record<string, Tensor<DType>>>): Record<string, unknown> {
+  const entries = Object.entries(tensors).map(([name, tensor]) => {
+    const key = requestKey(name === "mask" ? "mask_image" : name);
+    return [key, tensor.dtype === "uint8" ? toImages(tensor as Tensor<"uint8">) : tensor];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** [height, width] or [height, width, channels] as one image, [n, height, width, channels] as a list. */
+function toImages({ shape, data }: Tensor<"uint8">): RawImage | RawImage[] {
+  if (shape.length === 4) {
+    const images = new Tensor("uint8", shape, data).chunk(shape[0] ?? 1);
+    return images.map((image) => toImages(image.reshape(shape.slice(1))) as RawImage);
+  }
+  const [height = 0, width = 0, channels = 1] = shape;
+  return { width, height, channels: channels as RawImage["channels"], data };
+}
+
+function pixelsOf({ width, height, data }: Picture): Tensor {
+  return Tensor.from(Float32Array.from(data), [1, height, width, data.length / (width * height)]).div(255);
+}
+
+/** [batch, channels, height, width] to [batch, height, width, channels]. */
+function channelsLast({ shape, data }: Tensor): Tensor {
+  const [batch = 1, channels = 1, height = 1, width = 1] = shape;
+  const plane = height * width;
+  const values = data.map((_, i) => {
+    const [channel, pixel] = [i % channels, Math.floor(i / channels)];
+    return data[(Math.floor(pixel / plane) * channels + channel) * plane + (pixel % plane)] as number;
+  });
+  return Tensor.from(values, [batch, height, width, channels]);
+}

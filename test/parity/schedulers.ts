@@ -1,0 +1,88 @@
+import { camelCaseKeys } from "../../src/checkpoint/config.js";
+import type { JsonObject } from "../../src/checkpoint/json.js";
+import { SCHEDULERS } from "../../src/schedulers/registry.js";
+import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import { Generator, parseSeed, randn } from "../../src/tensor/random.js";
+import { concat, Tensor } from "../../src/tensor/tensor.js";
+import type { ParityCase } from "./cases.js";
+import { type Comparison, exactly, NotSupported, withinRelative } from "./comparison.js";
+
+/** Of the largest absolute value of each tensor. */
+const TOLERANCE = 1e-5;
+
+interface SchedulerMeta {
+  readonly class: string;
+  readonly config: JsonObject;
+  readonly num_inference_steps?: number | null;
+  readonly timesteps?: number[] | null;
+  readonly sigmas?: number[] | null;
+  readonly mu?: number | null;
+  readonly eta?: number | null;
+  readonly seed: number | string;
+  readonly init_noise_sigma?: number | null;
+}
+
+/** A scheduler walked through the fixtures' stand-in for a model. */
+export async function compareScheduler({ meta, tensors }: ParityCase): Promise<Comparison[]> {
+  const {
+    class: className,
+    config,
+    num_inference_steps: steps,
+    init_noise_sigma: initNoiseSigma,
+    ...options
+  } = meta as unknown as SchedulerMeta;
+  const entry = Object.hasOwn(SCHEDULERS, className) ? SCHEDULERS[className] : undefined;
+  if (!entry) throw new NotSupported(className);
+  const planned = () => {
+    const scheduler = new entry.class(camelCaseKeys(config));
+    const { timesteps, sigmas, mu } = options;
+    scheduler.setTimesteps({
+      numInferenceSteps: steps ?? undefined,
+      timesteps: timesteps ?? undefined,
+      sigmas: sigmas ?? undefined,
+      mu: mu ?? undefined,
+    });
+    return scheduler;
+  };
+  const { noise: pythonNoise, timesteps, sigmas, samples, noised, noised_at: noisedAt } = tensors();
+  if (!pythonNoise || !timesteps || !samples) throw new Error("the case lacks noise, timesteps or samples");
+
+  const scheduler = planned();
+  const generator = new Generator(parseSeed(options.seed));
+  const noise = randn(pythonNoise.shape, generator);
+  const walked = walk(scheduler, noise, generator, options.eta ?? undefined);
+  return [
+    withinRelative("noise", noise, pythonNoise, TOLERANCE),
+    exactly("timesteps", scheduler.timesteps, timesteps),
+    ...(sigmas ? [withinRelative("sigmas", scheduler.sigmas ?? [], sigmas, TOLERANCE)] : []),
+    ...(typeof initNoiseSigma === "number"
+      ? [withinRelative("init_noise_sigma", [scheduler.initNoiseSigma], [initNoiseSigma], TOLERANCE)]
+      : []),
+    withinRelative("samples", walked, samples, TOLERANCE),
+    ...(noised && noisedAt
+      ? [withinRelative("noised", planned().addNoise(Tensor.full(noise.shape, 1), noise, noisedAt.toArray()), noised, TOLERANCE)]
+      : []),
+  ];
+}
+
+/** The sample after every step [steps, ...]. */
+function walk(scheduler: Scheduler, noise: Tensor, generator: Generator, eta: number | undefined): Tensor {
+  let sample = noise.mul(scheduler.initNoiseSigma);
+  const samples = scheduler.timesteps.map((timestep) => {
+    const output = standIn(scheduler.scaleModelInput(sample, timestep), timestep);
+    sample = scheduler.step(output, timestep, sample, { generator, eta }).prevSample;
+    return sample.reshape([1, ...sample.shape]);
+  });
+  return concat(samples);
+}
+
+/** What the fixtures have in place of a model: smooth in the sample and in time, and different for every channel. */
+function standIn(x: Tensor, timestep: number): Tensor {
+  const [batch = 1, channels = 1] = x.shape;
+  const plane = x.size / (batch * channels);
+  const values = x.data.map((value, i) => {
+    const channel = Math.floor(i / plane) % channels;
+    return value * (timestep / (timestep + 1)) * 0.5 + 0.1 * Math.cos(channel + timestep / 100);
+  });
+  return Tensor.from(values, x.shape);
+}

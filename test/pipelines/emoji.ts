@@ -1,0 +1,16 @@
+import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
+import { setWarningHandler } from "../../src/warnings.js";
+
+/** The embedded checkpoint: 64 x 64 pictures of 16 x 16 latents. */
+export const EMOJI = fileURLToPath(new URL("../../models/emoji-64", import.meta.url));
+
+/** Collects the warnings of one test instead of printing them. */
+export function collectWarnings(): string[] {
+  const warnings: string[] = [];
+  const previous = setWarningHandler((message) => warnings.push(message));
+  onTestFinished(() => {
+    setWarningHandler(previous);
+  });
+  return warnings;
+}

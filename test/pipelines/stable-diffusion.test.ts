@@ -1,0 +1,448 @@
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { ArgumentError, DeviceError } from "../../src/errors.js";
+import type { Picture } from "../../src/image/picture.js";
+import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { StableDiffusionPipeline, type StableDiffusionRequest } from "../../src/pipelines/stable-diffusion.js";
+import { EulerAncestralDiscreteScheduler } from "../../src/schedulers/euler-ancestral-discrete.js";
+import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
+import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import { concat, Tensor } from "../../src/tensor/tensor.js";
+import { collectWarnings, EMOJI } from "./emoji.js";
+
+const STEPS = { numInferenceSteps: 2 } as const;
+const FOX = { prompt: "a red fox on a blue background", seed: 1, ...STEPS } as const;
+
+let pipe: StableDiffusionPipeline;
+let original: Scheduler;
+beforeAll(async () => {
+  pipe = await StableDiffusionPipeline.fromPretrained(EMOJI, { device: "cpu" });
+  original = pipe.scheduler;
+});
+afterAll(() => pipe.dispose());
+
+/** Runs a test with another scheduler, and puts the checkpoint's back. */
+function withScheduler(scheduler: Scheduler): void {
+  pipe.scheduler = scheduler;
+  onTestFinished(() => {
+    pipe.scheduler = original;
+  });
+}
+
+async function picturesOf(request: StableDiffusionRequest): Promise<Picture[]> {
+  return (await pipe.generate({ ...request, outputType: "image" })).images;
+}
+
+async function latentsOf(request: StableDiffusionRequest): Promise<Tensor> {
+  return (await pipe.generate({ ...request, outputType: "latent" })).images;
+}
+
+function largestDifference(a: Tensor, b: Tensor): number {
+  return a.sub(b).data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+}
+
+// A batch is computed by other kernels than a single picture; the last bits may differ.
+const CLOSE = 1e-3;
+const row = (tensor: Tensor, i: number) => tensor.slice(i, i + 1);
+
+describe("random numbers", () => {
+  it("of one seed make the same picture twice", async () => {
+    expect(await latentsOf(FOX)).toEqual(await latentsOf(FOX));
+  });
+
+  it("of another seed make another picture", async () => {
+    expect(largestDifference(await latentsOf(FOX), await latentsOf({ ...FOX, seed: 2 }))).toBeGreaterThan(0.1);
+  });
+
+  it("may come from a generator, whose state goes on", async () => {
+    const generator = new Generator(1);
+    const [first, second] = [
+      await latentsOf({ ...FOX, seed: undefined, generator }),
+      await latentsOf({ ...FOX, seed: undefined, generator }),
+    ];
+    expect(first).toEqual(await latentsOf(FOX));
+    expect(largestDifference(first, second)).toBeGreaterThan(0.1);
+  });
+
+  it("of a list of seeds make each picture on its own", async () => {
+    const batch = await latentsOf({ ...FOX, seed: [5, 1], numImagesPerPrompt: 2 });
+    expect(largestDifference(row(batch, 1), await latentsOf(FOX))).toBeLessThan(CLOSE);
+  });
+
+  it("of a list of generators make each picture on its own", async () => {
+    const generator = [new Generator(5), new Generator(1)];
+    const batch = await latentsOf({ ...FOX, seed: undefined, generator, numImagesPerPrompt: 2 });
+    expect(batch).toEqual(await latentsOf({ ...FOX, seed: [5, 1], numImagesPerPrompt: 2 }));
+  });
+
+  it("of a list of seeds make each picture on its own with a scheduler that draws at every step", async () => {
+    withScheduler(EulerAncestralDiscreteScheduler.fromConfig(pipe.scheduler.config));
+    const batch = await latentsOf({ ...FOX, seed: [5, 1], numImagesPerPrompt: 2 });
+    expect(largestDifference(row(batch, 1), await latentsOf(FOX))).toBeLessThan(CLOSE);
+  });
+
+  it("are those of the seed that comes back, when none was given", async () => {
+    const { images, seeds } = await pipe.generate({ prompt: "a fox", ...STEPS, outputType: "latent" });
+    expect(seeds).toHaveLength(1);
+    expect(await latentsOf({ prompt: "a fox", ...STEPS, seed: seeds[0] })).toEqual(images);
+  });
+
+  it.each<[StableDiffusionRequest, bigint[]]>([
+    [{ seed: 7 }, [7n]],
+    [{ seed: -1n }, [2n ** 64n - 1n]],
+    [{ seed: [7, 8n], numImagesPerPrompt: 2 }, [7n, 8n]],
+    [{ generator: new Generator(9) }, [9n]],
+  ])("come back as their seeds: %o", async (request, seeds) => {
+    expect((await pipe.generate({ prompt: "a fox", numInferenceSteps: 1, ...request })).seeds).toEqual(seeds);
+  });
+});
+
+describe("prompts", () => {
+  it("may be a list, a picture for each", async () => {
+    const batch = await latentsOf({ ...FOX, prompt: ["a panda", FOX.prompt], seed: [3, 1] });
+    expect(batch.shape).toEqual([2, 4, 16, 16]);
+    expect(largestDifference(row(batch, 1), await latentsOf(FOX))).toBeLessThan(CLOSE);
+  });
+
+  it("give several pictures each, one prompt after the other", async () => {
+    const batch = await latentsOf({ ...FOX, prompt: ["a panda", FOX.prompt], numImagesPerPrompt: 2, seed: [3, 4, 1, 6] });
+    expect(batch.shape).toEqual([4, 4, 16, 16]);
+    expect(largestDifference(row(batch, 2), await latentsOf(FOX))).toBeLessThan(CLOSE);
+  });
+
+  it("may be embeddings of the text encoder", async () => {
+    const embed = async (text: string) => {
+      const { inputIds } = pipe.tokenizer.tokenize([text]);
+      return (await pipe.textEncoder.forward(inputIds)).lastHiddenState;
+    };
+    const [promptEmbeds, negativePromptEmbeds] = [await embed(FOX.prompt), await embed("blue")];
+    const embedded = await latentsOf({ ...STEPS, seed: 1, promptEmbeds, negativePromptEmbeds });
+    expect(largestDifference(embedded, await latentsOf({ ...FOX, negativePrompt: "blue" }))).toBeLessThan(CLOSE);
+  });
+
+  it("are the same, negative ones too, whether one text or a list of equal ones", async () => {
+    const prompts = { ...FOX, prompt: [FOX.prompt, "a panda"], seed: [1, 2] };
+    const one = await latentsOf({ ...prompts, negativePrompt: "blue" });
+    expect(await latentsOf({ ...prompts, negativePrompt: ["blue", "blue"] })).toEqual(one);
+  });
+
+  it("that are negative are one for each prompt", async () => {
+    const batch = await latentsOf({ ...FOX, prompt: ["a panda", FOX.prompt], negativePrompt: ["green", "blue"], seed: [3, 1] });
+    expect(largestDifference(row(batch, 1), await latentsOf({ ...FOX, negativePrompt: "blue" }))).toBeLessThan(CLOSE);
+  });
+
+  it("that are negative do nothing without guidance", async () => {
+    const without = await latentsOf({ ...FOX, guidanceScale: 1 });
+    expect(await latentsOf({ ...FOX, guidanceScale: 1, negativePrompt: "blue" })).toEqual(without);
+  });
+
+  it("may be empty", async () => {
+    expect((await latentsOf({ ...FOX, prompt: "" })).shape).toEqual([1, 4, 16, 16]);
+  });
+
+  it("over the limit are cut with a warning that quotes what was cut", async () => {
+    const warnings = collectWarnings();
+    const words = Array.from({ length: 40 }, () => "fox");
+    const long = await latentsOf({ ...FOX, prompt: [...words, "And a Panda"].join(" ") });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/longer than 32 tokens.*cut off: "fox .*fox And a Panda"$/);
+    expect(long).toEqual(await latentsOf({ ...FOX, prompt: words.join(" ") }));
+  });
+
+  it("over the limit among the negative ones are told of as well", async () => {
+    const warnings = collectWarnings();
+    await latentsOf({ ...FOX, negativePrompt: `${"fox ".repeat(40)}panda` });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain('panda"');
+  });
+
+  it("change the picture with layers of the text encoder left out", async () => {
+    expect(largestDifference(await latentsOf({ ...FOX, clipSkip: 1 }), await latentsOf(FOX))).toBeGreaterThan(1e-3);
+    expect(await latentsOf({ ...FOX, clipSkip: 0 })).toEqual(await latentsOf(FOX));
+  });
+});
+
+describe("guidance", () => {
+  it.each([1, 0.5, 0, -2])("of %d is none", async (guidanceScale) => {
+    expect(await latentsOf({ ...FOX, guidanceScale })).toEqual(await latentsOf({ ...FOX, guidanceScale: 1 }));
+  });
+
+  it("is 7.5 by default", async () => {
+    expect(await latentsOf({ ...FOX, guidanceScale: 7.5 })).toEqual(await latentsOf(FOX));
+  });
+
+  it("may be rescaled", async () => {
+    expect(largestDifference(await latentsOf({ ...FOX, guidanceRescale: 0.7 }), await latentsOf(FOX))).toBeGreaterThan(1e-3);
+  });
+});
+
+describe("outputs", () => {
+  it("are pictures of the size the network was trained on", async () => {
+    const [picture, ...others] = await picturesOf(FOX);
+    expect([picture?.width, picture?.height, others.length]).toEqual([64, 64, 0]);
+  });
+
+  it("are pictures of the size asked for", async () => {
+    const [picture] = await picturesOf({ ...FOX, width: 48, height: 32 });
+    expect([picture?.width, picture?.height]).toEqual([48, 32]);
+  });
+
+  it("are float pictures in 0..1 as tensors", async () => {
+    const { images } = await pipe.generate({ ...FOX, numImagesPerPrompt: 2, outputType: "tensor" });
+    expect(images.shape).toEqual([2, 3, 64, 64]);
+    expect(images.data.every((value) => 0 <= value && value <= 1)).toBe(true);
+  });
+
+  it("are latents that the autoencoder decodes to the same pictures", async () => {
+    const { sample } = await pipe.vae.decode((await latentsOf(FOX)).div(pipe.vae.config.scalingFactor));
+    const { images } = await pipe.generate({ ...FOX, outputType: "tensor" });
+    expect(largestDifference(sample.map((value) => value / 2 + 0.5).clamp(0, 1), images)).toBeLessThan(1e-6);
+  });
+
+  it("begin from given latents", async () => {
+    const latents = randn([1, 4, 16, 16], new Generator(1));
+    expect(await latentsOf({ ...FOX, seed: 99, latents })).toEqual(await latentsOf(FOX));
+  });
+
+  it("leave given latents as they were", async () => {
+    const latents = randn([1, 4, 16, 16], new Generator(1));
+    await latentsOf({ ...FOX, latents });
+    expect(latents).toEqual(randn([1, 4, 16, 16], new Generator(1)));
+  });
+});
+
+describe("steps", () => {
+  it("are told one by one, then the result", async () => {
+    const run = pipe.steps({ ...FOX, numInferenceSteps: 3 });
+    const seen: [number, number, number][] = [];
+    for await (const { index, total, timestep } of run) seen.push([index, total, timestep]);
+    expect(seen.map(([index, total]) => [index, total])).toEqual([
+      [0, 3],
+      [1, 3],
+      [2, 3],
+    ]);
+    const timesteps = seen.map(([, , timestep]) => timestep);
+    expect(timesteps).toEqual(timesteps.toSorted((a, b) => b - a));
+    expect((await run.result).images[0]?.width).toBe(64);
+  });
+
+  it("give the same picture as generate", async () => {
+    const run = pipe.steps(FOX);
+    for await (const _ of run);
+    expect((await run.result).images).toEqual(await picturesOf(FOX));
+  });
+
+  it("show previews of the pictures' size, one for each", async () => {
+    for await (const step of pipe.steps({ ...FOX, numImagesPerPrompt: 2, width: 32 })) {
+      const previews = await step.preview();
+      expect(previews.map(({ width, height }) => [width, height])).toEqual([
+        [32, 64],
+        [32, 64],
+      ]);
+      expect(step.latents.shape).toEqual([2, 4, 16, 8]);
+    }
+  });
+
+  it("end in a preview that is the picture", async () => {
+    const run = pipe.steps(FOX);
+    let last: Picture[] = [];
+    for await (const step of run) if (step.index === step.total - 1) last = await step.preview();
+    const [picture] = (await run.result).images;
+    const differences = last[0]?.data.map((value, i) => Math.abs(value - (picture?.data[i] ?? 0))) ?? [];
+    // DDIM's last step keeps a little of the noise level of the first timestep; 8-bit values hardly show it.
+    expect(Math.max(...differences)).toBeLessThan(32);
+  });
+
+  it("are cancelled by break, and the result says so", async () => {
+    const run = pipe.steps({ ...FOX, numInferenceSteps: 50 });
+    for await (const { index } of run) if (index === 1) break;
+    await expect(run.result).rejects.toMatchObject({ name: "AbortError" });
+  });
+
+  it("can be left without anybody waiting for the result", async () => {
+    const rejections: unknown[] = [];
+    const listener = (reason: unknown) => rejections.push(reason);
+    process.on("unhandledRejection", listener);
+    for await (const _ of pipe.steps(FOX)) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off("unhandledRejection", listener);
+    expect(rejections).toEqual([]);
+  });
+
+  it("do nothing before they are asked for", async () => {
+    const run = pipe.steps({ ...FOX, prompt: undefined });
+    await expect(run.next()).rejects.toThrow(ArgumentError);
+    await expect(run.result).rejects.toThrow(ArgumentError);
+  });
+});
+
+describe("an AbortSignal", () => {
+  it("stops the work between two steps with its reason", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const seen: number[] = [];
+    const run = pipe.steps({ ...FOX, numInferenceSteps: 50, signal: controller.signal });
+    const work = (async () => {
+      for await (const { index } of run) {
+        seen.push(index);
+        if (index === 1) controller.abort(reason);
+      }
+    })();
+    await expect(work).rejects.toBe(reason);
+    await expect(run.result).rejects.toBe(reason);
+    expect(seen).toEqual([0, 1]);
+  });
+
+  it("stops generate while it runs", async () => {
+    const started = performance.now();
+    const work = pipe.generate({ ...FOX, numInferenceSteps: 1000, signal: AbortSignal.timeout(50) });
+    await expect(work).rejects.toMatchObject({ name: "TimeoutError" });
+    expect(performance.now() - started).toBeLessThan(20_000);
+  });
+
+  it("that was aborted beforehand stops everything", async () => {
+    await expect(pipe.generate({ ...FOX, signal: AbortSignal.abort("no") })).rejects.toBe("no");
+  });
+
+  it("that is never aborted does nothing", async () => {
+    expect(await latentsOf({ ...FOX, signal: new AbortController().signal })).toEqual(await latentsOf(FOX));
+  });
+});
+
+describe("two calls at once", () => {
+  it("give the pictures they give one after another", async () => {
+    const other = { ...FOX, prompt: "a panda", seed: 2, numInferenceSteps: 3, width: 32 };
+    const together = await Promise.all([latentsOf(FOX), latentsOf(other)]);
+    expect(together).toEqual([await latentsOf(FOX), await latentsOf(other)]);
+  });
+
+  it("give the pictures they give one after another with a scheduler that has a memory", async () => {
+    withScheduler(EulerAncestralDiscreteScheduler.fromConfig(pipe.scheduler.config));
+    const other = { ...FOX, seed: 2 };
+    const together = await Promise.all([latentsOf(FOX), latentsOf(other)]);
+    expect(together).toEqual([await latentsOf(FOX), await latentsOf(other)]);
+  });
+
+  it("may be of more sizes than the models keep", async () => {
+    const requests = [16, 32, 48, 64, 80].map((width) => ({ ...FOX, width, numInferenceSteps: 1 }));
+    const together = await Promise.all(requests.map(latentsOf));
+    for (const [i, request] of requests.entries()) expect(together[i]).toEqual(await latentsOf(request));
+  });
+});
+
+describe("components", () => {
+  it("can be exchanged: a scheduler", async () => {
+    const before = await latentsOf(FOX);
+    withScheduler(EulerDiscreteScheduler.fromConfig(pipe.scheduler.config));
+    expect(largestDifference(await latentsOf(FOX), before)).toBeGreaterThan(1e-3);
+  });
+
+  it("that the caller gave are used, and stay usable after dispose", async () => {
+    const vae = await AutoencoderKL.fromPretrained(EMOJI, { subfolder: "vae", device: "cpu" });
+    onTestFinished(() => vae.dispose());
+    const scheduler = new EulerDiscreteScheduler({ predictionType: "v_prediction" });
+    const other = await StableDiffusionPipeline.fromPretrained(EMOJI, { device: "cpu", vae, scheduler });
+    expect(other.vae).toBe(vae);
+    expect(other.scheduler.className).toBe("EulerDiscreteScheduler");
+    await other.dispose();
+    expect((await vae.decode(Tensor.zeros([1, 4, 2, 2]))).sample.shape).toEqual([1, 3, 8, 8]);
+  });
+
+  it("may all be given to the constructor", async () => {
+    const { vae, textEncoder, tokenizer, unet, scheduler } = pipe;
+    const own = new StableDiffusionPipeline({ vae, textEncoder, tokenizer, unet, scheduler });
+    expect((await own.generate({ ...FOX, outputType: "latent" })).images).toEqual(await latentsOf(FOX));
+    await own.dispose();
+    await expect(latentsOf(FOX)).resolves.toBeInstanceOf(Tensor);
+  });
+
+  it("are of no use after dispose, and say so", async () => {
+    const other = await StableDiffusionPipeline.fromPretrained(EMOJI, { device: "cpu" });
+    await other.dispose();
+    await expect(other.generate(FOX)).rejects.toThrow(new DeviceError("the pipeline or model was disposed"));
+    await other.dispose();
+  });
+});
+
+describe("a request is refused by the argument that is wrong", () => {
+  const latents = Tensor.zeros([1, 4, 16, 16]);
+  const promptEmbeds = Tensor.zeros([1, 32, 128]);
+
+  it.each<[string, StableDiffusionRequest, RegExp]>([
+    ["0 steps", { numInferenceSteps: 0 }, /^numInferenceSteps is 0; expected a whole number, at least 1$/],
+    ["2.5 steps", { numInferenceSteps: 2.5 }, /^numInferenceSteps is 2\.5;/],
+    ["NaN steps", { numInferenceSteps: Number.NaN }, /^numInferenceSteps is NaN;/],
+    ["more steps than timesteps", { numInferenceSteps: 1001 }, /1001/],
+    ["guidance NaN", { guidanceScale: Number.NaN }, /^guidanceScale is NaN; expected a finite number$/],
+    ["infinite guidance", { guidanceScale: Number.POSITIVE_INFINITY }, /^guidanceScale is Infinity;/],
+    ["rescaling above 1", { guidanceRescale: 1.5 }, /^guidanceRescale is 1\.5; expected a number from 0 to 1$/],
+    ["eta below 0", { eta: -0.1 }, /^eta is -0\.1; expected a number from 0 to 1$/],
+    ["a width that is no multiple of the factor", { width: 65 }, /^width is 65; expected a multiple of 4/],
+    ["a height of 0", { height: 0 }, /^height is 0;/],
+    ["a height below 0", { height: -64 }, /^height is -64;/],
+    ["a width that is no number", { width: Number.NaN }, /^width is NaN;/],
+    ["a seed beyond 2^64", { seed: 2n ** 64n }, /^seed 18446744073709551616 /],
+    ["a seed that a number cannot hold", { seed: 2 ** 60 }, /^seed 1152921504606846976 /],
+    ["half a seed", { seed: 0.5 }, /^seed 0\.5 /],
+    [
+      "fewer seeds than pictures",
+      { seed: [1], numImagesPerPrompt: 2 },
+      /^1 seeds were given for 2 pictures; expected one, or one for each$/,
+    ],
+    ["fewer generators than pictures", { generator: [new Generator(1)], numImagesPerPrompt: 2 }, /^1 generators were given for 2 pictures/],
+    ["both seed and generator", { seed: 1, generator: new Generator(1) }, /^both seed and generator were given/],
+    ["0 pictures", { numImagesPerPrompt: 0 }, /^numImagesPerPrompt is 0;/],
+    ["neither prompt nor embeddings", { prompt: undefined }, /^neither prompt nor promptEmbeds were given/],
+    ["both prompt and embeddings", { promptEmbeds }, /^both prompt and promptEmbeds were given/],
+    ["no prompts", { prompt: [] }, /^prompt is \[\]; expected a text or a list of texts$/],
+    ["a prompt that is no text", { prompt: 5 as unknown as string }, /^prompt is 5;/],
+    [
+      "both negative prompt and embeddings",
+      { negativePrompt: "", negativePromptEmbeds: promptEmbeds },
+      /^both negativePrompt and negativePromptEmbeds were given/,
+    ],
+    [
+      "negative prompts for another number of prompts",
+      { prompt: ["a", "b", "c"], negativePrompt: ["x", "y"] },
+      /^2 negative prompts were given for 3 prompts/,
+    ],
+    [
+      "embeddings of another width",
+      { prompt: undefined, promptEmbeds: Tensor.zeros([1, 32, 768]), negativePromptEmbeds: Tensor.zeros([1, 32, 768]) },
+      /^promptEmbeds is \[1, 32, 768\]; expected \[batch, tokens, 128\]$/,
+    ],
+    [
+      "embeddings without a batch",
+      { prompt: undefined, promptEmbeds: Tensor.zeros([32, 128]) },
+      /^promptEmbeds is \[32, 128\]; expected \[batch, tokens, 128\]$/,
+    ],
+    [
+      "negative embeddings of another shape",
+      { prompt: undefined, promptEmbeds, negativePromptEmbeds: Tensor.zeros([1, 16, 128]) },
+      /negativePromptEmbeds are \[1,16,128\] and promptEmbeds \[1,32,128\]/,
+    ],
+    ["latents of another size", { latents, width: 32 }, /^latents are \[1,4,16,16\]; expected \[1,4,16,8\]$/],
+    ["latents for another batch", { latents, numImagesPerPrompt: 2 }, /^latents are \[1,4,16,16\]; expected \[2,4,16,16\]$/],
+    ["an unknown outputType", { outputType: "pil" as "image" }, /^outputType is pil; expected one of image, tensor, latent$/],
+    ["more layers left out than there are", { clipSkip: 3 }, /^clipSkip is 3; expected a whole number from 0 to 2$/],
+    ["a negative number of layers left out", { clipSkip: -1 }, /^clipSkip is -1;/],
+  ])("%s", async (_, request, message) => {
+    const work = pipe.generate({ ...FOX, ...("generator" in request && !("seed" in request) && { seed: undefined }), ...request });
+    await expect(work).rejects.toThrow(ArgumentError);
+    await expect(work).rejects.toThrow(message);
+  });
+
+  it("before anything is computed, with the nearest size that would do", async () => {
+    const error: unknown = await pipe.generate({ ...FOX, width: 65 }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ hint: "the nearest is 64" });
+  });
+});
+
+describe("a batch", () => {
+  it("of one generator draws its noise in one go, as diffusers does", async () => {
+    const noise = randn([2, 4, 16, 16], new Generator(1));
+    const batch = await latentsOf({ ...FOX, numImagesPerPrompt: 2 });
+    const alone = concat([await latentsOf({ ...FOX, latents: row(noise, 0) }), await latentsOf({ ...FOX, latents: row(noise, 1) })]);
+    expect(largestDifference(batch, alone)).toBeLessThan(CLOSE);
+  });
+});

@@ -1,0 +1,255 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Worker } from "node:worker_threads";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { DeviceError } from "../../src/errors.js";
+import { Graph } from "../../src/graph/graph.js";
+import { add, affine } from "../../src/graph/ops.js";
+import { createEngine } from "../../src/platform/node-engine.js";
+import type { Device, Engine, Session } from "../../src/runtime/engine.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+
+const workers = vi.hoisted((): Worker[] => []);
+vi.mock("node:worker_threads", async (importOriginal) => {
+  const threads = await importOriginal<typeof import("node:worker_threads")>();
+  class WatchedWorker extends threads.Worker {
+    constructor(...options: ConstructorParameters<typeof threads.Worker>) {
+      super(...options);
+      workers.push(this);
+    }
+  }
+  return { ...threads, Worker: WatchedWorker };
+});
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Runs a module's text in a process of its own, over the built package. */
+async function inProcess(program: string): Promise<{ stdout: string; stderr: string }> {
+  const imports = `import { createEngine } from "./dist/platform/node-engine.js"; import * as darkroom from "./dist/index.js";`;
+  return promisify(execFile)(process.execPath, ["--input-type=module", "-e", `${imports}\n${program}`], { cwd: ROOT, timeout: 30_000 });
+}
+
+async function openEngine(): Promise<Engine> {
+  const engine = await createEngine({ device: "cpu" });
+  onTestFinished(() => engine.dispose());
+  return engine;
+}
+
+/** A network that adds [1, 2] to its input. */
+function adder(engine: Engine): Promise<Session> {
+  const graph = new Graph();
+  graph.output("sum", add(graph.input("x", "float32", [2]), graph.constant([1, 2])));
+  return engine.load(graph.encode());
+}
+
+const SIZE = 1024;
+/** A network that takes about a second on two cores: 24 products of 1024 x 1024 matrices. */
+function heavy(engine: Engine): Promise<Session> {
+  const graph = new Graph();
+  const weight = graph.input("weight", "float32", [SIZE, SIZE]);
+  let x = graph.input("x", "float32", [SIZE, SIZE]);
+  for (let i = 0; i < 24; i++) x = affine(x, weight);
+  graph.output("y", x);
+  return engine.load(graph.encode());
+}
+const heavyFeeds = () => ({ x: Tensor.full([SIZE, SIZE], 1), weight: Tensor.full([SIZE, SIZE], 1 / SIZE) });
+
+describe("a session", () => {
+  it("runs a graph", async () => {
+    const session = await adder(await openEngine());
+    const { sum } = await session.run({ x: Tensor.from([10, 20]) });
+    expect(sum?.toArray()).toEqual([11, 22]);
+  });
+
+  it("leaves its feeds as they were", async () => {
+    const session = await adder(await openEngine());
+    const x = Tensor.from([10, 20]);
+    await session.run({ x });
+    expect(x.toArray()).toEqual([10, 20]);
+  });
+
+  it("takes a view of a larger tensor", async () => {
+    const session = await adder(await openEngine());
+    const view = Tensor.from([0, 0, 5, 6, 0, 0], [3, 2]).slice(1, 2).reshape([2]);
+    const { sum } = await session.run({ x: view });
+    expect(sum?.toArray()).toEqual([6, 8]);
+  });
+
+  it("gives results that a later run does not change", async () => {
+    const session = await adder(await openEngine());
+    const first = await session.run({ x: Tensor.from([1, 1]) });
+    await session.run({ x: Tensor.from([7, 7]) });
+    expect(first.sum?.toArray()).toEqual([2, 3]);
+  });
+
+  it("does two runs at once", async () => {
+    const session = await adder(await openEngine());
+    const results = await Promise.all([1, 2, 3].map((value) => session.run({ x: Tensor.full([2], value) })));
+    expect(results.map(({ sum }) => sum?.toArray())).toEqual([
+      [2, 3],
+      [3, 4],
+      [4, 5],
+    ]);
+  });
+
+  it("ends a run that was under way when it is released", async () => {
+    const session = await adder(await openEngine());
+    const run = session.run({ x: Tensor.from([1, 1]) });
+    await session.release();
+    expect((await run).sum?.toArray()).toEqual([2, 3]);
+  });
+
+  it("refuses to run after its release", async () => {
+    const session = await adder(await openEngine());
+    await session.release();
+    await expect(session.run({ x: Tensor.from([1, 1]) })).rejects.toThrow(DeviceError);
+  });
+
+  it("names the device when the runtime refuses a run", async () => {
+    const session = await adder(await openEngine());
+    const failure = session.run({ x: Tensor.from([1, 2, 3]) });
+    await expect(failure).rejects.toThrow(DeviceError);
+    await expect(failure).rejects.toThrow(/^the network failed on cpu: /);
+  });
+
+  it("still runs after a run failed", async () => {
+    const session = await adder(await openEngine());
+    await session.run({}).catch(() => {});
+    expect((await session.run({ x: Tensor.from([1, 1]) })).sum?.toArray()).toEqual([2, 3]);
+  });
+
+  it("leaves the event loop free while the network runs", async () => {
+    const session = await heavy(await openEngine());
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 50);
+    await session.run(heavyFeeds());
+    clearInterval(timer);
+    // About twenty; a blocked loop would have none.
+    expect(ticks).toBeGreaterThanOrEqual(3);
+  });
+});
+
+describe("an engine", () => {
+  it("names the device when the runtime refuses a network", async () => {
+    const engine = await openEngine();
+    const failure = engine.load({ bytes: Uint8Array.of(1, 2, 3), root: "/" });
+    await expect(failure).rejects.toThrow(DeviceError);
+    await expect(failure).rejects.toThrow(/^the network could not be loaded on cpu: /);
+  });
+
+  it("stops its thread on dispose", async () => {
+    const engine = await createEngine({ device: "cpu" });
+    const worker = workers.at(-1);
+    const exited = new Promise((resolve) => worker?.once("exit", resolve));
+    await adder(engine);
+    await engine.dispose();
+    await exited;
+    expect(worker?.threadId).toBe(-1);
+  });
+
+  it("refuses work after dispose", async () => {
+    const engine = await createEngine({ device: "cpu" });
+    const session = await adder(engine);
+    await engine.dispose();
+    const disposed = new DeviceError("the pipeline or model was disposed");
+    await expect(adder(engine)).rejects.toThrow(disposed);
+    await expect(session.run({ x: Tensor.from([1, 2]) })).rejects.toThrow(disposed);
+  });
+
+  it("can be disposed twice", async () => {
+    const engine = await createEngine({ device: "cpu" });
+    await adder(engine);
+    await Promise.all([engine.dispose(), engine.dispose()]);
+    await engine.dispose();
+  });
+
+  it("rejects what was under way when its thread dies, and can still be disposed", async () => {
+    const engine = await createEngine({ device: "cpu" });
+    const session = await adder(engine);
+    const runs = [session.run({ x: Tensor.from([1, 2]) }), adder(engine)];
+    void workers.at(-1)?.terminate();
+    for (const run of runs) await expect(run).rejects.toThrow(new DeviceError("the runtime's thread has ended"));
+    await expect(session.run({ x: Tensor.from([1, 2]) })).rejects.toThrow(DeviceError);
+    await session.release();
+    await engine.dispose();
+  });
+
+  it("lets the process end while it is idle, with nobody having disposed of it", async () => {
+    const { stdout } = await inProcess(`
+      const model = await darkroom.CLIPTextModel.fromPretrained("test/checkpoints/sd1-mini", { subfolder: "text_encoder" });
+      const { poolerOutput } = await model.forward(new darkroom.Tensor("int64", [1, 2], BigInt64Array.of(0n, 1n)));
+      console.log(poolerOutput.shape.length);
+    `);
+    expect(stdout).toBe("2\n");
+  });
+
+  it("keeps the process alive while it works", async () => {
+    const { stdout } = await inProcess(`
+      const model = await darkroom.CLIPTextModel.fromPretrained("test/checkpoints/sd1-mini", { subfolder: "text_encoder" });
+      model.forward(new darkroom.Tensor("int64", [1, 2], BigInt64Array.of(0n, 1n))).then(() => console.log("done"));
+    `);
+    expect(stdout).toBe("done\n");
+  });
+});
+
+describe("devices", () => {
+  interface Found {
+    readonly device: Device;
+    readonly resolved?: Device;
+    readonly name?: string;
+    readonly message?: string;
+    readonly hint?: string;
+  }
+  let found: Found[] = [];
+  let stderr = "";
+
+  beforeAll(async () => {
+    const run = await inProcess(`
+      const found = [];
+      for (const device of ["auto", "cpu", "cuda", "webgpu", "coreml", "dml"]) {
+        try {
+          const engine = await createEngine({ device });
+          found.push({ device, resolved: engine.device });
+          await engine.dispose();
+        } catch ({ name, message, hint }) {
+          found.push({ device, name, message, hint });
+        }
+      }
+      console.log(JSON.stringify(found));
+    `);
+    found = JSON.parse(run.stdout);
+    stderr = run.stderr;
+  });
+
+  it.each(["cuda", "webgpu", "coreml", "dml"] as const)("%s is there, or an error names it and the way out", (device) => {
+    const { resolved, name, message, hint } = found.find((each) => each.device === device) ?? {};
+    if (resolved) expect(resolved).toBe(device);
+    else {
+      expect(name).toBe("DeviceError");
+      expect(message).toMatch(new RegExp(`^device ${device} is not available: .`));
+      expect(message).not.toContain("onnxruntime_src");
+      expect(hint).toContain("use device cpu otherwise");
+    }
+  });
+
+  it("auto and cpu are always there", () => {
+    expect(found[0]?.resolved).toBeDefined();
+    expect(found[1]?.resolved).toBe("cpu");
+  });
+
+  it("are looked for without a word on the terminal", () => {
+    expect(stderr).toBe("");
+  });
+
+  it("are refused by name when there is no such thing", async () => {
+    const threads = workers.length;
+    const failure = createEngine({ device: "tpu" as Device });
+    await expect(failure).rejects.toThrow(new DeviceError('device is "tpu"; expected one of auto, cpu, webgpu, cuda, coreml, dml'));
+    expect(workers.length).toBe(threads);
+  });
+});
+
+afterAll(() => {
+  expect(workers.filter(({ threadId }) => threadId !== -1)).toEqual([]);
+});

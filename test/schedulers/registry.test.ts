@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { ArgumentError, ConfigError } from "../../src/errors.js";
+import { resolveScheduler, SCHEDULERS, schedulerFromConfig, schedulerNames } from "../../src/schedulers/registry.js";
+
+describe("schedulers by name", () => {
+  it.each([
+    ["EulerDiscreteScheduler", "EulerDiscreteScheduler", {}],
+    ["eulerdiscrete", "EulerDiscreteScheduler", {}],
+    ["Euler a", "EulerAncestralDiscreteScheduler", {}],
+    ["DPM++ 2M Karras", "DPMSolverMultistepScheduler", { useKarrasSigmas: true }],
+    ["dpm++-2m-sde", "DPMSolverMultistepScheduler", { algorithmType: "sde-dpmsolver++" }],
+    ["dpmpp_2m_sde", "DPMSolverMultistepScheduler", { algorithmType: "sde-dpmsolver++" }],
+    ["plms", "PNDMScheduler", { skipPrkSteps: true }],
+    ["UniPC", "UniPCMultistepScheduler", {}],
+  ])("%s is %s", (name, className, overrides) => {
+    const found = resolveScheduler(name);
+    expect([found.class.className, found.overrides]).toEqual([className, overrides]);
+  });
+
+  it("names the nearest when there is none", () => {
+    expect(() => resolveScheduler("eular")).toThrow(ArgumentError);
+    expect(() => resolveScheduler("eular")).toThrow("did you mean euler?");
+  });
+
+  it.each(Object.entries(SCHEDULERS))("%s is registered under its own name and takes its aliases' fields", (name, entry) => {
+    expect(entry.class.className).toBe(name);
+    for (const overrides of Object.values(entry.aliases)) {
+      for (const key of Object.keys(overrides)) expect(Object.keys(entry.class.schema.entries)).toContain(key);
+    }
+  });
+
+  it("gives every name once", () => {
+    expect(new Set(schedulerNames()).size).toBe(schedulerNames().length);
+  });
+});
+
+describe("schedulers by config", () => {
+  it("takes the class from _className", () => {
+    expect(schedulerFromConfig({ _className: "DDIMScheduler", clipSample: false }).config).toMatchObject({
+      _className: "DDIMScheduler",
+      clipSample: false,
+    });
+  });
+
+  it.each(["constructor", "NoSuchScheduler", undefined])("refuses the class %s", (_className) => {
+    expect(() => schedulerFromConfig({ _className })).toThrow(ConfigError);
+  });
+});
