@@ -29,6 +29,15 @@ interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
+/** How many attention heads are computed at once: half of them, one, or that many; all where nothing is said. */
+export type AttentionSlice = "auto" | "max" | number;
+
+/** How a network is written. */
+export interface GraphOptions {
+  /** Computes attention in steps of fewer heads, which needs less memory and more time. */
+  readonly attentionSlice?: AttentionSlice;
+}
+
 /** A network being written down as an ONNX graph whose weights stay in the checkpoint's files. */
 export class Graph {
   private readonly nodes: OnnxNode[] = [];
@@ -37,6 +46,16 @@ export class Graph {
   private readonly outputs: OnnxPort[] = [];
   private readonly shared = new Map<string, Value>();
   private count = 0;
+
+  constructor(private readonly options: GraphOptions = {}) {}
+
+  /** Of `heads` attention heads, how many are computed at once. */
+  headsAtOnce(heads: number): number {
+    const { attentionSlice } = this.options;
+    if (attentionSlice === undefined) return heads;
+    const wanted = attentionSlice === "auto" ? Math.ceil(heads / 2) : attentionSlice === "max" ? 1 : attentionSlice;
+    return Math.min(wanted, heads);
+  }
 
   /** Declares an input that every run must feed. */
   input(name: string, dtype: DType, shape: Shape): Value {

@@ -13,7 +13,7 @@ export function gaussianBlur<P extends AnyPicture>(picture: P, radius: number): 
   if (!(radius >= 0)) throw new ArgumentError(`the blur's radius is ${radius}; expected a number from 0 up`);
   const { width, height } = picture;
   const channels = channelsOf(picture);
-  let data = picture.data.slice();
+  let data: Uint8Array = picture.data.slice();
   if (radius === 0) return pictureLike(picture, width, height, data);
   const box = boxRadius(radius);
   for (let pass = 0; pass < PASSES; pass++) data = boxBlur(data, { outer: height, length: width, inner: channels }, box);

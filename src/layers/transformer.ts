@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { add, attention, gelu, mul, reshape, scale, transpose } from "../graph/ops.js";
+import { add, attention, concat, gelu, mul, reshape, scale, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { groupNorm, layerNorm, linear, linearRows } from "./basic.js";
 
@@ -50,8 +50,16 @@ function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onl
  */
 export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number, inner = x.shape.at(-1) ?? 0): Value {
   const channels = x.shape.at(-1) ?? 0;
-  const [query, key, value] = [linear(x, w.at("to_q"), inner), linear(context, w.at("to_k"), inner), linear(context, w.at("to_v"), inner)];
-  return linear(attention(query, key, value, heads), w.at("to_out", 0), channels);
+  const width = inner / heads;
+  const step = x.graph.headsAtOnce(heads);
+  const slices: Value[] = [];
+  for (let head = 0; head < heads; head += step) {
+    const count = Math.min(step, heads - head);
+    const project = (input: Value, name: string) => linearRows(input, w.at(name), inner, head * width, (head + count) * width);
+    slices.push(attention(project(x, "to_q"), project(context, "to_k"), project(context, "to_v"), count));
+  }
+  const [first, ...rest] = slices as [Value, ...Value[]];
+  return linear(rest.length > 0 ? concat([first, ...rest], 2) : first, w.at("to_out", 0), channels);
 }
 
 /** How attention over pixels is built. */

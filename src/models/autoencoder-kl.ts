@@ -3,15 +3,16 @@ import type { Folder } from "../checkpoint/folder.js";
 import { checkPerBlock, count } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { clip, slice } from "../graph/ops.js";
+import { silu } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import { ACTIVATIONS, activationName, conv, groupNorm } from "../layers/basic.js";
+import { activationName, conv, groupNorm } from "../layers/basic.js";
 import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
 import { type Generator, randnPerImage } from "../tensor/random.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { concat, type Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
+import { blendedTiles, MemorySaving } from "./tiling.js";
 
 const schema = v.object({
   inChannels: v.nullish(count, 3),
@@ -70,6 +71,9 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     return new AutoencoderKL(await openModel("AutoencoderKL", schema, source, options, check));
   }
 
+  /** Ways to need less memory; off at first. */
+  readonly memory = new MemorySaving();
+
   /** Pixels to one latent, along each side. */
   get scaleFactor(): number {
     return 2 ** (this.config.blockOutChannels.length - 1);
@@ -85,18 +89,72 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
       throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
     }
-    const { mean, logvar } = await this.run("encode", { image }, (inputs, w) => encode(inputs.image, w, this.config));
-    return { latentDist: new DiagonalGaussianDistribution(mean, logvar) };
+    const moments = await this.memory.perPicture(image, (pictures) => this.encodeTiles(pictures));
+    const [mean, logvar] = halves(moments);
+    return { latentDist: new DiagonalGaussianDistribution(mean, logvar.clamp(-30, 20)) };
   }
 
   /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor], already unscaled. */
   async decode(latents: Tensor): Promise<{ sample: Tensor }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
-    return this.run("decode", { latents }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }));
+    return { sample: await this.memory.perPicture(latents, (slice) => this.decodeTiles(slice)) };
+  }
+
+  private encodeTiles(image: Tensor): Promise<Tensor> {
+    const work = async (tile: Tensor) =>
+      (await this.run("encode", { image: tile }, (inputs, w) => ({ moments: encode(inputs.image, w, this.config) }))).moments;
+    const { sampleSide, latentSide } = this;
+    if (!this.memory.tiling || !isLarger(image, sampleSide)) return work(image);
+    const blend = Math.trunc(latentSide * TILE_OVERLAP);
+    return blendedTiles(
+      image,
+      { size: sampleSide, stride: Math.trunc(sampleSide * (1 - TILE_OVERLAP)), blend, keep: latentSide - blend },
+      work,
+    );
+  }
+
+  private decodeTiles(latents: Tensor): Promise<Tensor> {
+    const work = async (tile: Tensor) =>
+      (await this.run("decode", { latents: tile }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }))).sample;
+    const { sampleSide, latentSide } = this;
+    if (!this.memory.tiling || !isLarger(latents, latentSide)) return work(latents);
+    const blend = Math.trunc(sampleSide * TILE_OVERLAP);
+    return blendedTiles(
+      latents,
+      { size: latentSide, stride: Math.trunc(latentSide * (1 - TILE_OVERLAP)), blend, keep: sampleSide - blend },
+      work,
+    );
+  }
+
+  /** Side of a tile of pixels: the pictures it was trained on. */
+  private get sampleSide(): number {
+    const { sampleSize } = this.config;
+    return (Array.isArray(sampleSize) ? sampleSize[0] : (sampleSize as number)) ?? 32;
+  }
+
+  /** Side of a tile of latents. */
+  private get latentSide(): number {
+    return Math.trunc(this.sampleSide / this.scaleFactor);
   }
 }
 
-function encode(image: Value, w: Scope, config: AutoencoderKLConfig): { mean: Value; logvar: Value } {
+/** The share of a tile that lies over its neighbour. */
+const TILE_OVERLAP = 0.25;
+
+function isLarger({ shape }: Tensor, side: number): boolean {
+  return (shape[2] ?? 0) > side || (shape[3] ?? 0) > side;
+}
+
+/** The first and the second half of the channels of [batch, channels, height, width]. */
+function halves(moments: Tensor): [Tensor, Tensor] {
+  const [batch = 0, channels = 0, ...sides] = moments.shape;
+  const parts = moments.reshape([batch * 2, channels / 2, ...sides]);
+  const every = (offset: number) => concat(Array.from({ length: batch }, (_, i) => parts.slice(2 * i + offset, 2 * i + offset + 1)));
+  return [every(0), every(1)];
+}
+
+/** Mean and logarithm of the variance, beside each other in the channels. */
+function encode(image: Value, w: Scope, config: AutoencoderKLConfig): Value {
   const { blockOutChannels, latentChannels, layersPerBlock: layers } = config;
   const { resnet, finish, middle } = parts(config);
   const e = w.at("encoder");
@@ -107,8 +165,7 @@ function encode(image: Value, w: Scope, config: AutoencoderKLConfig): { mean: Va
     h = downBlock(h, undefined, e.at("down_blocks", i), options).at(-1) ?? h;
   }
   h = conv(finish(middle(h, e), e), e.at("conv_out"), 2 * latentChannels);
-  if (config.useQuantConv) h = conv(h, w.at("quant_conv"), 2 * latentChannels, { kernel: 1 });
-  return { mean: slice(h, 1, 0, latentChannels), logvar: clip(slice(h, 1, latentChannels, 2 * latentChannels), -30, 20) };
+  return config.useQuantConv ? conv(h, w.at("quant_conv"), 2 * latentChannels, { kernel: 1 }) : h;
 }
 
 function decode(latents: Value, w: Scope, config: AutoencoderKLConfig): Value {
@@ -134,6 +191,7 @@ function parts({ blockOutChannels, normNumGroups: groups, actFn, midBlockAddAtte
   const attention: BlockAttention = midBlockAddAttention ? { kind: "pixels", headWidth: undefined, groups, epsilon } : NO_ATTENTION;
   const middle = (h: Value, w: Scope) =>
     midBlock(h, undefined, w.at("mid_block"), { channels: blockOutChannels.at(-1) ?? 0, layers: 1, resnet, attention });
-  const finish = (h: Value, w: Scope) => ACTIVATIONS[actFn](groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
+  // The last activation is silu whatever act_fn says.
+  const finish = (h: Value, w: Scope) => silu(groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
   return { resnet, middle, finish };
 }

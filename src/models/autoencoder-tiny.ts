@@ -9,6 +9,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { Autoencoder } from "./autoencoder.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
+import { layeredTiles, MemorySaving } from "./tiling.js";
 
 /** Blocks of one level; TAESD's last has none besides its convolutions. */
 const blocks = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -37,6 +38,10 @@ const schema = v.object({
 /** `config.json` of an AutoencoderTiny, with diffusers' defaults. */
 export type AutoencoderTinyConfig = v.InferOutput<typeof schema>;
 
+/** Pixels of a tile's side, and the share of it that lies over its neighbour. */
+const TILE_SIDE = 512;
+const TILE_OVERLAP = 0.125;
+
 /** TAESD, a tiny autoencoder distilled from Stable Diffusion's (Bohan 2023): fast, for previews and small machines. Matches diffusers' AutoencoderTiny. */
 export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Autoencoder {
   /** @throws CheckpointError, ConfigError, DeviceError */
@@ -48,6 +53,9 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     return new AutoencoderTiny(await openModel("AutoencoderTiny", schema, source, options, check));
   }
 
+  /** Ways to need less memory; off at first. */
+  readonly memory = new MemorySaving();
+
   /** Pixels to one latent, along each side. */
   get scaleFactor(): number {
     return 2 ** (this.config.decoderBlockOutChannels.length - 1);
@@ -56,13 +64,34 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   /** Latents [batch, latent_channels, height / scaleFactor, width / scaleFactor] of pictures [batch, in_channels, height, width] in -1..1. */
   async encode(image: Tensor): Promise<{ latents: Tensor }> {
     expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
-    return this.run("encode", { image }, (inputs, w) => ({ latents: encode(inputs.image, w.at("encoder", "layers"), this.config) }));
+    const work = async (tile: Tensor) => {
+      const { latents } = await this.run("encode", { image: tile }, (inputs, w) => ({
+        latents: encode(inputs.image, w.at("encoder", "layers"), this.config),
+      }));
+      return latents;
+    };
+    const blend = Math.trunc(TILE_SIDE * TILE_OVERLAP);
+    const tiles = { size: TILE_SIDE, stride: TILE_SIDE - blend, blend: blend / this.scaleFactor, ratio: 1 / this.scaleFactor };
+    return {
+      latents: await this.memory.perPicture(image, (slice) => (this.memory.tiling ? layeredTiles(slice, tiles, work) : work(slice))),
+    };
   }
 
   /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor]. */
   async decode(latents: Tensor): Promise<{ sample: Tensor }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
-    return this.run("decode", { latents }, (inputs, w) => ({ sample: decode(inputs.latents, w.at("decoder", "layers"), this.config) }));
+    const work = async (tile: Tensor) => {
+      const { sample } = await this.run("decode", { latents: tile }, (inputs, w) => ({
+        sample: decode(inputs.latents, w.at("decoder", "layers"), this.config),
+      }));
+      return sample;
+    };
+    const side = TILE_SIDE / this.scaleFactor;
+    const blend = Math.trunc(side * TILE_OVERLAP);
+    const tiles = { size: side, stride: side - blend, blend: blend * this.scaleFactor, ratio: this.scaleFactor };
+    return {
+      sample: await this.memory.perPicture(latents, (slice) => (this.memory.tiling ? layeredTiles(slice, tiles, work) : work(slice))),
+    };
   }
 
   /** Latents moved into 0..1, to be kept as 8-bit pictures. */

@@ -1,6 +1,7 @@
 import type { Generator } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { DiagonalGaussianDistribution } from "./autoencoder-kl.js";
+import type { MemorySaving } from "./tiling.js";
 
 /** What pipelines use of an autoencoder, whichever it is: AutoencoderKL or AutoencoderTiny. */
 export interface Autoencoder extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface Autoencoder extends AsyncDisposable {
     /** Half precision overflows in this network. */
     readonly forceUpcast: boolean;
   };
+  /** Ways to need less memory. */
+  readonly memory: MemorySaving;
   /** Pixels to one latent, along each side. */
   readonly scaleFactor: number;
   /** Latents, or their distribution, of pictures [batch, channels, height, width] in -1..1. */

@@ -4,8 +4,8 @@ import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
-import { ConfigError } from "../errors.js";
-import { Graph, type Value } from "../graph/graph.js";
+import { ArgumentError, ConfigError } from "../errors.js";
+import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
@@ -39,10 +39,11 @@ const SESSIONS_KEPT = 3;
  */
 export abstract class Model<Config> implements AsyncDisposable {
   /** The checkpoint's `config.json` in camelCase, with diffusers' defaults filled in. */
-  readonly config: Config;
+  readonly config: Readonly<Config>;
   private readonly weights: Weights;
   private readonly engine: Engine;
   private readonly ownsEngine: boolean;
+  private attentionSlice: AttentionSlice | undefined;
   private readonly sessions = new SessionCache(SESSIONS_KEPT);
 
   constructor({ config, weights, engine, ownsEngine }: ModelParts<Config>) {
@@ -50,6 +51,18 @@ export abstract class Model<Config> implements AsyncDisposable {
     this.weights = weights;
     this.engine = engine;
     this.ownsEngine = ownsEngine;
+  }
+
+  /**
+   * Computes attention in several steps of fewer heads, which needs less memory and more time: "auto" in two steps, "max" head by head, or so many
+   * heads at once; undefined all at once.
+   * @throws ArgumentError unless a number is whole and at least 1.
+   */
+  setAttentionSlice(slice: AttentionSlice | undefined): void {
+    if (typeof slice === "number" && !(Number.isInteger(slice) && slice >= 1)) {
+      throw new ArgumentError(`the attention slice is ${slice}; expected "auto", "max" or a whole number of heads, at least 1`);
+    }
+    this.attentionSlice = slice;
   }
 
   /** Where the network runs. */
@@ -73,9 +86,14 @@ export abstract class Model<Config> implements AsyncDisposable {
     inputs: Inputs,
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Readonly<Record<Output, Value>>,
   ): Promise<Readonly<Record<Output, Tensor>>> {
-    const key = [part, ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`)].join(", ");
+    const { attentionSlice } = this;
+    const key = [
+      part,
+      `slice ${attentionSlice}`,
+      ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
+    ].join(", ");
     const load = async () => {
-      const graph = new Graph();
+      const graph = new Graph({ attentionSlice });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);

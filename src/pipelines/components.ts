@@ -1,10 +1,11 @@
+import { camelCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { CheckpointError, ConfigError } from "../errors.js";
-import type { Engine } from "../runtime/engine.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
+import type { Engine } from "../runtime/engine.js";
 import { SCHEDULERS } from "../schedulers/registry.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 
@@ -49,7 +50,7 @@ export class ComponentSource {
     const component = this.index.components.get(name);
     if (!component) {
       throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; a ${this.index.className} needs one`, {
-        hint: `give one: fromPretrained(path, { ${name}: ... })`,
+        hint: `give one: fromPretrained(path, { ${camelCase(name)}: ... })`,
       });
     }
     const loader = classes[component.className];

@@ -20,8 +20,15 @@ export interface PipelineClass<Pipeline extends DiffusionPipeline, Components ex
 
 // Loaded when asked for, so that a program pays for the pipelines it uses.
 const PIPELINES = {
+  DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
+  DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,
   StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
+  StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
+  StableDiffusionControlNetPipeline: async () => (await import("./stable-diffusion-controlnet.js")).StableDiffusionControlNetPipeline,
   StableDiffusionXLPipeline: async () => (await import("./stable-diffusion-xl.js")).StableDiffusionXLPipeline,
+  StableDiffusionXLImg2ImgPipeline: async () => (await import("./stable-diffusion-xl-img2img.js")).StableDiffusionXLImg2ImgPipeline,
+  StableDiffusionXLInpaintPipeline: async () => (await import("./stable-diffusion-xl-inpaint.js")).StableDiffusionXLInpaintPipeline,
 } as const satisfies Record<string, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
 /** The pipelines that make a picture of a prompt alone. */
@@ -59,7 +66,9 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     const { variant, device, deviceId, ...given } = options;
     const folder = typeof path === "string" ? openFolder(path) : path;
     const index = await readModelIndex(folder);
-    const [pipeline, engine] = await Promise.all(["open" in this ? this : classOf(folder, index), createEngine({ device, deviceId })]);
+    // An unknown class is told before a thread is started for it.
+    const load = "open" in this ? async () => this : loaderOf(folder, index);
+    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId })]);
     const source = new ComponentSource(folder, index, engine, variant);
     try {
       return await pipeline.open(source, index, given);
@@ -84,8 +93,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 }
 
-async function classOf(folder: Folder, { className }: ModelIndex): Promise<PipelineClass<DiffusionPipeline, object>> {
-  if (Object.hasOwn(PIPELINES, className)) return PIPELINES[className as PipelineName]();
+function loaderOf(folder: Folder, { className }: ModelIndex): () => Promise<PipelineClass<DiffusionPipeline, object>> {
+  if (Object.hasOwn(PIPELINES, className)) return PIPELINES[className as PipelineName];
   throw new ConfigError(`${folder.name}/model_index.json is of class ${className}; expected one of ${Object.keys(PIPELINES).join(", ")}`, {
     hint: "this checkpoint is for a pipeline that Darkroom does not have",
   });

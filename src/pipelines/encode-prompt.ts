@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import type { CLIPTextModel } from "../models/clip-text.js";
+import { expectShape } from "../models/expect-shape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
@@ -31,7 +32,8 @@ export interface EncodedPrompt {
 /** How many prompts a call has. @throws ArgumentError unless exactly one of prompt and promptEmbeds is given. */
 export function promptCount({ prompt, promptEmbeds, negativePrompt, negativePromptEmbeds }: PromptOptions): number {
   if ((prompt === undefined) === (promptEmbeds === undefined)) {
-    throw new ArgumentError(`${prompt === undefined ? "neither" : "both"} prompt and promptEmbeds were given; expected one of them`);
+    const found = prompt === undefined ? "neither prompt nor promptEmbeds was given" : "both prompt and promptEmbeds were given";
+    throw new ArgumentError(`${found}; expected one of them`);
   }
   if (negativePrompt !== undefined && negativePromptEmbeds !== undefined) {
     throw new ArgumentError("both negativePrompt and negativePromptEmbeds were given; expected at most one of them");
@@ -51,6 +53,7 @@ export async function encodePrompt(
 ): Promise<EncodedPrompt> {
   const { prompt = "", numImagesPerPrompt = 1, clipSkip } = options;
   const count = promptCount(options);
+  if (options.promptEmbeds) expectShape("promptEmbeds", options.promptEmbeds, ["batch", "tokens", textEncoder.config.hiddenSize]);
   const embed = async (texts: readonly string[], maxLength: number | undefined, skip: number | undefined) => {
     const { lastHiddenState } = await textEncoder.forward(tokenizePrompts(tokenizer, texts, maxLength), { clipSkip: skip });
     return lastHiddenState;

@@ -1,4 +1,4 @@
-import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
+import { concat, Tensor } from "../tensor/tensor.js";
 
 /**
  * Classifier-free guidance (Ho & Salimans 2022): the prediction [2 * batch, ...], unconditional half first, moved `guidanceScale` times
@@ -6,7 +6,7 @@ import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
  */
 export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
   const [unconditional, conditional] = prediction.chunk(2) as [Tensor, Tensor];
-  const guided = weightedSum([1 - guidanceScale, unconditional], [guidanceScale, conditional]);
+  const guided = unconditional.add(conditional.sub(unconditional).mul(guidanceScale));
   return guidanceRescale > 0 ? rescale(guided, conditional, guidanceRescale) : guided;
 }
 

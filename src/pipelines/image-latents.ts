@@ -41,7 +41,9 @@ export function isLatent(vae: Autoencoder, images: Tensor): boolean {
 export function repeatToBatch(name: string, images: Tensor, batch: number): Tensor {
   const count = images.shape[0] ?? 0;
   if (count === 0 || batch % count !== 0) {
-    throw new ArgumentError(`${count} were given as ${name} for ${batch} pictures; expected one, or a number that ${batch} is a multiple of`);
+    throw new ArgumentError(
+      `${count} were given as ${name} for ${batch} pictures; expected one, or a number that ${batch} is a multiple of`,
+    );
   }
   return count === batch ? images : concat(Array.from({ length: batch / count }, () => images));
 }

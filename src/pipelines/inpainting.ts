@@ -51,7 +51,9 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
   const { latentChannels } = vae.config;
   const isOrdinary = unetChannels === latentChannels;
   if (!isOrdinary && unetChannels !== 2 * latentChannels + 1) {
-    throw new ArgumentError(`this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`);
+    throw new ArgumentError(
+      `this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
+    );
   }
   const shape = [batch, latentChannels, ...input.latentSize];
   const needsImage = isOrdinary || isNoised || isLatent(vae, image) || (!input.latents && !startsFromNoise);
@@ -71,7 +73,10 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
     // diffusers encodes the masked picture here as well and leaves it unused; only its draw from the generator matters.
     if (vae instanceof AutoencoderKL && !input.maskedImageLatents && !isLatent(vae, image)) {
       const drawn = image.shape[0] ?? 1;
-      randnPerImage([drawn, latentChannels, ...input.latentSize], (Array.isArray(generator) ? generator.slice(0, drawn) : generator) as Generators);
+      randnPerImage(
+        [drawn, latentChannels, ...input.latentSize],
+        (Array.isArray(generator) ? generator.slice(0, drawn) : generator) as Generators,
+      );
     }
     const kept = imageLatents as Tensor;
     const afterStep = (denoised: Tensor, index: number) => {
@@ -80,7 +85,11 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
     };
     return { latents, channels: [], afterStep };
   }
-  const masked = repeatToBatch("maskedImageLatents", input.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)), batch);
+  const masked = repeatToBatch(
+    "maskedImageLatents",
+    input.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)),
+    batch,
+  );
   const doubled = (tensor: Tensor) => (isGuided ? concat([tensor, tensor]) : tensor);
   return { latents, channels: [doubled(mask), doubled(masked)], afterStep: undefined };
 }

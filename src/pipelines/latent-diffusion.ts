@@ -1,10 +1,12 @@
 import { ArgumentError } from "../errors.js";
+import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
 import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
 import { type DenoiseOptions, denoise, withPreviews } from "./denoise.js";
@@ -120,6 +122,41 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    */
   steps<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
     return pipelineRun(this.run<Output>(request));
+  }
+
+  /** Computes the UNet's attention in several steps: slower, in less memory. "auto" in two steps, "max" head by head, or so many heads at once. */
+  enableAttentionSlicing(slice: AttentionSlice = "auto"): void {
+    this.unet.setAttentionSlice(slice);
+  }
+
+  /** Attention all at once again. */
+  disableAttentionSlicing(): void {
+    this.unet.setAttentionSlice(undefined);
+  }
+
+  /** Decodes and encodes the pictures of a batch one after another: the memory of one, the same pictures. */
+  enableVaeSlicing(): void {
+    this.vae.memory.slicing = true;
+  }
+
+  /** A batch at once again. */
+  disableVaeSlicing(): void {
+    this.vae.memory.slicing = false;
+  }
+
+  /** Decodes and encodes pictures larger than the autoencoder was trained on in overlapping tiles: far less memory, faint seams. */
+  enableVaeTiling(): void {
+    this.vae.memory.tiling = true;
+  }
+
+  /** Whole pictures again. */
+  disableVaeTiling(): void {
+    this.vae.memory.tiling = false;
+  }
+
+  /** Here for programs written for diffusers: attention is one fused operation already, so there is nothing to enable. */
+  enableXformersMemoryEfficientAttention(): void {
+    warn("attention is fused already; enableXformersMemoryEfficientAttention changes nothing");
   }
 
   /** The pipeline's own story: from the prompt to denoised latents. */

@@ -4,7 +4,7 @@ import type { Scheduler } from "../schedulers/scheduler.js";
 import { concat } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, AUTOENCODERS, TOKENIZERS } from "./components.js";
+import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
 import { encodePrompt } from "./encode-prompt.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";

@@ -74,7 +74,8 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     scheduler.setTimesteps(timestepOptions(request));
     const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
-    const perStep = (scaled: Tensor, timestep: number, index: number) => this.residuals(call, controls, conditioning, { scaled, timestep, index });
+    const perStep = (scaled: Tensor, timestep: number, index: number) =>
+      this.residuals(call, controls, conditioning, { scaled, timestep, index });
     return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning, { perStep }) }) };
   }
 
@@ -102,7 +103,9 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const sum = (residuals: readonly Tensor[]) => whole(weightedSum(...residuals.map((residual) => [1, residual] as const)));
     const [first] = outputs;
     return {
-      downBlockAdditionalResiduals: first?.downBlockResSamples.map((_, i) => sum(outputs.map(({ downBlockResSamples }) => downBlockResSamples[i] as Tensor))),
+      downBlockAdditionalResiduals: first?.downBlockResSamples.map((_, i) =>
+        sum(outputs.map(({ downBlockResSamples }) => downBlockResSamples[i] as Tensor)),
+      ),
       midBlockAdditionalResidual: sum(outputs.map(({ midBlockResSample }) => midBlockResSample)),
     };
   }
@@ -113,7 +116,8 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const count = this.controlnet.length;
     const perNet = <Value>(name: string, setting: PerNet<Value>): readonly Value[] => {
       const list = Array.isArray(setting) ? (setting as readonly Value[]) : Array.from({ length: count }, () => setting as Value);
-      if (list.length !== count) throw new ArgumentError(`${list.length} were given as ${name} for ${count} ControlNets; expected one for each`);
+      if (list.length !== count)
+        throw new ArgumentError(`${list.length} were given as ${name} for ${count} ControlNets; expected one for each`);
       return list;
     };
     const scales = perNet("controlnetConditioningScale", controlnetConditioningScale);
@@ -126,7 +130,8 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
         expectNumber("controlnetConditioningScale", scale);
         expectNumber("controlGuidanceStart", start, 0, 1);
         expectNumber("controlGuidanceEnd", end, 0, 1);
-        if (start >= end) throw new ArgumentError(`controlGuidanceStart is ${start} and controlGuidanceEnd ${end}; expected the start before the end`);
+        if (start >= end)
+          throw new ArgumentError(`controlGuidanceStart is ${start} and controlGuidanceEnd ${end}; expected the start before the end`);
         const images = await readControlImages(inputs[i] as ImageInput, request, this.vae);
         return { net, image: images.repeatInterleave(images.shape[0] === 1 ? batch : numImagesPerPrompt), scale, start, end };
       }),

@@ -19,7 +19,11 @@ export interface StableDiffusionImg2ImgRequest extends LatentDiffusionRequest {
 /** Picture and text to picture (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
-  static async open(source: ComponentSource, _index: ModelIndex, given: Partial<StableDiffusionComponents>): Promise<StableDiffusionImg2ImgPipeline> {
+  static async open(
+    source: ComponentSource,
+    _index: ModelIndex,
+    given: Partial<StableDiffusionComponents>,
+  ): Promise<StableDiffusionImg2ImgPipeline> {
     return new StableDiffusionImg2ImgPipeline(await loadStableDiffusion(source, given), source);
   }
 

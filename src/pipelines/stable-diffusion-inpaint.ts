@@ -17,7 +17,11 @@ export interface StableDiffusionInpaintRequest extends LatentDiffusionRequest, S
 /** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one of nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
-  static async open(source: ComponentSource, _index: ModelIndex, given: Partial<StableDiffusionComponents>): Promise<StableDiffusionInpaintPipeline> {
+  static async open(
+    source: ComponentSource,
+    _index: ModelIndex,
+    given: Partial<StableDiffusionComponents>,
+  ): Promise<StableDiffusionInpaintPipeline> {
     return new StableDiffusionInpaintPipeline(await loadStableDiffusion(source, given), source);
   }
 

@@ -1,10 +1,11 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
+import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
-import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, AUTOENCODERS, TOKENIZERS } from "./components.js";
+import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
 import { encodePromptXL, type PromptOptionsXL } from "./encode-prompt-xl.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
@@ -170,7 +171,7 @@ export function settingsXL({ options }: ModelIndex): StableDiffusionXLSettings {
 /** Latents with an autoencoder's per-channel mean and standard deviation put in ("decode") or taken out ("encode"); as they are where it has none. */
 export function rescaleChannels(
   latents: Tensor,
-  { latentsMean, latentsStd, scalingFactor }: { latentsMean?: number[] | null; latentsStd?: number[] | null; scalingFactor: number },
+  { latentsMean, latentsStd, scalingFactor }: Autoencoder["config"],
   direction: "encode" | "decode",
 ): Tensor {
   if (!latentsMean || !latentsStd) return latents;

@@ -10,10 +10,10 @@ import {
   imageTimeIds,
   loadStableDiffusionXL,
   rescaleChannels,
-  settingsXL,
   StableDiffusionXLBase,
   type StableDiffusionXLCommonRequest,
   type StableDiffusionXLComponents,
+  settingsXL,
 } from "./stable-diffusion-xl-base.js";
 import { expectRange, rangeOfTimesteps, type TimestepRangeOptions } from "./timestep-range.js";
 
@@ -28,7 +28,11 @@ export interface StableDiffusionXLImg2ImgRequest extends StableDiffusionXLCommon
 /** Picture and text to picture with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
-  static async open(source: ComponentSource, index: ModelIndex, given: Partial<StableDiffusionXLComponents>): Promise<StableDiffusionXLImg2ImgPipeline> {
+  static async open(
+    source: ComponentSource,
+    index: ModelIndex,
+    given: Partial<StableDiffusionXLComponents>,
+  ): Promise<StableDiffusionXLImg2ImgPipeline> {
     return new StableDiffusionXLImg2ImgPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 

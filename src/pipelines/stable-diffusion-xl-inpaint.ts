@@ -9,15 +9,20 @@ import {
   type AestheticOptions,
   imageTimeIds,
   loadStableDiffusionXL,
-  settingsXL,
   StableDiffusionXLBase,
   type StableDiffusionXLCommonRequest,
   type StableDiffusionXLComponents,
+  settingsXL,
 } from "./stable-diffusion-xl-base.js";
 import { expectRange, rangeOfTimesteps, type TimestepRangeOptions } from "./timestep-range.js";
 
 /** What an inpainting call of XL can be asked for. */
-export interface StableDiffusionXLInpaintRequest extends StableDiffusionXLCommonRequest, SizeOptions, InpaintImages, AestheticOptions, TimestepRangeOptions {
+export interface StableDiffusionXLInpaintRequest
+  extends StableDiffusionXLCommonRequest,
+    SizeOptions,
+    InpaintImages,
+    AestheticOptions,
+    TimestepRangeOptions {
   /** How much of the repainted part is forgotten, 0..1: 0.9999 by default, which keeps a trace of the picture's colours. */
   readonly strength?: number;
 }
@@ -27,7 +32,11 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
   protected override readonly defaultGuidanceScale = 7.5;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
-  static async open(source: ComponentSource, index: ModelIndex, given: Partial<StableDiffusionXLComponents>): Promise<StableDiffusionXLInpaintPipeline> {
+  static async open(
+    source: ComponentSource,
+    index: ModelIndex,
+    given: Partial<StableDiffusionXLComponents>,
+  ): Promise<StableDiffusionXLInpaintPipeline> {
     return new StableDiffusionXLInpaintPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 

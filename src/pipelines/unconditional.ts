@@ -48,7 +48,9 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   }
 
   /** As `generate`, step by step; the pictures are in the run's `result`. */
-  steps<Output extends PixelOutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
+  steps<Output extends PixelOutputType = "image">(
+    request: Request & { readonly outputType?: Output },
+  ): PipelineRun<PipelineOutput<Output>> {
     return pipelineRun(this.run<Output>(request));
   }
 
@@ -83,7 +85,10 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
 }
 
 /** Loads the parts that `given` does not bring. */
-export async function loadUnconditional(source: ComponentSource, given: Partial<UnconditionalComponents>): Promise<UnconditionalComponents> {
+export async function loadUnconditional(
+  source: ComponentSource,
+  given: Partial<UnconditionalComponents>,
+): Promise<UnconditionalComponents> {
   const [unet, scheduler] = await Promise.all([
     source.load("unet", { UNet2DModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),

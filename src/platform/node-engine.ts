@@ -1,5 +1,3 @@
-import { Worker } from "node:worker_threads";
-import type { InferenceSession } from "onnxruntime-node";
 import { DeviceError } from "../errors.js";
 import { Graph } from "../graph/graph.js";
 import {
@@ -8,28 +6,12 @@ import {
   type DeviceOptions,
   type Engine,
   type ModelBytes,
-  type NamedTensors,
   type ResolvedDevice,
   type Session,
 } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
-
-type WorkerTask =
-  | { readonly kind: "load"; readonly model: Uint8Array; readonly options: InferenceSession.SessionOptions }
-  | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
-  | { readonly kind: "release"; readonly session: number };
-
-/** What the worker is asked to do. */
-export type WorkerCall = WorkerTask & { readonly id: number };
-
-/** What the worker found. */
-export interface WorkerAnswer {
-  readonly id: number;
-  readonly session?: number;
-  readonly outputs?: NamedTensors;
-  readonly error?: string;
-}
+import { WorkerThread } from "./worker-thread.js";
 
 /**
  * ONNX Runtime in a worker thread.
@@ -144,57 +126,6 @@ class WorkerEngine implements Engine {
 function compact([name, tensor]: [string, Tensor<DType>]): [string, Tensor<DType>] {
   const { dtype, shape, data } = tensor;
   return [name, data.byteLength === data.buffer.byteLength ? tensor : new Tensor(dtype, shape, data.slice())];
-}
-
-/** Calls to the worker, each answered by its number. */
-class WorkerThread {
-  private readonly worker: Worker;
-  private readonly waiting = new Map<number, { resolve: (answer: WorkerAnswer) => void; reject: (error: Error) => void }>();
-  private lastId = 0;
-  private stopped: Error | undefined;
-
-  constructor() {
-    // Tests and scripts run the .ts sources, but a thread of Node 20 takes only JavaScript: they use the built worker.
-    const folder = import.meta.url.endsWith(".ts") ? "../../dist/platform/" : "./";
-    // The program's own flags are not for the thread: some, like --input-type, would stop it from starting.
-    this.worker = new Worker(new URL(`${folder}node-worker.js`, import.meta.url), { execArgv: [] });
-    this.worker.on("message", (answer: WorkerAnswer) => {
-      const call = this.waiting.get(answer.id);
-      this.waiting.delete(answer.id);
-      if (this.waiting.size === 0) this.worker.unref();
-      if (answer.error === undefined) call?.resolve(answer);
-      else call?.reject(new Error(answer.error));
-    });
-    this.worker.on("error", (error) => this.fail(new DeviceError(`the runtime's thread failed: ${messageOf(error)}`, { cause: error })));
-    this.worker.on("exit", () => this.fail(new DeviceError("the runtime's thread has ended")));
-    // An idle engine must not keep the process alive.
-    this.worker.unref();
-  }
-
-  get hasEnded(): boolean {
-    return this.stopped !== undefined;
-  }
-
-  ask(task: WorkerTask): Promise<WorkerAnswer> {
-    if (this.stopped) return Promise.reject(this.stopped);
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.worker.postMessage({ ...task, id } satisfies WorkerCall);
-      this.waiting.set(id, { resolve, reject });
-      this.worker.ref();
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.fail(new DeviceError("the pipeline or model was disposed"));
-    await this.worker.terminate();
-  }
-
-  private fail(error: Error): void {
-    this.stopped ??= error;
-    for (const { reject } of this.waiting.values()) reject(this.stopped);
-    this.waiting.clear();
-  }
 }
 
 /** Whether there is no Vulkan on this Linux. The runtime would find out as well, but prints a warning on the terminal while it does. */

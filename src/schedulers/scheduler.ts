@@ -101,7 +101,7 @@ export abstract class Scheduler<Config extends object = object> {
     const { className, schema } = this as unknown as SchedulerClass;
     const { _useDefaultValues, ...fieldsAndRest } = config as Partial<ConfigOrigin> & Record<string, unknown>;
     const wins = overrides as Readonly<Record<string, unknown>>;
-    const unknown = Object.keys(wins).filter((key) => !(key in schema.entries));
+    const unknown = Object.keys(wins).filter((key) => !(key in schema.entries || key in given));
     if (unknown.length > 0) warn(`${className} has no ${unknown.map(snakeCase).join(", ")}; ignored`);
 
     // Python spells the fields its own way.
@@ -111,7 +111,7 @@ export abstract class Scheduler<Config extends object = object> {
     for (const [key, value] of Object.entries(fieldsAndRest)) {
       if (unset.has(key)) continue;
       if (key in schema.entries) fields[key] = value;
-      else kept[key] = value;
+      else kept[key] = wins[key] ?? value;
     }
     for (const key of Object.keys(schema.entries)) if (wins[key] !== undefined) fields[key] = wins[key];
     const scheduler = new this(fields);

@@ -78,7 +78,6 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
   protected override readonly takes = ["sigmas", "mu"] as const;
   private lastSample: Tensor | undefined;
   private lastOrder = 0;
-  private planned = false;
 
   constructor(config: Partial<UniPCMultistepConfig> = {}) {
     super(config);
@@ -121,7 +120,6 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     const last = config.finalSigmasType === "zero" ? 0 : (cleanest ?? sigmas.at(-1) ?? 0);
     this.start(timesteps.map(Math.trunc), [...sigmas, last].map(f32));
     this.lastSample = undefined;
-    this.planned = true;
   }
 
   override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
@@ -137,7 +135,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     const corrects = index > 0 && !disableCorrector.includes(index - 1) && this.lastSample !== undefined;
     const corrected = corrects ? this.correct(index, this.lastSample as Tensor, converted) : sample;
     const known = this.outputs.length + 1;
-    this.remember(converted);
+    this.remember(converted, solverOrder);
     this.lastSample = corrected;
     this.lastOrder = Math.min(solverOrder, known, lowerOrderFinal ? this.timesteps.length - index : solverOrder);
     this.stepIndex = index + 1;

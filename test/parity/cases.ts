@@ -19,7 +19,7 @@ export interface ParityCase<Meta = JsonObject> {
 }
 
 /**
- * The cases of a fixtures folder. `only` leaves those of one group ("pipelines"), one case ("pipelines/sdxl_base"), or all that begin alike ("pipelines/sdxl*").
+ * The cases of a fixtures folder. `only` leaves those of one group ("pipelines"), one case ("pipelines/sdxl_base"), or all that a `*` fits ("pipelines/sdxl*").
  */
 export function findCases(fixtures: string, only?: string): ParityCase[] {
   return GROUPS.flatMap((group) => {
@@ -37,8 +37,8 @@ function readCase(folder: string, group: Group, name: string): ParityCase {
 
 function isWanted(id: string, only: string | undefined): boolean {
   if (only === undefined) return true;
-  const name = only.replace(/\/$/, "");
-  return name.endsWith("*") ? id.startsWith(name.slice(0, -1)) : id === name || id.startsWith(`${name}/`);
+  const pattern = only.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
+  return new RegExp(`^${pattern}(/.*)?$`).test(id);
 }
 
 /** JSON as Python writes it; whole numbers too long for a double (seeds of 64 bits) become strings. */

@@ -62,6 +62,10 @@ class Inputs {
     return this.find<"int64">("timestep") ?? this.meta.timestep ?? 500;
   }
 
+  get classLabels(): Tensor | Tensor<"int64"> | undefined {
+    return this.find("class_labels") as Tensor | Tensor<"int64"> | undefined;
+  }
+
   /** Names of the tensors that were not asked for. */
   get outputs(): string[] {
     return Object.keys(this.tensors).filter((name) => !this.asked.has(name));
@@ -77,7 +81,7 @@ const MODELS: Readonly<Record<string, Runner>> = {
     const { sample } = await unet.forward(inputs.take("sample"), inputs.timestep, {
       encoderHiddenStates: inputs.take("encoder_hidden_states"),
       ...addedCondition(inputs),
-      classLabels: inputs.find("class_labels"),
+      classLabels: inputs.classLabels,
       timestepCond: inputs.find("timestep_cond"),
       ...(residuals.length > 0 && { downBlockAdditionalResiduals: residuals }),
       midBlockAdditionalResidual: inputs.find("mid_block_additional_residual"),
@@ -85,7 +89,7 @@ const MODELS: Readonly<Record<string, Runner>> = {
     return { out: sample };
   }),
   UNet2DModel: runner(UNet2DModel, async (unet, inputs) => {
-    const { sample } = await unet.forward(inputs.take("sample"), inputs.timestep, { classLabels: inputs.find("class_labels") });
+    const { sample } = await unet.forward(inputs.take("sample"), inputs.timestep, { classLabels: inputs.classLabels });
     return { out: sample };
   }),
   ControlNetModel: runner(ControlNetModel, async (controlNet, inputs) => {
@@ -93,7 +97,7 @@ const MODELS: Readonly<Record<string, Runner>> = {
       encoderHiddenStates: inputs.take("encoder_hidden_states"),
       controlnetCond: inputs.take("hint"),
       ...addedCondition(inputs),
-      classLabels: inputs.find("class_labels"),
+      classLabels: inputs.classLabels,
       conditioningScale: inputs.meta.conditioning_scale ?? undefined,
       guessMode: inputs.meta.guess_mode ?? undefined,
     });

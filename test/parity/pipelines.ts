@@ -80,12 +80,8 @@ export async function comparePipeline({ meta, tensors }: ParityCase, context: Pi
   const given = refiner || !latents ? inputs : { ...inputs, latents };
   const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed) };
   if (!refiner) {
-    const isLatent = call.output_type === "latent";
-    return [
-      isLatent
-        ? compareLatents("images", await generate(model, request, context), images)
-        : await comparePixels(model, request, context, images),
-    ];
+    if (call.output_type !== "latent") return [await comparePixels(model, request, context, images)];
+    return [compareLatents("images", await generate(model, { ...request, outputType: "latent" }, context), images)];
   }
   const between = await generate(model, { ...request, outputType: "latent" }, context);
   const refinerModel = { checkpoint: refiner, pipeline: refiner_pipeline ?? "StableDiffusionXLImg2ImgPipeline" };

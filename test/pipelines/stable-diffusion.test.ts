@@ -295,7 +295,7 @@ describe("an AbortSignal", () => {
 
   it("stops generate while it runs", async () => {
     const started = performance.now();
-    const work = pipe.generate({ ...FOX, numInferenceSteps: 1000, signal: AbortSignal.timeout(50) });
+    const work = pipe.generate({ ...FOX, numInferenceSteps: 900, signal: AbortSignal.timeout(50) });
     await expect(work).rejects.toMatchObject({ name: "TimeoutError" });
     expect(performance.now() - started).toBeLessThan(20_000);
   });
@@ -382,7 +382,7 @@ describe("a request is refused by the argument that is wrong", () => {
     ["a height below 0", { height: -64 }, /^height is -64;/],
     ["a width that is no number", { width: Number.NaN }, /^width is NaN;/],
     ["a seed beyond 2^64", { seed: 2n ** 64n }, /^seed 18446744073709551616 /],
-    ["a seed that a number cannot hold", { seed: 2 ** 60 }, /^seed 1152921504606846976 /],
+    ["a seed that a number cannot hold", { seed: 2 ** 60 }, /^seed 11529215046068\d+ is not a seed/],
     ["half a seed", { seed: 0.5 }, /^seed 0\.5 /],
     [
       "fewer seeds than pictures",
@@ -392,7 +392,7 @@ describe("a request is refused by the argument that is wrong", () => {
     ["fewer generators than pictures", { generator: [new Generator(1)], numImagesPerPrompt: 2 }, /^1 generators were given for 2 pictures/],
     ["both seed and generator", { seed: 1, generator: new Generator(1) }, /^both seed and generator were given/],
     ["0 pictures", { numImagesPerPrompt: 0 }, /^numImagesPerPrompt is 0;/],
-    ["neither prompt nor embeddings", { prompt: undefined }, /^neither prompt nor promptEmbeds were given/],
+    ["neither prompt nor embeddings", { prompt: undefined }, /^neither prompt nor promptEmbeds was given/],
     ["both prompt and embeddings", { promptEmbeds }, /^both prompt and promptEmbeds were given/],
     ["no prompts", { prompt: [] }, /^prompt is \[\]; expected a text or a list of texts$/],
     ["a prompt that is no text", { prompt: 5 as unknown as string }, /^prompt is 5;/],

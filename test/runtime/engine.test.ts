@@ -167,12 +167,63 @@ describe("an engine", () => {
   it("rejects what was under way when its thread dies, and can still be disposed", async () => {
     const engine = await createEngine({ device: "cpu" });
     const session = await adder(engine);
-    const runs = [session.run({ x: Tensor.from([1, 2]) }), adder(engine)];
-    void workers.at(-1)?.terminate();
-    for (const run of runs) await expect(run).rejects.toThrow(new DeviceError("the runtime's thread has ended"));
+    const worker = workers.at(-1);
+    // The call is lost on its way, for a thread that dies while the runtime works takes the process with it.
+    const post = vi.spyOn(worker as Worker, "postMessage").mockImplementationOnce(() => {});
+    const run = session.run({ x: Tensor.from([1, 2]) });
+    post.mockRestore();
+    const rejected = expect(run).rejects.toThrow(new DeviceError("the runtime's thread has ended"));
+    await worker?.terminate();
+    await rejected;
     await expect(session.run({ x: Tensor.from([1, 2]) })).rejects.toThrow(DeviceError);
     await session.release();
     await engine.dispose();
+  });
+
+  it("rejects what was under way when its thread fails, with the reason", async () => {
+    const engine = await openEngine();
+    const session = await adder(engine);
+    const run = session.run({ x: Tensor.from([1, 2]) });
+    workers.at(-1)?.emit("error", new Error("out of memory"));
+    await expect(run).rejects.toThrow(new DeviceError("the runtime's thread failed: out of memory"));
+  });
+
+  it("ends calls made before its dispose", async () => {
+    const engine = await createEngine({ device: "cpu" });
+    const session = await adder(engine);
+    const run = session.run({ x: Tensor.from([1, 2]) });
+    await engine.dispose();
+    expect((await run).sum?.toArray()).toEqual([2, 4]);
+  });
+
+  it("can be disposed while its thread still starts", async () => {
+    // In a process of its own, which the runtime's addon would abort.
+    const { stdout, stderr } = await inProcess(`
+      for (const wait of [0, 20, 40, 60, 80]) {
+        const engine = await createEngine({ device: "cpu" });
+        await new Promise((resolve) => setTimeout(resolve, wait));
+        await engine.dispose();
+      }
+      console.log("still here");
+    `);
+    expect([stdout, stderr]).toEqual(["still here\n", ""]);
+  });
+
+  it("lets process.exit in the middle of a run end the process with its code", async () => {
+    const program = `
+      const { Graph } = await import("./dist/graph/graph.js");
+      const { affine } = await import("./dist/graph/ops.js");
+      const graph = new Graph();
+      const weight = graph.input("weight", "float32", [512, 512]);
+      let x = weight;
+      for (let i = 0; i < 24; i++) x = affine(x, weight);
+      graph.output("y", x);
+      const engine = await createEngine({ device: "cpu" });
+      const session = await engine.load(graph.encode());
+      session.run({ weight: darkroom.Tensor.zeros([512, 512]) }).catch(() => {});
+      setTimeout(() => process.exit(7), 20);
+    `;
+    await expect(inProcess(program)).rejects.toMatchObject({ code: 7, stderr: "" });
   });
 
   it("lets the process end while it is idle, with nobody having disposed of it", async () => {

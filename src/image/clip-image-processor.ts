@@ -1,0 +1,99 @@
+import * as v from "valibot";
+import { openFolder } from "#platform";
+import { readConfig } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { count, parseConfig } from "../checkpoint/schema.js";
+import { concat, Tensor } from "../tensor/tensor.js";
+import { crop, paste } from "./crop.js";
+import { Picture } from "./picture.js";
+import { type Resampling, resize } from "./resize.js";
+
+/** PIL's numbers for its filters. */
+const RESAMPLINGS: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
+
+const size = v.object({ height: count, width: count });
+
+const schema = v.object({
+  doResize: v.nullish(v.boolean(), true),
+  /** The shorter side's length, or a size. Files of transformers before 4.20 have one number. */
+  size: v.nullish(v.union([count, v.object({ shortestEdge: count }), size]), { shortestEdge: 224 }),
+  /** A number of PIL's; 3 is bicubic. */
+  resample: v.nullish(v.picklist([0, 1, 2, 3, 4, 5]), 3),
+  doCenterCrop: v.nullish(v.boolean(), true),
+  cropSize: v.nullish(v.union([count, size]), { height: 224, width: 224 }),
+  doRescale: v.nullish(v.boolean(), true),
+  rescaleFactor: v.nullish(v.number(), 1 / 255),
+  doNormalize: v.nullish(v.boolean(), true),
+  // The means and deviations of OpenAI's training pictures.
+  imageMean: v.nullish(v.array(v.number()), [0.48145466, 0.4578275, 0.40821073]),
+  imageStd: v.nullish(v.array(v.number()), [0.26862954, 0.26130258, 0.27577711]),
+});
+
+/** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. */
+export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
+
+/** Turns pictures into what CLIP's image encoder takes. Matches transformers' CLIPImageProcessor on PIL (CLIPImageProcessorPil): the same pixels. */
+export class CLIPImageProcessor {
+  readonly config: CLIPImageProcessorConfig;
+
+  /** @throws ConfigError */
+  constructor(config: v.InferInput<typeof schema> = {}) {
+    this.config = parseConfig("CLIPImageProcessor", schema, config);
+  }
+
+  /** @throws CheckpointError, ConfigError */
+  static async fromPretrained(source: string | Folder, { subfolder }: { readonly subfolder?: string } = {}): Promise<CLIPImageProcessor> {
+    const root = typeof source === "string" ? openFolder(source) : source;
+    const folder = subfolder ? root.open(subfolder) : root;
+    const json = await readConfig(folder, "preprocessor_config.json");
+    return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json));
+  }
+
+  /** The batch [batch, 3, height, width] of pictures: resized, cut to the middle, normalised. @throws ArgumentError for pictures whose results differ in size. */
+  preprocess(images: Picture | readonly Picture[]): Tensor {
+    return concat([images].flat().map((picture) => this.one(picture as Picture)));
+  }
+
+  private one(picture: Picture): Tensor {
+    const { doResize, doCenterCrop, cropSize, resample } = this.config;
+    let result = picture;
+    if (doResize) result = resize(result, ...this.resizedSize(picture), { resampling: RESAMPLINGS[resample] ?? "bicubic" });
+    if (doCenterCrop) result = centerCrop(result, typeof cropSize === "number" ? { height: cropSize, width: cropSize } : cropSize);
+    return this.toTensor(result);
+  }
+
+  private resizedSize({ width, height }: Picture): [width: number, height: number] {
+    const { size } = this.config;
+    if (typeof size === "object" && "height" in size) return [size.width, size.height];
+    const edge = typeof size === "number" ? size : size.shortestEdge;
+    return width <= height ? [edge, Math.trunc((edge * height) / width)] : [Math.trunc((edge * width) / height), edge];
+  }
+
+  /** The numbers as transformers computes them: rescaled in double precision, normalised in single. */
+  private toTensor({ width, height, data }: Picture): Tensor {
+    const { doRescale, rescaleFactor, doNormalize, imageMean, imageStd } = this.config;
+    const plane = width * height;
+    const values = new Float32Array(3 * plane);
+    for (let channel = 0; channel < 3; channel++) {
+      const [mean, deviation] = [Math.fround(imageMean[channel] ?? 0), Math.fround(imageStd[channel] ?? 1)];
+      for (let i = 0; i < plane; i++) {
+        const value = data[3 * i + channel] as number;
+        const scaled = doRescale ? Math.fround(value * rescaleFactor) : value;
+        values[channel * plane + i] = doNormalize ? Math.fround(scaled - mean) / deviation : scaled;
+      }
+    }
+    return new Tensor("float32", [1, 3, height, width], values);
+  }
+}
+
+/** The middle of a picture; where it is too small, black around it. */
+function centerCrop(picture: Picture, { width, height }: { readonly width: number; readonly height: number }): Picture {
+  const [wide, high] = [Math.max(width, picture.width), Math.max(height, picture.height)];
+  const left = Math.floor((picture.width - width) / 2);
+  const top = Math.floor((picture.height - height) / 2);
+  if (wide === picture.width && high === picture.height) return crop(picture, [left, top, left + width, top + height]);
+  const canvas = new Picture(wide, high, new Uint8Array(wide * high * 3));
+  const [before, above] = [Math.ceil((wide - picture.width) / 2), Math.ceil((high - picture.height) / 2)];
+  const padded = paste(canvas, picture, before, above);
+  return crop(padded, [left + before, top + above, left + before + width, top + above + height]);
+}

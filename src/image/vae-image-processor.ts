@@ -1,0 +1,256 @@
+import { ArgumentError } from "../errors.js";
+import { concat, Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
+import { gaussianBlur } from "./blur.js";
+import { crop, paste } from "./crop.js";
+import { type AnyPicture, channelsOf, GrayPicture, toGray, toRgb } from "./gray-picture.js";
+import { overlay } from "./overlay.js";
+import { Picture } from "./picture.js";
+import { type Box, type Resampling, resize, resizeTensorNearest } from "./resize.js";
+
+/** How a {@link VaeImageProcessor} works; names and defaults are those of diffusers' VaeImageProcessor. */
+export interface VaeImageProcessorOptions {
+  /** Bring pictures to a size the VAE takes. */
+  readonly doResize?: boolean;
+  /** Both sides become multiples of it. */
+  readonly vaeScaleFactor?: number;
+  /** A tensor with this many channels holds latents and is left as it is. */
+  readonly vaeLatentChannels?: number;
+  readonly resample?: Resampling;
+  /** From 0..1 to -1..1. */
+  readonly doNormalize?: boolean;
+  /** To 0 below 0.5, to 1 from there on: masks. */
+  readonly doBinarize?: boolean;
+  /** To three channels. */
+  readonly doConvertRgb?: boolean;
+  /** To one channel. */
+  readonly doConvertGrayscale?: boolean;
+}
+
+/** The settings inpainting uses for its mask. */
+export const MASK_OPTIONS = { doNormalize: false, doBinarize: true, doConvertGrayscale: true } as const;
+
+/** The settings ControlNets use for the picture that controls. */
+export const CONTROL_OPTIONS = { doNormalize: false, doConvertRgb: true } as const;
+
+/** What becomes of a picture of other proportions: stretched, fitted in with its edges drawn out, or filling and cut off. */
+export type ResizeMode = "default" | "fill" | "crop";
+
+/** A picture, or a tensor [batch, channels, height, width] of values in 0..1, or latents. */
+export type ProcessorInput = AnyPicture | Tensor;
+
+/** What {@link VaeImageProcessor.preprocess} is asked for. */
+export interface PreprocessOptions {
+  /** Pixels; by default the picture's own, made a multiple of the VAE's factor. */
+  readonly height?: number;
+  readonly width?: number;
+  /** For pictures only. */
+  readonly resizeMode?: ResizeMode;
+  /** The part of each picture that is used, before it is resized; see {@link cropRegion}. */
+  readonly cropsCoords?: Box;
+}
+
+/** Turns pictures into what a VAE encodes, and masks into what inpainting blends by. Matches diffusers' VaeImageProcessor: the same pixels. */
+export class VaeImageProcessor {
+  readonly options: Required<VaeImageProcessorOptions>;
+
+  /** @throws ArgumentError if both conversions are asked for. */
+  constructor(options: VaeImageProcessorOptions = {}) {
+    this.options = {
+      doResize: true,
+      vaeScaleFactor: 8,
+      vaeLatentChannels: 4,
+      resample: "lanczos",
+      doNormalize: true,
+      doBinarize: false,
+      doConvertRgb: false,
+      doConvertGrayscale: false,
+      ...options,
+    };
+    if (this.options.doConvertRgb && this.options.doConvertGrayscale) {
+      throw new ArgumentError("doConvertRgb and doConvertGrayscale were both given; a picture can become only one of them");
+    }
+  }
+
+  /**
+   * The batch [batch, channels, height, width] of one picture, of several (all become the first one's size), or of tensors.
+   * @throws ArgumentError for pictures mixed with tensors, for sizes that do not fit together, or a resize mode that tensors do not have.
+   */
+  preprocess(image: ProcessorInput | readonly ProcessorInput[], options: PreprocessOptions = {}): Tensor {
+    const images: readonly ProcessorInput[] = Array.isArray(image) ? image : [image as ProcessorInput];
+    const { doConvertGrayscale, vaeLatentChannels } = this.options;
+    const tensors = images.filter((one) => one instanceof Tensor);
+    if (images.length === 0) throw new ArgumentError("no image was given");
+    if (tensors.length === 0) return this.finish(concat(this.fromPictures(images as readonly AnyPicture[], options)));
+
+    if (tensors.length < images.length) throw new ArgumentError("pictures and tensors were given together; give one kind");
+    const { resizeMode = "default" } = options;
+    if (resizeMode !== "default") throw new ArgumentError(`resizeMode ${resizeMode} is for pictures; tensors are only stretched`);
+    const batch = concat(
+      tensors.map((tensor) => {
+        if (tensor.shape.length === 4) return tensor;
+        const [first = 1, height = 0, width = 0] = tensor.shape;
+        if (tensor.shape.length !== 3)
+          throw new ArgumentError(`an image tensor is [${tensor.shape}]; expected [batch, channels, height, width]`);
+        return tensor.reshape(doConvertGrayscale ? [first, 1, height, width] : [1, first, height, width]);
+      }),
+    );
+    const [, channels, fullHeight = 0, fullWidth = 0] = batch.shape;
+    if (channels === vaeLatentChannels) return batch;
+    const [height, width] = this.size(fullHeight, fullWidth, options);
+    return this.finish(this.options.doResize ? resizeTensorNearest(batch, height, width) : batch);
+  }
+
+  /** A picture in another size, of other proportions as `resizeMode` says. */
+  resize(picture: AnyPicture, width: number, height: number, resizeMode: ResizeMode = "default"): AnyPicture {
+    const resampling = this.options.resample;
+    if (resizeMode === "default") return resize(picture, width, height, { resampling });
+    return resizeMode === "fill"
+      ? fitWithEdges(toRgb(picture), width, height, resampling)
+      : fitAndCut(toRgb(picture), width, height, resampling);
+  }
+
+  /** A mask with soft edges. Matches diffusers' `blur`: PIL's GaussianBlur. */
+  blur<P extends AnyPicture>(picture: P, blurFactor = 4): P {
+    return gaussianBlur(picture, blurFactor);
+  }
+
+  /**
+   * `initImage` with `image` where `mask` is white. `image` covers all of it, or the rectangle `cropCoords` of it.
+   * @throws ArgumentError if the sizes differ.
+   */
+  applyOverlay(mask: AnyPicture, initImage: Picture, image: Picture, cropCoords?: Box): Picture {
+    const { width, height } = initImage;
+    let painted = image;
+    if (cropCoords) {
+      const [left, top, right, bottom] = cropCoords;
+      const part = toRgb(this.resize(image, right - left, bottom - top, "crop"));
+      painted = paste(new Picture(width, height, new Uint8Array(width * height * 3)), part, left, top);
+    }
+    return overlay(initImage, painted, toGray(mask));
+  }
+
+  private fromPictures(pictures: readonly AnyPicture[], options: PreprocessOptions): Tensor[] {
+    const { doResize, doConvertRgb, doConvertGrayscale } = this.options;
+    const { cropsCoords, resizeMode } = options;
+    const cropped = cropsCoords ? pictures.map((picture) => crop(picture, cropsCoords)) : pictures;
+    const [first] = cropped as [AnyPicture];
+    const [height, width] = this.size(first.height, first.width, options);
+    return cropped.map((picture) => {
+      const resized = doResize ? this.resize(picture, width, height, resizeMode) : picture;
+      return toTensor(doConvertRgb ? toRgb(resized) : doConvertGrayscale ? toGray(resized) : resized);
+    });
+  }
+
+  private size(fullHeight: number, fullWidth: number, { height = fullHeight, width = fullWidth }: PreprocessOptions): [number, number] {
+    const factor = this.options.vaeScaleFactor;
+    return [height - (height % factor), width - (width % factor)];
+  }
+
+  private finish(image: Tensor): Tensor {
+    const { doNormalize, doBinarize } = this.options;
+    let result = image;
+    if (doNormalize) {
+      if (image.data.some((value) => value < 0)) warn("an image tensor has values below 0 and is taken as -1..1; 0..1 is expected");
+      else result = image.map((value) => 2 * value - 1);
+    }
+    return doBinarize ? result.map((value) => (value < 0.5 ? 0 : 1)) : result;
+  }
+}
+
+/**
+ * The rectangle around what a mask covers, `pad` pixels wider on every side and then grown to the proportions of `width` x `height` as far as the
+ * picture reaches. Matches diffusers' `get_crop_region`.
+ * @throws ArgumentError if the mask covers nothing.
+ */
+export function cropRegion(mask: AnyPicture, width: number, height: number, pad = 0): Box {
+  const gray = toGray(mask);
+  const { width: fullWidth, height: fullHeight } = gray;
+  const covered = { left: fullWidth, top: fullHeight, right: 0, bottom: 0 };
+  for (const [i, value] of gray.data.entries()) {
+    if (value === 0) continue;
+    const [x, y] = [i % fullWidth, Math.floor(i / fullWidth)];
+    covered.left = Math.min(covered.left, x);
+    covered.right = Math.max(covered.right, x + 1);
+    covered.top = Math.min(covered.top, y);
+    covered.bottom = Math.max(covered.bottom, y + 1);
+  }
+  if (covered.right === 0) throw new ArgumentError("the mask is black everywhere; there is nothing to paint");
+  const x1 = Math.max(covered.left - pad, 0);
+  const y1 = Math.max(covered.top - pad, 0);
+  const x2 = Math.min(covered.right + pad, fullWidth);
+  const y2 = Math.min(covered.bottom + pad, fullHeight);
+  const proportions = width / height;
+  if ((x2 - x1) / (y2 - y1) > proportions) {
+    const [top, bottom] = grow(y1, y2, Math.trunc((x2 - x1) / proportions - (y2 - y1)), fullHeight);
+    return [x1, top, x2, bottom];
+  }
+  const [left, right] = grow(x1, x2, Math.trunc((y2 - y1) * proportions - (x2 - x1)), fullWidth);
+  return [left, y1, right, y2];
+}
+
+/** A range made `more` longer around its middle, moved to where there is room and cut off where there is none. */
+function grow(start: number, end: number, more: number, size: number): [number, number] {
+  let from = start - Math.floor(more / 2);
+  let to = end + more - Math.floor(more / 2);
+  if (to >= size) {
+    from -= to - size;
+    to = size;
+  }
+  if (from < 0) {
+    to -= from;
+    from = 0;
+  }
+  return [from, Math.min(to, size)];
+}
+
+/** The picture as large as fits, in the middle, its outer rows or columns drawn out over the rest. */
+function fitWithEdges(picture: Picture, width: number, height: number, resampling: Resampling): Picture {
+  const isWider = width / height < picture.width / picture.height;
+  const inner = isWider ? width : Math.floor((picture.width * height) / picture.height);
+  const innerHeight = width / height >= picture.width / picture.height ? height : Math.floor((picture.height * width) / picture.width);
+  const resized = resize(picture, inner, innerHeight, { resampling });
+  const left = Math.floor(width / 2) - Math.floor(inner / 2);
+  const top = Math.floor(height / 2) - Math.floor(innerHeight / 2);
+  const canvas = paste(black(width, height), resized, left, top);
+  // A box without area: the edge itself, stretched.
+  if (isWider && top > 0) {
+    const above = resize(resized, width, top, { box: [0, 0, width, 0] });
+    const below = resize(resized, width, top, { box: [0, innerHeight, width, innerHeight] });
+    return paste(paste(canvas, above, 0, 0), below, 0, top + innerHeight);
+  }
+  if (!isWider && left > 0) {
+    const before = resize(resized, left, height, { box: [0, 0, 0, height] });
+    const after = resize(resized, left, height, { box: [inner, 0, inner, height] });
+    return paste(paste(canvas, before, 0, 0), after, left + inner, 0);
+  }
+  return canvas;
+}
+
+/** The picture as small as fills the size, its middle cut out. */
+function fitAndCut(picture: Picture, width: number, height: number, resampling: Resampling): Picture {
+  const isNarrower = width / height > picture.width / picture.height;
+  const outer = isNarrower ? width : Math.floor((picture.width * height) / picture.height);
+  const outerHeight = isNarrower ? Math.floor((picture.height * width) / picture.width) : height;
+  const resized = resize(picture, outer, outerHeight, { resampling });
+  return paste(
+    black(width, height),
+    resized,
+    Math.floor(width / 2) - Math.floor(outer / 2),
+    Math.floor(height / 2) - Math.floor(outerHeight / 2),
+  );
+}
+
+function black(width: number, height: number): Picture {
+  return new Picture(width, height, new Uint8Array(width * height * 3));
+}
+
+/** A picture as [1, channels, height, width] of values in 0..1. */
+function toTensor(picture: AnyPicture): Tensor {
+  const { width, height, data } = picture;
+  if (!(picture instanceof GrayPicture)) return picture.toTensor().reshape([1, channelsOf(picture), height, width]);
+  return Tensor.from(
+    Array.from(data, (value) => value / 255),
+    [1, 1, height, width],
+  );
+}

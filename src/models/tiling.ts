@@ -1,0 +1,147 @@
+import { concat, Tensor } from "../tensor/tensor.js";
+
+/** How an autoencoder saves memory: pictures of a batch one after another, large pictures tile by tile. */
+export class MemorySaving {
+  /** One picture of a batch at a time. */
+  slicing = false;
+  /** Pictures larger than the ones it was trained on in overlapping tiles. */
+  tiling = false;
+
+  /** `fn` of the batch [n, channels, height, width]; with slicing, of each picture alone. */
+  async perPicture(batch: Tensor, fn: (pictures: Tensor) => Promise<Tensor>): Promise<Tensor> {
+    const count = batch.shape[0] ?? 0;
+    if (!this.slicing || count < 2) return fn(batch);
+    const results: Tensor[] = [];
+    for (const picture of batch.chunk(count)) results.push(await fn(picture));
+    return concat(results);
+  }
+}
+
+/** A tile's result, `index`ed by its row and column, which begins at `top`, `left` of the input. */
+interface Tile {
+  readonly row: number;
+  readonly column: number;
+  readonly top: number;
+  readonly left: number;
+  readonly input: Tensor;
+}
+
+/** The sizes of a tiled computation, along both sides. */
+export interface TileSizes {
+  /** Side of an input tile. */
+  readonly size: number;
+  /** From one tile's start to the next one's. */
+  readonly stride: number;
+}
+
+/**
+ * `fn` of overlapping tiles of x [batch, channels, height, width], each row of tiles blended into the one above and each tile into the one on its left over
+ * `blend` results; then `keep` of each are joined. Matches AutoencoderKL's tiled_encode and tiled_decode in diffusers.
+ */
+export async function blendedTiles(
+  x: Tensor,
+  { size, stride, blend, keep }: TileSizes & { readonly blend: number; readonly keep: number },
+  fn: (tile: Tensor) => Promise<Tensor>,
+): Promise<Tensor> {
+  const rows: Tensor[][] = [];
+  for (const { row, column, result } of await eachTile(x, { size, stride }, fn)) {
+    rows[row] ??= [];
+    (rows[row] as Tensor[])[column] = result;
+  }
+  for (const [i, row] of rows.entries()) {
+    for (const [j, tile] of row.entries()) {
+      const [above, before] = [rows[i - 1]?.[j], row[j - 1]];
+      if (above) blendEdge(above, tile, 2, blend);
+      if (before) blendEdge(before, tile, 3, blend);
+    }
+  }
+  const kept = rows.map((row) =>
+    concat(
+      row.map((tile) => crop(tile, 0, 0, keep)),
+      3,
+    ),
+  );
+  return concat(kept, 2);
+}
+
+/**
+ * `fn` of overlapping tiles, each laid over what is there already with a slope of `blend` results at its upper and left edge.
+ * Matches AutoencoderTiny's tiling in diffusers.
+ * @param ratio output pixels for one input pixel.
+ */
+export async function layeredTiles(
+  x: Tensor,
+  { size, stride, blend, ratio }: TileSizes & { readonly blend: number; readonly ratio: number },
+  fn: (tile: Tensor) => Promise<Tensor>,
+): Promise<Tensor> {
+  const [batch = 0, , height = 0, width = 0] = x.shape;
+  const [fullHeight, fullWidth] = [height * ratio, width * ratio];
+  const tiles = await eachTile(x, { size, stride }, fn);
+  const channels = tiles[0]?.result.shape[1] ?? 0;
+  const out = new Float32Array(batch * channels * fullHeight * fullWidth);
+  for (const { top, left, result } of tiles) {
+    const [, , tileHeight = 0, tileWidth = 0] = result.shape;
+    const slope = (start: number, i: number) => (start === 0 ? 1 : Math.min(i / (blend - 1), 1));
+    for (let plane = 0; plane < batch * channels; plane++) {
+      for (let y = 0; y < tileHeight; y++) {
+        for (let z = 0; z < tileWidth; z++) {
+          const share = slope(top, y) * slope(left, z);
+          const at = (plane * fullHeight + top * ratio + y) * fullWidth + left * ratio + z;
+          const value = result.data[(plane * tileHeight + y) * tileWidth + z] as number;
+          out[at] = share * value + (1 - share) * (out[at] as number);
+        }
+      }
+    }
+  }
+  return new Tensor("float32", [batch, channels, fullHeight, fullWidth], out);
+}
+
+/** Every tile with its result, row by row. Tiles of one shape are computed together, for each shape needs a graph of its own. */
+async function eachTile(
+  x: Tensor,
+  { size, stride }: TileSizes,
+  fn: (tile: Tensor) => Promise<Tensor>,
+): Promise<(Tile & { readonly result: Tensor })[]> {
+  const [, , height = 0, width = 0] = x.shape;
+  const tiles: Tile[] = [];
+  for (let top = 0; top < height; top += stride) {
+    for (let left = 0; left < width; left += stride) {
+      tiles.push({ row: top / stride, column: left / stride, top, left, input: crop(x, top, left, size) });
+    }
+  }
+  const results = new Map<Tile, Tensor>();
+  const shapeOf = ({ input }: Tile) => String(input.shape);
+  for (const tile of [...tiles].sort((a, b) => shapeOf(a).localeCompare(shapeOf(b)))) results.set(tile, await fn(tile.input));
+  return tiles.map((tile) => ({ ...tile, result: results.get(tile) as Tensor }));
+}
+
+/** At most `size` by `size` pixels of x [batch, channels, height, width] from `top`, `left` on, copied. */
+function crop(x: Tensor, top: number, left: number, size: number): Tensor {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const [rows, columns] = [Math.min(size, height - top), Math.min(size, width - left)];
+  const data = new Float32Array(batch * channels * rows * columns);
+  for (let line = 0; line < batch * channels * rows; line++) {
+    const from = (Math.floor(line / rows) * height + top + (line % rows)) * width + left;
+    data.set(x.data.subarray(from, from + columns), line * columns);
+  }
+  return new Tensor("float32", [batch, channels, rows, columns], data);
+}
+
+/** Fades the first `extent` rows (axis 2) or columns (axis 3) of `tile` in from the last ones of its neighbour. Changes `tile`. */
+function blendEdge(neighbour: Tensor, tile: Tensor, axis: 2 | 3, extent: number): void {
+  const [batch = 0, channels = 0, height = 0, width = 0] = tile.shape;
+  const [, , otherHeight = 0, otherWidth = 0] = neighbour.shape;
+  const size = Math.min(neighbour.shape[axis] ?? 0, tile.shape[axis] ?? 0, extent);
+  const across = axis === 2 ? width : height;
+  for (let plane = 0; plane < batch * channels; plane++) {
+    for (let i = 0; i < size; i++) {
+      for (let j = 0; j < across; j++) {
+        const [y, x] = axis === 2 ? [i, j] : [j, i];
+        const [otherY, otherX] = axis === 2 ? [otherHeight - size + i, j] : [j, otherWidth - size + i];
+        const at = (plane * height + y) * width + x;
+        const other = neighbour.data[(plane * otherHeight + otherY) * otherWidth + otherX] as number;
+        tile.data[at] = other * (1 - i / size) + (tile.data[at] as number) * (i / size);
+      }
+    }
+  }
+}

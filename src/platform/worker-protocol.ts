@@ -1,0 +1,26 @@
+import type { InferenceSession } from "onnxruntime-node";
+import type { NamedTensors } from "../runtime/engine.js";
+
+/** What the runtime's thread can be asked. */
+export type WorkerTask =
+  | { readonly kind: "load"; readonly model: Uint8Array; readonly options: InferenceSession.SessionOptions }
+  | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
+  | { readonly kind: "release"; readonly session: number }
+  | { readonly kind: "stop" };
+
+/** A task and its number. */
+export type WorkerCall = WorkerTask & { readonly id: number };
+
+/** What came of the call of that number. */
+export interface WorkerAnswer {
+  readonly id: number;
+  readonly session?: number;
+  readonly outputs?: NamedTensors;
+  readonly error?: string;
+}
+
+/**
+ * What the thread is doing, in memory that both sides share. ONNX Runtime's addon aborts the whole process if its thread is ended while it is
+ * at work (node-addon-api cannot throw into a thread that is being ended), so that whoever ends it waits until it is idle, and closes it.
+ */
+export const THREAD_STATE = { idle: 0, busy: 1, closed: 2 } as const;
