@@ -1,7 +1,11 @@
+import { ArgumentError } from "../errors.js";
+import { CLIPImageProcessor } from "../image/clip-image-processor.js";
+import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
+import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
-import { concat } from "../tensor/tensor.js";
+import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
 import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
@@ -13,20 +17,41 @@ import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, typ
 export interface StableDiffusionComponents extends LatentDiffusionComponents {
   readonly textEncoder: CLIPTextModel;
   readonly tokenizer: CLIPTokenizer;
-  /** null does without the check for unsafe pictures. */
-  readonly safetyChecker?: null;
+  /** Blacks out unsafe pictures; null does without, even where the checkpoint has one. */
+  readonly safetyChecker?: StableDiffusionSafetyChecker | null;
+  /** Prepares pictures for the safety checker. */
+  readonly featureExtractor?: CLIPImageProcessor;
 }
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
 export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
   textEncoder: CLIPTextModel;
   tokenizer: CLIPTokenizer;
+  safetyChecker: StableDiffusionSafetyChecker | null;
+  featureExtractor: CLIPImageProcessor | undefined;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: StableDiffusionComponents, source?: ComponentSource) {
     super({ ...components, scheduler: modernised(components.scheduler) }, source);
     this.textEncoder = components.textEncoder;
     this.tokenizer = components.tokenizer;
+    this.safetyChecker = components.safetyChecker ?? null;
+    this.featureExtractor = components.featureExtractor;
+  }
+
+  /** Blacks out what the safety checker finds unsafe. */
+  protected override async inspect(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
+    const { safetyChecker, featureExtractor } = this;
+    if (!safetyChecker) return { images };
+    if (!featureExtractor) {
+      throw new ArgumentError("the safety checker needs a featureExtractor (CLIPImageProcessor)", {
+        hint: "give one, or safetyChecker: null",
+      });
+    }
+    const { hasNsfwConcepts } = await safetyChecker.forward(featureExtractor.preprocess(pictures(images)));
+    if (hasNsfwConcepts.includes(true)) warn("the safety checker found a picture unsafe and made it black; try another prompt or seed");
+    const checked = hasNsfwConcepts.map((isUnsafe, i) => (isUnsafe ? Tensor.zeros([1, ...images.shape.slice(1)]) : images.slice(i, i + 1)));
+    return { images: concat(checked), nsfwContentDetected: hasNsfwConcepts };
   }
 
   /** What the UNet is conditioned on: the prompts, unconditional half first under guidance. */
@@ -45,17 +70,20 @@ export async function loadStableDiffusion(
   source: ComponentSource,
   given: Partial<StableDiffusionComponents>,
 ): Promise<StableDiffusionComponents> {
-  if (given.safetyChecker !== null && source.has("safety_checker")) {
-    warn("the checkpoint's safety checker is not run; give safetyChecker: null to say that this is meant");
-  }
-  const [vae, textEncoder, tokenizer, unet, scheduler] = await Promise.all([
+  // Without the checker nothing needs the extractor, which checkpoints often list all the same.
+  const isChecked = given.safetyChecker !== null && (given.safetyChecker !== undefined || source.has("safety_checker"));
+  const [vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor] = await Promise.all([
     source.load("vae", AUTOENCODERS, given.vae),
     source.load("text_encoder", { CLIPTextModel }, given.textEncoder),
     source.load("tokenizer", TOKENIZERS, given.tokenizer),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
+    isChecked ? source.load("safety_checker", { StableDiffusionSafetyChecker }, given.safetyChecker ?? undefined) : null,
+    isChecked
+      ? source.load("feature_extractor", { CLIPImageProcessor, CLIPFeatureExtractor: CLIPImageProcessor }, given.featureExtractor)
+      : undefined,
   ]);
-  return { vae, textEncoder, tokenizer, unet, scheduler };
+  return { vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor };
 }
 
 /** Two settings that old checkpoints' schedulers have wrong for Stable Diffusion; diffusers mends them in the same place. */

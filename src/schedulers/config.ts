@@ -31,9 +31,11 @@ export const real = (initial: number) => v.optional(v.pipe(v.number(), v.finite(
 /** A finite number or null. */
 export const optionalReal = () => v.optional(v.nullable(v.pipe(v.number(), v.finite("a finite number"))), null);
 
-/** A whole number of at least `least`. */
-export const whole = (initial: number, least = 0) =>
-  v.optional(v.pipe(v.number(), v.integer("a whole number"), v.minValue(least, `a whole number of at least ${least}`)), initial);
+/** A whole number from `least` to `most`. */
+export const whole = (initial: number, least = 0, most = Number.POSITIVE_INFINITY) => {
+  const allowed = most === Number.POSITIVE_INFINITY ? `a whole number of at least ${least}` : `a whole number from ${least} to ${most}`;
+  return v.optional(v.pipe(v.number(), v.integer("a whole number"), v.minValue(least, allowed), v.maxValue(most, allowed)), initial);
+};
 
 /** One of some words. */
 export const oneOf = <const Words extends readonly string[]>(words: Words, initial: Words[number]) =>
@@ -142,7 +144,7 @@ function describe(value: unknown): string {
 }
 
 function expectation(issue: v.BaseIssue<unknown>): string {
-  if (issue.kind === "validation" || issue.type === "null") return issue.message;
+  if (issue.kind === "validation" || issue.type === "null" || issue.type === "custom") return issue.message;
   const words = (issue.expected ?? "another value").replace(/^\((.*)\)$/, "$1").split(" | ");
   return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
 }

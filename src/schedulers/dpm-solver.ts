@@ -1,5 +1,4 @@
 // What the members of the DPM-Solver family share: Lu et al. 2022 (arXiv:2206.00927) and Lu et al. 2022 (arXiv:2211.01095).
-import * as v from "valibot";
 import { ConfigError } from "../errors.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import {
@@ -66,9 +65,7 @@ export abstract class DPMSolver<Config extends DPMSolverConfig = DPMSolverConfig
 
   /** What the solver integrates: the picture for the "++" types, the noise for the others. */
   protected convert(output: Tensor, sample: Tensor, level: NoiseLevel): Tensor {
-    const { predictionType, varianceType } = this.config;
-    const learned = predictionType === "epsilon" && (varianceType === "learned" || varianceType === "learned_range");
-    const mean = learned ? firstChannels(output, 3) : output;
+    const mean = firstChannelsOfLearned(output, this.config);
     return this.predictsOriginal ? this.toOriginal(mean, sample, level) : this.toNoise(mean, sample, level);
   }
 
@@ -135,6 +132,12 @@ export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLe
       };
     }
   }
+}
+
+/** The mean of a model that also predicts a variance, the first three channels; any other output as it is. */
+export function firstChannelsOfLearned(output: Tensor, config: Pick<DPMSolverConfig, "predictionType" | "varianceType">): Tensor {
+  const learned = config.varianceType === "learned" || config.varianceType === "learned_range";
+  return learned && config.predictionType === "epsilon" ? firstChannels(output, 3) : output;
 }
 
 /** The first `count` channels of `[batch, channels, ...]`. */

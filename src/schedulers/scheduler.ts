@@ -101,7 +101,7 @@ export abstract class Scheduler<Config extends object = object> {
     const { className, schema } = this as unknown as SchedulerClass;
     const { _useDefaultValues, ...fieldsAndRest } = config as Partial<ConfigOrigin> & Record<string, unknown>;
     const wins = overrides as Readonly<Record<string, unknown>>;
-    const unknown = Object.keys(wins).filter((key) => !(key in schema.entries || key in given));
+    const unknown = Object.keys(wins).filter((key) => !(key in schema.entries || key in fieldsAndRest));
     if (unknown.length > 0) warn(`${className} has no ${unknown.map(snakeCase).join(", ")}; ignored`);
 
     // Python spells the fields its own way.

@@ -1,0 +1,15 @@
+import { expect } from "vitest";
+import type { DType } from "../../src/tensor/dtype.js";
+import type { Tensor } from "../../src/tensor/tensor.js";
+
+/** Fails unless the tensors have one shape and no numbers further apart than `tolerance`. */
+export function expectClose(found: Tensor, expected: Tensor<DType>, tolerance = 1e-4): void {
+  expect(found.shape).toEqual(expected.shape);
+  let largest = 0;
+  for (let i = 0; i < found.size; i++) {
+    const difference = Math.abs((found.data[i] as number) - Number(expected.data[i]));
+    // Not Math.max, which would drop a NaN of ours into a passing comparison below.
+    if (!(difference <= largest)) largest = difference;
+  }
+  expect(largest).toBeLessThanOrEqual(tolerance);
+}

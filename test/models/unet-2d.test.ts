@@ -1,0 +1,83 @@
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { ArgumentError, ConfigError } from "../../src/errors.js";
+import { UNet2DModel } from "../../src/models/unet-2d.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { expectClose } from "../helpers/differences.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { checkpoint, readFixture } from "../support/fixtures.js";
+
+const open = (name: string) => UNet2DModel.fromPretrained(checkpoint(name), { device: "cpu" });
+
+/** A copy of a tiny network with some of its config changed. */
+function changed(changes: Readonly<Record<string, unknown>>): string {
+  const folder = temporaryFolder();
+  cpSync(checkpoint("options/unet2d-heads"), folder, { recursive: true });
+  const config = JSON.parse(readFileSync(`${folder}/config.json`, "utf8"));
+  writeFileSync(`${folder}/config.json`, JSON.stringify({ ...config, ...changes }));
+  return folder;
+}
+
+describe("UNet2DModel", () => {
+  it("predicts what diffusers predicts, with a timestep for each picture", async () => {
+    const { tensor } = readFixture("models", "unet_ddpm-mini");
+    await using unet = await open("ddpm-mini/unet");
+    const { sample } = await unet.forward(tensor("sample") as Tensor, tensor("timestep") as Tensor<"int64">);
+    expectClose(sample, tensor("out"));
+  });
+
+  it.each([
+    ["heads of 4 channels, a picture that is not square", "heads"],
+    ["heads that leave channels over", "uneven-heads"],
+    ["a middle block without attention, its sums scaled", "no-attention"],
+    ["no middle block", "no-mid"],
+    ["the time embedding as scale and shift, another activation, padding on one side", "scale-shift"],
+    ["one head of all channels, a middle norm of its own beside scale and shift", "scale-shift-groups"],
+    ["another number of groups in the middle", "mid-groups"],
+    ["resnet blocks that change the size", "resnet-samplers"],
+    ["a table of classes", "classes"],
+    ["classes embedded like timesteps, a centred input, sines first", "class-timestep"],
+    ["features as classes, a time embedding of another width", "class-identity"],
+    ["random frequencies, for timesteps and classes", "fourier-class"],
+    ["a table of timesteps", "learned"],
+  ])("knows %s", async (_, name) => {
+    const { tensor } = readFixture("options", `unet2d-${name}`);
+    await using unet = await open(`options/unet2d-${name}`);
+    const hasClasses = name.startsWith("class") || name.endsWith("class");
+    const classLabels = hasClasses ? (tensor("class_labels") as Tensor) : undefined;
+    const { sample } = await unet.forward(tensor("sample") as Tensor, tensor("timestep") as Tensor<"int64">, { classLabels });
+    expectClose(sample, tensor("out"));
+  });
+
+  it("takes one timestep for all pictures", async () => {
+    await using unet = await open("ddpm-mini/unet");
+    const sample = readFixture("models", "unet_ddpm-mini").tensor("sample") as Tensor;
+    const [one, each] = [await unet.forward(sample, 3), await unet.forward(sample, Tensor.from([3, 3]))];
+    expectClose(one.sample, each.sample, 1e-6);
+  });
+
+  it("asks for classes where the config has them", async () => {
+    await using unet = await open("options/unet2d-classes");
+    await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0)).rejects.toThrow(
+      new ArgumentError("this UNet needs classLabels: its config has a class embedding"),
+    );
+  });
+
+  it("refuses a class that the table does not have", async () => {
+    await using unet = await open("options/unet2d-classes");
+    await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0, { classLabels: Tensor.from([7]) })).rejects.toThrow(
+      "class 7 is outside the 7 classes",
+    );
+  });
+
+  it("refuses classes where the config has none", async () => {
+    await using unet = await open("ddpm-mini/unet");
+    await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0, { classLabels: Tensor.from([1]) })).rejects.toThrow(ArgumentError);
+  });
+
+  it.each(["SkipDownBlock2D", "ResnetDownsampleBlock2D"])("refuses blocks of type %s by name", async (type) => {
+    const opening = UNet2DModel.fromPretrained(changed({ down_block_types: [type, "AttnDownBlock2D", "DownBlock2D"] }), { device: "cpu" });
+    await expect(opening).rejects.toThrow(ConfigError);
+    await expect(opening).rejects.toThrow(type);
+  });
+});
