@@ -10,11 +10,19 @@ export {
   DeviceError,
   OutputError,
 } from "./errors.js";
+export type { AttentionSlice } from "./graph/graph.js";
+export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
+export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";
+export { type ImageSource, loadImage, type RawImage } from "./image/load-image.js";
 export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "./image/parameters.js";
 export { Picture, type SaveOptions } from "./image/picture.js";
 export { readPngText } from "./image/png.js";
+export { type Box, type Resampling, type ResizeOptions, resize } from "./image/resize.js";
+export { cropRegion, VaeImageProcessor, type VaeImageProcessorOptions } from "./image/vae-image-processor.js";
+export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
 export { AutoencoderKL, type AutoencoderKLConfig, DiagonalGaussianDistribution } from "./models/autoencoder-kl.js";
+export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
 export {
   type CLIPTextConfig,
   CLIPTextModel,
@@ -22,15 +30,31 @@ export {
   type CLIPTextOptions,
   type CLIPTextOutput,
 } from "./models/clip-text.js";
+export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type ControlNetOutput } from "./models/controlnet.js";
 export type { ModelOptions } from "./models/model.js";
+export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
+export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
 export { type UNet2DConditionConfig, type UNet2DConditionInputs, UNet2DConditionModel } from "./models/unet-2d-condition.js";
+export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
+export { DDPMPipeline } from "./pipelines/ddpm.js";
 export { DiffusionPipeline, type PipelineOptions, type TextToImagePipeline } from "./pipelines/diffusion-pipeline.js";
+export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
 export type { OutputType, PipelineOutput } from "./pipelines/latent-diffusion.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/pipeline-run.js";
 export { StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
+export {
+  type StableDiffusionControlNetComponents,
+  StableDiffusionControlNetPipeline,
+  type StableDiffusionControlNetRequest,
+} from "./pipelines/stable-diffusion-controlnet.js";
+export { StableDiffusionImg2ImgPipeline, type StableDiffusionImg2ImgRequest } from "./pipelines/stable-diffusion-img2img.js";
+export { StableDiffusionInpaintPipeline, type StableDiffusionInpaintRequest } from "./pipelines/stable-diffusion-inpaint.js";
 export { StableDiffusionXLPipeline, type StableDiffusionXLRequest } from "./pipelines/stable-diffusion-xl.js";
 export type { StableDiffusionXLComponents } from "./pipelines/stable-diffusion-xl-base.js";
+export { StableDiffusionXLImg2ImgPipeline, type StableDiffusionXLImg2ImgRequest } from "./pipelines/stable-diffusion-xl-img2img.js";
+export { StableDiffusionXLInpaintPipeline, type StableDiffusionXLInpaintRequest } from "./pipelines/stable-diffusion-xl-inpaint.js";
+export type { UnconditionalRequest } from "./pipelines/unconditional.js";
 export type { Device, DeviceOptions, Engine, ResolvedDevice } from "./runtime/engine.js";
 export { DDIMScheduler } from "./schedulers/ddim.js";
 export { DPMSolverMultistepScheduler } from "./schedulers/dpm-solver-multistep.js";

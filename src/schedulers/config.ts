@@ -29,7 +29,8 @@ export const flag = (initial: boolean) =>
 export const real = (initial: number) => v.optional(v.pipe(v.number(), v.finite("a finite number")), initial);
 
 /** A finite number or null. */
-export const optionalReal = () => v.optional(v.nullable(v.pipe(v.number(), v.finite("a finite number"))), null);
+export const optionalReal = (initial: number | null = null) =>
+  v.optional(v.nullable(v.pipe(v.number(), v.finite("a finite number"))), initial);
 
 /** A whole number from `least` to `most`. */
 export const whole = (initial: number, least = 0, most = Number.POSITIVE_INFINITY) => {

@@ -35,6 +35,8 @@ export interface StepOptions {
   readonly sTmin?: number;
   readonly sTmax?: number;
   readonly sNoise?: number;
+  /** Flow matching where every token of `[batch, tokens, channels]` has its own timestep: `[batch, tokens]`. */
+  readonly perTokenTimesteps?: Tensor;
 }
 
 /** What a step gives. */
@@ -76,6 +78,8 @@ export abstract class Scheduler<Config extends object = object> {
 
   /** What beside `numInferenceSteps` this class's `setTimesteps` takes. */
   protected readonly takes: readonly TimestepSource[] = [];
+  /** Whether custom timesteps and sigmas may be given together, one sigma for each timestep. */
+  protected readonly pairsTimestepsWithSigmas: boolean = false;
   private fallbackGenerator: Generator | undefined;
 
   /** @throws ConfigError naming the field that is wrong. */
@@ -161,7 +165,9 @@ export abstract class Scheduler<Config extends object = object> {
         throw new ArgumentError(`${className} does not take ${source === "mu" ? "mu" : `custom ${source}`}`);
       }
     }
-    if (options.timesteps && options.sigmas) throw new ArgumentError(`${className}: only one of timesteps and sigmas can be given`);
+    if (options.timesteps && options.sigmas && !this.pairsTimestepsWithSigmas) {
+      throw new ArgumentError(`${className}: only one of timesteps and sigmas can be given`);
+    }
     const { numInferenceSteps, timesteps, sigmas } = options;
     if (numInferenceSteps === undefined && !timesteps && !sigmas) {
       throw new ArgumentError(

@@ -53,21 +53,25 @@ export function luLambdas(noisiest: number, cleanest: number, steps: number): nu
   return linspace(0, 1, steps).map((ramp) => noisiest + ramp * (cleanest - noisiest));
 }
 
+/** Rounds every intermediate result: to float32 where diffusers computes in it, not at all where it computes in double precision. */
+export type Rounding = (x: number) => number;
+const exact: Rounding = (x) => x;
+
 /** Moves flow-matching times towards the noisy end (Esser et al. 2024, equation 23); `shift` 1 changes nothing. */
-export function shiftFlowSigma(sigma: number, shift: number): number {
-  return (shift * sigma) / (1 + (shift - 1) * sigma);
+export function shiftFlowSigma(sigma: number, shift: number, round = exact): number {
+  return round(round(round(shift) * sigma) / round(1 + round(round(shift - 1) * sigma)));
 }
 
 /** The shift that depends on picture size (FLUX): `weight / (weight + 1/sigma - 1)`, with weight exp(mu) ("exponential") or mu ("linear"). */
-export function shiftFlowSigmaByMu(sigma: number, mu: number, type: "exponential" | "linear"): number {
-  const weight = type === "exponential" ? Math.exp(mu) : mu;
-  return weight / (weight + (1 / sigma - 1));
+export function shiftFlowSigmaByMu(sigma: number, mu: number, type: "exponential" | "linear", round = exact): number {
+  const weight = round(type === "exponential" ? Math.exp(mu) : mu);
+  return round(weight / round(weight + round(round(1 / sigma) - 1)));
 }
 
 /** Stretches flow-matching sigmas so that the last one is `terminal` (LTX-Video). */
-export function stretchToTerminal(sigmas: readonly number[], terminal: number): number[] {
-  const scale = (1 - (sigmas.at(-1) ?? 0)) / (1 - terminal);
-  return sigmas.map((sigma) => 1 - (1 - sigma) / scale);
+export function stretchToTerminal(sigmas: readonly number[], terminal: number, round = exact): number[] {
+  const scale = round(round(1 - (sigmas.at(-1) ?? 0)) / round(1 - terminal));
+  return sigmas.map((sigma) => round(1 - round(round(1 - sigma) / scale)));
 }
 
 /** The training sigmas at (fractional) timesteps, as `np.interp`. */

@@ -19,6 +19,10 @@ describe("canonical", () => {
     expect(canonical("text_model.embeddings.position_embedding.weight", [77, 32])?.name).toBe("embeddings.position_embedding.weight");
   });
 
+  it.each(["vision_model.vision_model.", "vision_model.", ""])("takes the prefix %j off an image encoder's names", (prefix) => {
+    expect(canonical(`${prefix}pre_layrnorm.weight`, [32])?.name).toBe("pre_layrnorm.weight");
+  });
+
   it("keeps a text encoder's projection", () => {
     expect(canonical("text_projection.weight", [24, 32])?.name).toBe("text_projection.weight");
   });

@@ -8,8 +8,8 @@ export function expectClose(found: Tensor, expected: Tensor<DType>, tolerance = 
   let largest = 0;
   for (let i = 0; i < found.size; i++) {
     const difference = Math.abs((found.data[i] as number) - Number(expected.data[i]));
-    // Not Math.max, which would drop a NaN of ours into a passing comparison below.
-    if (!(difference <= largest)) largest = difference;
+    if (Number.isNaN(difference)) expect.fail(`number ${i} is ${found.data[i]}, expected ${expected.data[i]}`);
+    largest = Math.max(largest, difference);
   }
   expect(largest).toBeLessThanOrEqual(tolerance);
 }

@@ -14,11 +14,9 @@ interface Case {
 const { meta, tensor } = readFixture<{ cases: Case[] }>("image", "pillow");
 const cases = meta.cases.flatMap((entry, i) => {
   if (entry.kind !== "resize") return [];
-  const { [0]: height, [1]: width } = tensor(`${i}.out`).shape;
+  const [height = 0, width = 0] = tensor(`${i}.out`).shape;
   const [fromHeight, fromWidth] = tensor(`${i}.image`).shape;
-  return [
-    { i, ...entry, height: height ?? 0, width: width ?? 0, from: `${fromWidth}x${fromHeight}`, part: entry.box ? ` of ${entry.box}` : "" },
-  ];
+  return [{ i, ...entry, height, width, from: `${fromWidth}x${fromHeight}`, part: entry.box ? ` of ${entry.box}` : "" }];
 });
 
 describe("resize", () => {

@@ -6,7 +6,7 @@ import type { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
 import { checkpoint, readFixture } from "../support/fixtures.js";
 
-const { meta, tensor } = readFixture<{ checkpoint: string; has_nsfw_concepts: boolean[]; pictures: number }>("models", "safety-mini");
+const { meta, tensor } = readFixture<{ checkpoint: string; has_nsfw_concepts: boolean[]; pictures: number }>("options", "safety-mini");
 const open = () => StableDiffusionSafetyChecker.fromPretrained(checkpoint(meta.checkpoint), { device: "cpu" });
 
 describe("StableDiffusionSafetyChecker", () => {

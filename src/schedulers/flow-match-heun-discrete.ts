@@ -1,0 +1,105 @@
+/**
+ * Heun's method for rectified flow: every step but the last evaluates the model twice; with optional churn.
+ * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2, over the sigmas of Esser et al. 2024 (arXiv:2403.03206), equation 23.
+ * Matches diffusers' FlowMatchHeunDiscreteScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { real, whole } from "./config.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
+import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./flow-match-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
+import { SigmaScheduler } from "./sigma-scheduler.js";
+import { type SigmaRange, shiftFlowSigma } from "./sigma-spacing.js";
+
+const schema = v.strictObject({
+  numTrainTimesteps: whole(1000, 1),
+  /** Above 1 more steps are spent at high noise, as large pictures need. */
+  shift: real(1),
+});
+
+export type FlowMatchHeunDiscreteConfig = v.InferOutput<typeof schema>;
+
+/** The first half of a step, kept for the second. */
+interface FirstHalf {
+  readonly sample: Tensor;
+  readonly derivative: Tensor;
+  readonly dt: number;
+}
+
+export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeunDiscreteConfig> {
+  static override readonly className = "FlowMatchHeunDiscreteScheduler";
+  static override readonly schema = schema;
+
+  override readonly order = 2;
+  private readonly range: SigmaRange;
+  private firstHalf: FirstHalf | undefined;
+
+  constructor(config: Partial<FlowMatchHeunDiscreteConfig> = {}) {
+    super(config);
+    const { numTrainTimesteps, shift } = this.config;
+    const sigmas = flowTrainingSigmas(numTrainTimesteps, shift);
+    this.range = { max: sigmas[0] as number, min: sigmas.at(-1) as number };
+    this.start(
+      sigmas.map((sigma) => f32(sigma * numTrainTimesteps)),
+      sigmas,
+    );
+  }
+
+  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+    const { numTrainTimesteps: trainSteps, shift } = this.config;
+    const sigmas = evenFlowSigmas(this.range, trainSteps, steps).map((sigma) => f32(shiftFlowSigma(sigma, shift)));
+    const twice = sigmas.flatMap((sigma, i) => (i === 0 ? [sigma] : [sigma, sigma]));
+    this.start(
+      twice.map((sigma) => f32(sigma * trainSteps)),
+      [...twice, 0],
+    );
+    this.firstHalf = undefined;
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    const { sChurn = 0, sTmin = 0, sTmax = Number.POSITIVE_INFINITY, sNoise = 1 } = options;
+    const index = this.currentIndex(timestep);
+    const from = this.firstHalf ? index - 1 : index;
+    const [sigma, next] = [this.sigmaAt(from), this.sigmaAt(from + 1)];
+    const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(sChurn / (this.sigmas.length - 1), Math.SQRT2 - 1) : 0;
+    const hat = f32(sigma * f32(gamma + 1));
+    let noisy = sample;
+    if (gamma > 0) {
+      const added = sqrtFloat32(f32(f32(hat ** 2) - f32(sigma ** 2)));
+      noisy = sumFloat32([1, sample], [added, this.noise(modelOutput.shape, options).mul(sNoise)]);
+    }
+    this.stepIndex = index + 1;
+    if (!this.firstHalf) {
+      const derivative = slope(noisy, modelOutput, sigma, hat);
+      const dt = f32(next - hat);
+      this.firstHalf = { sample: noisy, derivative, dt };
+      return { prevSample: sumFloat32([1, noisy], [dt, derivative]) };
+    }
+    const { sample: start, derivative: first, dt } = this.firstHalf;
+    const derivative = sumFloat32([1, first], [1, slope(noisy, modelOutput, next, next)]).mul(0.5);
+    this.firstHalf = undefined;
+    return { prevSample: sumFloat32([1, start], [dt, derivative]) };
+  }
+
+  /** diffusers' `scale_noise`: {@link addNoise} with its arguments in that order. */
+  scaleNoise(sample: Tensor, timesteps: readonly number[], noise: Tensor): Tensor {
+    return this.addNoise(sample, noise, timesteps);
+  }
+
+  /** Noise for one timestep; the run then starts there, as in diffusers. */
+  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    if (new Set(timesteps).size !== 1) {
+      throw new ArgumentError(`${this.className} adds noise for one timestep; ${timesteps.length} were given`);
+    }
+    return flowMix(original, noise, timesteps, (timestep) => this.sigmaAt(this.currentIndex(timestep)));
+  }
+}
+
+/** The direction away from the picture that the output stands for at `sigma`, per unit of `hat`. */
+function slope(sample: Tensor, output: Tensor, sigma: number, hat: number): Tensor {
+  const original = sumFloat32([1, sample], [-sigma, output]);
+  return sample.sub(original).div(hat);
+}
