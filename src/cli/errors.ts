@@ -36,14 +36,13 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
 
 function hintOf(error: unknown): string | undefined {
   if (error instanceof DarkroomError) return error.hint;
-  if (error instanceof CommanderError) return usageHints[error.code] ?? "darkroom generate --help shows what it takes";
+  if (error instanceof CommanderError) return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
   if (error instanceof Interrupted) return undefined;
   return "this is a fault of Darkroom's; --verbose shows where it happened";
 }
 
 const usageHints: Readonly<Record<string, string>> = {
   "commander.excessArguments": 'put the prompt in quotes: darkroom generate "a red fox"',
-  "commander.missingArgument": 'example: darkroom generate "a red fox on a blue background"',
   "commander.unknownCommand": "darkroom --help lists the commands",
 };
 

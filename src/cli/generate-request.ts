@@ -1,21 +1,28 @@
 import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
 import type { Device } from "../runtime/engine.js";
+import { checkCombinations } from "./combinations.js";
 import { EMBEDDED_MODEL } from "./package.js";
+import { type Start, type StartOptions, toStart } from "./start.js";
 import type { Size } from "./values.js";
 
-/** What `darkroom generate` was asked for, checked as far as the words alone tell. */
+/** What `darkroom generate` was asked for, checked as far as the words alone tell. Undefined is left to the checkpoint. */
 export interface GenerateRequest {
-  readonly prompt: string;
-  readonly negativePrompt: string;
+  /** Undefined if none was given, as a checkpoint without text encoder has it. */
+  readonly prompt: string | undefined;
+  readonly negativePrompt: string | undefined;
   /** The checkpoint's folder. */
   readonly model: string;
+  readonly start: Start<string>;
+  /** The second half of an ensemble. */
+  readonly refiner: Refiner | undefined;
+  /** Folder of another autoencoder than the checkpoint's. */
+  readonly vae: string | undefined;
   /** One picture each. */
   readonly seeds: readonly bigint[];
-  readonly steps: number;
-  readonly guidance: number;
-  readonly guidanceRescale: number;
-  /** Undefined for the checkpoint's own, as `scheduler` is. */
+  readonly steps: number | undefined;
+  readonly guidance: number | undefined;
+  readonly guidanceRescale: number | undefined;
   readonly size: Size | undefined;
   readonly scheduler: string | undefined;
   readonly clipSkip: number | undefined;
@@ -26,18 +33,28 @@ export interface GenerateRequest {
   readonly force: boolean;
 }
 
+/** A checkpoint that takes over towards the end. */
+export interface Refiner {
+  readonly folder: string;
+  /** At this share of the denoising, 0..1. */
+  readonly from: number;
+}
+
 /** The options as commander hands them over. */
-export interface GenerateOptions {
+export interface GenerateOptions extends StartOptions {
   readonly model?: string;
-  readonly negative: string;
+  readonly negative?: string;
   readonly steps?: number;
   readonly guidance?: number;
-  readonly guidanceRescale: number;
+  readonly guidanceRescale?: number;
   readonly seed?: bigint;
   readonly size?: Size;
   readonly count: number;
   readonly scheduler?: string;
   readonly clipSkip?: number;
+  readonly vae?: string;
+  readonly refiner?: string;
+  readonly refineFrom?: number;
   readonly device: Device;
   readonly variant?: string;
   readonly out?: string;
@@ -47,25 +64,26 @@ export interface GenerateOptions {
   readonly quiet?: boolean;
 }
 
-/** @throws ArgumentError if `--model` is empty, or the last picture's seed would be beyond 2^64 - 1. */
-export function toRequest(prompt: string, options: GenerateOptions): GenerateRequest {
+/** When a refiner takes over: 0.8 is what the XL refiner was trained for (Podell et al. 2023, section 2.5). */
+const REFINE_FROM = 0.8;
+
+/** @throws ArgumentError if `--model` is empty, options do not go together, or the last picture's seed would be beyond 2^64 - 1. */
+export function toRequest(prompt: string | undefined, options: GenerateOptions): GenerateRequest {
   const model = options.model ?? EMBEDDED_MODEL;
   if (model === "") throw new ArgumentError("--model is empty; expected the folder of a checkpoint");
+  checkCombinations(options);
   const embedded = resolve(model) === EMBEDDED_MODEL;
-  const first = options.seed ?? BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
-  if (first + BigInt(options.count) > 2n ** 64n) {
-    throw new ArgumentError(`--seed is ${first} and --count ${options.count}: the last picture's seed would be beyond 2^64 - 1`, {
-      hint: "picture i uses seed + i; give a smaller seed",
-    });
-  }
   return {
     prompt,
     negativePrompt: options.negative,
     model,
-    seeds: Array.from({ length: options.count }, (_, i) => first + BigInt(i)),
-    // diffusers' defaults; the embedded checkpoint's as its model card advises.
-    steps: options.steps ?? (embedded ? 20 : 50),
-    guidance: options.guidance ?? (embedded ? 5 : 7.5),
+    start: toStart(options),
+    refiner: options.refiner === undefined ? undefined : { folder: options.refiner, from: options.refineFrom ?? REFINE_FROM },
+    vae: options.vae,
+    seeds: seedsFrom(options),
+    // The embedded checkpoint's as its model card advises.
+    steps: options.steps ?? (embedded ? 20 : undefined),
+    guidance: options.guidance ?? (embedded ? 5 : undefined),
     guidanceRescale: options.guidanceRescale,
     size: options.size,
     scheduler: options.scheduler,
@@ -76,4 +94,14 @@ export function toRequest(prompt: string, options: GenerateOptions): GenerateReq
     grid: options.grid ?? false,
     force: options.force ?? false,
   };
+}
+
+function seedsFrom({ seed, count }: GenerateOptions): readonly bigint[] {
+  const first = seed ?? BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+  if (first + BigInt(count) > 2n ** 64n) {
+    throw new ArgumentError(`--seed is ${first} and --count ${count}: the last picture's seed would be beyond 2^64 - 1`, {
+      hint: "picture i uses seed + i; give a smaller seed",
+    });
+  }
+  return Array.from({ length: count }, (_, i) => first + BigInt(i));
 }

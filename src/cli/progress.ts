@@ -89,8 +89,10 @@ async function openBar(): Promise<Display> {
   const bar = new cliProgress.SingleBar({ format, clearOnComplete: true, hideCursor: true }, cliProgress.Presets.shades_classic);
   return {
     show({ done, total, ...payload }) {
-      if (bar.isActive) bar.update(done, payload);
-      else bar.start(total, done, payload);
+      if (!bar.isActive) bar.start(total, done, payload);
+      // An ensemble's total is known for certain only in its second half.
+      bar.setTotal(total);
+      bar.update(done, payload);
     },
     stop: () => bar.stop(),
   };

@@ -43,6 +43,11 @@ export function size(option: string): (text: string) => Size {
   };
 }
 
+/** Reads an option that may be given several times, each value with `parse`. */
+export function repeated<Value>(parse: (text: string) => Value): (text: string, before: readonly Value[] | undefined) => readonly Value[] {
+  return (text, before = []) => [...before, parse(text)];
+}
+
 /** Reads a seed as torch takes it. */
 export function seed(option: string): (text: string) => bigint {
   return (text) => {

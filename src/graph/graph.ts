@@ -106,7 +106,8 @@ export class Graph {
       const { data } = initializer;
       if (data instanceof Uint8Array) return initializer;
       const [root = "/"] = /^([A-Za-z]:)?[\\/]+/.exec(data.file) ?? [];
-      roots.add(root);
+      // Drive letters come in both cases.
+      roots.add(root.toUpperCase());
       return { ...initializer, data: { ...data, file: data.file.slice(root.length) } };
     });
     const [root = "/", another] = roots;

@@ -73,11 +73,6 @@ export class ComponentSource {
     await Promise.all(this.loaded.map((part) => part[Symbol.asyncDispose]()));
     await this.engine.dispose();
   }
-
-  /** Where the parts run. */
-  get device() {
-    return this.engine.device;
-  }
 }
 
 function isDisposable(part: unknown): part is AsyncDisposable {

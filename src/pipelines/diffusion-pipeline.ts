@@ -79,9 +79,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /** Where the networks run. */
-  get device(): ResolvedDevice {
-    return this.source?.device ?? "cpu";
-  }
+  abstract get device(): ResolvedDevice;
 
   /** Frees the memory of the parts this pipeline loaded, and stops its thread. */
   async dispose(): Promise<void> {

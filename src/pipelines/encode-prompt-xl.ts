@@ -2,7 +2,7 @@ import { ArgumentError } from "../errors.js";
 import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
-import { promptList } from "./arguments.js";
+import { expectInteger, promptList } from "./arguments.js";
 import { negativeList, type PromptOptions, promptCount, tokenizePrompts } from "./encode-prompt.js";
 
 /** The texts of a Stable Diffusion XL call, or their embeddings made beforehand. */
@@ -41,6 +41,7 @@ export async function encodePromptXL(
 ): Promise<{ readonly positive: TextFeatures; readonly negative: TextFeatures | undefined }> {
   const { prompt = "", prompt2, negativePrompt, negativePrompt2, numImagesPerPrompt = 1, clipSkip } = options;
   const count = promptCount(options);
+  if (clipSkip !== undefined) expectInteger("clipSkip", clipSkip, 0);
   const repeated = ({ embeds, pooled }: TextFeatures): TextFeatures => ({
     embeds: embeds.repeatInterleave(numImagesPerPrompt),
     pooled: pooled.repeatInterleave(numImagesPerPrompt),

@@ -3,6 +3,7 @@ import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import type { ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
@@ -106,6 +107,10 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     this.vae = vae;
     this.unet = unet;
     this.scheduler = scheduler;
+  }
+
+  get device(): ResolvedDevice {
+    return this.unet.device;
   }
 
   /**

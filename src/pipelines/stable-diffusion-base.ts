@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, ConfigError } from "../errors.js";
 import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
@@ -32,6 +32,11 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: StableDiffusionComponents, source?: ComponentSource) {
+    if (components.unet.config.additionEmbedType) {
+      throw new ConfigError("this UNet is conditioned like Stable Diffusion XL's", {
+        hint: "open the checkpoint with DiffusionPipeline or a StableDiffusionXL pipeline",
+      });
+    }
     super({ ...components, scheduler: modernised(components.scheduler) }, source);
     this.textEncoder = components.textEncoder;
     this.tokenizer = components.tokenizer;

@@ -1,5 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, ConfigError } from "../errors.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
@@ -70,6 +70,11 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: StableDiffusionXLComponents, settings: StableDiffusionXLSettings = {}, source?: ComponentSource) {
+    if (!components.unet.config.additionEmbedType) {
+      throw new ConfigError("this UNet is not conditioned like Stable Diffusion XL's", {
+        hint: "open the checkpoint with DiffusionPipeline or a StableDiffusion pipeline",
+      });
+    }
     super(components, source);
     this.textEncoder = components.textEncoder;
     this.textEncoder2 = components.textEncoder2;

@@ -10,7 +10,7 @@ import { algorithmTypeField, dpmSolverFields } from "./dpm-solver.js";
 import { MultistepDPMSolver } from "./dpm-solver-multistep-base.js";
 import { f32 } from "./float32.js";
 import type { TimestepOptions } from "./scheduler.js";
-import { luLambdas, namedSpacing, timestepOfSigma } from "./sigma-spacing.js";
+import { luLambdas, timestepOfSigma } from "./sigma-spacing.js";
 import { roundHalfEven, solverTimesteps } from "./timestep-spacing.js";
 
 const schema = v.strictObject({
@@ -51,7 +51,7 @@ export class DPMSolverMultistepScheduler extends MultistepDPMSolver<DPMSolverMul
 
     const round = config.betaSchedule === "squaredcos_cap_v2" ? (t: number) => t : roundHalfEven;
     let { timesteps, sigmas } = this.schedule(given, steps, { round });
-    if (config.useLuLambdas && !namedSpacing(config)) {
+    if (config.useLuLambdas && !config.useKarrasSigmas) {
       sigmas = luLambdas(logSigmas.at(-1) as number, logSigmas[0] as number, steps).map(Math.exp);
       timesteps = sigmas.map((sigma) => round(timestepOfSigma(sigma, logSigmas)));
     }

@@ -68,7 +68,7 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
       const next = Math.max(0, ...this.sigmas.filter((level) => level < limit));
       for (let i = token * channels; i < (token + 1) * channels; i++) {
         const [x, out] = [sample.data[i] as number, output.data[i] as number];
-        // diffusers' step has the opposite sign here: models with per-token timesteps predict picture minus noise.
+        // The sign is diffusers', whose pipelines with per-token timesteps negate the model's output.
         result[i] = noise
           ? f32(f32(1 - next) * f32(x - f32(sigma * out))) + f32(next * (noise.data[i] as number))
           : x + f32(f32(sigma - next) * out);

@@ -1,9 +1,17 @@
 import { ArgumentError, ConfigError } from "../errors.js";
 import { DDIMScheduler } from "./ddim.js";
+import { DEISMultistepScheduler } from "./deis-multistep.js";
 import { DPMSolverMultistepScheduler } from "./dpm-solver-multistep.js";
+import { DPMSolverMultistepInverseScheduler } from "./dpm-solver-multistep-inverse.js";
+import { DPMSolverSDEScheduler } from "./dpm-solver-sde.js";
+import { DPMSolverSinglestepScheduler } from "./dpm-solver-singlestep.js";
 import { EulerAncestralDiscreteScheduler } from "./euler-ancestral-discrete.js";
 import { EulerDiscreteScheduler } from "./euler-discrete.js";
+import { FlowMatchEulerDiscreteScheduler } from "./flow-match-euler-discrete.js";
+import { FlowMatchHeunDiscreteScheduler } from "./flow-match-heun-discrete.js";
+import { FlowMatchLCMScheduler } from "./flow-match-lcm.js";
 import { PNDMScheduler } from "./pndm.js";
+import { SASolverScheduler } from "./sa-solver.js";
 import type { Scheduler, SchedulerClass } from "./scheduler.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
 
@@ -25,6 +33,16 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     description: "DDIM, deterministic unless eta is above 0",
     aliases: { ddim: {} },
   },
+  DEISMultistepScheduler: {
+    class: DEISMultistepScheduler,
+    description: "DEIS, an exponential integrator with polynomials in log rho: good pictures in 15 to 25 steps",
+    aliases: { deis: {} },
+  },
+  DPMSolverMultistepInverseScheduler: {
+    class: DPMSolverMultistepInverseScheduler,
+    description: "DPM-Solver++ multistep backwards, from a picture to its noise, for editing",
+    aliases: {},
+  },
   DPMSolverMultistepScheduler: {
     class: DPMSolverMultistepScheduler,
     description: "DPM-Solver++ multistep, order 2: good pictures in 20 to 30 steps",
@@ -38,6 +56,16 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
       "dpm++-3m-sde-karras": { ...sde, ...karras, solverOrder: 3 },
     },
   },
+  DPMSolverSDEScheduler: {
+    class: DPMSolverSDEScheduler,
+    description: "DPM-Solver++ with noise from a Brownian tree, two evaluations a step",
+    aliases: { "dpm++-sde": {}, "dpm++-sde-karras": karras },
+  },
+  DPMSolverSinglestepScheduler: {
+    class: DPMSolverSinglestepScheduler,
+    description: "DPM-Solver++ singlestep: groups of two or three evaluations",
+    aliases: { "dpm++-2s": {}, "dpm++-2s-karras": karras, "dpm++-3s": { solverOrder: 3 } },
+  },
   EulerAncestralDiscreteScheduler: {
     class: EulerAncestralDiscreteScheduler,
     description: "Euler with fresh noise in every step; the picture keeps changing with the number of steps",
@@ -48,10 +76,30 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     description: "Euler's method along the sigmas, the simplest ODE sampler",
     aliases: { euler: {}, "euler-karras": karras },
   },
+  FlowMatchEulerDiscreteScheduler: {
+    class: FlowMatchEulerDiscreteScheduler,
+    description: "Euler's method for flow-matching models (Stable Diffusion 3, FLUX)",
+    aliases: { "flow-euler": {} },
+  },
+  FlowMatchHeunDiscreteScheduler: {
+    class: FlowMatchHeunDiscreteScheduler,
+    description: "Heun's method for flow-matching models, two evaluations a step",
+    aliases: { "flow-heun": {} },
+  },
+  FlowMatchLCMScheduler: {
+    class: FlowMatchLCMScheduler,
+    description: "few-step sampling for distilled flow-matching models",
+    aliases: { "flow-lcm": {} },
+  },
   PNDMScheduler: {
     class: PNDMScheduler,
     description: "pseudo numerical method (PLMS), Stable Diffusion 1's first sampler",
     aliases: { pndm: {}, plms: { skipPrkSteps: true } },
+  },
+  SASolverScheduler: {
+    class: SASolverScheduler,
+    description: "SA-Solver, stochastic Adams predictor and corrector: noise only in the middle of the run",
+    aliases: { "sa-solver": {} },
   },
   UniPCMultistepScheduler: {
     class: UniPCMultistepScheduler,

@@ -148,9 +148,11 @@ export async function compareModel(
   });
 }
 
-/** The class that a model's config names, diffusers' way or transformers'. */
+/** The class that a model's config names, diffusers' way or transformers'. @throws Error if it names none. */
 export function classOf({ _className: className, architectures }: JsonObject): string {
-  return String(className ?? (Array.isArray(architectures) ? architectures[0] : "a model without a class"));
+  const name = className ?? (Array.isArray(architectures) ? architectures[0] : undefined);
+  if (typeof name !== "string") throw new Error("the config names no class");
+  return name;
 }
 
 type Runner = (path: string, options: ModelOptions, inputs: Inputs) => Promise<Outputs>;

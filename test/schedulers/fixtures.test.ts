@@ -15,6 +15,8 @@ interface Case {
   timesteps?: number[] | null;
   sigmas?: number[] | null;
   step_options?: Record<string, never> | null;
+  /** The run starts at this position of the timesteps, as image-to-image does. */
+  begin_index?: number | null;
   seed: number;
   eta: number | null;
   mu: number | null;
@@ -50,11 +52,16 @@ describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({
     const generator = new Generator(meta.seed);
     const noise = randn([2, 3, 4, 4], generator);
     expectClose("noise", noise.toArray(), expected.noise?.toArray());
-    expect(scheduler.timesteps).toEqual(expected.timesteps?.toArray());
+    expectSameTimesteps(scheduler.timesteps, expected.timesteps?.toArray());
     if (expected.sigmas) expectClose("sigmas", scheduler.sigmas ?? [], expected.sigmas.toArray());
     expectClose("initNoiseSigma", [scheduler.initNoiseSigma], [meta.init_noise_sigma]);
 
-    const samples = walk(scheduler, noise, { generator, eta: meta.eta ?? undefined, ...camelCaseKeys(meta.step_options ?? {}) });
+    if (meta.begin_index) scheduler.setBeginIndex?.(meta.begin_index);
+    const samples = walk(scheduler, noise, meta.begin_index ?? 0, {
+      generator,
+      eta: meta.eta ?? undefined,
+      ...camelCaseKeys(meta.step_options ?? {}),
+    });
     expectClose(
       "samples",
       samples.flatMap((sample) => sample.toArray()),
@@ -69,9 +76,9 @@ describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({
 });
 
 /** Every step's sample, with the fixtures' stand-in for a model. */
-function walk(scheduler: Scheduler, noise: Tensor, options: object): Tensor[] {
+function walk(scheduler: Scheduler, noise: Tensor, beginIndex: number, options: object): Tensor[] {
   let sample = noise.mul(scheduler.initNoiseSigma);
-  return scheduler.timesteps.map((t) => {
+  return scheduler.timesteps.slice(beginIndex).map((t) => {
     const output = fakeModel(scheduler.scaleModelInput(sample, t), t);
     sample = scheduler.step(output, t, sample, options).prevSample;
     return sample;
@@ -85,6 +92,16 @@ function fakeModel(x: Tensor, t: number): Tensor {
     x.data.map((value, i) => value * (t / (t + 1)) * 0.5 + 0.1 * Math.cos((Math.floor(i / plane) % channels) + t / 100)),
     x.shape,
   );
+}
+
+/**
+ * Exact. Timesteps that are kept in double precision (DPMSolverSDE's midpoints) are so but for the last bits, in which numpy's exponentials
+ * and powers differ from one processor to the next.
+ */
+function expectSameTimesteps(actual: readonly number[], expected: readonly number[] = []): void {
+  if (expected.every((timestep) => Math.fround(timestep) === timestep)) return expect(actual).toEqual(expected);
+  expect(actual).toHaveLength(expected.length);
+  for (const [i, timestep] of expected.entries()) expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(1e-12 * 1000);
 }
 
 /** Within 1e-5 of the largest absolute value; diffusers' NaN and infinities are ours too. */

@@ -1,0 +1,51 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { DiffusionPipeline } from "../src/pipelines/diffusion-pipeline.js";
+import { UniPCMultistepScheduler } from "../src/schedulers/unipc-multistep.js";
+
+const root = process.cwd();
+const examples = readdirSync("examples").filter((name) => name.endsWith(".ts"));
+
+function run(number: string): string[] {
+  const { status, stdout, stderr } = spawnSync("node", ["scripts/example.mjs", number], { cwd: root, encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+  return stdout
+    .trim()
+    .split("\n")
+    .filter((line) => line.endsWith(".png"));
+}
+
+describe("the examples", () => {
+  it.each(examples)("%s is at most 40 lines, runs out of the box and prints the pictures it wrote", (name) => {
+    expect(readFileSync(join("examples", name), "utf8").trimEnd().split("\n").length).toBeLessThanOrEqual(40);
+    const paths = run(name.slice(0, 2));
+    expect(paths.length).toBeGreaterThan(0);
+    for (const path of paths) expect(readFileSync(path).subarray(1, 4).toString()).toBe("PNG");
+  });
+
+  it("by hand gives the picture that the pipeline gives, to the bit", async () => {
+    const [path = ""] = run("05");
+    const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
+    afterAll(() => rmSync(folder, { recursive: true }));
+    const pipe = await DiffusionPipeline.fromPretrained("models/emoji-64");
+    pipe.scheduler = UniPCMultistepScheduler.fromConfig(pipe.scheduler.config);
+    const { images } = await pipe.generate({
+      prompt: "a red apple on a blue background",
+      numInferenceSteps: 25,
+      guidanceScale: 7.5,
+      seed: 0,
+    });
+    await images[0]?.save(join(folder, "pipe.png"));
+    await pipe.dispose();
+    expect(readFileSync(path).equals(readFileSync(join(folder, "pipe.png")))).toBe(true);
+  });
+
+  it("without a number lists them and exits with 2", () => {
+    const { status, stderr } = spawnSync("node", ["scripts/example.mjs"], { encoding: "utf8" });
+    expect(status).toBe(2);
+    for (const name of examples) expect(stderr).toContain(name);
+  });
+});
