@@ -36,7 +36,8 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
 
 function hintOf(error: unknown): string | undefined {
   if (error instanceof DarkroomError) return error.hint;
-  if (error instanceof CommanderError) return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
+  if (error instanceof CommanderError)
+    return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
   if (error instanceof Interrupted) return undefined;
   return "this is a fault of Darkroom's; --verbose shows where it happened";
 }

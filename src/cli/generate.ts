@@ -2,65 +2,114 @@ import { type Command, Option } from "commander";
 import { DEVICES } from "../runtime/engine.js";
 import { type GenerateOptions, type GenerateRequest, toRequest } from "./generate-request.js";
 import type { MadePictures } from "./make-pictures.js";
-import { number, seed, size, wholeNumber, word } from "./values.js";
+import type { Start } from "./start.js";
+import { number, repeated, seed, size, wholeNumber, word } from "./values.js";
 
 /** Beyond this, `--count` is a slip of the finger. */
 const MOST_PICTURES = 10_000;
 
-/** `darkroom generate`: pictures from a prompt. */
+/** `darkroom generate`: pictures from a prompt, and from whatever else they can be made of. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
-  program
+  const generate = program
     .command("generate")
     .description("make a picture from a prompt")
-    .argument("<prompt>", "what the picture shows")
+    .argument("[prompt]", "what the picture shows; none for DDPM and DDIM");
+  addPictureOptions(generate.optionsGroup("Picture:"));
+  addStartOptions(generate.optionsGroup("From a picture:"));
+  addPartOptions(generate.optionsGroup("Other networks:"));
+  addOutputOptions(generate.optionsGroup("Output:"));
+  addRunOptions(generate.optionsGroup("Running:"));
+  generate.action(async (prompt: string | undefined, { json = false, quiet = false, ...options }: GenerateOptions) => {
+    const request = toRequest(prompt, options);
+    // Checkpoints and networks are loaded now, not for --help and wrong usage.
+    const [{ makePictures }, { openProgress }] = await Promise.all([import("./make-pictures.js"), import("./progress.js")]);
+    const print = (line: string) => process.stdout.write(`${line}\n`);
+    const progress = await openProgress({ images: request.seeds.length, quiet });
+    try {
+      const made = await makePictures(request, { signal, progress, onSaved: json ? () => undefined : print });
+      if (json) print(formatJson(request, made));
+    } finally {
+      progress.stop();
+    }
+  });
+}
+
+function addPictureOptions(generate: Command): void {
+  generate
     .option("-m, --model <folder>", "checkpoint in the diffusers layout (default: embedded)")
-    .option("-n, --negative <prompt>", "what it should not show", "")
-    .option("--steps <n>", "denoising steps (default: 50; embedded: 20)", wholeNumber("--steps", { min: 1 }))
-    .option("--guidance <x>", "guidance scale; off at 1 (default: 7.5; embedded: 5)", number("--guidance", { min: 0 }))
-    .option("--guidance-rescale <x>", "0 to 1, against overexposure", number("--guidance-rescale", { min: 0, max: 1 }), 0)
+    .option("-n, --negative <prompt>", "what it should not show")
+    .option("--steps <n>", "denoising steps (default: 50; embedded 20; DDPM 1000)", wholeNumber("--steps", { min: 1 }))
+    .option("--guidance <x>", "guidance, off at 1 (default: 7.5; embedded and XL 5)", number("--guidance", { min: 0 }))
+    .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("--guidance-rescale", { min: 0, max: 1 }))
     .option("-s, --seed <n>", "same seed, same picture (default: random)", seed("--seed"))
-    .option("--size <WxH>", "pixels (default: the checkpoint's own)", size("--size"))
+    .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
     .option("-c, --count <n>", "pictures, of seed, seed + 1, ...", wholeNumber("--count", { min: 1, max: MOST_PICTURES }), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
-    .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("--clip-skip", { min: 0 }))
-    .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
-    .option("--variant <name>", "weight files to prefer, such as fp16", word("--variant"))
+    .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("--clip-skip", { min: 0 }));
+}
+
+function addStartOptions(generate: Command): void {
+  generate
+    .option("--image <file>", "picture to change: a file or a web address")
+    .option("--strength <x>", "share of it to forget (default: 0.8; XL 0.3; mask 1)", number("--strength", { min: 0, max: 1 }))
+    .option("--mask <file>", "repaint only where this picture is white")
+    .option("--mask-padding <n>", "work on the masked part and n pixels around it only", wholeNumber("--mask-padding", { min: 0 }));
+}
+
+function addPartOptions(generate: Command): void {
+  const asIs = repeated((text) => text);
+  generate
+    .option("--control <folder>", "ControlNet to go by a picture; repeat for several", asIs)
+    .option("--control-image <file>", "its picture: edges, depth, ...; one for each", asIs)
+    .option("--control-scale <x>", "its weight (default: 1)", repeated(number("--control-scale", { min: 0 })))
+    .option("--refiner <folder>", "XL checkpoint that finishes what the model began")
+    .option("--refine-from <x>", "when it takes over (default: 0.8)", number("--refine-from", { min: 0.01, max: 0.99 }))
+    .option("--vae <folder>", "autoencoder to use instead of the checkpoint's");
+}
+
+function addOutputOptions(generate: Command): void {
+  generate
     .option("-o, --out <path>", "file.png or folder (default: named after prompt and seed)")
     .option("--grid", "also save all pictures side by side")
     .option("-f, --force", "overwrite existing files")
     .option("--json", "print one line of JSON instead of the paths")
-    .option("-q, --quiet", "no progress")
-    .option("--verbose", "show the stack of an error")
-    .action(async (prompt: string, { json = false, quiet = false, ...options }: GenerateOptions) => {
-      const request = toRequest(prompt, options);
-      // Checkpoints and networks are loaded now, not for --help and wrong usage.
-      const [{ makePictures }, { openProgress }] = await Promise.all([import("./make-pictures.js"), import("./progress.js")]);
-      const print = (line: string) => process.stdout.write(`${line}\n`);
-      const progress = await openProgress({ images: request.seeds.length, quiet });
-      try {
-        const made = await makePictures(request, { signal, progress, onSaved: json ? () => undefined : print });
-        if (json) print(formatJson(request, made));
-      } finally {
-        progress.stop();
-      }
-    });
+    .option("-q, --quiet", "no progress");
 }
 
-function formatJson(request: GenerateRequest, { paths, grid, size, scheduler, device, seconds }: MadePictures): string {
+function addRunOptions(generate: Command): void {
+  generate
+    .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
+    .option("--variant <name>", "weight files to prefer, such as fp16", word("--variant"))
+    .option("--verbose", "show the stack of an error")
+    .addHelpOption(new Option("-h, --help", "show this").helpGroup("Running:"));
+}
+
+function formatJson({ start, seeds }: GenerateRequest, { job, paths, grid, size, scheduler, device, seconds }: MadePictures): string {
   return JSON.stringify({
     paths,
     grid,
-    seeds: request.seeds.map(toJsonInteger),
+    seeds: seeds.map(toJsonInteger),
     ...size,
-    prompt: request.prompt,
-    negativePrompt: request.negativePrompt,
-    steps: request.steps,
-    guidance: request.guidance,
+    prompt: job.prompt ?? null,
+    negativePrompt: job.negativePrompt ?? "",
+    steps: job.steps,
+    guidance: job.guidance ?? null,
     scheduler,
-    model: request.model,
+    model: job.model,
+    ...jsonOf(start),
+    strength: job.strength,
+    vae: job.vae,
+    refiner: job.refiner && { model: job.refiner.folder, from: job.refiner.from },
     device,
     seconds,
   });
+}
+
+/** Only what was asked for: fields left undefined are not printed. */
+function jsonOf(start: Start<string>): Record<string, unknown> {
+  if (start.kind === "noise") return {};
+  if (start.kind === "control") return { controls: start.controls.map(({ folder, image, scale }) => ({ model: folder, image, scale })) };
+  return { image: start.image, ...(start.kind === "mask" && { mask: start.mask, maskPadding: start.padding }) };
 }
 
 /** A number; beyond 2^53 its digits as a string, since most readers of JSON would round it. */

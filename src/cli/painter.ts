@@ -99,7 +99,10 @@ function expectPlainUNet<Request extends LatentDiffusionRequest>({ unet, vae }: 
   const { inChannels } = unet.config;
   const { latentChannels } = vae.config;
   if (inChannels === latentChannels) return;
-  throw new ArgumentError(`this checkpoint's UNet takes ${inChannels} channels where latents have ${latentChannels}: it is made for inpainting`, {
-    hint: "give a picture and the part of it to repaint: --image in.png --mask mask.png",
-  });
+  throw new ArgumentError(
+    `this checkpoint's UNet takes ${inChannels} channels where latents have ${latentChannels}: it is made for inpainting`,
+    {
+      hint: "give a picture and the part of it to repaint: --image in.png --mask mask.png",
+    },
+  );
 }

@@ -8,15 +8,20 @@ export function addSchedulers(program: Command): void {
     .option("--verbose", "show the stack of an error")
     .action(async () => {
       const { SCHEDULERS } = await import("../schedulers/registry.js");
-      const rows = Object.entries(SCHEDULERS).flatMap(([className, { description, aliases }]) => [
-        [className, description],
-        ...Object.entries(aliases).map(([alias, overrides]) => [alias, `= ${[className, ...describe(overrides)].join(", ")}`]),
-      ]);
-      const width = Math.max(...rows.map(([name = ""]) => name.length));
-      for (const [name = "", meaning] of rows) process.stdout.write(`${name.padEnd(width)}  ${meaning}\n`);
+      const entries = Object.entries(SCHEDULERS);
+      const classes = entries.map(([className, { description }]) => [className, description] as const);
+      const aliases = entries.flatMap(([className, entry]) =>
+        Object.entries(entry.aliases).map(([alias, overrides]) => [alias, [className, ...describe(overrides)].join(", ")] as const),
+      );
+      process.stdout.write(`${table(classes)}\n\nShort names:\n${table(aliases)}\n`);
     });
 }
 
 function describe(overrides: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(overrides).map(([field, value]) => `${field}: ${value}`);
+}
+
+function table(rows: readonly (readonly [name: string, meaning: string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, meaning]) => `${name.padEnd(width)}  ${meaning}`).join("\n");
 }

@@ -8,8 +8,6 @@ import type { Size } from "./values.js";
 /** What is to be written down of one file. */
 export interface SettingsOf {
   readonly job: Job;
-  /** The request's own words for its pictures. */
-  readonly inputs: Readonly<Record<string, string>>;
   readonly pipeline: OpenPipeline;
   readonly size: Size;
   readonly seed: bigint;
@@ -18,7 +16,7 @@ export interface SettingsOf {
 }
 
 /** The text chunks of a file: enough to make the picture again, under AUTOMATIC1111's names where it has them. */
-export function settingsText({ job, inputs, pipeline, size, seed, count = 1 }: SettingsOf): Record<string, string> {
+export function settingsText({ job, pipeline, size, seed, count = 1 }: SettingsOf): Record<string, string> {
   const { prompt = "", negativePrompt = "", guidance, guidanceRescale, clipSkip, vae, refiner } = job;
   const { scheduler } = pipeline;
   const settings = {
@@ -27,11 +25,10 @@ export function settingsText({ job, inputs, pipeline, size, seed, count = 1 }: S
     ...(guidance !== undefined && { "CFG scale": String(guidance) }),
     ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
     Seed: String(seed),
-    Size: `${size.width}x${size.height}`,
+    ...sizeSetting(job, size),
     Model: nameOf(job.model),
     ...(vae !== undefined && { VAE: nameOf(vae) }),
     ...startSettings(job),
-    ...inputs,
     // AUTOMATIC1111 counts from the last layer, diffusers the layers left out.
     ...(clipSkip !== undefined && { "Clip skip": String(clipSkip + 1) }),
     ...(refiner && { Refiner: nameOf(refiner.folder), "Refiner switch at": String(refiner.from) }),
@@ -48,15 +45,37 @@ export function nameOf(folder: string): string {
   return basename(resolve(folder));
 }
 
-function startSettings({ start, strength }: Job): Record<string, string> {
-  const denoising: Record<string, string> = strength === undefined ? {} : { "Denoising strength": String(strength) };
-  if (start.kind === "mask" && start.padding !== undefined) {
-    return { ...denoising, "Inpaint area": "Only masked", "Masked area padding": String(start.padding) };
+/** The size worked at. Around a mask the result is as large as the picture, whatever that was. */
+function sizeSetting({ asked, size }: Job, result: Size): Record<string, string> {
+  const worked = asked.kind === "mask" && asked.padding !== undefined ? size : result;
+  return worked ? { Size: `${worked.width}x${worked.height}` } : {};
+}
+
+function startSettings({ asked, strength }: Job): Record<string, string> {
+  switch (asked.kind) {
+    case "noise":
+      return {};
+    case "image":
+      return { "Denoising strength": String(strength), "Init image": fileOf(asked.image) };
+    case "mask":
+      return {
+        "Denoising strength": String(strength),
+        "Init image": fileOf(asked.image),
+        Mask: fileOf(asked.mask),
+        ...(asked.padding !== undefined && { "Inpaint area": "Only masked", "Masked area padding": String(asked.padding) }),
+      };
+    case "control":
+      // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.
+      return Object.fromEntries(
+        asked.controls.map(({ folder, image, scale }, i) => [
+          `ControlNet ${i}`,
+          `Model: ${nameOf(folder)}, Weight: ${scale}, Image: ${fileOf(image)}`,
+        ]),
+      );
   }
-  if (start.kind === "control") {
-    // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.
-    const fields = start.controls.map(({ folder, scale }, i) => [`ControlNet ${i}`, `Model: ${nameOf(folder)}, Weight: ${scale}`]);
-    return Object.fromEntries(fields);
-  }
-  return denoising;
+}
+
+/** The last name of a path or web address; an address that holds the picture itself is only called so. */
+function fileOf(image: string): string {
+  return /^data:/i.test(image) ? "data" : basename(/^https?:/i.test(image) ? new URL(image).pathname : image);
 }

@@ -34,8 +34,6 @@ export interface ControlStart<Image> {
 export interface Control<Image> {
   /** The ControlNet's folder. */
   readonly folder: string;
-  /** What the user called the picture. */
-  readonly name: string;
   readonly image: Image;
   readonly scale: number;
 }
@@ -43,11 +41,8 @@ export interface Control<Image> {
 /** What a picture is made of beside the prompt; images are paths or web addresses at first, pictures once they are read. */
 export type Start<Image> = NoiseStart | ImageStart<Image> | MaskStart<Image> | ControlStart<Image>;
 
-/** The ways to start. */
-export type StartKind = Start<never>["kind"];
-
 /** What is ready to start from. */
-export type ReadStart<Kind extends StartKind = StartKind> = Extract<Start<Picture>, { readonly kind: Kind }>;
+export type ReadStart = Start<Picture>;
 
 /** The options that say where to start. */
 export interface StartOptions {
@@ -61,7 +56,15 @@ export interface StartOptions {
 }
 
 /** Options that `checkCombinations` found to go together. @throws ArgumentError if there are more ControlNets than pictures, or the other way round. */
-export function toStart({ image, mask, strength, maskPadding, control, controlImage = [], controlScale = [] }: StartOptions): Start<string> {
+export function toStart({
+  image,
+  mask,
+  strength,
+  maskPadding,
+  control,
+  controlImage = [],
+  controlScale = [],
+}: StartOptions): Start<string> {
   if (control) return { kind: "control", controls: pairControls(control, controlImage, controlScale) };
   if (image === undefined) return { kind: "noise" };
   if (mask === undefined) return { kind: "image", image, strength };
@@ -70,17 +73,19 @@ export function toStart({ image, mask, strength, maskPadding, control, controlIm
 
 function pairControls(folders: readonly string[], images: readonly string[], scales: readonly number[]): Control<string>[] {
   if (images.length !== folders.length) {
-    throw new ArgumentError(`--control is given ${times(folders)} and --control-image ${times(images)}; expected a picture for each ControlNet`, {
-      hint: "pairs go in order: --control CANNY --control-image edges.png --control DEPTH --control-image depth.png",
-    });
+    throw new ArgumentError(
+      `--control is given ${times(folders)} and --control-image ${times(images)}; expected a picture for each ControlNet`,
+      {
+        hint: "pairs go in order: --control CANNY --control-image edges.png --control DEPTH --control-image depth.png",
+      },
+    );
   }
   if (scales.length > 1 && scales.length !== folders.length) {
-    throw new ArgumentError(`--control-scale is given ${times(scales)} and --control ${times(folders)}; expected one for all, or one for each`);
+    throw new ArgumentError(
+      `--control-scale is given ${times(scales)} and --control ${times(folders)}; expected one for all, or one for each`,
+    );
   }
-  return folders.map((folder, i) => {
-    const name = images[i] ?? "";
-    return { folder, name, image: name, scale: scales[i] ?? scales[0] ?? 1 };
-  });
+  return folders.map((folder, i) => ({ folder, image: images[i] ?? "", scale: scales[i] ?? scales[0] ?? 1 }));
 }
 
 function times({ length }: readonly unknown[]): string {

@@ -10,7 +10,7 @@ import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../p
 import type { Device } from "../runtime/engine.js";
 import type { Job } from "./job.js";
 import { ensemble, type Painter, painter, unconditionalPainter } from "./painter.js";
-import type { StartKind } from "./start.js";
+import type { ControlStart, ImageStart, MaskStart, NoiseStart, ReadStart } from "./start.js";
 import type { Size } from "./values.js";
 
 /** What a way of working leaves to diffusers' defaults, which differ from pipeline to pipeline. */
@@ -33,14 +33,19 @@ export interface PartOptions {
 }
 
 /** One way of working with one family of checkpoints. */
-export interface Way<Kind extends StartKind = StartKind> {
+export interface Way<Beginning extends ReadStart = ReadStart> {
   readonly defaults: Defaults;
   /** Opens what the job needs, giving each part to `keep`. @throws CheckpointError, ConfigError, DeviceError, ArgumentError */
-  open(job: Job<Kind>, parts: PartOptions, keep: Keep): Promise<Painter>;
+  open(job: Job<Beginning>, parts: PartOptions, keep: Keep): Promise<Painter>;
 }
 
 /** The ways a family of checkpoints can be worked with, by what they start from. */
-export type Ways = { readonly [Kind in StartKind]?: Way<Kind> };
+export interface Ways {
+  readonly noise: Way<NoiseStart>;
+  readonly image?: Way<ImageStart<Picture>>;
+  readonly mask?: Way<MaskStart<Picture>>;
+  readonly control?: Way<ControlStart<Picture>>;
+}
 
 // Pipelines are imported when asked for, so that a run pays for the one it uses.
 
@@ -178,7 +183,7 @@ function textOf({ prompt, negativePrompt, steps, guidance, guidanceRescale, clip
 }
 
 /** The result is as large as the picture, so where another size is asked for the picture is brought to it. */
-function imageOf({ start: { image }, size, strength }: Job<"image">, { vae }: Pick<LatentDiffusionPipeline<never>, "vae">) {
+function imageOf({ start: { image }, size, strength }: Job<ImageStart<Picture>>, { vae }: Pick<LatentDiffusionPipeline<never>, "vae">) {
   if (!size) return { image, strength };
   expectSize(size.width, size.height, vae.scaleFactor);
   // As diffusers' VaeImageProcessor resizes.
@@ -186,7 +191,7 @@ function imageOf({ start: { image }, size, strength }: Job<"image">, { vae }: Pi
 }
 
 /** The picture's own size unless another is asked for; around a mask, the size the checkpoint draws best. */
-function inpaintingOf({ start, size, strength }: Job<"mask">, { vae }: Pick<LatentDiffusionPipeline<never>, "vae">) {
+function inpaintingOf({ start, size, strength }: Job<MaskStart<Picture>>, { vae }: Pick<LatentDiffusionPipeline<never>, "vae">) {
   const { image, mask, padding } = start;
   const own = padding === undefined ? floorSize(image, vae.scaleFactor) : undefined;
   return { image, maskImage: mask, paddingMaskCrop: padding, strength, ...(size ?? own) };

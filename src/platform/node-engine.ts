@@ -96,6 +96,9 @@ class WorkerEngine implements Engine {
         executionProviders: [provider],
         // "all" re-orders every convolution weight at load: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
         graphOptimizationLevel: "extended",
+        // Without its arena the runtime peaks lower and gives memory back after every run (SD 1.5's VAE at 512x512: 1310 MiB, then 297; with it 1638
+        // throughout), in the same time.
+        enableCpuMemArena: false,
         extra: { session: { model_external_initializers_file_folder_path: root } },
       },
     });

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { snakeCase } from "../checkpoint/config.js";
 import { ConfigError } from "../errors.js";
-import { BETA_SCHEDULES } from "./noise-schedule.js";
+import { BETA_SCHEDULES, type RareBetaSchedule } from "./noise-schedule.js";
 import { TIMESTEP_SPACINGS } from "./timestep-spacing.js";
 
 /** The fields of one scheduler class: types, allowed values, defaults. Its keys are what the class's constructor takes. */
@@ -75,12 +75,27 @@ export const numberFromMinusInfinity = () =>
 /** A field that only Python can fill: null, or nothing. */
 export const unsupported = (why: string) => v.optional(v.null(why), null);
 
-/** The fields of the forward process, which nearly every scheduler has. */
-export const betaFields = ({ start = 0.0001, end = 0.02 } = {}) => ({
+type BetaSchedule<Rare extends RareBetaSchedule> = (typeof BETA_SCHEDULES)[number] | Rare;
+
+interface BetaFieldOptions<Rare extends RareBetaSchedule> {
+  readonly start?: number;
+  readonly end?: number;
+  readonly schedule?: BetaSchedule<Rare>;
+  /** Beta schedules that this scheduler knows beside the usual ones. */
+  readonly rare?: readonly Rare[];
+}
+
+/** The fields of the forward process, which nearly every scheduler has. The options are defaults where they do not say otherwise. */
+export const betaFields = <const Rare extends RareBetaSchedule = never>({
+  start = 0.0001,
+  end = 0.02,
+  schedule = "linear",
+  rare = [],
+}: BetaFieldOptions<Rare> = {}) => ({
   numTrainTimesteps: whole(1000, 1),
   betaStart: real(start),
   betaEnd: real(end),
-  betaSchedule: oneOf(BETA_SCHEDULES, "linear"),
+  betaSchedule: oneOf<readonly BetaSchedule<Rare>[]>([...BETA_SCHEDULES, ...rare], schedule),
   /** Betas given outright, instead of the four fields above. */
   trainedBetas: optionalNumbers(),
 });

@@ -18,6 +18,7 @@ import {
   whole,
 } from "./config.js";
 import { f32, logFloat32, sumFloat32 } from "./float32.js";
+import { expTorch } from "./float32-exp-log.js";
 import { LogSnrScheduler } from "./log-snr-scheduler.js";
 import type { NoiseLevel } from "./noise-level.js";
 import { noiseBetween } from "./prediction.js";
@@ -75,7 +76,7 @@ export class DEISMultistepScheduler extends LogSnrScheduler<DEISMultistepConfig>
 
   private firstOrder(index: number, sample: Tensor): Tensor {
     const [to, from] = [this.level(index + 1), this.level(index)];
-    const change = f32(f32(Math.exp(f32(to.lambda - from.lambda))) - 1);
+    const change = f32(expTorch(to.lambda - from.lambda) - 1);
     return sumFloat32([to.alpha / from.alpha, sample], [-to.sigma * change, this.outputs[0] as Tensor]);
   }
 

@@ -10,6 +10,7 @@ import { concat, type Tensor } from "../tensor/tensor.js";
 import { BrownianTree } from "./brownian-tree.js";
 import { betaFields, oneOf, oneSpacing, sigmaSpacingFields, spacingFields } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { expTorch, logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { alphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
@@ -17,6 +18,9 @@ import { SigmaScheduler } from "./sigma-scheduler.js";
 import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfSigma } from "./sigma-spacing.js";
 import { spacedTimesteps } from "./timestep-spacing.js";
 import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
+
+/** Far below the distance of two timesteps, far above rounding. */
+const SAME_TIMESTEP = 1e-9;
 
 const seedOf = () => v.pipe(v.number(), v.integer("whole numbers"), v.minValue(0, "a seed of at least 0"));
 
@@ -102,6 +106,11 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     return { prevSample: sumFloat32([1, drift], [up, noise]), predOriginalSample: original };
   }
 
+  /** Timesteps are fractions in double precision: one that came from elsewhere, such as from Python, may differ in its last bits. */
+  protected override indexOf(timestep: number): number {
+    return super.indexOf(this.timesteps.find((own) => Math.abs(own - timestep) < SAME_TIMESTEP) ?? timestep);
+  }
+
   /** Noise of unit variance: the Brownian motion's increment between two sigmas over the root of their distance. */
   private brownian(sample: Tensor, from: number, to: number, { generator }: StepOptions): Tensor {
     this.trees ??= this.plant(sample, generator);
@@ -134,5 +143,5 @@ function drawSeed(generator: Generator): bigint {
 }
 
 // The solver's time is minus log sigma.
-const timeOf = (sigma: number) => -f32(Math.log(sigma));
-const sigmaOf = (time: number) => f32(Math.exp(-time));
+const timeOf = (sigma: number) => -logTorch(sigma);
+const sigmaOf = (time: number) => expTorch(-time);

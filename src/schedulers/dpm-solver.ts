@@ -1,6 +1,7 @@
 // What the members of the DPM-Solver family share: Lu et al. 2022 (arXiv:2206.00927) and Lu et al. 2022 (arXiv:2211.01095).
 import { ConfigError } from "../errors.js";
-import { concat, type Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { channels } from "./channels.js";
 import {
   betaFields,
   flowFields,
@@ -13,12 +14,14 @@ import {
   thresholdFields,
 } from "./config.js";
 import { f32 } from "./float32.js";
+import { expTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
-import { type LogSnrConfig, LogSnrScheduler, type MultistepConfig } from "./log-snr-scheduler.js";
+import { type LogSnrConfig, LogSnrScheduler } from "./log-snr-scheduler.js";
+import type { MultistepConfig } from "./multistep-order.js";
 import type { NoiseLevel } from "./noise-level.js";
 
 const ALGORITHM_TYPES = ["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"] as const;
-type AlgorithmType = (typeof ALGORITHM_TYPES)[number];
+export type AlgorithmType = (typeof ALGORITHM_TYPES)[number];
 
 /** The fields that the whole family has. */
 export const dpmSolverFields = () => ({
@@ -84,7 +87,7 @@ export abstract class DPMSolver<Config extends DPMSolverConfig = DPMSolverConfig
  * Rounded as torch rounds: for short steps the cancellation in them is most of what they are.
  */
 export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLevel, h: number) {
-  const exp = (x: number) => f32(Math.exp(x));
+  const exp = expTorch;
   /** `(e^x - 1) / x - 1`, what remains of a linear output. */
   const linear = (change: number, x: number) => f32(f32(change / x) - 1);
   /** `(e^x - 1 - x) / x^2 - 1/2`, what remains of a quadratic one. */
@@ -137,15 +140,5 @@ export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLe
 /** The mean of a model that also predicts a variance, the first three channels; any other output as it is. */
 export function firstChannelsOfLearned(output: Tensor, config: Pick<DPMSolverConfig, "predictionType" | "varianceType">): Tensor {
   const learned = config.varianceType === "learned" || config.varianceType === "learned_range";
-  return learned && config.predictionType === "epsilon" ? firstChannels(output, 3) : output;
-}
-
-/** The first `count` channels of `[batch, channels, ...]`. */
-function firstChannels(tensor: Tensor, count: number): Tensor {
-  const [batch = 0, channels = 0, ...rest] = tensor.shape;
-  const images = Array.from({ length: batch }, (_, i) => {
-    const image = tensor.slice(i, i + 1).reshape([channels, ...rest]);
-    return image.slice(0, Math.min(count, channels));
-  });
-  return concat(images).reshape([batch, Math.min(count, channels), ...rest]);
+  return learned && config.predictionType === "epsilon" ? channels(output, 0, Math.min(3, output.shape[1] ?? 0)) : output;
 }

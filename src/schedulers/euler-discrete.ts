@@ -8,13 +8,14 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./config.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
+import { logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
 import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfFloat32Sigma, timestepOfSigma } from "./sigma-spacing.js";
 import { spacedTimesteps } from "./timestep-spacing.js";
-import { denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
+import { churn, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -89,16 +90,10 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
   }
 
   override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
-    const { sChurn = 0, sTmin = 0, sTmax = Number.POSITIVE_INFINITY, sNoise = 1 } = options;
     const index = this.currentIndex(timestep);
     const [sigma, next] = [this.sigmaAt(index), this.sigmaAt(index + 1)];
-    const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(sChurn / (this.sigmas.length - 1), Math.SQRT2 - 1) : 0;
-    const hat = f32(sigma * (gamma + 1));
-    let noisy = sample;
-    if (gamma > 0) {
-      const added = sqrtFloat32(f32(f32(hat ** 2) - f32(sigma ** 2)));
-      noisy = sumFloat32([1, sample], [sNoise * added, this.noise(modelOutput.shape, options)]);
-    }
+    const { hat, added } = churn(sigma, this.sigmas.length - 1, options);
+    const noisy = added === 0 ? sample : sumFloat32([1, sample], [added, this.noise(modelOutput.shape, options)]);
     const original = denoised(this.config.predictionType, modelOutput, noisy, sigma, hat);
     const derivative = noisy.sub(original).div(hat);
     this.stepIndex = index + 1;
@@ -115,7 +110,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
 
   private begin(timesteps: readonly number[], sigmas: readonly number[]): void {
     const rounded = sigmas.map(f32);
-    this.start(this.isContinuous ? rounded.slice(0, -1).map((sigma) => f32(0.25 * f32(Math.log(sigma)))) : timesteps.map(f32), rounded);
+    this.start(this.isContinuous ? rounded.slice(0, -1).map((sigma) => f32(0.25 * logTorch(sigma))) : timesteps.map(f32), rounded);
   }
 
   private get isContinuous(): boolean {

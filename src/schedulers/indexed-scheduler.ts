@@ -1,6 +1,9 @@
 import { ArgumentError } from "../errors.js";
 import { Scheduler } from "./scheduler.js";
 
+/** Timesteps that are fractions may come from elsewhere, such as from Python, whose logarithms and sines differ in their last bits. */
+const ROUNDING = 2e-6;
+
 /**
  * A scheduler that walks along its timesteps by position, so that they may repeat or be fractions. The first `step` (or `scaleModelInput`)
  * finds its place by timestep, or at `setBeginIndex`; later ones follow on.
@@ -32,13 +35,22 @@ export abstract class IndexedScheduler<Config extends object = object> extends S
    * @throws ArgumentError if it is none of `timesteps`.
    */
   protected indexOf(timestep: number): number {
-    const first = this.timesteps.indexOf(timestep);
-    if (first < 0) {
-      throw new ArgumentError(`${this.className}: timestep ${timestep} is not one of the scheduler's timesteps`, {
-        hint: "pass a value of scheduler.timesteps, not its index",
-      });
-    }
-    const second = this.timesteps.indexOf(timestep, first + 1);
+    const index = this.find(timestep);
+    if (index !== undefined) return index;
+    throw new ArgumentError(`${this.className}: timestep ${timestep} is not one of the scheduler's timesteps`, {
+      hint: "pass a value of scheduler.timesteps, not its index",
+    });
+  }
+
+  /** As `indexOf`; undefined where the timestep is none of `timesteps`. */
+  protected find(timestep: number): number | undefined {
+    const rounding = ROUNDING * Math.max(Math.abs(timestep), 1);
+    const equal = this.timesteps.includes(timestep)
+      ? (own: number) => own === timestep
+      : (own: number) => Math.abs(own - timestep) <= rounding;
+    const first = this.timesteps.findIndex(equal);
+    if (first < 0) return undefined;
+    const second = this.timesteps.findIndex((own, i) => i > first && equal(own));
     return second < 0 ? first : second;
   }
 }

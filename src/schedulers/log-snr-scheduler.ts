@@ -2,6 +2,7 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32 } from "./float32.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
+import { type MultistepConfig, multistepOrder } from "./multistep-order.js";
 import { type NoiseLevel, noiseLevel } from "./noise-level.js";
 import { type BetaConfig, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
 import { noiseBetween, type PredictionType, predictedNoise, predictedOriginal } from "./prediction.js";
@@ -29,12 +30,6 @@ export interface LogSnrConfig extends BetaConfig, ThresholdConfig, SpacingFlags 
   readonly useDynamicShifting?: boolean;
 }
 
-/** What decides the order of a multistep method. */
-export interface MultistepConfig {
-  readonly solverOrder: number;
-  readonly lowerOrderFinal: boolean;
-}
-
 /** The sigmas of a run without the one it ends on, and the timesteps to evaluate the model at. */
 export interface SolverSchedule {
   readonly timesteps: readonly number[];
@@ -42,9 +37,6 @@ export interface SolverSchedule {
   /** Whether the sigmas are those of the training timesteps, not of a named spacing or a flow. */
   readonly interpolated: boolean;
 }
-
-/** Runs at least this long keep their order in the last steps. */
-const LONG_RUN = 15;
 
 /**
  * The solvers that work in log-SNR (DPM-Solver, UniPC, DEIS, SA-Solver): they combine the last few predictions of the picture or of the
@@ -116,13 +108,9 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
     return this.config.numTrainTimesteps - (clipped < 0 ? lambdas.length : clipped);
   }
 
-  /**
-   * The order of a multistep method's step when `known` outputs are there for it: up to 3, lower in the first steps, and in the last ones
-   * of a short run if the config says so.
-   */
-  protected multistepOrder(index: number, known: number, { solverOrder, lowerOrderFinal }: MultistepConfig): number {
-    const short = lowerOrderFinal && this.timesteps.length < LONG_RUN;
-    return Math.min(solverOrder, known, short ? this.timesteps.length - index : 3, 3);
+  /** The order of a multistep method's step when `known` outputs are there for it. */
+  protected multistepOrder(index: number, known: number, config: MultistepConfig): number {
+    return multistepOrder(this.timesteps.length - index, known, this.timesteps.length, config);
   }
 
   /** How noisy the sample is before step `index`; `timesteps.length` is after the last one. */

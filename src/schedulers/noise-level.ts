@@ -1,4 +1,5 @@
 import { f32 } from "./float32.js";
+import { logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import type { Mixture } from "./prediction.js";
 
@@ -15,5 +16,5 @@ export interface NoiseLevel extends Mixture {
 export function noiseLevel(raw: number, kind: "vp" | "flow"): NoiseLevel {
   const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / sqrtFloat32(f32(f32(raw ** 2) + 1)));
   const sigma = kind === "flow" ? raw : f32(raw * alpha);
-  return { raw, alpha, sigma, lambda: f32(f32(Math.log(alpha)) - f32(Math.log(sigma))) };
+  return { raw, alpha, sigma, lambda: f32(logTorch(alpha) - logTorch(sigma)) };
 }

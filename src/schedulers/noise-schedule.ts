@@ -5,12 +5,15 @@ import { sqrtFloat32 } from "./float32-sqrt.js";
 /** The beta schedules every scheduler knows. */
 export const BETA_SCHEDULES = ["linear", "scaled_linear", "squaredcos_cap_v2"] as const;
 
+/** Those that only some schedulers know. */
+export type RareBetaSchedule = "sigmoid" | "laplace" | "exp";
+
 /** How the variances of the forward process are laid out over the training timesteps. */
 export interface BetaConfig {
   readonly numTrainTimesteps: number;
   readonly betaStart: number;
   readonly betaEnd: number;
-  readonly betaSchedule: (typeof BETA_SCHEDULES)[number] | "sigmoid";
+  readonly betaSchedule: (typeof BETA_SCHEDULES)[number] | RareBetaSchedule;
   readonly trainedBetas: readonly number[] | null;
   readonly rescaleBetasZeroSnr?: boolean;
 }
@@ -55,7 +58,11 @@ function betasOf({ betaSchedule, betaStart, betaEnd, numTrainTimesteps, trainedB
     case "scaled_linear": // latent diffusion: linear in sqrt(beta)
       return linspaceFloat32(Math.sqrt(betaStart), Math.sqrt(betaEnd), numTrainTimesteps).map((root) => root * root);
     case "squaredcos_cap_v2":
-      return cosineBetas(numTrainTimesteps);
+      return betasFromAlphaBar(numTrainTimesteps, squaredCosine);
+    case "laplace":
+      return betasFromAlphaBar(numTrainTimesteps, laplace);
+    case "exp":
+      return betasFromAlphaBar(numTrainTimesteps, (t) => Math.exp(-12 * t));
     case "sigmoid": // GeoDiff
       return linspaceFloat32(-6, 6, numTrainTimesteps).map(
         (x) => f32(f32(1 / (1 + Math.exp(-x))) * f32(betaEnd - betaStart)) + f32(betaStart),
@@ -63,10 +70,21 @@ function betasOf({ betaSchedule, betaStart, betaEnd, numTrainTimesteps, trainedB
   }
 }
 
-/** Betas whose cumulative product follows a squared cosine (Nichol & Dhariwal 2021, equation 17), capped at 0.999. */
-function cosineBetas(count: number): Float32Array {
-  const alphaBar = (t: number) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+/** Betas that give the cumulative product `alphaBar` over time from 0 to 1, capped at 0.999. */
+function betasFromAlphaBar(count: number, alphaBar: (t: number) => number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => Math.min(1 - alphaBar((i + 1) / count) / alphaBar(i / count), 0.999));
+}
+
+/** Nichol & Dhariwal 2021, equation 17. */
+function squaredCosine(t: number): number {
+  return Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+}
+
+/** The log-SNR follows a Laplace distribution (Hang et al. 2024, "Improved Noise Schedule for Diffusion Training"). */
+function laplace(t: number): number {
+  const logSnr = (0.5 - t < 0 ? 0.5 : -0.5) * Math.log(1 - 2 * Math.abs(0.5 - t) + 1e-6);
+  const snr = Math.exp(logSnr);
+  return Math.sqrt(snr / (1 + snr));
 }
 
 /** Betas rescaled so that the last timestep is pure noise (Lin et al. 2023, "Common Diffusion Noise Schedules", Algorithm 1). */

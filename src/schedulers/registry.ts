@@ -1,18 +1,29 @@
 import { ArgumentError, ConfigError } from "../errors.js";
 import { DDIMScheduler } from "./ddim.js";
+import { DDIMInverseScheduler } from "./ddim-inverse.js";
+import { DDPMScheduler } from "./ddpm.js";
 import { DEISMultistepScheduler } from "./deis-multistep.js";
 import { DPMSolverMultistepScheduler } from "./dpm-solver-multistep.js";
 import { DPMSolverMultistepInverseScheduler } from "./dpm-solver-multistep-inverse.js";
 import { DPMSolverSDEScheduler } from "./dpm-solver-sde.js";
 import { DPMSolverSinglestepScheduler } from "./dpm-solver-singlestep.js";
+import { EDMDPMSolverMultistepScheduler } from "./edm-dpm-solver-multistep.js";
+import { EDMEulerScheduler } from "./edm-euler.js";
 import { EulerAncestralDiscreteScheduler } from "./euler-ancestral-discrete.js";
 import { EulerDiscreteScheduler } from "./euler-discrete.js";
 import { FlowMatchEulerDiscreteScheduler } from "./flow-match-euler-discrete.js";
 import { FlowMatchHeunDiscreteScheduler } from "./flow-match-heun-discrete.js";
 import { FlowMatchLCMScheduler } from "./flow-match-lcm.js";
+import { HeunDiscreteScheduler } from "./heun-discrete.js";
+import { IPNDMScheduler } from "./ipndm.js";
+import { KDPM2AncestralDiscreteScheduler } from "./k-dpm-2-ancestral-discrete.js";
+import { KDPM2DiscreteScheduler } from "./k-dpm-2-discrete.js";
+import { LCMScheduler } from "./lcm.js";
+import { LMSDiscreteScheduler } from "./lms-discrete.js";
 import { PNDMScheduler } from "./pndm.js";
 import { SASolverScheduler } from "./sa-solver.js";
 import type { Scheduler, SchedulerClass } from "./scheduler.js";
+import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
 
 /** A scheduler class and what it is in one line. */
@@ -28,10 +39,20 @@ const sde = { algorithmType: "sde-dpmsolver++" };
 
 /** Every scheduler, by its name in diffusers. */
 export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
+  DDIMInverseScheduler: {
+    class: DDIMInverseScheduler,
+    description: "DDIM backwards: the noise that a picture comes from",
+    aliases: { "ddim-inverse": {} },
+  },
   DDIMScheduler: {
     class: DDIMScheduler,
     description: "DDIM, deterministic unless eta is above 0",
     aliases: { ddim: {} },
+  },
+  DDPMScheduler: {
+    class: DDPMScheduler,
+    description: "DDPM, the original ancestral sampler: fresh noise in every step, best with hundreds of them",
+    aliases: { ddpm: {} },
   },
   DEISMultistepScheduler: {
     class: DEISMultistepScheduler,
@@ -66,6 +87,16 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     description: "DPM-Solver++ singlestep: groups of two or three evaluations",
     aliases: { "dpm++-2s": {}, "dpm++-2s-karras": karras, "dpm++-3s": { solverOrder: 3 } },
   },
+  EDMDPMSolverMultistepScheduler: {
+    class: EDMDPMSolverMultistepScheduler,
+    description: "DPM-Solver++ multistep for EDM models (Playground 2.5 and others)",
+    aliases: { "edm-dpm++-2m": {}, "edm-dpm++-2m-sde": sde },
+  },
+  EDMEulerScheduler: {
+    class: EDMEulerScheduler,
+    description: "Euler's method for EDM models",
+    aliases: { "edm-euler": {} },
+  },
   EulerAncestralDiscreteScheduler: {
     class: EulerAncestralDiscreteScheduler,
     description: "Euler with fresh noise in every step; the picture keeps changing with the number of steps",
@@ -91,6 +122,36 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     description: "few-step sampling for distilled flow-matching models",
     aliases: { "flow-lcm": {} },
   },
+  HeunDiscreteScheduler: {
+    class: HeunDiscreteScheduler,
+    description: "Heun's method: Euler corrected, two evaluations a step",
+    aliases: { heun: {}, "heun-karras": karras },
+  },
+  IPNDMScheduler: {
+    class: IPNDMScheduler,
+    description: "improved pseudo linear multistep on a cosine schedule (Dance Diffusion)",
+    aliases: { ipndm: {} },
+  },
+  KDPM2AncestralDiscreteScheduler: {
+    class: KDPM2AncestralDiscreteScheduler,
+    description: "DPM-Solver-2 with fresh noise in every step, two evaluations a step",
+    aliases: { "dpm2-a": {}, "dpm2-ancestral": {}, "dpm2-a-karras": karras },
+  },
+  KDPM2DiscreteScheduler: {
+    class: KDPM2DiscreteScheduler,
+    description: "DPM-Solver-2 by way of midpoints, two evaluations a step",
+    aliases: { dpm2: {}, "dpm2-karras": karras },
+  },
+  LCMScheduler: {
+    class: LCMScheduler,
+    description: "latent consistency models: pictures in 1 to 8 steps from models distilled for it",
+    aliases: { lcm: {} },
+  },
+  LMSDiscreteScheduler: {
+    class: LMSDiscreteScheduler,
+    description: "linear multistep with the last four derivatives",
+    aliases: { lms: {}, "lms-karras": karras },
+  },
   PNDMScheduler: {
     class: PNDMScheduler,
     description: "pseudo numerical method (PLMS), Stable Diffusion 1's first sampler",
@@ -100,6 +161,11 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     class: SASolverScheduler,
     description: "SA-Solver, stochastic Adams predictor and corrector: noise only in the middle of the run",
     aliases: { "sa-solver": {} },
+  },
+  TCDScheduler: {
+    class: TCDScheduler,
+    description: "trajectory consistency distillation: few steps, eta chooses how much noise each adds",
+    aliases: { tcd: {} },
   },
   UniPCMultistepScheduler: {
     class: UniPCMultistepScheduler,

@@ -21,6 +21,7 @@ import {
 } from "./config.js";
 import { firstChannelsOfLearned } from "./dpm-solver.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { expTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { diffuse } from "./forward-process.js";
 import { LogSnrScheduler } from "./log-snr-scheduler.js";
@@ -183,7 +184,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
 }
 
 // All rounded as torch rounds: the terms are much larger than their sums.
-const exp = (x: number) => f32(Math.exp(f32(x)));
+const exp = expTorch;
 
 /** Moves weight from the older of two outputs to the newer. */
 function shift(weights: number[], change: number): void {

@@ -18,6 +18,12 @@ export interface TimestepOptions {
   readonly sigmas?: readonly number[];
   /** The shift that depends on picture size, for flow-matching models with `useDynamicShifting`. */
   readonly mu?: number;
+  /** Consistency models: steps of the schedule they were distilled on, of which a run takes some; default: the config's. */
+  readonly originalInferenceSteps?: number;
+  /** Consistency models: the share of that schedule to walk, 0 to 1 (default 1), for image-to-image. */
+  readonly strength?: number;
+  /** Training timesteps to space the run over, instead of the config's; for the classes of order 2. */
+  readonly numTrainTimesteps?: number;
 }
 
 /** What some schedulers' steps take beside the model output, the timestep and the sample. Others ignore what they do not know. */
@@ -35,6 +41,10 @@ export interface StepOptions {
   readonly sTmin?: number;
   readonly sTmax?: number;
   readonly sNoise?: number;
+  /** LMS: how many of the last derivatives a step combines, 4 by default. */
+  readonly order?: number;
+  /** EDM Euler: the picture itself, where the caller has worked it out, instead of the one the model output stands for. */
+  readonly predOriginalSample?: Tensor;
   /** Flow matching where every token of `[batch, tokens, channels]` has its own timestep: `[batch, tokens]`. */
   readonly perTokenTimesteps?: Tensor;
 }
@@ -45,6 +55,8 @@ export interface StepOutput {
   readonly prevSample: Tensor;
   /** The picture (or latents) that the model expects at the end, for schedulers that compute it. */
   readonly predOriginalSample?: Tensor;
+  /** TCD: the sample at the timestep it goes down to before noise is added. */
+  readonly predNoisedSample?: Tensor;
 }
 
 /** A scheduler class: its name in diffusers, its config fields, and how to make one. */
@@ -56,7 +68,7 @@ export interface SchedulerClass<Instance extends Scheduler = Scheduler> {
   fromPretrained(path: string | Folder, options?: { subfolder?: string }): Promise<Instance>;
 }
 
-type TimestepSource = "timesteps" | "sigmas" | "mu";
+type TimestepExtra = Exclude<keyof TimestepOptions, "numInferenceSteps">;
 
 /**
  * Walks a sample from noise to picture: `setTimesteps`, then for every one of `timesteps` a model evaluation on `scaleModelInput(sample, t)`
@@ -77,7 +89,7 @@ export abstract class Scheduler<Config extends object = object> {
   sigmas: readonly number[] | undefined;
 
   /** What beside `numInferenceSteps` this class's `setTimesteps` takes. */
-  protected readonly takes: readonly TimestepSource[] = [];
+  protected readonly takes: readonly TimestepExtra[] = [];
   /** Whether custom timesteps and sigmas may be given together, one sigma for each timestep. */
   protected readonly pairsTimestepsWithSigmas: boolean = false;
   private fallbackGenerator: Generator | undefined;
@@ -160,9 +172,9 @@ export abstract class Scheduler<Config extends object = object> {
   setTimesteps(steps: number | TimestepOptions): void {
     const options = typeof steps === "number" ? { numInferenceSteps: steps } : given(steps);
     const { className } = this;
-    for (const source of ["timesteps", "sigmas", "mu"] as const) {
-      if (options[source] !== undefined && !this.takes.includes(source)) {
-        throw new ArgumentError(`${className} does not take ${source === "mu" ? "mu" : `custom ${source}`}`);
+    for (const extra of Object.keys(options) as (keyof TimestepOptions)[]) {
+      if (extra !== "numInferenceSteps" && !this.takes.includes(extra)) {
+        throw new ArgumentError(`${className} does not take ${extra === "timesteps" || extra === "sigmas" ? `custom ${extra}` : extra}`);
       }
     }
     if (options.timesteps && options.sigmas && !this.pairsTimestepsWithSigmas) {
@@ -170,12 +182,14 @@ export abstract class Scheduler<Config extends object = object> {
     }
     const { numInferenceSteps, timesteps, sigmas } = options;
     if (numInferenceSteps === undefined && !timesteps && !sigmas) {
-      throw new ArgumentError(
-        `${className}: setTimesteps needs ${["numInferenceSteps", ...this.takes.filter((s) => s !== "mu")].join(" or ")}`,
-      );
+      const sources = this.takes.filter((extra) => extra === "timesteps" || extra === "sigmas");
+      throw new ArgumentError(`${className}: setTimesteps needs ${["numInferenceSteps", ...sources].join(" or ")}`);
     }
-    if (numInferenceSteps !== undefined && !(Number.isInteger(numInferenceSteps) && numInferenceSteps >= 1)) {
-      throw new ArgumentError(`numInferenceSteps is ${numInferenceSteps}; expected a whole number of at least 1`);
+    for (const count of ["numInferenceSteps", "originalInferenceSteps", "numTrainTimesteps"] as const) {
+      const { [count]: value } = options;
+      if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
+        throw new ArgumentError(`${count} is ${value}; expected a whole number of at least 1`);
+      }
     }
     if (timesteps?.length === 0 || sigmas?.length === 0) throw new ArgumentError(`${className}: custom timesteps or sigmas are empty`);
     this.plan(options);
@@ -197,8 +211,16 @@ export abstract class Scheduler<Config extends object = object> {
    */
   abstract step(modelOutput: Tensor, timestep: number, sample: Tensor, options?: StepOptions): StepOutput;
 
-  /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
-  abstract addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor;
+  /**
+   * `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all.
+   *
+   * @throws ArgumentError for the classes that cannot, as in diffusers.
+   */
+  addNoise(_original: Tensor, _noise: Tensor, _timesteps: readonly number[]): Tensor {
+    throw new ArgumentError(`${this.className} cannot add noise to a picture`, {
+      hint: "for image-to-image and inpainting take another scheduler",
+    });
+  }
 
   /** The v-prediction target for training; where diffusers has it. */
   getVelocity?(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor;

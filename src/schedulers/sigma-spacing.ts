@@ -99,12 +99,22 @@ export function timestepOfSigma(sigma: number, logSigmas: Float32Array | readonl
   return interpolateTimestep(Math.log(Math.max(sigma, 1e-10)), logSigmas, (x) => x);
 }
 
-/** As `timestepOfSigma` for sigmas that are themselves float32: numpy then stays in float32 throughout. */
+/** As `timestepOfSigma` for sigmas that are themselves float32: numpy then weighs in float32. */
 export function timestepOfFloat32Sigma(sigma: number, logSigmas: Float32Array): number {
   return interpolateTimestep(logFloat32(Math.max(sigma, 1e-10)), logSigmas, f32);
 }
 
-function interpolateTimestep(logSigma: number, logSigmas: Float32Array | readonly number[], round: (x: number) => number): number {
+/** As `timestepOfSigma` where diffusers hands float32 tensors to numpy: torch then stays in float32 to the end. */
+export function timestepOfTensorSigma(sigma: number, logSigmas: Float32Array): number {
+  return interpolateTimestep(logFloat32(Math.max(sigma, 1e-10)), logSigmas, f32, f32);
+}
+
+function interpolateTimestep(
+  logSigma: number,
+  logSigmas: Float32Array | readonly number[],
+  round: Rounding,
+  roundTimestep: Rounding = exact,
+): number {
   const length = logSigmas.length;
   let below = length - 1;
   while (below > 0 && !(logSigma >= (logSigmas[below] as number))) below--;
@@ -112,5 +122,5 @@ function interpolateTimestep(logSigma: number, logSigmas: Float32Array | readonl
   const [low, high] = [logSigmas[below] as number, logSigmas[below + 1] as number];
   const gap = logSigmas instanceof Float32Array ? f32(low - high) : low - high;
   const weight = Math.min(Math.max(round(round(low - logSigma) / gap), 0), 1);
-  return round(1 - weight) * below + weight * (below + 1);
+  return roundTimestep(roundTimestep(round(1 - weight) * below) + roundTimestep(weight * (below + 1)));
 }

@@ -2,6 +2,7 @@
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
+import type { StepOptions } from "./scheduler.js";
 
 /** The picture that a model output stands for; `hat` is the sigma after churn, where it differs. */
 export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Tensor, sample: Tensor, sigma: number, hat = sigma): Tensor {
@@ -33,4 +34,18 @@ export function ancestralSigmas(from: number, to: number): { readonly up: number
   const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
   const up = sqrtFloat32(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared));
   return { up, down: sqrtFloat32(f32(toSquared - f32(up ** 2))) };
+}
+
+/**
+ * Churn (Algorithm 2): the sigma `hat` that a step at `sigma` is raised to first, and the standard deviation of the noise that gets the sample
+ * there, 0 where nothing is added. `steps` is the length of the run.
+ */
+export function churn(
+  sigma: number,
+  steps: number,
+  { sChurn = 0, sTmin = 0, sTmax = Number.POSITIVE_INFINITY, sNoise = 1 }: StepOptions,
+): { readonly hat: number; readonly added: number } {
+  const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(sChurn / steps, Math.SQRT2 - 1) : 0;
+  const hat = f32(sigma * (gamma + 1));
+  return { hat, added: gamma > 0 ? sNoise * sqrtFloat32(f32(f32(hat ** 2) - f32(sigma ** 2))) : 0 };
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
 
 /** The built program. */
 export const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -27,4 +28,13 @@ export function darkroom(args: readonly string[], cwd: string, onStderr?: (text:
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
+}
+
+/** The run ended with `exitCode`: a message and a way out on stderr, no stack, nothing on stdout. */
+export function expectFailure({ code, stdout, stderr }: Run, exitCode: number, message: RegExp): void {
+  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/^darkroom: /m);
+  expect(stderr).not.toMatch(/^\s+at /m);
+  expect(stdout).toBe("");
+  expect(code).toBe(exitCode);
 }

@@ -5,7 +5,8 @@ import { decode } from "fast-png";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseParameters } from "../../src/image/parameters.js";
 import { readPngText } from "../../src/image/png.js";
-import { darkroom, type Run } from "./darkroom.js";
+import { SCHEDULERS } from "../../src/schedulers/registry.js";
+import { darkroom, expectFailure } from "./darkroom.js";
 
 let folder: string;
 beforeEach(() => {
@@ -18,14 +19,6 @@ const generate = (...args: string[]) => darkroom(["generate", ...args, "--steps"
 const pixelsOf = (name: string) => decode(readFileSync(join(folder, name))).data;
 const settingsOf = async (name: string) => parseParameters((await readPngText(readFileSync(join(folder, name)))).parameters ?? "");
 
-function expectFailure({ code, stdout, stderr }: Run, exitCode: number, message: RegExp): void {
-  expect(stderr).toMatch(message);
-  expect(stderr).toMatch(/^darkroom: /m);
-  expect(stderr).not.toMatch(/^\s+at /m);
-  expect(stdout).toBe("");
-  expect(code).toBe(exitCode);
-}
-
 describe("darkroom", () => {
   it("has a help that fits a screen of 24 lines by 80 columns", async () => {
     const { code, stdout } = await darkroom(["--help"], folder);
@@ -34,6 +27,13 @@ describe("darkroom", () => {
     expect(lines.length).toBeLessThanOrEqual(24);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(stdout).toContain("Example:");
+  });
+
+  it("has a help for generate that fits 80 columns, in groups", async () => {
+    const { stdout } = await darkroom(["generate", "--help"], folder);
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    const groups = stdout.match(/^\w.*:$/gm);
+    expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", "Output:", "Running:"]);
   });
 
   it("prints its version", async () => {
@@ -173,7 +173,7 @@ describe("darkroom generate, asked for what cannot be", () => {
   });
 
   it("ends with 2 without a prompt", async () => {
-    expectFailure(await darkroom(["generate"], folder), 2, /missing required argument 'prompt'/);
+    expectFailure(await darkroom(["generate"], folder), 2, /no prompt was given; emoji-64.* needs one\n.*darkroom generate "/);
   });
 
   it("ends with 2 for a size the checkpoint cannot draw", async () => {
@@ -263,9 +263,17 @@ describe("darkroom info", () => {
 });
 
 describe("darkroom schedulers", () => {
-  it("lists names one a line", async () => {
+  it("lists every scheduler with what it is, in one line", async () => {
     const { code, stdout } = await darkroom(["schedulers"], folder);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^euler-a\b/m);
+    for (const [className, { description }] of Object.entries(SCHEDULERS)) {
+      const line = stdout.split("\n").find((text) => text.startsWith(`${className} `));
+      expect(line).toContain(description);
+    }
+  });
+
+  it("lists the short names with what they stand for", async () => {
+    const { stdout } = await darkroom(["schedulers"], folder);
+    expect(stdout).toMatch(/^euler-karras +EulerDiscreteScheduler, useKarrasSigmas: true$/m);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { toRequest } from "../../src/cli/generate-request.js";
 import { EMBEDDED_MODEL } from "../../src/cli/package.js";
-import { number, seed, size, wholeNumber, word } from "../../src/cli/values.js";
+import { number, repeated, seed, size, wholeNumber, word } from "../../src/cli/values.js";
 import { ArgumentError } from "../../src/errors.js";
 
 describe("wholeNumber", () => {
@@ -53,6 +53,13 @@ describe("seed", () => {
   });
 });
 
+describe("repeated", () => {
+  it("collects the values of an option given several times", () => {
+    const read = repeated(number("--control-scale", { min: 0 }));
+    expect(read("2", read("0.5", undefined))).toEqual([0.5, 2]);
+  });
+});
+
 describe("word", () => {
   it("refuses what would lead out of the folder", () => {
     expect(() => word("--variant")("../x")).toThrow(ArgumentError);
@@ -60,14 +67,34 @@ describe("word", () => {
 });
 
 describe("toRequest", () => {
-  const options = { negative: "", guidanceRescale: 0, count: 1, device: "auto" } as const;
+  const options = { count: 1, device: "auto" } as const;
 
   it("takes the embedded checkpoint with its own steps and guidance", () => {
     expect(toRequest("fox", options)).toMatchObject({ model: EMBEDDED_MODEL, steps: 20, guidance: 5 });
   });
 
-  it("takes diffusers' steps and guidance for other checkpoints", () => {
-    expect(toRequest("fox", { ...options, model: "sd15" })).toMatchObject({ model: "sd15", steps: 50, guidance: 7.5 });
+  it("leaves the steps and guidance of other checkpoints to what they are", () => {
+    expect(toRequest("fox", { ...options, model: "sd15" })).toMatchObject({ model: "sd15", steps: undefined, guidance: undefined });
+  });
+
+  it("starts from noise unless a picture is given", () => {
+    expect(toRequest("fox", options).start).toEqual({ kind: "noise" });
+    expect(toRequest("fox", { ...options, image: "in.png" }).start).toEqual({ kind: "image", image: "in.png", strength: undefined });
+  });
+
+  it("gives every ControlNet its picture in order, and one scale to all", () => {
+    const control = { control: ["canny", "depth"], controlImage: ["c.png", "d.png"], controlScale: [0.5] };
+    expect(toRequest("fox", { ...options, ...control }).start).toEqual({
+      kind: "control",
+      controls: [
+        { folder: "canny", image: "c.png", scale: 0.5 },
+        { folder: "depth", image: "d.png", scale: 0.5 },
+      ],
+    });
+  });
+
+  it("has the refiner take over at 0.8", () => {
+    expect(toRequest("fox", { ...options, refiner: "refiner" }).refiner).toEqual({ folder: "refiner", from: 0.8 });
   });
 
   it("keeps a guidance of 0", () => {

@@ -14,7 +14,11 @@ interface Case {
   num_inference_steps: number | null;
   timesteps?: number[] | null;
   sigmas?: number[] | null;
+  /** What else setTimesteps is given. */
+  timestep_options?: Record<string, never> | null;
   step_options?: Record<string, never> | null;
+  /** Channels of the model's output, where there are more than the sample's: a predicted variance. */
+  model_channels?: number | null;
   /** The run starts at this position of the timesteps, as image-to-image does. */
   begin_index?: number | null;
   seed: number;
@@ -45,6 +49,7 @@ describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({
         timesteps: meta.timesteps ?? undefined,
         sigmas: meta.sigmas ?? undefined,
         mu: meta.mu ?? undefined,
+        ...camelCaseKeys(meta.timestep_options ?? {}),
       });
       return scheduler;
     };

@@ -1,0 +1,63 @@
+/**
+ * DDIM backwards, from picture to noise, for finding the noise that a picture comes from.
+ * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equation 12 with time running up.
+ * Matches diffusers' DDIMInverseScheduler.
+ */
+import * as v from "valibot";
+import type { Tensor } from "../tensor/tensor.js";
+import { betaFields, flag, oneOf, real, spacingFields } from "./config.js";
+import { refuseTooManySteps } from "./custom-timesteps.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
+import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
+import { predictedNoise, predictedOriginal } from "./prediction.js";
+import { Scheduler, type StepOutput, type TimestepOptions } from "./scheduler.js";
+import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
+
+const schema = v.strictObject({
+  ...betaFields(),
+  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  clipSample: flag(true),
+  /** Before the first step take alphaCumprod as 1, a picture without noise, not as that of timestep 0. */
+  setAlphaToOne: flag(true),
+  predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
+  clipSampleRange: real(1),
+  ...spacingFields("leading"),
+  timestepSpacing: oneOf(["leading", "trailing"], "leading"),
+  rescaleBetasZeroSnr: flag(false),
+});
+
+export type DDIMInverseConfig = v.InferOutput<typeof schema>;
+
+export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
+  static override readonly className = "DDIMInverseScheduler";
+  static override readonly schema = schema;
+
+  private readonly alphasCumprod = alphasCumprodOf(this.config);
+  private stride: number | undefined; // training timesteps per step
+  override timesteps: readonly number[] = Array.from(this.alphasCumprod.keys());
+
+  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+    const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = this.config;
+    refuseTooManySteps(steps, trainSteps);
+    this.stride = Math.floor(trainSteps / steps);
+    this.timesteps = spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundHalfEven).reverse();
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+    this.requirePlan(this.stride !== undefined);
+    const { predictionType, clipSample, clipSampleRange, setAlphaToOne, numTrainTimesteps } = this.config;
+    // The model was evaluated at the timestep the step leads to.
+    const from = Math.min(timestep - (this.stride ?? 0), numTrainTimesteps - 1);
+    const alphaCumprod = from >= 0 ? atTimestep(this.alphasCumprod, from) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
+    const alphaCumprodNext = atTimestep(this.alphasCumprod, timestep);
+    const sigma = sqrtFloat32(f32(1 - alphaCumprod));
+    const level = { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma };
+
+    let original = predictedOriginal(predictionType, modelOutput, sample, level);
+    const noise = predictedNoise(predictionType, modelOutput, sample, level);
+    if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
+    const prevSample = sumFloat32([sqrtFloat32(alphaCumprodNext), original], [sqrtFloat32(f32(1 - alphaCumprodNext)), noise]);
+    return { prevSample, predOriginalSample: original };
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Denoising diffusion probabilistic models: every step samples from the posterior of the forward process.
+ * Ho et al. 2020, "Denoising Diffusion Probabilistic Models" (arXiv:2006.11239), equations 6, 7 and 15.
+ * Matches diffusers' DDPMScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { channels } from "./channels.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./config.js";
+import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./custom-timesteps.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
+import { diffuse, velocity } from "./forward-process.js";
+import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
+import { predictedOriginal } from "./prediction.js";
+import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
+import { dynamicThreshold } from "./thresholding.js";
+import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
+
+const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range"] as const;
+
+const schema = v.strictObject({
+  ...betaFields({ rare: ["laplace", "sigmoid"] }),
+  /**
+   * The variance of the noise a step adds: the posterior's ("fixed_small", also what null from other schedulers' configs stands for), beta's
+   * ("fixed_large"), or the model's, in as many channels again behind the prediction.
+   */
+  varianceType: v.optional(v.nullable(v.picklist(VARIANCE_TYPES)), "fixed_small"),
+  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  clipSample: flag(true),
+  predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
+  ...thresholdFields(),
+  clipSampleRange: real(1),
+  ...spacingFields("leading"),
+  rescaleBetasZeroSnr: flag(false),
+});
+
+export type DDPMConfig = v.InferOutput<typeof schema>;
+
+/** Keeps the logarithm of a variance finite. */
+const SMALLEST_VARIANCE = f32(1e-20);
+
+export class DDPMScheduler extends Scheduler<DDPMConfig> {
+  static override readonly className = "DDPMScheduler";
+  static override readonly schema = schema;
+
+  protected override readonly takes = ["timesteps"] as const;
+  private readonly alphasCumprod = alphasCumprodOf(this.config);
+  override timesteps: readonly number[] = Array.from(this.alphasCumprod.keys()).reverse();
+
+  protected override plan(options: TimestepOptions): void {
+    const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = this.config;
+    const { numInferenceSteps: steps = 0, timesteps: custom } = options;
+    eitherStepsOrTimesteps(this.className, options);
+    if (custom) refuseUnordered(this.className, custom, trainSteps);
+    refuseTooManySteps(steps, trainSteps);
+    this.timesteps = custom?.map(Math.trunc) ?? spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundHalfEven);
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
+    const { mean, variance: predictedVariance } = this.split(modelOutput, sample);
+    const previous = this.previousTimestep(timestep);
+    const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
+    const alphaCumprodPrevious = previous >= 0 ? atTimestep(this.alphasCumprod, previous) : 1;
+    const [betaCumprod, betaCumprodPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
+    const alpha = f32(alphaCumprod / alphaCumprodPrevious);
+    const beta = f32(1 - alpha);
+
+    // Equation 15.
+    const sigma = sqrtFloat32(betaCumprod);
+    let original = predictedOriginal(predictionType, mean, sample, { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma });
+    if (thresholding) original = dynamicThreshold(original, this.config);
+    else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
+
+    // Equation 7.
+    const originalWeight = f32(sqrtFloat32(alphaCumprodPrevious) * beta) / betaCumprod;
+    const sampleWeight = f32(sqrtFloat32(alpha) * betaCumprodPrevious) / betaCumprod;
+    const prevSample = sumFloat32([originalWeight, original], [sampleWeight, sample]);
+    if (timestep <= 0) return { prevSample, predOriginalSample: original };
+
+    const variance = Math.max(f32(f32(betaCumprodPrevious / betaCumprod) * beta), SMALLEST_VARIANCE);
+    const noise = this.noise(mean.shape, options);
+    const deviation = this.deviation(variance, beta, predictedVariance);
+    const added = typeof deviation === "number" ? noise.mul(f32(deviation)) : noise.mul(deviation);
+    return { prevSample: prevSample.add(added), predOriginalSample: original };
+  }
+
+  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return diffuse(this.alphasCumprod, original, noise, timesteps);
+  }
+
+  override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return velocity(this.alphasCumprod, sample, noise, timesteps);
+  }
+
+  /** The prediction and, for models that learned one, the variance behind it. */
+  private split(output: Tensor, sample: Tensor): { readonly mean: Tensor; readonly variance?: Tensor } {
+    const { varianceType } = this.config;
+    const count = sample.shape[1] ?? 0;
+    if (!(varianceType === "learned" || varianceType === "learned_range") || output.shape[1] !== 2 * count) return { mean: output };
+    return { mean: channels(output, 0, count), variance: channels(output, count, 2 * count) };
+  }
+
+  /** The standard deviation of a step's noise, from the posterior's variance (equation 7) and the forward process's. */
+  private deviation(variance: number, beta: number, predicted: Tensor | undefined): number | Tensor {
+    const { varianceType } = this.config;
+    switch (varianceType) {
+      case null:
+      case "fixed_small":
+        return sqrtFloat32(variance);
+      case "fixed_small_log":
+        return exp(0.5 * log(variance));
+      case "fixed_large":
+        return sqrtFloat32(beta);
+      case "fixed_large_log": // NaN, as in diffusers, which takes the root of a negative logarithm
+        return sqrtFloat32(log(beta));
+    }
+    if (!predicted) {
+      throw new ArgumentError(`DDPMScheduler: variance_type "${varianceType}" needs a model output with twice the sample's channels`, {
+        hint: 'for a model that predicts no variance set variance_type to "fixed_small"',
+      });
+    }
+    if (varianceType === "learned") return predicted.map(sqrtFloat32);
+    // Nichol & Dhariwal 2021, equation 15: the model interpolates between the two in their logarithms.
+    const [low, high] = [log(variance), log(beta)];
+    return predicted.map((value) => {
+      const share = f32(f32(value + 1) / 2);
+      return exp(0.5 * f32(f32(share * high) + f32(f32(1 - share) * low)));
+    });
+  }
+
+  /** The timestep after this one, -1 after the last. */
+  private previousTimestep(timestep: number): number {
+    const index = this.timesteps.indexOf(timestep);
+    if (index < 0) {
+      throw new ArgumentError(`DDPMScheduler: timestep ${timestep} is not one of the scheduler's timesteps`, {
+        hint: "pass a value of scheduler.timesteps, not its index",
+      });
+    }
+    return this.timesteps[index + 1] ?? -1;
+  }
+}
+
+const exp = (x: number) => f32(Math.exp(f32(x)));
+const log = (x: number) => f32(Math.log(x));

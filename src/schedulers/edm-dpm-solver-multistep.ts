@@ -1,0 +1,92 @@
+/**
+ * DPM-Solver++ multistep of order 1 to 3, and its SDE variant, for EDM models.
+ * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2, with the preconditioning of Karras et al. 2022 (arXiv:2206.00364).
+ * Matches diffusers' EDMDPMSolverMultistepScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { flag, oneOfOrForeign, thresholdFields, whole } from "./config.js";
+import { algorithmTypeField } from "./dpm-solver.js";
+import { multistepUpdate } from "./dpm-solver-multistep-base.js";
+import { EDMScheduler, edmFields } from "./edm-scheduler.js";
+import { f32, linspaceFloat32 } from "./float32.js";
+import { multistepOrder } from "./multistep-order.js";
+import type { NoiseLevel } from "./noise-level.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
+import { dynamicThreshold } from "./thresholding.js";
+
+const schema = v.strictObject({
+  ...edmFields(),
+  /** 1 to 3; 2 is recommended with guidance. */
+  solverOrder: whole(2, 1),
+  ...thresholdFields(),
+  algorithmType: algorithmTypeField(["dpmsolver++", "sde-dpmsolver++"]),
+  /** Which second-order formula. */
+  solverType: oneOfOrForeign(["midpoint", "heun"], ["logrho", "bh1", "bh2"], "midpoint"),
+  /** Go down in order in the last steps of runs shorter than 15. */
+  lowerOrderFinal: flag(true),
+  /** Take the last step with order 1 whatever the length. */
+  eulerAtFinal: flag(false),
+});
+
+export type EDMDPMSolverMultistepConfig = v.InferOutput<typeof schema>;
+
+export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMultistepConfig> {
+  static override readonly className = "EDMDPMSolverMultistepScheduler";
+  static override readonly schema = schema;
+
+  private outputs: readonly Tensor[] = []; // predicted pictures, newest first
+  private planned = false;
+
+  constructor(config: Partial<EDMDPMSolverMultistepConfig> = {}) {
+    super(config);
+    this.begin(this.spaced(this.config.numTrainTimesteps), 0);
+  }
+
+  protected override plan({ numInferenceSteps = 0 }: TimestepOptions): void {
+    const { algorithmType, finalSigmasType, sigmaMin } = this.config;
+    this.begin(this.spaced(numInferenceSteps), finalSigmasType === "zero" ? 0 : sigmaMin);
+    this.outputs = [];
+    this.planned = true;
+    if (algorithmType === "sde-dpmsolver++" && this.timesteps.some((_, i) => this.orderAt(i, i + 1) > 2)) {
+      throw new ArgumentError(`${this.className}: algorithm_type "${algorithmType}" has no third order; solver_order must be 1 or 2`);
+    }
+  }
+
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    this.requirePlan(this.planned);
+    const { thresholding, algorithmType, solverOrder } = this.config;
+    const index = this.currentIndex(timestep);
+    const predicted = this.denoised(modelOutput, sample, this.sigmaAt(index));
+    const original = thresholding ? dynamicThreshold(predicted, this.config) : predicted;
+    const order = this.orderAt(index, this.outputs.length + 1);
+    this.outputs = [original, ...this.outputs].slice(0, solverOrder);
+    const noise = algorithmType === "sde-dpmsolver++" ? this.noise(original.shape, options) : undefined;
+    const levels = Array.from({ length: order + 1 }, (_, i) => this.level(index + 1 - i));
+    this.stepIndex = index + 1;
+    return { prevSample: multistepUpdate(this.config, levels, this.outputs, sample, noise), predOriginalSample: original };
+  }
+
+  /** A timestep that is not in the schedule counts as the last one here. */
+  protected override indexOf(timestep: number): number {
+    return this.find(timestep) ?? this.timesteps.length - 1;
+  }
+
+  private spaced(steps: number): number[] {
+    return this.sigmasOn(Array.from(linspaceFloat32(0, 1, steps)), f32);
+  }
+
+  private orderAt(index: number, known: number): number {
+    const { eulerAtFinal, finalSigmasType } = this.config;
+    const steps = this.timesteps.length;
+    if (index === steps - 1 && (eulerAtFinal || finalSigmasType === "zero")) return 1;
+    return multistepOrder(steps - index, known, steps, this.config);
+  }
+
+  /** How noisy the sample is before step `index`: a picture and sigma times the noise. */
+  private level(index: number): NoiseLevel {
+    const sigma = this.sigmaAt(index);
+    return { raw: sigma, alpha: 1, sigma, lambda: -f32(Math.log(sigma)) };
+  }
+}

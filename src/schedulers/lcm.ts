@@ -1,0 +1,55 @@
+/**
+ * Latent consistency models: pictures in 1 to 8 steps from models distilled for it.
+ * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; boundary conditions of Song et al. 2023 (arXiv:2303.01469).
+ * Matches diffusers' LCMScheduler.
+ */
+import * as v from "valibot";
+import type { Tensor } from "../tensor/tensor.js";
+import { ConsistencyScheduler, consistencyFields } from "./consistency-scheduler.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
+import { atTimestep } from "./noise-schedule.js";
+import { predictedOriginal } from "./prediction.js";
+import type { StepOptions, StepOutput } from "./scheduler.js";
+import { dynamicThreshold } from "./thresholding.js";
+
+const schema = v.strictObject(consistencyFields());
+
+export type LCMConfig = v.InferOutput<typeof schema>;
+
+/** The standard deviation of the data, squared, as the distillation assumes it. */
+const DATA_VARIANCE = 0.25;
+
+export class LCMScheduler extends ConsistencyScheduler<LCMConfig> {
+  static override readonly className = "LCMScheduler";
+  static override readonly schema = schema;
+
+  /** One step; `predOriginalSample` is what diffusers calls `denoised`. */
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
+    const index = this.currentIndex(timestep);
+    const isLast = this.isLast(index);
+    const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
+    const alphaCumprodNext = this.alphaCumprodAt(this.timesteps[index + 1] ?? timestep);
+    const sigma = sqrtFloat32(f32(1 - alphaCumprod));
+
+    let original = predictedOriginal(predictionType, modelOutput, sample, { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma });
+    if (thresholding) original = dynamicThreshold(original, this.config);
+    else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
+    const { skip, out } = this.boundaryScalings(timestep);
+    const denoised = sumFloat32([out, original], [skip, sample]);
+
+    this.stepIndex = index + 1;
+    if (isLast) return { prevSample: denoised, predOriginalSample: denoised };
+    const noise = this.noise(modelOutput.shape, options);
+    const prevSample = sumFloat32([sqrtFloat32(alphaCumprodNext), denoised], [sqrtFloat32(f32(1 - alphaCumprodNext)), noise]);
+    return { prevSample, predOriginalSample: denoised };
+  }
+
+  /** The weights of sample and prediction that make the consistency function the identity at timestep 0. */
+  private boundaryScalings(timestep: number): { readonly skip: number; readonly out: number } {
+    const scaled = f32(timestep * f32(this.config.timestepScaling));
+    const total = f32(f32(scaled ** 2) + DATA_VARIANCE);
+    return { skip: DATA_VARIANCE / total, out: scaled / sqrtFloat32(total) };
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Linear multistep: integrates over each step the polynomial through the last derivatives (Adams-Bashforth with uneven steps).
+ * k-diffusion's sample_lms by Katherine Crowson; the derivatives are those of Karras et al. 2022 (arXiv:2206.00364), equation 1.
+ * Matches diffusers' LMSDiscreteScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { oneOf } from "./config.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
+import { denoised } from "./variance-exploding.js";
+
+const schema = v.strictObject({
+  ...kDiffusionFields(),
+  predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
+});
+
+export type LMSDiscreteConfig = v.InferOutput<typeof schema>;
+
+export class LMSDiscreteScheduler extends KDiffusionScheduler<LMSDiscreteConfig> {
+  static override readonly className = "LMSDiscreteScheduler";
+  static override readonly schema = schema;
+
+  private derivatives: readonly Tensor[] = []; // newest first
+
+  constructor(config: Partial<LMSDiscreteConfig> = {}) {
+    super(config);
+    this.plan({ numInferenceSteps: this.config.numTrainTimesteps });
+  }
+
+  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+    const { timesteps, sigmas } = this.layout({ steps, karrasFromConfig: false });
+    this.start(timesteps.map(f32), [...sigmas, 0].map(f32));
+    this.derivatives = [];
+  }
+
+  /**
+   * One step; `order` is how many of the last derivatives it combines.
+   *
+   * @throws ArgumentError if `order` is not a whole number of at least 1.
+   */
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, { order = 4 }: StepOptions = {}): StepOutput {
+    if (!(Number.isInteger(order) && order >= 1)) {
+      throw new ArgumentError(`LMSDiscreteScheduler: order is ${order}; expected a whole number of at least 1`);
+    }
+    const index = this.currentIndex(timestep);
+    const sigma = this.sigmaAt(index);
+    const next = this.sigmaAt(index + 1);
+    const original = denoised(this.config.predictionType, modelOutput, sample, sigma);
+    this.derivatives = [sample.sub(original).div(sigma), ...this.derivatives].slice(0, order);
+    // A run that starts in the middle has fewer derivatives than points; their weights are those of the full polynomial, as in diffusers.
+    const points = Array.from({ length: Math.min(index + 1, order) }, (_, i) => this.sigmaAt(index - i));
+    const terms = this.derivatives.slice(0, points.length).map((derivative, i): [number, Tensor] => {
+      return [lagrangeIntegral(points, i, sigma, next), derivative];
+    });
+    this.stepIndex = index + 1;
+    return { prevSample: sample.add(sumFloat32(...terms)), predOriginalSample: original };
+  }
+}
+
+/** The integral from `from` to `to` of the Lagrange polynomial that is 1 at `points[own]` and 0 at the others. */
+function lagrangeIntegral(points: readonly number[], own: number, from: number, to: number): number {
+  // Coefficients of powers of x = tau - from, constant first: near the points nothing cancels.
+  let coefficients = [1];
+  const others = points.filter((_, k) => k !== own);
+  for (const point of others) {
+    const scale = (points[own] as number) - point;
+    const root = point - from;
+    coefficients = [...coefficients, 0].map((c, power) => ((coefficients[power - 1] ?? 0) - c * root) / scale);
+  }
+  return coefficients.reduce((sum, c, power) => sum + (c * (to - from) ** (power + 1)) / (power + 1), 0);
+}

@@ -1,0 +1,64 @@
+/**
+ * Trajectory consistency distillation: few steps, with `eta` choosing how far below the next timestep each goes before noise is added.
+ * Zheng et al. 2024, "Trajectory Consistency Distillation" (arXiv:2402.19159), Algorithm 4; eta is the paper's gamma.
+ * Matches diffusers' TCDScheduler.
+ */
+import * as v from "valibot";
+import { ArgumentError } from "../errors.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { ConsistencyScheduler, consistencyFields } from "./consistency-scheduler.js";
+import { f32, sumFloat32 } from "./float32.js";
+import { sqrtFloat32 } from "./float32-sqrt.js";
+import { atTimestep } from "./noise-schedule.js";
+import { predictedNoise, predictedOriginal } from "./prediction.js";
+import type { StepOptions, StepOutput } from "./scheduler.js";
+
+const schema = v.strictObject(consistencyFields());
+
+export type TCDConfig = v.InferOutput<typeof schema>;
+
+export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
+  static override readonly className = "TCDScheduler";
+  static override readonly schema = schema;
+
+  /**
+   * One step; `eta` is 0.3 by default here. Predictions are neither clipped nor thresholded, whatever the config says, as in diffusers.
+   *
+   * @throws ArgumentError if `eta` is not in 0..1.
+   */
+  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    const { eta = 0.3 } = options;
+    if (!(eta >= 0 && eta <= 1)) throw new ArgumentError(`TCDScheduler: eta is ${eta}; expected 0 to 1`);
+    const { predictionType } = this.config;
+    const index = this.currentIndex(timestep);
+    const isLast = this.isLast(index);
+    const next = this.timesteps[index + 1] ?? 0;
+    const below = Math.floor(f32(f32(1 - eta) * next));
+    const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
+    const alphaCumprodNext = this.alphaCumprodAt(next);
+    const alphaCumprodBelow = atTimestep(this.alphasCumprod, below);
+    const sigma = sqrtFloat32(f32(1 - alphaCumprod));
+    const level = { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma };
+
+    const predOriginalSample = predictedOriginal(predictionType, modelOutput, sample, level);
+    const noise = predictedNoise(predictionType, modelOutput, sample, level);
+    const predNoisedSample = sumFloat32(
+      [sqrtFloat32(alphaCumprodBelow), predOriginalSample],
+      [sqrtFloat32(f32(1 - alphaCumprodBelow)), noise],
+    );
+    this.stepIndex = index + 1;
+    if (eta === 0 || isLast) return { prevSample: predNoisedSample, predOriginalSample, predNoisedSample };
+    const ratio = f32(alphaCumprodNext / alphaCumprodBelow);
+    const prevSample = sumFloat32(
+      [sqrtFloat32(ratio), predNoisedSample],
+      [sqrtFloat32(f32(1 - ratio)), this.noise(modelOutput.shape, options)],
+    );
+    return { prevSample, predOriginalSample, predNoisedSample };
+  }
+
+  /** Where the length of the distillation's schedule is given for a run, any training timestep will do. */
+  protected override distilledTimesteps(originalSteps: number, strength: number, asked: boolean): number[] {
+    if (!asked) return super.distilledTimesteps(originalSteps, strength, asked);
+    return Array.from({ length: Math.max(Math.trunc(this.config.numTrainTimesteps * strength), 0) }, (_, i) => i);
+  }
+}

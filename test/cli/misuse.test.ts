@@ -1,0 +1,115 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { Picture } from "../../src/image/picture.js";
+import { changedCheckpoint } from "../helpers/checkpoints.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { checkpoint } from "../support/fixtures.js";
+import { darkroom, expectFailure } from "./darkroom.js";
+
+let folder: string;
+beforeEach(async () => {
+  folder = temporaryFolder();
+  await new Picture(16, 16, new Uint8Array(16 * 16 * 3)).save(join(folder, "in.png"));
+});
+
+const generate = (...args: string[]) => darkroom(["generate", ...args, "--steps", "2", "--device", "cpu", "--quiet"], folder);
+const model = (name: string) => ["--model", checkpoint(name)];
+const image = ["--image", "in.png"];
+const control = ["--control", checkpoint("controlnet-mini"), "--control-image", "in.png"];
+const refiner = ["--refiner", checkpoint("sdxl-refiner-mini")];
+
+describe("darkroom generate, with options that make no sense together", () => {
+  it.each([
+    [["--strength", "0.5"], /--strength needs --image: .*\n\s+add --image/],
+    [["--mask", "in.png"], /--mask needs --image: .*\n\s+add --image/],
+    [[...image, "--mask-padding", "8"], /--mask-padding needs --mask: /],
+    [["--control", "net"], /--control needs --control-image: /],
+    [["--control-image", "in.png"], /--control-image needs --control: /],
+    [["--control-scale", "2"], /--control-scale needs --control: /],
+    [["--refine-from", "0.5"], /--refine-from needs --refiner: /],
+    [[...control, ...image], /--control and --image cannot be combined: .*\n.*--control-image/],
+    [[...control, ...refiner], /--control and --refiner cannot be combined: /],
+    [[...image, "--mask", "in.png", ...refiner], /--mask and --refiner cannot be combined: .*\n\s+repaint first/],
+    [[...control, "--control", "other"], /--control is given 2 times and --control-image once; expected a picture for each/],
+    [[...control, "--control-scale", "1", "--control-scale", "2"], /--control-scale is given 2 times and --control once/],
+    [[...image, "--strength", "1.5"], /--strength is "1.5"; expected a number from 0 to 1/],
+    [[...refiner, "--refine-from", "1"], /--refine-from is "1"; expected a number from/],
+  ])("ends with 2, saying why and what to do: %j", async (args, message) => {
+    expectFailure(await generate("a red fox", ...args), 2, message);
+    expect(readdirSync(folder)).toEqual(["in.png"]);
+  });
+});
+
+describe("darkroom generate, with options the checkpoint cannot follow", () => {
+  it.each([
+    ["a ControlNet with XL", [...model("sdxl-base-mini"), ...control], /--control does not work with sdxl-base-mini.*\n.*1\.x and 2\.x/],
+    [
+      "a refiner with Stable Diffusion 1",
+      [...model("sd1-mini"), ...refiner],
+      /--refiner does not work with sd1-mini.*only.*XL.*\n.*XL base/,
+    ],
+    ["a refiner that is no XL", [...model("sdxl-base-mini"), "--refiner", checkpoint("sd1-mini")], /--refiner is .*sd1-mini.*expected.*XL/],
+    ["a refiner with no picture to refine", model("sdxl-refiner-mini"), /sdxl-refiner-mini.* is a refiner.*\n.*--image.*--refiner/],
+    ["an inpainting checkpoint without picture", model("sd1-inpaint-mini"), /9 channels.*inpainting\n.*--image in\.png --mask mask\.png/],
+    ["an inpainting checkpoint without mask", [...model("sd1-inpaint-mini"), ...image], /9 channels.*inpainting/],
+    [
+      "a strength that leaves the base nothing to do",
+      [...model("sdxl-base-mini"), ...refiner, ...image, "--strength", "0.2"],
+      /--strength is 0\.2 and --refine-from 0\.8.*\n.*above 0\.2/,
+    ],
+    ["a strength that leaves no step", [...model("sd1-mini"), ...image, "--strength", "0.2"], /--strength: strength 0\.2 of 2 steps/],
+    ["a size for the picture that is no multiple of the VAE's", [...model("sd1-mini"), ...image, "--size", "63x64"], /--size: width is 63/],
+  ])("ends with 2 for %s", async (_, args, message) => {
+    expectFailure(await generate("a red fox", ...args), 2, message);
+    expect(readdirSync(folder)).toEqual(["in.png"]);
+  });
+
+  it("ends with 2 for a prompt that the checkpoint would not hear", async () => {
+    expectFailure(
+      await generate("a red fox", ...model("ddpm-mini")),
+      2,
+      /ddpm-mini, a DDPMPipeline, takes no prompt.*\n.*leave the prompt out/,
+    );
+  });
+
+  it.each([
+    [["--negative", "blurry"], /--negative means nothing to ddpm-mini/],
+    [["--guidance", "3"], /--guidance means nothing/],
+    [["--size", "64x64"], /--size means nothing/],
+    [["--vae", "vae"], /--vae means nothing/],
+    [image, /--image means nothing/],
+    [control, /--control means nothing/],
+  ])("ends with 2 for %j without text encoder or autoencoder", async (args, message) => {
+    expectFailure(await generate(...model("ddpm-mini"), ...args), 2, message);
+  });
+});
+
+describe("darkroom generate, with files that cannot be used", () => {
+  it("ends with 2 for a picture that does not exist, before any work", async () => {
+    expectFailure(await generate("a red fox", "--image", "none.png"), 2, /image none\.png cannot be read/);
+  });
+
+  it.each([
+    ["a folder that does not exist as --vae", ["--vae", "none"], /none/],
+    [
+      "another network as --vae",
+      ["--vae", checkpoint("controlnet-mini")],
+      /ControlNetModel; expected AutoencoderKL or AutoencoderTiny for --vae/,
+    ],
+    [
+      "another network as --control",
+      ["--control", checkpoint("taesd-mini"), "--control-image", "in.png"],
+      /AutoencoderTiny; ControlNetModel/,
+    ],
+    ["a folder that does not exist as --refiner", [...model("sdxl-base-mini"), "--refiner", "none"], /none does not exist/],
+  ])("ends with 3 for %s", async (_, args, message) => {
+    expectFailure(await generate("a red fox", ...model("sd1-mini"), ...args), 3, message);
+    expect(readdirSync(folder)).toEqual(["in.png"]);
+  });
+
+  it("ends with 3 for a pipeline that generate does not know", async () => {
+    const folder = changedCheckpoint("sd1-mini", "model_index.json", { _class_name: "StableDiffusion3Pipeline" });
+    expectFailure(await generate("a red fox", "--model", folder), 3, /StableDiffusion3Pipeline.*does not know\n.*it knows/);
+  });
+});

@@ -1,0 +1,240 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { decode } from "fast-png";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { parseParameters } from "../../src/image/parameters.js";
+import { Picture } from "../../src/image/picture.js";
+import { readPngText } from "../../src/image/png.js";
+import { resize } from "../../src/image/resize.js";
+import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
+import { ControlNetModel } from "../../src/models/controlnet.js";
+import { DDIMPipeline } from "../../src/pipelines/ddim.js";
+import { DDPMPipeline } from "../../src/pipelines/ddpm.js";
+import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { StableDiffusionControlNetPipeline } from "../../src/pipelines/stable-diffusion-controlnet.js";
+import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";
+import { StableDiffusionInpaintPipeline } from "../../src/pipelines/stable-diffusion-inpaint.js";
+import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
+import { StableDiffusionXLImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-xl-img2img.js";
+import { StableDiffusionXLInpaintPipeline } from "../../src/pipelines/stable-diffusion-xl-inpaint.js";
+import { Generator } from "../../src/tensor/random.js";
+import { changedCheckpoint } from "../helpers/checkpoints.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { checkpoint } from "../support/fixtures.js";
+import { darkroom } from "./darkroom.js";
+
+const [WIDTH, HEIGHT] = [72, 48];
+const device = "cpu";
+/** What both sides of every comparison are asked for. */
+const request = { prompt: "a red fox", numInferenceSteps: 4, seed: 7 };
+
+/** A picture of slopes, and a white box on black. */
+const input = paint((x, y, c) => (x * 3 + y * (c + 1) * 2) % 256);
+const mask = paint((x, y) => (x >= 20 && x < 50 && y >= 10 && y < 30 ? 255 : 0));
+
+let folder: string;
+beforeEach(async () => {
+  folder = temporaryFolder();
+  await input.save(join(folder, "in.png"));
+  await mask.save(join(folder, "mask.png"));
+});
+
+function paint(colour: (x: number, y: number, channel: number) => number): Picture {
+  const data = Uint8Array.from({ length: WIDTH * HEIGHT * 3 }, (_, i) => {
+    const pixel = Math.floor(i / 3);
+    return colour(pixel % WIDTH, Math.floor(pixel / WIDTH), i % 3);
+  });
+  return new Picture(WIDTH, HEIGHT, data);
+}
+
+/** The picture `darkroom generate` makes. */
+async function generated(model: string, ...args: string[]): Promise<Picture> {
+  return run("--model", model.includes("/") ? model : checkpoint(model), request.prompt, ...args);
+}
+
+async function run(...args: string[]): Promise<Picture> {
+  const common = ["--steps", String(request.numInferenceSteps), "--seed", String(request.seed), "--device", device];
+  const { code, stderr } = await darkroom(["generate", ...common, "--out", "out.png", "--quiet", ...args], folder);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  const { width, height, data } = decode(readFileSync(join(folder, "out.png")));
+  return new Picture(width, height, data as Uint8Array);
+}
+
+async function settings(): Promise<Readonly<Record<string, string>>> {
+  return parseParameters((await readPngText(readFileSync(join(folder, "out.png")))).parameters ?? "").settings;
+}
+
+/** The part, freed when the test ends. */
+async function opened<Part extends AsyncDisposable>(part: Promise<Part>): Promise<Part> {
+  const open = await part;
+  onTestFinished(() => open[Symbol.asyncDispose]());
+  return open;
+}
+
+describe("darkroom generate --image", () => {
+  it("makes the picture that StableDiffusionImg2ImgPipeline makes", async () => {
+    const pipe = await opened(StableDiffusionImg2ImgPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, image: input, strength: 0.6 });
+    expect(await generated("sd1-mini", "--image", "in.png", "--strength", "0.6")).toEqual(images[0]);
+  });
+
+  it("forgets as much as diffusers does by default", async () => {
+    const pipe = await opened(StableDiffusionImg2ImgPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, image: input });
+    expect(await generated("sd1-mini", "--image", "in.png")).toEqual(images[0]);
+  });
+
+  it("resizes the picture to --size first", async () => {
+    const pipe = await opened(StableDiffusionImg2ImgPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, image: resize(input, 64, 32, { resampling: "lanczos" }) });
+    expect(await generated("sd1-mini", "--image", "in.png", "--size", "64x32")).toEqual(images[0]);
+  });
+
+  it("makes the picture that StableDiffusionXLImg2ImgPipeline makes", async () => {
+    const pipe = await opened(StableDiffusionXLImg2ImgPipeline.fromPretrained(checkpoint("sdxl-refiner-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, image: input, strength: 0.5 });
+    expect(await generated("sdxl-refiner-mini", "--image", "in.png", "--strength", "0.5")).toEqual(images[0]);
+  });
+
+  it("takes a data: address", async () => {
+    const address = `data:image/png;base64,${readFileSync(join(folder, "in.png")).toString("base64")}`;
+    expect(await generated("sd1-mini", "--image", address)).toEqual(await generated("sd1-mini", "--image", "in.png", "--force"));
+  });
+
+  it("writes strength and picture into the settings", async () => {
+    await generated("sd1-mini", "--image", "in.png", "--strength", "0.6");
+    expect(await settings()).toMatchObject({ "Denoising strength": "0.6", "Init image": "in.png", Size: `${WIDTH}x${HEIGHT}` });
+  });
+});
+
+describe("darkroom generate --image --mask", () => {
+  const size = { width: WIDTH, height: HEIGHT };
+
+  it.each(["sd1-mini", "sd1-inpaint-mini"])(
+    "makes the picture that StableDiffusionInpaintPipeline makes, at its size: %s",
+    async (model) => {
+      const pipe = await opened(StableDiffusionInpaintPipeline.fromPretrained(checkpoint(model), { device }));
+      const { images } = await pipe.generate({ ...request, ...size, image: input, maskImage: mask });
+      expect(await generated(model, "--image", "in.png", "--mask", "mask.png")).toEqual(images[0]);
+    },
+  );
+
+  it("makes the picture that StableDiffusionXLInpaintPipeline makes", async () => {
+    const pipe = await opened(StableDiffusionXLInpaintPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, ...size, image: input, maskImage: mask, strength: 0.8 });
+    expect(await generated("sdxl-base-mini", "--image", "in.png", "--mask", "mask.png", "--strength", "0.8")).toEqual(images[0]);
+  });
+
+  it("works around the mask only with --mask-padding, at the checkpoint's size", async () => {
+    const pipe = await opened(StableDiffusionInpaintPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, image: input, maskImage: mask, paddingMaskCrop: 4 });
+    expect(await generated("sd1-mini", "--image", "in.png", "--mask", "mask.png", "--mask-padding", "4")).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ Mask: "mask.png", "Inpaint area": "Only masked", "Masked area padding": "4" });
+  });
+});
+
+describe("darkroom generate --control", () => {
+  const control = ["--control", checkpoint("controlnet-mini"), "--control-image"];
+
+  it("makes the picture that StableDiffusionControlNetPipeline makes", async () => {
+    const controlnet = await opened(ControlNetModel.fromPretrained(checkpoint("controlnet-mini"), { device }));
+    const pipe = await opened(StableDiffusionControlNetPipeline.fromPretrained(checkpoint("sd1-mini"), { device, controlnet }));
+    const { images } = await pipe.generate({ ...request, image: input, controlnetConditioningScale: 0.5 });
+    expect(await generated("sd1-mini", ...control, "in.png", "--control-scale", "0.5")).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ "ControlNet 0": "Model: controlnet-mini, Weight: 0.5, Image: in.png" });
+  });
+
+  it("takes several ControlNets, each with its picture and scale", async () => {
+    const net = await opened(ControlNetModel.fromPretrained(checkpoint("controlnet-mini"), { device }));
+    const pipe = await opened(StableDiffusionControlNetPipeline.fromPretrained(checkpoint("sd1-mini"), { device, controlnet: [net, net] }));
+    const { images } = await pipe.generate({ ...request, image: [input, mask], controlnetConditioningScale: [0.5, 0.8] });
+    const scales = ["--control-scale", "0.5", "--control-scale", "0.8"];
+    expect(await generated("sd1-mini", ...control, "in.png", ...control, "mask.png", ...scales)).toEqual(images[0]);
+  });
+});
+
+describe("darkroom generate --refiner", () => {
+  const refiner = ["--refiner", checkpoint("sdxl-refiner-mini")];
+
+  async function ensemble() {
+    const base = await opened(StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device }));
+    const { textEncoder2, vae } = base;
+    return {
+      base,
+      refiner: await opened(
+        StableDiffusionXLImg2ImgPipeline.fromPretrained(checkpoint("sdxl-refiner-mini"), { device, textEncoder2, vae }),
+      ),
+    };
+  }
+
+  it("makes the picture that base and refiner make as an ensemble", async () => {
+    const { base, refiner: second } = await ensemble();
+    const { seed, ...common } = { ...request, generator: new Generator(request.seed) };
+    const { images: image } = await base.generate({ ...common, denoisingEnd: 0.8, outputType: "latent" });
+    const { images } = await second.generate({ ...common, denoisingStart: 0.8, image });
+    expect(await generated("sdxl-base-mini", ...refiner)).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ Refiner: "sdxl-refiner-mini", "Refiner switch at": "0.8", "CFG scale": "5" });
+  });
+
+  it("takes over from --refine-from on", async () => {
+    const { base, refiner: second } = await ensemble();
+    const { seed, ...common } = { ...request, generator: new Generator(request.seed) };
+    const { images: image } = await base.generate({ ...common, denoisingEnd: 0.5, outputType: "latent" });
+    const { images } = await second.generate({ ...common, denoisingStart: 0.5, image });
+    expect(await generated("sdxl-base-mini", ...refiner, "--refine-from", "0.5")).toEqual(images[0]);
+  });
+
+  it("counts the steps of both", async () => {
+    const args = ["generate", "fox", "--model", checkpoint("sdxl-base-mini"), ...refiner, "--steps", "10", "--device", device];
+    const { stderr } = await darkroom(args, folder);
+    expect([...stderr.matchAll(/^step (\d+\/\d+)/gm)].map(([, count]) => count)).toEqual(
+      Array.from({ length: 10 }, (_, i) => `${i + 1}/10`),
+    );
+  });
+});
+
+describe("darkroom generate --vae", () => {
+  it.each([
+    ["vae-swap-mini", AutoencoderKL],
+    ["taesd-mini", AutoencoderTiny],
+  ] as const)("decodes with the autoencoder it names, of its own class: %s", async (name, Vae) => {
+    const vae = await opened<AutoencoderKL | AutoencoderTiny>(Vae.fromPretrained(checkpoint(name), { device }));
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device, vae }));
+    const { images } = await pipe.generate(request);
+    expect(await generated("sd1-mini", "--vae", checkpoint(name))).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ VAE: name });
+  });
+});
+
+describe("darkroom generate with a checkpoint that takes no prompt", () => {
+  const { numInferenceSteps, seed } = request;
+
+  it("makes the picture that DDPMPipeline makes", async () => {
+    const pipe = await opened(DDPMPipeline.fromPretrained(checkpoint("ddpm-mini"), { device }));
+    const { images } = await pipe.generate({ numInferenceSteps, seed });
+    expect(await run("--model", checkpoint("ddpm-mini"))).toEqual(images[0]);
+  });
+
+  it("makes the picture that DDIMPipeline makes", async () => {
+    const model = changedCheckpoint("ddpm-mini", "model_index.json", { _class_name: "DDIMPipeline" });
+    const pipe = await opened(DDIMPipeline.fromPretrained(model, { device }));
+    const { images } = await pipe.generate({ numInferenceSteps, seed });
+    expect(await run("--model", model)).toEqual(images[0]);
+  });
+
+  it("names the picture after the checkpoint, and writes no guidance into it", async () => {
+    const args = ["--model", checkpoint("ddpm-mini"), "--steps", "2", "--seed", "7", "--device", device, "--quiet"];
+    expect(await darkroom(["generate", ...args], folder)).toMatchObject({ stdout: "ddpm-mini-7.png\n", stderr: "" });
+    const text = (await readPngText(readFileSync(join(folder, "ddpm-mini-7.png")))).parameters ?? "";
+    expect(text).toMatch(/^Steps: 2, Sampler: DDPM, Seed: 7, /);
+  });
+});
+
+describe("darkroom generate --json", () => {
+  it("says what the picture was made of", async () => {
+    const args = ["fox", "--model", checkpoint("sd1-mini"), "--image", "in.png", "--mask", "mask.png", "--steps", "1", "--device", device];
+    const { stdout } = await darkroom(["generate", ...args, "--json", "--quiet"], folder);
+    expect(JSON.parse(stdout)).toMatchObject({ image: "in.png", mask: "mask.png", strength: 1, guidance: 7.5 });
+  });
+});
