@@ -8,11 +8,11 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { real, whole } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
 import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./flow-match-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { type SigmaRange, shiftFlowSigma } from "./sigma-spacing.js";
+import { churn } from "./variance-exploding.js";
 
 const schema = v.strictObject({
   numTrainTimesteps: whole(1000, 1),
@@ -60,17 +60,11 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
   }
 
   override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
-    const { sChurn = 0, sTmin = 0, sTmax = Number.POSITIVE_INFINITY, sNoise = 1 } = options;
     const index = this.currentIndex(timestep);
     const from = this.firstHalf ? index - 1 : index;
     const [sigma, next] = [this.sigmaAt(from), this.sigmaAt(from + 1)];
-    const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(sChurn / (this.sigmas.length - 1), Math.SQRT2 - 1) : 0;
-    const hat = f32(sigma * f32(gamma + 1));
-    let noisy = sample;
-    if (gamma > 0) {
-      const added = sqrtFloat32(f32(f32(hat ** 2) - f32(sigma ** 2)));
-      noisy = sumFloat32([1, sample], [added, this.noise(modelOutput.shape, options).mul(sNoise)]);
-    }
+    const { hat, added } = churn(sigma, this.sigmas.length - 1, options);
+    const noisy = added > 0 ? sumFloat32([1, sample], [added, this.noise(modelOutput.shape, options)]) : sample;
     this.stepIndex = index + 1;
     if (!this.firstHalf) {
       const derivative = slope(noisy, modelOutput, sigma, hat);

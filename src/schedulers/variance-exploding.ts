@@ -29,10 +29,10 @@ export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
   return sample.div(sqrtFloat32(f32(f32(sigma ** 2) + 1)));
 }
 
-/** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. */
-export function ancestralSigmas(from: number, to: number): { readonly up: number; readonly down: number } {
+/** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. `up` is `most` at most. */
+export function ancestralSigmas(from: number, to: number, most = Number.POSITIVE_INFINITY): { readonly up: number; readonly down: number } {
   const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
-  const up = sqrtFloat32(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared));
+  const up = Math.min(most, sqrtFloat32(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
   return { up, down: sqrtFloat32(f32(toSquared - f32(up ** 2))) };
 }
 

@@ -57,12 +57,12 @@ describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({
     const generator = new Generator(meta.seed);
     const noise = randn([2, 3, 4, 4], generator);
     expectClose("noise", noise.toArray(), expected.noise?.toArray());
-    expectSameTimesteps(scheduler.timesteps, expected.timesteps?.toArray());
+    expectSameTimesteps(meta.class, scheduler.timesteps, expected.timesteps?.toArray());
     if (expected.sigmas) expectClose("sigmas", scheduler.sigmas ?? [], expected.sigmas.toArray());
     expectClose("initNoiseSigma", [scheduler.initNoiseSigma], [meta.init_noise_sigma]);
 
     if (meta.begin_index) scheduler.setBeginIndex?.(meta.begin_index);
-    const samples = walk(scheduler, noise, meta.begin_index ?? 0, {
+    const samples = walk(scheduler, noise, meta, {
       generator,
       eta: meta.eta ?? undefined,
       ...camelCaseKeys(meta.step_options ?? {}),
@@ -81,32 +81,41 @@ describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({
 });
 
 /** Every step's sample, with the fixtures' stand-in for a model. */
-function walk(scheduler: Scheduler, noise: Tensor, beginIndex: number, options: object): Tensor[] {
+function walk(scheduler: Scheduler, noise: Tensor, { begin_index, model_channels }: Case, options: object): Tensor[] {
   let sample = noise.mul(scheduler.initNoiseSigma);
-  return scheduler.timesteps.slice(beginIndex).map((t) => {
-    const output = fakeModel(scheduler.scaleModelInput(sample, t), t);
+  return scheduler.timesteps.slice(begin_index ?? 0).map((t) => {
+    const output = fakeModel(scheduler.scaleModelInput(sample, t), t, model_channels ?? undefined);
     sample = scheduler.step(output, t, sample, options).prevSample;
     return sample;
   });
 }
 
-function fakeModel(x: Tensor, t: number): Tensor {
-  const plane = x.size / ((x.shape[0] ?? 1) * (x.shape[1] ?? 1));
-  const channels = x.shape[1] ?? 1;
-  return Tensor.from(
-    x.data.map((value, i) => value * (t / (t + 1)) * 0.5 + 0.1 * Math.cos((Math.floor(i / plane) % channels) + t / 100)),
-    x.shape,
-  );
+/** Channels past the sample's own are a variance: they start over with its first channel and are never negative. */
+function fakeModel(x: Tensor, t: number, channels = x.shape[1] ?? 1): Tensor {
+  const [batch = 1, own = 1, ...rest] = x.shape;
+  const plane = x.size / (batch * own);
+  const values = Array.from({ length: batch * channels * plane }, (_, i) => {
+    const [image, c] = [Math.floor(i / (plane * channels)), Math.floor(i / plane) % channels];
+    const value = x.data[(image * own + (c % own)) * plane + (i % plane)] as number;
+    const output = value * (t / (t + 1)) * 0.5 + 0.1 * Math.cos(c + t / 100);
+    return c < own ? output : Math.abs(output);
+  });
+  return Tensor.from(values, [batch, channels, ...rest]);
 }
+
+/** Classes whose timesteps are logarithms or sines that torch takes in float32. */
+const TRANSCENDENTAL = ["EDMDPMSolverMultistepScheduler", "EDMEulerScheduler", "IPNDMScheduler"];
 
 /**
  * Exact. Timesteps that are kept in double precision (DPMSolverSDE's midpoints) are so but for the last bits, in which numpy's exponentials
- * and powers differ from one processor to the next.
+ * and powers differ from one processor to the next; so are those that come out of torch's logarithms and sines, which are not correctly rounded.
  */
-function expectSameTimesteps(actual: readonly number[], expected: readonly number[] = []): void {
-  if (expected.every((timestep) => Math.fround(timestep) === timestep)) return expect(actual).toEqual(expected);
+function expectSameTimesteps(className: string, actual: readonly number[], expected: readonly number[] = []): void {
+  const transcendental = TRANSCENDENTAL.includes(className);
+  if (!transcendental && expected.every((timestep) => Math.fround(timestep) === timestep)) return expect(actual).toEqual(expected);
+  const tolerance = transcendental ? 1.5e-6 : 1e-9;
   expect(actual).toHaveLength(expected.length);
-  for (const [i, timestep] of expected.entries()) expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(1e-12 * 1000);
+  for (const [i, timestep] of expected.entries()) expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(tolerance);
 }
 
 /** Within 1e-5 of the largest absolute value; diffusers' NaN and infinities are ours too. */
