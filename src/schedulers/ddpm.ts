@@ -10,6 +10,7 @@ import { channels } from "./channels.js";
 import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./config.js";
 import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./custom-timesteps.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { expTorch, logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { diffuse, velocity } from "./forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
@@ -111,11 +112,11 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
       case "fixed_small":
         return sqrtFloat32(variance);
       case "fixed_small_log":
-        return exp(0.5 * log(variance));
+        return expTorch(0.5 * logTorch(variance));
       case "fixed_large":
         return sqrtFloat32(beta);
       case "fixed_large_log": // NaN, as in diffusers, which takes the root of a negative logarithm
-        return sqrtFloat32(log(beta));
+        return sqrtFloat32(logTorch(beta));
     }
     if (!predicted) {
       throw new ArgumentError(`DDPMScheduler: variance_type "${varianceType}" needs a model output with twice the sample's channels`, {
@@ -124,10 +125,10 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     }
     if (varianceType === "learned") return predicted.map(sqrtFloat32);
     // Nichol & Dhariwal 2021, equation 15: the model interpolates between the two in their logarithms.
-    const [low, high] = [log(variance), log(beta)];
+    const [low, high] = [logTorch(variance), logTorch(beta)];
     return predicted.map((value) => {
       const share = f32(f32(value + 1) / 2);
-      return exp(0.5 * f32(f32(share * high) + f32(f32(1 - share) * low)));
+      return expTorch(0.5 * f32(f32(share * high) + f32(f32(1 - share) * low)));
     });
   }
 
@@ -142,6 +143,3 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     return this.timesteps[index + 1] ?? -1;
   }
 }
-
-const exp = (x: number) => f32(Math.exp(f32(x)));
-const log = (x: number) => f32(Math.log(x));

@@ -11,6 +11,7 @@ import { algorithmTypeField } from "./dpm-solver.js";
 import { multistepUpdate } from "./dpm-solver-multistep-base.js";
 import { EDMScheduler, edmFields } from "./edm-scheduler.js";
 import { f32, linspaceFloat32 } from "./float32.js";
+import { logTorch } from "./float32-exp-log.js";
 import { multistepOrder } from "./multistep-order.js";
 import type { NoiseLevel } from "./noise-level.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
@@ -87,6 +88,6 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
   /** How noisy the sample is before step `index`: a picture and sigma times the noise. */
   private level(index: number): NoiseLevel {
     const sigma = this.sigmaAt(index);
-    return { raw: sigma, alpha: 1, sigma, lambda: -f32(Math.log(sigma)) };
+    return { raw: sigma, alpha: 1, sigma, lambda: -logTorch(sigma) };
   }
 }

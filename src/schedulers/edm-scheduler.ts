@@ -1,6 +1,7 @@
 import type { Tensor } from "../tensor/tensor.js";
 import { oneOf, real, whole } from "./config.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
+import { expTorch, logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import type { Rounding } from "./sigma-spacing.js";
@@ -56,7 +57,7 @@ export abstract class EDMScheduler<Config extends EDMConfig = EDMConfig> extends
   /** Takes the sigmas of a new run, without the one it ends on; the timesteps are c_noise of the paper. */
   protected begin(sigmas: readonly number[], last: number): void {
     this.start(
-      sigmas.map((sigma) => f32(0.25 * f32(Math.log(sigma)))),
+      sigmas.map((sigma) => f32(0.25 * logTorch(sigma))),
       [...sigmas, last].map(f32),
     );
   }
@@ -65,7 +66,7 @@ export abstract class EDMScheduler<Config extends EDMConfig = EDMConfig> extends
   protected sigmasOn(ramp: readonly number[], round: Rounding = (x) => x): number[] {
     const { sigmaMin, sigmaMax, sigmaSchedule, rho } = this.config;
     if (sigmaSchedule === "exponential") {
-      return Array.from(linspaceFloat32(Math.log(sigmaMin), Math.log(sigmaMax), ramp.length), (log) => f32(Math.exp(log))).reverse();
+      return Array.from(linspaceFloat32(Math.log(sigmaMin), Math.log(sigmaMax), ramp.length), expTorch).reverse();
     }
     const [noisy, clean] = [sigmaMax ** (1 / rho), sigmaMin ** (1 / rho)];
     return ramp.map((position) => f32(round(round(noisy) + round(position * round(clean - noisy))) ** rho));

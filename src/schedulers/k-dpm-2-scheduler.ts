@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { oneOf } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
+import { expTorch, logTorch } from "./float32-exp-log.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
 import { roundHalfEven } from "./timestep-spacing.js";
@@ -85,6 +86,6 @@ export function endsTwice(values: readonly number[]): number[] {
 /** The geometric mean of two sigmas, as torch rounds `exp(lerp(log a, log b, 0.5))`; 0 where one of them is. */
 export function geometricMiddle(a: number, b: number): number {
   if (a === 0 || b === 0) return 0;
-  const [from, to] = [f32(Math.log(a)), f32(Math.log(b))];
-  return f32(Math.exp(f32(to - f32(f32(to - from) * 0.5))));
+  const [from, to] = [logTorch(a), logTorch(b)];
+  return expTorch(f32(to - f32(f32(to - from) * 0.5)));
 }

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import { parseJson } from "../../src/checkpoint/json.js";
+import { f32 } from "../../src/schedulers/float32.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import type { Scheduler } from "../../src/schedulers/scheduler.js";
 import { Generator, randn } from "../../src/tensor/random.js";
@@ -27,21 +29,25 @@ interface Case {
   init_noise_sigma: number;
 }
 
-// DARKROOM_SCHEDULER_CASES may name another folder of cases in the same format.
-const folder = process.env.DARKROOM_SCHEDULER_CASES ?? new URL("../fixtures/schedulers", import.meta.url).pathname;
-const cases = readdirSync(folder)
-  .filter((file) => file.endsWith(".json"))
-  .map((file) => file.slice(0, -".json".length));
+// DARKROOM_SCHEDULER_CASES may name another folder of cases in the same format. scheduler-options has cases with options of `step`, or that start
+// in the middle.
+const fixtures = new URL("../fixtures", import.meta.url).pathname;
+const folders = process.env.DARKROOM_SCHEDULER_CASES?.split(":") ?? [`${fixtures}/schedulers`, `${fixtures}/scheduler-options`];
+const cases = folders.flatMap((folder) =>
+  readdirSync(folder)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => `${folder}/${file.slice(0, -".json".length)}`),
+);
 
 /** Python writes minus infinity as -Infinity. */
-function readCase(name: string): Case {
-  return parseJson(readFileSync(`${folder}/${name}.json`, "utf8"), { depth: 8, pythonLiterals: true }) as unknown as Case;
+function readCase(path: string): Case {
+  return parseJson(readFileSync(`${path}.json`, "utf8"), { depth: 8, pythonLiterals: true }) as unknown as Case;
 }
 
-describe.each(cases.map((name) => ({ name, meta: readCase(name) })))("$name", ({ name, meta }) => {
+describe.each(cases.map((path) => ({ name: basename(path), path, meta: readCase(path) })))("$name", ({ path, meta }) => {
   const entry = SCHEDULERS[meta.class];
   it.skipIf(!entry)(`${meta.class} walks the samples that diffusers walks`, () => {
-    const expected = readTensors(`${folder}/${name}.safetensors`);
+    const expected = readTensors(`${path}.safetensors`);
     const prepared = () => {
       const scheduler = new (entry as NonNullable<typeof entry>).class(camelCaseKeys(meta.config));
       scheduler.setTimesteps({
@@ -90,32 +96,32 @@ function walk(scheduler: Scheduler, noise: Tensor, { begin_index, model_channels
   });
 }
 
-/** Channels past the sample's own are a variance: they start over with its first channel and are never negative. */
+/** Rounded as torch rounds. Channels past the sample's own are a variance: they start over with its first channel and are never negative. */
 function fakeModel(x: Tensor, t: number, channels = x.shape[1] ?? 1): Tensor {
   const [batch = 1, own = 1, ...rest] = x.shape;
   const plane = x.size / (batch * own);
   const values = Array.from({ length: batch * channels * plane }, (_, i) => {
     const [image, c] = [Math.floor(i / (plane * channels)), Math.floor(i / plane) % channels];
     const value = x.data[(image * own + (c % own)) * plane + (i % plane)] as number;
-    const output = value * (t / (t + 1)) * 0.5 + 0.1 * Math.cos(c + t / 100);
+    const output = f32(f32(value * f32(t / (t + 1))) * 0.5) + f32(f32(0.1) * f32(Math.cos(f32(c + f32(t / 100)))));
     return c < own ? output : Math.abs(output);
   });
   return Tensor.from(values, [batch, channels, ...rest]);
 }
 
-/** Classes whose timesteps are logarithms or sines that torch takes in float32. */
-const TRANSCENDENTAL = ["EDMDPMSolverMultistepScheduler", "EDMEulerScheduler", "IPNDMScheduler"];
-
 /**
- * Exact. Timesteps that are kept in double precision (DPMSolverSDE's midpoints) are so but for the last bits, in which numpy's exponentials
- * and powers differ from one processor to the next; so are those that come out of torch's logarithms and sines, which are not correctly rounded.
+ * Exact where timesteps are whole or straight fractions. Those that come out of logarithms, exponentials and sines are so but for the last
+ * bits: torch takes them from a library that does not round correctly, and numpy from one that differs between processors.
  */
 function expectSameTimesteps(className: string, actual: readonly number[], expected: readonly number[] = []): void {
-  const transcendental = TRANSCENDENTAL.includes(className);
-  if (!transcendental && expected.every((timestep) => Math.fround(timestep) === timestep)) return expect(actual).toEqual(expected);
-  const tolerance = transcendental ? 1.5e-6 : 1e-9;
+  if (!/^(EDM|IPNDM|KDPM2|DPMSolverSDE)/.test(className)) {
+    expect(actual).toEqual(expected);
+    return;
+  }
   expect(actual).toHaveLength(expected.length);
-  for (const [i, timestep] of expected.entries()) expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(tolerance);
+  for (const [i, timestep] of expected.entries()) {
+    expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(1.5e-6 * Math.max(Math.abs(timestep), 1));
+  }
 }
 
 /** Within 1e-5 of the largest absolute value; diffusers' NaN and infinities are ours too. */
