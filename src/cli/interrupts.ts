@@ -9,10 +9,10 @@ const NOTICED_WAIT = 500;
 /** A signal that aborts (with an `Interrupted`) when the process is asked to stop. Asked twice, the process exits at once. */
 export function listenForInterrupts(): AbortSignal {
   const controller = new AbortController();
-  for (const [name, exitCode] of Object.entries(signals)) {
+  for (const name of Object.keys(signals) as (keyof typeof signals)[]) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(exitCode);
-      controller.abort(new Interrupted(exitCode));
+      if (controller.signal.aborted) return dieOf(name);
+      controller.abort(new Interrupted(signals[name]));
       if (process.stderr.isTTY) setTimeout(sayWaiting, NOTICED_WAIT).unref();
     });
   }
@@ -32,6 +32,12 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): P
   } finally {
     if (stop) signal.removeEventListener("abort", stop);
   }
+}
+
+/** Ends the process as if nobody had listened. `process.exit` would wait for the step that is being computed. */
+function dieOf(name: keyof typeof signals): void {
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
 }
 
 function sayWaiting(): void {
