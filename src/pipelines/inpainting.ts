@@ -1,33 +1,29 @@
 import { ArgumentError } from "../errors.js";
+import { resizeTensorNearest } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { randnPerImage } from "../tensor/random.js";
 import { concat, Tensor } from "../tensor/tensor.js";
+import type { InpaintImages } from "./image-inputs.js";
 import { encodeImages, type Generators, isLatent, repeatToBatch } from "./image-latents.js";
+import type { Call } from "./latent-diffusion.js";
 
 /** What repainting part of a picture starts from. */
 export interface InpaintingInput {
   readonly vae: Autoencoder;
-  /** Channels the UNet takes: those of the latents, or those of latents, mask and masked latents together. */
-  readonly unetChannels: number;
-  readonly scheduler: Scheduler;
+  /** Takes as many channels as the latents have, or those of latents, mask and masked latents together. */
+  readonly unet: UNet2DConditionModel;
+  readonly call: Call<Pick<InpaintImages, "maskedImageLatents" | "latents">>;
   readonly timesteps: readonly number[];
-  readonly generator: Generators;
-  readonly batch: number;
-  readonly isGuided: boolean;
   /** Pictures [n, 3, height, width] in -1..1, or their latents. */
   readonly image: Tensor;
   /** [n, 1, height, width]: 1 where the picture is repainted, 0 where it stays. */
   readonly mask: Tensor;
-  /** Instead of what the autoencoder makes of the masked picture [n, channels, ...]. */
-  readonly maskedImageLatents: Tensor | undefined;
-  /** Noise to start from. */
-  readonly latents: Tensor | undefined;
-  /** Height and width of the latents. */
-  readonly latentSize: readonly [number, number];
-  /** Start from pure noise (strength 1) or from the noised picture. */
-  readonly startsFromNoise: boolean;
+  /** Height and width of the result in pixels. */
+  readonly size: { readonly height: number; readonly width: number };
+  /** 1 starts from pure noise, less from the noised picture. */
+  readonly strength: number;
   /** The picture's latents already hold the right amount of noise (an ensemble's second half). */
   readonly isNoised?: boolean;
 }
@@ -47,34 +43,38 @@ export interface Inpainting {
  * @throws ArgumentError if the UNet has neither number of channels.
  */
 export async function prepareInpainting(input: InpaintingInput): Promise<Inpainting> {
-  const { vae, unetChannels, scheduler, timesteps, generator, batch, isGuided, image, startsFromNoise, isNoised = false } = input;
+  const { vae, unet, call, timesteps, image, size, strength, isNoised = false } = input;
+  const { request, scheduler, generator, batch, isGuided } = call;
   const { latentChannels } = vae.config;
+  const unetChannels = unet.config.inChannels;
   const isOrdinary = unetChannels === latentChannels;
   if (!isOrdinary && unetChannels !== 2 * latentChannels + 1) {
     throw new ArgumentError(
       `this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
     );
   }
-  const shape = [batch, latentChannels, ...input.latentSize];
-  const needsImage = isOrdinary || isNoised || isLatent(vae, image) || (!input.latents && !startsFromNoise);
+  const [height, width] = [size.height / vae.scaleFactor, size.width / vae.scaleFactor];
+  const shape = [batch, latentChannels, height, width];
+  const startsFromNoise = strength === 1;
+  const needsImage = isOrdinary || isNoised || isLatent(vae, image) || (!request.latents && !startsFromNoise);
   const encoded = needsImage ? (isLatent(vae, image) ? image : await encodeImages(vae, image, generator)) : undefined;
   const imageLatents = encoded && repeatToBatch("image", encoded, batch);
 
-  const noise = input.latents ?? randnPerImage(shape, generator);
+  const noise = request.latents ?? randnPerImage(shape, generator);
   const start = () => {
     if (isNoised && imageLatents) return imageLatents;
-    if (input.latents || startsFromNoise || !imageLatents) return noise.mul(scheduler.initNoiseSigma);
+    if (request.latents || startsFromNoise || !imageLatents) return noise.mul(scheduler.initNoiseSigma);
     return scheduler.addNoise(imageLatents, noise, [timesteps[0] ?? 0]);
   };
   const latents = start();
 
-  const mask = repeatToBatch("maskImage", resizeMask(input.mask, input.latentSize), batch);
+  const mask = repeatToBatch("maskImage", resizeTensorNearest(input.mask, height, width), batch);
   if (isOrdinary) {
     // diffusers encodes the masked picture here as well and leaves it unused; only its draw from the generator matters.
-    if (vae instanceof AutoencoderKL && !input.maskedImageLatents && !isLatent(vae, image)) {
+    if (vae instanceof AutoencoderKL && !request.maskedImageLatents && !isLatent(vae, image)) {
       const drawn = image.shape[0] ?? 1;
       randnPerImage(
-        [drawn, latentChannels, ...input.latentSize],
+        [drawn, latentChannels, height, width],
         (Array.isArray(generator) ? generator.slice(0, drawn) : generator) as Generators,
       );
     }
@@ -87,23 +87,11 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
   }
   const masked = repeatToBatch(
     "maskedImageLatents",
-    input.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)),
+    request.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)),
     batch,
   );
   const doubled = (tensor: Tensor) => (isGuided ? concat([tensor, tensor]) : tensor);
   return { latents, channels: [doubled(mask), doubled(masked)], afterStep: undefined };
-}
-
-/** The mask at the latents' size, nearest neighbours as torch's interpolate takes them. */
-function resizeMask(mask: Tensor, [height, width]: readonly [number, number]): Tensor {
-  const [count = 0, , fromHeight = 0, fromWidth = 0] = mask.shape;
-  const data = new Float32Array(count * height * width);
-  for (let i = 0; i < data.length; i++) {
-    const [x, y, n] = [i % width, Math.floor(i / width) % height, Math.floor(i / (width * height))];
-    const from = Math.floor((y * fromHeight) / height) * fromWidth + Math.floor((x * fromWidth) / width);
-    data[i] = mask.data[n * fromHeight * fromWidth + from] as number;
-  }
-  return new Tensor("float32", [count, 1, height, width], data);
 }
 
 /** `painted` where the mask is 1, `kept` where it is 0. */

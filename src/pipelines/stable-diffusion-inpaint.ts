@@ -26,7 +26,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
   }
 
   protected async *develop(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler, isGuided } = call;
+    const { request, scheduler } = call;
     const { strength = 1 } = request;
     const size = this.size(request);
     const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
@@ -35,18 +35,13 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
     const timesteps = timestepsOfStrength(scheduler, stepCount(request), strength);
     const { latents, channels, afterStep } = await prepareInpainting({
       vae: this.vae,
-      unetChannels: this.unet.config.inChannels,
-      scheduler,
+      unet: this.unet,
+      call,
       timesteps,
-      generator,
-      batch,
-      isGuided,
       image,
       mask,
-      maskedImageLatents: request.maskedImageLatents,
-      latents: request.latents,
-      latentSize: [size.height / this.vae.scaleFactor, size.width / this.vae.scaleFactor],
-      startsFromNoise: strength === 1,
+      size,
+      strength,
     });
     const predict = this.predictor(call, conditioning, { channels });
     return { latents: yield* this.denoise(call, { latents, timesteps, predict, afterStep }), retouch };

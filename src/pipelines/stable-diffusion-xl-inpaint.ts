@@ -41,7 +41,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
   }
 
   protected async *develop(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler, isGuided } = call;
+    const { request, scheduler } = call;
     expectRange(request);
     const { strength = 0.9999 } = request;
     const size = this.size(request);
@@ -51,18 +51,13 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
     const timesteps = rangeOfTimesteps(scheduler, request, strength);
     const { latents, channels, afterStep } = await prepareInpainting({
       vae: this.vae,
-      unetChannels: this.unet.config.inChannels,
-      scheduler,
+      unet: this.unet,
+      call,
       timesteps,
-      generator,
-      batch,
-      isGuided,
       image,
       mask,
-      maskedImageLatents: request.maskedImageLatents,
-      latents: request.latents,
-      latentSize: [size.height / this.vae.scaleFactor, size.width / this.vae.scaleFactor],
-      startsFromNoise: strength === 1,
+      size,
+      strength,
       isNoised: request.denoisingStart !== undefined,
     });
     const predict = this.predictor(call, conditioning, { channels });
