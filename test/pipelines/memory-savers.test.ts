@@ -1,0 +1,57 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { ArgumentError } from "../../src/errors.js";
+import { DiffusionPipeline, type TextToImagePipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import type { Tensor } from "../../src/tensor/tensor.js";
+import { setWarningHandler } from "../../src/warnings.js";
+
+const REQUEST = { prompt: ["a red apple", "a green tree"], numInferenceSteps: 3, seed: 0, outputType: "tensor" } as const;
+
+function largestDifference(a: Tensor, b: Tensor): number {
+  expect(a.shape).toEqual(b.shape);
+  return a.data.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b.data[i] as number))), 0);
+}
+
+describe.each(["models/emoji-64", "test/checkpoints/sdxl-base-mini"])("memory savers on %s", (checkpoint) => {
+  let pipe: TextToImagePipeline;
+  let whole: Tensor;
+  beforeAll(async () => {
+    pipe = await DiffusionPipeline.fromPretrained(checkpoint);
+    whole = (await pipe.generate(REQUEST)).images;
+  });
+  afterAll(() => pipe.dispose());
+  afterEach(() => {
+    pipe.disableAttentionSlicing();
+    pipe.disableVaeSlicing();
+    pipe.disableVaeTiling();
+  });
+
+  it.each(["auto", "max", 3] as const)("attention slicing %s leaves the pictures as they are", async (slice) => {
+    pipe.enableAttentionSlicing(slice);
+    expect(largestDifference((await pipe.generate(REQUEST)).images, whole)).toBeLessThan(1 / 255);
+  });
+
+  it("VAE slicing leaves the pictures as they are", async () => {
+    pipe.enableVaeSlicing();
+    expect(largestDifference((await pipe.generate(REQUEST)).images, whole)).toBeLessThan(1 / 255);
+  });
+
+  it("VAE tiling leaves pictures of the size it was trained on as they are", async () => {
+    pipe.enableVaeTiling();
+    const [, , height = 0, width = 0] = whole.shape;
+    expect(Math.max(height, width)).toBeLessThanOrEqual(64);
+    expect(largestDifference((await pipe.generate(REQUEST)).images, whole)).toBeLessThan(1 / 255);
+  });
+
+  it("refuses a slice of no heads", () => {
+    expect(() => pipe.enableAttentionSlicing(0)).toThrow(ArgumentError);
+    expect(() => pipe.enableAttentionSlicing(1.5)).toThrow("whole number of heads");
+  });
+
+  it("says that attention is fused already when asked for xformers", () => {
+    const heard: string[] = [];
+    const previous = setWarningHandler((message) => heard.push(message));
+    pipe.enableXformersMemoryEfficientAttention();
+    setWarningHandler(previous);
+    expect(heard.join()).toContain("fused already");
+  });
+});

@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CLIPImageProcessor } from "../../src/image/clip-image-processor.js";
+import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
+import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { setWarningHandler } from "../../src/warnings.js";
+
+const FOLDER = "test/checkpoints/safety-mini";
+const REQUEST = { prompt: ["a photo of a red fox", "a green tree"], numInferenceSteps: 2, seed: 0, outputType: "tensor" } as const;
+
+describe("a pipeline with a safety checker", () => {
+  let safetyChecker: StableDiffusionSafetyChecker;
+  let featureExtractor: CLIPImageProcessor;
+  beforeAll(async () => {
+    safetyChecker = await StableDiffusionSafetyChecker.fromPretrained(FOLDER);
+    featureExtractor = await CLIPImageProcessor.fromPretrained(FOLDER);
+  });
+  afterAll(() => safetyChecker.dispose());
+
+  it("makes what it finds unsafe black, says so and warns", async () => {
+    const heard: string[] = [];
+    const previous = setWarningHandler((message) => heard.push(message));
+    await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker, featureExtractor });
+    const { images, nsfwContentDetected } = await pipe.generate(REQUEST);
+    setWarningHandler(previous);
+    expect(nsfwContentDetected).toEqual([true, true]);
+    expect(images.data.every((value) => value === 0)).toBe(true);
+    expect(heard.join()).toContain("unsafe");
+  });
+
+  it("leaves latents unchecked, as diffusers does", async () => {
+    await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker, featureExtractor });
+    expect(await pipe.generate({ ...REQUEST, outputType: "latent" })).not.toHaveProperty("nsfwContentDetected");
+  });
+
+  it("shows the pictures when it is taken out", async () => {
+    await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker: null });
+    const { images, nsfwContentDetected } = await pipe.generate(REQUEST);
+    expect(nsfwContentDetected).toBeUndefined();
+    expect(images.data.some((value) => value > 0)).toBe(true);
+  });
+});
