@@ -8,6 +8,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { optionalNumbers, whole } from "./config.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
+import { atan2Float32, sinTorch } from "./float32-trig.js";
 import { IndexedScheduler } from "./indexed-scheduler.js";
 import { atTimestep } from "./noise-schedule.js";
 import type { StepOutput, TimestepOptions } from "./scheduler.js";
@@ -39,12 +40,10 @@ export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
   protected override plan({ numInferenceSteps = 0 }: TimestepOptions): void {
     const { trainedBetas } = this.config;
     const times = linspaceFloat32(1, 0, numInferenceSteps + 1);
-    this.betas = trainedBetas
-      ? Float32Array.from(trainedBetas)
-      : times.map((time) => f32(Math.sin(f32(f32(time * f32(Math.PI)) / 2))) ** 2);
+    this.betas = trainedBetas ? Float32Array.from(trainedBetas) : times.map((time) => sinTorch(f32(time * f32(Math.PI)) / 2) ** 2);
     this.alphas = this.betas.map((beta) => sqrtFloat32(f32(1 - f32(beta ** 2))));
     this.timesteps = Array.from(this.betas.slice(0, -1), (beta, i) => {
-      return f32(f32(f32(Math.atan2(beta, this.alphas[i] as number)) / f32(Math.PI)) * 2);
+      return f32(f32(atan2Float32(beta, this.alphas[i] as number) / f32(Math.PI)) * 2);
     });
     this.outputs = [];
     this.restart();

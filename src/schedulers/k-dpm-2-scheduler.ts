@@ -83,9 +83,8 @@ export function endsTwice(values: readonly number[]): number[] {
   return [...values.flatMap((value, i) => (i === 0 ? [value] : [value, value])), values.at(-1) as number];
 }
 
-/** The geometric mean of two sigmas, as torch rounds `exp(lerp(log a, log b, 0.5))`; 0 where one of them is. */
+/** The geometric mean of two sigmas, as torch rounds `exp(lerp(log a, log b, 0.5))`, which gives 0 where `a` is 0 and NaN where `b` is. */
 export function geometricMiddle(a: number, b: number): number {
-  if (a === 0 || b === 0) return 0;
   const [from, to] = [logTorch(a), logTorch(b)];
   return expTorch(f32(to - f32(f32(to - from) * 0.5)));
 }

@@ -120,7 +120,8 @@ function expectSameTimesteps(className: string, actual: readonly number[], expec
   }
   expect(actual).toHaveLength(expected.length);
   for (const [i, timestep] of expected.entries()) {
-    expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(1.5e-6 * Math.max(Math.abs(timestep), 1));
+    if (Number.isNaN(timestep)) expect(actual[i]).toBeNaN();
+    else expect(Math.abs((actual[i] as number) - timestep)).toBeLessThanOrEqual(1.5e-6 * Math.max(Math.abs(timestep), 1));
   }
 }
 
