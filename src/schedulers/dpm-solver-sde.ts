@@ -19,9 +19,6 @@ import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfSigma } from
 import { spacedTimesteps } from "./timestep-spacing.js";
 import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
 
-/** Far below the distance of two timesteps, far above rounding. */
-const SAME_TIMESTEP = 1e-9;
-
 const seedOf = () => v.pipe(v.number(), v.integer("whole numbers"), v.minValue(0, "a seed of at least 0"));
 
 const schema = v.strictObject({
@@ -103,11 +100,6 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     const noise = this.brownian(sample, fromSigma, to, options).mul(options.sNoise ?? 1);
     this.midpoint = this.midpoint ? undefined : { sample, sigma: middle };
     return { prevSample: sumFloat32([1, drift], [up, noise]), predOriginalSample: original };
-  }
-
-  /** Timesteps are fractions in double precision: one that came from elsewhere, such as from Python, may differ in its last bits. */
-  protected override indexOf(timestep: number): number {
-    return super.indexOf(this.timesteps.find((own) => Math.abs(own - timestep) < SAME_TIMESTEP) ?? timestep);
   }
 
   /** Noise of unit variance: the Brownian motion's increment between two sigmas over the root of their distance. */
