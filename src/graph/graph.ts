@@ -32,8 +32,13 @@ interface NodeOptions {
 /** How many attention heads are computed at once: half of them, one, or that many; all where nothing is said. */
 export type AttentionSlice = "auto" | "max" | number;
 
+/** What a graph can be written for. */
+export type Target = "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
+
 /** How a network is written. */
 export interface GraphOptions {
+  /** Where it will run; some operations are written differently there. The CPU by default. */
+  readonly target?: Target;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice;
 }
@@ -48,6 +53,11 @@ export class Graph {
   private count = 0;
 
   constructor(private readonly options: GraphOptions = {}) {}
+
+  /** Where the graph will run. */
+  get target(): Target {
+    return this.options.target ?? "cpu";
+  }
 
   /** Of `heads` attention heads, how many are computed at once. */
   headsAtOnce(heads: number): number {
@@ -72,13 +82,20 @@ export class Graph {
   /** Adds an operation with one result; `undefined` among the inputs is an optional one left out. */
   node(op: string, inputs: readonly (Value | undefined)[], { shape, dtype = "float32", domain = "", attributes = {} }: NodeOptions): Value {
     const name = `v${this.count++}`;
-    this.nodes.push({ op, domain, inputs: inputs.map((input) => input?.name ?? ""), outputs: [name], attributes });
+    // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
+    const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
+    this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: [name], attributes });
     return { graph: this, name, dtype, shape };
   }
 
   /** A float32 constant. Equal constants are written once. */
   constant(values: ArrayLike<number>, shape: Shape = [values.length]): Value {
     return this.literal("float32", Float32Array.from(values), shape);
+  }
+
+  /** A float64 constant without axes. */
+  wideConstant(value: number): Value {
+    return this.literal("float64", Float64Array.of(value), []);
   }
 
   /** An int64 constant, the dtype ONNX wants for shapes and indices. */
@@ -115,7 +132,7 @@ export class Graph {
     return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
   }
 
-  private literal(dtype: DType, data: Float32Array | BigInt64Array, shape: Shape): Value {
+  private literal(dtype: DType, data: Float32Array | Float64Array | BigInt64Array, shape: Shape): Value {
     if (data.length !== sizeOf(shape)) throw new ArgumentError(`constant of shape [${shape}] was given ${data.length} numbers`);
     return this.once(`${dtype} [${shape}] ${data.join()}`, () => {
       const name = `c${this.count++}`;

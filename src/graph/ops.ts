@@ -68,12 +68,24 @@ export function log(x: Value): Value {
   return unary("Log", x);
 }
 
+/** Sine, of angles in the hundreds too. */
 export function sin(x: Value): Value {
-  return unary("Sin", x);
+  return x.graph.target === "webgpu" ? widenedSine(x, 0) : unary("Sin", x);
 }
 
+/** Cosine, of angles in the hundreds too. */
 export function cos(x: Value): Value {
-  return unary("Cos", x);
+  return x.graph.target === "webgpu" ? widenedSine(x, Math.PI / 2) : unary("Cos", x);
+}
+
+/** The sine of x + `phase` in double precision, which runs on the CPU: WGSL allows its own sine an error of 2^-11 even for small angles. */
+function widenedSine(x: Value, phase: number): Value {
+  const { graph, shape } = x;
+  const cast = (value: Value, dtype: "float32" | "float64") =>
+    graph.node("Cast", [value], { shape, dtype, attributes: { to: dtype === "float64" ? 11 : 1 } });
+  const wide = cast(x, "float64");
+  const angle = phase === 0 ? wide : graph.node("Add", [wide, graph.wideConstant(phase)], { shape, dtype: "float64" });
+  return cast(graph.node("Sin", [angle], { shape, dtype: "float64" }), "float32");
 }
 
 /** Every number moved into `low..high`. */
@@ -153,8 +165,12 @@ export interface ConvOptions {
 /** Two-dimensional convolution of x [batch, in, height, width] with weight [out, in, kernel, kernel]. */
 export function conv2d(x: Value, weight: Value, bias: Value | undefined, { stride = 1, padding = 0 }: ConvOptions = {}): Value {
   const [outChannels = 0, inChannels, kernel = 1] = weight.shape;
-  const [batch = 0, channels, height = 0, width = 0] = x.shape;
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   if (channels !== inChannels) throw new ArgumentError(`convolution ${weight.name} takes ${inChannels} channels; [${x.shape}] was given`);
+  if (x.graph.target === "webgpu" && channels > 3 && channels % 3 === 0 && channels % 4 !== 0) {
+    // The WebGPU provider computes such counts in threes and gets 3x3 kernels wrong (ONNX Runtime 1.30); one more channel, of zeros, avoids it.
+    return conv2d(withZeroChannel(x), withZeroChannel(weight), bias, { stride, padding });
+  }
   const pads = typeof padding === "number" ? [padding, padding, padding, padding] : padding;
   const [top = 0, left = 0, bottom = 0, right = 0] = pads;
   const shape = [
@@ -167,6 +183,12 @@ export function conv2d(x: Value, weight: Value, bias: Value | undefined, { strid
     shape,
     attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
   });
+}
+
+/** x [n, channels, height, width] with a channel of zeros behind the others. */
+function withZeroChannel(x: Value): Value {
+  const [n = 0, , height = 0, width = 0] = x.shape;
+  return concat([x, expand(x.graph.constant([0], [1, 1, 1, 1]), [n, 1, height, width])], 1);
 }
 
 /** Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1]. @throws ConfigError if the channels do not divide. */
@@ -199,6 +221,7 @@ export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: V
  * @throws ConfigError if the channels do not divide into the heads.
  */
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+  if (query.graph.target === "webgpu") return writtenOutAttention(query, key, value, heads, bias);
   const shape = [...query.shape.slice(0, 2), extent(value, 2)];
   if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${query.shape[2]} channels do not divide into ${heads} attention heads`);
   return query.graph.node("MultiHeadAttention", [query, key, value, undefined, undefined, bias], {
@@ -225,6 +248,24 @@ export function spatialMean(x: Value): Value {
 /** Every row of the last axis divided by its Euclidean length. */
 export function unitLength(x: Value): Value {
   return x.graph.node("LpNormalization", [x], { shape: x.shape, attributes: { axis: -1, p: 2 } });
+}
+
+/** Attention step by step: the WebGPU provider's fused one gives other numbers on some drivers (0.1 to 1 off on SwiftShader, ONNX Runtime 1.30). */
+function writtenOutAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+  const { graph } = query;
+  const [batch = 0, tokens = 0] = query.shape;
+  const context = extent(key, 1);
+  const split = (x: Value, length: number) => reshape(x, [batch, length, heads, -1]);
+  const perHead = (x: Value, length: number) => transpose(split(x, length), [0, 2, 1, 3]);
+  const scores = matmul(scale(perHead(query, tokens), Math.sqrt(heads / extent(query, 2))), transpose(split(key, context), [0, 2, 3, 1]));
+  const biased = bias ? add(scores, bias) : scores;
+  const weights = graph.node("Softmax", [biased], { shape: biased.shape, attributes: { axis: -1 } });
+  return reshape(transpose(matmul(weights, perHead(value, context)), [0, 2, 1, 3]), [batch, tokens, -1]);
+}
+
+/** Matrix product over the last two axes. */
+function matmul(a: Value, b: Value): Value {
+  return a.graph.node("MatMul", [a, b], { shape: [...a.shape.slice(0, -1), b.shape.at(-1) ?? 0] });
 }
 
 /** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`, as torch's interpolate does it. */

@@ -1,11 +1,12 @@
+import type { Target } from "../graph/graph.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Where networks run. "auto" takes a GPU where one answers, else the CPU. */
-export type Device = "auto" | "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
+export type Device = "auto" | ResolvedDevice;
 
 /** A device that was chosen. */
-export type ResolvedDevice = Exclude<Device, "auto">;
+export type ResolvedDevice = Target;
 
 /** The devices a caller can name. */
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
