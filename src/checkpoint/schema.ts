@@ -6,15 +6,30 @@ import { snakeCase } from "./config.js";
  * A config read against a schema, which gives its type, defaults and the values it may hold. Unknown keys are left out.
  * @throws ConfigError naming the first field whose value the schema does not allow, as config files spell it.
  */
-export function parseConfig<Schema extends v.GenericSchema>(owner: string, schema: Schema, config: unknown): v.InferOutput<Schema> {
+export function parseConfig<Schema extends v.GenericSchema>(
+  owner: string,
+  schema: Schema,
+  config: unknown,
+  hint?: string,
+): v.InferOutput<Schema> {
   const result = v.safeParse(schema, config, { abortEarly: true });
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = (issue.path ?? []).map(({ key }) => (typeof key === "string" ? snakeCase(key) : String(key)));
-  const expected = issue.expected?.replaceAll(" | ", ", ").replace(/^\(|\)$/g, "");
-  throw new ConfigError(`${owner}: ${path.join(".") || "config"} is ${issue.received}; expected ${expected ?? issue.message}`, {
-    hint: "this checkpoint needs something Darkroom does not know; check that the config is whole and unchanged",
-  });
+  throw new ConfigError(`${owner}: ${path.join(".") || "config"} is ${printed(issue.input)}; expected ${expectation(issue)}`, { hint });
+}
+
+/** Says of a checkpoint's config what a wrong value in it means. */
+export const CHECKPOINT_HINT = "this checkpoint needs something Darkroom does not know; check that the config is whole and unchanged";
+
+function printed(value: unknown): string {
+  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+}
+
+function expectation(issue: v.BaseIssue<unknown>): string {
+  if (issue.kind === "validation" || issue.type === "null" || issue.type === "custom") return issue.message;
+  const words = (issue.expected ?? "another value").replace(/^\((.*)\)$/, "$1").split(" | ");
+  return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
 }
 
 /** A number of things, or a width: a whole number from 1 up. */

@@ -49,6 +49,11 @@ export function gelu(x: Value): Value {
   return x.graph.node("Gelu", [x], { shape: x.shape, attributes: { approximate: "none" } });
 }
 
+/** GELU by its approximation with a hyperbolic tangent. */
+export function geluTanh(x: Value): Value {
+  return x.graph.node("Gelu", [x], { shape: x.shape, attributes: { approximate: "tanh" } });
+}
+
 /** max(x, 0). */
 export function relu(x: Value): Value {
   return unary("Relu", x);

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { openFolder } from "#platform";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
-import { count, parseConfig } from "../checkpoint/schema.js";
+import { CHECKPOINT_HINT, count, parseConfig } from "../checkpoint/schema.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
@@ -46,7 +46,7 @@ export class CLIPImageProcessor {
     const root = typeof source === "string" ? openFolder(source) : source;
     const folder = subfolder ? root.open(subfolder) : root;
     const json = await readConfig(folder, "preprocessor_config.json");
-    return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json));
+    return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));
   }
 
   /** The batch [batch, 3, height, width] of pictures: resized, cut to the middle, normalised. @throws ArgumentError for pictures whose results differ in size. */

@@ -1,6 +1,18 @@
 import * as v from "valibot";
 import type { Value } from "../graph/graph.js";
-import { affine, type ConvOptions, conv2d, gelu, groupNormalize, layerNormalize, mish, quickGelu, relu, silu } from "../graph/ops.js";
+import {
+  affine,
+  type ConvOptions,
+  conv2d,
+  gelu,
+  geluTanh,
+  groupNormalize,
+  layerNormalize,
+  mish,
+  quickGelu,
+  relu,
+  silu,
+} from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 
 // torch.nn's layers over a place in the checkpoint: each checks its weight's shape against what the network asks for.
@@ -39,13 +51,25 @@ export function layerNorm(x: Value, w: Scope, epsilon = 1e-5): Value {
 }
 
 /** The activations configs name in `act_fn` and `hidden_act`. */
-export const ACTIVATIONS = { silu, swish: silu, gelu, quick_gelu: quickGelu, mish, relu } as const;
+export const ACTIVATIONS = {
+  silu,
+  swish: silu,
+  gelu,
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  quick_gelu: quickGelu,
+  mish,
+  relu,
+} as const;
 
 /** An activation's name in a config. */
 export type Activation = keyof typeof ACTIVATIONS;
 
-/** Schema of a config field that names an activation. */
-export const activationName = v.picklist(Object.keys(ACTIVATIONS) as Activation[]);
+/** Schema of `act_fn` in diffusers' configs. */
+export const activationName = v.picklist(["silu", "swish", "gelu", "mish", "relu"]);
+
+/** Schema of `hidden_act` in transformers' configs. */
+export const hiddenActivationName = v.picklist(["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish"]);
 
 function bias(w: Scope, width: number): Value | undefined {
   return w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined;

@@ -5,7 +5,7 @@ import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, gather, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import { activationName, layerNorm, linear } from "../layers/basic.js";
+import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -20,7 +20,7 @@ const schema = v.object({
   numAttentionHeads: v.nullish(count, 8),
   /** Tokens of the longest prompt. */
   maxPositionEmbeddings: v.nullish(count, 77),
-  hiddenAct: v.nullish(activationName, "quick_gelu"),
+  hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
   layerNormEps: v.nullish(v.number(), 1e-5),
   eosTokenId: v.nullish(v.number(), 49407),
 });

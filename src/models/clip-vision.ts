@@ -4,7 +4,7 @@ import { count } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, conv2d, expand, reshape, slice, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import { activationName, layerNorm, linear } from "../layers/basic.js";
+import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -22,7 +22,7 @@ export const clipVisionSchema = v.object({
   imageSize: v.nullish(count, 224),
   /** Height and width of the squares that become tokens. */
   patchSize: v.nullish(count, 32),
-  hiddenAct: v.nullish(activationName, "quick_gelu"),
+  hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
   layerNormEps: v.nullish(v.number(), 1e-5),
 });
 

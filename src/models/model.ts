@@ -2,7 +2,7 @@ import type * as v from "valibot";
 import { createEngine, openFolder } from "#platform";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
-import { parseConfig } from "../checkpoint/schema.js";
+import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
@@ -126,7 +126,7 @@ export async function openModel<Schema extends v.GenericSchema>(
       hint: `open it as ${found}, or name the folder of a ${className}`,
     });
   }
-  const config = parseConfig(owner, schema, json);
+  const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
   const weights = await openWeights(folder, { variant });
   return { config, weights, engine: engine ?? (await createEngine(device)), ownsEngine: !engine };

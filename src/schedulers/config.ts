@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { snakeCase } from "../checkpoint/config.js";
+import { parseConfig } from "../checkpoint/schema.js";
 import { ConfigError } from "../errors.js";
 import { BETA_SCHEDULES, type RareBetaSchedule } from "./noise-schedule.js";
 import { TIMESTEP_SPACINGS } from "./timestep-spacing.js";
@@ -134,16 +135,13 @@ export const flowFields = () => ({
  */
 export function parseSchedulerConfig(className: string, schema: ConfigSchema, config: object): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(config).filter(([key, value]) => !key.startsWith("_") && value !== undefined));
-  const result = v.safeParse(schema, given, { abortEarly: true });
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const key = String(issue.path?.[0]?.key ?? "config");
-  if (issue.type === "strict_object" && issue.expected === "never") {
-    throw new ConfigError(`${className} has no field ${snakeCase(key)}`, {
+  const stranger = Object.keys(given).find((key) => !(key in schema.entries));
+  if (stranger !== undefined) {
+    throw new ConfigError(`${className} has no field ${snakeCase(stranger)}`, {
       hint: `its fields are ${Object.keys(schema.entries).map(snakeCase).join(", ")}`,
     });
   }
-  throw new ConfigError(`${className}: ${snakeCase(key)} is ${describe(issue.input)}; expected ${expectation(issue)}`);
+  return parseConfig(className, schema, given);
 }
 
 /** @throws ConfigError if a config asks for two sigma spacings at once. */
@@ -153,14 +151,4 @@ export function oneSpacing(
 ): void {
   const asked = (["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const).filter((key) => config[key]);
   if (asked.length > 1) throw new ConfigError(`${className}: only one of ${asked.map(snakeCase).join(", ")} can be used`);
-}
-
-function describe(value: unknown): string {
-  return typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
-}
-
-function expectation(issue: v.BaseIssue<unknown>): string {
-  if (issue.kind === "validation" || issue.type === "null" || issue.type === "custom") return issue.message;
-  const words = (issue.expected ?? "another value").replace(/^\((.*)\)$/, "$1").split(" | ");
-  return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
 }

@@ -208,7 +208,7 @@ export function resolveScheduler(name: string): ResolvedScheduler {
   if (found) return found;
   const nearest = [...names.keys()].toSorted((a, b) => distance(normalize(name), a) - distance(normalize(name), b))[0];
   throw new ArgumentError(`there is no scheduler ${JSON.stringify(name)}; did you mean ${nearest}?`, {
-    hint: `schedulers: ${schedulerNames().join(", ")}`,
+    hint: `the schedulers are ${Object.keys(SCHEDULERS).join(", ")}; each has short names as well`,
   });
 }
 
