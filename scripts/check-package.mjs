@@ -18,15 +18,17 @@ try {
   run("npm", ["install", "--no-audit", "--no-fund", "--onnxruntime-node-install=skip", join(folder, packed.filename)]);
 
   run("npx", ["darkroom", "generate", "a red apple on a blue background", "--steps", "4", "--seed", "0", "--out", "cli.png", "--quiet"]);
-  writeFileSync(
-    join(folder, "api.mjs"),
-    `import { DiffusionPipeline } from "darkroom";
-     const pipe = await DiffusionPipeline.fromPretrained("node_modules/darkroom/models/emoji-64");
-     const { images } = await pipe.generate({ prompt: "a red apple on a blue background", numInferenceSteps: 4, seed: 0, guidanceScale: 5 });
-     await images[0].save("api.png");
-     await pipe.dispose();`,
-  );
+  const program = `import { DiffusionPipeline } from "darkroom";
+    const pipe = await DiffusionPipeline.fromPretrained("node_modules/darkroom/models/emoji-64");
+    const { images } = await pipe.generate({ prompt: "a red apple on a blue background", numInferenceSteps: 4, seed: 0, guidanceScale: 5 });
+    await images[0]?.save("api.png");
+    await pipe.dispose();`;
+  writeFileSync(join(folder, "api.mjs"), program);
   run("node", ["api.mjs"]);
+  // The types as well, without the help of @types/node or skipLibCheck.
+  writeFileSync(join(folder, "api.ts"), program);
+  const tsc = join(root, "node_modules", ".bin", "tsc");
+  run(tsc, ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "--types", "", "api.ts"]);
   for (const name of ["cli.png", "api.png"]) {
     if (statSync(join(folder, name)).size < 1000) throw new Error(`${name} is not a picture`);
   }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // Everything a program may import from "darkroom".
 
 export type { Folder } from "./checkpoint/folder.js";
