@@ -149,15 +149,11 @@ export const DDIM: Ways = {
 /** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
 export async function openVae(folder: string, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
   const { _className: className } = await readConfig(openFolder(folder), "config.json");
-  if (className === "AutoencoderTiny") {
-    const { AutoencoderTiny } = await import("../models/autoencoder-tiny.js");
-    return AutoencoderTiny.fromPretrained(folder, options);
+  const { AUTOENCODERS } = await import("../pipelines/components.js");
+  if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
+    return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
   }
-  if (className === "AutoencoderKL") {
-    const { AutoencoderKL } = await import("../models/autoencoder-kl.js");
-    return AutoencoderKL.fromPretrained(folder, options);
-  }
-  throw new ConfigError(`${folder}/config.json is of class ${className}; expected AutoencoderKL or AutoencoderTiny for --vae`);
+  throw new ConfigError(`${folder}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for --vae`);
 }
 
 /** `base` alone, or with the job's refiner, which shares its second text encoder and autoencoder. */

@@ -2,7 +2,6 @@ import { camelCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { CheckpointError, ConfigError } from "../errors.js";
-import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
 import type { Engine } from "../runtime/engine.js";
@@ -21,7 +20,7 @@ export interface ComponentLoader<Component> {
 export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
 
 /** The autoencoder classes a checkpoint may name. */
-export const AUTOENCODERS: Readonly<Record<string, ComponentLoader<Autoencoder>>> = { AutoencoderKL, AutoencoderTiny };
+export const AUTOENCODERS = { AutoencoderKL, AutoencoderTiny } as const;
 
 /** The tokenizer classes a checkpoint may name: the Python library has a slow and a fast one of each. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
@@ -53,7 +52,7 @@ export class ComponentSource {
         hint: `give one: fromPretrained(path, { ${camelCase(name)}: ... })`,
       });
     }
-    const loader = classes[component.className];
+    const loader = Object.hasOwn(classes, component.className) ? classes[component.className] : undefined;
     if (!loader) {
       const known = Object.keys(classes).join(", ");
       throw new ConfigError(`${this.folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);

@@ -1,6 +1,6 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkpoint } from "../support/fixtures.js";
+import { checkpoint } from "./fixtures.js";
 import { readTensors, writeSafetensors } from "./safetensors.js";
 import { temporaryFolder } from "./temporary.js";
 

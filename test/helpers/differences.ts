@@ -2,8 +2,8 @@ import { expect } from "vitest";
 import type { DType } from "../../src/tensor/dtype.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
-/** Fails unless the tensors have one shape and no numbers further apart than `tolerance`. */
-export function expectClose(found: Tensor, expected: Tensor<DType>, tolerance = 1e-4): void {
+/** How far apart the furthest two numbers of tensors are; the test fails if the shapes differ or a difference is not a number. */
+export function largestDifference(found: Tensor, expected: Tensor<DType>): number {
   expect(found.shape).toEqual(expected.shape);
   let largest = 0;
   for (let i = 0; i < found.size; i++) {
@@ -11,5 +11,10 @@ export function expectClose(found: Tensor, expected: Tensor<DType>, tolerance = 
     if (Number.isNaN(difference)) expect.fail(`number ${i} is ${found.data[i]}, expected ${expected.data[i]}`);
     largest = Math.max(largest, difference);
   }
-  expect(largest).toBeLessThanOrEqual(tolerance);
+  return largest;
+}
+
+/** Fails unless the tensors have one shape and no numbers further apart than `tolerance`. */
+export function expectClose(found: Tensor, expected: Tensor<DType>, tolerance = 1e-4): void {
+  expect(largestDifference(found, expected)).toBeLessThanOrEqual(tolerance);
 }

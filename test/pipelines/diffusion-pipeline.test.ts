@@ -11,8 +11,8 @@ import type { Device } from "../../src/runtime/engine.js";
 import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
+import { checkpoint } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { checkpoint } from "../support/fixtures.js";
 import { collectWarnings } from "./emoji.js";
 
 async function open(...[path, options]: Parameters<typeof DiffusionPipeline.fromPretrained>) {
@@ -99,6 +99,16 @@ describe("a checkpoint is refused", () => {
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toMatch(/unet is of class UNet3DConditionModel; expected one of UNet2DConditionModel$/);
   });
+
+  it.each(["constructor", "__proto__", "toString"])(
+    "whose part claims to be of class %s, which every JavaScript object has",
+    async (name) => {
+      const folder = changedCheckpoint("sd1-mini", "model_index.json", { vae: ["diffusers", name] });
+      const error = await failure(folder, { device: "cpu" });
+      expect(error).toBeInstanceOf(ConfigError);
+      expect(error.message).toContain(`vae is of class ${name}; expected one of AutoencoderKL, AutoencoderTiny`);
+    },
+  );
 
   it("whose scheduler is not known, with those that are", async () => {
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { scheduler: ["diffusers", "MadeUpScheduler"] });
