@@ -48,6 +48,11 @@ export interface RandomOptions {
   readonly generator?: Generator | readonly Generator[];
 }
 
+/** The seeds that make a call's pictures again: one for the batch, or one for each picture. */
+export function seedsOf(generator: Generator | readonly Generator[]): bigint[] {
+  return [generator].flat().map(({ initialSeed }) => initialSeed);
+}
+
 /** The generators of a call for `batch` pictures. @throws ArgumentError if a list's length is not `batch`. */
 export function resolveGenerators({ seed, generator }: RandomOptions, batch: number): Generator | readonly Generator[] {
   if (seed !== undefined && generator !== undefined) throw new ArgumentError("both seed and generator were given; expected one of them");

@@ -47,9 +47,12 @@ export async function* denoise(options: DenoiseOptions): AsyncGenerator<Denoised
   return current;
 }
 
-/** The steps a request asks its scheduler for: 50 where it says nothing. */
-export function timestepOptions({ numInferenceSteps, timesteps, sigmas }: TimestepOptions): TimestepOptions {
-  return timesteps || sigmas ? { timesteps, sigmas } : { numInferenceSteps: numInferenceSteps ?? 50 };
+/** Inference steps of a latent diffusion request that names no number. */
+export const DEFAULT_STEPS = 50;
+
+/** The steps a request asks its scheduler for. */
+export function timestepOptions({ numInferenceSteps = DEFAULT_STEPS, timesteps, sigmas }: TimestepOptions): TimestepOptions {
+  return timesteps || sigmas ? { timesteps, sigmas } : { numInferenceSteps };
 }
 
 /** Noise of `shape`, given or drawn, scaled to what the scheduler starts from. @throws ArgumentError if the given noise has another shape. */
@@ -61,6 +64,11 @@ export function initialLatents(
 ): Tensor {
   if (given && String(given.shape) !== String(shape)) throw new ArgumentError(`latents are [${given.shape}]; expected [${shape}]`);
   return (given ?? randnPerImage(shape, generator)).mul(scheduler.initNoiseSigma);
+}
+
+/** Pixels in -1..1 as float pictures in 0..1, clamped. */
+export function toUnitRange(pixels: Tensor): Tensor {
+  return pixels.map((value) => Math.min(Math.max(value / 2 + 0.5, 0), 1));
 }
 
 /** The loop's turns as a pipeline yields them; `decode` makes float pictures [batch, 3, height, width] in 0..1. */

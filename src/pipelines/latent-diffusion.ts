@@ -8,9 +8,9 @@ import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
-import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators } from "./arguments.js";
+import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
-import { type DenoiseOptions, denoise, withPreviews } from "./denoise.js";
+import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import { type PromptOptions, promptCount } from "./encode-prompt.js";
 import { guide } from "./guidance.js";
@@ -175,8 +175,11 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await this.inspect(await this.decode(latents));
     signal?.throwIfAborted();
     const results = outputType === "image" ? pictures(images).map((picture, i) => retouch?.(picture, i) ?? picture) : images;
-    const seeds = [generator].flat().map(({ initialSeed }) => initialSeed);
-    return { images: results as PipelineOutput<Output>["images"], seeds, ...(nsfwContentDetected && { nsfwContentDetected }) };
+    return {
+      images: results as PipelineOutput<Output>["images"],
+      seeds: seedsOf(generator),
+      ...(nsfwContentDetected && { nsfwContentDetected }),
+    };
   }
 
   /** Lets a safety checker look at float pictures [batch, 3, height, width] in 0..1. */
@@ -211,7 +214,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   /** Float pictures [batch, 3, height, width] in 0..1 of scaled latents. */
   protected async decode(latents: Tensor): Promise<Tensor> {
     const { sample } = await this.vae.decode(latents.div(this.vae.config.scalingFactor));
-    return sample.map((value) => Math.min(Math.max(value * 0.5 + 0.5, 0), 1));
+    return toUnitRange(sample);
   }
 
   /** The size asked for or the UNet's own. @throws ArgumentError unless both sides are multiples of the VAE's factor. */

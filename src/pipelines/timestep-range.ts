@@ -1,6 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/scheduler.js";
 import { expectNumber } from "./arguments.js";
+import { DEFAULT_STEPS } from "./denoise.js";
 
 /** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
 export interface TimestepRangeOptions {
@@ -54,7 +55,7 @@ export function rangeOfTimesteps(
 }
 
 /** How many inference steps a request asks for, in whichever way. */
-export function stepCount({ numInferenceSteps = 50, timesteps, sigmas }: TimestepOptions): number {
+export function stepCount({ numInferenceSteps = DEFAULT_STEPS, timesteps, sigmas }: TimestepOptions): number {
   return timesteps?.length ?? sigmas?.length ?? numInferenceSteps;
 }
 

@@ -5,9 +5,9 @@ import type { ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler, StepOptions } from "../schedulers/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { expectInteger, type RandomOptions, resolveGenerators } from "./arguments.js";
+import { expectInteger, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
 import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
-import { denoise, withPreviews } from "./denoise.js";
+import { denoise, toUnitRange, withPreviews } from "./denoise.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import type { PipelineOutput } from "./latent-diffusion.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
@@ -84,8 +84,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     const stepOptions = { generator, ...this.stepOptions(request) };
     const loop = denoise({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
     const images = toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
-    const seeds = [generator].flat().map(({ initialSeed }) => initialSeed);
-    return { images: (outputType === "image" ? pictures(images) : images) as PipelineOutput<Output>["images"], seeds };
+    return { images: (outputType === "image" ? pictures(images) : images) as PipelineOutput<Output>["images"], seeds: seedsOf(generator) };
   }
 }
 
@@ -99,8 +98,4 @@ export async function loadUnconditional(
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
   ]);
   return { unet, scheduler };
-}
-
-function toUnitRange(images: Tensor): Tensor {
-  return images.map((value) => Math.min(Math.max(value / 2 + 0.5, 0), 1));
 }

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Picture } from "../../src/image/picture.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
+import { checkpoint } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { checkpoint } from "../support/fixtures.js";
 import { darkroom, expectFailure } from "./darkroom.js";
 
 let folder: string;

@@ -20,8 +20,8 @@ import { StableDiffusionXLImg2ImgPipeline } from "../../src/pipelines/stable-dif
 import { StableDiffusionXLInpaintPipeline } from "../../src/pipelines/stable-diffusion-xl-inpaint.js";
 import { Generator } from "../../src/tensor/random.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
+import { checkpoint } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { checkpoint } from "../support/fixtures.js";
 import { darkroom } from "./darkroom.js";
 
 const [WIDTH, HEIGHT] = [72, 48];

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { gaussianBlur } from "../../src/image/blur.js";
 import { GrayPicture, toGray, toRgb } from "../../src/image/gray-picture.js";
-import { readFixture } from "../support/fixtures.js";
+import { readFixture } from "../helpers/fixtures.js";
 import { pictureOf } from "./pictures-of.js";
 
 const { meta, tensor } = readFixture<{ cases: { kind: string; radius: number }[] }>("image", "pillow");

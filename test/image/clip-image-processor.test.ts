@@ -4,7 +4,7 @@ import type { JsonObject } from "../../src/checkpoint/json.js";
 import { CLIPImageProcessor } from "../../src/image/clip-image-processor.js";
 import type { Picture } from "../../src/image/picture.js";
 import { expectClose } from "../helpers/differences.js";
-import { readFixture } from "../support/fixtures.js";
+import { readFixture } from "../helpers/fixtures.js";
 import { pictureOf } from "./pictures-of.js";
 
 const { meta, tensor } = readFixture<{ cases: { config: JsonObject }[] }>("image", "clip-image-processor");

@@ -3,7 +3,7 @@ import { ArgumentError } from "../../src/errors.js";
 import { GrayPicture } from "../../src/image/gray-picture.js";
 import { type Box, type Resampling, resize, resizeTensorNearest } from "../../src/image/resize.js";
 import { Tensor } from "../../src/tensor/tensor.js";
-import { readFixture } from "../support/fixtures.js";
+import { readFixture } from "../helpers/fixtures.js";
 import { pictureOf } from "./pictures-of.js";
 
 interface Case {

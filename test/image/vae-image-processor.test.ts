@@ -13,7 +13,7 @@ import {
 } from "../../src/image/vae-image-processor.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
-import { readFixture } from "../support/fixtures.js";
+import { readFixture } from "../helpers/fixtures.js";
 import { pictureOf } from "./pictures-of.js";
 
 interface Case {

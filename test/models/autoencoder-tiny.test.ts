@@ -5,7 +5,7 @@ import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { Generator } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
-import { checkpoint, readFixture } from "../support/fixtures.js";
+import { checkpoint, readFixture } from "../helpers/fixtures.js";
 
 const open = (name: string) => AutoencoderTiny.fromPretrained(checkpoint(name), { device: "cpu" });
 const CASES = [

@@ -8,7 +8,7 @@ import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { type Changes, changedPart, type Tensors } from "../helpers/checkpoints.js";
-import { checkpoint } from "../support/fixtures.js";
+import { checkpoint } from "../helpers/fixtures.js";
 
 const UNET = "sd1-mini/unet";
 const VAE = "sd1-mini/vae";

@@ -5,7 +5,7 @@ import { CLIPTextModel } from "../../src/models/clip-text.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { type Shape, Tensor } from "../../src/tensor/tensor.js";
-import { checkpoint } from "../support/fixtures.js";
+import { checkpoint } from "../helpers/fixtures.js";
 
 /** No input gets as far as an engine here. */
 const engine: Engine = {

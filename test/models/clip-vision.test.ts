@@ -3,7 +3,7 @@ import { ArgumentError } from "../../src/errors.js";
 import { CLIPVisionModelWithProjection } from "../../src/models/clip-vision.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
-import { checkpoint, readFixture } from "../support/fixtures.js";
+import { checkpoint, readFixture } from "../helpers/fixtures.js";
 
 const open = () => CLIPVisionModelWithProjection.fromPretrained(checkpoint("options/clip-vision"), { device: "cpu" });
 

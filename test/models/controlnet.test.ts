@@ -3,7 +3,7 @@ import { ArgumentError } from "../../src/errors.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
-import { checkpoint, readFixture } from "../support/fixtures.js";
+import { checkpoint, readFixture } from "../helpers/fixtures.js";
 
 interface Meta {
   readonly checkpoint: string;

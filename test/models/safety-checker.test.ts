@@ -4,7 +4,7 @@ import { Picture } from "../../src/image/picture.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
-import { checkpoint, readFixture } from "../support/fixtures.js";
+import { checkpoint, readFixture } from "../helpers/fixtures.js";
 
 const { meta, tensor } = readFixture<{ checkpoint: string; has_nsfw_concepts: boolean[]; pictures: number }>("options", "safety-mini");
 const open = () => StableDiffusionSafetyChecker.fromPretrained(checkpoint(meta.checkpoint), { device: "cpu" });

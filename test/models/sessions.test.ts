@@ -5,7 +5,7 @@ import { createEngine } from "../../src/platform/node-engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
-import { checkpoint } from "../support/fixtures.js";
+import { checkpoint } from "../helpers/fixtures.js";
 
 interface Counts {
   loaded: number;

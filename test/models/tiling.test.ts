@@ -3,17 +3,13 @@ import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { layeredTiles } from "../../src/models/tiling.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
+import { largestDifference } from "../helpers/differences.js";
 import { readTensors } from "../helpers/safetensors.js";
 
 const fixture = readTensors("test/fixtures/tiling/vae_sd1-mini.safetensors") as Record<
   "latents" | "decoded" | "image" | "mean" | "logvar",
   Tensor
 >;
-
-function largestDifference(a: Tensor, b: Tensor): number {
-  expect(a.shape).toEqual(b.shape);
-  return a.data.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b.data[i] as number))), 0);
-}
 
 describe("an autoencoder that saves memory", () => {
   let vae: AutoencoderKL;

@@ -4,8 +4,8 @@ import { ArgumentError, ConfigError } from "../../src/errors.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
+import { checkpoint, readFixture } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { checkpoint, readFixture } from "../support/fixtures.js";
 
 const open = (name: string) => UNet2DModel.fromPretrained(checkpoint(name), { device: "cpu" });
 

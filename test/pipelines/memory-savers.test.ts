@@ -3,13 +3,9 @@ import { ArgumentError } from "../../src/errors.js";
 import { DiffusionPipeline, type TextToImagePipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
+import { largestDifference } from "../helpers/differences.js";
 
 const REQUEST = { prompt: ["a red apple", "a green tree"], numInferenceSteps: 3, seed: 0, outputType: "tensor" } as const;
-
-function largestDifference(a: Tensor, b: Tensor): number {
-  expect(a.shape).toEqual(b.shape);
-  return a.data.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b.data[i] as number))), 0);
-}
 
 describe.each(["models/emoji-64", "test/checkpoints/sdxl-base-mini"])("memory savers on %s", (checkpoint) => {
   let pipe: TextToImagePipeline;

@@ -8,6 +8,7 @@ import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import type { Scheduler } from "../../src/schedulers/scheduler.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
+import { largestDifference } from "../helpers/differences.js";
 import { collectWarnings, EMOJI } from "./emoji.js";
 
 const STEPS = { numInferenceSteps: 2 } as const;
@@ -35,10 +36,6 @@ async function picturesOf(request: StableDiffusionRequest): Promise<Picture[]> {
 
 async function latentsOf(request: StableDiffusionRequest): Promise<Tensor> {
   return (await pipe.generate({ ...request, outputType: "latent" })).images;
-}
-
-function largestDifference(a: Tensor, b: Tensor): number {
-  return a.sub(b).data.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }
 
 // A batch is computed by other kernels than a single picture; the last bits may differ.

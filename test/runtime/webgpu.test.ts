@@ -7,17 +7,13 @@ import { createEngine } from "../../src/platform/node-engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { type Shape, Tensor } from "../../src/tensor/tensor.js";
+import { largestDifference } from "../helpers/differences.js";
 import { readTensors } from "../helpers/safetensors.js";
 
 // A driver is needed, a GPU is not: the software driver that comes with Debian's chromium serves, with libvulkan1.
 const softwareDriver = "/usr/lib/chromium/vk_swiftshader_icd.json";
 if (existsSync(softwareDriver)) process.env.VK_ICD_FILENAMES ??= softwareDriver;
 const gpu = await createEngine({ device: "webgpu" }).catch(() => undefined);
-
-function largestDifference(a: Tensor, b: Tensor): number {
-  expect(a.shape).toEqual(b.shape);
-  return a.data.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b.data[i] as number))), 0);
-}
 
 describe.skipIf(!gpu)("WebGPU", () => {
   let cpu: Engine;

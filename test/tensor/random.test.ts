@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { type FloatDType, Generator, parseSeed, rand, randint, randn, randnPerImage } from "../../src/tensor/random.js";
 import { type Shape, sizeOf, type Tensor } from "../../src/tensor/tensor.js";
-import { readFixture } from "../support/fixtures.js";
+import { readFixture } from "../helpers/fixtures.js";
 
 interface Draw {
   readonly key: string;

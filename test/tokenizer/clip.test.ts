@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Folder } from "../../src/checkpoint/folder.js";
 import { ArgumentError, CheckpointError } from "../../src/errors.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
-import { checkpoint, readFixture } from "../support/fixtures.js";
+import { checkpoint, readFixture } from "../helpers/fixtures.js";
 
 interface Meta {
   readonly checkpoint: string;
