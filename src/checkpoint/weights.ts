@@ -89,6 +89,7 @@ export async function openWeights(
   folder: Folder,
   { variant, baseNames = ["diffusion_pytorch_model", "model"] }: OpenWeightsOptions = {},
 ): Promise<Weights> {
+  if (folder.openWeights) return folder.openWeights();
   await folder.check();
   const files = await folder.list();
   const find = (wanted?: string) => baseNames.flatMap((base) => spellings(base, wanted)).find(({ path }) => files.includes(path));

@@ -1,6 +1,6 @@
-import { openFolder } from "#platform";
 import { readConfig } from "../checkpoint/config.js";
 import { ConfigError } from "../errors.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
 import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
@@ -148,7 +148,7 @@ export const DDIM: Ways = {
 
 /** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
 export async function openVae(folder: string, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
-  const { _className: className } = await readConfig(openFolder(folder), "config.json");
+  const { _className: className } = await readConfig(await openCheckpoint(folder, { only: "" }), "config.json");
   const { AUTOENCODERS } = await import("../pipelines/components.js");
   if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
     return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);

@@ -1,8 +1,8 @@
 import * as v from "valibot";
-import { openFolder } from "#platform";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, count, parseConfig } from "../checkpoint/schema.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
@@ -42,8 +42,11 @@ export class CLIPImageProcessor {
   }
 
   /** @throws CheckpointError, ConfigError */
-  static async fromPretrained(source: string | Folder, { subfolder }: { readonly subfolder?: string } = {}): Promise<CLIPImageProcessor> {
-    const root = typeof source === "string" ? openFolder(source) : source;
+  static async fromPretrained(
+    source: string | Folder,
+    { subfolder, ...from }: SourceOptions & { readonly subfolder?: string } = {},
+  ): Promise<CLIPImageProcessor> {
+    const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
     const folder = subfolder ? root.open(subfolder) : root;
     const json = await readConfig(folder, "preprocessor_config.json");
     return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));

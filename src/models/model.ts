@@ -1,5 +1,5 @@
 import type * as v from "valibot";
-import { createEngine, openFolder } from "#platform";
+import { createEngine } from "#platform";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
@@ -7,17 +7,16 @@ import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Where a network's weights come from and where it runs. */
-export interface ModelOptions extends DeviceOptions {
+export interface ModelOptions extends DeviceOptions, SourceOptions {
   /** Folder of the part inside the checkpoint, e.g. "unet". */
   readonly subfolder?: string;
-  /** Which weight files, e.g. "fp16"; the full ones are taken, with a warning, where the variant is missing. */
-  readonly variant?: string;
   /** An engine to share; without one the model starts its own and stops it on `dispose`. */
   readonly engine?: Engine;
 }
@@ -111,10 +110,10 @@ export async function openModel<Schema extends v.GenericSchema>(
   className: string,
   schema: Schema,
   source: string | Folder,
-  { subfolder, variant, engine, ...device }: ModelOptions,
+  { subfolder, engine, device, deviceId, ...from }: ModelOptions,
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
-  const root = typeof source === "string" ? openFolder(source) : source;
+  const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
   const folder = subfolder ? root.open(subfolder) : root;
   const json = await readConfig(folder, "config.json");
   const [found = className] = [json._className, ...(Array.isArray(json.architectures) ? json.architectures : [])].filter(
@@ -128,6 +127,6 @@ export async function openModel<Schema extends v.GenericSchema>(
   }
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
-  const weights = await openWeights(folder, { variant });
-  return { config, weights, engine: engine ?? (await createEngine(device)), ownsEngine: !engine };
+  const weights = await openWeights(folder, { variant: from.variant });
+  return { config, weights, engine: engine ?? (await createEngine({ device, deviceId })), ownsEngine: !engine };
 }

@@ -1,17 +1,16 @@
-import { createEngine, openFolder } from "#platform";
+import { createEngine } from "#platform";
+import { snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { ConfigError } from "../errors.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { DeviceOptions, ResolvedDevice } from "../runtime/engine.js";
 import { ComponentSource } from "./components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 
 /** How a checkpoint is opened. */
-export interface PipelineOptions extends DeviceOptions {
-  /** Which weight files, e.g. "fp16"; the full ones are taken, with a warning, where the variant is missing. */
-  readonly variant?: string;
-}
+export interface PipelineOptions extends DeviceOptions, SourceOptions {}
 
 /** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
@@ -64,7 +63,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
     const { variant, device, deviceId, ...given } = options;
-    const folder = typeof path === "string" ? openFolder(path) : path;
+    const folder = await openCheckpoint(path, { variant, without: Object.keys(given).map(snakeCase) });
     const index = await readModelIndex(folder);
     // An unknown class is told before a thread is started for it.
     const load = "open" in this ? async () => this : loaderOf(folder, index);

@@ -1,9 +1,7 @@
 import { ArgumentError } from "../errors.js";
-import type { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { concat, Tensor } from "../tensor/tensor.js";
-import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { expectInteger, promptList } from "./arguments.js";
-import { negativeList, type PromptOptions, promptCount, tokenizePrompts } from "./encode-prompt.js";
+import { negativeList, type PromptOptions, promptCount, type TextEncoder, tokenizePrompts } from "./encode-prompt.js";
 
 /** The texts of a Stable Diffusion XL call, or their embeddings made beforehand. */
 export interface PromptOptionsXL extends PromptOptions {
@@ -21,12 +19,6 @@ export interface PromptOptionsXL extends PromptOptions {
 export interface TextFeatures {
   readonly embeds: Tensor;
   readonly pooled: Tensor;
-}
-
-/** A tokenizer and the text encoder it feeds. */
-export interface TextEncoder {
-  readonly tokenizer: CLIPTokenizer;
-  readonly model: CLIPTextModel | CLIPTextModelWithProjection;
 }
 
 /**

@@ -29,6 +29,13 @@ export interface EncodedPrompt {
   readonly negativePromptEmbeds: Tensor | undefined;
 }
 
+/** A text encoder and the tokenizer that feeds it, by the encoder's subfolder. */
+export interface TextEncoder {
+  readonly name: "text_encoder" | "text_encoder_2";
+  readonly tokenizer: CLIPTokenizer;
+  readonly model: CLIPTextModel;
+}
+
 /** How many prompts a call has. @throws ArgumentError unless exactly one of prompt and promptEmbeds is given. */
 export function promptCount({ prompt, promptEmbeds, negativePrompt, negativePromptEmbeds }: PromptOptions): number {
   if ((prompt === undefined) === (promptEmbeds === undefined)) {

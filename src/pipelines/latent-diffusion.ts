@@ -12,7 +12,7 @@ import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGen
 import type { ComponentSource } from "./components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
-import { type PromptOptions, promptCount } from "./encode-prompt.js";
+import { type PromptOptions, promptCount, type TextEncoder } from "./encode-prompt.js";
 import { guide } from "./guidance.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
 
@@ -112,6 +112,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   get device(): ResolvedDevice {
     return this.unet.device;
   }
+
+  /** The text encoders the prompt goes through, in their order. */
+  protected abstract get textEncoders(): readonly TextEncoder[];
 
   /**
    * Makes pictures, all of one batch at once.

@@ -9,7 +9,7 @@ import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
 import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import { encodePrompt } from "./encode-prompt.js";
+import { encodePrompt, type TextEncoder } from "./encode-prompt.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
 
@@ -42,6 +42,10 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
     this.tokenizer = components.tokenizer;
     this.safetyChecker = components.safetyChecker ?? null;
     this.featureExtractor = components.featureExtractor;
+  }
+
+  protected get textEncoders(): readonly TextEncoder[] {
+    return [{ name: "text_encoder", tokenizer: this.tokenizer, model: this.textEncoder }];
   }
 
   /** Blacks out what the safety checker finds unsafe. */

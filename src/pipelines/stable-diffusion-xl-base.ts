@@ -6,6 +6,7 @@ import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet
 import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
+import type { TextEncoder } from "./encode-prompt.js";
 import { encodePromptXL, type PromptOptionsXL } from "./encode-prompt-xl.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
@@ -83,19 +84,22 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     this.settings = settings;
   }
 
+  protected get textEncoders(): readonly TextEncoder[] {
+    const { textEncoder, tokenizer } = this;
+    return [
+      ...(textEncoder && tokenizer ? [{ name: "text_encoder" as const, tokenizer, model: textEncoder }] : []),
+      { name: "text_encoder_2", tokenizer: this.tokenizer2, model: this.textEncoder2 },
+    ];
+  }
+
   /** What the UNet is conditioned on, unconditional half first under guidance; `interleaved` time ids as diffusers' base pipeline repeats them. */
   protected async conditioning(
     { request, batch, isGuided, guidanceScale }: Call<Request>,
     { positive: ids, negative: negativeIds }: TimeIds,
     { interleaved = false } = {},
   ): Promise<UNet2DConditionInputs> {
-    const { textEncoder, tokenizer } = this;
-    const encoders = [
-      ...(textEncoder && tokenizer ? [{ tokenizer, model: textEncoder }] : []),
-      { tokenizer: this.tokenizer2, model: this.textEncoder2 },
-    ];
     const zerosForEmpty = this.settings.forceZerosForEmptyPrompt ?? true;
-    const { positive, negative } = await encodePromptXL(encoders, request, { isGuided, zerosForEmpty });
+    const { positive, negative } = await encodePromptXL(this.textEncoders, request, { isGuided, zerosForEmpty });
     const halves = negative ? [negative, positive] : [positive];
     const { timeCondProjDim } = this.unet.config;
     return {

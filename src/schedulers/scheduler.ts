@@ -1,7 +1,7 @@
-import { openFolder } from "#platform";
 import { camelCase, readConfig, snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
@@ -147,9 +147,9 @@ export abstract class Scheduler<Config extends object = object> {
       config?: object,
     ) => Instance,
     path: string | Folder,
-    { subfolder }: { subfolder?: string } = {},
+    { subfolder, ...source }: SourceOptions & { readonly subfolder?: string } = {},
   ): Promise<Instance> {
-    const root = typeof path === "string" ? openFolder(path) : path;
+    const root = await openCheckpoint(path, { ...source, only: subfolder ?? "" });
     const config = await readConfig(subfolder ? root.open(subfolder) : root, "scheduler_config.json");
     return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
   }

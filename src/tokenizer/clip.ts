@@ -1,6 +1,6 @@
-import { openFolder } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { Tensor } from "../tensor/tensor.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
@@ -113,8 +113,11 @@ export class CLIPTokenizer {
    * @param options.subfolder The tokenizer's folder in it, e.g. `tokenizer`.
    * @throws CheckpointError if its files are missing or broken.
    */
-  static async fromPretrained(path: string | Folder, { subfolder }: { readonly subfolder?: string } = {}): Promise<CLIPTokenizer> {
-    const folder = typeof path === "string" ? openFolder(path) : path;
+  static async fromPretrained(
+    path: string | Folder,
+    { subfolder, ...source }: SourceOptions & { readonly subfolder?: string } = {},
+  ): Promise<CLIPTokenizer> {
+    const folder = await openCheckpoint(path, { ...source, only: subfolder ?? "" });
     return new CLIPTokenizer(await readTokenizerFiles(subfolder === undefined ? folder : folder.open(subfolder)));
   }
 
