@@ -29,3 +29,45 @@ export class DeviceError extends DarkroomError {}
 
 /** A result could not be written. */
 export class OutputError extends DarkroomError {}
+
+/** What kept a checkpoint from coming from the hub. */
+export type HubProblem =
+  /** No connection, or one that breaks again and again. */
+  | "network"
+  /** The hub fails for now. */
+  | "server"
+  /** What answers gives what no hub gives. */
+  | "invalid-answer"
+  | "rate-limit"
+  /** The hub wants a token, or does not take the one it got. */
+  | "unauthorized"
+  /** The repository's licence has not been accepted by the token's account. */
+  | "gated"
+  | "repository-not-found"
+  | "revision-not-found"
+  | "file-not-found"
+  /** The network must not be used and the cache has not all that is needed. */
+  | "offline"
+  /** A file came with other bytes than the hub says it has. */
+  | "corrupt"
+  /** The cache folder has no room or cannot be written. */
+  | "disk";
+
+/** Options of a {@link HubError}. */
+export interface HubErrorOptions extends DarkroomErrorOptions {
+  readonly problem: HubProblem;
+  /** Seconds after which the hub wants to be asked again. */
+  readonly retryAfter?: number;
+}
+
+/** A checkpoint could not be had from the model hub. */
+export class HubError extends DarkroomError {
+  readonly problem: HubProblem;
+  readonly retryAfter: number | undefined;
+
+  constructor(message: string, { problem, retryAfter, ...options }: HubErrorOptions) {
+    super(message, options);
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+}

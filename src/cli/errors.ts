@@ -1,5 +1,5 @@
 import { CommanderError } from "commander";
-import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, OutputError } from "../errors.js";
+import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError, OutputError } from "../errors.js";
 
 /** What `darkroom --help` says of the numbers below. */
 export const EXIT_CODES = `Exit codes:
@@ -18,7 +18,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ArgumentError) return 2;
-  if (error instanceof CheckpointError || error instanceof ConfigError) return 3;
+  if (error instanceof CheckpointError || error instanceof ConfigError || error instanceof HubError) return 3;
   if (error instanceof DeviceError) return 4;
   if (error instanceof OutputError) return 5;
   return 1;

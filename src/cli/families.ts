@@ -27,7 +27,7 @@ const FAMILIES: readonly Family[] = [
  * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError
  */
 export async function chooseWay(request: GenerateRequest): Promise<Way> {
-  const index = await readModelIndex(await openCheckpoint(request.model));
+  const index = await readModelIndex(await openCheckpoint(request.model, { weights: false }));
   const { ways, isPrompted } = familyOf(request.model, index);
   const name = `${nameOf(request.model)}, a ${index.className},`;
   if (isPrompted) expectPrompt(request, name, index);
@@ -97,7 +97,7 @@ async function expectRefinable({ refiner }: GenerateRequest, ways: Ways, name: s
       hint: "leave --refiner out, or give an XL base as --model",
     });
   }
-  const index = await readModelIndex(await openCheckpoint(refiner.folder));
+  const index = await readModelIndex(await openCheckpoint(refiner.folder, { weights: false }));
   if (familyOf(refiner.folder, index).ways !== STABLE_DIFFUSION_XL) {
     throw new ArgumentError(`--refiner is ${refiner.folder}, a ${index.className}; expected a checkpoint of Stable Diffusion XL`);
   }

@@ -148,7 +148,7 @@ export const DDIM: Ways = {
 
 /** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
 export async function openVae(folder: string, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
-  const { _className: className } = await readConfig(await openCheckpoint(folder, { only: "" }), "config.json");
+  const { _className: className } = await readConfig(await openCheckpoint(folder, { only: "", weights: false }), "config.json");
   const { AUTOENCODERS } = await import("../pipelines/components.js");
   if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
     return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);

@@ -1,0 +1,53 @@
+import { listRepositories, removeRepository } from "#platform";
+import { ArgumentError, HubError } from "../errors.js";
+
+/** One commit of a repository in the cache. */
+export interface CachedRevision {
+  readonly commit: string;
+  /** Branches and tags that stood at this commit when they were last used. */
+  readonly refs: readonly string[];
+  /** Bytes of its files; revisions may share some. */
+  readonly size: number;
+  readonly files: number;
+  /** Its snapshot's folder, which `fromPretrained` takes, too. */
+  readonly path: string;
+  readonly lastModified: Date;
+}
+
+/** A repository in the hub's cache, whoever downloaded it. */
+export interface CachedRepository {
+  /** `owner/name`. */
+  readonly id: string;
+  readonly path: string;
+  /** Bytes on disk: each file once, however many revisions have it, and what unfinished downloads hold. */
+  readonly size: number;
+  /** Bytes of unfinished downloads, which the next one goes on from. */
+  readonly unfinished: number;
+  /** Different files in all revisions. */
+  readonly files: number;
+  readonly revisions: readonly CachedRevision[];
+  readonly lastModified: Date;
+}
+
+/** Which cache is meant; see `SourceOptions.cacheDir`. */
+export interface CacheOptions {
+  readonly cacheDir?: string;
+}
+
+/** The model repositories in the cache, by id; whatever in it is broken is passed over. */
+export async function listCachedRepositories({ cacheDir }: CacheOptions = {}): Promise<CachedRepository[]> {
+  return listRepositories(cacheDir);
+}
+
+/**
+ * Removes all a cache has of a repository: every revision, unfinished downloads, locks.
+ * @throws ArgumentError if `id` cannot be one; HubError if it is not in the cache, is being downloaded, or cannot be removed.
+ */
+export async function removeCachedRepository(id: string, { cacheDir }: CacheOptions = {}): Promise<void> {
+  // Old repositories have a name without an owner.
+  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id)) {
+    throw new ArgumentError(`${JSON.stringify(id)} is no repository; expected owner/name`);
+  }
+  if (await removeRepository(id, cacheDir)) return;
+  throw new HubError(`${id} is not in the cache`, { problem: "repository-not-found", hint: "darkroom models lists what is" });
+}

@@ -1,0 +1,199 @@
+import { readJson } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { findWeights, noWeights, readShards } from "../checkpoint/weights.js";
+import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
+
+/** What a part of a checkpoint is, which says what files it has. */
+export type PartKind = "model" | "scheduler" | "tokenizer" | "processor";
+
+/** Which files of a hub repository are wanted; everything a pipeline reads where nothing is said. */
+export interface WantedFiles {
+  /** Parts of the pipeline that the caller brings, by their subfolders' names. */
+  readonly without?: readonly string[];
+  /** One part alone: its subfolder, or "" for a repository that is one part. */
+  readonly only?: string;
+  /** What that part is; a model where nothing is said. */
+  readonly kind?: PartKind;
+  /** Names the files itself, given all that the repository `name` has; throws a CheckpointError where those it needs are not there. */
+  readonly choose?: (name: string, paths: readonly string[]) => readonly string[];
+  /** False where the configs are enough. */
+  readonly weights?: boolean;
+  /** Sees a pipeline's table of contents before its parts are downloaded, and throws if they need not be. */
+  readonly accept?: (index: ModelIndex, folder: Folder) => void;
+}
+
+/** A repository as far as its files are known: all of them on the hub, some of them in a cached snapshot. */
+export interface Listing {
+  /** How messages name the repository. */
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** The folder in which the files can be read... */
+  readonly folder: Folder;
+  /** ...after this. */
+  fetch(paths: readonly string[]): Promise<void>;
+}
+
+/** A file that is needed and not listed. */
+export interface MissingFile {
+  readonly path: string;
+  /** What to say if it exists nowhere. */
+  readonly error: DarkroomError;
+}
+
+/** The files of a repository that a checkpoint is read from. */
+export interface ChosenFiles {
+  /** Read where they exist, so they come first: a snapshot with all needed files has then all of these, too, however it was cut short. */
+  readonly optional: readonly string[];
+  readonly needed: readonly string[];
+  readonly missing: readonly MissingFile[];
+  /** Whether a listing with more files could not change the choice: the variant asked for was found for every part, and no index was missed. */
+  readonly isFinal: boolean;
+}
+
+const CONFIG = "config.json";
+
+interface Part {
+  readonly subfolder: string;
+  readonly kind: PartKind;
+}
+
+/** The configs of a part: sets of which one must be whole, best first, and what is read where it exists. */
+const CONFIGS: Readonly<Record<PartKind, { readonly needed: readonly (readonly string[])[]; readonly optional?: readonly string[] }>> = {
+  model: { needed: [[CONFIG]] },
+  scheduler: { needed: [["scheduler_config.json"]] },
+  tokenizer: {
+    needed: [["vocab.json", "merges.txt"], ["tokenizer.json"]],
+    optional: ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"],
+  },
+  processor: { needed: [["preprocessor_config.json"]] },
+};
+
+const NOTHING: ChosenFiles = { optional: [], needed: [], missing: [], isFinal: true };
+
+/** The files that `wanted` comes to, as the parts of a checkpoint are read from a folder. @throws CheckpointError for a broken index. */
+export async function chooseFiles(
+  listing: Listing,
+  { variant, weights = true, ...wanted }: WantedFiles & { readonly variant?: string },
+): Promise<ChosenFiles> {
+  if (wanted.choose) return chooseByName(listing, wanted.choose);
+  const index = await chooseIndex(listing, wanted);
+  if (index.missing.length > 0) return index;
+  const chosen = [index];
+  for (const part of await partsOf(listing, wanted)) {
+    chosen.push(chooseConfigs(listing, part));
+    if (part.kind === "model" && weights) chosen.push(await chooseWeights(listing, part, variant));
+  }
+  return {
+    optional: chosen.flatMap(({ optional }) => optional),
+    needed: chosen.flatMap(({ needed }) => needed),
+    missing: chosen.flatMap(({ missing }) => missing),
+    isFinal: chosen.every(({ isFinal }) => isFinal),
+  };
+}
+
+function chooseByName({ name, paths }: Listing, choose: NonNullable<WantedFiles["choose"]>): ChosenFiles {
+  try {
+    return { ...NOTHING, needed: choose(name, paths), isFinal: false };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    return { ...NOTHING, missing: [{ path: error.message, error }] };
+  }
+}
+
+/** What is wanted beside the parts: a pipeline's table of contents. */
+async function chooseIndex({ name, paths, fetch }: Listing, { only }: WantedFiles): Promise<ChosenFiles> {
+  if (only !== undefined) return NOTHING;
+  if (paths.includes(MODEL_INDEX)) {
+    await fetch([MODEL_INDEX]);
+    return { ...NOTHING, needed: [MODEL_INDEX] };
+  }
+  // Of a single model its config is enough to tell what it is, or to refuse it where a pipeline was expected.
+  if (paths.includes(CONFIG)) return { ...NOTHING, needed: [CONFIG], isFinal: false };
+  return { ...NOTHING, missing: [{ path: MODEL_INDEX, error: noModelIndex(name, namesIn(paths, "")) }] };
+}
+
+async function partsOf({ paths, folder }: Listing, { only, kind = "model", without = [], accept }: WantedFiles): Promise<readonly Part[]> {
+  if (only !== undefined) return [{ subfolder: only, kind }];
+  if (!paths.includes(MODEL_INDEX)) return [];
+  const index = await readModelIndex(folder);
+  accept?.(index, folder);
+  return [...index.components].flatMap(([name, component]) =>
+    component && !without.includes(name) ? { subfolder: subfolderOf(name, paths), kind: kindOf(component.className) } : [],
+  );
+}
+
+/** A part's own folder. In old repositories of one network everything lies at the top, index and configs side by side. */
+function subfolderOf(name: string, paths: readonly string[]): string {
+  return paths.includes(CONFIG) && namesIn(paths, name).length === 0 ? "" : name;
+}
+
+function kindOf(className: string): PartKind {
+  if (className.endsWith("Scheduler")) return "scheduler";
+  if (/Tokenizer(Fast)?$/.test(className)) return "tokenizer";
+  if (/(Processor(Fast|Pil)?|FeatureExtractor)$/.test(className)) return "processor";
+  return "model";
+}
+
+function chooseConfigs({ name, paths }: Listing, { subfolder, kind }: Part): ChosenFiles {
+  const there = namesIn(paths, subfolder);
+  const { needed: sets, optional = [] } = CONFIGS[kind];
+  const needed = sets.find((set) => set.every((file) => there.includes(file))) ?? sets[0] ?? [];
+  const absent = needed.filter((file) => !there.includes(file)).map((file) => join(subfolder, file));
+  return {
+    ...NOTHING,
+    optional: optional.filter((file) => there.includes(file)).map((file) => join(subfolder, file)),
+    needed: needed.filter((file) => there.includes(file)).map((file) => join(subfolder, file)),
+    missing: absent.map((path) => ({ path, error: absentFile(name, path, paths) })),
+  };
+}
+
+async function chooseWeights(listing: Listing, { subfolder }: Part, variant: string | undefined): Promise<ChosenFiles> {
+  const { name, paths, fetch } = listing;
+  const there = namesIn(paths, subfolder);
+  const weights = findWeights(there, { variant });
+  if (!weights) {
+    const path = join(subfolder, await usualName(listing, subfolder, variant));
+    const error = noWeights(subfolder === "" ? name : `${name}/${subfolder}`, there, { variant });
+    return { ...NOTHING, missing: [{ path, error }] };
+  }
+  const { path, isIndex, isAsked: isFinal } = weights;
+  const first = join(subfolder, path);
+  if (!isIndex) return { ...NOTHING, needed: [first], isFinal };
+  await fetch([first]);
+  const folder = subfolder === "" ? listing.folder : listing.folder.open(subfolder);
+  const shards = [...(await readShards(folder, path)).keys()];
+  const absent = shards.filter((shard) => !there.includes(shard)).map((shard) => join(subfolder, shard));
+  return {
+    optional: [],
+    needed: [first, ...shards.filter((shard) => there.includes(shard)).map((shard) => join(subfolder, shard))],
+    missing: absent.map((shard) => ({ path: shard, error: absentFile(name, shard, paths) })),
+    isFinal,
+  };
+}
+
+/** What a part's weights are called when they are one file: diffusers' models name their class in their config, transformers' do not. */
+async function usualName({ paths, folder, fetch }: Listing, subfolder: string, variant: string | undefined): Promise<string> {
+  const config = join(subfolder, CONFIG);
+  await fetch([config]);
+  const isDiffusers = !paths.includes(config) || "_class_name" in (await readJson(folder, config));
+  return `${isDiffusers ? "diffusion_pytorch_model" : "model"}${variant === undefined ? "" : `.${variant}`}.safetensors`;
+}
+
+function absentFile(name: string, path: string, paths: readonly string[]): HubError {
+  const folders = [...new Set(paths.flatMap((other) => (other.includes("/") ? other.slice(0, other.indexOf("/")) : [])))];
+  return new HubError(`${name} has no ${path}`, {
+    problem: "file-not-found",
+    hint: folders.length > 0 ? `it has the folders ${folders.slice(0, 12).join(", ")}` : "it has no folders: leave the subfolder out",
+  });
+}
+
+/** Names of the files directly in a folder of the repository. */
+function namesIn(paths: readonly string[], subfolder: string): readonly string[] {
+  const start = subfolder === "" ? "" : `${subfolder}/`;
+  return paths.flatMap((path) => (path.startsWith(start) && !path.includes("/", start.length) ? path.slice(start.length) : []));
+}
+
+function join(subfolder: string, file: string): string {
+  return subfolder === "" ? file : `${subfolder}/${file}`;
+}

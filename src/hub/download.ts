@@ -1,0 +1,83 @@
+import type { DarkroomError } from "../errors.js";
+import { chooseFiles, type WantedFiles } from "./choose-files.js";
+import { DownloadMeter, type DownloadProgress } from "./download-meter.js";
+import type { HubApi, ListedFile } from "./hub-api.js";
+import type { RemoteFile, RepositoryCache } from "./repository-cache.js";
+
+/** Files that are downloaded at the same time: enough to fill a line, few enough for a household router. */
+const PARALLEL = 4;
+
+/** What is downloaded, and where it goes. */
+export interface DownloadOptions {
+  readonly id: string;
+  readonly commit: string;
+  /** All files the commit has on the hub. */
+  readonly files: readonly ListedFile[];
+  readonly wanted: WantedFiles & { readonly variant?: string };
+  readonly api: HubApi;
+  readonly cache: RepositoryCache;
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Ends all requests, the api's too, once one file has failed. */
+  readonly stop: AbortController;
+}
+
+/** A file that the snapshot lacks, and how many of its bytes the cache has all the same. */
+interface Absent {
+  readonly file: RemoteFile;
+  readonly loaded: number;
+}
+
+/** Brings what is wanted of a commit into its snapshot. @throws HubError; CheckpointError if the repository is not the checkpoint it should be. */
+export async function download({ id, commit, files, wanted, api, cache, onProgress, stop }: DownloadOptions): Promise<void> {
+  const meter = new DownloadMeter(onProgress);
+  const byPath = new Map(files.map((file) => [file.path, file]));
+
+  const plan = async (paths: readonly string[]): Promise<readonly Absent[]> => {
+    const listed = [...new Set(paths)].flatMap((path) => byPath.get(path) ?? []);
+    const named = await Promise.all(listed.map((file) => api.describe(commit, file)));
+    const found = await Promise.all(named.map(async (file) => ({ file, ...(await cache.find(commit, file)) })));
+    const absent = found.filter(({ isThere }) => !isThere);
+    for (const { file, loaded } of absent) meter.expect(file.size, loaded);
+    return absent;
+  };
+  const add = async ({ file, loaded }: Absent) => {
+    let counted = loaded;
+    const onBytes = (count: number) => {
+      counted += count;
+      meter.add(file.path, count);
+    };
+    await cache.add(commit, file, { read: (offset) => api.read(commit, file, offset), onBytes, signal: api.signal });
+    meter.finish(file.path, file.size - counted);
+  };
+  const fetch = async (paths: readonly string[]) => allAtOnce(await plan(paths), add, stop);
+
+  const chosen = await chooseFiles({ name: id, paths: [...byPath.keys()], folder: cache.open(commit), fetch }, wanted);
+  throwFirst(chosen.missing);
+  const optional = await plan(chosen.optional);
+  const needed = await plan(chosen.needed);
+  await cache.expectRoom([...optional, ...needed].reduce((sum, { file, loaded }) => sum + file.size - loaded, 0));
+  meter.start();
+  await allAtOnce(optional, add, stop);
+  await allAtOnce(needed, add, stop);
+}
+
+function throwFirst([missing]: readonly { readonly error: DarkroomError }[]): void {
+  if (missing) throw missing.error;
+}
+
+/** Does `work` for all items, a few at a time. The first failure stops the others, and is thrown when they have come to rest. */
+async function allAtOnce<Item>(items: readonly Item[], work: (item: Item) => Promise<void>, stop: AbortController): Promise<void> {
+  const queue = items.values();
+  const failures: unknown[] = [];
+  const worker = async () => {
+    for (const item of queue) {
+      if (failures.length > 0) return;
+      await work(item).catch((error: unknown) => {
+        failures.push(error);
+        stop.abort(error);
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  if (failures.length > 0) throw failures[0];
+}

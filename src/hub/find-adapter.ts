@@ -1,0 +1,101 @@
+import { openFolder, pathExists } from "#platform";
+import type { Folder } from "../checkpoint/folder.js";
+import { CheckpointError } from "../errors.js";
+import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+
+/** Where an adapter (a LoRA, an embedding) is taken from. */
+export interface AdapterSource extends Omit<SourceOptions, "variant"> {
+  /** Which file of a folder or a hub repository, where it has several. */
+  readonly weightName?: string;
+  /** Folder of the file inside them. */
+  readonly subfolder?: string;
+}
+
+/** What is looked for. */
+export interface AdapterKind {
+  /** How messages name it: "LoRA". */
+  readonly name: string;
+  /** What its file is called, as a rule: taken where there are other files, too. */
+  readonly usualNames: readonly string[];
+  /** Files that are read beside it, where they are. */
+  readonly companions?: readonly string[];
+  /** How a pickle of this kind becomes a safetensors file. */
+  readonly conversion?: string;
+}
+
+/** An adapter's file, and the folder it lies in. */
+export interface FoundAdapter {
+  readonly folder: Folder;
+  readonly path: string;
+}
+
+const PICKLE = /\.(bin|ckpt|pth?|pkl|pickle)$/i;
+
+/**
+ * The file of an adapter: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
+ * @throws CheckpointError if there is none, or there are several and none is named; HubError
+ */
+export async function findAdapter(
+  source: string | Folder,
+  { weightName, subfolder, ...from }: AdapterSource,
+  kind: AdapterKind,
+): Promise<FoundAdapter> {
+  if (typeof source === "string" && (/\.safetensors$/i.test(source) || PICKLE.test(source))) return openFile(source, kind);
+  const inside = (path: string) => (subfolder ? `${subfolder}/${path}` : path);
+  const choose = (name: string, paths: readonly string[]) => {
+    const here = paths.flatMap((path) => (path === inside(baseOf(path)) ? baseOf(path) : []));
+    const chosen = chooseName(subfolder ? `${name}/${subfolder}` : name, here, weightName, kind);
+    return [chosen, ...(kind.companions ?? []).filter((path) => here.includes(path))].map(inside);
+  };
+  const root = await openCheckpoint(source, { ...from, choose });
+  const folder = subfolder ? root.open(subfolder) : root;
+  await folder.check();
+  return { folder, path: chooseName(folder.name, await folder.list(), weightName, kind) };
+}
+
+async function openFile(source: string, kind: AdapterKind): Promise<FoundAdapter> {
+  if (PICKLE.test(source)) throw pickleError(source, kind);
+  if (!(await pathExists(source))) throw new CheckpointError(`${source} does not exist`, { hint: "check the path" });
+  const path = baseOf(source);
+  return { folder: openFolder(source.slice(0, -path.length).replace(/(?<=.)[\\/]$/, "") || "."), path };
+}
+
+function chooseName(folder: string, files: readonly string[], weightName: string | undefined, kind: AdapterKind): string {
+  if (weightName !== undefined) {
+    if (PICKLE.test(weightName)) throw pickleError(`${folder}/${weightName}`, kind);
+    if (files.includes(weightName)) return weightName;
+    throw new CheckpointError(`${folder} has no file ${weightName}; it has ${listed(files)}`, { hint: "name one of them as weightName" });
+  }
+  // As diffusers, whose training scripts leave their states beside the result.
+  const candidates = files.filter((file) => file.endsWith(".safetensors") && !/scheduler|optimizer|checkpoint/.test(file));
+  const [only, ...others] = candidates;
+  const usual = kind.usualNames.find((name) => candidates.includes(name));
+  if (usual) return usual;
+  if (only && others.length === 0) return only;
+  if (only)
+    throw new CheckpointError(`${folder} has ${candidates.length} files that may be the ${kind.name}: ${listed(candidates)}`, {
+      hint: "name one of them as weightName",
+    });
+  const pickle = files.find((file) => PICKLE.test(file));
+  throw pickle
+    ? pickleError(`${folder}/${pickle}`, kind)
+    : new CheckpointError(`${folder} has no ${kind.name}; it has ${listed(files)}`, {
+        hint: "give a folder with a .safetensors file, or that file",
+      });
+}
+
+function pickleError(path: string, { name, conversion }: AdapterKind): CheckpointError {
+  const elsewhere = `get the safetensors file of the same ${name}`;
+  return new CheckpointError(`${path} is a pickle, which can run any code when it is loaded; Darkroom reads only safetensors`, {
+    hint: conversion ? `${elsewhere}, or convert it where you trust it: ${conversion}` : elsewhere,
+  });
+}
+
+function listed(files: readonly string[]): string {
+  if (files.length === 0) return "no files";
+  return files.slice(0, 5).join(", ") + (files.length > 5 ? ` and ${files.length - 5} more` : "");
+}
+
+function baseOf(path: string): string {
+  return /[^\\/]*$/.exec(path)?.[0] ?? path;
+}

@@ -1,0 +1,187 @@
+import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
+import { HubError } from "../errors.js";
+import { type Asked, DAMAGED, refusal } from "./refusal.js";
+import type { RemoteFile } from "./repository-cache.js";
+import { isCommit, isSafePath } from "./repository-id.js";
+import { type Answer, pauseAfter, persist, type RequestOptions, send } from "./request.js";
+import type { HubSettings } from "./settings.js";
+
+/** Far above what any repository of a checkpoint needs; a hub that sends more is broken or means harm. */
+const LARGEST_LISTING = 50_000_000;
+const MOST_PAGES = 100;
+const API_ATTEMPTS = 4;
+const DOWNLOAD_ATTEMPTS = 6;
+/** Bytes that count as progress: a connection that breaks after fewer, again and again, is given up. */
+const PROGRESS = 1_000_000;
+
+/**
+ * What we ask of the Hugging Face hub about one repository. (`@huggingface/hub` asks the same of `listFiles` alone; its downloads know no
+ * resuming, hashes, locks or progress, and its cache scanner no subfolders. That is too little for 6 MB in 1,500 files.)
+ */
+export class HubApi {
+  constructor(
+    private readonly id: string,
+    private readonly settings: HubSettings,
+    /** Ends all requests. */
+    readonly signal: AbortSignal,
+  ) {}
+
+  /** The commit that a branch or tag stands at; asked once only if there is something to fall back on. @throws HubError */
+  async commitOf(revision: string, { once }: { readonly once: boolean }): Promise<string> {
+    const url = this.url("api/models/", this.id, "/revision/", encodeURIComponent(revision));
+    const { json } = await this.json(url, { id: this.id, revision }, once ? 1 : API_ATTEMPTS);
+    const sha = isObject(json) ? json.sha : undefined;
+    if (typeof sha === "string" && isCommit(sha)) return sha;
+    throw this.nonsense(`gave no commit for revision ${revision}`);
+  }
+
+  /** All files at a commit. What cannot lie in a folder everywhere (`..`, a drive) is left out. @throws HubError */
+  async files(commit: string): Promise<readonly ListedFile[]> {
+    const first = this.url("api/models/", this.id, "/tree/", commit);
+    const files: ListedFile[] = [];
+    let search: string | undefined = "?recursive=true";
+    for (let pages = 0; search !== undefined; pages++) {
+      if (pages === MOST_PAGES) throw this.nonsense(`lists more than ${MOST_PAGES} pages of files`);
+      const { json, headers }: { json: Json; headers: Headers } = await this.json(
+        first + search,
+        { id: this.id, revision: commit },
+        API_ATTEMPTS,
+      );
+      if (!Array.isArray(json)) throw this.nonsense("gave no list of files");
+      for (const entry of json) {
+        const file = isObject(entry) && entry.type === "file" ? toFile(entry) : undefined;
+        if (file && isSafePath(file.path)) files.push(file);
+      }
+      search = nextPage(headers.get("link"));
+    }
+    return files;
+  }
+
+  /** A file's bytes from `offset` on, over as many connections as it takes. @throws HubError */
+  async *read(commit: string, { path, size }: RemoteFile, offset: number): AsyncGenerator<Uint8Array> {
+    const url = this.resolveUrl(commit, path);
+    for (let at = offset, failures = 0, failedAt = offset; at < size; ) {
+      try {
+        for await (const bytes of this.readOnce(url, at, { id: this.id, revision: commit, path })) {
+          at += bytes.length;
+          if (at > size) {
+            throw new HubError(`${this.id}: ${path} has more than the ${size} bytes it should have`, { problem: "corrupt", hint: DAMAGED });
+          }
+          yield bytes;
+        }
+        if (at < size)
+          throw new HubError(`${this.id}: ${path} was cut after ${at} of ${size} bytes`, { problem: "network", hint: DAMAGED });
+      } catch (error) {
+        failures = at - failedAt >= PROGRESS ? 1 : failures + 1;
+        failedAt = at;
+        if (failures === DOWNLOAD_ATTEMPTS) throw error;
+        await pauseAfter(error, failures, this.signal);
+      }
+    }
+  }
+
+  private async *readOnce(url: string, from: number, asked: Asked): AsyncGenerator<Uint8Array> {
+    const range = from > 0 ? { range: `bytes=${from}-` } : undefined;
+    const answer = await this.ask(url, asked, { timeout: this.settings.downloadTimeout, headers: range });
+    const start = answer.status === 206 ? Number(/^bytes (\d+)-/.exec(answer.headers.get("content-range") ?? "")?.[1]) : 0;
+    // A server that knows no ranges sends the file from its beginning.
+    let surplus = from - start;
+    if (!(surplus >= 0)) {
+      answer.close();
+      throw this.nonsense(`answered a request for bytes ${from} on with others`);
+    }
+    for await (const bytes of answer.body()) {
+      if (surplus < bytes.length) yield bytes.subarray(surplus);
+      surplus = Math.max(surplus - bytes.length, 0);
+    }
+  }
+
+  /** A listed file with its size and hash: its own headers tell them where a listing does not. @throws HubError */
+  async describe(commit: string, { path, ...listed }: ListedFile): Promise<RemoteFile> {
+    if (listed.size !== undefined && listed.blob !== undefined) return { path, size: listed.size, blob: listed.blob };
+    const headers = await persist(
+      async () => {
+        const asked = { id: this.id, revision: commit, path };
+        const answer = await this.ask(this.resolveUrl(commit, path), asked, { method: "HEAD", timeout: this.settings.apiTimeout });
+        answer.close();
+        return answer.headers;
+      },
+      { attempts: API_ATTEMPTS, signal: this.signal },
+    );
+    const blob = (headers.get("x-linked-etag") ?? headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
+    const size = Number(headers.get("x-linked-size") ?? headers.get("content-length") ?? Number.NaN);
+    if (/^\w[\w.-]{0,127}$/.test(blob) && isSize(size)) return { path, size, blob };
+    throw this.nonsense(`does not tell size and hash of ${path}`);
+  }
+
+  private json(url: string, asked: Asked, attempts: number): Promise<{ json: Json; headers: Headers }> {
+    const work = async () => {
+      const answer = await this.ask(url, asked, { timeout: this.settings.apiTimeout });
+      const decoder = new TextDecoder();
+      let text = "";
+      let length = 0;
+      for await (const bytes of answer.body()) {
+        length += bytes.length;
+        if (length > LARGEST_LISTING) throw this.nonsense(`sent more than ${LARGEST_LISTING} bytes where a listing was expected`);
+        text += decoder.decode(bytes, { stream: true });
+      }
+      try {
+        return { json: parseJson(text, { depth: 64 }), headers: answer.headers };
+      } catch (cause) {
+        throw this.nonsense("sent something that is not JSON", cause);
+      }
+    };
+    return persist(work, { attempts, signal: this.signal });
+  }
+
+  private async ask(url: string, asked: Asked, { headers, ...options }: Omit<RequestOptions, "about" | "signal">): Promise<Answer> {
+    const { token } = this.settings;
+    const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+    // Sizes and ranges are those of the file, not of a compressed form of it.
+    const own = { "accept-encoding": "identity", ...authorization, ...headers };
+    const answer = await send(url, { ...options, about: this.id, headers: own, signal: this.signal });
+    if (answer.status === 200 || answer.status === 206) return answer;
+    answer.close();
+    throw refusal(answer, asked, this.settings);
+  }
+
+  private nonsense(what: string, cause?: unknown): HubError {
+    return new HubError(`${this.settings.endpoint} ${what}`, {
+      problem: "invalid-answer",
+      hint: "if HF_ENDPOINT is set, check that it names a hub; behind a proxy or a login page, check that the hub itself answers",
+      cause,
+    });
+  }
+
+  private resolveUrl(commit: string, path: string): string {
+    return this.url(this.id, "/resolve/", commit, "/", path.split("/").map(encodeURIComponent).join("/"));
+  }
+
+  private url(...parts: readonly string[]): string {
+    return `${this.settings.endpoint}/${parts.join("")}`;
+  }
+}
+
+/** A file as listings have it: perhaps without hash or size, where a hub is not Hugging Face's own. */
+export type ListedFile = Pick<RemoteFile, "path"> & Partial<RemoteFile>;
+
+function toFile({ path, size, oid, lfs }: JsonObject): ListedFile | undefined {
+  if (typeof path !== "string") return undefined;
+  const large = isObject(lfs) ? lfs : {};
+  const sha256 = typeof large.oid === "string" ? large.oid.replace(/^sha256:/, "") : undefined;
+  return { path, size: [large.size ?? size].find(isSize), blob: [sha256 ?? oid].find(isHash) };
+}
+
+function isHash(value: unknown): value is string {
+  return typeof value === "string" && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(value);
+}
+
+function isSize(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** The question mark and what follows in the address of the next page. Its host is not followed: the token goes to the hub alone. */
+function nextPage(link: string | null): string | undefined {
+  const address = /<([^>]*)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
+  return address !== undefined && URL.canParse(address, "http://hub") ? new URL(address, "http://hub").search : undefined;
+}

@@ -1,0 +1,104 @@
+import { hubSettings, openRepositoryCache } from "#platform";
+import type { Folder } from "../checkpoint/folder.js";
+import { CheckpointError, HubError, type HubProblem } from "../errors.js";
+import { warn } from "../warnings.js";
+import { type ChosenFiles, chooseFiles, type WantedFiles } from "./choose-files.js";
+import { download } from "./download.js";
+import { HubApi, type ListedFile } from "./hub-api.js";
+import type { SourceOptions } from "./open-checkpoint.js";
+import type { RepositoryCache } from "./repository-cache.js";
+import { expectRevision, isCommit } from "./repository-id.js";
+
+/** Failures to learn what the hub has after which what the cache has will do, as for huggingface_hub. */
+const UNREACHABLE: readonly HubProblem[] = [
+  "network",
+  "server",
+  "invalid-answer",
+  "rate-limit",
+  "unauthorized",
+  "gated",
+  "repository-not-found",
+];
+
+type Options = SourceOptions & WantedFiles;
+
+/** A commit, and what of it is to be downloaded from, where the cache has not enough. */
+interface Target {
+  readonly commit: string;
+  readonly files?: readonly ListedFile[];
+}
+
+/** What the cache has of a commit. */
+interface Snapshot {
+  readonly commit: string;
+  readonly chosen: ChosenFiles;
+}
+
+/**
+ * The folder of a hub repository, downloaded as far as the cache does not have it. The hub is not asked at all for a commit that is complete.
+ * @throws HubError; ArgumentError for a revision that cannot be one; CheckpointError if the repository is no checkpoint; the signal's reason.
+ */
+export async function openRepository(id: string, options: Options = {}): Promise<Folder> {
+  const { revision = "main", signal, onProgress } = options;
+  expectRevision(revision);
+  signal?.throwIfAborted();
+  const settings = await hubSettings(options);
+  const cache = openRepositoryCache(id, settings);
+  const known = isCommit(revision) ? revision : await cache.readRef(revision);
+  const cached = known === undefined ? undefined : await lookAt(id, cache, known, options);
+  if (settings.isOffline) {
+    expectWhole(`${id} at revision ${revision}`, cache, cached);
+    return cache.open(cached.commit);
+  }
+
+  const stop = new AbortController();
+  const api = new HubApi(id, settings, signal ? AbortSignal.any([signal, stop.signal]) : stop.signal);
+  const ask = async (): Promise<Target> => {
+    const commit = isCommit(revision) ? revision : await api.commitOf(revision, { once: isWhole(cached) });
+    const snapshot = commit === cached?.commit ? cached : await lookAt(id, cache, commit, options);
+    return isWhole(snapshot) && snapshot.chosen.isFinal ? { commit } : { commit, files: await api.files(commit) };
+  };
+  const { commit, files } = await ask().catch((error: unknown) => fallBack(id, cached, error));
+  if (files) await download({ id, commit, files, wanted: options, api, cache, onProgress, stop });
+  if (commit !== revision) await cache.writeRef(revision, commit);
+  return cache.open(commit);
+}
+
+/** What the cache has, where the hub does not say what it has. @throws `error`, where the cache does not do. */
+function fallBack(id: string, cached: Snapshot | undefined, error: unknown): Target {
+  if (!cached || !(error instanceof HubError) || !UNREACHABLE.includes(error.problem)) throw error;
+  const { message, problem, hint } = error;
+  if (!isWhole(cached)) throw new HubError(`${message}; the cache lacks ${missingOf(cached)}`, { problem, hint, cause: error });
+  warn(`${message}; ${id} is taken from the cache as it was downloaded last`);
+  return { commit: cached.commit };
+}
+
+/** Chooses among the files of a snapshot. One whose indexes cannot be read is as good as none: a download tells by the sizes what to fetch again. */
+async function lookAt(id: string, cache: RepositoryCache, commit: string, options: Options): Promise<Snapshot> {
+  const listing = { name: id, paths: await cache.list(commit), folder: cache.open(commit), fetch: async () => undefined };
+  try {
+    return { commit, chosen: await chooseFiles(listing, options) };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    return { commit, chosen: { optional: [], needed: [], missing: [{ path: error.message, error }], isFinal: true } };
+  }
+}
+
+function isWhole(snapshot: Snapshot | undefined): boolean {
+  return snapshot?.chosen.missing.length === 0;
+}
+
+function expectWhole(what: string, cache: RepositoryCache, snapshot: Snapshot | undefined): asserts snapshot is Snapshot {
+  if (isWhole(snapshot)) return;
+  const options = {
+    problem: "offline",
+    hint: "download it once with the network: without localFilesOnly (--offline), and with HF_HUB_OFFLINE unset",
+  } as const;
+  if (!snapshot) throw new HubError(`the cache does not have ${what} (${cache.path})`, options);
+  throw new HubError(`the cache has ${what} only in part; it lacks ${missingOf(snapshot)}`, options);
+}
+
+function missingOf({ chosen: { missing } }: Snapshot): string {
+  const names = missing.slice(0, 3).map(({ path }) => path);
+  return names.join(", ") + (missing.length > names.length ? ` and ${missing.length - names.length} more` : "");
+}
