@@ -9,9 +9,21 @@ export {
   DarkroomError,
   type DarkroomErrorOptions,
   DeviceError,
+  HubError,
+  type HubErrorOptions,
+  type HubProblem,
   OutputError,
 } from "./errors.js";
 export type { AttentionSlice } from "./graph/graph.js";
+export {
+  type CachedRepository,
+  type CachedRevision,
+  type CacheOptions,
+  listCachedRepositories,
+  removeCachedRepository,
+} from "./hub/cached-repositories.js";
+export type { DownloadProgress } from "./hub/download-meter.js";
+export type { SourceOptions } from "./hub/open-checkpoint.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
 export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";
@@ -21,6 +33,8 @@ export { Picture, type SaveOptions } from "./image/picture.js";
 export { readPngText } from "./image/png.js";
 export { type Box, type Resampling, type ResizeOptions, resize } from "./image/resize.js";
 export { cropRegion, VaeImageProcessor, type VaeImageProcessorOptions } from "./image/vae-image-processor.js";
+export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
+export type { LoraSource } from "./lora/find-lora.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
 export { AutoencoderKL, type AutoencoderKLConfig, DiagonalGaussianDistribution } from "./models/autoencoder-kl.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
@@ -39,8 +53,10 @@ export { type UNet2DConditionConfig, type UNet2DConditionInputs, UNet2DCondition
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export { DiffusionPipeline, type PipelineOptions, type TextToImagePipeline } from "./pipelines/diffusion-pipeline.js";
+export type { PromptOptions, PromptOptionsXL, PromptSyntax } from "./pipelines/encode-prompt.js";
 export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
-export type { OutputType, PipelineOutput } from "./pipelines/latent-diffusion.js";
+export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
+export { type FuseLoraOptions, type LoadLoraOptions, type LoraComponent, LoraPipeline } from "./pipelines/lora-pipeline.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/pipeline-run.js";
 export { StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
@@ -52,10 +68,12 @@ export {
 export { StableDiffusionImg2ImgPipeline, type StableDiffusionImg2ImgRequest } from "./pipelines/stable-diffusion-img2img.js";
 export { StableDiffusionInpaintPipeline, type StableDiffusionInpaintRequest } from "./pipelines/stable-diffusion-inpaint.js";
 export { StableDiffusionXLPipeline, type StableDiffusionXLRequest } from "./pipelines/stable-diffusion-xl.js";
-export type { StableDiffusionXLComponents } from "./pipelines/stable-diffusion-xl-base.js";
+export type { PromptEmbedsXL, StableDiffusionXLComponents } from "./pipelines/stable-diffusion-xl-base.js";
 export { StableDiffusionXLImg2ImgPipeline, type StableDiffusionXLImg2ImgRequest } from "./pipelines/stable-diffusion-xl-img2img.js";
 export { StableDiffusionXLInpaintPipeline, type StableDiffusionXLInpaintRequest } from "./pipelines/stable-diffusion-xl-inpaint.js";
+export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
 export type { UnconditionalRequest } from "./pipelines/unconditional.js";
+export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { Device, DeviceOptions, Engine, ResolvedDevice } from "./runtime/engine.js";
 export { DDIMScheduler } from "./schedulers/ddim.js";
 export { DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";

@@ -21,7 +21,8 @@ export interface ModelIndex {
   readonly options: JsonObject;
 }
 
-const FILE = "model_index.json";
+/** The table of contents of a pipeline's folder. */
+export const MODEL_INDEX = "model_index.json";
 
 /**
  * Reads a pipeline folder's table of contents.
@@ -29,9 +30,9 @@ const FILE = "model_index.json";
  */
 export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
   await folder.check();
-  if (!(await folder.has(FILE))) throw await missing(folder);
-  const json = await readJson(folder, FILE);
-  const name = `${folder.name}/${FILE}`;
+  if (!(await folder.has(MODEL_INDEX))) throw noModelIndex(folder.name, await folder.list());
+  const json = await readJson(folder, MODEL_INDEX);
+  const name = `${folder.name}/${MODEL_INDEX}`;
   const { _class_name: className, _diffusers_version: version } = json;
   if (typeof className !== "string" || className === "") {
     throw new CheckpointError(`${name} has ${describe(className)} as _class_name; the name of a pipeline class was expected`);
@@ -60,20 +61,20 @@ function parseComponent(file: string, key: string, value: readonly Json[]): Comp
   throw new CheckpointError(`${file}: component ${JSON.stringify(key)} is ${quote(value)}; [library, class] was expected`);
 }
 
-async function missing(folder: Folder): Promise<CheckpointError> {
-  const names = await folder.list();
-  const single = names.find((name) => /\.(safetensors|ckpt)$/.test(name));
+/** What to say of a checkpoint called `name` without a table of contents, by the names of the files it has. */
+export function noModelIndex(name: string, names: readonly string[]): CheckpointError {
+  const single = names.find((file) => /\.(safetensors|ckpt)$/.test(file));
   if (names.includes("config.json")) {
-    return new CheckpointError(`${folder.name} has no ${FILE}; its config.json is that of a single model, not of a pipeline`, {
+    return new CheckpointError(`${name} has no ${MODEL_INDEX}; its config.json is that of a single model, not of a pipeline`, {
       hint: "give the folder above it, or load the model by its own class",
     });
   }
   if (single !== undefined) {
-    return new CheckpointError(`${folder.name} has no ${FILE}; it holds ${single}, a checkpoint in a single file`, {
+    return new CheckpointError(`${name} has no ${MODEL_INDEX}; it holds ${single}, a checkpoint in a single file`, {
       hint: "convert it to a folder first: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)",
     });
   }
-  return new CheckpointError(`${folder.name} has no ${FILE}`, {
+  return new CheckpointError(`${name} has no ${MODEL_INDEX}`, {
     hint: "give the folder of a checkpoint in diffusers' layout: model_index.json beside unet/, vae/, ...",
   });
 }

@@ -23,14 +23,17 @@ interface Located {
   readonly shape: Shape;
 }
 
-/** The files that make up a part's weights. */
-interface WeightFiles {
+/** Where a part's weights begin: their one file, or the index of their shards. */
+export interface WeightFiles {
   readonly path: string;
   readonly isIndex: boolean;
+  /** Whether these are the variant asked for (the full ones, where none was), not the full ones in its place. */
+  readonly isAsked: boolean;
 }
 
 // An index has a line for every tensor; those of the largest models have a few hundred kilobytes.
 const LARGEST_INDEX = 100_000_000;
+const BASE_NAMES = ["diffusion_pytorch_model", "model"];
 const PICKLES = /\.(bin|ckpt|pth?|pkl|pickle)$/i;
 const FOREIGN = /\.(msgpack|h5)$/i;
 
@@ -64,6 +67,11 @@ export class Weights {
     return [...this.tensors.keys()];
   }
 
+  /** Bytes of all tensors. */
+  get bytes(): number {
+    return [...this.tensors.values()].reduce((sum, { stored }) => sum + stored.length, 0);
+  }
+
   /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
   dtypes(): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
@@ -85,24 +93,49 @@ export class Weights {
  * Finds the weights of one part of a checkpoint, as diffusers and transformers name their files: single or sharded, full or a variant.
  * @throws CheckpointError if there are none, if there are only pickles, or if a file is not what it should be.
  */
-export async function openWeights(
-  folder: Folder,
-  { variant, baseNames = ["diffusion_pytorch_model", "model"] }: OpenWeightsOptions = {},
-): Promise<Weights> {
+export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
   if (folder.openWeights) return folder.openWeights();
   await folder.check();
   const files = await folder.list();
+  const chosen = findWeights(files, options);
+  if (!chosen) throw noWeights(folder.name, files, options);
+  if (!chosen.isAsked) warn(`${folder.name} has no ${options.variant} variant; ${chosen.path} is used instead`);
+  return openFiles(folder, chosen, files);
+}
+
+/** Which of a part's `files` its weights are read from: the variant, or else the full ones. Undefined if there are none. */
+export function findWeights(
+  files: readonly string[],
+  { variant, baseNames = BASE_NAMES }: OpenWeightsOptions = {},
+): WeightFiles | undefined {
   const find = (wanted?: string) => baseNames.flatMap((base) => spellings(base, wanted)).find(({ path }) => files.includes(path));
-  const chosen = find(variant);
-  if (chosen) return openFiles(folder, chosen, files);
-  const full = variant === undefined ? undefined : find();
-  if (!full) throw missing(folder.name, files, baseNames, variant);
-  warn(`${folder.name} has no ${variant} variant; ${full.path} is used instead`);
-  return openFiles(folder, full, files);
+  const asked = find(variant);
+  if (asked) return { ...asked, isAsked: true };
+  const full = find();
+  return full && { ...full, isAsked: false };
+}
+
+/** The shards that an index lists, and the names of the tensors in each. @throws CheckpointError if it is not what it should be. */
+export async function readShards(folder: Folder, path: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const name = `${folder.name}/${path}`;
+  const { weight_map: map } = await readJson(folder, path, { limit: LARGEST_INDEX });
+  if (!isObject(map)) throw new CheckpointError(`${name} has ${describe(map)} as weight_map; an object of file names was expected`);
+  const shards = new Map<string, string[]>();
+  for (const [tensor, shard] of Object.entries(map)) {
+    if (typeof shard !== "string" || !/^[^/\\\0]+\.safetensors$/.test(shard)) {
+      throw new CheckpointError(
+        `${name}: tensor ${printable(tensor)} is said to lie in ${describe(shard)}; a .safetensors file beside the index was expected`,
+      );
+    }
+    const tensors = shards.get(shard);
+    if (tensors) tensors.push(tensor);
+    else shards.set(shard, [tensor]);
+  }
+  return shards;
 }
 
 /** Every name a part's weights may have, best first. */
-function spellings(base: string, variant: string | undefined): WeightFiles[] {
+function spellings(base: string, variant: string | undefined): Omit<WeightFiles, "isAsked">[] {
   const single = { path: `${base}${variant === undefined ? "" : `.${variant}`}.safetensors`, isIndex: false };
   const indices =
     variant === undefined
@@ -142,19 +175,7 @@ async function openFile(folder: Folder, path: string): Promise<Located[]> {
 
 async function openShards(folder: Folder, path: string, files: readonly string[]): Promise<Located[]> {
   const name = `${folder.name}/${path}`;
-  const { weight_map: map } = await readJson(folder, path, { limit: LARGEST_INDEX });
-  if (!isObject(map)) throw new CheckpointError(`${name} has ${describe(map)} as weight_map; an object of file names was expected`);
-  const shards = new Map<string, string[]>();
-  for (const [tensor, shard] of Object.entries(map)) {
-    if (typeof shard !== "string" || !/^[^/\\\0]+\.safetensors$/.test(shard)) {
-      throw new CheckpointError(
-        `${name}: tensor ${printable(tensor)} is said to lie in ${describe(shard)}; a .safetensors file beside the index was expected`,
-      );
-    }
-    const tensors = shards.get(shard);
-    if (tensors) tensors.push(tensor);
-    else shards.set(shard, [tensor]);
-  }
+  const shards = await readShards(folder, path);
   const absent = [...shards.keys()].filter((shard) => !files.includes(shard));
   if (absent.length > 0) {
     const list = absent.length > 3 ? `${absent.slice(0, 3).join(", ")}, ...` : absent.join(", ");
@@ -175,7 +196,12 @@ async function openShards(folder: Folder, path: string, files: readonly string[]
   return located;
 }
 
-function missing(name: string, files: readonly string[], baseNames: readonly string[], variant: string | undefined): CheckpointError {
+/** What to say of a part in whose `files` {@link findWeights} found nothing. */
+export function noWeights(
+  name: string,
+  files: readonly string[],
+  { variant, baseNames = BASE_NAMES }: OpenWeightsOptions = {},
+): CheckpointError {
   const expected = baseNames.flatMap((base) => [
     `${base}.safetensors`,
     ...(variant === undefined ? [] : [`${base}.${variant}.safetensors`]),

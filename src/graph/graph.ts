@@ -41,18 +41,53 @@ export interface GraphOptions {
   readonly target?: Target;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice;
+  /** Bytes that may be spent for speed, on weights kept in a larger form; none by default. */
+  readonly spareBytes?: number;
 }
+
+/** A graph as ONNX Runtime takes it. */
+export interface EncodedGraph {
+  /** The `.onnx` model. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The folder its weights' locations are relative to. */
+  readonly root: string;
+  /** What is computed once, when the graph is loaded, and fed to every run; one after another, to bound the memory. */
+  readonly preparations?: readonly Preparation[];
+}
+
+/** A graph without inputs; its outputs are inputs of another. */
+export interface Preparation {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly root: string;
+  readonly outputs: readonly OnnxPort[];
+}
+
+/** Numbers that are prepared together. */
+const LARGEST_PREPARATION = 2 ** 24;
 
 /** A network being written down as an ONNX graph whose weights stay in the checkpoint's files. */
 export class Graph {
   private readonly nodes: OnnxNode[] = [];
+  /**
+   * Half-precision weights made float32, in every run anew: 2 % of a step of Stable Diffusion 1.5, where widening them at load takes 17 s and twice the
+   * memory. They stand before all other nodes, for then the runtime's order brings each right before its use (else many are held at once).
+   */
+  private readonly widenings: OnnxNode[] = [];
   private readonly initializers: OnnxInitializer[] = [];
   private readonly inputs: OnnxPort[] = [];
   private readonly outputs: OnnxPort[] = [];
   private readonly shared = new Map<string, Value>();
+  /** How another graph has the same weights, by the names of the values that stand for them here. */
+  private readonly weights = new Map<string, (graph: Graph) => Value>();
+  private readonly preparations: Graph[] = [];
   private count = 0;
+  private spent = 0;
 
-  constructor(private readonly options: GraphOptions = {}) {}
+  constructor(
+    private readonly options: GraphOptions = {},
+    /** Sets the names of this graph's values apart from another's. */
+    private readonly prefix = "",
+  ) {}
 
   /** Where the graph will run. */
   get target(): Target {
@@ -81,7 +116,7 @@ export class Graph {
 
   /** Adds an operation with one result; `undefined` among the inputs is an optional one left out. */
   node(op: string, inputs: readonly (Value | undefined)[], { shape, dtype = "float32", domain = "", attributes = {} }: NodeOptions): Value {
-    const name = `v${this.count++}`;
+    const name = `${this.prefix}v${this.count++}`;
     // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
     this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: [name], attributes });
@@ -104,32 +139,97 @@ export class Graph {
   }
 
   /** A weight of the checkpoint seen in `shape`, widened to float32 where the file holds half precision. */
-  weight({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {
-    const stored = this.once(`${name} ${offset} ${shape}`, () => {
+  weight(bytes: WeightBytes, shape: Shape): Value {
+    const { dtype } = bytes;
+    const stored = this.initializer(bytes, shape);
+    const again = (graph: Graph) => graph.weight(bytes, shape);
+    this.weights.set(stored.name, again);
+    if (dtype === "float32") return stored;
+    const widened = this.once(`${stored.name} widened`, () => {
+      const name = `${this.prefix}v${this.count++}`;
+      this.widenings.push({ op: "Cast", domain: "", inputs: [stored.name], outputs: [name], attributes: { to: 1 } });
+      return { graph: this, name, dtype: "float32", shape };
+    });
+    this.weights.set(widened.name, again);
+    return widened;
+  }
+
+  /** Takes `bytes` out of what may be spent for speed; false if there is not as much left. */
+  spend(bytes: number): boolean {
+    const isEnough = this.spent + bytes <= (this.options.spareBytes ?? 0);
+    if (isEnough) this.spent += bytes;
+    return isEnough;
+  }
+
+  /** Whether the value is a weight: as it lies in its file, widened or changed. */
+  isWeight({ name }: Value): boolean {
+    return this.weights.has(name);
+  }
+
+  /** A weight with a change made to it, once, when the graph is loaded; it is a weight again. */
+  changed(weight: Value, purpose: string, change: (weight: Value) => Value): Value {
+    // Other devices' providers fold what depends on no input, and would have to be fed what is prepared.
+    const result =
+      this.target === "cpu" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, () => change(weight));
+    const original = this.weights.get(weight.name);
+    if (original) this.weights.set(result.name, (graph) => change(original(graph)));
+    return result;
+  }
+
+  /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` tells apart what is made of one weight. */
+  prepared(weight: Value, purpose: string, build: (weight: Value) => Value): Value {
+    return this.once(`${weight.name} ${purpose}`, () => {
+      const again = this.weights.get(weight.name);
+      if (!again) throw new ArgumentError(`${weight.name} is no weight; only weights can be prepared`);
+      const { graph, name, dtype, shape } = build(again(this.preparationGraph()));
+      graph.outputs.push({ name, dtype, shape });
+      return this.input(name, dtype, shape);
+    });
+  }
+
+  /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
+  encode(): EncodedGraph {
+    const preparations = this.preparations.map((graph) => ({ ...graph.encodeNodes(), outputs: graph.outputs }));
+    return { ...this.encodeNodes(), preparations };
+  }
+
+  /** The graph to which the next preparation belongs: another one where what the last one makes has become large. */
+  private preparationGraph(): Graph {
+    const last = this.preparations.at(-1);
+    if (last && last.outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0) < LARGEST_PREPARATION) return last;
+    const next = new Graph(this.options, `prepared${this.preparations.length}.`);
+    this.preparations.push(next);
+    return next;
+  }
+
+  private encodeNodes(): { bytes: Uint8Array<ArrayBuffer>; root: string } {
+    const { inputs, outputs } = this;
+    const nodes = [...this.widenings, ...this.nodes];
+    const roots = new Set<string>();
+    // Of a weight that was prepared, nothing but its result may be needed.
+    const used = new Set(nodes.flatMap((node) => node.inputs));
+    const initializers = this.initializers
+      .filter(({ name }) => used.has(name))
+      .map((initializer) => {
+        const { data } = initializer;
+        if (data instanceof Uint8Array) return initializer;
+        const [root = "/"] = /^([A-Za-z]:)?[\\/]+/.exec(data.file) ?? [];
+        // Drive letters come in both cases.
+        roots.add(root.toUpperCase());
+        return { ...initializer, data: { ...data, file: data.file.slice(root.length) } };
+      });
+    const [root = "/", another] = roots;
+    if (another) throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`);
+    return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
+  }
+
+  private initializer({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {
+    return this.once(`${name} ${offset} ${shape}`, () => {
       // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
       const unique = `${name}#${this.count++}`;
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
       return { graph: this, name: unique, dtype, shape };
     });
-    if (dtype === "float32") return stored;
-    return this.once(`${stored.name} widened ${shape}`, () => this.node("Cast", [stored], { shape, attributes: { to: 1 } }));
-  }
-
-  /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
-  encode(): { bytes: Uint8Array<ArrayBuffer>; root: string } {
-    const { nodes, inputs, outputs } = this;
-    const roots = new Set<string>();
-    const initializers = this.initializers.map((initializer) => {
-      const { data } = initializer;
-      if (data instanceof Uint8Array) return initializer;
-      const [root = "/"] = /^([A-Za-z]:)?[\\/]+/.exec(data.file) ?? [];
-      // Drive letters come in both cases.
-      roots.add(root.toUpperCase());
-      return { ...initializer, data: { ...data, file: data.file.slice(root.length) } };
-    });
-    const [root = "/", another] = roots;
-    if (another) throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`);
-    return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
   }
 
   private literal(dtype: DType, data: Float32Array | Float64Array | BigInt64Array, shape: Shape): Value {

@@ -269,7 +269,7 @@ function writtenOutAttention(query: Value, key: Value, value: Value, heads: numb
 }
 
 /** Matrix product over the last two axes. */
-function matmul(a: Value, b: Value): Value {
+export function matmul(a: Value, b: Value): Value {
   return a.graph.node("MatMul", [a, b], { shape: [...a.shape.slice(0, -1), b.shape.at(-1) ?? 0] });
 }
 

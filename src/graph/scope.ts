@@ -9,7 +9,29 @@ export interface WeightSource {
   readonly name: string;
   has(name: string): boolean;
   /** @throws CheckpointError if there is no such tensor. */
-  get(name: string): WeightBytes & { readonly shape: Shape };
+  get(name: string): StoredWeight;
+}
+
+/** A weight as its file holds it. */
+export type StoredWeight = WeightBytes & { readonly shape: Shape };
+
+/** A change of a layer's weight by a product of small matrices: scale · up · mid · down (LoRA, Hu et al. 2021). */
+export interface LowRank {
+  /** [rank, in], or a convolution's [rank, in, kernel, kernel]. */
+  readonly down: StoredWeight;
+  /** [rank, rank, kernel, kernel], where a convolution's kernel stands apart (LyCORIS' Tucker form) and `down` is 1x1. */
+  readonly mid?: StoredWeight;
+  /** [out, rank], perhaps with a 1x1 kernel. */
+  readonly up: StoredWeight;
+  readonly scale: number;
+}
+
+/** How the layers of a network differ from what their weights say, by the layers' paths. */
+export interface LayerChanges {
+  /** Changes to compute beside the layer, `weight` [1] times each. */
+  added(path: string): readonly { readonly change: LowRank; readonly weight: Value }[];
+  /** Changes to make to the weight itself. */
+  fused(path: string): readonly { readonly change: LowRank; readonly weight: number }[];
 }
 
 /** A place in a network's tree of weights: `w.at("down_blocks", 0, "resnets", 1)` is where that block's tensors are. */
@@ -18,11 +40,22 @@ export class Scope {
     readonly graph: Graph,
     private readonly source: WeightSource,
     private readonly path = "",
+    private readonly changes?: LayerChanges,
   ) {}
 
   /** A place further down. */
   at(...names: readonly (string | number)[]): Scope {
-    return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."));
+    return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."), this.changes);
+  }
+
+  /** Changes to compute beside this layer. */
+  get added(): ReturnType<LayerChanges["added"]> {
+    return this.changes?.added(this.path) ?? [];
+  }
+
+  /** Changes to make to this layer's weight. */
+  get fused(): ReturnType<LayerChanges["fused"]> {
+    return this.changes?.fused(this.path) ?? [];
   }
 
   /** Whether the layer `name` has weights here. */

@@ -46,7 +46,7 @@ export class CLIPImageProcessor {
     source: string | Folder,
     { subfolder, ...from }: SourceOptions & { readonly subfolder?: string } = {},
   ): Promise<CLIPImageProcessor> {
-    const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
+    const root = await openCheckpoint(source, { ...from, only: subfolder ?? "", kind: "processor" });
     const folder = subfolder ? root.open(subfolder) : root;
     const json = await readConfig(folder, "preprocessor_config.json");
     return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));

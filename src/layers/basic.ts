@@ -1,19 +1,9 @@
 import * as v from "valibot";
+import { convolve } from "../graph/convolution.js";
 import type { Value } from "../graph/graph.js";
-import {
-  affine,
-  type ConvOptions,
-  conv2d,
-  gelu,
-  geluTanh,
-  groupNormalize,
-  layerNormalize,
-  mish,
-  quickGelu,
-  relu,
-  silu,
-} from "../graph/ops.js";
+import { affine, type ConvOptions, gelu, geluTanh, groupNormalize, layerNormalize, mish, quickGelu, relu, silu } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
+import { fusedWeight, withAdapters, withConvAdapters } from "./low-rank.js";
 
 // torch.nn's layers over a place in the checkpoint: each checks its weight's shape against what the network asks for.
 
@@ -22,19 +12,22 @@ export function linear(x: Value, w: Scope, width: number): Value {
   const features = x.shape.at(-1) ?? 0;
   // A 1x1 convolution kept by old checkpoints where a linear layer stands today holds the same numbers.
   const stored = w.shapeOf("weight").length === 4 ? [width, features, 1, 1] : [width, features];
-  return affine(x, w.tensor("weight", stored, [width, features]), bias(w, width));
+  const weight = fusedWeight(w.tensor("weight", stored, [width, features]), w);
+  return withAdapters(affine(x, weight, bias(w, width)), x, w);
 }
 
 /** The output features `start` to `end` of a linear layer that has `width` of them. */
 export function linearRows(x: Value, w: Scope, width: number, start: number, end: number): Value {
   const rowsOfBias = w.hasTensor("bias") ? w.rows("bias", [width], start, end) : undefined;
-  return affine(x, w.rows("weight", [width, x.shape.at(-1) ?? 0], start, end), rowsOfBias);
+  const weight = fusedWeight(w.rows("weight", [width, x.shape.at(-1) ?? 0], start, end), w, [start, end]);
+  return withAdapters(affine(x, weight, rowsOfBias), x, w, [start, end]);
 }
 
 /** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
 export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...options }: ConvOptions & { kernel?: number } = {}): Value {
-  const weight = w.tensor("weight", [channels, x.shape[1] ?? 0, kernel, kernel]);
-  return conv2d(x, weight, bias(w, channels), { padding: (kernel - 1) / 2, ...options });
+  const weight = fusedWeight(w.tensor("weight", [channels, x.shape[1] ?? 0, kernel, kernel]), w);
+  const walk = { padding: (kernel - 1) / 2, ...options };
+  return withConvAdapters(convolve(x, weight, bias(w, channels), walk), x, w, kernel, walk);
 }
 
 /** `nn.GroupNorm` over the channels of x [batch, channels, height, width]. */

@@ -2,12 +2,12 @@ import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { count } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
-import type { Value } from "../graph/graph.js";
-import { add, gather, reshape } from "../graph/ops.js";
+import type { Value, WeightBytes } from "../graph/graph.js";
+import { add, concat, gather, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
-import { Tensor } from "../tensor/tensor.js";
+import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
@@ -46,11 +46,44 @@ export interface CLIPTextOutput {
   readonly hiddenStates?: readonly Tensor[];
 }
 
+/** Vectors of tokens that the vocabulary lacks. */
+interface AddedEmbeddings {
+  readonly ids: readonly number[];
+  /** [ids.length, hidden_size] */
+  readonly vectors: WeightBytes;
+}
+
 /** CLIP's text transformer (Radford et al. 2021), the prompt encoder of Stable Diffusion. Matches transformers' CLIPTextModel. */
 export class CLIPTextModel extends Model<CLIPTextConfig> {
+  // Replaced, never changed: a call that has begun keeps what it began with.
+  private added: readonly AddedEmbeddings[] = [];
+  private addedSoFar = 0;
+
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModel> {
     return new CLIPTextModel(await openModel("CLIPTextModel", schema, source, options));
+  }
+
+  /** Ids below this one are taken, by the vocabulary or by added embeddings. */
+  get nextTokenId(): number {
+    return Math.max(this.config.vocabSize, ...this.added.flatMap(({ ids }) => ids.map((id) => id + 1)));
+  }
+
+  /**
+   * Gives the ids vectors of their own [ids.length, hidden_size], which stay in their file (textual inversion, Gal et al. 2022).
+   * The tokenizer that makes these ids must be given them, too (`addToken`).
+   * @throws ArgumentError if an id is taken.
+   */
+  addEmbeddings(ids: readonly number[], vectors: WeightBytes): void {
+    const taken = ids.find((id) => id < this.config.vocabSize || this.added.some((each) => each.ids.includes(id)));
+    if (taken !== undefined) throw new ArgumentError(`token ${taken} has an embedding already; the next free id is ${this.nextTokenId}`);
+    // Files name their tensors alike, and may be written anew: only a count tells them apart.
+    this.added = [...this.added, { ids, vectors: { ...vectors, name: `embeddings ${this.addedSoFar++}` } }];
+  }
+
+  /** Takes away what {@link addEmbeddings} added for these ids; ids of which there are none are let pass. */
+  removeEmbeddings(ids: readonly number[]): void {
+    this.added = this.added.filter((each) => !each.ids.some((id) => ids.includes(id)));
   }
 
   /**
@@ -71,18 +104,23 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     expectShape("inputIds", inputIds, ["batch", "tokens"]);
     if (tokens > maxPositionEmbeddings)
       throw new ArgumentError(`${tokens} tokens were given; the text encoder takes at most ${maxPositionEmbeddings}`);
-    const stranger = inputIds.data.find((id) => id < 0n || id >= BigInt(vocabSize));
+    const { added } = this;
+    const addedIds = added.flatMap(({ ids }) => ids);
+    const stranger = inputIds.data.find((id) => id < 0n || (id >= BigInt(vocabSize) && !addedIds.includes(Number(id))));
     if (stranger !== undefined) {
       throw new ArgumentError(`token ${stranger} is not in the text encoder's vocabulary of ${vocabSize}`, {
-        hint: "the tokenizer and the text encoder belong to different checkpoints",
+        hint: "the tokenizer and the text encoder belong to different checkpoints, or an embedding was loaded for another text encoder of this tokenizer",
       });
     }
     if (!Number.isInteger(clipSkip) || clipSkip < 0 || clipSkip >= numHiddenLayers) {
       throw new ArgumentError(`clipSkip is ${clipSkip}; expected a whole number from 0 to ${numHiddenLayers - 1}`);
     }
+    const part = `clip skip ${clipSkip}, hidden states ${outputHiddenStates}`;
     const feeds = { input_ids: inputIds, end_of_text: endOfText(inputIds, this.config.eosTokenId) };
-    return this.run(`clip skip ${clipSkip}, hidden states ${outputHiddenStates}`, feeds, (inputs, w) =>
-      build(inputs, w, this.config, options),
+    if (added.length === 0) return this.run(part, feeds, (inputs, w) => build(inputs, w, this.config, options));
+    const withAdded = { ...feeds, ...separate(inputIds, addedIds) };
+    return this.run(`${part}, ${added.map(({ vectors }) => vectors.name)}`, withAdded, (inputs, w) =>
+      build({ ...inputs, added }, w, this.config, options),
     );
   }
 }
@@ -111,6 +149,9 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
 interface TextInputs {
   readonly input_ids: Value;
   readonly end_of_text: Value;
+  /** Where embeddings were added: each token's row among the vectors of all `input_ids` and, after them, those of `added`. */
+  readonly rows?: Value;
+  readonly added?: readonly AddedEmbeddings[];
 }
 
 type BuildText<Output extends string> = (
@@ -120,16 +161,11 @@ type BuildText<Output extends string> = (
   options: CLIPTextOptions,
 ) => Readonly<Record<Output, Value>>;
 
-function textModel(
-  { input_ids, end_of_text }: TextInputs,
-  w: Scope,
-  config: CLIPTextConfig,
-  { clipSkip = 0, outputHiddenStates }: CLIPTextOptions,
-) {
+function textModel(inputs: TextInputs, w: Scope, config: CLIPTextConfig, { clipSkip = 0, outputHiddenStates }: CLIPTextOptions) {
   const { hiddenSize, layerNormEps: epsilon } = config;
-  const [batch = 0, tokens = 0] = input_ids.shape;
+  const [batch = 0, tokens = 0] = inputs.input_ids.shape;
   const embeddings = w.at("embeddings");
-  const words = gather(embeddings.at("token_embedding").tensor("weight", [config.vocabSize, hiddenSize]), input_ids);
+  const words = tokenEmbeddings(inputs, embeddings.at("token_embedding"), config);
   const positions = embeddings.at("position_embedding").rows("weight", [config.maxPositionEmbeddings, hiddenSize], 0, tokens);
   const mask = causalMask(words, tokens);
   const states = [add(words, positions)];
@@ -142,9 +178,26 @@ function textModel(
   const last = layerNorm(kept, w.at("final_layer_norm"), epsilon);
   return {
     last_hidden_state: last,
-    pooler_output: gather(reshape(last, [batch * tokens, hiddenSize]), end_of_text),
+    pooler_output: gather(reshape(last, [batch * tokens, hiddenSize]), inputs.end_of_text),
     ...(outputHiddenStates && Object.fromEntries(states.map((state, i) => [`hidden_state_${i}`, state]))),
   };
+}
+
+/** Each token's vector [batch, tokens, hidden_size], an added token's from its file. The checkpoint's own table is not copied for that. */
+function tokenEmbeddings({ input_ids, rows, added = [] }: TextInputs, w: Scope, { vocabSize, hiddenSize }: CLIPTextConfig): Value {
+  const words = gather(w.tensor("weight", [vocabSize, hiddenSize]), input_ids);
+  if (!rows) return words;
+  const tables = added.map(({ ids, vectors }) => w.graph.weight(vectors, [ids.length, hiddenSize]));
+  return gather(concat([reshape(words, [sizeOf(input_ids.shape), hiddenSize]), ...tables], 0), rows);
+}
+
+/** The ids with an ordinary one in place of those in `addedIds`, and the rows that {@link tokenEmbeddings} then finds all tokens in. */
+function separate(inputIds: Tensor<"int64">, addedIds: readonly number[]): { input_ids: Tensor<"int64">; rows: Tensor<"int64"> } {
+  const { shape, size } = inputIds;
+  const added = Array.from(inputIds.data, (id) => addedIds.indexOf(Number(id)));
+  const ordinary = inputIds.data.map((id, i) => (added[i] === -1 ? id : 0n));
+  const rows = BigInt64Array.from(added, (row, i) => BigInt(row === -1 ? i : size + row));
+  return { input_ids: new Tensor("int64", shape, ordinary), rows: new Tensor("int64", shape, rows) };
 }
 
 /** No token looks at a later one: [1, 1, tokens, tokens] with float32's lowest number above the diagonal. */

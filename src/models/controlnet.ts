@@ -48,6 +48,8 @@ export interface ControlNetOutput {
 
 /** A copy of a UNet's way down that looks at a controlling picture: edges, depth, poses (Zhang et al. 2023). Matches diffusers' ControlNetModel. */
 export class ControlNetModel extends Model<ControlNetConfig> {
+  protected override readonly runsOften = true;
+
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<ControlNetModel> {
     const check = (owner: string, config: ControlNetConfig) => {

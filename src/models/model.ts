@@ -5,9 +5,10 @@ import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
+import { type AttentionSlice, Graph, type GraphOptions, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { NetworkAdapters } from "../lora/network-adapters.js";
 import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
@@ -32,6 +33,12 @@ export interface ModelParts<Config> {
 /** Sessions a model keeps: guided and unguided batches of one size, and one size more. Each holds weights packed for its shapes. */
 const SESSIONS_KEPT = 3;
 
+/** Bytes of weights up to which a network that runs often copies them into the form that is fastest. */
+const LARGEST_COPY = 2 ** 27;
+
+/** What a network may spend on convolutions' weights in a faster form. */
+const SPARE_BYTES = 1.25 * 2 ** 30;
+
 /**
  * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call and kept loaded for the next
  * call of the same shapes. Call `dispose` (or declare it with `await using`) to free its memory.
@@ -39,17 +46,23 @@ const SESSIONS_KEPT = 3;
 export abstract class Model<Config> implements AsyncDisposable {
   /** The checkpoint's `config.json` in camelCase, with diffusers' defaults filled in. */
   readonly config: Readonly<Config>;
-  private readonly weights: Weights;
+  /** The names and shapes of its weights, and where they lie. */
+  readonly weights: Weights;
+  /** The LoRA adapters it was given; pipelines' `loadLoraWeights` fills them. */
+  readonly adapters = new NetworkAdapters();
   private readonly engine: Engine;
   private readonly ownsEngine: boolean;
   private attentionSlice: AttentionSlice | undefined;
-  private readonly sessions = new SessionCache(SESSIONS_KEPT);
+  private readonly sessions: SessionCache;
+  /** Whether a picture takes many runs, as a denoising network does. */
+  protected readonly runsOften: boolean = false;
 
   constructor({ config, weights, engine, ownsEngine }: ModelParts<Config>) {
     this.config = config;
     this.weights = weights;
     this.engine = engine;
     this.ownsEngine = ownsEngine;
+    this.sessions = new SessionCache(engine.lowMemory ? 1 : SESSIONS_KEPT);
   }
 
   /**
@@ -69,6 +82,16 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.engine.device;
   }
 
+  /** Frees the network's memory until it runs again. */
+  async unload(): Promise<void> {
+    await this.sessions.clear();
+  }
+
+  /** Says that its part of the work is done for now: where memory comes before speed, the network leaves it. */
+  async rest(): Promise<void> {
+    if (this.engine.lowMemory) await this.unload();
+  }
+
   /** Frees the network's memory; stops its thread unless other models share it. */
   async dispose(): Promise<void> {
     await this.sessions.dispose();
@@ -79,6 +102,12 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.dispose();
   }
 
+  /** Where the network runs and what it may keep in memory there. */
+  private memoryPolicy(): Pick<GraphOptions, "target" | "spareBytes"> {
+    const target = this.device;
+    return { target, spareBytes: target === "cpu" && !this.engine.lowMemory ? SPARE_BYTES : 0 };
+  }
+
   /** Runs the graph that `build` writes for `inputs` of these shapes; `part` tells graphs of one model apart. */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
@@ -86,19 +115,26 @@ export abstract class Model<Config> implements AsyncDisposable {
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Readonly<Record<Output, Value>>,
   ): Promise<Readonly<Record<Output, Tensor>>> {
     const { attentionSlice } = this;
+    const adapters = this.adapters.apply();
     const key = [
       part,
       `slice ${attentionSlice}`,
+      adapters.key,
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const graph = new Graph({ attentionSlice, target: this.device });
+      const graph = new Graph({ attentionSlice, ...this.memoryPolicy() });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
-      const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights));
+      const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
-      return this.engine.load(graph.encode());
+      return this.engine.load(graph.encode(), {
+        keepsMemory: this.runsOften,
+        copiesWeights: this.runsOften && this.weights.bytes <= LARGEST_COPY,
+      });
     };
-    return (await this.sessions.use(key, load, (session) => session.run(inputs))) as Readonly<Record<Output, Tensor>>;
+    const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }));
+    if (!this.runsOften) await this.rest();
+    return outputs as Readonly<Record<Output, Tensor>>;
   }
 }
 
@@ -110,7 +146,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   className: string,
   schema: Schema,
   source: string | Folder,
-  { subfolder, engine, device, deviceId, ...from }: ModelOptions,
+  { subfolder, engine, device, deviceId, lowMemory, ...from }: ModelOptions,
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
   const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
@@ -128,5 +164,5 @@ export async function openModel<Schema extends v.GenericSchema>(
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
   const weights = await openWeights(folder, { variant: from.variant });
-  return { config, weights, engine: engine ?? (await createEngine({ device, deviceId })), ownsEngine: !engine };
+  return { config, weights, engine: engine ?? (await createEngine({ device, deviceId, lowMemory })), ownsEngine: !engine };
 }

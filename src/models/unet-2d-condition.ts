@@ -65,6 +65,8 @@ export interface UNet2DConditionInputs extends UNetConditions {
  * Matches diffusers' UNet2DConditionModel for the configs of Stable Diffusion 1.x, 2.x, XL base and refiner, inpainting and their kin.
  */
 export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
+  protected override readonly runsOften = true;
+
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DConditionModel> {
     const check = (owner: string, config: UNet2DConditionConfig) =>

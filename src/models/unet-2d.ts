@@ -66,6 +66,8 @@ export interface UNet2DInputs {
 
 /** The unconditional denoising network over pixels or latents (Ho et al. 2020; Song et al. 2021). Matches diffusers' UNet2DModel. */
 export class UNet2DModel extends Model<UNet2DConfig> {
+  protected override readonly runsOften = true;
+
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DModel> {
     const check = (owner: string, config: UNet2DConfig) =>

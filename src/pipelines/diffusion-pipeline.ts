@@ -42,10 +42,11 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   constructor(private readonly source: ComponentSource | undefined) {}
 
   /**
-   * Opens the checkpoint in the folder `path`: as the pipeline that its `model_index.json` names, or, called on a pipeline class, as that one.
+   * Opens the checkpoint in the folder `path`, or of the hub if it is an id (`owner/name`) and no folder: as the pipeline that its `model_index.json`
+   * names, or, called on a pipeline class, as that one.
    * Weights are mapped from disk, not read. Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
    * and stay the caller's to dispose.
-   * @throws CheckpointError, ConfigError, DeviceError
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static fromPretrained<Pipeline extends DiffusionPipeline, Components extends object>(
     this: PipelineClass<Pipeline, Components>,
@@ -62,12 +63,15 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string | Folder,
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
-    const { variant, device, deviceId, ...given } = options;
-    const folder = await openCheckpoint(path, { variant, without: Object.keys(given).map(snakeCase) });
+    const { device, deviceId, lowMemory, variant, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...given } = options;
+    const from = { variant, revision, token, cacheDir, localFilesOnly, onProgress, signal };
+    const brought = Object.entries(given).flatMap(([name, part]) => (part === undefined ? [] : snakeCase(name)));
+    // An unknown class is told before anything is downloaded, or a thread started, for it.
+    const loader = (index: ModelIndex, folder: Folder) => ("open" in this ? async () => this : loaderOf(folder, index));
+    const folder = await openCheckpoint(path, { ...from, without: brought, accept: loader });
     const index = await readModelIndex(folder);
-    // An unknown class is told before a thread is started for it.
-    const load = "open" in this ? async () => this : loaderOf(folder, index);
-    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId })]);
+    const load = loader(index, folder);
+    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId, lowMemory })]);
     const source = new ComponentSource(folder, index, engine, variant);
     try {
       return await pipeline.open(source, index, given);

@@ -1,10 +1,18 @@
 import { ArgumentError } from "../errors.js";
 import type { CLIPTextModel } from "../models/clip-text.js";
 import { expectShape } from "../models/expect-shape.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
 import { promptList } from "./arguments.js";
+import { encodeWeighted } from "./encode-weighted-prompt.js";
+import { constant, derive, type PerStep } from "./per-step.js";
+import { joinEncoders, mapFeatures, type TextFeatures } from "./text-features.js";
+
+const PROMPT_SYNTAXES = ["plain", "a1111"] as const;
+
+/** How prompts are read: word by word, or with AUTOMATIC1111's brackets. */
+export type PromptSyntax = (typeof PROMPT_SYNTAXES)[number];
 
 /** The texts of a call, or their embeddings made beforehand. */
 export interface PromptOptions {
@@ -18,15 +26,35 @@ export interface PromptOptions {
   readonly negativePromptEmbeds?: Tensor;
   /** Pictures for each prompt. */
   readonly numImagesPerPrompt?: number;
-  /** Layers of the text encoder left out at the end, for the prompt alone as in diffusers. */
+  /** Layers of the text encoder left out at the end: for the prompt alone as in diffusers, with `promptSyntax: "a1111"` for both as there. */
   readonly clipSkip?: number;
+  /**
+   * "plain" (default) reads prompts as diffusers does: every character is text, and what is longer than the text encoder takes is cut.
+   *
+   * "a1111" reads them as AUTOMATIC1111's web UI does, prompts and negative prompts alike:
+   * - `(word)` draws attention by 1.1, `(word:1.3)` by 1.3, `[word]` by 1 / 1.1; `\(` `\)` `\[` `\]` `\\` are the characters themselves. The
+   *   features are multiplied by these weights and brought back to their mean.
+   * - Nothing is cut: every 75 tokens are a chunk that is encoded on its own, and chunks stand one after the other. A chunk ends at the last comma
+   *   if that is near; `BREAK` ends it at once. Of a call's texts, prompt or negative, those with fewer chunks are filled up with chunks of the
+   *   empty prompt (the web UI's option pad_cond_uncond), so that all have one shape. XL's pooled features are those of the first chunk.
+   * - `[from:to:when]` changes the prompt after step `when`, or, if `when` has a point, after that fraction of the steps; `[to:when]` adds,
+   *   `[from::when]` takes away, `[a|b]` goes round with every step. Steps are those that are walked: with a `strength` or `denoisingStart`
+   *   only the ones that are left. A scheduler that evaluates the network twice for a step stays at one text for both.
+   * - `AND` between prompts and `<lora:...>` tags are refused with an error.
+   */
+  readonly promptSyntax?: PromptSyntax;
 }
 
-/** A prompt as the UNet wants it, a row for each picture. */
-export interface EncodedPrompt {
-  readonly promptEmbeds: Tensor;
-  /** Only where guidance asks for it. */
-  readonly negativePromptEmbeds: Tensor | undefined;
+/** The texts of a call with two text encoders, or their embeddings made beforehand. */
+export interface PromptOptionsXL extends PromptOptions {
+  /** Another text for the second text encoder; `prompt` by default. */
+  readonly prompt2?: string | readonly string[];
+  /** Another negative text for the second text encoder; `negativePrompt` by default. */
+  readonly negativePrompt2?: string | readonly string[];
+  /** With promptEmbeds: the second text encoder's pooled embedding [batch, width]. */
+  readonly pooledPromptEmbeds?: Tensor;
+  /** With negativePromptEmbeds: likewise. */
+  readonly negativePooledPromptEmbeds?: Tensor;
 }
 
 /** A text encoder and the tokenizer that feeds it, by the encoder's subfolder. */
@@ -34,6 +62,46 @@ export interface TextEncoder {
   readonly name: "text_encoder" | "text_encoder_2";
   readonly tokenizer: CLIPTokenizer;
   readonly model: CLIPTextModel;
+}
+
+/** How a family of checkpoints reads texts. */
+export interface PromptReader {
+  /** Their features stand beside each other; the pooled ones are the last's. */
+  readonly encoders: readonly TextEncoder[];
+  /** What the family takes of a text encoder's output for ids [rows, tokens]. */
+  readonly read: (model: CLIPTextModel, inputIds: Tensor<"int64">, clipSkip: number | undefined) => Promise<TextFeatures>;
+  /** Width of the pooled features, for families that use them. */
+  readonly pooledWidth?: number;
+  /** A negative prompt that was not given is all zeros instead of the empty text. */
+  readonly zerosForEmpty?: boolean;
+}
+
+/** Prompts as the UNet wants them, a row for each picture. */
+export interface EncodedPrompt {
+  readonly positive: TextFeatures;
+  /** Only where guidance asks for it. */
+  readonly negative?: TextFeatures;
+}
+
+/** For each encoder a text for each row; nothing where features are there already. */
+export interface PromptTexts {
+  readonly positive?: readonly (readonly string[])[];
+  readonly negative?: readonly (readonly string[])[];
+}
+
+/** What encoding texts depends on, besides them. */
+export interface EncodeOptions {
+  readonly clipSkip: number | undefined;
+  /** Tokens of the features that are there already. */
+  readonly tokens: number | undefined;
+  /** Steps of the run; where it is not known, no text may change with the step. */
+  readonly steps: number | undefined;
+}
+
+/** Features of {@link PromptTexts}. */
+export interface EncodedTexts {
+  readonly positive?: PerStep<TextFeatures>;
+  readonly negative?: PerStep<TextFeatures>;
 }
 
 /** How many prompts a call has. @throws ArgumentError unless exactly one of prompt and promptEmbeds is given. */
@@ -49,40 +117,60 @@ export function promptCount({ prompt, promptEmbeds, negativePrompt, negativeProm
 }
 
 /**
- * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures. Matches StableDiffusionPipeline.encode_prompt.
+ * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures. Matches encode_prompt of
+ * StableDiffusionPipeline and StableDiffusionXLPipeline for plain prompts.
+ * @param options.steps those of the run; without them no prompt may change with the step.
  * @throws ArgumentError if the numbers of prompts and negative prompts differ, or embeddings do not match in shape.
  */
 export async function encodePrompt(
-  tokenizer: CLIPTokenizer,
-  textEncoder: CLIPTextModel,
-  options: PromptOptions,
-  isGuided: boolean,
-): Promise<EncodedPrompt> {
-  const { prompt = "", numImagesPerPrompt = 1, clipSkip } = options;
+  reader: PromptReader,
+  options: PromptOptionsXL,
+  { isGuided, steps }: { readonly isGuided: boolean; readonly steps?: number },
+): Promise<PerStep<EncodedPrompt>> {
+  const { promptSyntax = "plain", negativePrompt, numImagesPerPrompt = 1, clipSkip } = options;
+  if (!PROMPT_SYNTAXES.includes(promptSyntax))
+    throw new ArgumentError(`promptSyntax is ${promptSyntax}; expected one of ${PROMPT_SYNTAXES.join(", ")}`);
   const count = promptCount(options);
-  if (options.promptEmbeds) expectShape("promptEmbeds", options.promptEmbeds, ["batch", "tokens", textEncoder.config.hiddenSize]);
-  const embed = async (texts: readonly string[], maxLength: number | undefined, skip: number | undefined) => {
-    const { lastHiddenState } = await textEncoder.forward(tokenizePrompts(tokenizer, texts, maxLength), { clipSkip: skip });
-    return lastHiddenState;
+  const given = givenFeatures(reader, "promptEmbeds", options.promptEmbeds, options.pooledPromptEmbeds);
+  const negativeGiven = isGuided
+    ? givenFeatures(reader, "negativePromptEmbeds", options.negativePromptEmbeds, options.negativePooledPromptEmbeds)
+    : undefined;
+  const isZeros = negativePrompt === undefined && !negativeGiven && reader.zerosForEmpty === true;
+  const texts: PromptTexts = {
+    positive: given ? undefined : positiveTexts(options),
+    negative: !isGuided || negativeGiven || isZeros ? undefined : negativeTexts(options, count),
   };
-  const promptEmbeds = options.promptEmbeds ?? (await embed(promptList("prompt", prompt), undefined, clipSkip));
-  if (!isGuided) return { promptEmbeds: promptEmbeds.repeatInterleave(numImagesPerPrompt), negativePromptEmbeds: undefined };
+  const encode = promptSyntax === "a1111" ? encodeWeighted : encodePlain;
+  const encoded = await encode(reader, texts, { clipSkip, steps, tokens: (given ?? negativeGiven)?.embeds.shape[1] });
 
-  const negatives = negativeList(options.negativePrompt, count);
-  const negativePromptEmbeds = options.negativePromptEmbeds ?? (await embed(negatives, promptEmbeds.shape[1], undefined));
-  if (String(negativePromptEmbeds.shape) !== String(promptEmbeds.shape)) {
-    throw new ArgumentError(
-      `negativePromptEmbeds are [${negativePromptEmbeds.shape}] and promptEmbeds [${promptEmbeds.shape}]; expected one shape`,
+  const positive = encoded.positive ?? constant(given as TextFeatures);
+  const repeated = (features: TextFeatures) => mapFeatures(features, (tensor) => tensor.repeatInterleave(numImagesPerPrompt));
+  if (!isGuided) return derive([positive], (features) => ({ positive: repeated(features) }));
+  const zeros = () => mapFeatures(positive.at(1), ({ shape }) => Tensor.zeros(shape));
+  const negative = encoded.negative ?? constant(negativeGiven ?? zeros());
+  expectSameShape(positive.at(1), negative.at(1));
+  return derive([positive, negative], (features, opposite) => ({
+    positive: repeated(features),
+    negative: repeated(opposite as TextFeatures),
+  }));
+}
+
+/** Features as diffusers makes them: prompts cut to what the text encoder takes, which is told. */
+async function encodePlain(reader: PromptReader, texts: PromptTexts, { clipSkip, tokens }: EncodeOptions): Promise<EncodedTexts> {
+  const encode = async (rows: PromptTexts["positive"], maxLength: number | undefined, skip: number | undefined) => {
+    if (!rows) return undefined;
+    const read = reader.encoders.map(({ tokenizer, model }, i) =>
+      reader.read(model, tokenizePrompts(tokenizer, rows[i] ?? [], maxLength), skip),
     );
-  }
-  return {
-    promptEmbeds: promptEmbeds.repeatInterleave(numImagesPerPrompt),
-    negativePromptEmbeds: negativePromptEmbeds.repeatInterleave(numImagesPerPrompt),
+    return constant(joinEncoders(await Promise.all(read)));
   };
+  const positive = await encode(texts.positive, undefined, clipSkip);
+  // The negative prompt is as long as the prompt, and nothing of the encoder is left out for it, in diffusers.
+  return { positive, negative: await encode(texts.negative, positive?.at(1).embeds.shape[1] ?? tokens, undefined) };
 }
 
 /** Ids of prompts [batch, maxLength]; warns of what was cut off. */
-export function tokenizePrompts(tokenizer: CLIPTokenizer, texts: readonly string[], maxLength?: number): Tensor<"int64"> {
+function tokenizePrompts(tokenizer: CLIPTokenizer, texts: readonly string[], maxLength?: number): Tensor<"int64"> {
   const { inputIds, truncated } = tokenizer.tokenize(texts, { maxLength });
   for (const cut of truncated) {
     if (cut) warn(`the prompt is longer than ${inputIds.shape[1]} tokens, all that the text encoder takes; cut off: "${cut}"`);
@@ -90,10 +178,45 @@ export function tokenizePrompts(tokenizer: CLIPTokenizer, texts: readonly string
   return inputIds;
 }
 
+function positiveTexts({ prompt = "", prompt2 }: PromptOptionsXL): readonly (readonly string[])[] {
+  const first = promptList("prompt", prompt);
+  if (prompt2 === undefined || prompt2 === "") return [first, first];
+  const second = promptList("prompt2", prompt2);
+  if (second.length === first.length) return [first, second];
+  if (second.length === 1) return [first, first.map(() => second[0] as string)];
+  throw new ArgumentError(`${second.length} texts were given as prompt2 for ${first.length} prompts; expected one, or one for each`);
+}
+
+function negativeTexts({ negativePrompt, negativePrompt2 }: PromptOptionsXL, count: number): readonly (readonly string[])[] {
+  const first = negativeList(negativePrompt, count);
+  return [first, negativePrompt2 === undefined || negativePrompt2 === "" ? first : negativeList(negativePrompt2, count)];
+}
+
 /** One negative prompt for each of `count` prompts. */
-export function negativeList(negativePrompt: string | readonly string[] = "", count: number): readonly string[] {
+function negativeList(negativePrompt: string | readonly string[] = "", count: number): readonly string[] {
   const list = promptList("negativePrompt", negativePrompt);
   if (list.length === count) return list;
   if (typeof negativePrompt === "string") return Array.from({ length: count }, () => negativePrompt);
   throw new ArgumentError(`${list.length} negative prompts were given for ${count} prompts; expected one text, or one for each`);
+}
+
+function givenFeatures(
+  { encoders, pooledWidth }: PromptReader,
+  name: "promptEmbeds" | "negativePromptEmbeds",
+  embeds: Tensor | undefined,
+  pooled: Tensor | undefined,
+): TextFeatures | undefined {
+  if (!embeds) return undefined;
+  expectShape(name, embeds, ["batch", "tokens", encoders.reduce((width, { model }) => width + model.config.hiddenSize, 0)]);
+  if (pooledWidth === undefined) return { embeds };
+  if (!pooled) throw new ArgumentError(`${name} were given without their pooled ones; Stable Diffusion XL needs both`);
+  expectShape(name === "promptEmbeds" ? "pooledPromptEmbeds" : "negativePooledPromptEmbeds", pooled, [embeds.shape[0] ?? 0, pooledWidth]);
+  return { embeds, pooled };
+}
+
+function expectSameShape({ embeds: positive }: TextFeatures, { embeds: negative }: TextFeatures): void {
+  if (String(negative.shape) === String(positive.shape)) return;
+  throw new ArgumentError(`negativePromptEmbeds are [${negative.shape}] and promptEmbeds [${positive.shape}]; expected one shape`, {
+    hint: "encode prompt and negative prompt in one call of encodePrompt",
+  });
 }

@@ -11,10 +11,25 @@ import { warn } from "../warnings.js";
 import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
-import { DiffusionPipeline } from "./diffusion-pipeline.js";
-import { type PromptOptions, promptCount, type TextEncoder } from "./encode-prompt.js";
+import {
+  type EncodedPrompt,
+  encodePrompt,
+  type PromptOptions,
+  type PromptOptionsXL,
+  type PromptReader,
+  promptCount,
+} from "./encode-prompt.js";
 import { guide } from "./guidance.js";
+import { LoraPipeline } from "./lora-pipeline.js";
+import { derive } from "./per-step.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
+import {
+  loadTextualInversion,
+  type TextualInversionOptions,
+  type TextualInversionSource,
+  unloadTextualInversion,
+} from "./textual-inversion.js";
+import { stepCount, stepsWalked } from "./timestep-range.js";
 
 const OUTPUT_TYPES = ["image", "tensor", "latent"] as const;
 
@@ -77,6 +92,27 @@ export interface Denoised {
   readonly retouch?: (picture: Picture, index: number) => Picture;
 }
 
+/** Whether prompts are encoded for guidance, as in diffusers: then negative ones are too. */
+export interface GuidanceOptions {
+  /** As for `generate`: above 1 is with guidance. The pipeline's own by default. */
+  readonly guidanceScale?: number;
+  /** Decides instead of the guidance scale. */
+  readonly doClassifierFreeGuidance?: boolean;
+}
+
+/** What a text encoder makes of prompts, a row for each picture; a request takes them instead of the prompts. */
+export interface PromptEmbeds {
+  /** [batch, tokens, features] */
+  readonly promptEmbeds: Tensor;
+  /** Of the same shape, where guidance asks for it. */
+  readonly negativePromptEmbeds?: Tensor;
+}
+
+/** What the UNet is conditioned on at each turn of the denoising loop; turns count from 0. */
+export interface Conditioning {
+  at(index: number): UNet2DConditionInputs;
+}
+
 /** What the network sees beside the latents. */
 export interface PredictorOptions {
   /** Further channels of the input [batch or 2 * batch, channels, height, width]. */
@@ -96,7 +132,7 @@ export interface LatentDiffusionComponents {
  * What Stable Diffusion's pipelines have in common: checking the request, the guided denoising loop, decoding.
  * Every call works on a copy of the scheduler, so calls may overlap; they take turns on the device.
  */
-export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
+export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends LoraPipeline {
   vae: Autoencoder;
   unet: UNet2DConditionModel;
   scheduler: Scheduler;
@@ -113,8 +149,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return this.unet.device;
   }
 
-  /** The text encoders the prompt goes through, in their order. */
-  protected abstract get textEncoders(): readonly TextEncoder[];
+  /** How those text encoders read prompts. */
+  protected abstract get promptReader(): PromptReader;
 
   /**
    * Makes pictures, all of one batch at once.
@@ -130,6 +166,28 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    */
   steps<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
     return pipelineRun(this.run<Output>(request));
+  }
+
+  /**
+   * Loads an embedding (textual inversion, Gal et al. 2022), or several: `.safetensors` files, folders or hub ids with one, as diffusers,
+   * AUTOMATIC1111's web UI or kohya-ss write them. Gives the tokens that stand for them, in prompts and negative prompts alike; one of n vectors
+   * takes the place of n words. The vectors stay in their files, which have to stay, too.
+   *
+   * An embedding belongs to the tokenizers and text encoders it was loaded into: pipelines that share these share it, whichever of them
+   * loads or unloads it. Of a pipeline that shares a tokenizer, but not the text encoder, prompts with the token are refused.
+   * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError.
+   * Then nothing was loaded.
+   */
+  async loadTextualInversion(
+    source: TextualInversionSource | readonly TextualInversionSource[],
+    options: TextualInversionOptions = {},
+  ): Promise<readonly string[]> {
+    return loadTextualInversion(this.textEncoders, source, options);
+  }
+
+  /** Takes embeddings away again, all of them where no tokens are named. @throws ArgumentError for a token that was not loaded. */
+  unloadTextualInversion(tokens?: string | readonly string[]): void {
+    unloadTextualInversion(this.textEncoders, tokens);
   }
 
   /** Computes the UNet's attention in several steps: slower, in less memory. "auto" in two steps, "max" head by head, or so many heads at once. */
@@ -190,26 +248,57 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return { images };
   }
 
+  /** The prompts' features, to be given in place of the prompts. */
+  protected async embed(options: PromptOptionsXL & GuidanceOptions): Promise<PromptEmbeds> {
+    const { guidanceScale = this.defaultGuidanceScale, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = options;
+    const encoded = await encodePrompt(this.promptReader, options, { isGuided });
+    const { positive, negative } = encoded.at(1);
+    return {
+      promptEmbeds: positive.embeds,
+      ...(negative && { negativePromptEmbeds: negative.embeds }),
+      ...(positive.pooled && { pooledPromptEmbeds: positive.pooled }),
+      ...(negative?.pooled && { negativePooledPromptEmbeds: negative.pooled }),
+    };
+  }
+
+  /** The prompts' features as the UNet wants them, for the timesteps that are walked. */
+  protected async conditionOn(
+    { request, scheduler, isGuided }: Call<Request>,
+    timesteps: readonly number[],
+    toInputs: (encoded: EncodedPrompt) => UNet2DConditionInputs,
+  ): Promise<Conditioning> {
+    const steps = stepsWalked(scheduler, timesteps, stepCount(request));
+    const inputs = derive([await encodePrompt(this.promptReader, request, { isGuided, steps })], toInputs);
+    return { at: (index) => inputs.at(Math.min(Math.floor(index / scheduler.order) + 1, steps)) };
+  }
+
   /** The denoising loop over a network's guided predictions. */
   protected async *denoise(
     { scheduler, generator, eta, signal }: Call<Request>,
     options: Pick<DenoiseOptions, "latents" | "predict" | "afterStep"> & { readonly timesteps?: readonly number[] },
   ): AsyncGenerator<DenoisingStep, Tensor, void> {
     const loop = denoise({ timesteps: scheduler.timesteps, ...options, scheduler, stepOptions: { generator, eta }, signal });
-    return yield* withPreviews(loop, (latents) => this.decode(latents));
+    try {
+      return yield* withPreviews(loop, (latents) => this.decode(latents));
+    } finally {
+      await this.unet.rest();
+    }
   }
 
   /** The UNet's prediction under classifier-free guidance, both halves in one batch. */
   protected predictor(
     call: Call<Request>,
-    conditioning: UNet2DConditionInputs,
+    conditioning: Conditioning,
     { channels = [], perStep }: PredictorOptions = {},
   ): DenoiseOptions["predict"] {
     const { isGuided, guidanceScale, guidanceRescale } = call;
     return async (scaled, timestep, index) => {
       const latents = isGuided ? concat([scaled, scaled]) : scaled;
       const input = channels.length > 0 ? concat([latents, ...channels], 1) : latents;
-      const { sample } = await this.unet.forward(input, timestep, { ...conditioning, ...(await perStep?.(scaled, timestep, index)) });
+      const { sample } = await this.unet.forward(input, timestep, {
+        ...conditioning.at(index),
+        ...(await perStep?.(scaled, timestep, index)),
+      });
       return isGuided ? guide(sample, guidanceScale, guidanceRescale) : sample;
     };
   }
@@ -252,11 +341,15 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       scheduler: this.scheduler.clone(),
       guidanceScale,
       guidanceRescale,
-      // A network distilled for guidance takes the scale as an input instead.
-      isGuided: guidanceScale > 1 && !this.unet.config.timeCondProjDim,
+      isGuided: this.isGuided(guidanceScale),
       eta,
       outputType,
       signal: request.signal,
     };
+  }
+
+  /** Above 1 the UNet sees every picture twice; but a network distilled for guidance takes the scale as an input instead. */
+  private isGuided(guidanceScale: number): boolean {
+    return guidanceScale > 1 && !this.unet.config.timeCondProjDim;
   }
 }

@@ -3,15 +3,23 @@ import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
 import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
-import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
 import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import { encodePrompt, type TextEncoder } from "./encode-prompt.js";
+import type { PromptOptions, PromptReader, TextEncoder } from "./encode-prompt.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
-import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
+import {
+  type Call,
+  type Conditioning,
+  type GuidanceOptions,
+  type LatentDiffusionComponents,
+  LatentDiffusionPipeline,
+  type LatentDiffusionRequest,
+  type PromptEmbeds,
+} from "./latent-diffusion.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends LatentDiffusionComponents {
@@ -63,14 +71,28 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
     return { images: concat(checked), nsfwContentDetected: hasNsfwConcepts };
   }
 
-  /** What the UNet is conditioned on: the prompts, unconditional half first under guidance. */
-  protected async conditioning({ request, batch, isGuided, guidanceScale }: Call<Request>): Promise<UNet2DConditionInputs> {
-    const { promptEmbeds, negativePromptEmbeds } = await encodePrompt(this.tokenizer, this.textEncoder, request, isGuided);
-    const { timeCondProjDim } = this.unet.config;
+  /**
+   * What the text encoder makes of prompts, to be used instead of them: `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` gives the same pictures.
+   * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
+   */
+  encodePrompt(options: PromptOptions & GuidanceOptions): Promise<PromptEmbeds> {
+    return this.embed(options);
+  }
+
+  protected get promptReader(): PromptReader {
     return {
-      encoderHiddenStates: negativePromptEmbeds ? concat([negativePromptEmbeds, promptEmbeds]) : promptEmbeds,
-      ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
+      encoders: this.textEncoders,
+      read: async (model, inputIds, clipSkip) => ({ embeds: (await model.forward(inputIds, { clipSkip })).lastHiddenState }),
     };
+  }
+
+  /** What the UNet is conditioned on: the prompts, unconditional half first under guidance. */
+  protected conditioning(call: Call<Request>, timesteps = call.scheduler.timesteps): Promise<Conditioning> {
+    const { timeCondProjDim } = this.unet.config;
+    return this.conditionOn(call, timesteps, ({ positive, negative }) => ({
+      encoderHiddenStates: negative ? concat([negative.embeds, positive.embeds]) : positive.embeds,
+      ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(call.guidanceScale, call.batch, timeCondProjDim) }),
+    }));
   }
 }
 

@@ -70,12 +70,12 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const controls = await this.controls(call);
     const [, , height = 0, width = 0] = controls[0]?.image.shape ?? [];
     this.size({ height, width });
-    const conditioning = await this.conditioning(call);
     scheduler.setTimesteps(timestepOptions(request));
+    const conditioning = await this.conditioning(call);
     const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     const perStep = (scaled: Tensor, timestep: number, index: number) =>
-      this.residuals(call, controls, conditioning, { scaled, timestep, index });
+      this.residuals(call, controls, conditioning.at(index), { scaled, timestep, index });
     return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning, { perStep }) }) };
   }
 

@@ -30,9 +30,9 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
   protected async *develop(call: Call<StableDiffusionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     const image = await readImages(request.image, this.vae);
-    const conditioning = await this.conditioning(call);
     scheduler.setTimesteps(timestepOptions(request));
     const timesteps = timestepsOfStrength(scheduler, stepCount(request), request.strength ?? 0.8);
+    const conditioning = await this.conditioning(call, timesteps);
     const start = await startingLatents(this.vae, image, batch, generator);
     const latents = addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
     return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };

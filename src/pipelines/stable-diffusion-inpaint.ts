@@ -30,9 +30,9 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
     const { strength = 1 } = request;
     const size = this.size(request);
     const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
-    const conditioning = await this.conditioning(call);
     scheduler.setTimesteps(timestepOptions(request));
     const timesteps = timestepsOfStrength(scheduler, stepCount(request), strength);
+    const conditioning = await this.conditioning(call, timesteps);
     const { latents, channels, afterStep } = await prepareInpainting({
       vae: this.vae,
       unet: this.unet,

@@ -2,14 +2,23 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
-import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import type { TextEncoder } from "./encode-prompt.js";
-import { encodePromptXL, type PromptOptionsXL } from "./encode-prompt-xl.js";
+import type { PromptOptionsXL, PromptReader, TextEncoder } from "./encode-prompt.js";
+import { readPenultimate } from "./encode-prompt-xl.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
-import { type Call, type LatentDiffusionComponents, LatentDiffusionPipeline, type LatentDiffusionRequest } from "./latent-diffusion.js";
+import {
+  type Call,
+  type Conditioning,
+  type GuidanceOptions,
+  type LatentDiffusionComponents,
+  LatentDiffusionPipeline,
+  type LatentDiffusionRequest,
+  type PromptEmbeds,
+} from "./latent-diffusion.js";
+import { joinRows } from "./text-features.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
@@ -54,6 +63,14 @@ export interface AestheticOptions {
 /** What every XL call can be asked for. */
 export interface StableDiffusionXLCommonRequest extends LatentDiffusionRequest, PromptOptionsXL, MicroConditioning {}
 
+/** What XL's text encoders make of prompts. */
+export interface PromptEmbedsXL extends PromptEmbeds {
+  /** The second text encoder's pooled features [batch, width]. */
+  readonly pooledPromptEmbeds: Tensor;
+  /** Those of the negative prompt, where guidance asks for it. */
+  readonly negativePooledPromptEmbeds?: Tensor;
+}
+
 /** Size and crop numbers for the two halves of a guided batch, a row for each picture. */
 export interface TimeIds {
   readonly positive: readonly number[];
@@ -92,24 +109,43 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     ];
   }
 
-  /** What the UNet is conditioned on, unconditional half first under guidance; `interleaved` time ids as diffusers' base pipeline repeats them. */
-  protected async conditioning(
-    { request, batch, isGuided, guidanceScale }: Call<Request>,
-    { positive: ids, negative: negativeIds }: TimeIds,
-    { interleaved = false } = {},
-  ): Promise<UNet2DConditionInputs> {
-    const zerosForEmpty = this.settings.forceZerosForEmptyPrompt ?? true;
-    const { positive, negative } = await encodePromptXL(this.textEncoders, request, { isGuided, zerosForEmpty });
-    const halves = negative ? [negative, positive] : [positive];
-    const { timeCondProjDim } = this.unet.config;
+  /**
+   * What the text encoders make of prompts, to be used instead of them: `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` gives the same pictures.
+   * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
+   */
+  encodePrompt(options: PromptOptionsXL & GuidanceOptions): Promise<PromptEmbedsXL> {
+    return this.embed(options) as Promise<PromptEmbedsXL>;
+  }
+
+  protected get promptReader(): PromptReader {
     return {
-      encoderHiddenStates: concat(halves.map(({ embeds }) => embeds)),
-      addedCond: {
-        textEmbeds: concat(halves.map(({ pooled }) => pooled)),
-        timeIds: this.timeIds(isGuided ? [negativeIds, ids] : [ids], batch, interleaved),
-      },
-      ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
+      encoders: this.textEncoders,
+      read: readPenultimate,
+      pooledWidth: this.textEncoder2.config.projectionDim,
+      zerosForEmpty: this.settings.forceZerosForEmptyPrompt ?? true,
     };
+  }
+
+  /** What the UNet is conditioned on, unconditional half first under guidance; `interleaved` time ids as diffusers' base pipeline repeats them. */
+  protected conditioning(
+    call: Call<Request>,
+    { positive: ids, negative: negativeIds }: TimeIds,
+    {
+      timesteps = call.scheduler.timesteps,
+      interleaved = false,
+    }: { readonly timesteps?: readonly number[]; readonly interleaved?: boolean } = {},
+  ): Promise<Conditioning> {
+    const { batch, isGuided, guidanceScale } = call;
+    const { timeCondProjDim } = this.unet.config;
+    const timeIds = this.timeIds(isGuided ? [negativeIds, ids] : [ids], batch, interleaved);
+    return this.conditionOn(call, timesteps, ({ positive, negative }) => {
+      const { embeds, pooled } = negative ? joinRows([negative, positive]) : positive;
+      return {
+        encoderHiddenStates: embeds,
+        addedCond: { textEmbeds: pooled as Tensor, timeIds },
+        ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
+      };
+    });
   }
 
   /** Latents to pictures, with the statistics some XL autoencoders carry. */

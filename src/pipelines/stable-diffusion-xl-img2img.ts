@@ -48,7 +48,8 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
     const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
     const [, , height = 0, width = 0] = latents.shape;
     const { scaleFactor } = this.vae;
-    const conditioning = await this.conditioning(call, imageTimeIds(request, [height * scaleFactor, width * scaleFactor], this.settings));
+    const size = [height * scaleFactor, width * scaleFactor] as const;
+    const conditioning = await this.conditioning(call, imageTimeIds(request, size, this.settings), { timesteps });
     return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
   }
 }

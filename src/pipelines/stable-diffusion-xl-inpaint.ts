@@ -46,9 +46,9 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
     const { strength = 0.9999 } = request;
     const size = this.size(request);
     const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
-    const conditioning = await this.conditioning(call, imageTimeIds(request, [size.height, size.width], this.settings));
     scheduler.setTimesteps(timestepOptions(request));
     const timesteps = rangeOfTimesteps(scheduler, request, strength);
+    const conditioning = await this.conditioning(call, imageTimeIds(request, [size.height, size.width], this.settings), { timesteps });
     const { latents, channels, afterStep } = await prepareInpainting({
       vae: this.vae,
       unet: this.unet,

@@ -36,13 +36,13 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
     const { request, batch, generator, scheduler } = call;
     expectRange(request);
     const { height, width } = this.size(request);
-    const conditioning = await this.conditioning(call, timeIds(request, [height, width]), { interleaved: true });
     scheduler.setTimesteps(timestepOptions(request));
     const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     const timesteps = isInside(request.denoisingEnd)
       ? timestepsUntil(scheduler, scheduler.timesteps, request.denoisingEnd)
       : scheduler.timesteps;
+    const conditioning = await this.conditioning(call, timeIds(request, [height, width]), { timesteps, interleaved: true });
     scheduler.setBeginIndex?.(0);
     return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
   }

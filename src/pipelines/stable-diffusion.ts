@@ -26,8 +26,8 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
   protected async *develop(call: Call<StableDiffusionRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     const { height, width } = this.size(request);
-    const conditioning = await this.conditioning(call);
     scheduler.setTimesteps(timestepOptions(request));
+    const conditioning = await this.conditioning(call);
     const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning) }) };

@@ -59,6 +59,12 @@ export function stepCount({ numInferenceSteps = DEFAULT_STEPS, timesteps, sigmas
   return timesteps?.length ?? sigmas?.length ?? numInferenceSteps;
 }
 
+/** How many of `all` steps the timesteps are that a call walks: schedulers of order 2 have two for every step but the last, and PNDM one more in all. */
+export function stepsWalked({ timesteps: every, order }: Scheduler, timesteps: readonly number[], all: number): number {
+  const further = Math.max(0, every.length - (order * (all - 1) + 1));
+  return Math.max(1, Math.min(all, Math.ceil((timesteps.length - further) / order)));
+}
+
 /** @throws ArgumentError unless both fractions lie within 0..1, the start before the end. */
 export function expectRange({ denoisingStart, denoisingEnd }: TimestepRangeOptions): void {
   if (denoisingStart !== undefined) expectNumber("denoisingStart", denoisingStart, 0, 1);

@@ -1,11 +1,12 @@
+import type { InferenceSession } from "onnxruntime-node";
 import { DeviceError } from "../errors.js";
-import { Graph } from "../graph/graph.js";
+import { type EncodedGraph, Graph } from "../graph/graph.js";
 import {
   DEVICES,
   type Device,
   type DeviceOptions,
   type Engine,
-  type ModelBytes,
+  type LoadOptions,
   type ResolvedDevice,
   type Session,
 } from "../runtime/engine.js";
@@ -17,11 +18,11 @@ import { WorkerThread } from "./worker-thread.js";
  * ONNX Runtime in a worker thread.
  * @throws DeviceError if `device` is not on this machine.
  */
-export async function createEngine({ device = "auto", deviceId }: DeviceOptions = {}): Promise<Engine> {
+export async function createEngine({ device = "auto", deviceId, lowMemory = false }: DeviceOptions = {}): Promise<Engine> {
   if (!DEVICES.includes(device)) throw new DeviceError(`device is "${device}"; expected one of ${DEVICES.join(", ")}`);
   const worker = new WorkerThread();
   for (const candidate of candidates(device)) {
-    const engine = new WorkerEngine(worker, candidate, deviceId);
+    const engine = new WorkerEngine(worker, candidate, deviceId, lowMemory);
     const problem = await engine.probe();
     if (!problem) return engine;
     if (device !== "auto") {
@@ -29,7 +30,7 @@ export async function createEngine({ device = "auto", deviceId }: DeviceOptions 
       throw new DeviceError(`device ${device} is not available: ${problem}`, { hint: HINTS[candidate] });
     }
   }
-  return new WorkerEngine(worker, "cpu", deviceId);
+  return new WorkerEngine(worker, "cpu", deviceId, lowMemory);
 }
 
 /** Devices in the order "auto" tries them before the CPU. */
@@ -53,11 +54,12 @@ class WorkerEngine implements Engine {
     private readonly worker: WorkerThread,
     readonly device: ResolvedDevice,
     private readonly deviceId: number | undefined,
+    readonly lowMemory: boolean,
   ) {}
 
-  async load({ bytes, root }: ModelBytes): Promise<Session> {
+  async load(graph: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
     try {
-      return await this.create(bytes, root);
+      return await this.create(graph, options);
     } catch (cause) {
       throw this.failure("could not be loaded", cause);
     }
@@ -75,7 +77,7 @@ class WorkerEngine implements Engine {
     const graph = new Graph();
     graph.output("y", graph.input("x", "float32", [1]));
     try {
-      const session = await this.create(graph.encode().bytes, "/");
+      const session = await this.create(graph.encode());
       await session.release();
       return undefined;
     } catch (cause) {
@@ -87,20 +89,40 @@ class WorkerEngine implements Engine {
     return cause instanceof DeviceError ? cause : new DeviceError(`the network ${what} on ${this.device}: ${messageOf(cause)}`, { cause });
   }
 
-  private async create(bytes: Uint8Array, root: string): Promise<Session> {
+  private options(root: string, { keepsMemory = false, copiesWeights = false }: LoadOptions = {}): InferenceSession.SessionOptions {
     const provider = this.deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId: this.deviceId };
+    const external = { model_external_initializers_file_folder_path: root };
+    // Where DARKROOM_PROFILE says, the runtime writes a profile of every session as it is released (`npm run bench -- --profile`).
+    const { DARKROOM_PROFILE: profile } = process.env;
+    const profiling = profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile };
+    const common = { executionProviders: [provider], graphOptimizationLevel: "extended", ...profiling } as const;
+    if (this.device !== "cpu") return { ...common, extra: { session: external } };
+    return {
+      ...common,
+      // "all" re-orders every convolution weight at load: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
+      // Without its arena the runtime gives memory back after every run (SD 1.5's VAE at 512x512: 1310 MiB, then 297; with it 1638 throughout);
+      // with it a step saves what the system takes to hand out fresh memory, 0.2 to 1 s in a gigabyte.
+      enableCpuMemArena: keepsMemory && !this.lowMemory,
+      // One block for all of a run peaks a fifth higher, and is no faster.
+      enableMemPattern: false,
+      extra: {
+        // Packing weights and widening half ones at load copies them: up to 17 s and twice the memory for Stable Diffusion 1.5, which gains 2 % a step.
+        session: { ...external, disable_prepacking: copiesWeights ? "0" : "1" },
+        optimization: { disable_specified_optimizers: copiesWeights ? "" : "ConstantFolding" },
+      },
+    };
+  }
+
+  private async create({ bytes, root, preparations = [] }: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
     const { session: id } = await this.worker.ask({
       kind: "load",
       model: bytes,
-      options: {
-        executionProviders: [provider],
-        // "all" re-orders every convolution weight at load: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
-        graphOptimizationLevel: "extended",
-        // Without its arena the runtime peaks lower and gives memory back after every run (SD 1.5's VAE at 512x512: 1310 MiB, then 297; with it 1638
-        // throughout), in the same time.
-        enableCpuMemArena: false,
-        extra: { session: { model_external_initializers_file_folder_path: root } },
-      },
+      options: this.options(root, options),
+      preparations: preparations.map((preparation) => ({
+        model: preparation.bytes,
+        options: this.options(preparation.root),
+        outputs: preparation.outputs,
+      })),
     });
     if (id === undefined) throw new DeviceError("the worker gave no session");
     const session: Session = {

@@ -4,13 +4,17 @@ import { join, resolve } from "node:path";
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError } from "../errors.js";
 
-/** The folder at `path` on this machine's disk. Nothing is read yet: `check()` says whether it is there. */
-export function openFolder(path: string): Folder {
+/** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` says whether it is there. */
+export function openFolder(path: string, name = path): Folder {
   if (path === "") throw new CheckpointError("the path of the checkpoint is empty", { hint: "give the folder that holds its files" });
-  return new NodeFolder(
-    path,
-    resolve(path),
-    "check the path; a hub id such as owner/name must be downloaded first: hf download owner/name",
+  return new NodeFolder(name, resolve(path), "check the path; a hub id, owner/name, would be downloaded as hf download does");
+}
+
+/** Whether there is anything at `path`. */
+export async function pathExists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
   );
 }
 

@@ -2,12 +2,20 @@ import { parentPort, workerData } from "node:worker_threads";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import type { NamedTensors } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
+import { type AcquiredWeights, PreparedWeights } from "./prepared-weights.js";
 import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
+
+/** A session, and the weights it is fed beside the inputs of each run. */
+interface LoadedModel {
+  readonly session: InferenceSession;
+  readonly prepared: AcquiredWeights;
+}
 
 // ONNX Runtime's run() blocks the thread that calls it, so it lives in this one.
 
 const state = workerData as Int32Array;
-const sessions = new Map<number, InferenceSession>();
+const sessions = new Map<number, LoadedModel>();
+const preparedWeights = new PreparedWeights();
 let lastSession = 0;
 
 // Anything worth telling comes back as an exception; the runtime's own log would only tear the terminal's progress bar.
@@ -41,22 +49,27 @@ function setIdle(): void {
 async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | "outputs">> {
   if (call.kind === "stop") return {};
   if (call.kind === "load") {
-    const session = await InferenceSession.create(call.model, call.options);
-    sessions.set(++lastSession, session);
+    const prepared = await preparedWeights.acquire(call.preparations);
+    const session = await InferenceSession.create(call.model, call.options).catch((error: unknown) => {
+      prepared.release();
+      throw error;
+    });
+    sessions.set(++lastSession, { session, prepared });
     return { session: lastSession };
   }
-  const session = sessions.get(call.session);
-  if (!session) throw new Error(`session ${call.session} was released`);
+  const loaded = sessions.get(call.session);
+  if (!loaded) throw new Error(`session ${call.session} was released`);
   if (call.kind === "release") {
     sessions.delete(call.session);
-    await session.release();
+    loaded.prepared.release();
+    await loaded.session.release();
     return {};
   }
   const feeds = Object.entries(call.feeds).map(([name, { dtype, data, shape }]) => [
     name,
     new OrtTensor(dtype as "float32", data as Float32Array, shape),
   ]);
-  const results = await session.run(Object.fromEntries(feeds));
+  const results = await loaded.session.run({ ...loaded.prepared.feeds, ...Object.fromEntries(feeds) });
   const outputs = Object.entries(results).map(([name, { type, data, dims }]) => [
     name,
     { dtype: type as DType, data: own(data as Float32Array), shape: dims },

@@ -1,9 +1,23 @@
 import type { InferenceSession } from "onnxruntime-node";
+import type { OnnxPort } from "../graph/onnx.js";
 import type { NamedTensors } from "../runtime/engine.js";
+
+/** A model without inputs that is run once, and what it gives. */
+export interface PreparationTask {
+  readonly model: Uint8Array;
+  readonly options: InferenceSession.SessionOptions;
+  readonly outputs: readonly OnnxPort[];
+}
 
 /** What the runtime's thread can be asked. */
 export type WorkerTask =
-  | { readonly kind: "load"; readonly model: Uint8Array; readonly options: InferenceSession.SessionOptions }
+  | {
+      readonly kind: "load";
+      readonly model: Uint8Array;
+      readonly options: InferenceSession.SessionOptions;
+      /** Models without inputs whose outputs are fed to every run. */
+      readonly preparations: readonly PreparationTask[];
+    }
   | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
   | { readonly kind: "release"; readonly session: number }
   | { readonly kind: "stop" };

@@ -1,4 +1,4 @@
-import type { Target } from "../graph/graph.js";
+import type { EncodedGraph, Target } from "../graph/graph.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -11,10 +11,16 @@ export type ResolvedDevice = Target;
 /** The devices a caller can name. */
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
 
-/** Which device to run on; `deviceId` picks one of several GPUs. */
+/** Where networks run, and what they may take there. */
 export interface DeviceOptions {
   readonly device?: Device;
+  /** Which of several GPUs. */
   readonly deviceId?: number;
+  /**
+   * Memory before speed: nothing is kept that can be made again, and a network leaves memory as soon as its part of the work is done. The same numbers to
+   * within rounding.
+   */
+  readonly lowMemory?: boolean;
 }
 
 /** Tensors by the names of a graph's inputs or outputs. */
@@ -28,17 +34,21 @@ export interface Session {
   release(): Promise<void>;
 }
 
-/** An ONNX model: its graph, and the folder its weight files' locations are relative to. */
-export interface ModelBytes {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly root: string;
+/** How a network is loaded. */
+export interface LoadOptions {
+  /** It will run many times, so its working memory is kept between runs. */
+  readonly keepsMemory?: boolean;
+  /** Its weights are few, so they are made ready once, at load, which takes a copy of them. */
+  readonly copiesWeights?: boolean;
 }
 
 /** ONNX Runtime on one device, off the caller's thread. */
 export interface Engine {
   readonly device: ResolvedDevice;
+  /** Whether memory comes before speed. */
+  readonly lowMemory?: boolean;
   /** @throws DeviceError if the runtime cannot take the model. */
-  load(model: ModelBytes): Promise<Session>;
+  load(graph: EncodedGraph, options?: LoadOptions): Promise<Session>;
   /** Releases every session and stops the thread; the engine is of no use afterwards. */
   dispose(): Promise<void>;
 }

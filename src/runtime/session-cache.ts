@@ -33,6 +33,11 @@ export class SessionCache {
     }
   }
 
+  /** Releases the sessions that are not in use; they are loaded again when asked for. */
+  async clear(): Promise<void> {
+    await this.shrink(0);
+  }
+
   /** Releases every session. Calls that have begun to run end first. */
   async dispose(): Promise<void> {
     this.isDisposed = true;

@@ -139,7 +139,7 @@ export abstract class Scheduler<Config extends object = object> {
   /**
    * A scheduler of this class from a checkpoint's scheduler_config.json, whichever class wrote it.
    *
-   * @param path a folder on disk, or a `Folder`.
+   * @param path a folder on disk, a hub id, or a `Folder`.
    * @throws CheckpointError if the file is missing or not JSON; ConfigError if a value is not allowed.
    */
   static async fromPretrained<Instance extends Scheduler>(
@@ -149,7 +149,7 @@ export abstract class Scheduler<Config extends object = object> {
     path: string | Folder,
     { subfolder, ...source }: SourceOptions & { readonly subfolder?: string } = {},
   ): Promise<Instance> {
-    const root = await openCheckpoint(path, { ...source, only: subfolder ?? "" });
+    const root = await openCheckpoint(path, { ...source, only: subfolder ?? "", kind: "scheduler" });
     const config = await readConfig(subfolder ? root.open(subfolder) : root, "scheduler_config.json");
     return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
   }

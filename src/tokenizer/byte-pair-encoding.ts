@@ -28,19 +28,9 @@ export class BytePairEncoding {
 
   /** The tokens of one word (not empty). */
   encode(word: string): EncodedWord {
-    const symbols = Array.from(this.utf8.encode(word), (byte) => characterOfByte[byte] as string);
-    symbols[symbols.length - 1] += endOfWord;
-    const rank = (i: number) => this.ranks.get(`${symbols[i]} ${symbols[i + 1]}`) ?? Number.POSITIVE_INFINITY;
-    const ranks = symbols.slice(1).map((_, i) => rank(i));
-    for (;;) {
-      let best = 0;
-      for (let i = 1; i < ranks.length; i++) if ((ranks[i] as number) < (ranks[best] as number)) best = i;
-      if (!Number.isFinite(ranks[best])) break;
-      symbols.splice(best, 2, `${symbols[best]}${symbols[best + 1]}`);
-      ranks.splice(best, 1);
-      if (best > 0) ranks[best - 1] = rank(best - 1);
-      if (best < ranks.length) ranks[best] = rank(best);
-    }
+    const bytes = Array.from(this.utf8.encode(word), (byte) => characterOfByte[byte] as string);
+    bytes[bytes.length - 1] += endOfWord;
+    const symbols = this.merge(bytes);
     let at = 0;
     const starts = symbols.map((symbol) => {
       at += symbol.length;
@@ -50,6 +40,82 @@ export class BytePairEncoding {
     const id = (symbol: string) => (Object.hasOwn(this.vocabulary, symbol) ? (this.vocabulary[symbol] as number) : this.unknownId);
     return { ids: symbols.map(id), starts };
   }
+
+  /** Joins neighbours as long as there are pairs to merge, of the lowest rank first, and of one rank from left to right. */
+  private merge(symbols: readonly string[]): readonly string[] {
+    const merged: (string | undefined)[] = [...symbols];
+    // What follows and what comes before each symbol: a merged one stays in the left one's place.
+    const next = symbols.map((_, i) => i + 1);
+    const previous = symbols.map((_, i) => i - 1);
+    const rankOf = (left: number) => {
+      const [first, second] = [merged[left], merged[next[left] ?? -1]];
+      return first === undefined || second === undefined ? undefined : this.ranks.get(`${first} ${second}`);
+    };
+    const candidates = new Candidates();
+    const propose = (left: number) => {
+      const rank = rankOf(left);
+      if (rank !== undefined) candidates.add({ rank, left });
+    };
+    for (let i = 0; i < symbols.length; i++) propose(i);
+    for (let best = candidates.take(); best; best = candidates.take()) {
+      const { rank, left } = best;
+      // Else one of the two was merged with another since.
+      if (rank !== rankOf(left)) continue;
+      const right = next[left] as number;
+      merged[left] = `${merged[left]}${merged[right]}`;
+      merged[right] = undefined;
+      next[left] = next[right] as number;
+      if (next[left] < symbols.length) previous[next[left]] = left;
+      propose(previous[left] as number);
+      propose(left);
+    }
+    return merged.filter((symbol) => symbol !== undefined);
+  }
+}
+
+/** Two neighbours that may be merged, by the place of the left one. */
+interface Candidate {
+  readonly rank: number;
+  readonly left: number;
+}
+
+/** A binary heap of candidates: the next one is found in a time that hardly grows with their number, so that a word may be of any length. */
+class Candidates {
+  private readonly heap: Candidate[] = [];
+
+  add(candidate: Candidate): void {
+    const { heap } = this;
+    let at = heap.length;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!comesFirst(candidate, heap[parent] as Candidate)) break;
+      heap[at] = heap[parent] as Candidate;
+      at = parent;
+    }
+    heap[at] = candidate;
+  }
+
+  take(): Candidate | undefined {
+    const { heap } = this;
+    const [first] = heap;
+    const last = heap.pop();
+    if (!last || heap.length === 0) return first;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && comesFirst(heap[child + 1] as Candidate, heap[child] as Candidate)) child++;
+      if (!comesFirst(heap[child] as Candidate, last)) break;
+      heap[at] = heap[child] as Candidate;
+      at = child;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
+function comesFirst(a: Candidate, b: Candidate): boolean {
+  return a.rank < b.rank || (a.rank === b.rank && a.left < b.left);
 }
 
 /** The text that tokens stand for: bytes read as UTF-8, a space after each word. */

@@ -4,6 +4,7 @@ import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { Tensor } from "../tensor/tensor.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
+import { namesOf, Placeholders } from "./placeholders.js";
 
 /** How {@link CLIPTokenizer.tokenize} brings prompts to one length. */
 export interface TokenizeOptions {
@@ -75,11 +76,13 @@ export class CLIPTokenizer {
   readonly vocabSize: number;
 
   private readonly vocabulary: Vocabulary["ids"];
-  private readonly addedIds: ReadonlyMap<string, number>;
+  private readonly addedIds: Map<string, number>;
   private tokens: string[] | undefined;
   private readonly encoding: BytePairEncoding;
   private readonly added: Matcher | undefined;
-  private readonly addedNormalized: Matcher | undefined;
+  private readonly normalizedTokens: readonly AddedToken[];
+  private addedNormalized: Matcher | undefined;
+  private readonly placeholders = new Placeholders();
 
   private constructor(files: TokenizerFiles) {
     const { vocabulary, ranks, addedTokens, modelMaxLength = 77 } = files;
@@ -97,19 +100,15 @@ export class CLIPTokenizer {
     this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken) as number);
     // Python writes 1e30 where no limit was set; every CLIP text encoder has 77 positions.
     this.modelMaxLength = modelMaxLength >= 2 && modelMaxLength < 1e6 ? Math.floor(modelMaxLength) : 77;
-    const idOf = ({ content }: AddedToken) => ids.get(content) as number;
-    this.added = matcherOf(addedTokens.filter(({ normalized }) => !normalized).map((token) => [token, idOf(token)]));
-    this.addedNormalized = matcherOf(
-      addedTokens
-        .filter(({ normalized }) => normalized)
-        .map((token) => [{ ...token, content: normalize(token.content).text }, idOf(token)]),
-    );
+    this.added = matcherOf(addedTokens.filter(({ normalized }) => !normalized).map((token) => [token, ids.get(token.content) as number]));
+    this.normalizedTokens = addedTokens.filter(({ normalized }) => normalized);
+    this.addedNormalized = this.normalizedMatcher();
   }
 
   /**
    * The tokenizer of a checkpoint.
    *
-   * @param path The checkpoint's folder, or the tokenizer's own.
+   * @param path The checkpoint's folder or hub id, or the tokenizer's own.
    * @param options.subfolder The tokenizer's folder in it, e.g. `tokenizer`.
    * @throws CheckpointError if its files are missing or broken.
    */
@@ -117,13 +116,78 @@ export class CLIPTokenizer {
     path: string | Folder,
     { subfolder, ...source }: SourceOptions & { readonly subfolder?: string } = {},
   ): Promise<CLIPTokenizer> {
-    const folder = await openCheckpoint(path, { ...source, only: subfolder ?? "" });
+    const folder = await openCheckpoint(path, { ...source, only: subfolder ?? "", kind: "tokenizer" });
     return new CLIPTokenizer(await readTokenizerFiles(subfolder === undefined ? folder : folder.open(subfolder)));
   }
 
   /** All ids of a text, the start and end tokens included; never cut, never padded. */
   encode(text: string): number[] {
-    return [this.bosTokenId, ...this.split(text).map(({ id }) => id), this.eosTokenId];
+    return [this.bosTokenId, ...this.encodePieces(text).flat(), this.eosTokenId];
+  }
+
+  /** The ids of a text without start and end, in pieces that belong together: a placeholder of several vectors is one piece, every other token its own. */
+  encodePieces(text: string): (readonly number[])[] {
+    return this.split(text).map(({ id, start }) => this.placeholders.idsOf(id, text, start));
+  }
+
+  /** Ids below this one are taken. */
+  get nextTokenId(): number {
+    return Math.max(this.vocabSize, ...[...this.addedIds.values()].map((id) => id + 1));
+  }
+
+  /** What {@link addToken} added. */
+  get addedTokens(): readonly string[] {
+    return this.placeholders.entries().map(({ text }) => text);
+  }
+
+  /**
+   * Adds a placeholder that becomes `vectors` ids, numbered from `firstId` on. It is found as transformers finds an added token: in the middle of a
+   * word, too, and in any capitals; but it stands for all of its ids only where it is written as here, else for the first (with a warning).
+   * The names of the ids are `text`, `text_1`, `text_2`, ... as in diffusers, and can be written as well.
+   *
+   * A tokenizer that is shared has the token for all who share it; the text encoders it feeds must know the ids (`addEmbeddings`).
+   * @throws ArgumentError if the vocabulary has one of the names, or a token that reads the same.
+   */
+  addToken(text: string, vectors = 1, firstId = this.nextTokenId): readonly number[] {
+    this.expectNew(text, vectors);
+    const ids = namesOf(text, vectors).map((name, i) => {
+      this.addedIds.set(name, firstId + i);
+      return firstId + i;
+    });
+    this.placeholders.add(text, ids as [number, ...number[]]);
+    this.refresh();
+    return ids;
+  }
+
+  /** Takes away what {@link addToken} added. Other tokens keep their ids. @throws ArgumentError if the token was not added. */
+  removeToken(text: string): readonly number[] {
+    const { ids } = this.placeholders.remove(text);
+    for (const name of namesOf(text, ids.length)) this.addedIds.delete(name);
+    this.refresh();
+    return ids;
+  }
+
+  /** @throws ArgumentError unless {@link addToken} could add the token. */
+  expectNew(text: string, vectors = 1): void {
+    if (text.trim() !== text || text === "") {
+      throw new ArgumentError(`the token is ${JSON.stringify(text)}; expected a text without white space at its ends`);
+    }
+    if (!Number.isInteger(vectors) || vectors < 1)
+      throw new ArgumentError(`token ${text} is to have ${vectors} vectors; expected at least 1`);
+    // One further name, for by it diffusers would take another placeholder's second vector for this one's.
+    const names = [...namesOf(text, Math.max(vectors, 2))];
+    const taken = names.find((name) => Object.hasOwn(this.vocabulary, name) || this.addedIds.has(name));
+    if (taken !== undefined) {
+      throw new ArgumentError(`token ${taken} is in the tokenizer's vocabulary already`, {
+        hint: this.addedIds.has(taken) ? `unload it first, or choose another token` : "choose another token, such as one in angle brackets",
+      });
+    }
+    const alike = names.find((name) => this.addedNormalized?.ids.has(normalize(name).text));
+    if (alike !== undefined) {
+      throw new ArgumentError(`token ${alike} would read like one that is there already: capitals make no difference`, {
+        hint: "choose another token",
+      });
+    }
   }
 
   /**
@@ -141,7 +205,9 @@ export class CLIPTokenizer {
     const prompts = typeof texts === "string" ? [texts] : texts;
     const truncated: (string | undefined)[] = [];
     const rows = prompts.map((text, i) => {
-      const tokens = this.split(text);
+      const tokens = this.split(text).flatMap(({ id, start }) =>
+        this.placeholders.idsOf(id, text, start).map((each) => ({ id: each, start })),
+      );
       const cut = truncation ? tokens[maxLength - 2] : undefined;
       truncated[i] = cut && text.slice(cut.start).trim();
       return [this.bosTokenId, ...tokens.slice(0, cut ? maxLength - 2 : undefined).map(({ id }) => id), this.eosTokenId];
@@ -159,6 +225,23 @@ export class CLIPTokenizer {
     this.tokens ??= tokensById(this.vocabulary, this.addedIds);
     const { tokens } = this;
     return decodeTokens(ids.flatMap((id) => tokens[id] ?? []));
+  }
+
+  /** Makes ready for other added tokens. */
+  private refresh(): void {
+    this.addedNormalized = this.normalizedMatcher();
+    this.tokens = undefined;
+  }
+
+  private normalizedMatcher(): Matcher | undefined {
+    const names = this.placeholders.entries().flatMap(({ text, ids }) => namesOf(text, ids.length));
+    const added = names.map((content) => ({ content, normalized: true, singleWord: false }));
+    return matcherOf(
+      [...this.normalizedTokens, ...added].map((token) => [
+        { ...token, content: normalize(token.content).text },
+        this.addedIds.get(token.content) as number,
+      ]),
+    );
   }
 
   private split(text: string): Token[] {
@@ -194,7 +277,8 @@ export class CLIPTokenizer {
 
   private encodePiece(piece: string, start: number): Token[] {
     const { ids, starts } = this.encoding.encode(piece);
-    return ids.map((id, i) => ({ id, start: start + characterAt(piece, starts[i] as number) }));
+    const places = charactersAt(piece, starts);
+    return ids.map((id, i) => ({ id, start: start + (places[i] as number) }));
   }
 }
 
@@ -221,16 +305,18 @@ function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset:
   });
 }
 
-/** The index of the character that holds byte `byte` of the text's UTF-8. */
-function characterAt(text: string, byte: number): number {
-  let [index, bytes] = [0, 0];
-  for (const character of text) {
-    const code = character.codePointAt(0) as number;
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    if (bytes > byte) break;
-    index += character.length;
-  }
-  return index;
+/** For each of `bytes` of the text's UTF-8, in order, the index of the character that holds it. */
+function charactersAt(text: string, bytes: readonly number[]): readonly number[] {
+  let [index, end, width] = [0, 0, 0];
+  return bytes.map((byte) => {
+    while (end <= byte && index + width < text.length) {
+      index += width;
+      const code = text.codePointAt(index) as number;
+      width = code < 0x10000 ? 1 : 2;
+      end += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    }
+    return index;
+  });
 }
 
 function tokensById(vocabulary: Vocabulary["ids"], added: ReadonlyMap<string, number>): string[] {

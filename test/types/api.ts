@@ -50,6 +50,22 @@ export async function steps() {
   }
 }
 
+/** Embeddings stand in for prompts, XL's with their pooled ones. */
+export async function embeddings(xl: StableDiffusionXLPipeline) {
+  const embeds = await pipe.encodePrompt({ prompt: ["a", "b"], promptSyntax: "a1111", clipSkip: 1, doClassifierFreeGuidance: true });
+  embeds.promptEmbeds satisfies Tensor;
+  void pipe.generate({ ...embeds, seed: 1 });
+  void xl.generate(await xl.encodePrompt({ prompt: "a", prompt2: "b" }));
+  (await xl.encodePrompt({ prompt: "a" })).pooledPromptEmbeds satisfies Tensor;
+  void anyPipe.encodePrompt({ prompt: "a" });
+  // @ts-expect-error: there is one text encoder
+  void pipe.encodePrompt({ prompt: "a", prompt2: "b" });
+  // @ts-expect-error: there is no such syntax
+  void pipe.generate({ prompt: "a", promptSyntax: "compel" });
+  // @ts-expect-error: without guidance there are none
+  (await pipe.encodePrompt({ prompt: "a" })).negativePromptEmbeds satisfies Tensor;
+}
+
 /** What a request may hold. */
 export function requests() {
   void pipe.generate({ prompt: ["a", "b"], negativePrompt: "c", seed: [1, 2n] });

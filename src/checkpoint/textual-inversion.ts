@@ -1,0 +1,107 @@
+import { CheckpointError } from "../errors.js";
+import type { Folder } from "./folder.js";
+import { printable } from "./json.js";
+import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
+
+/** Who writes embedding files like this: diffusers, AUTOMATIC1111's web UI (and kohya-ss), or those for Stable Diffusion XL's two text encoders. */
+export type TextualInversionLayout = "diffusers" | "a1111" | "xl";
+
+/** What the header of an embedding file says. */
+export interface TextualInversionDescription {
+  readonly layout: TextualInversionLayout;
+  /** What stands for the embedding in prompts, where the file says it. */
+  readonly token: string | undefined;
+  /** Vectors, each of which takes a token's place in a prompt. */
+  readonly vectors: number;
+  /** Numbers of a vector: 768 for Stable Diffusion 1, 1024 for Stable Diffusion 2; 768 and 1280, one for each text encoder, for XL. */
+  readonly widths: readonly number[];
+}
+
+/** A text encoder's vectors, as they lie in an embedding file. */
+export interface EmbeddingTable {
+  /** The text encoder they are for, where the file says it. */
+  readonly encoder: "text_encoder" | "text_encoder_2" | undefined;
+  readonly width: number;
+  /** The bytes of the vectors `start` to `end`. */
+  rows(start: number, end: number): TensorRef;
+}
+
+/** An embedding whose file was read; its vectors stay in the file. */
+export interface TextualInversion extends TextualInversionDescription {
+  /** How messages name the file. */
+  readonly name: string;
+  /** The file's name without its ending. */
+  readonly stem: string;
+  readonly tables: readonly EmbeddingTable[];
+}
+
+/** What the web UI calls its one tensor. */
+const A1111_TENSOR = "emb_params";
+/** What files for XL call theirs: today's names, and those that diffusers' scripts for pivotal tuning wrote first. */
+const XL_TENSORS = [
+  { encoder: "text_encoder", names: ["clip_l", "text_encoders_0"] },
+  { encoder: "text_encoder_2", names: ["clip_g", "text_encoders_1"] },
+] as const;
+const FLOATS = ["F16", "BF16", "F32", "F64"];
+
+/** What a safetensors file's header says of it as an embedding; undefined if the file is none. */
+export function describeTextualInversion(header: SafetensorsHeader): TextualInversionDescription | undefined {
+  const tables = findTables(header);
+  const [first] = tables ?? [];
+  if (!tables || !first) return undefined;
+  const { name } = first.tensor;
+  const layout = first.encoder ? "xl" : name === A1111_TENSOR ? "a1111" : "diffusers";
+  return { layout, token: layout === "diffusers" ? name : undefined, vectors: first.vectors, widths: tables.map(({ width }) => width) };
+}
+
+/** Reads an embedding's file. @throws CheckpointError if it is none. */
+export async function readTextualInversion(folder: Folder, path: string): Promise<TextualInversion> {
+  const header = await readSafetensorsHeader(folder, path);
+  const description = describeTextualInversion(header);
+  if (!description) throw notAnEmbedding(header);
+  const tables = (findTables(header) ?? []).map(({ encoder, width, vectors, tensor }) => {
+    const whole = toTensorRef(tensor, header.name);
+    const rowBytes = whole.length / vectors;
+    const rows = (start: number, end: number): TensorRef => ({
+      ...whole,
+      shape: [end - start, width],
+      offset: whole.offset + start * rowBytes,
+      length: (end - start) * rowBytes,
+    });
+    return { encoder, width, rows };
+  });
+  return { ...description, name: header.name, stem: path.replace(/\.safetensors$/i, ""), tables };
+}
+
+interface FoundTable {
+  readonly encoder: EmbeddingTable["encoder"];
+  readonly tensor: StoredTensor;
+  readonly vectors: number;
+  readonly width: number;
+}
+
+function findTables({ tensors }: SafetensorsHeader): readonly FoundTable[] | undefined {
+  const named = XL_TENSORS.flatMap(({ encoder, names }) => {
+    const tensor = names.map((name) => tensors.get(name)).find((found) => found !== undefined);
+    return tensor ? [{ encoder, tensor }] : [];
+  });
+  const found = named.length > 0 ? named : [...tensors.values()].map((tensor) => ({ encoder: undefined, tensor }));
+  // All tensors of the file are an embedding's, of which there is one.
+  if (found.length !== tensors.size || (named.length === 0 && found.length !== 1)) return undefined;
+  const tables = found.map(({ encoder, tensor }) => {
+    const [width = 0, vectors = 1] = tensor.shape.toReversed();
+    return { encoder, tensor, vectors, width };
+  });
+  const isTable = ({ tensor, vectors, width }: FoundTable) =>
+    [1, 2].includes(tensor.shape.length) && vectors > 0 && width > 0 && FLOATS.includes(tensor.dtype);
+  // A placeholder has one number of vectors in both text encoders.
+  return tables.every((table) => isTable(table) && table.vectors === tables[0]?.vectors) ? tables : undefined;
+}
+
+function notAnEmbedding({ name, tensors }: SafetensorsHeader): CheckpointError {
+  const [some, rest] = [[...tensors.values()].slice(0, 3), Math.max(tensors.size - 3, 0)];
+  const listed = some.map((tensor) => `${printable(tensor.name)} ${tensor.dtype} [${tensor.shape.join(", ")}]`).join(", ");
+  return new CheckpointError(`${name} is no embedding: it holds ${listed || "nothing"}${rest > 0 ? ` and ${rest} tensors more` : ""}`, {
+    hint: `an embedding is one tensor [vectors, width], named as its token or ${A1111_TENSOR}; for Stable Diffusion XL clip_l and clip_g. A LoRA is loaded with loadLoraWeights`,
+  });
+}

@@ -1,0 +1,92 @@
+import { ArgumentError } from "../errors.js";
+
+/** How strongly an adapter changes one network. */
+export interface AdapterWeight {
+  /** Where no block has a weight of its own. */
+  readonly all: number;
+  /** By the names {@link blockOf} gives. */
+  readonly blocks?: ReadonlyMap<string, number>;
+}
+
+/** Weights of a UNet's blocks, each a number or a list with one for each of the block's transformers: `{ block_1: [0.5, 1] }`. */
+export type BlockWeights = Readonly<Record<`block_${number}`, number | readonly number[]>>;
+
+/** Weights of a UNet's three parts; 1 where nothing is said. */
+export interface UNetWeights {
+  readonly down?: number | BlockWeights;
+  readonly mid?: number;
+  readonly up?: number | BlockWeights;
+}
+
+/** How strongly an adapter changes each network of a pipeline; 1 where nothing is said. */
+export interface LoraPartWeights {
+  readonly unet?: number | UNetWeights;
+  readonly textEncoder?: number;
+  readonly textEncoder2?: number;
+}
+
+/** An adapter's weight: 1 is as it was trained, 0 without effect; less than 0 and more than 1 are allowed. */
+export type LoraWeight = number | LoraPartWeights;
+
+/** The block of a UNet that a layer shares its weight with: a transformer, and the resnet block before it. "" for all other layers. */
+export function blockOf(path: string): string {
+  const [, way, level, index] = /^(down_blocks|up_blocks)\.(\d+)\.\w+\.(\d+)\./.exec(path) ?? [];
+  if (way) return `${way}.${level}.${index}`;
+  return path.startsWith("mid_block.attentions.0.") ? "mid_block" : "";
+}
+
+/** The weight of the layers in `block`. */
+export function weightOf({ all, blocks }: AdapterWeight, block: string): number {
+  return blocks?.get(block) ?? all;
+}
+
+/**
+ * A UNet's weight in the form that counts; `layers` are the paths of its layers. Follows diffusers' _maybe_expand_lora_scales.
+ * @throws ArgumentError for a number that is none, a block that is not there or has no transformers, or a list of another length than the block has.
+ */
+export function unetWeight(weight: number | UNetWeights, layers: Iterable<string>): AdapterWeight {
+  if (typeof weight === "number") return { all: finite("unet", weight) };
+  const transformers = transformersOf(layers);
+  const blocks = new Map<string, number>();
+  if (weight.mid !== undefined) blocks.set("mid_block", finite("unet.mid", weight.mid));
+  for (const way of ["down", "up"] as const) {
+    const given = weight[way] ?? {};
+    const levels = transformers[way];
+    const byBlock = typeof given === "number" ? Object.fromEntries([...levels.keys()].map((level) => [`block_${level}`, given])) : given;
+    for (const [name, value] of Object.entries(byBlock)) {
+      const level = Number(/^block_(\d+)$/.exec(name)?.[1]);
+      const count = levels.get(level);
+      if (count === undefined) {
+        const known = [...levels.keys()].map((i) => `block_${i}`).join(", ");
+        throw new ArgumentError(`unet.${way}.${name} was given a weight; the blocks with transformers there are ${known}`);
+      }
+      const list =
+        typeof value === "number" || value.length === 1
+          ? Array.from({ length: count }, () => (typeof value === "number" ? value : value[0]))
+          : value;
+      if (list.length !== count) {
+        throw new ArgumentError(`unet.${way}.${name} was given ${list.length} weights; the block has ${count} transformers`);
+      }
+      for (const [i, one] of list.entries()) blocks.set(`${way}_blocks.${level}.${i}`, finite(`unet.${way}.${name}`, one));
+    }
+  }
+  return { all: 1, blocks };
+}
+
+/** A weight that is a number. @throws ArgumentError if it is none. */
+export function finite(name: string, weight: number | undefined): number {
+  if (typeof weight === "number" && Number.isFinite(weight)) return weight;
+  throw new ArgumentError(`the weight of ${name} is ${weight}; expected a number`);
+}
+
+/** How many transformers each level of a UNet has. */
+function transformersOf(layers: Iterable<string>): Record<"down" | "up", Map<number, number>> {
+  const counts = { down: new Map<number, number>(), up: new Map<number, number>() };
+  for (const path of layers) {
+    const [, way, level, index] = /^(down|up)_blocks\.(\d+)\.attentions\.(\d+)\./.exec(path) ?? [];
+    if (!way) continue;
+    const levels = counts[way as "down" | "up"];
+    levels.set(Number(level), Math.max(levels.get(Number(level)) ?? 0, Number(index) + 1));
+  }
+  return counts;
+}

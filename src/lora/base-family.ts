@@ -1,0 +1,38 @@
+import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
+import { parseLoraName } from "./lora-names.js";
+
+/** Names that only the networks of other families have. */
+const OTHER_FAMILIES: readonly (readonly [RegExp, string])[] = [
+  [/[._](double_blocks|single_blocks|single_transformer_blocks)[._]/, "Flux"],
+  [/[._](joint_blocks[._]|transformer_blocks[._]\d+[._]attn[._]add_q_proj)/, "Stable Diffusion 3"],
+  [/(^|[._])blocks[._]\d+[._](self_attn|cross_attn)[._]/, "Wan"],
+  [/^(base_model\.model\.)?(transformer\.|lora_transformer_)/, "a diffusion transformer"],
+];
+
+/** Families by the width of the text features their cross-attention looks at. */
+const BY_CONTEXT: ReadonlyMap<number, string> = new Map([
+  [768, "Stable Diffusion 1"],
+  [1024, "Stable Diffusion 2"],
+  [2048, "Stable Diffusion XL"],
+  [1280, "the Stable Diffusion XL refiner"],
+]);
+
+/** The width of the text features that a LoRA's UNet looks at; undefined where the file changes no cross-attention. */
+export function contextWidth({ tensors }: SafetensorsHeader): number | undefined {
+  for (const { name, shape } of tensors.values()) {
+    const parsed = parseLoraName(name);
+    if (parsed?.role === "down" && /_attn2_to_[kv]$/.test(parsed.layer)) return shape[1];
+  }
+  return undefined;
+}
+
+/** The family of checkpoints that a LoRA looks like one for, going by names and shapes; undefined where they do not tell. */
+export function baseFamily(header: SafetensorsHeader): string | undefined {
+  for (const name of header.tensors.keys()) {
+    const [, family] = OTHER_FAMILIES.find(([pattern]) => pattern.test(name)) ?? [];
+    if (family) return family;
+  }
+  const width = contextWidth(header);
+  if (width !== undefined) return BY_CONTEXT.get(width);
+  return [...header.tensors.keys()].some((name) => /^(lora_te2_|text_encoder_2\.)/.test(name)) ? "Stable Diffusion XL" : undefined;
+}

@@ -1,0 +1,20 @@
+import type { Folder } from "../checkpoint/folder.js";
+import { type AdapterKind, type AdapterSource, type FoundAdapter, findAdapter } from "../hub/find-adapter.js";
+
+/** Where a LoRA is taken from. */
+export type LoraSource = AdapterSource;
+
+/** What diffusers and PEFT call their files, and what PEFT keeps beside its own. */
+const LORA: AdapterKind = {
+  name: "LoRA",
+  usualNames: ["pytorch_lora_weights.safetensors", "adapter_model.safetensors"],
+  companions: ["adapter_config.json"],
+};
+
+/**
+ * The file of a LoRA: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
+ * @throws CheckpointError if there is none, or there are several and none is named; HubError
+ */
+export function findLora(source: string | Folder, options: LoraSource): Promise<FoundAdapter> {
+  return findAdapter(source, options, LORA);
+}

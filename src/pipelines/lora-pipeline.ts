@@ -1,0 +1,217 @@
+import type { Folder } from "../checkpoint/folder.js";
+import { printable } from "../checkpoint/json.js";
+import { ArgumentError } from "../errors.js";
+import { type AdapterWeight, finite, type LoraWeight, unetWeight } from "../lora/adapter-weight.js";
+import { findLora, type LoraSource } from "../lora/find-lora.js";
+import { readLora } from "../lora/lora-file.js";
+import type { LoraPart } from "../lora/lora-names.js";
+import { type LoraTarget, matchLora } from "../lora/match-lora.js";
+import type { NetworkAdapters } from "../lora/network-adapters.js";
+import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { warn } from "../warnings.js";
+import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import type { TextEncoder } from "./encode-prompt.js";
+
+/** A pipeline's networks that a LoRA may change, as its properties are called. */
+export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";
+
+/** How a LoRA is loaded. */
+export interface LoadLoraOptions extends LoraSource {
+  /** What it will be called; `default_0`, `default_1`, ... where nothing is said. */
+  readonly adapterName?: string;
+}
+
+/** What is fused. */
+export interface FuseLoraOptions {
+  /** Times the adapters' own weights; 1 by default. */
+  readonly loraScale?: number;
+  /** The active ones by default. */
+  readonly adapterNames?: readonly string[];
+  /** All by default. */
+  readonly components?: readonly LoraComponent[];
+}
+
+const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", text_encoder: "textEncoder", text_encoder_2: "textEncoder2" };
+
+/**
+ * A pipeline whose UNet and text encoders take LoRAs (Hu et al. 2021): as kohya-ss, diffusers and PEFT write them, LoCon's convolutions too.
+ * Several may be active at once; what they add is computed beside the layers, so that the checkpoint stays as it is and another weight
+ * costs nothing. Other adapters, or other active ones, make the networks load anew at their next run. `fuseLora` adds them to the weights themselves:
+ * no step costs more then, for a copy of the changed weights in memory. Adapters belong to the networks: pipelines that share these share them.
+ * Matches diffusers' LoraBaseMixin with PEFT.
+ */
+export abstract class LoraPipeline extends DiffusionPipeline {
+  abstract unet: UNet2DConditionModel;
+
+  /** The text encoders the prompt goes through, in their order. */
+  protected abstract get textEncoders(): readonly TextEncoder[];
+
+  /**
+   * Loads a LoRA: a `.safetensors` file, a folder with one, or a hub id (`owner/name`). It becomes the only active adapter of the networks it changes,
+   * as in diffusers; `setAdapters` makes several active. Its matrices stay in the file, which has to stay too. Warns of tensors that fit no layer.
+   * @throws CheckpointError if it is no LoRA, of a kind other than LoRA and LoCon (DoRA, LoHa, LoKr, ...), or for other networks than these;
+   * ArgumentError if the name is taken; HubError
+   */
+  async loadLoraWeights(source: string | Folder, { adapterName, ...from }: LoadLoraOptions = {}): Promise<void> {
+    const taken = this.loraNames;
+    if (adapterName === "") throw new ArgumentError("adapterName is empty; give the adapter a name, or none");
+    if (adapterName !== undefined && taken.includes(adapterName)) {
+      throw new ArgumentError(`there is an adapter ${adapterName} already; the names taken are ${taken.join(", ")}`, {
+        hint: "choose another adapterName, or delete that adapter first: deleteAdapters(name)",
+      });
+    }
+    const { folder, path } = await findLora(source, from);
+    const lora = await readLora(folder, path);
+    const networks = this.loraNetworks;
+    const { changes, unmatched } = matchLora(lora, networks);
+    if (unmatched.length > 0) {
+      const names = unmatched.slice(0, 3).map(printable).join(", ");
+      warn(
+        `${lora.name}: ${unmatched.length} of its tensors fit no layer of this pipeline and are left out: ${names}${unmatched.length > 3 ? ", ..." : ""}`,
+      );
+    }
+    const name = adapterName ?? defaultName(this.loraNames);
+    for (const [part, layers] of changes) networks.get(part)?.adapters.add(name, layers);
+  }
+
+  /**
+   * Makes these adapters the active ones, each with its weight (1 where none is given): a number, or one for every network and, of the UNet, every
+   * block. One weight may serve all. Takes effect at the next step; what is fused stays as it is.
+   * @throws ArgumentError for a name that no adapter has, weights of another number, or a weight that makes no sense.
+   */
+  setAdapters(names: string | readonly string[], weights: LoraWeight | readonly (LoraWeight | undefined)[] = 1): void {
+    const list = this.knownAdapters(names);
+    const each = isList(weights) ? weights : list.map(() => weights);
+    if (each.length !== list.length)
+      throw new ArgumentError(`${each.length} weights were given for ${list.length} adapters; expected one, or one for each`);
+    const networks = [...this.loraNetworks];
+    for (const weight of each) this.warnOfStrangers(weight);
+    const resolved = networks.map(
+      ([part, { weights: source }]) => new Map(list.map((name, i) => [name, weightFor(part, each[i] ?? 1, source.names())])),
+    );
+    for (const [i, [, { adapters }]] of networks.entries()) adapters.activate(resolved[i] ?? new Map());
+  }
+
+  /** Names of the active adapters. */
+  getActiveAdapters(): string[] {
+    return unique(this.adapters.flatMap(({ activeNames }) => activeNames));
+  }
+
+  /** Names of the adapters of every network that has any. */
+  getListAdapters(): Partial<Record<LoraComponent, string[]>> {
+    const listed = [...this.loraNetworks].filter(([, { adapters }]) => adapters.names.length > 0);
+    return Object.fromEntries(listed.map(([part, { adapters }]) => [COMPONENTS[part], [...adapters.names]]));
+  }
+
+  /**
+   * Forgets adapters. Where no active one is left, the first of the others becomes active, as in diffusers. What is fused stays fused.
+   * @throws ArgumentError for a name that no adapter has.
+   */
+  deleteAdapters(names: string | readonly string[]): void {
+    const list = this.knownAdapters(names);
+    for (const adapters of this.adapters) adapters.delete(list);
+  }
+
+  /**
+   * Adds adapters to the weights themselves, once, when the networks load anew at their next run: no step costs more than without them.
+   * The weights they change are then held in memory, as float32; the checkpoint's files stay as they are.
+   * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
+   */
+  fuseLora({ loraScale = 1, adapterNames, components }: FuseLoraOptions = {}): void {
+    const names = adapterNames && this.knownAdapters(adapterNames);
+    finite("loraScale", loraScale);
+    for (const adapters of this.adaptersOf(components)) adapters.fuse(loraScale, names);
+  }
+
+  /** Takes all that was fused out of the weights again. */
+  unfuseLora({ components }: Pick<FuseLoraOptions, "components"> = {}): void {
+    for (const adapters of this.adaptersOf(components)) adapters.unfuse();
+  }
+
+  /** Forgets all adapters. What is fused stays fused. */
+  unloadLoraWeights(): void {
+    for (const adapters of this.adapters) adapters.delete(adapters.names);
+  }
+
+  /** The networks compute without their adapters, as the checkpoint has them, until `enableLora`. */
+  disableLora(): void {
+    for (const adapters of this.adapters) adapters.setEnabled(false);
+  }
+
+  /** With the active adapters again. */
+  enableLora(): void {
+    for (const adapters of this.adapters) adapters.setEnabled(true);
+  }
+
+  /** Names of the adapters that are fused into weights. */
+  get fusedLoras(): readonly string[] {
+    return unique(this.adapters.flatMap(({ fusedNames }) => fusedNames));
+  }
+
+  /** The networks, by their subfolders. */
+  private get loraNetworks(): ReadonlyMap<LoraPart, LoraTarget & { readonly adapters: NetworkAdapters }> {
+    const { weights, adapters, config } = this.unet;
+    const layersPerBlock = typeof config.layersPerBlock === "number" ? config.layersPerBlock : undefined;
+    return new Map<LoraPart, LoraTarget & { readonly adapters: NetworkAdapters }>([
+      ["unet", { weights, adapters, layersPerBlock }],
+      ...this.textEncoders.map(({ name, model }) => [name, model] as const),
+    ]);
+  }
+
+  private get adapters(): NetworkAdapters[] {
+    return [...this.loraNetworks.values()].map(({ adapters }) => adapters);
+  }
+
+  private get loraNames(): string[] {
+    return unique(this.adapters.flatMap(({ names }) => names));
+  }
+
+  private adaptersOf(components: readonly LoraComponent[] | undefined): NetworkAdapters[] {
+    const own = new Map([...this.loraNetworks].map(([part, { adapters }]) => [COMPONENTS[part], adapters]));
+    return (components ?? [...own.keys()]).map((component) => {
+      const adapters = own.get(component);
+      if (adapters) return adapters;
+      throw new ArgumentError(`components has ${component}; this pipeline's are ${[...own.keys()].join(", ")}`);
+    });
+  }
+
+  private knownAdapters(names: string | readonly string[]): readonly string[] {
+    const list = typeof names === "string" ? [names] : names;
+    const known = this.loraNames;
+    const stranger = list.find((name) => !known.includes(name));
+    if (stranger === undefined) return list;
+    throw new ArgumentError(`there is no adapter ${stranger}; ${known.length > 0 ? `there are ${known.join(", ")}` : "none is loaded"}`, {
+      hint: "load it first: loadLoraWeights(path, { adapterName })",
+    });
+  }
+
+  /** As diffusers does, weights for networks that the pipeline does not have are told and left out. */
+  private warnOfStrangers(weight: LoraWeight | undefined): void {
+    if (typeof weight !== "object") return;
+    const known = [...this.loraNetworks.keys()].map((part) => COMPONENTS[part]);
+    const strangers = Object.keys(weight).filter((component) => !known.some((name) => name === component));
+    if (strangers.length > 0) warn(`weights were given for ${strangers.join(", ")}; this pipeline's networks are ${known.join(", ")}`);
+  }
+}
+
+/** What a weight comes to for one network; `names` are those of its tensors. */
+function weightFor(part: LoraPart, weight: LoraWeight, names: readonly string[]): AdapterWeight {
+  if (part === "unet") return unetWeight((typeof weight === "object" ? weight.unet : weight) ?? 1, names);
+  const component = part === "text_encoder" ? "textEncoder" : "textEncoder2";
+  return { all: finite(component, (typeof weight === "object" ? weight[component] : weight) ?? 1) };
+}
+
+/** diffusers' names: the number of adapters there are, or the next number that is free. */
+function defaultName(taken: readonly string[]): string {
+  let number = taken.length;
+  while (taken.includes(`default_${number}`)) number++;
+  return `default_${number}`;
+}
+
+function isList(weights: LoraWeight | readonly (LoraWeight | undefined)[]): weights is readonly (LoraWeight | undefined)[] {
+  return Array.isArray(weights);
+}
+
+function unique(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}

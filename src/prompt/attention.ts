@@ -1,0 +1,91 @@
+import { ArgumentError } from "../errors.js";
+
+/** A stretch of a prompt and how much it counts: 1 as it stands, more draws attention to it, less takes it away. */
+export interface WeightedText {
+  readonly text: string;
+  readonly weight: number;
+}
+
+/** What {@link parseAttention} gives for the word BREAK, which ends a chunk of the prompt. */
+export const BREAK: WeightedText = { text: "BREAK", weight: -1 };
+
+/** Deeper brackets are no emphasis any more (1.1 to this power is 4e10) but an attack on the parsers' time. */
+const MAX_NESTING = 256;
+
+const ROUND = 1.1;
+const SQUARE = 1 / 1.1;
+
+// An escaped character, a bracket, the end `:1.3)` of a weighted bracket, or what lies between them.
+const symbolPattern = /\\[()[\]\\]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^\\()[\]:]+|:/gu;
+const breakPattern = keyword("BREAK");
+
+/**
+ * Splits a prompt at its emphasis: `(word)` 1.1, `((word))` 1.21, `(word:1.3)`, `[word]` 1 / 1.1, and `\(` `\)` `\[` `\]` `\\` for the characters themselves.
+ * Brackets without a partner reach to the end, or are text. Neighbours of one weight are one. BREAK comes as {@link BREAK}; inside brackets it is a word
+ * whose weight they change. Matches AUTOMATIC1111's parse_prompt_attention.
+ * @throws ArgumentError if brackets are nested deeper than {@link MAX_NESTING}.
+ */
+export function parseAttention(prompt: string): readonly WeightedText[] {
+  const texts: string[] = [];
+  const weights: number[] = [];
+  const [round, square]: [number[], number[]] = [[], []];
+  const add = (text: string, weight = 1) => {
+    texts.push(text);
+    weights.push(weight);
+  };
+  const multiply = (start: number | undefined, factor: number) => {
+    for (let i = start ?? weights.length; i < weights.length; i++) weights[i] = (weights[i] as number) * factor;
+  };
+  for (const [symbol, weight] of prompt.matchAll(symbolPattern)) {
+    if (symbol.startsWith("\\")) add(symbol.slice(1));
+    else if (symbol === "(" || symbol === "[") {
+      (symbol === "(" ? round : square).push(texts.length);
+      expectNesting(round.length + square.length);
+    } else if (weight !== undefined && round.length > 0) multiply(round.pop(), Number(weight));
+    else if (symbol === ")" && round.length > 0) multiply(round.pop(), ROUND);
+    else if (symbol === "]" && square.length > 0) multiply(square.pop(), SQUARE);
+    else {
+      splitAtBreaks(symbol).forEach((part, i) => {
+        if (i > 0) add(BREAK.text, BREAK.weight);
+        add(part);
+      });
+    }
+  }
+  for (const start of round) multiply(start, ROUND);
+  for (const start of square) multiply(start, SQUARE);
+  return merge(texts, weights);
+}
+
+/** @throws ArgumentError if `depth` brackets are open at once and that is too many. */
+export function expectNesting(depth: number): void {
+  if (depth <= MAX_NESTING) return;
+  throw new ArgumentError(`the prompt has more than ${MAX_NESTING} brackets open at once`, {
+    hint: "close them, or write \\( and \\[ for brackets that are part of the text",
+  });
+}
+
+/** Finds a word in capitals that stands on its own, letters and digits of every script considered. */
+export function keyword(word: string): RegExp {
+  return new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, "u");
+}
+
+/** The text around every BREAK, without the white space next to it. */
+function splitAtBreaks(text: string): readonly string[] {
+  const parts = text.split(breakPattern);
+  const last = parts.length - 1;
+  return parts.map((part, i) => {
+    const start = i > 0 ? part.trimStart() : part;
+    return i < last ? start.trimEnd() : start;
+  });
+}
+
+function merge(texts: readonly string[], weights: readonly number[]): readonly WeightedText[] {
+  const merged: { text: string; weight: number }[] = [];
+  for (const [i, text] of texts.entries()) {
+    const weight = weights[i] as number;
+    const last = merged.at(-1);
+    if (last?.weight === weight) last.text += text;
+    else merged.push({ text, weight });
+  }
+  return merged.length > 0 ? merged : [{ text: "", weight: 1 }];
+}

@@ -1,0 +1,54 @@
+import { ArgumentError } from "../errors.js";
+
+/** A LoRA named in a prompt. */
+export interface LoraTag {
+  /** Its file's name without folder and ending, as a rule. */
+  readonly name: string;
+  /** How strongly it acts: 1 where the tag says nothing. */
+  readonly weight: number;
+  /** How strongly it acts on the UNet, where the tag says something else than for the text encoders. */
+  readonly unetWeight?: number;
+}
+
+/** A prompt without its tags, and what they ask for. */
+export interface PromptWithLoras {
+  readonly prompt: string;
+  readonly loras: readonly LoraTag[];
+}
+
+const tagPattern = /<(?:lora|lyco):([^<>]*)>/gu;
+
+/**
+ * Takes AUTOMATIC1111's LoRA tags out of a prompt: `<lora:name>` is 1, `<lora:name:0.8>`, `<lora:name:0.8:0.5>` 0.8 in the text encoders and 0.5 in the
+ * UNet, which `<lora:name:te=0.8:unet=0.5>` says too. What stands around a tag stays as it is.
+ * @throws ArgumentError for a tag without a name, or with a weight that is no number.
+ */
+export function extractLoraTags(prompt: string): PromptWithLoras {
+  const loras: LoraTag[] = [];
+  const rest = prompt.replace(tagPattern, (tag, content: string) => {
+    loras.push(readTag(tag, content.split(":")));
+    return "";
+  });
+  return { prompt: rest, loras };
+}
+
+/** The first LoRA tag of a prompt, if it has any. */
+export function findLoraTag(prompt: string): string | undefined {
+  return prompt.match(tagPattern)?.[0];
+}
+
+function readTag(tag: string, items: readonly string[]): LoraTag {
+  const named = new Map(items.filter((item) => item.includes("=")).map((item) => item.split("=", 2) as [string, string]));
+  const [name = "", ...numbers] = items.filter((item) => !item.includes("="));
+  if (name.trim() === "") throw new ArgumentError(`${tag} names no LoRA; expected <lora:name> or <lora:name:weight>`);
+  const weight = readWeight(tag, named.get("te") ?? numbers[0]) ?? 1;
+  const unetWeight = readWeight(tag, named.get("unet") ?? numbers[1]) ?? weight;
+  return { name, weight, ...(unetWeight !== weight && { unetWeight }) };
+}
+
+function readWeight(tag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const weight = Number(text);
+  if (text.trim() !== "" && Number.isFinite(weight)) return weight;
+  throw new ArgumentError(`${tag} has the weight ${JSON.stringify(text)}; expected a number`);
+}

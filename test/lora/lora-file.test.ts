@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { openFolder } from "#platform";
+import { readLora } from "../../src/lora/lora-file.js";
+import type { DType } from "../../src/tensor/dtype.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { checkpointError } from "../helpers/errors.js";
+import { writeSafetensors } from "../helpers/safetensors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+
+type Tensors = Readonly<Record<string, Tensor<DType>>>;
+
+const DOWN = Tensor.zeros([2, 8]);
+const UP = Tensor.zeros([8, 2]);
+const KOHYA = "lora_unet_mid_block_attentions_0_proj_in";
+const PRODUCT: Tensors = { [`${KOHYA}.lora_down.weight`]: DOWN, [`${KOHYA}.lora_up.weight`]: UP };
+
+/** Writes a LoRA and reads it. */
+async function read(tensors: Tensors, metadata?: Record<string, string>) {
+  const folder = temporaryFolder();
+  writeSafetensors(join(folder, "fox.safetensors"), tensors, metadata);
+  return readLora(openFolder(folder, "loras"), "fox.safetensors");
+}
+
+/** The scale of the only layer. */
+async function scaleOf(tensors: Tensors, metadata?: Record<string, string>): Promise<number | undefined> {
+  const { layers } = await read(tensors, metadata);
+  expect(layers).toHaveLength(1);
+  return layers[0]?.scale;
+}
+
+const peftMetadata = (config: unknown) => ({ lora_adapter_metadata: JSON.stringify(config) });
+
+describe("a LoRA's scale", () => {
+  it("is 1 where the file says no alpha", async () => {
+    expect(await scaleOf(PRODUCT)).toBe(1);
+  });
+
+  it("is its alpha over its rank", async () => {
+    expect(await scaleOf({ ...PRODUCT, [`${KOHYA}.alpha`]: Tensor.from([0.5], []) })).toBe(0.25);
+  });
+
+  it("is read from an alpha of half precision, with an axis", async () => {
+    expect(await scaleOf({ ...PRODUCT, [`${KOHYA}.alpha`]: Tensor.from([3]).to("float16") })).toBe(1.5);
+  });
+
+  it("comes from diffusers' metadata for the network", async () => {
+    expect(await scaleOf(PRODUCT, peftMetadata({ "unet.lora_alpha": 8, "text_encoder.lora_alpha": 1 }))).toBe(4);
+  });
+
+  it("comes from the pattern that names the layer", async () => {
+    const config = { "unet.lora_alpha": 8, "unet.alpha_pattern": { "attentions.1.proj_in": 1, "attentions.0.proj_in": 3 } };
+    expect(await scaleOf(PRODUCT, peftMetadata(config))).toBe(1.5);
+  });
+
+  it("is over the rank's root with rank-stabilised LoRA", async () => {
+    expect(await scaleOf(PRODUCT, peftMetadata({ "unet.lora_alpha": 8, "unet.use_rslora": true }))).toBeCloseTo(8 / Math.SQRT2, 12);
+  });
+
+  it("comes from adapter_config.json beside a file of PEFT's", async () => {
+    const folder = temporaryFolder({ "adapter_config.json": { lora_alpha: 6, r: 2 } });
+    const base = "base_model.model.mid_block.attentions.0.proj_in";
+    writeSafetensors(join(folder, "adapter_model.safetensors"), { [`${base}.lora_A.weight`]: DOWN, [`${base}.lora_B.weight`]: UP });
+    const { layers } = await readLora(openFolder(folder), "adapter_model.safetensors");
+    expect(layers.map(({ layer, scale }) => [layer, scale])).toEqual([["mid_block_attentions_0_proj_in", 3]]);
+  });
+
+  it("must be a number", async () => {
+    const error = await checkpointError(read({ ...PRODUCT, [`${KOHYA}.alpha`]: Tensor.from([Number.NaN], []) }));
+    expect(error.message).toBe(`loras/fox.safetensors: ${KOHYA}.alpha is float32 [] of NaN; an alpha is one number`);
+  });
+
+  it("is not taken from metadata that is no JSON", async () => {
+    const error = await checkpointError(read(PRODUCT, { lora_adapter_metadata: "{" }));
+    expect(error.message).toMatch(/^loras\/fox.safetensors: its metadata lora_adapter_metadata is no JSON: /);
+  });
+});
+
+describe("an adapter of another kind is refused by name:", () => {
+  it.each([
+    ["DoRA", `${KOHYA}.dora_scale`],
+    ["DoRA", "unet.mid_block.attentions.0.proj_in.lora_magnitude_vector"],
+    ["DoRA", "unet.mid_block.attentions.0.proj_in.lora_magnitude_vector.default.weight"],
+    ["LoHa", `${KOHYA}.hada_w1_a`],
+    ["LoHa", `${KOHYA}.hada_t2`],
+    ["LoKr", `${KOHYA}.lokr_w1`],
+    ["LoKr", `${KOHYA}.lokr_w2_b`],
+    ["IA3", `${KOHYA}.on_input`],
+    ["IA3", "base_model.model.mid_block.attentions.0.proj_in.ia3_l"],
+    ["GLoRA", `${KOHYA}.b2.weight`],
+    ["OFT", `${KOHYA}.oft_blocks`],
+    ["OFT", "base_model.model.mid_block.attentions.0.proj_in.oft_R.weight"],
+    ["LoRA with biases", "unet.mid_block.attentions.0.proj_in.lora_B.bias"],
+    ["whole weights (LyCORIS full)", `${KOHYA}.diff`],
+  ])("%s with %s", async (method, tensor) => {
+    const error = await checkpointError(read({ ...PRODUCT, [tensor]: Tensor.zeros([8]) }));
+    expect(error.message).toBe(
+      `loras/fox.safetensors: tensor ${tensor} belongs to an adapter of another kind, ${method}; Darkroom applies LoRA and LoCon`,
+    );
+  });
+});
+
+describe("a file that is no whole LoRA is refused:", () => {
+  it("a checkpoint", async () => {
+    const error = await checkpointError(read({ "down_blocks.0.resnets.0.conv1.weight": Tensor.zeros([2, 2, 3, 3]) }));
+    expect(error.message).toMatch(/^loras\/fox.safetensors: no LoRA; none of its 1 tensors is called/);
+    expect(error.hint).toMatch(/fromPretrained/);
+  });
+
+  it("one with a matrix without its other", async () => {
+    const error = await checkpointError(read({ [`${KOHYA}.lora_down.weight`]: DOWN }));
+    expect(error.message).toBe(`loras/fox.safetensors: ${KOHYA}.lora_down.weight has no up matrix beside it`);
+  });
+
+  it("one with two adapters", async () => {
+    const base = "unet.mid_block.attentions.0.proj_in";
+    const error = await checkpointError(
+      read({ [`${base}.lora_A.a.weight`]: DOWN, [`${base}.lora_B.a.weight`]: UP, [`${base}.lora_A.b.weight`]: DOWN }),
+    );
+    expect(error.message).toMatch(/lora_A.b.weight has the place of another one; the file holds more than one LoRA/);
+  });
+});

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { parseLoraName } from "../../src/lora/lora-names.js";
+import { sgmName } from "../../src/lora/sgm-names.js";
+
+describe("the layer and the role of a tensor called", () => {
+  const attention = "down_blocks_0_attentions_1_transformer_blocks_0_attn1";
+  const projection = "encoder_layers_3_self_attn_q_proj";
+  it.each([
+    [`lora_unet_${attention}_to_q.lora_down.weight`, "unet", `${attention}_to_q`, "down", "kohya"],
+    [`lora_unet_${attention}_to_out_0.lora_up.weight`, "unet", `${attention}_to_out_0`, "up", "kohya"],
+    ["lora_unet_mid_block_resnets_0_conv1.lora_mid.weight", "unet", "mid_block_resnets_0_conv1", "mid", "kohya"],
+    ["lora_unet_input_blocks_4_1_proj_in.alpha", "unet", "input_blocks_4_1_proj_in", "alpha", undefined],
+    ["lora_te_text_model_encoder_layers_3_self_attn_q_proj.lora_down.weight", "text_encoder", projection, "down", "kohya"],
+    ["lora_te1_text_model_encoder_layers_3_self_attn_q_proj.lora_up.weight", "text_encoder", projection, "up", "kohya"],
+    ["lora_te2_text_model_encoder_layers_3_self_attn_q_proj.lora_up.weight", "text_encoder_2", projection, "up", "kohya"],
+    ["lora_te2_text_projection.lora_down.weight", "text_encoder_2", "text_projection", "down", "kohya"],
+    [
+      "unet.down_blocks.0.attentions.1.transformer_blocks.0.attn1.processor.to_out_lora.down.weight",
+      "unet",
+      `${attention}_to_out_0`,
+      "down",
+      "diffusers",
+    ],
+    ["unet.down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q.lora.up.weight", "unet", `${attention}_to_q`, "up", "diffusers"],
+    ["down_blocks.0.attentions.1.transformer_blocks.0.attn1.processor.to_k_lora.up.weight", "unet", `${attention}_to_k`, "up", "diffusers"],
+    ["text_encoder.text_model.encoder.layers.3.self_attn.to_q_lora.up.weight", "text_encoder", projection, "up", "diffusers"],
+    [
+      "text_encoder.text_model.encoder.layers.3.self_attn.q_proj.lora_linear_layer.down.weight",
+      "text_encoder",
+      projection,
+      "down",
+      "diffusers",
+    ],
+    ["text_encoder_2.text_model.encoder.layers.3.self_attn.q_proj.lora_A.weight", "text_encoder_2", projection, "down", "peft"],
+    ["unet.mid_block.attentions.0.proj_out.lora_B.default_0.weight", "unet", "mid_block_attentions_0_proj_out", "up", "peft"],
+    ["unet.base_model.model.mid_block.attentions.0.proj_out.lora_A.weight", "unet", "mid_block_attentions_0_proj_out", "down", "peft"],
+    ["base_model.model.unet.conv_in.lora_A.weight", "unet", "conv_in", "down", "peft"],
+    ["base_model.model.text_model.encoder.layers.3.self_attn.q_proj.lora_A.weight", "text_encoder", projection, "down", "peft"],
+    ["diffusion_model.middle_block.1.proj_in.lora_up.weight", "unet", "middle_block_1_proj_in", "up", "kohya"],
+  ])("%s", (name, part, layer, role, format) => {
+    expect(parseLoraName(name)).toEqual({ part, layer, role, format });
+  });
+
+  it.each(["bundle_emb.fox.string_to_param.*", "unet.conv_in.weight", "emb_params"])("%s are none", (name) => {
+    expect(parseLoraName(name)).toBeUndefined();
+  });
+});
+
+describe("Stability's names for layers of Stable Diffusion XL", () => {
+  it.each([
+    ["conv_in", "input_blocks.0.0"],
+    ["down_blocks.0.resnets.1.conv1", "input_blocks.2.0.in_layers.2"],
+    ["down_blocks.0.downsamplers.0.conv", "input_blocks.3.0.op"],
+    ["down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q", "input_blocks.4.1.transformer_blocks.0.attn1.to_q"],
+    ["down_blocks.1.resnets.0.conv_shortcut", "input_blocks.4.0.skip_connection"],
+    ["down_blocks.2.attentions.1.proj_out", "input_blocks.8.1.proj_out"],
+    ["mid_block.resnets.0.time_emb_proj", "middle_block.0.emb_layers.1"],
+    ["mid_block.attentions.0.proj_in", "middle_block.1.proj_in"],
+    ["mid_block.resnets.1.conv2", "middle_block.2.out_layers.3"],
+    ["up_blocks.0.attentions.2.proj_in", "output_blocks.2.1.proj_in"],
+    ["up_blocks.0.upsamplers.0.conv", "output_blocks.2.2.conv"],
+    ["up_blocks.2.resnets.2.conv1", "output_blocks.8.0.in_layers.2"],
+    ["conv_out", "out.2"],
+    ["add_embedding.linear_2", "label_emb.0.2"],
+  ])("%s is %s", (path, name) => {
+    expect(sgmName(path, 2)).toBe(name);
+  });
+
+  it("exist for no layer that it does not have", () => {
+    expect(sgmName("class_embedding.linear_1", 2)).toBeUndefined();
+  });
+});

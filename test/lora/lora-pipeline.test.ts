@@ -1,0 +1,345 @@
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
+import { ArgumentError } from "../../src/errors.js";
+import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { expectClose, largestDifference } from "../helpers/differences.js";
+import { checkpointError } from "../helpers/errors.js";
+import { checkpoint } from "../helpers/fixtures.js";
+import { readTensors, writeSafetensors } from "../helpers/safetensors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { collectWarnings } from "../pipelines/emoji.js";
+import { loraFile, openMini, prediction, textFeatures } from "./loras.js";
+
+/** Far more than rounding, far less than what the LoRAs of the tests change. */
+const CHANGED = 0.05;
+
+/** A LoRA's file with these tensors. */
+function written(tensors: Readonly<Record<string, Tensor>>): string {
+  const file = join(temporaryFolder(), "fox.safetensors");
+  writeSafetensors(file, tensors);
+  return file;
+}
+
+/** A product of rank 2 for a layer of kohya-ss's name. */
+function product(layer: string, ins: number, out: number): Record<string, Tensor> {
+  return { [`${layer}.lora_down.weight`]: Tensor.zeros([2, ins]), [`${layer}.lora_up.weight`]: Tensor.zeros([out, 2]) };
+}
+
+function expectChanged(found: Tensor, from: Tensor): void {
+  expect(largestDifference(found, from)).toBeGreaterThan(CHANGED);
+}
+
+describe("a loaded LoRA", () => {
+  it("is called default_0, the next default_1", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_locon"));
+    await pipe.loadLoraWeights(loraFile("sd1_peft"));
+    expect(pipe.getListAdapters()).toEqual({ unet: ["default_0", "default_1"], textEncoder: ["default_1"] });
+  });
+
+  it("gets a default name that is free", async () => {
+    const pipe = await openMini();
+    for (const _ of [0, 1]) await pipe.loadLoraWeights(loraFile("sd1_locon"));
+    pipe.deleteAdapters("default_0");
+    await pipe.loadLoraWeights(loraFile("sd1_locon"));
+    expect(pipe.getListAdapters()).toEqual({ unet: ["default_1", "default_2"] });
+  });
+
+  it("cannot take the name of another", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
+    await expect(pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" })).rejects.toThrow(
+      "there is an adapter fox already; the names taken are fox",
+    );
+    expect(pipe.getListAdapters()).toEqual({ unet: ["fox"] });
+  });
+
+  it("is active alone in the networks it changes", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "both" });
+    await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "unet" });
+    expect([pipe.unet.adapters.activeNames, pipe.textEncoder.adapters.activeNames]).toEqual([["unet"], ["both"]]);
+  });
+
+  it("changes other pipelines over the same networks", async () => {
+    const pipe = await openMini();
+    const other = new StableDiffusionImg2ImgPipeline({ ...pipe });
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    expect(other.getActiveAdapters()).toEqual(["fox"]);
+  });
+});
+
+describe("weights", () => {
+  it("change without the networks being loaded anew", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    const load = vi.spyOn((pipe.unet as unknown as { engine: { load(): unknown } }).engine, "load");
+    const full = await prediction(pipe);
+    pipe.setAdapters("fox", 0.3);
+    const weak = await prediction(pipe);
+    pipe.setAdapters("fox", { unet: { mid: 0.5 } });
+    await prediction(pipe);
+    expect(load).toHaveBeenCalledTimes(1);
+    expectChanged(weak, full);
+  });
+
+  it("of 0 give the checkpoint's own results", async () => {
+    const pipe = await openMini();
+    const plain = await prediction(pipe);
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    pipe.setAdapters("fox", 0);
+    expectClose(await prediction(pipe), plain, 0);
+  });
+
+  it("of a network that is not named are 1", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    const [full, text] = [await prediction(pipe), await textFeatures(pipe)];
+    pipe.setAdapters("fox", { textEncoder: 0.2 });
+    expectClose(await prediction(pipe), full, 0);
+    expectChanged(await textFeatures(pipe), text);
+  });
+
+  it("for networks that are not there are told", async () => {
+    const warnings = collectWarnings();
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    pipe.setAdapters("fox", { unet: 1, textEncoder2: 0.5 });
+    expect(warnings).toEqual(["weights were given for textEncoder2; this pipeline's networks are unet, textEncoder"]);
+  });
+
+  it.each([
+    [Number.NaN, "the weight of unet is NaN; expected a number"],
+    [[1, 2], "2 weights were given for 1 adapters; expected one, or one for each"],
+    [{ unet: { up: { block_0: 1 } } }, "unet.up.block_0 was given a weight; the blocks with transformers there are block_1"],
+    [{ unet: { up: { block_1: [1, 2, 3] } } }, "unet.up.block_1 was given 3 weights; the block has 2 transformers"],
+  ])("such as %j are refused", async (weight, message) => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
+    expect(() => pipe.setAdapters("fox", weight as number)).toThrow(new ArgumentError(message));
+  });
+
+  it("are not changed at all by a call that is refused", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    const full = await prediction(pipe);
+    expect(() => pipe.setAdapters("fox", { unet: 0, textEncoder: Number.NaN })).toThrow(ArgumentError);
+    expectClose(await prediction(pipe), full, 0);
+  });
+});
+
+describe("adapters", () => {
+  it("that do not exist are named with those that do", async () => {
+    const pipe = await openMini();
+    expect(() => pipe.setAdapters("cat")).toThrow("there is no adapter cat; none is loaded");
+    await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
+    expect(() => pipe.deleteAdapters(["fox", "cat"])).toThrow("there is no adapter cat; there are fox");
+  });
+
+  it("that are deleted leave the first of the others active where none is", async () => {
+    const pipe = await openMini();
+    for (const adapterName of ["a", "b", "c"]) await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName });
+    expect(pipe.getActiveAdapters()).toEqual(["c"]);
+    pipe.deleteAdapters("c");
+    expect(pipe.getActiveAdapters()).toEqual(["a"]);
+    pipe.setAdapters(["a", "b"]);
+    pipe.deleteAdapters("a");
+    expect(pipe.getActiveAdapters()).toEqual(["b"]);
+  });
+
+  it("that are unloaded leave the checkpoint as it was", async () => {
+    const pipe = await openMini();
+    const plain = await prediction(pipe);
+    await pipe.loadLoraWeights(loraFile("sd1_peft"));
+    expectChanged(await prediction(pipe), plain);
+    pipe.unloadLoraWeights();
+    expectClose(await prediction(pipe), plain, 0);
+    expect(pipe.getListAdapters()).toEqual({});
+  });
+
+  it("of one name, one after the other, are told apart", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
+    const first = await prediction(pipe);
+    pipe.unloadLoraWeights();
+    await pipe.loadLoraWeights(loraFile("sd1_kohya"), { adapterName: "fox" });
+    expectChanged(await prediction(pipe), first);
+  });
+
+  it("are the same with attention in slices", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"));
+    const whole = await prediction(pipe);
+    pipe.enableAttentionSlicing("max");
+    expectClose(await prediction(pipe), whole, 1e-5);
+    pipe.fuseLora();
+    expectClose(await prediction(pipe), whole, 1e-4);
+  });
+
+  it("are back with enableLora after disableLora", async () => {
+    const pipe = await openMini();
+    const plain = await prediction(pipe);
+    await pipe.loadLoraWeights(loraFile("sd1_peft"));
+    const changed = await prediction(pipe);
+    pipe.disableLora();
+    expectClose(await prediction(pipe), plain, 0);
+    pipe.enableLora();
+    expectClose(await prediction(pipe), changed, 0);
+  });
+});
+
+describe("fused LoRAs", () => {
+  it.each(["sd1_peft", "sd1_locon"])("give what they give beside the layers: %s", async (file) => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile(file), { adapterName: "fox" });
+    pipe.setAdapters("fox", 0.35);
+    const beside = await prediction(pipe);
+    pipe.setAdapters("fox", 0.7);
+    pipe.fuseLora({ loraScale: 0.5 });
+    expectClose(await prediction(pipe), beside, 1e-4);
+    expect(pipe.fusedLoras).toEqual(["fox"]);
+  });
+
+  it("keep their weight whatever setAdapters says, and give it up with unfuseLora", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    const full = await prediction(pipe);
+    pipe.fuseLora();
+    pipe.setAdapters("fox", 0);
+    expectClose(await prediction(pipe), full, 1e-4);
+    pipe.setAdapters("fox", 1);
+    pipe.unfuseLora();
+    expectClose(await prediction(pipe), full, 0);
+  });
+
+  it("stay when the adapter is unloaded, and go with unfuseLora", async () => {
+    const pipe = await openMini();
+    const plain = await prediction(pipe);
+    await pipe.loadLoraWeights(loraFile("sd1_peft"));
+    const full = await prediction(pipe);
+    pipe.fuseLora();
+    pipe.unloadLoraWeights();
+    expectClose(await prediction(pipe), full, 1e-4);
+    pipe.unfuseLora();
+    expectClose(await prediction(pipe), plain, 0);
+  });
+
+  it("may be fused into one network alone", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    const text = await textFeatures(pipe);
+    pipe.fuseLora({ components: ["textEncoder"] });
+    expect([pipe.unet.adapters.fusedNames, pipe.textEncoder.adapters.fusedNames]).toEqual([[], ["fox"]]);
+    expectClose(await textFeatures(pipe), text, 1e-4);
+    expect(() => pipe.fuseLora({ components: ["textEncoder2"] })).toThrow(
+      new ArgumentError("components has textEncoder2; this pipeline's are unet, textEncoder"),
+    );
+  });
+
+  it("are fused into float16 checkpoints too", async () => {
+    const { StableDiffusionXLPipeline } = await import("../../src/pipelines/stable-diffusion-xl.js");
+    await using pipe = await StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device: "cpu", variant: "fp16" });
+    const request = { prompt: "a red fox", numInferenceSteps: 2, height: 32, width: 32, seed: 0, outputType: "latent" } as const;
+    await pipe.loadLoraWeights(loraFile("xl_sgm"));
+    const beside = (await pipe.generate(request)).images;
+    pipe.fuseLora();
+    expectClose((await pipe.generate(request)).images, beside, 1e-3);
+  });
+});
+
+describe("a LoRA for other networks", () => {
+  it("is refused with the family it looks like", async () => {
+    const pipe = await openMini(checkpoint("sd1-mini"));
+    const error = await checkpointError(pipe.loadLoraWeights(loraFile("xl_peft")));
+    expect(error.message).toMatch(
+      /xl_peft.safetensors: tensor unet\..+ is \[2, 64\]; expected \[2, 32\] for .+attn2.to_k, whose weight is \[\d+, 32\]$/,
+    );
+    expect(pipe.getListAdapters()).toEqual({});
+  });
+
+  it.each([
+    ["Flux", "lora_unet_double_blocks_0_img_attn_proj"],
+    ["Stable Diffusion XL", "lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k"],
+  ])("none of whose layers is there is refused: one for %s", async (family, layer) => {
+    const pipe = await openMini();
+    const error = await checkpointError(pipe.loadLoraWeights(written(product(layer, 2048, 64))));
+    expect(error.message).toMatch(
+      new RegExp(`fox.safetensors: none of its 1 layers is in this pipeline's networks; the first is ${layer}.lora_down.weight$`),
+    );
+    expect(error.hint).toBe(`it looks like a LoRA for ${family}; use it with a checkpoint of that family`);
+  });
+
+  it("is refused with the family its text features' width tells", async () => {
+    const pipe = await openMini();
+    const layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k";
+    const error = await checkpointError(pipe.loadLoraWeights(written(product(layer, 768, 32))));
+    expect(error.message).toContain(`tensor ${layer}.lora_down.weight is [2, 768]; expected [2, 32] for mid_block.attentions.0.`);
+    expect(error.hint).toBe("the LoRA was made for another network: it looks like one for Stable Diffusion 1");
+  });
+
+  it("in part is told of what is left out", async () => {
+    const warnings = collectWarnings();
+    const pipe = await openMini();
+    const stranger = "lora_te2_text_projection";
+    const tensors = {
+      ...product("lora_unet_mid_block_attentions_0_proj_in", 32, 32),
+      ...product(stranger, 32, 24),
+      emb_params: Tensor.zeros([1]),
+    };
+    await pipe.loadLoraWeights(written(tensors));
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        `fox.safetensors: 3 of its tensors fit no layer of this pipeline and are left out: emb_params, ${stranger}.lora_down.weight, ${stranger}.lora_up.weight$`,
+      ),
+    ]);
+  });
+});
+
+describe("a LoCon whose kernel stands apart (Tucker form)", () => {
+  const layer = "mid_block.resnets.0.conv1";
+  const [down, mid, up] = [
+    [3, 32, 1, 1],
+    [2, 3, 3, 3],
+    [32, 2, 1, 1],
+  ].map((shape, i) => randn(shape, new Generator(i)).mul(0.3)) as [Tensor, Tensor, Tensor];
+  const base = `lora_unet_${layer.replaceAll(".", "_")}`;
+  const tensors = { [`${base}.lora_down.weight`]: down, [`${base}.lora_mid.weight`]: mid, [`${base}.lora_up.weight`]: up };
+
+  /** A UNet whose weight holds the product, summed index by index. */
+  function withProduct(name: string): string {
+    const product = ([o, i, y, x]: readonly number[]) => {
+      let sum = 0;
+      for (let n = 0; n < 2; n++)
+        for (let m = 0; m < 3; m++)
+          sum +=
+            Number(up.data[(o as number) * 2 + n]) *
+            Number(mid.data[((n * 3 + m) * 3 + (y as number)) * 3 + (x as number)]) *
+            Number(down.data[m * 32 + (i as number)]);
+      return sum;
+    };
+    const folder = temporaryFolder();
+    cpSync(checkpoint(name), folder, { recursive: true });
+    const file = join(folder, "unet/diffusion_pytorch_model.safetensors");
+    const weights = readTensors(file);
+    const own = weights[`${layer}.weight`] as Tensor;
+    const data = Float32Array.from(
+      { length: own.size },
+      (_, i) => Number(own.data[i]) + product([Math.floor(i / 288), Math.floor(i / 9) % 32, Math.floor(i / 3) % 3, i % 3]),
+    );
+    writeSafetensors(file, { ...weights, [`${layer}.weight`]: Tensor.from(data, own.shape) });
+    return folder;
+  }
+
+  it("changes the convolution by up · mid · down, beside it and fused", async () => {
+    const expected = await prediction(await openMini(withProduct("sd1-mini")));
+    const pipe = await openMini();
+    expectChanged(await prediction(pipe), expected);
+    await pipe.loadLoraWeights(written(tensors));
+    expectClose(await prediction(pipe), expected, 1e-4);
+    pipe.fuseLora();
+    expectClose(await prediction(pipe), expected, 1e-4);
+  });
+});
