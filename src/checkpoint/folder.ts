@@ -1,7 +1,5 @@
-import type { Weights } from "./weights.js";
-
 /**
- * The files of a checkpoint, wherever they lie: a folder on disk, or a single file behind the same face.
+ * The files of a checkpoint, wherever they lie: a folder on disk, or a snapshot of a hub repository.
  * Paths are relative, with `/` between parts, and never leave the folder; anything else is a CheckpointError, as is a file that cannot be read.
  */
 export interface Folder {
@@ -21,6 +19,4 @@ export interface Folder {
   locate(path: string): Promise<string>;
   /** The folder of one part: `folder.open("unet")`. */
   open(subfolder: string): Folder;
-  /** The weights of this part, where they do not lie in files of its own: in a checkpoint that is a single file. */
-  openWeights?(): Promise<Weights>;
 }

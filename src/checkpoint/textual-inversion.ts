@@ -6,33 +6,29 @@ import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor, type 
 /** Who writes embedding files like this: diffusers, AUTOMATIC1111's web UI (and kohya-ss), or those for Stable Diffusion XL's two text encoders. */
 export type TextualInversionLayout = "diffusers" | "a1111" | "xl";
 
-/** What the header of an embedding file says. */
-export interface TextualInversionDescription {
+/** An embedding whose file was read; its vectors stay in the file. */
+export interface TextualInversion {
+  /** How messages name the file. */
+  readonly name: string;
+  /** The file's name without its ending. */
+  readonly stem: string;
   readonly layout: TextualInversionLayout;
   /** What stands for the embedding in prompts, where the file says it. */
   readonly token: string | undefined;
   /** Vectors, each of which takes a token's place in a prompt. */
   readonly vectors: number;
-  /** Numbers of a vector: 768 for Stable Diffusion 1, 1024 for Stable Diffusion 2; 768 and 1280, one for each text encoder, for XL. */
-  readonly widths: readonly number[];
+  /** One, or, for XL, one for each text encoder. */
+  readonly tables: readonly EmbeddingTable[];
 }
 
 /** A text encoder's vectors, as they lie in an embedding file. */
 export interface EmbeddingTable {
   /** The text encoder they are for, where the file says it. */
   readonly encoder: "text_encoder" | "text_encoder_2" | undefined;
+  /** Numbers of a vector: 768 for Stable Diffusion 1, 1024 for Stable Diffusion 2, 768 and 1280 for XL's text encoders. */
   readonly width: number;
   /** The bytes of the vectors `start` to `end`. */
   rows(start: number, end: number): TensorRef;
-}
-
-/** An embedding whose file was read; its vectors stay in the file. */
-export interface TextualInversion extends TextualInversionDescription {
-  /** How messages name the file. */
-  readonly name: string;
-  /** The file's name without its ending. */
-  readonly stem: string;
-  readonly tables: readonly EmbeddingTable[];
 }
 
 /** What the web UI calls its one tensor. */
@@ -44,22 +40,14 @@ const XL_TENSORS = [
 ] as const;
 const FLOATS = ["F16", "BF16", "F32", "F64"];
 
-/** What a safetensors file's header says of it as an embedding; undefined if the file is none. */
-export function describeTextualInversion(header: SafetensorsHeader): TextualInversionDescription | undefined {
-  const tables = findTables(header);
-  const [first] = tables ?? [];
-  if (!tables || !first) return undefined;
-  const { name } = first.tensor;
-  const layout = first.encoder ? "xl" : name === A1111_TENSOR ? "a1111" : "diffusers";
-  return { layout, token: layout === "diffusers" ? name : undefined, vectors: first.vectors, widths: tables.map(({ width }) => width) };
-}
-
 /** Reads an embedding's file. @throws CheckpointError if it is none. */
 export async function readTextualInversion(folder: Folder, path: string): Promise<TextualInversion> {
   const header = await readSafetensorsHeader(folder, path);
-  const description = describeTextualInversion(header);
-  if (!description) throw notAnEmbedding(header);
-  const tables = (findTables(header) ?? []).map(({ encoder, width, vectors, tensor }) => {
+  const found = findTables(header);
+  const [first] = found ?? [];
+  if (!found || !first) throw notAnEmbedding(header);
+  const layout = first.encoder ? "xl" : first.tensor.name === A1111_TENSOR ? "a1111" : "diffusers";
+  const tables = found.map(({ encoder, width, vectors, tensor }) => {
     const whole = toTensorRef(tensor, header.name);
     const rowBytes = whole.length / vectors;
     const rows = (start: number, end: number): TensorRef => ({
@@ -70,7 +58,14 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
     });
     return { encoder, width, rows };
   });
-  return { ...description, name: header.name, stem: path.replace(/\.safetensors$/i, ""), tables };
+  return {
+    name: header.name,
+    stem: path.replace(/\.safetensors$/i, ""),
+    layout,
+    token: layout === "diffusers" ? first.tensor.name : undefined,
+    vectors: first.vectors,
+    tables,
+  };
 }
 
 interface FoundTable {

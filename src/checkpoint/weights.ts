@@ -94,7 +94,6 @@ export class Weights {
  * @throws CheckpointError if there are none, if there are only pickles, or if a file is not what it should be.
  */
 export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
-  if (folder.openWeights) return folder.openWeights();
   await folder.check();
   const files = await folder.list();
   const chosen = findWeights(files, options);

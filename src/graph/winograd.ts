@@ -112,7 +112,9 @@ function others(point: number): number[] {
 
 /** Coefficients, lowest first, of the polynomial that is zero at `roots`. */
 function withRoots(roots: readonly number[]): number[] {
-  return roots.reduce<number[]>((polynomial, root) => [0, ...polynomial].map((above, i) => above - root * (polynomial[i] ?? 0)), [1]);
+  const times = (polynomial: readonly number[], root: number) =>
+    Array.from({ length: polynomial.length + 1 }, (_, i) => (polynomial[i - 1] ?? 0) - root * (polynomial[i] ?? 0));
+  return roots.reduce<number[]>(times, [1]);
 }
 
 /** The Kronecker product of a matrix with itself: the transform of rows, then of columns. */

@@ -49,5 +49,5 @@ export async function removeCachedRepository(id: string, { cacheDir }: CacheOpti
     throw new ArgumentError(`${JSON.stringify(id)} is no repository; expected owner/name`);
   }
   if (await removeRepository(id, cacheDir)) return;
-  throw new HubError(`${id} is not in the cache`, { problem: "repository-not-found", hint: "darkroom models lists what is" });
+  throw new HubError(`${id} is not in the cache`, { problem: "repository-not-found", hint: "listCachedRepositories tells what is" });
 }

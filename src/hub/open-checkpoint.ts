@@ -24,7 +24,7 @@ export interface SourceOptions {
 }
 
 /**
- * The files of a checkpoint, whatever it is named by: a folder on disk, a single `.safetensors` file, or a hub id (`owner/name`), which is
+ * The files of a checkpoint, whatever it is named by: a folder on disk, or a hub id (`owner/name`), which is
  * downloaded into the standard Hugging Face cache as far as it is not there. A path that exists wins over an id.
  * @throws CheckpointError, HubError; the signal's reason once it aborts.
  */

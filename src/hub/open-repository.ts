@@ -92,7 +92,7 @@ function expectWhole(what: string, cache: RepositoryCache, snapshot: Snapshot | 
   if (isWhole(snapshot)) return;
   const options = {
     problem: "offline",
-    hint: "download it once with the network: without localFilesOnly (--offline), and with HF_HUB_OFFLINE unset",
+    hint: "download it once with the network: without localFilesOnly, and with HF_HUB_OFFLINE unset",
   } as const;
   if (!snapshot) throw new HubError(`the cache does not have ${what} (${cache.path})`, options);
   throw new HubError(`the cache has ${what} only in part; it lacks ${missingOf(snapshot)}`, options);

@@ -18,7 +18,7 @@ const BY_CONTEXT: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** The width of the text features that a LoRA's UNet looks at; undefined where the file changes no cross-attention. */
-export function contextWidth({ tensors }: SafetensorsHeader): number | undefined {
+function contextWidth({ tensors }: SafetensorsHeader): number | undefined {
   for (const { name, shape } of tensors.values()) {
     const parsed = parseLoraName(name);
     if (parsed?.role === "down" && /_attn2_to_[kv]$/.test(parsed.layer)) return shape[1];

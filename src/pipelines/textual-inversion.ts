@@ -144,7 +144,7 @@ function partsByName(file: TextualInversion, encoders: readonly TextEncoder[]): 
   if (parts.length === 0 || (isForTwo && !parts.some(({ encoder }) => encoder.name === "text_encoder_2"))) {
     const [found, expected] = [file.tables.map(({ encoder }) => encoder), encoders.map(({ name }) => name)];
     throw new CheckpointError(
-      `${file.name} has vectors for ${found.join(" and ")}, [${file.vectors}, ${file.widths.join(` and ${file.vectors}, `)}], as Stable Diffusion XL's embeddings; this pipeline has ${expected.join(" and ")}`,
+      `${file.name} has vectors for ${found.join(" and ")}, [${file.vectors}, ${file.tables.map(({ width }) => width).join(` and ${file.vectors}, `)}], as Stable Diffusion XL's embeddings; this pipeline has ${expected.join(" and ")}`,
       { hint: "take an embedding that was made for this family, or a Stable Diffusion XL checkpoint" },
     );
   }

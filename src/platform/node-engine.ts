@@ -92,10 +92,7 @@ class WorkerEngine implements Engine {
   private options(root: string, { keepsMemory = false, copiesWeights = false }: LoadOptions = {}): InferenceSession.SessionOptions {
     const provider = this.deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId: this.deviceId };
     const external = { model_external_initializers_file_folder_path: root };
-    // Where DARKROOM_PROFILE says, the runtime writes a profile of every session as it is released (`npm run bench -- --profile`).
-    const { DARKROOM_PROFILE: profile } = process.env;
-    const profiling = profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile };
-    const common = { executionProviders: [provider], graphOptimizationLevel: "extended", ...profiling } as const;
+    const common = { executionProviders: [provider], graphOptimizationLevel: "extended" } as const;
     if (this.device !== "cpu") return { ...common, extra: { session: external } };
     return {
       ...common,

@@ -186,7 +186,7 @@ class NodeRepositoryCache implements RepositoryCache {
   }
 }
 
-const OTHER_DISK = "free some space, or name a folder on another disk: cacheDir, --cache-dir or HF_HUB_CACHE";
+const OTHER_DISK = "free some space, or name a folder on another disk: cacheDir or HF_HUB_CACHE";
 
 /** Puts what `make` makes in the place of `path` in one go. */
 async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
