@@ -43,6 +43,14 @@ function adder(engine: Engine): Promise<Session> {
   return engine.load(graph.encode());
 }
 
+/** A run whose call is lost on its way, for a thread that dies while the runtime works takes the process with it. */
+function lostRun(session: Session): ReturnType<Session["run"]> {
+  const post = vi.spyOn(workers.at(-1) as Worker, "postMessage").mockImplementationOnce(() => {});
+  const run = session.run({ x: Tensor.from([1, 2]) });
+  post.mockRestore();
+  return run;
+}
+
 const SIZE = 1024;
 /** A network that takes about a second on two cores: 24 products of 1024 x 1024 matrices. */
 function heavy(engine: Engine): Promise<Session> {
@@ -170,10 +178,7 @@ describe("an engine", () => {
     const engine = await createEngine({ device: "cpu" });
     const session = await adder(engine);
     const worker = workers.at(-1);
-    // The call is lost on its way, for a thread that dies while the runtime works takes the process with it.
-    const post = vi.spyOn(worker as Worker, "postMessage").mockImplementationOnce(() => {});
-    const run = session.run({ x: Tensor.from([1, 2]) });
-    post.mockRestore();
+    const run = lostRun(session);
     const rejected = expect(run).rejects.toThrow(new DeviceError("the runtime's thread has ended"));
     await worker?.terminate();
     await rejected;
@@ -185,7 +190,7 @@ describe("an engine", () => {
   it("rejects what was under way when its thread fails, with the reason", async () => {
     const engine = await openEngine();
     const session = await adder(engine);
-    const run = session.run({ x: Tensor.from([1, 2]) });
+    const run = lostRun(session);
     workers.at(-1)?.emit("error", new Error("out of memory"));
     await expect(run).rejects.toThrow(new DeviceError("the runtime's thread failed: out of memory"));
   });
