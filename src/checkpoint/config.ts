@@ -69,6 +69,9 @@ export function recognise(bytes: Uint8Array): { readonly what: string; readonly 
       hint: "download the file itself (on the hub: the resolve link, not blob)",
     };
   }
+  if (start.startsWith("GGUF")) {
+    return { what: "it is a GGUF file, of weights made smaller", hint: "get the checkpoint's safetensors file" };
+  }
   if (start.startsWith("PK\x03\x04") || start.startsWith("\x80\x02")) {
     return {
       what: "it is a pickle under another name",

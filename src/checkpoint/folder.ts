@@ -1,5 +1,7 @@
+import type { Weights } from "./weights.js";
+
 /**
- * The files of a checkpoint, wherever they lie: a folder on disk, or a snapshot of a hub repository.
+ * The files of a checkpoint, wherever they lie: a folder on disk, a snapshot of a hub repository, or a single file seen as the folder it would be.
  * Paths are relative, with `/` between parts, and never leave the folder; anything else is a CheckpointError, as is a file that cannot be read.
  */
 export interface Folder {
@@ -19,4 +21,6 @@ export interface Folder {
   locate(path: string): Promise<string>;
   /** The folder of one part: `folder.open("unet")`. */
   open(subfolder: string): Folder;
+  /** The weights of this part, where they do not lie in files of its own. */
+  readonly weights?: Weights;
 }

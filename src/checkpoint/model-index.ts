@@ -2,6 +2,7 @@ import { CheckpointError } from "../errors.js";
 import { camelCaseKeys, readJson } from "./config.js";
 import type { Folder } from "./folder.js";
 import { describe, type Json, type JsonObject, quote } from "./json.js";
+import { CHECKPOINT_CONVERSION, pickleError } from "./pickles.js";
 
 /** Which class of which Python library a part of a pipeline is. */
 export interface ComponentClass {
@@ -30,7 +31,7 @@ export const MODEL_INDEX = "model_index.json";
  */
 export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
   await folder.check();
-  if (!(await folder.has(MODEL_INDEX))) throw noModelIndex(folder.name, await folder.list());
+  if (!(await folder.has(MODEL_INDEX))) throw folder.weights ? onlyANetwork(folder.name) : noModelIndex(folder.name, await folder.list());
   const json = await readJson(folder, MODEL_INDEX);
   const name = `${folder.name}/${MODEL_INDEX}`;
   const { _class_name: className, _diffusers_version: version } = json;
@@ -61,19 +62,27 @@ function parseComponent(file: string, key: string, value: readonly Json[]): Comp
   throw new CheckpointError(`${file}: component ${JSON.stringify(key)} is ${quote(value)}; [library, class] was expected`);
 }
 
+function onlyANetwork(name: string): CheckpointError {
+  return new CheckpointError(`${name} holds one network, not a whole checkpoint`, {
+    hint: "load it by its own class, such as AutoencoderKL.fromSingleFile, and give it to a pipeline in place of its own part",
+  });
+}
+
 /** What to say of a checkpoint called `name` without a table of contents, by the names of the files it has. */
 export function noModelIndex(name: string, names: readonly string[]): CheckpointError {
-  const single = names.find((file) => /\.(safetensors|ckpt)$/.test(file));
+  const single = names.find((file) => file.endsWith(".safetensors"));
+  const pickle = names.find((file) => file.endsWith(".ckpt"));
   if (names.includes("config.json")) {
     return new CheckpointError(`${name} has no ${MODEL_INDEX}; its config.json is that of a single model, not of a pipeline`, {
       hint: "give the folder above it, or load the model by its own class",
     });
   }
   if (single !== undefined) {
-    return new CheckpointError(`${name} has no ${MODEL_INDEX}; it holds ${single}, a checkpoint in a single file`, {
-      hint: "convert it to a folder first: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)",
+    return new CheckpointError(`${name} has no ${MODEL_INDEX}; it holds ${single}, which may be a checkpoint in a single file`, {
+      hint: `give the file itself: its path, or its address https://huggingface.co/OWNER/NAME/blob/main/${single}`,
     });
   }
+  if (pickle !== undefined) return pickleError(`${name} has no ${MODEL_INDEX}; what it holds, ${pickle},`, CHECKPOINT_CONVERSION);
   return new CheckpointError(`${name} has no ${MODEL_INDEX}`, {
     hint: "give the folder of a checkpoint in diffusers' layout: model_index.json beside unet/, vae/, ...",
   });

@@ -22,7 +22,7 @@ const RENAMES: readonly (readonly [RegExp, string])[] = [
   [/^(.*\battentions\.\d+)\.proj_attn\.(weight|bias)$/, "$1.to_out.0.$2"],
 ];
 
-/** The attention projections that files converted from the original Stable Diffusion hold as 1x1 convolutions. */
+/** The attention projections that the original Stable Diffusion, and files converted from it, hold as convolutions of one pixel. */
 const PROJECTION = /\battentions\.\d+\.to_(q|k|v|out\.0)\.weight$/;
 
 /**
@@ -33,6 +33,6 @@ export function canonical(name: string, shape: Shape): Renamed | undefined {
   if (IGNORED.test(name)) return undefined;
   const renamed = RENAMES.reduce((current, [old, today]) => current.replace(old, today), name);
   const [rows = 0, columns = 0, ...kernel] = shape;
-  const isPointwise = kernel.length === 2 && kernel.every((extent) => extent === 1);
+  const isPointwise = kernel.length > 0 && kernel.every((extent) => extent === 1);
   return { name: renamed, shape: isPointwise && PROJECTION.test(renamed) ? [rows, columns] : shape };
 }

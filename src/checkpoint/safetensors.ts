@@ -17,6 +17,8 @@ export interface TensorRef {
   readonly offset: number;
   /** How many bytes they are. */
   readonly length: number;
+  /** Whether they are those of the matrix's transpose. */
+  readonly transposed?: boolean;
 }
 
 /** A tensor as the header of a file describes it; `dtype` is the format's word (`"F16"`), which may be one we cannot compute with. */

@@ -1,12 +1,12 @@
 import { CheckpointError } from "../errors.js";
-import type { DType } from "../tensor/dtype.js";
-import type { Shape, Tensor } from "../tensor/tensor.js";
+import type { Shape } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { readJson } from "./config.js";
 import type { Folder } from "./folder.js";
 import { describe, isObject, printable } from "./json.js";
 import { canonical } from "./names.js";
-import { readSafetensorsHeader, readTensor, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
+import { isPickle } from "./pickles.js";
+import { readSafetensorsHeader, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
 
 /** How {@link openWeights} looks for a part's files. */
 export interface OpenWeightsOptions {
@@ -16,10 +16,16 @@ export interface OpenWeightsOptions {
   readonly baseNames?: readonly string[];
 }
 
-/** A tensor, the file that holds it and its shape under today's name. */
-interface Located {
+/** A tensor and the file that holds it. */
+export interface Located {
   readonly path: string;
   readonly stored: StoredTensor;
+  /** What the tensor is called, in today's words or those of some years ago. */
+  readonly name: string;
+}
+
+/** A tensor, the file that holds it and its shape under today's name. */
+interface Placed extends Located {
   readonly shape: Shape;
 }
 
@@ -34,7 +40,6 @@ export interface WeightFiles {
 // An index has a line for every tensor; those of the largest models have a few hundred kilobytes.
 const LARGEST_INDEX = 100_000_000;
 const BASE_NAMES = ["diffusion_pytorch_model", "model"];
-const PICKLES = /\.(bin|ckpt|pth?|pkl|pickle)$/i;
 const FOREIGN = /\.(msgpack|h5)$/i;
 
 /** The tensors of one part of a checkpoint under today's names, wherever they lie: one file or many. Holds no numbers, only where they are. */
@@ -44,7 +49,8 @@ export class Weights {
     /** How messages name the source: the file, or the index of its shards. */
     readonly name: string,
     private readonly folder: Folder,
-    private readonly tensors: ReadonlyMap<string, Located>,
+    private readonly tensors: ReadonlyMap<string, Placed>,
+    private readonly nameInFile: (name: string) => string,
   ) {}
 
   has(name: string): boolean {
@@ -57,9 +63,9 @@ export class Weights {
     return { ...toTensorRef(stored, `${this.folder.name}/${path}`), name, shape };
   }
 
-  /** Reads one tensor's numbers. @throws CheckpointError as {@link get} does. */
-  async read(name: string): Promise<Tensor<DType>> {
-    return readTensor(this.folder, this.find(name).path, this.get(name));
+  /** @throws CheckpointError if there is no such tensor. */
+  shapeOf(name: string): Shape {
+    return this.find(name).shape;
   }
 
   /** Names of all tensors, in no particular order. */
@@ -79,11 +85,15 @@ export class Weights {
     return counts;
   }
 
-  private find(name: string): Located {
+  private find(name: string): Placed {
     const found = this.tensors.get(name);
     if (found) return found;
-    const near = nearest(name, this.names());
-    throw new CheckpointError(`${this.name}: tensor ${name} is missing`, {
+    const missing = this.nameInFile(name);
+    const near = nearest(
+      missing,
+      [...this.tensors.values()].map(({ stored }) => stored.name),
+    );
+    throw new CheckpointError(`${this.name}: tensor ${missing} is missing`, {
       hint: near.length > 0 ? `the file has ${near.map(printable).join(", ")}` : "the weights belong to another kind of model",
     });
   }
@@ -94,6 +104,7 @@ export class Weights {
  * @throws CheckpointError if there are none, if there are only pickles, or if a file is not what it should be.
  */
 export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
+  if (folder.weights) return folder.weights;
   await folder.check();
   const files = await folder.list();
   const chosen = findWeights(files, options);
@@ -152,10 +163,22 @@ function spellings(base: string, variant: string | undefined): Omit<WeightFiles,
 
 async function openFiles(folder: Folder, { path, isIndex }: WeightFiles, files: readonly string[]): Promise<Weights> {
   const located = isIndex ? await openShards(folder, path, files) : await openFile(folder, path);
-  const name = `${folder.name}/${path}`;
-  const tensors = new Map<string, Located>();
+  return collectWeights(`${folder.name}/${path}`, folder, located);
+}
+
+/**
+ * The weights of one part, of which `located` are the tensors; `nameInFile` tells what a tensor of today's name is called in files like this.
+ * @throws CheckpointError if two tensors are one by today's names.
+ */
+export function collectWeights(
+  name: string,
+  folder: Folder,
+  located: Iterable<Located>,
+  nameInFile: (name: string) => string = (today) => today,
+): Weights {
+  const tensors = new Map<string, Placed>();
   for (const tensor of located) {
-    const today = canonical(tensor.stored.name, tensor.stored.shape);
+    const today = canonical(tensor.name, tensor.stored.shape);
     if (!today) continue;
     const other = tensors.get(today.name);
     if (other)
@@ -164,12 +187,12 @@ async function openFiles(folder: Folder, { path, isIndex }: WeightFiles, files: 
       );
     tensors.set(today.name, { ...tensor, shape: today.shape });
   }
-  return new Weights(name, folder, tensors);
+  return new Weights(name, folder, tensors, nameInFile);
 }
 
 async function openFile(folder: Folder, path: string): Promise<Located[]> {
   const { tensors } = await readSafetensorsHeader(folder, path);
-  return [...tensors.values()].map((stored) => ({ path, stored, shape: stored.shape }));
+  return [...tensors.values()].map((stored) => ({ path, stored, name: stored.name }));
 }
 
 async function openShards(folder: Folder, path: string, files: readonly string[]): Promise<Located[]> {
@@ -189,7 +212,7 @@ async function openShards(folder: Folder, path: string, files: readonly string[]
       const stored = tensors.get(tensor);
       if (!stored)
         throw new CheckpointError(`${name}: tensor ${printable(tensor)} is not in ${shard}`, { hint: "download the checkpoint again" });
-      located.push({ path: shard, stored, shape: stored.shape });
+      located.push({ path: shard, stored, name: tensor });
     }
   }
   return located;
@@ -211,7 +234,7 @@ export function noWeights(
       hint: `ask for it: variant: "${variants[0]}"`,
     });
   }
-  const other = files.find((file) => PICKLES.test(file)) ?? files.find((file) => FOREIGN.test(file));
+  const other = files.find(isPickle) ?? files.find((file) => FOREIGN.test(file));
   if (other !== undefined) {
     const what = FOREIGN.test(other) ? "of another framework;" : "a pickle; a pickle can run any code when it is loaded, so";
     return new CheckpointError(`${name} has weights only as ${other}, ${what} Darkroom reads only safetensors`, {

@@ -5,13 +5,14 @@ type OptionName = keyof GenerateOptions;
 
 /** Options that say nothing without another: the option, the one it needs, why, and what to add. */
 const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: string, add: string])[] = [
+  ["config", "model", "it says how the networks of that file are built", "--model model.safetensors"],
   ["strength", "image", "it says how much of that picture is forgotten", "--image in.png"],
   ["mask", "image", "it marks the part of that picture to repaint", "--image in.png"],
   ["maskPadding", "mask", "it says how much around the masked part is worked on", "--mask mask.png"],
   ["control", "controlImage", "it is the picture the ControlNet goes by", "--control-image picture.png"],
-  ["controlImage", "control", "it is the network that goes by this picture", "--control and a ControlNet's folder"],
-  ["controlScale", "control", "it weighs that network's say", "--control and a ControlNet's folder"],
-  ["refineFrom", "refiner", "it says when the refiner takes over", "--refiner and a refiner's folder"],
+  ["controlImage", "control", "it is the network that goes by this picture", "--control and a ControlNet"],
+  ["controlScale", "control", "it weighs that network's say", "--control and a ControlNet"],
+  ["refineFrom", "refiner", "it says when the refiner takes over", "--refiner and a refiner"],
 ];
 
 /** Options that exclude each other: why, and what to do. */

@@ -27,7 +27,7 @@ const FAMILIES: readonly Family[] = [
  * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError
  */
 export async function chooseWay(request: GenerateRequest): Promise<Way> {
-  const index = await readModelIndex(await openCheckpoint(request.model, { weights: false }));
+  const index = await readModelIndex(await openCheckpoint(request.model, { weights: false, config: request.config }));
   const { ways, isPrompted } = familyOf(request.model, index);
   const name = `${nameOf(request.model)}, a ${index.className},`;
   if (isPrompted) expectPrompt(request, name, index);

@@ -11,12 +11,14 @@ export interface GenerateRequest {
   /** Undefined if none was given, as a checkpoint without text encoder has it. */
   readonly prompt: string | undefined;
   readonly negativePrompt: string | undefined;
-  /** The checkpoint's folder. */
+  /** The checkpoint: a folder, a single file or a hub id. */
   readonly model: string;
+  /** Folder of configs for a checkpoint in a single file. */
+  readonly config: string | undefined;
   readonly start: Start<string>;
   /** The second half of an ensemble. */
   readonly refiner: Refiner | undefined;
-  /** Folder of another autoencoder than the checkpoint's. */
+  /** Folder or file of another autoencoder than the checkpoint's. */
   readonly vae: string | undefined;
   /** One picture each. */
   readonly seeds: readonly bigint[];
@@ -43,6 +45,7 @@ export interface Refiner {
 /** The options as commander hands them over. */
 export interface GenerateOptions extends StartOptions {
   readonly model?: string;
+  readonly config?: string;
   readonly negative?: string;
   readonly steps?: number;
   readonly guidance?: number;
@@ -70,13 +73,14 @@ const REFINE_FROM = 0.8;
 /** @throws ArgumentError if `--model` is empty, options do not go together, or the last picture's seed would be beyond 2^64 - 1. */
 export function toRequest(prompt: string | undefined, options: GenerateOptions): GenerateRequest {
   const model = options.model ?? EMBEDDED_MODEL;
-  if (model === "") throw new ArgumentError("--model is empty; expected the folder of a checkpoint");
+  if (model === "") throw new ArgumentError("--model is empty; expected a checkpoint's folder or file");
   checkCombinations(options);
   const embedded = resolve(model) === EMBEDDED_MODEL;
   return {
     prompt,
     negativePrompt: options.negative,
     model,
+    config: options.config,
     start: toStart(options),
     refiner: options.refiner === undefined ? undefined : { folder: options.refiner, from: options.refineFrom ?? REFINE_FROM },
     vae: options.vae,

@@ -36,7 +36,8 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
 
 function addPictureOptions(generate: Command): void {
   generate
-    .option("-m, --model <folder>", "checkpoint in the diffusers layout (default: embedded)")
+    .option("-m, --model <path>", "checkpoint: a folder in the diffusers layout or a .safetensors file (default: embedded)")
+    .option("--config <folder>", "checkpoint whose configs serve a .safetensors file that is built unusually")
     .option("-n, --negative <prompt>", "what it should not show")
     .option("--steps <n>", "denoising steps (default: 50; embedded 20; DDPM 1000)", wholeNumber("--steps", { min: 1 }))
     .option("--guidance <x>", "guidance, off at 1 (default: 7.5; embedded and XL 5)", number("--guidance", { min: 0 }))
@@ -59,12 +60,12 @@ function addStartOptions(generate: Command): void {
 function addPartOptions(generate: Command): void {
   const asIs = repeated((text) => text);
   generate
-    .option("--control <folder>", "ControlNet to go by a picture; repeat for several", asIs)
+    .option("--control <path>", "ControlNet to go by a picture; repeat for several", asIs)
     .option("--control-image <file>", "its picture: edges, depth, ...; one for each", asIs)
     .option("--control-scale <x>", "its weight (default: 1)", repeated(number("--control-scale", { min: 0 })))
-    .option("--refiner <folder>", "XL checkpoint that finishes what the model began")
+    .option("--refiner <path>", "XL checkpoint that finishes what the model began")
     .option("--refine-from <x>", "when it takes over (default: 0.8)", number("--refine-from", { min: 0.01, max: 0.99 }))
-    .option("--vae <folder>", "autoencoder to use instead of the checkpoint's");
+    .option("--vae <path>", "autoencoder to use instead of the checkpoint's");
 }
 
 function addOutputOptions(generate: Command): void {

@@ -54,9 +54,9 @@ export async function openJob({ job, way }: SettledJob): Promise<Painter & Async
     for (const part of kept) await part[Symbol.asyncDispose]();
   };
   try {
-    const { device, variant } = job;
-    const vae = job.vae === undefined ? undefined : keep(await openVae(job.vae, { device, variant }));
-    const painter = await way.open(job, { device, variant, vae }, keep);
+    const { device, variant, config } = job;
+    const vae = job.vae === undefined ? undefined : keep(await openVae(job.vae, job));
+    const painter = await way.open(job, { device, variant, config, vae }, keep);
     return { ...painter, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();

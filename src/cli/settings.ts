@@ -40,9 +40,9 @@ export function settingsText({ job, pipeline, size, seed, count = 1 }: SettingsO
   return { [PARAMETERS_KEYWORD]: formatParameters({ prompt, negativePrompt, settings }) };
 }
 
-/** A folder's last name, as people know a checkpoint. */
-export function nameOf(folder: string): string {
-  return basename(resolve(folder));
+/** The last name of a folder or file, as people know a checkpoint. */
+export function nameOf(path: string): string {
+  return basename(resolve(path)).replace(/\.safetensors$/i, "");
 }
 
 /** The size worked at. Around a mask the result is as large as the picture, whatever that was. */

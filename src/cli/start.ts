@@ -32,7 +32,7 @@ export interface ControlStart<Image> {
 
 /** A ControlNet and what it is shown. */
 export interface Control<Image> {
-  /** The ControlNet's folder. */
+  /** The ControlNet's folder or file. */
   readonly folder: string;
   readonly image: Image;
   readonly scale: number;

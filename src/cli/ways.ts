@@ -1,6 +1,6 @@
 import { readConfig } from "../checkpoint/config.js";
 import { ConfigError } from "../errors.js";
-import { openCheckpoint } from "../hub/open-checkpoint.js";
+import { isSingleFile, openCheckpoint } from "../hub/open-checkpoint.js";
 import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
@@ -28,6 +28,8 @@ export type Keep = <Part extends AsyncDisposable>(part: Part) => Part;
 export interface PartOptions {
   readonly device: Device;
   readonly variant: string | undefined;
+  /** Of a checkpoint in a single file. */
+  readonly config: string | undefined;
   /** In place of the checkpoint's own. */
   readonly vae?: Autoencoder;
 }
@@ -146,14 +148,23 @@ export const DDIM: Ways = {
   },
 };
 
-/** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
-export async function openVae(folder: string, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
-  const { _className: className } = await readConfig(await openCheckpoint(folder, { only: "", weights: false }), "config.json");
+/** The autoencoder at `path`, in a folder of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
+export async function openVae(path: string, { device, variant, model, config }: Job): Promise<Autoencoder> {
+  if (await isSingleFile(path)) {
+    const { AutoencoderKL } = await import("../models/autoencoder-kl.js");
+    // A file does not say how its latents are scaled, which they are for the model's sake.
+    return AutoencoderKL.fromSingleFile(path, {
+      device,
+      config: await openCheckpoint(model, { weights: false, config }),
+      subfolder: "vae",
+    });
+  }
+  const { _className: className } = await readConfig(await openCheckpoint(path, { only: "", weights: false }), "config.json");
   const { AUTOENCODERS } = await import("../pipelines/components.js");
   if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
-    return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
+    return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(path, { device, variant });
   }
-  throw new ConfigError(`${folder}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for --vae`);
+  throw new ConfigError(`${path}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for --vae`);
 }
 
 /** `base` alone, or with the job's refiner, which shares its second text encoder and autoencoder. */

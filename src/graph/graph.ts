@@ -20,6 +20,8 @@ export interface WeightBytes {
   /** Bytes from the start of the file. */
   readonly offset: number;
   readonly length: number;
+  /** Whether they are those of the matrix's transpose. */
+  readonly transposed?: boolean;
 }
 
 interface NodeOptions {
@@ -79,6 +81,8 @@ export class Graph {
   private readonly shared = new Map<string, Value>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
   private readonly weights = new Map<string, (graph: Graph) => Value>();
+  /** See {@link transposeOf}. */
+  private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
   private count = 0;
   private spent = 0;
@@ -138,20 +142,21 @@ export class Graph {
     return this.literal("int64", BigInt64Array.from(values, BigInt), [values.length]);
   }
 
-  /** A weight of the checkpoint seen in `shape`, widened to float32 where the file holds half precision. */
+  /** A weight of the checkpoint seen in `shape`, widened to float32 where the file holds half precision, turned where it holds the transpose. */
   weight(bytes: WeightBytes, shape: Shape): Value {
-    const { dtype } = bytes;
-    const stored = this.initializer(bytes, shape);
-    const again = (graph: Graph) => graph.weight(bytes, shape);
-    this.weights.set(stored.name, again);
-    if (dtype === "float32") return stored;
-    const widened = this.once(`${stored.name} widened`, () => {
-      const name = `${this.prefix}v${this.count++}`;
-      this.widenings.push({ op: "Cast", domain: "", inputs: [stored.name], outputs: [name], attributes: { to: 1 } });
-      return { graph: this, name, dtype: "float32", shape };
-    });
-    this.weights.set(widened.name, again);
-    return widened;
+    if (bytes.transposed) return this.turned(this.weight({ ...bytes, transposed: false }, shape.toReversed()));
+    const weight = this.widened(this.initializer(bytes, shape));
+    this.weights.set(weight.name, (graph) => graph.weight(bytes, shape));
+    return weight;
+  }
+
+  /** A weight's transpose. On the CPU it is made once, so that every sum is that of a weight stored the usual way, to the bit. */
+  private turned(stored: Value): Value {
+    const weight = this.changed(stored, "turned", (own) =>
+      own.graph.node("Transpose", [own], { shape: own.shape.toReversed(), attributes: { perm: [1, 0] } }),
+    );
+    if (this.target !== "cpu") this.transposes.set(weight.name, stored);
+    return weight;
   }
 
   /** Takes `bytes` out of what may be spent for speed; false if there is not as much left. */
@@ -164,6 +169,11 @@ export class Graph {
   /** Whether the value is a weight: as it lies in its file, widened or changed. */
   isWeight({ name }: Value): boolean {
     return this.weights.has(name);
+  }
+
+  /** The transpose of a weight, where a product had better be computed with it: as it lies in the file. */
+  transposeOf({ name }: Value): Value | undefined {
+    return this.transposes.get(name);
   }
 
   /** A weight with a change made to it, once, when the graph is loaded; it is a weight again. */
@@ -204,10 +214,15 @@ export class Graph {
 
   private encodeNodes(): { bytes: Uint8Array<ArrayBuffer>; root: string } {
     const { inputs, outputs } = this;
-    const nodes = [...this.widenings, ...this.nodes];
     const roots = new Set<string>();
-    // Of a weight that was prepared, nothing but its result may be needed.
-    const used = new Set(nodes.flatMap((node) => node.inputs));
+    // Of a weight that was prepared or lies transposed, nothing but its result or its transpose may be needed.
+    const used = new Set(outputs.map(({ name }) => name));
+    const nodes = [...this.widenings, ...this.nodes].reverse().filter((node) => {
+      const isUsed = node.outputs.some((name) => used.has(name));
+      if (isUsed) for (const name of node.inputs) used.add(name);
+      return isUsed;
+    });
+    nodes.reverse();
     const initializers = this.initializers
       .filter(({ name }) => used.has(name))
       .map((initializer) => {
@@ -221,6 +236,16 @@ export class Graph {
     const [root = "/", another] = roots;
     if (another) throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`);
     return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
+  }
+
+  private widened(stored: Value): Value {
+    const { dtype, shape } = stored;
+    if (dtype === "float32") return stored;
+    return this.once(`${stored.name} widened`, () => {
+      const name = `${this.prefix}v${this.count++}`;
+      this.widenings.push({ op: "Cast", domain: "", inputs: [stored.name], outputs: [name], attributes: { to: 1 } });
+      return { graph: this, name, dtype: "float32", shape };
+    });
   }
 
   private initializer({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {

@@ -156,8 +156,13 @@ export function affine(x: Value, weight: Value, bias?: Value): Value {
   if (x.shape.at(-1) !== inWidth) throw new ArgumentError(`linear layer ${weight.name} takes ${inWidth} features; [${x.shape}] was given`);
   const rows = sizeOf(x.shape) / inWidth;
   const flat = x.shape.length === 2 ? x : reshape(x, [rows, inWidth]);
-  // Gemm adds the bias in the product's own pass and takes the weight transposed without a copy.
-  const product = x.graph.node("Gemm", [flat, weight, bias], { shape: [rows, outWidth], attributes: { transB: 1 } });
+  // Gemm adds the bias in the product's own pass and takes the weight transposed without a copy. (Fusing it with a Transpose before it, ONNX Runtime 1.30
+  // makes an invalid model where the other operand is a result of the graph as well.)
+  const transpose = x.graph.transposeOf(weight);
+  const product = x.graph.node("Gemm", [flat, transpose ?? weight, bias], {
+    shape: [rows, outWidth],
+    attributes: { transB: transpose ? 0 : 1 },
+  });
   return x.shape.length === 2 ? product : reshape(product, [...x.shape.slice(0, -1), outWidth]);
 }
 

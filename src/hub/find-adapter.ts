@@ -1,10 +1,11 @@
-import { openFolder, pathExists } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
+import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
-import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+import { isSingleFile, openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+import { type FoundFile, openFile } from "./open-file.js";
 
 /** Where an adapter (a LoRA, an embedding) is taken from. */
-export interface AdapterSource extends Omit<SourceOptions, "variant"> {
+export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
   /** Which file of a folder or a hub repository, where it has several. */
   readonly weightName?: string;
   /** Folder of the file inside them. */
@@ -23,24 +24,19 @@ export interface AdapterKind {
   readonly conversion?: string;
 }
 
-/** An adapter's file, and the folder it lies in. */
-export interface FoundAdapter {
-  readonly folder: Folder;
-  readonly path: string;
-}
-
-const PICKLE = /\.(bin|ckpt|pth?|pkl|pickle)$/i;
-
 /**
- * The file of an adapter: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
+ * The file of an adapter: `source` itself, a path or an address on the hub, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
  * @throws CheckpointError if there is none, or there are several and none is named; HubError
  */
 export async function findAdapter(
   source: string | Folder,
   { weightName, subfolder, ...from }: AdapterSource,
   kind: AdapterKind,
-): Promise<FoundAdapter> {
-  if (typeof source === "string" && (/\.safetensors$/i.test(source) || PICKLE.test(source))) return openFile(source, kind);
+): Promise<FoundFile> {
+  if (typeof source === "string" && (/\.safetensors$/i.test(source) || isPickle(source) || (await isSingleFile(source)))) {
+    if (isPickle(source)) throw pickleError(source, conversionHint(kind));
+    return openFile(source, from);
+  }
   const inside = (path: string) => (subfolder ? `${subfolder}/${path}` : path);
   const choose = (name: string, paths: readonly string[]) => {
     const here = paths.flatMap((path) => (path === inside(baseOf(path)) ? baseOf(path) : []));
@@ -53,16 +49,9 @@ export async function findAdapter(
   return { folder, path: chooseName(folder.name, await folder.list(), weightName, kind) };
 }
 
-async function openFile(source: string, kind: AdapterKind): Promise<FoundAdapter> {
-  if (PICKLE.test(source)) throw pickleError(source, kind);
-  if (!(await pathExists(source))) throw new CheckpointError(`${source} does not exist`, { hint: "check the path" });
-  const path = baseOf(source);
-  return { folder: openFolder(source.slice(0, -path.length).replace(/(?<=.)[\\/]$/, "") || "."), path };
-}
-
 function chooseName(folder: string, files: readonly string[], weightName: string | undefined, kind: AdapterKind): string {
   if (weightName !== undefined) {
-    if (PICKLE.test(weightName)) throw pickleError(`${folder}/${weightName}`, kind);
+    if (isPickle(weightName)) throw pickleError(`${folder}/${weightName}`, conversionHint(kind));
     if (files.includes(weightName)) return weightName;
     throw new CheckpointError(`${folder} has no file ${weightName}; it has ${listed(files)}`, { hint: "name one of them as weightName" });
   }
@@ -76,19 +65,17 @@ function chooseName(folder: string, files: readonly string[], weightName: string
     throw new CheckpointError(`${folder} has ${candidates.length} files that may be the ${kind.name}: ${listed(candidates)}`, {
       hint: "name one of them as weightName",
     });
-  const pickle = files.find((file) => PICKLE.test(file));
+  const pickle = files.find(isPickle);
   throw pickle
-    ? pickleError(`${folder}/${pickle}`, kind)
+    ? pickleError(`${folder}/${pickle}`, conversionHint(kind))
     : new CheckpointError(`${folder} has no ${kind.name}; it has ${listed(files)}`, {
         hint: "give a folder with a .safetensors file, or that file",
       });
 }
 
-function pickleError(path: string, { name, conversion }: AdapterKind): CheckpointError {
+function conversionHint({ name, conversion }: AdapterKind): string {
   const elsewhere = `get the safetensors file of the same ${name}`;
-  return new CheckpointError(`${path} is a pickle, which can run any code when it is loaded; Darkroom reads only safetensors`, {
-    hint: conversion ? `${elsewhere}, or convert it where you trust it: ${conversion}` : elsewhere,
-  });
+  return conversion ? `${elsewhere}, or convert it where you trust it: ${conversion}` : elsewhere;
 }
 
 function listed(files: readonly string[]): string {

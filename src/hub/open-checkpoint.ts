@@ -1,14 +1,23 @@
-import { openFolder, pathExists } from "#platform";
+import { openFolder, openTokenizerFiles, pathKind } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
+import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pickles.js";
+import { ArgumentError, CheckpointError } from "../errors.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
+import { isLink } from "./hub-link.js";
+import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
 import { isRepositoryId } from "./repository-id.js";
 
-/** Where a checkpoint may be taken from, and how. All but `variant` is about checkpoints of the hub, and of no effect for folders. */
+/** Where a checkpoint may be taken from, and how. All but `variant` and `config` is about checkpoints of the hub, and of no effect for folders. */
 export interface SourceOptions {
   /** Which weight files, e.g. "fp16"; the full ones are taken, with a warning, where the variant is missing. */
   readonly variant?: string;
+  /**
+   * For a checkpoint in a single file: a folder or hub id in diffusers' layout, whose configs, scheduler and tokenizer are taken in place of those that
+   * the file suggests.
+   */
+  readonly config?: string | Folder;
   /** Branch, tag or commit; "main" where none is named. */
   readonly revision?: string;
   /** In place of HF_TOKEN and of what `hf auth login` left. It is sent to the hub alone, never to where the hub redirects. */
@@ -24,12 +33,63 @@ export interface SourceOptions {
 }
 
 /**
- * The files of a checkpoint, whatever it is named by: a folder on disk, or a hub id (`owner/name`), which is
- * downloaded into the standard Hugging Face cache as far as it is not there. A path that exists wins over an id.
- * @throws CheckpointError, HubError; the signal's reason once it aborts.
+ * The files of a checkpoint, whatever it is named by: a folder on disk; a single file in the original layout, or its address on the hub, seen as the
+ * folder it would be; or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far as it is not there.
+ * A path that exists wins over an id.
+ * @throws CheckpointError, ConfigError, HubError; the signal's reason once it aborts.
  */
 export async function openCheckpoint(source: string | Folder, options: SourceOptions & WantedFiles = {}): Promise<Folder> {
   if (typeof source !== "string") return source;
-  if (isRepositoryId(source) && !(await pathExists(source))) return openRepository(source, options);
+  const kind = await pathKind(source);
+  if (kind === "file" || (kind === undefined && (isLink(source) || /\.safetensors$/i.test(source) || isPickle(source)))) {
+    return openSingle(source, options);
+  }
+  if (options.config !== undefined) {
+    throw new ArgumentError(`config was given, but ${source} is no single file: a folder has configs of its own`, {
+      hint: "leave config out",
+    });
+  }
+  if (isRepositoryId(source) && kind === undefined) return openRepository(source, options);
   return openFolder(source);
+}
+
+/** @throws CheckpointError if `source` is a folder or a hub id, not a single file. */
+export async function expectSingleFile(source: string): Promise<void> {
+  const kind = await pathKind(source);
+  const isFolder = kind === "folder";
+  if (!isFolder && (kind === "file" || !isRepositoryId(source))) return;
+  throw new CheckpointError(`${source} is ${isFolder ? "a folder" : "no file, but may be an id of the hub"}; a single file was expected`, {
+    hint: "folders and hub ids are opened with fromPretrained",
+  });
+}
+
+/** Whether `source` names a single file: a path on this machine, or an address on the hub. */
+export async function isSingleFile(source: string): Promise<boolean> {
+  const kind = await pathKind(source);
+  return kind === "file" || (kind === undefined && isLink(source));
+}
+
+async function openSingle(source: string, options: SourceOptions & WantedFiles): Promise<Folder> {
+  const [address = source] = isLink(source) ? source.split(/[?#]/) : [source];
+  if (isPickle(address)) throw pickleError(source, CHECKPOINT_CONVERSION);
+  const { config, weights = true, without = [] } = options;
+  const [{ folder, path }, configs, { openSingleFile }] = await Promise.all([
+    openFile(source, options),
+    config === undefined ? undefined : openConfigs(config, options),
+    import("../checkpoint/single-file/open-single-file.js"),
+  ]);
+  // Who asks for the configs alone will come again for the weights.
+  return openSingleFile(folder, path, {
+    tokenizer: openTokenizerFiles(),
+    config: configs,
+    warns: weights && !without.includes("scheduler"),
+  });
+}
+
+/** The folder of configs for a single file; a revision is that file's. */
+async function openConfigs(
+  config: string | Folder,
+  { token, cacheDir, localFilesOnly, onProgress, signal }: SourceOptions,
+): Promise<Folder> {
+  return openCheckpoint(config, { token, cacheDir, localFilesOnly, onProgress, signal, weights: false });
 }

@@ -1,18 +1,16 @@
 import { printable } from "../checkpoint/json.js";
 import type { TensorRef } from "../checkpoint/safetensors.js";
+import { todaysLayout, unetNames } from "../checkpoint/single-file/unet-names.js";
 import { CheckpointError } from "../errors.js";
 import type { LowRank, WeightSource } from "../graph/scope.js";
 import type { Shape } from "../tensor/tensor.js";
 import { baseFamily } from "./base-family.js";
 import type { LoraFile, LoraLayer } from "./lora-file.js";
 import type { LoraPart } from "./lora-names.js";
-import { sgmName } from "./sgm-names.js";
 
 /** A network that a LoRA may change. */
 export interface LoraTarget {
   readonly weights: WeightSource & { names(): readonly string[] };
-  /** A UNet's, by which Stability's names are found. */
-  readonly layersPerBlock?: number;
 }
 
 /** What a LoRA changes in the networks of a pipeline. */
@@ -54,16 +52,20 @@ export function matchLora(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTar
   );
 }
 
-/** Every linear layer and convolution of a network under the names files may give it, dots as underscores: `mid_block_attentions_0_proj_in`. */
-function placesOf(part: LoraPart, { weights, layersPerBlock = 0 }: LoraTarget): ReadonlyMap<string, Place> {
+/**
+ * Every linear layer and convolution of a network under the names files may give it, dots as underscores: `mid_block_attentions_0_proj_in`. kohya-ss
+ * keeps Stability's names for the UNets of Stable Diffusion XL.
+ */
+function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();
-  for (const name of weights.names()) {
+  const names = weights.names();
+  const originals = part === "unet" ? unetNames(todaysLayout(names)) : undefined;
+  for (const name of names) {
     const path = /^(.+)\.weight$/.exec(name)?.[1];
     if (path === undefined || isTable(path, weights)) continue;
     const { shape } = weights.get(name);
     if (shape.length !== 2 && shape.length !== 4) continue;
-    const other = part === "unet" ? sgmName(path, layersPerBlock) : undefined;
-    for (const alias of [path, ...(other ? [other] : [])]) places.set(alias.replaceAll(".", "_"), { path, shape });
+    for (const alias of [path, originals?.original(path) ?? []].flat()) places.set(alias.replaceAll(".", "_"), { path, shape });
   }
   return places;
 }

@@ -9,7 +9,7 @@ import { conv } from "../layers/basic.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openFilePart, openModel, type SingleFileModelOptions } from "./model.js";
 import { level, middle, PER_BLOCK, timeEmbedding, type UNetConditions, unetEncoderFields, unetFeeds, wayDown } from "./unet-encoder.js";
 
 const schema = v.object({
@@ -59,6 +59,15 @@ export class ControlNetModel extends Model<ControlNetConfig> {
       }
     };
     return new ControlNetModel(await openModel("ControlNetModel", schema, source, options, check));
+  }
+
+  /**
+   * Opens the ControlNet in a single `.safetensors` file, in the original layout or in diffusers': a path, or the address of a file on the hub. `config`
+   * is a folder or hub id whose config is taken in place of what the file suggests.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<ControlNetModel> {
+    return ControlNetModel.fromPretrained(await openFilePart(path, "controlnet", options), { ...options, subfolder: undefined });
   }
 
   /** Pixels of the controlling picture to one latent, along each side. */

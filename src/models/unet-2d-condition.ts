@@ -8,7 +8,7 @@ import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/
 import { upBlock } from "../layers/unet-blocks.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openFilePart, openModel, type SingleFileModelOptions } from "./model.js";
 import {
   blockAttention,
   level,
@@ -72,6 +72,15 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     const check = (owner: string, config: UNet2DConditionConfig) =>
       checkPerBlock(owner, config, "downBlockTypes", [...PER_BLOCK, "upBlockTypes", "reverseTransformerLayersPerBlock"]);
     return new UNet2DConditionModel(await openModel("UNet2DConditionModel", schema, source, options, check));
+  }
+
+  /**
+   * Opens the UNet in a single `.safetensors` file, in the original layout or in diffusers', alone or in a checkpoint: a path, or the address of a file
+   * on the hub. `config` is a folder or hub id whose config is taken in place of what the file suggests.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<UNet2DConditionModel> {
+    return UNet2DConditionModel.fromPretrained(await openFilePart(path, "unet", options), { ...options, subfolder: undefined });
   }
 
   /** Height and width of the latents it was trained on. */

@@ -3,7 +3,7 @@ import { snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { ConfigError } from "../errors.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { expectSingleFile, openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { DeviceOptions, ResolvedDevice } from "../runtime/engine.js";
 import { ComponentSource } from "./components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -42,8 +42,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   constructor(private readonly source: ComponentSource | undefined) {}
 
   /**
-   * Opens the checkpoint in the folder `path`, or of the hub if it is an id (`owner/name`) and no folder: as the pipeline that its `model_index.json`
-   * names, or, called on a pipeline class, as that one.
+   * Opens the checkpoint in the folder or single file `path`, or of the hub if it is an id (`owner/name`) and no folder: as the pipeline that its
+   * `model_index.json` names, or, called on a pipeline class, as that one.
    * Weights are mapped from disk, not read. Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
    * and stay the caller's to dispose.
    * @throws CheckpointError, ConfigError, DeviceError, HubError
@@ -63,8 +63,9 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string | Folder,
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
-    const { device, deviceId, lowMemory, variant, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...given } = options;
-    const from = { variant, revision, token, cacheDir, localFilesOnly, onProgress, signal };
+    const { device, deviceId, lowMemory, variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...given } =
+      options;
+    const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
     const brought = Object.entries(given).flatMap(([name, part]) => (part === undefined ? [] : snakeCase(name)));
     // An unknown class is told before anything is downloaded, or a thread started, for it.
     const loader = (index: ModelIndex, folder: Folder) => ("open" in this ? async () => this : loaderOf(folder, index));
@@ -79,6 +80,32 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
       await source.dispose();
       throw error;
     }
+  }
+
+  /**
+   * Opens a checkpoint in a single `.safetensors` file of the original layout (CompVis' ldm, Stability's sgm): a path, or the address of a file on the
+   * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Which checkpoint it is and how its networks are built is told by its header;
+   * `config`, a folder or hub id in diffusers' layout, takes the place of that, as it has to for networks of unusual proportions. Everything else is as
+   * with `fromPretrained`, which takes such files, too. There is no safety checker in such a file.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static fromSingleFile<Pipeline extends DiffusionPipeline, Components extends object>(
+    this: PipelineClass<Pipeline, Components>,
+    path: string,
+    options?: PipelineOptions & Partial<Components>,
+  ): Promise<Pipeline>;
+  static fromSingleFile(
+    this: typeof DiffusionPipeline,
+    path: string,
+    options?: PipelineOptions & Partial<TextToImageComponents>,
+  ): Promise<TextToImagePipeline>;
+  static async fromSingleFile(
+    this: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
+    path: string,
+    options: PipelineOptions = {},
+  ): Promise<DiffusionPipeline> {
+    await expectSingleFile(path);
+    return DiffusionPipeline.fromPretrained.call(this as typeof DiffusionPipeline, path, options);
   }
 
   /** Where the networks run. */

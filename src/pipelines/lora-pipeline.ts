@@ -150,10 +150,9 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /** The networks, by their subfolders. */
   private get loraNetworks(): ReadonlyMap<LoraPart, LoraTarget & { readonly adapters: NetworkAdapters }> {
-    const { weights, adapters, config } = this.unet;
-    const layersPerBlock = typeof config.layersPerBlock === "number" ? config.layersPerBlock : undefined;
+    const { weights, adapters } = this.unet;
     return new Map<LoraPart, LoraTarget & { readonly adapters: NetworkAdapters }>([
-      ["unet", { weights, adapters, layersPerBlock }],
+      ["unet", { weights, adapters }],
       ...this.textEncoders.map(({ name, model }) => [name, model] as const),
     ]);
   }

@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError } from "../errors.js";
 
@@ -10,12 +11,17 @@ export function openFolder(path: string, name = path): Folder {
   return new NodeFolder(name, resolve(path), "check the path; a hub id, owner/name, would be downloaded as hf download does");
 }
 
-/** Whether there is anything at `path`. */
-export async function pathExists(path: string): Promise<boolean> {
+/** What is at `path`, a file or (as good as everything else) a folder; undefined if nothing is. */
+export async function pathKind(path: string): Promise<"file" | "folder" | undefined> {
   return stat(path).then(
-    () => true,
-    () => false,
+    (found) => (found.isFile() ? "file" : "folder"),
+    () => undefined,
   );
+}
+
+/** The folder with CLIP's vocabulary and merges that comes with the package, for checkpoints that hold no tokenizer. */
+export function openTokenizerFiles(): Folder {
+  return openFolder(fileURLToPath(new URL("../../models/clip-tokenizer", import.meta.url)));
 }
 
 // fs reads at most 2^31 - 1 bytes in one call.
@@ -34,11 +40,7 @@ class NodeFolder implements Folder {
       throw explain(this.name, error);
     });
     if (found.isDirectory()) return;
-    throw new CheckpointError(`${this.name} is a file; a folder was expected`, {
-      hint: /\.(safetensors|ckpt|pth?|bin|gguf)$/i.test(this.name)
-        ? "a checkpoint in a single file must be converted first: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)"
-        : "give the folder that holds model_index.json",
-    });
+    throw new CheckpointError(`${this.name} is a file; a folder was expected`, { hint: "give the folder that holds it" });
   }
 
   async list(): Promise<readonly string[]> {

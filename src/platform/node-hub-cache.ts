@@ -7,7 +7,7 @@ import { HubError } from "../errors.js";
 import type { AddOptions, RemoteFile, RepositoryCache } from "../hub/repository-cache.js";
 import { isCommit } from "../hub/repository-id.js";
 import type { HubSettings } from "../hub/settings.js";
-import { openFolder, pathExists } from "./node-folder.js";
+import { openFolder, pathKind } from "./node-folder.js";
 import { withLock } from "./node-hub-lock.js";
 import { explainWrite } from "./write-file.js";
 
@@ -208,7 +208,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 
 /** The nearest folder above that is there. */
 async function existing(path: string): Promise<string> {
-  return (await pathExists(path)) || dirname(path) === path ? path : existing(dirname(path));
+  return (await pathKind(path)) !== undefined || dirname(path) === path ? path : existing(dirname(path));
 }
 
 /** Failures of the disk in the words of {@link explainWrite}; all others as they are. */

@@ -28,11 +28,10 @@ describe("readModelIndex", () => {
     expect(error.hint).toBeTruthy();
   });
 
-  it("says of a single-file checkpoint that it is one", async () => {
+  it("says of a file that it is one", async () => {
     const path = temporaryFolder({ "sd15.safetensors": "" });
     const error = await checkpointError(readModelIndex(openFolder(join(path, "sd15.safetensors"))));
     expect(error.message).toMatch(/is a file; a folder was expected/);
-    expect(error.hint).toMatch(/from_single_file/);
   });
 
   it("says of a folder without model_index.json what it lacks", async () => {
@@ -47,8 +46,16 @@ describe("readModelIndex", () => {
     expect(error.hint).toMatch(/folder above/);
   });
 
-  it("says of a folder with a single file that it must be converted", async () => {
-    expect((await checkpointError(read({ "v1-5.ckpt": "" }))).message).toMatch(/it holds v1-5\.ckpt, a checkpoint in a single file/);
+  it("says of a folder with a single file that this is what to give", async () => {
+    const error = await checkpointError(read({ "v1-5.safetensors": "" }));
+    expect(error.message).toMatch(/it holds v1-5\.safetensors, which may be a checkpoint in a single file/);
+    expect(error.hint).toMatch(/give the file itself/);
+  });
+
+  it("says of a folder with a pickle that it must be converted", async () => {
+    const error = await checkpointError(read({ "v1-5.ckpt": "" }));
+    expect(error.message).toMatch(/what it holds, v1-5\.ckpt, is a pickle/);
+    expect(error.hint).toMatch(/from_single_file/);
   });
 
   it.each(["{", "", "<html>", "[]"])("refuses %j as model_index.json", async (content) => {

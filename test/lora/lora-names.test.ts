@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { parseLoraName } from "../../src/lora/lora-names.js";
-import { sgmName } from "../../src/lora/sgm-names.js";
 
 describe("the layer and the role of a tensor called", () => {
   const attention = "down_blocks_0_attentions_1_transformer_blocks_0_attn1";
@@ -43,30 +42,5 @@ describe("the layer and the role of a tensor called", () => {
 
   it.each(["bundle_emb.fox.string_to_param.*", "unet.conv_in.weight", "emb_params"])("%s are none", (name) => {
     expect(parseLoraName(name)).toBeUndefined();
-  });
-});
-
-describe("Stability's names for layers of Stable Diffusion XL", () => {
-  it.each([
-    ["conv_in", "input_blocks.0.0"],
-    ["down_blocks.0.resnets.1.conv1", "input_blocks.2.0.in_layers.2"],
-    ["down_blocks.0.downsamplers.0.conv", "input_blocks.3.0.op"],
-    ["down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q", "input_blocks.4.1.transformer_blocks.0.attn1.to_q"],
-    ["down_blocks.1.resnets.0.conv_shortcut", "input_blocks.4.0.skip_connection"],
-    ["down_blocks.2.attentions.1.proj_out", "input_blocks.8.1.proj_out"],
-    ["mid_block.resnets.0.time_emb_proj", "middle_block.0.emb_layers.1"],
-    ["mid_block.attentions.0.proj_in", "middle_block.1.proj_in"],
-    ["mid_block.resnets.1.conv2", "middle_block.2.out_layers.3"],
-    ["up_blocks.0.attentions.2.proj_in", "output_blocks.2.1.proj_in"],
-    ["up_blocks.0.upsamplers.0.conv", "output_blocks.2.2.conv"],
-    ["up_blocks.2.resnets.2.conv1", "output_blocks.8.0.in_layers.2"],
-    ["conv_out", "out.2"],
-    ["add_embedding.linear_2", "label_emb.0.2"],
-  ])("%s is %s", (path, name) => {
-    expect(sgmName(path, 2)).toBe(name);
-  });
-
-  it("exist for no layer that it does not have", () => {
-    expect(sgmName("class_embedding.linear_1", 2)).toBeUndefined();
   });
 });

@@ -1,0 +1,190 @@
+import { CheckpointError } from "../../errors.js";
+import type { Json, JsonObject } from "../json.js";
+import type { Weights } from "../weights.js";
+import { contextWidth, type Family } from "./family.js";
+import { todaysLayout } from "./unet-names.js";
+
+// What the config.json of a network would say: told by the shapes of its tensors, and where these do not tell by its family.
+
+/** Groups of every normalisation in these networks. */
+const GROUPS = 32;
+/** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
+const HEAD_WIDTH = 64;
+/** What to do about a network of other proportions. */
+const UNTOLD = "numbers of heads and groups are in no tensor: give a folder with the checkpoint's configs, in diffusers' layout, as config";
+/** Heads of every attention in Stable Diffusion 1. */
+const HEADS = 8;
+
+/** `config.json` of a UNet2DConditionModel; `sampleSize` is the side of the latents it was trained on. */
+export function unetConfig(weights: Weights, family: Family, sampleSize: number): JsonObject {
+  const { layers } = todaysLayout(weights.names());
+  const up = depthsOf(weights, "up_blocks", layers.map((count) => count + 1).toReversed());
+  const encoder = encoderConfig(weights, family);
+  return {
+    _class_name: "UNet2DConditionModel",
+    ...encoder,
+    sample_size: sampleSize,
+    out_channels: weights.shapeOf("conv_out.weight")[0] ?? 0,
+    up_block_types: up.map((depths) => (isAttending(depths) ? "CrossAttnUpBlock2D" : "UpBlock2D")),
+    ...reversedDepths(up, encoder.transformer_layers_per_block),
+  };
+}
+
+/** `config.json` of a ControlNetModel. */
+export function controlNetConfig(weights: Weights, family: Family): JsonObject {
+  const embedding = "controlnet_cond_embedding";
+  const [first = 0, conditioningChannels = 0] = weights.shapeOf(`${embedding}.conv_in.weight`);
+  const widths = [first];
+  // Every second convolution halves the picture and widens its features.
+  for (let i = 1; weights.has(`${embedding}.blocks.${i}.weight`); i += 2)
+    widths.push(weights.shapeOf(`${embedding}.blocks.${i}.weight`)[0] ?? 0);
+  return {
+    _class_name: "ControlNetModel",
+    ...encoderConfig(weights, family),
+    conditioning_channels: conditioningChannels,
+    conditioning_embedding_out_channels: widths,
+  };
+}
+
+/** What is particular to a family's latents. */
+export interface LatentSpace {
+  readonly scalingFactor: number;
+  /** Side of the pictures the autoencoder was trained with. */
+  readonly sampleSize: number;
+  readonly latentsMean?: readonly number[];
+  readonly latentsStd?: readonly number[];
+}
+
+/** `config.json` of an AutoencoderKL. */
+export function vaeConfig(weights: Weights, { scalingFactor, sampleSize, latentsMean, latentsStd }: LatentSpace): JsonObject {
+  const names = weights.names();
+  const levels = levelsOf(names, /^encoder\.down_blocks\.(\d+)\./);
+  const widths = Array.from({ length: levels }, (_, i) => weights.shapeOf(`encoder.down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
+  const [, latentChannels = 0] = weights.shapeOf("decoder.conv_in.weight");
+  if (latentChannels !== 4) {
+    throw new CheckpointError(`${weights.name}: its latents have ${latentChannels} channels; those of Stable Diffusion have 4`, {
+      hint: "it is the autoencoder of another family; to use it all the same, give a folder with its config.json as config",
+    });
+  }
+  return {
+    _class_name: "AutoencoderKL",
+    in_channels: weights.shapeOf("encoder.conv_in.weight")[1] ?? 0,
+    out_channels: weights.shapeOf("decoder.conv_out.weight")[0] ?? 0,
+    down_block_types: widths.map(() => "DownEncoderBlock2D"),
+    up_block_types: widths.map(() => "UpDecoderBlock2D"),
+    block_out_channels: widths,
+    layers_per_block: levelsOf(names, /^encoder\.down_blocks\.0\.resnets\.(\d+)\./),
+    latent_channels: latentChannels,
+    norm_num_groups: groupsOf(weights, widths),
+    mid_block_add_attention: weights.has("decoder.mid_block.attentions.0.to_q.weight"),
+    use_quant_conv: weights.has("quant_conv.weight"),
+    use_post_quant_conv: weights.has("post_quant_conv.weight"),
+    sample_size: sampleSize,
+    scaling_factor: scalingFactor,
+    ...(latentsMean && { latents_mean: latentsMean }),
+    ...(latentsStd && { latents_std: latentsStd }),
+  };
+}
+
+/** `config.json` of a text encoder, with the ids of special tokens that the hub's configs have. */
+export function textEncoderConfig(weights: Weights, isOpenClip: boolean, className: string): JsonObject {
+  const [vocabulary = 0, width = 0] = weights.shapeOf("embeddings.token_embedding.weight");
+  const projection = "text_projection.weight";
+  return {
+    architectures: [className],
+    model_type: "clip_text_model",
+    vocab_size: vocabulary,
+    hidden_size: width,
+    intermediate_size: weights.shapeOf("encoder.layers.0.mlp.fc1.weight")[0] ?? 0,
+    num_hidden_layers: levelsOf(weights.names(), /^encoder\.layers\.(\d+)\./),
+    num_attention_heads: headsOf(weights, width),
+    max_position_embeddings: weights.shapeOf("embeddings.position_embedding.weight")[0] ?? 0,
+    hidden_act: isOpenClip ? "gelu" : "quick_gelu",
+    projection_dim: weights.has(projection) ? (weights.shapeOf(projection)[0] ?? 0) : width,
+    bos_token_id: 0,
+    eos_token_id: 2,
+    pad_token_id: 1,
+  };
+}
+
+/** What UNets and ControlNets have in common. */
+function encoderConfig(weights: Weights, family: Family) {
+  const { layers } = todaysLayout(weights.names());
+  const widths = layers.map((_, i) => weights.shapeOf(`down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
+  const down = depthsOf(weights, "down_blocks", layers);
+  const middle = levelsOf(weights.names(), /^mid_block\.attentions\.0\.transformer_blocks\.(\d+)\./);
+  const labels = ["add_embedding", "class_embedding"].find((name) => weights.has(`${name}.linear_1.weight`));
+  return {
+    in_channels: weights.shapeOf("conv_in.weight")[1] ?? 0,
+    block_out_channels: widths,
+    layers_per_block: same(layers),
+    down_block_types: down.map((depths) => (isAttending(depths) ? "CrossAttnDownBlock2D" : "DownBlock2D")),
+    mid_block_type: weights.has("mid_block.resnets.0.conv1.weight") ? (middle > 0 ? "UNetMidBlock2DCrossAttn" : "UNetMidBlock2D") : null,
+    // diffusers takes the middle's depth from the last level, which may have no transformers of its own.
+    transformer_layers_per_block: same(
+      down.map((depths, i) => (isAttending(depths) ? same(depths) : i < down.length - 1 ? 1 : Math.max(middle, 1))),
+    ),
+    // The name is a mistake of diffusers' that configs keep: these are numbers of heads.
+    attention_head_dim: family === "sd1" ? HEADS : widths.map((width) => headsOf(weights, width)),
+    cross_attention_dim: contextWidth(weights) ?? 0,
+    norm_num_groups: groupsOf(weights, widths),
+    ...(labels === "add_embedding" && { addition_embed_type: "text_time", addition_time_embed_dim: 256 }),
+    ...(labels === "class_embedding" && { class_embed_type: "projection" }),
+    ...(labels && { projection_class_embeddings_input_dim: weights.shapeOf(`${labels}.linear_1.weight`)[1] ?? 0 }),
+  } as const;
+}
+
+/** For every level the numbers of transformers after its resnet blocks, `layers` of which each level has. */
+function depthsOf(weights: Weights, way: "down_blocks" | "up_blocks", layers: readonly number[]): readonly (readonly number[])[] {
+  const depths = layers.map((count) => Array.from({ length: count }, () => 0));
+  const pattern = new RegExp(`^${way}\\.(\\d+)\\.attentions\\.(\\d+)\\.transformer_blocks\\.(\\d+)\\.`);
+  for (const name of weights.names()) {
+    const [, i, j, block] = pattern.exec(name) ?? [];
+    const level = depths[Number(i)];
+    if (level && block !== undefined) level[Number(j)] = Math.max(level[Number(j)] ?? 0, Number(block) + 1);
+  }
+  return depths;
+}
+
+/** The depths of the way up, where they are not those of the way down (in SSD-1B and its kin). */
+function reversedDepths(up: readonly (readonly number[])[], down: Json): JsonObject {
+  const last = up.length - 1;
+  const isMirrored = up.every(
+    (depths, i) => !isAttending(depths) || depths.every((depth) => depth === (Array.isArray(down) ? down[last - i] : down)),
+  );
+  return isMirrored ? {} : { reverse_transformer_layers_per_block: up.map((depths) => (isAttending(depths) ? same(depths) : 1)) };
+}
+
+function isAttending(depths: readonly number[]): boolean {
+  return depths.some((depth) => depth > 0);
+}
+
+/** One value where all are the same. */
+function same<Item extends Json>(values: readonly Item[]): Item | readonly Item[] {
+  const [first] = values;
+  return first !== undefined && values.every((value) => value === first) ? first : values;
+}
+
+function headsOf(weights: Weights, width: number): number {
+  if (width > 0 && width % HEAD_WIDTH === 0) return width / HEAD_WIDTH;
+  throw new CheckpointError(
+    `${weights.name}: ${width} channels are no multiple of ${HEAD_WIDTH}, the width of an attention head in networks like this`,
+    { hint: UNTOLD },
+  );
+}
+
+function groupsOf(weights: Weights, widths: readonly number[]): number {
+  const odd = widths.find((width) => width % GROUPS !== 0);
+  if (odd === undefined) return GROUPS;
+  throw new CheckpointError(
+    `${weights.name}: ${odd} channels do not divide into the ${GROUPS} groups that networks like this normalise by`,
+    {
+      hint: UNTOLD,
+    },
+  );
+}
+
+/** How many there are of what `pattern` counts from 0. */
+function levelsOf(names: readonly string[], pattern: RegExp): number {
+  return names.reduce((count, name) => Math.max(count, Number(pattern.exec(name)?.[1] ?? -1) + 1), 0);
+}

@@ -1,0 +1,153 @@
+import { ConfigError } from "../../errors.js";
+import { warn } from "../../warnings.js";
+import { readConfig, readJson } from "../config.js";
+import type { Folder } from "../folder.js";
+import { type JsonObject, quote } from "../json.js";
+import { MODEL_INDEX } from "../model-index.js";
+import { findWeights } from "../weights.js";
+import { controlNetConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
+import type { FilePart, PartName } from "./parts.js";
+import { latentSize, latentSpace, modelIndex, pipelineClass, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
+import { readSingleFile, type SingleFile } from "./read-single-file.js";
+import { VirtualFolder } from "./virtual-folder.js";
+
+/** What a single file is completed with. */
+export interface SingleFileOptions {
+  /** Has CLIP's vocab.json and merges.txt, which no single file holds. */
+  readonly tokenizer: Folder;
+  /** A checkpoint's folder in diffusers' layout, whose configs, scheduler and tokenizer are taken in place of those that the file suggests. */
+  readonly config?: Folder;
+  /** Whether to tell of what the file does not say; true by default. */
+  readonly warns?: boolean;
+}
+
+interface Network {
+  readonly className: string;
+  /** For people. */
+  readonly what: string;
+  /** Where the original layout has it. */
+  readonly prefix: string;
+  /** Which option brings another. */
+  readonly option: string;
+}
+
+const NETWORKS: Readonly<Record<PartName, Network>> = {
+  unet: { className: "UNet2DConditionModel", what: "UNet", prefix: "model.diffusion_model.", option: "unet" },
+  vae: { className: "AutoencoderKL", what: "autoencoder", prefix: "first_stage_model.", option: "vae" },
+  text_encoder: {
+    className: "CLIPTextModel",
+    what: "text encoder",
+    prefix: "cond_stage_model. or conditioner.embedders.0.",
+    option: "textEncoder",
+  },
+  text_encoder_2: {
+    className: "CLIPTextModelWithProjection",
+    what: "second text encoder",
+    prefix: "conditioner.embedders.1.",
+    option: "textEncoder2",
+  },
+  controlnet: { className: "ControlNetModel", what: "ControlNet", prefix: "control_model.", option: "controlnet" },
+};
+const PART_NAMES = Object.keys(NETWORKS) as PartName[];
+
+/**
+ * A single file as the folder it would be in diffusers' layout: a pipeline's, or, if it holds only one network other than a UNet, that network's.
+ * Nothing is copied; the weights stay where they lie in the file.
+ * @throws CheckpointError, ConfigError if the file is none that Darkroom can run.
+ */
+export async function openSingleFile(folder: Folder, path: string, options: SingleFileOptions): Promise<Folder> {
+  const file = await readSingleFile(folder, path);
+  return options.config ? overlaid(file, options.config) : inferred(file, options);
+}
+
+/** The file's weights in a folder of configs. */
+async function overlaid({ header: { name }, parts }: SingleFile, config: Folder): Promise<Folder> {
+  await config.check();
+  const overlay = (part: FilePart, base: Folder) => new VirtualFolder(base.name, { base, weights: part.weights });
+  if (!(await config.has(MODEL_INDEX))) {
+    const own = partOfClass(config.name, await readConfig(config, "config.json"));
+    const part = parts.get(own);
+    return part ? overlay(part, config) : absent(name, own);
+  }
+  const folders: Record<string, Folder> = {};
+  for (const each of PART_NAMES) {
+    const base = config.open(each);
+    const part = parts.get(each);
+    if (part) folders[each] = overlay(part, base);
+    // As in diffusers: what the file lacks may come from the folder.
+    else if (!findWeights(await base.list())) folders[each] = absent(name, each);
+  }
+  // Single files have no safety checker; diffusers does not load one for them either.
+  const index: JsonObject = { ...(await readJson(config, MODEL_INDEX)), safety_checker: [null, null] };
+  return new VirtualFolder(name, { base: config, folders, files: { [MODEL_INDEX]: () => index } });
+}
+
+/** Which part of a file the config of a single network is for. */
+function partOfClass(name: string, { _className: className }: JsonObject): PartName {
+  const part = PART_NAMES.find((each) => NETWORKS[each].className === className);
+  if (part) return part;
+  throw new ConfigError(
+    `${name}/config.json is of class ${quote(className)}; expected ${PART_NAMES.map((each) => NETWORKS[each].className).join(", ")}`,
+    {
+      hint: "give the folder of a whole checkpoint as config: model_index.json beside unet/, vae/, ...",
+    },
+  );
+}
+
+/** The folder that the file suggests. */
+function inferred(file: SingleFile, { tokenizer, warns = true }: SingleFileOptions): Folder {
+  const { header, parts, kind } = file;
+  const { name } = header;
+  const network = (each: PartName, part: FilePart, at = `${name}/${each}`) =>
+    new VirtualFolder(at, { files: { "config.json": () => configOf(file, each, part) }, weights: part.weights });
+  const only = onlyPart(parts);
+  if (only) return network(only.name, only, name);
+  const folders: Record<string, Folder> = {};
+  for (const each of PART_NAMES) {
+    const part = parts.get(each);
+    folders[each] = part ? network(each, part) : absent(name, each);
+  }
+  if (!parts.has("unet")) return new VirtualFolder(name, { folders });
+  const className = pipelineClass(name, kind);
+  if (warns && kind.prediction.isAssumed) {
+    warn(
+      `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give it the configs of a checkpoint that predicts noise (config), or a scheduler of predictionType epsilon`,
+    );
+  }
+  const words = (pad: "<|endoftext|>" | "!", at: string) =>
+    new VirtualFolder(`${name}/${at}`, { files: { "tokenizer_config.json": () => tokenizerConfig(pad) }, base: tokenizer });
+  folders.scheduler = new VirtualFolder(`${name}/scheduler`, { files: { "scheduler_config.json": () => schedulerConfig(kind) } });
+  folders.tokenizer = words(kind.family === "sd2" ? "!" : "<|endoftext|>", "tokenizer");
+  folders.tokenizer_2 = words("!", "tokenizer_2");
+  return new VirtualFolder(name, { files: { [MODEL_INDEX]: () => modelIndex(className, kind) }, folders });
+}
+
+function configOf({ kind }: SingleFile, name: PartName, { weights, maker }: FilePart): JsonObject {
+  switch (name) {
+    case "unet":
+      return unetConfig(weights, kind.family, latentSize(kind));
+    case "vae":
+      return vaeConfig(weights, latentSpace(kind));
+    case "controlnet":
+      return controlNetConfig(weights, kind.family);
+    case "text_encoder":
+    case "text_encoder_2":
+      return textEncoderConfig(weights, maker === "laion", NETWORKS[name].className);
+  }
+}
+
+/** The network of a file that holds one, and no UNet. */
+function onlyPart(parts: SingleFile["parts"]): (FilePart & { readonly name: PartName }) | undefined {
+  const [entry, another] = parts;
+  return entry && !another && entry[0] !== "unet" ? { name: entry[0], ...entry[1] } : undefined;
+}
+
+function absent(name: string, part: PartName): Folder {
+  const { what, prefix, option } = NETWORKS[part];
+  return new VirtualFolder(`${name}/${part}`, {
+    absence: {
+      message: `${name} has no ${what}: none of its tensors is called ${prefix}...`,
+      hint: `give one: fromSingleFile(path, { ${option}: ... })`,
+    },
+  });
+}

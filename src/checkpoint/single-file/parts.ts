@@ -1,0 +1,164 @@
+import type { Folder } from "../folder.js";
+import type { SafetensorsHeader } from "../safetensors.js";
+import { collectWeights, type Located, type Weights } from "../weights.js";
+import { type Naming, TODAYS_NAMES } from "./layer-names.js";
+import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
+import { controlNetNames, originalLayout, unetNames } from "./unet-names.js";
+import { vaeNames } from "./vae-names.js";
+
+/** What a single file may hold, by the subfolder it would have in a checkpoint's folder. */
+export type PartName = "unet" | "vae" | "text_encoder" | "text_encoder_2" | "controlnet";
+
+/** One network of a single file. */
+export interface FilePart {
+  /** Under today's names. */
+  readonly weights: Weights;
+  /** Who made the network, where two have one place. */
+  readonly maker?: "openai" | "laion";
+}
+
+/** Where a part's tensors are in its file, and what they are called. */
+interface Place {
+  readonly prefix: string;
+  readonly naming: Naming;
+  readonly pieces?: (piece: Piece) => readonly Piece[];
+  readonly maker?: FilePart["maker"];
+}
+
+/** The tensors of a header by name, those under one prefix at a time. */
+class Names {
+  constructor(private readonly header: SafetensorsHeader) {}
+
+  has(name: string): boolean {
+    return this.header.tensors.has(name);
+  }
+
+  shapeOf(name: string): readonly number[] | undefined {
+    return this.header.tensors.get(name)?.shape;
+  }
+
+  *under(prefix: string): Generator<Piece> {
+    for (const [name, stored] of this.header.tensors) {
+      if (name.startsWith(prefix)) yield { name: name.slice(prefix.length), stored };
+    }
+  }
+
+  *namesUnder(prefix: string): Generator<string> {
+    for (const { name } of this.under(prefix)) yield name;
+  }
+
+  some(prefix: string): boolean {
+    return !this.namesUnder(prefix).next().done;
+  }
+}
+
+const UNET_PREFIXES = ["model.diffusion_model.", "diffusion_model.", ""];
+const CONTROLNET_PREFIXES = ["control_model.", ""];
+const VAE_PREFIXES = ["first_stage_model.", "vae.", ""];
+
+/**
+ * The networks of Stable Diffusion that a file holds, in the original layout (CompVis' ldm, Stability's sgm) or, if it is one network, in diffusers'.
+ * What else it holds is passed over: a second, averaged UNet, the state of a training, noise schedules.
+ */
+export function findParts(header: SafetensorsHeader, folder: Folder, path: string): ReadonlyMap<PartName, FilePart> {
+  const names = new Names(header);
+  const places: Readonly<Record<PartName, Place | undefined>> = {
+    unet: unetPlace(names),
+    controlnet: controlNetPlace(names),
+    vae: vaePlace(names),
+    ...textEncoderPlaces(names),
+  };
+  const parts = new Map<PartName, FilePart>();
+  for (const [part, place] of Object.entries(places) as [PartName, Place | undefined][]) {
+    if (!place) continue;
+    const { prefix, naming, maker } = place;
+    const nameInFile = (name: string) => prefix + (naming.original(name) ?? name);
+    const weights = collectWeights(`${header.name} (${part})`, folder, located(names, place, path), nameInFile);
+    parts.set(part, { weights, maker });
+  }
+  return parts;
+}
+
+function* located(names: Names, { prefix, naming, pieces = (piece) => [piece] }: Place, path: string): Generator<Located> {
+  for (const whole of names.under(prefix)) {
+    for (const { name, stored } of pieces(whole)) {
+      const today = naming.today(name);
+      if (today !== undefined) yield { path, stored, name: today };
+    }
+  }
+}
+
+function unetPlace(names: Names): Place | undefined {
+  for (const prefix of UNET_PREFIXES) {
+    if (names.has(`${prefix}input_blocks.0.0.weight`) && names.has(`${prefix}output_blocks.0.0.in_layers.2.weight`)) {
+      return { prefix, naming: unetNames(originalLayout(names.namesUnder(prefix)), labelsOf(names, prefix)) };
+    }
+    if (names.has(`${prefix}conv_in.weight`) && names.has(`${prefix}up_blocks.0.resnets.0.conv1.weight`))
+      return { prefix, naming: TODAYS_NAMES };
+  }
+  return undefined;
+}
+
+/** What `label_emb` is: of XL's networks it hears of size and crop, of Stable Diffusion 2's (unCLIP) of a picture. */
+function labelsOf(names: Names, prefix: string): "add_embedding" | "class_embedding" {
+  for (const { name, stored } of names.under(prefix)) {
+    if (name.endsWith(".attn2.to_k.weight")) return stored.shape[1] === 1024 ? "class_embedding" : "add_embedding";
+  }
+  return "add_embedding";
+}
+
+function controlNetPlace(names: Names): Place | undefined {
+  for (const prefix of CONTROLNET_PREFIXES) {
+    if (names.has(`${prefix}input_hint_block.0.weight`)) {
+      const under = [...names.namesUnder(prefix)];
+      const hints = new Set(under.flatMap((name) => /^input_hint_block\.(\d+)\./.exec(name)?.[1] ?? []).map(Number));
+      return {
+        prefix,
+        naming: controlNetNames(
+          originalLayout(under),
+          [...hints].sort((a, b) => a - b),
+        ),
+      };
+    }
+    if (names.has(`${prefix}controlnet_cond_embedding.conv_in.weight`)) return { prefix, naming: TODAYS_NAMES };
+  }
+  return undefined;
+}
+
+function vaePlace(names: Names): Place | undefined {
+  for (const prefix of VAE_PREFIXES) {
+    if (!["encoder", "decoder"].some((half) => names.shapeOf(`${prefix}${half}.conv_in.weight`)?.length === 4)) continue;
+    const isTodays = names.some(`${prefix}encoder.down_blocks.`) || names.some(`${prefix}decoder.up_blocks.`);
+    return { prefix, naming: isTodays ? TODAYS_NAMES : vaeNames(names.namesUnder(prefix)) };
+  }
+  return undefined;
+}
+
+function textEncoderPlaces(names: Names): Readonly<Record<"text_encoder" | "text_encoder_2", Place | undefined>> {
+  const [first, second] = [textEncoderPlace(names, "conditioner.embedders.0."), textEncoderPlace(names, "conditioner.embedders.1.")];
+  // A refiner has only what is the second text encoder elsewhere.
+  if (first?.maker === "laion" && !second) return { text_encoder: undefined, text_encoder_2: first };
+  return { text_encoder: first ?? textEncoderPlace(names, "cond_stage_model."), text_encoder_2: second };
+}
+
+function textEncoderPlace(names: Names, prefix: string): Place | undefined {
+  const openClip = `${prefix}model.`;
+  if (names.has(`${openClip}positional_embedding`)) {
+    const naming = openClipNames(openClipLayers(names.namesUnder(openClip)));
+    return {
+      prefix: openClip,
+      naming: prefix === "cond_stage_model." ? withoutEnd(naming) : naming,
+      pieces: openClipPieces,
+      maker: "laion",
+    };
+  }
+  const clip = `${prefix}transformer.`;
+  return names.some(`${clip}text_model.`) || names.some(`${clip}embeddings.`)
+    ? { prefix: clip, naming: CLIP_NAMES, maker: "openai" }
+    : undefined;
+}
+
+/** Stable Diffusion 2 looks at what the last but one of OpenCLIP's 24 layers gives; diffusers leaves out what comes behind. */
+function withoutEnd(naming: Naming): Naming {
+  return { ...naming, today: (name) => (/^(transformer\.resblocks\.23\.|text_projection)/.test(name) ? undefined : naming.today(name)) };
+}

@@ -1,0 +1,44 @@
+import { inside, LayerNames, type NamePair } from "./layer-names.js";
+
+const ATTENTION: readonly NamePair[] = [
+  ["norm", "group_norm"],
+  ["q", "to_q"],
+  ["k", "to_k"],
+  ["v", "to_v"],
+  ["proj_out", "to_out.0"],
+];
+const RESNET: readonly NamePair[] = [["norm1"], ["conv1"], ["norm2"], ["conv2"], ["nin_shortcut", "conv_shortcut"]].map(
+  ([original = "", today = original]) => [original, today],
+);
+
+/** The names of an autoencoder's layers, whose tensors in the file are called `names`. */
+export function vaeNames(names: Iterable<string>): LayerNames {
+  let levels = 0;
+  let layers = 0;
+  for (const name of names) {
+    const [, level = "", layer = ""] = /^(?:encoder\.down|decoder\.up)\.(\d+)\.block\.(\d+)\./.exec(name) ?? [];
+    levels = Math.max(levels, Number(level) + 1);
+    layers = Math.max(layers, Number(layer) + 1);
+  }
+  return new LayerNames(pairs(levels, layers));
+}
+
+function* pairs(levels: number, layers: number): Generator<NamePair> {
+  for (const name of ["quant_conv", "post_quant_conv"]) yield [name, name];
+  for (const half of ["encoder", "decoder"]) {
+    for (const name of ["conv_in", "conv_out"]) yield [`${half}.${name}`, `${half}.${name}`];
+    yield [`${half}.norm_out`, `${half}.conv_norm_out`];
+    for (let i = 0; i < 2; i++) yield* inside(`${half}.mid.block_${i + 1}`, `${half}.mid_block.resnets.${i}`, RESNET);
+    yield* inside(`${half}.mid.attn_1`, `${half}.mid_block.attentions.0`, ATTENTION);
+  }
+  for (let i = 0; i < levels; i++) {
+    // The original numbers the levels of both halves from the picture on, diffusers each half in the order it goes through them.
+    const up = levels - 1 - i;
+    yield [`encoder.down.${i}.downsample.conv`, `encoder.down_blocks.${i}.downsamplers.0.conv`];
+    yield [`decoder.up.${i}.upsample.conv`, `decoder.up_blocks.${up}.upsamplers.0.conv`];
+    for (let j = 0; j < layers; j++) {
+      yield* inside(`encoder.down.${i}.block.${j}`, `encoder.down_blocks.${i}.resnets.${j}`, RESNET);
+      yield* inside(`decoder.up.${i}.block.${j}`, `decoder.up_blocks.${up}.resnets.${j}`, RESNET);
+    }
+  }
+}

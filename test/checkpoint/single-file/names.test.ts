@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import { openClipNames, openClipPieces } from "../../../src/checkpoint/single-file/text-encoder-names.js";
+import { controlNetNames, originalLayout, todaysLayout, unetNames } from "../../../src/checkpoint/single-file/unet-names.js";
+import { vaeNames } from "../../../src/checkpoint/single-file/vae-names.js";
+import { FULL_SIZE, vae } from "../../helpers/full-size-files.js";
+
+const UNET = "model.diffusion_model.";
+/** What the UNet's tensors in a full-sized file are called. */
+const namesOf = (file: string) =>
+  Object.keys(FULL_SIZE[file]?.() ?? {}).flatMap((name) => (name.startsWith(UNET) ? name.slice(UNET.length) : []));
+
+describe("layers of Stable Diffusion XL's UNet", () => {
+  const names = unetNames(originalLayout(namesOf("sdxl-base")));
+  it.each([
+    ["conv_in", "input_blocks.0.0"],
+    ["down_blocks.0.resnets.1.conv1", "input_blocks.2.0.in_layers.2"],
+    ["down_blocks.0.downsamplers.0.conv", "input_blocks.3.0.op"],
+    ["down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q", "input_blocks.4.1.transformer_blocks.0.attn1.to_q"],
+    ["down_blocks.1.resnets.0.conv_shortcut", "input_blocks.4.0.skip_connection"],
+    ["down_blocks.2.attentions.1.proj_out", "input_blocks.8.1.proj_out"],
+    ["mid_block.resnets.0.time_emb_proj", "middle_block.0.emb_layers.1"],
+    ["mid_block.attentions.0.proj_in", "middle_block.1.proj_in"],
+    ["mid_block.resnets.1.conv2", "middle_block.2.out_layers.3"],
+    ["up_blocks.0.attentions.2.proj_in", "output_blocks.2.1.proj_in"],
+    ["up_blocks.0.upsamplers.0.conv", "output_blocks.2.2.conv"],
+    ["up_blocks.2.resnets.2.conv1", "output_blocks.8.0.in_layers.2"],
+    ["conv_out", "out.2"],
+    ["add_embedding.linear_2", "label_emb.0.2"],
+  ])("%s is %s in Stability's code", (today, original) => {
+    expect(names.original(today)).toBe(original);
+    expect(names.today(original)).toBe(today);
+  });
+
+  it("that it does not have have no name", () => {
+    expect(names.original("class_embedding.linear_1")).toBeUndefined();
+    expect(names.today("model_ema.decay")).toBeUndefined();
+  });
+});
+
+describe("the upsampling of a UNet", () => {
+  it("comes second where nothing attends before it, third else", () => {
+    const refiner = unetNames(originalLayout(namesOf("sdxl-refiner")));
+    expect(refiner.original("up_blocks.0.upsamplers.0.conv")).toBe("output_blocks.2.1.conv");
+    expect(refiner.original("up_blocks.1.upsamplers.0.conv")).toBe("output_blocks.5.2.conv");
+  });
+});
+
+describe("the layout of a UNet", () => {
+  it.each(["sd15", "sdxl-base", "sdxl-refiner"])("of %s is the same by its original names and by today's", (file) => {
+    const layout = originalLayout(namesOf(file));
+    const names = unetNames(layout);
+    expect(todaysLayout(namesOf(file).map((name) => names.today(name) ?? name))).toEqual(layout);
+  });
+
+  it("with levels of different lengths is told by where the picture is halved", () => {
+    const blocks = ["0.0", "1.0", "2.0", "3.0.op", "4.0", "5.0.op", "6.0", "7.0", "8.0"].map((block) => `input_blocks.${block}.weight`);
+    expect(originalLayout(blocks).layers).toEqual([2, 1, 3]);
+  });
+});
+
+describe("layers of an autoencoder", () => {
+  const names = vaeNames(Object.keys(vae("")));
+  it.each([
+    ["encoder.down_blocks.1.resnets.0.conv_shortcut", "encoder.down.1.block.0.nin_shortcut"],
+    ["encoder.down_blocks.2.downsamplers.0.conv", "encoder.down.2.downsample.conv"],
+    ["encoder.mid_block.attentions.0.to_out.0", "encoder.mid.attn_1.proj_out"],
+    ["decoder.mid_block.resnets.1.norm2", "decoder.mid.block_2.norm2"],
+    ["decoder.up_blocks.0.resnets.2.conv1", "decoder.up.3.block.2.conv1"],
+    ["decoder.up_blocks.2.upsamplers.0.conv", "decoder.up.1.upsample.conv"],
+    ["decoder.conv_norm_out", "decoder.norm_out"],
+    ["post_quant_conv", "post_quant_conv"],
+  ])("%s is %s in the original code", (today, original) => {
+    expect(names.original(today)).toBe(original);
+    expect(names.today(original)).toBe(today);
+  });
+
+  it("exist for no part of its training", () => {
+    expect(names.today("loss.discriminator.main.0.weight")).toBeUndefined();
+  });
+});
+
+describe("layers of a ControlNet", () => {
+  it("have the numbers that its file gives the way in of the picture", () => {
+    const names = controlNetNames({ layers: [1, 1], attendsUp: [] }, [0, 2, 4, 14]);
+    expect(names.today("input_hint_block.4.weight")).toBe("controlnet_cond_embedding.blocks.1.weight");
+    expect(names.today("input_hint_block.14.bias")).toBe("controlnet_cond_embedding.conv_out.bias");
+    expect(names.today("zero_convs.3.0.weight")).toBe("controlnet_down_blocks.3.weight");
+    expect(names.today("middle_block_out.0.weight")).toBe("controlnet_mid_block.weight");
+  });
+});
+
+describe("OpenCLIP's fused projection", () => {
+  const stored = { name: "x", dtype: "F16", shape: [6, 2], file: "/f", offset: 100, length: 24 };
+  const names = openClipNames(1);
+
+  it("is three ranges of its bytes: query, key and value", () => {
+    const pieces = openClipPieces({ name: "transformer.resblocks.0.attn.in_proj_weight", stored });
+    expect(pieces.map(({ name }) => names.today(name))).toEqual(
+      ["q", "k", "v"].map((each) => `encoder.layers.0.self_attn.${each}_proj.weight`),
+    );
+    expect(pieces.map((piece) => piece.stored)).toEqual([100, 108, 116].map((offset) => ({ ...stored, shape: [2, 2], offset, length: 8 })));
+  });
+
+  it("is what a message names where one of the three is missing", () => {
+    expect(names.original("encoder.layers.0.self_attn.k_proj.bias")).toBe("transformer.resblocks.0.attn.in_proj_bias");
+  });
+
+  it("of pooled features lies transposed", () => {
+    const [piece] = openClipPieces({ name: "text_projection", stored });
+    expect(piece).toEqual({ name: "text_projection.weight", stored: { ...stored, shape: [2, 6], transposed: true } });
+    expect(names.original("text_projection.weight")).toBe("text_projection");
+  });
+});
