@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../../src/errors.js";
-import { Graph, type WeightBytes } from "../../src/graph/graph.js";
+import { Graph, type Value, type WeightBytes } from "../../src/graph/graph.js";
 import { add, concat, gather, reshape } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
 import { openFolder } from "../../src/platform/node.js";
@@ -112,6 +112,22 @@ describe("weights", () => {
       gather(new Scope(graph, weights).at("layer").tensor("weight", [2, 2]), input(new Tensor("int64", [1], BigInt64Array.of(1n)))),
     );
     expect(result.toArray()).toEqual([3, 4]);
+  });
+});
+
+describe("nodes", () => {
+  it("that nothing uses are left out, with the weights that only they need", () => {
+    const encoded = (build: (graph: Graph, half: Value) => void) => {
+      const graph = new Graph();
+      const weight = graph.weight({ name: "w", dtype: "float16", file: "/w.bin", offset: 0, length: 4 }, [2]);
+      build(graph, weight);
+      graph.output("y", add(graph.input("x", "float32", [2]), graph.constant([1, 2])));
+      return Buffer.from(graph.encode().bytes).toString("latin1");
+    };
+    const lean = encoded(() => {});
+    expect(lean).not.toContain("w.bin");
+    expect(encoded((graph, weight) => void add(add(weight, weight), graph.constant([3, 4]))).length).toBe(lean.length);
+    expect(encoded((graph, weight) => graph.output("z", add(weight, weight)))).toContain("w.bin");
   });
 });
 

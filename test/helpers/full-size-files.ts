@@ -1,10 +1,12 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { safetensorsBytes } from "./safetensors.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { safetensorsBytes, writeSafetensors } from "./safetensors.js";
 import { temporaryFolder } from "./temporary.js";
 
-// Single files of the size that people have, without their numbers: the header is there, the rest is a hole that takes no room on the disk.
-// The networks are put down as their authors' code builds them (ldm's openaimodel.py, model.py; CLIP's model.py).
+// Single files by what the authors' code builds (ldm's openaimodel.py and model.py, cldm.py, CLIP's model.py): of the size that people have, without
+// their numbers (the header is there, the rest is a hole that takes no room on the disk), or small, of the same proportions and with some numbers.
 
 /** Shapes by name. */
 export type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -22,6 +24,41 @@ export const FULL_SIZE: Readonly<Record<string, () => Shapes>> = {
   }),
   "sdxl-refiner": () => ({ ...unet(REFINER), ...vae(), ...openClip("conditioner.embedders.0.model.", 1280, 32) }),
 };
+
+/** Small files whose configs can be told all the same: heads are 64 wide (Stable Diffusion 1 has 8 of them), and 32 groups divide every width. */
+export const SMALL: Readonly<Record<"sd15" | "sdxl-base" | "sdxl-refiner" | "vae" | "controlnet", () => Shapes>> = {
+  sd15: () => ({
+    ...unet(SMALL_SD1),
+    ...vae("first_stage_model.", 4, [32, 64]),
+    ...clip("cond_stage_model.transformer.text_model.", 64, 2),
+  }),
+  "sdxl-base": () => ({
+    ...unet({ ...SMALL_XL, context: 128, labels: 64 + 6 * 256 }),
+    ...vae("first_stage_model.", 4, [32, 64]),
+    ...clip("conditioner.embedders.0.transformer.text_model.", 64, 2),
+    ...openClip("conditioner.embedders.1.model.", 64, 2),
+  }),
+  "sdxl-refiner": () => ({
+    ...unet({ ...SMALL_XL, context: 64, labels: 64 + 5 * 256 }),
+    ...vae("first_stage_model.", 4, [32, 64]),
+    ...openClip("conditioner.embedders.0.model.", 64, 2),
+  }),
+  vae: () => vae("", 4, [32, 64]),
+  controlnet: () => controlNet(SMALL_SD1, [16, 32]),
+};
+
+/** Writes a file of float16 tensors with small numbers, the same for one `seed`; it goes when the test ends. */
+export function smallFile(shapes: Shapes, seed: number): string {
+  const generator = new Generator(seed);
+  const tensors = Object.entries(shapes).map(([name, shape]) => {
+    const isScale =
+      /(norm\d?|ln_\d|ln_final|layers\.0|out\.0|norm_out|layer_norm\d|final_layer_norm)\.weight$/.test(name) && shape.length === 1;
+    return [name, (isScale ? Tensor.zeros(shape).map(() => 1) : randn(shape, generator).mul(0.05)).to("float16")] as const;
+  });
+  const path = join(temporaryFolder(), "model.safetensors");
+  writeSafetensors(path, Object.fromEntries(tensors));
+  return path;
+}
 
 /** Writes a file of float16 tensors that are all zeros; it goes when the test ends. */
 export function sparseFile(shapes: Shapes, metadata?: Readonly<Record<string, string>>): string {
@@ -65,6 +102,8 @@ const SD1: UNet = {
 };
 const SD2: UNet = { ...SD1, context: 1024, isLinear: true };
 const XL: UNet = { ...SD2, multiples: [1, 2, 4], depths: [0, 2, 10], depthOfMiddle: 10, context: 2048, labels: 2816 };
+const SMALL_SD1: UNet = { ...SD1, channels: 64, multiples: [1, 2], depths: [1, 0], context: 64 };
+const SMALL_XL: UNet = { ...SMALL_SD1, depths: [0, 2], depthOfMiddle: 2, isLinear: true };
 const REFINER: UNet = { ...SD2, channels: 384, depths: [0, 4, 4, 0], depthOfMiddle: 4, context: 1280, labels: 2560 };
 
 /** The UNet of Segmind's SSD-1B: XL's with fewer transformers, more of them on the way up than down, and none in the middle. */
@@ -135,6 +174,25 @@ function unet(
   return Object.assign({}, ...layers);
 }
 
+/** A copy of the way down, and convolutions that bring a picture of `widths[0]` features to the latents' size. */
+function controlNet(options: UNet, widths: readonly number[]): Shapes {
+  const { channels, multiples } = options;
+  const wayDown = Object.entries(unet(options)).flatMap(([name, shape]) => {
+    const own = name.replace("model.diffusion_model.", "");
+    return /^(out|output_blocks)\./.test(own) ? [] : [[own, shape] as const];
+  });
+  const hints: Shapes[] = [conv("input_hint_block.0", widths[0] ?? 0, 3)];
+  for (const [i, width] of widths.slice(0, -1).entries()) {
+    hints.push(conv(`input_hint_block.${4 * i + 2}`, width, width), conv(`input_hint_block.${4 * i + 4}`, widths[i + 1] ?? 0, width));
+  }
+  hints.push(conv(`input_hint_block.${4 * widths.length - 2}`, channels, widths.at(-1) ?? 0));
+  // One for the first convolution, each of a level's two resnet blocks, and each halving.
+  const skips = [channels, ...multiples.flatMap((multiple, i) => Array(i < multiples.length - 1 ? 3 : 2).fill(channels * multiple))];
+  const zeros = skips.map((width, i) => conv(`zero_convs.${i}.0`, width, width, 1));
+  const last = skips.at(-1) ?? 0;
+  return Object.assign(Object.fromEntries(wayDown), ...hints, ...zeros, conv("middle_block_out.0", last, last, 1));
+}
+
 function transformerBlock(name: string, width: number, context: number): Shapes {
   const attention = (at: string, from: number) => ({
     [`${at}.to_q.weight`]: [width, width],
@@ -152,8 +210,8 @@ function transformerBlock(name: string, width: number, context: number): Shapes 
 }
 
 /** The autoencoder of every Stable Diffusion, under `prefix`. */
-export function vae(prefix = "first_stage_model.", latentChannels = 4): Shapes {
-  const widths = [128, 256, 512, 512];
+export function vae(prefix = "first_stage_model.", latentChannels = 4, widths: readonly number[] = [128, 256, 512, 512]): Shapes {
+  const [first = 0, last = 0] = [widths[0], widths.at(-1)];
   const layers: Shapes[] = [];
   const resnet = (name: string, from: number, to: number) =>
     layers.push(
@@ -164,28 +222,28 @@ export function vae(prefix = "first_stage_model.", latentChannels = 4): Shapes {
       from === to ? {} : conv(`${name}.nin_shortcut`, to, from, 1),
     );
   const middle = (half: string) => {
-    resnet(`${half}.mid.block_1`, 512, 512);
-    layers.push(norm(`${half}.mid.attn_1.norm`, 512));
-    for (const projection of ["q", "k", "v", "proj_out"]) layers.push(conv(`${half}.mid.attn_1.${projection}`, 512, 512, 1));
-    resnet(`${half}.mid.block_2`, 512, 512);
+    resnet(`${half}.mid.block_1`, last, last);
+    layers.push(norm(`${half}.mid.attn_1.norm`, last));
+    for (const projection of ["q", "k", "v", "proj_out"]) layers.push(conv(`${half}.mid.attn_1.${projection}`, last, last, 1));
+    resnet(`${half}.mid.block_2`, last, last);
   };
   const [encoder, decoder] = [`${prefix}encoder`, `${prefix}decoder`];
-  layers.push(conv(`${encoder}.conv_in`, 128, 3));
-  let width = 128;
+  layers.push(conv(`${encoder}.conv_in`, first, 3));
+  let width = first;
   for (const [i, to] of widths.entries()) {
     for (let j = 0; j < 2; j++, width = to) resnet(`${encoder}.down.${i}.block.${j}`, width, to);
-    if (i < 3) layers.push(conv(`${encoder}.down.${i}.downsample.conv`, to, to));
+    if (i < widths.length - 1) layers.push(conv(`${encoder}.down.${i}.downsample.conv`, to, to));
   }
   middle(encoder);
-  layers.push(norm(`${encoder}.norm_out`, 512), conv(`${encoder}.conv_out`, 2 * latentChannels, 512));
-  layers.push(conv(`${decoder}.conv_in`, 512, latentChannels));
+  layers.push(norm(`${encoder}.norm_out`, last), conv(`${encoder}.conv_out`, 2 * latentChannels, last));
+  layers.push(conv(`${decoder}.conv_in`, last, latentChannels));
   middle(decoder);
-  for (const i of [3, 2, 1, 0]) {
+  for (let i = widths.length - 1; i >= 0; i--) {
     const to = widths[i] ?? 0;
     for (let j = 0; j < 3; j++, width = to) resnet(`${decoder}.up.${i}.block.${j}`, width, to);
     if (i > 0) layers.push(conv(`${decoder}.up.${i}.upsample.conv`, to, to));
   }
-  layers.push(norm(`${decoder}.norm_out`, 128), conv(`${decoder}.conv_out`, 3, 128));
+  layers.push(norm(`${decoder}.norm_out`, first), conv(`${decoder}.conv_out`, 3, first));
   layers.push(
     conv(`${prefix}quant_conv`, 2 * latentChannels, 2 * latentChannels, 1),
     conv(`${prefix}post_quant_conv`, latentChannels, latentChannels, 1),
@@ -193,8 +251,7 @@ export function vae(prefix = "first_stage_model.", latentChannels = 4): Shapes {
   return Object.assign({}, ...layers);
 }
 
-function clip(prefix: string): Shapes {
-  const width = 768;
+function clip(prefix: string, width = 768, layers = 12): Shapes {
   const layer = (at: string) => ({
     ...Object.assign({}, ...["q_proj", "k_proj", "v_proj", "out_proj"].map((name) => linear(`${at}.self_attn.${name}`, width, width))),
     ...linear(`${at}.mlp.fc1`, 4 * width, width),
@@ -205,7 +262,7 @@ function clip(prefix: string): Shapes {
   return {
     [`${prefix}embeddings.token_embedding.weight`]: [49408, width],
     [`${prefix}embeddings.position_embedding.weight`]: [77, width],
-    ...Object.assign({}, ...Array.from({ length: 12 }, (_, i) => layer(`${prefix}encoder.layers.${i}`))),
+    ...Object.assign({}, ...Array.from({ length: layers }, (_, i) => layer(`${prefix}encoder.layers.${i}`))),
     ...norm(`${prefix}final_layer_norm`, width),
   };
 }

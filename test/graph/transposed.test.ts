@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readSafetensorsHeader, toTensorRef } from "../../src/checkpoint/safetensors.js";
+import { Graph, type Target, type Value, type WeightBytes } from "../../src/graph/graph.js";
+import { add, affine, scale } from "../../src/graph/ops.js";
+import { createEngine, openFolder } from "../../src/platform/node.js";
+import type { Engine } from "../../src/runtime/engine.js";
+import type { DType } from "../../src/tensor/dtype.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { expectClose } from "../helpers/differences.js";
+import { writeSafetensors } from "../helpers/safetensors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await createEngine({ device: "cpu" });
+});
+afterAll(() => engine.dispose());
+
+const [ROWS, COLUMNS] = [24, 40];
+const x = randn([3, COLUMNS], new Generator(1));
+const matrix = randn([ROWS, COLUMNS], new Generator(2));
+const turned = Tensor.from(
+  Float32Array.from({ length: matrix.size }, (_, i) => matrix.data[(i % ROWS) * COLUMNS + Math.floor(i / ROWS)] as number),
+  [COLUMNS, ROWS],
+);
+
+/** The matrix as a file holds it: as it is, or its transpose. */
+async function stored(tensor: Tensor<DType>, transposed: boolean): Promise<WeightBytes> {
+  const folder = temporaryFolder();
+  writeSafetensors(join(folder, "model.safetensors"), { weight: tensor });
+  const { tensors } = await readSafetensorsHeader(openFolder(folder), "model.safetensors");
+  const found = tensors.get("weight");
+  if (!found) throw new Error("no weight");
+  return { ...toTensorRef(found), transposed };
+}
+
+async function product(weight: WeightBytes, target: Target, change: (weight: Value) => Value = (same) => same): Promise<Tensor> {
+  const graph = new Graph({ target });
+  const input = graph.input("x", "float32", x.shape);
+  // The operand is a result as well, which ONNX Runtime's fusing of a Transpose into the product does not bear.
+  const operand = add(input, graph.constant([0]));
+  graph.output("operand", operand);
+  graph.output("y", affine(operand, change(graph.weight(weight, [ROWS, COLUMNS]))));
+  const session = await engine.load(graph.encode());
+  try {
+    return (await session.run({ x })).y as Tensor;
+  } finally {
+    await session.release();
+  }
+}
+
+describe("a weight whose transpose lies in the file", () => {
+  it("computes, to the bit, as if it lay there itself", async () => {
+    expect(await product(await stored(turned, true), "cpu")).toEqual(await product(await stored(matrix, false), "cpu"));
+  });
+
+  it("does so in half precision, too", async () => {
+    const [there, here] = [await stored(turned.to("float16"), true), await stored(matrix.to("float16"), false)];
+    expect(await product(there, "cpu")).toEqual(await product(here, "cpu"));
+  });
+
+  it("is multiplied as it lies on devices that prepare nothing", async () => {
+    expectClose(await product(await stored(turned, true), "cuda"), await product(await stored(matrix, false), "cuda"), 1e-5);
+  });
+
+  it.each(["cpu", "cuda"] as const)("can be changed like any other, on %s", async (target) => {
+    const twice = (weight: Value) => weight.graph.changed(weight, "doubled", (own) => scale(own, 2));
+    const expected = (await product(await stored(matrix, false), target)).mul(2);
+    expectClose(await product(await stored(turned, true), target, twice), expected, 1e-5);
+  });
+});

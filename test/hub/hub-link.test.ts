@@ -1,0 +1,96 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parseHubLink } from "../../src/hub/hub-link.js";
+import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { checkpointError, hubError } from "../helpers/errors.js";
+import { checkpoint } from "../helpers/fixtures.js";
+import { HubServer } from "../helpers/hub-server.js";
+import { singleFile } from "../helpers/single-files.js";
+
+const ENDPOINT = "https://mirror.example/hub";
+
+describe("the address of a file on the hub", () => {
+  const file = { id: "owner/name", revision: "main", path: "v1-5.safetensors" };
+  it.each([
+    ["https://huggingface.co/owner/name/blob/main/v1-5.safetensors", file],
+    ["https://huggingface.co/owner/name/resolve/main/v1-5.safetensors?download=true", file],
+    ["https://hf.co/owner/name/blob/main/v1-5.safetensors#copy", file],
+    ["huggingface.co/owner/name/blob/main/v1-5.safetensors", file],
+    [`${ENDPOINT}/owner/name/blob/main/v1-5.safetensors`, file],
+    [
+      "https://huggingface.co/owner/name/blob/refs%2Fpr%2F1/a/b%20c.safetensors",
+      { ...file, revision: "refs/pr/1", path: "a/b c.safetensors" },
+    ],
+    ["https://huggingface.co/owner/name/blob/refs/pr/1/a/b.safetensors", { ...file, revision: "refs/pr/1", path: "a/b.safetensors" }],
+  ])("is %s", (link, expected) => {
+    expect(parseHubLink(link, ENDPOINT)).toEqual(expected);
+  });
+
+  it.each([
+    "https://civitai.com/api/download/models/1",
+    "https://huggingface.co/owner/name",
+    "https://huggingface.co/owner/name/tree/main/unet",
+    "https://huggingface.co/datasets/owner/name/blob/main/x.safetensors",
+    "https://huggingface.co/owner/name/blob/main/../../secret.safetensors",
+    "https://huggingface.co/owner/name/blob/main/%2e%2e/secret.safetensors",
+    "https://huggingface.co.evil.example/owner/name/blob/main/x.safetensors",
+    "https://huggingface.co/owner/name/blob/main/%zz.safetensors/../x",
+  ])("is not %s", (link) => {
+    expect(() => parseHubLink(link, ENDPOINT)).toThrow(/is no address of a file on the hub/);
+  });
+});
+
+describe("a single file on the hub", () => {
+  const start = () =>
+    HubServer.start({
+      "someone/single": { "v1/model.safetensors": readFileSync(singleFile("sd1-mini")), "other.safetensors": "x", "README.md": "y" },
+      "someone/folder": "sd1-mini",
+    });
+
+  it("is downloaded alone, and its configs without weights", async () => {
+    const hub = await start();
+    const link = `${hub.url}/someone/single/blob/main/v1/model.safetensors`;
+    await using pipe = await StableDiffusionPipeline.fromSingleFile(link, { device: "cpu", config: "someone/folder" });
+    expect(pipe.unet.config.blockOutChannels).toEqual([16, 32]);
+    expect(hub.fetched).toEqual([
+      "model_index.json",
+      "scheduler/scheduler_config.json",
+      "text_encoder/config.json",
+      "tokenizer/merges.txt",
+      "tokenizer/tokenizer_config.json",
+      "tokenizer/vocab.json",
+      "unet/config.json",
+      "v1/model.safetensors",
+      "vae/config.json",
+    ]);
+  });
+
+  it("is taken from the cache the next time, and without the network", async () => {
+    const hub = await start();
+    const link = `${hub.url}/someone/single/resolve/main/v1/model.safetensors`;
+    const config = checkpoint("sd1-mini");
+    await openCheckpoint(link, { config });
+    const files = hub.fetched.length;
+    await hub.stop();
+    await using vae = await AutoencoderKL.fromSingleFile(link, { device: "cpu", config, localFilesOnly: true });
+    expect(vae.config.latentChannels).toBe(4);
+    expect(hub.fetched).toHaveLength(files);
+  });
+
+  it("that is not there is named", async () => {
+    const hub = await start();
+    const error = await checkpointError(openCheckpoint(`${hub.url}/someone/single/blob/main/no.safetensors`));
+    expect(error.message).toBe("someone/single has no no.safetensors at revision main");
+    const missing = await hubError(openCheckpoint(`${hub.url}/no/body/blob/main/no.safetensors`));
+    expect(missing.problem).toBe("repository-not-found");
+  });
+
+  it("at another address is refused before anything is asked", async () => {
+    const hub = await start();
+    const error = await checkpointError(openCheckpoint("https://civitai.com/models/1/model.safetensors"));
+    expect(error.hint).toMatch(/must be downloaded first/);
+    expect(hub.log).toEqual([]);
+  });
+});
