@@ -46,7 +46,7 @@ export {
   type CLIPTextOutput,
 } from "./models/clip-text.js";
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type ControlNetOutput } from "./models/controlnet.js";
-export type { ModelOptions } from "./models/model.js";
+export type { ModelOptions, SingleFileModelOptions } from "./models/model.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
 export { type UNet2DConditionConfig, type UNet2DConditionInputs, UNet2DConditionModel } from "./models/unet-2d-condition.js";
