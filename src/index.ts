@@ -33,6 +33,19 @@ export { Picture, type SaveOptions } from "./image/picture.js";
 export { readPngText } from "./image/png.js";
 export { type Box, type Resampling, type ResizeOptions, resize } from "./image/resize.js";
 export { cropRegion, VaeImageProcessor, type VaeImageProcessorOptions } from "./image/vae-image-processor.js";
+export { type InspectOptions, inspect } from "./inspect/inspect.js";
+export type {
+  CheckpointInspection,
+  ForeignInspection,
+  InspectedPart,
+  Inspection,
+  LoraInspection,
+  NetworkInspection,
+  PartInspection,
+  TensorCounts,
+  TextualInversionInspection,
+  UnknownInspection,
+} from "./inspect/inspection.js";
 export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
 export type { LoraSource } from "./lora/find-lora.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";

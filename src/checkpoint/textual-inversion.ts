@@ -40,14 +40,33 @@ const XL_TENSORS = [
 ] as const;
 const FLOATS = ["F16", "BF16", "F32", "F64"];
 
+/** What an embedding's header tells of it. */
+export interface TextualInversionDescription extends Pick<TextualInversion, "layout" | "token" | "vectors"> {
+  /** Numbers of a vector, one for each text encoder. */
+  readonly widths: readonly number[];
+}
+
+/** Describes an embedding from its header alone; undefined if the file is none. */
+export function describeTextualInversion(header: SafetensorsHeader): TextualInversionDescription | undefined {
+  const tables = findTables(header);
+  const [first] = tables ?? [];
+  if (!tables || !first) return undefined;
+  const layout = first.encoder ? "xl" : first.tensor.name === A1111_TENSOR ? "a1111" : "diffusers";
+  return {
+    layout,
+    token: layout === "diffusers" ? first.tensor.name : undefined,
+    vectors: first.vectors,
+    widths: tables.map(({ width }) => width),
+  };
+}
+
 /** Reads an embedding's file. @throws CheckpointError if it is none. */
 export async function readTextualInversion(folder: Folder, path: string): Promise<TextualInversion> {
   const header = await readSafetensorsHeader(folder, path);
-  const found = findTables(header);
-  const [first] = found ?? [];
-  if (!found || !first) throw notAnEmbedding(header);
-  const layout = first.encoder ? "xl" : first.tensor.name === A1111_TENSOR ? "a1111" : "diffusers";
-  const tables = found.map(({ encoder, width, vectors, tensor }) => {
+  const description = describeTextualInversion(header);
+  if (!description) throw notAnEmbedding(header);
+  const { layout, token, vectors: count } = description;
+  const tables = (findTables(header) ?? []).map(({ encoder, width, vectors, tensor }) => {
     const whole = toTensorRef(tensor, header.name);
     const rowBytes = whole.length / vectors;
     const rows = (start: number, end: number): TensorRef => ({
@@ -62,8 +81,8 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
     name: header.name,
     stem: path.replace(/\.safetensors$/i, ""),
     layout,
-    token: layout === "diffusers" ? first.tensor.name : undefined,
-    vectors: first.vectors,
+    token,
+    vectors: count,
     tables,
   };
 }

@@ -1,5 +1,5 @@
 import { CheckpointError } from "../errors.js";
-import type { Shape } from "../tensor/tensor.js";
+import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { readJson } from "./config.js";
 import type { Folder } from "./folder.js";
@@ -76,6 +76,11 @@ export class Weights {
   /** Bytes of all tensors. */
   get bytes(): number {
     return [...this.tensors.values()].reduce((sum, { stored }) => sum + stored.length, 0);
+  }
+
+  /** Numbers in all tensors. */
+  get parameters(): number {
+    return [...this.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   }
 
   /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
@@ -251,7 +256,7 @@ export function noWeights(
 }
 
 /** The variants of which there are safetensors files. */
-function variantsOf(files: readonly string[], baseNames: readonly string[]): string[] {
+export function variantsOf(files: readonly string[], baseNames: readonly string[] = BASE_NAMES): string[] {
   const variants = new Set<string>();
   for (const file of files) {
     const base = baseNames.find((name) => file.startsWith(`${name}.`));

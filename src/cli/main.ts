@@ -4,6 +4,7 @@ import { setWarningHandler } from "../warnings.js";
 import { describeError, EXIT_CODES, exitCodeOf, Interrupted } from "./errors.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
+import { addInspect } from "./inspect.js";
 import { listenForInterrupts } from "./interrupts.js";
 import { packageVersion } from "./package.js";
 import { addSchedulers } from "./schedulers.js";
@@ -26,6 +27,7 @@ setWarningHandler((message) => process.stderr.write(`darkroom: warning: ${messag
 
 addGenerate(program, listenForInterrupts());
 addInfo(program);
+addInspect(program);
 addSchedulers(program);
 
 try {

@@ -128,7 +128,8 @@ function subfolderOf(name: string, paths: readonly string[]): string {
   return paths.includes(CONFIG) && namesIn(paths, name).length === 0 ? "" : name;
 }
 
-function kindOf(className: string): PartKind {
+/** What a part of this class is. */
+export function kindOf(className: string): PartKind {
   if (className.endsWith("Scheduler")) return "scheduler";
   if (/Tokenizer(Fast)?$/.test(className)) return "tokenizer";
   if (/(Processor(Fast|Pil)?|FeatureExtractor)$/.test(className)) return "processor";

@@ -1,4 +1,5 @@
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
+import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
 import { parseLoraName } from "./lora-names.js";
 
 /** Names that only the networks of other families have. */
@@ -9,16 +10,8 @@ const OTHER_FAMILIES: readonly (readonly [RegExp, string])[] = [
   [/^(base_model\.model\.)?(transformer\.|lora_transformer_)/, "a diffusion transformer"],
 ];
 
-/** Families by the width of the text features their cross-attention looks at. */
-const BY_CONTEXT: ReadonlyMap<number, string> = new Map([
-  [768, "Stable Diffusion 1"],
-  [1024, "Stable Diffusion 2"],
-  [2048, "Stable Diffusion XL"],
-  [1280, "the Stable Diffusion XL refiner"],
-]);
-
 /** The width of the text features that a LoRA's UNet looks at; undefined where the file changes no cross-attention. */
-function contextWidth({ tensors }: SafetensorsHeader): number | undefined {
+export function contextWidth({ tensors }: SafetensorsHeader): number | undefined {
   for (const { name, shape } of tensors.values()) {
     const parsed = parseLoraName(name);
     if (parsed?.role === "down" && /_attn2_to_[kv]$/.test(parsed.layer)) return shape[1];
@@ -33,6 +26,9 @@ export function baseFamily(header: SafetensorsHeader): string | undefined {
     if (family) return family;
   }
   const width = contextWidth(header);
-  if (width !== undefined) return BY_CONTEXT.get(width);
-  return [...header.tensors.keys()].some((name) => /^(lora_te2_|text_encoder_2\.)/.test(name)) ? "Stable Diffusion XL" : undefined;
+  if (width !== undefined) {
+    const family = FAMILY_BY_CONTEXT.get(width);
+    return family && FAMILY_NAMES[family];
+  }
+  return [...header.tensors.keys()].some((name) => /^(lora_te2_|text_encoder_2\.)/.test(name)) ? FAMILY_NAMES.xl : undefined;
 }

@@ -10,7 +10,7 @@ import {
 } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
 import { type AdapterConfig, readAdapterConfigs, scaleIn } from "./adapter-config.js";
-import { type LoraPart, type LoraRole, otherMethod, parseLoraName } from "./lora-names.js";
+import { type LoraFormat, type LoraPart, type LoraRole, otherMethod, parseLoraName } from "./lora-names.js";
 
 /** The tensors of one layer, as a header lists them. */
 export interface LoraTensors extends Readonly<Partial<Record<LoraRole, StoredTensor>>> {
@@ -21,6 +21,8 @@ export interface LoraTensors extends Readonly<Partial<Record<LoraRole, StoredTen
 
 /** What a safetensors header holds of a LoRA. */
 export interface LoraContents {
+  /** Who wrote the names. */
+  readonly format: LoraFormat | undefined;
   /** Layers with any tensor of a low-rank product. */
   readonly layers: readonly LoraTensors[];
   /** Names of tensors that belong to adapters of other methods, by method. */
@@ -52,8 +54,9 @@ export interface LoraFile {
 }
 
 /** Sorts a header's tensors by the layers they change. */
-function loraContents({ tensors }: SafetensorsHeader): LoraContents {
+export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
   const layers = new Map<string, { part: LoraPart; layer: string } & Partial<Record<LoraRole, StoredTensor>>>();
+  const formats = new Set<LoraFormat>();
   const otherMethods = new Map<string, string>();
   const strangers: string[] = [];
   const repeated: string[] = [];
@@ -63,17 +66,18 @@ function loraContents({ tensors }: SafetensorsHeader): LoraContents {
     if (method) otherMethods.set(method, otherMethods.get(method) ?? tensor.name);
     else if (!parsed) strangers.push(tensor.name);
     else {
-      const { part, layer, role } = parsed;
+      const { part, layer, role, format } = parsed;
       const key = `${part} ${layer}`;
       const entry = layers.get(key) ?? { part, layer };
       if (entry[role]) repeated.push(tensor.name);
       layers.set(key, Object.assign(entry, { [role]: tensor }));
+      if (format) formats.add(format);
     }
   }
   const entries = [...layers.values()];
   const products = entries.filter(hasMatrix);
   const alphas = entries.flatMap((entry) => (entry.alpha && !hasMatrix(entry) ? [entry.alpha.name] : []));
-  return { layers: products, otherMethods, strangers: [...strangers, ...alphas], repeated };
+  return { format: [...formats][0], layers: products, otherMethods, strangers: [...strangers, ...alphas], repeated };
 }
 
 function hasMatrix({ down, mid, up }: LoraTensors): boolean {

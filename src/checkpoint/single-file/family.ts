@@ -4,8 +4,16 @@ import type { FilePart, PartName } from "./parts.js";
 /** The networks that Stable Diffusion's versions have in common. */
 export type Family = "sd1" | "sd2" | "xl" | "xl-refiner";
 
+/** What the families are called. */
+export const FAMILY_NAMES: Readonly<Record<Family, string>> = {
+  sd1: "Stable Diffusion 1",
+  sd2: "Stable Diffusion 2",
+  xl: "Stable Diffusion XL",
+  "xl-refiner": "Stable Diffusion XL's refiner",
+};
+
 /** Families by the width of the text features that their UNets and ControlNets look at. */
-const BY_CONTEXT: ReadonlyMap<number, Family> = new Map([
+export const FAMILY_BY_CONTEXT: ReadonlyMap<number, Family> = new Map([
   [768, "sd1"],
   [1024, "sd2"],
   [2048, "xl"],
@@ -18,7 +26,7 @@ export function familyOf(parts: ReadonlyMap<PartName, FilePart>): Family {
   if (second) return first ? "xl" : "xl-refiner";
   const network = parts.get("unet") ?? parts.get("controlnet");
   const context = network && contextWidth(network.weights);
-  const known = context === undefined ? undefined : BY_CONTEXT.get(context);
+  const known = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
   if (known) return known;
   return first?.maker === "laion" ? "sd2" : network?.weights.has("add_embedding.linear_1.weight") ? "xl" : "sd1";
 }

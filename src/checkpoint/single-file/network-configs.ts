@@ -127,6 +127,7 @@ function encoderConfig(weights: Weights, family: Family) {
     // The name is a mistake of diffusers' that configs keep: these are numbers of heads.
     attention_head_dim: family === "sd1" ? HEADS : widths.map((width) => headsOf(weights, width)),
     cross_attention_dim: contextWidth(weights) ?? 0,
+    use_linear_projection: weights.names().some((name) => name.endsWith(".proj_in.weight") && weights.shapeOf(name).length === 2),
     norm_num_groups: groupsOf(weights, widths),
     ...(labels === "add_embedding" && { addition_embed_type: "text_time", addition_time_embed_dim: 256 }),
     ...(labels === "class_embedding" && { class_embed_type: "projection" }),

@@ -7,7 +7,7 @@ import { MODEL_INDEX } from "../model-index.js";
 import { findWeights } from "../weights.js";
 import { controlNetConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
-import { latentSize, latentSpace, modelIndex, pipelineClass, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
+import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
 import { readSingleFile, type SingleFile } from "./read-single-file.js";
 import { VirtualFolder } from "./virtual-folder.js";
 
@@ -21,6 +21,7 @@ export interface SingleFileOptions {
   readonly warns?: boolean;
 }
 
+/** What a network is called. */
 interface Network {
   readonly className: string;
   /** For people. */
@@ -31,7 +32,8 @@ interface Network {
   readonly option: string;
 }
 
-const NETWORKS: Readonly<Record<PartName, Network>> = {
+/** The networks a single file may hold. */
+export const NETWORKS: Readonly<Record<PartName, Network>> = {
   unet: { className: "UNet2DConditionModel", what: "UNet", prefix: "model.diffusion_model.", option: "unet" },
   vae: { className: "AutoencoderKL", what: "autoencoder", prefix: "first_stage_model.", option: "vae" },
   text_encoder: {
@@ -57,7 +59,7 @@ const PART_NAMES = Object.keys(NETWORKS) as PartName[];
  */
 export async function openSingleFile(folder: Folder, path: string, options: SingleFileOptions): Promise<Folder> {
   const file = await readSingleFile(folder, path);
-  return options.config ? overlaid(file, options.config) : inferred(file, options);
+  return options.config ? overlaid(file, options.config) : inferredFolder(file, options);
 }
 
 /** The file's weights in a folder of configs. */
@@ -94,8 +96,8 @@ function partOfClass(name: string, { _className: className }: JsonObject): PartN
   );
 }
 
-/** The folder that the file suggests. */
-function inferred(file: SingleFile, { tokenizer, warns = true }: SingleFileOptions): Folder {
+/** The folder that the file suggests. @throws ConfigError if there is no pipeline for its UNet. */
+export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: SingleFileOptions): Folder {
   const { header, parts, kind } = file;
   const { name } = header;
   const network = (each: PartName, part: FilePart, at = `${name}/${each}`) =>
@@ -108,7 +110,7 @@ function inferred(file: SingleFile, { tokenizer, warns = true }: SingleFileOptio
     folders[each] = part ? network(each, part) : absent(name, each);
   }
   if (!parts.has("unet")) return new VirtualFolder(name, { folders });
-  const className = pipelineClass(name, kind);
+  const className = expectPipelineClass(name, kind);
   if (warns && kind.prediction.isAssumed) {
     warn(
       `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give it the configs of a checkpoint that predicts noise (config), or a scheduler of predictionType epsilon`,

@@ -31,15 +31,24 @@ const OTHER_CHANNELS: Readonly<Record<number, string>> = {
   8: "InstructPix2Pix or a model like it",
 };
 
-/** The pipeline's class. @throws ConfigError if none of its family feeds a UNet so many channels; `name` is the file's. */
-export function pipelineClass(name: string, { family, inChannels }: Omit<PipelineKind, "prediction">): string {
-  const className = CLASSES[family][inChannels];
-  if (className !== undefined) return className;
+/** The pipeline's class; undefined if none of its family feeds a UNet so many channels. */
+export function pipelineClass({ family, inChannels }: PipelineKind): string | undefined {
+  return CLASSES[family][inChannels];
+}
+
+/** What a UNet for which there is no pipeline seems to be of, by its channels. */
+export function strangePipeline({ inChannels }: PipelineKind): string {
   const other = OTHER_CHANNELS[inChannels];
-  throw new ConfigError(
-    `${name}: its UNet takes ${inChannels} channels${other ? `, as that of ${other}` : ""}; expected ${Object.keys(CLASSES[family]).join(" or ")}`,
-    { hint: "this checkpoint is for a pipeline that Darkroom does not have" },
-  );
+  return `a UNet of ${inChannels} channels${other ? `, as that of ${other}` : ""}`;
+}
+
+/** The pipeline's class. @throws ConfigError if Darkroom has none for the UNet of the file `name`. */
+export function expectPipelineClass(name: string, kind: PipelineKind): string {
+  const className = pipelineClass(kind);
+  if (className !== undefined) return className;
+  throw new ConfigError(`${name} has ${strangePipeline(kind)}; expected ${Object.keys(CLASSES[kind.family]).join(" or ")}`, {
+    hint: "this checkpoint is for a pipeline that Darkroom does not have",
+  });
 }
 
 /** `model_index.json` of a pipeline of class `className`. */
@@ -104,7 +113,14 @@ export function latentSize(kind: PipelineKind): number {
 
 /** `tokenizer_config.json`: CLIP's, but Stable Diffusion 2 and the second text encoder of XL were trained on prompts filled up with `!`. */
 export function tokenizerConfig(pad: "<|endoftext|>" | "!"): JsonObject {
-  const token = (content: string) => ({ content, normalized: true, lstrip: false, rstrip: false, single_word: false });
+  const token = (content: string) => ({
+    __type: "AddedToken",
+    content,
+    normalized: true,
+    lstrip: false,
+    rstrip: false,
+    single_word: false,
+  });
   const end = token("<|endoftext|>");
   return {
     tokenizer_class: "CLIPTokenizer",

@@ -1,0 +1,156 @@
+import type { Command } from "commander";
+import type { CheckpointInspection, InspectedPart, Inspection, LoraInspection, TensorCounts } from "../inspect/inspection.js";
+
+interface InspectCommandOptions {
+  readonly json?: true;
+  readonly revision?: string;
+}
+
+/** `darkroom inspect`: what a checkpoint, a part of one, a LoRA or an embedding is, without loading it. */
+export function addInspect(program: Command): void {
+  program
+    .command("inspect")
+    .description("say what a checkpoint, LoRA or embedding is, without loading it")
+    .argument("<path>", "a folder, a .safetensors file, or an id of the hub that is in the cache")
+    .option("--revision <name>", "branch, tag or commit of an id of the hub")
+    .option("--json", "print one line of JSON")
+    .option("--verbose", "show the stack of an error")
+    .action(async (path: string, { json, revision }: InspectCommandOptions) => {
+      const { inspect } = await import("../inspect/inspect.js");
+      const inspection = await inspect(path, { revision });
+      process.stdout.write(`${json ? JSON.stringify(inspection) : format(inspection)}\n`);
+    });
+}
+
+/** A row of the report; several lines are put under each other. */
+type Row = readonly [label: string, text: string | readonly string[] | undefined];
+
+function format(inspection: Inspection): string {
+  const rows = [...rowsOf(inspection), ...metadataRows(inspection)];
+  const lines = rows.flatMap(([label, text]) =>
+    (text === undefined ? [] : [text].flat()).map((line, i) => `  ${(i === 0 ? label : "").padEnd(LABEL_WIDTH)}${line}`),
+  );
+  return [inspection.name, ...lines].join("\n");
+}
+
+const LABEL_WIDTH = 12;
+
+function rowsOf(inspection: Inspection): readonly Row[] {
+  switch (inspection.kind) {
+    case "checkpoint":
+      return checkpointRows(inspection);
+    case "network":
+      return [
+        ["kind", `network in a ${inspection.layout === "file" ? "single file" : "folder"}`],
+        ["class", inspection.className],
+        ["family", inspection.family],
+        ["weights", weightsOf(inspection)],
+        ["variants", inspection.variants?.join(", ")],
+      ];
+    case "scheduler":
+    case "tokenizer":
+    case "processor":
+      return [
+        ["kind", inspection.kind],
+        ["class", inspection.className],
+        ["predicts", inspection.predictionType],
+      ];
+    case "lora":
+      return loraRows(inspection);
+    case "textual-inversion":
+      return [
+        ["kind", `textual inversion (${inspection.layout})`],
+        ["family", inspection.family],
+        ["token", inspection.token],
+        ["vectors", `${inspection.vectors}, ${inspection.widths.join(" and ")} wide`],
+        ["weights", countsOf(inspection.counts)],
+      ];
+    case "foreign":
+      return [
+        ["kind", "model that Darkroom does not run"],
+        ["family", inspection.family],
+        ["weights", countsOf(inspection.counts)],
+      ];
+    case "unknown":
+      return [
+        ["kind", "safetensors file of no known kind"],
+        ["weights", `${inspection.counts.tensors} tensors, ${countsOf(inspection.counts)}`],
+        ["tensors", [...inspection.names, ...(inspection.counts.tensors > inspection.names.length ? ["..."] : [])]],
+      ];
+  }
+}
+
+function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
+  const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts } = inspection;
+  const present = Object.entries(parts).flatMap(([name, part]) => (part ? [[name, part] as const] : []));
+  const width = Math.max(...present.map(([name]) => name.length), 0);
+  const classWidth = Math.max(...present.map(([, part]) => part.className.length), 0);
+  return [
+    ["kind", `checkpoint${isInpainting ? " for inpainting" : ""} in a ${layout === "file" ? "single file" : "folder"}`],
+    ["family", family],
+    ["pipeline", className],
+    ["predicts", predictionType && `${predictionType}${isPredictionAssumed ? " (assumed: the file does not say)" : ""}`],
+    ["scheduler", scheduler],
+    ["size", size === undefined ? undefined : `${size}x${size}`],
+    ["weights", countsOf(counts)],
+    ["parts", present.map(([name, part]) => `${name.padEnd(width)}  ${part.className.padEnd(classWidth)}  ${partOf(part)}`.trimEnd())],
+  ];
+}
+
+function loraRows(inspection: LoraInspection): readonly Row[] {
+  const { methods, format: names, family, ranks, alpha, layers, trainedOn, title, triggerWords, counts } = inspection;
+  return [
+    ["kind", `${methods.join(" and ")}${names ? ` (${names})` : ""}`],
+    ["title", title],
+    ["family", family],
+    ["trained on", trainedOn],
+    ["rank", ranks.length === 0 ? undefined : ranks.join(", ")],
+    ["alpha", alpha?.toString()],
+    ["changes", Object.entries(layers).map(([part, count]) => `${part}, ${count} layers`)],
+    ["words", triggerWords.length === 0 ? undefined : triggerWords.join(", ")],
+    ["weights", countsOf(counts)],
+  ];
+}
+
+/** What people write into files to be read by people; --json has all there is. */
+const TOLD: Readonly<Record<string, string>> = {
+  "modelspec.title": "title",
+  "modelspec.author": "author",
+  "modelspec.date": "date",
+  "modelspec.license": "licence",
+  "modelspec.description": "description",
+  "modelspec.usage_hint": "usage",
+};
+
+function metadataRows(inspection: Inspection): readonly Row[] {
+  if (!("metadata" in inspection)) return [];
+  const { metadata, kind } = inspection;
+  // A LoRA's title was told before.
+  return Object.entries(TOLD).flatMap(([key, label]) =>
+    metadata[key] && !(kind === "lora" && label === "title") ? [[label, metadata[key]] as const] : [],
+  );
+}
+
+function partOf(part: InspectedPart): string {
+  return [weightsOf(part), part.variants && `variants ${part.variants.join(", ")}`].filter((text) => text !== undefined).join("; ");
+}
+
+function weightsOf({ counts, problem }: InspectedPart): string | undefined {
+  return counts ? countsOf(counts) : problem;
+}
+
+function countsOf({ parameters, bytes, dtypes }: TensorCounts): string {
+  const kinds = Object.entries(dtypes).sort(([, a], [, b]) => b - a);
+  const [[main = "no"] = []] = kinds;
+  const others = kinds.slice(1).map(([dtype, count]) => `${dtype} in ${count}`);
+  const dtype = `${main}${others.length > 0 ? ` (${others.join(", ")})` : ""}`;
+  return `${short(parameters, ["k", "M", "B"])} parameters, ${dtype}, ${short(bytes, ["kB", "MB", "GB"], "bytes")}`;
+}
+
+/** `2.57 B`, `123 M`, `9.80 k`, `64`. */
+function short(value: number, units: readonly string[], one?: string): string {
+  const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), units.length);
+  const unit = power === 0 ? one : units[power - 1];
+  const number = power === 0 ? String(value) : (value / 1000 ** power).toPrecision(3);
+  return unit === undefined ? number : `${number} ${unit}`;
+}

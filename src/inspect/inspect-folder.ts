@@ -1,0 +1,145 @@
+import { readConfig } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import type { JsonObject } from "../checkpoint/json.js";
+import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { FAMILY_BY_CONTEXT, FAMILY_NAMES, type Family } from "../checkpoint/single-file/family.js";
+import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
+import { CheckpointError, ConfigError } from "../errors.js";
+import { kindOf } from "../hub/choose-files.js";
+import { countWeights, total } from "./counts.js";
+import type { CheckpointInspection, InspectedPart, Inspection, NetworkInspection, PartInspection } from "./inspection.js";
+
+/** What a folder is that holds a checkpoint or one part of it; undefined for any other folder. */
+export async function inspectFolder(folder: Folder): Promise<Inspection | undefined> {
+  if (await folder.has(MODEL_INDEX)) return inspectCheckpoint(folder, "folder");
+  if (await folder.has("config.json")) return inspectNetwork(folder, "folder");
+  return inspectPart(folder);
+}
+
+/** A checkpoint in diffusers' layout, or a single file seen as one. */
+export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file"): Promise<CheckpointInspection> {
+  const index = await readModelIndex(folder);
+  const parts: Record<string, InspectedPart | null> = {};
+  for (const [name, component] of index.components) {
+    if (!component) parts[name] = null;
+    else if (kindOf(component.className) !== "model") parts[name] = { className: component.className };
+    else parts[name] = { className: component.className, ...(await inspectWeights(await folderOf(folder, name))) };
+  }
+  const [unet, vae, scheduler] = await Promise.all([
+    configOf(await folderOf(folder, "unet"), "config.json"),
+    configOf(folder.open("vae"), "config.json"),
+    configOf(await folderOf(folder, "scheduler"), "scheduler_config.json"),
+  ]);
+  return {
+    kind: "checkpoint",
+    name: folder.name,
+    layout,
+    className: index.className,
+    family: familyOf(index, unet),
+    isInpainting: unet?.inChannels === 9,
+    // What schedulers take where nothing is said.
+    predictionType: scheduler ? (textOf(scheduler.predictionType) ?? "epsilon") : undefined,
+    isPredictionAssumed: false,
+    scheduler: index.components.get("scheduler")?.className,
+    size: sizeOf(unet, vae),
+    parts,
+    counts: total(Object.values(parts).flatMap((part) => part?.counts ?? [])),
+    metadata: {},
+  };
+}
+
+/** A folder with one network. */
+export async function inspectNetwork(folder: Folder, layout: "folder" | "file"): Promise<NetworkInspection> {
+  const config = await readConfig(folder, "config.json");
+  const [architecture] = Array.isArray(config.architectures) ? config.architectures : [];
+  const className = textOf(config._className) ?? textOf(architecture);
+  if (className === undefined) {
+    throw new ConfigError(`${folder.name}/config.json names no class`, { hint: "expected _class_name, or architectures" });
+  }
+  const context = firstNumber(config.crossAttentionDim);
+  const family = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
+  return {
+    kind: "network",
+    name: folder.name,
+    layout,
+    className,
+    family: family && FAMILY_NAMES[family],
+    ...(await inspectWeights(folder)),
+    metadata: {},
+  };
+}
+
+/** The error for a folder in which nothing is found. */
+export async function nothingFound(folder: Folder): Promise<CheckpointError> {
+  return noModelIndex(folder.name, await folder.list());
+}
+
+async function inspectPart(folder: Folder): Promise<PartInspection | undefined> {
+  const { name } = folder;
+  if (await folder.has("scheduler_config.json")) {
+    const config = await readConfig(folder, "scheduler_config.json");
+    return { kind: "scheduler", name, className: textOf(config._className), predictionType: textOf(config.predictionType) ?? "epsilon" };
+  }
+  if (await folder.has("preprocessor_config.json")) {
+    const { imageProcessorType, featureExtractorType } = await readConfig(folder, "preprocessor_config.json");
+    return { kind: "processor", name, className: textOf(imageProcessorType) ?? textOf(featureExtractorType) };
+  }
+  if (!(await folder.has("vocab.json")) && !(await folder.has("tokenizer.json"))) return undefined;
+  const config = await configOf(folder, "tokenizer_config.json");
+  return { kind: "tokenizer", name, className: textOf(config?.tokenizerClass) };
+}
+
+async function inspectWeights(folder: Folder): Promise<Omit<InspectedPart, "className">> {
+  try {
+    await folder.check();
+    const files = await folder.list();
+    const variants = variantsOf(files);
+    const variant = findWeights(files) ? undefined : variants[0];
+    const counts = countWeights(await openWeights(folder, { variant }));
+    return { counts, ...(variants.length > 0 && { variants }) };
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    return { problem: error.message };
+  }
+}
+
+/** A part's folder; in old checkpoints of one network everything lies at the top. */
+async function folderOf(folder: Folder, name: string): Promise<Folder> {
+  const own = folder.open(name);
+  return (await folder.has("config.json")) && (await own.list()).length === 0 ? folder : own;
+}
+
+/** A part's config; undefined where there is none that can be read. */
+async function configOf(folder: Folder, path: string): Promise<JsonObject | undefined> {
+  try {
+    return await readConfig(folder, path);
+  } catch (error) {
+    if (error instanceof CheckpointError) return undefined;
+    throw error;
+  }
+}
+
+function familyOf({ className, options }: ModelIndex, unet: JsonObject | undefined): string | undefined {
+  if (!className.startsWith("StableDiffusion")) return undefined;
+  const context = firstNumber(unet?.crossAttentionDim);
+  const byContext = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
+  const isXL = className.startsWith("StableDiffusionXL");
+  const family: Family = isXL ? (options.requiresAestheticsScore === true ? "xl-refiner" : "xl") : byContext === "sd2" ? "sd2" : "sd1";
+  return FAMILY_NAMES[family];
+}
+
+/** The side of the pictures: of the latents, times what the autoencoder makes of one. */
+function sizeOf(unet: JsonObject | undefined, vae: JsonObject | undefined): number | undefined {
+  const side = firstNumber(unet?.sampleSize);
+  const levels = Array.isArray(vae?.blockOutChannels) ? vae.blockOutChannels.length : unet && !vae ? 1 : undefined;
+  return side === undefined || levels === undefined ? undefined : side * 2 ** (levels - 1);
+}
+
+function firstNumber(value: JsonObject[string] | undefined): number | undefined {
+  const first = Array.isArray(value) ? value[0] : value;
+  return typeof first === "number" ? first : undefined;
+}
+
+function textOf(value: JsonObject[string] | undefined): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}

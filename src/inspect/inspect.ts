@@ -1,0 +1,53 @@
+import { openFolder, pathKind } from "#platform";
+import type { Folder } from "../checkpoint/folder.js";
+import { isPickle, pickleError } from "../checkpoint/pickles.js";
+import { CheckpointError } from "../errors.js";
+import { isLink } from "../hub/hub-link.js";
+import type { SourceOptions } from "../hub/open-checkpoint.js";
+import { openFile } from "../hub/open-file.js";
+import { openRepository } from "../hub/open-repository.js";
+import { isRepositoryId } from "../hub/repository-id.js";
+import { inspectFile } from "./inspect-file.js";
+import { inspectFolder, nothingFound } from "./inspect-folder.js";
+import type { Inspection } from "./inspection.js";
+
+/** Which snapshot of the hub's cache is meant. */
+export type InspectOptions = Pick<SourceOptions, "revision" | "cacheDir">;
+
+/** What diffusers and PEFT call adapters' files. */
+const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
+
+/**
+ * Says what a folder or file is: a checkpoint in diffusers' layout or in a single file, a network or another part of one, a LoRA, a textual inversion,
+ * something of another family. Takes what is opened elsewhere: a path, or an id or address of the hub, of which it looks at what is in the cache.
+ * Only configs and headers are read, so that it takes no longer for a large file than for a small one.
+ * @throws CheckpointError for what is none of these and no safetensors file; HubError if the cache does not have it.
+ */
+export async function inspect(source: string | Folder, { revision, cacheDir }: InspectOptions = {}): Promise<Inspection> {
+  if (typeof source !== "string") return inspectAny(source);
+  const kind = await pathKind(source);
+  const offline = { revision, cacheDir, localFilesOnly: true };
+  if (kind === "file" || (kind === undefined && (isLink(source) || /\.safetensors$/i.test(source) || isPickle(source)))) {
+    if (isPickle(source)) throw pickleError(source, "what a pickle holds is known only to whom it is loaded; take a safetensors file");
+    const { folder, path } = await openFile(source, offline);
+    return inspectFile(folder, path);
+  }
+  if (kind === undefined && isRepositoryId(source))
+    return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
+  return inspectAny(openFolder(source));
+}
+
+async function inspectAny(folder: Folder): Promise<Inspection> {
+  await folder.check();
+  const found = await inspectFolder(folder);
+  if (found) return found;
+  const files = (await folder.list()).filter((file) => file.endsWith(".safetensors"));
+  const [only, another] = files;
+  const file = ADAPTERS.find((name) => files.includes(name)) ?? (another === undefined ? only : undefined);
+  if (file !== undefined) return inspectFile(folder, file);
+  if (files.length === 0) throw await nothingFound(folder);
+  const names = files.slice(0, 5).join(", ");
+  throw new CheckpointError(`${folder.name} holds ${files.length} files: ${names}${files.length > 5 ? ", ..." : ""}`, {
+    hint: "name one of them",
+  });
+}

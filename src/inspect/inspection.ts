@@ -1,0 +1,116 @@
+import type { TextualInversionDescription } from "../checkpoint/textual-inversion.js";
+import type { LoraDescription } from "../lora/describe.js";
+
+// What `inspect` tells of a folder or file. Texts of whoever wrote it are without control characters, and cut.
+
+/** Tensors, counted. */
+export interface TensorCounts {
+  readonly tensors: number;
+  /** Numbers in them. */
+  readonly parameters: number;
+  readonly bytes: number;
+  /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
+  readonly dtypes: Readonly<Record<string, number>>;
+}
+
+/** What every inspection has. */
+interface Common {
+  /** The folder, file or id. */
+  readonly name: string;
+}
+
+/** What every file, as far as it is one, has. */
+interface InFile extends Common {
+  readonly counts: TensorCounts;
+  /** What is written into the file's header, whatever it is. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** One part of a checkpoint. */
+export interface InspectedPart {
+  /** In diffusers or transformers. */
+  readonly className: string;
+  /** Of a network whose weights are there. */
+  readonly counts?: TensorCounts;
+  /** Of which weight files there are variants, beside the full ones or in place of them: `["fp16"]`. */
+  readonly variants?: readonly string[];
+  /** Why the weights cannot be read. */
+  readonly problem?: string;
+}
+
+/** A whole checkpoint: a folder in diffusers' layout, or a single file. */
+export interface CheckpointInspection extends Common {
+  readonly kind: "checkpoint";
+  readonly layout: "folder" | "file";
+  /** The pipeline's class in diffusers. */
+  readonly className: string;
+  /** "Stable Diffusion XL"; undefined for those of no family. */
+  readonly family: string | undefined;
+  /** Whether its UNet takes a masked picture. */
+  readonly isInpainting: boolean;
+  /** What its UNet predicts, in a scheduler's words: "epsilon", "v_prediction", ... */
+  readonly predictionType: string | undefined;
+  /** Whether the file does not say that, so that diffusers' choice for the family is told. */
+  readonly isPredictionAssumed: boolean;
+  readonly scheduler: string | undefined;
+  /** Side in pixels of the pictures it was trained on. */
+  readonly size: number | undefined;
+  /** By their subfolders' names; null for a part the pipeline does without. */
+  readonly parts: Readonly<Record<string, InspectedPart | null>>;
+  /** Of all parts, or of the whole file. */
+  readonly counts: TensorCounts;
+  /** What is written into a single file's header. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** One network. */
+export interface NetworkInspection extends Common, InspectedPart {
+  readonly kind: "network";
+  readonly layout: "folder" | "file";
+  /** The checkpoints it looks like one for; undefined where its shapes do not tell, as an autoencoder's. */
+  readonly family: string | undefined;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A part of a checkpoint that is no network: a scheduler, a tokenizer, a processor of pictures. */
+export interface PartInspection extends Common {
+  readonly kind: "scheduler" | "tokenizer" | "processor";
+  readonly className: string | undefined;
+  /** What a scheduler takes the network to predict. */
+  readonly predictionType?: string;
+}
+
+/** A LoRA, or an adapter of another method. */
+export interface LoraInspection extends InFile, LoraDescription {
+  readonly kind: "lora";
+}
+
+/** A textual inversion. */
+export interface TextualInversionInspection extends InFile, TextualInversionDescription {
+  readonly kind: "textual-inversion";
+  readonly family: string | undefined;
+}
+
+/** A checkpoint, or a part of one, of a family that Darkroom does not run. */
+export interface ForeignInspection extends InFile {
+  readonly kind: "foreign";
+  /** As far as its names tell. */
+  readonly family: string;
+}
+
+/** A safetensors file of no known kind. */
+export interface UnknownInspection extends InFile {
+  readonly kind: "unknown";
+  /** Names of its first tensors. */
+  readonly names: readonly string[];
+}
+
+/** What a folder or file is. */
+export type Inspection =
+  | CheckpointInspection
+  | NetworkInspection
+  | PartInspection
+  | LoraInspection
+  | TextualInversionInspection
+  | ForeignInspection
+  | UnknownInspection;

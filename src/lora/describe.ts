@@ -1,0 +1,84 @@
+import { isObject } from "../checkpoint/json.js";
+import { metadataObject, metadataText, shown } from "../checkpoint/metadata.js";
+import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
+import { baseFamily, contextWidth } from "./base-family.js";
+import { loraContents } from "./lora-file.js";
+import type { LoraFormat, LoraPart } from "./lora-names.js";
+
+/** What a LoRA's header tells of it. Texts come from whoever wrote the file: without control characters, and cut. */
+export interface LoraDescription {
+  /** Who wrote its names. */
+  readonly format: LoraFormat | undefined;
+  /** The methods of adapters in the file: "LoRA", "LoCon" where it changes convolutions larger than 1x1, or those Darkroom does not apply ("DoRA", "LoHa", ...). */
+  readonly methods: readonly string[];
+  /** How many layers it changes in each network. */
+  readonly layers: Readonly<Partial<Record<LoraPart, number>>>;
+  /** The ranks of its matrices, smallest first. */
+  readonly ranks: readonly number[];
+  /** The alpha its training was set to; single layers may have others. Undefined where the metadata do not say it. */
+  readonly alpha: number | undefined;
+  /** The family of checkpoints it looks like one for, by names and shapes. */
+  readonly family: string | undefined;
+  /** Width of the text features its UNet looks at: 768 for Stable Diffusion 1. */
+  readonly contextWidth: number | undefined;
+  readonly title: string | undefined;
+  /** The checkpoint or family its metadata say it was trained on. */
+  readonly trainedOn: string | undefined;
+  /** The words its author names, or else the tags most frequent in its training. */
+  readonly triggerWords: readonly string[];
+}
+
+const MOST_WORDS = 10;
+
+/** Describes a LoRA from its header alone; undefined if the file is none: if most of its tensors belong to no adapter, of whatever method. */
+export function describeLora(header: SafetensorsHeader): LoraDescription | undefined {
+  const { format, layers, otherMethods, strangers } = loraContents(header);
+  const isAdapter = otherMethods.size > 0 || layers.some(({ down, up }) => down && up);
+  if (!isAdapter || strangers.length > header.tensors.size / 2) return undefined;
+  const counts: Partial<Record<LoraPart, number>> = {};
+  const ranks = new Set<number>();
+  let hasConvolutions = false;
+  for (const { part, down, mid } of layers) {
+    if (!down) continue;
+    counts[part] = (counts[part] ?? 0) + 1;
+    ranks.add(down.shape[0] ?? 0);
+    hasConvolutions ||= mid !== undefined || (down.shape[2] ?? 1) > 1;
+  }
+  const own = ranks.size === 0 ? [] : [hasConvolutions ? "LoCon" : "LoRA"];
+  return {
+    format,
+    methods: otherMethods.size > 0 ? [...otherMethods.keys()] : own,
+    layers: counts,
+    ranks: [...ranks].sort((a, b) => a - b),
+    alpha: trainedAlpha(header),
+    family: baseFamily(header),
+    contextWidth: contextWidth(header),
+    title: metadataText(header, ["modelspec.title", "ss_output_name"]),
+    trainedOn: metadataText(header, ["ss_base_model_version", "modelspec.architecture", "ss_sd_model_name"]),
+    triggerWords: triggerWords(header),
+  };
+}
+
+function trainedAlpha(header: SafetensorsHeader): number | undefined {
+  const config = metadataObject(header, "lora_adapter_metadata") ?? {};
+  const [, peft] = Object.entries(config).find(([key]) => key.endsWith("lora_alpha")) ?? [];
+  const alpha = peft ?? Number.parseFloat(header.metadata.get("ss_network_alpha") ?? "");
+  return typeof alpha === "number" && Number.isFinite(alpha) ? alpha : undefined;
+}
+
+/** What the author says to write in the prompt; else the tags that most pictures of the training had. */
+function triggerWords(header: SafetensorsHeader): string[] {
+  const phrase = metadataText(header, ["modelspec.trigger_phrase"]);
+  if (phrase) return [phrase];
+  const counts = new Map<string, number>();
+  for (const tags of Object.values(metadataObject(header, "ss_tag_frequency") ?? {})) {
+    for (const [tag, count] of Object.entries(isObject(tags) ? tags : {})) {
+      const word = shown(tag);
+      if (word !== "" && typeof count === "number" && count > 0) counts.set(word, (counts.get(word) ?? 0) + count);
+    }
+  }
+  return [...counts]
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, MOST_WORDS)
+    .map(([word]) => word);
+}

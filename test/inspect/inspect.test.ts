@@ -1,0 +1,352 @@
+import { cpSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Folder } from "../../src/checkpoint/folder.js";
+import { HubError } from "../../src/errors.js";
+import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import { inspect } from "../../src/inspect/inspect.js";
+import { openFolder } from "../../src/platform/node.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import type { Tensors } from "../helpers/checkpoints.js";
+import { checkpointError, hubError } from "../helpers/errors.js";
+import { checkpoint } from "../helpers/fixtures.js";
+import { FULL_SIZE, sparseFile, vae } from "../helpers/full-size-files.js";
+import { HubServer } from "../helpers/hub-server.js";
+import { writeSafetensors } from "../helpers/safetensors.js";
+import { singleFile } from "../helpers/single-files.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { loraFile } from "../lora/loras.js";
+
+const full = (name: string, metadata?: Readonly<Record<string, string>>) => inspect(sparseFile(FULL_SIZE[name]?.() ?? {}, metadata));
+
+/** A file of tensors of these shapes, all zeros. */
+function fileOf(shapes: Readonly<Record<string, readonly number[]>>, metadata?: Record<string, string>, name = "file"): string {
+  const path = join(temporaryFolder(), `${name}.safetensors`);
+  const tensors: Tensors = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, Tensor.zeros(shape)]));
+  writeSafetensors(path, tensors, metadata);
+  return path;
+}
+
+describe("a checkpoint in a single file", () => {
+  it("is described with its parts, and what is written into it", async () => {
+    const metadata = { "modelspec.title": "My \u001b[31mred\u0007 model", "modelspec.prediction_type": "v" };
+    expect(await full("sdxl-base", metadata)).toEqual({
+      kind: "checkpoint",
+      name: expect.stringMatching(/model\.safetensors$/),
+      layout: "file",
+      className: "StableDiffusionXLPipeline",
+      family: "Stable Diffusion XL",
+      isInpainting: false,
+      predictionType: "v_prediction",
+      isPredictionAssumed: false,
+      scheduler: "EulerDiscreteScheduler",
+      size: 1024,
+      parts: {
+        unet: {
+          className: "UNet2DConditionModel",
+          counts: { tensors: 1680, parameters: 2_567_463_684, bytes: 5_134_927_368, dtypes: { F16: 1680 } },
+        },
+        vae: { className: "AutoencoderKL", counts: { tensors: 248, parameters: 83_653_863, bytes: 167_307_726, dtypes: { F16: 248 } } },
+        text_encoder: { className: "CLIPTextModel", counts: expect.objectContaining({ tensors: 196, parameters: 123_060_480 }) },
+        text_encoder_2: { className: "CLIPTextModelWithProjection", counts: expect.objectContaining({ parameters: 694_659_840 }) },
+        tokenizer: { className: "CLIPTokenizer" },
+        tokenizer_2: { className: "CLIPTokenizer" },
+        scheduler: { className: "EulerDiscreteScheduler" },
+      },
+      counts: { tensors: 2513, parameters: 3_468_837_867, bytes: 6_937_675_734, dtypes: { F16: 2513 } },
+      metadata: { "modelspec.title": "My [31mred model", "modelspec.prediction_type": "v" },
+    });
+  });
+
+  it.each([
+    ["sd15", { family: "Stable Diffusion 1", size: 512, isInpainting: false, predictionType: "epsilon", isPredictionAssumed: false }],
+    ["sd15-inpaint", { family: "Stable Diffusion 1", className: "StableDiffusionInpaintPipeline", isInpainting: true }],
+    ["sd21", { family: "Stable Diffusion 2", size: 768, predictionType: "v_prediction", isPredictionAssumed: true }],
+    ["sdxl-refiner", { family: "Stable Diffusion XL's refiner", size: 1024, parts: expect.objectContaining({ text_encoder: null }) }],
+  ])("of %s is of its family", async (name, expected) => {
+    expect(await full(name)).toMatchObject({ kind: "checkpoint", ...expected });
+  });
+
+  it("tells which parts it lacks", async () => {
+    const { "sd1-mini": _, ...shapes } = Object.fromEntries(
+      Object.entries(FULL_SIZE.sd15?.() ?? {}).filter(([name]) => !name.startsWith("first_stage_model.")),
+    ) as Record<string, readonly number[]>;
+    const found = await inspect(sparseFile(shapes));
+    expect(found).toMatchObject({ parts: { vae: { problem: expect.stringMatching(/has no autoencoder/) } } });
+  });
+
+  it("is described as far as shapes tell, where they do not tell everything", async () => {
+    expect(await inspect(singleFile("sd2-mini"))).toMatchObject({
+      family: "Stable Diffusion 2",
+      size: undefined,
+      counts: { tensors: 372 },
+    });
+  });
+});
+
+describe("one network in a single file", () => {
+  it("may be an autoencoder, of whatever family", async () => {
+    expect(await inspect(sparseFile(vae("")))).toMatchObject({
+      kind: "network",
+      layout: "file",
+      className: "AutoencoderKL",
+      family: undefined,
+      counts: { parameters: 83_653_863 },
+    });
+  });
+
+  it("may be a ControlNet", async () => {
+    expect(await inspect(singleFile("controlnet-mini"))).toMatchObject({
+      kind: "network",
+      className: "ControlNetModel",
+      counts: { tensors: 120 },
+    });
+  });
+});
+
+describe("a folder in diffusers' layout", () => {
+  it("is described with its parts and their variants", async () => {
+    expect(await inspect(checkpoint("sdxl-base-mini"))).toMatchObject({
+      kind: "checkpoint",
+      layout: "folder",
+      className: "StableDiffusionXLPipeline",
+      family: "Stable Diffusion XL",
+      predictionType: "epsilon",
+      scheduler: "EulerDiscreteScheduler",
+      size: 32,
+      parts: {
+        unet: { className: "UNet2DConditionModel", counts: { dtypes: { F32: 308 } }, variants: ["fp16"] },
+        tokenizer: { className: "CLIPTokenizer" },
+        feature_extractor: null,
+      },
+      counts: { tensors: 509 },
+      metadata: {},
+    });
+  });
+
+  it.each([
+    ["sd1-mini", { family: "Stable Diffusion 1", predictionType: "epsilon" }],
+    ["sd1-inpaint-mini", { family: "Stable Diffusion 1", isInpainting: true }],
+    ["sdxl-refiner-mini", { family: "Stable Diffusion XL's refiner" }],
+    ["ddpm-mini", { className: "DDPMPipeline", family: undefined, size: 16 }],
+  ])("is of its family: %s", async (name, expected) => {
+    expect(await inspect(checkpoint(name))).toMatchObject(expected);
+  });
+
+  it.each([
+    ["sd1-mini/unet", { kind: "network", layout: "folder", className: "UNet2DConditionModel" }],
+    ["sdxl-base-mini/text_encoder_2", { kind: "network", className: "CLIPTextModelWithProjection", variants: ["fp16"] }],
+    ["controlnet-mini", { kind: "network", className: "ControlNetModel" }],
+    ["sd2-mini/scheduler", { kind: "scheduler", className: "DDIMScheduler", predictionType: "v_prediction" }],
+    ["sd1-mini/tokenizer", { kind: "tokenizer", className: "CLIPTokenizer" }],
+  ])("may be one part: %s", async (name, expected) => {
+    expect(await inspect(checkpoint(name))).toMatchObject(expected);
+  });
+
+  it("is described by a variant where there are no full weights, and says where there are none", async () => {
+    const folder = join(temporaryFolder(), "copy");
+    cpSync(checkpoint("sdxl-base-mini"), folder, { recursive: true });
+    rmSync(join(folder, "unet/diffusion_pytorch_model.safetensors"));
+    renameSync(join(folder, "vae/diffusion_pytorch_model.safetensors"), join(folder, "vae/diffusion_pytorch_model.bin"));
+    rmSync(join(folder, "vae/diffusion_pytorch_model.fp16.safetensors"));
+    expect(await inspect(folder)).toMatchObject({
+      parts: {
+        unet: { counts: { dtypes: { F16: 308 } }, variants: ["fp16"] },
+        vae: { problem: expect.stringMatching(/has weights only as diffusion_pytorch_model\.bin, a pickle/) },
+      },
+    });
+  });
+
+  it("may be a hub id, of which the cache is looked at and nothing else", async () => {
+    const hub = await HubServer.start({ "someone/mini": "sd1-mini" });
+    expect((await hubError(inspect("someone/mini"))).problem).toBe("offline");
+    expect(hub.log).toEqual([]);
+    await openCheckpoint("someone/mini");
+    await hub.stop();
+    expect(await inspect("someone/mini")).toMatchObject({ kind: "checkpoint", name: "someone/mini", family: "Stable Diffusion 1" });
+    await expect(inspect("someone/other")).rejects.toThrow(HubError);
+  });
+});
+
+describe("a LoRA", () => {
+  const layer = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k";
+  const product = (name: string, rank: number, width: number) => ({
+    [`${name}.lora_down.weight`]: [rank, width],
+    [`${name}.lora_up.weight`]: [320, rank],
+    [`${name}.alpha`]: [],
+  });
+
+  it("is described by its names, shapes and metadata", async () => {
+    const tags = { "10_fox": { "red fox": 20, "s\u0007nout": 3 }, "5_more": { "red fox": 1, outdoors: 21 } };
+    const found = await inspect(
+      fileOf(
+        { ...product(layer, 8, 768), ...product("lora_te_text_model_encoder_layers_0_self_attn_q_proj", 4, 768) },
+        {
+          ss_output_name: "fox",
+          ss_base_model_version: "sd_v1",
+          ss_network_alpha: "4.0",
+          ss_tag_frequency: JSON.stringify(tags),
+        },
+      ),
+    );
+    expect(found).toMatchObject({
+      kind: "lora",
+      format: "kohya",
+      methods: ["LoRA"],
+      layers: { unet: 1, text_encoder: 1 },
+      ranks: [4, 8],
+      alpha: 4,
+      family: "Stable Diffusion 1",
+      title: "fox",
+      trainedOn: "sd_v1",
+      triggerWords: ["red fox", "outdoors", "s nout"],
+      counts: { tensors: 6 },
+      metadata: { ss_output_name: "fox" },
+    });
+  });
+
+  it("names the words that its author names, before the tags of its training", async () => {
+    const metadata = {
+      "modelspec.title": "Fox",
+      "modelspec.trigger_phrase": "fxo fox",
+      ss_tag_frequency: '{"a":{"b":1}}',
+      ss_output_name: "None",
+    };
+    expect(await inspect(fileOf(product(layer, 8, 768), metadata))).toMatchObject({ title: "Fox", triggerWords: ["fxo fox"] });
+  });
+
+  it.each([
+    [768, "Stable Diffusion 1"],
+    [1024, "Stable Diffusion 2"],
+    [2048, "Stable Diffusion XL"],
+  ])("whose UNet looks at features %d wide is for %s", async (width, family) => {
+    expect(await inspect(fileOf(product(layer, 8, width)))).toMatchObject({ kind: "lora", family, contextWidth: width });
+  });
+
+  it.each([
+    ["sd1_kohya", { format: "kohya", methods: ["LoRA"] }],
+    ["sd1_locon", { format: "kohya", methods: ["LoCon"] }],
+    ["sd2_old", { format: "diffusers", methods: ["LoRA"] }],
+    ["xl_peft", { format: "peft" }],
+    ["xl_sgm", { format: "kohya", methods: ["LoCon"], layers: { unet: 125, text_encoder: 18, text_encoder_2: 18 } }],
+    ["sd1_metadata", { format: "peft", alpha: 3, ranks: [2, 4] }],
+  ])("may be written as %s is", async (name, expected) => {
+    expect(await inspect(loraFile(name))).toMatchObject({ kind: "lora", ...expected });
+  });
+
+  it("may have its alpha in the file that PEFT writes beside it", async () => {
+    const folder = temporaryFolder({ "adapter_config.json": { lora_alpha: 12, base_model_name_or_path: "someone/base" } });
+    cpSync(
+      fileOf({ "base_model.model.conv_in.lora_A.weight": [4, 4], "base_model.model.conv_in.lora_B.weight": [320, 4] }),
+      join(folder, "adapter_model.safetensors"),
+    );
+    for (const source of [folder, join(folder, "adapter_model.safetensors")]) {
+      expect(await inspect(source)).toMatchObject({ kind: "lora", format: "peft", alpha: 12, trainedOn: "someone/base" });
+    }
+  });
+
+  it("may be an adapter that Darkroom does not apply, or for a family that it does not run", async () => {
+    expect(await inspect(fileOf({ ...product(layer, 8, 768), [`${layer}.dora_scale`]: [320, 1] }))).toMatchObject({
+      kind: "lora",
+      methods: ["DoRA"],
+    });
+    const flux = product("lora_unet_double_blocks_0_img_attn_proj", 16, 3072);
+    expect(await inspect(fileOf(flux))).toMatchObject({ kind: "lora", family: "Flux", ranks: [16] });
+  });
+
+  it("whose records are no JSON is described without them", async () => {
+    expect(await inspect(fileOf(product(layer, 8, 768), { ss_tag_frequency: "{", ss_network_alpha: "None" }))).toMatchObject({
+      kind: "lora",
+      alpha: undefined,
+      triggerWords: [],
+    });
+  });
+});
+
+describe("a textual inversion", () => {
+  it.each([
+    [{ "<cat>": [2, 768] }, { layout: "diffusers", token: "<cat>", vectors: 2, widths: [768], family: "Stable Diffusion 1" }],
+    [{ emb_params: [75, 1024] }, { layout: "a1111", token: undefined, vectors: 75, widths: [1024], family: "Stable Diffusion 2" }],
+    [
+      { clip_l: [3, 768], clip_g: [3, 1280] },
+      { layout: "xl", vectors: 3, widths: [768, 1280], family: "Stable Diffusion XL" },
+    ],
+  ])("may hold %j", async (shapes, expected) => {
+    expect(await inspect(fileOf(shapes as Record<string, number[]>))).toMatchObject({ kind: "textual-inversion", ...expected });
+  });
+});
+
+describe("a file of another kind", () => {
+  it.each([
+    ["double_blocks.0.img_attn.norm.key_norm.scale", "Flux"],
+    ["model.diffusion_model.joint_blocks.0.context_block.adaLN_modulation.1.bias", "Stable Diffusion 3"],
+    ["lora_controlnet", "Control-LoRA"],
+  ])("is called by its family: %s", async (name, family) => {
+    expect(await inspect(fileOf({ [name]: [1], "another.weight": [2] }))).toMatchObject({
+      kind: "foreign",
+      family,
+      counts: { parameters: 3 },
+    });
+  });
+
+  it("may be a UNet that no pipeline feeds", async () => {
+    const shapes = { ...FULL_SIZE.sd15?.(), "model.diffusion_model.input_blocks.0.0.weight": [320, 8, 3, 3] };
+    expect(await inspect(sparseFile(shapes))).toMatchObject({
+      kind: "foreign",
+      family: expect.stringMatching(/8 channels, as that of InstructPix2Pix/),
+    });
+  });
+
+  it("is counted where nothing is known of it", async () => {
+    const shapes = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`layer.${i}`, [2, i]]));
+    expect(await inspect(fileOf(shapes, { format: "pt" }))).toEqual({
+      kind: "unknown",
+      name: expect.any(String),
+      counts: { tensors: 7, parameters: 42, bytes: 168, dtypes: { F32: 7 } },
+      metadata: { format: "pt" },
+      names: ["layer.0", "layer.1", "layer.2", "layer.3", "layer.4"],
+    });
+  });
+});
+
+describe("inspect", () => {
+  it("reads nothing but the header of a file, however large", async () => {
+    const path = sparseFile(FULL_SIZE["sdxl-base"]?.() ?? {});
+    const disk = openFolder(dirname(path));
+    let read = 0;
+    const watched: Folder = {
+      name: disk.name,
+      check: () => disk.check(),
+      list: () => disk.list(),
+      has: (file) => disk.has(file),
+      size: (file) => disk.size(file),
+      locate: (file) => disk.locate(file),
+      open: (subfolder) => disk.open(subfolder),
+      read: async (...range) => {
+        const bytes = await disk.read(...range);
+        read += bytes.length;
+        return bytes;
+      },
+    };
+    expect(await inspect(watched)).toMatchObject({ kind: "checkpoint" });
+    expect(read).toBeLessThan(1_000_000);
+  });
+
+  it("takes a folder with one file for that file, and asks which of several", async () => {
+    const folder = temporaryFolder();
+    cpSync(fileOf({ emb_params: [1, 768] }), join(folder, "a.safetensors"));
+    expect(await inspect(folder)).toMatchObject({ kind: "textual-inversion" });
+    cpSync(fileOf({ emb_params: [1, 768] }), join(folder, "b.safetensors"));
+    expect((await checkpointError(inspect(folder))).message).toMatch(/holds 2 files: a\.safetensors, b\.safetensors/);
+  });
+
+  it.each([
+    ["a path where nothing is", "no-such-folder", /no-such-folder does not exist/],
+    ["a file where nothing is", "no-such.safetensors", /no-such\.safetensors does not exist/],
+    ["a pickle", "model.ckpt", /model\.ckpt is a pickle/],
+    ["a file of another format", "package.json", /package\.json: its header claims|package\.json: not a safetensors file/],
+    ["a folder without anything", "docs", /docs has no model_index\.json/],
+  ])("refuses %s", async (_, path, message) => {
+    expect((await checkpointError(inspect(path))).message).toMatch(message);
+  });
+});
