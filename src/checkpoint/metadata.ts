@@ -39,7 +39,7 @@ export function shownMetadata({ metadata }: SafetensorsHeader): Readonly<Record<
 export function shown(text: string): string {
   const printable = text
     .slice(0, 2 * LONGEST_TEXT)
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ")
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, " ")
     .trim();
   return printable.length > LONGEST_TEXT ? `${printable.slice(0, LONGEST_TEXT)}...` : printable;
 }

@@ -1,6 +1,7 @@
 import { readConfig } from "../checkpoint/config.js";
 import { ConfigError } from "../errors.js";
-import { isSingleFile, openCheckpoint } from "../hub/open-checkpoint.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
+import { sourceKind } from "../hub/source-kind.js";
 import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
@@ -150,7 +151,7 @@ export const DDIM: Ways = {
 
 /** The autoencoder at `path`, in a folder of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
 export async function openVae(path: string, { device, variant, model, config }: Job): Promise<Autoencoder> {
-  if (await isSingleFile(path)) {
+  if ((await sourceKind(path)) === "file") {
     const { AutoencoderKL } = await import("../models/autoencoder-kl.js");
     // A file does not say how its latents are scaled, which they are for the model's sake.
     return AutoencoderKL.fromSingleFile(path, {

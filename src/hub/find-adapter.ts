@@ -1,8 +1,9 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
-import { isSingleFile, openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
+import { sourceKind } from "./source-kind.js";
 
 /** Where an adapter (a LoRA, an embedding) is taken from. */
 export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
@@ -33,7 +34,7 @@ export async function findAdapter(
   { weightName, subfolder, ...from }: AdapterSource,
   kind: AdapterKind,
 ): Promise<FoundFile> {
-  if (typeof source === "string" && (/\.safetensors$/i.test(source) || isPickle(source) || (await isSingleFile(source)))) {
+  if (typeof source === "string" && (await sourceKind(source)) === "file") {
     if (isPickle(source)) throw pickleError(source, conversionHint(kind));
     return openFile(source, from);
   }

@@ -1,13 +1,13 @@
-import { openFolder, openTokenizerFiles, pathKind } from "#platform";
+import { openFolder, openTokenizerFiles } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pickles.js";
-import { ArgumentError, CheckpointError } from "../errors.js";
+import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
 import { isLink } from "./hub-link.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
-import { isRepositoryId } from "./repository-id.js";
+import { sourceKind } from "./source-kind.js";
 
 /** Where a checkpoint may be taken from, and how. All but `variant` and `config` is about checkpoints of the hub, and of no effect for folders. */
 export interface SourceOptions {
@@ -40,44 +40,24 @@ export interface SourceOptions {
  */
 export async function openCheckpoint(source: string | Folder, options: SourceOptions & WantedFiles = {}): Promise<Folder> {
   if (typeof source !== "string") return source;
-  const kind = await pathKind(source);
-  if (kind === "file" || (kind === undefined && (isLink(source) || /\.safetensors$/i.test(source) || isPickle(source)))) {
-    return openSingle(source, options);
-  }
+  const kind = await sourceKind(source);
+  if (kind === "file") return openSingle(source, options);
   if (options.config !== undefined) {
     throw new ArgumentError(`config was given, but ${source} is no single file: a folder has configs of its own`, {
       hint: "leave config out",
     });
   }
-  if (isRepositoryId(source) && kind === undefined) return openRepository(source, options);
-  return openFolder(source);
-}
-
-/** @throws CheckpointError if `source` is a folder or a hub id, not a single file. */
-export async function expectSingleFile(source: string): Promise<void> {
-  const kind = await pathKind(source);
-  const isFolder = kind === "folder";
-  if (!isFolder && (kind === "file" || !isRepositoryId(source))) return;
-  throw new CheckpointError(`${source} is ${isFolder ? "a folder" : "no file, but may be an id of the hub"}; a single file was expected`, {
-    hint: "folders and hub ids are opened with fromPretrained",
-  });
-}
-
-/** Whether `source` names a single file: a path on this machine, or an address on the hub. */
-export async function isSingleFile(source: string): Promise<boolean> {
-  const kind = await pathKind(source);
-  return kind === "file" || (kind === undefined && isLink(source));
+  return kind === "id" ? openRepository(source, options) : openFolder(source);
 }
 
 async function openSingle(source: string, options: SourceOptions & WantedFiles): Promise<Folder> {
   const [address = source] = isLink(source) ? source.split(/[?#]/) : [source];
   if (isPickle(address)) throw pickleError(source, CHECKPOINT_CONVERSION);
   const { config, weights = true, without = [] } = options;
-  const [{ folder, path }, configs, { openSingleFile }] = await Promise.all([
-    openFile(source, options),
-    config === undefined ? undefined : openConfigs(config, options),
-    import("../checkpoint/single-file/open-single-file.js"),
-  ]);
+  const { openSingleFile } = await import("../checkpoint/single-file/open-single-file.js");
+  // Before a download of gigabytes, that of the configs may fail.
+  const configs = config === undefined ? undefined : await openConfigs(config, options);
+  const { folder, path } = await openFile(source, options);
   // Who asks for the configs alone will come again for the weights.
   return openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),

@@ -16,10 +16,12 @@ export interface FoundFile {
  * @throws CheckpointError if there is none; HubError
  */
 export async function openFile(source: string, options: SourceOptions): Promise<FoundFile> {
-  if ((await pathKind(source)) === undefined && isLink(source)) return openLinked(source, options);
-  if ((await pathKind(source)) === undefined) throw new CheckpointError(`${source} does not exist`, { hint: "check the path" });
+  if ((await pathKind(source)) === undefined) {
+    if (isLink(source)) return openLinked(source, options);
+    throw new CheckpointError(`${source} does not exist`, { hint: "check the path" });
+  }
   const path = /[^\\/]*$/.exec(source)?.[0] ?? source;
-  return { folder: openFolder(source.slice(0, -path.length).replace(/(?<=.)[\\/]$/, "") || "."), path };
+  return { folder: openFolder(source.slice(0, -path.length).replace(/(?<=[^:])[\\/]$/, "") || "."), path };
 }
 
 async function openLinked(link: string, options: SourceOptions): Promise<FoundFile> {

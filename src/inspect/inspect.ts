@@ -1,12 +1,11 @@
-import { openFolder, pathKind } from "#platform";
+import { openFolder } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
-import { isLink } from "../hub/hub-link.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
-import { isRepositoryId } from "../hub/repository-id.js";
+import { sourceKind } from "../hub/source-kind.js";
 import { inspectFile } from "./inspect-file.js";
 import { inspectFolder, nothingFound } from "./inspect-folder.js";
 import type { Inspection } from "./inspection.js";
@@ -25,15 +24,14 @@ const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors
  */
 export async function inspect(source: string | Folder, { revision, cacheDir }: InspectOptions = {}): Promise<Inspection> {
   if (typeof source !== "string") return inspectAny(source);
-  const kind = await pathKind(source);
+  const kind = await sourceKind(source);
   const offline = { revision, cacheDir, localFilesOnly: true };
-  if (kind === "file" || (kind === undefined && (isLink(source) || /\.safetensors$/i.test(source) || isPickle(source)))) {
+  if (kind === "file") {
     if (isPickle(source)) throw pickleError(source, "what a pickle holds is known only to whom it is loaded; take a safetensors file");
     const { folder, path } = await openFile(source, offline);
     return inspectFile(folder, path);
   }
-  if (kind === undefined && isRepositoryId(source))
-    return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
+  if (kind === "id") return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
   return inspectAny(openFolder(source));
 }
 

@@ -7,7 +7,8 @@ import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { type AttentionSlice, Graph, type GraphOptions, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
-import { expectSingleFile, openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { expectFile } from "../hub/source-kind.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
 import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
@@ -143,7 +144,7 @@ export type SingleFileModelOptions = Omit<ModelOptions, "variant">;
 
 /** The folder of the network `part` ("unet", "vae", ...) that lies in the single file `path`, alone or among others. @throws CheckpointError, ConfigError, HubError */
 export async function openFilePart(path: string, part: string, { subfolder, config, ...from }: SingleFileModelOptions): Promise<Folder> {
-  await expectSingleFile(path);
+  await expectFile(path);
   const configs = config === undefined ? undefined : await openCheckpoint(config, { ...from, weights: false });
   const root = await openCheckpoint(path, { ...from, without: ["scheduler"], config: subfolder ? configs?.open(subfolder) : configs });
   return (await root.has("config.json")) ? root : root.open(part);

@@ -3,7 +3,8 @@ import { snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { ConfigError } from "../errors.js";
-import { expectSingleFile, openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { expectFile } from "../hub/source-kind.js";
 import type { DeviceOptions, ResolvedDevice } from "../runtime/engine.js";
 import { ComponentSource } from "./components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -104,7 +105,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string,
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
-    await expectSingleFile(path);
+    await expectFile(path);
     return DiffusionPipeline.fromPretrained.call(this as typeof DiffusionPipeline, path, options);
   }
 

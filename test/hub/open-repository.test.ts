@@ -414,7 +414,8 @@ describe("what names a checkpoint", () => {
     "is no id: %s",
     async (source) => {
       const hub = await HubServer.start({ [ID]: "sd1-mini" });
-      await expect((await openCheckpoint(source)).check()).rejects.toThrow(CheckpointError);
+      const open = async () => (await openCheckpoint(source)).check();
+      await expect(open()).rejects.toThrow(CheckpointError);
       expect(hub.log).toEqual([]);
     },
   );

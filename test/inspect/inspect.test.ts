@@ -115,11 +115,11 @@ describe("a folder in diffusers' layout", () => {
       scheduler: "EulerDiscreteScheduler",
       size: 32,
       parts: {
-        unet: { className: "UNet2DConditionModel", counts: { dtypes: { F32: 308 } }, variants: ["fp16"] },
+        unet: { className: "UNet2DConditionModel", counts: { dtypes: { F32: 292 } }, variants: ["fp16"] },
         tokenizer: { className: "CLIPTokenizer" },
         feature_extractor: null,
       },
-      counts: { tensors: 509 },
+      counts: { tensors: 521 },
       metadata: {},
     });
   });
@@ -151,7 +151,7 @@ describe("a folder in diffusers' layout", () => {
     rmSync(join(folder, "vae/diffusion_pytorch_model.fp16.safetensors"));
     expect(await inspect(folder)).toMatchObject({
       parts: {
-        unet: { counts: { dtypes: { F16: 308 } }, variants: ["fp16"] },
+        unet: { counts: { dtypes: { F16: 292 } }, variants: ["fp16"] },
         vae: { problem: expect.stringMatching(/has weights only as diffusion_pytorch_model\.bin, a pickle/) },
       },
     });
