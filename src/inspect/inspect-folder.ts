@@ -37,8 +37,7 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     className: index.className,
     family: familyOf(index, unet),
     isInpainting: unet?.inChannels === 9,
-    // What schedulers take where nothing is said.
-    predictionType: scheduler ? (textOf(scheduler.predictionType) ?? "epsilon") : undefined,
+    predictionType: scheduler && predictionOf(scheduler),
     isPredictionAssumed: false,
     scheduler: index.components.get("scheduler")?.className,
     size: sizeOf(unet, vae),
@@ -78,7 +77,7 @@ async function inspectPart(folder: Folder): Promise<PartInspection | undefined> 
   const { name } = folder;
   if (await folder.has("scheduler_config.json")) {
     const config = await readConfig(folder, "scheduler_config.json");
-    return { kind: "scheduler", name, className: textOf(config._className), predictionType: textOf(config.predictionType) ?? "epsilon" };
+    return { kind: "scheduler", name, className: textOf(config._className), predictionType: predictionOf(config) };
   }
   if (await folder.has("preprocessor_config.json")) {
     const { imageProcessorType, featureExtractorType } = await readConfig(folder, "preprocessor_config.json");
@@ -126,6 +125,11 @@ function familyOf({ className, options }: ModelIndex, unet: JsonObject | undefin
   const isXL = className.startsWith("StableDiffusionXL");
   const family: Family = isXL ? (options.requiresAestheticsScore === true ? "xl-refiner" : "xl") : byContext === "sd2" ? "sd2" : "sd1";
   return FAMILY_NAMES[family];
+}
+
+/** What a scheduler takes its network to predict: noise where nothing is said, unless it is of those for flows, which know nothing else. */
+function predictionOf({ _className, predictionType }: JsonObject): string {
+  return textOf(predictionType) ?? (textOf(_className)?.startsWith("FlowMatch") ? "flow_prediction" : "epsilon");
 }
 
 /** The side of the pictures: of the latents, times what the autoencoder makes of one. */

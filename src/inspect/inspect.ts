@@ -1,7 +1,7 @@
 import { openFolder } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
-import { CheckpointError } from "../errors.js";
+import { CheckpointError, HubError } from "../errors.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
@@ -24,8 +24,20 @@ const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors
  */
 export async function inspect(source: string | Folder, { revision, cacheDir }: InspectOptions = {}): Promise<Inspection> {
   if (typeof source !== "string") return inspectAny(source);
+  try {
+    return await inspectSource(source, { revision, cacheDir, localFilesOnly: true });
+  } catch (error) {
+    if (!(error instanceof HubError) || error.problem !== "offline") throw error;
+    throw new HubError(error.message, {
+      problem: "offline",
+      hint: "inspect looks at what is in the cache; download it first, as opening it does",
+      cause: error,
+    });
+  }
+}
+
+async function inspectSource(source: string, offline: SourceOptions): Promise<Inspection> {
   const kind = await sourceKind(source);
-  const offline = { revision, cacheDir, localFilesOnly: true };
   if (kind === "file") {
     if (isPickle(source)) throw pickleError(source, "what a pickle holds is known only to whom it is loaded; take a safetensors file");
     const { folder, path } = await openFile(source, offline);

@@ -2,12 +2,15 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseHubLink } from "../../src/hub/hub-link.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import { findLora } from "../../src/lora/find-lora.js";
+import { readLora } from "../../src/lora/lora-file.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { checkpointError, hubError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { HubServer } from "../helpers/hub-server.js";
 import { singleFile } from "../helpers/single-files.js";
+import { loraFile } from "../lora/loras.js";
 
 const ENDPOINT = "https://mirror.example/hub";
 
@@ -77,6 +80,15 @@ describe("a single file on the hub", () => {
     await using vae = await AutoencoderKL.fromSingleFile(link, { device: "cpu", config, localFilesOnly: true });
     expect(vae.config.latentChannels).toBe(4);
     expect(hub.fetched).toHaveLength(files);
+  });
+
+  it("may be a LoRA", async () => {
+    const hub = await HubServer.start({
+      "someone/loras": { "a/fox.safetensors": readFileSync(loraFile("sd1_kohya")), "b.safetensors": "x" },
+    });
+    const { folder, path } = await findLora(`${hub.url}/someone/loras/blob/main/a/fox.safetensors`, {});
+    expect((await readLora(folder, path)).layers.length).toBeGreaterThan(0);
+    expect(hub.fetched).toEqual(["a/fox.safetensors"]);
   });
 
   it("that is not there is named", async () => {

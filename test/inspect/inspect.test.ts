@@ -143,6 +143,24 @@ describe("a folder in diffusers' layout", () => {
     expect(await inspect(checkpoint(name))).toMatchObject(expected);
   });
 
+  it("may be of a family that is not run", async () => {
+    const folder = temporaryFolder({
+      "model_index.json": {
+        _class_name: "FluxPipeline",
+        scheduler: ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+        vae: ["diffusers", "AutoencoderKL"],
+      },
+      "scheduler/scheduler_config.json": { _class_name: "FlowMatchEulerDiscreteScheduler" },
+    });
+    expect(await inspect(folder)).toMatchObject({
+      className: "FluxPipeline",
+      family: undefined,
+      predictionType: "flow_prediction",
+      size: undefined,
+      parts: { vae: { problem: expect.stringMatching(/vae does not exist/) } },
+    });
+  });
+
   it("is described by a variant where there are no full weights, and says where there are none", async () => {
     const folder = join(temporaryFolder(), "copy");
     cpSync(checkpoint("sdxl-base-mini"), folder, { recursive: true });
@@ -159,7 +177,7 @@ describe("a folder in diffusers' layout", () => {
 
   it("may be a hub id, of which the cache is looked at and nothing else", async () => {
     const hub = await HubServer.start({ "someone/mini": "sd1-mini" });
-    expect((await hubError(inspect("someone/mini"))).problem).toBe("offline");
+    expect(await hubError(inspect("someone/mini"))).toMatchObject({ problem: "offline", hint: expect.stringMatching(/in the cache/) });
     expect(hub.log).toEqual([]);
     await openCheckpoint("someone/mini");
     await hub.stop();
@@ -295,6 +313,11 @@ describe("a file of another kind", () => {
       kind: "foreign",
       family: expect.stringMatching(/8 channels, as that of InstructPix2Pix/),
     });
+  });
+
+  it("may be a UNet without text to look at", async () => {
+    const path = join(checkpoint("ddpm-mini"), "unet/diffusion_pytorch_model.safetensors");
+    expect(await inspect(path)).toMatchObject({ kind: "unknown" });
   });
 
   it("is counted where nothing is known of it", async () => {

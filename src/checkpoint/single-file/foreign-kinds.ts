@@ -3,6 +3,7 @@ const FOREIGN_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/\.(time_stack|time_mixer)\./, "Stable Video Diffusion"],
   [/(^|\.)motion_modules\.\d+\.temporal_transformer\./, "AnimateDiff"],
   [/^depth_model\./, "Stable Diffusion 2 depth"],
+  [/^(noise_augmentor|embedder\.model)\./, "Stable Diffusion 2 unCLIP"],
   [/(^|\.)diffusion_model\.label_emb\.weight$/, "the Stable Diffusion x4 upscaler"],
   [/^lora_controlnet$/, "Control-LoRA"],
   [/^(task_embedding|control_add_embedding\.|transformer_layes\.)/, "ControlNet Union"],

@@ -90,6 +90,8 @@ function* located(names: Names, { prefix, naming, pieces = (piece) => [piece] }:
 
 function unetPlace(names: Names): Place | undefined {
   for (const prefix of UNET_PREFIXES) {
+    // Those without text to look at are of other models.
+    if (contextWidthUnder(names, prefix) === undefined) continue;
     if (names.has(`${prefix}input_blocks.0.0.weight`) && names.has(`${prefix}output_blocks.0.0.in_layers.2.weight`)) {
       return { prefix, naming: unetNames(originalLayout(names.namesUnder(prefix)), labelsOf(names, prefix)) };
     }
@@ -101,10 +103,14 @@ function unetPlace(names: Names): Place | undefined {
 
 /** What `label_emb` is: of XL's networks it hears of size and crop, of Stable Diffusion 2's (unCLIP) of a picture. */
 function labelsOf(names: Names, prefix: string): "add_embedding" | "class_embedding" {
+  return contextWidthUnder(names, prefix) === 1024 ? "class_embedding" : "add_embedding";
+}
+
+function contextWidthUnder(names: Names, prefix: string): number | undefined {
   for (const { name, stored } of names.under(prefix)) {
-    if (name.endsWith(".attn2.to_k.weight")) return stored.shape[1] === 1024 ? "class_embedding" : "add_embedding";
+    if (name.endsWith(".attn2.to_k.weight")) return stored.shape[1];
   }
-  return "add_embedding";
+  return undefined;
 }
 
 function controlNetPlace(names: Names): Place | undefined {

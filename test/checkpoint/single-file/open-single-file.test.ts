@@ -106,6 +106,7 @@ describe("what a file's UNet predicts", () => {
     const unet = { "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3] };
     const others = {
       "model.diffusion_model.output_blocks.0.0.in_layers.2.weight": [1280, 2560, 3, 3],
+      "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": [640, 768],
       "conditioner.embedders.0.transformer.text_model.embeddings.position_embedding.weight": [77, 768],
       "conditioner.embedders.1.model.positional_embedding": [77, 1280],
     };
@@ -216,10 +217,15 @@ describe("a single file is refused", () => {
     ["txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias", "HunyuanVideo"],
     ["model.diffusion_model.label_emb.weight", "the Stable Diffusion x4 upscaler"],
     ["depth_model.model.pretrained.cls_token", "Stable Diffusion 2 depth"],
+    ["noise_augmentor.data_mean", "Stable Diffusion 2 unCLIP"],
     ["lora_controlnet", "Control-LoRA"],
     ["task_embedding", "ControlNet Union"],
   ])("that holds %s, as %s", async (name, kind) => {
-    const unet = ["model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.output_blocks.0.0.in_layers.2.weight"];
+    const unet = [
+      "model.diffusion_model.input_blocks.0.0.weight",
+      "model.diffusion_model.output_blocks.0.0.in_layers.2.weight",
+      "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight",
+    ];
     const error = await DiffusionPipeline.fromSingleFile(fileOf(name, ...unet)).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ConfigError);
     expect(String(error)).toContain(`a family that Darkroom does not run: ${kind}`);
@@ -229,6 +235,7 @@ describe("a single file is refused", () => {
     const channels = (count: number) => ({
       "model.diffusion_model.input_blocks.0.0.weight": [320, count, 3, 3],
       "model.diffusion_model.output_blocks.0.0.in_layers.2.weight": [1280, 2560, 3, 3],
+      "model.diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight": [640, 768],
     });
     const error = await DiffusionPipeline.fromSingleFile(sparseFile(channels(8))).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ConfigError);
