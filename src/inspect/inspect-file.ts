@@ -11,6 +11,7 @@ import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass, strangePipeline } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { describeTextualInversion, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
+import { kindOf } from "../hub/choose-files.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
 import { countFile, countWeights } from "./counts.js";
 import { inspectCheckpoint } from "./inspect-folder.js";
@@ -44,8 +45,11 @@ export async function inspectFile(folder: Folder, path: string): Promise<Inspect
 async function inspectSingleFile(file: SingleFile): Promise<CheckpointInspection> {
   const { family, prediction } = file.kind;
   const folder = inferredFolder(file, { tokenizer: openTokenizerFiles(), warns: false });
+  const { parts, ...checkpoint } = await inspectCheckpoint(folder, "file");
   return {
-    ...(await inspectCheckpoint(folder, "file")),
+    ...checkpoint,
+    // Tokenizers and the like are in no single file.
+    parts: Object.fromEntries(Object.entries(parts).filter(([, part]) => !part || kindOf(part.className) === "model")),
     family: FAMILY_NAMES[family],
     isInpainting: file.kind.inChannels === 9,
     predictionType: prediction.type,

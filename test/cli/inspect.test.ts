@@ -22,11 +22,8 @@ describe("darkroom inspect", () => {
   weights     3.47 B parameters, F16, 6.94 GB
   parts       unet            UNet2DConditionModel         2.57 B parameters, F16, 5.13 GB
               vae             AutoencoderKL                83.7 M parameters, F16, 167 MB
-              scheduler       EulerDiscreteScheduler
               text_encoder    CLIPTextModel                123 M parameters, F16, 246 MB
-              tokenizer       CLIPTokenizer
               text_encoder_2  CLIPTextModelWithProjection  695 M parameters, F16, 1.39 GB
-              tokenizer_2     CLIPTokenizer
   title       A title
 `,
     });

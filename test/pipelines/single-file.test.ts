@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
+import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
@@ -14,6 +15,7 @@ import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { Generator, rand } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";
+import { SMALL, smallFile } from "../helpers/full-size-files.js";
 import { singleFile } from "../helpers/single-files.js";
 
 /** Frees what a test opened when it ends. */
@@ -131,6 +133,14 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     const pipe = await open("sd1-mini", { vae, scheduler: new DDIMScheduler() });
     expect(pipe.vae).toBe(vae);
     expect(pipe.scheduler.className).toBe("DDIMScheduler");
+  });
+
+  it("has no safety checker of its own, and prepares pictures for one that is given", async () => {
+    const path = smallFile(SMALL.sd15(), 1);
+    expect((await opened(StableDiffusionPipeline.fromSingleFile(path, CPU))).safetyChecker).toBeNull();
+    const safetyChecker = await opened(StableDiffusionSafetyChecker.fromPretrained(checkpoint("safety-mini"), CPU));
+    const pipe = await opened(StableDiffusionPipeline.fromSingleFile(path, { ...CPU, safetyChecker }));
+    expect(pipe.featureExtractor?.config).toMatchObject({ cropSize: { height: 224, width: 224 }, doNormalize: true });
   });
 
   it("is as good as fromPretrained, which takes files, too", async () => {

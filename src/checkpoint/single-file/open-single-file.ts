@@ -119,6 +119,10 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
   const words = (pad: "<|endoftext|>" | "!", at: string) =>
     new VirtualFolder(`${name}/${at}`, { files: { "tokenizer_config.json": () => tokenizerConfig(pad) }, base: tokenizer });
   folders.scheduler = new VirtualFolder(`${name}/scheduler`, { files: { "scheduler_config.json": () => schedulerConfig(kind) } });
+  // Prepares pictures for a safety checker, if one is given: as CLIP takes them, which is what processors do where nothing is said.
+  folders.feature_extractor = new VirtualFolder(`${name}/feature_extractor`, {
+    files: { "preprocessor_config.json": () => ({ image_processor_type: "CLIPImageProcessor" }) },
+  });
   folders.tokenizer = words(kind.family === "sd2" ? "!" : "<|endoftext|>", "tokenizer");
   folders.tokenizer_2 = words("!", "tokenizer_2");
   return new VirtualFolder(name, { files: { [MODEL_INDEX]: () => modelIndex(className, kind) }, folders });

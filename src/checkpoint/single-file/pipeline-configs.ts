@@ -63,6 +63,7 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
     scheduler: ["diffusers", schedulerConfig(kind)._class_name],
     text_encoder: isRefiner ? none : ["transformers", "CLIPTextModel"],
     tokenizer: isRefiner ? none : ["transformers", "CLIPTokenizer"],
+    ...(!isXL && { feature_extractor: ["transformers", "CLIPImageProcessor"] }),
     ...(isXL && {
       text_encoder_2: ["transformers", "CLIPTextModelWithProjection"],
       tokenizer_2: ["transformers", "CLIPTokenizer"],
