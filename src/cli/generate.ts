@@ -18,7 +18,7 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
   addPictureOptions(generate.optionsGroup("Picture:"));
   addStartOptions(generate.optionsGroup("From a picture:"));
   addPartOptions(generate.optionsGroup("Other networks:"));
-  addHubOptions(generate.optionsGroup("Hugging Face hub (a token goes into HF_TOKEN):"));
+  addHubOptions(generate.optionsGroup("Hugging Face hub (token in HF_TOKEN):"));
   addOutputOptions(generate.optionsGroup("Output:"));
   addRunOptions(generate.optionsGroup("Running:"));
   generate.action(async (prompt: string | undefined, { json = false, quiet = false, ...options }: GenerateOptions) => {
