@@ -59,7 +59,7 @@ export function loraOption(text: string): AskedLora {
 export function embeddingOption(text: string): AskedEmbedding {
   const [source, token] = splitSource(text);
   if (source !== "" && token !== "") return { source, token };
-  const example = "example: --embedding cat.safetensors:<cat>";
+  const example = 'example: --embedding "cat.safetensors:<cat>"';
   throw wrongValue("--embedding", text, "a file, a folder or a hub id, with :TOKEN behind it if that is not the file's name", example);
 }
 

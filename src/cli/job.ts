@@ -2,7 +2,7 @@ import { loadImage } from "../image/load-image.js";
 import type { Checkpoints } from "./checkpoints.js";
 import { strengthOf } from "./families.js";
 import type { GenerateRequest } from "./generate-request.js";
-import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
+import { type AdaptersInUse, loadAdapters } from "./load-adapters.js";
 import type { Painter } from "./painter.js";
 import type { ReadStart, Start } from "./start.js";
 import { openVae } from "./ways.js";
@@ -22,7 +22,7 @@ export interface Job<Beginning extends ReadStart = ReadStart> extends Omit<Gener
 
 /** What makes a job's pictures, with everything loaded. */
 export interface OpenJob extends Painter, AsyncDisposable {
-  readonly adapters: LoadedAdapters;
+  readonly adapters: AdaptersInUse;
 }
 
 /** A request with its open questions settled. */

@@ -14,7 +14,7 @@ export type Adaptable = Pick<
 >;
 
 /** A LoRA at work. */
-export interface LoadedLora extends LoraTag {
+export interface LoraInUse extends LoraTag {
   readonly file: string;
   /** As AUTOMATIC1111's web UI shortens it. */
   readonly hash: string;
@@ -23,31 +23,31 @@ export interface LoadedLora extends LoraTag {
 }
 
 /** An embedding that prompts can use. */
-export interface LoadedEmbedding {
+export interface EmbeddingInUse {
   readonly tokens: readonly string[];
   readonly file: string;
   readonly hash: string;
 }
 
 /** What was loaded beside the checkpoint. */
-export interface LoadedAdapters {
-  readonly loras: readonly LoadedLora[];
-  readonly embeddings: readonly LoadedEmbedding[];
+export interface AdaptersInUse {
+  readonly loras: readonly LoraInUse[];
+  readonly embeddings: readonly EmbeddingInUse[];
 }
 
 /** Letters of a hash that AUTOMATIC1111's web UI writes. */
 const HASH_LENGTH = 12;
 
 /** Loads all adapters into a pipeline, once for all its pictures. @throws CheckpointError, ArgumentError */
-export async function loadAdapters(pipe: Adaptable, adapters: OpenAdapters, prompts: string): Promise<LoadedAdapters> {
+export async function loadAdapters(pipe: Adaptable, adapters: OpenAdapters, prompts: string): Promise<AdaptersInUse> {
   return {
     embeddings: await loadEmbeddings(pipe, adapters.embeddings, prompts),
     loras: await loadLoras(pipe, adapters.loras),
   };
 }
 
-async function loadEmbeddings(pipe: Adaptable, embeddings: readonly OpenEmbedding[], prompts: string): Promise<LoadedEmbedding[]> {
-  const loaded: LoadedEmbedding[] = [];
+async function loadEmbeddings(pipe: Adaptable, embeddings: readonly OpenEmbedding[], prompts: string): Promise<EmbeddingInUse[]> {
+  const loaded: EmbeddingInUse[] = [];
   for (const { source, token, file } of embeddings) {
     const tokens = await pipe.loadTextualInversion(file.folder, { weightName: file.path, token });
     if (tokens.some((each) => prompts.toLowerCase().includes(each.toLowerCase()))) {
@@ -57,8 +57,8 @@ async function loadEmbeddings(pipe: Adaptable, embeddings: readonly OpenEmbeddin
   return loaded;
 }
 
-async function loadLoras(pipe: Adaptable, loras: readonly OpenLora[]): Promise<LoadedLora[]> {
-  const loaded: LoadedLora[] = [];
+async function loadLoras(pipe: Adaptable, loras: readonly OpenLora[]): Promise<LoraInUse[]> {
+  const loaded: LoraInUse[] = [];
   // A LoRA given twice counts twice, so names alone do not tell them apart.
   const adapters = loras.map(({ name }, i) => `${i + 1}. ${name}`);
   for (const [i, { name, weight, unetWeight, file }] of loras.entries()) {

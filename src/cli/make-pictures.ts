@@ -7,7 +7,7 @@ import { formatSeconds } from "./format-seconds.js";
 import type { GenerateRequest } from "./generate-request.js";
 import { unlessAborted } from "./interrupts.js";
 import { type Job, openJob, readStart, settle } from "./job.js";
-import type { LoadedAdapters } from "./load-adapters.js";
+import type { AdaptersInUse } from "./load-adapters.js";
 import { planOutputs, savePicture } from "./outputs.js";
 import type { Painter, PaintOptions } from "./painter.js";
 import type { Progress } from "./progress.js";
@@ -25,7 +25,7 @@ export interface MakeOptions {
 /** What was made. */
 export interface MadePictures {
   readonly job: Job;
-  readonly adapters: LoadedAdapters;
+  readonly adapters: AdaptersInUse;
   readonly paths: readonly string[];
   readonly grid: string | null;
   readonly size: Size;

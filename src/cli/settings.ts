@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { Job } from "./job.js";
-import type { LoadedAdapters } from "./load-adapters.js";
+import type { AdaptersInUse } from "./load-adapters.js";
 import { packageVersion } from "./package.js";
 import type { OpenPipeline } from "./painter.js";
 import type { Size } from "./values.js";
@@ -9,7 +9,7 @@ import type { Size } from "./values.js";
 /** What is to be written down of one file. */
 export interface SettingsOf {
   readonly job: Job;
-  readonly adapters: LoadedAdapters;
+  readonly adapters: AdaptersInUse;
   readonly pipeline: OpenPipeline;
   readonly size: Size;
   readonly seed: bigint;
@@ -56,7 +56,7 @@ function sizeSetting({ asked, size }: Job, result: Size): Record<string, string>
 }
 
 /** Hashes by which AUTOMATIC1111's web UI, and sites that read its pictures, know LoRAs and embeddings. */
-function adapterSettings({ loras, embeddings }: LoadedAdapters): Record<string, string> {
+function adapterSettings({ loras, embeddings }: AdaptersInUse): Record<string, string> {
   const list = (entries: readonly (readonly [name: string, hash: string])[]) =>
     // Its own readers split at commas and colons.
     [...new Set(entries.map(([name, hash]) => `${name.replace(/[:,]/g, "")}: ${hash}`))].join(", ");
