@@ -6,7 +6,7 @@ import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "../hub/choose-files.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { chooseWay, expectRefiner } from "./families.js";
-import { isOnHub, locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
+import { isRemote, locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
 import type { GenerateRequest } from "./generate-request.js";
 import type { Progress } from "./progress.js";
 import type { Way } from "./ways.js";
@@ -42,7 +42,7 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
   const located = await locateAdapters(request);
   const controls = start.kind === "control" ? start.controls.map(({ folder }) => folder) : [];
   for (const source of [model, refiner?.folder, vae, ...controls, ...located.loras, ...located.embeddings]) await expectThere(source);
-  if (revision !== undefined && !isOnHub(model)) {
+  if (revision !== undefined && !isRemote(model)) {
     throw new ArgumentError(`--revision is of no effect on ${model}, which is on this machine`, {
       hint: "leave it out, or give a hub id as --model",
     });
@@ -84,5 +84,5 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
 async function expectThere(source: string | { readonly source: string } | undefined): Promise<void> {
   if (source === undefined) return;
   const path = typeof source === "string" ? source : source.source;
-  if (!isOnHub(path) && !existsSync(path)) await openFolder(path).check();
+  if (!isRemote(path) && !existsSync(path)) await openFolder(path).check();
 }

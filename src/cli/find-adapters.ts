@@ -73,16 +73,19 @@ export async function openAdapters(located: LocatedAdapters, from: (source: stri
   return { loras, embeddings };
 }
 
-/** Whether `source` names something of the hub: an id, or a file in a repository, where no path of this machine begins like that. */
-export function isOnHub(source: string): boolean {
-  return (isRepositoryId(source) && !existsSync(source)) || hubFile(source) !== undefined;
+/** Whether `source` is not on this machine: a hub id, a file in a repository, where no path here begins like that, or a web address. */
+export function isRemote(source: string): boolean {
+  return ADDRESS.test(source) || (isRepositoryId(source) && !existsSync(source)) || hubFile(source) !== undefined;
 }
+
+/** Addresses of files on the hub often go without their beginning. */
+const ADDRESS = /^(https?:\/\/|huggingface\.co\/|hf\.co\/)/i;
 
 /** A file of a hub repository that has several: `owner/name/file.safetensors`, with folders before the file's name where it lies in them. */
 function hubFile(source: string): (Pick<AdapterSource, "weightName" | "subfolder"> & { readonly source: string }) | undefined {
   const [, id = "", subfolder, weightName = ""] = /^([^/]+\/[^/]+)\/(?:(.+)\/)?([^/]+\.safetensors)$/i.exec(source) ?? [];
   // What begins with a folder that is there was meant for a path.
-  if (!isRepositoryId(id) || existsSync(id.split("/")[0] ?? "")) return undefined;
+  if (!isRepositoryId(id) || ADDRESS.test(source) || existsSync(id.split("/")[0] ?? "")) return undefined;
   return { source: id, weightName, subfolder };
 }
 

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { embeddingOption, loraOption, toAdapters } from "../../src/cli/adapter-options.js";
-import { isOnHub } from "../../src/cli/find-adapters.js";
+import { isRemote } from "../../src/cli/find-adapters.js";
 import { ArgumentError } from "../../src/errors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
@@ -63,7 +63,7 @@ describe("toAdapters", () => {
   });
 });
 
-describe("isOnHub", () => {
+describe("isRemote", () => {
   it.each([
     ["owner/name", true],
     ["owner/name/fox.safetensors", true],
@@ -74,5 +74,7 @@ describe("isOnHub", () => {
     ["test/cli", false],
     ["test/none/fox.safetensors", false],
     ["owner/fox.safetensors", false],
-  ])("%s: %s", (source, answer) => expect(isOnHub(source)).toBe(answer));
+    ["https://huggingface.co/owner/name/blob/main/fox.safetensors", true],
+    ["huggingface.co/owner/name/blob/main/fox.safetensors", true],
+  ])("%s: %s", (source, answer) => expect(isRemote(source)).toBe(answer));
 });
