@@ -1,0 +1,38 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "./paths.js";
+
+const run = (command: string, args: readonly string[]) =>
+  // stdout is for results.
+  void execFileSync(command, args, { cwd: ROOT, stdio: ["ignore", 2, 2] });
+
+/** Compiles the process that Darkroom is measured in. It uses the package as built. */
+export function compileOurs(): void {
+  if (!existsSync(join(ROOT, "dist/index.js"))) throw new Error("there is no dist; npm run build makes it");
+  run(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "bench/ours/tsconfig.json"]);
+}
+
+/** The Python the peers run in: BENCH_PYTHON as it is, or an environment of the benchmark's own, made when its requirements change. */
+export function preparePython(): string {
+  const given = process.env.BENCH_PYTHON;
+  if (given !== undefined) return given;
+  const folder = join(ROOT, "bench/.venv");
+  const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+  const [required, optional] = ["requirements.txt", "requirements-optional.txt"].map((name) => join(ROOT, "bench", name)) as [
+    string,
+    string,
+  ];
+  const wanted = readFileSync(required, "utf8") + readFileSync(optional, "utf8");
+  const stamp = join(folder, "requirements-installed.txt");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return python;
+  run(process.platform === "win32" ? "python" : "python3", ["-m", "venv", folder]);
+  run(python, ["-m", "pip", "install", "--quiet", "-r", required]);
+  try {
+    run(python, ["-m", "pip", "install", "--quiet", "-r", optional]);
+  } catch {
+    console.error("not every optional peer could be installed; the others run without it");
+  }
+  writeFileSync(stamp, wanted);
+  return python;
+}
