@@ -17,8 +17,11 @@ export interface Comparison {
   readonly measurements: readonly Measurement[];
 }
 
-/** Measures everything `rounds` times, the contenders in turn; `onProgress` is given the run as far as it has come after every process. */
-export async function compare({ contenders, measurements, ...settings }: Comparison, onProgress: (run: Run) => void): Promise<Run> {
+/** Measures everything `rounds` times, the contenders in turn; `onProgress` is given the run as far as it has come, and what is new, after every process. */
+export async function compare(
+  { contenders, measurements, ...settings }: Comparison,
+  onProgress: (run: Run, news: string) => void,
+): Promise<Run> {
   const { rounds, scale } = settings;
   const turns = measurements.flatMap((measurement) =>
     contenders
@@ -46,8 +49,7 @@ export async function compare({ contenders, measurements, ...settings }: Compari
         const outcome = await runJob(contender, measurement.job);
         Object.assign(versions, outcome.versions);
         const told = add(result, measurement, outcome);
-        console.error(`round ${round + 1}, ${result.title}, ${contender.name}: ${told}`);
-        onProgress(run);
+        onProgress(run, `round ${round + 1}, ${result.title}, ${contender.name}: ${told}`);
       }
     }
   }

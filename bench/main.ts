@@ -75,7 +75,11 @@ if (options.profile && first) {
   const python = options.peers ? preparePython() : "";
   const contenders = [...own, ...(options.peers || []).map((name) => peer(name, python))];
   const asked = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
-  const run = await compare(asked, (sofar) => saveRun(options.results, sofar));
+  // Saved as it goes: a run takes hours, and may be cut off.
+  const run = await compare(asked, (sofar, news) => {
+    console.error(news);
+    saveRun(options.results, sofar);
+  });
   console.log(describeRun(run));
   console.error(`saved as ${saveRun(options.results, run)}`);
   if (run.results.some(({ failure, contender }) => failure !== undefined && own.some(({ name }) => name === contender)))

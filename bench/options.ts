@@ -22,14 +22,3 @@ export function scale(text: string): Scale {
   if (text === "real" || text === "tiny") return text;
   throw new InvalidArgumentError("real or tiny is expected");
 }
-
-/** An object written in JSON. */
-export function jsonObject(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // Told below.
-  }
-  throw new InvalidArgumentError('a JSON object is expected, such as {"variant":"fp16"}');
-}
