@@ -2,7 +2,7 @@ import type { FamilyName, Scale } from "./checkpoints/families.js";
 import { type Contender, isFor } from "./contenders.js";
 import { ownVersions, thisMachine } from "./machine.js";
 import type { Measurement } from "./measurements.js";
-import type { Result, Run } from "./results.js";
+import { median, type Result, type Run } from "./results.js";
 import { type Outcome, runJob } from "./run-job.js";
 import { formatMebibytes, formatSeconds } from "./tables.js";
 
@@ -78,10 +78,10 @@ function add(result: Result, { rows }: Measurement, outcome: Outcome): string {
     result.failure = outcome.failure;
     return outcome.failure;
   }
-  const times = Object.entries(rows).flatMap(([row, secondsOf]) => {
+  const times = Object.entries(rows).map(([row, secondsOf]) => {
     const seconds = secondsOf(outcome);
     result.seconds[row] = [...(result.seconds[row] ?? []), ...seconds];
-    return seconds;
+    return median(seconds);
   });
   if (outcome.memory) result.memory.push(outcome.memory);
   return [...times.map(formatSeconds), ...(outcome.memory ? [formatMebibytes(outcome.memory.total)] : [])].join(", ");
