@@ -6,18 +6,19 @@ import type { Measurement } from "./measurements.js";
 import { runJob } from "./run-job.js";
 import { formatSeconds, markdownTable } from "./tables.js";
 
-/** An event of ONNX Runtime's profile; `dur` in microseconds. */
-interface Event {
+/** An event of ONNX Runtime's profile; its begin `ts` and duration `dur` in microseconds. */
+export interface ProfileEvent {
   readonly cat: string;
   readonly name: string;
+  readonly ts: number;
   readonly dur: number;
   readonly args?: { readonly op_name?: string; readonly input_type_shape?: readonly Readonly<Record<string, readonly number[]>>[] };
 }
 
-/** One session's profile. */
+/** One session's runs, without the first of several: it reads the weights from disk. */
 interface Profile {
   readonly runs: number;
-  readonly nodes: readonly Event[];
+  readonly nodes: readonly ProfileEvent[];
 }
 
 const ROWS = 10;
@@ -32,7 +33,7 @@ export async function profile(measurements: readonly Measurement[], contender: C
       console.log(
         describeProfile(
           title,
-          readdirSync(folder).map((file) => readProfile(join(folder, file))),
+          readdirSync(folder).map((file) => readEvents(join(folder, file))),
         ),
       );
     } finally {
@@ -41,21 +42,24 @@ export async function profile(measurements: readonly Measurement[], contender: C
   }
 }
 
-function readProfile(path: string): Profile {
-  const events: readonly Event[] = JSON.parse(readFileSync(path, "utf8"));
-  return {
-    runs: events.filter(({ cat, name }) => cat === "Session" && name === "model_run").length,
-    nodes: events.filter(({ cat, name }) => cat === "Node" && name.endsWith("_kernel_time")),
-  };
+function readEvents(path: string): ProfileEvent[] {
+  return JSON.parse(readFileSync(path, "utf8"));
 }
 
-/** The network is the session that ran most often; the others prepared its weights, once. */
-function describeProfile(title: string, profiles: readonly Profile[]): string {
-  const [network = { runs: 1, nodes: [] }, ...preparations] = [...profiles].sort(
-    (a, b) => b.runs - a.runs || total(b.nodes) - total(a.nodes),
-  );
-  const perRun = (events: readonly Event[]) => total(events) / network.runs;
-  const rank = (nameOf: (event: Event) => string) => {
+function toProfile(events: readonly ProfileEvent[]): Profile {
+  const runs = events.filter(({ cat, name }) => cat === "Session" && name === "model_run").sort((one, other) => one.ts - other.ts);
+  const [first, second] = runs;
+  const from = first && second ? first.ts + first.dur : 0;
+  const nodes = events.filter(({ cat, name, ts }) => cat === "Node" && name.endsWith("_kernel_time") && ts >= from);
+  return { runs: Math.max(1, runs.length - 1), nodes };
+}
+
+/** The costliest operators in the profiles of a process's sessions. The network is the session that ran most often; the others prepared its weights, once. */
+export function describeProfile(title: string, sessions: readonly (readonly ProfileEvent[])[]): string {
+  const profiles = sessions.map(toProfile).sort((a, b) => b.runs - a.runs || total(b.nodes) - total(a.nodes));
+  const [network = { runs: 1, nodes: [] }, ...preparations] = profiles;
+  const perRun = (events: readonly ProfileEvent[]) => total(events) / network.runs;
+  const rank = (nameOf: (event: ProfileEvent) => string) => {
     const groups = [...groupBy(network.nodes, nameOf)].sort(([, a], [, b]) => total(b) - total(a));
     return groups
       .slice(0, ROWS)
@@ -87,14 +91,14 @@ function groupBy<Item>(items: readonly Item[], keyOf: (item: Item) => string): R
 }
 
 /** Seconds of all events. */
-function total(events: readonly Event[]): number {
+function total(events: readonly ProfileEvent[]): number {
   return events.reduce((sum, { dur }) => sum + dur, 0) / 1e6;
 }
 
-function kind({ args, name }: Event): string {
+function kind({ args, name }: ProfileEvent): string {
   return args?.op_name ?? name;
 }
 
-function inputShapes({ args }: Event): string {
+function inputShapes({ args }: ProfileEvent): string {
   return (args?.input_type_shape ?? []).flatMap((input) => Object.values(input).map((shape) => shape.join("x") || "1")).join(", ");
 }

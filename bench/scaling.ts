@@ -24,6 +24,8 @@ interface Cost {
   readonly memory: PeakMemory;
 }
 
+const MEMORY = ["peak memory", "of it anonymous"] as const;
+
 const SECTIONS: Readonly<Record<string, () => Promise<string>>> = { resolution, batch, steps, savers };
 
 const program = new Command("npm run bench:scaling --")
@@ -147,8 +149,6 @@ async function run(job: Omit<Job, "options">, title: string, mode: Mode = {}): P
   console.error(`${title}: ${formatSeconds(median(outcome.calls) || outcome.lifetime)}, ${formatMebibytes(memory.total)}`);
   return { ...outcome, failure, memory };
 }
-
-const MEMORY = ["peak memory", "of it anonymous"] as const;
 
 function memoryCells({ memory }: Cost): string[] {
   return [formatMebibytes(memory.total), formatMebibytes(memory.anonymous)];
