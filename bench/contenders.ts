@@ -45,7 +45,7 @@ export const PEERS: Readonly<Record<string, Peer>> = {
 /** Darkroom in one of its modes; other `options` go beside the mode's. */
 export function ours(mode: string, options: Readonly<Record<string, unknown>> = {}): Contender {
   return {
-    name: mode,
+    name: `darkroom-${mode}`,
     isOurs: true,
     command: [process.execPath, join(ROOT, "bench/.build/ours/main.js")],
     options: { ...MODES[mode], ...options },

@@ -102,7 +102,7 @@ async function batch(): Promise<string> {
 async function steps(): Promise<string> {
   const size = native / 2;
   const costs = await inTurn([1, 5, 10, 20], async (count) => {
-    const outcome = await run(jobOn("picture", checkpoint, size, { steps: count }), `${count} steps`);
+    const outcome = await run(jobOn("picture", checkpoint, size, { steps: count }), `picture, steps: ${count}`);
     return [count, { seconds: outcome.lifetime, memory: outcome.memory }] as const;
   });
   const { intercept, slope } = fitLine(costs.map(([count, { seconds }]) => [count, seconds]));
