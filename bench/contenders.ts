@@ -8,7 +8,6 @@ import { ROOT } from "./paths.js";
 /** Whom we measure: the program that does a job, its options, and the jobs it can do. */
 export interface Contender {
   readonly name: string;
-  readonly isOurs: boolean;
   readonly command: readonly [program: string, ...args: string[]];
   readonly options: Readonly<Record<string, unknown>>;
   readonly tasks: readonly Task[];
@@ -46,7 +45,6 @@ export const PEERS: Readonly<Record<string, Peer>> = {
 export function ours(mode: string, options: Readonly<Record<string, unknown>> = {}): Contender {
   return {
     name: `darkroom-${mode}`,
-    isOurs: true,
     command: [process.execPath, join(ROOT, "bench/.build/ours/main.js")],
     options: { ...MODES[mode], ...options },
     tasks: [...PARTS, ...WHOLE],
@@ -57,7 +55,7 @@ export function ours(mode: string, options: Readonly<Record<string, unknown>> = 
 /** A Python stack, run by the interpreter `python`. */
 export function peer(name: string, python: string): Contender {
   const { script, options, tasks, onlyRealSizes = false } = PEERS[name] as Peer;
-  return { name, isOurs: false, command: [python, join(ROOT, "bench/peers", script)], options, tasks, onlyRealSizes };
+  return { name, command: [python, join(ROOT, "bench/peers", script)], options, tasks, onlyRealSizes };
 }
 
 /** Whether a contender can do what is measured. */

@@ -10,7 +10,7 @@ const JOB = jobOn("unet", "/nowhere", 64);
 function contender(script: string, rest: Partial<Contender> = {}): Contender {
   const preamble = "const job = JSON.parse(process.argv.at(-1)); const tell = (report) => console.log(JSON.stringify(report));";
   const command = [process.execPath, "-e", `${preamble} ${script}`, "--"] as const;
-  return { name: "a", isOurs: true, command, options: {}, tasks: ["unet"], onlyRealSizes: false, ...rest };
+  return { name: "a", command, options: {}, tasks: ["unet"], onlyRealSizes: false, ...rest };
 }
 
 const call = (seconds: string) => `tell({ event: "call", seconds: ${seconds} });`;
