@@ -72,7 +72,7 @@ const [first] = own;
 if (options.profile && first) {
   await profile(chosen, first);
 } else {
-  const python = options.peers ? preparePython() : "";
+  const python = options.peers ? pythonOrEnd() : "";
   const contenders = [...own, ...(options.peers || []).map((name) => peer(name, python))];
   const asked = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
   // Saved as it goes: a run takes hours, and may be cut off.
@@ -84,4 +84,14 @@ if (options.profile && first) {
   console.error(`saved as ${saveRun(options.results, run)}`);
   if (run.results.some(({ failure, contender }) => failure !== undefined && own.some(({ name }) => name === contender)))
     process.exitCode = 1;
+}
+
+function pythonOrEnd(): string {
+  try {
+    return preparePython();
+  } catch (error) {
+    return program.error(
+      `error: ${(error as Error).message}\n--no-peers measures Darkroom alone; BENCH_PYTHON names an interpreter that has bench/requirements.txt`,
+    );
+  }
 }

@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ROOT } from "../../bench/paths.js";
 import type { Result, Run } from "../../bench/results.js";
 import { median } from "../../bench/results.js";
 import { describeRun, formatMebibytes, formatSeconds, markdownTable, replaceBetween } from "../../bench/tables.js";
@@ -109,5 +112,13 @@ describe("replacing between comments", () => {
   it("fails where the comments are not there, or in the wrong order", () => {
     expect(() => replaceBetween("nothing", "bench", "new")).toThrow("<!-- bench:start -->");
     expect(() => replaceBetween("<!-- bench:end --><!-- bench:start -->", "bench", "new")).toThrow("followed by");
+  });
+
+  it("finds its comments in the files that the benchmark writes to", () => {
+    const places = { "README.md": ["bench"], "bench/SCALING.md": ["resolution", "batch", "steps", "savers"] };
+    for (const [path, names] of Object.entries(places)) {
+      const text = readFileSync(join(ROOT, path), "utf8");
+      for (const name of names) expect(replaceBetween(text, name, "a table of now")).toContain("a table of now");
+    }
   });
 });
