@@ -1,5 +1,6 @@
 import type { FamilyName, Scale } from "./checkpoints/families.js";
 import { type Contender, isFor } from "./contenders.js";
+import { withLock } from "./lock.js";
 import { ownVersions, thisMachine } from "./machine.js";
 import type { Measurement } from "./measurements.js";
 import { median, type Result, type Run } from "./results.js";
@@ -37,7 +38,7 @@ export async function compare(
     contenders: contenders.map(({ name }) => name),
     results: turns.map(({ result }) => result),
   };
-  await prepare(turns);
+  await withLock(() => prepare(turns));
   for (let round = 0; round < rounds; round++) {
     for (const measurement of measurements) {
       // Every round begins with another one, so that what a neighbour leaves behind (a warm processor, a full page cache) is shared out.
@@ -45,12 +46,14 @@ export async function compare(
         turns.filter((turn) => turn.measurement === measurement),
         round,
       );
-      for (const { contender, result } of inTurn.filter(({ result }) => !result.failure)) {
-        const outcome = await runJob(contender, measurement.job);
-        Object.assign(versions, outcome.versions);
-        const told = add(result, measurement, outcome);
-        onProgress(run, `round ${round + 1}, ${result.title}, ${contender.name}: ${told}`);
-      }
+      await withLock(async () => {
+        for (const { contender, result } of inTurn.filter(({ result }) => !result.failure)) {
+          const outcome = await runJob(contender, measurement.job);
+          Object.assign(versions, outcome.versions);
+          const told = add(result, measurement, outcome);
+          onProgress(run, `round ${round + 1}, ${result.title}, ${contender.name}: ${told}`);
+        }
+      });
     }
   }
   return run;

@@ -51,7 +51,7 @@ const program = new Command("npm run bench --")
     `
 Environment:
   BENCH_PYTHON  the interpreter for the Python stacks, with bench/requirements.txt installed; without it bench/.venv is made
-  BENCH_LOCK    a file whose lock (flock) is held around each measured process, on machines where others measure, too`,
+  BENCH_LOCK    a file whose lock (flock) is held while the contenders take their turn at one measurement, where others measure, too`,
   )
   .parse();
 const options = program.opts<Options>();

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Contender } from "./contenders.js";
+import { withLock } from "./lock.js";
 import type { Measurement } from "./measurements.js";
 import { runJob } from "./run-job.js";
 import { formatSeconds, markdownTable } from "./tables.js";
@@ -28,7 +29,7 @@ export async function profile(measurements: readonly Measurement[], contender: C
   for (const { title, job } of measurements.filter(({ job }) => job.task !== "start" && job.task !== "picture")) {
     const folder = mkdtempSync(join(tmpdir(), "darkroom-profile-"));
     try {
-      const { failure } = await runJob(contender, { ...job, profile: join(folder, "session") });
+      const { failure } = await withLock(() => runJob(contender, { ...job, profile: join(folder, "session") }));
       if (failure) throw new Error(`${title}: ${failure}`);
       console.log(
         describeProfile(

@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Contender } from "./contenders.js";
 import type { Job, Report } from "./job.js";
-import { withLock } from "./lock.js";
 import { type PeakMemory, watchMemory } from "./process-memory.js";
 
 /** What came of one measured process. */
@@ -23,15 +22,8 @@ export interface Outcome {
 /** Seconds after which a process is given up. */
 const LIMIT = 3600;
 
-/**
- * Runs a job in a process of its own and waits for its end. Never throws for what goes wrong there: that is in the outcome. Where BENCH_LOCK names a file,
- * its lock is held meanwhile.
- */
-export function runJob(contender: Contender, job: Omit<Job, "options">): Promise<Outcome> {
-  return withLock(process.env.BENCH_LOCK, () => run(contender, job));
-}
-
-async function run(contender: Contender, job: Omit<Job, "options">): Promise<Outcome> {
+/** Runs a job in a process of its own and waits for its end. Never throws: what goes wrong is in the outcome. */
+export async function runJob(contender: Contender, job: Omit<Job, "options">): Promise<Outcome> {
   const [command, ...args] = contender.command;
   const calls: number[] = [];
   const marks: Record<string, number> = {};

@@ -7,6 +7,7 @@ import { checkpointOf } from "./checkpoints/make.js";
 import { MODES, ours } from "./contenders.js";
 import { fitLine, fitPower } from "./fit.js";
 import type { Job, Task } from "./job.js";
+import { withLock } from "./lock.js";
 import { describeMachine, ownVersions, thisMachine } from "./machine.js";
 import { jobOn } from "./measurements.js";
 import { nameList, scale } from "./options.js";
@@ -168,6 +169,6 @@ function withNote(table: string, ...sentences: readonly string[]): string {
 /** Does the work for each item, never two at once. */
 async function inTurn<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result>): Promise<Result[]> {
   const results: Result[] = [];
-  for (const item of items) results.push(await work(item));
+  for (const item of items) results.push(await withLock(() => work(item)));
   return results;
 }
