@@ -8,7 +8,7 @@ import { MODES, ours, PEERS, peer } from "./contenders.js";
 import { measurements } from "./measurements.js";
 import { count, nameList, scale } from "./options.js";
 import { ROOT } from "./paths.js";
-import { compileOurs, preparePython } from "./prepare.js";
+import { compileOurs, endOnSignals, preparePython } from "./prepare.js";
 import { profile } from "./profile.js";
 import { saveRun } from "./results.js";
 import { describeRun } from "./tables.js";
@@ -63,6 +63,7 @@ const all = measurements({ checkpoint: checkpointOf(checkpoint, options.scale), 
 const chosen = all.filter(({ name }) => options.only?.some((only) => name.startsWith(only)) ?? true);
 if (chosen.length === 0) program.error(`error: --only fits none of ${all.map(({ name }) => name).join(", ")}`);
 
+endOnSignals();
 compileOurs();
 // Full files are not to be had of every checkpoint.
 const opening = family(checkpoint, options.scale).variants.includes("fp32") ? {} : { variant: "fp16" };

@@ -3,6 +3,11 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./paths.js";
 
+/** Lets a signal end this process as `process.exit` does, so that the process it measures ends with it. */
+export function endOnSignals(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
+}
+
 /** Compiles the process that Darkroom is measured in. It uses the package as built. */
 export function compileOurs(): void {
   if (!existsSync(join(ROOT, "dist/index.js"))) throw new Error("there is no dist; npm run build makes it");

@@ -40,6 +40,9 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
     timeout: LIMIT * 1000,
     killSignal: "SIGKILL",
   });
+  // Left alone it would work on, and disturb the next run.
+  const stop = () => child.kill("SIGKILL");
+  process.once("exit", stop);
   const memory = watchMemory(child.pid ?? 0);
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr = (stderr + text).slice(-10_000);
@@ -55,6 +58,7 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
     child.on("error", (error) => resolve(error.message));
     child.on("close", (code, signal) => resolve(code === 0 ? undefined : `ended with ${signal ?? code}: ${lastLine(stderr)}`));
   });
+  process.off("exit", stop);
   return { calls, marks, lifetime: seconds(), memory: memory(), versions, failure: failure ?? end };
 }
 

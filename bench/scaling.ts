@@ -13,7 +13,7 @@ import { jobOn } from "./measurements.js";
 import { nameList, scale } from "./options.js";
 import type { Mode } from "./ours/mode.js";
 import { ROOT } from "./paths.js";
-import { compileOurs } from "./prepare.js";
+import { compileOurs, endOnSignals } from "./prepare.js";
 import type { PeakMemory } from "./process-memory.js";
 import { median } from "./results.js";
 import { type Outcome, runJob } from "./run-job.js";
@@ -44,6 +44,7 @@ const report = join(ROOT, "bench/SCALING.md");
 const checkpoint = checkpointOf("sd15", options.scale);
 /** Pixels along each side of the pictures the checkpoint is for. */
 const native = family("sd15", options.scale).unet.sample_size * VAE_FACTOR;
+endOnSignals();
 compileOurs();
 
 for (const section of options.only) {
