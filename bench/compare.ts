@@ -51,7 +51,7 @@ export async function compare(
           const outcome = await runJob(contender, measurement.job);
           Object.assign(versions, outcome.versions);
           const told = add(result, measurement, outcome);
-          onProgress(run, `round ${round + 1}, ${result.title}, ${contender.name}: ${told}`);
+          onProgress({ ...run, rounds: round + 1 }, `round ${round + 1}, ${result.title}, ${contender.name}: ${told}`);
         }
       });
     }
