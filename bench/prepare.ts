@@ -25,7 +25,7 @@ export function preparePython(): string {
   const python = join(folder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
   const required = join(ROOT, "bench/requirements.txt");
   const optional = join(ROOT, "bench/requirements-optional.txt");
-  const wanted = readFileSync(required, "utf8") + readFileSync(optional, "utf8");
+  const wanted = [required, optional].map((path) => readFileSync(path, "utf8").replace(/^#.*\n/gm, "")).join("");
   const stamp = join(folder, "requirements-installed.txt");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return python;
   console.error(`installing the Python stacks into ${folder}: gigabytes, and minutes`);

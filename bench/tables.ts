@@ -33,7 +33,8 @@ export function describeRun(run: Run): string {
   ]);
   const failures = results.flatMap(({ title, contender, failure }) => (failure ? [`- ${contender}, ${title}: ${failure}`] : []));
   const weights = `${FAMILIES[checkpoint]}'s networks${scale === "real" ? "" : ` at ${scale} size`} with random weights`;
-  const how = `medians of ${run.rounds} rounds, in each of which the contenders take turns, every one in a process of its own`;
+  const rounds = run.rounds === 1 ? "medians of one round, in which" : `medians of ${run.rounds} rounds, in each of which`;
+  const how = `${rounds} the contenders take turns, every one in a process of its own`;
   return [
     `${weights}; ${describeMachine(run.machine)}; ${run.date.slice(0, 10)}; ${how}.`,
     `In brackets: times what ${contenders[0]} takes.`,
