@@ -40,6 +40,11 @@ export async function readConfig(folder: Folder, path: string): Promise<JsonObje
   return camelCaseKeys(await readJson(folder, path));
 }
 
+/** The class of the network that a config with camelCase keys is for: diffusers names it, transformers lists it. */
+export function classOf({ _className: className, architectures }: JsonObject): string | undefined {
+  return [className, ...(Array.isArray(architectures) ? architectures : [])].find((name) => typeof name === "string");
+}
+
 /** The same JSON with `snake_case` keys in camelCase, at every depth: `_class_name` becomes `_className`. Values stay as they are. */
 export function camelCaseKeys(json: JsonObject): JsonObject {
   return convertKeys(json) as JsonObject;

@@ -1,5 +1,5 @@
 import { CheckpointError } from "../errors.js";
-import { camelCaseKeys, readJson } from "./config.js";
+import { camelCaseKeys, classOf, readConfig, readJson } from "./config.js";
 import type { Folder } from "./folder.js";
 import { describe, type Json, type JsonObject, quote } from "./json.js";
 import { CHECKPOINT_CONVERSION, pickleError } from "./pickles.js";
@@ -31,7 +31,7 @@ export const MODEL_INDEX = "model_index.json";
  */
 export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
   await folder.check();
-  if (!(await folder.has(MODEL_INDEX))) throw folder.weights ? onlyANetwork(folder.name) : noModelIndex(folder.name, await folder.list());
+  if (!(await folder.has(MODEL_INDEX))) throw folder.weights ? await onlyANetwork(folder) : noModelIndex(folder.name, await folder.list());
   const json = await readJson(folder, MODEL_INDEX);
   const name = `${folder.name}/${MODEL_INDEX}`;
   const { _class_name: className, _diffusers_version: version } = json;
@@ -62,9 +62,12 @@ function parseComponent(file: string, key: string, value: readonly Json[]): Comp
   throw new CheckpointError(`${file}: component ${JSON.stringify(key)} is ${quote(value)}; [library, class] was expected`);
 }
 
-function onlyANetwork(name: string): CheckpointError {
-  return new CheckpointError(`${name} holds one network, not a whole checkpoint`, {
-    hint: "load it by its own class, such as AutoencoderKL.fromSingleFile, and give it to a pipeline in place of its own part",
+async function onlyANetwork(folder: Folder): Promise<CheckpointError> {
+  // Whatever its config is, it is one network's.
+  const className = await readConfig(folder, "config.json").then(classOf, () => undefined);
+  const [what, way] = className === undefined ? ["", ""] : [` (${className})`, `, opened by ${className}.fromSingleFile`];
+  return new CheckpointError(`${folder.name} holds one network${what}, not a whole checkpoint`, {
+    hint: `open a whole checkpoint, and give it this in place of its own${way}`,
   });
 }
 
@@ -79,7 +82,7 @@ export function noModelIndex(name: string, names: readonly string[]): Checkpoint
   }
   if (single !== undefined) {
     return new CheckpointError(`${name} has no ${MODEL_INDEX}; it holds ${single}, which may be a checkpoint in a single file`, {
-      hint: `give the file itself: its path, or its address https://huggingface.co/OWNER/NAME/blob/main/${single}`,
+      hint: `give the file itself: ${name.replace(/\/+$/, "")}/${single}`,
     });
   }
   if (pickle !== undefined) return pickleError(`${name} has no ${MODEL_INDEX}; what it holds, ${pickle},`, CHECKPOINT_CONVERSION);

@@ -1,8 +1,8 @@
 import { CheckpointError } from "../errors.js";
 
-/** Whether a file's name is that of a pickle, in which Python keeps weights, and anything else. */
+/** Whether a file's name, or an address of the web, is that of a pickle, in which Python keeps weights, and anything else. */
 export function isPickle(name: string): boolean {
-  return /\.(bin|ckpt|pth?|pkl|pickle)$/i.test(name);
+  return /\.(bin|ckpt|pth?|pkl|pickle)([?#].*)?$/i.test(name);
 }
 
 /** What to take in place of a checkpoint that is a pickle. */

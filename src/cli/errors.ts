@@ -35,12 +35,42 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof DarkroomError) return error.hint;
-  if (error instanceof CommanderError)
+  if (error instanceof DarkroomError) return error.hint && terminalWords(error.hint);
+  if (error instanceof CommanderError) {
+    if (/unknown option '--(hf-)?token/.test(error.message)) return TOKEN_HINT;
     return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
+  }
   if (error instanceof Interrupted) return undefined;
   return "this is a fault of Darkroom's; --verbose shows where it happened";
 }
+
+/** What is told to programs in the words of the terminal. */
+export function terminalWords(text: string): string {
+  return text
+    .replace(API_WORDS, (word) => OPTIONS[word] ?? word)
+    .replace(/\bvariant: "([^"]*)"/g, "--variant $1")
+    .replace(/\bas config\b/g, "as --config")
+    .replace(/\bfrom(Pretrained|SingleFile)\(path, \{ (\w+): \.\.\. \}\)/g, (code, _, part) => PARTS[part] ?? `in a program, ${code}`);
+}
+
+const OPTIONS: Readonly<Record<string, string>> = {
+  "AutoencoderKL.fromSingleFile": "--vae",
+  "ControlNetModel.fromSingleFile": "--control",
+  cacheDir: "--cache-dir",
+  fromPretrained: "--model",
+  listCachedRepositories: "darkroom models",
+  loadLoraWeights: "--lora",
+  loadTextualInversion: "--embedding",
+  localFilesOnly: "--offline",
+};
+
+/** These words, unless they are part of a piece of code. */
+const API_WORDS = new RegExp(`\\b(${Object.keys(OPTIONS).join("|").replaceAll(".", "\\.")})\\b(?!\\()`, "g");
+
+/** Options that bring a part of a pipeline. */
+const PARTS: Readonly<Record<string, string>> = { vae: "--vae", controlnet: "--control", scheduler: "--scheduler" };
+
+const TOKEN_HINT = "set HF_TOKEN, or run hf auth login once: every user of this machine can read a program's arguments";
 
 const usageHints: Readonly<Record<string, string>> = {
   "commander.excessArguments": 'put the prompt in quotes: darkroom generate "a red fox"',

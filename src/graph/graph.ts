@@ -43,8 +43,6 @@ export interface GraphOptions {
   readonly target?: Target;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice;
-  /** Bytes that may be spent for speed, on weights kept in a larger form; none by default. */
-  readonly spareBytes?: number;
 }
 
 /** A graph as ONNX Runtime takes it. */
@@ -81,11 +79,12 @@ export class Graph {
   private readonly shared = new Map<string, Value>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
   private readonly weights = new Map<string, (graph: Graph) => Value>();
+  /** Where the weights lie that are as their files have them, be it in half precision, by the names of the values that stand for them. */
+  private readonly stored = new Map<string, WeightBytes>();
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
   private count = 0;
-  private spent = 0;
 
   constructor(
     private readonly options: GraphOptions = {},
@@ -147,28 +146,16 @@ export class Graph {
     if (bytes.transposed) return this.turned(this.weight({ ...bytes, transposed: false }, shape.toReversed()));
     const weight = this.widened(this.initializer(bytes, shape));
     this.weights.set(weight.name, (graph) => graph.weight(bytes, shape));
+    this.stored.set(weight.name, bytes);
     return weight;
   }
 
-  /** A weight's transpose. On the CPU it is made once, so that every sum is that of a weight stored the usual way, to the bit. */
-  private turned(stored: Value): Value {
-    const weight = this.changed(stored, "turned", (own) =>
-      own.graph.node("Transpose", [own], { shape: own.shape.toReversed(), attributes: { perm: [1, 0] } }),
-    );
-    if (this.target !== "cpu") this.transposes.set(weight.name, stored);
-    return weight;
-  }
-
-  /** Takes `bytes` out of what may be spent for speed; false if there is not as much left. */
-  spend(bytes: number): boolean {
-    const isEnough = this.spent + bytes <= (this.options.spareBytes ?? 0);
-    if (isEnough) this.spent += bytes;
-    return isEnough;
-  }
-
-  /** Whether the value is a weight: as it lies in its file, widened or changed. */
-  isWeight({ name }: Value): boolean {
-    return this.weights.has(name);
+  /** The rows `start` to `end` of a weight that is as its file has it: a byte range inside its own. Undefined for any other value. */
+  weightRows({ name, shape: [rows = 1, ...rest] }: Value, start: number, end: number): Value | undefined {
+    const bytes = this.stored.get(name);
+    if (!bytes) return undefined;
+    const rowBytes = bytes.length / rows;
+    return this.weight({ ...bytes, offset: bytes.offset + start * rowBytes, length: (end - start) * rowBytes }, [end - start, ...rest]);
   }
 
   /** The transpose of a weight, where a product had better be computed with it: as it lies in the file. */
@@ -186,8 +173,14 @@ export class Graph {
     return result;
   }
 
+  /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
+  encode(): EncodedGraph {
+    const preparations = this.preparations.map((graph) => ({ ...graph.encodeNodes(), outputs: graph.outputs }));
+    return { ...this.encodeNodes(), preparations };
+  }
+
   /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` tells apart what is made of one weight. */
-  prepared(weight: Value, purpose: string, build: (weight: Value) => Value): Value {
+  private prepared(weight: Value, purpose: string, build: (weight: Value) => Value): Value {
     return this.once(`${weight.name} ${purpose}`, () => {
       const again = this.weights.get(weight.name);
       if (!again) throw new ArgumentError(`${weight.name} is no weight; only weights can be prepared`);
@@ -195,12 +188,6 @@ export class Graph {
       graph.outputs.push({ name, dtype, shape });
       return this.input(name, dtype, shape);
     });
-  }
-
-  /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
-  encode(): EncodedGraph {
-    const preparations = this.preparations.map((graph) => ({ ...graph.encodeNodes(), outputs: graph.outputs }));
-    return { ...this.encodeNodes(), preparations };
   }
 
   /** The graph to which the next preparation belongs: another one where what the last one makes has become large. */
@@ -236,6 +223,15 @@ export class Graph {
     const [root = "/", another] = roots;
     if (another) throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`);
     return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
+  }
+
+  /** A weight's transpose. On the CPU it is made once, so that every sum is that of a weight stored the usual way, to the bit. */
+  private turned(stored: Value): Value {
+    const weight = this.changed(stored, "turned", (own) =>
+      own.graph.node("Transpose", [own], { shape: own.shape.toReversed(), attributes: { perm: [1, 0] } }),
+    );
+    if (this.target !== "cpu") this.transposes.set(weight.name, stored);
+    return weight;
   }
 
   private widened(stored: Value): Value {

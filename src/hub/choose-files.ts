@@ -7,18 +7,22 @@ import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
 /** What a part of a checkpoint is, which says what files it has. */
 export type PartKind = "model" | "scheduler" | "tokenizer" | "processor";
 
-/** Which files of a hub repository are wanted; everything a pipeline reads where nothing is said. */
+/** Which files of a checkpoint are wanted; everything a pipeline reads where nothing is said. */
 export interface WantedFiles {
   /** Parts of the pipeline that the caller brings, by their subfolders' names. */
   readonly without?: readonly string[];
   /** One part alone: its subfolder, or "" for a repository that is one part. */
   readonly only?: string;
+  /** Parts of which the configs are enough. */
+  readonly withoutWeights?: readonly string[];
   /** What that part is; a model where nothing is said. */
   readonly kind?: PartKind;
   /** Names the files itself, given all that the repository `name` has; throws a CheckpointError where those it needs are not there. */
   readonly choose?: (name: string, paths: readonly string[]) => readonly string[];
-  /** False where the configs are enough. */
+  /** False where the configs of all parts are enough. */
   readonly weights?: boolean;
+  /** Of a single file that may hold several networks the one that is wanted, by its subfolder in a checkpoint; its folder is opened then. */
+  readonly network?: string;
   /** Sees a pipeline's table of contents before its parts are downloaded, and throws if they need not be. */
   readonly accept?: (index: ModelIndex, folder: Folder) => void;
 }
@@ -56,6 +60,7 @@ const CONFIG = "config.json";
 interface Part {
   readonly subfolder: string;
   readonly kind: PartKind;
+  readonly hasWeights: boolean;
 }
 
 /** The configs of a part: sets of which one must be whole, best first, and what is read where it exists. */
@@ -74,7 +79,7 @@ const NOTHING: ChosenFiles = { optional: [], needed: [], missing: [], isFinal: t
 /** The files that `wanted` comes to, as the parts of a checkpoint are read from a folder. @throws CheckpointError for a broken index. */
 export async function chooseFiles(
   listing: Listing,
-  { variant, weights = true, ...wanted }: WantedFiles & { readonly variant?: string },
+  { variant, ...wanted }: WantedFiles & { readonly variant?: string },
 ): Promise<ChosenFiles> {
   if (wanted.choose) return chooseByName(listing, wanted.choose);
   const index = await chooseIndex(listing, wanted);
@@ -82,7 +87,7 @@ export async function chooseFiles(
   const chosen = [index];
   for (const part of await partsOf(listing, wanted)) {
     chosen.push(chooseConfigs(listing, part));
-    if (part.kind === "model" && weights) chosen.push(await chooseWeights(listing, part, variant));
+    if (part.hasWeights) chosen.push(await chooseWeights(listing, part, variant));
   }
   return {
     optional: chosen.flatMap(({ optional }) => optional),
@@ -113,14 +118,19 @@ async function chooseIndex({ name, paths, fetch }: Listing, { only }: WantedFile
   return { ...NOTHING, missing: [{ path: MODEL_INDEX, error: noModelIndex(name, namesIn(paths, "")) }] };
 }
 
-async function partsOf({ paths, folder }: Listing, { only, kind = "model", without = [], accept }: WantedFiles): Promise<readonly Part[]> {
-  if (only !== undefined) return [{ subfolder: only, kind }];
+async function partsOf(
+  { paths, folder }: Listing,
+  { only, kind = "model", without = [], weights = true, withoutWeights = [], accept }: WantedFiles,
+): Promise<readonly Part[]> {
+  if (only !== undefined) return [{ subfolder: only, kind, hasWeights: weights && kind === "model" }];
   if (!paths.includes(MODEL_INDEX)) return [];
   const index = await readModelIndex(folder);
   accept?.(index, folder);
-  return [...index.components].flatMap(([name, component]) =>
-    component && !without.includes(name) ? { subfolder: subfolderOf(name, paths), kind: kindOf(component.className) } : [],
-  );
+  return [...index.components].flatMap(([name, component]) => {
+    if (!component || without.includes(name)) return [];
+    const kind = kindOf(component.className);
+    return { subfolder: subfolderOf(name, paths), kind, hasWeights: weights && kind === "model" && !withoutWeights.includes(name) };
+  });
 }
 
 /** A part's own folder. In old repositories of one network everything lies at the top, index and configs side by side. */
@@ -183,9 +193,12 @@ async function usualName({ paths, folder, fetch }: Listing, subfolder: string, v
 
 function absentFile(name: string, path: string, paths: readonly string[]): HubError {
   const folders = [...new Set(paths.flatMap((other) => (other.includes("/") ? other.slice(0, other.indexOf("/")) : [])))];
+  const single = path === CONFIG ? namesIn(paths, "").find((file) => file.endsWith(".safetensors")) : undefined;
+  const elsewhere =
+    folders.length > 0 ? `it has the folders ${folders.slice(0, 12).join(", ")}` : "it has no folders: leave the subfolder out";
   return new HubError(`${name} has no ${path}`, {
     problem: "file-not-found",
-    hint: folders.length > 0 ? `it has the folders ${folders.slice(0, 12).join(", ")}` : "it has no folders: leave the subfolder out",
+    hint: single === undefined ? elsewhere : `it holds ${single}: to open that, give ${name}/${single}`,
   });
 }
 

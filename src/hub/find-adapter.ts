@@ -1,9 +1,9 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
+import { findSource } from "./find-source.js";
 import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
-import { sourceKind } from "./source-kind.js";
 
 /** Where an adapter (a LoRA, an embedding) is taken from. */
 export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
@@ -26,7 +26,8 @@ export interface AdapterKind {
 }
 
 /**
- * The file of an adapter: `source` itself, a path or an address on the hub, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
+ * The file of an adapter: `source` itself, here or on the hub, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is
+ * not yet.
  * @throws CheckpointError if there is none, or there are several and none is named; HubError
  */
 export async function findAdapter(
@@ -34,9 +35,9 @@ export async function findAdapter(
   { weightName, subfolder, ...from }: AdapterSource,
   kind: AdapterKind,
 ): Promise<FoundFile> {
-  if (typeof source === "string" && (await sourceKind(source)) === "file") {
+  if (typeof source === "string" && (await findSource(source)).kind === "file") {
     if (isPickle(source)) throw pickleError(source, conversionHint(kind));
-    return openFile(source, from);
+    return openFile(source, { ...from, companions: kind.companions });
   }
   const inside = (path: string) => (subfolder ? `${subfolder}/${path}` : path);
   const choose = (name: string, paths: readonly string[]) => {
@@ -64,7 +65,7 @@ function chooseName(folder: string, files: readonly string[], weightName: string
   if (only && others.length === 0) return only;
   if (only)
     throw new CheckpointError(`${folder} has ${candidates.length} files that may be the ${kind.name}: ${listed(candidates)}`, {
-      hint: "name one of them as weightName",
+      hint: `give the one that is meant, such as ${folder}/${only}`,
     });
   const pickle = files.find(isPickle);
   throw pickle

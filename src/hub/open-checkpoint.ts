@@ -4,10 +4,9 @@ import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pick
 import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
-import { isLink } from "./hub-link.js";
+import { expectThere, findSource } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
-import { sourceKind } from "./source-kind.js";
 
 /** Where a checkpoint may be taken from, and how. All but `variant` and `config` is about checkpoints of the hub, and of no effect for folders. */
 export interface SourceOptions {
@@ -33,37 +32,42 @@ export interface SourceOptions {
 }
 
 /**
- * The files of a checkpoint, whatever it is named by: a folder on disk; a single file in the original layout, or its address on the hub, seen as the
- * folder it would be; or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far as it is not there.
- * A path that exists wins over an id.
- * @throws CheckpointError, ConfigError, HubError; the signal's reason once it aborts.
+ * The files of a checkpoint, whatever it is named by: a folder on disk; a single file in the original layout, seen as the folder it would be, here or on
+ * the hub (its address, or `owner/name/file`); or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far
+ * as it is not there. A path that exists wins over an id.
+ * @throws CheckpointError, ConfigError, HubError; ArgumentError for a `config` beside what has configs of its own; the signal's reason once it aborts.
  */
 export async function openCheckpoint(source: string | Folder, options: SourceOptions & WantedFiles = {}): Promise<Folder> {
-  if (typeof source !== "string") return source;
-  const kind = await sourceKind(source);
-  if (kind === "file") return openSingle(source, options);
-  if (options.config !== undefined) {
-    throw new ArgumentError(`config was given, but ${source} is no single file: a folder has configs of its own`, {
-      hint: "leave config out",
-    });
+  if (typeof source !== "string") {
+    refuseConfig(source.name, options);
+    return source;
   }
-  return kind === "id" ? openRepository(source, options) : openFolder(source);
+  const { kind, place } = await findSource(source);
+  if (kind === "file") return openSingle(source, options);
+  if (place === "nowhere") await expectThere(source);
+  refuseConfig(source, options);
+  return place === "hub" ? openRepository(source, options) : openFolder(source);
+}
+
+function refuseConfig(name: string, { config }: SourceOptions): void {
+  if (config === undefined) return;
+  throw new ArgumentError(`config was given, but ${name} is no single file`, { hint: "leave config out: a folder has configs of its own" });
 }
 
 async function openSingle(source: string, options: SourceOptions & WantedFiles): Promise<Folder> {
-  const [address = source] = isLink(source) ? source.split(/[?#]/) : [source];
-  if (isPickle(address)) throw pickleError(source, CHECKPOINT_CONVERSION);
-  const { config, weights = true, without = [] } = options;
+  if (isPickle(source)) throw pickleError(source, CHECKPOINT_CONVERSION);
+  const { config, weights = true, without = [], only, network } = options;
   const { openSingleFile } = await import("../checkpoint/single-file/open-single-file.js");
   // Before a download of gigabytes, that of the configs may fail.
   const configs = config === undefined ? undefined : await openConfigs(config, options);
   const { folder, path } = await openFile(source, options);
-  // Who asks for the configs alone will come again for the weights.
-  return openSingleFile(folder, path, {
+  const root = await openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),
     config: configs,
-    warns: weights && !without.includes("scheduler"),
+    // Who asks for the configs alone will come again for the weights.
+    warns: weights && only === undefined && !without.includes("scheduler"),
   });
+  return network === undefined || (await root.has("config.json")) ? root : root.open(network);
 }
 
 /** The folder of configs for a single file; a revision is that file's. */

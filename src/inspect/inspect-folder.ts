@@ -1,4 +1,4 @@
-import { readConfig } from "../checkpoint/config.js";
+import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
@@ -50,8 +50,7 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
 /** A folder with one network. */
 export async function inspectNetwork(folder: Folder, layout: "folder" | "file"): Promise<NetworkInspection> {
   const config = await readConfig(folder, "config.json");
-  const [architecture] = Array.isArray(config.architectures) ? config.architectures : [];
-  const className = textOf(config._className) ?? textOf(architecture);
+  const className = classOf(config);
   if (className === undefined) {
     throw new ConfigError(`${folder.name}/config.json names no class`, { hint: "expected _class_name, or architectures" });
   }

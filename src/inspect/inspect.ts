@@ -2,10 +2,10 @@ import { openFolder } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError, HubError } from "../errors.js";
+import { findSource } from "../hub/find-source.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
-import { sourceKind } from "../hub/source-kind.js";
 import { inspectFile } from "./inspect-file.js";
 import { inspectFolder, nothingFound } from "./inspect-folder.js";
 import type { Inspection } from "./inspection.js";
@@ -30,20 +30,20 @@ export async function inspect(source: string | Folder, { revision, cacheDir }: I
     if (!(error instanceof HubError) || error.problem !== "offline") throw error;
     throw new HubError(error.message, {
       problem: "offline",
-      hint: "inspect looks at what is in the cache; download it first, as opening it does",
+      hint: "inspect looks at what is in the cache; to open it puts it there",
       cause: error,
     });
   }
 }
 
 async function inspectSource(source: string, offline: SourceOptions): Promise<Inspection> {
-  const kind = await sourceKind(source);
+  const { kind, place } = await findSource(source);
   if (kind === "file") {
     if (isPickle(source)) throw pickleError(source, "what a pickle holds is known only to whom it is loaded; take a safetensors file");
     const { folder, path } = await openFile(source, offline);
     return inspectFile(folder, path);
   }
-  if (kind === "id") return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
+  if (place === "hub") return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
   return inspectAny(openFolder(source));
 }
 
@@ -58,6 +58,6 @@ async function inspectAny(folder: Folder): Promise<Inspection> {
   if (files.length === 0) throw await nothingFound(folder);
   const names = files.slice(0, 5).join(", ");
   throw new CheckpointError(`${folder.name} holds ${files.length} files: ${names}${files.length > 5 ? ", ..." : ""}`, {
-    hint: "name one of them",
+    hint: `name one of them, such as ${folder.name}/${only}`,
   });
 }

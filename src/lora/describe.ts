@@ -30,24 +30,31 @@ export interface LoraDescription {
 
 const MOST_WORDS = 10;
 
-/** Describes a LoRA from its header alone; undefined if the file is none: if most of its tensors belong to no adapter, of whatever method. */
-export function describeLora(header: SafetensorsHeader): LoraDescription | undefined {
-  const { format, layers, otherMethods, strangers } = loraContents(header);
+/**
+ * The methods of the adapters in a file, as a {@link LoraDescription} names them; undefined if the file is no LoRA: if most of its tensors belong to no
+ * adapter, of whatever method.
+ */
+export function loraMethods(header: SafetensorsHeader): readonly string[] | undefined {
+  const { layers, otherMethods, strangers } = loraContents(header);
   const isAdapter = otherMethods.size > 0 || layers.some(({ down, up }) => down && up);
   if (!isAdapter || strangers.length > header.tensors.size / 2) return undefined;
+  if (otherMethods.size > 0) return [...otherMethods.keys()];
+  return [layers.some(({ down, mid }) => mid ?? (down?.shape[2] ?? 1) > 1) ? "LoCon" : "LoRA"];
+}
+
+/** Describes, from its header alone, a LoRA of these `methods`, which {@link loraMethods} found. */
+export function describeLora(header: SafetensorsHeader, methods: readonly string[]): LoraDescription {
+  const { format, layers } = loraContents(header);
   const counts: Partial<Record<LoraPart, number>> = {};
   const ranks = new Set<number>();
-  let hasConvolutions = false;
-  for (const { part, down, mid } of layers) {
+  for (const { part, down } of layers) {
     if (!down) continue;
     counts[part] = (counts[part] ?? 0) + 1;
     ranks.add(down.shape[0] ?? 0);
-    hasConvolutions ||= mid !== undefined || (down.shape[2] ?? 1) > 1;
   }
-  const own = ranks.size === 0 ? [] : [hasConvolutions ? "LoCon" : "LoRA"];
   return {
     format,
-    methods: otherMethods.size > 0 ? [...otherMethods.keys()] : own,
+    methods,
     layers: counts,
     ranks: [...ranks].sort((a, b) => a - b),
     alpha: trainedAlpha(header),

@@ -61,18 +61,19 @@ export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
   const strangers: string[] = [];
   const repeated: string[] = [];
   for (const tensor of tensors.values()) {
-    const method = otherMethod(tensor.name);
     const parsed = parseLoraName(tensor.name);
-    if (method) otherMethods.set(method, otherMethods.get(method) ?? tensor.name);
-    else if (!parsed) strangers.push(tensor.name);
-    else {
-      const { part, layer, role, format } = parsed;
-      const key = `${part} ${layer}`;
-      const entry = layers.get(key) ?? { part, layer };
-      if (entry[role]) repeated.push(tensor.name);
-      layers.set(key, Object.assign(entry, { [role]: tensor }));
-      if (format) formats.add(format);
+    if (!parsed) {
+      const method = otherMethod(tensor.name);
+      if (method) otherMethods.set(method, otherMethods.get(method) ?? tensor.name);
+      else strangers.push(tensor.name);
+      continue;
     }
+    const { part, layer, role, format } = parsed;
+    const key = `${part} ${layer}`;
+    const entry = layers.get(key) ?? { part, layer };
+    if (entry[role]) repeated.push(tensor.name);
+    layers.set(key, Object.assign(entry, { [role]: tensor }));
+    if (format) formats.add(format);
   }
   const entries = [...layers.values()];
   const products = entries.filter(hasMatrix);

@@ -11,7 +11,7 @@ import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/une
 import { type Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { Model, type ModelOptions, openFilePart, openModel, type SingleFileModelOptions } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { blendedTiles, MemorySaving } from "./tiling.js";
 
 const schema = v.object({
@@ -72,13 +72,13 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   }
 
   /**
-   * Opens the autoencoder in a single `.safetensors` file, in the original layout or in diffusers', alone or in a checkpoint: a path, or the address of
-   * a file on the hub. `config` is a folder or hub id whose config is taken in place of what the file suggests. An autoencoder that comes alone does
+   * Opens the autoencoder in a single `.safetensors` file, in the original layout or in diffusers', alone or in a checkpoint: a path, or a file on
+   * the hub. `config` is a folder or hub id whose config is taken in place of what the file suggests. An autoencoder that comes alone does
    * not say by what latents are scaled: it is taken for one of Stable Diffusion 1, as in diffusers; for another's give its checkpoint as `config`.
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<AutoencoderKL> {
-    return AutoencoderKL.fromPretrained(await openFilePart(path, "vae", options), { ...options, subfolder: undefined });
+    return AutoencoderKL.fromPretrained(...(await singleFileModel(path, "vae", options)));
   }
 
   /** Ways to need less memory; off at first. */

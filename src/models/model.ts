@@ -1,14 +1,14 @@
 import type * as v from "valibot";
 import { createEngine } from "#platform";
-import { readConfig } from "../checkpoint/config.js";
+import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { type AttentionSlice, Graph, type GraphOptions, type Value } from "../graph/graph.js";
+import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
+import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
-import { expectFile } from "../hub/source-kind.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
 import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
@@ -36,9 +36,6 @@ const SESSIONS_KEPT = 3;
 
 /** Bytes of weights up to which a network that runs often copies them into the form that is fastest. */
 const LARGEST_COPY = 2 ** 27;
-
-/** What a network may spend on convolutions' weights in a faster form. */
-const SPARE_BYTES = 1.25 * 2 ** 30;
 
 /**
  * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call and kept loaded for the next
@@ -103,12 +100,6 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.dispose();
   }
 
-  /** Where the network runs and what it may keep in memory there. */
-  private memoryPolicy(): Pick<GraphOptions, "target" | "spareBytes"> {
-    const target = this.device;
-    return { target, spareBytes: target === "cpu" && !this.engine.lowMemory ? SPARE_BYTES : 0 };
-  }
-
   /** Runs the graph that `build` writes for `inputs` of these shapes; `part` tells graphs of one model apart. */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
@@ -124,7 +115,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const graph = new Graph({ attentionSlice, ...this.memoryPolicy() });
+      const graph = new Graph({ attentionSlice, target: this.device });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
@@ -142,12 +133,21 @@ export abstract class Model<Config> implements AsyncDisposable {
 /** How a network is opened that lies in a single file. `subfolder` is inside `config`. */
 export type SingleFileModelOptions = Omit<ModelOptions, "variant">;
 
-/** The folder of the network `part` ("unet", "vae", ...) that lies in the single file `path`, alone or among others. @throws CheckpointError, ConfigError, HubError */
-export async function openFilePart(path: string, part: string, { subfolder, config, ...from }: SingleFileModelOptions): Promise<Folder> {
+/**
+ * How to open the network that lies in the single file `path`, alone or among others, and would lie in the subfolder `network` of a checkpoint: what
+ * `fromPretrained` takes.
+ * @throws CheckpointError, ConfigError, HubError
+ */
+export async function singleFileModel(
+  path: string,
+  network: string,
+  { subfolder, config, ...options }: SingleFileModelOptions,
+): Promise<[folder: Folder, options: ModelOptions]> {
   await expectFile(path);
-  const configs = config === undefined ? undefined : await openCheckpoint(config, { ...from, weights: false });
-  const root = await openCheckpoint(path, { ...from, without: ["scheduler"], config: subfolder ? configs?.open(subfolder) : configs });
-  return (await root.has("config.json")) ? root : root.open(part);
+  // The revision is that of the file.
+  const configs = config === undefined ? undefined : await openCheckpoint(config, { ...options, revision: undefined, weights: false });
+  const own = subfolder ? configs?.open(subfolder) : configs;
+  return [await openCheckpoint(path, { ...options, only: "", network, config: own }), options];
 }
 
 /**
@@ -164,9 +164,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
   const folder = subfolder ? root.open(subfolder) : root;
   const json = await readConfig(folder, "config.json");
-  const [found = className] = [json._className, ...(Array.isArray(json.architectures) ? json.architectures : [])].filter(
-    (name) => typeof name === "string",
-  );
+  const found = classOf(json) ?? className;
   const owner = `${folder.name}/config.json`;
   if (found !== className) {
     throw new ConfigError(`${owner} is of class ${found}; ${className} was asked for`, {

@@ -28,6 +28,23 @@ describe("describeError", () => {
     expect(describeError(error, { verbose: true })).toMatch(/download it again\nCheckpointError: unet.*caused by: Error: ENOENT/s);
   });
 
+  it("puts what hints say to programs in the words of the terminal", () => {
+    const hint = "download it once without localFilesOnly, or give one: fromPretrained(path)";
+    const words = describeError(new CheckpointError("none", { hint }), { verbose: false });
+    expect(words).toBe("darkroom: none\n  download it once without --offline, or give one: fromPretrained(path)");
+  });
+
+  it.each([
+    ["load this with loadLoraWeights", "load this with --lora"],
+    ["give the folder of a checkpoint as config", "give the folder of a checkpoint as --config"],
+    ['ask for it: variant: "fp16"', "ask for it: --variant fp16"],
+    ["give one: fromSingleFile(path, { vae: ... })", "give one: --vae"],
+    ["give one: fromPretrained(path, { textEncoder: ... })", "give one: in a program, fromPretrained(path, { textEncoder: ... })"],
+    ["opened by ControlNetModel.fromSingleFile", "opened by --control"],
+  ])("says %j as %j", (hint, words) => {
+    expect(describeError(new CheckpointError("none", { hint }), { verbose: false })).toBe(`darkroom: none\n  ${words}`);
+  });
+
   it("sends an unexpected error's reader to --verbose", () => {
     expect(describeError(new TypeError("x is undefined"), { verbose: false })).toMatch(/^darkroom: x is undefined\n.*--verbose/);
   });

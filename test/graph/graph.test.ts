@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../../src/errors.js";
 import { Graph, type Value, type WeightBytes } from "../../src/graph/graph.js";
-import { add, concat, gather, reshape } from "../../src/graph/ops.js";
+import { add, concat, gather, reshape, rows } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
 import { openFolder } from "../../src/platform/node.js";
 import type { DType } from "../../src/tensor/dtype.js";
@@ -128,6 +128,29 @@ describe("nodes", () => {
     expect(lean).not.toContain("w.bin");
     expect(encoded((graph, weight) => void add(add(weight, weight), graph.constant([3, 4]))).length).toBe(lean.length);
     expect(encoded((graph, weight) => graph.output("z", add(weight, weight)))).toContain("w.bin");
+  });
+});
+
+describe("rows of a weight", () => {
+  const bytes: WeightBytes = { name: "w", dtype: "float32", file: "/w.bin", offset: 100, length: 4 * 3 * 8 };
+  const encoded = (build: (graph: Graph) => Value) => {
+    const graph = new Graph();
+    graph.output("y", build(graph));
+    return Buffer.from(graph.encode().bytes).toString("latin1");
+  };
+
+  it.each(["float32", "float16"] as const)("are byte ranges of its file, in %s", (dtype) => {
+    const size = dtype === "float32" ? 4 : 2;
+    const weight = { ...bytes, dtype, length: size * 3 * 8 };
+    const part = { ...weight, offset: 100 + size * 3 * 2, length: size * 3 * 5 };
+    const ofWhole = encoded((graph) => rows(graph.weight(weight, [8, 3]), 2, 7));
+    expect(ofWhole).not.toContain("Slice");
+    expect(ofWhole).toContain(`offset\x12${String.fromCharCode(String(part.offset).length)}${part.offset}`);
+    expect(ofWhole).toContain(`length\x12${String.fromCharCode(String(part.length).length)}${part.length}`);
+  });
+
+  it("are cut out of one that lies there transposed", () => {
+    expect(encoded((graph) => rows(graph.weight({ ...bytes, transposed: true }, [8, 3]), 2, 7))).toContain("Slice");
   });
 });
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSafetensorsHeader, toTensorRef } from "../../src/checkpoint/safetensors.js";
 import { Graph, type Target, type Value, type WeightBytes } from "../../src/graph/graph.js";
-import { add, affine, scale } from "../../src/graph/ops.js";
+import { add, affine, rows, scale } from "../../src/graph/ops.js";
 import { createEngine, openFolder } from "../../src/platform/node.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { DType } from "../../src/tensor/dtype.js";
@@ -63,6 +63,15 @@ describe("a weight whose transpose lies in the file", () => {
 
   it("is multiplied as it lies on devices that prepare nothing", async () => {
     expectClose(await product(await stored(turned, true), "cuda"), await product(await stored(matrix, false), "cuda"), 1e-5);
+  });
+
+  it.each(["cpu", "cuda"] as const)("has rows like any other, on %s", async (target) => {
+    const middle = (weight: Value) => rows(weight, 5, 17);
+    const expected = await product(await stored(matrix, false), target, middle);
+    expect(expected.shape).toEqual([3, 12]);
+    expectClose(await product(await stored(turned, true), target, middle), expected, 1e-5);
+    const half = await product(await stored(matrix.to("float16"), false), target, middle);
+    expectClose(await product(await stored(turned.to("float16"), true), target, middle), half, 1e-5);
   });
 
   it.each(["cpu", "cuda"] as const)("can be changed like any other, on %s", async (target) => {

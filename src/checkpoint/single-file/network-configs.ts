@@ -55,8 +55,19 @@ export interface LatentSpace {
   readonly latentsStd?: readonly number[];
 }
 
+/** What a family's latents are, in the words of an AutoencoderKL's `config.json`. */
+export function latentConfig({ scalingFactor, sampleSize, latentsMean, latentsStd }: LatentSpace): JsonObject {
+  return {
+    _class_name: "AutoencoderKL",
+    sample_size: sampleSize,
+    scaling_factor: scalingFactor,
+    ...(latentsMean && { latents_mean: latentsMean }),
+    ...(latentsStd && { latents_std: latentsStd }),
+  };
+}
+
 /** `config.json` of an AutoencoderKL. */
-export function vaeConfig(weights: Weights, { scalingFactor, sampleSize, latentsMean, latentsStd }: LatentSpace): JsonObject {
+export function vaeConfig(weights: Weights, space: LatentSpace): JsonObject {
   const names = weights.names();
   const levels = levelsOf(names, /^encoder\.down_blocks\.(\d+)\./);
   const widths = Array.from({ length: levels }, (_, i) => weights.shapeOf(`encoder.down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
@@ -67,7 +78,7 @@ export function vaeConfig(weights: Weights, { scalingFactor, sampleSize, latents
     });
   }
   return {
-    _class_name: "AutoencoderKL",
+    ...latentConfig(space),
     in_channels: weights.shapeOf("encoder.conv_in.weight")[1] ?? 0,
     out_channels: weights.shapeOf("decoder.conv_out.weight")[0] ?? 0,
     down_block_types: widths.map(() => "DownEncoderBlock2D"),
@@ -79,10 +90,6 @@ export function vaeConfig(weights: Weights, { scalingFactor, sampleSize, latents
     mid_block_add_attention: weights.has("decoder.mid_block.attentions.0.to_q.weight"),
     use_quant_conv: weights.has("quant_conv.weight"),
     use_post_quant_conv: weights.has("post_quant_conv.weight"),
-    sample_size: sampleSize,
-    scaling_factor: scalingFactor,
-    ...(latentsMean && { latents_mean: latentsMean }),
-    ...(latentsStd && { latents_std: latentsStd }),
   };
 }
 

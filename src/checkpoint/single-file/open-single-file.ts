@@ -1,15 +1,15 @@
 import { ConfigError } from "../../errors.js";
 import { warn } from "../../warnings.js";
-import { readConfig, readJson } from "../config.js";
+import { readJson } from "../config.js";
 import type { Folder } from "../folder.js";
 import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
 import { findWeights } from "../weights.js";
-import { controlNetConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
+import { controlNetConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
 import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
 import { readSingleFile, type SingleFile } from "./read-single-file.js";
-import { VirtualFolder } from "./virtual-folder.js";
+import { type VirtualContents, VirtualFolder } from "./virtual-folder.js";
 
 /** What a single file is completed with. */
 export interface SingleFileOptions {
@@ -28,8 +28,8 @@ interface Network {
   readonly what: string;
   /** Where the original layout has it. */
   readonly prefix: string;
-  /** Which option brings another. */
-  readonly option: string;
+  /** Which option of a pipeline brings another. */
+  readonly option?: string;
 }
 
 /** The networks a single file may hold. */
@@ -48,7 +48,7 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
     prefix: "conditioner.embedders.1.",
     option: "textEncoder2",
   },
-  controlnet: { className: "ControlNetModel", what: "ControlNet", prefix: "control_model.", option: "controlnet" },
+  controlnet: { className: "ControlNetModel", what: "ControlNet", prefix: "control_model." },
 };
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
 
@@ -63,29 +63,35 @@ export async function openSingleFile(folder: Folder, path: string, options: Sing
 }
 
 /** The file's weights in a folder of configs. */
-async function overlaid({ header: { name }, parts }: SingleFile, config: Folder): Promise<Folder> {
-  await config.check();
-  const overlay = (part: FilePart, base: Folder) => new VirtualFolder(base.name, { base, weights: part.weights });
-  if (!(await config.has(MODEL_INDEX))) {
-    const own = partOfClass(config.name, await readConfig(config, "config.json"));
-    const part = parts.get(own);
-    return part ? overlay(part, config) : absent(name, own);
-  }
+async function overlaid(file: SingleFile, config: Folder): Promise<Folder> {
+  if (!(await config.has(MODEL_INDEX))) return overlaidNetwork(file, config);
+  const { name } = file.header;
   const folders: Record<string, Folder> = {};
   for (const each of PART_NAMES) {
     const base = config.open(each);
-    const part = parts.get(each);
-    if (part) folders[each] = overlay(part, base);
+    const part = file.parts.get(each);
+    if (part) folders[each] = new VirtualFolder(base.name, { base, weights: part.weights });
     // As in diffusers: what the file lacks may come from the folder.
-    else if (!findWeights(await base.list())) folders[each] = absent(name, each);
+    else if (!base.weights && !findWeights(await base.list())) folders[each] = absent(name, each, { base });
   }
   // Single files have no safety checker; diffusers does not load one for them either.
   const index: JsonObject = { ...(await readJson(config, MODEL_INDEX)), safety_checker: [null, null] };
   return new VirtualFolder(name, { base: config, folders, files: { [MODEL_INDEX]: () => index } });
 }
 
+/** The weights of the network that a folder has the config of. */
+async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder> {
+  const json = await readJson(config, "config.json");
+  const own = partOfClass(config.name, json);
+  const part = file.parts.get(own);
+  if (!part) return absent(file.header.name, own);
+  // Of an autoencoder that a file lacks it is known how latents are scaled; how it is built, the file that has it tells.
+  const whole = () => (json.block_out_channels === undefined ? { ...configOf(file, own, part), ...json } : json);
+  return new VirtualFolder(config.name, { base: config, files: { "config.json": whole }, weights: part.weights });
+}
+
 /** Which part of a file the config of a single network is for. */
-function partOfClass(name: string, { _className: className }: JsonObject): PartName {
+function partOfClass(name: string, { _class_name: className }: JsonObject): PartName {
   const part = PART_NAMES.find((each) => NETWORKS[each].className === className);
   if (part) return part;
   throw new ConfigError(
@@ -109,11 +115,12 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
     const part = parts.get(each);
     folders[each] = part ? network(each, part) : absent(name, each);
   }
+  if (!parts.has("vae")) folders.vae = absent(name, "vae", { files: { "config.json": () => latentConfig(latentSpace(kind)) } });
   if (!parts.has("unet")) return new VirtualFolder(name, { folders });
   const className = expectPipelineClass(name, kind);
   if (warns && kind.prediction.isAssumed) {
     warn(
-      `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give it the configs of a checkpoint that predicts noise (config), or a scheduler of predictionType epsilon`,
+      `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give the folder of a checkpoint that predicts noise as config, or a scheduler of predictionType epsilon`,
     );
   }
   const words = (pad: "<|endoftext|>" | "!", at: string) =>
@@ -148,12 +155,14 @@ function onlyPart(parts: SingleFile["parts"]): (FilePart & { readonly name: Part
   return entry && !another && entry[0] !== "unet" ? { name: entry[0], ...entry[1] } : undefined;
 }
 
-function absent(name: string, part: PartName): Folder {
+/** The folder of a part that is not in the file, with what is known of it. */
+function absent(name: string, part: PartName, known: Pick<VirtualContents, "files" | "base"> = {}): Folder {
   const { what, prefix, option } = NETWORKS[part];
   return new VirtualFolder(`${name}/${part}`, {
+    ...known,
     absence: {
       message: `${name} has no ${what}: none of its tensors is called ${prefix}...`,
-      hint: `give one: fromSingleFile(path, { ${option}: ... })`,
+      hint: `take a file that has one${option === undefined ? "" : `, or give one: fromSingleFile(path, { ${option}: ... })`}`,
     },
   });
 }

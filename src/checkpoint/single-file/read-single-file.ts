@@ -2,6 +2,7 @@ import { CheckpointError, ConfigError } from "../../errors.js";
 import type { Folder } from "../folder.js";
 import { printable } from "../json.js";
 import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
+import { describeTextualInversion } from "../textual-inversion.js";
 import { type Family, familyOf } from "./family.js";
 import { foreignKind } from "./foreign-kinds.js";
 import { type FilePart, findParts, type PartName } from "./parts.js";
@@ -51,16 +52,17 @@ function familyInMetadata({ metadata }: SafetensorsHeader, parts: ReadonlyMap<Pa
   return metadata.get("modelspec.architecture")?.startsWith("stable-diffusion-xl") ? "xl" : undefined;
 }
 
-function noCheckpoint({ name, tensors }: SafetensorsHeader): CheckpointError {
-  const names = [...tensors.keys()];
+function noCheckpoint(header: SafetensorsHeader): CheckpointError {
+  const { name } = header;
+  const names = [...header.tensors.keys()];
   if (names.some((each) => /(\.|_)lora_(up|down|A|B)\b|\.(hada_w|lokr_w)/.test(each))) {
     return new CheckpointError(`${name} is a LoRA, not a checkpoint`, {
-      hint: "open the checkpoint it is for, and give it to loadLoraWeights",
+      hint: "open the checkpoint it is for, and load this with loadLoraWeights",
     });
   }
-  if (names.length <= 2 && names.some((each) => /^(emb_params|clip_[lg]|<.*>)$/.test(each))) {
+  if (describeTextualInversion(header)) {
     return new CheckpointError(`${name} is a textual inversion, not a checkpoint`, {
-      hint: "open the checkpoint it is for, and give it to loadTextualInversion",
+      hint: "open the checkpoint it is for, and load this with loadTextualInversion",
     });
   }
   const first = names.slice(0, 3).map(printable).join(", ");

@@ -12,7 +12,7 @@ export interface VirtualContents {
   /** Subfolders by their names; `base` has the others. */
   readonly folders?: Readonly<Record<string, Folder>>;
   readonly weights?: Weights;
-  /** Why it is empty. */
+  /** Why there are no weights. */
   readonly absence?: { readonly message: string } & DarkroomErrorOptions;
 }
 
@@ -29,7 +29,8 @@ export class VirtualFolder implements Folder {
   }
 
   async check(): Promise<void> {
-    const { files, base, folders, weights } = this.contents;
+    const { files, base, folders, weights, absence } = this.contents;
+    if (absence) throw this.missing();
     if (files || folders || weights) return;
     if (!base) throw this.missing();
     await base.check();

@@ -258,7 +258,8 @@ describe("a single file is refused", () => {
 
   it("that is an autoencoder, where a checkpoint was expected", async () => {
     const error = await failure(sparseFile(vae("")));
-    expect(error.message).toMatch(/model\.safetensors holds one network, not a whole checkpoint/);
+    expect(error.message).toMatch(/model\.safetensors holds one network \(AutoencoderKL\), not a whole checkpoint/);
+    expect(error.hint).toMatch(/opened by AutoencoderKL\.fromSingleFile/);
   });
 
   it.each([
@@ -271,7 +272,7 @@ describe("a single file is refused", () => {
     ["text_encoder", /^cond_stage_model\./, /has no text encoder: /, /textEncoder: /],
   ])("whose %s is asked for and not there", async (part, pattern, message, hint) => {
     const folder = await openCheckpoint(singleFile("sd1-inpaint-mini", without(pattern)));
-    const error = await checkpointError(folder.open(part).size("config.json"));
+    const error = await checkpointError(openWeights(folder.open(part)));
     expect(error.message).toMatch(message);
     expect(error.hint).toMatch(hint);
   });
@@ -321,6 +322,8 @@ describe("a single file is refused", () => {
     );
     expect(error).toBeInstanceOf(ArgumentError);
     expect(String(error)).toMatch(/config was given, but .*sd1-mini is no single file/);
+    const opened = openCheckpoint(await openCheckpoint(singleFile("sd1-mini")), { config: checkpoint("sd1-mini") });
+    await expect(opened).rejects.toThrow(/config was given, but .*sd1-mini\.safetensors is no single file/);
   });
 
   it("with the config of a network that it does not hold", async () => {

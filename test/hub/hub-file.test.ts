@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseHubLink } from "../../src/hub/hub-link.js";
+import { parseHubFile, parseHubLink, revisionOf } from "../../src/hub/hub-file.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
 import { findLora } from "../../src/lora/find-lora.js";
 import { readLora } from "../../src/lora/lora-file.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { checkpointError, hubError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
@@ -42,6 +43,49 @@ describe("the address of a file on the hub", () => {
     "https://huggingface.co/owner/name/blob/main/%zz.safetensors/../x",
   ])("is not %s", (link) => {
     expect(() => parseHubLink(link, ENDPOINT)).toThrow(/is no address of a file on the hub/);
+  });
+});
+
+describe("the address of a repository", () => {
+  it.each(["https://huggingface.co/owner/name", "hf.co/owner/name/"])("is told apart from that of a file: %s", async (link) => {
+    expect((await checkpointError(openCheckpoint(link))).hint).toBe("a repository is named by its id, owner/name");
+  });
+});
+
+describe("the short name of a file on the hub", () => {
+  it.each([
+    ["owner/name/v1-5.safetensors", { id: "owner/name", path: "v1-5.safetensors" }],
+    ["owner/name/a/b c.safetensors", { id: "owner/name", path: "a/b c.safetensors" }],
+  ])("is %s", (name, expected) => {
+    expect(parseHubFile(name)).toEqual({ ...expected, revision: undefined });
+  });
+
+  it.each([
+    "owner/v1-5.safetensors",
+    "owner/name/../secret.safetensors",
+    "./owner/name/x.safetensors",
+    "/owner/name/x.safetensors",
+    "o--o/n/x",
+  ])("is not %s", (name) => {
+    expect(parseHubFile(name)).toBeUndefined();
+  });
+});
+
+describe("the revision of a file on the hub", () => {
+  const file = (revision: string | undefined) => ({ id: "owner/name", path: "x.safetensors", revision });
+
+  it.each([
+    [undefined, undefined, undefined],
+    [undefined, "v1", "v1"],
+    ["v1", undefined, "v1"],
+    ["v1", "v1", "v1"],
+    ["main", "v1", "v1"],
+  ])("is, by its name %s and the option %s, %s", (own, asked, expected) => {
+    expect(revisionOf(file(own), asked)).toBe(expected);
+  });
+
+  it("is not two at once", () => {
+    expect(() => revisionOf(file("v1"), "v2")).toThrow(/revision is "v2", but the address of owner\/name is that of "v1"/);
   });
 });
 
@@ -104,5 +148,40 @@ describe("a single file on the hub", () => {
     const error = await checkpointError(openCheckpoint("https://civitai.com/models/1/model.safetensors"));
     expect(error.hint).toMatch(/must be downloaded first/);
     expect(hub.log).toEqual([]);
+  });
+
+  it("has a short name, and the revision that is asked for", async () => {
+    const hub = await start();
+    hub.push("someone/single", { "v1/model.safetensors": readFileSync(singleFile("sd1-inpaint-mini")) }, "inpaint");
+    const config = checkpoint("sd1-inpaint-mini");
+    const name = "someone/single/v1/model.safetensors";
+    await using unet = await UNet2DConditionModel.fromSingleFile(name, { device: "cpu", config, revision: "inpaint" });
+    expect(unet.weights.get("conv_in.weight").shape[1]).toBe(9);
+    const link = `${hub.url}/someone/single/blob/main/v1/model.safetensors`;
+    const { name: opened } = await openCheckpoint(link, { config, revision: "inpaint" });
+    expect(opened).toBe(name);
+    expect(hub.fetched).toEqual(["v1/model.safetensors"]);
+  });
+
+  it("brings the config that PEFT keeps beside a LoRA", async () => {
+    const hub = await HubServer.start({
+      "someone/lora": {
+        "a/adapter_model.safetensors": readFileSync(loraFile("sd1_peft")),
+        "a/adapter_config.json": "{}",
+        "adapter_config.json": "{}",
+      },
+    });
+    await findLora("someone/lora/a/adapter_model.safetensors", {});
+    expect(hub.fetched.sort()).toEqual(["a/adapter_config.json", "a/adapter_model.safetensors"]);
+  });
+
+  it("is told from a path, as far as names can tell", async () => {
+    await start();
+    const error = await hubError(openCheckpoint("loras/animals/fox.safetensors"));
+    expect(error.message).toMatch(
+      /^loras\/animals\/fox\.safetensors is no file here, and loras\/animals is neither a folder here nor a repo/,
+    );
+    const path = await checkpointError(openCheckpoint("test/animals/fox.safetensors"));
+    expect(path.message).toBe("test/animals/fox.safetensors does not exist");
   });
 });

@@ -1,0 +1,115 @@
+import { readConfig } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { readModelIndex } from "../checkpoint/model-index.js";
+import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pickles.js";
+import { ArgumentError } from "../errors.js";
+import type { WantedFiles } from "../hub/choose-files.js";
+import { expectThere, type FoundSource } from "../hub/find-source.js";
+import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { chooseWay, expectRefiner } from "./families.js";
+import { locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
+import type { GenerateRequest } from "./generate-request.js";
+import type { Progress } from "./progress.js";
+import type { Way } from "./ways.js";
+
+/** Everything a request names, opened once: what is on the hub has been downloaded. */
+export interface Checkpoints {
+  /** How the model is worked with. */
+  readonly way: Way;
+  readonly model: Folder;
+  readonly refiner: Folder | undefined;
+  readonly vae: Folder | undefined;
+  /** The ControlNets, in the order they were given in. */
+  readonly controls: readonly Folder[];
+  readonly adapters: OpenAdapters;
+}
+
+/** Who hears of downloads, and who may stop them. */
+export interface OpenOptions {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+}
+
+/** Parts that a refiner takes from the base: the text encoder they have in common, with the tokenizer that feeds it, and the autoencoder. */
+const SHARED_WITH_REFINER = ["text_encoder_2", "tokenizer_2", "vae"];
+
+/**
+ * Opens what a request names. What can be known without the network is checked before anything is downloaded, and what kind of checkpoint the model
+ * is before its networks are.
+ * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError, HubError; the signal's reason
+ */
+export async function openCheckpoints(request: GenerateRequest, { signal, progress }: OpenOptions): Promise<Checkpoints> {
+  const { model, config, refiner, vae, start, variant, revision, cacheDir, offline } = request;
+  const located = await locateAdapters(request);
+  const controls = start.kind === "control" ? start.controls.map(({ folder }) => folder) : [];
+  await expectEffect(request);
+  for (const source of [config, refiner?.folder, ...controls]) if (source !== undefined) await expectCheckpoint(source);
+  const vaeKind = vae === undefined ? undefined : (await expectCheckpoint(vae)).kind;
+  for (const { source } of [...located.loras, ...located.embeddings]) await expectThere(source);
+
+  let isDownloading = false;
+  const from = (source: string): SourceOptions => {
+    const show = progress.download(source);
+    const onProgress: SourceOptions["onProgress"] = (state) => {
+      isDownloading = true;
+      show(state);
+    };
+    return { cacheDir, localFilesOnly: offline, signal, onProgress };
+  };
+  const open = (source: string, wanted: WantedFiles & Pick<SourceOptions, "revision" | "config">) =>
+    openCheckpoint(source, { variant, ...from(source), ...wanted });
+
+  try {
+    // They are small: whatever is wrong with one is known before the large downloads.
+    const adapters = await openAdapters(located, from);
+    const configs = config === undefined ? undefined : await open(config, { weights: false });
+    const base = await open(model, {
+      revision,
+      config: configs,
+      without: vaeKind === "folder" ? ["vae"] : [],
+      withoutWeights: vaeKind === "file" ? ["vae"] : [],
+      accept: (index) => void chooseWay(request, index),
+    });
+    const way = chooseWay(request, await readModelIndex(base));
+    const second =
+      refiner && (await open(refiner.folder, { without: SHARED_WITH_REFINER, accept: (index) => expectRefiner(refiner, index) }));
+    if (refiner && second) expectRefiner(refiner, await readModelIndex(second));
+    const own = vaeKind === "file" ? await vaeConfigOf(base) : undefined;
+    const other = vae === undefined ? undefined : await open(vae, { only: "", network: "vae", config: own });
+    const nets: Folder[] = [];
+    for (const control of controls) nets.push(await open(control, { only: "", network: "controlnet" }));
+    return { way, model: base, refiner: second, vae: other, controls: nets, adapters };
+  } catch (error) {
+    if (signal.aborted && isDownloading) progress.note("what was downloaded is kept; the same command goes on where this one stopped");
+    throw error;
+  }
+}
+
+/** @throws ArgumentError for an option about the model that says nothing of it; CheckpointError if the model cannot be one. */
+async function expectEffect({ model, revision, config }: GenerateRequest): Promise<void> {
+  const { kind, place } = await expectCheckpoint(model);
+  if (revision !== undefined && place !== "hub") {
+    throw new ArgumentError(`--revision is of no effect on ${model}, which is on this machine`, {
+      hint: "leave it out, or give a hub id as --model",
+    });
+  }
+  if (config !== undefined && kind !== "file") {
+    throw new ArgumentError(`--config is of no effect on ${model}, which is no single file`, {
+      hint: "leave it out: a folder has configs of its own",
+    });
+  }
+}
+
+/** @throws CheckpointError for a pickle, or a path that is not there, which a download of hours should not come before. */
+async function expectCheckpoint(source: string): Promise<FoundSource> {
+  if (isPickle(source)) throw pickleError(source, CHECKPOINT_CONVERSION);
+  return expectThere(source);
+}
+
+/** By what an autoencoder in a single file, which does not say it, is taken to scale its latents: as the model does, for whose sake they are scaled. */
+async function vaeConfigOf(model: Folder): Promise<Folder | undefined> {
+  const vae = model.open("vae");
+  if (!(await vae.has("config.json"))) return undefined;
+  const { _className: className } = await readConfig(vae, "config.json");
+  return className === "AutoencoderKL" ? vae : undefined;
+}

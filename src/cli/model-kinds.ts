@@ -1,0 +1,59 @@
+import { stat, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { openFolder } from "#platform";
+import { classOf, readConfig } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
+import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
+import { CheckpointError } from "../errors.js";
+import { type RecognisedFile, recogniseFile } from "../inspect/recognise-file.js";
+
+const CONFIG = "config.json";
+const DAMAGED = "damaged";
+
+/** The class of the pipeline or network that the folder at `path` is, by the `files` in it; undefined where it is none. */
+export async function folderKind(path: string, files: readonly string[]): Promise<string | undefined> {
+  if (files.includes(MODEL_INDEX)) return look(path, MODEL_INDEX, async (folder) => (await readModelIndex(folder)).className);
+  if (!files.includes(CONFIG)) return undefined;
+  // Many programs call their settings so: what names no class is no network's.
+  const kind = await look(path, CONFIG, async (folder) => classOf(await readConfig(folder, CONFIG)));
+  return kind === DAMAGED ? undefined : kind;
+}
+
+/** What kind of model the `.safetensors` file `name` in the folder at `path` is, by its header, as `darkroom inspect` tells it. */
+export async function fileKind(path: string, name: string): Promise<string> {
+  return look(path, name, async (folder) => nameOfKind(await recogniseFile(await readSafetensorsHeader(folder, name), folder, name)));
+}
+
+function nameOfKind(found: RecognisedFile): string {
+  const family = "family" in found && found.family !== undefined ? ` for ${found.family}` : "";
+  switch (found.kind) {
+    // As of folders.
+    case "checkpoint":
+    case "network":
+      return found.className;
+    case "lora":
+      return `${found.methods.join(" and ")}${family}`;
+    case "textual-inversion":
+      return `textual inversion${family}`;
+    case "foreign":
+      return `not run by Darkroom: ${found.family}`;
+    case "unknown":
+      return "of no known kind";
+  }
+}
+
+/** Looks into a file. That is no use of it: the time of its last one is put back. */
+async function look<Kind>(path: string, name: string, work: (folder: Folder) => Promise<Kind>): Promise<Kind | typeof DAMAGED> {
+  const file = join(path, name);
+  const before = await stat(file);
+  try {
+    return await work(openFolder(path));
+  } catch (error) {
+    if (error instanceof CheckpointError) return DAMAGED;
+    throw error;
+  } finally {
+    const { atimeMs } = await stat(file);
+    if (atimeMs !== before.atimeMs) await utimes(file, before.atimeMs / 1000, before.mtimeMs / 1000).catch(() => undefined);
+  }
+}
