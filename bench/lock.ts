@@ -5,10 +5,9 @@ import { once } from "node:events";
 export async function withLock<Result>(work: () => Promise<Result>): Promise<Result> {
   const { BENCH_LOCK: file } = process.env;
   if (file === undefined) return work();
-  // cat begins, and so answers, when the lock is had; it ends with its input, also when this process dies.
-  const holder = spawn("flock", [file, "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  // The shell begins, and so answers, when the lock is had; cat ends with its input, also when this process dies.
+  const holder = spawn("flock", [file, "sh", "-c", "echo held; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(holder, "close");
-  holder.stdin.write("held");
   await Promise.race([once(holder.stdout, "data"), ended]);
   if (holder.exitCode !== null) throw new Error(`flock ended with ${holder.exitCode}: ${file} cannot be locked`);
   try {
