@@ -62,6 +62,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   loadLoraWeights: "--lora",
   loadTextualInversion: "--embedding",
   localFilesOnly: "--offline",
+  numInferenceSteps: "--steps",
 };
 
 /** These words, unless they are part of a piece of code. */

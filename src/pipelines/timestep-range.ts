@@ -20,7 +20,7 @@ export function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: num
   const steps = Math.min(Math.trunc(numInferenceSteps * strength), numInferenceSteps);
   if (steps < 1) {
     throw new ArgumentError(`strength ${strength} of ${numInferenceSteps} steps leaves no step to take`, {
-      hint: "raise strength or numInferenceSteps",
+      hint: "raise numInferenceSteps, or the strength",
     });
   }
   return begin(scheduler, (numInferenceSteps - steps) * scheduler.order);

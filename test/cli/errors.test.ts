@@ -35,6 +35,7 @@ describe("describeError", () => {
   });
 
   it.each([
+    ["raise numInferenceSteps", "raise --steps"],
     ["load this with loadLoraWeights", "load this with --lora"],
     ["give the folder of a checkpoint as config", "give the folder of a checkpoint as --config"],
     ['ask for it: variant: "fp16"', "ask for it: --variant fp16"],

@@ -174,7 +174,7 @@ describe("darkroom generate refuses", () => {
     const file = singleFile("sd1-mini");
     const fails = async (args: readonly string[], message: RegExp) =>
       expectFailure(await darkroom(["generate", "a fox", ...sd1, ...args, "--quiet"], folder), 3, message);
-    await fails(control(file), /has no ControlNet: none of its tensors.*\n\s+take a file that has one$/m);
+    await fails(control(file), /has no ControlNet: no tensor's name begins with control_model\.\n\s+take a file that has one$/m);
     await fails(["--lora", file], /no LoRA; .*\n\s+whole checkpoints are opened with --model, textual inversions with --embedding$/m);
     await fails(["--embedding", file], /is no embedding/);
     await fails(["--vae", smallFile(SMALL.controlnet(), 1)], /has no autoencoder/);

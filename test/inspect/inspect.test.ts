@@ -296,6 +296,8 @@ describe("a file of another kind", () => {
     ["double_blocks.0.img_attn.norm.key_norm.scale", "Flux"],
     ["model.diffusion_model.joint_blocks.0.context_block.adaLN_modulation.1.bias", "Stable Diffusion 3"],
     ["lora_controlnet", "Control-LoRA"],
+    ["cond_stage_model.transformer.attn_layers.layers.0.0.0.weight", "latent diffusion before Stable Diffusion"],
+    ["first_stage_model.quantize.embedding.weight", "latent diffusion before Stable Diffusion"],
   ])("is called by its family: %s", async (name, family) => {
     expect(await inspect(fileOf({ [name]: [1], "another.weight": [2] }))).toMatchObject({
       kind: "foreign",

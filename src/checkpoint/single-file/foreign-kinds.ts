@@ -2,6 +2,7 @@
 const FOREIGN_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/\.(time_stack|time_mixer)\./, "Stable Video Diffusion"],
   [/(^|\.)motion_modules\.\d+\.temporal_transformer\./, "AnimateDiff"],
+  [/^(cond_stage_model\.(transformer\.attn_layers|embedding)|first_stage_model\.quantize)\./, "latent diffusion before Stable Diffusion"],
   [/^depth_model\./, "Stable Diffusion 2 depth"],
   [/^(noise_augmentor|embedder\.model)\./, "Stable Diffusion 2 unCLIP"],
   [/(^|\.)diffusion_model\.label_emb\.weight$/, "the Stable Diffusion x4 upscaler"],

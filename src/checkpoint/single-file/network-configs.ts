@@ -11,7 +11,8 @@ const GROUPS = 32;
 /** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
 const HEAD_WIDTH = 64;
 /** What to do about a network of other proportions. */
-const UNTOLD = "numbers of heads and groups are in no tensor: give a folder with the checkpoint's configs, in diffusers' layout, as config";
+const UNTOLD =
+  "numbers of heads and groups are in no tensor: open it as a folder in diffusers' layout, or give a whole checkpoint's configs as config";
 /** Heads of every attention in Stable Diffusion 1. */
 const HEADS = 8;
 
@@ -74,7 +75,7 @@ export function vaeConfig(weights: Weights, space: LatentSpace): JsonObject {
   const [, latentChannels = 0] = weights.shapeOf("decoder.conv_in.weight");
   if (latentChannels !== 4) {
     throw new CheckpointError(`${weights.name}: its latents have ${latentChannels} channels; those of Stable Diffusion have 4`, {
-      hint: "it is the autoencoder of another family; to use it all the same, give a folder with its config.json as config",
+      hint: "it is the autoencoder of another family; to use it all the same, open it as a folder in diffusers' layout",
     });
   }
   return {

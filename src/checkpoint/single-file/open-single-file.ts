@@ -161,7 +161,7 @@ function absent(name: string, part: PartName, known: Pick<VirtualContents, "file
   return new VirtualFolder(`${name}/${part}`, {
     ...known,
     absence: {
-      message: `${name} has no ${what}: none of its tensors is called ${prefix}...`,
+      message: `${name} has no ${what}: no tensor's name begins with ${prefix}`,
       hint: `take a file that has one${option === undefined ? "" : `, or give one: fromSingleFile(path, { ${option}: ... })`}`,
     },
   });
