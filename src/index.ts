@@ -93,7 +93,7 @@ export { StableDiffusionXLInpaintPipeline, type StableDiffusionXLInpaintRequest 
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
 export type { UnconditionalRequest } from "./pipelines/unconditional.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
-export type { Device, DeviceOptions, Engine, ResolvedDevice } from "./runtime/engine.js";
+export type { Device, DeviceOptions, Engine, Precision, ResolvedDevice } from "./runtime/engine.js";
 export { DDIMScheduler } from "./schedulers/ddim.js";
 export { DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";
 export { DDPMScheduler } from "./schedulers/ddpm.js";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
-import type { Device } from "../runtime/engine.js";
+import type { Device, Precision } from "../runtime/engine.js";
 import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-options.js";
 import { checkCombinations } from "./combinations.js";
 import { EMBEDDED_MODEL } from "./package.js";
@@ -33,6 +33,8 @@ export interface GenerateRequest extends AdapterRequest {
   readonly scheduler: string | undefined;
   readonly clipSkip: number | undefined;
   readonly device: Device;
+  readonly precision: Precision;
+  readonly lowMemory: boolean;
   readonly variant: string | undefined;
   readonly out: string | undefined;
   readonly grid: boolean;
@@ -66,6 +68,8 @@ export interface GenerateOptions extends StartOptions, AdapterOptions {
   readonly refiner?: string;
   readonly refineFrom?: number;
   readonly device: Device;
+  readonly fast?: boolean;
+  readonly lowMemory?: boolean;
   readonly variant?: string;
   readonly out?: string;
   readonly grid?: boolean;
@@ -106,6 +110,8 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     scheduler: options.scheduler,
     clipSkip: options.clipSkip,
     device: options.device,
+    precision: options.fast ? "fast" : "exact",
+    lowMemory: options.lowMemory ?? false,
     variant: options.variant,
     out: options.out,
     grid: options.grid ?? false,

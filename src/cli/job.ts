@@ -50,10 +50,11 @@ export async function openJob(job: Job): Promise<OpenJob> {
     for (const part of kept) await part[Symbol.asyncDispose]();
   };
   try {
-    const { device, variant, checkpoints } = job;
+    const { device, precision, lowMemory, variant, checkpoints } = job;
+    const options = { device, precision, lowMemory, variant };
     const { way, vae: folder, adapters } = checkpoints;
-    const vae = folder && keep(await openVae(folder, { device, variant }));
-    const painter = await way.open(job, { device, variant, vae }, keep);
+    const vae = folder && keep(await openVae(folder, options));
+    const painter = await way.open(job, { ...options, vae }, keep);
     const prompts = `${job.prompt}\n${job.negativePrompt ?? ""}`;
     const loaded = painter.adaptable ? await loadAdapters(painter.adaptable, adapters, prompts) : { loras: [], embeddings: [] };
     return { ...painter, adapters: loaded, [Symbol.asyncDispose]: dispose };

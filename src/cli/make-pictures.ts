@@ -126,13 +126,17 @@ async function saveGrid(pictures: readonly Picture[], path: string, settings: Se
   return savePicture(makeImageGrid(pictures, rows, cols), path, text, settings.job.force);
 }
 
-function describeWork({ model, steps, guidance, strength, refiner, loras, seeds }: Job, { pipelines: [first] }: Painter): string {
+function describeWork(
+  { model, steps, guidance, strength, refiner, loras, seeds, precision }: Job,
+  { pipelines: [first] }: Painter,
+): string {
   const parts = [
     `${steps} steps`,
     ...(guidance === undefined ? [] : [`guidance ${guidance}`]),
     ...(strength === undefined ? [] : [`strength ${strength}`]),
     ...(refiner === undefined ? [] : [`${nameOf(refiner.folder)} from ${refiner.from}`]),
     ...loras.map(({ name, weight }) => `LoRA ${name} ${weight}`),
+    ...(precision === "fast" ? ["fast"] : []),
     ...(seeds.length > 1 ? [`${seeds.length} pictures`] : []),
   ];
   return `${nameOf(model)} on ${first.device}: ${first.scheduler.className}, ${parts.join(", ")}`;

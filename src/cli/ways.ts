@@ -8,7 +8,7 @@ import { expectSize } from "../pipelines/arguments.js";
 import type { PromptSyntax } from "../pipelines/encode-prompt.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
-import type { Device } from "../runtime/engine.js";
+import type { DeviceOptions } from "../runtime/engine.js";
 import type { Job } from "./job.js";
 import { ensemble, type Painter, painter, unconditionalPainter } from "./painter.js";
 import type { ControlStart, ImageStart, MaskStart, NoiseStart, ReadStart } from "./start.js";
@@ -26,8 +26,7 @@ export interface Defaults {
 export type Keep = <Part extends AsyncDisposable>(part: Part) => Part;
 
 /** How a checkpoint's parts are opened. */
-export interface PartOptions {
-  readonly device: Device;
+export interface PartOptions extends DeviceOptions {
   readonly variant: string | undefined;
   /** In place of the checkpoint's own. */
   readonly vae?: Autoencoder;
@@ -82,10 +81,9 @@ export const STABLE_DIFFUSION: Ways = {
       const { controls } = job.start;
       const { ControlNetModel } = await import("../models/controlnet.js");
       const { StableDiffusionControlNetPipeline } = await import("../pipelines/stable-diffusion-controlnet.js");
-      const { device, variant } = parts;
+      const { vae, ...options } = parts;
       const controlnet = [];
-      for (const folder of job.checkpoints.controls)
-        controlnet.push(keep(await ControlNetModel.fromPretrained(folder, { device, variant })));
+      for (const folder of job.checkpoints.controls) controlnet.push(keep(await ControlNetModel.fromPretrained(folder, options)));
       const pipe = keep(await StableDiffusionControlNetPipeline.fromPretrained(job.checkpoints.model, { ...parts, controlnet }));
       const images = controls.map(({ image }) => image);
       return painter(pipe, {
@@ -130,9 +128,9 @@ export const STABLE_DIFFUSION_XL: Ways = {
 export const DDPM: Ways = {
   noise: {
     defaults: { steps: 1000 },
-    async open(job, { device, variant }, keep) {
+    async open(job, { vae, ...options }, keep) {
       const { DDPMPipeline } = await import("../pipelines/ddpm.js");
-      return unconditionalPainter(keep(await DDPMPipeline.fromPretrained(job.checkpoints.model, { device, variant })), job.steps);
+      return unconditionalPainter(keep(await DDPMPipeline.fromPretrained(job.checkpoints.model, options)), job.steps);
     },
   },
 };
@@ -141,9 +139,9 @@ export const DDPM: Ways = {
 export const DDIM: Ways = {
   noise: {
     defaults: { steps: 50 },
-    async open(job, { device, variant }, keep) {
+    async open(job, { vae, ...options }, keep) {
       const { DDIMPipeline } = await import("../pipelines/ddim.js");
-      return unconditionalPainter(keep(await DDIMPipeline.fromPretrained(job.checkpoints.model, { device, variant })), job.steps);
+      return unconditionalPainter(keep(await DDIMPipeline.fromPretrained(job.checkpoints.model, options)), job.steps);
     },
   },
 };
@@ -165,7 +163,7 @@ async function refined<Request extends StableDiffusionXLCommonRequest & { readon
   base: StableDiffusionXLBase<Request>,
   request: Request,
   job: Job,
-  { device, variant }: PartOptions,
+  options: PartOptions,
   keep: Keep,
 ): Promise<Painter> {
   const { refiner: folder } = job.checkpoints;
@@ -173,7 +171,7 @@ async function refined<Request extends StableDiffusionXLCommonRequest & { readon
   const { from } = job.refiner;
   const { textEncoder2, tokenizer2, vae } = base;
   const { StableDiffusionXLImg2ImgPipeline } = await import("../pipelines/stable-diffusion-xl-img2img.js");
-  const refiner = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(folder, { device, variant, textEncoder2, tokenizer2, vae }));
+  const refiner = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(folder, { ...options, textEncoder2, tokenizer2, vae }));
   const { strength = 1 } = job;
   return ensemble(base, refiner, { request, text: textOf(job), from, share: (strength - (1 - from)) / strength });
 }

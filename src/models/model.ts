@@ -158,7 +158,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   className: string,
   schema: Schema,
   source: string | Folder,
-  { subfolder, engine, device, deviceId, lowMemory, ...from }: ModelOptions,
+  { subfolder, engine, device, deviceId, lowMemory, precision, ...from }: ModelOptions,
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
   const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
@@ -174,5 +174,5 @@ export async function openModel<Schema extends v.GenericSchema>(
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
   const weights = await openWeights(folder, { variant: from.variant });
-  return { config, weights, engine: engine ?? (await createEngine({ device, deviceId, lowMemory })), ownsEngine: !engine };
+  return { config, weights, engine: engine ?? (await createEngine({ device, deviceId, lowMemory, precision })), ownsEngine: !engine };
 }

@@ -64,8 +64,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string | Folder,
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
-    const { device, deviceId, lowMemory, variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...given } =
-      options;
+    const { device, deviceId, lowMemory, precision, ...others } = options;
+    const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...given } = others;
     const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
     const brought = Object.entries(given).flatMap(([name, part]) => (part === undefined ? [] : snakeCase(name)));
     // An unknown class is told before anything is downloaded, or a thread started, for it.
@@ -73,7 +73,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     const folder = await openCheckpoint(path, { ...from, without: brought, accept: loader });
     const index = await readModelIndex(folder);
     const load = loader(index, folder);
-    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId, lowMemory })]);
+    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId, lowMemory, precision })]);
     const source = new ComponentSource(folder, index, engine, variant);
     try {
       return await pipeline.open(source, index, given);

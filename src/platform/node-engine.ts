@@ -1,5 +1,5 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { DeviceError } from "../errors.js";
+import { ArgumentError, DeviceError } from "../errors.js";
 import { type EncodedGraph, Graph } from "../graph/graph.js";
 import {
   DEVICES,
@@ -7,6 +7,8 @@ import {
   type DeviceOptions,
   type Engine,
   type LoadOptions,
+  PRECISIONS,
+  type Precision,
   type ResolvedDevice,
   type Session,
 } from "../runtime/engine.js";
@@ -22,13 +24,15 @@ export interface EngineOptions extends DeviceOptions {
 
 /**
  * ONNX Runtime in a worker thread.
- * @throws DeviceError if `device` is not on this machine.
+ * @throws DeviceError if `device` is not on this machine; ArgumentError for an unknown precision.
  */
-export async function createEngine({ device = "auto", deviceId, lowMemory = false, profile }: EngineOptions = {}): Promise<Engine> {
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const { device = "auto", precision = "exact" } = options;
   if (!DEVICES.includes(device)) throw new DeviceError(`device is "${device}"; expected one of ${DEVICES.join(", ")}`);
+  if (!PRECISIONS.includes(precision)) throw new ArgumentError(`precision is "${precision}"; expected one of ${PRECISIONS.join(", ")}`);
   const worker = new WorkerThread();
   for (const candidate of candidates(device)) {
-    const engine = new WorkerEngine(worker, candidate, deviceId, lowMemory, profile);
+    const engine = new WorkerEngine(worker, candidate, options);
     const problem = await engine.probe();
     if (!problem) return engine;
     if (device !== "auto") {
@@ -36,7 +40,7 @@ export async function createEngine({ device = "auto", deviceId, lowMemory = fals
       throw new DeviceError(`device ${device} is not available: ${problem}`, { hint: HINTS[candidate] });
     }
   }
-  return new WorkerEngine(worker, "cpu", deviceId, lowMemory, profile);
+  return new WorkerEngine(worker, "cpu", options);
 }
 
 /** Devices in the order "auto" tries them before the CPU. */
@@ -54,15 +58,18 @@ const HINTS: Readonly<Record<ResolvedDevice, string>> = {
 };
 
 class WorkerEngine implements Engine {
+  readonly lowMemory: boolean;
+  readonly precision: Precision;
   private readonly sessions = new Set<Session>();
 
   constructor(
     private readonly worker: WorkerThread,
     readonly device: ResolvedDevice,
-    private readonly deviceId: number | undefined,
-    readonly lowMemory: boolean,
-    private readonly profile: string | undefined,
-  ) {}
+    private readonly asked: EngineOptions,
+  ) {
+    this.lowMemory = asked.lowMemory ?? false;
+    this.precision = asked.precision ?? "exact";
+  }
 
   async load(graph: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
     try {
@@ -97,9 +104,10 @@ class WorkerEngine implements Engine {
   }
 
   private options(root: string, { keepsMemory = false, copiesWeights = false }: LoadOptions = {}): InferenceSession.SessionOptions {
-    const provider = this.deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId: this.deviceId };
+    const { deviceId, profile } = this.asked;
+    const provider = deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId };
     const external = { model_external_initializers_file_folder_path: root };
-    const profiling = this.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: this.profile };
+    const profiling = profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile };
     const common = { executionProviders: [provider], graphOptimizationLevel: "extended", ...profiling } as const;
     if (this.device !== "cpu") return { ...common, extra: { session: external } };
     return {

@@ -11,6 +11,15 @@ export type ResolvedDevice = Target;
 /** The devices a caller can name. */
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
 
+/**
+ * "exact" computes in float32, within rounding of diffusers. "fast" trades some of the picture's closeness for speed: on the CPU, matrix products and
+ * convolutions of 8-bit integers; on WebGPU, half precision.
+ */
+export type Precision = "exact" | "fast";
+
+/** The precisions a caller can name. */
+export const PRECISIONS: readonly Precision[] = ["exact", "fast"];
+
 /** Where networks run, and what they may take there. */
 export interface DeviceOptions {
   readonly device?: Device;
@@ -21,6 +30,8 @@ export interface DeviceOptions {
    * within rounding.
    */
   readonly lowMemory?: boolean;
+  /** How closely networks compute: "exact" by default. */
+  readonly precision?: Precision;
 }
 
 /** Tensors by the names of a graph's inputs or outputs. */
@@ -47,6 +58,8 @@ export interface Engine {
   readonly device: ResolvedDevice;
   /** Whether memory comes before speed. */
   readonly lowMemory?: boolean;
+  /** "exact" where nothing is said. */
+  readonly precision?: Precision;
   /** @throws DeviceError if the runtime cannot take the model. */
   load(graph: EncodedGraph, options?: LoadOptions): Promise<Session>;
   /** Releases every session and stops the thread; the engine is of no use afterwards. */
