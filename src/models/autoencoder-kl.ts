@@ -81,8 +81,8 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     return AutoencoderKL.fromPretrained(...(await singleFileModel(path, "vae", options)));
   }
 
-  /** Ways to need less memory; off at first. */
-  readonly memory = new MemorySaving();
+  /** Ways to need less memory; off at first, but for slicing where memory comes before speed. */
+  readonly memory = new MemorySaving(this.savesMemory);
 
   /** Pixels to one latent, along each side. */
   get scaleFactor(): number {

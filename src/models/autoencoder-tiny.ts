@@ -53,8 +53,8 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     return new AutoencoderTiny(await openModel("AutoencoderTiny", schema, source, options, check));
   }
 
-  /** Ways to need less memory; off at first. */
-  readonly memory = new MemorySaving();
+  /** Ways to need less memory; off at first, but for slicing where memory comes before speed. */
+  readonly memory = new MemorySaving(this.savesMemory);
 
   /** Pixels to one latent, along each side. */
   get scaleFactor(): number {

@@ -80,6 +80,11 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.engine.device;
   }
 
+  /** Whether memory comes before speed. */
+  protected get savesMemory(): boolean {
+    return this.engine.lowMemory ?? false;
+  }
+
   /** Frees the network's memory until it runs again. */
   async unload(): Promise<void> {
     await this.sessions.clear();
@@ -87,7 +92,7 @@ export abstract class Model<Config> implements AsyncDisposable {
 
   /** Says that its part of the work is done for now: where memory comes before speed, the network leaves it. */
   async rest(): Promise<void> {
-    if (this.engine.lowMemory) await this.unload();
+    if (this.savesMemory) await this.unload();
   }
 
   /** Frees the network's memory; stops its thread unless other models share it. */

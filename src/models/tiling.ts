@@ -2,10 +2,13 @@ import { concat, Tensor } from "../tensor/tensor.js";
 
 /** How an autoencoder saves memory: pictures of a batch one after another, large pictures tile by tile. */
 export class MemorySaving {
-  /** One picture of a batch at a time. */
-  slicing = false;
   /** Pictures larger than the ones it was trained on in overlapping tiles. */
   tiling = false;
+
+  constructor(
+    /** One picture of a batch at a time. */
+    public slicing = false,
+  ) {}
 
   /** `fn` of the batch [n, channels, height, width]; with slicing, of each picture alone. */
   async perPicture(batch: Tensor, fn: (pictures: Tensor) => Promise<Tensor>): Promise<Tensor> {

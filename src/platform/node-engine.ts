@@ -113,9 +113,9 @@ class WorkerEngine implements Engine {
     return {
       ...common,
       // "all" re-orders every convolution weight at load: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
-      // Without its arena the runtime gives memory back after every run (SD 1.5's VAE at 512x512: 1310 MiB, then 297; with it 1638 throughout);
-      // with it a step saves what the system takes to hand out fresh memory, 0.2 to 1 s in a gigabyte.
-      enableCpuMemArena: keepsMemory && !this.lowMemory,
+      // Without its arena the runtime gives memory back after every run (SD 1.5's VAE at 512x512: 1310 MiB, then 297; with it 1638 throughout).
+      // What runs often keeps it: that peaks lower than what the system's allocator holds back, and is faster.
+      enableCpuMemArena: keepsMemory,
       // One block for all of a run peaks a fifth higher, and is no faster.
       enableMemPattern: false,
       extra: {
