@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { ArgumentError } from "../errors.js";
+import { withoutControls } from "../printable.js";
 
 interface InfoOptions {
   readonly json?: true;
@@ -45,9 +46,4 @@ async function readInfo(file: string): Promise<{ text: string; width: number; he
     });
   }
   return { text, ...readPngSize(bytes) };
-}
-
-/** A file from anywhere must not steer the terminal. */
-function withoutControls(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, "");
 }
