@@ -57,8 +57,15 @@ export const oneOfOrForeign = <const Words extends readonly string[]>(words: Wor
 /** A word of any kind or null. */
 export const optionalWord = () => v.optional(v.nullable(v.string()), null);
 
-/** Numbers, or null. */
-export const optionalNumbers = () => v.optional(v.nullable(v.array(v.number())), null);
+/** Timesteps of a forward process: 1000 as a rule, and each takes memory. */
+const MOST_TIMESTEPS = 100_000;
+
+/** How many timesteps the forward process has. */
+export const trainTimesteps = () => whole(1000, 1, MOST_TIMESTEPS);
+
+/** A number for each timestep of the forward process, or null. */
+export const optionalNumbers = () =>
+  v.optional(v.nullable(v.pipe(v.array(v.number()), v.maxLength(MOST_TIMESTEPS, `at most ${MOST_TIMESTEPS} numbers`))), null);
 
 /** Whole numbers; none by default. */
 export const wholeNumbers = () => v.optional(v.array(v.pipe(v.number(), v.integer("whole numbers"))), () => []);
@@ -93,7 +100,7 @@ export const betaFields = <const Rare extends RareBetaSchedule = never>({
   schedule = "linear",
   rare = [],
 }: BetaFieldOptions<Rare> = {}) => ({
-  numTrainTimesteps: whole(1000, 1),
+  numTrainTimesteps: trainTimesteps(),
   betaStart: real(start),
   betaEnd: real(end),
   betaSchedule: oneOf<readonly BetaSchedule<Rare>[]>([...BETA_SCHEDULES, ...rare], schedule),
