@@ -38,6 +38,8 @@ const XL_TENSORS = [
   { encoder: "text_encoder", names: ["clip_l", "text_encoders_0"] },
   { encoder: "text_encoder_2", names: ["clip_g", "text_encoders_1"] },
 ] as const;
+/** A text encoder takes 75 tokens at once; whoever trains more vectors than a few dozen gains nothing. */
+const MOST_VECTORS = 1000;
 const FLOATS = ["F16", "BF16", "F32", "F64"];
 
 /** Reads an embedding's file. @throws CheckpointError if it is none. */
@@ -46,6 +48,11 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
   const found = findTables(header);
   const [first] = found ?? [];
   if (!found || !first) throw notAnEmbedding(header);
+  if (first.vectors > MOST_VECTORS) {
+    throw new CheckpointError(`${header.name} has ${first.vectors} vectors; an embedding has at most ${MOST_VECTORS}`, {
+      hint: "text encoders take 75 tokens at once; take an embedding with fewer vectors",
+    });
+  }
   const layout = first.encoder ? "xl" : first.tensor.name === A1111_TENSOR ? "a1111" : "diffusers";
   const tables = found.map(({ encoder, width, vectors, tensor }) => {
     const whole = toTensorRef(tensor, header.name);

@@ -130,7 +130,8 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /** Forgets all adapters. What is fused stays fused. */
   unloadLoraWeights(): void {
-    for (const adapters of this.adapters) adapters.delete(adapters.names);
+    const names = this.loraNames;
+    for (const adapters of this.adapters) adapters.delete(names);
   }
 
   /** The networks compute without their adapters, as the checkpoint has them, until `enableLora`. */
