@@ -21,7 +21,7 @@ const watchdog = new Watchdog();
 export interface Attack {
   /** What is attacked and how, as a test's name. */
   readonly name: string;
-  run(seconds: number): Promise<void>;
+  run(surface: string, seconds: number): Promise<void>;
 }
 
 /**
@@ -36,9 +36,9 @@ export function attack<Input>(
 ): Attack {
   return {
     name,
-    run: async (seconds) => {
+    run: async (surface, seconds) => {
       const folder = temporaryFolder();
-      watchdog.watch(`"${name}", FUZZ_SEED=${SEED}`);
+      watchdog.watch(`${surface} > ${name}, FUZZ_SEED=${SEED}`);
       const property = fc.asyncProperty(inputs, async (input) => {
         watchdog.beat();
         if (TRACE) writeFileSync(TRACE, fc.stringify(input));
@@ -66,7 +66,7 @@ export function surface(name: string, attacks: readonly Attack[]): void {
       async (_, each) => {
         const previous = setWarningHandler(expectReadable);
         onTestFinished(() => void setWarningHandler(previous));
-        await each.run(seconds);
+        await each.run(name, seconds);
       },
       seconds * 1000 + 120_000,
     );
