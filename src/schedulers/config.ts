@@ -63,9 +63,21 @@ const MOST_TIMESTEPS = 100_000;
 /** How many timesteps the forward process has. */
 export const trainTimesteps = () => whole(1000, 1, MOST_TIMESTEPS);
 
-/** A number for each timestep of the forward process, or null. */
-export const optionalNumbers = () =>
-  v.optional(v.nullable(v.pipe(v.array(v.number()), v.maxLength(MOST_TIMESTEPS, `at most ${MOST_TIMESTEPS} numbers`))), null);
+/** Numbers that all fit `allowed`, or null. */
+export const optionalNumbers = (allowed: (value: number) => boolean, expected: string, { least = 0, most = MOST_TIMESTEPS } = {}) =>
+  v.optional(
+    v.nullable(
+      v.pipe(
+        v.array(v.number()),
+        v.check((list) => list.length >= least && list.length <= most, `${least} to ${most} numbers`),
+        v.check((list) => list.every(allowed), expected),
+      ),
+    ),
+    null,
+  );
+
+/** Betas given outright, one for each timestep, or null. */
+export const trainedBetas = () => optionalNumbers(Number.isFinite, "finite numbers", { least: 1 });
 
 /** Whole numbers; none by default. */
 export const wholeNumbers = () => v.optional(v.array(v.pipe(v.number(), v.integer("whole numbers"))), () => []);
@@ -105,7 +117,7 @@ export const betaFields = <const Rare extends RareBetaSchedule = never>({
   betaEnd: real(end),
   betaSchedule: oneOf<readonly BetaSchedule<Rare>[]>([...BETA_SCHEDULES, ...rare], schedule),
   /** Betas given outright, instead of the four fields above. */
-  trainedBetas: optionalNumbers(),
+  trainedBetas: trainedBetas(),
 });
 
 /** How inference timesteps are chosen. */

@@ -113,7 +113,7 @@ surface("a PNG file's texts", [
     strike,
     { runs: 400 },
   ),
-  attack("that unpack to very much", bombs, strike, { runs: 2 }),
+  attack("that unpack to very much", bombs, strike, { runs: 2, isBrief: true }),
   attack(
     "of settings that are wrong",
     settings,
@@ -124,5 +124,5 @@ surface("a PNG file's texts", [
     { runs: 1000 },
   ),
   attack("that are very long", longText, (text) => parseParameters(text), { runs: 20 }),
-  attack("read by darkroom info", editedBytes(PNG), info, { runs: 3 }),
+  attack("read by darkroom info", editedBytes(PNG), info, { runs: 3, isBrief: true }),
 ]);

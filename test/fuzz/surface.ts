@@ -21,21 +21,24 @@ const watchdog = new Watchdog();
 export interface Attack {
   /** What is attacked and how, as a test's name. */
   readonly name: string;
+  readonly isBrief: boolean;
   run(surface: string, seconds: number): Promise<void>;
 }
 
 /**
  * An attack with `runs` inputs, or as many as there is time for. `strike` fails by throwing anything; what it lets {@link refusing} swallow is fine.
  * It is given a folder on disk, empty at first, that all its runs share.
+ * @param options.isBrief no time changes the number of runs: the inputs are few, or dear.
  */
 export function attack<Input>(
   name: string,
   inputs: fc.Arbitrary<Input>,
   strike: (input: Input, folder: string) => unknown,
-  { runs = 100 }: { readonly runs?: number } = {},
+  { runs = 100, isBrief = false }: { readonly runs?: number; readonly isBrief?: boolean } = {},
 ): Attack {
   return {
     name,
+    isBrief,
     run: async (surface, seconds) => {
       const folder = temporaryFolder();
       watchdog.watch(`${surface} > ${name}, FUZZ_SEED=${SEED}`);
@@ -45,7 +48,7 @@ export function attack<Input>(
         await strike(input, folder);
       });
       const bounds =
-        seconds > 0
+        seconds > 0 && !isBrief
           ? { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: seconds * 1000, markInterruptAsFailure: false }
           : { numRuns: runs };
       try {
@@ -59,7 +62,7 @@ export function attack<Input>(
 
 /** What files from anywhere, or texts of anybody, are read by: everything that comes in there is either of use or refused with a typed error. */
 export function surface(name: string, attacks: readonly Attack[]): void {
-  const seconds = (MINUTES * 60) / attacks.length;
+  const seconds = (MINUTES * 60) / Math.max(attacks.filter(({ isBrief }) => !isBrief).length, 1);
   describe(name, () => {
     it.each(attacks.map((each) => [each.name, each] as const))(
       "%s",

@@ -101,6 +101,6 @@ surface("a tokenizer's files", [
         return new Map([...FILES, many]);
       }),
     strike,
-    { runs: 4 },
+    { runs: 4, isBrief: true },
   ),
 ]);
