@@ -56,7 +56,13 @@ export { DiffusionPipeline, type PipelineOptions, type TextToImagePipeline } fro
 export type { PromptOptions, PromptOptionsXL, PromptSyntax } from "./pipelines/encode-prompt.js";
 export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
 export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
-export { type FuseLoraOptions, type LoadLoraOptions, type LoraComponent, LoraPipeline } from "./pipelines/lora-pipeline.js";
+export {
+  type FuseLoraOptions,
+  type LoadedLora,
+  type LoadLoraOptions,
+  type LoraComponent,
+  LoraPipeline,
+} from "./pipelines/lora-pipeline.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/pipeline-run.js";
 export { StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";

@@ -11,6 +11,7 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
   ["control", "controlImage", "it is the picture the ControlNet goes by", "--control-image picture.png"],
   ["controlImage", "control", "it is the network that goes by this picture", "--control and a ControlNet's folder"],
   ["controlScale", "control", "it weighs that network's say", "--control and a ControlNet's folder"],
+  ["revision", "model", "it is a branch, tag or commit of that model on the hub", "--model OWNER/NAME"],
   ["refineFrom", "refiner", "it says when the refiner takes over", "--refiner and a refiner's folder"],
 ];
 

@@ -36,12 +36,30 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof DarkroomError) return error.hint;
-  if (error instanceof CommanderError)
+  if (error instanceof DarkroomError) return error.hint?.replace(API_WORDS, (word) => OPTIONS[word] ?? word);
+  if (error instanceof CommanderError) {
+    if (/unknown option '--(hf-)?token/.test(error.message)) return TOKEN_HINT;
     return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
+  }
   if (error instanceof Interrupted) return undefined;
   return "this is a fault of Darkroom's; --verbose shows where it happened";
 }
+
+/** What hints for programs mean at the terminal. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  cacheDir: "--cache-dir",
+  fromPretrained: "--model",
+  listCachedRepositories: "darkroom models",
+  loadLoraWeights: "--lora",
+  loadTextualInversion: "--embedding",
+  localFilesOnly: "--offline",
+  weightName: "FOLDER/FILE, or OWNER/NAME/FILE for one of the hub",
+};
+
+/** These words, unless they are part of a piece of code. */
+const API_WORDS = new RegExp(`\\b(${Object.keys(OPTIONS).join("|")})\\b(?!\\()`, "g");
+
+const TOKEN_HINT = "set HF_TOKEN, or run hf auth login once: every user of this machine can read a program's arguments";
 
 const usageHints: Readonly<Record<string, string>> = {
   "commander.excessArguments": 'put the prompt in quotes: darkroom generate "a red fox"',

@@ -1,8 +1,7 @@
-import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { spell } from "./combinations.js";
-import type { GenerateRequest } from "./generate-request.js";
+import type { GenerateOptions, GenerateRequest, Refiner } from "./generate-request.js";
 import { nameOf } from "./settings.js";
 import { DDIM, DDPM, STABLE_DIFFUSION, STABLE_DIFFUSION_XL, type Way, type Ways } from "./ways.js";
 
@@ -24,10 +23,9 @@ const FAMILIES: readonly Family[] = [
 
 /**
  * The way to do what is asked, by the checkpoint's table of contents.
- * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError
+ * @throws ArgumentError for what the checkpoint cannot do; ConfigError for a checkpoint of another kind.
  */
-export async function chooseWay(request: GenerateRequest): Promise<Way> {
-  const index = await readModelIndex(await openCheckpoint(request.model, { weights: false }));
+export function chooseWay(request: GenerateRequest, index: ModelIndex): Way {
   const { ways, isPrompted } = familyOf(request.model, index);
   const name = `${nameOf(request.model)}, a ${index.className},`;
   if (isPrompted) expectPrompt(request, name, index);
@@ -38,8 +36,32 @@ export async function chooseWay(request: GenerateRequest): Promise<Way> {
       hint: "ControlNets are for Stable Diffusion 1.x and 2.x",
     });
   }
-  if (request.refiner) await expectRefinable(request, ways, name);
+  if (request.refiner && ways !== STABLE_DIFFUSION_XL) {
+    throw new ArgumentError(`--refiner does not work with ${name} as only Stable Diffusion XL has refiners`, {
+      hint: "leave --refiner out, or give an XL base as --model",
+    });
+  }
+  if (request.refiner) expectStepsForBase(request.refiner, strengthOf(request, way));
   return way;
+}
+
+/** How much of the picture to start from is forgotten; undefined where there is none. */
+export function strengthOf({ start }: Pick<GenerateRequest, "start">, { defaults }: Way): number | undefined {
+  return ("strength" in start ? start.strength : undefined) ?? defaults.strength;
+}
+
+/** @throws ArgumentError unless the refiner is a checkpoint of XL, by its table of contents. */
+export function expectRefiner({ folder }: Refiner, index: ModelIndex): void {
+  if (familyOf(folder, index).ways === STABLE_DIFFUSION_XL) return;
+  throw new ArgumentError(`--refiner is ${folder}, a ${index.className}; expected a checkpoint of Stable Diffusion XL`);
+}
+
+/** A picture less forgotten than what is left to the refiner leaves the base nothing to do. */
+function expectStepsForBase({ from }: Refiner, strength = 1): void {
+  if (strength + from > 1) return;
+  throw new ArgumentError(`--strength is ${strength} and --refine-from ${from}: that leaves the base no step to take`, {
+    hint: `raise --strength above ${Number((1 - from).toFixed(4))}, or --refine-from`,
+  });
 }
 
 function familyOf(folder: string, { className }: ModelIndex): Family {
@@ -63,16 +85,19 @@ function expectPrompt({ prompt, start }: GenerateRequest, name: string, { option
   }
 }
 
-/** What a checkpoint without text encoder and autoencoder cannot hear of. */
-const PROMPTED_ONLY = [
-  "negativePrompt",
-  "guidance",
-  "guidanceRescale",
-  "clipSkip",
-  "size",
-  "vae",
-  "refiner",
-] as const satisfies readonly (keyof GenerateRequest)[];
+/** What a checkpoint without text encoder and autoencoder cannot hear of, with the options that ask for it. */
+const PROMPTED_ONLY: readonly (readonly [field: keyof GenerateRequest, option: keyof GenerateOptions])[] = [
+  ["negativePrompt", "negative"],
+  ["guidance", "guidance"],
+  ["guidanceRescale", "guidanceRescale"],
+  ["clipSkip", "clipSkip"],
+  ["size", "size"],
+  ["vae", "vae"],
+  ["refiner", "refiner"],
+  ["loras", "lora"],
+  ["embeddings", "embedding"],
+  ["weighted", "weighted"],
+];
 
 function refusePrompt(request: GenerateRequest, name: string): void {
   const { prompt, start } = request;
@@ -81,8 +106,8 @@ function refusePrompt(request: GenerateRequest, name: string): void {
   }
   const options = { noise: undefined, image: "image", mask: "image", control: "control" } as const;
   // The embedded checkpoint's own guidance cannot come here: it takes prompts.
-  const found = PROMPTED_ONLY.find((option) => request[option] !== undefined);
-  const given = options[start.kind] ?? (found === "negativePrompt" ? "negative" : found);
+  const [, found] = PROMPTED_ONLY.find(([field]) => isGiven(request[field])) ?? [];
+  const given = options[start.kind] ?? found;
   if (given !== undefined) {
     throw new ArgumentError(`${spell(given)} means nothing to ${name} which makes pictures of one size out of noise alone`, {
       hint: "it takes --steps, --scheduler, --seed and --count",
@@ -90,15 +115,6 @@ function refusePrompt(request: GenerateRequest, name: string): void {
   }
 }
 
-async function expectRefinable({ refiner }: GenerateRequest, ways: Ways, name: string): Promise<void> {
-  if (!refiner) return;
-  if (ways !== STABLE_DIFFUSION_XL) {
-    throw new ArgumentError(`--refiner does not work with ${name} as only Stable Diffusion XL has refiners`, {
-      hint: "leave --refiner out, or give an XL base as --model",
-    });
-  }
-  const index = await readModelIndex(await openCheckpoint(refiner.folder, { weights: false }));
-  if (familyOf(refiner.folder, index).ways !== STABLE_DIFFUSION_XL) {
-    throw new ArgumentError(`--refiner is ${refiner.folder}, a ${index.className}; expected a checkpoint of Stable Diffusion XL`);
-  }
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
 }

@@ -1,22 +1,26 @@
 import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
 import type { Device } from "../runtime/engine.js";
+import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-options.js";
 import { checkCombinations } from "./combinations.js";
 import { EMBEDDED_MODEL } from "./package.js";
 import { type Start, type StartOptions, toStart } from "./start.js";
 import type { Size } from "./values.js";
 
 /** What `darkroom generate` was asked for, checked as far as the words alone tell. Undefined is left to the checkpoint. */
-export interface GenerateRequest {
-  /** Undefined if none was given, as a checkpoint without text encoder has it. */
-  readonly prompt: string | undefined;
+export interface GenerateRequest extends AdapterRequest {
   readonly negativePrompt: string | undefined;
-  /** The checkpoint's folder. */
+  /** The checkpoint's folder or hub id. */
   readonly model: string;
+  /** Branch, tag or commit of the model on the hub. */
+  readonly revision: string | undefined;
+  readonly cacheDir: string | undefined;
+  /** Whether the network must not be used. */
+  readonly offline: boolean;
   readonly start: Start<string>;
   /** The second half of an ensemble. */
   readonly refiner: Refiner | undefined;
-  /** Folder of another autoencoder than the checkpoint's. */
+  /** Folder or hub id of another autoencoder than the checkpoint's. */
   readonly vae: string | undefined;
   /** One picture each. */
   readonly seeds: readonly bigint[];
@@ -35,15 +39,18 @@ export interface GenerateRequest {
 
 /** A checkpoint that takes over towards the end. */
 export interface Refiner {
+  /** Its folder or hub id. */
   readonly folder: string;
   /** At this share of the denoising, 0..1. */
   readonly from: number;
 }
 
 /** The options as commander hands them over. */
-export interface GenerateOptions extends StartOptions {
+export interface GenerateOptions extends StartOptions, AdapterOptions {
   readonly model?: string;
-  readonly negative?: string;
+  readonly revision?: string;
+  readonly cacheDir?: string;
+  readonly offline?: boolean;
   readonly steps?: number;
   readonly guidance?: number;
   readonly guidanceRescale?: number;
@@ -67,16 +74,22 @@ export interface GenerateOptions extends StartOptions {
 /** When a refiner takes over: 0.8 is what the XL refiner was trained for (Podell et al. 2023, section 2.5). */
 const REFINE_FROM = 0.8;
 
-/** @throws ArgumentError if `--model` is empty, options do not go together, or the last picture's seed would be beyond 2^64 - 1. */
+/**
+ * @throws ArgumentError if `--model` is empty, options do not go together, a LoRA tag cannot be followed, or the last picture's seed would be beyond
+ * 2^64 - 1.
+ */
 export function toRequest(prompt: string | undefined, options: GenerateOptions): GenerateRequest {
   const model = options.model ?? EMBEDDED_MODEL;
-  if (model === "") throw new ArgumentError("--model is empty; expected the folder of a checkpoint");
+  if (model === "") throw new ArgumentError("--model is empty; expected the folder of a checkpoint, or its hub id");
   checkCombinations(options);
   const embedded = resolve(model) === EMBEDDED_MODEL;
   return {
-    prompt,
+    ...toAdapters(prompt, options),
     negativePrompt: options.negative,
     model,
+    revision: options.revision,
+    cacheDir: options.cacheDir,
+    offline: options.offline ?? false,
     start: toStart(options),
     refiner: options.refiner === undefined ? undefined : { folder: options.refiner, from: options.refineFrom ?? REFINE_FROM },
     vae: options.vae,

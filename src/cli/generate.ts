@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { DEVICES } from "../runtime/engine.js";
+import { embeddingOption, loraOption } from "./adapter-options.js";
 import { type GenerateOptions, type GenerateRequest, toRequest } from "./generate-request.js";
 import type { MadePictures } from "./make-pictures.js";
 import type { Start } from "./start.js";
@@ -17,6 +18,7 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
   addPictureOptions(generate.optionsGroup("Picture:"));
   addStartOptions(generate.optionsGroup("From a picture:"));
   addPartOptions(generate.optionsGroup("Other networks:"));
+  addHubOptions(generate.optionsGroup("Hugging Face hub (token in HF_TOKEN):"));
   addOutputOptions(generate.optionsGroup("Output:"));
   addRunOptions(generate.optionsGroup("Running:"));
   generate.action(async (prompt: string | undefined, { json = false, quiet = false, ...options }: GenerateOptions) => {
@@ -36,8 +38,9 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
 
 function addPictureOptions(generate: Command): void {
   generate
-    .option("-m, --model <folder>", "checkpoint in the diffusers layout (default: embedded)")
+    .option("-m, --model <folder>", "checkpoint: folder or hub id (default: embedded)")
     .option("-n, --negative <prompt>", "what it should not show")
+    .option("--weighted", "read (word:1.3) and [word] as AUTOMATIC1111 does")
     .option("--steps <n>", "denoising steps (default: 50; embedded 20; DDPM 1000)", wholeNumber("--steps", { min: 1 }))
     .option("--guidance <x>", "guidance, off at 1 (default: 7.5; embedded and XL 5)", number("--guidance", { min: 0 }))
     .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("--guidance-rescale", { min: 0, max: 1 }))
@@ -59,6 +62,10 @@ function addStartOptions(generate: Command): void {
 function addPartOptions(generate: Command): void {
   const asIs = repeated((text) => text);
   generate
+    .option("--lora <file>", "LoRA: file, folder or hub id[:WEIGHT]; repeatable", repeated(loraOption))
+    .option("--lora-dir <dir>", "where <lora:name:0.8> in a prompt finds its file")
+    .option("--embedding <file>", "textual inversion, likewise[:TOKEN]; repeatable", repeated(embeddingOption))
+    .option("--embedding-dir <dir>", "embeddings that prompts call by their files' names")
     .option("--control <folder>", "ControlNet to go by a picture; repeat for several", asIs)
     .option("--control-image <file>", "its picture: edges, depth, ...; one for each", asIs)
     .option("--control-scale <x>", "its weight (default: 1)", repeated(number("--control-scale", { min: 0 })))
@@ -76,6 +83,13 @@ function addOutputOptions(generate: Command): void {
     .option("-q, --quiet", "no progress");
 }
 
+function addHubOptions(generate: Command): void {
+  generate
+    .option("--revision <name>", "branch, tag or commit of --model (default: main)")
+    .option("--cache-dir <dir>", "in place of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
+    .option("--offline", "use what is in the cache, never the network");
+}
+
 function addRunOptions(generate: Command): void {
   generate
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
@@ -84,7 +98,8 @@ function addRunOptions(generate: Command): void {
     .addHelpOption(new Option("-h, --help", "show this").helpGroup("Running:"));
 }
 
-function formatJson({ start, seeds }: GenerateRequest, { job, paths, grid, size, scheduler, device, seconds }: MadePictures): string {
+function formatJson({ start, seeds }: GenerateRequest, made: MadePictures): string {
+  const { job, adapters, paths, grid, size, scheduler, device, seconds } = made;
   return JSON.stringify({
     paths,
     grid,
@@ -96,6 +111,10 @@ function formatJson({ start, seeds }: GenerateRequest, { job, paths, grid, size,
     guidance: job.guidance ?? null,
     scheduler,
     model: job.model,
+    revision: job.revision,
+    ...(adapters.loras.length > 0 && { loras: adapters.loras }),
+    ...(adapters.embeddings.length > 0 && { embeddings: adapters.embeddings }),
+    ...(job.weighted && { weighted: true }),
     ...jsonOf(start),
     strength: job.strength,
     vae: job.vae,

@@ -1,16 +1,18 @@
-import { ArgumentError } from "../errors.js";
 import { loadImage } from "../image/load-image.js";
-import { chooseWay } from "./families.js";
-import type { GenerateRequest, Refiner } from "./generate-request.js";
+import type { Checkpoints } from "./checkpoints.js";
+import { strengthOf } from "./families.js";
+import type { GenerateRequest } from "./generate-request.js";
+import { type AdaptersInUse, loadAdapters } from "./load-adapters.js";
 import type { Painter } from "./painter.js";
 import type { ReadStart, Start } from "./start.js";
-import { openVae, type Way } from "./ways.js";
+import { openVae } from "./ways.js";
 
 /** A request whose pictures are read and whose open questions are settled, as diffusers' pipeline for it has them. */
 export interface Job<Beginning extends ReadStart = ReadStart> extends Omit<GenerateRequest, "start" | "steps" | "guidance"> {
   readonly start: Beginning;
   /** The same by the names the user gave. */
   readonly asked: Start<string>;
+  readonly checkpoints: Checkpoints;
   readonly steps: number;
   /** Undefined for a checkpoint without prompts. */
   readonly guidance: number | undefined;
@@ -18,33 +20,27 @@ export interface Job<Beginning extends ReadStart = ReadStart> extends Omit<Gener
   readonly strength: number | undefined;
 }
 
-/** A job, and how it is done. */
-export interface SettledJob {
-  readonly job: Job;
-  readonly way: Way;
+/** What makes a job's pictures, with everything loaded. */
+export interface OpenJob extends Painter, AsyncDisposable {
+  readonly adapters: AdaptersInUse;
 }
 
-/**
- * Reads the checkpoint's table of contents and the pictures.
- * @throws ArgumentError for what the checkpoint cannot do, or a picture that cannot be read; CheckpointError, ConfigError
- */
-export async function settle(request: GenerateRequest): Promise<SettledJob> {
-  const way = await chooseWay(request);
-  const { steps, guidance, strength } = way.defaults;
-  const job: Job = {
+/** A request with its open questions settled. */
+export function settle(request: GenerateRequest, start: ReadStart, checkpoints: Checkpoints): Job {
+  const { steps, guidance } = checkpoints.way.defaults;
+  return {
     ...request,
-    start: await readStart(request.start),
+    start,
     asked: request.start,
+    checkpoints,
     steps: request.steps ?? steps,
     guidance: request.guidance ?? guidance,
-    strength: ("strength" in request.start ? request.start.strength : undefined) ?? strength,
+    strength: strengthOf(request, checkpoints.way),
   };
-  if (job.refiner) expectStepsForBase(job.refiner, job.strength);
-  return { job, way };
 }
 
-/** Opens what a job needs. Dispose of it when all pictures are made. @throws CheckpointError, ConfigError, DeviceError, ArgumentError */
-export async function openJob({ job, way }: SettledJob): Promise<Painter & AsyncDisposable> {
+/** Loads what a job needs. Dispose of it when all pictures are made. @throws CheckpointError, ConfigError, DeviceError, ArgumentError */
+export async function openJob(job: Job): Promise<OpenJob> {
   const kept: AsyncDisposable[] = [];
   const keep = <Part extends AsyncDisposable>(part: Part): Part => {
     kept.unshift(part);
@@ -54,25 +50,21 @@ export async function openJob({ job, way }: SettledJob): Promise<Painter & Async
     for (const part of kept) await part[Symbol.asyncDispose]();
   };
   try {
-    const { device, variant } = job;
-    const vae = job.vae === undefined ? undefined : keep(await openVae(job.vae, { device, variant }));
+    const { device, variant, checkpoints } = job;
+    const { way, vae: folder, adapters } = checkpoints;
+    const vae = folder && keep(await openVae(folder, { device, variant }));
     const painter = await way.open(job, { device, variant, vae }, keep);
-    return { ...painter, [Symbol.asyncDispose]: dispose };
+    const prompts = `${job.prompt}\n${job.negativePrompt ?? ""}`;
+    const loaded = painter.adaptable ? await loadAdapters(painter.adaptable, adapters, prompts) : { loras: [], embeddings: [] };
+    return { ...painter, adapters: loaded, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
-/** A picture less forgotten than what is left to the refiner leaves the base nothing to do. */
-function expectStepsForBase({ from }: Refiner, strength = 1): void {
-  if (strength + from > 1) return;
-  throw new ArgumentError(`--strength is ${strength} and --refine-from ${from}: that leaves the base no step to take`, {
-    hint: `raise --strength above ${Number((1 - from).toFixed(4))}, or --refine-from`,
-  });
-}
-
-async function readStart(start: Start<string>): Promise<ReadStart> {
+/** Reads the pictures to start from. @throws ArgumentError for one that cannot be read. */
+export async function readStart(start: Start<string>): Promise<ReadStart> {
   switch (start.kind) {
     case "noise":
       return start;

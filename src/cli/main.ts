@@ -5,6 +5,7 @@ import { describeError, EXIT_CODES, exitCodeOf, Interrupted } from "./errors.js"
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
 import { listenForInterrupts } from "./interrupts.js";
+import { addModels } from "./models.js";
 import { packageVersion } from "./package.js";
 import { addSchedulers } from "./schedulers.js";
 
@@ -14,6 +15,8 @@ const program = new Command("darkroom")
   .configureHelp({ showGlobalOptions: false })
   .configureOutput({ outputError: () => undefined })
   .exitOverride()
+  // A command's options are its own: the same one may mean something to two of them.
+  .enablePositionalOptions()
   .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
 
 // Who reads our output may stop early (`| head -1`); the work on disk goes on.
@@ -24,8 +27,10 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 setWarningHandler((message) => process.stderr.write(`darkroom: warning: ${message}\n`));
 
-addGenerate(program, listenForInterrupts());
+const signal = listenForInterrupts();
+addGenerate(program, signal);
 addInfo(program);
+addModels(program, signal);
 addSchedulers(program);
 
 try {

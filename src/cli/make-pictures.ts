@@ -2,12 +2,15 @@ import { ArgumentError } from "../errors.js";
 import { gridShape, makeImageGrid } from "../image/grid.js";
 import type { Picture } from "../image/picture.js";
 import { resolveScheduler } from "../schedulers/registry.js";
+import { openCheckpoints } from "./checkpoints.js";
+import { formatSeconds } from "./format-seconds.js";
 import type { GenerateRequest } from "./generate-request.js";
 import { unlessAborted } from "./interrupts.js";
-import { type Job, openJob, settle } from "./job.js";
+import { type Job, openJob, readStart, settle } from "./job.js";
+import type { AdaptersInUse } from "./load-adapters.js";
 import { planOutputs, savePicture } from "./outputs.js";
 import type { Painter, PaintOptions } from "./painter.js";
-import { formatSeconds, type Progress } from "./progress.js";
+import type { Progress } from "./progress.js";
 import { nameOf, type SettingsOf, settingsText } from "./settings.js";
 import type { Size } from "./values.js";
 
@@ -22,6 +25,7 @@ export interface MakeOptions {
 /** What was made. */
 export interface MadePictures {
   readonly job: Job;
+  readonly adapters: AdaptersInUse;
   readonly paths: readonly string[];
   readonly grid: string | null;
   readonly size: Size;
@@ -37,11 +41,13 @@ export interface MadePictures {
  */
 export async function makePictures(request: GenerateRequest, { signal, progress, onSaved }: MakeOptions): Promise<MadePictures> {
   const scheduler = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
-  const settled = await unlessAborted(settle(request), signal);
-  const { job } = settled;
-  const plan = planOutputs({ ...job, prompt: job.prompt ?? nameOf(job.model) });
+  const start = await unlessAborted(readStart(request.start), signal);
+  const plan = planOutputs({ ...request, prompt: request.prompt ?? nameOf(request.model) });
+  const checkpoints = await inOptionsWords(openCheckpoints(request, { signal, progress }));
+  const job = settle(request, start, checkpoints);
   const begun = performance.now();
-  const painter = await unlessAborted(inOptionsWords(openJob(settled)), signal);
+  const painter = await unlessAborted(inOptionsWords(openJob(job)), signal);
+  const { adapters } = painter;
   try {
     for (const pipe of scheduler ? painter.pipelines : []) {
       pipe.scheduler = scheduler?.class.fromConfig(pipe.scheduler.config, scheduler.overrides) ?? pipe.scheduler;
@@ -56,7 +62,7 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
       const start = performance.now();
       const picture = await paint(painter, { seed, signal, onStep: (done, total) => progress.step(i, done, total) });
       progress.stop();
-      const text = settingsText({ job, pipeline, size: picture, seed });
+      const text = settingsText({ job, adapters, pipeline, size: picture, seed });
       const path = await savePicture(picture, plan.images[i] ?? "", text, job.force);
       progress.note(`seed ${seed}, ${picture.width}x${picture.height}, ${formatSeconds((performance.now() - start) / 1000)}`);
       onSaved(path);
@@ -64,10 +70,12 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
       paths.push(path);
     }
     const size = { width: pictures[0]?.width ?? 0, height: pictures[0]?.height ?? 0 };
-    const grid = plan.grid === undefined ? null : await saveGrid(pictures, plan.grid, { job, pipeline, size, seed: job.seeds[0] ?? 0n });
+    const grid =
+      plan.grid === undefined ? null : await saveGrid(pictures, plan.grid, { job, adapters, pipeline, size, seed: job.seeds[0] ?? 0n });
     if (grid !== null) onSaved(grid);
     return {
       job,
+      adapters,
       paths,
       grid,
       size,
@@ -107,6 +115,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   height: "--size",
   numInferenceSteps: "--steps",
   paddingMaskCrop: "--mask-padding",
+  revision: "--revision",
   strength: "--strength",
   width: "--size",
 };
@@ -117,12 +126,13 @@ async function saveGrid(pictures: readonly Picture[], path: string, settings: Se
   return savePicture(makeImageGrid(pictures, rows, cols), path, text, settings.job.force);
 }
 
-function describeWork({ model, steps, guidance, strength, refiner, seeds }: Job, { pipelines: [first] }: Painter): string {
+function describeWork({ model, steps, guidance, strength, refiner, loras, seeds }: Job, { pipelines: [first] }: Painter): string {
   const parts = [
     `${steps} steps`,
     ...(guidance === undefined ? [] : [`guidance ${guidance}`]),
     ...(strength === undefined ? [] : [`strength ${strength}`]),
     ...(refiner === undefined ? [] : [`${nameOf(refiner.folder)} from ${refiner.from}`]),
+    ...loras.map(({ name, weight }) => `LoRA ${name} ${weight}`),
     ...(seeds.length > 1 ? [`${seeds.length} pictures`] : []),
   ];
   return `${nameOf(model)} on ${first.device}: ${first.scheduler.className}, ${parts.join(", ")}`;

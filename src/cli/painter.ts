@@ -8,11 +8,14 @@ import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/u
 import type { ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import { Generator } from "../tensor/random.js";
+import type { Adaptable } from "./load-adapters.js";
 
 /** What makes pictures of one request, one at a time. */
 export interface Painter {
   /** The pipelines at work, in the order they come into it. */
   readonly pipelines: readonly [OpenPipeline, ...OpenPipeline[]];
+  /** The one that LoRAs and embeddings are loaded into, where there is a prompt. */
+  readonly adaptable?: Adaptable;
   /** @throws the signal's reason once it aborts, between two steps; whatever the pipelines throw. */
   paint(options: PaintOptions): Promise<Picture>;
 }
@@ -36,6 +39,7 @@ export function painter<Request extends LatentDiffusionRequest>(pipe: LatentDiff
   if (!("maskImage" in request)) expectPlainUNet(pipe);
   return {
     pipelines: [pipe],
+    adaptable: pipe,
     async paint({ seed, signal, onStep }) {
       const { images } = await watch(pipe.steps({ ...request, seed, signal, outputType: "image" as const }), onStep);
       return images[0] as Picture;
@@ -75,6 +79,7 @@ export function ensemble<Request extends StableDiffusionXLCommonRequest & { read
   expectPlainUNet(base);
   return {
     pipelines: [base, refiner],
+    adaptable: base,
     async paint({ seed, signal, onStep }) {
       const generator = new Generator(seed);
       let taken = 0;

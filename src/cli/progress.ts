@@ -1,9 +1,16 @@
+import type { DownloadProgress } from "../hub/download-meter.js";
+import { formatBytes } from "./bytes.js";
+import { type DownloadDisplay, openDownloadBar, openDownloadLines } from "./download-display.js";
+import { formatSeconds } from "./format-seconds.js";
+
 /** Tells a person at stderr how far the work is. */
 export interface Progress {
   /** A line of its own. */
   note(line: string): void;
   /** Step `done` of `total` of picture `image` (from 0) is over. */
   step(image: number, done: number, total: number): void;
+  /** What hears of the download of `name`, if there is one. */
+  download(name: string): (progress: DownloadProgress) => void;
   /** Takes the bar off the terminal, before other output or at the end. */
   stop(): void;
 }
@@ -25,21 +32,43 @@ interface Display {
 
 /** A bar on a terminal, short lines where stderr is piped, nothing when quiet. */
 export async function openProgress({ images, quiet }: { readonly images: number; readonly quiet: boolean }): Promise<Progress> {
-  if (quiet) return { note: () => undefined, step: () => undefined, stop: () => undefined };
-  const display = process.stderr.isTTY ? await openBar() : openLines();
+  if (quiet) return { note: () => undefined, step: () => undefined, download: () => () => undefined, stop: () => undefined };
+  const { isTTY, columns = 80 } = process.stderr;
+  const display = isTTY ? await openBar() : openLines();
+  const downloads = isTTY ? await openDownloadBar(columns) : undefined;
   const timer = new StepTimer(images);
+  const stop = () => {
+    display.stop();
+    downloads?.stop();
+  };
+  const note = (line: string) => {
+    stop();
+    process.stderr.write(`${line}\n`);
+    timer.mark();
+  };
   return {
-    note(line) {
-      display.stop();
-      process.stderr.write(`${line}\n`);
-      timer.mark();
-    },
+    note,
     step(image, done, total) {
       const { perStep, left } = timer.step(image, done, total);
       const picture = images > 1 ? `picture ${image + 1}/${images}  ` : "";
       display.show({ done, total, picture, perStep: formatSeconds(perStep), left: formatSeconds(left) });
     },
-    stop: () => display.stop(),
+    download: (name) => downloadNotes(name, downloads ?? openDownloadLines(note), note),
+    stop,
+  };
+}
+
+/** Says what is to come when a download begins and what came when it is over, and shows how far it is between. */
+function downloadNotes(name: string, display: DownloadDisplay, note: (line: string) => void): (progress: DownloadProgress) => void {
+  let start: { readonly at: number } | undefined;
+  return (progress) => {
+    const { loaded, total, files } = progress;
+    if (!start) {
+      start = { at: performance.now() };
+      note(`downloading ${name}: ${formatBytes(total)} in ${files.total} ${files.total === 1 ? "file" : "files"}`);
+    }
+    if (files.done < files.total) display.show(progress);
+    else note(`${name}: ${formatBytes(loaded)}, ${formatSeconds((performance.now() - start.at) / 1000)}`);
   };
 }
 
@@ -72,15 +101,6 @@ export class StepTimer {
     const perStep = this.steps > 0 ? this.spent / this.steps : took;
     return { perStep, left: perStep * ((this.images - image) * total - done) };
   }
-}
-
-/** Seconds as a person reads them: `0.05 s`, `12 s`, `3 min 20 s`, `2 h 05 min`. */
-export function formatSeconds(seconds: number): string {
-  if (seconds < 9.95) return `${seconds.toFixed(seconds < 0.995 ? 2 : 1)} s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} min`;
 }
 
 async function openBar(): Promise<Display> {

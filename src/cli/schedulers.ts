@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { table } from "./table.js";
 
 /** `darkroom schedulers`: the names `--scheduler` takes. */
 export function addSchedulers(program: Command): void {
@@ -19,9 +20,4 @@ export function addSchedulers(program: Command): void {
 
 function describe(overrides: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(overrides).map(([field, value]) => `${field}: ${value}`);
-}
-
-function table(rows: readonly (readonly [name: string, meaning: string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, meaning]) => `${name.padEnd(width)}  ${meaning}`).join("\n");
 }

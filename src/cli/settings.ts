@@ -1,6 +1,7 @@
 import { basename, resolve } from "node:path";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { Job } from "./job.js";
+import type { AdaptersInUse } from "./load-adapters.js";
 import { packageVersion } from "./package.js";
 import type { OpenPipeline } from "./painter.js";
 import type { Size } from "./values.js";
@@ -8,6 +9,7 @@ import type { Size } from "./values.js";
 /** What is to be written down of one file. */
 export interface SettingsOf {
   readonly job: Job;
+  readonly adapters: AdaptersInUse;
   readonly pipeline: OpenPipeline;
   readonly size: Size;
   readonly seed: bigint;
@@ -16,8 +18,8 @@ export interface SettingsOf {
 }
 
 /** The text chunks of a file: enough to make the picture again, under AUTOMATIC1111's names where it has them. */
-export function settingsText({ job, pipeline, size, seed, count = 1 }: SettingsOf): Record<string, string> {
-  const { prompt = "", negativePrompt = "", guidance, guidanceRescale, clipSkip, vae, refiner } = job;
+export function settingsText({ job, adapters, pipeline, size, seed, count = 1 }: SettingsOf): Record<string, string> {
+  const { taggedPrompt: prompt = "", negativePrompt = "", guidance, guidanceRescale, clipSkip, vae, refiner } = job;
   const { scheduler } = pipeline;
   const settings = {
     Steps: String(job.steps),
@@ -34,6 +36,8 @@ export function settingsText({ job, pipeline, size, seed, count = 1 }: SettingsO
     ...(refiner && { Refiner: nameOf(refiner.folder), "Refiner switch at": String(refiner.from) }),
     ...(count > 1 && { "Batch size": String(count) }),
     RNG: "CPU",
+    ...adapterSettings(adapters),
+    ...emphasisSetting(job),
     Scheduler: scheduler.className,
     Version: `darkroom ${packageVersion()}`,
   };
@@ -49,6 +53,22 @@ export function nameOf(folder: string): string {
 function sizeSetting({ asked, size }: Job, result: Size): Record<string, string> {
   const worked = asked.kind === "mask" && asked.padding !== undefined ? size : result;
   return worked ? { Size: `${worked.width}x${worked.height}` } : {};
+}
+
+/** Hashes by which AUTOMATIC1111's web UI, and sites that read its pictures, know LoRAs and embeddings. */
+function adapterSettings({ loras, embeddings }: AdaptersInUse): Record<string, string> {
+  const list = (entries: readonly (readonly [name: string, hash: string])[]) =>
+    // Its own readers split at commas and colons.
+    [...new Set(entries.map(([name, hash]) => `${name.replace(/[:,]/g, "")}: ${hash}`))].join(", ");
+  return {
+    ...(loras.length > 0 && { "Lora hashes": list(loras.map(({ name, hash }) => [name, hash])) }),
+    ...(embeddings.length > 0 && { "TI hashes": list(embeddings.map(({ tokens: [token = ""], hash }) => [token, hash])) }),
+  };
+}
+
+/** AUTOMATIC1111's web UI takes brackets for emphasis unless it is told not to. */
+function emphasisSetting({ weighted, prompt = "", negativePrompt = "" }: Job): Record<string, string> {
+  return !weighted && /[([]/.test(prompt + negativePrompt) ? { Emphasis: "None" } : {};
 }
 
 function startSettings({ asked, strength }: Job): Record<string, string> {

@@ -28,10 +28,15 @@ export function wholeNumber(option: string, bounds: Bounds): (text: string) => n
 /** Reads the value of `option` as a finite number. */
 export function number(option: string, bounds: Bounds): (text: string) => number {
   return (text) => {
-    const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+    const value = toNumber(text);
     if (Number.isFinite(value) && isWithin(value, bounds)) return value;
     throw wrongValue(option, text, `a number ${describeBounds(bounds)}`);
   };
+}
+
+/** The number a text is; NaN if it is none. */
+export function toNumber(text: string): number {
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
 }
 
 /** Reads `WIDTHxHEIGHT`, such as `512x768`. Which sizes a checkpoint takes is known to its pipeline only. */
@@ -75,6 +80,7 @@ function describeBounds({ min, max }: Bounds): string {
   return max === undefined ? `of ${min} or more` : `from ${min} to ${max}`;
 }
 
-function wrongValue(option: string, text: string, expected: string, hint?: string, cause?: unknown): ArgumentError {
+/** An option's value is not what it should be. */
+export function wrongValue(option: string, text: string, expected: string, hint?: string, cause?: unknown): ArgumentError {
   return new ArgumentError(`${option} is ${JSON.stringify(text)}; expected ${expected}`, { hint, cause });
 }

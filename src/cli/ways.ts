@@ -1,10 +1,11 @@
 import { readConfig } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
 import { ConfigError } from "../errors.js";
-import { openCheckpoint } from "../hub/open-checkpoint.js";
 import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { expectSize } from "../pipelines/arguments.js";
+import type { PromptSyntax } from "../pipelines/encode-prompt.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { Device } from "../runtime/engine.js";
@@ -55,7 +56,7 @@ export const STABLE_DIFFUSION: Ways = {
     defaults: { steps: 50, guidance: 7.5 },
     async open(job, parts, keep) {
       const { StableDiffusionPipeline } = await import("../pipelines/stable-diffusion.js");
-      const pipe = keep(await StableDiffusionPipeline.fromPretrained(job.model, parts));
+      const pipe = keep(await StableDiffusionPipeline.fromPretrained(job.checkpoints.model, parts));
       return painter(pipe, { ...textOf(job), ...job.size });
     },
   },
@@ -63,7 +64,7 @@ export const STABLE_DIFFUSION: Ways = {
     defaults: { steps: 50, guidance: 7.5, strength: 0.8 },
     async open(job, parts, keep) {
       const { StableDiffusionImg2ImgPipeline } = await import("../pipelines/stable-diffusion-img2img.js");
-      const pipe = keep(await StableDiffusionImg2ImgPipeline.fromPretrained(job.model, parts));
+      const pipe = keep(await StableDiffusionImg2ImgPipeline.fromPretrained(job.checkpoints.model, parts));
       return painter(pipe, { ...textOf(job), ...imageOf(job, pipe) });
     },
   },
@@ -71,7 +72,7 @@ export const STABLE_DIFFUSION: Ways = {
     defaults: { steps: 50, guidance: 7.5, strength: 1 },
     async open(job, parts, keep) {
       const { StableDiffusionInpaintPipeline } = await import("../pipelines/stable-diffusion-inpaint.js");
-      const pipe = keep(await StableDiffusionInpaintPipeline.fromPretrained(job.model, parts));
+      const pipe = keep(await StableDiffusionInpaintPipeline.fromPretrained(job.checkpoints.model, parts));
       return painter(pipe, { ...textOf(job), ...inpaintingOf(job, pipe) });
     },
   },
@@ -83,8 +84,9 @@ export const STABLE_DIFFUSION: Ways = {
       const { StableDiffusionControlNetPipeline } = await import("../pipelines/stable-diffusion-controlnet.js");
       const { device, variant } = parts;
       const controlnet = [];
-      for (const { folder } of controls) controlnet.push(keep(await ControlNetModel.fromPretrained(folder, { device, variant })));
-      const pipe = keep(await StableDiffusionControlNetPipeline.fromPretrained(job.model, { ...parts, controlnet }));
+      for (const folder of job.checkpoints.controls)
+        controlnet.push(keep(await ControlNetModel.fromPretrained(folder, { device, variant })));
+      const pipe = keep(await StableDiffusionControlNetPipeline.fromPretrained(job.checkpoints.model, { ...parts, controlnet }));
       const images = controls.map(({ image }) => image);
       return painter(pipe, {
         ...textOf(job),
@@ -102,7 +104,7 @@ export const STABLE_DIFFUSION_XL: Ways = {
     defaults: { steps: 50, guidance: 5 },
     async open(job, parts, keep) {
       const { StableDiffusionXLPipeline } = await import("../pipelines/stable-diffusion-xl.js");
-      const pipe = keep(await StableDiffusionXLPipeline.fromPretrained(job.model, parts));
+      const pipe = keep(await StableDiffusionXLPipeline.fromPretrained(job.checkpoints.model, parts));
       return refined(pipe, { ...textOf(job), ...job.size }, job, parts, keep);
     },
   },
@@ -110,7 +112,7 @@ export const STABLE_DIFFUSION_XL: Ways = {
     defaults: { steps: 50, guidance: 5, strength: 0.3 },
     async open(job, parts, keep) {
       const { StableDiffusionXLImg2ImgPipeline } = await import("../pipelines/stable-diffusion-xl-img2img.js");
-      const pipe = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(job.model, parts));
+      const pipe = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(job.checkpoints.model, parts));
       return refined(pipe, { ...textOf(job), ...imageOf(job, pipe) }, job, parts, keep);
     },
   },
@@ -118,7 +120,7 @@ export const STABLE_DIFFUSION_XL: Ways = {
     defaults: { steps: 50, guidance: 7.5, strength: 0.9999 },
     async open(job, parts, keep) {
       const { StableDiffusionXLInpaintPipeline } = await import("../pipelines/stable-diffusion-xl-inpaint.js");
-      const pipe = keep(await StableDiffusionXLInpaintPipeline.fromPretrained(job.model, parts));
+      const pipe = keep(await StableDiffusionXLInpaintPipeline.fromPretrained(job.checkpoints.model, parts));
       return painter(pipe, { ...textOf(job), ...inpaintingOf(job, pipe) });
     },
   },
@@ -130,7 +132,7 @@ export const DDPM: Ways = {
     defaults: { steps: 1000 },
     async open(job, { device, variant }, keep) {
       const { DDPMPipeline } = await import("../pipelines/ddpm.js");
-      return unconditionalPainter(keep(await DDPMPipeline.fromPretrained(job.model, { device, variant })), job.steps);
+      return unconditionalPainter(keep(await DDPMPipeline.fromPretrained(job.checkpoints.model, { device, variant })), job.steps);
     },
   },
 };
@@ -141,22 +143,24 @@ export const DDIM: Ways = {
     defaults: { steps: 50 },
     async open(job, { device, variant }, keep) {
       const { DDIMPipeline } = await import("../pipelines/ddim.js");
-      return unconditionalPainter(keep(await DDIMPipeline.fromPretrained(job.model, { device, variant })), job.steps);
+      return unconditionalPainter(keep(await DDIMPipeline.fromPretrained(job.checkpoints.model, { device, variant })), job.steps);
     },
   },
 };
 
 /** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
-export async function openVae(folder: string, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
-  const { _className: className } = await readConfig(await openCheckpoint(folder, { only: "", weights: false }), "config.json");
+export async function openVae(folder: Folder, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
+  const { _className: className } = await readConfig(folder, "config.json");
   const { AUTOENCODERS } = await import("../pipelines/components.js");
   if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
     return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
   }
-  throw new ConfigError(`${folder}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for --vae`);
+  throw new ConfigError(
+    `${folder.name}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for --vae`,
+  );
 }
 
-/** `base` alone, or with the job's refiner, which shares its second text encoder and autoencoder. */
+/** `base` alone, or with the job's refiner, which shares its second text encoder, the tokenizer that feeds this, and its autoencoder. */
 async function refined<Request extends StableDiffusionXLCommonRequest & { readonly denoisingEnd?: number }>(
   base: StableDiffusionXLBase<Request>,
   request: Request,
@@ -164,18 +168,20 @@ async function refined<Request extends StableDiffusionXLCommonRequest & { readon
   { device, variant }: PartOptions,
   keep: Keep,
 ): Promise<Painter> {
-  if (!job.refiner) return painter(base, request);
-  const { folder, from } = job.refiner;
-  const { textEncoder2, vae } = base;
+  const { refiner: folder } = job.checkpoints;
+  if (!job.refiner || !folder) return painter(base, request);
+  const { from } = job.refiner;
+  const { textEncoder2, tokenizer2, vae } = base;
   const { StableDiffusionXLImg2ImgPipeline } = await import("../pipelines/stable-diffusion-xl-img2img.js");
-  const refiner = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(folder, { device, variant, textEncoder2, vae }));
+  const refiner = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(folder, { device, variant, textEncoder2, tokenizer2, vae }));
   const { strength = 1 } = job;
   return ensemble(base, refiner, { request, text: textOf(job), from, share: (strength - (1 - from)) / strength });
 }
 
 /** The prompts, and how to follow them. */
-function textOf({ prompt, negativePrompt, steps, guidance, guidanceRescale, clipSkip }: Job) {
-  return { prompt, negativePrompt, numInferenceSteps: steps, guidanceScale: guidance, guidanceRescale, clipSkip };
+function textOf({ prompt, negativePrompt, weighted, steps, guidance, guidanceRescale, clipSkip }: Job) {
+  const promptSyntax: PromptSyntax = weighted ? "a1111" : "plain";
+  return { prompt, negativePrompt, promptSyntax, numInferenceSteps: steps, guidanceScale: guidance, guidanceRescale, clipSkip };
 }
 
 /** The result is as large as the picture, so where another size is asked for the picture is brought to it. */

@@ -41,8 +41,6 @@ export interface GraphOptions {
   readonly target?: Target;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice;
-  /** Bytes that may be spent for speed, on weights kept in a larger form; none by default. */
-  readonly spareBytes?: number;
 }
 
 /** A graph as ONNX Runtime takes it. */
@@ -79,9 +77,10 @@ export class Graph {
   private readonly shared = new Map<string, Value>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
   private readonly weights = new Map<string, (graph: Graph) => Value>();
+  /** Where the weights lie that are as their files have them, by the names of the values that stand for them. */
+  private readonly stored = new Map<string, WeightBytes>();
   private readonly preparations: Graph[] = [];
   private count = 0;
-  private spent = 0;
 
   constructor(
     private readonly options: GraphOptions = {},
@@ -144,6 +143,7 @@ export class Graph {
     const stored = this.initializer(bytes, shape);
     const again = (graph: Graph) => graph.weight(bytes, shape);
     this.weights.set(stored.name, again);
+    this.stored.set(stored.name, bytes);
     if (dtype === "float32") return stored;
     const widened = this.once(`${stored.name} widened`, () => {
       const name = `${this.prefix}v${this.count++}`;
@@ -151,19 +151,16 @@ export class Graph {
       return { graph: this, name, dtype: "float32", shape };
     });
     this.weights.set(widened.name, again);
+    this.stored.set(widened.name, bytes);
     return widened;
   }
 
-  /** Takes `bytes` out of what may be spent for speed; false if there is not as much left. */
-  spend(bytes: number): boolean {
-    const isEnough = this.spent + bytes <= (this.options.spareBytes ?? 0);
-    if (isEnough) this.spent += bytes;
-    return isEnough;
-  }
-
-  /** Whether the value is a weight: as it lies in its file, widened or changed. */
-  isWeight({ name }: Value): boolean {
-    return this.weights.has(name);
+  /** The rows `start` to `end` of a weight that is as its file has it: a byte range inside its own. Undefined for any other value. */
+  weightRows({ name, shape: [rows = 1, ...rest] }: Value, start: number, end: number): Value | undefined {
+    const bytes = this.stored.get(name);
+    if (!bytes) return undefined;
+    const rowBytes = bytes.length / rows;
+    return this.weight({ ...bytes, offset: bytes.offset + start * rowBytes, length: (end - start) * rowBytes }, [end - start, ...rest]);
   }
 
   /** A weight with a change made to it, once, when the graph is loaded; it is a weight again. */

@@ -133,6 +133,12 @@ export function slice(x: Value, axis: number, start: number, end: number): Value
   return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis])], { shape, dtype: x.dtype });
 }
 
+/** The rows `start` to `end` (excluded) of a weight. What lies in a file is read from there, not cut out of the whole. */
+export function rows(weight: Value, start: number, end: number): Value {
+  if (start === 0 && end === extent(weight, 0)) return weight;
+  return weight.graph.weightRows(weight, start, end) ?? slice(weight, 0, start, end);
+}
+
 /** Splits `axis` into `parts` equal values. */
 export function split(x: Value, axis: number, parts: number): Value[] {
   const size = extent(x, axis) / parts;
@@ -143,6 +149,20 @@ export function split(x: Value, axis: number, parts: number): Value[] {
 /** x repeated along axes of extent 1 until it has `shape`. */
 export function expand(x: Value, shape: Shape): Value {
   return x.graph.node("Expand", [x, x.graph.integers(shape)], { shape: broadcast(x.shape, shape), dtype: x.dtype });
+}
+
+/** x [n, ...] as a whole again and again until it has `batch` rows. */
+export function repeatBatch(x: Value, batch: number): Value {
+  const times = batch / extent(x, 0);
+  if (times === 1) return x;
+  if (!Number.isInteger(times)) throw new ArgumentError(`[${x.shape}] cannot be repeated to a batch of ${batch}`);
+  return concat([x, ...Array.from({ length: times - 1 }, () => x)], 0);
+}
+
+/** The sum of a [n, ...] and b [m, ...]; the one of the smaller batch is what several rows of the other have in common. */
+export function addBatches(a: Value, b: Value): Value {
+  const batch = Math.max(extent(a, 0), extent(b, 0));
+  return add(repeatBatch(a, batch), repeatBatch(b, batch));
 }
 
 /** Rows of `table` [rows, width] picked by int64 `indices`: an embedding lookup. */

@@ -27,6 +27,8 @@ export interface CachedRepository {
   readonly files: number;
   readonly revisions: readonly CachedRevision[];
   readonly lastModified: Date;
+  /** When one of its files was last read, as far as the disk keeps account of it: most do by the day. */
+  readonly lastAccessed: Date;
 }
 
 /** Which cache is meant; see `SourceOptions.cacheDir`. */
@@ -40,14 +42,15 @@ export async function listCachedRepositories({ cacheDir }: CacheOptions = {}): P
 }
 
 /**
- * Removes all a cache has of a repository: every revision, unfinished downloads, locks.
+ * Removes all a cache has of a repository: every revision, unfinished downloads, locks. Gives the number of bytes that this freed.
  * @throws ArgumentError if `id` cannot be one; HubError if it is not in the cache, is being downloaded, or cannot be removed.
  */
-export async function removeCachedRepository(id: string, { cacheDir }: CacheOptions = {}): Promise<void> {
+export async function removeCachedRepository(id: string, { cacheDir }: CacheOptions = {}): Promise<number> {
   // Old repositories have a name without an owner.
   if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id)) {
     throw new ArgumentError(`${JSON.stringify(id)} is no repository; expected owner/name`);
   }
-  if (await removeRepository(id, cacheDir)) return;
+  const freed = await removeRepository(id, cacheDir);
+  if (freed !== undefined) return freed;
   throw new HubError(`${id} is not in the cache`, { problem: "repository-not-found", hint: "listCachedRepositories tells what is" });
 }

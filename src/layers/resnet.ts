@@ -1,5 +1,5 @@
 import type { Value } from "../graph/graph.js";
-import { add, mul, reshape, resizeNearest, scale, shift, split } from "../graph/ops.js";
+import { add, mul, repeatBatch, reshape, resizeNearest, scale, shift, split } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, conv, groupNorm, linear } from "./basic.js";
 
@@ -21,13 +21,17 @@ export interface ResnetOptions {
 }
 
 /**
- * Residual block (He et al. 2016) of two convolutions, the time embedding [batch or 1, width] entering between them. Matches diffusers' ResnetBlock2D.
- * x [batch, in, height, width] becomes [batch, channels, height, width].
+ * Residual block (He et al. 2016) of two convolutions, the time embedding [1, batch, or a multiple or divisor of it, width] entering between them. Matches diffusers' ResnetBlock2D.
+ * The input [batch, in, height, width] becomes [batch, channels, height, width].
  */
-export function resnetBlock(x: Value, timeEmbedding: Value | undefined, w: Scope, channels: number, options: ResnetOptions): Value {
+export function resnetBlock(input: Value, embedding: Value | undefined, w: Scope, channels: number, options: ResnetOptions): Value {
   const { groups, groupsOut = groups, epsilon, timeScaleShift = "default", skipTimeActivation = false, outputScale = 1 } = options;
   const { resample = (x: Value) => x } = options;
   const activate = ACTIVATIONS[options.activation];
+  // One picture may have several time embeddings, as Stable Diffusion XL's guided and unguided halves do, and several pictures one.
+  const [pictures = 1, embeddings = 1] = [input.shape[0], embedding?.shape[0]];
+  const x = repeatBatch(input, Math.max(pictures, embeddings));
+  const timeEmbedding = embedding && embeddings > 1 ? repeatBatch(embedding, Math.max(pictures, embeddings)) : embedding;
   let h = conv(resample(activate(groupNorm(x, w.at("norm1"), groups, epsilon))), w.at("conv1"), channels);
   if (timeEmbedding) {
     const width = timeScaleShift === "scale_shift" ? 2 * channels : channels;
@@ -43,8 +47,9 @@ export function resnetBlock(x: Value, timeEmbedding: Value | undefined, w: Scope
     h = groupNorm(h, w.at("norm2"), groupsOut, epsilon);
   }
   h = conv(activate(h), w.at("conv2"), channels);
-  const input = resample(x);
-  const skip = w.has("conv_shortcut") || x.shape[1] !== channels ? conv(input, w.at("conv_shortcut"), channels, { kernel: 1 }) : input;
+  const resampled = resample(x);
+  const skip =
+    w.has("conv_shortcut") || x.shape[1] !== channels ? conv(resampled, w.at("conv_shortcut"), channels, { kernel: 1 }) : resampled;
   return scale(add(skip, h), 1 / outputScale);
 }
 

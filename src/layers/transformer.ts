@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { add, attention, concat, gelu, mul, reshape, scale, slice, transpose } from "../graph/ops.js";
+import { add, addBatches, attention, concat, gelu, mul, repeatBatch, reshape, scale, slice, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { groupNorm, layerNorm, linear, linearRows } from "./basic.js";
 
@@ -18,6 +18,7 @@ export interface TransformerOptions {
 /**
  * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to
  * context [batch, tokens, features]. Matches diffusers' Transformer2DModel; `proj_in` and `proj_out` may be linear or 1x1 convolutions.
+ * A context of n times the batch is n contexts for the same x, and the result has its batch: until the first look at it there is one x to compute.
  */
 export function spatialTransformer(
   x: Value,
@@ -32,20 +33,21 @@ export function spatialTransformer(
     h = transformerBlock(h, context, w.at("transformer_blocks", i), heads, onlyCrossAttention);
   }
   h = linear(h, w.at("proj_out"), channels);
-  return add(reshape(transpose(h, [0, 2, 1]), x.shape), x);
+  return addBatches(x, reshape(transpose(h, [0, 2, 1]), [-1, channels, height, width]));
 }
 
 /** Self-attention, cross-attention and feed-forward, each behind a layer norm and a residual. Matches diffusers' BasicTransformerBlock. */
 function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onlyCrossAttention: boolean): Value {
   let normed = layerNorm(x, w.at("norm1"));
-  let h = add(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));
+  let h = addBatches(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));
   normed = layerNorm(h, w.at("norm2"));
-  h = add(h, multiHeadAttention(normed, context, w.at("attn2"), heads));
+  h = addBatches(h, multiHeadAttention(normed, context, w.at("attn2"), heads));
   return add(h, feedForward(layerNorm(h, w.at("norm3")), w.at("ff")));
 }
 
 /**
- * Attention of x [batch, tokens, channels] to context [batch, tokens, features] (Vaswani et al. 2017); `inner` is the width of all heads together.
+ * Attention of x [batch, tokens, channels] to context [batch or a multiple, tokens, features] (Vaswani et al. 2017); `inner` is the width of all heads
+ * together. The result has the context's batch.
  * Matches diffusers' Attention.
  */
 export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number, inner = x.shape.at(-1) ?? 0): Value {
@@ -56,7 +58,8 @@ export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: nu
   for (let head = 0; head < heads; head += step) {
     const count = Math.min(step, heads - head);
     const project = (input: Value, name: string) => linearRows(input, w.at(name), inner, head * width, (head + count) * width);
-    slices.push(attention(project(x, "to_q"), project(context, "to_k"), project(context, "to_v"), count));
+    const query = repeatBatch(project(x, "to_q"), context.shape[0] ?? 1);
+    slices.push(attention(query, project(context, "to_k"), project(context, "to_v"), count));
   }
   const [first, ...rest] = slices as [Value, ...Value[]];
   return linear(rest.length > 0 ? concat([first, ...rest], 2) : first, w.at("to_out", 0), channels);

@@ -1,5 +1,5 @@
 import type { Value } from "../graph/graph.js";
-import { averagePool, concat } from "../graph/ops.js";
+import { averagePool, concat, repeatBatch } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { doubled, downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { type PixelAttentionOptions, pixelAttention, spatialTransformer } from "./transformer.js";
@@ -76,7 +76,7 @@ export function upBlock(
   let h = x;
   for (let i = 0; i < options.layers; i++) {
     const skip = skips.pop();
-    if (skip) h = concat([h, skip], 1);
+    if (skip) h = concat([h, repeatBatch(skip, h.shape[0] ?? 1)], 1);
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
     h = attend(h, w, i, options.attention);
   }

@@ -3,7 +3,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count } from "../checkpoint/schema.js";
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { add, concat, mul, silu, slice, spatialMean } from "../graph/ops.js";
+import { add, concat, mul, repeatBatch, silu, slice, spatialMean } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
 import type { DType } from "../tensor/dtype.js";
@@ -68,6 +68,7 @@ export class ControlNetModel extends Model<ControlNetConfig> {
 
   /**
    * The residuals for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
+   * With an `encoderHiddenStates` of n times the batch they are computed as if `sample` and `controlnetCond` were there n times.
    * @throws ArgumentError if a shape is wrong, or `addedCond` or `classLabels` is missing or of no use.
    */
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, inputs: ControlNetInputs): Promise<ControlNetOutput> {
@@ -110,7 +111,7 @@ function controlNet(
   const residuals = [
     ...skips.map((skip, i) => project(skip, w.at("controlnet_down_blocks", i))),
     project(last, w.at("controlnet_mid_block")),
-  ].map((residual, i) => mul(residual, slice(scales, 0, i, i + 1)));
+  ].map((residual, i) => repeatBatch(mul(residual, slice(scales, 0, i, i + 1)), encoder_hidden_states.shape[0] ?? 1));
   const pooled = config.globalPoolConditions ? residuals.map(spatialMean) : residuals;
   return Object.fromEntries(pooled.map((residual, i) => [`residual_${i}`, residual]));
 }

@@ -5,7 +5,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { type AttentionSlice, Graph, type GraphOptions, type Value } from "../graph/graph.js";
+import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
@@ -35,9 +35,6 @@ const SESSIONS_KEPT = 3;
 
 /** Bytes of weights up to which a network that runs often copies them into the form that is fastest. */
 const LARGEST_COPY = 2 ** 27;
-
-/** What a network may spend on convolutions' weights in a faster form. */
-const SPARE_BYTES = 1.25 * 2 ** 30;
 
 /**
  * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call and kept loaded for the next
@@ -102,12 +99,6 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.dispose();
   }
 
-  /** Where the network runs and what it may keep in memory there. */
-  private memoryPolicy(): Pick<GraphOptions, "target" | "spareBytes"> {
-    const target = this.device;
-    return { target, spareBytes: target === "cpu" && !this.engine.lowMemory ? SPARE_BYTES : 0 };
-  }
-
   /** Runs the graph that `build` writes for `inputs` of these shapes; `part` tells graphs of one model apart. */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
@@ -123,7 +114,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const graph = new Graph({ attentionSlice, ...this.memoryPolicy() });
+      const graph = new Graph({ attentionSlice, target: this.device });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, countOrNone, side } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
-import { add, scale, shift } from "../graph/ops.js";
+import { addBatches, scale, shift } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";
@@ -85,7 +85,10 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
 
   /**
    * One prediction for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
-   * @returns `sample` [batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type says.
+   * With an `encoderHiddenStates` of n times the batch, as for classifier-free guidance, it predicts as if `sample` were there n times, one whole batch
+   * after the other, but computes what the copies have in common once.
+   * @returns `sample` [encoderHiddenStates' batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's
+   * prediction_type says.
    */
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, inputs: UNet2DConditionInputs): Promise<{ sample: Tensor }> {
     const { timeCondProjDim, encoderHidDim, crossAttentionDim } = this.config;
@@ -112,10 +115,10 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
   const skips = wayDown(first, temb, context, w, config);
   let h = middle(skips.at(-1) ?? first, temb, context, w, config);
 
-  if (inputs.mid_residual) h = add(h, inputs.mid_residual);
+  if (inputs.mid_residual) h = addBatches(h, inputs.mid_residual);
   for (const [i, skip] of skips.entries()) {
     const residual = inputs[`down_residual_${i}`];
-    if (residual) skips[i] = add(skip, residual);
+    if (residual) skips[i] = addBatches(skip, residual);
   }
 
   const last = blockOutChannels.length - 1;

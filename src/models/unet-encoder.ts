@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { blocks, count, countOrNone, depth, perBlock } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { add, concat, expand, reshape } from "../graph/ops.js";
+import { add, addBatches, concat, expand, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js";
 import { classEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
@@ -60,7 +60,7 @@ export type UNetEncoderConfig = v.InferOutput<typeof schema>;
 
 /** What a denoising step is conditioned on. */
 export interface UNetConditions {
-  /** Context tokens [batch, tokens, features], from the text encoder. */
+  /** Context tokens [batch or a multiple, tokens, features], from the text encoder. */
   readonly encoderHiddenStates: Tensor;
   /** Stable Diffusion XL's pooled text embedding [batch, width] and its size and crop numbers [batch, 5 or 6]. */
   readonly addedCond?: { readonly textEmbeds: Tensor; readonly timeIds: Tensor };
@@ -84,12 +84,15 @@ export function unetFeeds(
         : `this ${network} takes no addedCond; it has no text_time embedding`,
     );
   }
-  const [batch = 0] = sample.shape;
+  const [samples = 0] = sample.shape;
+  const [contexts = 0] = encoderHiddenStates.shape;
+  // Nothing but a multiple of the samples will do.
+  const batch = contexts % samples === 0 ? contexts : samples;
   expectShape("sample", sample, ["batch", config.inChannels, "height", "width"]);
   expectShape("encoderHiddenStates", encoderHiddenStates, [batch, "tokens", contextWidth]);
   return {
     sample,
-    timestep: timestepFeed(timestep, batch),
+    timestep: timestepFeed(timestep, samples),
     encoder_hidden_states: encoderHiddenStates,
     ...(addedCond && { text_embeds: addedCond.textEmbeds, time_ids: addedCond.timeIds }),
     ...classFeed(network, classLabels, config),
@@ -161,7 +164,7 @@ export function timeEmbedding(
   if (text_embeds && time_ids) {
     const numbers = sinusoidalEmbedding(reshape(time_ids, [-1]), { ...waves, width: config.additionTimeEmbedDim ?? 256 });
     const both = concat([text_embeds, reshape(numbers, [text_embeds.shape[0] ?? 1, -1])], 1);
-    embedding = add(embedding, timestepEmbedding(both, w.at("add_embedding"), width));
+    embedding = addBatches(embedding, timestepEmbedding(both, w.at("add_embedding"), width));
   }
   return timeEmbeddingActFn ? ACTIVATIONS[timeEmbeddingActFn](embedding) : embedding;
 }

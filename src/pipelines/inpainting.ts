@@ -4,7 +4,7 @@ import type { Autoencoder } from "../models/autoencoder.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { randnPerImage } from "../tensor/random.js";
-import { concat, Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import type { InpaintImages } from "./image-inputs.js";
 import { encodeImages, type Generators, isLatent, repeatToBatch } from "./image-latents.js";
 import type { Call } from "./latent-diffusion.js";
@@ -44,7 +44,7 @@ export interface Inpainting {
  */
 export async function prepareInpainting(input: InpaintingInput): Promise<Inpainting> {
   const { vae, unet, call, timesteps, image, size, strength, isNoised = false } = input;
-  const { request, scheduler, generator, batch, isGuided } = call;
+  const { request, scheduler, generator, batch } = call;
   const { latentChannels } = vae.config;
   const unetChannels = unet.config.inChannels;
   const isOrdinary = unetChannels === latentChannels;
@@ -90,8 +90,7 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
     request.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)),
     batch,
   );
-  const doubled = (tensor: Tensor) => (isGuided ? concat([tensor, tensor]) : tensor);
-  return { latents, channels: [doubled(mask), doubled(masked)], afterStep: undefined };
+  return { latents, channels: [mask, masked], afterStep: undefined };
 }
 
 /** `painted` where the mask is 1, `kept` where it is 0. */

@@ -115,7 +115,7 @@ export interface Conditioning {
 
 /** What the network sees beside the latents. */
 export interface PredictorOptions {
-  /** Further channels of the input [batch or 2 * batch, channels, height, width]. */
+  /** Further channels of the input [batch, channels, height, width]. */
   readonly channels?: readonly Tensor[];
   /** Conditioning that changes with the step, such as a ControlNet's residuals. */
   readonly perStep?: (scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<UNet2DConditionInputs>>;
@@ -285,7 +285,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     }
   }
 
-  /** The UNet's prediction under classifier-free guidance, both halves in one batch. */
+  /** The UNet's prediction under classifier-free guidance, both halves in one batch: there are twice as many texts as latents. */
   protected predictor(
     call: Call<Request>,
     conditioning: Conditioning,
@@ -293,8 +293,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   ): DenoiseOptions["predict"] {
     const { isGuided, guidanceScale, guidanceRescale } = call;
     return async (scaled, timestep, index) => {
-      const latents = isGuided ? concat([scaled, scaled]) : scaled;
-      const input = channels.length > 0 ? concat([latents, ...channels], 1) : latents;
+      const input = channels.length > 0 ? concat([scaled, ...channels], 1) : scaled;
       const { sample } = await this.unet.forward(input, timestep, {
         ...conditioning.at(index),
         ...(await perStep?.(scaled, timestep, index)),

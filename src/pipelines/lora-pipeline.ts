@@ -21,6 +21,13 @@ export interface LoadLoraOptions extends LoraSource {
   readonly adapterName?: string;
 }
 
+/** A LoRA that was loaded. */
+export interface LoadedLora {
+  readonly adapterName: string;
+  /** Names of the file's tensors that fit no layer of the pipeline and are left out. */
+  readonly unmatched: readonly string[];
+}
+
 /** What is fused. */
 export interface FuseLoraOptions {
   /** Times the adapters' own weights; 1 by default. */
@@ -30,6 +37,9 @@ export interface FuseLoraOptions {
   /** All by default. */
   readonly components?: readonly LoraComponent[];
 }
+
+/** As many names as a warning can hold; a LoRA for other networks has hundreds. */
+const MOST_LISTED = 10;
 
 const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", text_encoder: "textEncoder", text_encoder_2: "textEncoder2" };
 
@@ -48,11 +58,11 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /**
    * Loads a LoRA: a `.safetensors` file, a folder with one, or a hub id (`owner/name`). It becomes the only active adapter of the networks it changes,
-   * as in diffusers; `setAdapters` makes several active. Its matrices stay in the file, which has to stay too. Warns of tensors that fit no layer.
+   * as in diffusers; `setAdapters` makes several active. Its matrices stay in the file, which has to stay too. Warns of tensors that fit no layer, and gives them.
    * @throws CheckpointError if it is no LoRA, of a kind other than LoRA and LoCon (DoRA, LoHa, LoKr, ...), or for other networks than these;
    * ArgumentError if the name is taken; HubError
    */
-  async loadLoraWeights(source: string | Folder, { adapterName, ...from }: LoadLoraOptions = {}): Promise<void> {
+  async loadLoraWeights(source: string | Folder, { adapterName, ...from }: LoadLoraOptions = {}): Promise<LoadedLora> {
     const taken = this.loraNames;
     if (adapterName === "") throw new ArgumentError("adapterName is empty; give the adapter a name, or none");
     if (adapterName !== undefined && taken.includes(adapterName)) {
@@ -65,13 +75,13 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     const networks = this.loraNetworks;
     const { changes, unmatched } = matchLora(lora, networks);
     if (unmatched.length > 0) {
-      const names = unmatched.slice(0, 3).map(printable).join(", ");
-      warn(
-        `${lora.name}: ${unmatched.length} of its tensors fit no layer of this pipeline and are left out: ${names}${unmatched.length > 3 ? ", ..." : ""}`,
-      );
+      const more = unmatched.length > MOST_LISTED ? ` and ${unmatched.length - MOST_LISTED} more` : "";
+      const names = `${unmatched.slice(0, MOST_LISTED).map(printable).join(", ")}${more}`;
+      warn(`${lora.name}: ${unmatched.length} of its tensors fit no layer of this pipeline and are left out: ${names}`);
     }
     const name = adapterName ?? defaultName(this.loraNames);
     for (const [part, layers] of changes) networks.get(part)?.adapters.add(name, layers);
+    return { adapterName: name, unmatched };
   }
 
   /**

@@ -89,14 +89,13 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const guessMode = this.isGuessing(request);
     // In guess mode the unconditional half goes without control.
     const isHalf = isGuided && guessMode;
-    const sample = isGuided && !isHalf ? concat([scaled, scaled]) : scaled;
     const encoderHiddenStates = isHalf ? (conditioning.encoderHiddenStates.chunk(2)[1] as Tensor) : conditioning.encoderHiddenStates;
     const total = scheduler.timesteps.length;
     const outputs = await Promise.all(
       controls.map(({ net, image, scale, start, end }) => {
         const isActive = index / total >= start && (index + 1) / total <= end;
-        const controlnetCond = isGuided && !isHalf ? concat([image, image]) : image;
-        return net.forward(sample, timestep, { encoderHiddenStates, controlnetCond, conditioningScale: isActive ? scale : 0, guessMode });
+        const conditioningScale = isActive ? scale : 0;
+        return net.forward(scaled, timestep, { encoderHiddenStates, controlnetCond: image, conditioningScale, guessMode });
       }),
     );
     const whole = (residual: Tensor) => (isHalf ? concat([Tensor.zeros(residual.shape), residual]) : residual);

@@ -2,7 +2,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
 import type { WeightBytes } from "../graph/graph.js";
-import { type AdapterKind, type AdapterSource, findAdapter } from "../hub/find-adapter.js";
+import { type AdapterKind, type AdapterSource, type FoundAdapter, findAdapter } from "../hub/find-adapter.js";
 import { warn } from "../warnings.js";
 import type { TextEncoder } from "./encode-prompt.js";
 
@@ -48,6 +48,14 @@ const FAMILIES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
+ * The file of an embedding: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
+ * @throws CheckpointError if there is none, or there are several and none is named; HubError
+ */
+export function findEmbedding(source: TextualInversionSource, from: AdapterSource): Promise<FoundAdapter> {
+  return findAdapter(source, from, EMBEDDING);
+}
+
+/**
  * Loads embeddings into text encoders and their tokenizers: all of them, or none if one does not fit. Gives the tokens that stand for them.
  * Matches diffusers' TextualInversionLoaderMixin.load_textual_inversion.
  * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError
@@ -60,7 +68,7 @@ export async function loadTextualInversion(
   const sources = isList(source) ? source : [source];
   const files = await Promise.all(
     sources.map(async (each) => {
-      const { folder, path } = await findAdapter(each, { ...from, token: hfToken }, EMBEDDING);
+      const { folder, path } = await findEmbedding(each, { ...from, token: hfToken });
       return readTextualInversion(folder, path);
     }),
   );

@@ -14,15 +14,21 @@ import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { WorkerThread } from "./worker-thread.js";
 
+/** How an engine is made. */
+export interface EngineOptions extends DeviceOptions {
+  /** The runtime writes a profile of each session, when it is released, to a file whose path begins so. */
+  readonly profile?: string;
+}
+
 /**
  * ONNX Runtime in a worker thread.
  * @throws DeviceError if `device` is not on this machine.
  */
-export async function createEngine({ device = "auto", deviceId, lowMemory = false }: DeviceOptions = {}): Promise<Engine> {
+export async function createEngine({ device = "auto", deviceId, lowMemory = false, profile }: EngineOptions = {}): Promise<Engine> {
   if (!DEVICES.includes(device)) throw new DeviceError(`device is "${device}"; expected one of ${DEVICES.join(", ")}`);
   const worker = new WorkerThread();
   for (const candidate of candidates(device)) {
-    const engine = new WorkerEngine(worker, candidate, deviceId, lowMemory);
+    const engine = new WorkerEngine(worker, candidate, deviceId, lowMemory, profile);
     const problem = await engine.probe();
     if (!problem) return engine;
     if (device !== "auto") {
@@ -30,7 +36,7 @@ export async function createEngine({ device = "auto", deviceId, lowMemory = fals
       throw new DeviceError(`device ${device} is not available: ${problem}`, { hint: HINTS[candidate] });
     }
   }
-  return new WorkerEngine(worker, "cpu", deviceId, lowMemory);
+  return new WorkerEngine(worker, "cpu", deviceId, lowMemory, profile);
 }
 
 /** Devices in the order "auto" tries them before the CPU. */
@@ -55,6 +61,7 @@ class WorkerEngine implements Engine {
     readonly device: ResolvedDevice,
     private readonly deviceId: number | undefined,
     readonly lowMemory: boolean,
+    private readonly profile: string | undefined,
   ) {}
 
   async load(graph: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
@@ -92,7 +99,8 @@ class WorkerEngine implements Engine {
   private options(root: string, { keepsMemory = false, copiesWeights = false }: LoadOptions = {}): InferenceSession.SessionOptions {
     const provider = this.deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId: this.deviceId };
     const external = { model_external_initializers_file_folder_path: root };
-    const common = { executionProviders: [provider], graphOptimizationLevel: "extended" } as const;
+    const profiling = this.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: this.profile };
+    const common = { executionProviders: [provider], graphOptimizationLevel: "extended", ...profiling } as const;
     if (this.device !== "cpu") return { ...common, extra: { session: external } };
     return {
       ...common,

@@ -16,6 +16,7 @@ interface FoundFile {
   readonly real: string;
   readonly size: number;
   readonly modified: number;
+  readonly accessed: number;
 }
 
 /** What the cache holds, by id. */
@@ -26,12 +27,12 @@ export async function listRepositories(cacheDir?: string): Promise<CachedReposit
   return found.filter((repository) => repository !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Removes a repository's folder and its locks. False if it is not there. @throws HubError */
-export async function removeRepository(id: string, cacheDir?: string): Promise<boolean> {
+/** Removes a repository's folder and its locks. Gives the bytes that this freed; undefined if it is not there. @throws HubError */
+export async function removeRepository(id: string, cacheDir?: string): Promise<number | undefined> {
   const root = hubCacheDir(cacheDir);
   const path = join(root, repositoryFolder(id));
   const locks = join(root, ".locks", repositoryFolder(id));
-  if (!(await lstat(path).catch(() => undefined))) return false;
+  if (!(await lstat(path).catch(() => undefined))) return undefined;
   for (const name of (await namesIn(locks)).filter((lock) => lock.endsWith(".darkroom.lock"))) {
     if (!(await isHeld(join(locks, name)))) continue;
     throw new HubError(`${id} is being downloaded by another process`, {
@@ -41,11 +42,12 @@ export async function removeRepository(id: string, cacheDir?: string): Promise<b
   }
   try {
     const shared = await sharedBlobs(root, path);
+    const own = await ownBytes(path);
     // Of a folder that is a link only the link goes: what lies outside the cache is not ours.
     await rm(path, { recursive: true, force: true });
     await rm(locks, { recursive: true, force: true });
-    await Promise.all(shared.map((blob) => removeUnused(root, blob)));
-    return true;
+    const freed = await Promise.all(shared.map((blob) => removeUnused(root, blob)));
+    return freed.reduce((sum, bytes) => sum + bytes, own);
   } catch (cause) {
     throw new HubError(explainWrite(path, cause).message.replace("cannot write", "cannot remove"), { problem: "disk", cause });
   }
@@ -67,7 +69,14 @@ async function readRepository(path: string, id: string): Promise<CachedRepositor
     unfinished: sizeOf(unfinished),
     files: new Set(files.map(({ real }) => real)).size,
     revisions: await Promise.all(commits.map((commit, i) => toRevision(join(path, "snapshots", commit), commit, snapshots[i] ?? [], refs))),
-    lastModified: latest([...blobs, ...files], found.mtimeMs),
+    lastModified: latest(
+      [...blobs, ...files].map(({ modified }) => modified),
+      found.mtimeMs,
+    ),
+    lastAccessed: latest(
+      [...blobs, ...files].map(({ accessed }) => accessed),
+      found.mtimeMs,
+    ),
   };
 }
 
@@ -84,7 +93,10 @@ async function toRevision(
     size: sizeOf(files),
     files: files.length,
     path,
-    lastModified: latest(files, mtimeMs),
+    lastModified: latest(
+      files.map(({ modified }) => modified),
+      mtimeMs,
+    ),
   };
 }
 
@@ -101,7 +113,9 @@ async function filesIn(folder: string): Promise<FoundFile[]> {
   const files = await Promise.all(
     paths.map(async (path) => {
       const found = await stat(path).catch(() => undefined);
-      return found?.isFile() ? { path, real: await realpath(path), size: found.size, modified: found.mtimeMs } : [];
+      return found?.isFile()
+        ? { path, real: await realpath(path), size: found.size, modified: found.mtimeMs, accessed: found.atimeMs }
+        : [];
     }),
   );
   return files.flat();
@@ -116,8 +130,16 @@ function sizeOf(files: readonly FoundFile[]): number {
   return [...new Map(files.map(({ real, size }) => [real, size])).values()].reduce((sum, size) => sum + size, 0);
 }
 
-function latest(files: readonly FoundFile[], otherwise: number): Date {
-  return new Date(files.length > 0 ? Math.max(...files.map(({ modified }) => modified)) : otherwise);
+function latest(times: readonly number[], otherwise: number): Date {
+  return new Date(times.length > 0 ? Math.max(...times) : otherwise);
+}
+
+/** Bytes of the files that go with a folder: not of those it only has links to, and none where it is a link itself. */
+async function ownBytes(folder: string): Promise<number> {
+  if ((await lstat(folder)).isSymbolicLink()) return 0;
+  const names = await readdir(folder, { recursive: true });
+  const found = await Promise.all(names.map((name) => lstat(join(folder, name))));
+  return found.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
 }
 
 /** Blobs that Python's huggingface_hub keeps for several repositories in `blobs/ab/abcd...`, as far as this one links to them. */
@@ -130,15 +152,20 @@ async function sharedBlobs(root: string, path: string): Promise<readonly string[
     .map((parts) => parts.join(sep));
 }
 
-/** Removes a shared blob unless one of the links that its list of references names is there. Without a list it stays, as huggingface_hub has it. */
-async function removeUnused(root: string, blob: string): Promise<void> {
+/**
+ * Removes a shared blob unless one of the links that its list of references names is there, and gives its bytes then. Without a list it stays, as
+ * huggingface_hub has it.
+ */
+async function removeUnused(root: string, blob: string): Promise<number> {
   const path = join(root, blob);
   const references = await readFile(`${path}.refs`, "utf8").catch(() => undefined);
-  if (references === undefined) return;
+  if (references === undefined) return 0;
   const links = references.split("\n").filter((line) => line !== "");
   const found = await Promise.all(links.map((link) => lstat(join(root, link)).catch(() => undefined)));
-  if (found.some((entry) => entry !== undefined)) return;
+  if (found.some((entry) => entry !== undefined)) return 0;
+  const { size } = await stat(path).catch(() => ({ size: 0 }));
   await Promise.all([path, `${path}.refs`, `${path}.lock`].map((file) => rm(file, { force: true })));
+  return size;
 }
 
 function isHash(name: string | undefined): name is string {

@@ -1,4 +1,5 @@
 import { ArgumentError, ConfigError } from "../errors.js";
+import { nearestNames } from "../nearest.js";
 import { DDIMScheduler } from "./ddim.js";
 import { DDIMInverseScheduler } from "./ddim-inverse.js";
 import { DDPMScheduler } from "./ddpm.js";
@@ -206,7 +207,7 @@ export function resolveScheduler(name: string): ResolvedScheduler {
   const names = knownNames();
   const found = names.get(normalize(name));
   if (found) return found;
-  const nearest = [...names.keys()].toSorted((a, b) => distance(normalize(name), a) - distance(normalize(name), b))[0];
+  const [nearest] = nearestNames(normalize(name), names.keys(), 1);
   throw new ArgumentError(`there is no scheduler ${JSON.stringify(name)}; did you mean ${nearest}?`, {
     hint: `the schedulers are ${Object.keys(SCHEDULERS).join(", ")}; each has short names as well`,
   });
@@ -233,18 +234,4 @@ function normalize(name: string): string {
     .toLowerCase()
     .replaceAll(/[\s_-]+/g, "-")
     .replace(/^dpmpp/, "dpm++");
-}
-
-/** Levenshtein's edit distance. */
-function distance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (previous[j - 1] as number) + Number(a[i - 1] !== b[j - 1]);
-      current.push(Math.min(replaced, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
-    }
-    previous = current;
-  }
-  return previous[b.length] as number;
 }

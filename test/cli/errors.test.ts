@@ -28,6 +28,12 @@ describe("describeError", () => {
     expect(describeError(error, { verbose: true })).toMatch(/download it again\nCheckpointError: unet.*caused by: Error: ENOENT/s);
   });
 
+  it("puts what hints say to programs in the words of the terminal", () => {
+    const hint = "download it once without localFilesOnly, or give one: fromPretrained(path)";
+    const words = describeError(new CheckpointError("none", { hint }), { verbose: false });
+    expect(words).toBe("darkroom: none\n  download it once without --offline, or give one: fromPretrained(path)");
+  });
+
   it("sends an unexpected error's reader to --verbose", () => {
     expect(describeError(new TypeError("x is undefined"), { verbose: false })).toMatch(/^darkroom: x is undefined\n.*--verbose/);
   });

@@ -33,7 +33,8 @@ describe("darkroom", () => {
     const { stdout } = await darkroom(["generate", "--help"], folder);
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     const groups = stdout.match(/^\w.*:$/gm);
-    expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", "Output:", "Running:"]);
+    const hub = "Hugging Face hub (token in HF_TOKEN):";
+    expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", hub, "Output:", "Running:"]);
   });
 
   it("prints its version", async () => {

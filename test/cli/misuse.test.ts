@@ -5,6 +5,8 @@ import { Picture } from "../../src/image/picture.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
+import { loraFile } from "../lora/loras.js";
+import { embeddingFile } from "../pipelines/embeddings.js";
 import { darkroom, expectFailure } from "./darkroom.js";
 
 let folder: string;
@@ -28,6 +30,7 @@ describe("darkroom generate, with options that make no sense together", () => {
     [["--control-image", "in.png"], /--control-image needs --control: /],
     [["--control-scale", "2"], /--control-scale needs --control: /],
     [["--refine-from", "0.5"], /--refine-from needs --refiner: /],
+    [["--revision", "fp16"], /--revision needs --model: .*hub\n\s+add --model OWNER\/NAME/],
     [[...control, ...image], /--control and --image cannot be combined: .*\n.*--control-image/],
     [[...control, ...refiner], /--control and --refiner cannot be combined: /],
     [[...image, "--mask", "in.png", ...refiner], /--mask and --refiner cannot be combined: .*\n\s+repaint first/],
@@ -77,7 +80,10 @@ describe("darkroom generate, with options the checkpoint cannot follow", () => {
     [["--negative", "blurry"], /--negative means nothing to ddpm-mini/],
     [["--guidance", "3"], /--guidance means nothing/],
     [["--size", "64x64"], /--size means nothing/],
-    [["--vae", "vae"], /--vae means nothing/],
+    [["--vae", checkpoint("vae-swap-mini")], /--vae means nothing/],
+    [["--lora", loraFile("sd1_peft")], /--lora means nothing/],
+    [["--embedding", embeddingFile("cat-toy")], /--embedding means nothing/],
+    [["--weighted"], /--weighted means nothing/],
     [image, /--image means nothing/],
     [control, /--control means nothing/],
   ])("ends with 2 for %j without text encoder or autoencoder", async (args, message) => {

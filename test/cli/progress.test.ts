@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatSeconds, StepTimer } from "../../src/cli/progress.js";
+import { formatSeconds } from "../../src/cli/format-seconds.js";
+import { StepTimer } from "../../src/cli/progress.js";
 
 describe("StepTimer", () => {
   it("leaves a picture's first step out of the mean once others are known", () => {

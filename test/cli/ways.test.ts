@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { decode } from "fast-png";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { parseParameters } from "../../src/image/parameters.js";
-import { Picture } from "../../src/image/picture.js";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Picture } from "../../src/image/picture.js";
 import { readPngText } from "../../src/image/png.js";
 import { resize } from "../../src/image/resize.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
@@ -23,53 +21,21 @@ import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 import { darkroom } from "./darkroom.js";
-
-const [WIDTH, HEIGHT] = [72, 48];
-const device = "cpu";
-/** What both sides of every comparison are asked for. */
-const request = { prompt: "a red fox", numInferenceSteps: 4, seed: 7 };
-
-/** A picture of slopes, and a white box on black. */
-const input = paint((x, y, c) => (x * 3 + y * (c + 1) * 2) % 256);
-const mask = paint((x, y) => (x >= 20 && x < 50 && y >= 10 && y < 30 ? 255 : 0));
+import { device, input, makePicture, mask, opened, parametersOf, request, saveInputs } from "./pictures.js";
 
 let folder: string;
 beforeEach(async () => {
   folder = temporaryFolder();
-  await input.save(join(folder, "in.png"));
-  await mask.save(join(folder, "mask.png"));
+  await saveInputs(folder);
 });
-
-function paint(colour: (x: number, y: number, channel: number) => number): Picture {
-  const data = Uint8Array.from({ length: WIDTH * HEIGHT * 3 }, (_, i) => {
-    const pixel = Math.floor(i / 3);
-    return colour(pixel % WIDTH, Math.floor(pixel / WIDTH), i % 3);
-  });
-  return new Picture(WIDTH, HEIGHT, data);
-}
 
 /** The picture `darkroom generate` makes. */
 async function generated(model: string, ...args: string[]): Promise<Picture> {
-  return run("--model", model.includes("/") ? model : checkpoint(model), request.prompt, ...args);
-}
-
-async function run(...args: string[]): Promise<Picture> {
-  const common = ["--steps", String(request.numInferenceSteps), "--seed", String(request.seed), "--device", device];
-  const { code, stderr } = await darkroom(["generate", ...common, "--out", "out.png", "--quiet", ...args], folder);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  const { width, height, data } = decode(readFileSync(join(folder, "out.png")));
-  return new Picture(width, height, data as Uint8Array);
+  return makePicture(folder, "--model", model.includes("/") ? model : checkpoint(model), request.prompt, ...args);
 }
 
 async function settings(): Promise<Readonly<Record<string, string>>> {
-  return parseParameters((await readPngText(readFileSync(join(folder, "out.png")))).parameters ?? "").settings;
-}
-
-/** The part, freed when the test ends. */
-async function opened<Part extends AsyncDisposable>(part: Promise<Part>): Promise<Part> {
-  const open = await part;
-  onTestFinished(() => open[Symbol.asyncDispose]());
-  return open;
+  return (await parametersOf(folder)).settings;
 }
 
 describe("darkroom generate --image", () => {
@@ -99,17 +65,18 @@ describe("darkroom generate --image", () => {
 
   it("takes a data: address", async () => {
     const address = `data:image/png;base64,${readFileSync(join(folder, "in.png")).toString("base64")}`;
-    expect(await generated("sd1-mini", "--image", address)).toEqual(await generated("sd1-mini", "--image", "in.png", "--force"));
+    expect(await generated("sd1-mini", "--image", address)).toEqual(await generated("sd1-mini", "--image", "in.png"));
   });
 
   it("writes strength and picture into the settings", async () => {
     await generated("sd1-mini", "--image", "in.png", "--strength", "0.6");
-    expect(await settings()).toMatchObject({ "Denoising strength": "0.6", "Init image": "in.png", Size: `${WIDTH}x${HEIGHT}` });
+    expect(await settings()).toMatchObject({ "Denoising strength": "0.6", "Init image": "in.png", Size: `${input.width}x${input.height}` });
   });
 });
 
 describe("darkroom generate --image --mask", () => {
-  const size = { width: WIDTH, height: HEIGHT };
+  const { width, height } = input;
+  const size = { width, height };
 
   it.each(["sd1-mini", "sd1-inpaint-mini"])(
     "makes the picture that StableDiffusionInpaintPipeline makes, at its size: %s",
@@ -213,14 +180,14 @@ describe("darkroom generate with a checkpoint that takes no prompt", () => {
   it("makes the picture that DDPMPipeline makes", async () => {
     const pipe = await opened(DDPMPipeline.fromPretrained(checkpoint("ddpm-mini"), { device }));
     const { images } = await pipe.generate({ numInferenceSteps, seed });
-    expect(await run("--model", checkpoint("ddpm-mini"))).toEqual(images[0]);
+    expect(await makePicture(folder, "--model", checkpoint("ddpm-mini"))).toEqual(images[0]);
   });
 
   it("makes the picture that DDIMPipeline makes", async () => {
     const model = changedCheckpoint("ddpm-mini", "model_index.json", { _class_name: "DDIMPipeline" });
     const pipe = await opened(DDIMPipeline.fromPretrained(model, { device }));
     const { images } = await pipe.generate({ numInferenceSteps, seed });
-    expect(await run("--model", model)).toEqual(images[0]);
+    expect(await makePicture(folder, "--model", model)).toEqual(images[0]);
   });
 
   it("names the picture after the checkpoint, and writes no guidance into it", async () => {

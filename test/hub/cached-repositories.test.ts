@@ -58,6 +58,14 @@ describe("listCachedRepositories", () => {
     expect(repository?.revisions.map(({ lastModified }) => lastModified.getTime() === time.getTime())).toEqual([false, true]);
   });
 
+  it("gives the time a file was read last", async () => {
+    const cacheDir = cache();
+    const time = new Date("2031-02-03T04:05:06Z");
+    utimesSync(join(cacheDir, "models--a--b/blobs/new"), time, new Date());
+    const [repository] = await listCachedRepositories({ cacheDir });
+    expect(repository?.lastAccessed).toEqual(time);
+  });
+
   it("counts what unfinished downloads hold", async () => {
     const cacheDir = cache();
     writeFileSync(join(cacheDir, "models--a--b/blobs/x.incomplete"), "1234567");
@@ -104,6 +112,11 @@ describe("removeCachedRepository", () => {
     expect(readdirSync(join(cacheDir, ".locks"))).toEqual([]);
   });
 
+  it("gives the bytes that it freed, those of links' targets once", async () => {
+    const [files, refs] = [5 + 3 + 4, 2 * 40];
+    expect(await removeCachedRepository("a/b", { cacheDir: cache() })).toBe(files + refs);
+  });
+
   it.each(["../x", "a/..", "a/../b", "/etc", "a/b/c", "", ".", "a--b", "a\\b", "a/b\0"])("refuses %j as an id", async (id) => {
     const cacheDir = cache();
     await expect(removeCachedRepository(id, { cacheDir })).rejects.toThrow(ArgumentError);
@@ -118,7 +131,7 @@ describe("removeCachedRepository", () => {
     const elsewhere = temporaryFolder({ "precious.txt": "x" });
     const cacheDir = temporaryFolder();
     symlinkSync(elsewhere, join(cacheDir, "models--a--b"));
-    await removeCachedRepository("a/b", { cacheDir });
+    expect(await removeCachedRepository("a/b", { cacheDir })).toBe(0);
     expect(existsSync(join(elsewhere, "precious.txt"))).toBe(true);
     expect(readdirSync(cacheDir)).toEqual([]);
   });
@@ -153,7 +166,8 @@ describe("removeCachedRepository", () => {
     const kept = shared(common, [`models--a--b/blobs/${common}`, `models--x--y/blobs/${common}`]);
     mkdirSync(join(cacheDir, "models--x--y/blobs"), { recursive: true });
     symlinkSync(`../../${join("blobs", "dd", common)}`, join(cacheDir, "models--x--y/blobs", common));
-    await removeCachedRepository("a/b", { cacheDir });
+    const before = 5 + 3 + 4 + 2 * 40;
+    expect(await removeCachedRepository("a/b", { cacheDir })).toBe(before + "large".length);
     expect(existsSync(freed)).toBe(false);
     expect(lstatSync(kept).isFile()).toBe(true);
   });

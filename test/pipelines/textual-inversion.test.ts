@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
@@ -9,6 +8,8 @@ import { setWarningHandler } from "../../src/warnings.js";
 import { largestDifference } from "../helpers/differences.js";
 import { checkpointError } from "../helpers/errors.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
+import { loraFile } from "../lora/loras.js";
+import { embeddingFile } from "./embeddings.js";
 
 /** What Python diffusers was asked for; see fixtures/make/textual_inversion.py. */
 interface EmbeddingCase {
@@ -39,10 +40,6 @@ async function pipelineOf(name: string): Promise<Pipeline> {
   return pipe;
 }
 
-function embedding(name: string): string {
-  return fileURLToPath(new URL(`../fixtures/textual-inversion/embeddings/${name}.safetensors`, import.meta.url));
-}
-
 const PLAIN = { prompt: "a <cat-toy>", numInferenceSteps: 2, seed: 1, outputType: "tensor" };
 
 describe("pictures with embeddings are Python diffusers'", () => {
@@ -64,7 +61,7 @@ describe("pictures with embeddings are Python diffusers'", () => {
     setWarningHandler(() => {});
     const { meta, tensor } = readFixture<EmbeddingCase>("textual-inversion", name);
     const pipe = await pipelineOf(meta.checkpoint);
-    for (const { file, token } of meta.embeddings) await pipe.loadTextualInversion(embedding(file), { token: token ?? undefined });
+    for (const { file, token } of meta.embeddings) await pipe.loadTextualInversion(embeddingFile(file), { token: token ?? undefined });
     const { images } = await pipe.generate({ ...camelCaseKeys(meta.call), seed: meta.seed, outputType: "tensor" });
     expect(largestDifference(images, tensor("images"))).toBeLessThanOrEqual(1 / 255);
   });
@@ -74,7 +71,7 @@ describe("embeddings", () => {
   it("leave no trace when they are unloaded", async () => {
     const pipe = await pipelineOf("sd1-mini");
     const before = await pipe.generate(PLAIN);
-    expect(await pipe.loadTextualInversion(embedding("cat-toy"))).toEqual(["<cat-toy>"]);
+    expect(await pipe.loadTextualInversion(embeddingFile("cat-toy"))).toEqual(["<cat-toy>"]);
     const during = await pipe.generate(PLAIN);
     pipe.unloadTextualInversion("<cat-toy>");
     const after = await pipe.generate(PLAIN);
@@ -84,22 +81,23 @@ describe("embeddings", () => {
 
   it("are refused under a token that is taken", async () => {
     const pipe = await pipelineOf("sd1-mini");
-    await pipe.loadTextualInversion(embedding("cat-toy"));
-    await expect(pipe.loadTextualInversion(embedding("cat-toy-rows"))).rejects.toThrow(
+    await pipe.loadTextualInversion(embeddingFile("cat-toy"));
+    await expect(pipe.loadTextualInversion(embeddingFile("cat-toy-rows"))).rejects.toThrow(
       /<cat-toy> is in the tokenizer's vocabulary already/,
     );
   });
 
   it("are refused in a checkpoint of another family, and nothing is loaded", async () => {
     const pipe = await pipelineOf("sd1-mini");
-    const error = await checkpointError(pipe.loadTextualInversion(embedding("ink")));
+    const error = await checkpointError(pipe.loadTextualInversion(embeddingFile("ink")));
     expect(error.message).toMatch(/ink\.safetensors has vectors for text_encoder.* and text_encoder.*; this pipeline has text_encoder$/);
     expect(() => pipe.unloadTextualInversion("ink")).toThrow(/no embedding was loaded as ink/);
   });
 
   it("are told from other files by name", async () => {
     const pipe = await pipelineOf("sd1-mini");
-    const lora = fileURLToPath(new URL("../fixtures/lora/adapters/sd1_kohya.safetensors", import.meta.url));
-    expect((await checkpointError(pipe.loadTextualInversion(lora))).message).toMatch(/sd1_kohya\.safetensors is no embedding: it holds/);
+    expect((await checkpointError(pipe.loadTextualInversion(loraFile("sd1_kohya")))).message).toMatch(
+      /sd1_kohya\.safetensors is no embedding: it holds/,
+    );
   });
 });

@@ -1,0 +1,136 @@
+import type { ClipTextConfig } from "./clip-text.js";
+import type { UNetConfig } from "./unet.js";
+import type { VaeConfig } from "./vae.js";
+
+/** The checkpoints that are measured. */
+export type FamilyName = "sd15" | "sdxl";
+
+/** How large they are: as people have them, or just large enough to have every part. */
+export type Scale = "real" | "tiny";
+
+/** A family of checkpoints: the shapes of its networks. */
+export interface Family {
+  readonly pipeline: "StableDiffusionPipeline" | "StableDiffusionXLPipeline";
+  /** Weight files it has: full ones, the fp16 variant, or both. */
+  readonly variants: readonly ("fp32" | "fp16")[];
+  readonly unet: UNetConfig;
+  readonly vae: VaeConfig;
+  readonly textEncoders: readonly ClipTextConfig[];
+}
+
+/** Pixels to a latent, along each side, in every family. */
+export const VAE_FACTOR = 8;
+
+/** Tokens of a prompt, in every family. */
+export const CLIP_TOKENS = 77;
+
+const clipL: ClipTextConfig = {
+  architectures: ["CLIPTextModel"],
+  vocab_size: 49408,
+  hidden_size: 768,
+  intermediate_size: 3072,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  max_position_embeddings: CLIP_TOKENS,
+  hidden_act: "quick_gelu",
+  projection_dim: 768,
+};
+
+const vae = (sample_size: number, scaling_factor: number): VaeConfig => ({
+  block_out_channels: [128, 256, 512, 512],
+  down_block_types: Array(4).fill("DownEncoderBlock2D"),
+  up_block_types: Array(4).fill("UpDecoderBlock2D"),
+  layers_per_block: 2,
+  latent_channels: 4,
+  sample_size,
+  scaling_factor,
+});
+
+const FAMILIES: Readonly<Record<FamilyName, Family>> = {
+  sd15: {
+    pipeline: "StableDiffusionPipeline",
+    variants: ["fp32", "fp16"],
+    unet: {
+      sample_size: 64,
+      in_channels: 4,
+      out_channels: 4,
+      down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+      up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+      block_out_channels: [320, 640, 1280, 1280],
+      layers_per_block: 2,
+      cross_attention_dim: 768,
+      attention_head_dim: 8,
+      transformer_layers_per_block: 1,
+      use_linear_projection: false,
+    },
+    vae: vae(512, 0.18215),
+    textEncoders: [clipL],
+  },
+  sdxl: {
+    pipeline: "StableDiffusionXLPipeline",
+    // Its full files are 14 GB; the ones in use are of half precision.
+    variants: ["fp16"],
+    unet: {
+      sample_size: 128,
+      in_channels: 4,
+      out_channels: 4,
+      down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+      up_block_types: ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+      block_out_channels: [320, 640, 1280],
+      layers_per_block: 2,
+      cross_attention_dim: 2048,
+      attention_head_dim: [5, 10, 20],
+      transformer_layers_per_block: [1, 2, 10],
+      use_linear_projection: true,
+      addition_embed_type: "text_time",
+      addition_time_embed_dim: 256,
+      projection_class_embeddings_input_dim: 2816,
+    },
+    vae: vae(1024, 0.13025),
+    textEncoders: [
+      clipL,
+      {
+        ...clipL,
+        architectures: ["CLIPTextModelWithProjection"],
+        hidden_size: 1280,
+        intermediate_size: 5120,
+        num_hidden_layers: 32,
+        num_attention_heads: 20,
+        hidden_act: "gelu",
+        projection_dim: 1280,
+      },
+    ],
+  },
+};
+
+/** The family at this scale. */
+export function family(name: FamilyName, scale: Scale): Family {
+  return scale === "real" ? FAMILIES[name] : tiny(FAMILIES[name]);
+}
+
+/** The same parts, layer for layer but for the transformers' depth, a tenth as wide and a quarter as large a picture's side or less. */
+function tiny({ unet, vae, textEncoders, ...rest }: Family): Family {
+  const widths = (full: readonly number[]) => full.map((width) => (width < 600 ? 32 : 64));
+  const width = 32;
+  return {
+    ...rest,
+    unet: {
+      ...unet,
+      sample_size: 8,
+      block_out_channels: widths(unet.block_out_channels),
+      cross_attention_dim: width * textEncoders.length,
+      attention_head_dim: 4,
+      transformer_layers_per_block: 1,
+      ...(unet.addition_embed_type && { addition_time_embed_dim: 8, projection_class_embeddings_input_dim: width + 6 * 8 }),
+    },
+    vae: { ...vae, sample_size: 64, block_out_channels: vae.block_out_channels.map((full) => (full < 500 ? 32 : 64)) },
+    textEncoders: textEncoders.map((encoder) => ({
+      ...encoder,
+      hidden_size: width,
+      intermediate_size: 4 * width,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      projection_dim: width,
+    })),
+  };
+}

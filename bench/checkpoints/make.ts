@@ -1,0 +1,93 @@
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT } from "../paths.js";
+import { clipTextTensors } from "./clip-text.js";
+import { type Family, type FamilyName, family, type Scale } from "./families.js";
+import type { Tensors } from "./tensors.js";
+import { unetTensors } from "./unet.js";
+import { vaeTensors } from "./vae.js";
+import { writeWeights } from "./write-weights.js";
+
+/** CLIP's real vocabulary. */
+const TOKENIZER = join(ROOT, "test/checkpoints/tokenizer-clip");
+
+/** The folder of a checkpoint with a family's shapes and random weights, in the diffusers layout. Made the first time it is asked for. */
+export function checkpointOf(name: FamilyName, scale: Scale): string {
+  const folder = join(ROOT, "bench/.checkpoints", scale === "real" ? name : `${name}-${scale}`);
+  if (existsSync(folder)) return folder;
+  console.error(`making ${folder}`);
+  // Under another name until it is whole.
+  const partial = `${folder}.partial-${process.pid}`;
+  try {
+    make(partial, family(name, scale));
+    renameSync(partial, folder);
+  } finally {
+    rmSync(partial, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+function make(root: string, { pipeline, variants, unet, vae, textEncoders }: Family): void {
+  const part = (name: string, config: Record<string, unknown>, base: string, tensors: () => Tensors) => {
+    const folder = join(root, name);
+    writeJson(join(folder, "config.json"), config);
+    for (const variant of variants)
+      writeWeights(join(folder, `${base}${variant === "fp16" ? ".fp16" : ""}.safetensors`), tensors(), variant);
+  };
+  const ofDiffusers = (className: string, config: object) => ({ _class_name: className, _diffusers_version: "0.42.1", ...config });
+  const numbered = (name: string, i: number) => (i === 0 ? name : `${name}_${i + 1}`);
+
+  part("unet", ofDiffusers("UNet2DConditionModel", unet), "diffusion_pytorch_model", () => unetTensors(unet));
+  part("vae", ofDiffusers("AutoencoderKL", vae), "diffusion_pytorch_model", () => vaeTensors(vae));
+  for (const [i, config] of textEncoders.entries()) {
+    // Configs on the hub say 2 for the end-of-text token, which stands for the token with the highest id.
+    const whole = { model_type: "clip_text_model", eos_token_id: 2, ...config };
+    part(numbered("text_encoder", i), whole, "model", () => clipTextTensors(config));
+    writeTokenizer(join(root, numbered("tokenizer", i)));
+  }
+  writeJson(join(root, "scheduler", "scheduler_config.json"), ofDiffusers("EulerDiscreteScheduler", SCHEDULER));
+  const index = {
+    scheduler: ["diffusers", "EulerDiscreteScheduler"],
+    unet: ["diffusers", "UNet2DConditionModel"],
+    vae: ["diffusers", "AutoencoderKL"],
+    ...Object.fromEntries(
+      textEncoders.flatMap(({ architectures }, i) => [
+        [numbered("text_encoder", i), ["transformers", architectures[0]]],
+        [numbered("tokenizer", i), ["transformers", "CLIPTokenizer"]],
+      ]),
+    ),
+    feature_extractor: [null, null],
+    image_encoder: [null, null],
+    ...(pipeline === "StableDiffusionPipeline" && { safety_checker: [null, null], requires_safety_checker: false }),
+  };
+  writeJson(join(root, "model_index.json"), ofDiffusers(pipeline, index));
+}
+
+/** Euler takes one step of the network for each inference step, and every peer has it. */
+const SCHEDULER = {
+  beta_start: 0.00085,
+  beta_end: 0.012,
+  beta_schedule: "scaled_linear",
+  num_train_timesteps: 1000,
+  prediction_type: "epsilon",
+  steps_offset: 1,
+  timestep_spacing: "leading",
+};
+
+function writeTokenizer(folder: string): void {
+  for (const file of ["vocab.json", "merges.txt", "special_tokens_map.json"]) cpSync(join(TOKENIZER, file), join(folder, file));
+  writeJson(join(folder, "tokenizer_config.json"), {
+    tokenizer_class: "CLIPTokenizer",
+    model_max_length: 77,
+    do_lower_case: true,
+    bos_token: "<|startoftext|>",
+    eos_token: "<|endoftext|>",
+    unk_token: "<|endoftext|>",
+    pad_token: "<|endoftext|>",
+  });
+}
+
+function writeJson(path: string, value: unknown): void {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+}

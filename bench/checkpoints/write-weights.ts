@@ -1,0 +1,87 @@
+import { closeSync, openSync, writeSync } from "node:fs";
+import { toHalf } from "../../src/tensor/half.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import type { NamedShape } from "./tensors.js";
+
+/** Random numbers there are of each scale; a tensor larger than this repeats them, which is nothing to a matrix product. */
+const POOL = 2 ** 20;
+/** Numbers by which each tensor begins further on in the pool, so that no two of a shape are equal. A prime. */
+const STRIDE = 104_729;
+
+const BYTES = { fp32: 4, fp16: 2 } as const;
+const WORDS = { fp32: "F32", fp16: "F16" } as const;
+
+/**
+ * Writes a safetensors file of random weights under which activations keep their size: matrices and kernels normal with variance 1 / inputs
+ * (LeCun et al. 1998), gains 1, biases 0.
+ */
+export function writeWeights(path: string, tensors: Iterable<NamedShape>, precision: keyof typeof BYTES): void {
+  const list = [...tensors];
+  const pool = new Pool(precision);
+  const file = openSync(path, "w");
+  try {
+    writeSync(file, header(list, precision));
+    for (const [i, [name, shape]] of list.entries()) {
+      for (const chunk of pool.chunks(size(shape), scaleOf(name, shape), i * STRIDE)) writeWhole(file, chunk);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function header(tensors: readonly NamedShape[], precision: keyof typeof BYTES): Uint8Array {
+  let end = 0;
+  const entries = tensors.map(([name, shape]) => {
+    const begin = end;
+    end += size(shape) * BYTES[precision];
+    return [name, { dtype: WORDS[precision], shape, data_offsets: [begin, end] }];
+  });
+  const json = JSON.stringify(Object.fromEntries([["__metadata__", { format: "pt" }], ...entries]));
+  // Padded, so that the numbers begin at a multiple of 8 bytes.
+  const padded = Buffer.from(json.padEnd(Math.ceil(Buffer.byteLength(json) / 8) * 8));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  return Buffer.concat([length, padded]);
+}
+
+type TensorScale = "ones" | "zeros" | number;
+
+function scaleOf(name: string, shape: readonly number[]): TensorScale {
+  if (shape.length === 1) return name.endsWith(".bias") ? "zeros" : "ones";
+  return 1 / Math.sqrt(size(shape.slice(1)));
+}
+
+/** Numbers in the file's precision, of which every scale is made once. */
+class Pool {
+  private readonly normals = randn([POOL], new Generator(0)).data;
+  private readonly scaled = new Map<TensorScale, Float32Array | Uint16Array>();
+
+  constructor(private readonly precision: keyof typeof BYTES) {}
+
+  *chunks(count: number, scale: TensorScale, start: number): Iterable<Uint8Array> {
+    const numbers = this.numbers(scale);
+    for (let left = count, from = start % POOL; left > 0; from = 0) {
+      const chunk = numbers.subarray(from, Math.min(POOL, from + left));
+      left -= chunk.length;
+      yield new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    }
+  }
+
+  private numbers(scale: TensorScale): Float32Array | Uint16Array {
+    const known = this.scaled.get(scale);
+    if (known) return known;
+    const factor = typeof scale === "number" ? scale : 0;
+    const values = this.normals.map((value) => factor * value + (scale === "ones" ? 1 : 0));
+    const made = this.precision === "fp32" ? values : Uint16Array.from(values, toHalf);
+    this.scaled.set(scale, made);
+    return made;
+  }
+}
+
+function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+}
+
+function size(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}

@@ -1,0 +1,98 @@
+// Darkroom beside the Python stacks, on this machine, in one run: `npm run bench -- --help`.
+import { join } from "node:path";
+import { Command } from "commander";
+import { type FamilyName, family, type Scale, VAE_FACTOR } from "./checkpoints/families.js";
+import { checkpointOf } from "./checkpoints/make.js";
+import { compare } from "./compare.js";
+import { MODES, ours, PEERS, peer } from "./contenders.js";
+import { measurements } from "./measurements.js";
+import { count, nameList, scale } from "./options.js";
+import { ROOT } from "./paths.js";
+import { compileOurs, endOnSignals, preparePython } from "./prepare.js";
+import { profile } from "./profile.js";
+import { saveRun } from "./results.js";
+import { describeRun } from "./tables.js";
+
+interface Options {
+  readonly only?: string[];
+  readonly rounds?: number;
+  readonly repeats?: number;
+  readonly steps?: number;
+  readonly modes: string[];
+  /** false with --no-peers. */
+  readonly peers: string[] | false;
+  readonly sdxl?: boolean;
+  readonly scale: Scale;
+  readonly results: string;
+  readonly profile?: boolean;
+}
+
+/** How thorough a run is that does not say so. */
+const DEFAULTS: Readonly<Record<Scale, { rounds: number; repeats: number; steps: number }>> = {
+  real: { rounds: 3, repeats: 2, steps: 20 },
+  tiny: { rounds: 1, repeats: 1, steps: 2 },
+};
+
+const program = new Command("npm run bench --")
+  .description("Compares Darkroom with the Python stacks. Each measurement is a process of its own, and never are there two at once.")
+  .option("--only <names>", "measurements whose names begin so, comma-separated: unet, vae, text, start, end-to-end, small", nameList())
+  .option("--rounds <n>", `times each contender has its turn (${DEFAULTS.real.rounds})`, count)
+  .option("--repeats <n>", `measured calls a turn (${DEFAULTS.real.repeats})`, count)
+  .option("--steps <n>", `denoising steps of a whole picture (${DEFAULTS.real.steps})`, count)
+  .option("--modes <names>", `Darkroom's modes, the ratios are to the first: ${Object.keys(MODES).join(", ")}`, nameList(MODES), ["exact"])
+  .option("--peers <names>", `Python stacks: ${Object.keys(PEERS).join(", ")}`, nameList(PEERS), Object.keys(PEERS))
+  .option("--no-peers", "Darkroom alone, without Python")
+  .option("--sdxl", "Stable Diffusion XL in place of 1.5")
+  .option("--scale <scale>", "real, or tiny to try the benchmark itself", scale, "real")
+  .option("--results <folder>", "where the run is saved", join(ROOT, "bench/results"))
+  .option("--profile", "instead of comparing: the ten costliest operators of each network, in Darkroom's first mode")
+  .addHelpText(
+    "after",
+    `
+Environment:
+  BENCH_PYTHON  the interpreter for the Python stacks, with bench/requirements.txt installed; without it bench/.venv is made
+  BENCH_LOCK    a file whose lock (flock) is held while the contenders take their turn at one measurement, where others measure, too`,
+  )
+  .parse();
+const options = program.opts<Options>();
+
+const checkpoint: FamilyName = options.sdxl ? "sdxl" : "sd15";
+const { rounds, repeats, steps } = { ...DEFAULTS[options.scale], ...options };
+const size = family(checkpoint, options.scale).unet.sample_size * VAE_FACTOR;
+const all = measurements({ checkpoint: checkpointOf(checkpoint, options.scale), size, repeats, steps });
+const chosen = all.filter(({ name }) => options.only?.some((only) => name.startsWith(only)) ?? true);
+if (chosen.length === 0) program.error(`error: --only fits none of ${all.map(({ name }) => name).join(", ")}`);
+
+endOnSignals();
+compileOurs();
+// Full files are not to be had of every checkpoint.
+const opening = family(checkpoint, options.scale).variants.includes("fp32") ? {} : { variant: "fp16" };
+const own = options.modes.map((mode) => ours(mode, opening));
+const [first] = own;
+
+if (options.profile && first) {
+  await profile(chosen, first);
+} else {
+  const python = options.peers ? pythonOrEnd() : "";
+  const contenders = [...own, ...(options.peers || []).map((name) => peer(name, python))];
+  const asked = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
+  // Saved as it goes: a run takes hours, and may be cut off.
+  const run = await compare(asked, (sofar, news) => {
+    console.error(news);
+    saveRun(options.results, sofar);
+  });
+  console.log(describeRun(run));
+  console.error(`saved as ${saveRun(options.results, run)}`);
+  if (run.results.some(({ failure, contender }) => failure !== undefined && own.some(({ name }) => name === contender)))
+    process.exitCode = 1;
+}
+
+function pythonOrEnd(): string {
+  try {
+    return preparePython();
+  } catch (error) {
+    return program.error(
+      `error: ${(error as Error).message}\n--no-peers measures Darkroom alone; BENCH_PYTHON names an interpreter that has bench/requirements.txt`,
+    );
+  }
+}

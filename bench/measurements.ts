@@ -1,0 +1,93 @@
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { CLIP_TOKENS, VAE_FACTOR } from "./checkpoints/families.js";
+import type { Job, Task } from "./job.js";
+import { ROOT } from "./paths.js";
+import type { Outcome } from "./run-job.js";
+
+/** Something that is measured of every contender: a job, and what of its outcome counts. */
+export interface Measurement {
+  readonly name: string;
+  readonly title: string;
+  /** It is of the checkpoint that comes with the package. */
+  readonly isEmbedded: boolean;
+  readonly job: Omit<Job, "options">;
+  /** What is timed, one row of the table each: its title, and the seconds one process gave for it. */
+  readonly rows: Readonly<Record<string, (outcome: Outcome) => readonly number[]>>;
+}
+
+/** What a run is made of. */
+export interface MeasurementOptions {
+  /** Folder of the benchmark's checkpoint. */
+  readonly checkpoint: string;
+  /** Pixels along each side of its pictures. */
+  readonly size: number;
+  readonly repeats: number;
+  readonly steps: number;
+}
+
+/** The checkpoint that comes with the package; its VAE halves the sides twice, not three times. */
+const EMBEDDED = { checkpoint: join(ROOT, "models/emoji-64"), size: 64, latents: 16, tokens: 32 };
+
+/** A job on a checkpoint, for one picture unless `changes` say otherwise. */
+export function jobOn(task: Task, checkpoint: string, size: number, changes: Partial<Job> = {}): Omit<Job, "options"> {
+  return {
+    task,
+    checkpoint,
+    prepared: join(ROOT, "bench/.checkpoints/prepared", basename(checkpoint)),
+    size,
+    latents: size / VAE_FACTOR,
+    tokens: CLIP_TOKENS,
+    batch: 1,
+    repeats: 1,
+    steps: 1,
+    out: join(tmpdir(), `darkroom-bench-${process.pid}.png`),
+    ...changes,
+  };
+}
+
+/** Everything that can be measured on a checkpoint, and on the embedded one, in the order of the table. */
+export function measurements({ checkpoint, size, repeats, steps }: MeasurementOptions): Measurement[] {
+  const onBenchmark = (task: Task) => jobOn(task, checkpoint, size, { repeats, steps });
+  // Its calls take milliseconds: many of them cost nothing, and few say little.
+  const onEmbedded = (task: Task) => jobOn(task, EMBEDDED.checkpoint, EMBEDDED.size, { ...EMBEDDED, repeats: 10 * repeats, steps: 20 });
+  const benchmark = measuring("", false, onBenchmark);
+  const embedded = measuring("embedded checkpoint: ", true, onEmbedded);
+  const { latents } = onBenchmark("unet");
+  return [
+    benchmark.calls("unet", "unet", `UNet step, guided (batch 2, ${latents}x${latents} latents)`),
+    benchmark.calls("vae-decode", "vae-decode", `VAE decode, ${size}x${size}`),
+    benchmark.calls("vae-encode", "vae-encode", `VAE encode, ${size}x${size}`),
+    benchmark.calls("text", "text", "text encoder, two prompts"),
+    benchmark.start("start"),
+    benchmark.picture("end-to-end", `whole picture of ${size}x${size}, ${steps} steps, cold process`),
+    embedded.calls("small-unet", "unet", "UNet step, guided (batch 2, 16x16 latents)"),
+    embedded.start("small-start"),
+    embedded.picture("small-end-to-end", "whole picture of 64x64, 20 steps, cold process"),
+  ];
+}
+
+/** The kinds of measurement, on one checkpoint. */
+function measuring(prefix: string, isEmbedded: boolean, job: (task: Task) => Omit<Job, "options">) {
+  const mark =
+    (name: string) =>
+    ({ marks }: Outcome) =>
+      marks[name] === undefined ? [] : [marks[name]];
+  const make = (name: string, task: Task, title: string, rows: Measurement["rows"]): Measurement => ({
+    name,
+    title: `${prefix}${title}`,
+    isEmbedded,
+    job: job(task),
+    rows: Object.fromEntries(Object.entries(rows).map(([row, seconds]) => [`${prefix}${row}`, seconds])),
+  });
+  return {
+    calls: (name: string, task: Task, title: string) => make(name, task, title, { [title]: ({ calls }) => calls }),
+    picture: (name: string, title: string) => make(name, "picture", title, { [title]: ({ lifetime }) => [lifetime] }),
+    start: (name: string) =>
+      make(name, "start", "cold start to the first step", {
+        "cold start: imports": mark("imports"),
+        "cold start: ready for the first step": mark("ready"),
+        "cold start: first step done": mark("first-step"),
+      }),
+  };
+}

@@ -1,0 +1,24 @@
+import { InvalidArgumentError } from "commander";
+import type { Scale } from "./checkpoints/families.js";
+
+/** A whole number of at least 1. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("a whole number of at least 1 is expected");
+  return value;
+}
+
+/** Names with commas between, each of them one of `known`'s if given. */
+export function nameList(known?: Readonly<Record<string, unknown>>): (text: string) => string[] {
+  return (text) => {
+    const names = text.split(",").map((name) => name.trim());
+    const stranger = names.find((name) => known && !Object.hasOwn(known, name));
+    if (stranger !== undefined) throw new InvalidArgumentError(`${stranger} is none of ${Object.keys(known ?? {}).join(", ")}`);
+    return names;
+  };
+}
+
+export function scale(text: string): Scale {
+  if (text === "real" || text === "tiny") return text;
+  throw new InvalidArgumentError("real or tiny is expected");
+}

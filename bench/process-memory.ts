@@ -1,0 +1,59 @@
+import { readdirSync, readFileSync } from "node:fs";
+
+/** The most resident memory that a process and its children had, in MiB, by what it is. Pages of mapped weight files are `file`. */
+export interface PeakMemory {
+  /** All of it. The most at once, so that it may be less than the sum of the other two, which peak apart. */
+  readonly total: number;
+  readonly anonymous: number;
+  readonly file: number;
+}
+
+const INTERVAL = 50;
+
+/**
+ * Watches a process and its children, on Linux, until it ends; call the result for what it has needed. Memory that two processes share is counted
+ * for each: exact where there is one process, as in all that is measured here. (Proportional shares would be exact always, but the kernel walks all
+ * page tables for them, under a lock that the process itself needs.)
+ */
+export function watchMemory(pid: number): () => PeakMemory | undefined {
+  let peak = { total: 0, anonymous: 0, file: 0 };
+  const sample = () => {
+    const all = tree(pid).map(readStatus);
+    const sum = (field: string) => all.reduce((total, status) => total + (status.get(field) ?? 0), 0);
+    peak = {
+      // The kernel's own high-water mark does not miss what comes and goes between two samples.
+      total: Math.max(peak.total, sum("VmRSS"), ...all.map((status) => status.get("VmHWM") ?? 0)),
+      anonymous: Math.max(peak.anonymous, sum("RssAnon")),
+      file: Math.max(peak.file, sum("RssFile") + sum("RssShmem")),
+    };
+  };
+  const timer = setInterval(sample, INTERVAL);
+  return () => {
+    clearInterval(timer);
+    return peak.total > 0 ? peak : undefined;
+  };
+}
+
+/** The process and all below it. */
+function tree(pid: number): number[] {
+  const threads = quietly(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  const children = threads.flatMap(
+    (thread) => quietly(() => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"))?.match(/\d+/g) ?? [],
+  );
+  return [pid, ...children.flatMap((child) => tree(Number(child)))];
+}
+
+/** Fields of /proc/PID/status in MiB; none of a process that has ended. */
+function readStatus(pid: number): ReadonlyMap<string, number> {
+  const text = quietly(() => readFileSync(`/proc/${pid}/status`, "utf8")) ?? "";
+  return new Map([...text.matchAll(/^(\w+):\s+(\d+) kB$/gm)].map(([, name = "", kilobytes]) => [name, Number(kilobytes) / 1024]));
+}
+
+/** Nothing where it fails: a process may end while one looks at it. */
+function quietly<Result>(work: () => Result): Result | undefined {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+}

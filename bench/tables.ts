@@ -1,0 +1,74 @@
+import type { FamilyName } from "./checkpoints/families.js";
+import { describeMachine } from "./machine.js";
+import { median, type Result, type Run } from "./results.js";
+
+/** A Markdown table, its columns in line. */
+export function markdownTable(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows;
+  const widths = head.map((_, i) => Math.max(3, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
+  return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...body.map(line)].join("\n");
+}
+
+const FAMILIES: Readonly<Record<FamilyName, string>> = { sd15: "Stable Diffusion 1.5", sdxl: "Stable Diffusion XL" };
+
+/** A run as tables of medians and of their ratios to the first contender's, with the reasons for what is missing. */
+export function describeRun(run: Run): string {
+  const { contenders, results, versions, checkpoint, scale } = run;
+  const titles = [...new Set(results.map(({ title }) => title))];
+  /** A row of what `value` finds in each contender's result. */
+  const row = (title: string, name: string, value: (result: Result) => number, format: (value: number) => string) => {
+    const found = contenders.map((contender) => results.find((result) => result.title === title && result.contender === contender));
+    const [first] = found;
+    const base = first ? value(first) : Number.NaN;
+    return [name, ...found.map((result, i) => cell(result, value, format, i === 0 ? Number.NaN : base))];
+  };
+  const times = titles.flatMap((title) => {
+    const rows = new Set(results.filter((result) => result.title === title).flatMap(({ seconds }) => Object.keys(seconds)));
+    return [...rows].map((name) => row(title, name, ({ seconds }) => median(seconds[name] ?? []), formatSeconds));
+  });
+  const memory = titles.flatMap((title) => [
+    row(title, title, ({ memory }) => median(memory.map(({ total }) => total)), formatMebibytes),
+    row(title, "- of it anonymous", ({ memory }) => median(memory.map(({ anonymous }) => anonymous)), formatMebibytes),
+  ]);
+  const failures = results.flatMap(({ title, contender, failure }) => (failure ? [`- ${contender}, ${title}: ${failure}`] : []));
+  const weights = `${FAMILIES[checkpoint]}'s networks${scale === "real" ? "" : ` at ${scale} size`} with random weights`;
+  const rounds = run.rounds === 1 ? "medians of one round, in which" : `medians of ${run.rounds} rounds, in each of which`;
+  const how = `${rounds} the contenders take turns, every one in a process of its own`;
+  return [
+    `${weights}; ${describeMachine(run.machine)}; ${run.date.slice(0, 10)}; ${how}.`,
+    `In brackets: times what ${contenders[0]} takes.`,
+    markdownTable([["time", ...contenders], ...times]),
+    markdownTable([["peak memory", ...contenders], ...memory]),
+    "Memory is what is resident of the whole process tree at its peak. Pages of mapped weight files are in it, which the system can drop and read again; the anonymous part it cannot.",
+    ...(failures.length > 0 ? [["Failed:", "", ...failures].join("\n")] : []),
+    `Versions: ${Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", ")}.`,
+  ].join("\n\n");
+}
+
+function cell(result: Result | undefined, value: (result: Result) => number, format: (value: number) => string, base: number): string {
+  if (!result) return "";
+  const found = value(result);
+  if (Number.isNaN(found)) return result.failure ? "failed" : "";
+  const ratio = found / base;
+  return Number.isNaN(ratio) ? format(found) : `${format(found)} (${ratio.toFixed(2)}x)`;
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 1) return `${(1000 * seconds).toPrecision(3)} ms`;
+  return `${seconds < 100 ? seconds.toPrecision(3) : seconds.toFixed(0)} s`;
+}
+
+export function formatMebibytes(mebibytes: number): string {
+  return mebibytes < 1000 ? `${mebibytes.toFixed(0)} MiB` : `${(mebibytes / 1024).toFixed(2)} GiB`;
+}
+
+/** `text` with what stands between the comments `<!-- NAME:start -->` and `<!-- NAME:end -->` replaced. @throws Error if they are not there. */
+export function replaceBetween(text: string, name: string, content: string): string {
+  const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
+  const [from, to] = [text.indexOf(start), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`there is no ${start} followed by ${end}`);
+  return `${text.slice(0, from + start.length)}\n\n${content}\n\n${text.slice(to)}`;
+}

@@ -1,0 +1,94 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { openFolder } from "#platform";
+import { type CachedRepository, listCachedRepositories } from "../hub/cached-repositories.js";
+import { fileKind, folderKind } from "./model-kinds.js";
+import { walk } from "./walk.js";
+
+/** A checkpoint, a network, a LoRA or an embedding on this machine. */
+export interface ListedModel {
+  /** What names it for `generate`: a hub id or a path. */
+  readonly name: string;
+  /** A pipeline's or network's class, or a file's kind; null where nothing tells. */
+  readonly kind: string | null;
+  /** Bytes on disk. */
+  readonly size: number;
+  /** When it was last read or written. */
+  readonly lastUsed: Date;
+  readonly path: string;
+  /** What the cache has of a repository: commits, with the branches and tags that stand there. */
+  readonly revisions?: readonly { readonly commit: string; readonly refs: readonly string[] }[];
+  /** Of the bytes, those of downloads that were cut. */
+  readonly unfinished?: number;
+}
+
+/** The models in the hub's cache. */
+export async function modelsInCache(cacheDir: string | undefined): Promise<ListedModel[]> {
+  const repositories = await listCachedRepositories({ cacheDir });
+  return Promise.all(
+    repositories.map(async (repository) => {
+      const { id, path, size, unfinished, revisions, lastAccessed, lastModified } = repository;
+      return {
+        name: id,
+        kind: await kindOfRepository(repository),
+        size,
+        lastUsed: lastAccessed > lastModified ? lastAccessed : lastModified,
+        path,
+        revisions: revisions.map(({ commit, refs }) => ({ commit, refs })),
+        unfinished,
+      };
+    }),
+  );
+}
+
+/** The models in a folder and below: folders in diffusers' layout, and `.safetensors` files outside of these. @throws ArgumentError */
+export async function modelsIn(folder: string): Promise<ListedModel[]> {
+  const models: ListedModel[] = [];
+  await walk(folder, async ({ path, files }) => {
+    const kind = await folderKind(path, files);
+    if (kind !== undefined) {
+      models.push(await listed(path, kind, await filesBelow(path)));
+      return false;
+    }
+    for (const name of files.filter(isSafetensors)) {
+      const file = join(path, name);
+      models.push(await listed(file, await fileKind(path, name), [file]));
+    }
+    return true;
+  });
+  return models;
+}
+
+async function listed(path: string, kind: string, files: readonly string[]): Promise<ListedModel> {
+  const stats = await Promise.all(files.map((file) => stat(file)));
+  return {
+    name: path,
+    kind,
+    size: stats.reduce((sum, { size }) => sum + size, 0),
+    lastUsed: new Date(Math.max(...stats.flatMap(({ atimeMs, mtimeMs }) => [atimeMs, mtimeMs]))),
+    path,
+  };
+}
+
+async function filesBelow(root: string): Promise<string[]> {
+  const found: string[] = [];
+  await walk(root, ({ path, files }) => {
+    found.push(...files.map((name) => join(path, name)));
+    return true;
+  });
+  return found;
+}
+
+/** The kind of the revision that "main" stands at, or of the newest. */
+async function kindOfRepository({ revisions }: CachedRepository): Promise<string | null> {
+  const [newest] = [...revisions].sort((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
+  const revision = revisions.find(({ refs }) => refs.includes("main")) ?? newest;
+  if (!revision) return null;
+  const files = await openFolder(revision.path).list();
+  const single = files.find(isSafetensors);
+  return (await folderKind(revision.path, files)) ?? (single === undefined ? null : await fileKind(revision.path, single));
+}
+
+function isSafetensors(name: string): boolean {
+  return /\.safetensors$/i.test(name);
+}

@@ -1,0 +1,82 @@
+import type { Command } from "commander";
+import { ArgumentError } from "../errors.js";
+import type { ListedModel } from "./model-list.js";
+
+interface CacheOptions {
+  readonly cacheDir?: string;
+}
+
+/** `darkroom models`: what is in the hub's cache and in folders; `darkroom models rm` takes it out of the cache. */
+export function addModels(program: Command, signal: AbortSignal): void {
+  const models = program
+    .command("models")
+    .description("list the models of the Hugging Face cache, and of folders")
+    .argument("[folder...]", "folders to search as well, with all below them")
+    .enablePositionalOptions();
+  addCommonOptions(models.option("--json", "print one line of JSON"));
+  models.action(async (folders: readonly string[], { json, cacheDir }: CacheOptions & { readonly json?: true }) => {
+    const [{ modelsIn, modelsInCache }, { hubSettings }] = await Promise.all([import("./model-list.js"), import("#platform")]);
+    const { cacheDir: cache } = await hubSettings({ cacheDir });
+    const places = [{ place: cache, models: await modelsInCache(cacheDir) }];
+    for (const folder of folders) places.push({ place: folder, models: await modelsIn(folder) });
+    if (json) process.stdout.write(`${JSON.stringify({ cacheDir: cache, models: places.flatMap((each) => each.models) })}\n`);
+    else process.stdout.write(`${(await Promise.all(places.map(describePlace))).join("\n\n")}\n`);
+  });
+
+  const rm = models
+    .command("rm")
+    .description("remove a repository from the cache, with all its revisions")
+    .argument("<id>", "OWNER/NAME, as darkroom models lists it")
+    .option("-y, --yes", "do not ask");
+  addCommonOptions(rm);
+  rm.action(async (id: string, { yes = false, cacheDir }: CacheOptions & { readonly yes?: boolean }) => {
+    const [{ listCachedRepositories, removeCachedRepository }, { formatBytes }] = await Promise.all([
+      import("../hub/cached-repositories.js"),
+      import("./bytes.js"),
+    ]);
+    const found = (await listCachedRepositories({ cacheDir })).find((repository) => repository.id === id);
+    // What is not there is told by the attempt to remove it.
+    if (found && !yes && !(await agrees(`Remove ${id}, ${formatBytes(found.size)}, from ${found.path}?`, signal))) {
+      process.stdout.write(`${id} is left as it is\n`);
+      return;
+    }
+    const freed = await removeCachedRepository(id, { cacheDir });
+    process.stdout.write(`removed ${id}: ${formatBytes(freed)} freed\n`);
+  });
+}
+
+function addCommonOptions(command: Command): void {
+  command
+    .option("--cache-dir <dir>", "in place of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
+    .option("--verbose", "show the stack of an error");
+}
+
+async function agrees(question: string, signal: AbortSignal): Promise<boolean> {
+  const { stdin: input, stderr: output } = process;
+  if (!input.isTTY) {
+    throw new ArgumentError("nobody is there to be asked whether to remove it: the input is no terminal", {
+      hint: "add --yes to remove it all the same",
+    });
+  }
+  const { confirm } = await import("./confirm.js");
+  return confirm(question, { input, output, signal });
+}
+
+async function describePlace({ place, models }: { readonly place: string; readonly models: readonly ListedModel[] }): Promise<string> {
+  const [{ table }, { formatBytes }] = await Promise.all([import("./table.js"), import("./bytes.js")]);
+  if (models.length === 0) return `${place}: no models`;
+  const rows = models.map((model) => [
+    `  ${model.name}`,
+    model.kind ?? "-",
+    formatBytes(model.size),
+    model.lastUsed.toISOString().slice(0, 10),
+    notesOn(model, formatBytes),
+  ]);
+  const total = formatBytes(models.reduce((sum, { size }) => sum + size, 0));
+  return `${place}: ${total}\n${table([["  NAME", "KIND", "SIZE", "LAST USED", ""], ...rows])}`;
+}
+
+function notesOn({ revisions = [], unfinished = 0 }: ListedModel, format: (bytes: number) => string): string {
+  const commits = revisions.map(({ commit, refs }) => [...refs, commit.slice(0, 7)].join(" "));
+  return [...commits, ...(unfinished > 0 ? [`incomplete: ${format(unfinished)} of unfinished downloads`] : [])].join(", ");
+}

@@ -1,0 +1,19 @@
+/** The `count` of `names` that `name` is most easily mistyped for, nearest first. */
+export function nearestNames(name: string, names: Iterable<string>, count: number): string[] {
+  const distances = new Map([...names].map((other) => [other, distance(name, other)]));
+  return [...distances.keys()].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, count);
+}
+
+/** Levenshtein's edit distance. */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] as number) + Number(a[i - 1] !== b[j - 1]);
+      current.push(Math.min(replaced, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] as number;
+}
