@@ -34,13 +34,15 @@ interface Token {
 /** A stretch of text between added tokens, in lower case and composed form, and where its words come from. */
 interface NormalizedText {
   readonly text: string;
-  /** In order: a word's place in `text`, its place in the original, and whether both have the same length. */
+  /** In order, of every word, or of its characters where it changed its length: the place in `text`, the place in the original, whether both have the same length. */
   readonly words: readonly { readonly at: number; readonly origin: number; readonly aligned: boolean }[];
 }
 
 // Unicode's White_Space, which differs from JavaScript's \s in U+0085 and U+FEFF.
 const space = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const wordPattern = new RegExp(`[^${space}]+`, "gu");
+// A character with all that may compose with it: marks, and the vowels and finals of Korean.
+const characterPattern = /\P{M}[\p{M}\u1160-\u11ff]*|\p{M}+/gu;
 // Letters and digits that Unicode 17 added. The tokenizers library stops at Unicode 16, where they are neither.
 const newLetters =
   "\\u{88f}\\u{c5c}\\u{cdc}\\u{a7ce}\\u{a7cf}\\u{a7d2}\\u{a7d4}\\u{a7f1}\\u{10940}-\\u{10959}\\u{10ec5}-\\u{10ec7}\\u{11db0}-\\u{11ddb}" +
@@ -283,14 +285,30 @@ function normalize(text: string): NormalizedText {
   let normalized = "";
   for (const match of text.matchAll(wordPattern)) {
     if (match.index > 0) normalized += " ";
-    const word = match[0].normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
-    words.push({ at: normalized.length, origin: match.index, aligned: word.length === match[0].length });
-    normalized += word;
+    let origin = match.index;
+    for (const part of alignable(match[0])) {
+      const folded = fold(part);
+      words.push({ at: normalized.length, origin, aligned: folded.length === part.length });
+      normalized += folded;
+      origin += part.length;
+    }
   }
   return { text: normalized, words };
 }
 
-/** The tokens, in order, with their places in the original text: of their word's start where the word changed its length. */
+function fold(text: string): string {
+  return text.normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
+}
+
+/** A word in the largest parts whose places are known after it is folded: the whole, or its characters if its length changes and they do not compose. */
+function alignable(word: string): readonly string[] {
+  const folded = fold(word);
+  if (folded.length === word.length) return [word];
+  const characters = word.match(characterPattern) ?? [];
+  return characters.map(fold).join("") === folded ? characters : [word];
+}
+
+/** The tokens, in order, with their places in the original text: of their word's or character's start where that changed its length. */
 function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset: number): Token[] {
   let current = 0;
   return tokens.map(({ id, start }) => {
