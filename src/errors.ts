@@ -1,3 +1,5 @@
+import { printableMessage } from "./printable.js";
+
 /** Options every Darkroom error takes: `hint` says how to mend the problem, `cause` keeps the error underneath. */
 export interface DarkroomErrorOptions {
   readonly hint?: string;
@@ -9,9 +11,9 @@ export class DarkroomError extends Error {
   readonly hint: string | undefined;
 
   constructor(message: string, { hint, cause }: DarkroomErrorOptions = {}) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(printableMessage(message), cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    this.hint = hint;
+    this.hint = hint === undefined ? undefined : printableMessage(hint);
   }
 }
 

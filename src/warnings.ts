@@ -1,3 +1,5 @@
+import { printableMessage } from "./printable.js";
+
 /** Receives every warning as one finished sentence. */
 export type WarningHandler = (message: string) => void;
 
@@ -12,5 +14,5 @@ export function setWarningHandler(next: WarningHandler): WarningHandler {
 
 /** Tells the user of something that does not stop the work. */
 export function warn(message: string): void {
-  handler(message);
+  handler(printableMessage(message));
 }

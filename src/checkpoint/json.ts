@@ -5,6 +5,12 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: Json };
 
+/**
+ * Values above which a text is refused: an index of the largest models has a hundred thousand, and a hundred megabytes of `{},{},{}` become gigabytes,
+ * of which a program dies that nobody can catch.
+ */
+const MOST_VALUES = 2_000_000;
+
 /** What {@link parseJson} accepts beyond, or less than, the standard. */
 export interface ParseJsonOptions {
   /** Levels of arrays and objects above which the text is refused: parsing 100 MB of `[` takes gigabytes. */
@@ -55,6 +61,7 @@ export function printable(name: string): string {
 
 function check(text: string, deepest: number, uniqueKeys: boolean): void {
   let depth = 0;
+  let values = 1;
   let key: string | undefined;
   const seen: Set<string>[] = [];
   for (const [between, string] of splitStrings(text)) {
@@ -65,6 +72,9 @@ function check(text: string, deepest: number, uniqueKeys: boolean): void {
     }
     key = string;
     for (const character of between) {
+      if (character === "," || character === "{" || character === "[") {
+        if (++values > MOST_VALUES) throw new Error(`it holds more than ${MOST_VALUES} values`);
+      }
       if (character === "{" || character === "[") {
         if (++depth > deepest) throw new Error(`it is nested more than ${deepest} levels deep`);
         if (depth <= 2) seen[depth] = new Set();

@@ -32,21 +32,33 @@ function expectation(issue: v.BaseIssue<unknown>): string {
   return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
 }
 
-/** A number of things, or a width: a whole number from 1 up. */
-export const count = v.pipe(
-  v.number(),
-  v.check((value) => Number.isSafeInteger(value) && value >= 1, "a whole number from 1 up"),
-);
+/** A whole number from `least` to `most`. What no network has comes from an enemy or an accident, and would cost time and memory before it is noticed. */
+export const whole = (least: number, most: number) =>
+  v.pipe(
+    v.number(),
+    v.check((value) => Number.isInteger(value) && value >= least && value <= most, `a whole number from ${least} to ${most}`),
+  );
+
+/** A number of things, or a width: the largest vocabularies have a quarter of a million words. */
+export const count = whole(1, 2 ** 20);
 
 /** A number of things of which there may be none. */
-export const countOrNone = v.pipe(
-  v.number(),
-  v.check((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 up"),
-);
+export const countOrNone = whole(0, 2 ** 20);
+
+/** Layers that come one after another. */
+export const depth = whole(1, 1000);
+
+/** Height or width of a picture or its latents. */
+export const side = whole(1, 4096);
+
+/** A value for each block of a network; every block but the last halves the picture. */
+export function blocks<Item extends v.GenericSchema>(item: Item) {
+  return v.pipe(v.array(item), v.maxLength(16, "at most 16 blocks"));
+}
 
 /** One value for every block, or a list with one for each. */
 export function perBlock<Item extends v.GenericSchema>(item: Item) {
-  return v.union([item, v.array(item)]);
+  return v.union([item, blocks(item)]);
 }
 
 /**

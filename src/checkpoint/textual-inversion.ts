@@ -38,6 +38,8 @@ const XL_TENSORS = [
   { encoder: "text_encoder", names: ["clip_l", "text_encoders_0"] },
   { encoder: "text_encoder_2", names: ["clip_g", "text_encoders_1"] },
 ] as const;
+/** A text encoder takes 75 tokens at once; whoever trains more vectors than a few dozen gains nothing. */
+const MOST_VECTORS = 1000;
 const FLOATS = ["F16", "BF16", "F32", "F64"];
 
 /** What an embedding's header tells of it. */
@@ -66,6 +68,11 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
   const description = describeTextualInversion(header);
   if (!description) throw notAnEmbedding(header);
   const { layout, token, vectors: count } = description;
+  if (count > MOST_VECTORS) {
+    throw new CheckpointError(`${header.name} has ${count} vectors; an embedding has at most ${MOST_VECTORS}`, {
+      hint: "text encoders take 75 tokens at once; take an embedding with fewer vectors",
+    });
+  }
   const tables = (findTables(header) ?? []).map(({ encoder, width, vectors, tensor }) => {
     const whole = toTensorRef(tensor, header.name);
     const rowBytes = whole.length / vectors;

@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError, OutputError } from "../errors.js";
+import { withoutControls } from "../printable.js";
 
 /** What `darkroom --help` says of the numbers below. */
 export const EXIT_CODES = `Exit codes:
@@ -31,7 +32,7 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
   const hint = hintOf(error);
   if (hint) lines.push(`  ${hint}`);
   if (verbose && error instanceof Error && error.stack) lines.push(error.stack, ...causesOf(error));
-  return lines.join("\n");
+  return withoutControls(lines.join("\n"));
 }
 
 function hintOf(error: unknown): string | undefined {

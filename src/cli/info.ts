@@ -1,6 +1,10 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { ArgumentError } from "../errors.js";
+import { withoutControls } from "../printable.js";
+
+/** Bytes of a file above which it is no picture that anybody looks at. */
+const LARGEST_FILE = 2 ** 29;
 
 interface InfoOptions {
   readonly json?: true;
@@ -30,10 +34,15 @@ async function readInfo(file: string): Promise<{ text: string; width: number; he
     import("../image/png.js"),
     import("../image/parameters.js"),
   ]);
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === "ENOENT" ? "it does not exist" : cause.code === "EISDIR" ? "it is a folder" : cause.message;
-    throw new ArgumentError(`cannot read ${file}: ${reason}`, { cause });
-  });
+  const unreadable = (reason: string, cause?: unknown) => new ArgumentError(`cannot read ${file}: ${reason}`, { cause });
+  const failed = (cause: NodeJS.ErrnoException): never => {
+    throw unreadable(cause.code === "ENOENT" ? "it does not exist" : cause.message, cause);
+  };
+  const found = await stat(file).catch(failed);
+  // A pipe may never begin, a device never end.
+  if (!found.isFile()) throw unreadable(found.isDirectory() ? "it is a folder" : "it is a device or pipe");
+  if (found.size > LARGEST_FILE) throw unreadable(`it has ${found.size} bytes; at most ${LARGEST_FILE} are read`);
+  const bytes = await readFile(file).catch(failed);
   const texts = await readPngText(bytes).catch((cause: Error) => {
     throw new ArgumentError(`${file}: ${cause.message}`, { hint: "settings are read from whole PNG files", cause });
   });
@@ -45,9 +54,4 @@ async function readInfo(file: string): Promise<{ text: string; width: number; he
     });
   }
   return { text, ...readPngSize(bytes) };
-}
-
-/** A file from anywhere must not steer the terminal. */
-function withoutControls(text: string): string {
-  return text.replace(/[^\P{Cc}\n\t]/gu, "");
 }

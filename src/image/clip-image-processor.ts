@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
-import { CHECKPOINT_HINT, count, parseConfig } from "../checkpoint/schema.js";
+import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
@@ -11,16 +11,16 @@ import { type Resampling, resize } from "./resize.js";
 /** PIL's numbers for its filters. */
 const RESAMPLINGS: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
 
-const size = v.object({ height: count, width: count });
+const size = v.object({ height: side, width: side });
 
 const schema = v.object({
   doResize: v.nullish(v.boolean(), true),
   /** The shorter side's length, or a size. Files of transformers before 4.20 have one number. */
-  size: v.nullish(v.union([count, v.object({ shortestEdge: count }), size]), { shortestEdge: 224 }),
+  size: v.nullish(v.union([side, v.object({ shortestEdge: side }), size]), { shortestEdge: 224 }),
   /** A number of PIL's; 3 is bicubic. */
   resample: v.nullish(v.picklist([0, 1, 2, 3, 4, 5]), 3),
   doCenterCrop: v.nullish(v.boolean(), true),
-  cropSize: v.nullish(v.union([count, size]), { height: 224, width: 224 }),
+  cropSize: v.nullish(v.union([side, size]), { height: 224, width: 224 }),
   doRescale: v.nullish(v.boolean(), true),
   rescaleFactor: v.nullish(v.number(), 1 / 255),
   doNormalize: v.nullish(v.boolean(), true),

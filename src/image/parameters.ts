@@ -18,8 +18,11 @@ export interface GenerationParameters {
 export const PARAMETERS_KEYWORD = "parameters";
 
 const NEGATIVE = "Negative prompt:";
-/** AUTOMATIC1111's `re_param`. */
-const FIELD = /\s*([\p{L}\p{N}_][\p{L}\p{N}_ \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/gu;
+/** Characters of a field's name; its first is none of `-` and `/` and the space. */
+const NAMES = /[\p{L}\p{N}_ \-/]+/gu;
+const FIRST_OF_NAME = /[\p{L}\p{N}_]/u;
+/** What follows the colon. */
+const VALUE = /\s*(?:("(?:\\.|[^\\"])+")(?:,|$)|([^,]*)(?:,|$))/uy;
 /** A last line with fewer fields than this is taken for part of the prompt. */
 const FEWEST_FIELDS = 3;
 
@@ -41,7 +44,7 @@ export function formatParameters({ prompt, negativePrompt, settings }: Generatio
 /** Reads a text of `parameters`, ours or AUTOMATIC1111's; any text is read, at worst as one long prompt. */
 export function parseParameters(text: string): GenerationParameters {
   const lines = text.trim().split("\n");
-  const found = [...(lines.at(-1) ?? "").matchAll(FIELD)];
+  const found = readFields(lines.at(-1) ?? "");
   const hasSettings = found.length >= FEWEST_FIELDS;
   if (hasSettings) lines.pop();
 
@@ -50,12 +53,31 @@ export function parseParameters(text: string): GenerationParameters {
   const end = split < 0 ? stripped.length : split;
   const negativeLines = stripped.slice(end).map((line) => (line.startsWith(NEGATIVE) ? line.slice(NEGATIVE.length).trim() : line));
 
-  const fields = new Map((hasSettings ? found : []).map(([, name = "", value = ""]) => [name, unquote(value)]));
+  const fields = new Map((hasSettings ? found : []).map(([name, value]) => [name, unquote(value)]));
   const prompt = fields.get("Prompt") ?? joinLines(stripped.slice(0, end));
   const negativePrompt = fields.get("Negative prompt") ?? joinLines(negativeLines);
   fields.delete("Prompt");
   fields.delete("Negative prompt");
   return { prompt, negativePrompt, settings: Object.fromEntries(fields) };
+}
+
+/**
+ * The fields of a line as AUTOMATIC1111's `re_param` finds them one after another: `\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)`.
+ * Not by that expression, which tries every place of a long line that has no colon, each to the line's end.
+ */
+function readFields(line: string): [name: string, value: string][] {
+  const fields: [string, string][] = [];
+  NAMES.lastIndex = 0;
+  for (let run = NAMES.exec(line); run; run = NAMES.exec(line)) {
+    const end = NAMES.lastIndex;
+    const name = run[0].slice(run[0].search(FIRST_OF_NAME));
+    if (line[end] !== ":" || !FIRST_OF_NAME.test(name) || [...name].length < 2) continue;
+    VALUE.lastIndex = end + 1;
+    const [, quoted, plain = ""] = VALUE.exec(line) ?? [];
+    fields.push([name, quoted ?? plain]);
+    NAMES.lastIndex = VALUE.lastIndex;
+  }
+  return fields;
 }
 
 /** What AUTOMATIC1111 calls a scheduler: its sampler, and the spacing of its noise levels where that is not the sampler's own. */

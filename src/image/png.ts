@@ -10,6 +10,8 @@ const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 const AFTER_HEADER = 8 + 4 + 4 + 13 + 4;
 /** What a compressed text may unpack to, against deflate bombs; PIL's `PngImagePlugin.MAX_TEXT_CHUNK`. */
 const MAX_TEXT = 1024 * 1024;
+/** Bytes of all texts together; PIL's `PngImagePlugin.MAX_TEXT_MEMORY`. */
+const MAX_ALL_TEXTS = 64 * MAX_TEXT;
 
 interface Chunk {
   readonly type: string;
@@ -35,13 +37,17 @@ export function encodePng({ width, height, data }: Pixels, text: Readonly<Record
 
 /**
  * The texts of a PNG file by keyword (tEXt, zTXt and iTXt); the last wins where a keyword comes twice, as in PIL.
- * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB.
+ * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB, or more than 64 MiB of texts.
  */
 export async function readPngText(bytes: Uint8Array): Promise<Record<string, string>> {
   const texts = new Map<string, string>();
+  let size = 0;
   for (const chunk of readChunks(bytes)) {
     const entry = await readTextChunk(chunk);
-    if (entry) texts.set(...entry);
+    if (!entry) continue;
+    size += entry.size;
+    if (size > MAX_ALL_TEXTS) throw new ArgumentError(`the PNG file holds more than ${MAX_ALL_TEXTS} bytes of texts`);
+    texts.set(entry.keyword, entry.text);
   }
   return Object.fromEntries(texts);
 }
@@ -70,17 +76,29 @@ function* readChunks(bytes: Uint8Array): Generator<Chunk> {
   }
 }
 
-async function readTextChunk({ type, data }: Chunk): Promise<[keyword: string, text: string] | undefined> {
+interface TextEntry {
+  readonly keyword: string;
+  readonly text: string;
+  /** Bytes of both, unpacked. */
+  readonly size: number;
+}
+
+async function readTextChunk({ type, data }: Chunk): Promise<TextEntry | undefined> {
   if (type !== "tEXt" && type !== "zTXt" && type !== "iTXt") return undefined;
+  if (data.length > MAX_ALL_TEXTS) throw new ArgumentError(`the PNG file holds a text of ${data.length} bytes`);
   const [keyword, rest] = splitAtZero(data);
-  const name = fromLatin1(keyword);
-  if (type === "tEXt") return [name, fromLatin1(rest)];
+  const entry = (bytes: Uint8Array, decode = fromLatin1) => ({
+    keyword: fromLatin1(keyword),
+    text: decode(bytes),
+    size: keyword.length + bytes.length,
+  });
+  if (type === "tEXt") return entry(rest);
   // After zTXt's keyword comes the compression method, always 0 (zlib).
-  if (type === "zTXt") return [name, fromLatin1(await inflate(rest.subarray(1)))];
+  if (type === "zTXt") return entry(await inflate(rest.subarray(1)));
   const compressed = rest[0] === 1;
   const [, afterLanguage] = splitAtZero(rest.subarray(2));
   const [, text] = splitAtZero(afterLanguage);
-  return [name, new TextDecoder("utf-8", { ignoreBOM: true }).decode(compressed ? await inflate(text) : text)];
+  return entry(compressed ? await inflate(text) : text, (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
 }
 
 function textChunk(keyword: string, text: string): Chunk {
@@ -147,7 +165,10 @@ function latin1(text: string): Uint8Array {
 }
 
 function fromLatin1(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  const parts: string[] = [];
+  // As many at once as arguments a call may have anywhere.
+  for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
+  return parts.join("");
 }
 
 function join(parts: readonly Uint8Array[]): Uint8Array {

@@ -26,7 +26,7 @@ export function linearRows(x: Value, w: Scope, width: number, start: number, end
 /** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
 export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...options }: ConvOptions & { kernel?: number } = {}): Value {
   const weight = fusedWeight(w.tensor("weight", [channels, x.shape[1] ?? 0, kernel, kernel]), w);
-  const walk = { padding: (kernel - 1) / 2, ...options };
+  const walk = { padding: Math.floor((kernel - 1) / 2), ...options };
   return withConvAdapters(convolve(x, weight, bias(w, channels), walk), x, w, kernel, walk);
 }
 

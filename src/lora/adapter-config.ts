@@ -9,8 +9,8 @@ import type { LoraPart } from "./lora-names.js";
 /** By what the layers of one network are scaled. */
 export interface AdapterConfig {
   readonly alpha: number | undefined;
-  /** Alphas of single layers, by (the last parts of) their names with underscores for dots. */
-  readonly alphas: ReadonlyMap<string, number>;
+  /** Alphas of single layers, by (the last parts of) their names with underscores for dots; of several that fit, the first in `order` counts. */
+  readonly alphas: ReadonlyMap<string, { readonly order: number; readonly alpha: number }>;
   /** Divides by the rank's square root (Kalajdzievski 2023). */
   readonly usesRootOfRank: boolean;
 }
@@ -34,9 +34,15 @@ export async function readAdapterConfigs(folder: Folder, header: SafetensorsHead
 /** What the product of a layer's matrices is scaled by: alpha / rank, and 1 where no alpha is known. */
 export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: number): number {
   if (!config) return 1;
-  const [, own] = [...config.alphas].find(([pattern]) => layer === pattern || layer.endsWith(`_${pattern}`)) ?? [];
-  const alpha = own ?? config.alpha;
+  const alpha = alphaOf(layer, config);
   return alpha === undefined ? 1 : alpha / (config.usesRootOfRank ? Math.sqrt(rank) : rank);
+}
+
+/** Looks for the ends of the name, which are few, not through the patterns, of which a file may have any number. */
+function alphaOf(layer: string, { alpha, alphas }: AdapterConfig): number | undefined {
+  const ends = layer.split("_").map((_, i, parts) => parts.slice(i).join("_"));
+  const fitting = ends.flatMap((end) => alphas.get(end) ?? []);
+  return fitting.length > 0 ? fitting.reduce((first, other) => (other.order < first.order ? other : first)).alpha : alpha;
 }
 
 function metadataOf({ name, metadata }: SafetensorsHeader): JsonObject | undefined {
@@ -69,9 +75,10 @@ function parsed(name: string, json: JsonObject, part: LoraPart): [LoraPart, Adap
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw new CheckpointError(`${name}: ${key} of ${part} is ${JSON.stringify(value)}; a number was expected`);
   };
+  // PEFT takes the keys for regular expressions; what is written are layers' names, perhaps with ^ before them.
+  const nameOf = (key: string) => key.replace(/^\^?(text_model\.)?/, "").replaceAll(".", "_");
   const alphas = Object.entries(isObject(pattern) ? pattern : {}).map(
-    // PEFT takes the keys for regular expressions; what is written are layers' names, perhaps with ^ before them.
-    ([key, value]) => [key.replace(/^\^?(text_model\.)?/, "").replaceAll(".", "_"), number(`alpha_pattern of ${key}`, value)] as const,
+    ([key, value], order) => [nameOf(key), { order, alpha: number(`alpha_pattern of ${key}`, value) }] as const,
   );
-  return [[part, { alpha: number("lora_alpha", alpha), alphas: new Map(alphas), usesRootOfRank: usesRootOfRank === true }]];
+  return [[part, { alpha: number("lora_alpha", alpha), alphas: new Map(alphas.toReversed()), usesRootOfRank: usesRootOfRank === true }]];
 }

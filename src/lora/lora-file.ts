@@ -40,7 +40,10 @@ export interface LoraLayer {
   readonly down: TensorRef;
   readonly mid?: TensorRef;
   readonly up: TensorRef;
-  /** alpha / rank, or alpha / √rank where the file asks for it; 1 where it says nothing, as for diffusers and kohya-ss. */
+  /**
+   * alpha / rank, or alpha / √rank where the file asks for it; 1 where it says nothing, as for diffusers and kohya-ss. Alphas count layer by layer, as
+   * kohya-ss means them (resized LoRAs have one for each); diffusers 0.42 mistakes names, so that attention layers all get the most frequent one.
+   */
   readonly scale: number;
 }
 

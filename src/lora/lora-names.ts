@@ -19,6 +19,9 @@ export interface LoraName {
   readonly format: LoraFormat | undefined;
 }
 
+/** Letters that no layer's name comes near. */
+const LONGEST_NAME = 500;
+
 /** The ends of names. An adapter's own name may stand in PEFT's. */
 const ENDINGS: readonly (readonly [RegExp, LoraRole, LoraFormat | undefined])[] = [
   [/\.lora_down\.weight$/, "down", "kohya"],
@@ -59,6 +62,7 @@ const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
 
 /** Takes a tensor's name apart; undefined if it is no LoRA's. */
 export function parseLoraName(name: string): LoraName | undefined {
+  if (name.length > LONGEST_NAME) return undefined;
   const [ending, role, format] = ENDINGS.find(([pattern]) => pattern.test(name)) ?? [];
   if (!ending || !role) return undefined;
   const owned = withoutWrapper(name.replace(ending, ""));
@@ -69,7 +73,7 @@ export function parseLoraName(name: string): LoraName | undefined {
 
 /** The method of the adapter that a tensor of this name belongs to, where it is one that Darkroom does not apply. */
 export function otherMethod(name: string): string | undefined {
-  return OTHER_METHODS.find(([pattern]) => pattern.test(name))?.[1];
+  return name.length > LONGEST_NAME ? undefined : OTHER_METHODS.find(([pattern]) => pattern.test(name))?.[1];
 }
 
 /** What PEFT puts before the names of the network it wraps. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { checkPerBlock, count } from "../checkpoint/schema.js";
+import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { silu } from "../graph/ops.js";
@@ -17,15 +17,15 @@ import { blendedTiles, MemorySaving } from "./tiling.js";
 const schema = v.object({
   inChannels: v.nullish(count, 3),
   outChannels: v.nullish(count, 3),
-  downBlockTypes: v.nullish(v.array(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
-  upBlockTypes: v.nullish(v.array(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
-  blockOutChannels: v.nullish(v.array(count), [64]),
-  layersPerBlock: v.nullish(count, 1),
+  downBlockTypes: v.nullish(blocks(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
+  upBlockTypes: v.nullish(blocks(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
+  blockOutChannels: v.nullish(blocks(count), [64]),
+  layersPerBlock: v.nullish(depth, 1),
   actFn: v.nullish(activationName, "silu"),
   latentChannels: v.nullish(count, 4),
   normNumGroups: v.nullish(count, 32),
   /** Height and width of the pictures it was trained on. */
-  sampleSize: v.nullish(v.union([v.number(), v.array(v.number())]), 32),
+  sampleSize: v.nullish(v.union([side, v.tuple([side, side])]), 32),
   /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
   scalingFactor: v.nullish(v.number(), 0.18215),
   /** Subtracted from latents before they are scaled. */
@@ -139,7 +139,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   /** Side of a tile of pixels: the pictures it was trained on. */
   private get sampleSide(): number {
     const { sampleSize } = this.config;
-    return (Array.isArray(sampleSize) ? sampleSize[0] : (sampleSize as number)) ?? 32;
+    return typeof sampleSize === "number" ? sampleSize : sampleSize[0];
   }
 
   /** Side of a tile of latents. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { checkPerBlock, count } from "../checkpoint/schema.js";
+import { blocks, checkPerBlock, count, whole } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { add, relu, resizeNearest, scale, shift, tanh } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -12,19 +12,19 @@ import { Model, type ModelOptions, openModel } from "./model.js";
 import { layeredTiles, MemorySaving } from "./tiling.js";
 
 /** Blocks of one level; TAESD's last has none besides its convolutions. */
-const blocks = v.pipe(v.number(), v.integer(), v.minValue(0));
+const depthOrNone = whole(0, 1000);
 
 const schema = v.object({
   inChannels: v.nullish(count, 3),
   outChannels: v.nullish(count, 3),
-  encoderBlockOutChannels: v.nullish(v.array(count), [64, 64, 64, 64]),
-  decoderBlockOutChannels: v.nullish(v.array(count), [64, 64, 64, 64]),
+  encoderBlockOutChannels: v.nullish(blocks(count), [64, 64, 64, 64]),
+  decoderBlockOutChannels: v.nullish(blocks(count), [64, 64, 64, 64]),
   actFn: v.nullish(activationName, "relu"),
   upsampleFn: v.nullish(v.literal("nearest"), "nearest"),
   latentChannels: v.nullish(count, 4),
-  upsamplingScalingFactor: v.nullish(count, 2),
-  numEncoderBlocks: v.nullish(v.array(blocks), [1, 3, 3, 3]),
-  numDecoderBlocks: v.nullish(v.array(blocks), [3, 3, 3, 1]),
+  upsamplingScalingFactor: v.nullish(whole(1, 8), 2),
+  numEncoderBlocks: v.nullish(blocks(depthOrNone), [1, 3, 3, 3]),
+  numDecoderBlocks: v.nullish(blocks(depthOrNone), [3, 3, 3, 1]),
   /** Latents lie within about plus and minus this, around 0. */
   latentMagnitude: v.nullish(v.number(), 3),
   latentShift: v.nullish(v.number(), 0.5),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { count } from "../checkpoint/schema.js";
+import { count, depth, whole } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value, WeightBytes } from "../graph/graph.js";
 import { add, concat, gather, reshape } from "../graph/ops.js";
@@ -16,10 +16,10 @@ const schema = v.object({
   hiddenSize: v.nullish(count, 512),
   intermediateSize: v.nullish(count, 2048),
   projectionDim: v.nullish(v.number(), 512),
-  numHiddenLayers: v.nullish(count, 12),
+  numHiddenLayers: v.nullish(depth, 12),
   numAttentionHeads: v.nullish(count, 8),
   /** Tokens of the longest prompt. */
-  maxPositionEmbeddings: v.nullish(count, 77),
+  maxPositionEmbeddings: v.nullish(whole(1, 1024), 77),
   hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
   layerNormEps: v.nullish(v.number(), 1e-5),
   eosTokenId: v.nullish(v.number(), 49407),

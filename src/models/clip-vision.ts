@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { count } from "../checkpoint/schema.js";
+import { count, depth, side } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, conv2d, expand, reshape, slice, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -15,13 +15,13 @@ export const clipVisionSchema = v.object({
   hiddenSize: v.nullish(count, 768),
   intermediateSize: v.nullish(count, 3072),
   projectionDim: v.nullish(count, 512),
-  numHiddenLayers: v.nullish(count, 12),
+  numHiddenLayers: v.nullish(depth, 12),
   numAttentionHeads: v.nullish(count, 12),
   numChannels: v.nullish(count, 3),
   /** Height and width of the pictures it takes. */
-  imageSize: v.nullish(count, 224),
+  imageSize: v.nullish(side, 224),
   /** Height and width of the squares that become tokens. */
-  patchSize: v.nullish(count, 32),
+  patchSize: v.nullish(side, 32),
   hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
   layerNormEps: v.nullish(v.number(), 1e-5),
 });

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { checkPerBlock, count } from "../checkpoint/schema.js";
+import { blocks, checkPerBlock, count } from "../checkpoint/schema.js";
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, mul, repeatBatch, silu, slice, spatialMean } from "../graph/ops.js";
@@ -21,7 +21,7 @@ const schema = v.object({
   /** Order in which the network wants them; it is always given red, green, blue. */
   controlnetConditioningChannelOrder: v.nullish(v.picklist(["rgb", "bgr"]), "rgb"),
   /** Widths of the convolutions that bring the controlling picture to the latents' size; all but the first halve it. */
-  conditioningEmbeddingOutChannels: v.nullish(v.array(count), [16, 32, 96, 256]),
+  conditioningEmbeddingOutChannels: v.nullish(blocks(count), [16, 32, 96, 256]),
   /** Residuals are averaged over the picture, so that they carry its content but not its layout. */
   globalPoolConditions: v.nullish(v.boolean(), false),
 });

@@ -1,3 +1,4 @@
+import { ConfigError } from "../errors.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 
 /** How an autoencoder saves memory: pictures of a batch one after another, large pictures tile by tile. */
@@ -106,6 +107,11 @@ async function eachTile(
   fn: (tile: Tensor) => Promise<Tensor>,
 ): Promise<(Tile & { readonly result: Tensor })[]> {
   const [, , height = 0, width = 0] = x.shape;
+  if (stride < 1) {
+    throw new ConfigError(`the autoencoder's config makes for tiles of ${size}, which are too small to overlap`, {
+      hint: "work without tiles: disableVaeTiling()",
+    });
+  }
   const tiles: Tile[] = [];
   for (let top = 0; top < height; top += stride) {
     for (let left = 0; left < width; left += stride) {

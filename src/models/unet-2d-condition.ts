@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { checkPerBlock, count, countOrNone } from "../checkpoint/schema.js";
+import { blocks, checkPerBlock, count, countOrNone, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { addBatches, scale, shift } from "../graph/ops.js";
@@ -29,10 +29,10 @@ const schema = v.object({
   ...unetEncoderFields,
   _diffusersVersion: v.optional(v.string()),
   /** Height and width of the latents the network was trained on. */
-  sampleSize: v.nullish(v.union([count, v.tuple([count, count])])),
+  sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
   outChannels: v.nullish(count, 4),
   centerInputSample: v.nullish(v.boolean(), false),
-  upBlockTypes: v.nullish(v.array(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
+  upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
   reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([countOrNone, v.array(countOrNone)]))),
   dualCrossAttention: v.nullish(v.literal(false), false),
   encoderHidDim: v.nullish(count),

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
-import { checkPerBlock, count } from "../checkpoint/schema.js";
+import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, div, gather, reshape, scale, shift, silu } from "../graph/ops.js";
@@ -20,7 +20,7 @@ const sampler = v.nullish(v.picklist(["conv", "resnet"]), "conv");
 
 const schema = v.object({
   /** Height and width of the pictures it was trained on. */
-  sampleSize: v.nullish(v.union([count, v.tuple([count, count])])),
+  sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
   inChannels: v.nullish(count, 3),
   outChannels: v.nullish(count, 3),
   /** Pictures come in 0..1 and are moved to -1..1. */
@@ -29,14 +29,14 @@ const schema = v.object({
   timeEmbeddingDim: v.nullish(count),
   freqShift: v.nullish(v.number(), 0),
   flipSinToCos: v.nullish(v.boolean(), true),
-  downBlockTypes: v.nullish(v.array(v.picklist(DOWN_BLOCKS)), ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"]),
+  downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"]),
   /** null: no middle block. */
   midBlockType: v.optional(v.nullable(v.literal("UNetMidBlock2D")), "UNetMidBlock2D"),
-  upBlockTypes: v.nullish(v.array(v.picklist(UP_BLOCKS)), ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"]),
-  blockOutChannels: v.nullish(v.array(count), [224, 448, 672, 896]),
-  layersPerBlock: v.nullish(count, 2),
+  upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"]),
+  blockOutChannels: v.nullish(blocks(count), [224, 448, 672, 896]),
+  layersPerBlock: v.nullish(depth, 2),
   midBlockScaleFactor: v.nullish(v.number(), 1),
-  downsamplePadding: v.nullish(v.number(), 1),
+  downsamplePadding: v.nullish(v.picklist([0, 1]), 1),
   /** Sizes change between blocks with attention by a convolution or by a resnet block; the other blocks always convolve. */
   downsampleType: sampler,
   upsampleType: sampler,

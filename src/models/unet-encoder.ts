@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { count, countOrNone, perBlock } from "../checkpoint/schema.js";
+import { blocks, count, countOrNone, depth, perBlock } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, addBatches, concat, expand, reshape } from "../graph/ops.js";
@@ -23,7 +23,7 @@ export const unetEncoderFields = {
   inChannels: v.nullish(count, 4),
   flipSinToCos: v.nullish(v.boolean(), true),
   freqShift: v.nullish(v.number(), 0),
-  downBlockTypes: v.nullish(v.array(v.picklist(DOWN_BLOCKS)), [
+  downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), [
     "CrossAttnDownBlock2D",
     "CrossAttnDownBlock2D",
     "CrossAttnDownBlock2D",
@@ -32,9 +32,9 @@ export const unetEncoderFields = {
   /** null: no middle block. */
   midBlockType: v.optional(v.nullable(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"])), "UNetMidBlock2DCrossAttn"),
   onlyCrossAttention: v.nullish(perBlock(v.boolean()), false),
-  blockOutChannels: v.nullish(v.array(count), [320, 640, 1280, 1280]),
-  layersPerBlock: v.nullish(perBlock(count), 2),
-  downsamplePadding: v.nullish(v.number(), 1),
+  blockOutChannels: v.nullish(blocks(count), [320, 640, 1280, 1280]),
+  layersPerBlock: v.nullish(perBlock(depth), 2),
+  downsamplePadding: v.nullish(v.picklist([0, 1]), 1),
   midBlockScaleFactor: v.nullish(v.number(), 1),
   actFn: v.nullish(activationName, "silu"),
   normNumGroups: v.nullish(count, 32),

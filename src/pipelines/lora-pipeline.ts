@@ -114,7 +114,8 @@ export abstract class LoraPipeline extends DiffusionPipeline {
   }
 
   /**
-   * Forgets adapters. Where no active one is left, the first of the others becomes active, as in diffusers. What is fused stays fused.
+   * Forgets adapters. Where a network has no active one left, the first of its others becomes active, as in diffusers (where every layer chooses for
+   * itself, so that several may become active in parts). What is fused stays fused.
    * @throws ArgumentError for a name that no adapter has.
    */
   deleteAdapters(names: string | readonly string[]): void {
@@ -133,14 +134,15 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     for (const adapters of this.adaptersOf(components)) adapters.fuse(loraScale, names);
   }
 
-  /** Takes all that was fused out of the weights again. */
+  /** Takes all that was fused out of the weights again. Adapters have the weights they had before `fuseLora`; in diffusers its `loraScale` stays with them. */
   unfuseLora({ components }: Pick<FuseLoraOptions, "components"> = {}): void {
     for (const adapters of this.adaptersOf(components)) adapters.unfuse();
   }
 
   /** Forgets all adapters. What is fused stays fused. */
   unloadLoraWeights(): void {
-    for (const adapters of this.adapters) adapters.delete(adapters.names);
+    const names = this.loraNames;
+    for (const adapters of this.adapters) adapters.delete(names);
   }
 
   /** The networks compute without their adapters, as the checkpoint has them, until `enableLora`. */

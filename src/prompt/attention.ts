@@ -22,7 +22,8 @@ const breakPattern = keyword("BREAK");
 /**
  * Splits a prompt at its emphasis: `(word)` 1.1, `((word))` 1.21, `(word:1.3)`, `[word]` 1 / 1.1, and `\(` `\)` `\[` `\]` `\\` for the characters themselves.
  * Brackets without a partner reach to the end, or are text. Neighbours of one weight are one. BREAK comes as {@link BREAK}; inside brackets it is a word
- * whose weight they change. Matches AUTOMATIC1111's parse_prompt_attention.
+ * whose weight they change. Matches AUTOMATIC1111's parse_prompt_attention, but for weights in other digits than 0 to 9, and those that are no number
+ * (`1.2.3`), at which it fails: they are text.
  * @throws ArgumentError if brackets are nested deeper than {@link MAX_NESTING}.
  */
 export function parseAttention(prompt: string): readonly WeightedText[] {

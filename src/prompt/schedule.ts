@@ -39,7 +39,8 @@ const numberPattern = /^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*$/iu;
  * What a prompt says at each of `steps` steps: `[from:to:when]` changes after a step (`when` without a point) or a fraction of the steps (with one),
  * `[to:when]` adds, `[from::when]` takes away, `[a|b]` goes round with every step; one inside another works. Everything else, emphasis included,
  * stays as written, and so does the whole prompt if a `|` stands outside of `[a|b]` or a `\` at its end.
- * Matches AUTOMATIC1111's get_learned_conditioning_prompt_schedules.
+ * Matches AUTOMATIC1111's get_learned_conditioning_prompt_schedules. Its grammar can be read in several ways where something is in brackets without
+ * partners or of no meaning, and its parser chooses anew in every process; here what is whole inside them always counts.
  * @returns the texts in order; the last one's `until` is `steps`.
  * @throws ArgumentError if brackets are nested too deeply.
  */

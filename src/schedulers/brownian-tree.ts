@@ -1,3 +1,4 @@
+import { ConfigError } from "../errors.js";
 import { Generator, randn } from "../tensor/random.js";
 import { seedSequence } from "../tensor/seed-sequence.js";
 import type { Shape, Tensor } from "../tensor/tensor.js";
@@ -7,6 +8,8 @@ import { sumFloat32 } from "./float32.js";
 const DIGITS = 6;
 /** numpy's SeedSequence is given a pool of this many words, as k-diffusion does. */
 const POOL_SIZE = 24;
+/** Length of a motion that can be halved down to {@link DIGITS} in double precision; the largest noise levels are thousands. */
+const LONGEST = 1e9;
 /** Increments kept in memory; neighbouring queries share most of their ancestors. */
 const CACHE_SIZE = 45;
 
@@ -31,13 +34,16 @@ export class BrownianTree {
   private readonly whole: Tensor;
   private readonly cache = new Map<Interval, Tensor>();
 
-  /** A motion of tensors of `shape` from time `start` to `end`. */
+  /** A motion of tensors of `shape` from time `start` to `end`. @throws ConfigError if these are none. */
   constructor(
     start: number,
     end: number,
     private readonly shape: Shape,
     private readonly seed: bigint,
   ) {
+    if (!(start <= end && Math.abs(start) <= LONGEST && end <= LONGEST)) {
+      throw new ConfigError(`the scheduler's config makes noise levels from ${start} to ${end}, between which no noise can be drawn`);
+    }
     const [first = 0] = seedSequence(seed, [], POOL_SIZE, 1);
     this.whole = sumFloat32([Math.sqrt(end - start), this.draw(first)]);
     this.top = { start: roundTime(start), end: roundTime(end), depth: 0, key: 0, parent: undefined };
@@ -46,6 +52,7 @@ export class BrownianTree {
   /** How far the motion goes from one time to a later one; times outside the tree's are moved to its ends. */
   increment(from: number, to: number): Tensor {
     const { start, end } = this.top;
+    if (Number.isNaN(from) || Number.isNaN(to)) throw new ConfigError("the scheduler's config makes a noise level that is no number");
     const [first, last] = [from, to].map((time) => roundTime(Math.min(Math.max(time, start), end))) as [number, number];
     if (first === last) return this.whole.mul(0);
     const parts = this.cover(this.top, first, last).map((interval) => this.incrementOf(interval));

@@ -57,8 +57,27 @@ export const oneOfOrForeign = <const Words extends readonly string[]>(words: Wor
 /** A word of any kind or null. */
 export const optionalWord = () => v.optional(v.nullable(v.string()), null);
 
-/** Numbers, or null. */
-export const optionalNumbers = () => v.optional(v.nullable(v.array(v.number())), null);
+/** Timesteps of a forward process: 1000 as a rule, and each takes memory. */
+const MOST_TIMESTEPS = 100_000;
+
+/** How many timesteps the forward process has. */
+export const trainTimesteps = () => whole(1000, 1, MOST_TIMESTEPS);
+
+/** Numbers that all fit `allowed`, or null. */
+export const optionalNumbers = (allowed: (value: number) => boolean, expected: string, { least = 0, most = MOST_TIMESTEPS } = {}) =>
+  v.optional(
+    v.nullable(
+      v.pipe(
+        v.array(v.number()),
+        v.check((list) => list.length >= least && list.length <= most, `${least} to ${most} numbers`),
+        v.check((list) => list.every(allowed), expected),
+      ),
+    ),
+    null,
+  );
+
+/** Betas given outright, one for each timestep, or null. */
+export const trainedBetas = () => optionalNumbers(Number.isFinite, "finite numbers", { least: 1 });
 
 /** Whole numbers; none by default. */
 export const wholeNumbers = () => v.optional(v.array(v.pipe(v.number(), v.integer("whole numbers"))), () => []);
@@ -93,12 +112,12 @@ export const betaFields = <const Rare extends RareBetaSchedule = never>({
   schedule = "linear",
   rare = [],
 }: BetaFieldOptions<Rare> = {}) => ({
-  numTrainTimesteps: whole(1000, 1),
+  numTrainTimesteps: trainTimesteps(),
   betaStart: real(start),
   betaEnd: real(end),
   betaSchedule: oneOf<readonly BetaSchedule<Rare>[]>([...BETA_SCHEDULES, ...rare], schedule),
   /** Betas given outright, instead of the four fields above. */
-  trainedBetas: optionalNumbers(),
+  trainedBetas: trainedBetas(),
 });
 
 /** How inference timesteps are chosen. */

@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/tensor.js";
-import { oneOf, real, whole } from "./config.js";
+import { oneOf, real, trainTimesteps } from "./config.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
 import { expTorch, logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
@@ -14,7 +14,7 @@ export const edmFields = () => ({
   /** The standard deviation of the data the model was trained on. */
   sigmaData: real(0.5),
   sigmaSchedule: oneOf(["karras", "exponential"], "karras"),
-  numTrainTimesteps: whole(1000, 1),
+  numTrainTimesteps: trainTimesteps(),
   /** The sign of the model's part in the picture. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
   /** Karras sigmas are uniform in sigma^(1/rho). */

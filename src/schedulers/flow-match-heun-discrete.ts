@@ -6,7 +6,7 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { real, whole } from "./config.js";
+import { real, trainTimesteps } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
 import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./flow-match-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
@@ -15,7 +15,7 @@ import { type SigmaRange, shiftFlowSigma } from "./sigma-spacing.js";
 import { churn } from "./variance-exploding.js";
 
 const schema = v.strictObject({
-  numTrainTimesteps: whole(1000, 1),
+  numTrainTimesteps: trainTimesteps(),
   /** Above 1 more steps are spent at high noise, as large pictures need. */
   shift: real(1),
 });

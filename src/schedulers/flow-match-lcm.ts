@@ -16,7 +16,7 @@ import { roundHalfEven } from "./timestep-spacing.js";
 const schema = v.strictObject({
   ...flowMatchFields(),
   /** How much larger than at first the latents are after every step but the last; null keeps their size. */
-  scaleFactors: optionalNumbers(),
+  scaleFactors: optionalNumbers((factor) => factor > 0 && factor <= 16, "numbers above 0, up to 16"),
   upscaleMode: oneOf(INTERPOLATION_MODES, "bicubic"),
 });
 

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { flag, oneOf, oneSpacing, optionalReal, real, sigmaSpacingFields, whole } from "./config.js";
+import { flag, oneOf, oneSpacing, optionalReal, real, sigmaSpacingFields, trainTimesteps, whole } from "./config.js";
 import { f32 } from "./float32.js";
 import { mixRows, type TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
@@ -17,7 +17,7 @@ import { linspace } from "./timestep-spacing.js";
 
 /** How flow-matching times are spread. */
 export const flowMatchFields = () => ({
-  numTrainTimesteps: whole(1000, 1),
+  numTrainTimesteps: trainTimesteps(),
   /** Above 1 more steps are spent at high noise, as large pictures need. */
   shift: real(1),
   /** Shift by the `mu` that `setTimesteps` is given instead. */

@@ -5,7 +5,7 @@
  */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { optionalNumbers, whole } from "./config.js";
+import { trainedBetas, trainTimesteps } from "./config.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { atan2Float32, sinTorch } from "./float32-trig.js";
@@ -14,9 +14,9 @@ import { atTimestep } from "./noise-schedule.js";
 import type { StepOutput, TimestepOptions } from "./scheduler.js";
 
 const schema = v.strictObject({
-  numTrainTimesteps: whole(1000, 1),
+  numTrainTimesteps: trainTimesteps(),
   /** The share of noise at every step of a run and after the last, instead of the cosine schedule's. */
-  trainedBetas: optionalNumbers(),
+  trainedBetas: trainedBetas(),
 });
 
 export type IPNDMConfig = v.InferOutput<typeof schema>;

@@ -1,3 +1,5 @@
+import { ArgumentError } from "../errors.js";
+
 /** What a tensor's numbers are, in torch's words. float16 and bfloat16 are held as their raw 16 bits. */
 export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint8" | "bool";
 
@@ -31,7 +33,14 @@ export function byteSize(dtype: DType): number {
   return constructors[dtype].BYTES_PER_ELEMENT;
 }
 
-/** A zeroed array for `length` numbers of `dtype`. */
+/** A zeroed array for `length` numbers of `dtype`. @throws ArgumentError if that is more than memory holds. */
 export function allocate<D extends DType>(dtype: D, length: number): DataOf<D> {
-  return new constructors[dtype](length);
+  try {
+    return new constructors[dtype](length);
+  } catch (cause) {
+    throw new ArgumentError(`a tensor of ${length} numbers (${dtype}) is more than memory holds`, {
+      hint: "ask for a smaller picture, or fewer",
+      cause,
+    });
+  }
 }

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { allocate } from "./dtype.js";
 import { sizeOf, Tensor } from "./tensor.js";
 
 export const INTERPOLATION_MODES = ["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] as const;
@@ -29,7 +30,7 @@ function resizeAxis(tensor: Tensor, axis: number, to: number, mode: Interpolatio
   const from = tensor.shape[axis] as number;
   const outer = sizeOf(tensor.shape.slice(0, axis));
   const inner = sizeOf(tensor.shape.slice(axis + 1));
-  const result = new Float32Array(outer * to * inner);
+  const result = allocate("float32", outer * to * inner);
   for (let position = 0; position < to; position++) {
     const taps = tapsOf(position, from, to, mode);
     for (let row = 0; row < outer; row++) {

@@ -1,9 +1,13 @@
 import { ArgumentError } from "../errors.js";
 import { boxMuller16, boxMuller16Double } from "./box-muller.js";
+import { allocate } from "./dtype.js";
 import { concat, type Shape, sizeOf, Tensor } from "./tensor.js";
 
 /** The dtypes that normals and uniforms can be drawn in. */
 export type FloatDType = "float32" | "float64" | "float16" | "bfloat16";
+
+/** Numbers of the largest noise, a gigabyte: far more than pictures are made from, far less than a config with absurd sizes may ask for. */
+const largestDraw = 2 ** 28;
 
 const stateSize = 624;
 const stateShift = 397;
@@ -94,9 +98,17 @@ export class Generator {
   }
 }
 
-/** Normals of mean 0 and variance 1, the numbers that `torch.randn(shape, generator=generator, dtype=dtype)` gives. */
+/**
+ * Normals of mean 0 and variance 1, the numbers that `torch.randn(shape, generator=generator, dtype=dtype)` gives.
+ * @throws ArgumentError for more of them than pictures are made from.
+ */
 export function randn<D extends FloatDType = "float32">(shape: Shape, generator: Generator, dtype = "float32" as D): Tensor<D> {
   const size = sizeOf(shape);
+  if (!(size <= largestDraw)) {
+    throw new ArgumentError(`noise of shape [${shape}] is more than ${largestDraw} numbers`, {
+      hint: "ask for a smaller picture, or fewer",
+    });
+  }
   if (size < 16) {
     const values = Float64Array.from({ length: size }, () => generator.normal());
     return new Tensor("float64", shape, values).to(dtype);
@@ -109,7 +121,7 @@ export function randn<D extends FloatDType = "float32">(shape: Shape, generator:
     fillNormals(size, size, draw, (start) => boxMuller16Double(values, start));
     return new Tensor("float64", shape, values).to(dtype);
   }
-  const values = new Float32Array(size);
+  const values = allocate("float32", size);
   const draw = (start: number, end: number) => {
     for (let i = start; i < end; i++) values[i] = generator.uniform();
   };

@@ -33,12 +33,12 @@ export class Tensor<D extends DType = "float32"> {
 
   /** A float32 tensor with `value` everywhere. */
   static full(shape: Shape, value: number): Tensor {
-    return new Tensor("float32", shape, new Float32Array(sizeOf(shape)).fill(value));
+    return new Tensor("float32", shape, allocate("float32", sizeOf(shape)).fill(value));
   }
 
   /** A float32 tensor of zeros. */
   static zeros(shape: Shape): Tensor {
-    return new Tensor("float32", shape, new Float32Array(sizeOf(shape)));
+    return new Tensor("float32", shape, allocate("float32", sizeOf(shape)));
   }
 
   /** Number of elements. */

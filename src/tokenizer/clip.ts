@@ -5,6 +5,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
 import { namesOf, Placeholders } from "./placeholders.js";
+import { type FindableToken, TokenFinder } from "./token-finder.js";
 
 /** How {@link CLIPTokenizer.tokenize} brings prompts to one length. */
 export interface TokenizeOptions {
@@ -33,19 +34,15 @@ interface Token {
 /** A stretch of text between added tokens, in lower case and composed form, and where its words come from. */
 interface NormalizedText {
   readonly text: string;
-  /** In order: a word's place in `text`, its place in the original, and whether both have the same length. */
+  /** In order, of every word, or of its characters where it changed its length: the place in `text`, the place in the original, whether both have the same length. */
   readonly words: readonly { readonly at: number; readonly origin: number; readonly aligned: boolean }[];
-}
-
-/** Finds added tokens in a text. */
-interface Matcher {
-  readonly pattern: RegExp;
-  readonly ids: ReadonlyMap<string, number>;
 }
 
 // Unicode's White_Space, which differs from JavaScript's \s in U+0085 and U+FEFF.
 const space = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const wordPattern = new RegExp(`[^${space}]+`, "gu");
+// A character with all that may compose with it: marks, and the vowels and finals of Korean.
+const characterPattern = /\P{M}[\p{M}\u1160-\u11ff]*|\p{M}+/gu;
 // Letters and digits that Unicode 17 added. The tokenizers library stops at Unicode 16, where they are neither.
 const newLetters =
   "\\u{88f}\\u{c5c}\\u{cdc}\\u{a7ce}\\u{a7cf}\\u{a7d2}\\u{a7d4}\\u{a7f1}\\u{10940}-\\u{10959}\\u{10ec5}-\\u{10ec7}\\u{11db0}-\\u{11ddb}" +
@@ -79,9 +76,9 @@ export class CLIPTokenizer {
   private readonly addedIds: Map<string, number>;
   private tokens: string[] | undefined;
   private readonly encoding: BytePairEncoding;
-  private readonly added: Matcher | undefined;
+  private readonly added: TokenFinder;
   private readonly normalizedTokens: readonly AddedToken[];
-  private addedNormalized: Matcher | undefined;
+  private addedNormalized: TokenFinder;
   private readonly placeholders = new Placeholders();
 
   private constructor(files: TokenizerFiles) {
@@ -100,9 +97,9 @@ export class CLIPTokenizer {
     this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken) as number);
     // Python writes 1e30 where no limit was set; every CLIP text encoder has 77 positions.
     this.modelMaxLength = modelMaxLength >= 2 && modelMaxLength < 1e6 ? Math.floor(modelMaxLength) : 77;
-    this.added = matcherOf(addedTokens.filter(({ normalized }) => !normalized).map((token) => [token, ids.get(token.content) as number]));
+    this.added = new TokenFinder(addedTokens.flatMap((token) => (token.normalized ? [] : this.findable(token))));
     this.normalizedTokens = addedTokens.filter(({ normalized }) => normalized);
-    this.addedNormalized = this.normalizedMatcher();
+    this.addedNormalized = this.normalizedFinder();
   }
 
   /**
@@ -182,7 +179,7 @@ export class CLIPTokenizer {
         hint: this.addedIds.has(taken) ? `unload it first, or choose another token` : "choose another token, such as one in angle brackets",
       });
     }
-    const alike = names.find((name) => this.addedNormalized?.ids.has(normalize(name).text));
+    const alike = names.find((name) => this.addedNormalized.has(normalize(name).text));
     if (alike !== undefined) {
       throw new ArgumentError(`token ${alike} would read like one that is there already: capitals make no difference`, {
         hint: "choose another token",
@@ -229,19 +226,20 @@ export class CLIPTokenizer {
 
   /** Makes ready for other added tokens. */
   private refresh(): void {
-    this.addedNormalized = this.normalizedMatcher();
+    this.addedNormalized = this.normalizedFinder();
     this.tokens = undefined;
   }
 
-  private normalizedMatcher(): Matcher | undefined {
+  private normalizedFinder(): TokenFinder {
     const names = this.placeholders.entries().flatMap(({ text, ids }) => namesOf(text, ids.length));
     const added = names.map((content) => ({ content, normalized: true, singleWord: false }));
-    return matcherOf(
-      [...this.normalizedTokens, ...added].map((token) => [
-        { ...token, content: normalize(token.content).text },
-        this.addedIds.get(token.content) as number,
-      ]),
+    return new TokenFinder(
+      [...this.normalizedTokens, ...added].map((token) => ({ ...this.findable(token), content: normalize(token.content).text })),
     );
+  }
+
+  private findable({ content, singleWord }: AddedToken): FindableToken {
+    return { content, singleWord, id: this.addedIds.get(content) as number };
   }
 
   private split(text: string): Token[] {
@@ -262,17 +260,16 @@ export class CLIPTokenizer {
     });
   }
 
-  /** Added tokens where `matcher` finds them, and what `rest` makes of the text between. */
-  private separate(text: string, matcher: Matcher | undefined, rest: (part: string, offset: number) => Token[]): Token[] {
-    if (!matcher) return rest(text, 0);
-    const tokens: Token[] = [];
+  /** Added tokens where `finder` finds them, and what `rest` makes of the text between. */
+  private separate(text: string, finder: TokenFinder, rest: (part: string, offset: number) => Token[]): Token[] {
+    const parts: Token[][] = [];
     let at = 0;
-    for (const match of text.matchAll(matcher.pattern)) {
-      tokens.push(...rest(text.slice(at, match.index), at), { id: matcher.ids.get(match[0]) as number, start: match.index });
-      at = match.index + match[0].length;
+    for (const { id, start, end } of finder.find(text)) {
+      parts.push(rest(text.slice(at, start), at), [{ id, start }]);
+      at = end;
     }
-    tokens.push(...rest(text.slice(at), at));
-    return tokens;
+    parts.push(rest(text.slice(at), at));
+    return parts.flat();
   }
 
   private encodePiece(piece: string, start: number): Token[] {
@@ -288,14 +285,30 @@ function normalize(text: string): NormalizedText {
   let normalized = "";
   for (const match of text.matchAll(wordPattern)) {
     if (match.index > 0) normalized += " ";
-    const word = match[0].normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
-    words.push({ at: normalized.length, origin: match.index, aligned: word.length === match[0].length });
-    normalized += word;
+    let origin = match.index;
+    for (const part of alignable(match[0])) {
+      const folded = fold(part);
+      words.push({ at: normalized.length, origin, aligned: folded.length === part.length });
+      normalized += folded;
+      origin += part.length;
+    }
   }
   return { text: normalized, words };
 }
 
-/** The tokens, in order, with their places in the original text: of their word's start where the word changed its length. */
+function fold(text: string): string {
+  return text.normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
+}
+
+/** A word in the largest parts whose places are known after it is folded: the whole, or its characters if its length changes and they do not compose. */
+function alignable(word: string): readonly string[] {
+  const folded = fold(word);
+  if (folded.length === word.length) return [word];
+  const characters = word.match(characterPattern) ?? [];
+  return characters.map(fold).join("") === folded ? characters : [word];
+}
+
+/** The tokens, in order, with their places in the original text: of their word's or character's start where that changed its length. */
 function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset: number): Token[] {
   let current = 0;
   return tokens.map(({ id, start }) => {
@@ -323,23 +336,4 @@ function tokensById(vocabulary: Vocabulary["ids"], added: ReadonlyMap<string, nu
   const tokens: string[] = [];
   for (const [token, id] of [...Object.entries(vocabulary), ...added]) tokens[id] = token;
   return tokens;
-}
-
-function matcherOf(added: readonly (readonly [token: AddedToken, id: number])[]): Matcher | undefined {
-  // White space alone is nothing once it is normalised.
-  const tokens = added.filter(([{ content }]) => content !== "");
-  if (tokens.length === 0) return undefined;
-  const ids = new Map<string, number>();
-  // Of tokens that become one when normalised, the first counts.
-  for (const [{ content }, id] of tokens) if (!ids.has(content)) ids.set(content, id);
-  const edge = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]";
-  // Longest first: of tokens that begin at the same place, the longest counts.
-  const alternatives = tokens
-    .map(([token]) => token)
-    .sort((a, b) => b.content.length - a.content.length)
-    .map(({ content, singleWord }) => {
-      const literal = content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-      return singleWord ? `(?<!${edge})${literal}(?!${edge})` : literal;
-    });
-  return { pattern: new RegExp(alternatives.join("|"), "gu"), ids };
 }

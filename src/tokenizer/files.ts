@@ -37,6 +37,9 @@ export interface TokenizerFiles {
 
 /** Bytes above which merges.txt is refused unread. */
 const largestMerges = 10_000_000;
+/** Letters of an added token, and of all of them, above which they are refused: a checkpoint has a handful of short ones. */
+const longestToken = 1000;
+const mostAddedLetters = 200_000;
 const start = "<|startoftext|>";
 const end = "<|endoftext|>";
 const defaults: JsonObject = { bos_token: start, eos_token: end, unk_token: end, pad_token: end };
@@ -74,8 +77,18 @@ export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles
   const addedTokens = new Map<string, AddedToken>();
   for (const token of complete) addedTokens.set(contentOf(token, folder), toAddedToken(token, folder));
   // A token that only has a role is matched as its last role says: Stable Diffusion 1's end token as its pad token, for one.
+  const listedContents = new Set(addedTokens.keys());
   for (const token of others.map((each) => toAddedToken(each, folder))) {
-    if (!complete.some((each) => contentOf(each, folder) === token.content)) addedTokens.set(token.content, token);
+    if (!listedContents.has(token.content)) addedTokens.set(token.content, token);
+  }
+  const letters = [...addedTokens.keys()].reduce((sum, content) => sum + content.length, 0);
+  if (letters > mostAddedLetters) {
+    throw new CheckpointError(
+      `${folder.name}: its ${addedTokens.size} added tokens have ${letters} letters; at most ${mostAddedLetters} are read`,
+      {
+        hint: "compare added_tokens.json and tokenizer_config.json with those of the original checkpoint",
+      },
+    );
   }
   const role = (name: string) => contentOf(settings[name] ?? defaults[name], folder);
   return {
@@ -174,8 +187,11 @@ function toAddedToken(token: Json | undefined, folder: Folder): AddedToken {
 
 function contentOf(token: Json | undefined, folder: Folder): string {
   const content = isObject(token) ? token.content : token;
-  if (typeof content === "string" && content !== "") return content;
-  throw new CheckpointError(`${folder.name}: a special token is ${describe(token)}; a text or an object with content was expected`, {
-    hint: "compare tokenizer_config.json and special_tokens_map.json with those of the original checkpoint",
-  });
+  if (typeof content === "string" && content !== "" && content.length <= longestToken) return content;
+  throw new CheckpointError(
+    `${folder.name}: a special token is ${describe(token)}; a text of up to ${longestToken} letters, or an object with such a content, was expected`,
+    {
+      hint: "compare tokenizer_config.json and special_tokens_map.json with those of the original checkpoint",
+    },
+  );
 }

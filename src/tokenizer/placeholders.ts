@@ -37,6 +37,9 @@ export class Placeholders {
   /**
    * What a token found at `start` in `text` becomes. It stands for all of its ids where it is written as it was added. In other capitals it is
    * found, too, but stands for the first alone: diffusers' maybe_convert_prompt looks for the exact text, transformers' tokenizer does not.
+   *
+   * Two things of diffusers are left out. With transformers 5 it never finds more than the first of a text that has capitals (EasyNegative), for the
+   * tokenizer gives it in small letters. And it replaces the text in other placeholders' names, too (fox in fox_1 and foxes), in no certain order.
    */
   idsOf(id: number, text: string, start: number): readonly number[] {
     const placeholder = this.byFirstId.get(id);

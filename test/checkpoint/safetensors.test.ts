@@ -119,6 +119,10 @@ describe("readSafetensorsHeader", () => {
     expect(await complaint(`{"a":${"[".repeat(10_000_000)}`)).toMatch(/nested more than/);
   });
 
+  it.each(["{}", "[]", "0", '{"a":0}'])("refuses %s millions of times, which would fill the memory", async (value) => {
+    expect(await complaint(`{"a":[${`${value},`.repeat(2_000_000)}0]}`)).toMatch(/more than 2000000 values/);
+  });
+
   it.each([null, 1, [], "F32"])("refuses %j as a tensor", async (tensor) => {
     expect(await complaint({ a: tensor })).toMatch(/tensor a is .*; an object/);
   });

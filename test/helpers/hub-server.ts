@@ -97,6 +97,11 @@ export class HubServer {
     this.faults.push({ pattern, times, fault });
   }
 
+  /** Takes back what was to go wrong and has not yet. */
+  forgive(): void {
+    this.faults.length = 0;
+  }
+
   /** Paths of the files asked for, once each, in the order of the alphabet. */
   get fetched(): string[] {
     const paths = this.log.flatMap(({ host, path }) => (host === "hub" ? (/\/resolve\/[^/]+\/(.*)$/.exec(path)?.[1] ?? []) : []));

@@ -43,6 +43,40 @@ Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 965400086, Size: 512x512, Model
     expect(parseParameters("a fox, size: big")).toEqual({ prompt: "a fox, size: big", negativePrompt: "", settings: {} });
   });
 
+  it("reads the settings that AUTOMATIC1111's own expression finds", () => {
+    const pattern = /\s*([\p{L}\p{N}_][\p{L}\p{N}_ \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)/gu;
+    const piece = fc.constantFrom(
+      "Steps",
+      "a",
+      "é",
+      "🦊",
+      "1",
+      " ",
+      "\t",
+      ":",
+      ": ",
+      ",",
+      ", ",
+      '"',
+      '\\"',
+      "\\",
+      "-",
+      "/",
+      "_",
+      "Size: 1x1, ",
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+        const line = `x${pieces.join("")}, Aa: 1, Bb: 2, Cc: 3`;
+        const found = new Map([...line.matchAll(pattern)].map(([, name = "", value = ""]) => [name, value]));
+        const { settings } = parseParameters(line);
+        expect(Object.keys(settings)).toEqual(Object.keys(Object.fromEntries(found)));
+        for (const [name, value] of found) if (!value.startsWith('"')) expect(settings[name]).toBe(value);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it("gives back what was formatted, whatever the prompts and values", () => {
     const awkward = fc.constantFrom(
       "Negative prompt:",

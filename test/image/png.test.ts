@@ -64,6 +64,16 @@ describe("readPngText", () => {
     await expect(readPngText(withChunk("zTXt", data))).rejects.toThrow(/more than 1048576 bytes/);
   });
 
+  it.each<[string, (i: number) => Uint8Array]>([
+    ["packed", (i) => Buffer.concat([Buffer.from(`k${i}\0\0`), deflateSync(Buffer.alloc(1_000_000))])],
+    ["plain", (i) => Buffer.concat([Buffer.from(`k${i}\0`), Buffer.alloc(1_000_000)])],
+  ])("stops texts that are more than 64 MiB together, %s", async (kind, textOf) => {
+    const type = kind === "plain" ? "tEXt" : "zTXt";
+    const png = Array.from({ length: 70 }, (_, i) => withChunk(type, textOf(i)).subarray(33, -encodePng(pixels).length + 33));
+    const whole = Buffer.concat([encodePng(pixels).subarray(0, 33), ...png, encodePng(pixels).subarray(33)]);
+    await expect(readPngText(whole)).rejects.toThrow("the PNG file holds more than 67108864 bytes of texts");
+  });
+
   it("refuses a broken compressed text", async () => {
     await expect(readPngText(withChunk("zTXt", Buffer.from("parameters\0\0junk")))).rejects.toThrow(/broken/);
   });

@@ -40,6 +40,25 @@ describe("a LoRA's scale", () => {
     expect(await scaleOf({ ...PRODUCT, [`${KOHYA}.alpha`]: Tensor.from([0.5], []) })).toBe(0.25);
   });
 
+  // diffusers gives attention layers the most frequent alpha: 1 / 2 for all of these.
+  it("is each layer's own where alphas differ, and 1 for a layer without", async () => {
+    const layers = ["q", "k", "v", "out_0"].map((end) => `lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_${end}`);
+    const tensors = Object.fromEntries(
+      layers.flatMap((layer) => [
+        [`${layer}.lora_down.weight`, DOWN],
+        [`${layer}.lora_up.weight`, UP],
+      ]),
+    );
+    const alphas = Object.fromEntries([1, 1, 3].map((alpha, i) => [`${layers[i]}.alpha`, Tensor.from([alpha], [])]));
+    const lora = await read({ ...tensors, ...alphas });
+    expect(Object.fromEntries(lora.layers.map(({ layer, scale }) => [layer.slice(-4), scale]))).toEqual({
+      to_q: 0.5,
+      to_k: 0.5,
+      to_v: 1.5,
+      ut_0: 1,
+    });
+  });
+
   it("is read from an alpha of half precision, with an axis", async () => {
     expect(await scaleOf({ ...PRODUCT, [`${KOHYA}.alpha`]: Tensor.from([3]).to("float16") })).toBe(1.5);
   });

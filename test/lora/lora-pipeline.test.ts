@@ -160,6 +160,14 @@ describe("adapters", () => {
     expect(pipe.getListAdapters()).toEqual({});
   });
 
+  it("that are unloaded are active nowhere, not in networks they never changed either", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
+    pipe.setAdapters("fox", 0.5);
+    pipe.unloadLoraWeights();
+    expect(pipe.getActiveAdapters()).toEqual([]);
+  });
+
   it("of one name, one after the other, are told apart", async () => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });

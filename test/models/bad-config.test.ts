@@ -65,6 +65,10 @@ describe("a UNet's config", () => {
     ["attention_head_dim", -8],
     ["conv_in_kernel", 0],
     ["sample_size", 0],
+    ["sample_size", 5000],
+    ["layers_per_block", 1e9],
+    ["downsample_padding", 1e9],
+    ["addition_time_embed_dim", 1e9],
     ["block_out_channels", 320],
     ["down_block_types", "DownBlock2D"],
   ])("with %s %j is refused by the field's name and its value", async (field, value) => {
@@ -115,6 +119,7 @@ describe("an autoencoder's config", () => {
     ["use_quant_conv", "no"],
     ["mid_block_add_attention", 1],
     ["norm_num_groups", -1],
+    ["sample_size", 0.5],
   ])("with %s %j is refused by the field's name and its value", async (field, value) => {
     await expectNamed(openVae({ config: { [field]: value } }), field, String(value));
   });
@@ -135,6 +140,7 @@ describe("a text encoder's config", () => {
     ["num_hidden_layers", 0],
     ["num_attention_heads", "8"],
     ["hidden_size", 12.5],
+    ["max_position_embeddings", 1e6],
     ["eos_token_id", "<|endoftext|>"],
   ])("with %s %j is refused by the field's name and its value", async (field, value) => {
     await expectNamed(openText({ config: { [field]: value } }), field, String(value));

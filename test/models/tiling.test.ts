@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ConfigError } from "../../src/errors.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { layeredTiles } from "../../src/models/tiling.js";
 import { Generator, randn } from "../../src/tensor/random.js";
@@ -45,5 +46,11 @@ describe("layered tiles", () => {
     const x = randn([1, 2, 20, 30], new Generator(0));
     const same = await layeredTiles(x, { size: 16, stride: 12, blend: 4, ratio: 1 }, async (tile) => tile);
     expect(largestDifference(same, x)).toBeLessThan(1e-6);
+  });
+
+  it("too small to overlap are refused", async () => {
+    const x = randn([1, 2, 20, 30], new Generator(0));
+    const work = layeredTiles(x, { size: 1, stride: 0.5, blend: 0, ratio: 1 }, async (tile) => tile);
+    await expect(work).rejects.toThrow(ConfigError);
   });
 });

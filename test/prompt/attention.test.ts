@@ -45,6 +45,7 @@ describe("emphasis", () => {
     ["takes a weight without a leading digit", "(word:.5)", [["word", 0.5]]],
     ["leaves a weight alone that no bracket belongs to", "word:1.5)", [["word:1.5)", 1]]],
     ["leaves a weight alone that is no number", "(word:1.2.3)", [["word:1.2.3", 1.1]]],
+    ["leaves a weight alone in digits of other scripts, which Python reads", "(word:٣)", [["word:٣", 1.1]]],
     ["gives square brackets no weight of their own", "[word:1.5]", [["word:1.5", 1 / 1.1]]],
     ["reads an escaped backslash", "a\\\\(b)", [["a\\", 1] as [string, number], ["b", 1.1] as [string, number]]],
     ["drops a backslash before other characters", "a\\b", [["ab", 1]]],
@@ -73,6 +74,51 @@ describe("BREAK", () => {
       ["BREAK", -1.1],
       ["b", 1.1],
     ]);
+  });
+});
+
+describe("emphasis in any order is what parse_prompt_attention gave for", () => {
+  it.each<[string, [string, number][]]>([
+    [
+      "[, ([_:🦊: 0.25 ]BREAK,: 0.5 )]",
+      [
+        [", ", 0.9090909090909091],
+        ["_:🦊: 0.25 ", 0.4132231404958677],
+        ["", 0.45454545454545453],
+        ["BREAK", -0.45454545454545453],
+        [",", 0.45454545454545453],
+      ],
+    ],
+    [
+      "é[[BREAK  ](_): 0x1 ]",
+      [
+        ["é", 1.0],
+        ["", 0.8264462809917354],
+        ["BREAK", -0.8264462809917354],
+        ["", 0.8264462809917354],
+        ["_", 1.0],
+        [": 0x1 ", 0.9090909090909091],
+      ],
+    ],
+    [
+      "(\\(-111_0\\:BREAK(aBREAKb\\[",
+      [
+        ["(-111_0:", 1.1],
+        ["BREAK", -1.1],
+        ["", 1.1],
+        ["aBREAKb[", 1.2100000000000002],
+      ],
+    ],
+    [
+      "[[[]::3 ](\\( : 5.5 )[, []fox: 0]]",
+      [
+        ["::3 ", 0.8264462809917354],
+        ["( ", 5.0],
+        [", fox: 0", 0.8264462809917354],
+      ],
+    ],
+  ])("%s", (prompt, parts) => {
+    expect(parsed(prompt)).toEqual(parts);
   });
 });
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../src/errors.js";
 import { BrownianTree } from "../../src/schedulers/brownian-tree.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { readTensors } from "../helpers/safetensors.js";
@@ -25,6 +26,19 @@ describe("a Brownian tree", () => {
   it("adds up", () => {
     const tree = plant();
     expect(worst(tree.increment(1, 4), tree.increment(1, 2.5).add(tree.increment(2.5, 4)))).toBeLessThan(1e-5);
+  });
+
+  it.each([
+    [Number.NaN, 1],
+    [0.1, Number.POSITIVE_INFINITY],
+    [0, 1e300],
+    [2, 1],
+  ])("does not grow from %d to %d", (start, end) => {
+    expect(() => new BrownianTree(start, end, [2], 1n)).toThrow(ConfigError);
+  });
+
+  it("does not move to a time that is no number", () => {
+    expect(() => plant().increment(1, Number.NaN)).toThrow(ConfigError);
   });
 
   it("does not move in no time, nor outside its ends", () => {

@@ -194,6 +194,8 @@ describe("added tokens", () => {
   });
 });
 
+const manyTokens = Object.fromEntries(Array.from({ length: 30_000 }, (_, i) => [`<token ${i}>`, i]));
+
 describe("fromPretrained", () => {
   it("opens the tokenizer in a checkpoint's subfolder", async () => {
     const tokenizer = await CLIPTokenizer.fromPretrained(checkpoint("sd2-mini"), { subfolder: "tokenizer" });
@@ -253,6 +255,8 @@ describe("fromPretrained", () => {
     ["an id that is none", { ...words, "vocab.json": { a: "0" } }, 'the token "a" has the string "0"'],
     ["a merge that is none", { ...words, "merges.txt": "#version: 0.2\na b c" }, 'merge 1 is "a b c"'],
     ["another kind of tokenizer", { "tokenizer.json": { model: { type: "Unigram" } } }, "does not hold CLIP's kind of tokenizer"],
+    ["added tokens without number", { ...words, "added_tokens.json": manyTokens }, "its 30002 added tokens have"],
+    ["an endless token", { ...words, "tokenizer_config.json": { pad_token: "x".repeat(1001) } }, "a text of up to 1000 letters"],
     ["a special token that is none", { ...words, "tokenizer_config.json": { pad_token: 5 } }, "a special token is the number 5"],
   ])("refuses %s and says so", async (_, contents, message) => {
     const error = await CLIPTokenizer.fromPretrained(folderOf(contents as Record<string, string | object>)).catch((thrown) => thrown);

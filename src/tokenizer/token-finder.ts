@@ -1,0 +1,86 @@
+/** A token to be found in a text before the text is split into words. */
+export interface FindableToken {
+  readonly content: string;
+  readonly id: number;
+  /** Whether it counts only where no letter or digit touches it. */
+  readonly singleWord: boolean;
+}
+
+/** A token found in a text. */
+export interface FoundToken {
+  readonly id: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A place in the tree of the tokens' characters. */
+interface Branch {
+  readonly next: Map<string, Branch>;
+  /** The token that ends here, if any. */
+  id?: number;
+  singleWord: boolean;
+}
+
+const wordPattern = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]$/u;
+
+/** Finds tokens in texts, in a time that does not grow with their number: a tokenizer's files may list any. */
+export class TokenFinder {
+  private readonly root: Branch = { next: new Map(), singleWord: true };
+
+  /** Of tokens with one content the first one's id counts. */
+  constructor(tokens: readonly FindableToken[]) {
+    for (const { content, id, singleWord } of tokens) {
+      let branch = this.root;
+      for (const character of content) {
+        const next = branch.next.get(character) ?? { next: new Map(), singleWord: true };
+        branch.next.set(character, next);
+        branch = next;
+      }
+      // White space alone is nothing once it is normalised.
+      if (branch === this.root) continue;
+      branch.id ??= id;
+      branch.singleWord &&= singleWord;
+    }
+  }
+
+  /** Whether there is a token of this very content. */
+  has(content: string): boolean {
+    let branch: Branch | undefined = this.root;
+    for (const character of content) branch = branch?.next.get(character);
+    return branch?.id !== undefined;
+  }
+
+  /** The tokens in a text, from left to right; of those that begin at one place, the longest. */
+  *find(text: string): Generator<FoundToken> {
+    for (let at = 0; at < text.length; ) {
+      const found = this.longestAt(text, at);
+      if (found) yield found;
+      at = found?.end ?? at + characterAt(text, at).length;
+    }
+  }
+
+  private longestAt(text: string, start: number): FoundToken | undefined {
+    let longest: FoundToken | undefined;
+    let branch: Branch | undefined = this.root;
+    for (let end = start; branch; ) {
+      if (branch.id !== undefined && (!branch.singleWord || standsAlone(text, start, end))) longest = { id: branch.id, start, end };
+      const character = characterAt(text, end);
+      branch = branch.next.get(character);
+      end += character.length;
+    }
+    return longest;
+  }
+}
+
+/** Whether no letter or digit touches the characters from `start` to `end`. */
+function standsAlone(text: string, start: number, end: number): boolean {
+  const pair = characterAt(text, start - 2);
+  const before = pair.length === 2 ? pair : characterAt(text, start - 1);
+  return !wordPattern.test(before) && !wordPattern.test(characterAt(text, end));
+}
+
+/** The character that begins at a place, whole where it takes two code units; "" behind the end. */
+function characterAt(text: string, at: number): string {
+  const code = text.codePointAt(at);
+  return code === undefined ? "" : String.fromCodePoint(code);
+}

@@ -1,0 +1,155 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { expect, onTestFinished } from "vitest";
+import type { Json } from "../../src/checkpoint/json.js";
+import { sizeOf, Tensor } from "../../src/tensor/tensor.js";
+import { safetensorsBytes } from "../helpers/safetensors.js";
+import { editedBytes, editedJson, hostileNumber, hostileText, hostileValue, pythonJson } from "./hostile.js";
+import { watchSizes } from "./inspecting-engine.js";
+import { type Files, MemoryFolder } from "./memory-folder.js";
+import { checkpointFiles, openStableDiffusion } from "./pipelines.js";
+import { attack, refusing, surface } from "./surface.js";
+
+const FILE = "fox.safetensors";
+const CHECKPOINT = checkpointFiles("sd1-mini");
+
+/** A LoRA of the fixtures, taken apart. */
+function parts(name: string): { readonly header: Record<string, Json>; readonly data: Uint8Array; readonly bytes: Uint8Array } {
+  const bytes = readFileSync(fileURLToPath(new URL(`../fixtures/lora/adapters/${name}.safetensors`, import.meta.url)));
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  return { header: JSON.parse(bytes.toString("utf8", 8, start)), data: bytes.subarray(start), bytes };
+}
+
+const LORAS = ["sd1_kohya", "sd1_locon", "sd1_peft", "sd1_metadata"].map(parts);
+
+/** Loads the file into the networks, computes with it beside them and fused, and takes it out again. Weights that lie outside the file make it fail. */
+async function strike(bytes: Uint8Array, beside: Files = new Map()): Promise<void> {
+  const folder = new MemoryFolder(new Map([[FILE, bytes], ...beside]));
+  const known = new Map([...CHECKPOINT, [FILE, bytes], ...beside]);
+  const pipe = await openStableDiffusion(new MemoryFolder(CHECKPOINT), known);
+  const { unet, textEncoder } = pipe;
+  const compute = async () => {
+    await unet.forward(Tensor.zeros([1, 4, 8, 8]), 1, { encoderHiddenStates: Tensor.zeros([1, 3, 32]) });
+    await textEncoder.forward(new Tensor("int64", [1, 2], BigInt64Array.of(1n, 2n)));
+  };
+  const unwatch = watchSizes();
+  onTestFinished(unwatch);
+  await refusing(() => pipe.loadLoraWeights(folder, { weightName: FILE, adapterName: "fox" }));
+  if (pipe.getActiveAdapters().length > 0) {
+    await refusing(compute);
+    unet.setAttentionSlice("max");
+    await refusing(compute);
+    pipe.setAdapters("fox", 0.5);
+    pipe.fuseLora();
+    await refusing(compute);
+    pipe.unloadLoraWeights();
+  }
+  unwatch();
+  expect(pipe.getActiveAdapters()).toEqual([]);
+}
+
+const header = fc.constantFrom(...LORAS).chain(({ header, data }) => editedJson(header).map((text) => safetensorsBytes(text, data)));
+
+const layer = fc.constantFrom(
+  "mid_block_attentions_0_proj_in",
+  "mid_block.attentions.0.proj_in",
+  "down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q",
+  "mid_block_resnets_0_conv1",
+  "encoder_layers_0_self_attn_q_proj",
+);
+const start = fc.oneof(
+  fc.constantFrom(
+    "lora_unet_",
+    "lora_te_text_model_",
+    "lora_te1_",
+    "lora_te2_",
+    "unet.",
+    "text_encoder.text_model.",
+    "base_model.model.",
+    "",
+  ),
+  hostileText,
+);
+const end = fc.oneof(
+  fc.constantFrom(
+    ".lora_down.weight",
+    ".lora_up.weight",
+    ".lora_mid.weight",
+    ".alpha",
+    ".lora_A.weight",
+    ".lora_B.default.weight",
+    "_lora.down.weight",
+  ),
+  fc.constantFrom(".dora_scale", ".hada_w1_a", ".lokr_w1", ".diff", ".lora_B.bias", ".lokr_w1".repeat(2000), `.lora_A${".x".repeat(2000)}`),
+);
+const shape = fc.oneof(
+  fc.constantFrom([2, 32], [32, 2], [2, 32, 3, 3], [32, 2, 1, 1], [2, 2, 3, 3], [2, 16], [16, 2], [], [1], [0, 32], [32, 0]),
+  fc.array(fc.nat(8), { maxLength: 5 }),
+);
+const tensor = fc.record({
+  name: fc.tuple(start, layer, end).map((each) => each.join("")),
+  shape,
+  dtype: fc.constantFrom("F32", "F16", "BF16", "I64", "BOOL", "F8_E4M3"),
+});
+const BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2, I64: 8, BOOL: 1, F8_E4M3: 1 };
+
+/** A file that is a safetensors file as it should be, whose tensors are called nearly as a LoRA's are. */
+const written = fc.tuple(fc.array(tensor, { minLength: 1, maxLength: 6 }), fc.nat(255)).map(([tensors, byte]) => {
+  let length = 0;
+  const entries = [...new Map(tensors.map((each) => [each.name, each])).values()].map(({ name, shape, dtype }) => {
+    const offset = length;
+    length += sizeOf(shape) * (BYTES[dtype] ?? 4);
+    return [name, { dtype, shape, data_offsets: [offset, length] }];
+  });
+  return safetensorsBytes(Object.fromEntries(entries), new Uint8Array(length).fill(byte));
+});
+
+const CONFIG = {
+  "unet.lora_alpha": 8,
+  "unet.r": 2,
+  "unet.alpha_pattern": { "attentions.0.proj_in": 3, "^mid_block": 1 },
+  "unet.use_rslora": true,
+  "text_encoder.lora_alpha": 1,
+};
+
+/** A LoRA with the config that diffusers puts into the metadata, as somebody else would write it. */
+const described = fc
+  .tuple(fc.constantFrom(...LORAS), fc.oneof(editedJson(CONFIG), hostileText, editedBytes(Buffer.from(JSON.stringify(CONFIG))).map(String)))
+  .map(([{ header, data }, text]) => safetensorsBytes(JSON.stringify({ ...header, __metadata__: { lora_adapter_metadata: text } }), data));
+
+/** A config with an alpha for more layers than there are, in a file with many of them. */
+const crowded = fc.constant(50_000).map((count) => {
+  const pattern = Object.fromEntries(Array.from({ length: count }, (_, i) => [`block.${i}.proj`, 1]));
+  const names = Array.from({ length: count }, (_, i) => [`unet.layer.${i}.lora_A.weight`, `unet.layer.${i}.lora_B.weight`]).flat();
+  const entries = names.map((name, i) => [name, { dtype: "U8", shape: [1, 1], data_offsets: [i, i + 1] }]);
+  const metadata = { lora_adapter_metadata: pythonJson({ "unet.lora_alpha": 1, "unet.alpha_pattern": pattern }) };
+  return safetensorsBytes({ __metadata__: metadata, ...Object.fromEntries(entries) }, new Uint8Array(names.length));
+});
+
+/** A file of PEFT's with its config beside it. */
+const beside = fc.tuple(
+  fc.constantFrom(...LORAS),
+  editedJson({ lora_alpha: 8, r: 2, alpha_pattern: { a: 1 } }, fc.oneof(hostileNumber, hostileValue)),
+);
+
+surface("a LoRA", [
+  attack("whose header has fields that are wrong", header, (bytes) => strike(bytes), { runs: 60 }),
+  attack(
+    "with damaged bytes",
+    fc.constantFrom(...LORAS).chain(({ bytes }) => editedBytes(bytes)),
+    (bytes) => strike(bytes),
+    { runs: 40 },
+  ),
+  attack("of strange names and shapes", written, (bytes) => strike(bytes), { runs: 150 }),
+  attack("with metadata that is wrong", described, (bytes) => strike(bytes), { runs: 60 }),
+  attack(
+    "with a config beside it that is wrong",
+    beside,
+    ([{ bytes }, text]) => strike(bytes, new Map([["adapter_config.json", Buffer.from(text)]])),
+    {
+      runs: 40,
+    },
+  ),
+  attack("of very many layers and alphas", crowded, (bytes) => strike(bytes), { runs: 1, isBrief: true }),
+]);
