@@ -86,7 +86,7 @@ async function strike(bytes: Uint8Array): Promise<void> {
   expect(folder.reads.bytes).toBeLessThanOrEqual(bytes.length + 256);
   if (header) await expectDescribed(header, folder, bytes.length);
   const weights = await refusing(() => openWeights(folder));
-  for (const name of weights?.names() ?? []) await refusing(() => weights?.read(name));
+  for (const name of weights?.names() ?? []) await refusing(async () => weights?.get(name));
 }
 
 surface("a safetensors file", [
