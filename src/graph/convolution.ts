@@ -1,5 +1,6 @@
 import type { Value } from "./graph.js";
 import { type ConvOptions, conv2d } from "./ops.js";
+import { isQuantizedConv, quantizedConv } from "./quantized.js";
 import { winogradConv } from "./winograd.js";
 
 /** Squares of 4 x 4 pixels, in all pictures together, below which evaluating the kernels costs more than the multiplications saved. */
@@ -9,6 +10,7 @@ const FEWEST_CHANNELS = 128;
 
 /** Convolution of x [batch, channels, height, width] with weight [out, channels, k, k], in the way that is fastest for its shapes. */
 export function convolve(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
+  if (isQuantizedConv(x, weight)) return quantizedConv(x, weight, bias, options);
   return paysWinograd(x, weight, options) ? winogradConv(x, weight, bias) : conv2d(x, weight, bias, options);
 }
 

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors.js";
-import type { DType } from "../tensor/dtype.js";
+import { byteSize, type DType } from "../tensor/dtype.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { type Attribute, encodeModel, type OnnxInitializer, type OnnxNode, type OnnxPort } from "./onnx.js";
 
@@ -37,12 +37,22 @@ export type AttentionSlice = "auto" | "max" | number;
 /** What a graph can be written for. */
 export type Target = "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
 
+/** How large products are computed in 8-bit integers. */
+export interface ByteProducts {
+  /** The largest weight, of either sign. Processors without 8-bit dot products clip sums of two products, unless weights are of 7 bits. */
+  readonly range: 127 | 63;
+  /** Absolute path of the file that will hold the weights as bytes: it is written while the graph is loaded. */
+  readonly file: string;
+}
+
 /** How a network is written. */
 export interface GraphOptions {
   /** Where it will run; some operations are written differently there. The CPU by default. */
   readonly target?: Target;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice;
+  /** Computes large products in 8-bit integers; in floats where nothing is said. */
+  readonly byteProducts?: ByteProducts;
 }
 
 /** A graph as ONNX Runtime takes it. */
@@ -51,16 +61,26 @@ export interface EncodedGraph {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The folder its weights' locations are relative to. */
   readonly root: string;
-  /** What is computed once, when the graph is loaded, and fed to every run; one after another, to bound the memory. */
+  /** What is computed once, when the graph is loaded; one after another, to bound the memory. */
   readonly preparations?: readonly Preparation[];
 }
 
-/** A graph without inputs; its outputs are inputs of another. */
+/** A graph without inputs; its outputs are inputs of another, fed to every run, or, if they are to be written to a file, that one's weights. */
 export interface Preparation {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly root: string;
-  readonly outputs: readonly OnnxPort[];
+  readonly outputs: readonly PreparedPort[];
+  readonly file?: string;
 }
+
+/** A result of a preparation. */
+export interface PreparedPort extends OnnxPort {
+  /** Where in the preparation's file it belongs, if it has one. */
+  readonly offset?: number;
+}
+
+/** Bytes at whose multiples what is written to a file begins. */
+const ALIGNMENT = 64;
 
 /** Numbers that are prepared together. */
 const LARGEST_PREPARATION = 2 ** 24;
@@ -75,7 +95,7 @@ export class Graph {
   private readonly widenings: OnnxNode[] = [];
   private readonly initializers: OnnxInitializer[] = [];
   private readonly inputs: OnnxPort[] = [];
-  private readonly outputs: OnnxPort[] = [];
+  private readonly outputs: PreparedPort[] = [];
   private readonly shared = new Map<string, Value>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
   private readonly weights = new Map<string, (graph: Graph) => Value>();
@@ -84,17 +104,28 @@ export class Graph {
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
+  /** See {@link sharing}. */
+  private readonly groups = new Map<string, readonly Value[]>();
+  /** Bytes of what is to be written to a file so far. */
+  private written = 0;
   private count = 0;
 
   constructor(
     private readonly options: GraphOptions = {},
     /** Sets the names of this graph's values apart from another's. */
     private readonly prefix = "",
+    /** Where its outputs are to be written, if it prepares another's weights. */
+    private readonly file?: string,
   ) {}
 
   /** Where the graph will run. */
   get target(): Target {
     return this.options.target ?? "cpu";
+  }
+
+  /** How large products are computed in bytes; undefined: in floats. */
+  get byteProducts(): ByteProducts | undefined {
+    return this.options.byteProducts;
   }
 
   /** Of `heads` attention heads, how many are computed at once. */
@@ -118,12 +149,22 @@ export class Graph {
   }
 
   /** Adds an operation with one result; `undefined` among the inputs is an optional one left out. */
-  node(op: string, inputs: readonly (Value | undefined)[], { shape, dtype = "float32", domain = "", attributes = {} }: NodeOptions): Value {
-    const name = `${this.prefix}v${this.count++}`;
+  node(op: string, inputs: readonly (Value | undefined)[], { domain, attributes, ...result }: NodeOptions): Value {
+    return this.nodeOf(op, inputs, [result], { domain, attributes })[0] as Value;
+  }
+
+  /** Adds an operation with several results. */
+  nodeOf(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    results: readonly Pick<NodeOptions, "shape" | "dtype">[],
+    { domain = "", attributes = {} }: Omit<NodeOptions, "shape" | "dtype"> = {},
+  ): readonly Value[] {
+    const values = results.map(({ shape, dtype = "float32" }) => ({ graph: this, name: `${this.prefix}v${this.count++}`, dtype, shape }));
     // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
-    this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: [name], attributes });
-    return { graph: this, name, dtype, shape };
+    this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
+    return values;
   }
 
   /** A float32 constant. Equal constants are written once. */
@@ -173,28 +214,69 @@ export class Graph {
     return result;
   }
 
+  /** Whether `value` is a weight, changed or not. */
+  isWeight({ name }: Value): boolean {
+    return this.weights.has(name);
+  }
+
+  /**
+   * What `build` makes of a weight once, when the graph is loaded, in `file`: as with all that lies in files, the runtime may bring it into the order it
+   * likes best, which it cannot do with what is fed to a run. `purpose` tells apart what is made of one weight.
+   */
+  converted(weight: Value, purpose: string, file: string, build: (weight: Value) => readonly Value[]): readonly Value[] {
+    return this.sharing(`${weight.name} ${purpose}`, () =>
+      this.prepare(weight, file, build).map(({ name, dtype, shape, offset = 0 }) => {
+        this.initializers.push({ name, dtype, shape, data: { file, offset, length: sizeOf(shape) * byteSize(dtype) } });
+        return { graph: this, name, dtype, shape };
+      }),
+    );
+  }
+
+  /** What `make` gives: made once, however often it is asked for by this key. */
+  sharing(key: string, make: () => readonly Value[]): readonly Value[] {
+    const known = this.groups.get(key) ?? make();
+    this.groups.set(key, known);
+    return known;
+  }
+
   /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
   encode(): EncodedGraph {
-    const preparations = this.preparations.map((graph) => ({ ...graph.encodeNodes(), outputs: graph.outputs }));
+    const preparations = this.preparations.map((graph) => ({
+      ...graph.encodeNodes(),
+      outputs: graph.outputs,
+      ...(graph.file !== undefined && { file: graph.file }),
+    }));
     return { ...this.encodeNodes(), preparations };
   }
 
   /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` tells apart what is made of one weight. */
   private prepared(weight: Value, purpose: string, build: (weight: Value) => Value): Value {
     return this.once(`${weight.name} ${purpose}`, () => {
-      const again = this.weights.get(weight.name);
-      if (!again) throw new ArgumentError(`${weight.name} is no weight; only weights can be prepared`);
-      const { graph, name, dtype, shape } = build(again(this.preparationGraph()));
-      graph.outputs.push({ name, dtype, shape });
+      const [{ name, dtype, shape }] = this.prepare(weight, undefined, (own) => [build(own)]) as [PreparedPort];
       return this.input(name, dtype, shape);
     });
   }
 
+  /** Has another graph make something of a weight; it is to be written to `file`, if there is one. */
+  private prepare(weight: Value, file: string | undefined, build: (weight: Value) => readonly Value[]): readonly PreparedPort[] {
+    const again = this.weights.get(weight.name);
+    if (!again) throw new ArgumentError(`${weight.name} is no weight; only weights can be prepared`);
+    const preparation = this.preparationGraph(file);
+    const made = build(again(preparation)).map(({ name, dtype, shape }): PreparedPort => {
+      if (file === undefined) return { name, dtype, shape };
+      const offset = this.written;
+      this.written += Math.ceil((sizeOf(shape) * byteSize(dtype)) / ALIGNMENT) * ALIGNMENT;
+      return { name, dtype, shape, offset };
+    });
+    preparation.outputs.push(...made);
+    return made;
+  }
+
   /** The graph to which the next preparation belongs: another one where what the last one makes has become large. */
-  private preparationGraph(): Graph {
-    const last = this.preparations.at(-1);
+  private preparationGraph(file: string | undefined): Graph {
+    const last = this.preparations.findLast((graph) => graph.file === file);
     if (last && last.outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0) < LARGEST_PREPARATION) return last;
-    const next = new Graph(this.options, `prepared${this.preparations.length}.`);
+    const next = new Graph(this.options, `prepared${this.preparations.length}.`, file);
     this.preparations.push(next);
     return next;
   }

@@ -45,6 +45,7 @@ const OPSET = 20;
 const DATA_TYPES: { readonly [D in DType]: number } = {
   float32: 1,
   uint8: 2,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,

@@ -2,8 +2,9 @@ import * as v from "valibot";
 import { convolve } from "../graph/convolution.js";
 import type { Value } from "../graph/graph.js";
 import { affine, type ConvOptions, gelu, geluTanh, groupNormalize, layerNormalize, mish, quickGelu, relu, silu } from "../graph/ops.js";
+import { isQuantizedAffine, quantizedAffine } from "../graph/quantized.js";
 import type { Scope } from "../graph/scope.js";
-import { fusedWeight, withAdapters, withConvAdapters } from "./low-rank.js";
+import { fusedWeight, type Rows, withAdapters, withConvAdapters } from "./low-rank.js";
 
 // torch.nn's layers over a place in the checkpoint: each checks its weight's shape against what the network asks for.
 
@@ -13,14 +14,17 @@ export function linear(x: Value, w: Scope, width: number): Value {
   // A 1x1 convolution kept by old checkpoints where a linear layer stands today holds the same numbers.
   const stored = w.shapeOf("weight").length === 4 ? [width, features, 1, 1] : [width, features];
   const weight = fusedWeight(w.tensor("weight", stored, [width, features]), w);
-  return withAdapters(affine(x, weight, bias(w, width)), x, w);
+  return withAdapters(product(x, weight, bias(w, width)), x, w);
 }
 
-/** The output features `start` to `end` of a linear layer that has `width` of them. */
-export function linearRows(x: Value, w: Scope, width: number, start: number, end: number): Value {
+/**
+ * The output features `start` to `end` of a linear layer that has `width` of them. `isExact`: in floats, whatever the precision; for a text encoder's
+ * features, of which a few are a hundred times as large as the others.
+ */
+export function linearRows(x: Value, w: Scope, width: number, [start, end]: Rows, { isExact = false } = {}): Value {
   const rowsOfBias = w.hasTensor("bias") ? w.rows("bias", [width], start, end) : undefined;
   const weight = fusedWeight(w.rows("weight", [width, x.shape.at(-1) ?? 0], start, end), w, [start, end]);
-  return withAdapters(affine(x, weight, rowsOfBias), x, w, [start, end]);
+  return withAdapters((isExact ? affine : product)(x, weight, rowsOfBias), x, w, [start, end]);
 }
 
 /** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
@@ -63,6 +67,10 @@ export const activationName = v.picklist(["silu", "swish", "gelu", "mish", "relu
 
 /** Schema of `hidden_act` in transformers' configs. */
 export const hiddenActivationName = v.picklist(["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish"]);
+
+function product(x: Value, weight: Value, bias: Value | undefined): Value {
+  return isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias);
+}
 
 function bias(w: Scope, width: number): Value | undefined {
   return w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined;

@@ -57,7 +57,8 @@ export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: nu
   const slices: Value[] = [];
   for (let head = 0; head < heads; head += step) {
     const count = Math.min(step, heads - head);
-    const project = (input: Value, name: string) => linearRows(input, w.at(name), inner, head * width, (head + count) * width);
+    const project = (input: Value, name: string) =>
+      linearRows(input, w.at(name), inner, [head * width, (head + count) * width], { isExact: input !== x });
     const query = repeatBatch(project(x, "to_q"), context.shape[0] ?? 1);
     slices.push(attention(query, project(context, "to_k"), project(context, "to_v"), count));
   }
@@ -111,7 +112,7 @@ function gatedLayers(x: Value, w: Scope): Value {
   const channels = x.shape.at(-1) ?? 0;
   const inner = 4 * channels;
   const projection = w.at("net", 0, "proj");
-  const hidden = linearRows(x, projection, 2 * inner, 0, inner);
-  const gate = linearRows(x, projection, 2 * inner, inner, 2 * inner);
+  const hidden = linearRows(x, projection, 2 * inner, [0, inner]);
+  const gate = linearRows(x, projection, 2 * inner, [inner, 2 * inner]);
   return linear(mul(hidden, gelu(gate)), w.at("net", 2), channels);
 }

@@ -120,7 +120,8 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const graph = new Graph({ attentionSlice, target: this.device });
+      const byteProducts = this.runsOften ? this.engine.byteProducts?.() : undefined;
+      const graph = new Graph({ attentionSlice, target: this.device, byteProducts });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);

@@ -1,6 +1,9 @@
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-node";
 import { ArgumentError, DeviceError } from "../errors.js";
-import { type EncodedGraph, Graph } from "../graph/graph.js";
+import { type ByteProducts, type EncodedGraph, Graph } from "../graph/graph.js";
 import {
   DEVICES,
   type Device,
@@ -34,13 +37,19 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   for (const candidate of candidates(device)) {
     const engine = new WorkerEngine(worker, candidate, options);
     const problem = await engine.probe();
-    if (!problem) return engine;
+    if (!problem) return prepared(engine);
     if (device !== "auto") {
       await worker.stop();
       throw new DeviceError(`device ${device} is not available: ${problem}`, { hint: HINTS[candidate] });
     }
   }
-  return new WorkerEngine(worker, "cpu", options);
+  return prepared(new WorkerEngine(worker, "cpu", options));
+}
+
+/** An engine that knows what its device is capable of. */
+async function prepared(engine: WorkerEngine): Promise<Engine> {
+  if (engine.precision === "fast" && engine.device === "cpu") await engine.measureByteRange();
+  return engine;
 }
 
 /** Devices in the order "auto" tries them before the CPU. */
@@ -60,6 +69,7 @@ const HINTS: Readonly<Record<ResolvedDevice, string>> = {
 class WorkerEngine implements Engine {
   readonly lowMemory: boolean;
   readonly precision: Precision;
+  private byteRange: ByteProducts["range"] | undefined;
   private readonly sessions = new Set<Session>();
 
   constructor(
@@ -99,6 +109,26 @@ class WorkerEngine implements Engine {
     }
   }
 
+  byteProducts(): ByteProducts | undefined {
+    const { byteRange: range } = this;
+    return range && { range, file: join(tmpdir(), `darkroom-${randomUUID()}`) };
+  }
+
+  /** Finds out whether sums of two products of bytes are clipped to 16 bits, as on x86 processors without VNNI. */
+  async measureByteRange(): Promise<void> {
+    const width = 64;
+    const graph = new Graph();
+    const [a, b] = [graph.input("a", "uint8", [1, width]), graph.input("b", "int8", [width, 1])];
+    graph.output("sum", graph.node("MatMulInteger", [a, b], { shape: [1, 1], dtype: "int32" }));
+    const session = await this.load(graph.encode());
+    const { sum } = await session.run({
+      a: new Tensor("uint8", [1, width], new Uint8Array(width).fill(255)),
+      b: new Tensor("int8", [width, 1], new Int8Array(width).fill(127)),
+    });
+    await session.release();
+    this.byteRange = sum?.data[0] === 255 * 127 * width ? 127 : 63;
+  }
+
   private failure(what: string, cause: unknown): DeviceError {
     return cause instanceof DeviceError ? cause : new DeviceError(`the network ${what} on ${this.device}: ${messageOf(cause)}`, { cause });
   }
@@ -127,14 +157,16 @@ class WorkerEngine implements Engine {
   }
 
   private async create({ bytes, root, preparations = [] }: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
+    const packs = preparations.some(({ file }) => file !== undefined);
     const { session: id } = await this.worker.ask({
       kind: "load",
       model: bytes,
-      options: this.options(root, options),
+      options: this.options(root, { ...options, ...(packs && { copiesWeights: true }) }),
       preparations: preparations.map((preparation) => ({
         model: preparation.bytes,
         options: this.options(preparation.root),
         outputs: preparation.outputs,
+        file: preparation.file,
       })),
     });
     if (id === undefined) throw new DeviceError("the worker gave no session");

@@ -1,14 +1,18 @@
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import type { PreparedPort } from "../graph/graph.js";
 import type { NamedTensors } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
-import { type AcquiredWeights, PreparedWeights } from "./prepared-weights.js";
-import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
+import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weights.js";
+import { type LoadTask, THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
 /** A session, and the weights it is fed beside the inputs of each run. */
 interface LoadedModel {
   readonly session: InferenceSession;
   readonly prepared: AcquiredWeights;
+  /** Files that are in the way when it is released. */
+  readonly scratch: readonly string[];
 }
 
 // ONNX Runtime's run() blocks the thread that calls it, so it lives in this one.
@@ -49,12 +53,12 @@ function setIdle(): void {
 async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | "outputs">> {
   if (call.kind === "stop") return {};
   if (call.kind === "load") {
-    const prepared = await preparedWeights.acquire(call.preparations);
-    const session = await InferenceSession.create(call.model, call.options).catch((error: unknown) => {
+    const prepared = await preparedWeights.acquire(call.preparations.filter(({ file }) => file === undefined));
+    const loaded = await createSession(call).catch((error: unknown) => {
       prepared.release();
       throw error;
     });
-    sessions.set(++lastSession, { session, prepared });
+    sessions.set(++lastSession, { ...loaded, prepared });
     return { session: lastSession };
   }
   const loaded = sessions.get(call.session);
@@ -63,6 +67,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     sessions.delete(call.session);
     loaded.prepared.release();
     await loaded.session.release();
+    loaded.scratch.forEach(isRemoved);
     return {};
   }
   const feeds = Object.entries(call.feeds).map(([name, { dtype, data, shape }]) => [
@@ -75,6 +80,49 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     { dtype: type as DType, data: own(data as Float32Array), shape: dims },
   ]);
   return { outputs: Object.fromEntries(outputs) as NamedTensors };
+}
+
+/** Creates a session. Weights that are made for it need a file only until then, for a file that is mapped or was read needs no name any more. */
+async function createSession({ model, options, preparations }: LoadTask): Promise<Pick<LoadedModel, "session" | "scratch">> {
+  const scratch = new Set<string>();
+  try {
+    for (const task of preparations) {
+      if (task.file === undefined) continue;
+      scratch.add(task.file);
+      write(task.file, task.outputs, await prepare(task));
+    }
+    const session = await InferenceSession.create(model, options);
+    return { session, scratch: [...scratch].filter((path) => !isRemoved(path)) };
+  } catch (error) {
+    for (const path of scratch) isRemoved(path);
+    throw error;
+  }
+}
+
+/** Writes what a preparation gave to its places in a file. */
+function write(path: string, outputs: readonly PreparedPort[], made: Readonly<Record<string, OrtTensor>>): void {
+  try {
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    try {
+      for (const { name, offset = 0 } of outputs) writeSync(file, made[name]?.data as Int8Array, 0, undefined, offset);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    throw new Error(`its weights as bytes cannot be written to ${path}: ${(cause as Error).message} (TMPDIR can name another folder)`, {
+      cause,
+    });
+  }
+}
+
+/** Removes a file, if it can be: Windows keeps one that is mapped. */
+function isRemoved(path: string): boolean {
+  try {
+    rmSync(path, { force: true });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Numbers in a buffer of their own, which can be handed over to another thread without a copy. */

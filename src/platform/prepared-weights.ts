@@ -46,7 +46,8 @@ export class PreparedWeights {
   }
 }
 
-async function prepare({ model, options, outputs }: PreparationTask): Promise<Feeds> {
+/** Runs a task. The results are whole buffers of their own. */
+export async function prepare({ model, options, outputs }: PreparationTask): Promise<Readonly<Record<string, Tensor>>> {
   const session = await InferenceSession.create(model, options);
   try {
     const places = Object.fromEntries(

@@ -1,23 +1,26 @@
 import type { InferenceSession } from "onnxruntime-node";
-import type { OnnxPort } from "../graph/onnx.js";
+import type { PreparedPort } from "../graph/graph.js";
 import type { NamedTensors } from "../runtime/engine.js";
 
-/** A model without inputs that is run once, and what it gives. */
+/** A model without inputs that is run once, and what it gives: what is fed to every run, or, written to a file, further weights. */
 export interface PreparationTask {
   readonly model: Uint8Array;
   readonly options: InferenceSession.SessionOptions;
-  readonly outputs: readonly OnnxPort[];
+  readonly outputs: readonly PreparedPort[];
+  readonly file?: string | undefined;
+}
+
+/** A model to be loaded, and what is prepared for it. */
+export interface LoadTask {
+  readonly kind: "load";
+  readonly model: Uint8Array;
+  readonly options: InferenceSession.SessionOptions;
+  readonly preparations: readonly PreparationTask[];
 }
 
 /** What the runtime's thread can be asked. */
 export type WorkerTask =
-  | {
-      readonly kind: "load";
-      readonly model: Uint8Array;
-      readonly options: InferenceSession.SessionOptions;
-      /** Models without inputs whose outputs are fed to every run. */
-      readonly preparations: readonly PreparationTask[];
-    }
+  | LoadTask
   | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
   | { readonly kind: "release"; readonly session: number }
   | { readonly kind: "stop" };

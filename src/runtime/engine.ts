@@ -1,4 +1,4 @@
-import type { EncodedGraph, Target } from "../graph/graph.js";
+import type { ByteProducts, EncodedGraph, Target } from "../graph/graph.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -60,6 +60,8 @@ export interface Engine {
   readonly lowMemory?: boolean;
   /** "exact" where nothing is said. */
   readonly precision?: Precision;
+  /** For "fast" where that is in bytes: how a graph computes with them. Every graph has a file of its own. */
+  byteProducts?(): ByteProducts | undefined;
   /** @throws DeviceError if the runtime cannot take the model. */
   load(graph: EncodedGraph, options?: LoadOptions): Promise<Session>;
   /** Releases every session and stops the thread; the engine is of no use afterwards. */

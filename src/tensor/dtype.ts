@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors.js";
 
 /** What a tensor's numbers are, in torch's words. float16 and bfloat16 are held as their raw 16 bits. */
-export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint8" | "bool";
+export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint8" | "int8" | "bool";
 
 interface Arrays {
   float32: Float32Array;
@@ -11,6 +11,7 @@ interface Arrays {
   int64: BigInt64Array;
   int32: Int32Array;
   uint8: Uint8Array;
+  int8: Int8Array;
   bool: Uint8Array;
 }
 
@@ -25,6 +26,7 @@ const constructors: { readonly [D in DType]: { new (length: number): Arrays[D]; 
   int64: BigInt64Array,
   int32: Int32Array,
   uint8: Uint8Array,
+  int8: Int8Array,
   bool: Uint8Array,
 };
 

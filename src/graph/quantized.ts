@@ -1,0 +1,128 @@
+import type { ByteProducts, Value } from "./graph.js";
+import { type ConvOptions, concat, reshape, scale, transpose } from "./ops.js";
+
+/*
+ * Products in 8-bit integers (Jacob et al. 2018), of which a processor does four times as many at once as of floats. Weights become signed bytes when the
+ * graph is loaded, with a scale for each output; what they are multiplied with becomes unsigned bytes in every run, over the range that it then has.
+ * The sums are 32-bit integers, and exact.
+ */
+
+/** Features or channels, and rows, below which rounding to bytes costs more than it saves, or saves too little for what it takes from the picture. */
+const FEWEST_FEATURES = 64;
+const FEWEST_ROWS = 64;
+
+/** Whether a linear layer of x [..., in] with this weight [out, in] is to be computed in bytes. */
+export function isQuantizedAffine(x: Value, weight: Value): boolean {
+  const features = x.shape.at(-1) ?? 1;
+  return canBeBytes(weight) && x.shape.reduce((product, extent) => product * extent, 1) / features >= FEWEST_ROWS;
+}
+
+/** Whether a convolution of x [batch, channels, height, width] with this weight [out, channels, k, k] is to be computed in bytes. */
+export function isQuantizedConv(x: Value, weight: Value): boolean {
+  const [batch = 0, , height = 0, width = 0] = x.shape;
+  return canBeBytes(weight) && batch * height * width >= FEWEST_ROWS;
+}
+
+/** x [..., in] times the transpose of weight [out, in], plus bias [out], in bytes. */
+export function quantizedAffine(x: Value, weight: Value, bias: Value | undefined): Value {
+  const [out = 0, features = 0] = weight.shape;
+  const bytes = quantize(x);
+  const flat = { ...bytes, bytes: reshape(bytes.bytes, [-1, features]) };
+  return reshape(product(flat, matrixOf(weight), bias), [...x.shape.slice(0, -1), out]);
+}
+
+/** Convolution of x [batch, in, height, width] with weight [out, in, k, k], in bytes: as the product of every pixel's surroundings with the kernels. */
+export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, { stride = 1, padding = 0 }: ConvOptions): Value {
+  const { graph } = x;
+  const [out = 0, channels = 0, kernel = 1] = weight.shape;
+  const [batch = 0, , height = 0, width = 0] = x.shape;
+  const [top = 0, left = 0, bottom = 0, right = 0] = typeof padding === "number" ? [padding, padding, padding, padding] : padding;
+  const { bytes, ...scale } = quantize(x);
+  const pixels = transpose(bytes, [0, 2, 3, 1]);
+  const [rows, columns] = [height + top + bottom, width + left + right];
+  // The byte that stands for zero.
+  const padded =
+    rows === height && columns === width
+      ? pixels
+      : graph.node("Pad", [pixels, graph.integers([0, top, left, 0, 0, bottom, right, 0]), scale.zero], {
+          shape: [batch, rows, columns, channels],
+          dtype: "uint8",
+        });
+  const [outHeight, outWidth] = [rows, columns].map((extent) => Math.floor((extent - kernel) / stride) + 1) as [number, number];
+  const shifts = Array.from({ length: kernel }, (_, i) => i).flatMap((i) => {
+    const band = every(padded, 1, i, outHeight, stride);
+    return Array.from({ length: kernel }, (_, j) => every(band, 2, j, outWidth, stride));
+  }) as [Value, ...Value[]];
+  const surroundings = reshape(shifts.length === 1 ? shifts[0] : concat(shifts, 3), [batch * outHeight * outWidth, kernel ** 2 * channels]);
+  const results = product({ bytes: surroundings, ...scale }, matrixOf(weight), bias);
+  return transpose(reshape(results, [batch, outHeight, outWidth, out]), [0, 3, 1, 2]);
+}
+
+function canBeBytes(weight: Value): boolean {
+  const { graph, shape } = weight;
+  const [out = 0, features = 0] = shape;
+  return graph.byteProducts !== undefined && graph.isWeight(weight) && Math.min(out, features) >= FEWEST_FEATURES;
+}
+
+/** Numbers as unsigned bytes: (byte - zero) * scale. */
+interface Quantized {
+  readonly bytes: Value;
+  readonly scale: Value;
+  readonly zero: Value;
+}
+
+/** x over the range it has when the graph runs. */
+function quantize(x: Value): Quantized {
+  const { graph, shape } = x;
+  const [bytes, scale, zero] = graph.sharing(`${x.name} as bytes`, () =>
+    graph.nodeOf("DynamicQuantizeLinear", [x], [{ shape, dtype: "uint8" }, { shape: [] }, { shape: [], dtype: "uint8" }]),
+  ) as [Value, Value, Value];
+  return { bytes, scale, zero };
+}
+
+/** A weight [out, ...] as signed bytes [everything else, out] and their scales [out]; a kernel's places come before its channels. */
+function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value } {
+  const { range, file } = weight.graph.byteProducts as ByteProducts;
+  const [bytes, steps] = weight.graph.converted(weight, "as bytes", file, (own) => {
+    const { graph } = own;
+    const [out = 0, channels = 0] = own.shape;
+    const rows = reshape(own, [out, -1]);
+    const extreme = (op: "ReduceMin" | "ReduceMax") =>
+      graph.node(op, [rows, graph.integers([1])], { shape: [out], attributes: { keepdims: 0 } });
+    const largest = graph.node("Max", [extreme("ReduceMax"), scale(extreme("ReduceMin"), -1)], { shape: [out] });
+    const divided = graph.node("Div", [largest, graph.constant([range], [])], { shape: [out] });
+    // A row of zeros has scale 1.
+    const isZero = graph.node("Equal", [largest, graph.constant([0], [])], { shape: [out], dtype: "bool" });
+    const steps = graph.node("Where", [isZero, graph.constant([1], []), divided], { shape: [out] });
+    // Of a dtype that makes the bytes signed.
+    const zero = graph.node("Cast", [graph.constant(new Float32Array(out))], { shape: [out], dtype: "int8", attributes: { to: 3 } });
+    const rounded = graph.node("QuantizeLinear", [rows, steps, zero], { shape: rows.shape, dtype: "int8", attributes: { axis: 0 } });
+    const columns = transpose(rounded, [1, 0]);
+    const places = (columns.shape[0] ?? 0) / channels;
+    const ordered = places === 1 ? columns : transpose(reshape(columns, [channels, places, out]), [1, 0, 2]);
+    return [reshape(ordered, columns.shape), steps];
+  }) as [Value, Value];
+  return { bytes, scale: steps };
+}
+
+function product(
+  { bytes, scale, zero }: Quantized,
+  matrix: { readonly bytes: Value; readonly scale: Value },
+  bias: Value | undefined,
+): Value {
+  return bytes.graph.node("MatMulIntegerToFloat", [bytes, matrix.bytes, scale, matrix.scale, zero, undefined, bias], {
+    shape: [bytes.shape[0] ?? 0, matrix.bytes.shape[1] ?? 0],
+    domain: "com.microsoft",
+  });
+}
+
+/** `count` places of an axis: every `step`th from `start` on. */
+function every(x: Value, axis: number, start: number, count: number, step: number): Value {
+  const { graph } = x;
+  if (start === 0 && step === 1 && count === x.shape[axis]) return x;
+  const end = start + (count - 1) * step + 1;
+  return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis]), graph.integers([step])], {
+    shape: x.shape.map((extent, i) => (i === axis ? count : extent)),
+    dtype: x.dtype,
+  });
+}

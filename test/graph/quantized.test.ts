@@ -1,0 +1,146 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openWeights } from "../../src/checkpoint/weights.js";
+import { convolve } from "../../src/graph/convolution.js";
+import { type ByteProducts, Graph, type Value } from "../../src/graph/graph.js";
+import { affine, type ConvOptions, conv2d, scale } from "../../src/graph/ops.js";
+import { isQuantizedAffine, quantizedAffine } from "../../src/graph/quantized.js";
+import { Scope } from "../../src/graph/scope.js";
+import { createEngine } from "../../src/platform/node-engine.js";
+import { openFolder } from "../../src/platform/node-folder.js";
+import type { Engine } from "../../src/runtime/engine.js";
+import type { DType } from "../../src/tensor/dtype.js";
+import { Generator, randn } from "../../src/tensor/random.js";
+import type { Shape, Tensor } from "../../src/tensor/tensor.js";
+import { writeSafetensors } from "../helpers/safetensors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+
+type Layer = (x: Value, weight: Value, bias: Value) => Value;
+
+describe("products in bytes", () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await createEngine({ device: "cpu", precision: "fast" });
+  });
+  afterAll(() => engine.dispose());
+
+  async function run(weight: Tensor<DType>, x: Tensor, layer: Layer, byteProducts: ByteProducts | undefined): Promise<Tensor> {
+    const folder = temporaryFolder();
+    const [out = 0] = weight.shape;
+    writeSafetensors(join(folder, "model.safetensors"), { weight, bias: randn([out], new Generator(3)) });
+    const graph = new Graph({ target: "cpu", byteProducts });
+    const w = new Scope(graph, await openWeights(openFolder(folder)));
+    graph.output("y", layer(graph.input("x", "float32", x.shape), w.tensor("weight", weight.shape), w.tensor("bias", [out])));
+    const session = await engine.load(graph.encode());
+    try {
+      return (await session.run({ x })).y as Tensor;
+    } finally {
+      await session.release();
+    }
+  }
+
+  /** The root mean square of the error of `layer` in bytes, against that of the exact results. */
+  async function relativeError(
+    weight: Tensor<DType>,
+    x: Tensor,
+    layer: Layer,
+    exact: Layer,
+    products = engine.byteProducts?.(),
+  ): Promise<number> {
+    const [found, expected] = [await run(weight, x, layer, products), await run(weight, x, exact, undefined)];
+    expect(found.shape).toEqual(expected.shape);
+    const power = ({ data }: Tensor) => data.reduce((sum, value) => sum + value ** 2, 0);
+    return Math.sqrt(power(found.sub(expected)) / power(expected));
+  }
+
+  const random = (shape: Shape, seed: number) => randn(shape, new Generator(seed));
+  const linear: Layer = (x, weight, bias) => (isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias));
+
+  it("are those of a linear layer, to a hundredth or two", async () => {
+    const error = await relativeError(random([96, 80], 1), random([2, 40, 80], 2), linear, affine);
+    expect(error).toBeGreaterThan(1e-4);
+    expect(error).toBeLessThan(0.02);
+  });
+
+  it("are those of a linear layer in half precision", async () => {
+    expect(await relativeError(random([96, 80], 1).to("float16"), random([2, 40, 80], 2), linear, affine)).toBeLessThan(0.02);
+  });
+
+  it("are those of a weight that is changed, as by a LoRA fused into it", async () => {
+    const changed =
+      (layer: Layer): Layer =>
+      (x, weight, bias) =>
+        layer(
+          x,
+          weight.graph.changed(weight, "doubled", (own) => scale(own, 2)),
+          bias,
+        );
+    expect(await relativeError(random([96, 80], 1), random([80, 80], 2), changed(linear), changed(affine))).toBeLessThan(0.02);
+  });
+
+  it("of 7 bits are a little further off", async () => {
+    const products = engine.byteProducts?.() as ByteProducts;
+    const error = async (range: 127 | 63) =>
+      relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, { ...products, range, file: `${products.file}-${range}` });
+    const [seven, eight] = [await error(63), await error(127)];
+    expect(seven).toBeGreaterThan(eight);
+    expect(seven).toBeLessThan(0.03);
+  });
+
+  const convolutions: readonly (readonly [string, kernel: number, options: ConvOptions])[] = [
+    ["3 x 3 convolution", 3, { padding: 1 }],
+    ["1 x 1 convolution", 1, {}],
+    ["3 x 3 convolution with a stride", 3, { padding: 1, stride: 2 }],
+    ["3 x 3 convolution padded on two sides", 3, { padding: [0, 0, 1, 1], stride: 2 }],
+  ];
+  it.each(convolutions)("are those of a %s", async (_, kernel, options) => {
+    const quantized: Layer = (x, weight, bias) => convolve(x, weight, bias, options);
+    const direct: Layer = (x, weight, bias) => conv2d(x, weight, bias, options);
+    // Shifted, so that padding with another byte than zero's would be seen.
+    const x = random([2, 64, 9, 14], 4).map((value) => value + 1);
+    const error = await relativeError(random([72, 64, kernel, kernel], 5), x, quantized, direct);
+    expect(error).toBeGreaterThan(1e-4);
+    expect(error).toBeLessThan(0.02);
+  });
+
+  it("are right for outputs whose weights are all zero", async () => {
+    const weight = random([64, 64], 1);
+    weight.data.fill(0, 0, 64);
+    const y = await run(weight, random([64, 64], 2), linear, engine.byteProducts?.());
+    const bias = randn([64], new Generator(3)).data[0] as number;
+    for (let row = 0; row < 64; row++) expect(y.data[row * 64]).toBeCloseTo(bias, 5);
+  });
+
+  it.each([
+    ["features", [96, 48], [80, 48]],
+    ["outputs", [48, 96], [80, 96]],
+    ["rows", [96, 96], [40, 96]],
+  ])("are left where there are few %s", async (_, weight, x) => {
+    expect(await relativeError(random(weight, 1), random(x, 2), linear, affine)).toBeLessThan(1e-6);
+  });
+
+  it("leave no file behind", async () => {
+    const products = engine.byteProducts?.() as ByteProducts;
+    await run(random([96, 80], 1), random([80, 80], 2), linear, products);
+    expect(existsSync(products.file)).toBe(false);
+  });
+
+  it("say where the weights were to be written, if they cannot be", async () => {
+    const file = join(temporaryFolder(), "missing", "weights");
+    const loading = run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file });
+    await expect(loading).rejects.toThrow(`its weights as bytes cannot be written to ${file}: ENOENT`);
+  });
+});
+
+describe("precision", () => {
+  it("must be one there is", async () => {
+    await expect(createEngine({ precision: "quick" as "fast" })).rejects.toThrow('precision is "quick"; expected one of exact, fast');
+  });
+
+  it("is exact unless asked otherwise", async () => {
+    const engine = await createEngine({ device: "cpu" });
+    expect(engine.byteProducts?.()).toBeUndefined();
+    await engine.dispose();
+  });
+});
