@@ -74,7 +74,8 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     name,
     { dtype: type as DType, data: own(data as Float32Array), shape: dims },
   ]);
-  return { outputs: Object.fromEntries(outputs) as NamedTensors };
+  const lent = call.lent.map((name) => [name, call.feeds[name]]);
+  return { outputs: Object.fromEntries([...outputs, ...lent]) as NamedTensors };
 }
 
 /** Numbers in a buffer of their own, which can be handed over to another thread without a copy. */

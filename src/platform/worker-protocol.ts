@@ -18,7 +18,13 @@ export type WorkerTask =
       /** Models without inputs whose outputs are fed to every run. */
       readonly preparations: readonly PreparationTask[];
     }
-  | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
+  | {
+      readonly kind: "run";
+      readonly session: number;
+      readonly feeds: NamedTensors;
+      /** Names of the feeds that change hands, and come back among the outputs. */
+      readonly lent: readonly string[];
+    }
   | { readonly kind: "release"; readonly session: number }
   | { readonly kind: "stop" };
 
