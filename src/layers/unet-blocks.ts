@@ -66,8 +66,8 @@ export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels
 }
 
 /**
- * Up block: each resnet block takes the last skip as further channels; then an upsampling to the size of the next level's skips. `exchange` may put
- * something else in the place of what meets a skip, of which it is told how many there are before it.
+ * Up block: each resnet block takes the last skip as further channels; then an upsampling to the size of the next level's skips. `exchange` sees what
+ * comes to each skip, by the skip's number, and may put something else in its place.
  */
 export function upBlock(
   x: Value,

@@ -76,7 +76,7 @@ export interface UNet2DConditionOutput {
   readonly deepFeature?: Tensor;
 }
 
-/** DeepCache numbers branches by threes, for a level of Stable Diffusion's networks has as many skips. */
+/** DeepCache numbers branches by threes: a level of Stable Diffusion's networks has as many skips. Fewer share the last one's number. */
 const BRANCHES_PER_LEVEL = 3;
 
 /**
@@ -149,7 +149,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     return { sample: outputs.prediction as Tensor, ...(cut !== undefined && { deepFeature: outputs.deep_feature }) };
   }
 
-  /** Which skip the deep feature of a branch is joined with, counted from the finest. @throws ArgumentError if there is no such branch. */
+  /** The number of the skip that the deep feature of a branch comes to, counted from the finest. @throws ArgumentError if there is no such branch. */
   private skipOf(branch: number): number {
     const { layersPerBlock } = this.config;
     if (!Number.isInteger(branch) || branch < 0 || branch >= this.cacheBranches) {
@@ -168,10 +168,7 @@ function expectDeepFeature(deepFeature: Tensor, cut: number | undefined): void {
   }
 }
 
-/**
- * With a `cut`, what meets that skip on the way up is the deep feature: another result, or an input in the place of all below, which is then left out as
- * nothing needs it.
- */
+/** With a `cut`, what comes to the skip of that number is the deep feature: a result as well, or an input in its place, so that nothing below is needed. */
 function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,

@@ -8,9 +8,9 @@ import { expectInteger, expectNumber } from "./arguments.js";
  * not quite the same picture. Matches the Python package DeepCache 0.1.1 (Ma et al. 2023).
  */
 export interface StepCacheOptions {
-  /** Every so many steps the whole UNet runs; 1 is off. */
+  /** Every so many steps the whole UNet runs; 1 is off. A scheduler of order 2 takes two for each inference step. */
   readonly interval: number;
-  /** Where the UNet is cut: 0, by default, leaves the least to be computed in the steps between; 3 is one level deeper, 6 two. */
+  /** Where the UNet is cut: 0, the default, leaves the least to the steps between; 1 and 2 are a layer deeper each, 3 a level, 6 two levels. */
   readonly branch?: number;
 }
 
@@ -21,7 +21,7 @@ export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, unet
   expectNumber("cache.branch", branch, 0, unet.cacheBranches - 1);
 }
 
-/** What the UNet gave back at one step of a call, for the next. */
+/** What one call's UNet gave back at the last step, and whether the next may go by it. */
 export class StepCache {
   private deepFeature: Tensor | undefined;
   private first: number | undefined;

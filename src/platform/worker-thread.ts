@@ -48,7 +48,10 @@ export class WorkerThread {
     return this.ended !== undefined;
   }
 
-  /** The buffers of `transfer` go over to the thread. @throws DeviceError if the thread has ended, or ends before it answers; Error with the runtime's message if it refuses. */
+  /**
+   * The buffers of `transfer` go over to the thread.
+   * @throws DeviceError if the thread has ended, or ends before it answers; Error with the runtime's message if it refuses.
+   */
   ask(task: WorkerTask, transfer: readonly ArrayBuffer[] = []): Promise<WorkerAnswer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = ++this.lastId;
