@@ -20,6 +20,9 @@ export const MODES: Readonly<Record<string, Mode>> = {
   exact: {},
   fp16: { variant: "fp16" },
   "low-memory": { lowMemory: true },
+  fast: { precision: "fast" },
+  "cache-2": { request: { cache: { interval: 2 } } },
+  "cache-3": { request: { cache: { interval: 3 } } },
 };
 
 const PARTS = ["unet", "vae-decode", "vae-encode", "text"] as const;

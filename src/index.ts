@@ -62,7 +62,12 @@ export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type Con
 export type { ModelOptions, SingleFileModelOptions } from "./models/model.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
-export { type UNet2DConditionConfig, type UNet2DConditionInputs, UNet2DConditionModel } from "./models/unet-2d-condition.js";
+export {
+  type UNet2DConditionConfig,
+  type UNet2DConditionInputs,
+  UNet2DConditionModel,
+  type UNet2DConditionOutput,
+} from "./models/unet-2d-condition.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export { DiffusionPipeline, type PipelineOptions, type TextToImagePipeline } from "./pipelines/diffusion-pipeline.js";
@@ -90,6 +95,7 @@ export { StableDiffusionXLPipeline, type StableDiffusionXLRequest } from "./pipe
 export type { PromptEmbedsXL, StableDiffusionXLComponents } from "./pipelines/stable-diffusion-xl-base.js";
 export { StableDiffusionXLImg2ImgPipeline, type StableDiffusionXLImg2ImgRequest } from "./pipelines/stable-diffusion-xl-img2img.js";
 export { StableDiffusionXLInpaintPipeline, type StableDiffusionXLInpaintRequest } from "./pipelines/stable-diffusion-xl-inpaint.js";
+export type { StepCacheOptions } from "./pipelines/step-cache.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
 export type { UnconditionalRequest } from "./pipelines/unconditional.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";

@@ -97,6 +97,7 @@ const PROMPTED_ONLY: readonly (readonly [field: keyof GenerateRequest, option: k
   ["loras", "lora"],
   ["embeddings", "embedding"],
   ["weighted", "weighted"],
+  ["cache", "cache"],
 ];
 
 function refusePrompt(request: GenerateRequest, name: string): void {

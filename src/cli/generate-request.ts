@@ -35,6 +35,8 @@ export interface GenerateRequest extends AdapterRequest {
   readonly device: Device;
   readonly precision: Precision;
   readonly lowMemory: boolean;
+  /** Every so many steps the whole UNet runs. */
+  readonly cache: number | undefined;
   readonly variant: string | undefined;
   readonly out: string | undefined;
   readonly grid: boolean;
@@ -70,6 +72,7 @@ export interface GenerateOptions extends StartOptions, AdapterOptions {
   readonly device: Device;
   readonly fast?: boolean;
   readonly lowMemory?: boolean;
+  readonly cache?: number;
   readonly variant?: string;
   readonly out?: string;
   readonly grid?: boolean;
@@ -112,6 +115,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     device: options.device,
     precision: options.fast ? "fast" : "exact",
     lowMemory: options.lowMemory ?? false,
+    cache: options.cache,
     variant: options.variant,
     out: options.out,
     grid: options.grid ?? false,

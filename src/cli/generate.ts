@@ -95,6 +95,11 @@ function addRunOptions(generate: Command): void {
   generate
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
     .option("--fast", "in 8 bits (WebGPU: 16): quicker, and not quite the same picture")
+    .option(
+      "--cache <n>",
+      "the whole UNet at every nth step only: quicker, and not quite the same picture",
+      wholeNumber("--cache", { min: 1 }),
+    )
     .option("--low-memory", "memory before speed; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("--variant"))
     .option("--verbose", "show the stack of an error")
@@ -124,6 +129,7 @@ function formatJson({ start, seeds }: GenerateRequest, made: MadePictures): stri
     refiner: job.refiner && { model: job.refiner.folder, from: job.refiner.from },
     device,
     precision: job.precision,
+    cache: job.cache,
     seconds,
   });
 }

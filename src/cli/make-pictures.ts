@@ -127,7 +127,7 @@ async function saveGrid(pictures: readonly Picture[], path: string, settings: Se
 }
 
 function describeWork(
-  { model, steps, guidance, strength, refiner, loras, seeds, precision }: Job,
+  { model, steps, guidance, strength, refiner, loras, seeds, precision, cache }: Job,
   { pipelines: [first] }: Painter,
 ): string {
   const parts = [
@@ -137,6 +137,7 @@ function describeWork(
     ...(refiner === undefined ? [] : [`${nameOf(refiner.folder)} from ${refiner.from}`]),
     ...loras.map(({ name, weight }) => `LoRA ${name} ${weight}`),
     ...(precision === "fast" ? ["fast"] : []),
+    ...(cache === undefined ? [] : [`cache ${cache}`]),
     ...(seeds.length > 1 ? [`${seeds.length} pictures`] : []),
   ];
   return `${nameOf(model)} on ${first.device}: ${first.scheduler.className}, ${parts.join(", ")}`;

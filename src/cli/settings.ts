@@ -19,7 +19,7 @@ export interface SettingsOf {
 
 /** The text chunks of a file: enough to make the picture again, under AUTOMATIC1111's names where it has them. */
 export function settingsText({ job, adapters, pipeline, size, seed, count = 1 }: SettingsOf): Record<string, string> {
-  const { taggedPrompt: prompt = "", negativePrompt = "", guidance, guidanceRescale, clipSkip, vae, refiner } = job;
+  const { taggedPrompt: prompt = "", negativePrompt = "", guidance, guidanceRescale, clipSkip, vae, refiner, cache = 1 } = job;
   const { scheduler } = pipeline;
   const settings = {
     Steps: String(job.steps),
@@ -37,6 +37,7 @@ export function settingsText({ job, adapters, pipeline, size, seed, count = 1 }:
     ...(count > 1 && { "Batch size": String(count) }),
     RNG: "CPU",
     ...(job.precision === "fast" && { Precision: "fast" }),
+    ...(cache > 1 && { "DeepCache interval": String(cache) }),
     ...adapterSettings(adapters),
     ...emphasisSetting(job),
     Scheduler: scheduler.className,

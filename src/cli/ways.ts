@@ -176,10 +176,13 @@ async function refined<Request extends StableDiffusionXLCommonRequest & { readon
   return ensemble(base, refiner, { request, text: textOf(job), from, share: (strength - (1 - from)) / strength });
 }
 
-/** The prompts, and how to follow them. */
-function textOf({ prompt, negativePrompt, weighted, steps, guidance, guidanceRescale, clipSkip }: Job) {
+/** The prompts, and how to follow them; the same for a base and its refiner. */
+function textOf({ prompt, negativePrompt, weighted, steps, guidance, guidanceRescale, clipSkip, cache }: Job) {
   const promptSyntax: PromptSyntax = weighted ? "a1111" : "plain";
-  return { prompt, negativePrompt, promptSyntax, numInferenceSteps: steps, guidanceScale: guidance, guidanceRescale, clipSkip };
+  return {
+    ...{ prompt, negativePrompt, promptSyntax, numInferenceSteps: steps, guidanceScale: guidance, guidanceRescale, clipSkip },
+    ...(cache !== undefined && { cache: { interval: cache } }),
+  };
 }
 
 /** The result is as large as the picture, so where another size is asked for the picture is brought to it. */

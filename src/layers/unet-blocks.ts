@@ -65,17 +65,21 @@ export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels
   return h;
 }
 
-/** Up block: each resnet block takes the last skip as further channels; then an upsampling to the size of the next level's skips. */
+/**
+ * Up block: each resnet block takes the last skip as further channels; then an upsampling to the size of the next level's skips. `exchange` sees what
+ * comes to each skip, by the skip's number, and may put something else in its place.
+ */
 export function upBlock(
   x: Value,
   skips: Value[],
   temb: Value | undefined,
   w: Scope,
-  options: BlockOptions & { readonly isLast: boolean; readonly sampler?: Sampler },
+  options: BlockOptions & { readonly isLast: boolean; readonly sampler?: Sampler; readonly exchange?: (h: Value, skip: number) => Value },
 ): Value {
   let h = x;
   for (let i = 0; i < options.layers; i++) {
     const skip = skips.pop();
+    h = options.exchange?.(h, skips.length) ?? h;
     if (skip) h = concat([h, repeatBatch(skip, h.shape[0] ?? 1)], 1);
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
     h = attend(h, w, i, options.attention);

@@ -8,7 +8,7 @@ import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";
 import type { DType } from "../tensor/dtype.js";
-import { concat, type Tensor } from "../tensor/tensor.js";
+import { concat, sizeOf, type Tensor } from "../tensor/tensor.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import {
   blockAttention,
@@ -59,7 +59,25 @@ export interface UNet2DConditionInputs extends UNetConditions {
   /** A ControlNet's residuals, one for every skip, and the one for the middle block. */
   readonly downBlockAdditionalResiduals?: readonly Tensor[];
   readonly midBlockAdditionalResidual?: Tensor;
+  /** Step caching: the branch at which the deep feature is given back; from 0, the shallowest, to {@link UNet2DConditionModel.cacheBranches} - 1. */
+  readonly cacheBranch?: number;
+  /**
+   * What another pass gave back at that branch. Only what is shallower is computed, with this in place of the rest. It is handed over, not copied: this
+   * pass gives it back for the next.
+   */
+  readonly deepFeature?: Tensor;
 }
+
+/** What the network predicts, and what it keeps for passes that are to be cheaper. */
+export interface UNet2DConditionOutput {
+  /** [encoderHiddenStates' batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type says. */
+  readonly sample: Tensor;
+  /** Where a `cacheBranch` was given. */
+  readonly deepFeature?: Tensor;
+}
+
+/** DeepCache numbers branches by threes: a level of Stable Diffusion's networks has as many skips. Fewer share the last one's number. */
+const BRANCHES_PER_LEVEL = 3;
 
 /**
  * The denoising network of Stable Diffusion (Rombach et al. 2022; XL: Podell et al. 2023): a UNet whose transformers look at text.
@@ -93,28 +111,65 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     return size < 64 && /^0\.[0-8]\./.test(_diffusersVersion) ? [64, 64] : [size, size];
   }
 
+  /** How many branches there are for step caching, three for each level. */
+  get cacheBranches(): number {
+    return BRANCHES_PER_LEVEL * this.config.blockOutChannels.length;
+  }
+
   /**
    * One prediction for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
    * With an `encoderHiddenStates` of n times the batch, as for classifier-free guidance, it predicts as if `sample` were there n times, one whole batch
    * after the other, but computes what the copies have in common once.
-   * @returns `sample` [encoderHiddenStates' batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's
-   * prediction_type says.
+   *
+   * With a `cacheBranch` it gives back the deep feature as well; with a `deepFeature` it computes the shallow part alone (DeepCache, Ma et al. 2023).
+   * @throws ArgumentError if a shape is wrong, something is missing or of no use, or there is no such branch.
    */
-  async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, inputs: UNet2DConditionInputs): Promise<{ sample: Tensor }> {
+  async forward(
+    sample: Tensor,
+    timestep: number | Tensor | Tensor<"int64">,
+    inputs: UNet2DConditionInputs,
+  ): Promise<UNet2DConditionOutput> {
     const { timeCondProjDim, encoderHidDim, crossAttentionDim } = this.config;
+    const { cacheBranch, deepFeature } = inputs;
+    const cut = cacheBranch === undefined ? undefined : this.skipOf(cacheBranch);
+    if (deepFeature) expectDeepFeature(deepFeature, cut);
+    // What a ControlNet adds below the cut is in the deep feature.
+    const isShallow = deepFeature !== undefined && cut !== undefined;
+    const residuals = inputs.downBlockAdditionalResiduals?.slice(0, isShallow ? cut + 1 : undefined) ?? [];
     const feeds: Record<string, Tensor<DType>> = {
       ...unetFeeds("UNet", sample, timestep, inputs, this.config, encoderHidDim ?? level(crossAttentionDim, 0)),
       ...(inputs.timestepCond && timeCondProjDim && { timestep_cond: inputs.timestepCond }),
-      ...(inputs.midBlockAdditionalResidual && { mid_residual: inputs.midBlockAdditionalResidual }),
-      ...Object.fromEntries((inputs.downBlockAdditionalResiduals ?? []).map((residual, i) => [`down_residual_${i}`, residual])),
+      ...(inputs.midBlockAdditionalResidual && !isShallow && { mid_residual: inputs.midBlockAdditionalResidual }),
+      ...Object.fromEntries(residuals.map((residual, i) => [`down_residual_${i}`, residual])),
+      ...(isShallow && { deep_feature: deepFeature }),
     };
-    const run = async (rows: Record<string, Tensor<DType>>) =>
-      (await this.run("unet", rows, (values, w) => ({ prediction: unet(values, w, this.config) }))).prediction;
-    if (!this.savesMemory) return { sample: await run(feeds) };
+    const part = cut === undefined ? "unet" : `unet cut at ${cut}`;
+    const build = (values: Readonly<Record<string, Value | undefined>>, w: Scope) => unet(values, w, this.config, cut);
+    const running = { lent: isShallow ? ["deep_feature"] : [], takingTurns: cut === undefined ? 1 : 2 };
     // One picture at a time takes half the working memory of guidance's two, and hardly more time.
-    const predictions: Tensor[] = [];
-    for (const row of eachRow(feeds, inputs.encoderHiddenStates.shape[0] ?? 1)) predictions.push(await run(row));
-    return { sample: concat(predictions) };
+    const rows = this.savesMemory ? eachRow(feeds, inputs.encoderHiddenStates.shape[0] ?? 1) : [feeds];
+    const results: Readonly<Record<string, Tensor>>[] = [];
+    for (const row of rows) results.push(await this.run(part, row, build, running));
+    const joined = (name: string) => (results.length === 1 ? results[0]?.[name] : concat(results.map((result) => result[name] as Tensor)));
+    return { sample: joined("prediction") as Tensor, ...(cut !== undefined && { deepFeature: joined("deep_feature") }) };
+  }
+
+  /** The number of the skip that the deep feature of a branch comes to, counted from the finest. @throws ArgumentError if there is no such branch. */
+  private skipOf(branch: number): number {
+    const { layersPerBlock } = this.config;
+    if (!Number.isInteger(branch) || branch < 0 || branch >= this.cacheBranches) {
+      throw new ArgumentError(`the branch to cache at is ${branch}; expected a whole number from 0 to ${this.cacheBranches - 1}`);
+    }
+    const depth = Math.floor(branch / BRANCHES_PER_LEVEL);
+    const above = Array.from({ length: depth }, (_, i) => level(layersPerBlock, i) + 1).reduce((sum, skips) => sum + skips, 0);
+    return above + Math.min(branch % BRANCHES_PER_LEVEL, level(layersPerBlock, depth));
+  }
+}
+
+function expectDeepFeature(deepFeature: Tensor, cut: number | undefined): void {
+  if (cut === undefined) throw new ArgumentError("a deepFeature was given without the cacheBranch it belongs to");
+  if (deepFeature.data.length !== sizeOf(deepFeature.shape)) {
+    throw new ArgumentError("this deepFeature was handed over to another pass", { hint: "give the one which that pass gave back" });
   }
 }
 
@@ -128,7 +183,13 @@ function eachRow(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number):
   return Array.from({ length: batch }, (_, index) => Object.fromEntries(Object.entries(feeds).map((feed) => row(feed, index))));
 }
 
-function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, config: UNet2DConditionConfig): Value {
+/** With a `cut`, what comes to the skip of that number is the deep feature: a result as well, or an input in its place, so that nothing below is needed. */
+function unet(
+  inputs: Readonly<Record<string, Value | undefined>>,
+  w: Scope,
+  config: UNet2DConditionConfig,
+  cut?: number,
+): Readonly<Record<string, Value>> {
   const { sample, timestep, encoder_hidden_states } = inputs as { sample: Value; timestep: Value; encoder_hidden_states: Value };
   const { blockOutChannels, normNumGroups: groups, normEps: epsilon, actFn } = config;
   const context = config.encoderHidDim
@@ -146,6 +207,12 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
     if (residual) skips[i] = addBatches(skip, residual);
   }
 
+  let deepFeature: Value | undefined;
+  const exchange = (below: Value, skip: number) => {
+    if (skip !== cut) return below;
+    if (!inputs.deep_feature) deepFeature = below;
+    return inputs.deep_feature ?? below;
+  };
   const last = blockOutChannels.length - 1;
   for (const [j, type] of config.upBlockTypes.entries()) {
     const i = last - j;
@@ -156,8 +223,10 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
       resnet: resnetOptions(config),
       attention: blockAttention(i, type === "CrossAttnUpBlock2D", layers, context, config),
       isLast: i === 0,
+      exchange,
     });
   }
   h = ACTIVATIONS[actFn](groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
-  return conv(h, w.at("conv_out"), config.outChannels, { kernel: config.convOutKernel });
+  const prediction = conv(h, w.at("conv_out"), config.outChannels, { kernel: config.convOutKernel });
+  return { prediction, ...(deepFeature && { deep_feature: deepFeature }) };
 }

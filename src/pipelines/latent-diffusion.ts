@@ -23,6 +23,7 @@ import { guide } from "./guidance.js";
 import { LoraPipeline } from "./lora-pipeline.js";
 import { derive } from "./per-step.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
+import { expectStepCache, StepCache, type StepCacheOptions } from "./step-cache.js";
 import {
   loadTextualInversion,
   type TextualInversionOptions,
@@ -50,6 +51,8 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly guidanceRescale?: number;
   /** DDIM's share of fresh noise at every step, 0..1; other schedulers ignore it. */
   readonly eta?: number;
+  /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
+  readonly cache?: StepCacheOptions;
   readonly outputType?: OutputType;
   /** Stops the work between two steps; the call then throws the signal's reason. */
   readonly signal?: AbortSignal;
@@ -291,13 +294,16 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     conditioning: Conditioning,
     { channels = [], perStep }: PredictorOptions = {},
   ): DenoiseOptions["predict"] {
-    const { isGuided, guidanceScale, guidanceRescale } = call;
+    const { request, scheduler, isGuided, guidanceScale, guidanceRescale } = call;
+    const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
     return async (scaled, timestep, index) => {
       const input = channels.length > 0 ? concat([scaled, ...channels], 1) : scaled;
-      const { sample } = await this.unet.forward(input, timestep, {
+      const { sample, deepFeature } = await this.unet.forward(input, timestep, {
         ...conditioning.at(index),
         ...(await perStep?.(scaled, timestep, index)),
+        ...cache?.take(timestep, index),
       });
+      cache?.keep(deepFeature);
       return isGuided ? guide(sample, guidanceScale, guidanceRescale) : sample;
     };
   }
@@ -330,6 +336,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     expectNumber("eta", eta, 0, 1);
     if (request.numInferenceSteps !== undefined) expectInteger("numInferenceSteps", request.numInferenceSteps, 1);
     expectInteger("numImagesPerPrompt", numImagesPerPrompt, 1);
+    if (request.cache) expectStepCache(request.cache, this.unet);
     if (!OUTPUT_TYPES.includes(outputType))
       throw new ArgumentError(`outputType is ${outputType}; expected one of ${OUTPUT_TYPES.join(", ")}`);
     const batch = promptCount(request) * numImagesPerPrompt;

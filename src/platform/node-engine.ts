@@ -171,12 +171,12 @@ class WorkerEngine implements Engine {
     });
     if (id === undefined) throw new DeviceError("the worker gave no session");
     const session: Session = {
-      run: async (feeds) => {
-        const { outputs = {} } = await this.worker
-          .ask({ kind: "run", session: id, feeds: Object.fromEntries(Object.entries(feeds).map(compact)) })
-          .catch((cause: unknown) => {
-            throw this.failure("failed", cause);
-          });
+      run: async (given, lent = []) => {
+        const feeds = Object.fromEntries(Object.entries(given).map(compact));
+        const buffers = lent.map((name) => feeds[name]?.data.buffer as ArrayBuffer);
+        const { outputs = {} } = await this.worker.ask({ kind: "run", session: id, feeds, lent }, buffers).catch((cause: unknown) => {
+          throw this.failure("failed", cause);
+        });
         return Object.fromEntries(Object.entries(outputs).map(([name, { dtype, shape, data }]) => [name, new Tensor(dtype, shape, data)]));
       },
       release: async () => {

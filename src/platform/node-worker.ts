@@ -79,7 +79,8 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     name,
     { dtype: type as DType, data: own(data as Float32Array), shape: dims },
   ]);
-  return { outputs: Object.fromEntries(outputs) as NamedTensors };
+  const lent = call.lent.map((name) => [name, call.feeds[name]]);
+  return { outputs: Object.fromEntries([...outputs, ...lent]) as NamedTensors };
 }
 
 /** Creates a session. Weights that are made for it need a file only until then, for a file that is mapped or was read needs no name any more. */

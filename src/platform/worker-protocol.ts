@@ -21,7 +21,13 @@ export interface LoadTask {
 /** What the runtime's thread can be asked. */
 export type WorkerTask =
   | LoadTask
-  | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
+  | {
+      readonly kind: "run";
+      readonly session: number;
+      readonly feeds: NamedTensors;
+      /** Names of the feeds that change hands, and come back among the outputs. */
+      readonly lent: readonly string[];
+    }
   | { readonly kind: "release"; readonly session: number }
   | { readonly kind: "stop" };
 

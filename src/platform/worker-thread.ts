@@ -48,12 +48,15 @@ export class WorkerThread {
     return this.ended !== undefined;
   }
 
-  /** @throws DeviceError if the thread has ended, or ends before it answers; Error with the runtime's message if it refuses. */
-  ask(task: WorkerTask): Promise<WorkerAnswer> {
+  /**
+   * The buffers of `transfer` go over to the thread.
+   * @throws DeviceError if the thread has ended, or ends before it answers; Error with the runtime's message if it refuses.
+   */
+  ask(task: WorkerTask, transfer: readonly ArrayBuffer[] = []): Promise<WorkerAnswer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
-      this.worker.postMessage({ ...task, id } satisfies WorkerCall);
+      this.worker.postMessage({ ...task, id } satisfies WorkerCall, transfer);
       this.waiting.set(id, { resolve, reject });
       this.worker.ref();
     });

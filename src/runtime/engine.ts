@@ -39,8 +39,11 @@ export type NamedTensors = Readonly<Record<string, Tensor<DType>>>;
 
 /** A network loaded and ready on a device. */
 export interface Session {
-  /** Runs the network once. The feeds are copied, the results are the caller's own. */
-  run(feeds: NamedTensors): Promise<NamedTensors>;
+  /**
+   * Runs the network once. The feeds are copied, the results are the caller's own. Feeds that are `lent` are not copied: they are of no use to the caller
+   * any more, until they come back among the results.
+   */
+  run(feeds: NamedTensors, lent?: readonly string[]): Promise<NamedTensors>;
   /** Frees the network's memory. */
   release(): Promise<void>;
 }

@@ -16,12 +16,13 @@ export class SessionCache {
   constructor(private readonly limit: number) {}
 
   /**
-   * Does `work` with the session of `key`, which `load` makes where it is not kept.
+   * Does `work` with the session of `key`, which `load` makes where it is not kept. At least `fewest` are kept for now, whatever the limit.
    * @throws DeviceError after `dispose`
    */
-  async use<Result>(key: string, load: () => Promise<Session>, work: (session: Session) => Promise<Result>): Promise<Result> {
+  async use<Result>(key: string, load: () => Promise<Session>, work: (session: Session) => Promise<Result>, fewest = 1): Promise<Result> {
+    const limit = Math.max(this.limit, fewest);
     if (this.isDisposed) throw new DeviceError("the pipeline or model was disposed");
-    const entry = this.entries.get(key) ?? this.add(key, load);
+    const entry = this.entries.get(key) ?? this.add(key, load, limit);
     this.entries.delete(key);
     this.entries.set(key, entry);
     entry.users++;
@@ -29,7 +30,7 @@ export class SessionCache {
       return await work(await entry.session);
     } finally {
       entry.users--;
-      await this.shrink(this.limit);
+      await this.shrink(limit);
     }
   }
 
@@ -47,9 +48,9 @@ export class SessionCache {
     await Promise.all(sessions.map((session) => (session.status === "fulfilled" ? session.value.release() : undefined)));
   }
 
-  private add(key: string, load: () => Promise<Session>): Entry {
+  private add(key: string, load: () => Promise<Session>, limit: number): Entry {
     // Room is made first, so that memory never holds a session more than the limit.
-    const session = this.shrink(this.limit - 1).then(load);
+    const session = this.shrink(limit - 1).then(load);
     session.catch(() => this.entries.delete(key));
     return { session, users: 0 };
   }

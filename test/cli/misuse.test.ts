@@ -37,6 +37,8 @@ describe("darkroom generate, with options that make no sense together", () => {
     [[...control, "--control", "other"], /--control is given 2 times and --control-image once; expected a picture for each/],
     [[...control, "--control-scale", "1", "--control-scale", "2"], /--control-scale is given 2 times and --control once/],
     [[...image, "--strength", "1.5"], /--strength is "1.5"; expected a number from 0 to 1/],
+    [["--cache", "0"], /--cache is "0"; expected a whole number of 1 or more/],
+    [["--cache", "1.5"], /--cache is "1.5"; expected a whole number of 1 or more/],
     [[...refiner, "--refine-from", "1"], /--refine-from is "1"; expected a number from/],
   ])("ends with 2, saying why and what to do: %j", async (args, message) => {
     expectFailure(await generate("a red fox", ...args), 2, message);
@@ -84,6 +86,7 @@ describe("darkroom generate, with options the checkpoint cannot follow", () => {
     [["--lora", loraFile("sd1_peft")], /--lora means nothing/],
     [["--embedding", embeddingFile("cat-toy")], /--embedding means nothing/],
     [["--weighted"], /--weighted means nothing/],
+    [["--cache", "2"], /--cache means nothing to ddpm-mini/],
     [image, /--image means nothing/],
     [control, /--control means nothing/],
   ])("ends with 2 for %j without text encoder or autoencoder", async (args, message) => {

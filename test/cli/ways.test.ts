@@ -161,6 +161,39 @@ describe("darkroom generate --refiner", () => {
   });
 });
 
+describe("darkroom generate --cache", () => {
+  it("makes the picture that the pipeline makes with a cache of that interval, and writes it into the settings", async () => {
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    const { images } = await pipe.generate({ ...request, cache: { interval: 3 } });
+    const { images: uncached } = await pipe.generate(request);
+    expect(uncached).not.toEqual(images);
+    expect(await generated("sd1-mini", "--cache", "3")).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ "DeepCache interval": "3" });
+    expect(await generated("sd1-mini", "--cache", "1")).toEqual(uncached[0]);
+    expect(await settings()).not.toHaveProperty("DeepCache interval");
+  });
+
+  it("is for the refiner as well", async () => {
+    const cache = { interval: 2 };
+    const { seed, ...common } = { ...request, cache, generator: new Generator(request.seed) };
+    const base = await opened(StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device }));
+    const { textEncoder2, vae } = base;
+    const parts = { device, textEncoder2, vae } as const;
+    const refiner = await opened(StableDiffusionXLImg2ImgPipeline.fromPretrained(checkpoint("sdxl-refiner-mini"), parts));
+    const { images: image } = await base.generate({ ...common, denoisingEnd: 0.5, outputType: "latent" });
+    const { images } = await refiner.generate({ ...common, denoisingStart: 0.5, image });
+    const ensemble = ["--refiner", checkpoint("sdxl-refiner-mini"), "--refine-from", "0.5"];
+    expect(await generated("sdxl-base-mini", ...ensemble, "--cache", "2")).toEqual(images[0]);
+  });
+
+  it("is told with --json and in the progress", async () => {
+    const args = ["generate", "fox", "--steps", "2", "--seed", "1", "--device", device, "--cache", "2", "--json"];
+    const { stdout, stderr } = await darkroom(args, folder);
+    expect(JSON.parse(stdout)).toMatchObject({ cache: 2 });
+    expect(stderr).toContain("cache 2");
+  });
+});
+
 describe("darkroom generate --vae", () => {
   it.each([
     ["vae-swap-mini", AutoencoderKL],

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DeviceError } from "../../src/errors.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { createEngine } from "../../src/platform/node-engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
@@ -14,17 +15,18 @@ interface Counts {
 }
 
 /** The CPU's engine, and how often it was asked for what. */
-async function countingEngine(): Promise<{ engine: Engine; counts: Counts }> {
+async function countingEngine(lowMemory = false): Promise<{ engine: Engine; counts: Counts }> {
   const real = await createEngine({ device: "cpu" });
   onTestFinished(() => real.dispose());
   const counts = { loaded: 0, released: 0, disposed: 0 };
   const engine: Engine = {
     device: real.device,
+    lowMemory,
     load: async (model) => {
       counts.loaded++;
       const session = await real.load(model);
       return {
-        run: (feeds) => session.run(feeds),
+        run: (...inputs) => session.run(...inputs),
         release: () => {
           counts.released++;
           return session.release();
@@ -71,6 +73,19 @@ describe("a model", () => {
     const inputs = [2, 4, 6, 8, 10, 12].map((width) => latentsOf(4, width));
     const together = await Promise.all(inputs.map((latents) => decode(vae, latents)));
     for (const [i, latents] of inputs.entries()) expect(together[i]).toEqual(await decode(vae, latents));
+  });
+
+  it("keeps the whole UNet and its shallow part side by side even where memory comes before speed, until it rests", async () => {
+    const { engine, counts } = await countingEngine(true);
+    const unet = await UNet2DConditionModel.fromPretrained(checkpoint("sd1-mini"), { subfolder: "unet", engine });
+    const inputs = { encoderHiddenStates: randn([1, 7, 32], new Generator(0)), cacheBranch: 0 };
+    for (const timestep of [900, 500, 100]) {
+      const { deepFeature } = await unet.forward(latentsOf(8, 8), timestep, inputs);
+      await unet.forward(latentsOf(8, 8), timestep - 50, { ...inputs, deepFeature });
+    }
+    expect(counts).toEqual({ loaded: 2, released: 0, disposed: 0 });
+    await unet.rest();
+    expect(counts.released).toBe(2);
   });
 
   it("releases its networks on dispose, and leaves an engine it was given running", async () => {

@@ -34,7 +34,7 @@ const ARGUMENTS = new Set([
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */
-const PARTS = ["vae", "controlnet"] as const;
+const PARTS = ["unet", "vae", "controlnet"] as const;
 
 interface PipelineMeta {
   readonly checkpoint: string;
@@ -45,12 +45,15 @@ interface PipelineMeta {
   readonly seeds?: readonly (number | string)[] | null;
   readonly scheduler?: string | null;
   readonly scheduler_overrides?: JsonObject | null;
+  readonly unet?: string | null;
   readonly vae?: string | null;
   readonly controlnet?: string | readonly string[] | null;
   readonly refiner?: string | null;
   readonly refiner_pipeline?: string | null;
   readonly refiner_call?: JsonObject | null;
   readonly refiner_seed?: number | string | null;
+  /** What the package DeepCache was set to, for both pipelines. */
+  readonly deep_cache?: { readonly cache_interval: number; readonly cache_branch_id: number };
 }
 
 interface Disposable extends AsyncDisposable {}
@@ -74,23 +77,25 @@ export interface PipelineContext {
 
 /** A whole call of a pipeline, seeded; with a refiner, of two pipelines one after the other. */
 export async function comparePipeline({ meta, tensors }: ParityCase, context: PipelineContext): Promise<Comparison[]> {
-  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, ...model } = meta as unknown as PipelineMeta;
+  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, ...model } =
+    meta as unknown as PipelineMeta;
   const { images, latents, ...inputs } = tensors();
   if (!images) throw new Error("the case has no images");
   const given = refiner || !latents ? inputs : { ...inputs, latents };
-  const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed) };
+  const cache = deep_cache && { interval: deep_cache.cache_interval, branch: deep_cache.cache_branch_id };
+  const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed), cache };
   if (!refiner) {
     if (call.output_type !== "latent") return [await comparePixels(model, request, context, images)];
     return [compareLatents("images", await generate(model, { ...request, outputType: "latent" }, context), images)];
   }
   const between = await generate(model, { ...request, outputType: "latent" }, context);
   const refinerModel = { checkpoint: refiner, pipeline: refiner_pipeline ?? "StableDiffusionXLImg2ImgPipeline" };
-  const refine = { ...toRequest(refiner_call ?? {}), image: between, ...seedOf(refiner_seed ?? 0) };
+  const refine = { ...toRequest(refiner_call ?? {}), image: between, ...seedOf(refiner_seed ?? 0), cache };
   const refined = await comparePixels(refinerModel, refine, context, images);
   return [...(latents ? [compareLatents("latents", between, latents)] : []), refined];
 }
 
-type Model = Pick<PipelineMeta, "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | "vae" | "controlnet">;
+type Model = Pick<PipelineMeta, "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | (typeof PARTS)[number]>;
 
 async function comparePixels(model: Model, request: object, context: PipelineContext, expected: Tensor<DType>): Promise<Comparison> {
   // Overlaying the crop on the picture it was cut from is done on finished pictures.

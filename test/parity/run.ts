@@ -64,6 +64,7 @@ export class ParityRun implements AsyncDisposable {
         this.engine ??= await createEngine({ device });
         return compareModel(parityCase, { checkpoints, engine: this.engine });
       case "pipelines":
+      case "step-cache":
         return comparePipeline(parityCase, { checkpoints, device, pipelines });
     }
   }

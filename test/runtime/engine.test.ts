@@ -84,6 +84,25 @@ describe("a session", () => {
     expect(sum?.toArray()).toEqual([6, 8]);
   });
 
+  it("gives back what it was lent, which is gone meanwhile", async () => {
+    const session = await adder(await openEngine());
+    const x = Tensor.from([10, 20]);
+    const { buffer } = x.data;
+    const run = session.run({ x }, ["x"]);
+    expect(buffer.byteLength).toBe(0);
+    const results = await run;
+    expect(results.sum?.toArray()).toEqual([11, 22]);
+    expect(results.x?.toArray()).toEqual([10, 20]);
+  });
+
+  it("leaves the whole of which it was lent a view", async () => {
+    const session = await adder(await openEngine());
+    const whole = Tensor.from([0, 0, 5, 6], [2, 2]);
+    const { x } = await session.run({ x: whole.slice(1, 2).reshape([2]) }, ["x"]);
+    expect(x?.toArray()).toEqual([5, 6]);
+    expect(whole.toArray()).toEqual([0, 0, 5, 6]);
+  });
+
   it("gives results that a later run does not change", async () => {
     const session = await adder(await openEngine());
     const first = await session.run({ x: Tensor.from([1, 1]) });

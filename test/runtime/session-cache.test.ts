@@ -52,6 +52,15 @@ describe("SessionCache", () => {
     expect(log).toEqual(["load a", "load b", "release b", "load c"]);
   });
 
+  it("keeps more than its limit where so many are used by turns", async () => {
+    const { log, load } = fakeSessions();
+    const cache = new SessionCache(1);
+    for (const key of ["a", "b", "a", "b"]) await cache.use(key, load(key), nothing, 2);
+    expect(log).toEqual(["load a", "load b"]);
+    await cache.use("c", load("c"), nothing);
+    expect(log.slice(2)).toEqual(["release a", "release b", "load c"]);
+  });
+
   it("does not release a session in use, and comes back to its limit afterwards", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(1);

@@ -71,6 +71,12 @@ export function requests() {
   void pipe.generate({ prompt: ["a", "b"], negativePrompt: "c", seed: [1, 2n] });
   void pipe.generate({ promptEmbeds: tensor, generator: [new Generator(1), new Generator(2n)] });
   void pipe.generate({ prompt: "a", signal: AbortSignal.timeout(1000), latents: tensor });
+  void pipe.generate({ prompt: "a", cache: { interval: 3 } });
+  void anyPipe.generate({ prompt: "a", cache: { interval: 2, branch: 3 } });
+  // @ts-expect-error: the cache is told its interval by name
+  void pipe.generate({ prompt: "a", cache: 3 });
+  // @ts-expect-error: a branch alone says nothing
+  void pipe.generate({ prompt: "a", cache: { branch: 3 } });
   // @ts-expect-error: diffusers' spelling is not ours
   void pipe.generate({ prompt: "a", num_inference_steps: 20 });
   // @ts-expect-error: a number, not its text
@@ -115,6 +121,7 @@ export async function networks() {
   (await (await CLIPTextModelWithProjection.fromPretrained("folder")).forward(ids)).textEmbeds satisfies Tensor;
   const unet = await UNet2DConditionModel.fromPretrained("folder");
   (await unet.forward(tensor, 999, { encoderHiddenStates: tensor })).sample satisfies Tensor;
+  (await unet.forward(tensor, 999, { encoderHiddenStates: tensor, cacheBranch: 0 })).deepFeature satisfies Tensor | undefined;
   (await vae.encode(tensor)).latentDist.sample(new Generator(0)) satisfies Tensor;
   // @ts-expect-error: token ids are int64
   void text.forward(tensor);

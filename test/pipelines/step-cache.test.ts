@@ -1,0 +1,102 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { ArgumentError } from "../../src/errors.js";
+import { StableDiffusionPipeline, type StableDiffusionRequest } from "../../src/pipelines/stable-diffusion.js";
+import type { StepCacheOptions } from "../../src/pipelines/step-cache.js";
+import { resolveScheduler } from "../../src/schedulers/registry.js";
+import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Tensor } from "../../src/tensor/tensor.js";
+import { largestDifference } from "../helpers/differences.js";
+import { EMOJI } from "./emoji.js";
+
+// The pictures themselves are compared with Python's DeepCache among the fixtures, group step-cache.
+
+const FOX = { prompt: "a red fox on a blue background", seed: 1, numInferenceSteps: 7 } as const;
+
+let pipe: StableDiffusionPipeline;
+let original: Scheduler;
+beforeAll(async () => {
+  pipe = await StableDiffusionPipeline.fromPretrained(EMOJI, { device: "cpu" });
+  original = pipe.scheduler;
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  pipe.scheduler = original;
+});
+afterAll(() => pipe.dispose());
+
+async function latentsOf(request: StableDiffusionRequest): Promise<Tensor> {
+  return (await pipe.generate({ ...request, outputType: "latent" })).images;
+}
+
+/** At which turns of the loop the whole UNet runs (W), and at which its shallow part (s). */
+async function turnsOf(cache: StepCacheOptions, request: Partial<StableDiffusionRequest> = {}): Promise<string> {
+  const forward = vi.spyOn(pipe.unet, "forward");
+  await latentsOf({ ...FOX, ...request, cache });
+  return forward.mock.calls.map(([, , { deepFeature }]) => (deepFeature ? "s" : "W")).join("");
+}
+
+describe("step caching", () => {
+  it("is off unless it is asked for", async () => {
+    const forward = vi.spyOn(pipe.unet, "forward");
+    await latentsOf(FOX);
+    expect(forward.mock.calls.every(([, , inputs]) => inputs.cacheBranch === undefined)).toBe(true);
+  });
+
+  it("of interval 1 is off", async () => {
+    expect(await latentsOf({ ...FOX, cache: { interval: 1 } })).toEqual(await latentsOf(FOX));
+  });
+
+  it("makes another picture, though a similar one", async () => {
+    const difference = largestDifference(await latentsOf({ ...FOX, cache: { interval: 2 } }), await latentsOf(FOX));
+    expect(difference).toBeGreaterThan(1e-3);
+    expect(difference).toBeLessThan(5);
+  });
+
+  it.each([
+    [2, "WsWsWsW"],
+    [3, "WssWssW"],
+    [99, "Wssssss"],
+  ])("runs the whole UNet every %d steps", async (interval, turns) => {
+    expect(await turnsOf({ interval })).toBe(turns);
+  });
+
+  it("counts PNDM's doubled timestep as DeepCache does", async () => {
+    pipe.scheduler = resolveScheduler("pndm").class.fromConfig(pipe.scheduler.config, { skipPrkSteps: true });
+    expect(await turnsOf({ interval: 2 })).toBe("WsssWsWs");
+  });
+
+  it("counts both turns of a step of order 2", async () => {
+    pipe.scheduler = resolveScheduler("heun").class.fromConfig(pipe.scheduler.config);
+    expect(await turnsOf({ interval: 2 }, { numInferenceSteps: 4 })).toBe("WsWsWsW");
+  });
+
+  it("begins anew in every call, also after one that was left early", async () => {
+    const request = { ...FOX, cache: { interval: 3 } };
+    const first = await latentsOf(request);
+    for await (const { index } of pipe.steps(request)) if (index === 1) break;
+    expect(await latentsOf(request)).toEqual(first);
+  });
+
+  it("of calls that overlap is each call's own", async () => {
+    const requests = [
+      { ...FOX, cache: { interval: 3 } },
+      { ...FOX, seed: 2, prompt: "a panda", cache: { interval: 2, branch: 1 } },
+      { ...FOX, seed: 3, guidanceScale: 1, cache: { interval: 2 } },
+      { ...FOX, seed: 4 },
+    ];
+    const together = await Promise.all(requests.map(latentsOf));
+    for (const [i, request] of requests.entries()) expect(together[i]).toEqual(await latentsOf(request));
+  });
+
+  it.each<[StepCacheOptions, string]>([
+    [{ interval: 0 }, "cache.interval is 0; expected a whole number, at least 1"],
+    [{ interval: 1.5 }, "cache.interval is 1.5; expected a whole number, at least 1"],
+    [{ interval: Number.NaN }, "cache.interval is NaN; expected a whole number, at least 1"],
+    [{} as StepCacheOptions, "cache.interval is undefined; expected a whole number, at least 1"],
+    [{ interval: 2, branch: -1 }, "cache.branch is -1; expected a whole number, at least 0"],
+    [{ interval: 2, branch: 0.5 }, "cache.branch is 0.5; expected a whole number, at least 0"],
+    [{ interval: 2, branch: 9 }, "cache.branch is 9; expected a number from 0 to 8"],
+  ])("refuses %o", async (cache, message) => {
+    await expect(latentsOf({ ...FOX, cache })).rejects.toThrow(new ArgumentError(message));
+  });
+});
