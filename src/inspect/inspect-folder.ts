@@ -2,7 +2,7 @@ import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
-import { FAMILY_BY_CONTEXT, FAMILY_NAMES, type Family } from "../checkpoint/single-file/family.js";
+import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import { kindOf } from "../hub/choose-files.js";
@@ -119,11 +119,9 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
 
 function familyOf({ className, options }: ModelIndex, unet: JsonObject | undefined): string | undefined {
   if (!className.startsWith("StableDiffusion")) return undefined;
-  const context = firstNumber(unet?.crossAttentionDim);
-  const byContext = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
-  const isXL = className.startsWith("StableDiffusionXL");
-  const family: Family = isXL ? (options.requiresAestheticsScore === true ? "xl-refiner" : "xl") : byContext === "sd2" ? "sd2" : "sd1";
-  return FAMILY_NAMES[family];
+  if (className.startsWith("StableDiffusionXL")) return FAMILY_NAMES[options.requiresAestheticsScore === true ? "xl-refiner" : "xl"];
+  const family = FAMILY_BY_CONTEXT.get(firstNumber(unet?.crossAttentionDim) ?? 0);
+  return family === "sd1" || family === "sd2" ? FAMILY_NAMES[family] : "Stable Diffusion";
 }
 
 /** What a scheduler takes its network to predict: noise where nothing is said, unless it is of those for flows, which know nothing else. */

@@ -30,7 +30,7 @@ describe("darkroom inspect", () => {
   });
 
   it.each([
-    ["a folder", checkpoint("sd1-mini"), /kind {8}checkpoint in a folder\n {2}family {6}Stable Diffusion 1\n/],
+    ["a folder", checkpoint("sd1-mini"), /kind {8}checkpoint in a folder\n {2}family {6}Stable Diffusion\n/],
     [
       "a part's folder",
       checkpoint("sd1-mini/vae"),

@@ -12,7 +12,7 @@ const GROUPS = 32;
 const HEAD_WIDTH = 64;
 /** What to do about a network of other proportions. */
 const UNTOLD =
-  "numbers of heads and groups are in no tensor: open it as a folder in diffusers' layout, or give a whole checkpoint's configs as config";
+  "numbers of heads and groups are in no tensor: of a whole checkpoint give the configs of one like it as config; a single network open as a folder in diffusers' layout, or in a program with its config.json alone, fromSingleFile(path, { config })";
 /** Heads of every attention in Stable Diffusion 1. */
 const HEADS = 8;
 
