@@ -147,6 +147,25 @@ describe("a folder in diffusers' layout", () => {
     expect(await inspect(path)).toMatchObject({ family: "Stable Diffusion 2" });
   });
 
+  it("has texts of whoever wrote it without what would steer a terminal", async () => {
+    const folder = temporaryFolder({
+      "model_index.json": {
+        _class_name: "My\u001b[2JPipeline",
+        unet: ["diffusers", "UNet\u009b2J"],
+        scheduler: ["diffusers", "\u0007Scheduler"],
+        "\u001bnone": [null, null],
+      },
+      "scheduler/scheduler_config.json": { _class_name: "Scheduler", prediction_type: "\u001b[31mred" },
+    });
+    expect(await inspect(folder)).toMatchObject({
+      className: "My [2JPipeline",
+      scheduler: "Scheduler",
+      predictionType: "[31mred",
+      parts: { unet: { className: "UNet 2J" }, none: null },
+    });
+    expect(await inspect(join(folder, "scheduler"))).toMatchObject({ predictionType: "[31mred" });
+  });
+
   it("may be of a family that is not run", async () => {
     const folder = temporaryFolder({
       "model_index.json": {
