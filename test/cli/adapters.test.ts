@@ -261,6 +261,18 @@ describe("darkroom generate --embedding-dir", () => {
   });
 });
 
+describe("an embedding's file that is called as a word of the vocabulary", () => {
+  it("is refused with the way to call it otherwise", async () => {
+    placed(embeddingFile("cat-toy"), "embeddings/cat.safetensors");
+    const run = await darkroom(["generate", "a red cat", ...SD1, "--embedding-dir", "embeddings"], folder);
+    const hint =
+      /embeddings\/cat\.safetensors: token cat is in .* already\n\s+write another .*: --embedding "(embeddings\/cat\.safetensors:<my-cat>)"$/m;
+    expectFailure(run, 2, hint);
+    const way = ["--embedding", hint.exec(run.stderr)?.[1] ?? "", "--embedding-dir", "embeddings"];
+    expect(await makePicture(folder, "a <my-cat>", ...SD1, ...way)).not.toEqual(await makePicture(folder, "a cat", ...SD1));
+  });
+});
+
 describe("darkroom generate --weighted", () => {
   it.each(["a (red:1.4) fox BREAK [snow|grass] in [the] wood", `${"a fox and a house, ".repeat(20)}(blue:0.3)`])(
     "reads prompts as AUTOMATIC1111's web UI does: %j",
