@@ -22,12 +22,15 @@ export interface ModelIndex {
   readonly options: JsonObject;
 }
 
+/** No pipeline has more than a dozen parts; what lists thousands would have each of them looked for. */
+const MOST_PARTS = 100;
+
 /** The table of contents of a pipeline's folder. */
 export const MODEL_INDEX = "model_index.json";
 
 /**
  * Reads a pipeline folder's table of contents.
- * @throws CheckpointError if the folder does not exist or is a file, if `model_index.json` is missing, not JSON, names no class or has a malformed part.
+ * @throws CheckpointError if the folder does not exist or is a file, if `model_index.json` is missing, not JSON, names no class, or has a malformed part or too many.
  */
 export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
   await folder.check();
@@ -44,6 +47,9 @@ export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
     if (key.startsWith("_")) continue;
     if (Array.isArray(value)) components.set(key, parseComponent(name, key, value));
     else options.push([key, value]);
+  }
+  if (components.size > MOST_PARTS) {
+    throw new CheckpointError(`${name} lists ${components.size} parts; a pipeline has at most ${MOST_PARTS}`);
   }
   return {
     className,

@@ -39,7 +39,7 @@ const XL_TENSORS = [
   { encoder: "text_encoder_2", names: ["clip_g", "text_encoders_1"] },
 ] as const;
 /** A text encoder takes 75 tokens at once; whoever trains more vectors than a few dozen gains nothing. */
-const MOST_VECTORS = 1000;
+export const MOST_VECTORS = 1000;
 const FLOATS = ["F16", "BF16", "F32", "F64"];
 
 /** What an embedding's header tells of it. */

@@ -44,11 +44,10 @@ const NEAREST = 5;
  */
 export async function locateAdapters(request: AdapterRequest & { readonly negativePrompt: string | undefined }): Promise<LocatedAdapters> {
   const { loras, loraDir, embeddings, embeddingDir, prompt = "", negativePrompt = "" } = request;
-  const isTagged = loras.some(({ source }) => source === undefined);
-  const files = loraDir !== undefined && isTagged ? filesByName(await safetensorsBelow(loraDir)) : new Map<string, readonly string[]>();
+  // Also where no tag names one of them: a folder that is not there is a mistake.
+  const files = filesByName(await filesIn("--lora-dir", loraDir));
   const given = embeddings.map(({ source }) => resolve(source));
-  const inFolder =
-    embeddingDir === undefined ? [] : (await safetensorsBelow(embeddingDir)).filter((path) => !given.includes(resolve(path)));
+  const inFolder = (await filesIn("--embedding-dir", embeddingDir)).filter((path) => !given.includes(resolve(path)));
   return {
     loras: loras.map((lora) => ({ ...lora, source: lora.source ?? fileOf(lora.name, files, loraDir ?? "") })),
     embeddings: [...embeddings, ...named(inFolder, `${prompt}\n${negativePrompt}`)],
@@ -65,6 +64,17 @@ export async function openAdapters(located: LocatedAdapters, from: (source: stri
     for (const each of located.embeddings) embeddings.push({ ...each, file: await findEmbedding(each.source, from(each.source)) });
   }
   return { loras, embeddings };
+}
+
+/** The files in the folder that an option names, and below. */
+async function filesIn(option: string, folder: string | undefined): Promise<readonly string[]> {
+  if (folder === undefined) return [];
+  try {
+    return await safetensorsBelow(folder);
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new ArgumentError(`${option}: ${error.message}`, { hint: "give a folder with .safetensors files, in it or below", cause: error });
+  }
 }
 
 /** Files by their names without ending. */

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { CheckpointInspection, InspectedPart, Inspection, LoraInspection, TensorCounts } from "../inspect/inspection.js";
+import { withoutControls } from "../printable.js";
 
 interface InspectCommandOptions {
   readonly json?: true;
@@ -18,22 +19,25 @@ export function addInspect(program: Command): void {
     .action(async (path: string, { json, revision }: InspectCommandOptions) => {
       const { inspect } = await import("../inspect/inspect.js");
       const inspection = await inspect(path, { revision });
-      process.stdout.write(`${json ? JSON.stringify(inspection) : format(inspection)}\n`);
+      process.stdout.write(`${json ? JSON.stringify(inspection) : formatInspection(inspection)}\n`);
     });
 }
 
 /** A row of the report; several lines are put under each other. */
 type Row = readonly [label: string, text: string | readonly string[] | undefined];
 
-function format(inspection: Inspection): string {
+/** What is told of it, for people. */
+export function formatInspection(inspection: Inspection): string {
   const rows = [...rowsOf(inspection), ...metadataRows(inspection)];
   const lines = rows.flatMap(([label, text]) =>
     (text === undefined ? [] : [text].flat()).map((line, i) => `  ${(i === 0 ? label : "").padEnd(LABEL_WIDTH)}${line}`),
   );
-  return [inspection.name, ...lines].join("\n");
+  // Names of folders and files are anybody's, too.
+  return withoutControls([inspection.name, ...lines].join("\n"));
 }
 
 const LABEL_WIDTH = 12;
+const MOST_RANKS = 12;
 
 function rowsOf(inspection: Inspection): readonly Row[] {
   switch (inspection.kind) {
@@ -83,8 +87,8 @@ function rowsOf(inspection: Inspection): readonly Row[] {
 function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
   const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts } = inspection;
   const present = Object.entries(parts).flatMap(([name, part]) => (part ? [[name, part] as const] : []));
-  const width = Math.max(...present.map(([name]) => name.length), 0);
-  const classWidth = Math.max(...present.map(([, part]) => part.className.length), 0);
+  const width = longest(present.map(([name]) => name));
+  const classWidth = longest(present.map(([, part]) => part.className));
   return [
     ["kind", `checkpoint${isInpainting ? " for inpainting" : ""} in a ${layout === "file" ? "single file" : "folder"}`],
     ["family", family],
@@ -97,6 +101,10 @@ function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
   ];
 }
 
+function longest(texts: readonly string[]): number {
+  return texts.reduce((most, { length }) => Math.max(most, length), 0);
+}
+
 function loraRows(inspection: LoraInspection): readonly Row[] {
   const { methods, format: names, family, ranks, alpha, layers, trainedOn, title, triggerWords, counts } = inspection;
   return [
@@ -104,12 +112,18 @@ function loraRows(inspection: LoraInspection): readonly Row[] {
     ["title", title],
     ["family", family],
     ["trained on", trainedOn],
-    ["rank", ranks.length === 0 ? undefined : ranks.join(", ")],
+    ["rank", ranksOf(ranks)],
     ["alpha", alpha?.toString()],
     ["changes", Object.entries(layers).map(([part, count]) => `${part}, ${count} layers`)],
     ["words", triggerWords.length === 0 ? undefined : triggerWords.join(", ")],
     ["weights", countsOf(counts)],
   ];
+}
+
+/** One or a few; of a LoRA that was cut to what each layer needs there are dozens. */
+function ranksOf(ranks: readonly number[]): string | undefined {
+  if (ranks.length === 0) return undefined;
+  return ranks.length > MOST_RANKS ? `${ranks[0]} to ${ranks.at(-1)}, ${ranks.length} different ones` : ranks.join(", ");
 }
 
 /** What people write into files to be read by people; --json has all there is. */
@@ -139,9 +153,10 @@ function weightsOf({ counts, problem }: InspectedPart): string | undefined {
   return counts ? countsOf(counts) : problem;
 }
 
-function countsOf({ parameters, bytes, dtypes }: TensorCounts): string {
+function countsOf({ tensors, parameters, bytes, dtypes }: TensorCounts): string {
+  if (tensors === 0) return "none";
   const kinds = Object.entries(dtypes).sort(([, a], [, b]) => b - a);
-  const [[main = "no"] = []] = kinds;
+  const [[main = ""] = []] = kinds;
   const others = kinds.slice(1).map(([dtype, count]) => `${dtype} in ${count}`);
   const dtype = `${main}${others.length > 0 ? ` (${others.join(", ")})` : ""}`;
   return `${short(parameters, ["k", "M", "B"])} parameters, ${dtype}, ${short(bytes, ["kB", "MB", "GB"], "bytes")}`;

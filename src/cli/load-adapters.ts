@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
+import { ArgumentError } from "../errors.js";
 import type { FoundFile } from "../hub/open-file.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
@@ -49,12 +50,23 @@ export async function loadAdapters(pipe: Adaptable, adapters: OpenAdapters, prom
 async function loadEmbeddings(pipe: Adaptable, embeddings: readonly OpenEmbedding[], prompts: string): Promise<EmbeddingInUse[]> {
   const loaded: EmbeddingInUse[] = [];
   for (const { source, token, file } of embeddings) {
-    const tokens = await pipe.loadTextualInversion(file.folder, { weightName: file.path, token });
+    const tokens = await pipe.loadTextualInversion(file.folder, { weightName: file.path, token }).catch((error: unknown) => {
+      throw error instanceof ArgumentError ? tokenTaken(error, source, token) : error;
+    });
     if (tokens.some((each) => prompts.toLowerCase().includes(each.toLowerCase()))) {
       loaded.push({ tokens, file: await pathOf(file), hash: await hashFrom(file, 0) });
     } else warn(`${source} is written as ${tokens.join(", ")}, which stands neither in the prompt nor in --negative`);
   }
   return loaded;
+}
+
+/** A file found in --embedding-dir may be called as an ordinary word is. */
+function tokenTaken(error: ArgumentError, source: string, token: string | undefined): ArgumentError {
+  const name = (token ?? "token").replace(/[<>]/g, "");
+  return new ArgumentError(`${source}: ${error.message}`, {
+    hint: `write another token in the prompt, and give it with the file: --embedding "${source}:<my-${name}>"`,
+    cause: error,
+  });
 }
 
 async function loadLoras(pipe: Adaptable, loras: readonly OpenLora[]): Promise<LoraInUse[]> {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { ArgumentError } from "../errors.js";
+import { withoutControls } from "../printable.js";
 import type { ListedModel } from "./model-list.js";
 
 interface CacheOptions {
@@ -20,7 +21,7 @@ export function addModels(program: Command, signal: AbortSignal): void {
     const places = [{ place: cache, models: await modelsInCache(cacheDir) }];
     for (const folder of folders) places.push({ place: folder, models: await modelsIn(folder) });
     if (json) process.stdout.write(`${JSON.stringify({ cacheDir: cache, models: places.flatMap((each) => each.models) })}\n`);
-    else process.stdout.write(`${(await Promise.all(places.map(describePlace))).join("\n\n")}\n`);
+    else process.stdout.write(`${withoutControls((await Promise.all(places.map(describePlace))).join("\n\n"))}\n`);
   });
 
   const rm = models

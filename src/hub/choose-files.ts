@@ -43,6 +43,8 @@ export interface MissingFile {
   readonly path: string;
   /** What to say if it exists nowhere. */
   readonly error: DarkroomError;
+  /** A file that is listed, and may be meant in place of the repository. */
+  readonly instead?: string;
 }
 
 /** The files of a repository that a checkpoint is read from. */
@@ -115,7 +117,7 @@ async function chooseIndex({ name, paths, fetch }: Listing, { only }: WantedFile
   }
   // Of a single model its config is enough to tell what it is, or to refuse it where a pipeline was expected.
   if (paths.includes(CONFIG)) return { ...NOTHING, needed: [CONFIG], isFinal: false };
-  return { ...NOTHING, missing: [{ path: MODEL_INDEX, error: noModelIndex(name, namesIn(paths, "")) }] };
+  return { ...NOTHING, missing: [{ path: MODEL_INDEX, error: noModelIndex(name, namesIn(paths, "")), instead: singleIn(paths) }] };
 }
 
 async function partsOf(
@@ -155,7 +157,7 @@ function chooseConfigs({ name, paths }: Listing, { subfolder, kind }: Part): Cho
     ...NOTHING,
     optional: optional.filter((file) => there.includes(file)).map((file) => join(subfolder, file)),
     needed: needed.filter((file) => there.includes(file)).map((file) => join(subfolder, file)),
-    missing: absent.map((path) => ({ path, error: absentFile(name, path, paths) })),
+    missing: absent.map((path) => ({ path, error: absentFile(name, path, paths), instead: path === CONFIG ? singleIn(paths) : undefined })),
   };
 }
 
@@ -193,13 +195,18 @@ async function usualName({ paths, folder, fetch }: Listing, subfolder: string, v
 
 function absentFile(name: string, path: string, paths: readonly string[]): HubError {
   const folders = [...new Set(paths.flatMap((other) => (other.includes("/") ? other.slice(0, other.indexOf("/")) : [])))];
-  const single = path === CONFIG ? namesIn(paths, "").find((file) => file.endsWith(".safetensors")) : undefined;
+  const single = path === CONFIG ? singleIn(paths) : undefined;
   const elsewhere =
     folders.length > 0 ? `it has the folders ${folders.slice(0, 12).join(", ")}` : "it has no folders: leave the subfolder out";
   return new HubError(`${name} has no ${path}`, {
     problem: "file-not-found",
     hint: single === undefined ? elsewhere : `it holds ${single}: to open that, give ${name}/${single}`,
   });
+}
+
+/** A safetensors file at the top of a repository, which may be all of a checkpoint or a network. */
+function singleIn(paths: readonly string[]): string | undefined {
+  return namesIn(paths, "").find((file) => file.endsWith(".safetensors"));
 }
 
 /** Names of the files directly in a folder of the repository. */

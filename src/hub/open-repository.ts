@@ -47,7 +47,7 @@ export async function openRepository(id: string, options: Options = {}): Promise
   const known = isCommit(revision) ? revision : await cache.readRef(revision);
   const cached = known === undefined ? undefined : await lookAt(id, cache, known, options);
   if (settings.isOffline) {
-    expectWhole(`${id} at revision ${revision}`, cache, cached);
+    expectWhole(id, revision, cache, cached);
     return cache.open(cached.commit);
   }
 
@@ -68,7 +68,9 @@ export async function openRepository(id: string, options: Options = {}): Promise
 function fallBack(id: string, cached: Snapshot | undefined, error: unknown): Target {
   if (!cached || !(error instanceof HubError) || !UNREACHABLE.includes(error.problem)) throw error;
   const { message, problem, hint } = error;
-  if (!isWhole(cached)) throw new HubError(`${message}; the cache lacks ${missingOf(cached)}`, { problem, hint, cause: error });
+  if (!isWhole(cached)) {
+    throw new HubError(`${message}; the cache lacks ${missingOf(cached)}`, { problem, hint: insteadOf(id, cached) ?? hint, cause: error });
+  }
   warn(`${message}; ${id} is taken from the cache as it was downloaded last`);
   return { commit: cached.commit };
 }
@@ -88,14 +90,21 @@ function isWhole(snapshot: Snapshot | undefined): boolean {
   return snapshot?.chosen.missing.length === 0;
 }
 
-function expectWhole(what: string, cache: RepositoryCache, snapshot: Snapshot | undefined): asserts snapshot is Snapshot {
+function expectWhole(id: string, revision: string, cache: RepositoryCache, snapshot: Snapshot | undefined): asserts snapshot is Snapshot {
   if (isWhole(snapshot)) return;
-  const options = {
+  const what = `${id} at revision ${revision}`;
+  const download = "download it once with the network: without localFilesOnly, and with HF_HUB_OFFLINE unset";
+  if (!snapshot) throw new HubError(`the cache does not have ${what} (${cache.path})`, { problem: "offline", hint: download });
+  throw new HubError(`the cache has ${what} only in part; it lacks ${missingOf(snapshot)}`, {
     problem: "offline",
-    hint: "download it once with the network: without localFilesOnly, and with HF_HUB_OFFLINE unset",
-  } as const;
-  if (!snapshot) throw new HubError(`the cache does not have ${what} (${cache.path})`, options);
-  throw new HubError(`the cache has ${what} only in part; it lacks ${missingOf(snapshot)}`, options);
+    hint: insteadOf(id, snapshot) ?? download,
+  });
+}
+
+/** What to do where the cache has no parts of a checkpoint, but a file that may be all of one. */
+function insteadOf(id: string, { chosen: { missing } }: Snapshot): string | undefined {
+  const { instead } = missing.find((each) => each.instead !== undefined) ?? {};
+  return instead === undefined ? undefined : `it has ${instead}: to open that, give ${id}/${instead}`;
 }
 
 function missingOf({ chosen: { missing } }: Snapshot): string {

@@ -1,8 +1,9 @@
 import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
+import { shown } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
-import { FAMILY_BY_CONTEXT, FAMILY_NAMES, type Family } from "../checkpoint/single-file/family.js";
+import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import { kindOf } from "../hub/choose-files.js";
@@ -21,9 +22,9 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
   const index = await readModelIndex(folder);
   const parts: Record<string, InspectedPart | null> = {};
   for (const [name, component] of index.components) {
-    if (!component) parts[name] = null;
-    else if (kindOf(component.className) !== "model") parts[name] = { className: component.className };
-    else parts[name] = { className: component.className, ...(await inspectWeights(await folderOf(folder, name))) };
+    const isNetwork = component && kindOf(component.className) === "model";
+    const weights = isNetwork ? await inspectWeights(await folderOf(folder, name)) : {};
+    parts[shown(name)] = component && { className: shown(component.className), ...weights };
   }
   const [unet, vae, scheduler] = await Promise.all([
     configOf(await folderOf(folder, "unet"), "config.json"),
@@ -34,12 +35,12 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     kind: "checkpoint",
     name: folder.name,
     layout,
-    className: index.className,
+    className: shown(index.className),
     family: familyOf(index, unet),
     isInpainting: unet?.inChannels === 9,
     predictionType: scheduler && predictionOf(scheduler),
     isPredictionAssumed: false,
-    scheduler: index.components.get("scheduler")?.className,
+    scheduler: textOf(index.components.get("scheduler")?.className),
     size: sizeOf(unet, vae),
     parts,
     counts: total(Object.values(parts).flatMap((part) => part?.counts ?? [])),
@@ -60,7 +61,7 @@ export async function inspectNetwork(folder: Folder, layout: "folder" | "file"):
     kind: "network",
     name: folder.name,
     layout,
-    className,
+    className: shown(className),
     family: family && FAMILY_NAMES[family],
     ...(await inspectWeights(folder)),
     metadata: {},
@@ -94,7 +95,7 @@ async function inspectWeights(folder: Folder): Promise<Omit<InspectedPart, "clas
     const variants = variantsOf(files);
     const variant = findWeights(files) ? undefined : variants[0];
     const counts = countWeights(await openWeights(folder, { variant }));
-    return { counts, ...(variants.length > 0 && { variants }) };
+    return { counts, ...(variants.length > 0 && { variants: variants.map(shown) }) };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     return { problem: error.message };
@@ -119,11 +120,9 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
 
 function familyOf({ className, options }: ModelIndex, unet: JsonObject | undefined): string | undefined {
   if (!className.startsWith("StableDiffusion")) return undefined;
-  const context = firstNumber(unet?.crossAttentionDim);
-  const byContext = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
-  const isXL = className.startsWith("StableDiffusionXL");
-  const family: Family = isXL ? (options.requiresAestheticsScore === true ? "xl-refiner" : "xl") : byContext === "sd2" ? "sd2" : "sd1";
-  return FAMILY_NAMES[family];
+  if (className.startsWith("StableDiffusionXL")) return FAMILY_NAMES[options.requiresAestheticsScore === true ? "xl-refiner" : "xl"];
+  const family = FAMILY_BY_CONTEXT.get(firstNumber(unet?.crossAttentionDim) ?? 0);
+  return family === "sd1" || family === "sd2" ? FAMILY_NAMES[family] : "Stable Diffusion";
 }
 
 /** What a scheduler takes its network to predict: noise where nothing is said, unless it is of those for flows, which know nothing else. */
@@ -144,5 +143,5 @@ function firstNumber(value: JsonObject[string] | undefined): number | undefined 
 }
 
 function textOf(value: JsonObject[string] | undefined): string | undefined {
-  return typeof value === "string" ? value : undefined;
+  return typeof value === "string" ? shown(value) : undefined;
 }

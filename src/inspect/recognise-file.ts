@@ -6,7 +6,7 @@ import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass, strangePipeline } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
-import { describeTextualInversion, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
+import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
 
@@ -39,9 +39,14 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
     return { kind: "network", className: NETWORKS[name].className, family: isTold ? FAMILY_NAMES[family] : undefined, part };
   }
   const embedding = describeTextualInversion(header);
-  if (embedding) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };
+  if (embedding && !isSomeWeight(embedding)) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };
   const family = foreignKind(header.tensors.keys());
   return family === undefined ? { kind: "unknown" } : { kind: "foreign", family };
+}
+
+/** Any matrix that is alone in its file could be an embedding whose token is the matrix's name; called as a layer's weight it is none. */
+function isSomeWeight({ token = "", vectors }: TextualInversionDescription): boolean {
+  return /(^|\.)(weight|bias)$/.test(token) || vectors > MOST_VECTORS;
 }
 
 function embeddingFamily({ layout, widths }: TextualInversionDescription): string | undefined {

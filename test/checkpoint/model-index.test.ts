@@ -83,6 +83,12 @@ describe("readModelIndex", () => {
     await checkpointError(read({ "model_index.json": { _class_name: "A", "../unet": ["diffusers", "UNet2DConditionModel"] } }));
   });
 
+  it("refuses more parts than a pipeline can have", async () => {
+    const parts = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`part_${i}`, ["diffusers", "UNet2DConditionModel"]]));
+    const error = await checkpointError(read({ "model_index.json": { _class_name: "A", ...parts } }));
+    expect(error.message).toMatch(/model_index\.json lists 101 parts; a pipeline has at most 100$/);
+  });
+
   it("takes a part named __proto__ for nothing special", async () => {
     const index = await read({ "model_index.json": '{"_class_name": "A", "constructor": ["a", "b"], "__proto__": {"x": 1}}' });
     expect(index.components.get("constructor")).toEqual({ library: "a", className: "b" });

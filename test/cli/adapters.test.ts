@@ -202,9 +202,9 @@ describe("darkroom generate --lora-dir", () => {
     expectFailure(await darkroom(args, folder), 2, /--negative holds the tag <lora:fox:1>.*\n\s+put the tag into the prompt/);
   });
 
-  it("refuses a folder that does not exist", async () => {
-    const args = ["generate", "a fox <lora:fox:1>", ...SD1, "--lora-dir", "none"];
-    expectFailure(await darkroom(args, folder), 2, /cannot read the folder none: it does not exist/);
+  it.each(["a fox <lora:fox:1>", "a fox"])("refuses a folder that does not exist, whatever the prompt says of it: %s", async (prompt) => {
+    const run = await darkroom(["generate", prompt, ...SD1, "--lora-dir", "none"], folder);
+    expectFailure(run, 2, /--lora-dir: cannot read the folder none: it does not exist\n\s+give a folder with \.safetensors files/);
   });
 });
 
@@ -253,6 +253,23 @@ describe("darkroom generate --embedding-dir", () => {
   it("does not take a part of a word for a name", async () => {
     placed(embeddingFile("cat-toy"), "embeddings/ox.safetensors");
     expect(await makePicture(folder, request.prompt, ...SD1, "--embedding-dir", "embeddings")).toEqual(await plainSd1());
+  });
+
+  it("refuses a folder that does not exist", async () => {
+    const run = await darkroom(["generate", "a fox", ...SD1, "--embedding-dir", "none"], folder);
+    expectFailure(run, 2, /--embedding-dir: cannot read the folder none: it does not exist/);
+  });
+});
+
+describe("an embedding's file that is called as a word of the vocabulary", () => {
+  it("is refused with the way to call it otherwise", async () => {
+    placed(embeddingFile("cat-toy"), "embeddings/cat.safetensors");
+    const run = await darkroom(["generate", "a red cat", ...SD1, "--embedding-dir", "embeddings"], folder);
+    const hint =
+      /embeddings\/cat\.safetensors: token cat is in .* already\n\s+write another .*: --embedding "(embeddings\/cat\.safetensors:<my-cat>)"$/m;
+    expectFailure(run, 2, hint);
+    const way = ["--embedding", hint.exec(run.stderr)?.[1] ?? "", "--embedding-dir", "embeddings"];
+    expect(await makePicture(folder, "a <my-cat>", ...SD1, ...way)).not.toEqual(await makePicture(folder, "a cat", ...SD1));
   });
 });
 

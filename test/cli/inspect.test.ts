@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkpoint } from "../helpers/fixtures.js";
 import { FULL_SIZE, sparseFile } from "../helpers/full-size-files.js";
+import { temporaryFolder } from "../helpers/temporary.js";
 import { loraFile } from "../lora/loras.js";
 import { darkroom, expectFailure } from "./darkroom.js";
 
@@ -30,7 +31,7 @@ describe("darkroom inspect", () => {
   });
 
   it.each([
-    ["a folder", checkpoint("sd1-mini"), /kind {8}checkpoint in a folder\n {2}family {6}Stable Diffusion 1\n/],
+    ["a folder", checkpoint("sd1-mini"), /kind {8}checkpoint in a folder\n {2}family {6}Stable Diffusion\n/],
     [
       "a part's folder",
       checkpoint("sd1-mini/vae"),
@@ -52,6 +53,20 @@ describe("darkroom inspect", () => {
     const { code, stderr, stdout } = await inspect(path);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(pattern);
+  });
+
+  it("prints no more ranks than a line holds, and nothing that would steer a terminal", async () => {
+    const ranks = Array.from({ length: 40 }, (_, i) => [
+      [`lora_unet_mid_block_attentions_${i}.lora_down.weight`, [i + 1, 2]],
+      [`lora_unet_mid_block_attentions_${i}.lora_up.weight`, [2, i + 1]],
+    ]).flat();
+    const { stdout } = await inspect(sparseFile(Object.fromEntries(ranks), { ss_output_name: "\u001b[2Jfox" }));
+    expect(stdout).toMatch(/\n {2}title {7}\[2Jfox\n(.*\n)* {2}rank {8}1 to 40, 40 different ones\n/);
+  });
+
+  it("says of a folder without weights that there are none", async () => {
+    const folder = temporaryFolder({ "model_index.json": { _class_name: "APipeline" } });
+    expect((await inspect(folder)).stdout).toMatch(/\n {2}weights {5}none\n/);
   });
 
   it("prints one line of JSON with --json", async () => {

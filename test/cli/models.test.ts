@@ -150,6 +150,15 @@ describe("darkroom models", () => {
   });
 });
 
+describe("what models are called", () => {
+  it("steers no terminal: neither names of classes nor of folders do", async () => {
+    const path = temporaryFolder({ "\u001b[2Jevil/model_index.json": { _class_name: "Evil\u001b[31m\u009bPipeline" } });
+    const { stdout } = await models(path);
+    expect(stdout).toMatch(/\/\\u001b\[2Jevil {2}Evil \[31m Pipeline /);
+    expect((await listed(path)).at(-1)).toMatchObject({ kind: "Evil [31m Pipeline" });
+  });
+});
+
 describe("darkroom models rm", () => {
   it("removes a repository and says how much that freed", async () => {
     const hub = await filledCache();

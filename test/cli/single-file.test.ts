@@ -179,4 +179,13 @@ describe("darkroom generate refuses", () => {
     await fails(["--embedding", file], /is no embedding/);
     await fails(["--vae", smallFile(SMALL.controlnet(), 1)], /has no autoencoder/);
   });
+
+  it("a ControlNet of unusual proportions, for which there is no --config, with the way out", async () => {
+    const run = await darkroom(["generate", "a fox", ...sd1, ...control(singleFile("controlnet-mini"))], folder);
+    expectFailure(
+      run,
+      3,
+      /16 channels do not divide into the 32 groups.*\n.*; a single network open as a folder in diffusers' layout, or in/,
+    );
+  });
 });

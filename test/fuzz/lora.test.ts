@@ -148,7 +148,7 @@ surface("a LoRA", [
     beside,
     ([{ bytes }, text]) => strike(bytes, new Map([["adapter_config.json", Buffer.from(text)]])),
     {
-      runs: 40,
+      runs: 20,
     },
   ),
   attack("of very many layers and alphas", crowded, (bytes) => strike(bytes), { runs: 1, isBrief: true }),

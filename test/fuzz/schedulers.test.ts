@@ -56,6 +56,6 @@ surface("a scheduler's config", [
         await refusing(() => scheduler.setTimesteps({ numInferenceSteps: STEPS, mu: 0.5 }));
       }
     },
-    { runs: 1500 },
+    { runs: 800 },
   ),
 ]);

@@ -45,6 +45,6 @@ function shard(names: readonly string[]): Uint8Array {
 }
 
 surface("an index of shards", [
-  attack("with fields that are wrong", json, strike, { runs: 300 }),
+  attack("with fields that are wrong", json, strike, { runs: 150 }),
   attack("with damaged bytes", editedBytes(Buffer.from(JSON.stringify(INDEX))), strike, { runs: 200 }),
 ]);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { CheckpointError, ConfigError } from "../../src/errors.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import { openRepository } from "../../src/hub/open-repository.js";
 import { CLIPImageProcessor } from "../../src/image/clip-image-processor.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { DDPMPipeline } from "../../src/pipelines/ddpm.js";
@@ -296,6 +297,17 @@ describe("the cache", () => {
     const error = await hubError(openCheckpoint(ID, { localFilesOnly: true }));
     expect(error.problem).toBe("offline");
     expect(error.message).toMatch(/it lacks text_encoder\/model\.safetensors, unet\/diffusion_pytorch_model\.safetensors$/);
+    expect(error.hint).toMatch(/^download it once with the network/);
+  });
+
+  it("names the single file that it has in place of the parts, whether the hub must not be asked or does not answer", async () => {
+    const hub = await HubServer.start({ [ID]: { "README.md": "", "model.safetensors": new Uint8Array(8) } });
+    await openRepository(ID, { choose: () => ["model.safetensors"] });
+    const hint = `it has model.safetensors: to open that, give ${ID}/model.safetensors`;
+    expect(await hubError(openCheckpoint(ID, { localFilesOnly: true }))).toMatchObject({ problem: "offline", hint });
+    expect(await hubError(openCheckpoint(ID, { only: "", localFilesOnly: true }))).toMatchObject({ problem: "offline", hint });
+    hub.token = "sesame";
+    expect(await hubError(openCheckpoint(ID))).toMatchObject({ problem: "repository-not-found", hint });
   });
 
   it("says that it does not have a repository at all", async () => {

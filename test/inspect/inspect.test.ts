@@ -8,6 +8,7 @@ import { inspect } from "../../src/inspect/inspect.js";
 import { openFolder } from "../../src/platform/node.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import type { Tensors } from "../helpers/checkpoints.js";
+import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpointError, hubError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { FULL_SIZE, sparseFile, vae } from "../helpers/full-size-files.js";
@@ -122,8 +123,9 @@ describe("a folder in diffusers' layout", () => {
   });
 
   it.each([
-    ["sd1-mini", { family: "Stable Diffusion 1", predictionType: "epsilon" }],
-    ["sd1-inpaint-mini", { family: "Stable Diffusion 1", isInpainting: true }],
+    // Their text is of a width that no version's is.
+    ["sd1-mini", { family: "Stable Diffusion", predictionType: "epsilon" }],
+    ["sd1-inpaint-mini", { family: "Stable Diffusion", isInpainting: true }],
     ["sdxl-refiner-mini", { family: "Stable Diffusion XL's refiner" }],
     ["ddpm-mini", { className: "DDPMPipeline", family: undefined, size: 16 }],
   ])("is of its family: %s", async (name, expected) => {
@@ -138,6 +140,30 @@ describe("a folder in diffusers' layout", () => {
     ["sd1-mini/tokenizer", { kind: "tokenizer", className: "CLIPTokenizer" }],
   ])("may be one part: %s", async (name, expected) => {
     expect(await inspect(checkpoint(name))).toMatchObject(expected);
+  });
+
+  it("is of the version that its text encoder's width tells", async () => {
+    const path = changedCheckpoint("sd2-mini", "unet/config.json", { cross_attention_dim: 1024 });
+    expect(await inspect(path)).toMatchObject({ family: "Stable Diffusion 2" });
+  });
+
+  it("has texts of whoever wrote it without what would steer a terminal", async () => {
+    const folder = temporaryFolder({
+      "model_index.json": {
+        _class_name: "My\u001b[2JPipeline",
+        unet: ["diffusers", "UNet\u009b2J"],
+        scheduler: ["diffusers", "\u0007Scheduler"],
+        "\u001bnone": [null, null],
+      },
+      "scheduler/scheduler_config.json": { _class_name: "Scheduler", prediction_type: "\u001b[31mred" },
+    });
+    expect(await inspect(folder)).toMatchObject({
+      className: "My [2JPipeline",
+      scheduler: "Scheduler",
+      predictionType: "[31mred",
+      parts: { unet: { className: "UNet 2J" }, none: null },
+    });
+    expect(await inspect(join(folder, "scheduler"))).toMatchObject({ predictionType: "[31mred" });
   });
 
   it("may be of a family that is not run", async () => {
@@ -178,7 +204,7 @@ describe("a folder in diffusers' layout", () => {
     expect(hub.log).toEqual([]);
     await openCheckpoint("someone/mini");
     await hub.stop();
-    expect(await inspect("someone/mini")).toMatchObject({ kind: "checkpoint", name: "someone/mini", family: "Stable Diffusion 1" });
+    expect(await inspect("someone/mini")).toMatchObject({ kind: "checkpoint", name: "someone/mini", className: "StableDiffusionPipeline" });
     await expect(inspect("someone/other")).rejects.toThrow(HubError);
   });
 });
@@ -304,6 +330,20 @@ describe("a file of another kind", () => {
       family,
       counts: { parameters: 3 },
     });
+  });
+
+  it("may be a latent diffusion without text, although its autoencoder is Stable Diffusion's", async () => {
+    const text = /attn2|^cond_stage_model\./;
+    const shapes = Object.fromEntries(Object.entries(FULL_SIZE.sd15?.() ?? {}).filter(([name]) => !text.test(name)));
+    expect(await inspect(sparseFile(shapes))).toMatchObject({ kind: "foreign", family: "latent diffusion without text" });
+  });
+
+  it.each([
+    ["decoder.conv_in.weight", [320, 320]],
+    ["weight", [768]],
+    ["table", [2000, 8]],
+  ])("is no textual inversion because it is alone: %s %j", async (name, shape) => {
+    expect(await inspect(fileOf({ [name]: shape }))).toMatchObject({ kind: "unknown", names: [name] });
   });
 
   it("may be a UNet that no pipeline feeds", async () => {

@@ -34,9 +34,12 @@ const FOREIGN_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
 /** The family that a file's names of tensors show, where it is one that Darkroom does not run. */
 export function foreignKind(names: Iterable<string>): string | undefined {
   let best = FOREIGN_KINDS.length;
+  let [hasUNet, hearsText] = [false, false];
   for (const name of names) {
     const found = FOREIGN_KINDS.slice(0, best).findIndex(([pattern]) => pattern.test(name));
     if (found !== -1) best = found;
+    hasUNet ||= name.startsWith("model.diffusion_model.input_blocks.");
+    hearsText ||= name.endsWith(".attn2.to_k.weight");
   }
-  return FOREIGN_KINDS[best]?.[1];
+  return FOREIGN_KINDS[best]?.[1] ?? (hasUNet && !hearsText ? "latent diffusion without text" : undefined);
 }

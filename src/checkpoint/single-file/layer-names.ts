@@ -1,3 +1,7 @@
+// Layers are counted by the numbers in their names, which patterns take to have two digits at most: no network has a hundred layers of a kind, and one
+// that a file says to have billions is none. Nor is a layer's name longer than this.
+const LONGEST_NAME = 300;
+
 /** A layer's name in the original authors' code (CompVis' ldm, Stability's sgm, OpenAI's and LAION's CLIP), and its name in diffusers. */
 export type NamePair = readonly [original: string, today: string];
 
@@ -40,6 +44,7 @@ export function inside(original: string, today: string, layers: readonly NamePai
 }
 
 function renamed(name: string, names: ReadonlyMap<string, string>): string | undefined {
+  if (name.length > LONGEST_NAME) return undefined;
   for (let end = name.length; end > 0; end = name.lastIndexOf(".", end - 1)) {
     const start = names.get(name.slice(0, end));
     if (start !== undefined) return start + name.slice(end);

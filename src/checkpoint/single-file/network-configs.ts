@@ -12,7 +12,7 @@ const GROUPS = 32;
 const HEAD_WIDTH = 64;
 /** What to do about a network of other proportions. */
 const UNTOLD =
-  "numbers of heads and groups are in no tensor: open it as a folder in diffusers' layout, or give a whole checkpoint's configs as config";
+  "numbers of heads and groups are in no tensor: of a whole checkpoint give the configs of one like it as config; a single network open as a folder in diffusers' layout, or in a program with its config.json alone, fromSingleFile(path, { config })";
 /** Heads of every attention in Stable Diffusion 1. */
 const HEADS = 8;
 
@@ -70,7 +70,7 @@ export function latentConfig({ scalingFactor, sampleSize, latentsMean, latentsSt
 /** `config.json` of an AutoencoderKL. */
 export function vaeConfig(weights: Weights, space: LatentSpace): JsonObject {
   const names = weights.names();
-  const levels = levelsOf(names, /^encoder\.down_blocks\.(\d+)\./);
+  const levels = levelsOf(names, /^encoder\.down_blocks\.(\d{1,2})\./);
   const widths = Array.from({ length: levels }, (_, i) => weights.shapeOf(`encoder.down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
   const [, latentChannels = 0] = weights.shapeOf("decoder.conv_in.weight");
   if (latentChannels !== 4) {
@@ -85,7 +85,7 @@ export function vaeConfig(weights: Weights, space: LatentSpace): JsonObject {
     down_block_types: widths.map(() => "DownEncoderBlock2D"),
     up_block_types: widths.map(() => "UpDecoderBlock2D"),
     block_out_channels: widths,
-    layers_per_block: levelsOf(names, /^encoder\.down_blocks\.0\.resnets\.(\d+)\./),
+    layers_per_block: levelsOf(names, /^encoder\.down_blocks\.0\.resnets\.(\d{1,2})\./),
     latent_channels: latentChannels,
     norm_num_groups: groupsOf(weights, widths),
     mid_block_add_attention: weights.has("decoder.mid_block.attentions.0.to_q.weight"),
@@ -104,7 +104,7 @@ export function textEncoderConfig(weights: Weights, isOpenClip: boolean, classNa
     vocab_size: vocabulary,
     hidden_size: width,
     intermediate_size: weights.shapeOf("encoder.layers.0.mlp.fc1.weight")[0] ?? 0,
-    num_hidden_layers: levelsOf(weights.names(), /^encoder\.layers\.(\d+)\./),
+    num_hidden_layers: levelsOf(weights.names(), /^encoder\.layers\.(\d{1,2})\./),
     num_attention_heads: headsOf(weights, width),
     max_position_embeddings: weights.shapeOf("embeddings.position_embedding.weight")[0] ?? 0,
     hidden_act: isOpenClip ? "gelu" : "quick_gelu",
@@ -120,7 +120,7 @@ function encoderConfig(weights: Weights, family: Family) {
   const { layers } = todaysLayout(weights.names());
   const widths = layers.map((_, i) => weights.shapeOf(`down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
   const down = depthsOf(weights, "down_blocks", layers);
-  const middle = levelsOf(weights.names(), /^mid_block\.attentions\.0\.transformer_blocks\.(\d+)\./);
+  const middle = levelsOf(weights.names(), /^mid_block\.attentions\.0\.transformer_blocks\.(\d{1,2})\./);
   const labels = ["add_embedding", "class_embedding"].find((name) => weights.has(`${name}.linear_1.weight`));
   return {
     in_channels: weights.shapeOf("conv_in.weight")[1] ?? 0,
@@ -146,7 +146,7 @@ function encoderConfig(weights: Weights, family: Family) {
 /** For every level the numbers of transformers after its resnet blocks, `layers` of which each level has. */
 function depthsOf(weights: Weights, way: "down_blocks" | "up_blocks", layers: readonly number[]): readonly (readonly number[])[] {
   const depths = layers.map((count) => Array.from({ length: count }, () => 0));
-  const pattern = new RegExp(`^${way}\\.(\\d+)\\.attentions\\.(\\d+)\\.transformer_blocks\\.(\\d+)\\.`);
+  const pattern = new RegExp(`^${way}\\.(\\d{1,2})\\.attentions\\.(\\d{1,2})\\.transformer_blocks\\.(\\d{1,2})\\.`);
   for (const name of weights.names()) {
     const [, i, j, block] = pattern.exec(name) ?? [];
     const level = depths[Number(i)];

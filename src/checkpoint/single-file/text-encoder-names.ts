@@ -44,7 +44,7 @@ export function openClipNames(layers: number): Naming {
 /** How many layers the OpenCLIP has whose tensors in the file are called `names`. */
 export function openClipLayers(names: Iterable<string>): number {
   let layers = 0;
-  for (const name of names) layers = Math.max(layers, Number(/^transformer\.resblocks\.(\d+)\./.exec(name)?.[1] ?? -1) + 1);
+  for (const name of names) layers = Math.max(layers, Number(/^transformer\.resblocks\.(\d{1,2})\./.exec(name)?.[1] ?? -1) + 1);
   return layers;
 }
 

@@ -37,7 +37,7 @@ export function originalLayout(names: Iterable<string>): UNetLayout {
   const ends = new Set<number>();
   let last = 0;
   for (const name of names) {
-    const [, way, index = "", rest = ""] = /^(input|output)_blocks\.(\d+)\.(.*)$/.exec(name) ?? [];
+    const [, way, index = "", rest = ""] = /^(input|output)_blocks\.(\d{1,2})\.(.*)$/.exec(name) ?? [];
     if (way === "input") {
       last = Math.max(last, Number(index));
       if (rest.startsWith("0.op.")) ends.add(Number(index));
@@ -60,7 +60,7 @@ export function todaysLayout(names: Iterable<string>): UNetLayout {
   const layers: number[] = [];
   const attendsUp: boolean[] = [];
   for (const name of names) {
-    const [, way, i = "", kind, j = ""] = /^(down|up)_blocks\.(\d+)\.(resnets|attentions)\.(\d+)\./.exec(name) ?? [];
+    const [, way, i = "", kind, j = ""] = /^(down|up)_blocks\.(\d{1,2})\.(resnets|attentions)\.(\d{1,2})\./.exec(name) ?? [];
     const level = Number(i);
     if (way === "down" && kind === "resnets") layers[level] = Math.max(layers[level] ?? 0, Number(j) + 1);
     if (way === "up") attendsUp[level] ||= kind === "attentions";

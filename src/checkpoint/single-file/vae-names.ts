@@ -16,7 +16,7 @@ export function vaeNames(names: Iterable<string>): LayerNames {
   let levels = 0;
   let layers = 0;
   for (const name of names) {
-    const [, level = "", layer = ""] = /^(?:encoder\.down|decoder\.up)\.(\d+)\.block\.(\d+)\./.exec(name) ?? [];
+    const [, level = "", layer = ""] = /^(?:encoder\.down|decoder\.up)\.(\d{1,2})\.block\.(\d{1,2})\./.exec(name) ?? [];
     levels = Math.max(levels, Number(level) + 1);
     layers = Math.max(layers, Number(layer) + 1);
   }

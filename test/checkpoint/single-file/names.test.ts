@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { openClipNames, openClipPieces } from "../../../src/checkpoint/single-file/text-encoder-names.js";
+import { openClipLayers, openClipNames, openClipPieces } from "../../../src/checkpoint/single-file/text-encoder-names.js";
 import { controlNetNames, originalLayout, todaysLayout, unetNames } from "../../../src/checkpoint/single-file/unet-names.js";
 import { vaeNames } from "../../../src/checkpoint/single-file/vae-names.js";
 import { FULL_SIZE, vae } from "../../helpers/full-size-files.js";
@@ -86,6 +86,26 @@ describe("layers of a ControlNet", () => {
     expect(names.today("input_hint_block.14.bias")).toBe("controlnet_cond_embedding.conv_out.bias");
     expect(names.today("zero_convs.3.0.weight")).toBe("controlnet_down_blocks.3.weight");
     expect(names.today("middle_block_out.0.weight")).toBe("controlnet_mid_block.weight");
+  });
+});
+
+describe("what is no layer of any network", () => {
+  const many = "99999999";
+
+  it("is not counted: a number of more than two digits would be a request for memory", () => {
+    const few = ["input_blocks.1.0.in_layers.2.weight", "output_blocks.1.0.in_layers.2.weight"];
+    expect(originalLayout([...few, `input_blocks.${many}.0.op.weight`])).toEqual(originalLayout(few));
+    expect(todaysLayout([`down_blocks.${many}.resnets.${many}.conv1.weight`, `up_blocks.${many}.attentions.0.norm.weight`])).toEqual({
+      layers: [],
+      attendsUp: [],
+    });
+    expect(openClipLayers([`transformer.resblocks.${many}.ln_1.weight`, "transformer.resblocks.1.ln_1.weight"])).toBe(2);
+    const names = vaeNames([`encoder.down.${many}.block.${many}.conv1.weight`]);
+    expect(names.today(`encoder.down.${many}.block.0.conv1.weight`)).toBeUndefined();
+  });
+
+  it("has no name, however many dots are in it", () => {
+    expect(vaeNames([]).today(`encoder.conv_in${".a".repeat(2_000_000)}`)).toBeUndefined();
   });
 });
 
