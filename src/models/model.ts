@@ -10,7 +10,7 @@ import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
-import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
+import type { DeviceOptions, Engine, Precision, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -54,6 +54,10 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly sessions: SessionCache;
   /** Whether a picture takes many runs, as a denoising network does. */
   protected readonly runsOften: boolean = false;
+  /** Whether its numbers grow beyond half precision's largest. */
+  protected get overflowsHalf(): boolean {
+    return false;
+  }
 
   constructor({ config, weights, engine, ownsEngine }: ModelParts<Config>) {
     this.config = config;
@@ -78,6 +82,11 @@ export abstract class Model<Config> implements AsyncDisposable {
   /** Where the network runs. */
   get device(): ResolvedDevice {
     return this.engine.device;
+  }
+
+  /** How closely it computes: what was asked for, "exact" where the device cannot do otherwise. */
+  get precision(): Precision {
+    return this.engine.precision ?? "exact";
   }
 
   /** Frees the network's memory until it runs again. */
@@ -115,7 +124,8 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const graph = new Graph({ attentionSlice, target: this.device });
+      const { precision } = this.engine;
+      const graph = new Graph({ attentionSlice, target: this.device, precision, overflowsHalf: this.overflowsHalf });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
