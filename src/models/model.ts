@@ -79,12 +79,12 @@ export abstract class Model<Config> implements AsyncDisposable {
     this.attentionSlice = slice;
   }
 
-  /** Where the network runs. */
+  /** Where the network runs: what was asked for, or what `device: "auto"` picked. */
   get device(): ResolvedDevice {
     return this.engine.device;
   }
 
-  /** How closely it computes: what was asked for, "exact" where the device cannot do otherwise. */
+  /** How closely it computes: "exact" where "fast" was asked for and the device cannot. */
   get precision(): Precision {
     return this.engine.precision ?? "exact";
   }
