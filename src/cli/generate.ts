@@ -107,7 +107,7 @@ function addRunOptions(generate: Command): void {
 }
 
 function formatJson({ start, seeds }: GenerateRequest, made: MadePictures): string {
-  const { job, adapters, paths, grid, size, scheduler, device, seconds } = made;
+  const { job, adapters, paths, grid, size, scheduler, device, precision, seconds } = made;
   return JSON.stringify({
     paths,
     grid,
@@ -128,7 +128,7 @@ function formatJson({ start, seeds }: GenerateRequest, made: MadePictures): stri
     vae: job.vae,
     refiner: job.refiner && { model: job.refiner.folder, from: job.refiner.from },
     device,
-    precision: job.precision,
+    precision,
     cache: job.cache,
     seconds,
   });

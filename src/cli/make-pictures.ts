@@ -1,6 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import { gridShape, makeImageGrid } from "../image/grid.js";
 import type { Picture } from "../image/picture.js";
+import type { Precision } from "../runtime/engine.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import { openCheckpoints } from "./checkpoints.js";
 import { formatSeconds } from "./format-seconds.js";
@@ -31,6 +32,7 @@ export interface MadePictures {
   readonly size: Size;
   readonly scheduler: string;
   readonly device: string;
+  readonly precision: Precision;
   /** Wall clock: reading the checkpoint; then steps, decoding and saving of all pictures. */
   readonly seconds: { readonly load: number; readonly generate: number };
 }
@@ -81,6 +83,7 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
       size,
       scheduler: pipeline.scheduler.className,
       device: pipeline.device,
+      precision: pipeline.precision,
       seconds: { load: seconds(begun, loaded), generate: seconds(loaded, performance.now()) },
     };
   } finally {
@@ -136,7 +139,7 @@ function describeWork(
     ...(strength === undefined ? [] : [`strength ${strength}`]),
     ...(refiner === undefined ? [] : [`${nameOf(refiner.folder)} from ${refiner.from}`]),
     ...loras.map(({ name, weight }) => `LoRA ${name} ${weight}`),
-    ...(precision === "fast" ? ["fast"] : []),
+    ...(precision === "fast" ? [first.precision === "fast" ? "fast" : "exact, for the device has no half precision"] : []),
     ...(cache === undefined ? [] : [`cache ${cache}`]),
     ...(seeds.length > 1 ? [`${seeds.length} pictures`] : []),
   ];

@@ -5,7 +5,7 @@ import type { PipelineRun } from "../pipelines/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";
 import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/unconditional.js";
-import type { ResolvedDevice } from "../runtime/engine.js";
+import type { Precision, ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import { Generator } from "../tensor/random.js";
 import type { Adaptable } from "./load-adapters.js";
@@ -23,6 +23,7 @@ export interface Painter {
 /** What is asked of every pipeline, whichever it is. */
 export interface OpenPipeline {
   readonly device: ResolvedDevice;
+  readonly precision: Precision;
   scheduler: Scheduler;
 }
 

@@ -36,7 +36,7 @@ export function settingsText({ job, adapters, pipeline, size, seed, count = 1 }:
     ...(refiner && { Refiner: nameOf(refiner.folder), "Refiner switch at": String(refiner.from) }),
     ...(count > 1 && { "Batch size": String(count) }),
     RNG: "CPU",
-    ...(job.precision === "fast" && { Precision: "fast" }),
+    ...(pipeline.precision === "fast" && { Precision: "fast" }),
     ...(cache > 1 && { "DeepCache interval": String(cache) }),
     ...adapterSettings(adapters),
     ...emphasisSetting(job),

@@ -1,7 +1,8 @@
 import { ArgumentError } from "../errors.js";
 import { byteSize, type DType } from "../tensor/dtype.js";
+import { toHalf } from "../tensor/half.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
-import { type Attribute, encodeModel, type OnnxInitializer, type OnnxNode, type OnnxPort } from "./onnx.js";
+import { type Attribute, DATA_TYPES, encodeModel, type OnnxInitializer, type OnnxNode, type OnnxPort } from "./onnx.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
 export interface Value {
@@ -37,6 +38,12 @@ export type AttentionSlice = "auto" | "max" | number;
 /** What a graph can be written for. */
 export type Target = "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
 
+/** What a network's numbers can be. */
+export type Float = "float32" | "float16";
+
+/** Targets for which a fast graph computes in half precision. */
+export const HALF_TARGETS: readonly Target[] = ["webgpu", "cuda"];
+
 /** How large products are computed in 8-bit integers. */
 export interface ByteProducts {
   /** The largest weight, of either sign. Processors without 8-bit dot products clip sums of two products, unless weights are of 7 bits. */
@@ -49,8 +56,14 @@ export interface ByteProducts {
 export interface GraphOptions {
   /** Where it will run; some operations are written differently there. The CPU by default. */
   readonly target?: Target;
+  /** How closely it computes: "exact" by default. */
+  readonly precision?: "exact" | "fast";
+  /** Its numbers grow beyond half precision's largest, so that it stays in float32. */
+  readonly overflowsHalf?: boolean;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice;
+  /** On WebGPU: whether the provider's fused attention gives right results on this device. */
+  readonly fusesAttention?: boolean;
   /** Computes large products in 8-bit integers; in floats where nothing is said. */
   readonly byteProducts?: ByteProducts;
 }
@@ -89,16 +102,17 @@ const LARGEST_PREPARATION = 2 ** 24;
 export class Graph {
   private readonly nodes: OnnxNode[] = [];
   /**
-   * Half-precision weights made float32, in every run anew: 2 % of a step of Stable Diffusion 1.5, where widening them at load takes 17 s and twice the
-   * memory. They stand before all other nodes, for then the runtime's order brings each right before its use (else many are held at once).
+   * Weights made what the graph computes in. On the CPU half-precision ones are widened in every run anew: 2 % of a step of Stable Diffusion 1.5, where
+   * doing so at load takes 17 s and twice the memory. They stand before all other nodes, for then the runtime's order brings each right before its use
+   * (else many are held at once). For GPUs the runtime converts them once, at load.
    */
-  private readonly widenings: OnnxNode[] = [];
+  private readonly conversions: OnnxNode[] = [];
   private readonly initializers: OnnxInitializer[] = [];
   private readonly inputs: OnnxPort[] = [];
   private readonly outputs: PreparedPort[] = [];
   private readonly shared = new Map<string, Value>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
-  private readonly weights = new Map<string, (graph: Graph) => Value>();
+  private readonly weights = new Map<string, (graph: Graph, dtype?: Float) => Value>();
   /** Where the weights lie that are as their files have them, be it in half precision, by the names of the values that stand for them. */
   private readonly stored = new Map<string, WeightBytes>();
   /** See {@link transposeOf}. */
@@ -128,6 +142,17 @@ export class Graph {
     return this.options.byteProducts;
   }
 
+  /** What the network computes in; its inputs and outputs stay float32. */
+  get float(): Float {
+    const { precision, overflowsHalf } = this.options;
+    return precision === "fast" && !overflowsHalf && HALF_TARGETS.includes(this.target) ? "float16" : "float32";
+  }
+
+  /** Whether attention is one operation. */
+  get fusesAttention(): boolean {
+    return this.target !== "webgpu" || (this.options.fusesAttention ?? false);
+  }
+
   /** Of `heads` attention heads, how many are computed at once. */
   headsAtOnce(heads: number): number {
     const { attentionSlice } = this.options;
@@ -142,33 +167,45 @@ export class Graph {
     return { graph: this, name, dtype, shape };
   }
 
-  /** Declares `value` a result of the graph, under `name`. */
+  /** Declares `value` a result of the graph, under `name`; half precision leaves it as float32. */
   output(name: string, value: Value): void {
-    this.nodes.push({ op: "Identity", domain: "", inputs: [value.name], outputs: [name], attributes: {} });
-    this.outputs.push({ name, dtype: value.dtype, shape: value.shape });
+    const isHalf = value.dtype === "float16";
+    const naming = isHalf ? castTo("float32") : { op: "Identity", attributes: {} };
+    this.nodes.push({ ...naming, domain: "", inputs: [value.name], outputs: [name] });
+    this.outputs.push({ name, dtype: isHalf ? "float32" : value.dtype, shape: value.shape });
   }
 
-  /** Adds an operation with one result; `undefined` among the inputs is an optional one left out. */
-  node(op: string, inputs: readonly (Value | undefined)[], { domain, attributes, ...result }: NodeOptions): Value {
-    return this.nodeOf(op, inputs, [result], { domain, attributes })[0] as Value;
+  /** Adds an operation with one result, of its first input's dtype unless another is named; `undefined` among the inputs is an optional one left out. */
+  node(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    { shape, dtype = inputs[0]?.dtype ?? "float32", ...options }: NodeOptions,
+  ): Value {
+    return this.nodeOf(op, inputs, [{ shape, dtype }], options)[0] as Value;
   }
 
   /** Adds an operation with several results. */
   nodeOf(
     op: string,
     inputs: readonly (Value | undefined)[],
-    results: readonly Pick<NodeOptions, "shape" | "dtype">[],
+    results: readonly { readonly shape: Shape; readonly dtype: DType }[],
     { domain = "", attributes = {} }: Omit<NodeOptions, "shape" | "dtype"> = {},
   ): readonly Value[] {
-    const values = results.map(({ shape, dtype = "float32" }) => ({ graph: this, name: `${this.prefix}v${this.count++}`, dtype, shape }));
+    const values = results.map(({ shape, dtype }) => ({ graph: this, name: `${this.prefix}v${this.count++}`, dtype, shape }));
     // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
     this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
     return values;
   }
 
-  /** A float32 constant. Equal constants are written once. */
-  constant(values: ArrayLike<number>, shape: Shape = [values.length]): Value {
+  /** `value` as numbers of another dtype. */
+  cast(value: Value, dtype: Float | "float64"): Value {
+    return value.dtype === dtype ? value : this.node("Cast", [value], { ...castTo(dtype), shape: value.shape, dtype });
+  }
+
+  /** A constant, float32 unless `dtype` says otherwise. Equal constants are written once. */
+  constant(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = "float32"): Value {
+    if (dtype === "float16") return this.literal(dtype, Uint16Array.from(values, toHalf), shape);
     return this.literal("float32", Float32Array.from(values), shape);
   }
 
@@ -182,11 +219,11 @@ export class Graph {
     return this.literal("int64", BigInt64Array.from(values, BigInt), [values.length]);
   }
 
-  /** A weight of the checkpoint seen in `shape`, widened to float32 where the file holds half precision, turned where it holds the transpose. */
-  weight(bytes: WeightBytes, shape: Shape): Value {
-    if (bytes.transposed) return this.turned(this.weight({ ...bytes, transposed: false }, shape.toReversed()));
-    const weight = this.widened(this.initializer(bytes, shape));
-    this.weights.set(weight.name, (graph) => graph.weight(bytes, shape));
+  /** A weight of the checkpoint seen in `shape`, made what the graph computes in unless `dtype` is named, turned where the file holds the transpose. */
+  weight(bytes: WeightBytes, shape: Shape, dtype: Float = this.float): Value {
+    if (bytes.transposed) return this.turned(this.weight({ ...bytes, transposed: false }, shape.toReversed(), dtype));
+    const weight = this.inFloat(this.initializer(bytes, shape), dtype);
+    this.weights.set(weight.name, (graph, dtype) => graph.weight(bytes, shape, dtype));
     this.stored.set(weight.name, bytes);
     return weight;
   }
@@ -206,11 +243,11 @@ export class Graph {
 
   /** A weight with a change made to it, once, when the graph is loaded; it is a weight again. */
   changed(weight: Value, purpose: string, change: (weight: Value) => Value): Value {
-    // Other devices' providers fold what depends on no input, and would have to be fed what is prepared.
-    const result =
-      this.target === "cpu" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, () => change(weight));
     const original = this.weights.get(weight.name);
-    if (original) this.weights.set(result.name, (graph) => change(original(graph)));
+    // Other devices' providers fold what depends on no input, if it is float32, and would have to be fed what is prepared.
+    const folded = () => this.cast(change(original?.(this, "float32") ?? weight), weight.dtype as Float);
+    const result = this.target === "cpu" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, folded);
+    if (original) this.weights.set(result.name, (graph, dtype) => change(original(graph, dtype)));
     return result;
   }
 
@@ -286,7 +323,7 @@ export class Graph {
     const roots = new Set<string>();
     // Of a weight that was prepared or lies transposed, nothing but its result or its transpose may be needed.
     const used = new Set(outputs.map(({ name }) => name));
-    const nodes = [...this.widenings, ...this.nodes].reverse().filter((node) => {
+    const nodes = [...this.conversions, ...this.nodes].reverse().filter((node) => {
       const isUsed = node.outputs.some((name) => used.has(name));
       if (isUsed) for (const name of node.inputs) used.add(name);
       return isUsed;
@@ -316,13 +353,12 @@ export class Graph {
     return weight;
   }
 
-  private widened(stored: Value): Value {
-    const { dtype, shape } = stored;
-    if (dtype === "float32") return stored;
-    return this.once(`${stored.name} widened`, () => {
+  private inFloat(stored: Value, dtype: Float): Value {
+    if (stored.dtype === dtype) return stored;
+    return this.once(`${stored.name} as ${dtype}`, () => {
       const name = `${this.prefix}v${this.count++}`;
-      this.widenings.push({ op: "Cast", domain: "", inputs: [stored.name], outputs: [name], attributes: { to: 1 } });
-      return { graph: this, name, dtype: "float32", shape };
+      this.conversions.push({ ...castTo(dtype), domain: "", inputs: [stored.name], outputs: [name] });
+      return { ...stored, name, dtype };
     });
   }
 
@@ -335,7 +371,7 @@ export class Graph {
     });
   }
 
-  private literal(dtype: DType, data: Float32Array | Float64Array | BigInt64Array, shape: Shape): Value {
+  private literal(dtype: DType, data: Float32Array | Float64Array | BigInt64Array | Uint16Array, shape: Shape): Value {
     if (data.length !== sizeOf(shape)) throw new ArgumentError(`constant of shape [${shape}] was given ${data.length} numbers`);
     return this.once(`${dtype} [${shape}] ${data.join()}`, () => {
       const name = `c${this.count++}`;
@@ -349,4 +385,8 @@ export class Graph {
     this.shared.set(key, known);
     return known;
   }
+}
+
+function castTo(dtype: Float | "float64"): Pick<OnnxNode, "op" | "attributes"> {
+  return { op: "Cast", attributes: { to: DATA_TYPES[dtype] } };
 }

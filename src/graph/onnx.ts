@@ -42,7 +42,7 @@ const IR_VERSION = 9;
 const OPSET = 20;
 
 /** TensorProto.DataType of onnx.proto. */
-const DATA_TYPES: { readonly [D in DType]: number } = {
+export const DATA_TYPES: { readonly [D in DType]: number } = {
   float32: 1,
   uint8: 2,
   int8: 3,

@@ -3,35 +3,48 @@ import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { Value } from "./graph.js";
 
 // Every operation networks are made of, with its output shape. How one is written for ONNX Runtime is decided here and nowhere else.
+//
+// In a half-precision graph, products with weights (affine, conv2d, attention) narrow what they are given, and where narrow meets wide the result is
+// narrow: from its first layer on a network is in half precision, and what comes before, such as the sines of timesteps, is not.
+
+/** x in the precision its graph computes in. */
+export function narrow(x: Value): Value {
+  return x.graph.cast(x, x.graph.float);
+}
+
+/** x in float32. */
+export function widen(x: Value): Value {
+  return x.graph.cast(x, "float32");
+}
 
 /** Element-wise sum with NumPy broadcasting. */
 export function add(a: Value, b: Value): Value {
-  return a.graph.node("Add", [a, b], { shape: broadcast(a.shape, b.shape) });
+  return elementwise("Add", a, b);
 }
 
 /** Element-wise difference with broadcasting. */
 export function sub(a: Value, b: Value): Value {
-  return a.graph.node("Sub", [a, b], { shape: broadcast(a.shape, b.shape) });
+  return elementwise("Sub", a, b);
 }
 
 /** Element-wise product with broadcasting. */
 export function mul(a: Value, b: Value): Value {
-  return a.graph.node("Mul", [a, b], { shape: broadcast(a.shape, b.shape) });
+  return elementwise("Mul", a, b);
 }
 
 /** Element-wise quotient with broadcasting. */
 export function div(a: Value, b: Value): Value {
-  return a.graph.node("Div", [a, b], { shape: broadcast(a.shape, b.shape) });
+  return elementwise("Div", a, b);
 }
 
 /** Every number times a constant. */
 export function scale(x: Value, factor: number): Value {
-  return factor === 1 ? x : mul(x, x.graph.constant([factor], []));
+  return factor === 1 ? x : mul(x, x.graph.constant([factor], [], x.dtype));
 }
 
 /** Every number plus a constant. */
 export function shift(x: Value, amount: number): Value {
-  return add(x, x.graph.constant([amount], []));
+  return add(x, x.graph.constant([amount], [], x.dtype));
 }
 
 /** x * sigmoid(x), written as ONNX Runtime's one-pass QuickGelu with alpha 1. */
@@ -85,17 +98,16 @@ export function cos(x: Value): Value {
 
 /** The sine of x + `phase` in double precision, which runs on the CPU: WGSL allows its own sine an error of 2^-11 even for small angles. */
 function widenedSine(x: Value, phase: number): Value {
-  const { graph, shape } = x;
-  const cast = (value: Value, dtype: "float32" | "float64") =>
-    graph.node("Cast", [value], { shape, dtype, attributes: { to: dtype === "float64" ? 11 : 1 } });
-  const wide = cast(x, "float64");
-  const angle = phase === 0 ? wide : graph.node("Add", [wide, graph.wideConstant(phase)], { shape, dtype: "float64" });
-  return cast(graph.node("Sin", [angle], { shape, dtype: "float64" }), "float32");
+  const { graph } = x;
+  const wide = graph.cast(x, "float64");
+  const angle = phase === 0 ? wide : add(wide, graph.wideConstant(phase));
+  return graph.cast(unary("Sin", angle), "float32");
 }
 
 /** Every number moved into `low..high`. */
 export function clip(x: Value, low: number, high: number): Value {
-  return x.graph.node("Clip", [x, x.graph.constant([low], []), x.graph.constant([high], [])], { shape: x.shape });
+  const limit = (value: number) => x.graph.constant([value], [], x.dtype);
+  return x.graph.node("Clip", [x, limit(low), limit(high)], { shape: x.shape });
 }
 
 /** The same numbers in another shape; one extent may be -1. */
@@ -121,7 +133,7 @@ export function concat(values: readonly [Value, ...Value[]], axis: number): Valu
   );
   if (stranger) throw new ArgumentError(`[${first.shape}] and [${stranger.shape}] do not join along axis ${axis}`);
   const shape = first.shape.map((size, i) => (i === axis ? total : size));
-  return first.graph.node("Concat", values, { shape, attributes: { axis } });
+  return first.graph.node("Concat", alike(values), { shape, attributes: { axis } });
 }
 
 /** The part `start` to `end` (excluded) of one axis. */
@@ -175,7 +187,7 @@ export function affine(x: Value, weight: Value, bias?: Value): Value {
   const [outWidth = 0, inWidth = 0] = weight.shape;
   if (x.shape.at(-1) !== inWidth) throw new ArgumentError(`linear layer ${weight.name} takes ${inWidth} features; [${x.shape}] was given`);
   const rows = sizeOf(x.shape) / inWidth;
-  const flat = x.shape.length === 2 ? x : reshape(x, [rows, inWidth]);
+  const flat = x.shape.length === 2 ? narrow(x) : reshape(narrow(x), [rows, inWidth]);
   // Gemm adds the bias in the product's own pass and takes the weight transposed without a copy. (Fusing it with a Transpose before it, ONNX Runtime 1.30
   // makes an invalid model where the other operand is a result of the graph as well.)
   const transpose = x.graph.transposeOf(weight);
@@ -209,7 +221,7 @@ export function conv2d(x: Value, weight: Value, bias: Value | undefined, { strid
     Math.floor((height + top + bottom - kernel) / stride) + 1,
     Math.floor((width + left + right - kernel) / stride) + 1,
   ];
-  return x.graph.node("Conv", [x, weight, bias], {
+  return x.graph.node("Conv", [narrow(x), weight, bias], {
     shape,
     attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
   });
@@ -218,17 +230,18 @@ export function conv2d(x: Value, weight: Value, bias: Value | undefined, { strid
 /** x [n, channels, height, width] with a channel of zeros behind the others. */
 function withZeroChannel(x: Value): Value {
   const [n = 0, , height = 0, width = 0] = x.shape;
-  return concat([x, expand(x.graph.constant([0], [1, 1, 1, 1]), [n, 1, height, width])], 1);
+  return concat([x, expand(x.graph.constant([0], [1, 1, 1, 1], x.dtype), [n, 1, height, width])], 1);
 }
 
 /** Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1]. @throws ConfigError if the channels do not divide. */
-export function groupNormalize(x: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
-  const { graph, shape } = x;
+export function groupNormalize(input: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
+  const x = narrow(input);
+  const { graph, shape, dtype } = x;
   if (!((shape[1] ?? 0) % groups === 0))
     throw new ConfigError(`${shape[1]} channels do not divide into ${groups} groups (norm_num_groups)`);
-  const ones = graph.constant(new Float32Array(groups).fill(1));
-  const zeros = graph.constant(new Float32Array(groups));
-  // A group is an "instance" of the reshaped input, so InstanceNormalization's fast kernel serves.
+  const ones = graph.constant(new Float32Array(groups).fill(1), [groups], dtype);
+  const zeros = graph.constant(new Float32Array(groups), [groups], dtype);
+  // A group is an "instance" of the reshaped input, so InstanceNormalization's fast kernel serves. It sums in float32 for half precision, too.
   const grouped = reshape(x, [shape[0] ?? 1, groups, -1]);
   const normed = graph.node("InstanceNormalization", [grouped, ones, zeros], {
     shape: grouped.shape,
@@ -239,7 +252,7 @@ export function groupNormalize(x: Value, groups: number, epsilon: number, weight
 
 /** Layer normalisation over the last axis. */
 export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: Value): Value {
-  return x.graph.node("LayerNormalization", [x, weight, bias], {
+  return x.graph.node("LayerNormalization", [narrow(x), weight, bias], {
     shape: x.shape,
     attributes: { axis: -1, epsilon: { float: epsilon } },
   });
@@ -251,10 +264,22 @@ export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: V
  * @throws ConfigError if the channels do not divide into the heads.
  */
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
-  if (query.graph.target === "webgpu") return writtenOutAttention(query, key, value, heads, bias);
+  const { graph, shape } = query;
+  if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${shape[2]} channels do not divide into ${heads} attention heads`);
+  // On a GPU wide heads, as in autoencoders, are slower in one operation: 106 ms against 44 for a head of 512 over 4096 tokens.
+  const isWide = graph.target === "webgpu" && extent(query, 2) / heads > WIDEST_FUSED_HEAD;
+  return graph.fusesAttention && !isWide
+    ? fusedAttention(query, key, value, heads, bias)
+    : writtenOutAttention(query, key, value, heads, bias);
+}
+
+const WIDEST_FUSED_HEAD = 256;
+
+/** Attention as one operation of the runtime. */
+export function fusedAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
   const shape = [...query.shape.slice(0, 2), extent(value, 2)];
-  if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${query.shape[2]} channels do not divide into ${heads} attention heads`);
-  return query.graph.node("MultiHeadAttention", [query, key, value, undefined, undefined, bias], {
+  const inputs = [query, key, value, undefined, undefined, bias].map((input) => input && narrow(input));
+  return query.graph.node("MultiHeadAttention", inputs, {
     shape,
     domain: "com.microsoft",
     attributes: { num_heads: heads },
@@ -270,9 +295,9 @@ export function averagePool(x: Value): Value {
   });
 }
 
-/** Mean over height and width of x [batch, channels, height, width] to [batch, channels, 1, 1]. */
+/** Mean over height and width of x [batch, channels, height, width] to [batch, channels, 1, 1], summed in float32. */
 export function spatialMean(x: Value): Value {
-  return x.graph.node("GlobalAveragePool", [x], { shape: [...x.shape.slice(0, 2), 1, 1] });
+  return x.graph.node("GlobalAveragePool", [widen(x)], { shape: [...x.shape.slice(0, 2), 1, 1] });
 }
 
 /** Every row of the last axis divided by its Euclidean length. */
@@ -280,22 +305,32 @@ export function unitLength(x: Value): Value {
   return x.graph.node("LpNormalization", [x], { shape: x.shape, attributes: { axis: -1, p: 2 } });
 }
 
-/** Attention step by step: the WebGPU provider's fused one gives other numbers on some drivers (0.1 to 1 off on SwiftShader, ONNX Runtime 1.30). */
-function writtenOutAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+/** Tokens whose exponentials are still summed in half precision; twice as many can exceed its largest number. */
+const LONGEST_HALF_SUM = 2 ** 15;
+
+/**
+ * Attention step by step: the WebGPU provider's fused one (ONNX Runtime 1.30) is 4 to 9 % off on the software drivers SwiftShader and lavapipe, wherever 32
+ * queries or more look at 16 keys or more.
+ */
+export function writtenOutAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
   const { graph } = query;
   const [batch = 0, tokens = 0] = query.shape;
   const context = extent(key, 1);
   const split = (x: Value, length: number) => reshape(x, [batch, length, heads, -1]);
-  const perHead = (x: Value, length: number) => transpose(split(x, length), [0, 2, 1, 3]);
-  const scores = matmul(scale(perHead(query, tokens), Math.sqrt(heads / extent(query, 2))), transpose(split(key, context), [0, 2, 3, 1]));
+  const perHead = (x: Value, length: number) => transpose(split(narrow(x), length), [0, 2, 1, 3]);
+  const scores = matmul(
+    scale(perHead(query, tokens), Math.sqrt(heads / extent(query, 2))),
+    transpose(split(narrow(key), context), [0, 2, 3, 1]),
+  );
   const biased = bias ? add(scores, bias) : scores;
-  const weights = graph.node("Softmax", [biased], { shape: biased.shape, attributes: { axis: -1 } });
+  const summable = context > LONGEST_HALF_SUM ? widen(biased) : biased;
+  const weights = narrow(graph.node("Softmax", [summable], { shape: biased.shape, attributes: { axis: -1 } }));
   return reshape(transpose(matmul(weights, perHead(value, context)), [0, 2, 1, 3]), [batch, tokens, -1]);
 }
 
 /** Matrix product over the last two axes. */
 export function matmul(a: Value, b: Value): Value {
-  return a.graph.node("MatMul", [a, b], { shape: [...a.shape.slice(0, -1), b.shape.at(-1) ?? 0] });
+  return a.graph.node("MatMul", alike([a, b]), { shape: [...a.shape.slice(0, -1), b.shape.at(-1) ?? 0] });
 }
 
 /** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`, as torch's interpolate does it. */
@@ -307,6 +342,15 @@ export function resizeNearest(x: Value, height: number, width: number): Value {
     shape,
     attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
   });
+}
+
+function elementwise(op: string, a: Value, b: Value): Value {
+  return a.graph.node(op, alike([a, b]), { shape: broadcast(a.shape, b.shape) });
+}
+
+/** Values of one dtype: all narrow where one is. */
+function alike(values: readonly Value[]): readonly Value[] {
+  return values.some(({ dtype }) => dtype === "float16") ? values.map(narrow) : values;
 }
 
 function unary(op: string, x: Value): Value {

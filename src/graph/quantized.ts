@@ -75,7 +75,15 @@ interface Quantized {
 function quantize(x: Value): Quantized {
   const { graph, shape } = x;
   const [bytes, scale, zero] = graph.sharing(`${x.name} as bytes`, () =>
-    graph.nodeOf("DynamicQuantizeLinear", [x], [{ shape, dtype: "uint8" }, { shape: [] }, { shape: [], dtype: "uint8" }]),
+    graph.nodeOf(
+      "DynamicQuantizeLinear",
+      [x],
+      [
+        { shape, dtype: "uint8" },
+        { shape: [], dtype: "float32" },
+        { shape: [], dtype: "uint8" },
+      ],
+    ),
   ) as [Value, Value, Value];
   return { bytes, scale, zero };
 }
@@ -93,7 +101,7 @@ function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value
     const divided = graph.node("Div", [largest, graph.constant([range], [])], { shape: [out] });
     // A row of zeros has scale 1.
     const isZero = graph.node("Equal", [largest, graph.constant([0], [])], { shape: [out], dtype: "bool" });
-    const steps = graph.node("Where", [isZero, graph.constant([1], []), divided], { shape: [out] });
+    const steps = graph.node("Where", [isZero, graph.constant([1], []), divided], { shape: [out], dtype: "float32" });
     // Of a dtype that makes the bytes signed.
     const zero = graph.node("Cast", [graph.constant(new Float32Array(out))], { shape: [out], dtype: "int8", attributes: { to: 3 } });
     const rounded = graph.node("QuantizeLinear", [rows, steps, zero], { shape: rows.shape, dtype: "int8", attributes: { axis: 0 } });
@@ -112,6 +120,7 @@ function product(
 ): Value {
   return bytes.graph.node("MatMulIntegerToFloat", [bytes, matrix.bytes, scale, matrix.scale, zero, undefined, bias], {
     shape: [bytes.shape[0] ?? 0, matrix.bytes.shape[1] ?? 0],
+    dtype: "float32",
     domain: "com.microsoft",
   });
 }

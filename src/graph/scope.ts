@@ -74,11 +74,11 @@ export class Scope {
   }
 
   /**
-   * The tensor `name` here, which must have `shape`; `as` sees it in another shape of the same size.
+   * The tensor `name` here, which must have `shape`; `as` sees it in another shape of the same size, `dtype` keeps it in float32 in any graph.
    * @throws CheckpointError if the file's shape is another.
    */
-  tensor(name: string, shape: Shape, as: Shape = shape): Value {
-    return this.graph.weight(this.expect(name, shape), as);
+  tensor(name: string, shape: Shape, as: Shape = shape, dtype?: "float32"): Value {
+    return this.graph.weight(this.expect(name, shape), as, dtype);
   }
 
   /** Rows `start` to `end` of the tensor `name`: a byte range inside the tensor's own. */

@@ -63,6 +63,6 @@ export function classEmbedding(labels: Value, w: Scope, { type, classes, width, 
  * (Tancik et al. 2020; Song et al. 2021). Matches diffusers' GaussianFourierProjection.
  */
 export function fourierEmbedding(levels: Value, w: Scope, width: number): Value {
-  const angles = scale(mul(reshape(log(levels), [-1, 1]), w.tensor("weight", [width], [1, width])), 2 * Math.PI);
+  const angles = scale(mul(reshape(log(levels), [-1, 1]), w.tensor("weight", [width], [1, width], "float32")), 2 * Math.PI);
   return concat([sin(angles), cos(angles)], 1);
 }

@@ -34,29 +34,29 @@ export function fusedWeight(weight: Value, w: Scope, rows?: Rows): Value {
   if (changes.length === 0) return weight;
   return weight.graph.changed(weight, "fused", (own) =>
     changes.reduce((sum, { change, weight: factor }) => {
-      const product = matmul(upMatrix(own.graph, change, rows), downMatrix(own.graph, change));
+      const product = matmul(upMatrix(own.graph, change, rows, "float32"), downMatrix(own.graph, change));
       return add(sum, reshape(scale(product, factor * change.scale), own.shape));
     }, own),
   );
 }
 
-/** `mid` and `down` as one matrix [rank, in · kernel · kernel]. */
+/** `mid` and `down` as one float32 matrix [rank, in · kernel · kernel]. */
 function downMatrix(graph: Graph, { down, mid }: LowRank): Value {
   const [inner = 0, ...ins] = down.shape;
   const columns = ins.reduce((product, extent) => product * extent, 1);
-  const matrix = graph.weight(down, [inner, columns]);
+  const matrix = graph.weight(down, [inner, columns], "float32");
   if (!mid) return matrix;
   const [rank = 0, , height = 1, width = 1] = mid.shape;
   const places = height * width;
-  const perPlace = reshape(transpose(graph.weight(mid, [rank, inner, places]), [0, 2, 1]), [rank * places, inner]);
+  const perPlace = reshape(transpose(graph.weight(mid, [rank, inner, places], "float32"), [0, 2, 1]), [rank * places, inner]);
   return reshape(transpose(reshape(matmul(perPlace, matrix), [rank, places, columns]), [0, 2, 1]), [rank, columns * places]);
 }
 
-function upMatrix(graph: Graph, { up }: LowRank, rows?: Rows): Value {
+function upMatrix(graph: Graph, { up }: LowRank, rows?: Rows, dtype?: "float32"): Value {
   const [out = 0, rank = 0] = up.shape;
   const [start, end] = rows ?? [0, out];
   const rowBytes = up.length / out;
-  return graph.weight({ ...up, offset: up.offset + start * rowBytes, length: (end - start) * rowBytes }, [end - start, rank]);
+  return graph.weight({ ...up, offset: up.offset + start * rowBytes, length: (end - start) * rowBytes }, [end - start, rank], dtype);
 }
 
 /** A matrix's shape as a square convolution's. */

@@ -84,6 +84,10 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   /** Ways to need less memory; off at first, but for slicing where memory comes before speed. */
   readonly memory = new MemorySaving(this.savesMemory);
 
+  protected override get overflowsHalf(): boolean {
+    return this.config.forceUpcast;
+  }
+
   /** Pixels to one latent, along each side. */
   get scaleFactor(): number {
     return 2 ** (this.config.blockOutChannels.length - 1);

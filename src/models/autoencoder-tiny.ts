@@ -56,6 +56,10 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   /** Ways to need less memory; off at first, but for slicing where memory comes before speed. */
   readonly memory = new MemorySaving(this.savesMemory);
 
+  protected override get overflowsHalf(): boolean {
+    return this.config.forceUpcast;
+  }
+
   /** Pixels to one latent, along each side. */
   get scaleFactor(): number {
     return 2 ** (this.config.decoderBlockOutChannels.length - 1);

@@ -200,11 +200,11 @@ function separate(inputIds: Tensor<"int64">, addedIds: readonly number[]): { inp
   return { input_ids: new Tensor("int64", shape, ordinary), rows: new Tensor("int64", shape, rows) };
 }
 
-/** No token looks at a later one: [1, 1, tokens, tokens] with float32's lowest number above the diagonal. */
-function causalMask({ graph }: Value, tokens: number): Value {
-  const lowest = -3.4028234663852886e38;
+/** No token looks at a later one: [1, 1, tokens, tokens] with the lowest number above the diagonal. */
+function causalMask({ graph, dtype }: Value, tokens: number): Value {
+  const lowest = dtype === "float16" ? -65504 : -3.4028234663852886e38;
   const mask = Float32Array.from({ length: tokens * tokens }, (_, i) => (i % tokens > Math.floor(i / tokens) ? lowest : 0));
-  return graph.constant(mask, [1, 1, tokens, tokens]);
+  return graph.constant(mask, [1, 1, tokens, tokens], dtype);
 }
 
 /** Where each row's end-of-text token stands among all tokens [batch * tokens]. */

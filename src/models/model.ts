@@ -10,7 +10,7 @@ import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
-import type { DeviceOptions, Engine, ResolvedDevice } from "../runtime/engine.js";
+import type { DeviceOptions, Engine, Precision, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -54,6 +54,10 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly sessions: SessionCache;
   /** Whether a picture takes many runs, as a denoising network does. */
   protected readonly runsOften: boolean = false;
+  /** Whether its numbers grow beyond half precision's largest. */
+  protected get overflowsHalf(): boolean {
+    return false;
+  }
 
   constructor({ config, weights, engine, ownsEngine }: ModelParts<Config>) {
     this.config = config;
@@ -75,7 +79,7 @@ export abstract class Model<Config> implements AsyncDisposable {
     this.attentionSlice = slice;
   }
 
-  /** Where the network runs. */
+  /** Where the network runs: what was asked for, or what `device: "auto"` picked. */
   get device(): ResolvedDevice {
     return this.engine.device;
   }
@@ -83,6 +87,11 @@ export abstract class Model<Config> implements AsyncDisposable {
   /** Whether memory comes before speed. */
   protected get savesMemory(): boolean {
     return this.engine.lowMemory ?? false;
+  }
+
+  /** How closely it computes: "exact" where "fast" was asked for and the device cannot. */
+  get precision(): Precision {
+    return this.engine.precision ?? "exact";
   }
 
   /** Frees the network's memory until it runs again. */
@@ -124,8 +133,10 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
+      const { precision, fusesAttention } = this.engine;
       const byteProducts = this.runsOften ? this.engine.byteProducts?.() : undefined;
-      const graph = new Graph({ attentionSlice, target: this.device, byteProducts });
+      const { overflowsHalf, device: target } = this;
+      const graph = new Graph({ attentionSlice, target, precision, overflowsHalf, byteProducts, fusesAttention });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);

@@ -5,7 +5,7 @@ import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { ConfigError } from "../errors.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
-import type { DeviceOptions, ResolvedDevice } from "../runtime/engine.js";
+import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/engine.js";
 import { ComponentSource } from "./components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
@@ -109,8 +109,11 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     return DiffusionPipeline.fromPretrained.call(this as typeof DiffusionPipeline, path, options);
   }
 
-  /** Where the networks run. */
+  /** Where the networks run: what was asked for, or what `device: "auto"` picked. */
   abstract get device(): ResolvedDevice;
+
+  /** How closely the networks compute: "exact" where "fast" was asked for and the device cannot. */
+  abstract get precision(): Precision;
 
   /** Frees the memory of the parts this pipeline loaded, and stops its thread. */
   async dispose(): Promise<void> {

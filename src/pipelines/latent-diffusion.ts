@@ -3,7 +3,7 @@ import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import type { ResolvedDevice } from "../runtime/engine.js";
+import type { Precision, ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
@@ -150,6 +150,10 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   get device(): ResolvedDevice {
     return this.unet.device;
+  }
+
+  get precision(): Precision {
+    return this.unet.precision;
   }
 
   /** How those text encoders read prompts. */

@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import { pictures } from "../image/picture.js";
 import { UNet2DModel } from "../models/unet-2d.js";
-import type { ResolvedDevice } from "../runtime/engine.js";
+import type { Precision, ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler, StepOptions } from "../schedulers/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -45,6 +45,10 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
 
   get device(): ResolvedDevice {
     return this.unet.device;
+  }
+
+  get precision(): Precision {
+    return this.unet.precision;
   }
 
   /** Makes pictures. @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError */

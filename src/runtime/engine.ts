@@ -2,7 +2,10 @@ import type { ByteProducts, EncodedGraph, Target } from "../graph/graph.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** Where networks run. "auto" takes a GPU where one answers, else the CPU. */
+/**
+ * Where networks run. "auto" takes a GPU where one answers, else the CPU: on Linux CUDA before WebGPU, elsewhere WebGPU, and no Vulkan driver that computes
+ * in software. What it took is the `device` of the pipeline or model.
+ */
 export type Device = "auto" | ResolvedDevice;
 
 /** A device that was chosen. */
@@ -13,7 +16,7 @@ export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "cor
 
 /**
  * "exact" computes in float32, within rounding of diffusers. "fast" trades some of the picture's closeness for speed: on the CPU, matrix products and
- * convolutions of 8-bit integers; on WebGPU, half precision.
+ * convolutions of 8-bit integers; on WebGPU and CUDA, half precision, where the device has it. Autoencoders with `force_upcast` stay in float32.
  */
 export type Precision = "exact" | "fast";
 
@@ -61,8 +64,10 @@ export interface Engine {
   readonly device: ResolvedDevice;
   /** Whether memory comes before speed. */
   readonly lowMemory?: boolean;
-  /** "exact" where nothing is said. */
+  /** What is computed: "exact" where nothing is said, or "fast" was asked for and the device cannot. */
   readonly precision?: Precision;
+  /** On WebGPU: whether its fused attention gives right results. */
+  readonly fusesAttention?: boolean;
   /** For "fast" where that is in bytes: how a graph computes with them. Every graph has a file of its own. */
   byteProducts?(): ByteProducts | undefined;
   /** @throws DeviceError if the runtime cannot take the model. */

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import { DeviceError } from "../../src/errors.js";
 import { Graph } from "../../src/graph/graph.js";
 import { add, affine } from "../../src/graph/ops.js";
+import { gpusInSight } from "../../src/platform/linux-gpu.js";
 import { createEngine } from "../../src/platform/node-engine.js";
-import type { Device, Engine, Session } from "../../src/runtime/engine.js";
+import { DEVICES, type Device, type Engine, type Session } from "../../src/runtime/engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 
 const workers = vi.hoisted((): Worker[] => []);
@@ -296,11 +297,11 @@ describe("devices", () => {
       }
       console.log(JSON.stringify(found));
     `);
-    const run = await look(["auto", "cpu", "cuda", "coreml", "dml"]);
+    // A Vulkan driver may have words of its own for the terminal; where no GPU is in sight, "auto" asks none.
+    const talkative = gpusInSight().any || process.platform !== "linux" ? ["auto", "webgpu"] : ["webgpu"];
+    const run = await look(DEVICES.filter((device) => !talkative.includes(device)));
     stderr = run.stderr;
-    // Alone, for a Vulkan driver may have words of its own for the terminal.
-    const webgpu = await look(["webgpu"]);
-    found = [...JSON.parse(run.stdout), ...JSON.parse(webgpu.stdout)];
+    found = [...JSON.parse(run.stdout), ...JSON.parse((await look(talkative)).stdout)];
   });
 
   it.each(["cuda", "webgpu", "coreml", "dml"] as const)("%s is there, or an error names it and the way out", (device) => {
@@ -315,8 +316,8 @@ describe("devices", () => {
   });
 
   it("auto and cpu are always there", () => {
-    expect(found[0]?.resolved).toBeDefined();
-    expect(found[1]?.resolved).toBe("cpu");
+    expect(found.find(({ device }) => device === "auto")?.resolved).toBeDefined();
+    expect(found.find(({ device }) => device === "cpu")?.resolved).toBe("cpu");
   });
 
   it("are looked for without a word on the terminal", () => {

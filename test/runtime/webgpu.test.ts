@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph, type Target, type Value } from "../../src/graph/graph.js";
-import { attention, conv2d, cos, sin } from "../../src/graph/ops.js";
+import { attention, conv2d, cos, narrow, scale, sin } from "../../src/graph/ops.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { createEngine } from "../../src/platform/node-engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
@@ -66,6 +66,16 @@ describe.skipIf(!gpu)("WebGPU", () => {
     const angles = Tensor.from(Array.from({ length: 200 }, (__, i) => i * 4.99));
     const [a, b] = await onBoth([angles], (x) => wave(x as Value));
     expect(largestDifference(a, b)).toBeLessThan(1e-6);
+  });
+
+  it("computes in half precision what was asked to be fast, or exactly where the device has none", async () => {
+    const fast = await createEngine({ device: "webgpu", precision: "fast" });
+    const graph = new Graph({ target: "webgpu", precision: fast.precision });
+    graph.output("y", scale(narrow(graph.input("x", "float32", [1])), 3));
+    const session = await fast.load(graph.encode());
+    const { y } = await session.run({ x: Tensor.from([1 + 2 ** -12]) });
+    expect(y?.data[0]).toBe(fast.precision === "fast" ? 3 : 3 + 3 * 2 ** -12);
+    await fast.dispose();
   });
 
   it("runs an inpainting UNet within 1e-4 of diffusers", async () => {
