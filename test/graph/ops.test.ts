@@ -213,6 +213,21 @@ describe("results", () => {
   });
 });
 
+describe("attention on WebGPU", () => {
+  const isFused = (width: number, fusesAttention: boolean) => {
+    const graph = new Graph({ target: "webgpu", fusesAttention });
+    const [query, key, value] = ["q", "k", "v"].map((name) => graph.input(name, "float32", [1, 64, width])) as [Value, Value, Value];
+    graph.output("y", ops.attention(query, key, value, 2));
+    return Buffer.from(graph.encode().bytes).includes("MultiHeadAttention");
+  };
+
+  it("is one operation where the device computes that rightly, and heads are not wide", () => {
+    expect(isFused(80, true)).toBe(true);
+    expect(isFused(80, false)).toBe(false);
+    expect(isFused(1024, true)).toBe(false);
+  });
+});
+
 describe("what cannot be computed is refused while the graph is built", () => {
   const value = (dimensions: Shape) => new Graph().input("x", "float32", dimensions);
 

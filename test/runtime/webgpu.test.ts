@@ -46,6 +46,10 @@ describe.skipIf(!gpu)("WebGPU", () => {
     expect(largestDifference(a, b)).toBeLessThan(1e-5);
   });
 
+  it("finds out whether the fused attention is right: on drivers in software it is not", () => {
+    expect(gpu?.fusesAttention).toBe(!process.env.VK_ICD_FILENAMES?.includes("swiftshader"));
+  });
+
   it("attends like the CPU under a mask", async () => {
     const inputs = noise([2, 77, 32], [2, 77, 32], [2, 77, 32], [1, 1, 77, 77]);
     const [a, b] = await onBoth(inputs, (q, k, v, mask) => attention(q as Value, k as Value, v as Value, 4, mask));
