@@ -9,6 +9,8 @@ export interface Value {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
+  /** The same picture [batch, channels, height, width] in bands of rows, from top to bottom, where it was made so; what uses only them saves putting it together. */
+  readonly bands?: readonly Value[];
 }
 
 /** Where in which file a weight's bytes lie. */
@@ -24,7 +26,8 @@ export interface WeightBytes {
   readonly transposed?: boolean;
 }
 
-interface NodeOptions {
+/** What a node's result is, and how it is made. */
+export interface NodeOptions {
   readonly shape: Shape;
   readonly dtype?: DType;
   readonly domain?: "" | "com.microsoft";
@@ -51,6 +54,8 @@ export interface EncodedGraph {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The folder its weights' locations are relative to. */
   readonly root: string;
+  /** How many numbers the largest of its intermediate results has. */
+  readonly largestValue?: number;
   /** What is computed once, when the graph is loaded, and fed to every run; one after another, to bound the memory. */
   readonly preparations?: readonly Preparation[];
 }
@@ -84,6 +89,7 @@ export class Graph {
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
+  private largestValue = 0;
   private count = 0;
 
   constructor(
@@ -122,6 +128,7 @@ export class Graph {
     const name = `${this.prefix}v${this.count++}`;
     // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
+    this.largestValue = Math.max(this.largestValue, sizeOf(shape));
     this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: [name], attributes });
     return { graph: this, name, dtype, shape };
   }
@@ -176,7 +183,7 @@ export class Graph {
   /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
   encode(): EncodedGraph {
     const preparations = this.preparations.map((graph) => ({ ...graph.encodeNodes(), outputs: graph.outputs }));
-    return { ...this.encodeNodes(), preparations };
+    return { ...this.encodeNodes(), largestValue: this.largestValue, preparations };
   }
 
   /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` tells apart what is made of one weight. */
