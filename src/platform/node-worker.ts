@@ -3,11 +3,13 @@ import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import type { NamedTensors } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
 import { type AcquiredWeights, PreparedWeights } from "./prepared-weights.js";
-import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
+import { type LoadTask, THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
 /** A session, and the weights it is fed beside the inputs of each run. */
 interface LoadedModel {
-  readonly session: InferenceSession;
+  /** None while it has ended after a run. */
+  session: InferenceSession | undefined;
+  readonly task: LoadTask;
   readonly prepared: AcquiredWeights;
 }
 
@@ -50,11 +52,11 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
   if (call.kind === "stop") return {};
   if (call.kind === "load") {
     const prepared = await preparedWeights.acquire(call.preparations);
-    const session = await InferenceSession.create(call.model, call.options).catch((error: unknown) => {
+    const session = await create(call).catch((error: unknown) => {
       prepared.release();
       throw error;
     });
-    sessions.set(++lastSession, { session, prepared });
+    sessions.set(++lastSession, { session, task: call, prepared });
     return { session: lastSession };
   }
   const loaded = sessions.get(call.session);
@@ -62,19 +64,38 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
   if (call.kind === "release") {
     sessions.delete(call.session);
     loaded.prepared.release();
-    await loaded.session.release();
+    await end(loaded);
     return {};
   }
   const feeds = Object.entries(call.feeds).map(([name, { dtype, data, shape }]) => [
     name,
     new OrtTensor(dtype as "float32", data as Float32Array, shape),
   ]);
-  const results = await loaded.session.run({ ...loaded.prepared.feeds, ...Object.fromEntries(feeds) });
+  const results = await run(loaded, Object.fromEntries(feeds));
   const outputs = Object.entries(results).map(([name, { type, data, dims }]) => [
     name,
     { dtype: type as DType, data: own(data as Float32Array), shape: dims },
   ]);
   return { outputs: Object.fromEntries(outputs) as NamedTensors };
+}
+
+function create({ model, options }: LoadTask): Promise<InferenceSession> {
+  return InferenceSession.create(model, options);
+}
+
+async function run(loaded: LoadedModel, feeds: InferenceSession.FeedsType): Promise<InferenceSession.ReturnType> {
+  loaded.session ??= await create(loaded.task);
+  try {
+    return await loaded.session.run({ ...loaded.prepared.feeds, ...feeds });
+  } finally {
+    if (loaded.task.endsAfterRun) await end(loaded);
+  }
+}
+
+async function end(loaded: LoadedModel): Promise<void> {
+  const { session } = loaded;
+  loaded.session = undefined;
+  await session?.release();
 }
 
 /** Numbers in a buffer of their own, which can be handed over to another thread without a copy. */

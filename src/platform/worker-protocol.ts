@@ -9,15 +9,20 @@ export interface PreparationTask {
   readonly outputs: readonly OnnxPort[];
 }
 
+/** A model to be made ready. */
+export interface LoadTask {
+  readonly kind: "load";
+  readonly model: Uint8Array;
+  readonly options: InferenceSession.SessionOptions;
+  /** Models without inputs whose outputs are fed to every run. */
+  readonly preparations: readonly PreparationTask[];
+  /** The session ends after each run, which gives its memory back, and is made anew for the next. */
+  readonly endsAfterRun: boolean;
+}
+
 /** What the runtime's thread can be asked. */
 export type WorkerTask =
-  | {
-      readonly kind: "load";
-      readonly model: Uint8Array;
-      readonly options: InferenceSession.SessionOptions;
-      /** Models without inputs whose outputs are fed to every run. */
-      readonly preparations: readonly PreparationTask[];
-    }
+  | LoadTask
   | { readonly kind: "run"; readonly session: number; readonly feeds: NamedTensors }
   | { readonly kind: "release"; readonly session: number }
   | { readonly kind: "stop" };
