@@ -10,6 +10,8 @@ export interface Value {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
+  /** The same picture [batch, channels, height, width] in bands of rows, from top to bottom, where it was made so; what uses only them saves putting it together. */
+  readonly bands?: readonly Value[];
 }
 
 /** Where in which file a weight's bytes lie. */
@@ -25,7 +27,8 @@ export interface WeightBytes {
   readonly transposed?: boolean;
 }
 
-interface NodeOptions {
+/** What a node's result is, and how it is made. */
+export interface NodeOptions {
   readonly shape: Shape;
   readonly dtype?: DType;
   readonly domain?: "" | "com.microsoft";
@@ -74,6 +77,8 @@ export interface EncodedGraph {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The folder its weights' locations are relative to. */
   readonly root: string;
+  /** How many numbers the largest of its intermediate results has. */
+  readonly largestValue?: number;
   /** What is computed once, when the graph is loaded; one after another, to bound the memory. */
   readonly preparations?: readonly Preparation[];
 }
@@ -122,6 +127,7 @@ export class Graph {
   private readonly groups = new Map<string, readonly Value[]>();
   /** Bytes of what is to be written to a file so far. */
   private written = 0;
+  private largestValue = 0;
   private count = 0;
 
   constructor(
@@ -194,6 +200,7 @@ export class Graph {
     const values = results.map(({ shape, dtype }) => ({ graph: this, name: `${this.prefix}v${this.count++}`, dtype, shape }));
     // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
+    for (const { shape } of values) this.largestValue = Math.max(this.largestValue, sizeOf(shape));
     this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
     return values;
   }
@@ -283,7 +290,7 @@ export class Graph {
       outputs: graph.outputs,
       ...(graph.file !== undefined && { file: graph.file }),
     }));
-    return { ...this.encodeNodes(), preparations };
+    return { ...this.encodeNodes(), largestValue: this.largestValue, preparations };
   }
 
   /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` tells apart what is made of one weight. */

@@ -1,6 +1,6 @@
 import { ArgumentError, ConfigError } from "../errors.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
-import type { Value } from "./graph.js";
+import type { NodeOptions, Value } from "./graph.js";
 
 // Every operation networks are made of, with its output shape. How one is written for ONNX Runtime is decided here and nowhere else.
 //
@@ -19,22 +19,22 @@ export function widen(x: Value): Value {
 
 /** Element-wise sum with NumPy broadcasting. */
 export function add(a: Value, b: Value): Value {
-  return elementwise("Add", a, b);
+  return elementwise("Add", [a, b]);
 }
 
 /** Element-wise difference with broadcasting. */
 export function sub(a: Value, b: Value): Value {
-  return elementwise("Sub", a, b);
+  return elementwise("Sub", [a, b]);
 }
 
 /** Element-wise product with broadcasting. */
 export function mul(a: Value, b: Value): Value {
-  return elementwise("Mul", a, b);
+  return elementwise("Mul", [a, b]);
 }
 
 /** Element-wise quotient with broadcasting. */
 export function div(a: Value, b: Value): Value {
-  return elementwise("Div", a, b);
+  return elementwise("Div", [a, b]);
 }
 
 /** Every number times a constant. */
@@ -49,51 +49,51 @@ export function shift(x: Value, amount: number): Value {
 
 /** x * sigmoid(x), written as ONNX Runtime's one-pass QuickGelu with alpha 1. */
 export function silu(x: Value): Value {
-  return x.graph.node("QuickGelu", [x], { shape: x.shape, domain: "com.microsoft", attributes: { alpha: { float: 1 } } });
+  return elementwise("QuickGelu", [x], { domain: "com.microsoft", attributes: { alpha: { float: 1 } } });
 }
 
 /** x * sigmoid(1.702 x), OpenAI CLIP's approximation of GELU. */
 export function quickGelu(x: Value): Value {
-  return x.graph.node("QuickGelu", [x], { shape: x.shape, domain: "com.microsoft", attributes: { alpha: { float: 1.702 } } });
+  return elementwise("QuickGelu", [x], { domain: "com.microsoft", attributes: { alpha: { float: 1.702 } } });
 }
 
 /** The exact GELU, with erf. */
 export function gelu(x: Value): Value {
-  return x.graph.node("Gelu", [x], { shape: x.shape, attributes: { approximate: "none" } });
+  return elementwise("Gelu", [x], { attributes: { approximate: "none" } });
 }
 
 /** GELU by its approximation with a hyperbolic tangent. */
 export function geluTanh(x: Value): Value {
-  return x.graph.node("Gelu", [x], { shape: x.shape, attributes: { approximate: "tanh" } });
+  return elementwise("Gelu", [x], { attributes: { approximate: "tanh" } });
 }
 
 /** max(x, 0). */
 export function relu(x: Value): Value {
-  return unary("Relu", x);
+  return elementwise("Relu", [x]);
 }
 
 /** x * tanh(softplus(x)). */
 export function mish(x: Value): Value {
-  return unary("Mish", x);
+  return elementwise("Mish", [x]);
 }
 
 export function tanh(x: Value): Value {
-  return unary("Tanh", x);
+  return elementwise("Tanh", [x]);
 }
 
 /** Natural logarithm. */
 export function log(x: Value): Value {
-  return unary("Log", x);
+  return elementwise("Log", [x]);
 }
 
 /** Sine, of angles in the hundreds too. */
 export function sin(x: Value): Value {
-  return x.graph.target === "webgpu" ? widenedSine(x, 0) : unary("Sin", x);
+  return x.graph.target === "webgpu" ? widenedSine(x, 0) : elementwise("Sin", [x]);
 }
 
 /** Cosine, of angles in the hundreds too. */
 export function cos(x: Value): Value {
-  return x.graph.target === "webgpu" ? widenedSine(x, Math.PI / 2) : unary("Cos", x);
+  return x.graph.target === "webgpu" ? widenedSine(x, Math.PI / 2) : elementwise("Cos", [x]);
 }
 
 /** The sine of x + `phase` in double precision, which runs on the CPU: WGSL allows its own sine an error of 2^-11 even for small angles. */
@@ -101,7 +101,7 @@ function widenedSine(x: Value, phase: number): Value {
   const { graph } = x;
   const wide = graph.cast(x, "float64");
   const angle = phase === 0 ? wide : add(wide, graph.wideConstant(phase));
-  return graph.cast(unary("Sin", angle), "float32");
+  return graph.cast(elementwise("Sin", [angle]), "float32");
 }
 
 /** Every number moved into `low..high`. */
@@ -143,6 +143,27 @@ export function slice(x: Value, axis: number, start: number, end: number): Value
     throw new ArgumentError(`[${x.shape}] has no part ${start} to ${end} on axis ${axis}`);
   const shape = x.shape.map((size, i) => (i === axis ? end - start : size));
   return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis])], { shape, dtype: x.dtype });
+}
+
+/** The rows `start` to `end` (excluded) of the picture x [batch, channels, height, width]; where it is in bands, they are taken from those. */
+export function takeRows(x: Value, start: number, end: number): Value {
+  if (start === 0 && end === x.shape[2]) return x;
+  if (!x.bands) return slice(x, 2, start, end);
+  const parts: Value[] = [];
+  let top = 0;
+  for (const band of x.bands) {
+    const bottom = top + extent(band, 2);
+    if (top < end && start < bottom) parts.push(takeRows(band, Math.max(start, top) - top, Math.min(end, bottom) - top));
+    top = bottom;
+  }
+  const [first, ...rest] = parts as [Value, ...Value[]];
+  return rest.length === 0 ? first : concat([first, ...rest], 2);
+}
+
+/** The picture [batch, channels, height, width] in these bands of rows, from top to bottom. */
+export function joinRows(bands: readonly Value[]): Value {
+  const [first, ...rest] = bands as [Value, ...Value[]];
+  return rest.length === 0 ? first : { ...concat([first, ...rest], 2), bands };
 }
 
 /** The rows `start` to `end` (excluded) of a weight. What lies in a file is read from there, not cut out of the whole. */
@@ -206,25 +227,31 @@ export interface ConvOptions {
 
 /** Two-dimensional convolution of x [batch, in, height, width] with weight [out, in, kernel, kernel]. */
 export function conv2d(x: Value, weight: Value, bias: Value | undefined, { stride = 1, padding = 0 }: ConvOptions = {}): Value {
-  const [outChannels = 0, inChannels, kernel = 1] = weight.shape;
-  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const [, inChannels, kernel = 1] = weight.shape;
+  const channels = extent(x, 1);
   if (channels !== inChannels) throw new ArgumentError(`convolution ${weight.name} takes ${inChannels} channels; [${x.shape}] was given`);
   if (x.graph.target === "webgpu" && channels > 3 && channels % 3 === 0 && channels % 4 !== 0) {
     // The WebGPU provider computes such counts in threes and gets 3x3 kernels wrong (ONNX Runtime 1.30); one more channel, of zeros, avoids it.
     return conv2d(withZeroChannel(x), withZeroChannel(weight), bias, { stride, padding });
   }
-  const pads = typeof padding === "number" ? [padding, padding, padding, padding] : padding;
-  const [top = 0, left = 0, bottom = 0, right = 0] = pads;
-  const shape = [
-    batch,
-    outChannels,
-    Math.floor((height + top + bottom - kernel) / stride) + 1,
-    Math.floor((width + left + right - kernel) / stride) + 1,
-  ];
   return x.graph.node("Conv", [narrow(x), weight, bias], {
-    shape,
-    attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads },
+    shape: convolvedShape(x, weight, { stride, padding }),
+    attributes: { kernel_shape: [kernel, kernel], strides: [stride, stride], pads: padsOf(padding) },
   });
+}
+
+/** The shape of a convolution's result. */
+export function convolvedShape(x: Value, weight: Value, { stride = 1, padding = 0 }: ConvOptions): [number, number, number, number] {
+  const [outChannels = 0, , kernel = 1] = weight.shape;
+  const [batch = 0, , height = 0, width = 0] = x.shape;
+  const [top, left, bottom, right] = padsOf(padding);
+  const size = (extent: number) => Math.floor((extent - kernel) / stride) + 1;
+  return [batch, outChannels, size(height + top + bottom), size(width + left + right)];
+}
+
+/** Padding as [top, left, bottom, right]. */
+export function padsOf(padding: NonNullable<ConvOptions["padding"]>): readonly [number, number, number, number] {
+  return typeof padding === "number" ? [padding, padding, padding, padding] : padding;
 }
 
 /** x [n, channels, height, width] with a channel of zeros behind the others. */
@@ -237,8 +264,7 @@ function withZeroChannel(x: Value): Value {
 export function groupNormalize(input: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
   const x = narrow(input);
   const { graph, shape, dtype } = x;
-  if (!((shape[1] ?? 0) % groups === 0))
-    throw new ConfigError(`${shape[1]} channels do not divide into ${groups} groups (norm_num_groups)`);
+  checkGroups(extent(x, 1), groups);
   const ones = graph.constant(new Float32Array(groups).fill(1), [groups], dtype);
   const zeros = graph.constant(new Float32Array(groups), [groups], dtype);
   // A group is an "instance" of the reshaped input, so InstanceNormalization's fast kernel serves. It sums in float32 for half precision, too.
@@ -248,6 +274,11 @@ export function groupNormalize(input: Value, groups: number, epsilon: number, we
     attributes: { epsilon: { float: epsilon } },
   });
   return add(mul(reshape(normed, shape), weight), bias);
+}
+
+/** @throws ConfigError if the channels do not divide into groups. */
+export function checkGroups(channels: number, groups: number): void {
+  if (!(channels % groups === 0)) throw new ConfigError(`${channels} channels do not divide into ${groups} groups (norm_num_groups)`);
 }
 
 /** Layer normalisation over the last axis. */
@@ -344,17 +375,24 @@ export function resizeNearest(x: Value, height: number, width: number): Value {
   });
 }
 
-function elementwise(op: string, a: Value, b: Value): Value {
-  return a.graph.node(op, alike([a, b]), { shape: broadcast(a.shape, b.shape) });
-}
-
 /** Values of one dtype: all narrow where one is. */
 function alike(values: readonly Value[]): readonly Value[] {
   return values.some(({ dtype }) => dtype === "float16") ? values.map(narrow) : values;
 }
 
-function unary(op: string, x: Value): Value {
-  return x.graph.node(op, [x], { shape: x.shape });
+/** An operation on each number, with NumPy broadcasting; band by band, where a picture is in bands. */
+function elementwise(op: string, inputs: readonly [Value, ...Value[]], options: Omit<NodeOptions, "shape"> = {}): Value {
+  const bands = inputs.find((input) => input.bands)?.bands;
+  if (!bands) return inputs[0].graph.node(op, alike(inputs), { ...options, shape: inputs.map(({ shape }) => shape).reduce(broadcast) });
+  let end = 0;
+  return joinRows(
+    bands.map(({ shape }) => {
+      const start = end;
+      end += shape[2] ?? 0;
+      const parts = inputs.map((input) => ((input.shape.at(-2) ?? 1) === 1 ? input : takeRows(input, start, end)));
+      return elementwise(op, parts as [Value, ...Value[]], options);
+    }),
+  );
 }
 
 function extent(x: Value, axis: number): number {

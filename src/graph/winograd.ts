@@ -1,5 +1,6 @@
-import type { Value } from "./graph.js";
-import { add, affine, concat, matmul, reshape, rows as rowsOf, slice, transpose } from "./ops.js";
+import { bandsOf } from "./bands.js";
+import type { Graph, Value } from "./graph.js";
+import { add, affine, concat, joinRows, matmul, reshape, rows as rowsOf, slice, takeRows, transpose } from "./ops.js";
 
 /*
  * Fast convolution by Winograd's minimal filtering (Lavin & Gray 2015): a square of 4 x 4 results of a 3 x 3 kernel takes 36 multiplications a
@@ -14,12 +15,6 @@ const WINDOW = 6;
 const KERNEL = 3;
 /** These points (and infinity) keep rounding errors 2.3 times smaller than the usual 0, 1, -1, 2, -2 (Barabasz et al. 2020 explain why). */
 const POINTS = [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2] as const;
-/**
- * Numbers that the evaluated windows of a picture may have to be worked on as a whole, and those of a band of its rows otherwise: few enough to stay
- * in the processor's caches, which the picture itself does not, and to bound the memory.
- */
-const LARGEST_WHOLE = 2 ** 25;
-const LARGEST_BAND = 2 ** 19;
 /** Numbers that the evaluated kernels of a block of output channels may have, to stay in the caches as well. */
 const LARGEST_BLOCK = 2 ** 22;
 /** Squares beside each other whose pixels are brought into order at once. */
@@ -30,24 +25,24 @@ const GROUP = 16;
  * The kernels are evaluated in every run anew: they take four times the weight's memory, and a fortieth of the convolution's time.
  */
 export function winogradConv(x: Value, weight: Value, bias: Value | undefined): Value {
+  const { graph } = x;
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   const [outChannels = 0] = weight.shape;
-  const rows = Math.ceil(height / TILE);
   const groups = Math.ceil(width / TILE / GROUP);
   const columns = groups * Math.ceil(width / TILE / groups);
   const blocks = parts(outChannels, LARGEST_BLOCK / (WINDOW ** 2 * channels)).map(([from, to]) =>
     evaluateKernels(rowsOf(weight, from, to)),
   );
-  // Pictures of a batch are taken for further columns of squares, which they are if they come after the channels.
-  const pictures = swapped(x);
-  const perRow = WINDOW ** 2 * batch * Math.max(channels, outChannels) * columns;
-  const bands = parts(rows, (rows * perRow <= LARGEST_WHOLE ? LARGEST_WHOLE : LARGEST_BAND) / perRow).map(([from, to]) => {
-    const points = evaluateWindows(pictures, { from, to, columns });
-    const results = blocks.map((kernels) => interpolate(matmul(kernels, points), { batch, rows: to - from, columns, groups }));
-    return cropTo(joined(results, 0), Math.min(to * TILE, height) - from * TILE, width);
+  const transforms = transformsOf(graph, columns / groups);
+  const offset = bias && reshape(bias, [outChannels, 1, 1]);
+  const bands = bandsOf(graph, [batch, Math.max(channels, outChannels), height, width]).map(([from, to]) => {
+    const squares = { batch, rows: Math.ceil((to - from) / TILE), columns, groups };
+    const points = evaluateWindows(x, from, squares, transforms);
+    const results = blocks.map((kernels) => interpolate(matmul(kernels, points), squares, transforms));
+    const y = swapped(cropTo(joined(results, 0), to - from, width));
+    return offset ? add(y, offset) : y;
   });
-  const y = swapped(joined(bands, 2));
-  return bias ? add(y, reshape(bias, [outChannels, 1, 1])) : y;
+  return joinRows(bands);
 }
 
 /** [a, b, height, width] as [b, a, height, width]. */
@@ -68,22 +63,29 @@ function joined(values: readonly Value[], axis: number): Value {
   return rest.length > 0 ? concat([first, ...rest], axis) : first;
 }
 
-/** The windows of the rows of squares `from` to `to` of x [channels, batch, height, width], evaluated: [36, channels, batch * squares]. */
-function evaluateWindows(x: Value, { from, to, columns }: { from: number; to: number; columns: number }): Value {
-  const [channels = 0, batch = 0, height = 0, width = 0] = x.shape;
-  const rows = to - from;
+/** Squares of 4 x 4 pixels. */
+interface Squares {
+  /** Pictures of a batch are taken for further columns of squares, which they are if they come after the channels. */
+  readonly batch: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Of which the columns of squares are made up. */
+  readonly groups: number;
+}
+
+/** The windows of `squares` below row `top` of x [batch, channels, height, width], evaluated: [36, channels, batch * squares]. */
+function evaluateWindows(x: Value, top: number, { rows, columns }: Squares, { windows: transform }: Transforms): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   // One row of pixels above and one below belong to the windows; outside the picture they are padding.
-  const [top, bottom] = [Math.max(0, from * TILE - 1), Math.min(height, to * TILE + 1)];
-  const band = top === 0 && bottom === height ? x : slice(x, 2, top, bottom);
-  const above = from === 0 ? 1 : 0;
-  const below = rows * TILE + 2 - above - (bottom - top);
-  const transform = x.graph.constant(inTwoDimensions(INPUT_TRANSFORM), [WINDOW ** 2, 1, WINDOW, WINDOW]);
-  const windows = x.graph.node("Conv", [reshape(band, [channels * batch, 1, bottom - top, width]), transform], {
+  const [first, last] = [Math.max(0, top - 1), Math.min(height, top + rows * TILE + 1)];
+  const above = top === 0 ? 1 : 0;
+  const below = rows * TILE + 2 - above - (last - first);
+  const pictures = reshape(swapped(takeRows(x, first, last)), [channels * batch, 1, last - first, width]);
+  const windows = x.graph.node("Conv", [pictures, transform], {
     shape: [channels * batch, WINDOW ** 2, rows, columns],
     attributes: { kernel_shape: [WINDOW, WINDOW], strides: [TILE, TILE], pads: [above, 1, below, columns * TILE + 1 - width] },
   });
-  const points = transpose(reshape(windows, [channels * batch, WINDOW ** 2, rows * columns]), [1, 0, 2]);
-  return reshape(points, [WINDOW ** 2, channels, -1]);
+  return reshape(transpose(windows, [1, 0, 2, 3]), [WINDOW ** 2, channels, -1]);
 }
 
 /** The kernels' values at the points: [out, channels, 3, 3] to [36, out, channels]. */
@@ -93,31 +95,36 @@ function evaluateKernels(weight: Value): Value {
   return reshape(affine(transform, reshape(weight, [outChannels * channels, KERNEL ** 2])), [WINDOW ** 2, outChannels, channels]);
 }
 
-interface Squares {
-  readonly batch: number;
-  readonly rows: number;
-  readonly columns: number;
-  /** Of which the columns of squares are made up. */
-  readonly groups: number;
-}
-
 /** The pixels [out, batch, rows * 4, columns * 4] of results that are known by their values at the points [36, out, batch * squares]. */
-function interpolate(products: Value, { batch, rows, columns, groups }: Squares): Value {
-  const { graph } = products;
+function interpolate(products: Value, { batch, rows, columns, groups }: Squares, transforms: Transforms): Value {
   const [, outChannels = 0] = products.shape;
-  const transform = graph.constant(inTwoDimensions(OUTPUT_TRANSFORM), [TILE ** 2, WINDOW ** 2]);
-  const results = matmul(transform, reshape(products, [WINDOW ** 2, -1]));
+  const results = matmul(transforms.results, reshape(products, [WINDOW ** 2, -1]));
   const perGroup = columns / groups;
   // First rows: every row of pixels is, for each group, the first pixels of its squares, their second ones, and so on.
-  const bySquare = reshape(results, [TILE, TILE, outChannels * batch, rows, groups, perGroup]);
-  const phases =
-    groups === 1 ? transpose(reshape(bySquare, bySquare.shape.toSpliced(4, 1)), [2, 3, 0, 1, 4]) : transpose(bySquare, [2, 3, 0, 4, 1, 5]);
+  const bySquare = reshape(results, [TILE, TILE, outChannels * batch, rows, ...(groups === 1 ? [] : [groups]), perGroup]);
+  const phases = transpose(bySquare, groups === 1 ? [2, 3, 0, 1, 4] : [2, 3, 0, 4, 1, 5]);
   // Then, within each row of a group, the pixels of a square one after another: a matrix product permutes faster than a transposition.
+  const pixels = matmul(reshape(phases, [-1, TILE * perGroup]), transforms.order);
+  return reshape(pixels, [outChannels, batch, rows * TILE, columns * TILE]);
+}
+
+/** Matrices by which a convolution's bands are transformed. */
+interface Transforms {
+  readonly windows: Value;
+  readonly results: Value;
+  /** Puts the pixels of a group's row in order. */
+  readonly order: Value;
+}
+
+function transformsOf(graph: Graph, perGroup: number): Transforms {
   const order = new Float32Array((TILE * perGroup) ** 2);
   for (let square = 0; square < perGroup; square++)
     for (let i = 0; i < TILE; i++) order[(i * perGroup + square) * TILE * perGroup + square * TILE + i] = 1;
-  const pixels = matmul(reshape(phases, [-1, TILE * perGroup]), graph.constant(order, [TILE * perGroup, TILE * perGroup]));
-  return reshape(pixels, [outChannels, batch, rows * TILE, columns * TILE]);
+  return {
+    windows: graph.constant(inTwoDimensions(INPUT_TRANSFORM), [WINDOW ** 2, 1, WINDOW, WINDOW]),
+    results: graph.constant(inTwoDimensions(OUTPUT_TRANSFORM), [TILE ** 2, WINDOW ** 2]),
+    order: graph.constant(order, [TILE * perGroup, TILE * perGroup]),
+  };
 }
 
 /** Squares at the right and lower edge may reach beyond the picture. */

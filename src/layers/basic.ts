@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { bandedGroupNormalize } from "../graph/bands.js";
 import { convolve } from "../graph/convolution.js";
 import type { Value } from "../graph/graph.js";
 import { affine, type ConvOptions, gelu, geluTanh, groupNormalize, layerNormalize, mish, quickGelu, relu, silu } from "../graph/ops.js";
@@ -38,7 +39,8 @@ export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...opti
 export function groupNorm(x: Value, w: Scope, groups: number, epsilon: number): Value {
   const channels = x.shape[1] ?? 0;
   const perChannel = [channels, 1, 1];
-  return groupNormalize(x, groups, epsilon, w.tensor("weight", [channels], perChannel), w.tensor("bias", [channels], perChannel));
+  const normalize = x.bands ? bandedGroupNormalize : groupNormalize;
+  return normalize(x, groups, epsilon, w.tensor("weight", [channels], perChannel), w.tensor("bias", [channels], perChannel));
 }
 
 /** `nn.LayerNorm` over the last axis. */

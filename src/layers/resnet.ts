@@ -1,3 +1,4 @@
+import { doubled } from "../graph/bands.js";
 import type { Value } from "../graph/graph.js";
 import { add, mul, repeatBatch, reshape, resizeNearest, scale, shift, split } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -61,10 +62,4 @@ export function downsample(x: Value, w: Scope, channels: number, padding: number
 /** Nearest-neighbour upsampling to `size` (default: doubled), then a convolution. Matches diffusers' Upsample2D. */
 export function upsample(x: Value, w: Scope, channels: number, size?: readonly [height: number, width: number]): Value {
   return conv(size ? resizeNearest(x, ...size) : doubled(x), w.at("conv"), channels);
-}
-
-/** Every pixel of x [batch, channels, height, width] as a square of 2 x 2. */
-export function doubled(x: Value): Value {
-  const [, , height = 0, width = 0] = x.shape;
-  return resizeNearest(x, 2 * height, 2 * width);
 }

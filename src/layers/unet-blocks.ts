@@ -1,7 +1,8 @@
+import { doubled } from "../graph/bands.js";
 import type { Value } from "../graph/graph.js";
 import { averagePool, concat, repeatBatch } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import { doubled, downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
+import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { type PixelAttentionOptions, pixelAttention, spatialTransformer } from "./transformer.js";
 
 /** What follows each resnet block: nothing, attention over the pixels, or a spatial transformer over the context. */

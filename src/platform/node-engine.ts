@@ -77,6 +77,9 @@ const HINTS: Readonly<Record<ResolvedDevice, string>> = {
   dml: "DirectML needs Windows; use device cpu otherwise",
 };
 
+/** Numbers of an intermediate result from which on a network's working memory is worth giving back after each run: SD 1.5's VAE from 128x128 pixels. */
+const LARGE_VALUE = 2 ** 22;
+
 class WorkerEngine implements Engine {
   readonly lowMemory: boolean;
   fusesAttention = false;
@@ -196,13 +199,14 @@ class WorkerEngine implements Engine {
     const provider = deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId };
     const external = { model_external_initializers_file_folder_path: root };
     const profiling = profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile };
-    const common = { executionProviders: [provider], graphOptimizationLevel: "extended", ...profiling } as const;
-    if (this.device !== "cpu") return { ...common, extra: { session: external } };
+    const common = { executionProviders: [provider], ...profiling } as const;
+    if (this.device !== "cpu") return { ...common, graphOptimizationLevel: "extended", extra: { session: external } };
     return {
       ...common,
-      // "all" re-orders every convolution weight at load: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
-      // Without its arena the runtime gives memory back after every run (SD 1.5's VAE at 512x512: 1310 MiB, then 297; with it 1638 throughout).
-      // What runs often keeps it: that peaks lower than what the system's allocator holds back, and is faster.
+      // Graphs are written as the CPU computes them fastest; looking for more to fuse takes seconds where they have many nodes (11 of them for SD 1.5's VAE
+      // at 1024x1024). "all" even re-orders every convolution weight: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
+      graphOptimizationLevel: copiesWeights ? "extended" : "disabled",
+      // The runtime's arena saves what the system takes to hand out fresh memory, 0.2 to 1 s in a gigabyte, and holds it until the session ends.
       enableCpuMemArena: keepsMemory,
       // One block for all of a run peaks a fifth higher, and is no faster.
       enableMemPattern: false,
@@ -214,12 +218,17 @@ class WorkerEngine implements Engine {
     };
   }
 
-  private async create({ bytes, root, preparations = [] }: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
+  private async create({ bytes, root, largestValue = 0, preparations = [] }: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
+    const runsOften = options.keepsMemory ?? false;
+    // What C's allocator is given back it keeps in part (0.6 GB after SD 1.5's VAE at 512x512), and it scatters more: the arena is better at large values,
+    // even where nothing is to be left of it after the run. A profile is to show a session's runs together.
+    const isLarge = this.device === "cpu" && !runsOften && largestValue >= LARGE_VALUE;
     const packs = preparations.some(({ file }) => file !== undefined);
     const { session: id } = await this.worker.ask({
       kind: "load",
       model: bytes,
-      options: this.options(root, { ...options, ...(packs && { copiesWeights: true }) }),
+      options: this.options(root, { ...options, keepsMemory: isLarge || runsOften, ...(packs && { copiesWeights: true }) }),
+      endsAfterRun: isLarge && this.asked.profile === undefined,
       preparations: preparations.map((preparation) => ({
         model: preparation.bytes,
         options: this.options(preparation.root),

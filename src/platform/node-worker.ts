@@ -9,7 +9,9 @@ import { type LoadTask, THREAD_STATE, type WorkerAnswer, type WorkerCall } from 
 
 /** A session, and the weights it is fed beside the inputs of each run. */
 interface LoadedModel {
-  readonly session: InferenceSession;
+  /** None while it has ended after a run. */
+  session: InferenceSession | undefined;
+  readonly task: LoadTask;
   readonly prepared: AcquiredWeights;
   /** Files that are in the way when it is released. */
   readonly scratch: readonly string[];
@@ -58,7 +60,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
       prepared.release();
       throw error;
     });
-    sessions.set(++lastSession, { ...loaded, prepared });
+    sessions.set(++lastSession, { ...loaded, task: call, prepared });
     return { session: lastSession };
   }
   const loaded = sessions.get(call.session);
@@ -66,7 +68,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
   if (call.kind === "release") {
     sessions.delete(call.session);
     loaded.prepared.release();
-    await loaded.session.release();
+    await end(loaded);
     loaded.scratch.forEach(isRemoved);
     return {};
   }
@@ -74,7 +76,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     name,
     new OrtTensor(dtype as "float32", data as Float32Array, shape),
   ]);
-  const results = await loaded.session.run({ ...loaded.prepared.feeds, ...Object.fromEntries(feeds) });
+  const results = await run(loaded, Object.fromEntries(feeds));
   const outputs = Object.entries(results).map(([name, { type, data, dims }]) => [
     name,
     { dtype: type as DType, data: own(data as Float32Array), shape: dims },
@@ -84,7 +86,11 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
 }
 
 /** Creates a session. Weights that are made for it need a file only until then, for a file that is mapped or was read needs no name any more. */
-async function createSession({ model, options, preparations }: LoadTask): Promise<Pick<LoadedModel, "session" | "scratch">> {
+async function createSession({
+  model,
+  options,
+  preparations,
+}: LoadTask): Promise<{ session: InferenceSession; scratch: readonly string[] }> {
   const scratch = new Set<string>();
   try {
     for (const task of preparations) {
@@ -124,6 +130,22 @@ function isRemoved(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+async function run(loaded: LoadedModel, feeds: InferenceSession.FeedsType): Promise<InferenceSession.ReturnType> {
+  const session = loaded.session ?? (await createSession(loaded.task)).session;
+  loaded.session = session;
+  try {
+    return await session.run({ ...loaded.prepared.feeds, ...feeds });
+  } finally {
+    if (loaded.task.endsAfterRun) await end(loaded);
+  }
+}
+
+async function end(loaded: LoadedModel): Promise<void> {
+  const { session } = loaded;
+  loaded.session = undefined;
+  await session?.release();
 }
 
 /** Numbers in a buffer of their own, which can be handed over to another thread without a copy. */

@@ -16,6 +16,8 @@ export interface LoadTask {
   readonly model: Uint8Array;
   readonly options: InferenceSession.SessionOptions;
   readonly preparations: readonly PreparationTask[];
+  /** The session ends after each run, which gives its memory back, and is made anew for the next. */
+  readonly endsAfterRun: boolean;
 }
 
 /** What the runtime's thread can be asked. */

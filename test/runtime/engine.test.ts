@@ -5,10 +5,10 @@ import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { DeviceError } from "../../src/errors.js";
 import { Graph } from "../../src/graph/graph.js";
-import { add, affine } from "../../src/graph/ops.js";
+import { add, affine, expand } from "../../src/graph/ops.js";
 import { gpusInSight } from "../../src/platform/linux-gpu.js";
 import { createEngine } from "../../src/platform/node-engine.js";
-import { DEVICES, type Device, type Engine, type Session } from "../../src/runtime/engine.js";
+import { DEVICES, type Device, type Engine, type LoadOptions, type Session } from "../../src/runtime/engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 
 const workers = vi.hoisted((): Worker[] => []);
@@ -157,6 +157,47 @@ describe("a session", () => {
     await new Promise((resolve) => setTimeout(resolve));
     expect(hasEnded).toBe(false);
     await run;
+  });
+});
+
+describe("a network with large intermediate results", () => {
+  const numbers = 2 ** 26;
+  /** A network that expands its input to 256 MiB before it adds all up. */
+  function expander(engine: Engine, options?: LoadOptions): Promise<Session> {
+    const graph = new Graph();
+    const expanded = expand(graph.input("x", "float32", [1, 1]), [1, numbers]);
+    graph.output("sum", graph.node("ReduceSum", [expanded, graph.integers([1])], { shape: [1, 1] }));
+    return engine.load(graph.encode(), options);
+  }
+
+  it("gives their memory back after each run", async () => {
+    const session = await expander(await openEngine());
+    const before = process.memoryUsage().rss;
+    for (const x of [1, 2]) {
+      const { sum } = await session.run({ x: Tensor.full([1, 1], x) });
+      expect(sum?.toArray()).toEqual([x * numbers]);
+      expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 27);
+    }
+  });
+
+  it("keeps their memory for the next run if it runs often", async () => {
+    const session = await expander(await openEngine(), { keepsMemory: true });
+    const before = process.memoryUsage().rss;
+    await session.run({ x: Tensor.full([1, 1], 1) });
+    expect(process.memoryUsage().rss - before).toBeGreaterThan(2 ** 27);
+  });
+
+  it("can be released after a run", async () => {
+    const session = await expander(await openEngine());
+    await session.run({ x: Tensor.full([1, 1], 1) });
+    await session.release();
+    await expect(session.run({ x: Tensor.full([1, 1], 1) })).rejects.toThrow(DeviceError);
+  });
+
+  it("runs after a run that failed", async () => {
+    const session = await expander(await openEngine());
+    await expect(session.run({})).rejects.toThrow(DeviceError);
+    expect((await session.run({ x: Tensor.full([1, 1], 1) })).sum?.toArray()).toEqual([numbers]);
   });
 });
 
