@@ -1,4 +1,3 @@
-import type { FamilyName, Scale } from "./checkpoints/families.js";
 import { type Contender, isFor } from "./contenders.js";
 import { withLock } from "./lock.js";
 import { ownVersions, thisMachine } from "./machine.js";
@@ -8,11 +7,7 @@ import { type Outcome, runJob } from "./run-job.js";
 import { formatMebibytes, formatSeconds } from "./tables.js";
 
 /** What is compared, and how thoroughly. */
-export interface Comparison {
-  readonly checkpoint: FamilyName;
-  readonly scale: Scale;
-  readonly rounds: number;
-  readonly repeats: number;
+export interface Comparison extends Pick<Run, "checkpoint" | "scale" | "rounds" | "repeats"> {
   /** The one the ratios are to comes first. */
   readonly contenders: readonly Contender[];
   readonly measurements: readonly Measurement[];

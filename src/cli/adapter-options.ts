@@ -105,8 +105,6 @@ function splitSource(text: string): [source: string, rest: string | undefined] {
 
 /** What an adapter is called: the last name of what it was given by, without its ending and what would end a tag or a list of hashes. */
 function nameOfAdapter(source: string): string {
-  const name = nameOf(source)
-    .replace(/\.safetensors$/i, "")
-    .replace(/[<>:,]/g, "");
+  const name = nameOf(source).replace(/[<>:,]/g, "");
   return name === "" ? "lora" : name;
 }

@@ -1,4 +1,4 @@
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import type { FoundFile } from "../hub/open-file.js";
@@ -6,6 +6,7 @@ import { findLora } from "../lora/find-lora.js";
 import { nearestNames } from "../nearest.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
 import type { AdapterRequest, AskedEmbedding } from "./adapter-options.js";
+import { nameOf } from "./settings.js";
 import { safetensorsBelow } from "./walk.js";
 
 /** A LoRA, and where it is. */
@@ -80,7 +81,7 @@ async function filesIn(option: string, folder: string | undefined): Promise<read
 /** Files by their names without ending. */
 function filesByName(paths: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const files = new Map<string, string[]>();
-  for (const path of paths) files.set(stemOf(path), [...(files.get(stemOf(path)) ?? []), path]);
+  for (const path of paths) files.set(nameOf(path), [...(files.get(nameOf(path)) ?? []), path]);
   return files;
 }
 
@@ -101,13 +102,9 @@ function fileOf(name: string, files: ReadonlyMap<string, readonly string[]>, fol
 /** The embeddings whose names stand in `text` as words, in whatever capitals; each by the name as it stands there. */
 function named(paths: readonly string[], text: string): AskedEmbedding[] {
   return paths.flatMap((path) => {
-    const [token] = new RegExp(`(?<![\\p{L}\\p{N}_])${escaped(stemOf(path))}(?![\\p{L}\\p{N}_])`, "iu").exec(text) ?? [];
+    const [token] = new RegExp(`(?<![\\p{L}\\p{N}_])${escaped(nameOf(path))}(?![\\p{L}\\p{N}_])`, "iu").exec(text) ?? [];
     return token === undefined ? [] : [{ source: path, token }];
   });
-}
-
-function stemOf(path: string): string {
-  return basename(path).replace(/\.safetensors$/i, "");
 }
 
 function escaped(text: string): string {

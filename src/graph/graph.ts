@@ -115,7 +115,8 @@ export class Graph {
   private readonly initializers: OnnxInitializer[] = [];
   private readonly inputs: OnnxPort[] = [];
   private readonly outputs: PreparedPort[] = [];
-  private readonly shared = new Map<string, Value>();
+  /** See {@link sharing}. */
+  private readonly shared = new Map<string, readonly Value[]>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
   private readonly weights = new Map<string, (graph: Graph, dtype?: Float) => Value>();
   /** Where the weights lie that are as their files have them, be it in half precision, by the names of the values that stand for them. */
@@ -123,8 +124,6 @@ export class Graph {
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
-  /** See {@link sharing}. */
-  private readonly groups = new Map<string, readonly Value[]>();
   /** Bytes of what is to be written to a file so far. */
   private written = 0;
   private largestValue = 0;
@@ -206,7 +205,7 @@ export class Graph {
   }
 
   /** `value` as numbers of another dtype. */
-  cast(value: Value, dtype: Float | "float64"): Value {
+  cast(value: Value, dtype: DType): Value {
     return value.dtype === dtype ? value : this.node("Cast", [value], { ...castTo(dtype), shape: value.shape, dtype });
   }
 
@@ -278,8 +277,8 @@ export class Graph {
 
   /** What `make` gives: made once, however often it is asked for by this key. */
   sharing(key: string, make: () => readonly Value[]): readonly Value[] {
-    const known = this.groups.get(key) ?? make();
-    this.groups.set(key, known);
+    const known = this.shared.get(key) ?? make();
+    this.shared.set(key, known);
     return known;
   }
 
@@ -388,12 +387,10 @@ export class Graph {
   }
 
   private once(key: string, make: () => Value): Value {
-    const known = this.shared.get(key) ?? make();
-    this.shared.set(key, known);
-    return known;
+    return this.sharing(key, () => [make()])[0] as Value;
   }
 }
 
-function castTo(dtype: Float | "float64"): Pick<OnnxNode, "op" | "attributes"> {
+function castTo(dtype: DType): Pick<OnnxNode, "op" | "attributes"> {
   return { op: "Cast", attributes: { to: DATA_TYPES[dtype] } };
 }

@@ -128,6 +128,7 @@ export function transpose(x: Value, order: readonly number[]): Value {
 export function concat(values: readonly [Value, ...Value[]], axis: number): Value {
   const [first] = values;
   const total = values.reduce((sum, value) => sum + extent(value, axis), 0);
+  if (values.length === 1) return first;
   const stranger = values.find(
     ({ shape }) => shape.length !== first.shape.length || shape.some((size, i) => i !== axis && size !== first.shape[i]),
   );
@@ -136,19 +137,20 @@ export function concat(values: readonly [Value, ...Value[]], axis: number): Valu
   return first.graph.node("Concat", alike(values), { shape, attributes: { axis } });
 }
 
-/** The part `start` to `end` (excluded) of one axis. */
-export function slice(x: Value, axis: number, start: number, end: number): Value {
+/** The part `start` to `end` (excluded) of one axis, or every `step`th place of it. */
+export function slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
   const { graph } = x;
   if (!(0 <= start && start < end && end <= extent(x, axis)))
     throw new ArgumentError(`[${x.shape}] has no part ${start} to ${end} on axis ${axis}`);
-  const shape = x.shape.map((size, i) => (i === axis ? end - start : size));
-  return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis])], { shape, dtype: x.dtype });
+  if (start === 0 && end === x.shape[axis] && step === 1) return x;
+  const shape = x.shape.map((size, i) => (i === axis ? Math.ceil((end - start) / step) : size));
+  const steps = step === 1 ? undefined : graph.integers([step]);
+  return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis]), steps], { shape });
 }
 
 /** The rows `start` to `end` (excluded) of the picture x [batch, channels, height, width]; where it is in bands, they are taken from those. */
 export function takeRows(x: Value, start: number, end: number): Value {
-  if (start === 0 && end === x.shape[2]) return x;
-  if (!x.bands) return slice(x, 2, start, end);
+  if (!x.bands || (start === 0 && end === x.shape[2])) return slice(x, 2, start, end);
   const parts: Value[] = [];
   let top = 0;
   for (const band of x.bands) {
@@ -156,8 +158,7 @@ export function takeRows(x: Value, start: number, end: number): Value {
     if (top < end && start < bottom) parts.push(takeRows(band, Math.max(start, top) - top, Math.min(end, bottom) - top));
     top = bottom;
   }
-  const [first, ...rest] = parts as [Value, ...Value[]];
-  return rest.length === 0 ? first : concat([first, ...rest], 2);
+  return concat(parts as [Value, ...Value[]], 2);
 }
 
 /** The picture [batch, channels, height, width] in these bands of rows, from top to bottom. */

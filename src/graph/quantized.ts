@@ -1,5 +1,6 @@
+import { sizeOf } from "../tensor/tensor.js";
 import type { ByteProducts, Value } from "./graph.js";
-import { type ConvOptions, concat, reshape, scale, transpose } from "./ops.js";
+import { type ConvOptions, concat, convolvedShape, padsOf, reshape, scale, slice, transpose } from "./ops.js";
 
 /*
  * Products in 8-bit integers (Jacob et al. 2018), of which a processor does four times as many at once as of floats. Weights become signed bytes when the
@@ -14,7 +15,7 @@ const FEWEST_ROWS = 64;
 /** Whether a linear layer of x [..., in] with this weight [out, in] is to be computed in bytes. */
 export function isQuantizedAffine(x: Value, weight: Value): boolean {
   const features = x.shape.at(-1) ?? 1;
-  return canBeBytes(weight) && x.shape.reduce((product, extent) => product * extent, 1) / features >= FEWEST_ROWS;
+  return canBeBytes(weight) && sizeOf(x.shape) / features >= FEWEST_ROWS;
 }
 
 /** Whether a convolution of x [batch, channels, height, width] with this weight [out, channels, k, k] is to be computed in bytes. */
@@ -32,11 +33,13 @@ export function quantizedAffine(x: Value, weight: Value, bias: Value | undefined
 }
 
 /** Convolution of x [batch, in, height, width] with weight [out, in, k, k], in bytes: as the product of every pixel's surroundings with the kernels. */
-export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, { stride = 1, padding = 0 }: ConvOptions): Value {
+export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
   const { graph } = x;
   const [out = 0, channels = 0, kernel = 1] = weight.shape;
   const [batch = 0, , height = 0, width = 0] = x.shape;
-  const [top = 0, left = 0, bottom = 0, right = 0] = typeof padding === "number" ? [padding, padding, padding, padding] : padding;
+  const { stride = 1, padding = 0 } = options;
+  const [top, left, bottom, right] = padsOf(padding);
+  const [, , outHeight, outWidth] = convolvedShape(x, weight, options);
   const { bytes, ...scale } = quantize(x);
   const pixels = transpose(bytes, [0, 2, 3, 1]);
   const [rows, columns] = [height + top + bottom, width + left + right];
@@ -48,12 +51,13 @@ export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, 
           shape: [batch, rows, columns, channels],
           dtype: "uint8",
         });
-  const [outHeight, outWidth] = [rows, columns].map((extent) => Math.floor((extent - kernel) / stride) + 1) as [number, number];
+  const every = (value: Value, axis: number, start: number, count: number) =>
+    slice(value, axis, start, start + (count - 1) * stride + 1, stride);
   const shifts = Array.from({ length: kernel }, (_, i) => i).flatMap((i) => {
-    const band = every(padded, 1, i, outHeight, stride);
-    return Array.from({ length: kernel }, (_, j) => every(band, 2, j, outWidth, stride));
+    const band = every(padded, 1, i, outHeight);
+    return Array.from({ length: kernel }, (_, j) => every(band, 2, j, outWidth));
   }) as [Value, ...Value[]];
-  const surroundings = reshape(shifts.length === 1 ? shifts[0] : concat(shifts, 3), [batch * outHeight * outWidth, kernel ** 2 * channels]);
+  const surroundings = reshape(concat(shifts, 3), [batch * outHeight * outWidth, kernel ** 2 * channels]);
   const results = product({ bytes: surroundings, ...scale }, matrixOf(weight), bias);
   return transpose(reshape(results, [batch, outHeight, outWidth, out]), [0, 3, 1, 2]);
 }
@@ -103,7 +107,7 @@ function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value
     const isZero = graph.node("Equal", [largest, graph.constant([0], [])], { shape: [out], dtype: "bool" });
     const steps = graph.node("Where", [isZero, graph.constant([1], []), divided], { shape: [out], dtype: "float32" });
     // Of a dtype that makes the bytes signed.
-    const zero = graph.node("Cast", [graph.constant(new Float32Array(out))], { shape: [out], dtype: "int8", attributes: { to: 3 } });
+    const zero = graph.cast(graph.constant(new Float32Array(out)), "int8");
     const rounded = graph.node("QuantizeLinear", [rows, steps, zero], { shape: rows.shape, dtype: "int8", attributes: { axis: 0 } });
     const columns = transpose(rounded, [1, 0]);
     const places = (columns.shape[0] ?? 0) / channels;
@@ -122,16 +126,5 @@ function product(
     shape: [bytes.shape[0] ?? 0, matrix.bytes.shape[1] ?? 0],
     dtype: "float32",
     domain: "com.microsoft",
-  });
-}
-
-/** `count` places of an axis: every `step`th from `start` on. */
-function every(x: Value, axis: number, start: number, count: number, step: number): Value {
-  const { graph } = x;
-  if (start === 0 && step === 1 && count === x.shape[axis]) return x;
-  const end = start + (count - 1) * step + 1;
-  return graph.node("Slice", [x, graph.integers([start]), graph.integers([end]), graph.integers([axis]), graph.integers([step])], {
-    shape: x.shape.map((extent, i) => (i === axis ? count : extent)),
-    dtype: x.dtype,
   });
 }

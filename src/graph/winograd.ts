@@ -39,7 +39,7 @@ export function winogradConv(x: Value, weight: Value, bias: Value | undefined): 
     const squares = { batch, rows: Math.ceil((to - from) / TILE), columns, groups };
     const points = evaluateWindows(x, from, squares, transforms);
     const results = blocks.map((kernels) => interpolate(matmul(kernels, points), squares, transforms));
-    const y = swapped(cropTo(joined(results, 0), to - from, width));
+    const y = swapped(cropTo(concat(results as [Value, ...Value[]], 0), to - from, width));
     return offset ? add(y, offset) : y;
   });
   return joinRows(bands);
@@ -56,11 +56,6 @@ function parts(count: number, most: number): (readonly [from: number, to: number
   const number = Math.ceil(count / Math.max(1, Math.floor(most)));
   const start = (i: number) => Math.floor((i * count) / number);
   return Array.from({ length: number }, (_, i) => [start(i), start(i + 1)]);
-}
-
-function joined(values: readonly Value[], axis: number): Value {
-  const [first, ...rest] = values as [Value, ...Value[]];
-  return rest.length > 0 ? concat([first, ...rest], axis) : first;
 }
 
 /** Squares of 4 x 4 pixels. */
@@ -129,8 +124,7 @@ function transformsOf(graph: Graph, perGroup: number): Transforms {
 
 /** Squares at the right and lower edge may reach beyond the picture. */
 function cropTo(y: Value, height: number, width: number): Value {
-  const rows = y.shape[2] === height ? y : slice(y, 2, 0, height);
-  return y.shape[3] === width ? rows : slice(rows, 3, 0, width);
+  return slice(slice(y, 2, 0, height), 3, 0, width);
 }
 
 type Matrix = readonly (readonly number[])[];

@@ -62,8 +62,7 @@ export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: nu
     const query = repeatBatch(project(x, "to_q"), context.shape[0] ?? 1);
     slices.push(attention(query, project(context, "to_k"), project(context, "to_v"), count));
   }
-  const [first, ...rest] = slices as [Value, ...Value[]];
-  return linear(rest.length > 0 ? concat([first, ...rest], 2) : first, w.at("to_out", 0), channels);
+  return linear(concat(slices as [Value, ...Value[]], 2), w.at("to_out", 0), channels);
 }
 
 /** How attention over pixels is built. */

@@ -11,6 +11,7 @@ import {
   type DeviceOptions,
   type Engine,
   type LoadOptions,
+  type NamedTensors,
   PRECISIONS,
   type Precision,
   type ResolvedDevice,
@@ -149,9 +150,7 @@ class WorkerEngine implements Engine {
         [1, tokens, width],
       );
     try {
-      const session = await this.create(graph.encode());
-      const feeds = { query: wave(0.7), key: wave(1.3), value: wave(2.1) };
-      const { fused, written } = await session.run(feeds).finally(() => session.release());
+      const { fused, written } = await this.runOnce(graph, { query: wave(0.7), key: wave(1.3), value: wave(2.1) });
       return fused?.toArray().every((number, i) => Math.abs(Number(number) - Number(written?.data[i])) < 1e-4) ?? false;
     } catch {
       return false;
@@ -162,8 +161,7 @@ class WorkerEngine implements Engine {
   private async computesHalves(): Promise<boolean> {
     if (!HALF_TARGETS.includes(this.device)) return false;
     try {
-      const session = await this.create(probe({ target: this.device, precision: "fast" }).encode());
-      const { y } = await session.run({ x: Tensor.from([1]) }).finally(() => session.release());
+      const { y } = await this.runOnce(probe({ target: this.device, precision: "fast" }), { x: Tensor.from([1]) });
       return y?.data[0] === 2;
     } catch {
       return false;
@@ -181,13 +179,16 @@ class WorkerEngine implements Engine {
     const graph = new Graph();
     const [a, b] = [graph.input("a", "uint8", [1, width]), graph.input("b", "int8", [width, 1])];
     graph.output("sum", graph.node("MatMulInteger", [a, b], { shape: [1, 1], dtype: "int32" }));
-    const session = await this.load(graph.encode());
-    const { sum } = await session.run({
+    const { sum } = await this.runOnce(graph, {
       a: new Tensor("uint8", [1, width], new Uint8Array(width).fill(255)),
       b: new Tensor("int8", [width, 1], new Int8Array(width).fill(127)),
     });
-    await session.release();
     this.byteRange = sum?.data[0] === 255 * 127 * width ? 127 : 63;
+  }
+
+  private async runOnce(graph: Graph, feeds: NamedTensors): Promise<NamedTensors> {
+    const session = await this.load(graph.encode());
+    return session.run(feeds).finally(() => session.release());
   }
 
   private failure(what: string, cause: unknown): DeviceError {

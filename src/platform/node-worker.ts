@@ -69,7 +69,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     sessions.delete(call.session);
     loaded.prepared.release();
     await end(loaded);
-    loaded.scratch.forEach(isRemoved);
+    loaded.scratch.forEach(remove);
     return {};
   }
   const feeds = Object.entries(call.feeds).map(([name, { dtype, data, shape }]) => [
@@ -99,9 +99,9 @@ async function createSession({
       write(task.file, task.outputs, await prepare(task));
     }
     const session = await InferenceSession.create(model, options);
-    return { session, scratch: [...scratch].filter((path) => !isRemoved(path)) };
+    return { session, scratch: [...scratch].filter((path) => !remove(path)) };
   } catch (error) {
-    for (const path of scratch) isRemoved(path);
+    for (const path of scratch) remove(path);
     throw error;
   }
 }
@@ -122,8 +122,8 @@ function write(path: string, outputs: readonly PreparedPort[], made: Readonly<Re
   }
 }
 
-/** Removes a file, if it can be: Windows keeps one that is mapped. */
-function isRemoved(path: string): boolean {
+/** Removes a file and says whether it could: Windows keeps one that is mapped. */
+function remove(path: string): boolean {
   try {
     rmSync(path, { force: true });
     return true;
