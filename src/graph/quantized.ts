@@ -1,6 +1,6 @@
 import { sizeOf } from "../tensor/tensor.js";
 import type { ByteProducts, Value } from "./graph.js";
-import { type ConvOptions, concat, convolvedShape, padsOf, reshape, scale, slice, transpose } from "./ops.js";
+import { add, type ConvOptions, convolvedShape, gather, padsOf, reshape, scale, transpose } from "./ops.js";
 
 /*
  * Products in 8-bit integers (Jacob et al. 2018), of which a processor does four times as many at once as of floats. Weights become signed bytes when the
@@ -51,13 +51,17 @@ export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, 
           shape: [batch, rows, columns, channels],
           dtype: "uint8",
         });
-  const every = (value: Value, axis: number, start: number, count: number) =>
-    slice(value, axis, start, start + (count - 1) * stride + 1, stride);
-  const shifts = Array.from({ length: kernel }, (_, i) => i).flatMap((i) => {
-    const band = every(padded, 1, i, outHeight);
-    return Array.from({ length: kernel }, (_, j) => every(band, 2, j, outWidth));
-  }) as [Value, ...Value[]];
-  const surroundings = reshape(concat(shifts, 3), [batch * outHeight * outWidth, kernel ** 2 * channels]);
+  const places = graph.sharing(`surroundings ${[batch, rows, columns, outHeight, outWidth, kernel, stride]}`, () => {
+    const along = (axis: number, count: number, step: number) =>
+      reshape(
+        graph.integers(Array.from({ length: count }, (_, i) => i * step)),
+        Array.from({ length: 5 }, (_, i) => (i === axis ? count : 1)),
+      );
+    const first = add(add(along(0, batch, rows * columns), along(1, outHeight, stride * columns)), along(2, outWidth, stride));
+    return [add(first, add(along(3, kernel, columns), along(4, kernel, 1)))];
+  })[0] as Value;
+  const gathered = gather(reshape(padded, [batch * rows * columns, channels]), places);
+  const surroundings = reshape(gathered, [batch * outHeight * outWidth, kernel ** 2 * channels]);
   const results = product({ bytes: surroundings, ...scale }, matrixOf(weight), bias);
   return transpose(reshape(results, [batch, outHeight, outWidth, out]), [0, 3, 1, 2]);
 }
@@ -109,12 +113,22 @@ function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value
     // Of a dtype that makes the bytes signed.
     const zero = graph.cast(graph.constant(new Float32Array(out)), "int8");
     const rounded = graph.node("QuantizeLinear", [rows, steps, zero], { shape: rows.shape, dtype: "int8", attributes: { axis: 0 } });
-    const columns = transpose(rounded, [1, 0]);
-    const places = (columns.shape[0] ?? 0) / channels;
-    const ordered = places === 1 ? columns : transpose(reshape(columns, [channels, places, out]), [1, 0, 2]);
-    return [reshape(ordered, columns.shape), steps];
+    return [placesAndChannels(rounded, channels), steps];
   }) as [Value, Value];
   return { bytes, scale: steps };
+}
+
+/**
+ * Bytes [out, channels * places] as [places * channels, out]. The runtime turns a matrix byte by byte, in the order of one of its sides, which leaves the
+ * cache at every step; it is faster in two steps, blocks of a few outputs first and whole blocks then: 0.5 s for Stable Diffusion 1.5, not 2.2.
+ */
+function placesAndChannels(bytes: Value, channels: number): Value {
+  const [out = 0, features = 0] = bytes.shape;
+  const places = features / channels;
+  const block = [32, 16, 8, 4, 2].find((count) => out % count === 0) ?? 1;
+  const turned = transpose(reshape(bytes, [out / block, block, features]), [0, 2, 1]);
+  const ordered = transpose(reshape(turned, [out / block, channels, places, block]), [2, 1, 0, 3]);
+  return reshape(ordered, [features, out]);
 }
 
 function product(

@@ -195,7 +195,7 @@ class WorkerEngine implements Engine {
     return cause instanceof DeviceError ? cause : new DeviceError(`the network ${what} on ${this.device}: ${messageOf(cause)}`, { cause });
   }
 
-  private options(root: string, { keepsMemory = false, copiesWeights = false }: LoadOptions = {}): InferenceSession.SessionOptions {
+  private options(root: string, { keepsMemory = false, copiesWeights = false, optimizes = true } = {}): InferenceSession.SessionOptions {
     const { deviceId, profile } = this.asked;
     const provider = deviceId === undefined || this.device === "cpu" ? this.device : { name: this.device, deviceId };
     const external = { model_external_initializers_file_folder_path: root };
@@ -204,9 +204,8 @@ class WorkerEngine implements Engine {
     if (this.device !== "cpu") return { ...common, graphOptimizationLevel: "extended", extra: { session: external } };
     return {
       ...common,
-      // Graphs are written as the CPU computes them fastest. In large ones the runtime finds nothing to fuse, in 0.3 s for SD 1.5's UNet and 3 s for its VAE
-      // at 1024x1024. "all" even re-orders every convolution weight: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
-      graphOptimizationLevel: keepsMemory && !copiesWeights ? "disabled" : "extended",
+      // "all" would re-order every convolution weight: 13 s for Stable Diffusion 1.5, to gain 10 % a step.
+      graphOptimizationLevel: optimizes ? "extended" : "disabled",
       // The runtime's arena saves what the system takes to hand out fresh memory, 0.2 to 1 s in a gigabyte, and holds it until the session ends.
       enableCpuMemArena: keepsMemory,
       // One block for all of a run peaks a fifth higher, and is no faster.
@@ -220,19 +219,26 @@ class WorkerEngine implements Engine {
   }
 
   private async create({ bytes, root, largestValue = 0, preparations = [] }: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
-    const runsOften = options.keepsMemory ?? false;
+    const { keepsMemory: runsOften = false, copiesWeights = false } = options;
     // What C's allocator is given back it keeps in part (0.6 GB after SD 1.5's VAE at 512x512), and it scatters more: the arena is better at large values,
     // even where nothing is to be left of it after the run. A profile is to show a session's runs together.
     const isLarge = this.device === "cpu" && !runsOften && largestValue >= LARGE_VALUE;
-    const packs = preparations.some(({ file }) => file !== undefined);
+    const keepsMemory = isLarge || runsOften;
     const { session: id } = await this.worker.ask({
       kind: "load",
       model: bytes,
-      options: this.options(root, { ...options, keepsMemory: isLarge || runsOften, ...(packs && { copiesWeights: true }) }),
+      options: this.options(root, {
+        keepsMemory,
+        copiesWeights: copiesWeights || preparations.some(({ file }) => file !== undefined),
+        // Graphs are written as the CPU computes them fastest: in large ones the runtime finds nothing to fuse, in 0.3 s for SD 1.5's UNet and 3 s for its
+        // VAE at 1024x1024.
+        optimizes: copiesWeights || !keepsMemory,
+      }),
       endsAfterRun: isLarge && this.asked.profile === undefined,
       preparations: preparations.map((preparation) => ({
         model: preparation.bytes,
-        options: this.options(preparation.root),
+        // Two transpositions may be faster than the one that the runtime would make of them.
+        options: this.options(preparation.root, { optimizes: false }),
         outputs: preparation.outputs,
         file: preparation.file,
       })),
