@@ -27,7 +27,8 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
       const encoderHiddenStates = noise([rows, tokens, crossAttentionDim as number]);
       const pooled = (projectionClassEmbeddingsInputDim ?? 0) - 6 * (additionTimeEmbedDim ?? 0);
       const addedCond = additionEmbedType ? { textEmbeds: noise([rows, pooled]), timeIds: noise([rows, 6]) } : undefined;
-      const sample = noise([rows, inChannels, latents, latents]);
+      // As pipelines call it: both halves of guidance look at the same latents.
+      const sample = noise([batch, inChannels, latents, latents]);
       await time(repeats, () => unet.forward(sample, 500, { encoderHiddenStates, addedCond }));
     }),
 
