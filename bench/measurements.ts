@@ -50,7 +50,7 @@ export function jobOn(task: Task, checkpoint: string, size: number, changes: Par
 export function measurements({ checkpoint, size, repeats, steps }: MeasurementOptions): Measurement[] {
   const onBenchmark = (task: Task) => jobOn(task, checkpoint, size, { repeats, steps });
   // Its calls take milliseconds: many of them cost nothing, and few say little.
-  const onEmbedded = (task: Task) => jobOn(task, EMBEDDED.checkpoint, EMBEDDED.size, { ...EMBEDDED, repeats: 10 * repeats, steps: 20 });
+  const onEmbedded = (task: Task) => jobOn(task, EMBEDDED.checkpoint, EMBEDDED.size, { ...EMBEDDED, repeats: 100 * repeats, steps: 20 });
   const benchmark = measuring("", false, onBenchmark);
   const embedded = measuring("embedded checkpoint: ", true, onEmbedded);
   const { latents } = onBenchmark("unet");

@@ -282,6 +282,11 @@ export class Graph {
     return known;
   }
 
+  /** The one value that `make` gives: see {@link sharing}. */
+  once(key: string, make: () => Value): Value {
+    return this.sharing(key, () => [make()])[0] as Value;
+  }
+
   /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
   encode(): EncodedGraph {
     const preparations = this.preparations.map((graph) => ({
@@ -346,7 +351,11 @@ export class Graph {
         return { ...initializer, data: { ...data, file: data.file.slice(root.length) } };
       });
     const [root = "/", another] = roots;
-    if (another) throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`);
+    if (another) {
+      throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`, {
+        hint: "fast mode writes weights of its own to the folder for temporary files: the variable TEMP can name one on the same drive",
+      });
+    }
     return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
   }
 
@@ -384,10 +393,6 @@ export class Graph {
       this.initializers.push({ name, dtype, shape, data: new Uint8Array(data.buffer) });
       return { graph: this, name, dtype, shape };
     });
-  }
-
-  private once(key: string, make: () => Value): Value {
-    return this.sharing(key, () => [make()])[0] as Value;
   }
 }
 

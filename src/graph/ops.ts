@@ -116,7 +116,9 @@ export function reshape(x: Value, shape: Shape): Value {
   const full = shape.map((extent) => (extent === -1 ? sizeOf(x.shape) / known : extent));
   if (!full.every(Number.isInteger) || sizeOf(full) !== sizeOf(x.shape))
     throw new ArgumentError(`[${x.shape}] cannot be seen as [${shape}]`);
-  return x.graph.node("Reshape", [x, x.graph.integers(full)], { shape: full, dtype: x.dtype });
+  if (String(full) === String(x.shape)) return x;
+  const { graph } = x;
+  return graph.once(`${x.name} as [${full}]`, () => graph.node("Reshape", [x, graph.integers(full)], { shape: full, dtype: x.dtype }));
 }
 
 /** Axes in the order `order` names them. */

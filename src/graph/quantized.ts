@@ -51,19 +51,25 @@ export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, 
           shape: [batch, rows, columns, channels],
           dtype: "uint8",
         });
-  const places = graph.sharing(`surroundings ${[batch, rows, columns, outHeight, outWidth, kernel, stride]}`, () => {
-    const along = (axis: number, count: number, step: number) =>
-      reshape(
-        graph.integers(Array.from({ length: count }, (_, i) => i * step)),
-        Array.from({ length: 5 }, (_, i) => (i === axis ? count : 1)),
-      );
-    const first = add(add(along(0, batch, rows * columns), along(1, outHeight, stride * columns)), along(2, outWidth, stride));
-    return [add(first, add(along(3, kernel, columns), along(4, kernel, 1)))];
-  })[0] as Value;
-  const gathered = gather(reshape(padded, [batch * rows * columns, channels]), places);
-  const surroundings = reshape(gathered, [batch * outHeight * outWidth, kernel ** 2 * channels]);
-  const results = product({ bytes: surroundings, ...scale }, matrixOf(weight), bias);
+  const results = product({ bytes: surroundings(padded, kernel, stride, [outHeight, outWidth]), ...scale }, matrixOf(weight), bias);
   return transpose(reshape(results, [batch, outHeight, outWidth, out]), [0, 3, 1, 2]);
+}
+
+/** What each result of a convolution looks at, [batch * outHeight * outWidth, kernel^2 * channels], of pixels [batch, rows, columns, channels]. */
+function surroundings(pixels: Value, kernel: number, stride: number, [outHeight, outWidth]: readonly [number, number]): Value {
+  const { graph } = pixels;
+  const [batch = 0, rows = 0, columns = 0, channels = 0] = pixels.shape;
+  const shape = [batch * outHeight * outWidth, kernel ** 2 * channels];
+  if (kernel === 1 && stride === 1) return reshape(pixels, shape);
+  const places = graph.once(`surroundings ${[batch, rows, columns, outHeight, outWidth, kernel, stride]}`, () => {
+    const steps = (axis: number, count: number, step: number) => {
+      const shape = Array.from({ length: 5 }, (_, i) => (i === axis ? count : 1));
+      return reshape(graph.integers(Array.from({ length: count }, (_, i) => i * step)), shape);
+    };
+    const corner = add(add(steps(0, batch, rows * columns), steps(1, outHeight, stride * columns)), steps(2, outWidth, stride));
+    return add(corner, add(steps(3, kernel, columns), steps(4, kernel, 1)));
+  });
+  return reshape(gather(reshape(pixels, [-1, channels]), places), shape);
 }
 
 function canBeBytes(weight: Value): boolean {

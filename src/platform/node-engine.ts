@@ -1,6 +1,3 @@
-import { randomUUID } from "node:crypto";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-node";
 import { ArgumentError, DeviceError } from "../errors.js";
 import { type ByteProducts, type EncodedGraph, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
@@ -20,6 +17,7 @@ import {
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
+import { scratchPath } from "./scratch-file.js";
 import { WorkerThread } from "./worker-thread.js";
 
 /** How an engine is made. */
@@ -170,7 +168,7 @@ class WorkerEngine implements Engine {
 
   byteProducts(): ByteProducts | undefined {
     const { byteRange: range } = this;
-    return range && { range, file: join(tmpdir(), `darkroom-${randomUUID()}`) };
+    return range && { range, file: scratchPath() };
   }
 
   /** Finds out whether sums of two products of bytes are clipped to 16 bits, as on x86 processors without VNNI. */

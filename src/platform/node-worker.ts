@@ -1,10 +1,9 @@
-import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
-import type { PreparedPort } from "../graph/graph.js";
 import type { NamedTensors } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
 import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weights.js";
+import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.js";
 import { type LoadTask, THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
 /** A session, and the weights it is fed beside the inputs of each run. */
@@ -69,7 +68,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
     sessions.delete(call.session);
     loaded.prepared.release();
     await end(loaded);
-    loaded.scratch.forEach(remove);
+    loaded.scratch.forEach(removeScratch);
     return {};
   }
   const feeds = Object.entries(call.feeds).map(([name, { dtype, data, shape }]) => [
@@ -95,40 +94,15 @@ async function createSession({
   try {
     for (const task of preparations) {
       if (task.file === undefined) continue;
+      if (scratch.size === 0) removeStaleScratch(task.file);
       scratch.add(task.file);
-      write(task.file, task.outputs, await prepare(task));
+      writeScratch(task.file, task.outputs, await prepare(task));
     }
     const session = await InferenceSession.create(model, options);
-    return { session, scratch: [...scratch].filter((path) => !remove(path)) };
+    return { session, scratch: [...scratch].filter((path) => !removeScratch(path)) };
   } catch (error) {
-    for (const path of scratch) remove(path);
+    scratch.forEach(removeScratch);
     throw error;
-  }
-}
-
-/** Writes what a preparation gave to its places in a file. */
-function write(path: string, outputs: readonly PreparedPort[], made: Readonly<Record<string, OrtTensor>>): void {
-  try {
-    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-    try {
-      for (const { name, offset = 0 } of outputs) writeSync(file, made[name]?.data as Int8Array, 0, undefined, offset);
-    } finally {
-      closeSync(file);
-    }
-  } catch (cause) {
-    throw new Error(`its weights as bytes cannot be written to ${path}: ${(cause as Error).message} (TMPDIR can name another folder)`, {
-      cause,
-    });
-  }
-}
-
-/** Removes a file and says whether it could: Windows keeps one that is mapped. */
-function remove(path: string): boolean {
-  try {
-    rmSync(path, { force: true });
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
@@ -124,6 +124,20 @@ describe("products in bytes", () => {
     const products = engine.byteProducts?.() as ByteProducts;
     await run(random([96, 80], 1), random([80, 80], 2), linear, products);
     expect(existsSync(products.file)).toBe(false);
+  });
+
+  it("remove what a killed process left, and nothing that another may be reading", async () => {
+    const folder = temporaryFolder();
+    const [stale, fresh, strange] = ["darkroom-weights-1", "darkroom-weights-2", "darkroom-3"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const path of [stale, fresh, strange]) writeFileSync(path, "");
+    const yesterday = new Date(Date.now() - 86_400_000);
+    for (const path of [stale, strange]) utimesSync(path, yesterday, yesterday);
+    await run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file: join(folder, "darkroom-weights-own") });
+    expect(readdirSync(folder).toSorted()).toEqual(["darkroom-3", "darkroom-weights-2"]);
   });
 
   it("say where the weights were to be written, if they cannot be", async () => {

@@ -1,0 +1,72 @@
+import { randomUUID } from "node:crypto";
+import { closeSync, constants, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { Tensor } from "onnxruntime-node";
+import type { PreparedPort } from "../graph/graph.js";
+
+/*
+ * Weights that are made while a network is loaded lie in a file until the runtime has read it: a second or two, or where a mapped file cannot be removed
+ * (Windows) until the network is released.
+ */
+
+const PREFIX = "darkroom-weights-";
+
+/** Milliseconds after which such a file can only be what a killed process left. */
+const STALE = 60 * 60 * 1000;
+
+/** The path of a new one. */
+export function scratchPath(): string {
+  return join(tmpdir(), `${PREFIX}${randomUUID()}`);
+}
+
+/**
+ * Writes what a preparation gave to its places in the file.
+ * @throws Error that says how to have it elsewhere.
+ */
+export function writeScratch(path: string, outputs: readonly PreparedPort[], made: Readonly<Record<string, Tensor>>): void {
+  try {
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    try {
+      for (const { name, offset = 0 } of outputs) writeSync(file, made[name]?.data as Int8Array, 0, undefined, offset);
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    throw new Error(
+      `its weights as bytes cannot be written to ${path}: ${(cause as Error).message} (TMPDIR, on Windows TEMP, can name another folder)`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Removes a file and says whether it could: Windows keeps one that is mapped. */
+export function removeScratch(path: string): boolean {
+  try {
+    rmSync(path, { force: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Removes what killed processes left beside `path`. */
+export function removeStaleScratch(path: string): void {
+  const folder = dirname(path);
+  const names = quietly(() => readdirSync(folder)) ?? [];
+  for (const file of names.filter((name) => name.startsWith(PREFIX)).map((name) => join(folder, name))) {
+    const written = quietly(() => statSync(file).mtimeMs) ?? Number.POSITIVE_INFINITY;
+    if (Date.now() - written > STALE) removeScratch(file);
+  }
+}
+
+/** What others may remove at any time is no error if it is gone. */
+function quietly<Result>(read: () => Result): Result | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
