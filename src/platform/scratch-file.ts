@@ -28,18 +28,20 @@ export function writeScratch(path: string, outputs: readonly PreparedPort[], mad
   try {
     const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
-      for (const { name, offset = 0 } of outputs) writeSync(file, made[name]?.data as Int8Array, 0, undefined, offset);
+      for (const { name, offset = 0 } of outputs) writeAt(file, offset, made[name]?.data as Int8Array);
     } finally {
       closeSync(file);
     }
   } catch (cause) {
-    throw new Error(
-      `its weights as bytes cannot be written to ${path}: ${(cause as Error).message} (TMPDIR, on Windows TEMP, can name another folder)`,
-      {
-        cause,
-      },
-    );
+    const reason = `${(cause as Error).message} (TMPDIR, on Windows TEMP, can name another folder)`;
+    throw new Error(`its weights as bytes cannot be written to ${path}: ${reason}`, { cause });
   }
+}
+
+/** Writes all of `numbers`: the system writes less than it is asked to where the disk is about to be full, and only then says so. */
+function writeAt(file: number, offset: number, numbers: NodeJS.TypedArray): void {
+  const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, undefined, offset + done);
 }
 
 /** Removes a file and says whether it could: Windows keeps one that is mapped. */
@@ -52,21 +54,13 @@ export function removeScratch(path: string): boolean {
   }
 }
 
-/** Removes what killed processes left beside `path`. */
+/** Removes what killed processes left beside `path`. That it cannot stops nothing. */
 export function removeStaleScratch(path: string): void {
   const folder = dirname(path);
-  const names = quietly(() => readdirSync(folder)) ?? [];
-  for (const file of names.filter((name) => name.startsWith(PREFIX)).map((name) => join(folder, name))) {
-    const written = quietly(() => statSync(file).mtimeMs) ?? Number.POSITIVE_INFINITY;
-    if (Date.now() - written > STALE) removeScratch(file);
-  }
-}
-
-/** What others may remove at any time is no error if it is gone. */
-function quietly<Result>(read: () => Result): Result | undefined {
   try {
-    return read();
-  } catch {
-    return undefined;
-  }
+    for (const name of readdirSync(folder).filter((name) => name.startsWith(PREFIX))) {
+      const found = statSync(join(folder, name), { throwIfNoEntry: false });
+      if (found && Date.now() - found.mtimeMs > STALE) removeScratch(join(folder, name));
+    }
+  } catch {}
 }
