@@ -1,19 +1,31 @@
 import { printableMessage } from "./printable.js";
+import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
 /** Options every Darkroom error takes: `hint` says how to mend the problem, `cause` keeps the error underneath. */
 export interface DarkroomErrorOptions {
-  readonly hint?: string;
+  readonly hint?: Wording;
   readonly cause?: unknown;
 }
 
 /** Base of every error Darkroom throws on purpose. `message` names the thing and what was found; `hint` is the way out. */
 export class DarkroomError extends Error {
   readonly hint: string | undefined;
+  readonly #words: { readonly message: Wording; readonly hint: Wording | undefined };
 
-  constructor(message: string, { hint, cause }: DarkroomErrorOptions = {}) {
-    super(printableMessage(message), cause === undefined ? undefined : { cause });
+  constructor(message: Wording, { hint, cause }: DarkroomErrorOptions = {}) {
+    super(printableMessage(worded(message, inPrograms)), cause === undefined ? undefined : { cause });
     this.name = new.target.name;
-    this.hint = hint === undefined ? undefined : printableMessage(hint);
+    this.hint = hint === undefined ? undefined : printableMessage(worded(hint, inPrograms));
+    this.#words = { message, hint };
+  }
+
+  /** Message and hint with options spelled as `spelling` has them, for another door than a program. */
+  spell(spelling: Spelling): { readonly message: string; readonly hint: string | undefined } {
+    const { message, hint } = this.#words;
+    return {
+      message: printableMessage(worded(message, spelling)),
+      hint: hint === undefined ? undefined : printableMessage(worded(hint, spelling)),
+    };
   }
 }
 
@@ -23,8 +35,21 @@ export class CheckpointError extends DarkroomError {}
 /** A config asks for a class or a value that Darkroom does not know, or that its paper does not allow. */
 export class ConfigError extends DarkroomError {}
 
+/** Options of an {@link ArgumentError}. */
+export interface ArgumentErrorOptions extends DarkroomErrorOptions {
+  readonly argument?: string;
+}
+
 /** A call's own arguments are wrong: size, steps, seed, strength, a scheduler option. */
-export class ArgumentError extends DarkroomError {}
+export class ArgumentError extends DarkroomError {
+  /** The option that is wrong, as the API spells it, such as `numInferenceSteps`; undefined where the error is not about one option. */
+  readonly argument: string | undefined;
+
+  constructor(message: Wording, { argument, ...options }: ArgumentErrorOptions = {}) {
+    super(message, options);
+    this.argument = argument;
+  }
+}
 
 /** The device asked for is not on this machine, or failed while it worked. */
 export class DeviceError extends DarkroomError {}
@@ -67,7 +92,7 @@ export class HubError extends DarkroomError {
   readonly problem: HubProblem;
   readonly retryAfter: number | undefined;
 
-  constructor(message: string, { problem, retryAfter, ...options }: HubErrorOptions) {
+  constructor(message: Wording, { problem, retryAfter, ...options }: HubErrorOptions) {
     super(message, options);
     this.problem = problem;
     this.retryAfter = retryAfter;

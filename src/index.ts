@@ -4,6 +4,7 @@
 export type { Folder } from "./checkpoint/folder.js";
 export {
   ArgumentError,
+  type ArgumentErrorOptions,
   CheckpointError,
   ConfigError,
   DarkroomError,
@@ -132,3 +133,4 @@ export { type FloatDType, Generator, parseSeed, rand, randint, randn, randnPerIm
 export { concat, type Shape, Tensor, weightedSum } from "./tensor/tensor.js";
 export { CLIPTokenizer, type TokenizedPrompts, type TokenizeOptions } from "./tokenizer/clip.js";
 export { setWarningHandler, type WarningHandler } from "./warnings.js";
+export type { Mention, Spelling, Wording } from "./wording.js";

@@ -1,7 +1,8 @@
 import { printableMessage } from "./printable.js";
+import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
-/** Receives every warning as one finished sentence. */
-export type WarningHandler = (message: string) => void;
+/** Receives every warning as one finished sentence, and a function that gives it with options spelled another way. */
+export type WarningHandler = (message: string, spell: (spelling: Spelling) => string) => void;
 
 let handler: WarningHandler = (message) => console.warn(`darkroom: ${message}`);
 
@@ -13,6 +14,7 @@ export function setWarningHandler(next: WarningHandler): WarningHandler {
 }
 
 /** Tells the user of something that does not stop the work. */
-export function warn(message: string): void {
-  handler(printableMessage(message));
+export function warn(message: Wording): void {
+  const spell = (spelling: Spelling) => printableMessage(worded(message, spelling));
+  handler(spell(inPrograms), spell);
 }
