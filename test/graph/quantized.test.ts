@@ -79,12 +79,14 @@ describe("products in bytes", () => {
     expect(await relativeError(random([96, 80], 1), random([80, 80], 2), changed(linear), changed(affine))).toBeLessThan(0.02);
   });
 
-  it("of 7 bits are a little further off", async () => {
+  // Without VNNI (AVX2 processors) the sum of two 8-bit products is clipped to 16 bits, which costs more than the eighth bit gains.
+  it("have as many bits as are closest to the exact results on this processor: 7 where sums are clipped, else 8", async () => {
     const products = engine.byteProducts?.() as ByteProducts;
     const error = async (range: 127 | 63) =>
       relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, { ...products, range, file: `${products.file}-${range}` });
     const [seven, eight] = [await error(63), await error(127)];
-    expect(seven).toBeGreaterThan(eight);
+    expect(products.range).toBe(seven < eight ? 63 : 127);
+    expect(Math.min(seven, eight)).toBeLessThan(0.02);
     expect(seven).toBeLessThan(0.03);
   });
 
