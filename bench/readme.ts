@@ -1,15 +1,19 @@
-// Writes saved runs into the README's table: npm run bench:readme -- RESULT.json...
+// Writes saved runs into bench/RESULTS.md, and five lines of the first into the README: npm run bench:readme -- RESULT.json...
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./paths.js";
 import { readRun } from "./results.js";
-import { describeRun, replaceBetween } from "./tables.js";
+import { describeRun, describeRunInShort, replaceBetween } from "./tables.js";
 
 const paths = process.argv.slice(2);
 if (paths.length === 0) {
   console.error("which runs? npm run bench:readme -- bench/results/RESULT.json...");
   process.exit(2);
 }
-const readme = join(ROOT, "README.md");
-const tables = paths.map((path) => describeRun(readRun(path))).join("\n\n");
-writeFileSync(readme, replaceBetween(readFileSync(readme, "utf8"), "bench", tables));
+const runs = paths.map((path) => readRun(path));
+const write = (file: string, content: string) => {
+  const path = join(ROOT, file);
+  writeFileSync(path, replaceBetween(readFileSync(path, "utf8"), "bench", content));
+};
+write("bench/RESULTS.md", runs.map(describeRun).join("\n\n"));
+for (const run of runs.slice(0, 1)) write("README.md", describeRunInShort(run));

@@ -14,29 +14,17 @@ const FAMILIES: Readonly<Record<FamilyName, string>> = { sd15: "Stable Diffusion
 
 /** A run as tables of medians and of their ratios to the first contender's, with the reasons for what is missing. */
 export function describeRun(run: Run): string {
-  const { contenders, results, versions, checkpoint, scale } = run;
+  const { contenders, results, versions, rounds } = run;
   const titles = [...new Set(results.map(({ title }) => title))];
-  /** A row of what `value` finds in each contender's result. */
-  const row = (title: string, name: string, value: (result: Result) => number, format: (value: number) => string) => {
-    const found = contenders.map((contender) => results.find((result) => result.title === title && result.contender === contender));
-    const [first] = found;
-    const base = first ? value(first) : Number.NaN;
-    return [name, ...found.map((result, i) => cell(result, value, format, i === 0 ? Number.NaN : base))];
-  };
-  const times = titles.flatMap((title) => {
-    const rows = new Set(results.filter((result) => result.title === title).flatMap(({ seconds }) => Object.keys(seconds)));
-    return [...rows].map((name) => row(title, name, ({ seconds }) => median(seconds[name] ?? []), formatSeconds));
-  });
+  const times = titles.flatMap((title) => timesOf(run, title).map((name) => timeRow(run, title, name)));
   const memory = titles.flatMap((title) => [
-    row(title, title, ({ memory }) => median(memory.map(({ total }) => total)), formatMebibytes),
-    row(title, "- of it anonymous", ({ memory }) => median(memory.map(({ anonymous }) => anonymous)), formatMebibytes),
+    memoryRow(run, title, title, ({ total }) => total),
+    memoryRow(run, title, "- of it anonymous", ({ anonymous }) => anonymous),
   ]);
   const failures = results.flatMap(({ title, contender, failure }) => (failure ? [`- ${contender}, ${title}: ${failure}`] : []));
-  const weights = `${FAMILIES[checkpoint]}'s networks${scale === "real" ? "" : ` at ${scale} size`} with random weights`;
-  const rounds = run.rounds === 1 ? "medians of one round, in which" : `medians of ${run.rounds} rounds, in each of which`;
-  const how = `${rounds} the contenders take turns, every one in a process of its own`;
+  const medians = rounds === 1 ? "medians of one round, in which" : `medians of ${rounds} rounds, in each of which`;
   return [
-    `${weights}; ${describeMachine(run.machine)}; ${run.date.slice(0, 10)}; ${how}.`,
+    `${describeSetting(run)}; ${medians} the contenders take turns, every one in a process of its own.`,
     `In brackets: times what ${contenders[0]} takes.`,
     markdownTable([["time", ...contenders], ...times]),
     markdownTable([["peak memory", ...contenders], ...memory]),
@@ -46,6 +34,58 @@ export function describeRun(run: Run): string {
       .map(([name, version]) => `${name} ${version}`)
       .join(", ")}.`,
   ].join("\n\n");
+}
+
+/** The five lines of a run that a reader of the README wants: a step, a picture, the start, memory, and the embedded checkpoint's picture. */
+export function describeRunInShort(run: Run): string {
+  const titles = [...new Set(run.results.map(({ title }) => title))];
+  const times = titles.flatMap((title) => timesOf(run, title).map((name) => ({ title, name })));
+  const time = (start: string) => times.filter(({ name }) => name.startsWith(start)).map(({ title, name }) => timeRow(run, title, name));
+  const memory = titles.filter((title) => title.startsWith("whole picture"));
+  const rows = [
+    ...time("UNet step"),
+    ...time("whole picture"),
+    ...memory.map((title) => memoryRow(run, title, "its peak memory", ({ total }) => total)),
+    ...time("cold start: ready"),
+    ...time("embedded checkpoint: whole picture"),
+  ];
+  return [
+    `${describeSetting(run)}. In brackets: times what ${run.contenders[0]} takes.`,
+    markdownTable([["", ...run.contenders], ...rows]),
+  ].join("\n\n");
+}
+
+/** Checkpoint, machine and day of a run. */
+function describeSetting({ checkpoint, scale, machine, date }: Run): string {
+  const weights = `${FAMILIES[checkpoint]}'s networks${scale === "real" ? "" : ` at ${scale} size`} with random weights`;
+  return `${weights}; ${describeMachine(machine)}; ${date.slice(0, 10)}`;
+}
+
+/** The times that were taken under `title`. */
+function timesOf({ results }: Run, title: string): string[] {
+  return [...new Set(results.filter((result) => result.title === title).flatMap(({ seconds }) => Object.keys(seconds)))];
+}
+
+function timeRow(run: Run, title: string, name: string): string[] {
+  return row(run, title, name, ({ seconds }) => median(seconds[name] ?? []), formatSeconds);
+}
+
+function memoryRow(run: Run, title: string, name: string, of: (memory: Result["memory"][number]) => number): string[] {
+  return row(run, title, name, ({ memory }) => median(memory.map(of)), formatMebibytes);
+}
+
+/** A row called `name`: what `value` finds in each contender's result under `title`. */
+function row(
+  { contenders, results }: Run,
+  title: string,
+  name: string,
+  value: (result: Result) => number,
+  format: (value: number) => string,
+): string[] {
+  const found = contenders.map((contender) => results.find((result) => result.title === title && result.contender === contender));
+  const [first] = found;
+  const base = first ? value(first) : Number.NaN;
+  return [name, ...found.map((result, i) => cell(result, value, format, i === 0 ? Number.NaN : base))];
 }
 
 function cell(result: Result | undefined, value: (result: Result) => number, format: (value: number) => string, base: number): string {

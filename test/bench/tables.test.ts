@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ROOT } from "../../bench/paths.js";
 import type { Result, Run } from "../../bench/results.js";
 import { median } from "../../bench/results.js";
-import { describeRun, formatMebibytes, formatSeconds, markdownTable, replaceBetween } from "../../bench/tables.js";
+import { describeRun, describeRunInShort, formatMebibytes, formatSeconds, markdownTable, replaceBetween } from "../../bench/tables.js";
 
 function result(contender: string, seconds: readonly number[], mebibytes: readonly number[], rest: Partial<Result> = {}): Result {
   const memory = mebibytes.map((total) => ({ total, anonymous: total / 2, file: total / 2 }));
@@ -87,6 +87,34 @@ describe("the tables of a run", () => {
   });
 });
 
+it("a run in short is a step, a picture, the start, the picture's memory and the embedded checkpoint's picture", () => {
+  const titles = [
+    "UNet step, guided",
+    "VAE decode",
+    "cold start: ready for the first step",
+    "whole picture of 512x512",
+    "embedded checkpoint: UNet step, guided",
+    "embedded checkpoint: whole picture of 64x64",
+  ];
+  const results = titles.map((title, i) => ({ ...result("exact", [i + 1], [1024]), title, seconds: { [title]: [i + 1] } }));
+  const text = describeRunInShort(run(["exact"], results));
+  const rows = text.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("|  "));
+  expect(
+    rows.map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    ),
+  ).toEqual([
+    ["UNet step, guided", "1.00 s"],
+    ["whole picture of 512x512", "4.00 s"],
+    ["its peak memory", "1.00 GiB"],
+    ["cold start: ready for the first step", "3.00 s"],
+    ["embedded checkpoint: whole picture of 64x64", "6.00 s"],
+  ]);
+});
+
 it("Markdown tables have their columns in line", () => {
   expect(
     markdownTable([
@@ -115,7 +143,11 @@ describe("replacing between comments", () => {
   });
 
   it("finds its comments in the files that the benchmark writes to", () => {
-    const places = { "README.md": ["bench"], "bench/SCALING.md": ["resolution", "batch", "steps", "savers"] };
+    const places = {
+      "README.md": ["bench"],
+      "bench/RESULTS.md": ["bench"],
+      "bench/SCALING.md": ["resolution", "batch", "steps", "savers"],
+    };
     for (const [path, names] of Object.entries(places)) {
       const text = readFileSync(join(ROOT, path), "utf8");
       for (const name of names) expect(replaceBetween(text, name, "a table of now")).toContain("a table of now");
