@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
-import { CheckpointError } from "../src/errors.js";
+import { ArgumentError, CheckpointError } from "../src/errors.js";
+import { given } from "../src/given.js";
+import { Tensor } from "../src/tensor/tensor.js";
 import { setWarningHandler, warn } from "../src/warnings.js";
 
 // What names and values of files may hold.
@@ -27,4 +29,43 @@ describe("a message that quotes a file", () => {
     warn(`left out: ${hostile}`);
     expect(warnings).toEqual(["left out: \\u001b[2J\\u009b31m\\u0007\\u202egnp.exe"]);
   });
+});
+
+describe("an error about an option", () => {
+  const error = new ArgumentError((name) => `${name("numInferenceSteps")} is 0`, {
+    argument: "numInferenceSteps",
+    hint: (name) => `or give ${name("variant", { value: "fp16" })}`,
+  });
+
+  it("names it in camelCase", () => {
+    expect(error).toMatchObject({ argument: "numInferenceSteps", message: "numInferenceSteps is 0", hint: 'or give variant: "fp16"' });
+  });
+
+  it("lets each door spell it", () => {
+    const inPython = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    expect(error.spell(inPython)).toEqual({ message: "num_inference_steps is 0", hint: "or give variant" });
+  });
+});
+
+describe("a value in a message", () => {
+  it.each([
+    ["20", '"20" (a string)'],
+    [20, "20 (a number)"],
+    [20n, "20n (a bigint)"],
+    [Number.NaN, "NaN (a number)"],
+    [true, "true (a boolean)"],
+    [null, "null"],
+    [undefined, "undefined"],
+    [[1, "a", null], '[1, "a", null] (a list)'],
+    [[1, 2, 3, 4, 5], "[1, 2, 3, 4, ...] (a list)"],
+    [{ steps: 3, size: 2 }, "{ steps, size } (an object)"],
+    [{}, "{} (an object)"],
+    [Object.create(null), "{} (an object)"],
+    [Tensor.zeros([2]), "a Tensor"],
+    [new AbortController(), "an AbortController"],
+    [Tensor, "the class Tensor"],
+    [() => 1, "a function"],
+    [Symbol("a"), "Symbol(a) (a symbol)"],
+    ["x".repeat(1000), `"${"x".repeat(80)}..." (a string)`],
+  ])("is shown with its type: %s", (value, text) => expect(given(value)).toBe(text));
 });

@@ -71,9 +71,12 @@ function parseComponent(file: string, key: string, value: readonly Json[]): Comp
 async function onlyANetwork(folder: Folder): Promise<CheckpointError> {
   // Whatever its config is, it is one network's.
   const className = await readConfig(folder, "config.json").then(classOf, () => undefined);
-  const [what, way] = className === undefined ? ["", ""] : [` (${className})`, `, opened by ${className}.fromSingleFile`];
+  const what = className === undefined ? "" : ` (${className})`;
   return new CheckpointError(`${folder.name} holds one network${what}, not a whole checkpoint`, {
-    hint: `open a whole checkpoint, and give it this in place of its own${way}`,
+    hint: (name) => {
+      const way = className === undefined ? "" : `, opened by ${name(`${className}.fromSingleFile`)}`;
+      return `open a whole checkpoint, and give it this in place of its own${way}`;
+    },
   });
 }
 

@@ -123,6 +123,7 @@ function notAnEmbedding({ name, tensors }: SafetensorsHeader): CheckpointError {
   const [some, rest] = [[...tensors.values()].slice(0, 3), Math.max(tensors.size - 3, 0)];
   const listed = some.map((tensor) => `${printable(tensor.name)} ${tensor.dtype} [${tensor.shape.join(", ")}]`).join(", ");
   return new CheckpointError(`${name} is no embedding: it holds ${listed || "nothing"}${rest > 0 ? ` and ${rest} tensors more` : ""}`, {
-    hint: `an embedding is one tensor [vectors, width], named as its token or ${A1111_TENSOR}; for Stable Diffusion XL clip_l and clip_g. A LoRA is loaded with loadLoraWeights`,
+    hint: (name) =>
+      `an embedding is one tensor [vectors, width], named as its token or ${A1111_TENSOR}; for Stable Diffusion XL clip_l and clip_g. A LoRA is loaded with ${name("loadLoraWeights")}`,
   });
 }

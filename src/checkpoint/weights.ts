@@ -236,7 +236,7 @@ export function noWeights(
   const variants = variantsOf(files, baseNames);
   if (variants.length > 0) {
     return new CheckpointError(`${name} has no ${variant ?? "full"} weights, only the variant ${variants.join(", ")}`, {
-      hint: `ask for it: variant: "${variants[0]}"`,
+      hint: (name) => `ask for it: ${name("variant", { value: variants[0] })}`,
     });
   }
   const other = files.find(isPickle) ?? files.find((file) => FOREIGN.test(file));

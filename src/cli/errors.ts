@@ -1,6 +1,7 @@
 import { CommanderError } from "commander";
 import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError, OutputError } from "../errors.js";
 import { withoutControls } from "../printable.js";
+import { spelled } from "./spelling.js";
 
 /** What `darkroom --help` says of the numbers below. */
 export const EXIT_CODES = `Exit codes:
@@ -27,16 +28,19 @@ export function exitCodeOf(error: unknown): number {
 
 /** The lines for stderr: the message and the way out; the stack only when `verbose`. */
 export function describeError(error: unknown, { verbose }: { readonly verbose: boolean }): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const lines = [`darkroom: ${message.replace(/^error: /, "")}`];
-  const hint = hintOf(error);
+  const { message, hint } = wordsOf(error);
+  const lines = [`darkroom: ${message}`];
   if (hint) lines.push(`  ${hint}`);
   if (verbose && error instanceof Error && error.stack) lines.push(error.stack, ...causesOf(error));
   return withoutControls(lines.join("\n"));
 }
 
+function wordsOf(error: unknown): { readonly message: string; readonly hint: string | undefined } {
+  if (error instanceof DarkroomError) return spelled(error);
+  return { message: error instanceof Error ? error.message.replace(/^error: /, "") : String(error), hint: hintOf(error) };
+}
+
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof DarkroomError) return error.hint && terminalWords(error.hint);
   if (error instanceof CommanderError) {
     if (/unknown option '--(hf-)?token/.test(error.message)) return TOKEN_HINT;
     return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
@@ -44,33 +48,6 @@ function hintOf(error: unknown): string | undefined {
   if (error instanceof Interrupted) return undefined;
   return "this is a fault of Darkroom's; --verbose shows where it happened";
 }
-
-/** What is told to programs in the words of the terminal. */
-export function terminalWords(text: string): string {
-  return text
-    .replace(API_WORDS, (word) => OPTIONS[word] ?? word)
-    .replace(/\bvariant: "([^"]*)"/g, "--variant $1")
-    .replace(/\bas config\b/g, "as --config")
-    .replace(/\bfrom(Pretrained|SingleFile)\(path, \{ (\w+): \.\.\. \}\)/g, (code, _, part) => PARTS[part] ?? `in a program, ${code}`);
-}
-
-const OPTIONS: Readonly<Record<string, string>> = {
-  "AutoencoderKL.fromSingleFile": "--vae",
-  "ControlNetModel.fromSingleFile": "--control",
-  cacheDir: "--cache-dir",
-  fromPretrained: "--model",
-  listCachedRepositories: "darkroom models",
-  loadLoraWeights: "--lora",
-  loadTextualInversion: "--embedding",
-  localFilesOnly: "--offline",
-  numInferenceSteps: "--steps",
-};
-
-/** These words, unless they are part of a piece of code. */
-const API_WORDS = new RegExp(`\\b(${Object.keys(OPTIONS).join("|").replaceAll(".", "\\.")})\\b(?!\\()`, "g");
-
-/** Options that bring a part of a pipeline. */
-const PARTS: Readonly<Record<string, string>> = { vae: "--vae", controlnet: "--control", scheduler: "--scheduler" };
 
 const TOKEN_HINT = "set HF_TOKEN, or run hf auth login once: every user of this machine can read a program's arguments";
 

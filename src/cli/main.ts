@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { setWarningHandler } from "../warnings.js";
-import { describeError, EXIT_CODES, exitCodeOf, Interrupted, terminalWords } from "./errors.js";
+import { describeError, EXIT_CODES, exitCodeOf, Interrupted } from "./errors.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
 import { addInspect } from "./inspect.js";
@@ -9,6 +9,7 @@ import { listenForInterrupts } from "./interrupts.js";
 import { addModels } from "./models.js";
 import { packageVersion } from "./package.js";
 import { addSchedulers } from "./schedulers.js";
+import { inTerminal } from "./spelling.js";
 
 const program = new Command("darkroom")
   .description("Makes pictures from text with Stable Diffusion checkpoints.")
@@ -26,7 +27,7 @@ for (const stream of [process.stdout, process.stderr]) {
     if (error.code !== "EPIPE") throw error;
   });
 }
-setWarningHandler((message) => process.stderr.write(`darkroom: warning: ${terminalWords(message)}\n`));
+setWarningHandler((_, spell) => process.stderr.write(`darkroom: warning: ${spell(inTerminal)}\n`));
 
 const signal = listenForInterrupts();
 addGenerate(program, signal);

@@ -1,4 +1,3 @@
-import { ArgumentError } from "../errors.js";
 import { gridShape, makeImageGrid } from "../image/grid.js";
 import type { Picture } from "../image/picture.js";
 import type { Precision } from "../runtime/engine.js";
@@ -45,10 +44,10 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
   const scheduler = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
   const start = await unlessAborted(readStart(request.start), signal);
   const plan = planOutputs({ ...request, prompt: request.prompt ?? nameOf(request.model) });
-  const checkpoints = await inOptionsWords(openCheckpoints(request, { signal, progress }));
+  const checkpoints = await openCheckpoints(request, { signal, progress });
   const job = settle(request, start, checkpoints);
   const begun = performance.now();
-  const painter = await unlessAborted(inOptionsWords(openJob(job)), signal);
+  const painter = await unlessAborted(openJob(job), signal);
   const { adapters } = painter;
   try {
     for (const pipe of scheduler ? painter.pipelines : []) {
@@ -93,35 +92,12 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
 
 async function paint(painter: Painter, options: PaintOptions): Promise<Picture> {
   try {
-    return await inOptionsWords(painter.paint(options));
+    return await painter.paint(options);
   } catch (error) {
     options.signal.throwIfAborted();
     throw error;
   }
 }
-
-/** Pipelines name their own arguments; a person at the terminal knows them as options. */
-async function inOptionsWords<Result>(work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    const option = error instanceof ArgumentError && OPTION_OF[/^\w+(?= is | \d)/.exec(error.message)?.[0] ?? ""];
-    throw option ? new ArgumentError(`${option}: ${error.message}`, { hint: error.hint, cause: error }) : error;
-  }
-}
-
-const OPTION_OF: Readonly<Record<string, string>> = {
-  clipSkip: "--clip-skip",
-  controlnetConditioningScale: "--control-scale",
-  guidanceRescale: "--guidance-rescale",
-  guidanceScale: "--guidance",
-  height: "--size",
-  numInferenceSteps: "--steps",
-  paddingMaskCrop: "--mask-padding",
-  revision: "--revision",
-  strength: "--strength",
-  width: "--size",
-};
 
 async function saveGrid(pictures: readonly Picture[], path: string, settings: SettingsOf): Promise<string> {
   const { rows, cols } = gridShape(pictures.length);

@@ -52,5 +52,8 @@ export async function removeCachedRepository(id: string, { cacheDir }: CacheOpti
   }
   const freed = await removeRepository(id, cacheDir);
   if (freed !== undefined) return freed;
-  throw new HubError(`${id} is not in the cache`, { problem: "repository-not-found", hint: "listCachedRepositories tells what is" });
+  throw new HubError(`${id} is not in the cache`, {
+    problem: "repository-not-found",
+    hint: (name) => `${name("listCachedRepositories")} tells what is`,
+  });
 }

@@ -43,7 +43,7 @@ export async function expectFile(source: string): Promise<void> {
   const { place } = await expectThere(source);
   throw new CheckpointError(
     `${source} is ${place === "hub" ? "no file, but may be an id of the hub" : "a folder"}; a single file was expected`,
-    { hint: "folders and hub ids are opened with fromPretrained" },
+    { hint: (name) => `folders and hub ids are opened with ${name("fromPretrained")}` },
   );
 }
 

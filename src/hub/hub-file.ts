@@ -47,9 +47,13 @@ export function parseHubFile(source: string): HubFile | undefined {
 export function revisionOf({ id, revision: own }: HubFile, asked: string | undefined): string | undefined {
   if (own === undefined || own === "main") return asked ?? own;
   if (asked === undefined || asked === own) return own;
-  throw new ArgumentError(`revision is ${JSON.stringify(asked)}, but the address of ${id} is that of ${JSON.stringify(own)}`, {
-    hint: "name it in one of them only",
-  });
+  throw new ArgumentError(
+    (name) => `${name("revision")} is ${JSON.stringify(asked)}, but the address of ${id} is that of ${JSON.stringify(own)}`,
+    {
+      argument: "revision",
+      hint: "name it in one of them only",
+    },
+  );
 }
 
 function decoded(text: string): string {

@@ -51,7 +51,10 @@ export async function openCheckpoint(source: string | Folder, options: SourceOpt
 
 function refuseConfig(name: string, { config }: SourceOptions): void {
   if (config === undefined) return;
-  throw new ArgumentError(`config was given, but ${name} is no single file`, { hint: "leave config out: a folder has configs of its own" });
+  throw new ArgumentError((option) => `${option("config")} was given, but ${name} is not a single file`, {
+    argument: "config",
+    hint: "leave it out: a folder has its own configs",
+  });
 }
 
 async function openSingle(source: string, options: SourceOptions & WantedFiles): Promise<Folder> {

@@ -2,6 +2,7 @@ import { hubSettings, openRepositoryCache } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError, HubError, type HubProblem } from "../errors.js";
 import { warn } from "../warnings.js";
+import type { Wording } from "../wording.js";
 import { type ChosenFiles, chooseFiles, type WantedFiles } from "./choose-files.js";
 import { download } from "./download.js";
 import { HubApi, type ListedFile } from "./hub-api.js";
@@ -93,7 +94,7 @@ function isWhole(snapshot: Snapshot | undefined): boolean {
 function expectWhole(id: string, revision: string, cache: RepositoryCache, snapshot: Snapshot | undefined): asserts snapshot is Snapshot {
   if (isWhole(snapshot)) return;
   const what = `${id} at revision ${revision}`;
-  const download = "download it once with the network: without localFilesOnly, and with HF_HUB_OFFLINE unset";
+  const download: Wording = (name) => `download it once with the network: without ${name("localFilesOnly")}, and with HF_HUB_OFFLINE unset`;
   if (!snapshot) throw new HubError(`the cache does not have ${what} (${cache.path})`, { problem: "offline", hint: download });
   throw new HubError(`the cache has ${what} only in part; it lacks ${missingOf(snapshot)}`, {
     problem: "offline",

@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 
 const FILE_ENDING = /\.(safetensors|ckpt|pth?|bin|gguf|json|onnx|git)$/i;
 
@@ -27,7 +27,8 @@ export function isSafePath(path: string): boolean {
 /** @throws ArgumentError unless the revision can be a branch, a tag, a pull request (`refs/pr/1`) or a commit. */
 export function expectRevision(revision: string): void {
   if (isSafePath(revision)) return;
-  throw new ArgumentError(`revision is ${JSON.stringify(revision)}; expected a branch, a tag or a commit`, {
+  throw wrongArgument("revision", revision, "a branch, a tag or a commit", {
+    type: "string",
     hint: 'as on the page of the repository, such as "main", "fp16" or "refs/pr/1"',
   });
 }

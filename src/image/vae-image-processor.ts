@@ -68,7 +68,9 @@ export class VaeImageProcessor {
       ...options,
     };
     if (this.options.doConvertRgb && this.options.doConvertGrayscale) {
-      throw new ArgumentError("doConvertRgb and doConvertGrayscale were both given; a picture can become only one of them");
+      throw new ArgumentError("doConvertRgb and doConvertGrayscale were both given; a picture can become only one of them", {
+        argument: "doConvertGrayscale",
+      });
     }
   }
 
@@ -85,7 +87,8 @@ export class VaeImageProcessor {
 
     if (tensors.length < images.length) throw new ArgumentError("pictures and tensors were given together; give one kind");
     const { resizeMode = "default" } = options;
-    if (resizeMode !== "default") throw new ArgumentError(`resizeMode ${resizeMode} is for pictures; tensors are only stretched`);
+    if (resizeMode !== "default")
+      throw new ArgumentError(`resizeMode ${resizeMode} is for pictures; tensors are only stretched`, { argument: "resizeMode" });
     const batch = concat(
       tensors.map((tensor) => {
         if (tensor.shape.length === 4) return tensor;
@@ -175,7 +178,7 @@ export function cropRegion(mask: AnyPicture, width: number, height: number, pad 
     covered.top = Math.min(covered.top, y);
     covered.bottom = Math.max(covered.bottom, y + 1);
   }
-  if (covered.right === 0) throw new ArgumentError("the mask is black everywhere; there is nothing to paint");
+  if (covered.right === 0) throw new ArgumentError("the mask is black everywhere; there is nothing to paint", { argument: "maskImage" });
   const x1 = Math.max(covered.left - pad, 0);
   const y1 = Math.max(covered.top - pad, 0);
   const x2 = Math.min(covered.right + pad, fullWidth);

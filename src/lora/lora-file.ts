@@ -113,7 +113,8 @@ export async function readLora(folder: Folder, path: string): Promise<LoraFile> 
     throw new CheckpointError(
       `${name}: no LoRA; none of its ${header.tensors.size} tensors is called ...lora_down.weight, ...lora_A.weight or alike`,
       {
-        hint: "whole checkpoints are opened with fromPretrained, textual inversions with loadTextualInversion",
+        hint: (name) =>
+          `whole checkpoints are opened with ${name("fromPretrained")}, textual inversions with ${name("loadTextualInversion")}`,
       },
     );
   }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { count, depth, whole } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { Value, WeightBytes } from "../graph/graph.js";
 import { add, concat, gather, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -113,7 +114,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
       });
     }
     if (!Number.isInteger(clipSkip) || clipSkip < 0 || clipSkip >= numHiddenLayers) {
-      throw new ArgumentError(`clipSkip is ${clipSkip}; expected a whole number from 0 to ${numHiddenLayers - 1}`);
+      throw wrongArgument("clipSkip", clipSkip, `a whole number from 0 to ${numHiddenLayers - 1}`, { type: "number" });
     }
     const part = `clip skip ${clipSkip}, hidden states ${outputHiddenStates}`;
     const feeds = { input_ids: inputIds, end_of_text: endOfText(inputIds, this.config.eosTokenId) };

@@ -6,5 +6,5 @@ import type { Tensor } from "../tensor/tensor.js";
 export function expectShape(name: string, { shape: found }: Tensor<DType>, shape: readonly (number | string)[]): void {
   const fits = shape.every((extent, i) => (typeof extent === "string" ? (found[i] ?? 0) >= 1 : found[i] === extent));
   if (fits && found.length === shape.length) return;
-  throw new ArgumentError(`${name} is [${found.join(", ")}]; expected [${shape.join(", ")}]`);
+  throw new ArgumentError(`${name} is [${found.join(", ")}]; expected [${shape.join(", ")}]`, { argument: name });
 }

@@ -4,7 +4,8 @@ import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
-import { ArgumentError, ConfigError } from "../errors.js";
+import { ConfigError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
@@ -73,8 +74,8 @@ export abstract class Model<Config> implements AsyncDisposable {
    * @throws ArgumentError unless a number is whole and at least 1.
    */
   setAttentionSlice(slice: AttentionSlice | undefined): void {
-    if (typeof slice === "number" && !(Number.isInteger(slice) && slice >= 1)) {
-      throw new ArgumentError(`the attention slice is ${slice}; expected "auto", "max" or a whole number of heads, at least 1`);
+    if (slice !== undefined && slice !== "auto" && slice !== "max" && !(Number.isInteger(slice) && slice >= 1)) {
+      throw wrongArgument("slice", slice, '"auto", "max" or a whole number of heads, at least 1', { type: "number" });
     }
     this.attentionSlice = slice;
   }

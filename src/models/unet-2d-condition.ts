@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, countOrNone, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { Value } from "../graph/graph.js";
 import { addBatches, scale, shift } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -158,7 +159,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   private skipOf(branch: number): number {
     const { layersPerBlock } = this.config;
     if (!Number.isInteger(branch) || branch < 0 || branch >= this.cacheBranches) {
-      throw new ArgumentError(`the branch to cache at is ${branch}; expected a whole number from 0 to ${this.cacheBranches - 1}`);
+      throw wrongArgument("cacheBranch", branch, `a whole number from 0 to ${this.cacheBranches - 1}`, { type: "number" });
     }
     const depth = Math.floor(branch / BRANCHES_PER_LEVEL);
     const above = Array.from({ length: depth }, (_, i) => level(layersPerBlock, i) + 1).reduce((sum, skips) => sum + skips, 0);

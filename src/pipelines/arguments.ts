@@ -1,10 +1,11 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { Generator } from "../tensor/random.js";
 
 /** @throws ArgumentError unless `value` is a whole number of at least `least`. */
 export function expectInteger(name: string, value: number, least: number): number {
   if (!Number.isSafeInteger(value) || value < least)
-    throw new ArgumentError(`${name} is ${value}; expected a whole number, at least ${least}`);
+    throw wrongArgument(name, value, `a whole number, at least ${least}`, { type: "number" });
   return value;
 }
 
@@ -12,7 +13,7 @@ export function expectInteger(name: string, value: number, least: number): numbe
 export function expectNumber(name: string, value: number, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < low || value > high) {
     const range = low === Number.NEGATIVE_INFINITY ? "a finite number" : `a number from ${low} to ${high}`;
-    throw new ArgumentError(`${name} is ${value}; expected ${range}`);
+    throw wrongArgument(name, value, range, { type: "number" });
   }
   return value;
 }
@@ -24,7 +25,8 @@ export function expectSize(width: number, height: number, factor: number): void 
   for (const [name, value] of Object.entries({ width, height })) {
     if (!Number.isSafeInteger(value) || value <= 0 || value % factor !== 0) {
       const nearest = Math.max(factor, Math.round(value / factor) * factor);
-      throw new ArgumentError(`${name} is ${value}; expected a multiple of ${factor}, the pixels of one latent of this VAE`, {
+      throw wrongArgument(name, value, `a multiple of ${factor}, the pixels of one latent of this VAE`, {
+        type: "number",
         hint: Number.isFinite(nearest) ? `the nearest is ${nearest}` : undefined,
       });
     }
@@ -35,7 +37,7 @@ export function expectSize(width: number, height: number, factor: number): void 
 export function promptList(name: string, prompt: string | readonly string[]): readonly string[] {
   const list = typeof prompt === "string" ? [prompt] : prompt;
   if (!Array.isArray(list) || list.length === 0 || list.some((text) => typeof text !== "string")) {
-    throw new ArgumentError(`${name} is ${JSON.stringify(prompt)}; expected a text or a list of texts`);
+    throw wrongArgument(name, prompt, "a text or a list of texts");
   }
   return list;
 }
@@ -55,11 +57,13 @@ export function seedsOf(generator: Generator | readonly Generator[]): bigint[] {
 
 /** The generators of a call for `batch` pictures. @throws ArgumentError if a list's length is not `batch`. */
 export function resolveGenerators({ seed, generator }: RandomOptions, batch: number): Generator | readonly Generator[] {
-  if (seed !== undefined && generator !== undefined) throw new ArgumentError("both seed and generator were given; expected one of them");
+  if (seed !== undefined && generator !== undefined)
+    throw new ArgumentError("both seed and generator were given; expected one of them", { argument: "generator" });
   const list = seed ?? generator;
   if (Array.isArray(list) && list.length !== batch) {
     throw new ArgumentError(
       `${list.length} ${seed === undefined ? "generators" : "seeds"} were given for ${batch} pictures; expected one, or one for each`,
+      { argument: seed === undefined ? "generator" : "seed" },
     );
   }
   if (generator !== undefined) return generator;

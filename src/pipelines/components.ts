@@ -49,7 +49,7 @@ export class ComponentSource {
     const component = this.index.components.get(name);
     if (!component) {
       throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; a ${this.index.className} needs one`, {
-        hint: `give one: fromPretrained(path, { ${camelCase(name)}: ... })`,
+        hint: (option) => `give one: ${option(camelCase(name), { code: `fromPretrained(path, { ${camelCase(name)}: ... })` })}`,
       });
     }
     const loader = Object.hasOwn(classes, component.className) ? classes[component.className] : undefined;

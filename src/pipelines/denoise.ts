@@ -62,7 +62,8 @@ export function initialLatents(
   generator: Generator | readonly Generator[],
   scheduler: Scheduler,
 ): Tensor {
-  if (given && String(given.shape) !== String(shape)) throw new ArgumentError(`latents are [${given.shape}]; expected [${shape}]`);
+  if (given && String(given.shape) !== String(shape))
+    throw new ArgumentError(`latents are [${given.shape}]; expected [${shape}]`, { argument: "latents" });
   return (given ?? randnPerImage(shape, generator)).mul(scheduler.initNoiseSigma);
 }
 

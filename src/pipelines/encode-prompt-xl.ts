@@ -14,6 +14,9 @@ export async function readPenultimate(
   const output = await model.forward(inputIds, { outputHiddenStates: true });
   const { hiddenStates = [] } = output;
   const embeds = hiddenStates.at(-(2 + (clipSkip ?? 0)));
-  if (!embeds) throw new ArgumentError(`clipSkip is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`);
+  if (!embeds)
+    throw new ArgumentError((name) => `${name("clipSkip")} is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`, {
+      argument: "clipSkip",
+    });
   return { embeds, ...("textEmbeds" in output && { pooled: output.textEmbeds as Tensor }) };
 }

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { CLIPTextModel } from "../models/clip-text.js";
 import { expectShape } from "../models/expect-shape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -108,10 +109,12 @@ export interface EncodedTexts {
 export function promptCount({ prompt, promptEmbeds, negativePrompt, negativePromptEmbeds }: PromptOptions): number {
   if ((prompt === undefined) === (promptEmbeds === undefined)) {
     const found = prompt === undefined ? "neither prompt nor promptEmbeds was given" : "both prompt and promptEmbeds were given";
-    throw new ArgumentError(`${found}; expected one of them`);
+    throw new ArgumentError(`${found}; expected one of them`, { argument: "prompt" });
   }
   if (negativePrompt !== undefined && negativePromptEmbeds !== undefined) {
-    throw new ArgumentError("both negativePrompt and negativePromptEmbeds were given; expected at most one of them");
+    throw new ArgumentError("both negativePrompt and negativePromptEmbeds were given; expected at most one of them", {
+      argument: "negativePrompt",
+    });
   }
   return prompt === undefined ? (promptEmbeds?.shape[0] ?? 0) : promptList("prompt", prompt).length;
 }
@@ -129,7 +132,7 @@ export async function encodePrompt(
 ): Promise<PerStep<EncodedPrompt>> {
   const { promptSyntax = "plain", negativePrompt, numImagesPerPrompt = 1, clipSkip } = options;
   if (!PROMPT_SYNTAXES.includes(promptSyntax))
-    throw new ArgumentError(`promptSyntax is ${promptSyntax}; expected one of ${PROMPT_SYNTAXES.join(", ")}`);
+    throw wrongArgument("promptSyntax", promptSyntax, `one of ${PROMPT_SYNTAXES.join(", ")}`, { type: "string" });
   const count = promptCount(options);
   const given = givenFeatures(reader, "promptEmbeds", options.promptEmbeds, options.pooledPromptEmbeds);
   const negativeGiven = isGuided
@@ -184,7 +187,9 @@ function positiveTexts({ prompt = "", prompt2 }: PromptOptionsXL): readonly (rea
   const second = promptList("prompt2", prompt2);
   if (second.length === first.length) return [first, second];
   if (second.length === 1) return [first, first.map(() => second[0] as string)];
-  throw new ArgumentError(`${second.length} texts were given as prompt2 for ${first.length} prompts; expected one, or one for each`);
+  throw new ArgumentError(`${second.length} texts were given as prompt2 for ${first.length} prompts; expected one, or one for each`, {
+    argument: "prompt2",
+  });
 }
 
 function negativeTexts({ negativePrompt, negativePrompt2 }: PromptOptionsXL, count: number): readonly (readonly string[])[] {
@@ -197,7 +202,9 @@ function negativeList(negativePrompt: string | readonly string[] = "", count: nu
   const list = promptList("negativePrompt", negativePrompt);
   if (list.length === count) return list;
   if (typeof negativePrompt === "string") return Array.from({ length: count }, () => negativePrompt);
-  throw new ArgumentError(`${list.length} negative prompts were given for ${count} prompts; expected one text, or one for each`);
+  throw new ArgumentError(`${list.length} negative prompts were given for ${count} prompts; expected one text, or one for each`, {
+    argument: "negativePrompt",
+  });
 }
 
 function givenFeatures(
@@ -209,7 +216,7 @@ function givenFeatures(
   if (!embeds) return undefined;
   expectShape(name, embeds, ["batch", "tokens", encoders.reduce((width, { model }) => width + model.config.hiddenSize, 0)]);
   if (pooledWidth === undefined) return { embeds };
-  if (!pooled) throw new ArgumentError(`${name} were given without their pooled ones; Stable Diffusion XL needs both`);
+  if (!pooled) throw new ArgumentError(`${name} were given without their pooled ones; Stable Diffusion XL needs both`, { argument: name });
   expectShape(name === "promptEmbeds" ? "pooledPromptEmbeds" : "negativePooledPromptEmbeds", pooled, [embeds.shape[0] ?? 0, pooledWidth]);
   return { embeds, pooled };
 }
@@ -217,6 +224,7 @@ function givenFeatures(
 function expectSameShape({ embeds: positive }: TextFeatures, { embeds: negative }: TextFeatures): void {
   if (String(negative.shape) === String(positive.shape)) return;
   throw new ArgumentError(`negativePromptEmbeds are [${negative.shape}] and promptEmbeds [${positive.shape}]; expected one shape`, {
+    argument: "negativePromptEmbeds",
     hint: "encode prompt and negative prompt in one call of encodePrompt",
   });
 }

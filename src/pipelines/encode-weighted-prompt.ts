@@ -82,6 +82,7 @@ function emphasised(features: Tensor, weights: readonly number[]): Tensor {
   const ratio = mean(features) / mean(weighted);
   if (Number.isFinite(ratio)) return weighted.mul(ratio);
   throw new ArgumentError("the weights of the prompt are too large, or cancel each other out", {
+    argument: "prompt",
     hint: "weights from 0.1 to 2 are of use",
   });
 }

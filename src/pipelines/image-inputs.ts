@@ -51,7 +51,8 @@ export async function readInpaintImages(
   }
   expectInteger("paddingMaskCrop", paddingMaskCrop, 0);
   const [original, mask] = [onlyPicture("image", images), onlyPicture("maskImage", masks)];
-  if (outputType !== "image") throw new ArgumentError(`outputType is ${outputType}; with paddingMaskCrop only image is possible`);
+  if (outputType !== "image")
+    throw new ArgumentError(`outputType is ${outputType}; with paddingMaskCrop only image is possible`, { argument: "outputType" });
   const cropsCoords = cropRegion(mask, size.width, size.height, paddingMaskCrop);
   const options = { ...size, cropsCoords, resizeMode: "fill" } as const;
   return {
@@ -73,5 +74,7 @@ function loadAll(image: ImageInput): Promise<(Picture | Tensor)[]> {
 function onlyPicture(name: string, images: readonly (Picture | Tensor)[]): Picture {
   const [picture] = images;
   if (picture && images.length === 1 && !(picture instanceof Tensor)) return picture;
-  throw new ArgumentError(`paddingMaskCrop needs one picture as ${name}; ${images.length} images or a tensor were given`);
+  throw new ArgumentError(`paddingMaskCrop needs one picture as ${name}; ${images.length} images or a tensor were given`, {
+    argument: name,
+  });
 }

@@ -43,6 +43,7 @@ export function repeatToBatch(name: string, images: Tensor, batch: number): Tens
   if (count === 0 || batch % count !== 0) {
     throw new ArgumentError(
       `${count} were given as ${name} for ${batch} pictures; expected one, or a number that ${batch} is a multiple of`,
+      { argument: name },
     );
   }
   return count === batch ? images : concat(Array.from({ length: batch / count }, () => images));

@@ -1,4 +1,4 @@
-import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
@@ -342,7 +342,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     expectInteger("numImagesPerPrompt", numImagesPerPrompt, 1);
     if (request.cache) expectStepCache(request.cache, this.unet);
     if (!OUTPUT_TYPES.includes(outputType))
-      throw new ArgumentError(`outputType is ${outputType}; expected one of ${OUTPUT_TYPES.join(", ")}`);
+      throw wrongArgument("outputType", outputType, `one of ${OUTPUT_TYPES.join(", ")}`, { type: "string" });
     const batch = promptCount(request) * numImagesPerPrompt;
     return {
       request,

@@ -64,9 +64,10 @@ export abstract class LoraPipeline extends DiffusionPipeline {
    */
   async loadLoraWeights(source: string | Folder, { adapterName, ...from }: LoadLoraOptions = {}): Promise<LoadedLora> {
     const taken = this.loraNames;
-    if (adapterName === "") throw new ArgumentError("adapterName is empty; give the adapter a name, or none");
+    if (adapterName === "") throw new ArgumentError("adapterName is empty; give the adapter a name, or none", { argument: "adapterName" });
     if (adapterName !== undefined && taken.includes(adapterName)) {
       throw new ArgumentError(`there is an adapter ${adapterName} already; the names taken are ${taken.join(", ")}`, {
+        argument: "adapterName",
         hint: "choose another adapterName, or delete that adapter first: deleteAdapters(name)",
       });
     }
@@ -93,7 +94,9 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     const list = this.knownAdapters(names);
     const each = isList(weights) ? weights : list.map(() => weights);
     if (each.length !== list.length)
-      throw new ArgumentError(`${each.length} weights were given for ${list.length} adapters; expected one, or one for each`);
+      throw new ArgumentError(`${each.length} weights were given for ${list.length} adapters; expected one, or one for each`, {
+        argument: "weights",
+      });
     const networks = [...this.loraNetworks];
     for (const weight of each) this.warnOfStrangers(weight);
     const resolved = networks.map(
@@ -182,7 +185,9 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     return (components ?? [...own.keys()]).map((component) => {
       const adapters = own.get(component);
       if (adapters) return adapters;
-      throw new ArgumentError(`components has ${component}; this pipeline's are ${[...own.keys()].join(", ")}`);
+      throw new ArgumentError(`components has ${component}; this pipeline's are ${[...own.keys()].join(", ")}`, {
+        argument: "components",
+      });
     });
   }
 
@@ -192,6 +197,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     const stranger = list.find((name) => !known.includes(name));
     if (stranger === undefined) return list;
     throw new ArgumentError(`there is no adapter ${stranger}; ${known.length > 0 ? `there are ${known.join(", ")}` : "none is loaded"}`, {
+      argument: "names",
       hint: "load it first: loadLoraWeights(path, { adapterName })",
     });
   }

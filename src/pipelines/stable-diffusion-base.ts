@@ -62,6 +62,7 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
     if (!safetyChecker) return { images };
     if (!featureExtractor) {
       throw new ArgumentError("the safety checker needs a featureExtractor (CLIPImageProcessor)", {
+        argument: "featureExtractor",
         hint: "give one, or safetyChecker: null",
       });
     }

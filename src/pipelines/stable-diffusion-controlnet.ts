@@ -116,7 +116,9 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const perNet = <Value>(name: string, setting: PerNet<Value>): readonly Value[] => {
       const list = Array.isArray(setting) ? (setting as readonly Value[]) : Array.from({ length: count }, () => setting as Value);
       if (list.length !== count)
-        throw new ArgumentError(`${list.length} were given as ${name} for ${count} ControlNets; expected one for each`);
+        throw new ArgumentError(`${list.length} were given as ${name} for ${count} ControlNets; expected one for each`, {
+          argument: name,
+        });
       return list;
     };
     const scales = perNet("controlnetConditioningScale", controlnetConditioningScale);
@@ -130,7 +132,9 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
         expectNumber("controlGuidanceStart", start, 0, 1);
         expectNumber("controlGuidanceEnd", end, 0, 1);
         if (start >= end)
-          throw new ArgumentError(`controlGuidanceStart is ${start} and controlGuidanceEnd ${end}; expected the start before the end`);
+          throw new ArgumentError(`controlGuidanceStart is ${start} and controlGuidanceEnd ${end}; expected the start before the end`, {
+            argument: "controlGuidanceStart",
+          });
         const images = await readControlImages(inputs[i] as ImageInput, request, this.vae);
         return { net, image: images.repeatInterleave(images.shape[0] === 1 ? batch : numImagesPerPrompt), scale, start, end };
       }),

@@ -97,6 +97,7 @@ export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?
   const stranger = wanted.find((token) => !loaded.includes(token));
   if (stranger !== undefined) {
     throw new ArgumentError(`no embedding was loaded as ${stranger}`, {
+      argument: "tokens",
       hint: loaded.length > 0 ? `loaded are ${loaded.join(", ")}` : "none is loaded",
     });
   }
@@ -116,10 +117,13 @@ function tokensOf(files: readonly TextualInversion[], given: readonly string[] |
     if (given.length === file?.vectors) return [given];
     throw new ArgumentError(
       `${given.length} tokens were given for the ${file?.vectors} vectors of ${file?.name}; expected one for all, or one for each`,
+      { argument: "token" },
     );
   }
   if (given.length === files.length) return given.map((token) => [token]);
-  throw new ArgumentError(`${given.length} tokens were given for ${files.length} embeddings; expected one for each`);
+  throw new ArgumentError(`${given.length} tokens were given for ${files.length} embeddings; expected one for each`, {
+    argument: "token",
+  });
 }
 
 /** @throws CheckpointError if the file is not for these text encoders. */

@@ -19,8 +19,9 @@ export function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: num
   expectNumber("strength", strength, 0, 1);
   const steps = Math.min(Math.trunc(numInferenceSteps * strength), numInferenceSteps);
   if (steps < 1) {
-    throw new ArgumentError(`strength ${strength} of ${numInferenceSteps} steps leaves no step to take`, {
-      hint: "raise numInferenceSteps, or the strength",
+    throw new ArgumentError((name) => `${name("strength")} ${strength} of ${numInferenceSteps} steps leaves no step to take`, {
+      argument: "strength",
+      hint: (name) => `raise ${name("numInferenceSteps")}, or ${name("strength")}`,
     });
   }
   return begin(scheduler, (numInferenceSteps - steps) * scheduler.order);
@@ -76,7 +77,9 @@ export function expectRange({ denoisingStart, denoisingEnd }: TimestepRangeOptio
     isInside(denoisingEnd) &&
     denoisingStart >= denoisingEnd
   ) {
-    throw new ArgumentError(`denoisingStart is ${denoisingStart} and denoisingEnd ${denoisingEnd}; expected the start before the end`);
+    throw new ArgumentError(`denoisingStart is ${denoisingStart} and denoisingEnd ${denoisingEnd}; expected the start before the end`, {
+      argument: "denoisingStart",
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { pictures } from "../image/picture.js";
 import { UNet2DModel } from "../models/unet-2d.js";
 import type { Precision, ResolvedDevice } from "../runtime/engine.js";
@@ -75,7 +76,8 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     const { batchSize = 1, numInferenceSteps = this.defaultSteps, outputType = "image", signal } = request;
     expectInteger("batchSize", batchSize, 1);
     expectInteger("numInferenceSteps", numInferenceSteps, 1);
-    if (outputType !== "image" && outputType !== "tensor") throw new ArgumentError(`outputType is ${outputType}; expected image or tensor`);
+    if (outputType !== "image" && outputType !== "tensor")
+      throw wrongArgument("outputType", outputType, "image or tensor", { type: "string" });
     const generator = resolveGenerators(request, batchSize);
     const { inChannels, sampleSize } = this.unet.config;
     if (!sampleSize) throw new ArgumentError("the UNet's config has no sample_size, so the picture's size is not known");

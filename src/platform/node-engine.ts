@@ -1,5 +1,6 @@
 import type { InferenceSession } from "onnxruntime-node";
-import { ArgumentError, DeviceError } from "../errors.js";
+import { DeviceError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { type ByteProducts, type EncodedGraph, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
 import { fusedAttention, narrow, scale, writtenOutAttention } from "../graph/ops.js";
 import {
@@ -33,7 +34,7 @@ export interface EngineOptions extends DeviceOptions {
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const { device = "auto", precision = "exact" } = options;
   if (!DEVICES.includes(device)) throw new DeviceError(`device is "${device}"; expected one of ${DEVICES.join(", ")}`);
-  if (!PRECISIONS.includes(precision)) throw new ArgumentError(`precision is "${precision}"; expected one of ${PRECISIONS.join(", ")}`);
+  if (!PRECISIONS.includes(precision)) throw wrongArgument("precision", precision, `one of ${PRECISIONS.join(", ")}`, { type: "string" });
   const worker = new WorkerThread();
   for (const candidate of candidates(device)) {
     const engine = new WorkerEngine(worker, candidate, options);

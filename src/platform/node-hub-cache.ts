@@ -7,6 +7,7 @@ import { HubError } from "../errors.js";
 import type { AddOptions, RemoteFile, RepositoryCache } from "../hub/repository-cache.js";
 import { isCommit } from "../hub/repository-id.js";
 import type { HubSettings } from "../hub/settings.js";
+import type { Wording } from "../wording.js";
 import { openFolder, pathKind } from "./node-folder.js";
 import { withLock } from "./node-hub-lock.js";
 import { explainWrite } from "./write-file.js";
@@ -186,7 +187,7 @@ class NodeRepositoryCache implements RepositoryCache {
   }
 }
 
-const OTHER_DISK = "free some space, or name a folder on another disk: cacheDir or HF_HUB_CACHE";
+const OTHER_DISK: Wording = (name) => `free some space, or name a folder on another disk: ${name("cacheDir")} or HF_HUB_CACHE`;
 
 /** Puts what `make` makes in the place of `path` in one go. */
 async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {

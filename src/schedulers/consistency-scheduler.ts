@@ -56,7 +56,12 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
   protected distilledTimesteps(originalSteps: number, strength: number, _asked: boolean): number[] {
     const { numTrainTimesteps } = this.config;
     if (originalSteps > numTrainTimesteps) {
-      throw new ArgumentError(`originalInferenceSteps is ${originalSteps}; the model was trained with only ${numTrainTimesteps} timesteps`);
+      throw new ArgumentError(
+        `originalInferenceSteps is ${originalSteps}; the model was trained with only ${numTrainTimesteps} timesteps`,
+        {
+          argument: "originalInferenceSteps",
+        },
+      );
     }
     const stride = Math.floor(numTrainTimesteps / originalSteps);
     return Array.from({ length: Math.max(Math.trunc(originalSteps * strength), 0) }, (_, i) => (i + 1) * stride - 1);
@@ -107,7 +112,7 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     if (distilled.length < steps || steps > originalSteps) {
       throw new ArgumentError(
         `${this.className}: ${steps} steps are more than the ${originalSteps} original steps at strength ${strength} give`,
-        { hint: "take fewer steps, a higher strength or more originalInferenceSteps" },
+        { argument: "numInferenceSteps", hint: "take fewer steps, a higher strength or more originalInferenceSteps" },
       );
     }
     this.steps = steps;

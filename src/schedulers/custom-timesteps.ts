@@ -4,7 +4,7 @@ import type { TimestepOptions } from "./scheduler.js";
 /** @throws ArgumentError if a run is given both as a number of steps and as timesteps. */
 export function eitherStepsOrTimesteps(className: string, { numInferenceSteps, timesteps }: TimestepOptions): void {
   if (numInferenceSteps !== undefined && timesteps) {
-    throw new ArgumentError(`${className}: only one of numInferenceSteps and timesteps can be given`);
+    throw new ArgumentError(`${className}: only one of numInferenceSteps and timesteps can be given`, { argument: "timesteps" });
   }
 }
 
@@ -12,7 +12,9 @@ export function eitherStepsOrTimesteps(className: string, { numInferenceSteps, t
 export function refuseUnordered(className: string, timesteps: readonly number[], trainSteps: number): void {
   const rise = timesteps.findIndex((timestep, i) => i > 0 && timestep >= (timesteps[i - 1] as number));
   if (rise > 0) {
-    throw new ArgumentError(`${className}: custom timesteps must descend; ${timesteps[rise]} follows ${timesteps[rise - 1]}`);
+    throw new ArgumentError(`${className}: custom timesteps must descend; ${timesteps[rise]} follows ${timesteps[rise - 1]}`, {
+      argument: "timesteps",
+    });
   }
   if ((timesteps[0] as number) >= trainSteps) {
     throw new ArgumentError(
@@ -24,6 +26,9 @@ export function refuseUnordered(className: string, timesteps: readonly number[],
 /** @throws ArgumentError if a run has more steps than training had timesteps. */
 export function refuseTooManySteps(numInferenceSteps: number, trainSteps: number): void {
   if (numInferenceSteps > trainSteps) {
-    throw new ArgumentError(`numInferenceSteps is ${numInferenceSteps}; the model was trained with only ${trainSteps} timesteps`);
+    throw new ArgumentError(
+      (name) => `${name("numInferenceSteps")} is ${numInferenceSteps}; the model was trained with only ${trainSteps} timesteps`,
+      { argument: "numInferenceSteps" },
+    );
   }
 }

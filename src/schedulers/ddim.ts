@@ -3,10 +3,12 @@
  * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16.
  * Matches diffusers' DDIMScheduler.
  */
+
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./config.js";
+import { refuseTooManySteps } from "./custom-timesteps.js";
 import { f32, sumFloat32 } from "./float32.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { diffuse, velocity } from "./forward-process.js";
@@ -41,9 +43,7 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
 
   protected override plan({ numInferenceSteps = 0 }: TimestepOptions): void {
     const { timestepSpacing, numTrainTimesteps, stepsOffset } = this.config;
-    if (numInferenceSteps > numTrainTimesteps) {
-      throw new ArgumentError(`numInferenceSteps is ${numInferenceSteps}; the model was trained with only ${numTrainTimesteps} timesteps`);
-    }
+    refuseTooManySteps(numInferenceSteps, numTrainTimesteps);
     this.stride = Math.floor(numTrainTimesteps / numInferenceSteps);
     this.timesteps = spacedTimesteps(timestepSpacing, { steps: numInferenceSteps, trainSteps: numTrainTimesteps, offset: stepsOffset }).map(
       roundHalfEven,

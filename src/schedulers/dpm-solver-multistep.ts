@@ -69,9 +69,11 @@ export class DPMSolverMultistepScheduler extends MultistepDPMSolver<DPMSolverMul
   private checkCustomTimesteps(numInferenceSteps: number | undefined): void {
     const { useKarrasSigmas, useExponentialSigmas, useBetaSigmas, useLuLambdas, useFlowSigmas } = this.config;
     if (numInferenceSteps !== undefined)
-      throw new ArgumentError(`${this.className}: only one of numInferenceSteps and timesteps can be given`);
+      throw new ArgumentError(`${this.className}: only one of numInferenceSteps and timesteps can be given`, { argument: "timesteps" });
     if (useKarrasSigmas || useExponentialSigmas || useBetaSigmas || useLuLambdas || useFlowSigmas) {
-      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential, beta, Lu or flow sigmas`);
+      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential, beta, Lu or flow sigmas`, {
+        argument: "timesteps",
+      });
     }
   }
 }

@@ -51,10 +51,12 @@ export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepC
     const { config, trainingSigmas } = this;
     this.takeMu(mu);
     if (custom && numInferenceSteps !== undefined) {
-      throw new ArgumentError(`${this.className}: only one of numInferenceSteps and timesteps can be given`);
+      throw new ArgumentError(`${this.className}: only one of numInferenceSteps and timesteps can be given`, { argument: "timesteps" });
     }
     if (custom && namedSpacing(config)) {
-      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`);
+      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`, {
+        argument: "timesteps",
+      });
     }
     const steps = numInferenceSteps ?? custom?.length ?? 0;
     const last = this.timestepsAbove(config.lambdaMinClipped);

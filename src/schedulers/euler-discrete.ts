@@ -59,7 +59,9 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     const { numTrainTimesteps, timestepSpacing, stepsOffset, interpolationType, finalSigmasType } = this.config;
     const logSigmas = logSigmasOf(this.trainingSigmas);
     if (options.numInferenceSteps !== undefined && (options.timesteps || options.sigmas)) {
-      throw new ArgumentError(`${this.className}: only one of numInferenceSteps, timesteps and sigmas can be given`);
+      throw new ArgumentError(`${this.className}: only one of numInferenceSteps, timesteps and sigmas can be given`, {
+        argument: "timesteps",
+      });
     }
     if (options.sigmas) {
       const sigmas = options.sigmas.map(f32);
@@ -120,8 +122,11 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
   private refuseCustomTimesteps(): void {
     const { useKarrasSigmas, useExponentialSigmas, useBetaSigmas } = this.config;
     if (useKarrasSigmas || useExponentialSigmas || useBetaSigmas) {
-      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`);
+      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`, {
+        argument: "timesteps",
+      });
     }
-    if (this.isContinuous) throw new ArgumentError(`${this.className}: custom timesteps cannot be used with continuous timesteps`);
+    if (this.isContinuous)
+      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with continuous timesteps`, { argument: "timesteps" });
   }
 }

@@ -95,7 +95,8 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
   protected override plan(options: TimestepOptions): void {
     const { config } = this;
     const { timesteps: customTimesteps, sigmas: customSigmas, mu } = options;
-    if (config.useDynamicShifting && mu === undefined) throw new ArgumentError(`${this.className}: use_dynamic_shifting needs mu`);
+    if (config.useDynamicShifting && mu === undefined)
+      throw new ArgumentError(`${this.className}: use_dynamic_shifting needs mu`, { argument: "mu" });
     const steps = this.countSteps(options);
     const trainSteps = config.numTrainTimesteps;
 
@@ -131,6 +132,7 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
     if (counts.some((count) => count !== first)) {
       throw new ArgumentError(
         `${this.className}: numInferenceSteps, sigmas and timesteps ask for different numbers of steps (${counts.join(", ")})`,
+        { argument: "numInferenceSteps" },
       );
     }
     return first;

@@ -42,7 +42,9 @@ export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfi
     const { numInferenceSteps, timesteps: custom, numTrainTimesteps: trainSteps } = options;
     eitherStepsOrTimesteps(this.className, options);
     if (custom && namedSpacing(this.config)) {
-      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`);
+      throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`, {
+        argument: "timesteps",
+      });
     }
     const { timesteps, sigmas } = this.layout({ steps: numInferenceSteps ?? custom?.length ?? 0, custom, trainSteps });
     this.start(evaluatedTwice(timesteps).map(f32), [...evaluatedTwice(sigmas), 0].map(f32));

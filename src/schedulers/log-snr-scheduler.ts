@@ -64,7 +64,8 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
   /** Shifts flow sigmas by exp(`mu`) from now on. */
   protected takeMu(mu: number | undefined): void {
     if (mu === undefined) return;
-    if (!this.config.useDynamicShifting) throw new ArgumentError(`${this.className} takes mu only with use_dynamic_shifting`);
+    if (!this.config.useDynamicShifting)
+      throw new ArgumentError(`${this.className} takes mu only with use_dynamic_shifting`, { argument: "mu" });
     this.flowShift = Math.exp(mu);
   }
 

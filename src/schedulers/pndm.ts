@@ -57,6 +57,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
         throw new ArgumentError(
           `PNDMScheduler needs at least ${WARM_UP_STEPS} steps for its Runge-Kutta warm-up; ${numInferenceSteps} were asked for`,
           {
+            argument: "numInferenceSteps",
             hint: "use more steps, or set skip_prk_steps to true",
           },
         );

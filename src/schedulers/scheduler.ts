@@ -1,6 +1,7 @@
 import { camelCase, readConfig, snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
@@ -174,24 +175,31 @@ export abstract class Scheduler<Config extends object = object> {
     const { className } = this;
     for (const extra of Object.keys(options) as (keyof TimestepOptions)[]) {
       if (extra !== "numInferenceSteps" && !this.takes.includes(extra)) {
-        throw new ArgumentError(`${className} does not take ${extra === "timesteps" || extra === "sigmas" ? `custom ${extra}` : extra}`);
+        throw new ArgumentError(`${className} does not take ${extra === "timesteps" || extra === "sigmas" ? `custom ${extra}` : extra}`, {
+          argument: extra,
+        });
       }
     }
     if (options.timesteps && options.sigmas && !this.pairsTimestepsWithSigmas) {
-      throw new ArgumentError(`${className}: only one of timesteps and sigmas can be given`);
+      throw new ArgumentError(`${className}: only one of timesteps and sigmas can be given`, { argument: "sigmas" });
     }
     const { numInferenceSteps, timesteps, sigmas } = options;
     if (numInferenceSteps === undefined && !timesteps && !sigmas) {
       const sources = this.takes.filter((extra) => extra === "timesteps" || extra === "sigmas");
-      throw new ArgumentError(`${className}: setTimesteps needs ${["numInferenceSteps", ...sources].join(" or ")}`);
+      throw new ArgumentError(`${className}: setTimesteps needs ${["numInferenceSteps", ...sources].join(" or ")}`, {
+        argument: "numInferenceSteps",
+      });
     }
     for (const count of ["numInferenceSteps", "originalInferenceSteps", "numTrainTimesteps"] as const) {
       const { [count]: value } = options;
       if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
-        throw new ArgumentError(`${count} is ${value}; expected a whole number of at least 1`);
+        throw wrongArgument(count, value, "a whole number of at least 1", { type: "number" });
       }
     }
-    if (timesteps?.length === 0 || sigmas?.length === 0) throw new ArgumentError(`${className}: custom timesteps or sigmas are empty`);
+    if (timesteps?.length === 0 || sigmas?.length === 0)
+      throw new ArgumentError(`${className}: custom timesteps or sigmas are empty`, {
+        argument: timesteps ? "timesteps" : "sigmas",
+      });
     this.plan(options);
   }
 

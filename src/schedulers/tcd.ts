@@ -28,7 +28,7 @@ export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
    */
   override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
     const { eta = 0.3 } = options;
-    if (!(eta >= 0 && eta <= 1)) throw new ArgumentError(`TCDScheduler: eta is ${eta}; expected 0 to 1`);
+    if (!(eta >= 0 && eta <= 1)) throw new ArgumentError(`TCDScheduler: eta is ${eta}; expected 0 to 1`, { argument: "eta" });
     const { predictionType } = this.config;
     const index = this.currentIndex(timestep);
     const isLast = this.isLast(index);

@@ -91,8 +91,10 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
 
   protected override plan({ numInferenceSteps, sigmas: custom, mu }: TimestepOptions): void {
     const { config, trainingSigmas } = this;
-    if (config.useDynamicShifting && mu === undefined) throw new ArgumentError(`${this.className}: use_dynamic_shifting needs mu`);
-    if (custom && !config.useFlowSigmas) throw new ArgumentError(`${this.className} takes custom sigmas only with use_flow_sigmas`);
+    if (config.useDynamicShifting && mu === undefined)
+      throw new ArgumentError(`${this.className}: use_dynamic_shifting needs mu`, { argument: "mu" });
+    if (custom && !config.useFlowSigmas)
+      throw new ArgumentError(`${this.className} takes custom sigmas only with use_flow_sigmas`, { argument: "sigmas" });
     const steps = custom?.length ?? numInferenceSteps ?? 0;
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = config;
     let timesteps = solverTimesteps(timestepSpacing, { steps, trainSteps, offset });

@@ -202,6 +202,7 @@ export function parseSeed(value: number | bigint | string): bigint {
   const seed = exact ? BigInt(typeof value === "string" ? value.trim().replace(/^\+/, "") : value) : undefined;
   if (seed === undefined || seed < -(2n ** 63n) || seed >= 2n ** 64n) {
     throw new ArgumentError(`seed ${typeof value === "string" ? JSON.stringify(value) : value} is not a seed torch would take`, {
+      argument: "seed",
       hint: "give an integer from -2^63 to 2^64 - 1; beyond 2^53 as a bigint (123n) or in decimal digits, since a number would lose some",
     });
   }

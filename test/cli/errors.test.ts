@@ -1,7 +1,9 @@
 import { CommanderError } from "commander";
 import { describe, expect, it } from "vitest";
 import { describeError, exitCodeOf, Interrupted } from "../../src/cli/errors.js";
-import { ArgumentError, CheckpointError, ConfigError, DeviceError, OutputError } from "../../src/errors.js";
+import { ArgumentError, CheckpointError, ConfigError, type DarkroomError, DeviceError, OutputError } from "../../src/errors.js";
+import { wrongArgument } from "../../src/given.js";
+import type { Wording } from "../../src/wording.js";
 
 describe("exitCodeOf", () => {
   it.each([
@@ -28,22 +30,31 @@ describe("describeError", () => {
     expect(describeError(error, { verbose: true })).toMatch(/download it again\nCheckpointError: unet.*caused by: Error: ENOENT/s);
   });
 
-  it("puts what hints say to programs in the words of the terminal", () => {
-    const hint = "download it once without localFilesOnly, or give one: fromPretrained(path)";
-    const words = describeError(new CheckpointError("none", { hint }), { verbose: false });
-    expect(words).toBe("darkroom: none\n  download it once without --offline, or give one: fromPretrained(path)");
+  const told = (error: DarkroomError) => describeError(error, { verbose: false });
+
+  it.each<[Wording, string]>([
+    [(name) => `raise ${name("numInferenceSteps")}`, "raise --steps"],
+    [(name) => `load this with ${name("loadLoraWeights")}`, "load this with --lora"],
+    [(name) => `ask for it: ${name("variant", { value: "fp16" })}`, "ask for it: --variant fp16"],
+    [(name) => name("vae", { code: "fromSingleFile(path, { vae: ... })" }), "--vae"],
+    [
+      (name) => name("textEncoder", { code: "fromPretrained(path, { textEncoder: ... })" }),
+      "in a program, fromPretrained(path, { textEncoder: ... })",
+    ],
+    ["numInferenceSteps.txt is no folder", "numInferenceSteps.txt is no folder"],
+  ])("spells the options that a hint names as the command line does: %s", (hint, words) => {
+    expect(told(new CheckpointError("none", { hint }))).toBe(`darkroom: none\n  ${words}`);
   });
 
-  it.each([
-    ["raise numInferenceSteps", "raise --steps"],
-    ["load this with loadLoraWeights", "load this with --lora"],
-    ["give the folder of a checkpoint as config", "give the folder of a checkpoint as --config"],
-    ['ask for it: variant: "fp16"', "ask for it: --variant fp16"],
-    ["give one: fromSingleFile(path, { vae: ... })", "give one: --vae"],
-    ["give one: fromPretrained(path, { textEncoder: ... })", "give one: in a program, fromPretrained(path, { textEncoder: ... })"],
-    ["opened by ControlNetModel.fromSingleFile", "opened by --control"],
-  ])("says %j as %j", (hint, words) => {
-    expect(describeError(new CheckpointError("none", { hint }), { verbose: false })).toBe(`darkroom: none\n  ${words}`);
+  it("spells the option that an error is about, or puts it before a message that does not name it", () => {
+    expect(told(wrongArgument("clipSkip", 1.5, "a whole number"))).toBe("darkroom: --clip-skip is 1.5 (a number); expected a whole number");
+    expect(told(wrongArgument("width", 63, "a multiple of 8", { type: "number" }))).toBe(
+      "darkroom: --size: width is 63; expected a multiple of 8",
+    );
+    expect(told(new ArgumentError("there is nothing to paint", { argument: "strength" }))).toBe(
+      "darkroom: --strength: there is nothing to paint",
+    );
+    expect(told(new ArgumentError("eta is 2", { argument: "eta" }))).toBe("darkroom: eta is 2");
   });
 
   it("sends an unexpected error's reader to --verbose", () => {

@@ -391,8 +391,8 @@ describe("a request is refused by the argument that is wrong", () => {
     ["0 pictures", { numImagesPerPrompt: 0 }, /^numImagesPerPrompt is 0;/],
     ["neither prompt nor embeddings", { prompt: undefined }, /^neither prompt nor promptEmbeds was given/],
     ["both prompt and embeddings", { promptEmbeds }, /^both prompt and promptEmbeds were given/],
-    ["no prompts", { prompt: [] }, /^prompt is \[\]; expected a text or a list of texts$/],
-    ["a prompt that is no text", { prompt: 5 as unknown as string }, /^prompt is 5;/],
+    ["no prompts", { prompt: [] }, /^prompt is \[\] \(a list\); expected a text or a list of texts$/],
+    ["a prompt that is no text", { prompt: 5 as unknown as string }, /^prompt is 5 \(a number\);/],
     [
       "both negative prompt and embeddings",
       { negativePrompt: "", negativePromptEmbeds: promptEmbeds },
@@ -420,7 +420,7 @@ describe("a request is refused by the argument that is wrong", () => {
     ],
     ["latents of another size", { latents, width: 32 }, /^latents are \[1,4,16,16\]; expected \[1,4,16,8\]$/],
     ["latents for another batch", { latents, numImagesPerPrompt: 2 }, /^latents are \[1,4,16,16\]; expected \[2,4,16,16\]$/],
-    ["an unknown outputType", { outputType: "pil" as "image" }, /^outputType is pil; expected one of image, tensor, latent$/],
+    ["an unknown outputType", { outputType: "pil" as "image" }, /^outputType is "pil"; expected one of image, tensor, latent$/],
     ["more layers left out than there are", { clipSkip: 3 }, /^clipSkip is 3; expected a whole number from 0 to 2$/],
     ["a negative number of layers left out", { clipSkip: -1 }, /^clipSkip is -1;/],
   ])("%s", async (_, request, message) => {

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../errors.js";
+import type { Wording } from "../../wording.js";
 import type { Json, JsonObject } from "../json.js";
 import type { Weights } from "../weights.js";
 import { contextWidth, type Family } from "./family.js";
@@ -11,8 +12,8 @@ const GROUPS = 32;
 /** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
 const HEAD_WIDTH = 64;
 /** What to do about a network of other proportions. */
-const UNTOLD =
-  "numbers of heads and groups are in no tensor: of a whole checkpoint give the configs of one like it as config; a single network open as a folder in diffusers' layout, or in a program with its config.json alone, fromSingleFile(path, { config })";
+const UNTOLD: Wording = (name) =>
+  `numbers of heads and groups are in no tensor: of a whole checkpoint give the configs of one like it as ${name("config")}; a single network open as a folder in diffusers' layout, or in a program with its config.json alone, fromSingleFile(path, { config })`;
 /** Heads of every attention in Stable Diffusion 1. */
 const HEADS = 8;
 

@@ -97,7 +97,7 @@ function partOfClass(name: string, { _class_name: className }: JsonObject): Part
   throw new ConfigError(
     `${name}/config.json is of class ${quote(className)}; expected ${PART_NAMES.map((each) => NETWORKS[each].className).join(", ")}`,
     {
-      hint: "give the folder of a whole checkpoint as config: model_index.json beside unet/, vae/, ...",
+      hint: (name) => `give the folder of a whole checkpoint as ${name("config")}: model_index.json beside unet/, vae/, ...`,
     },
   );
 }
@@ -162,7 +162,10 @@ function absent(name: string, part: PartName, known: Pick<VirtualContents, "file
     ...known,
     absence: {
       message: `${name} has no ${what}: no tensor's name begins with ${prefix}`,
-      hint: `take a file that has one${option === undefined ? "" : `, or give one: fromSingleFile(path, { ${option}: ... })`}`,
+      hint: (name) => {
+        const giving = option && `, or give one: ${name(option, { code: `fromSingleFile(path, { ${option}: ... })` })}`;
+        return `take a file that has one${giving ?? ""}`;
+      },
     },
   });
 }

@@ -57,12 +57,12 @@ function noCheckpoint(header: SafetensorsHeader): CheckpointError {
   const names = [...header.tensors.keys()];
   if (names.some((each) => /(\.|_)lora_(up|down|A|B)\b|\.(hada_w|lokr_w)/.test(each))) {
     return new CheckpointError(`${name} is a LoRA, not a checkpoint`, {
-      hint: "open the checkpoint it is for, and load this with loadLoraWeights",
+      hint: (name) => `open the checkpoint it is for, and load this with ${name("loadLoraWeights")}`,
     });
   }
   if (describeTextualInversion(header)) {
     return new CheckpointError(`${name} is a textual inversion, not a checkpoint`, {
-      hint: "open the checkpoint it is for, and load this with loadTextualInversion",
+      hint: (name) => `open the checkpoint it is for, and load this with ${name("loadTextualInversion")}`,
     });
   }
   const first = names.slice(0, 3).map(printable).join(", ");

@@ -1,0 +1,54 @@
+import { ArgumentError, type DarkroomError } from "../errors.js";
+import type { Spelling } from "../wording.js";
+
+/** How the command line spells the API's options and methods; what is not here it does not have. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  "AutoencoderKL.fromSingleFile": "--vae",
+  "ControlNetModel.fromSingleFile": "--control",
+  "cache.branch": "--cache",
+  "cache.interval": "--cache",
+  cache: "--cache",
+  cacheDir: "--cache-dir",
+  clipSkip: "--clip-skip",
+  config: "--config",
+  controlnet: "--control",
+  controlnetConditioningScale: "--control-scale",
+  device: "--device",
+  fromPretrained: "--model",
+  guidanceRescale: "--guidance-rescale",
+  guidanceScale: "--guidance",
+  height: "--size: height",
+  listCachedRepositories: "darkroom models",
+  loadLoraWeights: "--lora",
+  loadTextualInversion: "--embedding",
+  localFilesOnly: "--offline",
+  negativePrompt: "--negative",
+  numInferenceSteps: "--steps",
+  paddingMaskCrop: "--mask-padding",
+  revision: "--revision",
+  scheduler: "--scheduler",
+  seed: "--seed",
+  strength: "--strength",
+  vae: "--vae",
+  variant: "--variant",
+  width: "--size: width",
+};
+
+/** How the command line spells what a text names. */
+export const inTerminal: Spelling = (name, { value, code } = {}) => {
+  const option = OPTIONS[name];
+  if (option !== undefined) return value === undefined ? option : `${option} ${value}`;
+  return code === undefined ? name : `in a program, ${code}`;
+};
+
+/** Message and hint of an error; a message about an option begins with it unless it names it anyway. */
+export function spelled(error: DarkroomError): { readonly message: string; readonly hint: string | undefined } {
+  const argument = error instanceof ArgumentError ? error.argument : undefined;
+  const named = new Set<string>();
+  const { message, hint } = error.spell((name, mention) => {
+    named.add(name);
+    return inTerminal(name, mention);
+  });
+  const option = argument === undefined || named.has(argument) ? undefined : OPTIONS[argument];
+  return { message: option === undefined ? message : `${option.replace(/:.*/, "")}: ${message}`, hint };
+}
