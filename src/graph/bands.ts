@@ -16,6 +16,7 @@ import {
   resizeNearest,
   scale,
   shift,
+  slice,
   sub,
   takeRows,
 } from "./ops.js";
@@ -76,7 +77,10 @@ export function bandedGroupNormalize(x: Value, groups: number, epsilon: number, 
   return add(mul(x, reshape(gain, perChannel)), reshape(offset, perChannel));
 }
 
-/** Mean and variance of each group of channels [batch, groups, 1], gathered from the bands' own (Chan, Golub & LeVeque 1983). */
+/**
+ * Mean and variance of each group of channels [batch, groups, 1], gathered from the bands' own (Chan, Golub & LeVeque 1983). The mean of equal numbers is exactly
+ * that number: a rounded mean is off by as much as a deviation of almost 0, which the normalisation divides by.
+ */
 function momentsOf({ graph, shape }: Value, bands: readonly Value[], groups: number): { mean: Value; variance: Value } {
   const [batch = 0, , height = 0] = shape;
   const count = sizeOf(shape) / (batch * groups);
@@ -86,11 +90,13 @@ function momentsOf({ graph, shape }: Value, bands: readonly Value[], groups: num
   );
   const ofBands = bands.map((band) => {
     const numbers = reshape(band, [batch, groups, -1]);
-    const mean = reduced("ReduceMean", numbers);
-    return { mean, squares: reduced("ReduceSumSquare", sub(numbers, mean)) };
+    const estimate = reduced("ReduceMean", numbers);
+    const rest = sub(numbers, estimate);
+    return { mean: add(estimate, reduced("ReduceMean", rest)), squares: reduced("ReduceSumSquare", rest) };
   });
   const means = concat(ofBands.map(({ mean }) => mean) as [Value, ...Value[]], 2);
-  const mean = matmul(means, shares);
+  const first = slice(means, 2, 0, 1);
+  const mean = add(first, matmul(sub(means, first), shares));
   const distances = sub(means, mean);
   const between = matmul(mul(distances, distances), shares);
   const within = scale(reduced("ReduceSum", concat(ofBands.map(({ squares }) => squares) as [Value, ...Value[]], 2)), 1 / count);

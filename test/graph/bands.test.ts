@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { ConfigError } from "../../src/errors.js";
+import { doubled } from "../../src/graph/bands.js";
 import { Graph, type Target, type Value } from "../../src/graph/graph.js";
-import { add, joinRows, mul, silu, slice, takeRows } from "../../src/graph/ops.js";
+import { add, joinRows, mul, silu, slice, sub, takeRows } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
 import { conv, groupNorm } from "../../src/layers/basic.js";
 import { downsample, resnetBlock, upsample } from "../../src/layers/resnet.js";
@@ -164,6 +165,16 @@ describe("large pictures", () => {
       noise.shape,
     );
     expect(largestDifference(await run("cpu", x, network), await run("cuda", x, network))).toBeLessThan(3e-4);
+  });
+
+  it("are normed to their bias, within torch's own rounding, where all numbers of a group are equal", async () => {
+    const network: Network = {
+      weights: norm("norm", 4),
+      build: (x, w) => sub(groupNorm(doubled(x), w.at("norm"), 4, 1e-6), w.at("norm").tensor("bias", [4], [4, 1, 1])),
+    };
+    const side = 1000;
+    const x = Tensor.zeros([1, 4, side, side]).map((_, i) => [0.1, 3.7, -2.3, 1.9][Math.floor(i / side ** 2)] as number);
+    expect(largestDifference(await run("cpu", x, network), Tensor.zeros([1, 4, 2 * side, 2 * side]))).toBeLessThan(1e-3);
   });
 
   it("refuse channels that do not divide into groups", async () => {

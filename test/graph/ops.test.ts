@@ -268,3 +268,37 @@ describe("what cannot be computed is refused while the graph is built", () => {
     expect(build).toThrow(new ConfigError("6 channels do not divide into 4 attention heads"));
   });
 });
+
+describe("group normalisation of equal numbers", () => {
+  const constant = (shape: Shape, values: readonly number[]) => {
+    const plane = (shape[2] ?? 1) * (shape[3] ?? 1);
+    return Tensor.from(
+      Float32Array.from({ length: values.length * plane }, (_, i) => values[Math.floor(i / plane)] as number),
+      shape,
+    );
+  };
+
+  it.each([
+    ["one channel a group", 4, [1, 4, 33, 47], [0.1, 3.7, -100.3, 12345.6]],
+    ["several channels a group", 2, [1, 4, 16, 16], [0.3, 0.3, 77.7, 77.7]],
+    ["a batch of single pixels", 2, [2, 2, 1, 1], [5.1, -0.7, 1e4, 3e-3]],
+  ] as const)("is exactly the bias: %s", async (_, groups, shape, values) => {
+    const channels = shape[1];
+    const bias = Array.from({ length: channels }, (_, i) => i + 0.5);
+    const { result } = await evaluate((_, input) =>
+      ops.groupNormalize(
+        input(constant(shape, values)),
+        groups,
+        1e-6,
+        input(Tensor.from([...bias.map((value) => value + 2)], [channels, 1, 1])),
+        input(Tensor.from(bias, [channels, 1, 1])),
+      ),
+    );
+    expect(result.toArray()).toEqual(
+      constant(
+        shape,
+        values.map((_, i) => bias[i % channels] as number),
+      ).toArray(),
+    );
+  });
+});
