@@ -48,6 +48,13 @@ export class NetworkAdapters {
     return this.fused.map(({ name }) => name);
   }
 
+  /** Names of the active adapters that are silent in some of their layers, because another adapter is fused there: see {@link apply}. */
+  get silentNames(): readonly string[] {
+    const { added, merged } = this.roles();
+    const isSilent = ({ layers }: Adapter) => merged.some((other) => [...layers.keys()].some((path) => other.layers.has(path)));
+    return added.filter(isSilent).map(({ name }) => name);
+  }
+
   /** Loads an adapter and makes it the only active one, as PEFT does. */
   add(name: string, layers: ReadonlyMap<string, LowRank>): void {
     const blocks = [...new Set([...layers.keys()].map(blockOf))];
@@ -75,11 +82,12 @@ export class NetworkAdapters {
     if (!isEnabled) this.fused = this.fused.filter((adapter) => !isLoaded(adapter));
   }
 
-  /** Adds adapters, the active ones where none are named, to the network's weights themselves. */
+  /** Adds adapters, the active ones where none are named, to the network's weights themselves. As in PEFT, `scale` counts for active ones only. */
   fuse(scale: number, names: readonly string[] = this.active): void {
     const isFused = ({ id }: Adapter) => this.fused.some((adapter) => adapter.id === id);
     const wanted = this.loaded.filter((adapter) => names.includes(adapter.name) && !isFused(adapter));
-    this.fused = [...this.fused, ...wanted.map((adapter) => ({ ...adapter, weight: scaled(adapter.weight, scale) }))];
+    const weightOf = ({ name, weight }: Adapter) => (this.active.includes(name) ? scaled(weight, scale) : weight);
+    this.fused = [...this.fused, ...wanted.map((adapter) => ({ ...adapter, weight: weightOf(adapter) }))];
   }
 
   /** Takes all that was fused out of the weights again. */
@@ -90,21 +98,32 @@ export class NetworkAdapters {
   /** What a run has to reckon with now. */
   apply(): AppliedAdapters {
     const { fused } = this;
-    const isFused = ({ id }: Adapter) => fused.some((adapter) => adapter.id === id);
-    const added = this.isEnabled ? this.loaded.filter((adapter) => this.active.includes(adapter.name) && !isFused(adapter)) : [];
+    const { added, merged } = this.roles();
     return {
-      key: [...added.map(({ id }) => `lora ${id}`), ...fused.map(({ id, weight }) => `fused ${id} ${keyOf(weight)}`)].join(", "),
+      key: [
+        ...added.map(({ id }) => `lora ${id}`),
+        ...fused.map(
+          (adapter) => `fused ${adapter.id} ${keyOf(adapter.weight)}${merged.some(({ id }) => id === adapter.id) ? "" : " unloaded"}`,
+        ),
+      ].join(", "),
       feeds: Object.fromEntries(
         added.flatMap((adapter) =>
           adapter.blocks.map((block) => [inputName(adapter, block), Tensor.from([weightOf(adapter.weight, block)])]),
         ),
       ),
-      declare: (graph) => changes(graph, added, fused),
+      declare: (graph) => changes(graph, added, fused, (path) => merged.some(({ layers }) => layers.has(path))),
     };
+  }
+
+  /** Which adapters are computed beside the layers, and which of the loaded ones are fused. PEFT computes a layer from its weights alone while one of its adapters is fused. */
+  private roles(): { readonly added: readonly Adapter[]; readonly merged: readonly Adapter[] } {
+    const isFused = ({ id }: Adapter) => this.fused.some((adapter) => adapter.id === id);
+    const added = this.isEnabled ? this.loaded.filter((adapter) => this.active.includes(adapter.name) && !isFused(adapter)) : [];
+    return { added, merged: this.loaded.filter(isFused) };
   }
 }
 
-function changes(graph: Graph, added: readonly Adapter[], fused: readonly Adapter[]): LayerChanges {
+function changes(graph: Graph, added: readonly Adapter[], fused: readonly Adapter[], isMerged: (path: string) => boolean): LayerChanges {
   const weights = new Map<string, Value>();
   for (const adapter of added) {
     for (const block of adapter.blocks) {
@@ -114,7 +133,7 @@ function changes(graph: Graph, added: readonly Adapter[], fused: readonly Adapte
   }
   return {
     added: (path) =>
-      added.flatMap((adapter) => {
+      (isMerged(path) ? [] : added).flatMap((adapter) => {
         const change = adapter.layers.get(path);
         const weight = weights.get(inputName(adapter, blockOf(path)));
         return change && weight ? [{ change: named(adapter, change), weight }] : [];

@@ -30,7 +30,7 @@ export interface LoadedLora {
 
 /** What is fused. */
 export interface FuseLoraOptions {
-  /** Times the adapters' own weights; 1 by default. */
+  /** Times the active adapters' own weights; 1 by default. An adapter that is fused without being active keeps its own weight, as in PEFT. */
   readonly loraScale?: number;
   /** The active ones by default. */
   readonly adapterNames?: readonly string[];
@@ -82,6 +82,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     }
     const name = adapterName ?? defaultName(this.loraNames);
     for (const [part, layers] of changes) networks.get(part)?.adapters.add(name, layers);
+    this.warnOfSilentAdapters();
     return { adapterName: name, unmatched };
   }
 
@@ -103,6 +104,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
       ([part, { weights: source }]) => new Map(list.map((name, i) => [name, weightFor(part, each[i] ?? 1, source.names())])),
     );
     for (const [i, [, { adapters }]] of networks.entries()) adapters.activate(resolved[i] ?? new Map());
+    this.warnOfSilentAdapters();
   }
 
   /** Names of the active adapters. */
@@ -128,13 +130,15 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /**
    * Adds adapters to the weights themselves, once, when the networks load anew at their next run: no step costs more than without them.
-   * The weights they change are then held in memory, as float32; the checkpoint's files stay as they are.
+   * The weights they change are then held in memory, as float32; the checkpoint's files stay as they are. As in PEFT, a layer with a fused adapter is
+   * computed without the other adapters until `unfuseLora` or until the fused one is unloaded, which a warning says; and `loraScale` counts for active adapters.
    * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
    */
   fuseLora({ loraScale = 1, adapterNames, components }: FuseLoraOptions = {}): void {
     const names = adapterNames && this.knownAdapters(adapterNames);
     finite("loraScale", loraScale);
     for (const adapters of this.adaptersOf(components)) adapters.fuse(loraScale, names);
+    this.warnOfSilentAdapters();
   }
 
   /** Takes all that was fused out of the weights again. Adapters have the weights they had before `fuseLora`; in diffusers its `loraScale` stays with them. */
@@ -200,6 +204,15 @@ export abstract class LoraPipeline extends DiffusionPipeline {
       argument: "names",
       hint: "load it first: loadLoraWeights(path, { adapterName })",
     });
+  }
+
+  private warnOfSilentAdapters(): void {
+    const silent = unique(this.adapters.flatMap(({ silentNames }) => silentNames));
+    if (silent.length === 0) return;
+    const fused = this.fusedLoras.join(", ");
+    warn(
+      `${silent.join(", ")}: active, but without effect in the layers that ${fused} is fused into; fuse it as well, or unload ${fused} first`,
+    );
   }
 
   /** As diffusers does, weights for networks that the pipeline does not have are told and left out. */

@@ -235,6 +235,25 @@ describe("fused LoRAs", () => {
     expectClose(await prediction(pipe), plain, 0);
   });
 
+  it("silence the others in their layers, with a warning, until they are unloaded", async () => {
+    const pipe = await openMini();
+    await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
+    await pipe.loadLoraWeights(loraFile("sd1_kohya"), { adapterName: "paint" });
+    pipe.setAdapters(["fox", "paint"]);
+    const both = await prediction(pipe);
+    const warnings = collectWarnings();
+    pipe.fuseLora({ adapterNames: ["fox"] });
+    expect(warnings).toEqual([
+      "paint: active, but without effect in the layers that fox is fused into; fuse it as well, or unload fox first",
+    ]);
+    const fused = await prediction(pipe);
+    pipe.setAdapters(["fox"]);
+    expectClose(await prediction(pipe), fused, 1e-4);
+    pipe.deleteAdapters("fox");
+    pipe.setAdapters(["paint"]);
+    expectClose(await prediction(pipe), both, 1e-4);
+  });
+
   it("may be fused into one network alone", async () => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });

@@ -15,7 +15,7 @@ interface LoraCase {
   readonly loras: readonly [file: string, name: string | null][];
   readonly list_adapters: Readonly<Record<string, readonly string[]>>;
   readonly set_adapters?: readonly [names: string | readonly string[], weights: unknown];
-  readonly fuse_lora?: { readonly lora_scale: number };
+  readonly fuse_lora?: { readonly lora_scale: number; readonly adapter_names?: readonly string[] };
   readonly unload?: boolean;
   readonly disable?: boolean;
 }
@@ -69,7 +69,7 @@ async function pictureOf(name: string): Promise<{ found: Tensor; listed: unknown
     const [names, weights] = meta.set_adapters;
     pipe.setAdapters(names, Array.isArray(weights) ? weights.map(inCamelCase) : inCamelCase(weights));
   }
-  if (meta.fuse_lora) pipe.fuseLora({ loraScale: meta.fuse_lora.lora_scale });
+  if (meta.fuse_lora) pipe.fuseLora({ loraScale: meta.fuse_lora.lora_scale, adapterNames: meta.fuse_lora.adapter_names });
   if (meta.unload) pipe.unloadLoraWeights();
   if (meta.disable) pipe.disableLora();
   const { images } = await pipe.generate({ ...camelCaseKeys(meta.call), seed: meta.seed, outputType: "tensor" });
@@ -88,6 +88,9 @@ describe("pictures with LoRAs are Python diffusers'", () => {
     ["parts", "with a weight for every network"],
     ["blocks", "with weights for the UNet's blocks"],
     ["fused", "fused into the weights and unloaded"],
+    ["fused_one_of_two", "two active, one of them fused: the other is silent in the layers of the fused one"],
+    ["fused_inactive", "one active, the other one fused"],
+    ["fused_both_one_active", "both fused, one active: the scale counts for the active one"],
     ["disabled", "loaded and disabled"],
     ["sd2", "two in Stable Diffusion 2: processors' names, and kohya-ss's without alphas"],
     ["xl_peft", "in Stable Diffusion XL and both text encoders"],
