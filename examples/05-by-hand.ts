@@ -27,7 +27,7 @@ let latents = randn([1, unet.config.inChannels, ...unet.sampleSize], generator).
 for (const [i, timestep] of scheduler.timesteps.entries()) {
   const input = scheduler.scaleModelInput(latents, timestep);
   const { sample } = await unet.forward(concat([input, input]), timestep, { encoderHiddenStates });
-  const [unconditional, conditional] = [sample.slice(0, 1), sample.slice(1, 2)];
+  const [unconditional, conditional] = sample.chunk(2);
   const noise = unconditional.add(conditional.sub(unconditional).mul(guidanceScale));
   latents = scheduler.step(noise, timestep, latents).prevSample;
   process.stderr.write(`\rstep ${i + 1}/${scheduler.timesteps.length}`);
@@ -35,6 +35,6 @@ for (const [i, timestep] of scheduler.timesteps.entries()) {
 
 // 0.18215 for Stable Diffusion's own VAE; every checkpoint says its number.
 const { sample } = await vae.decode(latents.div(vae.config.scalingFactor));
-await Picture.fromTensor(sample.reshape(sample.shape.slice(1)).div(2).add(0.5)).save("out/05-by-hand.png");
+await Picture.fromTensor(sample.div(2).add(0.5)).save("out/05-by-hand.png");
 console.log("\nout/05-by-hand.png");
 for (const part of [vae, textEncoder, unet]) await part.dispose();

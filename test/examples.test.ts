@@ -2,9 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { decode } from "fast-png";
 import { afterAll, describe, expect, it } from "vitest";
 import { DiffusionPipeline } from "../src/pipelines/diffusion-pipeline.js";
 import { UniPCMultistepScheduler } from "../src/schedulers/unipc-multistep.js";
+import { readFixture } from "./helpers/fixtures.js";
 
 const root = process.cwd();
 const examples = readdirSync("examples").filter((name) => name.endsWith(".ts"));
@@ -24,6 +26,14 @@ describe("the examples", () => {
     const paths = run(name.slice(0, 2));
     expect(paths.length).toBeGreaterThan(0);
     for (const path of paths) expect(readFileSync(path).subarray(1, 4).toString()).toBe("PNG");
+  });
+
+  it("the loop without a prompt gives the picture that Python's tutorial gives", () => {
+    const [path = ""] = run("02");
+    const expected = readFixture("tensor", "tutorial").tensor("pixels");
+    const { data } = decode(readFileSync(path));
+    expect(data.length).toBe(expected.size);
+    for (const [i, value] of expected.toArray().entries()) expect(Math.abs((data[i] as number) - value)).toBeLessThanOrEqual(1);
   });
 
   it("by hand gives the picture that the pipeline gives, to the bit", async () => {

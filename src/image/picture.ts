@@ -1,5 +1,7 @@
 import { writeFileAtomically } from "#platform";
 import { ArgumentError } from "../errors.js";
+import type { DType } from "../tensor/dtype.js";
+import type { FloatDType } from "../tensor/random.js";
 import { Tensor } from "../tensor/tensor.js";
 import { encodePng } from "./png.js";
 
@@ -10,6 +12,9 @@ export interface SaveOptions {
   /** Whether an existing file is replaced (default, as PIL does) or refused with an OutputError. */
   readonly overwrite?: boolean;
 }
+
+/** The dtypes that pictures are made from. */
+const DTYPES: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "uint8"];
 
 /** A finished picture: 8-bit RGB, row-major `[height, width, 3]`. */
 export class Picture {
@@ -26,20 +31,28 @@ export class Picture {
   }
 
   /**
-   * The picture of a `[3, height, width]` tensor of values in 0..1 (values outside are clamped).
-   * Rounds as diffusers' `numpy_to_pil`: times 255 in float32, ties to even.
+   * The picture of a tensor `[3, height, width]` or `[height, width, 3]`, or of a batch of one of either: floats in 0..1 (values outside are clamped)
+   * or uint8 in 0..255. Where the first and the last axis both have extent 3, the first one is the channels; `permute` makes it so.
+   * Floats are rounded as diffusers' `numpy_to_pil` rounds: times 255 in float32, ties to even.
+   * @throws ArgumentError for another shape or dtype.
    */
-  static fromTensor(tensor: Tensor): Picture {
-    const [channels, height = 0, width = 0] = tensor.shape;
-    if (tensor.shape.length !== 3 || channels !== 3) {
-      throw new ArgumentError(`a picture needs a tensor of shape [3, height, width]; found [${tensor.shape}]`);
+  static fromTensor(tensor: Tensor<FloatDType | "uint8">): Picture {
+    if (!(tensor instanceof Tensor) || !DTYPES.includes(tensor.dtype)) {
+      const found = tensor instanceof Tensor ? `a tensor of ${tensor.dtype}` : String(tensor);
+      throw new ArgumentError(`a picture needs a tensor of floats in 0..1 or uint8; found ${found}`, { argument: "tensor" });
     }
-    const plane = height * width;
-    // Assigning to a clamped array rounds ties to even, as numpy's round does.
-    const data = new Uint8ClampedArray(plane * 3);
-    for (let channel = 0; channel < 3; channel++) {
-      for (let i = 0; i < plane; i++) data[i * 3 + channel] = Math.fround((tensor.data[channel * plane + i] as number) * 255);
+    const image = tensor.dim() === 4 && tensor.shape[0] === 1 ? tensor.squeeze(0) : tensor;
+    const pixels = image.dim() === 3 && image.shape[0] === 3 ? image.permute(1, 2, 0) : image;
+    const [height = 0, width = 0, channels] = pixels.shape;
+    if (pixels.dim() !== 3 || channels !== 3) {
+      throw new ArgumentError(
+        `a picture needs a tensor of shape [3, height, width] or [height, width, 3], or a batch of one; found [${tensor.shape}]`,
+        { argument: "tensor", hint: "of a batch, slice(i, i + 1) is picture i; a channel becomes three by concat([gray, gray, gray])" },
+      );
     }
+    if (pixels.dtype === "uint8") return new Picture(width, height, Uint8Array.from(pixels.to("uint8").data));
+    // A clamped array rounds ties to even, as numpy's round does.
+    const data = new Uint8ClampedArray(pixels.to("float32").mul(255).data);
     return new Picture(width, height, new Uint8Array(data.buffer));
   }
 
@@ -75,6 +88,5 @@ export class Picture {
 
 /** The pictures of a batch [batch, 3, height, width] of values in 0..1. */
 export function pictures(batch: Tensor): Picture[] {
-  const [count = 0, ...shape] = batch.shape;
-  return Array.from({ length: count }, (_, i) => Picture.fromTensor(batch.slice(i, i + 1).reshape(shape)));
+  return Array.from({ length: batch.shape[0] ?? 0 }, (_, i) => Picture.fromTensor(batch.slice(i, i + 1)));
 }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add, div, gather, reshape, scale, shift, silu } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
@@ -73,6 +73,20 @@ export class UNet2DModel extends Model<UNet2DConfig> {
     const check = (owner: string, config: UNet2DConfig) =>
       checkPerBlock(owner, config, "downBlockTypes", ["upBlockTypes", "blockOutChannels"]);
     return new UNet2DModel(await openModel("UNet2DModel", schema, source, options, check));
+  }
+
+  /**
+   * Height and width of the pictures it was trained on.
+   * @throws ConfigError if the config does not say.
+   */
+  get sampleSize(): readonly [height: number, width: number] {
+    const { sampleSize } = this.config;
+    if (sampleSize === null || sampleSize === undefined) {
+      throw new ConfigError("the UNet's config has no sample_size, so the picture's size is not known", {
+        hint: 'write "sample_size" into its config.json: one number, or [height, width]',
+      });
+    }
+    return typeof sampleSize === "number" ? [sampleSize, sampleSize] : sampleSize;
   }
 
   /**

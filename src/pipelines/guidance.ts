@@ -1,29 +1,20 @@
-import { concat, Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 
 /**
  * Classifier-free guidance (Ho & Salimans 2022): the prediction [2 * batch, ...], unconditional half first, moved `guidanceScale` times
  * the way from the unconditional to the conditional. `guidanceRescale` brings back the conditional's contrast (Lin et al. 2023, section 3.4).
  */
 export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
-  const [unconditional, conditional] = prediction.chunk(2) as [Tensor, Tensor];
+  const [unconditional, conditional] = prediction.chunk(2);
   const guided = unconditional.add(conditional.sub(unconditional).mul(guidanceScale));
   return guidanceRescale > 0 ? rescale(guided, conditional, guidanceRescale) : guided;
 }
 
 /** Matches diffusers' rescale_noise_cfg, picture by picture. */
 function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
-  const pictures = guided.chunk(guided.shape[0] ?? 1);
-  return concat(
-    pictures.map((picture, i) => {
-      const ratio = standardDeviation(conditional.slice(i, i + 1)) / standardDeviation(picture);
-      return picture.mul(amount * ratio + (1 - amount));
-    }),
-  );
-}
-
-function standardDeviation({ data }: Tensor): number {
-  const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
-  return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (data.length - 1));
+  const deviation = (tensor: Tensor) => tensor.std([1, 2, 3], { keepdim: true });
+  const ratio = deviation(conditional).div(deviation(guided));
+  return guided.mul(ratio.mul(amount).add(1 - amount));
 }
 
 /**

@@ -89,7 +89,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const guessMode = this.isGuessing(request);
     // In guess mode the unconditional half goes without control.
     const isHalf = isGuided && guessMode;
-    const encoderHiddenStates = isHalf ? (conditioning.encoderHiddenStates.chunk(2)[1] as Tensor) : conditioning.encoderHiddenStates;
+    const encoderHiddenStates = isHalf ? conditioning.encoderHiddenStates.chunk(2)[1] : conditioning.encoderHiddenStates;
     const total = scheduler.timesteps.length;
     const outputs = await Promise.all(
       controls.map(({ net, image, scale, start, end }) => {

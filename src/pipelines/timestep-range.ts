@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/scheduler.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import { expectNumber } from "./arguments.js";
 import { DEFAULT_STEPS } from "./denoise.js";
 
@@ -96,10 +97,4 @@ function cutoffOf({ config }: Scheduler, fraction: number): number {
 function begin(scheduler: Scheduler, index: number): readonly number[] {
   scheduler.setBeginIndex?.(index);
   return scheduler.timesteps.slice(index);
-}
-
-/** As Python's round. */
-function roundTiesToEven(value: number): number {
-  const nearest = Math.round(value);
-  return Math.abs(value % 1) === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
 }

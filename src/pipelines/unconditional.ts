@@ -79,13 +79,9 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     if (outputType !== "image" && outputType !== "tensor")
       throw wrongArgument("outputType", outputType, "image or tensor", { type: "string" });
     const generator = resolveGenerators(request, batchSize);
-    const { inChannels, sampleSize } = this.unet.config;
-    if (!sampleSize) throw new ArgumentError("the UNet's config has no sample_size, so the picture's size is not known");
-    const sides = typeof sampleSize === "number" ? [sampleSize, sampleSize] : sampleSize;
-
     const scheduler = this.scheduler.clone();
     scheduler.setTimesteps(numInferenceSteps);
-    const latents = randnPerImage([batchSize, inChannels, ...sides], generator);
+    const latents = randnPerImage([batchSize, this.unet.config.inChannels, ...this.unet.sampleSize], generator);
     const predict = async (sample: Tensor, timestep: number) => (await this.unet.forward(sample, timestep)).sample;
     const stepOptions = { generator, ...this.stepOptions(request) };
     const loop = denoise({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });

@@ -1,3 +1,5 @@
+import { roundTiesToEven } from "./round.js";
+
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
@@ -39,10 +41,4 @@ export function toBfloat(value: number): number {
 export function fromBfloat(half: number): number {
   bits[0] = half << 16;
   return float[0] as number;
-}
-
-function roundTiesToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
 }

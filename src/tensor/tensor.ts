@@ -1,9 +1,23 @@
 import { ArgumentError } from "../errors.js";
+import { type Axes, type Parts, resolveAxes, resolveAxis, stretchedStrides, stridesOf, walk } from "./axes.js";
+import { convert, reader } from "./convert.js";
 import { allocate, type DataOf, type DType } from "./dtype.js";
-import { fromBfloat, fromHalf, toBfloat, toHalf } from "./half.js";
+import { roundTiesToEven } from "./round.js";
 
 /** A tensor's extent along each axis, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
+
+/** How {@link Tensor.sum}, {@link Tensor.mean} and {@link Tensor.std} give their results. */
+export interface ReduceOptions {
+  /** Whether the axes that are reduced stay, with extent 1, so that the result stretches over the tensor again; default: false. */
+  readonly keepdim?: boolean;
+}
+
+/** How {@link Tensor.std} works. */
+export interface StdOptions extends ReduceOptions {
+  /** What is taken off the count before the sum of squares is divided by it: 1 (default) is Bessel's unbiased estimate, 0 the biased one. */
+  readonly correction?: number;
+}
 
 /** How many numbers a tensor of `shape` holds. */
 export function sizeOf(shape: Shape): number {
@@ -51,21 +65,97 @@ export class Tensor<D extends DType = "float32"> {
     return new Tensor(this.dtype, shape, this.data);
   }
 
-  /** Rows `start` to `end` (excluded) of the first axis, as a view on the same numbers. */
-  slice(start: number, end: number): Tensor<D> {
-    const [rows = 0, ...rest] = this.shape;
-    if (!(0 <= start && start <= end && end <= rows)) {
-      throw new ArgumentError(`rows ${start} to ${end} are outside a tensor of shape [${this.shape}]`);
-    }
-    const stride = sizeOf(rest);
-    return new Tensor(this.dtype, [end - start, ...rest], this.data.subarray(start * stride, end * stride) as DataOf<D>);
+  /** Number of axes, like `torch.Tensor.dim()`. */
+  dim(): number {
+    return this.shape.length;
   }
 
-  /** Splits the first axis into `count` equal parts (views), like `torch.chunk`. */
-  chunk(count: number): Tensor<D>[] {
-    const rows = (this.shape[0] ?? 0) / count;
-    if (!Number.isInteger(rows)) throw new ArgumentError(`a tensor of shape [${this.shape}] does not split into ${count} equal parts`);
-    return Array.from({ length: count }, (_, i) => this.slice(i * rows, (i + 1) * rows));
+  /**
+   * The numbers with the axes in another order, copied, like `torch.permute`: `permute(1, 2, 0)` turns [channels, height, width] into
+   * [height, width, channels].
+   * @throws ArgumentError unless every axis is named once.
+   */
+  permute(...order: readonly number[] | readonly [readonly number[]]): Tensor<D> {
+    const axes = resolveAxes(Array.isArray(order[0]) ? order[0] : (order as readonly number[]), this.shape);
+    if (axes.length !== this.dim()) {
+      throw new ArgumentError(`permute was given ${axes.length} axes for a tensor of shape [${this.shape}]; expected ${this.dim()}`, {
+        argument: "axis",
+      });
+    }
+    const strides = stridesOf(this.shape);
+    const shape = axes.map((axis) => this.shape[axis] as number);
+    const data = allocate(this.dtype, this.size);
+    let at = 0;
+    const copy = (position: number) => {
+      data[at++] = this.data[position] as number;
+    };
+    walk(
+      shape,
+      axes.map((axis) => strides[axis] as number),
+      copy,
+    );
+    return new Tensor(this.dtype, shape, data);
+  }
+
+  /**
+   * The same numbers (shared) without the axes of extent 1: all of those, or the named ones among them. Like `torch.squeeze`.
+   * @throws ArgumentError for an axis that is not there.
+   */
+  squeeze(axis?: Axes): Tensor<D> {
+    const axes = axis === undefined ? undefined : resolveAxes(axis, this.shape);
+    return this.reshape(this.shape.filter((extent, i) => extent !== 1 || (axes && !axes.includes(i))));
+  }
+
+  /**
+   * The same numbers (shared) with a new axis of extent 1 before `axis`; -1 puts it last. Like `torch.unsqueeze`.
+   * @throws ArgumentError for a place that is not there.
+   */
+  unsqueeze(axis: number): Tensor<D> {
+    return this.reshape(this.shape.toSpliced(resolveAxis(axis, this.shape, this.dim() + 1), 0, 1));
+  }
+
+  /**
+   * What lies from `start` to `end` (excluded) along `axis`, like Python's `x[start:end]`: negative places count from the end, which is the default.
+   * Of the first axis it is a view on the same numbers, of others a copy.
+   * @throws ArgumentError for an axis or places that are not there.
+   */
+  slice(start: number, end?: number, axis = 0): Tensor<D> {
+    const along = resolveAxis(axis, this.shape);
+    const extent = this.shape[along] ?? 0;
+    const place = (index: number) => (index < 0 ? index + extent : index);
+    const [from, to] = [place(start), place(end ?? extent)];
+    if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= extent)) {
+      const what = along === 0 ? "rows" : `places of axis ${axis}`;
+      throw new ArgumentError(`${what} ${start} to ${end ?? extent} are outside a tensor of shape [${this.shape}]`, {
+        argument: 0 <= from && from <= extent ? "end" : "start",
+      });
+    }
+    const inner = sizeOf(this.shape.slice(along + 1));
+    const shape = this.shape.with(along, to - from);
+    if (along === 0) return new Tensor(this.dtype, shape, this.data.subarray(from * inner, to * inner) as DataOf<D>);
+    const data = allocate(this.dtype, sizeOf(shape));
+    const run = (to - from) * inner;
+    for (let at = 0, source = from * inner; at < data.length; at += run, source += extent * inner) {
+      (data as Float32Array).set(this.data.subarray(source, source + run) as Float32Array, at);
+    }
+    return new Tensor(this.dtype, shape, data);
+  }
+
+  /**
+   * Cuts `axis` into `count` parts, like `torch.chunk`: equal ones, or the last one smaller. Parts are views or copies, as those of `slice`.
+   * @throws ArgumentError for an axis that is not there, or one that does not give `count` parts (torch gives fewer).
+   */
+  chunk<N extends number>(count: N, axis = 0): Parts<Tensor<D>, N> {
+    const extent = this.shape[resolveAxis(axis, this.shape)] ?? 0;
+    const length = Math.ceil(extent / count);
+    const isWhole = Number.isInteger(count) && count >= 1 && this.dim() > 0;
+    if (!isWhole || (extent > 0 && Math.ceil(extent / length) !== count)) {
+      throw new ArgumentError(`axis ${axis} of a tensor of shape [${this.shape}] does not split into ${count} parts`, {
+        argument: "count",
+      });
+    }
+    const parts = Array.from({ length: count }, (_, i) => this.slice(i * length, Math.min((i + 1) * length, extent), axis));
+    return parts as Parts<Tensor<D>, N>;
   }
 
   /** Every row of the first axis `times` times in a row, like `torch.repeat_interleave(times, dim=0)`. */
@@ -74,14 +164,19 @@ export class Tensor<D extends DType = "float32"> {
     return concat(Array.from({ length: rows * times }, (_, i) => this.slice(Math.floor(i / times), Math.floor(i / times) + 1)));
   }
 
-  /** The numbers rounded to another dtype (float64 in between; ties to even); this very tensor if it has that dtype already. */
+  /**
+   * The numbers in another dtype, as torch converts them on the CPU; this very tensor if it has that dtype already. Floats are rounded to the nearest,
+   * ties to even. Integers lose their fraction, and `uint8` and `int8` wrap around: 256.7 becomes 0, -1 becomes 255. `clamp` and `round` first.
+   */
   to<E extends DType>(dtype: E): Tensor<E> {
     if (dtype === (this.dtype as DType)) return this as unknown as Tensor<E>;
-    const data = allocate(dtype, this.size);
-    const read = reader(this.dtype, this.data);
-    const write = writer(dtype, data);
-    for (let i = 0; i < this.size; i++) write(i, read(i));
-    return new Tensor(dtype, this.shape, data);
+    return new Tensor(dtype, this.shape, convert(this.dtype, this.data, dtype));
+  }
+
+  /** The number of a tensor that holds one. @throws ArgumentError if it holds another count. */
+  item(): number {
+    if (this.size !== 1) throw new ArgumentError(`item needs a tensor of one number; shape [${this.shape}] has ${this.size}`);
+    return reader(this.dtype, this.data)(0);
   }
 
   /** The numbers as a plain array of numbers (an int64 beyond 2^53 is rounded). */
@@ -92,32 +187,56 @@ export class Tensor<D extends DType = "float32"> {
 
   /** `fn` of every number. */
   map(this: Tensor, fn: (value: number) => number): Tensor {
+    expectFloat32(this);
     return new Tensor("float32", this.shape, this.data.map(fn));
   }
 
-  /** Element-wise sum with a tensor of the same shape or a number. */
+  /** Element-wise sum with a number, or with a tensor that stretches to this one's shape as torch broadcasts it. */
   add(this: Tensor, other: Tensor | number): Tensor {
     return combine(this, other, (a, b) => a + b);
   }
 
-  /** Element-wise difference. */
+  /** Element-wise difference; see {@link Tensor.add}. */
   sub(this: Tensor, other: Tensor | number): Tensor {
     return combine(this, other, (a, b) => a - b);
   }
 
-  /** Element-wise product. */
+  /** Element-wise product; see {@link Tensor.add}. */
   mul(this: Tensor, other: Tensor | number): Tensor {
     return combine(this, other, (a, b) => a * b);
   }
 
-  /** Element-wise quotient. */
+  /** Element-wise quotient; see {@link Tensor.add}. */
   div(this: Tensor, other: Tensor | number): Tensor {
     return combine(this, other, (a, b) => a / b);
   }
 
-  /** Every number moved into `low..high`. */
-  clamp(this: Tensor, low: number, high: number): Tensor {
+  /** Every number moved into `low..high`; NaN stays. */
+  clamp(this: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {
     return this.map((value) => Math.min(Math.max(value, low), high));
+  }
+
+  /** Every number rounded to the nearest whole one, ties to even, like `torch.round`. */
+  round(this: Tensor): Tensor {
+    return this.map(roundTiesToEven);
+  }
+
+  /** The sum along the given axes, or (without any) of all numbers as a scalar; added in double precision. */
+  sum(this: Tensor, axis: Axes = [], options: ReduceOptions = {}): Tensor {
+    return reduce(this, axis, options, sumOf);
+  }
+
+  /** The mean along the given axes, or (without any) of all numbers as a scalar; of no numbers NaN. */
+  mean(this: Tensor, axis: Axes = [], options: ReduceOptions = {}): Tensor {
+    return reduce(this, axis, options, meanOf);
+  }
+
+  /** The standard deviation along the given axes, or (without any) of all numbers as a scalar; unbiased, so that of a single number it is NaN. */
+  std(this: Tensor, axis: Axes = [], { correction = 1, ...options }: StdOptions = {}): Tensor {
+    return reduce(this, axis, options, (values) => {
+      const mean = meanOf(values);
+      return Math.sqrt(sumOf(values.map((value) => (value - mean) ** 2)) / Math.max(values.length - correction, 0));
+    });
   }
 }
 
@@ -163,35 +282,55 @@ export function weightedSum(...terms: readonly (readonly [weight: number, tensor
 
 function combine(a: Tensor, b: Tensor | number, fn: (a: number, b: number) => number): Tensor {
   if (typeof b === "number") return a.map((value) => fn(value, b));
-  sameShape(a, b);
-  return new Tensor(
-    "float32",
-    a.shape,
-    a.data.map((value, i) => fn(value, b.data[i] as number)),
-  );
+  expectFloat32(a);
+  expectFloat32(b);
+  const data = allocate("float32", a.size);
+  let at = 0;
+  const strides = stretchedStrides(b.shape, a.shape);
+  if (!strides) throw new ArgumentError(`tensors of shapes [${a.shape}] and [${b.shape}] do not match`, { argument: "other" });
+  walk(a.shape, strides, (position) => {
+    data[at] = fn(a.data[at] as number, b.data[position] as number);
+    at++;
+  });
+  return new Tensor("float32", a.shape, data);
+}
+
+/** @throws ArgumentError unless `tensor` is one of float32, the dtype that arithmetic is defined for. */
+function expectFloat32(tensor: Tensor<DType>): void {
+  if (!(tensor instanceof Tensor))
+    throw new ArgumentError(`a tensor or number was expected; found ${String(tensor)}`, { argument: "other" });
+  if (tensor.dtype === "float32") return;
+  throw new ArgumentError(`arithmetic is defined for float32; this tensor is ${tensor.dtype}`, {
+    hint: 'convert it with to("float32") first',
+  });
+}
+
+/** `fn` of what lies along the given axes, or of all numbers. */
+function reduce(tensor: Tensor, axis: Axes, { keepdim = false }: ReduceOptions, fn: (values: Float64Array) => number): Tensor {
+  expectFloat32(tensor);
+  const { shape } = tensor;
+  const named = resolveAxes(axis, shape);
+  const all = shape.map((_, i) => i);
+  const reduced = named.length === 0 ? all : all.filter((i) => named.includes(i));
+  const kept = all.filter((i) => !reduced.includes(i));
+  // With the reduced axes last, what belongs together lies together.
+  const { data } = tensor.permute(...kept, ...reduced);
+  const length = sizeOf(reduced.map((i) => shape[i] as number));
+  const rest = kept.map((i) => shape[i] as number);
+  const results = Array.from({ length: sizeOf(rest) }, (_, i) => fn(Float64Array.from(data.subarray(i * length, (i + 1) * length))));
+  return Tensor.from(results, keepdim ? shape.map((extent, i) => (reduced.includes(i) ? 1 : extent)) : rest);
+}
+
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function meanOf(values: Float64Array): number {
+  return sumOf(values) / values.length;
 }
 
 function sameShape(a: Tensor, b: Tensor): void {
   if (a.shape.length !== b.shape.length || a.shape.some((extent, i) => extent !== b.shape[i])) {
     throw new ArgumentError(`tensors of shapes [${a.shape}] and [${b.shape}] do not match`);
   }
-}
-
-function reader(dtype: DType, data: DataOf<DType>): (i: number) => number {
-  if (dtype === "float16") return (i) => fromHalf(data[i] as number);
-  if (dtype === "bfloat16") return (i) => fromBfloat(data[i] as number);
-  return (i) => Number(data[i]);
-}
-
-function writer(dtype: DType, data: DataOf<DType>): (i: number, value: number) => void {
-  if (data instanceof BigInt64Array) {
-    return (i, value) => {
-      data[i] = BigInt(Math.trunc(value));
-    };
-  }
-  const convert =
-    dtype === "float16" ? toHalf : dtype === "bfloat16" ? toBfloat : dtype === "bool" ? (v: number) => Number(v !== 0) : undefined;
-  return (i, value) => {
-    data[i] = convert ? convert(value) : value;
-  };
 }

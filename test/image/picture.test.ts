@@ -35,8 +35,55 @@ describe("Picture", () => {
     expect(Picture.fromTensor(picture.toTensor()).data).toEqual(picture.data);
   });
 
-  it("refuses a tensor that is not [3, height, width]", () => {
-    expect(() => Picture.fromTensor(Tensor.zeros([1, 3, 8, 8]))).toThrow(ArgumentError);
+  it("is the same picture channels first or last, alone or in a batch of one, as floats or bytes", () => {
+    const picture = new Picture(
+      5,
+      4,
+      Uint8Array.from({ length: 60 }, (_, i) => (i * 41) % 256),
+    );
+    const planes = picture.toTensor();
+    const bytes = planes.permute(1, 2, 0).mul(255).round().to("uint8");
+    expect(bytes.data).toEqual(picture.data);
+    for (const channelsFirst of [planes, planes.to("float64"), planes.to("float16"), bytes.permute(2, 0, 1)]) {
+      for (const tensor of [channelsFirst, channelsFirst.permute(1, 2, 0)]) {
+        expect(Picture.fromTensor(tensor)).toEqual(picture);
+        expect(Picture.fromTensor(tensor.unsqueeze(0))).toEqual(picture);
+      }
+    }
+  });
+
+  it("takes the first axis for the channels where the last one could be, too", () => {
+    const data = Uint8Array.from({ length: 27 }, (_, i) => i);
+    expect(Picture.fromTensor(new Tensor("uint8", [3, 3, 3], data)).data.slice(0, 3)).toEqual(Uint8Array.of(0, 9, 18));
+    expect(Picture.fromTensor(new Tensor("uint8", [3, 2, 3], data.slice(0, 18)))).toMatchObject({ width: 3, height: 2 });
+    expect(Picture.fromTensor(new Tensor("uint8", [1, 3, 1, 3], data.slice(0, 9)))).toMatchObject({ width: 3, height: 1 });
+  });
+
+  it("keeps its pixels when the tensor changes", () => {
+    const tensor = new Tensor("uint8", [1, 1, 3], Uint8Array.of(1, 2, 3));
+    const picture = Picture.fromTensor(tensor);
+    tensor.data[0] = 9;
+    expect(picture.data[0]).toBe(1);
+  });
+
+  it.each([[2, 3, 8, 8], [1, 8, 8], [4, 8, 8], [8, 8], [8, 8, 4], [1, 1, 3, 8, 8], [3], []].map((shape) => [shape]))(
+    "refuses a tensor of shape %j",
+    (shape) => {
+      expect(() => Picture.fromTensor(Tensor.zeros(shape))).toThrow(`[height, width, 3], or a batch of one; found [${shape}]`);
+    },
+  );
+
+  it("names the argument that is no tensor of floats or bytes", () => {
+    for (const wrong of [Tensor.zeros([3, 2, 2]).to("int64"), Tensor.zeros([3, 2, 2]).to("bool"), null, "a.png", [1, 2, 3]]) {
+      let error: unknown;
+      try {
+        Picture.fromTensor(wrong as unknown as Tensor);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect(error).toBeInstanceOf(ArgumentError);
+      expect(error).toMatchObject({ argument: "tensor" });
+    }
   });
 
   it("refuses pixels that do not fill its size", () => {

@@ -137,6 +137,14 @@ export function tensors() {
   randn([2, 3], new Generator(0), "float16") satisfies Tensor<"float16">;
   randint(0, 10, [3], new Generator(0)) satisfies Tensor<"int64">;
   tensor.mul(2).add(tensor) satisfies Tensor;
+  tensor.div(2).add(0.5).clamp(0, 1).squeeze().permute(1, 2, 0).mul(255).round().to("uint8") satisfies Tensor<"uint8">;
+  const [unconditional, text] = tensor.chunk(2);
+  text.sub(unconditional) satisfies Tensor;
+  tensor.chunk(3) satisfies [Tensor, Tensor, Tensor];
+  ids.chunk(2, -1)[1] satisfies Tensor<"int64">;
+  tensor.chunk(tensor.dim()) satisfies Tensor[];
+  // @ts-expect-error: there are two parts
+  tensor.chunk(2)[2];
   // @ts-expect-error: arithmetic is defined for float32
   ids.add(1);
   // @ts-expect-error: normals are floats

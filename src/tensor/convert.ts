@@ -1,0 +1,47 @@
+import { allocate, type DataOf, type DType } from "./dtype.js";
+import { fromBfloat, fromHalf, toBfloat, toHalf } from "./half.js";
+
+/** `data` in another dtype, as torch converts on the CPU; see {@link Tensor.to}. */
+export function convert<D extends DType, E extends DType>(from: D, data: DataOf<D>, to: E): DataOf<E> {
+  const converted = allocate(to, data.length);
+  const read =
+    data instanceof BigInt64Array && isInteger(to) ? (i: number) => Number(BigInt.asIntN(32, data[i] as bigint)) : reader(from, data);
+  const write = writer(to, converted);
+  for (let i = 0; i < data.length; i++) write(i, read(i));
+  return converted;
+}
+
+/** Gives the numbers of `data` one by one. */
+export function reader(dtype: DType, data: DataOf<DType>): (i: number) => number {
+  if (dtype === "float16") return (i) => fromHalf(data[i] as number);
+  if (dtype === "bfloat16") return (i) => fromBfloat(data[i] as number);
+  return (i) => Number(data[i]);
+}
+
+function writer(dtype: DType, data: DataOf<DType>): (i: number, value: number) => void {
+  if (data instanceof BigInt64Array) {
+    return (i, value) => {
+      data[i] = Math.abs(value) < 2 ** 63 ? BigInt(Math.trunc(value)) : SMALLEST_INT64;
+    };
+  }
+  const toBits = BITS[dtype];
+  return (i, value) => {
+    // Typed arrays of integers truncate and then wrap around, as torch does for 8 bits.
+    data[i] = toBits ? toBits(value) : value;
+  };
+}
+
+/** What x86 makes of NaN and of every number that an integer of 32 or 64 bits cannot hold; torch gives the same. */
+const SMALLEST_INT64 = -(2n ** 63n);
+const SMALLEST_INT32 = -(2 ** 31);
+
+const BITS: Partial<Record<DType, (value: number) => number>> = {
+  float16: toHalf,
+  bfloat16: toBfloat,
+  bool: (value) => Number(value !== 0),
+  int32: (value) => (Math.abs(Math.trunc(value)) < 2 ** 31 ? value : SMALLEST_INT32),
+};
+
+function isInteger(dtype: DType): boolean {
+  return dtype === "int32" || dtype === "uint8" || dtype === "int8";
+}
