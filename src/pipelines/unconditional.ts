@@ -1,4 +1,3 @@
-import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { pictures } from "../image/picture.js";
 import { UNet2DModel } from "../models/unet-2d.js";
