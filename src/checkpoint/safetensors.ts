@@ -5,6 +5,7 @@ import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
 import { recognise } from "./config.js";
 import type { Folder } from "./folder.js";
 import { describe, isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
+import { joinScales } from "./scales.js";
 
 /** A tensor that lies in a file, as a range of bytes that ONNX Runtime can map. */
 export interface TensorRef {
@@ -19,11 +20,14 @@ export interface TensorRef {
   readonly length: number;
   /** Whether they are those of the matrix's transpose. */
   readonly transposed?: boolean;
+  /** What the numbers are multiplied by: one number, or one for each row. */
+  readonly scale?: TensorRef;
 }
 
 /** A tensor as the header of a file describes it; `dtype` is the format's word (`"F16"`), which may be one we cannot compute with. */
-export interface StoredTensor extends Omit<TensorRef, "dtype"> {
+export interface StoredTensor extends Omit<TensorRef, "dtype" | "scale"> {
   readonly dtype: string;
+  readonly scale?: StoredTensor;
 }
 
 /** The header of a safetensors file, checked against the file. */
@@ -31,7 +35,7 @@ export interface SafetensorsHeader {
   /** How messages name the file. */
   readonly name: string;
   readonly metadata: ReadonlyMap<string, string>;
-  /** By name, in the order of their bytes. */
+  /** By name, in the order of their bytes; the scales of fp8 weights are part of these. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 
@@ -54,8 +58,8 @@ const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DTyp
   ["F4", { bits: 4 }],
   ["F6_E2M3", { bits: 6 }],
   ["F6_E3M2", { bits: 6 }],
-  ["F8_E4M3", { bits: 8 }],
-  ["F8_E5M2", { bits: 8 }],
+  ["F8_E4M3", { bits: 8, dtype: "float8_e4m3fn" }],
+  ["F8_E5M2", { bits: 8, dtype: "float8_e5m2" }],
   ["F8_E8M0", { bits: 8 }],
   ["F8_E4M3FNUZ", { bits: 8 }],
   ["F8_E5M2FNUZ", { bits: 8 }],
@@ -99,20 +103,47 @@ export async function readSafetensorsHeader(folder: Folder, path: string): Promi
     stored.push({ name: tensor, dtype, shape, file, offset: dataStart + start, length: end - start });
   }
   checkLayout(stored, dataStart, fileSize, fail);
-  return { name, metadata: parseMetadata(header.__metadata__, fail), tensors: new Map(stored.map((tensor) => [tensor.name, tensor])) };
+  return {
+    name,
+    metadata: parseMetadata(header.__metadata__, fail),
+    tensors: joinScales(new Map(stored.map((tensor) => [tensor.name, tensor]))),
+  };
 }
+
+/** Dtypes that a scaled weight and its scale may have. */
+const FLOATS = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
 
 /**
  * The tensor with its dtype in our words.
- * @throws CheckpointError for the dtypes we cannot compute with (8-bit floats, 16-bit integers, ...); `file` is how the message names the file.
+ * @throws CheckpointError for the dtypes we cannot compute with (4-bit floats, 16-bit integers, ...), and for a scale that does not fit; `file` is how
+ * the message names the file.
  */
-export function toTensorRef(tensor: StoredTensor, file = tensor.file): TensorRef {
+export function toTensorRef({ scale, ...tensor }: StoredTensor, file = tensor.file): TensorRef {
   const dtype = DTYPES.get(tensor.dtype)?.dtype;
-  if (dtype) return { ...tensor, dtype };
+  if (dtype && !scale) return { ...tensor, dtype };
+  if (dtype && scale) return { ...tensor, dtype, scale: scaleOf(tensor, scale, file) };
   const known = [...DTYPES].flatMap(([name, entry]) => (entry.dtype ? [name] : []));
   throw new CheckpointError(`${file}: tensor ${printable(tensor.name)} is ${tensor.dtype}; Darkroom reads ${known.join(", ")}`, {
-    hint: "take the checkpoint's float16, bfloat16 or float32 files",
+    hint: "take the checkpoint's fp8, float16, bfloat16 or float32 files",
   });
+}
+
+function scaleOf(weight: Omit<StoredTensor, "scale">, scale: StoredTensor, file: string): TensorRef {
+  const fail = (what: string): never => {
+    throw new CheckpointError(`${file}: ${what}`, {
+      hint: "Darkroom reads fp8 weights; of weights quantized in another way take the float16, bfloat16 or float32 file",
+    });
+  };
+  const [name, scaled] = [printable(scale.name), printable(weight.name)];
+  for (const { dtype, name: own } of [weight, scale]) {
+    if (!FLOATS.includes(dtype)) fail(`tensor ${printable(own)} is ${dtype}; a weight with a scale, and its scale, are floats`);
+  }
+  const [rows = 1] = weight.shape;
+  const isPerRow = scale.shape[0] === rows && sizeOf(scale.shape) === rows;
+  if (sizeOf(scale.shape) !== 1 && !isPerRow) {
+    fail(`tensor ${name} is [${scale.shape.join(", ")}]; expected one number, or ${rows}, one for each row of ${scaled}`);
+  }
+  return toTensorRef({ ...scale, scale: undefined } as StoredTensor, file);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../errors.js";
+import { rowRange } from "../graph/weight-bytes.js";
 import type { Folder } from "./folder.js";
 import { printable } from "./json.js";
 import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
@@ -40,7 +41,7 @@ const XL_TENSORS = [
 ] as const;
 /** A text encoder takes 75 tokens at once; whoever trains more vectors than a few dozen gains nothing. */
 export const MOST_VECTORS = 1000;
-const FLOATS = ["F16", "BF16", "F32", "F64"];
+const FLOATS = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
 
 /** What an embedding's header tells of it. */
 export interface TextualInversionDescription extends Pick<TextualInversion, "layout" | "token" | "vectors"> {
@@ -75,13 +76,7 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
   }
   const tables = (findTables(header) ?? []).map(({ encoder, width, vectors, tensor }) => {
     const whole = toTensorRef(tensor, header.name);
-    const rowBytes = whole.length / vectors;
-    const rows = (start: number, end: number): TensorRef => ({
-      ...whole,
-      shape: [end - start, width],
-      offset: whole.offset + start * rowBytes,
-      length: (end - start) * rowBytes,
-    });
+    const rows = (start: number, end: number): TensorRef => ({ ...rowRange(whole, vectors, start, end), shape: [end - start, width] });
     return { encoder, width, rows };
   });
   return {

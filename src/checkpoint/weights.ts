@@ -7,6 +7,7 @@ import { describe, isObject, printable } from "./json.js";
 import { canonical } from "./names.js";
 import { isPickle } from "./pickles.js";
 import { readSafetensorsHeader, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
+import { isBesideWeight, isScale, joinScales } from "./scales.js";
 
 /** How {@link openWeights} looks for a part's files. */
 export interface OpenWeightsOptions {
@@ -185,6 +186,11 @@ export function collectWeights(
   for (const tensor of located) {
     const today = canonical(tensor.name, tensor.stored.shape);
     if (!today) continue;
+    if (isScale(tensor.stored.name)) {
+      throw new CheckpointError(`${name}: tensor ${printable(tensor.stored.name)} is a scale that belongs to no weight of the file`, {
+        hint: "Darkroom reads fp8 weights whose scales stand beside them; take the float16, bfloat16 or float32 file",
+      });
+    }
     const other = tensors.get(today.name);
     if (other)
       throw new CheckpointError(
@@ -215,12 +221,18 @@ async function openShards(folder: Folder, path: string, files: readonly string[]
     const { tensors } = await readSafetensorsHeader(folder, shard);
     for (const tensor of names) {
       const stored = tensors.get(tensor);
+      if (!stored && isBesideWeight(tensor)) continue;
       if (!stored)
         throw new CheckpointError(`${name}: tensor ${printable(tensor)} is not in ${shard}`, { hint: "download the checkpoint again" });
       located.push({ path: shard, stored, name: tensor });
     }
   }
-  return located;
+  // A weight and its scale may be in two shards.
+  const joined = joinScales(new Map(located.map(({ stored }) => [stored.name, stored])));
+  return located.flatMap((each) => {
+    const stored = joined.get(each.name);
+    return stored ? [{ ...each, stored }] : [];
+  });
 }
 
 /** What to say of a part in whose `files` {@link findWeights} found nothing. */

@@ -3,6 +3,7 @@ import { byteSize, type DType } from "../tensor/dtype.js";
 import { toHalf } from "../tensor/half.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { type Attribute, DATA_TYPES, encodeModel, type OnnxInitializer, type OnnxNode, type OnnxPort } from "./onnx.js";
+import { numbersIn, rowRange, type WeightBytes } from "./weight-bytes.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
 export interface Value {
@@ -12,19 +13,6 @@ export interface Value {
   readonly shape: Shape;
   /** The same picture [batch, channels, height, width] in bands of rows, from top to bottom, where it was made so; what uses only them saves putting it together. */
   readonly bands?: readonly Value[];
-}
-
-/** Where in which file a weight's bytes lie. */
-export interface WeightBytes {
-  readonly name: string;
-  readonly dtype: DType;
-  /** Absolute path, symbolic links resolved. */
-  readonly file: string;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  readonly length: number;
-  /** Whether they are those of the matrix's transpose. */
-  readonly transposed?: boolean;
 }
 
 /** What a node's result is, and how it is made. */
@@ -228,7 +216,7 @@ export class Graph {
   /** A weight of the checkpoint seen in `shape`, made what the graph computes in unless `dtype` is named, turned where the file holds the transpose. */
   weight(bytes: WeightBytes, shape: Shape, dtype: Float = this.float): Value {
     if (bytes.transposed) return this.turned(this.weight({ ...bytes, transposed: false }, shape.toReversed(), dtype));
-    const weight = this.inFloat(this.initializer(bytes, shape), dtype);
+    const weight = bytes.scale ? this.scaled(bytes, bytes.scale, shape, dtype) : this.inFloat(this.initializer(bytes, shape), dtype);
     this.weights.set(weight.name, (graph, dtype) => graph.weight(bytes, shape, dtype));
     this.stored.set(weight.name, bytes);
     return weight;
@@ -238,8 +226,7 @@ export class Graph {
   weightRows({ name, shape: [rows = 1, ...rest] }: Value, start: number, end: number): Value | undefined {
     const bytes = this.stored.get(name);
     if (!bytes) return undefined;
-    const rowBytes = bytes.length / rows;
-    return this.weight({ ...bytes, offset: bytes.offset + start * rowBytes, length: (end - start) * rowBytes }, [end - start, ...rest]);
+    return this.weight(rowRange(bytes, rows, start, end), [end - start, ...rest]);
   }
 
   /** The transpose of a weight, where a product had better be computed with it: as it lies in the file. */
@@ -377,8 +364,22 @@ export class Graph {
     });
   }
 
+  /** A weight times its scale: multiplied in float32, as whoever widens such a file does. */
+  private scaled(bytes: WeightBytes, scale: WeightBytes, shape: Shape, dtype: Float): Value {
+    const [weight, factor] = [
+      this.inFloat(this.initializer(bytes, shape), "float32"),
+      this.inFloat(this.initializer(scale, numbersIn(scale) === 1 ? [1] : [numbersIn(scale), ...shape.slice(1).map(() => 1)]), "float32"),
+    ];
+    const product = this.once(`${weight.name} scaled`, () => {
+      const name = `${this.prefix}v${this.count++}`;
+      this.conversions.push({ op: "Mul", domain: "", attributes: {}, inputs: [weight.name, factor.name], outputs: [name] });
+      return { ...weight, name };
+    });
+    return this.inFloat(product, dtype);
+  }
+
   private initializer({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {
-    return this.once(`${name} ${offset} ${shape}`, () => {
+    return this.once(`${file} ${name} ${offset} ${shape}`, () => {
       // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
       const unique = `${name}#${this.count++}`;
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });

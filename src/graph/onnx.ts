@@ -52,6 +52,8 @@ export const DATA_TYPES: { readonly [D in DType]: number } = {
   float16: 10,
   float64: 11,
   bfloat16: 16,
+  float8_e4m3fn: 17,
+  float8_e5m2: 19,
 };
 
 /** The bytes of an `.onnx` file. Field numbers are onnx.proto's. */

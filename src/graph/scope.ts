@@ -1,7 +1,8 @@
 import { CheckpointError } from "../errors.js";
 import type { DType } from "../tensor/dtype.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
-import type { Graph, Value, WeightBytes } from "./graph.js";
+import type { Graph, Value } from "./graph.js";
+import { rowRange, type WeightBytes } from "./weight-bytes.js";
 
 /** The tensors a network is built over, by name. */
 export interface WeightSource {
@@ -83,9 +84,7 @@ export class Scope {
 
   /** Rows `start` to `end` of the tensor `name`: a byte range inside the tensor's own. */
   rows(name: string, shape: Shape, start: number, end: number): Value {
-    const whole = this.expect(name, shape);
-    const rowBytes = whole.length / (shape[0] ?? 1);
-    const part = { ...whole, offset: whole.offset + start * rowBytes, length: (end - start) * rowBytes };
+    const part = rowRange(this.expect(name, shape), shape[0] ?? 1, start, end);
     return this.graph.weight(part, [end - start, ...shape.slice(1)]);
   }
 
@@ -112,4 +111,4 @@ export class Scope {
   }
 }
 
-const FLOATS: readonly DType[] = ["float32", "float16", "bfloat16", "float64"];
+const FLOATS: readonly DType[] = ["float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2"];

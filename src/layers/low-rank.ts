@@ -1,6 +1,7 @@
 import type { Graph, Value } from "../graph/graph.js";
 import { add, affine, type ConvOptions, conv2d, matmul, mul, reshape, scale, transpose } from "../graph/ops.js";
 import type { LowRank, Scope, StoredWeight } from "../graph/scope.js";
+import { rowRange } from "../graph/weight-bytes.js";
 
 // Layers' changes by products of small matrices (LoRA, Hu et al. 2021): beside the layer, y + scale · up(mid(down(x))), or in its weight.
 
@@ -55,8 +56,7 @@ function downMatrix(graph: Graph, { down, mid }: LowRank): Value {
 function upMatrix(graph: Graph, { up }: LowRank, rows?: Rows, dtype?: "float32"): Value {
   const [out = 0, rank = 0] = up.shape;
   const [start, end] = rows ?? [0, out];
-  const rowBytes = up.length / out;
-  return graph.weight({ ...up, offset: up.offset + start * rowBytes, length: (end - start) * rowBytes }, [end - start, rank], dtype);
+  return graph.weight(rowRange(up, out, start, end), [end - start, rank], dtype);
 }
 
 /** A matrix's shape as a square convolution's. */

@@ -1,7 +1,7 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
-import type { WeightBytes } from "../graph/graph.js";
+import type { WeightBytes } from "../graph/weight-bytes.js";
 import { type AdapterKind, type AdapterSource, findAdapter } from "../hub/find-adapter.js";
 import type { FoundFile } from "../hub/open-file.js";
 import { warn } from "../warnings.js";

@@ -1,4 +1,5 @@
 import { allocate, type DataOf, type DType } from "./dtype.js";
+import { fromFloat8E4M3, fromFloat8E5M2, toFloat8E4M3, toFloat8E5M2 } from "./float8.js";
 import { fromBfloat, fromHalf, toBfloat, toHalf } from "./half.js";
 
 /** `data` in another dtype, as torch converts on the CPU; see {@link Tensor.to}. */
@@ -13,9 +14,8 @@ export function convert<D extends DType, E extends DType>(from: D, data: DataOf<
 
 /** Gives the numbers of `data` one by one. */
 export function reader(dtype: DType, data: DataOf<DType>): (i: number) => number {
-  if (dtype === "float16") return (i) => fromHalf(data[i] as number);
-  if (dtype === "bfloat16") return (i) => fromBfloat(data[i] as number);
-  return (i) => Number(data[i]);
+  const fromBits = FLOATS[dtype];
+  return fromBits ? (i) => fromBits(data[i] as number) : (i) => Number(data[i]);
 }
 
 function writer(dtype: DType, data: DataOf<DType>): (i: number, value: number) => void {
@@ -35,9 +35,19 @@ function writer(dtype: DType, data: DataOf<DType>): (i: number, value: number) =
 const SMALLEST_INT64 = -(2n ** 63n);
 const SMALLEST_INT32 = -(2 ** 31);
 
+/** Floats that are held as their raw bits. */
+const FLOATS: Partial<Record<DType, (bits: number) => number>> = {
+  float16: fromHalf,
+  bfloat16: fromBfloat,
+  float8_e4m3fn: fromFloat8E4M3,
+  float8_e5m2: fromFloat8E5M2,
+};
+
 const BITS: Partial<Record<DType, (value: number) => number>> = {
   float16: toHalf,
   bfloat16: toBfloat,
+  float8_e4m3fn: toFloat8E4M3,
+  float8_e5m2: toFloat8E5M2,
   bool: (value) => Number(value !== 0),
   int32: (value) => (Math.abs(Math.trunc(value)) < 2 ** 31 ? value : SMALLEST_INT32),
 };

@@ -1,13 +1,26 @@
 import { ArgumentError } from "../errors.js";
 
-/** What a tensor's numbers are, in torch's words. float16 and bfloat16 are held as their raw 16 bits. */
-export type DType = "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint8" | "int8" | "bool";
+/** What a tensor's numbers are, in torch's words. float16 and bfloat16 are held as their raw 16 bits, the float8 formats as their raw 8 bits. */
+export type DType =
+  | "float32"
+  | "float64"
+  | "float16"
+  | "bfloat16"
+  | "float8_e4m3fn"
+  | "float8_e5m2"
+  | "int64"
+  | "int32"
+  | "uint8"
+  | "int8"
+  | "bool";
 
 interface Arrays {
   float32: Float32Array;
   float64: Float64Array;
   float16: Uint16Array;
   bfloat16: Uint16Array;
+  float8_e4m3fn: Uint8Array;
+  float8_e5m2: Uint8Array;
   int64: BigInt64Array;
   int32: Int32Array;
   uint8: Uint8Array;
@@ -23,6 +36,8 @@ const constructors: { readonly [D in DType]: { new (length: number): Arrays[D]; 
   float64: Float64Array,
   float16: Uint16Array,
   bfloat16: Uint16Array,
+  float8_e4m3fn: Uint8Array,
+  float8_e5m2: Uint8Array,
   int64: BigInt64Array,
   int32: Int32Array,
   uint8: Uint8Array,

@@ -47,6 +47,56 @@ describe("openWeights", () => {
     expect(warnings).toEqual(["test/checkpoints/sd1-mini/unet has no fp16 variant; diffusion_pytorch_model.safetensors is used instead"]);
   });
 
+  describe("with scales beside fp8 weights", () => {
+    type Entry = readonly [name: string, dtype: string, shape: readonly number[]];
+    const tensors = (...entries: readonly Entry[]) => {
+      let end = 0;
+      const header = entries.map(([name, dtype, shape]) => {
+        const length = shape.reduce((a, b) => a * b, dtype === "F32" ? 4 : 1);
+        end += length;
+        return [name, { dtype, shape, data_offsets: [end - length, end] }];
+      });
+      return safetensorsBytes(Object.fromEntries(header), new Uint8Array(end));
+    };
+    const layer: Entry = ["a.weight", "F8_E4M3", [2, 3]];
+
+    it("takes them, and markers, for no weights of their own", async () => {
+      const markers: readonly Entry[] = [
+        ["scaled_fp8", "F8_E4M3", [0]],
+        ["a.scale_input", "F32", []],
+        ["a.comfy_quant", "U8", [3]],
+      ] as const;
+      const weights = await open({ "model.safetensors": tensors(layer, ["a.scale_weight", "F32", []], ...markers) });
+      expect(weights.names()).toEqual(["a.weight"]);
+      expect(weights.get("a.weight")).toMatchObject({ dtype: "float8_e4m3fn", scale: { dtype: "float32", shape: [] } });
+      expect(weights.dtypes()).toEqual({ F8_E4M3: 1 });
+    });
+
+    it("finds them in another shard", async () => {
+      const shards = { "a.weight": "1.safetensors", "a.weight_scale": "2.safetensors", "a.input_scale": "2.safetensors" };
+      const weights = await open({
+        "model.safetensors.index.json": JSON.stringify({ weight_map: shards }),
+        "1.safetensors": tensors(layer),
+        "2.safetensors": tensors(["a.weight_scale", "F32", [2, 1]], ["a.input_scale", "F32", []]),
+      });
+      expect(weights.names()).toEqual(["a.weight"]);
+      expect(weights.get("a.weight").scale?.shape).toEqual([2, 1]);
+    });
+
+    it("refuses a scale of another number of rows, a scaled integer, and a scale without a weight", async () => {
+      const file = async (...entries: readonly Entry[]) => (await open({ "model.safetensors": tensors(...entries) })).get("a.weight");
+      expect((await checkpointError(file(layer, ["a.scale_weight", "F32", [3]]))).message).toMatch(
+        /tensor a.scale_weight is \[3\]; expected one number, or 2, one for each row of a.weight/,
+      );
+      expect((await checkpointError(file(["a.weight", "U8", [2, 3]], ["a.weight_scale", "F32", [2]]))).message).toMatch(
+        /tensor a.weight is U8; a weight with a scale, and its scale, are floats/,
+      );
+      expect((await checkpointError(file(layer, ["b.weight_scale", "F32", []]))).message).toMatch(
+        /tensor b.weight_scale is a scale that belongs to no weight of the file/,
+      );
+    });
+  });
+
   it("warns of nothing when the variant is there", async () => {
     const warnings = collectWarnings();
     await openWeights(openFolder("test/checkpoints/sdxl-base-mini/vae"), { variant: "fp16" });
@@ -200,10 +250,10 @@ describe("Weights", () => {
   });
 
   it("names file and tensor when the dtype is one we cannot compute with", async () => {
-    const bytes = safetensorsBytes({ a: { dtype: "F8_E5M2", shape: [2], data_offsets: [0, 2] } }, new Uint8Array(2));
+    const bytes = safetensorsBytes({ a: { dtype: "F8_E8M0", shape: [2], data_offsets: [0, 2] } }, new Uint8Array(2));
     const weights = await open({ "model.safetensors": bytes });
     expect(weights.has("a")).toBe(true);
-    expect(() => weights.get("a")).toThrow(/model\.safetensors: tensor a is F8_E5M2/);
+    expect(() => weights.get("a")).toThrow(/model\.safetensors: tensor a is F8_E8M0/);
   });
 
   it("reads old convolution-shaped attention weights as matrices", async () => {

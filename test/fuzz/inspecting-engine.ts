@@ -17,6 +17,8 @@ const DTYPES: ReadonlyMap<number, DType> = new Map([
   [10, "float16"],
   [11, "float64"],
   [16, "bfloat16"],
+  [17, "float8_e4m3fn"],
+  [19, "float8_e5m2"],
 ]);
 
 /**

@@ -81,6 +81,7 @@ const end = fc.oneof(
     ".lora_B.default.weight",
     "_lora.down.weight",
   ),
+  fc.constantFrom(".lora_down.scale_weight", ".lora_up.weight_scale", ".lora_A.weight_scale", ".lora_down.comfy_quant"),
   fc.constantFrom(".dora_scale", ".hada_w1_a", ".lokr_w1", ".diff", ".lora_B.bias", ".lokr_w1".repeat(2000), `.lora_A${".x".repeat(2000)}`),
 );
 const shape = fc.oneof(
@@ -90,9 +91,9 @@ const shape = fc.oneof(
 const tensor = fc.record({
   name: fc.tuple(start, layer, end).map((each) => each.join("")),
   shape,
-  dtype: fc.constantFrom("F32", "F16", "BF16", "I64", "BOOL", "F8_E4M3"),
+  dtype: fc.constantFrom("F32", "F16", "BF16", "I64", "BOOL", "F8_E4M3", "F8_E5M2"),
 });
-const BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2, I64: 8, BOOL: 1, F8_E4M3: 1 };
+const BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2, I64: 8, BOOL: 1, F8_E4M3: 1, F8_E5M2: 1 };
 
 /** A file that is a safetensors file as it should be, whose tensors are called nearly as a LoRA's are. */
 const written = fc.tuple(fc.array(tensor, { minLength: 1, maxLength: 6 }), fc.nat(255)).map(([tensors, byte]) => {

@@ -18,6 +18,7 @@ const BITS: Readonly<Record<string, number>> = {
   U8: 8,
   BOOL: 8,
   F8_E4M3: 8,
+  F8_E5M2: 8,
   F4: 4,
   F6_E2M3: 6,
   C64: 64,
@@ -63,6 +64,45 @@ const editedHeader = file.chain(({ header, length }) =>
 
 const whole = file.map(({ header, length }) => safetensorsBytes(header, new Uint8Array(length)));
 
+/** Weights with scales beside them: of all shapes and dtypes, doubled, without a weight. */
+const scaled: fc.Arbitrary<File> = fc
+  .array(
+    fc.record({
+      name: fc.constantFrom(
+        "a.weight",
+        "a.scale_weight",
+        "a.weight_scale",
+        "a.scale_input",
+        "a.comfy_quant",
+        "b.weight_scale",
+        "scaled_fp8",
+        "scale_weight",
+      ),
+      dtype: fc.constantFrom("F8_E4M3", "F8_E5M2", "F32", "F16", "U8"),
+      shape: fc.constantFrom([], [1], [2], [3], [0], [2, 3], [2, 1], [1, 1], [2, 1, 1, 1]),
+    }),
+    { minLength: 1, maxLength: 6 },
+  )
+  .map((tensors) => {
+    let length = 0;
+    const entries = [...new Map(tensors.map((each) => [each.name, each])).values()].map(({ name, dtype, shape }) => {
+      const offset = length;
+      length += shape.reduce((product, size) => product * size, (BITS[dtype] ?? 8) / 8);
+      return [name, { dtype, shape, data_offsets: [offset, length] }];
+    });
+    return { header: Object.fromEntries(entries), length };
+  });
+
+/** A scale has one number, or as many as its weight has rows. */
+async function strikeScales({ header, length }: File): Promise<void> {
+  const folder = new MemoryFolder(new Map([[FILE, safetensorsBytes(header, new Uint8Array(length))]]));
+  const weights = await refusing(() => openWeights(folder));
+  for (const name of weights?.names() ?? []) {
+    const found = await refusing(async () => weights?.get(name));
+    if (found?.scale) expect([1, found.shape[0]]).toContain(found.scale.shape.reduce((product, size) => product * size, 1));
+  }
+}
+
 /** Every tensor lies in the file, each byte behind the header belongs to one, and each can be read. */
 async function expectDescribed(header: SafetensorsHeader, folder: MemoryFolder, size: number): Promise<void> {
   const tensors = [...header.tensors.values()];
@@ -92,5 +132,6 @@ async function strike(bytes: Uint8Array): Promise<void> {
 surface("a safetensors file", [
   attack("whose header has fields that are wrong", editedHeader, strike, { runs: 800 }),
   attack("with damaged bytes", whole.chain(editedBytes), strike, { runs: 500 }),
+  attack("with scales", scaled, strikeScales, { runs: 200 }),
   attack("of names and metadata that mean something elsewhere", whole, strike, { runs: 300 }),
 ]);

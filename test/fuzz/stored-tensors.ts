@@ -13,7 +13,7 @@ export interface Stored {
   readonly shape: readonly number[];
 }
 
-const BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2, F64: 8, I64: 8, BOOL: 1, F8_E4M3: 1 };
+const BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2, F64: 8, I64: 8, BOOL: 1, F8_E4M3: 1, F8_E5M2: 1 };
 /** Above this a file is no longer written: it would only cost time. */
 const LONGEST_FILE = 2 ** 26;
 
@@ -66,6 +66,7 @@ const edit = fc.record({
     "renumber",
     "renumber-layer",
     "beside",
+    "scale",
     "shape",
     "extent",
     "dtype",
@@ -78,6 +79,7 @@ const edit = fc.record({
   extent,
   shape,
   dtype: fc.constantFrom(...Object.keys(BYTES)),
+  scaleName: fc.constantFrom("scale_weight", "weight_scale", "scale_input", "scaled_fp8", "comfy_quant"),
   text: hostileText,
 });
 type Edit = typeof edit extends fc.Arbitrary<infer Value> ? Value : never;
@@ -87,7 +89,7 @@ export function editedTensors(tensors: readonly Stored[]): fc.Arbitrary<Stored[]
   return fc.array(edit, { minLength: 1, maxLength: 4 }).map((edits) => edits.reduce(edited, [...tensors]));
 }
 
-function edited(tensors: Stored[], { kind, at, depth, number, extent, shape, dtype, text }: Edit): Stored[] {
+function edited(tensors: Stored[], { kind, at, depth, number, extent, shape, dtype, scaleName, text }: Edit): Stored[] {
   const one = tensors[at % Math.max(tensors.length, 1)];
   if (!one) return tensors;
   const layer = one.name.split(".").slice(0, depth).join(".");
@@ -111,6 +113,8 @@ function edited(tensors: Stored[], { kind, at, depth, number, extent, shape, dty
       return tensors.map((each) => (isIn(each) ? { ...each, name: renumbered(layer) + each.name.slice(layer.length) } : each));
     case "beside":
       return [...tensors, { ...one, name: renumbered(one.name) }];
+    case "scale":
+      return [...tensors, { name: `${layer}.${scaleName}`, dtype, shape }];
     case "shape":
       return with_({ shape });
     case "extent":

@@ -1,9 +1,10 @@
 import { openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Graph, type GraphOptions, type WeightBytes } from "../../src/graph/graph.js";
+import { Graph, type GraphOptions } from "../../src/graph/graph.js";
 import { add, affine, concat, mul, scale } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
+import type { WeightBytes } from "../../src/graph/weight-bytes.js";
 import { fourierEmbedding, sinusoidalEmbedding } from "../../src/layers/embeddings.js";
 import { createEngine } from "../../src/platform/node-engine.js";
 import type { Engine } from "../../src/runtime/engine.js";

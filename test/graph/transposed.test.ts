@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSafetensorsHeader, toTensorRef } from "../../src/checkpoint/safetensors.js";
-import { Graph, type Target, type Value, type WeightBytes } from "../../src/graph/graph.js";
+import { Graph, type Target, type Value } from "../../src/graph/graph.js";
 import { add, affine, rows, scale } from "../../src/graph/ops.js";
+import type { WeightBytes } from "../../src/graph/weight-bytes.js";
 import { createEngine, openFolder } from "../../src/platform/node.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { DType } from "../../src/tensor/dtype.js";
