@@ -30,9 +30,11 @@ export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-pictur
 export { gridShape, makeImageGrid } from "./image/grid.js";
 export { type ImageSource, loadImage, type RawImage } from "./image/load-image.js";
 export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "./image/parameters.js";
-export { Picture, type SaveOptions } from "./image/picture.js";
+export { type EncodeOptions, Picture, type SaveOptions } from "./image/picture.js";
+export type { PictureFormat } from "./image/picture-format.js";
 export { readPngText } from "./image/png.js";
 export { type Box, type Resampling, type ResizeOptions, resize } from "./image/resize.js";
+export { type PictureSettings, readPictureSettings } from "./image/settings/read-picture-settings.js";
 export { cropRegion, VaeImageProcessor, type VaeImageProcessorOptions } from "./image/vae-image-processor.js";
 export { type InspectOptions, inspect } from "./inspect/inspect.js";
 export type {

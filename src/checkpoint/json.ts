@@ -19,19 +19,30 @@ export interface ParseJsonOptions {
   readonly uniqueKeys?: boolean;
   /** Takes `NaN`, `Infinity` and `-Infinity`, which Python's json writes. */
   readonly pythonLiterals?: boolean;
+  /** Gives integers of 16 digits or more, which a number cannot hold exactly, as strings: seeds. */
+  readonly longIntegersAsText?: boolean;
 }
 
+/** An integer of 16 digits or more that is a whole value. */
+const LONG_INTEGER = /(?<![\d.+eE]|[eE]-)-?\d{16,}(?![\d.eE])/g;
+
 /** Parses JSON text. @throws Error saying what is wrong with it. */
-export function parseJson(text: string, { depth, uniqueKeys = false, pythonLiterals = false }: ParseJsonOptions): Json {
+export function parseJson(
+  text: string,
+  { depth, uniqueKeys = false, pythonLiterals = false, longIntegersAsText = false }: ParseJsonOptions,
+): Json {
   check(text, depth, uniqueKeys);
-  if (!pythonLiterals || !/NaN|Infinity/.test(text)) return JSON.parse(text);
+  const hasLiterals = pythonLiterals && /NaN|Infinity/.test(text);
+  if (!hasLiterals && !longIntegersAsText) return JSON.parse(text);
   // JSON has no word for NaN, so it travels as a string that no config holds; 1e999 is Infinity to JSON.parse.
   const nan = "\0NaN";
   let standard = "";
   for (const [between, string] of splitStrings(text)) {
-    standard += between.replace(/\bNaN\b/g, JSON.stringify(nan)).replace(/\bInfinity\b/g, "1e999") + string;
+    const exact = longIntegersAsText ? between.replace(LONG_INTEGER, '"$&"') : between;
+    const literal = hasLiterals ? exact.replace(/\bNaN\b/g, JSON.stringify(nan)).replace(/\bInfinity\b/g, "1e999") : exact;
+    standard += literal + string;
   }
-  return JSON.parse(standard, (_, value) => (value === nan ? Number.NaN : value));
+  return JSON.parse(standard, hasLiterals ? (_, value) => (value === nan ? Number.NaN : value) : undefined);
 }
 
 /** Whether a JSON value is an object (not null, not an array). */

@@ -1,20 +1,38 @@
-import { writeFileAtomically } from "#platform";
+import { encodeImage, writeFileAtomically } from "#platform";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { DType } from "../tensor/dtype.js";
 import type { FloatDType } from "../tensor/random.js";
 import { Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
+import { embedInJpeg, embedInWebp, LARGEST_JPEG_EXIF } from "./embed-exif.js";
+import { writeExif } from "./exif.js";
+import { PARAMETERS_KEYWORD } from "./parameters.js";
+import { formatOfName, PICTURE_ENDINGS, PICTURE_FORMATS, type PictureFormat } from "./picture-format.js";
 import { encodePng } from "./png.js";
 
-/** How `Picture.save` writes. */
-export interface SaveOptions {
-  /** Text chunks for the file, such as `{ parameters: formatParameters(...) }`. */
+/** What `Picture.encode` writes beside the pixels. */
+export interface EncodeOptions {
+  /**
+   * Texts for the file, such as `{ parameters: formatParameters(...) }`. PNG takes texts under any keyword; JPEG and WebP take `parameters` alone, as
+   * EXIF UserComment, which is where AUTOMATIC1111 writes it.
+   */
   readonly text?: Readonly<Record<string, string>>;
+  /** Of JPEG and WebP: a whole number from 1 (small) to 100 (good); 90 by default. */
+  readonly quality?: number;
+}
+
+/** How `Picture.save` writes. */
+export interface SaveOptions extends EncodeOptions {
   /** Whether an existing file is replaced (default, as PIL does) or refused with an OutputError. */
   readonly overwrite?: boolean;
 }
 
 /** The dtypes that pictures are made from. */
 const DTYPES: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "uint8"];
+
+/** PIL and web UIs take 75 to 80; at 90 a difference is hard to see. */
+const DEFAULT_QUALITY = 90;
 
 /** A finished picture: 8-bit RGB, row-major `[height, width, 3]`. */
 export class Picture {
@@ -72,18 +90,56 @@ export class Picture {
   }
 
   /**
-   * Writes a PNG file. The file appears whole or not at all, whatever interrupts the writing.
-   * @throws ArgumentError if the name does not end in `.png`.
+   * The bytes of a file. JPEG and WebP lose a little of the pixels.
+   * @throws ArgumentError for an unknown format, a quality outside 1..100 or given for PNG, a text that the format has no place for, or a picture larger
+   * than it takes (JPEG 65535 pixels a side, WebP 16383).
+   */
+  async encode(format: PictureFormat, { text = {}, quality }: EncodeOptions = {}): Promise<Uint8Array> {
+    if (!PICTURE_FORMATS.includes(format)) {
+      throw wrongArgument("format", format, `one of ${PICTURE_FORMATS.join(", ")}`, { type: "string" });
+    }
+    if (format === "png") {
+      if (quality === undefined) return this.toPng(text);
+      throw new ArgumentError("quality was given for PNG, which loses nothing; it is for JPEG and WebP", { argument: "quality" });
+    }
+    expectQuality(quality);
+    const { [PARAMETERS_KEYWORD]: parameters, ...others } = text;
+    const [foreign] = Object.keys(others);
+    if (foreign !== undefined) {
+      throw new ArgumentError(`text has the keyword ${JSON.stringify(foreign)}; a ${format} file takes "${PARAMETERS_KEYWORD}" alone`, {
+        argument: "text",
+        hint: "PNG takes any keyword",
+      });
+    }
+    const file = await encodeImage(this, format, quality ?? DEFAULT_QUALITY);
+    if (parameters === undefined) return file;
+    const exif = writeExif(parameters);
+    if (format === "webp") return embedInWebp(file, exif, this);
+    if (exif.length <= LARGEST_JPEG_EXIF) return embedInJpeg(file, exif);
+    warn(`the settings take ${exif.length} bytes and a JPEG file has room for ${LARGEST_JPEG_EXIF}; it is written without them`);
+    return file;
+  }
+
+  /**
+   * Writes a file of the format that the name's ending says: `.png`, `.jpg`, `.jpeg` or `.webp`. The file appears whole or not at all, whatever
+   * interrupts the writing.
+   * @throws ArgumentError for another ending, and as {@link encode} does.
    * @throws OutputError if the file cannot be written, or exists and `overwrite` is false.
    */
-  async save(path: string, { text, overwrite = true }: SaveOptions = {}): Promise<void> {
-    if (!/\.png$/i.test(path)) {
-      throw new ArgumentError(`cannot tell the picture format of ${path}; supported names end in .png`, {
+  async save(path: string, { overwrite = true, ...options }: SaveOptions = {}): Promise<void> {
+    const format = formatOfName(path);
+    if (!format) {
+      throw new ArgumentError(`cannot tell the picture format of ${path}; supported names end in ${PICTURE_ENDINGS}`, {
         hint: `give a name such as ${path.replace(/\.[^./\\]*$/, "")}.png`,
       });
     }
-    await writeFileAtomically(path, this.toPng(text), { overwrite });
+    await writeFileAtomically(path, await this.encode(format, options), { overwrite });
   }
+}
+
+function expectQuality(quality: number | undefined): void {
+  if (quality === undefined || (Number.isInteger(quality) && quality >= 1 && quality <= 100)) return;
+  throw wrongArgument("quality", quality, "a whole number from 1 to 100", { type: "number" });
 }
 
 /** The pictures of a batch [batch, 3, height, width] of values in 0..1. */

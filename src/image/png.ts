@@ -1,5 +1,7 @@
 import { encode } from "fast-png";
 import { ArgumentError } from "../errors.js";
+import { fromLatin1, join, latin1 } from "./bytes.js";
+import { readExif } from "./exif.js";
 
 // Text chunks are spliced in and read here because fast-png knows tEXt alone, writes it after the pixels (PIL's `Image.open(f).info`
 // sees only what stands before them) and decodes it as windows-1252.
@@ -52,6 +54,12 @@ export async function readPngText(bytes: Uint8Array): Promise<Record<string, str
   return Object.fromEntries(texts);
 }
 
+/** The texts of a PNG file's EXIF block, if it has one; see {@link readExif}. */
+export function readPngExif(bytes: Uint8Array): Record<string, string> {
+  for (const { type, data } of readChunks(bytes)) if (type === "eXIf") return readExif(data);
+  return {};
+}
+
 /** Width and height from a PNG file's header. */
 export function readPngSize(bytes: Uint8Array): { width: number; height: number } {
   for (const { type, data } of readChunks(bytes)) {
@@ -62,8 +70,13 @@ export function readPngSize(bytes: Uint8Array): { width: number; height: number 
   throw new ArgumentError("the PNG file does not begin with a header of 13 bytes");
 }
 
+/** Whether a file begins as PNG files do. */
+export function isPng(bytes: Uint8Array): boolean {
+  return SIGNATURE.every((byte, i) => bytes[i] === byte);
+}
+
 function* readChunks(bytes: Uint8Array): Generator<Chunk> {
-  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new ArgumentError("not a PNG file");
+  if (!isPng(bytes)) throw new ArgumentError("not a PNG file");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = SIGNATURE.length; ; ) {
     if (at + 12 > bytes.length) throw new ArgumentError("the PNG file is cut short");
@@ -158,25 +171,4 @@ function splitAtZero(bytes: Uint8Array): [before: Uint8Array, after: Uint8Array]
 function isLatin1(text: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the whole of Latin-1
   return /^[\u0000-\u00ff]*$/.test(text);
-}
-
-function latin1(text: string): Uint8Array {
-  return Uint8Array.from(text, (character) => character.charCodeAt(0));
-}
-
-function fromLatin1(bytes: Uint8Array): string {
-  const parts: string[] = [];
-  // As many at once as arguments a call may have anywhere.
-  for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
-  return parts.join("");
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }

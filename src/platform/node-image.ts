@@ -36,6 +36,56 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<Deco
   }
 }
 
+/** What an image file's header says. */
+export interface ImageHeader {
+  readonly width: number;
+  readonly height: number;
+  /** Its EXIF block. */
+  readonly exif: Uint8Array | undefined;
+  /** Its XMP packet. */
+  readonly xmp: Uint8Array | undefined;
+}
+
+/** The header of an image file of any format that can be decoded. @throws ArgumentError if `bytes` are no such file. */
+export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
+  const { default: sharp } = await import("sharp");
+  try {
+    const { width, height, exif, xmp } = await sharp(bytes).metadata();
+    return { width, height, exif, xmp };
+  } catch (cause) {
+    throw new ArgumentError(`not an image file that can be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Sides of the largest picture that a format can hold. */
+const LARGEST_SIDE = { jpeg: 65535, webp: 16383 } as const;
+
+/** The colours of a JPEG file are as fine as its brightness from this quality on, as in libjpeg's front ends. */
+const FULL_COLOUR = 90;
+
+/**
+ * An image file of 8-bit RGB pixels, without metadata.
+ * @param quality 1 to 100.
+ * @throws ArgumentError for a picture that is larger than the format takes.
+ */
+export async function encodeImage(
+  { width, height, data }: Omit<DecodedImage, "channels">,
+  format: "jpeg" | "webp",
+  quality: number,
+): Promise<Uint8Array> {
+  const largest = LARGEST_SIDE[format];
+  if (Math.max(width, height) > largest) {
+    throw new ArgumentError(`the picture is ${width}x${height}; a ${format} file takes at most ${largest} pixels a side`, {
+      hint: "save it as PNG",
+    });
+  }
+  const { default: sharp } = await import("sharp");
+  const image = sharp(data, { raw: { width, height, channels: 3 } });
+  const encoded =
+    format === "webp" ? image.webp({ quality }) : image.jpeg({ quality, chromaSubsampling: quality < FULL_COLOUR ? "4:2:0" : "4:4:4" });
+  return encoded.toBuffer();
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -4,5 +4,5 @@ export { openFolder, openTokenizerFiles, pathKind } from "./node-folder.js";
 export { openRepositoryCache } from "./node-hub-cache.js";
 export { listRepositories, removeRepository } from "./node-hub-repositories.js";
 export { hubSettings } from "./node-hub-settings.js";
-export { decodeImage, readPath } from "./node-image.js";
+export { decodeImage, encodeImage, readImageHeader, readPath } from "./node-image.js";
 export { writeFileAtomically } from "./write-file.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { decode } from "fast-png";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseParameters } from "../../src/image/parameters.js";
-import { readPngText } from "../../src/image/png.js";
+import { encodePng, readPngText } from "../../src/image/png.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import { darkroom, expectFailure } from "./darkroom.js";
 
@@ -18,6 +18,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 const generate = (...args: string[]) => darkroom(["generate", ...args, "--steps", "2", "--device", "cpu"], folder);
 const pixelsOf = (name: string) => decode(readFileSync(join(folder, name))).data;
 const settingsOf = async (name: string) => parseParameters((await readPngText(readFileSync(join(folder, name)))).parameters ?? "");
+
+const PIXEL = { width: 1, height: 1, data: new Uint8Array(3) };
 
 describe("darkroom", () => {
   it("has a help that fits a screen of 24 lines by 80 columns", async () => {
@@ -253,9 +255,27 @@ describe("darkroom info", () => {
     });
   });
 
-  it("refuses what is not a PNG file", async () => {
+  it("prints what another program wrote in the same form, and whose it is", async () => {
+    const graph = { 1: { class_type: "KSampler", inputs: { seed: 5, steps: 20, sampler_name: "euler", positive: ["2", 0] } } };
+    const texts = { prompt: JSON.stringify({ ...graph, 2: { class_type: "CLIPTextEncode", inputs: { text: "a red fox" } } }) };
+    writeFileSync(join(folder, "a.png"), encodePng(PIXEL, texts));
+    const { stdout } = await darkroom(["info", "a.png"], folder);
+    expect(stdout).toBe("a red fox\nSteps: 20, Sampler: euler, Seed: 5, Software: ComfyUI\n");
+  });
+
+  it("says whose settings they are that it cannot read", async () => {
+    writeFileSync(join(folder, "a.png"), encodePng(PIXEL, { invokeai_metadata: "{}" }));
+    expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png holds settings of InvokeAI, but no prompt, seed or sampler/);
+  });
+
+  it("names the texts of a file without settings", async () => {
+    writeFileSync(join(folder, "a.png"), encodePng(PIXEL, { Author: "me" }));
+    expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png holds no settings that can be read\n {2}texts it has: "Author"/);
+  });
+
+  it("refuses what is not a picture", async () => {
     writeFileSync(join(folder, "a.png"), "GIF89a");
-    expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png: not a PNG file/);
+    expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png: not an image file that can be read/);
   });
 
   it("refuses a file that does not exist", async () => {

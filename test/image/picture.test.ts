@@ -2,11 +2,13 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "fast-png";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { ArgumentError, OutputError } from "../../src/errors.js";
 import { gridShape, makeImageGrid } from "../../src/image/grid.js";
+import { loadImage } from "../../src/image/load-image.js";
 import { Picture } from "../../src/image/picture.js";
 import { Tensor } from "../../src/tensor/tensor.js";
+import { setWarningHandler } from "../../src/warnings.js";
 
 describe("Picture", () => {
   it("interleaves the channels of a [3, height, width] tensor", () => {
@@ -120,7 +122,21 @@ describe("Picture.save", () => {
   });
 
   it("names the formats when the extension is another", async () => {
-    await expect(picture.save(join(folder, "a.bmp"))).rejects.toThrow(/a\.bmp; supported names end in \.png/);
+    await expect(picture.save(join(folder, "a.bmp"))).rejects.toThrow(/a\.bmp; supported names end in \.png, \.jpg, \.jpeg or \.webp/);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each([
+    ["a.jpg", "ffd8ff"],
+    ["a.JPEG", "ffd8ff"],
+    ["a.webp", "52494646"],
+    ["a.PNG", "89504e47"],
+  ])("writes the format that the ending says: %s", async (name, start) => {
+    await picture.save(join(folder, name), { text: { parameters: "a fox" } });
+    expect((await readFile(join(folder, name))).toString("hex").startsWith(start)).toBe(true);
+    const read = await loadImage(join(folder, name));
+    expect([read.width, read.height]).toEqual([picture.width, picture.height]);
+    expect(await readdir(folder)).toEqual([name]);
   });
 
   it("says why a file cannot be written", async () => {
@@ -131,6 +147,60 @@ describe("Picture.save", () => {
     await mkdir(join(folder, "a.png", "inside"), { recursive: true });
     await expect(picture.save(join(folder, "a.png"))).rejects.toThrow(OutputError);
     expect(await readdir(folder)).toEqual(["a.png"]);
+  });
+});
+
+describe("Picture.encode", () => {
+  // Slopes and edges in grey, as drawings have.
+  const drawing = new Picture(
+    64,
+    64,
+    Uint8Array.from({ length: 64 * 64 * 3 }, (_, i) => {
+      const pixel = Math.floor(i / 3);
+      return ((pixel % 64) * 3 + Math.floor(pixel / 64) * 2) % 200;
+    }),
+  );
+
+  it.each(["jpeg", "webp"] as const)("makes %s files larger and closer with quality", async (format) => {
+    const files = await Promise.all(
+      [10, undefined, 100].map((quality) => drawing.encode(format, quality === undefined ? {} : { quality })),
+    );
+    const sizes = files.map(({ length }) => length);
+    expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
+    const pictures = await Promise.all(files.map((file) => loadImage(file)));
+    const errors = pictures.map(({ data }) => data.reduce((sum, value, i) => sum + Math.abs(value - (drawing.data[i] as number)), 0));
+    expect(errors).toEqual([...errors].sort((a, b) => b - a));
+  });
+
+  it("refuses a quality that is none, or for PNG", async () => {
+    for (const quality of [0, 101, 1.5, "90" as unknown as number]) {
+      await expect(drawing.encode("jpeg", { quality })).rejects.toMatchObject({ name: "ArgumentError", argument: "quality" });
+    }
+    await expect(drawing.encode("png", { quality: 90 })).rejects.toThrow("quality was given for PNG");
+  });
+
+  it("refuses an unknown format, and a text that the format has no place for", async () => {
+    await expect(drawing.encode("gif" as "png")).rejects.toThrow('format is "gif"; expected one of png, jpeg, webp');
+    await expect(drawing.encode("webp", { text: { Comment: "x" } })).rejects.toThrow('a webp file takes "parameters" alone');
+  });
+
+  it("refuses a picture larger than the format takes", async () => {
+    const long = new Picture(16384, 1, new Uint8Array(16384 * 3));
+    await expect(long.encode("webp")).rejects.toThrow("the picture is 16384x1; a webp file takes at most 16383 pixels a side");
+    expect((await long.encode("jpeg")).length).toBeGreaterThan(0);
+  });
+
+  it("leaves settings out of a JPEG file that has no room for them, with a warning", async () => {
+    const warnings: string[] = [];
+    const previous = setWarningHandler((message) => warnings.push(message));
+    onTestFinished(() => void setWarningHandler(previous));
+    const room = "x".repeat(Math.floor((65533 - 6 - 44 - 8) / 2));
+    expect((await drawing.encode("jpeg", { text: { parameters: room } })).length).toBeGreaterThan(65533);
+    expect(warnings).toEqual([]);
+    const bytes = await drawing.encode("jpeg", { text: { parameters: `${room}x` } });
+    expect(warnings).toEqual([expect.stringMatching(/^the settings take 65528 bytes and a JPEG file has room for 65527/)]);
+    expect(await loadImage(bytes)).toMatchObject({ width: 64 });
+    expect((await drawing.encode("webp", { text: { parameters: `${room}x` } })).length).toBeGreaterThan(65533);
   });
 });
 

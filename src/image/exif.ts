@@ -1,0 +1,134 @@
+// The few EXIF tags that hold a picture's settings. Libraries that read EXIF read every tag, which takes minutes where an enemy wrote the file.
+// Specification: CIPA DC-008 (EXIF 2.32), TIFF 6.0.
+
+const USER_COMMENT = 0x9286;
+/** The tag whose value is where the directory of EXIF's own tags begins. */
+const EXIF_DIRECTORY = 0x8769;
+
+/** Tags that hold text. */
+const TEXT_TAGS: Readonly<Record<number, string>> = {
+  270: "ImageDescription",
+  271: "Make",
+  272: "Model",
+  305: "Software",
+  [USER_COMMENT]: "UserComment",
+};
+
+/** Types of values that are bytes: BYTE, ASCII, UNDEFINED, UTF-8. */
+const BYTE_TYPES = [1, 2, 7, 129];
+const UNDEFINED = 7;
+const LONG = 4;
+
+/** What may stand before an EXIF block. */
+const PREFIX = Uint8Array.from("Exif\0\0", (letter) => letter.charCodeAt(0));
+
+/** Bytes of a directory: the number of entries, the entries, and where the next directory begins. */
+const DIRECTORY = 2 + 12 + 4;
+
+/**
+ * An EXIF block (without `Exif\0\0` before it) whose only text is the UserComment, in UTF-16 with the high byte first, as AUTOMATIC1111 writes it
+ * with piexif.
+ */
+export function writeExif(userComment: string): Uint8Array {
+  const text = Uint8Array.from(`UNICODE\0${utf16(userComment)}`, (letter) => letter.charCodeAt(0));
+  const [first, second] = [8, 8 + DIRECTORY];
+  const start = second + DIRECTORY;
+  const bytes = new Uint8Array(start + text.length);
+  const view = new DataView(bytes.buffer);
+  // MM: the high byte first.
+  view.setUint32(0, 0x4d4d002a);
+  view.setUint32(4, first);
+  const directory = (at: number, tag: number, type: number, count: number, value: number) => {
+    view.setUint16(at, 1);
+    view.setUint16(at + 2, tag);
+    view.setUint16(at + 4, type);
+    view.setUint32(at + 6, count);
+    view.setUint32(at + 10, value);
+  };
+  directory(first, EXIF_DIRECTORY, LONG, 1, second);
+  directory(second, USER_COMMENT, UNDEFINED, text.length, start);
+  bytes.set(text, start);
+  return bytes;
+}
+
+/** The texts of an EXIF block by tag: ImageDescription, Make, Model, Software, UserComment. What is damaged is left out. */
+export function readExif(bytes: Uint8Array): Record<string, string> {
+  const tiff = PREFIX.every((byte, i) => bytes[i] === byte) ? bytes.subarray(PREFIX.length) : bytes;
+  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
+  const isLittleEndian = tiff[0] === 0x49;
+  if (tiff.length < 8 || view.getUint16(2, isLittleEndian) !== 42) return {};
+  const texts = new Map<string, string>();
+  const main = readDirectory(view, view.getUint32(4, isLittleEndian), isLittleEndian, texts);
+  if (main !== undefined) readDirectory(view, main, isLittleEndian, texts);
+  return Object.fromEntries(texts);
+}
+
+/** Adds a directory's texts; the first of each tag counts. Returns where EXIF's own directory begins, if this one says so. */
+function readDirectory(view: DataView, start: number, isLittleEndian: boolean, texts: Map<string, string>): number | undefined {
+  if (start + 2 > view.byteLength) return undefined;
+  const count = view.getUint16(start, isLittleEndian);
+  let exif: number | undefined;
+  for (let at = start + 2; at < start + 2 + 12 * count && at + 12 <= view.byteLength; at += 12) {
+    const tag = view.getUint16(at, isLittleEndian);
+    if (tag === EXIF_DIRECTORY) exif = view.getUint32(at + 8, isLittleEndian);
+    const name = TEXT_TAGS[tag];
+    if (name === undefined || texts.has(name) || !BYTE_TYPES.includes(view.getUint16(at + 2, isLittleEndian))) continue;
+    const length = view.getUint32(at + 4, isLittleEndian);
+    const from = length <= 4 ? at + 8 : view.getUint32(at + 8, isLittleEndian);
+    if (from + length > view.byteLength) continue;
+    const value = new Uint8Array(view.buffer, view.byteOffset + from, length);
+    texts.set(name, tag === USER_COMMENT ? decodeUserComment(value, isLittleEndian) : decodeText(value));
+  }
+  return exif;
+}
+
+/** A UserComment begins with eight bytes that name its encoding; many programs leave them out, or write another one than they name. */
+function decodeUserComment(bytes: Uint8Array, isLittleEndian: boolean): string {
+  const [code = ""] = String.fromCharCode(...bytes.subarray(0, 8)).split("\0");
+  const isMarked = ["ASCII", "UNICODE", "JIS"].includes(code) || bytes.subarray(0, 8).every((byte) => byte === 0);
+  const text = isMarked ? bytes.subarray(8) : bytes;
+  if (code === "JIS") return trimEnd(new TextDecoder("iso-2022-jp").decode(text));
+  // Latin letters in UTF-16 have a zero byte, which no other encoding has.
+  const isWide =
+    text
+      .subarray(
+        0,
+        text.findLastIndex((byte) => byte !== 0),
+      )
+      .includes(0) ||
+    (code === "UNICODE" && !isUtf8(text));
+  return isWide ? decodeUtf16(text, isLittleEndian) : decodeText(text);
+}
+
+/** UTF-16 whose byte order is not told: the mark at its beginning says it, else where the zero bytes are, else the order of the whole block. */
+function decodeUtf16(bytes: Uint8Array, isLittleEndian: boolean): string {
+  const mark = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  const zeros = [0, 0] as [number, number];
+  for (let i = 0; i < bytes.length; i++) if (bytes[i] === 0) zeros[i % 2 === 0 ? 0 : 1]++;
+  const isLittle = mark === 0xfffe || (mark !== 0xfeff && (zeros[0] === zeros[1] ? isLittleEndian : zeros[1] > zeros[0]));
+  return trimEnd(new TextDecoder(isLittle ? "utf-16le" : "utf-16be").decode(bytes));
+}
+
+/** UTF-8, or Latin-1 where it is not valid. */
+function decodeText(bytes: Uint8Array): string {
+  return trimEnd(new TextDecoder(isUtf8(bytes) ? "utf-8" : "latin1").decode(bytes));
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The letters of a text in UTF-16, high byte first, a character for each byte. */
+function utf16(text: string): string {
+  const pairs = Array.from({ length: text.length }, (_, i) => String.fromCharCode(text.charCodeAt(i) >> 8, text.charCodeAt(i) & 255));
+  return pairs.join("");
+}
+
+function trimEnd(text: string): string {
+  return text.replace(/\0+$/, "");
+}

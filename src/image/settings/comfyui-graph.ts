@@ -1,0 +1,107 @@
+import { isObject, type Json, type JsonObject } from "../../checkpoint/json.js";
+import { fieldsOf, itemsOf } from "./fields.js";
+
+/** A node of ComfyUI's graph. */
+export interface ComfyNode {
+  /** What it does, such as `KSampler`. */
+  readonly type: string;
+  /** Values, and links to other nodes. */
+  readonly inputs: JsonObject;
+}
+
+/** Nodes by id. */
+export type ComfyGraph = ReadonlyMap<string, ComfyNode>;
+
+/** Where an input comes from. */
+export interface ComfyLink {
+  readonly node: ComfyNode;
+  /** Which of that node's outputs. */
+  readonly output: number;
+}
+
+/** The graph as it was run (`{ "3": { "class_type": "KSampler", "inputs": {...} } }`); undefined if the object is none. */
+export function graphOfPrompt(prompt: JsonObject): ComfyGraph | undefined {
+  const nodes = Object.entries(prompt).flatMap(([id, node]): [string, ComfyNode][] =>
+    isObject(node) && typeof node.class_type === "string" && isObject(node.inputs)
+      ? [[id, { type: node.class_type, inputs: node.inputs }]]
+      : [],
+  );
+  return nodes.length > 0 ? new Map(nodes) : undefined;
+}
+
+/** The graph as the editor saves it (`{ "nodes": [...], "links": [...] }`), whose values have no names; those of common nodes are known. */
+export function graphOfWorkflow(workflow: JsonObject): ComfyGraph | undefined {
+  const sources = new Map<string, readonly [id: string, output: number]>();
+  for (const link of itemsOf(workflow.links)) {
+    const [id, from, output] = Array.isArray(link) ? link : [fieldsOf(link).id, fieldsOf(link).origin_id, fieldsOf(link).origin_slot];
+    sources.set(String(id), [String(from), Number(output)]);
+  }
+  const nodes = itemsOf(workflow.nodes).flatMap((node): [string, ComfyNode][] => {
+    const { id, type, widgets_values: values, inputs, mode } = fieldsOf(node);
+    if (typeof type !== "string" || mode === NEVER) return [];
+    const links = itemsOf(inputs).flatMap((input): [string, Json][] => {
+      const source = sources.get(String(fieldsOf(input).link));
+      return source ? [[String(fieldsOf(input).name), source]] : [];
+    });
+    return [[String(id), { type, inputs: { ...widgetsOf(type, values), ...Object.fromEntries(links) } }]];
+  });
+  return nodes.length > 0 ? new Map(nodes) : undefined;
+}
+
+/** The link that an input is, if it is one to a node of the graph. */
+export function linkOf(graph: ComfyGraph, input: Json | undefined): ComfyLink | undefined {
+  const [id, output] = Array.isArray(input) && input.length === 2 ? input : [];
+  const node = typeof id === "string" || typeof id === "number" ? graph.get(String(id)) : undefined;
+  return node && typeof output === "number" ? { node, output } : undefined;
+}
+
+/** `starts` and what they are made of, the nearest first; every node once. Of each node the inputs that `follow` names are followed. */
+export function* upstream(
+  graph: ComfyGraph,
+  starts: readonly ComfyNode[],
+  follow: (input: string, node: ComfyNode) => boolean,
+  seen = new Set<ComfyNode>(),
+): Generator<ComfyNode> {
+  const queue = [...starts];
+  // An index instead of shift(), which takes as long as the queue is.
+  for (let i = 0; i < queue.length; i++) {
+    const node = queue[i] as ComfyNode;
+    if (seen.has(node)) continue;
+    seen.add(node);
+    yield node;
+    for (const [name, input] of Object.entries(node.inputs)) {
+      const link = follow(name, node) ? linkOf(graph, input) : undefined;
+      if (link) queue.push(link.node);
+    }
+  }
+}
+
+/** The editor's mode of a node that does not run. */
+const NEVER = 2;
+
+/** Names of the values of common nodes, in the editor's order. */
+const WIDGETS: Readonly<Record<string, readonly string[]>> = {
+  BasicScheduler: ["scheduler", "steps", "denoise"],
+  CFGGuider: ["cfg"],
+  CLIPSetLastLayer: ["stop_at_clip_layer"],
+  CLIPTextEncode: ["text"],
+  CheckpointLoaderSimple: ["ckpt_name"],
+  EmptyLatentImage: ["width", "height", "batch_size"],
+  EmptySD3LatentImage: ["width", "height", "batch_size"],
+  FluxGuidance: ["guidance"],
+  KSampler: ["seed", "control_after_generate", "steps", "cfg", "sampler_name", "scheduler", "denoise"],
+  KSamplerAdvanced: ["add_noise", "noise_seed", "control_after_generate", "steps", "cfg", "sampler_name", "scheduler"],
+  KSamplerSelect: ["sampler_name"],
+  LoraLoader: ["lora_name", "strength_model", "strength_clip"],
+  LoraLoaderModelOnly: ["lora_name", "strength_model"],
+  PrimitiveNode: ["value"],
+  RandomNoise: ["noise_seed"],
+  SamplerCustom: ["add_noise", "noise_seed", "control_after_generate", "cfg"],
+  UNETLoader: ["unet_name"],
+};
+
+function widgetsOf(type: string, values: Json | undefined): JsonObject {
+  if (isObject(values)) return values;
+  const names = Object.hasOwn(WIDGETS, type) ? (WIDGETS[type] ?? []) : [];
+  return Object.fromEntries(itemsOf(values).flatMap((value, i) => (names[i] === undefined ? [] : [[names[i], value]])));
+}

@@ -1,0 +1,150 @@
+import type { Json, JsonObject } from "../../checkpoint/json.js";
+import { type ComfyGraph, type ComfyNode, graphOfPrompt, graphOfWorkflow, linkOf, upstream } from "./comfyui-graph.js";
+import { type FoundSettings, fieldsOf, listOf, loraOf, objectOf, settingsOf, sizeOf } from "./fields.js";
+import type { Texts } from "./picture-texts.js";
+
+/**
+ * Reads ComfyUI's graph, which has no fixed form: from what is saved back to the sampler that began the picture, and from there to its texts, its
+ * model and its LoRAs. Names of samplers are left as ComfyUI has them.
+ */
+export function readComfyUI(texts: Texts): FoundSettings | undefined {
+  const graph = findGraph(texts);
+  if (!graph) return undefined;
+  const sampler = firstSampler(graph);
+  if (!sampler) return {};
+  // Custom samplers have a node for each setting.
+  const parts = [...upstream(graph, [sampler], (input) => /^(guider|noise|sampler|sigmas)$/.test(input))];
+  const setting = (...names: readonly string[]) => firstValue(graph, parts, names);
+  const models = [...upstream(graph, parts, (input) => /^(model|model1|guider|sigmas)$/.test(input))];
+  const encoders = [...upstream(graph, parts, (input) => /^(positive|conditioning\w*|clip|guider)$/.test(input))];
+  const latents = [...upstream(graph, [sampler], (input) => /^(latent\w*|samples)$/.test(input))];
+  const size = latents.map(({ inputs }) => sizeOf(scalar(graph, inputs, "width"), scalar(graph, inputs, "height"))).find(Boolean);
+  const denoise = setting("denoise");
+  const clipSkip = Number(firstValue(graph, encoders, ["stop_at_clip_layer"]));
+  return {
+    prompt: conditioningText(graph, parts, "positive"),
+    negativePrompt: conditioningText(graph, parts, "negative"),
+    settings: settingsOf({
+      Steps: setting("steps"),
+      Sampler: setting("sampler_name"),
+      "Schedule type": setting("scheduler"),
+      "CFG scale": setting("cfg"),
+      "Distilled CFG Scale": firstValue(graph, encoders, ["guidance"]),
+      Seed: setting("seed", "noise_seed"),
+      Size: size,
+      Model: firstValue(graph, models, ["ckpt_name", "unet_name", "model_name", "base_ckpt_name"]),
+      LoRAs: listOf(models.flatMap((node) => lorasOf(graph, node))),
+      "Denoising strength": Number(denoise) === 1 ? undefined : denoise,
+      "Clip skip": clipSkip < -1 ? -clipSkip : undefined,
+    }),
+  };
+}
+
+/** PNG files have the graph as texts of their own; WebP files in EXIF's Make and Model, as `prompt:{...}`; some programs in UserComment. */
+function findGraph({ prompt, workflow, UserComment, ImageDescription, Make, Model }: Texts): ComfyGraph | undefined {
+  const tags = [ImageDescription, Make, Model].flatMap((text) => {
+    const [start, keyword = ""] = /^(prompt|workflow):/i.exec(text ?? "") ?? [];
+    return start === undefined ? [] : [[keyword.toLowerCase(), text?.slice(start.length)] as const];
+  });
+  const tagged = new Map(tags);
+  const comment = objectOf(UserComment);
+  const asRun = [objectOf(prompt ?? tagged.get("prompt")), comment && fieldsOf(comment.prompt), comment];
+  const asSaved = [objectOf(workflow ?? tagged.get("workflow")), comment && fieldsOf(comment.workflow)];
+  return (
+    asRun.map((json) => json && graphOfPrompt(json)).find(Boolean) ?? asSaved.map((json) => json && graphOfWorkflow(json)).find(Boolean)
+  );
+}
+
+/** The sampler that began the picture that is saved: passes that refine it, or enlarge it, come after. */
+function firstSampler(graph: ComfyGraph): ComfyNode | undefined {
+  const seen = new Set<ComfyNode>();
+  const nodes = [...graph.values()];
+  const saving = nodes.filter(({ type }) => /save|preview/i.test(type));
+  let first: ComfyNode | undefined;
+  let next = find(
+    upstream(graph, saving.length > 0 ? saving : nodes, () => true, seen),
+    isSampler,
+  );
+  while (next) {
+    first = next;
+    const before = Object.values(next.inputs).flatMap((input) => linkOf(graph, input)?.node ?? []);
+    next = find(
+      upstream(graph, before, () => true, seen),
+      isSampler,
+    );
+  }
+  return first ?? nodes.find(isSampler);
+}
+
+function isSampler({ inputs }: ComfyNode): boolean {
+  return ("steps" in inputs || "sigmas" in inputs) && ("positive" in inputs || "guider" in inputs);
+}
+
+/** Fields of nodes that hold a part of the prompt. */
+const TEXT_FIELD = /^(text|text_[glab]|string|string_[ab]|prompt|populated_text|value|clip_[lg]|t5xxl)$/;
+/** Inputs of nodes between a text encoder and the sampler that are no texts. */
+const NO_TEXT = /^(clip|clip_vision\w*|control_net|image\w*|latent\w*|mask\w*|model|pixels|samples|style_model|vae)$/;
+
+/** The texts that make one side of the guidance. */
+function conditioningText(graph: ComfyGraph, parts: readonly ComfyNode[], side: "positive" | "negative"): string {
+  const found = new Set<string>();
+  const seen = new Set<ComfyNode>();
+  const begin = side === "positive" ? ["positive", "conditioning"] : ["negative"];
+  const links = (inputs: readonly (Json | undefined)[]) => inputs.flatMap((input) => linkOf(graph, input) ?? []);
+  const stack = parts.flatMap(({ inputs }) => links(begin.map((name) => inputs[name]))).reverse();
+  for (let link = stack.pop(); link; link = stack.pop()) {
+    const { node } = link;
+    if (seen.has(node) || node.type === "ConditioningZeroOut") continue;
+    seen.add(node);
+    const { inputs } = node;
+    const own = [inputs[`text_${side}`], inputs[side]].filter((input) => input !== undefined);
+    const texts = own.length > 0 ? own : namedInputs(node, TEXT_FIELD);
+    for (const text of texts) if (typeof text === "string" && text.trim() !== "") found.add(text);
+    const rest = texts.length > 0 ? texts : Object.keys(inputs).flatMap((name) => (NO_TEXT.test(name) ? [] : [inputs[name]]));
+    for (const before of links(rest).reverse()) stack.push(before);
+  }
+  return [...found].join("\n");
+}
+
+function namedInputs({ inputs }: ComfyNode, names: RegExp): Json[] {
+  return Object.entries(inputs).flatMap(([name, input]) => (names.test(name) ? [input] : []));
+}
+
+/** LoRAs of a node that loads one, or of one that has a list of them. */
+function lorasOf(graph: ComfyGraph, { inputs }: ComfyNode): string[] {
+  const listed = Object.values(inputs).flatMap((input) => {
+    const { on, lora, strength } = fieldsOf(input);
+    return on === false ? [] : loraOf(lora, strength);
+  });
+  return [...loraOf(scalar(graph, inputs, "lora_name"), scalar(graph, inputs, "strength_model")), ...listed];
+}
+
+function firstValue(graph: ComfyGraph, nodes: Iterable<ComfyNode>, names: readonly string[]): Json | undefined {
+  for (const { inputs } of nodes) {
+    for (const name of names) {
+      const value = scalar(graph, inputs, name);
+      if (value !== undefined) return value;
+    }
+  }
+  return undefined;
+}
+
+/** A value; where it is linked to a node that makes it, what that node has. */
+function scalar(graph: ComfyGraph, inputs: JsonObject, name: string): Json | undefined {
+  const input = inputs[name];
+  const start = linkOf(graph, input);
+  if (!start) return typeof input === "object" ? undefined : input;
+  for (const node of upstream(graph, [start.node], (each) => each === name || VALUE_FIELD.test(each))) {
+    const value = [node.inputs[name], ...namedInputs(node, VALUE_FIELD)].find((each) => each !== undefined && typeof each !== "object");
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+/** Fields of nodes that make one value. */
+const VALUE_FIELD = /^(value|seed|noise_seed|int|float|number|steps|cfg|string|text)$/;
+
+function find<Item>(items: Iterable<Item>, isIt: (item: Item) => boolean): Item | undefined {
+  for (const item of items) if (isIt(item)) return item;
+  return undefined;
+}

@@ -1,0 +1,54 @@
+import { readImageHeader } from "#platform";
+import { ArgumentError } from "../../errors.js";
+import { readExif } from "../exif.js";
+import { isPng, readPngExif, readPngSize, readPngText } from "../png.js";
+
+/** Texts that programs write into pictures, by keyword or EXIF tag. */
+export type Texts = Readonly<Record<string, string>>;
+
+/** What an image file says beside its pixels. */
+export interface PictureTexts {
+  readonly width: number;
+  readonly height: number;
+  readonly texts: Texts;
+}
+
+/** The keyword under which PNG files have their XMP packet. */
+const XMP = "XML:com.adobe.xmp";
+
+/**
+ * The texts of an image file: a PNG's by keyword, and of any format EXIF's by tag (ImageDescription, Make, Model, Software, UserComment), and what
+ * an XMP packet has for the last.
+ * @throws ArgumentError if `bytes` are no image file, or a PNG file that is damaged.
+ */
+export async function readPictureTexts(bytes: Uint8Array): Promise<PictureTexts> {
+  const { width, height, texts, xmp } = isPng(bytes) ? await readPng(bytes) : await readOther(bytes);
+  const comment = texts.UserComment ?? (xmp === undefined ? undefined : xmpUserComment(xmp));
+  return { width, height, texts: comment === undefined ? texts : { ...texts, UserComment: comment } };
+}
+
+async function readPng(bytes: Uint8Array): Promise<PictureTexts & { readonly xmp: string | undefined }> {
+  const { [XMP]: xmp, ...texts } = await readPngText(bytes);
+  return { ...readPngSize(bytes), texts: { ...readPngExif(bytes), ...texts }, xmp };
+}
+
+async function readOther(bytes: Uint8Array): Promise<PictureTexts & { readonly xmp: string | undefined }> {
+  const { width, height, exif, xmp } = await readImageHeader(bytes).catch((cause: unknown) => {
+    throw new ArgumentError("not an image file that can be read", { hint: "settings are read from PNG, JPEG and WebP files", cause });
+  });
+  return { width, height, texts: exif ? readExif(exif) : {}, xmp: xmp && new TextDecoder().decode(xmp) };
+}
+
+/** EXIF's UserComment as XMP has it: the first item of a list. Not by a parser of XML: this is the one text that is looked for. */
+function xmpUserComment(xmp: string): string | undefined {
+  const start = xmp.indexOf("<exif:UserComment");
+  const end = xmp.indexOf("</exif:UserComment>", start);
+  if (start < 0 || end < 0) return undefined;
+  const [, text] = /<rdf:li[^<>]*>([^<]*)<\/rdf:li>/.exec(xmp.slice(start, end)) ?? [];
+  return text?.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,4}));/gi, (entity, decimal, hex, name) => {
+    const code = decimal ? Number(decimal) : Number.parseInt(hex, 16);
+    return name === undefined && code <= 0x10ffff ? String.fromCodePoint(code) : (ENTITIES[name] ?? entity);
+  });
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: "&", apos: "'", gt: ">", lt: "<", quot: '"' };
