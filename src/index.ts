@@ -25,6 +25,7 @@ export {
 } from "./hub/cached-repositories.js";
 export type { DownloadProgress } from "./hub/download-meter.js";
 export type { SourceOptions } from "./hub/open-checkpoint.js";
+export type { PartOptions } from "./hub/open-part.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
 export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";

@@ -76,6 +76,11 @@ const CONFIGS: Readonly<Record<PartKind, { readonly needed: readonly (readonly s
   processor: { needed: [["preprocessor_config.json"]] },
 };
 
+/** The files that a part of this kind needs: sets of which one must be whole, best first. */
+export function partFiles(kind: PartKind): readonly (readonly string[])[] {
+  return CONFIGS[kind].needed;
+}
+
 const NOTHING: ChosenFiles = { optional: [], needed: [], missing: [], isFinal: true };
 
 /** The files that `wanted` comes to, as the parts of a checkpoint are read from a folder. @throws CheckpointError for a broken index. */

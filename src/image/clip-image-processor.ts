@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { openPart, type PartOptions } from "../hub/open-part.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
@@ -42,12 +42,8 @@ export class CLIPImageProcessor {
   }
 
   /** @throws CheckpointError, ConfigError */
-  static async fromPretrained(
-    source: string | Folder,
-    { subfolder, ...from }: SourceOptions & { readonly subfolder?: string } = {},
-  ): Promise<CLIPImageProcessor> {
-    const root = await openCheckpoint(source, { ...from, only: subfolder ?? "", kind: "processor" });
-    const folder = subfolder ? root.open(subfolder) : root;
+  static async fromPretrained(source: string | Folder, options: PartOptions = {}): Promise<CLIPImageProcessor> {
+    const folder = await openPart(source, options, "processor", "CLIPImageProcessor");
     const json = await readConfig(folder, "preprocessor_config.json");
     return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));
   }

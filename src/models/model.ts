@@ -9,7 +9,8 @@ import { wrongArgument } from "../given.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
+import { openPart, type PartOptions } from "../hub/open-part.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
 import type { DeviceOptions, Engine, Precision, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
@@ -17,9 +18,7 @@ import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Where a network's weights come from and where it runs. */
-export interface ModelOptions extends DeviceOptions, SourceOptions {
-  /** Folder of the part inside the checkpoint, e.g. "unet". */
-  readonly subfolder?: string;
+export interface ModelOptions extends DeviceOptions, PartOptions {
   /** An engine to share; without one the model starts its own and stops it on `dispose`. */
   readonly engine?: Engine;
 }
@@ -180,11 +179,10 @@ export async function openModel<Schema extends v.GenericSchema>(
   className: string,
   schema: Schema,
   source: string | Folder,
-  { subfolder, engine, device, deviceId, lowMemory, precision, ...from }: ModelOptions,
+  { engine, device, deviceId, lowMemory, precision, ...from }: ModelOptions,
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
-  const root = await openCheckpoint(source, { ...from, only: subfolder ?? "" });
-  const folder = subfolder ? root.open(subfolder) : root;
+  const folder = await openPart(source, from, "model", className);
   const json = await readConfig(folder, "config.json");
   const found = classOf(json) ?? className;
   const owner = `${folder.name}/config.json`;

@@ -2,7 +2,7 @@ import { camelCase, readConfig, snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { openPart, type PartOptions } from "../hub/open-part.js";
 import { Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
@@ -66,7 +66,7 @@ export interface SchedulerClass<Instance extends Scheduler = Scheduler> {
   readonly className: string;
   readonly schema: ConfigSchema;
   fromConfig(config: object, overrides?: object): Instance;
-  fromPretrained(path: string | Folder, options?: { subfolder?: string }): Promise<Instance>;
+  fromPretrained(path: string | Folder, options?: PartOptions): Promise<Instance>;
 }
 
 type TimestepExtra = Exclude<keyof TimestepOptions, "numInferenceSteps">;
@@ -148,10 +148,9 @@ export abstract class Scheduler<Config extends object = object> {
       config?: object,
     ) => Instance,
     path: string | Folder,
-    { subfolder, ...source }: SourceOptions & { readonly subfolder?: string } = {},
+    options: PartOptions = {},
   ): Promise<Instance> {
-    const root = await openCheckpoint(path, { ...source, only: subfolder ?? "", kind: "scheduler" });
-    const config = await readConfig(subfolder ? root.open(subfolder) : root, "scheduler_config.json");
+    const config = await readConfig(await openPart(path, options, "scheduler"), "scheduler_config.json");
     return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
   }
 

@@ -1,6 +1,6 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { openPart, type PartOptions } from "../hub/open-part.js";
 import { Tensor } from "../tensor/tensor.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
@@ -109,12 +109,8 @@ export class CLIPTokenizer {
    * @param options.subfolder The tokenizer's folder in it, e.g. `tokenizer`.
    * @throws CheckpointError if its files are missing or broken.
    */
-  static async fromPretrained(
-    path: string | Folder,
-    { subfolder, ...source }: SourceOptions & { readonly subfolder?: string } = {},
-  ): Promise<CLIPTokenizer> {
-    const folder = await openCheckpoint(path, { ...source, only: subfolder ?? "", kind: "tokenizer" });
-    return new CLIPTokenizer(await readTokenizerFiles(subfolder === undefined ? folder : folder.open(subfolder)));
+  static async fromPretrained(path: string | Folder, options: PartOptions = {}): Promise<CLIPTokenizer> {
+    return new CLIPTokenizer(await readTokenizerFiles(await openPart(path, options, "tokenizer")));
   }
 
   /** All ids of a text, the start and end tokens included; never cut, never padded. */

@@ -1,0 +1,94 @@
+import { classOf, readConfig } from "../checkpoint/config.js";
+import type { Folder } from "../checkpoint/folder.js";
+import { CheckpointError } from "../errors.js";
+import { type PartKind, partFiles } from "./choose-files.js";
+import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+
+/** Where one part of a checkpoint is taken from. */
+export interface PartOptions extends SourceOptions {
+  /** Folder of the part inside the checkpoint, such as "unet"; by default the checkpoint's folder itself holds the part. */
+  readonly subfolder?: string;
+}
+
+/** Where parts lie in diffusers' layout. */
+const SUBFOLDERS = [
+  "unet",
+  "vae",
+  "text_encoder",
+  "text_encoder_2",
+  "scheduler",
+  "tokenizer",
+  "tokenizer_2",
+  "safety_checker",
+  "feature_extractor",
+];
+
+/**
+ * The folder of one part of a checkpoint, which may be laid out flat or in subfolders.
+ * @param className the class that is wanted, for a hint.
+ * @throws CheckpointError if the part is in another place; as `openCheckpoint` does.
+ */
+export async function openPart(
+  source: string | Folder,
+  { subfolder, ...from }: PartOptions,
+  kind: PartKind,
+  className?: string,
+): Promise<Folder> {
+  const root = await openCheckpoint(source, { ...from, only: subfolder ?? "", kind });
+  const folder = subfolder ? root.open(subfolder) : root;
+  const file = await missingFile(folder, kind);
+  if (file === undefined) return folder;
+  const hint = (subfolder && (await hintOfFlat(root, subfolder, kind))) || (await hintOfSubfolders(root, kind, className, subfolder));
+  // Without a hint, whoever reads the folder says better what is wrong with it.
+  if (hint === undefined) return folder;
+  throw new CheckpointError(`${folder.name}/${file} does not exist`, { hint });
+}
+
+async function hintOfFlat(root: Folder, subfolder: string, kind: PartKind): Promise<string | undefined> {
+  if ((await missingFile(root, kind)) !== undefined) return undefined;
+  return `there is no subfolder ${subfolder}; the folder itself holds ${await nameOf(root, kind)}: leave out subfolder`;
+}
+
+async function hintOfSubfolders(
+  root: Folder,
+  kind: PartKind,
+  className: string | undefined,
+  subfolder: string | undefined,
+): Promise<string | undefined> {
+  const found: { readonly subfolder: string; readonly name: string }[] = [];
+  for (const own of SUBFOLDERS) {
+    const folder = root.open(own);
+    if ((await missingFile(folder, kind)) === undefined) found.push({ subfolder: own, name: await nameOf(folder, kind) });
+  }
+  const wanted = className === undefined ? [] : found.filter(({ name }) => name === withArticle(className));
+  const [part] = wanted.length > 0 ? wanted : found;
+  if (part === undefined) return undefined;
+  if (wanted.length > 0 || found.length === 1) {
+    return `the folder holds ${part.name} in its subfolder ${part.subfolder}: give { subfolder: "${part.subfolder}" }`;
+  }
+  if (subfolder) return undefined;
+  const choices = found.map((each) => `${each.subfolder} (${each.name})`).join(", ");
+  return `name the subfolder of the part: ${choices}`;
+}
+
+/** The first of the files that a part of this kind needs and the folder lacks. */
+async function missingFile(folder: Folder, kind: PartKind): Promise<string | undefined> {
+  let first: string | undefined;
+  for (const files of partFiles(kind)) {
+    const there = await Promise.all(files.map((file) => folder.has(file)));
+    if (!there.includes(false)) return undefined;
+    first ??= files[there.indexOf(false)];
+  }
+  return first;
+}
+
+async function nameOf(folder: Folder, kind: PartKind): Promise<string> {
+  if (kind === "tokenizer") return "a tokenizer";
+  const [[file = ""] = []] = partFiles(kind);
+  const className = await readConfig(folder, file).then(classOf, () => undefined);
+  return className === undefined ? `a ${kind}` : withArticle(className);
+}
+
+function withArticle(className: string): string {
+  return `${/^[AEIO]/.test(className) ? "an" : "a"} ${className}`;
+}
