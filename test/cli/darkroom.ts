@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { isMainThread } from "node:worker_threads";
 import { expect } from "vitest";
 
 /** The built program. */
@@ -12,8 +13,20 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs `darkroom` in `cwd`; `onStderr` sees each piece of stderr with the process, so that a test can interrupt it. */
-export function darkroom(args: readonly string[], cwd: string, onStderr?: (text: string, child: ChildProcess) => void): Promise<Run> {
+// Starting a process takes longer than most of what is tested here. CI starts one for every run; elsewhere they share the test's own process.
+const startsProcesses = Boolean(process.env.CI) || !isMainThread;
+
+/** Runs `darkroom` in `cwd`, in a process of its own on CI. */
+export function darkroom(args: readonly string[], cwd: string): Promise<Run> {
+  return startsProcesses ? darkroomProcess(args, cwd) : darkroomHere(args, cwd);
+}
+
+/** Runs the built `darkroom` in a process of its own; `onStderr` sees each piece of stderr with the process, so that a test can interrupt it. */
+export function darkroomProcess(
+  args: readonly string[],
+  cwd: string,
+  onStderr?: (text: string, child: ChildProcess) => void,
+): Promise<Run> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [MAIN, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
     let stdout = "";
@@ -28,6 +41,39 @@ export function darkroom(args: readonly string[], cwd: string, onStderr?: (text:
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
+}
+
+/** One after another: the working directory and the streams belong to the whole process. */
+let running: Promise<unknown> = Promise.resolve();
+
+async function darkroomHere(args: readonly string[], cwd: string): Promise<Run> {
+  const { run } = await import("../../src/cli/run.js");
+  const result = running.then(async () => {
+    const [home, texts] = [process.cwd(), { stdout: "", stderr: "" }];
+    const restore = (["stdout", "stderr"] as const).map((name) => capture(name, (text) => (texts[name] += text)));
+    process.chdir(cwd);
+    try {
+      return { code: await run(args, new AbortController().signal), ...texts };
+    } finally {
+      process.chdir(home);
+      for (const each of restore) each();
+    }
+  });
+  running = result.catch(() => undefined);
+  return result;
+}
+
+/** Sends what is written to a stream to `onText`, until the function it gives is called. */
+function capture(name: "stdout" | "stderr", onText: (text: string) => void): () => void {
+  const stream = process[name];
+  const { write } = stream;
+  stream.write = ((text: string | Uint8Array) => {
+    onText(typeof text === "string" ? text : Buffer.from(text).toString());
+    return true;
+  }) as typeof write;
+  return () => {
+    stream.write = write;
+  };
 }
 
 /** The run ended with `exitCode`: a message and a way out on stderr, no stack, nothing on stdout. */

@@ -8,7 +8,7 @@ import { filesOf, HubServer } from "../helpers/hub-server.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 import { loraFile } from "../lora/loras.js";
 import { embeddingFile } from "../pipelines/embeddings.js";
-import { darkroom, expectFailure } from "./darkroom.js";
+import { darkroom, darkroomProcess, expectFailure } from "./darkroom.js";
 import { device, makePicture, opened, parametersOf, request, saveInputs } from "./pictures.js";
 
 const SD1 = "someone/sd1";
@@ -127,7 +127,7 @@ describe("darkroom generate, interrupted while it downloads", () => {
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 20 }, 3);
     let sent = false;
     const args = ["generate", "a fox", "--model", SD1, "--steps", "1", "--device", device];
-    const { code, stdout, stderr } = await darkroom(args, folder, (text, child) => {
+    const { code, stdout, stderr } = await darkroomProcess(args, folder, (text, child) => {
       if (sent || !/^[34]0%/m.test(text)) return;
       sent = true;
       child.kill("SIGINT");

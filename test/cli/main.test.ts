@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseParameters } from "../../src/image/parameters.js";
 import { encodePng, readPngText } from "../../src/image/png.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
-import { darkroom, expectFailure } from "./darkroom.js";
+import { darkroomProcess as darkroom, expectFailure } from "./darkroom.js";
 
 let folder: string;
 beforeEach(() => {

@@ -1,0 +1,44 @@
+import { Command, CommanderError } from "commander";
+import { setWarningHandler } from "../warnings.js";
+import { describeError, EXIT_CODES, exitCodeOf } from "./errors.js";
+import { addGenerate } from "./generate.js";
+import { addInfo } from "./info.js";
+import { addInspect } from "./inspect.js";
+import { addModels } from "./models.js";
+import { packageVersion } from "./package.js";
+import { addSchedulers } from "./schedulers.js";
+import { inTerminal } from "./spelling.js";
+
+/** Runs the command line with `args`, until it is done or `signal` aborts. Gives the exit code; errors and warnings go to stderr. */
+export async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const previous = setWarningHandler((_, spell) => process.stderr.write(`darkroom: warning: ${spell(inTerminal)}\n`));
+  try {
+    await program(signal).parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    const code = exitCodeOf(error);
+    const helpShown = error instanceof CommanderError && error.code === "commander.help";
+    if (code !== 0 && !helpShown) process.stderr.write(`${describeError(error, { verbose: args.includes("--verbose") })}\n`);
+    return code;
+  } finally {
+    setWarningHandler(previous);
+  }
+}
+
+function program(signal: AbortSignal): Command {
+  const program = new Command("darkroom")
+    .description("Makes pictures from text with Stable Diffusion checkpoints.")
+    .version(packageVersion())
+    .configureHelp({ showGlobalOptions: false })
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride()
+    // A command's options are its own: the same one may mean something to two of them.
+    .enablePositionalOptions()
+    .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
+  addGenerate(program, signal);
+  addInfo(program);
+  addInspect(program);
+  addModels(program, signal);
+  addSchedulers(program);
+  return program;
+}
