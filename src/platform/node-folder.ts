@@ -1,9 +1,9 @@
 import type { Stats } from "node:fs";
 import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError } from "../errors.js";
+import { packageFile } from "./package-files.js";
 
 /** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` says whether it is there. */
 export function openFolder(path: string, name = path): Folder {
@@ -21,7 +21,7 @@ export async function pathKind(path: string): Promise<"file" | "folder" | undefi
 
 /** The folder with CLIP's vocabulary and merges that comes with the package, for checkpoints that hold no tokenizer. */
 export function openTokenizerFiles(): Folder {
-  return openFolder(fileURLToPath(new URL("../../models/clip-tokenizer", import.meta.url)));
+  return openFolder(packageFile("models/clip-tokenizer"));
 }
 
 // fs reads at most 2^31 - 1 bytes in one call.

@@ -1,5 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../errors.js";
+import { packageFile } from "./package-files.js";
+import { threadError } from "./thread-error.js";
 import { THREAD_STATE, type WorkerAnswer, type WorkerCall, type WorkerTask } from "./worker-protocol.js";
 
 /** Milliseconds for which the end of the process waits for a network that is running. */
@@ -18,13 +20,14 @@ export class WorkerThread {
   private ended: Error | undefined;
   private stopping: Promise<void> | undefined;
 
+  /** @throws DeviceError if the thread's file is not there. */
   constructor() {
     // Loading the runtime's library is work already.
     this.state[0] = THREAD_STATE.busy;
     // Tests and scripts run the .ts sources, but a thread of Node 20 takes only JavaScript: they use the built worker.
-    const folder = import.meta.url.endsWith(".ts") ? "../../dist/platform/" : "./";
+    const file = packageFile("dist/platform/node-worker.js");
     // The program's own flags are not for the thread: some, like --input-type, would stop it from starting.
-    this.worker = new Worker(new URL(`${folder}node-worker.js`, import.meta.url), { execArgv: [], workerData: this.state });
+    this.worker = new Worker(file, { execArgv: [], workerData: this.state });
     this.worker.on("message", (answer: WorkerAnswer) => {
       const call = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
@@ -32,7 +35,10 @@ export class WorkerThread {
       if (answer.error === undefined) call?.resolve(answer);
       else call?.reject(new Error(answer.error));
     });
-    this.worker.on("error", (error) => this.fail(new DeviceError(`the runtime's thread failed: ${error.message}`, { cause: error })));
+    this.worker.on("error", (error) => {
+      alive.delete(this);
+      this.fail(threadError(error));
+    });
     this.worker.on("exit", () => {
       alive.delete(this);
       this.fail(new DeviceError("the runtime's thread has ended"));
