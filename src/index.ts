@@ -64,6 +64,7 @@ export {
 } from "./models/clip-text.js";
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type ControlNetOutput } from "./models/controlnet.js";
 export type { ModelOptions, SingleFileModelOptions } from "./models/model.js";
+export { MultiControlNetModel } from "./models/multi-controlnet.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
 export {

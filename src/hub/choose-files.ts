@@ -136,8 +136,17 @@ async function partsOf(
   return [...index.components].flatMap(([name, component]) => {
     if (!component || without.includes(name)) return [];
     const kind = kindOf(component.className);
-    return { subfolder: subfolderOf(name, paths), kind, hasWeights: weights && kind === "model" && !withoutWeights.includes(name) };
+    const hasWeights = weights && kind === "model" && !withoutWeights.includes(name);
+    const beside = component.className === "MultiControlNetModel" ? foldersBeside(name, paths) : [];
+    return [subfolderOf(name, paths), ...beside].map((subfolder) => ({ subfolder, kind, hasWeights }));
   });
+}
+
+/** Where the other networks of a MultiControlNetModel are: `controlnet_1`, `controlnet_2`, ... */
+function foldersBeside(name: string, paths: readonly string[]): readonly string[] {
+  const folders: string[] = [];
+  for (let i = 1; paths.includes(`${name}_${i}/${CONFIG}`); i++) folders.push(`${name}_${i}`);
+  return folders;
 }
 
 /** A part's own folder. In old repositories of one network everything lies at the top, index and configs side by side. */

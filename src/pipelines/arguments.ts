@@ -1,6 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { Generator } from "../tensor/random.js";
+import { warn } from "../warnings.js";
 
 /** @throws ArgumentError unless `value` is a whole number of at least `least`. */
 export function expectInteger(name: string, value: number, least: number): number {
@@ -12,10 +13,21 @@ export function expectInteger(name: string, value: number, least: number): numbe
 /** @throws ArgumentError unless `value` is a finite number within `low..high`. */
 export function expectNumber(name: string, value: number, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < low || value > high) {
-    const range = low === Number.NEGATIVE_INFINITY ? "a finite number" : `a number from ${low} to ${high}`;
+    const range =
+      high < Number.POSITIVE_INFINITY
+        ? `a number from ${low} to ${high}`
+        : `a finite number${low > Number.NEGATIVE_INFINITY ? `, at least ${low}` : ""}`;
     throw wrongArgument(name, value, range, { type: "number" });
   }
   return value;
+}
+
+/** DDIM's share of noise. As diffusers does, warns of one above 1. @throws ArgumentError unless it is a finite number of at least 0. */
+export function expectEta(eta: number): number {
+  expectNumber("eta", eta, 0);
+  if (eta > 1)
+    warn((name) => `${name("eta")} is ${eta}; it is meant to be 0 to 1 (DDIM to DDPM), and above that pictures may come out black`);
+  return eta;
 }
 
 /**

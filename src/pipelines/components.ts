@@ -57,15 +57,18 @@ export class ComponentSource {
       const known = Object.keys(classes).join(", ");
       throw new ConfigError(`${this.folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);
     }
-    const part = await loader.fromPretrained(await this.folderOf(name), { variant: this.variant, engine: this.engine });
+    const part = await loader.fromPretrained(this.folder, {
+      subfolder: (await this.isFlat(name)) ? undefined : name,
+      variant: this.variant,
+      engine: this.engine,
+    });
     if (isDisposable(part)) this.loaded.push(part);
     return part;
   }
 
-  /** A part's own folder. In old checkpoints of one network everything lies at the top, index and configs side by side; so diffusers, too, looks there. */
-  private async folderOf(name: string): Promise<Folder> {
-    const own = this.folder.open(name);
-    return (await this.folder.has("config.json")) && (await own.list()).length === 0 ? this.folder : own;
+  /** Whether the part lies at the top: so it is in old checkpoints of one network, index and configs side by side. diffusers looks there, too. */
+  private async isFlat(name: string): Promise<boolean> {
+    return (await this.folder.has("config.json")) && (await this.folder.open(name).list()).length === 0;
   }
 
   /** Whether the checkpoint lists the part. */

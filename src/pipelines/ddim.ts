@@ -1,13 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { DDIMScheduler } from "../schedulers/ddim.js";
 import type { StepOptions } from "../schedulers/scheduler.js";
-import { expectNumber } from "./arguments.js";
+import { expectEta } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
 import { loadUnconditional, type UnconditionalComponents, UnconditionalPipeline, type UnconditionalRequest } from "./unconditional.js";
 
 /** What a DDIM call can be asked for. */
 export interface DDIMRequest extends UnconditionalRequest {
-  /** Share of fresh noise at every step: 0 (default) is deterministic, 1 is DDPM. */
+  /** Share of fresh noise at every step: 0 (default) is deterministic, 1 is DDPM. Larger numbers are taken, as in diffusers. */
   readonly eta?: number;
   /** Derive the noise again from the clipped prediction; false by default. */
   readonly useClippedModelOutput?: boolean;
@@ -28,6 +28,6 @@ export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   }
 
   protected override stepOptions({ eta = 0, useClippedModelOutput = false }: DDIMRequest): StepOptions {
-    return { eta: expectNumber("eta", eta, 0, 1), useClippedModelOutput };
+    return { eta: expectEta(eta), useClippedModelOutput };
   }
 }

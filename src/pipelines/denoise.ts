@@ -3,6 +3,7 @@ import { type Picture, pictures } from "../image/picture.js";
 import type { Scheduler, StepOptions, TimestepOptions } from "../schedulers/scheduler.js";
 import { type Generator, randnPerImage } from "../tensor/random.js";
 import type { Shape, Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
 import type { DenoisingStep } from "./pipeline-run.js";
 
 /** What the denoising loop needs to know. */
@@ -44,6 +45,9 @@ export async function* denoise(options: DenoiseOptions): AsyncGenerator<Denoised
     yield { index, total: timesteps.length, timestep, latents: current, predicted: predOriginalSample };
   }
   signal?.throwIfAborted();
+  if (current.data.some(Number.isNaN)) {
+    warn("the network's or scheduler's numbers are not a number (NaN) at the end, so pictures come out black or with black parts");
+  }
   return current;
 }
 

@@ -8,7 +8,7 @@ import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
-import { expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
+import { expectEta, expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
 import {
@@ -47,9 +47,12 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly sigmas?: readonly number[];
   /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
   readonly guidanceScale?: number;
-  /** 0..1: brings back the contrast that strong guidance takes away; 0 by default. */
+  /** Brings back the contrast that strong guidance takes away: 0 (default) not at all, 1 all of it. Larger numbers are taken, as in diffusers. */
   readonly guidanceRescale?: number;
-  /** DDIM's share of fresh noise at every step, 0..1; other schedulers ignore it. */
+  /**
+   * DDIM's share of fresh noise at every step: 0 (default) none, 1 as much as DDPM; other schedulers ignore it. Larger numbers are taken, as in diffusers; the
+   * picture may then come out black, which a warning says.
+   */
   readonly eta?: number;
   /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
   readonly cache?: StepCacheOptions;
@@ -336,8 +339,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       numImagesPerPrompt = 1,
     } = request;
     expectNumber("guidanceScale", guidanceScale);
-    expectNumber("guidanceRescale", guidanceRescale, 0, 1);
-    expectNumber("eta", eta, 0, 1);
+    expectNumber("guidanceRescale", guidanceRescale, 0);
+    expectEta(eta);
     if (request.numInferenceSteps !== undefined) expectInteger("numInferenceSteps", request.numInferenceSteps, 1);
     expectInteger("numImagesPerPrompt", numImagesPerPrompt, 1);
     if (request.cache) expectStepCache(request.cache, this.unet);

@@ -1,10 +1,12 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { ControlNetModel } from "../models/controlnet.js";
+import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
 import { expectNumber } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
+import { type ControlImages, expectForPrompts, imagesPerNet } from "./control-images.js";
 import { initialLatents, timestepOptions } from "./denoise.js";
 import { type ImageInput, readControlImages } from "./image-inputs.js";
 import type { Call, Denoised, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion.js";
@@ -16,8 +18,8 @@ type PerNet<Value> = Value | readonly Value[];
 
 /** What a call under control can be asked for. */
 export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest, SizeOptions {
-  /** The controlling picture; with several ControlNets a list with one for each. Its size is the result's unless width and height are given. */
-  readonly image: ImageInput | readonly ImageInput[];
+  /** The controlling pictures, of one size unless width and height are given; their size is the result's. */
+  readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
   readonly controlnetConditioningScale?: PerNet<number>;
   /** The share of the steps, 0..1, after which control begins: 0 by default. */
@@ -32,7 +34,7 @@ export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest
 
 /** The parts of Stable Diffusion with one or several ControlNets. */
 export interface StableDiffusionControlNetComponents extends StableDiffusionComponents {
-  readonly controlnet: PerNet<ControlNetModel>;
+  readonly controlnet: PerNet<ControlNetModel> | MultiControlNetModel;
 }
 
 /** A ControlNet with what a call says of it. */
@@ -51,7 +53,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor({ controlnet, ...components }: StableDiffusionControlNetComponents, source?: ComponentSource) {
     super(components, source);
-    this.controlnet = [controlnet].flat();
+    this.controlnet = controlnet instanceof MultiControlNetModel ? controlnet.nets : [controlnet].flat();
   }
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
@@ -60,7 +62,8 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     _index: ModelIndex,
     given: Partial<StableDiffusionControlNetComponents>,
   ): Promise<StableDiffusionControlNetPipeline> {
-    const load = () => source.load("controlnet", { ControlNetModel }, undefined);
+    const classes = { ControlNetModel, MultiControlNetModel };
+    const load = () => source.load<ControlNetModel | MultiControlNetModel>("controlnet", classes, undefined);
     const [components, controlnet] = await Promise.all([loadStableDiffusion(source, given), given.controlnet ?? load()]);
     return new StableDiffusionControlNetPipeline({ ...components, controlnet }, source);
   }
@@ -124,8 +127,9 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const scales = perNet("controlnetConditioningScale", controlnetConditioningScale);
     const starts = perNet("controlGuidanceStart", controlGuidanceStart);
     const ends = perNet("controlGuidanceEnd", controlGuidanceEnd);
-    const inputs = count === 1 ? [request.image as ImageInput] : perNet<ImageInput>("image", request.image as readonly ImageInput[]);
-    return Promise.all(
+    const prompts = batch / numImagesPerPrompt;
+    const inputs = imagesPerNet(request.image, count, prompts);
+    const controls = await Promise.all(
       this.controlnet.map(async (net, i) => {
         const [scale = 1, start = 0, end = 1] = [scales[i], starts[i], ends[i]];
         expectNumber("controlnetConditioningScale", scale);
@@ -136,12 +140,25 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
             argument: "controlGuidanceStart",
           });
         const images = await readControlImages(inputs[i] as ImageInput, request, this.vae);
+        expectForPrompts(images.shape[0] ?? 0, prompts);
         return { net, image: images.repeatInterleave(images.shape[0] === 1 ? batch : numImagesPerPrompt), scale, start, end };
       }),
     );
+    expectOneSize(controls.map(({ image }) => image));
+    return controls;
   }
 
   private isGuessing({ guessMode = false }: StableDiffusionControlNetRequest): boolean {
     return guessMode || (this.controlnet[0]?.config.globalPoolConditions ?? false);
   }
+}
+
+/** @throws ArgumentError unless the ControlNets' pictures are of one size. */
+function expectOneSize(images: readonly Tensor[]): void {
+  const sizes = new Set(images.map(({ shape: [, , height, width] }) => `${width}x${height}`));
+  if (sizes.size <= 1) return;
+  throw new ArgumentError(`the ControlNets' pictures are ${[...sizes].join(" and ")}; expected one size`, {
+    argument: "image",
+    hint: "give width and height, to which all are brought",
+  });
 }

@@ -19,12 +19,12 @@ import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } fr
 import { dynamicThreshold } from "./thresholding.js";
 import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
 
-const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range"] as const;
+const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range", "other"] as const;
 
 const schema = v.strictObject({
   ...betaFields({ rare: ["laplace", "sigmoid"] }),
   /**
-   * The variance of the noise a step adds: the posterior's ("fixed_small", also what null from other schedulers' configs stands for), beta's
+   * The variance of the noise a step adds: the posterior's ("fixed_small", and, as in diffusers, "other" and null), beta's
    * ("fixed_large"), or the model's, in as many channels again behind the prediction.
    */
   varianceType: v.optional(v.nullable(v.picklist(VARIANCE_TYPES)), "fixed_small"),
@@ -109,6 +109,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     const { varianceType } = this.config;
     switch (varianceType) {
       case null:
+      case "other":
       case "fixed_small":
         return sqrtFloat32(variance);
       case "fixed_small_log":

@@ -213,11 +213,13 @@ function imagesOf(tensors: Readonly<Record<string, Tensor<DType>>>): Record<stri
   return Object.fromEntries(entries);
 }
 
-/** [height, width] or [height, width, channels] as one image, [n, height, width, channels] as a list. */
-function toImages({ shape, data }: Tensor<"uint8">): RawImage | RawImage[] {
-  if (shape.length === 4) {
+type Images = RawImage | readonly Images[];
+
+/** [height, width] or [height, width, channels] as one image, [n, height, width, channels] as a list, [m, n, height, width, channels] as a list of lists. */
+function toImages({ shape, data }: Tensor<"uint8">): Images {
+  if (shape.length >= 4) {
     const images = new Tensor("uint8", shape, data).chunk(shape[0] ?? 1);
-    return images.map((image) => toImages(image.reshape(shape.slice(1))) as RawImage);
+    return images.map((image) => toImages(image.reshape(shape.slice(1))));
   }
   const [height = 0, width = 0, channels = 1] = shape;
   return { width, height, channels: channels as RawImage["channels"], data };

@@ -1,0 +1,77 @@
+import { createEngine, openFolder, pathKind } from "#platform";
+import type { Folder } from "../checkpoint/folder.js";
+import { HubError } from "../errors.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
+import type { Engine } from "../runtime/engine.js";
+import { ControlNetModel } from "./controlnet.js";
+import type { ModelOptions } from "./model.js";
+
+/**
+ * Several ControlNets that were saved together, in the folders `controlnet`, `controlnet_1`, `controlnet_2`, ... side by side; their `nets` are what a
+ * pipeline takes as `controlnet`. Matches diffusers' MultiControlNetModel.
+ */
+export class MultiControlNetModel implements AsyncDisposable {
+  private constructor(
+    readonly nets: readonly ControlNetModel[],
+    private readonly ownEngine: Engine | undefined,
+  ) {}
+
+  /**
+   * Opens the ControlNet in the folder `source`, or in its `subfolder`, and those beside it whose names end in `_1`, `_2`, ...
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<MultiControlNetModel> {
+    const { device, deviceId, lowMemory, precision } = options;
+    const engine = options.engine ?? (await createEngine({ device, deviceId, lowMemory, precision }));
+    const nets: ControlNetModel[] = [];
+    const multi = new MultiControlNetModel(nets, options.engine ? undefined : engine);
+    try {
+      let place: Place | undefined = placeOf(source, options.subfolder, 0);
+      while (place) {
+        nets.push(await ControlNetModel.fromPretrained(place.source, { ...options, engine, subfolder: place.subfolder }));
+        place = await placeBeside(source, options, nets.length);
+      }
+    } catch (error) {
+      await multi.dispose();
+      throw error;
+    }
+    return multi;
+  }
+
+  /** Frees the networks' memory; stops their thread unless other models share it. */
+  async dispose(): Promise<void> {
+    await Promise.all(this.nets.map((net) => net.dispose()));
+    await this.ownEngine?.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+interface Place {
+  readonly source: string | Folder;
+  readonly subfolder: string | undefined;
+}
+
+function placeOf(source: string | Folder, subfolder: string | undefined, index: number): Place {
+  const suffix = index === 0 ? "" : `_${index}`;
+  if (subfolder !== undefined || typeof source !== "string") return { source, subfolder: subfolder && `${subfolder}${suffix}` };
+  return { source: `${source.replace(/(?<=.)[\\/]+$/, "")}${suffix}`, subfolder };
+}
+
+/** Where the ControlNet of this number is, if there is one. */
+async function placeBeside(whole: string | Folder, options: ModelOptions, index: number): Promise<Place | undefined> {
+  const place = placeOf(whole, options.subfolder, index);
+  const { source, subfolder } = place;
+  // Nothing is beside an opened folder, nor beside a repository.
+  if (subfolder === undefined && (typeof source !== "string" || (await pathKind(source)) !== "folder")) return undefined;
+  try {
+    const root = typeof source === "string" && (await pathKind(source)) === "folder" ? openFolder(source) : source;
+    const folder = await openCheckpoint(root, { ...options, only: subfolder ?? "", weights: false });
+    return (await (subfolder === undefined ? folder : folder.open(subfolder)).has("config.json")) ? place : undefined;
+  } catch (error) {
+    if (error instanceof HubError && error.problem === "file-not-found") return undefined;
+    throw error;
+  }
+}
