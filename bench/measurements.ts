@@ -1,5 +1,6 @@
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { embeddedCheckpointPath } from "../src/hub/embedded.js";
 import { CLIP_TOKENS, VAE_FACTOR } from "./checkpoints/families.js";
 import type { Job, Task } from "./job.js";
 import { ROOT } from "./paths.js";
@@ -27,7 +28,7 @@ export interface MeasurementOptions {
 }
 
 /** The checkpoint that comes with the package; its VAE halves the sides twice, not three times. */
-const EMBEDDED = { checkpoint: join(ROOT, "models/emoji-64"), size: 64, latents: 16, tokens: 32 };
+const EMBEDDED = { checkpoint: embeddedCheckpointPath(), size: 64, latents: 16, tokens: 32 };
 
 /** A job on a checkpoint, for one picture unless `changes` say otherwise. */
 export function jobOn(task: Task, checkpoint: string, size: number, changes: Partial<Job> = {}): Omit<Job, "options"> {

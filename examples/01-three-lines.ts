@@ -1,7 +1,7 @@
 // Three lines from a checkpoint to a picture: npm run example -- 01 [checkpoint] [prompt]
-import { DiffusionPipeline } from "darkroom";
+import { DiffusionPipeline, EMBEDDED_CHECKPOINT } from "darkroom";
 
-const [checkpoint = "models/emoji-64", prompt = "a red apple on a blue background"] = process.argv.slice(2);
+const [checkpoint = EMBEDDED_CHECKPOINT, prompt = "a red apple on a blue background"] = process.argv.slice(2);
 
 const pipe = await DiffusionPipeline.fromPretrained(checkpoint);
 const { images } = await pipe.generate({ prompt, numInferenceSteps: 20, guidanceScale: 5, seed: 0 });

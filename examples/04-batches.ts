@@ -3,13 +3,14 @@ import {
   AutoencoderKL,
   DiffusionPipeline,
   DPMSolverMultistepScheduler,
+  EMBEDDED_CHECKPOINT,
   EulerDiscreteScheduler,
   Generator,
   makeImageGrid,
   type SchedulerClass,
 } from "darkroom";
 
-const [checkpoint = "models/emoji-64", vaeFolder] = process.argv.slice(2);
+const [checkpoint = EMBEDDED_CHECKPOINT, vaeFolder] = process.argv.slice(2);
 const vae = vaeFolder ? await AutoencoderKL.fromPretrained(vaeFolder) : undefined;
 
 const pipe = await DiffusionPipeline.fromPretrained(checkpoint, { safetyChecker: null, ...(vae && { vae }) });

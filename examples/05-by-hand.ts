@@ -4,6 +4,7 @@ import {
   CLIPTextModel,
   CLIPTokenizer,
   concat,
+  EMBEDDED_CHECKPOINT,
   Generator,
   Picture,
   randn,
@@ -11,7 +12,7 @@ import {
   UniPCMultistepScheduler,
 } from "darkroom";
 
-const [checkpoint = "models/emoji-64"] = process.argv.slice(2);
+const [checkpoint = EMBEDDED_CHECKPOINT] = process.argv.slice(2);
 const vae = await AutoencoderKL.fromPretrained(checkpoint, { subfolder: "vae" });
 const tokenizer = await CLIPTokenizer.fromPretrained(checkpoint, { subfolder: "tokenizer" });
 const textEncoder = await CLIPTextModel.fromPretrained(checkpoint, { subfolder: "text_encoder" });
@@ -21,7 +22,6 @@ const scheduler = await UniPCMultistepScheduler.fromPretrained(checkpoint, { sub
 const [prompt, guidanceScale, generator] = ["a red apple on a blue background", 7.5, new Generator(0)];
 const embed = async (text: string) => (await textEncoder.forward(tokenizer.tokenize(text).inputIds)).lastHiddenState;
 const encoderHiddenStates = concat([await embed(""), await embed(prompt)]);
-
 scheduler.setTimesteps(25);
 let latents = randn([1, unet.config.inChannels, ...unet.sampleSize], generator).mul(scheduler.initNoiseSigma);
 for (const [i, timestep] of scheduler.timesteps.entries()) {

@@ -18,8 +18,8 @@ try {
   run("npm", ["install", "--no-audit", "--no-fund", "--onnxruntime-node-install=skip", join(folder, packed.filename)]);
 
   run("npx", ["darkroom", "generate", "a red apple on a blue background", "--steps", "4", "--seed", "0", "--out", "cli.png", "--quiet"]);
-  const program = `import { DiffusionPipeline } from "darkroom";
-    const pipe = await DiffusionPipeline.fromPretrained("node_modules/darkroom/models/emoji-64");
+  const program = `import { DiffusionPipeline, EMBEDDED_CHECKPOINT } from "darkroom";
+    const pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT);
     const { images } = await pipe.generate({ prompt: "a red apple on a blue background", numInferenceSteps: 4, seed: 0, guidanceScale: 5 });
     await images[0]?.save("api.png");
     await pipe.dispose();`;

@@ -24,6 +24,7 @@ export {
   removeCachedRepository,
 } from "./hub/cached-repositories.js";
 export type { DownloadProgress } from "./hub/download-meter.js";
+export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { SourceOptions } from "./hub/open-checkpoint.js";
 export type { PartOptions } from "./hub/open-part.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "fast-png";
 import { afterAll, describe, expect, it } from "vitest";
+import { EMBEDDED_CHECKPOINT } from "../src/hub/embedded.js";
 import { DiffusionPipeline } from "../src/pipelines/diffusion-pipeline.js";
 import { UniPCMultistepScheduler } from "../src/schedulers/unipc-multistep.js";
 import { readFixture } from "./helpers/fixtures.js";
@@ -40,7 +41,7 @@ describe("the examples", () => {
     const [path = ""] = run("05");
     const folder = mkdtempSync(join(tmpdir(), "darkroom-"));
     afterAll(() => rmSync(folder, { recursive: true }));
-    const pipe = await DiffusionPipeline.fromPretrained("models/emoji-64");
+    const pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT);
     pipe.scheduler = UniPCMultistepScheduler.fromConfig(pipe.scheduler.config);
     const { images } = await pipe.generate({
       prompt: "a red apple on a blue background",

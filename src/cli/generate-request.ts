@@ -1,9 +1,9 @@
-import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
+import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { Device, Precision } from "../runtime/engine.js";
 import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-options.js";
 import { checkCombinations } from "./combinations.js";
-import { EMBEDDED_MODEL } from "./package.js";
+import { isEmbedded } from "./package.js";
 import { type Start, type StartOptions, toStart } from "./start.js";
 import type { Size } from "./values.js";
 
@@ -89,10 +89,10 @@ const REFINE_FROM = 0.8;
  * 2^64 - 1.
  */
 export function toRequest(prompt: string | undefined, options: GenerateOptions): GenerateRequest {
-  const model = options.model ?? EMBEDDED_MODEL;
+  const model = options.model ?? embeddedCheckpointPath();
   if (model === "") throw new ArgumentError("--model is empty; expected a folder, a file or a hub id");
   checkCombinations(options);
-  const embedded = resolve(model) === EMBEDDED_MODEL;
+  const embedded = isEmbedded(model);
   return {
     ...toAdapters(prompt, options),
     negativePrompt: options.negative,

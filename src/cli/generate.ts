@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { DEVICES } from "../runtime/engine.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { type GenerateOptions, type GenerateRequest, toRequest } from "./generate-request.js";
@@ -38,7 +39,7 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
 
 function addPictureOptions(generate: Command): void {
   generate
-    .option("-m, --model <path>", "checkpoint: folder, .safetensors file or hub id (default: embedded)")
+    .option("-m, --model <path>", `checkpoint: folder, .safetensors file or hub id (default: embedded, ${EMBEDDED_CHECKPOINT})`)
     .option("--config <folder>", "configs for a file that is built unusually")
     .option("-n, --negative <prompt>", "what it should not show")
     .option("--weighted", "read (word:1.3) and [word] as AUTOMATIC1111 does")

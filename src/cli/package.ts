@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "../hub/embedded.js";
 
 /** This package's version. */
 export function packageVersion(): string {
@@ -7,5 +8,7 @@ export function packageVersion(): string {
   return version;
 }
 
-/** The checkpoint that comes with the package: the default of `generate`. */
-export const EMBEDDED_MODEL = fileURLToPath(new URL("../../models/emoji-64", import.meta.url));
+/** Whether `--model` means the checkpoint that comes with the package, by its name or by its path. */
+export function isEmbedded(model: string): boolean {
+  return (model === EMBEDDED_CHECKPOINT && !existsSync(model)) || resolve(model) === embeddedCheckpointPath();
+}

@@ -1,17 +1,21 @@
 import { hubSettings, openFolder, pathKind } from "#platform";
+import type { Folder } from "../checkpoint/folder.js";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
+import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
 
-/** What a source names, and where that is: on the hub a folder is a repository. */
+/** What a source names, and where that is: on the hub a folder is a repository; in the package there is one checkpoint. */
 export type FoundSource =
   | { readonly kind: "file" | "folder"; readonly place: "here" | "nowhere" }
+  | { readonly kind: "folder"; readonly place: "package" }
   | { readonly kind: "folder"; readonly place: "hub" }
   | { readonly kind: "file"; readonly place: "hub"; readonly file: HubFile };
 
 /**
- * What a source names: a path, the address of a file on the hub, an id of the hub (`OWNER/NAME`), or a file of that (`OWNER/NAME/FILE.safetensors`).
+ * What a source names: a path, the name of the embedded checkpoint, the address of a file on the hub, an id of the hub (`OWNER/NAME`), or a file of
+ * that (`OWNER/NAME/FILE.safetensors`).
  * What exists goes before what a name looks like, and where a folder OWNER does, a path to a file was meant. A name of nothing counts as a file's by its
  * ending, else as a folder's.
  * @throws CheckpointError for an address of the web that is not that of a file on the hub.
@@ -19,12 +23,18 @@ export type FoundSource =
 export async function findSource(source: string): Promise<FoundSource> {
   const kind = await pathKind(source);
   if (kind) return { kind, place: "here" };
+  if (source === EMBEDDED_CHECKPOINT) return { kind: "folder", place: "package" };
   if (isLink(source)) return { kind: "file", place: "hub", file: parseHubLink(source, (await hubSettings()).endpoint) };
   if (isRepositoryId(source)) return { kind: "folder", place: "hub" };
   if (!isFileName(source)) return { kind: "folder", place: "nowhere" };
   const file = parseHubFile(source);
   const isPath = file === undefined || (await pathKind(file.id.replace(/\/.*/, ""))) !== undefined;
   return isPath ? { kind: "file", place: "nowhere" } : { kind: "file", place: "hub", file };
+}
+
+/** The folder that a source names which is not on the hub. */
+export function openFound(source: string, place: FoundSource["place"]): Folder {
+  return openFolder(place === "package" ? embeddedCheckpointPath() : source, source);
 }
 
 /** What a source names, if it is anywhere. @throws CheckpointError if not. */

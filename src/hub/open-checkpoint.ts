@@ -1,10 +1,10 @@
-import { openFolder, openTokenizerFiles } from "#platform";
+import { openTokenizerFiles } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
-import { expectThere, findSource } from "./find-source.js";
+import { expectThere, findSource, openFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
 
@@ -32,7 +32,7 @@ export interface SourceOptions {
 }
 
 /**
- * The files of a checkpoint, whatever it is named by: a folder on disk; a single file in the original layout, seen as the folder it would be, here or on
+ * The files of a checkpoint, whatever it is named by: a folder on disk; the name of the embedded checkpoint; a single file in the original layout, seen as the folder it would be, here or on
  * the hub (its address, or `owner/name/file`); or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far
  * as it is not there. A path that exists wins over an id.
  * @throws CheckpointError, ConfigError, HubError; ArgumentError for a `config` beside what has configs of its own; the signal's reason once it aborts.
@@ -46,7 +46,7 @@ export async function openCheckpoint(source: string | Folder, options: SourceOpt
   if (kind === "file") return openSingle(source, options);
   if (place === "nowhere") await expectThere(source);
   refuseConfig(source, options);
-  return place === "hub" ? openRepository(source, options) : openFolder(source);
+  return place === "hub" ? openRepository(source, options) : openFound(source, place);
 }
 
 function refuseConfig(name: string, { config }: SourceOptions): void {

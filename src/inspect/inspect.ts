@@ -1,8 +1,7 @@
-import { openFolder } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError, HubError } from "../errors.js";
-import { findSource } from "../hub/find-source.js";
+import { findSource, openFound } from "../hub/find-source.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
@@ -44,7 +43,7 @@ async function inspectSource(source: string, offline: SourceOptions): Promise<In
     return inspectFile(folder, path);
   }
   if (place === "hub") return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
-  return inspectAny(openFolder(source));
+  return inspectAny(openFound(source, place));
 }
 
 async function inspectAny(folder: Folder): Promise<Inspection> {

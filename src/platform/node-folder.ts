@@ -24,6 +24,11 @@ export function openTokenizerFiles(): Folder {
   return openFolder(packageFile("models/clip-tokenizer"));
 }
 
+/** The path of the folder of a checkpoint that comes with the package. */
+export function packagedCheckpoint(name: string): string {
+  return fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
+}
+
 // fs reads at most 2^31 - 1 bytes in one call.
 const LARGEST_READ = 2 ** 30;
 

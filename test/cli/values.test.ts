@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { toRequest } from "../../src/cli/generate-request.js";
-import { EMBEDDED_MODEL } from "../../src/cli/package.js";
 import { number, repeated, seed, size, wholeNumber, word } from "../../src/cli/values.js";
 import { ArgumentError } from "../../src/errors.js";
+import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "../../src/hub/embedded.js";
 
 describe("wholeNumber", () => {
   it("reads a number within its bounds", () => {
@@ -70,7 +70,12 @@ describe("toRequest", () => {
   const options = { count: 1, device: "auto" } as const;
 
   it("takes the embedded checkpoint with its own steps and guidance", () => {
-    expect(toRequest("fox", options)).toMatchObject({ model: EMBEDDED_MODEL, steps: 20, guidance: 5 });
+    expect(toRequest("fox", options)).toMatchObject({ model: embeddedCheckpointPath(), steps: 20, guidance: 5 });
+    expect(toRequest("fox", { ...options, model: EMBEDDED_CHECKPOINT })).toMatchObject({
+      model: EMBEDDED_CHECKPOINT,
+      steps: 20,
+      guidance: 5,
+    });
   });
 
   it("leaves the steps and guidance of other checkpoints to what they are", () => {

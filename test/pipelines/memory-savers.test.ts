@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
+import { EMBEDDED_CHECKPOINT } from "../../src/hub/embedded.js";
 import { DiffusionPipeline, type TextToImagePipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
@@ -7,7 +8,7 @@ import { largestDifference } from "../helpers/differences.js";
 
 const REQUEST = { prompt: ["a red apple", "a green tree"], numInferenceSteps: 3, seed: 0, outputType: "tensor" } as const;
 
-describe.each(["models/emoji-64", "test/checkpoints/sdxl-base-mini"])("memory savers on %s", (checkpoint) => {
+describe.each([EMBEDDED_CHECKPOINT, "test/checkpoints/sdxl-base-mini"])("memory savers on %s", (checkpoint) => {
   let pipe: TextToImagePipeline;
   let whole: Tensor;
   beforeAll(async () => {

@@ -1,0 +1,63 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "../../src/hub/embedded.js";
+import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import { inspect } from "../../src/inspect/inspect.js";
+import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
+import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import { DDIMScheduler } from "../../src/schedulers/ddim.js";
+import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
+import { darkroom } from "../cli/darkroom.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+
+describe("The embedded checkpoint", () => {
+  it("opens as a pipeline by its name", async () => {
+    await using pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT, { device: "cpu" });
+    const { images } = await pipe.generate({ prompt: "a panda", numInferenceSteps: 1, seed: 0 });
+    expect(images[0]).toMatchObject({ width: 64, height: 64 });
+  });
+
+  it("opens part by part", async () => {
+    await using unet = await UNet2DConditionModel.fromPretrained(EMBEDDED_CHECKPOINT, { subfolder: "unet", device: "cpu" });
+    expect(unet.sampleSize).toEqual([16, 16]);
+    expect(await CLIPTokenizer.fromPretrained(EMBEDDED_CHECKPOINT, { subfolder: "tokenizer" })).toBeInstanceOf(CLIPTokenizer);
+    expect((await DDIMScheduler.fromPretrained(EMBEDDED_CHECKPOINT, { subfolder: "scheduler" })).className).toBe("DDIMScheduler");
+    await expect(UNet2DConditionModel.fromPretrained(EMBEDDED_CHECKPOINT)).rejects.toThrow(
+      `${EMBEDDED_CHECKPOINT}/config.json does not exist`,
+    );
+  });
+
+  it("is what lies at its path", async () => {
+    const [byName, byPath] = [await openCheckpoint(EMBEDDED_CHECKPOINT), await openCheckpoint(embeddedCheckpointPath())];
+    expect([byName.name, await byName.locate("model_index.json")]).toEqual([EMBEDDED_CHECKPOINT, await byPath.locate("model_index.json")]);
+  });
+
+  it("is inspected by its name", async () => {
+    expect(await inspect(EMBEDDED_CHECKPOINT)).toMatchObject({ kind: "checkpoint", name: EMBEDDED_CHECKPOINT, size: 64 });
+  });
+
+  it("opens on the command line, unless a folder there has the name", async () => {
+    const folder = temporaryFolder();
+    expect(await darkroom(["inspect", EMBEDDED_CHECKPOINT], folder)).toMatchObject({ code: 0, stderr: "" });
+    const generate = [
+      "generate",
+      "a panda",
+      "--model",
+      EMBEDDED_CHECKPOINT,
+      "--steps",
+      "1",
+      "--seed",
+      "0",
+      "--device",
+      "cpu",
+      "--out",
+      "a.png",
+    ];
+    expect(await darkroom(generate, folder)).toMatchObject({ code: 0 });
+    mkdirSync(join(folder, EMBEDDED_CHECKPOINT));
+    const { code, stderr } = await darkroom(["inspect", EMBEDDED_CHECKPOINT], folder);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(`${EMBEDDED_CHECKPOINT} has no model_index.json`);
+  });
+});
