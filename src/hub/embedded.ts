@@ -6,7 +6,10 @@ import { packagedCheckpoint } from "#platform";
  */
 export const EMBEDDED_CHECKPOINT = "emoji-64";
 
-/** The folder of the checkpoint that comes with the package, as an absolute path, in diffusers' layout: for programs that read its files themselves. */
+/**
+ * The folder of the checkpoint that comes with the package, as an absolute path, in diffusers' layout: for programs that read its files themselves.
+ * @throws DeviceError where it is not there: in a bundle that took the package's code without its files.
+ */
 export function embeddedCheckpointPath(): string {
   return packagedCheckpoint(EMBEDDED_CHECKPOINT);
 }

@@ -26,7 +26,7 @@ export function openTokenizerFiles(): Folder {
 
 /** The path of the folder of a checkpoint that comes with the package. */
 export function packagedCheckpoint(name: string): string {
-  return fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
+  return packageFile(`models/${name}`);
 }
 
 // fs reads at most 2^31 - 1 bytes in one call.
