@@ -1,5 +1,6 @@
 import { CheckpointError } from "../errors.js";
 import type { Folder } from "./folder.js";
+import { recognise, serverMessage } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson } from "./json.js";
 
 /** Far above any config or tokenizer file of a checkpoint, far below what would fill the memory. */
@@ -25,10 +26,16 @@ export async function readJson(folder: Folder, path: string, { limit = LARGEST_C
   try {
     json = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes), { depth: DEEPEST, pythonLiterals: true });
   } catch (error) {
-    const { what, hint } = recognise(bytes) ?? { what: error instanceof Error ? error.message : String(error), hint: undefined };
-    throw new CheckpointError(`${name} is not JSON: ${what}`, { hint: hint ?? "download the file again", cause: error });
+    // Of what begins like JSON the parser knows more.
+    const other = bytes[0] === "{".charCodeAt(0) || bytes[0] === "[".charCodeAt(0) ? undefined : recognise(bytes);
+    const what = other?.what ?? (error instanceof Error ? error.message : String(error));
+    throw new CheckpointError(`${name} is not JSON: ${what}`, { hint: other?.hint ?? "download the file again", cause: error });
   }
   if (!isObject(json)) throw new CheckpointError(`${name} holds ${describe(json)}; an object { ... } was expected`);
+  if (serverMessage(json) !== undefined) {
+    const { what = "", hint } = recognise(bytes) ?? {};
+    throw new CheckpointError(`${name} is not what it should be: ${what}`, { hint });
+  }
   return json;
 }
 
@@ -59,31 +66,6 @@ export function camelCase(key: string): string {
 export function snakeCase(key: string): string {
   // A digit after a whole word counts the things (text_encoder_2); after a letter or two it belongs to the name (fp16, s1).
   return key.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`).replace(/([a-z]{3})(\d)$/, "$1_$2");
-}
-
-/** What a file really is when it is not what its name says: the ways downloads go wrong. Undefined when its bytes tell nothing. */
-export function recognise(bytes: Uint8Array): { readonly what: string; readonly hint: string } | undefined {
-  const start = String.fromCharCode(...bytes.subarray(0, 256)).trimStart();
-  if (bytes.length === 0) return { what: "the file is empty", hint: "download it again" };
-  if (start.startsWith("version https://git-lfs")) {
-    return { what: "it is a Git LFS pointer, not the file itself", hint: "fetch the real files with: git lfs pull" };
-  }
-  if (/^<(!doctype|html|\?xml)/i.test(start)) {
-    return {
-      what: "it is a web page, saved in place of the file",
-      hint: "download the file itself (on the hub: the resolve link, not blob)",
-    };
-  }
-  if (start.startsWith("GGUF")) {
-    return { what: "it is a GGUF file, of weights made smaller", hint: "get the checkpoint's safetensors file" };
-  }
-  if (start.startsWith("PK\x03\x04") || start.startsWith("\x80\x02")) {
-    return {
-      what: "it is a pickle under another name",
-      hint: "a pickle can run code when it is loaded; get the checkpoint's safetensors files",
-    };
-  }
-  return undefined;
 }
 
 function convertKeys(json: Json): Json {

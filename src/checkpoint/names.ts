@@ -1,11 +1,3 @@
-import type { Shape } from "../tensor/tensor.js";
-
-/** Where a tensor of a file goes: its name today and its shape today. */
-export interface Renamed {
-  readonly name: string;
-  readonly shape: Shape;
-}
-
 /** Tensors old files carry that no network reads: buffers, not weights. */
 const IGNORED = /(^|\.)embeddings\.position_ids$/;
 
@@ -22,17 +14,10 @@ const RENAMES: readonly (readonly [RegExp, string])[] = [
   [/^(.*\battentions\.\d+)\.proj_attn\.(weight|bias)$/, "$1.to_out.0.$2"],
 ];
 
-/** The attention projections that the original Stable Diffusion, and files converted from it, hold as convolutions of one pixel. */
-const PROJECTION = /\battentions\.\d+\.to_(q|k|v|out\.0)\.weight$/;
-
 /**
- * Today's name and shape of a tensor that a checkpoint file calls `name`; undefined for one that no network reads.
+ * Today's name of a tensor that a checkpoint file calls `name`; undefined for one that no network reads.
  * Text and image encoders are known by the names CLIPTextModel and CLIPVisionModel have in transformers 5: without `text_model.` and `vision_model.`.
  */
-export function canonical(name: string, shape: Shape): Renamed | undefined {
-  if (IGNORED.test(name)) return undefined;
-  const renamed = RENAMES.reduce((current, [old, today]) => current.replace(old, today), name);
-  const [rows = 0, columns = 0, ...kernel] = shape;
-  const isPointwise = kernel.length > 0 && kernel.every((extent) => extent === 1);
-  return { name: renamed, shape: isPointwise && PROJECTION.test(renamed) ? [rows, columns] : shape };
+export function canonical(name: string): string | undefined {
+  return IGNORED.test(name) ? undefined : RENAMES.reduce((current, [old, today]) => current.replace(old, today), name);
 }

@@ -5,6 +5,11 @@ export function isPickle(name: string): boolean {
   return /\.(bin|ckpt|pth?|pkl|pickle)([?#].*)?$/i.test(name);
 }
 
+/** A weight file's name without its ending, also a pickle's. */
+export function withoutEnding(name: string): string {
+  return name.replace(/\.(safetensors|bin|ckpt|pth?|pkl|pickle)$/i, "");
+}
+
 /** What to take in place of a checkpoint that is a pickle. */
 export const CHECKPOINT_CONVERSION =
   "get the checkpoint's .safetensors file, or convert it where you trust it: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)";

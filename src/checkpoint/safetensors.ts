@@ -2,8 +2,9 @@
 import { CheckpointError } from "../errors.js";
 import { allocate, type DType } from "../tensor/dtype.js";
 import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
-import { recognise } from "./config.js";
+import type { Wording } from "../wording.js";
 import type { Folder } from "./folder.js";
+import { BEGINNING, recognise } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
 import { joinScales } from "./scales.js";
 
@@ -43,6 +44,7 @@ export interface SafetensorsHeader {
 const LARGEST_HEADER = 100_000_000;
 /** The format needs three levels; fields it does not know are let pass. */
 const DEEPEST_HEADER = 16;
+const CUT_SHORT = "the download broke off; download the file again";
 const DAMAGED = "the file is damaged or was cut short; download it again";
 
 /** Bits a number of each of the format's dtypes takes, and our name for it where we have one. */
@@ -81,17 +83,20 @@ export async function readSafetensorsHeader(folder: Folder, path: string): Promi
   const name = `${folder.name}/${path}`;
   const fileSize = await folder.size(path);
   const prefix = await folder.read(path, 0, Math.min(fileSize, 256));
-  const fail = (what: string, hint = DAMAGED): never => {
+  const fail = (what: string, hint: Wording = DAMAGED): never => {
     throw new CheckpointError(`${name}: ${what}`, { hint });
   };
 
   const headerSize = prefix.length < 8 ? 0n : new DataView(prefix.buffer).getBigUint64(0, true);
-  if (prefix.length < 8 || headerSize > BigInt(Math.min(fileSize - 8, LARGEST_HEADER))) {
-    const other = recognise(prefix);
+  const isTooLong = headerSize > BigInt(Math.min(fileSize - 8, LARGEST_HEADER));
+  if (prefix.length < 8 || isTooLong || headerSize === 0n) {
+    const other = recognise(await folder.read(path, 0, Math.min(fileSize, BEGINNING)));
     if (other) fail(`not a safetensors file: ${other.what}`, other.hint);
     if (prefix.length < 8) fail(`a safetensors file begins with 8 bytes of header length; this one has ${fileSize} bytes`);
-    if (headerSize > LARGEST_HEADER) fail(`its header claims ${headerSize} bytes; the format allows ${LARGEST_HEADER}`);
-    fail(`its header claims ${headerSize} bytes; only ${fileSize - 8} follow in the file`);
+    if (isTooLong && headerSize > LARGEST_HEADER) fail(`its header claims ${headerSize} bytes; the format allows ${LARGEST_HEADER}`);
+    const isHeader = prefix.length === 8 || prefix[8] === "{".charCodeAt(0);
+    if (isTooLong && isHeader) fail(`it is cut short: its header has ${headerSize} bytes, of which ${fileSize - 8} are there`, CUT_SHORT);
+    if (isTooLong) fail(`its header claims ${headerSize} bytes; only ${fileSize - 8} follow in the file`);
   }
   const dataStart = 8 + Number(headerSize);
   const header = parseHeader(await folder.read(path, 8, Number(headerSize)), fail);
@@ -157,7 +162,7 @@ export async function readTensor(folder: Folder, path: string, tensor: TensorRef
   return new Tensor(tensor.dtype, tensor.shape, data);
 }
 
-type Fail = (what: string, hint?: string) => never;
+type Fail = (what: string, hint?: Wording) => never;
 
 function parseHeader(bytes: Uint8Array, fail: Fail): JsonObject {
   let json: Json;
@@ -213,7 +218,7 @@ function checkLayout(tensors: StoredTensor[], dataStart: number, fileSize: numbe
   let previous = "the header";
   for (const { name, offset, length } of tensors) {
     if (offset + length > fileSize) {
-      fail(`tensor ${printable(name)} ends at byte ${offset + length}; the file has ${fileSize}`);
+      fail(`it is cut short: tensor ${printable(name)} ends at byte ${offset + length}; the file has ${fileSize}`, CUT_SHORT);
     }
     if (offset < end) fail(`${previous} and tensor ${printable(name)} overlap`);
     if (offset > end) fail(`${offset - end} bytes between ${previous} and tensor ${printable(name)} belong to no tensor`);

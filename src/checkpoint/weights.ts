@@ -25,11 +25,6 @@ export interface Located {
   readonly name: string;
 }
 
-/** A tensor, the file that holds it and its shape under today's name. */
-interface Placed extends Located {
-  readonly shape: Shape;
-}
-
 /** Where a part's weights begin: their one file, or the index of their shards. */
 export interface WeightFiles {
   readonly path: string;
@@ -50,7 +45,7 @@ export class Weights {
     /** How messages name the source: the file, or the index of its shards. */
     readonly name: string,
     private readonly folder: Folder,
-    private readonly tensors: ReadonlyMap<string, Placed>,
+    private readonly tensors: ReadonlyMap<string, Located>,
     private readonly nameInFile: (name: string) => string,
   ) {}
 
@@ -60,13 +55,13 @@ export class Weights {
 
   /** @throws CheckpointError if there is no such tensor, or its dtype is one we cannot compute with. */
   get(name: string): TensorRef {
-    const { path, stored, shape } = this.find(name);
-    return { ...toTensorRef(stored, `${this.folder.name}/${path}`), name, shape };
+    const { path, stored } = this.find(name);
+    return { ...toTensorRef(stored, `${this.folder.name}/${path}`), name };
   }
 
   /** @throws CheckpointError if there is no such tensor. */
   shapeOf(name: string): Shape {
-    return this.find(name).shape;
+    return this.find(name).stored.shape;
   }
 
   /** Names of all tensors, in no particular order. */
@@ -81,7 +76,7 @@ export class Weights {
 
   /** Numbers in all tensors. */
   get parameters(): number {
-    return [...this.tensors.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    return [...this.tensors.values()].reduce((sum, { stored }) => sum + sizeOf(stored.shape), 0);
   }
 
   /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
@@ -91,7 +86,7 @@ export class Weights {
     return counts;
   }
 
-  private find(name: string): Placed {
+  private find(name: string): Located {
     const found = this.tensors.get(name);
     if (found) return found;
     const missing = this.nameInFile(name);
@@ -182,21 +177,21 @@ export function collectWeights(
   located: Iterable<Located>,
   nameInFile: (name: string) => string = (today) => today,
 ): Weights {
-  const tensors = new Map<string, Placed>();
+  const tensors = new Map<string, Located>();
   for (const tensor of located) {
-    const today = canonical(tensor.name, tensor.stored.shape);
-    if (!today) continue;
+    const today = canonical(tensor.name);
+    if (today === undefined) continue;
     if (isScale(tensor.stored.name)) {
       throw new CheckpointError(`${name}: tensor ${printable(tensor.stored.name)} is a scale that belongs to no weight of the file`, {
         hint: "Darkroom reads fp8 weights whose scales stand beside them; take the float16, bfloat16 or float32 file",
       });
     }
-    const other = tensors.get(today.name);
+    const other = tensors.get(today);
     if (other)
       throw new CheckpointError(
-        `${name}: tensors ${printable(other.stored.name)} and ${printable(tensor.stored.name)} are both ${printable(today.name)}`,
+        `${name}: tensors ${printable(other.stored.name)} and ${printable(tensor.stored.name)} are both ${printable(today)}`,
       );
-    tensors.set(today.name, { ...tensor, shape: today.shape });
+    tensors.set(today, tensor);
   }
   return new Weights(name, folder, tensors, nameInFile);
 }

@@ -1,11 +1,12 @@
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { readModelIndex } from "../checkpoint/model-index.js";
-import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pickles.js";
+import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "../hub/choose-files.js";
 import { expectThere, type FoundSource } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { refusePickle } from "../hub/refuse-pickle.js";
 import { chooseWay, expectRefiner } from "./families.js";
 import { locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
 import type { GenerateRequest } from "./generate-request.js";
@@ -102,7 +103,7 @@ async function expectEffect({ model, revision, config }: GenerateRequest): Promi
 
 /** @throws CheckpointError for a pickle, or a path that is not there, which a download of hours should not come before. */
 async function expectCheckpoint(source: string): Promise<FoundSource> {
-  if (isPickle(source)) throw pickleError(source, CHECKPOINT_CONVERSION);
+  await refusePickle(source, CHECKPOINT_CONVERSION);
   return expectThere(source);
 }
 

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { isPickle } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import type { FoundFile } from "../hub/open-file.js";
@@ -7,7 +8,7 @@ import { nearestNames } from "../nearest.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
 import type { AdapterRequest, AskedEmbedding } from "./adapter-options.js";
 import { nameOf } from "./settings.js";
-import { safetensorsBelow } from "./walk.js";
+import { adaptersBelow } from "./walk.js";
 
 /** A LoRA, and where it is. */
 export interface LocatedLora extends LoraTag {
@@ -67,11 +68,13 @@ export async function openAdapters(located: LocatedAdapters, from: (source: stri
   return { loras, embeddings };
 }
 
-/** The files in the folder that an option names, and below. */
+/** The files in the folder that an option names, and below: pickles too where no safetensors file has their name, so that whoever names one is told. */
 async function filesIn(option: string, folder: string | undefined): Promise<readonly string[]> {
   if (folder === undefined) return [];
   try {
-    return await safetensorsBelow(folder);
+    const paths = await adaptersBelow(folder);
+    const readable = new Set(paths.filter((path) => !isPickle(path)).map(nameOf));
+    return paths.filter((path) => !isPickle(path) || !readable.has(nameOf(path)));
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     throw new ArgumentError(`${option}: ${error.message}`, { hint: "give a folder with .safetensors files, in it or below", cause: error });

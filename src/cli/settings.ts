@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import { withoutEnding } from "../checkpoint/pickles.js";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { Job } from "./job.js";
 import type { AdaptersInUse } from "./load-adapters.js";
@@ -48,7 +49,7 @@ export function settingsText({ job, adapters, pipeline, size, seed, count = 1 }:
 
 /** The last name of a folder or file, as people know a checkpoint. */
 export function nameOf(path: string): string {
-  return basename(resolve(path)).replace(/\.safetensors$/i, "");
+  return withoutEnding(basename(resolve(path)));
 }
 
 /** The size worked at. Around a mask the result is as large as the picture, whatever that was. */

@@ -1,5 +1,6 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isPickle } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 
 /** A folder that {@link walk} comes to. */
@@ -37,11 +38,11 @@ export async function walk(root: string, visit: (folder: Visit) => Promise<boole
   });
 }
 
-/** Paths of the `.safetensors` files in a folder and below. @throws ArgumentError as {@link walk} does. */
-export async function safetensorsBelow(root: string): Promise<string[]> {
+/** Paths of the files in a folder and below whose names may be adapters': `.safetensors`, and pickles. @throws ArgumentError as {@link walk} does. */
+export async function adaptersBelow(root: string): Promise<string[]> {
   const found: string[] = [];
   await walk(root, ({ path, files }) => {
-    found.push(...files.filter((name) => /\.safetensors$/i.test(name)).map((name) => join(path, name)));
+    found.push(...files.filter((name) => /\.safetensors$/i.test(name) || isPickle(name)).map((name) => join(path, name)));
     return true;
   });
   return found;

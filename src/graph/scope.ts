@@ -91,16 +91,18 @@ export class Scope {
   private expect(name: string, shape: Shape): WeightBytes {
     const full = this.resolve(name);
     const found = this.source.get(full);
-    if (found.shape.length !== shape.length || found.shape.some((size, i) => size !== shape[i])) {
+    if (!FLOATS.includes(found.dtype)) {
+      throw new CheckpointError(`${this.source.name}: tensor ${full} is ${found.dtype}; a weight must be ${FLOATS.join(", ")}`, {
+        hint: "of a quantized checkpoint take the fp8, float16, bfloat16 or float32 file",
+      });
+    }
+    if (!isSameShape(found.shape, shape)) {
       throw new CheckpointError(
         `${this.source.name}: tensor ${full} is [${found.shape.join(", ")}]; config.json asks for [${shape.join(", ")}]`,
         {
           hint: "config.json and the weights belong to different models; take both from the same checkpoint",
         },
       );
-    }
-    if (!FLOATS.includes(found.dtype)) {
-      throw new CheckpointError(`${this.source.name}: tensor ${full} is ${found.dtype}; a weight must be ${FLOATS.join(", ")}`);
     }
     if (found.length === 0 || sizeOf(shape) === 0) throw new CheckpointError(`${this.source.name}: tensor ${full} is empty`);
     return found;
@@ -109,6 +111,14 @@ export class Scope {
   private resolve(name: string): string {
     return this.path ? `${this.path}.${name}` : name;
   }
+}
+
+/**
+ * Whether two shapes are one but for axes of one number at their ends: linear layers were convolutions of one pixel in the original Stable Diffusion, and
+ * in files converted from it, whose biases may have such axes as well.
+ */
+function isSameShape(a: Shape, b: Shape): boolean {
+  return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);
 }
 
 const FLOATS: readonly DType[] = ["float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2"];

@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.js";
 import { findSource } from "./find-source.js";
 import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
+import { refusePickle } from "./refuse-pickle.js";
 
 /** Where an adapter (a LoRA, an embedding) is taken from. */
 export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
@@ -36,7 +37,7 @@ export async function findAdapter(
   kind: AdapterKind,
 ): Promise<FoundFile> {
   if (typeof source === "string" && (await findSource(source)).kind === "file") {
-    if (isPickle(source)) throw pickleError(source, conversionHint(kind));
+    await refusePickle(source, conversionHint(kind));
     return openFile(source, { ...from, companions: kind.companions });
   }
   const inside = (path: string) => (subfolder ? `${subfolder}/${path}` : path);

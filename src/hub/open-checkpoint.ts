@@ -1,12 +1,13 @@
 import { openTokenizerFiles } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
-import { CHECKPOINT_CONVERSION, isPickle, pickleError } from "../checkpoint/pickles.js";
+import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
 import { expectThere, findSource, openFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
+import { refusePickle } from "./refuse-pickle.js";
 
 /** Where a checkpoint may be taken from, and how. All but `variant` and `config` is about checkpoints of the hub, and of no effect for folders. */
 export interface SourceOptions {
@@ -58,7 +59,7 @@ function refuseConfig(name: string, { config }: SourceOptions): void {
 }
 
 async function openSingle(source: string, options: SourceOptions & WantedFiles): Promise<Folder> {
-  if (isPickle(source)) throw pickleError(source, CHECKPOINT_CONVERSION);
+  await refusePickle(source, CHECKPOINT_CONVERSION);
   const { config, weights = true, without = [], only, network } = options;
   const { openSingleFile } = await import("../checkpoint/single-file/open-single-file.js");
   // Before a download of gigabytes, that of the configs may fail.

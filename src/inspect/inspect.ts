@@ -1,10 +1,10 @@
 import type { Folder } from "../checkpoint/folder.js";
-import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError, HubError } from "../errors.js";
 import { findSource, openFound } from "../hub/find-source.js";
 import type { SourceOptions } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
+import { refusePickle } from "../hub/refuse-pickle.js";
 import { inspectFile } from "./inspect-file.js";
 import { inspectFolder, nothingFound } from "./inspect-folder.js";
 import type { Inspection } from "./inspection.js";
@@ -38,7 +38,7 @@ export async function inspect(source: string | Folder, { revision, cacheDir }: I
 async function inspectSource(source: string, offline: SourceOptions): Promise<Inspection> {
   const { kind, place } = await findSource(source);
   if (kind === "file") {
-    if (isPickle(source)) throw pickleError(source, "what a pickle holds is known only to whom it is loaded; take a safetensors file");
+    await refusePickle(source, "a pickle's contents are only known after loading it; take a safetensors file");
     const { folder, path } = await openFile(source, offline);
     return inspectFile(folder, path);
   }

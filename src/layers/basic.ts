@@ -11,10 +11,7 @@ import { fusedWeight, type Rows, withAdapters, withConvAdapters } from "./low-ra
 
 /** `nn.Linear`: x [..., in] to [..., width]; a bias is added where the checkpoint has one. */
 export function linear(x: Value, w: Scope, width: number): Value {
-  const features = x.shape.at(-1) ?? 0;
-  // A 1x1 convolution kept by old checkpoints where a linear layer stands today holds the same numbers.
-  const stored = w.shapeOf("weight").length === 4 ? [width, features, 1, 1] : [width, features];
-  const weight = fusedWeight(w.tensor("weight", stored, [width, features]), w);
+  const weight = fusedWeight(w.tensor("weight", [width, x.shape.at(-1) ?? 0]), w);
   return withAdapters(product(x, weight, bias(w, width)), x, w);
 }
 

@@ -226,7 +226,9 @@ describe("openWeights", () => {
 
   it("says of a damaged file which one it is", async () => {
     const path = temporaryFolder({ "model.safetensors": file("a").subarray(0, 20) });
-    expect((await checkpointError(openWeights(openFolder(path)))).message).toMatch(/model\.safetensors: its header claims/);
+    expect((await checkpointError(openWeights(openFolder(path)))).message).toMatch(
+      /model\.safetensors: it is cut short: its header has 53 bytes, of which 12 are there/,
+    );
   });
 
   it("looks for other base names when told to", async () => {
@@ -254,13 +256,5 @@ describe("Weights", () => {
     const weights = await open({ "model.safetensors": bytes });
     expect(weights.has("a")).toBe(true);
     expect(() => weights.get("a")).toThrow(/model\.safetensors: tensor a is F8_E8M0/);
-  });
-
-  it("reads old convolution-shaped attention weights as matrices", async () => {
-    const path = temporaryFolder();
-    const name = "encoder.mid_block.attentions.0";
-    writeSafetensors(join(path, "model.safetensors"), { [`${name}.query.weight`]: Tensor.from([1, 2, 3, 4], [2, 2, 1, 1]) });
-    const weights = await openWeights(openFolder(path));
-    expect(weights.get(`${name}.to_q.weight`).shape).toEqual([2, 2]);
   });
 });

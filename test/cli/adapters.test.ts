@@ -39,6 +39,11 @@ function placed(from: string, path: string): string {
   return path;
 }
 
+function placedFolder(path: string): string {
+  mkdirSync(join(folder, path), { recursive: true });
+  return join(folder, path);
+}
+
 /** A call's picture with LoRAs of these weights loaded first, by diffusers' names. */
 async function withLoras<Call>(
   pipe: LoraPipeline,
@@ -240,6 +245,20 @@ describe("darkroom generate --embedding", () => {
 });
 
 describe("darkroom generate --embedding-dir", () => {
+  it("refuses a pickle that the prompt names, as --embedding does, and passes over others", async () => {
+    for (const name of ["fox-style.pt", "Bad.bin", "my-cat.pt"]) writeFileSync(join(placedFolder("embeddings"), name), "");
+    placed(embeddingFile("cat-toy"), "embeddings/deeper/my-cat.safetensors");
+    const run = (prompt: string) => darkroom(["generate", prompt, ...SD1, "--embedding-dir", "embeddings"], folder);
+    const given = await darkroom(["generate", "a fox", ...SD1, "--embedding", "embeddings/fox-style.pt:fox-style"], folder);
+    expectFailure(given, 3, /embeddings\/fox-style\.pt is a pickle, .*\n\s+get the safetensors file of the same embedding/);
+    expect((await run("a house, fox-style")).stderr).toBe(given.stderr);
+    expectFailure(await run("a bad house"), 3, /embeddings\/Bad\.bin is a pickle/);
+    // The safetensors file of the same name is taken.
+    expect(await makePicture(folder, "a cat", ...SD1, "--embedding-dir", "embeddings")).not.toEqual(
+      await makePicture(folder, "a cat", ...SD1),
+    );
+  });
+
   it("finds the embeddings that prompts call by their files' names, in any capitals", async () => {
     placed(embeddingFile("bad-hands-5"), "embeddings/negative/Bad-Hands-5.safetensors");
     placed(embeddingFile("ink"), "embeddings/for-xl-only.safetensors");
