@@ -68,30 +68,45 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
   const header = await readSafetensorsHeader(folder, path);
   const description = describeTextualInversion(header);
   if (!description) throw notAnEmbedding(header);
-  const { layout, token, vectors: count } = description;
+  const { layout, token } = description;
+  return { ...embeddingOf(header.name, findTables(header) ?? []), stem: path.replace(/\.safetensors$/i, ""), layout, token };
+}
+
+/** A tensor of an embedding, and the text encoder it is for, where the file says it. */
+export interface NamedTensor {
+  readonly encoder: EmbeddingTable["encoder"];
+  readonly tensor: StoredTensor;
+}
+
+/** An embedding inside a file of another kind, called `name` in messages; `word` stands for it in prompts. @throws CheckpointError if it is none. */
+export function bundledEmbedding(name: string, word: string, tensors: readonly NamedTensor[]): TextualInversion {
+  const tables = tablesOf(tensors);
+  const isForSeveral = tables !== undefined && tables.length > 1;
+  if (!tables || (isForSeveral && tables.some(({ encoder }) => encoder === undefined))) {
+    const found = tensors.map(({ tensor }) => `${printable(tensor.name)} ${tensor.dtype} [${tensor.shape.join(", ")}]`).join(", ");
+    throw new CheckpointError(
+      `${name}: its embedding ${printable(word)} is ${found}; expected vectors [count, width] for each text encoder`,
+    );
+  }
+  return { ...embeddingOf(name, tables), stem: word, layout: tables[0]?.encoder ? "xl" : "a1111", token: word };
+}
+
+function embeddingOf(name: string, found: readonly FoundTable[]): Pick<TextualInversion, "name" | "vectors" | "tables"> {
+  const count = found[0]?.vectors ?? 0;
   if (count > MOST_VECTORS) {
-    throw new CheckpointError(`${header.name} has ${count} vectors; an embedding has at most ${MOST_VECTORS}`, {
+    throw new CheckpointError(`${name} has ${count} vectors; an embedding has at most ${MOST_VECTORS}`, {
       hint: "text encoders take 75 tokens at once; take an embedding with fewer vectors",
     });
   }
-  const tables = (findTables(header) ?? []).map(({ encoder, width, vectors, tensor }) => {
-    const whole = toTensorRef(tensor, header.name);
+  const tables = found.map(({ encoder, width, vectors, tensor }) => {
+    const whole = toTensorRef(tensor, name);
     const rows = (start: number, end: number): TensorRef => ({ ...rowRange(whole, vectors, start, end), shape: [end - start, width] });
     return { encoder, width, rows };
   });
-  return {
-    name: header.name,
-    stem: path.replace(/\.safetensors$/i, ""),
-    layout,
-    token,
-    vectors: count,
-    tables,
-  };
+  return { name, vectors: count, tables };
 }
 
-interface FoundTable {
-  readonly encoder: EmbeddingTable["encoder"];
-  readonly tensor: StoredTensor;
+interface FoundTable extends NamedTensor {
   readonly vectors: number;
   readonly width: number;
 }
@@ -104,6 +119,11 @@ function findTables({ tensors }: SafetensorsHeader): readonly FoundTable[] | und
   const found = named.length > 0 ? named : [...tensors.values()].map((tensor) => ({ encoder: undefined, tensor }));
   // All tensors of the file are an embedding's, of which there is one.
   if (found.length !== tensors.size || (named.length === 0 && found.length !== 1)) return undefined;
+  return tablesOf(found);
+}
+
+/** The tensors as tables of vectors; undefined if they cannot be those of one embedding. */
+function tablesOf(found: readonly NamedTensor[]): readonly FoundTable[] | undefined {
   const tables = found.map(({ encoder, tensor }) => {
     const [width = 0, vectors = 1] = tensor.shape.toReversed();
     return { encoder, tensor, vectors, width };

@@ -106,7 +106,7 @@ function longest(texts: readonly string[]): number {
 }
 
 function loraRows(inspection: LoraInspection): readonly Row[] {
-  const { methods, format: names, family, ranks, alpha, layers, trainedOn, title, triggerWords, counts } = inspection;
+  const { methods, format: names, family, ranks, alpha, layers, trainedOn, title, triggerWords, embeddings, counts } = inspection;
   return [
     ["kind", `${methods.join(" and ")}${names ? ` (${names})` : ""}`],
     ["title", title],
@@ -116,6 +116,7 @@ function loraRows(inspection: LoraInspection): readonly Row[] {
     ["alpha", alpha?.toString()],
     ["changes", Object.entries(layers).map(([part, count]) => `${part}, ${count} layers`)],
     ["words", triggerWords.length === 0 ? undefined : triggerWords.join(", ")],
+    ["embeddings", embeddings.length === 0 ? undefined : embeddings.join(", ")],
     ["weights", countsOf(counts)],
   ];
 }

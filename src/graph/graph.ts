@@ -97,9 +97,10 @@ export class Graph {
   /**
    * Weights made what the graph computes in. On the CPU half-precision ones are widened in every run anew: 2 % of a step of Stable Diffusion 1.5, where
    * doing so at load takes 17 s and twice the memory. They stand before all other nodes, for then the runtime's order brings each right before its use
-   * (else many are held at once). For GPUs the runtime converts them once, at load.
+   * (else many are held at once). For GPUs the runtime converts them once, at load. Weights that adapters change in every run stand with them.
    */
   private readonly conversions: OnnxNode[] = [];
+  private section = this.nodes;
   private readonly initializers: OnnxInitializer[] = [];
   private readonly inputs: OnnxPort[] = [];
   private readonly outputs: PreparedPort[] = [];
@@ -188,7 +189,7 @@ export class Graph {
     // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
     for (const { shape } of values) this.largestValue = Math.max(this.largestValue, sizeOf(shape));
-    this.nodes.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
+    this.section.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
     return values;
   }
 
@@ -242,6 +243,18 @@ export class Graph {
     const result = this.target === "cpu" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, folded);
     if (original) this.weights.set(result.name, (graph, dtype) => change(original(graph, dtype)));
     return result;
+  }
+
+  /** A weight that every run makes anew; it may depend on the graph's inputs. `key` tells it from others. */
+  varied(key: string, make: () => Value): Value {
+    return this.once(key, () => {
+      this.section = this.conversions;
+      try {
+        return make();
+      } finally {
+        this.section = this.nodes;
+      }
+    });
   }
 
   /** Whether `value` is a weight, changed or not. */

@@ -342,6 +342,11 @@ export function unitLength(x: Value): Value {
   return x.graph.node("LpNormalization", [x], { shape: x.shape, attributes: { axis: -1, p: 2 } });
 }
 
+/** The Euclidean length of every row of the last axis: [..., 1]. */
+export function rowLengths(x: Value): Value {
+  return x.graph.node("ReduceL2", [x, x.graph.integers([-1])], { shape: [...x.shape.slice(0, -1), 1], attributes: { keepdims: 1 } });
+}
+
 /** Tokens whose exponentials are still summed in half precision; twice as many can exceed its largest number. */
 const LONGEST_HALF_SUM = 2 ** 15;
 

@@ -2,6 +2,7 @@ import { CheckpointError } from "../errors.js";
 import type { DType } from "../tensor/dtype.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { Graph, Value } from "./graph.js";
+import type { LayerChange } from "./layer-change.js";
 import { rowRange, type WeightBytes } from "./weight-bytes.js";
 
 /** The tensors a network is built over, by name. */
@@ -16,23 +17,12 @@ export interface WeightSource {
 /** A weight as its file holds it. */
 export type StoredWeight = WeightBytes & { readonly shape: Shape };
 
-/** A change of a layer's weight by a product of small matrices: scale · up · mid · down (LoRA, Hu et al. 2021). */
-export interface LowRank {
-  /** [rank, in], or a convolution's [rank, in, kernel, kernel]. */
-  readonly down: StoredWeight;
-  /** [rank, rank, kernel, kernel], where a convolution's kernel stands apart (LyCORIS' Tucker form) and `down` is 1x1. */
-  readonly mid?: StoredWeight;
-  /** [out, rank], perhaps with a 1x1 kernel. */
-  readonly up: StoredWeight;
-  readonly scale: number;
-}
-
 /** How the layers of a network differ from what their weights say, by the layers' paths. */
 export interface LayerChanges {
-  /** Changes to compute beside the layer, `weight` [1] times each. */
-  added(path: string): readonly { readonly change: LowRank; readonly weight: Value }[];
-  /** Changes to make to the weight itself. */
-  fused(path: string): readonly { readonly change: LowRank; readonly weight: number }[];
+  /** Changes to compute in every run, `weight` [1] times each. */
+  added(path: string): readonly { readonly change: LayerChange; readonly weight: Value }[];
+  /** Changes to make once, when the graph is loaded. */
+  fused(path: string): readonly { readonly change: LayerChange; readonly weight: number }[];
 }
 
 /** A place in a network's tree of weights: `w.at("down_blocks", 0, "resnets", 1)` is where that block's tensors are. */
@@ -49,12 +39,22 @@ export class Scope {
     return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."), this.changes);
   }
 
-  /** Changes to compute beside this layer. */
+  /** The same place for a network in another graph. */
+  in(graph: Graph): Scope {
+    return new Scope(graph, this.source, this.path, this.changes);
+  }
+
+  /** What tells this place's values from those of others. */
+  get name(): string {
+    return this.path;
+  }
+
+  /** Changes of this layer to compute in every run. */
   get added(): ReturnType<LayerChanges["added"]> {
     return this.changes?.added(this.path) ?? [];
   }
 
-  /** Changes to make to this layer's weight. */
+  /** Changes of this layer to make once. */
   get fused(): ReturnType<LayerChanges["fused"]> {
     return this.changes?.fused(this.path) ?? [];
   }

@@ -2,16 +2,30 @@ import * as v from "valibot";
 import { bandedGroupNormalize } from "../graph/bands.js";
 import { convolve } from "../graph/convolution.js";
 import type { Value } from "../graph/graph.js";
-import { affine, type ConvOptions, gelu, geluTanh, groupNormalize, layerNormalize, mish, quickGelu, relu, silu } from "../graph/ops.js";
+import {
+  affine,
+  type ConvOptions,
+  gelu,
+  geluTanh,
+  groupNormalize,
+  layerNormalize,
+  mish,
+  quickGelu,
+  relu,
+  rows,
+  silu,
+} from "../graph/ops.js";
 import { isQuantizedAffine, quantizedAffine } from "../graph/quantized.js";
 import type { Scope } from "../graph/scope.js";
-import { fusedWeight, type Rows, withAdapters, withConvAdapters } from "./low-rank.js";
+import type { Shape } from "../tensor/tensor.js";
+import { adaptedBias, adaptedGain, adaptedWeight, type Rows, withAdapters, withConvAdapters } from "./adapters.js";
 
 // torch.nn's layers over a place in the checkpoint: each checks its weight's shape against what the network asks for.
 
 /** `nn.Linear`: x [..., in] to [..., width]; a bias is added where the checkpoint has one. */
 export function linear(x: Value, w: Scope, width: number): Value {
-  const weight = fusedWeight(w.tensor("weight", [width, x.shape.at(-1) ?? 0]), w);
+  const shape = [width, x.shape.at(-1) ?? 0];
+  const weight = adaptedWeight(w.tensor("weight", shape), w, (w) => w.tensor("weight", shape, shape, "float32"));
   return withAdapters(product(x, weight, bias(w, width)), x, w);
 }
 
@@ -20,14 +34,16 @@ export function linear(x: Value, w: Scope, width: number): Value {
  * features, of which a few are a hundred times as large as the others.
  */
 export function linearRows(x: Value, w: Scope, width: number, [start, end]: Rows, { isExact = false } = {}): Value {
-  const rowsOfBias = w.hasTensor("bias") ? w.rows("bias", [width], start, end) : undefined;
-  const weight = fusedWeight(w.rows("weight", [width, x.shape.at(-1) ?? 0], start, end), w, [start, end]);
-  return withAdapters((isExact ? affine : product)(x, weight, rowsOfBias), x, w, [start, end]);
+  const shape = [width, x.shape.at(-1) ?? 0];
+  const weight = adaptedWeight(w.rows("weight", shape, start, end), w, (w) => w.tensor("weight", shape, shape, "float32"), [start, end]);
+  const whole = bias(w, width);
+  return withAdapters((isExact ? affine : product)(x, weight, whole && rows(whole, start, end)), x, w, [start, end]);
 }
 
 /** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
 export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...options }: ConvOptions & { kernel?: number } = {}): Value {
-  const weight = fusedWeight(w.tensor("weight", [channels, x.shape[1] ?? 0, kernel, kernel]), w);
+  const shape = [channels, x.shape[1] ?? 0, kernel, kernel];
+  const weight = adaptedWeight(w.tensor("weight", shape), w, (w) => w.tensor("weight", shape, shape, "float32"));
   const walk = { padding: Math.floor((kernel - 1) / 2), ...options };
   return withConvAdapters(convolve(x, weight, bias(w, channels), walk), x, w, kernel, walk);
 }
@@ -35,15 +51,14 @@ export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...opti
 /** `nn.GroupNorm` over the channels of x [batch, channels, height, width]. */
 export function groupNorm(x: Value, w: Scope, groups: number, epsilon: number): Value {
   const channels = x.shape[1] ?? 0;
-  const perChannel = [channels, 1, 1];
   const normalize = x.bands ? bandedGroupNormalize : groupNormalize;
-  return normalize(x, groups, epsilon, w.tensor("weight", [channels], perChannel), w.tensor("bias", [channels], perChannel));
+  return normalize(x, groups, epsilon, ...gainAndOffset(w, channels, [channels, 1, 1]));
 }
 
 /** `nn.LayerNorm` over the last axis. */
 export function layerNorm(x: Value, w: Scope, epsilon = 1e-5): Value {
-  const width = [x.shape.at(-1) ?? 0];
-  return layerNormalize(x, epsilon, w.tensor("weight", width), w.tensor("bias", width));
+  const width = x.shape.at(-1) ?? 0;
+  return layerNormalize(x, epsilon, ...gainAndOffset(w, width, [width]));
 }
 
 /** The activations configs name in `act_fn` and `hidden_act`. */
@@ -72,5 +87,11 @@ function product(x: Value, weight: Value, bias: Value | undefined): Value {
 }
 
 function bias(w: Scope, width: number): Value | undefined {
-  return w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined;
+  return adaptedBias(w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined, w, [width]);
+}
+
+/** What a norm multiplies its `width` numbers with and adds to them, seen in `shape`. */
+function gainAndOffset(w: Scope, width: number, shape: Shape): readonly [gain: Value, offset: Value] {
+  const offset = w.tensor("bias", [width], shape);
+  return [adaptedGain(w.tensor("weight", [width], shape), w), adaptedBias(offset, w, shape) ?? offset];
 }

@@ -1,4 +1,4 @@
-/** PEFT's LoraConfig, as far as it says by what a LoRA is scaled: in diffusers' metadata, or in the adapter_config.json beside a file of PEFT's. */
+/** PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config), as far as they say how an adapter is applied: in diffusers' metadata, or in the adapter_config.json beside a file of PEFT's. */
 import { readJson } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
@@ -6,13 +6,21 @@ import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
 import type { LoraPart } from "./lora-names.js";
 
-/** By what the layers of one network are scaled. */
+/** What PEFT's config says of the layers of one network. */
 export interface AdapterConfig {
-  readonly alpha: number | undefined;
-  /** Alphas of single layers, by (the last parts of) their names with underscores for dots; of several that fit, the first in `order` counts. */
-  readonly alphas: ReadonlyMap<string, { readonly order: number; readonly alpha: number }>;
+  readonly alpha: Setting;
+  readonly rank: Setting;
   /** Divides by the rank's square root (Kalajdzievski 2023). */
   readonly usesRootOfRank: boolean;
+  /** Whether an IA3 changes the inputs of this layer, where the config says that of any. */
+  feedsForward(layer: string): boolean | undefined;
+}
+
+/** A number for all layers, and others for single ones. */
+interface Setting {
+  readonly all: number | undefined;
+  /** By (the last parts of) layers' names with underscores for dots; of several that fit, the first in `order` counts. */
+  readonly single: ReadonlyMap<string, { readonly order: number; readonly value: number }>;
 }
 
 const PARTS: readonly LoraPart[] = ["unet", "text_encoder", "text_encoder_2"];
@@ -31,18 +39,22 @@ export async function readAdapterConfigs(folder: Folder, header: SafetensorsHead
   return new Map(PARTS.flatMap((part) => parsed(`${folder.name}/adapter_config.json`, own, part)));
 }
 
-/** What the product of a layer's matrices is scaled by: alpha / rank, and 1 where no alpha is known. */
-export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: number): number {
+/** What a layer's change is scaled by: alpha / rank, and 1 where no alpha is known. `rank` is that of its matrices, if they have one. */
+export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: number | undefined): number {
   if (!config) return 1;
-  const alpha = alphaOf(layer, config);
-  return alpha === undefined ? 1 : alpha / (config.usesRootOfRank ? Math.sqrt(rank) : rank);
+  const [alpha, divisor] = [settingOf(layer, config.alpha), rank ?? settingOf(layer, config.rank)];
+  if (alpha === undefined || divisor === undefined || divisor <= 0) return 1;
+  return alpha / (config.usesRootOfRank ? Math.sqrt(divisor) : divisor);
 }
 
 /** Looks for the ends of the name, which are few, not through the patterns, of which a file may have any number. */
-function alphaOf(layer: string, { alpha, alphas }: AdapterConfig): number | undefined {
-  const ends = layer.split("_").map((_, i, parts) => parts.slice(i).join("_"));
-  const fitting = ends.flatMap((end) => alphas.get(end) ?? []);
-  return fitting.length > 0 ? fitting.reduce((first, other) => (other.order < first.order ? other : first)).alpha : alpha;
+function settingOf(layer: string, { all, single }: Setting): number | undefined {
+  const fitting = endsOf(layer).flatMap((end) => single.get(end) ?? []);
+  return fitting.length > 0 ? fitting.reduce((first, other) => (other.order < first.order ? other : first)).value : all;
+}
+
+function endsOf(layer: string): string[] {
+  return layer.split("_").map((_, i, parts) => parts.slice(i).join("_"));
 }
 
 function metadataOf({ name, metadata }: SafetensorsHeader): JsonObject | undefined {
@@ -69,16 +81,31 @@ function within(json: JsonObject, prefix: string): JsonObject {
 }
 
 function parsed(name: string, json: JsonObject, part: LoraPart): [LoraPart, AdapterConfig][] {
-  const { lora_alpha: alpha, alpha_pattern: pattern, use_rslora: usesRootOfRank } = json;
-  if (alpha === undefined || alpha === null) return [];
+  // LoHa and LoKr call it alpha.
+  const { lora_alpha, alpha = lora_alpha, alpha_pattern, r, rank_pattern, use_rslora: usesRootOfRank, feedforward_modules: fed } = json;
+  const hasAlpha = alpha !== undefined && alpha !== null;
+  if (!hasAlpha && !Array.isArray(fed)) return [];
   const number = (key: string, value: Json): number => {
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw new CheckpointError(`${name}: ${key} of ${part} is ${JSON.stringify(value)}; a number was expected`);
   };
-  // PEFT takes the keys for regular expressions; what is written are layers' names, perhaps with ^ before them.
-  const nameOf = (key: string) => key.replace(/^\^?(text_model\.)?/, "").replaceAll(".", "_");
-  const alphas = Object.entries(isObject(pattern) ? pattern : {}).map(
-    ([key, value], order) => [nameOf(key), { order, alpha: number(`alpha_pattern of ${key}`, value) }] as const,
-  );
-  return [[part, { alpha: number("lora_alpha", alpha), alphas: new Map(alphas.toReversed()), usesRootOfRank: usesRootOfRank === true }]];
+  const setting = (key: string, value: Json | undefined, pattern: Json | undefined, word: string): Setting => {
+    const single = Object.entries(isObject(pattern) ? pattern : {}).map(
+      ([layer, value], order) => [nameOf(layer), { order, value: number(`${word} of ${layer}`, value) }] as const,
+    );
+    return { all: value === undefined || value === null ? undefined : number(key, value), single: new Map(single.toReversed()) };
+  };
+  const feeding = Array.isArray(fed) ? new Set(fed.flatMap((layer) => (typeof layer === "string" ? [nameOf(layer)] : []))) : undefined;
+  const config: AdapterConfig = {
+    alpha: setting(lora_alpha === undefined ? "alpha" : "lora_alpha", alpha, alpha_pattern, "alpha_pattern"),
+    rank: setting("r", r, rank_pattern, "rank_pattern"),
+    usesRootOfRank: usesRootOfRank === true,
+    feedsForward: (layer) => feeding && endsOf(layer).some((end) => feeding.has(end)),
+  };
+  return [[part, config]];
+}
+
+/** PEFT takes the keys for regular expressions; what is written are layers' names, perhaps with ^ before them. */
+function nameOf(key: string): string {
+  return key.replace(/^\^?(text_model\.)?/, "").replaceAll(".", "_");
 }

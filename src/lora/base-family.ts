@@ -1,6 +1,7 @@
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
-import { parseLoraName } from "./lora-names.js";
+import { loraContents } from "./lora-file.js";
+import { inputWidth } from "./lora-methods.js";
 
 /** Names that only the networks of other families have. */
 const OTHER_FAMILIES: readonly (readonly [RegExp, string])[] = [
@@ -11,10 +12,10 @@ const OTHER_FAMILIES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** The width of the text features that a LoRA's UNet looks at; undefined where the file changes no cross-attention. */
-export function contextWidth({ tensors }: SafetensorsHeader): number | undefined {
-  for (const { name, shape } of tensors.values()) {
-    const parsed = parseLoraName(name);
-    if (parsed?.role === "down" && /_attn2_to_[kv]$/.test(parsed.layer)) return shape[1];
+export function contextWidth(header: SafetensorsHeader): number | undefined {
+  for (const { layer, tensors } of loraContents(header).layers) {
+    const width = /_attn2_to_[kv]$/.test(layer) ? inputWidth(tensors) : undefined;
+    if (width !== undefined) return width;
   }
   return undefined;
 }
@@ -30,5 +31,7 @@ export function baseFamily(header: SafetensorsHeader): string | undefined {
     const family = FAMILY_BY_CONTEXT.get(width);
     return family && FAMILY_NAMES[family];
   }
-  return [...header.tensors.keys()].some((name) => /^(lora_te2_|text_encoder_2\.)/.test(name)) ? FAMILY_NAMES.xl : undefined;
+  return [...header.tensors.keys()].some((name) => /^(lora_te2[._]|text_encoder_2\.|(text_encoders\.)?clip_g\.)/.test(name))
+    ? FAMILY_NAMES.xl
+    : undefined;
 }

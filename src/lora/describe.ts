@@ -2,14 +2,18 @@ import { isObject } from "../checkpoint/json.js";
 import { metadataObject, metadataText, shown } from "../checkpoint/metadata.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { baseFamily, contextWidth } from "./base-family.js";
-import { loraContents } from "./lora-file.js";
+import { type LoraContents, loraContents } from "./lora-file.js";
+import { missingRoles, rankOf } from "./lora-methods.js";
 import type { LoraFormat, LoraPart } from "./lora-names.js";
 
 /** What a LoRA's header tells of it. Texts come from whoever wrote the file: without control characters, and cut. */
 export interface LoraDescription {
   /** Who wrote its names. */
   readonly format: LoraFormat | undefined;
-  /** The methods of adapters in the file: "LoRA", "LoCon" where it changes convolutions larger than 1x1, or those Darkroom does not apply ("DoRA", "LoHa", ...). */
+  /**
+   * The methods of adapters in the file: "LoRA", or "LoCon" where it changes convolutions larger than 1x1, "DoRA", "LoHa", "LoKr", "IA3", ...; also
+   * those that Darkroom does not apply, such as "OFT".
+   */
   readonly methods: readonly string[];
   /** How many layers it changes in each network. */
   readonly layers: Readonly<Partial<Record<LoraPart, number>>>;
@@ -26,6 +30,8 @@ export interface LoraDescription {
   readonly trainedOn: string | undefined;
   /** The words its author names, or else the tags most frequent in its training. */
   readonly triggerWords: readonly string[];
+  /** The words that stand for embeddings inside the file. */
+  readonly embeddings: readonly string[];
 }
 
 const MOST_WORDS = 10;
@@ -35,22 +41,24 @@ const MOST_WORDS = 10;
  * adapter, of whatever method.
  */
 export function loraMethods(header: SafetensorsHeader): readonly string[] | undefined {
-  const { layers, otherMethods, strangers } = loraContents(header);
-  const isAdapter = otherMethods.size > 0 || layers.some(({ down, up }) => down && up);
-  if (!isAdapter || strangers.length > header.tensors.size / 2) return undefined;
-  if (otherMethods.size > 0) return [...otherMethods.keys()];
-  return [layers.some(({ down, mid }) => mid ?? (down?.shape[2] ?? 1) > 1) ? "LoCon" : "LoRA"];
+  const { layers, embeddings, otherMethods, strangers } = loraContents(header);
+  const whole = layers.filter(({ method, tensors }) => missingRoles(method, tensors).length === 0);
+  const methods = new Set([...whole.map(nameOf), ...otherMethods.keys(), ...(embeddings.size > 0 ? ["bundled embeddings"] : [])]);
+  // A file of LoCon's has plain layers as well.
+  if (methods.has("LoCon")) methods.delete("LoRA");
+  return methods.size > 0 && strangers.length <= header.tensors.size / 2 ? [...methods] : undefined;
 }
 
 /** Describes, from its header alone, a LoRA of these `methods`, which {@link loraMethods} found. */
 export function describeLora(header: SafetensorsHeader, methods: readonly string[]): LoraDescription {
-  const { format, layers } = loraContents(header);
+  const { format, layers, embeddings } = loraContents(header);
   const counts: Partial<Record<LoraPart, number>> = {};
   const ranks = new Set<number>();
-  for (const { part, down } of layers) {
-    if (!down) continue;
+  for (const { part, method, tensors } of layers) {
+    if (missingRoles(method, tensors).length > 0) continue;
     counts[part] = (counts[part] ?? 0) + 1;
-    ranks.add(down.shape[0] ?? 0);
+    const rank = rankOf(method, tensors);
+    if (rank !== undefined) ranks.add(rank);
   }
   return {
     format,
@@ -63,7 +71,14 @@ export function describeLora(header: SafetensorsHeader, methods: readonly string
     title: metadataText(header, ["modelspec.title", "ss_output_name"]),
     trainedOn: metadataText(header, ["ss_base_model_version", "modelspec.architecture", "ss_sd_model_name"]),
     triggerWords: triggerWords(header),
+    embeddings: [...embeddings.keys()].map(shown),
   };
+}
+
+function nameOf({ method, tensors }: LoraContents["layers"][number]): string {
+  if (tensors.dora_scale || tensors.lora_magnitude_vector) return method === "LoRA" ? "DoRA" : `${method} with DoRA`;
+  const isSpatial = (tensors.down?.shape[2] ?? 1) > 1 || tensors.mid !== undefined;
+  return method === "LoRA" && isSpatial ? "LoCon" : method;
 }
 
 function trainedAlpha(header: SafetensorsHeader): number | undefined {

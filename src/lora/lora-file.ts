@@ -8,44 +8,64 @@ import {
   type TensorRef,
   toTensorRef,
 } from "../checkpoint/safetensors.js";
-import { CheckpointError } from "../errors.js";
+import { bundledEmbedding, type NamedTensor, type TextualInversion } from "../checkpoint/textual-inversion.js";
+import { CheckpointError, type DarkroomError } from "../errors.js";
 import { type AdapterConfig, readAdapterConfigs, scaleIn } from "./adapter-config.js";
-import { type LoraFormat, type LoraPart, type LoraRole, otherMethod, parseLoraName } from "./lora-names.js";
+import { type ByRole, type LoraMethod, methodOf, missingRoles, rankOf } from "./lora-methods.js";
+import { type LoraFormat, type LoraPart, type LoraRole, layerOf, otherMethod, parseBundledName, parseLoraName } from "./lora-names.js";
 
 /** The tensors of one layer, as a header lists them. */
-export interface LoraTensors extends Readonly<Partial<Record<LoraRole, StoredTensor>>> {
+export interface LoraTensors {
   readonly part: LoraPart;
   /** As {@link parseLoraName} gives it. */
   readonly layer: string;
+  readonly tensors: ByRole<StoredTensor>;
 }
 
 /** What a safetensors header holds of a LoRA. */
 export interface LoraContents {
   /** Who wrote the names. */
   readonly format: LoraFormat | undefined;
-  /** Layers with any tensor of a low-rank product. */
-  readonly layers: readonly LoraTensors[];
-  /** Names of tensors that belong to adapters of other methods, by method. */
-  readonly otherMethods: ReadonlyMap<string, string>;
+  /** Layers with tensors of a known method. */
+  readonly layers: readonly (LoraTensors & { readonly method: LoraMethod })[];
+  /** The tensors of embeddings inside the file, by the words that stand for them. */
+  readonly embeddings: ReadonlyMap<string, readonly NamedTensor[]>;
+  /** Names of tensors of methods that Darkroom does not apply, by method. */
+  readonly otherMethods: ReadonlyMap<string, readonly string[]>;
   /** Names of tensors that are no adapter's. */
   readonly strangers: readonly string[];
-  /** Names of tensors whose place another one has: the file holds two adapters. */
+  /** Names of tensors whose place another one has. */
   readonly repeated: readonly string[];
 }
 
-/** What a LoRA adds to a layer's weight: up · mid · down, scaled. */
+/** What a LoRA holds for one layer. */
 export interface LoraLayer {
   readonly part: LoraPart;
   readonly layer: string;
-  readonly down: TensorRef;
-  readonly mid?: TensorRef;
-  readonly up: TensorRef;
+  readonly method: LoraMethod;
+  readonly tensors: ByRole<TensorRef>;
   /**
    * alpha / rank, or alpha / √rank where the file asks for it; 1 where it says nothing, as for diffusers and kohya-ss. Alphas count layer by layer, as
    * kohya-ss means them (resized LoRAs have one for each); diffusers 0.42 mistakes names, so that attention layers all get the most frequent one.
    */
   readonly scale: number;
+  /** Whether an IA3's gain is that of the layer's inputs; undefined where the file does not say it. */
+  readonly isOnInput?: boolean;
 }
+
+/** Tensors of a file that are not applied. */
+export interface LeftOut {
+  readonly tensors: readonly string[];
+  /** What they do that they should not, as in "3 tensors fit no layer of this pipeline". */
+  readonly reason: string;
+  /** What was found, in the first case. */
+  readonly error?: DarkroomError;
+}
+
+/** Reasons for which tensors are left out. */
+export const NO_LAYER = "fit no layer of this pipeline";
+export const REPEATED = "have the place of others";
+const UNREADABLE = "cannot be used";
 
 /** A LoRA whose file was read; its matrices stay in the file. */
 export interface LoraFile {
@@ -53,101 +73,157 @@ export interface LoraFile {
   readonly name: string;
   readonly header: SafetensorsHeader;
   readonly layers: readonly LoraLayer[];
-  readonly strangers: readonly string[];
+  readonly embeddings: readonly TextualInversion[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** Sorts a header's tensors by the layers they change. */
 export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
-  const layers = new Map<string, { part: LoraPart; layer: string } & Partial<Record<LoraRole, StoredTensor>>>();
+  const layers = new Map<string, { part: LoraPart; layer: string; tensors: Partial<Record<LoraRole, StoredTensor>> }>();
   const formats = new Set<LoraFormat>();
-  const otherMethods = new Map<string, string>();
+  const embeddings = new Map<string, NamedTensor[]>();
+  const otherMethods = new Map<string, string[]>();
   const strangers: string[] = [];
   const repeated: string[] = [];
   for (const tensor of tensors.values()) {
-    const parsed = parseLoraName(tensor.name);
-    if (!parsed) {
-      const method = otherMethod(tensor.name);
-      if (method) otherMethods.set(method, otherMethods.get(method) ?? tensor.name);
-      else strangers.push(tensor.name);
-      continue;
-    }
-    const { part, layer, role, format } = parsed;
-    const key = `${part} ${layer}`;
-    const entry = layers.get(key) ?? { part, layer };
-    if (entry[role]) repeated.push(tensor.name);
-    layers.set(key, Object.assign(entry, { [role]: tensor }));
-    if (format) formats.add(format);
+    const { name } = tensor;
+    const parsed = parseLoraName(name) ?? gainName(name, tensors);
+    const bundled = parseBundledName(name);
+    const method = otherMethod(name);
+    if (parsed) {
+      const { part, layer, role, format } = parsed;
+      const entry = layers.get(`${part} ${layer}`) ?? { part, layer, tensors: {} };
+      if (entry.tensors[role]) repeated.push(name);
+      else entry.tensors[role] = tensor;
+      layers.set(`${part} ${layer}`, entry);
+      if (format) formats.add(format);
+    } else if (bundled) embeddings.set(bundled.word, [...(embeddings.get(bundled.word) ?? []), { encoder: bundled.encoder, tensor }]);
+    else if (method) otherMethods.set(method, [...(otherMethods.get(method) ?? []), name]);
+    else strangers.push(name);
   }
-  const entries = [...layers.values()];
-  const products = entries.filter(hasMatrix);
-  const alphas = entries.flatMap((entry) => (entry.alpha && !hasMatrix(entry) ? [entry.alpha.name] : []));
-  return { format: [...formats][0], layers: products, otherMethods, strangers: [...strangers, ...alphas], repeated };
+  const known: (LoraTensors & { method: LoraMethod })[] = [];
+  for (const entry of layers.values()) {
+    const method = methodOf(entry.tensors);
+    if (method) known.push({ ...entry, method });
+    else strangers.push(...Object.values(entry.tensors).map(({ name }) => name));
+  }
+  return { format: [...formats][0], layers: known, embeddings, otherMethods, strangers, repeated };
 }
 
-function hasMatrix({ down, mid, up }: LoraTensors): boolean {
-  return Boolean(down ?? mid ?? up);
+/** LyCORIS calls an IA3's gain `weight`, as any layer's: the flag beside it shows what it is. */
+function gainName(name: string, tensors: SafetensorsHeader["tensors"]) {
+  const base = /^(.+)\.weight$/.exec(name)?.[1];
+  return base !== undefined && tensors.has(`${base}.on_input`)
+    ? ({ ...layerOf(base), role: "gain", format: "lycoris" } as const)
+    : undefined;
 }
 
 /**
- * Reads a LoRA: its header and its alphas.
- * @throws CheckpointError for a file that is no LoRA, lacks a matrix or holds an adapter of another method (DoRA, LoHa, LoKr, ...).
+ * Reads a LoRA: its header, its alphas, and which of its tensors cannot be applied to any network.
+ * @throws CheckpointError for a file that is no LoRA, or of which nothing can be applied.
  */
 export async function readLora(folder: Folder, path: string): Promise<LoraFile> {
   const header = await readSafetensorsHeader(folder, path);
   const { name } = header;
-  const { layers, otherMethods, strangers, repeated } = loraContents(header);
-  for (const [method, tensor] of otherMethods) {
-    throw new CheckpointError(
-      `${name}: tensor ${printable(tensor)} belongs to an adapter of another kind, ${method}; Darkroom applies LoRA and LoCon`,
-      {
-        hint: "merge it into the checkpoint with the program it was made for, or take a LoRA of the same subject",
-      },
-    );
-  }
-  for (const tensor of repeated) {
-    throw new CheckpointError(`${name}: tensor ${printable(tensor)} has the place of another one; the file holds more than one LoRA`, {
-      hint: "take them apart into files of their own",
-    });
-  }
-  if (layers.length === 0) {
-    throw new CheckpointError(
-      `${name}: no LoRA; none of its ${header.tensors.size} tensors is called ...lora_down.weight, ...lora_A.weight or alike`,
-      {
-        hint: (name) =>
-          `whole checkpoints are opened with ${name("fromPretrained")}, textual inversions with ${name("loadTextualInversion")}`,
-      },
-    );
-  }
+  const { layers, embeddings, otherMethods, strangers, repeated } = loraContents(header);
+  if (layers.length === 0 && embeddings.size === 0) throw notALora(header, otherMethods);
   const configs = await readAdapterConfigs(folder, header);
-  return { name, header, strangers, layers: await Promise.all(layers.map((layer) => readLayer(folder, path, name, layer, configs))) };
+  const leftOut: LeftOut[] = [
+    ...[...otherMethods].map(([method, tensors]) => ({ tensors, reason: `belong to ${method}, which Darkroom does not apply,` })),
+    { tensors: strangers, reason: NO_LAYER },
+    { tensors: repeated, reason: REPEATED },
+  ];
+  const read: LoraLayer[] = [];
+  for (const layer of layers) {
+    try {
+      read.push(await readLayer(folder, path, name, layer, configs));
+    } catch (error) {
+      leftOut.push({ tensors: namesOf(layer.tensors), reason: UNREADABLE, error: asCheckpointError(error) });
+    }
+  }
+  const words: TextualInversion[] = [];
+  for (const [word, tensors] of embeddings) {
+    try {
+      words.push(bundledEmbedding(name, word, tensors));
+    } catch (error) {
+      leftOut.push({ tensors: tensors.map(({ tensor }) => tensor.name), reason: UNREADABLE, error: asCheckpointError(error) });
+    }
+  }
+  if (read.length === 0 && words.length === 0) throw leftOut.find(({ error }) => error)?.error ?? notALora(header, otherMethods);
+  return { name, header, layers: read, embeddings: words, leftOut };
+}
+
+/** What a file is left out for; anything else is thrown on. */
+export function asCheckpointError(error: unknown): CheckpointError {
+  if (error instanceof CheckpointError) return error;
+  throw error;
+}
+
+/** One entry for each reason. */
+export function merged(leftOut: readonly LeftOut[]): readonly LeftOut[] {
+  const byReason = new Map<string, { tensors: string[]; error: DarkroomError | undefined }>();
+  for (const { tensors, reason, error } of leftOut) {
+    const entry = byReason.get(reason) ?? { tensors: [], error };
+    for (const tensor of tensors) entry.tensors.push(tensor);
+    byReason.set(reason, entry);
+  }
+  return [...byReason].flatMap(([reason, { tensors, error }]) =>
+    tensors.length > 0 ? [{ tensors, reason, ...(error && { error }) }] : [],
+  );
+}
+
+/** The names of a layer's tensors, without those of single numbers. */
+export function namesOf(tensors: ByRole<{ readonly name: string }>): readonly string[] {
+  return Object.entries(tensors).flatMap(([role, { name }]) => (role === "alpha" || role === "on_input" ? [] : [name]));
 }
 
 async function readLayer(
   folder: Folder,
   path: string,
   name: string,
-  { part, layer, alpha, ...matrices }: LoraTensors,
+  { part, layer, method, tensors: stored }: LoraTensors & { readonly method: LoraMethod },
   configs: ReadonlyMap<LoraPart, AdapterConfig>,
 ): Promise<LoraLayer> {
-  const ref = (role: "down" | "up") => {
-    const tensor = matrices[role];
-    if (tensor) return toTensorRef(tensor, name);
-    const present = matrices.down ?? matrices.up ?? matrices.mid ?? alpha;
-    throw new CheckpointError(`${name}: ${printable(present?.name ?? layer)} has no ${role} matrix beside it`, {
+  const [missing] = missingRoles(method, stored);
+  if (missing !== undefined) {
+    const what = missing === "down" || missing === "up" ? `${missing} matrix` : missing;
+    throw new CheckpointError(`${name}: ${printable(namesOf(stored)[0] ?? layer)} has no ${what} beside it`, {
       hint: "the file is damaged or was written by a program that Darkroom does not know",
     });
-  };
-  const [down, up] = [ref("down"), ref("up")];
-  const rank = down.shape[0] ?? 0;
-  const own = alpha && (await readAlpha(folder, path, toTensorRef(alpha, name), name));
-  const scale = own === undefined ? scaleIn(configs.get(part), layer, rank) : own / rank;
-  return { part, layer, down, up, ...(matrices.mid && { mid: toTensorRef(matrices.mid, name) }), scale };
+  }
+  const tensors: ByRole<TensorRef> = Object.fromEntries(Object.entries(stored).map(([role, tensor]) => [role, toTensorRef(tensor, name)]));
+  const { alpha, on_input: onInput } = tensors;
+  const config = configs.get(part);
+  const rank = rankOf(method, tensors);
+  const own = alpha && (await readNumber(folder, path, alpha, name, "an alpha"));
+  // LyCORIS writes an alpha beside a LoKr of two whole matrices, and scales it by 1.
+  const scale = own === undefined ? scaleIn(config, layer, rank) : rank === undefined ? 1 : own / rank;
+  const flag = method === "IA3" && onInput ? await readNumber(folder, path, onInput, name, "on_input") : undefined;
+  const isOnInput = flag === undefined ? config?.feedsForward(layer) : flag !== 0;
+  return { part, layer, method, tensors, scale, ...(isOnInput !== undefined && { isOnInput }) };
 }
 
-async function readAlpha(folder: Folder, path: string, tensor: TensorRef, name: string): Promise<number> {
-  const [alpha, ...more] = tensor.length <= 8 ? (await readTensor(folder, path, tensor)).toArray() : [];
-  if (alpha !== undefined && more.length === 0 && Number.isFinite(Number(alpha))) return Number(alpha);
+async function readNumber(folder: Folder, path: string, tensor: TensorRef, name: string, what: string): Promise<number> {
+  const [number, ...more] = tensor.length <= 8 ? (await readTensor(folder, path, tensor)).toArray() : [];
+  if (number !== undefined && more.length === 0 && Number.isFinite(Number(number))) return Number(number);
   throw new CheckpointError(
-    `${name}: ${printable(tensor.name)} is ${tensor.dtype} [${tensor.shape.join(", ")}] of ${alpha}; an alpha is one number`,
+    `${name}: ${printable(tensor.name)} is ${tensor.dtype} [${tensor.shape.join(", ")}] of ${number}; ${what} is one number`,
+  );
+}
+
+function notALora({ name, tensors }: SafetensorsHeader, otherMethods: LoraContents["otherMethods"]): CheckpointError {
+  const [[method, [tensor = ""]] = ["", []] as const] = [...otherMethods];
+  if (method !== "") {
+    return new CheckpointError(
+      `${name}: tensor ${printable(tensor)} belongs to ${method}, which Darkroom does not apply; the file holds nothing else`,
+      { hint: "merge it into the checkpoint with the program it was made for, or take a LoRA of the same subject" },
+    );
+  }
+  return new CheckpointError(
+    `${name}: no LoRA; none of its ${tensors.size} tensors is called ...lora_down.weight, ...lora_A.weight or alike`,
+    {
+      hint: (name) =>
+        `whole checkpoints are opened with ${name("fromPretrained")}, textual inversions with ${name("loadTextualInversion")}`,
+    },
   );
 }

@@ -1,13 +1,33 @@
-/** What the tensors of LoRA files are called: by kohya-ss's scripts, by diffusers before and since PEFT, and by PEFT itself. */
+/** What the tensors of LoRA files are called: by kohya-ss's scripts, LyCORIS, diffusers before and since PEFT, PEFT itself, OneTrainer and ComfyUI. */
 
 /** The networks of a pipeline that a LoRA may change, by their subfolders. */
 export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
 
 /** Who wrote a LoRA's names. */
-export type LoraFormat = "kohya" | "diffusers" | "peft";
+export type LoraFormat = "kohya" | "lycoris" | "diffusers" | "peft";
 
-/** What a tensor is to its layer: a matrix of the product up · mid · down, or what the product is scaled by. */
-export type LoraRole = "down" | "mid" | "up" | "alpha";
+/** What a tensor is to its layer, in LyCORIS' words where these have one: `down`, `mid` and `up` of a LoRA, the factors of LoHa and LoKr, ... */
+export type LoraRole =
+  | "down"
+  | "mid"
+  | "up"
+  | "up_bias"
+  | "alpha"
+  | "dora_scale"
+  | "lora_magnitude_vector"
+  | `hada_${"w1_a" | "w1_b" | "w2_a" | "w2_b" | "t1" | "t2"}`
+  | `lokr_${"w1" | "w1_a" | "w1_b" | "w2" | "w2_a" | "w2_b" | "t2"}`
+  | "a1"
+  | "a2"
+  | "b1"
+  | "b2"
+  | "diff"
+  | "diff_b"
+  | "w_norm"
+  | "b_norm"
+  | "ia3_l"
+  | "gain"
+  | "on_input";
 
 /** A tensor's name, taken apart. */
 export interface LoraName {
@@ -19,61 +39,99 @@ export interface LoraName {
   readonly format: LoraFormat | undefined;
 }
 
+/** A tensor of an embedding inside a LoRA (OneTrainer, AUTOMATIC1111), taken apart. */
+export interface BundledName {
+  /** What stands for the embedding in prompts. */
+  readonly word: string;
+  /** The text encoder it is for; undefined in files for one. */
+  readonly encoder: "text_encoder" | "text_encoder_2" | undefined;
+}
+
 /** Letters that no layer's name comes near. */
 const LONGEST_NAME = 500;
 
 /** The ends of names. An adapter's own name may stand in PEFT's. */
-const ENDINGS: readonly (readonly [RegExp, LoraRole, LoraFormat | undefined])[] = [
+const ENDINGS: readonly (readonly [RegExp, LoraRole | undefined, LoraFormat | undefined])[] = [
   [/\.lora_down\.weight$/, "down", "kohya"],
   [/\.lora_mid\.weight$/, "mid", "kohya"],
   [/\.lora_up\.weight$/, "up", "kohya"],
+  [/\.lora_up\.bias$/, "up_bias", "kohya"],
   [/\.lora_A(\.[^.]+)?\.weight$/, "down", "peft"],
   [/\.lora_B(\.[^.]+)?\.weight$/, "up", "peft"],
+  [/\.lora_B(\.[^.]+)?\.bias$/, "up_bias", "peft"],
   [/(_lora|\.lora|\.lora_linear_layer)\.down\.weight$/, "down", "diffusers"],
   [/(_lora|\.lora|\.lora_linear_layer)\.up\.weight$/, "up", "diffusers"],
   [/(_lora|\.lora|\.lora_linear_layer)?\.alpha$/, "alpha", undefined],
+  [/\.dora_scale$/, "dora_scale", undefined],
+  [/\.lora_magnitude_vector(\.[^.]+)?(\.weight)?$/, "lora_magnitude_vector", "peft"],
+  // What LyCORIS and PEFT call alike; the role is the ending itself.
+  [/\.(?<role>hada_(w[12]_[ab]|t[12]))(\.[^.]+)?$/, undefined, "lycoris"],
+  [/\.(?<role>lokr_(w[12](_[ab])?|t2))(\.[^.]+)?$/, undefined, "lycoris"],
+  [/\.(?<role>[ab][12])\.weight$/, undefined, "lycoris"],
+  [/\.(?<role>diff(_b)?|[wb]_norm|on_input)$/, undefined, "lycoris"],
+  [/\.ia3_l(\.[^.]+)?$/, "ia3_l", "peft"],
 ];
 
 const PARTS: readonly (readonly [RegExp, LoraPart])[] = [
-  [/^lora_unet_/, "unet"],
-  [/^lora_te1?_/, "text_encoder"],
-  [/^lora_te2_/, "text_encoder_2"],
+  [/^lora_unet[._]/, "unet"],
+  [/^lora_te1?[._]/, "text_encoder"],
+  [/^lora_te2[._]/, "text_encoder_2"],
   [/^unet\./, "unet"],
   [/^text_encoder\./, "text_encoder"],
   [/^text_encoder_2\./, "text_encoder_2"],
   [/^(model\.)?diffusion_model\./, "unet"],
+  // OneTrainer's export and ComfyUI, which calls Stable Diffusion 2's text encoder clip_h.
+  [/^(text_encoders\.)?clip_[lh]\.(transformer\.)?/, "text_encoder"],
+  [/^(text_encoders\.)?clip_g\.(transformer\.)?/, "text_encoder_2"],
+  // As whole checkpoints of Stable Diffusion 1 and XL call them.
+  [/^(cond_stage_model|conditioner\.embedders\.0)\.transformer\./, "text_encoder"],
+  // LyCORIS puts the same word before the layers of whichever network it wraps.
+  [/^lycoris[._](?=(text_model[._])?encoder[._]layers[._])/, "text_encoder"],
+  [/^lycoris[._]/, "unet"],
   // A part's adapter saved on its own names no part.
   [/^(?=(text_model\.)?encoder\.layers\.)/, "text_encoder"],
 ];
 
-/** Adapters that are no plain product of matrices, by the ends of their names. */
+/** Adapters that Darkroom does not apply, by the ends of their names. */
 const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
-  [/\.(dora_scale|lora_magnitude_vector(\.[^.]+)*)$/, "DoRA"],
-  [/\.hada_(w[12]_[ab]|t[12])$/, "LoHa"],
-  [/\.lokr_(w[12](_[ab])?|t[12])(\.[^.]+)*$/, "LoKr"],
-  [/\.(on_input|ia3_l(\.[^.]+)*)$/, "IA3"],
-  [/\.[ab][12]\.weight$/, "GLoRA"],
   [/\.(oft|boft)_\w+(\.[^.]+)*$/, "OFT"],
-  [/\.diff(_b)?$/, "whole weights (LyCORIS full)"],
-  [/\.[wb]_norm$/, "trained norms (LyCORIS norm)"],
   [/\.lora_embedding_[AB](\.[^.]+)*$/, "LoRA of embeddings"],
-  [/\.lora_(B|up)(\.[^.]+)?\.bias$/, "LoRA with biases"],
+  [/\.bm\.weight$/, "GLoRA in Tucker form"],
+  [/\.(vera_lambda_[bd]|fourierft_spectrum|boft_[RS]|hra_u|ln_tuning_layers|set_weight|reshape_weight)(\.[^.]+)*$/, "another method"],
 ];
+
+const BUNDLED = /^bundle_emb\.(.+?)\.(string_to_param\.\*|emb_params|clip_l|clip_g|text_encoders_0|text_encoders_1)$/;
 
 /** Takes a tensor's name apart; undefined if it is no LoRA's. */
 export function parseLoraName(name: string): LoraName | undefined {
   if (name.length > LONGEST_NAME) return undefined;
-  const [ending, role, format] = ENDINGS.find(([pattern]) => pattern.test(name)) ?? [];
-  if (!ending || !role) return undefined;
-  const owned = withoutWrapper(name.replace(ending, ""));
+  for (const [pattern, own, format] of ENDINGS) {
+    const match = pattern.exec(name);
+    const role = own ?? (match?.groups?.role as LoraRole | undefined);
+    if (match && role) return { ...layerOf(name.slice(0, match.index)), role, format };
+  }
+  return undefined;
+}
+
+/** Takes the name of a layer in a LoRA apart. */
+export function layerOf(name: string): Pick<LoraName, "part" | "layer"> {
+  const owned = withoutWrapper(name);
   const [start, part = "unet"] = PARTS.find(([pattern]) => pattern.test(owned)) ?? [];
   const layer = withoutWrapper(start ? owned.replace(start, "") : owned).replaceAll(".", "_");
-  return { part, layer: part === "unet" ? unetLayer(layer) : textLayer(layer), role, format };
+  return { part, layer: part === "unet" ? unetLayer(layer) : textLayer(layer) };
 }
 
 /** The method of the adapter that a tensor of this name belongs to, where it is one that Darkroom does not apply. */
 export function otherMethod(name: string): string | undefined {
   return name.length > LONGEST_NAME ? undefined : OTHER_METHODS.find(([pattern]) => pattern.test(name))?.[1];
+}
+
+/** Takes the name of a tensor of an embedding inside a LoRA apart; undefined if it is none. */
+export function parseBundledName(name: string): BundledName | undefined {
+  const [, word, tensor = ""] = name.length > LONGEST_NAME ? [] : (BUNDLED.exec(name) ?? []);
+  if (word === undefined) return undefined;
+  const isNamed = /^(clip|text_encoders)_/.test(tensor);
+  return { word, encoder: isNamed ? (/[l0]$/.test(tensor) ? "text_encoder" : "text_encoder_2") : undefined };
 }
 
 /** What PEFT puts before the names of the network it wraps. */

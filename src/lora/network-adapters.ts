@@ -1,15 +1,16 @@
 import type { Graph, Value } from "../graph/graph.js";
-import type { LayerChanges, LowRank } from "../graph/scope.js";
+import type { LayerChange } from "../graph/layer-change.js";
+import type { LayerChanges } from "../graph/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AdapterWeight, blockOf, weightOf } from "./adapter-weight.js";
 
 /** An adapter loaded into one network. */
 interface Adapter {
-  /** Tells its matrices from those of another adapter that had its name. */
+  /** Tells it from another adapter that had its name. */
   readonly id: number;
   readonly name: string;
-  /** The products added to layers' weights, by the layers' paths. */
-  readonly layers: ReadonlyMap<string, LowRank>;
+  /** How layers change, by their paths. */
+  readonly layers: ReadonlyMap<string, LayerChange>;
   /** The blocks these layers lie in. */
   readonly blocks: readonly string[];
   readonly weight: AdapterWeight;
@@ -32,10 +33,12 @@ export class NetworkAdapters {
   private fused: readonly Adapter[] = [];
   private isEnabled = true;
   private lastId = 0;
+  /** Tokens of the embeddings that came with adapters, by the adapters' names. */
+  private readonly tokens = new Map<string, readonly string[]>();
 
-  /** Names of the adapters that are loaded. */
+  /** Names of the adapters that are loaded, those that brought embeddings alone included. */
   get names(): readonly string[] {
-    return this.loaded.map(({ name }) => name);
+    return [...new Set([...this.loaded.map(({ name }) => name), ...this.tokens.keys()])];
   }
 
   /** Names of the adapters that are active, in the order they were named in. */
@@ -56,10 +59,20 @@ export class NetworkAdapters {
   }
 
   /** Loads an adapter and makes it the only active one, as PEFT does. */
-  add(name: string, layers: ReadonlyMap<string, LowRank>): void {
+  add(name: string, layers: ReadonlyMap<string, LayerChange>): void {
     const blocks = [...new Set([...layers.keys()].map(blockOf))];
     this.loaded = [...this.loaded, { id: ++this.lastId, name, layers, blocks, weight: { all: 1 } }];
     this.active = [name];
+  }
+
+  /** Remembers that an adapter brought embeddings with it, which `tokens` stand for. */
+  addTokens(name: string, tokens: readonly string[]): void {
+    this.tokens.set(name, tokens);
+  }
+
+  /** The tokens of the embeddings that came with these adapters. */
+  tokensOf(names: readonly string[]): readonly string[] {
+    return names.flatMap((name) => this.tokens.get(name) ?? []);
   }
 
   /** Makes these adapters the active ones. Names the network has no adapter of are remembered and of no effect. */
@@ -72,7 +85,8 @@ export class NetworkAdapters {
   delete(names: readonly string[]): void {
     this.loaded = this.loaded.filter(({ name }) => !names.includes(name));
     const active = this.active.filter((name) => !names.includes(name));
-    this.active = active.length > 0 ? active : this.names.slice(0, 1);
+    this.active = active.length > 0 ? active : this.loaded.slice(0, 1).map(({ name }) => name);
+    for (const name of names) this.tokens.delete(name);
   }
 
   /** Without their adapters, networks compute as the checkpoint has them; what was fused and is still loaded counts among the adapters. */
@@ -136,20 +150,14 @@ function changes(graph: Graph, added: readonly Adapter[], fused: readonly Adapte
       (isMerged(path) ? [] : added).flatMap((adapter) => {
         const change = adapter.layers.get(path);
         const weight = weights.get(inputName(adapter, blockOf(path)));
-        return change && weight ? [{ change: named(adapter, change), weight }] : [];
+        return change && weight ? [{ change, weight }] : [];
       }),
     fused: (path) =>
       fused.flatMap((adapter) => {
         const change = adapter.layers.get(path);
-        return change ? [{ change: named(adapter, change), weight: weightOf(adapter.weight, blockOf(path)) }] : [];
+        return change ? [{ change, weight: weightOf(adapter.weight, blockOf(path)) }] : [];
       }),
   };
-}
-
-/** Files of two adapters may give their tensors the same names. */
-function named({ id }: Adapter, { down, mid, up, scale }: LowRank): LowRank {
-  const own = <T extends { readonly name: string }>(tensor: T): T => ({ ...tensor, name: `lora ${id} ${tensor.name}` });
-  return { down: own(down), up: own(up), scale, ...(mid && { mid: own(mid) }) };
 }
 
 function inputName({ id }: Adapter, block: string): string {

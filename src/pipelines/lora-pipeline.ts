@@ -1,9 +1,10 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { printable } from "../checkpoint/json.js";
-import { ArgumentError } from "../errors.js";
+import type { TextualInversion } from "../checkpoint/textual-inversion.js";
+import { ArgumentError, CheckpointError } from "../errors.js";
 import { type AdapterWeight, finite, type LoraWeight, unetWeight } from "../lora/adapter-weight.js";
 import { findLora, type LoraSource } from "../lora/find-lora.js";
-import { readLora } from "../lora/lora-file.js";
+import { type LeftOut, readLora } from "../lora/lora-file.js";
 import type { LoraPart } from "../lora/lora-names.js";
 import { type LoraTarget, matchLora } from "../lora/match-lora.js";
 import type { NetworkAdapters } from "../lora/network-adapters.js";
@@ -11,6 +12,7 @@ import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { warn } from "../warnings.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import type { TextEncoder } from "./encode-prompt.js";
+import { addedTokens, addTextualInversions, unloadTextualInversion } from "./textual-inversion.js";
 
 /** A pipeline's networks that a LoRA may change, as its properties are called. */
 export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";
@@ -24,8 +26,10 @@ export interface LoadLoraOptions extends LoraSource {
 /** A LoRA that was loaded. */
 export interface LoadedLora {
   readonly adapterName: string;
-  /** Names of the file's tensors that fit no layer of the pipeline and are left out. */
+  /** Names of the file's tensors that are left out: they fit no layer of the pipeline, or Darkroom does not apply their method. */
   readonly unmatched: readonly string[];
+  /** What stands in prompts for the embeddings inside the file. */
+  readonly tokens: readonly string[];
 }
 
 /** What is fused. */
@@ -44,11 +48,12 @@ const MOST_LISTED = 10;
 const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", text_encoder: "textEncoder", text_encoder_2: "textEncoder2" };
 
 /**
- * A pipeline whose UNet and text encoders take LoRAs (Hu et al. 2021): as kohya-ss, diffusers and PEFT write them, LoCon's convolutions too.
- * Several may be active at once; what they add is computed beside the layers, so that the checkpoint stays as it is and another weight
- * costs nothing. Other adapters, or other active ones, make the networks load anew at their next run. `fuseLora` adds them to the weights themselves:
- * no step costs more then, for a copy of the changed weights in memory. Adapters belong to the networks: pipelines that share these share them.
- * Matches diffusers' LoraBaseMixin with PEFT.
+ * A pipeline whose UNet and text encoders take LoRAs (Hu et al. 2021) and their relatives: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences and
+ * trained norms, as kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT write them. Several may be active at once; the checkpoint stays as it is,
+ * and another weight costs nothing. A plain LoRA is computed beside the layers; the other methods change the weights of their layers in every step,
+ * which costs time. Other adapters, or other active ones, make the networks load anew at their next run. `fuseLora` adds adapters to the weights
+ * themselves: no step costs more then, for a copy of the changed weights in memory. Adapters belong to the networks: pipelines that share these share
+ * them. Matches diffusers' LoraBaseMixin with PEFT, and LyCORIS.
  */
 export abstract class LoraPipeline extends DiffusionPipeline {
   abstract unet: UNet2DConditionModel;
@@ -58,9 +63,11 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /**
    * Loads a LoRA: a `.safetensors` file, a folder with one, or a hub id (`owner/name`). It becomes the only active adapter of the networks it changes,
-   * as in diffusers; `setAdapters` makes several active. Its matrices stay in the file, which has to stay too. Warns of tensors that fit no layer, and gives them.
-   * @throws CheckpointError if it is no LoRA, of a kind other than LoRA and LoCon (DoRA, LoHa, LoKr, ...), or for other networks than these;
-   * ArgumentError if the name is taken; HubError
+   * as in diffusers; `setAdapters` makes several active. Its matrices stay in the file, which has to stay too. Embeddings inside the file
+   * (`bundle_emb.<word>`) are loaded with it: the word works in prompts until the adapter is deleted. What cannot be applied is left out with a
+   * warning that names it.
+   * @throws CheckpointError if it is no LoRA, holds nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
+   * is taken; HubError
    */
   async loadLoraWeights(source: string | Folder, { adapterName, ...from }: LoadLoraOptions = {}): Promise<LoadedLora> {
     const taken = this.loraNames;
@@ -74,16 +81,16 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     const { folder, path } = await findLora(source, from);
     const lora = await readLora(folder, path);
     const networks = this.loraNetworks;
-    const { changes, unmatched } = matchLora(lora, networks);
-    if (unmatched.length > 0) {
-      const more = unmatched.length > MOST_LISTED ? ` and ${unmatched.length - MOST_LISTED} more` : "";
-      const names = `${unmatched.slice(0, MOST_LISTED).map(printable).join(", ")}${more}`;
-      warn(`${lora.name}: ${unmatched.length} of its tensors fit no layer of this pipeline and are left out: ${names}`);
-    }
+    const { changes, leftOut } = matchLora(lora, networks);
+    const { tokens, refused } = this.addBundled(lora.embeddings);
+    if (changes.size === 0 && tokens.length === 0 && refused[0]?.error) throw refused[0].error;
+    const all = [...leftOut, ...refused];
+    for (const each of all) warn(`${lora.name}: ${sentenceOf(each, lora.name)}`);
     const name = adapterName ?? defaultName(this.loraNames);
     for (const [part, layers] of changes) networks.get(part)?.adapters.add(name, layers);
+    for (const { model } of tokens.length > 0 ? this.textEncoders : []) model.adapters.addTokens(name, tokens);
     this.warnOfSilentAdapters();
-    return { adapterName: name, unmatched };
+    return { adapterName: name, unmatched: all.flatMap(({ tensors }) => tensors), tokens };
   }
 
   /**
@@ -124,8 +131,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
    * @throws ArgumentError for a name that no adapter has.
    */
   deleteAdapters(names: string | readonly string[]): void {
-    const list = this.knownAdapters(names);
-    for (const adapters of this.adapters) adapters.delete(list);
+    this.forget(this.knownAdapters(names));
   }
 
   /**
@@ -148,8 +154,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /** Forgets all adapters. What is fused stays fused. */
   unloadLoraWeights(): void {
-    const names = this.loraNames;
-    for (const adapters of this.adapters) adapters.delete(names);
+    this.forget(this.loraNames);
   }
 
   /** The networks compute without their adapters, as the checkpoint has them, until `enableLora`. */
@@ -174,6 +179,39 @@ export abstract class LoraPipeline extends DiffusionPipeline {
       ["unet", { weights, adapters }],
       ...this.textEncoders.map(({ name, model }) => [name, model] as const),
     ]);
+  }
+
+  /** Adds a LoRA's embeddings to the text encoders, those that can be. */
+  private addBundled(embeddings: readonly TextualInversion[]): {
+    readonly tokens: readonly string[];
+    readonly refused: readonly LeftOut[];
+  } {
+    const tokens: string[] = [];
+    const refused: LeftOut[] = [];
+    for (const embedding of embeddings) {
+      try {
+        tokens.push(...addTextualInversions(this.textEncoders, [embedding]));
+      } catch (error) {
+        if (!(error instanceof CheckpointError || error instanceof ArgumentError)) throw error;
+        refused.push({
+          tensors: embedding.tables.map((table) => table.rows(0, 1).name),
+          reason: "hold embeddings that cannot be added",
+          error,
+        });
+      }
+    }
+    return { tokens, refused };
+  }
+
+  /** Forgets adapters and the embeddings that came with them. */
+  private forget(names: readonly string[]): void {
+    const tokens = unique(this.textEncoders.flatMap(({ model }) => model.adapters.tokensOf(names)));
+    const loaded = addedTokens(this.textEncoders);
+    unloadTextualInversion(
+      this.textEncoders,
+      tokens.filter((token) => loaded.includes(token)),
+    );
+    for (const adapters of this.adapters) adapters.delete(names);
   }
 
   private get adapters(): NetworkAdapters[] {
@@ -222,6 +260,14 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     const strangers = Object.keys(weight).filter((component) => !known.some((name) => name === component));
     if (strangers.length > 0) warn(`weights were given for ${strangers.join(", ")}; this pipeline's networks are ${known.join(", ")}`);
   }
+}
+
+/** What a warning says of tensors that are left out. */
+function sentenceOf({ tensors, reason, error }: LeftOut, file: string): string {
+  const more = tensors.length > MOST_LISTED ? ` and ${tensors.length - MOST_LISTED} more` : "";
+  const names = tensors.slice(0, MOST_LISTED).map(printable).join(", ");
+  const found = error ? `; ${error.message.replace(`${file}: `, "")}` : "";
+  return `${tensors.length} of its tensors ${reason} and are left out: ${names}${more}${found}`;
 }
 
 /** What a weight comes to for one network; `names` are those of its tensors. */

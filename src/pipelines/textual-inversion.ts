@@ -73,7 +73,18 @@ export async function loadTextualInversion(
       return readTextualInversion(folder, path);
     }),
   );
-  const tokens = tokensOf(files, typeof token === "string" ? [token] : token);
+  return addTextualInversions(encoders, files, tokensOf(files, typeof token === "string" ? [token] : token));
+}
+
+/**
+ * Adds embeddings that were read to text encoders and their tokenizers: all of them, or none if one does not fit. Gives the tokens that stand for them.
+ * @throws CheckpointError for an embedding of another family; ArgumentError for a token that is taken
+ */
+export function addTextualInversions(
+  encoders: readonly TextEncoder[],
+  files: readonly TextualInversion[],
+  tokens: readonly (readonly string[])[] = tokensOf(files, undefined),
+): readonly string[] {
   const added: string[] = [];
   try {
     for (const each of files.flatMap((file, i) => newTokens(file, tokens[i] ?? [], encoders))) {
@@ -92,7 +103,7 @@ export async function loadTextualInversion(
  * @throws ArgumentError for a token that was not loaded; then none is taken away.
  */
 export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?: string | readonly string[]): void {
-  const loaded = [...new Set(encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
+  const loaded = addedTokens(encoders);
   const wanted = typeof tokens === "string" ? [tokens] : (tokens ?? loaded);
   const stranger = wanted.find((token) => !loaded.includes(token));
   if (stranger !== undefined) {
@@ -107,6 +118,11 @@ export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?
       for (const encoder of encoders) if (encoder.tokenizer === tokenizer) encoder.model.removeEmbeddings(ids);
     }
   }
+}
+
+/** The tokens of all embeddings that are loaded. */
+export function addedTokens(encoders: readonly TextEncoder[]): readonly string[] {
+  return [...new Set(encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
 }
 
 /** The tokens of each file: one, or one for each of its vectors. @throws ArgumentError if there are not as many as are needed. */

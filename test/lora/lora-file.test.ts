@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
-import { readLora } from "../../src/lora/lora-file.js";
+import { merged, readLora } from "../../src/lora/lora-file.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpointError } from "../helpers/errors.js";
@@ -84,6 +84,18 @@ describe("a LoRA's scale", () => {
     expect(layers.map(({ layer, scale }) => [layer, scale])).toEqual([["mid_block_attentions_0_proj_in", 3]]);
   });
 
+  it("comes from adapter_config.json for a LoKr of two whole matrices, whose rank the file does not show", async () => {
+    const folder = temporaryFolder({ "adapter_config.json": { alpha: 6, r: 2, rank_pattern: { "attentions.0.proj_in": 12 } } });
+    const base = "base_model.model.mid_block.attentions.0.proj_in";
+    writeSafetensors(join(folder, "adapter_model.safetensors"), { [`${base}.lokr_w1`]: DOWN, [`${base}.lokr_w2`]: DOWN });
+    const { layers } = await readLora(openFolder(folder), "adapter_model.safetensors");
+    expect(layers.map(({ scale }) => scale)).toEqual([0.5]);
+  });
+
+  it("is 1 for LyCORIS' LoKr of two whole matrices, whatever its alpha", async () => {
+    expect(await scaleOf({ [`${KOHYA}.lokr_w1`]: DOWN, [`${KOHYA}.lokr_w2`]: DOWN, [`${KOHYA}.alpha`]: Tensor.from([4], []) })).toBe(1);
+  });
+
   it("must be a number", async () => {
     const error = await checkpointError(read({ ...PRODUCT, [`${KOHYA}.alpha`]: Tensor.from([Number.NaN], []) }));
     expect(error.message).toBe(`loras/fox.safetensors: ${KOHYA}.alpha is float32 [] of NaN; an alpha is one number`);
@@ -95,27 +107,57 @@ describe("a LoRA's scale", () => {
   });
 });
 
-describe("an adapter of another kind is refused by name:", () => {
-  it.each([
-    ["DoRA", `${KOHYA}.dora_scale`],
-    ["DoRA", "unet.mid_block.attentions.0.proj_in.lora_magnitude_vector"],
-    ["DoRA", "unet.mid_block.attentions.0.proj_in.lora_magnitude_vector.default.weight"],
-    ["LoHa", `${KOHYA}.hada_w1_a`],
-    ["LoHa", `${KOHYA}.hada_t2`],
-    ["LoKr", `${KOHYA}.lokr_w1`],
-    ["LoKr", `${KOHYA}.lokr_w2_b`],
-    ["IA3", `${KOHYA}.on_input`],
-    ["IA3", "base_model.model.mid_block.attentions.0.proj_in.ia3_l"],
-    ["GLoRA", `${KOHYA}.b2.weight`],
+describe("a method that Darkroom does not apply", () => {
+  const others = [
     ["OFT", `${KOHYA}.oft_blocks`],
     ["OFT", "base_model.model.mid_block.attentions.0.proj_in.oft_R.weight"],
-    ["LoRA with biases", "unet.mid_block.attentions.0.proj_in.lora_B.bias"],
-    ["whole weights (LyCORIS full)", `${KOHYA}.diff`],
-  ])("%s with %s", async (method, tensor) => {
-    const error = await checkpointError(read({ ...PRODUCT, [tensor]: Tensor.zeros([8]) }));
+    ["LoRA of embeddings", "text_encoder.text_model.embeddings.token_embedding.lora_embedding_A"],
+    ["GLoRA in Tucker form", `${KOHYA}.bm.weight`],
+  ] as const;
+
+  it.each(others)("is left out by name beside others: %s with %s", async (method, tensor) => {
+    const { layers, leftOut } = await read({ ...PRODUCT, [tensor]: Tensor.zeros([8]) });
+    expect(layers).toHaveLength(1);
+    expect(merged(leftOut)).toEqual([{ tensors: [tensor], reason: `belong to ${method}, which Darkroom does not apply,` }]);
+  });
+
+  it.each(others)("is refused where it is alone: %s with %s", async (method, tensor) => {
+    const error = await checkpointError(read({ [tensor]: Tensor.zeros([8]) }));
     expect(error.message).toBe(
-      `loras/fox.safetensors: tensor ${tensor} belongs to an adapter of another kind, ${method}; Darkroom applies LoRA and LoCon`,
+      `loras/fox.safetensors: tensor ${tensor} belongs to ${method}, which Darkroom does not apply; the file holds nothing else`,
     );
+  });
+});
+
+describe("a part of a LoRA that cannot be used is left out:", () => {
+  const OTHER = "lora_unet_mid_block_attentions_0_proj_out";
+  it.each([
+    ["a matrix without its other", { [`${OTHER}.lora_down.weight`]: DOWN }, "has no up matrix beside it"],
+    [
+      "a LoHa that lacks a factor",
+      { [`${OTHER}.hada_w1_a`]: UP, [`${OTHER}.hada_w1_b`]: DOWN, [`${OTHER}.hada_w2_a`]: UP },
+      "has no hada_w2_b beside it",
+    ],
+    ["a LoKr that lacks half of a factor", { [`${OTHER}.lokr_w1`]: DOWN, [`${OTHER}.lokr_w2_a`]: UP }, "has no lokr_w2_b beside it"],
+    ["an alpha that is no number", { [`${OTHER}.diff`]: UP, [`${OTHER}.alpha`]: Tensor.from([Number.NaN], []) }, "an alpha is one number"],
+  ] as const)("%s", async (_, tensors, message) => {
+    const { layers, leftOut } = await read({ ...PRODUCT, ...tensors });
+    expect(layers.map(({ layer }) => layer)).toEqual(["mid_block_attentions_0_proj_in"]);
+    const [only, ...more] = merged(leftOut);
+    expect(more).toEqual([]);
+    expect([only?.tensors, only?.reason]).toEqual([Object.keys(tensors).filter((name) => !name.endsWith(".alpha")), "cannot be used"]);
+    expect(only?.error?.message).toContain(message);
+  });
+
+  it("what repeats another adapter", async () => {
+    const base = "unet.mid_block.attentions.0.proj_in";
+    const { layers, leftOut } = await read({
+      [`${base}.lora_A.a.weight`]: DOWN,
+      [`${base}.lora_B.a.weight`]: UP,
+      [`${base}.lora_A.b.weight`]: DOWN,
+    });
+    expect(layers.map(({ tensors }) => tensors.down?.name)).toEqual([`${base}.lora_A.a.weight`]);
+    expect(merged(leftOut)).toEqual([{ tensors: [`${base}.lora_A.b.weight`], reason: "have the place of others" }]);
   });
 });
 
@@ -129,13 +171,5 @@ describe("a file that is no whole LoRA is refused:", () => {
   it("one with a matrix without its other", async () => {
     const error = await checkpointError(read({ [`${KOHYA}.lora_down.weight`]: DOWN }));
     expect(error.message).toBe(`loras/fox.safetensors: ${KOHYA}.lora_down.weight has no up matrix beside it`);
-  });
-
-  it("one with two adapters", async () => {
-    const base = "unet.mid_block.attentions.0.proj_in";
-    const error = await checkpointError(
-      read({ [`${base}.lora_A.a.weight`]: DOWN, [`${base}.lora_B.a.weight`]: UP, [`${base}.lora_A.b.weight`]: DOWN }),
-    );
-    expect(error.message).toMatch(/lora_A.b.weight has the place of another one; the file holds more than one LoRA/);
   });
 });

@@ -1,0 +1,92 @@
+import type { StoredWeight } from "./scope.js";
+
+// How adapters change layers: LoRA and its relatives, as PEFT and LyCORIS define them. W is a layer's weight [out, in] or [out, in, kernel, kernel].
+
+/** LoRA (Hu et al. 2021): adds scale · up · mid · down. */
+export interface LowRank {
+  readonly method: "lora";
+  /** [rank, in], or a convolution's [rank, in, kernel, kernel]. */
+  readonly down: StoredWeight;
+  /** [rank, rank, kernel, kernel], where a convolution's kernel stands apart (LyCORIS' Tucker form) and `down` is 1x1. */
+  readonly mid?: StoredWeight;
+  /** [out, rank], perhaps with a 1x1 kernel. */
+  readonly up: StoredWeight;
+  readonly scale: number;
+}
+
+/** A matrix, whole or as a product: left [rows, rank] · right [rank, columns]; with a `core` [p, q, kernel, kernel] left is [p, rows] and right [q, columns]. */
+export type Factor =
+  | { readonly whole: StoredWeight }
+  | { readonly left: StoredWeight; readonly right: StoredWeight; readonly core?: StoredWeight };
+
+/** LoHa (Hyeon-Woo et al. 2021): adds scale times the element-wise product of two matrices. */
+export interface HadamardProduct {
+  readonly method: "loha";
+  readonly factors: readonly [Factor, Factor];
+  readonly scale: number;
+}
+
+/** LoKr (Yeh et al. 2023): adds scale times the Kronecker product of `blocks` [a, b] and `entries` [out / a, in / b, kernel, kernel]. */
+export interface KroneckerProduct {
+  readonly method: "lokr";
+  readonly blocks: Factor;
+  readonly entries: Factor;
+  /** The extents a and b. */
+  readonly grid: readonly [rows: number, columns: number];
+  readonly scale: number;
+}
+
+/** GLoRA (Chavan et al. 2023): adds scale · (W · input + output). */
+export interface GeneralizedLowRank {
+  readonly method: "glora";
+  readonly input: Factor;
+  readonly output: Factor;
+  readonly scale: number;
+}
+
+/** LyCORIS' full method and trained norms: adds a tensor of the weight's own shape. */
+export interface FullDifference {
+  readonly method: "full";
+  readonly difference: StoredWeight;
+}
+
+/** (IA)^3 (Liu et al. 2022): multiplies the layer's outputs or inputs. */
+export interface Gain {
+  readonly method: "ia3";
+  readonly gain: StoredWeight;
+  readonly axis: Axis;
+  /** The gain that changes nothing: 1 in PEFT, 0 in LyCORIS. */
+  readonly neutral: 0 | 1;
+}
+
+/** An axis of a weight: its rows or its columns. */
+export type Axis = "out" | "in";
+
+/** How a weight changes. */
+export type WeightChange = LowRank | HadamardProduct | KroneckerProduct | GeneralizedLowRank | FullDifference | Gain;
+
+/** DoRA (Liu et al. 2024): the changed weight's vectors along `axis` get these lengths. */
+export interface Magnitude {
+  readonly lengths: StoredWeight;
+  readonly axis: Axis;
+  /**
+   * What an adapter's weight w is: PEFT scales the change before lengths are measured; LyCORIS adds the whole change and goes the part w of the way
+   * to the trained lengths.
+   */
+  readonly weighting: "peft" | "lycoris";
+}
+
+/** How a bias changes: by a difference, or by the gain of its outputs. */
+export type BiasChange = { readonly difference: StoredWeight; readonly scale: number } | Gain;
+
+/** How one layer differs from what its weights say. */
+export interface LayerChange {
+  readonly weight?: WeightChange;
+  readonly magnitude?: Magnitude;
+  readonly bias?: BiasChange;
+}
+
+/** A layer's change that is computed beside the layer: a plain LoRA. Any other needs the weight itself. */
+export function besideLayer({ weight, magnitude }: LayerChange): LowRank | undefined {
+  return weight?.method === "lora" && !magnitude ? weight : undefined;
+}

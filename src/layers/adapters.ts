@@ -1,0 +1,111 @@
+import type { Value } from "../graph/graph.js";
+import { besideLayer, type LayerChange } from "../graph/layer-change.js";
+import { add, affine, type ConvOptions, conv2d, mul, reshape, rows as rowsOf, scale, shift } from "../graph/ops.js";
+import type { Scope, StoredWeight } from "../graph/scope.js";
+import type { Shape } from "../tensor/tensor.js";
+import { lowRankProduct, upMatrix, weightDifference } from "./weight-changes.js";
+
+// Layers' changes by adapters. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other changes are made to the weight itself, in
+// every run anew, which holds one layer's weight at a time. What is fused is made once, when the graph is loaded.
+
+/** The rows `start` to `end` (excluded) of a layer's outputs. */
+export type Rows = readonly [start: number, end: number];
+
+/** The result y [..., out or the `rows` of it] of the linear layer at `w` for x [..., in], with what LoRAs add to it. */
+export function withAdapters(y: Value, x: Value, w: Scope, rows?: Rows): Value {
+  return lowRanks(w).reduce((sum, { change, weight }) => {
+    const matrices = [change.down, ...(change.mid ? [change.mid] : [])].map((stored) => x.graph.weight(stored, stored.shape.slice(0, 2)));
+    const hidden = matrices.reduce((value, matrix) => affine(value, matrix), x);
+    return add(sum, affine(mul(hidden, scale(weight, change.scale)), upMatrix(x.graph, change, rows)));
+  }, y);
+}
+
+/** The result y [batch, out, height, width] of the convolution at `w` for x [batch, in, height, width], with what LoRAs add to it. */
+export function withConvAdapters(y: Value, x: Value, w: Scope, kernel: number, options: ConvOptions): Value {
+  const { graph } = x;
+  return lowRanks(w).reduce((sum, { change, weight }) => {
+    const { down, mid, up } = change;
+    const input = mid ? conv2d(x, graph.weight(down, withKernel(down, 1)), undefined) : x;
+    const spatial = mid ?? down;
+    const hidden = conv2d(input, graph.weight(spatial, withKernel(spatial, kernel)), undefined, options);
+    return add(sum, conv2d(mul(hidden, scale(weight, change.scale)), graph.weight(up, withKernel(up, 1)), undefined));
+  }, y);
+}
+
+/**
+ * The weight of the layer at `w`, or `rows` of it, as adapters change it, but for what {@link withAdapters} adds. `read` gives the checkpoint's whole weight in
+ * float32, at a place of whichever graph; `weight` is the weight or those rows of it.
+ */
+export function adaptedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
+  const changes = w.added.filter(({ change }) => (change.weight || change.magnitude) && !besideLayer(change));
+  if (changes.length === 0) return fusedWeight(weight, w, read, rows);
+  const { graph } = weight;
+  const whole = graph.varied(`${w.name} adapted`, () => {
+    const own = fusedWeight(read(w), w, read);
+    const changed = changes.reduce((sum, { change, weight }) => add(sum, weightDifference(own, change, weight)), own);
+    return graph.cast(changed, graph.float);
+  });
+  return rows ? graph.varied(`${w.name} adapted ${rows}`, () => rowsOf(whole, ...rows)) : whole;
+}
+
+/** The bias of the layer at `w`, or the norm's, as adapters change it, in `shape`; `bias` is what the checkpoint has, if it has one. */
+export function adaptedBias(bias: Value | undefined, w: Scope, shape: Shape): Value | undefined {
+  const numbers = (stored: StoredWeight) => w.graph.weight(stored, shape, "float32");
+  return adaptedVector(bias, w, (own, { bias: change }, weight) => {
+    if (!change) return undefined;
+    if (!("method" in change)) return mul(numbers(change.difference), scale(weight, change.scale));
+    return own && mul(mul(own, shift(numbers(change.gain), -change.neutral)), weight);
+  });
+}
+
+/** The gain of the norm at `w`, as adapters change it. */
+export function adaptedGain(gain: Value, w: Scope): Value {
+  return (
+    adaptedVector(gain, w, (own, change, weight) => (change.weight && own ? weightDifference(own, change, weight) : undefined)) ?? gain
+  );
+}
+
+function adaptedVector(
+  own: Value | undefined,
+  w: Scope,
+  differ: (own: Value | undefined, change: LayerChange, weight: Value) => Value | undefined,
+): Value | undefined {
+  const fused = w.fused.map(({ change, weight }) => ({ change, weight: w.graph.constant([weight]) }));
+  return [...fused, ...w.added].reduce((sum, { change, weight }) => {
+    const difference = differ(own, change, weight);
+    return difference ? (sum ? add(sum, difference) : difference) : sum;
+  }, own);
+}
+
+/** The weight of the layer at `w`, or `rows` of it, with the changes that are fused into it. */
+function fusedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
+  const changes = w.fused.filter(({ change, weight }) => (change.weight || change.magnitude) && weight !== 0);
+  if (changes.length === 0) return weight;
+  const products = changes.map(({ change, weight }) => ({ change: besideLayer(change), weight }));
+  return weight.graph.changed(weight, "fused", (own) => {
+    const { graph } = own;
+    if (products.every(({ change }) => change !== undefined)) {
+      return products.reduce(
+        (sum, { change, weight }) => (change ? add(sum, reshape(scale(lowRankProduct(graph, change, rows), weight), own.shape)) : sum),
+        own,
+      );
+    }
+    const all = changes.reduce(
+      (sum, { change, weight }) => add(sum, weightDifference(sum, change, graph.constant([weight]))),
+      rows ? read(w.in(graph)) : own,
+    );
+    return rows ? rowsOf(all, ...rows) : all;
+  });
+}
+
+function lowRanks(w: Scope) {
+  return w.added.flatMap(({ change, weight }) => {
+    const product = besideLayer(change);
+    return product ? [{ change: product, weight }] : [];
+  });
+}
+
+/** A matrix's shape as a square convolution's. */
+function withKernel({ shape: [rows = 0, columns = 0] }: StoredWeight, kernel: number): Shape {
+  return [rows, columns, kernel, kernel];
+}

@@ -1,0 +1,190 @@
+import { printable } from "../checkpoint/json.js";
+import type { TensorRef } from "../checkpoint/safetensors.js";
+import { CheckpointError } from "../errors.js";
+import type { Axis, BiasChange, Factor, Gain, LayerChange, Magnitude, WeightChange } from "../graph/layer-change.js";
+import { type Shape, sizeOf } from "../tensor/tensor.js";
+import { baseFamily } from "./base-family.js";
+import type { LoraFile, LoraLayer } from "./lora-file.js";
+import type { LoraRole } from "./lora-names.js";
+
+/** A layer's place in a network, and the shape of its weight: one axis for a norm, two for a linear layer, four for a convolution. */
+export interface Place {
+  readonly path: string;
+  readonly shape: Shape;
+}
+
+/** How a layer changes, and which of its tensors take no part in that. */
+export interface MatchedLayer {
+  readonly change: LayerChange;
+  readonly unused: readonly TensorRef[];
+}
+
+/** Checks a tensor's shape: [rows, ...] of so many columns in all, if it is there. */
+type Fitting = (role: LoraRole, rows: number, columns: number) => TensorRef | undefined;
+
+/** What a LoRA makes of the layer at `place`. @throws CheckpointError if a tensor does not have the shape that the layer asks for. */
+export function layerChange(lora: LoraFile, layer: LoraLayer, place: Place): MatchedLayer {
+  const used = new Set<LoraRole>(["alpha", "on_input"]);
+  const take = (role: LoraRole) => {
+    used.add(role);
+    return layer.tensors[role];
+  };
+  const fitting: Fitting = (role, rows, columns) => {
+    const tensor = take(role);
+    const [first, ...others] = tensor?.shape ?? [];
+    const fits = !tensor || (tensor.length > 0 && (first === rows || columns === 1) && sizeOf([first ?? 1, ...others]) === rows * columns);
+    return fits ? tensor : misfit(lora, tensor, columns === 1 ? [rows] : [rows, columns], place);
+  };
+  const weight = weightChange(lora, layer, place, fitting);
+  const bias = biasChange(layer, place, fitting, weight);
+  const magnitude = place.shape.length > 1 ? magnitudeOf(lora, place, take) : undefined;
+  const change = { ...(weight && { weight }), ...(magnitude && { magnitude }), ...(bias && { bias }) };
+  return { change, unused: Object.entries(layer.tensors).flatMap(([role, tensor]) => (used.has(role as LoraRole) ? [] : [tensor])) };
+}
+
+function weightChange(lora: LoraFile, layer: LoraLayer, place: Place, fitting: Fitting): WeightChange | undefined {
+  const { method, scale, tensors } = layer;
+  const [out = 0, ins = 1] = place.shape;
+  const places = sizeOf(place.shape) / (out * ins);
+  const isNorm = place.shape.length === 1;
+  if (isNorm && !["full differences", "trained norms", "trained biases"].includes(method)) {
+    return misfit(lora, Object.values(tensors)[0], place.shape, place);
+  }
+  const whole = (role: LoraRole, rows: number, columns: number) => fitting(role, rows, columns) as TensorRef;
+  switch (method) {
+    case "LoRA":
+      return lowRank(lora, layer, place, fitting);
+    case "LoHa": {
+      const factor = (n: 1 | 2): Factor => {
+        const [a, b, core] = [`hada_w${n}_a`, `hada_w${n}_b`, `hada_t${n}`] as const;
+        return product(tensors, fitting, { left: a, right: b, core }, out, ins, places);
+      };
+      return { method: "loha", factors: [factor(1), factor(2)], scale };
+    }
+    case "LoKr": {
+      const first = (role: LoraRole) => tensors[role]?.shape[0] ?? 0;
+      const last = (role: LoraRole) => tensors[role]?.shape[1] ?? 0;
+      const grid = tensors.lokr_w1 ? ([first("lokr_w1"), last("lokr_w1")] as const) : ([first("lokr_w1_a"), last("lokr_w1_b")] as const);
+      const [rows, columns] = [out / grid[0], ins / grid[1]];
+      if (!Number.isInteger(rows) || !Number.isInteger(columns))
+        return misfit(lora, tensors.lokr_w1 ?? tensors.lokr_w1_a, [out, ins], place);
+      const blocks = tensors.lokr_w1
+        ? { whole: whole("lokr_w1", ...grid) }
+        : product(tensors, fitting, { left: "lokr_w1_a", right: "lokr_w1_b" }, ...grid, 1);
+      const entries = tensors.lokr_w2
+        ? { whole: whole("lokr_w2", rows, columns * places) }
+        : product(tensors, fitting, { left: "lokr_w2_a", right: "lokr_w2_b", core: "lokr_t2" }, rows, columns, places);
+      return { method: "lokr", blocks, entries, grid, scale };
+    }
+    case "GLoRA": {
+      // Older versions of LyCORIS have the matrices of each pair the other way round.
+      const isOld = tensors.a1?.shape[0] !== ins || tensors.b1?.shape[0] !== out;
+      const pair = (a: LoraRole, b: LoraRole) => (isOld ? { left: b, right: a } : { left: a, right: b });
+      const input = product(tensors, fitting, pair("a1", "a2"), ins, ins, 1);
+      return { method: "glora", input, output: product(tensors, fitting, pair("b1", "b2"), out, ins, places), scale };
+    }
+    case "full differences":
+      return { method: "full", difference: whole("diff", out, ins * places) };
+    case "trained norms": {
+      const difference = isNorm ? fitting("w_norm", out, 1) : misfit(lora, tensors.w_norm ?? tensors.b_norm, place.shape, place);
+      return difference && { method: "full", difference };
+    }
+    case "IA3":
+      return gain(lora, layer, place, fitting);
+    case "trained biases":
+      return undefined;
+  }
+}
+
+/** A product [rows, columns · places]; with a core, its matrices are [rank, rows] and [rank, columns]. */
+function product(
+  tensors: LoraLayer["tensors"],
+  fitting: Fitting,
+  { left, right, core }: { readonly left: LoraRole; readonly right: LoraRole; readonly core?: LoraRole },
+  rows: number,
+  columns: number,
+  places: number,
+): Factor {
+  const size = (role: LoraRole, axis: number) => tensors[role]?.shape[axis] ?? 0;
+  if (core && tensors[core]) {
+    const [p, q] = [size(core, 0), size(core, 1)];
+    return {
+      left: fitting(left, p, rows) as TensorRef,
+      right: fitting(right, q, columns) as TensorRef,
+      core: fitting(core, p, q * places) as TensorRef,
+    };
+  }
+  const rank = size(right, 0);
+  return { left: fitting(left, rows, rank) as TensorRef, right: fitting(right, rank, columns * places) as TensorRef };
+}
+
+function gain(lora: LoraFile, { tensors, isOnInput }: LoraLayer, place: Place, fitting: Fitting): Gain {
+  const [out = 0, ins = 0] = place.shape;
+  const neutral = tensors.ia3_l ? 1 : 0;
+  const tensor = (tensors.ia3_l ?? tensors.gain) as TensorRef;
+  fitting(tensors.ia3_l ? "ia3_l" : "gain", sizeOf(tensor.shape), 1);
+  const size = sizeOf(tensor.shape);
+  // PEFT's linear layers tell by the shape, [out, 1] or [1, in].
+  const told = isOnInput ?? (out !== ins ? size === ins : neutral === 1 && place.shape.length === 2 && tensor.shape[0] === 1 && ins > 1);
+  const axis: Axis = told ? "in" : "out";
+  if (size !== (told ? ins : out)) return misfit(lora, tensor, [told ? ins : out], place);
+  return { method: "ia3", gain: tensor, axis, neutral };
+}
+
+function biasChange(
+  { tensors, scale }: LoraLayer,
+  { shape: [out = 0] }: Place,
+  fitting: Fitting,
+  weight: WeightChange | undefined,
+): BiasChange | undefined {
+  // PEFT multiplies what the layer gives, its bias included; LyCORIS the weight.
+  if (weight?.method === "ia3") return weight.axis === "out" && weight.neutral === 1 ? weight : undefined;
+  for (const role of ["diff_b", "b_norm", "up_bias"] as const) {
+    if (!tensors[role]) continue;
+    return { difference: fitting(role, out, 1) as TensorRef, scale: role === "up_bias" ? scale : 1 };
+  }
+  return undefined;
+}
+
+/** DoRA's lengths: PEFT's are those of the rows; LyCORIS' and kohya-ss's of the columns or, later, the rows, as their shape tells. */
+function magnitudeOf(lora: LoraFile, place: Place, take: (role: LoraRole) => TensorRef | undefined): Magnitude | undefined {
+  const [out = 0, ins = 0] = place.shape;
+  const peft = take("lora_magnitude_vector");
+  const lengths = peft ?? take("dora_scale");
+  if (!lengths) return undefined;
+  const size = sizeOf(lengths.shape);
+  const ofRows = peft !== undefined || (size === out && (size !== ins || lengths.shape.length === 1 || lengths.shape[0] === out));
+  if (size !== (ofRows ? out : ins) || lengths.length === 0) return misfit(lora, lengths, ofRows ? [out, 1] : [1, ins], place);
+  return { lengths, axis: ofRows ? "out" : "in", weighting: peft ? "peft" : "lycoris" };
+}
+
+function lowRank(lora: LoraFile, { tensors, scale }: LoraLayer, place: Place, fitting: Fitting): WeightChange {
+  const [out = 0, ins = 0, kernel = 1] = place.shape;
+  const { down, mid, up } = tensors as Readonly<Record<"down" | "up", TensorRef>> & { readonly mid?: TensorRef };
+  const [rank = 0, inner = 0] = [up.shape[1], down.shape[0]];
+  const expect = (tensor: TensorRef, rows: number, columns: number, size: number) => {
+    const [a, b, h = 1, w = 1, ...more] = tensor.shape;
+    if (tensor.shape.length >= 2 && a === rows && b === columns && h === size && w === size && more.length === 0 && tensor.length > 0)
+      return;
+    misfit(lora, tensor, size === 1 && kernel === 1 ? [rows, columns] : [rows, columns, size, size], place);
+  };
+  expect(down, inner, ins, mid ? 1 : kernel);
+  if (mid) expect(mid, rank, inner, kernel);
+  expect(up, out, mid ? rank : inner, 1);
+  for (const [role, tensor] of [
+    ["down", down],
+    ["mid", mid],
+    ["up", up],
+  ] as const) {
+    if (tensor) fitting(role, tensor.shape[0] ?? 0, sizeOf(tensor.shape.slice(1)));
+  }
+  return { method: "lora", down, up, scale, ...(mid && { mid }) };
+}
+
+function misfit(lora: LoraFile, tensor: TensorRef | undefined, expected: Shape, { path, shape }: Place): never {
+  const family = baseFamily(lora.header);
+  throw new CheckpointError(
+    `${lora.name}: tensor ${printable(tensor?.name ?? "")} is [${tensor?.shape.join(", ")}]; expected [${expected.join(", ")}] for ${path}, whose weight is [${shape.join(", ")}]`,
+    { hint: `the LoRA was made for another network${family ? `: it looks like one for ${family}` : ""}` },
+  );
+}
