@@ -5,7 +5,7 @@ import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "../hub/choose-files.js";
 import { expectThere, type FoundSource } from "../hub/find-source.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { type KnownOfCheckpoint, openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
 import { chooseWay, expectRefiner } from "./families.js";
 import { locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
@@ -40,7 +40,7 @@ const SHARED_WITH_REFINER = ["text_encoder_2", "tokenizer_2", "vae"];
  * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError, HubError; the signal's reason
  */
 export async function openCheckpoints(request: GenerateRequest, { signal, progress }: OpenOptions): Promise<Checkpoints> {
-  const { model, config, refiner, vae, start, variant, revision, cacheDir, offline } = request;
+  const { model, config, refiner, vae, start, variant, revision, cacheDir, offline, prediction } = request;
   const located = await locateAdapters(request);
   const controls = start.kind === "control" ? start.controls.map(({ folder }) => folder) : [];
   await expectEffect(request);
@@ -57,7 +57,7 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
     };
     return { cacheDir, localFilesOnly: offline, signal, onProgress };
   };
-  const open = (source: string, wanted: WantedFiles & Pick<SourceOptions, "revision" | "config">) =>
+  const open = (source: string, wanted: WantedFiles & KnownOfCheckpoint & Pick<SourceOptions, "revision" | "config">) =>
     openCheckpoint(source, { variant, ...from(source), ...wanted });
 
   try {
@@ -67,6 +67,7 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
     const base = await open(model, {
       revision,
       config: configs,
+      predictionType: prediction,
       without: vaeKind === "folder" ? ["vae"] : [],
       withoutWeights: vaeKind === "file" ? ["vae"] : [],
       accept: (index) => void chooseWay(request, index),

@@ -1,6 +1,8 @@
+import type { PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError } from "../errors.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { Device, Precision } from "../runtime/engine.js";
+import type { TimestepSpacing } from "../schedulers/timestep-spacing.js";
 import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-options.js";
 import { checkCombinations } from "./combinations.js";
 import { isEmbedded } from "./package.js";
@@ -31,6 +33,10 @@ export interface GenerateRequest extends AdapterRequest {
   readonly guidanceRescale: number | undefined;
   readonly size: Size | undefined;
   readonly scheduler: string | undefined;
+  /** What the model's network predicts. */
+  readonly prediction: PredictionType | undefined;
+  /** How the scheduler chooses its timesteps. */
+  readonly spacing: TimestepSpacing | undefined;
   readonly clipSkip: number | undefined;
   readonly device: Device;
   readonly precision: Precision;
@@ -65,6 +71,8 @@ export interface GenerateOptions extends StartOptions, AdapterOptions {
   readonly size?: Size;
   readonly count: number;
   readonly scheduler?: string;
+  readonly prediction?: PredictionType;
+  readonly spacing?: TimestepSpacing;
   readonly clipSkip?: number;
   readonly vae?: string;
   readonly refiner?: string;
@@ -111,6 +119,8 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     guidanceRescale: options.guidanceRescale,
     size: options.size,
     scheduler: options.scheduler,
+    prediction: options.prediction,
+    spacing: options.spacing,
     clipSkip: options.clipSkip,
     device: options.device,
     precision: options.fast ? "fast" : "exact",

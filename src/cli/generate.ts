@@ -1,6 +1,8 @@
 import { type Command, Option } from "commander";
+import { PREDICTION_TYPES } from "../checkpoint/prediction-types.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { DEVICES } from "../runtime/engine.js";
+import { TIMESTEP_SPACINGS } from "../schedulers/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { type GenerateOptions, type GenerateRequest, toRequest } from "./generate-request.js";
 import type { MadePictures } from "./make-pictures.js";
@@ -50,6 +52,8 @@ function addPictureOptions(generate: Command): void {
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
     .option("-c, --count <n>", "pictures, of seed, seed + 1, ...", wholeNumber("--count", { min: 1, max: MOST_PICTURES }), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
+    .addOption(new Option("--prediction <type>", "what the network predicts (default: as the checkpoint says)").choices(PREDICTION_TYPES))
+    .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("--clip-skip", { min: 0 }));
 }
 
@@ -119,6 +123,8 @@ function formatJson({ start, seeds }: GenerateRequest, made: MadePictures): stri
     steps: job.steps,
     guidance: job.guidance ?? null,
     scheduler,
+    prediction: job.prediction,
+    spacing: job.spacing,
     model: job.model,
     revision: job.revision,
     ...(adapters.loras.length > 0 && { loras: adapters.loras }),

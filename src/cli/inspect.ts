@@ -85,17 +85,19 @@ function rowsOf(inspection: Inspection): readonly Row[] {
 }
 
 function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
-  const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts } = inspection;
+  const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts, sources } =
+    inspection;
+  const told = (text: string | undefined, source: string) => text && `${text} (${source})`;
   const present = Object.entries(parts).flatMap(([name, part]) => (part ? [[name, part] as const] : []));
   const width = longest(present.map(([name]) => name));
   const classWidth = longest(present.map(([, part]) => part.className));
   return [
     ["kind", `checkpoint${isInpainting ? " for inpainting" : ""} in a ${layout === "file" ? "single file" : "folder"}`],
-    ["family", family],
+    ["family", told(family, sources.family)],
     ["pipeline", className],
-    ["predicts", predictionType && `${predictionType}${isPredictionAssumed ? " (assumed: the file does not say)" : ""}`],
-    ["scheduler", scheduler],
-    ["size", size === undefined ? undefined : `${size}x${size}`],
+    ["predicts", told(predictionType, isPredictionAssumed ? "assumed: the file does not say" : sources.predictionType)],
+    ["scheduler", told(scheduler, sources.scheduler)],
+    ["size", told(size === undefined ? undefined : `${size}x${size}`, sources.size)],
     ["weights", countsOf(counts)],
     ["parts", present.map(([name, part]) => `${name.padEnd(width)}  ${part.className.padEnd(classWidth)}  ${partOf(part)}`.trimEnd())],
   ];

@@ -1,7 +1,9 @@
 import { gridShape, makeImageGrid } from "../image/grid.js";
 import type { Picture } from "../image/picture.js";
+import type { SchedulerOptions } from "../pipelines/diffusion-pipeline.js";
 import type { Precision } from "../runtime/engine.js";
-import { resolveScheduler } from "../schedulers/registry.js";
+import { type ResolvedScheduler, resolveScheduler } from "../schedulers/registry.js";
+import type { Scheduler } from "../schedulers/scheduler.js";
 import { openCheckpoints } from "./checkpoints.js";
 import { formatSeconds } from "./format-seconds.js";
 import type { GenerateRequest } from "./generate-request.js";
@@ -50,10 +52,12 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
   const painter = await unlessAborted(openJob(job), signal);
   const { adapters } = painter;
   try {
-    for (const pipe of scheduler ? painter.pipelines : []) {
-      pipe.scheduler = scheduler?.class.fromConfig(pipe.scheduler.config, scheduler.overrides) ?? pipe.scheduler;
-    }
     const [pipeline] = painter.pipelines;
+    for (const pipe of painter.pipelines) {
+      // A refiner is another network, which may predict something else.
+      const predictionType = pipe === pipeline ? job.prediction : undefined;
+      pipe.scheduler = chosenScheduler(pipe.scheduler, scheduler, { predictionType, timestepSpacing: job.spacing });
+    }
     const loaded = performance.now();
     progress.note(describeWork(job, painter));
 
@@ -88,6 +92,13 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
   } finally {
     await painter[Symbol.asyncDispose]();
   }
+}
+
+/** The scheduler that is asked for, with the settings that are; the checkpoint's own where nothing is asked. */
+function chosenScheduler(own: Scheduler, asked: ResolvedScheduler | undefined, settings: SchedulerOptions): Scheduler {
+  const overrides = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  if (asked) return asked.class.fromConfig(own.config, { ...asked.overrides, ...overrides });
+  return Object.keys(overrides).length === 0 ? own : own.clone(overrides);
 }
 
 async function paint(painter: Painter, options: PaintOptions): Promise<Picture> {

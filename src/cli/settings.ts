@@ -42,6 +42,8 @@ export function settingsText({ job, adapters, pipeline, size, seed, count = 1 }:
     ...adapterSettings(adapters),
     ...emphasisSetting(job),
     Scheduler: scheduler.className,
+    ...(job.prediction && { "Prediction type": job.prediction }),
+    ...(job.spacing && { "Timestep spacing": job.spacing }),
     Version: `darkroom ${packageVersion()}`,
   };
   return { [PARAMETERS_KEYWORD]: formatParameters({ prompt, negativePrompt, settings }) };

@@ -38,7 +38,7 @@ export async function findAdapter(
 ): Promise<FoundFile> {
   if (typeof source === "string" && (await findSource(source)).kind === "file") {
     await refusePickle(source, conversionHint(kind));
-    return openFile(source, { ...from, companions: kind.companions });
+    return openFile(source, { ...from, companions: () => kind.companions ?? [] });
   }
   const inside = (path: string) => (subfolder ? `${subfolder}/${path}` : path);
   const choose = (name: string, paths: readonly string[]) => {

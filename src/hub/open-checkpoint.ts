@@ -1,6 +1,7 @@
 import { openTokenizerFiles } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
+import type { PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError } from "../errors.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
@@ -32,13 +33,22 @@ export interface SourceOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a caller knows of a single file that the file may not say; of no effect on folders, whose configs say it. */
+export interface KnownOfCheckpoint {
+  /** What the UNet predicts. */
+  readonly predictionType?: PredictionType;
+}
+
 /**
  * The files of a checkpoint, whatever it is named by: a folder on disk; the name of the embedded checkpoint; a single file in the original layout, seen as the folder it would be, here or on
  * the hub (its address, or `owner/name/file`); or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far
  * as it is not there. A path that exists wins over an id.
  * @throws CheckpointError, ConfigError, HubError; ArgumentError for a `config` beside what has configs of its own; the signal's reason once it aborts.
  */
-export async function openCheckpoint(source: string | Folder, options: SourceOptions & WantedFiles = {}): Promise<Folder> {
+export async function openCheckpoint(
+  source: string | Folder,
+  options: SourceOptions & WantedFiles & KnownOfCheckpoint = {},
+): Promise<Folder> {
   if (typeof source !== "string") {
     refuseConfig(source.name, options);
     return source;
@@ -58,16 +68,20 @@ function refuseConfig(name: string, { config }: SourceOptions): void {
   });
 }
 
-async function openSingle(source: string, options: SourceOptions & WantedFiles): Promise<Folder> {
+async function openSingle(source: string, options: SourceOptions & WantedFiles & KnownOfCheckpoint): Promise<Folder> {
   await refusePickle(source, CHECKPOINT_CONVERSION);
-  const { config, weights = true, without = [], only, network } = options;
-  const { openSingleFile } = await import("../checkpoint/single-file/open-single-file.js");
+  const { config, weights = true, without = [], only, network, predictionType } = options;
+  const [{ openSingleFile }, { originalConfigName }] = await Promise.all([
+    import("../checkpoint/single-file/open-single-file.js"),
+    import("../checkpoint/single-file/original-config.js"),
+  ]);
   // Before a download of gigabytes, that of the configs may fail.
   const configs = config === undefined ? undefined : await openConfigs(config, options);
-  const { folder, path } = await openFile(source, options);
+  const { folder, path } = await openFile(source, { ...options, companions: (name) => [originalConfigName(name)] });
   const root = await openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),
     config: configs,
+    predictionType,
     // Who asks for the configs alone will come again for the weights.
     warns: weights && only === undefined && !without.includes("scheduler"),
   });

@@ -14,8 +14,8 @@ export interface FoundFile {
 
 /** How a file is opened. */
 export interface FileOptions extends SourceOptions {
-  /** Names of files that are read beside it, where they are. */
-  readonly companions?: readonly string[];
+  /** Names of files that are read beside it, where they are, by its own name. */
+  readonly companions?: (name: string) => readonly string[];
 }
 
 /**
@@ -32,10 +32,10 @@ export async function openFile(source: string, options: FileOptions): Promise<Fo
 
 async function openHubFile(source: string, file: HubFile, options: FileOptions): Promise<FoundFile> {
   const { id, path } = file;
-  const { token, cacheDir, localFilesOnly, onProgress, signal, companions = [] } = options;
+  const { token, cacheDir, localFilesOnly, onProgress, signal, companions } = options;
   const revision = revisionOf(file, options.revision);
   const slash = path.lastIndexOf("/");
-  const beside = companions.map((each) => path.slice(0, slash + 1) + each);
+  const beside = companions?.(path.slice(slash + 1)).map((each) => path.slice(0, slash + 1) + each) ?? [];
   const choose = (name: string, paths: readonly string[]) => {
     if (paths.includes(path)) return [path, ...beside.filter((each) => paths.includes(each))];
     throw new CheckpointError(`${name} has no ${path} at revision ${revision ?? "main"}`, {

@@ -5,6 +5,7 @@ import { printable } from "../checkpoint/json.js";
 import { shown, shownMetadata } from "../checkpoint/metadata.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { inferredFolder } from "../checkpoint/single-file/open-single-file.js";
+import { latentSize, repositoryOf } from "../checkpoint/single-file/pipeline-configs.js";
 import type { SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { kindOf } from "../hub/choose-files.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
@@ -42,7 +43,8 @@ export async function inspectFile(folder: Folder, path: string): Promise<Inspect
 }
 
 async function inspectSingleFile({ file, family }: { file: SingleFile; family: string }): Promise<CheckpointInspection> {
-  const { prediction, inChannels } = file.kind;
+  const { familySource, kind } = file;
+  const { prediction, inChannels } = kind;
   const folder = inferredFolder(file, { tokenizer: openTokenizerFiles(), warns: false });
   const { parts, ...checkpoint } = await inspectCheckpoint(folder, "file");
   return {
@@ -52,7 +54,13 @@ async function inspectSingleFile({ file, family }: { file: SingleFile; family: s
     family,
     isInpainting: inChannels === 9,
     predictionType: prediction.type,
-    isPredictionAssumed: prediction.isAssumed ?? false,
+    isPredictionAssumed: prediction.basis === "assumption",
+    sources: {
+      family: familySource,
+      predictionType: prediction.source,
+      scheduler: `as in ${repositoryOf(kind).name}`,
+      size: latentSize(kind).source,
+    },
   };
 }
 

@@ -40,6 +40,12 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     isInpainting: unet?.inChannels === 9,
     predictionType: scheduler && predictionOf(scheduler),
     isPredictionAssumed: false,
+    sources: {
+      family: index.className.startsWith("StableDiffusionXL") ? MODEL_INDEX : "unet/config.json",
+      predictionType: "scheduler/scheduler_config.json",
+      scheduler: MODEL_INDEX,
+      size: "unet/config.json and vae/config.json",
+    },
     scheduler: textOf(index.components.get("scheduler")?.className),
     size: sizeOf(unet, vae),
     parts,

@@ -52,6 +52,13 @@ export interface CheckpointInspection extends Common {
   readonly predictionType: string | undefined;
   /** Whether the file does not say that, so that diffusers' choice for the family is told. */
   readonly isPredictionAssumed: boolean;
+  /** What each of these is known by, such as "modelspec.prediction_type in the file", "model.yaml" or "unet/config.json". */
+  readonly sources: {
+    readonly family: string;
+    readonly predictionType: string;
+    readonly scheduler: string;
+    readonly size: string;
+  };
   readonly scheduler: string | undefined;
   /** Side in pixels of the pictures it was trained on. */
   readonly size: number | undefined;

@@ -2,16 +2,27 @@ import { createEngine } from "#platform";
 import { snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
-import { ConfigError } from "../errors.js";
+import { PREDICTION_TYPES, type PredictionType } from "../checkpoint/prediction-types.js";
+import { ArgumentError, ConfigError } from "../errors.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/engine.js";
+import type { Scheduler } from "../schedulers/scheduler.js";
+import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/timestep-spacing.js";
 import { ComponentSource } from "./components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 
+/** Settings of the checkpoint's scheduler in place of those that it comes with, for checkpoints that do not say what they were trained for. */
+export interface SchedulerOptions {
+  /** What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by default. */
+  readonly predictionType?: PredictionType;
+  /** How timesteps are chosen: "leading", "trailing" (Turbo and other few-step models) or "linspace". The scheduler's own by default. */
+  readonly timestepSpacing?: TimestepSpacing;
+}
+
 /** How a checkpoint is opened. */
-export interface PipelineOptions extends DeviceOptions, SourceOptions {}
+export interface PipelineOptions extends DeviceOptions, SourceOptions, SchedulerOptions {}
 
 /** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
@@ -65,18 +76,22 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
     const { device, deviceId, lowMemory, precision, ...others } = options;
-    const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...given } = others;
+    const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...parts } = others;
+    const { predictionType, timestepSpacing, ...given } = parts as SchedulerOptions & { readonly scheduler?: Scheduler };
+    const settings = schedulerSettings({ predictionType, timestepSpacing }, given.scheduler);
     const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
     const brought = Object.entries(given).flatMap(([name, part]) => (part === undefined ? [] : snakeCase(name)));
     // An unknown class is told before anything is downloaded, or a thread started, for it.
     const loader = (index: ModelIndex, folder: Folder) => ("open" in this ? async () => this : loaderOf(folder, index));
-    const folder = await openCheckpoint(path, { ...from, without: brought, accept: loader });
+    const folder = await openCheckpoint(path, { ...from, predictionType, without: brought, accept: loader });
     const index = await readModelIndex(folder);
     const load = loader(index, folder);
     const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId, lowMemory, precision })]);
     const source = new ComponentSource(folder, index, engine, variant);
     try {
-      return await pipeline.open(source, index, given);
+      const pipe = await pipeline.open(source, index, given);
+      if (settings) pipe.scheduler = pipe.scheduler.clone(settings);
+      return pipe;
     } catch (error) {
       await source.dispose();
       throw error;
@@ -109,6 +124,9 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     return DiffusionPipeline.fromPretrained.call(this as typeof DiffusionPipeline, path, options);
   }
 
+  /** Walks from noise to picture; another one may be put in its place. */
+  abstract scheduler: Scheduler;
+
   /** Where the networks run: what was asked for, or what `device: "auto"` picked. */
   abstract get device(): ResolvedDevice;
 
@@ -123,6 +141,26 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+/** The settings that are given; undefined where none are. @throws ArgumentError for a value that is none, or beside a scheduler, which has its own. */
+function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | undefined): SchedulerOptions | undefined {
+  const allowed = { predictionType: PREDICTION_TYPES, timestepSpacing: TIMESTEP_SPACINGS } as const;
+  const settings = Object.entries(options).filter(([, value]) => value !== undefined);
+  for (const [argument, value] of settings) {
+    const values: readonly string[] = allowed[argument as keyof SchedulerOptions];
+    if (!values.includes(value)) {
+      throw new ArgumentError((name) => `${name(argument)} is ${JSON.stringify(value)}; expected ${values.join(", ")}`, { argument });
+    }
+    if (scheduler) {
+      throw new ArgumentError((name) => `${name(argument)} was given beside a scheduler`, {
+        argument,
+        hint: (name) =>
+          `leave ${name(argument)} out, and make the scheduler with it: fromConfig(config, { ${argument}: ${JSON.stringify(value)} })`,
+      });
+    }
+  }
+  return settings.length === 0 ? undefined : Object.fromEntries(settings);
 }
 
 function loaderOf(folder: Folder, { className }: ModelIndex): () => Promise<PipelineClass<DiffusionPipeline, object>> {

@@ -1,3 +1,5 @@
+import { f32 } from "../schedulers/float32.js";
+import { expTorch } from "../schedulers/float32-exp-log.js";
 import { Tensor } from "../tensor/tensor.js";
 
 /**
@@ -23,7 +25,10 @@ function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
  */
 export function guidanceScaleEmbedding(guidanceScale: number, batch: number, width: number): Tensor {
   const half = Math.floor(width / 2);
-  const angles = Array.from({ length: half }, (_, i) => (guidanceScale - 1) * 1000 * Math.exp((-Math.log(10000) * i) / (half - 1)));
+  // In float32 as torch computes it: angles are thousands, of which the last bit moves the fourth decimal of a wave.
+  const scale = f32(f32(guidanceScale - 1) * 1000);
+  const rate = f32(f32(Math.log(10000)) / (half - 1));
+  const angles = Array.from({ length: half }, (_, i) => f32(scale * expTorch(f32(i * -rate))));
   const row = [...angles.map(Math.sin), ...angles.map(Math.cos), ...(width % 2 === 1 ? [0] : [])];
   return Tensor.from(row, [1, width]).repeatInterleave(batch);
 }

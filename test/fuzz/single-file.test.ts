@@ -19,6 +19,7 @@ import { editedTensors, fileOf, SMALLEST, type Stored, stored } from "./stored-t
 import { attack, refusing, surface } from "./surface.js";
 
 const FILE = "model.safetensors";
+const YAML = "model.yaml";
 
 /** What the opened file is asked for. */
 type Work = () => Promise<unknown>;
@@ -56,13 +57,15 @@ function configsOf(name: string): Files {
 }
 
 /** Opens the file as whatever it is, and gives what can be asked of that. */
-async function open(bytes: Uint8Array, configs?: Files): Promise<readonly Work[]> {
+async function open(bytes: Uint8Array, configs?: Files, yaml?: string): Promise<readonly Work[]> {
   const files: Files = new Map([[FILE, bytes]]);
-  const file = new MemoryFolder(files);
+  const beside = yaml === undefined ? undefined : Buffer.from(yaml);
+  const file = new MemoryFolder(beside ? new Map([...files, [YAML, beside]]) : files);
   const config = configs && new MemoryFolder(configs, "configs");
   const folder = await openSingleFile(file, FILE, { tokenizer: TOKENIZER, config });
-  // What recognises the file, its header, and at most a number; nothing of its networks.
-  expect(file.reads.bytes).toBeLessThanOrEqual(256 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true)) + 8);
+  // What recognises the file, its header, the config beside it, and a number or the statistics of latents; nothing of its networks.
+  const headerSize = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  expect(file.reads.bytes).toBeLessThanOrEqual(256 + headerSize + 2 * 4 * 8 + (beside?.length ?? 0));
   const engine = inspectingEngine(files);
   if (!(await folder.has("model_index.json"))) {
     const { _className } = await readConfig(folder, "config.json");
@@ -74,10 +77,10 @@ async function open(bytes: Uint8Array, configs?: Files): Promise<readonly Work[]
   return [() => pipe.generate({ prompt: "a fox", width: 64, height: 64, numInferenceSteps: 1, seed: 0 })];
 }
 
-async function strike(bytes: Uint8Array, configs?: Files): Promise<void> {
+async function strike(bytes: Uint8Array, configs?: Files, yaml?: string): Promise<void> {
   const unwatch = watchSizes();
   try {
-    for (const work of (await refusing(() => open(bytes, configs))) ?? []) await refusing(work);
+    for (const work of (await refusing(() => open(bytes, configs, yaml))) ?? []) await refusing(work);
   } finally {
     unwatch();
   }
@@ -200,6 +203,31 @@ const crowded = fc
 
 const configured = fc.constantFrom(...CONFIGURED);
 
+/** What people keep beside a file as model.yaml; all JSON is YAML. */
+const ORIGINAL_CONFIG = {
+  model: {
+    target: "ldm.models.diffusion.ddpm.LatentDiffusion",
+    params: {
+      parameterization: "v",
+      linear_start: 0.00085,
+      linear_end: 0.012,
+      timesteps: 1000,
+      image_size: 64,
+      scale_factor: 0.18,
+      use_ema: true,
+    },
+  },
+};
+const ORIGINAL_YAML = `model: &m
+  target: ldm.models.diffusion.ddpm.LatentDiffusion
+  params:
+    parameterization: "v" # velocity
+    linear_start: 0.00085
+    image_size: 64
+    use_ema: True
+copy: *m
+`;
+
 surface("a single file", [
   attack(
     "whose tensors are renamed, reshaped or gone",
@@ -250,6 +278,15 @@ surface("a single file", [
     }),
     (bytes) => strike(bytes),
     { runs: 30 },
+  ),
+  attack(
+    "with a config beside it that is wrong",
+    fc.tuple(
+      fc.constantFrom(...ALONE),
+      fc.oneof(editedJson(ORIGINAL_CONFIG), editedBytes(Buffer.from(ORIGINAL_YAML)).map(String), hostileText),
+    ),
+    ([{ tensors }, yaml]) => strike(fileOf(tensors), undefined, yaml),
+    { runs: 100 },
   ),
   attack("whose names are very long", longNames, (bytes) => strike(bytes), { runs: 4, isBrief: true }),
   attack("of very many tensors", crowded, (bytes) => strike(bytes), { runs: 3, isBrief: true }),

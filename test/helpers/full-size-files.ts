@@ -2,6 +2,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
+import type { Tensors } from "./checkpoints.js";
 import { safetensorsBytes, writeSafetensors } from "./safetensors.js";
 import { temporaryFolder } from "./temporary.js";
 
@@ -25,39 +26,87 @@ export const FULL_SIZE: Readonly<Record<string, () => Shapes>> = {
   "sdxl-refiner": () => ({ ...unet(REFINER), ...vae(), ...openClip("conditioner.embedders.0.model.", 1280, 32) }),
 };
 
+const XL_ENCODERS = (): Shapes => ({
+  ...clip("conditioner.embedders.0.transformer.text_model."),
+  ...openClip("conditioner.embedders.1.model.", 1280, 32),
+});
+
+/** Full-sized checkpoints of the same families with other proportions, or something more. */
+export const FULL_SIZE_KIN: Readonly<Record<string, () => Shapes>> = {
+  "sd2-inpaint": () => ({ ...unet({ ...SD2, inChannels: 9 }), ...vae(), ...openClip("cond_stage_model.model.", 1024, 24) }),
+  "sdxl-inpaint": () => ({ ...unet({ ...XL, inChannels: 9 }), ...vae(), ...XL_ENCODERS() }),
+  "sdxl-without-first-encoder": () => ({ ...unet(XL), ...vae(), ...openClip("conditioner.embedders.1.model.", 1280, 32) }),
+  "sdxl-without-encoders": () => ({ ...unet(XL), ...vae() }),
+  "sdxl-refiner-without-encoders": () => ({ ...unet(REFINER), ...vae() }),
+  // Its training left the noise levels in the file.
+  "sdxl-turbo": () => ({ ...unet(XL), ...vae(), ...XL_ENCODERS(), "denoiser.sigmas": [1000] }),
+  "playground-v2.5": () => ({ ...unet(XL), ...vae(), ...XL_ENCODERS(), edm_mean: [1, 4, 1, 1], edm_std: [1, 4, 1, 1] }),
+  "ssd-1b": () => ({ ...distilledXL(), ...vae(), ...XL_ENCODERS() }),
+  "segmind-vega": () => ({ ...unet({ ...XL, depths: [0, 1, 2], depthOfMiddle: 0 }), ...vae(), ...XL_ENCODERS() }),
+  lcm: () => ({ ...unet({ ...SD1, guidance: 256 }), ...vae(), ...clip("cond_stage_model.transformer.text_model.") }),
+  "lcm-sdxl": () => ({ ...unet({ ...XL, guidance: 256 }), ...vae(), ...XL_ENCODERS() }),
+};
+
+export type SmallName =
+  | "sd15"
+  | "sd15-inpaint"
+  | "sd2"
+  | "sdxl-base"
+  | "sdxl-inpaint"
+  | "sdxl-refiner"
+  | "ssd-1b"
+  | "segmind-vega"
+  | "lcm"
+  | "lcm-sdxl"
+  | "vae"
+  | "controlnet";
+
 /** Small files whose configs can be told all the same: heads are 64 wide (Stable Diffusion 1 has 8 of them), and 32 groups divide every width. */
-export const SMALL: Readonly<Record<"sd15" | "sdxl-base" | "sdxl-refiner" | "vae" | "controlnet", () => Shapes>> = {
-  sd15: () => ({
-    ...unet(SMALL_SD1),
-    ...vae("first_stage_model.", 4, [32, 64]),
-    ...clip("cond_stage_model.transformer.text_model.", 64, 2),
-  }),
-  "sdxl-base": () => ({
-    ...unet({ ...SMALL_XL, context: 128, labels: 64 + 6 * 256 }),
-    ...vae("first_stage_model.", 4, [32, 64]),
-    ...clip("conditioner.embedders.0.transformer.text_model.", 64, 2),
-    ...openClip("conditioner.embedders.1.model.", 64, 2),
-  }),
+export const SMALL: Readonly<Record<SmallName, () => Shapes>> = {
+  sd15: () => smallSD1(),
+  "sd15-inpaint": () => smallSD1({ inChannels: 9 }),
+  sd2: () => ({ ...unet({ ...SMALL_SD1, isLinear: true }), ...SMALL_VAE(), ...openClip("cond_stage_model.model.", 64, 2) }),
+  "sdxl-base": () => smallXL(),
+  "sdxl-inpaint": () => smallXL({ inChannels: 9 }),
   "sdxl-refiner": () => ({
-    ...unet({ ...SMALL_XL, context: 64, labels: 64 + 5 * 256 }),
-    ...vae("first_stage_model.", 4, [32, 64]),
-    ...openClip("conditioner.embedders.0.model.", 64, 2),
+    ...unet({ ...SMALL_XL, context: 128, labels: 128 + 5 * 256 }),
+    ...SMALL_VAE(),
+    ...openClip("conditioner.embedders.0.model.", 128, 2),
   }),
+  "ssd-1b": () =>
+    smallXL({ depths: [0, 1], depthOfMiddle: 0 }, [
+      [2, 1, 1],
+      [0, 0, 0],
+    ]),
+  "segmind-vega": () => smallXL({ depths: [0, 1], depthOfMiddle: 0 }),
+  lcm: () => smallSD1({ guidance: 32 }),
+  "lcm-sdxl": () => smallXL({ guidance: 32 }),
   vae: () => vae("", 4, [32, 64]),
   controlnet: () => controlNet(SMALL_SD1, [16, 32]),
 };
 
-/** Writes a file of float16 tensors with small numbers, the same for one `seed`; it goes when the test ends. */
-export function smallFile(shapes: Shapes, seed: number): string {
+/** Float16 tensors with small numbers, the same for one `seed`. */
+export function smallTensors(shapes: Shapes, seed: number): Tensors {
   const generator = new Generator(seed);
   const tensors = Object.entries(shapes).map(([name, shape]) => {
     const isScale =
       /(norm\d?|ln_\d|ln_final|layers\.0|out\.0|norm_out|layer_norm\d|final_layer_norm)\.weight$/.test(name) && shape.length === 1;
     return [name, (isScale ? Tensor.zeros(shape).map(() => 1) : randn(shape, generator).mul(0.05)).to("float16")] as const;
   });
+  return Object.fromEntries(tensors);
+}
+
+/** Writes a file of {@link smallTensors}, and what else is to be in it; it goes when the test ends. */
+export function smallFile(shapes: Shapes, seed: number, { added, metadata }: SmallFileOptions = {}): string {
   const path = join(temporaryFolder(), "model.safetensors");
-  writeSafetensors(path, Object.fromEntries(tensors));
+  writeSafetensors(path, { ...smallTensors(shapes, seed), ...added }, metadata);
   return path;
+}
+
+/** What else is to be in a file. */
+export interface SmallFileOptions {
+  readonly added?: Tensors;
+  readonly metadata?: Record<string, string>;
 }
 
 /** Writes a file of float16 tensors that are all zeros; it goes when the test ends. */
@@ -89,6 +138,8 @@ interface UNet {
   readonly inChannels: number;
   /** Width of what `label_emb` hears. */
   readonly labels?: number;
+  /** Width of the guidance scale's embedding, in networks distilled to consistency models. */
+  readonly guidance?: number;
 }
 
 const SD1: UNet = {
@@ -106,6 +157,22 @@ const SMALL_SD1: UNet = { ...SD1, channels: 64, multiples: [1, 2], depths: [1, 0
 const SMALL_XL: UNet = { ...SMALL_SD1, depths: [0, 2], depthOfMiddle: 2, isLinear: true };
 const REFINER: UNet = { ...SD2, channels: 384, depths: [0, 4, 4, 0], depthOfMiddle: 4, context: 1280, labels: 2560 };
 
+const SMALL_VAE = () => vae("first_stage_model.", 4, [32, 64]);
+
+function smallSD1(changes: Partial<UNet> = {}): Shapes {
+  return { ...unet({ ...SMALL_SD1, ...changes }), ...SMALL_VAE(), ...clip("cond_stage_model.transformer.text_model.", 64, 2) };
+}
+
+/** Its text encoders are of different widths, without which diffusers takes the second for the first. */
+function smallXL(changes: Partial<UNet> = {}, depthsUp?: readonly (readonly number[])[]): Shapes {
+  return {
+    ...unet({ ...SMALL_XL, context: 192, labels: 128 + 6 * 256, ...changes }, depthsUp),
+    ...SMALL_VAE(),
+    ...clip("conditioner.embedders.0.transformer.text_model.", 64, 2),
+    ...openClip("conditioner.embedders.1.model.", 128, 2),
+  };
+}
+
 /** The UNet of Segmind's SSD-1B: XL's with fewer transformers, more of them on the way up than down, and none in the middle. */
 export function distilledXL(): Shapes {
   return unet({ ...XL, depths: [0, 2, 4], depthOfMiddle: 0 }, [
@@ -116,12 +183,13 @@ export function distilledXL(): Shapes {
 }
 
 function unet(
-  { channels, multiples, depths, depthOfMiddle, context, isLinear, inChannels, labels }: UNet,
-  depthsUp = depths.map((depth) => [depth, depth, depth]).toReversed(),
+  { channels, multiples, depths, depthOfMiddle, context, isLinear, inChannels, labels, guidance }: UNet,
+  depthsUp: readonly (readonly number[])[] = depths.map((depth) => [depth, depth, depth]).toReversed(),
 ): Shapes {
   const time = 4 * channels;
   const prefix = "model.diffusion_model.";
   const layers: Shapes[] = [linear(`${prefix}time_embed.0`, time, channels), linear(`${prefix}time_embed.2`, time, time)];
+  if (guidance) layers.push({ [`${prefix}time_embed.cond_proj.weight`]: [channels, guidance] });
   if (labels) layers.push(linear(`${prefix}label_emb.0.0`, time, labels), linear(`${prefix}label_emb.0.2`, time, time));
   layers.push(conv(`${prefix}input_blocks.0.0`, channels, inChannels));
   const resnet = (name: string, from: number, to: number) =>

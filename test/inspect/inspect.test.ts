@@ -42,6 +42,12 @@ describe("a checkpoint in a single file", () => {
       isPredictionAssumed: false,
       scheduler: "EulerDiscreteScheduler",
       size: 1024,
+      sources: {
+        family: "its UNet's text features, 2048 wide",
+        predictionType: "modelspec.prediction_type in the file",
+        scheduler: "as in stabilityai/stable-diffusion-xl-base-1.0",
+        size: "usual for the family",
+      },
       parts: {
         unet: {
           className: "UNet2DConditionModel",

@@ -20,15 +20,46 @@ export const FAMILY_BY_CONTEXT: ReadonlyMap<number, Family> = new Map([
   [1280, "xl-refiner"],
 ]);
 
-/** The family of a file's networks, by which text encoders there are, else by what the network looks at; Stable Diffusion 1 where nothing tells, as in diffusers. */
-export function familyOf(parts: ReadonlyMap<PartName, FilePart>): Family {
+/** A family, and what it is known by, for people. */
+export interface FoundFamily {
+  readonly family: Family;
+  readonly source: string;
+}
+
+/** Families by what Stability's ModelSpec calls them. */
+const ARCHITECTURES: readonly (readonly [start: string, family: Family])[] = [
+  ["stable-diffusion-xl-v1-refiner", "xl-refiner"],
+  ["stable-diffusion-xl", "xl"],
+  ["stable-diffusion-v2", "sd2"],
+  ["stable-diffusion-v1", "sd1"],
+];
+
+/** Numbers of size and crop that XL's networks are given, each as a vector of 256. */
+const SIZE_NUMBERS = 256 * 6;
+
+/**
+ * The family of a file's networks: by the widths of its UNet or ControlNet, then by which text encoders are there, then by the metadata; Stable
+ * Diffusion 1 where nothing says, as in diffusers.
+ */
+export function familyOf(parts: ReadonlyMap<PartName, FilePart>, architecture = ""): FoundFamily {
+  const name = parts.has("unet") ? "UNet" : "ControlNet";
+  const network = (parts.get("unet") ?? parts.get("controlnet"))?.weights;
+  const context = network && contextWidth(network);
+  const byContext = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
+  if (byContext) return { family: byContext, source: `its ${name}'s text features, ${context} wide` };
+  const labels = network?.has("add_embedding.linear_1.weight") ? network.shapeOf("add_embedding.linear_1.weight")[1] : undefined;
   const [first, second] = [parts.get("text_encoder"), parts.get("text_encoder_2")];
-  if (second) return first ? "xl" : "xl-refiner";
-  const network = parts.get("unet") ?? parts.get("controlnet");
-  const context = network && contextWidth(network.weights);
-  const known = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
-  if (known) return known;
-  return first?.maker === "laion" ? "sd2" : network?.weights.has("add_embedding.linear_1.weight") ? "xl" : "sd1";
+  if (labels !== undefined) {
+    // A refiner is given 5 numbers beside the pooled text, a base 6.
+    const pooled = second?.weights.has("text_projection.weight") ? second.weights.shapeOf("text_projection.weight")[0] : undefined;
+    const isRefiner = pooled === undefined ? second !== undefined && !first : labels - pooled < SIZE_NUMBERS;
+    return { family: isRefiner ? "xl-refiner" : "xl", source: `its ${name}'s size embedding` };
+  }
+  if (second) return { family: first ? "xl" : "xl-refiner", source: "its text encoders" };
+  const [, told] = ARCHITECTURES.find(([start]) => architecture.startsWith(start)) ?? [];
+  if (first?.maker === "laion") return { family: "sd2", source: "its text encoder" };
+  if (told) return { family: told, source: "modelspec.architecture in the file" };
+  return { family: "sd1", source: first ? "its text encoder" : "nothing; Stable Diffusion 1 is assumed" };
 }
 
 /** The width of the text features that a network looks at; undefined for one that looks at none. */

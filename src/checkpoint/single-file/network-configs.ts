@@ -9,6 +9,8 @@ import { todaysLayout } from "./unet-names.js";
 
 /** Groups of every normalisation in these networks. */
 const GROUPS = 32;
+/** The layer that takes the guidance scale, in networks distilled to latent consistency models. */
+const GUIDANCE = "time_embedding.cond_proj.weight";
 /** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
 const HEAD_WIDTH = 64;
 /** What to do about a network of other proportions. */
@@ -25,6 +27,7 @@ export function unetConfig(weights: Weights, family: Family, sampleSize: number)
   return {
     _class_name: "UNet2DConditionModel",
     ...encoder,
+    ...(weights.has(GUIDANCE) && { time_cond_proj_dim: weights.shapeOf(GUIDANCE)[1] ?? 0 }),
     sample_size: sampleSize,
     out_channels: weights.shapeOf("conv_out.weight")[0] ?? 0,
     up_block_types: up.map((depths) => (isAttending(depths) ? "CrossAttnUpBlock2D" : "UpBlock2D")),

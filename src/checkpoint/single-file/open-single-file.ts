@@ -4,6 +4,7 @@ import { readJson } from "../config.js";
 import type { Folder } from "../folder.js";
 import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
+import type { PredictionType } from "../prediction-types.js";
 import { findWeights } from "../weights.js";
 import { controlNetConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
@@ -19,6 +20,8 @@ export interface SingleFileOptions {
   readonly config?: Folder;
   /** Whether to tell of what the file does not say; true by default. */
   readonly warns?: boolean;
+  /** What the UNet predicts, whatever the file says. */
+  readonly predictionType?: PredictionType;
 }
 
 /** What a network is called. */
@@ -58,13 +61,15 @@ const PART_NAMES = Object.keys(NETWORKS) as PartName[];
  * @throws CheckpointError, ConfigError if the file is none that Darkroom can run.
  */
 export async function openSingleFile(folder: Folder, path: string, options: SingleFileOptions): Promise<Folder> {
-  const file = await readSingleFile(folder, path);
-  return options.config ? overlaid(file, options.config) : inferredFolder(file, options);
+  const { config, predictionType } = options;
+  const file = await readSingleFile(folder, path, { predictionType });
+  return config ? overlaid(file, config, options) : inferredFolder(file, options);
 }
 
 /** The file's weights in a folder of configs. */
-async function overlaid(file: SingleFile, config: Folder): Promise<Folder> {
+async function overlaid(file: SingleFile, config: Folder, { warns = true, predictionType }: SingleFileOptions): Promise<Folder> {
   if (!(await config.has(MODEL_INDEX))) return overlaidNetwork(file, config);
+  if (warns && predictionType === undefined) await comparePrediction(file, config);
   const { name } = file.header;
   const folders: Record<string, Folder> = {};
   for (const each of PART_NAMES) {
@@ -77,6 +82,18 @@ async function overlaid(file: SingleFile, config: Folder): Promise<Folder> {
   // Single files have no safety checker; diffusers does not load one for them either.
   const index: JsonObject = { ...(await readJson(config, MODEL_INDEX)), safety_checker: [null, null] };
   return new VirtualFolder(name, { base: config, folders, files: { [MODEL_INDEX]: () => index } });
+}
+
+/** Warns where the author of a file says that it predicts something else than the scheduler beside the configs is set to. */
+async function comparePrediction({ header, kind: { prediction } }: SingleFile, config: Folder): Promise<void> {
+  const path = "scheduler/scheduler_config.json";
+  if (prediction.basis !== "author" || prediction.edm || !(await config.has(path))) return;
+  const { prediction_type: told = "epsilon" } = await readJson(config, path);
+  if (told === prediction.type) return;
+  warn(
+    (option) =>
+      `${header.name} predicts ${prediction.type}, as ${prediction.source} says, but the scheduler of ${config.name} is for ${told}, which is used. If its pictures are wrong, give ${option("predictionType", { value: prediction.type })}`,
+  );
 }
 
 /** The weights of the network that a folder has the config of. */
@@ -118,9 +135,10 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
   if (!parts.has("vae")) folders.vae = absent(name, "vae", { files: { "config.json": () => latentConfig(latentSpace(kind)) } });
   if (!parts.has("unet")) return new VirtualFolder(name, { folders });
   const className = expectPipelineClass(name, kind);
-  if (warns && kind.prediction.isAssumed) {
+  if (warns && kind.prediction.basis === "assumption") {
     warn(
-      `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give the folder of a checkpoint that predicts noise as config, or a scheduler of predictionType epsilon`,
+      (option) =>
+        `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give ${option("predictionType", { value: "epsilon" })}`,
     );
   }
   const words = (pad: "<|endoftext|>" | "!", at: string) =>
@@ -138,7 +156,7 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
 function configOf({ kind }: SingleFile, name: PartName, { weights, maker }: FilePart): JsonObject {
   switch (name) {
     case "unet":
-      return unetConfig(weights, kind.family, latentSize(kind));
+      return unetConfig(weights, kind.family, latentSize(kind).side);
     case "vae":
       return vaeConfig(weights, latentSpace(kind));
     case "controlnet":

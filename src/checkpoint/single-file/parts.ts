@@ -1,5 +1,5 @@
 import type { Folder } from "../folder.js";
-import type { SafetensorsHeader } from "../safetensors.js";
+import type { SafetensorsHeader, StoredTensor } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
 import { type Naming, TODAYS_NAMES } from "./layer-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
@@ -23,6 +23,8 @@ interface Place {
   readonly naming: Naming;
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
+  /** The tensor to take in place of another. */
+  readonly instead?: (name: string) => StoredTensor | undefined;
 }
 
 /** The tensors of a header by name, those under one prefix at a time. */
@@ -33,8 +35,12 @@ class Names {
     return this.header.tensors.has(name);
   }
 
+  get(name: string): StoredTensor | undefined {
+    return this.header.tensors.get(name);
+  }
+
   shapeOf(name: string): readonly number[] | undefined {
-    return this.header.tensors.get(name)?.shape;
+    return this.get(name)?.shape;
   }
 
   *under(prefix: string): Generator<Piece> {
@@ -56,14 +62,26 @@ const UNET_PREFIXES = ["model.diffusion_model.", "diffusion_model.", ""];
 const CONTROLNET_PREFIXES = ["control_model.", ""];
 const VAE_PREFIXES = ["first_stage_model.", "vae.", ""];
 
+/** Which of a file's networks are meant. */
+export interface FindPartsOptions {
+  /** The moving average of the UNet's weights, where the file has it beside these. */
+  readonly usesEma?: boolean;
+}
+
 /**
  * The networks of Stable Diffusion that a file holds, in the original layout (CompVis' ldm, Stability's sgm) or, if it is one network, in diffusers'.
- * What else it holds is passed over: a second, averaged UNet, the state of a training, noise schedules.
+ * What else it holds is passed over: a second, averaged UNet unless that is meant, the state of a training, noise schedules.
  */
-export function findParts(header: SafetensorsHeader, folder: Folder, path: string): ReadonlyMap<PartName, FilePart> {
+export function findParts(
+  header: SafetensorsHeader,
+  folder: Folder,
+  path: string,
+  { usesEma = false }: FindPartsOptions = {},
+): ReadonlyMap<PartName, FilePart> {
   const names = new Names(header);
+  const unet = unetPlace(names);
   const places: Readonly<Record<PartName, Place | undefined>> = {
-    unet: unetPlace(names),
+    unet: unet && usesEma ? averaged(unet, names) : unet,
     controlnet: controlNetPlace(names),
     vae: vaePlace(names),
     ...textEncoderPlaces(names),
@@ -79,9 +97,9 @@ export function findParts(header: SafetensorsHeader, folder: Folder, path: strin
   return parts;
 }
 
-function* located(names: Names, { prefix, naming, pieces = (piece) => [piece] }: Place, path: string): Generator<Located> {
+function* located(names: Names, { prefix, naming, pieces = (piece) => [piece], instead }: Place, path: string): Generator<Located> {
   for (const whole of names.under(prefix)) {
-    for (const { name, stored } of pieces(whole)) {
+    for (const { name, stored } of pieces({ ...whole, stored: instead?.(whole.name) ?? whole.stored })) {
       const today = naming.today(name);
       if (today !== undefined) yield { path, stored, name: today };
     }
@@ -99,6 +117,13 @@ function unetPlace(names: Names): Place | undefined {
       return { prefix, naming: TODAYS_NAMES };
   }
   return undefined;
+}
+
+/** The place of the moving average of a UNet's weights, each called by its name without dots; the UNet's own where some have none of their shape. */
+function averaged(unet: Place, names: Names): Place {
+  const instead = (name: string) => names.get(`model_ema.diffusion_model${name.replaceAll(".", "")}`);
+  const isWhole = [...names.under(unet.prefix)].every(({ name, stored }) => String(instead(name)?.shape) === String(stored.shape));
+  return isWhole ? { ...unet, instead } : unet;
 }
 
 /** What `label_emb` is: of XL's networks it hears of size and crop, of Stable Diffusion 2's (unCLIP) of a picture. */

@@ -1,8 +1,26 @@
 import { ConfigError } from "../../errors.js";
 import type { JsonObject } from "../json.js";
 import type { Family } from "./family.js";
+import type { LatentStatistics } from "./latent-statistics.js";
 import type { LatentSpace } from "./network-configs.js";
+import type { OriginalConfig } from "./original-config.js";
 import type { Prediction } from "./prediction.js";
+import {
+  COSXL,
+  LCM,
+  PLAYGROUND,
+  type Repository,
+  type SchedulerConfig,
+  SD1,
+  SD1_INPAINTING,
+  SD2,
+  SD2_BASE,
+  SD2_INPAINTING,
+  XL,
+  XL_INPAINTING,
+  XL_LCM,
+  XL_REFINER,
+} from "./scheduler-configs.js";
 
 // What a folder would hold beside its networks, as the checkpoints on the hub do from which diffusers takes the configs of a single file.
 
@@ -11,7 +29,13 @@ export interface PipelineKind {
   readonly family: Family;
   /** Channels the UNet takes: 4, or 9 with a masked picture. */
   readonly inChannels: number;
+  /** Whether the UNet takes the guidance scale as an input, as one distilled to a latent consistency model does. */
+  readonly isConsistency: boolean;
   readonly prediction: Prediction;
+  /** The config that lies beside the file. */
+  readonly original?: OriginalConfig;
+  /** Of latents that were brought to a common mean and deviation. */
+  readonly statistics?: LatentStatistics;
 }
 
 /** Pixels to one latent, along each side. */
@@ -73,43 +97,59 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
   };
 }
 
-const BETAS = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_linear", num_train_timesteps: 1000 };
-
-/** `scheduler_config.json`. */
-export function schedulerConfig({ family, inChannels, prediction: { type, zeroSnr = false, edm } }: PipelineKind): SchedulerConfig {
-  // Stability's own numbers for CosXL, and Playground's for Playground 2.5.
-  if (edm === "cosxl") return { _class_name: "EDMEulerScheduler", sigma_min: 0.002, sigma_max: 120, sigma_data: 1, prediction_type: type };
-  if (edm === "playground") {
-    return { _class_name: "EDMDPMSolverMultistepScheduler", sigma_min: 0.002, sigma_max: 80, sigma_data: 0.5, prediction_type: type };
-  }
-  const common = { ...BETAS, steps_offset: 1, timestep_spacing: "leading", prediction_type: type };
-  if (family === "xl" || family === "xl-refiner")
-    return { _class_name: "EulerDiscreteScheduler", ...common, rescale_betas_zero_snr: zeroSnr };
-  // PNDM knows no noise at full strength.
-  if (family === "sd1" && inChannels === 4 && !zeroSnr) {
-    return { _class_name: "PNDMScheduler", ...common, set_alpha_to_one: false, skip_prk_steps: true };
-  }
-  return { _class_name: "DDIMScheduler", ...common, set_alpha_to_one: false, clip_sample: false, rescale_betas_zero_snr: zeroSnr };
+/** `scheduler_config.json`: the repository's, changed by what is written in the file and beside it. */
+export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
+  const { prediction, original } = kind;
+  const { _class_name: className, ...config } = repositoryOf(kind).scheduler;
+  const { type, zeroSnr = false } = prediction;
+  // PNDM's first step divides by the signal that is left, of which there is none then.
+  const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
+  return {
+    _class_name: needsOther ? "DDIMScheduler" : className,
+    ...config,
+    ...(type !== (config.prediction_type ?? "epsilon") && { prediction_type: type }),
+    ...(zeroSnr && { rescale_betas_zero_snr: true }),
+    ...(original?.betaStart !== undefined && { beta_start: original.betaStart }),
+    ...(original?.betaEnd !== undefined && { beta_end: original.betaEnd }),
+    ...(original?.trainTimesteps !== undefined && { num_train_timesteps: original.trainTimesteps }),
+  };
 }
 
-type SchedulerConfig = JsonObject & { readonly _class_name: string };
+/** The repository on the hub whose scheduler config a file has. */
+export function repositoryOf({ family, inChannels, isConsistency, prediction: { type, edm } }: PipelineKind): Repository {
+  if (edm) return edm === "playground" ? PLAYGROUND : COSXL;
+  const isInpainting = inChannels === 9;
+  switch (family) {
+    case "xl-refiner":
+      return XL_REFINER;
+    case "xl":
+      return isConsistency ? XL_LCM : isInpainting ? XL_INPAINTING : XL;
+    case "sd1":
+      return isConsistency ? LCM : isInpainting ? SD1_INPAINTING : SD1;
+    case "sd2":
+      return isConsistency ? LCM : isInpainting ? SD2_INPAINTING : type === "v_prediction" ? SD2 : SD2_BASE;
+  }
+}
 
 /** What is particular to the latents of a family; of Stable Diffusion 1 for an autoencoder that comes alone, as in diffusers. */
-export function latentSpace({ family, inChannels, prediction }: PipelineKind): LatentSpace {
-  if (prediction.edm === "playground") {
-    // Its autoencoder is XL's, but its UNet was trained on latents brought to a common mean and deviation.
-    const statistics = { latentsMean: [-1.6574, 1.886, -1.383, 2.5155], latentsStd: [8.4927, 5.9022, 6.5498, 5.2299] };
-    return { scalingFactor: 0.5, sampleSize: 1024, ...statistics };
-  }
-  if (family === "xl" || family === "xl-refiner") return { scalingFactor: 0.13025, sampleSize: 1024 };
+export function latentSpace({ family, inChannels, prediction, original, statistics }: PipelineKind): LatentSpace {
+  const isXL = family === "xl" || family === "xl-refiner";
   // The larger model of Stable Diffusion 2 is the one that predicts velocity.
   const isLarge = family === "sd2" && inChannels === 4 && prediction.type === "v_prediction";
-  return { scalingFactor: 0.18215, sampleSize: isLarge ? 768 : 512 };
+  const sampleSize = isXL ? 1024 : isLarge ? 768 : 512;
+  // Playground's autoencoder is XL's, but its UNet was trained on latents brought to a common mean and deviation.
+  if (statistics) return { scalingFactor: 0.5, sampleSize, latentsMean: statistics.mean, latentsStd: statistics.std };
+  return { scalingFactor: original?.scalingFactor ?? (isXL ? 0.13025 : 0.18215), sampleSize };
 }
 
-/** Side of the latents a UNet was trained on. */
-export function latentSize(kind: PipelineKind): number {
-  return latentSpace(kind).sampleSize / LATENT;
+/** Side of the latents a UNet was trained on, and what says so, for people. */
+export function latentSize(kind: PipelineKind): { readonly side: number; readonly source: string } {
+  const { original } = kind;
+  const side = latentSpace(kind).sampleSize / LATENT;
+  const told = original?.latentSize;
+  // Stability's config of the larger model of Stable Diffusion 2 says 64, as all of ldm's configs do, though the model was trained at 96.
+  if (!original || told === undefined || (side === 96 && told === 64)) return { side, source: "usual for the family" };
+  return { side: told, source: original.name };
 }
 
 /** `tokenizer_config.json`: CLIP's, but Stable Diffusion 2 and the second text encoder of XL were trained on prompts filled up with `!`. */

@@ -1,47 +1,91 @@
 import type { Folder } from "../folder.js";
+import type { PredictionType } from "../prediction-types.js";
 import { readTensor, type SafetensorsHeader, toTensorRef } from "../safetensors.js";
 import type { Family } from "./family.js";
+import type { OriginalConfig } from "./original-config.js";
 
 /** What a UNet was trained to predict, and over what noise. */
 export interface Prediction {
-  readonly type: "epsilon" | "v_prediction";
+  readonly type: PredictionType;
+  /** What says so, for people. */
+  readonly source: string;
   /** The noise goes on to its full strength (Lin et al. 2024, arXiv:2305.08891). */
   readonly zeroSnr?: boolean;
   /** Karras et al.'s noise levels in place of the usual ones. */
   readonly edm?: "playground" | "cosxl";
-  /** Whether the file does not say it: diffusers' choice for the family. */
-  readonly isAssumed?: boolean;
+  /** Whether that is the caller, the file's author, or nobody: then the family has but one kind, or is assumed to be of the kind that diffusers takes. */
+  readonly basis: "caller" | "author" | "family" | "assumption";
+}
+
+/** What a prediction is told by. */
+export interface PredictionHints {
+  readonly folder: Folder;
+  readonly path: string;
+  readonly family: Family;
+  readonly isInpainting: boolean;
+  /** What the caller says. */
+  readonly given: PredictionType | undefined;
+  readonly original: OriginalConfig | undefined;
 }
 
 /** The step of training at which Stability published the base model of Stable Diffusion 2, which predicts noise, as the larger one does not. */
 const STEP_OF_BASE = 875_000;
 
-/** What a file's UNet predicts: by what its author wrote into it, else as diffusers takes it. Reads nothing but the header, and a number where one is left. */
-export async function readPrediction(
-  header: SafetensorsHeader,
-  { folder, path, family, isInpainting }: { folder: Folder; path: string; family: Family; isInpainting: boolean },
-): Promise<Prediction> {
+/**
+ * What a file's UNet predicts: as the caller says, else as its author wrote into the file or beside it, else as diffusers takes it. Reads nothing of the
+ * file but the header, and a number where one is left.
+ */
+export async function readPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Prediction> {
+  const written = await writtenPrediction(header, hints);
+  const found: Prediction = written ? { ...written, basis: "author" } : usualPrediction(hints);
+  const { given } = hints;
+  const { type, source, basis }: Prediction = given === undefined ? found : { type: given, source: "the caller", basis: "caller" };
+  return {
+    ...{ type, source, basis },
+    ...(found.edm && { edm: found.edm }),
+    // A network that predicts noise has nothing to say of noise at its full strength.
+    ...(type !== "epsilon" && header.tensors.has("ztsnr") && { zeroSnr: true }),
+  };
+}
+
+type Written = Omit<Prediction, "basis">;
+
+/** What the author wrote; undefined where nothing is written. Tensors that hold nothing say something by being there, as trainers write them for ComfyUI. */
+async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Written | undefined> {
   const { tensors } = header;
-  if (tensors.has("edm_mean") && tensors.has("edm_std")) return { type: "epsilon", edm: "playground" };
-  if (tensors.has("edm_vpred.sigma_max")) return { type: "v_prediction", edm: "cosxl" };
-  // Tensors that hold nothing but say something by being there, as trainers of XL models write them for ComfyUI.
-  if (tensors.has("v_pred")) return { type: "v_prediction", zeroSnr: tensors.has("ztsnr") };
-  const told = typeInMetadata(header);
-  if (told) return { type: told };
-  if (family !== "sd2" || isInpainting) return { type: "epsilon" };
+  const { original, family, isInpainting, folder, path } = hints;
+  if (tensors.has("edm_mean") && tensors.has("edm_std"))
+    return { type: "epsilon", edm: "playground", source: "edm_mean and edm_std in the file" };
+  if (tensors.has("edm_vpred.sigma_max")) return { type: "v_prediction", edm: "cosxl", source: "edm_vpred.sigma_max in the file" };
+  if (tensors.has("v_pred")) return { type: "v_prediction", source: "v_pred in the file" };
+  if (original?.prediction) return { type: original.prediction, source: original.name };
+  const told = predictionInMetadata(header);
+  if (told) return told;
+  if (original?.impliesNoise) return { type: "epsilon", source: original.name };
+  if (family !== "sd2" || isInpainting) return undefined;
   const step = await readStep(header, folder, path);
-  if (step !== undefined) return { type: step === STEP_OF_BASE ? "epsilon" : "v_prediction" };
-  return { type: "v_prediction", isAssumed: true };
+  if (step === undefined) return undefined;
+  return { type: step === STEP_OF_BASE ? "epsilon" : "v_prediction", source: "global_step in the file" };
+}
+
+/** What diffusers takes a file for that says nothing: of Stable Diffusion 2 there are two kinds. */
+function usualPrediction({ family, isInpainting }: PredictionHints): Prediction {
+  const source = "usual for the family";
+  const hasTwoKinds = family === "sd2" && !isInpainting;
+  return hasTwoKinds ? { type: "v_prediction", source, basis: "assumption" } : { type: "epsilon", source, basis: "family" };
 }
 
 /** By Stability's ModelSpec, which kohya-ss' scripts and other trainers write. */
-function typeInMetadata({ metadata }: SafetensorsHeader): Prediction["type"] | undefined {
+function predictionInMetadata({ metadata }: SafetensorsHeader): Written | undefined {
   const prediction = metadata.get("modelspec.prediction_type")?.toLowerCase() ?? "";
-  if (/^(v|velocity|v[-_ ]?pred(iction)?)$/.test(prediction)) return "v_prediction";
-  if (/^(epsilon|eps|noise)$/.test(prediction)) return "epsilon";
+  const source = "modelspec.prediction_type in the file";
+  if (/^(v|velocity|v[-_ ]?pred(iction)?)$/.test(prediction)) return { type: "v_prediction", source };
+  if (/^(epsilon|eps|noise)$/.test(prediction)) return { type: "epsilon", source };
+  if (/^(sample|x0|x_0)$/.test(prediction)) return { type: "sample", source };
   const architecture = metadata.get("modelspec.architecture")?.toLowerCase() ?? "";
-  if (architecture.startsWith("stable-diffusion-v2-768-v")) return "v_prediction";
-  if (architecture.startsWith("stable-diffusion-v2-512")) return "epsilon";
+  const byArchitecture = { source: "modelspec.architecture in the file" };
+  if (architecture.startsWith("stable-diffusion-v2-768-v")) return { type: "v_prediction", ...byArchitecture };
+  if (architecture.startsWith("stable-diffusion-v2-512")) return { type: "epsilon", ...byArchitecture };
   return undefined;
 }
 

@@ -1,10 +1,13 @@
 import { CheckpointError, ConfigError } from "../../errors.js";
 import type { Folder } from "../folder.js";
 import { printable } from "../json.js";
+import type { PredictionType } from "../prediction-types.js";
 import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
 import { describeTextualInversion } from "../textual-inversion.js";
-import { type Family, familyOf } from "./family.js";
+import { familyOf } from "./family.js";
 import { foreignKind } from "./foreign-kinds.js";
+import { readLatentStatistics } from "./latent-statistics.js";
+import { readOriginalConfig } from "./original-config.js";
 import { type FilePart, findParts, type PartName } from "./parts.js";
 import type { PipelineKind } from "./pipeline-configs.js";
 import { readPrediction } from "./prediction.js";
@@ -15,15 +18,23 @@ export interface SingleFile {
   readonly parts: ReadonlyMap<PartName, FilePart>;
   /** Of a network that comes without a UNet: what its shapes show of the checkpoint it is for. */
   readonly kind: PipelineKind;
+  /** What its family is known by, for people. */
+  readonly familySource: string;
+}
+
+/** What a caller knows of a file that the file may not say. */
+export interface KnownOfFile {
+  /** What the UNet predicts. */
+  readonly predictionType?: PredictionType;
 }
 
 /**
  * Reads the header of a single file and finds out what the file is.
  * @throws CheckpointError if it is no safetensors file, or one without networks; ConfigError for a family of models that Darkroom does not run.
  */
-export async function readSingleFile(folder: Folder, path: string): Promise<SingleFile> {
+export async function readSingleFile(folder: Folder, path: string, known: KnownOfFile = {}): Promise<SingleFile> {
   const header = await readSafetensorsHeader(folder, path);
-  const file = await findNetworks(header, folder, path);
+  const file = await findNetworks(header, folder, path, known);
   if (file) return file;
   const foreign = foreignKind(header.tensors.keys());
   if (foreign === undefined) throw noCheckpoint(header);
@@ -32,24 +43,33 @@ export async function readSingleFile(folder: Folder, path: string): Promise<Sing
   });
 }
 
-/** What a file is, by its header; undefined for one that holds no network of Stable Diffusion, or one of a model made of it that is another. */
-export async function findNetworks(header: SafetensorsHeader, folder: Folder, path: string): Promise<SingleFile | undefined> {
+/**
+ * What a file is, by its header and by the config beside it; undefined for one that holds no network of Stable Diffusion, or one of a model made of it
+ * that is another.
+ */
+export async function findNetworks(
+  header: SafetensorsHeader,
+  folder: Folder,
+  path: string,
+  { predictionType }: KnownOfFile = {},
+): Promise<SingleFile | undefined> {
   if (foreignKind(header.tensors.keys()) !== undefined) return undefined;
-  const parts = findParts(header, folder, path);
-  if (parts.size === 0) return undefined;
-  const unet = parts.get("unet");
-  const family = familyInMetadata(header, parts) ?? familyOf(parts);
-  const [, inChannels = 4] = unet?.weights.shapeOf("conv_in.weight") ?? [];
-  const prediction = unet
-    ? await readPrediction(header, { folder, path, family, isInpainting: inChannels !== 4 })
-    : ({ type: "epsilon" } as const);
-  return { header, parts, kind: { family, inChannels, prediction } };
-}
-
-/** An autoencoder's shapes are the same in all families. */
-function familyInMetadata({ metadata }: SafetensorsHeader, parts: ReadonlyMap<PartName, FilePart>): Family | undefined {
-  if (!parts.has("vae") || parts.size > 1) return undefined;
-  return metadata.get("modelspec.architecture")?.startsWith("stable-diffusion-xl") ? "xl" : undefined;
+  const found = findParts(header, folder, path);
+  if (found.size === 0) return undefined;
+  const { family, source: familySource } = familyOf(found, header.metadata.get("modelspec.architecture")?.toLowerCase());
+  const unet = found.get("unet");
+  if (!unet) {
+    const prediction = { type: "epsilon", source: familySource, basis: "family" } as const;
+    return { header, parts: found, familySource, kind: { family, inChannels: 4, isConsistency: false, prediction } };
+  }
+  const original = await readOriginalConfig(folder, path);
+  const parts = original?.usesEma ? findParts(header, folder, path, { usesEma: true }) : found;
+  const [, inChannels = 4] = unet.weights.shapeOf("conv_in.weight");
+  const isInpainting = inChannels !== 4;
+  const prediction = await readPrediction(header, { folder, path, family, isInpainting, given: predictionType, original });
+  const isConsistency = unet.weights.has("time_embedding.cond_proj.weight");
+  const statistics = prediction.edm === "playground" ? await readLatentStatistics(header, folder, path) : undefined;
+  return { header, parts, familySource, kind: { family, inChannels, isConsistency, prediction, original, statistics } };
 }
 
 function noCheckpoint(header: SafetensorsHeader): CheckpointError {

@@ -22,6 +22,7 @@ const RESNET: readonly NamePair[] = [
 const TIME_AND_INPUT: readonly NamePair[] = [
   ["time_embed.0", "time_embedding.linear_1"],
   ["time_embed.2", "time_embedding.linear_2"],
+  ["time_embed.cond_proj", "time_embedding.cond_proj"],
   ["input_blocks.0.0", "conv_in"],
 ];
 

@@ -11,7 +11,7 @@ import { UNet2DConditionModel } from "../../../src/models/unet-2d-condition.js";
 import type { Engine } from "../../../src/runtime/engine.js";
 import { Tensor } from "../../../src/tensor/tensor.js";
 import { CLIPTokenizer } from "../../../src/tokenizer/clip.js";
-import { distilledXL, FULL_SIZE, sparseFile, vae } from "../../helpers/full-size-files.js";
+import { distilledXL, FULL_SIZE, FULL_SIZE_KIN, type Shapes, sparseFile, vae } from "../../helpers/full-size-files.js";
 
 /** The metadata keeps Stable Diffusion 2's from having to be assumed, which is told. */
 async function open(name: string): Promise<Folder> {
@@ -43,15 +43,39 @@ async function expectGraphs(folder: Folder): Promise<void> {
   if (components.get("text_encoder_2"))
     await expectBuilt((await CLIPTextModelWithProjection.fromPretrained(folder, from("text_encoder_2"))).forward(ids));
   const unet = await UNet2DConditionModel.fromPretrained(folder, from("unet"));
-  const { inChannels, crossAttentionDim, additionEmbedType, projectionClassEmbeddingsInputDim } = unet.config;
+  const { inChannels, crossAttentionDim, additionEmbedType, projectionClassEmbeddingsInputDim, timeCondProjDim } = unet.config;
   const numbers = ((projectionClassEmbeddingsInputDim ?? 0) - 1280) / 256;
   await expectBuilt(
     unet.forward(Tensor.zeros([1, inChannels, 8, 8]), 1, {
       encoderHiddenStates: Tensor.zeros([1, 77, crossAttentionDim as number]),
+      ...(timeCondProjDim && { timestepCond: Tensor.zeros([1, timeCondProjDim]) }),
       ...(additionEmbedType && { addedCond: { textEmbeds: Tensor.zeros([1, 1280]), timeIds: Tensor.zeros([1, numbers]) } }),
     }),
   );
 }
+
+/** What all configs of Stable Diffusion's repositories on the hub say. */
+const SD_SCHEDULER = {
+  betaStart: 0.00085,
+  betaEnd: 0.012,
+  betaSchedule: "scaled_linear",
+  clipSample: false,
+  numTrainTimesteps: 1000,
+  setAlphaToOne: false,
+  skipPrkSteps: true,
+  stepsOffset: 1,
+  trainedBetas: null,
+};
+
+const XL_SCHEDULER = {
+  ...SD_SCHEDULER,
+  _className: "EulerDiscreteScheduler",
+  interpolationType: "linear",
+  predictionType: "epsilon",
+  sampleMaxValue: 1,
+  timestepSpacing: "leading",
+  useKarrasSigmas: false,
+};
 
 const EXPECTED = {
   sd15: {
@@ -59,7 +83,7 @@ const EXPECTED = {
     unet: { inChannels: 4, sampleSize: 64, crossAttentionDim: 768, attentionHeadDim: 8, transformerLayersPerBlock: 1, layersPerBlock: 2 },
     widths: [320, 640, 1280, 1280],
     vae: { sampleSize: 512, scalingFactor: 0.18215, latentChannels: 4, layersPerBlock: 2 },
-    scheduler: { _className: "PNDMScheduler", predictionType: "epsilon", skipPrkSteps: true, stepsOffset: 1, setAlphaToOne: false },
+    scheduler: { ...SD_SCHEDULER, _className: "PNDMScheduler" },
     textEncoder: { hiddenSize: 768, numHiddenLayers: 12, numAttentionHeads: 12, hiddenAct: "quick_gelu", projectionDim: 768 },
     pad: 49407,
   },
@@ -68,7 +92,7 @@ const EXPECTED = {
     unet: { inChannels: 9, sampleSize: 64, crossAttentionDim: 768, attentionHeadDim: 8 },
     widths: [320, 640, 1280, 1280],
     vae: { sampleSize: 512, scalingFactor: 0.18215 },
-    scheduler: { _className: "DDIMScheduler", predictionType: "epsilon", clipSample: false, stepsOffset: 1, setAlphaToOne: false },
+    scheduler: { ...SD_SCHEDULER, _className: "DDIMScheduler" },
     textEncoder: { hiddenSize: 768, numHiddenLayers: 12 },
     pad: 49407,
   },
@@ -77,7 +101,7 @@ const EXPECTED = {
     unet: { inChannels: 4, sampleSize: 96, crossAttentionDim: 1024, attentionHeadDim: [5, 10, 20, 20], transformerLayersPerBlock: 1 },
     widths: [320, 640, 1280, 1280],
     vae: { sampleSize: 768, scalingFactor: 0.18215 },
-    scheduler: { _className: "DDIMScheduler", predictionType: "v_prediction", clipSample: false, setAlphaToOne: false },
+    scheduler: { ...SD_SCHEDULER, _className: "DDIMScheduler", predictionType: "v_prediction" },
     // Of OpenCLIP's 24 layers the last is left out.
     textEncoder: { hiddenSize: 1024, numHiddenLayers: 23, numAttentionHeads: 16, intermediateSize: 4096, hiddenAct: "gelu" },
     pad: 0,
@@ -98,7 +122,7 @@ const EXPECTED = {
     },
     widths: [320, 640, 1280],
     vae: { sampleSize: 1024, scalingFactor: 0.13025 },
-    scheduler: { _className: "EulerDiscreteScheduler", predictionType: "epsilon", rescaleBetasZeroSnr: false, timestepSpacing: "leading" },
+    scheduler: XL_SCHEDULER,
     textEncoder: { hiddenSize: 768, numHiddenLayers: 12, hiddenAct: "quick_gelu" },
     textEncoder2: { hiddenSize: 1280, numHiddenLayers: 32, numAttentionHeads: 20, hiddenAct: "gelu", projectionDim: 1280 },
     pad: 49407,
@@ -117,7 +141,7 @@ const EXPECTED = {
     },
     widths: [384, 768, 1536, 1536],
     vae: { sampleSize: 1024, scalingFactor: 0.13025 },
-    scheduler: { _className: "EulerDiscreteScheduler", predictionType: "epsilon" },
+    scheduler: XL_SCHEDULER,
     textEncoder2: { hiddenSize: 1280, numHiddenLayers: 32, projectionDim: 1280 },
     settings: { forceZerosForEmptyPrompt: false, requiresAestheticsScore: true },
   },
@@ -135,7 +159,8 @@ describe.each(Object.entries(EXPECTED))("a full-sized file of %s", (name, expect
     expect(await config("unet")).toMatchObject({ ...unet, blockOutChannels: widths });
     expect(await config("unet")).not.toHaveProperty("reverseTransformerLayersPerBlock");
     expect(await config("vae")).toMatchObject({ ...rest.vae, blockOutChannels: [128, 256, 512, 512], useQuantConv: true });
-    expect(await config("scheduler")).toMatchObject({ betaStart: 0.00085, betaEnd: 0.012, betaSchedule: "scaled_linear", ...scheduler });
+    // Not a field more: a scheduler that is made of this config takes its own defaults for what is missing.
+    expect(await config("scheduler")).toEqual(scheduler);
     if ("textEncoder" in rest) expect(await config("text_encoder")).toMatchObject(rest.textEncoder);
     if ("textEncoder2" in rest) expect(await config("text_encoder_2")).toMatchObject(rest.textEncoder2);
   });
@@ -171,6 +196,113 @@ describe.each(Object.entries(EXPECTED))("a full-sized file of %s", (name, expect
       expect([tokenizer.vocabSize, tokenizer.padTokenId, tokenizer.eosTokenId]).toEqual([49408, 0, 49407]);
     });
   }
+});
+
+/** Networks of the same families with other proportions, or something more in their files. */
+const KIN = {
+  "sd2-inpaint": {
+    className: "StableDiffusionInpaintPipeline",
+    unet: { inChannels: 9, sampleSize: 64 },
+    scheduler: { ...SD_SCHEDULER, _className: "PNDMScheduler" },
+  },
+  "sdxl-inpaint": { className: "StableDiffusionXLInpaintPipeline", unet: { inChannels: 9, sampleSize: 128 }, scheduler: XL_SCHEDULER },
+  "sdxl-without-first-encoder": {
+    className: "StableDiffusionXLPipeline",
+    unet: { crossAttentionDim: 2048 },
+    scheduler: XL_SCHEDULER,
+    settings: { requiresAestheticsScore: false },
+  },
+  "sdxl-without-encoders": { className: "StableDiffusionXLPipeline", unet: { crossAttentionDim: 2048 }, scheduler: XL_SCHEDULER },
+  "sdxl-refiner-without-encoders": {
+    className: "StableDiffusionXLImg2ImgPipeline",
+    unet: { crossAttentionDim: 1280 },
+    scheduler: XL_SCHEDULER,
+    settings: { requiresAestheticsScore: true },
+  },
+  "sdxl-turbo": { className: "StableDiffusionXLPipeline", unet: { transformerLayersPerBlock: [1, 2, 10] }, scheduler: XL_SCHEDULER },
+  "playground-v2.5": {
+    className: "StableDiffusionXLPipeline",
+    unet: { transformerLayersPerBlock: [1, 2, 10] },
+    vae: { scalingFactor: 0.5, latentsMean: [-1.6574, 1.886, -1.383, 2.5155], latentsStd: [8.4927, 5.9022, 6.5498, 5.2299] },
+  },
+  "ssd-1b": {
+    className: "StableDiffusionXLPipeline",
+    unet: {
+      transformerLayersPerBlock: [1, 2, 4],
+      reverseTransformerLayersPerBlock: [[4, 4, 10], [2, 1, 1], 1],
+      midBlockType: "UNetMidBlock2D",
+    },
+    scheduler: XL_SCHEDULER,
+  },
+  "segmind-vega": {
+    className: "StableDiffusionXLPipeline",
+    unet: { transformerLayersPerBlock: [1, 1, 2], midBlockType: "UNetMidBlock2D" },
+    scheduler: XL_SCHEDULER,
+  },
+  lcm: { className: "StableDiffusionPipeline", unet: { timeCondProjDim: 256, sampleSize: 64, crossAttentionDim: 768 } },
+  "lcm-sdxl": {
+    className: "StableDiffusionXLPipeline",
+    unet: { timeCondProjDim: 256, sampleSize: 128 },
+    scheduler: { ...XL_SCHEDULER, _className: "LCMScheduler" },
+  },
+};
+
+describe.each(Object.entries(KIN))("a full-sized file of %s", (name, { className, unet, ...rest }) => {
+  const openKin = () => openCheckpoint(sparseFile(FULL_SIZE_KIN[name]?.() ?? {}));
+
+  it(`is a ${className} with the configs of its repository`, async () => {
+    const folder = await openKin();
+    const index = await readModelIndex(folder);
+    expect(index.className).toBe(className);
+    expect(await readConfig(folder.open("unet"), "config.json")).toMatchObject(unet);
+    if ("settings" in rest) expect(index.options).toMatchObject(rest.settings);
+    if ("vae" in rest) expect(await readConfig(folder.open("vae"), "config.json")).toMatchObject(rest.vae);
+    if ("scheduler" in rest) expect(await readConfig(folder.open("scheduler"), "scheduler_config.json")).toEqual(rest.scheduler);
+  });
+
+  if (!name.includes("without")) {
+    it("has every tensor that the graphs of its networks ask for", async () => {
+      await expectGraphs(await openKin());
+    });
+  }
+});
+
+describe("the scheduler of a full-sized file", () => {
+  const schedulerOf = async (shapes: Shapes) =>
+    readConfig((await openCheckpoint(sparseFile(shapes))).open("scheduler"), "scheduler_config.json");
+
+  it("of Playground 2.5 is its repository's", async () => {
+    expect(await schedulerOf(FULL_SIZE_KIN["playground-v2.5"]?.() ?? {})).toEqual({
+      _className: "EDMDPMSolverMultistepScheduler",
+      algorithmType: "dpmsolver++",
+      dynamicThresholdingRatio: 0.995,
+      eulerAtFinal: false,
+      finalSigmasType: "zero",
+      lowerOrderFinal: true,
+      numTrainTimesteps: 1000,
+      predictionType: "epsilon",
+      rho: 7,
+      sampleMaxValue: 1,
+      sigmaData: 0.5,
+      sigmaMax: 80,
+      sigmaMin: 0.002,
+      solverOrder: 2,
+      solverType: "midpoint",
+      thresholding: false,
+    });
+  });
+
+  it("of a latent consistency model is one for those", async () => {
+    const config = await schedulerOf(FULL_SIZE_KIN.lcm?.() ?? {});
+    expect(config).toMatchObject({ _className: "LCMScheduler", originalInferenceSteps: 50, clipSample: false, setAlphaToOne: true });
+  });
+
+  it("of Stable Diffusion 2's base model is its own repository's, and the pictures are smaller", async () => {
+    const folder = await openCheckpoint(sparseFile(FULL_SIZE.sd21?.() ?? {}), { predictionType: "epsilon" });
+    const config = await readConfig(folder.open("scheduler"), "scheduler_config.json");
+    expect(config).toEqual({ ...SD_SCHEDULER, _className: "PNDMScheduler", predictionType: "epsilon" });
+    expect(await readConfig(folder.open("unet"), "config.json")).toMatchObject({ sampleSize: 64 });
+  });
 });
 
 describe("the config of", () => {

@@ -40,8 +40,8 @@ describe("what a file's UNet predicts", () => {
   const noise = { predictionType: "epsilon" };
 
   it.each([
-    ["noise in XL's files", "sdxl-base-mini", {}, { ...noise, _className: "EulerDiscreteScheduler", rescaleBetasZeroSnr: false }],
-    ["velocity where a tensor v_pred is", "sdxl-base-mini", { v_pred: NOTHING }, { ...velocity, rescaleBetasZeroSnr: false }],
+    ["noise in XL's files", "sdxl-base-mini", {}, { ...noise, _className: "EulerDiscreteScheduler" }],
+    ["velocity where a tensor v_pred is", "sdxl-base-mini", { v_pred: NOTHING }, { ...velocity, timestepSpacing: "leading" }],
     [
       "velocity over noise to its full strength with ztsnr",
       "sdxl-base-mini",
@@ -60,7 +60,7 @@ describe("what a file's UNet predicts", () => {
       { "edm_vpred.sigma_max": Tensor.from([120]), "edm_vpred.sigma_min": Tensor.from([0.002]) },
       { ...velocity, _className: "EDMEulerScheduler", sigmaMax: 120, sigmaData: 1 },
     ],
-    ["noise in Stable Diffusion 1's", "sd1-mini", {}, { ...noise, _className: "PNDMScheduler" }],
+    ["noise, of which Stable Diffusion 1's config says nothing", "sd1-mini", {}, { _className: "PNDMScheduler", clipSample: false }],
     [
       "velocity in a Stable Diffusion 1 that was trained for it",
       "sd1-mini",

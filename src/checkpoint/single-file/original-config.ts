@@ -1,0 +1,126 @@
+import * as v from "valibot";
+import { CheckpointError } from "../../errors.js";
+import { warn } from "../../warnings.js";
+import type { Folder } from "../folder.js";
+import type { PredictionType } from "../prediction-types.js";
+import { parseConfig, side } from "../schema.js";
+
+// The config that CompVis' ldm and Stability's sgm train by, which people keep beside a checkpoint under the same name: `model.yaml` beside
+// `model.safetensors`.
+
+/** Far above any of these configs. */
+const LARGEST = 200_000;
+/** Latents of this side would be pictures of 2048 pixels, so such a number is one of pixels. */
+const SMALLEST_IN_PIXELS = 256;
+const LATENT = 8;
+
+/** What a checkpoint's own config says of it; undefined where it says nothing. */
+export interface OriginalConfig {
+  /** The file's name. */
+  readonly name: string;
+  readonly prediction: PredictionType | undefined;
+  /** Whether ldm predicts noise for this config because it does not say what else. */
+  readonly impliesNoise: boolean;
+  readonly betaStart: number | undefined;
+  readonly betaEnd: number | undefined;
+  readonly trainTimesteps: number | undefined;
+  /** Side of the latents. */
+  readonly latentSize: number | undefined;
+  readonly scalingFactor: number | undefined;
+  /** Whether pictures are made with the weights' moving average, `model_ema`. */
+  readonly usesEma: boolean;
+}
+
+const beta = v.pipe(
+  v.number(),
+  v.check((value) => value > 0 && value < 1, "a number between 0 and 1"),
+);
+const positive = v.pipe(
+  v.number(),
+  v.check((value) => value > 0 && Number.isFinite(value), "a number above 0"),
+);
+const target = v.optional(v.string());
+
+const schema = v.object({
+  model: v.object({
+    target,
+    params: v.object({
+      parameterization: v.nullish(v.picklist(["eps", "v", "x0"])),
+      linear_start: v.nullish(beta),
+      linear_end: v.nullish(beta),
+      timesteps: v.nullish(v.pipe(v.number(), v.integer("a whole number"), v.minValue(1, "a whole number from 1"), v.maxValue(100_000))),
+      image_size: v.nullish(side),
+      scale_factor: v.nullish(positive),
+      use_ema: v.nullish(v.boolean()),
+      denoiser_config: v.nullish(
+        v.looseObject({ params: v.nullish(v.looseObject({ scaling_config: v.nullish(v.looseObject({ target })) })) }),
+      ),
+    }),
+  }),
+});
+
+const PARAMETERIZATIONS = { eps: "epsilon", v: "v_prediction", x0: "sample" } as const;
+
+/** The name a checkpoint's own config has beside it. */
+export function originalConfigName(path: string): string {
+  return `${path.replace(/\.[^.]*$/, "")}.yaml`;
+}
+
+/**
+ * Reads the config beside the checkpoint at `path`; undefined where there is none, or one that is no model's, which is warned of.
+ * @throws CheckpointError if the file is not YAML; ConfigError for a value that cannot be.
+ */
+export async function readOriginalConfig(folder: Folder, path: string): Promise<OriginalConfig | undefined> {
+  const name = originalConfigName(path);
+  if (!(await folder.has(name))) return undefined;
+  const at = `${folder.name}/${name}`;
+  const yaml = await readYaml(folder, name);
+  if (!isModelConfig(yaml)) {
+    warn(`${at} has no model.params, so it is not the config of the checkpoint beside it; it is not used`);
+    return undefined;
+  }
+  const { model } = parseConfig(at, schema, yaml, "correct the file, or move it away to do without it");
+  const { params } = model;
+  const scaling = params.denoiser_config?.params?.scaling_config?.target;
+  return {
+    name,
+    prediction: params.parameterization ? PARAMETERIZATIONS[params.parameterization] : predictionOfScaling(scaling),
+    impliesNoise: model.target?.startsWith("ldm.") ?? false,
+    betaStart: params.linear_start ?? undefined,
+    betaEnd: params.linear_end ?? undefined,
+    trainTimesteps: params.timesteps ?? undefined,
+    latentSize: latentSize(params.image_size ?? undefined),
+    scalingFactor: params.scale_factor ?? undefined,
+    usesEma: params.use_ema ?? false,
+  };
+}
+
+function latentSize(size: number | undefined): number | undefined {
+  return size !== undefined && size >= SMALLEST_IN_PIXELS ? size / LATENT : size;
+}
+
+/** sgm says by the class that scales a network's output what the output is. */
+function predictionOfScaling(target = ""): PredictionType | undefined {
+  if (target.endsWith(".VScaling")) return "v_prediction";
+  return target.endsWith(".EpsScaling") ? "epsilon" : undefined;
+}
+
+function isModelConfig(yaml: unknown): boolean {
+  const model = typeof yaml === "object" && yaml !== null && "model" in yaml ? yaml.model : undefined;
+  const params = typeof model === "object" && model !== null && "params" in model ? model.params : undefined;
+  return typeof params === "object" && params !== null;
+}
+
+async function readYaml(folder: Folder, name: string): Promise<unknown> {
+  const at = `${folder.name}/${name}`;
+  const size = await folder.size(name);
+  const hint = "correct the file, or move it away to do without it";
+  if (size > LARGEST) throw new CheckpointError(`${at} has ${size} bytes; a checkpoint's config has at most ${LARGEST}`, { hint });
+  const { parse } = await import("yaml");
+  try {
+    return parse(new TextDecoder("utf-8", { fatal: true }).decode(await folder.read(name)), { logLevel: "error", maxAliasCount: 100 });
+  } catch (error) {
+    const [what] = error instanceof Error ? error.message.split("\n") : [];
+    throw new CheckpointError(`${at} is not YAML: ${what}`, { hint, cause: error });
+  }
+}
