@@ -77,10 +77,10 @@ async function open(bytes: Uint8Array, configs?: Files, yaml?: string): Promise<
   return [() => pipe.generate({ prompt: "a fox", width: 64, height: 64, numInferenceSteps: 1, seed: 0 })];
 }
 
-async function strike(bytes: Uint8Array, configs?: Files, yaml?: string): Promise<void> {
+async function strike(bytes: Uint8Array, configs?: Files): Promise<void> {
   const unwatch = watchSizes();
   try {
-    for (const work of (await refusing(() => open(bytes, configs, yaml))) ?? []) await refusing(work);
+    for (const work of (await refusing(() => open(bytes, configs))) ?? []) await refusing(work);
   } finally {
     unwatch();
   }
@@ -95,8 +95,8 @@ const CONFIGURED = ["sd1-mini", "sd2-mini", "sdxl-base-mini", "sdxl-refiner-mini
   configs: configsOf(name),
 }));
 
-// A refiner makes no pictures of words, but is opened as if it did.
-const isBase = ({ name }: { readonly name: string }) => !name.includes("refiner");
+// A refiner makes no pictures of words alone, nor does what repaints pictures, but both are opened as if they did.
+const isBase = ({ name }: { readonly name: string }) => !/refiner|inpaint/.test(name);
 
 it.each(ALONE.filter(isBase))("$name is of use as it is", async ({ tensors }) => {
   const works = await open(fileOf(tensors));
@@ -285,8 +285,8 @@ surface("a single file", [
       fc.constantFrom(...ALONE),
       fc.oneof(editedJson(ORIGINAL_CONFIG), editedBytes(Buffer.from(ORIGINAL_YAML)).map(String), hostileText),
     ),
-    ([{ tensors }, yaml]) => strike(fileOf(tensors), undefined, yaml),
-    { runs: 100 },
+    ([{ tensors }, yaml]) => refusing(() => open(fileOf(tensors), undefined, yaml)),
+    { runs: 60 },
   ),
   attack("whose names are very long", longNames, (bytes) => strike(bytes), { runs: 4, isBrief: true }),
   attack("of very many tensors", crowded, (bytes) => strike(bytes), { runs: 3, isBrief: true }),

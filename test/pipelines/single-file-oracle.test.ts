@@ -54,28 +54,33 @@ const CASES: Readonly<Record<string, { readonly added?: Tensors; readonly metada
 const at = (name: string) => new URL(`../fixtures/single-file/${name}`, import.meta.url);
 
 describe("a single file gives Python's pictures with every scheduler, and nothing but the file", () => {
-  it.each(Object.entries(CASES))("%s", async (name, written) => {
-    collectWarnings();
-    const { file, pipeline, call, seed }: Case = JSON.parse(readFileSync(at(`${name}.json`), "utf8"));
-    const tensors = Object.entries(readTensors(at(`${name}.safetensors`).pathname));
-    const inputs = Object.fromEntries(tensors.flatMap(([key, tensor]) => (key.startsWith("input.") ? [[key.slice(6), tensor]] : [])));
-    const path = smallFile(SMALL[file](), ORACLE_SEED, written);
-    await using pipe = await (darkroom as unknown as Record<string, Opener>)[pipeline]?.fromSingleFile(path, { device: "cpu" });
-    if (!pipe) throw new Error(`there is no ${pipeline}`);
-    const own = pipe.scheduler;
-    const request = { ...camelCaseKeys(call), ...imagesOf(inputs), seed };
-    const wrong: Record<string, number> = {};
-    for (const [scheduler, expected] of tensors) {
-      if (scheduler.startsWith("input.")) continue;
-      const { class: schedulerClass, overrides } = scheduler === "own" ? { class: undefined, overrides: {} } : resolveScheduler(scheduler);
-      const seeded = schedulerClass?.className === "DPMSolverSDEScheduler" && { noiseSamplerSeed: seed };
-      pipe.scheduler = schedulerClass ? schedulerClass.fromConfig(own.config, { ...overrides, ...seeded }) : own;
-      const [picture] = (await pipe.generate(request)).images;
-      const difference = Math.max(...expected.toArray().map((value, i) => Math.abs(Number(value) - (picture?.data[i] ?? Number.NaN))));
-      if (!(difference <= 1)) wrong[scheduler] = difference;
-    }
-    expect(wrong).toEqual({});
-  });
+  it.each(Object.entries(CASES))(
+    "%s",
+    async (name, written) => {
+      collectWarnings();
+      const { file, pipeline, call, seed }: Case = JSON.parse(readFileSync(at(`${name}.json`), "utf8"));
+      const tensors = Object.entries(readTensors(at(`${name}.safetensors`).pathname));
+      const inputs = Object.fromEntries(tensors.flatMap(([key, tensor]) => (key.startsWith("input.") ? [[key.slice(6), tensor]] : [])));
+      const path = smallFile(SMALL[file](), ORACLE_SEED, written);
+      await using pipe = await (darkroom as unknown as Record<string, Opener>)[pipeline]?.fromSingleFile(path, { device: "cpu" });
+      if (!pipe) throw new Error(`there is no ${pipeline}`);
+      const own = pipe.scheduler;
+      const request = { ...camelCaseKeys(call), ...imagesOf(inputs), seed };
+      const wrong: Record<string, number> = {};
+      for (const [scheduler, expected] of tensors) {
+        if (scheduler.startsWith("input.")) continue;
+        const { class: schedulerClass, overrides } =
+          scheduler === "own" ? { class: undefined, overrides: {} } : resolveScheduler(scheduler);
+        const seeded = schedulerClass?.className === "DPMSolverSDEScheduler" && { noiseSamplerSeed: seed };
+        pipe.scheduler = schedulerClass ? schedulerClass.fromConfig(own.config, { ...overrides, ...seeded }) : own;
+        const [picture] = (await pipe.generate(request)).images;
+        const difference = Math.max(...expected.toArray().map((value, i) => Math.abs(Number(value) - (picture?.data[i] ?? Number.NaN))));
+        if (!(difference <= 1)) wrong[scheduler] = difference;
+      }
+      expect(wrong).toEqual({});
+    },
+    180_000,
+  );
 });
 
 /** [height, width] or [height, width, channels] as images. */
