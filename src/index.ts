@@ -2,6 +2,7 @@
 // Everything a program may import from "darkroom".
 
 export type { Folder } from "./checkpoint/folder.js";
+export type { PredictionType } from "./checkpoint/prediction-types.js";
 export {
   ArgumentError,
   type ArgumentErrorOptions,
@@ -76,7 +77,12 @@ export {
 } from "./models/unet-2d-condition.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
-export { DiffusionPipeline, type PipelineOptions, type TextToImagePipeline } from "./pipelines/diffusion-pipeline.js";
+export {
+  DiffusionPipeline,
+  type PipelineOptions,
+  type SchedulerOptions,
+  type TextToImagePipeline,
+} from "./pipelines/diffusion-pipeline.js";
 export type { PromptOptions, PromptOptionsXL, PromptSyntax } from "./pipelines/encode-prompt.js";
 export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
 export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
@@ -132,6 +138,7 @@ export { type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedule
 export { SASolverScheduler } from "./schedulers/sa-solver.js";
 export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/scheduler.js";
 export { TCDScheduler } from "./schedulers/tcd.js";
+export type { TimestepSpacing } from "./schedulers/timestep-spacing.js";
 export { UniPCMultistepScheduler } from "./schedulers/unipc-multistep.js";
 export type { Axes, Parts } from "./tensor/axes.js";
 export type { DataOf, DType } from "./tensor/dtype.js";

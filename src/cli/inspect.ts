@@ -87,7 +87,8 @@ function rowsOf(inspection: Inspection): readonly Row[] {
 function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
   const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts, sources } =
     inspection;
-  const told = (text: string | undefined, source: string) => text && `${text} (${source})`;
+  // A folder's configs say all of this themselves.
+  const told = (text: string | undefined, source: string) => text && (layout === "file" ? `${text} (${source})` : text);
   const present = Object.entries(parts).flatMap(([name, part]) => (part ? [[name, part] as const] : []));
   const width = longest(present.map(([name]) => name));
   const classWidth = longest(present.map(([, part]) => part.className));

@@ -4,6 +4,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { PREDICTION_TYPES, type PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError, ConfigError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/engine.js";
@@ -149,9 +150,7 @@ function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | und
   const settings = Object.entries(options).filter(([, value]) => value !== undefined);
   for (const [argument, value] of settings) {
     const values: readonly string[] = allowed[argument as keyof SchedulerOptions];
-    if (!values.includes(value)) {
-      throw new ArgumentError((name) => `${name(argument)} is ${JSON.stringify(value)}; expected ${values.join(", ")}`, { argument });
-    }
+    if (!values.includes(value)) throw wrongArgument(argument, value, values.join(", "), { type: "string" });
     if (scheduler) {
       throw new ArgumentError((name) => `${name(argument)} was given beside a scheduler`, {
         argument,

@@ -15,11 +15,11 @@ describe("darkroom inspect", () => {
       stderr: "",
       stdout: `${path}
   kind        checkpoint in a single file
-  family      Stable Diffusion XL
+  family      Stable Diffusion XL (its UNet's text features, 2048 wide)
   pipeline    StableDiffusionXLPipeline
-  predicts    epsilon
-  scheduler   EulerDiscreteScheduler
-  size        1024x1024
+  predicts    epsilon (usual for the family)
+  scheduler   EulerDiscreteScheduler (as in stabilityai/stable-diffusion-xl-base-1.0)
+  size        1024x1024 (usual for the family)
   weights     3.47 B parameters, F16, 6.94 GB
   parts       unet            UNet2DConditionModel         2.57 B parameters, F16, 5.13 GB
               vae             AutoencoderKL                83.7 M parameters, F16, 167 MB

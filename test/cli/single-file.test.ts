@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
+import { EulerAncestralDiscreteScheduler } from "../../src/schedulers/euler-ancestral-discrete.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { SMALL, smallFile } from "../helpers/full-size-files.js";
@@ -43,6 +45,44 @@ describe("darkroom generate --model FILE", () => {
     expect(await small(base, "--refiner", refiner, "--refine-from", "0.5")).not.toEqual(await small(base));
     const [model, net] = [smallFile(SMALL.sd15(), 3), smallFile(SMALL.controlnet(), 4)];
     expect(await small(model, ...control(net))).not.toEqual(await small(model));
+  });
+
+  it("reads the .yaml beside it, over which --prediction goes", async () => {
+    const path = smallFile(SMALL.sd15(), 1);
+    const noise = await small(path);
+    const velocity = await small(path, "--prediction", "v_prediction");
+    expect(velocity).not.toEqual(noise);
+    expect((await parametersOf(folder)).settings).toMatchObject({ "Prediction type": "v_prediction" });
+    writeFileSync(path.replace(/safetensors$/, "yaml"), 'model: { params: { parameterization: "v" } }');
+    expect(await small(path)).toEqual(velocity);
+    expect(await small(path, "--prediction", "epsilon")).toEqual(noise);
+  });
+
+  it("spaces the timesteps as it is told, with the scheduler it is told", async () => {
+    const path = smallFile(SMALL["sdxl-base"](), 1);
+    const euler = ["--scheduler", "euler-a", "--spacing", "trailing"];
+    const picture = await small(path, ...euler);
+    expect((await parametersOf(folder)).settings).toMatchObject({ "Timestep spacing": "trailing" });
+    const pipe = await opened(StableDiffusionXLPipeline.fromSingleFile(path, { device }));
+    pipe.scheduler = EulerAncestralDiscreteScheduler.fromConfig(pipe.scheduler.config, { timestepSpacing: "trailing" });
+    expect(picture).toEqual((await pipe.generate({ ...request, guidanceScale: 5, width: 64, height: 64 })).images[0]);
+  });
+
+  it("says what to do where a Stable Diffusion 2 does not say what it predicts", async () => {
+    const run = await darkroom(["generate", "a fox", "--model", smallFile(SMALL.sd2(), 1), "--size", "64x64", "--steps", "1"], folder);
+    expect(run.code).toBe(0);
+    expect(run.stderr).toMatch(/does not say whether it predicts noise or velocity; .* give --prediction epsilon$/m);
+  });
+
+  it.each([
+    ["--prediction", "velocity", "epsilon, v_prediction, sample"],
+    ["--spacing", "late", "linspace, leading, trailing"],
+  ])("knows no %s %s", async (option, value, choices) => {
+    expectFailure(
+      await darkroom(["generate", "a fox", option, value], folder),
+      2,
+      new RegExp(`${option} .*Allowed choices are ${choices}`),
+    );
   });
 
   it("works with LoRAs and embeddings", async () => {

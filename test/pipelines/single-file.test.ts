@@ -17,6 +17,7 @@ import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { SMALL, smallFile } from "../helpers/full-size-files.js";
 import { singleFile } from "../helpers/single-files.js";
+import { collectWarnings } from "./emoji.js";
 
 /** Frees what a test opened when it ends. */
 async function opened<Part extends AsyncDisposable>(part: Promise<Part>): Promise<Part> {
@@ -133,6 +134,32 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     const pipe = await open("sd1-mini", { vae, scheduler: new DDIMScheduler() });
     expect(pipe.vae).toBe(vae);
     expect(pipe.scheduler.className).toBe("DDIMScheduler");
+  });
+
+  it.each([
+    ["sd15", { predictionType: "v_prediction", timestepSpacing: "trailing" }, { _className: "PNDMScheduler" }],
+    ["sd2", { predictionType: "epsilon", timestepSpacing: "linspace" }, { _className: "PNDMScheduler" }],
+    ["sd15", { predictionType: "sample" }, { _className: "DDIMScheduler" }],
+  ] as const)("takes what %s predicts, and how timesteps are spaced, as it is told: %j", async (name, options, expected) => {
+    const heard = collectWarnings();
+    const pipe = await opened(DiffusionPipeline.fromSingleFile(smallFile(SMALL[name](), 1), { ...CPU, ...options }));
+    expect(pipe.scheduler.config).toMatchObject({ ...options, ...expected });
+    expect(heard).toEqual([]);
+  });
+
+  it("says at once what is wrong with what it is told", async () => {
+    const told = (options: object) => DiffusionPipeline.fromSingleFile("no-such.safetensors", options);
+    const wrong = told({ predictionType: "velocity" });
+    await expect(wrong).rejects.toThrow('predictionType is "velocity"; expected epsilon, v_prediction, sample');
+    await expect(wrong).rejects.toMatchObject({ argument: "predictionType" });
+    await expect(told({ timestepSpacing: 3 })).rejects.toThrow("timestepSpacing is 3 (a number); expected linspace, leading, trailing");
+    const both = told({ timestepSpacing: "trailing", scheduler: new DDIMScheduler() });
+    await expect(both).rejects.toMatchObject({ message: "timestepSpacing was given beside a scheduler", argument: "timestepSpacing" });
+  });
+
+  it("gives a folder's scheduler the same settings", async () => {
+    const pipe = await opened(DiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { ...CPU, predictionType: "v_prediction" }));
+    expect(pipe.scheduler.config).toMatchObject({ _className: "PNDMScheduler", predictionType: "v_prediction" });
   });
 
   it("has no safety checker of its own, and prepares pictures for one that is given", async () => {
