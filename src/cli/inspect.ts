@@ -11,7 +11,7 @@ interface InspectCommandOptions {
 export function addInspect(program: Command): void {
   program
     .command("inspect")
-    .description("say what a checkpoint, LoRA or embedding is, without loading it")
+    .description("say what a checkpoint, LoRA or embedding is")
     .argument("<path>", "a folder, a .safetensors file, or an id of the hub that is in the cache")
     .option("--revision <name>", "branch, tag or commit of an id of the hub")
     .option("--json", "print one line of JSON")

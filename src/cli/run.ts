@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { setWarningHandler } from "../warnings.js";
+import { addDevices } from "./devices.js";
 import { describeError, EXIT_CODES, exitCodeOf } from "./errors.js";
 import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
@@ -36,6 +37,7 @@ function program(signal: AbortSignal): Command {
     .enablePositionalOptions()
     .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
   addGenerate(program, signal);
+  addDevices(program);
   addInfo(program);
   addInspect(program);
   addModels(program, signal);

@@ -17,6 +17,7 @@ import {
 } from "../runtime/engine.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
+import { DEVICE_HINTS, missingFor } from "./device-needs.js";
 import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
 import { scratchPath } from "./scratch-file.js";
 import { WorkerThread } from "./worker-thread.js";
@@ -42,7 +43,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     if (!problem) return prepared(engine);
     if (device !== "auto") {
       await worker.stop();
-      throw new DeviceError(`device ${device} is not available: ${problem}`, { hint: HINTS[candidate] });
+      throw new DeviceError(`device ${device} is not available: ${problem}`, { hint: DEVICE_HINTS[candidate] });
     }
   }
   return prepared(new WorkerEngine(worker, "cpu", options));
@@ -62,20 +63,12 @@ function candidates(device: Device): readonly ResolvedDevice[] {
   return [...(gpus.nvidia ? (["cuda"] as const) : []), ...(gpus.any ? (["webgpu"] as const) : [])];
 }
 
-/** The smallest graph that asks something of a device. */
-function probe(options: GraphOptions): Graph {
+/** The smallest graph that asks something of a device: y is twice x. */
+export function probe(options: GraphOptions): Graph {
   const graph = new Graph(options);
   graph.output("y", scale(narrow(graph.input("x", "float32", [1])), 2));
   return graph;
 }
-
-const HINTS: Readonly<Record<ResolvedDevice, string>> = {
-  cpu: "reinstall onnxruntime-node: its library does not load on this machine",
-  cuda: "CUDA needs Linux or Windows, an NVIDIA driver, CUDA 12 with cuDNN 9, and onnxruntime-node installed without onnxruntime-node-install=skip; use device cpu otherwise",
-  webgpu: "WebGPU needs a graphics driver (on Linux a Vulkan driver and libvulkan1); use device cpu otherwise",
-  coreml: "Core ML needs macOS; use device cpu otherwise",
-  dml: "DirectML needs Windows; use device cpu otherwise",
-};
 
 /** Numbers of an intermediate result from which on a network's working memory is worth giving back after each run: SD 1.5's VAE from 128x128 pixels. */
 const LARGE_VALUE = 2 ** 22;
@@ -118,13 +111,16 @@ class WorkerEngine implements Engine {
    */
   async probe({ onlyHardware }: { readonly onlyHardware: boolean }): Promise<string | undefined> {
     if (this.device === "cpu") return undefined;
-    if (this.device === "webgpu" && isVulkanMissing()) return "libvulkan.so.1 is not installed";
+    const missing = missingFor(this.device);
+    if (missing !== undefined) return missing;
     try {
       const session = await this.create(probe({ target: this.device }).encode());
       const isSoftware = process.platform === "linux" && openGpuFiles() === 0;
       await session.release();
       if (onlyHardware && isSoftware) return "its driver computes in software";
     } catch (cause) {
+      // Without its thread no other device works either.
+      if (this.worker.hasEnded) throw cause;
       return messageOf(cause);
     }
     if (this.precision === "fast") this.halves = await this.computesHalves();
@@ -269,18 +265,6 @@ class WorkerEngine implements Engine {
 function compact([name, tensor]: [string, Tensor<DType>]): [string, Tensor<DType>] {
   const { dtype, shape, data } = tensor;
   return [name, data.byteLength === data.buffer.byteLength ? tensor : new Tensor(dtype, shape, data.slice())];
-}
-
-/** Whether there is no Vulkan on this Linux. The runtime would find out as well, but prints a warning on the terminal while it does. */
-function isVulkanMissing(): boolean {
-  if (process.platform !== "linux") return false;
-  try {
-    // Never succeeds, for Vulkan is no Node addon; the message tells whether the library itself was found.
-    process.dlopen({ exports: {} }, "libvulkan.so.1");
-    return false;
-  } catch (error) {
-    return messageOf(error).includes("cannot open shared object file");
-  }
 }
 
 /** An error's message, without the place in ONNX Runtime's C++ sources that some begin with. */

@@ -1,0 +1,57 @@
+import { Argument, type Command } from "commander";
+import type { DeviceReport } from "../platform/devices.js";
+import { withoutControls } from "../printable.js";
+import { formatBytes } from "./bytes.js";
+import { table } from "./table.js";
+
+/** `darkroom devices`: which devices work here; `devices add` brings CUDA's libraries, `devices prune` removes other platforms' binaries. */
+export function addDevices(program: Command): void {
+  const devices = program
+    .command("devices")
+    .description("list the devices that work here")
+    .enablePositionalOptions()
+    .option("--json", "print one line of JSON")
+    .option("--verbose", "show the stack of an error")
+    .action(async ({ json }: { readonly json?: true }) => {
+      const { tryDevices } = await import("../platform/devices.js");
+      const { auto, devices } = await tryDevices();
+      process.stdout.write(`${json ? JSON.stringify({ auto, devices }) : withoutControls(describeDevices(auto, devices))}\n`);
+    });
+  devices
+    .command("add")
+    .description("fetch the libraries of a device that the package comes without")
+    .addArgument(new Argument("<device>", "which one").choices(["cuda"]))
+    .option("--verbose", "show the stack of an error")
+    .action(async () => {
+      const [{ fetchCudaLibraries }, { tryDevice }] = await Promise.all([
+        import("../platform/runtime-files.js"),
+        import("../platform/devices.js"),
+      ]);
+      await fetchCudaLibraries();
+      process.stdout.write(`${withoutControls(describeDevices(null, [await tryDevice("cuda")]))}\n`);
+    });
+  devices
+    .command("prune")
+    .description("remove the runtime's binaries for other platforms from node_modules")
+    .option("--verbose", "show the stack of an error")
+    .action(async () => {
+      const { removeOtherPlatforms } = await import("../platform/runtime-files.js");
+      const removed = removeOtherPlatforms();
+      const freed = removed.reduce((sum, { bytes }) => sum + bytes, 0);
+      const lines = removed.map(({ platform, bytes }) => `removed ${platform}: ${formatBytes(bytes)}\n`);
+      process.stdout.write(`${lines.join("")}${formatBytes(freed)} freed\n`);
+    });
+}
+
+/** A table of what works, and below it what to do about the rest. */
+export function describeDevices(auto: string | null, devices: readonly DeviceReport[]): string {
+  const rows = devices.map(({ device, works, note }) => [
+    device,
+    works ? "yes" : "no",
+    [...(device === auto ? ["auto takes it"] : []), ...(note === undefined ? [] : [note])].join("; "),
+  ]);
+  const hints = devices.flatMap(({ device, hint }) => (hint === undefined ? [] : [`${device}: ${hint}`]));
+  const untested = devices.filter(({ tested }) => !tested).map(({ device }) => device);
+  const caution = untested.length === 0 ? [] : [`Not tested yet by Darkroom's developers: ${untested.join(", ")}.`];
+  return [table([["DEVICE", "WORKS", ""], ...rows]), hints.join("\n"), ...caution].filter((text) => text !== "").join("\n\n");
+}

@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { DeviceError } from "../errors.js";
+
+// What onnxruntime-node carries: the binaries of every platform, in bin/napi-v6/<platform>/<arch>. CUDA's libraries are not among them: the package's own
+// install script fetches them. Darkroom's install keeps it from doing so (scripts/skip-cuda-download.mjs leaves empty files in their places).
+
+/** One platform's binaries. */
+export interface PlatformBinaries {
+  /** As in "linux-x64". */
+  readonly platform: string;
+  readonly bytes: number;
+}
+
+/** Whether the runtime's CUDA libraries are there. */
+export function hasCudaLibraries(folder: string = runtimeFolder()): boolean {
+  const own = binaryFolders(folder).find(({ platform }) => platform === OWN_PLATFORM);
+  return own !== undefined && CUDA_LIBRARIES.every((name) => bytesOf(join(own.path, name)) > 0);
+}
+
+/**
+ * Fetches the runtime's CUDA libraries, with its own install script; what the script prints goes to stderr.
+ * @throws DeviceError if the platform has none, or they cannot be fetched.
+ */
+export async function fetchCudaLibraries(): Promise<void> {
+  if (OWN_PLATFORM !== "linux-x64") {
+    throw new DeviceError(`onnxruntime-node has no CUDA libraries for ${OWN_PLATFORM}; it has them for linux-x64`, {
+      hint: "npx darkroom devices lists the devices that work here",
+    });
+  }
+  const script = join(runtimeFolder(), "script/install.js");
+  const code = await new Promise<number | null>((resolve, reject) => {
+    const child = spawn(process.execPath, [script, "--onnxruntime-node-install=cuda12"], { stdio: ["ignore", 2, 2] });
+    child.on("error", reject).on("close", resolve);
+  });
+  if (code !== 0) {
+    throw new DeviceError(`CUDA's libraries could not be fetched: onnxruntime-node's install script ended with ${code}`, {
+      hint: "the script fetches them from NuGet, not from the npm registry; behind a proxy set GLOBAL_AGENT_HTTPS_PROXY to its address",
+    });
+  }
+}
+
+/** Removes the binaries of all platforms but this one, and says which. @throws DeviceError if the package cannot be changed. */
+export function removeOtherPlatforms(folder: string = runtimeFolder()): readonly PlatformBinaries[] {
+  const others = binaryFolders(folder).filter(({ platform }) => platform !== OWN_PLATFORM);
+  return others.map(({ platform, path }) => {
+    const bytes = bytesOf(path);
+    try {
+      rmSync(path, { recursive: true });
+    } catch (cause) {
+      throw new DeviceError(`${path} could not be removed: ${(cause as Error).message}`, { cause });
+    }
+    return { platform, bytes };
+  });
+}
+
+const OWN_PLATFORM = `${process.platform}-${process.arch}`;
+const CUDA_LIBRARIES = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
+
+/** @throws DeviceError if onnxruntime-node is not installed. */
+function runtimeFolder(): string {
+  try {
+    return dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
+  } catch (cause) {
+    throw new DeviceError("onnxruntime-node is not installed", { cause, hint: "install darkroom again, with its dependencies" });
+  }
+}
+
+function binaryFolders(folder: string): { readonly platform: string; readonly path: string }[] {
+  const root = join(folder, "bin/napi-v6");
+  return subfolders(root).flatMap((platform) =>
+    subfolders(join(root, platform)).map((arch) => ({ platform: `${platform}-${arch}`, path: join(root, platform, arch) })),
+  );
+}
+
+function subfolders(path: string): string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+}
+
+/** The size of a file or of all files in a folder; 0 if there is none. */
+function bytesOf(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found?.isDirectory()) return found?.size ?? 0;
+  return readdirSync(path).reduce((sum, name) => sum + bytesOf(join(path, name)), 0);
+}
