@@ -3,12 +3,15 @@ import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
 /** Options every Darkroom error takes: `hint` says how to mend the problem, `cause` keeps the error underneath. */
 export interface DarkroomErrorOptions {
+  /** How to mend the problem. */
   readonly hint?: Wording;
+  /** The error underneath. */
   readonly cause?: unknown;
 }
 
 /** Base of every error Darkroom throws on purpose. `message` names the thing and what was found; `hint` is the way out. */
 export class DarkroomError extends Error {
+  /** How to mend the problem. */
   readonly hint: string | undefined;
   readonly #words: { readonly message: Wording; readonly hint: Wording | undefined };
 
@@ -37,6 +40,7 @@ export class ConfigError extends DarkroomError {}
 
 /** Options of an {@link ArgumentError}. */
 export interface ArgumentErrorOptions extends DarkroomErrorOptions {
+  /** The option that is wrong, as the API spells it. */
   readonly argument?: string;
 }
 
@@ -82,6 +86,7 @@ export type HubProblem =
 
 /** Options of a {@link HubError}. */
 export interface HubErrorOptions extends DarkroomErrorOptions {
+  /** What kept the checkpoint from coming. */
   readonly problem: HubProblem;
   /** Seconds after which the hub wants to be asked again. */
   readonly retryAfter?: number;
@@ -89,7 +94,9 @@ export interface HubErrorOptions extends DarkroomErrorOptions {
 
 /** A checkpoint could not be had from the model hub. */
 export class HubError extends DarkroomError {
+  /** What kept the checkpoint from coming. */
   readonly problem: HubProblem;
+  /** Seconds after which the hub wants to be asked again; undefined where it does not say. */
   readonly retryAfter: number | undefined;
 
   constructor(message: Wording, { problem, retryAfter, ...options }: HubErrorOptions) {

@@ -13,6 +13,7 @@ export interface TextualInversion {
   readonly name: string;
   /** The file's name without its ending. */
   readonly stem: string;
+  /** Which program's layout the file has. */
   readonly layout: TextualInversionLayout;
   /** What stands for the embedding in prompts, where the file says it. */
   readonly token: string | undefined;

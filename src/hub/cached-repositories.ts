@@ -3,14 +3,17 @@ import { ArgumentError, HubError } from "../errors.js";
 
 /** One commit of a repository in the cache. */
 export interface CachedRevision {
+  /** The commit's hash. */
   readonly commit: string;
   /** Branches and tags that stood at this commit when they were last used. */
   readonly refs: readonly string[];
   /** Bytes of its files; revisions may share some. */
   readonly size: number;
+  /** Number of files. */
   readonly files: number;
   /** Its snapshot's folder, which `fromPretrained` takes, too. */
   readonly path: string;
+  /** When the newest file came. */
   readonly lastModified: Date;
 }
 
@@ -18,6 +21,7 @@ export interface CachedRevision {
 export interface CachedRepository {
   /** `owner/name`. */
   readonly id: string;
+  /** Its folder on disk. */
   readonly path: string;
   /** Bytes on disk: each file once, however many revisions have it, and what unfinished downloads hold. */
   readonly size: number;
@@ -25,7 +29,9 @@ export interface CachedRepository {
   readonly unfinished: number;
   /** Different files in all revisions. */
   readonly files: number;
+  /** The revisions that the cache has. */
   readonly revisions: readonly CachedRevision[];
+  /** When the newest file came. */
   readonly lastModified: Date;
   /** When one of its files was last read, as far as the disk keeps account of it: most do by the day. */
   readonly lastAccessed: Date;
@@ -33,6 +39,7 @@ export interface CachedRepository {
 
 /** Which cache is meant; see `SourceOptions.cacheDir`. */
 export interface CacheOptions {
+  /** Folder of the cache; by default HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. */
   readonly cacheDir?: string;
 }
 

@@ -4,11 +4,13 @@ export interface DownloadProgress {
   readonly file: string;
   /** Bytes of the whole download, over all its files; what an earlier, cut download left is counted as loaded. */
   readonly loaded: number;
+  /** Bytes of all files of the download. */
   readonly total: number;
   /** Over the last seconds. */
   readonly bytesPerSecond: number;
   /** At that speed; Infinity while nothing comes. */
   readonly secondsLeft: number;
+  /** How many files are whole, of how many. */
   readonly files: { readonly done: number; readonly total: number };
 }
 

@@ -14,18 +14,26 @@ const RESAMPLINGS: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "b
 const size = v.object({ height: side, width: side });
 
 const schema = v.object({
+  /** Resize pictures to `size`; true by default. */
   doResize: v.nullish(v.boolean(), true),
   /** The shorter side's length, or a size. Files of transformers before 4.20 have one number. */
   size: v.nullish(v.union([side, v.object({ shortestEdge: side }), size]), { shortestEdge: 224 }),
   /** A number of PIL's; 3 is bicubic. */
   resample: v.nullish(v.picklist([0, 1, 2, 3, 4, 5]), 3),
+  /** Cut the middle out; true by default. */
   doCenterCrop: v.nullish(v.boolean(), true),
+  /** Size of the middle in pixels; 224 x 224 by default. */
   cropSize: v.nullish(v.union([side, size]), { height: 224, width: 224 }),
+  /** Multiply pixels by `rescaleFactor`; true by default. */
   doRescale: v.nullish(v.boolean(), true),
+  /** From 0..255 to 0..1: 1/255 by default. */
   rescaleFactor: v.nullish(v.number(), 1 / 255),
+  /** Subtract `imageMean` and divide by `imageStd`; true by default. */
   doNormalize: v.nullish(v.boolean(), true),
   // The means and deviations of OpenAI's training pictures.
+  /** Mean of each channel; by default that of CLIP's training pictures. */
   imageMean: v.nullish(v.array(v.number()), [0.48145466, 0.4578275, 0.40821073]),
+  /** Standard deviation of each channel; by default that of CLIP's training pictures. */
   imageStd: v.nullish(v.array(v.number()), [0.26862954, 0.26130258, 0.27577711]),
 });
 
@@ -34,6 +42,7 @@ export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
 
 /** Turns pictures into what CLIP's image encoder takes. Matches transformers' CLIPImageProcessor on PIL (CLIPImageProcessorPil): the same pixels. */
 export class CLIPImageProcessor {
+  /** The settings, with defaults filled in. */
   readonly config: CLIPImageProcessorConfig;
 
   /** @throws ConfigError */

@@ -5,8 +5,11 @@ import { Picture } from "./picture.js";
 export class GrayPicture {
   /** @throws ArgumentError if `data` is not `height * width` bytes. */
   constructor(
+    /** Width in pixels. */
     readonly width: number,
+    /** Height in pixels. */
     readonly height: number,
+    /** The pixels row by row, one byte each. */
     readonly data: Uint8Array,
   ) {
     const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;

@@ -4,9 +4,13 @@ import { Picture } from "./picture.js";
 
 /** Pixels a caller already has: 8-bit, row-major, 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
 export interface RawImage {
+  /** Width in pixels. */
   readonly width: number;
+  /** Height in pixels. */
   readonly height: number;
+  /** Gray, RGB or RGBA. */
   readonly channels: 1 | 3 | 4;
+  /** The pixels row by row, channels last, 8 bits each. */
   readonly data: Uint8Array | Uint8ClampedArray;
 }
 
@@ -52,9 +56,13 @@ function toPicture({
   channels,
   data,
 }: {
+  /** Width in pixels. */
   width: number;
+  /** Height in pixels. */
   height: number;
+  /** Gray, RGB or RGBA. */
   channels: number;
+  /** The pixels row by row, channels last, 8 bits each. */
   data: ArrayLike<number>;
 }): Picture {
   if (data.length !== width * height * channels) {

@@ -38,8 +38,11 @@ const DEFAULT_QUALITY = 90;
 export class Picture {
   /** @throws ArgumentError if `data` is not `height * width * 3` bytes. */
   constructor(
+    /** Width in pixels. */
     readonly width: number,
+    /** Height in pixels. */
     readonly height: number,
+    /** The pixels row by row, three bytes each: red, green, blue. */
     readonly data: Uint8Array,
   ) {
     const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;

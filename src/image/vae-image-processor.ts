@@ -16,6 +16,7 @@ export interface VaeImageProcessorOptions {
   readonly vaeScaleFactor?: number;
   /** A tensor with this many channels holds latents and is left as it is. */
   readonly vaeLatentChannels?: number;
+  /** The filter that pictures are resized with; "lanczos" by default. */
   readonly resample?: Resampling;
   /** From 0..1 to -1..1. */
   readonly doNormalize?: boolean;
@@ -52,6 +53,7 @@ export interface PreprocessOptions {
 
 /** Turns pictures into what a VAE encodes, and masks into what inpainting blends by. Matches diffusers' VaeImageProcessor: the same pixels. */
 export class VaeImageProcessor {
+  /** The settings, with defaults filled in. */
   readonly options: Required<VaeImageProcessorOptions>;
 
   /** @throws ArgumentError if both conversions are asked for. */

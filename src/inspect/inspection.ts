@@ -5,9 +5,11 @@ import type { LoraDescription } from "../lora/describe.js";
 
 /** Tensors, counted. */
 export interface TensorCounts {
+  /** Number of tensors. */
   readonly tensors: number;
   /** Numbers in them. */
   readonly parameters: number;
+  /** Bytes of all tensors. */
   readonly bytes: number;
   /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
   readonly dtypes: Readonly<Record<string, number>>;
@@ -21,6 +23,7 @@ interface Common {
 
 /** What every file, as far as it is one, has. */
 interface InFile extends Common {
+  /** How much the weights are. */
   readonly counts: TensorCounts;
   /** What is written into the file's header, whatever it is. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -40,7 +43,9 @@ export interface InspectedPart {
 
 /** A whole checkpoint: a folder in diffusers' layout, or a single file. */
 export interface CheckpointInspection extends Common {
+  /** What it is. */
   readonly kind: "checkpoint";
+  /** Whether it is a folder or a single file. */
   readonly layout: "folder" | "file";
   /** The pipeline's class in diffusers. */
   readonly className: string;
@@ -54,11 +59,16 @@ export interface CheckpointInspection extends Common {
   readonly isPredictionAssumed: boolean;
   /** What each of these is known by, such as "modelspec.prediction_type in the file", "model.yaml" or "unet/config.json". */
   readonly sources: {
+    /** Of the family. */
     readonly family: string;
+    /** Of the prediction type. */
     readonly predictionType: string;
+    /** Of the scheduler. */
     readonly scheduler: string;
+    /** Of the size. */
     readonly size: string;
   };
+  /** The scheduler's class; undefined where there is none. */
   readonly scheduler: string | undefined;
   /** Side in pixels of the pictures it was trained on. */
   readonly size: number | undefined;
@@ -72,16 +82,21 @@ export interface CheckpointInspection extends Common {
 
 /** One network. */
 export interface NetworkInspection extends Common, InspectedPart {
+  /** What it is. */
   readonly kind: "network";
+  /** Whether it is a folder or a single file. */
   readonly layout: "folder" | "file";
   /** The checkpoints it looks like one for; undefined where its shapes do not tell, as an autoencoder's. */
   readonly family: string | undefined;
+  /** What is written into the file's header, whatever it is. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** A part of a checkpoint that is no network: a scheduler, a tokenizer, a processor of pictures. */
 export interface PartInspection extends Common {
+  /** What it is. */
   readonly kind: "scheduler" | "tokenizer" | "processor";
+  /** Its class in diffusers or transformers. */
   readonly className: string | undefined;
   /** What a scheduler takes the network to predict. */
   readonly predictionType?: string;
@@ -89,17 +104,21 @@ export interface PartInspection extends Common {
 
 /** A LoRA, or an adapter of another method. */
 export interface LoraInspection extends InFile, LoraDescription {
+  /** What it is. */
   readonly kind: "lora";
 }
 
 /** A textual inversion. */
 export interface TextualInversionInspection extends InFile, TextualInversionDescription {
+  /** What it is. */
   readonly kind: "textual-inversion";
+  /** The family of models it is for; undefined where nothing says. */
   readonly family: string | undefined;
 }
 
 /** A checkpoint, or a part of one, of a family that Darkroom does not run. */
 export interface ForeignInspection extends InFile {
+  /** What it is. */
   readonly kind: "foreign";
   /** As far as its names tell. */
   readonly family: string;
@@ -107,6 +126,7 @@ export interface ForeignInspection extends InFile {
 
 /** A safetensors file of no known kind. */
 export interface UnknownInspection extends InFile {
+  /** What it is. */
   readonly kind: "unknown";
   /** Names of its first tensors. */
   readonly names: readonly string[];

@@ -13,15 +13,21 @@ export type BlockWeights = Readonly<Record<`block_${number}`, number | readonly 
 
 /** Weights of a UNet's three parts; 1 where nothing is said. */
 export interface UNetWeights {
+  /** Weight of the blocks on the way down: one for all, or by block. */
   readonly down?: number | BlockWeights;
+  /** Weight of the middle block. */
   readonly mid?: number;
+  /** Weight of the blocks on the way up: one for all, or by block. */
   readonly up?: number | BlockWeights;
 }
 
 /** How strongly an adapter changes each network of a pipeline; 1 where nothing is said. */
 export interface LoraPartWeights {
+  /** Weight in the UNet: one for all, or by block. */
   readonly unet?: number | UNetWeights;
+  /** Weight in the text encoder. */
   readonly textEncoder?: number;
+  /** Weight in the second text encoder. */
   readonly textEncoder2?: number;
 }
 

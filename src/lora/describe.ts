@@ -25,6 +25,7 @@ export interface LoraDescription {
   readonly family: string | undefined;
   /** Width of the text features its UNet looks at: 768 for Stable Diffusion 1. */
   readonly contextWidth: number | undefined;
+  /** The title its author gave it; undefined where there is none. */
   readonly title: string | undefined;
   /** The checkpoint or family its metadata say it was trained on. */
   readonly trainedOn: string | undefined;

@@ -45,6 +45,7 @@ export type AutoencoderKLConfig = v.InferOutput<typeof schema>;
 /** A normal distribution over latents [batch, latent_channels, height, width] with a diagonal covariance. */
 export class DiagonalGaussianDistribution {
   constructor(
+    /** The likeliest latents. */
     readonly mean: Tensor,
     /** Logarithm of the variance, within -30..20. */
     readonly logvar: Tensor,

@@ -5,13 +5,17 @@ import type { MemorySaving } from "./tiling.js";
 
 /** What pipelines use of an autoencoder, whichever it is: AutoencoderKL or AutoencoderTiny. */
 export interface Autoencoder extends AsyncDisposable {
+  /** What pipelines read of its config. */
   readonly config: {
     /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
     readonly scalingFactor: number;
     /** Subtracted from latents before they are scaled. */
     readonly shiftFactor?: number | null;
+    /** Mean of each latent channel, subtracted before latents are scaled. */
     readonly latentsMean?: readonly number[] | null;
+    /** Standard deviation of each latent channel, which latents are divided by. */
     readonly latentsStd?: readonly number[] | null;
+    /** Channels of latents. */
     readonly latentChannels: number;
     /** Half precision overflows in this network. */
     readonly forceUpcast: boolean;
@@ -24,6 +28,7 @@ export interface Autoencoder extends AsyncDisposable {
   encode(image: Tensor): Promise<EncodedImage>;
   /** Pictures, about -1..1, of latents already unscaled. */
   decode(latents: Tensor): Promise<{ sample: Tensor }>;
+  /** Frees its memory. */
   dispose(): Promise<void>;
 }
 

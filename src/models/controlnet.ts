@@ -43,6 +43,7 @@ export interface ControlNetInputs extends UNetConditions {
 export interface ControlNetOutput {
   /** One for every skip of the UNet, the finest first. */
   readonly downBlockResSamples: Tensor[];
+  /** The residual for the middle block. */
   readonly midBlockResSample: Tensor;
 }
 

@@ -110,6 +110,7 @@ export abstract class Model<Config> implements AsyncDisposable {
     if (this.ownsEngine) await this.engine.dispose();
   }
 
+  /** As `dispose`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

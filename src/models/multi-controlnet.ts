@@ -12,6 +12,7 @@ import type { ModelOptions } from "./model.js";
  */
 export class MultiControlNetModel implements AsyncDisposable {
   private constructor(
+    /** The ControlNets, in the order of their folders. */
     readonly nets: readonly ControlNetModel[],
     private readonly ownEngine: Engine | undefined,
   ) {}
@@ -44,6 +45,7 @@ export class MultiControlNetModel implements AsyncDisposable {
     await this.ownEngine?.dispose();
   }
 
+  /** As `dispose`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

@@ -59,6 +59,7 @@ export interface UNet2DConditionInputs extends UNetConditions {
   readonly timestepCond?: Tensor;
   /** A ControlNet's residuals, one for every skip, and the one for the middle block. */
   readonly downBlockAdditionalResiduals?: readonly Tensor[];
+  /** The one for the middle block. */
   readonly midBlockAdditionalResidual?: Tensor;
   /** Step caching: the branch at which the deep feature is given back; from 0, the shallowest, to {@link UNet2DConditionModel.cacheBranches} - 1. */
   readonly cacheBranch?: number;

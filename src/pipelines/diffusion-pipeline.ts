@@ -139,6 +139,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     await this.source?.dispose();
   }
 
+  /** As `dispose`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

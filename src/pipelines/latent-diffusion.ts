@@ -56,6 +56,7 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly eta?: number;
   /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
   readonly cache?: StepCacheOptions;
+  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
   readonly outputType?: OutputType;
   /** Stops the work between two steps; the call then throws the signal's reason. */
   readonly signal?: AbortSignal;
@@ -65,11 +66,13 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
 export interface SizeOptions {
   /** Pixels; multiples of the VAE's factor. By default the size the UNet was trained on. */
   readonly height?: number;
+  /** Pixels; as `height`. */
   readonly width?: number;
 }
 
 /** What a call of a pipeline gives. */
 export interface PipelineOutput<Output extends OutputType> {
+  /** Finished pictures, or a tensor [batch, channels, height, width]. */
   readonly images: Output extends "image" ? Picture[] : Tensor;
   /** Initial seeds of the generators: one for the batch, or one for each picture. Enough to make the pictures again. */
   readonly seeds: readonly bigint[];
@@ -83,11 +86,13 @@ export interface Call<Request> {
   /** Pictures to make. */
   readonly batch: number;
   readonly generator: Generator | readonly Generator[];
+  /** Which noise levels are walked, and how a step is taken. */
   readonly scheduler: Scheduler;
   readonly guidanceScale: number;
   readonly guidanceRescale: number;
   readonly isGuided: boolean;
   readonly eta: number;
+  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
   readonly outputType: OutputType;
   readonly signal: AbortSignal | undefined;
 }
@@ -129,8 +134,11 @@ export interface PredictorOptions {
 
 /** The parts every latent diffusion pipeline has. */
 export interface LatentDiffusionComponents {
+  /** Decodes latents to pictures. */
   readonly vae: Autoencoder;
+  /** The denoising network. */
   readonly unet: UNet2DConditionModel;
+  /** Which noise levels are walked, and how a step is taken. */
   readonly scheduler: Scheduler;
 }
 
@@ -139,8 +147,11 @@ export interface LatentDiffusionComponents {
  * Every call works on a copy of the scheduler, so calls may overlap; they take turns on the device.
  */
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends LoraPipeline {
+  /** Decodes latents to pictures. */
   vae: Autoencoder;
+  /** The denoising network. */
   unet: UNet2DConditionModel;
+  /** Which noise levels are walked, and how a step is taken. */
   scheduler: Scheduler;
   protected readonly defaultGuidanceScale: number = 7.5;
 

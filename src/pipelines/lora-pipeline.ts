@@ -25,6 +25,7 @@ export interface LoadLoraOptions extends LoraSource {
 
 /** A LoRA that was loaded. */
 export interface LoadedLora {
+  /** The name by which the adapter is known from now on. */
   readonly adapterName: string;
   /** Names of the file's tensors that are left out: they fit no layer of the pipeline, or Darkroom does not apply their method. */
   readonly unmatched: readonly string[];
@@ -56,6 +57,7 @@ const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", te
  * them. Matches diffusers' LoraBaseMixin with PEFT, and LyCORIS.
  */
 export abstract class LoraPipeline extends DiffusionPipeline {
+  /** The denoising network, which LoRAs change. */
   abstract unet: UNet2DConditionModel;
 
   /** The text encoders the prompt goes through, in their order. */

@@ -20,6 +20,7 @@ export interface DenoisingStep {
  * `result` is there once the last step was taken; it fails when the loop fails or is left early.
  */
 export interface PipelineRun<Result> extends AsyncGenerator<DenoisingStep, Result, void> {
+  /** What the call gives in the end. */
   readonly result: Promise<Result>;
 }
 

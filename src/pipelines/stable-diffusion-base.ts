@@ -23,7 +23,9 @@ import {
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends LatentDiffusionComponents {
+  /** Encodes prompts. */
   readonly textEncoder: CLIPTextModel;
+  /** Splits prompts into tokens. */
   readonly tokenizer: CLIPTokenizer;
   /** Blacks out unsafe pictures; null does without, even where the checkpoint has one. */
   readonly safetyChecker?: StableDiffusionSafetyChecker | null;
@@ -33,9 +35,13 @@ export interface StableDiffusionComponents extends LatentDiffusionComponents {
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
 export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
+  /** Encodes prompts. */
   textEncoder: CLIPTextModel;
+  /** Splits prompts into tokens. */
   tokenizer: CLIPTokenizer;
+  /** Blacks unsafe pictures out; null: nothing is checked. */
   safetyChecker: StableDiffusionSafetyChecker | null;
+  /** Prepares pictures for the safety checker. */
   featureExtractor: CLIPImageProcessor | undefined;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */

@@ -34,6 +34,7 @@ export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest
 
 /** The parts of Stable Diffusion with one or several ControlNets. */
 export interface StableDiffusionControlNetComponents extends StableDiffusionComponents {
+  /** The ControlNet, or several, whose residuals are summed. */
   readonly controlnet: PerNet<ControlNetModel> | MultiControlNetModel;
 }
 
@@ -48,6 +49,7 @@ interface Control {
 
 /** Text to picture under the control of edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
 export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
+  /** The ControlNet, or several, whose residuals are summed. */
   controlnet: readonly ControlNetModel[];
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */

@@ -22,9 +22,13 @@ import { joinRows } from "./text-features.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
+  /** The first text encoder; a refiner has none. */
   readonly textEncoder?: CLIPTextModel;
+  /** The second text encoder, with a projection. */
   readonly textEncoder2: CLIPTextModelWithProjection;
+  /** The first text encoder's tokenizer. */
   readonly tokenizer?: CLIPTokenizer;
+  /** The second text encoder's tokenizer. */
   readonly tokenizer2: CLIPTokenizer;
 }
 
@@ -47,8 +51,11 @@ export interface MicroConditioning {
   readonly cropsCoordsTopLeft?: Pair;
   /** [height, width]; the picture's size by default. */
   readonly targetSize?: Pair;
+  /** As `originalSize`, for the negative half; the same by default. */
   readonly negativeOriginalSize?: Pair;
+  /** As `cropsCoordsTopLeft`, for the negative half; [0, 0] by default. */
   readonly negativeCropsCoordsTopLeft?: Pair;
+  /** As `targetSize`, for the negative half; the same by default. */
   readonly negativeTargetSize?: Pair;
 }
 
@@ -79,10 +86,15 @@ export interface TimeIds {
 
 /** What the pipelines of Stable Diffusion XL share: two text encoders, pooled features, micro-conditioning. */
 export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends LatentDiffusionPipeline<Request> {
+  /** The first text encoder; a refiner has none. */
   textEncoder: CLIPTextModel | undefined;
+  /** The second text encoder, with a projection. */
   textEncoder2: CLIPTextModelWithProjection;
+  /** The first text encoder's tokenizer. */
   tokenizer: CLIPTokenizer | undefined;
+  /** The second text encoder's tokenizer. */
   tokenizer2: CLIPTokenizer;
+  /** What `model_index.json` says beside the parts. */
   readonly settings: StableDiffusionXLSettings;
   protected override readonly defaultGuidanceScale: number = 5;
 

@@ -19,7 +19,9 @@ export type PixelOutputType = "image" | "tensor";
 export interface UnconditionalRequest extends RandomOptions {
   /** Pictures to make; 1 by default. */
   readonly batchSize?: number;
+  /** Denoising steps; 1000 by default for DDPM, 50 for DDIM. */
   readonly numInferenceSteps?: number;
+  /** "image" (default) for pictures, "tensor" for floats in 0..1. */
   readonly outputType?: PixelOutputType;
   /** Stops the work between two steps; the call then throws the signal's reason. */
   readonly signal?: AbortSignal;
@@ -27,13 +29,17 @@ export interface UnconditionalRequest extends RandomOptions {
 
 /** The parts of an unconditional checkpoint. */
 export interface UnconditionalComponents {
+  /** The denoising network. */
   readonly unet: UNet2DModel;
+  /** Which noise levels are walked, and how a step is taken. */
   readonly scheduler: Scheduler;
 }
 
 /** What DDPM and DDIM pipelines have in common: a UNet that makes pictures out of pure noise, pixel by pixel. */
 export abstract class UnconditionalPipeline<Request extends UnconditionalRequest> extends DiffusionPipeline {
+  /** The denoising network. */
   unet: UNet2DModel;
+  /** Which noise levels are walked, and how a step is taken. */
   scheduler: Scheduler;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */

@@ -12,7 +12,9 @@ export interface LoraTag {
 
 /** A prompt without its tags, and what they ask for. */
 export interface PromptWithLoras {
+  /** The prompt without its tags. */
   readonly prompt: string;
+  /** The LoRAs that the tags name, in their order. */
   readonly loras: readonly LoraTag[];
 }
 

@@ -27,6 +27,7 @@ export const PRECISIONS: readonly Precision[] = ["exact", "fast"];
 
 /** Where networks run, and what they may take there. */
 export interface DeviceOptions {
+  /** Where it computes. */
   readonly device?: Device;
   /** Which of several GPUs. */
   readonly deviceId?: number;
@@ -63,6 +64,7 @@ export interface LoadOptions {
 
 /** ONNX Runtime on one device, off the caller's thread. */
 export interface Engine {
+  /** Where it computes. */
   readonly device: ResolvedDevice;
   /** Whether memory comes before speed. */
   readonly lowMemory?: boolean;

@@ -112,9 +112,13 @@ export const betaFields = <const Rare extends RareBetaSchedule = never>({
   schedule = "linear",
   rare = [],
 }: BetaFieldOptions<Rare> = {}) => ({
+  /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
+  /** The first beta. The default is the class's; 0.0001 for most. */
   betaStart: real(start),
+  /** The last beta. The default is the class's; 0.02 for most. */
   betaEnd: real(end),
+  /** How betas grow from the first to the last. */
   betaSchedule: oneOf<readonly BetaSchedule<Rare>[]>([...BETA_SCHEDULES, ...rare], schedule),
   /** Betas given outright, instead of the four fields above. */
   trainedBetas: trainedBetas(),
@@ -122,6 +126,7 @@ export const betaFields = <const Rare extends RareBetaSchedule = never>({
 
 /** How inference timesteps are chosen. */
 export const spacingFields = (initial: (typeof TIMESTEP_SPACINGS)[number]) => ({
+  /** How the timesteps of a run are chosen (Lin et al. 2023, table 2): "leading", "trailing" or "linspace". */
   timestepSpacing: oneOf(TIMESTEP_SPACINGS, initial),
   /** Added to every "leading" timestep. */
   stepsOffset: whole(0, Number.MIN_SAFE_INTEGER),
@@ -129,21 +134,29 @@ export const spacingFields = (initial: (typeof TIMESTEP_SPACINGS)[number]) => ({
 
 /** Which named spacing replaces the sigmas of the timesteps; see `oneSpacing`. */
 export const sigmaSpacingFields = () => ({
+  /** Space sigmas as Karras et al. 2022 (equation 5) do; false by default. */
   useKarrasSigmas: flag(false),
+  /** Space sigmas evenly in their logarithm; false by default. */
   useExponentialSigmas: flag(false),
+  /** Space sigmas by a beta distribution (Lee et al. 2024); false by default. */
   useBetaSigmas: flag(false),
 });
 
 /** Dynamic thresholding, for models of pixels. */
 export const thresholdFields = () => ({
+  /** Clip the predicted picture at a quantile of itself (Saharia et al. 2022, section 2.3); for models of pixels; false by default. */
   thresholding: flag(false),
+  /** That quantile, 0 to 1; 0.995 by default. */
   dynamicThresholdingRatio: real(0.995),
+  /** The largest value that the quantile may clip at; 1 by default. */
   sampleMaxValue: real(1),
 });
 
 /** Flow matching inside a solver made for noise prediction. */
 export const flowFields = () => ({
+  /** Take the sigmas of flow matching; false by default. */
   useFlowSigmas: flag(false),
+  /** Above 1, flow-matching sigmas spend more steps at high noise; 1 by default. */
   flowShift: real(1),
 });
 

@@ -15,13 +15,17 @@ export const consistencyFields = () => ({
   originalInferenceSteps: whole(50, 1),
   /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
   clipSample: flag(false),
+  /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
+  /** After the last step take alphaCumprod as 1, not as that of timestep 0; true by default. */
   setAlphaToOne: flag(true),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
   ...thresholdFields(),
   ...spacingFields("leading"),
   /** Timesteps are multiplied by it in the boundary conditions: the larger, the closer the model is held to its consistency function. */
   timestepScaling: real(10),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
 });
 

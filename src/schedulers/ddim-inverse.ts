@@ -1,8 +1,3 @@
-/**
- * DDIM backwards, from picture to noise, for finding the noise that a picture comes from.
- * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equation 12 with time running up.
- * Matches diffusers' DDIMInverseScheduler.
- */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, real, spacingFields } from "./config.js";
@@ -20,15 +15,25 @@ const schema = v.strictObject({
   clipSample: flag(true),
   /** Before the first step take alphaCumprod as 1, a picture without noise, not as that of timestep 0. */
   setAlphaToOne: flag(true),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
+  /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
   ...spacingFields("leading"),
+  /** How the timesteps of a run are chosen (Lin et al. 2023, table 2): "leading", "trailing" or "linspace". */
   timestepSpacing: oneOf(["leading", "trailing"], "leading"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
 });
 
+/** Config of a {@link DDIMInverseScheduler}, with its defaults filled in. */
 export type DDIMInverseConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DDIM backwards, from picture to noise, for finding the noise that a picture comes from.
+ * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equation 12 with time running up.
+ * Matches diffusers' DDIMInverseScheduler.
+ */
 export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
   static override readonly className = "DDIMInverseScheduler";
   static override readonly schema = schema;

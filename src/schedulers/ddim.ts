@@ -1,9 +1,3 @@
-/**
- * Denoising diffusion implicit models: deterministic at eta 0, DDPM at eta 1.
- * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16.
- * Matches diffusers' DDIMScheduler.
- */
-
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -22,17 +16,26 @@ const schema = v.strictObject({
   ...betaFields(),
   /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
   clipSample: flag(true),
+  /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
   /** After the last step take alphaCumprod as 1, not as that of timestep 0. */
   setAlphaToOne: flag(true),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
   ...thresholdFields(),
   ...spacingFields("leading"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
 });
 
+/** Config of a {@link DDIMScheduler}, with its defaults filled in. */
 export type DDIMConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Denoising diffusion implicit models: deterministic at eta 0, DDPM at eta 1.
+ * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16.
+ * Matches diffusers' DDIMScheduler.
+ */
 export class DDIMScheduler extends Scheduler<DDIMConfig> {
   static override readonly className = "DDIMScheduler";
   static override readonly schema = schema;

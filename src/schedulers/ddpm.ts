@@ -1,8 +1,3 @@
-/**
- * Denoising diffusion probabilistic models: every step samples from the posterior of the forward process.
- * Ho et al. 2020, "Denoising Diffusion Probabilistic Models" (arXiv:2006.11239), equations 6, 7 and 15.
- * Matches diffusers' DDPMScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -30,18 +25,27 @@ const schema = v.strictObject({
   varianceType: v.optional(v.nullable(v.picklist(VARIANCE_TYPES)), "fixed_small"),
   /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
   clipSample: flag(true),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
   ...thresholdFields(),
+  /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
   ...spacingFields("leading"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
 });
 
+/** Config of a {@link DDPMScheduler}, with its defaults filled in. */
 export type DDPMConfig = v.InferOutput<typeof schema>;
 
 /** Keeps the logarithm of a variance finite. */
 const SMALLEST_VARIANCE = f32(1e-20);
 
+/**
+ * Denoising diffusion probabilistic models: every step samples from the posterior of the forward process.
+ * Ho et al. 2020, "Denoising Diffusion Probabilistic Models" (arXiv:2006.11239), equations 6, 7 and 15.
+ * Matches diffusers' DDPMScheduler.
+ */
 export class DDPMScheduler extends Scheduler<DDPMConfig> {
   static override readonly className = "DDPMScheduler";
   static override readonly schema = schema;

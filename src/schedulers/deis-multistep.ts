@@ -1,8 +1,3 @@
-/**
- * DEIS: a multistep exponential integrator that interpolates the noise prediction in log rho.
- * Zhang & Chen 2023, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902), the log-rho Adams-Bashforth variant.
- * Matches diffusers' DEISMultistepScheduler.
- */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import {
@@ -29,21 +24,32 @@ const schema = v.strictObject({
   ...betaFields(),
   /** 1 to 3; 2 is recommended with guidance. */
   solverOrder: whole(2, 1),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
+  /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: oneOfOrForeign(["deis"], ["dpmsolver", "dpmsolver++"], "deis"),
+  /** Form of the second-order update: "midpoint" or "heun"; the class's default. */
   solverType: oneOfOrForeign(["logrho"], ["midpoint", "heun", "bh1", "bh2"], "logrho"),
   /** Go down in order in the last steps of runs shorter than 15. */
   lowerOrderFinal: flag(true),
   ...sigmaSpacingFields(),
   ...flowFields(),
   ...spacingFields("linspace"),
+  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
   useDynamicShifting: flag(false),
+  /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential"], "exponential"),
 });
 
+/** Config of a {@link DEISMultistepScheduler}, with its defaults filled in. */
 export type DEISMultistepConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DEIS: a multistep exponential integrator that interpolates the noise prediction in log rho.
+ * Zhang & Chen 2023, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902), the log-rho Adams-Bashforth variant.
+ * Matches diffusers' DEISMultistepScheduler.
+ */
 export class DEISMultistepScheduler extends LogSnrScheduler<DEISMultistepConfig> {
   static override readonly className = "DEISMultistepScheduler";
   static override readonly schema = schema;

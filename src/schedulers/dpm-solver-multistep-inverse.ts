@@ -1,8 +1,3 @@
-/**
- * DPM-Solver backwards: from a picture to the noise it would come from, for editing.
- * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 with ascending sigmas, as in DiffEdit (Couairon et al. 2022, arXiv:2210.11427).
- * Matches diffusers' DPMSolverMultistepInverseScheduler.
- */
 import * as v from "valibot";
 import { flag, spacingFields, whole } from "./config.js";
 import { algorithmTypeField, dpmSolverFields } from "./dpm-solver.js";
@@ -15,6 +10,7 @@ const schema = v.strictObject({
   ...dpmSolverFields(),
   /** 1 to 3. */
   solverOrder: whole(2, 1),
+  /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"]),
   /** Go down in order in the last steps of runs shorter than 15. */
   lowerOrderFinal: flag(true),
@@ -23,8 +19,14 @@ const schema = v.strictObject({
   ...spacingFields("linspace"),
 });
 
+/** Config of a {@link DPMSolverMultistepInverseScheduler}, with its defaults filled in. */
 export type DPMSolverMultistepInverseConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DPM-Solver backwards: from a picture to the noise it would come from, for editing.
+ * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 with ascending sigmas, as in DiffEdit (Couairon et al. 2022, arXiv:2210.11427).
+ * Matches diffusers' DPMSolverMultistepInverseScheduler.
+ */
 export class DPMSolverMultistepInverseScheduler extends MultistepDPMSolver<DPMSolverMultistepInverseConfig> {
   static override readonly className = "DPMSolverMultistepInverseScheduler";
   static override readonly schema = schema;

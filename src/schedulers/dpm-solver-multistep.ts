@@ -1,8 +1,3 @@
-/**
- * DPM-Solver and DPM-Solver++ as multistep methods of order 1 to 3, and their SDE variants.
- * Lu et al. 2022 (arXiv:2206.00927), section 3 and appendix; Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 and appendix A.
- * Matches diffusers' DPMSolverMultistepScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { flag, oneOf, spacingFields, whole } from "./config.js";
@@ -17,6 +12,7 @@ const schema = v.strictObject({
   ...dpmSolverFields(),
   /** 1 to 3; 2 is recommended with guidance. */
   solverOrder: whole(2, 1),
+  /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"]),
   /** Go down in order in the last steps of runs shorter than 15. */
   lowerOrderFinal: flag(true),
@@ -27,13 +23,22 @@ const schema = v.strictObject({
   /** Where the last step ends: at no noise, or at the cleanest training sigma. */
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
   ...spacingFields("linspace"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
+  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
   useDynamicShifting: flag(false),
+  /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential"], "exponential"),
 });
 
+/** Config of a {@link DPMSolverMultistepScheduler}, with its defaults filled in. */
 export type DPMSolverMultistepConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DPM-Solver and DPM-Solver++ as multistep methods of order 1 to 3, and their SDE variants.
+ * Lu et al. 2022 (arXiv:2206.00927), section 3 and appendix; Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 and appendix A.
+ * Matches diffusers' DPMSolverMultistepScheduler.
+ */
 export class DPMSolverMultistepScheduler extends MultistepDPMSolver<DPMSolverMultistepConfig> {
   static override readonly className = "DPMSolverMultistepScheduler";
   static override readonly schema = schema;

@@ -1,8 +1,3 @@
-/**
- * DPM-Solver++ for the SDE, singlestep of order 2: every step but the last evaluates the model again at the midpoint in log sigma.
- * Lu et al. 2022 (arXiv:2211.01095), section 4.3, as k-diffusion's sample_dpmpp_sde has it, with noise from a Brownian tree.
- * Matches diffusers' DPMSolverSDEScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { Generator } from "../tensor/random.js";
@@ -23,6 +18,7 @@ const seedOf = () => v.pipe(v.number(), v.integer("whole numbers"), v.minValue(0
 
 const schema = v.strictObject({
   ...betaFields({ start: 0.00085, end: 0.012 }),
+  /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
   ...sigmaSpacingFields(),
   /** Fixes the noise: one seed for the batch, or one for each image. Null takes it from the generator of `step`, or at random. */
@@ -30,8 +26,14 @@ const schema = v.strictObject({
   ...spacingFields("linspace"),
 });
 
+/** Config of a {@link DPMSolverSDEScheduler}, with its defaults filled in. */
 export type DPMSolverSDEConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DPM-Solver++ for the SDE, singlestep of order 2: every step but the last evaluates the model again at the midpoint in log sigma.
+ * Lu et al. 2022 (arXiv:2211.01095), section 4.3, as k-diffusion's sample_dpmpp_sde has it, with noise from a Brownian tree.
+ * Matches diffusers' DPMSolverSDEScheduler.
+ */
 export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
   static override readonly className = "DPMSolverSDEScheduler";
   static override readonly schema = schema;

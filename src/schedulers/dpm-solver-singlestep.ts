@@ -1,8 +1,3 @@
-/**
- * DPM-Solver and DPM-Solver++ as singlestep methods: groups of up to three evaluations of the model, each group a step of its own.
- * Lu et al. 2022 (arXiv:2206.00927), Algorithms 1 and 2, appendix D; Lu et al. 2022 (arXiv:2211.01095), Algorithm 1.
- * Matches diffusers' DPMSolverSinglestepScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -17,17 +12,26 @@ const schema = v.strictObject({
   ...dpmSolverFields(),
   /** 1 to 3: how many evaluations make a group; 2 is recommended with guidance. */
   solverOrder: whole(2, 1, 3),
+  /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver", "dpmsolver++", "sde-dpmsolver++"]),
   /** End in smaller groups, so that any number of steps will do. Always so where the steps do not divide or end at no noise. */
   lowerOrderFinal: flag(false),
   /** Where the last step ends: at no noise, or at the cleanest training sigma. */
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
+  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
   useDynamicShifting: flag(false),
+  /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential"], "exponential"),
 });
 
+/** Config of a {@link DPMSolverSinglestepScheduler}, with its defaults filled in. */
 export type DPMSolverSinglestepConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DPM-Solver and DPM-Solver++ as singlestep methods: groups of up to three evaluations of the model, each group a step of its own.
+ * Lu et al. 2022 (arXiv:2206.00927), Algorithms 1 and 2, appendix D; Lu et al. 2022 (arXiv:2211.01095), Algorithm 1.
+ * Matches diffusers' DPMSolverSinglestepScheduler.
+ */
 export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepConfig> {
   static override readonly className = "DPMSolverSinglestepScheduler";
   static override readonly schema = schema;

@@ -26,6 +26,7 @@ export type AlgorithmType = (typeof ALGORITHM_TYPES)[number];
 /** The fields that the whole family has. */
 export const dpmSolverFields = () => ({
   ...betaFields(),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
   /** Which second-order formula. */

@@ -1,8 +1,3 @@
-/**
- * DPM-Solver++ multistep of order 1 to 3, and its SDE variant, for EDM models.
- * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2, with the preconditioning of Karras et al. 2022 (arXiv:2206.00364).
- * Matches diffusers' EDMDPMSolverMultistepScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -22,6 +17,7 @@ const schema = v.strictObject({
   /** 1 to 3; 2 is recommended with guidance. */
   solverOrder: whole(2, 1),
   ...thresholdFields(),
+  /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver++", "sde-dpmsolver++"]),
   /** Which second-order formula. */
   solverType: oneOfOrForeign(["midpoint", "heun"], ["logrho", "bh1", "bh2"], "midpoint"),
@@ -31,8 +27,14 @@ const schema = v.strictObject({
   eulerAtFinal: flag(false),
 });
 
+/** Config of a {@link EDMDPMSolverMultistepScheduler}, with its defaults filled in. */
 export type EDMDPMSolverMultistepConfig = v.InferOutput<typeof schema>;
 
+/**
+ * DPM-Solver++ multistep of order 1 to 3, and its SDE variant, for EDM models.
+ * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2, with the preconditioning of Karras et al. 2022 (arXiv:2206.00364).
+ * Matches diffusers' EDMDPMSolverMultistepScheduler.
+ */
 export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMultistepConfig> {
   static override readonly className = "EDMDPMSolverMultistepScheduler";
   static override readonly schema = schema;

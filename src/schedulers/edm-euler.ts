@@ -1,8 +1,3 @@
-/**
- * Euler's method for EDM models, with optional churn.
- * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with Euler steps.
- * Matches diffusers' EDMEulerScheduler.
- */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { EDMScheduler, edmFields } from "./edm-scheduler.js";
@@ -13,8 +8,14 @@ import { churn } from "./variance-exploding.js";
 
 const schema = v.strictObject(edmFields());
 
+/** Config of a {@link EDMEulerScheduler}, with its defaults filled in. */
 export type EDMEulerConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Euler's method for EDM models, with optional churn.
+ * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with Euler steps.
+ * Matches diffusers' EDMEulerScheduler.
+ */
 export class EDMEulerScheduler extends EDMScheduler<EDMEulerConfig> {
   static override readonly className = "EDMEulerScheduler";
   static override readonly schema = schema;

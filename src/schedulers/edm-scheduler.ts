@@ -10,10 +10,13 @@ import type { Rounding } from "./sigma-spacing.js";
 export const edmFields = () => ({
   /** Ends of the schedule. */
   sigmaMin: real(0.002),
+  /** The largest noise level of a run; 80 by default. */
   sigmaMax: real(80),
   /** The standard deviation of the data the model was trained on. */
   sigmaData: real(0.5),
+  /** How noise levels are spaced: "karras" (default) or "exponential". */
   sigmaSchedule: oneOf(["karras", "exponential"], "karras"),
+  /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
   /** The sign of the model's part in the picture. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),

@@ -1,8 +1,3 @@
-/**
- * Ancestral sampling with Euler steps: each step goes below the next sigma and adds noise back up to it.
- * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 without churn; the split into down and up is k-diffusion's sample_euler_ancestral.
- * Matches diffusers' EulerAncestralDiscreteScheduler.
- */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { betaFields, flag, oneOf, spacingFields } from "./config.js";
@@ -16,13 +11,21 @@ import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./var
 
 const schema = v.strictObject({
   ...betaFields(),
+  /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
   ...spacingFields("linspace"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
 });
 
+/** Config of a {@link EulerAncestralDiscreteScheduler}, with its defaults filled in. */
 export type EulerAncestralDiscreteConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Ancestral sampling with Euler steps: each step goes below the next sigma and adds noise back up to it.
+ * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 without churn; the split into down and up is k-diffusion's sample_euler_ancestral.
+ * Matches diffusers' EulerAncestralDiscreteScheduler.
+ */
 export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestralDiscreteConfig> {
   static override readonly className = "EulerAncestralDiscreteScheduler";
   static override readonly schema = schema;

@@ -1,8 +1,3 @@
-/**
- * Euler's method along the sigmas, with optional churn.
- * Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models" (arXiv:2206.00364), Algorithm 2 with Euler steps.
- * Matches diffusers' EulerDiscreteScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -19,23 +14,32 @@ import { churn, denoised, initialSigma, scaleByDeviation } from "./variance-expl
 
 const schema = v.strictObject({
   ...betaFields(),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
   /** How sigmas between training timesteps are found: in sigma, or uniformly in log sigma. */
   interpolationType: oneOf(["linear", "log_linear"], "linear"),
   ...sigmaSpacingFields(),
   /** Ends of the named spacings; null takes them from the timesteps. */
   sigmaMin: optionalReal(),
+  /** The largest noise level of a run; the class's default. */
   sigmaMax: optionalReal(),
   ...spacingFields("linspace"),
   /** "continuous" gives v-prediction models log(sigma) / 4 for a timestep, as EDM-trained ones want. */
   timestepType: oneOf(["discrete", "continuous"], "discrete"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
   /** Where the last step ends: at no noise, or at the cleanest training sigma. */
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
 });
 
+/** Config of a {@link EulerDiscreteScheduler}, with its defaults filled in. */
 export type EulerDiscreteConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Euler's method along the sigmas, with optional churn.
+ * Karras et al. 2022, "Elucidating the Design Space of Diffusion-Based Generative Models" (arXiv:2206.00364), Algorithm 2 with Euler steps.
+ * Matches diffusers' EulerDiscreteScheduler.
+ */
 export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> {
   static override readonly className = "EulerDiscreteScheduler";
   static override readonly schema = schema;

@@ -1,8 +1,3 @@
-/**
- * Euler's method for rectified flow, from noise to picture or, with inverted sigmas, back; optionally with fresh noise in every step.
- * Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (arXiv:2403.03206), section 2 and equation 23.
- * Matches diffusers' FlowMatchEulerDiscreteScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -18,11 +13,17 @@ const schema = v.strictObject({
   stochasticSampling: flag(false),
 });
 
+/** Config of a {@link FlowMatchEulerDiscreteScheduler}, with its defaults filled in. */
 export type FlowMatchEulerDiscreteConfig = v.InferOutput<typeof schema>;
 
 /** Tokens' timesteps closer than this (as sigmas) to a step's are at that step. */
 const SAME_SIGMA = 1e-6;
 
+/**
+ * Euler's method for rectified flow, from noise to picture or, with inverted sigmas, back; optionally with fresh noise in every step.
+ * Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (arXiv:2403.03206), section 2 and equation 23.
+ * Matches diffusers' FlowMatchEulerDiscreteScheduler.
+ */
 export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatchEulerDiscreteConfig> {
   static override readonly className = "FlowMatchEulerDiscreteScheduler";
   static override readonly schema = schema;

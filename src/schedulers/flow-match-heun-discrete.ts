@@ -1,8 +1,3 @@
-/**
- * Heun's method for rectified flow: every step but the last evaluates the model twice; with optional churn.
- * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2, over the sigmas of Esser et al. 2024 (arXiv:2403.03206), equation 23.
- * Matches diffusers' FlowMatchHeunDiscreteScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -15,11 +10,13 @@ import { type SigmaRange, shiftFlowSigma } from "./sigma-spacing.js";
 import { churn } from "./variance-exploding.js";
 
 const schema = v.strictObject({
+  /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
   /** Above 1 more steps are spent at high noise, as large pictures need. */
   shift: real(1),
 });
 
+/** Config of a {@link FlowMatchHeunDiscreteScheduler}, with its defaults filled in. */
 export type FlowMatchHeunDiscreteConfig = v.InferOutput<typeof schema>;
 
 /** The first half of a step, kept for the second. */
@@ -29,6 +26,11 @@ interface FirstHalf {
   readonly dt: number;
 }
 
+/**
+ * Heun's method for rectified flow: every step but the last evaluates the model twice; with optional churn.
+ * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2, over the sigmas of Esser et al. 2024 (arXiv:2403.03206), equation 23.
+ * Matches diffusers' FlowMatchHeunDiscreteScheduler.
+ */
 export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeunDiscreteConfig> {
   static override readonly className = "FlowMatchHeunDiscreteScheduler";
   static override readonly schema = schema;

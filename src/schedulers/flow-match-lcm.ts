@@ -1,8 +1,3 @@
-/**
- * Latent consistency sampling for rectified flow: every step predicts the picture and adds fresh noise, optionally growing the latents.
- * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; growing: Starodubcev et al. 2025, "Scale-wise Distillation" (arXiv:2503.16397).
- * Matches diffusers' FlowMatchLCMScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { INTERPOLATION_MODES, type InterpolationMode, interpolate } from "../tensor/interpolate.js";
@@ -17,11 +12,18 @@ const schema = v.strictObject({
   ...flowMatchFields(),
   /** How much larger than at first the latents are after every step but the last; null keeps their size. */
   scaleFactors: optionalNumbers((factor) => factor > 0 && factor <= 16, "numbers above 0, up to 16"),
+  /** How the sample is enlarged between steps, where `scaleFactors` are given; "nearest" by default. */
   upscaleMode: oneOf(INTERPOLATION_MODES, "bicubic"),
 });
 
+/** Config of a {@link FlowMatchLCMScheduler}, with its defaults filled in. */
 export type FlowMatchLCMConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Latent consistency sampling for rectified flow: every step predicts the picture and adds fresh noise, optionally growing the latents.
+ * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; growing: Starodubcev et al. 2025, "Scale-wise Distillation" (arXiv:2503.16397).
+ * Matches diffusers' FlowMatchLCMScheduler.
+ */
 export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig> {
   static override readonly className = "FlowMatchLCMScheduler";
   static override readonly schema = schema;

@@ -17,6 +17,7 @@ import { linspace } from "./timestep-spacing.js";
 
 /** How flow-matching times are spread. */
 export const flowMatchFields = () => ({
+  /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
   /** Above 1 more steps are spent at high noise, as large pictures need. */
   shift: real(1),
@@ -24,14 +25,18 @@ export const flowMatchFields = () => ({
   useDynamicShifting: flag(false),
   /** For pipelines that derive `mu` from the number of tokens: it goes linearly from baseShift to maxShift. */
   baseShift: optionalReal(0.5),
+  /** The shift at `maxImageSeqLen` tokens; 1.15 by default. */
   maxShift: optionalReal(1.15),
+  /** Tokens that `baseShift` is for; 256 by default. */
   baseImageSeqLen: whole(256),
+  /** Tokens that `maxShift` is for; 4096 by default. */
   maxImageSeqLen: whole(4096),
   /** Time runs the other way: sigmas from 0 to 1. */
   invertSigmas: flag(false),
   /** The last sigma is stretched to this value. */
   shiftTerminal: optionalReal(),
   ...sigmaSpacingFields(),
+  /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential", "linear"], "exponential"),
 });
 

@@ -1,8 +1,3 @@
-/**
- * Heun's method along the sigmas: every step but the last evaluates the model again where Euler's step leads, and takes the mean slope.
- * Karras et al. 2022 (arXiv:2206.00364), Algorithm 1.
- * Matches diffusers' HeunDiscreteScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -16,14 +11,22 @@ import { denoised } from "./variance-exploding.js";
 
 const schema = v.strictObject({
   ...kDiffusionFields({ start: 0.00085, end: 0.012, rare: ["exp"] }),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
   /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
   clipSample: flag(false),
+  /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
 });
 
+/** Config of a {@link HeunDiscreteScheduler}, with its defaults filled in. */
 export type HeunDiscreteConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Heun's method along the sigmas: every step but the last evaluates the model again where Euler's step leads, and takes the mean slope.
+ * Karras et al. 2022 (arXiv:2206.00364), Algorithm 1.
+ * Matches diffusers' HeunDiscreteScheduler.
+ */
 export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfig> {
   static override readonly className = "HeunDiscreteScheduler";
   static override readonly schema = schema;

@@ -1,8 +1,3 @@
-/**
- * Improved pseudo linear multistep: combines up to four predictions without a warm-up, on a schedule of angles.
- * Liu et al. 2022 (arXiv:2202.09778), equations 9, 12 and 13, on the cosine schedule of Crowson's v-diffusion.
- * Matches diffusers' IPNDMScheduler.
- */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { trainedBetas, trainTimesteps } from "./config.js";
@@ -14,16 +9,23 @@ import { atTimestep } from "./noise-schedule.js";
 import type { StepOutput, TimestepOptions } from "./scheduler.js";
 
 const schema = v.strictObject({
+  /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
   /** The share of noise at every step of a run and after the last, instead of the cosine schedule's. */
   trainedBetas: trainedBetas(),
 });
 
+/** Config of a {@link IPNDMScheduler}, with its defaults filled in. */
 export type IPNDMConfig = v.InferOutput<typeof schema>;
 
 /** Keeps a division by alpha finite where the sample is all noise. */
 const SMALLEST_ALPHA = 1e-8;
 
+/**
+ * Improved pseudo linear multistep: combines up to four predictions without a warm-up, on a schedule of angles.
+ * Liu et al. 2022 (arXiv:2202.09778), equations 9, 12 and 13, on the cosine schedule of Crowson's v-diffusion.
+ * Matches diffusers' IPNDMScheduler.
+ */
 export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
   static override readonly className = "IPNDMScheduler";
   static override readonly schema = schema;

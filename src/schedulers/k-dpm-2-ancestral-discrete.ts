@@ -1,12 +1,12 @@
+import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./k-dpm-2-scheduler.js";
+import { timestepOfTensorSigma } from "./sigma-spacing.js";
+import { ancestralSigmas } from "./variance-exploding.js";
+
 /**
  * Ancestral sampling with DPM-Solver-2 steps: each step goes below the next sigma, by way of its midpoint, and adds noise back up to it.
  * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 without churn; the split into down and up is k-diffusion's sample_dpm_2_ancestral.
  * Matches diffusers' KDPM2AncestralDiscreteScheduler.
  */
-import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./k-dpm-2-scheduler.js";
-import { timestepOfTensorSigma } from "./sigma-spacing.js";
-import { ancestralSigmas } from "./variance-exploding.js";
-
 export class KDPM2AncestralDiscreteScheduler extends KDPM2Scheduler {
   static override readonly className = "KDPM2AncestralDiscreteScheduler";
   static override readonly schema = kDPM2Schema;

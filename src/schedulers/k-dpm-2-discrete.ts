@@ -1,11 +1,11 @@
+import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./k-dpm-2-scheduler.js";
+import { timestepOfTensorSigma } from "./sigma-spacing.js";
+
 /**
  * DPM-Solver-2 along the sigmas: every step but the last evaluates the model again at the step's midpoint.
  * Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 without churn, with the DPM-2 steps of Lu et al. 2022 (arXiv:2206.00927).
  * Matches diffusers' KDPM2DiscreteScheduler.
  */
-import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./k-dpm-2-scheduler.js";
-import { timestepOfTensorSigma } from "./sigma-spacing.js";
-
 export class KDPM2DiscreteScheduler extends KDPM2Scheduler {
   static override readonly className = "KDPM2DiscreteScheduler";
   static override readonly schema = kDPM2Schema;

@@ -11,9 +11,11 @@ import { denoised, scaleByDeviation } from "./variance-exploding.js";
 /** The fields of both DPM-Solver-2 samplers. */
 export const kDPM2Schema = v.strictObject({
   ...kDiffusionFields({ start: 0.00085, end: 0.012 }),
+  /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
 });
 
+/** Config of a {@link KDPM2Scheduler}, with its defaults filled in. */
 export type KDPM2Config = v.InferOutput<typeof kDPM2Schema>;
 
 /** Where a step goes: its midpoint, where it ends, and the standard deviation of the noise it adds then, if it adds any. */

@@ -1,8 +1,3 @@
-/**
- * Latent consistency models: pictures in 1 to 8 steps from models distilled for it.
- * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; boundary conditions of Song et al. 2023 (arXiv:2303.01469).
- * Matches diffusers' LCMScheduler.
- */
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { ConsistencyScheduler, consistencyFields } from "./consistency-scheduler.js";
@@ -15,11 +10,17 @@ import { dynamicThreshold } from "./thresholding.js";
 
 const schema = v.strictObject(consistencyFields());
 
+/** Config of a {@link LCMScheduler}, with its defaults filled in. */
 export type LCMConfig = v.InferOutput<typeof schema>;
 
 /** The standard deviation of the data, squared, as the distillation assumes it. */
 const DATA_VARIANCE = 0.25;
 
+/**
+ * Latent consistency models: pictures in 1 to 8 steps from models distilled for it.
+ * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; boundary conditions of Song et al. 2023 (arXiv:2303.01469).
+ * Matches diffusers' LCMScheduler.
+ */
 export class LCMScheduler extends ConsistencyScheduler<LCMConfig> {
   static override readonly className = "LCMScheduler";
   static override readonly schema = schema;

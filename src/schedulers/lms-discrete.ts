@@ -1,8 +1,3 @@
-/**
- * Linear multistep: integrates over each step the polynomial through the last derivatives (Adams-Bashforth with uneven steps).
- * k-diffusion's sample_lms by Katherine Crowson; the derivatives are those of Karras et al. 2022 (arXiv:2206.00364), equation 1.
- * Matches diffusers' LMSDiscreteScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -14,11 +9,18 @@ import { denoised } from "./variance-exploding.js";
 
 const schema = v.strictObject({
   ...kDiffusionFields(),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
 });
 
+/** Config of a {@link LMSDiscreteScheduler}, with its defaults filled in. */
 export type LMSDiscreteConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Linear multistep: integrates over each step the polynomial through the last derivatives (Adams-Bashforth with uneven steps).
+ * k-diffusion's sample_lms by Katherine Crowson; the derivatives are those of Karras et al. 2022 (arXiv:2206.00364), equation 1.
+ * Matches diffusers' LMSDiscreteScheduler.
+ */
 export class LMSDiscreteScheduler extends KDiffusionScheduler<LMSDiscreteConfig> {
   static override readonly className = "LMSDiscreteScheduler";
   static override readonly schema = schema;

@@ -1,8 +1,3 @@
-/**
- * Pseudo numerical methods: Runge-Kutta warm-up, then a linear multistep method with the last four noise predictions.
- * Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds" (arXiv:2202.09778), equations 9, 12, 13.
- * Matches diffusers' PNDMScheduler; without warm-up it is the PLMS sampler of latent diffusion.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -21,15 +16,22 @@ const schema = v.strictObject({
   skipPrkSteps: flag(false),
   /** After the last step take alphaCumprod as 1, not as that of timestep 0. */
   setAlphaToOne: flag(false),
+  /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
   ...spacingFields("leading"),
 });
 
+/** Config of a {@link PNDMScheduler}, with its defaults filled in. */
 export type PNDMConfig = v.InferOutput<typeof schema>;
 
 /** Timesteps the Runge-Kutta warm-up takes four evaluations for. */
 const WARM_UP_STEPS = 4;
 
+/**
+ * Pseudo numerical methods: Runge-Kutta warm-up, then a linear multistep method with the last four noise predictions.
+ * Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds" (arXiv:2202.09778), equations 9, 12, 13.
+ * Matches diffusers' PNDMScheduler; without warm-up it is the PLMS sampler of latent diffusion.
+ */
 export class PNDMScheduler extends Scheduler<PNDMConfig> {
   static override readonly className = "PNDMScheduler";
   static override readonly schema = schema;

@@ -29,6 +29,7 @@ import { UniPCMultistepScheduler } from "./unipc-multistep.js";
 
 /** A scheduler class and what it is in one line. */
 export interface SchedulerEntry {
+  /** The scheduler's class. */
   readonly class: SchedulerClass;
   readonly description: string;
   /** Short names for the class with some of its config changed, as other programs spell them. */
@@ -194,7 +195,9 @@ export function schedulerFromConfig(config: Readonly<Record<string, unknown>>): 
 
 /** A scheduler asked for by name: make it with `class.fromConfig(config, overrides)`. */
 export interface ResolvedScheduler {
+  /** The scheduler's class. */
   readonly class: SchedulerClass;
+  /** Config fields that the name stands for. */
   readonly overrides: Readonly<Record<string, unknown>>;
 }
 

@@ -39,8 +39,11 @@ export interface StepOptions {
   readonly varianceNoise?: Tensor;
   /** Churn (Karras et al. 2022, Algorithm 2): how much noise is added back, between which sigmas, with which standard deviation. */
   readonly sChurn?: number;
+  /** The smallest sigma that noise is added back at; 0 by default. */
   readonly sTmin?: number;
+  /** The largest sigma that noise is added back at; infinite by default. */
   readonly sTmax?: number;
+  /** Standard deviation of that noise; 1 by default. */
   readonly sNoise?: number;
   /** LMS: how many of the last derivatives a step combines, 4 by default. */
   readonly order?: number;
@@ -63,9 +66,13 @@ export interface StepOutput {
 /** A scheduler class: its name in diffusers, its config fields, and how to make one. */
 export interface SchedulerClass<Instance extends Scheduler = Scheduler> {
   new (config?: object): Instance;
+  /** The class's name in diffusers. */
   readonly className: string;
+  /** The fields of its config: types, allowed values, defaults. */
   readonly schema: ConfigSchema;
+  /** A scheduler of this class from any scheduler's config; see {@link Scheduler.fromConfig}. */
   fromConfig(config: object, overrides?: object): Instance;
+  /** A scheduler of this class from a checkpoint; see {@link Scheduler.fromPretrained}. */
   fromPretrained(path: string | Folder, options?: PartOptions): Promise<Instance>;
 }
 
@@ -76,7 +83,9 @@ type TimestepExtra = Exclude<keyof TimestepOptions, "numInferenceSteps">;
  * and a `step`. The subclasses match diffusers' classes of the same names.
  */
 export abstract class Scheduler<Config extends object = object> {
+  /** The class's name in diffusers. */
   static readonly className: string;
+  /** The fields of its config: types, allowed values, defaults. */
   static readonly schema: ConfigSchema;
 
   /** The config as it ended up, with defaults; give it to another class's `fromConfig`. */

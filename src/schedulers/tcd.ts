@@ -1,8 +1,3 @@
-/**
- * Trajectory consistency distillation: few steps, with `eta` choosing how far below the next timestep each goes before noise is added.
- * Zheng et al. 2024, "Trajectory Consistency Distillation" (arXiv:2402.19159), Algorithm 4; eta is the paper's gamma.
- * Matches diffusers' TCDScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -15,8 +10,14 @@ import type { StepOptions, StepOutput } from "./scheduler.js";
 
 const schema = v.strictObject(consistencyFields());
 
+/** Config of a {@link TCDScheduler}, with its defaults filled in. */
 export type TCDConfig = v.InferOutput<typeof schema>;
 
+/**
+ * Trajectory consistency distillation: few steps, with `eta` choosing how far below the next timestep each goes before noise is added.
+ * Zheng et al. 2024, "Trajectory Consistency Distillation" (arXiv:2402.19159), Algorithm 4; eta is the paper's gamma.
+ * Matches diffusers' TCDScheduler.
+ */
 export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
   static override readonly className = "TCDScheduler";
   static override readonly schema = schema;

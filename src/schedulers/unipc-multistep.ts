@@ -1,8 +1,3 @@
-/**
- * UniPC: a multistep predictor of any order, and a corrector that reuses the next evaluation of the model.
- * Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework" (arXiv:2302.04867), equations 3, 5 and 9, Algorithms 1 and 2.
- * Matches diffusers' UniPCMultistepScheduler.
- */
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -40,6 +35,7 @@ const schema = v.strictObject({
   ...betaFields(),
   /** The predictor's order; the corrector adds one. */
   solverOrder: whole(2, 1),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
   /** Integrate the predicted picture; otherwise the predicted noise. */
@@ -50,27 +46,38 @@ const schema = v.strictObject({
   lowerOrderFinal: flag(true),
   /** Steps after which the corrector is left out. */
   disableCorrector: wholeNumbers(),
+  /** A scheduler for the first steps; only Python can give one. */
   solverP: unsupported("null: another scheduler as predictor is not supported"),
   ...sigmaSpacingFields(),
   ...flowFields(),
   ...spacingFields("linspace"),
   /** Where the last step ends: at no noise, or at the cleanest sigma. */
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
+  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
   useDynamicShifting: flag(false),
+  /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential", "linear"], "exponential"),
   /** Ends of the named spacings; null takes them from the training sigmas. */
   sigmaMin: optionalReal(),
+  /** The largest noise level of a run; the class's default. */
   sigmaMax: optionalReal(),
   /** The last flow sigma is stretched to this value. */
   shiftTerminal: optionalReal(),
 });
 
+/** Config of a {@link UniPCMultistepScheduler}, with its defaults filled in. */
 export type UniPCMultistepConfig = v.InferOutput<typeof schema>;
 
 /** Keeps the first flow sigma below 1, where lambda would be infinite. */
 const BELOW_ONE = 1e-6;
 
+/**
+ * UniPC: a multistep predictor of any order, and a corrector that reuses the next evaluation of the model.
+ * Zhao et al. 2023, "UniPC: A Unified Predictor-Corrector Framework" (arXiv:2302.04867), equations 3, 5 and 9, Algorithms 1 and 2.
+ * Matches diffusers' UniPCMultistepScheduler.
+ */
 export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfig> {
   static override readonly className = "UniPCMultistepScheduler";
   static override readonly schema = schema;

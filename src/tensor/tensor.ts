@@ -31,8 +31,11 @@ export function sizeOf(shape: Shape): number {
 export class Tensor<D extends DType = "float32"> {
   /** @throws ArgumentError if `data` does not hold exactly the numbers that `shape` asks for. */
   constructor(
+    /** What its numbers are. */
     readonly dtype: D,
+    /** Extent along each axis, outermost first. */
     readonly shape: Shape,
+    /** The numbers, row-major: the last axis changes fastest. */
     readonly data: DataOf<D>,
   ) {
     if (data.length !== sizeOf(shape)) {

@@ -65,7 +65,9 @@ const innerPattern = /\p{L}+|[^\p{L}]+/gu;
 export class CLIPTokenizer {
   /** Tokens the text encoder takes, start and end included: 77 for every CLIP. */
   readonly modelMaxLength: number;
+  /** Id of the token that starts every prompt. */
   readonly bosTokenId: number;
+  /** Id of the token that ends every prompt. */
   readonly eosTokenId: number;
   /** Fills prompts up to their length: the end token in Stable Diffusion 1, `!` in Stable Diffusion 2. */
   readonly padTokenId: number;

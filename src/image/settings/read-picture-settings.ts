@@ -10,6 +10,7 @@ import { readPictureTexts, type Texts } from "./picture-texts.js";
 export interface PictureSettings extends GenerationParameters {
   /** Pixels. */
   readonly width: number;
+  /** Height in pixels. */
   readonly height: number;
   /** The program that wrote them, such as `ComfyUI`; undefined where the file has none that are known. */
   readonly software: string | undefined;
