@@ -4,6 +4,15 @@ export function nearestNames(name: string, names: Iterable<string>, count: numbe
   return [...distances.keys()].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, count);
 }
 
+/** The one of `names` that `name` is mistyped for, or begins; undefined where none is near. */
+export function mistypedName(name: string, names: Iterable<string>): string | undefined {
+  const all = [...names];
+  const [nearest] = nearestNames(name, all, 1);
+  // A slip in every three letters.
+  if (nearest !== undefined && distance(name, nearest) <= name.length / 3) return nearest;
+  return name.length > 1 ? all.find((other) => other.startsWith(name)) : undefined;
+}
+
 /** Levenshtein's edit distance. */
 function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

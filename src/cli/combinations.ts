@@ -25,6 +25,7 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
     "the ControlNet's own picture is --control-image; leave out one of the two",
   ],
   ["control", "refiner", "ControlNets here are for Stable Diffusion 1.x and 2.x, refiners for XL", "leave out one of the two"],
+  ["jpeg", "webp", "a picture is written in one format", "leave out one of the two"],
   [
     "mask",
     "refiner",

@@ -1,6 +1,7 @@
 import type { DownloadProgress } from "../hub/download-meter.js";
 import { formatBytes, formatPart } from "./bytes.js";
 import { formatSeconds } from "./format-seconds.js";
+import { progressLine, terminalColumns } from "./progress-line.js";
 
 /** What shows a person how far a download is. */
 export interface DownloadDisplay {
@@ -10,24 +11,35 @@ export interface DownloadDisplay {
 
 /** Shares of a whole at which a line is written where there is no terminal to redraw one on. */
 const LINES = 10;
-/** Columns of a bar, and of all else in its line but the file's name. */
-const BAR = 20;
-const REST = 68;
 
 /** A bar with the file that comes, its speed and the time left. */
-export async function openDownloadBar(columns: number): Promise<DownloadDisplay> {
+export async function openDownloadBar(): Promise<DownloadDisplay> {
   const { default: cliProgress } = await import("cli-progress");
-  const format = "{bar} {percentage}%  {text}  {file}";
-  const options = { format, barsize: BAR, clearOnComplete: true, hideCursor: true, stream: process.stderr };
-  const bar = new cliProgress.SingleBar(options, cliProgress.Presets.shades_classic);
+  const format = (_: unknown, __: unknown, progress: DownloadProgress) => downloadLine(progress, terminalColumns());
+  const bar = new cliProgress.SingleBar({ format, clearOnComplete: true, hideCursor: true, stream: process.stderr });
   return {
     show(progress) {
-      const payload = { text: describe(progress), file: progress.file.slice(0, Math.max(columns - REST, 0)) };
-      if (!bar.isActive) bar.start(progress.total, progress.loaded, payload);
-      bar.update(progress.loaded, payload);
+      if (!bar.isActive) bar.start(progress.total, progress.loaded, progress);
+      bar.update(progress.loaded, progress);
     },
     stop: () => bar.stop(),
   };
+}
+
+/** How far a download is, in one line of so many columns: the file's name goes before numbers do. */
+export function downloadLine(progress: DownloadProgress, columns: number): string {
+  const { loaded, total, file } = progress;
+  const percentage = `${Math.floor((100 * loaded) / total)}%`;
+  const [part, speed, left] = partsOf(progress);
+  const lines = [
+    `{bar} ${percentage}  ${part}  ${speed}  ${left}  ${file}`,
+    `{bar} ${percentage}  ${part}  ${speed}  ${left}`,
+    `${percentage}  ${part}  ${speed}  ${left}`,
+    `${percentage} ${part} ${left}`,
+    `${percentage} ${part}`,
+    percentage,
+  ];
+  return progressLine(lines, loaded / total, columns);
 }
 
 /** A line for every tenth of the whole. */
@@ -38,13 +50,13 @@ export function openDownloadLines(write: (line: string) => void): DownloadDispla
       const tenths = Math.floor((progress.loaded / progress.total) * LINES);
       if (tenths <= written || tenths === LINES) return;
       written = tenths;
-      write(`${tenths * LINES}%  ${describe(progress)}`);
+      write(`${tenths * LINES}%  ${partsOf(progress).join("  ")}`);
     },
     stop: () => undefined,
   };
 }
 
-function describe({ loaded, total, bytesPerSecond, secondsLeft }: DownloadProgress): string {
+function partsOf({ loaded, total, bytesPerSecond, secondsLeft }: DownloadProgress): [part: string, speed: string, left: string] {
   const left = Number.isFinite(secondsLeft) ? `${formatSeconds(secondsLeft)} left` : "waiting";
-  return `${formatPart(loaded, total)}  ${formatBytes(bytesPerSecond)}/s  ${left}`;
+  return [formatPart(loaded, total), `${formatBytes(bytesPerSecond)}/s`, left];
 }

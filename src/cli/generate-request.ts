@@ -1,6 +1,7 @@
 import type { PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError } from "../errors.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { PictureFormat } from "../image/picture-format.js";
 import type { Device, Precision } from "../runtime/engine.js";
 import type { TimestepSpacing } from "../schedulers/timestep-spacing.js";
 import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-options.js";
@@ -45,6 +46,9 @@ export interface GenerateRequest extends AdapterRequest {
   readonly cache: number | undefined;
   readonly variant: string | undefined;
   readonly out: string | undefined;
+  /** The format asked for by name; else the ending of `out` says it. */
+  readonly format: PictureFormat | undefined;
+  readonly quality: number | undefined;
   readonly grid: boolean;
   readonly force: boolean;
 }
@@ -83,6 +87,9 @@ export interface GenerateOptions extends StartOptions, AdapterOptions {
   readonly cache?: number;
   readonly variant?: string;
   readonly out?: string;
+  readonly jpeg?: boolean;
+  readonly webp?: boolean;
+  readonly quality?: number;
   readonly grid?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -128,6 +135,8 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     cache: options.cache,
     variant: options.variant,
     out: options.out,
+    format: options.jpeg ? "jpeg" : options.webp ? "webp" : undefined,
+    quality: options.quality,
     grid: options.grid ?? false,
     force: options.force ?? false,
   };

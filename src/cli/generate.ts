@@ -48,7 +48,7 @@ function addPictureOptions(generate: Command): void {
     .option("--steps <n>", "denoising steps (default: 50; embedded 20; DDPM 1000)", wholeNumber("--steps", { min: 1 }))
     .option("--guidance <x>", "guidance, off at 1 (default: 7.5; embedded and XL 5)", number("--guidance", { min: 0 }))
     .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("--guidance-rescale", { min: 0, max: 1 }))
-    .option("-s, --seed <n>", "same seed, same picture (default: random)", seed("--seed"))
+    .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", seed("--seed"))
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
     .option("-c, --count <n>", "pictures, of seed, seed + 1, ...", wholeNumber("--count", { min: 1, max: MOST_PICTURES }), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
@@ -82,7 +82,10 @@ function addPartOptions(generate: Command): void {
 
 function addOutputOptions(generate: Command): void {
   generate
-    .option("-o, --out <path>", "file.png or folder (default: named after prompt and seed)")
+    .option("-o, --out <path>", ".png, .jpg or .webp file, or folder (default: named after prompt and seed)")
+    .option("--jpeg", "write JPEG where --out names no file")
+    .option("--webp", "write WebP where --out names no file")
+    .option("--quality <n>", "of JPEG and WebP, 1 to 100 (default: 90)", wholeNumber("--quality", { min: 1, max: 100 }))
     .option("--grid", "also save all pictures side by side")
     .option("-f, --force", "overwrite existing files")
     .option("--json", "print one line of JSON instead of the paths")

@@ -1,4 +1,4 @@
-import { loadImage } from "../image/load-image.js";
+import { loadImage, loadMask } from "../image/load-image.js";
 import type { Checkpoints } from "./checkpoints.js";
 import { strengthOf } from "./families.js";
 import type { GenerateRequest } from "./generate-request.js";
@@ -72,7 +72,7 @@ export async function readStart(start: Start<string>): Promise<ReadStart> {
     case "image":
       return { ...start, image: await loadImage(start.image) };
     case "mask":
-      return { ...start, image: await loadImage(start.image), mask: await loadImage(start.mask) };
+      return { ...start, image: await loadImage(start.image), mask: await loadMask(start.mask) };
     case "control":
       return {
         ...start,

@@ -68,7 +68,7 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
       const picture = await paint(painter, { seed, signal, onStep: (done, total) => progress.step(i, done, total) });
       progress.stop();
       const text = settingsText({ job, adapters, pipeline, size: picture, seed });
-      const path = await savePicture(picture, plan.images[i] ?? "", text, job.force);
+      const path = await savePicture(picture, plan.images[i] ?? "", { text, quality: job.quality }, job.force);
       progress.note(`seed ${seed}, ${picture.width}x${picture.height}, ${formatSeconds((performance.now() - start) / 1000)}`);
       onSaved(path);
       pictures.push(picture);
@@ -113,7 +113,8 @@ async function paint(painter: Painter, options: PaintOptions): Promise<Picture> 
 async function saveGrid(pictures: readonly Picture[], path: string, settings: SettingsOf): Promise<string> {
   const { rows, cols } = gridShape(pictures.length);
   const text = settingsText({ ...settings, count: pictures.length });
-  return savePicture(makeImageGrid(pictures, rows, cols), path, text, settings.job.force);
+  const { quality, force } = settings.job;
+  return savePicture(makeImageGrid(pictures, rows, cols), path, { text, quality }, force);
 }
 
 function describeWork(

@@ -1,7 +1,8 @@
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, extname, join } from "node:path";
 import { ArgumentError, OutputError } from "../errors.js";
-import type { Picture } from "../image/picture.js";
+import type { EncodeOptions, Picture } from "../image/picture.js";
+import { formatOfName, PICTURE_ENDINGS, type PictureFormat } from "../image/picture-format.js";
 import { explainWrite } from "../platform/write-file.js";
 import { warn } from "../warnings.js";
 
@@ -14,6 +15,10 @@ export interface OutputRequest {
   readonly seeds: readonly bigint[];
   readonly grid: boolean;
   readonly force: boolean;
+  /** `--jpeg` or `--webp`; without either a file's ending says it, and names of our own are PNG's. */
+  readonly format?: PictureFormat;
+  /** `--quality`, of JPEG and WebP. */
+  readonly quality?: number;
 }
 
 /** Where each picture goes. */
@@ -24,13 +29,18 @@ export interface OutputPlan {
 
 /**
  * Decides the names and makes sure they can be written, so that no work is lost at its end.
- * @throws ArgumentError for a name that is not a PNG's.
+ * @throws ArgumentError for a name whose ending is no picture's, or another format's than the one asked for; for a quality of PNG.
  * @throws OutputError for a file that exists (without `force`) or a folder that cannot be written.
  */
 export function planOutputs(request: OutputRequest): OutputPlan {
   const { out, force } = request;
-  if (out === "") throw new ArgumentError("--out is empty; expected a file name ending in .png, or a folder");
+  if (out === "") throw new ArgumentError(`--out is empty; expected a file name ending in ${PICTURE_ENDINGS}, or a folder`);
   const plan = out === undefined || isFolder(out) ? namesFromPrompt(request, out ?? "") : namesFromFile(request, out);
+  if (request.quality !== undefined && formatOfName(plan.images[0] ?? "") === "png") {
+    throw new ArgumentError("--quality is for JPEG and WebP; this picture is a PNG file, which loses nothing", {
+      hint: out === undefined || isFolder(out) ? "add --jpeg or --webp" : "give --out a name that ends in .jpg or .webp",
+    });
+  }
   const paths = [...plan.images, ...(plan.grid === undefined ? [] : [plan.grid])];
   for (const path of paths) {
     if (!force && existsSync(path)) {
@@ -43,14 +53,14 @@ export function planOutputs(request: OutputRequest): OutputPlan {
 }
 
 /** Saves under `path`, or under a free name beside it if another program took that name meanwhile. Returns the name it got. */
-export async function savePicture(picture: Picture, path: string, text: Record<string, string>, force: boolean): Promise<string> {
+export async function savePicture(picture: Picture, path: string, encoding: EncodeOptions, force: boolean): Promise<string> {
   try {
     mkdirSync(dirname(path), { recursive: true });
   } catch (error) {
     throw explainWrite(path, error);
   }
   try {
-    await picture.save(path, { text, overwrite: force });
+    await picture.save(path, { ...encoding, overwrite: force });
     return path;
   } catch (error) {
     if (!(error instanceof OutputError && error.cause instanceof Error && "code" in error.cause && error.cause.code === "EEXIST"))
@@ -58,7 +68,7 @@ export async function savePicture(picture: Picture, path: string, text: Record<s
   }
   const other = freeName(path);
   warn(`${path} appeared while the picture was made; saving as ${other}`);
-  return savePicture(picture, other, text, false);
+  return savePicture(picture, other, encoding, false);
 }
 
 /** Words of the prompt for a file's name: letters and digits of any script, `-` between. */
@@ -68,19 +78,28 @@ export function slugOf(prompt: string): string {
   return [...words.join("-")].slice(0, 40).join("").replace(/-$/, "") || "picture";
 }
 
-function namesFromPrompt({ prompt, seeds, grid, force }: OutputRequest, folder: string): OutputPlan {
+function namesFromPrompt({ prompt, seeds, grid, force, format = "png" }: OutputRequest, folder: string): OutputPlan {
   const slug = slugOf(prompt);
   const name = (suffix: string) => {
-    const path = join(folder, `${slug}-${suffix}.png`);
+    const path = join(folder, `${slug}-${suffix}.${OWN_ENDINGS[format]}`);
     return force ? path : freeName(path);
   };
   return { images: seeds.map((seed) => name(String(seed))), grid: grid ? name(`${seeds[0]}-grid`) : undefined };
 }
 
-function namesFromFile({ seeds, grid }: OutputRequest, out: string): OutputPlan {
-  if (!/[^/\\]\.png$/i.test(out)) {
-    throw new ArgumentError(`--out is ${JSON.stringify(out)}; expected a file name ending in .png, or a folder`, {
-      hint: extname(out) ? "PNG is the one format so far" : `a folder that does not exist yet ends with /: --out ${out}/`,
+/** What names of our own end in. */
+const OWN_ENDINGS = { png: "png", jpeg: "jpg", webp: "webp" } as const;
+
+function namesFromFile({ seeds, grid, format }: OutputRequest, out: string): OutputPlan {
+  const named = formatOfName(out);
+  if (!named) {
+    throw new ArgumentError(`--out is ${JSON.stringify(out)}; expected a file name ending in ${PICTURE_ENDINGS}, or a folder`, {
+      hint: `a folder that does not exist yet ends with /: --out ${out}/`,
+    });
+  }
+  if (format && format !== named) {
+    throw new ArgumentError(`--out is ${JSON.stringify(out)} and --${format} was given, which is another format`, {
+      hint: "the ending of --out says the format; leave out one of the two",
     });
   }
   const name = (suffix: string) => join(dirname(out), `${basename(out, extname(out))}-${suffix}${extname(out)}`);

@@ -2,6 +2,7 @@ import type { DownloadProgress } from "../hub/download-meter.js";
 import { formatBytes } from "./bytes.js";
 import { type DownloadDisplay, openDownloadBar, openDownloadLines } from "./download-display.js";
 import { formatSeconds } from "./format-seconds.js";
+import { progressLine, terminalColumns } from "./progress-line.js";
 
 /** Tells a person at stderr how far the work is. */
 export interface Progress {
@@ -16,11 +17,11 @@ export interface Progress {
 }
 
 /** What to show after a step. */
-interface StepView {
+export interface StepView {
   readonly done: number;
   readonly total: number;
-  /** `picture 2/4  `, or nothing when there is one. */
-  readonly picture: string;
+  /** `2/4`; undefined when there is one picture. */
+  readonly picture: string | undefined;
   readonly perStep: string;
   readonly left: string;
 }
@@ -33,9 +34,9 @@ interface Display {
 /** A bar on a terminal, short lines where stderr is piped, nothing when quiet. */
 export async function openProgress({ images, quiet }: { readonly images: number; readonly quiet: boolean }): Promise<Progress> {
   if (quiet) return { note: () => undefined, step: () => undefined, download: () => () => undefined, stop: () => undefined };
-  const { isTTY, columns = 80 } = process.stderr;
+  const { isTTY } = process.stderr;
   const display = isTTY ? await openBar() : openLines();
-  const downloads = isTTY ? await openDownloadBar(columns) : undefined;
+  const downloads = isTTY ? await openDownloadBar() : undefined;
   const timer = new StepTimer(images);
   const stop = () => {
     display.stop();
@@ -50,7 +51,7 @@ export async function openProgress({ images, quiet }: { readonly images: number;
     note,
     step(image, done, total) {
       const { perStep, left } = timer.step(image, done, total);
-      const picture = images > 1 ? `picture ${image + 1}/${images}  ` : "";
+      const picture = images > 1 ? `${image + 1}/${images}` : undefined;
       display.show({ done, total, picture, perStep: formatSeconds(perStep), left: formatSeconds(left) });
     },
     download: (name) => downloadNotes(name, downloads ?? openDownloadLines(note), note),
@@ -105,23 +106,39 @@ export class StepTimer {
 
 async function openBar(): Promise<Display> {
   const { default: cliProgress } = await import("cli-progress");
-  const format = "{picture}{bar} {value}/{total}  {perStep}/step  {left} left";
-  const bar = new cliProgress.SingleBar({ format, clearOnComplete: true, hideCursor: true }, cliProgress.Presets.shades_classic);
+  const format = (_: unknown, __: unknown, view: StepView) => stepLine(view, terminalColumns());
+  const bar = new cliProgress.SingleBar({ format, clearOnComplete: true, hideCursor: true });
   return {
-    show({ done, total, ...payload }) {
-      if (!bar.isActive) bar.start(total, done, payload);
+    show(view) {
+      if (!bar.isActive) bar.start(view.total, view.done, view);
       // An ensemble's total is known for certain only in its second half.
-      bar.setTotal(total);
-      bar.update(done, payload);
+      bar.setTotal(view.total);
+      bar.update(view.done, view);
     },
     stop: () => bar.stop(),
   };
 }
 
+/** How far a picture is, in one line of so many columns: words go before numbers do. */
+export function stepLine({ done, total, picture, perStep, left }: StepView, columns: number): string {
+  const [long, short] = picture === undefined ? ["", ""] : [`picture ${picture}  `, `${picture}: `];
+  const steps = `${done}/${total}`;
+  const lines = [
+    `${long}{bar} ${steps}  ${perStep}/step  ${left} left`,
+    `${long}${steps}  ${perStep}/step  ${left} left`,
+    `${short}${steps} ${perStep}/step ${left} left`,
+    `${short}${steps} ${left} left`,
+    `${short}${steps} ${left}`,
+    `${short}${steps}`,
+  ];
+  return progressLine(lines, done / total, columns);
+}
+
 function openLines(): Display {
   return {
     show({ done, total, picture, perStep, left }) {
-      process.stderr.write(`${picture}step ${done}/${total}  ${perStep}/step  ${left} left\n`);
+      const which = picture === undefined ? "" : `picture ${picture}  `;
+      process.stderr.write(`${which}step ${done}/${total}  ${perStep}/step  ${left} left\n`);
     },
     stop: () => undefined,
   };

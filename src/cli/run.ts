@@ -9,10 +9,17 @@ import { addModels } from "./models.js";
 import { packageVersion } from "./package.js";
 import { addSchedulers } from "./schedulers.js";
 import { inTerminal } from "./spelling.js";
+import { refuseCommand } from "./unknown-command.js";
 
 /** Runs the command line with `args`, until it is done or `signal` aborts. Gives the exit code; errors and warnings go to stderr. */
 export async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
-  const previous = setWarningHandler((_, spell) => process.stderr.write(`darkroom: warning: ${spell(inTerminal)}\n`));
+  const warnings = new Set<string>();
+  const previous = setWarningHandler((_, spell) => {
+    const warning = spell(inTerminal);
+    // Every picture of several would be warned about alike.
+    if (!warnings.has(warning)) process.stderr.write(`darkroom: warning: ${warning}\n`);
+    warnings.add(warning);
+  });
   try {
     await program(signal).parseAsync(args, { from: "user" });
     return 0;
@@ -42,5 +49,6 @@ function program(signal: AbortSignal): Command {
   addInspect(program);
   addModels(program, signal);
   addSchedulers(program);
+  program.on("command:*", (words: readonly string[], options: readonly string[]) => refuseCommand(program, words, options));
   return program;
 }

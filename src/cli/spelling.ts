@@ -24,6 +24,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   localFilesOnly: "--offline",
   negativePrompt: "--negative",
   numInferenceSteps: "--steps",
+  promptSyntax: "--weighted",
   paddingMaskCrop: "--mask-padding",
   predictionType: "--prediction",
   revision: "--revision",

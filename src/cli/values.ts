@@ -53,9 +53,10 @@ export function repeated<Value>(parse: (text: string) => Value): (text: string, 
   return (text, before = []) => [...before, parse(text)];
 }
 
-/** Reads a seed as torch takes it. */
-export function seed(option: string): (text: string) => bigint {
+/** Reads a seed as torch takes it, but for -1: the web UIs' word for a random one, undefined here. */
+export function seed(option: string): (text: string) => bigint | undefined {
   return (text) => {
+    if (text.trim() === "-1") return undefined;
     try {
       return parseSeed(text);
     } catch (cause) {

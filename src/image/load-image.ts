@@ -1,5 +1,6 @@
 import { decodeImage, readPath } from "#platform";
 import { ArgumentError } from "../errors.js";
+import { warn } from "../warnings.js";
 import { Picture } from "./picture.js";
 
 /** Pixels a caller already has: 8-bit, row-major, 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
@@ -14,6 +15,14 @@ export interface RawImage {
   readonly data: Uint8Array | Uint8ClampedArray;
 }
 
+/** Decoded or raw, 8-bit, row-major, `channels` bytes each. */
+interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly data: ArrayLike<number>;
+}
+
 /** An image in any of the ways a program has one: a path, a web address, an image file's bytes, raw pixels, or a finished picture. */
 export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Picture;
 
@@ -22,10 +31,31 @@ export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawIm
  * @throws ArgumentError if it cannot be read, fetched or decoded.
  */
 export async function loadImage(source: ImageSource): Promise<Picture> {
+  return source instanceof Picture ? source : toPicture(await readPixels(source));
+}
+
+/** A mask as {@link loadImage} reads it, with a warning if a part of it is transparent: many programs draw masks so, and diffusers drops it. */
+export async function loadMask(source: ImageSource): Promise<Picture> {
   if (source instanceof Picture) return source;
-  if (isRaw(source)) return toPicture(source);
+  const pixels = await readPixels(source);
+  if (isTransparent(pixels)) {
+    const name = typeof source === "string" && !source.startsWith("data:") ? `the mask ${source}` : "the mask";
+    warn(`${name} is transparent in places, which does not count: where its colours are white is repainted, where they are black stays`);
+  }
+  return toPicture(pixels);
+}
+
+async function readPixels(source: Exclude<ImageSource, Picture>): Promise<Pixels> {
+  if (isRaw(source)) return source;
   const { bytes, name } = await readSource(source);
-  return toPicture(await decodeImage(bytes, name));
+  return decodeImage(bytes, name);
+}
+
+/** The last of two or four channels is how opaque a pixel is. */
+function isTransparent({ channels, data }: Pixels): boolean {
+  if (channels % 2 !== 0) return false;
+  for (let i = channels - 1; i < data.length; i += channels) if (data[i] !== 255) return true;
+  return false;
 }
 
 async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Promise<{ bytes: Uint8Array; name: string }> {
@@ -50,21 +80,7 @@ async function fetchBytes(url: string | URL, name: string): Promise<Uint8Array> 
   return new Uint8Array(await response.arrayBuffer());
 }
 
-function toPicture({
-  width,
-  height,
-  channels,
-  data,
-}: {
-  /** Width in pixels. */
-  width: number;
-  /** Height in pixels. */
-  height: number;
-  /** Gray, RGB or RGBA. */
-  channels: number;
-  /** The pixels row by row, channels last, 8 bits each. */
-  data: ArrayLike<number>;
-}): Picture {
+function toPicture({ width, height, channels, data }: Pixels): Picture {
   if (data.length !== width * height * channels) {
     throw new ArgumentError(
       `an image of ${width}x${height} with ${channels} channels needs ${width * height * channels} bytes; ${data.length} were given`,

@@ -79,5 +79,8 @@ export function resolveGenerators({ seed, generator }: RandomOptions, batch: num
     );
   }
   if (generator !== undefined) return generator;
+  if ([seed].flat().some((each) => each === -1 || each === -1n)) {
+    warn((name) => `${name("seed")} is -1, which is one seed here as in torch (2^64 - 1), not a random one; leave it out for a random one`);
+  }
   return typeof seed === "object" ? seed.map((each) => new Generator(each)) : new Generator(seed);
 }

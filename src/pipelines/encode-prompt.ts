@@ -4,10 +4,10 @@ import type { CLIPTextModel } from "../models/clip-text.js";
 import { expectShape } from "../models/expect-shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
-import { warn } from "../warnings.js";
 import { promptList } from "./arguments.js";
 import { encodeWeighted } from "./encode-weighted-prompt.js";
 import { constant, derive, type PerStep } from "./per-step.js";
+import { PlainPromptWarnings } from "./plain-prompt-warnings.js";
 import { joinEncoders, mapFeatures, type TextFeatures } from "./text-features.js";
 
 const PROMPT_SYNTAXES = ["plain", "a1111"] as const;
@@ -160,25 +160,20 @@ export async function encodePrompt(
 
 /** Features as diffusers makes them: prompts cut to what the text encoder takes, which is told. */
 async function encodePlain(reader: PromptReader, texts: PromptTexts, { clipSkip, tokens }: EncodeOptions): Promise<EncodedTexts> {
-  const encode = async (rows: PromptTexts["positive"], maxLength: number | undefined, skip: number | undefined) => {
+  const warnings = new PlainPromptWarnings();
+  const encode = async (side: "positive" | "negative", maxLength: number | undefined, skip: number | undefined) => {
+    const rows = texts[side];
     if (!rows) return undefined;
-    const read = reader.encoders.map(({ tokenizer, model }, i) =>
-      reader.read(model, tokenizePrompts(tokenizer, rows[i] ?? [], maxLength), skip),
-    );
+    const read = reader.encoders.map(({ tokenizer, model }, i) => {
+      const { inputIds, truncated } = tokenizer.tokenize(rows[i] ?? [], { maxLength });
+      warnings.warnOf(side === "positive" ? "the prompt" : "the negative prompt", rows[i] ?? [], truncated, inputIds.shape[1] ?? 0);
+      return reader.read(model, inputIds, skip);
+    });
     return constant(joinEncoders(await Promise.all(read)));
   };
-  const positive = await encode(texts.positive, undefined, clipSkip);
+  const positive = await encode("positive", undefined, clipSkip);
   // The negative prompt is as long as the prompt, and nothing of the encoder is left out for it, in diffusers.
-  return { positive, negative: await encode(texts.negative, positive?.at(1).embeds.shape[1] ?? tokens, undefined) };
-}
-
-/** Ids of prompts [batch, maxLength]; warns of what was cut off. */
-function tokenizePrompts(tokenizer: CLIPTokenizer, texts: readonly string[], maxLength?: number): Tensor<"int64"> {
-  const { inputIds, truncated } = tokenizer.tokenize(texts, { maxLength });
-  for (const cut of truncated) {
-    if (cut) warn(`the prompt is longer than ${inputIds.shape[1]} tokens, all that the text encoder takes; cut off: "${cut}"`);
-  }
-  return inputIds;
+  return { positive, negative: await encode("negative", positive?.at(1).embeds.shape[1] ?? tokens, undefined) };
 }
 
 function positiveTexts({ prompt = "", prompt2 }: PromptOptionsXL): readonly (readonly string[])[] {

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors.js";
-import { type ImageSource, loadImage } from "../image/load-image.js";
+import { type ImageSource, loadImage, loadMask } from "../image/load-image.js";
 import type { Picture } from "../image/picture.js";
 import { CONTROL_OPTIONS, cropRegion, MASK_OPTIONS, VaeImageProcessor } from "../image/vae-image-processor.js";
 import type { Autoencoder } from "../models/autoencoder.js";
@@ -43,7 +43,7 @@ export async function readInpaintImages(
   size: { readonly height: number; readonly width: number },
   vae: Autoencoder,
 ): Promise<{ readonly image: Tensor; readonly mask: Tensor; readonly retouch: Denoised["retouch"] }> {
-  const [images, masks] = await Promise.all([loadAll(image), loadAll(maskImage)]);
+  const [images, masks] = await Promise.all([loadAll(image), loadAll(maskImage, loadMask)]);
   const processor = processorOf(vae);
   const maskProcessor = processorOf(vae, MASK_OPTIONS);
   if (paddingMaskCrop === undefined) {
@@ -66,9 +66,9 @@ function processorOf({ scaleFactor, config }: Autoencoder, options = {}): VaeIma
   return new VaeImageProcessor({ vaeScaleFactor: scaleFactor, vaeLatentChannels: config.latentChannels, ...options });
 }
 
-function loadAll(image: ImageInput): Promise<(Picture | Tensor)[]> {
+function loadAll(image: ImageInput, load = loadImage): Promise<(Picture | Tensor)[]> {
   const images = (Array.isArray(image) ? image : [image]) as readonly (ImageSource | Tensor)[];
-  return Promise.all(images.map((one) => (one instanceof Tensor ? one : loadImage(one))));
+  return Promise.all(images.map((one) => (one instanceof Tensor ? one : load(one))));
 }
 
 function onlyPicture(name: string, images: readonly (Picture | Tensor)[]): Picture {

@@ -17,6 +17,8 @@ const SQUARE = 1 / 1.1;
 
 // An escaped character, a bracket, the end `:1.3)` of a weighted bracket, or what lies between them.
 const symbolPattern = /\\[()[\]\\]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^\\()[\]:]+|:/gu;
+/** A weight in brackets whose stretch has a letter: `(16:9)` is none. */
+const weightPattern = /\((?=[^():]*\p{L})[^():]{1,100}:\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)/u;
 const breakPattern = keyword("BREAK");
 
 /**
@@ -55,6 +57,11 @@ export function parseAttention(prompt: string): readonly WeightedText[] {
   for (const start of round) multiply(start, ROUND);
   for (const start of square) multiply(start, SQUARE);
   return merge(texts, weights);
+}
+
+/** The first `(word:1.3)` of a prompt, if it has one. */
+export function findWeight(prompt: string): string | undefined {
+  return weightPattern.exec(prompt)?.[0];
 }
 
 /** @throws ArgumentError if `depth` brackets are open at once and that is too many. */

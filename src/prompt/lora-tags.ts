@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { warn } from "../warnings.js";
 
 /** A LoRA named in a prompt. */
 export interface LoraTag {
@@ -22,7 +23,8 @@ const tagPattern = /<(?:lora|lyco):([^<>]*)>/gu;
 
 /**
  * Takes AUTOMATIC1111's LoRA tags out of a prompt: `<lora:name>` is 1, `<lora:name:0.8>`, `<lora:name:0.8:0.5>` 0.8 in the text encoders and 0.5 in the
- * UNet, which `<lora:name:te=0.8:unet=0.5>` says too. What stands around a tag stays as it is.
+ * UNet, which `<lora:name:te=0.8:unet=0.5>` says too. What stands around a tag stays as it is. A warning names what else a tag sets, such as `lbw`
+ * (weights for each block): it is left out.
  * @throws ArgumentError for a tag without a name, or with a weight that is no number.
  */
 export function extractLoraTags(prompt: string): PromptWithLoras {
@@ -45,6 +47,11 @@ function readTag(tag: string, items: readonly string[]): LoraTag {
   if (name.trim() === "") throw new ArgumentError(`${tag} names no LoRA; expected <lora:name> or <lora:name:weight>`);
   const weight = readWeight(tag, named.get("te") ?? numbers[0]) ?? 1;
   const unetWeight = readWeight(tag, named.get("unet") ?? numbers[1]) ?? weight;
+  for (const setting of named.keys()) {
+    if (setting !== "te" && setting !== "unet") {
+      warn(`${tag} sets ${setting}, which is not supported; the LoRA acts with one weight in all blocks and steps`);
+    }
+  }
   return { name, weight, ...(unetWeight !== weight && { unetWeight }) };
 }
 

@@ -47,8 +47,15 @@ describe("darkroom", () => {
     expect(await darkroom([], folder)).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Usage: darkroom") });
   });
 
-  it("refuses an unknown command", async () => {
-    expectFailure(await darkroom(["genrate"], folder), 2, /unknown command 'genrate'/);
+  it.each([
+    [["genrate"], /unknown command 'genrate'\n {2}did you mean darkroom generate\?$/m],
+    [["gen", "a red fox"], /unknown command 'gen'\n {2}did you mean darkroom generate "a red fox"\?$/m],
+    [["Model"], /unknown command 'Model'\n {2}did you mean darkroom models\?$/m],
+    [["a red fox", "--seed", "7"], /unknown command 'a red fox'\n {2}to make a picture of it: darkroom generate "a red fox" --seed 7; /],
+    [["a", "red", "fox"], /unknown command 'a'\n {2}to make a picture of it: darkroom generate "a red fox"/],
+    [["fox"], /to make a picture of it: darkroom generate "fox"; darkroom --help lists the commands$/m],
+  ])("refuses an unknown command, and says which one was meant: %j", async (args, message) => {
+    expectFailure(await darkroom(args, folder), 2, message);
   });
 });
 
@@ -57,6 +64,36 @@ describe("darkroom generate", () => {
     expect(await generate("a red fox", "--seed", "7")).toMatchObject({ code: 0, stdout: "a-red-fox-7.png\n" });
     expect(readdirSync(folder)).toEqual(["a-red-fox-7.png"]);
     expect(decode(readFileSync(join(folder, "a-red-fox-7.png")))).toMatchObject({ width: 64, height: 64, channels: 3 });
+  });
+
+  it("draws a seed for --seed -1, as web UIs do", async () => {
+    const { stdout } = await generate("a red fox", "--seed", "-1", "--json", "--out", "a.png");
+    const [seed] = JSON.parse(stdout).seeds;
+    expect(seed).toBeLessThan(2 ** 32);
+    expect((await settingsOf("a.png")).settings.Seed).toBe(String(seed));
+  });
+
+  it("writes JPEG and WebP with the settings, pictures and grid, named as it sees fit or as asked for", async () => {
+    const jpeg = await generate("a red fox", "--seed", "7", "--count", "2", "--grid", "--jpeg", "--quality", "60");
+    expect(jpeg.stdout).toBe("a-red-fox-7.jpg\na-red-fox-8.jpg\na-red-fox-7-grid.jpg\n");
+    const webp = await generate("a red fox", "--seed", "7", "--out", "fox.webp");
+    expect(webp.stdout).toBe("fox.webp\n");
+    const read = async (name: string) => JSON.parse((await darkroom(["info", name, "--json"], folder)).stdout);
+    expect(await read("a-red-fox-8.jpg")).toMatchObject({ software: "darkroom", prompt: "a red fox", width: 64, settings: { Seed: "8" } });
+    expect(await read("a-red-fox-7-grid.jpg")).toMatchObject({ width: 128, settings: { Seed: "7", "Batch size": "2" } });
+    expect(await read("fox.webp")).toMatchObject({ prompt: "a red fox", settings: { Seed: "7", Steps: "2" } });
+  });
+
+  it("warns once of weights that are read as plain text, and of what is cut off, however many pictures", async () => {
+    const prompt = `a (red:1.3) fox ${"and a very long prompt ".repeat(40)}`;
+    const { stderr, code } = await generate(prompt, "--count", "2", "--quiet");
+    expect(code).toBe(0);
+    expect(stderr.trimEnd().split("\n")).toEqual([
+      'darkroom: warning: the prompt has "(red:1.3)", which is read as plain text; --weighted reads weights',
+      expect.stringMatching(
+        /^darkroom: warning: the prompt is longer than 32 tokens.*; --weighted reads it whole; cut off: "[^"]{120}\.\.\." and \d+ more/,
+      ),
+    ]);
   });
 
   it("prints the seed it drew", async () => {
@@ -167,7 +204,7 @@ describe("darkroom generate, asked for what cannot be", () => {
     [["--count", "0"], /--count is "0"/],
     [["--device", "tpu"], /'tpu' is invalid. Allowed choices are auto, cpu/],
     [["--scheduler", "eulr"], /eulr/],
-    [["--out", "fox.jpg"], /fox\.jpg.*\.png/],
+    [["--out", "fox.tiff"], /fox\.tiff.*\.png/],
     [["--stpes", "3"], /unknown option '--stpes'/],
     [["fox"], /too many arguments.*\n.*quotes/],
   ])("ends with 2 for %j", async (args, message) => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type OutputRequest, planOutputs, savePicture, slugOf } from "../../src/cli/outputs.js";
-import { ArgumentError, OutputError } from "../../src/errors.js";
+import { OutputError } from "../../src/errors.js";
 import { Picture } from "../../src/image/picture.js";
 import { setWarningHandler } from "../../src/warnings.js";
 
@@ -63,8 +63,35 @@ describe("planOutputs", () => {
     expect(() => plan("fox.png", { grid: true })).toThrow(OutputError);
   });
 
-  it.each(["fox.jpg", "fox", ".png"])("refuses %s, which is no PNG's name", (name) => {
-    expect(() => plan(name)).toThrow(ArgumentError);
+  it.each(["fox.gif", "fox.bmp", "fox", ".png", "fox.png.txt"])("refuses %s, which is no picture's name", (name) => {
+    expect(() => plan(name)).toThrow(/expected a file name ending in \.png, \.jpg, \.jpeg or \.webp, or a folder/);
+  });
+
+  it.each(["fox.jpg", "fox.JPEG", "fox.webp"])("takes the format from the name's ending: %s", (name) => {
+    const ending = name.slice(name.indexOf("."));
+    expect(plan(name, { seeds: [1n, 2n], grid: true, quality: 50 })).toEqual({
+      images: inFolder(`fox-1${ending}`, `fox-2${ending}`),
+      grid: join(folder, `fox-grid${ending}`),
+    });
+  });
+
+  it.each([
+    ["jpeg", "jpg"],
+    ["webp", "webp"],
+  ] as const)("names files of its own as %s files where that is asked for", (format, ending) => {
+    expect(plan("", { format, grid: true, quality: 50 })).toEqual({
+      images: inFolder(`a-red-fox-7.${ending}`),
+      grid: join(folder, `a-red-fox-7-grid.${ending}`),
+    });
+  });
+
+  it("refuses a name of another format than the one asked for, and takes one of the same", () => {
+    expect(() => plan("fox.png", { format: "jpeg" })).toThrow(/fox\.png" and --jpeg was given, which is another format/);
+    expect(plan("fox.jpeg", { format: "jpeg" }).images).toEqual(inFolder("fox.jpeg"));
+  });
+
+  it("refuses a quality of PNG", () => {
+    for (const name of ["fox.png", "", "new/"]) expect(() => plan(name, { quality: 90 })).toThrow(/^--quality is for JPEG and WebP/);
   });
 
   it("refuses an empty --out", () => {

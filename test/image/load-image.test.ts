@@ -6,8 +6,10 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
-import { loadImage } from "../../src/image/load-image.js";
+import { loadImage, loadMask } from "../../src/image/load-image.js";
 import { Picture } from "../../src/image/picture.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { collectWarnings } from "../pipelines/emoji.js";
 
 const pixels = Uint8Array.from({ length: 4 * 2 * 3 }, (_, i) => (i * 37) % 256);
 const picture = new Picture(4, 2, pixels);
@@ -79,5 +81,38 @@ describe("loadImage", () => {
     const attempt = loadImage(source());
     await expect(attempt).rejects.toThrow(ArgumentError);
     await expect(attempt).rejects.toThrow(message);
+  });
+});
+
+describe("loadMask", () => {
+  const rgba = (...alphas: number[]) => ({
+    ...{ width: alphas.length, height: 1, channels: 4 as const },
+    data: Uint8Array.from(alphas.flatMap((alpha) => [255, 255, 255, alpha])),
+  });
+
+  it("reads the colours of a mask that is painted as transparency, as diffusers does, and says that only they count", async () => {
+    const warnings = collectWarnings();
+    expect(Array.from((await loadMask(rgba(0, 255))).data)).toEqual([255, 255, 255, 255, 255, 255]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the mask is transparent in places, which does not count: where its colours are white is/),
+    ]);
+    const folder = temporaryFolder();
+    const { data, ...raw } = rgba(255, 128);
+    await sharp(data, { raw }).png().toFile(join(folder, "mask.png"));
+    await loadMask(join(folder, "mask.png"));
+    expect(warnings[1]).toContain(`the mask ${join(folder, "mask.png")} is transparent`);
+  });
+
+  it("says nothing of a mask that is opaque", async () => {
+    const warnings = collectWarnings();
+    for (const mask of [
+      rgba(255, 255),
+      picture,
+      Buffer.from(png),
+      { width: 1, height: 1, channels: 1 as const, data: new Uint8Array(1) },
+    ]) {
+      await loadMask(mask);
+    }
+    expect(warnings).toEqual([]);
   });
 });

@@ -47,6 +47,12 @@ describe("random numbers", () => {
     expect(await latentsOf(FOX)).toEqual(await latentsOf(FOX));
   });
 
+  it("of seed -1 are torch's, with a warning: web UIs draw a seed for it", async () => {
+    const warnings = collectWarnings();
+    expect(await latentsOf({ ...FOX, seed: -1 })).toEqual(await latentsOf({ ...FOX, seed: 2n ** 64n - 1n }));
+    expect(warnings).toEqual([expect.stringMatching(/^seed is -1, which is one seed here as in torch .*; leave it out for a random one$/)]);
+  });
+
   it("of another seed make another picture", async () => {
     expect(largestDifference(await latentsOf(FOX), await latentsOf({ ...FOX, seed: 2 }))).toBeGreaterThan(0.1);
   });
@@ -150,7 +156,25 @@ describe("prompts", () => {
     const warnings = collectWarnings();
     await latentsOf({ ...FOX, negativePrompt: `${"fox ".repeat(40)}panda` });
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain('panda"');
+    expect(warnings[0]).toMatch(/^the negative prompt is longer.*promptSyntax: "a1111" reads it whole; cut off: ".*panda"$/);
+  });
+
+  it("show at most three lines of what was cut", async () => {
+    const warnings = collectWarnings();
+    await latentsOf({ ...FOX, prompt: "red fox\n\n".repeat(400) });
+    const [, cut = "", more] = /cut off: "(.*)\.\.\." and (\d+) more letters$/.exec(warnings[0] ?? "") ?? [];
+    expect([cut.length, Number(more) > 1000]).toEqual([120, true]);
+  });
+
+  it("with weights that are read as plain text are told of, and which syntax reads them", async () => {
+    const warnings = collectWarnings();
+    await latentsOf({ ...FOX, prompt: "a (red:1.3) fox", negativePrompt: "(blurry, dark: .5)" });
+    expect(warnings).toEqual([
+      'the prompt has "(red:1.3)", which is read as plain text; promptSyntax: "a1111" reads weights',
+      'the negative prompt has "(blurry, dark: .5)", which is read as plain text; promptSyntax: "a1111" reads weights',
+    ]);
+    await latentsOf({ ...FOX, prompt: "a (red:1.3) fox", promptSyntax: "a1111" });
+    expect(warnings).toHaveLength(2);
   });
 
   it("change the picture with layers of the text encoder left out", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
-import { parseAttention } from "../../src/prompt/attention.js";
+import { findWeight, parseAttention } from "../../src/prompt/attention.js";
 
 const parsed = (prompt: string) => parseAttention(prompt).map(({ text, weight }) => [text, weight]);
 
@@ -52,6 +52,20 @@ describe("emphasis", () => {
     ["is 1 for an empty prompt", "", [["", 1]]],
   ])("%s", (_, prompt, parts) => {
     expect(parsed(prompt)).toEqual(parts);
+  });
+});
+
+describe("findWeight", () => {
+  it.each([
+    ["a (red:1.3) fox", "(red:1.3)"],
+    ["((red: .5 ), blue:1.1)", "(red: .5 )"],
+    ["(狐:-1)", "(狐:-1)"],
+    ["a picture (16:9) at (12:30)", undefined],
+    ["(red) [blue:green:0.5] note: 5)", undefined],
+    ["(".repeat(100_000), undefined],
+    ["(a".repeat(100_000), undefined],
+  ])("finds the first word in brackets with a weight: %.30s", (prompt, found) => {
+    expect(findWeight(prompt)).toBe(found);
   });
 });
 

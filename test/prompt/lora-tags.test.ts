@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { extractLoraTags } from "../../src/prompt/lora-tags.js";
+import { collectWarnings } from "../pipelines/emoji.js";
 
 describe("LoRA tags", () => {
   it.each<[string, unknown]>([
@@ -23,6 +24,18 @@ describe("LoRA tags", () => {
         { name: "a", weight: 1 },
       ],
     });
+  });
+
+  it("are warned about by what they set that is left out", () => {
+    const warnings = collectWarnings();
+    expect(extractLoraTags("<lora:style:0.8:lbw=1,0,0,1> <lora:b:unet=0.5:start=5>").loras).toEqual([
+      { name: "style", weight: 0.8 },
+      { name: "b", weight: 1, unetWeight: 0.5 },
+    ]);
+    expect(warnings).toEqual([
+      "<lora:style:0.8:lbw=1,0,0,1> sets lbw, which is not supported; the LoRA acts with one weight in all blocks and steps",
+      expect.stringContaining("<lora:b:unet=0.5:start=5> sets start, which is not supported"),
+    ]);
   });
 
   it("are refused without a name", () => {

@@ -1,0 +1,52 @@
+import { findWeight } from "../prompt/attention.js";
+import { warn } from "../warnings.js";
+import type { Spelling } from "../wording.js";
+
+/** Letters of what was cut off that a warning shows: three lines of a narrow terminal. */
+const LONGEST = 120;
+
+/** Warns of what a prompt loses when it is read as diffusers reads it; of the same text once, however many encoders read it. */
+export class PlainPromptWarnings {
+  readonly #told = new Set<string>();
+
+  /**
+   * @param whose how the prompt is called.
+   * @param truncated what was cut off each text, if anything was.
+   * @param tokens how many the text encoder takes.
+   */
+  warnOf(whose: string, texts: readonly string[], truncated: readonly (string | undefined)[], tokens: number): void {
+    for (const [i, text] of texts.entries()) {
+      const weight = findWeight(text);
+      if (weight !== undefined) {
+        this.#tell(
+          `${whose} ${weight}`,
+          (name) => `${whose} has ${quote(weight)}, which is read as plain text; ${reader(name)} reads weights`,
+        );
+      }
+      const cut = truncated[i] ?? "";
+      if (cut === "") continue;
+      this.#tell(
+        `${whose} ${cut}`,
+        (name) =>
+          `${whose} is longer than ${tokens} tokens, all that the text encoder takes; ${reader(name)} reads it whole; cut off: ${quote(cut)}`,
+      );
+    }
+  }
+
+  #tell(key: string, warning: (name: Spelling) => string): void {
+    if (this.#told.has(key)) return;
+    this.#told.add(key);
+    warn(warning);
+  }
+}
+
+function reader(name: Spelling): string {
+  return name("promptSyntax", { code: 'promptSyntax: "a1111"' });
+}
+
+/** A text in one line, cut where it would take more than three. */
+function quote(text: string): string {
+  const line = text.replace(/\s+/g, " ");
+  const more = line.length - LONGEST;
+  return more > 0 ? `"${line.slice(0, LONGEST)}..." and ${more} more letters` : `"${line}"`;
+}
