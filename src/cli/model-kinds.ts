@@ -7,7 +7,7 @@ import { shown } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
-import { type RecognisedFile, recogniseFile } from "../inspect/recognise-file.js";
+import { type RecognisedFile, recogniseFile } from "../recognise/recognise-file.js";
 
 const CONFIG = "config.json";
 const DAMAGED = "damaged";

@@ -1,6 +1,7 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
+import { expectKind } from "../recognise/expect-kind.js";
 import { findSource } from "./find-source.js";
 import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
@@ -18,6 +19,8 @@ export interface AdapterSource extends Omit<SourceOptions, "variant" | "config">
 export interface AdapterKind {
   /** How messages name it: "LoRA". */
   readonly name: string;
+  /** What its file has to be. */
+  readonly wanted: "lora" | "textual-inversion";
   /** What its file is called, as a rule: taken where there are other files, too. */
   readonly usualNames: readonly string[];
   /** Files that are read beside it, where they are. */
@@ -29,13 +32,15 @@ export interface AdapterKind {
 /**
  * The file of an adapter: `source` itself, here or on the hub, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is
  * not yet.
- * @throws CheckpointError if there is none, or there are several and none is named; HubError
+ * @throws CheckpointError if there is none, there are several and none is named, or it is a file of another kind; HubError
  */
-export async function findAdapter(
-  source: string | Folder,
-  { weightName, subfolder, ...from }: AdapterSource,
-  kind: AdapterKind,
-): Promise<FoundFile> {
+export async function findAdapter(source: string | Folder, from: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
+  const found = await locate(source, from, kind);
+  await expectKind(kind.wanted, found.folder, found.path);
+  return found;
+}
+
+async function locate(source: string | Folder, { weightName, subfolder, ...from }: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
   if (typeof source === "string" && (await findSource(source)).kind === "file") {
     await refusePickle(source, conversionHint(kind));
     return openFile(source, { ...from, companions: () => kind.companions ?? [] });

@@ -3,6 +3,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import type { PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError } from "../errors.js";
+import { expectKind } from "../recognise/expect-kind.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
 import { expectThere, findSource, openFound } from "./find-source.js";
@@ -78,6 +79,7 @@ async function openSingle(source: string, options: SourceOptions & WantedFiles &
   // Before a download of gigabytes, that of the configs may fail.
   const configs = config === undefined ? undefined : await openConfigs(config, options);
   const { folder, path } = await openFile(source, { ...options, companions: (name) => [originalConfigName(name)] });
+  await expectKind(network === "unet" || network === "vae" || network === "controlnet" ? network : "checkpoint", folder, path);
   const root = await openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),
     config: configs,

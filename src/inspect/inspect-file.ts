@@ -9,10 +9,10 @@ import { latentSize, repositoryOf } from "../checkpoint/single-file/pipeline-con
 import type { SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { kindOf } from "../hub/choose-files.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
+import { recogniseFile } from "../recognise/recognise-file.js";
 import { countFile, countWeights } from "./counts.js";
 import { inspectCheckpoint } from "./inspect-folder.js";
 import type { CheckpointInspection, Inspection } from "./inspection.js";
-import { recogniseFile } from "./recognise-file.js";
 
 /** Names of an unknown file's tensors that are told. */
 const FIRST_NAMES = 5;

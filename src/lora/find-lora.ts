@@ -8,6 +8,7 @@ export type LoraSource = AdapterSource;
 /** What diffusers and PEFT call their files, and what PEFT keeps beside its own. */
 const LORA: AdapterKind = {
   name: "LoRA",
+  wanted: "lora",
   usualNames: ["pytorch_lora_weights.safetensors", "adapter_model.safetensors"],
   companions: ["adapter_config.json"],
 };

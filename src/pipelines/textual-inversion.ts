@@ -36,6 +36,7 @@ interface NewToken {
 
 const EMBEDDING: AdapterKind = {
   name: "embedding",
+  wanted: "textual-inversion",
   usualNames: ["learned_embeds.safetensors"],
   conversion:
     'in Python, state = torch.load(file, weights_only=True); save_file({"emb_params": state["string_to_param"]["*"]} if "string_to_param" in state else state, "name.safetensors")',

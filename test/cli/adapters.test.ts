@@ -240,7 +240,11 @@ describe("darkroom generate --embedding", () => {
 
   it("refuses a LoRA, with the option that takes it", async () => {
     const args = ["generate", "a fox", ...SD1, "--embedding", loraFile("sd1_peft"), "--quiet"];
-    expectFailure(await darkroom(args, folder), 3, /sd1_peft\.safetensors is no embedding.*\n.*A LoRA is loaded with --lora$/m);
+    expectFailure(
+      await darkroom(args, folder),
+      3,
+      /sd1_peft\.safetensors is a LoRA, not a textual inversion\n.*open a checkpoint of Stable Diffusion 1, and load this with --lora$/m,
+    );
   });
 });
 
@@ -254,9 +258,8 @@ describe("darkroom generate --embedding-dir", () => {
     expect((await run("a house, fox-style")).stderr).toBe(given.stderr);
     expectFailure(await run("a bad house"), 3, /embeddings\/Bad\.bin is a pickle/);
     // The safetensors file of the same name is taken.
-    expect(await makePicture(folder, "a cat", ...SD1, "--embedding-dir", "embeddings")).not.toEqual(
-      await makePicture(folder, "a cat", ...SD1),
-    );
+    const picture = (...args: string[]) => makePicture(folder, "a my-cat", ...SD1, ...args);
+    expect(await picture("--embedding-dir", "embeddings")).not.toEqual(await picture());
   });
 
   it("finds the embeddings that prompts call by their files' names, in any capitals", async () => {
@@ -363,7 +366,7 @@ describe("darkroom generate --lora, asked for what cannot be", () => {
       2,
       /--lora is "fox\.safetensors:strong"; expected .*:WEIGHT.*\n\s+example: /,
     ],
-    ["an embedding", ["--lora", embeddingFile("cat-toy")], 3, /no LoRA; none of its 1 tensors.*\n.*textual inversions with --embedding$/m],
+    ["an embedding", ["--lora", embeddingFile("cat-toy")], 3, /is a textual inversion, not a LoRA\n.*load this with --embedding$/m],
     [
       "a LoRA of another family",
       ["--lora", loraFile("xl_peft")],

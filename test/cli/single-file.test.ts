@@ -215,9 +215,9 @@ describe("darkroom generate refuses", () => {
     const fails = async (args: readonly string[], message: RegExp) =>
       expectFailure(await darkroom(["generate", "a fox", ...sd1, ...args, "--quiet"], folder), 3, message);
     await fails(control(file), /has no ControlNet: no tensor's name begins with control_model\.\n\s+take a file that has one$/m);
-    await fails(["--lora", file], /no LoRA; .*\n\s+whole checkpoints are opened with --model, textual inversions with --embedding$/m);
-    await fails(["--embedding", file], /is no embedding/);
-    await fails(["--vae", smallFile(SMALL.controlnet(), 1)], /has no autoencoder/);
+    await fails(["--lora", file], /is a checkpoint \(Stable Diffusion 1\), not a LoRA\n\s+checkpoints are opened with --model$/m);
+    await fails(["--embedding", file], /is a checkpoint \(.*\), not a textual inversion/);
+    await fails(["--vae", smallFile(SMALL.controlnet(), 1)], /is a ControlNet, not an autoencoder\n.*--control/);
   });
 
   it("a ControlNet of unusual proportions, for which there is no --config, with the way out", async () => {

@@ -6,7 +6,7 @@ import type { Json } from "../../src/checkpoint/json.js";
 import { readSafetensorsHeader } from "../../src/checkpoint/safetensors.js";
 import { formatInspection } from "../../src/cli/inspect.js";
 import { inspect } from "../../src/inspect/inspect.js";
-import { recogniseFile } from "../../src/inspect/recognise-file.js";
+import { recogniseFile } from "../../src/recognise/recognise-file.js";
 import { safetensorsBytes } from "../helpers/safetensors.js";
 import { originalTensors } from "../helpers/single-files.js";
 import { editedBytes, editedJson, hostileText, hostileValue, pythonJson } from "./hostile.js";

@@ -97,7 +97,7 @@ describe("embeddings", () => {
   it("are told from other files by name", async () => {
     const pipe = await pipelineOf("sd1-mini");
     expect((await checkpointError(pipe.loadTextualInversion(loraFile("sd1_kohya")))).message).toMatch(
-      /sd1_kohya\.safetensors is no embedding: it holds/,
+      /sd1_kohya\.safetensors is a LoRA, not a textual inversion$/,
     );
   });
 });

@@ -3,7 +3,6 @@ import type { Folder } from "../folder.js";
 import { printable } from "../json.js";
 import type { PredictionType } from "../prediction-types.js";
 import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
-import { describeTextualInversion } from "../textual-inversion.js";
 import { familyOf } from "./family.js";
 import { foreignKind } from "./foreign-kinds.js";
 import { readLatentStatistics } from "./latent-statistics.js";
@@ -75,16 +74,6 @@ export async function findNetworks(
 function noCheckpoint(header: SafetensorsHeader): CheckpointError {
   const { name } = header;
   const names = [...header.tensors.keys()];
-  if (names.some((each) => /(\.|_)lora_(up|down|A|B)\b|\.(hada_w|lokr_w)/.test(each))) {
-    return new CheckpointError(`${name} is a LoRA, not a checkpoint`, {
-      hint: (name) => `open the checkpoint it is for, and load this with ${name("loadLoraWeights")}`,
-    });
-  }
-  if (describeTextualInversion(header)) {
-    return new CheckpointError(`${name} is a textual inversion, not a checkpoint`, {
-      hint: (name) => `open the checkpoint it is for, and load this with ${name("loadTextualInversion")}`,
-    });
-  }
   const first = names.slice(0, 3).map(printable).join(", ");
   return new CheckpointError(
     `${name} holds no network of Stable Diffusion: it has ${names.length} tensors${first === "" ? "" : `, called ${first}${names.length > 3 ? ", ..." : ""}`}`,
