@@ -111,6 +111,7 @@ export type { StepCacheOptions } from "./pipelines/step-cache.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
 export type { UnconditionalRequest } from "./pipelines/unconditional.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
+export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Engine, Precision, ResolvedDevice } from "./runtime/engine.js";
 export { DDIMScheduler } from "./schedulers/ddim.js";
 export { DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";

@@ -12,6 +12,7 @@ import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { openPart, type PartOptions } from "../hub/open-part.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
+import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import type { DeviceOptions, Engine, Precision, ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
@@ -92,6 +93,11 @@ export abstract class Model<Config> implements AsyncDisposable {
   /** How closely it computes: "exact" where "fast" was asked for and the device cannot. */
   get precision(): Precision {
     return this.engine.precision ?? "exact";
+  }
+
+  /** The line in which the calls of pipelines with this network wait. */
+  get queue(): CallQueue {
+    return callQueueOf(this.engine);
   }
 
   /** Frees the network's memory until it runs again. */

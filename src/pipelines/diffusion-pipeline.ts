@@ -7,6 +7,8 @@ import { ArgumentError, ConfigError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import type { Model } from "../models/model.js";
+import { expectConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/timestep-spacing.js";
@@ -23,7 +25,10 @@ export interface SchedulerOptions {
 }
 
 /** How a checkpoint is opened. */
-export interface PipelineOptions extends DeviceOptions, SourceOptions, SchedulerOptions {}
+export interface PipelineOptions extends DeviceOptions, SourceOptions, SchedulerOptions {
+  /** How many calls work at once: 1 by default; see {@link DiffusionPipeline.queue}, where it can be changed later. */
+  readonly concurrency?: number;
+}
 
 /** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
@@ -76,7 +81,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string | Folder,
     options: PipelineOptions = {},
   ): Promise<DiffusionPipeline> {
-    const { device, deviceId, lowMemory, precision, ...others } = options;
+    const { device, deviceId, lowMemory, precision, concurrency, ...others } = options;
+    if (concurrency !== undefined) expectConcurrency(concurrency);
     const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...parts } = others;
     const { predictionType, timestepSpacing, ...given } = parts as SchedulerOptions & { readonly scheduler?: Scheduler };
     const settings = schedulerSettings({ predictionType, timestepSpacing }, given.scheduler);
@@ -92,6 +98,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     try {
       const pipe = await pipeline.open(source, index, given);
       if (settings) pipe.scheduler = pipe.scheduler.clone(settings);
+      if (concurrency !== undefined) pipe.queue.concurrency = concurrency;
       return pipe;
     } catch (error) {
       await source.dispose();
@@ -128,13 +135,36 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   /** Walks from noise to picture; another one may be put in its place. */
   abstract scheduler: Scheduler;
 
+  /** The network that denoises. */
+  abstract unet: Model<unknown>;
+
   /** Where the networks run: what was asked for, or what `device: "auto"` picked. */
-  abstract get device(): ResolvedDevice;
+  get device(): ResolvedDevice {
+    return this.unet.device;
+  }
 
   /** How closely the networks compute: "exact" where "fast" was asked for and the device cannot. */
-  abstract get precision(): Precision;
+  get precision(): Precision {
+    return this.unet.precision;
+  }
 
-  /** Frees the memory of the parts this pipeline loaded, and stops its thread. */
+  /**
+   * The line in which calls of `generate` and `steps` wait for their turn: how many there are, and how many work at once (`queue.concurrency`, 1 by default).
+   * Pipelines that share a UNet share its line.
+   */
+  get queue(): PipelineQueue {
+    return this.unet.queue;
+  }
+
+  /** A turn for a call. */
+  protected turn(): Turn {
+    return this.unet.queue.turn();
+  }
+
+  /**
+   * Frees the memory of the parts this pipeline loaded, and stops its thread. Calls that wait for their turn fail at once, and one that works fails at its
+   * next step, with a DeviceError.
+   */
   async dispose(): Promise<void> {
     await this.source?.dispose();
   }

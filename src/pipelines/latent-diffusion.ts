@@ -3,7 +3,7 @@ import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import type { Precision, ResolvedDevice } from "../runtime/engine.js";
+import type { Turn } from "../runtime/call-queue.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
@@ -58,7 +58,7 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly cache?: StepCacheOptions;
   /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
   readonly outputType?: OutputType;
-  /** Stops the work between two steps; the call then throws the signal's reason. */
+  /** Stops the work between two steps, or the wait for the call's turn at once; the call then throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -144,7 +144,7 @@ export interface LatentDiffusionComponents {
 
 /**
  * What Stable Diffusion's pipelines have in common: checking the request, the guided denoising loop, decoding.
- * Every call works on a copy of the scheduler, so calls may overlap; they take turns on the device.
+ * Calls take turns, first come, first done: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
  */
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends LoraPipeline {
   /** Decodes latents to pictures. */
@@ -162,14 +162,6 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     this.scheduler = scheduler;
   }
 
-  get device(): ResolvedDevice {
-    return this.unet.device;
-  }
-
-  get precision(): Precision {
-    return this.unet.precision;
-  }
-
   /** How those text encoders read prompts. */
   protected abstract get promptReader(): PromptReader;
 
@@ -183,10 +175,11 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /**
    * As `generate`, step by step: `for await (const step of pipe.steps(request))`, with progress and previews; `break` cancels.
-   * The pictures are in the run's `result`.
+   * The pictures are in the run's `result`. Other calls wait until the run ends, or until its loop has asked for no step for a second.
    */
   steps<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
-    return pipelineRun(this.run<Output>(request));
+    const turn = this.turn();
+    return pipelineRun(turn, this.run<Output>(request, turn));
   }
 
   /**
@@ -249,10 +242,10 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   /** The pipeline's own story: from the prompt to denoised latents. */
   protected abstract develop(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
 
-  private async *run<Output extends OutputType>(request: Request): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
+  private async *run<Output extends OutputType>(request: Request, turn: Turn): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
     const call = this.begin(request);
     const { outputType, signal, generator } = call;
-    signal?.throwIfAborted();
+    await turn.take(signal);
     const { latents, retouch } = yield* this.develop(call);
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await this.inspect(await this.decode(latents));
     signal?.throwIfAborted();

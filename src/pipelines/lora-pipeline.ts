@@ -58,7 +58,7 @@ const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", te
  */
 export abstract class LoraPipeline extends DiffusionPipeline {
   /** The denoising network, which LoRAs change. */
-  abstract unet: UNet2DConditionModel;
+  abstract override unet: UNet2DConditionModel;
 
   /** The text encoders the prompt goes through, in their order. */
   protected abstract get textEncoders(): readonly TextEncoder[];

@@ -1,4 +1,6 @@
+import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
+import type { Turn } from "../runtime/call-queue.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** One denoising step that has been taken. */
@@ -16,39 +18,151 @@ export interface DenoisingStep {
 }
 
 /**
- * A picture in the making: iterate over its steps; `break` cancels. Nothing is computed unless it is iterated.
- * `result` is there once the last step was taken; it fails when the loop fails or is left early.
+ * A picture in the making: iterate over its steps, in one loop; `break`, `return()` and `throw()` cancel it. Nothing is computed before the first step is
+ * asked for, or the `result` is awaited.
+ *
+ * A run waits for its turn when its first step is asked for, and holds it until its end. A loop that asks for no further step for a second, or never again,
+ * loses the turn to calls that wait; it gets it back before them when it goes on. Previews count as work.
  */
 export interface PipelineRun<Result> extends AsyncGenerator<DenoisingStep, Result, void> {
-  /** What the call gives in the end. */
+  /**
+   * The pictures, once the last step was taken. Awaited without a loop over the run, it takes the steps itself. Fails when the run fails or is left early.
+   */
   readonly result: Promise<Result>;
+  /** 0 while the run works, 1 as the first of those that wait, and so on; undefined before its first step is asked for and after its end. */
+  readonly position: number | undefined;
 }
 
-/** Gives a generator of steps the promise of its result. */
-export function pipelineRun<Result>(steps: AsyncGenerator<DenoisingStep, Result, void>): PipelineRun<Result> {
-  let settle = { resolve: (_: Result) => {}, reject: (_: unknown) => {} };
-  const result = new Promise<Result>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  // Whoever only iterates must not see an unhandled rejection.
-  result.catch(() => {});
-  const watched = (async function* () {
+/** Gives a generator of steps its result and its turn, which the generator takes when its request is known to make sense. */
+export function pipelineRun<Result>(turn: Turn, steps: AsyncGenerator<DenoisingStep, Result, void>): PipelineRun<Result> {
+  return new TurnTakingRun(turn, steps);
+}
+
+class TurnTakingRun<Result> implements PipelineRun<Result> {
+  readonly result: Promise<Result>;
+  private consumer: "loop" | "result" | undefined;
+  private isIterated = false;
+  private settle = { resolve: (_: Result) => {}, reject: (_: unknown) => {} };
+  private readonly watched: AsyncGenerator<DenoisingStep, Result, void>;
+
+  constructor(
+    private readonly turn: Turn,
+    private readonly steps: AsyncGenerator<DenoisingStep, Result, void>,
+  ) {
+    this.watched = this.watch();
+    this.result = new AskedPromise<Result>(
+      (resolve, reject) => {
+        this.settle = { resolve, reject };
+      },
+      () => this.drive(),
+    );
+  }
+
+  get position(): number | undefined {
+    return this.turn.position;
+  }
+
+  async next(): Promise<IteratorResult<DenoisingStep, Result>> {
+    if (this.consumer === "result") throw twoConsumers("its result takes them already");
+    this.consumer = "loop";
+    return this.watched.next();
+  }
+
+  async return(value: Result | PromiseLike<Result>): Promise<IteratorResult<DenoisingStep, Result>> {
+    this.leave(leftEarly());
+    return this.watched.return(value);
+  }
+
+  async throw(error: unknown): Promise<IteratorResult<DenoisingStep, Result>> {
+    this.leave(error);
+    return this.watched.throw(error);
+  }
+
+  /** @throws ArgumentError for a second loop. */
+  [Symbol.asyncIterator](): this {
+    if (this.isIterated) throw twoConsumers("a loop takes them already");
+    this.isIterated = true;
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return(undefined as Result);
+  }
+
+  /** Fails the result where it is not there yet, and the wait for the turn where the run waits. */
+  private leave(reason: unknown): void {
+    this.settle.reject(reason);
+    if (this.position !== 0) this.turn.release(reason);
+  }
+
+  /** Takes the steps for who awaits the result, unless a loop begins before the program's next turn. */
+  private drive(): void {
+    setTimeout(() => {
+      if (this.consumer) return;
+      this.consumer = "result";
+      finish(this.watched).catch(() => {});
+    });
+  }
+
+  private async *watch(): AsyncGenerator<DenoisingStep, Result, void> {
+    const { turn, steps } = this;
     try {
-      const final = yield* steps;
-      settle.resolve(final);
-      return final;
+      for (;;) {
+        const { done, value } = await steps.next();
+        if (done) {
+          this.settle.resolve(value);
+          return value;
+        }
+        turn.rest();
+        yield { ...value, preview: () => turn.during(value.preview) };
+        await turn.resume();
+      }
     } catch (error) {
-      settle.reject(error);
+      this.settle.reject(error);
       throw error;
     } finally {
-      settle.reject(new DOMException("the run was left before its last step", "AbortError"));
+      this.settle.reject(leftEarly());
+      // Ends what the steps hold, such as a network that is to leave memory.
+      await steps.return(undefined as Result).catch(() => {});
+      turn.release();
     }
-  })();
-  return Object.assign(watched, { result });
+  }
+}
+
+/** A promise that knows when somebody awaits it. */
+class AskedPromise<Result> extends Promise<Result> {
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  constructor(
+    executor: ConstructorParameters<typeof Promise<Result>>[0],
+    private readonly onAsked: () => void,
+  ) {
+    super(executor);
+    // Whoever only iterates must not see an unhandled rejection.
+    super.then(undefined, () => {});
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a promise
+  override then<Value = Result, Other = never>(...handlers: Parameters<Promise<Result>["then"]>): Promise<Value | Other> {
+    this.onAsked();
+    return super.then(...handlers) as Promise<Value | Other>;
+  }
+}
+
+function leftEarly(): DOMException {
+  return new DOMException("the run was left before its last step", "AbortError");
+}
+
+function twoConsumers(found: string): ArgumentError {
+  return new ArgumentError(`a run's steps are taken once, and ${found}`, {
+    hint: "use one loop, or await result alone; steps(request) makes another run",
+  });
 }
 
 /** Runs to the end and gives the result. */
-export async function finish<Result>(run: AsyncGenerator<DenoisingStep, Result, void>): Promise<Result> {
+export async function finish<Result>(run: Pick<AsyncGenerator<DenoisingStep, Result, void>, "next">): Promise<Result> {
   for (;;) {
     const { done, value } = await run.next();
     if (done) return value;

@@ -1,7 +1,7 @@
 import { wrongArgument } from "../given.js";
 import { pictures } from "../image/picture.js";
 import { UNet2DModel } from "../models/unet-2d.js";
-import type { Precision, ResolvedDevice } from "../runtime/engine.js";
+import type { Turn } from "../runtime/call-queue.js";
 import type { Scheduler, StepOptions } from "../schedulers/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -23,7 +23,7 @@ export interface UnconditionalRequest extends RandomOptions {
   readonly numInferenceSteps?: number;
   /** "image" (default) for pictures, "tensor" for floats in 0..1. */
   readonly outputType?: PixelOutputType;
-  /** Stops the work between two steps; the call then throws the signal's reason. */
+  /** Stops the work between two steps, or the wait for the call's turn at once; the call then throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -49,14 +49,6 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     this.scheduler = scheduler;
   }
 
-  get device(): ResolvedDevice {
-    return this.unet.device;
-  }
-
-  get precision(): Precision {
-    return this.unet.precision;
-  }
-
   /** Makes pictures. @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError */
   generate<Output extends PixelOutputType = "image">(request: Request & { readonly outputType?: Output }): Promise<PipelineOutput<Output>> {
     return finish(this.steps(request));
@@ -66,7 +58,8 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   steps<Output extends PixelOutputType = "image">(
     request: Request & { readonly outputType?: Output },
   ): PipelineRun<PipelineOutput<Output>> {
-    return pipelineRun(this.run<Output>(request));
+    const turn = this.turn();
+    return pipelineRun(turn, this.run<Output>(request, turn));
   }
 
   /** How many steps a call takes that names no number. */
@@ -77,7 +70,10 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     return {};
   }
 
-  private async *run<Output extends PixelOutputType>(request: Request): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
+  private async *run<Output extends PixelOutputType>(
+    request: Request,
+    turn: Turn,
+  ): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
     const { batchSize = 1, numInferenceSteps = this.defaultSteps, outputType = "image", signal } = request;
     expectInteger("batchSize", batchSize, 1);
     expectInteger("numInferenceSteps", numInferenceSteps, 1);
@@ -85,6 +81,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
       throw wrongArgument("outputType", outputType, "image or tensor", { type: "string" });
     const generator = resolveGenerators(request, batchSize);
     const scheduler = this.scheduler.clone();
+    await turn.take(signal);
     scheduler.setTimesteps(numInferenceSteps);
     const latents = randnPerImage([batchSize, this.unet.config.inChannels, ...this.unet.sampleSize], generator);
     const predict = async (sample: Tensor, timestep: number) => (await this.unet.forward(sample, timestep)).sample;

@@ -3,6 +3,8 @@ import { DeviceError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { type ByteProducts, type EncodedGraph, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
 import { fusedAttention, narrow, scale, writtenOutAttention } from "../graph/ops.js";
+import { callQueueOf } from "../runtime/call-queue.js";
+import { disposed } from "../runtime/disposed.js";
 import {
   DEVICES,
   type Device,
@@ -101,6 +103,7 @@ class WorkerEngine implements Engine {
   }
 
   async dispose(): Promise<void> {
+    callQueueOf(this).close(disposed());
     await Promise.all([...this.sessions].map((session) => session.release()));
     await this.worker.stop();
   }

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../errors.js";
+import { disposed } from "../runtime/disposed.js";
 import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
 import { THREAD_STATE, type WorkerAnswer, type WorkerCall, type WorkerTask } from "./worker-protocol.js";
@@ -76,7 +77,7 @@ export class WorkerThread {
 
   private async end(): Promise<void> {
     const idle = this.ask({ kind: "stop" });
-    this.ended ??= new DeviceError("the pipeline or model was disposed");
+    this.ended ??= disposed();
     // A thread that cannot answer has ended already.
     await idle.catch(() => {});
     await this.worker.terminate();

@@ -1,4 +1,4 @@
-import { DeviceError } from "../errors.js";
+import { disposed } from "./disposed.js";
 import type { Session } from "./engine.js";
 
 interface Entry {
@@ -21,7 +21,7 @@ export class SessionCache {
    */
   async use<Result>(key: string, load: () => Promise<Session>, work: (session: Session) => Promise<Result>, fewest = 1): Promise<Result> {
     const limit = Math.max(this.limit, fewest);
-    if (this.isDisposed) throw new DeviceError("the pipeline or model was disposed");
+    if (this.isDisposed) throw disposed();
     const entry = this.entries.get(key) ?? this.add(key, load, limit);
     this.entries.delete(key);
     this.entries.set(key, entry);
