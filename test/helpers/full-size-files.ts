@@ -1,7 +1,7 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Generator, randn } from "../../src/tensor/random.js";
-import { Tensor } from "../../src/tensor/tensor.js";
+import { concat, Tensor } from "../../src/tensor/tensor.js";
 import type { Tensors } from "./checkpoints.js";
 import { safetensorsBytes, writeSafetensors } from "./safetensors.js";
 import { temporaryFolder } from "./temporary.js";
@@ -91,9 +91,24 @@ export function smallTensors(shapes: Shapes, seed: number): Tensors {
   const tensors = Object.entries(shapes).map(([name, shape]) => {
     const isScale =
       /(norm\d?|ln_\d|ln_final|layers\.0|out\.0|norm_out|layer_norm\d|final_layer_norm)\.weight$/.test(name) && shape.length === 1;
-    return [name, (isScale ? Tensor.zeros(shape).map(() => 1) : randn(shape, generator).mul(0.05)).to("float16")] as const;
+    if (isScale)
+      return [
+        name,
+        Tensor.zeros(shape)
+          .map(() => 1)
+          .to("float16"),
+      ] as const;
+    if (name.endsWith("token_embedding.weight")) return [name, embeddings(shape, generator)] as const;
+    return [name, randn(shape, generator).mul(0.05).to("float16")] as const;
   });
   return Object.fromEntries(tensors);
+}
+
+/** Embeddings of a whole vocabulary, the same for words a thousand apart: numbers of 49,408 words take seconds to draw. */
+function embeddings([words = 0, width = 0]: readonly number[], generator: Generator): Tensor<"float16"> {
+  const some = randn([1000, width], generator).mul(0.05).to("float16");
+  const all = concat(Array.from({ length: Math.ceil(words / 1000) }, () => some));
+  return all.slice(0, words);
 }
 
 /** Writes a file of {@link smallTensors}, and what else is to be in it; it goes when the test ends. */
