@@ -22,7 +22,7 @@ export class DarkroomError extends Error {
     this.#words = { message, hint };
   }
 
-  /** Message and hint with options spelled as `spelling` has them, for another door than a program. */
+  /** Message and hint with options spelled as `spelling` has them, for another door than a program. @internal */
   spell(spelling: Spelling): { readonly message: string; readonly hint: string | undefined } {
     const { message, hint } = this.#words;
     return {

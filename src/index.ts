@@ -3,6 +3,7 @@
 
 export type { Folder } from "./checkpoint/folder.js";
 export type { PredictionType } from "./checkpoint/prediction-types.js";
+export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
 export {
   ArgumentError,
   type ArgumentErrorOptions,
@@ -26,6 +27,7 @@ export {
 } from "./hub/cached-repositories.js";
 export type { DownloadProgress } from "./hub/download-meter.js";
 export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
+export type { AdapterSource } from "./hub/find-adapter.js";
 export type { SourceOptions } from "./hub/open-checkpoint.js";
 export type { PartOptions } from "./hub/open-part.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
@@ -38,6 +40,7 @@ export type { PictureFormat } from "./image/picture-format.js";
 export { readPngText } from "./image/png.js";
 export { type Box, type Resampling, type ResizeOptions, resize } from "./image/resize.js";
 export { type PictureSettings, readPictureSettings } from "./image/settings/read-picture-settings.js";
+export type { PreprocessOptions, ProcessorInput, ResizeMode } from "./image/vae-image-processor.js";
 export { cropRegion, VaeImageProcessor, type VaeImageProcessorOptions } from "./image/vae-image-processor.js";
 export { type InspectOptions, inspect } from "./inspect/inspect.js";
 export type {
@@ -54,6 +57,7 @@ export type {
 } from "./inspect/inspection.js";
 export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
 export type { LoraSource } from "./lora/find-lora.js";
+export type { LoraFormat, LoraPart } from "./lora/lora-names.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
 export { AutoencoderKL, type AutoencoderKLConfig, DiagonalGaussianDistribution } from "./models/autoencoder-kl.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
@@ -67,7 +71,9 @@ export {
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type ControlNetOutput } from "./models/controlnet.js";
 export type { ModelOptions, SingleFileModelOptions } from "./models/model.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
+export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
+export type { MemorySaving } from "./models/tiling.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
 export {
   type UNet2DConditionConfig,
@@ -75,10 +81,12 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
+export type { ControlImages } from "./pipelines/control-images.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export {
   DiffusionPipeline,
+  type PipelineClass,
   type PipelineOptions,
   type SchedulerOptions,
   type TextToImagePipeline,
@@ -97,6 +105,7 @@ export type { DenoisingStep, PipelineRun } from "./pipelines/pipeline-run.js";
 export { StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
 export {
+  type PerNet,
   type StableDiffusionControlNetComponents,
   StableDiffusionControlNetPipeline,
   type StableDiffusionControlNetRequest,
@@ -104,43 +113,46 @@ export {
 export { StableDiffusionImg2ImgPipeline, type StableDiffusionImg2ImgRequest } from "./pipelines/stable-diffusion-img2img.js";
 export { StableDiffusionInpaintPipeline, type StableDiffusionInpaintRequest } from "./pipelines/stable-diffusion-inpaint.js";
 export { StableDiffusionXLPipeline, type StableDiffusionXLRequest } from "./pipelines/stable-diffusion-xl.js";
-export type { PromptEmbedsXL, StableDiffusionXLComponents } from "./pipelines/stable-diffusion-xl-base.js";
+export type { Pair, PromptEmbedsXL, StableDiffusionXLComponents, StableDiffusionXLSettings } from "./pipelines/stable-diffusion-xl-base.js";
 export { StableDiffusionXLImg2ImgPipeline, type StableDiffusionXLImg2ImgRequest } from "./pipelines/stable-diffusion-xl-img2img.js";
 export { StableDiffusionXLInpaintPipeline, type StableDiffusionXLInpaintRequest } from "./pipelines/stable-diffusion-xl-inpaint.js";
 export type { StepCacheOptions } from "./pipelines/step-cache.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
-export type { UnconditionalRequest } from "./pipelines/unconditional.js";
+export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Engine, Precision, ResolvedDevice } from "./runtime/engine.js";
-export { DDIMScheduler } from "./schedulers/ddim.js";
-export { DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";
-export { DDPMScheduler } from "./schedulers/ddpm.js";
-export { DEISMultistepScheduler } from "./schedulers/deis-multistep.js";
-export { DPMSolverMultistepScheduler } from "./schedulers/dpm-solver-multistep.js";
-export { DPMSolverMultistepInverseScheduler } from "./schedulers/dpm-solver-multistep-inverse.js";
-export { DPMSolverSDEScheduler } from "./schedulers/dpm-solver-sde.js";
-export { DPMSolverSinglestepScheduler } from "./schedulers/dpm-solver-singlestep.js";
-export { EDMDPMSolverMultistepScheduler } from "./schedulers/edm-dpm-solver-multistep.js";
-export { EDMEulerScheduler } from "./schedulers/edm-euler.js";
-export { EulerAncestralDiscreteScheduler } from "./schedulers/euler-ancestral-discrete.js";
-export { EulerDiscreteScheduler } from "./schedulers/euler-discrete.js";
-export { FlowMatchEulerDiscreteScheduler } from "./schedulers/flow-match-euler-discrete.js";
-export { FlowMatchHeunDiscreteScheduler } from "./schedulers/flow-match-heun-discrete.js";
-export { FlowMatchLCMScheduler } from "./schedulers/flow-match-lcm.js";
-export { HeunDiscreteScheduler } from "./schedulers/heun-discrete.js";
-export { IPNDMScheduler } from "./schedulers/ipndm.js";
+export type { ConfigOrigin, ConfigSchema } from "./schedulers/config.js";
+export { type DDIMConfig, DDIMScheduler } from "./schedulers/ddim.js";
+export { type DDIMInverseConfig, DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";
+export { type DDPMConfig, DDPMScheduler } from "./schedulers/ddpm.js";
+export { type DEISMultistepConfig, DEISMultistepScheduler } from "./schedulers/deis-multistep.js";
+export { type DPMSolverMultistepConfig, DPMSolverMultistepScheduler } from "./schedulers/dpm-solver-multistep.js";
+export { type DPMSolverMultistepInverseConfig, DPMSolverMultistepInverseScheduler } from "./schedulers/dpm-solver-multistep-inverse.js";
+export { type DPMSolverSDEConfig, DPMSolverSDEScheduler } from "./schedulers/dpm-solver-sde.js";
+export { type DPMSolverSinglestepConfig, DPMSolverSinglestepScheduler } from "./schedulers/dpm-solver-singlestep.js";
+export { type EDMDPMSolverMultistepConfig, EDMDPMSolverMultistepScheduler } from "./schedulers/edm-dpm-solver-multistep.js";
+export { type EDMEulerConfig, EDMEulerScheduler } from "./schedulers/edm-euler.js";
+export { type EulerAncestralDiscreteConfig, EulerAncestralDiscreteScheduler } from "./schedulers/euler-ancestral-discrete.js";
+export { type EulerDiscreteConfig, EulerDiscreteScheduler } from "./schedulers/euler-discrete.js";
+export { type FlowMatchEulerDiscreteConfig, FlowMatchEulerDiscreteScheduler } from "./schedulers/flow-match-euler-discrete.js";
+export { type FlowMatchHeunDiscreteConfig, FlowMatchHeunDiscreteScheduler } from "./schedulers/flow-match-heun-discrete.js";
+export { type FlowMatchLCMConfig, FlowMatchLCMScheduler } from "./schedulers/flow-match-lcm.js";
+export { type HeunDiscreteConfig, HeunDiscreteScheduler } from "./schedulers/heun-discrete.js";
+export { type IPNDMConfig, IPNDMScheduler } from "./schedulers/ipndm.js";
 export { KDPM2AncestralDiscreteScheduler } from "./schedulers/k-dpm-2-ancestral-discrete.js";
 export { KDPM2DiscreteScheduler } from "./schedulers/k-dpm-2-discrete.js";
-export { LCMScheduler } from "./schedulers/lcm.js";
-export { LMSDiscreteScheduler } from "./schedulers/lms-discrete.js";
-export { PNDMScheduler } from "./schedulers/pndm.js";
+export type { KDPM2Config } from "./schedulers/k-dpm-2-scheduler.js";
+export { type LCMConfig, LCMScheduler } from "./schedulers/lcm.js";
+export { type LMSDiscreteConfig, LMSDiscreteScheduler } from "./schedulers/lms-discrete.js";
+export { type PNDMConfig, PNDMScheduler } from "./schedulers/pndm.js";
 export { type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedulerNames } from "./schedulers/registry.js";
-export { SASolverScheduler } from "./schedulers/sa-solver.js";
+export type { TauFunction } from "./schedulers/sa-solver.js";
+export { type SASolverConfig, SASolverScheduler } from "./schedulers/sa-solver.js";
 export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/scheduler.js";
-export { TCDScheduler } from "./schedulers/tcd.js";
+export { type TCDConfig, TCDScheduler } from "./schedulers/tcd.js";
 export type { TimestepSpacing } from "./schedulers/timestep-spacing.js";
-export { UniPCMultistepScheduler } from "./schedulers/unipc-multistep.js";
+export { type UniPCMultistepConfig, UniPCMultistepScheduler } from "./schedulers/unipc-multistep.js";
 export type { Axes, Parts } from "./tensor/axes.js";
 export type { DataOf, DType } from "./tensor/dtype.js";
 export { type FloatDType, Generator, parseSeed, rand, randint, randn, randnPerImage } from "./tensor/random.js";

@@ -11,7 +11,12 @@ export interface DownloadProgress {
   /** At that speed; Infinity while nothing comes. */
   readonly secondsLeft: number;
   /** How many files are whole, of how many. */
-  readonly files: { readonly done: number; readonly total: number };
+  readonly files: {
+    /** Files that are whole. */
+    readonly done: number;
+    /** Files of the download. */
+    readonly total: number;
+  };
 }
 
 const WINDOW = 10_000;

@@ -11,13 +11,28 @@ import { type Resampling, resize } from "./resize.js";
 /** PIL's numbers for its filters. */
 const RESAMPLINGS: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
 
-const size = v.object({ height: side, width: side });
+const size = v.object({
+  /** Pixels. */
+  height: side,
+  /** Pixels. */
+  width: side,
+});
 
 const schema = v.object({
   /** Resize pictures to `size`; true by default. */
   doResize: v.nullish(v.boolean(), true),
   /** The shorter side's length, or a size. Files of transformers before 4.20 have one number. */
-  size: v.nullish(v.union([side, v.object({ shortestEdge: side }), size]), { shortestEdge: 224 }),
+  size: v.nullish(
+    v.union([
+      side,
+      v.object({
+        /** Pixels. */
+        shortestEdge: side,
+      }),
+      size,
+    ]),
+    { shortestEdge: 224 },
+  ),
   /** A number of PIL's; 3 is bicubic. */
   resample: v.nullish(v.picklist([0, 1, 2, 3, 4, 5]), 3),
   /** Cut the middle out; true by default. */

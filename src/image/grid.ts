@@ -28,7 +28,12 @@ export function makeImageGrid(images: readonly Picture[], rows: number, cols: nu
 }
 
 /** The rows and columns of the squarest full grid of `count` pictures, wider than tall. */
-export function gridShape(count: number): { rows: number; cols: number } {
+export function gridShape(count: number): {
+  /** Rows of the grid. */
+  rows: number;
+  /** Columns of the grid. */
+  cols: number;
+} {
   let rows = Math.floor(Math.sqrt(count));
   while (count % rows !== 0) rows--;
   return { rows, cols: count / rows };

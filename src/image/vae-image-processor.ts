@@ -44,6 +44,7 @@ export type ProcessorInput = AnyPicture | Tensor;
 export interface PreprocessOptions {
   /** Pixels; by default the picture's own, made a multiple of the VAE's factor. */
   readonly height?: number;
+  /** Pixels; as `height`. */
   readonly width?: number;
   /** For pictures only. */
   readonly resizeMode?: ResizeMode;

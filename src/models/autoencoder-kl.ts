@@ -98,7 +98,10 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
    * The distribution of latents for pictures [batch, in_channels, height, width] in -1..1, both sides divisible by `scaleFactor`. Not yet scaled.
    * @throws ArgumentError if a side is not divisible, or the channels are not `in_channels`.
    */
-  async encode(image: Tensor): Promise<{ latentDist: DiagonalGaussianDistribution }> {
+  async encode(image: Tensor): Promise<{
+    /** The distribution of the latents. */
+    latentDist: DiagonalGaussianDistribution;
+  }> {
     const [, , height = 0, width = 0] = image.shape;
     expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
     if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
@@ -110,7 +113,10 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   }
 
   /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor], already unscaled. */
-  async decode(latents: Tensor): Promise<{ sample: Tensor }> {
+  async decode(latents: Tensor): Promise<{
+    /** The pictures. */
+    sample: Tensor;
+  }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
     return { sample: await this.memory.perPicture(latents, (slice) => this.decodeTiles(slice)) };
   }

@@ -66,7 +66,10 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   }
 
   /** Latents [batch, latent_channels, height / scaleFactor, width / scaleFactor] of pictures [batch, in_channels, height, width] in -1..1. */
-  async encode(image: Tensor): Promise<{ latents: Tensor }> {
+  async encode(image: Tensor): Promise<{
+    /** The latents. */
+    latents: Tensor;
+  }> {
     expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
     const work = async (tile: Tensor) => {
       const { latents } = await this.run("encode", { image: tile }, (inputs, w) => ({
@@ -82,7 +85,10 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   }
 
   /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor]. */
-  async decode(latents: Tensor): Promise<{ sample: Tensor }> {
+  async decode(latents: Tensor): Promise<{
+    /** The pictures. */
+    sample: Tensor;
+  }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
     const work = async (tile: Tensor) => {
       const { sample } = await this.run("decode", { latents: tile }, (inputs, w) => ({

@@ -27,13 +27,24 @@ export interface Autoencoder extends AsyncDisposable {
   /** Latents, or their distribution, of pictures [batch, channels, height, width] in -1..1. */
   encode(image: Tensor): Promise<EncodedImage>;
   /** Pictures, about -1..1, of latents already unscaled. */
-  decode(latents: Tensor): Promise<{ sample: Tensor }>;
+  decode(latents: Tensor): Promise<{
+    /** The pictures. */
+    sample: Tensor;
+  }>;
   /** Frees its memory. */
   dispose(): Promise<void>;
 }
 
 /** What encoding gives: a distribution to draw from, or the latents themselves. */
-export type EncodedImage = { readonly latentDist: DiagonalGaussianDistribution } | { readonly latents: Tensor };
+export type EncodedImage =
+  | {
+      /** The distribution. */
+      readonly latentDist: DiagonalGaussianDistribution;
+    }
+  | {
+      /** The latents. */
+      readonly latents: Tensor;
+    };
 
 /** The latents of an encoded picture: drawn with `generator` where there is a distribution, its likeliest ones without. Matches diffusers' retrieve_latents. */
 export function retrieveLatents(encoded: EncodedImage, generator?: Generator | readonly Generator[]): Tensor {

@@ -138,7 +138,12 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
   override async forward(
     inputIds: Tensor<"int64">,
     options: CLIPTextOptions = {},
-  ): Promise<CLIPTextOutput & { readonly textEmbeds: Tensor }> {
+  ): Promise<
+    CLIPTextOutput & {
+      /** Projected embeddings [batch, projection_dim]. */
+      readonly textEmbeds: Tensor;
+    }
+  > {
     const outputs = await this.encode(inputIds, options, (inputs, w, config, opts) => {
       const results = textModel(inputs, w, config, opts);
       return { ...results, text_embeds: linear(results.pooler_output, w.at("text_projection"), config.projectionDim) };

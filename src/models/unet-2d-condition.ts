@@ -72,7 +72,7 @@ export interface UNet2DConditionInputs extends UNetConditions {
 
 /** What the network predicts, and what it keeps for passes that are to be cheaper. */
 export interface UNet2DConditionOutput {
-  /** [encoderHiddenStates' batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type says. */
+  /** [encoderHiddenStates' batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type says. */
   readonly sample: Tensor;
   /** Where a `cacheBranch` was given. */
   readonly deepFeature?: Tensor;

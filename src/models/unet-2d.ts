@@ -91,14 +91,17 @@ export class UNet2DModel extends Model<UNet2DConfig> {
 
   /**
    * One prediction for noisy pictures `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
-   * @returns `sample` [batch, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type says.
+   * @returns `sample` [batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type says.
    * @throws ArgumentError if a shape is wrong, or class labels are missing or of no use.
    */
   async forward(
     sample: Tensor,
     timestep: number | Tensor | Tensor<"int64">,
     { classLabels }: UNet2DInputs = {},
-  ): Promise<{ sample: Tensor }> {
+  ): Promise<{
+    /** The prediction. */
+    sample: Tensor;
+  }> {
     const { inChannels, timeEmbeddingType, numTrainTimesteps } = this.config;
     const [batch = 0] = sample.shape;
     expectShape("sample", sample, ["batch", inChannels, "height", "width"]);

@@ -63,7 +63,12 @@ export interface UNetConditions {
   /** Context tokens [batch or a multiple, tokens, features], from the text encoder. */
   readonly encoderHiddenStates: Tensor;
   /** Stable Diffusion XL's pooled text embedding [batch, width] and its size and crop numbers [batch, 5 or 6]. */
-  readonly addedCond?: { readonly textEmbeds: Tensor; readonly timeIds: Tensor };
+  readonly addedCond?: {
+    /** Pooled embeddings of the prompts [batch, width]. */
+    readonly textEmbeds: Tensor;
+    /** Sizes and crops in pixels, for refiners with the aesthetic score, [batch, numbers]. */
+    readonly timeIds: Tensor;
+  };
   /** Class numbers [batch] or class features [batch, width], where the config has a class embedding. */
   readonly classLabels?: Tensor<"int64"> | Tensor;
 }

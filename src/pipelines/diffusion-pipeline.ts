@@ -32,6 +32,7 @@ export interface PipelineOptions extends DeviceOptions, SourceOptions, Scheduler
 
 /** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
+  /** The pipeline over the parts of a checkpoint; `fromPretrained` calls it. */
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
 }
 

@@ -14,7 +14,7 @@ import type { DenoisingStep } from "./pipeline-run.js";
 import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
 
 /** A setting for every ControlNet, or a list with one for each. */
-type PerNet<Value> = Value | readonly Value[];
+export type PerNet<Value> = Value | readonly Value[];
 
 /** What a call under control can be asked for. */
 export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest, SizeOptions {

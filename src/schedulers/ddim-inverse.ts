@@ -26,7 +26,7 @@ const schema = v.strictObject({
   rescaleBetasZeroSnr: flag(false),
 });
 
-/** Config of a {@link DDIMInverseScheduler}, with its defaults filled in. */
+/** Config of a {@link DDIMInverseScheduler}, with its defaults filled in. @interface */
 export type DDIMInverseConfig = v.InferOutput<typeof schema>;
 
 /**

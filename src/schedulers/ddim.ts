@@ -28,7 +28,7 @@ const schema = v.strictObject({
   rescaleBetasZeroSnr: flag(false),
 });
 
-/** Config of a {@link DDIMScheduler}, with its defaults filled in. */
+/** Config of a {@link DDIMScheduler}, with its defaults filled in. @interface */
 export type DDIMConfig = v.InferOutput<typeof schema>;
 
 /**

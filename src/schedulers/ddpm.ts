@@ -35,7 +35,7 @@ const schema = v.strictObject({
   rescaleBetasZeroSnr: flag(false),
 });
 
-/** Config of a {@link DDPMScheduler}, with its defaults filled in. */
+/** Config of a {@link DDPMScheduler}, with its defaults filled in. @interface */
 export type DDPMConfig = v.InferOutput<typeof schema>;
 
 /** Keeps the logarithm of a variance finite. */

@@ -42,7 +42,7 @@ const schema = v.strictObject({
   timeShiftType: oneOf(["exponential"], "exponential"),
 });
 
-/** Config of a {@link DEISMultistepScheduler}, with its defaults filled in. */
+/** Config of a {@link DEISMultistepScheduler}, with its defaults filled in. @interface */
 export type DEISMultistepConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -19,7 +19,7 @@ const schema = v.strictObject({
   ...spacingFields("linspace"),
 });
 
-/** Config of a {@link DPMSolverMultistepInverseScheduler}, with its defaults filled in. */
+/** Config of a {@link DPMSolverMultistepInverseScheduler}, with its defaults filled in. @interface */
 export type DPMSolverMultistepInverseConfig = v.InferOutput<typeof schema>;
 
 /**
@@ -31,6 +31,7 @@ export class DPMSolverMultistepInverseScheduler extends MultistepDPMSolver<DPMSo
   static override readonly className = "DPMSolverMultistepInverseScheduler";
   static override readonly schema = schema;
 
+  /** The timesteps to evaluate the model at, cleanest first. */
   override timesteps: readonly number[] = Array.from(this.trainingSigmas.keys());
 
   protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {

@@ -31,7 +31,7 @@ const schema = v.strictObject({
   timeShiftType: oneOf(["exponential"], "exponential"),
 });
 
-/** Config of a {@link DPMSolverMultistepScheduler}, with its defaults filled in. */
+/** Config of a {@link DPMSolverMultistepScheduler}, with its defaults filled in. @interface */
 export type DPMSolverMultistepConfig = v.InferOutput<typeof schema>;
 
 /**

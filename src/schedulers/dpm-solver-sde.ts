@@ -26,7 +26,7 @@ const schema = v.strictObject({
   ...spacingFields("linspace"),
 });
 
-/** Config of a {@link DPMSolverSDEScheduler}, with its defaults filled in. */
+/** Config of a {@link DPMSolverSDEScheduler}, with its defaults filled in. @interface */
 export type DPMSolverSDEConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -24,7 +24,7 @@ const schema = v.strictObject({
   timeShiftType: oneOf(["exponential"], "exponential"),
 });
 
-/** Config of a {@link DPMSolverSinglestepScheduler}, with its defaults filled in. */
+/** Config of a {@link DPMSolverSinglestepScheduler}, with its defaults filled in. @interface */
 export type DPMSolverSinglestepConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -27,7 +27,7 @@ const schema = v.strictObject({
   eulerAtFinal: flag(false),
 });
 
-/** Config of a {@link EDMDPMSolverMultistepScheduler}, with its defaults filled in. */
+/** Config of a {@link EDMDPMSolverMultistepScheduler}, with its defaults filled in. @interface */
 export type EDMDPMSolverMultistepConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -8,7 +8,7 @@ import { churn } from "./variance-exploding.js";
 
 const schema = v.strictObject(edmFields());
 
-/** Config of a {@link EDMEulerScheduler}, with its defaults filled in. */
+/** Config of a {@link EDMEulerScheduler}, with its defaults filled in. @interface */
 export type EDMEulerConfig = v.InferOutput<typeof schema>;
 
 /**

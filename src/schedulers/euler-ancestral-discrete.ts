@@ -18,7 +18,7 @@ const schema = v.strictObject({
   rescaleBetasZeroSnr: flag(false),
 });
 
-/** Config of a {@link EulerAncestralDiscreteScheduler}, with its defaults filled in. */
+/** Config of a {@link EulerAncestralDiscreteScheduler}, with its defaults filled in. @interface */
 export type EulerAncestralDiscreteConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -32,7 +32,7 @@ const schema = v.strictObject({
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
 });
 
-/** Config of a {@link EulerDiscreteScheduler}, with its defaults filled in. */
+/** Config of a {@link EulerDiscreteScheduler}, with its defaults filled in. @interface */
 export type EulerDiscreteConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -13,7 +13,7 @@ const schema = v.strictObject({
   stochasticSampling: flag(false),
 });
 
-/** Config of a {@link FlowMatchEulerDiscreteScheduler}, with its defaults filled in. */
+/** Config of a {@link FlowMatchEulerDiscreteScheduler}, with its defaults filled in. @interface */
 export type FlowMatchEulerDiscreteConfig = v.InferOutput<typeof schema>;
 
 /** Tokens' timesteps closer than this (as sigmas) to a step's are at that step. */

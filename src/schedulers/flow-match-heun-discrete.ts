@@ -16,7 +16,7 @@ const schema = v.strictObject({
   shift: real(1),
 });
 
-/** Config of a {@link FlowMatchHeunDiscreteScheduler}, with its defaults filled in. */
+/** Config of a {@link FlowMatchHeunDiscreteScheduler}, with its defaults filled in. @interface */
 export type FlowMatchHeunDiscreteConfig = v.InferOutput<typeof schema>;
 
 /** The first half of a step, kept for the second. */

@@ -16,7 +16,7 @@ const schema = v.strictObject({
   upscaleMode: oneOf(INTERPOLATION_MODES, "bicubic"),
 });
 
-/** Config of a {@link FlowMatchLCMScheduler}, with its defaults filled in. */
+/** Config of a {@link FlowMatchLCMScheduler}, with its defaults filled in. @interface */
 export type FlowMatchLCMConfig = v.InferOutput<typeof schema>;
 
 /**

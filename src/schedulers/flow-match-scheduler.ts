@@ -127,6 +127,7 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
     return this.addNoise(sample, noise, timesteps);
   }
 
+  /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
   override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return flowMix(original, noise, timesteps, (timestep) => this.sigmaAt(this.noisingIndex(timestep)));
   }

@@ -19,7 +19,7 @@ const schema = v.strictObject({
   clipSampleRange: real(1),
 });
 
-/** Config of a {@link HeunDiscreteScheduler}, with its defaults filled in. */
+/** Config of a {@link HeunDiscreteScheduler}, with its defaults filled in. @interface */
 export type HeunDiscreteConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -15,7 +15,7 @@ const schema = v.strictObject({
   trainedBetas: trainedBetas(),
 });
 
-/** Config of a {@link IPNDMScheduler}, with its defaults filled in. */
+/** Config of a {@link IPNDMScheduler}, with its defaults filled in. @interface */
 export type IPNDMConfig = v.InferOutput<typeof schema>;
 
 /** Keeps a division by alpha finite where the sample is all noise. */

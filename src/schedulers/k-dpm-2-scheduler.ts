@@ -15,7 +15,7 @@ export const kDPM2Schema = v.strictObject({
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
 });
 
-/** Config of a {@link KDPM2Scheduler}, with its defaults filled in. */
+/** Config of a KDPM2Scheduler, with its defaults filled in. @interface */
 export type KDPM2Config = v.InferOutput<typeof kDPM2Schema>;
 
 /** Where a step goes: its midpoint, where it ends, and the standard deviation of the noise it adds then, if it adds any. */
@@ -58,6 +58,7 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   /** Where the step that begins at a position goes. */
   protected abstract stageAt(index: number): KDPM2Stage;
 
+  /** What the model should see for `sample` at `timestep`: the sample over sqrt(sigma^2 + 1). */
   override scaleModelInput(sample: Tensor, timestep: number): Tensor {
     const index = this.currentIndex(timestep);
     return scaleByDeviation(sample, this.startSample ? this.stageAt(index - 1).middle : this.sigmaAt(index));

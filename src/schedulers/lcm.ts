@@ -10,7 +10,7 @@ import { dynamicThreshold } from "./thresholding.js";
 
 const schema = v.strictObject(consistencyFields());
 
-/** Config of a {@link LCMScheduler}, with its defaults filled in. */
+/** Config of a {@link LCMScheduler}, with its defaults filled in. @interface */
 export type LCMConfig = v.InferOutput<typeof schema>;
 
 /** The standard deviation of the data, squared, as the distillation assumes it. */

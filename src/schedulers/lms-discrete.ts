@@ -13,7 +13,7 @@ const schema = v.strictObject({
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
 });
 
-/** Config of a {@link LMSDiscreteScheduler}, with its defaults filled in. */
+/** Config of a {@link LMSDiscreteScheduler}, with its defaults filled in. @interface */
 export type LMSDiscreteConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -53,6 +53,7 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
   /** Whether `setTimesteps` was called. */
   protected planned = false;
   override timesteps: readonly number[] = Array.from(this.trainingSigmas.keys()).reverse();
+  /** The noise level of every timestep and, last, the one the loop ends on. */
   override sigmas: readonly number[] = Array.from(this.trainingSigmas);
 
   protected override start(timesteps: readonly number[], sigmas: readonly number[]): void {
@@ -142,6 +143,7 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
     return this.timesteps.includes(timestep) ? super.indexOf(timestep) : this.timesteps.length - 1;
   }
 
+  /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
   override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return mixRows(original, noise, timesteps, (timestep) => {
       const { alpha, sigma } = this.level(this.noisingIndex(timestep));

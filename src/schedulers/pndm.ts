@@ -21,7 +21,7 @@ const schema = v.strictObject({
   ...spacingFields("leading"),
 });
 
-/** Config of a {@link PNDMScheduler}, with its defaults filled in. */
+/** Config of a {@link PNDMScheduler}, with its defaults filled in. @interface */
 export type PNDMConfig = v.InferOutput<typeof schema>;
 
 /** Timesteps the Runge-Kutta warm-up takes four evaluations for. */

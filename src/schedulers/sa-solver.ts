@@ -51,7 +51,7 @@ const schema = v.strictObject({
   ...spacingFields("linspace"),
 });
 
-/** Config of a {@link SASolverScheduler}, with its defaults filled in. */
+/** Config of a {@link SASolverScheduler}, with its defaults filled in. @interface */
 export type SASolverConfig = v.InferOutput<typeof schema>;
 
 const defaultTau: TauFunction = (timestep) => (timestep >= 200 && timestep <= 800 ? 1 : 0);
@@ -117,6 +117,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
     return { prevSample: this.predict(index, order, this.open) };
   }
 
+  /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
   override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return diffuse(this.alphasCumprod, original, noise, timesteps);
   }

@@ -10,7 +10,7 @@ import type { StepOptions, StepOutput } from "./scheduler.js";
 
 const schema = v.strictObject(consistencyFields());
 
-/** Config of a {@link TCDScheduler}, with its defaults filled in. */
+/** Config of a {@link TCDScheduler}, with its defaults filled in. @interface */
 export type TCDConfig = v.InferOutput<typeof schema>;
 
 /**

@@ -1,5 +1,6 @@
 /** How inference timesteps are laid over the training timesteps (Lin et al. 2023, "Common Diffusion Noise Schedules", Table 2). */
 export const TIMESTEP_SPACINGS = ["linspace", "leading", "trailing"] as const;
+/** One of those, as a scheduler's `timestepSpacing`. */
 export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
 
 /** What a spacing is made from. `last` (default: `trainSteps`) is one past the noisiest timestep that may be used. */

@@ -67,7 +67,7 @@ const schema = v.strictObject({
   shiftTerminal: optionalReal(),
 });
 
-/** Config of a {@link UniPCMultistepScheduler}, with its defaults filled in. */
+/** Config of a {@link UniPCMultistepScheduler}, with its defaults filled in. @interface */
 export type UniPCMultistepConfig = v.InferOutput<typeof schema>;
 
 /** Keeps the first flow sigma below 1, where lambda would be infinite. */
