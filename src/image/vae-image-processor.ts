@@ -150,7 +150,12 @@ export class VaeImageProcessor {
 
   private size(fullHeight: number, fullWidth: number, { height = fullHeight, width = fullWidth }: PreprocessOptions): [number, number] {
     const factor = this.options.vaeScaleFactor;
-    return [height - (height % factor), width - (width % factor)];
+    const size: [number, number] = [height - (height % factor), width - (width % factor)];
+    if (!size.includes(0)) return size;
+    // diffusers asks PIL for a picture without pixels.
+    throw new ArgumentError(`the image is ${width}x${height} pixels; expected at least ${factor}x${factor}`, {
+      hint: `the autoencoder takes sides that are multiples of ${factor}: give a larger image`,
+    });
   }
 
   private finish(image: Tensor): Tensor {

@@ -129,7 +129,40 @@ async function strike(bytes: Uint8Array): Promise<void> {
   for (const name of weights?.names() ?? []) await refusing(async () => weights?.get(name));
 }
 
+/** Files of other kinds under a safetensors file's name: what begins like one of them, and goes on anyhow. */
+const foreign = fc
+  .tuple(
+    fc.constantFrom(
+      "",
+      "\x89PNG\r\n\x1a\n",
+      "\xff\xd8\xff",
+      "PK\x03\x04",
+      "PK\x03\x04 data.pkl",
+      "\x80\x04",
+      "GGUF\x03\0\0\0",
+      "\x08\x07\x12\x07",
+      "<!doctype html><title>",
+      "<title".repeat(8000),
+      '<?xml version="1.0"?><Error><Code>',
+      "version https://git-lfs",
+      "---\n",
+      "\0".repeat(300),
+      '{"error":',
+      '{"message": {"detail": [',
+      '{"a":'.repeat(9000),
+      "[".repeat(60_000),
+      '{"weight_map": {}, "_class_name": ',
+    ),
+    fc.oneof(
+      hostileText.map(Buffer.from),
+      editedJson({ error: { code: 401, message: "log in" }, detail: [{ msg: "x" }] }).map(Buffer.from),
+      fc.uint8Array({ maxLength: 300 }),
+    ),
+  )
+  .map(([start, rest]) => Buffer.concat([Buffer.from(start, "latin1"), rest]));
+
 surface("a safetensors file", [
+  attack("that is another kind of file", foreign, strike, { runs: 300 }),
   attack("whose header has fields that are wrong", editedHeader, strike, { runs: 800 }),
   attack("with damaged bytes", whole.chain(editedBytes), strike, { runs: 500 }),
   attack("with scales", scaled, strikeScales, { runs: 200 }),

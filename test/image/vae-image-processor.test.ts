@@ -3,7 +3,7 @@ import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
 import { ArgumentError } from "../../src/errors.js";
 import { GrayPicture, toRgb } from "../../src/image/gray-picture.js";
-import type { Picture } from "../../src/image/picture.js";
+import { Picture } from "../../src/image/picture.js";
 import type { Box } from "../../src/image/resize.js";
 import {
   cropRegion,
@@ -49,6 +49,16 @@ describe("VaeImageProcessor.preprocess", () => {
       expectClose(processor.preprocess(input, camelCaseKeys(call) as PreprocessOptions), tensor(`${i}.out`), 0);
     },
   );
+
+  it("refuses a picture smaller than what one latent stands for, and says so", () => {
+    const picture = (width: number, height: number) => new Picture(width, height, new Uint8Array(3 * width * height));
+    const processor = new VaeImageProcessor({ vaeScaleFactor: 8 });
+    expect(() => processor.preprocess(picture(1, 1))).toThrow("the image is 1x1 pixels; expected at least 8x8");
+    expect(() => processor.preprocess(picture(64, 7))).toThrow("the image is 64x7 pixels; expected at least 8x8");
+    expect(processor.preprocess(picture(9, 15)).shape).toEqual([1, 3, 8, 8]);
+    // Where a size is asked for, it is made larger, as in Python.
+    expect(processor.preprocess(picture(1, 1), { height: 16, width: 24 }).shape).toEqual([1, 3, 16, 24]);
+  });
 
   it("refuses pictures and tensors together", () => {
     const mixed = [new GrayPicture(1, 1, Uint8Array.of(0)), Tensor.zeros([1, 1, 1, 1])];
