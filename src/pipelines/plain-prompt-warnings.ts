@@ -1,4 +1,5 @@
-import { findWeight } from "../prompt/attention.js";
+import { findSyntax } from "../prompt/attention.js";
+import { findLoraTag } from "../prompt/lora-tags.js";
 import { warn } from "../warnings.js";
 import type { Spelling } from "../wording.js";
 
@@ -16,11 +17,18 @@ export class PlainPromptWarnings {
    */
   warnOf(whose: string, texts: readonly string[], truncated: readonly (string | undefined)[], tokens: number): void {
     for (const [i, text] of texts.entries()) {
-      const weight = findWeight(text);
-      if (weight !== undefined) {
+      const syntax = findSyntax(text);
+      if (syntax !== undefined) {
         this.#tell(
-          `${whose} ${weight}`,
-          (name) => `${whose} has ${quote(weight)}, which is read as plain text; ${reader(name)} reads weights`,
+          `${whose} ${syntax}`,
+          (name) => `${whose} has ${quote(syntax)}, which is read as plain text; ${reader(name)} reads it as AUTOMATIC1111 does`,
+        );
+      }
+      const tag = findLoraTag(text);
+      if (tag !== undefined) {
+        this.#tell(
+          `${whose} ${tag}`,
+          (name) => `${whose} has ${quote(tag)}, which is read as plain text; ${name("loadLoraWeights")} loads LoRAs`,
         );
       }
       const cut = truncated[i] ?? "";

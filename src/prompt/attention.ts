@@ -17,8 +17,9 @@ const SQUARE = 1 / 1.1;
 
 // An escaped character, a bracket, the end `:1.3)` of a weighted bracket, or what lies between them.
 const symbolPattern = /\\[()[\]\\]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^\\()[\]:]+|:/gu;
-/** A weight in brackets whose stretch has a letter: `(16:9)` is none. */
-const weightPattern = /\((?=[^():]*\p{L})[^():]{1,100}:\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)/u;
+/** What nobody writes as plain text: `(word:1.3)`, `((word))`, `[from:to:0.5]`, each with a letter: `(16:9)` is none. */
+const syntaxPattern =
+  /\((?=[^():]*\p{L})[^():]{1,100}:\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)|\(\((?=[^()]*\p{L})[^()]{1,100}\)\)|\[(?=[^[\]]*\p{L})[^[\]]{1,100}:\s*(?:\d+(?:\.\d*)?|\.\d+)\s*\]/u;
 const breakPattern = keyword("BREAK");
 
 /**
@@ -59,9 +60,9 @@ export function parseAttention(prompt: string): readonly WeightedText[] {
   return merge(texts, weights);
 }
 
-/** The first `(word:1.3)` of a prompt, if it has one. */
-export function findWeight(prompt: string): string | undefined {
-  return weightPattern.exec(prompt)?.[0];
+/** The first part of a prompt that is written for AUTOMATIC1111's syntax without doubt, if there is one. */
+export function findSyntax(prompt: string): string | undefined {
+  return syntaxPattern.exec(prompt)?.[0];
 }
 
 /** @throws ArgumentError if `depth` brackets are open at once and that is too many. */

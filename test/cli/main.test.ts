@@ -89,7 +89,7 @@ describe("darkroom generate", () => {
     const { stderr, code } = await generate(prompt, "--count", "2", "--quiet");
     expect(code).toBe(0);
     expect(stderr.trimEnd().split("\n")).toEqual([
-      'darkroom: warning: the prompt has "(red:1.3)", which is read as plain text; --weighted reads weights',
+      'darkroom: warning: the prompt has "(red:1.3)", which is read as plain text; --weighted reads it as AUTOMATIC1111 does',
       expect.stringMatching(
         /^darkroom: warning: the prompt is longer than 32 tokens.*; --weighted reads it whole; cut off: "[^"]{120}\.\.\." and \d+ more/,
       ),

@@ -170,11 +170,13 @@ describe("prompts", () => {
     const warnings = collectWarnings();
     await latentsOf({ ...FOX, prompt: "a (red:1.3) fox", negativePrompt: "(blurry, dark: .5)" });
     expect(warnings).toEqual([
-      'the prompt has "(red:1.3)", which is read as plain text; promptSyntax: "a1111" reads weights',
-      'the negative prompt has "(blurry, dark: .5)", which is read as plain text; promptSyntax: "a1111" reads weights',
+      'the prompt has "(red:1.3)", which is read as plain text; promptSyntax: "a1111" reads it as AUTOMATIC1111 does',
+      'the negative prompt has "(blurry, dark: .5)", which is read as plain text; promptSyntax: "a1111" reads it as AUTOMATIC1111 does',
     ]);
     await latentsOf({ ...FOX, prompt: "a (red:1.3) fox", promptSyntax: "a1111" });
     expect(warnings).toHaveLength(2);
+    await latentsOf({ ...FOX, prompt: "a fox <lora:style:1>" });
+    expect(warnings[2]).toBe('the prompt has "<lora:style:1>", which is read as plain text; loadLoraWeights loads LoRAs');
   });
 
   it("change the picture with layers of the text encoder left out", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
-import { findWeight, parseAttention } from "../../src/prompt/attention.js";
+import { findSyntax, parseAttention } from "../../src/prompt/attention.js";
 
 const parsed = (prompt: string) => parseAttention(prompt).map(({ text, weight }) => [text, weight]);
 
@@ -55,17 +55,21 @@ describe("emphasis", () => {
   });
 });
 
-describe("findWeight", () => {
+describe("findSyntax", () => {
   it.each([
     ["a (red:1.3) fox", "(red:1.3)"],
     ["((red: .5 ), blue:1.1)", "(red: .5 )"],
     ["(狐:-1)", "(狐:-1)"],
     ["a picture (16:9) at (12:30)", undefined],
-    ["(red) [blue:green:0.5] note: 5)", undefined],
+    ["(red) [blue] note: 5) [16:9] ((1))", undefined],
+    ["a ((red, blue)) fox", "((red, blue))"],
+    ["a [red:blue:0.5] fox", "[red:blue:0.5]"],
+    ["a [snow:10] fox", "[snow:10]"],
     ["(".repeat(100_000), undefined],
     ["(a".repeat(100_000), undefined],
-  ])("finds the first word in brackets with a weight: %.30s", (prompt, found) => {
-    expect(findWeight(prompt)).toBe(found);
+    ["[a:".repeat(100_000), undefined],
+  ])("finds the first part that is no plain text: %.30s", (prompt, found) => {
+    expect(findSyntax(prompt)).toBe(found);
   });
 });
 

@@ -1,3 +1,4 @@
+import { wrongArgument } from "../../given.js";
 import { type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "../parameters.js";
 import { readComfyUI } from "./comfyui.js";
 import { type FoundSettings, objectOf } from "./fields.js";
@@ -39,6 +40,7 @@ const READERS: readonly (readonly [software: string, read: (texts: Texts) => Fou
  * @throws ArgumentError if it is no image file, or a PNG file that is damaged.
  */
 export async function readPictureSettings(bytes: Uint8Array): Promise<PictureSettings> {
+  if (!(bytes instanceof Uint8Array)) throw wrongArgument("bytes", bytes, "the bytes of an image file: await readFile(path)");
   const { texts, width, height } = await readPictureTexts(bytes);
   const common = { width, height, keywords: Object.keys(texts) };
   const parameters = parametersIn(texts);

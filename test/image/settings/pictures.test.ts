@@ -132,6 +132,8 @@ describe("a picture without settings", () => {
 
   it("is told from a file that is none", async () => {
     await expect(readPictureSettings(Buffer.from("no picture"))).rejects.toThrow("not an image file that can be read");
+    const path = "fox.png" as unknown as Uint8Array;
+    await expect(readPictureSettings(path)).rejects.toThrow('bytes is "fox.png" (a string); expected the bytes of an image file');
   });
 });
 
