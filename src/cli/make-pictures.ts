@@ -2,8 +2,9 @@ import { gridShape, makeImageGrid } from "../image/grid.js";
 import type { Picture } from "../image/picture.js";
 import type { SchedulerOptions } from "../pipelines/diffusion-pipeline.js";
 import type { Precision } from "../runtime/engine.js";
+import { expectSettings } from "../schedulers/expect-settings.js";
 import { type ResolvedScheduler, resolveScheduler } from "../schedulers/registry.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import type { Scheduler, SchedulerClass } from "../schedulers/scheduler.js";
 import { openCheckpoints } from "./checkpoints.js";
 import { formatSeconds } from "./format-seconds.js";
 import type { GenerateRequest } from "./generate-request.js";
@@ -97,6 +98,7 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
 /** The scheduler that is asked for, with the settings that are; the checkpoint's own where nothing is asked. */
 function chosenScheduler(own: Scheduler, asked: ResolvedScheduler | undefined, settings: SchedulerOptions): Scheduler {
   const overrides = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  expectSettings(asked?.class ?? (own.constructor as unknown as SchedulerClass), overrides);
   if (asked) return asked.class.fromConfig(own.config, { ...asked.overrides, ...overrides });
   return Object.keys(overrides).length === 0 ? own : own.clone(overrides);
 }

@@ -10,7 +10,8 @@ import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { Model } from "../models/model.js";
 import { expectConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/engine.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import { expectSettings } from "../schedulers/expect-settings.js";
+import type { Scheduler, SchedulerClass } from "../schedulers/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/timestep-spacing.js";
 import { ComponentSource } from "./components.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -98,7 +99,10 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     const source = new ComponentSource(folder, index, engine, variant);
     try {
       const pipe = await pipeline.open(source, index, given);
-      if (settings) pipe.scheduler = pipe.scheduler.clone(settings);
+      if (settings) {
+        expectSettings(pipe.scheduler.constructor as unknown as SchedulerClass, settings);
+        pipe.scheduler = pipe.scheduler.clone(settings);
+      }
       if (concurrency !== undefined) pipe.queue.concurrency = concurrency;
       return pipe;
     } catch (error) {

@@ -74,6 +74,11 @@ describe("darkroom generate --model FILE", () => {
     expect(run.stderr).toMatch(/does not say whether it predicts noise or velocity; .* give --prediction epsilon$/m);
   });
 
+  it("refuses a spacing for a scheduler that has none", async () => {
+    const args = ["--model", smallFile(SMALL.sd15(), 1), "--scheduler", "edm-euler", "--spacing", "trailing", "--quiet"];
+    expectFailure(await darkroom(["generate", "a fox", ...args], folder), 2, /--spacing does not apply to EDMEulerScheduler/);
+  });
+
   it.each([
     ["--prediction", "velocity", "epsilon, v_prediction, sample"],
     ["--spacing", "late", "linspace, leading, trailing"],

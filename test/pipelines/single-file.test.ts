@@ -157,6 +157,13 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     await expect(both).rejects.toMatchObject({ message: "timestepSpacing was given beside a scheduler", argument: "timestepSpacing" });
   });
 
+  it("refuses a setting that the scheduler does not have", async () => {
+    const edm = { added: { edm_mean: Tensor.zeros([4]), edm_std: Tensor.zeros([4]) } };
+    const told = DiffusionPipeline.fromSingleFile(smallFile(SMALL["sdxl-base"](), 1, edm), { ...CPU, timestepSpacing: "trailing" });
+    await expect(told).rejects.toThrow("timestepSpacing does not apply to EDMDPMSolverMultistepScheduler, which has no such setting");
+    await expect(told).rejects.toMatchObject({ argument: "timestepSpacing" });
+  });
+
   it("gives a folder's scheduler the same settings", async () => {
     const pipe = await opened(DiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { ...CPU, predictionType: "v_prediction" }));
     expect(pipe.scheduler.config).toMatchObject({ _className: "PNDMScheduler", predictionType: "v_prediction" });
