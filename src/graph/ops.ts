@@ -298,6 +298,9 @@ export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: V
 /**
  * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
  * `bias` [1, 1, tokens, context] is added to the scores before the softmax.
+ *
+ * Configs' `upcast_attention` (Stable Diffusion 2.1) is not read: it is for scores that overflow half precision before they are scaled. Here they are
+ * scaled first or within the operation, and diffusers' attention for torch 2 does not read it either.
  * @throws ConfigError if the channels do not divide into the heads.
  */
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
