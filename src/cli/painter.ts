@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
+import { latentsOf } from "../pipelines/absent-parts.js";
 import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/latent-diffusion.js";
 import type { PipelineRun } from "../pipelines/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
@@ -103,7 +104,7 @@ async function watch<Result>(run: PipelineRun<Result>, onStep: PaintOptions["onS
 
 function expectPlainUNet<Request extends LatentDiffusionRequest>({ unet, vae }: LatentDiffusionPipeline<Request>): void {
   const { inChannels } = unet.config;
-  const { latentChannels } = vae.config;
+  const { latentChannels } = latentsOf(vae);
   if (inChannels === latentChannels) return;
   throw new ArgumentError(
     `this checkpoint's UNet takes ${inChannels} channels where latents have ${latentChannels}: it is made for inpainting`,

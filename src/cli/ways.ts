@@ -186,17 +186,23 @@ function textOf({ prompt, negativePrompt, weighted, steps, guidance, guidanceRes
 }
 
 /** The result is as large as the picture, so where another size is asked for the picture is brought to it. */
-function imageOf({ start: { image }, size, strength }: Job<ImageStart<Picture>>, { vae }: Pick<LatentDiffusionPipeline<never>, "vae">) {
+function imageOf(
+  { start: { image }, size, strength }: Job<ImageStart<Picture>>,
+  { vaeScaleFactor }: Pick<LatentDiffusionPipeline<never>, "vaeScaleFactor">,
+) {
   if (!size) return { image, strength };
-  expectSize(size.width, size.height, vae.scaleFactor);
+  expectSize(size.width, size.height, vaeScaleFactor);
   // As diffusers' VaeImageProcessor resizes.
   return { image: resize(image, size.width, size.height, { resampling: "lanczos" }), strength };
 }
 
 /** The picture's own size unless another is asked for; around a mask, the size the checkpoint draws best. */
-function inpaintingOf({ start, size, strength }: Job<MaskStart<Picture>>, { vae }: Pick<LatentDiffusionPipeline<never>, "vae">) {
+function inpaintingOf(
+  { start, size, strength }: Job<MaskStart<Picture>>,
+  { vaeScaleFactor }: Pick<LatentDiffusionPipeline<never>, "vaeScaleFactor">,
+) {
   const { image, mask, padding } = start;
-  const own = padding === undefined ? floorSize(image, vae.scaleFactor) : undefined;
+  const own = padding === undefined ? floorSize(image, vaeScaleFactor) : undefined;
   return { image, maskImage: mask, paddingMaskCrop: padding, strength, ...(size ?? own) };
 }
 

@@ -1,7 +1,7 @@
 import { camelCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
-import { CheckpointError, ConfigError } from "../errors.js";
+import { ArgumentError, CheckpointError, ConfigError } from "../errors.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
 import type { Engine } from "../runtime/engine.js";
@@ -45,6 +45,12 @@ export class ComponentSource {
     classes: Readonly<Record<string, ComponentLoader<Component>>>,
     given: Component | undefined,
   ): Promise<Component> {
+    if (given === null) {
+      throw new ArgumentError(`${camelCase(name)} is null; a ${this.index.className} does not work without one`, {
+        argument: camelCase(name),
+        hint: "leave it out for the checkpoint's own",
+      });
+    }
     if (given !== undefined) return given;
     const component = this.index.components.get(name);
     if (!component) {
@@ -64,6 +70,16 @@ export class ComponentSource {
     });
     if (isDisposable(part)) this.loaded.push(part);
     return part;
+  }
+
+  /** As {@link load}, for a part that a pipeline works without: null where null was given or the checkpoint lists it as such. */
+  async loadOptional<Component>(
+    name: string,
+    classes: Readonly<Record<string, ComponentLoader<Component>>>,
+    given: Component | null | undefined,
+  ): Promise<Component | null> {
+    if (given === null || (given === undefined && this.index.components.get(name) === null)) return null;
+    return this.load(name, classes, given);
   }
 
   /** Whether the part lies at the top: so it is in old checkpoints of one network, index and configs side by side. diffusers looks there, too. */

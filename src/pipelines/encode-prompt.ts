@@ -4,6 +4,7 @@ import type { CLIPTextModel } from "../models/clip-text.js";
 import { expectShape } from "../models/expect-shape.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
+import { expectTextParts } from "./absent-parts.js";
 import { promptList } from "./arguments.js";
 import { encodeWeighted } from "./encode-weighted-prompt.js";
 import { constant, derive, type PerStep } from "./per-step.js";
@@ -71,8 +72,10 @@ export interface PromptReader {
   readonly encoders: readonly TextEncoder[];
   /** What the family takes of a text encoder's output for ids [rows, tokens]. */
   readonly read: (model: CLIPTextModel, inputIds: Tensor<"int64">, clipSkip: number | undefined) => Promise<TextFeatures>;
-  /** Width of the pooled features, for families that use them. */
-  readonly pooledWidth?: number;
+  /** Parts that reading texts takes and the pipeline does not have, as its properties are called. */
+  readonly missing: readonly string[];
+  /** Width of the pooled features, for families that use them; "width" where it is not known. */
+  readonly pooledWidth?: number | "width";
   /** A negative prompt that was not given is all zeros instead of the empty text. */
   readonly zerosForEmpty?: boolean;
 }
@@ -143,6 +146,7 @@ export async function encodePrompt(
     positive: given ? undefined : positiveTexts(options),
     negative: !isGuided || negativeGiven || isZeros ? undefined : negativeTexts(options, count),
   };
+  if (texts.positive || texts.negative) expectTextParts(reader.missing);
   const encode = promptSyntax === "a1111" ? encodeWeighted : encodePlain;
   const encoded = await encode(reader, texts, { clipSkip, steps, tokens: (given ?? negativeGiven)?.embeds.shape[1] });
 
@@ -203,13 +207,14 @@ function negativeList(negativePrompt: string | readonly string[] = "", count: nu
 }
 
 function givenFeatures(
-  { encoders, pooledWidth }: PromptReader,
+  { encoders, missing, pooledWidth }: PromptReader,
   name: "promptEmbeds" | "negativePromptEmbeds",
   embeds: Tensor | undefined,
   pooled: Tensor | undefined,
 ): TextFeatures | undefined {
   if (!embeds) return undefined;
-  expectShape(name, embeds, ["batch", "tokens", encoders.reduce((width, { model }) => width + model.config.hiddenSize, 0)]);
+  const width = missing.length > 0 ? "features" : encoders.reduce((sum, { model }) => sum + model.config.hiddenSize, 0);
+  expectShape(name, embeds, ["batch", "tokens", width]);
   if (pooledWidth === undefined) return { embeds };
   if (!pooled) throw new ArgumentError(`${name} were given without their pooled ones; Stable Diffusion XL needs both`, { argument: name });
   expectShape(name === "promptEmbeds" ? "pooledPromptEmbeds" : "negativePooledPromptEmbeds", pooled, [embeds.shape[0] ?? 0, pooledWidth]);

@@ -4,6 +4,7 @@ import type { Picture } from "../image/picture.js";
 import { CONTROL_OPTIONS, cropRegion, MASK_OPTIONS, VaeImageProcessor } from "../image/vae-image-processor.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { Tensor } from "../tensor/tensor.js";
+import { latentsOf } from "./absent-parts.js";
 import { expectInteger } from "./arguments.js";
 import type { Denoised, SizeOptions } from "./latent-diffusion.js";
 
@@ -28,12 +29,12 @@ export interface InpaintImages {
 }
 
 /** Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, both sides multiples of its factor; latents are left as they are. */
-export async function readImages(image: ImageInput, vae: Autoencoder): Promise<Tensor> {
+export async function readImages(image: ImageInput, vae: Autoencoder | null): Promise<Tensor> {
   return processorOf(vae).preprocess(await loadAll(image));
 }
 
 /** Pictures as a ControlNet takes them, [n, 3, height, width] in 0..1. */
-export async function readControlImages(image: ImageInput, { height, width }: SizeOptions, vae: Autoencoder): Promise<Tensor> {
+export async function readControlImages(image: ImageInput, { height, width }: SizeOptions, vae: Autoencoder | null): Promise<Tensor> {
   return processorOf(vae, CONTROL_OPTIONS).preprocess(await loadAll(image), { height, width });
 }
 
@@ -41,7 +42,7 @@ export async function readControlImages(image: ImageInput, { height, width }: Si
 export async function readInpaintImages(
   { image, maskImage, paddingMaskCrop, outputType = "image" }: InpaintImages & { readonly outputType?: string },
   size: { readonly height: number; readonly width: number },
-  vae: Autoencoder,
+  vae: Autoencoder | null,
 ): Promise<{ readonly image: Tensor; readonly mask: Tensor; readonly retouch: Denoised["retouch"] }> {
   const [images, masks] = await Promise.all([loadAll(image), loadAll(maskImage, loadMask)]);
   const processor = processorOf(vae);
@@ -62,8 +63,9 @@ export async function readInpaintImages(
   };
 }
 
-function processorOf({ scaleFactor, config }: Autoencoder, options = {}): VaeImageProcessor {
-  return new VaeImageProcessor({ vaeScaleFactor: scaleFactor, vaeLatentChannels: config.latentChannels, ...options });
+function processorOf(vae: Autoencoder | null, options = {}): VaeImageProcessor {
+  const { scaleFactor, latentChannels } = latentsOf(vae);
+  return new VaeImageProcessor({ vaeScaleFactor: scaleFactor, vaeLatentChannels: latentChannels, ...options });
 }
 
 function loadAll(image: ImageInput, load = loadImage): Promise<(Picture | Tensor)[]> {

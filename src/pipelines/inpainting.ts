@@ -5,13 +5,14 @@ import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { randnPerImage } from "../tensor/random.js";
 import { Tensor } from "../tensor/tensor.js";
+import { latentsOf } from "./absent-parts.js";
 import type { InpaintImages } from "./image-inputs.js";
 import { encodeImages, type Generators, isLatent, repeatToBatch } from "./image-latents.js";
 import type { Call } from "./latent-diffusion.js";
 
 /** What repainting part of a picture starts from. */
 export interface InpaintingInput {
-  readonly vae: Autoencoder;
+  readonly vae: Autoencoder | null;
   /** Takes as many channels as the latents have, or those of latents, mask and masked latents together. */
   readonly unet: UNet2DConditionModel;
   readonly call: Call<Pick<InpaintImages, "maskedImageLatents" | "latents">>;
@@ -45,7 +46,7 @@ export interface Inpainting {
 export async function prepareInpainting(input: InpaintingInput): Promise<Inpainting> {
   const { vae, unet, call, timesteps, image, size, strength, isNoised = false } = input;
   const { request, scheduler, generator, batch } = call;
-  const { latentChannels } = vae.config;
+  const { latentChannels, scaleFactor } = latentsOf(vae);
   const unetChannels = unet.config.inChannels;
   const isOrdinary = unetChannels === latentChannels;
   if (!isOrdinary && unetChannels !== 2 * latentChannels + 1) {
@@ -53,7 +54,7 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
       `this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
     );
   }
-  const [height, width] = [size.height / vae.scaleFactor, size.width / vae.scaleFactor];
+  const [height, width] = [size.height / scaleFactor, size.width / scaleFactor];
   const shape = [batch, latentChannels, height, width];
   const startsFromNoise = strength === 1;
   const needsImage = isOrdinary || isNoised || isLatent(vae, image) || (!request.latents && !startsFromNoise);

@@ -2,12 +2,14 @@ import { wrongArgument } from "../given.js";
 import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
+import type { MemorySaving } from "../models/tiling.js";
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import type { Turn } from "../runtime/call-queue.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
+import { expectTextParts, expectVae, latentsOf } from "./absent-parts.js";
 import { expectEta, expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
@@ -31,6 +33,9 @@ import {
   unloadTextualInversion,
 } from "./textual-inversion.js";
 import { stepCount, stepsWalked } from "./timestep-range.js";
+
+/** What works without an autoencoder. */
+export const LATENTS_ALONE = 'ask for outputType "latent"';
 
 const OUTPUT_TYPES = ["image", "tensor", "latent"] as const;
 
@@ -134,8 +139,8 @@ export interface PredictorOptions {
 
 /** The parts every latent diffusion pipeline has. */
 export interface LatentDiffusionComponents {
-  /** Decodes latents to pictures. */
-  readonly vae: Autoencoder;
+  /** Decodes latents to pictures; null for latents in and out alone. */
+  readonly vae: Autoencoder | null;
   /** The denoising network. */
   readonly unet: UNet2DConditionModel;
   /** Which noise levels are walked, and how a step is taken. */
@@ -147,7 +152,7 @@ export interface LatentDiffusionComponents {
  * Calls take turns, first come, first done: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
  */
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends LoraPipeline {
-  /** Decodes latents to pictures. */
+  /** Decodes latents to pictures. At run time null in a pipeline that was opened without it. */
   vae: Autoencoder;
   /** The denoising network. */
   unet: UNet2DConditionModel;
@@ -157,9 +162,18 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   constructor({ vae, unet, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
     super(source);
-    this.vae = vae;
+    this.vae = vae as Autoencoder;
     this.unet = unet;
     this.scheduler = scheduler;
+  }
+
+  /** Pixels to one latent, along each side: the VAE's, or 8 where there is none, as in diffusers. */
+  get vaeScaleFactor(): number {
+    return latentsOf(this.vae).scaleFactor;
+  }
+
+  private get memorySaving(): MemorySaving {
+    return expectVae(this.vae, "there is nothing to save without one").memory;
   }
 
   /** How those text encoders read prompts. */
@@ -196,6 +210,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     source: TextualInversionSource | readonly TextualInversionSource[],
     options: TextualInversionOptions = {},
   ): Promise<readonly string[]> {
+    expectTextParts(this.promptReader.missing);
     return loadTextualInversion(this.textEncoders, source, options);
   }
 
@@ -216,22 +231,22 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** Decodes and encodes the pictures of a batch one after another: the memory of one, the same pictures. */
   enableVaeSlicing(): void {
-    this.vae.memory.slicing = true;
+    this.memorySaving.slicing = true;
   }
 
   /** A batch at once again. */
   disableVaeSlicing(): void {
-    this.vae.memory.slicing = false;
+    this.memorySaving.slicing = false;
   }
 
   /** Decodes and encodes pictures larger than the autoencoder was trained on in overlapping tiles: far less memory, faint seams. */
   enableVaeTiling(): void {
-    this.vae.memory.tiling = true;
+    this.memorySaving.tiling = true;
   }
 
   /** Whole pictures again. */
   disableVaeTiling(): void {
-    this.vae.memory.tiling = false;
+    this.memorySaving.tiling = false;
   }
 
   /** Here for programs written for diffusers: attention is one fused operation already, so there is nothing to enable. */
@@ -321,13 +336,14 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** Float pictures [batch, 3, height, width] in 0..1 of scaled latents. */
   protected async decode(latents: Tensor): Promise<Tensor> {
-    const { sample } = await this.vae.decode(latents.div(this.vae.config.scalingFactor));
+    const vae = expectVae(this.vae, LATENTS_ALONE);
+    const { sample } = await vae.decode(latents.div(vae.config.scalingFactor));
     return toUnitRange(sample);
   }
 
   /** The size asked for or the UNet's own. @throws ArgumentError unless both sides are multiples of the VAE's factor. */
   protected size({ height, width }: SizeOptions): { height: number; width: number } {
-    const factor = this.vae.scaleFactor;
+    const factor = this.vaeScaleFactor;
     const [nativeHeight, nativeWidth] = this.unet.sampleSize;
     const size = { height: height ?? nativeHeight * factor, width: width ?? nativeWidth * factor };
     expectSize(size.width, size.height, factor);
@@ -350,6 +366,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     if (request.cache) expectStepCache(request.cache, this.unet);
     if (!OUTPUT_TYPES.includes(outputType))
       throw wrongArgument("outputType", outputType, `one of ${OUTPUT_TYPES.join(", ")}`, { type: "string" });
+    if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
     return {
       request,

@@ -23,10 +23,10 @@ import {
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends LatentDiffusionComponents {
-  /** Encodes prompts. */
-  readonly textEncoder: CLIPTextModel;
-  /** Splits prompts into tokens. */
-  readonly tokenizer: CLIPTokenizer;
+  /** Encodes prompts; null where `promptEmbeds` are given in their place. */
+  readonly textEncoder: CLIPTextModel | null;
+  /** Splits prompts into tokens; null where `promptEmbeds` are given in their place. */
+  readonly tokenizer: CLIPTokenizer | null;
   /** Blacks out unsafe pictures; null does without, even where the checkpoint has one. */
   readonly safetyChecker?: StableDiffusionSafetyChecker | null;
   /** Prepares pictures for the safety checker. */
@@ -35,9 +35,9 @@ export interface StableDiffusionComponents extends LatentDiffusionComponents {
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
 export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
-  /** Encodes prompts. */
+  /** Encodes prompts. At run time null in a pipeline that was opened without it. */
   textEncoder: CLIPTextModel;
-  /** Splits prompts into tokens. */
+  /** Splits prompts into tokens. At run time null in a pipeline that was opened without it. */
   tokenizer: CLIPTokenizer;
   /** Blacks unsafe pictures out; null: nothing is checked. */
   safetyChecker: StableDiffusionSafetyChecker | null;
@@ -52,14 +52,19 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
       });
     }
     super({ ...components, scheduler: modernised(components.scheduler) }, source);
-    this.textEncoder = components.textEncoder;
-    this.tokenizer = components.tokenizer;
+    this.textEncoder = components.textEncoder as CLIPTextModel;
+    this.tokenizer = components.tokenizer as CLIPTokenizer;
     this.safetyChecker = components.safetyChecker ?? null;
     this.featureExtractor = components.featureExtractor;
   }
 
   protected get textEncoders(): readonly TextEncoder[] {
-    return [{ name: "text_encoder", tokenizer: this.tokenizer, model: this.textEncoder }];
+    const { textEncoder, tokenizer } = this.textParts;
+    return textEncoder && tokenizer ? [{ name: "text_encoder", tokenizer, model: textEncoder }] : [];
+  }
+
+  private get textParts(): Pick<StableDiffusionComponents, "textEncoder" | "tokenizer"> {
+    return { textEncoder: this.textEncoder, tokenizer: this.tokenizer };
   }
 
   /** Blacks out what the safety checker finds unsafe. */
@@ -89,6 +94,7 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
   protected get promptReader(): PromptReader {
     return {
       encoders: this.textEncoders,
+      missing: Object.entries(this.textParts).flatMap(([name, part]) => (part ? [] : name)),
       read: async (model, inputIds, clipSkip) => ({ embeds: (await model.forward(inputIds, { clipSkip })).lastHiddenState }),
     };
   }
@@ -111,9 +117,9 @@ export async function loadStableDiffusion(
   // Without the checker nothing needs the extractor, which checkpoints often list all the same.
   const isChecked = given.safetyChecker !== null && (given.safetyChecker !== undefined || source.has("safety_checker"));
   const [vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor] = await Promise.all([
-    source.load("vae", AUTOENCODERS, given.vae),
-    source.load("text_encoder", { CLIPTextModel }, given.textEncoder),
-    source.load("tokenizer", TOKENIZERS, given.tokenizer),
+    source.loadOptional("vae", AUTOENCODERS, given.vae),
+    source.loadOptional("text_encoder", { CLIPTextModel }, given.textEncoder),
+    source.loadOptional("tokenizer", TOKENIZERS, given.tokenizer),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
     isChecked ? source.load("safety_checker", { StableDiffusionSafetyChecker }, given.safetyChecker ?? undefined) : null,

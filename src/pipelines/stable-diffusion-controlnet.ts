@@ -77,7 +77,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     this.size({ height, width });
     scheduler.setTimesteps(timestepOptions(request));
     const conditioning = await this.conditioning(call);
-    const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
+    const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     const perStep = (scaled: Tensor, timestep: number, index: number) =>
       this.residuals(call, controls, conditioning.at(index), { scaled, timestep, index });

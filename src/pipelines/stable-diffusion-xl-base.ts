@@ -5,6 +5,7 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
+import { expectVae } from "./absent-parts.js";
 import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
 import type { PromptOptionsXL, PromptReader, TextEncoder } from "./encode-prompt.js";
 import { readPenultimate } from "./encode-prompt-xl.js";
@@ -13,6 +14,7 @@ import {
   type Call,
   type Conditioning,
   type GuidanceOptions,
+  LATENTS_ALONE,
   type LatentDiffusionComponents,
   LatentDiffusionPipeline,
   type LatentDiffusionRequest,
@@ -23,13 +25,13 @@ import { joinRows } from "./text-features.js";
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
   /** The first text encoder; a refiner has none. */
-  readonly textEncoder?: CLIPTextModel;
-  /** The second text encoder, with a projection. */
-  readonly textEncoder2: CLIPTextModelWithProjection;
+  readonly textEncoder?: CLIPTextModel | null;
+  /** The second text encoder, with a projection; null where `promptEmbeds` and `pooledPromptEmbeds` are given in place of prompts. */
+  readonly textEncoder2: CLIPTextModelWithProjection | null;
   /** The first text encoder's tokenizer. */
-  readonly tokenizer?: CLIPTokenizer;
-  /** The second text encoder's tokenizer. */
-  readonly tokenizer2: CLIPTokenizer;
+  readonly tokenizer?: CLIPTokenizer | null;
+  /** The second text encoder's tokenizer; null as `textEncoder2` may be. */
+  readonly tokenizer2: CLIPTokenizer | null;
 }
 
 /** Settings of an XL checkpoint's `model_index.json`. */
@@ -88,11 +90,11 @@ export interface TimeIds {
 export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends LatentDiffusionPipeline<Request> {
   /** The first text encoder; a refiner has none. */
   textEncoder: CLIPTextModel | undefined;
-  /** The second text encoder, with a projection. */
+  /** The second text encoder, with a projection. At run time null in a pipeline that was opened without it. */
   textEncoder2: CLIPTextModelWithProjection;
   /** The first text encoder's tokenizer. */
   tokenizer: CLIPTokenizer | undefined;
-  /** The second text encoder's tokenizer. */
+  /** The second text encoder's tokenizer. At run time null in a pipeline that was opened without it. */
   tokenizer2: CLIPTokenizer;
   /** What `model_index.json` says beside the parts. */
   readonly settings: StableDiffusionXLSettings;
@@ -106,18 +108,18 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
       });
     }
     super(components, source);
-    this.textEncoder = components.textEncoder;
-    this.textEncoder2 = components.textEncoder2;
-    this.tokenizer = components.tokenizer;
-    this.tokenizer2 = components.tokenizer2;
+    this.textEncoder = components.textEncoder ?? undefined;
+    this.textEncoder2 = components.textEncoder2 as CLIPTextModelWithProjection;
+    this.tokenizer = components.tokenizer ?? undefined;
+    this.tokenizer2 = components.tokenizer2 as CLIPTokenizer;
     this.settings = settings;
   }
 
   protected get textEncoders(): readonly TextEncoder[] {
-    const { textEncoder, tokenizer } = this;
+    const { textEncoder, tokenizer, textEncoder2, tokenizer2 } = this.textParts;
     return [
       ...(textEncoder && tokenizer ? [{ name: "text_encoder" as const, tokenizer, model: textEncoder }] : []),
-      { name: "text_encoder_2", tokenizer: this.tokenizer2, model: this.textEncoder2 },
+      ...(textEncoder2 && tokenizer2 ? [{ name: "text_encoder_2" as const, tokenizer: tokenizer2, model: textEncoder2 }] : []),
     ];
   }
 
@@ -129,11 +131,25 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     return this.embed(options) as Promise<PromptEmbedsXL>;
   }
 
+  private get textParts(): Pick<StableDiffusionXLComponents, "textEncoder" | "tokenizer" | "textEncoder2" | "tokenizer2"> {
+    return { textEncoder: this.textEncoder, tokenizer: this.tokenizer, textEncoder2: this.textEncoder2, tokenizer2: this.tokenizer2 };
+  }
+
+  /** A refiner's UNet takes the second text encoder's features alone; for others the first one's stand beside them. */
+  private get missingTextParts(): readonly string[] {
+    const { textEncoder, tokenizer, textEncoder2, tokenizer2 } = this.textParts;
+    const [width] = [this.unet.config.crossAttentionDim].flat();
+    const needsFirst = textEncoder ? true : textEncoder2?.config.hiddenSize !== width;
+    const needed = { ...(needsFirst && { textEncoder, tokenizer }), textEncoder2, tokenizer2 };
+    return Object.entries(needed).flatMap(([name, part]) => (part ? [] : name));
+  }
+
   protected get promptReader(): PromptReader {
     return {
       encoders: this.textEncoders,
+      missing: this.missingTextParts,
       read: readPenultimate,
-      pooledWidth: this.textEncoder2.config.projectionDim,
+      pooledWidth: this.textParts.textEncoder2?.config.projectionDim ?? "width",
       zerosForEmpty: this.settings.forceZerosForEmptyPrompt ?? true,
     };
   }
@@ -149,12 +165,14 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   ): Promise<Conditioning> {
     const { batch, isGuided, guidanceScale } = call;
     const { timeCondProjDim } = this.unet.config;
-    const timeIds = this.timeIds(isGuided ? [negativeIds, ids] : [ids], batch, interleaved);
     return this.conditionOn(call, timesteps, ({ positive, negative }) => {
       const { embeds, pooled } = negative ? joinRows([negative, positive]) : positive;
       return {
         encoderHiddenStates: embeds,
-        addedCond: { textEmbeds: pooled as Tensor, timeIds },
+        addedCond: {
+          textEmbeds: pooled as Tensor,
+          timeIds: this.timeIds(isGuided ? [negativeIds, ids] : [ids], { batch, interleaved, pooledWidth: pooled?.shape[1] ?? 0 }),
+        },
         ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
       };
     });
@@ -162,12 +180,15 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
 
   /** Latents to pictures, with the statistics some XL autoencoders carry. */
   protected override async decode(latents: Tensor): Promise<Tensor> {
-    return super.decode(rescaleChannels(latents, this.vae.config, "decode"));
+    return super.decode(rescaleChannels(latents, expectVae(this.vae, LATENTS_ALONE).config, "decode"));
   }
 
-  private timeIds(halves: readonly (readonly number[])[], batch: number, interleaved: boolean): Tensor {
+  private timeIds(
+    halves: readonly (readonly number[])[],
+    { batch, interleaved, pooledWidth }: { readonly batch: number; readonly interleaved: boolean; readonly pooledWidth: number },
+  ): Tensor {
     const { additionTimeEmbedDim, projectionClassEmbeddingsInputDim } = this.unet.config;
-    const expected = ((projectionClassEmbeddingsInputDim ?? 0) - this.textEncoder2.config.projectionDim) / (additionTimeEmbedDim ?? 256);
+    const expected = ((projectionClassEmbeddingsInputDim ?? 0) - pooledWidth) / (additionTimeEmbedDim ?? 256);
     const found = halves[0]?.length ?? 0;
     if (projectionClassEmbeddingsInputDim && expected !== found) {
       throw new ArgumentError(`this UNet hears ${expected} size and crop numbers; ${found} were made`, {
@@ -206,14 +227,14 @@ export async function loadStableDiffusionXL(
   source: ComponentSource,
   given: Partial<StableDiffusionXLComponents>,
 ): Promise<StableDiffusionXLComponents> {
-  const optional = <Part>(name: string, load: () => Promise<Part>, part: Part | undefined) =>
-    (part ?? source.has(name)) ? load() : undefined;
+  // A refiner's index may leave the first ones out.
+  const first = <Part>(name: string, given: Part | null | undefined) => given ?? (source.has(name) ? given : null);
   const [vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler] = await Promise.all([
-    source.load("vae", AUTOENCODERS, given.vae),
-    optional("text_encoder", () => source.load("text_encoder", { CLIPTextModel }, given.textEncoder), given.textEncoder),
-    source.load("text_encoder_2", { CLIPTextModelWithProjection }, given.textEncoder2),
-    optional("tokenizer", () => source.load("tokenizer", TOKENIZERS, given.tokenizer), given.tokenizer),
-    source.load("tokenizer_2", TOKENIZERS, given.tokenizer2),
+    source.loadOptional("vae", AUTOENCODERS, given.vae),
+    source.loadOptional("text_encoder", { CLIPTextModel }, first("text_encoder", given.textEncoder)),
+    source.loadOptional("text_encoder_2", { CLIPTextModelWithProjection }, given.textEncoder2),
+    source.loadOptional("tokenizer", TOKENIZERS, first("tokenizer", given.tokenizer)),
+    source.loadOptional("tokenizer_2", TOKENIZERS, given.tokenizer2),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
   ]);

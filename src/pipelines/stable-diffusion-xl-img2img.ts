@@ -47,8 +47,7 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
     // Latents that another model left half-way hold their noise already.
     const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
     const [, , height = 0, width = 0] = latents.shape;
-    const { scaleFactor } = this.vae;
-    const size = [height * scaleFactor, width * scaleFactor] as const;
+    const size = [height * this.vaeScaleFactor, width * this.vaeScaleFactor] as const;
     const conditioning = await this.conditioning(call, imageTimeIds(request, size, this.settings), { timesteps });
     return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
   }

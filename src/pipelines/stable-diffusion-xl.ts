@@ -37,7 +37,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
     expectRange(request);
     const { height, width } = this.size(request);
     scheduler.setTimesteps(timestepOptions(request));
-    const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
+    const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     const timesteps = isInside(request.denoisingEnd)
       ? timestepsUntil(scheduler, scheduler.timesteps, request.denoisingEnd)

@@ -28,7 +28,7 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
     const { height, width } = this.size(request);
     scheduler.setTimesteps(timestepOptions(request));
     const conditioning = await this.conditioning(call);
-    const shape = [batch, this.unet.config.inChannels, height / this.vae.scaleFactor, width / this.vae.scaleFactor];
+    const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning) }) };
   }
