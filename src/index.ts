@@ -69,7 +69,7 @@ export {
   type CLIPTextOutput,
 } from "./models/clip-text.js";
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type ControlNetOutput } from "./models/controlnet.js";
-export type { ModelOptions, SingleFileModelOptions } from "./models/model.js";
+export type { Model, ModelOptions, SingleFileModelOptions } from "./models/model.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
