@@ -203,7 +203,7 @@ describe("prompts as AUTOMATIC1111 reads them", () => {
 
   it("are refused in a syntax that is unknown", async () => {
     const work = sd.generate({ ...SIZE, prompt: "a", promptSyntax: "compel" as "plain" });
-    await expect(work).rejects.toThrow("promptSyntax is compel; expected one of plain, a1111");
+    await expect(work).rejects.toThrow('promptSyntax is "compel"; expected one of plain, a1111');
   });
 });
 
