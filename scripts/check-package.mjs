@@ -1,42 +1,49 @@
-// The package as a user gets it: packed, installed into an empty folder, imported, and run from the command line.
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+// The package as a user gets it: packed, installed into an empty folder by each package manager, imported, bundled, and run on every Node.
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inBundles } from "./package/bundles.mjs";
+import { withNpm, withOthers } from "./package/managers.mjs";
+import { onEveryNode } from "./package/nodes.mjs";
+import { check, expect, expectPicture, run, sandbox } from "./package/sandbox.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "darkroom-package-"));
-const run = (command, args, cwd = folder) => execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+const LARGEST_PACKAGE = 35e6;
+const PROGRAM = `import { DiffusionPipeline } from "darkroom";
+const pipe = await DiffusionPipeline.fromPretrained("node_modules/darkroom/models/emoji-64");
+const { images } = await pipe.generate({ prompt: "a red apple on a blue background", numInferenceSteps: 2, seed: 0, guidanceScale: 5 });
+await images[0]?.save("api.png");
+await pipe.dispose();
+`;
 
 try {
   // The build is there already: packing must not start it again.
-  const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], root));
-  console.log(`packed ${packed.filename}: ${packed.files.length} files, ${(packed.size / 1e6).toFixed(1)} MB`);
-
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "empty", private: true, type: "module" }));
-  run("npm", ["install", "--no-audit", "--no-fund", "--onnxruntime-node-install=skip", join(folder, packed.filename)]);
-
-  run("npx", ["darkroom", "generate", "a red apple on a blue background", "--steps", "4", "--seed", "0", "--out", "cli.png", "--quiet"]);
-  const program = `import { DiffusionPipeline, EMBEDDED_CHECKPOINT } from "darkroom";
-    const pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT);
-    const { images } = await pipe.generate({ prompt: "a red apple on a blue background", numInferenceSteps: 4, seed: 0, guidanceScale: 5 });
-    await images[0]?.save("api.png");
-    await pipe.dispose();`;
-  writeFileSync(join(folder, "api.mjs"), program);
-  run("node", ["api.mjs"]);
-  // The types as well, without the help of @types/node or skipLibCheck.
-  writeFileSync(join(folder, "api.ts"), program);
-  const tsc = join(root, "node_modules", ".bin", "tsc");
-  run(tsc, ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "--types", "", "api.ts"]);
-  for (const name of ["cli.png", "api.png"]) {
-    if (statSync(join(folder, name)).size < 1000) throw new Error(`${name} is not a picture`);
-  }
+  const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", sandbox], { cwd: root }));
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
   console.log(
-    `installed and run in an empty folder: ${readdirSync(folder)
-      .filter((name) => name.endsWith(".png"))
-      .join(", ")}`,
+    `packed ${packed.filename}: ${packed.files.length} files, ${megabytes(packed.size)}, unpacked ${megabytes(packed.unpackedSize)}`,
   );
+  expect(packed.unpackedSize <= LARGEST_PACKAGE, `the package is larger than ${megabytes(LARGEST_PACKAGE)}`);
+  const tarball = join(sandbox, packed.filename);
+
+  let app;
+  check("installed by npm, run from the command line, pruned", () => {
+    app = withNpm(tarball);
+  });
+  check("types, without @types/node or skipLibCheck", () => {
+    writeFileSync(join(app, "api.mts"), PROGRAM);
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
+    run("node", [tsc, ...options, "api.mts"], { cwd: app });
+  });
+  check("imported by a program", () => {
+    writeFileSync(join(app, "api.mjs"), PROGRAM.replace('"api.png"', 'process.argv[2] ?? "api.png"'));
+    run("node", ["api.mjs"], { cwd: app });
+    expectPicture(app, "api.png");
+  });
+  check("bundled by esbuild (ESM and CommonJS) and webpack", () => inBundles(app));
+  if (process.platform === "linux") check("on Node 20.9.0, 22 and 24", () => onEveryNode(app));
+  check("installed by Yarn 1, Yarn 4 and pnpm", () => withOthers(tarball));
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(sandbox, { recursive: true, force: true });
 }

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeviceError } from "../errors.js";
 
@@ -7,12 +8,12 @@ import { DeviceError } from "../errors.js";
  * @throws DeviceError if it is not there: bundlers copy code, but not the files that code opens.
  */
 export function packageFile(path: string): string {
-  // Undefined in a bundle of CommonJS. As a variable, so that no bundler takes what is made of it for a file to copy.
+  // Undefined in a bundle of CommonJS. Bundlers replace `new URL(path, import.meta.url)` by a file of their own: this is written another way.
   const url: string | undefined = import.meta.url;
-  const found = url === undefined ? undefined : fileURLToPath(new URL(`../../${path}`, url));
+  const found = url?.startsWith("file:") ? join(dirname(fileURLToPath(url)), "../..", path) : undefined;
   if (found !== undefined && existsSync(found)) return found;
   const where =
-    found === undefined ? "this bundle is CommonJS and does not know its own path (import.meta.url)" : `${found} does not exist`;
+    found === undefined ? "this bundle does not know its own path (import.meta.url)" : `${found} does not exist`;
   throw new DeviceError(`Darkroom cannot find its file ${path}: ${where}`, { hint: KEEP_EXTERNAL });
 }
 
