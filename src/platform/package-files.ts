@@ -12,8 +12,7 @@ export function packageFile(path: string): string {
   const url: string | undefined = import.meta.url;
   const found = url?.startsWith("file:") ? join(dirname(fileURLToPath(url)), "../..", path) : undefined;
   if (found !== undefined && existsSync(found)) return found;
-  const where =
-    found === undefined ? "this bundle does not know its own path (import.meta.url)" : `${found} does not exist`;
+  const where = found === undefined ? "this bundle does not know its own path (import.meta.url)" : `${found} does not exist`;
   throw new DeviceError(`Darkroom cannot find its file ${path}: ${where}`, { hint: KEEP_EXTERNAL });
 }
 
