@@ -48,8 +48,9 @@ export function isPlain(value: unknown): value is Readonly<Record<string, unknow
 }
 
 function instance(value: object): string {
+  if ("dtype" in value && "shape" in value) return `a Tensor of ${value.dtype} [${value.shape}]`;
   const name = (value.constructor as { name?: string } | undefined)?.name || "object";
-  return `${/^[AEIOU]/i.test(name) ? "an" : "a"} ${name}`;
+  return `${/^[AEIO]/i.test(name) ? "an" : "a"} ${name}`;
 }
 
 function cut(text: string): string {

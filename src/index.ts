@@ -86,12 +86,15 @@ export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export {
   DiffusionPipeline,
+  type GivenParts,
+  type PartsOf,
   type PipelineClass,
+  type PipelineOf,
   type PipelineOptions,
   type SchedulerOptions,
   type TextToImagePipeline,
 } from "./pipelines/diffusion-pipeline.js";
-export type { PromptOptions, PromptOptionsXL, PromptSyntax } from "./pipelines/encode-prompt.js";
+export type { Prompted, PromptOptions, PromptOptionsXL, PromptSyntax } from "./pipelines/encode-prompt.js";
 export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
 export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
 export {
@@ -102,20 +105,41 @@ export {
   LoraPipeline,
 } from "./pipelines/lora-pipeline.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/pipeline-run.js";
-export { StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
+export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
 export {
   type PerNet,
   type StableDiffusionControlNetComponents,
+  type StableDiffusionControlNetOptions,
   StableDiffusionControlNetPipeline,
   type StableDiffusionControlNetRequest,
 } from "./pipelines/stable-diffusion-controlnet.js";
-export { StableDiffusionImg2ImgPipeline, type StableDiffusionImg2ImgRequest } from "./pipelines/stable-diffusion-img2img.js";
-export { StableDiffusionInpaintPipeline, type StableDiffusionInpaintRequest } from "./pipelines/stable-diffusion-inpaint.js";
-export { StableDiffusionXLPipeline, type StableDiffusionXLRequest } from "./pipelines/stable-diffusion-xl.js";
+export {
+  type StableDiffusionImg2ImgOptions,
+  StableDiffusionImg2ImgPipeline,
+  type StableDiffusionImg2ImgRequest,
+} from "./pipelines/stable-diffusion-img2img.js";
+export {
+  type StableDiffusionInpaintOptions,
+  StableDiffusionInpaintPipeline,
+  type StableDiffusionInpaintRequest,
+} from "./pipelines/stable-diffusion-inpaint.js";
+export {
+  type StableDiffusionXLOptions,
+  StableDiffusionXLPipeline,
+  type StableDiffusionXLRequest,
+} from "./pipelines/stable-diffusion-xl.js";
 export type { Pair, PromptEmbedsXL, StableDiffusionXLComponents, StableDiffusionXLSettings } from "./pipelines/stable-diffusion-xl-base.js";
-export { StableDiffusionXLImg2ImgPipeline, type StableDiffusionXLImg2ImgRequest } from "./pipelines/stable-diffusion-xl-img2img.js";
-export { StableDiffusionXLInpaintPipeline, type StableDiffusionXLInpaintRequest } from "./pipelines/stable-diffusion-xl-inpaint.js";
+export {
+  type StableDiffusionXLImg2ImgOptions,
+  StableDiffusionXLImg2ImgPipeline,
+  type StableDiffusionXLImg2ImgRequest,
+} from "./pipelines/stable-diffusion-xl-img2img.js";
+export {
+  type StableDiffusionXLInpaintOptions,
+  StableDiffusionXLInpaintPipeline,
+  type StableDiffusionXLInpaintRequest,
+} from "./pipelines/stable-diffusion-xl-inpaint.js";
 export type { StepCacheOptions } from "./pipelines/step-cache.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
 export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";

@@ -14,7 +14,7 @@ export function mistypedName(name: string, names: Iterable<string>): string | un
 }
 
 /** Levenshtein's edit distance. */
-function distance(a: string, b: string): number {
+export function distance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];

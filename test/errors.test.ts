@@ -61,7 +61,7 @@ describe("a value in a message", () => {
     [{ steps: 3, size: 2 }, "{ steps, size } (an object)"],
     [{}, "{} (an object)"],
     [Object.create(null), "{} (an object)"],
-    [Tensor.zeros([2]), "a Tensor"],
+    [Tensor.zeros([2, 3]), "a Tensor of float32 [2,3]"],
     [new AbortController(), "an AbortController"],
     [Tensor, "the class Tensor"],
     [() => 1, "a function"],

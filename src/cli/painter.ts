@@ -1,6 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
 import { latentsOf } from "../pipelines/absent-parts.js";
+import type { Prompted } from "../pipelines/encode-prompt.js";
 import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/latent-diffusion.js";
 import type { PipelineRun } from "../pipelines/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
@@ -65,7 +66,7 @@ export interface EnsembleOptions<Request> {
   /** What the base is asked for. */
   readonly request: Request;
   /** What the refiner is asked for as well: the prompts and how to follow them. */
-  readonly text: StableDiffusionXLCommonRequest;
+  readonly text: Prompted<StableDiffusionXLCommonRequest>;
   /** The share of the denoising, 0..1, at which the refiner takes over. */
   readonly from: number;
   /** About how much of all steps are the base's, 0..1. */

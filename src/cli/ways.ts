@@ -177,7 +177,7 @@ async function refined<Request extends StableDiffusionXLCommonRequest & { readon
 }
 
 /** The prompts, and how to follow them; the same for a base and its refiner. */
-function textOf({ prompt, negativePrompt, weighted, steps, guidance, guidanceRescale, clipSkip, cache }: Job) {
+function textOf({ prompt = "", negativePrompt, weighted, steps, guidance, guidanceRescale, clipSkip, cache }: Job) {
   const promptSyntax: PromptSyntax = weighted ? "a1111" : "plain";
   return {
     ...{ prompt, negativePrompt, promptSyntax, numInferenceSteps: steps, guidanceScale: guidance, guidanceRescale, clipSkip },

@@ -1,5 +1,8 @@
 import { listRepositories, removeRepository } from "#platform";
-import { ArgumentError, HubError } from "../errors.js";
+import { HubError } from "../errors.js";
+import { wrongArgument } from "../given.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, text } from "../options/fields.js";
 
 /** One commit of a repository in the cache. */
 export interface CachedRevision {
@@ -43,8 +46,11 @@ export interface CacheOptions {
   readonly cacheDir?: string;
 }
 
+const CACHE_FIELDS: Fields<CacheOptions> = { cacheDir: text };
+
 /** The model repositories in the cache, by id; whatever in it is broken is passed over. */
-export async function listCachedRepositories({ cacheDir }: CacheOptions = {}): Promise<CachedRepository[]> {
+export async function listCachedRepositories(options: CacheOptions = {}): Promise<CachedRepository[]> {
+  const { cacheDir } = checkOptions(options, CACHE_FIELDS, { call: "listCachedRepositories" });
   return listRepositories(cacheDir);
 }
 
@@ -52,10 +58,11 @@ export async function listCachedRepositories({ cacheDir }: CacheOptions = {}): P
  * Removes all a cache has of a repository: every revision, unfinished downloads, locks. Gives the number of bytes that this freed.
  * @throws ArgumentError if `id` cannot be one; HubError if it is not in the cache, is being downloaded, or cannot be removed.
  */
-export async function removeCachedRepository(id: string, { cacheDir }: CacheOptions = {}): Promise<number> {
+export async function removeCachedRepository(id: string, options: CacheOptions = {}): Promise<number> {
+  const { cacheDir } = checkOptions(options, CACHE_FIELDS, { call: "removeCachedRepository" });
   // Old repositories have a name without an owner.
-  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id)) {
-    throw new ArgumentError(`${JSON.stringify(id)} is no repository; expected owner/name`);
+  if (typeof id !== "string" || !/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id)) {
+    throw wrongArgument("id", id, "the id of a repository: owner/name", { type: "string" });
   }
   const freed = await removeRepository(id, cacheDir);
   if (freed !== undefined) return freed;

@@ -1,9 +1,10 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
+import { type Fields, text } from "../options/fields.js";
 import { expectKind } from "../recognise/expect-kind.js";
-import { findSource } from "./find-source.js";
-import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+import { expectSource, findSource } from "./find-source.js";
+import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
 import { refusePickle } from "./refuse-pickle.js";
 
@@ -14,6 +15,10 @@ export interface AdapterSource extends Omit<SourceOptions, "variant" | "config">
   /** Folder of the file inside them. */
   readonly subfolder?: string;
 }
+
+const { variant: _variant, config: _config, ...SOURCE } = SOURCE_FIELDS;
+
+export const ADAPTER_FIELDS: Fields<AdapterSource> = { ...SOURCE, weightName: text, subfolder: text };
 
 /** What is looked for. */
 export interface AdapterKind {
@@ -35,6 +40,7 @@ export interface AdapterKind {
  * @throws CheckpointError if there is none, there are several and none is named, or it is a file of another kind; HubError
  */
 export async function findAdapter(source: string | Folder, from: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
+  expectSource(source, "source");
   const found = await locate(source, from, kind);
   await expectKind(kind.wanted, found.folder, found.path);
   return found;

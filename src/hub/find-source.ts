@@ -2,6 +2,8 @@ import { hubSettings, openFolder, pathKind } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
+import { wrongArgument } from "../given.js";
+import { has } from "../options/fields.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
@@ -37,6 +39,17 @@ export function openFound(source: string, place: FoundSource["place"]): Folder {
   return openFolder(place === "package" ? embeddedCheckpointPath() : source, source);
 }
 
+/** Whether a value can name a checkpoint or a file of one. */
+export function isSource(value: unknown): value is string | Folder {
+  if (typeof value === "string") return value !== "";
+  return typeof value === "object" && value !== null && has(value, "list") && has(value, "read");
+}
+
+/** @throws ArgumentError unless the value can name a checkpoint or a file of one. */
+export function expectSource(value: unknown, argument = "path"): asserts value is string | Folder {
+  if (!isSource(value)) throw wrongArgument(argument, value, "the path of a folder or file, or a hub id (owner/name)");
+}
+
 /** What a source names, if it is anywhere. @throws CheckpointError if not. */
 export async function expectThere(source: string): Promise<FoundSource> {
   const found = await findSource(source);
@@ -49,6 +62,8 @@ export async function expectThere(source: string): Promise<FoundSource> {
 
 /** @throws CheckpointError unless `source` names a file. */
 export async function expectFile(source: string): Promise<void> {
+  if (typeof source !== "string" || source === "")
+    throw wrongArgument("path", source, "the path of a .safetensors file, or its address on the hub");
   if ((await findSource(source)).kind === "file") return;
   const { place } = await expectThere(source);
   throw new CheckpointError(

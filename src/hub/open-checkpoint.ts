@@ -3,10 +3,11 @@ import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import type { PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError } from "../errors.js";
+import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
 import { expectKind } from "../recognise/expect-kind.js";
 import type { WantedFiles } from "./choose-files.js";
 import type { DownloadProgress } from "./download-meter.js";
-import { expectThere, findSource, openFound } from "./find-source.js";
+import { expectSource, expectThere, findSource, isSource, openFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
 import { refusePickle } from "./refuse-pickle.js";
@@ -40,6 +41,17 @@ export interface KnownOfCheckpoint {
   readonly predictionType?: PredictionType;
 }
 
+export const SOURCE_FIELDS: Fields<SourceOptions> = {
+  variant: text,
+  config: field(isSource, "a folder or hub id, or a Folder"),
+  revision: text,
+  token: text,
+  cacheDir: text,
+  localFilesOnly: flag,
+  onProgress: callback(),
+  signal: abortSignal,
+};
+
 /**
  * The files of a checkpoint, whatever it is named by: a folder on disk; the name of the embedded checkpoint; a single file in the original layout, seen as the folder it would be, here or on
  * the hub (its address, or `owner/name/file`); or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far
@@ -50,6 +62,7 @@ export async function openCheckpoint(
   source: string | Folder,
   options: SourceOptions & WantedFiles & KnownOfCheckpoint = {},
 ): Promise<Folder> {
+  expectSource(source);
   if (typeof source !== "string") {
     refuseConfig(source.name, options);
     return source;

@@ -1,14 +1,17 @@
 import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError } from "../errors.js";
+import { type Fields, text } from "../options/fields.js";
 import { type PartKind, partFiles } from "./choose-files.js";
-import { openCheckpoint, type SourceOptions } from "./open-checkpoint.js";
+import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkpoint.js";
 
 /** Where one part of a checkpoint is taken from. */
 export interface PartOptions extends SourceOptions {
   /** Folder of the part inside the checkpoint, such as "unet"; by default the checkpoint's folder itself holds the part. */
   readonly subfolder?: string;
 }
+
+export const PART_FIELDS: Fields<PartOptions> = { ...SOURCE_FIELDS, subfolder: text };
 
 /** Where parts lie in diffusers' layout. */
 const SUBFOLDERS = [

@@ -2,7 +2,8 @@ import * as v from "valibot";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
-import { openPart, type PartOptions } from "../hub/open-part.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
+import { checkOptions } from "../options/check-options.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
@@ -67,7 +68,12 @@ export class CLIPImageProcessor {
 
   /** @throws CheckpointError, ConfigError */
   static async fromPretrained(source: string | Folder, options: PartOptions = {}): Promise<CLIPImageProcessor> {
-    const folder = await openPart(source, options, "processor", "CLIPImageProcessor");
+    const folder = await openPart(
+      source,
+      checkOptions(options, PART_FIELDS, { call: "CLIPImageProcessor.fromPretrained" }),
+      "processor",
+      "CLIPImageProcessor",
+    );
     const json = await readConfig(folder, "preprocessor_config.json");
     return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));
   }

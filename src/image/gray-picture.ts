@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { Picture } from "./picture.js";
 
 /** A picture of one channel, such as a mask: 8 bit, row-major `[height, width]`. */
@@ -13,8 +14,8 @@ export class GrayPicture {
     readonly data: Uint8Array,
   ) {
     const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
-    if (!whole || data.length !== width * height) {
-      throw new ArgumentError(`a gray picture of ${width}x${height} needs ${width * height} bytes; ${data.length} were given`);
+    if (!whole || data?.length !== width * height) {
+      throw new ArgumentError(`a gray picture of ${width}x${height} needs ${width * height} bytes; ${data?.length} were given`);
     }
   }
 }
@@ -24,6 +25,7 @@ export type AnyPicture = Picture | GrayPicture;
 
 /** The brightness of a picture (ITU-R 601-2 luma), as PIL's `convert("L")` rounds it. */
 export function toGray(picture: AnyPicture): GrayPicture {
+  expectPicture(picture);
   if (picture instanceof GrayPicture) return picture;
   const { width, height, data } = picture;
   const gray = new Uint8Array(width * height);
@@ -36,9 +38,10 @@ export function toGray(picture: AnyPicture): GrayPicture {
 
 /** A gray picture with its channel three times; a colour picture as it is. */
 export function toRgb(picture: AnyPicture): Picture {
+  expectPicture(picture);
   if (picture instanceof Picture) return picture;
   const { width, height, data } = picture;
-  const rgb = new Uint8Array(data.length * 3);
+  const rgb = new Uint8Array(data?.length * 3);
   for (let i = 0; i < rgb.length; i++) rgb[i] = data[Math.floor(i / 3)] as number;
   return new Picture(width, height, rgb);
 }
@@ -51,4 +54,9 @@ export function channelsOf(picture: AnyPicture): 1 | 3 {
 /** A picture of the same kind with other pixels. */
 export function pictureLike<P extends AnyPicture>(picture: P, width: number, height: number, data: Uint8Array): P {
   return (picture instanceof GrayPicture ? new GrayPicture(width, height, data) : new Picture(width, height, data)) as P;
+}
+
+/** @throws ArgumentError unless the value is a picture. */
+export function expectPicture(value: unknown): asserts value is AnyPicture {
+  if (!(value instanceof Picture || value instanceof GrayPicture)) throw wrongArgument("picture", value, "a Picture or a GrayPicture");
 }

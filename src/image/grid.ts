@@ -1,11 +1,17 @@
+import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
+import { field, isListOf } from "../options/fields.js";
 import { Picture } from "./picture.js";
+
+const PICTURES = field<readonly Picture[]>((value) => isListOf(value, (each) => each instanceof Picture), "a list of Pictures");
 
 /**
  * Pictures of one size side by side, row after row. Matches `diffusers.utils.make_image_grid`.
  * @throws ArgumentError if there are not exactly `rows * cols` pictures, or their sizes differ.
  */
 export function makeImageGrid(images: readonly Picture[], rows: number, cols: number): Picture {
+  if (!v.is(PICTURES, images)) throw wrongArgument("images", images, PICTURES.expected);
   const [first] = images;
   if (!first || images.length !== rows * cols) {
     throw new ArgumentError(`a grid of ${rows} rows and ${cols} columns needs ${rows * cols} pictures; ${images.length} were given`);
@@ -27,13 +33,17 @@ export function makeImageGrid(images: readonly Picture[], rows: number, cols: nu
   return grid;
 }
 
-/** The rows and columns of the squarest full grid of `count` pictures, wider than tall. */
+/**
+ * The rows and columns of the squarest full grid of `count` pictures, wider than tall.
+ * @throws ArgumentError unless `count` is a whole number of at least 1.
+ */
 export function gridShape(count: number): {
   /** Rows of the grid. */
   rows: number;
   /** Columns of the grid. */
   cols: number;
 } {
+  if (!Number.isSafeInteger(count) || count < 1) throw wrongArgument("count", count, "a whole number, at least 1", { type: "number" });
   let rows = Math.floor(Math.sqrt(count));
   while (count % rows !== 0) rows--;
   return { rows, cols: count / rows };

@@ -1,5 +1,6 @@
 import { decodeImage, readPath } from "#platform";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { warn } from "../warnings.js";
 import { Picture } from "./picture.js";
 
@@ -26,6 +27,13 @@ interface Pixels {
 /** An image in any of the ways a program has one: a path, a web address, an image file's bytes, raw pixels, or a finished picture. */
 export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Picture;
 
+/** Whether a value can be an image. */
+export function isImageSource(value: unknown): value is ImageSource {
+  if (typeof value === "string") return value !== "";
+  if (typeof value !== "object" || value === null) return false;
+  return [Picture, URL, Uint8Array, ArrayBuffer, Blob].some((type) => value instanceof type) || isRaw(value);
+}
+
 /**
  * The image as RGB pixels. Transparency is dropped, as diffusers' `convert("RGB")` does, and EXIF orientation is applied, as its `load_image` does.
  * @throws ArgumentError if it cannot be read, fetched or decoded.
@@ -46,7 +54,10 @@ export async function loadMask(source: ImageSource): Promise<Picture> {
 }
 
 async function readPixels(source: Exclude<ImageSource, Picture>): Promise<Pixels> {
-  if (isRaw(source)) return source;
+  if (!isImageSource(source)) {
+    throw wrongArgument("source", source, "a path, a URL, a Buffer, a Blob, raw pixels { width, height, channels, data } or a Picture");
+  }
+  if (typeof source === "object" && isRaw(source)) return source;
   const { bytes, name } = await readSource(source);
   return decodeImage(bytes, name);
 }
@@ -62,12 +73,9 @@ async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Pro
   if (source instanceof Uint8Array) return { bytes: source, name: "the given buffer" };
   if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "the given buffer" };
   if (source instanceof Blob) return { bytes: new Uint8Array(await source.arrayBuffer()), name: "the given blob" };
-  if (source instanceof URL || /^(https?|data):/i.test(source)) {
-    const name = String(source).slice(0, 100);
-    return { bytes: await fetchBytes(source, name), name };
-  }
-  if (typeof source === "string") return { bytes: await readPath(source), name: source };
-  throw new ArgumentError(`an image was given as ${typeof source}; expected a path, a URL, a Buffer, a Blob, raw pixels or a Picture`);
+  if (typeof source === "string" && !/^(https?|data):/i.test(source)) return { bytes: await readPath(source), name: source };
+  const name = String(source).slice(0, 100);
+  return { bytes: await fetchBytes(source, name), name };
 }
 
 async function fetchBytes(url: string | URL, name: string): Promise<Uint8Array> {
@@ -81,9 +89,10 @@ async function fetchBytes(url: string | URL, name: string): Promise<Uint8Array> 
 }
 
 function toPicture({ width, height, channels, data }: Pixels): Picture {
-  if (data.length !== width * height * channels) {
+  const isWhole = [width, height].every((side) => Number.isSafeInteger(side) && side > 0) && [1, 2, 3, 4].includes(channels);
+  if (!isWhole || data?.length !== width * height * channels) {
     throw new ArgumentError(
-      `an image of ${width}x${height} with ${channels} channels needs ${width * height * channels} bytes; ${data.length} were given`,
+      `an image of ${width}x${height} with ${channels} channels needs ${width * height * channels} bytes; ${data?.length} were given`,
     );
   }
   const pixels = new Uint8Array(width * height * 3);
@@ -95,6 +104,6 @@ function toPicture({ width, height, channels, data }: Pixels): Picture {
   return new Picture(width, height, pixels);
 }
 
-function isRaw(source: ImageSource): source is RawImage {
-  return typeof source === "object" && "width" in source && "data" in source && "channels" in source;
+function isRaw(source: object): source is RawImage {
+  return "width" in source && "data" in source && "channels" in source;
 }

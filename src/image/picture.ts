@@ -1,6 +1,8 @@
 import { encodeImage, writeFileAtomically } from "#platform";
 import { ArgumentError } from "../errors.js";
-import { wrongArgument } from "../given.js";
+import { isPlain, wrongArgument } from "../given.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, field, flag, whole } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import type { FloatDType } from "../tensor/random.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -28,6 +30,16 @@ export interface SaveOptions extends EncodeOptions {
   readonly overwrite?: boolean;
 }
 
+const ENCODE_FIELDS: Fields<EncodeOptions> = {
+  text: field(
+    (value) => isPlain(value) && Object.values(value).every((each) => typeof each === "string"),
+    "an object of texts, such as { parameters }",
+  ),
+  quality: whole(1, 100),
+};
+
+const SAVE_FIELDS: Fields<SaveOptions> = { ...ENCODE_FIELDS, overwrite: flag };
+
 /** The dtypes that pictures are made from. */
 const DTYPES: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "uint8"];
 
@@ -45,9 +57,9 @@ export class Picture {
     /** The pixels row by row, three bytes each: red, green, blue. */
     readonly data: Uint8Array,
   ) {
-    const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
-    if (!whole || data.length !== width * height * 3) {
-      throw new ArgumentError(`a picture of ${width}x${height} needs ${width * height * 3} bytes; ${data.length} were given`);
+    const isWhole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
+    if (!isWhole || data?.length !== width * height * 3) {
+      throw new ArgumentError(`a picture of ${width}x${height} needs ${width * height * 3} bytes; ${data?.length} were given`);
     }
   }
 
@@ -97,7 +109,8 @@ export class Picture {
    * @throws ArgumentError for an unknown format, a quality outside 1..100 or given for PNG, a text that the format has no place for, or a picture larger
    * than it takes (JPEG 65535 pixels a side, WebP 16383).
    */
-  async encode(format: PictureFormat, { text = {}, quality }: EncodeOptions = {}): Promise<Uint8Array> {
+  async encode(format: PictureFormat, options: EncodeOptions = {}): Promise<Uint8Array> {
+    const { text = {}, quality } = checkOptions(options, ENCODE_FIELDS, { call: "encode" });
     if (!PICTURE_FORMATS.includes(format)) {
       throw wrongArgument("format", format, `one of ${PICTURE_FORMATS.join(", ")}`, { type: "string" });
     }
@@ -105,7 +118,6 @@ export class Picture {
       if (quality === undefined) return this.toPng(text);
       throw new ArgumentError("quality was given for PNG, which loses nothing; it is for JPEG and WebP", { argument: "quality" });
     }
-    expectQuality(quality);
     const { [PARAMETERS_KEYWORD]: parameters, ...others } = text;
     const [foreign] = Object.keys(others);
     if (foreign !== undefined) {
@@ -129,20 +141,17 @@ export class Picture {
    * @throws ArgumentError for another ending, and as {@link encode} does.
    * @throws OutputError if the file cannot be written, or exists and `overwrite` is false.
    */
-  async save(path: string, { overwrite = true, ...options }: SaveOptions = {}): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
+    if (typeof path !== "string") throw wrongArgument("path", path, "the name of a file, such as fox.png");
+    const { overwrite = true, ...encoding } = checkOptions(options, SAVE_FIELDS, { call: "save" });
     const format = formatOfName(path);
     if (!format) {
       throw new ArgumentError(`cannot tell the picture format of ${path}; supported names end in ${PICTURE_ENDINGS}`, {
         hint: `give a name such as ${path.replace(/\.[^./\\]*$/, "")}.png`,
       });
     }
-    await writeFileAtomically(path, await this.encode(format, options), { overwrite });
+    await writeFileAtomically(path, await this.encode(format, encoding), { overwrite });
   }
-}
-
-function expectQuality(quality: number | undefined): void {
-  if (quality === undefined || (Number.isInteger(quality) && quality >= 1 && quality <= 100)) return;
-  throw wrongArgument("quality", quality, "a whole number from 1 to 100", { type: "number" });
 }
 
 /** The pictures of a batch [batch, 3, height, width] of values in 0..1. */

@@ -1,6 +1,8 @@
 import { ArgumentError } from "../errors.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, field, oneOf } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
-import { type AnyPicture, channelsOf, pictureLike } from "./gray-picture.js";
+import { type AnyPicture, channelsOf, expectPicture, pictureLike } from "./gray-picture.js";
 
 /** A rectangle of a picture; right and bottom lie outside it, as in PIL. */
 export type Box = readonly [left: number, top: number, right: number, bottom: number];
@@ -49,12 +51,21 @@ export interface ResizeOptions {
   readonly box?: Box;
 }
 
+const RESIZE_FIELDS: Fields<ResizeOptions> = {
+  resampling: oneOf(...RESAMPLINGS),
+  box: field<Box>(
+    (value) => Array.isArray(value) && value.length === 4 && value.every(Number.isFinite),
+    "four numbers: left, top, right, bottom",
+  ),
+};
+
 /**
  * The picture in another size, to the bit as PIL's `Image.resize` gives it: two passes in fixed point, the filter widened where pixels become fewer.
  * @throws ArgumentError for a size that is not made of whole numbers from 1 up, or a box outside the picture.
  */
 export function resize<P extends AnyPicture>(picture: P, width: number, height: number, options: ResizeOptions = {}): P {
-  const { resampling = "bicubic", box = [0, 0, picture.width, picture.height] } = options;
+  expectPicture(picture);
+  const { resampling = "bicubic", box = [0, 0, picture.width, picture.height] } = checkOptions(options, RESIZE_FIELDS, { call: "resize" });
   const [left, top, right, bottom] = box;
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
     throw new ArgumentError(`a picture cannot be resized to ${width}x${height}; both must be whole numbers from 1 up`);

@@ -1,12 +1,14 @@
 import { ArgumentError } from "../errors.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { gaussianBlur } from "./blur.js";
 import { crop, paste } from "./crop.js";
-import { type AnyPicture, channelsOf, GrayPicture, toGray, toRgb } from "./gray-picture.js";
+import { type AnyPicture, channelsOf, expectPicture, GrayPicture, toGray, toRgb } from "./gray-picture.js";
 import { overlay } from "./overlay.js";
 import { Picture } from "./picture.js";
-import { type Box, type Resampling, resize, resizeTensorNearest } from "./resize.js";
+import { type Box, RESAMPLINGS, type Resampling, resize, resizeTensorNearest } from "./resize.js";
 
 /** How a {@link VaeImageProcessor} works; names and defaults are those of diffusers' VaeImageProcessor. */
 export interface VaeImageProcessorOptions {
@@ -27,6 +29,17 @@ export interface VaeImageProcessorOptions {
   /** To one channel. */
   readonly doConvertGrayscale?: boolean;
 }
+
+const FIELDS: Fields<VaeImageProcessorOptions> = {
+  doResize: flag,
+  vaeScaleFactor: whole(1),
+  vaeLatentChannels: whole(1),
+  resample: oneOf(...RESAMPLINGS),
+  doNormalize: flag,
+  doBinarize: flag,
+  doConvertRgb: flag,
+  doConvertGrayscale: flag,
+};
 
 /** The settings inpainting uses for its mask. */
 export const MASK_OPTIONS = { doNormalize: false, doBinarize: true, doConvertGrayscale: true } as const;
@@ -52,6 +65,16 @@ export interface PreprocessOptions {
   readonly cropsCoords?: Box;
 }
 
+const PREPROCESS_FIELDS: Fields<PreprocessOptions> = {
+  height: whole(1),
+  width: whole(1),
+  resizeMode: oneOf("default", "fill", "crop"),
+  cropsCoords: field<Box>(
+    (value) => Array.isArray(value) && value.length === 4 && value.every(Number.isFinite),
+    "four numbers: left, top, right, bottom",
+  ),
+};
+
 /** Turns pictures into what a VAE encodes, and masks into what inpainting blends by. Matches diffusers' VaeImageProcessor: the same pixels. */
 export class VaeImageProcessor {
   /** The settings, with defaults filled in. */
@@ -68,7 +91,7 @@ export class VaeImageProcessor {
       doBinarize: false,
       doConvertRgb: false,
       doConvertGrayscale: false,
-      ...options,
+      ...checkOptions(options, FIELDS, { call: "new VaeImageProcessor" }),
     };
     if (this.options.doConvertRgb && this.options.doConvertGrayscale) {
       throw new ArgumentError("doConvertRgb and doConvertGrayscale were both given; a picture can become only one of them", {
@@ -81,11 +104,13 @@ export class VaeImageProcessor {
    * The batch [batch, channels, height, width] of one picture, of several (all become the first one's size), or of tensors.
    * @throws ArgumentError for pictures mixed with tensors, for sizes that do not fit together, or a resize mode that tensors do not have.
    */
-  preprocess(image: ProcessorInput | readonly ProcessorInput[], options: PreprocessOptions = {}): Tensor {
+  preprocess(image: ProcessorInput | readonly ProcessorInput[], given: PreprocessOptions = {}): Tensor {
+    const options = checkOptions(given, PREPROCESS_FIELDS, { call: "preprocess" });
     const images: readonly ProcessorInput[] = Array.isArray(image) ? image : [image as ProcessorInput];
     const { doConvertGrayscale, vaeLatentChannels } = this.options;
     const tensors = images.filter((one) => one instanceof Tensor);
-    if (images.length === 0) throw new ArgumentError("no image was given");
+    if (images.length === 0) throw new ArgumentError("no image was given", { argument: "image" });
+    for (const one of images) if (!(one instanceof Tensor)) expectPicture(one);
     if (tensors.length === 0) return this.finish(concat(this.fromPictures(images as readonly AnyPicture[], options)));
 
     if (tensors.length < images.length) throw new ArgumentError("pictures and tensors were given together; give one kind");

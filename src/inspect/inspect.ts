@@ -1,16 +1,20 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError, HubError } from "../errors.js";
-import { findSource, openFound } from "../hub/find-source.js";
-import type { SourceOptions } from "../hub/open-checkpoint.js";
+import { expectSource, findSource, openFound } from "../hub/find-source.js";
+import { SOURCE_FIELDS, type SourceOptions } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
+import { checkOptions } from "../options/check-options.js";
+import type { Fields } from "../options/fields.js";
 import { inspectFile } from "./inspect-file.js";
 import { inspectFolder, nothingFound } from "./inspect-folder.js";
 import type { Inspection } from "./inspection.js";
 
 /** Which snapshot of the hub's cache is meant. */
 export type InspectOptions = Pick<SourceOptions, "revision" | "cacheDir">;
+
+const INSPECT_FIELDS: Fields<InspectOptions> = { revision: SOURCE_FIELDS.revision, cacheDir: SOURCE_FIELDS.cacheDir };
 
 /** What diffusers and PEFT call adapters' files. */
 const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
@@ -21,7 +25,9 @@ const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors
  * Only configs and headers are read, so that it takes no longer for a large file than for a small one.
  * @throws CheckpointError for what is none of these and no safetensors file; HubError if the cache does not have it.
  */
-export async function inspect(source: string | Folder, { revision, cacheDir }: InspectOptions = {}): Promise<Inspection> {
+export async function inspect(source: string | Folder, options: InspectOptions = {}): Promise<Inspection> {
+  expectSource(source, "source");
+  const { revision, cacheDir } = checkOptions(options, INSPECT_FIELDS, { call: "inspect" });
   if (typeof source !== "string") return inspectAny(source);
   try {
     return await inspectSource(source, { revision, cacheDir, localFilesOnly: true });

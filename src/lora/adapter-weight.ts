@@ -1,4 +1,7 @@
 import { ArgumentError } from "../errors.js";
+import { isPlain, wrongArgument } from "../given.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, field, isListOf, real } from "../options/fields.js";
 
 /** How strongly an adapter changes one network. */
 export interface AdapterWeight {
@@ -33,6 +36,31 @@ export interface LoraPartWeights {
 
 /** An adapter's weight: 1 is as it was trained, 0 without effect; less than 0 and more than 1 are allowed. */
 export type LoraWeight = number | LoraPartWeights;
+
+const blocks = field<number | BlockWeights>(
+  (value) =>
+    Number.isFinite(value) ||
+    (isPlain(value) && Object.values(value).every((each) => Number.isFinite(each) || isListOf(each, Number.isFinite))),
+  "a number, or numbers by block: { block_1: 0.5 }",
+  "number",
+);
+
+const UNET_FIELDS: Fields<UNetWeights> = { down: blocks, mid: real(), up: blocks };
+
+/** @throws ArgumentError unless an adapter's weight is a number or an object of them. Networks that a pipeline lacks are no matter of this. */
+export function expectLoraWeight(weight: unknown): void {
+  if (weight === undefined || weight === null || Number.isFinite(weight)) return;
+  if (!isPlain(weight))
+    throw wrongArgument("weights", weight, "a number, or an object with one for each network: { unet: 0.8, textEncoder: 1 }", {
+      type: "number",
+    });
+  for (const name of ["unet", "textEncoder", "textEncoder2"] as const) {
+    const { [name]: value } = weight;
+    if (value === undefined || value === null || Number.isFinite(value)) continue;
+    if (name !== "unet" || !isPlain(value)) throw wrongArgument(`weights.${name}`, value, "a finite number", { type: "number" });
+    checkOptions<UNetWeights>(value, UNET_FIELDS, { call: "setAdapters", prefix: "unet." });
+  }
+}
 
 /** The block of a UNet that a layer shares its weight with: a transformer, and the resnet block before it. "" for all other layers. */
 export function blockOf(path: string): string {

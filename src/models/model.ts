@@ -10,10 +10,12 @@ import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
-import { openPart, type PartOptions } from "../hub/open-part.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, field, has } from "../options/fields.js";
 import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
-import type { DeviceOptions, Engine, Precision, ResolvedDevice } from "../runtime/engine.js";
+import { DEVICE_FIELDS, type DeviceOptions, type Engine, type Precision, type ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -23,6 +25,12 @@ export interface ModelOptions extends DeviceOptions, PartOptions {
   /** An engine to share; without one the model starts its own and stops it on `dispose`. */
   readonly engine?: Engine;
 }
+
+export const MODEL_FIELDS: Fields<ModelOptions> = {
+  ...DEVICE_FIELDS,
+  ...PART_FIELDS,
+  engine: field<Engine>((value) => typeof value === "object" && value !== null && has(value, "load"), "an Engine"),
+};
 
 /** What a network is made from. */
 export interface ModelParts<Config> {
@@ -169,9 +177,11 @@ export type SingleFileModelOptions = Omit<ModelOptions, "variant">;
 export async function singleFileModel(
   path: string,
   network: string,
-  { subfolder, config, ...options }: SingleFileModelOptions,
+  given: SingleFileModelOptions,
 ): Promise<[folder: Folder, options: ModelOptions]> {
   await expectFile(path);
+  const { variant: _, ...fields } = MODEL_FIELDS;
+  const { subfolder, config, ...options } = checkOptions<SingleFileModelOptions>(given, fields, { call: "fromSingleFile" });
   // The revision is that of the file.
   const configs = config === undefined ? undefined : await openCheckpoint(config, { ...options, revision: undefined, weights: false });
   const own = subfolder ? configs?.open(subfolder) : configs;
@@ -186,9 +196,12 @@ export async function openModel<Schema extends v.GenericSchema>(
   className: string,
   schema: Schema,
   source: string | Folder,
-  { engine, device, deviceId, lowMemory, precision, ...from }: ModelOptions,
+  options: ModelOptions,
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
+  const { engine, device, deviceId, lowMemory, precision, ...from } = checkOptions(options, MODEL_FIELDS, {
+    call: `${className}.fromPretrained`,
+  });
   const folder = await openPart(source, from, "model", className);
   const json = await readConfig(folder, "config.json");
   const found = classOf(json) ?? className;

@@ -2,9 +2,10 @@ import { createEngine, openFolder, pathKind } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { HubError } from "../errors.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
+import { checkOptions } from "../options/check-options.js";
 import type { Engine } from "../runtime/engine.js";
 import { ControlNetModel } from "./controlnet.js";
-import type { ModelOptions } from "./model.js";
+import { MODEL_FIELDS, type ModelOptions } from "./model.js";
 
 /**
  * Several ControlNets that were saved together, in the folders `controlnet`, `controlnet_1`, `controlnet_2`, ... side by side; their `nets` are what a
@@ -22,6 +23,7 @@ export class MultiControlNetModel implements AsyncDisposable {
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<MultiControlNetModel> {
+    checkOptions(options, MODEL_FIELDS, { call: "MultiControlNetModel.fromPretrained" });
     const { device, deviceId, lowMemory, precision } = options;
     const engine = options.engine ?? (await createEngine({ device, deviceId, lowMemory, precision }));
     const nets: ControlNetModel[] = [];

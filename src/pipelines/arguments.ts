@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
+import { type Fields, field, instanceOf, oneOrList } from "../options/fields.js";
 import { Generator } from "../tensor/random.js";
 import { warn } from "../warnings.js";
 
@@ -54,12 +55,23 @@ export function promptList(name: string, prompt: string | readonly string[]): re
   return list;
 }
 
+const SEEDS = "a whole number from -2^63 to 2^64 - 1, beyond 2^53 as a bigint (123n)";
+
 /** Where a call's random numbers come from: one generator for the whole batch, or one for each picture. */
 export interface RandomOptions {
   /** As `torch.manual_seed`: one for the batch, or a list with one for each picture. Random when neither this nor `generator` is given. */
   readonly seed?: number | bigint | readonly (number | bigint)[];
   /** Instead of a seed: generators whose state goes on, one for the batch or a list with one for each picture. */
   readonly generator?: Generator | readonly Generator[];
+}
+
+export const RANDOM_FIELDS: Fields<RandomOptions> = {
+  seed: oneOrList(field<number | bigint>(isSeed, SEEDS, "number"), `${SEEDS}, or a list of them`),
+  generator: oneOrList(instanceOf(Generator), "a Generator, such as new Generator(7), or a list of them"),
+};
+
+function isSeed(value: unknown): boolean {
+  return typeof value === "bigint" ? value >= -(2n ** 63n) && value < 2n ** 64n : Number.isSafeInteger(value);
 }
 
 /** The seeds that make a call's pictures again: one for the batch, or one for each picture. */

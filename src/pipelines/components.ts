@@ -1,9 +1,12 @@
 import { camelCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
-import { ArgumentError, CheckpointError, ConfigError } from "../errors.js";
+import { CheckpointError, ConfigError } from "../errors.js";
+import { kindOf } from "../hub/choose-files.js";
 import { AutoencoderKL } from "../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Field, type Fields, type NeededField, needed } from "../options/fields.js";
 import type { Engine } from "../runtime/engine.js";
 import { SCHEDULERS } from "../schedulers/registry.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
@@ -12,7 +15,7 @@ import { CLIPTokenizer } from "../tokenizer/clip.js";
 export interface ComponentLoader<Component> {
   fromPretrained(
     folder: Folder,
-    options: { readonly subfolder?: string; readonly variant?: string; readonly engine: Engine },
+    options: { readonly subfolder?: string; readonly variant?: string; readonly engine?: Engine },
   ): Promise<Component>;
 }
 
@@ -25,6 +28,21 @@ export const AUTOENCODERS = { AutoencoderKL, AutoencoderTiny } as const;
 /** The tokenizer classes a checkpoint may name: the Python library has a slow and a fast one of each. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
+/** A part that a pipeline cannot do without. */
+export function part<Component>(one: Field<Component>): NeededField<Component> {
+  return { ...needed(one, "fromPretrained brings all parts of a checkpoint"), nullIsValue: true };
+}
+
+/** @throws ArgumentError unless a pipeline is given the parts it needs, each of them one it can use. */
+export function expectParts<Components extends object>(className: string, parts: Components, fields: Fields<Components>): void {
+  // Another pipeline's properties may stand for its parts: what else they hold is of no account.
+  const own =
+    typeof parts === "object" && parts !== null
+      ? Object.fromEntries(Object.keys(fields).map((name) => [name, parts[name as keyof Components]]))
+      : parts;
+  checkOptions(own, fields, { call: `new ${className}` });
+}
+
 /** Loads a pipeline's parts by the classes `model_index.json` gives them; the networks share one engine. */
 export class ComponentSource {
   private readonly loaded: AsyncDisposable[] = [];
@@ -34,6 +52,8 @@ export class ComponentSource {
     private readonly index: ModelIndex,
     private readonly engine: Engine,
     private readonly variant: string | undefined,
+    /** The pipeline they are for. */
+    private readonly className: string,
   ) {}
 
   /**
@@ -45,16 +65,10 @@ export class ComponentSource {
     classes: Readonly<Record<string, ComponentLoader<Component>>>,
     given: Component | undefined,
   ): Promise<Component> {
-    if (given === null) {
-      throw new ArgumentError(`${camelCase(name)} is null; a ${this.index.className} does not work without one`, {
-        argument: camelCase(name),
-        hint: "leave it out for the checkpoint's own",
-      });
-    }
     if (given !== undefined) return given;
     const component = this.index.components.get(name);
     if (!component) {
-      throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; a ${this.index.className} needs one`, {
+      throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; ${this.className} needs one`, {
         hint: (option) => `give one: ${option(camelCase(name), { code: `fromPretrained(path, { ${camelCase(name)}: ... })` })}`,
       });
     }
@@ -66,7 +80,7 @@ export class ComponentSource {
     const part = await loader.fromPretrained(this.folder, {
       subfolder: (await this.isFlat(name)) ? undefined : name,
       variant: this.variant,
-      engine: this.engine,
+      ...(kindOf(component.className) === "model" && { engine: this.engine }),
     });
     if (isDisposable(part)) this.loaded.push(part);
     return part;

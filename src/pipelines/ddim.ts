@@ -1,9 +1,17 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, flag, real } from "../options/fields.js";
 import { DDIMScheduler } from "../schedulers/ddim.js";
 import type { StepOptions } from "../schedulers/scheduler.js";
 import { expectEta } from "./arguments.js";
 import type { ComponentSource } from "./components.js";
-import { loadUnconditional, type UnconditionalComponents, UnconditionalPipeline, type UnconditionalRequest } from "./unconditional.js";
+import {
+  loadUnconditional,
+  UNCONDITIONAL_FIELDS,
+  UNCONDITIONAL_PARTS,
+  type UnconditionalComponents,
+  UnconditionalPipeline,
+  type UnconditionalRequest,
+} from "./unconditional.js";
 
 /** What a DDIM call can be asked for. */
 export interface DDIMRequest extends UnconditionalRequest {
@@ -13,13 +21,20 @@ export interface DDIMRequest extends UnconditionalRequest {
   readonly useClippedModelOutput?: boolean;
 }
 
+const FIELDS: Fields<DDIMRequest> = { ...UNCONDITIONAL_FIELDS, eta: real(0), useClippedModelOutput: flag };
+
 /** Pictures out of noise in few steps (Song et al. 2021), 50 by default; any checkpoint's scheduler is taken over as DDIM. Matches diffusers' DDIMPipeline. */
 export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
+  static override readonly className = "DDIMPipeline";
+  static readonly parts = UNCONDITIONAL_PARTS;
+  readonly className = DDIMPipeline.className;
+  protected readonly fields = FIELDS;
   protected readonly defaultSteps = 50;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
-  constructor({ unet, scheduler }: UnconditionalComponents, source?: ComponentSource) {
-    super({ unet, scheduler: DDIMScheduler.fromConfig(scheduler.config) }, source);
+  constructor(components: UnconditionalComponents, source?: ComponentSource) {
+    super(components, source);
+    this.scheduler = DDIMScheduler.fromConfig(this.scheduler.config);
   }
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */

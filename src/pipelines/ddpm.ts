@@ -1,9 +1,20 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { ComponentSource } from "./components.js";
-import { loadUnconditional, type UnconditionalComponents, UnconditionalPipeline, type UnconditionalRequest } from "./unconditional.js";
+import {
+  loadUnconditional,
+  UNCONDITIONAL_FIELDS,
+  UNCONDITIONAL_PARTS,
+  type UnconditionalComponents,
+  UnconditionalPipeline,
+  type UnconditionalRequest,
+} from "./unconditional.js";
 
 /** Pictures out of noise (Ho et al. 2020), 1000 steps by default. Matches diffusers' DDPMPipeline. */
 export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
+  static override readonly className = "DDPMPipeline";
+  static readonly parts = UNCONDITIONAL_PARTS;
+  readonly className = DDPMPipeline.className;
+  protected readonly fields = UNCONDITIONAL_FIELDS;
   protected readonly defaultSteps = 1000;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */

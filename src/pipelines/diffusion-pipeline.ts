@@ -4,18 +4,24 @@ import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { PREDICTION_TYPES, type PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { wrongArgument } from "../given.js";
-import { expectFile } from "../hub/find-source.js";
-import { openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
+import { isPlain } from "../given.js";
+import { expectFile, expectSource } from "../hub/find-source.js";
+import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "../hub/open-checkpoint.js";
 import type { Model } from "../models/model.js";
-import { expectConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
-import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/engine.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Field, type Fields, field, oneOf, optional } from "../options/fields.js";
+import { CONCURRENCY, isConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
+import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/engine.js";
 import { expectSettings } from "../schedulers/expect-settings.js";
+import { resolveScheduler, schedulerField, schedulerFor } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/timestep-spacing.js";
 import { ComponentSource } from "./components.js";
+import { belongsElsewhere } from "./elsewhere.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
+import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js";
 
 /** Settings of the checkpoint's scheduler in place of those that it comes with, for checkpoints that do not say what they were trained for. */
 export interface SchedulerOptions {
@@ -31,11 +37,28 @@ export interface PipelineOptions extends DeviceOptions, SourceOptions, Scheduler
   readonly concurrency?: number;
 }
 
+const OPTIONS: Fields<PipelineOptions> = {
+  ...DEVICE_FIELDS,
+  ...SOURCE_FIELDS,
+  predictionType: oneOf(...PREDICTION_TYPES),
+  timestepSpacing: oneOf(...TIMESTEP_SPACINGS),
+  concurrency: field(isConcurrency, CONCURRENCY, "number"),
+};
+
 /** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
+  /** Its name in diffusers. */
+  readonly className: string;
+  /** What each part may be. */
+  readonly parts: Fields<object>;
   /** The pipeline over the parts of a checkpoint; `fromPretrained` calls it. */
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
 }
+
+/** The parts that a caller may give instead of the checkpoint's; the scheduler by its name, too, with the checkpoint's config. */
+export type GivenParts<Components> = {
+  readonly [Part in keyof Components]?: Part extends "scheduler" ? Components[Part] | string : Components[Part];
+};
 
 // Loaded when asked for, so that a program pays for the pipelines it uses.
 const PIPELINES = {
@@ -54,61 +77,79 @@ const PIPELINES = {
 export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;
 
 type PipelineName = keyof typeof PIPELINES;
-type ComponentsOf<Class> = Class extends PipelineClass<DiffusionPipeline, infer Components> ? Components : never;
-type TextToImageComponents = ComponentsOf<typeof StableDiffusionPipeline> & ComponentsOf<typeof StableDiffusionXLPipeline>;
+type AnyClass = Awaited<ReturnType<(typeof PIPELINES)[PipelineName]>>;
+
+/** The parts of a pipeline class; of `DiffusionPipeline`, which opens any, those of the pipelines for text to image. */
+export type PartsOf<Class> = Class extends { open(source: never, index: never, given: Partial<infer Components>): unknown }
+  ? GivenParts<Components>
+  : GivenParts<StableDiffusionComponents & StableDiffusionXLComponents>;
+
+/** What a pipeline class opens. */
+export type PipelineOf<Class> = Class extends { open(...given: never): Promise<infer Pipeline> } ? Pipeline : TextToImagePipeline;
+
+type AnyPart = AnyClass extends infer Class ? (Class extends { parts: infer Parts } ? keyof Parts : never) : never;
+
+const part = field<unknown>(() => true, "a part of a pipeline");
+
+/** The parts of all pipelines, for a checkpoint that is not yet known to be of one of them. */
+const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
+  controlnet: part,
+  featureExtractor: part,
+  safetyChecker: part,
+  scheduler: part,
+  textEncoder: part,
+  textEncoder2: part,
+  tokenizer: part,
+  tokenizer2: part,
+  unet: part,
+  vae: part,
+};
+
+export interface DiffusionPipeline {
+  /**
+   * How the noise is taken away. To change it, give a scheduler or the name of one: `pipe.scheduler = "euler"` takes that class with this one's config,
+   * as `EulerDiscreteScheduler.fromConfig(pipe.scheduler.config)` does. `schedulerNames()` lists the names.
+   * @throws ArgumentError for a name of none, with the nearest.
+   */
+  get scheduler(): Scheduler;
+  set scheduler(scheduler: Scheduler | string);
+}
 
 /** Any checkpoint in the diffusers folder layout. Matches diffusers' DiffusionPipeline. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor defines the scheduler as the pipeline's own property
 export abstract class DiffusionPipeline implements AsyncDisposable {
-  constructor(private readonly source: ComponentSource | undefined) {}
+  /** The class's name in diffusers; tells the pipelines of a union apart. */
+  abstract readonly className: string;
+
+  constructor(
+    scheduler: Scheduler,
+    private readonly source: ComponentSource | undefined,
+  ) {
+    let active = scheduler;
+    // A property of the pipeline's own, so that `{ ...pipe }` holds it: that makes another pipeline of the same parts.
+    Object.defineProperty(this, "scheduler", {
+      enumerable: true,
+      get: () => active,
+      set: (wanted: Scheduler | string) => {
+        active = schedulerFor(wanted, active);
+      },
+    });
+  }
 
   /**
    * Opens the checkpoint in the folder or single file `path`, or of the hub if it is an id (`owner/name`) and no folder: as the pipeline that its
-   * `model_index.json` names, or, called on a pipeline class, as that one.
+   * `model_index.json` names, or, called on a pipeline class, as that one. `DiffusionPipeline` gives a union that `className` tells apart; a checkpoint
+   * of another pipeline than those for text to image is better opened by its own class, whose type says what it takes.
    * Weights are mapped from disk, not read. Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
-   * and stay the caller's to dispose.
-   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   * and stay the caller's to dispose; `scheduler: "euler"` takes a scheduler by its name, with the checkpoint's config.
+   * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
-  static fromPretrained<Pipeline extends DiffusionPipeline, Components extends object>(
-    this: PipelineClass<Pipeline, Components>,
+  static async fromPretrained<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
+    this: Class,
     path: string | Folder,
-    options?: PipelineOptions & Partial<Components>,
-  ): Promise<Pipeline>;
-  static fromPretrained(
-    this: typeof DiffusionPipeline,
-    path: string | Folder,
-    options?: PipelineOptions & Partial<TextToImageComponents>,
-  ): Promise<TextToImagePipeline>;
-  static async fromPretrained(
-    this: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
-    path: string | Folder,
-    options: PipelineOptions = {},
-  ): Promise<DiffusionPipeline> {
-    const { device, deviceId, lowMemory, precision, concurrency, ...others } = options;
-    if (concurrency !== undefined) expectConcurrency(concurrency);
-    const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...parts } = others;
-    const { predictionType, timestepSpacing, ...given } = parts as SchedulerOptions & { readonly scheduler?: Scheduler };
-    const settings = schedulerSettings({ predictionType, timestepSpacing }, given.scheduler);
-    const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
-    const brought = Object.entries(given).flatMap(([name, part]) => (part === undefined ? [] : snakeCase(name)));
-    // An unknown class is told before anything is downloaded, or a thread started, for it.
-    const loader = (index: ModelIndex, folder: Folder) => ("open" in this ? async () => this : loaderOf(folder, index));
-    const folder = await openCheckpoint(path, { ...from, predictionType, without: brought, accept: loader });
-    const index = await readModelIndex(folder);
-    const load = loader(index, folder);
-    const [pipeline, engine] = await Promise.all([load(), createEngine({ device, deviceId, lowMemory, precision })]);
-    const source = new ComponentSource(folder, index, engine, variant);
-    try {
-      const pipe = await pipeline.open(source, index, given);
-      if (settings) {
-        expectSettings(pipe.scheduler.constructor as unknown as SchedulerClass, settings);
-        pipe.scheduler = pipe.scheduler.clone(settings);
-      }
-      if (concurrency !== undefined) pipe.queue.concurrency = concurrency;
-      return pipe;
-    } catch (error) {
-      await source.dispose();
-      throw error;
-    }
+    options?: PipelineOptions & PartsOf<Class>,
+  ): Promise<PipelineOf<Class>> {
+    return (await open(this, "fromPretrained", path, options)) as PipelineOf<Class>;
   }
 
   /**
@@ -116,29 +157,16 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
    * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Which checkpoint it is and how its networks are built is told by its header;
    * `config`, a folder or hub id in diffusers' layout, takes the place of that, as it has to for networks of unusual proportions. Everything else is as
    * with `fromPretrained`, which takes such files, too. There is no safety checker in such a file.
-   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
-  static fromSingleFile<Pipeline extends DiffusionPipeline, Components extends object>(
-    this: PipelineClass<Pipeline, Components>,
+  static async fromSingleFile<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
+    this: Class,
     path: string,
-    options?: PipelineOptions & Partial<Components>,
-  ): Promise<Pipeline>;
-  static fromSingleFile(
-    this: typeof DiffusionPipeline,
-    path: string,
-    options?: PipelineOptions & Partial<TextToImageComponents>,
-  ): Promise<TextToImagePipeline>;
-  static async fromSingleFile(
-    this: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
-    path: string,
-    options: PipelineOptions = {},
-  ): Promise<DiffusionPipeline> {
+    options?: PipelineOptions & PartsOf<Class>,
+  ): Promise<PipelineOf<Class>> {
     await expectFile(path);
-    return DiffusionPipeline.fromPretrained.call(this as typeof DiffusionPipeline, path, options);
+    return (await open(this, "fromSingleFile", path, options)) as PipelineOf<Class>;
   }
-
-  /** Walks from noise to picture; another one may be put in its place. */
-  abstract scheduler: Scheduler;
 
   /** The network that denoises. */
   abstract unet: Model<unknown>;
@@ -180,22 +208,76 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 }
 
-/** The settings that are given; undefined where none are. @throws ArgumentError for a value that is none, or beside a scheduler, which has its own. */
-function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | undefined): SchedulerOptions | undefined {
-  const allowed = { predictionType: PREDICTION_TYPES, timestepSpacing: TIMESTEP_SPACINGS } as const;
+/** The settings that are given; undefined where none are. @throws ArgumentError for one beside a scheduler, which has its own. */
+function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | string | undefined): SchedulerOptions | undefined {
   const settings = Object.entries(options).filter(([, value]) => value !== undefined);
-  for (const [argument, value] of settings) {
-    const values: readonly string[] = allowed[argument as keyof SchedulerOptions];
-    if (!values.includes(value)) throw wrongArgument(argument, value, values.join(", "), { type: "string" });
-    if (scheduler) {
-      throw new ArgumentError((name) => `${name(argument)} was given beside a scheduler`, {
-        argument,
-        hint: (name) =>
-          `leave ${name(argument)} out, and make the scheduler with it: fromConfig(config, { ${argument}: ${JSON.stringify(value)} })`,
-      });
+  const [first] = settings;
+  if (!first) return undefined;
+  if (scheduler === undefined || typeof scheduler === "string") return Object.fromEntries(settings);
+  const [argument, value] = first;
+  throw new ArgumentError((name) => `${name(argument)} was given beside a scheduler`, {
+    argument,
+    hint: (name) =>
+      `leave ${name(argument)} out, and make the scheduler with it: fromConfig(config, { ${argument}: ${JSON.stringify(value)} })`,
+  });
+}
+
+async function open(
+  opened: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
+  method: "fromPretrained" | "fromSingleFile",
+  path: string | Folder,
+  options: object = {},
+): Promise<DiffusionPipeline> {
+  expectSource(path);
+  const known = "open" in opened ? opened : undefined;
+  const { device, deviceId, lowMemory, precision, concurrency, ...others } = check(known, method, options);
+  const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...more } = others;
+  const { predictionType, timestepSpacing, ...given } = more;
+  const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
+  const { scheduler: named, ...parts } = given as { readonly scheduler?: Scheduler | string };
+  const settings = schedulerSettings({ predictionType, timestepSpacing }, named);
+  // A wrong name is told before anything is downloaded; the right one needs the checkpoint's config.
+  if (typeof named === "string") resolveScheduler(named);
+  const brought = { ...parts, ...(typeof named !== "string" && named !== undefined && { scheduler: named }) };
+  // An unknown class is told before anything is downloaded, or a thread started, for it.
+  const loader = (index: ModelIndex, folder: Folder) => (known ? async () => known : loaderOf(folder, index));
+  const folder = await openCheckpoint(path, { ...from, predictionType, without: Object.keys(brought).map(snakeCase), accept: loader });
+  const index = await readModelIndex(folder);
+  const pipeline = await loader(index, folder)();
+  // Of all pipelines' parts those of this one.
+  if (!known) check(pipeline, method, given);
+  const engine = await createEngine({ device, deviceId, lowMemory, precision });
+  const source = new ComponentSource(folder, index, engine, variant, pipeline.className);
+  try {
+    const made = await pipeline.open(source, index, brought);
+    if (typeof named === "string") made.scheduler = named;
+    if (settings) {
+      expectSettings(made.scheduler.constructor as unknown as SchedulerClass, settings);
+      made.scheduler = made.scheduler.clone(settings);
     }
+    if (concurrency !== undefined) made.queue.concurrency = concurrency;
+    return made;
+  } catch (error) {
+    await source.dispose();
+    throw error;
   }
-  return settings.length === 0 ? undefined : Object.fromEntries(settings);
+}
+
+/** The options of an opening, checked: those of all pipelines, and the parts of one or, where it is not yet known which it is, of any. */
+function check(pipeline: PipelineClass<DiffusionPipeline, object> | undefined, method: string, options: object): PipelineOptions {
+  const className = pipeline?.className ?? "DiffusionPipeline";
+  const parts: object = pipeline ? optional(pipeline.parts) : ANY_PARTS;
+  // Without a part that the pipeline never has: that is so anyway.
+  const without = ([name, value]: [string, unknown]) => value === null && name in ANY_PARTS && !(name in parts);
+  const asked: unknown = isPlain(options) ? Object.fromEntries(Object.entries(options).filter((each) => !without(each))) : options;
+  return checkOptions<PipelineOptions>(
+    asked,
+    { ...OPTIONS, ...parts, ...{ scheduler: schedulerField } },
+    {
+      call: `${className}.${method}`,
+      elsewhere: (option) => (pipeline ? belongsElsewhere(className, option) : undefined),
+    },
+  );
 }
 
 function loaderOf(folder: Folder, { className }: ModelIndex): () => Promise<PipelineClass<DiffusionPipeline, object>> {

@@ -2,6 +2,7 @@ import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { CLIPTextModel } from "../models/clip-text.js";
 import { expectShape } from "../models/expect-shape.js";
+import { type Fields, oneOf, tensor, texts, whole } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
 import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { expectTextParts } from "./absent-parts.js";
@@ -47,6 +48,16 @@ export interface PromptOptions {
   readonly promptSyntax?: PromptSyntax;
 }
 
+export const PROMPT_FIELDS: Fields<PromptOptions> = {
+  prompt: texts,
+  negativePrompt: texts,
+  promptEmbeds: tensor,
+  negativePromptEmbeds: tensor,
+  numImagesPerPrompt: whole(1),
+  clipSkip: whole(0),
+  promptSyntax: oneOf(...PROMPT_SYNTAXES),
+};
+
 /** The texts of a call with two text encoders, or their embeddings made beforehand. */
 export interface PromptOptionsXL extends PromptOptions {
   /** Another text for the second text encoder; `prompt` by default. */
@@ -58,6 +69,17 @@ export interface PromptOptionsXL extends PromptOptions {
   /** With negativePromptEmbeds: likewise. */
   readonly negativePooledPromptEmbeds?: Tensor;
 }
+
+export const PROMPT_FIELDS_XL: Fields<PromptOptionsXL> = {
+  ...PROMPT_FIELDS,
+  prompt2: texts,
+  negativePrompt2: texts,
+  pooledPromptEmbeds: tensor,
+  negativePooledPromptEmbeds: tensor,
+};
+
+/** What every call with a prompt has: a prompt, or its embeddings. */
+export type Prompted<Options> = Options & ({ readonly prompt: string | readonly string[] } | { readonly promptEmbeds: Tensor });
 
 /** A text encoder and the tokenizer that feeds it, by the encoder's subfolder. */
 export interface TextEncoder {

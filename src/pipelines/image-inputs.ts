@@ -1,8 +1,9 @@
 import { ArgumentError } from "../errors.js";
-import { type ImageSource, loadImage, loadMask } from "../image/load-image.js";
+import { type ImageSource, isImageSource, loadImage, loadMask } from "../image/load-image.js";
 import type { Picture } from "../image/picture.js";
 import { CONTROL_OPTIONS, cropRegion, MASK_OPTIONS, VaeImageProcessor } from "../image/vae-image-processor.js";
 import type { Autoencoder } from "../models/autoencoder.js";
+import { type Fields, field, isListOf, needed, tensor, whole } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
 import { latentsOf } from "./absent-parts.js";
 import { expectInteger } from "./arguments.js";
@@ -10,6 +11,14 @@ import type { Denoised, SizeOptions } from "./latent-diffusion.js";
 
 /** An image in any form, or a list with one for each prompt. A tensor is [batch, channels, height, width] with values in 0..1, or latents. */
 export type ImageInput = ImageSource | Tensor | readonly (ImageSource | Tensor)[];
+
+const IMAGE = "a path, a URL, a Buffer, a Blob, raw pixels, a Picture or a Tensor, or a list of them";
+
+export const imageInput = field<ImageInput>((value) => isImage(value) || isListOf(value, isImage), IMAGE);
+
+function isImage(value: unknown): boolean {
+  return value instanceof Tensor || isImageSource(value);
+}
 
 /** The pictures an inpainting call works on. */
 export interface InpaintImages {
@@ -27,6 +36,14 @@ export interface InpaintImages {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
   readonly latents?: Tensor;
 }
+
+export const INPAINT_FIELDS: Fields<InpaintImages> = {
+  image: needed(imageInput, "image is the picture to repaint in"),
+  maskImage: needed(imageInput, "maskImage is white where the picture is repainted"),
+  maskedImageLatents: tensor,
+  paddingMaskCrop: whole(0),
+  latents: tensor,
+};
 
 /** Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, both sides multiples of its factor; latents are left as they are. */
 export async function readImages(image: ImageInput, vae: Autoencoder | null): Promise<Tensor> {

@@ -1,21 +1,24 @@
-import { wrongArgument } from "../given.js";
 import type { AttentionSlice } from "../graph/graph.js";
 import { type Picture, pictures } from "../image/picture.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
-import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { checkOptions } from "../options/check-options.js";
+import { abortSignal, type Fields, field, flag, group, has, instanceOf, numbers, oneOf, orNull, real, whole } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { expectTextParts, expectVae, latentsOf } from "./absent-parts.js";
-import { expectEta, expectInteger, expectNumber, expectSize, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
-import type { ComponentSource } from "./components.js";
+import { expectEta, expectSize, RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
+import { type ComponentSource, part } from "./components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
+import { belongsElsewhere } from "./elsewhere.js";
 import {
   type EncodedPrompt,
   encodePrompt,
+  PROMPT_FIELDS,
   type PromptOptions,
   type PromptOptionsXL,
   type PromptReader,
@@ -25,7 +28,7 @@ import { guide } from "./guidance.js";
 import { LoraPipeline } from "./lora-pipeline.js";
 import { derive } from "./per-step.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
-import { expectStepCache, StepCache, type StepCacheOptions } from "./step-cache.js";
+import { expectStepCache, STEP_CACHE_FIELDS, StepCache, type StepCacheOptions } from "./step-cache.js";
 import {
   loadTextualInversion,
   type TextualInversionOptions,
@@ -67,6 +70,20 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly signal?: AbortSignal;
 }
 
+export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
+  ...PROMPT_FIELDS,
+  ...RANDOM_FIELDS,
+  numInferenceSteps: whole(1),
+  timesteps: numbers(),
+  sigmas: numbers(),
+  guidanceScale: real(),
+  guidanceRescale: real(0),
+  eta: real(0),
+  cache: group(STEP_CACHE_FIELDS),
+  outputType: oneOf(...OUTPUT_TYPES),
+  signal: abortSignal,
+};
+
 /** Height and width of a picture made from nothing. */
 export interface SizeOptions {
   /** Pixels; multiples of the VAE's factor. By default the size the UNet was trained on. */
@@ -74,6 +91,8 @@ export interface SizeOptions {
   /** Pixels; as `height`. */
   readonly width?: number;
 }
+
+export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
 
 /** What a call of a pipeline gives. */
 export interface PipelineOutput<Output extends OutputType> {
@@ -116,6 +135,8 @@ export interface GuidanceOptions {
   readonly doClassifierFreeGuidance?: boolean;
 }
 
+export const GUIDANCE_FIELDS: Fields<GuidanceOptions> = { guidanceScale: real(), doClassifierFreeGuidance: flag };
+
 /** What a text encoder makes of prompts, a row for each picture; a request takes them instead of the prompts. */
 export interface PromptEmbeds {
   /** [batch, tokens, features] */
@@ -147,6 +168,19 @@ export interface LatentDiffusionComponents {
   readonly scheduler: Scheduler;
 }
 
+export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
+  vae: part(
+    orNull(
+      field<Autoencoder>(
+        (value) => typeof value === "object" && value !== null && has(value, "encode") && has(value, "decode"),
+        "an AutoencoderKL or AutoencoderTiny",
+      ),
+    ),
+  ),
+  unet: part(instanceOf(UNet2DConditionModel)),
+  scheduler: part(instanceOf(Scheduler)),
+};
+
 /**
  * What Stable Diffusion's pipelines have in common: checking the request, the guided denoising loop, decoding.
  * Calls take turns, first come, first done: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
@@ -156,15 +190,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   vae: Autoencoder;
   /** The denoising network. */
   unet: UNet2DConditionModel;
-  /** Which noise levels are walked, and how a step is taken. */
-  scheduler: Scheduler;
   protected readonly defaultGuidanceScale: number = 7.5;
 
   constructor({ vae, unet, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
-    super(source);
+    super(scheduler, source);
     this.vae = vae as Autoencoder;
     this.unet = unet;
-    this.scheduler = scheduler;
   }
 
   /** Pixels to one latent, along each side: the VAE's, or 8 where there is none, as in diffusers. */
@@ -175,6 +206,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   private get memorySaving(): MemorySaving {
     return expectVae(this.vae, "there is nothing to save without one").memory;
   }
+
+  /** What each option of a request takes. */
+  protected abstract readonly fields: Fields<LatentDiffusionRequest>;
 
   /** How those text encoders read prompts. */
   protected abstract get promptReader(): PromptReader;
@@ -258,7 +292,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   protected abstract develop(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
 
   private async *run<Output extends OutputType>(request: Request, turn: Turn): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
-    const call = this.begin(request);
+    const call = this.begin(this.check("generate", request, this.fields));
     const { outputType, signal, generator } = call;
     await turn.take(signal);
     const { latents, retouch } = yield* this.develop(call);
@@ -278,9 +312,13 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** The prompts' features, to be given in place of the prompts. */
-  protected async embed(options: PromptOptionsXL & GuidanceOptions): Promise<PromptEmbeds> {
-    const { guidanceScale = this.defaultGuidanceScale, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = options;
-    const encoded = await encodePrompt(this.promptReader, options, { isGuided });
+  protected async embed(
+    options: PromptOptionsXL & GuidanceOptions,
+    fields: Fields<PromptOptions & GuidanceOptions>,
+  ): Promise<PromptEmbeds> {
+    const checked = this.check("encodePrompt", options, fields);
+    const { guidanceScale = this.defaultGuidanceScale, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = checked;
+    const encoded = await encodePrompt(this.promptReader, checked, { isGuided });
     const { positive, negative } = encoded.at(1);
     return {
       promptEmbeds: positive.embeds,
@@ -358,14 +396,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       outputType = "image",
       numImagesPerPrompt = 1,
     } = request;
-    expectNumber("guidanceScale", guidanceScale);
-    expectNumber("guidanceRescale", guidanceRescale, 0);
     expectEta(eta);
-    if (request.numInferenceSteps !== undefined) expectInteger("numInferenceSteps", request.numInferenceSteps, 1);
-    expectInteger("numImagesPerPrompt", numImagesPerPrompt, 1);
     if (request.cache) expectStepCache(request.cache, this.unet);
-    if (!OUTPUT_TYPES.includes(outputType))
-      throw wrongArgument("outputType", outputType, `one of ${OUTPUT_TYPES.join(", ")}`, { type: "string" });
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
     return {
@@ -380,6 +412,15 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       outputType,
       signal: request.signal,
     };
+  }
+
+  /** The options of a call, checked. @throws ArgumentError */
+  private check<Options extends object>(method: "generate" | "encodePrompt", options: Options, fields: Fields<object>): Options {
+    return checkOptions(options, fields as Fields<Options>, {
+      call: `${this.className}.${method}`,
+      example: `such as pipe.${method}({ prompt: "a red fox" })`,
+      elsewhere: (option) => belongsElsewhere(this.className, option),
+    });
   }
 
   /** Above 1 the UNet sees every picture twice; but a network distilled for guidance takes the scale as an input instead. */

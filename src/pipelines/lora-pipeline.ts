@@ -1,14 +1,19 @@
+import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { printable } from "../checkpoint/json.js";
 import type { TextualInversion } from "../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
-import { type AdapterWeight, finite, type LoraWeight, unetWeight } from "../lora/adapter-weight.js";
+import { wrongArgument } from "../given.js";
+import { ADAPTER_FIELDS } from "../hub/find-adapter.js";
+import { type AdapterWeight, expectLoraWeight, finite, type LoraWeight, unetWeight } from "../lora/adapter-weight.js";
 import { findLora, type LoraSource } from "../lora/find-lora.js";
 import { type LeftOut, readLora } from "../lora/lora-file.js";
 import type { LoraPart } from "../lora/lora-names.js";
 import { type LoraTarget, matchLora } from "../lora/match-lora.js";
 import type { NetworkAdapters } from "../lora/network-adapters.js";
 import type { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, field, names, oneOf, real, text, texts } from "../options/fields.js";
 import { warn } from "../warnings.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import type { TextEncoder } from "./encode-prompt.js";
@@ -22,6 +27,8 @@ export interface LoadLoraOptions extends LoraSource {
   /** What it will be called; `default_0`, `default_1`, ... where nothing is said. */
   readonly adapterName?: string;
 }
+
+const LOAD_FIELDS: Fields<LoadLoraOptions> = { ...ADAPTER_FIELDS, adapterName: text };
 
 /** A LoRA that was loaded. */
 export interface LoadedLora {
@@ -42,6 +49,17 @@ export interface FuseLoraOptions {
   /** All by default. */
   readonly components?: readonly LoraComponent[];
 }
+
+const COMPONENT = oneOf<LoraComponent>("unet", "textEncoder", "textEncoder2");
+
+const FUSE_FIELDS: Fields<FuseLoraOptions> = {
+  loraScale: real(),
+  adapterNames: names,
+  components: field(
+    (value) => Array.isArray(value) && value.every((each) => v.is(COMPONENT, each)),
+    `a list of ${COMPONENT.expected.replace("one of ", "")}`,
+  ),
+};
 
 /** As many names as a warning can hold; a LoRA for other networks has hundreds. */
 const MOST_LISTED = 10;
@@ -71,7 +89,8 @@ export abstract class LoraPipeline extends DiffusionPipeline {
    * @throws CheckpointError if it is no LoRA, holds nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
    * is taken; HubError
    */
-  async loadLoraWeights(source: string | Folder, { adapterName, ...from }: LoadLoraOptions = {}): Promise<LoadedLora> {
+  async loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
+    const { adapterName, ...from } = checkOptions(options, LOAD_FIELDS, { call: "loadLoraWeights", elsewhere: weightsOfLoras });
     const taken = this.loraNames;
     if (adapterName === "") throw new ArgumentError("adapterName is empty; give the adapter a name, or none", { argument: "adapterName" });
     if (adapterName !== undefined && taken.includes(adapterName)) {
@@ -102,6 +121,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
    */
   setAdapters(names: string | readonly string[], weights: LoraWeight | readonly (LoraWeight | undefined)[] = 1): void {
     const list = this.knownAdapters(names);
+    for (const weight of [weights].flat()) expectLoraWeight(weight);
     const each = isList(weights) ? weights : list.map(() => weights);
     if (each.length !== list.length)
       throw new ArgumentError(`${each.length} weights were given for ${list.length} adapters; expected one, or one for each`, {
@@ -142,15 +162,16 @@ export abstract class LoraPipeline extends DiffusionPipeline {
    * computed without the other adapters until `unfuseLora` or until the fused one is unloaded, which a warning says; and `loraScale` counts for active adapters.
    * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
    */
-  fuseLora({ loraScale = 1, adapterNames, components }: FuseLoraOptions = {}): void {
+  fuseLora(options: FuseLoraOptions = {}): void {
+    const { loraScale = 1, adapterNames, components } = checkOptions(options, FUSE_FIELDS, { call: "fuseLora" });
     const names = adapterNames && this.knownAdapters(adapterNames);
-    finite("loraScale", loraScale);
     for (const adapters of this.adaptersOf(components)) adapters.fuse(loraScale, names);
     this.warnOfSilentAdapters();
   }
 
   /** Takes all that was fused out of the weights again. Adapters have the weights they had before `fuseLora`; in diffusers its `loraScale` stays with them. */
-  unfuseLora({ components }: Pick<FuseLoraOptions, "components"> = {}): void {
+  unfuseLora(options: Pick<FuseLoraOptions, "components"> = {}): void {
+    const { components } = checkOptions<typeof options>(options, { components: FUSE_FIELDS.components }, { call: "unfuseLora" });
     for (const adapters of this.adaptersOf(components)) adapters.unfuse();
   }
 
@@ -236,6 +257,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
   }
 
   private knownAdapters(names: string | readonly string[]): readonly string[] {
+    if (!v.is(texts, names)) throw wrongArgument("names", names, "an adapter's name, or a list of names");
     const list = typeof names === "string" ? [names] : names;
     const known = this.loraNames;
     const stranger = list.find((name) => !known.includes(name));
@@ -277,6 +299,13 @@ function weightFor(part: LoraPart, weight: LoraWeight, names: readonly string[])
   if (part === "unet") return unetWeight((typeof weight === "object" ? weight.unet : weight) ?? 1, names);
   const component = part === "text_encoder" ? "textEncoder" : "textEncoder2";
   return { all: finite(component, (typeof weight === "object" ? weight[component] : weight) ?? 1) };
+}
+
+/** Says where the weight of a LoRA is given. */
+function weightsOfLoras(option: string): string | undefined {
+  return ["weight", "scale", "loraScale", "strength", "alpha"].includes(option)
+    ? "a LoRA's weight is set by setAdapters(name, weight)"
+    : undefined;
 }
 
 /** diffusers' names: the number of adapters there are, or the next number that is free. */

@@ -4,17 +4,20 @@ import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
 import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
-import type { CLIPTokenizer } from "../tokenizer/clip.js";
+import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import type { PromptOptions, PromptReader, TextEncoder } from "./encode-prompt.js";
+import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
+import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./encode-prompt.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import {
   type Call,
   type Conditioning,
+  GUIDANCE_FIELDS,
   type GuidanceOptions,
+  LATENT_DIFFUSION_PARTS,
   type LatentDiffusionComponents,
   LatentDiffusionPipeline,
   type LatentDiffusionRequest,
@@ -33,8 +36,17 @@ export interface StableDiffusionComponents extends LatentDiffusionComponents {
   readonly featureExtractor?: CLIPImageProcessor;
 }
 
+export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
+  ...LATENT_DIFFUSION_PARTS,
+  textEncoder: part(orNull(instanceOf(CLIPTextModel))),
+  tokenizer: part(orNull(instanceOf(CLIPTokenizer))),
+  safetyChecker: orNull(instanceOf(StableDiffusionSafetyChecker)),
+  featureExtractor: instanceOf(CLIPImageProcessor),
+};
+
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
 export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
+  static readonly className: string;
   /** Encodes prompts. At run time null in a pipeline that was opened without it. */
   textEncoder: CLIPTextModel;
   /** Splits prompts into tokens. At run time null in a pipeline that was opened without it. */
@@ -46,6 +58,7 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: StableDiffusionComponents, source?: ComponentSource) {
+    expectParts(new.target.className, components, STABLE_DIFFUSION_PARTS);
     if (components.unet.config.additionEmbedType) {
       throw new ConfigError("this UNet is conditioned like Stable Diffusion XL's", {
         hint: "open the checkpoint with DiffusionPipeline or a StableDiffusionXL pipeline",
@@ -87,8 +100,8 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
    * What the text encoder makes of prompts, to be used instead of them: `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` gives the same pictures.
    * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
    */
-  encodePrompt(options: PromptOptions & GuidanceOptions): Promise<PromptEmbeds> {
-    return this.embed(options);
+  encodePrompt(options: Prompted<PromptOptions> & GuidanceOptions): Promise<PromptEmbeds> {
+    return this.embed(options, { ...PROMPT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
   protected get promptReader(): PromptReader {

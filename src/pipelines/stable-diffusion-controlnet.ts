@@ -1,23 +1,38 @@
+import * as v from "valibot";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { ControlNetModel } from "../models/controlnet.js";
 import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
+import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real, tensor } from "../options/fields.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
 import { expectNumber } from "./arguments.js";
-import type { ComponentSource } from "./components.js";
+import { type ComponentSource, expectParts, part } from "./components.js";
 import { type ControlImages, expectForPrompts, imagesPerNet } from "./control-images.js";
 import { initialLatents, timestepOptions } from "./denoise.js";
-import { type ImageInput, readControlImages } from "./image-inputs.js";
-import type { Call, Denoised, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion.js";
+import type { Prompted } from "./encode-prompt.js";
+import { type ImageInput, imageInput, readControlImages } from "./image-inputs.js";
+import {
+  type Call,
+  type Denoised,
+  LATENT_DIFFUSION_FIELDS,
+  type LatentDiffusionRequest,
+  SIZE_FIELDS,
+  type SizeOptions,
+} from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
-import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import {
+  loadStableDiffusion,
+  STABLE_DIFFUSION_PARTS,
+  StableDiffusionBase,
+  type StableDiffusionComponents,
+} from "./stable-diffusion-base.js";
 
 /** A setting for every ControlNet, or a list with one for each. */
 export type PerNet<Value> = Value | readonly Value[];
 
 /** What a call under control can be asked for. */
-export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest, SizeOptions {
+export interface StableDiffusionControlNetOptions extends LatentDiffusionRequest, SizeOptions {
   /** The controlling pictures, of one size unless width and height are given; their size is the result's. */
   readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
@@ -32,11 +47,47 @@ export interface StableDiffusionControlNetRequest extends LatentDiffusionRequest
   readonly latents?: Tensor;
 }
 
+const controlImage = field<StableDiffusionControlNetOptions["image"]>(
+  (value) => v.is(imageInput, value) || isListOf(value, (each) => v.is(imageInput, each)),
+  "a picture in any form, or a list of them",
+);
+
+function perNet(one: Field<number>): Field<PerNet<number>> {
+  return oneOrList(one, `${one.expected}, or a list with one for each ControlNet`);
+}
+
+const FIELDS: Fields<StableDiffusionControlNetOptions> = {
+  ...LATENT_DIFFUSION_FIELDS,
+  ...SIZE_FIELDS,
+  image: needed(controlImage, "image is the controlling picture; several ControlNets take a list with one for each"),
+  controlnetConditioningScale: perNet(real()),
+  controlGuidanceStart: perNet(real(0, 1)),
+  controlGuidanceEnd: perNet(real(0, 1)),
+  guessMode: flag,
+  latents: tensor,
+};
+
+/** What a call of {@link StableDiffusionControlNetPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionControlNetRequest = Prompted<StableDiffusionControlNetOptions>;
+
 /** The parts of Stable Diffusion with one or several ControlNets. */
 export interface StableDiffusionControlNetComponents extends StableDiffusionComponents {
   /** The ControlNet, or several, whose residuals are summed. */
   readonly controlnet: PerNet<ControlNetModel> | MultiControlNetModel;
 }
+
+const PARTS: Fields<StableDiffusionControlNetComponents> = {
+  ...STABLE_DIFFUSION_PARTS,
+  controlnet: part(
+    field<PerNet<ControlNetModel> | MultiControlNetModel>(
+      (value) =>
+        value instanceof MultiControlNetModel ||
+        value instanceof ControlNetModel ||
+        isListOf(value, (each) => each instanceof ControlNetModel),
+      "a ControlNetModel, a list of them or a MultiControlNetModel",
+    ),
+  ),
+};
 
 /** A ControlNet with what a call says of it. */
 interface Control {
@@ -49,12 +100,19 @@ interface Control {
 
 /** Text to picture under the control of edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
 export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
+  static override readonly className = "StableDiffusionControlNetPipeline";
+  static readonly parts = PARTS;
+  readonly className = StableDiffusionControlNetPipeline.className;
+  protected readonly fields = FIELDS;
+
   /** The ControlNet, or several, whose residuals are summed. */
   controlnet: readonly ControlNetModel[];
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
-  constructor({ controlnet, ...components }: StableDiffusionControlNetComponents, source?: ComponentSource) {
+  constructor(components: StableDiffusionControlNetComponents, source?: ComponentSource) {
+    expectParts(StableDiffusionControlNetPipeline.className, components, PARTS);
     super(components, source);
+    const { controlnet } = components;
     this.controlnet = controlnet instanceof MultiControlNetModel ? controlnet.nets : [controlnet].flat();
   }
 

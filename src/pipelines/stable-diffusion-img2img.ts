@@ -1,23 +1,44 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, needed, real } from "../options/fields.js";
 import type { ComponentSource } from "./components.js";
 import { timestepOptions } from "./denoise.js";
-import { type ImageInput, readImages } from "./image-inputs.js";
+import type { Prompted } from "./encode-prompt.js";
+import { type ImageInput, imageInput, readImages } from "./image-inputs.js";
 import { addInitialNoise, startingLatents } from "./image-latents.js";
-import type { Call, Denoised, LatentDiffusionRequest } from "./latent-diffusion.js";
+import { type Call, type Denoised, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
-import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import {
+  loadStableDiffusion,
+  STABLE_DIFFUSION_PARTS,
+  StableDiffusionBase,
+  type StableDiffusionComponents,
+} from "./stable-diffusion-base.js";
 import { stepCount, timestepsOfStrength } from "./timestep-range.js";
 
 /** What an image-to-image call can be asked for. */
-export interface StableDiffusionImg2ImgRequest extends LatentDiffusionRequest {
+export interface StableDiffusionImg2ImgOptions extends LatentDiffusionRequest {
   /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents. Its size is the result's. */
   readonly image: ImageInput;
   /** How much of it is forgotten, 0..1: 0.8 by default. That share of the steps is taken. */
   readonly strength?: number;
 }
 
+const FIELDS: Fields<StableDiffusionImg2ImgOptions> = {
+  ...LATENT_DIFFUSION_FIELDS,
+  image: needed(imageInput, "image is the picture to start from"),
+  strength: real(0, 1),
+};
+
+/** What a call of {@link StableDiffusionImg2ImgPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionImg2ImgRequest = Prompted<StableDiffusionImg2ImgOptions>;
+
 /** Picture and text to picture (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
+  static override readonly className = "StableDiffusionImg2ImgPipeline";
+  static readonly parts = STABLE_DIFFUSION_PARTS;
+  readonly className = StableDiffusionImg2ImgPipeline.className;
+  protected readonly fields = FIELDS;
+
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
     source: ComponentSource,

@@ -1,21 +1,50 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, real } from "../options/fields.js";
 import type { ComponentSource } from "./components.js";
 import { timestepOptions } from "./denoise.js";
-import { type InpaintImages, readInpaintImages } from "./image-inputs.js";
+import type { Prompted } from "./encode-prompt.js";
+import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./image-inputs.js";
 import { prepareInpainting } from "./inpainting.js";
-import type { Call, Denoised, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion.js";
+import {
+  type Call,
+  type Denoised,
+  LATENT_DIFFUSION_FIELDS,
+  type LatentDiffusionRequest,
+  SIZE_FIELDS,
+  type SizeOptions,
+} from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
-import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import {
+  loadStableDiffusion,
+  STABLE_DIFFUSION_PARTS,
+  StableDiffusionBase,
+  type StableDiffusionComponents,
+} from "./stable-diffusion-base.js";
 import { stepCount, timestepsOfStrength } from "./timestep-range.js";
 
 /** What an inpainting call can be asked for. */
-export interface StableDiffusionInpaintRequest extends LatentDiffusionRequest, SizeOptions, InpaintImages {
+export interface StableDiffusionInpaintOptions extends LatentDiffusionRequest, SizeOptions, InpaintImages {
   /** How much of the repainted part is forgotten, 0..1: 1 by default. That share of the steps is taken. */
   readonly strength?: number;
 }
 
+const FIELDS: Fields<StableDiffusionInpaintOptions> = {
+  ...LATENT_DIFFUSION_FIELDS,
+  ...SIZE_FIELDS,
+  ...INPAINT_FIELDS,
+  strength: real(0, 1),
+};
+
+/** What a call of {@link StableDiffusionInpaintPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptions>;
+
 /** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one of nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
+  static override readonly className = "StableDiffusionInpaintPipeline";
+  static readonly parts = STABLE_DIFFUSION_PARTS;
+  readonly className = StableDiffusionInpaintPipeline.className;
+  protected readonly fields = FIELDS;
+
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
     source: ComponentSource,

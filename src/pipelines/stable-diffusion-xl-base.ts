@@ -3,17 +3,21 @@ import { ArgumentError, ConfigError } from "../errors.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
-import type { CLIPTokenizer } from "../tokenizer/clip.js";
+import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { expectVae } from "./absent-parts.js";
-import { AUTOENCODERS, type ComponentSource, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import type { PromptOptionsXL, PromptReader, TextEncoder } from "./encode-prompt.js";
+import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
+import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./encode-prompt.js";
 import { readPenultimate } from "./encode-prompt-xl.js";
 import { guidanceScaleEmbedding } from "./guidance.js";
 import {
   type Call,
   type Conditioning,
+  GUIDANCE_FIELDS,
   type GuidanceOptions,
+  LATENT_DIFFUSION_FIELDS,
+  LATENT_DIFFUSION_PARTS,
   LATENTS_ALONE,
   type LatentDiffusionComponents,
   LatentDiffusionPipeline,
@@ -33,6 +37,14 @@ export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
   /** The second text encoder's tokenizer; null as `textEncoder2` may be. */
   readonly tokenizer2: CLIPTokenizer | null;
 }
+
+export const XL_PARTS: Fields<StableDiffusionXLComponents> = {
+  ...LATENT_DIFFUSION_PARTS,
+  textEncoder: orNull(instanceOf(CLIPTextModel)),
+  textEncoder2: part(orNull(instanceOf(CLIPTextModelWithProjection))),
+  tokenizer: orNull(instanceOf(CLIPTokenizer)),
+  tokenizer2: part(orNull(instanceOf(CLIPTokenizer))),
+};
 
 /** Settings of an XL checkpoint's `model_index.json`. */
 export interface StableDiffusionXLSettings {
@@ -61,6 +73,20 @@ export interface MicroConditioning {
   readonly negativeTargetSize?: Pair;
 }
 
+const pair = field<Pair>(
+  (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+  "two numbers, such as [1024, 1024]",
+);
+
+const MICRO_CONDITIONING_FIELDS: Fields<MicroConditioning> = {
+  originalSize: pair,
+  cropsCoordsTopLeft: pair,
+  targetSize: pair,
+  negativeOriginalSize: pair,
+  negativeCropsCoordsTopLeft: pair,
+  negativeTargetSize: pair,
+};
+
 /** What a refiner hears of the picture's beauty, 1..10. */
 export interface AestheticOptions {
   /** 6 by default. */
@@ -69,8 +95,16 @@ export interface AestheticOptions {
   readonly negativeAestheticScore?: number;
 }
 
+export const AESTHETIC_FIELDS: Fields<AestheticOptions> = { aestheticScore: real(), negativeAestheticScore: real() };
+
 /** What every XL call can be asked for. */
 export interface StableDiffusionXLCommonRequest extends LatentDiffusionRequest, PromptOptionsXL, MicroConditioning {}
+
+export const XL_FIELDS: Fields<StableDiffusionXLCommonRequest> = {
+  ...LATENT_DIFFUSION_FIELDS,
+  ...PROMPT_FIELDS_XL,
+  ...MICRO_CONDITIONING_FIELDS,
+};
 
 /** What XL's text encoders make of prompts. */
 export interface PromptEmbedsXL extends PromptEmbeds {
@@ -88,6 +122,7 @@ export interface TimeIds {
 
 /** What the pipelines of Stable Diffusion XL share: two text encoders, pooled features, micro-conditioning. */
 export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends LatentDiffusionPipeline<Request> {
+  static readonly className: string;
   /** The first text encoder; a refiner has none. */
   textEncoder: CLIPTextModel | undefined;
   /** The second text encoder, with a projection. At run time null in a pipeline that was opened without it. */
@@ -102,6 +137,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: StableDiffusionXLComponents, settings: StableDiffusionXLSettings = {}, source?: ComponentSource) {
+    expectParts(new.target.className, components, XL_PARTS);
     if (!components.unet.config.additionEmbedType) {
       throw new ConfigError("this UNet is not conditioned like Stable Diffusion XL's", {
         hint: "open the checkpoint with DiffusionPipeline or a StableDiffusion pipeline",
@@ -127,8 +163,8 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
    * What the text encoders make of prompts, to be used instead of them: `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` gives the same pictures.
    * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
    */
-  encodePrompt(options: PromptOptionsXL & GuidanceOptions): Promise<PromptEmbedsXL> {
-    return this.embed(options) as Promise<PromptEmbedsXL>;
+  encodePrompt(options: Prompted<PromptOptionsXL> & GuidanceOptions): Promise<PromptEmbedsXL> {
+    return this.embed(options, { ...PROMPT_FIELDS_XL, ...GUIDANCE_FIELDS }) as Promise<PromptEmbedsXL>;
   }
 
   private get textParts(): Pick<StableDiffusionXLComponents, "textEncoder" | "tokenizer" | "textEncoder2" | "tokenizer2"> {

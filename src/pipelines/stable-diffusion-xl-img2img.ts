@@ -1,11 +1,14 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, needed, real } from "../options/fields.js";
 import type { ComponentSource } from "./components.js";
 import { timestepOptions } from "./denoise.js";
-import { type ImageInput, readImages } from "./image-inputs.js";
+import type { Prompted } from "./encode-prompt.js";
+import { type ImageInput, imageInput, readImages } from "./image-inputs.js";
 import { addInitialNoise, isLatent, startingLatents } from "./image-latents.js";
 import type { Call, Denoised } from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
 import {
+  AESTHETIC_FIELDS,
   type AestheticOptions,
   imageTimeIds,
   loadStableDiffusionXL,
@@ -14,19 +17,37 @@ import {
   type StableDiffusionXLCommonRequest,
   type StableDiffusionXLComponents,
   settingsXL,
+  XL_FIELDS,
+  XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { expectRange, rangeOfTimesteps, type TimestepRangeOptions } from "./timestep-range.js";
+import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./timestep-range.js";
 
 /** What an image-to-image call of XL can be asked for. */
-export interface StableDiffusionXLImg2ImgRequest extends StableDiffusionXLCommonRequest, AestheticOptions, TimestepRangeOptions {
+export interface StableDiffusionXLImg2ImgOptions extends StableDiffusionXLCommonRequest, AestheticOptions, TimestepRangeOptions {
   /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents such as a base model's. */
   readonly image: ImageInput;
   /** How much of it is forgotten, 0..1: 0.3 by default. That share of the steps is taken, unless denoisingStart says where to go on. */
   readonly strength?: number;
 }
 
+const FIELDS: Fields<StableDiffusionXLImg2ImgOptions> = {
+  ...XL_FIELDS,
+  ...AESTHETIC_FIELDS,
+  ...TIMESTEP_RANGE_FIELDS,
+  image: needed(imageInput, "image is the picture to start from, or latents such as a base model's"),
+  strength: real(0, 1),
+};
+
+/** What a call of {@link StableDiffusionXLImg2ImgPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgOptions>;
+
 /** Picture and text to picture with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
+  static override readonly className = "StableDiffusionXLImg2ImgPipeline";
+  static readonly parts = XL_PARTS;
+  readonly className = StableDiffusionXLImg2ImgPipeline.className;
+  protected readonly fields = FIELDS;
+
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
     source: ComponentSource,

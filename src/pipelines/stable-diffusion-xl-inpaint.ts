@@ -1,11 +1,14 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, real } from "../options/fields.js";
 import type { ComponentSource } from "./components.js";
 import { timestepOptions } from "./denoise.js";
-import { type InpaintImages, readInpaintImages } from "./image-inputs.js";
+import type { Prompted } from "./encode-prompt.js";
+import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./image-inputs.js";
 import { prepareInpainting } from "./inpainting.js";
-import type { Call, Denoised, SizeOptions } from "./latent-diffusion.js";
+import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
 import {
+  AESTHETIC_FIELDS,
   type AestheticOptions,
   imageTimeIds,
   loadStableDiffusionXL,
@@ -13,11 +16,13 @@ import {
   type StableDiffusionXLCommonRequest,
   type StableDiffusionXLComponents,
   settingsXL,
+  XL_FIELDS,
+  XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { expectRange, rangeOfTimesteps, type TimestepRangeOptions } from "./timestep-range.js";
+import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./timestep-range.js";
 
 /** What an inpainting call of XL can be asked for. */
-export interface StableDiffusionXLInpaintRequest
+export interface StableDiffusionXLInpaintOptions
   extends StableDiffusionXLCommonRequest,
     SizeOptions,
     InpaintImages,
@@ -27,8 +32,25 @@ export interface StableDiffusionXLInpaintRequest
   readonly strength?: number;
 }
 
+const FIELDS: Fields<StableDiffusionXLInpaintOptions> = {
+  ...XL_FIELDS,
+  ...SIZE_FIELDS,
+  ...INPAINT_FIELDS,
+  ...AESTHETIC_FIELDS,
+  ...TIMESTEP_RANGE_FIELDS,
+  strength: real(0, 1),
+};
+
+/** What a call of {@link StableDiffusionXLInpaintPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionXLInpaintRequest = Prompted<StableDiffusionXLInpaintOptions>;
+
 /** Repaints the masked part of a picture with Stable Diffusion XL. Matches diffusers' StableDiffusionXLInpaintPipeline. */
 export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<StableDiffusionXLInpaintRequest> {
+  static override readonly className = "StableDiffusionXLInpaintPipeline";
+  static readonly parts = XL_PARTS;
+  readonly className = StableDiffusionXLInpaintPipeline.className;
+  protected readonly fields = FIELDS;
+
   protected override readonly defaultGuidanceScale = 7.5;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */

@@ -1,8 +1,10 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ComponentSource } from "./components.js";
 import { initialLatents, timestepOptions } from "./denoise.js";
-import type { Call, Denoised, SizeOptions } from "./latent-diffusion.js";
+import type { Prompted } from "./encode-prompt.js";
+import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
 import {
   loadStableDiffusionXL,
@@ -12,17 +14,34 @@ import {
   type StableDiffusionXLComponents,
   settingsXL,
   type TimeIds,
+  XL_FIELDS,
+  XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { expectRange, isInside, type TimestepRangeOptions, timestepsUntil } from "./timestep-range.js";
+import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./timestep-range.js";
 
 /** What a text-to-image call of XL can be asked for. */
-export interface StableDiffusionXLRequest extends StableDiffusionXLCommonRequest, SizeOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {
+export interface StableDiffusionXLOptions extends StableDiffusionXLCommonRequest, SizeOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
   readonly latents?: Tensor;
 }
 
+const FIELDS: Fields<StableDiffusionXLOptions> = {
+  ...XL_FIELDS,
+  ...SIZE_FIELDS,
+  denoisingEnd: TIMESTEP_RANGE_FIELDS.denoisingEnd,
+  latents: tensor,
+};
+
+/** What a call of {@link StableDiffusionXLPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionXLRequest = Prompted<StableDiffusionXLOptions>;
+
 /** Text to picture with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
 export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffusionXLRequest> {
+  static override readonly className = "StableDiffusionXLPipeline";
+  static readonly parts = XL_PARTS;
+  readonly className = StableDiffusionXLPipeline.className;
+  protected readonly fields = FIELDS;
+
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
     source: ComponentSource,

@@ -1,19 +1,47 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ComponentSource } from "./components.js";
 import { initialLatents, timestepOptions } from "./denoise.js";
-import type { Call, Denoised, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion.js";
+import type { Prompted } from "./encode-prompt.js";
+import {
+  type Call,
+  type Denoised,
+  LATENT_DIFFUSION_FIELDS,
+  type LatentDiffusionRequest,
+  SIZE_FIELDS,
+  type SizeOptions,
+} from "./latent-diffusion.js";
 import type { DenoisingStep } from "./pipeline-run.js";
-import { loadStableDiffusion, StableDiffusionBase, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import {
+  loadStableDiffusion,
+  STABLE_DIFFUSION_PARTS,
+  StableDiffusionBase,
+  type StableDiffusionComponents,
+} from "./stable-diffusion-base.js";
 
 /** What a text-to-image call can be asked for. */
-export interface StableDiffusionRequest extends LatentDiffusionRequest, SizeOptions {
+export interface StableDiffusionOptions extends LatentDiffusionRequest, SizeOptions {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
   readonly latents?: Tensor;
 }
 
+const FIELDS: Fields<StableDiffusionOptions> = {
+  ...LATENT_DIFFUSION_FIELDS,
+  ...SIZE_FIELDS,
+  latents: tensor,
+};
+
+/** What a call of {@link StableDiffusionPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
+
 /** Text to picture with Stable Diffusion 1.x and 2.x (Rombach et al. 2022). Matches diffusers' StableDiffusionPipeline: the same seed gives the same picture. */
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
+  static override readonly className = "StableDiffusionPipeline";
+  static readonly parts = STABLE_DIFFUSION_PARTS;
+  readonly className = StableDiffusionPipeline.className;
+  protected readonly fields = FIELDS;
+
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
     source: ComponentSource,

@@ -1,4 +1,5 @@
 import type { UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { type Fields, needed, whole } from "../options/fields.js";
 import type { Scheduler } from "../schedulers/scheduler.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectInteger, expectNumber } from "./arguments.js";
@@ -13,6 +14,11 @@ export interface StepCacheOptions {
   /** Where the UNet is cut: 0, the default, leaves the least to the steps between; 1 and 2 are a layer deeper each, 3 a level, 6 two levels. */
   readonly branch?: number;
 }
+
+export const STEP_CACHE_FIELDS: Fields<StepCacheOptions> = {
+  interval: needed(whole(1), "such as cache: { interval: 3 }"),
+  branch: whole(0),
+};
 
 /** @throws ArgumentError unless the interval is whole and at least 1, and the UNet has such a branch. */
 export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, unet: UNet2DConditionModel): void {

@@ -1,9 +1,13 @@
+import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { WeightBytes } from "../graph/weight-bytes.js";
-import { type AdapterKind, type AdapterSource, findAdapter } from "../hub/find-adapter.js";
+import { ADAPTER_FIELDS, type AdapterKind, type AdapterSource, findAdapter } from "../hub/find-adapter.js";
 import type { FoundFile } from "../hub/open-file.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, names, text, texts } from "../options/fields.js";
 import { warn } from "../warnings.js";
 import type { TextEncoder } from "./encode-prompt.js";
 
@@ -17,6 +21,8 @@ export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
   /** The hub's token, in place of HF_TOKEN and of what `hf auth login` left. */
   readonly hfToken?: string;
 }
+
+export const TEXTUAL_INVERSION_FIELDS: Fields<TextualInversionOptions> = { ...ADAPTER_FIELDS, token: texts, hfToken: text };
 
 /** Where an embedding may lie: a `.safetensors` file, or a folder or hub repository with one. */
 export type TextualInversionSource = string | Folder;
@@ -65,8 +71,9 @@ export function findEmbedding(source: TextualInversionSource, from: AdapterSourc
 export async function loadTextualInversion(
   encoders: readonly TextEncoder[],
   source: TextualInversionSource | readonly TextualInversionSource[],
-  { token, hfToken, ...from }: TextualInversionOptions,
+  options: TextualInversionOptions,
 ): Promise<readonly string[]> {
+  const { token, hfToken, ...from } = checkOptions(options, TEXTUAL_INVERSION_FIELDS, { call: "loadTextualInversion" });
   const sources = isList(source) ? source : [source];
   const files = await Promise.all(
     sources.map(async (each) => {
@@ -105,6 +112,7 @@ export function addTextualInversions(
  */
 export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?: string | readonly string[]): void {
   const loaded = addedTokens(encoders);
+  if (tokens !== undefined && tokens !== null && !v.is(names, [tokens].flat())) throw wrongArgument("tokens", tokens, texts.expected);
   const wanted = typeof tokens === "string" ? [tokens] : (tokens ?? loaded);
   const stranger = wanted.find((token) => !loaded.includes(token));
   if (stranger !== undefined) {

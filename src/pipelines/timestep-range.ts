@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { type Fields, real } from "../options/fields.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/scheduler.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import { expectNumber } from "./arguments.js";
@@ -11,6 +12,8 @@ export interface TimestepRangeOptions {
   /** Go on from this fraction, 0..1, with latents that another model left there. Takes the place of `strength`. */
   readonly denoisingStart?: number;
 }
+
+export const TIMESTEP_RANGE_FIELDS: Fields<TimestepRangeOptions> = { denoisingEnd: real(0, 1), denoisingStart: real(0, 1) };
 
 /**
  * The timesteps that are left when a picture is noised by `strength` (0 keeps it, 1 forgets it). Sets where the scheduler begins.

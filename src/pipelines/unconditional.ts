@@ -1,14 +1,16 @@
-import { wrongArgument } from "../given.js";
 import { pictures } from "../image/picture.js";
 import { UNet2DModel } from "../models/unet-2d.js";
+import { checkOptions } from "../options/check-options.js";
+import { abortSignal, type Fields, instanceOf, oneOf, whole } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
-import type { Scheduler, StepOptions } from "../schedulers/scheduler.js";
+import { Scheduler, type StepOptions } from "../schedulers/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { expectInteger, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
-import { type ComponentSource, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
+import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
+import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
 import { denoise, toUnitRange, withPreviews } from "./denoise.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import { belongsElsewhere } from "./elsewhere.js";
 import type { PipelineOutput } from "./latent-diffusion.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
 
@@ -27,6 +29,14 @@ export interface UnconditionalRequest extends RandomOptions {
   readonly signal?: AbortSignal;
 }
 
+export const UNCONDITIONAL_FIELDS: Fields<UnconditionalRequest> = {
+  ...RANDOM_FIELDS,
+  batchSize: whole(1),
+  numInferenceSteps: whole(1),
+  outputType: oneOf("image", "tensor"),
+  signal: abortSignal,
+};
+
 /** The parts of an unconditional checkpoint. */
 export interface UnconditionalComponents {
   /** The denoising network. */
@@ -35,32 +45,41 @@ export interface UnconditionalComponents {
   readonly scheduler: Scheduler;
 }
 
+export const UNCONDITIONAL_PARTS: Fields<UnconditionalComponents> = {
+  unet: part(instanceOf(UNet2DModel)),
+  scheduler: part(instanceOf(Scheduler)),
+};
+
 /** What DDPM and DDIM pipelines have in common: a UNet that makes pictures out of pure noise, pixel by pixel. */
 export abstract class UnconditionalPipeline<Request extends UnconditionalRequest> extends DiffusionPipeline {
+  static readonly className: string;
   /** The denoising network. */
   unet: UNet2DModel;
-  /** Which noise levels are walked, and how a step is taken. */
-  scheduler: Scheduler;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
-  constructor({ unet, scheduler }: UnconditionalComponents, source?: ComponentSource) {
-    super(source);
-    this.unet = unet;
-    this.scheduler = scheduler;
+  constructor(components: UnconditionalComponents, source?: ComponentSource) {
+    expectParts(new.target.className, components, UNCONDITIONAL_PARTS);
+    super(components.scheduler, source);
+    this.unet = components.unet;
   }
 
   /** Makes pictures. @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError */
-  generate<Output extends PixelOutputType = "image">(request: Request & { readonly outputType?: Output }): Promise<PipelineOutput<Output>> {
+  generate<Output extends PixelOutputType = "image">(
+    request?: Request & { readonly outputType?: Output },
+  ): Promise<PipelineOutput<Output>> {
     return finish(this.steps(request));
   }
 
   /** As `generate`, step by step; the pictures are in the run's `result`. */
   steps<Output extends PixelOutputType = "image">(
-    request: Request & { readonly outputType?: Output },
+    request?: Request & { readonly outputType?: Output },
   ): PipelineRun<PipelineOutput<Output>> {
     const turn = this.turn();
-    return pipelineRun(turn, this.run<Output>(request, turn));
+    return pipelineRun(turn, this.run<Output>(request ?? {}, turn));
   }
+
+  /** What each option of a request takes. */
+  protected abstract readonly fields: Fields<UnconditionalRequest>;
 
   /** How many steps a call takes that names no number. */
   protected abstract readonly defaultSteps: number;
@@ -71,21 +90,22 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   }
 
   private async *run<Output extends PixelOutputType>(
-    request: Request,
+    request: object,
     turn: Turn,
   ): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
-    const { batchSize = 1, numInferenceSteps = this.defaultSteps, outputType = "image", signal } = request;
-    expectInteger("batchSize", batchSize, 1);
-    expectInteger("numInferenceSteps", numInferenceSteps, 1);
-    if (outputType !== "image" && outputType !== "tensor")
-      throw wrongArgument("outputType", outputType, "image or tensor", { type: "string" });
-    const generator = resolveGenerators(request, batchSize);
+    const checked = checkOptions(request, this.fields as Fields<Request>, {
+      call: `${this.className}.generate`,
+      example: "such as pipe.generate({ seed: 7 })",
+      elsewhere: (option) => belongsElsewhere(this.className, option),
+    });
+    const { batchSize = 1, numInferenceSteps = this.defaultSteps, outputType = "image", signal } = checked;
+    const generator = resolveGenerators(checked, batchSize);
     const scheduler = this.scheduler.clone();
     await turn.take(signal);
     scheduler.setTimesteps(numInferenceSteps);
     const latents = randnPerImage([batchSize, this.unet.config.inChannels, ...this.unet.sampleSize], generator);
     const predict = async (sample: Tensor, timestep: number) => (await this.unet.forward(sample, timestep)).sample;
-    const stepOptions = { generator, ...this.stepOptions(request) };
+    const stepOptions = { generator, ...this.stepOptions(checked) };
     const loop = denoise({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
     const images = toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
     return { images: (outputType === "image" ? pictures(images) : images) as PipelineOutput<Output>["images"], seeds: seedsOf(generator) };

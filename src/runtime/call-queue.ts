@@ -178,6 +178,14 @@ export function callQueueOf(engine: Engine): CallQueue {
 
 /** @throws ArgumentError unless it is a whole number of at least 1, or Infinity. */
 export function expectConcurrency(concurrency: number): number {
-  if (concurrency === Number.POSITIVE_INFINITY || (Number.isSafeInteger(concurrency) && concurrency >= 1)) return concurrency;
-  throw wrongArgument("concurrency", concurrency, "a whole number, at least 1, or Infinity", { type: "number" });
+  if (isConcurrency(concurrency)) return concurrency;
+  throw wrongArgument("concurrency", concurrency, CONCURRENCY, { type: "number" });
 }
+
+/** Whether so many calls can work at once. */
+export function isConcurrency(value: unknown): value is number {
+  return value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) >= 1);
+}
+
+/** What {@link isConcurrency} takes, in the words of a message. */
+export const CONCURRENCY = "a whole number, at least 1, or Infinity";

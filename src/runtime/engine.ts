@@ -1,4 +1,5 @@
 import type { ByteProducts, EncodedGraph, Target } from "../graph/graph.js";
+import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -39,6 +40,14 @@ export interface DeviceOptions {
   /** How closely networks compute: "exact" by default. */
   readonly precision?: Precision;
 }
+
+export const DEVICE_FIELDS: Fields<DeviceOptions> = {
+  // A name that is no device's is a DeviceError of its own.
+  device: field((value) => typeof value === "string", `one of ${DEVICES.join(", ")}`),
+  deviceId: whole(0),
+  lowMemory: flag,
+  precision: oneOf(...PRECISIONS),
+};
 
 /** Tensors by the names of a graph's inputs or outputs. */
 export type NamedTensors = Readonly<Record<string, Tensor<DType>>>;

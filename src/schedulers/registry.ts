@@ -1,5 +1,7 @@
 import { ArgumentError, ConfigError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { nearestNames } from "../nearest.js";
+import { field } from "../options/fields.js";
 import { DDIMScheduler } from "./ddim.js";
 import { DDIMInverseScheduler } from "./ddim-inverse.js";
 import { DDPMScheduler } from "./ddpm.js";
@@ -23,7 +25,7 @@ import { LCMScheduler } from "./lcm.js";
 import { LMSDiscreteScheduler } from "./lms-discrete.js";
 import { PNDMScheduler } from "./pndm.js";
 import { SASolverScheduler } from "./sa-solver.js";
-import type { Scheduler, SchedulerClass } from "./scheduler.js";
+import { Scheduler, type SchedulerClass } from "./scheduler.js";
 import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
 
@@ -207,6 +209,7 @@ export interface ResolvedScheduler {
  * @throws ArgumentError naming the nearest name, with all names in the hint.
  */
 export function resolveScheduler(name: string): ResolvedScheduler {
+  if (typeof name !== "string") throw wrongArgument("name", name, "the name of a scheduler");
   const names = knownNames();
   const found = names.get(normalize(name));
   if (found) return found;
@@ -215,6 +218,25 @@ export function resolveScheduler(name: string): ResolvedScheduler {
     argument: "scheduler",
     hint: `the schedulers are ${Object.keys(SCHEDULERS).join(", ")}; each has short names as well`,
   });
+}
+
+/** Whether a value can be a pipeline's scheduler: one, or the name of one. */
+export const schedulerField = field<Scheduler | string>(
+  (value) => value instanceof Scheduler || typeof value === "string",
+  'a scheduler, or the name of one such as "euler"',
+);
+
+/**
+ * The scheduler that is meant: itself, or by its name one of that class with the config of `current`.
+ * @throws ArgumentError for what is neither, or a name of none.
+ */
+export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Scheduler {
+  if (typeof wanted === "string") {
+    const { class: type, overrides } = resolveScheduler(wanted);
+    return type.fromConfig(current.config, overrides);
+  }
+  if (wanted instanceof Scheduler) return wanted;
+  throw wrongArgument("scheduler", wanted, schedulerField.expected);
 }
 
 /** Every class name and alias. */

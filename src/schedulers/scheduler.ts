@@ -1,8 +1,9 @@
 import { camelCase, readConfig, snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
-import { wrongArgument } from "../given.js";
-import { openPart, type PartOptions } from "../hub/open-part.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, numbers, real, whole } from "../options/fields.js";
 import { Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
@@ -26,6 +27,16 @@ export interface TimestepOptions {
   /** Training timesteps to space the run over, instead of the config's; for the classes of order 2. */
   readonly numTrainTimesteps?: number;
 }
+
+const TIMESTEP_FIELDS: Fields<TimestepOptions> = {
+  numInferenceSteps: whole(1),
+  timesteps: numbers(),
+  sigmas: numbers(),
+  mu: real(),
+  originalInferenceSteps: whole(1),
+  strength: real(0, 1),
+  numTrainTimesteps: whole(1),
+};
 
 /** What some schedulers' steps take beside the model output, the timestep and the sample. Others ignore what they do not know. */
 export interface StepOptions {
@@ -159,7 +170,14 @@ export abstract class Scheduler<Config extends object = object> {
     path: string | Folder,
     options: PartOptions = {},
   ): Promise<Instance> {
-    const config = await readConfig(await openPart(path, options, "scheduler"), "scheduler_config.json");
+    const config = await readConfig(
+      await openPart(
+        path,
+        checkOptions(options, PART_FIELDS, { call: `${(this as unknown as SchedulerClass).className}.fromPretrained` }),
+        "scheduler",
+      ),
+      "scheduler_config.json",
+    );
     return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
   }
 
@@ -179,8 +197,9 @@ export abstract class Scheduler<Config extends object = object> {
    * @throws ArgumentError if the steps are not a whole number of at least 1, or a way to choose them is asked for that the class does not have.
    */
   setTimesteps(steps: number | TimestepOptions): void {
-    const options = typeof steps === "number" ? { numInferenceSteps: steps } : given(steps);
     const { className } = this;
+    const asked = typeof steps === "object" ? steps : { numInferenceSteps: steps };
+    const options = checkOptions<TimestepOptions>(asked, TIMESTEP_FIELDS, { call: `${className}.setTimesteps` });
     for (const extra of Object.keys(options) as (keyof TimestepOptions)[]) {
       if (extra !== "numInferenceSteps" && !this.takes.includes(extra)) {
         throw new ArgumentError(`${className} does not take ${extra === "timesteps" || extra === "sigmas" ? `custom ${extra}` : extra}`, {
@@ -198,16 +217,6 @@ export abstract class Scheduler<Config extends object = object> {
         argument: "numInferenceSteps",
       });
     }
-    for (const count of ["numInferenceSteps", "originalInferenceSteps", "numTrainTimesteps"] as const) {
-      const { [count]: value } = options;
-      if (value !== undefined && !(Number.isInteger(value) && value >= 1)) {
-        throw wrongArgument(count, value, "a whole number of at least 1", { type: "number" });
-      }
-    }
-    if (timesteps?.length === 0 || sigmas?.length === 0)
-      throw new ArgumentError(`${className}: custom timesteps or sigmas are empty`, {
-        argument: timesteps ? "timesteps" : "sigmas",
-      });
     this.plan(options);
   }
 
@@ -260,11 +269,6 @@ export abstract class Scheduler<Config extends object = object> {
   protected requirePlan(planned: boolean): void {
     if (!planned) throw new ArgumentError(`${this.className}: call setTimesteps before step`);
   }
-}
-
-/** The options that are there: null, as config files write nothing, counts as left out. */
-function given(options: TimestepOptions): TimestepOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null && value !== undefined));
 }
 
 /** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row; one timestep serves all rows. */

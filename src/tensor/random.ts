@@ -1,10 +1,13 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { boxMuller16, boxMuller16Double } from "./box-muller.js";
 import { allocate } from "./dtype.js";
 import { concat, type Shape, sizeOf, Tensor } from "./tensor.js";
 
 /** The dtypes that normals and uniforms can be drawn in. */
 export type FloatDType = "float32" | "float64" | "float16" | "bfloat16";
+
+const FLOATS: readonly FloatDType[] = ["float32", "float64", "float16", "bfloat16"];
 
 /** Numbers of the largest noise, a gigabyte: far more than pictures are made from, far less than a config with absurd sizes may ask for. */
 const largestDraw = 2 ** 28;
@@ -100,9 +103,11 @@ export class Generator {
 
 /**
  * Normals of mean 0 and variance 1, the numbers that `torch.randn(shape, generator=generator, dtype=dtype)` gives.
+ * @param generator where they come from; without one they cannot be repeated.
  * @throws ArgumentError for more of them than pictures are made from.
  */
-export function randn<D extends FloatDType = "float32">(shape: Shape, generator: Generator, dtype = "float32" as D): Tensor<D> {
+export function randn<D extends FloatDType = "float32">(shape: Shape, generator = new Generator(), dtype = "float32" as D): Tensor<D> {
+  expectDraw(shape, generator, dtype);
   const size = sizeOf(shape);
   if (!(size <= largestDraw)) {
     throw new ArgumentError(`noise of shape [${shape}] is more than ${largestDraw} numbers`, {
@@ -131,7 +136,8 @@ export function randn<D extends FloatDType = "float32">(shape: Shape, generator:
 }
 
 /** Uniforms in [0, 1), the numbers that `torch.rand(shape, generator=generator, dtype=dtype)` gives. */
-export function rand<D extends FloatDType = "float32">(shape: Shape, generator: Generator, dtype = "float32" as D): Tensor<D> {
+export function rand<D extends FloatDType = "float32">(shape: Shape, generator = new Generator(), dtype = "float32" as D): Tensor<D> {
+  expectDraw(shape, generator, dtype);
   const size = sizeOf(shape);
   if (dtype === "float64") {
     const values = Float64Array.from({ length: size }, () => generator.uniformDouble());
@@ -158,7 +164,8 @@ export function rand<D extends FloatDType = "float32">(shape: Shape, generator: 
  *
  * @throws ArgumentError if the bounds are no safe integers or leave nothing between them.
  */
-export function randint(low: number, high: number, shape: Shape, generator: Generator): Tensor<"int64"> {
+export function randint(low: number, high: number, shape: Shape, generator = new Generator()): Tensor<"int64"> {
+  expectDraw(shape, generator);
   if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || low >= high) {
     throw new ArgumentError(`randint draws integers from ${low} up to ${high} (excluded): there are none`, {
       hint: "give two safe integers, the lower one first",
@@ -181,6 +188,7 @@ export function randint(low: number, high: number, shape: Shape, generator: Gene
  */
 export function randnPerImage(shape: Shape, generator: Generator | readonly Generator[]): Tensor {
   const generators = generator instanceof Generator ? [generator] : generator;
+  if (!Array.isArray(generators)) throw wrongArgument("generator", generator, "a Generator, such as new Generator(7), or a list of them");
   const [batch = 1, ...rest] = shape;
   const [first] = generators;
   if (first && generators.length === 1) return randn(shape, first);
@@ -198,6 +206,7 @@ export function randnPerImage(shape: Shape, generator: Generator | readonly Gene
  * @throws ArgumentError if it is anything else: a fraction, NaN, a number beyond 2^53 (write those as bigint or string), out of range.
  */
 export function parseSeed(value: number | bigint | string): bigint {
+  if (!["number", "bigint", "string"].includes(typeof value)) throw wrongArgument("seed", value, "an integer");
   const exact = typeof value === "number" ? Number.isSafeInteger(value) : typeof value === "bigint" || /^[+-]?\d+$/.test(value.trim());
   const seed = exact ? BigInt(typeof value === "string" ? value.trim().replace(/^\+/, "") : value) : undefined;
   if (seed === undefined || seed < -(2n ** 63n) || seed >= 2n ** 64n) {
@@ -207,6 +216,15 @@ export function parseSeed(value: number | bigint | string): bigint {
     });
   }
   return BigInt.asUintN(64, seed);
+}
+
+/** @throws ArgumentError unless numbers of that shape and dtype can be drawn from it. */
+function expectDraw(shape: Shape, generator: Generator, dtype: FloatDType = "float32"): void {
+  if (!Array.isArray(shape) || !shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
+    throw wrongArgument("shape", shape, "a list of whole numbers, such as [1, 4, 64, 64]");
+  }
+  if (!(generator instanceof Generator)) throw wrongArgument("generator", generator, "a Generator, such as new Generator(7)");
+  if (!FLOATS.includes(dtype)) throw wrongArgument("dtype", dtype, `one of ${FLOATS.join(", ")}`, { type: "string" });
 }
 
 /** Blocks of 16 made from `drawn` uniforms; when the last block is incomplete, the last 16 numbers are drawn once more and made from those. */

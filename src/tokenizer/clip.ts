@@ -1,6 +1,10 @@
+import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
-import { openPart, type PartOptions } from "../hub/open-part.js";
+import { wrongArgument } from "../given.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, flag, names, oneOf, whole } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
@@ -16,6 +20,8 @@ export interface TokenizeOptions {
   /** Whether longer prompts are cut (default). If not, they stay whole and the batch gets as long as they are. */
   readonly truncation?: boolean;
 }
+
+const TOKENIZE_FIELDS: Fields<TokenizeOptions> = { maxLength: whole(2), padding: oneOf("max_length", "longest"), truncation: flag };
 
 /** Prompts as a text encoder takes them. */
 export interface TokenizedPrompts {
@@ -112,7 +118,11 @@ export class CLIPTokenizer {
    * @throws CheckpointError if its files are missing or broken.
    */
   static async fromPretrained(path: string | Folder, options: PartOptions = {}): Promise<CLIPTokenizer> {
-    return new CLIPTokenizer(await readTokenizerFiles(await openPart(path, options, "tokenizer")));
+    return new CLIPTokenizer(
+      await readTokenizerFiles(
+        await openPart(path, checkOptions(options, PART_FIELDS, { call: "CLIPTokenizer.fromPretrained" }), "tokenizer"),
+      ),
+    );
   }
 
   /** All ids of a text, the start and end tokens included; never cut, never padded. */
@@ -190,13 +200,13 @@ export class CLIPTokenizer {
    *
    * @throws ArgumentError if `maxLength` leaves no room for the start and end tokens.
    */
-  tokenize(
-    texts: string | readonly string[],
-    { maxLength = this.modelMaxLength, padding = "max_length", truncation = true }: TokenizeOptions = {},
-  ): TokenizedPrompts {
-    if (!Number.isInteger(maxLength) || maxLength < 2) {
-      throw new ArgumentError(`maxLength is ${maxLength}; the start and end tokens alone take 2`);
-    }
+  tokenize(texts: string | readonly string[], options: TokenizeOptions = {}): TokenizedPrompts {
+    if (typeof texts !== "string" && !v.is(names, texts)) throw wrongArgument("texts", texts, "a text or a list of texts");
+    const {
+      maxLength = this.modelMaxLength,
+      padding = "max_length",
+      truncation = true,
+    } = checkOptions(options, TOKENIZE_FIELDS, { call: "tokenize" });
     const prompts = typeof texts === "string" ? [texts] : texts;
     const truncated: (string | undefined)[] = [];
     const rows = prompts.map((text, i) => {

@@ -184,7 +184,7 @@ describe("darkroom models rm", () => {
   });
 
   it("refuses what is no id", async () => {
-    expectFailure(await models("rm", "../sd1", "--yes"), 2, /"\.\.\/sd1" is no repository; expected owner\/name/);
+    expectFailure(await models("rm", "../sd1", "--yes"), 2, /"\.\.\/sd1"; expected the id of a repository: owner\/name/);
   });
 });
 

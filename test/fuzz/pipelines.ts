@@ -39,5 +39,5 @@ async function openAs<Pipeline extends DiffusionPipeline>(
   files: Files,
 ): Promise<Pipeline> {
   const index = await readModelIndex(folder);
-  return Class.open(new ComponentSource(folder, index, inspectingEngine(files), undefined), index, {});
+  return Class.open(new ComponentSource(folder, index, inspectingEngine(files), undefined, Class.className), index, {});
 }

@@ -67,7 +67,7 @@ describe("VaeImageProcessor.preprocess", () => {
 
   it("refuses to fit a tensor in", () => {
     expect(() => new VaeImageProcessor().preprocess(Tensor.zeros([1, 3, 8, 8]), { resizeMode: "fill" })).toThrow(
-      new ArgumentError("resizeMode fill is for pictures; tensors are only stretched"),
+      new ArgumentError("resizeMode fill is for pictures; tensors are only stretched", { argument: "resizeMode" }),
     );
   });
 });
@@ -82,7 +82,7 @@ describe("cropRegion", () => {
 
   it("refuses a mask that covers nothing", () => {
     expect(() => cropRegion(new GrayPicture(2, 2, new Uint8Array(4)), 8, 8)).toThrow(
-      new ArgumentError("the mask is black everywhere; there is nothing to paint"),
+      new ArgumentError("the mask is black everywhere; there is nothing to paint", { argument: "maskImage" }),
     );
   });
 });

@@ -112,14 +112,19 @@ describe("weights", () => {
   });
 
   it.each([
-    [Number.NaN, "the weight of unet is NaN; expected a number"],
+    [Number.NaN, "weights is NaN; expected a number, or an object with one for each network: { unet: 0.8, textEncoder: 1 }"],
+    ["1", 'weights is "1" (a string); expected a number'],
+    [{ unet: { donw: 1 } }, "setAdapters has no option unet.donw; did you mean unet.down?"],
+    [{ textEncoder: "1" }, 'weights.textEncoder is "1" (a string); expected a finite number'],
     [[1, 2], "2 weights were given for 1 adapters; expected one, or one for each"],
     [{ unet: { up: { block_0: 1 } } }, "unet.up.block_0 was given a weight; the blocks with transformers there are block_1"],
     [{ unet: { up: { block_1: [1, 2, 3] } } }, "unet.up.block_1 was given 3 weights; the block has 2 transformers"],
   ])("such as %j are refused", async (weight, message) => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
-    expect(() => pipe.setAdapters("fox", weight as number)).toThrow(message);
+    const set = () => pipe.setAdapters("fox", weight as number);
+    expect(set).toThrow(ArgumentError);
+    expect(set).toThrow(message);
   });
 
   it("are not changed at all by a call that is refused", async () => {

@@ -103,7 +103,7 @@ describe("a Stable Diffusion pipeline", () => {
   it.each(["unet", "scheduler"])("does not open without its %s", async (part) => {
     await expect(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { ...CPU, [part]: null })).rejects.toMatchObject({
       name: "ArgumentError",
-      message: `${part} is null; a StableDiffusionPipeline does not work without one`,
+      message: expect.stringMatching(`^${part} is null; expected a `),
       argument: part,
     });
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { [part]: NOTHING });

@@ -84,7 +84,7 @@ describe("a checkpoint is refused", () => {
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { vae: [null, null] });
     const error = await failure(folder, { device: "cpu" });
     expect(error).toBeInstanceOf(CheckpointError);
-    expect(error.message).toMatch(/model_index\.json lists no vae; a StableDiffusionPipeline needs one$/);
+    expect(error.message).toMatch(/model_index\.json lists no vae; StableDiffusionPipeline needs one$/);
     expect(error.hint).toBe("give one: fromPretrained(path, { vae: ... })");
   });
 

@@ -27,8 +27,11 @@ interface PromptFixture {
   readonly pictures: readonly { readonly prompt: string; readonly scheduler: string; readonly steps: number; readonly seed: number }[];
 }
 
-const SIZE = { height: 32, width: 32, numInferenceSteps: 2, seed: 5, outputType: "latent" } as const;
+const SHORT = { numInferenceSteps: 2, seed: 5, outputType: "latent" } as const;
+const SIZE = { ...SHORT, height: 32, width: 32 } as const;
 const A1111 = { ...SIZE, promptSyntax: "a1111" } as const;
+/** Where the picture that a call begins with gives the size. */
+const A1111_OF_IMAGE = { ...SHORT, promptSyntax: "a1111" } as const;
 const LONG = "a red fox in the snow, blue eyes, oil painting, ".repeat(12);
 
 let sd: StableDiffusionPipeline;
@@ -115,7 +118,7 @@ describe("a prompt that changes with the step", () => {
     const pipe = new StableDiffusionImg2ImgPipeline({ ...sd, tokenizer: sd.tokenizer });
     const image = Tensor.zeros([1, 3, 32, 32]);
     const latents = async (prompt: string) =>
-      (await pipe.generate({ ...A1111, prompt, image, strength: 0.5, numInferenceSteps: 4 })).images;
+      (await pipe.generate({ ...A1111_OF_IMAGE, prompt, image, strength: 0.5, numInferenceSteps: 4 })).images;
     // Two steps are walked, and a half of them is one.
     expect(await latents("a [fox:house:0.5]")).toEqual(await latents("a [fox:house:1]"));
     expect(await latents("a [fox:house:2]")).toEqual(await latents("a fox"));
@@ -176,16 +179,20 @@ describe("prompts as AUTOMATIC1111 reads them", () => {
   });
 
   it("may be long and weighted in every pipeline", async () => {
-    const request = { ...A1111, prompt: `(fox:1.2) [a|b] ${LONG}`, negativePrompt: "[blurry]" };
+    const texts = { prompt: `(fox:1.2) [a|b] ${LONG}`, negativePrompt: "[blurry]" };
+    const [request, ofImage] = [
+      { ...A1111, ...texts },
+      { ...A1111_OF_IMAGE, ...texts },
+    ];
     const image = Tensor.zeros([1, 3, 32, 32]);
     const controlnet = await ControlNetModel.fromPretrained(checkpoint("controlnet-mini"), { device: "cpu" });
     onTestFinished(() => controlnet.dispose());
     const shapes = [
-      await new StableDiffusionImg2ImgPipeline({ ...sd }).generate({ ...request, image, strength: 1 }),
+      await new StableDiffusionImg2ImgPipeline({ ...sd }).generate({ ...ofImage, image, strength: 1 }),
       await new StableDiffusionInpaintPipeline({ ...sd }).generate({ ...request, image, maskImage: Tensor.full([1, 1, 32, 32], 1) }),
       await new StableDiffusionControlNetPipeline({ ...sd, controlnet }).generate({ ...request, image }),
       await xl.generate(request),
-      await new StableDiffusionXLImg2ImgPipeline({ ...xl }).generate({ ...request, image, strength: 1 }),
+      await new StableDiffusionXLImg2ImgPipeline({ ...xl }).generate({ ...ofImage, image, strength: 1 }),
     ].map(({ images }) => images.shape);
     expect(new Set(shapes.map(String)).size).toBe(1);
   });

@@ -32,6 +32,7 @@ function folderOf(contents: Record<string, string | object>): Folder {
     has: async (path) => bytes.has(path),
     size: async (path) => bytes.get(path)?.length ?? 0,
     read: async (path) => bytes.get(path) ?? new Uint8Array(),
+    open: (subfolder) => ({ ...folderOf({}), name: `memory/${subfolder}` }),
   };
   return folder as Folder;
 }

@@ -1,0 +1,152 @@
+import * as v from "valibot";
+import { isPlain } from "../given.js";
+import { Tensor } from "../tensor/tensor.js";
+
+/** What one option takes: a valibot schema whose message says what is expected. It takes exactly the values of its type, neither more nor fewer. */
+export type Field<Value> = v.GenericSchema<Value> & FieldNotes & { readonly "~takes"?: (value: Value) => void };
+
+/** What is known of an option beside its values. */
+interface FieldNotes {
+  /** What is expected, in the words of a message. */
+  readonly expected: string;
+  /** The `typeof` of its values, which messages about a value of that type leave out. */
+  readonly type?: "number" | "string" | undefined;
+  /** The options of an option that is an object. */
+  readonly fields?: Fields<object>;
+  /** Where it cannot be left out: why, for the hint. */
+  readonly needed?: string;
+  /** Null does not stand for the default, but is a value like others: refused unless the field takes it. */
+  readonly nullIsValue?: boolean;
+}
+
+/** An option that cannot be left out. */
+export type NeededField<Value> = Field<Value> & { readonly needed: string };
+
+/**
+ * What each option of an options object takes. Written beneath the interface it is for, the compiler sees to it that the two agree: an option that one
+ * of them lacks, has with another type, or leaves out where the other does not, is an error.
+ */
+export type Fields<Options> = {
+  readonly [Name in keyof Options]-?: undefined extends Options[Name]
+    ? Field<Exclude<Options[Name], undefined>>
+    : NeededField<Options[Name]>;
+};
+
+/** Values that `is` accepts; `expected` says which. */
+export function field<Value>(is: (value: unknown) => boolean, expected: string, type?: FieldNotes["type"]): Field<Value> {
+  return { ...v.custom<Value>(is, expected), expected, type } as Field<Value>;
+}
+
+/** An option that cannot be left out; `why` is the hint where it is. */
+export function needed<Value>(one: Field<Value>, why: string): NeededField<Value> {
+  return { ...one, needed: why };
+}
+
+/** The same fields, all of which can be left out. */
+export function optional<Options>(fields: Fields<Options>): Fields<Partial<Options>> {
+  const entries = Object.entries<Field<unknown>>(fields as Readonly<Record<string, Field<unknown>>>).map(([name, one]) => [
+    name,
+    { ...one, needed: undefined },
+  ]);
+  return Object.fromEntries(entries) as Fields<Partial<Options>>;
+}
+
+export const text = field<string>((value) => typeof value === "string", "a text", "string");
+
+export const flag = field<boolean>((value) => typeof value === "boolean", "true or false");
+
+/** A text or a list of texts. */
+export const texts = field<string | readonly string[]>(
+  (value) => typeof value === "string" || isListOf(value, (each) => typeof each === "string"),
+  "a text or a list of texts",
+);
+
+/** A whole number from `least` to `most`. */
+export function whole(least: number, most = Number.POSITIVE_INFINITY): Field<number> {
+  const range = most === Number.POSITIVE_INFINITY ? `at least ${least}` : `${least} to ${most}`;
+  return field((value) => isWhole(value, least, most), `a whole number, ${range}`, "number");
+}
+
+/** A finite number from `low` to `high`. */
+export function real(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Field<number> {
+  return field((value) => isReal(value, low, high), describeRange(low, high), "number");
+}
+
+/** What `one` takes, or null. */
+export function orNull<Value>(one: Field<Value>): Field<Value | null> {
+  return { ...field<Value | null>((value) => value === null || v.is(one, value), `${one.expected}, or null for none`), nullIsValue: true };
+}
+
+/** One of the values. */
+export function oneOf<const Value extends string>(...values: readonly Value[]): Field<Value> {
+  return field((value) => values.some((each) => each === value), `one of ${values.join(", ")}`, "string");
+}
+
+/** A list of at least one number, from `low` to `high` each. */
+export function numbers(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Field<readonly number[]> {
+  const range = describeRange(low, high).replace(/^a /, "").replace("number", "numbers");
+  return field((value) => isListOf(value, (each) => isReal(each, low, high)), `a list of ${range}`);
+}
+
+/** What `one` takes, or a list of at least one of them. */
+export function oneOrList<Value>(one: Field<Value>, expected: string): Field<Value | readonly Value[]> {
+  const is = (value: unknown) => v.is(one, value);
+  return { ...field<Value | readonly Value[]>((value) => is(value) || isListOf(value, is), expected), type: one.type };
+}
+
+/** A list of texts, which may be empty. */
+export const names = field<readonly string[]>(
+  (value) => Array.isArray(value) && value.every((each) => typeof each === "string"),
+  "a list of texts",
+);
+
+/** An instance of the class. */
+export function instanceOf<Instance>(
+  type: { readonly prototype: Instance; readonly name: string },
+  expected = `${/^[AEIO]/.test(type.name) ? "an" : "a"} ${type.name}`,
+): Field<Instance> {
+  return field((value) => value instanceof (type as unknown as new () => object), expected);
+}
+
+export const tensor = field<Tensor>((value) => value instanceof Tensor && value.dtype === "float32", "a float32 Tensor");
+
+/** A function. */
+export function callback<Callback>(): Field<Callback> {
+  return field((value) => typeof value === "function", "a function");
+}
+
+/** An object with options of its own. */
+export function group<Options extends object>(fields: Fields<Options>): Field<Options> {
+  const example = Object.keys(fields).join(", ");
+  return { ...field<Options>(isPlain, `an object: { ${example} }`), fields };
+}
+
+/** What stops work. By its methods, for it may be of another realm. */
+export const abortSignal = field<AbortSignal>(
+  (value) =>
+    typeof value === "object" && value !== null && "aborted" in value && has(value, "throwIfAborted") && has(value, "addEventListener"),
+  "an AbortSignal, such as AbortSignal.timeout(1000)",
+);
+
+/** Whether the value has the method. */
+export function has(value: object, method: string): boolean {
+  return method in value && typeof (value as Record<string, unknown>)[method] === "function";
+}
+
+/** Whether the value is a list of at least one item, all of which are right. */
+export function isListOf(value: unknown, isRight: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isRight);
+}
+
+function isWhole(value: unknown, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most;
+}
+
+function isReal(value: unknown, low: number, high: number): boolean {
+  return Number.isFinite(value) && (value as number) >= low && (value as number) <= high;
+}
+
+function describeRange(low: number, high: number): string {
+  if (high !== Number.POSITIVE_INFINITY) return `a number from ${low} to ${high}`;
+  return low === Number.NEGATIVE_INFINITY ? "a finite number" : `a finite number, at least ${low}`;
+}

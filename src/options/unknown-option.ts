@@ -1,0 +1,91 @@
+import { camelCase } from "../checkpoint/config.js";
+import { ArgumentError } from "../errors.js";
+import { distance } from "../nearest.js";
+import type { OptionsOf } from "./check-options.js";
+
+/** What other programs call our options, and what shorter names people try; in camelCase. The first that a call has is meant. */
+const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  algorithm: ["scheduler"],
+  batchCount: ["numImagesPerPrompt", "batchSize"],
+  batchSize: ["numImagesPerPrompt"],
+  cfg: ["guidanceScale"],
+  cfgRescale: ["guidanceRescale"],
+  cfgScale: ["guidanceScale"],
+  configFile: ["config"],
+  conditioningScale: ["controlnetConditioningScale"],
+  count: ["numImagesPerPrompt", "batchSize"],
+  deviceMap: ["device"],
+  denoise: ["strength"],
+  denoising: ["strength"],
+  denoisingStrength: ["strength"],
+  dir: ["cacheDir"],
+  force: ["overwrite"],
+  initImage: ["image"],
+  inputImage: ["image"],
+  mask: ["maskImage"],
+  n: ["numImagesPerPrompt", "batchSize"],
+  name: ["adapterName", "weightName", "token"],
+  negative: ["negativePrompt"],
+  numImages: ["numImagesPerPrompt", "batchSize"],
+  offline: ["localFilesOnly"],
+  originalConfig: ["config"],
+  originalConfigFile: ["config"],
+  provider: ["device"],
+  sampler: ["scheduler"],
+  samplerName: ["scheduler"],
+  scale: ["guidanceScale", "loraScale"],
+  schedulerType: ["scheduler"],
+  steps: ["numInferenceSteps"],
+  numSteps: ["numInferenceSteps"],
+  useAuthToken: ["token", "hfToken"],
+  weight: ["loraScale"],
+};
+
+const STEP_BY_STEP = "pipe.steps(request) gives every step: for await (const step of pipe.steps(request))";
+
+/** Options of Python's diffusers that have no counterpart, by their names in camelCase, and what to do instead. */
+const WITHOUT: Readonly<Record<string, string>> = {
+  callback: STEP_BY_STEP,
+  callbackOnStepEnd: STEP_BY_STEP,
+  callbackOnStepEndTensorInputs: STEP_BY_STEP,
+  callbackSteps: STEP_BY_STEP,
+  crossAttentionKwargs: "a LoRA's weight is set by pipe.setAdapters(name, weight)",
+  customPipeline: "pipelines written in Python cannot be run",
+  ipAdapterImage: "IP-Adapters are not supported",
+  ipAdapterImageEmbeds: "IP-Adapters are not supported",
+  loadSafetyChecker: "safetyChecker: null opens a checkpoint without its safety checker",
+  lowCpuMemUsage: "weights are mapped from disk, never read whole; lowMemory: true needs still less",
+  requiresSafetyChecker: "safetyChecker: null opens a checkpoint without its safety checker",
+  returnDict: "the result is always an object with images and seeds",
+  dtype: 'the weights keep the type of their file; precision: "fast" computes in less than float32',
+  torchDtype: 'the weights keep the type of their file; precision: "fast" computes in less than float32',
+  trustRemoteCode: "code of a repository is never run",
+  useOnnx: "only safetensors are read",
+  useSafetensors: "only safetensors are read, so that there is nothing to choose",
+  forceDownload: "removeCachedRepository(id) forgets what was downloaded",
+  resumeDownload: "downloads are always resumed",
+};
+
+/** The error for an option that a call does not have: the one that is meant, or where it belongs. */
+export function unknownOption(name: string, known: readonly string[], of: OptionsOf, prefix: string): ArgumentError {
+  const ours = camelCase(name);
+  const problem = `${of.call} has no option ${prefix}${name}`;
+  const argument = prefix + name;
+  const meant = known.includes(ours) ? ours : SYNONYMS[ours]?.find((each) => known.includes(each));
+  if (meant !== undefined) return new ArgumentError(`${problem}; it is called ${prefix}${meant}`, { argument });
+  const reason = Object.hasOwn(WITHOUT, ours) ? WITHOUT[ours] : of.elsewhere?.(ours);
+  if (reason !== undefined) return new ArgumentError(problem, { argument, hint: reason });
+  const nearest = nearestOption(ours, known);
+  const hint = known.length > 0 ? `its options are ${known.map((each) => prefix + each).join(", ")}` : "it has none";
+  return new ArgumentError(nearest === undefined ? problem : `${problem}; did you mean ${prefix}${nearest}?`, { argument, hint });
+}
+
+/** The option that a name is part of or mistyped for: two letters may be wrong, or a third of a long name's. */
+function nearestOption(name: string, known: readonly string[]): string | undefined {
+  const small = name.toLowerCase();
+  const isPart = (option: string) => small.length > 3 && option.toLowerCase().includes(small);
+  const wrong = (option: string) => distance(small, option.toLowerCase());
+  const [nearest] = known.toSorted((a, b) => wrong(a) - wrong(b));
+  if (nearest !== undefined && wrong(nearest) <= (small.length < 4 ? 1 : Math.max(2, small.length / 3))) return nearest;
+  return known.find(isPart);
+}
