@@ -71,7 +71,7 @@ function noneMatches(lora: LoraFile): CheckpointError {
  * Every linear layer, convolution and norm of a network under the names files may give it, dots as underscores: `mid_block_attentions_0_proj_in`.
  * kohya-ss keeps Stability's names for the UNets of Stable Diffusion XL, ComfyUI and OneTrainer for all.
  */
-function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
+export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();
   const names = weights.names();
   const originals = part === "unet" ? unetNames(todaysLayout(names)) : undefined;

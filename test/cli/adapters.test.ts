@@ -12,7 +12,7 @@ import { StableDiffusionInpaintPipeline } from "../../src/pipelines/stable-diffu
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
 import { StableDiffusionXLImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-xl-img2img.js";
 import { StableDiffusionXLInpaintPipeline } from "../../src/pipelines/stable-diffusion-xl-inpaint.js";
-import { Generator } from "../../src/tensor/random.js";
+import { Generator, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { readTensors, writeSafetensors } from "../helpers/safetensors.js";
@@ -154,6 +154,32 @@ describe("darkroom generate --lora", () => {
     const twice = await makePicture(folder, request.prompt, ...SD1, ...half, ...half);
     const difference = Math.max(...twice.data.map((value, i) => Math.abs(value - (once.data[i] ?? 0))));
     expect(difference).toBeLessThanOrEqual(1);
+  });
+
+  it("brings the embeddings inside a LoRA, whose words then stand for them", async () => {
+    const vectors = randn([2, 32], new Generator(7));
+    writeSafetensors(join(folder, "bundle.safetensors"), {
+      ...readTensors(loraFile("sd1_peft")),
+      "bundle_emb.snout.string_to_param.*": vectors,
+    });
+    writeSafetensors(join(folder, "snout.safetensors"), { emb_params: vectors });
+    const prompt = "a red fox with a snout";
+    const bundled = await makePicture(folder, prompt, ...SD1, "--lora", "bundle.safetensors");
+    const apart = await makePicture(folder, prompt, ...SD1, "--lora", loraFile("sd1_peft"), "--embedding", "snout.safetensors");
+    expect(bundled).toEqual(apart);
+    expect(bundled).not.toEqual(await makePicture(folder, prompt, ...SD1, "--lora", loraFile("sd1_peft")));
+  });
+
+  it("applies adapters of other methods, fast and in little memory too", async () => {
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    const lokr = loraFile("../methods/lokr");
+    await pipe.loadLoraWeights(lokr, { adapterName: "lokr" });
+    pipe.setAdapters("lokr", 0.5);
+    const { images } = await pipe.generate(request);
+    expect(await makePicture(folder, request.prompt, ...SD1, "--lora", `${lokr}:0.5`, "--low-memory")).toEqual(images[0]);
+    const fast = await makePicture(folder, request.prompt, ...SD1, "--lora", `${lokr}:0.5`, "--fast");
+    const difference = Math.max(...fast.data.map((value, i) => Math.abs(value - (images[0]?.data[i] ?? 0))));
+    expect(difference).toBeLessThanOrEqual(8);
   });
 
   it("tells tensors that fit no layer, all of them with --json", async () => {

@@ -5,6 +5,7 @@ import type { Folder } from "../../src/checkpoint/folder.js";
 import { HubError } from "../../src/errors.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
 import { inspect } from "../../src/inspect/inspect.js";
+import type { LoraInspection } from "../../src/inspect/inspection.js";
 import { openFolder } from "../../src/platform/node.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import type { Tensors } from "../helpers/checkpoints.js";
@@ -292,11 +293,37 @@ describe("a LoRA", () => {
     }
   });
 
+  it.each([
+    ["loha", { methods: ["LoHa"], contextWidth: 32, layers: { unet: 5, text_encoder: 1 }, ranks: [2, 3, 4] }],
+    ["lokr", { methods: ["LoKr"], contextWidth: 32, layers: { unet: 7, text_encoder: 1 } }],
+    ["dora", { methods: ["DoRA", "LoKr with DoRA", "LoHa with DoRA"] }],
+    ["full", { methods: ["full differences"], ranks: [] }],
+    ["norms", { methods: ["trained norms", "LoRA"] }],
+    ["ia3", { methods: ["IA3"] }],
+    ["glora", { methods: ["GLoRA"], ranks: [2, 3] }],
+    ["peft_dora/adapter_model", { methods: ["DoRA"], format: "peft", alpha: 2 }],
+  ])("may be of another method: %s", async (name, { methods, ...expected }) => {
+    const found = await inspect(loraFile(`../methods/${name}`));
+    expect(found).toMatchObject({ kind: "lora", ...expected });
+    expect([...(found as LoraInspection).methods].sort()).toEqual([...methods].sort());
+  });
+
+  it.each([
+    ["LoHa", { hada_w1_a: [320, 8], hada_w1_b: [8, 2048], hada_w2_a: [320, 8], hada_w2_b: [8, 2048] }],
+    ["LoKr", { lokr_w1: [16, 32], lokr_w2_a: [20, 4], lokr_w2_b: [4, 64] }],
+    ["full differences", { diff: [320, 2048] }],
+  ])("is for Stable Diffusion XL whatever its method: %s", async (method, factors) => {
+    const tensors = Object.fromEntries(Object.entries(factors).map(([end, shape]) => [`${layer}.${end}`, shape]));
+    expect(await inspect(fileOf(tensors))).toMatchObject({ kind: "lora", methods: [method], family: "Stable Diffusion XL" });
+  });
+
+  it("may hold embeddings, whose words are told", async () => {
+    const tensors = { ...product(layer, 8, 768), "bundle_emb.my-fox.string_to_param.*": [2, 768], "bundle_emb.snout.emb_params": [1, 768] };
+    expect(await inspect(fileOf(tensors))).toMatchObject({ methods: ["LoRA", "bundled embeddings"], embeddings: ["my-fox", "snout"] });
+  });
+
   it("may be an adapter that Darkroom does not apply, or for a family that it does not run", async () => {
-    expect(await inspect(fileOf({ ...product(layer, 8, 768), [`${layer}.dora_scale`]: [320, 1] }))).toMatchObject({
-      kind: "lora",
-      methods: ["DoRA"],
-    });
+    expect(await inspect(fileOf({ [`${layer}.oft_blocks`]: [4, 80, 80] }))).toMatchObject({ kind: "lora", methods: ["OFT"] });
     const flux = product("lora_unet_double_blocks_0_img_attn_proj", 16, 3072);
     expect(await inspect(fileOf(flux))).toMatchObject({ kind: "lora", family: "Flux", ranks: [16] });
   });

@@ -1,10 +1,13 @@
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
+import { openWeights } from "../../src/checkpoint/weights.js";
+import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
 import { readLora } from "../../src/lora/lora-file.js";
-import { matchLora } from "../../src/lora/match-lora.js";
+import { matchLora, placesOf } from "../../src/lora/match-lora.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";
+import { FULL_SIZE, sparseFile } from "../helpers/full-size-files.js";
 import { writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 import { openTargets } from "./loras.js";
@@ -93,4 +96,27 @@ describe("Stable Diffusion XL's second text encoder", () => {
       expect([...changes].map(([part, layers]) => [part, ...layers.keys()])).toEqual([["text_encoder_2", "encoder.layers.0.mlp.fc2"]]);
     },
   );
+});
+
+// As LCM-LoRA, Lightning, Hyper and Turbo LoRAs are: every layer of the UNet, in diffusers' names or in Stability's.
+describe.each(["sd15", "sd21", "sdxl-base", "sdxl-refiner"])("a LoRA of every layer of a full-sized %s", (family) => {
+  it.each(["diffusers", "original"])("finds them all by %s names", async (names) => {
+    const root = await openCheckpoint(sparseFile(FULL_SIZE[family]?.() ?? {}));
+    const weights = await openWeights(root.open("unet"), {});
+    const start = "model.diffusion_model.";
+    const layers =
+      names === "diffusers"
+        ? weights.names()
+        : Object.keys(FULL_SIZE[family]?.() ?? {}).flatMap((name) => (name.startsWith(start) ? name.slice(start.length) : []));
+    const shapes = layers.flatMap((name) => {
+      const base = /^(.+)\.weight$/.exec(name)?.[1];
+      return base === undefined ? [] : [[`lora_unet_${base.replaceAll(".", "_")}.diff_b`, [1]] as const];
+    });
+    const file = sparseFile(Object.fromEntries(shapes));
+    const lora = await readLora(openFolder(dirname(file)), basename(file));
+    expect(lora.layers.length).toBeGreaterThan(200);
+    const places = placesOf("unet", { weights });
+    const strangers = lora.layers.filter(({ layer }) => !places.has(layer));
+    expect(strangers.map(({ layer }) => layer)).toEqual([]);
+  });
 });
