@@ -80,13 +80,20 @@ export interface Magnitude {
 export type BiasChange = { readonly difference: StoredWeight; readonly scale: number } | Gain;
 
 /** How one layer differs from what its weights say. */
-export interface LayerChange {
-  readonly weight?: WeightChange;
+export type LayerChange = (ChangedWeight | { readonly weight?: undefined }) & { readonly bias?: BiasChange };
+
+/** What changes a layer's weight. */
+export interface ChangedWeight {
+  readonly weight: WeightChange;
   readonly magnitude?: Magnitude;
-  readonly bias?: BiasChange;
+}
+
+/** Whether a layer's weight changes, not its bias alone. */
+export function changesWeight(change: LayerChange): change is ChangedWeight & { readonly bias?: BiasChange } {
+  return change.weight !== undefined;
 }
 
 /** A layer's change that is computed beside the layer: a plain LoRA. Any other needs the weight itself. */
-export function besideLayer({ weight, magnitude }: LayerChange): LowRank | undefined {
-  return weight?.method === "lora" && !magnitude ? weight : undefined;
+export function besideLayer(change: LayerChange): LowRank | undefined {
+  return changesWeight(change) && change.weight.method === "lora" && !change.magnitude ? change.weight : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Value } from "../graph/graph.js";
-import { besideLayer, type LayerChange } from "../graph/layer-change.js";
+import { besideLayer, changesWeight, type LayerChange } from "../graph/layer-change.js";
 import { add, affine, type ConvOptions, conv2d, mul, reshape, rows as rowsOf, scale, shift } from "../graph/ops.js";
 import type { Scope, StoredWeight } from "../graph/scope.js";
 import type { Shape } from "../tensor/tensor.js";
@@ -37,7 +37,7 @@ export function withConvAdapters(y: Value, x: Value, w: Scope, kernel: number, o
  * float32, at a place of whichever graph; `weight` is the weight or those rows of it.
  */
 export function adaptedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
-  const changes = w.added.filter(({ change }) => (change.weight || change.magnitude) && !besideLayer(change));
+  const changes = w.added.flatMap(({ change, weight }) => (changesWeight(change) && !besideLayer(change) ? [{ change, weight }] : []));
   if (changes.length === 0) return fusedWeight(weight, w, read, rows);
   const { graph } = weight;
   const whole = graph.varied(`${w.name} adapted`, () => {
@@ -61,7 +61,8 @@ export function adaptedBias(bias: Value | undefined, w: Scope, shape: Shape): Va
 /** The gain of the norm at `w`, as adapters change it. */
 export function adaptedGain(gain: Value, w: Scope): Value {
   return (
-    adaptedVector(gain, w, (own, change, weight) => (change.weight && own ? weightDifference(own, change, weight) : undefined)) ?? gain
+    adaptedVector(gain, w, (own, change, weight) => (own && changesWeight(change) ? weightDifference(own, change, weight) : undefined)) ??
+    gain
   );
 }
 
@@ -79,7 +80,7 @@ function adaptedVector(
 
 /** The weight of the layer at `w`, or `rows` of it, with the changes that are fused into it. */
 function fusedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
-  const changes = w.fused.filter(({ change, weight }) => (change.weight || change.magnitude) && weight !== 0);
+  const changes = w.fused.flatMap(({ change, weight }) => (changesWeight(change) && weight !== 0 ? [{ change, weight }] : []));
   if (changes.length === 0) return weight;
   const products = changes.map(({ change, weight }) => ({ change: besideLayer(change), weight }));
   return weight.graph.changed(weight, "fused", (own) => {

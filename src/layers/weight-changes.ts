@@ -1,5 +1,5 @@
 import type { Graph, Value } from "../graph/graph.js";
-import type { Axis, Factor, LayerChange, LowRank, Magnitude, WeightChange } from "../graph/layer-change.js";
+import type { Axis, ChangedWeight, Factor, LowRank, Magnitude, WeightChange } from "../graph/layer-change.js";
 import { add, clip, div, matmul, mul, reshape, rowLengths, scale, shift, sub, transpose } from "../graph/ops.js";
 import type { StoredWeight } from "../graph/scope.js";
 import { rowRange } from "../graph/weight-bytes.js";
@@ -10,11 +10,10 @@ import { type Shape, sizeOf } from "../tensor/tensor.js";
 /** float32's epsilon, which LyCORIS adds to lengths. */
 const EPSILON = 2 ** -23;
 
-/** What `change` adds to the weight `own` for an adapter of `weight` [1]; nothing at 0. */
-export function weightDifference(own: Value, { weight: method, magnitude }: LayerChange, weight: Value): Value {
-  const difference = method && reshape(fullDifference(own, method), own.shape);
-  if (magnitude) return withLengths(own, difference, magnitude, weight);
-  return difference ? mul(difference, weight) : scale(own, 0);
+/** What `change`, which changes the weight, adds to the weight `own` for an adapter of `weight` [1]; nothing at 0. */
+export function weightDifference(own: Value, { weight: change, magnitude }: ChangedWeight, weight: Value): Value {
+  const difference = reshape(fullDifference(own, change), own.shape);
+  return magnitude ? withLengths(own, difference, magnitude, weight) : mul(difference, weight);
 }
 
 /** `up` and `down` of a LoRA as one matrix [out, in · kernel · kernel]; of the `rows` from..to of its outputs. */
@@ -62,11 +61,11 @@ function fullDifference(own: Value, change: WeightChange): Value {
 }
 
 /** DoRA: `own` with its difference, its vectors stretched to the trained lengths, less `own`. */
-function withLengths(own: Value, difference: Value | undefined, { lengths, axis, weighting }: Magnitude, weight: Value): Value {
+function withLengths(own: Value, difference: Value, { lengths, axis, weighting }: Magnitude, weight: Value): Value {
   const { graph, shape } = own;
   const trained = vector(graph, lengths, shape, axis);
   const isPeft = weighting === "peft";
-  const changed = difference ? add(own, isPeft ? mul(difference, weight) : difference) : own;
+  const changed = add(own, isPeft ? mul(difference, weight) : difference);
   const stretch = div(trained, shift(lengthsOf(changed, axis), EPSILON));
   const partway = isPeft ? stretch : shift(mul(shift(stretch, -1), weight), 1);
   // 0 turns an adapter off in all methods; in both of these lengths alone would not.

@@ -37,8 +37,8 @@ export function layerChange(lora: LoraFile, layer: LoraLayer, place: Place): Mat
   };
   const weight = weightChange(lora, layer, place, fitting);
   const bias = biasChange(layer, place, fitting, weight);
-  const magnitude = place.shape.length > 1 ? magnitudeOf(lora, place, take) : undefined;
-  const change = { ...(weight && { weight }), ...(magnitude && { magnitude }), ...(bias && { bias }) };
+  const magnitude = weight && place.shape.length > 1 ? magnitudeOf(lora, place, take) : undefined;
+  const change = { ...(weight && { weight, ...(magnitude && { magnitude }) }), ...(bias && { bias }) };
   return { change, unused: Object.entries(layer.tensors).flatMap(([role, tensor]) => (used.has(role as LoraRole) ? [] : [tensor])) };
 }
 

@@ -2,6 +2,8 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import { DiffusionPipeline, type LoraPipeline, type LoraWeight } from "../../src/index.js";
+import { resolveScheduler } from "../../src/schedulers/registry.js";
+import type { Scheduler } from "../../src/schedulers/scheduler.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
 import { largestDifference } from "../helpers/differences.js";
@@ -17,10 +19,15 @@ interface LoraCase {
   readonly set_adapters?: readonly [names: string | readonly string[], weights: unknown];
   readonly fuse_lora?: { readonly lora_scale: number; readonly adapter_names?: readonly string[] };
   readonly unload?: boolean;
+  readonly scheduler?: string;
+  readonly scheduler_overrides?: Readonly<Record<string, string>>;
   readonly disable?: boolean;
 }
 
-type Pipeline = LoraPipeline & { generate(request: object): Promise<{ readonly images: Tensor }> };
+type Pipeline = LoraPipeline & {
+  scheduler: Scheduler;
+  generate(request: object): Promise<{ readonly images: Tensor }>;
+};
 
 const opened = new Map<string, Promise<Pipeline>>();
 afterAll(async () => {
@@ -72,7 +79,11 @@ async function pictureOf(name: string): Promise<{ found: Tensor; listed: unknown
   if (meta.fuse_lora) pipe.fuseLora({ loraScale: meta.fuse_lora.lora_scale, adapterNames: meta.fuse_lora.adapter_names });
   if (meta.unload) pipe.unloadLoraWeights();
   if (meta.disable) pipe.disableLora();
+  const { scheduler } = pipe;
+  if (meta.scheduler)
+    pipe.scheduler = resolveScheduler(meta.scheduler).class.fromConfig(scheduler.config, camelCaseKeys(meta.scheduler_overrides ?? {}));
   const { images } = await pipe.generate({ ...camelCaseKeys(meta.call), seed: meta.seed, outputType: "tensor" });
+  pipe.scheduler = scheduler;
   return { found: images, listed, meta, expected: tensor("images") as Tensor };
 }
 
@@ -96,6 +107,9 @@ describe("pictures with LoRAs are Python diffusers'", () => {
     ["xl_peft", "in Stable Diffusion XL and both text encoders"],
     ["xl_sgm", "in Stability's names, on every kind of layer, for XL"],
     ["xl_fused", "two fused into XL's networks"],
+    ["lcm", "with LCMScheduler and no guidance, as LCM-LoRA is used"],
+    ["trailing", "with trailing Euler, as Lightning and Turbo are"],
+    ["tcd", "with TCDScheduler, as Hyper is"],
   ])("%s: %s", async (name) => {
     setWarningHandler(() => {});
     const { found, expected, listed, meta } = await pictureOf(name);
