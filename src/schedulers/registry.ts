@@ -1,7 +1,7 @@
 import { ArgumentError, ConfigError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { nearestNames } from "../nearest.js";
-import { field } from "../options/fields.js";
+import { type Field, field } from "../options/fields.js";
 import { DDIMScheduler } from "./ddim.js";
 import { DDIMInverseScheduler } from "./ddim-inverse.js";
 import { DDPMScheduler } from "./ddpm.js";
@@ -221,10 +221,10 @@ export function resolveScheduler(name: string): ResolvedScheduler {
 }
 
 /** Whether a value can be a pipeline's scheduler: one, or the name of one. */
-export const schedulerField = field<Scheduler | string>(
-  (value) => value instanceof Scheduler || typeof value === "string",
-  'a scheduler, or the name of one such as "euler"',
-);
+export const schedulerField: Field<Scheduler | string> = {
+  ...field((value) => value instanceof Scheduler || typeof value === "string", 'a scheduler, or the name of one such as "euler"'),
+  nullIsValue: true,
+};
 
 /**
  * The scheduler that is meant: itself, or by its name one of that class with the config of `current`.

@@ -108,7 +108,7 @@ describe("a Stable Diffusion pipeline", () => {
     });
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { [part]: NOTHING });
     await expect(StableDiffusionPipeline.fromPretrained(folder, CPU)).rejects.toThrow(
-      `lists no ${part}; a StableDiffusionPipeline needs one`,
+      `lists no ${part}; StableDiffusionPipeline needs one`,
     );
   });
 });

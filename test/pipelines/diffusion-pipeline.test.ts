@@ -81,7 +81,7 @@ describe("a checkpoint is refused", () => {
   });
 
   it("that lists no part the pipeline needs, with how to give one", async () => {
-    const folder = changedCheckpoint("sd1-mini", "model_index.json", { vae: [null, null] });
+    const folder = changedCheckpoint("sd1-mini", "model_index.json", { vae: undefined });
     const error = await failure(folder, { device: "cpu" });
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(/model_index\.json lists no vae; StableDiffusionPipeline needs one$/);
