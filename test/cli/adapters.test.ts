@@ -269,7 +269,7 @@ describe("darkroom generate --embedding", () => {
     expectFailure(
       await darkroom(args, folder),
       3,
-      /sd1_peft\.safetensors is a LoRA, not a textual inversion\n.*open a checkpoint of Stable Diffusion 1, and load this with --lora$/m,
+      /sd1_peft\.safetensors is a LoRA, not a textual inversion\n.*open the checkpoint it is for, and load this with --lora$/m,
     );
   });
 });
