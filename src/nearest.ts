@@ -13,16 +13,18 @@ export function mistypedName(name: string, names: Iterable<string>): string | un
   return name.length > 1 ? all.find((other) => other.startsWith(name)) : undefined;
 }
 
-/** Levenshtein's edit distance. */
+/** The edit distance, in which two letters that changed places count once (Damerau 1964, for neighbours that are not edited again). */
 export function distance(a: string, b: string): number {
+  let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (previous[j - 1] as number) + Number(a[i - 1] !== b[j - 1]);
-      current.push(Math.min(replaced, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (beforePrevious[j - 2] ?? Number.POSITIVE_INFINITY) + 1 : replaced;
+      current.push(Math.min(replaced, swapped, (previous[j] as number) + 1, (current[j - 1] as number) + 1));
     }
-    previous = current;
+    [beforePrevious, previous] = [previous, current];
   }
   return previous[b.length] as number;
 }

@@ -71,8 +71,7 @@ export class Picture {
    */
   static fromTensor(tensor: Tensor<FloatDType | "uint8">): Picture {
     if (!(tensor instanceof Tensor) || !DTYPES.includes(tensor.dtype)) {
-      const found = tensor instanceof Tensor ? `a tensor of ${tensor.dtype}` : String(tensor);
-      throw new ArgumentError(`a picture needs a tensor of floats in 0..1 or uint8; found ${found}`, { argument: "tensor" });
+      throw wrongArgument("tensor", tensor, "a tensor of floats in 0..1 or uint8");
     }
     const image = tensor.dim() === 4 && tensor.shape[0] === 1 ? tensor.squeeze(0) : tensor;
     const pixels = image.dim() === 3 && image.shape[0] === 3 ? image.permute(1, 2, 0) : image;

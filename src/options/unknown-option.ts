@@ -80,12 +80,12 @@ export function unknownOption(name: string, known: readonly string[], of: Option
   return new ArgumentError(nearest === undefined ? problem : `${problem}; did you mean ${prefix}${nearest}?`, { argument, hint });
 }
 
-/** The option that a name is part of or mistyped for: two letters may be wrong, or a third of a long name's. */
+/** The option that a name is part of or mistyped for: a letter may be wrong, or a third of a long name's. */
 function nearestOption(name: string, known: readonly string[]): string | undefined {
   const small = name.toLowerCase();
   const isPart = (option: string) => small.length > 3 && option.toLowerCase().includes(small);
   const wrong = (option: string) => distance(small, option.toLowerCase());
   const [nearest] = known.toSorted((a, b) => wrong(a) - wrong(b));
-  if (nearest !== undefined && wrong(nearest) <= (small.length < 4 ? 1 : Math.max(2, small.length / 3))) return nearest;
+  if (nearest !== undefined && wrong(nearest) <= Math.max(1, small.length / 3)) return nearest;
   return known.find(isPart);
 }

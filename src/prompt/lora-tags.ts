@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { warn } from "../warnings.js";
 
 /** A LoRA named in a prompt. */
@@ -28,6 +29,7 @@ const tagPattern = /<(?:lora|lyco):([^<>]*)>/gu;
  * @throws ArgumentError for a tag without a name, or with a weight that is no number.
  */
 export function extractLoraTags(prompt: string): PromptWithLoras {
+  if (typeof prompt !== "string") throw wrongArgument("prompt", prompt, "a text");
   const loras: LoraTag[] = [];
   const rest = prompt.replace(tagPattern, (tag, content: string) => {
     loras.push(readTag(tag, content.split(":")));

@@ -1,6 +1,7 @@
 import { camelCase, readConfig, snakeCase } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, numbers, real, whole } from "../options/fields.js";
@@ -118,6 +119,7 @@ export abstract class Scheduler<Config extends object = object> {
   /** @throws ConfigError naming the field that is wrong. */
   constructor(config: Partial<Config> = {}) {
     const { className, schema } = this.constructor as unknown as SchedulerClass;
+    if (typeof config !== "object" || config === null) throw wrongArgument("config", config, "an object with fields of the config");
     const parsed = parseSchedulerConfig(className, schema, config);
     const set = config as Readonly<Record<string, unknown>>;
     const origin: ConfigOrigin = {
@@ -136,9 +138,19 @@ export abstract class Scheduler<Config extends object = object> {
    */
   static fromConfig<Instance extends Scheduler>(this: new (config?: object) => Instance, config: object, overrides: object = {}): Instance {
     const { className, schema } = this as unknown as SchedulerClass;
+    if (typeof config !== "object" || config === null || config instanceof Scheduler) {
+      const hint = config instanceof Scheduler ? "give its config: fromConfig(scheduler.config)" : undefined;
+      throw wrongArgument("config", config, "a scheduler's config", { hint });
+    }
+    if (typeof overrides !== "object" || overrides === null)
+      throw wrongArgument("overrides", overrides, "an object with fields of the config");
     const { _useDefaultValues, ...fieldsAndRest } = config as Partial<ConfigOrigin> & Record<string, unknown>;
     const wins = overrides as Readonly<Record<string, unknown>>;
     const unknown = Object.keys(wins).filter((key) => !(key in schema.entries || key in fieldsAndRest));
+    const misspelt = unknown.find((key) => camelCase(key) in schema.entries);
+    if (misspelt !== undefined) {
+      throw new ArgumentError(`${className} has no field ${misspelt}; it is called ${camelCase(misspelt)}`, { argument: misspelt });
+    }
     if (unknown.length > 0) warn(`${className} has no ${unknown.map(snakeCase).join(", ")}; ignored`);
 
     // Python spells the fields its own way.

@@ -1,5 +1,5 @@
 import { ArgumentError } from "../errors.js";
-import { wrongArgument } from "../given.js";
+import { shown, wrongArgument } from "../given.js";
 import { boxMuller16, boxMuller16Double } from "./box-muller.js";
 import { allocate } from "./dtype.js";
 import { concat, type Shape, sizeOf, Tensor } from "./tensor.js";
@@ -167,7 +167,7 @@ export function rand<D extends FloatDType = "float32">(shape: Shape, generator =
 export function randint(low: number, high: number, shape: Shape, generator = new Generator()): Tensor<"int64"> {
   expectDraw(shape, generator);
   if (!Number.isSafeInteger(low) || !Number.isSafeInteger(high) || low >= high) {
-    throw new ArgumentError(`randint draws integers from ${low} up to ${high} (excluded): there are none`, {
+    throw new ArgumentError(`randint draws integers from ${shown(low)} up to ${shown(high)} (excluded): there are none`, {
       hint: "give two safe integers, the lower one first",
     });
   }

@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  ArgumentError,
+  AutoencoderKL,
+  CLIPImageProcessor,
+  CLIPTokenizer,
+  DDIMScheduler,
+  DiffusionPipeline,
+  EulerDiscreteScheduler,
+  extractLoraTags,
+  Generator,
+  gridShape,
+  inspect,
+  listCachedRepositories,
+  loadImage,
+  makeImageGrid,
+  Picture,
+  parseSeed,
+  rand,
+  randint,
+  randn,
+  randnPerImage,
+  removeCachedRepository,
+  resize,
+  resolveScheduler,
+  StableDiffusionControlNetPipeline,
+  StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline,
+  StableDiffusionPipeline,
+  StableDiffusionXLPipeline,
+  Tensor,
+  toGray,
+  toRgb,
+  UNet2DConditionModel,
+  VaeImageProcessor,
+} from "../../src/index.js";
+import { checkpoint } from "../helpers/fixtures.js";
+
+let sd: StableDiffusionPipeline;
+let xl: StableDiffusionXLPipeline;
+let tokenizer: CLIPTokenizer;
+
+beforeAll(async () => {
+  sd = await StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device: "cpu" });
+  xl = await StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device: "cpu" });
+  tokenizer = sd.tokenizer;
+});
+afterAll(async () => {
+  await sd.dispose();
+  await xl.dispose();
+});
+
+/** What may stand where something else is expected. */
+const ANYTHING: readonly unknown[] = [
+  undefined,
+  null,
+  5,
+  Number.NaN,
+  5n,
+  "20",
+  "",
+  true,
+  Symbol("s"),
+  () => 1,
+  [],
+  [null],
+  [1, "a"],
+  {},
+  { steps: 3 },
+  Object.create(null),
+  new Date(),
+  new Map(),
+  Promise.resolve(1),
+  Picture,
+  Tensor.zeros([2]),
+  new Picture(1, 1, new Uint8Array(3)),
+];
+
+/** A function of the public surface, called with anything as one of its arguments. */
+type Call = readonly [name: string, call: (value: never) => unknown];
+
+const PIPE = checkpoint("sd1-mini");
+
+const CALLS: readonly Call[] = [
+  ["generate(x)", (x) => sd.generate(x)],
+  ["XL generate(x)", (x) => xl.generate(x)],
+  ["encodePrompt(x)", (x) => sd.encodePrompt(x)],
+  ["XL encodePrompt(x)", (x) => xl.encodePrompt(x)],
+  ["steps(x).next()", (x) => sd.steps(x).next()],
+  ["new StableDiffusionPipeline(x)", (x) => new StableDiffusionPipeline(x)],
+  ["new StableDiffusionXLPipeline(x)", (x) => new StableDiffusionXLPipeline(x)],
+  ["new StableDiffusionControlNetPipeline(x)", (x) => new StableDiffusionControlNetPipeline(x)],
+  ["pipe.scheduler = x", (x) => Object.assign(sd, { scheduler: x })],
+  ["DiffusionPipeline.fromPretrained(x)", (x) => DiffusionPipeline.fromPretrained(x)],
+  ["fromPretrained(x)", (x) => StableDiffusionPipeline.fromPretrained(x)],
+  ["fromSingleFile(x)", (x) => StableDiffusionPipeline.fromSingleFile(x)],
+  ["UNet fromPretrained(x)", (x) => UNet2DConditionModel.fromPretrained(x)],
+  ["AutoencoderKL.fromSingleFile(x)", (x) => AutoencoderKL.fromSingleFile(x)],
+  ["scheduler fromPretrained(x)", (x) => DDIMScheduler.fromPretrained(x)],
+  ["CLIPTokenizer.fromPretrained(x)", (x) => CLIPTokenizer.fromPretrained(x)],
+  ["CLIPImageProcessor.fromPretrained(x)", (x) => CLIPImageProcessor.fromPretrained(x)],
+  ["loadLoraWeights(x)", (x) => sd.loadLoraWeights(x)],
+  ["loadLoraWeights(path, x)", (x) => sd.loadLoraWeights("none.safetensors", x)],
+  ["setAdapters(x)", (x) => sd.setAdapters(x)],
+  ["deleteAdapters(x)", (x) => sd.deleteAdapters(x)],
+  ["fuseLora(x)", (x) => sd.fuseLora(x)],
+  ["unfuseLora(x)", (x) => sd.unfuseLora(x)],
+  ["loadTextualInversion(x)", (x) => sd.loadTextualInversion(x)],
+  ["loadTextualInversion(path, x)", (x) => sd.loadTextualInversion("none.safetensors", x)],
+  ["unloadTextualInversion(x)", (x) => sd.unloadTextualInversion(x)],
+  ["enableAttentionSlicing(x)", (x) => sd.enableAttentionSlicing(x)],
+  ["setTimesteps(x)", (x) => new DDIMScheduler().setTimesteps(x)],
+  ["fromConfig(x)", (x) => EulerDiscreteScheduler.fromConfig(x)],
+  ["fromConfig(config, x)", (x) => EulerDiscreteScheduler.fromConfig({}, x)],
+  ["new DDIMScheduler(x)", (x) => new DDIMScheduler(x)],
+  ["resolveScheduler(x)", (x) => resolveScheduler(x)],
+  ["randn(x)", (x) => randn(x)],
+  ["randn([1], x)", (x) => randn([1], x)],
+  ["randn([1], g, x)", (x) => randn([1], new Generator(0), x)],
+  ["rand(x)", (x) => rand(x)],
+  ["randint(0, 2, x)", (x) => randint(0, 2, x)],
+  ["randint(x)", (x) => randint(x, 2, [1])],
+  ["randnPerImage([1], x)", (x) => randnPerImage([1, 2], x)],
+  ["new Generator(x)", (x) => new Generator(x)],
+  ["parseSeed(x)", (x) => parseSeed(x)],
+  ["loadImage(x)", (x) => loadImage(x)],
+  ["save(x)", (x) => new Picture(1, 1, new Uint8Array(3)).save(x)],
+  ["save(path, x)", (x) => new Picture(1, 1, new Uint8Array(3)).save("/nowhere/at/all.png", x)],
+  ["encode(x)", (x) => new Picture(1, 1, new Uint8Array(3)).encode(x)],
+  ["new Picture(1, 1, x)", (x) => new Picture(1, 1, x)],
+  ["Picture.fromTensor(x)", (x) => Picture.fromTensor(x)],
+  ["resize(x)", (x) => resize(x, 2, 2)],
+  ["resize(p, 2, 2, x)", (x) => resize(new Picture(1, 1, new Uint8Array(3)), 2, 2, x)],
+  ["toGray(x)", (x) => toGray(x)],
+  ["toRgb(x)", (x) => toRgb(x)],
+  ["makeImageGrid(x)", (x) => makeImageGrid(x, 1, 1)],
+  ["gridShape(x)", (x) => gridShape(x)],
+  ["new VaeImageProcessor(x)", (x) => new VaeImageProcessor(x)],
+  ["preprocess(x)", (x) => new VaeImageProcessor().preprocess(x)],
+  ["preprocess(p, x)", (x) => new VaeImageProcessor().preprocess(new Picture(8, 8, new Uint8Array(192)), x)],
+  ["inspect(x)", (x) => inspect(x)],
+  ["inspect(path, x)", (x) => inspect(PIPE, x)],
+  ["listCachedRepositories(x)", (x) => listCachedRepositories(x)],
+  ["removeCachedRepository(x)", (x) => removeCachedRepository(x)],
+  ["removeCachedRepository(id, x)", (x) => removeCachedRepository("no/such", x)],
+  ["tokenize(x)", (x) => tokenizer.tokenize(x)],
+  ["tokenize(text, x)", (x) => tokenizer.tokenize("a", x)],
+  ["extractLoraTags(x)", (x) => extractLoraTags(x)],
+];
+
+/** The error of a call; undefined where there is none. */
+async function errorOf(call: () => unknown): Promise<unknown> {
+  try {
+    await call();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+describe("anything in place of an argument", () => {
+  it.each(CALLS)("ends in a result or a typed error, never in a TypeError: %s", async (_, call) => {
+    const untyped: string[] = [];
+    for (const value of ANYTHING) {
+      const error = await errorOf(() => call(value as never));
+      if (error !== undefined && !isTyped(error)) untyped.push(`${String(typeof value)} ${nameOf(value)}: ${error}`);
+    }
+    expect(untyped).toEqual([]);
+  });
+});
+
+function isTyped(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    error.name.endsWith("Error") &&
+    !["TypeError", "RangeError", "ReferenceError", "Error", "SyntaxError"].includes(error.name)
+  );
+}
+
+function nameOf(value: unknown): string {
+  return value === null ? "null" : typeof value === "object" ? (value.constructor?.name ?? "bare object") : typeof value;
+}
+
+describe("anything as the value of an option", () => {
+  const image = Tensor.zeros([1, 3, 16, 16]);
+
+  it.each([
+    ["StableDiffusionPipeline", () => sd, {}],
+    ["StableDiffusionXLPipeline", () => xl, {}],
+    ["StableDiffusionImg2ImgPipeline", () => new StableDiffusionImg2ImgPipeline({ ...sd }), { image }],
+    ["StableDiffusionInpaintPipeline", () => new StableDiffusionInpaintPipeline({ ...sd }), { image, maskImage: image }],
+  ] as const)("is an ArgumentError that names the option, or is taken: %s.generate", async (_, open, given) => {
+    const pipe = open() as StableDiffusionPipeline;
+    const { fields } = pipe as unknown as { fields: Record<string, unknown> };
+    const untyped: string[] = [];
+    for (const option of Object.keys(fields)) {
+      for (const value of ANYTHING) {
+        const signal = AbortSignal.abort(new ArgumentError("taken"));
+        const request = { prompt: "a", ...given, ...(option !== "signal" && { signal }), [option]: value };
+        const run = pipe.steps(request as never);
+        const error = await errorOf(() => run.next());
+        if (error !== undefined && !(error instanceof ArgumentError)) untyped.push(`${option}: ${nameOf(value)}: ${error}`);
+      }
+    }
+    expect(untyped).toEqual([]);
+  });
+
+  it.each([
+    "device",
+    "deviceId",
+    "lowMemory",
+    "precision",
+    "variant",
+    "config",
+    "revision",
+    "token",
+    "cacheDir",
+    "localFilesOnly",
+    "onProgress",
+    "signal",
+    "predictionType",
+    "timestepSpacing",
+    "concurrency",
+    "vae",
+    "unet",
+    "scheduler",
+    "textEncoder",
+    "tokenizer",
+    "safetyChecker",
+    "featureExtractor",
+    "controlnet",
+    "textEncoder2",
+  ])("is typed in fromPretrained too: %s", async (option) => {
+    const untyped: string[] = [];
+    for (const value of ANYTHING) {
+      const error = await errorOf(() => DiffusionPipeline.fromPretrained("no-such-folder", { [option]: value } as never));
+      if (!isTyped(error)) untyped.push(`${nameOf(value)}: ${error}`);
+    }
+    expect(untyped).toEqual([]);
+  });
+});
