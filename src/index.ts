@@ -3,7 +3,9 @@
 
 export type { Folder } from "./checkpoint/folder.js";
 export type { PredictionType } from "./checkpoint/prediction-types.js";
+export type { TensorRef } from "./checkpoint/safetensors.js";
 export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
+export type { Weights } from "./checkpoint/weights.js";
 export {
   ArgumentError,
   type ArgumentErrorOptions,
@@ -58,6 +60,7 @@ export type {
 export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
 export type { LoraSource } from "./lora/find-lora.js";
 export type { LoraFormat, LoraPart } from "./lora/lora-names.js";
+export type { NetworkAdapters } from "./lora/network-adapters.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
 export { AutoencoderKL, type AutoencoderKLConfig, DiagonalGaussianDistribution } from "./models/autoencoder-kl.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
@@ -94,7 +97,7 @@ export {
   type SchedulerOptions,
   type TextToImagePipeline,
 } from "./pipelines/diffusion-pipeline.js";
-export type { Prompted, PromptOptions, PromptOptionsXL, PromptSyntax } from "./pipelines/encode-prompt.js";
+export type { Prompted, PromptOptions, PromptOptionsXL, PromptSyntax, WithPrompt, WithPromptEmbeds } from "./pipelines/encode-prompt.js";
 export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
 export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
 export {

@@ -10,8 +10,11 @@ import { joinScales } from "./scales.js";
 
 /** A tensor that lies in a file, as a range of bytes that ONNX Runtime can map. */
 export interface TensorRef {
+  /** Its name in the file. */
   readonly name: string;
+  /** The type of its numbers. */
   readonly dtype: DType;
+  /** The extent of each axis. */
   readonly shape: Shape;
   /** Absolute path, symbolic links resolved. */
   readonly file: string;

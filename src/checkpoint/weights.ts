@@ -49,6 +49,7 @@ export class Weights {
     private readonly nameInFile: (name: string) => string,
   ) {}
 
+  /** Whether there is a weight of that name. */
   has(name: string): boolean {
     return this.tensors.has(name);
   }

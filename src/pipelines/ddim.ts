@@ -25,8 +25,11 @@ const FIELDS: Fields<DDIMRequest> = { ...UNCONDITIONAL_FIELDS, eta: real(0), use
 
 /** Pictures out of noise in few steps (Song et al. 2021), 50 by default; any checkpoint's scheduler is taken over as DDIM. Matches diffusers' DDIMPipeline. */
 export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "DDIMPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = UNCONDITIONAL_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = DDIMPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaultSteps = 50;

@@ -11,8 +11,11 @@ import {
 
 /** Pictures out of noise (Ho et al. 2020), 1000 steps by default. Matches diffusers' DDPMPipeline. */
 export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "DDPMPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = UNCONDITIONAL_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = DDPMPipeline.className;
   protected readonly fields = UNCONDITIONAL_FIELDS;
   protected readonly defaultSteps = 1000;

@@ -80,12 +80,13 @@ type PipelineName = keyof typeof PIPELINES;
 type AnyClass = Awaited<ReturnType<(typeof PIPELINES)[PipelineName]>>;
 
 /** The parts of a pipeline class; of `DiffusionPipeline`, which opens any, those of the pipelines for text to image. */
-export type PartsOf<Class> = Class extends { open(source: never, index: never, given: Partial<infer Components>): unknown }
-  ? GivenParts<Components>
-  : GivenParts<StableDiffusionComponents & StableDiffusionXLComponents>;
+export type PartsOf<Class> =
+  Class extends PipelineClass<DiffusionPipeline, infer Components>
+    ? GivenParts<Components>
+    : GivenParts<StableDiffusionComponents & StableDiffusionXLComponents>;
 
 /** What a pipeline class opens. */
-export type PipelineOf<Class> = Class extends { open(...given: never): Promise<infer Pipeline> } ? Pipeline : TextToImagePipeline;
+export type PipelineOf<Class> = Class extends PipelineClass<infer Pipeline, never> ? Pipeline : TextToImagePipeline;
 
 type AnyPart = AnyClass extends infer Class ? (Class extends { parts: infer Parts } ? keyof Parts : never) : never;
 
@@ -112,6 +113,7 @@ export interface DiffusionPipeline {
    * @throws ArgumentError for a name of none, with the nearest.
    */
   get scheduler(): Scheduler;
+  /** Takes a scheduler, or the name of one. */
   set scheduler(scheduler: Scheduler | string);
 }
 

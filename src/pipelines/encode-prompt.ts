@@ -79,7 +79,19 @@ export const PROMPT_FIELDS_XL: Fields<PromptOptionsXL> = {
 };
 
 /** What every call with a prompt has: a prompt, or its embeddings. */
-export type Prompted<Options> = Options & ({ readonly prompt: string | readonly string[] } | { readonly promptEmbeds: Tensor });
+export type Prompted<Options> = Options & (WithPrompt | WithPromptEmbeds);
+
+/** A call with a prompt. */
+export interface WithPrompt {
+  /** What the picture shows: a text, or a list with one for each picture. */
+  readonly prompt: string | readonly string[];
+}
+
+/** A call with embeddings in place of a prompt. */
+export interface WithPromptEmbeds {
+  /** The text encoder's features [batch, tokens, features]. */
+  readonly promptEmbeds: Tensor;
+}
 
 /** A text encoder and the tokenizer that feeds it, by the encoder's subfolder. */
 export interface TextEncoder {

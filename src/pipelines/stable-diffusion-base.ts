@@ -46,6 +46,7 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
 export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
+  /** The class's name in diffusers. */
   static readonly className: string;
   /** Encodes prompts. At run time null in a pipeline that was opened without it. */
   textEncoder: CLIPTextModel;

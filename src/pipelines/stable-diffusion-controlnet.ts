@@ -100,8 +100,11 @@ interface Control {
 
 /** Text to picture under the control of edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
 export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionControlNetPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionControlNetPipeline.className;
   protected readonly fields = FIELDS;
 

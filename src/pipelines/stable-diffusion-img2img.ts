@@ -34,8 +34,11 @@ export type StableDiffusionImg2ImgRequest = Prompted<StableDiffusionImg2ImgOptio
 
 /** Picture and text to picture (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionImg2ImgPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -40,8 +40,11 @@ export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptio
 
 /** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one of nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionInpaintPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionInpaintPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -122,6 +122,7 @@ export interface TimeIds {
 
 /** What the pipelines of Stable Diffusion XL share: two text encoders, pooled features, micro-conditioning. */
 export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends LatentDiffusionPipeline<Request> {
+  /** The class's name in diffusers. */
   static readonly className: string;
   /** The first text encoder; a refiner has none. */
   textEncoder: CLIPTextModel | undefined;

@@ -43,8 +43,11 @@ export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgO
 
 /** Picture and text to picture with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLImg2ImgPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = XL_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionXLImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -46,8 +46,11 @@ export type StableDiffusionXLInpaintRequest = Prompted<StableDiffusionXLInpaintO
 
 /** Repaints the masked part of a picture with Stable Diffusion XL. Matches diffusers' StableDiffusionXLInpaintPipeline. */
 export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<StableDiffusionXLInpaintRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLInpaintPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = XL_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionXLInpaintPipeline.className;
   protected readonly fields = FIELDS;
 

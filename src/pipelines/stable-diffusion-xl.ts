@@ -37,8 +37,11 @@ export type StableDiffusionXLRequest = Prompted<StableDiffusionXLOptions>;
 
 /** Text to picture with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
 export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffusionXLRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = XL_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionXLPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -37,8 +37,11 @@ export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
 
 /** Text to picture with Stable Diffusion 1.x and 2.x (Rombach et al. 2022). Matches diffusers' StableDiffusionPipeline: the same seed gives the same picture. */
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
+  /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionPipeline";
+  /** @internal What each of its parts may be. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
+  /** The class's name in diffusers, which tells the pipelines of a union apart. */
   readonly className = StableDiffusionPipeline.className;
   protected readonly fields = FIELDS;
 

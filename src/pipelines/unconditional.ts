@@ -52,6 +52,7 @@ export const UNCONDITIONAL_PARTS: Fields<UnconditionalComponents> = {
 
 /** What DDPM and DDIM pipelines have in common: a UNet that makes pictures out of pure noise, pixel by pixel. */
 export abstract class UnconditionalPipeline<Request extends UnconditionalRequest> extends DiffusionPipeline {
+  /** The class's name in diffusers. */
   static readonly className: string;
   /** The denoising network. */
   unet: UNet2DModel;
