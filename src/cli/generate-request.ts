@@ -8,7 +8,7 @@ import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-
 import { checkCombinations } from "./combinations.js";
 import { isEmbedded } from "./package.js";
 import { type Start, type StartOptions, toStart } from "./start.js";
-import type { Size } from "./values.js";
+import { randomSeed, type Size } from "./values.js";
 
 /** What `darkroom generate` was asked for, checked as far as the words alone tell. Undefined is left to the checkpoint. */
 export interface GenerateRequest extends AdapterRequest {
@@ -143,7 +143,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
 }
 
 function seedsFrom({ seed, count }: GenerateOptions): readonly bigint[] {
-  const first = seed ?? BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+  const first = seed ?? randomSeed();
   if (first + BigInt(count) > 2n ** 64n) {
     throw new ArgumentError(`--seed is ${first} and --count ${count}: the last picture's seed would be beyond 2^64 - 1`, {
       hint: "picture i uses seed + i; give a smaller seed",

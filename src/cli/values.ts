@@ -53,10 +53,15 @@ export function repeated<Value>(parse: (text: string) => Value): (text: string, 
   return (text, before = []) => [...before, parse(text)];
 }
 
-/** Reads a seed as torch takes it, but for -1: the web UIs' word for a random one, undefined here. */
-export function seed(option: string): (text: string) => bigint | undefined {
+/** A seed of 32 bits, as web UIs draw them. */
+export function randomSeed(): bigint {
+  return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
+}
+
+/** Reads a seed as torch takes it, but for -1, which draws one, as in the web UIs. */
+export function seed(option: string): (text: string) => bigint {
   return (text) => {
-    if (text.trim() === "-1") return undefined;
+    if (text.trim() === "-1") return randomSeed();
     try {
       return parseSeed(text);
     } catch (cause) {

@@ -69,7 +69,8 @@ describe("darkroom generate", () => {
   it("draws a seed for --seed -1, as web UIs do", async () => {
     const { stdout } = await generate("a red fox", "--seed", "-1", "--json", "--out", "a.png");
     const [seed] = JSON.parse(stdout).seeds;
-    expect(seed).toBeLessThan(2 ** 32);
+    expect(Number(seed)).toBeGreaterThan(0);
+    expect(Number(seed)).toBeLessThan(2 ** 32);
     expect((await settingsOf("a.png")).settings.Seed).toBe(String(seed));
   });
 

@@ -48,6 +48,12 @@ describe("seed", () => {
     expect(seed("--seed")("18446744073709551615")).toBe(2n ** 64n - 1n);
   });
 
+  it("draws one of 32 bits for -1, another each time", () => {
+    const drawn = Array.from({ length: 4 }, () => seed("--seed")("-1"));
+    expect(drawn.every((each) => each >= 0n && each < 2n ** 32n)).toBe(true);
+    expect(new Set(drawn).size).toBeGreaterThan(1);
+  });
+
   it.each(["18446744073709551616", "1.5", "abc", ""])("refuses %j", (text) => {
     expect(() => seed("--seed")(text)).toThrow(/--seed is .*; expected a whole number from 0 to 2\^64 - 1/);
   });

@@ -150,9 +150,11 @@ describe("DiffusionPipeline.fromSingleFile", () => {
   it("says at once what is wrong with what it is told", async () => {
     const told = (options: object) => DiffusionPipeline.fromSingleFile("no-such.safetensors", options);
     const wrong = told({ predictionType: "velocity" });
-    await expect(wrong).rejects.toThrow('predictionType is "velocity"; expected epsilon, v_prediction, sample');
+    await expect(wrong).rejects.toThrow('predictionType is "velocity"; expected one of epsilon, v_prediction, sample');
     await expect(wrong).rejects.toMatchObject({ argument: "predictionType" });
-    await expect(told({ timestepSpacing: 3 })).rejects.toThrow("timestepSpacing is 3 (a number); expected linspace, leading, trailing");
+    await expect(told({ timestepSpacing: 3 })).rejects.toThrow(
+      "timestepSpacing is 3 (a number); expected one of linspace, leading, trailing",
+    );
     const both = told({ timestepSpacing: "trailing", scheduler: new DDIMScheduler() });
     await expect(both).rejects.toMatchObject({ message: "timestepSpacing was given beside a scheduler", argument: "timestepSpacing" });
   });
