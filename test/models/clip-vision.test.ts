@@ -28,7 +28,7 @@ describe("CLIPVisionModelWithProjection", () => {
   it("refuses pictures of another size", async () => {
     await using model = await open();
     await expect(model.forward(Tensor.zeros([1, 3, 28, 56]))).rejects.toThrow(
-      new ArgumentError("pixelValues is [1, 3, 28, 56]; expected [batch, 3, 56, 56]"),
+      new ArgumentError("pixelValues is [1, 3, 28, 56]; expected [batch, 3, 56, 56]", { argument: "pixelValues" }),
     );
   });
 });

@@ -44,7 +44,7 @@ describe("ControlNetModel", () => {
     await using net = await open("controlnet-mini");
     const inputs = { encoderHiddenStates: Tensor.zeros([1, 7, 32]), controlnetCond: Tensor.zeros([1, 3, 16, 16]) };
     await expect(net.forward(Tensor.zeros([1, 4, 16, 16]), 0, inputs)).rejects.toThrow(
-      new ArgumentError("controlnetCond is [1, 3, 16, 16]; expected [1, 3, 32, 32]"),
+      new ArgumentError("controlnetCond is [1, 3, 16, 16]; expected [1, 3, 32, 32]", { argument: "controlnetCond" }),
     );
   });
 

@@ -87,8 +87,10 @@ describe("a UNet with a deep feature to go by", () => {
   });
 
   it.each([-1, 9, 0.5, Number.NaN])("has no branch %d", async (cacheBranch) => {
-    const message = `the branch to cache at is ${cacheBranch}; expected a whole number from 0 to 8`;
-    await expect(unet.forward(sample, 500, { ...texts, cacheBranch })).rejects.toThrow(new ArgumentError(message));
+    const message = `cacheBranch is ${cacheBranch}; expected a whole number from 0 to 8`;
+    await expect(unet.forward(sample, 500, { ...texts, cacheBranch })).rejects.toThrow(
+      new ArgumentError(message, { argument: "cacheBranch" }),
+    );
   });
 
   it("goes by residuals of a ControlNet above the cut only, for the feature holds the others", async () => {
