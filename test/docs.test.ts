@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+
+/** The first TypeScript program of a page. */
+function program(page: string): string {
+  return /```ts\n([\s\S]*?)```/.exec(readFileSync(page, "utf8"))?.[1] ?? expect.fail(`${page} has no program`);
+}
+
+it("the server of docs/servers.md sends progress and a picture, and ends on SIGTERM", async () => {
+  // In the repository, so that it imports the build as users import the package.
+  const path = join("out", "servers.mts");
+  writeFileSync(path, `${program("docs/servers.md")}\nserver.on("listening", () => console.log(JSON.stringify(server.address())));\n`);
+  const child = spawn(process.execPath, ["--import", "tsx", path], { env: { ...process.env, PORT: "0" }, stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
+  const url = `http://127.0.0.1:${JSON.parse(line).port}`;
+
+  expect((await fetch(url)).status).toBe(404);
+  const text = await (await fetch(`${url}/generate?prompt=a+panda`)).text();
+  const events = text
+    .trim()
+    .split("\n\n")
+    .map((event) => /^event: (\w+)\ndata: (.*)$/.exec(event)?.slice(1) ?? []);
+  expect(events.map(([name]) => name)).toEqual([...Array(20).fill("progress"), "picture"]);
+  expect(JSON.parse(events[19]?.[1] ?? "")).toEqual({ done: 20, total: 20 });
+  const { png } = JSON.parse(events[20]?.[1] ?? "");
+  expect(Buffer.from(png, "base64").subarray(1, 4).toString()).toBe("PNG");
+
+  // A caller that leaves is forgotten: the next one is answered.
+  const leaving = new AbortController();
+  const stream = (await fetch(`${url}/generate?prompt=a+fox`, { signal: leaving.signal })).body?.getReader();
+  await stream?.read();
+  leaving.abort();
+  expect(await (await fetch(`${url}/generate?prompt=a+cat`)).text()).toContain("event: picture");
+
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([0, null]);
+});
