@@ -12,4 +12,4 @@ const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import
 const files = others.length > 0 ? others.map((surface) => `test/fuzz/${surface}.test.ts`) : ["test/fuzz"];
 // A small heap: what honest files need is far below it, and whoever lets a file ask for more crashes.
 const env = { ...process.env, FUZZ_MINUTES: String(minutes), NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --max-old-space-size=512` };
-process.exitCode = spawnSync(process.execPath, [vitest, "run", ...files], { stdio: "inherit", env }).status ?? 1;
+process.exitCode = spawnSync(process.execPath, [vitest, "run", "--mode", "all", ...files], { stdio: "inherit", env }).status ?? 1;

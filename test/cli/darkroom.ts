@@ -13,10 +13,10 @@ export interface Run {
   readonly stderr: string;
 }
 
-// Starting a process takes longer than most of what is tested here. CI starts one for every run; elsewhere they share the test's own process.
-const startsProcesses = Boolean(process.env.CI) || !isMainThread;
+// Starting a process takes longer than most of what is tested here: only where all tests run does each run get one. Threads cannot change their folder.
+const startsProcesses = process.env.ALL_TESTS !== undefined || !isMainThread;
 
-/** Runs `darkroom` in `cwd`, in a process of its own on CI. */
+/** Runs `darkroom` in `cwd`, in a process of its own where all tests run. */
 export function darkroom(args: readonly string[], cwd: string): Promise<Run> {
   return startsProcesses ? darkroomProcess(args, cwd) : darkroomHere(args, cwd);
 }
