@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,10 +23,16 @@ type RuntimeState = "no package" | "no binary" | "no library";
 function installRuntime(state: RuntimeState): void {
   const copy = join(folder, "node_modules/onnxruntime-node");
   rmSync(join(folder, "node_modules"), { recursive: true, force: true });
+  link("valibot");
   if (state === "no package") return;
   const files = ["package.json", "dist", ...(state === "no library" ? [`${BINARIES}/onnxruntime_binding.node`] : [])];
   for (const file of files) cpSync(join(MODULES, "onnxruntime-node", file), join(copy, file), { recursive: true });
-  symlinkSync(realpathSync(join(MODULES, "onnxruntime-common")), join(folder, "node_modules/onnxruntime-common"));
+  link("onnxruntime-common");
+}
+
+function link(name: string): void {
+  mkdirSync(join(folder, "node_modules"), { recursive: true });
+  symlinkSync(realpathSync(join(MODULES, name)), join(folder, "node_modules", name));
 }
 
 /** What a program prints; it must end by itself long before the 60 s for which a working thread is waited for. */
