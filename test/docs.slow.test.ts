@@ -13,7 +13,10 @@ it("the server of docs/servers.md sends progress and a picture, and ends on SIGT
   // In the repository, so that it imports the build as users import the package.
   const path = join("out", "servers.mts");
   writeFileSync(path, `${program("docs/servers.md")}\nserver.on("listening", () => console.log(JSON.stringify(server.address())));\n`);
-  const child = spawn(process.execPath, ["--import", "tsx", path], { env: { ...process.env, PORT: "0" }, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--import", "tsx", path], {
+    env: { ...process.env, PORT: "0" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   onTestFinished(() => void child.kill("SIGKILL"));
   const [line] = (await once(child.stdout.setEncoding("utf8"), "data")) as [string];
   const url = `http://127.0.0.1:${JSON.parse(line).port}`;
