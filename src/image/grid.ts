@@ -8,10 +8,13 @@ const PICTURES = field<readonly Picture[]>((value) => isListOf(value, (each) => 
 
 /**
  * Pictures of one size side by side, row after row. Matches `diffusers.utils.make_image_grid`.
- * @throws ArgumentError if there are not exactly `rows * cols` pictures, or their sizes differ.
+ * @throws ArgumentError if `rows` or `cols` is no whole number of 1 or more, there are not exactly `rows * cols` pictures, or their sizes differ.
  */
 export function makeImageGrid(images: readonly Picture[], rows: number, cols: number): Picture {
   if (!v.is(PICTURES, images)) throw wrongArgument("images", images, PICTURES.expected);
+  for (const [name, count] of Object.entries({ rows, cols })) {
+    if (!Number.isInteger(count) || count < 1) throw wrongArgument(name, count, "a whole number of 1 or more", { type: "number" });
+  }
   const [first] = images;
   if (!first || images.length !== rows * cols) {
     throw new ArgumentError(`a grid of ${rows} rows and ${cols} columns needs ${rows * cols} pictures; ${images.length} were given`);

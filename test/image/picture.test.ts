@@ -226,6 +226,14 @@ describe("makeImageGrid", () => {
     expect(() => makeImageGrid([dot(1), new Picture(2, 1, new Uint8Array(6))], 1, 2)).toThrow(/picture 1 is 2x1/);
   });
 
+  it.each([
+    [{ rows: 1, cols: 2 }, undefined, "rows is { rows, cols } (an object); expected a whole number of 1 or more"],
+    [1, "2", 'cols is "2" (a string); expected a whole number of 1 or more'],
+    [0, 2, "rows is 0; expected a whole number of 1 or more"],
+  ])("refuses %j rows and %j columns", (rows, cols, message) => {
+    expect(() => makeImageGrid([dot(1), dot(2)], rows as number, cols as number)).toThrow(message);
+  });
+
   it("chooses the squarest full grid", () => {
     expect([1, 2, 4, 6, 7, 12].map(gridShape).map(({ rows, cols }) => `${rows}x${cols}`)).toEqual([
       "1x1",
