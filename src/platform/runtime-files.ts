@@ -21,25 +21,35 @@ export function hasCudaLibraries(folder: string = runtimeFolder()): boolean {
 }
 
 /**
- * Fetches the runtime's CUDA libraries, with its own install script; what the script prints goes to stderr.
+ * Fetches the runtime's CUDA libraries, with its own install script; what the script prints about its progress goes to stderr.
  * @throws DeviceError if the platform has none, or they cannot be fetched.
  */
-export async function fetchCudaLibraries(): Promise<void> {
+export async function fetchCudaLibraries(folder: string = runtimeFolder()): Promise<void> {
   if (OWN_PLATFORM !== "linux-x64") {
     throw new DeviceError(`onnxruntime-node has no CUDA libraries for ${OWN_PLATFORM}; it has them for linux-x64`, {
       hint: "npx darkroom devices lists the devices that work here",
     });
   }
-  const script = join(runtimeFolder(), "script/install.js");
-  const code = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(process.execPath, [script, "--onnxruntime-node-install=cuda12"], { stdio: ["ignore", 2, 2] });
-    child.on("error", reject).on("close", resolve);
+  const { code, errors } = await runInstallScript(join(folder, "script/install.js"));
+  if (code === 0 && hasCudaLibraries(folder)) return;
+  const reason = /^\w*Error: (.+)$/m.exec(errors)?.[1];
+  const end = code === 0 ? "ended without them" : `ended with ${code}`;
+  throw new DeviceError(`CUDA's libraries could not be fetched: ${reason ?? `onnxruntime-node's install script ${end}`}`, {
+    hint: "they come from NuGet (api.nuget.org), not from the npm registry; behind a proxy set GLOBAL_AGENT_HTTPS_PROXY to its address",
   });
-  if (code !== 0) {
-    throw new DeviceError(`CUDA's libraries could not be fetched: onnxruntime-node's install script ended with ${code}`, {
-      hint: "the script fetches them from NuGet, not from the npm registry; behind a proxy set GLOBAL_AGENT_HTTPS_PROXY to its address",
+}
+
+/** Whatever the script's variable is set to, the files are fetched: any other value than "1" leaves the empty files as they are. */
+async function runInstallScript(script: string): Promise<{ readonly code: number | null; readonly errors: string }> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "1" };
+    const child = spawn(process.execPath, [script], { env, stdio: ["ignore", 2, "pipe"] });
+    let errors = "";
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      errors += text;
     });
-  }
+    child.on("error", reject).on("close", (code) => resolve({ code, errors }));
+  });
 }
 
 /** Removes the binaries of all platforms but this one, and says which. @throws DeviceError if the package cannot be changed. */

@@ -1,7 +1,8 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { hasCudaLibraries, removeOtherPlatforms } from "../../src/platform/runtime-files.js";
+import { describe, expect, it, vi } from "vitest";
+import { DeviceError } from "../../src/errors.js";
+import { fetchCudaLibraries, hasCudaLibraries, removeOtherPlatforms } from "../../src/platform/runtime-files.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
 const OWN = `bin/napi-v6/${process.platform}/${process.arch}`;
@@ -36,5 +37,31 @@ describe("what onnxruntime-node carries", () => {
     expect(hasCudaLibraries(folder)).toBe(false);
     write("shared", "library");
     expect(hasCudaLibraries(folder)).toBe(true);
+  });
+
+  describe.runIf(process.platform === "linux" && process.arch === "x64")("gets CUDA's libraries from its install script", () => {
+    const SHARED = `${OWN}/libonnxruntime_providers_shared.so`;
+    const CUDA = `${OWN}/libonnxruntime_providers_cuda.so`;
+    const withScript = (script: string) => temporaryFolder({ "script/install.js": script, [SHARED]: "", [CUDA]: "" });
+
+    it("told to replace the empty files, also where the environment says that nothing is installed", async () => {
+      const folder = withScript(`if (process.env.ONNXRUNTIME_NODE_INSTALL === "1")
+        for (const name of [${JSON.stringify(SHARED)}, ${JSON.stringify(CUDA)}]) require("node:fs").writeFileSync(require("node:path").join(__dirname, "..", name), "library");`);
+      vi.stubEnv("ONNXRUNTIME_NODE_INSTALL", "skip");
+      await fetchCudaLibraries(folder);
+      vi.unstubAllEnvs();
+      expect(hasCudaLibraries(folder)).toBe(true);
+    });
+
+    it("and says why, if they do not come", async () => {
+      const message = "CUDA's libraries could not be fetched:";
+      const unreachable = withScript('throw new Error("getaddrinfo ENOTFOUND api.nuget.org");');
+      await expect(fetchCudaLibraries(unreachable)).rejects.toThrow(`${message} getaddrinfo ENOTFOUND api.nuget.org`);
+      await expect(fetchCudaLibraries(withScript(""))).rejects.toThrow(`${message} onnxruntime-node's install script ended without them`);
+      await expect(fetchCudaLibraries(withScript("process.exit(3)"))).rejects.toThrow(
+        `${message} onnxruntime-node's install script ended with 3`,
+      );
+      await expect(fetchCudaLibraries(unreachable)).rejects.toThrow(DeviceError);
+    });
   });
 });
