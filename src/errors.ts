@@ -1,17 +1,17 @@
 import { printableMessage } from "./printable.js";
 import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
-/** Options every Darkroom error takes: `hint` says how to mend the problem, `cause` keeps the error underneath. */
+/** Options of every Darkroom error. */
 export interface DarkroomErrorOptions {
-  /** How to mend the problem. */
+  /** How to solve the problem. */
   readonly hint?: Wording;
-  /** The error underneath. */
+  /** The error that caused this one. */
   readonly cause?: unknown;
 }
 
 /** Base of every error Darkroom throws on purpose. `message` names the thing and what was found; `hint` is the way out. */
 export class DarkroomError extends Error {
-  /** How to mend the problem. */
+  /** How to solve the problem. */
   readonly hint: string | undefined;
   readonly #words: { readonly message: Wording; readonly hint: Wording | undefined };
 
@@ -22,7 +22,7 @@ export class DarkroomError extends Error {
     this.#words = { message, hint };
   }
 
-  /** Message and hint with options spelled as `spelling` has them, for another door than a program. @internal */
+  /** Message and hint in another spelling of options than that of programs. @internal */
   spell(spelling: Spelling): { readonly message: string; readonly hint: string | undefined } {
     const { message, hint } = this.#words;
     return {
@@ -32,10 +32,10 @@ export class DarkroomError extends Error {
   }
 }
 
-/** A checkpoint is not what it should be: a file or tensor is missing, broken, hostile or of the wrong shape. */
+/** Something is wrong with a checkpoint: a file or tensor is missing, damaged, malicious or of the wrong shape. */
 export class CheckpointError extends DarkroomError {}
 
-/** A config asks for a class or a value that Darkroom does not know, or that its paper does not allow. */
+/** A config asks for a class or a value that Darkroom does not support or that is not valid. */
 export class ConfigError extends DarkroomError {}
 
 /** Options of an {@link ArgumentError}. */
@@ -44,7 +44,7 @@ export interface ArgumentErrorOptions extends DarkroomErrorOptions {
   readonly argument?: string;
 }
 
-/** A call's own arguments are wrong: size, steps, seed, strength, a scheduler option. */
+/** An argument of a call is wrong: size, steps, seed, strength, a scheduler option. */
 export class ArgumentError extends DarkroomError {
   /** The option that is wrong, as the API spells it, such as `numInferenceSteps`; undefined where the error is not about one option. */
   readonly argument: string | undefined;
@@ -55,48 +55,48 @@ export class ArgumentError extends DarkroomError {
   }
 }
 
-/** The device asked for is not on this machine, or failed while it worked. */
+/** The requested device is not available, or failed while it was running. */
 export class DeviceError extends DarkroomError {}
 
 /** A result could not be written. */
 export class OutputError extends DarkroomError {}
 
-/** What kept a checkpoint from coming from the hub. */
+/** Why a download from the hub failed. */
 export type HubProblem =
-  /** No connection, or one that breaks again and again. */
+  /** There is no connection, or it breaks again and again. */
   | "network"
-  /** The hub fails for now. */
+  /** The hub has a temporary failure. */
   | "server"
-  /** What answers gives what no hub gives. */
+  /** The server's answer is not one of a model hub. */
   | "invalid-answer"
   | "rate-limit"
-  /** The hub wants a token, or does not take the one it got. */
+  /** The hub requires a token, or rejected the one it got. */
   | "unauthorized"
   /** The repository's licence has not been accepted by the token's account. */
   | "gated"
   | "repository-not-found"
   | "revision-not-found"
   | "file-not-found"
-  /** The network must not be used and the cache has not all that is needed. */
+  /** The network must not be used, and files are missing from the cache. */
   | "offline"
-  /** A file came with other bytes than the hub says it has. */
+  /** A downloaded file differs from the size or hash that the hub states. */
   | "corrupt"
-  /** The cache folder has no room or cannot be written. */
+  /** The disk of the cache folder is full, or the folder cannot be written. */
   | "disk";
 
 /** Options of a {@link HubError}. */
 export interface HubErrorOptions extends DarkroomErrorOptions {
-  /** What kept the checkpoint from coming. */
+  /** Why the download failed. */
   readonly problem: HubProblem;
-  /** Seconds after which the hub wants to be asked again. */
+  /** Seconds to wait before the next request, as the hub asks. */
   readonly retryAfter?: number;
 }
 
-/** A checkpoint could not be had from the model hub. */
+/** A checkpoint could not be downloaded from the model hub. */
 export class HubError extends DarkroomError {
-  /** What kept the checkpoint from coming. */
+  /** Why the download failed. */
   readonly problem: HubProblem;
-  /** Seconds after which the hub wants to be asked again; undefined where it does not say. */
+  /** Seconds to wait before the next request, as the hub asks; undefined if it does not say. */
   readonly retryAfter: number | undefined;
 
   constructor(message: Wording, { problem, retryAfter, ...options }: HubErrorOptions) {

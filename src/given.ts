@@ -1,6 +1,6 @@
 import { ArgumentError, type ArgumentErrorOptions } from "./errors.js";
 
-/** Letters of a value above which a message shows only its beginning. */
+/** Longer values are cut to this many characters in messages. */
 const LONGEST_VALUE = 80;
 
 /** A value as messages show it, without its type. */
@@ -26,7 +26,7 @@ export function given(value: unknown): string {
 }
 
 /**
- * The error for an argument whose value is not what it should be. `type`, the `typeof` that is expected, goes without saying where the value has it:
+ * The error for an argument with a wrong value. `type` is the expected `typeof`; the message names the value's type only if it is another one:
  * `strength is 2; expected a number from 0 to 1`, but `strength is "2" (a string); expected a number from 0 to 1`.
  */
 export function wrongArgument(
@@ -39,17 +39,22 @@ export function wrongArgument(
   return new ArgumentError((name) => `${name(argument)} is ${found}; expected ${expected}`, { argument, ...options });
 }
 
-/** Whether a value is an object as `{}` makes it, not an instance of some class. */
+/** Whether a value is a plain object, as `{}` makes it, not an instance of a class. */
 export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  // The object's own realm may be another one, such as a test's or a vm's.
+  // Not compared with Object.prototype: an object from another realm (a vm, a test runner) has another one.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function instance(value: object): string {
   if ("dtype" in value && "shape" in value) return `a Tensor of ${value.dtype} [${value.shape}]`;
   const name = (value.constructor as { name?: string } | undefined)?.name || "object";
+  return withArticle(name);
+}
+
+/** A class's name with its article. UNet has "a", so U is not among the vowels. */
+export function withArticle(name: string): string {
   return `${/^[AEIO]/i.test(name) ? "an" : "a"} ${name}`;
 }
 

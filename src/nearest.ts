@@ -1,20 +1,22 @@
-/** The `count` of `names` that `name` is most easily mistyped for, nearest first. */
+/** The `count` names of `names` with the smallest edit distance to `name`, nearest first. */
 export function nearestNames(name: string, names: Iterable<string>, count: number): string[] {
   const distances = new Map([...names].map((other) => [other, distance(name, other)]));
   return [...distances.keys()].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, count);
 }
 
-/** The one of `names` that `name` is mistyped for, or begins; undefined where none is near. */
+/** The name of `names` that `name` probably stands for: misspelt or cut short, in any case of letters. Undefined if none is near. */
 export function mistypedName(name: string, names: Iterable<string>): string | undefined {
-  const all = [...names];
-  const [nearest] = nearestNames(name, all, 1);
-  // A slip in every three letters.
-  if (nearest !== undefined && distance(name, nearest) <= name.length / 3) return nearest;
-  return name.length > 1 ? all.find((other) => other.startsWith(name)) : undefined;
+  const small = name.toLowerCase();
+  const originals = new Map([...names].map((other) => [other.toLowerCase(), other]));
+  const [nearest = ""] = nearestNames(small, originals.keys(), 1);
+  // One wrong letter, or one in three.
+  if (distance(small, nearest) <= Math.max(1, small.length / 3)) return originals.get(nearest);
+  const longer = small.length > 1 ? [...originals.keys()].find((other) => other.startsWith(small)) : undefined;
+  return longer === undefined ? undefined : originals.get(longer);
 }
 
-/** The edit distance, in which two letters that changed places count once (Damerau 1964, for neighbours that are not edited again). */
-export function distance(a: string, b: string): number {
+/** The edit distance (Damerau 1964, optimal string alignment): two neighbouring letters in the wrong order count as one edit. */
+function distance(a: string, b: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,7 +1,7 @@
 import { printableMessage } from "./printable.js";
 import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
-/** Receives every warning as one finished sentence, and a function that gives it with options spelled another way. */
+/** Receives every warning, and a function that returns it in another spelling of options. */
 export type WarningHandler = (message: string, spell: (spelling: Spelling) => string) => void;
 
 let handler: WarningHandler = (message) => console.warn(`darkroom: ${message}`);
@@ -13,7 +13,7 @@ export function setWarningHandler(next: WarningHandler): WarningHandler {
   return previous;
 }
 
-/** Tells the user of something that does not stop the work. */
+/** Warns the user of something that does not stop the work. */
 export function warn(message: Wording): void {
   const spell = (spelling: Spelling) => printableMessage(worded(message, spelling));
   handler(spell(inPrograms), spell);

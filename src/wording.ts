@@ -1,22 +1,22 @@
-/** What a text says of an option beside its name. */
+/** How a text mentions an option. */
 export interface Mention {
-  /** The value the text gives it. */
+  /** The value it should have. */
   readonly value?: string | number;
-  /** How a program writes it in full. */
+  /** The code for it in a program, if it is more than `name: value`. */
   readonly code?: string;
 }
 
-/** How a door spells an option or method that it is given by the API's name: `numInferenceSteps` in a program, `--steps` in a terminal. */
+/** Turns the API's name of an option or method into the user's: `numInferenceSteps` in a program, `--steps` on the command line. */
 export type Spelling = (name: string, mention?: Mention) => string;
 
-/** A text; as a function, one that names options: `(name) => \`raise ${name("numInferenceSteps")}\``. */
+/** A text for users. A text that names options is a function: `(name) => \`raise ${name("numInferenceSteps")}\``. */
 export type Wording = string | ((name: Spelling) => string);
 
-/** How programs spell it. */
+/** The spelling for programs. */
 export const inPrograms: Spelling = (name, { value, code } = {}) =>
   code ?? (value === undefined ? name : `${name}: ${JSON.stringify(value)}`);
 
-/** The text as a door spells it. */
+/** The text in this spelling. */
 export function worded(text: Wording, spelling: Spelling): string {
   return typeof text === "string" ? text : text(spelling);
 }

@@ -1,4 +1,4 @@
-/** JSON as checkpoints hold it: written by Python, perhaps by an enemy. */
+// JSON of checkpoints: written by Python, or by an attacker.
 
 /** What a JSON file may hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -19,11 +19,11 @@ export interface ParseJsonOptions {
   readonly uniqueKeys?: boolean;
   /** Takes `NaN`, `Infinity` and `-Infinity`, which Python's json writes. */
   readonly pythonLiterals?: boolean;
-  /** Gives integers of 16 digits or more, which a number cannot hold exactly, as strings: seeds. */
+  /** Returns integers of 16 digits or more as strings, because numbers cannot hold them exactly: seeds. */
   readonly longIntegersAsText?: boolean;
 }
 
-/** An integer of 16 digits or more that is a whole value. */
+/** An integer of 16 digits or more; not a part of a number with a fraction or an exponent. */
 const LONG_INTEGER = /(?<![\d.+eE]|[eE]-)-?\d{16,}(?![\d.eE])/g;
 
 /** Parses JSON text. @throws Error saying what is wrong with it. */
@@ -43,6 +43,16 @@ export function parseJson(
     standard += literal + string;
   }
   return JSON.parse(standard, hasLiterals ? (_, value) => (value === nan ? Number.NaN : value) : undefined);
+}
+
+/** The object that a text holds as JSON; undefined if it is not JSON, or not an object. */
+export function parseObject(text: string, options: ParseJsonOptions): JsonObject | undefined {
+  try {
+    const json = parseJson(text, options);
+    return isObject(json) ? json : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a JSON value is an object (not null, not an array). */

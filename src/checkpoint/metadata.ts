@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, parseJson } from "./json.js";
+import { type JsonObject, parseObject } from "./json.js";
 import type { SafetensorsHeader } from "./safetensors.js";
 
 // What authors write into the metadata of a safetensors file: Stability's ModelSpec (`modelspec.*`), kohya-ss' records of a training (`ss_*`).
@@ -11,7 +11,7 @@ const LONGEST_RECORD = 20_000_000;
 /** The first of these metadata that says something, fit to be shown. */
 export function metadataText({ metadata }: SafetensorsHeader, keys: readonly string[]): string | undefined {
   for (const key of keys) {
-    const text = shown(metadata.get(key) ?? "");
+    const text = displayText(metadata.get(key) ?? "");
     // kohya-ss writes Python's None for what it was not told.
     if (text !== "" && text !== "None") return text;
   }
@@ -22,21 +22,16 @@ export function metadataText({ metadata }: SafetensorsHeader, keys: readonly str
 export function metadataObject({ metadata }: SafetensorsHeader, key: string): JsonObject | undefined {
   const text = metadata.get(key);
   if (!text || text.length > LONGEST_RECORD) return undefined;
-  try {
-    const json = parseJson(text, { depth: 8, pythonLiterals: true });
-    return isObject(json) ? json : undefined;
-  } catch {
-    return undefined;
-  }
+  return parseObject(text, { depth: 8, pythonLiterals: true });
 }
 
 /** All metadata, each text fit to be shown. */
 export function shownMetadata({ metadata }: SafetensorsHeader): Readonly<Record<string, string>> {
-  return Object.fromEntries([...metadata].map(([key, text]) => [shown(key), shown(text)]));
+  return Object.fromEntries([...metadata].map(([key, text]) => [displayText(key), displayText(text)]));
 }
 
 /** A text of whoever wrote a file, in one line, without what would steer a terminal, and cut. */
-export function shown(text: string): string {
+export function displayText(text: string): string {
   const printable = text
     .slice(0, 2 * LONGEST_TEXT)
     .replace(/[\s\p{Cc}\p{Cf}]+/gu, " ")

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openFolder } from "#platform";
 import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
-import { shown } from "../checkpoint/metadata.js";
+import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
@@ -14,12 +14,12 @@ const DAMAGED = "damaged";
 
 /** The class of the pipeline or network that the folder at `path` is, by the `files` in it; undefined where it is none. */
 export async function folderKind(path: string, files: readonly string[]): Promise<string | undefined> {
-  if (files.includes(MODEL_INDEX)) return look(path, MODEL_INDEX, async (folder) => shown((await readModelIndex(folder)).className));
+  if (files.includes(MODEL_INDEX)) return look(path, MODEL_INDEX, async (folder) => displayText((await readModelIndex(folder)).className));
   if (!files.includes(CONFIG)) return undefined;
   // Many programs call their settings so: what names no class is no network's.
   const kind = await look(path, CONFIG, async (folder) => {
     const className = classOf(await readConfig(folder, CONFIG));
-    return className === undefined ? undefined : shown(className);
+    return className === undefined ? undefined : displayText(className);
   });
   return kind === DAMAGED ? undefined : kind;
 }

@@ -2,14 +2,14 @@ import type { Command } from "commander";
 import { ArgumentError } from "../errors.js";
 import { mistypedName } from "../nearest.js";
 
-/** Letters of a command that nobody knows above which it is not repeated whole. */
+/** Longer unknown commands are cut to this many letters in the message. */
 const LONGEST = 60;
 
-/** Refuses what is no command, with the options behind it: a name mistyped, or a prompt without `generate`. */
+/** @throws ArgumentError for a word that is not a command: a misspelt one, or a prompt without `generate`. `options` are those after it. */
 export function refuseCommand(program: Command, words: readonly string[], options: readonly string[]): never {
   const [word = "", ...rest] = words;
   const nearest = mistypedName(
-    word.toLowerCase(),
+    word,
     program.commands.map((command) => command.name()),
   );
   const typed = (...parts: readonly string[]) => ["darkroom", ...parts, ...options.map(quote)].join(" ");
@@ -21,7 +21,7 @@ export function refuseCommand(program: Command, words: readonly string[], option
   });
 }
 
-/** A word as it is typed: in quotes where it has a space or a sign that shells read. */
+/** A word for the shell: quoted if it has a space or a character that shells interpret. */
 function quote(word: string): string {
   return /^[\w./:=-]+$/.test(word) ? word : JSON.stringify(word);
 }

@@ -3,7 +3,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import { has } from "../options/fields.js";
+import { hasMethods } from "../options/fields.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
@@ -42,7 +42,7 @@ export function openFound(source: string, place: FoundSource["place"]): Folder {
 /** Whether a value can name a checkpoint or a file of one. */
 export function isSource(value: unknown): value is string | Folder {
   if (typeof value === "string") return value !== "";
-  return typeof value === "object" && value !== null && has(value, "list") && has(value, "read");
+  return hasMethods(value, "list", "read");
 }
 
 /** @throws ArgumentError unless the value can name a checkpoint or a file of one. */

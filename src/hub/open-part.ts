@@ -1,6 +1,7 @@
 import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError } from "../errors.js";
+import { withArticle } from "../given.js";
 import { type Fields, text } from "../options/fields.js";
 import { type PartKind, partFiles } from "./choose-files.js";
 import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkpoint.js";
@@ -90,8 +91,4 @@ async function nameOf(folder: Folder, kind: PartKind): Promise<string> {
   const [[file = ""] = []] = partFiles(kind);
   const className = await readConfig(folder, file).then(classOf, () => undefined);
   return className === undefined ? `a ${kind}` : withArticle(className);
-}
-
-function withArticle(className: string): string {
-  return `${/^[AEIO]/.test(className) ? "an" : "a"} ${className}`;
 }

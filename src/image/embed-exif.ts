@@ -1,8 +1,8 @@
 import { join, latin1 } from "./bytes.js";
+import { EXIF_PREFIX } from "./exif.js";
 
 /** Bytes a segment of a JPEG file may have, without the two that say how many it has. */
 const LARGEST_SEGMENT = 65533;
-const EXIF_PREFIX = "Exif\0\0";
 
 /** Bytes an EXIF block may have in a JPEG file. */
 export const LARGEST_JPEG_EXIF = LARGEST_SEGMENT - EXIF_PREFIX.length;
@@ -13,7 +13,7 @@ export function embedInJpeg(jpeg: Uint8Array, exif: Uint8Array): Uint8Array {
   // The marker of an application's segment, and its length with these two bytes.
   new DataView(head.buffer).setUint32(0, 0xffe10000 + 2 + EXIF_PREFIX.length + exif.length);
   // The first two bytes are the start of the image.
-  return join([jpeg.subarray(0, 2), head, latin1(EXIF_PREFIX), exif, jpeg.subarray(2)]);
+  return join([jpeg.subarray(0, 2), head, EXIF_PREFIX, exif, jpeg.subarray(2)]);
 }
 
 /**

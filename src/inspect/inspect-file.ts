@@ -2,7 +2,7 @@ import { openTokenizerFiles } from "#platform";
 import { readJson } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { printable } from "../checkpoint/json.js";
-import { shown, shownMetadata } from "../checkpoint/metadata.js";
+import { displayText, shownMetadata } from "../checkpoint/metadata.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { inferredFolder } from "../checkpoint/single-file/open-single-file.js";
 import { latentSize, repositoryOf } from "../checkpoint/single-file/pipeline-configs.js";
@@ -34,7 +34,7 @@ export async function inspectFile(folder: Folder, path: string): Promise<Inspect
       return { kind: found.kind, ...common, ...lora, ...(await besideLora(folder, path, lora)) };
     }
     case "textual-inversion":
-      return { ...found, ...common, token: found.token && shown(found.token) };
+      return { ...found, ...common, token: found.token && displayText(found.token) };
     case "foreign":
       return { ...found, ...common };
     case "unknown":
@@ -71,6 +71,6 @@ async function besideLora(folder: Folder, path: string, { alpha, trainedOn }: Lo
   const { lora_alpha: own, base_model_name_or_path: base } = await readJson(folder, beside);
   return {
     alpha: alpha ?? (typeof own === "number" ? own : undefined),
-    trainedOn: trainedOn ?? (typeof base === "string" ? shown(base) : undefined),
+    trainedOn: trainedOn ?? (typeof base === "string" ? displayText(base) : undefined),
   };
 }

@@ -1,7 +1,7 @@
 import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
-import { shown } from "../checkpoint/metadata.js";
+import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
@@ -24,7 +24,7 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
   for (const [name, component] of index.components) {
     const isNetwork = component && kindOf(component.className) === "model";
     const weights = isNetwork ? await inspectWeights(await folderOf(folder, name)) : {};
-    parts[shown(name)] = component && { className: shown(component.className), ...weights };
+    parts[displayText(name)] = component && { className: displayText(component.className), ...weights };
   }
   const [unet, vae, scheduler] = await Promise.all([
     configOf(await folderOf(folder, "unet"), "config.json"),
@@ -35,7 +35,7 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     kind: "checkpoint",
     name: folder.name,
     layout,
-    className: shown(index.className),
+    className: displayText(index.className),
     family: familyOf(index, unet),
     isInpainting: unet?.inChannels === 9,
     predictionType: scheduler && predictionOf(scheduler),
@@ -67,7 +67,7 @@ export async function inspectNetwork(folder: Folder, layout: "folder" | "file"):
     kind: "network",
     name: folder.name,
     layout,
-    className: shown(className),
+    className: displayText(className),
     family: family && FAMILY_NAMES[family],
     ...(await inspectWeights(folder)),
     metadata: {},
@@ -101,7 +101,7 @@ async function inspectWeights(folder: Folder): Promise<Omit<InspectedPart, "clas
     const variants = variantsOf(files);
     const variant = findWeights(files) ? undefined : variants[0];
     const counts = countWeights(await openWeights(folder, { variant }));
-    return { counts, ...(variants.length > 0 && { variants: variants.map(shown) }) };
+    return { counts, ...(variants.length > 0 && { variants: variants.map(displayText) }) };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     return { problem: error.message };
@@ -149,5 +149,5 @@ function firstNumber(value: JsonObject[string] | undefined): number | undefined 
 }
 
 function textOf(value: JsonObject[string] | undefined): string | undefined {
-  return typeof value === "string" ? shown(value) : undefined;
+  return typeof value === "string" ? displayText(value) : undefined;
 }

@@ -1,5 +1,5 @@
 import { isObject } from "../checkpoint/json.js";
-import { metadataObject, metadataText, shown } from "../checkpoint/metadata.js";
+import { displayText, metadataObject, metadataText } from "../checkpoint/metadata.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { baseFamily, contextWidth } from "./base-family.js";
 import { type LoraContents, loraContents } from "./lora-file.js";
@@ -72,7 +72,7 @@ export function describeLora(header: SafetensorsHeader, methods: readonly string
     title: metadataText(header, ["modelspec.title", "ss_output_name"]),
     trainedOn: metadataText(header, ["ss_base_model_version", "modelspec.architecture", "ss_sd_model_name"]),
     triggerWords: triggerWords(header),
-    embeddings: [...embeddings.keys()].map(shown),
+    embeddings: [...embeddings.keys()].map(displayText),
   };
 }
 
@@ -96,7 +96,7 @@ function triggerWords(header: SafetensorsHeader): string[] {
   const counts = new Map<string, number>();
   for (const tags of Object.values(metadataObject(header, "ss_tag_frequency") ?? {})) {
     for (const [tag, count] of Object.entries(isObject(tags) ? tags : {})) {
-      const word = shown(tag);
+      const word = displayText(tag);
       if (word !== "" && typeof count === "number" && count > 0) counts.set(word, (counts.get(word) ?? 0) + count);
     }
   }

@@ -13,7 +13,7 @@ import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
 import { checkOptions } from "../options/check-options.js";
-import { type Fields, field, has } from "../options/fields.js";
+import { type Fields, field, hasMethods } from "../options/fields.js";
 import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Engine, type Precision, type ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";
@@ -29,7 +29,7 @@ export interface ModelOptions extends DeviceOptions, PartOptions {
 export const MODEL_FIELDS: Fields<ModelOptions> = {
   ...DEVICE_FIELDS,
   ...PART_FIELDS,
-  engine: field<Engine>((value) => typeof value === "object" && value !== null && has(value, "load"), "an Engine"),
+  engine: field<Engine>((value) => hasMethods(value, "load"), "an Engine"),
 };
 
 /** What a network is made from. */

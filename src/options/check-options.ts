@@ -1,25 +1,24 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { given, isPlain, wrongArgument } from "../given.js";
-import { type Field, type Fields, has } from "./fields.js";
+import { type Field, type Fields, hasMethods } from "./fields.js";
 import { unknownOption } from "./unknown-option.js";
 
-/** Whose options are checked. */
+/** The call whose options are checked. */
 export interface OptionsOf {
   /** The call as messages name it: `StableDiffusionPipeline.generate`. */
   readonly call: string;
-  /** What stands before the names of these options, which are part of another: `unet.`. */
+  /** Prefix of the options' names in messages, for options inside another option: `unet.`. */
   readonly prefix?: string;
-  /** A call as it should be, for the hint of one without an object. */
+  /** An example call, for the hint of a call without an options object. */
   readonly example?: string;
-  /** Says of an option that the call lacks, by its name in camelCase, where it belongs. */
+  /** Where an option belongs that this call does not have; `name` is in camelCase. */
   readonly elsewhere?: (name: string) => string | undefined;
 }
 
 /**
- * The options that are given, each checked against its field. As in Python, where None stands for the default, null is as good as left out, unless the
- * option takes it or it would say something else.
- * @throws ArgumentError for what is not an object, an unknown option, a wrong value, or an option that is needed and not there.
+ * The given options, each checked against its field. As with None in Python, null means the default, unless the field takes null or sets `nullIsValue`.
+ * @throws ArgumentError if `options` is not an object, for an unknown option, a wrong value or a missing option that is needed.
  */
 export function checkOptions<Options extends object>(options: unknown, fields: Fields<Options>, of: OptionsOf): Options {
   if (typeof options !== "object" || options === null || Array.isArray(options) || !isOptions(options)) {
@@ -50,7 +49,7 @@ function checkFields(options: object, fields: Fields<object>, of: OptionsOf, pre
   return checked;
 }
 
-/** Whether it may be meant as options: what has none of its own, such as a picture or a promise, was given in their place. */
+/** Whether a value can be an options object; false for one that was probably passed by mistake, such as a promise, bytes or a URL. */
 function isOptions(value: object): boolean {
-  return isPlain(value) || !(has(value, "then") || value instanceof Uint8Array || value instanceof URL);
+  return isPlain(value) || !(hasMethods(value, "then") || value instanceof Uint8Array || value instanceof URL);
 }

@@ -1,21 +1,21 @@
 import * as v from "valibot";
-import { isPlain } from "../given.js";
+import { isPlain, withArticle } from "../given.js";
 import { Tensor } from "../tensor/tensor.js";
 
-/** What one option takes: a valibot schema whose message says what is expected. It takes exactly the values of its type, neither more nor fewer. */
+/** The values that an option takes: a valibot schema whose message says what is expected. Its type is invariant: no wider and no narrower than `Value`. */
 export type Field<Value> = v.GenericSchema<Value> & FieldNotes & { readonly "~takes"?: (value: Value) => void };
 
-/** What is known of an option beside its values. */
+/** Notes on an option for checks and messages. */
 interface FieldNotes {
   /** What is expected, in the words of a message. */
   readonly expected: string;
-  /** The `typeof` of its values, which messages about a value of that type leave out. */
+  /** The `typeof` of its values; messages about a value of this type do not name the type. */
   readonly type?: "number" | "string" | undefined;
-  /** The options of an option that is an object. */
+  /** Fields of an option that is an object itself. */
   readonly fields?: Fields<object>;
-  /** Where it cannot be left out: why, for the hint. */
+  /** Set if the option cannot be left out: the reason, for the hint. */
   readonly needed?: string;
-  /** Null does not stand for the default, but is a value like others: refused unless the field takes it. */
+  /** Null does not mean the default: it is a value like any other, and an error unless the field takes it. */
   readonly nullIsValue?: boolean;
 }
 
@@ -23,8 +23,8 @@ interface FieldNotes {
 export type NeededField<Value> = Field<Value> & { readonly needed: string };
 
 /**
- * What each option of an options object takes. Written beneath the interface it is for, the compiler sees to it that the two agree: an option that one
- * of them lacks, has with another type, or leaves out where the other does not, is an error.
+ * The field of every option of an options interface, declared below that interface. The compiler reports a difference between the two: a missing option,
+ * another type, or an option that is optional in only one of them.
  */
 export type Fields<Options> = {
   readonly [Name in keyof Options]-?: undefined extends Options[Name]
@@ -37,12 +37,12 @@ export function field<Value>(is: (value: unknown) => boolean, expected: string, 
   return { ...v.custom<Value>(is, expected), expected, type } as Field<Value>;
 }
 
-/** An option that cannot be left out; `why` is the hint where it is. */
+/** An option that cannot be left out; `why` is the hint if it is missing. */
 export function needed<Value>(one: Field<Value>, why: string): NeededField<Value> {
   return { ...one, needed: why };
 }
 
-/** The same fields, all of which can be left out. */
+/** The same fields, all optional. */
 export function optional<Options>(fields: Fields<Options>): Fields<Partial<Options>> {
   const entries = Object.entries<Field<unknown>>(fields as Readonly<Record<string, Field<unknown>>>).map(([name, one]) => [
     name,
@@ -103,7 +103,7 @@ export const names = field<readonly string[]>(
 /** An instance of the class. */
 export function instanceOf<Instance>(
   type: { readonly prototype: Instance; readonly name: string },
-  expected = `${/^[AEIO]/.test(type.name) ? "an" : "a"} ${type.name}`,
+  expected = withArticle(type.name),
 ): Field<Instance> {
   return field((value) => value instanceof (type as unknown as new () => object), expected);
 }
@@ -121,16 +121,16 @@ export function group<Options extends object>(fields: Fields<Options>): Field<Op
   return { ...field<Options>(isPlain, `an object: { ${example} }`), fields };
 }
 
-/** What stops work. By its methods, for it may be of another realm. */
+/** An AbortSignal, recognised by its methods: it may come from another realm. */
 export const abortSignal = field<AbortSignal>(
-  (value) =>
-    typeof value === "object" && value !== null && "aborted" in value && has(value, "throwIfAborted") && has(value, "addEventListener"),
+  (value) => typeof value === "object" && value !== null && "aborted" in value && hasMethods(value, "throwIfAborted", "addEventListener"),
   "an AbortSignal, such as AbortSignal.timeout(1000)",
 );
 
-/** Whether the value has the method. */
-export function has(value: object, method: string): boolean {
-  return method in value && typeof (value as Record<string, unknown>)[method] === "function";
+/** Whether the value is an object with these methods. */
+export function hasMethods(value: unknown, ...methods: readonly string[]): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return methods.every((method) => typeof (value as Readonly<Record<string, unknown>>)[method] === "function");
 }
 
 /** Whether the value is a list of at least one item, all of which are right. */

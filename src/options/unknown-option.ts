@@ -1,9 +1,9 @@
 import { camelCase } from "../checkpoint/config.js";
 import { ArgumentError } from "../errors.js";
-import { distance } from "../nearest.js";
+import { mistypedName } from "../nearest.js";
 import type { OptionsOf } from "./check-options.js";
 
-/** What other programs call our options, and what shorter names people try; in camelCase. The first that a call has is meant. */
+/** Other programs' names for our options, and short names that people try, in camelCase. The first of ours that the call has is suggested. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   algorithm: ["scheduler"],
   batchCount: ["numImagesPerPrompt", "batchSize"],
@@ -41,9 +41,9 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   weight: ["loraScale"],
 };
 
-const STEP_BY_STEP = "pipe.steps(request) gives every step: for await (const step of pipe.steps(request))";
+const STEP_BY_STEP = "pipe.steps(request) yields every step: for await (const step of pipe.steps(request))";
 
-/** Options of Python's diffusers that have no counterpart, by their names in camelCase, and what to do instead. */
+/** Options of Python diffusers that Darkroom does not have, in camelCase, and what to do instead. */
 const WITHOUT: Readonly<Record<string, string>> = {
   callback: STEP_BY_STEP,
   callbackOnStepEnd: STEP_BY_STEP,
@@ -54,19 +54,19 @@ const WITHOUT: Readonly<Record<string, string>> = {
   ipAdapterImage: "IP-Adapters are not supported",
   ipAdapterImageEmbeds: "IP-Adapters are not supported",
   loadSafetyChecker: "safetyChecker: null opens a checkpoint without its safety checker",
-  lowCpuMemUsage: "weights are mapped from disk, never read whole; lowMemory: true needs still less",
+  lowCpuMemUsage: "weights are mapped from disk, never read whole; lowMemory: true saves more",
   requiresSafetyChecker: "safetyChecker: null opens a checkpoint without its safety checker",
   returnDict: "the result is always an object with images and seeds",
   dtype: 'the weights keep the type of their file; precision: "fast" computes in less than float32',
   torchDtype: 'the weights keep the type of their file; precision: "fast" computes in less than float32',
   trustRemoteCode: "code of a repository is never run",
   useOnnx: "only safetensors are read",
-  useSafetensors: "only safetensors are read, so that there is nothing to choose",
-  forceDownload: "removeCachedRepository(id) forgets what was downloaded",
+  useSafetensors: "only safetensors are read; there is nothing to choose",
+  forceDownload: "removeCachedRepository(id) deletes what was downloaded",
   resumeDownload: "downloads are always resumed",
 };
 
-/** The error for an option that a call does not have: the one that is meant, or where it belongs. */
+/** The error for an option that a call does not have. It suggests the right name, or says which call has the option. */
 export function unknownOption(name: string, known: readonly string[], of: OptionsOf, prefix: string): ArgumentError {
   const ours = camelCase(name);
   const problem = `${of.call} has no option ${prefix}${name}`;
@@ -80,12 +80,8 @@ export function unknownOption(name: string, known: readonly string[], of: Option
   return new ArgumentError(nearest === undefined ? problem : `${problem}; did you mean ${prefix}${nearest}?`, { argument, hint });
 }
 
-/** The option that a name is part of or mistyped for: a letter may be wrong, or a third of a long name's. */
+/** The option that `name` probably stands for: misspelt, or a part of its name. */
 function nearestOption(name: string, known: readonly string[]): string | undefined {
-  const small = name.toLowerCase();
-  const isPart = (option: string) => small.length > 3 && option.toLowerCase().includes(small);
-  const wrong = (option: string) => distance(small, option.toLowerCase());
-  const [nearest] = known.toSorted((a, b) => wrong(a) - wrong(b));
-  if (nearest !== undefined && wrong(nearest) <= Math.max(1, small.length / 3)) return nearest;
-  return known.find(isPart);
+  const isPart = (option: string) => name.length > 3 && option.toLowerCase().includes(name.toLowerCase());
+  return mistypedName(name, known) ?? known.find(isPart);
 }

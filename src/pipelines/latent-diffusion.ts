@@ -4,7 +4,20 @@ import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { checkOptions } from "../options/check-options.js";
-import { abortSignal, type Fields, field, flag, group, has, instanceOf, numbers, oneOf, orNull, real, whole } from "../options/fields.js";
+import {
+  abortSignal,
+  type Fields,
+  field,
+  flag,
+  group,
+  hasMethods,
+  instanceOf,
+  numbers,
+  oneOf,
+  orNull,
+  real,
+  whole,
+} from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler } from "../schedulers/scheduler.js";
 import type { Generator } from "../tensor/random.js";
@@ -169,14 +182,7 @@ export interface LatentDiffusionComponents {
 }
 
 export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
-  vae: part(
-    orNull(
-      field<Autoencoder>(
-        (value) => typeof value === "object" && value !== null && has(value, "encode") && has(value, "decode"),
-        "an AutoencoderKL or AutoencoderTiny",
-      ),
-    ),
-  ),
+  vae: part(orNull(field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL or AutoencoderTiny"))),
   unet: part(instanceOf(UNet2DConditionModel)),
   scheduler: part(instanceOf(Scheduler)),
 };

@@ -5,7 +5,7 @@ import { CheckpointError } from "../errors.js";
 import type { Wording } from "../wording.js";
 import { type RecognisedFile, recogniseFile } from "./recognise-file.js";
 
-/** What a file may be wanted as, as messages name it. */
+/** The kinds of file that callers expect, as messages name them. */
 const WANTED = {
   checkpoint: "a checkpoint",
   lora: "a LoRA",
@@ -15,10 +15,10 @@ const WANTED = {
   controlnet: "a ControlNet",
 } as const;
 
-/** What a file may be wanted as. */
+/** A kind of file that a caller expects. */
 export type WantedKind = keyof typeof WANTED;
 
-/** Networks in files of their own, and what takes them. */
+/** Networks that come in files of their own, by class, and the option that takes each. */
 const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly what: string; readonly hint: Wording }>> = {
   AutoencoderKL: { wanted: "vae", what: WANTED.vae, hint: (name) => `give it as ${name("vae")}, in place of a checkpoint's own` },
   ControlNetModel: {
@@ -29,13 +29,12 @@ const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly
 };
 
 /**
- * Refuses a file that is of another kind than `wanted`: says what it is, and which option takes it. Files of no known kind are let pass, for whoever
- * reads them knows better what is missing.
- * @throws CheckpointError also if it is no safetensors file.
+ * Checks that a file is of the kind `wanted`. A file of an unknown kind passes: the code that reads it gives the better error.
+ * @throws CheckpointError if it is another kind, with the option that takes it as the hint; also if it is not a safetensors file.
  */
 export async function expectKind(wanted: WantedKind, folder: Folder, path: string): Promise<void> {
   const header = await readSafetensorsHeader(folder, path);
-  // Of a checkpoint a network may be wanted. What it lacks, and what is beside it, whoever opens it tells.
+  // A network can be taken out of a checkpoint. If the checkpoint lacks it, opening it says so.
   if (isNetwork(wanted) && findParts(header, folder, path).has("unet")) return;
   const found = await recogniseFile(header, folder, path);
   const other = otherKind(found, wanted);
@@ -65,7 +64,7 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
       const network = NETWORKS[found.className];
       if (wanted === "checkpoint" || network?.wanted === wanted) return undefined;
       if (network) return network;
-      // A text encoder, which a program can give.
+      // A text encoder, which programs can pass as a part.
       return { what: `a ${found.className}`, hint: "it is a part of a checkpoint; give a file of the kind that is wanted" };
     }
     case "foreign":

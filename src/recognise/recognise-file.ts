@@ -10,7 +10,7 @@ import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescriptio
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
 
-/** What a safetensors file is, and what it is known by. */
+/** What a safetensors file is, and what its header shows. */
 export type RecognisedFile =
   | { readonly kind: "checkpoint"; readonly className: string; readonly family: string; readonly file: SingleFile }
   | { readonly kind: "network"; readonly className: string; readonly family: string | undefined; readonly part: FilePart }
@@ -21,7 +21,7 @@ export type RecognisedFile =
 
 /** Says what a safetensors file is, by its header. */
 export async function recogniseFile(header: SafetensorsHeader, folder: Folder, path: string): Promise<RecognisedFile> {
-  // Most files of most people are LoRAs.
+  // LoRAs first: most files are LoRAs.
   const methods = loraMethods(header);
   if (methods) return { kind: "lora", methods, family: baseFamily(header) };
   const file = await findNetworks(header, folder, path);
@@ -31,7 +31,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
     return { kind: "checkpoint", className, family: FAMILY_NAMES[file.kind.family], file };
   }
   if (file) {
-    // Of several the first.
+    // If there are several, the first.
     const [name, part] = [...file.parts][0] as [PartName, FilePart];
     const { family } = file.kind;
     // An autoencoder's shapes are the same in all families.
@@ -44,7 +44,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   return family === undefined ? { kind: "unknown" } : { kind: "foreign", family };
 }
 
-/** Any matrix that is alone in its file could be an embedding whose token is the matrix's name; called as a layer's weight it is none. */
+/** Whether a matrix that is alone in its file is a layer's weight, by its name or size, and not an embedding whose token is its name. */
 function isSomeWeight({ token = "", vectors }: TextualInversionDescription): boolean {
   return /(^|\.)(weight|bias)$/.test(token) || vectors > MOST_VECTORS;
 }

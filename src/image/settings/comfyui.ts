@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from "../../checkpoint/json.js";
 import { type ComfyGraph, type ComfyNode, graphOfPrompt, graphOfWorkflow, linkOf, upstream } from "./comfyui-graph.js";
-import { type FoundSettings, fieldsOf, listOf, loraOf, objectOf, settingsOf, sizeOf } from "./fields.js";
+import { type FoundSettings, fieldsOf, foundSettings, listOf, loraOf, objectOf, sizeOf } from "./fields.js";
 import type { Texts } from "./picture-texts.js";
 
 /**
@@ -21,23 +21,19 @@ export function readComfyUI(texts: Texts): FoundSettings | undefined {
   const size = latents.map(({ inputs }) => sizeOf(scalar(graph, inputs, "width"), scalar(graph, inputs, "height"))).find(Boolean);
   const denoise = setting("denoise");
   const clipSkip = Number(firstValue(graph, encoders, ["stop_at_clip_layer"]));
-  return {
-    prompt: conditioningText(graph, parts, "positive"),
-    negativePrompt: conditioningText(graph, parts, "negative"),
-    settings: settingsOf({
-      Steps: setting("steps"),
-      Sampler: setting("sampler_name"),
-      "Schedule type": setting("scheduler"),
-      "CFG scale": setting("cfg"),
-      "Distilled CFG Scale": firstValue(graph, encoders, ["guidance"]),
-      Seed: setting("seed", "noise_seed"),
-      Size: size,
-      Model: firstValue(graph, models, ["ckpt_name", "unet_name", "model_name", "base_ckpt_name"]),
-      LoRAs: listOf(models.flatMap((node) => lorasOf(graph, node))),
-      "Denoising strength": Number(denoise) === 1 ? undefined : denoise,
-      "Clip skip": clipSkip < -1 ? -clipSkip : undefined,
-    }),
-  };
+  return foundSettings(conditioningText(graph, parts, "positive"), conditioningText(graph, parts, "negative"), {
+    Steps: setting("steps"),
+    Sampler: setting("sampler_name"),
+    "Schedule type": setting("scheduler"),
+    "CFG scale": setting("cfg"),
+    "Distilled CFG Scale": firstValue(graph, encoders, ["guidance"]),
+    Seed: setting("seed", "noise_seed"),
+    Size: size,
+    Model: firstValue(graph, models, ["ckpt_name", "unet_name", "model_name", "base_ckpt_name"]),
+    LoRAs: listOf(models.flatMap((node) => lorasOf(graph, node))),
+    "Denoising strength": Number(denoise) === 1 ? undefined : denoise,
+    "Clip skip": clipSkip < -1 ? -clipSkip : undefined,
+  });
 }
 
 /** PNG files have the graph as texts of their own; WebP files in EXIF's Make and Model, as `prompt:{...}`; some programs in UserComment. */

@@ -1,56 +1,60 @@
-import { isObject, type Json, type JsonObject, parseJson } from "../../checkpoint/json.js";
+import { isObject, type Json, type JsonObject, parseObject } from "../../checkpoint/json.js";
 import type { GenerationParameters } from "../parameters.js";
 
-/** Levels of arrays and objects that a workflow may have. */
+/** A workflow may be nested this deep. */
 const DEEPEST = 200;
 
-/** What could be read of a picture's settings. */
+/** The settings that were found in a picture's file. */
 export type FoundSettings = Partial<GenerationParameters>;
 
-/** The object that a text is as JSON, seeds kept to their last digit; undefined for any other text. */
+/** The object that a text holds as JSON, with long seeds as strings; undefined for any other text. */
 export function objectOf(text: string | undefined): JsonObject | undefined {
   if (!text?.trimStart().startsWith("{")) return undefined;
-  try {
-    const json = parseJson(text, { depth: DEEPEST, pythonLiterals: true, longIntegersAsText: true });
-    return isObject(json) ? json : undefined;
-  } catch {
-    return undefined;
-  }
+  return parseObject(text, { depth: DEEPEST, pythonLiterals: true, longIntegersAsText: true });
 }
 
-/** The fields that have a value one can print, as text. */
-export function settingsOf(fields: Readonly<Record<string, Json | undefined>>): Record<string, string> {
+/** Settings as a file holds them. A prompt that is not a text counts as empty; fields without a printable value are left out. */
+export function foundSettings(
+  prompt: Json | undefined,
+  negativePrompt: Json | undefined,
+  fields: Readonly<Record<string, Json | undefined>>,
+): FoundSettings {
+  return { prompt: textOf(prompt) ?? "", negativePrompt: textOf(negativePrompt) ?? "", settings: settingsOf(fields) };
+}
+
+/** The fields with a printable value, as texts. */
+function settingsOf(fields: Readonly<Record<string, Json | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(fields).flatMap(([name, value]) => (isPrintable(value) ? [[name, String(value)]] : [])));
 }
 
-/** `512x768`, if both are sides of a picture. */
+/** A size such as `512x768`; undefined unless both are valid sides of a picture. */
 export function sizeOf(width: Json | undefined, height: Json | undefined): string | undefined {
   const isSide = (side: Json | undefined) => Number.isInteger(Number(side)) && Number(side) > 0 && isPrintable(side);
   return isSide(width) && isSide(height) ? `${width}x${height}` : undefined;
 }
 
-/** A LoRA with its weight, as a list of them has it; nothing without a name. */
+/** A LoRA and its weight as one item of a list; no item without a name. */
 export function loraOf(name: Json | undefined, weight: Json | undefined): string[] {
   if (typeof name !== "string" || name === "") return [];
   return [isPrintable(weight) ? `${name} ${weight}` : name];
 }
 
-/** The names of a list, or nothing for none. */
+/** The names separated by commas; undefined if there are none. */
 export function listOf(names: readonly string[]): string | undefined {
   return names.length > 0 ? names.join(", ") : undefined;
 }
 
-/** A text, or nothing for a value of another kind. */
+/** The value if it is a text. */
 export function textOf(value: Json | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** The items of a list; none of a value of another kind. */
+/** The items of a list; none if the value is not a list. */
 export function itemsOf(value: Json | undefined): readonly Json[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The fields of an object; none of a value of another kind. */
+/** The fields of an object; none if the value is not an object. */
 export function fieldsOf(value: Json | undefined): JsonObject {
   return isObject(value) ? value : {};
 }

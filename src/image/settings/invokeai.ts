@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from "../../checkpoint/json.js";
-import { type FoundSettings, fieldsOf, itemsOf, listOf, loraOf, objectOf, settingsOf, sizeOf, textOf } from "./fields.js";
+import { type FoundSettings, fieldsOf, foundSettings, itemsOf, listOf, loraOf, objectOf, sizeOf, textOf } from "./fields.js";
 import type { Texts } from "./picture-texts.js";
 
-/** Reads what InvokeAI writes: `invokeai_metadata` from version 3 on, `sd-metadata` and `Dream` (the command's line) before. */
+/** Reads InvokeAI's layouts: `invokeai_metadata` from version 3 on, `sd-metadata` and `Dream` (a command line) before. */
 export function readInvokeAI(texts: Texts): FoundSettings | undefined {
   const { invokeai_metadata: current, "sd-metadata": old, Dream: dream, dream: line = dream } = texts;
   if (current === undefined && old === undefined && line === undefined) {
@@ -21,23 +21,19 @@ function ofMetadata(metadata: JsonObject): FoundSettings {
     const { lora, model = lora, weight } = fieldsOf(each);
     return loraOf(nameOf(fieldsOf(model)), weight);
   });
-  return {
-    prompt: textOf(metadata.positive_prompt) ?? "",
-    negativePrompt: textOf(metadata.negative_prompt) ?? "",
-    settings: settingsOf({
-      Steps: metadata.steps,
-      Sampler: metadata.scheduler,
-      "CFG scale": metadata.cfg_scale,
-      Seed: metadata.seed,
-      Size: sizeOf(metadata.width, metadata.height),
-      Model: nameOf(model),
-      VAE: nameOf(fieldsOf(metadata.vae)),
-      LoRAs: listOf(loras),
-      "Denoising strength": metadata.strength,
-      "Clip skip": metadata.clip_skip === 0 ? undefined : metadata.clip_skip,
-      Version: versionOf(metadata.app_version),
-    }),
-  };
+  return foundSettings(metadata.positive_prompt, metadata.negative_prompt, {
+    Steps: metadata.steps,
+    Sampler: metadata.scheduler,
+    "CFG scale": metadata.cfg_scale,
+    Seed: metadata.seed,
+    Size: sizeOf(metadata.width, metadata.height),
+    Model: nameOf(model),
+    VAE: nameOf(fieldsOf(metadata.vae)),
+    LoRAs: listOf(loras),
+    "Denoising strength": metadata.strength,
+    "Clip skip": metadata.clip_skip === 0 ? undefined : metadata.clip_skip,
+    Version: versionOf(metadata.app_version),
+  });
 }
 
 function nameOf({ name, model_name: before }: JsonObject): Json | undefined {
@@ -49,24 +45,22 @@ function versionOf(version: Json | undefined): string | undefined {
 }
 
 function ofOldMetadata({ image, model_weights: model, app_version: version }: JsonObject): FoundSettings {
-  const { prompt, steps, sampler, cfg_scale: guidance, seed, width, height, strength } = fieldsOf(image);
-  const parts = itemsOf(prompt).map((part) => textOf(fieldsOf(part).prompt) ?? "");
-  return {
-    ...ofPrompt(textOf(prompt) ?? parts.join(" ")),
-    settings: settingsOf({
-      Steps: steps,
-      Sampler: sampler,
-      "CFG scale": guidance,
-      Seed: seed,
-      Size: sizeOf(width, height),
-      Model: model,
-      "Denoising strength": strength,
-      Version: versionOf(version),
-    }),
-  };
+  const { prompt: text, steps, sampler, cfg_scale: guidance, seed, width, height, strength } = fieldsOf(image);
+  const parts = itemsOf(text).map((part) => textOf(fieldsOf(part).prompt) ?? "");
+  const [prompt, negativePrompt] = splitPrompt(textOf(text) ?? parts.join(" "));
+  return foundSettings(prompt, negativePrompt, {
+    Steps: steps,
+    Sampler: sampler,
+    "CFG scale": guidance,
+    Seed: seed,
+    Size: sizeOf(width, height),
+    Model: model,
+    "Denoising strength": strength,
+    Version: versionOf(version),
+  });
 }
 
-/** `"a red fox [blurry]" -s 50 -S 123 -W 512 -H 512 -C 7.5 -A k_lms`. */
+/** Reads a command line such as `"a red fox [blurry]" -s 50 -S 123 -W 512 -H 512 -C 7.5 -A k_lms`. */
 function ofCommand(line: string): FoundSettings {
   const end = line.lastIndexOf('"');
   const isQuoted = line.startsWith('"') && end > 0;
@@ -77,27 +71,20 @@ function ofCommand(line: string): FoundSettings {
   const first = words.findIndex((word) => /^-[a-zA-Z]$/.test(word));
   const option = (letter: string) => words[words.indexOf(`-${letter}`, Math.max(first, 0)) + 1];
   const given = (letter: string) => (words.includes(`-${letter}`) ? option(letter) : undefined);
-  return {
-    ...ofPrompt(isQuoted ? line.slice(1, end) : words.slice(0, first < 0 ? undefined : first).join(" ")),
-    settings: settingsOf({
-      Steps: given("s"),
-      Sampler: given("A"),
-      "CFG scale": given("C"),
-      Seed: given("S"),
-      Size: sizeOf(given("W"), given("H")),
-      "Denoising strength": given("f"),
-    }),
-  };
+  const [prompt, negativePrompt] = splitPrompt(isQuoted ? line.slice(1, end) : words.slice(0, first < 0 ? undefined : first).join(" "));
+  return foundSettings(prompt, negativePrompt, {
+    Steps: given("s"),
+    Sampler: given("A"),
+    "CFG scale": given("C"),
+    Seed: given("S"),
+    Size: sizeOf(given("W"), given("H")),
+    "Denoising strength": given("f"),
+  });
 }
 
-/** Before version 3 the negative prompt was the parts of the prompt in square brackets. */
-function ofPrompt(text: string): Pick<FoundSettings, "prompt" | "negativePrompt"> {
+/** Splits a prompt from before version 3, whose parts in square brackets are the negative prompt. */
+function splitPrompt(text: string): [prompt: string, negativePrompt: string] {
   const negative = Array.from(text.matchAll(/\[([^[\]]*)\]/g), ([, part = ""]) => part.trim());
-  return {
-    prompt: text
-      .replace(/\[[^[\]]*\]/g, " ")
-      .replace(/\s+/g, " ")
-      .trim(),
-    negativePrompt: negative.join(" "),
-  };
+  const positive = text.replace(/\[[^[\]]*\]/g, " ").replace(/\s+/g, " ");
+  return [positive.trim(), negative.join(" ")];
 }
