@@ -26,7 +26,7 @@ export async function readJson(folder: Folder, path: string, { limit = LARGEST_C
   try {
     json = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes), { depth: DEEPEST, pythonLiterals: true });
   } catch (error) {
-    // Of what begins like JSON the parser knows more.
+    // For text that begins like JSON, the parser's message says more.
     const other = bytes[0] === "{".charCodeAt(0) || bytes[0] === "[".charCodeAt(0) ? undefined : recognise(bytes);
     const what = other?.what ?? (error instanceof Error ? error.message : String(error));
     throw new CheckpointError(`${name} is not JSON: ${what}`, { hint: other?.hint ?? "download the file again", cause: error });

@@ -1,16 +1,16 @@
 import type { Wording } from "../wording.js";
 import { isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
 
-/** What a file really is, and what to do about it. */
+/** What a file really is, and what to do. */
 export interface ForeignFile {
-  /** As messages go on: `it is a web page`. */
+  /** Part of a sentence: `it is a web page`. */
   readonly what: string;
   readonly hint: Wording;
-  /** Whether it is something else than a pickle, and not just some text. */
+  /** Whether it is certainly not a pickle: true for known formats, false for a pickle or unknown text. */
   readonly isCertain?: boolean;
 }
 
-/** How many bytes of a file's beginning {@link recognise} needs at most: a server's answer is read whole. */
+/** {@link recognise} needs at most this many bytes from the beginning of a file: enough for a whole server answer. */
 export const BEGINNING = 65_536;
 
 const GET_SAFETENSORS = "get the checkpoint's .safetensors file";
@@ -18,7 +18,7 @@ const DOWNLOAD_AGAIN = "download the file again, and check its size against what
 const PICTURE_HINT: Wording = (name) =>
   `pictures are given as ${name("image")}, ${name("maskImage")} or ${name("controlImage")}; weights are .safetensors files`;
 
-/** Whether a file begins like one of a format; `start` has a character for each of its first bytes. */
+/** Whether a file begins like those of a format; `start` has one character for each of the first bytes. */
 type Signature = (start: string) => boolean;
 
 const begins =
@@ -32,7 +32,7 @@ const has =
 
 const UNPACK = "unpack it, and give the .safetensors file or the folder that is in it";
 const PICKLE_HINT = "a pickle can run code when it is loaded; get the checkpoint's safetensors files";
-/** ModelProto of onnx.proto: the version of the format, then the producer's name. */
+/** ModelProto of onnx.proto: the format's version, then the producer's name. */
 const ONNX = Array.from({ length: 30 }, (_, version) => `\x08${String.fromCharCode(version + 1)}\x12`);
 
 /** Formats that begin with bytes of their own; the first that fits counts. */
@@ -44,8 +44,8 @@ const SIGNATURES: readonly (readonly [signature: Signature, what: string, hint: 
   [begins("II*\0", "MM\0*"), "it is a TIFF picture", PICTURE_HINT],
   [has(4, "ftypavif", "ftypheic", "ftypmif1"), "it is an AVIF or HEIC picture", PICTURE_HINT],
   [has(4, "ftyp"), "it is a video", GET_SAFETENSORS],
-  [begins("GGUF"), "it is a GGUF file, of weights made smaller", GET_SAFETENSORS],
-  [begins(...ONNX), "it is an ONNX model", "Darkroom makes graphs of the checkpoint's own weights; get its .safetensors file"],
+  [begins("GGUF"), "it is a GGUF file of quantized weights", GET_SAFETENSORS],
+  [begins(...ONNX), "it is an ONNX model", "Darkroom builds its graphs from the checkpoint's own weights; get its .safetensors file"],
   [has(4, "TFL3"), "it is a TensorFlow Lite model", GET_SAFETENSORS],
   [begins("\x89HDF\r\n"), "it is an HDF5 file, of Keras or TensorFlow", GET_SAFETENSORS],
   [begins("\x93NUMPY"), "it is a NumPy array", GET_SAFETENSORS],
@@ -59,14 +59,14 @@ const SIGNATURES: readonly (readonly [signature: Signature, what: string, hint: 
 ];
 
 /**
- * What a file is by its first bytes, where it is not what its name says: the ways downloads go wrong, and files of other kinds. Undefined when the bytes
- * tell nothing. A server's own message is part of `what`.
+ * What a file is by its first bytes: a failed download, or a file of another format. Undefined if the bytes do not show it. `what` quotes a server's
+ * own message.
  */
 export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   if (bytes.length === 0) return { what: "the file is empty", hint: "download it again" };
   const start = latin1(bytes.subarray(0, 256));
   if (bytes.length > 8 && bytes.subarray(0, 256).every((byte) => byte === 0)) {
-    return { what: "it begins with nothing but zeros, as a download does that was not finished", hint: DOWNLOAD_AGAIN };
+    return { what: "it begins with zeros, like an unfinished download", hint: DOWNLOAD_AGAIN };
   }
   const [, what, hint] = SIGNATURES.find(([isLike]) => isLike(start)) ?? [];
   if (what !== undefined && hint !== undefined) return { what, hint, isCertain: hint !== PICKLE_HINT };
@@ -77,14 +77,14 @@ export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   return { what: describeText(text), hint: "download the file itself; what is here is something else" };
 }
 
-/** What a server says in an answer that came in place of a file: `{"error": "Unauthorized", "message": "..."}`. Undefined for any other JSON. */
+/** The message of a server's error answer, such as `{"error": "Unauthorized", "message": "..."}`. Undefined for any other JSON. */
 export function serverMessage(json: JsonObject): string | undefined {
   if (!Object.keys(json).every((key) => ANSWER_KEYS.has(key.toLowerCase().replaceAll("_", "")))) return undefined;
   const said = ["message", "error_description", "detail", "details", "error", "errors", "title"].flatMap((key) => messageIn(json[key]));
   return said[0];
 }
 
-/** The fields of servers' answers, which no config or index has only. */
+/** Fields of servers' error answers. No config or index has only these. */
 const ANSWER_KEYS = new Set(
   "error errors message detail details title type status statuscode statustext code success ok reason errordescription errorcode path timestamp requestid traceid url documentationurl instance".split(
     " ",
@@ -144,11 +144,11 @@ function answer(format: string, message: string | undefined): ForeignFile {
   };
 }
 
-/** The bytes as text; undefined if they are none. The last letter may have been cut. */
+/** The bytes as text; undefined if they are not text. The last character may be cut. */
 function textOf(bytes: Uint8Array): string | undefined {
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, BEGINNING), { stream: true }).trimStart();
-    // Control characters other than white space are in no text.
+    // Text has no control characters except white space.
     return text === "" || /[^\P{Cc}\s]/u.test(text) ? undefined : text;
   } catch {
     return undefined;

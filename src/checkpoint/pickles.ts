@@ -5,7 +5,7 @@ export function isPickle(name: string): boolean {
   return /\.(bin|ckpt|pth?|pkl|pickle)([?#].*)?$/i.test(name);
 }
 
-/** A weight file's name without its ending, also a pickle's. */
+/** A weight file's name without its ending; pickles included. */
 export function withoutEnding(name: string): string {
   return name.replace(/\.(safetensors|bin|ckpt|pth?|pkl|pickle)$/i, "");
 }

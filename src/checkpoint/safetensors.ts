@@ -24,7 +24,7 @@ export interface TensorRef {
   readonly length: number;
   /** Whether they are those of the matrix's transpose. */
   readonly transposed?: boolean;
-  /** What the numbers are multiplied by: one number, or one for each row. */
+  /** Factor of the numbers: one number, or one for each row. */
   readonly scale?: TensorRef;
 }
 
@@ -39,7 +39,7 @@ export interface SafetensorsHeader {
   /** How messages name the file. */
   readonly name: string;
   readonly metadata: ReadonlyMap<string, string>;
-  /** By name, in the order of their bytes; the scales of fp8 weights are part of these. */
+  /** By name, in the order of their bytes. Scales of fp8 weights are part of their weights. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
 }
 

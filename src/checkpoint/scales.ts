@@ -1,11 +1,11 @@
 import type { StoredTensor } from "./safetensors.js";
 
-/** What ComfyUI calls the scale of `layer.weight`: its first name, and the one since late 2025. */
+/** ComfyUI's names for the scale of `layer.weight`: the first one, and the one since late 2025. */
 const SCALE = /\.(scale_weight|weight_scale)$/;
-/** What stands beside scaled weights and is not needed to widen them: scales of a layer's input, and the names of formats. */
+/** Tensors beside scaled weights that are not needed to widen them: scales of a layer's input, and names of formats. */
 const MARKER = /(^|\.)(scaled_fp8|scale_input|input_scale|comfy_quant)$/;
 
-/** Whether a tensor of this name is the scale of a weight, or a marker, and no weight of its own. */
+/** Whether a tensor of this name is a scale or a marker, not a weight. */
 export function isBesideWeight(name: string): boolean {
   return isScale(name) || MARKER.test(name);
 }
@@ -16,8 +16,7 @@ export function isScale(name: string): boolean {
 }
 
 /**
- * Tensors without markers, and with each scale as part of the weight that it belongs to. A scale whose weight is not among them stays a tensor: its
- * weight may be in another shard.
+ * The tensors without markers, and with each scale attached to its weight. A scale without its weight stays a tensor: the weight may be in another shard.
  */
 export function joinScales(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
   const joined = new Map([...tensors].filter(([name]) => !MARKER.test(name)));

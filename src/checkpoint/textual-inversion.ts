@@ -13,7 +13,7 @@ export interface TextualInversion {
   readonly name: string;
   /** The file's name without its ending. */
   readonly stem: string;
-  /** Which program's layout the file has. */
+  /** The program whose layout the file has. */
   readonly layout: TextualInversionLayout;
   /** What stands for the embedding in prompts, where the file says it. */
   readonly token: string | undefined;
@@ -73,13 +73,13 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
   return { ...embeddingOf(header.name, findTables(header) ?? []), stem: path.replace(/\.safetensors$/i, ""), layout, token };
 }
 
-/** A tensor of an embedding, and the text encoder it is for, where the file says it. */
+/** A tensor of an embedding, and the text encoder it is for if the file states it. */
 export interface NamedTensor {
   readonly encoder: EmbeddingTable["encoder"];
   readonly tensor: StoredTensor;
 }
 
-/** An embedding inside a file of another kind, called `name` in messages; `word` stands for it in prompts. @throws CheckpointError if it is none. */
+/** An embedding inside a file of another kind. `name` names the file in messages; `word` is the embedding's token. @throws CheckpointError if it is not one. */
 export function bundledEmbedding(name: string, word: string, tensors: readonly NamedTensor[]): TextualInversion {
   const tables = tablesOf(tensors);
   const isForSeveral = tables !== undefined && tables.length > 1;
@@ -123,7 +123,7 @@ function findTables({ tensors }: SafetensorsHeader): readonly FoundTable[] | und
   return tablesOf(found);
 }
 
-/** The tensors as tables of vectors; undefined if they cannot be those of one embedding. */
+/** The tensors as tables of vectors; undefined if they are not those of one embedding. */
 function tablesOf(found: readonly NamedTensor[]): readonly FoundTable[] | undefined {
   const tables = found.map(({ encoder, tensor }) => {
     const [width = 0, vectors = 1] = tensor.shape.toReversed();

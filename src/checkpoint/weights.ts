@@ -49,7 +49,7 @@ export class Weights {
     private readonly nameInFile: (name: string) => string,
   ) {}
 
-  /** Whether there is a weight of that name. */
+  /** Whether there is a weight of this name. */
   has(name: string): boolean {
     return this.tensors.has(name);
   }
@@ -183,7 +183,7 @@ export function collectWeights(
     const today = canonical(tensor.name);
     if (today === undefined) continue;
     if (isScale(tensor.stored.name)) {
-      throw new CheckpointError(`${name}: tensor ${printable(tensor.stored.name)} is a scale that belongs to no weight of the file`, {
+      throw new CheckpointError(`${name}: tensor ${printable(tensor.stored.name)} is a scale without its weight`, {
         hint: "Darkroom reads fp8 weights whose scales stand beside them; take the float16, bfloat16 or float32 file",
       });
     }

@@ -245,7 +245,7 @@ export class Graph {
     return result;
   }
 
-  /** A weight that every run makes anew; it may depend on the graph's inputs. `key` tells it from others. */
+  /** A weight that every run computes; it may depend on the graph's inputs. `key` identifies it. */
   varied(key: string, make: () => Value): Value {
     return this.once(key, () => {
       this.section = this.conversions;
@@ -377,7 +377,7 @@ export class Graph {
     });
   }
 
-  /** A weight times its scale: multiplied in float32, as whoever widens such a file does. */
+  /** A weight times its scale, multiplied in float32, as other programs do when they widen such a file. */
   private scaled(bytes: WeightBytes, scale: WeightBytes, shape: Shape, dtype: Float): Value {
     const [weight, factor] = [
       this.inFloat(this.initializer(bytes, shape), "float32"),

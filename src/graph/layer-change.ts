@@ -7,7 +7,7 @@ export interface LowRank {
   readonly method: "lora";
   /** [rank, in], or a convolution's [rank, in, kernel, kernel]. */
   readonly down: StoredWeight;
-  /** [rank, rank, kernel, kernel], where a convolution's kernel stands apart (LyCORIS' Tucker form) and `down` is 1x1. */
+  /** [rank, rank, kernel, kernel] in LyCORIS' Tucker form of a convolution, where `down` is 1x1. */
   readonly mid?: StoredWeight;
   /** [out, rank], perhaps with a 1x1 kernel. */
   readonly up: StoredWeight;
@@ -44,7 +44,7 @@ export interface GeneralizedLowRank {
   readonly scale: number;
 }
 
-/** LyCORIS' full method and trained norms: adds a tensor of the weight's own shape. */
+/** LyCORIS' full method and trained norms: adds a tensor of the weight's shape. */
 export interface FullDifference {
   readonly method: "full";
   readonly difference: StoredWeight;
@@ -65,35 +65,35 @@ export type Axis = "out" | "in";
 /** How a weight changes. */
 export type WeightChange = LowRank | HadamardProduct | KroneckerProduct | GeneralizedLowRank | FullDifference | Gain;
 
-/** DoRA (Liu et al. 2024): the changed weight's vectors along `axis` get these lengths. */
+/** DoRA (Liu et al. 2024): rescales the vectors of the changed weight along `axis` to these lengths. */
 export interface Magnitude {
   readonly lengths: StoredWeight;
   readonly axis: Axis;
   /**
-   * What an adapter's weight w is: PEFT scales the change before lengths are measured; LyCORIS adds the whole change and goes the part w of the way
-   * to the trained lengths.
+   * How an adapter's weight w is applied. PEFT: scales the change by w before the lengths are measured. LyCORIS: adds the whole change, and multiplies
+   * by 1 + w · (trained length / length - 1).
    */
   readonly weighting: "peft" | "lycoris";
 }
 
-/** How a bias changes: by a difference, or by the gain of its outputs. */
+/** How a bias changes: by a difference, or by an IA3's gain on the outputs. */
 export type BiasChange = { readonly difference: StoredWeight; readonly scale: number } | Gain;
 
-/** How one layer differs from what its weights say. */
+/** How one layer changes. */
 export type LayerChange = (ChangedWeight | { readonly weight?: undefined }) & { readonly bias?: BiasChange };
 
-/** What changes a layer's weight. */
+/** A change of a layer's weight. */
 export interface ChangedWeight {
   readonly weight: WeightChange;
   readonly magnitude?: Magnitude;
 }
 
-/** Whether a layer's weight changes, not its bias alone. */
+/** Whether a layer's weight changes, not only its bias. */
 export function changesWeight(change: LayerChange): change is ChangedWeight & { readonly bias?: BiasChange } {
   return change.weight !== undefined;
 }
 
-/** A layer's change that is computed beside the layer: a plain LoRA. Any other needs the weight itself. */
+/** The change if it can be computed beside the layer: a plain LoRA. Any other change needs the weight itself. */
 export function besideLayer(change: LayerChange): LowRank | undefined {
   return changesWeight(change) && change.weight.method === "lora" && !change.magnitude ? change.weight : undefined;
 }

@@ -272,8 +272,8 @@ export function groupNormalize(input: Value, groups: number, epsilon: number, we
   const zeros = graph.constant(new Float32Array(groups), [groups], dtype);
   // A group is an "instance" of the reshaped input, so InstanceNormalization's fast kernel serves. It sums in float32 for half precision, too.
   const whole = reshape(x, [shape[0] ?? 1, groups, -1]);
-  // The kernel's mean of equal numbers is rounded, and the error is divided by a deviation of almost 0. Without the group's first number, equal numbers are
-  // exactly 0, and so is their mean. In half precision the error is below rounding, and a difference could exceed the largest number.
+  // The kernel rounds the mean of equal numbers, and the error is divided by a deviation of almost 0. The group's first number is subtracted before: equal
+  // numbers become exactly 0, and so does their mean. Not in half precision: the error is below rounding there, and a difference could overflow.
   const grouped = dtype === "float16" ? whole : sub(whole, slice(whole, 2, 0, 1));
   const normed = graph.node("InstanceNormalization", [grouped, ones, zeros], {
     shape: grouped.shape,

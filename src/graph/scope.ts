@@ -19,9 +19,9 @@ export type StoredWeight = WeightBytes & { readonly shape: Shape };
 
 /** How the layers of a network differ from what their weights say, by the layers' paths. */
 export interface LayerChanges {
-  /** Changes to compute in every run, `weight` [1] times each. */
+  /** Changes that every run computes, each multiplied by its `weight` [1]. */
   added(path: string): readonly { readonly change: LayerChange; readonly weight: Value }[];
-  /** Changes to make once, when the graph is loaded. */
+  /** Changes that are made once, when the graph is loaded. */
   fused(path: string): readonly { readonly change: LayerChange; readonly weight: number }[];
 }
 
@@ -44,17 +44,17 @@ export class Scope {
     return new Scope(graph, this.source, this.path, this.changes);
   }
 
-  /** What tells this place's values from those of others. */
+  /** Key of this place's values. */
   get name(): string {
     return this.path;
   }
 
-  /** Changes of this layer to compute in every run. */
+  /** Changes of this layer that every run computes. */
   get added(): ReturnType<LayerChanges["added"]> {
     return this.changes?.added(this.path) ?? [];
   }
 
-  /** Changes of this layer to make once. */
+  /** Changes of this layer that are made once. */
   get fused(): ReturnType<LayerChanges["fused"]> {
     return this.changes?.fused(this.path) ?? [];
   }
@@ -114,8 +114,8 @@ export class Scope {
 }
 
 /**
- * Whether two shapes are one but for axes of one number at their ends: linear layers were convolutions of one pixel in the original Stable Diffusion, and
- * in files converted from it, whose biases may have such axes as well.
+ * Whether two shapes are equal apart from axes of extent 1 at their ends. In the original Stable Diffusion and files converted from it, linear layers are
+ * 1x1 convolutions, and biases may have such axes, too.
  */
 function isSameShape(a: Shape, b: Shape): boolean {
   return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);

@@ -1,6 +1,6 @@
 import { byteSize, type DType } from "../tensor/dtype.js";
 
-/** Where in which file a weight's bytes lie. */
+/** The file and byte range of a weight. */
 export interface WeightBytes {
   readonly name: string;
   readonly dtype: DType;
@@ -9,13 +9,13 @@ export interface WeightBytes {
   /** Bytes from the start of the file. */
   readonly offset: number;
   readonly length: number;
-  /** Whether they are those of the matrix's transpose. */
+  /** Whether the bytes are those of the transposed matrix. */
   readonly transposed?: boolean;
-  /** What the weight is multiplied by: one number, or one for each row. */
+  /** Factor of the weight: one number, or one for each row. */
   readonly scale?: WeightBytes;
 }
 
-/** The rows `start` to `end` (excluded) of a weight that has `rows` of them, with their scales. */
+/** The rows `start` to `end` (excluded) of a weight with `rows` rows, with their scales. */
 export function rowRange<Bytes extends WeightBytes>(bytes: Bytes, rows: number, start: number, end: number): Bytes {
   const { scale } = bytes;
   const rowBytes = bytes.length / rows;
@@ -27,7 +27,7 @@ export function rowRange<Bytes extends WeightBytes>(bytes: Bytes, rows: number, 
   };
 }
 
-/** How many numbers the bytes are. */
+/** How many numbers the bytes hold. */
 export function numbersIn({ length, dtype }: WeightBytes): number {
   return length / byteSize(dtype);
 }

@@ -76,7 +76,7 @@ const CONFIGS: Readonly<Record<PartKind, { readonly needed: readonly (readonly s
   processor: { needed: [["preprocessor_config.json"]] },
 };
 
-/** The files that a part of this kind needs: sets of which one must be whole, best first. */
+/** The files that a part of this kind needs: alternative sets, best first; all files of one set are needed. */
 export function partFiles(kind: PartKind): readonly (readonly string[])[] {
   return CONFIGS[kind].needed;
 }

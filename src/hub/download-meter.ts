@@ -10,9 +10,9 @@ export interface DownloadProgress {
   readonly bytesPerSecond: number;
   /** At that speed; Infinity while nothing comes. */
   readonly secondsLeft: number;
-  /** How many files are whole, of how many. */
+  /** Progress in files. */
   readonly files: {
-    /** Files that are whole. */
+    /** Files downloaded completely. */
     readonly done: number;
     /** Files of the download. */
     readonly total: number;

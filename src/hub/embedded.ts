@@ -1,14 +1,14 @@
 import { packagedCheckpoint } from "#platform";
 
 /**
- * The name of the checkpoint that comes with the package, a text-to-image one: `DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT)`. A local folder of
- * this name wins. A later version of the package may bring another checkpoint, of another name.
+ * The name of the text-to-image checkpoint in the package: `DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT)`. A local folder with this name wins.
+ * A later version of the package may have another checkpoint, with another name.
  */
 export const EMBEDDED_CHECKPOINT = "emoji-64";
 
 /**
- * The folder of the checkpoint that comes with the package, as an absolute path, in diffusers' layout: for programs that read its files themselves.
- * @throws DeviceError where it is not there: in a bundle that took the package's code without its files.
+ * The absolute path of the folder with the embedded checkpoint, in diffusers' layout, for programs that read its files themselves.
+ * @throws DeviceError if it does not exist: in a bundle with the package's code, but without its files.
  */
 export function embeddedCheckpointPath(): string {
   return packagedCheckpoint(EMBEDDED_CHECKPOINT);

@@ -24,7 +24,7 @@ export const ADAPTER_FIELDS: Fields<AdapterSource> = { ...SOURCE, weightName: te
 export interface AdapterKind {
   /** How messages name it: "LoRA". */
   readonly name: string;
-  /** What its file has to be. */
+  /** The kind of file it must be. */
   readonly wanted: "lora" | "textual-inversion";
   /** What its file is called, as a rule: taken where there are other files, too. */
   readonly usualNames: readonly string[];

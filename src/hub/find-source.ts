@@ -8,7 +8,7 @@ import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
 
-/** What a source names, and where that is: on the hub a folder is a repository; in the package there is one checkpoint. */
+/** What a source names, and where it is. On the hub, a folder is a repository; the package has one checkpoint. */
 export type FoundSource =
   | { readonly kind: "file" | "folder"; readonly place: "here" | "nowhere" }
   | { readonly kind: "folder"; readonly place: "package" }
@@ -16,11 +16,11 @@ export type FoundSource =
   | { readonly kind: "file"; readonly place: "hub"; readonly file: HubFile };
 
 /**
- * What a source names: a path, the name of the embedded checkpoint, the address of a file on the hub, an id of the hub (`OWNER/NAME`), or a file of
- * that (`OWNER/NAME/FILE.safetensors`).
- * What exists goes before what a name looks like, and where a folder OWNER does, a path to a file was meant. A name of nothing counts as a file's by its
- * ending, else as a folder's.
- * @throws CheckpointError for an address of the web that is not that of a file on the hub.
+ * What a source names: a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id (`OWNER/NAME`), or a file of that
+ * repository (`OWNER/NAME/FILE.safetensors`).
+ * An existing path wins. If a local folder OWNER exists, OWNER/NAME/FILE is treated as a path. A name that does not exist anywhere counts as a file if
+ * it ends like one, else as a folder.
+ * @throws CheckpointError for a web address that is not one of a file on the hub.
  */
 export async function findSource(source: string): Promise<FoundSource> {
   const kind = await pathKind(source);
@@ -34,7 +34,7 @@ export async function findSource(source: string): Promise<FoundSource> {
   return isPath ? { kind: "file", place: "nowhere" } : { kind: "file", place: "hub", file };
 }
 
-/** The folder that a source names which is not on the hub. */
+/** The folder that a source names on this machine or in the package. */
 export function openFound(source: string, place: FoundSource["place"]): Folder {
   return openFolder(place === "package" ? embeddedCheckpointPath() : source, source);
 }
@@ -50,7 +50,7 @@ export function expectSource(value: unknown, argument = "path"): asserts value i
   if (!isSource(value)) throw wrongArgument(argument, value, "the path of a folder or file, or a hub id (owner/name)");
 }
 
-/** What a source names, if it is anywhere. @throws CheckpointError if not. */
+/** What a source names. @throws CheckpointError if it does not exist. */
 export async function expectThere(source: string): Promise<FoundSource> {
   const found = await findSource(source);
   if (found.place !== "nowhere") return found;
@@ -67,7 +67,7 @@ export async function expectFile(source: string): Promise<void> {
   if ((await findSource(source)).kind === "file") return;
   const { place } = await expectThere(source);
   throw new CheckpointError(
-    `${source} is ${place === "hub" ? "no file, but may be an id of the hub" : "a folder"}; a single file was expected`,
+    `${source} is ${place === "hub" ? "not a file, but may be a hub id" : "a folder"}; a single file was expected`,
     { hint: (name) => `folders and hub ids are opened with ${name("fromPretrained")}` },
   );
 }

@@ -35,7 +35,7 @@ export interface SourceOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a caller knows of a single file that the file may not say; of no effect on folders, whose configs say it. */
+/** What a caller knows about a single file that the file may not state. No effect on folders: their configs state it. */
 export interface KnownOfCheckpoint {
   /** What the UNet predicts. */
   readonly predictionType?: PredictionType;
@@ -53,7 +53,7 @@ export const SOURCE_FIELDS: Fields<SourceOptions> = {
 };
 
 /**
- * The files of a checkpoint, whatever it is named by: a folder on disk; the name of the embedded checkpoint; a single file in the original layout, seen as the folder it would be, here or on
+ * The files of a checkpoint: a folder on disk; the embedded checkpoint by its name; a single file in the original layout, seen as the folder it would be, here or on
  * the hub (its address, or `owner/name/file`); or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far
  * as it is not there. A path that exists wins over an id.
  * @throws CheckpointError, ConfigError, HubError; ArgumentError for a `config` beside what has configs of its own; the signal's reason once it aborts.

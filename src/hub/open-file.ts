@@ -6,7 +6,7 @@ import { type HubFile, isLink, revisionOf } from "./hub-file.js";
 import type { SourceOptions } from "./open-checkpoint.js";
 import { openRepository } from "./open-repository.js";
 
-/** A file, by the folder it lies in and its name there. */
+/** A file: its folder, and its name there. */
 export interface FoundFile {
   readonly folder: Folder;
   readonly path: string;
@@ -14,7 +14,7 @@ export interface FoundFile {
 
 /** How a file is opened. */
 export interface FileOptions extends SourceOptions {
-  /** Names of files that are read beside it, where they are, by its own name. */
+  /** Names of files in the same folder that are read with the file `name`, if they exist. */
   readonly companions?: (name: string) => readonly string[];
 }
 
@@ -47,7 +47,7 @@ async function openHubFile(source: string, file: HubFile, options: FileOptions):
     return { folder: slash === -1 ? root : root.open(path.slice(0, slash)), path: path.slice(slash + 1) };
   } catch (error) {
     if (isLink(source) || !(error instanceof HubError) || error.problem !== "repository-not-found") throw error;
-    // It may have been meant for a path.
+    // It may be meant as a path.
     const { message, problem, hint } = error;
     throw new HubError(`${source} is no file here, and ${message}`, { problem, hint, cause: error });
   }

@@ -6,7 +6,7 @@ import { type Fields, text } from "../options/fields.js";
 import { type PartKind, partFiles } from "./choose-files.js";
 import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkpoint.js";
 
-/** Where one part of a checkpoint is taken from. */
+/** The source of one part of a checkpoint. */
 export interface PartOptions extends SourceOptions {
   /** Folder of the part inside the checkpoint, such as "unet"; by default the checkpoint's folder itself holds the part. */
   readonly subfolder?: string;
@@ -14,7 +14,7 @@ export interface PartOptions extends SourceOptions {
 
 export const PART_FIELDS: Fields<PartOptions> = { ...SOURCE_FIELDS, subfolder: text };
 
-/** Where parts lie in diffusers' layout. */
+/** The subfolders of parts in diffusers' layout. */
 const SUBFOLDERS = [
   "unet",
   "vae",
@@ -28,9 +28,9 @@ const SUBFOLDERS = [
 ];
 
 /**
- * The folder of one part of a checkpoint, which may be laid out flat or in subfolders.
- * @param className the class that is wanted, for a hint.
- * @throws CheckpointError if the part is in another place; as `openCheckpoint` does.
+ * The folder of one part of a checkpoint: the checkpoint's own folder, or its `subfolder`.
+ * @param className the expected class, for the hint.
+ * @throws CheckpointError if the part is in another folder, and the errors of `openCheckpoint`.
  */
 export async function openPart(
   source: string | Folder,
@@ -43,7 +43,7 @@ export async function openPart(
   const file = await missingFile(folder, kind);
   if (file === undefined) return folder;
   const hint = (subfolder && (await hintOfFlat(root, subfolder, kind))) || (await hintOfSubfolders(root, kind, className, subfolder));
-  // Without a hint, whoever reads the folder says better what is wrong with it.
+  // Without a hint, the code that reads the folder gives the better error.
   if (hint === undefined) return folder;
   throw new CheckpointError(`${folder.name}/${file} does not exist`, { hint });
 }

@@ -5,7 +5,7 @@ import { findSource } from "./find-source.js";
 import { openFile } from "./open-file.js";
 
 /**
- * Refuses what is called as pickles are; `hint` says what to take instead. Of a file on this machine that holds something else it says what that is.
+ * Refuses a file with a pickle's name; `hint` says what to use instead. If the file is on this machine and is not a pickle, the error says what it is.
  * @throws CheckpointError
  */
 export async function refusePickle(source: string, hint: string): Promise<void> {

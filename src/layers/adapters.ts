@@ -5,13 +5,13 @@ import type { Scope, StoredWeight } from "../graph/scope.js";
 import type { Shape } from "../tensor/tensor.js";
 import { lowRankProduct, upMatrix, weightDifference } from "./weight-changes.js";
 
-// Layers' changes by adapters. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other changes are made to the weight itself, in
-// every run anew, which holds one layer's weight at a time. What is fused is made once, when the graph is loaded.
+// How adapters change layers. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other adapters change the weight itself in every
+// run, one layer at a time. Fused adapters change it once, when the graph is loaded.
 
 /** The rows `start` to `end` (excluded) of a layer's outputs. */
 export type Rows = readonly [start: number, end: number];
 
-/** The result y [..., out or the `rows` of it] of the linear layer at `w` for x [..., in], with what LoRAs add to it. */
+/** The output y [..., out, or its `rows`] of the linear layer at `w` for x [..., in], plus what LoRAs add. */
 export function withAdapters(y: Value, x: Value, w: Scope, rows?: Rows): Value {
   return lowRanks(w).reduce((sum, { change, weight }) => {
     const matrices = [change.down, ...(change.mid ? [change.mid] : [])].map((stored) => x.graph.weight(stored, stored.shape.slice(0, 2)));
@@ -20,7 +20,7 @@ export function withAdapters(y: Value, x: Value, w: Scope, rows?: Rows): Value {
   }, y);
 }
 
-/** The result y [batch, out, height, width] of the convolution at `w` for x [batch, in, height, width], with what LoRAs add to it. */
+/** The output y [batch, out, height, width] of the convolution at `w` for x [batch, in, height, width], plus what LoRAs add. */
 export function withConvAdapters(y: Value, x: Value, w: Scope, kernel: number, options: ConvOptions): Value {
   const { graph } = x;
   return lowRanks(w).reduce((sum, { change, weight }) => {
@@ -33,8 +33,8 @@ export function withConvAdapters(y: Value, x: Value, w: Scope, kernel: number, o
 }
 
 /**
- * The weight of the layer at `w`, or `rows` of it, as adapters change it, but for what {@link withAdapters} adds. `read` gives the checkpoint's whole weight in
- * float32, at a place of whichever graph; `weight` is the weight or those rows of it.
+ * The weight of the layer at `w`, or its `rows`, with the changes of all adapters except those that {@link withAdapters} computes. `weight` is the weight
+ * (or its rows) without changes; `read` returns the checkpoint's whole weight in float32, in the graph of the scope it is given.
  */
 export function adaptedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
   const changes = w.added.flatMap(({ change, weight }) => (changesWeight(change) && !besideLayer(change) ? [{ change, weight }] : []));
@@ -48,7 +48,7 @@ export function adaptedWeight(weight: Value, w: Scope, read: (w: Scope) => Value
   return rows ? graph.varied(`${w.name} adapted ${rows}`, () => rowsOf(whole, ...rows)) : whole;
 }
 
-/** The bias of the layer at `w`, or the norm's, as adapters change it, in `shape`; `bias` is what the checkpoint has, if it has one. */
+/** The bias of the layer or norm at `w`, with the changes of adapters, in `shape`. `bias` is the checkpoint's, if there is one. */
 export function adaptedBias(bias: Value | undefined, w: Scope, shape: Shape): Value | undefined {
   const numbers = (stored: StoredWeight) => w.graph.weight(stored, shape, "float32");
   return adaptedVector(bias, w, (own, { bias: change }, weight) => {
@@ -58,7 +58,7 @@ export function adaptedBias(bias: Value | undefined, w: Scope, shape: Shape): Va
   });
 }
 
-/** The gain of the norm at `w`, as adapters change it. */
+/** The gain of the norm at `w`, with the changes of adapters. */
 export function adaptedGain(gain: Value, w: Scope): Value {
   return (
     adaptedVector(gain, w, (own, change, weight) => (own && changesWeight(change) ? weightDifference(own, change, weight) : undefined)) ??
@@ -78,7 +78,7 @@ function adaptedVector(
   }, own);
 }
 
-/** The weight of the layer at `w`, or `rows` of it, with the changes that are fused into it. */
+/** The weight of the layer at `w`, or its `rows`, with the fused changes. */
 function fusedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
   const changes = w.fused.flatMap(({ change, weight }) => (changesWeight(change) && weight !== 0 ? [{ change, weight }] : []));
   if (changes.length === 0) return weight;
@@ -106,7 +106,7 @@ function lowRanks(w: Scope) {
   });
 }
 
-/** A matrix's shape as a square convolution's. */
+/** A matrix's shape as that of a square convolution. */
 function withKernel({ shape: [rows = 0, columns = 0] }: StoredWeight, kernel: number): Shape {
   return [rows, columns, kernel, kernel];
 }

@@ -90,7 +90,7 @@ function bias(w: Scope, width: number): Value | undefined {
   return adaptedBias(w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined, w, [width]);
 }
 
-/** What a norm multiplies its `width` numbers with and adds to them, seen in `shape`. */
+/** A norm's gain and bias for its `width` numbers, in `shape`. */
 function gainAndOffset(w: Scope, width: number, shape: Shape): readonly [gain: Value, offset: Value] {
   const offset = w.tensor("bias", [width], shape);
   return [adaptedGain(w.tensor("weight", [width], shape), w), adaptedBias(offset, w, shape) ?? offset];

@@ -5,30 +5,30 @@ import type { StoredWeight } from "../graph/scope.js";
 import { rowRange } from "../graph/weight-bytes.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 
-// What adapters do to a layer's weight, in float32: see graph/layer-change.ts for the methods.
+// The changes that adapters make to a layer's weight, in float32. graph/layer-change.ts describes the methods.
 
-/** float32's epsilon, which LyCORIS adds to lengths. */
+/** LyCORIS adds float32's epsilon to lengths. */
 const EPSILON = 2 ** -23;
 
-/** What `change`, which changes the weight, adds to the weight `own` for an adapter of `weight` [1]; nothing at 0. */
+/** What a change adds to the weight `own`, for an adapter with the weight `weight` [1]; 0 if that is 0. */
 export function weightDifference(own: Value, { weight: change, magnitude }: ChangedWeight, weight: Value): Value {
   const difference = reshape(fullDifference(own, change), own.shape);
   return magnitude ? withLengths(own, difference, magnitude, weight) : mul(difference, weight);
 }
 
-/** `up` and `down` of a LoRA as one matrix [out, in · kernel · kernel]; of the `rows` from..to of its outputs. */
+/** `up` and `down` of a LoRA multiplied to one matrix [out, in · kernel · kernel], or its `rows`. */
 export function lowRankProduct(graph: Graph, change: LowRank, rows?: readonly [start: number, end: number]): Value {
   return scale(matmul(upMatrix(graph, change, rows, "float32"), downMatrix(graph, change)), change.scale);
 }
 
-/** `up` as a matrix [out, rank], or the `rows` of it. */
+/** `up` as a matrix [out, rank], or its `rows`. */
 export function upMatrix(graph: Graph, { up }: LowRank, rows?: readonly [start: number, end: number], dtype?: "float32"): Value {
   const [out = 0, rank = 0] = up.shape;
   const [start, end] = rows ?? [0, out];
   return graph.weight(rowRange(up, out, start, end), [end - start, rank], dtype);
 }
 
-/** What an adapter of weight 1 adds to the weight `own`, in any shape of its size. */
+/** What an adapter with weight 1 adds to the weight `own`; only the size of the result's shape is defined. */
 function fullDifference(own: Value, change: WeightChange): Value {
   const { graph, shape } = own;
   const [out = 0, ins = 1] = shape;
@@ -60,7 +60,7 @@ function fullDifference(own: Value, change: WeightChange): Value {
   }
 }
 
-/** DoRA: `own` with its difference, its vectors stretched to the trained lengths, less `own`. */
+/** DoRA: adds the difference to `own`, rescales the vectors to the trained lengths, and subtracts `own`. */
 function withLengths(own: Value, difference: Value, { lengths, axis, weighting }: Magnitude, weight: Value): Value {
   const { graph, shape } = own;
   const trained = vector(graph, lengths, shape, axis);
@@ -68,7 +68,7 @@ function withLengths(own: Value, difference: Value, { lengths, axis, weighting }
   const changed = add(own, isPeft ? mul(difference, weight) : difference);
   const stretch = div(trained, shift(lengthsOf(changed, axis), EPSILON));
   const partway = isPeft ? stretch : shift(mul(shift(stretch, -1), weight), 1);
-  // 0 turns an adapter off in all methods; in both of these lengths alone would not.
+  // A weight of 0 turns an adapter off in all methods. Rescaling alone would still change the weight.
   const isOn = clip(scale(mul(weight, weight), 1e30), 0, 1);
   return mul(sub(mul(changed, partway), own), isOn);
 }
@@ -83,7 +83,7 @@ function lengthsOf(weight: Value, axis: Axis): Value {
   return reshape(rowLengths(columns), alongAxis(shape, axis));
 }
 
-/** One number for each row or column of a weight, beside it. */
+/** One number for each row or column of a weight, with the weight's number of axes. */
 function vector(graph: Graph, tensor: StoredWeight, shape: Shape, axis: Axis): Value {
   return reshape(stored(graph, tensor, [sizeOf(tensor.shape)]), alongAxis(shape, axis));
 }
@@ -93,7 +93,7 @@ function alongAxis(shape: Shape, axis: Axis): Shape {
   return shape.map((extent, i) => (i === (axis === "out" ? 0 : 1) ? extent : 1));
 }
 
-/** A matrix of `shape` [rows, columns], multiplied out. */
+/** A factor as one matrix [rows, columns]. */
 function matrixOf(graph: Graph, factor: Factor, [rows = 0, columns = 0]: Shape): Value {
   if ("whole" in factor) return stored(graph, factor.whole, [rows, columns]);
   const { left, right, core } = factor;
@@ -107,7 +107,7 @@ function matrixOf(graph: Graph, factor: Factor, [rows = 0, columns = 0]: Shape):
   return tucker(transpose(leftMatrix, [1, 0]), stored(graph, core, [p, q, places]), rightMatrix);
 }
 
-/** `mid` and `down` of a LoRA as one matrix [rank, in · kernel · kernel]. */
+/** `mid` and `down` of a LoRA multiplied to one matrix [rank, in · kernel · kernel]. */
 function downMatrix(graph: Graph, { down, mid }: LowRank): Value {
   const [inner = 0, ...ins] = down.shape;
   const matrix = stored(graph, down, [inner, sizeOf(ins)]);

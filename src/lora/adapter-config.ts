@@ -1,4 +1,5 @@
-/** PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config), as far as they say how an adapter is applied: in diffusers' metadata, or in the adapter_config.json beside a file of PEFT's. */
+// Reads PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config), as far as they say how an adapter is applied. They are in the metadata of
+// diffusers' files, or in adapter_config.json beside a file of PEFT.
 import { readJson } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
@@ -12,14 +13,14 @@ export interface AdapterConfig {
   readonly rank: Setting;
   /** Divides by the rank's square root (Kalajdzievski 2023). */
   readonly usesRootOfRank: boolean;
-  /** Whether an IA3 changes the inputs of this layer, where the config says that of any. */
+  /** Whether an IA3 changes the inputs of this layer, not its outputs; undefined if the config does not state it for any layer. */
   feedsForward(layer: string): boolean | undefined;
 }
 
-/** A number for all layers, and others for single ones. */
+/** A number for all layers, with exceptions for single ones. */
 interface Setting {
   readonly all: number | undefined;
-  /** By (the last parts of) layers' names with underscores for dots; of several that fit, the first in `order` counts. */
+  /** By the last parts of layers' names, dots as underscores. If several match a layer, the lowest `order` counts. */
   readonly single: ReadonlyMap<string, { readonly order: number; readonly value: number }>;
 }
 
@@ -35,11 +36,11 @@ export async function readAdapterConfigs(folder: Folder, header: SafetensorsHead
   if (json) return new Map(PARTS.flatMap((part) => parsed(header.name, within(json, `${part}.`), part)));
   if (!header.name.endsWith("/adapter_model.safetensors") || !(await folder.has("adapter_config.json"))) return new Map();
   const own = await readJson(folder, "adapter_config.json", { limit: LONGEST_CONFIG });
-  // It does not say for which network it is; its file's names tell.
+  // It does not state its network; the names of the tensors do.
   return new Map(PARTS.flatMap((part) => parsed(`${folder.name}/adapter_config.json`, own, part)));
 }
 
-/** What a layer's change is scaled by: alpha / rank, and 1 where no alpha is known. `rank` is that of its matrices, if they have one. */
+/** The scale of a layer's change: alpha / rank, or 1 if no alpha is known. `rank` is that of the layer's matrices, if they have one. */
 export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: number | undefined): number {
   if (!config) return 1;
   const [alpha, divisor] = [settingOf(layer, config.alpha), rank ?? settingOf(layer, config.rank)];
@@ -47,7 +48,7 @@ export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: 
   return alpha / (config.usesRootOfRank ? Math.sqrt(divisor) : divisor);
 }
 
-/** Looks for the ends of the name, which are few, not through the patterns, of which a file may have any number. */
+/** Looks up the few endings of the name. Trying all patterns would be slow: a file may have any number. */
 function settingOf(layer: string, { all, single }: Setting): number | undefined {
   const fitting = endsOf(layer).flatMap((end) => single.get(end) ?? []);
   return fitting.length > 0 ? fitting.reduce((first, other) => (other.order < first.order ? other : first)).value : all;
@@ -81,7 +82,7 @@ function within(json: JsonObject, prefix: string): JsonObject {
 }
 
 function parsed(name: string, json: JsonObject, part: LoraPart): [LoraPart, AdapterConfig][] {
-  // LoHa and LoKr call it alpha.
+  // LoHa and LoKr have `alpha` instead of `lora_alpha`.
   const { lora_alpha, alpha = lora_alpha, alpha_pattern, r, rank_pattern, use_rslora: usesRootOfRank, feedforward_modules: fed } = json;
   const hasAlpha = alpha !== undefined && alpha !== null;
   if (!hasAlpha && !Array.isArray(fed)) return [];
@@ -105,7 +106,7 @@ function parsed(name: string, json: JsonObject, part: LoraPart): [LoraPart, Adap
   return [[part, config]];
 }
 
-/** PEFT takes the keys for regular expressions; what is written are layers' names, perhaps with ^ before them. */
+/** In PEFT keys are regular expressions. In files they are layers' names, some with ^ before them. */
 function nameOf(key: string): string {
   return key.replace(/^\^?(text_model\.)?/, "").replaceAll(".", "_");
 }

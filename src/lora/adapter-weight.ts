@@ -14,7 +14,7 @@ export interface AdapterWeight {
 /** Weights of a UNet's blocks, each a number or a list with one for each of the block's transformers: `{ block_1: [0.5, 1] }`. */
 export type BlockWeights = Readonly<Record<`block_${number}`, number | readonly number[]>>;
 
-/** Weights of a UNet's three parts; 1 where nothing is said. */
+/** Weights of a UNet's three parts; each is 1 by default. */
 export interface UNetWeights {
   /** Weight of the blocks on the way down: one for all, or by block. */
   readonly down?: number | BlockWeights;
@@ -24,7 +24,7 @@ export interface UNetWeights {
   readonly up?: number | BlockWeights;
 }
 
-/** How strongly an adapter changes each network of a pipeline; 1 where nothing is said. */
+/** How strongly an adapter changes each network of a pipeline; each is 1 by default. */
 export interface LoraPartWeights {
   /** Weight in the UNet: one for all, or by block. */
   readonly unet?: number | UNetWeights;
@@ -47,7 +47,7 @@ const blocks = field<number | BlockWeights>(
 
 const UNET_FIELDS: Fields<UNetWeights> = { down: blocks, mid: real(), up: blocks };
 
-/** @throws ArgumentError unless an adapter's weight is a number or an object of them. Networks that a pipeline lacks are no matter of this. */
+/** @throws ArgumentError unless `weight` is a number or an object of numbers. Does not check whether the pipeline has the networks. */
 export function expectLoraWeight(weight: unknown): void {
   if (weight === undefined || weight === null || Number.isFinite(weight)) return;
   if (!isPlain(weight))

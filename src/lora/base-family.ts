@@ -20,7 +20,7 @@ export function contextWidth(header: SafetensorsHeader): number | undefined {
   return undefined;
 }
 
-/** The family of checkpoints that a LoRA looks like one for, going by names and shapes; undefined where they do not tell. */
+/** The family of checkpoints that a LoRA was probably made for, by its names and shapes; undefined if they do not show it. */
 export function baseFamily(header: SafetensorsHeader): string | undefined {
   for (const name of header.tensors.keys()) {
     const [, family] = OTHER_FAMILIES.find(([pattern]) => pattern.test(name)) ?? [];

@@ -6,22 +6,22 @@ import { type LoraContents, loraContents } from "./lora-file.js";
 import { missingRoles, rankOf } from "./lora-methods.js";
 import type { LoraFormat, LoraPart } from "./lora-names.js";
 
-/** What a LoRA's header tells of it. Texts come from whoever wrote the file: without control characters, and cut. */
+/** What a LoRA's header says about it. Texts are the author's, cut and without control characters. */
 export interface LoraDescription {
   /** Who wrote its names. */
   readonly format: LoraFormat | undefined;
   /**
-   * The methods of adapters in the file: "LoRA", or "LoCon" where it changes convolutions larger than 1x1, "DoRA", "LoHa", "LoKr", "IA3", ...; also
-   * those that Darkroom does not apply, such as "OFT".
+   * The adapter methods in the file: "LoRA" ("LoCon" if it changes convolutions larger than 1x1), "DoRA", "LoHa", "LoKr", "IA3", ... Includes methods
+   * that Darkroom does not apply, such as "OFT".
    */
   readonly methods: readonly string[];
   /** How many layers it changes in each network. */
   readonly layers: Readonly<Partial<Record<LoraPart, number>>>;
   /** The ranks of its matrices, smallest first. */
   readonly ranks: readonly number[];
-  /** The alpha its training was set to; single layers may have others. Undefined where the metadata do not say it. */
+  /** The alpha of its training; single layers may have others. Undefined if the metadata do not state it. */
   readonly alpha: number | undefined;
-  /** The family of checkpoints it looks like one for, by names and shapes. */
+  /** The family of checkpoints it was probably made for, by names and shapes. */
   readonly family: string | undefined;
   /** Width of the text features its UNet looks at: 768 for Stable Diffusion 1. */
   readonly contextWidth: number | undefined;
@@ -31,26 +31,25 @@ export interface LoraDescription {
   readonly trainedOn: string | undefined;
   /** The words its author names, or else the tags most frequent in its training. */
   readonly triggerWords: readonly string[];
-  /** The words that stand for embeddings inside the file. */
+  /** The tokens of the embeddings inside the file. */
   readonly embeddings: readonly string[];
 }
 
 const MOST_WORDS = 10;
 
 /**
- * The methods of the adapters in a file, as a {@link LoraDescription} names them; undefined if the file is no LoRA: if most of its tensors belong to no
- * adapter, of whatever method.
+ * The adapter methods in a file, as in {@link LoraDescription.methods}. Undefined if the file is not a LoRA: most of its tensors belong to no adapter.
  */
 export function loraMethods(header: SafetensorsHeader): readonly string[] | undefined {
   const { layers, embeddings, otherMethods, strangers } = loraContents(header);
   const whole = layers.filter(({ method, tensors }) => missingRoles(method, tensors).length === 0);
   const methods = new Set([...whole.map(nameOf), ...otherMethods.keys(), ...(embeddings.size > 0 ? ["bundled embeddings"] : [])]);
-  // A file of LoCon's has plain layers as well.
+  // A LoCon file also has plain LoRA layers.
   if (methods.has("LoCon")) methods.delete("LoRA");
   return methods.size > 0 && strangers.length <= header.tensors.size / 2 ? [...methods] : undefined;
 }
 
-/** Describes, from its header alone, a LoRA of these `methods`, which {@link loraMethods} found. */
+/** Describes a LoRA by its header; `methods` are those that {@link loraMethods} found. */
 export function describeLora(header: SafetensorsHeader, methods: readonly string[]): LoraDescription {
   const { format, layers, embeddings } = loraContents(header);
   const counts: Partial<Record<LoraPart, number>> = {};

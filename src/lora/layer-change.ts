@@ -7,22 +7,22 @@ import { baseFamily } from "./base-family.js";
 import type { LoraFile, LoraLayer } from "./lora-file.js";
 import type { LoraRole } from "./lora-names.js";
 
-/** A layer's place in a network, and the shape of its weight: one axis for a norm, two for a linear layer, four for a convolution. */
+/** A layer of a network, with the shape of its weight: one axis for a norm, two for a linear layer, four for a convolution. */
 export interface Place {
   readonly path: string;
   readonly shape: Shape;
 }
 
-/** How a layer changes, and which of its tensors take no part in that. */
+/** How a layer changes, and the tensors that are not used for it. */
 export interface MatchedLayer {
   readonly change: LayerChange;
   readonly unused: readonly TensorRef[];
 }
 
-/** Checks a tensor's shape: [rows, ...] of so many columns in all, if it is there. */
+/** Returns the tensor of a role, if there is one, after checking its shape: [rows, ...] with `columns` numbers in each row. */
 type Fitting = (role: LoraRole, rows: number, columns: number) => TensorRef | undefined;
 
-/** What a LoRA makes of the layer at `place`. @throws CheckpointError if a tensor does not have the shape that the layer asks for. */
+/** How a LoRA changes the layer at `place`. @throws CheckpointError if a tensor's shape does not fit the layer. */
 export function layerChange(lora: LoraFile, layer: LoraLayer, place: Place): MatchedLayer {
   const used = new Set<LoraRole>(["alpha", "on_input"]);
   const take = (role: LoraRole) => {
@@ -77,7 +77,7 @@ function weightChange(lora: LoraFile, layer: LoraLayer, place: Place, fitting: F
       return { method: "lokr", blocks, entries, grid, scale };
     }
     case "GLoRA": {
-      // Older versions of LyCORIS have the matrices of each pair the other way round.
+      // Older versions of LyCORIS write the matrices of each pair in reverse order.
       const isOld = tensors.a1?.shape[0] !== ins || tensors.b1?.shape[0] !== out;
       const pair = (a: LoraRole, b: LoraRole) => (isOld ? { left: b, right: a } : { left: a, right: b });
       const input = product(tensors, fitting, pair("a1", "a2"), ins, ins, 1);
@@ -96,7 +96,7 @@ function weightChange(lora: LoraFile, layer: LoraLayer, place: Place, fitting: F
   }
 }
 
-/** A product [rows, columns · places]; with a core, its matrices are [rank, rows] and [rank, columns]. */
+/** A product [rows, columns · places]. With a core, the matrices are [rank, rows] and [rank, columns]. */
 function product(
   tensors: LoraLayer["tensors"],
   fitting: Fitting,
@@ -124,7 +124,7 @@ function gain(lora: LoraFile, { tensors, isOnInput }: LoraLayer, place: Place, f
   const tensor = (tensors.ia3_l ?? tensors.gain) as TensorRef;
   fitting(tensors.ia3_l ? "ia3_l" : "gain", sizeOf(tensor.shape), 1);
   const size = sizeOf(tensor.shape);
-  // PEFT's linear layers tell by the shape, [out, 1] or [1, in].
+  // In PEFT's linear layers, the shape shows it: [out, 1] or [1, in].
   const told = isOnInput ?? (out !== ins ? size === ins : neutral === 1 && place.shape.length === 2 && tensor.shape[0] === 1 && ins > 1);
   const axis: Axis = told ? "in" : "out";
   if (size !== (told ? ins : out)) return misfit(lora, tensor, [told ? ins : out], place);
@@ -137,7 +137,7 @@ function biasChange(
   fitting: Fitting,
   weight: WeightChange | undefined,
 ): BiasChange | undefined {
-  // PEFT multiplies what the layer gives, its bias included; LyCORIS the weight.
+  // PEFT multiplies the layer's output, bias included; LyCORIS multiplies only the weight.
   if (weight?.method === "ia3") return weight.axis === "out" && weight.neutral === 1 ? weight : undefined;
   for (const role of ["diff_b", "b_norm", "up_bias"] as const) {
     if (!tensors[role]) continue;
@@ -146,7 +146,7 @@ function biasChange(
   return undefined;
 }
 
-/** DoRA's lengths: PEFT's are those of the rows; LyCORIS' and kohya-ss's of the columns or, later, the rows, as their shape tells. */
+/** DoRA's lengths. PEFT has those of the rows; LyCORIS and kohya-ss have those of the columns or, in newer versions, the rows, as the shape shows. */
 function magnitudeOf(lora: LoraFile, place: Place, take: (role: LoraRole) => TensorRef | undefined): Magnitude | undefined {
   const [out = 0, ins = 0] = place.shape;
   const peft = take("lora_magnitude_vector");

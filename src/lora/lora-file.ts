@@ -28,13 +28,13 @@ export interface LoraContents {
   readonly format: LoraFormat | undefined;
   /** Layers with tensors of a known method. */
   readonly layers: readonly (LoraTensors & { readonly method: LoraMethod })[];
-  /** The tensors of embeddings inside the file, by the words that stand for them. */
+  /** The tensors of embeddings inside the file, by token. */
   readonly embeddings: ReadonlyMap<string, readonly NamedTensor[]>;
   /** Names of tensors of methods that Darkroom does not apply, by method. */
   readonly otherMethods: ReadonlyMap<string, readonly string[]>;
-  /** Names of tensors that are no adapter's. */
+  /** Names of tensors that belong to no adapter. */
   readonly strangers: readonly string[];
-  /** Names of tensors whose place another one has. */
+  /** Names of tensors that repeat the role of another tensor in the same layer. */
   readonly repeated: readonly string[];
 }
 
@@ -45,24 +45,24 @@ export interface LoraLayer {
   readonly method: LoraMethod;
   readonly tensors: ByRole<TensorRef>;
   /**
-   * alpha / rank, or alpha / √rank where the file asks for it; 1 where it says nothing, as for diffusers and kohya-ss. Alphas count layer by layer, as
-   * kohya-ss means them (resized LoRAs have one for each); diffusers 0.42 mistakes names, so that attention layers all get the most frequent one.
+   * alpha / rank, or alpha / √rank if the file asks for it; 1 without an alpha, as in diffusers and kohya-ss. Each layer has its own alpha, as in
+   * kohya-ss (resized LoRAs use this); diffusers 0.42 mismatches names and gives all attention layers the most frequent one.
    */
   readonly scale: number;
-  /** Whether an IA3's gain is that of the layer's inputs; undefined where the file does not say it. */
+  /** Whether an IA3's gain multiplies the layer's inputs; undefined if the file does not state it. */
   readonly isOnInput?: boolean;
 }
 
 /** Tensors of a file that are not applied. */
 export interface LeftOut {
   readonly tensors: readonly string[];
-  /** What they do that they should not, as in "3 tensors fit no layer of this pipeline". */
+  /** The predicate of a sentence: "3 tensors fit no layer of this pipeline". */
   readonly reason: string;
-  /** What was found, in the first case. */
+  /** The error of the first of them. */
   readonly error?: DarkroomError;
 }
 
-/** Reasons for which tensors are left out. */
+/** Reasons to leave tensors out. */
 export const NO_LAYER = "fit no layer of this pipeline";
 export const REPEATED = "have the place of others";
 const UNREADABLE = "cannot be used";
@@ -110,7 +110,7 @@ export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
   return { format: [...formats][0], layers: known, embeddings, otherMethods, strangers, repeated };
 }
 
-/** LyCORIS calls an IA3's gain `weight`, as any layer's: the flag beside it shows what it is. */
+/** LyCORIS names an IA3's gain `weight`, like any layer's weight. The tensor `on_input` beside it shows that it is a gain. */
 function gainName(name: string, tensors: SafetensorsHeader["tensors"]) {
   const base = /^(.+)\.weight$/.exec(name)?.[1];
   return base !== undefined && tensors.has(`${base}.on_input`)
@@ -119,8 +119,8 @@ function gainName(name: string, tensors: SafetensorsHeader["tensors"]) {
 }
 
 /**
- * Reads a LoRA: its header, its alphas, and which of its tensors cannot be applied to any network.
- * @throws CheckpointError for a file that is no LoRA, or of which nothing can be applied.
+ * Reads a LoRA's header and alphas, and finds the tensors that cannot be applied to any network.
+ * @throws CheckpointError if the file is not a LoRA, or nothing in it can be applied.
  */
 export async function readLora(folder: Folder, path: string): Promise<LoraFile> {
   const header = await readSafetensorsHeader(folder, path);
@@ -153,13 +153,13 @@ export async function readLora(folder: Folder, path: string): Promise<LoraFile> 
   return { name, header, layers: read, embeddings: words, leftOut };
 }
 
-/** What a file is left out for; anything else is thrown on. */
+/** The error if it is a CheckpointError; any other is thrown. */
 export function asCheckpointError(error: unknown): CheckpointError {
   if (error instanceof CheckpointError) return error;
   throw error;
 }
 
-/** One entry for each reason. */
+/** Merges the entries of each reason into one. */
 export function merged(leftOut: readonly LeftOut[]): readonly LeftOut[] {
   const byReason = new Map<string, { tensors: string[]; error: DarkroomError | undefined }>();
   for (const { tensors, reason, error } of leftOut) {
@@ -196,7 +196,7 @@ async function readLayer(
   const config = configs.get(part);
   const rank = rankOf(method, tensors);
   const own = alpha && (await readNumber(folder, path, alpha, name, "an alpha"));
-  // LyCORIS writes an alpha beside a LoKr of two whole matrices, and scales it by 1.
+  // LyCORIS writes an alpha beside a LoKr of two whole matrices, but does not use it.
   const scale = own === undefined ? scaleIn(config, layer, rank) : rank === undefined ? 1 : own / rank;
   const flag = method === "IA3" && onInput ? await readNumber(folder, path, onInput, name, "on_input") : undefined;
   const isOnInput = flag === undefined ? config?.feedsForward(layer) : flag !== 0;

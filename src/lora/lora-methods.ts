@@ -1,24 +1,24 @@
 import type { Shape } from "../tensor/tensor.js";
 import type { LoraRole } from "./lora-names.js";
 
-/** A method of adapters, as people call it. */
+/** The common name of an adapter method. */
 export type LoraMethod = "LoRA" | "LoHa" | "LoKr" | "GLoRA" | "IA3" | "full differences" | "trained norms" | "trained biases";
 
 /** The tensors of one layer, by their roles. */
 export type ByRole<T> = Readonly<Partial<Record<LoraRole, T>>>;
 
-/** What a method's tensors are. */
+/** The tensors of a method. */
 interface Roles {
   readonly method: LoraMethod;
   /** A tensor of one of these roles shows the method. */
   readonly shownBy: readonly LoraRole[];
-  /** Of each of these one alternative has to be there, whole. */
+  /** For each of these, all tensors of one alternative are needed. */
   readonly needs: readonly (readonly (readonly LoraRole[])[])[];
 }
 
 const both = (...roles: LoraRole[]) => roles.map((role) => [[role]]);
 
-/** In the order in which a layer that shows several is taken for one. */
+/** The first match counts if a layer has tensors of several methods. */
 const METHODS: readonly Roles[] = [
   { method: "LoRA", shownBy: ["down", "up", "mid"], needs: both("down", "up") },
   {
@@ -41,23 +41,23 @@ const METHODS: readonly Roles[] = [
   { method: "trained biases", shownBy: ["diff_b", "up_bias"], needs: [[["diff_b"], ["up_bias"]]] },
 ];
 
-/** The method whose tensors a layer has; undefined if they are none's. */
+/** The method of a layer's tensors; undefined if they belong to none. */
 export function methodOf(tensors: ByRole<unknown>): LoraMethod | undefined {
   return METHODS.find(({ shownBy }) => shownBy.some((role) => tensors[role]))?.method;
 }
 
-/** The roles of which a layer of `method` has no tensor, though it needs one. */
+/** The roles that a layer of `method` needs and has no tensor for. */
 export function missingRoles(method: LoraMethod, tensors: ByRole<unknown>): readonly LoraRole[] {
   const needs = METHODS.find((each) => each.method === method)?.needs ?? [];
   return needs.flatMap((alternatives) => {
     const lacking = alternatives.map((roles) => roles.filter((role) => !tensors[role]));
     if (lacking.some(({ length }) => length === 0)) return [];
-    // What is there in part tells which alternative is meant.
+    // The alternative that is present in part is the intended one.
     return lacking.find((roles, i) => roles.length < (alternatives[i]?.length ?? 0)) ?? lacking[0] ?? [];
   });
 }
 
-/** By what an alpha is divided; undefined where the method has no rank, as a LoKr of two whole matrices. */
+/** The rank, which divides alpha; undefined if there is none, as in a LoKr of two whole matrices. */
 export function rankOf(method: LoraMethod, tensors: ByRole<{ readonly shape: Shape }>): number | undefined {
   const rows = (role: LoraRole) => tensors[role]?.shape[0];
   switch (method) {
@@ -68,14 +68,14 @@ export function rankOf(method: LoraMethod, tensors: ByRole<{ readonly shape: Sha
     case "LoKr":
       return tensors.lokr_w2 ? (tensors.lokr_w1 ? undefined : rows("lokr_w1_b")) : rows("lokr_w2_b");
     case "GLoRA":
-      // Older versions of LyCORIS have the matrices of each pair the other way round.
+      // Older versions of LyCORIS write the matrices of each pair in reverse order.
       return tensors.b1 && Math.min(tensors.b1.shape[0] ?? 0, tensors.b1.shape[1] ?? 0);
     default:
       return undefined;
   }
 }
 
-/** How many features the layer that these tensors change takes; undefined where they do not tell. */
+/** The number of input features of the layer that these tensors change; undefined if they do not show it. */
 export function inputWidth(tensors: ByRole<{ readonly shape: Shape }>): number | undefined {
   const columns = (...roles: LoraRole[]) => roles.map((role) => tensors[role]?.shape[1]).find((width) => width !== undefined);
   const [blocks, entries] = [columns("lokr_w1", "lokr_w1_b"), columns("lokr_w2", "lokr_w2_b")];

@@ -1,4 +1,4 @@
-/** What the tensors of LoRA files are called: by kohya-ss's scripts, LyCORIS, diffusers before and since PEFT, PEFT itself, OneTrainer and ComfyUI. */
+// Names of tensors in LoRA files of kohya-ss' scripts, LyCORIS, diffusers (before and since PEFT), PEFT itself, OneTrainer and ComfyUI.
 
 /** The networks of a pipeline that a LoRA may change, by their subfolders. */
 export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
@@ -6,7 +6,7 @@ export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
 /** Who wrote a LoRA's names. */
 export type LoraFormat = "kohya" | "lycoris" | "diffusers" | "peft";
 
-/** What a tensor is to its layer, in LyCORIS' words where these have one: `down`, `mid` and `up` of a LoRA, the factors of LoHa and LoKr, ... */
+/** A tensor's role in its layer, in LyCORIS' terms where there is one: `down`, `mid` and `up` of a LoRA, the factors of LoHa and LoKr, ... */
 export type LoraRole =
   | "down"
   | "mid"
@@ -29,25 +29,25 @@ export type LoraRole =
   | "gain"
   | "on_input";
 
-/** A tensor's name, taken apart. */
+/** A parsed tensor name. */
 export interface LoraName {
   readonly part: LoraPart;
   /** The layer, in whatever naming, with underscores for dots: `mid_block_attentions_0_proj_in`. */
   readonly layer: string;
   readonly role: LoraRole;
-  /** Undefined where the ending is everybody's. */
+  /** Undefined if the ending is common to several formats. */
   readonly format: LoraFormat | undefined;
 }
 
-/** A tensor of an embedding inside a LoRA (OneTrainer, AUTOMATIC1111), taken apart. */
+/** The parsed name of a tensor that belongs to an embedding inside a LoRA (OneTrainer, AUTOMATIC1111). */
 export interface BundledName {
-  /** What stands for the embedding in prompts. */
+  /** The embedding's token in prompts. */
   readonly word: string;
-  /** The text encoder it is for; undefined in files for one. */
+  /** The text encoder it is for; undefined in files for a single one. */
   readonly encoder: "text_encoder" | "text_encoder_2" | undefined;
 }
 
-/** Letters that no layer's name comes near. */
+/** Letters; real names are far shorter. */
 const LONGEST_NAME = 500;
 
 /** The ends of names. An adapter's own name may stand in PEFT's. */
@@ -64,7 +64,7 @@ const ENDINGS: readonly (readonly [RegExp, LoraRole | undefined, LoraFormat | un
   [/(_lora|\.lora|\.lora_linear_layer)?\.alpha$/, "alpha", undefined],
   [/\.dora_scale$/, "dora_scale", undefined],
   [/\.lora_magnitude_vector(\.[^.]+)?(\.weight)?$/, "lora_magnitude_vector", "peft"],
-  // What LyCORIS and PEFT call alike; the role is the ending itself.
+  // LyCORIS and PEFT use the same endings; the ending is the role.
   [/\.(?<role>hada_(w[12]_[ab]|t[12]))(\.[^.]+)?$/, undefined, "lycoris"],
   [/\.(?<role>lokr_(w[12](_[ab])?|t2))(\.[^.]+)?$/, undefined, "lycoris"],
   [/\.(?<role>[ab][12])\.weight$/, undefined, "lycoris"],
@@ -80,19 +80,19 @@ const PARTS: readonly (readonly [RegExp, LoraPart])[] = [
   [/^text_encoder\./, "text_encoder"],
   [/^text_encoder_2\./, "text_encoder_2"],
   [/^(model\.)?diffusion_model\./, "unet"],
-  // OneTrainer's export and ComfyUI, which calls Stable Diffusion 2's text encoder clip_h.
+  // OneTrainer's export and ComfyUI; clip_h is ComfyUI's name for Stable Diffusion 2's text encoder.
   [/^(text_encoders\.)?clip_[lh]\.(transformer\.)?/, "text_encoder"],
   [/^(text_encoders\.)?clip_g\.(transformer\.)?/, "text_encoder_2"],
-  // As whole checkpoints of Stable Diffusion 1 and XL call them.
+  // As in whole checkpoints of Stable Diffusion 1 and XL.
   [/^(cond_stage_model|conditioner\.embedders\.0)\.transformer\./, "text_encoder"],
-  // LyCORIS puts the same word before the layers of whichever network it wraps.
+  // LyCORIS uses the same prefix for every network.
   [/^lycoris[._](?=(text_model[._])?encoder[._]layers[._])/, "text_encoder"],
   [/^lycoris[._]/, "unet"],
   // A part's adapter saved on its own names no part.
   [/^(?=(text_model\.)?encoder\.layers\.)/, "text_encoder"],
 ];
 
-/** Adapters that Darkroom does not apply, by the ends of their names. */
+/** Adapters that Darkroom does not apply, by the endings of their tensors' names. */
 const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
   [/\.(oft|boft)_\w+(\.[^.]+)*$/, "OFT"],
   [/\.lora_embedding_[AB](\.[^.]+)*$/, "LoRA of embeddings"],
@@ -102,7 +102,7 @@ const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
 
 const BUNDLED = /^bundle_emb\.(.+?)\.(string_to_param\.\*|emb_params|clip_l|clip_g|text_encoders_0|text_encoders_1)$/;
 
-/** Takes a tensor's name apart; undefined if it is no LoRA's. */
+/** Parses a tensor's name; undefined if it is not one of a LoRA. */
 export function parseLoraName(name: string): LoraName | undefined {
   if (name.length > LONGEST_NAME) return undefined;
   for (const [pattern, own, format] of ENDINGS) {
@@ -113,7 +113,7 @@ export function parseLoraName(name: string): LoraName | undefined {
   return undefined;
 }
 
-/** Takes the name of a layer in a LoRA apart. */
+/** Parses the name of a layer in a LoRA. */
 export function layerOf(name: string): Pick<LoraName, "part" | "layer"> {
   const owned = withoutWrapper(name);
   const [start, part = "unet"] = PARTS.find(([pattern]) => pattern.test(owned)) ?? [];
@@ -126,7 +126,7 @@ export function otherMethod(name: string): string | undefined {
   return name.length > LONGEST_NAME ? undefined : OTHER_METHODS.find(([pattern]) => pattern.test(name))?.[1];
 }
 
-/** Takes the name of a tensor of an embedding inside a LoRA apart; undefined if it is none. */
+/** Parses the name of a tensor that belongs to an embedding inside a LoRA; undefined if it does not. */
 export function parseBundledName(name: string): BundledName | undefined {
   const [, word, tensor = ""] = name.length > LONGEST_NAME ? [] : (BUNDLED.exec(name) ?? []);
   if (word === undefined) return undefined;

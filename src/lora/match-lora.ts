@@ -15,18 +15,18 @@ export interface LoraTarget {
 
 /** What a LoRA changes in the networks of a pipeline. */
 export interface MatchedLora {
-  /** For each network the changes of its layers, by the layers' paths. */
+  /** For each network, the changes of its layers by path. */
   readonly changes: ReadonlyMap<LoraPart, ReadonlyMap<string, LayerChange>>;
-  /** What is not applied. */
+  /** The tensors that are not applied. */
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Layers whose width tells families of checkpoints apart: they look at the text. */
+/** Layers that take the text features; their width differs between families. */
 const CROSS_ATTENTION = /\.attn2\.to_[kv]$/;
 
 /**
  * Finds the layers of a pipeline's networks that a LoRA changes.
- * @throws CheckpointError if there are none and the file holds no embedding, or if it is for another family of checkpoints.
+ * @throws CheckpointError if it changes none and holds no embedding, or if it is for another family of checkpoints.
  */
 export function matchLora(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTarget>): MatchedLora {
   const places = new Map([...targets].map(([part, target]) => [part, placesOf(part, target)]));
@@ -68,8 +68,8 @@ function noneMatches(lora: LoraFile): CheckpointError {
 }
 
 /**
- * Every linear layer, convolution and norm of a network under the names files may give it, dots as underscores: `mid_block_attentions_0_proj_in`.
- * kohya-ss keeps Stability's names for the UNets of Stable Diffusion XL, ComfyUI and OneTrainer for all.
+ * Every linear layer, convolution and norm of a network, by all the names it may have in files, dots as underscores: `mid_block_attentions_0_proj_in`.
+ * kohya-ss uses Stability's names for Stable Diffusion XL's UNet; ComfyUI and OneTrainer use them for all UNets.
  */
 export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();

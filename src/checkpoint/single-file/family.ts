@@ -20,13 +20,13 @@ export const FAMILY_BY_CONTEXT: ReadonlyMap<number, Family> = new Map([
   [1280, "xl-refiner"],
 ]);
 
-/** A family, and what it is known by, for people. */
+/** A family, and what shows it, as text for users. */
 export interface FoundFamily {
   readonly family: Family;
   readonly source: string;
 }
 
-/** Families by what Stability's ModelSpec calls them. */
+/** Families by their names in Stability's ModelSpec. */
 const ARCHITECTURES: readonly (readonly [start: string, family: Family])[] = [
   ["stable-diffusion-xl-v1-refiner", "xl-refiner"],
   ["stable-diffusion-xl", "xl"],
@@ -34,12 +34,12 @@ const ARCHITECTURES: readonly (readonly [start: string, family: Family])[] = [
   ["stable-diffusion-v1", "sd1"],
 ];
 
-/** Numbers of size and crop that XL's networks are given, each as a vector of 256. */
+/** Width of XL's size embedding: 6 sizes and crops, each a vector of 256. */
 const SIZE_NUMBERS = 256 * 6;
 
 /**
- * The family of a file's networks: by the widths of its UNet or ControlNet, then by which text encoders are there, then by the metadata; Stable
- * Diffusion 1 where nothing says, as in diffusers.
+ * The family of a file's networks: by the widths of its UNet or ControlNet, else by its text encoders, else by the metadata, else Stable Diffusion 1,
+ * as in diffusers.
  */
 export function familyOf(parts: ReadonlyMap<PartName, FilePart>, architecture = ""): FoundFamily {
   const name = parts.has("unet") ? "UNet" : "ControlNet";
@@ -50,7 +50,7 @@ export function familyOf(parts: ReadonlyMap<PartName, FilePart>, architecture = 
   const labels = network?.has("add_embedding.linear_1.weight") ? network.shapeOf("add_embedding.linear_1.weight")[1] : undefined;
   const [first, second] = [parts.get("text_encoder"), parts.get("text_encoder_2")];
   if (labels !== undefined) {
-    // A refiner is given 5 numbers beside the pooled text, a base 6.
+    // Beside the pooled text a refiner takes 5 numbers, a base model 6.
     const pooled = second?.weights.has("text_projection.weight") ? second.weights.shapeOf("text_projection.weight")[0] : undefined;
     const isRefiner = pooled === undefined ? second !== undefined && !first : labels - pooled < SIZE_NUMBERS;
     return { family: isRefiner ? "xl-refiner" : "xl", source: `its ${name}'s size embedding` };

@@ -9,7 +9,7 @@ import { todaysLayout } from "./unet-names.js";
 
 /** Groups of every normalisation in these networks. */
 const GROUPS = 32;
-/** The layer that takes the guidance scale, in networks distilled to latent consistency models. */
+/** The layer that takes the guidance scale in latent consistency models. */
 const GUIDANCE = "time_embedding.cond_proj.weight";
 /** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
 const HEAD_WIDTH = 64;

@@ -20,7 +20,7 @@ export interface SingleFileOptions {
   readonly config?: Folder;
   /** Whether to tell of what the file does not say; true by default. */
   readonly warns?: boolean;
-  /** What the UNet predicts, whatever the file says. */
+  /** What the UNet predicts; overrides the file. */
   readonly predictionType?: PredictionType;
 }
 
@@ -84,7 +84,7 @@ async function overlaid(file: SingleFile, config: Folder, { warns = true, predic
   return new VirtualFolder(name, { base: config, folders, files: { [MODEL_INDEX]: () => index } });
 }
 
-/** Warns where the author of a file says that it predicts something else than the scheduler beside the configs is set to. */
+/** Warns if a file's author states another prediction type than the scheduler config in `config` has. */
 async function comparePrediction({ header, kind: { prediction } }: SingleFile, config: Folder): Promise<void> {
   const path = "scheduler/scheduler_config.json";
   if (prediction.basis !== "author" || prediction.edm || !(await config.has(path))) return;

@@ -5,29 +5,28 @@ import type { Folder } from "../folder.js";
 import type { PredictionType } from "../prediction-types.js";
 import { parseConfig, side } from "../schema.js";
 
-// The config that CompVis' ldm and Stability's sgm train by, which people keep beside a checkpoint under the same name: `model.yaml` beside
-// `model.safetensors`.
+// The training config of CompVis' ldm and Stability's sgm, beside the checkpoint and with the same name: `model.yaml` for `model.safetensors`.
 
-/** Far above any of these configs. */
+/** Bytes; real configs are far smaller. */
 const LARGEST = 200_000;
-/** Latents of this side would be pictures of 2048 pixels, so such a number is one of pixels. */
+/** `image_size` from here on counts pixels: as latents, pictures would have 2048 pixels a side or more. */
 const SMALLEST_IN_PIXELS = 256;
 const LATENT = 8;
 
-/** What a checkpoint's own config says of it; undefined where it says nothing. */
+/** The settings in a checkpoint's own config; undefined where it does not set them. */
 export interface OriginalConfig {
   /** The file's name. */
   readonly name: string;
   readonly prediction: PredictionType | undefined;
-  /** Whether ldm predicts noise for this config because it does not say what else. */
+  /** Whether the config is one of ldm, which predicts noise by default. */
   readonly impliesNoise: boolean;
   readonly betaStart: number | undefined;
   readonly betaEnd: number | undefined;
   readonly trainTimesteps: number | undefined;
-  /** Side of the latents. */
+  /** Height and width of the latents. */
   readonly latentSize: number | undefined;
   readonly scalingFactor: number | undefined;
-  /** Whether pictures are made with the weights' moving average, `model_ema`. */
+  /** Whether the moving average of the weights, `model_ema`, is to be used. */
   readonly usesEma: boolean;
 }
 
@@ -61,14 +60,14 @@ const schema = v.object({
 
 const PARAMETERIZATIONS = { eps: "epsilon", v: "v_prediction", x0: "sample" } as const;
 
-/** The name a checkpoint's own config has beside it. */
+/** The path of the config beside the checkpoint at `path`. */
 export function originalConfigName(path: string): string {
   return `${path.replace(/\.[^.]*$/, "")}.yaml`;
 }
 
 /**
- * Reads the config beside the checkpoint at `path`; undefined where there is none, or one that is no model's, which is warned of.
- * @throws CheckpointError if the file is not YAML; ConfigError for a value that cannot be.
+ * Reads the config beside the checkpoint at `path`; undefined if there is none. Warns about a file that is not a model's config, and ignores it.
+ * @throws CheckpointError if the file is not YAML; ConfigError for an invalid value.
  */
 export async function readOriginalConfig(folder: Folder, path: string): Promise<OriginalConfig | undefined> {
   const name = originalConfigName(path);
@@ -99,7 +98,7 @@ function latentSize(size: number | undefined): number | undefined {
   return size !== undefined && size >= SMALLEST_IN_PIXELS ? size / LATENT : size;
 }
 
-/** sgm says by the class that scales a network's output what the output is. */
+/** In sgm, the class that scales a network's output shows the prediction type. */
 function predictionOfScaling(target = ""): PredictionType | undefined {
   if (target.endsWith(".VScaling")) return "v_prediction";
   return target.endsWith(".EpsScaling") ? "epsilon" : undefined;

@@ -23,7 +23,7 @@ interface Place {
   readonly naming: Naming;
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
-  /** The tensor to take in place of another. */
+  /** The tensor that replaces the one of this name. */
   readonly instead?: (name: string) => StoredTensor | undefined;
 }
 
@@ -62,15 +62,15 @@ const UNET_PREFIXES = ["model.diffusion_model.", "diffusion_model.", ""];
 const CONTROLNET_PREFIXES = ["control_model.", ""];
 const VAE_PREFIXES = ["first_stage_model.", "vae.", ""];
 
-/** Which of a file's networks are meant. */
+/** Which of a file's networks to take. */
 export interface FindPartsOptions {
-  /** The moving average of the UNet's weights, where the file has it beside these. */
+  /** Whether to take the moving average of the UNet's weights if the file has it. */
   readonly usesEma?: boolean;
 }
 
 /**
  * The networks of Stable Diffusion that a file holds, in the original layout (CompVis' ldm, Stability's sgm) or, if it is one network, in diffusers'.
- * What else it holds is passed over: a second, averaged UNet unless that is meant, the state of a training, noise schedules.
+ * Everything else in it is ignored: training state, noise schedules, and the moving average of the UNet's weights unless `usesEma` is set.
  */
 export function findParts(
   header: SafetensorsHeader,
@@ -119,7 +119,7 @@ function unetPlace(names: Names): Place | undefined {
   return undefined;
 }
 
-/** The place of the moving average of a UNet's weights, each called by its name without dots; the UNet's own where some have none of their shape. */
+/** The place of the moving average of a UNet's weights, whose names have no dots; `unet` itself if a weight has no average of its shape. */
 function averaged(unet: Place, names: Names): Place {
   const instead = (name: string) => names.get(`model_ema.diffusion_model${name.replaceAll(".", "")}`);
   const isWhole = [...names.under(unet.prefix)].every(({ name, stored }) => String(instead(name)?.shape) === String(stored.shape));

@@ -22,19 +22,19 @@ import {
   XL_REFINER,
 } from "./scheduler-configs.js";
 
-// What a folder would hold beside its networks, as the checkpoints on the hub do from which diffusers takes the configs of a single file.
+// The configs of a folder apart from those of its networks, as in the hub checkpoints that diffusers takes the configs of a single file from.
 
 /** What a single file with a UNet is. */
 export interface PipelineKind {
   readonly family: Family;
   /** Channels the UNet takes: 4, or 9 with a masked picture. */
   readonly inChannels: number;
-  /** Whether the UNet takes the guidance scale as an input, as one distilled to a latent consistency model does. */
+  /** Whether the UNet takes the guidance scale as an input: a latent consistency model. */
   readonly isConsistency: boolean;
   readonly prediction: Prediction;
-  /** The config that lies beside the file. */
+  /** The config beside the file. */
   readonly original?: OriginalConfig;
-  /** Of latents that were brought to a common mean and deviation. */
+  /** Set if the UNet was trained on normalised latents. */
   readonly statistics?: LatentStatistics;
 }
 
@@ -60,7 +60,7 @@ export function pipelineClass({ family, inChannels }: PipelineKind): string | un
   return CLASSES[family][inChannels];
 }
 
-/** What a UNet for which there is no pipeline seems to be of, by its channels. */
+/** Describes, by its channels, a UNet that no pipeline can use. */
 export function strangePipeline({ inChannels }: PipelineKind): string {
   const other = OTHER_CHANNELS[inChannels];
   return `a UNet of ${inChannels} channels${other ? `, as that of ${other}` : ""}`;
@@ -97,12 +97,12 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
   };
 }
 
-/** `scheduler_config.json`: the repository's, changed by what is written in the file and beside it. */
+/** `scheduler_config.json` of the repository, with the settings in the file and in the config beside it. */
 export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   const { prediction, original } = kind;
   const { _class_name: className, ...config } = repositoryOf(kind).scheduler;
   const { type, zeroSnr = false } = prediction;
-  // PNDM's first step divides by the signal that is left, of which there is none then.
+  // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM cannot predict the picture, either.
   const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
   return {
     _class_name: needsOther ? "DDIMScheduler" : className,
@@ -115,7 +115,7 @@ export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   };
 }
 
-/** The repository on the hub whose scheduler config a file has. */
+/** The repository on the hub whose scheduler config a file gets. */
 export function repositoryOf({ family, inChannels, isConsistency, prediction: { type, edm } }: PipelineKind): Repository {
   if (edm) return edm === "playground" ? PLAYGROUND : COSXL;
   const isInpainting = inChannels === 9;
@@ -137,17 +137,17 @@ export function latentSpace({ family, inChannels, prediction, original, statisti
   // The larger model of Stable Diffusion 2 is the one that predicts velocity.
   const isLarge = family === "sd2" && inChannels === 4 && prediction.type === "v_prediction";
   const sampleSize = isXL ? 1024 : isLarge ? 768 : 512;
-  // Playground's autoencoder is XL's, but its UNet was trained on latents brought to a common mean and deviation.
+  // Playground has XL's autoencoder, but its UNet was trained on normalised latents.
   if (statistics) return { scalingFactor: 0.5, sampleSize, latentsMean: statistics.mean, latentsStd: statistics.std };
   return { scalingFactor: original?.scalingFactor ?? (isXL ? 0.13025 : 0.18215), sampleSize };
 }
 
-/** Side of the latents a UNet was trained on, and what says so, for people. */
+/** Height and width of the latents a UNet was trained on, and the source of that number as text for users. */
 export function latentSize(kind: PipelineKind): { readonly side: number; readonly source: string } {
   const { original } = kind;
   const side = latentSpace(kind).sampleSize / LATENT;
   const told = original?.latentSize;
-  // Stability's config of the larger model of Stable Diffusion 2 says 64, as all of ldm's configs do, though the model was trained at 96.
+  // Stability's config of the larger Stable Diffusion 2 says 64, like all ldm configs, but the model was trained at 96.
   if (!original || told === undefined || (side === 96 && told === 64)) return { side, source: "usual for the family" };
   return { side: told, source: original.name };
 }

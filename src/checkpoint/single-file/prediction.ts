@@ -7,23 +7,23 @@ import type { OriginalConfig } from "./original-config.js";
 /** What a UNet was trained to predict, and over what noise. */
 export interface Prediction {
   readonly type: PredictionType;
-  /** What says so, for people. */
+  /** What states it, as text for users. */
   readonly source: string;
   /** The noise goes on to its full strength (Lin et al. 2024, arXiv:2305.08891). */
   readonly zeroSnr?: boolean;
   /** Karras et al.'s noise levels in place of the usual ones. */
   readonly edm?: "playground" | "cosxl";
-  /** Whether that is the caller, the file's author, or nobody: then the family has but one kind, or is assumed to be of the kind that diffusers takes. */
+  /** Who states it: the caller or the file's author; else the family, which has only one type, or the assumption that diffusers makes, too. */
   readonly basis: "caller" | "author" | "family" | "assumption";
 }
 
-/** What a prediction is told by. */
+/** What the prediction type is found by. */
 export interface PredictionHints {
   readonly folder: Folder;
   readonly path: string;
   readonly family: Family;
   readonly isInpainting: boolean;
-  /** What the caller says. */
+  /** The caller's choice. */
   readonly given: PredictionType | undefined;
   readonly original: OriginalConfig | undefined;
 }
@@ -32,8 +32,8 @@ export interface PredictionHints {
 const STEP_OF_BASE = 875_000;
 
 /**
- * What a file's UNet predicts: as the caller says, else as its author wrote into the file or beside it, else as diffusers takes it. Reads nothing of the
- * file but the header, and a number where one is left.
+ * What a file's UNet predicts: the caller's choice, else what the author wrote into the file or the config beside it, else what diffusers assumes. Reads
+ * the header, and the tensor `global_step` if needed.
  */
 export async function readPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Prediction> {
   const written = await writtenPrediction(header, hints);
@@ -43,14 +43,14 @@ export async function readPrediction(header: SafetensorsHeader, hints: Predictio
   return {
     ...{ type, source, basis },
     ...(found.edm && { edm: found.edm }),
-    // A network that predicts noise has nothing to say of noise at its full strength.
+    // A network that predicts noise cannot start at full noise: its prediction says nothing about the picture there.
     ...(type !== "epsilon" && header.tensors.has("ztsnr") && { zeroSnr: true }),
   };
 }
 
 type Written = Omit<Prediction, "basis">;
 
-/** What the author wrote; undefined where nothing is written. Tensors that hold nothing say something by being there, as trainers write them for ComfyUI. */
+/** What the author wrote; undefined if nothing. Trainers write empty tensors for ComfyUI, whose names state the type. */
 async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Written | undefined> {
   const { tensors } = header;
   const { original, family, isInpainting, folder, path } = hints;
@@ -68,7 +68,7 @@ async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHin
   return { type: step === STEP_OF_BASE ? "epsilon" : "v_prediction", source: "global_step in the file" };
 }
 
-/** What diffusers takes a file for that says nothing: of Stable Diffusion 2 there are two kinds. */
+/** What diffusers assumes if the file states nothing. Stable Diffusion 2 has two types. */
 function usualPrediction({ family, isInpainting }: PredictionHints): Prediction {
   const source = "usual for the family";
   const hasTwoKinds = family === "sd2" && !isInpainting;

@@ -15,13 +15,13 @@ import { readPrediction } from "./prediction.js";
 export interface SingleFile {
   readonly header: SafetensorsHeader;
   readonly parts: ReadonlyMap<PartName, FilePart>;
-  /** Of a network that comes without a UNet: what its shapes show of the checkpoint it is for. */
+  /** For a network without a UNet: what its shapes show of the checkpoint it belongs to. */
   readonly kind: PipelineKind;
-  /** What its family is known by, for people. */
+  /** What shows its family, as text for users. */
   readonly familySource: string;
 }
 
-/** What a caller knows of a file that the file may not say. */
+/** What a caller knows about a file that the file may not state. */
 export interface KnownOfFile {
   /** What the UNet predicts. */
   readonly predictionType?: PredictionType;
@@ -43,8 +43,7 @@ export async function readSingleFile(folder: Folder, path: string, known: KnownO
 }
 
 /**
- * What a file is, by its header and by the config beside it; undefined for one that holds no network of Stable Diffusion, or one of a model made of it
- * that is another.
+ * What a file is, by its header and the config beside it; undefined if it holds no network of Stable Diffusion, or is a different model derived from it.
  */
 export async function findNetworks(
   header: SafetensorsHeader,

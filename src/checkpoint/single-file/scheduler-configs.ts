@@ -1,7 +1,7 @@
 import type { JsonObject } from "../json.js";
 
-// `scheduler_config.json` of the repositories on the hub whose configs diffusers' `from_single_file` takes, word for word. What such a config leaves out
-// is left out here too: a scheduler made of it by `fromConfig` takes its own default for a missing field, and another one's value for a field that is there.
+// `scheduler_config.json` of the hub repositories that diffusers' `from_single_file` takes configs from, unchanged. A field that a config leaves out stays
+// out: `fromConfig` of another scheduler class then uses that class's default.
 
 /** A scheduler's config with its class. */
 export type SchedulerConfig = JsonObject & { readonly _class_name: string };
@@ -30,12 +30,12 @@ const DDIM: SchedulerConfig = { _class_name: "DDIMScheduler", ...STABLE_DIFFUSIO
 export const SD1: Repository = { name: "stable-diffusion-v1-5/stable-diffusion-v1-5", scheduler: PNDM };
 export const SD1_INPAINTING: Repository = { name: "stable-diffusion-v1-5/stable-diffusion-inpainting", scheduler: DDIM };
 
-/** The larger model of Stable Diffusion 2, which predicts velocity. */
+/** The larger Stable Diffusion 2, which predicts velocity. */
 export const SD2: Repository = {
   name: "stabilityai/stable-diffusion-2-1",
   scheduler: { ...DDIM, prediction_type: "v_prediction" },
 };
-/** The smaller one, which predicts noise. diffusers takes the larger one's config for it too, whose pictures are noise with this network. */
+/** The smaller one, which predicts noise. diffusers uses the larger one's config for it, too, and the pictures are noise. */
 export const SD2_BASE: Repository = {
   name: "stabilityai/stable-diffusion-2-1-base",
   scheduler: { ...PNDM, prediction_type: "epsilon" },
@@ -52,7 +52,7 @@ const EULER: SchedulerConfig = {
   use_karras_sigmas: false,
 };
 
-/** diffusers takes it for every XL file: also for SDXL Turbo, SSD-1B and Segmind Vega. */
+/** diffusers uses it for every XL file, also SDXL Turbo, SSD-1B and Segmind Vega. */
 export const XL: Repository = { name: "stabilityai/stable-diffusion-xl-base-1.0", scheduler: EULER };
 export const XL_REFINER: Repository = { name: "stabilityai/stable-diffusion-xl-refiner-1.0", scheduler: EULER };
 export const XL_INPAINTING: Repository = { name: "diffusers/stable-diffusion-xl-1.0-inpainting-0.1", scheduler: EULER };
@@ -79,7 +79,7 @@ export const PLAYGROUND: Repository = {
   },
 };
 
-/** diffusers takes the config of Stable Diffusion 1.5 for such a file, whose scheduler gives noise with this network. */
+/** diffusers uses Stable Diffusion 1.5's config for such a file, and the pictures are noise. */
 export const LCM: Repository = {
   name: "SimianLuo/LCM_Dreamshaper_v7",
   scheduler: {
@@ -103,10 +103,10 @@ export const LCM: Repository = {
   },
 };
 
-/** What `LCMScheduler.from_config` makes of XL's config, as the model card says. */
+/** The result of `LCMScheduler.from_config` with XL's config, as on the model card. */
 export const XL_LCM: Repository = { name: "latent-consistency/lcm-sdxl", scheduler: { ...EULER, _class_name: "LCMScheduler" } };
 
-/** The noise levels that its model card names; the repository has no config. */
+/** The noise levels on the model card; the repository has no config. */
 export const COSXL: Repository = {
   name: "stabilityai/cosxl",
   scheduler: {
