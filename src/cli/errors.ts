@@ -37,24 +37,13 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
 
 function wordsOf(error: unknown): { readonly message: string; readonly hint: string | undefined } {
   if (error instanceof DarkroomError) return spelled(error);
-  return { message: error instanceof Error ? error.message.replace(/^error: /, "") : String(error), hint: hintOf(error) };
+  return { message: error instanceof Error ? error.message : String(error), hint: hintOf(error) };
 }
 
 function hintOf(error: unknown): string | undefined {
-  if (error instanceof CommanderError) {
-    if (/unknown option '--(hf-)?token/.test(error.message)) return TOKEN_HINT;
-    return usageHints[error.code] ?? "darkroom --help lists the commands, darkroom generate --help what it takes";
-  }
   if (error instanceof Interrupted) return undefined;
   return "this is a fault of Darkroom's; --verbose shows where it happened";
 }
-
-const TOKEN_HINT = "set HF_TOKEN, or run hf auth login once: every user of this machine can read a program's arguments";
-
-const usageHints: Readonly<Record<string, string>> = {
-  "commander.excessArguments": 'put the prompt in quotes: darkroom generate "a red fox"',
-  "commander.unknownCommand": "darkroom --help lists the commands",
-};
 
 function causesOf(error: Error): string[] {
   const { cause } = error;

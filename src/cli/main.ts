@@ -1,11 +1,16 @@
 #!/usr/bin/env node
+import { OutputError } from "../errors.js";
+import { describeError, exitCodeOf } from "./errors.js";
 import { listenForInterrupts } from "./interrupts.js";
 import { run } from "./run.js";
 
-// Who reads our output may stop early (`| head -1`); the work on disk goes on.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+  stream.on("error", (cause: NodeJS.ErrnoException) => {
+    // The reader of our output may stop early (`| head -1`); the work on disk goes on.
+    if (cause.code === "EPIPE") return;
+    const error = new OutputError(`the output cannot be written: ${cause.message}`, { cause });
+    if (stream === process.stdout) process.stderr.write(`${describeError(error, { verbose: false })}\n`);
+    process.exit(exitCodeOf(error));
   });
 }
 

@@ -124,7 +124,7 @@ function describeWork(
   { pipelines: [first] }: Painter,
 ): string {
   const parts = [
-    `${steps} steps`,
+    steps === 1 ? "1 step" : `${steps} steps`,
     ...(guidance === undefined ? [] : [`guidance ${guidance}`]),
     ...(strength === undefined ? [] : [`strength ${strength}`]),
     ...(refiner === undefined ? [] : [`${nameOf(refiner.folder)} from ${refiner.from}`]),

@@ -10,6 +10,7 @@ import { packageVersion } from "./package.js";
 import { addSchedulers } from "./schedulers.js";
 import { inTerminal } from "./spelling.js";
 import { refuseCommand } from "./unknown-command.js";
+import { usageError } from "./usage.js";
 
 /** Runs the command line with `args`, until it is done or `signal` aborts. Gives the exit code; errors and warnings go to stderr. */
 export async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
@@ -20,12 +21,14 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
     if (!warnings.has(warning)) process.stderr.write(`darkroom: warning: ${warning}\n`);
     warnings.add(warning);
   });
+  const commands = program(signal);
   try {
-    await program(signal).parseAsync(args, { from: "user" });
+    await commands.parseAsync(args, { from: "user" });
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof CommanderError && thrown.exitCode !== 0 ? usageError(thrown, commands, args) : thrown;
     const code = exitCodeOf(error);
-    const helpShown = error instanceof CommanderError && error.code === "commander.help";
+    const helpShown = thrown instanceof CommanderError && thrown.code === "commander.help";
     if (code !== 0 && !helpShown) process.stderr.write(`${describeError(error, { verbose: args.includes("--verbose") })}\n`);
     return code;
   } finally {
@@ -40,6 +43,7 @@ function program(signal: AbortSignal): Command {
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
+    .showSuggestionAfterError(false)
     // A command's options are its own: the same one may mean something to two of them.
     .enablePositionalOptions()
     .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);

@@ -7,6 +7,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "ControlNetModel.fromSingleFile": "--control",
   "cache.branch": "--cache",
   "cache.interval": "--cache",
+  batchSize: "--count",
   cache: "--cache",
   cacheDir: "--cache-dir",
   clipSkip: "--clip-skip",
@@ -26,6 +27,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   localFilesOnly: "--offline",
   maskImage: "--mask",
   negativePrompt: "--negative",
+  numImagesPerPrompt: "--count",
   numInferenceSteps: "--steps",
   promptSyntax: "--weighted",
   paddingMaskCrop: "--mask-padding",
@@ -39,6 +41,11 @@ const OPTIONS: Readonly<Record<string, string>> = {
   variant: "--variant",
   width: "--size: width",
 };
+
+/** The command-line option for an option of the API, such as `--guidance` for `guidanceScale`. */
+export function optionOf(name: string): string | undefined {
+  return Object.hasOwn(OPTIONS, name) ? OPTIONS[name]?.replace(/:.*/, "") : undefined;
+}
 
 /** How the command line spells what a text names. */
 export const inTerminal: Spelling = (name, { value, code } = {}) => {
@@ -55,6 +62,6 @@ export function spelled(error: DarkroomError): { readonly message: string; reado
     named.add(name);
     return inTerminal(name, mention);
   });
-  const option = argument === undefined || named.has(argument) ? undefined : OPTIONS[argument];
-  return { message: option === undefined ? message : `${option.replace(/:.*/, "")}: ${message}`, hint };
+  const option = argument === undefined || named.has(argument) ? undefined : optionOf(argument);
+  return { message: option === undefined ? message : `${option}: ${message}`, hint };
 }

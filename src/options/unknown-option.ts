@@ -66,12 +66,18 @@ const WITHOUT: Readonly<Record<string, string>> = {
   resumeDownload: "downloads are always resumed",
 };
 
+/** What options are called here that other programs, or other conventions (`guidance-scale`, `cfg_scale`), call `name`; the likeliest first. */
+export function ourNamesOf(name: string): readonly string[] {
+  const ours = camelCase(name.replaceAll("-", "_"));
+  return [ours, ...(Object.hasOwn(SYNONYMS, ours) ? (SYNONYMS[ours] ?? []) : [])];
+}
+
 /** The error for an option that a call does not have. It suggests the right name, or says which call has the option. */
 export function unknownOption(name: string, known: readonly string[], of: OptionsOf, prefix: string): ArgumentError {
   const ours = camelCase(name);
   const problem = `${of.call} has no option ${prefix}${name}`;
   const argument = prefix + name;
-  const meant = known.includes(ours) ? ours : SYNONYMS[ours]?.find((each) => known.includes(each));
+  const meant = ourNamesOf(name).find((each) => known.includes(each));
   if (meant !== undefined) return new ArgumentError(`${problem}; it is called ${prefix}${meant}`, { argument });
   const reason = Object.hasOwn(WITHOUT, ours) ? WITHOUT[ours] : of.elsewhere?.(ours);
   if (reason !== undefined) return new ArgumentError(problem, { argument, hint: reason });

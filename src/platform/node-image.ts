@@ -14,7 +14,9 @@ export async function readPath(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (cause) {
-    throw new ArgumentError(`image ${path} cannot be read: ${messageOf(cause)}`, { hint: "check the path", cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "it does not exist" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
+    throw new ArgumentError(`image ${path} cannot be read: ${reason}`, { hint: "check the path", cause });
   }
 }
 

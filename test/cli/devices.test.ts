@@ -53,6 +53,7 @@ describe("darkroom devices", () => {
   });
 
   it("add refuses what there is nothing to add for", async () => {
-    expectFailure(await darkroom(["devices", "add", "tpu"], "."), 2, /Allowed choices are cuda/);
+    expectFailure(await darkroom(["devices", "add", "tpu"], "."), 2, /Allowed choices are cuda.*\n.*darkroom devices add --help/);
+    expectFailure(await darkroom(["devices", "list"], "."), 2, /too many arguments.*\n.*darkroom devices --help/);
   });
 });

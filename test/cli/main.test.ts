@@ -206,7 +206,14 @@ describe("darkroom generate, asked for what cannot be", () => {
     [["--device", "tpu"], /'tpu' is invalid. Allowed choices are auto, cpu/],
     [["--scheduler", "eulr"], /eulr/],
     [["--out", "fox.tiff"], /fox\.tiff.*\.png/],
-    [["--stpes", "3"], /unknown option '--stpes'/],
+    [["--stpes", "3"], /unknown option '--stpes'\n.*did you mean --steps\?/],
+    [["--guidance-scale", "3"], /unknown option '--guidance-scale'\n.*it is called --guidance$/m],
+    [["--cfg=3"], /unknown option '--cfg=3'\n.*it is called --guidance$/m],
+    [["--num_inference_steps", "3"], /it is called --steps$/m],
+    [["--width", "64"], /it is called --size$/m],
+    [["--output", "a.png"], /did you mean --out\?/],
+    [["--prompt", "a fox"], /\n.*the prompt is given without a name/],
+    [["--frobnicate"], /\n.*darkroom generate --help shows what it takes/],
     [["fox"], /too many arguments.*\n.*quotes/],
   ])("ends with 2 for %j", async (args, message) => {
     expectFailure(await darkroom(["generate", "a red", ...args], folder), 2, message);
