@@ -36,9 +36,9 @@ const schema = v.object({
   ),
   /** A number of PIL's; 3 is bicubic. */
   resample: v.nullish(v.picklist([0, 1, 2, 3, 4, 5]), 3),
-  /** Cut the middle out; true by default. */
+  /** Crop to the centre; true by default. */
   doCenterCrop: v.nullish(v.boolean(), true),
-  /** Size of the middle in pixels; 224 x 224 by default. */
+  /** Size of the crop in pixels; 224 x 224 by default. */
   cropSize: v.nullish(v.union([side, size]), { height: 224, width: 224 }),
   /** Multiply pixels by `rescaleFactor`; true by default. */
   doRescale: v.nullish(v.boolean(), true),

@@ -1,31 +1,31 @@
 import { join, latin1 } from "./bytes.js";
 import { EXIF_PREFIX } from "./exif.js";
 
-/** Bytes a segment of a JPEG file may have, without the two that say how many it has. */
+/** Most bytes in a segment of a JPEG file, without the two of its length. */
 const LARGEST_SEGMENT = 65533;
 
-/** Bytes an EXIF block may have in a JPEG file. */
+/** Most bytes of an EXIF block in a JPEG file. */
 export const LARGEST_JPEG_EXIF = LARGEST_SEGMENT - EXIF_PREFIX.length;
 
-/** A JPEG file with an EXIF block of at most {@link LARGEST_JPEG_EXIF} bytes. */
+/** Adds an EXIF block of at most {@link LARGEST_JPEG_EXIF} bytes to a JPEG file. */
 export function embedInJpeg(jpeg: Uint8Array, exif: Uint8Array): Uint8Array {
   const head = new Uint8Array(4);
-  // The marker of an application's segment, and its length with these two bytes.
+  // The marker APP1, and the segment's length with its own two bytes.
   new DataView(head.buffer).setUint32(0, 0xffe10000 + 2 + EXIF_PREFIX.length + exif.length);
-  // The first two bytes are the start of the image.
+  // The first two bytes are the marker "start of image".
   return join([jpeg.subarray(0, 2), head, EXIF_PREFIX, exif, jpeg.subarray(2)]);
 }
 
 /**
- * A WebP file with an EXIF block. Specification: https://developers.google.com/speed/webp/docs/riff_container
- * @param webp a file of one chunk that holds the picture.
+ * Adds an EXIF block to a WebP file. Specification: https://developers.google.com/speed/webp/docs/riff_container
+ * @param webp a file with a single chunk, the picture.
  */
 export function embedInWebp(webp: Uint8Array, exif: Uint8Array, { width, height }: { readonly width: number; readonly height: number }) {
   const header = new Uint8Array(10);
   const view = new DataView(header.buffer);
-  // The one flag: there is EXIF.
+  // The flag for EXIF, and no other.
   header[0] = 8;
-  // Both sides less one, in 24 bits each.
+  // Width and height minus one, in 24 bits each.
   view.setUint32(4, width - 1, true);
   view.setUint16(7, (height - 1) & 0xffff, true);
   view.setUint8(9, (height - 1) >> 16);

@@ -4,7 +4,7 @@ import { latin1 } from "./bytes.js";
 // Specification: CIPA DC-008 (EXIF 2.32), TIFF 6.0.
 
 const USER_COMMENT = 0x9286;
-/** The tag whose value is where the directory of EXIF's own tags begins. */
+/** The tag that holds the offset of the directory with EXIF's own tags. */
 const EXIF_DIRECTORY = 0x8769;
 
 /** Tags that hold text. */
@@ -16,7 +16,7 @@ const TEXT_TAGS: Readonly<Record<number, string>> = {
   [USER_COMMENT]: "UserComment",
 };
 
-/** Types of values that are bytes: BYTE, ASCII, UNDEFINED, UTF-8. */
+/** Value types of one byte: BYTE, ASCII, UNDEFINED, UTF-8. */
 const BYTE_TYPES = [1, 2, 7, 129];
 const UNDEFINED = 7;
 const LONG = 4;
@@ -24,12 +24,11 @@ const LONG = 4;
 /** The bytes before an EXIF block in JPEG files; some programs write them in other formats, too. */
 export const EXIF_PREFIX = latin1("Exif\0\0");
 
-/** Bytes of a directory: the number of entries, the entries, and where the next directory begins. */
+/** Bytes of a directory with one entry: the number of entries, the entry, the offset of the next directory. */
 const DIRECTORY = 2 + 12 + 4;
 
 /**
- * An EXIF block (without `Exif\0\0` before it) whose only text is the UserComment, in UTF-16 with the high byte first, as AUTOMATIC1111 writes it
- * with piexif.
+ * An EXIF block (without `Exif\0\0` before it) whose only text is the UserComment, in big-endian UTF-16, as AUTOMATIC1111 writes it with piexif.
  */
 export function writeExif(userComment: string): Uint8Array {
   const text = latin1(`UNICODE\0${utf16(userComment)}`);
@@ -37,7 +36,7 @@ export function writeExif(userComment: string): Uint8Array {
   const start = second + DIRECTORY;
   const bytes = new Uint8Array(start + text.length);
   const view = new DataView(bytes.buffer);
-  // MM: the high byte first.
+  // MM: big-endian.
   view.setUint32(0, 0x4d4d002a);
   view.setUint32(4, first);
   const directory = (at: number, tag: number, type: number, count: number, value: number) => {
@@ -53,7 +52,7 @@ export function writeExif(userComment: string): Uint8Array {
   return bytes;
 }
 
-/** The texts of an EXIF block by tag: ImageDescription, Make, Model, Software, UserComment. What is damaged is left out. */
+/** The texts of an EXIF block by tag: ImageDescription, Make, Model, Software, UserComment. Damaged entries are left out. */
 export function readExif(bytes: Uint8Array): Record<string, string> {
   const tiff = EXIF_PREFIX.every((byte, i) => bytes[i] === byte) ? bytes.subarray(EXIF_PREFIX.length) : bytes;
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
@@ -65,7 +64,7 @@ export function readExif(bytes: Uint8Array): Record<string, string> {
   return Object.fromEntries(texts);
 }
 
-/** Adds a directory's texts; the first of each tag counts. Returns where EXIF's own directory begins, if this one says so. */
+/** Adds a directory's texts to `texts`; the first of each tag counts. Returns the offset of EXIF's own directory if this one has it. */
 function readDirectory(view: DataView, start: number, isLittleEndian: boolean, texts: Map<string, string>): number | undefined {
   if (start + 2 > view.byteLength) return undefined;
   const count = view.getUint16(start, isLittleEndian);
@@ -84,7 +83,7 @@ function readDirectory(view: DataView, start: number, isLittleEndian: boolean, t
   return exif;
 }
 
-/** A UserComment begins with eight bytes that name its encoding; many programs leave them out, or write another one than they name. */
+/** Decodes a UserComment. It begins with eight bytes that name the encoding; many programs leave them out or name the wrong one. */
 function decodeUserComment(bytes: Uint8Array, isLittleEndian: boolean): string {
   const [code = ""] = String.fromCharCode(...bytes.subarray(0, 8)).split("\0");
   const isMarked = ["ASCII", "UNICODE", "JIS"].includes(code) || bytes.subarray(0, 8).every((byte) => byte === 0);
@@ -102,7 +101,7 @@ function decodeUserComment(bytes: Uint8Array, isLittleEndian: boolean): string {
   return isWide ? decodeUtf16(text, isLittleEndian) : decodeText(text);
 }
 
-/** UTF-16 whose byte order is not told: the mark at its beginning says it, else where the zero bytes are, else the order of the whole block. */
+/** Decodes UTF-16. The byte order is that of the byte order mark, else the one the zero bytes show, else that of the whole block. */
 function decodeUtf16(bytes: Uint8Array, isLittleEndian: boolean): string {
   const mark = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
   const zeros = [0, 0] as [number, number];
@@ -125,7 +124,7 @@ function isUtf8(bytes: Uint8Array): boolean {
   }
 }
 
-/** The letters of a text in UTF-16, high byte first, a character for each byte. */
+/** A text in big-endian UTF-16, with one character for each byte. */
 function utf16(text: string): string {
   const pairs = Array.from({ length: text.length }, (_, i) => String.fromCharCode(text.charCodeAt(i) >> 8, text.charCodeAt(i) & 255));
   return pairs.join("");

@@ -10,7 +10,7 @@ export interface RawImage {
   readonly width: number;
   /** Height in pixels. */
   readonly height: number;
-  /** Gray, RGB or RGBA. */
+  /** 1 for grey, 3 for RGB, 4 for RGBA. */
   readonly channels: 1 | 3 | 4;
   /** The pixels row by row, channels last, 8 bits each. */
   readonly data: Uint8Array | Uint8ClampedArray;
@@ -42,13 +42,13 @@ export async function loadImage(source: ImageSource): Promise<Picture> {
   return source instanceof Picture ? source : toPicture(await readPixels(source));
 }
 
-/** A mask as {@link loadImage} reads it, with a warning if a part of it is transparent: many programs draw masks so, and diffusers drops it. */
+/** Reads a mask like {@link loadImage}. Warns if it has transparent pixels: many programs draw masks so, but diffusers ignores transparency. */
 export async function loadMask(source: ImageSource): Promise<Picture> {
   if (source instanceof Picture) return source;
   const pixels = await readPixels(source);
   if (isTransparent(pixels)) {
     const name = typeof source === "string" && !source.startsWith("data:") ? `the mask ${source}` : "the mask";
-    warn(`${name} is transparent in places, which does not count: where its colours are white is repainted, where they are black stays`);
+    warn(`${name} has transparent pixels, but transparency does not count: white is repainted, black is kept`);
   }
   return toPicture(pixels);
 }
@@ -62,7 +62,7 @@ async function readPixels(source: Exclude<ImageSource, Picture>): Promise<Pixels
   return decodeImage(bytes, name);
 }
 
-/** The last of two or four channels is how opaque a pixel is. */
+/** With two or four channels, the last one is the opacity. */
 function isTransparent({ channels, data }: Pixels): boolean {
   if (channels % 2 !== 0) return false;
   for (let i = channels - 1; i < data.length; i += channels) if (data[i] !== 255) return true;

@@ -8,9 +8,9 @@
  * Rules of quoting and reading as in AUTOMATIC1111's `modules/infotext_utils.py`.
  */
 export interface GenerationParameters {
-  /** What the picture shows. */
+  /** The prompt. */
   readonly prompt: string;
-  /** What it should not show; empty where there is none. */
+  /** The negative prompt; empty if there is none. */
   readonly negativePrompt: string;
   /** The last line's fields under AUTOMATIC1111's names, in order. A name has two or more word characters, spaces, `-` and `/`. */
   readonly settings: Readonly<Record<string, string>>;

@@ -4,12 +4,12 @@ export const PICTURE_FORMATS = ["png", "jpeg", "webp"] as const;
 /** A file format that pictures are written in. */
 export type PictureFormat = (typeof PICTURE_FORMATS)[number];
 
-/** The endings of file names that name a format, for messages. */
+/** The supported endings of file names, for messages. */
 export const PICTURE_ENDINGS = ".png, .jpg, .jpeg or .webp";
 
 const FORMATS: Readonly<Record<string, PictureFormat>> = { png: "png", jpg: "jpeg", jpeg: "jpeg", webp: "webp" };
 
-/** The format that a file's ending names, in capitals or not; undefined for any other ending, or none. */
+/** The format for the ending of a file name, in any case of letters; undefined for any other ending, or none. */
 export function formatOfName(path: string): PictureFormat | undefined {
   const [, ending = ""] = /[^/\\]\.(\w+)$/.exec(path) ?? [];
   return Object.hasOwn(FORMATS, ending.toLowerCase()) ? FORMATS[ending.toLowerCase()] : undefined;

@@ -13,18 +13,18 @@ import { PARAMETERS_KEYWORD } from "./parameters.js";
 import { formatOfName, PICTURE_ENDINGS, PICTURE_FORMATS, type PictureFormat } from "./picture-format.js";
 import { encodePng } from "./png.js";
 
-/** What `Picture.encode` writes beside the pixels. */
+/** Options of `Picture.encode`. */
 export interface EncodeOptions {
   /**
-   * Texts for the file, such as `{ parameters: formatParameters(...) }`. PNG takes texts under any keyword; JPEG and WebP take `parameters` alone, as
-   * EXIF UserComment, which is where AUTOMATIC1111 writes it.
+   * Texts for the file, such as `{ parameters: formatParameters(...) }`. PNG takes any keyword; JPEG and WebP take only `parameters`, which is written as
+   * EXIF UserComment, as AUTOMATIC1111 does.
    */
   readonly text?: Readonly<Record<string, string>>;
-  /** Of JPEG and WebP: a whole number from 1 (small) to 100 (good); 90 by default. */
+  /** Quality of JPEG and WebP: a whole number from 1 (small file) to 100 (best picture); 90 by default. */
   readonly quality?: number;
 }
 
-/** How `Picture.save` writes. */
+/** Options of `Picture.save`. */
 export interface SaveOptions extends EncodeOptions {
   /** Whether an existing file is replaced (default, as PIL does) or refused with an OutputError. */
   readonly overwrite?: boolean;
@@ -40,10 +40,10 @@ const ENCODE_FIELDS: Fields<EncodeOptions> = {
 
 const SAVE_FIELDS: Fields<SaveOptions> = { ...ENCODE_FIELDS, overwrite: flag };
 
-/** The dtypes that pictures are made from. */
+/** The dtypes of tensors that `fromTensor` takes. */
 const DTYPES: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "uint8"];
 
-/** PIL and web UIs take 75 to 80; at 90 a difference is hard to see. */
+/** PIL and web UIs use 75 to 80; at 90 the loss is hard to see. */
 const DEFAULT_QUALITY = 90;
 
 /** A finished picture: 8-bit RGB, row-major `[height, width, 3]`. */
@@ -65,7 +65,7 @@ export class Picture {
 
   /**
    * The picture of a tensor `[3, height, width]` or `[height, width, 3]`, or of a batch of one of either: floats in 0..1 (values outside are clamped)
-   * or uint8 in 0..255. Where the first and the last axis both have extent 3, the first one is the channels; `permute` makes it so.
+   * or uint8 in 0..255. If both the first and the last axis have extent 3, the first one is taken as the channels.
    * Floats are rounded as diffusers' `numpy_to_pil` rounds: times 255 in float32, ties to even.
    * @throws ArgumentError for another shape or dtype.
    */
@@ -104,9 +104,9 @@ export class Picture {
   }
 
   /**
-   * The bytes of a file. JPEG and WebP lose a little of the pixels.
-   * @throws ArgumentError for an unknown format, a quality outside 1..100 or given for PNG, a text that the format has no place for, or a picture larger
-   * than it takes (JPEG 65535 pixels a side, WebP 16383).
+   * The bytes of an image file. JPEG and WebP are lossy.
+   * @throws ArgumentError for an unknown format, a quality outside 1..100 or with PNG, a text that the format does not take, or a picture that is too
+   * large for it (JPEG 65535 pixels a side, WebP 16383).
    */
   async encode(format: PictureFormat, options: EncodeOptions = {}): Promise<Uint8Array> {
     const { text = {}, quality } = checkOptions(options, ENCODE_FIELDS, { call: "encode" });
@@ -135,8 +135,8 @@ export class Picture {
   }
 
   /**
-   * Writes a file of the format that the name's ending says: `.png`, `.jpg`, `.jpeg` or `.webp`. The file appears whole or not at all, whatever
-   * interrupts the writing.
+   * Writes an image file in the format of the name's ending: `.png`, `.jpg`, `.jpeg` or `.webp`. The write is atomic: the file is complete or does not
+   * appear.
    * @throws ArgumentError for another ending, and as {@link encode} does.
    * @throws OutputError if the file cannot be written, or exists and `overwrite` is false.
    */

@@ -177,7 +177,7 @@ export class VaeImageProcessor {
     const factor = this.options.vaeScaleFactor;
     const size: [number, number] = [height - (height % factor), width - (width % factor)];
     if (!size.includes(0)) return size;
-    // diffusers asks PIL for a picture without pixels.
+    // diffusers fails here, too, in PIL.
     throw new ArgumentError(`the image is ${width}x${height} pixels; expected at least ${factor}x${factor}`, {
       hint: `the autoencoder takes sides that are multiples of ${factor}: give a larger image`,
     });

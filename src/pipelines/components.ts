@@ -28,14 +28,14 @@ export const AUTOENCODERS = { AutoencoderKL, AutoencoderTiny } as const;
 /** The tokenizer classes a checkpoint may name: the Python library has a slow and a fast one of each. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
-/** A part that a pipeline cannot do without. */
+/** The field of a part that a pipeline needs. */
 export function part<Component>(one: Field<Component>): NeededField<Component> {
   return { ...needed(one, "fromPretrained brings all parts of a checkpoint"), nullIsValue: true };
 }
 
-/** @throws ArgumentError unless a pipeline is given the parts it needs, each of them one it can use. */
+/** @throws ArgumentError unless `parts` has all parts that a pipeline needs, each of the right kind. */
 export function expectParts<Components extends object>(className: string, parts: Components, fields: Fields<Components>): void {
-  // Another pipeline's properties may stand for its parts: what else they hold is of no account.
+  // `{ ...pipe }` of another pipeline may be given: its other properties are ignored.
   const own =
     typeof parts === "object" && parts !== null
       ? Object.fromEntries(Object.keys(fields).map((name) => [name, parts[name as keyof Components]]))
@@ -52,7 +52,7 @@ export class ComponentSource {
     private readonly index: ModelIndex,
     private readonly engine: Engine,
     private readonly variant: string | undefined,
-    /** The pipeline they are for. */
+    /** The pipeline's class. */
     private readonly className: string,
   ) {}
 
@@ -86,7 +86,7 @@ export class ComponentSource {
     return part;
   }
 
-  /** As {@link load}, for a part that a pipeline works without: null where null was given or the checkpoint lists it as such. */
+  /** As {@link load}, for a part that a pipeline works without: null if the caller gave null or the checkpoint lists it as null. */
   async loadOptional<Component>(
     name: string,
     classes: Readonly<Record<string, ComponentLoader<Component>>>,
@@ -96,7 +96,7 @@ export class ComponentSource {
     return this.load(name, classes, given);
   }
 
-  /** Whether the part lies at the top: so it is in old checkpoints of one network, index and configs side by side. diffusers looks there, too. */
+  /** Whether the part is in the checkpoint's own folder, as in old checkpoints of a single network. diffusers looks there, too. */
   private async isFlat(name: string): Promise<boolean> {
     return (await this.folder.has("config.json")) && (await this.folder.open(name).list()).length === 0;
   }

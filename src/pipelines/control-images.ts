@@ -4,8 +4,8 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { ImageInput } from "./image-inputs.js";
 
 /**
- * The pictures that control a call, as in diffusers. For one ControlNet: one picture, or a list with one for each prompt. For several: a list with one for
- * each ControlNet, which all prompts share; or a list of lists, one for each prompt, with a picture for each ControlNet: `[[canny1, pose1], [canny2, pose2]]`.
+ * The controlling pictures of a call, as in diffusers. For one ControlNet: one picture, or a list with one for each prompt. For several: a list with one for
+ * each ControlNet, shared by all prompts; or for each prompt a list with one for each ControlNet: `[[canny1, pose1], [canny2, pose2]]`.
  */
 export type ControlImages = ImageInput | readonly (readonly (ImageSource | Tensor)[])[];
 
@@ -21,7 +21,7 @@ export function imagesPerNet(image: ControlImages, nets: number, prompts: number
   throw wrongImages(`image is ${isList ? `a list of ${image.length}` : "not a list"}`, nets);
 }
 
-/** @throws ArgumentError unless `count` pictures are one for all of `prompts` prompts, or one for each. */
+/** @throws ArgumentError unless `count` is 1 or the number of prompts. */
 export function expectForPrompts(count: number, prompts: number): void {
   if (count === 1 || count === prompts) return;
   throw new ArgumentError(`image has ${count} pictures for ${prompts} prompts; expected one, or one for each prompt`, {

@@ -23,7 +23,7 @@ import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js";
 
-/** Settings of the checkpoint's scheduler in place of those that it comes with, for checkpoints that do not say what they were trained for. */
+/** Settings that replace those of the checkpoint's scheduler, for checkpoints that do not state what they were trained for. */
 export interface SchedulerOptions {
   /** What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by default. */
   readonly predictionType?: PredictionType;
@@ -33,7 +33,7 @@ export interface SchedulerOptions {
 
 /** How a checkpoint is opened. */
 export interface PipelineOptions extends DeviceOptions, SourceOptions, SchedulerOptions {
-  /** How many calls work at once: 1 by default; see {@link DiffusionPipeline.queue}, where it can be changed later. */
+  /** How many calls run at once: 1 by default. {@link DiffusionPipeline.queue} can change it later. */
   readonly concurrency?: number;
 }
 
@@ -51,11 +51,11 @@ export interface PipelineClass<Pipeline extends DiffusionPipeline, Components ex
   readonly className: string;
   /** What each part may be. */
   readonly parts: Fields<object>;
-  /** The pipeline over the parts of a checkpoint; `fromPretrained` calls it. */
+  /** Makes the pipeline from the parts of a checkpoint; `fromPretrained` calls it. */
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
 }
 
-/** The parts that a caller may give instead of the checkpoint's; the scheduler by its name, too, with the checkpoint's config. */
+/** The parts that a caller may give instead of the checkpoint's. A scheduler may be given by name: it gets the checkpoint's config. */
 export type GivenParts<Components> = {
   readonly [Part in keyof Components]?: Part extends "scheduler" ? Components[Part] | string : Components[Part];
 };
@@ -79,7 +79,7 @@ export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPip
 type PipelineName = keyof typeof PIPELINES;
 type AnyClass = Awaited<ReturnType<(typeof PIPELINES)[PipelineName]>>;
 
-/** The parts of a pipeline class; of `DiffusionPipeline`, which opens any, those of the pipelines for text to image. */
+/** The parts of a pipeline class; for `DiffusionPipeline`, those of the text-to-image pipelines. */
 export type PartsOf<Class> =
   Class extends PipelineClass<DiffusionPipeline, infer Components>
     ? GivenParts<Components>
@@ -92,7 +92,7 @@ type AnyPart = AnyClass extends infer Class ? (Class extends { parts: infer Part
 
 const part = field<unknown>(() => true, "a part of a pipeline");
 
-/** The parts of all pipelines, for a checkpoint that is not yet known to be of one of them. */
+/** The parts of all pipelines, for a checkpoint whose pipeline is not known yet. */
 const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
   controlnet: part,
   featureExtractor: part,
@@ -108,12 +108,12 @@ const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
 
 export interface DiffusionPipeline {
   /**
-   * How the noise is taken away. To change it, give a scheduler or the name of one: `pipe.scheduler = "euler"` takes that class with this one's config,
-   * as `EulerDiscreteScheduler.fromConfig(pipe.scheduler.config)` does. `schedulerNames()` lists the names.
-   * @throws ArgumentError for a name of none, with the nearest.
+   * The scheduler. Assign another scheduler or the name of one: `pipe.scheduler = "euler"` is short for
+   * `pipe.scheduler = EulerDiscreteScheduler.fromConfig(pipe.scheduler.config)`. `schedulerNames()` lists the names.
+   * @throws ArgumentError for an unknown name, with the nearest one.
    */
   get scheduler(): Scheduler;
-  /** Takes a scheduler, or the name of one. */
+  /** Sets a scheduler, or one by its name. */
   set scheduler(scheduler: Scheduler | string);
 }
 
@@ -128,7 +128,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     private readonly source: ComponentSource | undefined,
   ) {
     let active = scheduler;
-    // A property of the pipeline's own, so that `{ ...pipe }` holds it: that makes another pipeline of the same parts.
+    // An own property, so that `{ ...pipe }` includes it: that is how another pipeline of the same parts is made.
     Object.defineProperty(this, "scheduler", {
       enumerable: true,
       get: () => active,
@@ -139,11 +139,11 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Opens the checkpoint in the folder or single file `path`, or of the hub if it is an id (`owner/name`) and no folder: as the pipeline that its
-   * `model_index.json` names, or, called on a pipeline class, as that one. `DiffusionPipeline` gives a union that `className` tells apart; a checkpoint
-   * of another pipeline than those for text to image is better opened by its own class, whose type says what it takes.
+   * Opens the checkpoint in the folder or single file `path`, or the one on the hub with this id (`owner/name`) if there is no such folder. On
+   * `DiffusionPipeline`, the pipeline is the one that `model_index.json` names; its type is the union of the text-to-image pipelines, which `className`
+   * discriminates. On a pipeline class, the pipeline is of that class; use it for all checkpoints that are not for text to image.
    * Weights are mapped from disk, not read. Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
-   * and stay the caller's to dispose; `scheduler: "euler"` takes a scheduler by its name, with the checkpoint's config.
+   * and are not disposed with the pipeline. `scheduler: "euler"` sets a scheduler by its name, with the checkpoint's config.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromPretrained<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
@@ -156,9 +156,9 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
 
   /**
    * Opens a checkpoint in a single `.safetensors` file of the original layout (CompVis' ldm, Stability's sgm): a path, or the address of a file on the
-   * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Which checkpoint it is and how its networks are built is told by its header;
-   * `config`, a folder or hub id in diffusers' layout, takes the place of that, as it has to for networks of unusual proportions. Everything else is as
-   * with `fromPretrained`, which takes such files, too. There is no safety checker in such a file.
+   * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. The header shows which checkpoint it is and how its networks are built. `config`, a
+   * folder or hub id in diffusers' layout, gives the configs instead; networks of unusual proportions need it. Everything else is as with
+   * `fromPretrained`, which takes such files, too. Such a file has no safety checker.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
@@ -184,8 +184,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * The line in which calls of `generate` and `steps` wait for their turn: how many there are, and how many work at once (`queue.concurrency`, 1 by default).
-   * Pipelines that share a UNet share its line.
+   * The queue of `generate` and `steps` calls: how many run and wait, and how many may run at once (`queue.concurrency`, 1 by default).
+   * Pipelines that share a UNet share its queue.
    */
   get queue(): PipelineQueue {
     return this.unet.queue;
@@ -197,8 +197,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Frees the memory of the parts this pipeline loaded, and stops its thread. Calls that wait for their turn fail at once, and one that works fails at its
-   * next step, with a DeviceError.
+   * Frees the memory of the parts this pipeline loaded, and stops its thread. Waiting calls fail at once, running ones at their next step, with a
+   * DeviceError.
    */
   async dispose(): Promise<void> {
     await this.source?.dispose();
@@ -210,7 +210,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 }
 
-/** The settings that are given; undefined where none are. @throws ArgumentError for one beside a scheduler, which has its own. */
+/** The settings that are given; undefined if none are. @throws ArgumentError if the caller also gave a scheduler, which has its own. */
 function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | string | undefined): SchedulerOptions | undefined {
   const settings = Object.entries(options).filter(([, value]) => value !== undefined);
   const [first] = settings;
@@ -238,15 +238,15 @@ async function open(
   const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
   const { scheduler: named, ...parts } = given as { readonly scheduler?: Scheduler | string };
   const settings = schedulerSettings({ predictionType, timestepSpacing }, named);
-  // A wrong name is told before anything is downloaded; the right one needs the checkpoint's config.
+  // Checked before anything is downloaded. The scheduler itself is made later, from the checkpoint's config.
   if (typeof named === "string") resolveScheduler(named);
   const brought = { ...parts, ...(typeof named !== "string" && named !== undefined && { scheduler: named }) };
-  // An unknown class is told before anything is downloaded, or a thread started, for it.
+  // Refuses an unknown class before weights are downloaded or a thread is started.
   const loader = (index: ModelIndex, folder: Folder) => (known ? async () => known : loaderOf(folder, index));
   const folder = await openCheckpoint(path, { ...from, predictionType, without: Object.keys(brought).map(snakeCase), accept: loader });
   const index = await readModelIndex(folder);
   const pipeline = await loader(index, folder)();
-  // Of all pipelines' parts those of this one.
+  // Now the parts of this pipeline, not of any.
   if (!known) check(pipeline, method, given);
   const engine = await createEngine({ device, deviceId, lowMemory, precision });
   const source = new ComponentSource(folder, index, engine, variant, pipeline.className);
@@ -265,11 +265,11 @@ async function open(
   }
 }
 
-/** The options of an opening, checked: those of all pipelines, and the parts of one or, where it is not yet known which it is, of any. */
+/** The checked options of `fromPretrained`: those of all pipelines, and the parts of `pipeline`, or of any pipeline if it is not known yet. */
 function check(pipeline: PipelineClass<DiffusionPipeline, object> | undefined, method: string, options: object): PipelineOptions {
   const className = pipeline?.className ?? "DiffusionPipeline";
   const parts: object = pipeline ? optional(pipeline.parts) : ANY_PARTS;
-  // Without a part that the pipeline never has: that is so anyway.
+  // null is accepted for a part that this pipeline never has.
   const without = ([name, value]: [string, unknown]) => value === null && name in ANY_PARTS && !(name in parts);
   const asked: unknown = isPlain(options) ? Object.fromEntries(Object.entries(options).filter((each) => !without(each))) : options;
   return checkOptions<PipelineOptions>(

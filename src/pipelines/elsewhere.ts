@@ -1,4 +1,4 @@
-/** The options that only some pipelines have, by the last part of these pipelines' names. */
+/** Options that only some pipelines have, with the last part of these pipelines' names. */
 const BELONGS: Readonly<Record<string, readonly string[]>> = {
   image: ["Img2Img", "Inpaint", "ControlNet"],
   strength: ["Img2Img", "Inpaint"],
@@ -14,7 +14,7 @@ const BELONGS: Readonly<Record<string, readonly string[]>> = {
   guessMode: ["ControlNet"],
 };
 
-/** The options of Stable Diffusion XL alone. */
+/** Options that only Stable Diffusion XL has. */
 const OF_XL: readonly string[] = [
   "prompt2",
   "negativePrompt2",
@@ -31,13 +31,13 @@ const OF_XL: readonly string[] = [
   "tokenizer2",
 ];
 
-/** Options that a picture's own size takes the place of. */
+/** Options that pipelines with an input picture do not need: they use the picture's size. */
 const SIZES: readonly string[] = ["height", "width"];
 
-/** Options of every pipeline with a prompt. */
+/** Options that every pipeline with a prompt has. */
 const OF_PROMPTS: readonly string[] = ["prompt", "negativePrompt", "guidanceScale", "height", "width"];
 
-/** Where an option belongs that a pipeline lacks; undefined for an option of none. */
+/** Which pipelines have an option that this one does not have; undefined if none has it. */
 export function belongsElsewhere(className: string, option: string): string | undefined {
   const isStable = className.startsWith("StableDiffusion");
   const family = className.startsWith("StableDiffusionXL") ? "StableDiffusionXL" : "StableDiffusion";

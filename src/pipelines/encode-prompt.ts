@@ -19,7 +19,7 @@ export type PromptSyntax = (typeof PROMPT_SYNTAXES)[number];
 
 /** The texts of a call, or their embeddings made beforehand. */
 export interface PromptOptions {
-  /** What the picture shows: a text, or a list with one for each picture. */
+  /** The prompt: one text, or a list with one for each picture. */
   readonly prompt?: string | readonly string[];
   /** What it must not show; "" by default. A single text serves every prompt. */
   readonly negativePrompt?: string | readonly string[];
@@ -78,12 +78,12 @@ export const PROMPT_FIELDS_XL: Fields<PromptOptionsXL> = {
   negativePooledPromptEmbeds: tensor,
 };
 
-/** What every call with a prompt has: a prompt, or its embeddings. */
+/** Every call with a prompt has a prompt or its embeddings. */
 export type Prompted<Options> = Options & (WithPrompt | WithPromptEmbeds);
 
 /** A call with a prompt. */
 export interface WithPrompt {
-  /** What the picture shows: a text, or a list with one for each picture. */
+  /** The prompt: one text, or a list with one for each picture. */
   readonly prompt: string | readonly string[];
 }
 
@@ -106,7 +106,7 @@ export interface PromptReader {
   readonly encoders: readonly TextEncoder[];
   /** What the family takes of a text encoder's output for ids [rows, tokens]. */
   readonly read: (model: CLIPTextModel, inputIds: Tensor<"int64">, clipSkip: number | undefined) => Promise<TextFeatures>;
-  /** Parts that reading texts takes and the pipeline does not have, as its properties are called. */
+  /** Parts that are needed to read texts and that the pipeline does not have, by property name. */
   readonly missing: readonly string[];
   /** Width of the pooled features, for families that use them; "width" where it is not known. */
   readonly pooledWidth?: number | "width";

@@ -25,7 +25,7 @@ function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
  */
 export function guidanceScaleEmbedding(guidanceScale: number, batch: number, width: number): Tensor {
   const half = Math.floor(width / 2);
-  // In float32 as torch computes it: angles are thousands, of which the last bit moves the fourth decimal of a wave.
+  // In float32, as torch computes it: the angles are in the thousands, where the last bit changes the fourth decimal of the sine.
   const scale = f32(f32(guidanceScale - 1) * 1000);
   const rate = f32(f32(Math.log(10000)) / (half - 1));
   const angles = Array.from({ length: half }, (_, i) => f32(scale * expTorch(f32(i * -rate))));

@@ -68,18 +68,18 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly sigmas?: readonly number[];
   /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
   readonly guidanceScale?: number;
-  /** Brings back the contrast that strong guidance takes away: 0 (default) not at all, 1 all of it. Larger numbers are taken, as in diffusers. */
+  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0 (default, off) to 1. Larger numbers are allowed, as in diffusers. */
   readonly guidanceRescale?: number;
   /**
-   * DDIM's share of fresh noise at every step: 0 (default) none, 1 as much as DDPM; other schedulers ignore it. Larger numbers are taken, as in diffusers; the
-   * picture may then come out black, which a warning says.
+   * DDIM's share of fresh noise at every step: 0 (default) is none, 1 is as much as DDPM; other schedulers ignore it. Larger numbers are allowed, as in
+   * diffusers, with a warning: the picture may become black.
    */
   readonly eta?: number;
   /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
   readonly cache?: StepCacheOptions;
   /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
   readonly outputType?: OutputType;
-  /** Stops the work between two steps, or the wait for the call's turn at once; the call then throws the signal's reason. */
+  /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -173,7 +173,7 @@ export interface PredictorOptions {
 
 /** The parts every latent diffusion pipeline has. */
 export interface LatentDiffusionComponents {
-  /** Decodes latents to pictures; null for latents in and out alone. */
+  /** Decodes latents to pictures; null if only latents are given and returned. */
   readonly vae: Autoencoder | null;
   /** The denoising network. */
   readonly unet: UNet2DConditionModel;
@@ -189,10 +189,10 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
 
 /**
  * What Stable Diffusion's pipelines have in common: checking the request, the guided denoising loop, decoding.
- * Calls take turns, first come, first done: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
+ * Calls run in the order they are made: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
  */
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends LoraPipeline {
-  /** Decodes latents to pictures. At run time null in a pipeline that was opened without it. */
+  /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
   /** The denoising network. */
   unet: UNet2DConditionModel;
@@ -204,7 +204,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     this.unet = unet;
   }
 
-  /** Pixels to one latent, along each side: the VAE's, or 8 where there is none, as in diffusers. */
+  /** Pixels per latent, along each side: the VAE's, or 8 without one, as in diffusers. */
   get vaeScaleFactor(): number {
     return latentsOf(this.vae).scaleFactor;
   }
@@ -213,7 +213,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return expectVae(this.vae, "there is nothing to save without one").memory;
   }
 
-  /** What each option of a request takes. */
+  /** Fields of the request's options. */
   protected abstract readonly fields: Fields<LatentDiffusionRequest>;
 
   /** How those text encoders read prompts. */
@@ -229,7 +229,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /**
    * As `generate`, step by step: `for await (const step of pipe.steps(request))`, with progress and previews; `break` cancels.
-   * The pictures are in the run's `result`. Other calls wait until the run ends, or until its loop has asked for no step for a second.
+   * The run's `result` has the pictures. Other calls wait until the run ends, or until its loop has not asked for a step for one second.
    */
   steps<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
     const turn = this.turn();
@@ -420,7 +420,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     };
   }
 
-  /** The options of a call, checked. @throws ArgumentError */
+  /** The checked options of a call. @throws ArgumentError */
   private check<Options extends object>(method: "generate" | "encodePrompt", options: Options, fields: Fields<object>): Options {
     return checkOptions(options, fields as Fields<Options>, {
       call: `${this.className}.${method}`,

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { shown } from "../given.js";
 import type { Shape } from "./tensor.js";
 
 /** One axis or several, counted from 0; negative ones count back from the last, -1. */
@@ -19,7 +20,7 @@ type TupleOf<T, N extends number, Found extends T[] = []> = Found["length"] exte
  */
 export function resolveAxis(axis: number, shape: Shape, rank = Math.max(shape.length, 1)): number {
   if (!(Number.isInteger(axis) && -rank <= axis && axis < rank)) {
-    throw new ArgumentError(`axis ${describe(axis)} is outside a tensor of shape [${shape}]; expected ${-rank} to ${rank - 1}`, {
+    throw new ArgumentError(`axis ${shown(axis)} is outside a tensor of shape [${shape}]; expected ${-rank} to ${rank - 1}`, {
       argument: "axis",
     });
   }
@@ -64,8 +65,4 @@ export function walk(shape: Shape, strides: readonly number[], visit: (position:
   if (extent === undefined) visit(from);
   else if (axis === shape.length - 1) for (let i = 0; i < extent; i++) visit(from + i * stride);
   else for (let i = 0; i < extent; i++) walk(shape, strides, visit, axis + 1, from + i * stride);
-}
-
-function describe(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }

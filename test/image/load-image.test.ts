@@ -94,7 +94,7 @@ describe("loadMask", () => {
     const warnings = collectWarnings();
     expect(Array.from((await loadMask(rgba(0, 255))).data)).toEqual([255, 255, 255, 255, 255, 255]);
     expect(warnings).toEqual([
-      expect.stringMatching(/^the mask is transparent in places, which does not count: where its colours are white is/),
+      expect.stringMatching(/^the mask has transparent pixels, but transparency does not count: white is repainted/),
     ]);
     const folder = temporaryFolder();
     const { data, ...raw } = rgba(255, 128);

@@ -3,7 +3,7 @@ import { fieldsOf, itemsOf } from "./fields.js";
 
 /** A node of ComfyUI's graph. */
 export interface ComfyNode {
-  /** What it does, such as `KSampler`. */
+  /** Its class, such as `KSampler`. */
   readonly type: string;
   /** Values, and links to other nodes. */
   readonly inputs: JsonObject;
@@ -12,14 +12,14 @@ export interface ComfyNode {
 /** Nodes by id. */
 export type ComfyGraph = ReadonlyMap<string, ComfyNode>;
 
-/** Where an input comes from. */
+/** The source of an input. */
 export interface ComfyLink {
   readonly node: ComfyNode;
-  /** Which of that node's outputs. */
+  /** Index of that node's output. */
   readonly output: number;
 }
 
-/** The graph as it was run (`{ "3": { "class_type": "KSampler", "inputs": {...} } }`); undefined if the object is none. */
+/** The graph in the form that was run (`{ "3": { "class_type": "KSampler", "inputs": {...} } }`); undefined if the object is not one. */
 export function graphOfPrompt(prompt: JsonObject): ComfyGraph | undefined {
   const nodes = Object.entries(prompt).flatMap(([id, node]): [string, ComfyNode][] =>
     isObject(node) && typeof node.class_type === "string" && isObject(node.inputs)
@@ -29,7 +29,7 @@ export function graphOfPrompt(prompt: JsonObject): ComfyGraph | undefined {
   return nodes.length > 0 ? new Map(nodes) : undefined;
 }
 
-/** The graph as the editor saves it (`{ "nodes": [...], "links": [...] }`), whose values have no names; those of common nodes are known. */
+/** The graph in the form that the editor saves (`{ "nodes": [...], "links": [...] }`). Its values have no names; {@link WIDGETS} has those of common nodes. */
 export function graphOfWorkflow(workflow: JsonObject): ComfyGraph | undefined {
   const sources = new Map<string, readonly [id: string, output: number]>();
   for (const link of itemsOf(workflow.links)) {
@@ -48,14 +48,14 @@ export function graphOfWorkflow(workflow: JsonObject): ComfyGraph | undefined {
   return nodes.length > 0 ? new Map(nodes) : undefined;
 }
 
-/** The link that an input is, if it is one to a node of the graph. */
+/** The link of an input, if it is linked to a node of the graph. */
 export function linkOf(graph: ComfyGraph, input: Json | undefined): ComfyLink | undefined {
   const [id, output] = Array.isArray(input) && input.length === 2 ? input : [];
   const node = typeof id === "string" || typeof id === "number" ? graph.get(String(id)) : undefined;
   return node && typeof output === "number" ? { node, output } : undefined;
 }
 
-/** `starts` and what they are made of, the nearest first; every node once. Of each node the inputs that `follow` names are followed. */
+/** The nodes `starts` and all those that they depend on through inputs that `follow` accepts: nearest first, every node once. */
 export function* upstream(
   graph: ComfyGraph,
   starts: readonly ComfyNode[],
@@ -63,7 +63,7 @@ export function* upstream(
   seen = new Set<ComfyNode>(),
 ): Generator<ComfyNode> {
   const queue = [...starts];
-  // An index instead of shift(), which takes as long as the queue is.
+  // An index, because shift() takes time proportional to the queue's length.
   for (let i = 0; i < queue.length; i++) {
     const node = queue[i] as ComfyNode;
     if (seen.has(node)) continue;
@@ -76,7 +76,7 @@ export function* upstream(
   }
 }
 
-/** The editor's mode of a node that does not run. */
+/** The editor's mode for nodes that never run. */
 const NEVER = 2;
 
 /** Names of the values of common nodes, in the editor's order. */

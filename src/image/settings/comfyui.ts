@@ -4,15 +4,15 @@ import { type FoundSettings, fieldsOf, foundSettings, listOf, loraOf, objectOf, 
 import type { Texts } from "./picture-texts.js";
 
 /**
- * Reads ComfyUI's graph, which has no fixed form: from what is saved back to the sampler that began the picture, and from there to its texts, its
- * model and its LoRAs. Names of samplers are left as ComfyUI has them.
+ * Reads ComfyUI's graph, which has no fixed form. Follows it from the saved picture back to the sampler that began it, and from there to the texts, the
+ * model and the LoRAs. Names of samplers stay ComfyUI's.
  */
 export function readComfyUI(texts: Texts): FoundSettings | undefined {
   const graph = findGraph(texts);
   if (!graph) return undefined;
   const sampler = firstSampler(graph);
   if (!sampler) return {};
-  // Custom samplers have a node for each setting.
+  // Custom samplers have one node for each setting.
   const parts = [...upstream(graph, [sampler], (input) => /^(guider|noise|sampler|sigmas)$/.test(input))];
   const setting = (...names: readonly string[]) => firstValue(graph, parts, names);
   const models = [...upstream(graph, parts, (input) => /^(model|model1|guider|sigmas)$/.test(input))];
@@ -36,7 +36,7 @@ export function readComfyUI(texts: Texts): FoundSettings | undefined {
   });
 }
 
-/** PNG files have the graph as texts of their own; WebP files in EXIF's Make and Model, as `prompt:{...}`; some programs in UserComment. */
+/** Finds the graph. PNG files have it in texts of their own, WebP files in EXIF's Make and Model as `prompt:{...}`; some programs write UserComment. */
 function findGraph({ prompt, workflow, UserComment, ImageDescription, Make, Model }: Texts): ComfyGraph | undefined {
   const tags = [ImageDescription, Make, Model].flatMap((text) => {
     const [start, keyword = ""] = /^(prompt|workflow):/i.exec(text ?? "") ?? [];
@@ -51,7 +51,7 @@ function findGraph({ prompt, workflow, UserComment, ImageDescription, Make, Mode
   );
 }
 
-/** The sampler that began the picture that is saved: passes that refine it, or enlarge it, come after. */
+/** The sampler that began the saved picture; samplers that refine or enlarge it come after. */
 function firstSampler(graph: ComfyGraph): ComfyNode | undefined {
   const seen = new Set<ComfyNode>();
   const nodes = [...graph.values()];
@@ -76,12 +76,12 @@ function isSampler({ inputs }: ComfyNode): boolean {
   return ("steps" in inputs || "sigmas" in inputs) && ("positive" in inputs || "guider" in inputs);
 }
 
-/** Fields of nodes that hold a part of the prompt. */
+/** Inputs that hold a part of the prompt. */
 const TEXT_FIELD = /^(text|text_[glab]|string|string_[ab]|prompt|populated_text|value|clip_[lg]|t5xxl)$/;
-/** Inputs of nodes between a text encoder and the sampler that are no texts. */
+/** Inputs of nodes between text encoder and sampler that do not lead to texts. */
 const NO_TEXT = /^(clip|clip_vision\w*|control_net|image\w*|latent\w*|mask\w*|model|pixels|samples|style_model|vae)$/;
 
-/** The texts that make one side of the guidance. */
+/** The texts of the positive or the negative conditioning. */
 function conditioningText(graph: ComfyGraph, parts: readonly ComfyNode[], side: "positive" | "negative"): string {
   const found = new Set<string>();
   const seen = new Set<ComfyNode>();
@@ -106,7 +106,7 @@ function namedInputs({ inputs }: ComfyNode, names: RegExp): Json[] {
   return Object.entries(inputs).flatMap(([name, input]) => (names.test(name) ? [input] : []));
 }
 
-/** LoRAs of a node that loads one, or of one that has a list of them. */
+/** The LoRAs that a node loads. */
 function lorasOf(graph: ComfyGraph, { inputs }: ComfyNode): string[] {
   const listed = Object.values(inputs).flatMap((input) => {
     const { on, lora, strength } = fieldsOf(input);
@@ -125,7 +125,7 @@ function firstValue(graph: ComfyGraph, nodes: Iterable<ComfyNode>, names: readon
   return undefined;
 }
 
-/** A value; where it is linked to a node that makes it, what that node has. */
+/** The value of an input. If the input is linked, the value of the node that makes it. */
 function scalar(graph: ComfyGraph, inputs: JsonObject, name: string): Json | undefined {
   const input = inputs[name];
   const start = linkOf(graph, input);
@@ -137,7 +137,7 @@ function scalar(graph: ComfyGraph, inputs: JsonObject, name: string): Json | und
   return undefined;
 }
 
-/** Fields of nodes that make one value. */
+/** Inputs of nodes that make one value. */
 const VALUE_FIELD = /^(value|seed|noise_seed|int|float|number|steps|cfg|string|text)$/;
 
 function find<Item>(items: Iterable<Item>, isIt: (item: Item) => boolean): Item | undefined {

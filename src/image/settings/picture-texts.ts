@@ -6,20 +6,20 @@ import { isPng, readPngExif, readPngSize, readPngText } from "../png.js";
 /** Texts that programs write into pictures, by keyword or EXIF tag. */
 export type Texts = Readonly<Record<string, string>>;
 
-/** What an image file says beside its pixels. */
+/** The size and the texts of an image file. */
 export interface PictureTexts {
   readonly width: number;
   readonly height: number;
   readonly texts: Texts;
 }
 
-/** The keyword under which PNG files have their XMP packet. */
+/** The PNG keyword of XMP packets. */
 const XMP = "XML:com.adobe.xmp";
 
 /**
- * The texts of an image file: a PNG's by keyword, and of any format EXIF's by tag (ImageDescription, Make, Model, Software, UserComment), and what
- * an XMP packet has for the last.
- * @throws ArgumentError if `bytes` are no image file, or a PNG file that is damaged.
+ * The texts of an image file: PNG texts by keyword, EXIF texts by tag (ImageDescription, Make, Model, Software, UserComment), and the UserComment of an
+ * XMP packet.
+ * @throws ArgumentError if `bytes` are not an image file, or are a damaged PNG file.
  */
 export async function readPictureTexts(bytes: Uint8Array): Promise<PictureTexts> {
   const { width, height, texts, xmp } = isPng(bytes) ? await readPng(bytes) : await readOther(bytes);
@@ -39,7 +39,7 @@ async function readOther(bytes: Uint8Array): Promise<PictureTexts & { readonly x
   return { width, height, texts: exif ? readExif(exif) : {}, xmp: xmp && new TextDecoder().decode(xmp) };
 }
 
-/** EXIF's UserComment as XMP has it: the first item of a list. Not by a parser of XML: this is the one text that is looked for. */
+/** The UserComment of an XMP packet: the first item of a list. Only this text is needed, so no XML parser is used. */
 function xmpUserComment(xmp: string): string | undefined {
   const start = xmp.indexOf("<exif:UserComment");
   const end = xmp.indexOf("</exif:UserComment>", start);

@@ -7,21 +7,21 @@ import { readNovelAI } from "./novelai.js";
 import { readDrawThings, readEasyDiffusion, readFooocus, readSwarmUI } from "./others.js";
 import { readPictureTexts, type Texts } from "./picture-texts.js";
 
-/** How a picture was made, and with what. */
+/** The settings that a picture was made with, and the program. */
 export interface PictureSettings extends GenerationParameters {
-  /** Pixels. */
+  /** Width in pixels. */
   readonly width: number;
   /** Height in pixels. */
   readonly height: number;
-  /** The program that wrote them, such as `ComfyUI`; undefined where the file has none that are known. */
+  /** The program that wrote the settings, such as `ComfyUI`; undefined if the file has no known ones. */
   readonly software: string | undefined;
-  /** AUTOMATIC1111's text as it is in the file; undefined where the settings have another form there. */
+  /** AUTOMATIC1111's text, unchanged; undefined if the file has its settings in another layout. */
   readonly parameters: string | undefined;
   /** Keywords or EXIF tags of all the texts in the file. */
   readonly keywords: readonly string[];
 }
 
-/** Programs that write settings in a form of their own: what reads them gives nothing for files of others, and `{}` where it finds no settings. */
+/** Readers of programs with layouts of their own. A reader returns undefined for another program's file, and `{}` if it finds no settings. */
 const READERS: readonly (readonly [software: string, read: (texts: Texts) => FoundSettings | undefined])[] = [
   ["InvokeAI", readInvokeAI],
   ["NovelAI", readNovelAI],
@@ -33,11 +33,11 @@ const READERS: readonly (readonly [software: string, read: (texts: Texts) => Fou
 ];
 
 /**
- * The settings in a picture's file, under AUTOMATIC1111's names whatever program wrote them; values are left as they are there. Read are PNG text,
- * and of PNG, JPEG, WebP and what else sharp reads EXIF UserComment: of AUTOMATIC1111 and the many programs that write as it does, and of ComfyUI,
- * Draw Things, Easy Diffusion, Fooocus, InvokeAI, NovelAI and SwarmUI.
+ * The settings in a picture's file, under AUTOMATIC1111's names; values stay as they are. Reads PNG texts, and EXIF texts of PNG, JPEG, WebP and the other
+ * formats that sharp reads. Knows the layouts of AUTOMATIC1111 (and the many programs that use it), ComfyUI, Draw Things, Easy Diffusion, Fooocus,
+ * InvokeAI, NovelAI and SwarmUI.
  * @param bytes the whole file.
- * @throws ArgumentError if it is no image file, or a PNG file that is damaged.
+ * @throws ArgumentError if it is not an image file, or is a damaged PNG file.
  */
 export async function readPictureSettings(bytes: Uint8Array): Promise<PictureSettings> {
   if (!(bytes instanceof Uint8Array)) throw wrongArgument("bytes", bytes, "the bytes of an image file: await readFile(path)");
@@ -55,14 +55,14 @@ export async function readPictureSettings(bytes: Uint8Array): Promise<PictureSet
   return { ...common, prompt: "", negativePrompt: "", settings: {}, software: undefined, parameters };
 }
 
-/** AUTOMATIC1111's text. Cameras and phones write comments too, so there it must have a settings line. */
+/** AUTOMATIC1111's text. A UserComment must have a settings line: cameras and phones write comments, too. */
 function parametersIn({ [PARAMETERS_KEYWORD]: parameters, UserComment: comment }: Texts): string | undefined {
   const isJson = (text: string) => text.trimStart().startsWith("{") && objectOf(text) !== undefined;
   if (parameters !== undefined && !isJson(parameters)) return parameters;
   return comment !== undefined && !isJson(comment) && /\bSteps: \d/.test(comment) ? comment : undefined;
 }
 
-/** Who wrote settings in AUTOMATIC1111's layout. Its own versions are numbers, Forge's have an f before them; others begin with their name. */
+/** The program that wrote settings in AUTOMATIC1111's layout. Its own versions are numbers, Forge's begin with f; other programs write their name first. */
 function writerOf({ App: app, Version: version = "" }: GenerationParameters["settings"]): string {
   if (app !== undefined) return app;
   if (/^f\d/.test(version)) return "Forge";
