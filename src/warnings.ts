@@ -1,3 +1,4 @@
+import { wrongArgument } from "./given.js";
 import { printableMessage } from "./printable.js";
 import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
@@ -8,6 +9,7 @@ let handler: WarningHandler = (message) => console.warn(`darkroom: ${message}`);
 
 /** Sends warnings (a prompt that was cut, a missing variant) to `next` instead of the console. Returns the handler it replaces. */
 export function setWarningHandler(next: WarningHandler): WarningHandler {
+  if (typeof next !== "function") throw wrongArgument("next", next, "a function");
   const previous = handler;
   handler = next;
   return previous;

@@ -3,7 +3,8 @@ import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
-import { checkOptions } from "../options/check-options.js";
+import { checkOptions, expectField } from "../options/check-options.js";
+import { instanceOf } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
@@ -53,6 +54,8 @@ const schema = v.object({
   imageStd: v.nullish(v.array(v.number()), [0.26862954, 0.26130258, 0.27577711]),
 });
 
+const PICTURE = instanceOf(Picture);
+
 /** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. */
 export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
 
@@ -84,6 +87,7 @@ export class CLIPImageProcessor {
   }
 
   private one(picture: Picture): Tensor {
+    expectField("images", picture, PICTURE);
     const { doResize, doCenterCrop, cropSize, resample } = this.config;
     let result = picture;
     if (doResize) result = resize(result, ...this.resizedSize(picture), { resampling: RESAMPLINGS[resample] ?? "bicubic" });

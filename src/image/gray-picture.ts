@@ -1,6 +1,10 @@
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
+import { expectField } from "../options/check-options.js";
+import { whole } from "../options/fields.js";
 import { Picture } from "./picture.js";
+
+const EXTENT = whole(1);
 
 /** A picture of one channel, such as a mask: 8 bit, row-major `[height, width]`. */
 export class GrayPicture {
@@ -13,8 +17,9 @@ export class GrayPicture {
     /** The pixels row by row, one byte each. */
     readonly data: Uint8Array,
   ) {
-    const whole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
-    if (!whole || data?.length !== width * height) {
+    expectField("width", width, EXTENT);
+    expectField("height", height, EXTENT);
+    if (data?.length !== width * height) {
       throw new ArgumentError(`a gray picture of ${width}x${height} needs ${width * height} bytes; ${data?.length} were given`);
     }
   }

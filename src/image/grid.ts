@@ -1,20 +1,19 @@
-import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
-import { wrongArgument } from "../given.js";
-import { field, isListOf } from "../options/fields.js";
+import { expectField } from "../options/check-options.js";
+import { field, isListOf, whole } from "../options/fields.js";
 import { Picture } from "./picture.js";
 
 const PICTURES = field<readonly Picture[]>((value) => isListOf(value, (each) => each instanceof Picture), "a list of Pictures");
+const COUNT = whole(1);
 
 /**
  * Pictures of one size side by side, row after row. Matches `diffusers.utils.make_image_grid`.
  * @throws ArgumentError if `rows` or `cols` is no whole number of 1 or more, there are not exactly `rows * cols` pictures, or their sizes differ.
  */
 export function makeImageGrid(images: readonly Picture[], rows: number, cols: number): Picture {
-  if (!v.is(PICTURES, images)) throw wrongArgument("images", images, PICTURES.expected);
-  for (const [name, count] of Object.entries({ rows, cols })) {
-    if (!Number.isInteger(count) || count < 1) throw wrongArgument(name, count, "a whole number of 1 or more", { type: "number" });
-  }
+  expectField("images", images, PICTURES);
+  expectField("rows", rows, COUNT);
+  expectField("cols", cols, COUNT);
   const [first] = images;
   if (!first || images.length !== rows * cols) {
     throw new ArgumentError(`a grid of ${rows} rows and ${cols} columns needs ${rows * cols} pictures; ${images.length} were given`);
@@ -46,7 +45,7 @@ export function gridShape(count: number): {
   /** Columns of the grid. */
   cols: number;
 } {
-  if (!Number.isSafeInteger(count) || count < 1) throw wrongArgument("count", count, "a whole number, at least 1", { type: "number" });
+  expectField("count", count, COUNT);
   let rows = Math.floor(Math.sqrt(count));
   while (count % rows !== 0) rows--;
   return { rows, cols: count / rows };

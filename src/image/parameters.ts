@@ -1,3 +1,5 @@
+import { isPlain, wrongArgument } from "../given.js";
+
 /**
  * How a picture was made, in the text AUTOMATIC1111 writes into a PNG under the keyword `parameters`:
  *
@@ -29,7 +31,9 @@ const VALUE = /\s*(?:("(?:\\.|[^\\"])+")(?:,|$)|([^,]*)(?:,|$))/uy;
 const FEWEST_FIELDS = 3;
 
 /** The text of `parameters`. It reads back to the same values as long as there are three settings or more. */
-export function formatParameters({ prompt, negativePrompt, settings }: GenerationParameters): string {
+export function formatParameters(parameters: GenerationParameters): string {
+  if (!isPlain(parameters)) throw wrongArgument("parameters", parameters, "an object: { prompt, negativePrompt, settings }");
+  const { prompt, negativePrompt, settings } = parameters;
   const fields = { ...settings };
   const write = () => {
     const line = Object.entries(fields).map(([name, value]) => `${name}: ${quote(value)}`);
@@ -45,6 +49,7 @@ export function formatParameters({ prompt, negativePrompt, settings }: Generatio
 
 /** Reads a text of `parameters`, ours or AUTOMATIC1111's; any text is read, at worst as one long prompt. */
 export function parseParameters(text: string): GenerationParameters {
+  if (typeof text !== "string") throw wrongArgument("text", text, "the text of parameters");
   const lines = text.trim().split("\n");
   const found = readFields(lines.at(-1) ?? "");
   const hasSettings = found.length >= FEWEST_FIELDS;

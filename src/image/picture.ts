@@ -1,7 +1,7 @@
 import { encodeImage, writeFileAtomically } from "#platform";
 import { ArgumentError } from "../errors.js";
 import { isPlain, wrongArgument } from "../given.js";
-import { checkOptions } from "../options/check-options.js";
+import { checkOptions, expectField } from "../options/check-options.js";
 import { type Fields, field, flag, whole } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import type { FloatDType } from "../tensor/random.js";
@@ -46,6 +46,8 @@ const DTYPES: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "
 /** PIL and web UIs use 75 to 80; at 90 the loss is hard to see. */
 const DEFAULT_QUALITY = 90;
 
+const EXTENT = whole(1);
+
 /** A finished picture: 8-bit RGB, row-major `[height, width, 3]`. */
 export class Picture {
   /** @throws ArgumentError if `data` is not `height * width * 3` bytes. */
@@ -57,8 +59,9 @@ export class Picture {
     /** The pixels row by row, three bytes each: red, green, blue. */
     readonly data: Uint8Array,
   ) {
-    const isWhole = Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0;
-    if (!isWhole || data?.length !== width * height * 3) {
+    expectField("width", width, EXTENT);
+    expectField("height", height, EXTENT);
+    if (data?.length !== width * height * 3) {
       throw new ArgumentError(`a picture of ${width}x${height} needs ${width * height * 3} bytes; ${data?.length} were given`);
     }
   }

@@ -1,5 +1,6 @@
 import { encode } from "fast-png";
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { fromLatin1, join, latin1 } from "./bytes.js";
 import { readExif } from "./exif.js";
 
@@ -42,6 +43,7 @@ export function encodePng({ width, height, data }: Pixels, text: Readonly<Record
  * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB, or more than 64 MiB of texts.
  */
 export async function readPngText(bytes: Uint8Array): Promise<Record<string, string>> {
+  if (!(bytes instanceof Uint8Array)) throw wrongArgument("bytes", bytes, "the bytes of a PNG file: await readFile(path)");
   const texts = new Map<string, string>();
   let size = 0;
   for (const chunk of readChunks(bytes)) {

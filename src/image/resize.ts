@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
-import { checkOptions } from "../options/check-options.js";
-import { type Fields, field, oneOf } from "../options/fields.js";
+import { checkOptions, expectField } from "../options/check-options.js";
+import { type Fields, field, oneOf, whole } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AnyPicture, channelsOf, expectPicture, pictureLike } from "./gray-picture.js";
 
@@ -51,6 +51,8 @@ export interface ResizeOptions {
   readonly box?: Box;
 }
 
+const SIDE = whole(1);
+
 const RESIZE_FIELDS: Fields<ResizeOptions> = {
   resampling: oneOf(...RESAMPLINGS),
   box: field<Box>(
@@ -67,9 +69,8 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
   expectPicture(picture);
   const { resampling = "bicubic", box = [0, 0, picture.width, picture.height] } = checkOptions(options, RESIZE_FIELDS, { call: "resize" });
   const [left, top, right, bottom] = box;
-  if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0)) {
-    throw new ArgumentError(`a picture cannot be resized to ${width}x${height}; both must be whole numbers from 1 up`);
-  }
+  expectField("width", width, SIDE);
+  expectField("height", height, SIDE);
   if (!(0 <= left && left <= right && right <= picture.width && 0 <= top && top <= bottom && bottom <= picture.height)) {
     throw new ArgumentError(`the box ${box.join(", ")} does not lie in a picture of ${picture.width}x${picture.height}`);
   }

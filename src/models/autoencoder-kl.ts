@@ -102,8 +102,8 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     /** The distribution of the latents. */
     latentDist: DiagonalGaussianDistribution;
   }> {
-    const [, , height = 0, width = 0] = image.shape;
     expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
+    const [, , height = 0, width = 0] = image.shape;
     if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
       throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
     }

@@ -9,6 +9,8 @@ import type { Scope } from "../graph/scope.js";
 import type { WeightBytes } from "../graph/weight-bytes.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
+import { checkOptions } from "../options/check-options.js";
+import { anyNumber, type Fields, flag } from "../options/fields.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
@@ -37,6 +39,8 @@ export interface CLIPTextOptions {
   /** Layers left out at the end; the final norm is applied to what the last one kept gives (diffusers' clip_skip). */
   readonly clipSkip?: number;
 }
+
+const FIELDS: Fields<CLIPTextOptions> = { outputHiddenStates: flag, clipSkip: anyNumber };
 
 /** What a text encoder gives. */
 export interface CLIPTextOutput {
@@ -99,11 +103,12 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
   }
 
   /** Runs a text network over the ids; `build` says which results it has. */
-  protected encode<Output extends string>(inputIds: Tensor<"int64">, options: CLIPTextOptions, build: BuildText<Output>) {
+  protected encode<Output extends string>(inputIds: Tensor<"int64">, given: CLIPTextOptions, build: BuildText<Output>) {
     const { maxPositionEmbeddings, vocabSize, numHiddenLayers } = this.config;
+    const options = checkOptions(given, FIELDS, { call: "CLIPTextModel.forward" });
     const { clipSkip = 0, outputHiddenStates = false } = options;
+    expectShape("inputIds", inputIds, ["batch", "tokens"], ["int64"]);
     const [, tokens = 0] = inputIds.shape;
-    expectShape("inputIds", inputIds, ["batch", "tokens"]);
     if (tokens > maxPositionEmbeddings)
       throw new ArgumentError(`${tokens} tokens were given; the text encoder takes at most ${maxPositionEmbeddings}`);
     const { added } = this;

@@ -6,11 +6,23 @@ import type { Value } from "../graph/graph.js";
 import { add, concat, mul, repeatBatch, silu, slice, spatialMean } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
+import { checkOptions } from "../options/check-options.js";
+import { type Fields, flag, needed, real, tensor } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
-import { level, middle, PER_BLOCK, timeEmbedding, type UNetConditions, unetEncoderFields, unetFeeds, wayDown } from "./unet-encoder.js";
+import {
+  CONDITION_FIELDS,
+  level,
+  middle,
+  PER_BLOCK,
+  timeEmbedding,
+  type UNetConditions,
+  unetEncoderFields,
+  unetFeeds,
+  wayDown,
+} from "./unet-encoder.js";
 
 const schema = v.object({
   ...unetEncoderFields,
@@ -38,6 +50,13 @@ export interface ControlNetInputs extends UNetConditions {
   /** Weights the residuals from 0.1 for the first to 1 for the last, for control without a prompt. */
   readonly guessMode?: boolean;
 }
+
+const FIELDS: Fields<ControlNetInputs> = {
+  ...CONDITION_FIELDS,
+  controlnetCond: needed(tensor, "the pictures that control"),
+  conditioningScale: real(),
+  guessMode: flag,
+};
 
 /** What a ControlNet adds to its UNet. */
 export interface ControlNetOutput {
@@ -81,7 +100,9 @@ export class ControlNetModel extends Model<ControlNetConfig> {
    * With an `encoderHiddenStates` of n times the batch they are computed as if `sample` and `controlnetCond` were there n times.
    * @throws ArgumentError if a shape is wrong, or `addedCond` or `classLabels` is missing or of no use.
    */
-  async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, inputs: ControlNetInputs): Promise<ControlNetOutput> {
+  async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, given: ControlNetInputs): Promise<ControlNetOutput> {
+    const inputs = checkOptions(given, FIELDS, { call: "ControlNetModel.forward" });
+    expectShape("sample", sample, ["batch", this.config.inChannels, "height", "width"]);
     const { controlnetCond, conditioningScale = 1, guessMode = false } = inputs;
     const { config } = this;
     const [batch = 0, , height = 0, width = 0] = sample.shape;

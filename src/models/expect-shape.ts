@@ -1,9 +1,19 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import type { DType } from "../tensor/dtype.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 
-/** @throws ArgumentError unless the input `name` has `shape`, in which a word stands for any extent from 1 up. */
-export function expectShape(name: string, { shape: found }: Tensor<DType>, shape: readonly (number | string)[]): void {
+/** @throws ArgumentError unless the input `name` is a tensor of `shape`, in which a word stands for any extent from 1 up. */
+export function expectShape(
+  name: string,
+  tensor: Tensor<DType>,
+  shape: readonly (number | string)[],
+  dtypes: readonly DType[] = ["float32"],
+): void {
+  if (!(tensor instanceof Tensor && dtypes.includes(tensor.dtype))) {
+    throw wrongArgument(name, tensor, `a Tensor of ${dtypes.join(" or ")} [${shape.join(", ")}]`);
+  }
+  const { shape: found } = tensor;
   const fits = shape.every((extent, i) => (typeof extent === "string" ? (found[i] ?? 0) >= 1 : found[i] === extent));
   if (fits && found.length === shape.length) return;
   throw new ArgumentError(`${name} is [${found.join(", ")}]; expected [${shape.join(", ")}]`, { argument: name });

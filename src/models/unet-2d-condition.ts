@@ -8,11 +8,14 @@ import { addBatches, scale, shift } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";
+import { checkOptions } from "../options/check-options.js";
+import { anyNumber, type Fields, field, tensor } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
-import { concat, sizeOf, type Tensor } from "../tensor/tensor.js";
+import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import {
   blockAttention,
+  CONDITION_FIELDS,
   level,
   middle,
   PER_BLOCK,
@@ -70,6 +73,18 @@ export interface UNet2DConditionInputs extends UNetConditions {
   readonly deepFeature?: Tensor;
 }
 
+const FIELDS: Fields<UNet2DConditionInputs> = {
+  ...CONDITION_FIELDS,
+  timestepCond: tensor,
+  downBlockAdditionalResiduals: field(
+    (value) => Array.isArray(value) && value.every((each) => each instanceof Tensor),
+    "a list of float32 Tensors",
+  ),
+  midBlockAdditionalResidual: tensor,
+  cacheBranch: anyNumber,
+  deepFeature: tensor,
+};
+
 /** What the network predicts, and what it keeps for passes that are to be cheaper. */
 export interface UNet2DConditionOutput {
   /** [encoderHiddenStates' batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type says. */
@@ -126,11 +141,8 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
    * With a `cacheBranch` it gives back the deep feature as well; with a `deepFeature` it computes the shallow part alone (DeepCache, Ma et al. 2023).
    * @throws ArgumentError if a shape is wrong, something is missing or of no use, or there is no such branch.
    */
-  async forward(
-    sample: Tensor,
-    timestep: number | Tensor | Tensor<"int64">,
-    inputs: UNet2DConditionInputs,
-  ): Promise<UNet2DConditionOutput> {
+  async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, given: UNet2DConditionInputs): Promise<UNet2DConditionOutput> {
+    const inputs = checkOptions(given, FIELDS, { call: "UNet2DConditionModel.forward" });
     const { timeCondProjDim, encoderHidDim, crossAttentionDim } = this.config;
     const { cacheBranch, deepFeature } = inputs;
     const cut = cacheBranch === undefined ? undefined : this.skipOf(cacheBranch);

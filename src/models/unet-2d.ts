@@ -8,11 +8,12 @@ import type { Scope } from "../graph/scope.js";
 import { activationName, conv, groupNorm } from "../layers/basic.js";
 import { classEmbedding, fourierEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
+import { checkOptions } from "../options/check-options.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
-import { classFeed, resnetOptions, timestepFeed } from "./unet-encoder.js";
+import { CLASS_FIELDS, classFeed, resnetOptions, timestepFeed } from "./unet-encoder.js";
 
 const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D"] as const;
 const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D"] as const;
@@ -97,14 +98,15 @@ export class UNet2DModel extends Model<UNet2DConfig> {
   async forward(
     sample: Tensor,
     timestep: number | Tensor | Tensor<"int64">,
-    { classLabels }: UNet2DInputs = {},
+    inputs: UNet2DInputs = {},
   ): Promise<{
     /** The prediction. */
     sample: Tensor;
   }> {
     const { inChannels, timeEmbeddingType, numTrainTimesteps } = this.config;
-    const [batch = 0] = sample.shape;
+    const { classLabels } = checkOptions<UNet2DInputs>(inputs, CLASS_FIELDS, { call: "UNet2DModel.forward" });
     expectShape("sample", sample, ["batch", inChannels, "height", "width"]);
+    const [batch = 0] = sample.shape;
     // diffusers reads a plain number as a whole one here; tensors keep their fractions.
     const timesteps = timestepFeed(typeof timestep === "number" ? Math.trunc(timestep) : timestep, batch);
     const isLearned = timeEmbeddingType === "learned";

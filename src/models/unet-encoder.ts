@@ -8,6 +8,8 @@ import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js
 import { classEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
 import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock } from "../layers/unet-blocks.js";
+import { expectField } from "../options/check-options.js";
+import { type Fields, field, group, needed, tensor } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -73,6 +75,22 @@ export interface UNetConditions {
   readonly classLabels?: Tensor<"int64"> | Tensor;
 }
 
+const labels = field<Tensor<"int64"> | Tensor>(
+  (value) => value instanceof Tensor && (value.dtype === "float32" || value.dtype === "int64"),
+  "a Tensor of int64 or float32",
+);
+
+export const CLASS_FIELDS: Fields<Pick<UNetConditions, "classLabels">> = { classLabels: labels };
+
+export const CONDITION_FIELDS: Fields<UNetConditions> = {
+  ...CLASS_FIELDS,
+  encoderHiddenStates: needed(tensor, "what a text encoder gives"),
+  addedCond: group({
+    textEmbeds: needed(tensor, "the pooled embeddings of the prompts"),
+    timeIds: needed(tensor, "the sizes and crops of the pictures"),
+  }),
+};
+
 /** A network's inputs by the names its graph gives them, checked against its config; `contextWidth` is the width of the context tokens it takes. */
 export function unetFeeds(
   network: string,
@@ -89,11 +107,11 @@ export function unetFeeds(
         : `this ${network} takes no addedCond; it has no text_time embedding`,
     );
   }
+  expectShape("sample", sample, ["batch", config.inChannels, "height", "width"]);
   const [samples = 0] = sample.shape;
   const [contexts = 0] = encoderHiddenStates.shape;
   // Nothing but a multiple of the samples will do.
   const batch = contexts % samples === 0 ? contexts : samples;
-  expectShape("sample", sample, ["batch", config.inChannels, "height", "width"]);
   expectShape("encoderHiddenStates", encoderHiddenStates, [batch, "tokens", contextWidth]);
   return {
     sample,
@@ -121,8 +139,14 @@ export function classFeed(
   return { class_labels: labels.to("int64") };
 }
 
+const TIMESTEP = field<number | Tensor | Tensor<"int64">>(
+  (value) => Number.isFinite(value) || (value instanceof Tensor && (value.dtype === "float32" || value.dtype === "int64")),
+  "a finite number, or a Tensor of int64 or float32 with one for each picture",
+);
+
 /** A timestep, one number or one per picture, as graphs take it: float32 [1] or [batch]. */
 export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch: number): Tensor {
+  expectField("timestep", timestep, TIMESTEP);
   const timesteps = typeof timestep === "number" ? Tensor.from([timestep]) : timestep.reshape([timestep.size]).to("float32");
   if (timesteps.size !== 1) expectShape("timestep", timesteps, [batch]);
   return timesteps;

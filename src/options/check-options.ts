@@ -49,6 +49,12 @@ function checkFields(options: object, fields: Fields<object>, of: OptionsOf, pre
   return checked;
 }
 
+/** The value of one argument. @throws ArgumentError unless the field takes it. */
+export function expectField<Value>(name: string, value: Value, field: Field<Value>): Value {
+  if (v.is(field, value)) return value;
+  throw wrongArgument(name, value, field.expected, { type: field.type });
+}
+
 /** Whether a value can be an options object; false for one that was probably passed by mistake, such as a promise, bytes or a URL. */
 function isOptions(value: object): boolean {
   return isPlain(value) || !(hasMethods(value, "then") || value instanceof Uint8Array || value instanceof URL);

@@ -72,6 +72,9 @@ export function real(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFI
   return field((value) => isReal(value, low, high), describeRange(low, high), "number");
 }
 
+/** A number whose range is known, and checked, elsewhere. */
+export const anyNumber = field<number>((value) => typeof value === "number", "a number", "number");
+
 /** What `one` takes, or null. */
 export function orNull<Value>(one: Field<Value>): Field<Value | null> {
   return { ...field<Value | null>((value) => value === null || v.is(one, value), `${one.expected}, or null for none`), nullIsValue: true };

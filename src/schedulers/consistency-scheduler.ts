@@ -83,7 +83,7 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     return this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
   }
 
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return diffuse(this.alphasCumprod, original, noise, timesteps);
   }
 

@@ -49,7 +49,7 @@ export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
     this.timesteps = spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundHalfEven).reverse();
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     this.requirePlan(this.stride !== undefined);
     const { predictionType, clipSample, clipSampleRange, setAlphaToOne, numTrainTimesteps } = this.config;
     // The model was evaluated at the timestep the step leads to.

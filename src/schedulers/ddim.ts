@@ -53,7 +53,7 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     );
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     this.requirePlan(this.stride !== undefined);
     const { predictionType, thresholding, clipSample, clipSampleRange, setAlphaToOne } = this.config;
     const { eta = 0, useClippedModelOutput = false } = options;
@@ -86,7 +86,7 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     return { prevSample, predOriginalSample: original };
   }
 
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return diffuse(this.alphasCumprod, original, noise, timesteps);
   }
 

@@ -63,7 +63,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     this.timesteps = custom?.map(Math.trunc) ?? spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundHalfEven);
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
     const { mean, variance: predictedVariance } = this.split(modelOutput, sample);
     const previous = this.previousTimestep(timestep);
@@ -92,7 +92,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     return { prevSample: prevSample.add(added), predOriginalSample: original };
   }
 
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return diffuse(this.alphasCumprod, original, noise, timesteps);
   }
 

@@ -69,7 +69,7 @@ export class DEISMultistepScheduler extends LogSnrScheduler<DEISMultistepConfig>
     this.start(schedule.timesteps.map(Math.trunc), [...schedule.sigmas, end].map(f32));
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     this.requirePlan(this.planned);
     const index = this.currentIndex(timestep);
     const level = this.level(index);

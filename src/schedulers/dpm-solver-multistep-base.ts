@@ -7,7 +7,7 @@ import type { StepOptions, StepOutput } from "./scheduler.js";
 
 /** DPM-Solver as a multistep method, from noise to picture or back: Lu et al. 2022 (arXiv:2211.01095), Algorithm 2. */
 export abstract class MultistepDPMSolver<Config extends DPMSolverConfig = DPMSolverConfig> extends DPMSolver<Config> {
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     this.requirePlan(this.planned);
     const index = this.currentIndex(timestep);
     const converted = this.convert(modelOutput, sample, this.level(index));

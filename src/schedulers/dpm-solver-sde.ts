@@ -76,12 +76,12 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     this.trees = undefined;
   }
 
-  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
     const index = this.currentIndex(timestep);
     return scaleByDeviation(sample, this.midpoint?.sigma ?? this.sigmaAt(index));
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const from = this.midpoint ? index - 1 : index;
     const [sigma, next] = [this.sigmaAt(from), this.sigmaAt(from + 1)];

@@ -73,7 +73,7 @@ export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepC
     this.groupSample = undefined;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     this.requirePlan(this.planned);
     const index = this.currentIndex(timestep);
     const converted = this.convert(modelOutput, sample, this.level(index));

@@ -57,7 +57,7 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
     }
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     this.requirePlan(this.planned);
     const { thresholding, algorithmType, solverOrder } = this.config;
     const index = this.currentIndex(timestep);

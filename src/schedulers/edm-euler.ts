@@ -33,7 +33,7 @@ export class EDMEulerScheduler extends EDMScheduler<EDMEulerConfig> {
     this.ramp(sigmas ?? linspace(0, 1, numInferenceSteps));
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const next = this.sigmaAt(index + 1);
     const { hat, added } = churn(this.sigmaAt(index), this.sigmas.length - 1, options);

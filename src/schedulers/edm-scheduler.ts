@@ -45,7 +45,7 @@ export abstract class EDMScheduler<Config extends EDMConfig = EDMConfig> extends
   }
 
   /** c_in of the paper times the sample. */
-  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
     return sample.mul(f32(1 / this.deviation(this.sigmaAt(this.currentIndex(timestep)))));
   }
 

@@ -47,11 +47,11 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
     this.start(timesteps, [...sigmasAt(timesteps, this.trainingSigmas).map(f32), 0]);
   }
 
-  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
     return scaleByDeviation(sample, this.sigmaAt(this.currentIndex(timestep)));
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const sigma = this.sigmaAt(index);
     const original = denoised(this.config.predictionType, modelOutput, sample, sigma);

@@ -6,7 +6,7 @@ import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
 import { logTorch } from "./float32-exp-log.js";
 import { sqrtFloat32 } from "./float32-sqrt.js";
 import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
-import { mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
+import { expectVelocity, mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfFloat32Sigma, timestepOfSigma } from "./sigma-spacing.js";
 import { spacedTimesteps } from "./timestep-spacing.js";
@@ -91,11 +91,11 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     this.begin(timesteps, [...sigmas, finalSigmasType === "zero" ? 0 : (this.trainingSigmas[0] as number)]);
   }
 
-  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
     return scaleByDeviation(sample, this.sigmaAt(this.currentIndex(timestep)));
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const [sigma, next] = [this.sigmaAt(index), this.sigmaAt(index + 1)];
     const { hat, added } = churn(sigma, this.sigmas.length - 1, options);
@@ -107,6 +107,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
   }
 
   override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    expectVelocity(sample, noise, timesteps);
     // diffusers reads alphasCumprod at the position in `timesteps`, not at the timestep; kept for parity.
     return mixRows(noise, sample, timesteps, (timestep) => {
       const alphaCumprod = atTimestep(this.alphasCumprod, this.indexOf(timestep));

@@ -37,7 +37,7 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
     }
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const prevSample = options.perTokenTimesteps
       ? this.stepByToken(modelOutput, sample, options.perTokenTimesteps, options)

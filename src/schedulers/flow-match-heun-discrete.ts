@@ -61,7 +61,7 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
     this.firstHalf = undefined;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const from = this.firstHalf ? index - 1 : index;
     const [sigma, next] = [this.sigmaAt(from), this.sigmaAt(from + 1)];
@@ -86,7 +86,7 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
   }
 
   /** Noise for one timestep; the run then starts there, as in diffusers. */
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     if (new Set(timesteps).size !== 1) {
       throw new ArgumentError(`${this.className} adds noise for one timestep; ${timesteps.length} were given`);
     }

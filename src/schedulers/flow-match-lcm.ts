@@ -38,7 +38,7 @@ export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig
     this.upscaleMode = upscaleMode;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     if (this.scaleFactors.length > 0 && this.timesteps.length !== this.scaleFactors.length + 1) {
       throw new ArgumentError(
         `${this.className}: scale_factors has ${this.scaleFactors.length} numbers for ${this.timesteps.length} timesteps; expected one less`,

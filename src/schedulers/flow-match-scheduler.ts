@@ -128,7 +128,7 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
   }
 
   /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return flowMix(original, noise, timesteps, (timestep) => this.sigmaAt(this.noisingIndex(timestep)));
   }
 

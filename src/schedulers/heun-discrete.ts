@@ -54,7 +54,7 @@ export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfi
     this.euler = undefined;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     const { predictionType, clipSample, clipSampleRange } = this.config;
     const index = this.currentIndex(timestep);
     const sigma = this.sigmaAt(index);

@@ -1,4 +1,6 @@
 import { ArgumentError } from "../errors.js";
+import { expectField } from "../options/check-options.js";
+import { whole } from "../options/fields.js";
 import { Scheduler } from "./scheduler.js";
 
 /** Timesteps that are fractions may come from elsewhere, such as from Python, whose logarithms and sines differ in their last bits. */
@@ -14,7 +16,7 @@ export abstract class IndexedScheduler<Config extends object = object> extends S
   protected beginIndex: number | undefined;
 
   override setBeginIndex(beginIndex: number): void {
-    this.beginIndex = beginIndex;
+    this.beginIndex = expectField("beginIndex", beginIndex, whole(0));
   }
 
   /** Forgets the place of the previous run. */

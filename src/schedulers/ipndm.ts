@@ -51,7 +51,7 @@ export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
     this.restart();
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     const index = this.currentIndex(timestep);
     const [alpha, beta] = [atTimestep(this.alphas, index), atTimestep(this.betas, index)];
     const [alphaNext, betaNext] = [atTimestep(this.alphas, index + 1), atTimestep(this.betas, index + 1)];

@@ -50,7 +50,7 @@ export abstract class KDiffusionScheduler<Config extends KDiffusionConfig = KDif
     return initialSigma(this.sigmas, this.config.timestepSpacing);
   }
 
-  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
     return scaleByDeviation(sample, this.sigmaAt(this.currentIndex(timestep)));
   }
 

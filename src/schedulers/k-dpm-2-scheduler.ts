@@ -59,12 +59,12 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   protected abstract stageAt(index: number): KDPM2Stage;
 
   /** What the model should see for `sample` at `timestep`: the sample over sqrt(sigma^2 + 1). */
-  override scaleModelInput(sample: Tensor, timestep: number): Tensor {
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
     const index = this.currentIndex(timestep);
     return scaleByDeviation(sample, this.startSample ? this.stageAt(index - 1).middle : this.sigmaAt(index));
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const start = this.startSample;
     const from = start ? index - 1 : index;

@@ -26,7 +26,7 @@ export class LCMScheduler extends ConsistencyScheduler<LCMConfig> {
   static override readonly schema = schema;
 
   /** One step; `predOriginalSample` is what diffusers calls `denoised`. */
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
     const index = this.currentIndex(timestep);
     const isLast = this.isLast(index);

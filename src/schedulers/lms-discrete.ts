@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { oneOf } from "./config.js";
 import { f32, sumFloat32 } from "./float32.js";
@@ -38,15 +37,7 @@ export class LMSDiscreteScheduler extends KDiffusionScheduler<LMSDiscreteConfig>
     this.derivatives = [];
   }
 
-  /**
-   * One step; `order` is how many of the last derivatives it combines.
-   *
-   * @throws ArgumentError if `order` is not a whole number of at least 1.
-   */
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, { order = 4 }: StepOptions = {}): StepOutput {
-    if (!(Number.isInteger(order) && order >= 1)) {
-      throw new ArgumentError(`LMSDiscreteScheduler: order is ${order}; expected a whole number of at least 1`);
-    }
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, { order = 4 }: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
     const sigma = this.sigmaAt(index);
     const next = this.sigmaAt(index + 1);

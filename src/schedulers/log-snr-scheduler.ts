@@ -144,7 +144,7 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
   }
 
   /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return mixRows(original, noise, timesteps, (timestep) => {
       const { alpha, sigma } = this.level(this.noisingIndex(timestep));
       return [alpha, sigma];

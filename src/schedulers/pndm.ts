@@ -78,7 +78,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
     this.startSample = undefined;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     this.requirePlan(this.timesteps.length > 0);
     const prevSample =
       this.counter < this.warmUp.length
@@ -134,7 +134,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
     return sumFloat32([sqrtFloat32(alphaTo / alpha), sample], [-1, step]);
   }
 
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return diffuse(this.alphasCumprod, original, noise, timesteps);
   }
 }

@@ -1,5 +1,5 @@
 import { ArgumentError, ConfigError } from "../errors.js";
-import { wrongArgument } from "../given.js";
+import { isPlain, shown, wrongArgument } from "../given.js";
 import { nearestNames } from "../nearest.js";
 import { type Field, field } from "../options/fields.js";
 import { DDIMScheduler } from "./ddim.js";
@@ -185,10 +185,11 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
  * @throws ConfigError if there is no such class, or a value is not allowed.
  */
 export function schedulerFromConfig(config: Readonly<Record<string, unknown>>): Scheduler {
+  if (!isPlain(config)) throw wrongArgument("config", config, "a scheduler's config");
   const name = config._className;
   const entry = typeof name === "string" && Object.hasOwn(SCHEDULERS, name) ? SCHEDULERS[name] : undefined;
   if (!entry) {
-    throw new ConfigError(`the scheduler config's _class_name is ${JSON.stringify(name)}, which Darkroom does not know`, {
+    throw new ConfigError(`the scheduler config's _class_name is ${shown(name)}, which Darkroom does not know`, {
       hint: `known classes: ${Object.keys(SCHEDULERS).join(", ")}`,
     });
   }

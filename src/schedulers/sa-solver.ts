@@ -95,7 +95,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
     this.open = undefined;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     this.requirePlan(this.planned);
     const { predictorOrder, correctorOrder, lowerOrderFinal } = this.config;
     const index = this.currentIndex(timestep);
@@ -118,7 +118,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
   }
 
   /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return diffuse(this.alphasCumprod, original, noise, timesteps);
   }
 

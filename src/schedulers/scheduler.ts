@@ -3,8 +3,8 @@ import type { Folder } from "../checkpoint/folder.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
-import { checkOptions } from "../options/check-options.js";
-import { type Fields, numbers, real, whole } from "../options/fields.js";
+import { checkOptions, expectField } from "../options/check-options.js";
+import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, real, tensor, whole } from "../options/fields.js";
 import { Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
@@ -64,6 +64,23 @@ export interface StepOptions {
   /** Flow matching where every token of `[batch, tokens, channels]` has its own timestep: `[batch, tokens]`. */
   readonly perTokenTimesteps?: Tensor;
 }
+
+const STEP_FIELDS: Fields<StepOptions> = {
+  generator: oneOrList(instanceOf(Generator), "a Generator, such as new Generator(7), or a list of them"),
+  eta: anyNumber,
+  useClippedModelOutput: flag,
+  varianceNoise: tensor,
+  sChurn: real(0),
+  sTmin: real(0),
+  sTmax: field((value) => typeof value === "number" && value >= 0, "a number, at least 0", "number"),
+  sNoise: real(0),
+  order: whole(1),
+  predOriginalSample: tensor,
+  perTokenTimesteps: tensor,
+};
+
+const TIMESTEP = real();
+const TIMESTEPS = numbers();
 
 /** What a step gives. */
 export interface StepOutput {
@@ -235,8 +252,14 @@ export abstract class Scheduler<Config extends object = object> {
   /** Sets `timesteps` and `sigmas` and resets what a run has gathered; the options are checked for what every class refuses. */
   protected abstract plan(options: TimestepOptions): void;
 
-  /** What the model should see for `sample` at `timestep`; most schedulers give the sample itself. */
-  scaleModelInput(sample: Tensor, _timestep: number): Tensor {
+  /** What the model should see for `sample` at `timestep`; most schedulers give the sample itself. @throws ArgumentError for anything else. */
+  scaleModelInput(sample: Tensor, timestep: number): Tensor {
+    expectField("sample", sample, tensor);
+    return this.scaled(sample, expectField("timestep", timestep, TIMESTEP));
+  }
+
+  /** {@link Scheduler.scaleModelInput} of checked arguments. */
+  protected scaled(sample: Tensor, _timestep: number): Tensor {
     return sample;
   }
 
@@ -245,15 +268,31 @@ export abstract class Scheduler<Config extends object = object> {
    *
    * @param modelOutput what the model gave for this timestep, shaped like `sample`.
    * @param sample `[batch, channels, height, width]` (any shape with the batch first).
+   * @throws ArgumentError for what is no tensor, a timestep that is not the scheduler's, or an option that makes no sense.
    */
-  abstract step(modelOutput: Tensor, timestep: number, sample: Tensor, options?: StepOptions): StepOutput;
+  step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+    expectField("modelOutput", modelOutput, tensor);
+    expectField("timestep", timestep, TIMESTEP);
+    expectField("sample", sample, tensor);
+    return this.takeStep(modelOutput, timestep, sample, checkOptions(options, STEP_FIELDS, { call: `${this.className}.step` }));
+  }
+
+  /** {@link Scheduler.step} of checked arguments. */
+  protected abstract takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput;
 
   /**
    * `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all.
    *
-   * @throws ArgumentError for the classes that cannot, as in diffusers.
+   * @throws ArgumentError for what are no tensors or timesteps, and for the classes that cannot, as in diffusers.
    */
-  addNoise(_original: Tensor, _noise: Tensor, _timesteps: readonly number[]): Tensor {
+  addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    expectField("original", original, tensor);
+    expectField("noise", noise, tensor);
+    return this.noised(original, noise, expectField("timesteps", timesteps, TIMESTEPS));
+  }
+
+  /** {@link Scheduler.addNoise} of checked arguments. */
+  protected noised(_original: Tensor, _noise: Tensor, _timesteps: readonly number[]): Tensor {
     throw new ArgumentError(`${this.className} cannot add noise to a picture`, {
       hint: "for image-to-image and inpainting take another scheduler",
     });
@@ -281,6 +320,13 @@ export abstract class Scheduler<Config extends object = object> {
   protected requirePlan(planned: boolean): void {
     if (!planned) throw new ArgumentError(`${this.className}: call setTimesteps before step`);
   }
+}
+
+/** @throws ArgumentError unless the arguments of `getVelocity` are tensors and timesteps. */
+export function expectVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): void {
+  expectField("sample", sample, tensor);
+  expectField("noise", noise, tensor);
+  expectField("timesteps", timesteps, TIMESTEPS);
 }
 
 /** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row; one timestep serves all rows. */

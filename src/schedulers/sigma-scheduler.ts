@@ -30,7 +30,7 @@ export abstract class SigmaScheduler<Config extends object = object> extends Ind
     return this.beginIndex === undefined ? this.indexOf(timestep) : (this.stepIndex ?? this.beginIndex);
   }
 
-  override addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
   }
 }

@@ -27,7 +27,7 @@ export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
    *
    * @throws ArgumentError if `eta` is not in 0..1.
    */
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const { eta = 0.3 } = options;
     if (!(eta >= 0 && eta <= 1)) throw new ArgumentError(`TCDScheduler: eta is ${eta}; expected 0 to 1`, { argument: "eta" });
     const { predictionType } = this.config;

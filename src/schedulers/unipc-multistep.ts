@@ -131,7 +131,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     this.lastSample = undefined;
   }
 
-  override step(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     this.requirePlan(this.planned);
     const { solverOrder, lowerOrderFinal, predictX0, disableCorrector } = this.config;
     const index = this.currentIndex(timestep);

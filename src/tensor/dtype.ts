@@ -31,7 +31,9 @@ interface Arrays {
 /** The typed array that holds a dtype's numbers. */
 export type DataOf<D extends DType> = Arrays[D];
 
-const constructors: { readonly [D in DType]: { new (length: number): Arrays[D]; readonly BYTES_PER_ELEMENT: number } } = {
+const constructors: {
+  readonly [D in DType]: { new (length: number): Arrays[D]; readonly name: string; readonly BYTES_PER_ELEMENT: number };
+} = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -44,6 +46,16 @@ const constructors: { readonly [D in DType]: { new (length: number): Arrays[D]; 
   int8: Int8Array,
   bool: Uint8Array,
 };
+
+/** Whether this is the name of a dtype. */
+export function isDType(value: unknown): value is DType {
+  return typeof value === "string" && Object.hasOwn(constructors, value);
+}
+
+/** The name of the typed array that holds `dtype`, in whichever realm it was made. */
+export function arrayName(dtype: DType): string {
+  return constructors[dtype].name;
+}
 
 /** Bytes one number of `dtype` takes. */
 export function byteSize(dtype: DType): number {

@@ -2,6 +2,7 @@ import { ArgumentError } from "../errors.js";
 import { shown, wrongArgument } from "../given.js";
 import { boxMuller16, boxMuller16Double } from "./box-muller.js";
 import { allocate } from "./dtype.js";
+import { expectExtents } from "./expect.js";
 import { concat, type Shape, sizeOf, Tensor } from "./tensor.js";
 
 /** The dtypes that normals and uniforms can be drawn in. */
@@ -220,9 +221,7 @@ export function parseSeed(value: number | bigint | string): bigint {
 
 /** @throws ArgumentError unless numbers of that shape and dtype can be drawn from it. */
 function expectDraw(shape: Shape, generator: Generator, dtype: FloatDType = "float32"): void {
-  if (!Array.isArray(shape) || !shape.every((extent) => Number.isSafeInteger(extent) && extent >= 0)) {
-    throw wrongArgument("shape", shape, "a list of whole numbers, such as [1, 4, 64, 64]");
-  }
+  expectExtents(shape);
   if (!(generator instanceof Generator)) throw wrongArgument("generator", generator, "a Generator, such as new Generator(7)");
   if (!FLOATS.includes(dtype)) throw wrongArgument("dtype", dtype, `one of ${FLOATS.join(", ")}`, { type: "string" });
 }

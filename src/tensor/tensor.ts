@@ -1,7 +1,9 @@
 import { ArgumentError } from "../errors.js";
+import { wrongArgument } from "../given.js";
 import { type Axes, type Parts, resolveAxes, resolveAxis, stretchedStrides, stridesOf, walk } from "./axes.js";
 import { convert, reader } from "./convert.js";
 import { allocate, type DataOf, type DType } from "./dtype.js";
+import { expectData, expectDType, expectExtents, expectNumbers, expectNumeric, expectOptions, expectWhole } from "./expect.js";
 import { roundTiesToEven } from "./round.js";
 
 /** A tensor's extent along each axis, outermost first; `[]` is a scalar. */
@@ -29,7 +31,7 @@ export function sizeOf(shape: Shape): number {
  * `Tensor` alone means float32, the dtype of everything pipelines and schedulers compute; arithmetic is defined for that one.
  */
 export class Tensor<D extends DType = "float32"> {
-  /** @throws ArgumentError if `data` does not hold exactly the numbers that `shape` asks for. */
+  /** @throws ArgumentError if `data` is not the typed array for `dtype`, or does not hold exactly the numbers that `shape` asks for. */
   constructor(
     /** What its numbers are. */
     readonly dtype: D,
@@ -38,24 +40,28 @@ export class Tensor<D extends DType = "float32"> {
     /** The numbers, row-major: the last axis changes fastest. */
     readonly data: DataOf<D>,
   ) {
+    expectDType(dtype);
+    expectExtents(shape);
+    expectData(dtype, data);
     if (data.length !== sizeOf(shape)) {
       throw new ArgumentError(`tensor of shape [${shape}] needs ${sizeOf(shape)} numbers; ${data.length} were given`);
     }
   }
 
   /** A float32 tensor of the given numbers; `shape` defaults to one axis. */
-  static from(values: ArrayLike<number>, shape: Shape = [values.length]): Tensor {
-    return new Tensor("float32", shape, values instanceof Float32Array ? values : Float32Array.from(values));
+  static from(values: ArrayLike<number>, shape?: Shape): Tensor {
+    expectNumbers(values);
+    return new Tensor("float32", shape ?? [values.length], values instanceof Float32Array ? values : Float32Array.from(values));
   }
 
   /** A float32 tensor with `value` everywhere. */
   static full(shape: Shape, value: number): Tensor {
-    return new Tensor("float32", shape, allocate("float32", sizeOf(shape)).fill(value));
+    return new Tensor("float32", shape, allocate("float32", sizeOf(expectExtents(shape))).fill(expectNumeric("value", value)));
   }
 
   /** A float32 tensor of zeros. */
   static zeros(shape: Shape): Tensor {
-    return new Tensor("float32", shape, allocate("float32", sizeOf(shape)));
+    return new Tensor("float32", shape, allocate("float32", sizeOf(expectExtents(shape))));
   }
 
   /** Number of elements. */
@@ -63,9 +69,19 @@ export class Tensor<D extends DType = "float32"> {
     return this.data.length;
   }
 
-  /** The same numbers (shared, not copied) seen in another shape. */
+  /**
+   * The same numbers (shared, not copied) seen in another shape. One extent may be -1, as in torch: as much as the others leave.
+   * @throws ArgumentError for a shape that asks for other numbers than there are.
+   */
   reshape(shape: Shape): Tensor<D> {
-    return new Tensor(this.dtype, shape, this.data);
+    expectExtents(shape, -1);
+    const open = shape.indexOf(-1);
+    if (open < 0) return new Tensor(this.dtype, shape, this.data);
+    const rest = this.size / sizeOf(shape.toSpliced(open, 1));
+    if (!Number.isInteger(rest) || shape.lastIndexOf(-1) !== open) {
+      throw new ArgumentError(`a tensor of shape [${this.shape}] does not fit into [${shape}]`, { argument: "shape" });
+    }
+    return new Tensor(this.dtype, shape.with(open, rest), this.data);
   }
 
   /** Number of axes, like `torch.Tensor.dim()`. */
@@ -125,6 +141,8 @@ export class Tensor<D extends DType = "float32"> {
   slice(start: number, end?: number, axis = 0): Tensor<D> {
     const along = resolveAxis(axis, this.shape);
     const extent = this.shape[along] ?? 0;
+    expectNumeric("start", start);
+    if (end !== undefined) expectNumeric("end", end);
     const place = (index: number) => (index < 0 ? index + extent : index);
     const [from, to] = [place(start), place(end ?? extent)];
     if (!(Number.isInteger(from) && Number.isInteger(to) && 0 <= from && from <= to && to <= extent)) {
@@ -150,9 +168,9 @@ export class Tensor<D extends DType = "float32"> {
    */
   chunk<N extends number>(count: N, axis = 0): Parts<Tensor<D>, N> {
     const extent = this.shape[resolveAxis(axis, this.shape)] ?? 0;
+    expectWhole("count", count, 1);
     const length = Math.ceil(extent / count);
-    const isWhole = Number.isInteger(count) && count >= 1 && this.dim() > 0;
-    if (!isWhole || (extent > 0 && Math.ceil(extent / length) !== count)) {
+    if (this.dim() === 0 || (extent > 0 && Math.ceil(extent / length) !== count)) {
       throw new ArgumentError(`axis ${axis} of a tensor of shape [${this.shape}] does not split into ${count} parts`, {
         argument: "count",
       });
@@ -163,6 +181,7 @@ export class Tensor<D extends DType = "float32"> {
 
   /** Every row of the first axis `times` times in a row, like `torch.repeat_interleave(times, dim=0)`. */
   repeatInterleave(times: number): Tensor<D> {
+    expectWhole("times", times, 0);
     const rows = this.shape[0] ?? 0;
     return concat(Array.from({ length: rows * times }, (_, i) => this.slice(Math.floor(i / times), Math.floor(i / times) + 1)));
   }
@@ -172,6 +191,7 @@ export class Tensor<D extends DType = "float32"> {
    * ties to even. Integers lose their fraction, and `uint8` and `int8` wrap around: 256.7 becomes 0, -1 becomes 255. `clamp` and `round` first.
    */
   to<E extends DType>(dtype: E): Tensor<E> {
+    expectDType(dtype);
     if (dtype === (this.dtype as DType)) return this as unknown as Tensor<E>;
     return new Tensor(dtype, this.shape, convert(this.dtype, this.data, dtype));
   }
@@ -191,6 +211,7 @@ export class Tensor<D extends DType = "float32"> {
   /** `fn` of every number. */
   map(this: Tensor, fn: (value: number) => number): Tensor {
     expectFloat32(this);
+    if (typeof fn !== "function") throw wrongArgument("fn", fn, "a function");
     return new Tensor("float32", this.shape, this.data.map(fn));
   }
 
@@ -216,6 +237,8 @@ export class Tensor<D extends DType = "float32"> {
 
   /** Every number moved into `low..high`; NaN stays. */
   clamp(this: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {
+    expectNumeric("low", low);
+    expectNumeric("high", high);
     return this.map((value) => Math.min(Math.max(value, low), high));
   }
 
@@ -235,8 +258,10 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /** The standard deviation along the given axes, or (without any) of all numbers as a scalar; unbiased, so that of a single number it is NaN. */
-  std(this: Tensor, axis: Axes = [], { correction = 1, ...options }: StdOptions = {}): Tensor {
-    return reduce(this, axis, options, (values) => {
+  std(this: Tensor, axis: Axes = [], options: StdOptions = {}): Tensor {
+    expectOptions(options, { keepdim: "boolean", correction: "number" });
+    const { correction = 1, ...others } = options;
+    return reduce(this, axis, others, (values) => {
       const mean = meanOf(values);
       return Math.sqrt(sumOf(values.map((value) => (value - mean) ** 2)) / Math.max(values.length - correction, 0));
     });
@@ -245,6 +270,8 @@ export class Tensor<D extends DType = "float32"> {
 
 /** Tensors one after another along `axis` (default: the first; -1 is the last), like `torch.cat`. */
 export function concat<D extends DType>(tensors: readonly Tensor<D>[], axis = 0): Tensor<D> {
+  expectTensors(tensors);
+  expectNumeric("axis", axis);
   const [first] = tensors;
   if (!first) throw new ArgumentError("no tensors to join");
   const rank = first.shape.length;
@@ -274,6 +301,10 @@ export function concat<D extends DType>(tensors: readonly Tensor<D>[], axis = 0)
 export function weightedSum(...terms: readonly (readonly [weight: number, tensor: Tensor])[]): Tensor {
   const [first] = terms;
   if (!first) throw new ArgumentError("no tensors to add");
+  for (const term of terms) {
+    if (!(Array.isArray(term) && typeof term[0] === "number")) throw wrongArgument("terms", term, "pairs of a weight and a tensor");
+    expectFloat32(term[1]);
+  }
   const sum = new Float64Array(first[1].size);
   for (const [weight, tensor] of terms) {
     sameShape(first[1], tensor);
@@ -300,8 +331,7 @@ function combine(a: Tensor, b: Tensor | number, fn: (a: number, b: number) => nu
 
 /** @throws ArgumentError unless `tensor` is one of float32, the dtype that arithmetic is defined for. */
 function expectFloat32(tensor: Tensor<DType>): void {
-  if (!(tensor instanceof Tensor))
-    throw new ArgumentError(`a tensor or number was expected; found ${String(tensor)}`, { argument: "other" });
+  if (!(tensor instanceof Tensor)) throw wrongArgument("other", tensor, "a Tensor or a number");
   if (tensor.dtype === "float32") return;
   throw new ArgumentError(`arithmetic is defined for float32; this tensor is ${tensor.dtype}`, {
     hint: 'convert it with to("float32") first',
@@ -309,8 +339,10 @@ function expectFloat32(tensor: Tensor<DType>): void {
 }
 
 /** `fn` of what lies along the given axes, or of all numbers. */
-function reduce(tensor: Tensor, axis: Axes, { keepdim = false }: ReduceOptions, fn: (values: Float64Array) => number): Tensor {
+function reduce(tensor: Tensor, axis: Axes, options: ReduceOptions, fn: (values: Float64Array) => number): Tensor {
   expectFloat32(tensor);
+  expectOptions(options, { keepdim: "boolean" });
+  const { keepdim = false } = options;
   const { shape } = tensor;
   const named = resolveAxes(axis, shape);
   const all = shape.map((_, i) => i);
@@ -330,6 +362,11 @@ function sumOf(values: Float64Array): number {
 
 function meanOf(values: Float64Array): number {
   return sumOf(values) / values.length;
+}
+
+function expectTensors(tensors: readonly Tensor<DType>[]): void {
+  if (Array.isArray(tensors) && tensors.every((each) => each instanceof Tensor)) return;
+  throw wrongArgument("tensors", tensors, "a list of Tensors");
 }
 
 function sameShape(a: Tensor, b: Tensor): void {

@@ -33,7 +33,7 @@ describe("resize", () => {
 
   it("refuses a size without pixels", () => {
     expect(() => resize(new GrayPicture(1, 1, Uint8Array.of(1)), 0, 4)).toThrow(
-      new ArgumentError("a picture cannot be resized to 0x4; both must be whole numbers from 1 up"),
+      new ArgumentError("width is 0; expected a whole number, at least 1", { argument: "width" }),
     );
   });
 

@@ -81,7 +81,7 @@ it("setTimesteps forgets a step that was half done", () => {
 it.each([0, 2.5])("LMS refuses order %d", (order) => {
   const scheduler = new LMSDiscreteScheduler();
   scheduler.setTimesteps(4);
-  expect(() => scheduler.step(noise(1), 999, noise(2), { order })).toThrow(`order is ${order}; expected a whole number of at least 1`);
+  expect(() => scheduler.step(noise(1), 999, noise(2), { order })).toThrow(`order is ${order}; expected a whole number, at least 1`);
 });
 
 it("LMS of order 1 is Euler's step", () => {

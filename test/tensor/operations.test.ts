@@ -124,6 +124,11 @@ describe("Tensor", () => {
     ).toEqual([1, 1]);
   });
 
+  it("takes -1 in a shape for what the other extents leave, as torch does", () => {
+    expect(counted(2, 3, 4).reshape([2, -1]).shape).toEqual([2, 12]);
+    expect(counted(2, 3, 4).reshape([-1]).shape).toEqual([24]);
+  });
+
   it.each([
     ["a tensor that is larger", () => counted(3).add(counted(2, 3)), "tensors of shapes [3] and [2,3] do not match"],
     ["a shape that does not stretch", () => counted(2, 3).add(counted(2)), "tensors of shapes [2,3] and [2] do not match"],
@@ -135,15 +140,17 @@ describe("Tensor", () => {
     ["a mean along no axis", () => counted(2, 3).mean(-3), "axis -3 is outside"],
     ["a sum along one axis twice", () => counted(2, 3).sum([1, -1]), "named twice"],
     ["chunks of an axis that is not there", () => counted(2, 3).chunk(1, 2), "axis 2 is outside"],
-    ["no chunks", () => counted(2, 3).chunk(0), "axis 0 of a tensor of shape [2,3] does not split into 0 parts"],
+    ["no chunks", () => counted(2, 3).chunk(0), "count is 0; expected a whole number, at least 1"],
     ["places that are not there", () => counted(2, 3).slice(1, 4, 1), "places of axis 1 1 to 4 are outside a tensor of shape [2,3]"],
+    ["a shape of other numbers", () => counted(2, 3).reshape([4, -1]), "a tensor of shape [2,3] does not fit into [4,-1]"],
+    ["a shape with two places open", () => counted(2, 3).reshape([-1, -1]), "a tensor of shape [2,3] does not fit into [-1,-1]"],
     ["an item of many", () => counted(2, 3).item(), "item needs a tensor of one number; shape [2,3] has 6"],
     // @ts-expect-error: arithmetic is defined for float32
     ["arithmetic on bytes", () => counted(2).to("uint8").add(1), "arithmetic is defined for float32; this tensor is uint8"],
     // @ts-expect-error: a number, not its text
-    ["a text to add", () => counted(2).add("1"), "a tensor or number was expected; found 1"],
+    ["a text to add", () => counted(2).add("1"), 'other is "1" (a string); expected a Tensor or a number'],
     // @ts-expect-error: nothing to add
-    ["nothing to add", () => counted(2).add(null), "a tensor or number was expected; found null"],
+    ["nothing to add", () => counted(2).add(null), "other is null; expected a Tensor or a number"],
     // @ts-expect-error: an axis is a number
     ["an axis by name", () => counted(2).mean("rows"), 'axis "rows" is outside a tensor of shape [2]'],
   ] as [string, () => unknown, string][])("refuses %s", (_, attempt, message) => {
