@@ -70,6 +70,11 @@ export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   }
   const [, what, hint] = SIGNATURES.find(([isLike]) => isLike(start)) ?? [];
   if (what !== undefined && hint !== undefined) return { what, hint, isCertain: hint !== PICKLE_HINT };
+  return recogniseText(bytes);
+}
+
+/** What a text file is that stands in place of another: a server's answer, a web page, a Git LFS pointer, ... Undefined where the bytes are no text. */
+export function recogniseText(bytes: Uint8Array): ForeignFile | undefined {
   const text = textOf(bytes);
   if (text === undefined) return undefined;
   const markup = markupOf(text);

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { recogniseText } from "../checkpoint/foreign-file.js";
 import { ArgumentError } from "../errors.js";
 
 /** Pixels of a decoded image: 8-bit, row-major, `channels` bytes each. */
@@ -31,8 +32,9 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<Deco
     const { data, info } = await sharp(bytes).autoOrient().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, channels: info.channels, data };
   } catch (cause) {
-    throw new ArgumentError(`${name} is not an image that can be read: ${messageOf(cause)}`, {
-      hint: "PNG, JPEG, WebP, GIF, TIFF and AVIF can be read",
+    const { what = messageOf(cause), hint = "PNG, JPEG, WebP, GIF, TIFF and AVIF can be read" } = recogniseText(bytes) ?? {};
+    throw new ArgumentError(`${name} is not an image that can be read: ${what}`, {
+      hint,
       cause,
     });
   }

@@ -1,5 +1,6 @@
 import { readJson } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
+import { recogniseText } from "../checkpoint/foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, quote } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 
@@ -129,15 +130,22 @@ async function readModel(folder: Folder): Promise<Model> {
     );
   }
   const [vocab, merges] = await Promise.all([readJson(folder, "vocab.json"), folder.read("merges.txt")]);
+  const [file, vocabulary] = [`${folder.name}/merges.txt`, toVocabulary(vocab, `${folder.name}/vocab.json`)];
   const lines = new TextDecoder().decode(merges).split(/\r?\n/);
-  return {
-    vocabulary: toVocabulary(vocab, `${folder.name}/vocab.json`),
-    ranks: toRanks(
-      lines.filter((line) => line !== "" && !line.startsWith("#version")),
-      `${folder.name}/merges.txt`,
-    ),
-    embedded: [],
-  };
+  const pairs = lines.filter((line) => line !== "" && !line.startsWith("#version"));
+  const [first = ""] = pairs;
+  // A file of another kind, or another tokenizer's, shows it at once.
+  if (first !== "" && !Object.hasOwn(vocabulary.ids, first.replace(" ", ""))) {
+    const { what, hint, isCertain } = recogniseText(merges) ?? {};
+    if (what !== undefined && hint !== undefined && isCertain)
+      throw new CheckpointError(`${file} is not what it should be: ${what}`, { hint });
+    if (isPair(first)) {
+      throw new CheckpointError(`${file}: merge 1 is ${quote(first)}, but vocab.json has no token ${quote(first.replace(" ", ""))}`, {
+        hint: "the two files are not of one tokenizer; download the checkpoint's tokenizer folder again",
+      });
+    }
+  }
+  return { vocabulary, ranks: toRanks(pairs, file), embedded: [] };
 }
 
 async function readTokenizerJson(folder: Folder): Promise<Model> {
@@ -169,8 +177,7 @@ function toVocabulary(json: JsonObject, file: string): Vocabulary {
 function toRanks(merges: readonly string[], file: string): Map<string, number> {
   const ranks = new Map<string, number>();
   merges.forEach((merge, rank) => {
-    const space = merge.indexOf(" ");
-    if (space < 1 || space === merge.length - 1 || merge.includes(" ", space + 1)) {
+    if (!isPair(merge)) {
       throw new CheckpointError(`${file}: merge ${rank + 1} is ${quote(merge)}; two tokens with a space between were expected`, {
         hint: "download the file again",
       });
@@ -178,6 +185,12 @@ function toRanks(merges: readonly string[], file: string): Map<string, number> {
     ranks.set(merge, rank);
   });
   return ranks;
+}
+
+/** Whether a line is two tokens with a space between. */
+function isPair(merge: string): boolean {
+  const space = merge.indexOf(" ");
+  return space > 0 && space < merge.length - 1 && !merge.includes(" ", space + 1);
 }
 
 function toAddedToken(token: Json | undefined, folder: Folder): AddedToken {

@@ -76,6 +76,11 @@ describe("loadImage", () => {
     ["an address that answers 404", () => `${address}/missing.png`, /answered 404/],
     ["an address nobody listens at", () => "http://127.0.0.1:1/x.png", /cannot be fetched/],
     ["bytes that are no image", () => new Uint8Array(20), /the given buffer is not an image/],
+    [
+      "a server's answer",
+      () => Buffer.from('{"message": "log in first"}'),
+      'the given buffer is not an image that can be read: it is JSON, a server\'s answer in place of the file: "log in first"',
+    ],
     ["too few raw pixels", () => ({ width: 4, height: 2, channels: 3 as const, data: pixels.slice(1) }), /needs 24 bytes; 23 were given/],
   ])("refuses %s, saying so", async (_, source, message) => {
     const attempt = loadImage(source());

@@ -22,6 +22,8 @@ export interface OriginalConfig {
   readonly impliesNoise: boolean;
   readonly betaStart: number | undefined;
   readonly betaEnd: number | undefined;
+  /** The schedule's name in diffusers. */
+  readonly betaSchedule: string | undefined;
   readonly trainTimesteps: number | undefined;
   /** Height and width of the latents. */
   readonly latentSize: number | undefined;
@@ -47,6 +49,7 @@ const schema = v.object({
       parameterization: v.nullish(v.picklist(["eps", "v", "x0"])),
       linear_start: v.nullish(beta),
       linear_end: v.nullish(beta),
+      beta_schedule: v.nullish(v.picklist(["linear", "sqrt_linear", "cosine"])),
       timesteps: v.nullish(v.pipe(v.number(), v.integer("a whole number"), v.minValue(1, "a whole number from 1"), v.maxValue(100_000))),
       image_size: v.nullish(side),
       scale_factor: v.nullish(positive),
@@ -59,6 +62,8 @@ const schema = v.object({
 });
 
 const PARAMETERIZATIONS = { eps: "epsilon", v: "v_prediction", x0: "sample" } as const;
+/** ldm's names for schedules of betas, and diffusers'. */
+const BETA_SCHEDULES = { linear: "scaled_linear", sqrt_linear: "linear", cosine: "squaredcos_cap_v2" } as const;
 
 /** The path of the config beside the checkpoint at `path`. */
 export function originalConfigName(path: string): string {
@@ -81,12 +86,19 @@ export async function readOriginalConfig(folder: Folder, path: string): Promise<
   const { model } = parseConfig(at, schema, yaml, "correct the file, or move it away to do without it");
   const { params } = model;
   const scaling = params.denoiser_config?.params?.scaling_config?.target;
+  if (params.parameterization == null && hasKey(yaml, "parameterization", 5)) {
+    warn(
+      (option) =>
+        `${at} has a parameterization that is not in model.params, where the original programs look for it; it is not used. If it is meant, move it there or give ${option("predictionType")}`,
+    );
+  }
   return {
     name,
     prediction: params.parameterization ? PARAMETERIZATIONS[params.parameterization] : predictionOfScaling(scaling),
     impliesNoise: model.target?.startsWith("ldm.") ?? false,
     betaStart: params.linear_start ?? undefined,
     betaEnd: params.linear_end ?? undefined,
+    betaSchedule: params.beta_schedule ? BETA_SCHEDULES[params.beta_schedule] : undefined,
     trainTimesteps: params.timesteps ?? undefined,
     latentSize: latentSize(params.image_size ?? undefined),
     scalingFactor: params.scale_factor ?? undefined,
@@ -104,6 +116,12 @@ function predictionOfScaling(target = ""): PredictionType | undefined {
   return target.endsWith(".EpsScaling") ? "epsilon" : undefined;
 }
 
+/** Whether an object has a key, or one within it does, `depth` levels down at most. */
+function hasKey(value: unknown, key: string, depth: number): boolean {
+  if (typeof value !== "object" || value === null || depth === 0) return false;
+  return Object.hasOwn(value, key) || Object.values(value).some((inner) => hasKey(inner, key, depth - 1));
+}
+
 function isModelConfig(yaml: unknown): boolean {
   const model = typeof yaml === "object" && yaml !== null && "model" in yaml ? yaml.model : undefined;
   const params = typeof model === "object" && model !== null && "params" in model ? model.params : undefined;
@@ -117,7 +135,12 @@ async function readYaml(folder: Folder, name: string): Promise<unknown> {
   if (size > LARGEST) throw new CheckpointError(`${at} has ${size} bytes; a checkpoint's config has at most ${LARGEST}`, { hint });
   const { parse } = await import("yaml");
   try {
-    return parse(new TextDecoder("utf-8", { fatal: true }).decode(await folder.read(name)), { logLevel: "error", maxAliasCount: 100 });
+    return parse(new TextDecoder("utf-8", { fatal: true }).decode(await folder.read(name)), {
+      // PyYAML, by which the original programs read it, knows the first version: `no` is false, `<<` merges.
+      version: "1.1",
+      logLevel: "error",
+      maxAliasCount: 100,
+    });
   } catch (error) {
     const [what] = error instanceof Error ? error.message.split("\n") : [];
     throw new CheckpointError(`${at} is not YAML: ${what}`, { hint, cause: error });

@@ -101,7 +101,7 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
 export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   const { prediction, original } = kind;
   const { _class_name: className, ...config } = repositoryOf(kind).scheduler;
-  const { type, zeroSnr = false } = prediction;
+  const { type, zeroSnr = false, sigmas } = prediction;
   // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM cannot predict the picture, either.
   const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
   return {
@@ -109,8 +109,11 @@ export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
     ...config,
     ...(type !== (config.prediction_type ?? "epsilon") && { prediction_type: type }),
     ...(zeroSnr && { rescale_betas_zero_snr: true }),
+    ...(sigmas?.min !== undefined && { sigma_min: sigmas.min }),
+    ...(sigmas?.max !== undefined && { sigma_max: sigmas.max }),
     ...(original?.betaStart !== undefined && { beta_start: original.betaStart }),
     ...(original?.betaEnd !== undefined && { beta_end: original.betaEnd }),
+    ...(original?.betaSchedule !== undefined && { beta_schedule: original.betaSchedule }),
     ...(original?.trainTimesteps !== undefined && { num_train_timesteps: original.trainTimesteps }),
   };
 }

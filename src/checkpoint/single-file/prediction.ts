@@ -1,4 +1,6 @@
+import { warn } from "../../warnings.js";
 import type { Folder } from "../folder.js";
+import { printable } from "../json.js";
 import type { PredictionType } from "../prediction-types.js";
 import { readTensor, type SafetensorsHeader, toTensorRef } from "../safetensors.js";
 import type { Family } from "./family.js";
@@ -13,6 +15,8 @@ export interface Prediction {
   readonly zeroSnr?: boolean;
   /** Karras et al.'s noise levels in place of the usual ones. */
   readonly edm?: "playground" | "cosxl";
+  /** The ends of these levels, where the file says them. */
+  readonly sigmas?: { readonly min: number | undefined; readonly max: number | undefined };
   /** Who states it: the caller or the file's author; else the family, which has only one type, or the assumption that diffusers makes, too. */
   readonly basis: "caller" | "author" | "family" | "assumption";
 }
@@ -43,6 +47,7 @@ export async function readPrediction(header: SafetensorsHeader, hints: Predictio
   return {
     ...{ type, source, basis },
     ...(found.edm && { edm: found.edm }),
+    ...(found.sigmas && { sigmas: found.sigmas }),
     // A network that predicts noise cannot start at full noise: its prediction says nothing about the picture there.
     ...(type !== "epsilon" && header.tensors.has("ztsnr") && { zeroSnr: true }),
   };
@@ -56,14 +61,17 @@ async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHin
   const { original, family, isInpainting, folder, path } = hints;
   if (tensors.has("edm_mean") && tensors.has("edm_std"))
     return { type: "epsilon", edm: "playground", source: "edm_mean and edm_std in the file" };
-  if (tensors.has("edm_vpred.sigma_max")) return { type: "v_prediction", edm: "cosxl", source: "edm_vpred.sigma_max in the file" };
+  if (tensors.has("edm_vpred.sigma_max")) {
+    const [min, max] = await Promise.all(["min", "max"].map((end) => readNumber(`edm_vpred.sigma_${end}`, header, folder, path)));
+    return { type: "v_prediction", edm: "cosxl", sigmas: { min: sigma(min), max: sigma(max) }, source: "edm_vpred.sigma_max in the file" };
+  }
   if (tensors.has("v_pred")) return { type: "v_prediction", source: "v_pred in the file" };
   if (original?.prediction) return { type: original.prediction, source: original.name };
   const told = predictionInMetadata(header);
   if (told) return told;
   if (original?.impliesNoise) return { type: "epsilon", source: original.name };
   if (family !== "sd2" || isInpainting) return undefined;
-  const step = await readStep(header, folder, path);
+  const step = await readNumber("global_step", header, folder, path);
   if (step === undefined) return undefined;
   return { type: step === STEP_OF_BASE ? "epsilon" : "v_prediction", source: "global_step in the file" };
 }
@@ -76,12 +84,18 @@ function usualPrediction({ family, isInpainting }: PredictionHints): Prediction 
 }
 
 /** By Stability's ModelSpec, which kohya-ss' scripts and other trainers write. */
-function predictionInMetadata({ metadata }: SafetensorsHeader): Written | undefined {
+function predictionInMetadata({ name, metadata }: SafetensorsHeader): Written | undefined {
   const prediction = metadata.get("modelspec.prediction_type")?.toLowerCase() ?? "";
   const source = "modelspec.prediction_type in the file";
   if (/^(v|velocity|v[-_ ]?pred(iction)?)$/.test(prediction)) return { type: "v_prediction", source };
   if (/^(epsilon|eps|noise)$/.test(prediction)) return { type: "epsilon", source };
   if (/^(sample|x0|x_0)$/.test(prediction)) return { type: "sample", source };
+  if (prediction !== "") {
+    warn(
+      (option) =>
+        `${name}: its modelspec.prediction_type ${printable(prediction)} is unknown and not used; ${option("predictionType")} says what it predicts`,
+    );
+  }
   const architecture = metadata.get("modelspec.architecture")?.toLowerCase() ?? "";
   const byArchitecture = { source: "modelspec.architecture in the file" };
   if (architecture.startsWith("stable-diffusion-v2-768-v")) return { type: "v_prediction", ...byArchitecture };
@@ -89,9 +103,14 @@ function predictionInMetadata({ metadata }: SafetensorsHeader): Written | undefi
   return undefined;
 }
 
-async function readStep(header: SafetensorsHeader, folder: Folder, path: string): Promise<number | undefined> {
-  const stored = header.tensors.get("global_step");
+function sigma(value: number | undefined): number | undefined {
+  return value !== undefined && value > 0 && Number.isFinite(value) ? value : undefined;
+}
+
+/** The first number of a small tensor; undefined where there is none. */
+async function readNumber(name: string, header: SafetensorsHeader, folder: Folder, path: string): Promise<number | undefined> {
+  const stored = header.tensors.get(name);
   if (!stored || stored.length === 0 || stored.length > 8) return undefined;
-  const [step] = (await readTensor(folder, path, toTensorRef(stored, header.name))).toArray();
-  return step === undefined ? undefined : Number(step);
+  const [number] = (await readTensor(folder, path, toTensorRef(stored, header.name))).toArray();
+  return number === undefined ? undefined : Number(number);
 }

@@ -60,6 +60,12 @@ describe("what a file's UNet predicts", () => {
       { "edm_vpred.sigma_max": Tensor.from([120]), "edm_vpred.sigma_min": Tensor.from([0.002]) },
       { ...velocity, _className: "EDMEulerScheduler", sigmaMax: 120, sigmaData: 1 },
     ],
+    [
+      "velocity between the noise levels that a file like CosXL's says",
+      "sdxl-base-mini",
+      { "edm_vpred.sigma_max": Tensor.from([80]), "edm_vpred.sigma_min": Tensor.from([0.25]) },
+      { ...velocity, _className: "EDMEulerScheduler", sigmaMax: 80, sigmaMin: 0.25, sigmaData: 1 },
+    ],
     ["noise, of which Stable Diffusion 1's config says nothing", "sd1-mini", {}, { _className: "PNDMScheduler", clipSample: false }],
     [
       "velocity in a Stable Diffusion 1 that was trained for it",
@@ -85,6 +91,12 @@ describe("what a file's UNet predicts", () => {
     ["sd2-mini", { "modelspec.architecture": "stable-diffusion-v2-768-v" }, velocity],
   ])("is in %s what the metadata %j say", async (name, metadata, expected) => {
     expect(await scheduler(name, { metadata })).toMatchObject(expected);
+  });
+
+  it("is as usual where the metadata name one that is unknown, with a warning", async () => {
+    const heard = collectWarnings();
+    expect(await scheduler("sdxl-base-mini", { metadata: { "modelspec.prediction_type": "flow" } })).toMatchObject(noise);
+    expect(heard).toEqual([expect.stringMatching(/modelspec\.prediction_type flow is unknown and not used; predictionType says/)]);
   });
 
   it("is taken for velocity in a Stable Diffusion 2 that does not say it, as in diffusers, which is told", async () => {

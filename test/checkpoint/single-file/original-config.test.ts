@@ -74,6 +74,30 @@ describe("the .yaml beside a single file", () => {
   });
 
   it.each([
+    ["linear", "scaled_linear"],
+    ["sqrt_linear", "linear"],
+    ["cosine", "squaredcos_cap_v2"],
+  ])("says how betas grow: ldm's %s is diffusers' %s", async (name, betaSchedule) => {
+    expect(await schedulerOf(await opened(params(`beta_schedule: ${name}`)))).toMatchObject({ betaSchedule });
+  });
+
+  it("is read as YAML 1.1, as Python does: keys merge, and `no` is false", async () => {
+    const yaml = `base: &base\n  parameterization: v\n${params("<<: *base", "use_ema: no")}`;
+    expect(await schedulerOf(await opened(yaml))).toMatchObject({ predictionType: "v_prediction" });
+  });
+
+  it.each([`parameterization: v\n${params("linear_start: 0.00085")}`, params("unet_config: { params: { parameterization: v } }")])(
+    "counts in model.params alone, as in ldm, with a warning: %j",
+    async (yaml) => {
+      const heard = collectWarnings();
+      expect((await schedulerOf(await opened(yaml))).predictionType).toBeUndefined();
+      expect(heard).toEqual([
+        expect.stringMatching(/model\.yaml has a parameterization that is not in model\.params.*give predictionType/),
+      ]);
+    },
+  );
+
+  it.each([
     ["in latents", 96],
     ["in pixels", 768],
   ])("says the size of pictures, %s", async (_, size) => {
@@ -155,6 +179,7 @@ describe("the .yaml beside a single file", () => {
 
   it.each([
     ['parameterization: "w"', /model\.params\.parameterization is "w"; expected one of "eps", "v", "x0"/],
+    ["beta_schedule: sqrt", /model\.params\.beta_schedule is "sqrt"; expected one of "linear", "sqrt_linear", "cosine"/],
     ["linear_start: -1", /model\.params\.linear_start is -1; expected a number between 0 and 1/],
     ["image_size: many", /model\.params\.image_size is "many"; expected number/],
   ])("is refused for %s", async (line, message) => {
