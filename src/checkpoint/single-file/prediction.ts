@@ -67,7 +67,7 @@ async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHin
   }
   if (tensors.has("v_pred")) return { type: "v_prediction", source: "v_pred in the file" };
   if (original?.prediction) return { type: original.prediction, source: original.name };
-  const told = predictionInMetadata(header);
+  const told = predictionInMetadata(header, hints);
   if (told) return told;
   if (original?.impliesNoise) return { type: "epsilon", source: original.name };
   if (family !== "sd2" || isInpainting) return undefined;
@@ -84,13 +84,13 @@ function usualPrediction({ family, isInpainting }: PredictionHints): Prediction 
 }
 
 /** By Stability's ModelSpec, which kohya-ss' scripts and other trainers write. */
-function predictionInMetadata({ name, metadata }: SafetensorsHeader): Written | undefined {
+function predictionInMetadata({ name, metadata }: SafetensorsHeader, { given }: PredictionHints): Written | undefined {
   const prediction = metadata.get("modelspec.prediction_type")?.toLowerCase() ?? "";
   const source = "modelspec.prediction_type in the file";
   if (/^(v|velocity|v[-_ ]?pred(iction)?)$/.test(prediction)) return { type: "v_prediction", source };
   if (/^(epsilon|eps|noise)$/.test(prediction)) return { type: "epsilon", source };
   if (/^(sample|x0|x_0)$/.test(prediction)) return { type: "sample", source };
-  if (prediction !== "") {
+  if (prediction !== "" && given === undefined) {
     warn(
       (option) =>
         `${name}: its modelspec.prediction_type ${printable(prediction)} is unknown and not used; ${option("predictionType")} says what it predicts`,
