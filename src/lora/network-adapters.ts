@@ -6,23 +6,23 @@ import { type AdapterWeight, blockOf, weightOf } from "./adapter-weight.js";
 
 /** An adapter loaded into one network. */
 interface Adapter {
-  /** Tells it from another adapter that had its name. */
+  /** Unique, also among earlier adapters with the same name. */
   readonly id: number;
   readonly name: string;
   /** How layers change, by their paths. */
   readonly layers: ReadonlyMap<string, LayerChange>;
-  /** The blocks these layers lie in. */
+  /** The blocks of these layers. */
   readonly blocks: readonly string[];
   readonly weight: AdapterWeight;
 }
 
-/** What a network's adapters come to for one run of it. */
+/** A network's adapters for one run. */
 export interface AppliedAdapters {
-  /** Equal where one session serves: adapters may differ in their weights, not in number or in what is fused. */
+  /** Equal keys can use one session: adapters may differ in their weights, but not in number or in what is fused. */
   readonly key: string;
   /** The weights, by the names of the inputs that {@link AppliedAdapters.declare} declares. */
   readonly feeds: Readonly<Record<string, Tensor>>;
-  /** Declares the adapters' weights as inputs of a graph, and says how its layers change. */
+  /** Declares the adapters' weights as inputs of a graph, and returns the changes of its layers. */
   declare(graph: Graph): LayerChanges;
 }
 
@@ -36,7 +36,7 @@ export class NetworkAdapters {
   /** Tokens of the embeddings that came with adapters, by the adapters' names. */
   private readonly tokens = new Map<string, readonly string[]>();
 
-  /** Names of the adapters that are loaded, those that brought embeddings alone included. */
+  /** Names of the loaded adapters, including those with embeddings only. */
   get names(): readonly string[] {
     return [...new Set([...this.loaded.map(({ name }) => name), ...this.tokens.keys()])];
   }
@@ -51,7 +51,7 @@ export class NetworkAdapters {
     return this.fused.map(({ name }) => name);
   }
 
-  /** Names of the active adapters that are silent in some of their layers, because another adapter is fused there: see {@link apply}. */
+  /** Names of the active adapters without effect in some of their layers, because another adapter is fused there: see {@link roles}. */
   get silentNames(): readonly string[] {
     const { added, merged } = this.roles();
     const isSilent = ({ layers }: Adapter) => merged.some((other) => [...layers.keys()].some((path) => other.layers.has(path)));
@@ -65,7 +65,7 @@ export class NetworkAdapters {
     this.active = [name];
   }
 
-  /** Remembers that an adapter brought embeddings with it, which `tokens` stand for. */
+  /** Records the tokens of the embeddings that came with an adapter. */
   addTokens(name: string, tokens: readonly string[]): void {
     this.tokens.set(name, tokens);
   }
@@ -75,13 +75,13 @@ export class NetworkAdapters {
     return names.flatMap((name) => this.tokens.get(name) ?? []);
   }
 
-  /** Makes these adapters the active ones. Names the network has no adapter of are remembered and of no effect. */
+  /** Makes these adapters the active ones. Names without an adapter in this network have no effect. */
   activate(weights: ReadonlyMap<string, AdapterWeight>): void {
     this.active = [...weights.keys()];
     this.loaded = this.loaded.map((adapter) => ({ ...adapter, weight: weights.get(adapter.name) ?? adapter.weight }));
   }
 
-  /** Forgets adapters; where no active one is left, the first of the others becomes active. What is fused stays. */
+  /** Removes adapters. If no active one is left, the first of the others becomes active. Fused ones stay fused. */
   delete(names: readonly string[]): void {
     this.loaded = this.loaded.filter(({ name }) => !names.includes(name));
     const active = this.active.filter((name) => !names.includes(name));
@@ -89,14 +89,14 @@ export class NetworkAdapters {
     for (const name of names) this.tokens.delete(name);
   }
 
-  /** Without their adapters, networks compute as the checkpoint has them; what was fused and is still loaded counts among the adapters. */
+  /** Turns adapters on or off. Turning them off also removes fused adapters that are still loaded. */
   setEnabled(isEnabled: boolean): void {
     this.isEnabled = isEnabled;
     const isLoaded = ({ id }: Adapter) => this.loaded.some((adapter) => adapter.id === id);
     if (!isEnabled) this.fused = this.fused.filter((adapter) => !isLoaded(adapter));
   }
 
-  /** Adds adapters, the active ones where none are named, to the network's weights themselves. As in PEFT, `scale` counts for active ones only. */
+  /** Adds adapters (by default the active ones) to the network's weights. As in PEFT, `scale` applies to active ones only. */
   fuse(scale: number, names: readonly string[] = this.active): void {
     const isFused = ({ id }: Adapter) => this.fused.some((adapter) => adapter.id === id);
     const wanted = this.loaded.filter((adapter) => names.includes(adapter.name) && !isFused(adapter));
@@ -109,7 +109,7 @@ export class NetworkAdapters {
     this.fused = [];
   }
 
-  /** What a run has to reckon with now. */
+  /** The adapters for the next run. */
   apply(): AppliedAdapters {
     const { fused } = this;
     const { added, merged } = this.roles();
@@ -129,7 +129,10 @@ export class NetworkAdapters {
     };
   }
 
-  /** Which adapters are computed beside the layers, and which of the loaded ones are fused. PEFT computes a layer from its weights alone while one of its adapters is fused. */
+  /**
+   * The adapters that every run computes (`added`), and the loaded ones that are fused (`merged`). While one of a layer's adapters is merged, the layer is
+   * computed without the added ones, as in PEFT.
+   */
   private roles(): { readonly added: readonly Adapter[]; readonly merged: readonly Adapter[] } {
     const isFused = ({ id }: Adapter) => this.fused.some((adapter) => adapter.id === id);
     const added = this.isEnabled ? this.loaded.filter((adapter) => this.active.includes(adapter.name) && !isFused(adapter)) : [];

@@ -5,7 +5,7 @@ import type { MemorySaving } from "./tiling.js";
 
 /** What pipelines use of an autoencoder, whichever it is: AutoencoderKL or AutoencoderTiny. */
 export interface Autoencoder extends AsyncDisposable {
-  /** What pipelines read of its config. */
+  /** The fields of its config that pipelines read. */
   readonly config: {
     /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
     readonly scalingFactor: number;

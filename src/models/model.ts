@@ -103,7 +103,7 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.engine.precision ?? "exact";
   }
 
-  /** The line in which the calls of pipelines with this network wait. */
+  /** The queue of calls of pipelines with this network. */
   get queue(): CallQueue {
     return callQueueOf(this.engine);
   }

@@ -8,8 +8,8 @@ import { ControlNetModel } from "./controlnet.js";
 import { MODEL_FIELDS, type ModelOptions } from "./model.js";
 
 /**
- * Several ControlNets that were saved together, in the folders `controlnet`, `controlnet_1`, `controlnet_2`, ... side by side; their `nets` are what a
- * pipeline takes as `controlnet`. Matches diffusers' MultiControlNetModel.
+ * Several ControlNets that were saved together, in the folders `controlnet`, `controlnet_1`, `controlnet_2`, ... A pipeline takes `nets` as its
+ * `controlnet`. Matches diffusers' MultiControlNetModel.
  */
 export class MultiControlNetModel implements AsyncDisposable {
   private constructor(
@@ -19,7 +19,7 @@ export class MultiControlNetModel implements AsyncDisposable {
   ) {}
 
   /**
-   * Opens the ControlNet in the folder `source`, or in its `subfolder`, and those beside it whose names end in `_1`, `_2`, ...
+   * Opens the ControlNet in the folder `source`, or in its `subfolder`, and those in the folders beside it with `_1`, `_2`, ... after the name.
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<MultiControlNetModel> {
@@ -64,11 +64,11 @@ function placeOf(source: string | Folder, subfolder: string | undefined, index: 
   return { source: `${source.replace(/(?<=.)[\\/]+$/, "")}${suffix}`, subfolder };
 }
 
-/** Where the ControlNet of this number is, if there is one. */
+/** The location of the ControlNet with this number, if there is one. */
 async function placeBeside(whole: string | Folder, options: ModelOptions, index: number): Promise<Place | undefined> {
   const place = placeOf(whole, options.subfolder, index);
   const { source, subfolder } = place;
-  // Nothing is beside an opened folder, nor beside a repository.
+  // An opened folder or a repository has no folders beside it.
   if (subfolder === undefined && (typeof source !== "string" || (await pathKind(source)) !== "folder")) return undefined;
   try {
     const root = typeof source === "string" && (await pathKind(source)) === "folder" ? openFolder(source) : source;

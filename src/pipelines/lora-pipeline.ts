@@ -19,12 +19,12 @@ import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import type { TextEncoder } from "./encode-prompt.js";
 import { addedTokens, addTextualInversions, unloadTextualInversion } from "./textual-inversion.js";
 
-/** A pipeline's networks that a LoRA may change, as its properties are called. */
+/** A network that a LoRA may change, by the pipeline's property. */
 export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";
 
 /** How a LoRA is loaded. */
 export interface LoadLoraOptions extends LoraSource {
-  /** What it will be called; `default_0`, `default_1`, ... where nothing is said. */
+  /** The adapter's name; by default `default_0`, `default_1`, ... */
   readonly adapterName?: string;
 }
 
@@ -32,17 +32,17 @@ const LOAD_FIELDS: Fields<LoadLoraOptions> = { ...ADAPTER_FIELDS, adapterName: t
 
 /** A LoRA that was loaded. */
 export interface LoadedLora {
-  /** The name by which the adapter is known from now on. */
+  /** The adapter's name. */
   readonly adapterName: string;
-  /** Names of the file's tensors that are left out: they fit no layer of the pipeline, or Darkroom does not apply their method. */
+  /** Names of the file's tensors that are left out: they fit no layer of the pipeline, or Darkroom does not support their method. */
   readonly unmatched: readonly string[];
-  /** What stands in prompts for the embeddings inside the file. */
+  /** The tokens of the embeddings inside the file, for prompts. */
   readonly tokens: readonly string[];
 }
 
-/** What is fused. */
+/** Options of `fuseLora`. */
 export interface FuseLoraOptions {
-  /** Times the active adapters' own weights; 1 by default. An adapter that is fused without being active keeps its own weight, as in PEFT. */
+  /** Factor of the active adapters' weights; 1 by default. An adapter that is fused but not active keeps its weight, as in PEFT. */
   readonly loraScale?: number;
   /** The active ones by default. */
   readonly adapterNames?: readonly string[];
@@ -67,12 +67,12 @@ const MOST_LISTED = 10;
 const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", text_encoder: "textEncoder", text_encoder_2: "textEncoder2" };
 
 /**
- * A pipeline whose UNet and text encoders take LoRAs (Hu et al. 2021) and their relatives: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences and
- * trained norms, as kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT write them. Several may be active at once; the checkpoint stays as it is,
- * and another weight costs nothing. A plain LoRA is computed beside the layers; the other methods change the weights of their layers in every step,
- * which costs time. Other adapters, or other active ones, make the networks load anew at their next run. `fuseLora` adds adapters to the weights
- * themselves: no step costs more then, for a copy of the changed weights in memory. Adapters belong to the networks: pipelines that share these share
- * them. Matches diffusers' LoraBaseMixin with PEFT, and LyCORIS.
+ * A pipeline whose UNet and text encoders take LoRAs (Hu et al. 2021) and related adapters: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences and
+ * trained norms, in the formats of kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT. Several adapters may be active at once. The checkpoint does
+ * not change. Changing an adapter's weight costs nothing; loading or activating other adapters reloads the networks at their next run. A plain LoRA is
+ * computed beside the layers; other methods change the layers' weights in every step, which takes time. `fuseLora` changes the weights once: steps then
+ * take no extra time, but the changed weights need memory. Adapters belong to the networks: pipelines that share networks share their adapters.
+ * Matches diffusers' LoraBaseMixin with PEFT, and LyCORIS.
  */
 export abstract class LoraPipeline extends DiffusionPipeline {
   /** The denoising network, which LoRAs change. */
@@ -83,10 +83,10 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /**
    * Loads a LoRA: a `.safetensors` file, a folder with one, or a hub id (`owner/name`). It becomes the only active adapter of the networks it changes,
-   * as in diffusers; `setAdapters` makes several active. Its matrices stay in the file, which has to stay too. Embeddings inside the file
-   * (`bundle_emb.<word>`) are loaded with it: the word works in prompts until the adapter is deleted. What cannot be applied is left out with a
-   * warning that names it.
-   * @throws CheckpointError if it is no LoRA, holds nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
+   * as in diffusers; `setAdapters` activates several. Its matrices are read from the file when needed: do not delete the file. Embeddings inside the file
+   * (`bundle_emb.<word>`) are loaded, too; the word works in prompts until the adapter is deleted. Tensors that cannot be applied are left out with a
+   * warning.
+   * @throws CheckpointError if it is not a LoRA, holds nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
    * is taken; HubError
    */
   async loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
@@ -128,7 +128,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
         argument: "weights",
       });
     const networks = [...this.loraNetworks];
-    for (const weight of each) this.warnOfStrangers(weight);
+    for (const weight of each) this.warnOfUnknownNetworks(weight);
     const resolved = networks.map(
       ([part, { weights: source }]) => new Map(list.map((name, i) => [name, weightFor(part, each[i] ?? 1, source.names())])),
     );
@@ -158,8 +158,8 @@ export abstract class LoraPipeline extends DiffusionPipeline {
 
   /**
    * Adds adapters to the weights themselves, once, when the networks load anew at their next run: no step costs more than without them.
-   * The weights they change are then held in memory, as float32; the checkpoint's files stay as they are. As in PEFT, a layer with a fused adapter is
-   * computed without the other adapters until `unfuseLora` or until the fused one is unloaded, which a warning says; and `loraScale` counts for active adapters.
+   * The changed weights are held in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed without
+   * the other adapters until `unfuseLora` or until the fused adapter is unloaded (a warning says so), and `loraScale` applies to active adapters only.
    * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
    */
   fuseLora(options: FuseLoraOptions = {}): void {
@@ -204,7 +204,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     ]);
   }
 
-  /** Adds a LoRA's embeddings to the text encoders, those that can be. */
+  /** Adds a LoRA's embeddings to the text encoders; returns those that cannot be added as `refused`. */
   private addBundled(embeddings: readonly TextualInversion[]): {
     readonly tokens: readonly string[];
     readonly refused: readonly LeftOut[];
@@ -226,7 +226,7 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     return { tokens, refused };
   }
 
-  /** Forgets adapters and the embeddings that came with them. */
+  /** Removes adapters and the embeddings that came with them. */
   private forget(names: readonly string[]): void {
     const tokens = unique(this.textEncoders.flatMap(({ model }) => model.adapters.tokensOf(names)));
     const loaded = addedTokens(this.textEncoders);
@@ -260,9 +260,9 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     if (!v.is(texts, names)) throw wrongArgument("names", names, "an adapter's name, or a list of names");
     const list = typeof names === "string" ? [names] : names;
     const known = this.loraNames;
-    const stranger = list.find((name) => !known.includes(name));
-    if (stranger === undefined) return list;
-    throw new ArgumentError(`there is no adapter ${stranger}; ${known.length > 0 ? `there are ${known.join(", ")}` : "none is loaded"}`, {
+    const unknown = list.find((name) => !known.includes(name));
+    if (unknown === undefined) return list;
+    throw new ArgumentError(`there is no adapter ${unknown}; ${known.length > 0 ? `there are ${known.join(", ")}` : "none is loaded"}`, {
       argument: "names",
       hint: "load it first: loadLoraWeights(path, { adapterName })",
     });
@@ -277,16 +277,16 @@ export abstract class LoraPipeline extends DiffusionPipeline {
     );
   }
 
-  /** As diffusers does, weights for networks that the pipeline does not have are told and left out. */
-  private warnOfStrangers(weight: LoraWeight | undefined): void {
+  /** Warns about weights for networks that the pipeline does not have. They are ignored, as in diffusers. */
+  private warnOfUnknownNetworks(weight: LoraWeight | undefined): void {
     if (typeof weight !== "object") return;
     const known = [...this.loraNetworks.keys()].map((part) => COMPONENTS[part]);
-    const strangers = Object.keys(weight).filter((component) => !known.some((name) => name === component));
-    if (strangers.length > 0) warn(`weights were given for ${strangers.join(", ")}; this pipeline's networks are ${known.join(", ")}`);
+    const unknown = Object.keys(weight).filter((component) => !known.some((name) => name === component));
+    if (unknown.length > 0) warn(`weights were given for ${unknown.join(", ")}; this pipeline's networks are ${known.join(", ")}`);
   }
 }
 
-/** What a warning says of tensors that are left out. */
+/** The warning about tensors that are left out. */
 function sentenceOf({ tensors, reason, error }: LeftOut, file: string): string {
   const more = tensors.length > MOST_LISTED ? ` and ${tensors.length - MOST_LISTED} more` : "";
   const names = tensors.slice(0, MOST_LISTED).map(printable).join(", ");
@@ -294,14 +294,14 @@ function sentenceOf({ tensors, reason, error }: LeftOut, file: string): string {
   return `${tensors.length} of its tensors ${reason} and are left out: ${names}${more}${found}`;
 }
 
-/** What a weight comes to for one network; `names` are those of its tensors. */
+/** The weight for one network; `names` are those of its tensors. */
 function weightFor(part: LoraPart, weight: LoraWeight, names: readonly string[]): AdapterWeight {
   if (part === "unet") return unetWeight((typeof weight === "object" ? weight.unet : weight) ?? 1, names);
   const component = part === "text_encoder" ? "textEncoder" : "textEncoder2";
   return { all: finite(component, (typeof weight === "object" ? weight[component] : weight) ?? 1) };
 }
 
-/** Says where the weight of a LoRA is given. */
+/** A hint for options that other programs use for a LoRA's weight. */
 function weightsOfLoras(option: string): string | undefined {
   return ["weight", "scale", "loraScale", "strength", "alpha"].includes(option)
     ? "a LoRA's weight is set by setAdapters(name, weight)"

@@ -18,22 +18,22 @@ export interface DenoisingStep {
 }
 
 /**
- * A picture in the making: iterate over its steps, in one loop; `break`, `return()` and `throw()` cancel it. Nothing is computed before the first step is
- * asked for, or the `result` is awaited.
+ * A running call: iterate over its steps in one loop; `break`, `return()` and `throw()` cancel it. Nothing is computed before the first step is requested
+ * or `result` is awaited.
  *
- * A run waits for its turn when its first step is asked for, and holds it until its end. A loop that asks for no further step for a second, or never again,
- * loses the turn to calls that wait; it gets it back before them when it goes on. Previews count as work.
+ * A run joins the queue with its first step and keeps its turn to the end. A loop that does not request the next step for one second loses the turn to
+ * waiting calls. When it goes on, it is the next. Previews count as work.
  */
 export interface PipelineRun<Result> extends AsyncGenerator<DenoisingStep, Result, void> {
   /**
-   * The pictures, once the last step was taken. Awaited without a loop over the run, it takes the steps itself. Fails when the run fails or is left early.
+   * The pictures, after the last step. If it is awaited without a loop, it takes the steps itself. Rejects if the run fails or is left early.
    */
   readonly result: Promise<Result>;
-  /** 0 while the run works, 1 as the first of those that wait, and so on; undefined before its first step is asked for and after its end. */
+  /** 0 while the run computes, 1 for the first that waits, and so on; undefined before its first step is requested and after its end. */
   readonly position: number | undefined;
 }
 
-/** Gives a generator of steps its result and its turn, which the generator takes when its request is known to make sense. */
+/** Makes a run of a generator of steps. The generator takes the turn itself, after it has checked the request. */
 export function pipelineRun<Result>(turn: Turn, steps: AsyncGenerator<DenoisingStep, Result, void>): PipelineRun<Result> {
   return new TurnTakingRun(turn, steps);
 }
@@ -89,13 +89,13 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
     await this.return(undefined as Result);
   }
 
-  /** Fails the result where it is not there yet, and the wait for the turn where the run waits. */
+  /** Rejects the result if it is pending, and ends the wait for the turn if the run waits. */
   private leave(reason: unknown): void {
     this.settle.reject(reason);
     if (this.position !== 0) this.turn.release(reason);
   }
 
-  /** Takes the steps for who awaits the result, unless a loop begins before the program's next turn. */
+  /** Takes the steps for an awaited result, unless a loop begins before the event loop's next turn. */
   private drive(): void {
     setTimeout(() => {
       if (this.consumer) return;
@@ -122,14 +122,14 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
       throw error;
     } finally {
       this.settle.reject(leftEarly());
-      // Ends what the steps hold, such as a network that is to leave memory.
+      // Frees what the steps hold, such as a network in memory.
       await steps.return(undefined as Result).catch(() => {});
       turn.release();
     }
   }
 }
 
-/** A promise that knows when somebody awaits it. */
+/** A promise that calls `onAsked` when it is awaited. */
 class AskedPromise<Result> extends Promise<Result> {
   static override get [Symbol.species](): PromiseConstructor {
     return Promise;
@@ -140,7 +140,7 @@ class AskedPromise<Result> extends Promise<Result> {
     private readonly onAsked: () => void,
   ) {
     super(executor);
-    // Whoever only iterates must not see an unhandled rejection.
+    // A program that only iterates must not get an unhandled rejection.
     super.then(undefined, () => {});
   }
 
@@ -161,7 +161,7 @@ function twoConsumers(found: string): ArgumentError {
   });
 }
 
-/** Runs to the end and gives the result. */
+/** Runs to the end and returns the result. */
 export async function finish<Result>(run: Pick<AsyncGenerator<DenoisingStep, Result, void>, "next">): Promise<Result> {
   for (;;) {
     const { done, value } = await run.next();

@@ -3,17 +3,17 @@ import { findLoraTag } from "../prompt/lora-tags.js";
 import { warn } from "../warnings.js";
 import type { Spelling } from "../wording.js";
 
-/** Letters of what was cut off that a warning shows: three lines of a narrow terminal. */
+/** A warning shows this many letters of the text that was cut off: three lines of a narrow terminal. */
 const LONGEST = 120;
 
-/** Warns of what a prompt loses when it is read as diffusers reads it; of the same text once, however many encoders read it. */
+/** Warns about the parts of prompts that diffusers' way of reading ignores. Warns once about a text, also if several encoders read it. */
 export class PlainPromptWarnings {
   readonly #told = new Set<string>();
 
   /**
-   * @param whose how the prompt is called.
-   * @param truncated what was cut off each text, if anything was.
-   * @param tokens how many the text encoder takes.
+   * @param whose how the message names the prompt.
+   * @param truncated the end that was cut off each text, if any.
+   * @param tokens how many tokens the text encoder takes.
    */
   warnOf(whose: string, texts: readonly string[], truncated: readonly (string | undefined)[], tokens: number): void {
     for (const [i, text] of texts.entries()) {
@@ -52,7 +52,7 @@ function reader(name: Spelling): string {
   return name("promptSyntax", { code: 'promptSyntax: "a1111"' });
 }
 
-/** A text in one line, cut where it would take more than three. */
+/** A text in one line, cut if it is too long. */
 function quote(text: string): string {
   const line = text.replace(/\s+/g, " ");
   const more = line.length - LONGEST;

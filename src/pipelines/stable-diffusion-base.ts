@@ -26,9 +26,9 @@ import {
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends LatentDiffusionComponents {
-  /** Encodes prompts; null where `promptEmbeds` are given in their place. */
+  /** Encodes prompts; may be null if `promptEmbeds` are given instead. */
   readonly textEncoder: CLIPTextModel | null;
-  /** Splits prompts into tokens; null where `promptEmbeds` are given in their place. */
+  /** Splits prompts into tokens; may be null if `promptEmbeds` are given instead. */
   readonly tokenizer: CLIPTokenizer | null;
   /** Blacks out unsafe pictures; null does without, even where the checkpoint has one. */
   readonly safetyChecker?: StableDiffusionSafetyChecker | null;
@@ -48,11 +48,11 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
 export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
   /** The class's name in diffusers. */
   static readonly className: string;
-  /** Encodes prompts. At run time null in a pipeline that was opened without it. */
+  /** Encodes prompts. Null at run time if the pipeline was opened without it. */
   textEncoder: CLIPTextModel;
-  /** Splits prompts into tokens. At run time null in a pipeline that was opened without it. */
+  /** Splits prompts into tokens. Null at run time if the pipeline was opened without it. */
   tokenizer: CLIPTokenizer;
-  /** Blacks unsafe pictures out; null: nothing is checked. */
+  /** Replaces unsafe pictures by black ones. Null: pictures are not checked. */
   safetyChecker: StableDiffusionSafetyChecker | null;
   /** Prepares pictures for the safety checker. */
   featureExtractor: CLIPImageProcessor | undefined;

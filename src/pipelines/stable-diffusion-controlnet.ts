@@ -33,7 +33,7 @@ export type PerNet<Value> = Value | readonly Value[];
 
 /** What a call under control can be asked for. */
 export interface StableDiffusionControlNetOptions extends LatentDiffusionRequest, SizeOptions {
-  /** The controlling pictures, of one size unless width and height are given; their size is the result's. */
+  /** The controlling pictures. The result has their size, or `width` and `height` if given; without those, all must have one size. */
   readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
   readonly controlnetConditioningScale?: PerNet<number>;
@@ -222,6 +222,6 @@ function expectOneSize(images: readonly Tensor[]): void {
   if (sizes.size <= 1) return;
   throw new ArgumentError(`the ControlNets' pictures are ${[...sizes].join(" and ")}; expected one size`, {
     argument: "image",
-    hint: "give width and height, to which all are brought",
+    hint: "give width and height; all pictures are resized to them",
   });
 }

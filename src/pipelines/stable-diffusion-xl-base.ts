@@ -30,11 +30,11 @@ import { joinRows } from "./text-features.js";
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
   /** The first text encoder; a refiner has none. */
   readonly textEncoder?: CLIPTextModel | null;
-  /** The second text encoder, with a projection; null where `promptEmbeds` and `pooledPromptEmbeds` are given in place of prompts. */
+  /** The second text encoder, with a projection; may be null if `promptEmbeds` and `pooledPromptEmbeds` are given instead of prompts. */
   readonly textEncoder2: CLIPTextModelWithProjection | null;
   /** The first text encoder's tokenizer. */
   readonly tokenizer?: CLIPTokenizer | null;
-  /** The second text encoder's tokenizer; null as `textEncoder2` may be. */
+  /** The second text encoder's tokenizer; may be null like `textEncoder2`. */
   readonly tokenizer2: CLIPTokenizer | null;
 }
 
@@ -48,16 +48,16 @@ export const XL_PARTS: Fields<StableDiffusionXLComponents> = {
 
 /** Settings of an XL checkpoint's `model_index.json`. */
 export interface StableDiffusionXLSettings {
-  /** A negative prompt that was not given is zeros, not the empty text. */
+  /** Without a negative prompt, its embeddings are zeros instead of those of the empty text. */
   readonly forceZerosForEmptyPrompt?: boolean;
-  /** The network hears an aesthetic score instead of the target size (refiners). */
+  /** The network takes an aesthetic score instead of the target size (refiners). */
   readonly requiresAestheticsScore?: boolean;
 }
 
 /** Height and width in pixels, or top and left. */
 export type Pair = readonly [number, number];
 
-/** What XL hears of the picture's size and crop (Podell et al. 2023, section 2.2), and of the one it should not be. */
+/** Sizes and crops that condition XL (Podell et al. 2023, section 2.2), for the prompt and for the negative prompt. */
 export interface MicroConditioning {
   /** Size of the imagined original [height, width]; smaller ones give blurrier pictures. The picture's size by default. */
   readonly originalSize?: Pair;
@@ -65,11 +65,11 @@ export interface MicroConditioning {
   readonly cropsCoordsTopLeft?: Pair;
   /** [height, width]; the picture's size by default. */
   readonly targetSize?: Pair;
-  /** As `originalSize`, for the negative half; the same by default. */
+  /** As `originalSize`, for the negative prompt; the same by default. */
   readonly negativeOriginalSize?: Pair;
-  /** As `cropsCoordsTopLeft`, for the negative half; [0, 0] by default. */
+  /** As `cropsCoordsTopLeft`, for the negative prompt; [0, 0] by default. */
   readonly negativeCropsCoordsTopLeft?: Pair;
-  /** As `targetSize`, for the negative half; the same by default. */
+  /** As `targetSize`, for the negative prompt; the same by default. */
   readonly negativeTargetSize?: Pair;
 }
 
@@ -87,7 +87,7 @@ const MICRO_CONDITIONING_FIELDS: Fields<MicroConditioning> = {
   negativeTargetSize: pair,
 };
 
-/** What a refiner hears of the picture's beauty, 1..10. */
+/** Aesthetic scores that condition a refiner, 1..10. */
 export interface AestheticOptions {
   /** 6 by default. */
   readonly aestheticScore?: number;
@@ -126,13 +126,13 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   static readonly className: string;
   /** The first text encoder; a refiner has none. */
   textEncoder: CLIPTextModel | undefined;
-  /** The second text encoder, with a projection. At run time null in a pipeline that was opened without it. */
+  /** The second text encoder, with a projection. Null at run time if the pipeline was opened without it. */
   textEncoder2: CLIPTextModelWithProjection;
   /** The first text encoder's tokenizer. */
   tokenizer: CLIPTokenizer | undefined;
-  /** The second text encoder's tokenizer. At run time null in a pipeline that was opened without it. */
+  /** The second text encoder's tokenizer. Null at run time if the pipeline was opened without it. */
   tokenizer2: CLIPTokenizer;
-  /** What `model_index.json` says beside the parts. */
+  /** Settings in `model_index.json`. */
   readonly settings: StableDiffusionXLSettings;
   protected override readonly defaultGuidanceScale: number = 5;
 
@@ -172,7 +172,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     return { textEncoder: this.textEncoder, tokenizer: this.tokenizer, textEncoder2: this.textEncoder2, tokenizer2: this.tokenizer2 };
   }
 
-  /** A refiner's UNet takes the second text encoder's features alone; for others the first one's stand beside them. */
+  /** Whether the UNet is a refiner's: it takes only the second text encoder's features, others take both encoders'. */
   private get missingTextParts(): readonly string[] {
     const { textEncoder, tokenizer, textEncoder2, tokenizer2 } = this.textParts;
     const [width] = [this.unet.config.crossAttentionDim].flat();
@@ -264,7 +264,7 @@ export async function loadStableDiffusionXL(
   source: ComponentSource,
   given: Partial<StableDiffusionXLComponents>,
 ): Promise<StableDiffusionXLComponents> {
-  // A refiner's index may leave the first ones out.
+  // A refiner's index may leave out the first text encoder and tokenizer.
   const first = <Part>(name: string, given: Part | null | undefined) => given ?? (source.has(name) ? given : null);
   const [vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler] = await Promise.all([
     source.loadOptional("vae", AUTOENCODERS, given.vae),

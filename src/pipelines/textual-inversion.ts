@@ -22,7 +22,7 @@ export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
   readonly hfToken?: string;
 }
 
-export const TEXTUAL_INVERSION_FIELDS: Fields<TextualInversionOptions> = { ...ADAPTER_FIELDS, token: texts, hfToken: text };
+const TEXTUAL_INVERSION_FIELDS: Fields<TextualInversionOptions> = { ...ADAPTER_FIELDS, token: texts, hfToken: text };
 
 /** Where an embedding may lie: a `.safetensors` file, or a folder or hub repository with one. */
 export type TextualInversionSource = string | Folder;
@@ -85,7 +85,7 @@ export async function loadTextualInversion(
 }
 
 /**
- * Adds embeddings that were read to text encoders and their tokenizers: all of them, or none if one does not fit. Gives the tokens that stand for them.
+ * Adds embeddings to text encoders and their tokenizers: all of them, or none if one does not fit. Returns their tokens.
  * @throws CheckpointError for an embedding of another family; ArgumentError for a token that is taken
  */
 export function addTextualInversions(
@@ -129,7 +129,7 @@ export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?
   }
 }
 
-/** The tokens of all embeddings that are loaded. */
+/** The tokens of all loaded embeddings. */
 export function addedTokens(encoders: readonly TextEncoder[]): readonly string[] {
   return [...new Set(encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
 }

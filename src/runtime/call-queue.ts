@@ -1,20 +1,20 @@
 import { wrongArgument } from "../given.js";
 import type { Engine } from "./engine.js";
 
-/** Milliseconds for which a run keeps its turn while its consumer asks for no further step and others wait. */
+/** Milliseconds that a run keeps its turn without being asked for the next step while others wait. */
 const PATIENCE = 1000;
 
-/** The line in which a pipeline's calls wait: first come, first done. Pipelines that share a UNet share its line. */
+/** A pipeline's queue of calls, first in, first out. Pipelines that share a UNet share its queue. */
 export interface PipelineQueue {
-  /** How many calls work at once: 1 by default, so that each is done as early as it can be. More take turns step by step, and all are done late. */
+  /** How many calls run at once: 1 by default, so that each ends as early as possible. With more, calls alternate step by step, and all end late. */
   concurrency: number;
-  /** Calls that work. */
+  /** Number of calls that run. */
   readonly running: number;
-  /** Calls that wait. */
+  /** Number of calls that wait. */
   readonly waiting: number;
 }
 
-/** The line in which calls wait for an engine. */
+/** The queue of calls for an engine. */
 export class CallQueue implements PipelineQueue {
   private limit = 1;
   private readonly working = new Set<Turn>();
@@ -39,25 +39,25 @@ export class CallQueue implements PipelineQueue {
     return this.line.length;
   }
 
-  /** The turn of a call that comes now, or later: it joins the line when it takes it. */
+  /** A turn for a call. The call joins the queue with {@link Turn.take}. */
   turn(): Turn {
     return new Turn(this);
   }
 
-  /** Sends all that wait away with this error, and all that will come. */
+  /** Fails all waiting calls and all later ones with this error. */
   close(error: Error): void {
     this.closed = error;
     for (const { reject } of this.line.splice(0)) reject(error);
   }
 
-  /** The turn's place: 0 while it works, 1 as the first in line. */
+  /** The turn's place: 0 while its call runs, 1 for the first that waits. */
   positionOf(turn: Turn): number | undefined {
     if (this.working.has(turn)) return 0;
     const index = this.line.findIndex((waiting) => waiting.turn === turn);
     return index < 0 ? undefined : index + 1;
   }
 
-  /** Resolves when the turn has come; one that comes `back` goes before all that have not begun. */
+  /** Resolves when it is the turn of `turn`. A turn that comes `back` goes before all that have not begun. */
   async join(turn: Turn, signal: AbortSignal | undefined, back: boolean): Promise<void> {
     signal?.throwIfAborted();
     if (this.closed) throw this.closed;
@@ -74,7 +74,7 @@ export class CallQueue implements PipelineQueue {
     }
   }
 
-  /** The turn is over, or its place in the line is given up; who waits for it is told `reason`. */
+  /** Ends the turn, or gives up its place in the queue: then `join` fails with `reason`. */
   leave(turn: Turn, reason?: unknown): void {
     this.working.delete(turn);
     const waiting = this.line.find((other) => other.turn === turn);
@@ -83,7 +83,7 @@ export class CallQueue implements PipelineQueue {
     this.advance();
   }
 
-  /** Gives the turns that are free, or that their owners do not use, to those who wait. */
+  /** Passes turns that are free or unused on to waiting calls. */
   advance(): void {
     for (const turn of this.working) {
       if (this.line.length === 0 || this.working.size + this.line.length <= this.limit) break;
@@ -104,9 +104,9 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** One call's turn: taken once, given up at the end. A call that rests between its steps for longer than others need wait loses it until it goes on. */
+/** One call's turn, from its first step to its end. A call that rests between two steps for too long loses it to a waiting call until it goes on. */
 export class Turn {
-  /** Whether the call has rested for so long. */
+  /** Whether the call has rested for too long. */
   isUnused = false;
   private isTaken = false;
   private isResting = false;
@@ -116,7 +116,7 @@ export class Turn {
   /** Use {@link CallQueue.turn}. */
   constructor(private readonly queue: CallQueue) {}
 
-  /** 0 while the call works, 1 as the first in line, undefined before it begins, after it ends, and while its turn is with others. */
+  /** 0 while the call runs, 1 for the first that waits; undefined before it begins, after it ends, and while another call has its turn. */
   get position(): number | undefined {
     return this.queue.positionOf(this);
   }
@@ -128,7 +128,7 @@ export class Turn {
     this.isTaken = true;
   }
 
-  /** The call does nothing until {@link resume}. */
+  /** The call pauses until {@link resume}. */
   rest(): void {
     this.isResting = true;
     clearTimeout(this.timer);
@@ -139,7 +139,7 @@ export class Turn {
     }, PATIENCE);
   }
 
-  /** What the call does while it rests, such as a preview: its turn is not lost meanwhile. */
+  /** Work during a pause, such as a preview. The turn is not lost meanwhile. */
   async during<Result>(work: () => Promise<Result>): Promise<Result> {
     clearTimeout(this.timer);
     this.isUnused = false;
@@ -150,7 +150,7 @@ export class Turn {
     }
   }
 
-  /** The call goes on, once it has its turn back if others have it. */
+  /** The call goes on; it first waits for its turn if another call has it. */
   async resume(): Promise<void> {
     this.isResting = false;
     this.isUnused = false;
@@ -158,7 +158,7 @@ export class Turn {
     if (this.isTaken && this.position !== 0) await this.queue.join(this, this.signal, true);
   }
 
-  /** Ends the turn, or the wait for it, which then fails with `reason`. */
+  /** Ends the turn, or the wait for it: {@link take} then fails with `reason`. */
   release(reason?: unknown): void {
     this.isResting = false;
     this.isTaken = false;
@@ -169,7 +169,7 @@ export class Turn {
 
 const queues = new WeakMap<Engine, CallQueue>();
 
-/** The line for an engine. */
+/** The queue for an engine. */
 export function callQueueOf(engine: Engine): CallQueue {
   const queue = queues.get(engine) ?? new CallQueue();
   queues.set(engine, queue);
@@ -177,15 +177,15 @@ export function callQueueOf(engine: Engine): CallQueue {
 }
 
 /** @throws ArgumentError unless it is a whole number of at least 1, or Infinity. */
-export function expectConcurrency(concurrency: number): number {
+function expectConcurrency(concurrency: number): number {
   if (isConcurrency(concurrency)) return concurrency;
   throw wrongArgument("concurrency", concurrency, CONCURRENCY, { type: "number" });
 }
 
-/** Whether so many calls can work at once. */
+/** Whether the value is a valid concurrency. */
 export function isConcurrency(value: unknown): value is number {
   return value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && (value as number) >= 1);
 }
 
-/** What {@link isConcurrency} takes, in the words of a message. */
+/** The values that {@link isConcurrency} accepts, for messages. */
 export const CONCURRENCY = "a whole number, at least 1, or Infinity";

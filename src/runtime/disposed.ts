@@ -1,6 +1,6 @@
 import { DeviceError } from "../errors.js";
 
-/** What calls fail with that come, or still wait, after a dispose. */
+/** The error of calls that wait or are made after `dispose`. */
 export function disposed(): DeviceError {
   return new DeviceError("the pipeline or model was disposed");
 }

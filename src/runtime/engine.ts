@@ -42,7 +42,7 @@ export interface DeviceOptions {
 }
 
 export const DEVICE_FIELDS: Fields<DeviceOptions> = {
-  // A name that is no device's is a DeviceError of its own.
+  // Any text passes here: an unknown device is a DeviceError.
   device: field((value) => typeof value === "string", `one of ${DEVICES.join(", ")}`),
   deviceId: whole(0),
   lowMemory: flag,

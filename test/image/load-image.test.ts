@@ -105,7 +105,7 @@ describe("loadMask", () => {
     const { data, ...raw } = rgba(255, 128);
     await sharp(data, { raw }).png().toFile(join(folder, "mask.png"));
     await loadMask(join(folder, "mask.png"));
-    expect(warnings[1]).toContain(`the mask ${join(folder, "mask.png")} is transparent`);
+    expect(warnings[1]).toContain(`the mask ${join(folder, "mask.png")} has transparent`);
   });
 
   it("says nothing of a mask that is opaque", async () => {
