@@ -3,7 +3,7 @@ import { hasCudaLibraries } from "./runtime-files.js";
 
 /** How to get a device to work. */
 export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
-  cpu: "reinstall onnxruntime-node: its library does not load on this machine",
+  cpu: "remove node_modules and install again: onnxruntime-node's library does not load on this machine",
   cuda: "CUDA needs Linux on x64, NVIDIA's driver, CUDA 12, cuDNN 9, and the runtime's CUDA libraries, which npx darkroom devices add cuda fetches; use device cpu otherwise",
   webgpu: "WebGPU needs a graphics driver (on Linux a Vulkan driver and libvulkan1); use device cpu otherwise",
   coreml: "Core ML needs macOS; use device cpu otherwise",

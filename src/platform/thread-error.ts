@@ -9,11 +9,11 @@ const LOAD_PROBLEMS: Readonly<Record<string, { readonly problem: string; readonl
   // The package is there, its binary for this platform is not.
   MODULE_NOT_FOUND: {
     problem: `onnxruntime-node has no binary for ${process.platform}-${process.arch}`,
-    hint: "onnxruntime-node is built for Linux and Windows (x64, arm64) and for Macs with Apple silicon; if this is one of them, remove node_modules/onnxruntime-node and install again",
+    hint: "onnxruntime-node is built for Linux and Windows (x64, arm64) and for Macs with Apple silicon; if this is one of them, remove node_modules and install again",
   },
   ERR_DLOPEN_FAILED: {
     problem: "onnxruntime-node's library does not load",
-    hint: "remove node_modules/onnxruntime-node and install again; on Alpine Linux use an image with glibc, such as node:24-slim: the library is not built for musl",
+    hint: "remove node_modules and install again; on Alpine Linux use an image with glibc, such as node:24-slim: the library is not built for musl",
   },
 };
 

@@ -15,10 +15,11 @@ export function readComfyUI(texts: Texts): FoundSettings | undefined {
   // Custom samplers have one node for each setting.
   const parts = [...upstream(graph, [sampler], (input) => /^(guider|noise|sampler|sigmas)$/.test(input))];
   const setting = (...names: readonly string[]) => firstValue(graph, parts, names);
-  const models = [...upstream(graph, parts, (input) => /^(model|model1|guider|sigmas)$/.test(input))];
+  const models = [...upstream(graph, parts, (input) => /^(model|model1|guider|sigmas|lora_stack)$/.test(input))];
   const encoders = [...upstream(graph, parts, (input) => /^(positive|conditioning\w*|clip|guider)$/.test(input))];
   const latents = [...upstream(graph, [sampler], (input) => /^(latent\w*|samples)$/.test(input))];
-  const size = latents.map(({ inputs }) => sizeOf(scalar(graph, inputs, "width"), scalar(graph, inputs, "height"))).find(Boolean);
+  const side = ({ inputs }: ComfyNode, name: string) => scalar(graph, inputs, name) ?? scalar(graph, inputs, `empty_latent_${name}`);
+  const size = latents.map((node) => sizeOf(side(node, "width"), side(node, "height"))).find(Boolean);
   const denoise = setting("denoise");
   const clipSkip = Number(firstValue(graph, encoders, ["stop_at_clip_layer"]));
   return foundSettings(conditioningText(graph, parts, "positive"), conditioningText(graph, parts, "negative"), {
@@ -106,13 +107,28 @@ function namedInputs({ inputs }: ComfyNode, names: RegExp): Json[] {
   return Object.entries(inputs).flatMap(([name, input]) => (names.test(name) ? [input] : []));
 }
 
-/** The LoRAs that a node loads. */
+/** The LoRAs that a node loads: one, a list of them, or numbered fields for several. */
 function lorasOf(graph: ComfyGraph, { inputs }: ComfyNode): string[] {
+  const named = (name: string, ...weights: readonly string[]) => {
+    const value = scalar(graph, inputs, name);
+    // Nodes with a field for a LoRA that load none.
+    if (value === "None") return [];
+    return loraOf(
+      value,
+      weights.map((weight) => scalar(graph, inputs, weight)).find((weight) => weight !== undefined),
+    );
+  };
+  const count = Number(inputs.lora_count ?? Number.POSITIVE_INFINITY);
+  const numbered = Object.keys(inputs).flatMap((name) => {
+    const number = /^lora_name_(\d+)$/.exec(name)?.[1];
+    if (number === undefined || Number(number) > count || inputs[`switch_${number}`] === "Off") return [];
+    return named(name, `lora_wt_${number}`, `model_weight_${number}`, `model_str_${number}`);
+  });
   const listed = Object.values(inputs).flatMap((input) => {
     const { on, lora, strength } = fieldsOf(input);
     return on === false ? [] : loraOf(lora, strength);
   });
-  return [...loraOf(scalar(graph, inputs, "lora_name"), scalar(graph, inputs, "strength_model")), ...listed];
+  return [...named("lora_name", "strength_model", "lora_model_strength"), ...numbered, ...listed];
 }
 
 function firstValue(graph: ComfyGraph, nodes: Iterable<ComfyNode>, names: readonly string[]): Json | undefined {

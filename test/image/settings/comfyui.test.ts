@@ -62,6 +62,29 @@ describe("ComfyUI's graph", () => {
     });
   });
 
+  it("has what a loader of everything holds, and LoRAs of a stack, but none that is switched off", () => {
+    const loader = (positive: string) => ({
+      ...{ ckpt_name: "base.safetensors", positive, negative: "blurry", empty_latent_width: 512, empty_latent_height: 768 },
+      ...{ lora_name: "None", lora_model_strength: 1, lora_stack: ["stack", 0] },
+    });
+    const changes = {
+      loader: node("Efficient Loader", loader("a red fox")),
+      stack: node("LoRA Stacker", {
+        ...{ lora_count: 2, lora_name_1: "style.safetensors", lora_wt_1: 0.5, lora_name_2: "None", lora_wt_2: 1 },
+        ...{ lora_name_3: "unused.safetensors", lora_wt_3: 1, lora_stack: ["switches", 0] },
+      }),
+      switches: node("CR LoRA Stack", {
+        ...{ switch_1: "Off", lora_name_1: "off.safetensors", model_weight_1: 1 },
+        ...{ switch_2: "On", lora_name_2: "detail.safetensors", model_weight_2: 0.8 },
+      }),
+    };
+    const sampling = { model: ["loader", 0], positive: ["loader", 1], negative: ["loader", 2], latent_image: ["loader", 3] };
+    expect(read(graph(changes, sampling))).toEqual({
+      ...FOUND,
+      settings: { ...FOUND.settings, LoRAs: "style.safetensors 0.5, detail.safetensors 0.8" },
+    });
+  });
+
   it("keeps the two sides of the guidance apart where a ControlNet is between", () => {
     const control = node("ControlNetApplyAdvanced", { strength: 1, positive: ["positive", 0], negative: ["negative", 0], image: ["x", 0] });
     expect(read(graph({ control }, { positive: ["control", 0], negative: ["control", 1] }))).toEqual(FOUND);
