@@ -3,34 +3,34 @@ import type { SafetensorsHeader } from "./safetensors.js";
 
 // What authors write into the metadata of a safetensors file: Stability's ModelSpec (`modelspec.*`), kohya-ss' records of a training (`ss_*`).
 
-/** Beyond this a text is cut. */
+/** Longer texts are cut. */
 const LONGEST_TEXT = 200;
 /** Tags of tens of thousands of pictures; longer records are not looked at. */
 const LONGEST_RECORD = 20_000_000;
 
-/** The first of these metadata that says something, fit to be shown. */
+/** The first of these metadata with a value, as {@link displayText}. */
 export function metadataText({ metadata }: SafetensorsHeader, keys: readonly string[]): string | undefined {
   for (const key of keys) {
     const text = displayText(metadata.get(key) ?? "");
-    // kohya-ss writes Python's None for what it was not told.
+    // kohya-ss writes Python's None for values that are not set.
     if (text !== "" && text !== "None") return text;
   }
   return undefined;
 }
 
-/** A metadata text that is a JSON object; undefined where it is missing, or is none. */
+/** The JSON object in a metadata text; undefined if the text is missing or is not one. */
 export function metadataObject({ metadata }: SafetensorsHeader, key: string): JsonObject | undefined {
   const text = metadata.get(key);
   if (!text || text.length > LONGEST_RECORD) return undefined;
   return parseObject(text, { depth: 8, pythonLiterals: true });
 }
 
-/** All metadata, each text fit to be shown. */
+/** All metadata, each text as {@link displayText}. */
 export function shownMetadata({ metadata }: SafetensorsHeader): Readonly<Record<string, string>> {
   return Object.fromEntries([...metadata].map(([key, text]) => [displayText(key), displayText(text)]));
 }
 
-/** A text of whoever wrote a file, in one line, without what would steer a terminal, and cut. */
+/** A text from a file, in one line, without control characters, and cut. */
 export function displayText(text: string): string {
   const printable = text
     .slice(0, 2 * LONGEST_TEXT)

@@ -44,7 +44,7 @@ const XL_TENSORS = [
 export const MOST_VECTORS = 1000;
 const FLOATS = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
 
-/** What an embedding's header tells of it. */
+/** What the header says about an embedding. */
 export interface TextualInversionDescription extends Pick<TextualInversion, "layout" | "token" | "vectors"> {
   /** Numbers of a vector, one for each text encoder. */
   readonly widths: readonly number[];

@@ -169,7 +169,7 @@ async function openFiles(folder: Folder, { path, isIndex }: WeightFiles, files: 
 }
 
 /**
- * The weights of one part, of which `located` are the tensors; `nameInFile` tells what a tensor of today's name is called in files like this.
+ * The weights of one part with the tensors `located`. `nameInFile` turns today's name of a tensor into the name in such files.
  * @throws CheckpointError if two tensors are one by today's names.
  */
 export function collectWeights(

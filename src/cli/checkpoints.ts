@@ -25,7 +25,7 @@ export interface Checkpoints {
   readonly adapters: OpenAdapters;
 }
 
-/** Who hears of downloads, and who may stop them. */
+/** Callbacks for downloads, and the signal that stops them. */
 export interface OpenOptions {
   readonly signal: AbortSignal;
   readonly progress: Progress;

@@ -4,7 +4,7 @@ import { withoutControls } from "../printable.js";
 import { formatBytes } from "./bytes.js";
 import { table } from "./table.js";
 
-/** `darkroom devices`: which devices work here; `devices add` brings CUDA's libraries, `devices prune` removes other platforms' binaries. */
+/** `darkroom devices` lists the devices that work here; `devices add` fetches CUDA's libraries, `devices prune` removes other platforms' binaries. */
 export function addDevices(program: Command): void {
   const devices = program
     .command("devices")
@@ -43,7 +43,7 @@ export function addDevices(program: Command): void {
     });
 }
 
-/** A table of what works, and below it what to do about the rest. */
+/** A table of devices, and below it hints for those that do not work. */
 export function describeDevices(auto: string | null, devices: readonly DeviceReport[]): string {
   const rows = devices.map(({ device, works, note }) => [
     device,

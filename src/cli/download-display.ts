@@ -26,7 +26,7 @@ export async function openDownloadBar(): Promise<DownloadDisplay> {
   };
 }
 
-/** How far a download is, in one line of so many columns: the file's name goes before numbers do. */
+/** The progress of a download in one line for a terminal of `columns`. If it is too narrow, the file's name is left out before numbers. */
 export function downloadLine(progress: DownloadProgress, columns: number): string {
   const { loaded, total, file } = progress;
   const percentage = `${Math.floor((100 * loaded) / total)}%`;

@@ -68,7 +68,7 @@ export async function openAdapters(located: LocatedAdapters, from: (source: stri
   return { loras, embeddings };
 }
 
-/** The files in the folder that an option names, and below: pickles too where no safetensors file has their name, so that whoever names one is told. */
+/** The adapter files in the folder that an option names, and below. Includes pickles without a safetensors file of the same name, to refuse them with a reason. */
 async function filesIn(option: string, folder: string | undefined): Promise<readonly string[]> {
   if (folder === undefined) return [];
   try {

@@ -46,7 +46,7 @@ export interface GenerateRequest extends AdapterRequest {
   readonly cache: number | undefined;
   readonly variant: string | undefined;
   readonly out: string | undefined;
-  /** The format asked for by name; else the ending of `out` says it. */
+  /** The format that was asked for; without it, the ending of `out` decides. */
   readonly format: PictureFormat | undefined;
   readonly quality: number | undefined;
   readonly grid: boolean;

@@ -4,7 +4,7 @@ import { ArgumentError } from "../errors.js";
 import type { PictureSettings } from "../image/settings/read-picture-settings.js";
 import { withoutControls } from "../printable.js";
 
-/** Bytes of a file above which it is no picture that anybody looks at. */
+/** Most bytes of a picture's file. */
 const LARGEST_FILE = 2 ** 29;
 
 interface InfoOptions {
@@ -30,7 +30,7 @@ function formatJson(path: string, { width, height, software, prompt, negativePro
   return JSON.stringify({ path, width, height, software, prompt, negativePrompt, settings });
 }
 
-/** AUTOMATIC1111's text, its own or one of the same layout. */
+/** The settings in AUTOMATIC1111's layout: the file's own text if it has one. */
 async function formatText({ parameters, software = "", prompt, negativePrompt, settings }: PictureSettings): Promise<string> {
   if (parameters !== undefined) return parameters;
   const { formatParameters } = await import("../image/parameters.js");

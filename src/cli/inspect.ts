@@ -26,7 +26,7 @@ export function addInspect(program: Command): void {
 /** A row of the report; several lines are put under each other. */
 type Row = readonly [label: string, text: string | readonly string[] | undefined];
 
-/** What is told of it, for people. */
+/** The text for users. */
 export function formatInspection(inspection: Inspection): string {
   const rows = [...rowsOf(inspection), ...metadataRows(inspection)];
   const lines = rows.flatMap(([label, text]) =>
@@ -143,7 +143,7 @@ const TOLD: Readonly<Record<string, string>> = {
 function metadataRows(inspection: Inspection): readonly Row[] {
   if (!("metadata" in inspection)) return [];
   const { metadata, kind } = inspection;
-  // A LoRA's title was told before.
+  // A LoRA's title is printed above.
   return Object.entries(TOLD).flatMap(([key, label]) =>
     metadata[key] && !(kind === "lora" && label === "title") ? [[label, metadata[key]] as const] : [],
   );

@@ -16,5 +16,5 @@ for (const stream of [process.stdout, process.stderr]) {
 
 const signal = listenForInterrupts();
 process.exitCode = await run(process.argv.slice(2), signal);
-// Loading cannot be stopped, and must not keep the process once the user gave up on it.
+// Loading cannot be stopped, and must not keep the process alive after Ctrl-C.
 if (signal.aborted) process.exit();

@@ -17,7 +17,7 @@ import type { Progress } from "./progress.js";
 import { nameOf, type SettingsOf, settingsText } from "./settings.js";
 import type { Size } from "./values.js";
 
-/** Who hears of the work, and who may stop it. */
+/** Callbacks for progress, and the signal that stops the work. */
 export interface MakeOptions {
   readonly signal: AbortSignal;
   readonly progress: Progress;
@@ -55,7 +55,7 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
   try {
     const [pipeline] = painter.pipelines;
     for (const pipe of painter.pipelines) {
-      // A refiner is another network, which may predict something else.
+      // Not the refiner: another network may have another prediction type.
       const predictionType = pipe === pipeline ? job.prediction : undefined;
       pipe.scheduler = chosenScheduler(pipe.scheduler, scheduler, { predictionType, timestepSpacing: job.spacing });
     }
@@ -95,7 +95,7 @@ export async function makePictures(request: GenerateRequest, { signal, progress,
   }
 }
 
-/** The scheduler that is asked for, with the settings that are; the checkpoint's own where nothing is asked. */
+/** The scheduler and the settings that were asked for; by default the checkpoint's. */
 function chosenScheduler(own: Scheduler, asked: ResolvedScheduler | undefined, settings: SchedulerOptions): Scheduler {
   const overrides = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
   expectSettings(asked?.class ?? (own.constructor as unknown as SchedulerClass), overrides);

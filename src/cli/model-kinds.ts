@@ -24,7 +24,7 @@ export async function folderKind(path: string, files: readonly string[]): Promis
   return kind === DAMAGED ? undefined : kind;
 }
 
-/** What kind of model the `.safetensors` file `name` in the folder at `path` is, by its header, as `darkroom inspect` tells it. */
+/** What kind of model the `.safetensors` file `name` in the folder at `path` is, by its header, as in `darkroom inspect`. */
 export async function fileKind(path: string, name: string): Promise<string> {
   return look(path, name, async (folder) => nameOfKind(await recogniseFile(await readSafetensorsHeader(folder, name), folder, name)));
 }

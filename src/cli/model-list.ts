@@ -9,7 +9,7 @@ import { walk } from "./walk.js";
 export interface ListedModel {
   /** What names it for `generate`: a hub id or a path. */
   readonly name: string;
-  /** A pipeline's or network's class, or a file's kind; null where nothing tells. */
+  /** A pipeline's or network's class, or a file's kind; null if unknown. */
   readonly kind: string | null;
   /** Bytes on disk. */
   readonly size: number;

@@ -36,7 +36,7 @@ export function addModels(program: Command, signal: AbortSignal): void {
       import("./bytes.js"),
     ]);
     const found = (await listCachedRepositories({ cacheDir })).find((repository) => repository.id === id);
-    // What is not there is told by the attempt to remove it.
+    // Removing a missing one gives the error.
     if (found && !yes && !(await agrees(`Remove ${id}, ${formatBytes(found.size)}, from ${found.path}?`, signal))) {
       process.stdout.write(`${id} is left as it is\n`);
       return;

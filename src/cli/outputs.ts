@@ -15,9 +15,9 @@ export interface OutputRequest {
   readonly seeds: readonly bigint[];
   readonly grid: boolean;
   readonly force: boolean;
-  /** `--jpeg` or `--webp`; without either a file's ending says it, and names of our own are PNG's. */
+  /** `--jpeg` or `--webp`; without them, the ending of `out` decides, and generated names are PNG's. */
   readonly format?: PictureFormat;
-  /** `--quality`, of JPEG and WebP. */
+  /** `--quality`, for JPEG and WebP. */
   readonly quality?: number;
 }
 
@@ -29,7 +29,7 @@ export interface OutputPlan {
 
 /**
  * Decides the names and makes sure they can be written, so that no work is lost at its end.
- * @throws ArgumentError for a name whose ending is no picture's, or another format's than the one asked for; for a quality of PNG.
+ * @throws ArgumentError for a name with an ending that is not a picture's or differs from the format that was asked for; for a quality with PNG.
  * @throws OutputError for a file that exists (without `force`) or a folder that cannot be written.
  */
 export function planOutputs(request: OutputRequest): OutputPlan {
@@ -87,7 +87,7 @@ function namesFromPrompt({ prompt, seeds, grid, force, format = "png" }: OutputR
   return { images: seeds.map((seed) => name(String(seed))), grid: grid ? name(`${seeds[0]}-grid`) : undefined };
 }
 
-/** What names of our own end in. */
+/** The ending of generated names. */
 const OWN_ENDINGS = { png: "png", jpeg: "jpg", webp: "webp" } as const;
 
 function namesFromFile({ seeds, grid, format }: OutputRequest, out: string): OutputPlan {
@@ -99,7 +99,7 @@ function namesFromFile({ seeds, grid, format }: OutputRequest, out: string): Out
   }
   if (format && format !== named) {
     throw new ArgumentError(`--out is ${JSON.stringify(out)} and --${format} was given, which is another format`, {
-      hint: "the ending of --out says the format; leave out one of the two",
+      hint: "the ending of --out decides the format; leave out one of the two",
     });
   }
   const name = (suffix: string) => join(dirname(out), `${basename(out, extname(out))}-${suffix}${extname(out)}`);

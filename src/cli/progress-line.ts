@@ -1,16 +1,16 @@
-/** Columns of a bar where there is room. */
+/** Columns of a bar if there is room. */
 const LONGEST_BAR = 40;
-/** A shorter bar says less than its room is worth. */
+/** A shorter bar shows too little. */
 const SHORTEST_BAR = 8;
 
-/** Columns of the terminal that stderr is, as wide as it is now. */
+/** Current width of the terminal at stderr, in columns. */
 export function terminalColumns(): number {
   return process.stderr.columns || 80;
 }
 
 /**
- * A line of progress that is narrower than `columns`: the first of `lines` that fits, the last if none does. `{bar}` in a line becomes a bar as long
- * as there is room for, of which `share` (0..1) is full.
+ * A line of progress that is narrower than `columns`: the first of `lines` that fits, or the last. `{bar}` in a line is replaced by a bar that uses the
+ * free room; `share` (0..1) of it is full.
  */
 export function progressLine(lines: readonly string[], share: number, columns: number): string {
   const filled = lines.map((line) => {

@@ -10,7 +10,7 @@ export interface Progress {
   note(line: string): void;
   /** Step `done` of `total` of picture `image` (from 0) is over. */
   step(image: number, done: number, total: number): void;
-  /** What hears of the download of `name`, if there is one. */
+  /** Receives the progress of the download of `name`. */
   download(name: string): (progress: DownloadProgress) => void;
   /** Takes the bar off the terminal, before other output or at the end. */
   stop(): void;
@@ -119,7 +119,7 @@ async function openBar(): Promise<Display> {
   };
 }
 
-/** How far a picture is, in one line of so many columns: words go before numbers do. */
+/** The progress of a picture in one line for a terminal of `columns`. If it is too narrow, words are left out before numbers. */
 export function stepLine({ done, total, picture, perStep, left }: StepView, columns: number): string {
   const [long, short] = picture === undefined ? ["", ""] : [`picture ${picture}  `, `${picture}: `];
   const steps = `${done}/${total}`;

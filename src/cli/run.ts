@@ -12,12 +12,12 @@ import { inTerminal } from "./spelling.js";
 import { refuseCommand } from "./unknown-command.js";
 import { usageError } from "./usage.js";
 
-/** Runs the command line with `args`, until it is done or `signal` aborts. Gives the exit code; errors and warnings go to stderr. */
+/** Runs the command line with `args` until it ends or `signal` aborts. Returns the exit code; errors and warnings go to stderr. */
 export async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
   const warnings = new Set<string>();
   const previous = setWarningHandler((_, spell) => {
     const warning = spell(inTerminal);
-    // Every picture of several would be warned about alike.
+    // With several pictures, each would give the same warning.
     if (!warnings.has(warning)) process.stderr.write(`darkroom: warning: ${warning}\n`);
     warnings.add(warning);
   });
@@ -44,7 +44,7 @@ function program(signal: AbortSignal): Command {
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
     .showSuggestionAfterError(false)
-    // A command's options are its own: the same one may mean something to two of them.
+    // Options belong to their command: two commands may have an option with the same name.
     .enablePositionalOptions()
     .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
   addGenerate(program, signal);

@@ -71,7 +71,7 @@ function adapterSettings({ loras, embeddings }: AdaptersInUse): Record<string, s
   };
 }
 
-/** AUTOMATIC1111's web UI takes brackets for emphasis unless it is told not to. */
+/** AUTOMATIC1111's web UI reads brackets as emphasis by default. */
 function emphasisSetting({ weighted, prompt = "", negativePrompt = "" }: Job): Record<string, string> {
   return !weighted && /[([]/.test(prompt + negativePrompt) ? { Emphasis: "None" } : {};
 }

@@ -1,7 +1,7 @@
 import { ArgumentError, type DarkroomError } from "../errors.js";
 import type { Spelling } from "../wording.js";
 
-/** How the command line spells the API's options and methods; what is not here it does not have. */
+/** The command line's names for the API's options and methods. It does not have those that are missing here. */
 const OPTIONS: Readonly<Record<string, string>> = {
   "AutoencoderKL.fromSingleFile": "--vae",
   "ControlNetModel.fromSingleFile": "--control",
@@ -47,14 +47,14 @@ export function optionOf(name: string): string | undefined {
   return Object.hasOwn(OPTIONS, name) ? OPTIONS[name]?.replace(/:.*/, "") : undefined;
 }
 
-/** How the command line spells what a text names. */
+/** The command line's spelling of an option or method. */
 export const inTerminal: Spelling = (name, { value, code } = {}) => {
   const option = OPTIONS[name];
   if (option !== undefined) return value === undefined ? option : `${option} ${value}`;
   return code === undefined ? name : `in a program, ${code}`;
 };
 
-/** Message and hint of an error; a message about an option begins with it unless it names it anyway. */
+/** Message and hint of an error for the command line. A message about an option that does not name the option begins with it. */
 export function spelled(error: DarkroomError): { readonly message: string; readonly hint: string | undefined } {
   const argument = error instanceof ArgumentError ? error.argument : undefined;
   const named = new Set<string>();

@@ -53,12 +53,12 @@ export function repeated<Value>(parse: (text: string) => Value): (text: string, 
   return (text, before = []) => [...before, parse(text)];
 }
 
-/** A seed of 32 bits, as web UIs draw them. */
+/** A random seed of 32 bits, like those of web UIs. */
 export function randomSeed(): bigint {
   return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
 }
 
-/** Reads a seed as torch takes it, but for -1, which draws one, as in the web UIs. */
+/** Parses a seed as torch does, except that -1 stands for a random one, as in web UIs. */
 export function seed(option: string): (text: string) => bigint {
   return (text) => {
     if (text.trim() === "-1") return randomSeed();

@@ -264,7 +264,7 @@ export class Graph {
 
   /**
    * What `build` makes of a weight once, when the graph is loaded, in `file`: as with all that lies in files, the runtime may bring it into the order it
-   * likes best, which it cannot do with what is fed to a run. `purpose` tells apart what is made of one weight.
+   * likes best, which it cannot do with what is fed to a run. `purpose` identifies the result among those of one weight.
    */
   converted(weight: Value, purpose: string, file: string, build: (weight: Value) => readonly Value[]): readonly Value[] {
     return this.sharing(`${weight.name} ${purpose}`, () =>
@@ -297,7 +297,7 @@ export class Graph {
     return { ...this.encodeNodes(), largestValue: this.largestValue, preparations };
   }
 
-  /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` tells apart what is made of one weight. */
+  /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` identifies the result among those of one weight. */
   private prepared(weight: Value, purpose: string, build: (weight: Value) => Value): Value {
     return this.once(`${weight.name} ${purpose}`, () => {
       const [{ name, dtype, shape }] = this.prepare(weight, undefined, (own) => [build(own)]) as [PreparedPort];

@@ -131,10 +131,10 @@ export function concat(values: readonly [Value, ...Value[]], axis: number): Valu
   const [first] = values;
   const total = values.reduce((sum, value) => sum + extent(value, axis), 0);
   if (values.length === 1) return first;
-  const stranger = values.find(
+  const misfit = values.find(
     ({ shape }) => shape.length !== first.shape.length || shape.some((size, i) => i !== axis && size !== first.shape[i]),
   );
-  if (stranger) throw new ArgumentError(`[${first.shape}] and [${stranger.shape}] do not join along axis ${axis}`);
+  if (misfit) throw new ArgumentError(`[${first.shape}] and [${misfit.shape}] do not join along axis ${axis}`);
   const shape = first.shape.map((size, i) => (i === axis ? total : size));
   return first.graph.node("Concat", alike(values), { shape, attributes: { axis } });
 }

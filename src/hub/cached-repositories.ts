@@ -68,6 +68,6 @@ export async function removeCachedRepository(id: string, options: CacheOptions =
   if (freed !== undefined) return freed;
   throw new HubError(`${id} is not in the cache`, {
     problem: "repository-not-found",
-    hint: (name) => `${name("listCachedRepositories")} tells what is`,
+    hint: (name) => `${name("listCachedRepositories")} lists those that are`,
   });
 }

@@ -22,7 +22,7 @@ export interface DownloadProgress {
 const WINDOW = 10_000;
 const INTERVAL = 100;
 
-/** Adds up what comes of all files of one download, and tells of it ten times a second. */
+/** Sums up the progress of all files of one download, and reports it ten times a second. */
 export class DownloadMeter {
   private loaded = 0;
   private total = 0;
@@ -46,7 +46,7 @@ export class DownloadMeter {
     this.loaded += loaded;
   }
 
-  /** From here on the sums are whole and are told. */
+  /** From now on the totals are known, and progress is reported. */
   start(): void {
     this.isTold = true;
     this.samples = [{ at: this.now(), received: this.received }];

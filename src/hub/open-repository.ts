@@ -76,7 +76,7 @@ function fallBack(id: string, cached: Snapshot | undefined, error: unknown): Tar
   return { commit: cached.commit };
 }
 
-/** Chooses among the files of a snapshot. One whose indexes cannot be read is as good as none: a download tells by the sizes what to fetch again. */
+/** Chooses among the files of a snapshot. A snapshot with unreadable indexes counts as missing: the download compares sizes and fetches what differs. */
 async function lookAt(id: string, cache: RepositoryCache, commit: string, options: Options): Promise<Snapshot> {
   const listing = { name: id, paths: await cache.list(commit), folder: cache.open(commit), fetch: async () => undefined };
   try {

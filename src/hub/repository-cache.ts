@@ -8,7 +8,7 @@ export interface RemoteFile {
   readonly blob: string;
 }
 
-/** How {@link RepositoryCache.add} gets a file's bytes and tells of them. */
+/** How {@link RepositoryCache.add} gets a file's bytes and reports progress. */
 export interface AddOptions {
   /** The bytes from `offset` on. */
   read(offset: number): AsyncIterable<Uint8Array>;

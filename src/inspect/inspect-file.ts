@@ -14,7 +14,7 @@ import { countFile, countWeights } from "./counts.js";
 import { inspectCheckpoint } from "./inspect-folder.js";
 import type { CheckpointInspection, Inspection } from "./inspection.js";
 
-/** Names of an unknown file's tensors that are told. */
+/** How many tensor names of an unknown file are listed. */
 const FIRST_NAMES = 5;
 
 /** Describes a safetensors file. @throws CheckpointError if it is not of the format. */

@@ -1,7 +1,7 @@
 import type { TextualInversionDescription } from "../checkpoint/textual-inversion.js";
 import type { LoraDescription } from "../lora/describe.js";
 
-// What `inspect` tells of a folder or file. Texts of whoever wrote it are without control characters, and cut.
+// The results of `inspect`. Texts from files are cut and have no control characters.
 
 /** Tensors, counted. */
 export interface TensorCounts {
@@ -25,7 +25,7 @@ interface Common {
 interface InFile extends Common {
   /** How much the weights are. */
   readonly counts: TensorCounts;
-  /** What is written into the file's header, whatever it is. */
+  /** The metadata in the file's header. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -55,9 +55,9 @@ export interface CheckpointInspection extends Common {
   readonly isInpainting: boolean;
   /** What its UNet predicts, in a scheduler's words: "epsilon", "v_prediction", ... */
   readonly predictionType: string | undefined;
-  /** Whether the file does not say that, so that diffusers' choice for the family is told. */
+  /** Whether the file does not state it: it is diffusers' choice for the family. */
   readonly isPredictionAssumed: boolean;
-  /** What each of these is known by, such as "modelspec.prediction_type in the file", "model.yaml" or "unet/config.json". */
+  /** The source of each of these, such as "modelspec.prediction_type in the file", "model.yaml" or "unet/config.json". */
   readonly sources: {
     /** Of the family. */
     readonly family: string;
@@ -68,7 +68,7 @@ export interface CheckpointInspection extends Common {
     /** Of the size. */
     readonly size: string;
   };
-  /** The scheduler's class; undefined where there is none. */
+  /** The scheduler's class; undefined if there is none. */
   readonly scheduler: string | undefined;
   /** Side in pixels of the pictures it was trained on. */
   readonly size: number | undefined;
@@ -88,7 +88,7 @@ export interface NetworkInspection extends Common, InspectedPart {
   readonly layout: "folder" | "file";
   /** The checkpoints it looks like one for; undefined where its shapes do not tell, as an autoencoder's. */
   readonly family: string | undefined;
-  /** What is written into the file's header, whatever it is. */
+  /** The metadata in the file's header. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -112,7 +112,7 @@ export interface LoraInspection extends InFile, LoraDescription {
 export interface TextualInversionInspection extends InFile, TextualInversionDescription {
   /** What it is. */
   readonly kind: "textual-inversion";
-  /** The family of models it is for; undefined where nothing says. */
+  /** The family of models it is for; undefined if the file does not show it. */
   readonly family: string | undefined;
 }
 

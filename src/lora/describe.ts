@@ -41,12 +41,12 @@ const MOST_WORDS = 10;
  * The adapter methods in a file, as in {@link LoraDescription.methods}. Undefined if the file is not a LoRA: most of its tensors belong to no adapter.
  */
 export function loraMethods(header: SafetensorsHeader): readonly string[] | undefined {
-  const { layers, embeddings, otherMethods, strangers } = loraContents(header);
+  const { layers, embeddings, otherMethods, unknown } = loraContents(header);
   const whole = layers.filter(({ method, tensors }) => missingRoles(method, tensors).length === 0);
   const methods = new Set([...whole.map(nameOf), ...otherMethods.keys(), ...(embeddings.size > 0 ? ["bundled embeddings"] : [])]);
   // A LoCon file also has plain LoRA layers.
   if (methods.has("LoCon")) methods.delete("LoRA");
-  return methods.size > 0 && strangers.length <= header.tensors.size / 2 ? [...methods] : undefined;
+  return methods.size > 0 && unknown.length <= header.tensors.size / 2 ? [...methods] : undefined;
 }
 
 /** Describes a LoRA by its header; `methods` are those that {@link loraMethods} found. */

@@ -125,9 +125,9 @@ function gain(lora: LoraFile, { tensors, isOnInput }: LoraLayer, place: Place, f
   fitting(tensors.ia3_l ? "ia3_l" : "gain", sizeOf(tensor.shape), 1);
   const size = sizeOf(tensor.shape);
   // In PEFT's linear layers, the shape shows it: [out, 1] or [1, in].
-  const told = isOnInput ?? (out !== ins ? size === ins : neutral === 1 && place.shape.length === 2 && tensor.shape[0] === 1 && ins > 1);
-  const axis: Axis = told ? "in" : "out";
-  if (size !== (told ? ins : out)) return misfit(lora, tensor, [told ? ins : out], place);
+  const onInput = isOnInput ?? (out !== ins ? size === ins : neutral === 1 && place.shape.length === 2 && tensor.shape[0] === 1 && ins > 1);
+  const axis: Axis = onInput ? "in" : "out";
+  if (size !== (onInput ? ins : out)) return misfit(lora, tensor, [onInput ? ins : out], place);
   return { method: "ia3", gain: tensor, axis, neutral };
 }
 

@@ -33,7 +33,7 @@ export interface LoraContents {
   /** Names of tensors of methods that Darkroom does not apply, by method. */
   readonly otherMethods: ReadonlyMap<string, readonly string[]>;
   /** Names of tensors that belong to no adapter. */
-  readonly strangers: readonly string[];
+  readonly unknown: readonly string[];
   /** Names of tensors that repeat the role of another tensor in the same layer. */
   readonly repeated: readonly string[];
 }
@@ -83,7 +83,7 @@ export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
   const formats = new Set<LoraFormat>();
   const embeddings = new Map<string, NamedTensor[]>();
   const otherMethods = new Map<string, string[]>();
-  const strangers: string[] = [];
+  const unknown: string[] = [];
   const repeated: string[] = [];
   for (const tensor of tensors.values()) {
     const { name } = tensor;
@@ -99,15 +99,15 @@ export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
       if (format) formats.add(format);
     } else if (bundled) embeddings.set(bundled.word, [...(embeddings.get(bundled.word) ?? []), { encoder: bundled.encoder, tensor }]);
     else if (method) otherMethods.set(method, [...(otherMethods.get(method) ?? []), name]);
-    else strangers.push(name);
+    else unknown.push(name);
   }
   const known: (LoraTensors & { method: LoraMethod })[] = [];
   for (const entry of layers.values()) {
     const method = methodOf(entry.tensors);
     if (method) known.push({ ...entry, method });
-    else strangers.push(...Object.values(entry.tensors).map(({ name }) => name));
+    else unknown.push(...Object.values(entry.tensors).map(({ name }) => name));
   }
-  return { format: [...formats][0], layers: known, embeddings, otherMethods, strangers, repeated };
+  return { format: [...formats][0], layers: known, embeddings, otherMethods, unknown, repeated };
 }
 
 /** LyCORIS names an IA3's gain `weight`, like any layer's weight. The tensor `on_input` beside it shows that it is a gain. */
@@ -125,12 +125,12 @@ function gainName(name: string, tensors: SafetensorsHeader["tensors"]) {
 export async function readLora(folder: Folder, path: string): Promise<LoraFile> {
   const header = await readSafetensorsHeader(folder, path);
   const { name } = header;
-  const { layers, embeddings, otherMethods, strangers, repeated } = loraContents(header);
+  const { layers, embeddings, otherMethods, unknown, repeated } = loraContents(header);
   if (layers.length === 0 && embeddings.size === 0) throw notALora(header, otherMethods);
   const configs = await readAdapterConfigs(folder, header);
   const leftOut: LeftOut[] = [
     ...[...otherMethods].map(([method, tensors]) => ({ tensors, reason: `belong to ${method}, which Darkroom does not apply,` })),
-    { tensors: strangers, reason: NO_LAYER },
+    { tensors: unknown, reason: NO_LAYER },
     { tensors: repeated, reason: REPEATED },
   ];
   const read: LoraLayer[] = [];

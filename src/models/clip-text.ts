@@ -83,7 +83,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
   addEmbeddings(ids: readonly number[], vectors: WeightBytes): void {
     const taken = ids.find((id) => id < this.config.vocabSize || this.added.some((each) => each.ids.includes(id)));
     if (taken !== undefined) throw new ArgumentError(`token ${taken} has an embedding already; the next free id is ${this.nextTokenId}`);
-    // Files name their tensors alike, and may be written anew: only a count tells them apart.
+    // Only a counter is unique: two files may have the same tensor names, and a file may be rewritten.
     this.added = [...this.added, { ids, vectors: { ...vectors, name: `embeddings ${this.addedSoFar++}` } }];
   }
 
@@ -113,9 +113,9 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
       throw new ArgumentError(`${tokens} tokens were given; the text encoder takes at most ${maxPositionEmbeddings}`);
     const { added } = this;
     const addedIds = added.flatMap(({ ids }) => ids);
-    const stranger = inputIds.data.find((id) => id < 0n || (id >= BigInt(vocabSize) && !addedIds.includes(Number(id))));
-    if (stranger !== undefined) {
-      throw new ArgumentError(`token ${stranger} is not in the text encoder's vocabulary of ${vocabSize}`, {
+    const unknown = inputIds.data.find((id) => id < 0n || (id >= BigInt(vocabSize) && !addedIds.includes(Number(id))));
+    if (unknown !== undefined) {
+      throw new ArgumentError(`token ${unknown} is not in the text encoder's vocabulary of ${vocabSize}`, {
         hint: "the tokenizer and the text encoder belong to different checkpoints, or an embedding was loaded for another text encoder of this tokenizer",
       });
     }

@@ -130,7 +130,7 @@ export abstract class Model<Config> implements AsyncDisposable {
   }
 
   /**
-   * Runs the graph that `build` writes for `inputs` of these shapes; `part` tells graphs of one model apart. Inputs that are `lent` come back among the
+   * Runs the graph that `build` writes for `inputs` of these shapes; `part` identifies the graph among those of one model. Inputs that are `lent` come back among the
    * results. So many graphs `takingTurns` in one loop stay loaded side by side, even where memory comes before speed.
    */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(

@@ -176,7 +176,7 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
   return config.timeEmbeddingType === "fourier" ? div(h, reshape(timestep, [-1, 1, 1, 1])) : h;
 }
 
-/** The vector every resnet block hears: the timestep, plus the class where the config has an embedding for it. */
+/** The vector that conditions every resnet block: the timestep's embedding, plus the class's if the config has one. */
 function timeEmbedding(timestep: Value, labels: Value | undefined, w: Scope, config: UNet2DConfig): Value {
   const { blockOutChannels, flipSinToCos, freqShift, classEmbedType, numClassEmbeds, numTrainTimesteps } = config;
   const firstWidth = blockOutChannels[0] ?? 0;

@@ -134,8 +134,8 @@ export function classFeed(
   }
   if (!labels) throw new ArgumentError(`this ${network} needs classLabels: its config has a class embedding`);
   if (classEmbedType) return { class_labels: labels.to("float32") };
-  const stranger = labels.toArray().find((label) => !(0 <= label && label < (numClassEmbeds ?? 0)));
-  if (stranger !== undefined) throw new ArgumentError(`class ${stranger} is outside the ${numClassEmbeds} classes of this ${network}`);
+  const unknown = labels.toArray().find((label) => !(0 <= label && label < (numClassEmbeds ?? 0)));
+  if (unknown !== undefined) throw new ArgumentError(`class ${unknown} is outside the ${numClassEmbeds} classes of this ${network}`);
   return { class_labels: labels.to("int64") };
 }
 

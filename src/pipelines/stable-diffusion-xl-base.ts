@@ -238,7 +238,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   }
 }
 
-/** Size and crop numbers of the image-to-image pipelines; a refiner hears the aesthetic score in place of the target size. */
+/** Size and crop numbers of the image-to-image pipelines; a refiner takes the aesthetic score in place of the target size. */
 export function imageTimeIds(
   request: MicroConditioning & AestheticOptions,
   size: Pair,
@@ -252,7 +252,7 @@ export function imageTimeIds(
       negative: [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, negativeAestheticScore],
     };
   }
-  // The negative half keeps the positive crop, as in diffusers.
+  // The negative prompt gets the positive crop, as in diffusers.
   return {
     positive: [...originalSize, ...cropsCoordsTopLeft, ...targetSize],
     negative: [...negativeOriginalSize, ...cropsCoordsTopLeft, ...negativeTargetSize],

@@ -1,7 +1,7 @@
 import type { ResolvedDevice } from "../runtime/engine.js";
 import { hasCudaLibraries } from "./runtime-files.js";
 
-/** How to get a device to work. */
+/** What each device needs, for hints. */
 export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
   cpu: "remove node_modules and install again: onnxruntime-node's library does not load on this machine",
   cuda: "CUDA needs Linux on x64, NVIDIA's driver, CUDA 12, cuDNN 9, and the runtime's CUDA libraries, which npx darkroom devices add cuda fetches; use device cpu otherwise",
@@ -10,7 +10,7 @@ export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
   dml: "DirectML needs Windows; use device cpu otherwise",
 };
 
-/** What a device lacks here that is seen without starting it; undefined if nothing. */
+/** What is missing for a device, as far as it can be seen without starting it; undefined if nothing. */
 export function missingFor(device: ResolvedDevice): string | undefined {
   switch (device) {
     case "cpu":
@@ -27,11 +27,11 @@ export function missingFor(device: ResolvedDevice): string | undefined {
   }
 }
 
-/** Whether there is no Vulkan on this Linux. The runtime would find out as well, but prints a warning on the terminal while it does. */
+/** Whether this is Linux without Vulkan. The runtime would notice, too, but prints a warning on the terminal. */
 function isVulkanMissing(): boolean {
   if (process.platform !== "linux") return false;
   try {
-    // Never succeeds, for Vulkan is no Node addon; the message tells whether the library itself was found.
+    // Always fails, because Vulkan is not a Node addon. The message shows whether the library was found.
     process.dlopen({ exports: {} }, "libvulkan.so.1");
     return false;
   } catch (error) {

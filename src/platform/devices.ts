@@ -4,21 +4,21 @@ import { Tensor } from "../tensor/tensor.js";
 import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
 import { createEngine, probe } from "./node-engine.js";
 
-/** What became of trying a device on this machine. */
+/** The result of trying a device on this machine. */
 export interface DeviceReport {
   readonly device: ResolvedDevice;
   readonly works: boolean;
   /** Whether Darkroom's developers have tried this kind of device. */
   readonly tested: boolean;
-  /** Why it does not work, or what to know about it. */
+  /** Why it does not work, or a remark. */
   readonly note?: string;
   /** What to do about it. */
   readonly hint?: string;
-  /** The command that brings what is missing. */
+  /** The command that installs what is missing. */
   readonly command?: string;
 }
 
-/** All devices, tried one after another, and the one that "auto" takes. */
+/** Tries all devices, one after another. `auto` is the device that "auto" picks. */
 export async function tryDevices(): Promise<{ readonly auto: ResolvedDevice | null; readonly devices: readonly DeviceReport[] }> {
   const devices: DeviceReport[] = [];
   for (const device of DEVICES) if (device !== "auto") devices.push(await tryDevice(device));
@@ -32,7 +32,7 @@ export async function tryDevices(): Promise<{ readonly auto: ResolvedDevice | nu
   return { auto: devices.find(({ device }) => device === auto)?.works ? auto : null, devices };
 }
 
-/** Has a device compute something. */
+/** Tries a device: runs a small graph on it. */
 export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
   const report = { device, tested: device === "cpu" || device === "webgpu" };
   try {

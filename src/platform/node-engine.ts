@@ -65,7 +65,7 @@ function candidates(device: Device): readonly ResolvedDevice[] {
   return [...(gpus.nvidia ? (["cuda"] as const) : []), ...(gpus.any ? (["webgpu"] as const) : [])];
 }
 
-/** The smallest graph that asks something of a device: y is twice x. */
+/** A minimal graph for trying a device: y = 2x. */
 export function probe(options: GraphOptions): Graph {
   const graph = new Graph(options);
   graph.output("y", scale(narrow(graph.input("x", "float32", [1])), 2));
@@ -122,7 +122,7 @@ class WorkerEngine implements Engine {
       await session.release();
       if (onlyHardware && isSoftware) return "its driver computes in software";
     } catch (cause) {
-      // Without its thread no other device works either.
+      // Without the thread, no other device works either.
       if (this.worker.hasEnded) throw cause;
       return messageOf(cause);
     }

@@ -40,7 +40,7 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<Deco
   }
 }
 
-/** What an image file's header says. */
+/** The header of an image file. */
 export interface ImageHeader {
   readonly width: number;
   readonly height: number;
@@ -50,7 +50,7 @@ export interface ImageHeader {
   readonly xmp: Uint8Array | undefined;
 }
 
-/** The header of an image file of any format that can be decoded. @throws ArgumentError if `bytes` are no such file. */
+/** Reads the header of an image file of any format that can be decoded. @throws ArgumentError if `bytes` are not such a file. */
 export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
   const { default: sharp } = await import("sharp");
   try {
@@ -61,10 +61,10 @@ export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
   }
 }
 
-/** Sides of the largest picture that a format can hold. */
+/** Largest side of a picture, in pixels, by format. */
 const LARGEST_SIDE = { jpeg: 65535, webp: 16383 } as const;
 
-/** The colours of a JPEG file are as fine as its brightness from this quality on, as in libjpeg's front ends. */
+/** From this quality on, JPEG files keep the full resolution of colours (4:4:4), as cjpeg does. */
 const FULL_COLOUR = 90;
 
 /**

@@ -8,7 +8,7 @@ import { DeviceError } from "../errors.js";
  * @throws DeviceError if it is not there: bundlers copy code, but not the files that code opens.
  */
 export function packageFile(path: string): string {
-  // Undefined in a bundle of CommonJS. Bundlers replace `new URL(path, import.meta.url)` by a file of their own: this is written another way.
+  // Undefined in CommonJS bundles. Not `new URL(path, import.meta.url)`: bundlers replace that by a file of their own.
   const url: string | undefined = import.meta.url;
   const found = url?.startsWith("file:") ? join(dirname(fileURLToPath(url)), "../..", path) : undefined;
   if (found !== undefined && existsSync(found)) return found;

@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { DeviceError } from "../errors.js";
 
-// What onnxruntime-node carries: the binaries of every platform, in bin/napi-v6/<platform>/<arch>. CUDA's libraries are not among them: the package's own
-// install script fetches them. Darkroom's install keeps it from doing so (scripts/skip-cuda-download.mjs leaves empty files in their places).
+// The files in onnxruntime-node: binaries of every platform, in bin/napi-v6/<platform>/<arch>. It does not contain CUDA's libraries: its install script
+// fetches them. Installing Darkroom prevents that (scripts/skip-cuda-download.mjs writes empty files in their places).
 
 /** One platform's binaries. */
 export interface PlatformBinaries {
@@ -52,7 +52,7 @@ async function runInstallScript(script: string): Promise<{ readonly code: number
   });
 }
 
-/** Removes the binaries of all platforms but this one, and says which. @throws DeviceError if the package cannot be changed. */
+/** Removes the binaries of all platforms except this one, and returns those platforms. @throws DeviceError if the package cannot be changed. */
 export function removeOtherPlatforms(folder: string = runtimeFolder()): readonly PlatformBinaries[] {
   const others = binaryFolders(folder).filter(({ platform }) => platform !== OWN_PLATFORM);
   return others.map(({ platform, path }) => {

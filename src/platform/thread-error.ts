@@ -17,13 +17,13 @@ const LOAD_PROBLEMS: Readonly<Record<string, { readonly problem: string; readonl
   },
 };
 
-/** What is said when the runtime's thread ends with an error: where the runtime could not be loaded, how to mend that. */
+/** The error if the runtime's thread ends with an error. The hint says what to do if the runtime could not be loaded. */
 export function threadError(cause: Error & { readonly code?: string }): DeviceError {
   const { problem, hint } = LOAD_PROBLEMS[cause.code ?? ""] ?? { problem: "the runtime's thread failed" };
   return new DeviceError(`${problem}: ${firstLine(cause.message)}`, { cause, hint });
 }
 
-/** Node lists below the first line who required a missing module. */
+/** The first line. Below it, Node lists the modules that required a missing one. */
 function firstLine(message: string): string {
   return message.split("\n", 1)[0] ?? message;
 }

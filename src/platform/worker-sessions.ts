@@ -6,13 +6,13 @@ import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weigh
 import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.js";
 import { type LoadTask, THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
-/** A session, and the weights it is fed beside the inputs of each run. */
+/** A session, and the weights that are fed to every run. */
 interface LoadedModel {
-  /** None while it has ended after a run. */
+  /** Undefined if it was released after a run. */
   session: InferenceSession | undefined;
   readonly task: LoadTask;
   readonly prepared: AcquiredWeights;
-  /** Files that are in the way when it is released. */
+  /** Temporary files to remove when it is released. */
   readonly scratch: readonly string[];
 }
 
@@ -23,19 +23,19 @@ const sessions = new Map<number, LoadedModel>();
 const preparedWeights = new PreparedWeights();
 let lastSession = 0;
 
-// Anything worth telling comes back as an exception; the runtime's own log would only tear the terminal's progress bar.
+// Problems are thrown as exceptions; the runtime's own log would only break the progress bar in the terminal.
 env.logLevel = "fatal";
 
 setIdle();
 
-// One call after another: run() only starts in a later turn of the event loop, and a release behind it must not overtake it.
+// One call after another: run() starts in a later turn of the event loop, and a following release must not overtake it.
 let queue = Promise.resolve();
 parentPort?.on("message", (call: WorkerCall) => {
   queue = queue.then(() => handle(call));
 });
 
 async function handle(call: WorkerCall): Promise<void> {
-  // Closed: the process is ending, and nothing may begin any more.
+  // Closed: the process is ending, and no work may begin.
   if (Atomics.compareExchange(state, 0, THREAD_STATE.idle, THREAD_STATE.busy) === THREAD_STATE.closed) return;
   const { result, error } = await answer(call).then(
     (result) => ({ result, error: undefined }),
@@ -84,7 +84,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
   return { outputs: Object.fromEntries([...outputs, ...lent]) as NamedTensors };
 }
 
-/** Creates a session. Weights that are made for it need a file only until then, for a file that is mapped or was read needs no name any more. */
+/** Creates a session. Files of prepared weights are removed afterwards: a file that is mapped or was read is not needed by name. */
 async function createSession({
   model,
   options,
@@ -122,7 +122,7 @@ async function end(loaded: LoadedModel): Promise<void> {
   await session?.release();
 }
 
-/** Numbers in a buffer of their own, which can be handed over to another thread without a copy. */
+/** The numbers in a buffer of their own, which can be transferred to another thread without a copy. */
 function own(data: Float32Array): Float32Array {
   return data.byteLength === data.buffer.byteLength ? data : data.slice();
 }

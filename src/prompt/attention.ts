@@ -17,7 +17,7 @@ const SQUARE = 1 / 1.1;
 
 // An escaped character, a bracket, the end `:1.3)` of a weighted bracket, or what lies between them.
 const symbolPattern = /\\[()[\]\\]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^\\()[\]:]+|:/gu;
-/** What nobody writes as plain text: `(word:1.3)`, `((word))`, `[from:to:0.5]`, each with a letter: `(16:9)` is none. */
+/** Syntax that does not occur in plain text: `(word:1.3)`, `((word))`, `[from:to:0.5]`. A letter is required: `(16:9)` is plain text. */
 const syntaxPattern =
   /\((?=[^():]*\p{L})[^():]{1,100}:\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)\s*\)|\(\((?=[^()]*\p{L})[^()]{1,100}\)\)|\[(?=[^[\]]*\p{L})[^[\]]{1,100}:\s*(?:\d+(?:\.\d*)?|\.\d+)\s*\]/u;
 const breakPattern = keyword("BREAK");
@@ -60,7 +60,7 @@ export function parseAttention(prompt: string): readonly WeightedText[] {
   return merge(texts, weights);
 }
 
-/** The first part of a prompt that is written for AUTOMATIC1111's syntax without doubt, if there is one. */
+/** The first part of a prompt that is certainly AUTOMATIC1111's syntax, if there is one. */
 export function findSyntax(prompt: string): string | undefined {
   return syntaxPattern.exec(prompt)?.[0];
 }

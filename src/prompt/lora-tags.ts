@@ -16,7 +16,7 @@ export interface LoraTag {
 export interface PromptWithLoras {
   /** The prompt without its tags. */
   readonly prompt: string;
-  /** The LoRAs that the tags name, in their order. */
+  /** The LoRAs of the tags, in order. */
   readonly loras: readonly LoraTag[];
 }
 

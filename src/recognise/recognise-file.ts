@@ -4,7 +4,7 @@ import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/famil
 import { foreignKind } from "../checkpoint/single-file/foreign-kinds.js";
 import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
-import { pipelineClass, strangePipeline } from "../checkpoint/single-file/pipeline-configs.js";
+import { describeUNet, pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
 import { baseFamily } from "../lora/base-family.js";
@@ -27,7 +27,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   const file = await findNetworks(header, folder, path);
   if (file?.parts.has("unet")) {
     const className = pipelineClass(file.kind);
-    if (className === undefined) return { kind: "foreign", family: strangePipeline(file.kind) };
+    if (className === undefined) return { kind: "foreign", family: describeUNet(file.kind) };
     return { kind: "checkpoint", className, family: FAMILY_NAMES[file.kind.family], file };
   }
   if (file) {

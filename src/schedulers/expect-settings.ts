@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import type { SchedulerClass } from "./scheduler.js";
 
-/** Checks that schedulers of a class have every one of some settings. @throws ArgumentError naming the first that they do not have. */
+/** @throws ArgumentError unless schedulers of a class have all of these settings; it names the first missing one. */
 export function expectSettings({ className, schema }: Pick<SchedulerClass, "className" | "schema">, settings: object): void {
   const argument = Object.keys(settings).find((key) => !(key in schema.entries));
   if (argument === undefined) return;

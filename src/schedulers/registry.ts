@@ -221,15 +221,15 @@ export function resolveScheduler(name: string): ResolvedScheduler {
   });
 }
 
-/** Whether a value can be a pipeline's scheduler: one, or the name of one. */
+/** Field of a pipeline's scheduler: a scheduler, or the name of one. */
 export const schedulerField: Field<Scheduler | string> = {
   ...field((value) => value instanceof Scheduler || typeof value === "string", 'a scheduler, or the name of one such as "euler"'),
   nullIsValue: true,
 };
 
 /**
- * The scheduler that is meant: itself, or by its name one of that class with the config of `current`.
- * @throws ArgumentError for what is neither, or a name of none.
+ * A scheduler from a value: the value itself, or, for a name, a scheduler of that class with the config of `current`.
+ * @throws ArgumentError for an unknown name or any other value.
  */
 export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Scheduler {
   if (typeof wanted === "string") {

@@ -46,7 +46,7 @@ const schema = v.strictObject({
   lowerOrderFinal: flag(true),
   /** Steps after which the corrector is left out. */
   disableCorrector: wholeNumbers(),
-  /** A scheduler for the first steps; only Python can give one. */
+  /** diffusers' scheduler for the first steps; not supported. */
   solverP: unsupported("null: another scheduler as predictor is not supported"),
   ...sigmaSpacingFields(),
   ...flowFields(),

@@ -15,7 +15,7 @@ export type Parts<T, N extends number> = number extends N
 type TupleOf<T, N extends number, Found extends T[] = []> = Found["length"] extends N ? Found : TupleOf<T, N, [...Found, T]>;
 
 /**
- * `axis` counted from 0. `rank` is how many axes there are to choose from, by default those of `shape`; like torch, a scalar is taken as having one.
+ * `axis` counted from 0. `rank` is the number of axes, by default that of `shape`; a scalar counts as having one, as in torch.
  * @throws ArgumentError if there is no such axis.
  */
 export function resolveAxis(axis: number, shape: Shape, rank = Math.max(shape.length, 1)): number {
@@ -27,7 +27,7 @@ export function resolveAxis(axis: number, shape: Shape, rank = Math.max(shape.le
   return axis < 0 ? axis + rank : axis;
 }
 
-/** Several axes counted from 0. @throws ArgumentError if one is not there, or is named twice. */
+/** Several axes counted from 0. @throws ArgumentError if one does not exist or is named twice. */
 export function resolveAxes(axes: Axes, shape: Shape): number[] {
   const resolved = (Array.isArray(axes) ? axes : [axes]).map((axis: number) => resolveAxis(axis, shape));
   const twice = resolved.find((axis, i) => resolved.indexOf(axis) !== i);
@@ -37,7 +37,7 @@ export function resolveAxes(axes: Axes, shape: Shape): number[] {
   return resolved;
 }
 
-/** How far apart neighbours along each axis lie. */
+/** The distance between neighbours along each axis. */
 export function stridesOf(shape: Shape): number[] {
   const strides: number[] = [];
   let stride = 1;
@@ -49,8 +49,8 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 /**
- * The strides that read a tensor of shape `from` as if it had shape `to`: as in torch, axes are matched from the last, and one that is missing or 1
- * is repeated. Undefined if `from` does not stretch to `to`.
+ * The strides that broadcast a tensor of shape `from` to shape `to`, as torch does: axes are aligned at the last one, and missing axes and axes of
+ * extent 1 are repeated. Undefined if the shapes do not match.
  */
 export function stretchedStrides(from: Shape, to: Shape): number[] | undefined {
   const missing = to.length - from.length;
@@ -59,7 +59,7 @@ export function stretchedStrides(from: Shape, to: Shape): number[] | undefined {
   return to.map((_, i) => (i < missing || from[i - missing] === 1 ? 0 : (strides[i - missing] as number)));
 }
 
-/** Calls `visit` with the position of each number of `shape`, in row-major order, where neighbours along each axis lie `strides` apart. */
+/** Calls `visit` with the position of each number of a tensor with this shape and these strides, in row-major order. */
 export function walk(shape: Shape, strides: readonly number[], visit: (position: number) => void, axis = 0, from = 0): void {
   const [extent, stride] = [shape[axis], strides[axis] as number];
   if (extent === undefined) visit(from);

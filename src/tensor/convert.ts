@@ -12,7 +12,7 @@ export function convert<D extends DType, E extends DType>(from: D, data: DataOf<
   return converted;
 }
 
-/** Gives the numbers of `data` one by one. */
+/** A function that returns the number at an index of `data`. */
 export function reader(dtype: DType, data: DataOf<DType>): (i: number) => number {
   const fromBits = FLOATS[dtype];
   return fromBits ? (i) => fromBits(data[i] as number) : (i) => Number(data[i]);
@@ -31,11 +31,11 @@ function writer(dtype: DType, data: DataOf<DType>): (i: number, value: number) =
   };
 }
 
-/** What x86 makes of NaN and of every number that an integer of 32 or 64 bits cannot hold; torch gives the same. */
+/** The result of x86, and of torch, for NaN and numbers that do not fit into an integer of 32 or 64 bits. */
 const SMALLEST_INT64 = -(2n ** 63n);
 const SMALLEST_INT32 = -(2 ** 31);
 
-/** Floats that are held as their raw bits. */
+/** Float dtypes that are stored as raw bits. */
 const FLOATS: Partial<Record<DType, (bits: number) => number>> = {
   float16: fromHalf,
   bfloat16: fromBfloat,

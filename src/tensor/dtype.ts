@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 
-/** What a tensor's numbers are, in torch's words. float16 and bfloat16 are held as their raw 16 bits, the float8 formats as their raw 8 bits. */
+/** The type of a tensor's numbers, by torch's names. float16 and bfloat16 are stored as their raw 16 bits, the float8 types as their raw 8 bits. */
 export type DType =
   | "float32"
   | "float64"

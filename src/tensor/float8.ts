@@ -6,13 +6,13 @@ interface Float8Format {
   readonly bias: number;
   /** Bits of the largest finite number. */
   readonly largest: number;
-  /** Bits of what larger numbers become. */
+  /** Bits of the result for larger numbers. */
   readonly overflow: number;
 }
 
-/** 4 exponent bits and no infinity: the all-ones pattern is NaN, the other ones with the highest exponent are numbers up to 448. */
+/** 4 exponent bits and no infinity: all ones is NaN; the other patterns with the highest exponent are numbers up to 448. */
 const E4M3FN: Float8Format = { mantissaBits: 3, bias: 7, largest: 0x7e, overflow: 0x7e };
-/** The upper half of a float16: 5 exponent bits, infinities, numbers up to 57344. */
+/** The upper byte of a float16: 5 exponent bits, infinities, numbers up to 57344. */
 const E5M2: Float8Format = { mantissaBits: 2, bias: 15, largest: 0x7b, overflow: 0x7c };
 
 /** Both formats have NaN here; E5M2 has two more patterns for it. */
@@ -31,12 +31,12 @@ export function fromFloat8E5M2(bits: number): number {
   return fromFloat8(bits, E5M2);
 }
 
-/** The bits of the float8_e4m3fn nearest to `value` (ties to even); 448, the largest, for all beyond it, as torch has it. */
+/** The bits of the float8_e4m3fn nearest to `value` (ties to even); numbers above 448 become 448, as in torch. */
 export function toFloat8E4M3(value: number): number {
   return toFloat8(value, E4M3FN);
 }
 
-/** The bits of the float8_e5m2 nearest to `value` (ties to even); infinite beyond the largest. */
+/** The bits of the float8_e5m2 nearest to `value` (ties to even); numbers that are too large become infinite. */
 export function toFloat8E5M2(value: number): number {
   return toFloat8(value, E5M2);
 }
@@ -58,7 +58,7 @@ function toFloat8(value: number, { mantissaBits, bias, largest, overflow }: Floa
   if (Number.isNaN(magnitude)) return sign | NAN;
   if (magnitude === Number.POSITIVE_INFINITY) return sign | overflow;
   const exponent = Math.max((((word[0] as number) >>> 23) & 0xff) - 127, 1 - bias);
-  // In units of the last place; a number below the smallest normal one is a multiple of the same unit.
+  // In units of the last place. Subnormal numbers have the unit of the smallest normal one.
   const units = roundTiesToEven(magnitude / 2 ** (exponent - mantissaBits));
   const bits = ((exponent + bias - 1) << mantissaBits) + units;
   return sign | (bits > largest ? overflow : bits);

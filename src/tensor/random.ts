@@ -104,7 +104,7 @@ export class Generator {
 
 /**
  * Normals of mean 0 and variance 1, the numbers that `torch.randn(shape, generator=generator, dtype=dtype)` gives.
- * @param generator where they come from; without one they cannot be repeated.
+ * @param generator the source of the numbers; without one, they cannot be reproduced.
  * @throws ArgumentError for more of them than pictures are made from.
  */
 export function randn<D extends FloatDType = "float32">(shape: Shape, generator = new Generator(), dtype = "float32" as D): Tensor<D> {
@@ -219,7 +219,7 @@ export function parseSeed(value: number | bigint | string): bigint {
   return BigInt.asUintN(64, seed);
 }
 
-/** @throws ArgumentError unless numbers of that shape and dtype can be drawn from it. */
+/** @throws ArgumentError unless numbers of this shape and dtype can be drawn from the generator. */
 function expectDraw(shape: Shape, generator: Generator, dtype: FloatDType = "float32"): void {
   expectExtents(shape);
   if (!(generator instanceof Generator)) throw wrongArgument("generator", generator, "a Generator, such as new Generator(7)");

@@ -9,15 +9,15 @@ import { roundTiesToEven } from "./round.js";
 /** A tensor's extent along each axis, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
 
-/** How {@link Tensor.sum}, {@link Tensor.mean} and {@link Tensor.std} give their results. */
+/** Options of {@link Tensor.sum}, {@link Tensor.mean} and {@link Tensor.std}. */
 export interface ReduceOptions {
-  /** Whether the axes that are reduced stay, with extent 1, so that the result stretches over the tensor again; default: false. */
+  /** Whether reduced axes stay with extent 1, so that the result broadcasts to the tensor's shape; false by default. */
   readonly keepdim?: boolean;
 }
 
-/** How {@link Tensor.std} works. */
+/** Options of {@link Tensor.std}. */
 export interface StdOptions extends ReduceOptions {
-  /** What is taken off the count before the sum of squares is divided by it: 1 (default) is Bessel's unbiased estimate, 0 the biased one. */
+  /** Subtracted from the count in the divisor: 1 (default) is Bessel's correction, 0 is the biased estimate. */
   readonly correction?: number;
 }
 
@@ -117,8 +117,8 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * The same numbers (shared) without the axes of extent 1: all of those, or the named ones among them. Like `torch.squeeze`.
-   * @throws ArgumentError for an axis that is not there.
+   * The same numbers (shared) without axes of extent 1: all of them, or only those among `axis`. Like `torch.squeeze`.
+   * @throws ArgumentError for an axis that does not exist.
    */
   squeeze(axis?: Axes): Tensor<D> {
     const axes = axis === undefined ? undefined : resolveAxes(axis, this.shape);
@@ -127,16 +127,16 @@ export class Tensor<D extends DType = "float32"> {
 
   /**
    * The same numbers (shared) with a new axis of extent 1 before `axis`; -1 puts it last. Like `torch.unsqueeze`.
-   * @throws ArgumentError for a place that is not there.
+   * @throws ArgumentError for an axis outside the result.
    */
   unsqueeze(axis: number): Tensor<D> {
     return this.reshape(this.shape.toSpliced(resolveAxis(axis, this.shape, this.dim() + 1), 0, 1));
   }
 
   /**
-   * What lies from `start` to `end` (excluded) along `axis`, like Python's `x[start:end]`: negative places count from the end, which is the default.
-   * Of the first axis it is a view on the same numbers, of others a copy.
-   * @throws ArgumentError for an axis or places that are not there.
+   * The part from `start` to `end` (excluded) along `axis`, like Python's `x[start:end]`. Negative positions count from the end; `end` is the end by
+   * default. A slice of the first axis shares the numbers, others are copies.
+   * @throws ArgumentError for an axis or positions outside the tensor.
    */
   slice(start: number, end?: number, axis = 0): Tensor<D> {
     const along = resolveAxis(axis, this.shape);
@@ -163,8 +163,8 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * Cuts `axis` into `count` parts, like `torch.chunk`: equal ones, or the last one smaller. Parts are views or copies, as those of `slice`.
-   * @throws ArgumentError for an axis that is not there, or one that does not give `count` parts (torch gives fewer).
+   * Splits `axis` into `count` parts, like `torch.chunk`: of equal extent, or the last one smaller. They are views or copies like those of `slice`.
+   * @throws ArgumentError for an axis that does not exist, or that cannot be split into `count` parts (torch returns fewer).
    */
   chunk<N extends number>(count: N, axis = 0): Parts<Tensor<D>, N> {
     const extent = this.shape[resolveAxis(axis, this.shape)] ?? 0;
@@ -187,8 +187,8 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * The numbers in another dtype, as torch converts them on the CPU; this very tensor if it has that dtype already. Floats are rounded to the nearest,
-   * ties to even. Integers lose their fraction, and `uint8` and `int8` wrap around: 256.7 becomes 0, -1 becomes 255. `clamp` and `round` first.
+   * The numbers in another dtype, as torch converts them on the CPU; the same tensor if it already has this dtype. To floats: rounded to the nearest, ties
+   * to even. To integers: the fraction is dropped, and `uint8` and `int8` wrap around (256.7 becomes 0, -1 becomes 255), so `clamp` and `round` first.
    */
   to<E extends DType>(dtype: E): Tensor<E> {
     expectDType(dtype);
@@ -196,7 +196,7 @@ export class Tensor<D extends DType = "float32"> {
     return new Tensor(dtype, this.shape, convert(this.dtype, this.data, dtype));
   }
 
-  /** The number of a tensor that holds one. @throws ArgumentError if it holds another count. */
+  /** The number in a tensor of one number. @throws ArgumentError if it does not hold exactly one. */
   item(): number {
     if (this.size !== 1) throw new ArgumentError(`item needs a tensor of one number; shape [${this.shape}] has ${this.size}`);
     return reader(this.dtype, this.data)(0);
@@ -215,7 +215,7 @@ export class Tensor<D extends DType = "float32"> {
     return new Tensor("float32", this.shape, this.data.map(fn));
   }
 
-  /** Element-wise sum with a number, or with a tensor that stretches to this one's shape as torch broadcasts it. */
+  /** Element-wise sum with a number, or with a tensor that broadcasts to this one's shape. */
   add(this: Tensor, other: Tensor | number): Tensor {
     return combine(this, other, (a, b) => a + b);
   }
@@ -235,7 +235,7 @@ export class Tensor<D extends DType = "float32"> {
     return combine(this, other, (a, b) => a / b);
   }
 
-  /** Every number moved into `low..high`; NaN stays. */
+  /** Every number limited to `low..high`; NaN stays. */
   clamp(this: Tensor, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Tensor {
     expectNumeric("low", low);
     expectNumeric("high", high);
@@ -247,17 +247,17 @@ export class Tensor<D extends DType = "float32"> {
     return this.map(roundTiesToEven);
   }
 
-  /** The sum along the given axes, or (without any) of all numbers as a scalar; added in double precision. */
+  /** The sum along the given axes, or of all numbers as a scalar if no axes are given. Computed in double precision. */
   sum(this: Tensor, axis: Axes = [], options: ReduceOptions = {}): Tensor {
     return reduce(this, axis, options, sumOf);
   }
 
-  /** The mean along the given axes, or (without any) of all numbers as a scalar; of no numbers NaN. */
+  /** The mean along the given axes, or of all numbers as a scalar if no axes are given. NaN for no numbers. */
   mean(this: Tensor, axis: Axes = [], options: ReduceOptions = {}): Tensor {
     return reduce(this, axis, options, meanOf);
   }
 
-  /** The standard deviation along the given axes, or (without any) of all numbers as a scalar; unbiased, so that of a single number it is NaN. */
+  /** The standard deviation along the given axes, or of all numbers as a scalar if no axes are given. Unbiased by default, so NaN for a single number. */
   std(this: Tensor, axis: Axes = [], options: StdOptions = {}): Tensor {
     expectOptions(options, { keepdim: "boolean", correction: "number" });
     const { correction = 1, ...others } = options;
@@ -338,7 +338,7 @@ function expectFloat32(tensor: Tensor<DType>): void {
   });
 }
 
-/** `fn` of what lies along the given axes, or of all numbers. */
+/** Applies `fn` to the numbers along the given axes, or to all numbers. */
 function reduce(tensor: Tensor, axis: Axes, options: ReduceOptions, fn: (values: Float64Array) => number): Tensor {
   expectFloat32(tensor);
   expectOptions(options, { keepdim: "boolean" });
@@ -348,7 +348,7 @@ function reduce(tensor: Tensor, axis: Axes, options: ReduceOptions, fn: (values:
   const all = shape.map((_, i) => i);
   const reduced = named.length === 0 ? all : all.filter((i) => named.includes(i));
   const kept = all.filter((i) => !reduced.includes(i));
-  // With the reduced axes last, what belongs together lies together.
+  // With the reduced axes last, the numbers of each result are neighbours.
   const { data } = tensor.permute(...kept, ...reduced);
   const length = sizeOf(reduced.map((i) => shape[i] as number));
   const rest = kept.map((i) => shape[i] as number);

@@ -56,9 +56,9 @@ export function familyOf(parts: ReadonlyMap<PartName, FilePart>, architecture = 
     return { family: isRefiner ? "xl-refiner" : "xl", source: `its ${name}'s size embedding` };
   }
   if (second) return { family: first ? "xl" : "xl-refiner", source: "its text encoders" };
-  const [, told] = ARCHITECTURES.find(([start]) => architecture.startsWith(start)) ?? [];
+  const [, stated] = ARCHITECTURES.find(([start]) => architecture.startsWith(start)) ?? [];
   if (first?.maker === "laion") return { family: "sd2", source: "its text encoder" };
-  if (told) return { family: told, source: "modelspec.architecture in the file" };
+  if (stated) return { family: stated, source: "modelspec.architecture in the file" };
   return { family: "sd1", source: first ? "its text encoder" : "nothing; Stable Diffusion 1 is assumed" };
 }
 

@@ -1,4 +1,4 @@
-/** Names of tensors by which files of other families are known; the first that fits counts. As diffusers tells them apart, and ComfyUI. */
+/** Tensor names that show other families; the first match counts. diffusers and ComfyUI use the same ones. */
 const FOREIGN_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/\.(time_stack|time_mixer)\./, "Stable Video Diffusion"],
   [/(^|\.)motion_modules\.\d+\.temporal_transformer\./, "AnimateDiff"],
@@ -34,12 +34,12 @@ const FOREIGN_KINDS: readonly (readonly [pattern: RegExp, kind: string])[] = [
 /** The family that a file's names of tensors show, where it is one that Darkroom does not run. */
 export function foreignKind(names: Iterable<string>): string | undefined {
   let best = FOREIGN_KINDS.length;
-  let [hasUNet, hearsText] = [false, false];
+  let [hasUNet, takesText] = [false, false];
   for (const name of names) {
     const found = FOREIGN_KINDS.slice(0, best).findIndex(([pattern]) => pattern.test(name));
     if (found !== -1) best = found;
     hasUNet ||= name.startsWith("model.diffusion_model.input_blocks.");
-    hearsText ||= name.endsWith(".attn2.to_k.weight");
+    takesText ||= name.endsWith(".attn2.to_k.weight");
   }
-  return FOREIGN_KINDS[best]?.[1] ?? (hasUNet && !hearsText ? "latent diffusion without text" : undefined);
+  return FOREIGN_KINDS[best]?.[1] ?? (hasUNet && !takesText ? "latent diffusion without text" : undefined);
 }

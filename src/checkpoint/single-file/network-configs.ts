@@ -5,7 +5,7 @@ import type { Weights } from "../weights.js";
 import { contextWidth, type Family } from "./family.js";
 import { todaysLayout } from "./unet-names.js";
 
-// What the config.json of a network would say: told by the shapes of its tensors, and where these do not tell by its family.
+// Makes the config.json of a network, from the shapes of its tensors and, where these do not suffice, its family.
 
 /** Groups of every normalisation in these networks. */
 const GROUPS = 32;

@@ -102,7 +102,7 @@ async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder
   const own = partOfClass(config.name, json);
   const part = file.parts.get(own);
   if (!part) return absent(file.header.name, own);
-  // Of an autoencoder that a file lacks it is known how latents are scaled; how it is built, the file that has it tells.
+  // For a missing autoencoder only the scale of latents is known; its layers are not.
   const whole = () => (json.block_out_channels === undefined ? { ...configOf(file, own, part), ...json } : json);
   return new VirtualFolder(config.name, { base: config, files: { "config.json": whole }, weights: part.weights });
 }

@@ -126,7 +126,7 @@ function averaged(unet: Place, names: Names): Place {
   return isWhole ? { ...unet, instead } : unet;
 }
 
-/** What `label_emb` is: of XL's networks it hears of size and crop, of Stable Diffusion 2's (unCLIP) of a picture. */
+/** What `label_emb` embeds: size and crop in XL's networks, a picture in Stable Diffusion 2 unCLIP. */
 function labelsOf(names: Names, prefix: string): "add_embedding" | "class_embedding" {
   return contextWidthUnder(names, prefix) === 1024 ? "class_embedding" : "add_embedding";
 }

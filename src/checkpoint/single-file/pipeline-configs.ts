@@ -61,7 +61,7 @@ export function pipelineClass({ family, inChannels }: PipelineKind): string | un
 }
 
 /** Describes, by its channels, a UNet that no pipeline can use. */
-export function strangePipeline({ inChannels }: PipelineKind): string {
+export function describeUNet({ inChannels }: PipelineKind): string {
   const other = OTHER_CHANNELS[inChannels];
   return `a UNet of ${inChannels} channels${other ? `, as that of ${other}` : ""}`;
 }
@@ -70,7 +70,7 @@ export function strangePipeline({ inChannels }: PipelineKind): string {
 export function expectPipelineClass(name: string, kind: PipelineKind): string {
   const className = pipelineClass(kind);
   if (className !== undefined) return className;
-  throw new ConfigError(`${name} has ${strangePipeline(kind)}; expected ${Object.keys(CLASSES[kind.family]).join(" or ")}`, {
+  throw new ConfigError(`${name} has ${describeUNet(kind)}; expected ${Object.keys(CLASSES[kind.family]).join(" or ")}`, {
     hint: "this checkpoint is for a pipeline that Darkroom does not have",
   });
 }
@@ -149,10 +149,10 @@ export function latentSpace({ family, inChannels, prediction, original, statisti
 export function latentSize(kind: PipelineKind): { readonly side: number; readonly source: string } {
   const { original } = kind;
   const side = latentSpace(kind).sampleSize / LATENT;
-  const told = original?.latentSize;
+  const stated = original?.latentSize;
   // Stability's config of the larger Stable Diffusion 2 says 64, like all ldm configs, but the model was trained at 96.
-  if (!original || told === undefined || (side === 96 && told === 64)) return { side, source: "usual for the family" };
-  return { side: told, source: original.name };
+  if (!original || stated === undefined || (side === 96 && stated === 64)) return { side, source: "usual for the family" };
+  return { side: stated, source: original.name };
 }
 
 /** `tokenizer_config.json`: CLIP's, but Stable Diffusion 2 and the second text encoder of XL were trained on prompts filled up with `!`. */

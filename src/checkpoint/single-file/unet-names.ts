@@ -69,7 +69,7 @@ export function todaysLayout(names: Iterable<string>): UNetLayout {
   return { layers: Array.from(layers, (count) => count ?? 0), attendsUp: Array.from(attendsUp, Boolean) };
 }
 
-/** The names of a UNet's layers. `labels` is the layer that hears of size and crop (XL), or of a class. */
+/** The names of a UNet's layers. `labels` is the layer that embeds size and crop (XL), or a class. */
 export function unetNames(layout: UNetLayout, labels: "add_embedding" | "class_embedding" = "add_embedding"): LayerNames {
   return new LayerNames([...wayDown(layout, labels), ...wayUp(layout), ...OUTPUT]);
 }
