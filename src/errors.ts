@@ -4,9 +4,9 @@ import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 /** Options of every Darkroom error. */
 export interface DarkroomErrorOptions {
   /** How to solve the problem. */
-  readonly hint?: Wording;
+  readonly hint?: Wording | undefined;
   /** The error that caused this one. */
-  readonly cause?: unknown;
+  readonly cause?: unknown | undefined;
 }
 
 /** Base of every error Darkroom throws on purpose. `message` names the thing and what was found; `hint` is the way out. */
@@ -41,7 +41,7 @@ export class ConfigError extends DarkroomError {}
 /** Options of an {@link ArgumentError}. */
 export interface ArgumentErrorOptions extends DarkroomErrorOptions {
   /** The option that is wrong, as the API spells it. */
-  readonly argument?: string;
+  readonly argument?: string | undefined;
 }
 
 /** An argument of a call is wrong: size, steps, seed, strength, a scheduler option. */
@@ -89,7 +89,7 @@ export interface HubErrorOptions extends DarkroomErrorOptions {
   /** Why the download failed. */
   readonly problem: HubProblem;
   /** Seconds to wait before the next request, as the hub asks. */
-  readonly retryAfter?: number;
+  readonly retryAfter?: number | undefined;
 }
 
 /** A checkpoint could not be downloaded from the model hub. */

@@ -43,7 +43,7 @@ export interface CachedRepository {
 /** Which cache is meant; see `SourceOptions.cacheDir`. */
 export interface CacheOptions {
   /** Folder of the cache; by default HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. */
-  readonly cacheDir?: string;
+  readonly cacheDir?: string | undefined;
 }
 
 const CACHE_FIELDS: Fields<CacheOptions> = { cacheDir: text };

@@ -11,9 +11,9 @@ import { refusePickle } from "./refuse-pickle.js";
 /** Where an adapter (a LoRA, an embedding) is taken from. */
 export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
   /** Which file of a folder or a hub repository, where it has several. */
-  readonly weightName?: string;
+  readonly weightName?: string | undefined;
   /** Folder of the file inside them. */
-  readonly subfolder?: string;
+  readonly subfolder?: string | undefined;
 }
 
 const { variant: _variant, config: _config, ...SOURCE } = SOURCE_FIELDS;
@@ -29,9 +29,9 @@ export interface AdapterKind {
   /** What its file is called, as a rule: taken where there are other files, too. */
   readonly usualNames: readonly string[];
   /** Files that are read beside it, where they are. */
-  readonly companions?: readonly string[];
+  readonly companions?: readonly string[] | undefined;
   /** How a pickle of this kind becomes a safetensors file. */
-  readonly conversion?: string;
+  readonly conversion?: string | undefined;
 }
 
 /**

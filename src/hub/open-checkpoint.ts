@@ -15,30 +15,30 @@ import { refusePickle } from "./refuse-pickle.js";
 /** Where a checkpoint may be taken from, and how. All but `variant` and `config` is about checkpoints of the hub, and of no effect for folders. */
 export interface SourceOptions {
   /** Which weight files, e.g. "fp16"; the full ones are taken, with a warning, where the variant is missing. */
-  readonly variant?: string;
+  readonly variant?: string | undefined;
   /**
    * For a checkpoint in a single file: a folder or hub id in diffusers' layout, whose configs, scheduler and tokenizer are taken in place of those that
    * the file suggests.
    */
-  readonly config?: string | Folder;
+  readonly config?: string | Folder | undefined;
   /** Branch, tag or commit; "main" where none is named. */
-  readonly revision?: string;
+  readonly revision?: string | undefined;
   /** In place of HF_TOKEN and of what `hf auth login` left. It is sent to the hub alone, never to where the hub redirects. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** In place of HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. */
-  readonly cacheDir?: string;
+  readonly cacheDir?: string | undefined;
   /** Uses what is in the cache and never the network, as HF_HUB_OFFLINE=1 does. */
-  readonly localFilesOnly?: boolean;
+  readonly localFilesOnly?: boolean | undefined;
   /** Told of a download several times a second, and when a file is whole; not called when nothing is downloaded. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
+  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Stops a download, which can be resumed later. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What a caller knows about a single file that the file may not state. No effect on folders: their configs state it. */
 export interface KnownOfCheckpoint {
   /** What the UNet predicts. */
-  readonly predictionType?: PredictionType;
+  readonly predictionType?: PredictionType | undefined;
 }
 
 export const SOURCE_FIELDS: Fields<SourceOptions> = {

@@ -9,7 +9,7 @@ import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkp
 /** The source of one part of a checkpoint. */
 export interface PartOptions extends SourceOptions {
   /** Folder of the part inside the checkpoint, such as "unet"; by default the checkpoint's folder itself holds the part. */
-  readonly subfolder?: string;
+  readonly subfolder?: string | undefined;
 }
 
 export const PART_FIELDS: Fields<PartOptions> = { ...SOURCE_FIELDS, subfolder: text };

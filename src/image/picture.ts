@@ -19,15 +19,15 @@ export interface EncodeOptions {
    * Texts for the file, such as `{ parameters: formatParameters(...) }`. PNG takes any keyword; JPEG and WebP take only `parameters`, which is written as
    * EXIF UserComment, as AUTOMATIC1111 does.
    */
-  readonly text?: Readonly<Record<string, string>>;
+  readonly text?: Readonly<Record<string, string>> | undefined;
   /** Quality of JPEG and WebP: a whole number from 1 (small file) to 100 (best picture); 90 by default. */
-  readonly quality?: number;
+  readonly quality?: number | undefined;
 }
 
 /** Options of `Picture.save`. */
 export interface SaveOptions extends EncodeOptions {
   /** Whether an existing file is replaced (default, as PIL does) or refused with an OutputError. */
-  readonly overwrite?: boolean;
+  readonly overwrite?: boolean | undefined;
 }
 
 const ENCODE_FIELDS: Fields<EncodeOptions> = {

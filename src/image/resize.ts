@@ -46,9 +46,9 @@ export const RESAMPLINGS: readonly Resampling[] = ["nearest", ...(Object.keys(FI
 /** How {@link resize} works. */
 export interface ResizeOptions {
   /** Bicubic by default, as in PIL. */
-  readonly resampling?: Resampling;
+  readonly resampling?: Resampling | undefined;
   /** The part of the picture that is resized; all of it by default. It may have no area: an edge, stretched. */
-  readonly box?: Box;
+  readonly box?: Box | undefined;
 }
 
 const SIDE = whole(1);

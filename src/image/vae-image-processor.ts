@@ -13,21 +13,21 @@ import { type Box, RESAMPLINGS, type Resampling, resize, resizeTensorNearest } f
 /** How a {@link VaeImageProcessor} works; names and defaults are those of diffusers' VaeImageProcessor. */
 export interface VaeImageProcessorOptions {
   /** Bring pictures to a size the VAE takes. */
-  readonly doResize?: boolean;
+  readonly doResize?: boolean | undefined;
   /** Both sides become multiples of it. */
-  readonly vaeScaleFactor?: number;
+  readonly vaeScaleFactor?: number | undefined;
   /** A tensor with this many channels holds latents and is left as it is. */
-  readonly vaeLatentChannels?: number;
+  readonly vaeLatentChannels?: number | undefined;
   /** The filter that pictures are resized with; "lanczos" by default. */
-  readonly resample?: Resampling;
+  readonly resample?: Resampling | undefined;
   /** From 0..1 to -1..1. */
-  readonly doNormalize?: boolean;
+  readonly doNormalize?: boolean | undefined;
   /** To 0 below 0.5, to 1 from there on: masks. */
-  readonly doBinarize?: boolean;
+  readonly doBinarize?: boolean | undefined;
   /** To three channels. */
-  readonly doConvertRgb?: boolean;
+  readonly doConvertRgb?: boolean | undefined;
   /** To one channel. */
-  readonly doConvertGrayscale?: boolean;
+  readonly doConvertGrayscale?: boolean | undefined;
 }
 
 const FIELDS: Fields<VaeImageProcessorOptions> = {
@@ -56,13 +56,13 @@ export type ProcessorInput = AnyPicture | Tensor;
 /** What {@link VaeImageProcessor.preprocess} is asked for. */
 export interface PreprocessOptions {
   /** Pixels; by default the picture's own, made a multiple of the VAE's factor. */
-  readonly height?: number;
+  readonly height?: number | undefined;
   /** Pixels; as `height`. */
-  readonly width?: number;
+  readonly width?: number | undefined;
   /** For pictures only. */
-  readonly resizeMode?: ResizeMode;
+  readonly resizeMode?: ResizeMode | undefined;
   /** The part of each picture that is used, before it is resized; see {@link cropRegion}. */
-  readonly cropsCoords?: Box;
+  readonly cropsCoords?: Box | undefined;
 }
 
 const PREPROCESS_FIELDS: Fields<PreprocessOptions> = {

@@ -8,7 +8,7 @@ export interface AdapterWeight {
   /** Where no block has a weight of its own. */
   readonly all: number;
   /** By the names {@link blockOf} gives. */
-  readonly blocks?: ReadonlyMap<string, number>;
+  readonly blocks?: ReadonlyMap<string, number> | undefined;
 }
 
 /** Weights of a UNet's blocks, each a number or a list with one for each of the block's transformers: `{ block_1: [0.5, 1] }`. */
@@ -17,21 +17,21 @@ export type BlockWeights = Readonly<Record<`block_${number}`, number | readonly 
 /** Weights of a UNet's three parts; each is 1 by default. */
 export interface UNetWeights {
   /** Weight of the blocks on the way down: one for all, or by block. */
-  readonly down?: number | BlockWeights;
+  readonly down?: number | BlockWeights | undefined;
   /** Weight of the middle block. */
-  readonly mid?: number;
+  readonly mid?: number | undefined;
   /** Weight of the blocks on the way up: one for all, or by block. */
-  readonly up?: number | BlockWeights;
+  readonly up?: number | BlockWeights | undefined;
 }
 
 /** How strongly an adapter changes each network of a pipeline; each is 1 by default. */
 export interface LoraPartWeights {
   /** Weight in the UNet: one for all, or by block. */
-  readonly unet?: number | UNetWeights;
+  readonly unet?: number | UNetWeights | undefined;
   /** Weight in the text encoder. */
-  readonly textEncoder?: number;
+  readonly textEncoder?: number | undefined;
   /** Weight in the second text encoder. */
-  readonly textEncoder2?: number;
+  readonly textEncoder2?: number | undefined;
 }
 
 /** An adapter's weight: 1 is as it was trained, 0 without effect; less than 0 and more than 1 are allowed. */

@@ -10,11 +10,11 @@ export interface Autoencoder extends AsyncDisposable {
     /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
     readonly scalingFactor: number;
     /** Subtracted from latents before they are scaled. */
-    readonly shiftFactor?: number | null;
+    readonly shiftFactor?: number | null | undefined;
     /** Mean of each latent channel, subtracted before latents are scaled. */
-    readonly latentsMean?: readonly number[] | null;
+    readonly latentsMean?: readonly number[] | null | undefined;
     /** Standard deviation of each latent channel, which latents are divided by. */
-    readonly latentsStd?: readonly number[] | null;
+    readonly latentsStd?: readonly number[] | null | undefined;
     /** Channels of latents. */
     readonly latentChannels: number;
     /** Half precision overflows in this network. */

@@ -35,9 +35,9 @@ export type CLIPTextConfig = v.InferOutput<typeof schema>;
 /** What a text encoder is asked for. */
 export interface CLIPTextOptions {
   /** Also return the hidden states of every layer. */
-  readonly outputHiddenStates?: boolean;
+  readonly outputHiddenStates?: boolean | undefined;
   /** Layers left out at the end; the final norm is applied to what the last one kept gives (diffusers' clip_skip). */
-  readonly clipSkip?: number;
+  readonly clipSkip?: number | undefined;
 }
 
 const FIELDS: Fields<CLIPTextOptions> = { outputHiddenStates: flag, clipSkip: anyNumber };
@@ -49,7 +49,7 @@ export interface CLIPTextOutput {
   /** The features at the end-of-text token [batch, hidden_size]. */
   readonly poolerOutput: Tensor;
   /** The token embeddings, then each layer's output before the final norm; `at(-2)` is the penultimate state SDXL uses. */
-  readonly hiddenStates?: readonly Tensor[];
+  readonly hiddenStates?: readonly Tensor[] | undefined;
 }
 
 /** Vectors of tokens that the vocabulary lacks. */
@@ -162,8 +162,8 @@ interface TextInputs {
   readonly input_ids: Value;
   readonly end_of_text: Value;
   /** Where embeddings were added: each token's row among the vectors of all `input_ids` and, after them, those of `added`. */
-  readonly rows?: Value;
-  readonly added?: readonly AddedEmbeddings[];
+  readonly rows?: Value | undefined;
+  readonly added?: readonly AddedEmbeddings[] | undefined;
 }
 
 type BuildText<Output extends string> = (

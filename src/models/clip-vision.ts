@@ -32,7 +32,7 @@ export type CLIPVisionConfig = v.InferOutput<typeof clipVisionSchema>;
 /** What an image encoder is asked for. */
 export interface CLIPVisionOptions {
   /** Also return the hidden states of every layer. */
-  readonly outputHiddenStates?: boolean;
+  readonly outputHiddenStates?: boolean | undefined;
 }
 
 /** What an image encoder gives. */
@@ -42,7 +42,7 @@ export interface CLIPVisionOutput {
   /** The class token's features after the final norm [batch, hidden_size]. */
   readonly poolerOutput: Tensor;
   /** The embeddings after the first norm, then each layer's output. */
-  readonly hiddenStates?: readonly Tensor[];
+  readonly hiddenStates?: readonly Tensor[] | undefined;
 }
 
 /** CLIP's image transformer (Radford et al. 2021; Dosovitskiy et al. 2021). Matches transformers' CLIPVisionModel. */

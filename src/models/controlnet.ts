@@ -46,9 +46,9 @@ export interface ControlNetInputs extends UNetConditions {
   /** The controlling pictures [batch, conditioning_channels, height, width] in 0..1, as many times larger than the latents as the VAE's pictures are. */
   readonly controlnetCond: Tensor;
   /** Weight of the residuals; 1 by default. */
-  readonly conditioningScale?: number;
+  readonly conditioningScale?: number | undefined;
   /** Weights the residuals from 0.1 for the first to 1 for the last, for control without a prompt. */
-  readonly guessMode?: boolean;
+  readonly guessMode?: boolean | undefined;
 }
 
 const FIELDS: Fields<ControlNetInputs> = {

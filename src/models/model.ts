@@ -23,7 +23,7 @@ import type { Tensor } from "../tensor/tensor.js";
 /** Where a network's weights come from and where it runs. */
 export interface ModelOptions extends DeviceOptions, PartOptions {
   /** An engine to share; without one the model starts its own and stops it on `dispose`. */
-  readonly engine?: Engine;
+  readonly engine?: Engine | undefined;
 }
 
 export const MODEL_FIELDS: Fields<ModelOptions> = {

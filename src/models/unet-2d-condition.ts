@@ -59,18 +59,18 @@ export type UNet2DConditionConfig = v.InferOutput<typeof schema>;
 /** What a denoising step is conditioned on, and what a ControlNet adds to it. */
 export interface UNet2DConditionInputs extends UNetConditions {
   /** Embedding of the guidance scale [batch, time_cond_proj_dim] for distilled networks (latent consistency models). */
-  readonly timestepCond?: Tensor;
+  readonly timestepCond?: Tensor | undefined;
   /** A ControlNet's residuals, one for every skip, and the one for the middle block. */
-  readonly downBlockAdditionalResiduals?: readonly Tensor[];
+  readonly downBlockAdditionalResiduals?: readonly Tensor[] | undefined;
   /** The one for the middle block. */
-  readonly midBlockAdditionalResidual?: Tensor;
+  readonly midBlockAdditionalResidual?: Tensor | undefined;
   /** Step caching: the branch at which the deep feature is given back; from 0, the shallowest, to {@link UNet2DConditionModel.cacheBranches} - 1. */
-  readonly cacheBranch?: number;
+  readonly cacheBranch?: number | undefined;
   /**
    * What another pass gave back at that branch. Only what is shallower is computed, with this in place of the rest. It is handed over, not copied: this
    * pass gives it back for the next.
    */
-  readonly deepFeature?: Tensor;
+  readonly deepFeature?: Tensor | undefined;
 }
 
 const FIELDS: Fields<UNet2DConditionInputs> = {
@@ -90,7 +90,7 @@ export interface UNet2DConditionOutput {
   /** [encoderHiddenStates' batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type says. */
   readonly sample: Tensor;
   /** Where a `cacheBranch` was given. */
-  readonly deepFeature?: Tensor;
+  readonly deepFeature?: Tensor | undefined;
 }
 
 /** DeepCache numbers branches by threes: a level of Stable Diffusion's networks has as many skips. Fewer share the last one's number. */

@@ -62,7 +62,7 @@ export type UNet2DConfig = v.InferOutput<typeof schema>;
 /** What a denoising step can be conditioned on. */
 export interface UNet2DInputs {
   /** Class numbers [batch], or with class_embed_type identity class features [batch, width]. */
-  readonly classLabels?: Tensor<"int64"> | Tensor;
+  readonly classLabels?: Tensor<"int64"> | Tensor | undefined;
 }
 
 /** The unconditional denoising network over pixels or latents (Ho et al. 2020; Song et al. 2021). Matches diffusers' UNet2DModel. */

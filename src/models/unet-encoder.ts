@@ -72,7 +72,7 @@ export interface UNetConditions {
     readonly timeIds: Tensor;
   };
   /** Class numbers [batch] or class features [batch, width], where the config has a class embedding. */
-  readonly classLabels?: Tensor<"int64"> | Tensor;
+  readonly classLabels?: Tensor<"int64"> | Tensor | undefined;
 }
 
 const labels = field<Tensor<"int64"> | Tensor>(
@@ -154,10 +154,10 @@ export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch:
 
 /** What only some configs add to the vector that {@link timeEmbedding} makes. */
 interface TimeEmbeddingConfig extends UNetEncoderConfig {
-  readonly timeEmbeddingDim?: number | null;
-  readonly timestepPostAct?: Activation | null;
-  readonly timeEmbeddingActFn?: Activation | null;
-  readonly classEmbeddingsConcat?: boolean;
+  readonly timeEmbeddingDim?: number | null | undefined;
+  readonly timestepPostAct?: Activation | null | undefined;
+  readonly timeEmbeddingActFn?: Activation | null | undefined;
+  readonly classEmbeddingsConcat?: boolean | undefined;
 }
 
 /** The vector every resnet block hears: the timestep, and whatever else the config adds to it. `classActivation` is a class timestep embedding's. */

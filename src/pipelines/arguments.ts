@@ -60,9 +60,9 @@ const SEEDS = "a whole number from -2^63 to 2^64 - 1, beyond 2^53 as a bigint (1
 /** Where a call's random numbers come from: one generator for the whole batch, or one for each picture. */
 export interface RandomOptions {
   /** As `torch.manual_seed`: one for the batch, or a list with one for each picture. Random when neither this nor `generator` is given. */
-  readonly seed?: number | bigint | readonly (number | bigint)[];
+  readonly seed?: number | bigint | readonly (number | bigint)[] | undefined;
   /** Instead of a seed: generators whose state goes on, one for the batch or a list with one for each picture. */
-  readonly generator?: Generator | readonly Generator[];
+  readonly generator?: Generator | readonly Generator[] | undefined;
 }
 
 export const RANDOM_FIELDS: Fields<RandomOptions> = {

@@ -16,9 +16,9 @@ import {
 /** What a DDIM call can be asked for. */
 export interface DDIMRequest extends UnconditionalRequest {
   /** Share of fresh noise at every step: 0 (default) is deterministic, 1 is DDPM. Larger numbers are taken, as in diffusers. */
-  readonly eta?: number;
+  readonly eta?: number | undefined;
   /** Derive the noise again from the clipped prediction; false by default. */
-  readonly useClippedModelOutput?: boolean;
+  readonly useClippedModelOutput?: boolean | undefined;
 }
 
 const FIELDS: Fields<DDIMRequest> = { ...UNCONDITIONAL_FIELDS, eta: real(0), useClippedModelOutput: flag };

@@ -16,7 +16,7 @@ export interface DenoiseOptions {
   readonly predict: (scaledLatents: Tensor, timestep: number, index: number) => Promise<Tensor>;
   readonly stepOptions: StepOptions;
   /** What becomes of the latents after the step, such as putting back what a mask keeps. */
-  readonly afterStep?: (latents: Tensor, index: number) => Tensor;
+  readonly afterStep?: ((latents: Tensor, index: number) => Tensor) | undefined;
   readonly signal: AbortSignal | undefined;
 }
 

@@ -26,15 +26,15 @@ import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js"
 /** Settings that replace those of the checkpoint's scheduler, for checkpoints that do not state what they were trained for. */
 export interface SchedulerOptions {
   /** What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by default. */
-  readonly predictionType?: PredictionType;
+  readonly predictionType?: PredictionType | undefined;
   /** How timesteps are chosen: "leading", "trailing" (Turbo and other few-step models) or "linspace". The scheduler's own by default. */
-  readonly timestepSpacing?: TimestepSpacing;
+  readonly timestepSpacing?: TimestepSpacing | undefined;
 }
 
 /** How a checkpoint is opened. */
 export interface PipelineOptions extends DeviceOptions, SourceOptions, SchedulerOptions {
   /** How many calls run at once: 1 by default. {@link DiffusionPipeline.queue} can change it later. */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
 }
 
 const OPTIONS: Fields<PipelineOptions> = {
@@ -57,7 +57,7 @@ export interface PipelineClass<Pipeline extends DiffusionPipeline, Components ex
 
 /** The parts that a caller may give instead of the checkpoint's. A scheduler may be given by name: it gets the checkpoint's config. */
 export type GivenParts<Components> = {
-  readonly [Part in keyof Components]?: Part extends "scheduler" ? Components[Part] | string : Components[Part];
+  readonly [Part in keyof Components]?: (Part extends "scheduler" ? Components[Part] | string : Components[Part]) | undefined;
 };
 
 // Loaded when asked for, so that a program pays for the pipelines it uses.

@@ -22,15 +22,15 @@ export interface PromptOptions {
   /** The prompt: one text, or a list with one for each picture. */
   readonly prompt?: string | readonly string[];
   /** What it must not show; "" by default. A single text serves every prompt. */
-  readonly negativePrompt?: string | readonly string[];
+  readonly negativePrompt?: string | readonly string[] | undefined;
   /** Instead of prompt: the text encoder's features [batch, tokens, features]. */
   readonly promptEmbeds?: Tensor;
   /** Instead of negativePrompt: features of the same shape. */
-  readonly negativePromptEmbeds?: Tensor;
+  readonly negativePromptEmbeds?: Tensor | undefined;
   /** Pictures for each prompt. */
-  readonly numImagesPerPrompt?: number;
+  readonly numImagesPerPrompt?: number | undefined;
   /** Layers of the text encoder left out at the end: for the prompt alone as in diffusers, with `promptSyntax: "a1111"` for both as there. */
-  readonly clipSkip?: number;
+  readonly clipSkip?: number | undefined;
   /**
    * "plain" (default) reads prompts as diffusers does: every character is text, and what is longer than the text encoder takes is cut.
    *
@@ -45,7 +45,7 @@ export interface PromptOptions {
    *   only the ones that are left. A scheduler that evaluates the network twice for a step stays at one text for both.
    * - `AND` between prompts and `<lora:...>` tags are refused with an error.
    */
-  readonly promptSyntax?: PromptSyntax;
+  readonly promptSyntax?: PromptSyntax | undefined;
 }
 
 export const PROMPT_FIELDS: Fields<PromptOptions> = {
@@ -61,13 +61,13 @@ export const PROMPT_FIELDS: Fields<PromptOptions> = {
 /** The texts of a call with two text encoders, or their embeddings made beforehand. */
 export interface PromptOptionsXL extends PromptOptions {
   /** Another text for the second text encoder; `prompt` by default. */
-  readonly prompt2?: string | readonly string[];
+  readonly prompt2?: string | readonly string[] | undefined;
   /** Another negative text for the second text encoder; `negativePrompt` by default. */
-  readonly negativePrompt2?: string | readonly string[];
+  readonly negativePrompt2?: string | readonly string[] | undefined;
   /** With promptEmbeds: the second text encoder's pooled embedding [batch, width]. */
-  readonly pooledPromptEmbeds?: Tensor;
+  readonly pooledPromptEmbeds?: Tensor | undefined;
   /** With negativePromptEmbeds: likewise. */
-  readonly negativePooledPromptEmbeds?: Tensor;
+  readonly negativePooledPromptEmbeds?: Tensor | undefined;
 }
 
 export const PROMPT_FIELDS_XL: Fields<PromptOptionsXL> = {
@@ -109,22 +109,22 @@ export interface PromptReader {
   /** Parts that are needed to read texts and that the pipeline does not have, by property name. */
   readonly missing: readonly string[];
   /** Width of the pooled features, for families that use them; "width" where it is not known. */
-  readonly pooledWidth?: number | "width";
+  readonly pooledWidth?: number | "width" | undefined;
   /** A negative prompt that was not given is all zeros instead of the empty text. */
-  readonly zerosForEmpty?: boolean;
+  readonly zerosForEmpty?: boolean | undefined;
 }
 
 /** Prompts as the UNet wants them, a row for each picture. */
 export interface EncodedPrompt {
   readonly positive: TextFeatures;
   /** Only where guidance asks for it. */
-  readonly negative?: TextFeatures;
+  readonly negative?: TextFeatures | undefined;
 }
 
 /** For each encoder a text for each row; nothing where features are there already. */
 export interface PromptTexts {
-  readonly positive?: readonly (readonly string[])[];
-  readonly negative?: readonly (readonly string[])[];
+  readonly positive?: readonly (readonly string[])[] | undefined;
+  readonly negative?: readonly (readonly string[])[] | undefined;
 }
 
 /** What encoding texts depends on, besides them. */
@@ -138,8 +138,8 @@ export interface EncodeOptions {
 
 /** Features of {@link PromptTexts}. */
 export interface EncodedTexts {
-  readonly positive?: PerStep<TextFeatures>;
-  readonly negative?: PerStep<TextFeatures>;
+  readonly positive?: PerStep<TextFeatures> | undefined;
+  readonly negative?: PerStep<TextFeatures> | undefined;
 }
 
 /** How many prompts a call has. @throws ArgumentError unless exactly one of prompt and promptEmbeds is given. */

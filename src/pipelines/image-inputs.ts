@@ -27,14 +27,14 @@ export interface InpaintImages {
   /** White (above half) where it is repainted, black where it stays; brought to the same size. */
   readonly maskImage: ImageInput;
   /** Instead of what the autoencoder makes of the masked picture: latents [n, channels, height / factor, width / factor]. */
-  readonly maskedImageLatents?: Tensor;
+  readonly maskedImageLatents?: Tensor | undefined;
   /**
    * Works only on the part around the mask, this many pixels wider on every side, at the full size asked for, and puts it back: fine detail in large
    * pictures. For one picture and one mask.
    */
-  readonly paddingMaskCrop?: number;
+  readonly paddingMaskCrop?: number | undefined;
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
-  readonly latents?: Tensor;
+  readonly latents?: Tensor | undefined;
 }
 
 export const INPAINT_FIELDS: Fields<InpaintImages> = {

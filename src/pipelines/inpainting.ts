@@ -26,7 +26,7 @@ export interface InpaintingInput {
   /** 1 starts from pure noise, less from the noised picture. */
   readonly strength: number;
   /** The picture's latents already hold the right amount of noise (an ensemble's second half). */
-  readonly isNoised?: boolean;
+  readonly isNoised?: boolean | undefined;
 }
 
 /** What the denoising loop needs of it. */

@@ -61,26 +61,26 @@ export type OutputType = (typeof OUTPUT_TYPES)[number];
 /** What every latent diffusion call can be asked for. Names and defaults are those of diffusers. */
 export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   /** Denoising steps; more are slower and finer. 50 by default. */
-  readonly numInferenceSteps?: number;
+  readonly numInferenceSteps?: number | undefined;
   /** Instead of a number of steps: the timesteps themselves, for schedulers that take them. */
-  readonly timesteps?: readonly number[];
+  readonly timesteps?: readonly number[] | undefined;
   /** Instead of a number of steps: the noise levels themselves, for schedulers that take them. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
-  readonly guidanceScale?: number;
+  readonly guidanceScale?: number | undefined;
   /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0 (default, off) to 1. Larger numbers are allowed, as in diffusers. */
-  readonly guidanceRescale?: number;
+  readonly guidanceRescale?: number | undefined;
   /**
    * DDIM's share of fresh noise at every step: 0 (default) is none, 1 is as much as DDPM; other schedulers ignore it. Larger numbers are allowed, as in
    * diffusers, with a warning: the picture may become black.
    */
-  readonly eta?: number;
+  readonly eta?: number | undefined;
   /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
-  readonly cache?: StepCacheOptions;
+  readonly cache?: StepCacheOptions | undefined;
   /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
-  readonly outputType?: OutputType;
+  readonly outputType?: OutputType | undefined;
   /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
@@ -100,9 +100,9 @@ export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
 /** Height and width of a picture made from nothing. */
 export interface SizeOptions {
   /** Pixels; multiples of the VAE's factor. By default the size the UNet was trained on. */
-  readonly height?: number;
+  readonly height?: number | undefined;
   /** Pixels; as `height`. */
-  readonly width?: number;
+  readonly width?: number | undefined;
 }
 
 export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
@@ -114,7 +114,7 @@ export interface PipelineOutput<Output extends OutputType> {
   /** Initial seeds of the generators: one for the batch, or one for each picture. Enough to make the pictures again. */
   readonly seeds: readonly bigint[];
   /** For each picture, whether the safety checker blacked it out; only where there is one. */
-  readonly nsfwContentDetected?: readonly boolean[];
+  readonly nsfwContentDetected?: readonly boolean[] | undefined;
 }
 
 /** One call at work: its request with the defaults filled in, its random numbers, and its own copy of the scheduler. */
@@ -137,15 +137,15 @@ export interface Call<Request> {
 /** What a pipeline's own part gives: the denoised latents, and what is still to be done to a finished picture. */
 export interface Denoised {
   readonly latents: Tensor;
-  readonly retouch?: (picture: Picture, index: number) => Picture;
+  readonly retouch?: ((picture: Picture, index: number) => Picture) | undefined;
 }
 
 /** Whether prompts are encoded for guidance, as in diffusers: then negative ones are too. */
 export interface GuidanceOptions {
   /** As for `generate`: above 1 is with guidance. The pipeline's own by default. */
-  readonly guidanceScale?: number;
+  readonly guidanceScale?: number | undefined;
   /** Decides instead of the guidance scale. */
-  readonly doClassifierFreeGuidance?: boolean;
+  readonly doClassifierFreeGuidance?: boolean | undefined;
 }
 
 export const GUIDANCE_FIELDS: Fields<GuidanceOptions> = { guidanceScale: real(), doClassifierFreeGuidance: flag };
@@ -155,7 +155,7 @@ export interface PromptEmbeds {
   /** [batch, tokens, features] */
   readonly promptEmbeds: Tensor;
   /** Of the same shape, where guidance asks for it. */
-  readonly negativePromptEmbeds?: Tensor;
+  readonly negativePromptEmbeds?: Tensor | undefined;
 }
 
 /** What the UNet is conditioned on at each turn of the denoising loop; turns count from 0. */
@@ -166,9 +166,9 @@ export interface Conditioning {
 /** What the network sees beside the latents. */
 export interface PredictorOptions {
   /** Further channels of the input [batch, channels, height, width]. */
-  readonly channels?: readonly Tensor[];
+  readonly channels?: readonly Tensor[] | undefined;
   /** Conditioning that changes with the step, such as a ControlNet's residuals. */
-  readonly perStep?: (scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<UNet2DConditionInputs>>;
+  readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<UNet2DConditionInputs>>) | undefined;
 }
 
 /** The parts every latent diffusion pipeline has. */
@@ -223,7 +223,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    * Makes pictures, all of one batch at once.
    * @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError
    */
-  generate<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): Promise<PipelineOutput<Output>> {
+  generate<Output extends OutputType = "image">(
+    request: Request & { readonly outputType?: Output | undefined },
+  ): Promise<PipelineOutput<Output>> {
     return finish(this.steps(request));
   }
 
@@ -231,7 +233,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    * As `generate`, step by step: `for await (const step of pipe.steps(request))`, with progress and previews; `break` cancels.
    * The run's `result` has the pictures. Other calls wait until the run ends, or until its loop has not asked for a step for one second.
    */
-  steps<Output extends OutputType = "image">(request: Request & { readonly outputType?: Output }): PipelineRun<PipelineOutput<Output>> {
+  steps<Output extends OutputType = "image">(
+    request: Request & { readonly outputType?: Output | undefined },
+  ): PipelineRun<PipelineOutput<Output>> {
     const turn = this.turn();
     return pipelineRun(turn, this.run<Output>(request, turn));
   }

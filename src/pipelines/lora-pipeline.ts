@@ -25,7 +25,7 @@ export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";
 /** How a LoRA is loaded. */
 export interface LoadLoraOptions extends LoraSource {
   /** The adapter's name; by default `default_0`, `default_1`, ... */
-  readonly adapterName?: string;
+  readonly adapterName?: string | undefined;
 }
 
 const LOAD_FIELDS: Fields<LoadLoraOptions> = { ...ADAPTER_FIELDS, adapterName: text };
@@ -43,11 +43,11 @@ export interface LoadedLora {
 /** Options of `fuseLora`. */
 export interface FuseLoraOptions {
   /** Factor of the active adapters' weights; 1 by default. An adapter that is fused but not active keeps its weight, as in PEFT. */
-  readonly loraScale?: number;
+  readonly loraScale?: number | undefined;
   /** The active ones by default. */
-  readonly adapterNames?: readonly string[];
+  readonly adapterNames?: readonly string[] | undefined;
   /** All by default. */
-  readonly components?: readonly LoraComponent[];
+  readonly components?: readonly LoraComponent[] | undefined;
 }
 
 const COMPONENT = oneOf<LoraComponent>("unet", "textEncoder", "textEncoder2");

@@ -31,9 +31,9 @@ export interface StableDiffusionComponents extends LatentDiffusionComponents {
   /** Splits prompts into tokens; may be null if `promptEmbeds` are given instead. */
   readonly tokenizer: CLIPTokenizer | null;
   /** Blacks out unsafe pictures; null does without, even where the checkpoint has one. */
-  readonly safetyChecker?: StableDiffusionSafetyChecker | null;
+  readonly safetyChecker?: StableDiffusionSafetyChecker | null | undefined;
   /** Prepares pictures for the safety checker. */
-  readonly featureExtractor?: CLIPImageProcessor;
+  readonly featureExtractor?: CLIPImageProcessor | undefined;
 }
 
 export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {

@@ -36,15 +36,15 @@ export interface StableDiffusionControlNetOptions extends LatentDiffusionRequest
   /** The controlling pictures. The result has their size, or `width` and `height` if given; without those, all must have one size. */
   readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
-  readonly controlnetConditioningScale?: PerNet<number>;
+  readonly controlnetConditioningScale?: PerNet<number> | undefined;
   /** The share of the steps, 0..1, after which control begins: 0 by default. */
-  readonly controlGuidanceStart?: PerNet<number>;
+  readonly controlGuidanceStart?: PerNet<number> | undefined;
   /** The share of the steps, 0..1, after which control ends: 1 by default. */
-  readonly controlGuidanceEnd?: PerNet<number>;
+  readonly controlGuidanceEnd?: PerNet<number> | undefined;
   /** Let the control alone guide the picture: it acts on the conditional half only, and weaker in the finer layers. */
-  readonly guessMode?: boolean;
+  readonly guessMode?: boolean | undefined;
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
-  readonly latents?: Tensor;
+  readonly latents?: Tensor | undefined;
 }
 
 const controlImage = field<StableDiffusionControlNetOptions["image"]>(

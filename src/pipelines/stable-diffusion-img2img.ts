@@ -20,7 +20,7 @@ export interface StableDiffusionImg2ImgOptions extends LatentDiffusionRequest {
   /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents. Its size is the result's. */
   readonly image: ImageInput;
   /** How much of it is forgotten, 0..1: 0.8 by default. That share of the steps is taken. */
-  readonly strength?: number;
+  readonly strength?: number | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionImg2ImgOptions> = {

@@ -25,7 +25,7 @@ import { stepCount, timestepsOfStrength } from "./timestep-range.js";
 /** What an inpainting call can be asked for. */
 export interface StableDiffusionInpaintOptions extends LatentDiffusionRequest, SizeOptions, InpaintImages {
   /** How much of the repainted part is forgotten, 0..1: 1 by default. That share of the steps is taken. */
-  readonly strength?: number;
+  readonly strength?: number | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionInpaintOptions> = {

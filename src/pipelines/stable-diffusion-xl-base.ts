@@ -29,11 +29,11 @@ import { joinRows } from "./text-features.js";
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
   /** The first text encoder; a refiner has none. */
-  readonly textEncoder?: CLIPTextModel | null;
+  readonly textEncoder?: CLIPTextModel | null | undefined;
   /** The second text encoder, with a projection; may be null if `promptEmbeds` and `pooledPromptEmbeds` are given instead of prompts. */
   readonly textEncoder2: CLIPTextModelWithProjection | null;
   /** The first text encoder's tokenizer. */
-  readonly tokenizer?: CLIPTokenizer | null;
+  readonly tokenizer?: CLIPTokenizer | null | undefined;
   /** The second text encoder's tokenizer; may be null like `textEncoder2`. */
   readonly tokenizer2: CLIPTokenizer | null;
 }
@@ -49,9 +49,9 @@ export const XL_PARTS: Fields<StableDiffusionXLComponents> = {
 /** Settings of an XL checkpoint's `model_index.json`. */
 export interface StableDiffusionXLSettings {
   /** Without a negative prompt, its embeddings are zeros instead of those of the empty text. */
-  readonly forceZerosForEmptyPrompt?: boolean;
+  readonly forceZerosForEmptyPrompt?: boolean | undefined;
   /** The network takes an aesthetic score instead of the target size (refiners). */
-  readonly requiresAestheticsScore?: boolean;
+  readonly requiresAestheticsScore?: boolean | undefined;
 }
 
 /** Height and width in pixels, or top and left. */
@@ -60,17 +60,17 @@ export type Pair = readonly [number, number];
 /** Sizes and crops that condition XL (Podell et al. 2023, section 2.2), for the prompt and for the negative prompt. */
 export interface MicroConditioning {
   /** Size of the imagined original [height, width]; smaller ones give blurrier pictures. The picture's size by default. */
-  readonly originalSize?: Pair;
+  readonly originalSize?: Pair | undefined;
   /** Where the imagined original was cropped [top, left]; [0, 0] by default. */
-  readonly cropsCoordsTopLeft?: Pair;
+  readonly cropsCoordsTopLeft?: Pair | undefined;
   /** [height, width]; the picture's size by default. */
-  readonly targetSize?: Pair;
+  readonly targetSize?: Pair | undefined;
   /** As `originalSize`, for the negative prompt; the same by default. */
-  readonly negativeOriginalSize?: Pair;
+  readonly negativeOriginalSize?: Pair | undefined;
   /** As `cropsCoordsTopLeft`, for the negative prompt; [0, 0] by default. */
-  readonly negativeCropsCoordsTopLeft?: Pair;
+  readonly negativeCropsCoordsTopLeft?: Pair | undefined;
   /** As `targetSize`, for the negative prompt; the same by default. */
-  readonly negativeTargetSize?: Pair;
+  readonly negativeTargetSize?: Pair | undefined;
 }
 
 const pair = field<Pair>(
@@ -90,9 +90,9 @@ const MICRO_CONDITIONING_FIELDS: Fields<MicroConditioning> = {
 /** Aesthetic scores that condition a refiner, 1..10. */
 export interface AestheticOptions {
   /** 6 by default. */
-  readonly aestheticScore?: number;
+  readonly aestheticScore?: number | undefined;
   /** 2.5 by default. */
-  readonly negativeAestheticScore?: number;
+  readonly negativeAestheticScore?: number | undefined;
 }
 
 export const AESTHETIC_FIELDS: Fields<AestheticOptions> = { aestheticScore: real(), negativeAestheticScore: real() };
@@ -111,7 +111,7 @@ export interface PromptEmbedsXL extends PromptEmbeds {
   /** The second text encoder's pooled features [batch, width]. */
   readonly pooledPromptEmbeds: Tensor;
   /** Those of the negative prompt, where guidance asks for it. */
-  readonly negativePooledPromptEmbeds?: Tensor;
+  readonly negativePooledPromptEmbeds?: Tensor | undefined;
 }
 
 /** Size and crop numbers for the two halves of a guided batch, a row for each picture. */

@@ -27,7 +27,7 @@ export interface StableDiffusionXLImg2ImgOptions extends StableDiffusionXLCommon
   /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents such as a base model's. */
   readonly image: ImageInput;
   /** How much of it is forgotten, 0..1: 0.3 by default. That share of the steps is taken, unless denoisingStart says where to go on. */
-  readonly strength?: number;
+  readonly strength?: number | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionXLImg2ImgOptions> = {

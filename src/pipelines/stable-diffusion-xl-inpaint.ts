@@ -29,7 +29,7 @@ export interface StableDiffusionXLInpaintOptions
     AestheticOptions,
     TimestepRangeOptions {
   /** How much of the repainted part is forgotten, 0..1: 0.9999 by default, which keeps a trace of the picture's colours. */
-  readonly strength?: number;
+  readonly strength?: number | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionXLInpaintOptions> = {

@@ -22,7 +22,7 @@ import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions
 /** What a text-to-image call of XL can be asked for. */
 export interface StableDiffusionXLOptions extends StableDiffusionXLCommonRequest, SizeOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
-  readonly latents?: Tensor;
+  readonly latents?: Tensor | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionXLOptions> = {

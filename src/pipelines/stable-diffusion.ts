@@ -23,7 +23,7 @@ import {
 /** What a text-to-image call can be asked for. */
 export interface StableDiffusionOptions extends LatentDiffusionRequest, SizeOptions {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
-  readonly latents?: Tensor;
+  readonly latents?: Tensor | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionOptions> = {

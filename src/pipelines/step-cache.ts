@@ -12,7 +12,7 @@ export interface StepCacheOptions {
   /** Every so many steps the whole UNet runs; 1 is off. A scheduler of order 2 takes two for each inference step. */
   readonly interval: number;
   /** Where the UNet is cut: 0, the default, leaves the least to the steps between; 1 and 2 are a layer deeper each, 3 a level, 6 two levels. */
-  readonly branch?: number;
+  readonly branch?: number | undefined;
 }
 
 export const STEP_CACHE_FIELDS: Fields<StepCacheOptions> = {

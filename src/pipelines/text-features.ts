@@ -3,7 +3,7 @@ import { concat, type Tensor } from "../tensor/tensor.js";
 /** Features of texts: every token's [rows, tokens, features], and, for XL, pooled ones [rows, width]. */
 export interface TextFeatures {
   readonly embeds: Tensor;
-  readonly pooled?: Tensor;
+  readonly pooled?: Tensor | undefined;
 }
 
 /** Several encoders' features of the same texts beside each other; the pooled ones are the last's. */

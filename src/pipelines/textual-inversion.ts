@@ -17,9 +17,9 @@ export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
    * What stands for the embedding in prompts; of several embeddings, a list. By default the name that a file of diffusers' layout carries, for
    * other layouts the name of the file without its ending. A list for a single file gives each of its vectors a token of its own.
    */
-  readonly token?: string | readonly string[];
+  readonly token?: string | readonly string[] | undefined;
   /** The hub's token, in place of HF_TOKEN and of what `hf auth login` left. */
-  readonly hfToken?: string;
+  readonly hfToken?: string | undefined;
 }
 
 const TEXTUAL_INVERSION_FIELDS: Fields<TextualInversionOptions> = { ...ADAPTER_FIELDS, token: texts, hfToken: text };

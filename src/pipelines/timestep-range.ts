@@ -8,9 +8,9 @@ import { DEFAULT_STEPS } from "./denoise.js";
 /** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
 export interface TimestepRangeOptions {
   /** Stop at this fraction, 0..1, and leave the rest to another model (ensemble of experts). */
-  readonly denoisingEnd?: number;
+  readonly denoisingEnd?: number | undefined;
   /** Go on from this fraction, 0..1, with latents that another model left there. Takes the place of `strength`. */
-  readonly denoisingStart?: number;
+  readonly denoisingStart?: number | undefined;
 }
 
 export const TIMESTEP_RANGE_FIELDS: Fields<TimestepRangeOptions> = { denoisingEnd: real(0, 1), denoisingStart: real(0, 1) };

@@ -20,13 +20,13 @@ export type PixelOutputType = "image" | "tensor";
 /** What every unconditional pipeline can be asked for. */
 export interface UnconditionalRequest extends RandomOptions {
   /** Pictures to make; 1 by default. */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Denoising steps; 1000 by default for DDPM, 50 for DDIM. */
-  readonly numInferenceSteps?: number;
+  readonly numInferenceSteps?: number | undefined;
   /** "image" (default) for pictures, "tensor" for floats in 0..1. */
-  readonly outputType?: PixelOutputType;
+  readonly outputType?: PixelOutputType | undefined;
   /** Stops the work between two steps, or the wait for the call's turn at once; the call then throws the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export const UNCONDITIONAL_FIELDS: Fields<UnconditionalRequest> = {
@@ -66,14 +66,14 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
 
   /** Makes pictures. @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError */
   generate<Output extends PixelOutputType = "image">(
-    request?: Request & { readonly outputType?: Output },
+    request?: Request & { readonly outputType?: Output | undefined },
   ): Promise<PipelineOutput<Output>> {
     return finish(this.steps(request));
   }
 
   /** As `generate`, step by step; the pictures are in the run's `result`. */
   steps<Output extends PixelOutputType = "image">(
-    request?: Request & { readonly outputType?: Output },
+    request?: Request & { readonly outputType?: Output | undefined },
   ): PipelineRun<PipelineOutput<Output>> {
     const turn = this.turn();
     return pipelineRun(turn, this.run<Output>(request ?? {}, turn));

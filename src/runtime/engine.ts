@@ -29,16 +29,16 @@ export const PRECISIONS: readonly Precision[] = ["exact", "fast"];
 /** Where networks run, and what they may take there. */
 export interface DeviceOptions {
   /** Where it computes. */
-  readonly device?: Device;
+  readonly device?: Device | undefined;
   /** Which of several GPUs. */
-  readonly deviceId?: number;
+  readonly deviceId?: number | undefined;
   /**
    * Memory before speed: nothing is kept that can be made again, and a network leaves memory as soon as its part of the work is done. The same numbers to
    * within rounding.
    */
-  readonly lowMemory?: boolean;
+  readonly lowMemory?: boolean | undefined;
   /** How closely networks compute: "exact" by default. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
 }
 
 export const DEVICE_FIELDS: Fields<DeviceOptions> = {
@@ -66,9 +66,9 @@ export interface Session {
 /** How a network is loaded. */
 export interface LoadOptions {
   /** It will run many times, so its working memory is kept between runs. */
-  readonly keepsMemory?: boolean;
+  readonly keepsMemory?: boolean | undefined;
   /** Its weights are few, so they are made ready once, at load, which takes a copy of them. */
-  readonly copiesWeights?: boolean;
+  readonly copiesWeights?: boolean | undefined;
 }
 
 /** ONNX Runtime on one device, off the caller's thread. */
@@ -76,11 +76,11 @@ export interface Engine {
   /** Where it computes. */
   readonly device: ResolvedDevice;
   /** Whether memory comes before speed. */
-  readonly lowMemory?: boolean;
+  readonly lowMemory?: boolean | undefined;
   /** What is computed: "exact" where nothing is said, or "fast" was asked for and the device cannot. */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** On WebGPU: whether its fused attention gives right results. */
-  readonly fusesAttention?: boolean;
+  readonly fusesAttention?: boolean | undefined;
   /** For "fast" where that is in bytes: how a graph computes with them. Every graph has a file of its own. */
   byteProducts?(): ByteProducts | undefined;
   /** @throws DeviceError if the runtime cannot take the model. */

@@ -14,19 +14,19 @@ import { sumFloat32 } from "./float32.js";
 /** What `setTimesteps` can be asked for; a plain number means `numInferenceSteps`. */
 export interface TimestepOptions {
   /** How many denoising steps. */
-  readonly numInferenceSteps?: number;
+  readonly numInferenceSteps?: number | undefined;
   /** The timesteps themselves, noisiest first, for the classes that take them. */
-  readonly timesteps?: readonly number[];
+  readonly timesteps?: readonly number[] | undefined;
   /** The noise levels themselves, noisiest first, for the classes that take them. */
-  readonly sigmas?: readonly number[];
+  readonly sigmas?: readonly number[] | undefined;
   /** The shift that depends on picture size, for flow-matching models with `useDynamicShifting`. */
-  readonly mu?: number;
+  readonly mu?: number | undefined;
   /** Consistency models: steps of the schedule they were distilled on, of which a run takes some; default: the config's. */
-  readonly originalInferenceSteps?: number;
+  readonly originalInferenceSteps?: number | undefined;
   /** Consistency models: the share of that schedule to walk, 0 to 1 (default 1), for image-to-image. */
-  readonly strength?: number;
+  readonly strength?: number | undefined;
   /** Training timesteps to space the run over, instead of the config's; for the classes of order 2. */
-  readonly numTrainTimesteps?: number;
+  readonly numTrainTimesteps?: number | undefined;
 }
 
 const TIMESTEP_FIELDS: Fields<TimestepOptions> = {
@@ -42,27 +42,27 @@ const TIMESTEP_FIELDS: Fields<TimestepOptions> = {
 /** What some schedulers' steps take beside the model output, the timestep and the sample. Others ignore what they do not know. */
 export interface StepOptions {
   /** Where noise comes from: one generator for all images, or one for each. Without it the noise cannot be repeated. */
-  readonly generator?: Generator | readonly Generator[];
+  readonly generator?: Generator | readonly Generator[] | undefined;
   /** DDIM's share of noise: 0 (default) is deterministic, 1 is DDPM. */
-  readonly eta?: number;
+  readonly eta?: number | undefined;
   /** DDIM: derive the noise prediction again from the clipped sample. */
-  readonly useClippedModelOutput?: boolean;
+  readonly useClippedModelOutput?: boolean | undefined;
   /** The noise itself, instead of a generator. */
-  readonly varianceNoise?: Tensor;
+  readonly varianceNoise?: Tensor | undefined;
   /** Churn (Karras et al. 2022, Algorithm 2): how much noise is added back, between which sigmas, with which standard deviation. */
-  readonly sChurn?: number;
+  readonly sChurn?: number | undefined;
   /** The smallest sigma that noise is added back at; 0 by default. */
-  readonly sTmin?: number;
+  readonly sTmin?: number | undefined;
   /** The largest sigma that noise is added back at; infinite by default. */
-  readonly sTmax?: number;
+  readonly sTmax?: number | undefined;
   /** Standard deviation of that noise; 1 by default. */
-  readonly sNoise?: number;
+  readonly sNoise?: number | undefined;
   /** LMS: how many of the last derivatives a step combines, 4 by default. */
-  readonly order?: number;
+  readonly order?: number | undefined;
   /** EDM Euler: the picture itself, where the caller has worked it out, instead of the one the model output stands for. */
-  readonly predOriginalSample?: Tensor;
+  readonly predOriginalSample?: Tensor | undefined;
   /** Flow matching where every token of `[batch, tokens, channels]` has its own timestep: `[batch, tokens]`. */
-  readonly perTokenTimesteps?: Tensor;
+  readonly perTokenTimesteps?: Tensor | undefined;
 }
 
 const STEP_FIELDS: Fields<StepOptions> = {
@@ -87,9 +87,9 @@ export interface StepOutput {
   /** The sample one step less noisy, to be given to the next step. */
   readonly prevSample: Tensor;
   /** The picture (or latents) that the model expects at the end, for schedulers that compute it. */
-  readonly predOriginalSample?: Tensor;
+  readonly predOriginalSample?: Tensor | undefined;
   /** TCD: the sample at the timestep it goes down to before noise is added. */
-  readonly predNoisedSample?: Tensor;
+  readonly predNoisedSample?: Tensor | undefined;
 }
 
 /** A scheduler class: its name in diffusers, its config fields, and how to make one. */

@@ -12,13 +12,13 @@ export type Shape = readonly number[];
 /** Options of {@link Tensor.sum}, {@link Tensor.mean} and {@link Tensor.std}. */
 export interface ReduceOptions {
   /** Whether reduced axes stay with extent 1, so that the result broadcasts to the tensor's shape; false by default. */
-  readonly keepdim?: boolean;
+  readonly keepdim?: boolean | undefined;
 }
 
 /** Options of {@link Tensor.std}. */
 export interface StdOptions extends ReduceOptions {
   /** Subtracted from the count in the divisor: 1 (default) is Bessel's correction, 0 is the biased estimate. */
-  readonly correction?: number;
+  readonly correction?: number | undefined;
 }
 
 /** How many numbers a tensor of `shape` holds. */

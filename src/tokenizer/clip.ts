@@ -14,11 +14,11 @@ import { type FindableToken, TokenFinder } from "./token-finder.js";
 /** How {@link CLIPTokenizer.tokenize} brings prompts to one length. */
 export interface TokenizeOptions {
   /** Tokens a prompt has at most, start and end included. Default: the tokenizer's `modelMaxLength`. */
-  readonly maxLength?: number;
+  readonly maxLength?: number | undefined;
   /** Fill every prompt up to `maxLength` (default), or only up to the longest of the batch. */
-  readonly padding?: "max_length" | "longest";
+  readonly padding?: "max_length" | "longest" | undefined;
   /** Whether longer prompts are cut (default). If not, they stay whole and the batch gets as long as they are. */
-  readonly truncation?: boolean;
+  readonly truncation?: boolean | undefined;
 }
 
 const TOKENIZE_FIELDS: Fields<TokenizeOptions> = { maxLength: whole(2), padding: oneOf("max_length", "longest"), truncation: flag };

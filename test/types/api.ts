@@ -10,6 +10,7 @@ import {
   type Picture,
   randint,
   randn,
+  type StableDiffusionOptions,
   StableDiffusionPipeline,
   StableDiffusionXLPipeline,
   type Tensor,
@@ -67,7 +68,8 @@ export async function embeddings(xl: StableDiffusionXLPipeline) {
 }
 
 /** What a request may hold. */
-export function requests() {
+export function requests(more: StableDiffusionOptions) {
+  void pipe.generate({ prompt: "a", ...more });
   void pipe.generate({ prompt: ["a", "b"], negativePrompt: "c", seed: [1, 2n] });
   void pipe.generate({ promptEmbeds: tensor, generator: [new Generator(1), new Generator(2n)] });
   void pipe.generate({ prompt: "a", signal: AbortSignal.timeout(1000), latents: tensor });

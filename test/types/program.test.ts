@@ -10,6 +10,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const RESOLUTIONS = {
   NodeNext: ["--module", "nodenext"],
   Bundler: ["--module", "esnext", "--moduleResolution", "bundler"],
+  "Bundler with exactOptionalPropertyTypes": ["--module", "esnext", "--moduleResolution", "bundler", "--exactOptionalPropertyTypes"],
 } as const;
 
 /** What the compiler says of a program beside an installed package, without skipLibCheck or Node's types; one line for each line of it. */
@@ -29,6 +30,7 @@ function complaints(program: string, options: readonly string[]): string[] {
 }
 
 const EXPORTS = `
+declare const process: { readonly argv: readonly string[] };
 import {
   AutoencoderKL, DDPMPipeline, DiffusionPipeline, EulerDiscreteScheduler, inspect, loadImage, randn,
   StableDiffusionControlNetPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline,
@@ -65,6 +67,11 @@ export const request: Request = { prompt: "a panda" };
 export const draw = (wanted: Request) => sd.generate(wanted);
 export const open: Parameters<typeof StableDiffusionPipeline.fromPretrained>[1] = {};
 export class Own extends StableDiffusionPipeline {}
+
+export const steps: number | undefined = process.argv.length;
+export const perhaps = sd.generate({ prompt: "a panda", numInferenceSteps: steps, signal: undefined, outputType: undefined });
+export const device = StableDiffusionPipeline.fromPretrained("folder", { device: undefined, vae: undefined, scheduler: undefined });
+export const stepped = scheduler.step(noise, 1, noise, { generator: undefined });
 `;
 
 const WRONG = `
