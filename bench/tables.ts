@@ -36,7 +36,7 @@ export function describeRun(run: Run): string {
   ].join("\n\n");
 }
 
-/** The five lines of a run that a reader of the README wants: a step, a picture, the start, memory, and the embedded checkpoint's picture. */
+/** The five lines of a run for the README: a step, a picture, the start, memory, and the embedded checkpoint's picture. */
 export function describeRunInShort(run: Run): string {
   const titles = [...new Set(run.results.map(({ title }) => title))];
   const times = titles.flatMap((title) => timesOf(run, title).map((name) => ({ title, name })));
@@ -61,7 +61,7 @@ function describeSetting({ checkpoint, scale, machine, date }: Run): string {
   return `${weights}; ${describeMachine(machine)}; ${date.slice(0, 10)}`;
 }
 
-/** The times that were taken under `title`. */
+/** The measured times with this title. */
 function timesOf({ results }: Run, title: string): string[] {
   return [...new Set(results.filter((result) => result.title === title).flatMap(({ seconds }) => Object.keys(seconds)))];
 }
@@ -74,7 +74,7 @@ function memoryRow(run: Run, title: string, name: string, of: (memory: Result["m
   return row(run, title, name, ({ memory }) => median(memory.map(of)), formatMebibytes);
 }
 
-/** A row called `name`: what `value` finds in each contender's result under `title`. */
+/** A row with the name `name` and, for each contender, the `value` of its result with the title `title`. */
 function row(
   { contenders, results }: Run,
   title: string,

@@ -1,6 +1,6 @@
 // npm's "preinstall" of this package, on a user's machine. onnxruntime-node's own install script fetches CUDA's libraries on Linux x64, hundreds of MB from a
-// host that is not the npm registry, and fails the whole install where that host cannot be reached. It fetches nothing where the files exist, so empty
-// ones take their places: npm runs every "preinstall" before the first "postinstall". `darkroom devices add cuda` fetches the real ones.
+// host that is not the npm registry, and fails the whole install if that host cannot be reached. It fetches nothing if the files exist, so this script
+// writes empty ones: npm runs every "preinstall" before the first "postinstall". `darkroom devices add cuda` fetches the real ones.
 // npm from version 12 on runs neither script by default, and neither is needed.
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,6 +17,6 @@ try {
     if (!existsSync(path)) writeFileSync(path, "");
   }
 } catch (error) {
-  // The runtime may still install by itself.
+  // Not fatal: the runtime may still install.
   console.warn(`darkroom: could not keep onnxruntime-node from fetching CUDA: ${error.message}`);
 }

@@ -1,4 +1,4 @@
-// Bundles of a program that uses the package, as docs/bundling.md says, and what is said where it is left out.
+// Bundles a program that uses the package, as in docs/bundling.md, and checks the error if the package is bundled as well.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, expectPicture, install, project, run } from "./sandbox.mjs";
@@ -45,7 +45,7 @@ export function inBundles(app) {
     expectPicture(app, `${bundle}.png`);
   }
 
-  // Bundled, the package has lost its files: an error says so at once.
+  // A bundled package does not find its files: the error comes at once.
   esbuild("esm", "inside.mjs", "--external:sharp");
   esbuild("cjs", "inside.cjs", "--external:sharp");
   for (const bundle of ["inside.mjs", "inside.cjs"]) {

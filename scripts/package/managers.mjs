@@ -1,11 +1,11 @@
-// The package by each package manager, from the npm registry alone.
+// Installs the package with each package manager, from the npm registry only.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, expectPicture, install, project, run } from "./sandbox.mjs";
 
 const GENERATE = ["generate", "a panda", "--steps", "2", "--seed", "0", "--quiet", "--out"];
 
-/** Plain `npm install`; gives the folder. */
+/** Plain `npm install`; returns the folder. */
 export function withNpm(tarball) {
   const folder = project("npm");
   run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error", tarball], { cwd: folder });
@@ -27,14 +27,14 @@ export function withNpm(tarball) {
 }
 
 const OTHERS = {
-  // Both take dependencies' install scripts as they are, or as an error, unless told that there are none to run.
+  // Without --ignore-scripts, Yarn 1 runs dependencies' install scripts, and pnpm reports them as an error.
   yarn: { package: "yarn@1.22.22", program: "yarn/bin/yarn.js", args: ["add", "--ignore-scripts"] },
   pnpm: { package: "pnpm@12.21.0", program: "pnpm/bin/pnpm.mjs", args: ["add", "--ignore-scripts"] },
   // Without node_modules: packages stay in archives, unless they ask for a folder.
   berry: { package: "@yarnpkg/cli-dist@4.18.1", program: "@yarnpkg/cli-dist/bin/yarn.js", args: ["add"], files: { "yarn.lock": "" } },
 };
 
-/** As docs/install.md says, by each of the others. */
+/** The other package managers, with the commands of docs/install.md. */
 export function withOthers(tarball) {
   const tools = project("managers");
   install(

@@ -4,13 +4,13 @@ import { mkdirSync, mkdtempSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** All that is made; the caller removes it. */
+/** The folder for everything that is made; the caller removes it. */
 export const sandbox = mkdtempSync(join(tmpdir(), "darkroom-package-"));
 
 // `npm run` sets variables that tell onnxruntime-node's install script that this is its own repository: a user's terminal has none of them.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|NODE$|ONNXRUNTIME_)/i.test(name)));
 
-/** Runs a program to its end, and gives what it printed. `node` is the folder of another Node. */
+/** Runs a program to its end, and returns its output. `node` is the folder of another Node. */
 export function run(command, args, { cwd, node } = {}) {
   const PATH = node === undefined ? env.PATH : `${node}:${env.PATH}`;
   return execFileSync(command, args, {

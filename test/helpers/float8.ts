@@ -9,7 +9,7 @@ export interface Float8Options {
   readonly dtype: Float8;
   /** Scales beside the weights of layers, as ComfyUI's first or its later files have them: one number, or one for each row. */
   readonly scales?: { readonly count: "one" | "row"; readonly names: "scale_weight" | "weight_scale" };
-  /** Which tensors become fp8; all where nothing is said. */
+  /** Which tensors become fp8; all by default. */
   readonly includes?: (name: string) => boolean;
 }
 
@@ -34,7 +34,7 @@ export function inFloat8(tensors: Tensors, { dtype, scales, includes = () => tru
   return scales?.names === "scale_weight" ? { ...narrowed, scaled_fp8: new Tensor(dtype, [0], new Uint8Array()) } : narrowed;
 }
 
-/** ...and what whoever widens that file to float32 has: weight times scale, rounded once. */
+/** ...and the result of widening that file to float32: weight times scale, rounded once. */
 export function widened(tensors: Tensors): Tensors {
   return Object.fromEntries(
     Object.entries(tensors).flatMap(([name, tensor]) => {

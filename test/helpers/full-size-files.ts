@@ -111,14 +111,14 @@ function embeddings([words = 0, width = 0]: readonly number[], generator: Genera
   return all.slice(0, words);
 }
 
-/** Writes a file of {@link smallTensors}, and what else is to be in it; it goes when the test ends. */
+/** Writes a file of {@link smallTensors} and further contents; it is removed when the test ends. */
 export function smallFile(shapes: Shapes, seed: number, { added, metadata }: SmallFileOptions = {}): string {
   const path = join(temporaryFolder(), "model.safetensors");
   writeSafetensors(path, { ...smallTensors(shapes, seed), ...added }, metadata);
   return path;
 }
 
-/** What else is to be in a file. */
+/** Further contents of a file. */
 export interface SmallFileOptions {
   readonly added?: Tensors;
   readonly metadata?: Record<string, string>;
@@ -178,7 +178,7 @@ function smallSD1(changes: Partial<UNet> = {}): Shapes {
   return { ...unet({ ...SMALL_SD1, ...changes }), ...SMALL_VAE(), ...clip("cond_stage_model.transformer.text_model.", 64, 2) };
 }
 
-/** Its text encoders are of different widths, without which diffusers takes the second for the first. */
+/** Its text encoders have different widths: with equal ones, diffusers mistakes the second for the first. */
 function smallXL(changes: Partial<UNet> = {}, depthsUp?: readonly (readonly number[])[]): Shapes {
   return {
     ...unet({ ...SMALL_XL, context: 192, labels: 128 + 6 * 256, ...changes }, depthsUp),
