@@ -73,7 +73,7 @@ export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   return recogniseText(bytes);
 }
 
-/** What a text file is that stands in place of another: a server's answer, a web page, a Git LFS pointer, ... Undefined where the bytes are no text. */
+/** What a text file is: a server's answer, a web page, a Git LFS pointer, ... Undefined if the bytes are not text. */
 export function recogniseText(bytes: Uint8Array): ForeignFile | undefined {
   const text = textOf(bytes);
   if (text === undefined) return undefined;

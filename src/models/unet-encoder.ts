@@ -160,7 +160,7 @@ interface TimeEmbeddingConfig extends UNetEncoderConfig {
   readonly classEmbeddingsConcat?: boolean | undefined;
 }
 
-/** The vector every resnet block hears: the timestep, and whatever else the config adds to it. `classActivation` is a class timestep embedding's. */
+/** The vector that conditions every resnet block: the timestep, and whatever else the config adds. `classActivation` is a class timestep embedding's. */
 export function timeEmbedding(
   inputs: Readonly<Record<string, Value | undefined>> & { readonly timestep: Value },
   w: Scope,

@@ -72,7 +72,7 @@ export function real(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFI
   return field((value) => isReal(value, low, high), describeRange(low, high), "number");
 }
 
-/** A number whose range is known, and checked, elsewhere. */
+/** A number; other code checks its range. */
 export const anyNumber = field<number>((value) => typeof value === "number", "a number", "number");
 
 /** What `one` takes, or null. */

@@ -29,7 +29,7 @@ export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   static override readonly className = "DDIMPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = UNCONDITIONAL_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDIMPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaultSteps = 50;

@@ -15,7 +15,7 @@ export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
   static override readonly className = "DDPMPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = UNCONDITIONAL_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDPMPipeline.className;
   protected readonly fields = UNCONDITIONAL_FIELDS;
   protected readonly defaultSteps = 1000;

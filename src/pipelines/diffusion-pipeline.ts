@@ -120,7 +120,7 @@ export interface DiffusionPipeline {
 /** Any checkpoint in the diffusers folder layout. Matches diffusers' DiffusionPipeline. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor defines the scheduler as the pipeline's own property
 export abstract class DiffusionPipeline implements AsyncDisposable {
-  /** The class's name in diffusers; tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   abstract readonly className: string;
 
   constructor(

@@ -104,7 +104,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
   static override readonly className = "StableDiffusionControlNetPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionControlNetPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -38,7 +38,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
   static override readonly className = "StableDiffusionImg2ImgPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
 

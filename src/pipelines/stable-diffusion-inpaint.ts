@@ -44,7 +44,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
   static override readonly className = "StableDiffusionInpaintPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionInpaintPipeline.className;
   protected readonly fields = FIELDS;
 

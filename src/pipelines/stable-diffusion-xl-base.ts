@@ -228,7 +228,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     const expected = ((projectionClassEmbeddingsInputDim ?? 0) - pooledWidth) / (additionTimeEmbedDim ?? 256);
     const found = halves[0]?.length ?? 0;
     if (projectionClassEmbeddingsInputDim && expected !== found) {
-      throw new ArgumentError(`this UNet hears ${expected} size and crop numbers; ${found} were made`, {
+      throw new ArgumentError(`this UNet expects ${expected} size and crop numbers; got ${found}`, {
         hint: `the checkpoint's requires_aesthetics_score should be ${found === 6}; an XL refiner has true, a base model false`,
       });
     }

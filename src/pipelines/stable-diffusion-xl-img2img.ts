@@ -47,7 +47,7 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
   static override readonly className = "StableDiffusionXLImg2ImgPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = XL_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -50,7 +50,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
   static override readonly className = "StableDiffusionXLInpaintPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = XL_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLInpaintPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -41,7 +41,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
   static override readonly className = "StableDiffusionXLPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = XL_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLPipeline.className;
   protected readonly fields = FIELDS;
 

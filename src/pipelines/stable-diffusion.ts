@@ -41,7 +41,7 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
   static override readonly className = "StableDiffusionPipeline";
   /** @internal What each of its parts may be. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
-  /** The class's name in diffusers, which tells the pipelines of a union apart. */
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionPipeline.className;
   protected readonly fields = FIELDS;
 

@@ -3,7 +3,7 @@ import { isPlain, wrongArgument } from "../given.js";
 import { arrayName, type DataOf, type DType, isDType } from "./dtype.js";
 import type { Shape } from "./tensor.js";
 
-// What a program gives to a tensor's methods. src/options stands on tensors, so these checks are their own.
+// Checks the arguments of tensor methods. src/options imports tensors, so its checks cannot be used here.
 
 /** @throws ArgumentError unless it is a list of whole numbers of at least `least`. */
 export function expectExtents(shape: Shape, least = 0): Shape {
