@@ -172,6 +172,8 @@ export abstract class Scheduler<Config extends object = object> {
 
     // Python spells the fields its own way.
     const unset = new Set(_useDefaultValues?.map(camelCase));
+    const hasBetas = "betaStart" in fieldsAndRest && !unset.has("betaStart");
+    warnOfOtherNoise(className, { isEDM: "sigmaData" in schema.entries, hasSigmaData: "sigmaData" in fieldsAndRest, hasBetas });
     const fields: Record<string, unknown> = {};
     const kept: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(fieldsAndRest)) {
@@ -346,4 +348,20 @@ export function mixRows(
   };
   if (timesteps.length === 1) return mix(a, b, timesteps[0] as number);
   return concat(timesteps.map((timestep, i) => mix(a.slice(i, i + 1), b.slice(i, i + 1), timestep)));
+}
+
+/**
+ * Networks that are preconditioned as Karras et al. 2022 do have noise levels of their own; all others have those that betas make. A config that has
+ * both went through schedulers of both kinds.
+ */
+function warnOfOtherNoise(
+  className: string,
+  { isEDM, hasSigmaData, hasBetas }: { readonly isEDM: boolean; readonly hasSigmaData: boolean; readonly hasBetas: boolean },
+): void {
+  if (hasSigmaData === hasBetas || hasSigmaData === isEDM) return;
+  warn(
+    hasSigmaData
+      ? `${className} has no sigma_data, which the network needs: its pictures will be noise. Take EDMEulerScheduler or EDMDPMSolverMultistepScheduler`
+      : `${className} is for networks with sigma_data, which this config does not have: its pictures will be noise. Take EulerDiscreteScheduler or another`,
+  );
 }

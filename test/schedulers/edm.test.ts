@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { EDMDPMSolverMultistepScheduler } from "../../src/schedulers/edm-dpm-solver-multistep.js";
 import { EDMEulerScheduler } from "../../src/schedulers/edm-euler.js";
+import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { IPNDMScheduler } from "../../src/schedulers/ipndm.js";
 import { Generator, randn } from "../../src/tensor/random.js";
+import { collectWarnings } from "../pipelines/emoji.js";
 
 const noise = (seed: number) => randn([1, 3, 4, 4], new Generator(seed));
 
@@ -17,6 +19,23 @@ describe.each([EDMEulerScheduler, EDMDPMSolverMultistepScheduler])("%o", (Class)
 
   it("has the noise's deviation from the schedule's end, before setTimesteps too", () => {
     expect(new Class({ sigmaMax: 20 }).initNoiseSigma).toBeCloseTo(Math.sqrt(401), 12);
+  });
+});
+
+describe("noise levels that are not those of the network", () => {
+  it("are warned of where a scheduler takes the config of one of the other kind, but not on the way back", () => {
+    const heard = collectWarnings();
+    const swapped = EulerDiscreteScheduler.fromConfig(new EDMEulerScheduler().config);
+    expect(heard).toEqual([
+      expect.stringMatching(/^EulerDiscreteScheduler has no sigma_data, which the network needs.*Take EDMEulerScheduler/),
+    ]);
+    const other = EDMEulerScheduler.fromConfig(new EulerDiscreteScheduler({ betaStart: 0.00085 }).config);
+    expect(heard[1]).toMatch(/^EDMEulerScheduler is for networks with sigma_data.*Take EulerDiscreteScheduler/);
+    EDMDPMSolverMultistepScheduler.fromConfig(swapped.config);
+    EDMDPMSolverMultistepScheduler.fromConfig(new EDMEulerScheduler().config);
+    EulerDiscreteScheduler.fromConfig(other.config);
+    EulerDiscreteScheduler.fromConfig({});
+    expect(heard).toHaveLength(2);
   });
 });
 
