@@ -73,6 +73,17 @@ export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   return recogniseText(bytes);
 }
 
+/** What a file is that cannot be read as a picture, for `reason`, like {@link recognise}. */
+export function recogniseNoPicture(bytes: Uint8Array, reason: string): ForeignFile {
+  const { what, hint } = recognise(bytes) ?? {};
+  if (hint === PICTURE_HINT) return { what: `${what}, but ${reason}`, hint: "if it is damaged or cut short, copy or download it again" };
+  const textHint = recogniseText(bytes)?.hint;
+  return {
+    what: what ?? (latin1(bytes.subarray(8, 10)) === '{"' ? "it is a safetensors file" : reason),
+    hint: textHint === undefined || textHint === GET_SAFETENSORS ? "PNG, JPEG, WebP, GIF, TIFF and AVIF can be read" : textHint,
+  };
+}
+
 /** What a text file is: a server's answer, a web page, a Git LFS pointer, ... Undefined if the bytes are not text. */
 export function recogniseText(bytes: Uint8Array): ForeignFile | undefined {
   const text = textOf(bytes);

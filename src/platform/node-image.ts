@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { recogniseText } from "../checkpoint/foreign-file.js";
+import { recogniseNoPicture } from "../checkpoint/foreign-file.js";
 import { ArgumentError } from "../errors.js";
 
 /** Pixels of a decoded image: 8-bit, row-major, `channels` bytes each. */
@@ -32,12 +32,13 @@ export async function decodeImage(bytes: Uint8Array, name: string): Promise<Deco
     const { data, info } = await sharp(bytes).autoOrient().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, channels: info.channels, data };
   } catch (cause) {
-    const { what = messageOf(cause), hint = "PNG, JPEG, WebP, GIF, TIFF and AVIF can be read" } = recogniseText(bytes) ?? {};
-    throw new ArgumentError(`${name} is not an image that can be read: ${what}`, {
-      hint,
-      cause,
-    });
+    throw unreadable(`${name} is not an image that can be read`, bytes, cause);
   }
+}
+
+function unreadable(problem: string, bytes: Uint8Array, cause: unknown): ArgumentError {
+  const { what, hint } = recogniseNoPicture(bytes, firstLine(messageOf(cause)));
+  return new ArgumentError(`${problem}: ${what}`, { hint, cause });
 }
 
 /** The header of an image file. */
@@ -57,7 +58,7 @@ export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
     const { width, height, exif, xmp } = await sharp(bytes).metadata();
     return { width, height, exif, xmp };
   } catch (cause) {
-    throw new ArgumentError(`not an image file that can be read: ${messageOf(cause)}`, { cause });
+    throw unreadable("not an image file that can be read", bytes, cause);
   }
 }
 
@@ -88,6 +89,11 @@ export async function encodeImage(
   const encoded =
     format === "webp" ? image.webp({ quality }) : image.jpeg({ quality, chromaSubsampling: quality < FULL_COLOUR ? "4:2:0" : "4:4:4" });
   return encoded.toBuffer();
+}
+
+/** libvips repeats its reasons line by line. */
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? text;
 }
 
 function messageOf(error: unknown): string {

@@ -75,6 +75,13 @@ describe("loadImage", () => {
     ["a file that is no image", () => join(folder, "text.png"), /text\.png is not an image/],
     ["an address that answers 404", () => `${address}/missing.png`, /answered 404/],
     ["an address nobody listens at", () => "http://127.0.0.1:1/x.png", /cannot be fetched/],
+    [
+      "half a JPEG",
+      async () => (await picture.encode("jpeg")).slice(0, 300),
+      /is not an image that can be read: it is a JPEG picture, but /,
+    ],
+    ["an empty buffer", () => new Uint8Array(), /is not an image that can be read: the file is empty/],
+    ["an archive", () => Buffer.from("PK\x03\x04 and more"), /is not an image that can be read: it is a ZIP archive/],
     ["bytes that are no image", () => new Uint8Array(20), /the given buffer is not an image/],
     [
       "a server's answer",
@@ -83,7 +90,7 @@ describe("loadImage", () => {
     ],
     ["too few raw pixels", () => ({ width: 4, height: 2, channels: 3 as const, data: pixels.slice(1) }), /needs 24 bytes; 23 were given/],
   ])("refuses %s, saying so", async (_, source, message) => {
-    const attempt = loadImage(source());
+    const attempt = loadImage(await source());
     await expect(attempt).rejects.toThrow(ArgumentError);
     await expect(attempt).rejects.toThrow(message);
   });

@@ -1,5 +1,4 @@
 import { readImageHeader } from "#platform";
-import { ArgumentError } from "../../errors.js";
 import { readExif } from "../exif.js";
 import { isPng, readPngExif, readPngSize, readPngText } from "../png.js";
 
@@ -33,9 +32,7 @@ async function readPng(bytes: Uint8Array): Promise<PictureTexts & { readonly xmp
 }
 
 async function readOther(bytes: Uint8Array): Promise<PictureTexts & { readonly xmp: string | undefined }> {
-  const { width, height, exif, xmp } = await readImageHeader(bytes).catch((cause: unknown) => {
-    throw new ArgumentError("not an image file that can be read", { hint: "settings are read from PNG, JPEG and WebP files", cause });
-  });
+  const { width, height, exif, xmp } = await readImageHeader(bytes);
   return { width, height, texts: exif ? readExif(exif) : {}, xmp: xmp && new TextDecoder().decode(xmp) };
 }
 

@@ -131,7 +131,11 @@ describe("a picture without settings", () => {
   });
 
   it("is told from a file that is none", async () => {
-    await expect(readPictureSettings(Buffer.from("no picture"))).rejects.toThrow("not an image file that can be read");
+    const refused = (bytes: Uint8Array) => expect(readPictureSettings(bytes)).rejects;
+    await refused(Buffer.from("no picture")).toThrow('not an image file that can be read: it is a text file, which begins "no picture"');
+    await refused(JPEG.slice(0, 200)).toThrow("not an image file that can be read: it is a JPEG picture, but ");
+    await refused(new Uint8Array()).toThrow("not an image file that can be read: the file is empty");
+    await refused(fixture("../lora/blocks.safetensors")).toThrow("not an image file that can be read: it is a safetensors file");
     const path = "fox.png" as unknown as Uint8Array;
     await expect(readPictureSettings(path)).rejects.toThrow('bytes is "fox.png" (a string); expected the bytes of an image file');
   });
