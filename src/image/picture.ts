@@ -67,8 +67,8 @@ export class Picture {
   }
 
   /**
-   * The picture of a tensor `[3, height, width]` or `[height, width, 3]`, or of a batch of one of either: floats in 0..1 (values outside are clamped)
-   * or uint8 in 0..255. If both the first and the last axis have extent 3, the first one is taken as the channels.
+   * The picture of a tensor `[3, height, width]` or `[height, width, 3]`, or of a batch of one of either: floats in 0..1 (values outside are clamped,
+   * with a warning if they are far outside) or uint8 in 0..255. If both the first and the last axis have extent 3, the first one is taken as the channels.
    * Floats are rounded as diffusers' `numpy_to_pil` rounds: times 255 in float32, ties to even.
    * @throws ArgumentError for another shape or dtype.
    */
@@ -86,8 +86,10 @@ export class Picture {
       );
     }
     if (pixels.dtype === "uint8") return new Picture(width, height, Uint8Array.from(pixels.to("uint8").data));
+    const floats = pixels.to("float32");
+    warnOfRange(floats);
     // A clamped array rounds ties to even, as numpy's round does.
-    const data = new Uint8ClampedArray(pixels.to("float32").mul(255).data);
+    const data = new Uint8ClampedArray(floats.mul(255).data);
     return new Picture(width, height, new Uint8Array(data.buffer));
   }
 
@@ -159,4 +161,19 @@ export class Picture {
 /** The pictures of a batch [batch, 3, height, width] of values in 0..1. */
 export function pictures(batch: Tensor): Picture[] {
   return Array.from({ length: batch.shape[0] ?? 0 }, (_, i) => Picture.fromTensor(batch.slice(i, i + 1)));
+}
+
+/** How far outside 0..1 a value is taken for one of another range. Networks overshoot by less. */
+const OVERSHOOT = 0.5;
+
+function warnOfRange({ data }: Tensor): void {
+  const low = data.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const high = data.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  if (low >= -OVERSHOOT && high <= 1 + OVERSHOOT) return;
+  if (Number.isNaN(low)) {
+    warn("a picture is made from values of which some are NaN; those come out black");
+    return;
+  }
+  const way = high > 2 ? 'for 0..255 use x.to("uint8")' : "for -1..1, as autoencoders give it, use x.div(2).add(0.5)";
+  warn(`a picture is made from values between ${low.toPrecision(3)} and ${high.toPrecision(3)}; floats outside 0..1 are clamped (${way})`);
 }

@@ -110,6 +110,7 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
       for (;;) {
         const { done, value } = await steps.next();
         if (done) {
+          turn.release();
           this.settle.resolve(value);
           return value;
         }

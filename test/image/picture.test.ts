@@ -28,6 +28,22 @@ describe("Picture", () => {
     expect([...Picture.fromTensor(Tensor.from([-0.2, 1.3, 0.4], [3, 1, 1])).data]).toEqual([0, 255, 102]);
   });
 
+  it.each([
+    ["0..255", [0, 128, 255], 'values between 0.00 and 255; floats outside 0..1 are clamped (for 0..255 use x.to("uint8"))'],
+    [
+      "-1..1",
+      [-1, 0, 1],
+      "values between -1.00 and 1.00; floats outside 0..1 are clamped (for -1..1, as autoencoders give it, use x.div(2)",
+    ],
+    ["NaN", [0, Number.NaN, 1], "some are NaN"],
+  ])("warns of values in %s", (_, values, message) => {
+    const warnings: string[] = [];
+    const previous = setWarningHandler((warning) => warnings.push(warning));
+    onTestFinished(() => void setWarningHandler(previous));
+    Picture.fromTensor(Tensor.from(values, [3, 1, 1]));
+    expect(warnings).toEqual([expect.stringContaining(message)]);
+  });
+
   it("comes back from its tensor unchanged", () => {
     const picture = new Picture(
       16,
@@ -227,9 +243,9 @@ describe("makeImageGrid", () => {
   });
 
   it.each([
-    [{ rows: 1, cols: 2 }, undefined, "rows is { rows, cols } (an object); expected a whole number of 1 or more"],
-    [1, "2", 'cols is "2" (a string); expected a whole number of 1 or more'],
-    [0, 2, "rows is 0; expected a whole number of 1 or more"],
+    [{ rows: 1, cols: 2 }, undefined, "rows is { rows, cols } (an object); expected a whole number, at least 1"],
+    [1, "2", 'cols is "2" (a string); expected a whole number, at least 1'],
+    [0, 2, "rows is 0; expected a whole number, at least 1"],
   ])("refuses %j rows and %j columns", (rows, cols, message) => {
     expect(() => makeImageGrid([dot(1), dot(2)], rows as number, cols as number)).toThrow(message);
   });

@@ -74,6 +74,12 @@ describe("calls on one pipeline", () => {
     expect([pipe.queue.running, pipe.queue.waiting]).toEqual([0, 0]);
   });
 
+  it("have left the line when their result is there", async () => {
+    const run = pipe.steps(FOX);
+    await run.result;
+    expect([run.position, pipe.queue.running]).toEqual([undefined, 0]);
+  });
+
   it("leave the line at once when they are cancelled, with the signal's reason", async () => {
     const log = new Log();
     const first = watch(log, "first");
