@@ -51,7 +51,7 @@ export class NetworkAdapters {
     return this.fused.map(({ name }) => name);
   }
 
-  /** Names of the active adapters without effect in some of their layers, because another adapter is fused there: see {@link roles}. */
+  /** Names of the active adapters without effect in some of their layers, because another adapter is fused there. */
   get silentNames(): readonly string[] {
     const { added, merged } = this.roles();
     const isSilent = ({ layers }: Adapter) => merged.some((other) => [...layers.keys()].some((path) => other.layers.has(path)));
