@@ -2,7 +2,9 @@ import { ArgumentError } from "../errors.js";
 import { byteSize, type DType } from "../tensor/dtype.js";
 import { toHalf } from "../tensor/half.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
-import { type Attribute, DATA_TYPES, encodeModel, type OnnxInitializer, type OnnxNode, type OnnxPort } from "./onnx.js";
+import { type EncodedGraph, encodeRooted, type PreparedPort } from "./encode.js";
+import { widenFloat8Once } from "./float8.js";
+import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 import { numbersIn, rowRange, type WeightBytes } from "./weight-bytes.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
@@ -57,32 +59,11 @@ export interface GraphOptions {
   readonly fusesAttention?: boolean;
   /** Computes large products in 8-bit integers; in floats where nothing is said. */
   readonly byteProducts?: ByteProducts;
-}
-
-/** A graph as ONNX Runtime takes it. */
-export interface EncodedGraph {
-  /** The `.onnx` model. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The folder its weights' locations are relative to. */
-  readonly root: string;
-  /** How many numbers the largest of its intermediate results has. */
-  readonly largestValue?: number;
-  /** What is computed once, when the graph is loaded; one after another, to bound the memory. */
-  readonly preparations?: readonly Preparation[];
-}
-
-/** A graph without inputs; its outputs are inputs of another, fed to every run, or, if they are to be written to a file, that one's weights. */
-export interface Preparation {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly root: string;
-  readonly outputs: readonly PreparedPort[];
-  readonly file?: string;
-}
-
-/** A result of a preparation. */
-export interface PreparedPort extends OnnxPort {
-  /** Where in the preparation's file it belongs, if it has one. */
-  readonly offset?: number;
+  /**
+   * On the CPU: whether fp8 weights are widened to half precision once, when the graph is loaded, and held so. By default every run widens them anew, which
+   * takes half the memory and doubles the time of a step.
+   */
+  readonly widensOnce?: boolean;
 }
 
 /** Bytes at whose multiples what is written to a file begins. */
@@ -110,6 +91,8 @@ export class Graph {
   private readonly weights = new Map<string, (graph: Graph, dtype?: Float) => Value>();
   /** Where the weights lie that are as their files have them, be it in half precision, by the names of the values that stand for them. */
   private readonly stored = new Map<string, WeightBytes>();
+  /** Files of weights, in the order of their first use. */
+  private readonly files = new Set<string>();
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
@@ -289,12 +272,15 @@ export class Graph {
 
   /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
   encode(): EncodedGraph {
-    const preparations = this.preparations.map((graph) => ({
-      ...graph.encodeNodes(),
+    const { widensOnce = false } = this.options;
+    const { model, preparations } =
+      widensOnce && this.target === "cpu" ? widenFloat8Once(this.needed()) : { model: this.needed(), preparations: [] };
+    const prepared = this.preparations.map((graph) => ({
+      ...encodeRooted(graph.needed()),
       outputs: graph.outputs,
       ...(graph.file !== undefined && { file: graph.file }),
     }));
-    return { ...this.encodeNodes(), largestValue: this.largestValue, preparations };
+    return { ...encodeRooted(model), largestValue: this.largestValue, preparations: [...prepared, ...preparations] };
   }
 
   /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` identifies the result among those of one weight. */
@@ -329,34 +315,16 @@ export class Graph {
     return next;
   }
 
-  private encodeNodes(): { bytes: Uint8Array<ArrayBuffer>; root: string } {
+  /** The graph without what no output needs: of a weight that was prepared or lies transposed, only its result or its transpose may be used. */
+  private needed(): OnnxModel {
     const { inputs, outputs } = this;
-    const roots = new Set<string>();
-    // Of a weight that was prepared or lies transposed, nothing but its result or its transpose may be needed.
     const used = new Set(outputs.map(({ name }) => name));
     const nodes = [...this.conversions, ...this.nodes].reverse().filter((node) => {
       const isUsed = node.outputs.some((name) => used.has(name));
       if (isUsed) for (const name of node.inputs) used.add(name);
       return isUsed;
     });
-    nodes.reverse();
-    const initializers = this.initializers
-      .filter(({ name }) => used.has(name))
-      .map((initializer) => {
-        const { data } = initializer;
-        if (data instanceof Uint8Array) return initializer;
-        const [root = "/"] = /^([A-Za-z]:)?[\\/]+/.exec(data.file) ?? [];
-        // Drive letters come in both cases.
-        roots.add(root.toUpperCase());
-        return { ...initializer, data: { ...data, file: data.file.slice(root.length) } };
-      });
-    const [root = "/", another] = roots;
-    if (another) {
-      throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`, {
-        hint: "fast mode writes weights of its own to the folder for temporary files: the variable TEMP can name one on the same drive",
-      });
-    }
-    return { bytes: encodeModel({ nodes, initializers, inputs, outputs }), root };
+    return { nodes: nodes.reverse(), initializers: this.initializers.filter(({ name }) => used.has(name)), inputs, outputs };
   }
 
   /** A weight's transpose. On the CPU it is made once, so that every sum is that of a weight stored the usual way, to the bit. */
@@ -392,9 +360,11 @@ export class Graph {
   }
 
   private initializer({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {
-    return this.once(`${file} ${name} ${offset} ${shape}`, () => {
-      // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
-      const unique = `${name}#${this.count++}`;
+    // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
+    // Its name is the same in graphs of other shapes, so that they can share what is prepared.
+    this.files.add(file);
+    const unique = `${name}#${[...this.files].indexOf(file)}:${offset} [${shape}]`;
+    return this.once(unique, () => {
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
       return { graph: this, name: unique, dtype, shape };
     });

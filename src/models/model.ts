@@ -151,14 +151,13 @@ export abstract class Model<Config> implements AsyncDisposable {
       const { precision, fusesAttention } = this.engine;
       const byteProducts = this.runsOften ? this.engine.byteProducts?.() : undefined;
       const { overflowsHalf, device: target } = this;
-      const graph = new Graph({ attentionSlice, target, precision, overflowsHalf, byteProducts, fusesAttention });
+      const copiesWeights = this.runsOften && this.weights.bytes <= LARGEST_COPY;
+      const widensOnce = this.runsOften && !copiesWeights && !this.savesMemory;
+      const graph = new Graph({ attentionSlice, target, precision, overflowsHalf, byteProducts, fusesAttention, widensOnce });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
-      return this.engine.load(graph.encode(), {
-        keepsMemory: this.runsOften,
-        copiesWeights: this.runsOften && this.weights.bytes <= LARGEST_COPY,
-      });
+      return this.engine.load(graph.encode(), { keepsMemory: this.runsOften, copiesWeights });
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
     if (!this.runsOften) await this.rest();

@@ -1,7 +1,8 @@
 import type { InferenceSession } from "onnxruntime-node";
 import { DeviceError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import { type ByteProducts, type EncodedGraph, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
+import type { EncodedGraph } from "../graph/encode.js";
+import { type ByteProducts, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
 import { fusedAttention, narrow, scale, writtenOutAttention } from "../graph/ops.js";
 import { callQueueOf } from "../runtime/call-queue.js";
 import { disposed } from "../runtime/disposed.js";

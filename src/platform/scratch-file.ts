@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readdirSync, rmSync, statSync, writeSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Tensor } from "onnxruntime-node";
-import type { PreparedPort } from "../graph/graph.js";
+import type { PreparedPort } from "../graph/encode.js";
 
 /*
  * Weights that are made while a network is loaded lie in a file until the runtime has read it: a second or two, or where a mapped file cannot be removed

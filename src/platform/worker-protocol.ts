@@ -1,5 +1,5 @@
 import type { InferenceSession } from "onnxruntime-node";
-import type { PreparedPort } from "../graph/graph.js";
+import type { PreparedPort } from "../graph/encode.js";
 import type { NamedTensors } from "../runtime/engine.js";
 
 /** A model without inputs that is run once, and what it gives: what is fed to every run, or, written to a file, further weights. */

@@ -1,4 +1,5 @@
-import type { ByteProducts, EncodedGraph, Target } from "../graph/graph.js";
+import type { EncodedGraph } from "../graph/encode.js";
+import type { ByteProducts, Target } from "../graph/graph.js";
 import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";

@@ -67,6 +67,8 @@ describe("fp8 weights", () => {
 
   it.each(kinds)("compute as the widened ones, to the bit: %s", (_, kind) => expectEqual(kind, cpu, () => ({})));
 
+  it.each(kinds)("do so when they are widened once, at load: %s", (_, kind) => expectEqual(kind, cpu, () => ({ widensOnce: true })));
+
   it.each(kinds)("do so where products are in bytes: %s", (_, kind) =>
     expectEqual(kind, cpu, () => ({ byteProducts: cpu.byteProducts?.() })),
   );

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
-import type { EncodedGraph } from "../../src/graph/graph.js";
+import type { EncodedGraph } from "../../src/graph/encode.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { createEngine } from "../../src/platform/node-engine.js";
 import type { Engine } from "../../src/runtime/engine.js";

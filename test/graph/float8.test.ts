@@ -1,0 +1,71 @@
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { openWeights } from "../../src/checkpoint/weights.js";
+import type { EncodedGraph } from "../../src/graph/encode.js";
+import { Graph, type GraphOptions } from "../../src/graph/graph.js";
+import { scale } from "../../src/graph/ops.js";
+import { Scope } from "../../src/graph/scope.js";
+import { createEngine, openFolder } from "../../src/platform/node.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { writeSafetensors } from "../helpers/safetensors.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+
+const patterns = Uint8Array.from({ length: 256 }, (_, i) => i);
+const FORMATS = ["float8_e4m3fn", "float8_e5m2"] as const;
+
+/** A folder with a weight of every bit pattern for each format, named after it. */
+function everyPattern(): string {
+  const folder = temporaryFolder();
+  writeSafetensors(
+    join(folder, "model.safetensors"),
+    Object.fromEntries(FORMATS.map((dtype) => [dtype, new Tensor(dtype, [256], patterns)])),
+  );
+  return folder;
+}
+
+/** The named weights, beside a number of this many results more. */
+async function encode(folder: string, names: readonly string[], options: GraphOptions, beside = 1): Promise<EncodedGraph> {
+  const graph = new Graph(options);
+  const w = new Scope(graph, await openWeights(openFolder(folder)));
+  graph.output("beside", scale(graph.input("x", "float32", [beside]), 2));
+  for (const dtype of FORMATS) {
+    const weight = w.tensor(dtype, [256]);
+    if (names.includes(dtype)) graph.output(dtype, weight);
+  }
+  return graph.encode();
+}
+
+const prepared = ({ preparations = [] }: EncodedGraph) =>
+  preparations.flatMap(({ outputs }) => outputs.map(({ dtype, shape }) => [dtype, shape]));
+
+it("widens every fp8 number once, to half precision, and gives it exactly", async () => {
+  const engine = await createEngine({ device: "cpu" });
+  try {
+    const graph = await encode(everyPattern(), FORMATS, { widensOnce: true });
+    expect(prepared(graph)).toEqual([
+      ["float16", [256]],
+      ["float16", [256]],
+    ]);
+    const session = await engine.load(graph);
+    const found = await session.run({ x: Tensor.from([1]) });
+    for (const dtype of FORMATS) expect(found[dtype]?.data).toEqual(new Tensor(dtype, [256], patterns).to("float32").data);
+  } finally {
+    await engine.dispose();
+  }
+});
+
+it("widens once only what a graph uses", async () => {
+  expect(prepared(await encode(everyPattern(), ["float8_e5m2"], { widensOnce: true }))).toEqual([["float16", [256]]]);
+});
+
+it("prepares the same for graphs of other shapes, which share it", async () => {
+  const folder = everyPattern();
+  const [one, two] = [await encode(folder, FORMATS, { widensOnce: true }), await encode(folder, FORMATS, { widensOnce: true }, 3)];
+  expect(one.bytes).not.toEqual(two.bytes);
+  expect(one.preparations).toEqual(two.preparations);
+});
+
+it("prepares nothing where every run widens, or on a GPU", async () => {
+  expect(prepared(await encode(everyPattern(), FORMATS, {}))).toEqual([]);
+  expect(prepared(await encode(everyPattern(), FORMATS, { widensOnce: true, target: "webgpu" }))).toEqual([]);
+});
