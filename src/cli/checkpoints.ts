@@ -1,8 +1,8 @@
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
-import { readModelIndex } from "../checkpoint/model-index.js";
+import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, CheckpointError } from "../errors.js";
 import type { WantedFiles } from "../hub/choose-files.js";
 import { expectThere, type FoundSource } from "../hub/find-source.js";
 import { type KnownOfCheckpoint, openCheckpoint, type SourceOptions } from "../hub/open-checkpoint.js";
@@ -78,8 +78,10 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
     if (refiner && second) expectRefiner(refiner, await readModelIndex(second));
     const own = vaeKind === "file" ? await vaeConfigOf(base) : undefined;
     const other = vae === undefined ? undefined : await open(vae, { only: "", network: "vae", config: own });
+    if (other) await expectNetwork(other, "vae");
     const nets: Folder[] = [];
     for (const control of controls) nets.push(await open(control, { only: "", network: "controlnet" }));
+    for (const net of nets) await expectNetwork(net, "controlnet");
     return { way, model: base, refiner: second, vae: other, controls: nets, adapters };
   } catch (error) {
     if (signal.aborted && isDownloading) progress.note("what was downloaded is kept; the same command goes on where this one stopped");
@@ -106,6 +108,16 @@ async function expectEffect({ model, revision, config }: GenerateRequest): Promi
 async function expectCheckpoint(source: string): Promise<FoundSource> {
   await refusePickle(source, CHECKPOINT_CONVERSION);
   return expectThere(source);
+}
+
+/** @throws CheckpointError for the folder of a whole checkpoint, whose networks are in folders of their own. */
+async function expectNetwork(folder: Folder, subfolder: string): Promise<void> {
+  if ((await folder.has("config.json")) || !(await folder.has(MODEL_INDEX))) return;
+  throw new CheckpointError(`${folder.name} is a whole checkpoint; one network was expected`, {
+    hint: (await folder.open(subfolder).has("config.json"))
+      ? `give ${folder.name}/${subfolder}`
+      : `it has no ${subfolder}; give the folder of one`,
+  });
 }
 
 /** By what an autoencoder in a single file, which does not say it, is taken to scale its latents: as the model does, for whose sake they are scaled. */

@@ -109,6 +109,11 @@ describe("darkroom generate, with files that cannot be used", () => {
   });
 
   it.each([
+    [
+      "a whole checkpoint as --vae",
+      ["--vae", checkpoint("sd2-mini")],
+      /sd2-mini is a whole checkpoint; one network was expected\n\s+give \S+sd2-mini\/vae/,
+    ],
     ["a folder that does not exist as --vae", ["--vae", "none"], /none/],
     [
       "another network as --vae",
