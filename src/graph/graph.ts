@@ -61,7 +61,7 @@ export interface GraphOptions {
   readonly byteProducts?: ByteProducts;
   /**
    * On the CPU: whether fp8 weights are widened to half precision once, when the graph is loaded, and held so. By default every run widens them anew, which
-   * takes half the memory and doubles the time of a step.
+   * takes half the memory and more time.
    */
   readonly widensOnce?: boolean;
 }
