@@ -187,7 +187,7 @@ describe("DiffusionPipeline.fromSingleFile", () => {
 
   it.each([
     [checkpoint("sd1-mini"), /is a folder; a single file was expected/],
-    ["owner/name", /may be an id of the hub; a single file was expected/],
+    ["owner/name", /may be a hub id; a single file was expected/],
   ])("refuses %s", async (path, message) => {
     await expect(DiffusionPipeline.fromSingleFile(path)).rejects.toThrow(message);
   });
