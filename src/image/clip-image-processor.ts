@@ -23,7 +23,7 @@ const size = v.object({
 const schema = v.object({
   /** Resize pictures to `size`; true by default. */
   doResize: v.nullish(v.boolean(), true),
-  /** The shorter side's length, or a size. Files of transformers before 4.20 have one number. */
+  /** Length of the shorter side, or height and width, in pixels; one number is the shorter side, as in files of transformers before 4.20; 224 by default. */
   size: v.nullish(
     v.union([
       side,
@@ -35,7 +35,7 @@ const schema = v.object({
     ]),
     { shortestEdge: 224 },
   ),
-  /** A number of PIL's; 3 is bicubic. */
+  /** PIL's number of the filter: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming; 3 by default. */
   resample: v.nullish(v.picklist([0, 1, 2, 3, 4, 5]), 3),
   /** Crop to the centre; true by default. */
   doCenterCrop: v.nullish(v.boolean(), true),
@@ -43,7 +43,7 @@ const schema = v.object({
   cropSize: v.nullish(v.union([side, size]), { height: 224, width: 224 }),
   /** Multiply pixels by `rescaleFactor`; true by default. */
   doRescale: v.nullish(v.boolean(), true),
-  /** From 0..255 to 0..1: 1/255 by default. */
+  /** What pixels of 0..255 are multiplied by; 1/255 by default. */
   rescaleFactor: v.nullish(v.number(), 1 / 255),
   /** Subtract `imageMean` and divide by `imageStd`; true by default. */
   doNormalize: v.nullish(v.boolean(), true),
@@ -56,7 +56,7 @@ const schema = v.object({
 
 const PICTURE = instanceOf(Picture);
 
-/** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. */
+/** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. @interface */
 export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
 
 /** Turns pictures into what CLIP's image encoder takes. Matches transformers' CLIPImageProcessor on PIL (CLIPImageProcessorPil): the same pixels. */

@@ -15,31 +15,45 @@ import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singl
 import { blendedTiles, MemorySaving } from "./tiling.js";
 
 const schema = v.object({
+  /** Channels of the pictures that are encoded; 3 by default. */
   inChannels: v.nullish(count, 3),
+  /** Channels of the decoded pictures; 3 by default. */
   outChannels: v.nullish(count, 3),
+  /** The encoder's blocks, the finest first, each a "DownEncoderBlock2D"; one by default. */
   downBlockTypes: v.nullish(blocks(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
+  /** The decoder's blocks, each an "UpDecoderBlock2D", as many as the encoder has; one by default. */
   upBlockTypes: v.nullish(blocks(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
+  /** Channels of each level, the finest first; [64] by default. */
   blockOutChannels: v.nullish(blocks(count), [64]),
+  /** Resnet blocks in each block of the encoder; the decoder's have one more; 1 by default. */
   layersPerBlock: v.nullish(depth, 1),
+  /** The activation function of resnet blocks: "silu", "swish", "gelu", "mish" or "relu"; "silu" by default. */
   actFn: v.nullish(activationName, "silu"),
+  /** Channels of latents; 4 by default. */
   latentChannels: v.nullish(count, 4),
+  /** Groups of the group norms; 32 by default. */
   normNumGroups: v.nullish(count, 32),
-  /** Height and width of the pictures it was trained on. */
+  /** Height and width of the pictures that the network was trained on, in pixels, one number or [height, width]; 32 by default. */
   sampleSize: v.nullish(v.union([side, v.tuple([side, side])]), 32),
-  /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
+  /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode; 0.18215 by default. */
   scalingFactor: v.nullish(v.number(), 0.18215),
-  /** Subtracted from latents before they are scaled. */
+  /** Subtracted from latents before they are scaled; none by default. */
   shiftFactor: v.nullish(v.number()),
+  /** Mean of each latent channel, subtracted before latents are scaled; none by default. */
   latentsMean: v.nullish(v.array(v.number())),
+  /** Standard deviation of each latent channel, which latents are divided by; none by default. */
   latentsStd: v.nullish(v.array(v.number())),
-  /** Half precision overflows in this network. */
+  /** Half precision overflows in this network, so that it computes in float32 even where "fast" was asked for; true by default. */
   forceUpcast: v.nullish(v.boolean(), true),
+  /** End the encoder with a 1 x 1 convolution; true by default. */
   useQuantConv: v.nullish(v.boolean(), true),
+  /** Begin the decoder with a 1 x 1 convolution; true by default. */
   usePostQuantConv: v.nullish(v.boolean(), true),
+  /** Put attention into the middle blocks of encoder and decoder; true by default. */
   midBlockAddAttention: v.nullish(v.boolean(), true),
 });
 
-/** `config.json` of an AutoencoderKL, with diffusers' defaults. */
+/** `config.json` of an AutoencoderKL, with diffusers' defaults. @interface */
 export type AutoencoderKLConfig = v.InferOutput<typeof schema>;
 
 /** A normal distribution over latents [batch, latent_channels, height, width] with a diagonal covariance. */

@@ -15,27 +15,39 @@ import { layeredTiles, MemorySaving } from "./tiling.js";
 const depthOrNone = whole(0, 1000);
 
 const schema = v.object({
+  /** Channels of the pictures that are encoded; 3 by default. */
   inChannels: v.nullish(count, 3),
+  /** Channels of the decoded pictures; 3 by default. */
   outChannels: v.nullish(count, 3),
+  /** Channels of each level of the encoder, the finest first; [64, 64, 64, 64] by default. */
   encoderBlockOutChannels: v.nullish(blocks(count), [64, 64, 64, 64]),
+  /** Channels of each level of the decoder, the coarsest first; [64, 64, 64, 64] by default. */
   decoderBlockOutChannels: v.nullish(blocks(count), [64, 64, 64, 64]),
+  /** The activation function: "silu", "swish", "gelu", "mish" or "relu"; "relu" by default. */
   actFn: v.nullish(activationName, "relu"),
+  /** How the decoder enlarges: only "nearest", the default. */
   upsampleFn: v.nullish(v.literal("nearest"), "nearest"),
+  /** Channels of latents; 4 by default. */
   latentChannels: v.nullish(count, 4),
+  /** How many times each level of the decoder but the last enlarges height and width, 1 to 8; 2 by default. */
   upsamplingScalingFactor: v.nullish(whole(1, 8), 2),
+  /** Residual blocks in each level of the encoder, the finest first; [1, 3, 3, 3] by default. */
   numEncoderBlocks: v.nullish(blocks(depthOrNone), [1, 3, 3, 3]),
+  /** Residual blocks in each level of the decoder, the coarsest first; [3, 3, 3, 1] by default. */
   numDecoderBlocks: v.nullish(blocks(depthOrNone), [3, 3, 3, 1]),
-  /** Latents lie within about plus and minus this, around 0. */
+  /** Latents are about within plus and minus this: `scaleLatents` divides by twice this; 3 by default. */
   latentMagnitude: v.nullish(v.number(), 3),
+  /** `scaleLatents` adds this after the division; 0.5 by default. */
   latentShift: v.nullish(v.number(), 0.5),
-  /** Runs well in half precision. */
+  /** Half precision overflows in this network, so that it computes in float32 even where "fast" was asked for; false by default. */
   forceUpcast: v.nullish(v.boolean(), false),
-  /** Its latents are those that diffusion networks work on, so nothing is scaled. */
+  /** Pipelines multiply latents by this after encode and divide before decode; 1 by default, which leaves them as they are. */
   scalingFactor: v.nullish(v.number(), 1),
+  /** Subtracted from latents before they are scaled; 0 by default. */
   shiftFactor: v.nullish(v.number(), 0),
 });
 
-/** `config.json` of an AutoencoderTiny, with diffusers' defaults. */
+/** `config.json` of an AutoencoderTiny, with diffusers' defaults. @interface */
 export type AutoencoderTinyConfig = v.InferOutput<typeof schema>;
 
 /** Pixels of a tile's side, and the share of it that lies over its neighbour. */

@@ -16,20 +16,29 @@ import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 const schema = v.object({
+  /** Tokens in the vocabulary; 49408 by default. */
   vocabSize: v.nullish(count, 49408),
+  /** Width of each token's features; 512 by default. */
   hiddenSize: v.nullish(count, 512),
+  /** Width of the hidden layer in each perceptron; 2048 by default. */
   intermediateSize: v.nullish(count, 2048),
+  /** Width of `textEmbeds`, which CLIPTextModelWithProjection gives; 512 by default. */
   projectionDim: v.nullish(v.number(), 512),
+  /** Transformer layers; 12 by default. */
   numHiddenLayers: v.nullish(depth, 12),
+  /** Attention heads of each layer; 8 by default. */
   numAttentionHeads: v.nullish(count, 8),
-  /** Tokens of the longest prompt. */
+  /** Tokens of the longest prompt, 1 to 1024; 77 by default. */
   maxPositionEmbeddings: v.nullish(whole(1, 1024), 77),
+  /** The activation function: "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu" or "swish"; "quick_gelu" by default. */
   hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
+  /** Added to the variance in the layer norms; 1e-5 by default. */
   layerNormEps: v.nullish(v.number(), 1e-5),
+  /** Id of the end-of-text token; 2, in old configs, stands for the highest id of each prompt; 49407 by default. */
   eosTokenId: v.nullish(v.number(), 49407),
 });
 
-/** `config.json` of a CLIP text model, with transformers' defaults. */
+/** `config.json` of a CLIP text model, with transformers' defaults. @interface */
 export type CLIPTextConfig = v.InferOutput<typeof schema>;
 
 /** What a text encoder is asked for. */

@@ -12,21 +12,29 @@ import { Model, type ModelOptions, openModel } from "./model.js";
 
 /** Schema of an image encoder's config, also where it is part of another's. */
 export const clipVisionSchema = v.object({
+  /** Width of each token's features; 768 by default. */
   hiddenSize: v.nullish(count, 768),
+  /** Width of the hidden layer in each perceptron; 3072 by default. */
   intermediateSize: v.nullish(count, 3072),
+  /** Width of the projected embedding; 512 by default. */
   projectionDim: v.nullish(count, 512),
+  /** Transformer layers; 12 by default. */
   numHiddenLayers: v.nullish(depth, 12),
+  /** Attention heads of each layer; 12 by default. */
   numAttentionHeads: v.nullish(count, 12),
+  /** Channels of the pictures; 3 by default. */
   numChannels: v.nullish(count, 3),
-  /** Height and width of the pictures it takes. */
+  /** Height and width of the pictures it takes, in pixels; 224 by default. */
   imageSize: v.nullish(side, 224),
-  /** Height and width of the squares that become tokens. */
+  /** Height and width of the squares that become tokens, in pixels; 32 by default. */
   patchSize: v.nullish(side, 32),
+  /** The activation function: "gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu" or "swish"; "quick_gelu" by default. */
   hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
+  /** Added to the variance in the layer norms; 1e-5 by default. */
   layerNormEps: v.nullish(v.number(), 1e-5),
 });
 
-/** `config.json` of a CLIP image encoder, with transformers' defaults. */
+/** `config.json` of a CLIP image encoder, with transformers' defaults. @interface */
 export type CLIPVisionConfig = v.InferOutput<typeof clipVisionSchema>;
 
 /** What an image encoder is asked for. */

@@ -26,19 +26,21 @@ import {
 
 const schema = v.object({
   ...unetEncoderFields,
+  /** The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), or "UNetMidBlock2D" without. */
   midBlockType: v.nullish(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"]), "UNetMidBlock2DCrossAttn"),
+  /** How `classLabels` become an embedding: "timestep", "identity" or "projection"; none by default, which is a table if `numClassEmbeds` is given. */
   classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection"])),
-  /** Channels of the picture that controls. */
+  /** Channels of the picture that controls; 3 by default. */
   conditioningChannels: v.nullish(count, 3),
-  /** Order in which the network wants them; it is always given red, green, blue. */
+  /** Order in which the network wants the channels, "rgb" or "bgr"; pictures are always given as rgb; "rgb" by default. */
   controlnetConditioningChannelOrder: v.nullish(v.picklist(["rgb", "bgr"]), "rgb"),
-  /** Widths of the convolutions that bring the controlling picture to the latents' size; all but the first halve it. */
+  /** Channels of the convolutions that bring the controlling picture to the latents' size; all but the first halve it; [16, 32, 96, 256] by default. */
   conditioningEmbeddingOutChannels: v.nullish(blocks(count), [16, 32, 96, 256]),
-  /** Residuals are averaged over the picture, so that they carry its content but not its layout. */
+  /** Average residuals over the picture, so that they carry its content but not its layout; false by default. */
   globalPoolConditions: v.nullish(v.boolean(), false),
 });
 
-/** `config.json` of a ControlNetModel, with diffusers' defaults. */
+/** `config.json` of a ControlNetModel, with diffusers' defaults. @interface */
 export type ControlNetConfig = v.InferOutput<typeof schema>;
 
 /** What a ControlNet looks at beside the noisy latents. */

@@ -11,11 +11,13 @@ import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 const schema = v.object({
+  /** Config of the image encoder; its own defaults by default. */
   visionConfig: v.nullish(clipVisionSchema, {}),
+  /** Width of the embeddings that are compared with the concepts; 512 by default. */
   projectionDim: v.nullish(count, 512),
 });
 
-/** `config.json` of a StableDiffusionSafetyChecker, with transformers' defaults. */
+/** `config.json` of a StableDiffusionSafetyChecker, with transformers' defaults. @interface */
 export type SafetyCheckerConfig = v.InferOutput<typeof schema>;
 
 /** What the checker says of a batch. */

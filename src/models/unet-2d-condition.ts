@@ -31,29 +31,47 @@ const UP_BLOCKS = ["UpBlock2D", "CrossAttnUpBlock2D"] as const;
 
 const schema = v.object({
   ...unetEncoderFields,
+  /** The version of diffusers that wrote the config; none by default. */
   _diffusersVersion: v.optional(v.string()),
-  /** Height and width of the latents the network was trained on. */
+  /** Height and width of the latents that the network was trained on, one number or [height, width]; none by default, which means 64. */
   sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
+  /** Channels of the prediction; 4 by default. */
   outChannels: v.nullish(count, 4),
+  /** Move the input from 0..1 to -1..1 first; false by default. */
   centerInputSample: v.nullish(v.boolean(), false),
+  /** The up blocks, the coarsest first: "UpBlock2D", or "CrossAttnUpBlock2D" with attention to text; one of the first, then three of the second, by default. */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
+  /** Transformer layers of the up blocks, the coarsest first; by default those of the down blocks in reverse. */
   reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([countOrNone, v.array(countOrNone)]))),
+  /** Only false, the default, is supported. */
   dualCrossAttention: v.nullish(v.literal(false), false),
+  /** Width of the context tokens before they are projected to `crossAttentionDim`; none by default, which means no projection. */
   encoderHidDim: v.nullish(count),
+  /** How context tokens are projected: "text_proj", a linear layer; none by default. */
   encoderHidDimType: v.nullish(v.literal("text_proj")),
+  /** How timesteps are embedded: only "positional" (sines and cosines), the default. */
   timeEmbeddingType: v.nullish(v.literal("positional"), "positional"),
+  /** Width of the timestep's embedding; four times the first of `blockOutChannels` by default. */
   timeEmbeddingDim: v.nullish(count),
+  /** Activation function of the whole embedding, before the blocks use it; none by default. */
   timeEmbeddingActFn: v.nullish(activationName),
+  /** Activation function of the timestep's embedding, before anything is added; none by default. */
   timestepPostAct: v.nullish(activationName),
+  /** Width of `timestepCond`, the embedding of the guidance scale in distilled networks; none by default. */
   timeCondProjDim: v.nullish(count),
+  /** Side of the first convolution's kernel, in pixels; 3 by default. */
   convInKernel: v.nullish(count, 3),
+  /** Side of the last convolution's kernel, in pixels; 3 by default. */
   convOutKernel: v.nullish(count, 3),
+  /** Only "default", the default, is supported. */
   attentionType: v.nullish(v.literal("default"), "default"),
+  /** Join the class embedding to the timestep's embedding instead of adding it; false by default. */
   classEmbeddingsConcat: v.nullish(v.boolean(), false),
+  /** A norm of the context tokens: only null, for none, is supported. */
   crossAttentionNorm: v.nullish(v.null()),
 });
 
-/** `config.json` of a UNet2DConditionModel, with diffusers' defaults. */
+/** `config.json` of a UNet2DConditionModel, with diffusers' defaults. @interface */
 export type UNet2DConditionConfig = v.InferOutput<typeof schema>;
 
 /** What a denoising step is conditioned on, and what a ControlNet adds to it. */

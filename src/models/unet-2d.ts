@@ -20,43 +20,63 @@ const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D"] as const;
 const sampler = v.nullish(v.picklist(["conv", "resnet"]), "conv");
 
 const schema = v.object({
-  /** Height and width of the pictures it was trained on. */
+  /** Height and width of the pictures that the network was trained on, one number or [height, width]; none by default. */
   sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
+  /** Channels of the noisy pictures that come in; 3 by default. */
   inChannels: v.nullish(count, 3),
+  /** Channels of the prediction; 3 by default. */
   outChannels: v.nullish(count, 3),
-  /** Pictures come in 0..1 and are moved to -1..1. */
+  /** Move the input from 0..1 to -1..1 first; false by default. */
   centerInputSample: v.nullish(v.boolean(), false),
+  /** How timesteps are embedded: "positional" (sines and cosines), "fourier" (random frequencies, of noise levels) or "learned" (a table); "positional" by default. */
   timeEmbeddingType: v.nullish(v.picklist(["positional", "fourier", "learned"]), "positional"),
+  /** Width of the timestep's embedding; four times the first of `blockOutChannels` by default. */
   timeEmbeddingDim: v.nullish(count),
+  /** Subtracted from the number of frequencies of a "positional" embedding when they are spaced; 0 by default. */
   freqShift: v.nullish(v.number(), 0),
+  /** Put cosines before sines in a "positional" embedding; true by default. */
   flipSinToCos: v.nullish(v.boolean(), true),
+  /** The down blocks, the finest first: "DownBlock2D", or "AttnDownBlock2D" with attention; one of the first, then three of the second, by default. */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"]),
-  /** null: no middle block. */
+  /** The middle block: "UNetMidBlock2D" (the default), or null for none. */
   midBlockType: v.optional(v.nullable(v.literal("UNetMidBlock2D")), "UNetMidBlock2D"),
+  /** The up blocks, the coarsest first: "UpBlock2D", or "AttnUpBlock2D" with attention; three of the second, then one of the first, by default. */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"]),
+  /** Channels of each level, the finest first; [224, 448, 672, 896] by default. */
   blockOutChannels: v.nullish(blocks(count), [224, 448, 672, 896]),
+  /** Resnet blocks in each down block; an up block has one more; 2 by default. */
   layersPerBlock: v.nullish(depth, 2),
+  /** The results of the middle block's resnet blocks and attention are divided by this; 1 by default. */
   midBlockScaleFactor: v.nullish(v.number(), 1),
+  /** Padding of the convolutions that halve the size, in pixels, 0 or 1; 1 by default. */
   downsamplePadding: v.nullish(v.picklist([0, 1]), 1),
-  /** Sizes change between blocks with attention by a convolution or by a resnet block; the other blocks always convolve. */
+  /** What halves the size after a down block with attention: "conv" or "resnet"; other blocks use a convolution; "conv" by default. */
   downsampleType: sampler,
+  /** What doubles the size after an up block with attention: "conv" or "resnet"; other blocks use a convolution; "conv" by default. */
   upsampleType: sampler,
+  /** The activation function of resnet blocks: "silu", "swish", "gelu", "mish" or "relu"; "silu" by default. */
   actFn: v.nullish(activationName, "silu"),
-  /** Channels of one head; null: one head has all of them. */
+  /** Channels of one attention head; null means one head with all channels; 8 by default. */
   attentionHeadDim: v.optional(v.nullable(count), 8),
+  /** Groups of the group norms; 32 by default. */
   normNumGroups: v.nullish(count, 32),
-  /** Groups of the norm before the middle block's attention. */
+  /** Groups of the norm before the middle block's attention; by default `normNumGroups`, or no norm with "scale_shift". */
   attnNormNumGroups: v.nullish(count),
+  /** Added to the variance in the group norms; 1e-5 by default. */
   normEps: v.nullish(v.number(), 1e-5),
+  /** How the timestep's embedding enters resnet blocks: added ("default"), or as a scale and a shift ("scale_shift"); "default" by default. */
   resnetTimeScaleShift: v.nullish(v.picklist(["default", "scale_shift"]), "default"),
-  /** Attention in the middle block. */
+  /** Put attention into the middle block; true by default. */
   addAttention: v.nullish(v.boolean(), true),
+  /** How `classLabels` become an embedding: "timestep" or "identity"; none by default, which is a table if `numClassEmbeds` is given. */
   classEmbedType: v.nullish(v.picklist(["timestep", "identity"])),
+  /** Classes in the table of class embeddings; none by default. */
   numClassEmbeds: v.nullish(count),
+  /** Timesteps in the table of a "learned" embedding; none by default. */
   numTrainTimesteps: v.nullish(count),
 });
 
-/** `config.json` of a UNet2DModel, with diffusers' defaults. */
+/** `config.json` of a UNet2DModel, with diffusers' defaults. @interface */
 export type UNet2DConfig = v.InferOutput<typeof schema>;
 
 /** What a denoising step can be conditioned on. */

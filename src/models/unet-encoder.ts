@@ -22,42 +22,62 @@ const transformerLayers = v.union([countOrNone, v.array(v.union([countOrNone, v.
 
 /** The fields of their configs that the two share. */
 export const unetEncoderFields = {
+  /** Channels of the noisy latents that come in; 4 by default. */
   inChannels: v.nullish(count, 4),
+  /** Put cosines before sines in the timestep's embedding; true by default. */
   flipSinToCos: v.nullish(v.boolean(), true),
+  /** Subtracted from the number of frequencies in the timestep's embedding when they are spaced; 0 by default. */
   freqShift: v.nullish(v.number(), 0),
+  /** The down blocks, the finest first: "DownBlock2D", or "CrossAttnDownBlock2D" with attention to text; three of the second, then one of the first, by default. */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), [
     "CrossAttnDownBlock2D",
     "CrossAttnDownBlock2D",
     "CrossAttnDownBlock2D",
     "DownBlock2D",
   ]),
-  /** null: no middle block. */
+  /** The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), "UNetMidBlock2D" without, or null for no middle block. */
   midBlockType: v.optional(v.nullable(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"])), "UNetMidBlock2DCrossAttn"),
+  /** Leave self-attention out of the down and up blocks' transformers, for all blocks or one value for each; false by default. */
   onlyCrossAttention: v.nullish(perBlock(v.boolean()), false),
+  /** Channels of each level, the finest first; [320, 640, 1280, 1280] by default. */
   blockOutChannels: v.nullish(blocks(count), [320, 640, 1280, 1280]),
+  /** Resnet blocks in each down block, one number or one for each block; an up block has one more; 2 by default. */
   layersPerBlock: v.nullish(perBlock(depth), 2),
+  /** Padding of the convolutions that halve the size, in pixels, 0 or 1; 1 by default. */
   downsamplePadding: v.nullish(v.picklist([0, 1]), 1),
+  /** The results of the middle block's resnet blocks are divided by this; 1 by default. */
   midBlockScaleFactor: v.nullish(v.number(), 1),
+  /** The activation function: "silu", "swish", "gelu", "mish" or "relu"; "silu" by default. */
   actFn: v.nullish(activationName, "silu"),
+  /** Groups of the group norms; 32 by default. */
   normNumGroups: v.nullish(count, 32),
+  /** Added to the variance in the group norms; 1e-5 by default. */
   normEps: v.nullish(v.number(), 1e-5),
-  /** Width of the context tokens. */
+  /** Width of the context tokens, one number or one for each block; 1280 by default. */
   crossAttentionDim: v.nullish(perBlock(count), 1280),
+  /** Transformer layers after each resnet block: one number, one for each block, or a list for each block; 1 by default. */
   transformerLayersPerBlock: v.nullish(transformerLayers, 1),
-  /** Heads per block, in spite of its name (diffusers issue 2011). */
+  /** Attention heads, one number or one for each block; despite its name not a width (diffusers issue 2011); 8 by default. */
   attentionHeadDim: v.nullish(perBlock(count), 8),
+  /** Attention heads, in place of `attentionHeadDim`, one number or one for each block; none by default. */
   numAttentionHeads: v.nullish(perBlock(count)),
+  /** "text_time": the pooled text embedding and the sizes are added to the timestep's embedding, as in Stable Diffusion XL; none by default. */
   additionEmbedType: v.nullish(v.literal("text_time")),
+  /** Width of the embedding of each size with "text_time"; 256 where none is given. */
   additionTimeEmbedDim: v.nullish(count),
+  /** How `classLabels` become an embedding: "timestep", "identity", "projection" or "simple_projection"; none by default, which is a table if `numClassEmbeds` is given. */
   classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection", "simple_projection"])),
+  /** Classes in the table of class embeddings; none by default. */
   numClassEmbeds: v.nullish(count),
+  /** Width of `classLabels`, or of the pooled text embedding and the sizes together with "text_time"; none by default. */
   projectionClassEmbeddingsInputDim: v.nullish(count),
+  /** How the timestep's embedding enters resnet blocks: added ("default"), or as a scale and a shift ("scale_shift"); "default" by default. */
   resnetTimeScaleShift: v.nullish(v.picklist(["default", "scale_shift"]), "default"),
 };
 
 const schema = v.object(unetEncoderFields);
 
-/** The settings both configs have. */
+/** The settings both configs have. @interface */
 export type UNetEncoderConfig = v.InferOutput<typeof schema>;
 
 /** What a denoising step is conditioned on. */
