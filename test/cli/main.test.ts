@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parseParameters } from "../../src/image/parameters.js";
 import { encodePng, readPngText } from "../../src/image/png.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
-import { darkroomProcess as darkroom, expectFailure } from "./darkroom.js";
+import { darkroom, darkroomProcess, expectFailure } from "./darkroom.js";
 
 let folder: string;
 beforeEach(() => {
@@ -266,7 +266,7 @@ describe("darkroom generate, interrupted", () => {
   ] as const)("stops between steps on %s with %d, leaving no half-written file", async (signal, exitCode) => {
     let sent = false;
     const args = ["generate", "a red fox", "--steps", "500", "--device", "cpu", "--out", "new/fox.png"];
-    const { code, stdout, stderr } = await darkroom(args, folder, (text, child) => {
+    const { code, stdout, stderr } = await darkroomProcess(args, folder, (text, child) => {
       if (!sent && text.includes("step 1/500")) {
         sent = true;
         child.kill(signal);
