@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 
@@ -11,6 +11,7 @@ function program(page: string): string {
 
 it("the server of docs/servers.md sends progress and a picture, and ends on SIGTERM", async () => {
   // In the repository, so that it imports the build as users import the package.
+  mkdirSync("out", { recursive: true });
   const path = join("out", "servers.mts");
   writeFileSync(path, `${program("docs/servers.md")}\nserver.on("listening", () => console.log(JSON.stringify(server.address())));\n`);
   const child = spawn(process.execPath, ["--import", "tsx", path], {
