@@ -9,7 +9,7 @@ export default defineConfig(({ mode }) => {
   const runsAll = mode === "all" || Boolean(process.env.CI);
   return {
     // Tests run the sources; package.json's "imports" points at the build.
-    resolve: { alias: { "#platform": fileURLToPath(new URL("src/platform/node.ts", import.meta.url)) } },
+    resolve: { alias: { "#platform": fileURLToPath(new URL("src/platform/node/platform.ts", import.meta.url)) } },
     test: {
       globalSetup: "test/setup/build.ts",
       include: ["test/**/*.test.ts"],

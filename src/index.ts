@@ -84,7 +84,6 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
-export type { ControlImages } from "./pipelines/control-images.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export {
@@ -97,17 +96,27 @@ export {
   type SchedulerOptions,
   type TextToImagePipeline,
 } from "./pipelines/diffusion-pipeline.js";
-export type { Prompted, PromptOptions, PromptOptionsXL, PromptSyntax, WithPrompt, WithPromptEmbeds } from "./pipelines/encode-prompt.js";
-export type { ImageInput, InpaintImages } from "./pipelines/image-inputs.js";
-export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
+export type {
+  Prompted,
+  PromptOptions,
+  PromptOptionsXL,
+  PromptSyntax,
+  WithPrompt,
+  WithPromptEmbeds,
+} from "./pipelines/prompt/encode-prompt.js";
+export type { ControlImages } from "./pipelines/shared/control-images.js";
+export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
+export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/shared/latent-diffusion.js";
 export {
   type FuseLoraOptions,
   type LoadedLora,
   type LoadLoraOptions,
   type LoraComponent,
   LoraPipeline,
-} from "./pipelines/lora-pipeline.js";
-export type { DenoisingStep, PipelineRun } from "./pipelines/pipeline-run.js";
+} from "./pipelines/shared/lora-pipeline.js";
+export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
+export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
+export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/shared/textual-inversion.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
 export {
@@ -143,13 +152,10 @@ export {
   StableDiffusionXLInpaintPipeline,
   type StableDiffusionXLInpaintRequest,
 } from "./pipelines/stable-diffusion-xl-inpaint.js";
-export type { StepCacheOptions } from "./pipelines/step-cache.js";
-export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/textual-inversion.js";
 export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Engine, Precision, ResolvedDevice } from "./runtime/engine.js";
-export type { ConfigOrigin, ConfigSchema } from "./schedulers/config.js";
 export { type DDIMConfig, DDIMScheduler } from "./schedulers/ddim.js";
 export { type DDIMInverseConfig, DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";
 export { type DDPMConfig, DDPMScheduler } from "./schedulers/ddpm.js";
@@ -169,16 +175,17 @@ export { type HeunDiscreteConfig, HeunDiscreteScheduler } from "./schedulers/heu
 export { type IPNDMConfig, IPNDMScheduler } from "./schedulers/ipndm.js";
 export { KDPM2AncestralDiscreteScheduler } from "./schedulers/k-dpm-2-ancestral-discrete.js";
 export { KDPM2DiscreteScheduler } from "./schedulers/k-dpm-2-discrete.js";
-export type { KDPM2Config } from "./schedulers/k-dpm-2-scheduler.js";
 export { type LCMConfig, LCMScheduler } from "./schedulers/lcm.js";
 export { type LMSDiscreteConfig, LMSDiscreteScheduler } from "./schedulers/lms-discrete.js";
 export { type PNDMConfig, PNDMScheduler } from "./schedulers/pndm.js";
 export { type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedulerNames } from "./schedulers/registry.js";
 export type { TauFunction } from "./schedulers/sa-solver.js";
 export { type SASolverConfig, SASolverScheduler } from "./schedulers/sa-solver.js";
-export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/scheduler.js";
+export type { ConfigOrigin, ConfigSchema } from "./schedulers/shared/config.js";
+export type { KDPM2Config } from "./schedulers/shared/k-dpm-2-scheduler.js";
+export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/shared/scheduler.js";
+export type { TimestepSpacing } from "./schedulers/shared/timestep-spacing.js";
 export { type TCDConfig, TCDScheduler } from "./schedulers/tcd.js";
-export type { TimestepSpacing } from "./schedulers/timestep-spacing.js";
 export { type UniPCMultistepConfig, UniPCMultistepScheduler } from "./schedulers/unipc-multistep.js";
 export type { Axes, Parts } from "./tensor/axes.js";
 export type { DataOf, DType } from "./tensor/dtype.js";

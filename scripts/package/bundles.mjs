@@ -51,7 +51,7 @@ export function inBundles(app) {
   for (const bundle of ["inside.mjs", "inside.cjs"]) {
     const printed = run("node", [bundle, "none.png"], { cwd: app });
     const isClear =
-      printed.startsWith("DeviceError\nDarkroom cannot find its file dist/platform/node-worker.js: ") &&
+      printed.startsWith("DeviceError\nDarkroom cannot find its file dist/platform/node/worker.js: ") &&
       printed.includes("--external:darkroom");
     expect(isClear, `${bundle} printed ${printed}`);
   }

@@ -1,5 +1,5 @@
 import { Argument, type Command } from "commander";
-import type { DeviceReport } from "../platform/devices.js";
+import type { DeviceReport } from "../platform/node/devices.js";
 import { withoutControls } from "../printable.js";
 import { formatBytes } from "./bytes.js";
 import { table } from "./table.js";
@@ -13,7 +13,7 @@ export function addDevices(program: Command): void {
     .option("--json", "print one line of JSON")
     .option("--verbose", "show the stack of an error")
     .action(async ({ json }: { readonly json?: true }) => {
-      const { tryDevices } = await import("../platform/devices.js");
+      const { tryDevices } = await import("../platform/node/devices.js");
       const { auto, devices } = await tryDevices();
       process.stdout.write(`${json ? JSON.stringify({ auto, devices }) : withoutControls(describeDevices(auto, devices))}\n`);
     });
@@ -24,8 +24,8 @@ export function addDevices(program: Command): void {
     .option("--verbose", "show the stack of an error")
     .action(async () => {
       const [{ fetchCudaLibraries }, { tryDevice }] = await Promise.all([
-        import("../platform/runtime-files.js"),
-        import("../platform/devices.js"),
+        import("../platform/node/runtime-files.js"),
+        import("../platform/node/devices.js"),
       ]);
       await fetchCudaLibraries();
       process.stdout.write(`${withoutControls(describeDevices(null, [await tryDevice("cuda")]))}\n`);
@@ -35,7 +35,7 @@ export function addDevices(program: Command): void {
     .description("remove the runtime's binaries for other platforms from node_modules")
     .option("--verbose", "show the stack of an error")
     .action(async () => {
-      const { removeOtherPlatforms } = await import("../platform/runtime-files.js");
+      const { removeOtherPlatforms } = await import("../platform/node/runtime-files.js");
       const removed = removeOtherPlatforms();
       const freed = removed.reduce((sum, { bytes }) => sum + bytes, 0);
       const lines = removed.map(({ platform, bytes }) => `removed ${platform}: ${formatBytes(bytes)}\n`);

@@ -3,7 +3,7 @@ import { ArgumentError } from "../errors.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { PictureFormat } from "../image/picture-format.js";
 import type { Device, Precision } from "../runtime/engine.js";
-import type { TimestepSpacing } from "../schedulers/timestep-spacing.js";
+import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { type AdapterOptions, type AdapterRequest, toAdapters } from "./adapter-options.js";
 import { checkCombinations } from "./combinations.js";
 import { isEmbedded } from "./package.js";

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../checkpoint/prediction-types.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { DEVICES } from "../runtime/engine.js";
-import { TIMESTEP_SPACINGS } from "../schedulers/timestep-spacing.js";
+import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { type GenerateOptions, type GenerateRequest, toRequest } from "./generate-request.js";
 import type { MadePictures } from "./make-pictures.js";

@@ -3,7 +3,7 @@ import { basename, dirname, extname, join } from "node:path";
 import { ArgumentError, OutputError } from "../errors.js";
 import type { EncodeOptions, Picture } from "../image/picture.js";
 import { formatOfName, PICTURE_ENDINGS, type PictureFormat } from "../image/picture-format.js";
-import { explainWrite } from "../platform/write-file.js";
+import { explainWrite } from "../platform/node/write-file.js";
 import { warn } from "../warnings.js";
 
 /** What decides the names of the files. */

@@ -1,14 +1,14 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
-import { latentsOf } from "../pipelines/absent-parts.js";
-import type { Prompted } from "../pipelines/encode-prompt.js";
-import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/latent-diffusion.js";
-import type { PipelineRun } from "../pipelines/pipeline-run.js";
+import type { Prompted } from "../pipelines/prompt/encode-prompt.js";
+import { latentsOf } from "../pipelines/shared/absent-parts.js";
+import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/shared/latent-diffusion.js";
+import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";
 import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/unconditional.js";
 import type { Precision, ResolvedDevice } from "../runtime/engine.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { Generator } from "../tensor/random.js";
 import type { Adaptable } from "./load-adapters.js";
 

@@ -4,9 +4,9 @@ import { ConfigError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
-import { expectSize } from "../pipelines/arguments.js";
-import type { PromptSyntax } from "../pipelines/encode-prompt.js";
-import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
+import type { PromptSyntax } from "../pipelines/prompt/encode-prompt.js";
+import { expectSize } from "../pipelines/shared/arguments.js";
+import type { LatentDiffusionPipeline } from "../pipelines/shared/latent-diffusion.js";
 import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { DeviceOptions } from "../runtime/engine.js";
 import type { Job } from "./job.js";
@@ -149,7 +149,7 @@ export const DDIM: Ways = {
 /** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
 export async function openVae(folder: Folder, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
   const { _className: className } = await readConfig(folder, "config.json");
-  const { AUTOENCODERS } = await import("../pipelines/components.js");
+  const { AUTOENCODERS } = await import("../pipelines/shared/components.js");
   if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
     return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
   }

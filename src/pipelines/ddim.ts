@@ -1,9 +1,9 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, flag, real } from "../options/fields.js";
 import { DDIMScheduler } from "../schedulers/ddim.js";
-import type { StepOptions } from "../schedulers/scheduler.js";
-import { expectEta } from "./arguments.js";
-import type { ComponentSource } from "./components.js";
+import type { StepOptions } from "../schedulers/shared/scheduler.js";
+import { expectEta } from "./shared/arguments.js";
+import type { ComponentSource } from "./shared/components.js";
 import {
   loadUnconditional,
   UNCONDITIONAL_FIELDS,

@@ -1,5 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
-import type { ComponentSource } from "./components.js";
+import type { ComponentSource } from "./shared/components.js";
 import {
   loadUnconditional,
   UNCONDITIONAL_FIELDS,

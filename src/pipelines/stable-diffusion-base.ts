@@ -5,13 +5,13 @@ import { CLIPTextModel } from "../models/clip-text.js";
 import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
-import type { Scheduler } from "../schedulers/scheduler.js";
+import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./encode-prompt.js";
-import { guidanceScaleEmbedding } from "./guidance.js";
+import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./prompt/encode-prompt.js";
+import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
+import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import {
   type Call,
   type Conditioning,
@@ -22,7 +22,7 @@ import {
   LatentDiffusionPipeline,
   type LatentDiffusionRequest,
   type PromptEmbeds,
-} from "./latent-diffusion.js";
+} from "./shared/latent-diffusion.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends LatentDiffusionComponents {

@@ -1,19 +1,19 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, needed, real } from "../options/fields.js";
-import type { ComponentSource } from "./components.js";
-import { timestepOptions } from "./denoise.js";
-import type { Prompted } from "./encode-prompt.js";
-import { type ImageInput, imageInput, readImages } from "./image-inputs.js";
-import { addInitialNoise, startingLatents } from "./image-latents.js";
-import { type Call, type Denoised, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion.js";
-import type { DenoisingStep } from "./pipeline-run.js";
+import type { Prompted } from "./prompt/encode-prompt.js";
+import type { ComponentSource } from "./shared/components.js";
+import { timestepOptions } from "./shared/denoise.js";
+import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
+import { addInitialNoise, startingLatents } from "./shared/image-latents.js";
+import { type Call, type Denoised, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./shared/latent-diffusion.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { stepCount, timestepsOfStrength } from "./shared/timestep-range.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { stepCount, timestepsOfStrength } from "./timestep-range.js";
 
 /** What an image-to-image call can be asked for. */
 export interface StableDiffusionImg2ImgOptions extends LatentDiffusionRequest {

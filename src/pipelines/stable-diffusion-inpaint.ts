@@ -1,10 +1,10 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import type { ComponentSource } from "./components.js";
-import { timestepOptions } from "./denoise.js";
-import type { Prompted } from "./encode-prompt.js";
-import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./image-inputs.js";
-import { prepareInpainting } from "./inpainting.js";
+import type { Prompted } from "./prompt/encode-prompt.js";
+import type { ComponentSource } from "./shared/components.js";
+import { timestepOptions } from "./shared/denoise.js";
+import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
+import { prepareInpainting } from "./shared/inpainting.js";
 import {
   type Call,
   type Denoised,
@@ -12,15 +12,15 @@ import {
   type LatentDiffusionRequest,
   SIZE_FIELDS,
   type SizeOptions,
-} from "./latent-diffusion.js";
-import type { DenoisingStep } from "./pipeline-run.js";
+} from "./shared/latent-diffusion.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { stepCount, timestepsOfStrength } from "./shared/timestep-range.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { stepCount, timestepsOfStrength } from "./timestep-range.js";
 
 /** What an inpainting call can be asked for. */
 export interface StableDiffusionInpaintOptions extends LatentDiffusionRequest, SizeOptions, InpaintImages {

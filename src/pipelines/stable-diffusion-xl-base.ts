@@ -6,11 +6,12 @@ import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
-import { expectVae } from "./absent-parts.js";
-import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./components.js";
-import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./encode-prompt.js";
-import { readPenultimate } from "./encode-prompt-xl.js";
-import { guidanceScaleEmbedding } from "./guidance.js";
+import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./prompt/encode-prompt.js";
+import { readPenultimate } from "./prompt/encode-prompt-xl.js";
+import { joinRows } from "./prompt/text-features.js";
+import { expectVae } from "./shared/absent-parts.js";
+import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
+import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import {
   type Call,
   type Conditioning,
@@ -23,8 +24,7 @@ import {
   LatentDiffusionPipeline,
   type LatentDiffusionRequest,
   type PromptEmbeds,
-} from "./latent-diffusion.js";
-import { joinRows } from "./text-features.js";
+} from "./shared/latent-diffusion.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {

@@ -1,12 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, needed, real } from "../options/fields.js";
-import type { ComponentSource } from "./components.js";
-import { timestepOptions } from "./denoise.js";
-import type { Prompted } from "./encode-prompt.js";
-import { type ImageInput, imageInput, readImages } from "./image-inputs.js";
-import { addInitialNoise, isLatent, startingLatents } from "./image-latents.js";
-import type { Call, Denoised } from "./latent-diffusion.js";
-import type { DenoisingStep } from "./pipeline-run.js";
+import type { Prompted } from "./prompt/encode-prompt.js";
+import type { ComponentSource } from "./shared/components.js";
+import { timestepOptions } from "./shared/denoise.js";
+import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
+import { addInitialNoise, isLatent, startingLatents } from "./shared/image-latents.js";
+import type { Call, Denoised } from "./shared/latent-diffusion.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timestep-range.js";
 import {
   AESTHETIC_FIELDS,
   type AestheticOptions,
@@ -20,7 +21,6 @@ import {
   XL_FIELDS,
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./timestep-range.js";
 
 /** What an image-to-image call of XL can be asked for. */
 export interface StableDiffusionXLImg2ImgOptions extends StableDiffusionXLCommonRequest, AestheticOptions, TimestepRangeOptions {

@@ -1,12 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import type { ComponentSource } from "./components.js";
-import { timestepOptions } from "./denoise.js";
-import type { Prompted } from "./encode-prompt.js";
-import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./image-inputs.js";
-import { prepareInpainting } from "./inpainting.js";
-import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
-import type { DenoisingStep } from "./pipeline-run.js";
+import type { Prompted } from "./prompt/encode-prompt.js";
+import type { ComponentSource } from "./shared/components.js";
+import { timestepOptions } from "./shared/denoise.js";
+import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
+import { prepareInpainting } from "./shared/inpainting.js";
+import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./shared/latent-diffusion.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timestep-range.js";
 import {
   AESTHETIC_FIELDS,
   type AestheticOptions,
@@ -19,7 +20,6 @@ import {
   XL_FIELDS,
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./timestep-range.js";
 
 /** What an inpainting call of XL can be asked for. */
 export interface StableDiffusionXLInpaintOptions

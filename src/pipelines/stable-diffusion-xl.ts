@@ -1,11 +1,12 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { ComponentSource } from "./components.js";
-import { initialLatents, timestepOptions } from "./denoise.js";
-import type { Prompted } from "./encode-prompt.js";
-import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
-import type { DenoisingStep } from "./pipeline-run.js";
+import type { Prompted } from "./prompt/encode-prompt.js";
+import type { ComponentSource } from "./shared/components.js";
+import { initialLatents, timestepOptions } from "./shared/denoise.js";
+import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./shared/latent-diffusion.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./shared/timestep-range.js";
 import {
   loadStableDiffusionXL,
   type Pair,
@@ -17,7 +18,6 @@ import {
   XL_FIELDS,
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./timestep-range.js";
 
 /** What a text-to-image call of XL can be asked for. */
 export interface StableDiffusionXLOptions extends StableDiffusionXLCommonRequest, SizeOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {

@@ -1,9 +1,9 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { ComponentSource } from "./components.js";
-import { initialLatents, timestepOptions } from "./denoise.js";
-import type { Prompted } from "./encode-prompt.js";
+import type { Prompted } from "./prompt/encode-prompt.js";
+import type { ComponentSource } from "./shared/components.js";
+import { initialLatents, timestepOptions } from "./shared/denoise.js";
 import {
   type Call,
   type Denoised,
@@ -11,8 +11,8 @@ import {
   type LatentDiffusionRequest,
   SIZE_FIELDS,
   type SizeOptions,
-} from "./latent-diffusion.js";
-import type { DenoisingStep } from "./pipeline-run.js";
+} from "./shared/latent-diffusion.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,

@@ -3,16 +3,16 @@ import { UNet2DModel } from "../models/unet-2d.js";
 import { checkOptions } from "../options/check-options.js";
 import { abortSignal, type Fields, instanceOf, oneOf, whole } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
-import { Scheduler, type StepOptions } from "../schedulers/scheduler.js";
+import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
-import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./components.js";
-import { denoise, toUnitRange, withPreviews } from "./denoise.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
-import { belongsElsewhere } from "./elsewhere.js";
-import type { PipelineOutput } from "./latent-diffusion.js";
-import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
+import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
+import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
+import { denoise, toUnitRange, withPreviews } from "./shared/denoise.js";
+import { belongsElsewhere } from "./shared/elsewhere.js";
+import type { PipelineOutput } from "./shared/latent-diffusion.js";
+import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
 
 /** What a call without a prompt gives: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */
 export type PixelOutputType = "image" | "tensor";

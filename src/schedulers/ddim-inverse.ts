@@ -1,13 +1,13 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { betaFields, flag, oneOf, real, spacingFields } from "./config.js";
-import { refuseTooManySteps } from "./custom-timesteps.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
-import { predictedNoise, predictedOriginal } from "./prediction.js";
-import { Scheduler, type StepOutput, type TimestepOptions } from "./scheduler.js";
-import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, real, spacingFields } from "./shared/config.js";
+import { refuseTooManySteps } from "./shared/custom-timesteps.js";
+import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
+import { predictedNoise, predictedOriginal } from "./shared/prediction.js";
+import { Scheduler, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
+import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),

@@ -1,16 +1,16 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./config.js";
-import { refuseTooManySteps } from "./custom-timesteps.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { diffuse, velocity } from "./forward-process.js";
-import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
-import { noiseBetween, predictedNoise, predictedOriginal } from "./prediction.js";
-import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
-import { dynamicThreshold } from "./thresholding.js";
-import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config.js";
+import { refuseTooManySteps } from "./shared/custom-timesteps.js";
+import { diffuse, velocity } from "./shared/forward-process.js";
+import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
+import { noiseBetween, predictedNoise, predictedOriginal } from "./shared/prediction.js";
+import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
+import { dynamicThreshold } from "./shared/thresholding.js";
+import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),

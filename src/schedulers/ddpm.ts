@@ -1,18 +1,18 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { channels } from "./channels.js";
-import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./config.js";
-import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./custom-timesteps.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { expTorch, logTorch } from "./float32-exp-log.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { diffuse, velocity } from "./forward-process.js";
-import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
-import { predictedOriginal } from "./prediction.js";
-import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
-import { dynamicThreshold } from "./thresholding.js";
-import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
+import { expTorch, logTorch } from "./float32/exp-log.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { channels } from "./shared/channels.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config.js";
+import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./shared/custom-timesteps.js";
+import { diffuse, velocity } from "./shared/forward-process.js";
+import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
+import { predictedOriginal } from "./shared/prediction.js";
+import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
+import { dynamicThreshold } from "./shared/thresholding.js";
+import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range", "other"] as const;
 

@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
+import { expTorch } from "./float32/exp-log.js";
+import { f32, logFloat32, sumFloat32 } from "./float32/float32.js";
 import {
   betaFields,
   flag,
@@ -11,14 +13,12 @@ import {
   spacingFields,
   thresholdFields,
   whole,
-} from "./config.js";
-import { f32, logFloat32, sumFloat32 } from "./float32.js";
-import { expTorch } from "./float32-exp-log.js";
-import { LogSnrScheduler } from "./log-snr-scheduler.js";
-import type { NoiseLevel } from "./noise-level.js";
-import { noiseBetween } from "./prediction.js";
-import type { StepOutput, TimestepOptions } from "./scheduler.js";
-import { solverTimesteps } from "./timestep-spacing.js";
+} from "./shared/config.js";
+import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
+import type { NoiseLevel } from "./shared/noise-level.js";
+import { noiseBetween } from "./shared/prediction.js";
+import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import { flag, spacingFields, whole } from "./config.js";
-import { algorithmTypeField, dpmSolverFields } from "./dpm-solver.js";
-import { MultistepDPMSolver } from "./dpm-solver-multistep-base.js";
-import { f32 } from "./float32.js";
-import type { TimestepOptions } from "./scheduler.js";
-import { linspace, roundHalfEven, solverTimesteps } from "./timestep-spacing.js";
+import { f32 } from "./float32/float32.js";
+import { flag, spacingFields, whole } from "./shared/config.js";
+import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
+import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
+import type { TimestepOptions } from "./shared/scheduler.js";
+import { linspace, roundHalfEven, solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...dpmSolverFields(),

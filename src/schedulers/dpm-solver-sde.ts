@@ -2,17 +2,17 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
-import { BrownianTree } from "./brownian-tree.js";
-import { betaFields, oneOf, oneSpacing, sigmaSpacingFields, spacingFields } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { expTorch, logTorch } from "./float32-exp-log.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { alphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { SigmaScheduler } from "./sigma-scheduler.js";
-import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfSigma } from "./sigma-spacing.js";
-import { spacedTimesteps } from "./timestep-spacing.js";
-import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
+import { expTorch, logTorch } from "./float32/exp-log.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { BrownianTree } from "./shared/brownian-tree.js";
+import { betaFields, oneOf, oneSpacing, sigmaSpacingFields, spacingFields } from "./shared/config.js";
+import { alphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { SigmaScheduler } from "./shared/sigma-scheduler.js";
+import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfSigma } from "./shared/sigma-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
+import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./shared/variance-exploding.js";
 
 const seedOf = () => v.pipe(v.number(), v.integer("whole numbers"), v.minValue(0, "a seed of at least 0"));
 

@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { flag, oneOf, whole } from "./config.js";
-import { algorithmTypeField, DPMSolver, dpmSolverFields, solverWeights } from "./dpm-solver.js";
-import { f32, sumFloat32 } from "./float32.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { namedSpacing } from "./sigma-spacing.js";
-import { solverTimesteps } from "./timestep-spacing.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { flag, oneOf, whole } from "./shared/config.js";
+import { algorithmTypeField, DPMSolver, dpmSolverFields, solverWeights } from "./shared/dpm-solver.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { namedSpacing } from "./shared/sigma-spacing.js";
+import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...dpmSolverFields(),

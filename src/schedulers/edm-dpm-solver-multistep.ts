@@ -1,16 +1,16 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { flag, oneOfOrForeign, thresholdFields, whole } from "./config.js";
-import { algorithmTypeField } from "./dpm-solver.js";
-import { multistepUpdate } from "./dpm-solver-multistep-base.js";
-import { EDMScheduler, edmFields } from "./edm-scheduler.js";
-import { f32, linspaceFloat32 } from "./float32.js";
-import { logTorch } from "./float32-exp-log.js";
-import { multistepOrder } from "./multistep-order.js";
-import type { NoiseLevel } from "./noise-level.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { dynamicThreshold } from "./thresholding.js";
+import { logTorch } from "./float32/exp-log.js";
+import { f32, linspaceFloat32 } from "./float32/float32.js";
+import { flag, oneOfOrForeign, thresholdFields, whole } from "./shared/config.js";
+import { algorithmTypeField } from "./shared/dpm-solver.js";
+import { multistepUpdate } from "./shared/dpm-solver-multistep-base.js";
+import { EDMScheduler, edmFields } from "./shared/edm-scheduler.js";
+import { multistepOrder } from "./shared/multistep-order.js";
+import type { NoiseLevel } from "./shared/noise-level.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { dynamicThreshold } from "./shared/thresholding.js";
 
 const schema = v.strictObject({
   ...edmFields(),

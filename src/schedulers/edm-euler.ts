@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { EDMScheduler, edmFields } from "./edm-scheduler.js";
-import { f32, sumFloat32 } from "./float32.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { linspace } from "./timestep-spacing.js";
-import { churn } from "./variance-exploding.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { EDMScheduler, edmFields } from "./shared/edm-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { linspace } from "./shared/timestep-spacing.js";
+import { churn } from "./shared/variance-exploding.js";
 
 const schema = v.strictObject(edmFields());
 

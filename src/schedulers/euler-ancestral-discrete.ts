@@ -1,13 +1,13 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { betaFields, flag, oneOf, spacingFields } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { SigmaScheduler } from "./sigma-scheduler.js";
-import { sigmasAt } from "./sigma-spacing.js";
-import { spacedTimesteps } from "./timestep-spacing.js";
-import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { betaFields, flag, oneOf, spacingFields } from "./shared/config.js";
+import { positiveAlphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { SigmaScheduler } from "./shared/sigma-scheduler.js";
+import { sigmasAt } from "./shared/sigma-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
+import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./shared/variance-exploding.js";
 
 const schema = v.strictObject({
   ...betaFields(),

@@ -1,16 +1,16 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./config.js";
-import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
-import { logTorch } from "./float32-exp-log.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
-import { expectVelocity, mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./scheduler.js";
-import { SigmaScheduler } from "./sigma-scheduler.js";
-import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfFloat32Sigma, timestepOfSigma } from "./sigma-spacing.js";
-import { spacedTimesteps } from "./timestep-spacing.js";
-import { churn, denoised, initialSigma, scaleByDeviation } from "./variance-exploding.js";
+import { logTorch } from "./float32/exp-log.js";
+import { f32, linspaceFloat32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./shared/config.js";
+import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
+import { expectVelocity, mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
+import { SigmaScheduler } from "./shared/sigma-scheduler.js";
+import { logSigmasOf, namedSpacing, sigmaRange, sigmasAt, timestepOfFloat32Sigma, timestepOfSigma } from "./shared/sigma-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
+import { churn, denoised, initialSigma, scaleByDeviation } from "./shared/variance-exploding.js";
 
 const schema = v.strictObject({
   ...betaFields(),

@@ -2,10 +2,10 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
-import { flag } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { FlowMatchScheduler, flowMatchFields } from "./flow-match-scheduler.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { flag } from "./shared/config.js";
+import { FlowMatchScheduler, flowMatchFields } from "./shared/flow-match-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 
 const schema = v.strictObject({
   ...flowMatchFields(),

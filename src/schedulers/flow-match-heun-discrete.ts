@@ -1,13 +1,13 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { real, trainTimesteps } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./flow-match-scheduler.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { SigmaScheduler } from "./sigma-scheduler.js";
-import { type SigmaRange, shiftFlowSigma } from "./sigma-spacing.js";
-import { churn } from "./variance-exploding.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { real, trainTimesteps } from "./shared/config.js";
+import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./shared/flow-match-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { SigmaScheduler } from "./shared/sigma-scheduler.js";
+import { type SigmaRange, shiftFlowSigma } from "./shared/sigma-spacing.js";
+import { churn } from "./shared/variance-exploding.js";
 
 const schema = v.strictObject({
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */

@@ -2,11 +2,11 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { INTERPOLATION_MODES, type InterpolationMode, interpolate } from "../tensor/interpolate.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { oneOf, optionalNumbers } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { FlowMatchScheduler, flowMatchFields } from "./flow-match-scheduler.js";
-import type { StepOptions, StepOutput } from "./scheduler.js";
-import { roundHalfEven } from "./timestep-spacing.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { oneOf, optionalNumbers } from "./shared/config.js";
+import { FlowMatchScheduler, flowMatchFields } from "./shared/flow-match-scheduler.js";
+import type { StepOptions, StepOutput } from "./shared/scheduler.js";
+import { roundHalfEven } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...flowMatchFields(),

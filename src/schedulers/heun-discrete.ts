@@ -1,13 +1,13 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { flag, oneOf, real } from "./config.js";
-import { eitherStepsOrTimesteps } from "./custom-timesteps.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
-import type { StepOutput, TimestepOptions } from "./scheduler.js";
-import { namedSpacing } from "./sigma-spacing.js";
-import { denoised } from "./variance-exploding.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { flag, oneOf, real } from "./shared/config.js";
+import { eitherStepsOrTimesteps } from "./shared/custom-timesteps.js";
+import { KDiffusionScheduler, kDiffusionFields } from "./shared/k-diffusion-scheduler.js";
+import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { namedSpacing } from "./shared/sigma-spacing.js";
+import { denoised } from "./shared/variance-exploding.js";
 
 const schema = v.strictObject({
   ...kDiffusionFields({ start: 0.00085, end: 0.012, rare: ["exp"] }),

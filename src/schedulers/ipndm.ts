@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { trainedBetas, trainTimesteps } from "./config.js";
-import { f32, linspaceFloat32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { atan2Float32, sinTorch } from "./float32-trig.js";
-import { IndexedScheduler } from "./indexed-scheduler.js";
-import { atTimestep } from "./noise-schedule.js";
-import type { StepOutput, TimestepOptions } from "./scheduler.js";
+import { f32, linspaceFloat32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { atan2Float32, sinTorch } from "./float32/trig.js";
+import { trainedBetas, trainTimesteps } from "./shared/config.js";
+import { IndexedScheduler } from "./shared/indexed-scheduler.js";
+import { atTimestep } from "./shared/noise-schedule.js";
+import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
 
 const schema = v.strictObject({
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */

@@ -1,6 +1,6 @@
-import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./k-dpm-2-scheduler.js";
-import { timestepOfTensorSigma } from "./sigma-spacing.js";
-import { ancestralSigmas } from "./variance-exploding.js";
+import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./shared/k-dpm-2-scheduler.js";
+import { timestepOfTensorSigma } from "./shared/sigma-spacing.js";
+import { ancestralSigmas } from "./shared/variance-exploding.js";
 
 /**
  * Ancestral sampling with DPM-Solver-2 steps: each step goes below the next sigma, by way of its midpoint, and adds noise back up to it.

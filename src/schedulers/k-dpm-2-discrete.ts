@@ -1,5 +1,5 @@
-import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./k-dpm-2-scheduler.js";
-import { timestepOfTensorSigma } from "./sigma-spacing.js";
+import { endsTwice, geometricMiddle, KDPM2Scheduler, type KDPM2Stage, kDPM2Schema } from "./shared/k-dpm-2-scheduler.js";
+import { timestepOfTensorSigma } from "./shared/sigma-spacing.js";
 
 /**
  * DPM-Solver-2 along the sigmas: every step but the last evaluates the model again at the step's midpoint.

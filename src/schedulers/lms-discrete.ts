@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { oneOf } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { denoised } from "./variance-exploding.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { oneOf } from "./shared/config.js";
+import { KDiffusionScheduler, kDiffusionFields } from "./shared/k-diffusion-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { denoised } from "./shared/variance-exploding.js";
 
 const schema = v.strictObject({
   ...kDiffusionFields(),

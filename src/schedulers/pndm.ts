@@ -1,14 +1,14 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { betaFields, flag, oneOf, spacingFields } from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { diffuse } from "./forward-process.js";
-import { alphasCumprodOf, atTimestep } from "./noise-schedule.js";
-import { predictedNoise } from "./prediction.js";
-import { Scheduler, type StepOutput, type TimestepOptions } from "./scheduler.js";
-import { roundHalfEven, spacedTimesteps } from "./timestep-spacing.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, spacingFields } from "./shared/config.js";
+import { diffuse } from "./shared/forward-process.js";
+import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
+import { predictedNoise } from "./shared/prediction.js";
+import { Scheduler, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
+import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),

@@ -25,7 +25,7 @@ import { LCMScheduler } from "./lcm.js";
 import { LMSDiscreteScheduler } from "./lms-discrete.js";
 import { PNDMScheduler } from "./pndm.js";
 import { SASolverScheduler } from "./sa-solver.js";
-import { Scheduler, type SchedulerClass } from "./scheduler.js";
+import { Scheduler, type SchedulerClass } from "./shared/scheduler.js";
 import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
 

@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import { ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { expTorch } from "./float32/exp-log.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
 import {
   betaFields,
   flag,
@@ -13,16 +16,13 @@ import {
   spacingFields,
   thresholdFields,
   whole,
-} from "./config.js";
-import { firstChannelsOfLearned } from "./dpm-solver.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { expTorch } from "./float32-exp-log.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { diffuse } from "./forward-process.js";
-import { LogSnrScheduler } from "./log-snr-scheduler.js";
-import type { NoiseLevel } from "./noise-level.js";
-import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { solverTimesteps } from "./timestep-spacing.js";
+} from "./shared/config.js";
+import { firstChannelsOfLearned } from "./shared/dpm-solver.js";
+import { diffuse } from "./shared/forward-process.js";
+import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
+import type { NoiseLevel } from "./shared/noise-level.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 /** How much noise steps at a timestep add: 0 follows the ODE, 1 the reverse SDE. */
 export type TauFunction = (timestep: number) => number;

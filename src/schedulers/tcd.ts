@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { ConsistencyScheduler, consistencyFields } from "./consistency-scheduler.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { sqrtFloat32 } from "./float32-sqrt.js";
-import { atTimestep } from "./noise-schedule.js";
-import { predictedNoise, predictedOriginal } from "./prediction.js";
-import type { StepOptions, StepOutput } from "./scheduler.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
+import { sqrtFloat32 } from "./float32/sqrt.js";
+import { ConsistencyScheduler, consistencyFields } from "./shared/consistency-scheduler.js";
+import { atTimestep } from "./shared/noise-schedule.js";
+import { predictedNoise, predictedOriginal } from "./shared/prediction.js";
+import type { StepOptions, StepOutput } from "./shared/scheduler.js";
 
 const schema = v.strictObject(consistencyFields());
 

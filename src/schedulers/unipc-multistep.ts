@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { f32, sumFloat32 } from "./float32/float32.js";
 import {
   betaFields,
   flag,
@@ -15,11 +16,10 @@ import {
   unsupported,
   whole,
   wholeNumbers,
-} from "./config.js";
-import { f32, sumFloat32 } from "./float32.js";
-import { LogSnrScheduler } from "./log-snr-scheduler.js";
-import type { NoiseLevel } from "./noise-level.js";
-import type { StepOutput, TimestepOptions } from "./scheduler.js";
+} from "./shared/config.js";
+import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
+import type { NoiseLevel } from "./shared/noise-level.js";
+import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import {
   namedSpacing,
   shiftFlowSigma,
@@ -28,8 +28,8 @@ import {
   sigmasAt,
   stretchToTerminal,
   timestepOfSigma,
-} from "./sigma-spacing.js";
-import { linspace, roundHalfEven, solverTimesteps } from "./timestep-spacing.js";
+} from "./shared/sigma-spacing.js";
+import { linspace, roundHalfEven, solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),

@@ -6,7 +6,7 @@ import { unetTensors } from "../../bench/checkpoints/unet.js";
 import { vaeTensors } from "../../bench/checkpoints/vae.js";
 import { writeWeights } from "../../bench/checkpoints/write-weights.js";
 import { openWeights } from "../../src/checkpoint/weights.js";
-import { openFolder } from "../../src/platform/node-folder.js";
+import { openFolder } from "../../src/platform/node/folder.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
 /** How many tensors, and how many numbers in them. */

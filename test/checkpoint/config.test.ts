@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { camelCase, camelCaseKeys, readConfig, readJson, snakeCase } from "../../src/checkpoint/config.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { checkpointError } from "../helpers/errors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 

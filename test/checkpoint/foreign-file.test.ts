@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readConfig } from "../../src/checkpoint/config.js";
 import { BEGINNING, recognise } from "../../src/checkpoint/foreign-file.js";
 import { readSafetensorsHeader } from "../../src/checkpoint/safetensors.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { checkpointError } from "../helpers/errors.js";
 import { safetensorsBytes } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";

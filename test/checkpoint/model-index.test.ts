@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { checkpointError } from "../helpers/errors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { canonical } from "../../src/checkpoint/names.js";
 import { openWeights } from "../../src/checkpoint/weights.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 
 const partOf = (checkpoint: string) => openWeights(openFolder(`test/checkpoints/${checkpoint}`));
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Folder } from "../../src/checkpoint/folder.js";
 import { readSafetensorsHeader, readTensor, toTensorRef } from "../../src/checkpoint/safetensors.js";
 import { CheckpointError } from "../../src/errors.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { allocate, type DType } from "../../src/tensor/dtype.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpointError } from "../helpers/errors.js";

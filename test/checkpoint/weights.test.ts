@@ -2,7 +2,7 @@ import { mkdirSync, realpathSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
 import { checkpointError } from "../helpers/errors.js";

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { describeDevices } from "../../src/cli/devices.js";
-import type { DeviceReport } from "../../src/platform/devices.js";
+import type { DeviceReport } from "../../src/platform/node/devices.js";
 import { darkroom, darkroomProcess, expectFailure, type Run } from "./darkroom.js";
 
 describe("darkroom devices", () => {

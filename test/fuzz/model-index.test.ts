@@ -6,7 +6,7 @@ import type { Json } from "../../src/checkpoint/json.js";
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
 import { chooseFiles } from "../../src/hub/choose-files.js";
 import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { editedBytes, editedJson, hostileText, hostileValue } from "./hostile.js";
 import { watchSizes } from "./inspecting-engine.js";
 import { type Files, MemoryFolder } from "./memory-folder.js";

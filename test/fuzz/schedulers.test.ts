@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { readConfig, snakeCase } from "../../src/checkpoint/config.js";
 import type { Json } from "../../src/checkpoint/json.js";
 import { SCHEDULERS, schedulerFromConfig } from "../../src/schedulers/registry.js";
-import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Generator } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { editedJson } from "./hostile.js";

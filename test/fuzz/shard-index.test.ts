@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { safetensorsBytes } from "../helpers/safetensors.js";
 import { editedBytes, editedJson, hostileValue } from "./hostile.js";
 import { attack, refusing, surface } from "./surface.js";

@@ -8,8 +8,8 @@ import { add, joinRows, mul, silu, slice, sub, takeRows } from "../../src/graph/
 import { Scope } from "../../src/graph/scope.js";
 import { conv, groupNorm } from "../../src/layers/basic.js";
 import { downsample, resnetBlock, upsample } from "../../src/layers/resnet.js";
-import { createEngine } from "../../src/platform/node-engine.js";
-import { openFolder } from "../../src/platform/node-folder.js";
+import { createEngine } from "../../src/platform/node/engine.js";
+import { openFolder } from "../../src/platform/node/folder.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { type Shape, Tensor } from "../../src/tensor/tensor.js";

@@ -7,7 +7,7 @@ import { Graph, type GraphOptions, type Value } from "../../src/graph/graph.js";
 import { affine } from "../../src/graph/ops.js";
 import { isQuantizedAffine, quantizedAffine } from "../../src/graph/quantized.js";
 import { Scope } from "../../src/graph/scope.js";
-import { createEngine, openFolder } from "../../src/platform/node.js";
+import { createEngine, openFolder } from "../../src/platform/node/platform.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";

@@ -5,7 +5,7 @@ import type { EncodedGraph } from "../../src/graph/encode.js";
 import { Graph, type GraphOptions } from "../../src/graph/graph.js";
 import { scale } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
-import { createEngine, openFolder } from "../../src/platform/node.js";
+import { createEngine, openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";

@@ -7,7 +7,7 @@ import { Graph, type Value } from "../../src/graph/graph.js";
 import { add, concat, gather, reshape, rows } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
 import type { WeightBytes } from "../../src/graph/weight-bytes.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { safetensorsBytes, writeSafetensors } from "../helpers/safetensors.js";

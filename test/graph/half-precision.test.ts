@@ -6,7 +6,7 @@ import { add, affine, concat, mul, scale } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
 import type { WeightBytes } from "../../src/graph/weight-bytes.js";
 import { fourierEmbedding, sinusoidalEmbedding } from "../../src/layers/embeddings.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, randn } from "../../src/tensor/random.js";

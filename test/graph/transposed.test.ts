@@ -4,7 +4,7 @@ import { readSafetensorsHeader, toTensorRef } from "../../src/checkpoint/safeten
 import { Graph, type Target, type Value } from "../../src/graph/graph.js";
 import { add, affine, rows, scale } from "../../src/graph/ops.js";
 import type { WeightBytes } from "../../src/graph/weight-bytes.js";
-import { createEngine, openFolder } from "../../src/platform/node.js";
+import { createEngine, openFolder } from "../../src/platform/node/platform.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, randn } from "../../src/tensor/random.js";

@@ -6,7 +6,7 @@ import { HubError } from "../../src/errors.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
 import { inspect } from "../../src/inspect/inspect.js";
 import type { LoraInspection } from "../../src/inspect/inspection.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import type { Tensors } from "../helpers/checkpoints.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import { DiffusionPipeline, type LoraPipeline, type LoraWeight } from "../../src/index.js";
 import { resolveScheduler } from "../../src/schedulers/registry.js";
-import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { setWarningHandler } from "../../src/warnings.js";
 import { largestDifference } from "../helpers/differences.js";

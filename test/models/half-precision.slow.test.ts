@@ -9,7 +9,7 @@ import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import type { StableDiffusionComponents } from "../../src/pipelines/stable-diffusion-base.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import { Generator, rand, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";

@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { DeviceError } from "../../src/errors.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";

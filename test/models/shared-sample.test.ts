@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, rand, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import type { EncodedGraph } from "../../src/graph/encode.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, rand, randn } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";

@@ -8,7 +8,7 @@ import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
 import type { Device } from "../../src/runtime/engine.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
-import type { Scheduler, SchedulerClass } from "../../src/schedulers/scheduler.js";
+import type { Scheduler, SchedulerClass } from "../../src/schedulers/shared/scheduler.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { parseSeed } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";

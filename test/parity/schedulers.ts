@@ -1,7 +1,7 @@
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
-import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";

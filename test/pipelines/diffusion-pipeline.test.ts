@@ -6,7 +6,7 @@ import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { DiffusionPipeline, type PipelineOptions } from "../../src/pipelines/diffusion-pipeline.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import type { Device } from "../../src/runtime/engine.js";
 import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";

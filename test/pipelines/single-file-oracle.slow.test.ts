@@ -4,7 +4,7 @@ import { camelCase, camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
 import { resolveScheduler } from "../../src/schedulers/registry.js";
-import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import type { Tensors } from "../helpers/checkpoints.js";
 import { SMALL, type SmallName, smallFile } from "../helpers/full-size-files.js";

@@ -5,7 +5,7 @@ import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "../../src/pipelines/stable-diffusion.js";
 import { EulerAncestralDiscreteScheduler } from "../../src/schedulers/euler-ancestral-discrete.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
-import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type { StepCacheOptions } from "../../src/pipelines/shared/step-cache.js";
 import { StableDiffusionPipeline, type StableDiffusionRequest } from "../../src/pipelines/stable-diffusion.js";
-import type { StepCacheOptions } from "../../src/pipelines/step-cache.js";
 import { resolveScheduler } from "../../src/schedulers/registry.js";
-import type { Scheduler } from "../../src/schedulers/scheduler.js";
+import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
 import { EMOJI } from "./emoji.js";

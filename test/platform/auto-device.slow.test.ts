@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Device } from "../../src/runtime/engine.js";
 
 const machine = vi.hoisted(() => ({ gpus: { any: false, nvidia: false }, open: 0, looks: 0 }));
-vi.mock("../../src/platform/linux-gpu.js", () => ({
+vi.mock("../../src/platform/node/linux-gpu.js", () => ({
   gpusInSight: () => {
     machine.looks++;
     return machine.gpus;

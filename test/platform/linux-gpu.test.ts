@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { gpusInSight, openGpuFiles } from "../../src/platform/linux-gpu.js";
+import { gpusInSight, openGpuFiles } from "../../src/platform/node/linux-gpu.js";
 
 const machine = vi.hoisted(() => ({ folders: {} as Record<string, string[]>, links: {} as Record<string, string> }));
 vi.mock("node:fs", async (importOriginal) => ({

@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ConfigError } from "../../src/errors.js";
-import { hubSettings } from "../../src/platform/node-hub-settings.js";
+import { hubSettings } from "../../src/platform/node/hub-settings.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
 const NAMES = ["HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH"] as const;

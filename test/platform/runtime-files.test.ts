@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { DeviceError } from "../../src/errors.js";
-import { fetchCudaLibraries, hasCudaLibraries, removeOtherPlatforms } from "../../src/platform/runtime-files.js";
+import { fetchCudaLibraries, hasCudaLibraries, removeOtherPlatforms } from "../../src/platform/node/runtime-files.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
 const OWN = `bin/napi-v6/${process.platform}/${process.arch}`;

@@ -37,7 +37,7 @@ function link(name: string): void {
 
 /** What a program prints; it must end by itself long before the 60 s for which a working thread is waited for. */
 function output(state: RuntimeState, program: string): Promise<string> {
-  const start = `import { createEngine } from "./dist/platform/node-engine.js";
+  const start = `import { createEngine } from "./dist/platform/node/engine.js";
     const told = (error) => console.log([error.name, error.message, error.hint].join("\\n"));
     ${program}`;
   installRuntime(state);
@@ -82,10 +82,10 @@ describe("a thread that cannot start", () => {
   });
 
   it("says which file was looked for where a bundle left it behind, and how to keep it", async () => {
-    rmSync(join(folder, "dist/platform/node-worker.js"));
+    rmSync(join(folder, "dist/platform/node/worker.js"));
     const printed = await output("no package", LOAD);
     expect(printed).toContain(
-      `Darkroom cannot find its file dist/platform/node-worker.js: ${join(folder, "dist/platform/node-worker.js")} does not exist`,
+      `Darkroom cannot find its file dist/platform/node/worker.js: ${join(folder, "dist/platform/node/worker.js")} does not exist`,
     );
     expect(printed).toContain("esbuild --external:darkroom");
     expect(printed).toContain("serverExternalPackages");

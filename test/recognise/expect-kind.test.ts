@@ -1,7 +1,7 @@
 import { basename, dirname } from "node:path";
 import { describe, expect, it } from "vitest";
 import { inTerminal } from "../../src/cli/spelling.js";
-import { openFolder } from "../../src/platform/node.js";
+import { openFolder } from "../../src/platform/node/platform.js";
 import { expectKind, type WantedKind } from "../../src/recognise/expect-kind.js";
 import { checkpointError } from "../helpers/errors.js";
 import { SMALL, smallFile } from "../helpers/full-size-files.js";

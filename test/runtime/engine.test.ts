@@ -6,8 +6,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import { DeviceError } from "../../src/errors.js";
 import { Graph } from "../../src/graph/graph.js";
 import { add, affine, expand } from "../../src/graph/ops.js";
-import { gpusInSight } from "../../src/platform/linux-gpu.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
+import { gpusInSight } from "../../src/platform/node/linux-gpu.js";
 import { DEVICES, type Device, type Engine, type LoadOptions, type Session } from "../../src/runtime/engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 
@@ -27,7 +27,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Runs a module's text in a process of its own, over the built package. */
 async function inProcess(program: string): Promise<{ stdout: string; stderr: string }> {
-  const imports = `import { createEngine } from "./dist/platform/node-engine.js"; import * as darkroom from "./dist/index.js";`;
+  const imports = `import { createEngine } from "./dist/platform/node/engine.js"; import * as darkroom from "./dist/index.js";`;
   return promisify(execFile)(process.execPath, ["--input-type=module", "-e", `${imports}\n${program}`], { cwd: ROOT, timeout: 30_000 });
 }
 

@@ -5,7 +5,7 @@ import { add, affine, attention, conv2d, groupNormalize, layerNormalize, silu } 
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { CLIPTextModel } from "../../src/models/clip-text.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { Shape, Tensor } from "../../src/tensor/tensor.js";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph, type Target, type Value } from "../../src/graph/graph.js";
 import { attention, conv2d, cos, narrow, scale, sin } from "../../src/graph/ops.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
-import { createEngine } from "../../src/platform/node-engine.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { type Shape, Tensor } from "../../src/tensor/tensor.js";

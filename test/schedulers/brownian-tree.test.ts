@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/errors.js";
-import { BrownianTree } from "../../src/schedulers/brownian-tree.js";
+import { BrownianTree } from "../../src/schedulers/shared/brownian-tree.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { readTensors } from "../helpers/safetensors.js";
 

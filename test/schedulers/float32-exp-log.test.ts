@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { expTorch, logTorch } from "../../src/schedulers/float32-exp-log.js";
+import { expTorch, logTorch } from "../../src/schedulers/float32/exp-log.js";
 
 // x, torch.log(x) where it is not the correctly rounded one.
 const LOGARITHMS = [

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { atan2Float32, sinTorch } from "../../src/schedulers/float32-trig.js";
+import { atan2Float32, sinTorch } from "../../src/schedulers/float32/trig.js";
 
 // x, torch.sin(x) where it is not the correctly rounded one.
 const SINES = [

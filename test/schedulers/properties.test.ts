@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { betaQuantile } from "../../src/schedulers/beta-distribution.js";
 import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { DPMSolverMultistepScheduler } from "../../src/schedulers/dpm-solver-multistep.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
-import { logFloat32 } from "../../src/schedulers/float32.js";
-import { sqrtFloat32 } from "../../src/schedulers/float32-sqrt.js";
+import { logFloat32 } from "../../src/schedulers/float32/float32.js";
+import { sqrtFloat32 } from "../../src/schedulers/float32/sqrt.js";
+import { betaQuantile } from "../../src/schedulers/shared/beta-distribution.js";
 import { UniPCMultistepScheduler } from "../../src/schedulers/unipc-multistep.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 

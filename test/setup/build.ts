@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export function setup(): void {
   const sources = join(ROOT, "src");
   const newest = Math.max(...readdirSync(sources, { recursive: true }).map((file) => modified(join(sources, String(file)))));
-  if (modified(join(ROOT, "dist/platform/node-worker.js")) > newest) return;
+  if (modified(join(ROOT, "dist/platform/node/worker.js")) > newest) return;
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   try {
     execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: ROOT, encoding: "utf8" });

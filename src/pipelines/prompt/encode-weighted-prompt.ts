@@ -1,0 +1,103 @@
+import { ArgumentError } from "../../errors.js";
+import { chunkPrompt, emptyChunk, type PromptChunk } from "../../prompt/chunks.js";
+import { refuseComposition, refuseLoraTags, refuseSchedule } from "../../prompt/refusals.js";
+import { promptSchedule, type ScheduledText } from "../../prompt/schedule.js";
+import { concat, Tensor } from "../../tensor/tensor.js";
+import { constant, type PerStep } from "../shared/per-step.js";
+import type { EncodedTexts, EncodeOptions, PromptReader, PromptTexts, TextEncoder } from "./encode-prompt.js";
+import { joinEncoders, joinRows, type TextFeatures } from "./text-features.js";
+
+/** For each encoder what the text of each row is at every step. */
+type Schedules = readonly (readonly (readonly ScheduledText[])[])[];
+
+/**
+ * Features of texts written for AUTOMATIC1111's web UI: weighted, in as many chunks as the longest text needs, changing with the step where they say so.
+ * Every text is encoded once, and every chunk on its own, so that one session of the text encoder serves all.
+ * Matches FrozenCLIPEmbedderWithCustomWords, but for a prompt that changes with the step, whose texts share one mean there and have one each here.
+ */
+export async function encodeWeighted(
+  reader: PromptReader,
+  { positive, negative }: PromptTexts,
+  { clipSkip, tokens = 0, steps }: EncodeOptions,
+): Promise<EncodedTexts> {
+  const { encoders } = reader;
+  for (const text of positive?.flat() ?? []) refuseComposition(text);
+  for (const text of [...(positive ?? []), ...(negative ?? [])].flat()) {
+    refuseLoraTags(text);
+    if (steps === undefined) refuseSchedule(text);
+  }
+  const schedule = (texts: PromptTexts["positive"]) =>
+    encoders.map((_, i) => texts?.[i]?.map((text) => promptSchedule(text, steps ?? 1)) ?? []);
+  const [ahead, away] = [schedule(positive), schedule(negative)];
+  const chunked = encoders.map(({ tokenizer }, i) => {
+    const texts = new Set([...(ahead[i] ?? []), ...(away[i] ?? [])].flat().map(({ text }) => text));
+    return new Map(Array.from(texts, (text) => [text, chunkPrompt(tokenizer, text)]));
+  });
+  const counts = chunked.flatMap((texts) => Array.from(texts.values(), ({ length }) => length));
+  const given = Math.ceil(tokens / (encoders[0]?.tokenizer.modelMaxLength ?? 1));
+  const count = counts.reduce((most, each) => Math.max(most, each), given);
+  const features = await Promise.all(encoders.map((encoder, i) => encodeTexts(reader, encoder, chunked[i] ?? new Map(), count, clipSkip)));
+  return { positive: positive && perStep(ahead, features), negative: negative && perStep(away, features) };
+}
+
+/** One encoder's features [1, count * tokens, features] of texts, filled up with the empty prompt to `count` chunks each. */
+async function encodeTexts(
+  { read }: PromptReader,
+  { tokenizer, model }: TextEncoder,
+  texts: ReadonlyMap<string, readonly PromptChunk[]>,
+  count: number,
+  clipSkip: number | undefined,
+): Promise<ReadonlyMap<string, TextFeatures>> {
+  const known = new Map<string, TextFeatures>();
+  const encode = async ({ ids, weights }: PromptChunk): Promise<TextFeatures> => {
+    const key = String(ids);
+    const features = known.get(key) ?? (await read(model, new Tensor("int64", [1, ids.length], BigInt64Array.from(ids, BigInt)), clipSkip));
+    known.set(key, features);
+    return { ...features, embeds: emphasised(features.embeds, weights) };
+  };
+  const encoded = new Map<string, TextFeatures>();
+  for (const [text, chunks] of texts) {
+    const parts: TextFeatures[] = [];
+    for (let i = 0; i < count; i++) parts.push(await encode(chunks[i] ?? emptyChunk(tokenizer)));
+    encoded.set(text, {
+      embeds: concat(
+        parts.map(({ embeds }) => embeds),
+        1,
+      ),
+      pooled: parts[0]?.pooled,
+    });
+  }
+  return encoded;
+}
+
+/** Features [1, tokens, features] times the weights of the tokens, with their mean restored. Matches AUTOMATIC1111's "Original" emphasis. */
+function emphasised(features: Tensor, weights: readonly number[]): Tensor {
+  if (weights.every((weight) => weight === 1)) return features;
+  const width = features.size / weights.length;
+  const weighted = new Tensor(
+    "float32",
+    features.shape,
+    features.data.map((value, i) => value * (weights[Math.floor(i / width)] as number)),
+  );
+  const ratio = mean(features) / mean(weighted);
+  if (Number.isFinite(ratio)) return weighted.mul(ratio);
+  throw new ArgumentError("the weights of the prompt are too large, or cancel each other out", {
+    argument: "prompt",
+    hint: "weights from 0.1 to 2 are of use",
+  });
+}
+
+function mean({ data }: Tensor): number {
+  return data.reduce((sum, value) => sum + value, 0) / data.length;
+}
+
+function perStep(schedules: Schedules, features: readonly ReadonlyMap<string, TextFeatures>[]): PerStep<TextFeatures> {
+  const isConstant = schedules.flat().every((schedule) => schedule.every(({ text }) => text === schedule[0]?.text));
+  const at = (step: number) =>
+    joinEncoders(schedules.map((rows, i) => joinRows(rows.map((schedule) => features[i]?.get(textAt(schedule, step)) as TextFeatures))));
+  return isConstant ? constant(at(1)) : { isConstant, at };
+}
+
+function textAt(schedule: readonly ScheduledText[], step: number): string {
+  return (schedule.find(({ until }) => step <= until) ?? schedule.at(-1))?.text ?? "";
+}

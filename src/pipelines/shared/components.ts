@@ -1,0 +1,118 @@
+import { camelCase } from "../../checkpoint/config.js";
+import type { Folder } from "../../checkpoint/folder.js";
+import type { ModelIndex } from "../../checkpoint/model-index.js";
+import { CheckpointError, ConfigError } from "../../errors.js";
+import { kindOf } from "../../hub/choose-files.js";
+import { AutoencoderKL } from "../../models/autoencoder-kl.js";
+import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
+import { checkOptions } from "../../options/check-options.js";
+import { type Field, type Fields, type NeededField, needed } from "../../options/fields.js";
+import type { Engine } from "../../runtime/engine.js";
+import { SCHEDULERS } from "../../schedulers/registry.js";
+import { CLIPTokenizer } from "../../tokenizer/clip.js";
+
+/** A class whose instances a checkpoint's folder holds. */
+export interface ComponentLoader<Component> {
+  fromPretrained(
+    folder: Folder,
+    options: { readonly subfolder?: string; readonly variant?: string; readonly engine?: Engine },
+  ): Promise<Component>;
+}
+
+/** The scheduler classes a checkpoint may name. */
+export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
+
+/** The autoencoder classes a checkpoint may name. */
+export const AUTOENCODERS = { AutoencoderKL, AutoencoderTiny } as const;
+
+/** The tokenizer classes a checkpoint may name: the Python library has a slow and a fast one of each. */
+export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
+
+/** The field of a part that a pipeline needs. */
+export function part<Component>(one: Field<Component>): NeededField<Component> {
+  return { ...needed(one, "fromPretrained brings all parts of a checkpoint"), nullIsValue: true };
+}
+
+/** @throws ArgumentError unless `parts` has all parts that a pipeline needs, each of the right kind. */
+export function expectParts<Components extends object>(className: string, parts: Components, fields: Fields<Components>): void {
+  // `{ ...pipe }` of another pipeline may be given: its other properties are ignored.
+  const own =
+    typeof parts === "object" && parts !== null
+      ? Object.fromEntries(Object.keys(fields).map((name) => [name, parts[name as keyof Components]]))
+      : parts;
+  checkOptions(own, fields, { call: `new ${className}` });
+}
+
+/** Loads a pipeline's parts by the classes `model_index.json` gives them; the networks share one engine. */
+export class ComponentSource {
+  private readonly loaded: AsyncDisposable[] = [];
+
+  constructor(
+    private readonly folder: Folder,
+    private readonly index: ModelIndex,
+    private readonly engine: Engine,
+    private readonly variant: string | undefined,
+    /** The pipeline's class. */
+    private readonly className: string,
+  ) {}
+
+  /**
+   * The part called `name`, unless the caller `given` one.
+   * @throws CheckpointError if the checkpoint has no such part; ConfigError if it is of a class this pipeline cannot use.
+   */
+  async load<Component>(
+    name: string,
+    classes: Readonly<Record<string, ComponentLoader<Component>>>,
+    given: Component | undefined,
+  ): Promise<Component> {
+    if (given !== undefined) return given;
+    const component = this.index.components.get(name);
+    if (!component) {
+      throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; ${this.className} needs one`, {
+        hint: (option) => `give one: ${option(camelCase(name), { code: `fromPretrained(path, { ${camelCase(name)}: ... })` })}`,
+      });
+    }
+    const loader = Object.hasOwn(classes, component.className) ? classes[component.className] : undefined;
+    if (!loader) {
+      const known = Object.keys(classes).join(", ");
+      throw new ConfigError(`${this.folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);
+    }
+    const part = await loader.fromPretrained(this.folder, {
+      subfolder: (await this.isFlat(name)) ? undefined : name,
+      variant: this.variant,
+      ...(kindOf(component.className) === "model" && { engine: this.engine }),
+    });
+    if (isDisposable(part)) this.loaded.push(part);
+    return part;
+  }
+
+  /** As {@link load}, for a part that a pipeline works without: null if the caller gave null or the checkpoint lists it as null. */
+  async loadOptional<Component>(
+    name: string,
+    classes: Readonly<Record<string, ComponentLoader<Component>>>,
+    given: Component | null | undefined,
+  ): Promise<Component | null> {
+    if (given === null || (given === undefined && this.index.components.get(name) === null)) return null;
+    return this.load(name, classes, given);
+  }
+
+  /** Whether the part is in the checkpoint's own folder, as in old checkpoints of a single network. diffusers looks there, too. */
+  private async isFlat(name: string): Promise<boolean> {
+    return (await this.folder.has("config.json")) && (await this.folder.open(name).list()).length === 0;
+  }
+
+  /** Whether the checkpoint lists the part. */
+  has(name: string): boolean {
+    return Boolean(this.index.components.get(name));
+  }
+
+  /** Frees every part loaded from here and stops their engine. Parts the caller gave are the caller's. */
+  async dispose(): Promise<void> {
+    await Promise.all(this.loaded.map((part) => part[Symbol.asyncDispose]()));
+    await this.engine.dispose();
+  }
+}
+
+function isDisposable(part: unknown): part is AsyncDisposable {
+  return typeof part === "object" && part !== null && Symbol.asyncDispose in part;
+}

@@ -1,0 +1,34 @@
+import { expTorch } from "../../schedulers/float32/exp-log.js";
+import { f32 } from "../../schedulers/float32/float32.js";
+import { Tensor } from "../../tensor/tensor.js";
+
+/**
+ * Classifier-free guidance (Ho & Salimans 2022): the prediction [2 * batch, ...], unconditional half first, moved `guidanceScale` times
+ * the way from the unconditional to the conditional. `guidanceRescale` brings back the conditional's contrast (Lin et al. 2023, section 3.4).
+ */
+export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
+  const [unconditional, conditional] = prediction.chunk(2);
+  const guided = unconditional.add(conditional.sub(unconditional).mul(guidanceScale));
+  return guidanceRescale > 0 ? rescale(guided, conditional, guidanceRescale) : guided;
+}
+
+/** Matches diffusers' rescale_noise_cfg, picture by picture. */
+function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
+  const deviation = (tensor: Tensor) => tensor.std([1, 2, 3], { keepdim: true });
+  const ratio = deviation(conditional).div(deviation(guided));
+  return guided.mul(ratio.mul(amount).add(1 - amount));
+}
+
+/**
+ * The guidance scale as waves [batch, width], which networks distilled for guidance take as an input (Meng et al. 2023).
+ * Matches diffusers' get_guidance_scale_embedding.
+ */
+export function guidanceScaleEmbedding(guidanceScale: number, batch: number, width: number): Tensor {
+  const half = Math.floor(width / 2);
+  // In float32, as torch computes it: the angles are in the thousands, where the last bit changes the fourth decimal of the sine.
+  const scale = f32(f32(guidanceScale - 1) * 1000);
+  const rate = f32(f32(Math.log(10000)) / (half - 1));
+  const angles = Array.from({ length: half }, (_, i) => f32(scale * expTorch(f32(i * -rate))));
+  const row = [...angles.map(Math.sin), ...angles.map(Math.cos), ...(width % 2 === 1 ? [0] : [])];
+  return Tensor.from(row, [1, width]).repeatInterleave(batch);
+}

@@ -1,0 +1,118 @@
+import { ArgumentError } from "../../errors.js";
+import { resizeTensorNearest } from "../../image/resize.js";
+import type { Autoencoder } from "../../models/autoencoder.js";
+import { AutoencoderKL } from "../../models/autoencoder-kl.js";
+import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
+import { randnPerImage } from "../../tensor/random.js";
+import { Tensor } from "../../tensor/tensor.js";
+import { latentsOf } from "./absent-parts.js";
+import type { InpaintImages } from "./image-inputs.js";
+import { encodeImages, type Generators, isLatent, repeatToBatch } from "./image-latents.js";
+import type { Call } from "./latent-diffusion.js";
+
+/** What repainting part of a picture starts from. */
+export interface InpaintingInput {
+  readonly vae: Autoencoder | null;
+  /** Takes as many channels as the latents have, or those of latents, mask and masked latents together. */
+  readonly unet: UNet2DConditionModel;
+  readonly call: Call<Pick<InpaintImages, "maskedImageLatents" | "latents">>;
+  readonly timesteps: readonly number[];
+  /** Pictures [n, 3, height, width] in -1..1, or their latents. */
+  readonly image: Tensor;
+  /** [n, 1, height, width]: 1 where the picture is repainted, 0 where it stays. */
+  readonly mask: Tensor;
+  /** Height and width of the result in pixels. */
+  readonly size: { readonly height: number; readonly width: number };
+  /** 1 starts from pure noise, less from the noised picture. */
+  readonly strength: number;
+  /** The picture's latents already hold the right amount of noise (an ensemble's second half). */
+  readonly isNoised?: boolean | undefined;
+}
+
+/** What the denoising loop needs of it. */
+export interface Inpainting {
+  readonly latents: Tensor;
+  /** Further channels of the UNet's input; none for an ordinary UNet. */
+  readonly channels: readonly Tensor[];
+  /** For an ordinary UNet: puts back, after each step, what the mask keeps. */
+  readonly afterStep: ((latents: Tensor, index: number) => Tensor) | undefined;
+}
+
+/**
+ * Prepares inpainting for an ordinary UNet, which repaints everything and has the kept part put back at every step, or for one with nine input
+ * channels, which sees the mask and the masked picture. Draws random numbers in diffusers' order.
+ * @throws ArgumentError if the UNet has neither number of channels.
+ */
+export async function prepareInpainting(input: InpaintingInput): Promise<Inpainting> {
+  const { vae, unet, call, timesteps, image, size, strength, isNoised = false } = input;
+  const { request, scheduler, generator, batch } = call;
+  const { latentChannels, scaleFactor } = latentsOf(vae);
+  const unetChannels = unet.config.inChannels;
+  const isOrdinary = unetChannels === latentChannels;
+  if (!isOrdinary && unetChannels !== 2 * latentChannels + 1) {
+    throw new ArgumentError(
+      `this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
+    );
+  }
+  const [height, width] = [size.height / scaleFactor, size.width / scaleFactor];
+  const shape = [batch, latentChannels, height, width];
+  const startsFromNoise = strength === 1;
+  const needsImage = isOrdinary || isNoised || isLatent(vae, image) || (!request.latents && !startsFromNoise);
+  const encoded = needsImage ? (isLatent(vae, image) ? image : await encodeImages(vae, image, generator)) : undefined;
+  const imageLatents = encoded && repeatToBatch("image", encoded, batch);
+
+  const noise = request.latents ?? randnPerImage(shape, generator);
+  const start = () => {
+    if (isNoised && imageLatents) return imageLatents;
+    if (request.latents || startsFromNoise || !imageLatents) return noise.mul(scheduler.initNoiseSigma);
+    return scheduler.addNoise(imageLatents, noise, [timesteps[0] ?? 0]);
+  };
+  const latents = start();
+
+  const mask = repeatToBatch("maskImage", resizeTensorNearest(input.mask, height, width), batch);
+  if (isOrdinary) {
+    // diffusers encodes the masked picture here as well and leaves it unused; only its draw from the generator matters.
+    if (vae instanceof AutoencoderKL && !request.maskedImageLatents && !isLatent(vae, image)) {
+      const drawn = image.shape[0] ?? 1;
+      randnPerImage(
+        [drawn, latentChannels, height, width],
+        (Array.isArray(generator) ? generator.slice(0, drawn) : generator) as Generators,
+      );
+    }
+    const kept = imageLatents as Tensor;
+    const afterStep = (denoised: Tensor, index: number) => {
+      const next = timesteps[index + 1];
+      return blend(mask, denoised, next === undefined ? kept : scheduler.addNoise(kept, noise, [next]));
+    };
+    return { latents, channels: [], afterStep };
+  }
+  const masked = repeatToBatch(
+    "maskedImageLatents",
+    request.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)),
+    batch,
+  );
+  return { latents, channels: [mask, masked], afterStep: undefined };
+}
+
+/** `painted` where the mask is 1, `kept` where it is 0. */
+function blend(mask: Tensor, painted: Tensor, kept: Tensor): Tensor {
+  return perPixel(painted, mask, (value, share, i) => (1 - share) * (kept.data[i] as number) + share * value);
+}
+
+/** The image with what the mask covers set to 0, mid-grey. */
+function blackOut(image: Tensor, mask: Tensor): Tensor {
+  return perPixel(image, mask, (value, share) => (share < 0.5 ? value : 0));
+}
+
+/** Applies `fn` to every number of [n, channels, height, width] and the number of the mask [n or 1, 1, height, width] at its pixel. */
+function perPixel(tensor: Tensor, mask: Tensor, fn: (value: number, share: number, i: number) => number): Tensor {
+  const [, channels = 1, height = 1, width = 1] = tensor.shape;
+  const plane = height * width;
+  const masks = mask.shape[0] ?? 1;
+  const at = (i: number) => (Math.floor(i / (plane * channels)) % masks) * plane + (i % plane);
+  return new Tensor(
+    "float32",
+    tensor.shape,
+    tensor.data.map((value, i) => fn(value, mask.data[at(i)] as number, i)),
+  );
+}

@@ -1,0 +1,222 @@
+import * as v from "valibot";
+import type { Folder } from "../../checkpoint/folder.js";
+import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../../checkpoint/textual-inversion.js";
+import { ArgumentError, CheckpointError } from "../../errors.js";
+import { wrongArgument } from "../../given.js";
+import type { WeightBytes } from "../../graph/weight-bytes.js";
+import { ADAPTER_FIELDS, type AdapterKind, type AdapterSource, findAdapter } from "../../hub/find-adapter.js";
+import type { FoundFile } from "../../hub/open-file.js";
+import { checkOptions } from "../../options/check-options.js";
+import { type Fields, names, text, texts } from "../../options/fields.js";
+import { warn } from "../../warnings.js";
+import type { TextEncoder } from "../prompt/encode-prompt.js";
+
+/** How an embedding is loaded. */
+export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
+  /**
+   * What stands for the embedding in prompts; of several embeddings, a list. By default the name that a file of diffusers' layout carries, for
+   * other layouts the name of the file without its ending. A list for a single file gives each of its vectors a token of its own.
+   */
+  readonly token?: string | readonly string[] | undefined;
+  /** The hub's token, in place of HF_TOKEN and of what `hf auth login` left. */
+  readonly hfToken?: string | undefined;
+}
+
+const TEXTUAL_INVERSION_FIELDS: Fields<TextualInversionOptions> = { ...ADAPTER_FIELDS, token: texts, hfToken: text };
+
+/** Where an embedding may lie: a `.safetensors` file, or a folder or hub repository with one. */
+export type TextualInversionSource = string | Folder;
+
+/** A text encoder, and the vectors in a file that are for it. */
+interface Part {
+  readonly encoder: TextEncoder;
+  readonly table: EmbeddingTable;
+}
+
+/** A token that is to be, with its vectors for each text encoder. */
+interface NewToken {
+  readonly token: string;
+  readonly vectors: number;
+  readonly parts: readonly { readonly encoder: TextEncoder; readonly bytes: WeightBytes }[];
+}
+
+const EMBEDDING: AdapterKind = {
+  name: "embedding",
+  wanted: "textual-inversion",
+  usualNames: ["learned_embeds.safetensors"],
+  conversion:
+    'in Python, state = torch.load(file, weights_only=True); save_file({"emb_params": state["string_to_param"]["*"]} if "string_to_param" in state else state, "name.safetensors")',
+};
+
+/** Whose text encoder takes vectors of a width. */
+const FAMILIES: ReadonlyMap<number, string> = new Map([
+  [768, "Stable Diffusion 1"],
+  [1024, "Stable Diffusion 2"],
+  [1280, "Stable Diffusion XL's second text encoder"],
+]);
+
+/**
+ * The file of an embedding: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
+ * @throws CheckpointError if there is none, or there are several and none is named; HubError
+ */
+export function findEmbedding(source: TextualInversionSource, from: AdapterSource): Promise<FoundFile> {
+  return findAdapter(source, from, EMBEDDING);
+}
+
+/**
+ * Loads embeddings into text encoders and their tokenizers: all of them, or none if one does not fit. Gives the tokens that stand for them.
+ * Matches diffusers' TextualInversionLoaderMixin.load_textual_inversion.
+ * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError
+ */
+export async function loadTextualInversion(
+  encoders: readonly TextEncoder[],
+  source: TextualInversionSource | readonly TextualInversionSource[],
+  options: TextualInversionOptions,
+): Promise<readonly string[]> {
+  const { token, hfToken, ...from } = checkOptions(options, TEXTUAL_INVERSION_FIELDS, { call: "loadTextualInversion" });
+  const sources = isList(source) ? source : [source];
+  const files = await Promise.all(
+    sources.map(async (each) => {
+      const { folder, path } = await findEmbedding(each, { ...from, token: hfToken });
+      return readTextualInversion(folder, path);
+    }),
+  );
+  return addTextualInversions(encoders, files, tokensOf(files, typeof token === "string" ? [token] : token));
+}
+
+/**
+ * Adds embeddings to text encoders and their tokenizers: all of them, or none if one does not fit. Returns their tokens.
+ * @throws CheckpointError for an embedding of another family; ArgumentError for a token that is taken
+ */
+export function addTextualInversions(
+  encoders: readonly TextEncoder[],
+  files: readonly TextualInversion[],
+  tokens: readonly (readonly string[])[] = tokensOf(files, undefined),
+): readonly string[] {
+  const added: string[] = [];
+  try {
+    for (const each of files.flatMap((file, i) => newTokens(file, tokens[i] ?? [], encoders))) {
+      add(each);
+      added.push(each.token);
+    }
+  } catch (error) {
+    unloadTextualInversion(encoders, added);
+    throw error;
+  }
+  return added;
+}
+
+/**
+ * Takes embeddings away again; all of them where no tokens are named. Matches TextualInversionLoaderMixin.unload_textual_inversion.
+ * @throws ArgumentError for a token that was not loaded; then none is taken away.
+ */
+export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?: string | readonly string[]): void {
+  const loaded = addedTokens(encoders);
+  if (tokens !== undefined && tokens !== null && !v.is(names, [tokens].flat())) throw wrongArgument("tokens", tokens, texts.expected);
+  const wanted = typeof tokens === "string" ? [tokens] : (tokens ?? loaded);
+  const stranger = wanted.find((token) => !loaded.includes(token));
+  if (stranger !== undefined) {
+    throw new ArgumentError(`no embedding was loaded as ${stranger}`, {
+      argument: "tokens",
+      hint: loaded.length > 0 ? `loaded are ${loaded.join(", ")}` : "none is loaded",
+    });
+  }
+  for (const tokenizer of tokenizersOf(encoders)) {
+    for (const token of tokenizer.addedTokens.filter((each) => wanted.includes(each))) {
+      const ids = tokenizer.removeToken(token);
+      for (const encoder of encoders) if (encoder.tokenizer === tokenizer) encoder.model.removeEmbeddings(ids);
+    }
+  }
+}
+
+/** The tokens of all loaded embeddings. */
+export function addedTokens(encoders: readonly TextEncoder[]): readonly string[] {
+  return [...new Set(encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
+}
+
+/** The tokens of each file: one, or one for each of its vectors. @throws ArgumentError if there are not as many as are needed. */
+function tokensOf(files: readonly TextualInversion[], given: readonly string[] | undefined): readonly (readonly string[])[] {
+  if (!given) return files.map(({ token, stem }) => [token ?? stem]);
+  const [file] = files;
+  if (files.length === 1 && given.length > 1) {
+    if (given.length === file?.vectors) return [given];
+    throw new ArgumentError(
+      `${given.length} tokens were given for the ${file?.vectors} vectors of ${file?.name}; expected one for all, or one for each`,
+      { argument: "token" },
+    );
+  }
+  if (given.length === files.length) return given.map((token) => [token]);
+  throw new ArgumentError(`${given.length} tokens were given for ${files.length} embeddings; expected one for each`, {
+    argument: "token",
+  });
+}
+
+/** @throws CheckpointError if the file is not for these text encoders. */
+function newTokens(file: TextualInversion, tokens: readonly string[], encoders: readonly TextEncoder[]): readonly NewToken[] {
+  const parts = file.layout === "xl" ? partsByName(file, encoders) : [partByWidth(file, encoders)];
+  for (const { name } of encoders.filter((encoder) => !parts.some((part) => part.encoder === encoder))) {
+    warn(`${file.name} has vectors for ${parts[0]?.encoder.name} only; ${name} reads ${tokens.join(", ")} as plain text`);
+  }
+  const vectors = tokens.length === 1 ? file.vectors : 1;
+  return tokens.map((token, i) => ({
+    token,
+    vectors,
+    parts: parts.map(({ encoder, table }) => ({ encoder, bytes: table.rows(i * vectors, (i + 1) * vectors) })),
+  }));
+}
+
+/** As diffusers, which loads into the first text encoder, but the first that takes such vectors. */
+function partByWidth(file: TextualInversion, encoders: readonly TextEncoder[]): Part {
+  const table = file.tables[0] as EmbeddingTable;
+  const encoder = encoders.find(({ model }) => model.config.hiddenSize === table.width);
+  if (encoder) return { encoder, table };
+  throw otherWidth(file, table, encoders);
+}
+
+function partsByName(file: TextualInversion, encoders: readonly TextEncoder[]): readonly Part[] {
+  const parts = file.tables.flatMap((table) =>
+    encoders.filter(({ name }) => name === table.encoder).map((encoder) => ({ encoder, table })),
+  );
+  const isForTwo = file.tables.some((table) => table.encoder === "text_encoder_2");
+  // XL's refiner has the second text encoder alone, Stable Diffusion 1 and 2 the first.
+  if (parts.length === 0 || (isForTwo && !parts.some(({ encoder }) => encoder.name === "text_encoder_2"))) {
+    const [found, expected] = [file.tables.map(({ encoder }) => encoder), encoders.map(({ name }) => name)];
+    throw new CheckpointError(
+      `${file.name} has vectors for ${found.join(" and ")}, [${file.vectors}, ${file.tables.map(({ width }) => width).join(` and ${file.vectors}, `)}], as Stable Diffusion XL's embeddings; this pipeline has ${expected.join(" and ")}`,
+      { hint: "take an embedding that was made for this family, or a Stable Diffusion XL checkpoint" },
+    );
+  }
+  const wrong = parts.find(({ encoder, table }) => encoder.model.config.hiddenSize !== table.width);
+  if (wrong) throw otherWidth(file, wrong.table, [wrong.encoder]);
+  return parts;
+}
+
+function otherWidth({ name }: TextualInversion, { width }: EmbeddingTable, encoders: readonly TextEncoder[]): CheckpointError {
+  const familyOf = (size: number) => (FAMILIES.has(size) ? ` (${FAMILIES.get(size)})` : "");
+  const expected = encoders.map((encoder) => {
+    const size = encoder.model.config.hiddenSize;
+    return `${encoder.name} takes ${size}${familyOf(size)}`;
+  });
+  return new CheckpointError(`${name}: its vectors have ${width} numbers${familyOf(width)}; this pipeline's ${expected.join(", ")}`, {
+    hint: "an embedding works only with the family of checkpoints that it was made for",
+  });
+}
+
+function add({ token, vectors, parts }: NewToken): void {
+  const encoders = parts.map(({ encoder }) => encoder);
+  const tokenizers = tokenizersOf(encoders);
+  for (const tokenizer of tokenizers) tokenizer.expectNew(token, vectors);
+  // The same ids in all of them, so that tokenizers and text encoders may be shared in any way.
+  const firstId = Math.max(...encoders.map(({ tokenizer, model }) => Math.max(tokenizer.nextTokenId, model.nextTokenId)));
+  const ids = Array.from({ length: vectors }, (_, i) => firstId + i);
+  for (const tokenizer of tokenizers) tokenizer.addToken(token, vectors, firstId);
+  for (const { encoder, bytes } of parts) encoder.model.addEmbeddings(ids, bytes);
+}
+
+function tokenizersOf(encoders: readonly TextEncoder[]) {
+  return new Set(encoders.map(({ tokenizer }) => tokenizer));
+}
+
+function isList(source: TextualInversionSource | readonly TextualInversionSource[]): source is readonly TextualInversionSource[] {
+  return Array.isArray(source);
+}

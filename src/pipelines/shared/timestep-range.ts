@@ -1,0 +1,103 @@
+import { ArgumentError } from "../../errors.js";
+import { type Fields, real } from "../../options/fields.js";
+import type { Scheduler, TimestepOptions } from "../../schedulers/shared/scheduler.js";
+import { roundTiesToEven } from "../../tensor/round.js";
+import { expectNumber } from "./arguments.js";
+import { DEFAULT_STEPS } from "./denoise.js";
+
+/** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
+export interface TimestepRangeOptions {
+  /** Stop at this fraction, 0..1, and leave the rest to another model (ensemble of experts). */
+  readonly denoisingEnd?: number | undefined;
+  /** Go on from this fraction, 0..1, with latents that another model left there. Takes the place of `strength`. */
+  readonly denoisingStart?: number | undefined;
+}
+
+export const TIMESTEP_RANGE_FIELDS: Fields<TimestepRangeOptions> = { denoisingEnd: real(0, 1), denoisingStart: real(0, 1) };
+
+/**
+ * The timesteps that are left when a picture is noised by `strength` (0 keeps it, 1 forgets it). Sets where the scheduler begins.
+ * Matches diffusers' get_timesteps. @throws ArgumentError if no step is left.
+ */
+export function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: number, strength: number): readonly number[] {
+  expectNumber("strength", strength, 0, 1);
+  const steps = Math.min(Math.trunc(numInferenceSteps * strength), numInferenceSteps);
+  if (steps < 1) {
+    throw new ArgumentError((name) => `${name("strength")} ${strength} of ${numInferenceSteps} steps leaves no step to take`, {
+      argument: "strength",
+      hint: (name) => `raise ${name("numInferenceSteps")}, or ${name("strength")}`,
+    });
+  }
+  return begin(scheduler, (numInferenceSteps - steps) * scheduler.order);
+}
+
+/** The timesteps from the fraction `denoisingStart` on. Sets where the scheduler begins. */
+export function timestepsFrom(scheduler: Scheduler, denoisingStart: number): readonly number[] {
+  const cutoff = cutoffOf(scheduler, denoisingStart);
+  let left = scheduler.timesteps.filter((timestep) => timestep < cutoff).length;
+  // A second-order scheduler has every timestep but the first twice; an even rest would begin in the middle of a step.
+  if (scheduler.order === 2 && left % 2 === 0) left++;
+  return begin(scheduler, scheduler.timesteps.length - left);
+}
+
+/** Those of `timesteps` that come before the fraction `denoisingEnd`. */
+export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[], denoisingEnd: number): readonly number[] {
+  const cutoff = cutoffOf(scheduler, denoisingEnd);
+  return timesteps.slice(0, timesteps.filter((timestep) => timestep >= cutoff).length);
+}
+
+/** The timesteps of a call: by strength, or from `denoisingStart` on; in both cases until `denoisingEnd`. Sets where the scheduler begins. */
+export function rangeOfTimesteps(
+  scheduler: Scheduler,
+  request: TimestepRangeOptions & TimestepOptions & { readonly strength?: number },
+  defaultStrength: number,
+): readonly number[] {
+  const { denoisingStart, denoisingEnd, strength = defaultStrength } = request;
+  const timesteps = isInside(denoisingStart)
+    ? timestepsFrom(scheduler, denoisingStart)
+    : timestepsOfStrength(scheduler, stepCount(request), strength);
+  return isInside(denoisingEnd) ? timestepsUntil(scheduler, timesteps, denoisingEnd) : timesteps;
+}
+
+/** How many inference steps a request asks for, in whichever way. */
+export function stepCount({ numInferenceSteps = DEFAULT_STEPS, timesteps, sigmas }: TimestepOptions): number {
+  return timesteps?.length ?? sigmas?.length ?? numInferenceSteps;
+}
+
+/** How many of `all` steps the timesteps are that a call walks: schedulers of order 2 have two for every step but the last, and PNDM one more in all. */
+export function stepsWalked({ timesteps: every, order }: Scheduler, timesteps: readonly number[], all: number): number {
+  const further = Math.max(0, every.length - (order * (all - 1) + 1));
+  return Math.max(1, Math.min(all, Math.ceil((timesteps.length - further) / order)));
+}
+
+/** @throws ArgumentError unless both fractions lie within 0..1, the start before the end. */
+export function expectRange({ denoisingStart, denoisingEnd }: TimestepRangeOptions): void {
+  if (denoisingStart !== undefined) expectNumber("denoisingStart", denoisingStart, 0, 1);
+  if (denoisingEnd !== undefined) expectNumber("denoisingEnd", denoisingEnd, 0, 1);
+  if (
+    denoisingStart !== undefined &&
+    denoisingEnd !== undefined &&
+    isInside(denoisingStart) &&
+    isInside(denoisingEnd) &&
+    denoisingStart >= denoisingEnd
+  ) {
+    throw new ArgumentError(`denoisingStart is ${denoisingStart} and denoisingEnd ${denoisingEnd}; expected the start before the end`, {
+      argument: "denoisingStart",
+    });
+  }
+}
+
+/** Whether a fraction cuts anything: 0 and 1 do not. */
+export function isInside(fraction: number | undefined): fraction is number {
+  return fraction !== undefined && fraction > 0 && fraction < 1;
+}
+
+function cutoffOf({ config }: Scheduler, fraction: number): number {
+  const { numTrainTimesteps = 1000 } = config as { numTrainTimesteps?: number };
+  return roundTiesToEven(numTrainTimesteps - fraction * numTrainTimesteps);
+}
+
+function begin(scheduler: Scheduler, index: number): readonly number[] {
+  scheduler.setBeginIndex?.(index);
+  return scheduler.timesteps.slice(index);
+}

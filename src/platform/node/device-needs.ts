@@ -1,0 +1,40 @@
+import type { ResolvedDevice } from "../../runtime/engine.js";
+import { hasCudaLibraries } from "./runtime-files.js";
+
+/** What each device needs, for hints. */
+export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
+  cpu: "remove node_modules and install again: onnxruntime-node's library does not load on this machine",
+  cuda: "CUDA needs Linux on x64, NVIDIA's driver, CUDA 12, cuDNN 9, and the runtime's CUDA libraries, which npx darkroom devices add cuda fetches; use device cpu otherwise",
+  webgpu: "WebGPU needs a graphics driver (on Linux a Vulkan driver and libvulkan1); use device cpu otherwise",
+  coreml: "Core ML needs macOS; use device cpu otherwise",
+  dml: "DirectML needs Windows; use device cpu otherwise",
+};
+
+/** What is missing for a device, as far as it can be seen without starting it; undefined if nothing. */
+export function missingFor(device: ResolvedDevice): string | undefined {
+  switch (device) {
+    case "cpu":
+      return undefined;
+    case "webgpu":
+      return isVulkanMissing() ? "libvulkan.so.1 is not installed" : undefined;
+    case "cuda":
+      if (process.platform !== "linux" || process.arch !== "x64") return `this is ${process.platform} on ${process.arch}`;
+      return hasCudaLibraries() ? undefined : "the runtime's CUDA libraries are not installed";
+    case "coreml":
+      return process.platform === "darwin" ? undefined : `this is ${process.platform}`;
+    case "dml":
+      return process.platform === "win32" ? undefined : `this is ${process.platform}`;
+  }
+}
+
+/** Whether this is Linux without Vulkan. The runtime would notice, too, but prints a warning on the terminal. */
+function isVulkanMissing(): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    // Always fails, because Vulkan is not a Node addon. The message shows whether the library was found.
+    process.dlopen({ exports: {} }, "libvulkan.so.1");
+    return false;
+  } catch (error) {
+    return String(error).includes("cannot open shared object file");
+  }
+}

@@ -1,0 +1,223 @@
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
+import type { Folder } from "../../checkpoint/folder.js";
+import { HubError } from "../../errors.js";
+import type { AddOptions, RemoteFile, RepositoryCache } from "../../hub/repository-cache.js";
+import { isCommit } from "../../hub/repository-id.js";
+import type { HubSettings } from "../../hub/settings.js";
+import type { Wording } from "../../wording.js";
+import { openFolder, pathKind } from "./folder.js";
+import { withLock } from "./hub-lock.js";
+import { explainWrite } from "./write-file.js";
+
+/** The place of a repository in the cache. Nothing is written yet. */
+export function openRepositoryCache(id: string, { cacheDir, symlinks }: Pick<HubSettings, "cacheDir" | "symlinks">): RepositoryCache {
+  return new NodeRepositoryCache(id, cacheDir, symlinks);
+}
+
+/** A repository's folder in the cache and in its `.locks`. */
+export function repositoryFolder(id: string): string {
+  return ["models", ...id.split("/")].join("--");
+}
+
+class NodeRepositoryCache implements RepositoryCache {
+  readonly path: string;
+  private readonly locks: string;
+
+  constructor(
+    private readonly id: string,
+    private readonly cacheDir: string,
+    private readonly symlinks: boolean,
+  ) {
+    this.path = join(cacheDir, repositoryFolder(id));
+    this.locks = join(cacheDir, ".locks", repositoryFolder(id));
+  }
+
+  async readRef(revision: string): Promise<string | undefined> {
+    const text = await readFile(this.ref(revision), "utf8").catch(() => "");
+    return isCommit(text.trim()) ? text.trim() : undefined;
+  }
+
+  async writeRef(revision: string, commit: string): Promise<void> {
+    if ((await this.readRef(revision)) === commit) return;
+    const path = this.ref(revision);
+    const write = async () => {
+      await mkdir(dirname(path), { recursive: true });
+      await replace(path, (temporary) => writeFile(temporary, commit));
+    };
+    // A cache that cannot be written serves all the same; only a download, which would have failed before, needs it.
+    await write().catch(() => undefined);
+  }
+
+  async list(commit: string): Promise<readonly string[]> {
+    const folder = this.snapshot(commit);
+    const names = await readdir(folder, { recursive: true }).catch(() => []);
+    const sizes = await Promise.all(names.map((name) => sizeOf(join(folder, name))));
+    return names.filter((_, i) => sizes[i] !== undefined).map((name) => name.split(sep).join("/"));
+  }
+
+  open(commit: string): Folder {
+    return openFolder(this.snapshot(commit), this.id);
+  }
+
+  async find(commit: string, file: RemoteFile): Promise<{ readonly isThere: boolean; readonly loaded: number }> {
+    if ((await sizeOf(this.pointer(commit, file))) === file.size) return { isThere: true, loaded: file.size };
+    if ((await sizeOf(this.blob(file))) === file.size) return { isThere: false, loaded: file.size };
+    const partial = (await sizeOf(`${this.blob(file)}.incomplete`)) ?? 0;
+    return { isThere: false, loaded: partial > file.size ? 0 : partial };
+  }
+
+  async expectRoom(bytes: number): Promise<void> {
+    if (bytes === 0) return;
+    const { bavail, bsize } = await statfs(await existing(this.cacheDir)).catch(() => ({ bavail: Number.POSITIVE_INFINITY, bsize: 1 }));
+    if (bavail * bsize >= bytes) return;
+    throw new HubError(
+      `${this.id} needs ${inGigabytes(bytes)} more; the disk of ${this.cacheDir} has room for ${inGigabytes(bavail * bsize)}`,
+      {
+        problem: "disk",
+        hint: OTHER_DISK,
+      },
+    );
+  }
+
+  async add(commit: string, file: RemoteFile, options: AddOptions): Promise<void> {
+    const pointer = this.pointer(commit, file);
+    const blob = this.blob(file);
+    try {
+      for (const folder of [this.locks, dirname(pointer), dirname(blob)]) await mkdir(folder, { recursive: true });
+      await withLock(join(this.locks, `${file.blob}.darkroom.lock`), options.signal, async () => {
+        // Another process may have brought it while we waited for the lock.
+        const { isThere, loaded } = await this.find(commit, file);
+        if (isThere) return;
+        const isNew = loaded < file.size || (await sizeOf(blob)) !== file.size;
+        if (isNew) await this.receive(blob, file, options);
+        await this.point(pointer, blob, isNew);
+      });
+    } catch (error) {
+      throw explain(error, pointer);
+    }
+  }
+
+  /** Downloads to `blob`, whose name promises what it holds. */
+  private async receive(blob: string, file: RemoteFile, { read, onBytes, signal }: AddOptions): Promise<void> {
+    // Python before 1.x continued files of this name; today's takes names of its own.
+    const partial = `${blob}.incomplete`;
+    for (let isSecond = false; ; isSecond = true) {
+      try {
+        await this.append(partial, file, { read, onBytes });
+        await this.verify(partial, file, signal);
+        return await rename(partial, blob);
+      } catch (error) {
+        if (!(error instanceof HubError) || error.problem !== "corrupt") throw error;
+        // Bytes that are wrong are no use to anybody: not to go on from, and not to count.
+        onBytes(-((await sizeOf(partial)) ?? 0));
+        await rm(partial, { force: true });
+        if (isSecond) throw error;
+      }
+    }
+  }
+
+  /** Writes at places, not at the end: should two processes write here in spite of the lock, they write the same. */
+  private async append(partial: string, { size }: RemoteFile, { read, onBytes }: Pick<AddOptions, "read" | "onBytes">): Promise<void> {
+    if (((await sizeOf(partial)) ?? 0) > size) await rm(partial);
+    const file = await open(partial, constants.O_RDWR | constants.O_CREAT);
+    try {
+      let at = (await file.stat()).size;
+      for await (const bytes of read(at)) {
+        for (let done = 0; done < bytes.length; ) {
+          const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at);
+          done += bytesWritten;
+          at += bytesWritten;
+        }
+        onBytes(bytes.length);
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Reads back what the disk has, for that is what will be used. */
+  private async verify(partial: string, { path, size, blob }: RemoteFile, signal: AbortSignal | undefined): Promise<void> {
+    const sha256 = /^[0-9a-f]{64}$/.test(blob);
+    // A hub whose names are no hashes leaves only the size to check.
+    if (!sha256 && !isCommit(blob)) return;
+    const hash = sha256 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+    for await (const bytes of createReadStream(partial, { highWaterMark: 2 ** 20 })) {
+      signal?.throwIfAborted();
+      hash.update(bytes);
+    }
+    const found = hash.digest("hex");
+    if (found === blob) return;
+    throw new HubError(`${this.id}: ${path} came with the ${sha256 ? "sha256" : "git sha1"} ${found}; ${blob} was expected`, {
+      problem: "corrupt",
+      hint: "the file was damaged on its way or is not the hub's: try again, without a proxy or mirror (HF_ENDPOINT) in between",
+    });
+  }
+
+  /** Makes `pointer` the file in `blob`: by a relative link, or where there are no links by moving a new file and copying one that others may use. */
+  private async point(pointer: string, blob: string, isNew: boolean): Promise<void> {
+    if (this.symlinks) {
+      const target = relative(dirname(pointer), blob);
+      const isLinked = await replace(pointer, (temporary) => symlink(target, temporary)).then(
+        () => true,
+        () => false,
+      );
+      if (isLinked) return;
+    }
+    if (isNew) await rename(blob, pointer);
+    else await replace(pointer, (temporary) => copyFile(blob, temporary));
+  }
+
+  private ref(revision: string): string {
+    return join(this.path, "refs", ...revision.split("/"));
+  }
+
+  private snapshot(commit: string): string {
+    return join(this.path, "snapshots", commit);
+  }
+
+  private pointer(commit: string, { path }: RemoteFile): string {
+    return join(this.snapshot(commit), ...path.split("/"));
+  }
+
+  private blob({ blob }: RemoteFile): string {
+    return join(this.path, "blobs", blob);
+  }
+}
+
+const OTHER_DISK: Wording = (name) => `free some space, or name a folder on another disk: ${name("cacheDir")} or HF_HUB_CACHE`;
+
+/** Puts what `make` makes in the place of `path` in one go. */
+async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  try {
+    await make(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Bytes of a file, links followed; undefined where there is none. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ? found.size : undefined;
+}
+
+/** The nearest folder above that is there. */
+async function existing(path: string): Promise<string> {
+  return (await pathKind(path)) !== undefined || dirname(path) === path ? path : existing(dirname(path));
+}
+
+/** Failures of the disk in the words of {@link explainWrite}; all others as they are. */
+function explain(error: unknown, path: string): unknown {
+  if (!(error instanceof Error) || !("syscall" in error)) return error;
+  return new HubError(explainWrite(path, error).message, { problem: "disk", hint: OTHER_DISK, cause: error });
+}
+
+function inGigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`;
+}

@@ -1,0 +1,101 @@
+import { readFile } from "node:fs/promises";
+import { recogniseNoPicture } from "../../checkpoint/foreign-file.js";
+import { ArgumentError } from "../../errors.js";
+
+/** Pixels of a decoded image: 8-bit, row-major, `channels` bytes each. */
+export interface DecodedImage {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly data: Uint8Array;
+}
+
+/** The bytes of the image file at `path`. @throws ArgumentError if it cannot be read. */
+export async function readPath(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "it does not exist" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
+    throw new ArgumentError(`image ${path} cannot be read: ${reason}`, { hint: "check the path", cause });
+  }
+}
+
+/**
+ * Decodes PNG, JPEG, WebP, GIF, TIFF or AVIF, upright as its EXIF orientation says; grey stays grey, transparency is kept as a channel.
+ * @throws ArgumentError if `bytes` are no such image; `name` is how the message calls them.
+ */
+export async function decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage> {
+  // Loaded when needed: text to picture never decodes anything.
+  const { default: sharp } = await import("sharp");
+  try {
+    const { data, info } = await sharp(bytes).autoOrient().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    return { width: info.width, height: info.height, channels: info.channels, data };
+  } catch (cause) {
+    throw unreadable(`${name} is not an image that can be read`, bytes, cause);
+  }
+}
+
+function unreadable(problem: string, bytes: Uint8Array, cause: unknown): ArgumentError {
+  const { what, hint } = recogniseNoPicture(bytes, firstLine(messageOf(cause)));
+  return new ArgumentError(`${problem}: ${what}`, { hint, cause });
+}
+
+/** The header of an image file. */
+export interface ImageHeader {
+  readonly width: number;
+  readonly height: number;
+  /** Its EXIF block. */
+  readonly exif: Uint8Array | undefined;
+  /** Its XMP packet. */
+  readonly xmp: Uint8Array | undefined;
+}
+
+/** Reads the header of an image file of any format that can be decoded. @throws ArgumentError if `bytes` are not such a file. */
+export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
+  const { default: sharp } = await import("sharp");
+  try {
+    const { width, height, exif, xmp } = await sharp(bytes).metadata();
+    return { width, height, exif, xmp };
+  } catch (cause) {
+    throw unreadable("not an image file that can be read", bytes, cause);
+  }
+}
+
+/** Largest side of a picture, in pixels, by format. */
+const LARGEST_SIDE = { jpeg: 65535, webp: 16383 } as const;
+
+/** From this quality on, JPEG files keep the full resolution of colours (4:4:4), as cjpeg does. */
+const FULL_COLOUR = 90;
+
+/**
+ * An image file of 8-bit RGB pixels, without metadata.
+ * @param quality 1 to 100.
+ * @throws ArgumentError for a picture that is larger than the format takes.
+ */
+export async function encodeImage(
+  { width, height, data }: Omit<DecodedImage, "channels">,
+  format: "jpeg" | "webp",
+  quality: number,
+): Promise<Uint8Array> {
+  const largest = LARGEST_SIDE[format];
+  if (Math.max(width, height) > largest) {
+    throw new ArgumentError(`the picture is ${width}x${height}; a ${format} file takes at most ${largest} pixels a side`, {
+      hint: "save it as PNG",
+    });
+  }
+  const { default: sharp } = await import("sharp");
+  const image = sharp(data, { raw: { width, height, channels: 3 } });
+  const encoded =
+    format === "webp" ? image.webp({ quality }) : image.jpeg({ quality, chromaSubsampling: quality < FULL_COLOUR ? "4:2:0" : "4:4:4" });
+  return encoded.toBuffer();
+}
+
+/** libvips repeats its reasons line by line. */
+function firstLine(text: string): string {
+  return text.split("\n", 1)[0] ?? text;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

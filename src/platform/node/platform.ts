@@ -1,0 +1,8 @@
+// What differs between Node and the browser, as Node does it. Everything else reaches it as "#platform".
+export { createEngine } from "./engine.js";
+export { openFolder, openTokenizerFiles, packagedCheckpoint, pathKind } from "./folder.js";
+export { openRepositoryCache } from "./hub-cache.js";
+export { listRepositories, removeRepository } from "./hub-repositories.js";
+export { hubSettings } from "./hub-settings.js";
+export { decodeImage, encodeImage, readImageHeader, readPath } from "./image.js";
+export { writeFileAtomically } from "./write-file.js";

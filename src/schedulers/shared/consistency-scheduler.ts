@@ -1,0 +1,133 @@
+import { ArgumentError } from "../../errors.js";
+import type { Tensor } from "../../tensor/tensor.js";
+import { warn } from "../../warnings.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields, whole } from "./config.js";
+import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./custom-timesteps.js";
+import { diffuse, velocity } from "./forward-process.js";
+import { IndexedScheduler } from "./indexed-scheduler.js";
+import { alphasCumprodOf, atTimestep, type BetaConfig } from "./noise-schedule.js";
+import type { TimestepOptions } from "./scheduler.js";
+
+/** The fields of both consistency samplers. */
+export const consistencyFields = () => ({
+  ...betaFields({ start: 0.00085, end: 0.012, schedule: "scaled_linear" }),
+  /** Steps of the schedule the model was distilled on; a run takes some of them. */
+  originalInferenceSteps: whole(50, 1),
+  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  clipSample: flag(false),
+  /** The largest absolute value that `clipSample` leaves; 1 by default. */
+  clipSampleRange: real(1),
+  /** After the last step take alphaCumprod as 1, not as that of timestep 0; true by default. */
+  setAlphaToOne: flag(true),
+  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
+  predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
+  ...thresholdFields(),
+  ...spacingFields("leading"),
+  /** Timesteps are multiplied by it in the boundary conditions: the larger, the closer the model is held to its consistency function. */
+  timestepScaling: real(10),
+  /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
+  rescaleBetasZeroSnr: flag(false),
+});
+
+/** What both consistency samplers' configs have. */
+export interface ConsistencyConfig extends BetaConfig {
+  readonly originalInferenceSteps: number;
+  readonly setAlphaToOne: boolean;
+}
+
+/**
+ * Few-step sampling of distilled models: every step predicts the picture and adds noise back up to the next timestep. A run takes evenly spread
+ * steps of the schedule the model was distilled on.
+ */
+export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = ConsistencyConfig> extends IndexedScheduler<Config> {
+  protected override readonly takes = ["timesteps", "originalInferenceSteps", "strength"] as const;
+  protected readonly alphasCumprod = alphasCumprodOf(this.config);
+  /** Steps of the run as asked for, before `strength` cuts custom timesteps; the last of them adds no noise. */
+  private steps: number | undefined;
+  override timesteps: readonly number[] = Array.from(this.alphasCumprod.keys()).reverse();
+
+  protected override plan(options: TimestepOptions): void {
+    eitherStepsOrTimesteps(this.className, options);
+    const { numInferenceSteps = 0, timesteps, originalInferenceSteps, strength = 1 } = options;
+    const originalSteps = originalInferenceSteps ?? this.config.originalInferenceSteps;
+    const distilled = this.distilledTimesteps(originalSteps, strength, originalInferenceSteps !== undefined);
+    if (timesteps) this.takeCustom(timesteps, { distilled, originalSteps, strength });
+    else this.spread(numInferenceSteps, { distilled, originalSteps, strength });
+    this.restart();
+  }
+
+  /** The timesteps of the distillation's schedule, cleanest first, up to `strength`; `asked` if its length was given for this run. */
+  protected distilledTimesteps(originalSteps: number, strength: number, _asked: boolean): number[] {
+    const { numTrainTimesteps } = this.config;
+    if (originalSteps > numTrainTimesteps) {
+      throw new ArgumentError(
+        `originalInferenceSteps is ${originalSteps}; the model was trained with only ${numTrainTimesteps} timesteps`,
+        {
+          argument: "originalInferenceSteps",
+        },
+      );
+    }
+    const stride = Math.floor(numTrainTimesteps / originalSteps);
+    return Array.from({ length: Math.max(Math.trunc(originalSteps * strength), 0) }, (_, i) => (i + 1) * stride - 1);
+  }
+
+  /** Whether the step at `index` is the last of the run that was asked for. */
+  protected isLast(index: number): boolean {
+    this.requirePlan(this.steps !== undefined);
+    return index === (this.steps ?? 0) - 1;
+  }
+
+  /** alphaCumprod at a timestep, and before the first one what the config says. */
+  protected alphaCumprodAt(timestep: number): number {
+    if (timestep >= 0) return atTimestep(this.alphasCumprod, timestep);
+    return this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
+  }
+
+  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return diffuse(this.alphasCumprod, original, noise, timesteps);
+  }
+
+  override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
+    return velocity(this.alphasCumprod, sample, noise, timesteps);
+  }
+
+  private takeCustom(timesteps: readonly number[], { distilled, originalSteps, strength }: Distillation): void {
+    const { className } = this;
+    const { numTrainTimesteps } = this.config;
+    refuseUnordered(className, timesteps, numTrainTimesteps);
+    const foreign = timesteps.slice(1).filter((timestep) => !distilled.includes(timestep));
+    const unexpected = "results may be unexpected";
+    if (strength === 1 && timesteps[0] !== numTrainTimesteps - 1) {
+      warn(`${className}: the first custom timestep is ${timesteps[0]}, not ${numTrainTimesteps - 1}; ${unexpected}`);
+    }
+    if (foreign.length > 0) {
+      warn(`${className}: timesteps ${foreign.join(", ")} are not on the schedule the model was distilled on; ${unexpected}`);
+    }
+    if (timesteps.length > originalSteps) {
+      warn(`${className}: ${timesteps.length} custom timesteps are more than the ${originalSteps} of the distillation; ${unexpected}`);
+    }
+    this.steps = timesteps.length;
+    const kept = Math.min(Math.trunc(timesteps.length * strength), timesteps.length);
+    this.timesteps = timesteps.slice(Math.max(timesteps.length - kept, 0)).map(Math.trunc);
+  }
+
+  private spread(steps: number, { distilled, originalSteps, strength }: Distillation): void {
+    refuseTooManySteps(steps, this.config.numTrainTimesteps);
+    if (distilled.length < steps || steps > originalSteps) {
+      throw new ArgumentError(
+        `${this.className}: ${steps} steps are more than the ${originalSteps} original steps at strength ${strength} give`,
+        { argument: "numInferenceSteps", hint: "take fewer steps, a higher strength or more originalInferenceSteps" },
+      );
+    }
+    this.steps = steps;
+    const stride = distilled.length / steps;
+    this.timesteps = Array.from({ length: steps }, (_, i) => distilled.at(-1 - Math.floor(i * stride)) as number);
+  }
+}
+
+/** The schedule a run takes its steps from. */
+interface Distillation {
+  readonly distilled: readonly number[];
+  readonly originalSteps: number;
+  readonly strength: number;
+}

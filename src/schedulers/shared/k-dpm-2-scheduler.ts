@@ -1,0 +1,93 @@
+import * as v from "valibot";
+import type { Tensor } from "../../tensor/tensor.js";
+import { expTorch, logTorch } from "../float32/exp-log.js";
+import { f32, sumFloat32 } from "../float32/float32.js";
+import { oneOf } from "./config.js";
+import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
+import { roundHalfEven } from "./timestep-spacing.js";
+import { denoised, scaleByDeviation } from "./variance-exploding.js";
+
+/** The fields of both DPM-Solver-2 samplers. */
+export const kDPM2Schema = v.strictObject({
+  ...kDiffusionFields({ start: 0.00085, end: 0.012 }),
+  /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
+  predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
+});
+
+/** Config of a KDPM2Scheduler, with its defaults filled in. @interface */
+export type KDPM2Config = v.InferOutput<typeof kDPM2Schema>;
+
+/** Where a step goes: its midpoint, where it ends, and the standard deviation of the noise it adds then, if it adds any. */
+export interface KDPM2Stage {
+  readonly middle: number;
+  readonly down: number;
+  readonly up?: number;
+}
+
+/**
+ * DPM-Solver-2 as k-diffusion's sample_dpm_2 has it: a step to the geometric midpoint of two sigmas, and the whole step again with the slope
+ * found there. Lu et al. 2022 (arXiv:2206.00927), Algorithm 1; Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with DPM-2 steps.
+ */
+export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
+  override readonly order = 2;
+  protected override readonly takes = ["numTrainTimesteps"] as const;
+  private startSample: Tensor | undefined; // where the step under way began
+
+  constructor(config: Partial<KDPM2Config> = {}) {
+    super(config);
+    this.plan({ numInferenceSteps: this.config.numTrainTimesteps });
+  }
+
+  protected override plan({ numInferenceSteps: steps = 0, numTrainTimesteps: trainSteps }: TimestepOptions): void {
+    const layout = this.layout({ steps, trainSteps });
+    const timesteps = this.config.useKarrasSigmas ? layout.timesteps.map(roundHalfEven) : layout.timesteps;
+    const sigmas = [...layout.sigmas, 0].map(f32);
+    const middles = this.stages(sigmas);
+    // The last step goes to no noise at once: it has no midpoint.
+    this.start(
+      timesteps.flatMap((timestep, i) => (i === 0 ? [timestep] : [middles[i - 1] as number, timestep])),
+      endsTwice(sigmas),
+    );
+    this.startSample = undefined;
+  }
+
+  /** Prepares the stages of a run over `sigmas`, and gives the timestep of the midpoint of each of its steps. */
+  protected abstract stages(sigmas: readonly number[]): readonly number[];
+
+  /** Where the step that begins at a position goes. */
+  protected abstract stageAt(index: number): KDPM2Stage;
+
+  /** What the model should see for `sample` at `timestep`: the sample over sqrt(sigma^2 + 1). */
+  protected override scaled(sample: Tensor, timestep: number): Tensor {
+    const index = this.currentIndex(timestep);
+    return scaleByDeviation(sample, this.startSample ? this.stageAt(index - 1).middle : this.sigmaAt(index));
+  }
+
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
+    const index = this.currentIndex(timestep);
+    const start = this.startSample;
+    const from = start ? index - 1 : index;
+    const sigma = this.sigmaAt(from);
+    const { middle, down, up } = this.stageAt(from);
+    const here = start ? middle : sigma;
+    const original = denoised(this.config.predictionType, modelOutput, sample, here);
+    const derivative = sample.sub(original).div(here);
+    this.startSample = start ? undefined : sample;
+    this.stepIndex = index + 1;
+    let prevSample = sumFloat32([1, start ?? sample], [(start ? down : middle) - sigma, derivative]);
+    if (start && up !== undefined) prevSample = sumFloat32([1, prevSample], [up, this.noise(modelOutput.shape, options)]);
+    return { prevSample, predOriginalSample: original };
+  }
+}
+
+/** Every value but the first twice, and the last once more: position by position the values of the steps that begin there. */
+export function endsTwice(values: readonly number[]): number[] {
+  return [...values.flatMap((value, i) => (i === 0 ? [value] : [value, value])), values.at(-1) as number];
+}
+
+/** The geometric mean of two sigmas, as torch rounds `exp(lerp(log a, log b, 0.5))`, which gives 0 where `a` is 0 and NaN where `b` is. */
+export function geometricMiddle(a: number, b: number): number {
+  const [from, to] = [logTorch(a), logTorch(b)];
+  return expTorch(f32(to - f32(f32(to - from) * 0.5)));
+}

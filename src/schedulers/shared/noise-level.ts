@@ -1,0 +1,20 @@
+import { logTorch } from "../float32/exp-log.js";
+import { f32 } from "../float32/float32.js";
+import { sqrtFloat32 } from "../float32/sqrt.js";
+import type { Mixture } from "./prediction.js";
+
+/** A point of the schedule: the sample there is `alpha * picture + sigma * noise`. */
+export interface NoiseLevel extends Mixture {
+  /** Half the log signal-to-noise ratio, `log(alpha) - log(sigma)` (Lu et al. 2022); infinite where there is no noise. */
+  readonly lambda: number;
+}
+
+/**
+ * The level of a sigma: `vp` schedules list `sigma / alpha` with `alpha^2 + sigma^2 = 1`, `flow` ones list sigma with `alpha + sigma = 1`.
+ * Rounded as torch rounds: solvers use differences of lambdas that lie close together.
+ */
+export function noiseLevel(raw: number, kind: "vp" | "flow"): NoiseLevel {
+  const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / sqrtFloat32(f32(f32(raw ** 2) + 1)));
+  const sigma = kind === "flow" ? raw : f32(raw * alpha);
+  return { raw, alpha, sigma, lambda: f32(logTorch(alpha) - logTorch(sigma)) };
+}
