@@ -13,6 +13,7 @@ import {
   Tensor,
   UNet2DConditionModel,
 } from "darkroom";
+import { messageOf } from "../../src/message-of.js";
 import { type Job, PROMPT, type Report, type Task } from "../job.js";
 import type { Mode } from "./mode.js";
 
@@ -138,6 +139,6 @@ const job: Job = JSON.parse(process.argv.at(-1) ?? "");
 try {
   if (job.task !== "prepare") await MEASURES[job.task](job);
 } catch (error) {
-  report({ event: "failed", reason: error instanceof Error ? error.message : String(error) });
+  report({ event: "failed", reason: messageOf(error) });
   process.exitCode = 1;
 }

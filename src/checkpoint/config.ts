@@ -1,4 +1,5 @@
 import { CheckpointError } from "../errors.js";
+import { messageOf } from "../message-of.js";
 import type { Folder } from "./folder.js";
 import { recognise, serverMessage } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson } from "./json.js";
@@ -28,7 +29,7 @@ export async function readJson(folder: Folder, path: string, { limit = LARGEST_C
   } catch (error) {
     // For text that begins like JSON, the parser's message says more.
     const other = bytes[0] === "{".charCodeAt(0) || bytes[0] === "[".charCodeAt(0) ? undefined : recognise(bytes);
-    const what = other?.what ?? (error instanceof Error ? error.message : String(error));
+    const what = other?.what ?? messageOf(error);
     throw new CheckpointError(`${name} is not JSON: ${what}`, { hint: other?.hint ?? "download the file again", cause: error });
   }
   if (!isObject(json)) throw new CheckpointError(`${name} holds ${describe(json)}; an object { ... } was expected`);

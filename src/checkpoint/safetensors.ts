@@ -1,5 +1,6 @@
 /** Reads safetensors files: https://huggingface.co/docs/safetensors. Follows the reference implementation's rules (`Metadata::validate`). */
 import { CheckpointError } from "../errors.js";
+import { messageOf } from "../message-of.js";
 import { allocate, type DType } from "../tensor/dtype.js";
 import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
 import type { Wording } from "../wording.js";
@@ -173,7 +174,7 @@ function parseHeader(bytes: Uint8Array, fail: Fail): JsonObject {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     json = parseJson(text, { depth: DEEPEST_HEADER, uniqueKeys: true });
   } catch (error) {
-    return fail(`its header is not JSON of the format: ${error instanceof Error ? error.message : String(error)}`);
+    return fail(`its header is not JSON of the format: ${messageOf(error)}`);
   }
   if (!isObject(json)) return fail(`its header holds ${describe(json)}; an object { ... } was expected`);
   return json;

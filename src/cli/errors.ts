@@ -1,5 +1,6 @@
 import { CommanderError } from "commander";
 import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError, OutputError } from "../errors.js";
+import { messageOf } from "../message-of.js";
 import { withoutControls } from "../printable.js";
 import { spelled } from "./spelling.js";
 
@@ -37,7 +38,7 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
 
 function wordsOf(error: unknown): { readonly message: string; readonly hint: string | undefined } {
   if (error instanceof DarkroomError) return spelled(error);
-  return { message: error instanceof Error ? error.message : String(error), hint: hintOf(error) };
+  return { message: messageOf(error), hint: hintOf(error) };
 }
 
 function hintOf(error: unknown): string | undefined {

@@ -1,6 +1,7 @@
 import { decodeImage, readPath } from "#platform";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
+import { messageOf } from "../message-of.js";
 import { warn } from "../warnings.js";
 import { Picture } from "./picture.js";
 
@@ -81,7 +82,7 @@ async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Pro
 async function fetchBytes(url: string | URL, name: string): Promise<Uint8Array> {
   if (new URL(url).protocol === "file:") return readPath(decodeURIComponent(new URL(url).pathname));
   const response = await fetch(url).catch((cause: unknown) => {
-    throw new ArgumentError(`image ${name} cannot be fetched: ${cause instanceof Error ? cause.message : cause}`, { cause });
+    throw new ArgumentError(`image ${name} cannot be fetched: ${messageOf(cause)}`, { cause });
   });
   if (!response.ok)
     throw new ArgumentError(`image ${name} cannot be fetched: the server answered ${response.status} ${response.statusText}`);

@@ -5,6 +5,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
+import { messageOf } from "../message-of.js";
 import type { LoraPart } from "./lora-names.js";
 
 /** What PEFT's config says of the layers of one network. */
@@ -69,7 +70,7 @@ function metadataOf({ name, metadata }: SafetensorsHeader): JsonObject | undefin
   try {
     json = parseJson(text, { depth: DEEPEST_CONFIG, pythonLiterals: true });
   } catch (error) {
-    return fail(`is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return fail(`is no JSON: ${messageOf(error)}`);
   }
   return isObject(json) ? json : fail("is no object");
 }

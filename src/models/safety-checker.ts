@@ -5,6 +5,7 @@ import type { Value } from "../graph/graph.js";
 import { affine, unitLength } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { linear } from "../layers/basic.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clipVisionSchema, poolVision, visionStates } from "./clip-vision.js";
 import { expectShape } from "./expect-shape.js";
@@ -92,10 +93,7 @@ function likeness(pixels: Value, w: Scope, { visionConfig, projectionDim }: Safe
 /** A score with diffusers' float32 arithmetic: three decimals, halves to even. */
 function scoreOf(cosine: number, threshold: number, adjustment: number): number {
   const raw = Math.fround(Math.fround(cosine - threshold) + Math.fround(adjustment));
-  const scaled = Math.fround(raw * 1000);
-  const floor = Math.floor(scaled);
-  const isTie = scaled - floor === 0.5;
-  return (isTie ? floor + (floor % 2 === 0 ? 0 : 1) : Math.round(scaled)) / 1000;
+  return roundTiesToEven(Math.fround(raw * 1000)) / 1000;
 }
 
 function rows(tensor: Tensor, batch: number): number[][] {

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/float32.js";
 import { sqrtFloat32 } from "./float32/sqrt.js";
@@ -7,7 +8,7 @@ import { refuseTooManySteps } from "./shared/custom-timesteps.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
 import { predictedNoise, predictedOriginal } from "./shared/prediction.js";
 import { Scheduler, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
-import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -46,7 +47,7 @@ export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = this.config;
     refuseTooManySteps(steps, trainSteps);
     this.stride = Math.floor(trainSteps / steps);
-    this.timesteps = spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundHalfEven).reverse();
+    this.timesteps = spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundTiesToEven).reverse();
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/float32.js";
 import { sqrtFloat32 } from "./float32/sqrt.js";
@@ -10,7 +11,7 @@ import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
 import { noiseBetween, predictedNoise, predictedOriginal } from "./shared/prediction.js";
 import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
 import { dynamicThreshold } from "./shared/thresholding.js";
-import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -49,7 +50,7 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     refuseTooManySteps(numInferenceSteps, numTrainTimesteps);
     this.stride = Math.floor(numTrainTimesteps / numInferenceSteps);
     this.timesteps = spacedTimesteps(timestepSpacing, { steps: numInferenceSteps, trainSteps: numTrainTimesteps, offset: stepsOffset }).map(
-      roundHalfEven,
+      roundTiesToEven,
     );
   }
 

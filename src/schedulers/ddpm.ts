@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expTorch, logTorch } from "./float32/exp-log.js";
 import { f32, sumFloat32 } from "./float32/float32.js";
@@ -12,7 +13,7 @@ import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
 import { predictedOriginal } from "./shared/prediction.js";
 import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
 import { dynamicThreshold } from "./shared/thresholding.js";
-import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range", "other"] as const;
 
@@ -60,7 +61,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     eitherStepsOrTimesteps(this.className, options);
     if (custom) refuseUnordered(this.className, custom, trainSteps);
     refuseTooManySteps(steps, trainSteps);
-    this.timesteps = custom?.map(Math.trunc) ?? spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundHalfEven);
+    this.timesteps = custom?.map(Math.trunc) ?? spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundTiesToEven);
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {

@@ -1,10 +1,11 @@
 import * as v from "valibot";
+import { roundTiesToEven } from "../tensor/round.js";
 import { f32 } from "./float32/float32.js";
 import { flag, spacingFields, whole } from "./shared/config.js";
 import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
 import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
 import type { TimestepOptions } from "./shared/scheduler.js";
-import { linspace, roundHalfEven, solverTimesteps } from "./shared/timestep-spacing.js";
+import { linspace, solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...dpmSolverFields(),
@@ -56,7 +57,7 @@ export class DPMSolverMultistepInverseScheduler extends MultistepDPMSolver<DPMSo
     switch (timestepSpacing) {
       case "linspace":
         return linspace(0, noisiest, steps + 1)
-          .map(roundHalfEven)
+          .map(roundTiesToEven)
           .slice(0, -1);
       case "leading": {
         const ratio = Math.floor((noisiest + 1) / (steps + 1));

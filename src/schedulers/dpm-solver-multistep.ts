@@ -1,12 +1,13 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import { f32 } from "./float32/float32.js";
 import { flag, oneOf, spacingFields, whole } from "./shared/config.js";
 import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
 import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
 import type { TimestepOptions } from "./shared/scheduler.js";
 import { luLambdas, timestepOfSigma } from "./shared/sigma-spacing.js";
-import { roundHalfEven, solverTimesteps } from "./shared/timestep-spacing.js";
+import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...dpmSolverFields(),
@@ -54,7 +55,7 @@ export class DPMSolverMultistepScheduler extends MultistepDPMSolver<DPMSolverMul
     const last = this.timestepsAbove(config.lambdaMinClipped);
     const given = custom?.map(Math.trunc) ?? solverTimesteps(timestepSpacing, { steps, trainSteps, offset, last });
 
-    const round = config.betaSchedule === "squaredcos_cap_v2" ? (t: number) => t : roundHalfEven;
+    const round = config.betaSchedule === "squaredcos_cap_v2" ? (t: number) => t : roundTiesToEven;
     let { timesteps, sigmas } = this.schedule(given, steps, { round });
     if (config.useLuLambdas && !config.useKarrasSigmas) {
       sigmas = luLambdas(logSigmas.at(-1) as number, logSigmas[0] as number, steps).map(Math.exp);

@@ -1,12 +1,12 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { INTERPOLATION_MODES, type InterpolationMode, interpolate } from "../tensor/interpolate.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/float32.js";
 import { oneOf, optionalNumbers } from "./shared/config.js";
 import { FlowMatchScheduler, flowMatchFields } from "./shared/flow-match-scheduler.js";
 import type { StepOptions, StepOutput } from "./shared/scheduler.js";
-import { roundHalfEven } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...flowMatchFields(),
@@ -50,7 +50,7 @@ export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig
     let original = sumFloat32([1, sample], [-sigma, modelOutput]);
     const factor = this.scaleFactors[index];
     if (factor !== undefined) {
-      const size = this.firstSize.map((extent) => roundHalfEven(factor * extent));
+      const size = this.firstSize.map((extent) => roundTiesToEven(factor * extent));
       original = interpolate(original, size, this.upscaleMode);
     }
     this.stepIndex = index + 1;

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/float32.js";
 import { sqrtFloat32 } from "./float32/sqrt.js";
@@ -8,7 +9,7 @@ import { diffuse } from "./shared/forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
 import { predictedNoise } from "./shared/prediction.js";
 import { Scheduler, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
-import { roundHalfEven, spacedTimesteps } from "./shared/timestep-spacing.js";
+import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -47,7 +48,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
   protected override plan({ numInferenceSteps = 0 }: TimestepOptions): void {
     const { timestepSpacing, numTrainTimesteps, stepsOffset, skipPrkSteps } = this.config;
     const spaced = spacedTimesteps(timestepSpacing, { steps: numInferenceSteps, trainSteps: numTrainTimesteps, offset: stepsOffset }).map(
-      roundHalfEven,
+      roundTiesToEven,
     );
     this.stride = Math.floor(numTrainTimesteps / numInferenceSteps);
     if (skipPrkSteps) {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
+import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/float32.js";
 import {
@@ -29,7 +30,7 @@ import {
   stretchToTerminal,
   timestepOfSigma,
 } from "./shared/sigma-spacing.js";
-import { linspace, roundHalfEven, solverTimesteps } from "./shared/timestep-spacing.js";
+import { linspace, solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
@@ -117,7 +118,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
         sigmas = sigmas.map((sigma) => sigma / (sigma + 1));
         timesteps = sigmas.map((sigma) => sigma * trainSteps);
       } else {
-        timesteps = sigmas.map((sigma) => timestepOfSigma(sigma, logTable)).map((t) => (config.useKarrasSigmas ? roundHalfEven(t) : t));
+        timesteps = sigmas.map((sigma) => timestepOfSigma(sigma, logTable)).map((t) => (config.useKarrasSigmas ? roundTiesToEven(t) : t));
       }
     } else if (config.useFlowSigmas) {
       sigmas = this.flowSigmas(custom ?? linspace(1, 1 / trainSteps, steps + 1).slice(0, -1), mu);

@@ -1,13 +1,13 @@
 import { mkdirSync, realpathSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
-import { setWarningHandler } from "../../src/warnings.js";
 import { checkpointError } from "../helpers/errors.js";
 import { safetensorsBytes, writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 /** Bytes of a safetensors file whose tensors hold one uint8 each. */
 const file = (...names: string[]) =>
@@ -17,13 +17,6 @@ const file = (...names: string[]) =>
   );
 const index = (weight_map: unknown) => ({ metadata: { total_size: 1 }, weight_map });
 const open = (files: Record<string, unknown>, variant?: string) => openWeights(openFolder(temporaryFolder(files)), { variant });
-
-function collectWarnings(): string[] {
-  const warnings: string[] = [];
-  const previous = setWarningHandler((message) => warnings.push(message));
-  onTestFinished(() => void setWarningHandler(previous));
-  return warnings;
-}
 
 describe("openWeights", () => {
   it.each(["diffusion_pytorch_model.safetensors", "model.safetensors"])("finds %s", async (name) => {

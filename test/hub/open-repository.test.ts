@@ -11,10 +11,10 @@ import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { PNDMScheduler } from "../../src/schedulers/pndm.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
-import { setWarningHandler } from "../../src/warnings.js";
 import { checkpointError, hubError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { filesOf, HubServer } from "../helpers/hub-server.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const ID = "someone/mini";
 
@@ -37,13 +37,6 @@ const SD1_FILES = [
 function withFiles(name: string, changes: Readonly<Record<string, string | undefined>>): Record<string, Uint8Array | string> {
   const files = { ...Object.fromEntries(filesOf(checkpoint(name))), ...changes };
   return Object.fromEntries(Object.entries(files).flatMap(([path, content]) => (content === undefined ? [] : [[path, content]])));
-}
-
-function warnings(): string[] {
-  const heard: string[] = [];
-  const previous = setWarningHandler((message) => void heard.push(message));
-  onTestFinished(() => void setWarningHandler(previous));
-  return heard;
 }
 
 describe("a pipeline from the hub", () => {
@@ -85,7 +78,7 @@ describe("a pipeline from the hub", () => {
   });
 
   it("fetches full weights for the parts that lack the variant", async () => {
-    const heard = warnings();
+    const heard = collectWarnings();
     const files = withFiles("sdxl-base-mini", { "vae/diffusion_pytorch_model.fp16.safetensors": undefined });
     const hub = await HubServer.start({ [ID]: files });
     await using _pipe = await DiffusionPipeline.fromPretrained(ID, { variant: "fp16" });
@@ -356,7 +349,7 @@ describe("the cache", () => {
   });
 
   it.each([500, 401])("serves, with a warning, when the hub answers %i", async (status) => {
-    const heard = warnings();
+    const heard = collectWarnings();
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
     hub.fail(/revision/, { status });
@@ -366,7 +359,7 @@ describe("the cache", () => {
   });
 
   it("serves, with a warning, when nobody answers", async () => {
-    const heard = warnings();
+    const heard = collectWarnings();
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
     await hub.stop();

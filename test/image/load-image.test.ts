@@ -9,7 +9,7 @@ import { ArgumentError } from "../../src/errors.js";
 import { loadImage, loadMask } from "../../src/image/load-image.js";
 import { Picture } from "../../src/image/picture.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { collectWarnings } from "../pipelines/emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const pixels = Uint8Array.from({ length: 4 * 2 * 3 }, (_, i) => (i * 37) % 256);
 const picture = new Picture(4, 2, pixels);

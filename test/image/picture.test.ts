@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decode } from "fast-png";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ArgumentError, OutputError } from "../../src/errors.js";
 import { gridShape, makeImageGrid } from "../../src/image/grid.js";
 import { loadImage } from "../../src/image/load-image.js";
 import { Picture } from "../../src/image/picture.js";
 import { Tensor } from "../../src/tensor/tensor.js";
-import { setWarningHandler } from "../../src/warnings.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 describe("Picture", () => {
   it("interleaves the channels of a [3, height, width] tensor", () => {
@@ -37,9 +37,7 @@ describe("Picture", () => {
     ],
     ["NaN", [0, Number.NaN, 1], "some are NaN"],
   ])("warns of values in %s", (_, values, message) => {
-    const warnings: string[] = [];
-    const previous = setWarningHandler((warning) => warnings.push(warning));
-    onTestFinished(() => void setWarningHandler(previous));
+    const warnings = collectWarnings();
     Picture.fromTensor(Tensor.from(values, [3, 1, 1]));
     expect(warnings).toEqual([expect.stringContaining(message)]);
   });
@@ -207,9 +205,7 @@ describe("Picture.encode", () => {
   });
 
   it("leaves settings out of a JPEG file that has no room for them, with a warning", async () => {
-    const warnings: string[] = [];
-    const previous = setWarningHandler((message) => warnings.push(message));
-    onTestFinished(() => void setWarningHandler(previous));
+    const warnings = collectWarnings();
     const room = "x".repeat(Math.floor((65533 - 6 - 44 - 8) / 2));
     expect((await drawing.encode("jpeg", { text: { parameters: room } })).length).toBeGreaterThan(65533);
     expect(warnings).toEqual([]);

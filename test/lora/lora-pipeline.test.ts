@@ -10,7 +10,7 @@ import { checkpointError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { readTensors, writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { collectWarnings } from "../pipelines/emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 import { loraFile, openMini, prediction, textFeatures } from "./loras.js";
 
 /** Far more than rounding, far less than what the LoRAs of the tests change. */

@@ -5,9 +5,9 @@ import { DiffusionPipeline, type LoraPipeline, type LoraWeight } from "../../src
 import { resolveScheduler } from "../../src/schedulers/registry.js";
 import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Tensor } from "../../src/tensor/tensor.js";
-import { setWarningHandler } from "../../src/warnings.js";
 import { largestDifference } from "../helpers/differences.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 /** What Python diffusers was asked for; see fixtures/make/lora.py. */
 interface LoraCase {
@@ -111,7 +111,7 @@ describe("pictures with LoRAs are Python diffusers'", () => {
     ["trailing", "with trailing Euler, as Lightning and Turbo are"],
     ["tcd", "with TCDScheduler, as Hyper is"],
   ])("%s: %s", async (name) => {
-    setWarningHandler(() => {});
+    collectWarnings();
     const { found, expected, listed, meta } = await pictureOf(name);
     expect(listed).toEqual(camelCaseKeys(meta.list_adapters));
     expect(largestDifference(channelsLast(found), expected)).toBeLessThanOrEqual(1 / 255);

@@ -13,7 +13,7 @@ import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
-import { collectWarnings } from "./emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 async function open(...[path, options]: Parameters<typeof DiffusionPipeline.fromPretrained>) {
   const pipe = await DiffusionPipeline.fromPretrained(path, { device: "cpu", ...options });

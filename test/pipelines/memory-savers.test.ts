@@ -3,8 +3,8 @@ import { ArgumentError } from "../../src/errors.js";
 import { EMBEDDED_CHECKPOINT } from "../../src/hub/embedded.js";
 import { DiffusionPipeline, type TextToImagePipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
-import { setWarningHandler } from "../../src/warnings.js";
 import { largestDifference } from "../helpers/differences.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const REQUEST = { prompt: ["a red apple", "a green tree"], numInferenceSteps: 3, seed: 0, outputType: "tensor" } as const;
 
@@ -45,10 +45,8 @@ describe.each([EMBEDDED_CHECKPOINT, "test/checkpoints/sdxl-base-mini"])("memory 
   });
 
   it("says that attention is fused already when asked for xformers", () => {
-    const heard: string[] = [];
-    const previous = setWarningHandler((message) => heard.push(message));
+    const warnings = collectWarnings();
     pipe.enableXformersMemoryEfficientAttention();
-    setWarningHandler(previous);
-    expect(heard.join()).toContain("fused already");
+    expect(warnings.join()).toContain("fused already");
   });
 });

@@ -13,7 +13,7 @@ import { schedulerFromConfig } from "../../src/schedulers/registry.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose, largestDifference } from "../helpers/differences.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
-import { collectWarnings } from "./emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 interface PromptFixture {
   readonly plain: readonly {

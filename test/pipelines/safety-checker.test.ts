@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CLIPImageProcessor } from "../../src/image/clip-image-processor.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
-import { setWarningHandler } from "../../src/warnings.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const FOLDER = "test/checkpoints/safety-mini";
 const REQUEST = { prompt: ["a photo of a red fox", "a green tree"], numInferenceSteps: 2, seed: 0, outputType: "tensor" } as const;
@@ -17,14 +17,12 @@ describe("a pipeline with a safety checker", () => {
   afterAll(() => safetyChecker.dispose());
 
   it("makes what it finds unsafe black, says so and warns", async () => {
-    const heard: string[] = [];
-    const previous = setWarningHandler((message) => heard.push(message));
+    const warnings = collectWarnings();
     await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker, featureExtractor });
     const { images, nsfwContentDetected } = await pipe.generate(REQUEST);
-    setWarningHandler(previous);
     expect(nsfwContentDetected).toEqual([true, true]);
     expect(images.data.every((value) => value === 0)).toBe(true);
-    expect(heard.join()).toContain("unsafe");
+    expect(warnings.join()).toContain("unsafe");
   });
 
   it("leaves latents unchecked, as diffusers does", async () => {

@@ -10,7 +10,7 @@ import type { Tensors } from "../helpers/checkpoints.js";
 import { SMALL, type SmallName, smallFile } from "../helpers/full-size-files.js";
 import { readTensors } from "../helpers/safetensors.js";
 import { ORACLE_SEED } from "../helpers/single-file-oracle.js";
-import { collectWarnings } from "./emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 // Pictures that Python diffusers made of the same files with the hub's configs (`make/single_file.py`); here nothing is given but the file.
 

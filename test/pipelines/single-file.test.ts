@@ -17,7 +17,7 @@ import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { SMALL, smallFile } from "../helpers/full-size-files.js";
 import { singleFile } from "../helpers/single-files.js";
-import { collectWarnings } from "./emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 /** Frees what a test opened when it ends. */
 async function opened<Part extends AsyncDisposable>(part: Promise<Part>): Promise<Part> {

@@ -9,7 +9,8 @@ import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
-import { collectWarnings, EMOJI } from "./emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
+import { EMOJI } from "./emoji.js";
 
 const STEPS = { numInferenceSteps: 2 } as const;
 const FOX = { prompt: "a red fox on a blue background", seed: 1, ...STEPS } as const;

@@ -4,10 +4,10 @@ import type { JsonObject } from "../../src/checkpoint/json.js";
 import { DiffusionPipeline } from "../../src/index.js";
 import type { TextualInversionOptions } from "../../src/pipelines/shared/textual-inversion.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
-import { setWarningHandler } from "../../src/warnings.js";
 import { largestDifference } from "../helpers/differences.js";
 import { checkpointError } from "../helpers/errors.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
+import { collectWarnings } from "../helpers/warnings.js";
 import { loraFile } from "../lora/loras.js";
 import { embeddingFile } from "./embeddings.js";
 
@@ -58,7 +58,7 @@ describe("pictures with embeddings are Python diffusers'", () => {
     ["xl_negative", "in XL's negative prompt"],
     ["xl_first_only", "for XL's first text encoder alone"],
   ])("%s: %s", async (name) => {
-    setWarningHandler(() => {});
+    collectWarnings();
     const { meta, tensor } = readFixture<EmbeddingCase>("textual-inversion", name);
     const pipe = await pipelineOf(meta.checkpoint);
     for (const { file, token } of meta.embeddings) await pipe.loadTextualInversion(embeddingFile(file), { token: token ?? undefined });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { extractLoraTags } from "../../src/prompt/lora-tags.js";
-import { collectWarnings } from "../pipelines/emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 describe("LoRA tags", () => {
   it.each<[string, unknown]>([

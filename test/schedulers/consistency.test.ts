@@ -3,15 +3,13 @@ import { ArgumentError } from "../../src/errors.js";
 import { LCMScheduler } from "../../src/schedulers/lcm.js";
 import { TCDScheduler } from "../../src/schedulers/tcd.js";
 import { Generator, randn } from "../../src/tensor/random.js";
-import { setWarningHandler } from "../../src/warnings.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const noise = (seed: number) => randn([1, 3, 4, 4], new Generator(seed));
 
 function warningsOf(work: () => void): string[] {
-  const warnings: string[] = [];
-  const previous = setWarningHandler((message) => warnings.push(message));
+  const warnings = collectWarnings();
   work();
-  setWarningHandler(previous);
   return warnings;
 }
 

@@ -4,7 +4,7 @@ import { EDMEulerScheduler } from "../../src/schedulers/edm-euler.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { IPNDMScheduler } from "../../src/schedulers/ipndm.js";
 import { Generator, randn } from "../../src/tensor/random.js";
-import { collectWarnings } from "../pipelines/emoji.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const noise = (seed: number) => randn([1, 3, 4, 4], new Generator(seed));
 

@@ -1,12 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ArgumentError, ConfigError } from "../../src/errors.js";
 import { FlowMatchEulerDiscreteScheduler } from "../../src/schedulers/flow-match-euler-discrete.js";
 import { FlowMatchHeunDiscreteScheduler } from "../../src/schedulers/flow-match-heun-discrete.js";
 import { FlowMatchLCMScheduler } from "../../src/schedulers/flow-match-lcm.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
-import { setWarningHandler, type WarningHandler } from "../../src/warnings.js";
 import { readTensors } from "../helpers/safetensors.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const tensors = readTensors(new URL("../fixtures/scheduler-extras/extras.safetensors", import.meta.url).pathname) as Record<string, Tensor>;
 const expectClose = (actual: Tensor, expected: Tensor | undefined) => {
@@ -22,13 +22,8 @@ const expectClose = (actual: Tensor, expected: Tensor | undefined) => {
 };
 
 let warnings: string[];
-let previous: WarningHandler;
 beforeEach(() => {
-  warnings = [];
-  previous = setWarningHandler((message) => warnings.push(message));
-});
-afterEach(() => {
-  setWarningHandler(previous);
+  warnings = collectWarnings();
 });
 
 describe.each([FlowMatchEulerDiscreteScheduler, FlowMatchLCMScheduler])("%o", (scheduler) => {

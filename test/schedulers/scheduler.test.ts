@@ -7,8 +7,8 @@ import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { PNDMScheduler } from "../../src/schedulers/pndm.js";
 import { UniPCMultistepScheduler } from "../../src/schedulers/unipc-multistep.js";
 import { Generator, randn } from "../../src/tensor/random.js";
-import { setWarningHandler } from "../../src/warnings.js";
 import { temporaryFolder } from "../helpers/temporary.js";
+import { collectWarnings } from "../helpers/warnings.js";
 
 const checkpoints = new URL("../checkpoints", import.meta.url).pathname;
 const stableDiffusion = { betaStart: 0.00085, betaEnd: 0.012, betaSchedule: "scaled_linear" } as const;
@@ -70,10 +70,8 @@ describe("fromConfig across classes", () => {
   });
 
   it("warns of an override the class does not have", () => {
-    const warnings: string[] = [];
-    const previous = setWarningHandler((message) => warnings.push(message));
+    const warnings = collectWarnings();
     DDIMScheduler.fromConfig({}, { useKarrasSigmas: true });
-    setWarningHandler(previous);
     expect(warnings).toEqual(["DDIMScheduler has no use_karras_sigmas; ignored"]);
   });
 

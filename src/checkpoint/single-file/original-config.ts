@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { CheckpointError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
 import { warn } from "../../warnings.js";
 import type { Folder } from "../folder.js";
 import type { PredictionType } from "../prediction-types.js";
@@ -142,7 +143,7 @@ async function readYaml(folder: Folder, name: string): Promise<unknown> {
       maxAliasCount: 100,
     });
   } catch (error) {
-    const [what] = error instanceof Error ? error.message.split("\n") : [];
+    const [what] = messageOf(error).split("\n");
     throw new CheckpointError(`${at} is not YAML: ${what}`, { hint, cause: error });
   }
 }

@@ -4,6 +4,7 @@ import { wrongArgument } from "../../given.js";
 import type { EncodedGraph } from "../../graph/encode.js";
 import { type ByteProducts, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../../graph/graph.js";
 import { fusedAttention, narrow, scale, writtenOutAttention } from "../../graph/ops.js";
+import { messageOf } from "../../message-of.js";
 import { callQueueOf } from "../../runtime/call-queue.js";
 import { disposed } from "../../runtime/disposed.js";
 import {
@@ -125,7 +126,7 @@ class WorkerEngine implements Engine {
     } catch (cause) {
       // Without the thread, no other device works either.
       if (this.worker.hasEnded) throw cause;
-      return messageOf(cause);
+      return runtimeMessage(cause);
     }
     if (this.precision === "fast") this.halves = await this.computesHalves();
     if (this.device === "webgpu") this.fusesAttention = await this.isFusedAttentionRight();
@@ -191,7 +192,9 @@ class WorkerEngine implements Engine {
   }
 
   private failure(what: string, cause: unknown): DeviceError {
-    return cause instanceof DeviceError ? cause : new DeviceError(`the network ${what} on ${this.device}: ${messageOf(cause)}`, { cause });
+    return cause instanceof DeviceError
+      ? cause
+      : new DeviceError(`the network ${what} on ${this.device}: ${runtimeMessage(cause)}`, { cause });
   }
 
   private options(root: string, { keepsMemory = false, copiesWeights = false, optimizes = true } = {}): InferenceSession.SessionOptions {
@@ -274,7 +277,8 @@ function compact([name, tensor]: [string, Tensor<DType>]): [string, Tensor<DType
 }
 
 /** An error's message, without the place in ONNX Runtime's C++ sources that some begin with. */
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/^\/onnxruntime_src\/.*? was false\. /s, "").trim();
+function runtimeMessage(error: unknown): string {
+  return messageOf(error)
+    .replace(/^\/onnxruntime_src\/.*? was false\. /s, "")
+    .trim();
 }

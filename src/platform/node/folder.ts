@@ -3,6 +3,7 @@ import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Folder } from "../../checkpoint/folder.js";
 import { CheckpointError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
 import { packageFile } from "./package-files.js";
 
 /** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` says whether it is there. */
@@ -174,6 +175,6 @@ function explain(name: string, error: unknown): CheckpointError {
     ELOOP: ["is a symbolic link that leads back to itself", "download the checkpoint again"],
     EMFILE: ["cannot be opened: this process has too many files open", "raise the limit (ulimit -n)"],
   };
-  const [what, hint] = reasons[String(codeOf(error))] ?? [`cannot be read: ${error instanceof Error ? error.message : String(error)}`];
+  const [what, hint] = reasons[String(codeOf(error))] ?? [`cannot be read: ${messageOf(error)}`];
   return new CheckpointError(`${name} ${what}`, { hint, cause: error });
 }

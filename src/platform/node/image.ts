@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { recogniseNoPicture } from "../../checkpoint/foreign-file.js";
 import { ArgumentError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
 
 /** Pixels of a decoded image: 8-bit, row-major, `channels` bytes each. */
 export interface DecodedImage {
@@ -94,8 +95,4 @@ export async function encodeImage(
 /** libvips repeats its reasons line by line. */
 function firstLine(text: string): string {
   return text.split("\n", 1)[0] ?? text;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { messageOf } from "../../message-of.js";
 import type { NamedTensors } from "../../runtime/engine.js";
 import type { DType } from "../../tensor/dtype.js";
 import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weights.js";
@@ -39,7 +40,7 @@ async function handle(call: WorkerCall): Promise<void> {
   if (Atomics.compareExchange(state, 0, THREAD_STATE.idle, THREAD_STATE.busy) === THREAD_STATE.closed) return;
   const { result, error } = await answer(call).then(
     (result) => ({ result, error: undefined }),
-    (error: unknown) => ({ result: undefined, error: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => ({ result: undefined, error: messageOf(error) }),
   );
   setIdle();
   const buffers = Object.values(result?.outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer);

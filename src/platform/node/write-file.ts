@@ -2,6 +2,7 @@ import { closeSync, openSync, renameSync, rmSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OutputError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
 
 /** Files being written; an exit in the middle (a second Ctrl-C) must not leave them behind. */
 const unfinished = new Set<string>();
@@ -47,7 +48,7 @@ export function explainWrite(path: string, error: unknown): OutputError {
     ENOSPC: ["the disk is full", "free some space or choose another folder"],
     ENAMETOOLONG: ["the name is too long", "choose a shorter name"],
   };
-  const [reason, hint] = reasons[code] ?? [error instanceof Error ? error.message : String(error)];
+  const [reason, hint] = reasons[code] ?? [messageOf(error)];
   return new OutputError(`cannot write ${path}: ${reason}`, { hint, cause: error });
 }
 

@@ -1,5 +1,6 @@
 import { ConfigError } from "../../errors.js";
 import { Generator, randn } from "../../tensor/random.js";
+import { roundTiesToEven } from "../../tensor/round.js";
 import { seedSequence } from "../../tensor/seed-sequence.js";
 import type { Shape, Tensor } from "../../tensor/tensor.js";
 import { sumFloat32 } from "../float32/float32.js";
@@ -111,7 +112,5 @@ export class BrownianTree {
 function roundTime(time: number): number {
   // Only odd multiples of 2^-7 lie halfway between two numbers of 6 digits; toFixed would round those up.
   const tie = Number.isInteger(time * 128) && !Number.isInteger(time * 64);
-  if (!tie) return Number(time.toFixed(DIGITS));
-  const below = Math.floor(time * 10 ** DIGITS);
-  return (below % 2 === 0 ? below : below + 1) / 10 ** DIGITS;
+  return tie ? roundTiesToEven(time * 10 ** DIGITS) / 10 ** DIGITS : Number(time.toFixed(DIGITS));
 }

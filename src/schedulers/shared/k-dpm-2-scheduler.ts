@@ -1,11 +1,11 @@
 import * as v from "valibot";
+import { roundTiesToEven } from "../../tensor/round.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { expTorch, logTorch } from "../float32/exp-log.js";
 import { f32, sumFloat32 } from "../float32/float32.js";
 import { oneOf } from "./config.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
-import { roundHalfEven } from "./timestep-spacing.js";
 import { denoised, scaleByDeviation } from "./variance-exploding.js";
 
 /** The fields of both DPM-Solver-2 samplers. */
@@ -41,7 +41,7 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
 
   protected override plan({ numInferenceSteps: steps = 0, numTrainTimesteps: trainSteps }: TimestepOptions): void {
     const layout = this.layout({ steps, trainSteps });
-    const timesteps = this.config.useKarrasSigmas ? layout.timesteps.map(roundHalfEven) : layout.timesteps;
+    const timesteps = this.config.useKarrasSigmas ? layout.timesteps.map(roundTiesToEven) : layout.timesteps;
     const sigmas = [...layout.sigmas, 0].map(f32);
     const middles = this.stages(sigmas);
     // The last step goes to no noise at once: it has no midpoint.

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../../errors.js";
+import { roundTiesToEven } from "../../tensor/round.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { f32 } from "../float32/float32.js";
 import { sqrtFloat32 } from "../float32/sqrt.js";
@@ -19,7 +20,7 @@ import {
   timestepOfSigma,
 } from "./sigma-spacing.js";
 import { dynamicThreshold, type ThresholdConfig } from "./thresholding.js";
-import { linspace, roundHalfEven } from "./timestep-spacing.js";
+import { linspace } from "./timestep-spacing.js";
 
 /** What the DPM-Solver family has in common. */
 export interface LogSnrConfig extends BetaConfig, ThresholdConfig, SpacingFlags {
@@ -77,7 +78,7 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
   protected schedule(
     timesteps: readonly number[],
     steps: number,
-    { range = this.trainingRange, round = roundHalfEven }: { range?: SigmaRange; round?: (timestep: number) => number } = {},
+    { range = this.trainingRange, round = roundTiesToEven }: { range?: SigmaRange; round?: (timestep: number) => number } = {},
   ): SolverSchedule {
     const { config } = this;
     const spacing = namedSpacing(config);

@@ -1,3 +1,4 @@
+import { roundTiesToEven } from "../../tensor/round.js";
 /** How inference timesteps are laid over the training timesteps (Lin et al. 2023, "Common Diffusion Noise Schedules", Table 2). */
 export const TIMESTEP_SPACINGS = ["linspace", "leading", "trailing"] as const;
 /** One of those, as a scheduler's `timestepSpacing`. */
@@ -30,7 +31,7 @@ export function solverTimesteps(spacing: TimestepSpacing, { steps, trainSteps, o
   switch (spacing) {
     case "linspace":
       return linspace(0, last - 1, steps + 1)
-        .map(roundHalfEven)
+        .map(roundTiesToEven)
         .reverse()
         .slice(0, -1);
     case "leading": {
@@ -48,14 +49,8 @@ export function linspace(start: number, stop: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : i === 0 ? start : i * step + start));
 }
 
-/** Rounds as numpy and torch do: halves go to the even neighbour. */
-export function roundHalfEven(value: number): number {
-  const rounded = Math.round(value);
-  return rounded - value === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
-}
-
 // np.arange steps by the rounded difference of its first two values; a ratio that does not divide evenly can give one timestep more.
 function trailing(start: number, ratio: number): number[] {
   const step = start - ratio - start;
-  return Array.from({ length: Math.ceil(start / ratio) }, (_, i) => roundHalfEven(start + i * step) - 1);
+  return Array.from({ length: Math.ceil(start / ratio) }, (_, i) => roundTiesToEven(start + i * step) - 1);
 }

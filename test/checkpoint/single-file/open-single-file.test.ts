@@ -18,7 +18,7 @@ import { checkpoint } from "../../helpers/fixtures.js";
 import { sparseFile, vae } from "../../helpers/full-size-files.js";
 import { originalTensors, type SingleFileChanges, singleFile } from "../../helpers/single-files.js";
 import { temporaryFolder } from "../../helpers/temporary.js";
-import { collectWarnings } from "../../pipelines/emoji.js";
+import { collectWarnings } from "../../helpers/warnings.js";
 
 const NOTHING = Tensor.from([], [0]);
 

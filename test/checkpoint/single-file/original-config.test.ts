@@ -13,7 +13,7 @@ import { checkpoint } from "../../helpers/fixtures.js";
 import { FULL_SIZE, sparseFile } from "../../helpers/full-size-files.js";
 import { HubServer } from "../../helpers/hub-server.js";
 import { singleFile } from "../../helpers/single-files.js";
-import { collectWarnings } from "../../pipelines/emoji.js";
+import { collectWarnings } from "../../helpers/warnings.js";
 
 /** A full-sized file, with this text in the .yaml beside it. */
 function withYaml(yaml: string, name = "sd15", metadata?: Readonly<Record<string, string>>): string {
