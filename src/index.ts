@@ -21,8 +21,6 @@ export {
 } from "./errors.js";
 export type { AttentionSlice } from "./graph/graph.js";
 export {
-  type CachedRepository,
-  type CachedRevision,
   type CacheOptions,
   listCachedRepositories,
   removeCachedRepository,
@@ -30,6 +28,7 @@ export {
 export type { DownloadProgress } from "./hub/download-meter.js";
 export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { AdapterSource } from "./hub/find-adapter.js";
+export type { LoraSource } from "./hub/find-lora.js";
 export type { SourceOptions } from "./hub/open-checkpoint.js";
 export type { PartOptions } from "./hub/open-part.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
@@ -58,7 +57,6 @@ export type {
   UnknownInspection,
 } from "./inspect/inspection.js";
 export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
-export type { LoraSource } from "./lora/find-lora.js";
 export type { LoraFormat, LoraPart } from "./lora/lora-names.js";
 export type { NetworkAdapters } from "./lora/network-adapters.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
@@ -153,6 +151,7 @@ export {
   type StableDiffusionXLInpaintRequest,
 } from "./pipelines/stable-diffusion-xl-inpaint.js";
 export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
+export type { CachedRepository, CachedRevision } from "./platform/platform.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Engine, Precision, ResolvedDevice } from "./runtime/engine.js";

@@ -1,7 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openFolder } from "#platform";
-import { type CachedRepository, listCachedRepositories } from "../hub/cached-repositories.js";
+import { listCachedRepositories } from "../hub/cached-repositories.js";
+import type { CachedRepository } from "../platform/platform.js";
 import { fileKind, folderKind } from "./model-kinds.js";
 import { walk } from "./walk.js";
 

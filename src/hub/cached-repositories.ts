@@ -3,42 +3,7 @@ import { HubError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, text } from "../options/fields.js";
-
-/** One commit of a repository in the cache. */
-export interface CachedRevision {
-  /** The commit's hash. */
-  readonly commit: string;
-  /** Branches and tags that stood at this commit when they were last used. */
-  readonly refs: readonly string[];
-  /** Bytes of its files; revisions may share some. */
-  readonly size: number;
-  /** Number of files. */
-  readonly files: number;
-  /** Its snapshot's folder, which `fromPretrained` takes, too. */
-  readonly path: string;
-  /** When the newest file came. */
-  readonly lastModified: Date;
-}
-
-/** A repository in the hub's cache, whoever downloaded it. */
-export interface CachedRepository {
-  /** `owner/name`. */
-  readonly id: string;
-  /** Its folder on disk. */
-  readonly path: string;
-  /** Bytes on disk: each file once, however many revisions have it, and what unfinished downloads hold. */
-  readonly size: number;
-  /** Bytes of unfinished downloads, which the next one goes on from. */
-  readonly unfinished: number;
-  /** Different files in all revisions. */
-  readonly files: number;
-  /** The revisions that the cache has. */
-  readonly revisions: readonly CachedRevision[];
-  /** When the newest file came. */
-  readonly lastModified: Date;
-  /** When one of its files was last read, as far as the disk keeps account of it: most do by the day. */
-  readonly lastAccessed: Date;
-}
+import type { CachedRepository } from "../platform/platform.js";
 
 /** Which cache is meant; see `SourceOptions.cacheDir`. */
 export interface CacheOptions {

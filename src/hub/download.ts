@@ -1,8 +1,8 @@
 import type { DarkroomError } from "../errors.js";
+import type { RemoteFile, RepositoryCache } from "../platform/platform.js";
 import { chooseFiles, type WantedFiles } from "./choose-files.js";
 import { DownloadMeter, type DownloadProgress } from "./download-meter.js";
 import type { HubApi, ListedFile } from "./hub-api.js";
-import type { RemoteFile, RepositoryCache } from "./repository-cache.js";
 
 /** Files that are downloaded at the same time: enough to fill a line, few enough for a household router. */
 const PARALLEL = 4;

@@ -1,10 +1,9 @@
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
 import { HubError } from "../errors.js";
+import { type HubSettings, isCommit, type RemoteFile } from "../platform/platform.js";
 import { type Asked, DAMAGED, refusal } from "./refusal.js";
-import type { RemoteFile } from "./repository-cache.js";
-import { isCommit, isSafePath } from "./repository-id.js";
+import { isSafePath } from "./repository-id.js";
 import { type Answer, pauseAfter, persist, type RequestOptions, send } from "./request.js";
-import type { HubSettings } from "./settings.js";
 
 /** Far above what any repository of a checkpoint needs; a hub that sends more is broken or means harm. */
 const LARGEST_LISTING = 50_000_000;

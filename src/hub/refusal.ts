@@ -1,6 +1,6 @@
 import { HubError, type HubErrorOptions } from "../errors.js";
+import type { HubSettings } from "../platform/platform.js";
 import type { Answer } from "./request.js";
-import type { HubSettings } from "./settings.js";
 
 /** What a request was about. */
 export interface Asked {

@@ -12,11 +12,6 @@ export function isRepositoryId(source: string): boolean {
   return parts.length === 2 && parts.every(isWord) && !/--|\.\./.test(source) && !FILE_ENDING.test(source);
 }
 
-/** Whether a revision is a whole commit hash, which always means the same files. */
-export function isCommit(revision: string): boolean {
-  return /^[0-9a-f]{40}$/.test(revision);
-}
-
 /** Whether a path of a repository stays inside the folder it is put under, on every system. */
 export function isSafePath(path: string): boolean {
   const isSafe = (part: string) => part !== "" && part !== "." && part !== ".." && part.length <= 255;

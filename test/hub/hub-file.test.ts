@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { findLora } from "../../src/hub/find-lora.js";
 import { parseHubFile, parseHubLink, revisionOf } from "../../src/hub/hub-file.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
-import { findLora } from "../../src/lora/find-lora.js";
 import { readLora } from "../../src/lora/lora-file.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";

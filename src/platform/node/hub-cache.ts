@@ -4,10 +4,8 @@ import { copyFile, mkdir, open, readdir, readFile, rename, rm, stat, statfs, sym
 import { dirname, join, relative, sep } from "node:path";
 import type { Folder } from "../../checkpoint/folder.js";
 import { HubError } from "../../errors.js";
-import type { AddOptions, RemoteFile, RepositoryCache } from "../../hub/repository-cache.js";
-import { isCommit } from "../../hub/repository-id.js";
-import type { HubSettings } from "../../hub/settings.js";
 import type { Wording } from "../../wording.js";
+import { type AddOptions, type HubSettings, isCommit, type RemoteFile, type RepositoryCache } from "../platform.js";
 import { openFolder, pathKind } from "./folder.js";
 import { withLock } from "./hub-lock.js";
 import { explainWrite } from "./write-file.js";

@@ -1,6 +1,6 @@
 import type { Folder } from "../checkpoint/folder.js";
-import { type AdapterKind, type AdapterSource, findAdapter } from "../hub/find-adapter.js";
-import type { FoundFile } from "../hub/open-file.js";
+import { type AdapterKind, type AdapterSource, findAdapter } from "./find-adapter.js";
+import type { FoundFile } from "./open-file.js";
 
 /** Where a LoRA is taken from. */
 export type LoraSource = AdapterSource;
