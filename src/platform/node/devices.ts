@@ -1,7 +1,8 @@
 import { DarkroomError } from "../../errors.js";
+import { probeGraph } from "../../runtime/capabilities.js";
 import { DEVICES, type ResolvedDevice } from "../../runtime/engine.js";
 import { Tensor } from "../../tensor/tensor.js";
-import { createEngine, probe } from "./engine.js";
+import { createEngine } from "./engine.js";
 import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
 
 /** The result of trying a device on this machine. */
@@ -38,7 +39,7 @@ export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
   try {
     const engine = await createEngine({ device });
     try {
-      const session = await engine.load(probe({ target: device }).encode());
+      const session = await engine.load(probeGraph({ target: device }).encode());
       const { y } = await session.run({ x: Tensor.from([3]) });
       if (y?.data[0] !== 6) return { ...report, works: false, note: `2 * 3 is ${y?.data[0]} there` };
       const note = noteOn(device);

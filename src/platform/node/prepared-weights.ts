@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { InferenceSession, type OnnxValue, Tensor } from "onnxruntime-node";
+import type { PreparationTask } from "../../runtime/transport.js";
 import { allocate } from "../../tensor/dtype.js";
 import { sizeOf } from "../../tensor/tensor.js";
-import type { PreparationTask } from "./worker-protocol.js";
 
 type Feeds = Readonly<Record<string, OnnxValue>>;
 

@@ -2,10 +2,11 @@ import { parentPort, workerData } from "node:worker_threads";
 import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { messageOf } from "../../message-of.js";
 import type { NamedTensors } from "../../runtime/engine.js";
+import type { LoadTask } from "../../runtime/transport.js";
 import type { DType } from "../../tensor/dtype.js";
 import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weights.js";
 import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.js";
-import { type LoadTask, THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
+import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
 /** A session, and the weights that are fed to every run. */
 interface LoadedModel {

@@ -1,9 +1,10 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.js";
 import { disposed } from "../../runtime/disposed.js";
+import type { Answer, Task, Transport } from "../../runtime/transport.js";
 import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
-import { THREAD_STATE, type WorkerAnswer, type WorkerCall, type WorkerTask } from "./worker-protocol.js";
+import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
 /** Milliseconds for which the end of the process waits for a network that is running. */
 const LONGEST_WAIT = 60_000;
@@ -13,10 +14,10 @@ const alive = new Set<WorkerThread>();
 let isWatchingExit = false;
 
 /** The thread that ONNX Runtime works in: calls to it, each answered by its number. It does not keep an otherwise finished process alive. */
-export class WorkerThread {
+export class WorkerThread implements Transport {
   private readonly worker: Worker;
   private readonly state = new Int32Array(new SharedArrayBuffer(4));
-  private readonly waiting = new Map<number, { resolve: (answer: WorkerAnswer) => void; reject: (error: Error) => void }>();
+  private readonly waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
   private lastId = 0;
   private ended: Error | undefined;
   private stopping: Promise<void> | undefined;
@@ -59,7 +60,7 @@ export class WorkerThread {
    * The buffers of `transfer` go over to the thread.
    * @throws DeviceError if the thread has ended, or ends before it answers; Error with the runtime's message if it refuses.
    */
-  ask(task: WorkerTask, transfer: readonly ArrayBuffer[] = []): Promise<WorkerAnswer> {
+  ask(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {

@@ -1,0 +1,129 @@
+import { type ByteProducts, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
+import { fusedAttention, narrow, scale, writtenOutAttention } from "../graph/ops.js";
+import { Tensor } from "../tensor/tensor.js";
+import { DeviceSessions, runtimeMessage } from "./device-sessions.js";
+import type { NamedTensors, Precision, ResolvedDevice } from "./engine.js";
+import type { EngineHost } from "./engine-host.js";
+import type { SessionSettings } from "./session-options.js";
+import type { Transport } from "./transport.js";
+
+/** What a device is capable of, as measured on this machine. */
+export interface Capabilities {
+  readonly device: ResolvedDevice;
+  /** Whether it computes in half precision. Only measured if that was wanted, for precision "fast"; else false. */
+  readonly halfPrecision: boolean;
+  /** Whether attention as one operation gives right results. */
+  readonly fusedAttention: boolean;
+  /** The largest weight, of either sign, in products of 8-bit integers. Measured on the CPU, for precision "fast"; else undefined. */
+  readonly byteRange: ByteProducts["range"] | undefined;
+  /** Whether a GPU's driver computes in software. */
+  readonly isSoftware: boolean;
+}
+
+/** What is measured. */
+export interface ProbeOptions {
+  /** The precision that is wanted. */
+  readonly precision: Precision;
+  /** A driver that computes in software counts as a problem. */
+  readonly onlyHardware: boolean;
+}
+
+/** A device's capabilities, or why it does not work. */
+export type ProbeResult =
+  | { readonly capabilities: Capabilities; readonly problem?: undefined }
+  | { readonly capabilities?: undefined; readonly problem: string };
+
+/** A minimal graph, for trying a device: y = 2x. */
+export function probeGraph(options: GraphOptions): Graph {
+  const graph = new Graph(options);
+  graph.output("y", scale(narrow(graph.input("x", "float32", [1])), 2));
+  return graph;
+}
+
+/**
+ * Measures what a device is capable of by running small graphs on it. The CPU is assumed to work: trying it would delay the first picture.
+ * @throws DeviceError if the thread has ended.
+ */
+export async function probe(
+  transport: Transport,
+  host: EngineHost,
+  settings: SessionSettings,
+  { precision, onlyHardware }: ProbeOptions,
+): Promise<ProbeResult> {
+  const { device } = settings;
+  const sessions = new DeviceSessions(transport, settings);
+  const isFast = precision === "fast";
+  if (device === "cpu") {
+    const byteRange = isFast ? await measureByteRange(sessions) : undefined;
+    return { capabilities: Object.freeze({ device, halfPrecision: false, fusedAttention: true, byteRange, isSoftware: false }) };
+  }
+  const missing = host.missingFor(device);
+  if (missing !== undefined) return { problem: missing };
+  let isSoftware: boolean;
+  try {
+    const session = await sessions.create(probeGraph({ target: device }).encode());
+    isSoftware = host.computesInSoftware();
+    await session.release();
+  } catch (cause) {
+    // Without the thread, no other device works either.
+    if (transport.hasEnded) throw cause;
+    return { problem: runtimeMessage(cause) };
+  }
+  if (onlyHardware && isSoftware) return { problem: "its driver computes in software" };
+  const halfPrecision = isFast && (await computesHalves(sessions, device));
+  const fusedAttention = device !== "webgpu" || (await isFusedAttentionRight(sessions, device));
+  return { capabilities: Object.freeze({ device, halfPrecision, fusedAttention, byteRange: undefined, isSoftware }) };
+}
+
+/** A device without half precision loads such a graph, but refuses to run it. */
+async function computesHalves(sessions: DeviceSessions, device: ResolvedDevice): Promise<boolean> {
+  if (!HALF_TARGETS.includes(device)) return false;
+  try {
+    const { y } = await runOnce(sessions, probeGraph({ target: device, precision: "fast" }), { x: Tensor.from([1]) });
+    return y?.data[0] === 2;
+  } catch {
+    return false;
+  }
+}
+
+/** WebGPU's fused attention is twice as fast on a GPU. On drivers with narrow subgroups its results are wrong by some per cent. */
+async function isFusedAttentionRight(sessions: DeviceSessions, device: ResolvedDevice): Promise<boolean> {
+  const [tokens, width, heads] = [64, 64, 2];
+  const graph = new Graph({ target: device });
+  const [query, key, value] = ["query", "key", "value"].map((name) => graph.input(name, "float32", [1, tokens, width])) as [
+    Value,
+    Value,
+    Value,
+  ];
+  graph.output("fused", fusedAttention(query, key, value, heads));
+  graph.output("written", writtenOutAttention(query, key, value, heads));
+  const wave = (step: number) =>
+    Tensor.from(
+      Array.from({ length: tokens * width }, (_, i) => Math.sin(i * step)),
+      [1, tokens, width],
+    );
+  try {
+    const { fused, written } = await runOnce(sessions, graph, { query: wave(0.7), key: wave(1.3), value: wave(2.1) });
+    return fused?.toArray().every((number, i) => Math.abs(Number(number) - Number(written?.data[i])) < 1e-4) ?? false;
+  } catch {
+    return false;
+  }
+}
+
+/** Finds out whether sums of two products of bytes are clipped to 16 bits, as on x86 processors without VNNI. */
+async function measureByteRange(sessions: DeviceSessions): Promise<ByteProducts["range"]> {
+  const width = 64;
+  const graph = new Graph();
+  const [a, b] = [graph.input("a", "uint8", [1, width]), graph.input("b", "int8", [width, 1])];
+  graph.output("sum", graph.node("MatMulInteger", [a, b], { shape: [1, 1], dtype: "int32" }));
+  const { sum } = await runOnce(sessions, graph, {
+    a: new Tensor("uint8", [1, width], new Uint8Array(width).fill(255)),
+    b: new Tensor("int8", [width, 1], new Int8Array(width).fill(127)),
+  });
+  return sum?.data[0] === 255 * 127 * width ? 127 : 63;
+}
+
+async function runOnce(sessions: DeviceSessions, graph: Graph, feeds: NamedTensors): Promise<NamedTensors> {
+  const session = await sessions.load(graph.encode());
+  return session.run(feeds).finally(() => session.release());
+}

@@ -1,0 +1,20 @@
+import type { ResolvedDevice } from "./engine.js";
+import type { Transport } from "./transport.js";
+
+/** What an engine needs from its platform. */
+export interface EngineHost {
+  /** Whether ONNX Runtime's threads spin while they wait for work. */
+  readonly spins: boolean;
+  /** Starts a thread for ONNX Runtime. @throws DeviceError */
+  startThread(): Transport;
+  /** The devices that "auto" tries before the CPU, in order. */
+  autoDevices(): readonly ResolvedDevice[];
+  /** Why a device cannot work, as far as that can be seen without starting it; undefined if nothing is missing. */
+  missingFor(device: ResolvedDevice): string | undefined;
+  /** What a device needs, for the hint of an error. */
+  needsOf(device: ResolvedDevice): string;
+  /** Whether the GPU drivers in use compute in software; false if that cannot be known. */
+  computesInSoftware(): boolean;
+  /** The path of a new file, for weights that are converted when a graph is loaded. */
+  scratchFile(): string;
+}

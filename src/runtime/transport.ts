@@ -1,0 +1,65 @@
+import type { PreparedPort } from "../graph/encode.js";
+import type { NamedTensors, ResolvedDevice } from "./engine.js";
+
+/** The session options of ONNX Runtime that Darkroom sets; the same in Node and in browsers. */
+export interface SessionOptions {
+  readonly executionProviders: readonly (ResolvedDevice | { readonly name: ResolvedDevice; readonly deviceId: number })[];
+  readonly graphOptimizationLevel: "disabled" | "extended";
+  readonly enableCpuMemArena?: boolean;
+  readonly enableMemPattern?: boolean;
+  readonly enableProfiling?: boolean;
+  readonly profileFilePrefix?: string;
+  readonly extra: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A model without inputs. It is run once, when another model is loaded. Its outputs are fed to every run of that model, or, if there is a file, written to it
+ * and read as that model's weights.
+ */
+export interface PreparationTask {
+  readonly model: Uint8Array;
+  readonly options: SessionOptions;
+  readonly outputs: readonly PreparedPort[];
+  readonly file?: string | undefined;
+}
+
+/** A model to load, and its preparations. */
+export interface LoadTask {
+  readonly kind: "load";
+  readonly model: Uint8Array;
+  readonly options: SessionOptions;
+  readonly preparations: readonly PreparationTask[];
+  /** The session ends after each run, which frees its memory, and is created again for the next run. */
+  readonly endsAfterRun: boolean;
+}
+
+/** One run of a loaded model. */
+export interface RunTask {
+  readonly kind: "run";
+  readonly session: number;
+  readonly feeds: NamedTensors;
+  /** Names of the feeds that move to the thread, and come back among the outputs. */
+  readonly lent: readonly string[];
+}
+
+/** The requests that the runtime's thread answers. */
+export type Task = LoadTask | RunTask | { readonly kind: "release"; readonly session: number } | { readonly kind: "stop" };
+
+/** The thread's answer to a task: a session to "load", outputs to "run". */
+export interface Answer {
+  readonly session?: number;
+  readonly outputs?: NamedTensors;
+}
+
+/** A thread that runs ONNX Runtime. Tasks are done one after another, in the order in which they were sent. */
+export interface Transport {
+  /** Whether the thread takes no more tasks. */
+  readonly hasEnded: boolean;
+  /**
+   * Sends a task. The buffers in `transfer` move to the thread.
+   * @throws DeviceError if the thread has ended, or ends before it answers; Error with ONNX Runtime's message if the task fails.
+   */
+  ask(task: Task, transfer?: readonly ArrayBuffer[]): Promise<Answer>;
+  /** Ends the thread after the tasks sent so far. */
+  stop(): Promise<void>;
+}
