@@ -82,6 +82,14 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
+export {
+  type FuseLoraOptions,
+  type LoadedLora,
+  type LoadLoraOptions,
+  type LoraComponent,
+  LoraPipeline,
+} from "./pipelines/adapters/lora-adapters.js";
+export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export {
@@ -94,6 +102,7 @@ export {
   type SchedulerOptions,
   type TextToImagePipeline,
 } from "./pipelines/diffusion-pipeline.js";
+export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
 export type {
   Prompted,
   PromptOptions,
@@ -101,20 +110,11 @@ export type {
   PromptSyntax,
   WithPrompt,
   WithPromptEmbeds,
-} from "./pipelines/prompt/encode-prompt.js";
+} from "./pipelines/prompt/clip-text-encoders.js";
 export type { ControlImages } from "./pipelines/shared/control-images.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
-export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/shared/latent-diffusion.js";
-export {
-  type FuseLoraOptions,
-  type LoadedLora,
-  type LoadLoraOptions,
-  type LoraComponent,
-  LoraPipeline,
-} from "./pipelines/shared/lora-pipeline.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
-export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/shared/textual-inversion.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
 export {

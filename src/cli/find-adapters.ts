@@ -62,7 +62,7 @@ export async function openAdapters(located: LocatedAdapters, from: (source: stri
   const embeddings: OpenEmbedding[] = [];
   for (const lora of located.loras) loras.push({ ...lora, file: await findLora(lora.source, from(lora.source)) });
   if (located.embeddings.length > 0) {
-    const { findEmbedding } = await import("../pipelines/shared/textual-inversion.js");
+    const { findEmbedding } = await import("../pipelines/adapters/textual-inversions.js");
     for (const each of located.embeddings) embeddings.push({ ...each, file: await findEmbedding(each.source, from(each.source)) });
   }
   return { loras, embeddings };

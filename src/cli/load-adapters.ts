@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { ArgumentError } from "../errors.js";
 import type { FoundFile } from "../hub/open-file.js";
-import type { LatentDiffusionPipeline } from "../pipelines/shared/latent-diffusion.js";
+import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
 import { warn } from "../warnings.js";
 import type { OpenAdapters, OpenEmbedding, OpenLora } from "./find-adapters.js";

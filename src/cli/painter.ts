@@ -1,8 +1,8 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
-import type { Prompted } from "../pipelines/prompt/encode-prompt.js";
-import { latentsOf } from "../pipelines/shared/absent-parts.js";
-import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/shared/latent-diffusion.js";
+import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/latent-diffusion.js";
+import type { Prompted } from "../pipelines/prompt/clip-text-encoders.js";
+import { latentsOf } from "../pipelines/shared/missing-parts.js";
 import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";

@@ -17,7 +17,7 @@ import { expectSettings } from "../schedulers/shared/expect-settings.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { ComponentSource } from "./shared/components.js";
-import { belongsElsewhere } from "./shared/elsewhere.js";
+import { belongsElsewhere } from "./shared/misplaced-options.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";

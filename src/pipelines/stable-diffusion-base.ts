@@ -9,9 +9,6 @@ import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./prompt/encode-prompt.js";
-import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
-import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import {
   type Call,
   type Conditioning,
@@ -22,7 +19,10 @@ import {
   LatentDiffusionPipeline,
   type LatentDiffusionRequest,
   type PromptEmbeds,
-} from "./shared/latent-diffusion.js";
+} from "./latent-diffusion.js";
+import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./prompt/clip-text-encoders.js";
+import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
+import { guidanceScaleEmbedding } from "./shared/guidance.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends LatentDiffusionComponents {

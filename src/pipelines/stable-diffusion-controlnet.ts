@@ -6,12 +6,6 @@ import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real, tensor } from "../options/fields.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
-import type { Prompted } from "./prompt/encode-prompt.js";
-import { expectNumber } from "./shared/arguments.js";
-import { type ComponentSource, expectParts, part } from "./shared/components.js";
-import { type ControlImages, expectForPrompts, imagesPerNet } from "./shared/control-images.js";
-import { initialLatents, timestepOptions } from "./shared/denoise.js";
-import { type ImageInput, imageInput, readControlImages } from "./shared/image-inputs.js";
 import {
   type Call,
   type Denoised,
@@ -19,7 +13,13 @@ import {
   type LatentDiffusionRequest,
   SIZE_FIELDS,
   type SizeOptions,
-} from "./shared/latent-diffusion.js";
+} from "./latent-diffusion.js";
+import type { Prompted } from "./prompt/clip-text-encoders.js";
+import { expectNumber } from "./shared/arguments.js";
+import { type ComponentSource, expectParts, part } from "./shared/components.js";
+import { type ControlImages, expectForPrompts, imagesPerNet } from "./shared/control-images.js";
+import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
+import { type ImageInput, imageInput, readControlImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import {
   loadStableDiffusion,

@@ -1,13 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, needed, real } from "../options/fields.js";
-import type { Prompted } from "./prompt/encode-prompt.js";
+import { type Call, type Denoised, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion.js";
+import type { Prompted } from "./prompt/clip-text-encoders.js";
 import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoise.js";
+import { timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
-import { addInitialNoise, startingLatents } from "./shared/image-latents.js";
-import { type Call, type Denoised, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./shared/latent-diffusion.js";
+import { addInitialNoise, startingLatents } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { stepCount, timestepsOfStrength } from "./shared/timestep-range.js";
+import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,

@@ -1,10 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import type { Prompted } from "./prompt/encode-prompt.js";
-import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoise.js";
-import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
-import { prepareInpainting } from "./shared/inpainting.js";
 import {
   type Call,
   type Denoised,
@@ -12,9 +7,14 @@ import {
   type LatentDiffusionRequest,
   SIZE_FIELDS,
   type SizeOptions,
-} from "./shared/latent-diffusion.js";
+} from "./latent-diffusion.js";
+import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { ComponentSource } from "./shared/components.js";
+import { timestepOptions } from "./shared/denoising-loop.js";
+import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
+import { prepareInpainting } from "./shared/inpainting.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { stepCount, timestepsOfStrength } from "./shared/timestep-range.js";
+import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,

@@ -6,12 +6,6 @@ import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
-import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./prompt/encode-prompt.js";
-import { readPenultimate } from "./prompt/encode-prompt-xl.js";
-import { joinRows } from "./prompt/text-features.js";
-import { expectVae } from "./shared/absent-parts.js";
-import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
-import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import {
   type Call,
   type Conditioning,
@@ -24,7 +18,13 @@ import {
   LatentDiffusionPipeline,
   type LatentDiffusionRequest,
   type PromptEmbeds,
-} from "./shared/latent-diffusion.js";
+} from "./latent-diffusion.js";
+import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./prompt/clip-text-encoders.js";
+import { readPenultimate } from "./prompt/penultimate-layer.js";
+import { joinRows } from "./prompt/text-features.js";
+import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
+import { guidanceScaleEmbedding } from "./shared/guidance.js";
+import { expectVae } from "./shared/missing-parts.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends LatentDiffusionComponents {

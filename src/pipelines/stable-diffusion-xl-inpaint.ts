@@ -1,13 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import type { Prompted } from "./prompt/encode-prompt.js";
+import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
+import type { Prompted } from "./prompt/clip-text-encoders.js";
 import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoise.js";
+import { timestepOptions } from "./shared/denoising-loop.js";
 import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
-import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./shared/latent-diffusion.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timestep-range.js";
+import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   AESTHETIC_FIELDS,
   type AestheticOptions,

@@ -1,12 +1,12 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { Prompted } from "./prompt/encode-prompt.js";
+import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
+import type { Prompted } from "./prompt/clip-text-encoders.js";
 import type { ComponentSource } from "./shared/components.js";
-import { initialLatents, timestepOptions } from "./shared/denoise.js";
-import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./shared/latent-diffusion.js";
+import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./shared/timestep-range.js";
+import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
 import {
   loadStableDiffusionXL,
   type Pair,

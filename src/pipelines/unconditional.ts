@@ -7,11 +7,11 @@ import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import type { PipelineOutput } from "./latent-diffusion.js";
 import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
 import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
-import { denoise, toUnitRange, withPreviews } from "./shared/denoise.js";
-import { belongsElsewhere } from "./shared/elsewhere.js";
-import type { PipelineOutput } from "./shared/latent-diffusion.js";
+import { denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { belongsElsewhere } from "./shared/misplaced-options.js";
 import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
 
 /** What a call without a prompt gives: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Picture } from "../../src/image/picture.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
-import type { LoraPipeline } from "../../src/pipelines/shared/lora-pipeline.js";
+import type { LoraPipeline } from "../../src/pipelines/adapters/lora-adapters.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionControlNetPipeline } from "../../src/pipelines/stable-diffusion-controlnet.js";
 import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
 import { DiffusionPipeline } from "../../src/index.js";
-import type { TextualInversionOptions } from "../../src/pipelines/shared/textual-inversion.js";
+import type { TextualInversionOptions } from "../../src/pipelines/adapters/textual-inversions.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
 import { checkpointError } from "../helpers/errors.js";

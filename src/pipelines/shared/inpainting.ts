@@ -5,10 +5,10 @@ import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { randnPerImage } from "../../tensor/random.js";
 import { Tensor } from "../../tensor/tensor.js";
-import { latentsOf } from "./absent-parts.js";
+import type { Call } from "../latent-diffusion.js";
 import type { InpaintImages } from "./image-inputs.js";
-import { encodeImages, type Generators, isLatent, repeatToBatch } from "./image-latents.js";
-import type { Call } from "./latent-diffusion.js";
+import { encodeImages, type Generators, isLatent, repeatToBatch } from "./latents.js";
+import { latentsOf } from "./missing-parts.js";
 
 /** What repainting part of a picture starts from. */
 export interface InpaintingInput {

@@ -3,7 +3,7 @@ import { type Fields, real } from "../../options/fields.js";
 import type { Scheduler, TimestepOptions } from "../../schedulers/shared/scheduler.js";
 import { roundTiesToEven } from "../../tensor/round.js";
 import { expectNumber } from "./arguments.js";
-import { DEFAULT_STEPS } from "./denoise.js";
+import { DEFAULT_STEPS } from "./denoising-loop.js";
 
 /** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
 export interface TimestepRangeOptions {

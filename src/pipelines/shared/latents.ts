@@ -3,7 +3,7 @@ import { type Autoencoder, retrieveLatents } from "../../models/autoencoder.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import { type Generator, randnPerImage } from "../../tensor/random.js";
 import { concat, type Tensor } from "../../tensor/tensor.js";
-import { expectVae, latentsOf } from "./absent-parts.js";
+import { expectVae, latentsOf } from "./missing-parts.js";
 
 /** One generator for all pictures, or one for each. */
 export type Generators = Generator | readonly Generator[];

@@ -4,7 +4,7 @@ import { refuseComposition, refuseLoraTags, refuseSchedule } from "../../prompt/
 import { promptSchedule, type ScheduledText } from "../../prompt/schedule.js";
 import { concat, Tensor } from "../../tensor/tensor.js";
 import { constant, type PerStep } from "../shared/per-step.js";
-import type { EncodedTexts, EncodeOptions, PromptReader, PromptTexts, TextEncoder } from "./encode-prompt.js";
+import type { EncodedTexts, EncodeOptions, PromptReader, PromptTexts, TextEncoder } from "./clip-text-encoders.js";
 import { joinEncoders, joinRows, type TextFeatures } from "./text-features.js";
 
 /** For each encoder what the text of each row is at every step. */

@@ -5,12 +5,12 @@ import { expectShape } from "../../models/expect-shape.js";
 import { type Fields, oneOf, tensor, texts, whole } from "../../options/fields.js";
 import { Tensor } from "../../tensor/tensor.js";
 import type { CLIPTokenizer } from "../../tokenizer/clip.js";
-import { expectTextParts } from "../shared/absent-parts.js";
 import { promptList } from "../shared/arguments.js";
+import { expectTextParts } from "../shared/missing-parts.js";
 import { constant, derive, type PerStep } from "../shared/per-step.js";
-import { encodeWeighted } from "./encode-weighted-prompt.js";
 import { PlainPromptWarnings } from "./plain-prompt-warnings.js";
 import { joinEncoders, mapFeatures, type TextFeatures } from "./text-features.js";
+import { encodeWeighted } from "./weighted-prompt.js";
 
 const PROMPT_SYNTAXES = ["plain", "a1111"] as const;
 

@@ -9,7 +9,7 @@ import type { FoundFile } from "../../hub/open-file.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Fields, names, text, texts } from "../../options/fields.js";
 import { warn } from "../../warnings.js";
-import type { TextEncoder } from "../prompt/encode-prompt.js";
+import type { TextEncoder } from "../prompt/clip-text-encoders.js";
 
 /** How an embedding is loaded. */
 export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {

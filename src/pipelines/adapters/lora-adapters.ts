@@ -16,8 +16,8 @@ import { checkOptions } from "../../options/check-options.js";
 import { type Fields, field, names, oneOf, real, text, texts } from "../../options/fields.js";
 import { warn } from "../../warnings.js";
 import { DiffusionPipeline } from "../diffusion-pipeline.js";
-import type { TextEncoder } from "../prompt/encode-prompt.js";
-import { addedTokens, addTextualInversions, unloadTextualInversion } from "./textual-inversion.js";
+import type { TextEncoder } from "../prompt/clip-text-encoders.js";
+import { addedTokens, addTextualInversions, unloadTextualInversion } from "./textual-inversions.js";
 
 /** A network that a LoRA may change, by the pipeline's property. */
 export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";

@@ -1,9 +1,9 @@
-import type { AttentionSlice } from "../../graph/graph.js";
-import { type Picture, pictures } from "../../image/picture.js";
-import type { Autoencoder } from "../../models/autoencoder.js";
-import type { MemorySaving } from "../../models/tiling.js";
-import { type UNet2DConditionInputs, UNet2DConditionModel } from "../../models/unet-2d-condition.js";
-import { checkOptions } from "../../options/check-options.js";
+import type { AttentionSlice } from "../graph/graph.js";
+import { type Picture, pictures } from "../image/picture.js";
+import type { Autoencoder } from "../models/autoencoder.js";
+import type { MemorySaving } from "../models/tiling.js";
+import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { checkOptions } from "../options/check-options.js";
 import {
   abortSignal,
   type Fields,
@@ -17,12 +17,19 @@ import {
   orNull,
   real,
   whole,
-} from "../../options/fields.js";
-import type { Turn } from "../../runtime/call-queue.js";
-import { Scheduler } from "../../schedulers/shared/scheduler.js";
-import type { Generator } from "../../tensor/random.js";
-import { concat, type Tensor } from "../../tensor/tensor.js";
-import { warn } from "../../warnings.js";
+} from "../options/fields.js";
+import type { Turn } from "../runtime/call-queue.js";
+import { Scheduler } from "../schedulers/shared/scheduler.js";
+import type { Generator } from "../tensor/random.js";
+import { concat, type Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
+import { LoraPipeline } from "./adapters/lora-adapters.js";
+import {
+  loadTextualInversion,
+  type TextualInversionOptions,
+  type TextualInversionSource,
+  unloadTextualInversion,
+} from "./adapters/textual-inversions.js";
 import {
   type EncodedPrompt,
   encodePrompt,
@@ -31,24 +38,17 @@ import {
   type PromptOptionsXL,
   type PromptReader,
   promptCount,
-} from "../prompt/encode-prompt.js";
-import { expectTextParts, expectVae, latentsOf } from "./absent-parts.js";
-import { expectEta, expectSize, RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./arguments.js";
-import { type ComponentSource, part } from "./components.js";
-import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./denoise.js";
-import { belongsElsewhere } from "./elsewhere.js";
-import { guide } from "./guidance.js";
-import { LoraPipeline } from "./lora-pipeline.js";
-import { derive } from "./per-step.js";
-import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./pipeline-run.js";
-import { expectStepCache, STEP_CACHE_FIELDS, StepCache, type StepCacheOptions } from "./step-cache.js";
-import {
-  loadTextualInversion,
-  type TextualInversionOptions,
-  type TextualInversionSource,
-  unloadTextualInversion,
-} from "./textual-inversion.js";
-import { stepCount, stepsWalked } from "./timestep-range.js";
+} from "./prompt/clip-text-encoders.js";
+import { expectEta, expectSize, RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
+import { type ComponentSource, part } from "./shared/components.js";
+import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { guide } from "./shared/guidance.js";
+import { belongsElsewhere } from "./shared/misplaced-options.js";
+import { expectTextParts, expectVae, latentsOf } from "./shared/missing-parts.js";
+import { derive } from "./shared/per-step.js";
+import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
+import { expectStepCache, STEP_CACHE_FIELDS, StepCache, type StepCacheOptions } from "./shared/step-cache.js";
+import { stepCount, stepsWalked } from "./shared/timesteps.js";
 
 /** What works without an autoencoder. */
 export const LATENTS_ALONE = 'ask for outputType "latent"';
