@@ -1,0 +1,84 @@
+import { describe, expect, it } from "vitest";
+import { loadTask, type SessionSettings } from "../../src/runtime/session-options.js";
+
+const CPU: SessionSettings = { device: "cpu", spins: true };
+const GRAPH = { bytes: Uint8Array.of(1), root: "/" };
+const LARGE = { ...GRAPH, largestValue: 2 ** 22 };
+
+/** The entries of session options that ONNX Runtime has no field for. */
+function extra(...given: Parameters<typeof loadTask>): Readonly<Record<string, unknown>> {
+  return loadTask(...given).options.extra.session as Readonly<Record<string, unknown>>;
+}
+
+describe("the CPU's session", () => {
+  it("reads weights in the root's folder and copies none", () => {
+    expect(loadTask(CPU, GRAPH)).toEqual({
+      kind: "load",
+      model: GRAPH.bytes,
+      endsAfterRun: false,
+      preparations: [],
+      options: {
+        executionProviders: ["cpu"],
+        graphOptimizationLevel: "extended",
+        enableCpuMemArena: false,
+        enableMemPattern: false,
+        extra: {
+          session: { model_external_initializers_file_folder_path: "/", disable_prepacking: "1" },
+          optimization: { disable_specified_optimizers: "ConstantFolding" },
+        },
+      },
+    });
+  });
+
+  it("keeps its memory and is not optimized if it runs often", () => {
+    const { options, endsAfterRun } = loadTask(CPU, LARGE, { keepsMemory: true });
+    expect(options).toMatchObject({ enableCpuMemArena: true, graphOptimizationLevel: "disabled" });
+    expect(endsAfterRun).toBe(false);
+  });
+
+  it("ends after each run if its intermediate results are large", () => {
+    const { options, endsAfterRun } = loadTask(CPU, LARGE);
+    expect(endsAfterRun).toBe(true);
+    expect(options.enableCpuMemArena).toBe(true);
+    expect(loadTask(CPU, { ...GRAPH, largestValue: 2 ** 22 - 1 }).endsAfterRun).toBe(false);
+  });
+
+  it("stays for a profile of all its runs", () => {
+    const { options, endsAfterRun } = loadTask({ ...CPU, profile: "here" }, LARGE);
+    expect(endsAfterRun).toBe(false);
+    expect(options).toMatchObject({ enableProfiling: true, profileFilePrefix: "here" });
+  });
+
+  it("copies weights if that is asked for, or if some are converted into a file", () => {
+    const prepared = (file?: string) => ({ ...GRAPH, preparations: [{ ...GRAPH, outputs: [], ...(file !== undefined && { file }) }] });
+    expect(extra(CPU, GRAPH, { copiesWeights: true })).toMatchObject({ disable_prepacking: "0" });
+    expect(extra(CPU, prepared("/scratch"))).toMatchObject({ disable_prepacking: "0" });
+    expect(extra(CPU, prepared())).toMatchObject({ disable_prepacking: "1" });
+  });
+
+  it("has preparations that are never optimized", () => {
+    const { preparations } = loadTask(CPU, { ...GRAPH, preparations: [{ ...GRAPH, outputs: [] }] }, { copiesWeights: true });
+    expect(preparations[0]?.options).toMatchObject({ graphOptimizationLevel: "disabled", enableCpuMemArena: false });
+  });
+
+  it("waits without spinning if the platform says so", () => {
+    expect(extra({ ...CPU, spins: false }, GRAPH)).toMatchObject({ intra_op: { allow_spinning: "0" } });
+    expect(extra(CPU, GRAPH)).not.toHaveProperty("intra_op");
+  });
+
+  it("has no number of a GPU", () => {
+    expect(loadTask({ ...CPU, deviceId: 1 }, GRAPH).options.executionProviders).toEqual(["cpu"]);
+  });
+});
+
+describe("a GPU's session", () => {
+  it("is optimized by the runtime, with the weights' folder and nothing of the CPU's choices", () => {
+    const { options, endsAfterRun } = loadTask({ device: "webgpu", spins: false }, LARGE, { keepsMemory: true });
+    expect(endsAfterRun).toBe(false);
+    expect(options).toEqual({
+      executionProviders: ["webgpu"],
+      graphOptimizationLevel: "extended",
+      extra: { session: { model_external_initializers_file_folder_path: "/" } },
+    });
+  });
+});
