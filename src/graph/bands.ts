@@ -26,21 +26,17 @@ import {
  * is made. A picture in bands is put together only where something needs it whole; the graph leaves out what nothing needs.
  */
 
-/** Numbers of a picture up to which it is worked on as a whole: those of a denoising network at 64 x 64 are. */
-const LARGEST_WHOLE = 1.5e7;
-/** Numbers of a band. For Stable Diffusion 1.5's VAE at 512 x 512, 2^18 are no faster and take 1.3 s longer to load; 2^22 take 0.1 GB more. */
-const LARGEST_BAND = 2 ** 21;
 /** Rows of which a band has a multiple, but for the last: Winograd's squares have as many. */
 const ROWS = 4;
 
 /** From which to which row (excluded) each band goes of a picture [batch, channels, height, width]; one where it is small or not for a CPU. */
 export function bandsOf(
-  { target }: Graph,
+  { lowering: { rowBlocks } }: Graph,
   [batch = 0, channels = 0, height = 0, width = 0]: Shape,
 ): (readonly [from: number, to: number])[] {
   const perRow = batch * channels * width;
-  if (target !== "cpu" || perRow * height <= LARGEST_WHOLE) return [[0, height]];
-  const step = ROWS * Math.max(1, Math.floor(LARGEST_BAND / (ROWS * perRow)));
+  if (!rowBlocks || perRow * height <= rowBlocks.largestWhole) return [[0, height]];
+  const step = ROWS * Math.max(1, Math.floor(rowBlocks.largestBand / (ROWS * perRow)));
   return Array.from({ length: Math.ceil(height / step) }, (_, i) => [i * step, Math.min(height, (i + 1) * step)]);
 }
 
@@ -106,6 +102,19 @@ function momentsOf({ graph, shape }: Value, bands: readonly Value[], groups: num
 /** The last axis reduced to one number. */
 function reduced(op: string, x: Value): Value {
   return x.graph.node(op, [x, x.graph.integers([x.shape.length - 1])], { shape: [...x.shape.slice(0, -1), 1] });
+}
+
+/** The layers that `build` makes for x [batch, tokens, features], in blocks of tokens if their hidden layer, `hiddenWidth` numbers a token, is large. */
+export function inTokenBlocks(x: Value, hiddenWidth: number, build: (x: Value) => Value): Value {
+  const [batch = 0, tokens = 0, features = 0] = x.shape;
+  const { rowBlocks } = x.graph.lowering;
+  const rows = batch * tokens;
+  const atOnce = rowBlocks ? Math.ceil(rowBlocks.largestHidden / hiddenWidth) : rows;
+  if (rows <= atOnce) return build(x);
+  const flat = reshape(x, [rows, features]);
+  const parts: Value[] = [];
+  for (let row = 0; row < rows; row += atOnce) parts.push(build(slice(flat, 0, row, Math.min(rows, row + atOnce))));
+  return reshape(concat(parts as [Value, ...Value[]], 0), [batch, tokens, -1]);
 }
 
 /** Every pixel of x [batch, channels, height, width] as a square of 2 x 2, band by band where the result is large. */

@@ -4,6 +4,7 @@ import { toHalf } from "../tensor/half.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { type EncodedGraph, encodeRooted, type PreparedPort } from "./encode.js";
 import { widenFloat8Once } from "./float8.js";
+import { type ByteRange, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 import { numbersIn, rowRange, type WeightBytes } from "./weight-bytes.js";
 
@@ -28,39 +29,28 @@ export interface NodeOptions {
 /** How many attention heads are computed at once: half of them, one, or that many; all where nothing is said. */
 export type AttentionSlice = "auto" | "max" | number;
 
-/** What a graph can be written for. */
-export type Target = "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
-
-/** What a network's numbers can be. */
-export type Float = "float32" | "float16";
-
-/** Targets for which a fast graph computes in half precision. */
-export const HALF_TARGETS: readonly Target[] = ["webgpu", "cuda"];
-
 /** How large products are computed in 8-bit integers. */
 export interface ByteProducts {
-  /** The largest weight, of either sign. Processors without 8-bit dot products clip sums of two products, unless weights are of 7 bits. */
-  readonly range: 127 | 63;
+  /** The largest weight, of either sign. */
+  readonly range: ByteRange;
   /** Absolute path of the file that will hold the weights as bytes: it is written while the graph is loaded. */
   readonly file: string;
 }
 
 /** How a network is written. */
 export interface GraphOptions {
-  /** Where it will run; some operations are written differently there. The CPU by default. */
-  readonly target?: Target;
+  /** What the device that will run it is capable of; a CPU of which nothing more is known by default. */
+  readonly capabilities?: GraphCapabilities | undefined;
   /** How closely it computes: "exact" by default. */
-  readonly precision?: "exact" | "fast";
+  readonly precision?: "exact" | "fast" | undefined;
   /** Its numbers grow beyond half precision's largest, so that it stays in float32. */
   readonly overflowsHalf?: boolean;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
-  readonly attentionSlice?: AttentionSlice;
-  /** On WebGPU: whether the provider's fused attention gives right results on this device. */
-  readonly fusesAttention?: boolean;
-  /** Computes large products in 8-bit integers; in floats where nothing is said. */
-  readonly byteProducts?: ByteProducts;
+  readonly attentionSlice?: AttentionSlice | undefined;
+  /** Absolute path of a file for weights as bytes. "fast" computes products in 8-bit integers only if there is one. */
+  readonly byteWeights?: string | undefined;
   /**
-   * On the CPU: whether fp8 weights are widened to half precision once, when the graph is loaded, and held so. By default every run widens them anew, which
+   * Where weights are prepared: whether fp8 weights are widened to half precision once, when the graph is loaded, and held so. By default every run widens them anew, which
    * takes half the memory and more time.
    */
   readonly widensOnce?: boolean;
@@ -74,6 +64,8 @@ const LARGEST_PREPARATION = 2 ** 24;
 
 /** A network being written down as an ONNX graph whose weights stay in the checkpoint's files. */
 export class Graph {
+  /** How operations are written. Only operations read it. */
+  readonly lowering: Lowering;
   private readonly nodes: OnnxNode[] = [];
   /**
    * Weights made what the graph computes in. On the CPU half-precision ones are widened in every run anew: 2 % of a step of Stable Diffusion 1.5, where
@@ -107,27 +99,19 @@ export class Graph {
     private readonly prefix = "",
     /** Where its outputs are to be written, if it prepares another's weights. */
     private readonly file?: string,
-  ) {}
-
-  /** Where the graph will run. */
-  get target(): Target {
-    return this.options.target ?? "cpu";
+  ) {
+    this.lowering = loweringFor(options.capabilities ?? { device: "cpu" }, options);
   }
 
   /** How large products are computed in bytes; undefined: in floats. */
   get byteProducts(): ByteProducts | undefined {
-    return this.options.byteProducts;
+    const [range, file] = [this.lowering.byteRange, this.options.byteWeights];
+    return range && file !== undefined ? { range, file } : undefined;
   }
 
   /** What the network computes in; its inputs and outputs stay float32. */
   get float(): Float {
-    const { precision, overflowsHalf } = this.options;
-    return precision === "fast" && !overflowsHalf && HALF_TARGETS.includes(this.target) ? "float16" : "float32";
-  }
-
-  /** Whether attention is one operation. */
-  get fusesAttention(): boolean {
-    return this.target !== "webgpu" || (this.options.fusesAttention ?? false);
+    return this.lowering.float;
   }
 
   /** Of `heads` attention heads, how many are computed at once. */
@@ -223,7 +207,8 @@ export class Graph {
     const original = this.weights.get(weight.name);
     // Other devices' providers fold what depends on no input, if it is float32, and would have to be fed what is prepared.
     const folded = () => this.cast(change(original?.(this, "float32") ?? weight), weight.dtype as Float);
-    const result = this.target === "cpu" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, folded);
+    const result =
+      this.lowering.weights === "prepared" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, folded);
     if (original) this.weights.set(result.name, (graph, dtype) => change(original(graph, dtype)));
     return result;
   }
@@ -274,7 +259,7 @@ export class Graph {
   encode(): EncodedGraph {
     const { widensOnce = false } = this.options;
     const { model, preparations } =
-      widensOnce && this.target === "cpu" ? widenFloat8Once(this.needed()) : { model: this.needed(), preparations: [] };
+      widensOnce && this.lowering.weights === "prepared" ? widenFloat8Once(this.needed()) : { model: this.needed(), preparations: [] };
     const prepared = this.preparations.map((graph) => ({
       ...encodeRooted(graph.needed()),
       outputs: graph.outputs,
@@ -332,7 +317,7 @@ export class Graph {
     const weight = this.changed(stored, "turned", (own) =>
       own.graph.node("Transpose", [own], { shape: own.shape.toReversed(), attributes: { perm: [1, 0] } }),
     );
-    if (this.target !== "cpu") this.transposes.set(weight.name, stored);
+    if (this.lowering.weights === "folded") this.transposes.set(weight.name, stored);
     return weight;
   }
 

@@ -88,16 +88,16 @@ export function log(x: Value): Value {
 
 /** Sine, of angles in the hundreds too. */
 export function sin(x: Value): Value {
-  return x.graph.target === "webgpu" ? widenedSine(x, 0) : elementwise("Sin", [x]);
+  return x.graph.lowering.sine === "float64" ? wideSine(x, 0) : elementwise("Sin", [x]);
 }
 
 /** Cosine, of angles in the hundreds too. */
 export function cos(x: Value): Value {
-  return x.graph.target === "webgpu" ? widenedSine(x, Math.PI / 2) : elementwise("Cos", [x]);
+  return x.graph.lowering.sine === "float64" ? wideSine(x, Math.PI / 2) : elementwise("Cos", [x]);
 }
 
-/** The sine of x + `phase` in double precision, which runs on the CPU: WGSL allows its own sine an error of 2^-11 even for small angles. */
-function widenedSine(x: Value, phase: number): Value {
+/** The sine of x + `phase`, computed in float64. */
+function wideSine(x: Value, phase: number): Value {
   const { graph } = x;
   const wide = graph.cast(x, "float64");
   const angle = phase === 0 ? wide : add(wide, graph.wideConstant(phase));
@@ -233,8 +233,7 @@ export function conv2d(x: Value, weight: Value, bias: Value | undefined, { strid
   const [, inChannels, kernel = 1] = weight.shape;
   const channels = extent(x, 1);
   if (channels !== inChannels) throw new ArgumentError(`convolution ${weight.name} takes ${inChannels} channels; [${x.shape}] was given`);
-  if (x.graph.target === "webgpu" && channels > 3 && channels % 3 === 0 && channels % 4 !== 0) {
-    // The WebGPU provider computes such counts in threes and gets 3x3 kernels wrong (ONNX Runtime 1.30); one more channel, of zeros, avoids it.
+  if (x.graph.lowering.padsThreeChannels && channels > 3 && channels % 3 === 0 && channels % 4 !== 0) {
     return conv2d(withZeroChannel(x), withZeroChannel(weight), bias, { stride, padding });
   }
   return x.graph.node("Conv", [narrow(x), weight, bias], {
@@ -306,14 +305,9 @@ export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: V
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
   const { graph, shape } = query;
   if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${shape[2]} channels do not divide into ${heads} attention heads`);
-  // On a GPU wide heads, as in autoencoders, are slower in one operation: 106 ms against 44 for a head of 512 over 4096 tokens.
-  const isWide = graph.target === "webgpu" && extent(query, 2) / heads > WIDEST_FUSED_HEAD;
-  return graph.fusesAttention && !isWide
-    ? fusedAttention(query, key, value, heads, bias)
-    : writtenOutAttention(query, key, value, heads, bias);
+  const write = extent(query, 2) / heads <= graph.lowering.widestFusedHead ? fusedAttention : writtenOutAttention;
+  return write(query, key, value, heads, bias);
 }
-
-const WIDEST_FUSED_HEAD = 256;
 
 /** Attention as one operation of the runtime. */
 export function fusedAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
@@ -353,10 +347,7 @@ export function rowLengths(x: Value): Value {
 /** Tokens whose exponentials are still summed in half precision; twice as many can exceed its largest number. */
 const LONGEST_HALF_SUM = 2 ** 15;
 
-/**
- * Attention step by step: the WebGPU provider's fused one (ONNX Runtime 1.30) is 4 to 9 % off on the software drivers SwiftShader and lavapipe, wherever 32
- * queries or more look at 16 keys or more.
- */
+/** Attention step by step. */
 export function writtenOutAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
   const { graph } = query;
   const [batch = 0, tokens = 0] = query.shape;

@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.js";
+import { inTokenBlocks } from "../graph/bands.js";
 import type { Value } from "../graph/graph.js";
-import { add, addBatches, attention, concat, gelu, mul, repeatBatch, reshape, scale, slice, transpose } from "../graph/ops.js";
+import { add, addBatches, attention, concat, gelu, mul, repeatBatch, reshape, scale, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { groupNorm, layerNorm, linear, linearRows } from "./basic.js";
 
@@ -91,27 +92,14 @@ export function pixelAttention(x: Value, w: Scope, { headWidth, groups, epsilon,
   return scale(add(reshape(transpose(attended, [0, 2, 1]), x.shape), x), 1 / outputScale);
 }
 
-/** Numbers of a hidden layer that are worked on at once: few enough to stay in the processor's caches. */
-const HIDDEN_AT_ONCE = 2 ** 21;
-
-/** Feed-forward of x [batch, tokens, channels], as many tokens at once as pays on a CPU. */
-function feedForward(x: Value, w: Scope): Value {
-  const [batch = 0, tokens = 0, channels = 0] = x.shape;
-  const rows = batch * tokens;
-  const atOnce = x.graph.target === "cpu" ? Math.ceil(HIDDEN_AT_ONCE / (4 * channels)) : rows;
-  if (rows <= atOnce) return gatedLayers(x, w);
-  const flat = reshape(x, [rows, channels]);
-  const parts: Value[] = [];
-  for (let row = 0; row < rows; row += atOnce) parts.push(gatedLayers(slice(flat, 0, row, Math.min(rows, row + atOnce)), w));
-  return reshape(concat(parts as [Value, ...Value[]], 0), x.shape);
-}
-
 /** Two layers with a gated GELU (Shazeer 2020). The weight's two halves are read as two layers, which saves splitting the product. */
-function gatedLayers(x: Value, w: Scope): Value {
-  const channels = x.shape.at(-1) ?? 0;
+function feedForward(input: Value, w: Scope): Value {
+  const channels = input.shape.at(-1) ?? 0;
   const inner = 4 * channels;
   const projection = w.at("net", 0, "proj");
-  const hidden = linearRows(x, projection, 2 * inner, [0, inner]);
-  const gate = linearRows(x, projection, 2 * inner, [inner, 2 * inner]);
-  return linear(mul(hidden, gelu(gate)), w.at("net", 2), channels);
+  return inTokenBlocks(input, inner, (x) => {
+    const hidden = linearRows(x, projection, 2 * inner, [0, inner]);
+    const gate = linearRows(x, projection, 2 * inner, [inner, 2 * inner]);
+    return linear(mul(hidden, gelu(gate)), w.at("net", 2), channels);
+  });
 }

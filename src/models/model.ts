@@ -148,12 +148,14 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const { precision, fusesAttention } = this.engine;
+      const { precision, fusesAttention: fusedAttention } = this.engine;
       const byteProducts = this.runsOften ? this.engine.byteProducts?.() : undefined;
-      const { overflowsHalf, device: target } = this;
+      const { overflowsHalf, device } = this;
+      const capabilities = { device, halfPrecision: precision === "fast", fusedAttention, byteRange: byteProducts?.range };
+      const byteWeights = byteProducts?.file;
       const copiesWeights = this.runsOften && this.weights.bytes <= LARGEST_COPY;
       const widensOnce = this.runsOften && !copiesWeights && !this.savesMemory;
-      const graph = new Graph({ attentionSlice, target, precision, overflowsHalf, byteProducts, fusesAttention, widensOnce });
+      const graph = new Graph({ capabilities, precision, attentionSlice, overflowsHalf, byteWeights, widensOnce });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);

@@ -1,4 +1,5 @@
-import { type ByteProducts, Graph, type GraphOptions, HALF_TARGETS, type Value } from "../graph/graph.js";
+import { Graph, type GraphOptions, type Value } from "../graph/graph.js";
+import { type ByteRange, fastNumbers, type GraphCapabilities } from "../graph/lowering.js";
 import { fusedAttention, narrow, scale, writtenOutAttention } from "../graph/ops.js";
 import { Tensor } from "../tensor/tensor.js";
 import { DeviceSessions, runtimeMessage } from "./device-sessions.js";
@@ -8,14 +9,14 @@ import type { SessionSettings } from "./session-options.js";
 import type { Transport } from "./transport.js";
 
 /** What a device is capable of, as measured on this machine. */
-export interface Capabilities {
+export interface Capabilities extends GraphCapabilities {
   readonly device: ResolvedDevice;
   /** Whether it computes in half precision. Only measured if that was wanted, for precision "fast"; else false. */
   readonly halfPrecision: boolean;
   /** Whether attention as one operation gives right results. */
   readonly fusedAttention: boolean;
   /** The largest weight, of either sign, in products of 8-bit integers. Measured on the CPU, for precision "fast"; else undefined. */
-  readonly byteRange: ByteProducts["range"] | undefined;
+  readonly byteRange: ByteRange | undefined;
   /** Whether a GPU's driver computes in software. */
   readonly isSoftware: boolean;
 }
@@ -61,7 +62,7 @@ export async function probe(
   if (missing !== undefined) return { problem: missing };
   let isSoftware: boolean;
   try {
-    const session = await sessions.create(probeGraph({ target: device }).encode());
+    const session = await sessions.create(probeGraph({ capabilities: { device } }).encode());
     isSoftware = host.computesInSoftware();
     await session.release();
   } catch (cause) {
@@ -77,9 +78,10 @@ export async function probe(
 
 /** A device without half precision loads such a graph, but refuses to run it. */
 async function computesHalves(sessions: DeviceSessions, device: ResolvedDevice): Promise<boolean> {
-  if (!HALF_TARGETS.includes(device)) return false;
+  if (fastNumbers(device) !== "half") return false;
   try {
-    const { y } = await runOnce(sessions, probeGraph({ target: device, precision: "fast" }), { x: Tensor.from([1]) });
+    const graph = probeGraph({ capabilities: { device, halfPrecision: true }, precision: "fast" });
+    const { y } = await runOnce(sessions, graph, { x: Tensor.from([1]) });
     return y?.data[0] === 2;
   } catch {
     return false;
@@ -89,7 +91,7 @@ async function computesHalves(sessions: DeviceSessions, device: ResolvedDevice):
 /** WebGPU's fused attention is twice as fast on a GPU. On drivers with narrow subgroups its results are wrong by some per cent. */
 async function isFusedAttentionRight(sessions: DeviceSessions, device: ResolvedDevice): Promise<boolean> {
   const [tokens, width, heads] = [64, 64, 2];
-  const graph = new Graph({ target: device });
+  const graph = new Graph({ capabilities: { device } });
   const [query, key, value] = ["query", "key", "value"].map((name) => graph.input(name, "float32", [1, tokens, width])) as [
     Value,
     Value,
@@ -111,7 +113,7 @@ async function isFusedAttentionRight(sessions: DeviceSessions, device: ResolvedD
 }
 
 /** Finds out whether sums of two products of bytes are clipped to 16 bits, as on x86 processors without VNNI. */
-async function measureByteRange(sessions: DeviceSessions): Promise<ByteProducts["range"]> {
+async function measureByteRange(sessions: DeviceSessions): Promise<ByteRange> {
   const width = 64;
   const graph = new Graph();
   const [a, b] = [graph.input("a", "uint8", [1, width]), graph.input("b", "int8", [width, 1])];

@@ -1,5 +1,6 @@
 import type { EncodedGraph } from "../graph/encode.js";
-import type { ByteProducts, Target } from "../graph/graph.js";
+import type { ByteProducts } from "../graph/graph.js";
+import type { Target } from "../graph/lowering.js";
 import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -11,7 +12,7 @@ import type { Tensor } from "../tensor/tensor.js";
 export type Device = "auto" | ResolvedDevice;
 
 /** A device that was chosen. */
-export type ResolvedDevice = Target;
+export type ResolvedDevice = Exclude<Target, "wasm">;
 
 /** The devices a caller can name. */
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { ConfigError } from "../../src/errors.js";
 import { doubled } from "../../src/graph/bands.js";
-import { Graph, type Target, type Value } from "../../src/graph/graph.js";
+import { Graph, type Value } from "../../src/graph/graph.js";
+import type { Target } from "../../src/graph/lowering.js";
 import { add, joinRows, mul, silu, slice, sub, takeRows } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
 import { conv, groupNorm } from "../../src/layers/basic.js";
@@ -138,7 +139,7 @@ describe("large pictures", () => {
 
   /** A graph for the target runs on the CPU, whatever the target. */
   async function run(target: Target, x: Tensor, { weights, build }: Network): Promise<Tensor> {
-    const graph = new Graph({ target });
+    const graph = new Graph({ capabilities: { device: target } });
     graph.output("y", build(graph.input("x", "float32", x.shape), await scopeOf(graph, weights)));
     const session = await engine.load(graph.encode());
     try {
@@ -190,7 +191,7 @@ describe("large pictures", () => {
     ["of a size that fits the caches", "cpu", [1, 3, 64, 64]],
     ["for another device", "webgpu", [1, 3, HEIGHT, WIDTH]],
   ])("are those alone that are worked on in bands, not one %s", async (_, target, shape) => {
-    const graph = new Graph({ target });
+    const graph = new Graph({ capabilities: { device: target } });
     const w = await scopeOf(graph, convolution("in", 3, 128));
     expect(conv(graph.input("x", "float32", shape), w.at("in"), 128).bands).toBeUndefined();
   });

@@ -70,10 +70,15 @@ describe("fp8 weights", () => {
   it.each(kinds)("do so when they are widened once, at load: %s", (_, kind) => expectEqual(kind, cpu, () => ({ widensOnce: true })));
 
   it.each(kinds)("do so where products are in bytes: %s", (_, kind) =>
-    expectEqual(kind, cpu, () => ({ byteProducts: cpu.byteProducts?.() })),
+    expectEqual(kind, cpu, () => {
+      const { range: byteRange, file: byteWeights } = cpu.byteProducts?.() ?? {};
+      return { capabilities: { device: "cpu", byteRange }, precision: "fast", byteWeights };
+    }),
   );
 
-  it.each(kinds)("do so in half precision: %s", (_, kind) => expectEqual(kind, cpu, () => ({ target: "cuda", precision: "fast" })));
+  it.each(kinds)("do so in half precision: %s", (_, kind) =>
+    expectEqual(kind, cpu, () => ({ capabilities: { device: "cuda", halfPrecision: true }, precision: "fast" })),
+  );
 
-  it.skipIf(!gpu)("do so on WebGPU", () => expectEqual(perRow, gpu as Engine, () => ({ target: "webgpu" })));
+  it.skipIf(!gpu)("do so on WebGPU", () => expectEqual(perRow, gpu as Engine, () => ({ capabilities: { device: "webgpu" } })));
 });

@@ -67,5 +67,5 @@ it("prepares the same for graphs of other shapes, which share it", async () => {
 
 it("prepares nothing where every run widens, or on a GPU", async () => {
   expect(prepared(await encode(everyPattern(), FORMATS, {}))).toEqual([]);
-  expect(prepared(await encode(everyPattern(), FORMATS, { widensOnce: true, target: "webgpu" }))).toEqual([]);
+  expect(prepared(await encode(everyPattern(), FORMATS, { widensOnce: true, capabilities: { device: "webgpu" } }))).toEqual([]);
 });

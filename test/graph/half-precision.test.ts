@@ -14,7 +14,7 @@ import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
-const HALF: GraphOptions = { target: "cuda", precision: "fast" };
+const HALF: GraphOptions = { capabilities: { device: "cuda", halfPrecision: true }, precision: "fast" };
 
 let cpu: Engine;
 beforeAll(async () => {
@@ -47,12 +47,14 @@ function count(graph: Graph, op: string): number {
 
 describe("half precision", () => {
   it.each([
-    [{ target: "webgpu", precision: "fast" }, "float16"],
-    [{ target: "cuda", precision: "fast" }, "float16"],
-    [{ target: "webgpu", precision: "exact" }, "float32"],
-    [{ target: "webgpu" }, "float32"],
-    [{ target: "cpu", precision: "fast" }, "float32"],
-    [{ target: "webgpu", precision: "fast", overflowsHalf: true }, "float32"],
+    [{ capabilities: { device: "webgpu", halfPrecision: true }, precision: "fast" }, "float16"],
+    [{ capabilities: { device: "cuda", halfPrecision: true }, precision: "fast" }, "float16"],
+    [{ capabilities: { device: "webgpu", halfPrecision: true }, precision: "exact" }, "float32"],
+    [{ capabilities: { device: "webgpu", halfPrecision: true } }, "float32"],
+    [{ capabilities: { device: "webgpu", halfPrecision: false }, precision: "fast" }, "float32"],
+    [{ capabilities: { device: "webgpu" }, precision: "fast" }, "float32"],
+    [{ capabilities: { device: "cpu", halfPrecision: true }, precision: "fast" }, "float32"],
+    [{ capabilities: { device: "webgpu", halfPrecision: true }, precision: "fast", overflowsHalf: true }, "float32"],
   ] as const)("for %j: %s", (options, float) => {
     const graph = new Graph(options);
     expect(graph.float).toBe(float);

@@ -214,8 +214,8 @@ describe("results", () => {
 });
 
 describe("attention on WebGPU", () => {
-  const isFused = (width: number, fusesAttention: boolean) => {
-    const graph = new Graph({ target: "webgpu", fusesAttention });
+  const isFused = (width: number, fusedAttention: boolean) => {
+    const graph = new Graph({ capabilities: { device: "webgpu", fusedAttention } });
     const [query, key, value] = ["q", "k", "v"].map((name) => graph.input(name, "float32", [1, 64, width])) as [Value, Value, Value];
     graph.output("y", ops.attention(query, key, value, 2));
     return Buffer.from(graph.encode().bytes).includes("MultiHeadAttention");

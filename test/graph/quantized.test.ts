@@ -29,7 +29,11 @@ describe("products in bytes", () => {
     const folder = temporaryFolder();
     const [out = 0] = weight.shape;
     writeSafetensors(join(folder, "model.safetensors"), { weight, bias: randn([out], new Generator(3)) });
-    const graph = new Graph({ target: "cpu", byteProducts });
+    const graph = new Graph({
+      capabilities: { device: "cpu", byteRange: byteProducts?.range },
+      precision: "fast",
+      byteWeights: byteProducts?.file,
+    });
     const w = new Scope(graph, await openWeights(openFolder(folder)));
     graph.output("y", layer(graph.input("x", "float32", x.shape), w.tensor("weight", weight.shape), w.tensor("bias", [out])));
     const session = await engine.load(graph.encode());

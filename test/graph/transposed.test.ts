@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSafetensorsHeader, toTensorRef } from "../../src/checkpoint/safetensors.js";
-import { Graph, type Target, type Value } from "../../src/graph/graph.js";
+import { Graph, type Value } from "../../src/graph/graph.js";
+import type { Target } from "../../src/graph/lowering.js";
 import { add, affine, rows, scale } from "../../src/graph/ops.js";
 import type { WeightBytes } from "../../src/graph/weight-bytes.js";
 import { createEngine, openFolder } from "../../src/platform/node/platform.js";
@@ -38,7 +39,7 @@ async function stored(tensor: Tensor<DType>, transposed: boolean): Promise<Weigh
 }
 
 async function product(weight: WeightBytes, target: Target, change: (weight: Value) => Value = (same) => same): Promise<Tensor> {
-  const graph = new Graph({ target });
+  const graph = new Graph({ capabilities: { device: target } });
   const input = graph.input("x", "float32", x.shape);
   // The operand is a result as well, which ONNX Runtime's fusing of a Transpose into the product does not bear.
   const operand = add(input, graph.constant([0]));

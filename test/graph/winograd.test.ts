@@ -32,7 +32,7 @@ describe("Winograd's convolution", () => {
       "conv.weight": randn([outChannels, channels, 3, 3], generator),
       "conv.bias": randn([outChannels], generator),
     });
-    const graph = new Graph({ target: "cpu" });
+    const graph = new Graph({ capabilities: { device: "cpu" } });
     const w = new Scope(graph, await openWeights(openFolder(folder))).at("conv");
     const [weight, bias] = [w.tensor("weight", [outChannels, channels, 3, 3]), w.tensor("bias", [outChannels])];
     graph.output("y", convolution(graph.input("x", "float32", [batch, channels, ...sides]), weight, bias));

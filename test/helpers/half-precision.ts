@@ -1,12 +1,11 @@
-import type { Target } from "../../src/graph/graph.js";
-import type { Engine } from "../../src/runtime/engine.js";
+import type { Engine, ResolvedDevice } from "../../src/runtime/engine.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
 /**
  * What runs on the CPU the half-precision graphs that are written for `device`. ONNX Runtime has few half-precision kernels there: it computes in float32,
  * and rounds where it cannot prove that it may not. That tells whether graphs are well written, not how far rounding takes them.
  */
-export function halfPrecision(cpu: Engine, device: Target): Engine {
+export function halfPrecision(cpu: Engine, device: ResolvedDevice): Engine {
   return { device, precision: "fast", load: (graph, options) => cpu.load(graph, options), dispose: async () => {} };
 }
 

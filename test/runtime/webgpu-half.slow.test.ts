@@ -31,7 +31,10 @@ describe.skipIf(gpu?.precision !== "fast")("WebGPU in half precision", () => {
     const generator = new Generator(0);
     const inputs = shapes.map((shape) => randn(shape, generator).mul(size));
     const run = async (engine: Engine) => {
-      const graph = new Graph({ target: engine.device, precision: engine.precision });
+      const graph = new Graph({
+        capabilities: { device: engine.device, halfPrecision: engine.precision === "fast" },
+        precision: engine.precision,
+      });
       graph.output("out", build(...inputs.map(({ shape }, i) => graph.input(`in${i}`, "float32", shape))));
       const session = await engine.load(graph.encode());
       const { out } = await session.run(Object.fromEntries(inputs.map((input, i) => [`in${i}`, input])));

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Graph, type Target, type Value } from "../../src/graph/graph.js";
+import { Graph, type Value } from "../../src/graph/graph.js";
+import type { Target } from "../../src/graph/lowering.js";
 import { attention, conv2d, cos, narrow, scale, sin } from "../../src/graph/ops.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { createEngine } from "../../src/platform/node/engine.js";
@@ -24,7 +25,7 @@ describe.skipIf(!gpu)("WebGPU", () => {
 
   async function onBoth(inputs: readonly Tensor[], build: (...values: Value[]) => Value): Promise<[Tensor, Tensor]> {
     const run = async (engine: Engine, target: Target) => {
-      const graph = new Graph({ target });
+      const graph = new Graph({ capabilities: { device: target } });
       graph.output("out", build(...inputs.map(({ shape }, i) => graph.input(`in${i}`, "float32", shape))));
       const session = await engine.load(graph.encode());
       const { out } = await session.run(Object.fromEntries(inputs.map((input, i) => [`in${i}`, input])));
@@ -74,7 +75,10 @@ describe.skipIf(!gpu)("WebGPU", () => {
 
   it("computes in half precision what was asked to be fast, or exactly where the device has none", async () => {
     const fast = await createEngine({ device: "webgpu", precision: "fast" });
-    const graph = new Graph({ target: "webgpu", precision: fast.precision });
+    const graph = new Graph({
+      capabilities: { device: "webgpu", halfPrecision: fast.precision === "fast" },
+      precision: fast.precision,
+    });
     graph.output("y", scale(narrow(graph.input("x", "float32", [1])), 3));
     const session = await fast.load(graph.encode());
     const { y } = await session.run({ x: Tensor.from([1 + 2 ** -12]) });

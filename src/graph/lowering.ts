@@ -1,0 +1,162 @@
+/*
+ * How an operation is written for ONNX Runtime depends on where the graph will run. All these choices stand here: a row for each target, a column for
+ * each choice. Layers and models never ask for the target: they call the operations, and these read the graph's `lowering`.
+ *
+ * Measurements are of ONNX Runtime 1.30.
+ */
+
+/** What a graph can be written for. No device of Node is "wasm": it is the CPU as a browser offers it. */
+export type Target = "cpu" | "wasm" | "webgpu" | "cuda" | "coreml" | "dml";
+
+/** What a network's numbers can be. */
+export type Float = "float32" | "float16";
+
+/** The largest weight of a product in 8-bit integers, of either sign. Processors without 8-bit dot products clip sums of two products of 8-bit weights. */
+export type ByteRange = 127 | 63;
+
+/** What a graph must know about the device that will run it. A fact that is not given counts as no. */
+export interface GraphCapabilities {
+  /** The row of the table. */
+  readonly device: Target;
+  /** Whether it computes in half precision. */
+  readonly halfPrecision?: boolean | undefined;
+  /** Whether the provider's fused attention gives right results on this device. It matters only if the table says that it must be checked. */
+  readonly fusedAttention?: boolean | undefined;
+  /** How large the weights of products in 8-bit integers may be. */
+  readonly byteRange?: ByteRange | undefined;
+}
+
+/** A row of the table. */
+export interface TargetLowering {
+  /**
+   * Products in "fast" mode. "bytes": large products are computed in 8-bit integers, if the device's byte range is known. "half": the whole network is
+   * computed in half precision, if the device can. Undefined: "fast" changes nothing.
+   */
+  readonly fast: "bytes" | "half" | undefined;
+  /** 3 x 3 convolutions from this size up are written as Winograd's algorithm; undefined: all are the runtime's own. */
+  readonly winograd: WinogradSizes | undefined;
+  /** Whether convolutions of 3, 6, 9, 15, ... channels get one more channel, of zeros. */
+  readonly padsThreeChannels: boolean;
+  /** Attention is one operation of the runtime where heads are at most `widestFusedHead` channels wide; wider ones are written out. */
+  readonly attention: {
+    readonly widestFusedHead: number;
+    /** Whether the operation is right only on some devices, so that a device must be checked first. */
+    readonly mustBeChecked: boolean;
+  };
+  /** Sines and cosines: the runtime's in float32, or in float64. */
+  readonly sine: "float32" | "float64";
+  /** Pictures and hidden layers in blocks of rows that fit the processor's caches; undefined: always whole. */
+  readonly rowBlocks: RowBlocks | undefined;
+  /**
+   * Weights that differ from their file's (fused adapters, transposes, fp8). "prepared": graphs of their own make them, once, when the network is loaded.
+   * "folded": they are nodes of the network's graph, whose constants the provider computes when it is loaded.
+   */
+  readonly weights: "prepared" | "folded";
+}
+
+/** From which size on Winograd's convolution pays. */
+export interface WinogradSizes {
+  /** Channels below which the transforms cost more than the multiplications saved. */
+  readonly fewestChannels: number;
+  /** Squares of 4 x 4 pixels, in all pictures together, below which evaluating the kernels costs more than the multiplications saved. */
+  readonly fewestSquares: number;
+}
+
+/** Sizes of blocks of rows, each a count of numbers. */
+export interface RowBlocks {
+  /** The largest picture that is worked on as a whole. */
+  readonly largestWhole: number;
+  /** The largest band of a larger picture. */
+  readonly largestBand: number;
+  /** The largest part of a feed-forward's hidden layer. */
+  readonly largestHidden: number;
+}
+
+/** A processor's row. */
+const PROCESSOR: TargetLowering = {
+  fast: "bytes",
+  // 1.8 times as fast as the runtime's convolution with 320 channels at 64 x 64, 1.9 with 640 at 32 x 32, 1.4 with 1280 at 16 x 16.
+  winograd: { fewestChannels: 128, fewestSquares: 16 },
+  padsThreeChannels: false,
+  attention: { widestFusedHead: Number.POSITIVE_INFINITY, mustBeChecked: false },
+  sine: "float32",
+  rowBlocks: {
+    // A denoising network's pictures at 64 x 64 stay whole.
+    largestWhole: 1.5e7,
+    // For Stable Diffusion 1.5's VAE at 512 x 512, bands of 2^18 are no faster and take 1.3 s longer to load; bands of 2^22 take 0.1 GB more.
+    largestBand: 2 ** 21,
+    largestHidden: 2 ** 21,
+  },
+  // The runtime's folding also widens all half-precision weights: 17 s and twice the memory for Stable Diffusion 1.5. It is turned off on a processor.
+  weights: "prepared",
+};
+
+/** The row of a provider that brings kernels of its own, which are best left whole. */
+const PROVIDER: TargetLowering = {
+  fast: undefined,
+  winograd: undefined,
+  padsThreeChannels: false,
+  attention: { widestFusedHead: Number.POSITIVE_INFINITY, mustBeChecked: false },
+  sine: "float32",
+  rowBlocks: undefined,
+  // What is prepared would have to be fed to every run. Providers fold float32 constants themselves.
+  weights: "folded",
+};
+
+/** How operations are written for each target. Norms have no column: they are the same for all targets, but for pictures in bands. */
+const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
+  cpu: PROCESSOR,
+  /*
+   * The same kernels as on the CPU, compiled to WebAssembly, so that the same choices hold; none of them is measured yet. Winograd's matrix products and the
+   * 8-bit ones have SIMD kernels. Where relaxed SIMD clips sums, the measured byte range is 63. Row blocks matter more: memory ends at 4 GB.
+   * There are no files, so weights can become bytes only once a graph can be given memory for them.
+   */
+  wasm: PROCESSOR,
+  webgpu: {
+    ...PROVIDER,
+    fast: "half",
+    // The provider computes such counts in threes and gets 3 x 3 kernels wrong.
+    padsThreeChannels: true,
+    attention: {
+      // A head of 512 channels over 4096 tokens, as in autoencoders, takes 106 ms in one operation and 44 ms written out.
+      widestFusedHead: 256,
+      // On the software drivers SwiftShader and lavapipe it is 4 to 9 % off if 32 queries or more look at 16 keys or more.
+      mustBeChecked: true,
+    },
+    // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU.
+    sine: "float64",
+  },
+  cuda: { ...PROVIDER, fast: "half" },
+  coreml: PROVIDER,
+  dml: PROVIDER,
+};
+
+/** How the operations of one graph are written: its target's row, with the facts of the device applied. */
+export interface Lowering extends Pick<TargetLowering, "winograd" | "padsThreeChannels" | "sine" | "rowBlocks" | "weights"> {
+  /** What the network computes in; its inputs and outputs stay float32. */
+  readonly float: Float;
+  /** The largest weight of large products in 8-bit integers; undefined: they are computed in floats. */
+  readonly byteRange: ByteRange | undefined;
+  /** Channels of the widest head of which attention is one operation; 0: it is always written out. */
+  readonly widestFusedHead: number;
+}
+
+/** Whether "fast" computes in half precision, in 8-bit integers, or as "exact" does, on a device that can. */
+export function fastNumbers(device: Target): TargetLowering["fast"] {
+  return LOWERINGS[device].fast;
+}
+
+/** How a graph for this device is written. */
+export function loweringFor(
+  { device, halfPrecision, fusedAttention, byteRange }: GraphCapabilities,
+  { precision = "exact", overflowsHalf = false }: { readonly precision?: "exact" | "fast"; readonly overflowsHalf?: boolean } = {},
+): Lowering {
+  const { fast, attention, ...row } = LOWERINGS[device];
+  const numbers = precision === "fast" ? fast : undefined;
+  return {
+    ...row,
+    float: numbers === "half" && halfPrecision && !overflowsHalf ? "float16" : "float32",
+    byteRange: numbers === "bytes" ? byteRange : undefined,
+    widestFusedHead: attention.mustBeChecked && !fusedAttention ? 0 : attention.widestFusedHead,
+  };
+}
