@@ -1,9 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Everything a program may import from "darkroom".
 
+// Without it, `fromPretrained` of schedulers, tokenizers and processors would take folders only.
+import "./hub/open-checkpoint.js";
+
 export type { Folder } from "./checkpoint/folder.js";
+export type { PartOptions } from "./checkpoint/open-part.js";
 export type { PredictionType } from "./checkpoint/prediction-types.js";
 export type { TensorRef } from "./checkpoint/safetensors.js";
+export type { DownloadProgress, SourceOptions } from "./checkpoint/source.js";
 export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
 export type { Weights } from "./checkpoint/weights.js";
 export {
@@ -25,12 +30,9 @@ export {
   listCachedRepositories,
   removeCachedRepository,
 } from "./hub/cached-repositories.js";
-export type { DownloadProgress } from "./hub/download-meter.js";
 export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { AdapterSource } from "./hub/find-adapter.js";
 export type { LoraSource } from "./hub/find-lora.js";
-export type { SourceOptions } from "./hub/open-checkpoint.js";
-export type { PartOptions } from "./hub/open-part.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
 export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";

@@ -1,4 +1,4 @@
-import type { DownloadProgress } from "../hub/download-meter.js";
+import type { DownloadProgress } from "../checkpoint/source.js";
 import { formatBytes, formatPart } from "./bytes.js";
 import { formatSeconds } from "./format-seconds.js";
 import { progressLine, terminalColumns } from "./progress-line.js";

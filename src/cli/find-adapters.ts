@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { isPickle } from "../checkpoint/pickles.js";
+import type { SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError } from "../errors.js";
 import { findLora } from "../hub/find-lora.js";
-import type { SourceOptions } from "../hub/open-checkpoint.js";
 import type { FoundFile } from "../hub/open-file.js";
 import { nearestNames } from "../nearest.js";
 import type { LoraTag } from "../prompt/lora-tags.js";

@@ -1,4 +1,4 @@
-import type { DownloadProgress } from "../hub/download-meter.js";
+import type { DownloadProgress } from "../checkpoint/source.js";
 import { formatBytes } from "./bytes.js";
 import { type DownloadDisplay, openDownloadBar, openDownloadLines } from "./download-display.js";
 import { formatSeconds } from "./format-seconds.js";

@@ -1,11 +1,9 @@
 import { readJson } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { kindOf, PART_FILES, type PartKind } from "../checkpoint/part-kind.js";
 import { findWeights, noWeights, readShards } from "../checkpoint/weights.js";
 import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
-
-/** What a part of a checkpoint is, which says what files it has. */
-export type PartKind = "model" | "scheduler" | "tokenizer" | "processor";
 
 /** Which files of a checkpoint are wanted; everything a pipeline reads where nothing is said. */
 export interface WantedFiles {
@@ -63,22 +61,6 @@ interface Part {
   readonly subfolder: string;
   readonly kind: PartKind;
   readonly hasWeights: boolean;
-}
-
-/** The configs of a part: sets of which one must be whole, best first, and what is read where it exists. */
-const CONFIGS: Readonly<Record<PartKind, { readonly needed: readonly (readonly string[])[]; readonly optional?: readonly string[] }>> = {
-  model: { needed: [[CONFIG]] },
-  scheduler: { needed: [["scheduler_config.json"]] },
-  tokenizer: {
-    needed: [["vocab.json", "merges.txt"], ["tokenizer.json"]],
-    optional: ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"],
-  },
-  processor: { needed: [["preprocessor_config.json"]] },
-};
-
-/** The files that a part of this kind needs: alternative sets, best first; all files of one set are needed. */
-export function partFiles(kind: PartKind): readonly (readonly string[])[] {
-  return CONFIGS[kind].needed;
 }
 
 const NOTHING: ChosenFiles = { optional: [], needed: [], missing: [], isFinal: true };
@@ -154,17 +136,9 @@ function subfolderOf(name: string, paths: readonly string[]): string {
   return paths.includes(CONFIG) && namesIn(paths, name).length === 0 ? "" : name;
 }
 
-/** What a part of this class is. */
-export function kindOf(className: string): PartKind {
-  if (className.endsWith("Scheduler")) return "scheduler";
-  if (/Tokenizer(Fast)?$/.test(className)) return "tokenizer";
-  if (/(Processor(Fast|Pil)?|FeatureExtractor)$/.test(className)) return "processor";
-  return "model";
-}
-
 function chooseConfigs({ name, paths }: Listing, { subfolder, kind }: Part): ChosenFiles {
   const there = namesIn(paths, subfolder);
-  const { needed: sets, optional = [] } = CONFIGS[kind];
+  const { needed: sets, optional = [] } = PART_FILES[kind];
   const needed = sets.find((set) => set.every((file) => there.includes(file))) ?? sets[0] ?? [];
   const absent = needed.filter((file) => !there.includes(file)).map((file) => join(subfolder, file));
   return {

@@ -1,23 +1,4 @@
-/** How far a download is. */
-export interface DownloadProgress {
-  /** The file whose bytes came last, as the repository calls it. */
-  readonly file: string;
-  /** Bytes of the whole download, over all its files; what an earlier, cut download left is counted as loaded. */
-  readonly loaded: number;
-  /** Bytes of all files of the download. */
-  readonly total: number;
-  /** Over the last seconds. */
-  readonly bytesPerSecond: number;
-  /** At that speed; Infinity while nothing comes. */
-  readonly secondsLeft: number;
-  /** Progress in files. */
-  readonly files: {
-    /** Files downloaded completely. */
-    readonly done: number;
-    /** Files of the download. */
-    readonly total: number;
-  };
-}
+import type { DownloadProgress } from "../checkpoint/source.js";
 
 const WINDOW = 10_000;
 const INTERVAL = 100;

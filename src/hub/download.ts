@@ -1,7 +1,8 @@
+import type { DownloadProgress } from "../checkpoint/source.js";
 import type { DarkroomError } from "../errors.js";
 import type { RemoteFile, RepositoryCache } from "../platform/platform.js";
 import { chooseFiles, type WantedFiles } from "./choose-files.js";
-import { DownloadMeter, type DownloadProgress } from "./download-meter.js";
+import { DownloadMeter } from "./download-meter.js";
 import type { HubApi, ListedFile } from "./hub-api.js";
 
 /** Files that are downloaded at the same time: enough to fill a line, few enough for a household router. */

@@ -1,10 +1,11 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
+import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError } from "../errors.js";
 import { type Fields, text } from "../options/fields.js";
 import { expectKind } from "../recognise/expect-kind.js";
-import { expectSource, findSource } from "./find-source.js";
-import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkpoint.js";
+import { findSource } from "./find-source.js";
+import { openCheckpoint } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
 import { refusePickle } from "./refuse-pickle.js";
 

@@ -3,7 +3,6 @@ import type { Folder } from "../checkpoint/folder.js";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import { hasMethods } from "../options/fields.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
@@ -37,17 +36,6 @@ export async function findSource(source: string): Promise<FoundSource> {
 /** The folder that a source names on this machine or in the package. */
 export function openFound(source: string, place: FoundSource["place"]): Folder {
   return openFolder(place === "package" ? embeddedCheckpointPath() : source, source);
-}
-
-/** Whether a value can name a checkpoint or a file of one. */
-export function isSource(value: unknown): value is string | Folder {
-  if (typeof value === "string") return value !== "";
-  return hasMethods(value, "list", "read");
-}
-
-/** @throws ArgumentError unless the value can name a checkpoint or a file of one. */
-export function expectSource(value: unknown, argument = "path"): asserts value is string | Folder {
-  if (!isSource(value)) throw wrongArgument(argument, value, "the path of a folder or file, or a hub id (owner/name)");
 }
 
 /** What a source names. @throws CheckpointError if it does not exist. */

@@ -1,56 +1,21 @@
 import { openTokenizerFiles } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
+import { useSourceOpener } from "../checkpoint/open-part.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import type { PredictionType } from "../checkpoint/prediction-types.js";
-import { ArgumentError } from "../errors.js";
-import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
+import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
 import { expectKind } from "../recognise/expect-kind.js";
 import type { WantedFiles } from "./choose-files.js";
-import type { DownloadProgress } from "./download-meter.js";
-import { expectSource, expectThere, findSource, isSource, openFound } from "./find-source.js";
+import { expectThere, findSource, openFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
 import { refusePickle } from "./refuse-pickle.js";
-
-/** Where a checkpoint may be taken from, and how. All but `variant` and `config` is about checkpoints of the hub, and of no effect for folders. */
-export interface SourceOptions {
-  /** Which weight files, e.g. "fp16"; the full ones are taken, with a warning, where the variant is missing. */
-  readonly variant?: string | undefined;
-  /**
-   * For a checkpoint in a single file: a folder or hub id in diffusers' layout, whose configs, scheduler and tokenizer are taken in place of those that
-   * the file suggests.
-   */
-  readonly config?: string | Folder | undefined;
-  /** Branch, tag or commit; "main" where none is named. */
-  readonly revision?: string | undefined;
-  /** In place of HF_TOKEN and of what `hf auth login` left. It is sent to the hub alone, never to where the hub redirects. */
-  readonly token?: string | undefined;
-  /** In place of HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. */
-  readonly cacheDir?: string | undefined;
-  /** Uses what is in the cache and never the network, as HF_HUB_OFFLINE=1 does. */
-  readonly localFilesOnly?: boolean | undefined;
-  /** Told of a download several times a second, and when a file is whole; not called when nothing is downloaded. */
-  readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
-  /** Stops a download, which can be resumed later. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** What a caller knows about a single file that the file may not state. No effect on folders: their configs state it. */
 export interface KnownOfCheckpoint {
   /** What the UNet predicts. */
   readonly predictionType?: PredictionType | undefined;
 }
-
-export const SOURCE_FIELDS: Fields<SourceOptions> = {
-  variant: text,
-  config: field(isSource, "a folder or hub id, or a Folder"),
-  revision: text,
-  token: text,
-  cacheDir: text,
-  localFilesOnly: flag,
-  onProgress: callback(),
-  signal: abortSignal,
-};
 
 /**
  * The files of a checkpoint: a folder on disk; the embedded checkpoint by its name; a single file in the original layout, seen as the folder it would be, here or on
@@ -72,14 +37,6 @@ export async function openCheckpoint(
   if (place === "nowhere") await expectThere(source);
   refuseConfig(source, options);
   return place === "hub" ? openRepository(source, options) : openFound(source, place);
-}
-
-function refuseConfig(name: string, { config }: SourceOptions): void {
-  if (config === undefined) return;
-  throw new ArgumentError((option) => `${option("config")} was given, but ${name} is not a single file`, {
-    argument: "config",
-    hint: "leave it out: a folder has its own configs",
-  });
 }
 
 async function openSingle(source: string, options: SourceOptions & WantedFiles & KnownOfCheckpoint): Promise<Folder> {
@@ -110,3 +67,6 @@ async function openConfigs(
 ): Promise<Folder> {
   return openCheckpoint(config, { token, cacheDir, localFilesOnly, onProgress, signal, weights: false });
 }
+
+// From here on, `fromPretrained` of every class opens paths and hub ids.
+useSourceOpener((source, { part, subfolder }, options) => openCheckpoint(source, { ...options, only: subfolder, kind: part }));

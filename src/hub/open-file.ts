@@ -1,9 +1,9 @@
 import { openFolder } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
+import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError } from "../errors.js";
 import { expectThere } from "./find-source.js";
 import { type HubFile, isLink, revisionOf } from "./hub-file.js";
-import type { SourceOptions } from "./open-checkpoint.js";
 import { openRepository } from "./open-repository.js";
 
 /** A file: its folder, and its name there. */

@@ -1,5 +1,6 @@
 import { hubSettings, openRepositoryCache } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
+import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError, type HubProblem } from "../errors.js";
 import { isCommit, type RepositoryCache } from "../platform/platform.js";
 import { warn } from "../warnings.js";
@@ -7,7 +8,6 @@ import type { Wording } from "../wording.js";
 import { type ChosenFiles, chooseFiles, type WantedFiles } from "./choose-files.js";
 import { download } from "./download.js";
 import { HubApi, type ListedFile } from "./hub-api.js";
-import type { SourceOptions } from "./open-checkpoint.js";
 import { expectRevision } from "./repository-id.js";
 
 /** Failures to learn what the hub has after which what the cache has will do, as for huggingface_hub. */

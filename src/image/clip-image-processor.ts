@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
-import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
 import { checkOptions, expectField } from "../options/check-options.js";
 import { instanceOf } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";

@@ -3,10 +3,10 @@ import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { kindOf } from "../checkpoint/part-kind.js";
 import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
-import { kindOf } from "../hub/choose-files.js";
 import { countWeights, total } from "./counts.js";
 import type { CheckpointInspection, InspectedPart, Inspection, NetworkInspection, PartInspection } from "./inspection.js";
 

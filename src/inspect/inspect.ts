@@ -1,7 +1,7 @@
 import type { Folder } from "../checkpoint/folder.js";
+import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError } from "../errors.js";
-import { expectSource, findSource, openFound } from "../hub/find-source.js";
-import { SOURCE_FIELDS, type SourceOptions } from "../hub/open-checkpoint.js";
+import { findSource, openFound } from "../hub/find-source.js";
 import { openFile } from "../hub/open-file.js";
 import { openRepository } from "../hub/open-repository.js";
 import { refusePickle } from "../hub/refuse-pickle.js";

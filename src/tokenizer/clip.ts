@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import type { Folder } from "../checkpoint/folder.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import { openPart, PART_FIELDS, type PartOptions } from "../hub/open-part.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, flag, names, oneOf, whole } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";

@@ -1,3 +1,4 @@
+import "../../src/hub/open-checkpoint.js";
 import fc from "fast-check";
 import { expect } from "vitest";
 import { parseAttention } from "../../src/prompt/attention.js";

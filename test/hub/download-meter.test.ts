@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DownloadMeter, type DownloadProgress } from "../../src/hub/download-meter.js";
+import type { DownloadProgress } from "../../src/checkpoint/source.js";
+import { DownloadMeter } from "../../src/hub/download-meter.js";
 
 /** A meter with a clock that stands still until it is set. */
 function meter(): { meter: DownloadMeter; heard: DownloadProgress[]; clock: { now: number } } {

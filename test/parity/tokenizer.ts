@@ -1,3 +1,4 @@
+import "../../src/hub/open-checkpoint.js";
 import { join } from "node:path";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
 import type { ParityCase } from "./cases.js";

@@ -1,3 +1,4 @@
+import "../../src/hub/open-checkpoint.js";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { chunkPrompt, type PromptChunk } from "../../src/prompt/chunks.js";

@@ -1,3 +1,4 @@
+import "../../src/hub/open-checkpoint.js";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, ConfigError } from "../../src/errors.js";
 import { DDIMScheduler } from "../../src/schedulers/ddim.js";

@@ -1,3 +1,4 @@
+import "../../src/hub/open-checkpoint.js";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";

@@ -1,3 +1,4 @@
+import "../../src/hub/open-checkpoint.js";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Folder } from "../../src/checkpoint/folder.js";

@@ -1,8 +1,8 @@
 import { camelCase } from "../../checkpoint/config.js";
 import type { Folder } from "../../checkpoint/folder.js";
 import type { ModelIndex } from "../../checkpoint/model-index.js";
+import { kindOf } from "../../checkpoint/part-kind.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
-import { kindOf } from "../../hub/choose-files.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
 import { checkOptions } from "../../options/check-options.js";

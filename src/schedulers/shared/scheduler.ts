@@ -1,8 +1,8 @@
 import { camelCase, readConfig, snakeCase } from "../../checkpoint/config.js";
 import type { Folder } from "../../checkpoint/folder.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../../checkpoint/open-part.js";
 import { ArgumentError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
-import { openPart, PART_FIELDS, type PartOptions } from "../../hub/open-part.js";
 import { checkOptions, expectField } from "../../options/check-options.js";
 import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, real, tensor, whole } from "../../options/fields.js";
 import { Generator, randnPerImage } from "../../tensor/random.js";

@@ -1,12 +1,12 @@
-import { classOf, readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { CheckpointError } from "../errors.js";
 import { withArticle } from "../given.js";
 import { type Fields, text } from "../options/fields.js";
-import { type PartKind, partFiles } from "./choose-files.js";
-import { openCheckpoint, SOURCE_FIELDS, type SourceOptions } from "./open-checkpoint.js";
+import { classOf, readConfig } from "./config.js";
+import type { Folder } from "./folder.js";
+import { PART_FILES, type PartKind } from "./part-kind.js";
+import { expectSource, refuseConfig, SOURCE_FIELDS, type SourceOptions } from "./source.js";
 
-/** The source of one part of a checkpoint. */
+/** How one part of a checkpoint is opened. */
 export interface PartOptions extends SourceOptions {
   /** Folder of the part inside the checkpoint, such as "unet"; by default the checkpoint's folder itself holds the part. */
   readonly subfolder?: string | undefined;
@@ -27,10 +27,30 @@ const SUBFOLDERS = [
   "feature_extractor",
 ];
 
+/** One part of a checkpoint, by its kind and its subfolder ("" if the checkpoint is that part alone). */
+export interface WantedPart {
+  readonly part: PartKind;
+  readonly subfolder: string;
+}
+
+/** Opens the checkpoint that a path, address or hub id names, with at least the files of one part. */
+export type SourceOpener = (source: string, wanted: WantedPart, options: SourceOptions) => Promise<Folder>;
+
+let openSource: SourceOpener = async (source) => {
+  throw new CheckpointError(`${source} cannot be opened: the module that opens paths and hub ids is not loaded`, {
+    hint: 'import "darkroom", which loads it, or give a Folder',
+  });
+};
+
+/** Sets the function by which {@link openPart} opens paths and hub ids. src/hub calls it when it is loaded, so that schedulers do not import src/hub. */
+export function useSourceOpener(opener: SourceOpener): void {
+  openSource = opener;
+}
+
 /**
  * The folder of one part of a checkpoint: the checkpoint's own folder, or its `subfolder`.
  * @param className the expected class, for the hint.
- * @throws CheckpointError if the part is in another folder, and the errors of `openCheckpoint`.
+ * @throws CheckpointError if the part is in another folder, or if `source` is not a Folder and src/hub is not loaded; the errors of `openCheckpoint`.
  */
 export async function openPart(
   source: string | Folder,
@@ -38,7 +58,7 @@ export async function openPart(
   kind: PartKind,
   className?: string,
 ): Promise<Folder> {
-  const root = await openCheckpoint(source, { ...from, only: subfolder ?? "", kind });
+  const root = await openRoot(source, { part: kind, subfolder: subfolder ?? "" }, from);
   const folder = subfolder ? root.open(subfolder) : root;
   const file = await missingFile(folder, kind);
   if (file === undefined) return folder;
@@ -46,6 +66,13 @@ export async function openPart(
   // Without a hint, the code that reads the folder gives the better error.
   if (hint === undefined) return folder;
   throw new CheckpointError(`${folder.name}/${file} does not exist`, { hint });
+}
+
+async function openRoot(source: string | Folder, wanted: WantedPart, options: SourceOptions): Promise<Folder> {
+  expectSource(source);
+  if (typeof source === "string") return openSource(source, wanted, options);
+  refuseConfig(source.name, options);
+  return source;
 }
 
 async function hintOfFlat(root: Folder, subfolder: string, kind: PartKind): Promise<string | undefined> {
@@ -75,10 +102,10 @@ async function hintOfSubfolders(
   return `name the subfolder of the part: ${choices}`;
 }
 
-/** The first of the files that a part of this kind needs and the folder lacks. */
+/** The first missing file of those that a part of this kind needs. */
 async function missingFile(folder: Folder, kind: PartKind): Promise<string | undefined> {
   let first: string | undefined;
-  for (const files of partFiles(kind)) {
+  for (const files of PART_FILES[kind].needed) {
     const there = await Promise.all(files.map((file) => folder.has(file)));
     if (!there.includes(false)) return undefined;
     first ??= files[there.indexOf(false)];
@@ -88,7 +115,7 @@ async function missingFile(folder: Folder, kind: PartKind): Promise<string | und
 
 async function nameOf(folder: Folder, kind: PartKind): Promise<string> {
   if (kind === "tokenizer") return "a tokenizer";
-  const [[file = ""] = []] = partFiles(kind);
+  const [[file = ""] = []] = PART_FILES[kind].needed;
   const className = await readConfig(folder, file).then(classOf, () => undefined);
   return className === undefined ? `a ${kind}` : withArticle(className);
 }
