@@ -1,16 +1,16 @@
 import { wrongArgument } from "../given.js";
 import type { Engine } from "./engine.js";
 
-/** Milliseconds that a run keeps its turn without being asked for the next step while others wait. */
+/** Milliseconds after which a call that rests between two steps loses its turn to a waiting call. */
 const PATIENCE = 1000;
 
-/** A pipeline's queue of calls, first in, first out. Pipelines that share a UNet share its queue. */
+/** A pipeline's queue of calls: first in, first out. Pipelines that share a UNet share its queue. */
 export interface PipelineQueue {
-  /** How many calls run at once: 1 by default, so that each ends as early as possible. With more, calls alternate step by step, and all end late. */
+  /** How many calls run at once. By default 1, so that each call ends as early as possible. With more, calls alternate step by step, and all end late. */
   concurrency: number;
-  /** Number of calls that run. */
+  /** Number of running calls. */
   readonly running: number;
-  /** Number of calls that wait. */
+  /** Number of waiting calls. */
   readonly waiting: number;
 }
 
@@ -25,7 +25,7 @@ export class CallQueue implements PipelineQueue {
     return this.limit;
   }
 
-  /** @throws ArgumentError unless it is a whole number of at least 1, or Infinity. */
+  /** @throws ArgumentError unless the value is a whole number of at least 1, or Infinity. */
   set concurrency(concurrency: number) {
     this.limit = expectConcurrency(concurrency);
     this.advance();
@@ -50,14 +50,14 @@ export class CallQueue implements PipelineQueue {
     for (const { reject } of this.line.splice(0)) reject(error);
   }
 
-  /** The turn's place: 0 while its call runs, 1 for the first that waits. */
+  /** The turn's place: 0 while its call runs, 1 for the first waiting call. */
   positionOf(turn: Turn): number | undefined {
     if (this.working.has(turn)) return 0;
     const index = this.line.findIndex((waiting) => waiting.turn === turn);
     return index < 0 ? undefined : index + 1;
   }
 
-  /** Resolves when it is the turn of `turn`. A turn that comes `back` goes before all that have not begun. */
+  /** Waits until `turn` may run. A turn that comes `back` after a rest is placed before all calls that have not begun. */
   async join(turn: Turn, signal: AbortSignal | undefined, back: boolean): Promise<void> {
     signal?.throwIfAborted();
     if (this.closed) throw this.closed;
@@ -74,7 +74,7 @@ export class CallQueue implements PipelineQueue {
     }
   }
 
-  /** Ends the turn, or gives up its place in the queue: then `join` fails with `reason`. */
+  /** Ends the turn. If it still waits, it leaves the queue, and `join` fails with `reason`. */
   leave(turn: Turn, reason?: unknown): void {
     this.working.delete(turn);
     const waiting = this.line.find((other) => other.turn === turn);
@@ -83,7 +83,7 @@ export class CallQueue implements PipelineQueue {
     this.advance();
   }
 
-  /** Passes turns that are free or unused on to waiting calls. */
+  /** Starts waiting calls, in the place of finished calls and of calls that have rested for too long. */
   advance(): void {
     for (const turn of this.working) {
       if (this.line.length === 0 || this.working.size + this.line.length <= this.limit) break;
@@ -104,7 +104,7 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** One call's turn, from its first step to its end. A call that rests between two steps for too long loses it to a waiting call until it goes on. */
+/** One call's turn, from its first step to its end. A call that rests for too long between two steps loses its turn to a waiting call until it goes on. */
 export class Turn {
   /** Whether the call has rested for too long. */
   isUnused = false;
@@ -116,12 +116,12 @@ export class Turn {
   /** Use {@link CallQueue.turn}. */
   constructor(private readonly queue: CallQueue) {}
 
-  /** 0 while the call runs, 1 for the first that waits; undefined before it begins, after it ends, and while another call has its turn. */
+  /** 0 while the call runs, 1 for the first waiting call. Undefined before it joins the queue, after it ends, and while another call has its turn. */
   get position(): number | undefined {
     return this.queue.positionOf(this);
   }
 
-  /** Waits for the turn. @throws the signal's reason once it is aborted; DeviceError after `dispose`. */
+  /** Waits for the turn. @throws the signal's reason when it is aborted; DeviceError after `dispose`. */
   async take(signal: AbortSignal | undefined): Promise<void> {
     this.signal = signal;
     await this.queue.join(this, signal, false);
@@ -139,7 +139,7 @@ export class Turn {
     }, PATIENCE);
   }
 
-  /** Work during a pause, such as a preview. The turn is not lost meanwhile. */
+  /** Does work during a pause, such as a preview. The turn is not lost during the work. */
   async during<Result>(work: () => Promise<Result>): Promise<Result> {
     clearTimeout(this.timer);
     this.isUnused = false;
@@ -150,7 +150,7 @@ export class Turn {
     }
   }
 
-  /** The call goes on; it first waits for its turn if another call has it. */
+  /** The call goes on. If another call has its turn, it waits first. */
   async resume(): Promise<void> {
     this.isResting = false;
     this.isUnused = false;
@@ -158,7 +158,7 @@ export class Turn {
     if (this.isTaken && this.position !== 0) await this.queue.join(this, this.signal, true);
   }
 
-  /** Ends the turn, or the wait for it: {@link take} then fails with `reason`. */
+  /** Ends the turn. If the call still waits, {@link take} fails with `reason`. */
   release(reason?: unknown): void {
     this.isResting = false;
     this.isTaken = false;
@@ -176,7 +176,7 @@ export function callQueueOf(engine: Engine): CallQueue {
   return queue;
 }
 
-/** @throws ArgumentError unless it is a whole number of at least 1, or Infinity. */
+/** @throws ArgumentError unless the value is a valid concurrency. */
 function expectConcurrency(concurrency: number): number {
   if (isConcurrency(concurrency)) return concurrency;
   throw wrongArgument("concurrency", concurrency, CONCURRENCY, { type: "number" });

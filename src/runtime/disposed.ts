@@ -1,6 +1,6 @@
 import { DeviceError } from "../errors.js";
 
-/** The error of calls that wait or are made after `dispose`. */
+/** The error of calls that are waiting at `dispose`, and of all calls after it. */
 export function disposed(): DeviceError {
   return new DeviceError("the pipeline or model was disposed");
 }

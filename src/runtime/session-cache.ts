@@ -3,20 +3,20 @@ import type { Session } from "./engine.js";
 
 interface Entry {
   readonly session: Promise<Session>;
-  /** Calls that are using it or waiting for it. */
+  /** Number of calls that use the session or wait for it. */
   users: number;
 }
 
-/** Keeps the sessions used last, by key. One in use is never released under its user's hands: while all are, there may be more than `limit`. */
+/** Keeps the most recently used sessions, by key. A session in use is never released; so if all are in use, there may be more than `limit`. */
 export class SessionCache {
-  // In the order of their last use.
+  // In order of last use.
   private readonly entries = new Map<string, Entry>();
   private isDisposed = false;
 
   constructor(private readonly limit: number) {}
 
   /**
-   * Does `work` with the session of `key`, which `load` makes where it is not kept. At least `fewest` are kept for now, whatever the limit.
+   * Does `work` with the session for `key`. If the cache has none, `load` makes it. At least `fewest` sessions are kept during the call, whatever the limit.
    * @throws DeviceError after `dispose`
    */
   async use<Result>(key: string, load: () => Promise<Session>, work: (session: Session) => Promise<Result>, fewest = 1): Promise<Result> {
@@ -34,12 +34,12 @@ export class SessionCache {
     }
   }
 
-  /** Releases the sessions that are not in use; they are loaded again when asked for. */
+  /** Releases the sessions that are not in use. They are loaded again when they are needed. */
   async clear(): Promise<void> {
     await this.shrink(0);
   }
 
-  /** Releases every session. Calls that have begun to run end first. */
+  /** Releases all sessions. Calls that are running end first. */
   async dispose(): Promise<void> {
     this.isDisposed = true;
     const entries = [...this.entries.values()];
@@ -49,13 +49,13 @@ export class SessionCache {
   }
 
   private add(key: string, load: () => Promise<Session>, limit: number): Entry {
-    // Room is made first, so that memory never holds a session more than the limit.
+    // Another session is released before this one is loaded, so that memory never holds more than the limit.
     const session = this.shrink(limit - 1).then(load);
     session.catch(() => this.entries.delete(key));
     return { session, users: 0 };
   }
 
-  /** Releases sessions that are not in use, those used longest ago first, until at most `limit` are left. */
+  /** Releases sessions that are not in use, least recently used first, until at most `limit` are left. */
   private async shrink(limit: number): Promise<void> {
     const idle = [...this.entries].filter(([, { users }]) => users === 0);
     const surplus = idle.slice(0, Math.max(0, this.entries.size - limit));

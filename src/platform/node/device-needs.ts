@@ -10,7 +10,7 @@ export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
   dml: "DirectML needs Windows; use device cpu otherwise",
 };
 
-/** What is missing for a device, as far as it can be seen without starting it; undefined if nothing. */
+/** What is missing for a device, as far as that can be seen without starting it; undefined if nothing. */
 export function missingFor(device: ResolvedDevice): string | undefined {
   switch (device) {
     case "cpu":
@@ -27,7 +27,7 @@ export function missingFor(device: ResolvedDevice): string | undefined {
   }
 }
 
-/** Whether this is Linux without Vulkan. The runtime would notice, too, but prints a warning on the terminal. */
+/** Whether this is Linux without Vulkan. ONNX Runtime also notices, but prints a warning on the terminal. */
 function isVulkanMissing(): boolean {
   if (process.platform !== "linux") return false;
   try {

@@ -9,7 +9,7 @@ import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
 export interface DeviceReport {
   readonly device: ResolvedDevice;
   readonly works: boolean;
-  /** Whether Darkroom's developers have tried this kind of device. */
+  /** Whether Darkroom's developers have tested this kind of device. */
   readonly tested: boolean;
   /** Why it does not work, or a remark. */
   readonly note?: string;
@@ -19,7 +19,7 @@ export interface DeviceReport {
   readonly command?: string;
 }
 
-/** Tries all devices, one after another. `auto` is the device that "auto" picks. */
+/** Tries all devices, one after another. `auto` is the device that "auto" picks, or null if none works. */
 export async function tryDevices(): Promise<{ readonly auto: ResolvedDevice | null; readonly devices: readonly DeviceReport[] }> {
   const devices: DeviceReport[] = [];
   for (const device of DEVICES) if (device !== "auto") devices.push(await tryDevice(device));
@@ -41,7 +41,7 @@ export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
     try {
       const session = await engine.load(probeGraph({ capabilities: { device } }).encode());
       const { y } = await session.run({ x: Tensor.from([3]) });
-      if (y?.data[0] !== 6) return { ...report, works: false, note: `2 * 3 is ${y?.data[0]} there` };
+      if (y?.data[0] !== 6) return { ...report, works: false, note: `it computes wrong results: 2 * 3 is ${y?.data[0]}` };
       const note = noteOn(device);
       return { ...report, works: true, ...(note !== undefined && { note }) };
     } finally {

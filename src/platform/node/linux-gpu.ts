@@ -1,20 +1,20 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
-// Whether a Linux has a GPU, told by the files through which drivers reach one. ONNX Runtime would find out as well, but takes its time, and does not say
-// of a Vulkan driver whether there is a GPU behind it or a renderer in software, which is slower than the CPU provider.
+// Finds GPUs on Linux by the files through which drivers use them. ONNX Runtime also finds them, but it is slow, and it does not say whether a Vulkan driver
+// uses a GPU or renders in software. Software rendering is slower than the CPU provider.
 
-/** NVIDIA's driver; WSL's; those of the kernel: AMD, Intel and most others. */
+/** Files of NVIDIA's driver (nvidia0), of WSL (dxg) and of the kernel's drivers for AMD, Intel and most others (renderD128). */
 const GPU_FILE = /^\/dev\/(nvidia\d+|dxg|dri\/renderD\d+)$/;
 const NVIDIA_FILE = /^\/dev\/(nvidia\d+|dxg)$/;
 
-/** Which GPUs there may be: none costs no more than a look into a folder. */
+/** Which GPUs this machine may have, by the names in two folders. */
 export function gpusInSight(): { readonly any: boolean; readonly nvidia: boolean } {
   const files = ["/dev", "/dev/dri"].flatMap((folder) => list(folder).map((name) => join(folder, name)));
   return { any: files.some((file) => GPU_FILE.test(file)), nvidia: files.some((file) => NVIDIA_FILE.test(file)) };
 }
 
-/** How many GPUs' files this process holds open: a driver that works on a GPU opens one, a renderer in software none. */
+/** How many GPU files this process has open. A driver that uses a GPU opens one; a software renderer opens none. */
 export function openGpuFiles(): number {
   return list("/proc/self/fd").filter((descriptor) => GPU_FILE.test(target(join("/proc/self/fd", descriptor)))).length;
 }
@@ -31,7 +31,7 @@ function target(link: string): string {
   try {
     return readlinkSync(link);
   } catch {
-    // Closed meanwhile.
+    // The file was closed in the meantime.
     return "";
   }
 }

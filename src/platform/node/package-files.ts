@@ -5,10 +5,10 @@ import { DeviceError } from "../../errors.js";
 
 /**
  * The path of a file or folder of this package, given from the package's root.
- * @throws DeviceError if it is not there: bundlers copy code, but not the files that code opens.
+ * @throws DeviceError if it does not exist: bundlers copy code, but not the files that the code opens.
  */
 export function packageFile(path: string): string {
-  // Undefined in CommonJS bundles. Not `new URL(path, import.meta.url)`: bundlers replace that by a file of their own.
+  // Undefined in CommonJS bundles. `new URL(path, import.meta.url)` is avoided: bundlers replace it with the path of a copy.
   const url: string | undefined = import.meta.url;
   const found = url?.startsWith("file:") ? join(dirname(fileURLToPath(url)), "../../..", path) : undefined;
   if (found !== undefined && existsSync(found)) return found;

@@ -6,22 +6,23 @@ import { sizeOf } from "../../tensor/tensor.js";
 
 type Feeds = Readonly<Record<string, OnnxValue>>;
 
-/** What a session feeds on beside its inputs. */
+/** Prepared weights, for one session. */
 export interface AcquiredWeights {
+  /** What is fed to every run, in addition to the session's inputs. */
   readonly feeds: Feeds;
-  /** To be called once, when the session needs them no more. */
+  /** To be called once, when the session is released. */
   release(): void;
 }
 
-/** Weights in another form than their file's, made once and shared by the sessions that feed on the same. */
+/** Weights in another form than in their file. They are made once, and shared by all sessions that need the same. */
 export class PreparedWeights {
   private readonly kept = new Map<string, { readonly feeds: Feeds; users: number }>();
 
-  /** What the tasks make. One runs after another, so that memory holds only one's intermediate results. */
+  /** Runs the tasks whose results are not kept yet. They run one after another, so that memory holds the intermediate results of only one. */
   async acquire(tasks: readonly PreparationTask[]): Promise<AcquiredWeights> {
     const keys: string[] = [];
     const release = () => {
-      for (const key of keys.splice(0)) this.letGo(key);
+      for (const key of keys.splice(0)) this.drop(key);
     };
     let feeds: Feeds = {};
     try {
@@ -40,13 +41,13 @@ export class PreparedWeights {
     return { feeds, release };
   }
 
-  private letGo(key: string): void {
+  private drop(key: string): void {
     const kept = this.kept.get(key);
     if (kept && --kept.users === 0) this.kept.delete(key);
   }
 }
 
-/** Runs a task. The results are whole buffers of their own. */
+/** Runs a task. Each result has a buffer of its own. */
 export async function prepare({ model, options, outputs }: PreparationTask): Promise<Readonly<Record<string, Tensor>>> {
   const session = await InferenceSession.create(model, options);
   try {

@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { DeviceError } from "../../errors.js";
 
-// The files in onnxruntime-node: binaries of every platform, in bin/napi-v6/<platform>/<arch>. It does not contain CUDA's libraries: its install script
-// fetches them. Installing Darkroom prevents that (scripts/skip-cuda-download.mjs writes empty files in their places).
+// The files of the package onnxruntime-node: binaries of every platform, in bin/napi-v6/<platform>/<arch>. CUDA's libraries are not in the package; its
+// install script downloads them. Installing Darkroom prevents the download: scripts/skip-cuda-download.mjs writes empty files with the libraries' names.
 
 /** One platform's binaries. */
 export interface PlatformBinaries {
@@ -14,15 +14,15 @@ export interface PlatformBinaries {
   readonly bytes: number;
 }
 
-/** Whether the runtime's CUDA libraries are there. */
+/** Whether the runtime's CUDA libraries are installed. */
 export function hasCudaLibraries(folder: string = runtimeFolder()): boolean {
   const own = binaryFolders(folder).find(({ platform }) => platform === OWN_PLATFORM);
   return own !== undefined && CUDA_LIBRARIES.every((name) => bytesOf(join(own.path, name)) > 0);
 }
 
 /**
- * Fetches the runtime's CUDA libraries, with its own install script; what the script prints about its progress goes to stderr.
- * @throws DeviceError if the platform has none, or they cannot be fetched.
+ * Fetches the runtime's CUDA libraries with the package's own install script. The script's progress is printed on stderr.
+ * @throws DeviceError if there are none for this platform, or they cannot be fetched.
  */
 export async function fetchCudaLibraries(folder: string = runtimeFolder()): Promise<void> {
   if (OWN_PLATFORM !== "linux-x64") {
@@ -39,7 +39,7 @@ export async function fetchCudaLibraries(folder: string = runtimeFolder()): Prom
   });
 }
 
-/** Whatever the script's variable is set to, the files are fetched: any other value than "1" leaves the empty files as they are. */
+/** Sets the script's variable to "1" in any case: with other values the script leaves the empty files as they are. */
 async function runInstallScript(script: string): Promise<{ readonly code: number | null; readonly errors: string }> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ONNXRUNTIME_NODE_INSTALL: "1" };
@@ -52,7 +52,7 @@ async function runInstallScript(script: string): Promise<{ readonly code: number
   });
 }
 
-/** Removes the binaries of all platforms except this one, and returns those platforms. @throws DeviceError if the package cannot be changed. */
+/** Removes the binaries of all other platforms, and returns what was removed. @throws DeviceError if the package cannot be changed. */
 export function removeOtherPlatforms(folder: string = runtimeFolder()): readonly PlatformBinaries[] {
   const others = binaryFolders(folder).filter(({ platform }) => platform !== OWN_PLATFORM);
   return others.map(({ platform, path }) => {
@@ -90,7 +90,7 @@ function subfolders(path: string): string[] {
   return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
 }
 
-/** The size of a file or of all files in a folder; 0 if there is none. */
+/** The size of a file, or of all files in a folder; 0 if there is no such file or folder. */
 function bytesOf(path: string): number {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isDirectory()) return found?.size ?? 0;

@@ -1,12 +1,12 @@
 import { DeviceError } from "../../errors.js";
 
 const LOAD_PROBLEMS: Readonly<Record<string, { readonly problem: string; readonly hint: string }>> = {
-  // The package is not there: a bundle without node_modules, or an install that left it out.
+  // The package is missing: a bundle without node_modules, or an incomplete install.
   ERR_MODULE_NOT_FOUND: {
     problem: "a package that the runtime's thread needs is not installed",
     hint: "install darkroom with its dependencies next to your program (in a bundle, keep darkroom and onnxruntime-node external)",
   },
-  // The package is there, its binary for this platform is not.
+  // The package has no binary for this platform.
   MODULE_NOT_FOUND: {
     problem: `onnxruntime-node has no binary for ${process.platform}-${process.arch}`,
     hint: "onnxruntime-node is built for Linux and Windows (x64, arm64) and for Macs with Apple silicon; if this is one of them, remove node_modules and install again",
@@ -17,7 +17,7 @@ const LOAD_PROBLEMS: Readonly<Record<string, { readonly problem: string; readonl
   },
 };
 
-/** The error if the runtime's thread ends with an error. The hint says what to do if the runtime could not be loaded. */
+/** The error for a runtime's thread that ended with an error. The hint says what to do if the runtime could not be loaded. */
 export function threadError(cause: Error & { readonly code?: string }): DeviceError {
   const { problem, hint } = LOAD_PROBLEMS[cause.code ?? ""] ?? { problem: "the runtime's thread failed" };
   return new DeviceError(`${problem}: ${firstLine(cause.message)}`, { cause, hint });

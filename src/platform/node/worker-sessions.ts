@@ -8,36 +8,36 @@ import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weigh
 import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.js";
 import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
-/** A session, and the weights that are fed to every run. */
+/** A model that was loaded, and the weights that are fed to every run. */
 interface LoadedModel {
-  /** Undefined if it was released after a run. */
+  /** Undefined if it ended after a run. */
   session: InferenceSession | undefined;
   readonly task: LoadTask;
   readonly prepared: AcquiredWeights;
-  /** Temporary files to remove when it is released. */
+  /** Temporary files to remove when the model is released. */
   readonly scratch: readonly string[];
 }
 
-// ONNX Runtime's run() blocks the thread that calls it, so it lives in this one.
+// ONNX Runtime's run() blocks the thread that calls it. So it is called in this thread.
 
 const state = workerData as Int32Array;
 const sessions = new Map<number, LoadedModel>();
 const preparedWeights = new PreparedWeights();
 let lastSession = 0;
 
-// Problems are thrown as exceptions; the runtime's own log would only break the progress bar in the terminal.
+// The runtime also throws its errors. Its log would only break the progress bar in the terminal.
 env.logLevel = "fatal";
 
 setIdle();
 
-// One call after another: run() starts in a later turn of the event loop, and a following release must not overtake it.
+// One call after another: run() starts its work in a later turn of the event loop, and a release that follows must not overtake it.
 let queue = Promise.resolve();
 parentPort?.on("message", (call: WorkerCall) => {
   queue = queue.then(() => handle(call));
 });
 
 async function handle(call: WorkerCall): Promise<void> {
-  // Closed: the process is ending, and no work may begin.
+  // If the state is closed, the process is ending, and no work may begin.
   if (Atomics.compareExchange(state, 0, THREAD_STATE.idle, THREAD_STATE.busy) === THREAD_STATE.closed) return;
   const { result, error } = await answer(call).then(
     (result) => ({ result, error: undefined }),
@@ -86,7 +86,7 @@ async function answer(call: WorkerCall): Promise<Pick<WorkerAnswer, "session" | 
   return { outputs: Object.fromEntries([...outputs, ...lent]) as NamedTensors };
 }
 
-/** Creates a session. Files of prepared weights are removed afterwards: a file that is mapped or was read is not needed by name. */
+/** Creates a session. Files of prepared weights are removed afterwards: the runtime has mapped or read them, and no longer needs their names. */
 async function createSession({
   model,
   options,
@@ -124,7 +124,7 @@ async function end(loaded: LoadedModel): Promise<void> {
   await session?.release();
 }
 
-/** The numbers in a buffer of their own, which can be transferred to another thread without a copy. */
+/** The data as a whole buffer, which can be transferred to another thread without a copy. */
 function own(data: Float32Array): Float32Array {
   return data.byteLength === data.buffer.byteLength ? data : data.slice();
 }

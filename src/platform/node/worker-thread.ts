@@ -6,14 +6,14 @@ import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
 import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
 
-/** Milliseconds for which the end of the process waits for a network that is running. */
+/** Milliseconds for which a process that ends waits for a running network. */
 const LONGEST_WAIT = 60_000;
 
-/** Threads whose end the process must not force. */
+/** Threads that must not be ended while they work. */
 const alive = new Set<WorkerThread>();
 let isWatchingExit = false;
 
-/** The thread that ONNX Runtime works in: calls to it, each answered by its number. It does not keep an otherwise finished process alive. */
+/** A worker thread that runs ONNX Runtime. Each call has a number, and its answer has the same number. An idle thread does not keep the process alive. */
 export class WorkerThread implements Transport {
   private readonly worker: Worker;
   private readonly state = new Int32Array(new SharedArrayBuffer(4));
@@ -22,13 +22,13 @@ export class WorkerThread implements Transport {
   private ended: Error | undefined;
   private stopping: Promise<void> | undefined;
 
-  /** @throws DeviceError if the thread's file is not there. */
+  /** @throws DeviceError if the thread's file does not exist. */
   constructor() {
-    // Loading the runtime's library is work already.
+    // The thread begins by loading the runtime's library, which must not be interrupted either.
     this.state[0] = THREAD_STATE.busy;
-    // Tests and scripts run the .ts sources, but a thread of Node 20 takes only JavaScript: they use the built worker.
+    // The built file, even for tests and scripts that run the .ts sources: a thread of Node 20 takes only JavaScript.
     const file = packageFile("dist/platform/node/worker.js");
-    // The program's own flags are not for the thread: some, like --input-type, would stop it from starting.
+    // Without the program's flags: some, like --input-type, would prevent the thread from starting.
     this.worker = new Worker(file, { execArgv: [], workerData: this.state });
     this.worker.on("message", (answer: WorkerAnswer) => {
       const call = this.waiting.get(answer.id);
@@ -51,15 +51,10 @@ export class WorkerThread implements Transport {
     isWatchingExit = true;
   }
 
-  /** Whether it takes no more calls. */
   get hasEnded(): boolean {
     return this.ended !== undefined;
   }
 
-  /**
-   * The buffers of `transfer` go over to the thread.
-   * @throws DeviceError if the thread has ended, or ends before it answers; Error with the runtime's message if it refuses.
-   */
   ask(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = ++this.lastId;
@@ -70,7 +65,6 @@ export class WorkerThread implements Transport {
     });
   }
 
-  /** Ends the thread after the calls made so far. */
   stop(): Promise<void> {
     this.stopping ??= this.end();
     return this.stopping;
@@ -79,12 +73,12 @@ export class WorkerThread implements Transport {
   private async end(): Promise<void> {
     const idle = this.ask({ kind: "stop" });
     this.ended ??= disposed();
-    // A thread that cannot answer has ended already.
+    // A thread that does not answer has already ended.
     await idle.catch(() => {});
     await this.worker.terminate();
   }
 
-  /** Blocks until the thread is idle, and lets it begin nothing more. */
+  /** Blocks until the thread is idle, and prevents it from starting another task. */
   private close(): void {
     const { idle, busy, closed } = THREAD_STATE;
     while (Atomics.compareExchange(this.state, 0, idle, closed) === busy) {
