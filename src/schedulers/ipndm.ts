@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, linspaceFloat32, sumFloat32 } from "./float32/float32.js";
+import { sinTorch } from "./float32/sin.js";
 import { sqrtFloat32 } from "./float32/sqrt.js";
-import { atan2Float32, sinTorch } from "./float32/trig.js";
 import { trainedBetas, trainTimesteps } from "./shared/config.js";
 import { IndexedScheduler } from "./shared/indexed-scheduler.js";
 import { atTimestep } from "./shared/noise-schedule.js";
@@ -45,7 +45,7 @@ export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
     this.betas = trainedBetas ? Float32Array.from(trainedBetas) : times.map((time) => sinTorch(f32(time * f32(Math.PI)) / 2) ** 2);
     this.alphas = this.betas.map((beta) => sqrtFloat32(f32(1 - f32(beta ** 2))));
     this.timesteps = Array.from(this.betas.slice(0, -1), (beta, i) => {
-      return f32(f32(atan2Float32(beta, this.alphas[i] as number) / f32(Math.PI)) * 2);
+      return f32(f32(f32(Math.atan2(beta, this.alphas[i] as number)) / f32(Math.PI)) * 2);
     });
     this.outputs = [];
     this.restart();

@@ -1,10 +1,11 @@
 import { f32 } from "./float32.js";
 
 /**
- * torch's float32 exponential and logarithm on x86 are MKL's, which are not correctly rounded: 1 in 100 exponentials and up to 1 in 10
- * logarithms differ in the last bit. Solvers take differences of logarithms of neighbouring sigmas, and the Brownian tree gives other noise for
- * another sigma, so schedules use these wherever torch takes them of a sigma. The constants were fitted to torch's results over whole binades;
- * what is left differs for less than 1 number in 900.
+ * torch's float32 exponential and logarithm on x86 are MKL's. They are not correctly rounded: 1 in 100 exponentials and up to 1 in 10
+ * logarithms differ in the last bit. Solvers take differences of logarithms of neighbouring sigmas, so these bits show: SA-Solver of order 4 is
+ * 1e-4 off in 20 steps without them, DEIS 2e-5 in 30. The Brownian tree gives other noise for another sigma. Schedules therefore use these
+ * functions wherever torch takes the exponential or logarithm of a sigma. The constants were fitted to torch's results over whole binades. They
+ * give another result than torch for less than 1 number in 900.
  */
 export function expTorch(x: number): number {
   const value = f32(x);
