@@ -7,7 +7,6 @@ import "./hub/open-checkpoint.js";
 export type { Folder } from "./checkpoint/folder.js";
 export type { PartOptions } from "./checkpoint/open-part.js";
 export type { PredictionType } from "./checkpoint/prediction-types.js";
-export type { TensorRef } from "./checkpoint/safetensors.js";
 export type { DownloadProgress, SourceOptions } from "./checkpoint/source.js";
 export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
 export type { Weights } from "./checkpoint/weights.js";
@@ -191,6 +190,7 @@ export { type UniPCMultistepConfig, UniPCMultistepScheduler } from "./schedulers
 export type { Axes, Parts } from "./tensor/axes.js";
 export type { DataOf, DType } from "./tensor/dtype.js";
 export { type FloatDType, Generator, parseSeed, rand, randint, randn, randnPerImage } from "./tensor/random.js";
+export type { FileRef, StoredTensor } from "./tensor/stored-tensor.js";
 export { concat, type ReduceOptions, type Shape, type StdOptions, Tensor, weightedSum } from "./tensor/tensor.js";
 export { CLIPTokenizer, type TokenizedPrompts, type TokenizeOptions } from "./tokenizer/clip.js";
 export { setWarningHandler, type WarningHandler } from "./warnings.js";

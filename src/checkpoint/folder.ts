@@ -1,3 +1,4 @@
+import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Weights } from "./weights.js";
 
 /**
@@ -17,8 +18,8 @@ export interface Folder {
   size(path: string): Promise<number>;
   /** The `length` bytes of the file from `offset` on, all of them or a CheckpointError; the whole file without them. */
   read(path: string, offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Where ONNX Runtime finds the file: its absolute path with symbolic links resolved. */
-  locate(path: string): Promise<string>;
+  /** The file itself, which stored tensors name and ONNX Runtime reads. */
+  file(path: string): Promise<FileRef>;
   /** The folder of one part: `folder.open("unet")`. */
   open(subfolder: string): Folder;
   /** The weights of this part, where they do not lie in files of its own. */

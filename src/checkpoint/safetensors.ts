@@ -2,6 +2,7 @@
 import { CheckpointError } from "../errors.js";
 import { messageOf } from "../message-of.js";
 import { allocate, type DType } from "../tensor/dtype.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
 import type { Wording } from "../wording.js";
 import type { Folder } from "./folder.js";
@@ -9,30 +10,10 @@ import { BEGINNING, recognise } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
 import { joinScales } from "./scales.js";
 
-/** A tensor that lies in a file, as a range of bytes that ONNX Runtime can map. */
-export interface TensorRef {
-  /** Its name in the file. */
-  readonly name: string;
-  /** The type of its numbers. */
-  readonly dtype: DType;
-  /** The extent of each axis. */
-  readonly shape: Shape;
-  /** Absolute path, symbolic links resolved. */
-  readonly file: string;
-  /** Where the tensor's bytes begin in the file. */
-  readonly offset: number;
-  /** How many bytes they are. */
-  readonly length: number;
-  /** Whether they are those of the matrix's transpose. */
-  readonly transposed?: boolean;
-  /** Factor of the numbers: one number, or one for each row. */
-  readonly scale?: TensorRef;
-}
-
-/** A tensor as the header of a file describes it; `dtype` is the format's word (`"F16"`), which may be one we cannot compute with. */
-export interface StoredTensor extends Omit<TensorRef, "dtype" | "scale"> {
+/** A tensor as the header of a file describes it. `dtype` is the format's word (`"F16"`); it can be one that Darkroom cannot compute with. */
+export interface HeaderTensor extends Omit<StoredTensor, "dtype" | "scale"> {
   readonly dtype: string;
-  readonly scale?: StoredTensor;
+  readonly scale?: HeaderTensor;
 }
 
 /** The header of a safetensors file, checked against the file. */
@@ -41,7 +22,7 @@ export interface SafetensorsHeader {
   readonly name: string;
   readonly metadata: ReadonlyMap<string, string>;
   /** By name, in the order of their bytes. Scales of fp8 weights are part of their weights. */
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly tensors: ReadonlyMap<string, HeaderTensor>;
 }
 
 /** The limit of the reference implementation: no honest header comes near it, and a larger one is a request for memory. */
@@ -104,8 +85,8 @@ export async function readSafetensorsHeader(folder: Folder, path: string): Promi
   }
   const dataStart = 8 + Number(headerSize);
   const header = parseHeader(await folder.read(path, 8, Number(headerSize)), fail);
-  const file = await folder.locate(path);
-  const stored: StoredTensor[] = [];
+  const file = await folder.file(path);
+  const stored: HeaderTensor[] = [];
   for (const [tensor, entry] of Object.entries(header)) {
     if (tensor === "__metadata__") continue;
     const { dtype, shape, start, end } = parseEntry(entry, (what) => fail(`tensor ${printable(tensor)} ${what}`));
@@ -127,7 +108,7 @@ const FLOATS = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
  * @throws CheckpointError for the dtypes we cannot compute with (4-bit floats, 16-bit integers, ...), and for a scale that does not fit; `file` is how
  * the message names the file.
  */
-export function toTensorRef({ scale, ...tensor }: StoredTensor, file = tensor.file): TensorRef {
+export function toStoredTensor({ scale, ...tensor }: HeaderTensor, file: string): StoredTensor {
   const dtype = DTYPES.get(tensor.dtype)?.dtype;
   if (dtype && !scale) return { ...tensor, dtype };
   if (dtype && scale) return { ...tensor, dtype, scale: scaleOf(tensor, scale, file) };
@@ -137,7 +118,7 @@ export function toTensorRef({ scale, ...tensor }: StoredTensor, file = tensor.fi
   });
 }
 
-function scaleOf(weight: Omit<StoredTensor, "scale">, scale: StoredTensor, file: string): TensorRef {
+function scaleOf(weight: Omit<HeaderTensor, "scale">, scale: HeaderTensor, file: string): StoredTensor {
   const fail = (what: string): never => {
     throw new CheckpointError(`${file}: ${what}`, {
       hint: "Darkroom reads fp8 weights; of weights quantized in another way take the float16, bfloat16 or float32 file",
@@ -152,7 +133,7 @@ function scaleOf(weight: Omit<StoredTensor, "scale">, scale: StoredTensor, file:
   if (sizeOf(scale.shape) !== 1 && !isPerRow) {
     fail(`tensor ${name} is [${scale.shape.join(", ")}]; expected one number, or ${rows}, one for each row of ${scaled}`);
   }
-  return toTensorRef({ ...scale, scale: undefined } as StoredTensor, file);
+  return toStoredTensor({ ...scale, scale: undefined } as HeaderTensor, file);
 }
 
 /**
@@ -160,7 +141,7 @@ function scaleOf(weight: Omit<StoredTensor, "scale">, scale: StoredTensor, file:
  * @param path the file inside `folder` whose header described `tensor`.
  * @throws CheckpointError if the file has become shorter since.
  */
-export async function readTensor(folder: Folder, path: string, tensor: TensorRef): Promise<Tensor<DType>> {
+export async function readTensor(folder: Folder, path: string, tensor: StoredTensor): Promise<Tensor<DType>> {
   const data = allocate(tensor.dtype, sizeOf(tensor.shape));
   new Uint8Array(data.buffer).set(await folder.read(path, tensor.offset, tensor.length));
   return new Tensor(tensor.dtype, tensor.shape, data);
@@ -216,7 +197,7 @@ function isCounts(json: Json | undefined): json is readonly number[] {
 }
 
 /** Sorts the tensors by their bytes and checks that these fill the rest of the file, each byte once. */
-function checkLayout(tensors: StoredTensor[], dataStart: number, fileSize: number, fail: Fail): void {
+function checkLayout(tensors: HeaderTensor[], dataStart: number, fileSize: number, fail: Fail): void {
   tensors.sort((a, b) => a.offset - b.offset || a.length - b.length);
   let end = dataStart;
   let previous = "the header";

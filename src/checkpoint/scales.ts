@@ -1,4 +1,4 @@
-import type { StoredTensor } from "./safetensors.js";
+import type { HeaderTensor } from "./safetensors.js";
 
 /** ComfyUI's names for the scale of `layer.weight`: the first one, and the one since late 2025. */
 const SCALE = /\.(scale_weight|weight_scale)$/;
@@ -18,7 +18,7 @@ export function isScale(name: string): boolean {
 /**
  * The tensors without markers, and with each scale attached to its weight. A scale without its weight stays a tensor: the weight may be in another shard.
  */
-export function joinScales(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
+export function joinScales(tensors: ReadonlyMap<string, HeaderTensor>): ReadonlyMap<string, HeaderTensor> {
   const joined = new Map([...tensors].filter(([name]) => !MARKER.test(name)));
   for (const [name, scale] of tensors) {
     const scaled = isScale(name) ? joined.get(name.replace(SCALE, ".weight")) : undefined;

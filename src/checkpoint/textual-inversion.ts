@@ -1,8 +1,8 @@
 import { CheckpointError } from "../errors.js";
-import { rowRange } from "../graph/weight-bytes.js";
+import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import type { Folder } from "./folder.js";
 import { printable } from "./json.js";
-import { readSafetensorsHeader, type SafetensorsHeader, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
+import { type HeaderTensor, readSafetensorsHeader, type SafetensorsHeader, toStoredTensor } from "./safetensors.js";
 
 /** Who writes embedding files like this: diffusers, AUTOMATIC1111's web UI (and kohya-ss), or those for Stable Diffusion XL's two text encoders. */
 export type TextualInversionLayout = "diffusers" | "a1111" | "xl";
@@ -30,7 +30,7 @@ export interface EmbeddingTable {
   /** Numbers of a vector: 768 for Stable Diffusion 1, 1024 for Stable Diffusion 2, 768 and 1280 for XL's text encoders. */
   readonly width: number;
   /** The bytes of the vectors `start` to `end`. */
-  rows(start: number, end: number): TensorRef;
+  rows(start: number, end: number): StoredTensor;
 }
 
 /** What the web UI calls its one tensor. */
@@ -76,7 +76,7 @@ export async function readTextualInversion(folder: Folder, path: string): Promis
 /** A tensor of an embedding, and the text encoder it is for if the file states it. */
 export interface NamedTensor {
   readonly encoder: EmbeddingTable["encoder"];
-  readonly tensor: StoredTensor;
+  readonly tensor: HeaderTensor;
 }
 
 /** An embedding inside a file of another kind. `name` names the file in messages; `word` is the embedding's token. @throws CheckpointError if it is not one. */
@@ -100,9 +100,8 @@ function embeddingOf(name: string, found: readonly FoundTable[]): Pick<TextualIn
     });
   }
   const tables = found.map(({ encoder, width, vectors, tensor }) => {
-    const whole = toTensorRef(tensor, name);
-    const rows = (start: number, end: number): TensorRef => ({ ...rowRange(whole, vectors, start, end), shape: [end - start, width] });
-    return { encoder, width, rows };
+    const table = { ...toStoredTensor(tensor, name), shape: [vectors, width] };
+    return { encoder, width, rows: (start: number, end: number) => rowsOf(table, start, end) };
   });
   return { name, vectors: count, tables };
 }

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../errors.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { readJson } from "./config.js";
@@ -6,7 +7,7 @@ import type { Folder } from "./folder.js";
 import { describe, isObject, printable } from "./json.js";
 import { canonical } from "./names.js";
 import { isPickle } from "./pickles.js";
-import { readSafetensorsHeader, type StoredTensor, type TensorRef, toTensorRef } from "./safetensors.js";
+import { type HeaderTensor, readSafetensorsHeader, toStoredTensor } from "./safetensors.js";
 import { isBesideWeight, isScale, joinScales } from "./scales.js";
 
 /** How {@link openWeights} looks for a part's files. */
@@ -20,7 +21,7 @@ export interface OpenWeightsOptions {
 /** A tensor and the file that holds it. */
 export interface Located {
   readonly path: string;
-  readonly stored: StoredTensor;
+  readonly stored: HeaderTensor;
   /** What the tensor is called, in today's words or those of some years ago. */
   readonly name: string;
 }
@@ -55,9 +56,9 @@ export class Weights {
   }
 
   /** @throws CheckpointError if there is no such tensor, or its dtype is one we cannot compute with. */
-  get(name: string): TensorRef {
+  get(name: string): StoredTensor {
     const { path, stored } = this.find(name);
-    return { ...toTensorRef(stored, `${this.folder.name}/${path}`), name };
+    return { ...toStoredTensor(stored, `${this.folder.name}/${path}`), name };
   }
 
   /** @throws CheckpointError if there is no such tensor. */

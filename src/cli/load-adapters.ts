@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { locationOf } from "#platform";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { ArgumentError } from "../errors.js";
 import type { FoundFile } from "../hub/open-file.js";
@@ -38,6 +38,8 @@ export interface AdaptersInUse {
 
 /** Letters of a hash that AUTOMATIC1111's web UI writes. */
 const HASH_LENGTH = 12;
+/** Bytes of a file that are in memory at once while it is hashed. */
+const HASHED_AT_ONCE = 2 ** 24;
 
 /** Loads all adapters into a pipeline, once for all its pictures. @throws CheckpointError, ArgumentError */
 export async function loadAdapters(pipe: Adaptable, adapters: OpenAdapters, prompts: string): Promise<AdaptersInUse> {
@@ -96,11 +98,13 @@ async function loraHash(file: FoundFile): Promise<string> {
 }
 
 async function hashFrom(file: FoundFile, start: number): Promise<string> {
+  const { folder, path } = file;
   const hash = createHash("sha256");
-  for await (const bytes of createReadStream(await pathOf(file), { start, highWaterMark: 2 ** 20 })) hash.update(bytes);
+  const size = await folder.size(path);
+  for (let at = start; at < size; at += HASHED_AT_ONCE) hash.update(await folder.read(path, at, Math.min(HASHED_AT_ONCE, size - at)));
   return hash.digest("hex").slice(0, HASH_LENGTH);
 }
 
-function pathOf({ folder, path }: FoundFile): Promise<string> {
-  return folder.locate(path);
+async function pathOf({ folder, path }: FoundFile): Promise<string> {
+  return locationOf(await folder.file(path));
 }

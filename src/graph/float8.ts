@@ -1,5 +1,5 @@
 import type { DType } from "../tensor/dtype.js";
-import { encodeRooted, type Preparation } from "./encode.js";
+import type { Preparation } from "./finished-graph.js";
 import { DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 
 /*
@@ -19,7 +19,7 @@ export function widenFloat8Once(model: OnnxModel): { readonly model: OnnxModel; 
   for (const initializer of model.initializers) {
     const { dtype, data } = initializer;
     if (!isFloat8(dtype) || data instanceof Uint8Array) continue;
-    const key = `${Math.floor(data.offset / WINDOW)} ${data.file}`;
+    const key = `${Math.floor(data.offset / WINDOW)} ${data.file.id}`;
     const window = windows.get(key) ?? [];
     windows.set(key, window);
     window.push(initializer);
@@ -52,7 +52,7 @@ function widening(weights: readonly OnnxInitializer[]): Preparation {
     inputs: [],
     outputs,
   };
-  return { ...encodeRooted(model), outputs };
+  return { model, outputs };
 }
 
 function cast(input: string, output: string, dtype: DType): OnnxNode {

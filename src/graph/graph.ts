@@ -1,12 +1,12 @@
 import { ArgumentError } from "../errors.js";
 import { byteSize, type DType } from "../tensor/dtype.js";
 import { toHalf } from "../tensor/half.js";
+import { type FileRef, rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
-import { type EncodedGraph, encodeRooted, type PreparedPort } from "./encode.js";
+import type { FinishedGraph, PreparedPort } from "./finished-graph.js";
 import { widenFloat8Once } from "./float8.js";
 import { type ByteRange, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
-import { numbersIn, rowRange, type WeightBytes } from "./weight-bytes.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
 export interface Value {
@@ -33,8 +33,8 @@ export type AttentionSlice = "auto" | "max" | number;
 export interface ByteProducts {
   /** The largest weight, of either sign. */
   readonly range: ByteRange;
-  /** Absolute path of the file that will hold the weights as bytes: it is written while the graph is loaded. */
-  readonly file: string;
+  /** The file that will hold the weights as bytes. It is written while the graph is loaded. */
+  readonly file: FileRef;
 }
 
 /** How a network is written. */
@@ -47,8 +47,8 @@ export interface GraphOptions {
   readonly overflowsHalf?: boolean;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice | undefined;
-  /** Absolute path of a file for weights as bytes. "fast" computes products in 8-bit integers only if there is one. */
-  readonly byteWeights?: string | undefined;
+  /** A file for weights as bytes. "fast" computes products in 8-bit integers only if there is one. */
+  readonly byteWeights?: FileRef | undefined;
   /**
    * Where weights are prepared: whether fp8 weights are widened to half precision once, when the graph is loaded, and held so. By default every run widens them anew, which
    * takes half the memory and more time.
@@ -81,9 +81,9 @@ export class Graph {
   private readonly shared = new Map<string, readonly Value[]>();
   /** How another graph has the same weights, by the names of the values that stand for them here. */
   private readonly weights = new Map<string, (graph: Graph, dtype?: Float) => Value>();
-  /** Where the weights lie that are as their files have them, be it in half precision, by the names of the values that stand for them. */
-  private readonly stored = new Map<string, WeightBytes>();
-  /** Files of weights, in the order of their first use. */
+  /** The stored tensors of weights that are used unchanged or only cast, by the names of their values. Each has the shape of its value. */
+  private readonly stored = new Map<string, StoredTensor>();
+  /** The ids of the weights' files, in the order of their first use. */
   private readonly files = new Set<string>();
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
@@ -97,8 +97,8 @@ export class Graph {
     private readonly options: GraphOptions = {},
     /** Sets the names of this graph's values apart from another's. */
     private readonly prefix = "",
-    /** Where its outputs are to be written, if it prepares another's weights. */
-    private readonly file?: string,
+    /** The file that its outputs are written to, if it prepares another graph's weights. */
+    private readonly file?: FileRef,
   ) {
     this.lowering = loweringFor(options.capabilities ?? { device: "cpu" }, options);
   }
@@ -182,19 +182,20 @@ export class Graph {
   }
 
   /** A weight of the checkpoint seen in `shape`, made what the graph computes in unless `dtype` is named, turned where the file holds the transpose. */
-  weight(bytes: WeightBytes, shape: Shape, dtype: Float = this.float): Value {
-    if (bytes.transposed) return this.turned(this.weight({ ...bytes, transposed: false }, shape.toReversed(), dtype));
-    const weight = bytes.scale ? this.scaled(bytes, bytes.scale, shape, dtype) : this.inFloat(this.initializer(bytes, shape), dtype);
-    this.weights.set(weight.name, (graph, dtype) => graph.weight(bytes, shape, dtype));
-    this.stored.set(weight.name, bytes);
+  weight(tensor: StoredTensor, shape: Shape, dtype: Float = this.float): Value {
+    if (tensor.transposed) return this.turned(this.weight({ ...tensor, transposed: false }, shape.toReversed(), dtype));
+    const weight = tensor.scale ? this.scaled(tensor, tensor.scale, shape, dtype) : this.inFloat(this.initializer(tensor, shape), dtype);
+    this.weights.set(weight.name, (graph, dtype) => graph.weight(tensor, shape, dtype));
+    this.stored.set(weight.name, { ...tensor, shape });
     return weight;
   }
 
   /** The rows `start` to `end` of a weight that is as its file has it: a byte range inside its own. Undefined for any other value. */
-  weightRows({ name, shape: [rows = 1, ...rest] }: Value, start: number, end: number): Value | undefined {
-    const bytes = this.stored.get(name);
-    if (!bytes) return undefined;
-    return this.weight(rowRange(bytes, rows, start, end), [end - start, ...rest]);
+  weightRows({ name }: Value, start: number, end: number): Value | undefined {
+    const tensor = this.stored.get(name);
+    if (!tensor) return undefined;
+    const part = rowsOf(tensor, start, end);
+    return this.weight(part, part.shape);
   }
 
   /** The transpose of a weight, where a product had better be computed with it: as it lies in the file. */
@@ -234,7 +235,7 @@ export class Graph {
    * What `build` makes of a weight once, when the graph is loaded, in `file`: as with all that lies in files, the runtime may bring it into the order it
    * likes best, which it cannot do with what is fed to a run. `purpose` identifies the result among those of one weight.
    */
-  converted(weight: Value, purpose: string, file: string, build: (weight: Value) => readonly Value[]): readonly Value[] {
+  converted(weight: Value, purpose: string, file: FileRef, build: (weight: Value) => readonly Value[]): readonly Value[] {
     return this.sharing(`${weight.name} ${purpose}`, () =>
       this.prepare(weight, file, build).map(({ name, dtype, shape, offset = 0 }) => {
         this.initializers.push({ name, dtype, shape, data: { file, offset, length: sizeOf(shape) * byteSize(dtype) } });
@@ -255,17 +256,17 @@ export class Graph {
     return this.sharing(key, () => [make()])[0] as Value;
   }
 
-  /** The `.onnx` model; its weights' locations are relative to `root`, which is as ONNX Runtime wants them. */
-  encode(): EncodedGraph {
+  /** The graph as an engine loads it. */
+  finish(): FinishedGraph {
     const { widensOnce = false } = this.options;
     const { model, preparations } =
       widensOnce && this.lowering.weights === "prepared" ? widenFloat8Once(this.needed()) : { model: this.needed(), preparations: [] };
     const prepared = this.preparations.map((graph) => ({
-      ...encodeRooted(graph.needed()),
+      model: graph.needed(),
       outputs: graph.outputs,
       ...(graph.file !== undefined && { file: graph.file }),
     }));
-    return { ...encodeRooted(model), largestValue: this.largestValue, preparations: [...prepared, ...preparations] };
+    return { model, largestValue: this.largestValue, preparations: [...prepared, ...preparations] };
   }
 
   /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` identifies the result among those of one weight. */
@@ -277,7 +278,7 @@ export class Graph {
   }
 
   /** Has another graph make something of a weight; it is to be written to `file`, if there is one. */
-  private prepare(weight: Value, file: string | undefined, build: (weight: Value) => readonly Value[]): readonly PreparedPort[] {
+  private prepare(weight: Value, file: FileRef | undefined, build: (weight: Value) => readonly Value[]): readonly PreparedPort[] {
     const again = this.weights.get(weight.name);
     if (!again) throw new ArgumentError(`${weight.name} is no weight; only weights can be prepared`);
     const preparation = this.preparationGraph(file);
@@ -292,8 +293,8 @@ export class Graph {
   }
 
   /** The graph to which the next preparation belongs: another one where what the last one makes has become large. */
-  private preparationGraph(file: string | undefined): Graph {
-    const last = this.preparations.findLast((graph) => graph.file === file);
+  private preparationGraph(file: FileRef | undefined): Graph {
+    const last = this.preparations.findLast((graph) => graph.file?.id === file?.id);
     if (last && last.outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0) < LARGEST_PREPARATION) return last;
     const next = new Graph(this.options, `prepared${this.preparations.length}.`, file);
     this.preparations.push(next);
@@ -331,10 +332,11 @@ export class Graph {
   }
 
   /** A weight times its scale, multiplied in float32, as other programs do when they widen such a file. */
-  private scaled(bytes: WeightBytes, scale: WeightBytes, shape: Shape, dtype: Float): Value {
+  private scaled(tensor: StoredTensor, scale: StoredTensor, shape: Shape, dtype: Float): Value {
+    const factors = sizeOf(scale.shape);
     const [weight, factor] = [
-      this.inFloat(this.initializer(bytes, shape), "float32"),
-      this.inFloat(this.initializer(scale, numbersIn(scale) === 1 ? [1] : [numbersIn(scale), ...shape.slice(1).map(() => 1)]), "float32"),
+      this.inFloat(this.initializer(tensor, shape), "float32"),
+      this.inFloat(this.initializer(scale, factors === 1 ? [1] : [factors, ...shape.slice(1).map(() => 1)]), "float32"),
     ];
     const product = this.once(`${weight.name} scaled`, () => {
       const name = `${this.prefix}v${this.count++}`;
@@ -344,11 +346,11 @@ export class Graph {
     return this.inFloat(product, dtype);
   }
 
-  private initializer({ name, dtype, file, offset, length }: WeightBytes, shape: Shape): Value {
+  private initializer({ name, dtype, file, offset, length }: StoredTensor, shape: Shape): Value {
     // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
     // Its name is the same in graphs of other shapes, so that they can share what is prepared.
-    this.files.add(file);
-    const unique = `${name}#${[...this.files].indexOf(file)}:${offset} [${shape}]`;
+    this.files.add(file.id);
+    const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]`;
     return this.once(unique, () => {
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
       return { graph: this, name: unique, dtype, shape };

@@ -1,4 +1,4 @@
-import type { StoredWeight } from "./scope.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 
 // How adapters change layers: LoRA and its relatives, as PEFT and LyCORIS define them. W is a layer's weight [out, in] or [out, in, kernel, kernel].
 
@@ -6,18 +6,18 @@ import type { StoredWeight } from "./scope.js";
 export interface LowRank {
   readonly method: "lora";
   /** [rank, in], or a convolution's [rank, in, kernel, kernel]. */
-  readonly down: StoredWeight;
+  readonly down: StoredTensor;
   /** [rank, rank, kernel, kernel] in LyCORIS' Tucker form of a convolution, where `down` is 1x1. */
-  readonly mid?: StoredWeight;
+  readonly mid?: StoredTensor;
   /** [out, rank], perhaps with a 1x1 kernel. */
-  readonly up: StoredWeight;
+  readonly up: StoredTensor;
   readonly scale: number;
 }
 
 /** A matrix, whole or as a product: left [rows, rank] · right [rank, columns]; with a `core` [p, q, kernel, kernel] left is [p, rows] and right [q, columns]. */
 export type Factor =
-  | { readonly whole: StoredWeight }
-  | { readonly left: StoredWeight; readonly right: StoredWeight; readonly core?: StoredWeight };
+  | { readonly whole: StoredTensor }
+  | { readonly left: StoredTensor; readonly right: StoredTensor; readonly core?: StoredTensor };
 
 /** LoHa (Hyeon-Woo et al. 2021): adds scale times the element-wise product of two matrices. */
 export interface HadamardProduct {
@@ -47,13 +47,13 @@ export interface GeneralizedLowRank {
 /** LyCORIS' full method and trained norms: adds a tensor of the weight's shape. */
 export interface FullDifference {
   readonly method: "full";
-  readonly difference: StoredWeight;
+  readonly difference: StoredTensor;
 }
 
 /** (IA)^3 (Liu et al. 2022): multiplies the layer's outputs or inputs. */
 export interface Gain {
   readonly method: "ia3";
-  readonly gain: StoredWeight;
+  readonly gain: StoredTensor;
   readonly axis: Axis;
   /** The gain that changes nothing: 1 in PEFT, 0 in LyCORIS. */
   readonly neutral: 0 | 1;
@@ -67,7 +67,7 @@ export type WeightChange = LowRank | HadamardProduct | KroneckerProduct | Genera
 
 /** DoRA (Liu et al. 2024): rescales the vectors of the changed weight along `axis` to these lengths. */
 export interface Magnitude {
-  readonly lengths: StoredWeight;
+  readonly lengths: StoredTensor;
   readonly axis: Axis;
   /**
    * How an adapter's weight w is applied. PEFT: scales the change by w before the lengths are measured. LyCORIS: adds the whole change, and multiplies
@@ -77,7 +77,7 @@ export interface Magnitude {
 }
 
 /** How a bias changes: by a difference, or by an IA3's gain on the outputs. */
-export type BiasChange = { readonly difference: StoredWeight; readonly scale: number } | Gain;
+export type BiasChange = { readonly difference: StoredTensor; readonly scale: number } | Gain;
 
 /** How one layer changes. */
 export type LayerChange = (ChangedWeight | { readonly weight?: undefined }) & { readonly bias?: BiasChange };

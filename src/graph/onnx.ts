@@ -1,4 +1,5 @@
 import type { DType } from "../tensor/dtype.js";
+import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
 
 /** An ONNX node attribute; a plain number is an integer, `{ float }` a float. */
@@ -15,12 +16,12 @@ export interface OnnxNode {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** A constant of a graph: its bytes, or where in which file they lie (ONNX external data). */
+/** A constant of a graph: its bytes, or the range of a file that holds them (ONNX external data). */
 export interface OnnxInitializer {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
-  readonly data: Uint8Array | { readonly file: string; readonly offset: number; readonly length: number };
+  readonly data: Uint8Array | { readonly file: FileRef; readonly offset: number; readonly length: number };
 }
 
 /** A graph's input or output. */
@@ -56,12 +57,15 @@ export const DATA_TYPES: { readonly [D in DType]: number } = {
   float8_e5m2: 19,
 };
 
-/** The bytes of an `.onnx` file. Field numbers are onnx.proto's. */
-export function encodeModel({ nodes, initializers, inputs, outputs }: OnnxModel): Uint8Array<ArrayBuffer> {
+/** How ONNX Runtime finds a file: a path relative to the model's folder, or the key of bytes that are handed over beside the model. */
+export type PlaceFile = (file: FileRef) => string;
+
+/** The bytes of an `.onnx` file. Field numbers are onnx.proto's. `place` names the files of the weights. */
+export function encodeModel({ nodes, initializers, inputs, outputs }: OnnxModel, place: PlaceFile): Uint8Array<ArrayBuffer> {
   const graph = new ProtoWriter();
   for (const node of nodes) graph.message(1, encodeNode(node));
   graph.string(2, "darkroom");
-  for (const initializer of initializers) graph.message(5, encodeInitializer(initializer));
+  for (const initializer of initializers) graph.message(5, encodeInitializer(initializer, place));
   for (const port of inputs) graph.message(11, encodePort(port));
   for (const port of outputs) graph.message(12, encodePort(port));
   const opset = (domain: string, version: number) => new ProtoWriter().string(1, domain).integer(2, version);
@@ -92,14 +96,14 @@ function encodeAttribute(name: string, value: Attribute): ProtoWriter {
   return attribute.integer(20, 7);
 }
 
-function encodeInitializer({ name, dtype, shape, data }: OnnxInitializer): ProtoWriter {
+function encodeInitializer({ name, dtype, shape, data }: OnnxInitializer, place: PlaceFile): ProtoWriter {
   const tensor = new ProtoWriter();
   for (const extent of shape) tensor.integer(1, extent);
   tensor.integer(2, DATA_TYPES[dtype]).string(8, name);
   if (data instanceof Uint8Array) return tensor.bytes(9, data);
   const entry = (key: string, value: string) => new ProtoWriter().string(1, key).string(2, value);
   return tensor
-    .message(13, entry("location", data.file))
+    .message(13, entry("location", place(data.file)))
     .message(13, entry("offset", String(data.offset)))
     .message(13, entry("length", String(data.length)))
     .integer(14, 1);

@@ -1,9 +1,9 @@
 import { CheckpointError } from "../errors.js";
 import type { DType } from "../tensor/dtype.js";
+import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { Graph, Value } from "./graph.js";
 import type { LayerChange } from "./layer-change.js";
-import { rowRange, type WeightBytes } from "./weight-bytes.js";
 
 /** The tensors a network is built over, by name. */
 export interface WeightSource {
@@ -11,11 +11,8 @@ export interface WeightSource {
   readonly name: string;
   has(name: string): boolean;
   /** @throws CheckpointError if there is no such tensor. */
-  get(name: string): StoredWeight;
+  get(name: string): StoredTensor;
 }
-
-/** A weight as its file holds it. */
-export type StoredWeight = WeightBytes & { readonly shape: Shape };
 
 /** How the layers of a network differ from what their weights say, by the layers' paths. */
 export interface LayerChanges {
@@ -84,11 +81,10 @@ export class Scope {
 
   /** Rows `start` to `end` of the tensor `name`: a byte range inside the tensor's own. */
   rows(name: string, shape: Shape, start: number, end: number): Value {
-    const part = rowRange(this.expect(name, shape), shape[0] ?? 1, start, end);
-    return this.graph.weight(part, [end - start, ...shape.slice(1)]);
+    return this.graph.weight(rowsOf(this.expect(name, shape), start, end), [end - start, ...shape.slice(1)]);
   }
 
-  private expect(name: string, shape: Shape): WeightBytes {
+  private expect(name: string, shape: Shape): StoredTensor {
     const full = this.resolve(name);
     const found = this.source.get(full);
     if (!FLOATS.includes(found.dtype)) {

@@ -1,7 +1,8 @@
 import type { Value } from "../graph/graph.js";
 import { besideLayer, changesWeight, type LayerChange } from "../graph/layer-change.js";
 import { add, affine, type ConvOptions, conv2d, mul, reshape, rows as rowsOf, scale, shift } from "../graph/ops.js";
-import type { Scope, StoredWeight } from "../graph/scope.js";
+import type { Scope } from "../graph/scope.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
 import { lowRankProduct, upMatrix, weightDifference } from "./weight-changes.js";
 
@@ -50,7 +51,7 @@ export function adaptedWeight(weight: Value, w: Scope, read: (w: Scope) => Value
 
 /** The bias of the layer or norm at `w`, with the changes of adapters, in `shape`. `bias` is the checkpoint's, if there is one. */
 export function adaptedBias(bias: Value | undefined, w: Scope, shape: Shape): Value | undefined {
-  const numbers = (stored: StoredWeight) => w.graph.weight(stored, shape, "float32");
+  const numbers = (stored: StoredTensor) => w.graph.weight(stored, shape, "float32");
   return adaptedVector(bias, w, (own, { bias: change }, weight) => {
     if (!change) return undefined;
     if (!("method" in change)) return mul(numbers(change.difference), scale(weight, change.scale));
@@ -107,6 +108,6 @@ function lowRanks(w: Scope) {
 }
 
 /** A matrix's shape as that of a square convolution. */
-function withKernel({ shape: [rows = 0, columns = 0] }: StoredWeight, kernel: number): Shape {
+function withKernel({ shape: [rows = 0, columns = 0] }: StoredTensor, kernel: number): Shape {
   return [rows, columns, kernel, kernel];
 }

@@ -1,8 +1,7 @@
 import type { Graph, Value } from "../graph/graph.js";
 import type { Axis, ChangedWeight, Factor, LowRank, Magnitude, WeightChange } from "../graph/layer-change.js";
 import { add, clip, div, matmul, mul, reshape, rowLengths, scale, shift, sub, transpose } from "../graph/ops.js";
-import type { StoredWeight } from "../graph/scope.js";
-import { rowRange } from "../graph/weight-bytes.js";
+import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 
 // The changes that adapters make to a layer's weight, in float32. graph/layer-change.ts describes the methods.
@@ -25,7 +24,7 @@ export function lowRankProduct(graph: Graph, change: LowRank, rows?: readonly [s
 export function upMatrix(graph: Graph, { up }: LowRank, rows?: readonly [start: number, end: number], dtype?: "float32"): Value {
   const [out = 0, rank = 0] = up.shape;
   const [start, end] = rows ?? [0, out];
-  return graph.weight(rowRange(up, out, start, end), [end - start, rank], dtype);
+  return graph.weight(rowsOf(up, start, end), [end - start, rank], dtype);
 }
 
 /** What an adapter with weight 1 adds to the weight `own`; only the size of the result's shape is defined. */
@@ -84,7 +83,7 @@ function lengthsOf(weight: Value, axis: Axis): Value {
 }
 
 /** One number for each row or column of a weight, with the weight's number of axes. */
-function vector(graph: Graph, tensor: StoredWeight, shape: Shape, axis: Axis): Value {
+function vector(graph: Graph, tensor: StoredTensor, shape: Shape, axis: Axis): Value {
   return reshape(stored(graph, tensor, [sizeOf(tensor.shape)]), alongAxis(shape, axis));
 }
 
@@ -125,6 +124,6 @@ function tucker(left: Value | undefined, core: Value, right: Value): Value {
   return left ? matmul(left, product) : product;
 }
 
-function stored(graph: Graph, tensor: StoredWeight, shape: Shape): Value {
+function stored(graph: Graph, tensor: StoredTensor, shape: Shape): Value {
   return graph.weight(tensor, shape, "float32");
 }

@@ -1,7 +1,7 @@
 import { printable } from "../checkpoint/json.js";
-import type { TensorRef } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
 import type { Axis, BiasChange, Factor, Gain, LayerChange, Magnitude, WeightChange } from "../graph/layer-change.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { baseFamily } from "./base-family.js";
 import type { LoraFile, LoraLayer } from "./lora-file.js";
@@ -16,11 +16,11 @@ export interface Place {
 /** How a layer changes, and the tensors that are not used for it. */
 export interface MatchedLayer {
   readonly change: LayerChange;
-  readonly unused: readonly TensorRef[];
+  readonly unused: readonly StoredTensor[];
 }
 
 /** Returns the tensor of a role, if there is one, after checking its shape: [rows, ...] with `columns` numbers in each row. */
-type Fitting = (role: LoraRole, rows: number, columns: number) => TensorRef | undefined;
+type Fitting = (role: LoraRole, rows: number, columns: number) => StoredTensor | undefined;
 
 /** How a LoRA changes the layer at `place`. @throws CheckpointError if a tensor's shape does not fit the layer. */
 export function layerChange(lora: LoraFile, layer: LoraLayer, place: Place): MatchedLayer {
@@ -50,7 +50,7 @@ function weightChange(lora: LoraFile, layer: LoraLayer, place: Place, fitting: F
   if (isNorm && !["full differences", "trained norms", "trained biases"].includes(method)) {
     return misfit(lora, Object.values(tensors)[0], place.shape, place);
   }
-  const whole = (role: LoraRole, rows: number, columns: number) => fitting(role, rows, columns) as TensorRef;
+  const whole = (role: LoraRole, rows: number, columns: number) => fitting(role, rows, columns) as StoredTensor;
   switch (method) {
     case "LoRA":
       return lowRank(lora, layer, place, fitting);
@@ -109,19 +109,19 @@ function product(
   if (core && tensors[core]) {
     const [p, q] = [size(core, 0), size(core, 1)];
     return {
-      left: fitting(left, p, rows) as TensorRef,
-      right: fitting(right, q, columns) as TensorRef,
-      core: fitting(core, p, q * places) as TensorRef,
+      left: fitting(left, p, rows) as StoredTensor,
+      right: fitting(right, q, columns) as StoredTensor,
+      core: fitting(core, p, q * places) as StoredTensor,
     };
   }
   const rank = size(right, 0);
-  return { left: fitting(left, rows, rank) as TensorRef, right: fitting(right, rank, columns * places) as TensorRef };
+  return { left: fitting(left, rows, rank) as StoredTensor, right: fitting(right, rank, columns * places) as StoredTensor };
 }
 
 function gain(lora: LoraFile, { tensors, isOnInput }: LoraLayer, place: Place, fitting: Fitting): Gain {
   const [out = 0, ins = 0] = place.shape;
   const neutral = tensors.ia3_l ? 1 : 0;
-  const tensor = (tensors.ia3_l ?? tensors.gain) as TensorRef;
+  const tensor = (tensors.ia3_l ?? tensors.gain) as StoredTensor;
   fitting(tensors.ia3_l ? "ia3_l" : "gain", sizeOf(tensor.shape), 1);
   const size = sizeOf(tensor.shape);
   // In PEFT's linear layers, the shape shows it: [out, 1] or [1, in].
@@ -141,13 +141,13 @@ function biasChange(
   if (weight?.method === "ia3") return weight.axis === "out" && weight.neutral === 1 ? weight : undefined;
   for (const role of ["diff_b", "b_norm", "up_bias"] as const) {
     if (!tensors[role]) continue;
-    return { difference: fitting(role, out, 1) as TensorRef, scale: role === "up_bias" ? scale : 1 };
+    return { difference: fitting(role, out, 1) as StoredTensor, scale: role === "up_bias" ? scale : 1 };
   }
   return undefined;
 }
 
 /** DoRA's lengths. PEFT has those of the rows; LyCORIS and kohya-ss have those of the columns or, in newer versions, the rows, as the shape shows. */
-function magnitudeOf(lora: LoraFile, place: Place, take: (role: LoraRole) => TensorRef | undefined): Magnitude | undefined {
+function magnitudeOf(lora: LoraFile, place: Place, take: (role: LoraRole) => StoredTensor | undefined): Magnitude | undefined {
   const [out = 0, ins = 0] = place.shape;
   const peft = take("lora_magnitude_vector");
   const lengths = peft ?? take("dora_scale");
@@ -160,9 +160,9 @@ function magnitudeOf(lora: LoraFile, place: Place, take: (role: LoraRole) => Ten
 
 function lowRank(lora: LoraFile, { tensors, scale }: LoraLayer, place: Place, fitting: Fitting): WeightChange {
   const [out = 0, ins = 0, kernel = 1] = place.shape;
-  const { down, mid, up } = tensors as Readonly<Record<"down" | "up", TensorRef>> & { readonly mid?: TensorRef };
+  const { down, mid, up } = tensors as Readonly<Record<"down" | "up", StoredTensor>> & { readonly mid?: StoredTensor };
   const [rank = 0, inner = 0] = [up.shape[1], down.shape[0]];
-  const expect = (tensor: TensorRef, rows: number, columns: number, size: number) => {
+  const expect = (tensor: StoredTensor, rows: number, columns: number, size: number) => {
     const [a, b, h = 1, w = 1, ...more] = tensor.shape;
     if (tensor.shape.length >= 2 && a === rows && b === columns && h === size && w === size && more.length === 0 && tensor.length > 0)
       return;
@@ -181,7 +181,7 @@ function lowRank(lora: LoraFile, { tensors, scale }: LoraLayer, place: Place, fi
   return { method: "lora", down, up, scale, ...(mid && { mid }) };
 }
 
-function misfit(lora: LoraFile, tensor: TensorRef | undefined, expected: Shape, { path, shape }: Place): never {
+function misfit(lora: LoraFile, tensor: StoredTensor | undefined, expected: Shape, { path, shape }: Place): never {
   const family = baseFamily(lora.header);
   throw new CheckpointError(
     `${lora.name}: tensor ${printable(tensor?.name ?? "")} is [${tensor?.shape.join(", ")}]; expected [${expected.join(", ")}] for ${path}, whose weight is [${shape.join(", ")}]`,

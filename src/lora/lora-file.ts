@@ -1,15 +1,9 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { printable } from "../checkpoint/json.js";
-import {
-  readSafetensorsHeader,
-  readTensor,
-  type SafetensorsHeader,
-  type StoredTensor,
-  type TensorRef,
-  toTensorRef,
-} from "../checkpoint/safetensors.js";
+import { type HeaderTensor, readSafetensorsHeader, readTensor, type SafetensorsHeader, toStoredTensor } from "../checkpoint/safetensors.js";
 import { bundledEmbedding, type NamedTensor, type TextualInversion } from "../checkpoint/textual-inversion.js";
 import { CheckpointError, type DarkroomError } from "../errors.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type AdapterConfig, readAdapterConfigs, scaleIn } from "./adapter-config.js";
 import { type ByRole, type LoraMethod, methodOf, missingRoles, rankOf } from "./lora-methods.js";
 import { type LoraFormat, type LoraPart, type LoraRole, layerOf, otherMethod, parseBundledName, parseLoraName } from "./lora-names.js";
@@ -19,7 +13,7 @@ export interface LoraTensors {
   readonly part: LoraPart;
   /** As {@link parseLoraName} gives it. */
   readonly layer: string;
-  readonly tensors: ByRole<StoredTensor>;
+  readonly tensors: ByRole<HeaderTensor>;
 }
 
 /** What a safetensors header holds of a LoRA. */
@@ -43,7 +37,7 @@ export interface LoraLayer {
   readonly part: LoraPart;
   readonly layer: string;
   readonly method: LoraMethod;
-  readonly tensors: ByRole<TensorRef>;
+  readonly tensors: ByRole<StoredTensor>;
   /**
    * alpha / rank, or alpha / √rank if the file asks for it; 1 without an alpha, as in diffusers and kohya-ss. Each layer has its own alpha, as in
    * kohya-ss (resized LoRAs use this); diffusers 0.42 mismatches names and gives all attention layers the most frequent one.
@@ -79,7 +73,7 @@ export interface LoraFile {
 
 /** Sorts a header's tensors by the layers they change. */
 export function loraContents({ tensors }: SafetensorsHeader): LoraContents {
-  const layers = new Map<string, { part: LoraPart; layer: string; tensors: Partial<Record<LoraRole, StoredTensor>> }>();
+  const layers = new Map<string, { part: LoraPart; layer: string; tensors: Partial<Record<LoraRole, HeaderTensor>> }>();
   const formats = new Set<LoraFormat>();
   const embeddings = new Map<string, NamedTensor[]>();
   const otherMethods = new Map<string, string[]>();
@@ -191,7 +185,9 @@ async function readLayer(
       hint: "the file is damaged or was written by a program that Darkroom does not know",
     });
   }
-  const tensors: ByRole<TensorRef> = Object.fromEntries(Object.entries(stored).map(([role, tensor]) => [role, toTensorRef(tensor, name)]));
+  const tensors: ByRole<StoredTensor> = Object.fromEntries(
+    Object.entries(stored).map(([role, tensor]) => [role, toStoredTensor(tensor, name)]),
+  );
   const { alpha, on_input: onInput } = tensors;
   const config = configs.get(part);
   const rank = rankOf(method, tensors);
@@ -203,7 +199,7 @@ async function readLayer(
   return { part, layer, method, tensors, scale, ...(isOnInput !== undefined && { isOnInput }) };
 }
 
-async function readNumber(folder: Folder, path: string, tensor: TensorRef, name: string, what: string): Promise<number> {
+async function readNumber(folder: Folder, path: string, tensor: StoredTensor, name: string, what: string): Promise<number> {
   const [number, ...more] = tensor.length <= 8 ? (await readTensor(folder, path, tensor)).toArray() : [];
   if (number !== undefined && more.length === 0 && Number.isFinite(Number(number))) return Number(number);
   throw new CheckpointError(

@@ -6,11 +6,11 @@ import { wrongArgument } from "../given.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, gather, reshape } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
-import type { WeightBytes } from "../graph/weight-bytes.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
 import { checkOptions } from "../options/check-options.js";
 import { anyNumber, type Fields, flag } from "../options/fields.js";
+import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
@@ -65,7 +65,7 @@ export interface CLIPTextOutput {
 interface AddedEmbeddings {
   readonly ids: readonly number[];
   /** [ids.length, hidden_size] */
-  readonly vectors: WeightBytes;
+  readonly vectors: StoredTensor;
 }
 
 /** CLIP's text transformer (Radford et al. 2021), the prompt encoder of Stable Diffusion. Matches transformers' CLIPTextModel. */
@@ -89,7 +89,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
    * The tokenizer that makes these ids must be given them, too (`addToken`).
    * @throws ArgumentError if an id is taken.
    */
-  addEmbeddings(ids: readonly number[], vectors: WeightBytes): void {
+  addEmbeddings(ids: readonly number[], vectors: StoredTensor): void {
     const taken = ids.find((id) => id < this.config.vocabSize || this.added.some((each) => each.ids.includes(id)));
     if (taken !== undefined) throw new ArgumentError(`token ${taken} has an embedding already; the next free id is ${this.nextTokenId}`);
     // Only a counter is unique: two files may have the same tensor names, and a file may be rewritten.

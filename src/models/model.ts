@@ -159,7 +159,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
-      return this.engine.load(graph.encode(), { keepsMemory: this.runsOften, copiesWeights });
+      return this.engine.load(graph.finish(), { keepsMemory: this.runsOften, copiesWeights });
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
     if (!this.runsOften) await this.rest();

@@ -62,7 +62,7 @@ export async function probe(
   if (missing !== undefined) return { problem: missing };
   let isSoftware: boolean;
   try {
-    const session = await sessions.create(probeGraph({ capabilities: { device } }).encode());
+    const session = await sessions.create(probeGraph({ capabilities: { device } }).finish());
     isSoftware = host.computesInSoftware();
     await session.release();
   } catch (cause) {
@@ -126,6 +126,6 @@ async function measureByteRange(sessions: DeviceSessions): Promise<ByteRange> {
 }
 
 async function runOnce(sessions: DeviceSessions, graph: Graph, feeds: NamedTensors): Promise<NamedTensors> {
-  const session = await sessions.load(graph.encode());
+  const session = await sessions.load(graph.finish());
   return session.run(feeds).finally(() => session.release());
 }

@@ -1,5 +1,5 @@
 import { DeviceError } from "../errors.js";
-import type { EncodedGraph } from "../graph/encode.js";
+import type { FinishedGraph } from "../graph/finished-graph.js";
 import { messageOf } from "../message-of.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -17,7 +17,7 @@ export class DeviceSessions {
   ) {}
 
   /** @throws DeviceError if the runtime refuses the model, or the thread has ended. */
-  async load(graph: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
+  async load(graph: FinishedGraph, options: LoadOptions = {}): Promise<Session> {
     try {
       return await this.create(graph, options);
     } catch (cause) {
@@ -31,7 +31,7 @@ export class DeviceSessions {
   }
 
   /** Loads a graph. @throws the thread's error, unchanged. */
-  async create(graph: EncodedGraph, options: LoadOptions = {}): Promise<Session> {
+  async create(graph: FinishedGraph, options: LoadOptions = {}): Promise<Session> {
     const { session: id } = await this.transport.ask(loadTask(this.settings, graph, options));
     if (id === undefined) throw new DeviceError("the runtime's thread returned no session");
     const session: Session = {

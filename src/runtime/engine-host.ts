@@ -1,5 +1,15 @@
+import type { OnnxModel } from "../graph/onnx.js";
+import type { FileRef } from "../tensor/stored-tensor.js";
 import type { ResolvedDevice } from "./engine.js";
 import type { Transport } from "./transport.js";
+
+/** A model in the form that ONNX Runtime takes. */
+export interface EncodedModel {
+  /** The `.onnx` model. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The entries of ONNX Runtime's session configuration by which it finds the files of the weights. */
+  readonly sessionConfig: Readonly<Record<string, string>>;
+}
 
 /** What an engine needs from its platform. */
 export interface EngineHost {
@@ -15,6 +25,8 @@ export interface EngineHost {
   needsOf(device: ResolvedDevice): string;
   /** Whether the GPU drivers in use compute in software; false if that cannot be known. */
   computesInSoftware(): boolean;
-  /** The path of a new file, for weights that are converted when a graph is loaded. */
-  scratchFile(): string;
+  /** Encodes a model for the platform's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */
+  encode(model: OnnxModel): EncodedModel;
+  /** A new file, for weights that are converted when a graph is loaded. */
+  scratchFile(): FileRef;
 }

@@ -1,4 +1,4 @@
-import type { EncodedGraph } from "../graph/encode.js";
+import type { FinishedGraph } from "../graph/finished-graph.js";
 import type { ByteProducts } from "../graph/graph.js";
 import type { Target } from "../graph/lowering.js";
 import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
@@ -86,7 +86,7 @@ export interface Engine {
   /** For "fast" where that is in bytes: how a graph computes with them. Every graph has a file of its own. */
   byteProducts?(): ByteProducts | undefined;
   /** @throws DeviceError if the runtime cannot take the model. */
-  load(graph: EncodedGraph, options?: LoadOptions): Promise<Session>;
+  load(graph: FinishedGraph, options?: LoadOptions): Promise<Session>;
   /** Releases every session and stops the thread; the engine is of no use afterwards. */
   dispose(): Promise<void>;
 }

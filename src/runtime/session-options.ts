@@ -1,5 +1,6 @@
-import type { EncodedGraph } from "../graph/encode.js";
+import type { FinishedGraph } from "../graph/finished-graph.js";
 import type { LoadOptions, ResolvedDevice } from "./engine.js";
+import type { EncodedModel, EngineHost } from "./engine-host.js";
 import type { LoadTask, SessionOptions } from "./transport.js";
 
 /** What all sessions of an engine have in common. */
@@ -11,23 +12,26 @@ export interface SessionSettings {
   readonly profile?: string | undefined;
   /** Whether threads that wait for work spin. They start sooner, and take processor time from other processes. */
   readonly spins: boolean;
+  /** How the platform encodes models. */
+  readonly encode: EngineHost["encode"];
 }
 
 /** Numbers of an intermediate result from which on a network's working memory is worth freeing after each run: SD 1.5's VAE from 128x128 pixels. */
 const LARGE_VALUE = 2 ** 22;
 
 /** The task that loads a graph with an engine's settings. */
-export function loadTask(settings: SessionSettings, graph: EncodedGraph, options: LoadOptions = {}): LoadTask {
-  const { bytes, root, largestValue = 0, preparations = [] } = graph;
+export function loadTask(settings: SessionSettings, graph: FinishedGraph, options: LoadOptions = {}): LoadTask {
+  const { model, largestValue = 0, preparations = [] } = graph;
   const { keepsMemory: runsOften = false, copiesWeights = false } = options;
   // C's allocator keeps part of the memory it is given back (0.6 GB after SD 1.5's VAE at 512x512), and fragments more. The runtime's arena is better for
   // large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
   const isLarge = settings.device === "cpu" && !runsOften && largestValue >= LARGE_VALUE;
   const keepsMemory = isLarge || runsOften;
+  const { bytes, sessionConfig } = settings.encode(model);
   return {
     kind: "load",
     model: bytes,
-    options: sessionOptions(settings, root, {
+    options: sessionOptions(settings, sessionConfig, {
       keepsMemory,
       copiesWeights: copiesWeights || preparations.some(({ file }) => file !== undefined),
       // Graphs are already written in the way that is fastest on the CPU. In large ones the runtime's optimizer finds nothing to fuse, and takes 0.3 s for
@@ -35,13 +39,11 @@ export function loadTask(settings: SessionSettings, graph: EncodedGraph, options
       optimizes: copiesWeights || !keepsMemory,
     }),
     endsAfterRun: isLarge && settings.profile === undefined,
-    preparations: preparations.map((preparation) => ({
-      model: preparation.bytes,
+    preparations: preparations.map(({ model, outputs, file }) => {
+      const { bytes, sessionConfig } = settings.encode(model);
       // The optimizer would merge two transpositions into one, which may be slower.
-      options: sessionOptions(settings, preparation.root, { optimizes: false }),
-      outputs: preparation.outputs,
-      file: preparation.file,
-    })),
+      return { model: bytes, options: sessionOptions(settings, sessionConfig, { optimizes: false }), outputs, file };
+    }),
   };
 }
 
@@ -54,15 +56,14 @@ interface Choices {
   readonly optimizes?: boolean;
 }
 
-function sessionOptions(settings: SessionSettings, root: string, choices: Choices): SessionOptions {
+function sessionOptions(settings: SessionSettings, config: EncodedModel["sessionConfig"], choices: Choices): SessionOptions {
   const { device, deviceId, profile, spins } = settings;
   const { keepsMemory = false, copiesWeights = false, optimizes = true } = choices;
   const provider = deviceId === undefined || device === "cpu" ? device : { name: device, deviceId };
-  const external = { model_external_initializers_file_folder_path: root };
   const profiling = profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile };
   const waiting = spins ? {} : { intra_op: { allow_spinning: "0" } };
   const common = { executionProviders: [provider], ...profiling };
-  if (device !== "cpu") return { ...common, graphOptimizationLevel: "extended", extra: { session: external } };
+  if (device !== "cpu") return { ...common, graphOptimizationLevel: "extended", extra: { session: config } };
   return {
     ...common,
     // "all" would reorder every convolution weight: 13 s for Stable Diffusion 1.5, for steps that are 10 % faster.
@@ -74,7 +75,7 @@ function sessionOptions(settings: SessionSettings, root: string, choices: Choice
     extra: {
       // Packing weights and widening half-precision ones at load copies them: up to 17 s and twice the memory for Stable Diffusion 1.5, for steps that are
       // 2 % faster.
-      session: { ...external, ...waiting, disable_prepacking: copiesWeights ? "0" : "1" },
+      session: { ...config, ...waiting, disable_prepacking: copiesWeights ? "0" : "1" },
       optimization: { disable_specified_optimizers: copiesWeights ? "" : "ConstantFolding" },
     },
   };

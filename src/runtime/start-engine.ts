@@ -1,6 +1,6 @@
 import { DeviceError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import type { EncodedGraph } from "../graph/encode.js";
+import type { FinishedGraph } from "../graph/finished-graph.js";
 import type { ByteProducts } from "../graph/graph.js";
 import { callQueueOf } from "./call-queue.js";
 import { type Capabilities, probe } from "./capabilities.js";
@@ -38,7 +38,7 @@ export async function startEngine(host: EngineHost, options: EngineOptions = {})
   const candidates: readonly ResolvedDevice[] = device === "auto" ? [...host.autoDevices(), "cpu"] : [device];
   let error: DeviceError | undefined;
   for (const candidate of candidates) {
-    const settings = { device: candidate, deviceId, profile, spins: host.spins };
+    const settings = { device: candidate, deviceId, profile, spins: host.spins, encode: host.encode };
     const { capabilities, problem } = await probe(transport, host, settings, { precision, onlyHardware: device === "auto" });
     if (capabilities) return new OnnxEngine(host, transport, settings, capabilities, options);
     error = new DeviceError(`device ${candidate} is not available: ${problem}`, { hint: host.needsOf(candidate) });
@@ -78,7 +78,7 @@ class OnnxEngine implements Engine {
     return range && { range, file: this.host.scratchFile() };
   }
 
-  load(graph: EncodedGraph, options?: LoadOptions): Promise<Session> {
+  load(graph: FinishedGraph, options?: LoadOptions): Promise<Session> {
     return this.sessions.load(graph, options);
   }
 

@@ -1,4 +1,5 @@
-import type { PreparedPort } from "../graph/encode.js";
+import type { PreparedPort } from "../graph/finished-graph.js";
+import type { FileRef } from "../tensor/stored-tensor.js";
 import type { NamedTensors, ResolvedDevice } from "./engine.js";
 
 /** The session options of ONNX Runtime that Darkroom sets; the same in Node and in browsers. */
@@ -20,7 +21,7 @@ export interface PreparationTask {
   readonly model: Uint8Array;
   readonly options: SessionOptions;
   readonly outputs: readonly PreparedPort[];
-  readonly file?: string | undefined;
+  readonly file?: FileRef | undefined;
 }
 
 /** A model to load, and its preparations. */

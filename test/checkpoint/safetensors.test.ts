@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Folder } from "../../src/checkpoint/folder.js";
-import { readSafetensorsHeader, readTensor, toTensorRef } from "../../src/checkpoint/safetensors.js";
+import { readSafetensorsHeader, readTensor, toStoredTensor } from "../../src/checkpoint/safetensors.js";
 import { CheckpointError } from "../../src/errors.js";
 import { openFolder } from "../../src/platform/node/platform.js";
 import { allocate, type DType } from "../../src/tensor/dtype.js";
@@ -31,7 +31,7 @@ describe("readSafetensorsHeader", () => {
     expect([...tensors.keys()].sort()).toEqual(Object.keys(expected).sort());
     expect(metadata.get("format")).toBe("pt");
     for (const [name, stored] of tensors) {
-      expect(await readTensor(folder, FILE, toTensorRef(stored))).toEqual(expected[name]);
+      expect(await readTensor(folder, FILE, toStoredTensor(stored, FILE))).toEqual(expected[name]);
     }
   });
 
@@ -201,7 +201,7 @@ describe("readSafetensorsHeader", () => {
         const { tensors: found } = await readSafetensorsHeader(openFolder(folder), FILE);
         expect(found.size).toBe(Object.keys(tensors).length);
         for (const [name, stored] of found) {
-          const read = await readTensor(openFolder(folder), FILE, toTensorRef(stored));
+          const read = await readTensor(openFolder(folder), FILE, toStoredTensor(stored, FILE));
           expect(read.dtype).toBe(tensors[name]?.dtype);
           expect(read.shape).toEqual(tensors[name]?.shape);
           expect(bytesOf(read)).toEqual(bytesOf(tensors[name]));
@@ -244,7 +244,9 @@ describe("readSafetensorsHeader", () => {
         for (const stored of header?.tensors.values() ?? []) {
           expect(stored.offset).toBeGreaterThanOrEqual(8);
           expect(stored.offset + stored.length).toBeLessThanOrEqual(bytes.length);
-          await readTensor(guarded, FILE, toTensorRef(stored)).catch((error: unknown) => expect(error).toBeInstanceOf(CheckpointError));
+          await readTensor(guarded, FILE, toStoredTensor(stored, FILE)).catch((error: unknown) =>
+            expect(error).toBeInstanceOf(CheckpointError),
+          );
         }
       }),
       { numRuns: 600 },
@@ -252,12 +254,12 @@ describe("readSafetensorsHeader", () => {
   });
 });
 
-describe("toTensorRef", () => {
+describe("toStoredTensor", () => {
   it("refuses a dtype of the format that we cannot compute with, only when it is asked for", async () => {
     const { tensors } = await open(safetensorsBytes({ a: entry("F8_E8M0", [3], [0, 3]), b: entry("F16", [1], [3, 5]) }, new Uint8Array(5)));
     const [a, b] = [...tensors.values()];
-    expect(b && toTensorRef(b).dtype).toBe("float16");
-    expect(() => a && toTensorRef(a)).toThrow(/tensor a is F8_E8M0; Darkroom reads BOOL/);
+    expect(b && toStoredTensor(b, FILE).dtype).toBe("float16");
+    expect(() => a && toStoredTensor(a, FILE)).toThrow(/tensor a is F8_E8M0; Darkroom reads BOOL/);
   });
 });
 
@@ -273,7 +275,7 @@ function insideOf(folder: Folder, size: number): Folder {
     list: () => folder.list(),
     has: (path) => folder.has(path),
     size: (path) => folder.size(path),
-    locate: (path) => folder.locate(path),
+    file: (path) => folder.file(path),
     open: (path) => folder.open(path),
     read: (path, offset = 0, length = size) => {
       expect(offset).toBeGreaterThanOrEqual(0);

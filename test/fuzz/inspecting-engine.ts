@@ -2,6 +2,7 @@ import { Graph } from "../../src/graph/graph.js";
 import type { Engine, NamedTensors, Session } from "../../src/runtime/engine.js";
 import { byteSize, type DType } from "../../src/tensor/dtype.js";
 import { sizeOf, Tensor } from "../../src/tensor/tensor.js";
+import { onnxOf } from "../helpers/graphs.js";
 import type { Files } from "./memory-folder.js";
 
 /** Numbers of the largest result that a network on small inputs may have: a quarter of a gigabyte. */
@@ -28,8 +29,9 @@ const DTYPES: ReadonlyMap<number, DType> = new Map([
 export function inspectingEngine(files: Files): Engine {
   return {
     device: "cpu",
-    load: async ({ bytes, preparations = [] }): Promise<Session> => {
-      for (const model of [bytes, ...preparations.map((each) => each.bytes)]) checkWeights(model, files);
+    load: async (graph): Promise<Session> => {
+      const [bytes, ...prepared] = [graph, ...(graph.preparations ?? [])].map(onnxOf) as [Uint8Array, ...Uint8Array[]];
+      for (const model of [bytes, ...prepared]) checkWeights(model, files);
       const outputs = messages(modelGraph(bytes), 12).map(toPort);
       return {
         run: async (): Promise<NamedTensors> => Object.fromEntries(outputs.map(({ name, shape }) => [name, Tensor.zeros(shape)])),

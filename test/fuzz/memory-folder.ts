@@ -1,5 +1,6 @@
 import type { Folder } from "../../src/checkpoint/folder.js";
 import { CheckpointError } from "../../src/errors.js";
+import type { FileRef } from "../../src/tensor/stored-tensor.js";
 
 /** Files by their paths in a folder. */
 export type Files = ReadonlyMap<string, Uint8Array>;
@@ -45,9 +46,9 @@ export class MemoryFolder implements Folder {
     return bytes.slice(offset, end) as Uint8Array<ArrayBuffer>;
   }
 
-  async locate(path: string): Promise<string> {
+  async file(path: string): Promise<FileRef> {
     this.find(path);
-    return `/${this.resolve(path)}`;
+    return { id: this.resolve(path) };
   }
 
   open(subfolder: string): Folder {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { readSafetensorsHeader, readTensor, type SafetensorsHeader, toTensorRef } from "../../src/checkpoint/safetensors.js";
+import { readSafetensorsHeader, readTensor, type SafetensorsHeader, toStoredTensor } from "../../src/checkpoint/safetensors.js";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { safetensorsBytes } from "../helpers/safetensors.js";
 import { editedBytes, editedJson, hostileText } from "./hostile.js";
@@ -113,7 +113,7 @@ async function expectDescribed(header: SafetensorsHeader, folder: MemoryFolder, 
   for (const stored of tensors) {
     expect(stored.offset).toBe(end);
     end += stored.length;
-    const read = await refusing(() => readTensor(folder, FILE, toTensorRef(stored)));
+    const read = await refusing(() => readTensor(folder, FILE, toStoredTensor(stored, FILE)));
     if (read) expect(read.shape).toEqual(stored.shape);
   }
   expect(end).toBe(size);

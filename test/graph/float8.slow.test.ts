@@ -44,7 +44,7 @@ async function results(own: Tensors, engine: Engine, options: GraphOptions): Pro
   graph.output("product", linear(w.at("layer").tensor("weight", [OUT, IN])));
   graph.output("rows", affine(narrow(features), w.at("layer").rows("weight", [OUT, IN], 32, 96)));
   graph.output("convolution", convolve(narrow(pixels), w.at("conv").tensor("weight", [OUT, IN, 3, 3]), undefined, { padding: 1 }));
-  const session = await engine.load(graph.encode());
+  const session = await engine.load(graph.finish());
   try {
     const found = await session.run({ x, picture });
     return ["product", "rows", "convolution"].map((name) => found[name] as Tensor);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
-import type { EncodedGraph } from "../../src/graph/encode.js";
+import type { FinishedGraph } from "../../src/graph/finished-graph.js";
 import { Graph, type GraphOptions } from "../../src/graph/graph.js";
 import { scale } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
@@ -24,7 +24,7 @@ function everyPattern(): string {
 }
 
 /** The named weights, beside a number of this many results more. */
-async function encode(folder: string, names: readonly string[], options: GraphOptions, beside = 1): Promise<EncodedGraph> {
+async function finished(folder: string, names: readonly string[], options: GraphOptions, beside = 1): Promise<FinishedGraph> {
   const graph = new Graph(options);
   const w = new Scope(graph, await openWeights(openFolder(folder)));
   graph.output("beside", scale(graph.input("x", "float32", [beside]), 2));
@@ -32,16 +32,16 @@ async function encode(folder: string, names: readonly string[], options: GraphOp
     const weight = w.tensor(dtype, [256]);
     if (names.includes(dtype)) graph.output(dtype, weight);
   }
-  return graph.encode();
+  return graph.finish();
 }
 
-const prepared = ({ preparations = [] }: EncodedGraph) =>
+const prepared = ({ preparations = [] }: FinishedGraph) =>
   preparations.flatMap(({ outputs }) => outputs.map(({ dtype, shape }) => [dtype, shape]));
 
 it("widens every fp8 number once, to half precision, and gives it exactly", async () => {
   const engine = await createEngine({ device: "cpu" });
   try {
-    const graph = await encode(everyPattern(), FORMATS, { widensOnce: true });
+    const graph = await finished(everyPattern(), FORMATS, { widensOnce: true });
     expect(prepared(graph)).toEqual([
       ["float16", [256]],
       ["float16", [256]],
@@ -55,17 +55,17 @@ it("widens every fp8 number once, to half precision, and gives it exactly", asyn
 });
 
 it("widens once only what a graph uses", async () => {
-  expect(prepared(await encode(everyPattern(), ["float8_e5m2"], { widensOnce: true }))).toEqual([["float16", [256]]]);
+  expect(prepared(await finished(everyPattern(), ["float8_e5m2"], { widensOnce: true }))).toEqual([["float16", [256]]]);
 });
 
 it("prepares the same for graphs of other shapes, which share it", async () => {
   const folder = everyPattern();
-  const [one, two] = [await encode(folder, FORMATS, { widensOnce: true }), await encode(folder, FORMATS, { widensOnce: true }, 3)];
-  expect(one.bytes).not.toEqual(two.bytes);
+  const [one, two] = [await finished(folder, FORMATS, { widensOnce: true }), await finished(folder, FORMATS, { widensOnce: true }, 3)];
+  expect(one.model).not.toEqual(two.model);
   expect(one.preparations).toEqual(two.preparations);
 });
 
 it("prepares nothing where every run widens, or on a GPU", async () => {
-  expect(prepared(await encode(everyPattern(), FORMATS, {}))).toEqual([]);
-  expect(prepared(await encode(everyPattern(), FORMATS, { widensOnce: true, capabilities: { device: "webgpu" } }))).toEqual([]);
+  expect(prepared(await finished(everyPattern(), FORMATS, {}))).toEqual([]);
+  expect(prepared(await finished(everyPattern(), FORMATS, { widensOnce: true, capabilities: { device: "webgpu" } }))).toEqual([]);
 });

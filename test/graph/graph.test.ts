@@ -6,21 +6,26 @@ import { ArgumentError, CheckpointError } from "../../src/errors.js";
 import { Graph, type Value } from "../../src/graph/graph.js";
 import { add, concat, gather, reshape, rows } from "../../src/graph/ops.js";
 import { Scope } from "../../src/graph/scope.js";
-import type { WeightBytes } from "../../src/graph/weight-bytes.js";
+import { diskFile } from "../../src/platform/node/disk-file.js";
 import { openFolder } from "../../src/platform/node/platform.js";
 import type { DType } from "../../src/tensor/dtype.js";
+import { byteSize } from "../../src/tensor/dtype.js";
+import type { StoredTensor } from "../../src/tensor/stored-tensor.js";
 import { Tensor } from "../../src/tensor/tensor.js";
+import { onnxOf, onnxText } from "../helpers/graphs.js";
 import { safetensorsBytes, writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 import { evaluate, ramp } from "./onnx-runtime.js";
 
 /** A weight whose numbers are the file's `data`, which starts at `offset`. */
-function weightIn(file: string, data: Uint8Array, offset: number, dtype: DType = "float32"): WeightBytes {
+function weightIn(file: string, data: Uint8Array, offset: number, dtype: DType = "float32"): StoredTensor {
   const handle = openSync(file, "w");
   writeSync(handle, data, 0, data.length, offset);
   closeSync(handle);
-  return { name: "weight", dtype, file, offset, length: data.length };
+  return { name: "weight", dtype, shape: [data.length / byteSize(dtype)], file: diskFile(file), offset, length: data.length };
 }
+
+const W: StoredTensor = { name: "w", dtype: "float32", shape: [], file: { id: "w.bin" }, offset: 0, length: 0 };
 
 const bytesOf = (values: readonly number[]) => new Uint8Array(Float32Array.from(values).buffer);
 
@@ -30,7 +35,7 @@ describe("constants", () => {
       const graph = new Graph();
       const large = Array.from({ length: 1000 }, (_, i) => i);
       for (let i = 0; i < times; i++) graph.constant(large);
-      return graph.encode().bytes.length;
+      return onnxOf(graph).length;
     };
     expect(sizeWith(5)).toBe(sizeWith(1));
   });
@@ -48,7 +53,7 @@ describe("constants", () => {
     const graph = new Graph();
     graph.output("y", graph.integers([-1, -(2 ** 40), 2 ** 53 - 1]));
     const { InferenceSession } = await import("onnxruntime-node");
-    const session = await InferenceSession.create(graph.encode().bytes);
+    const session = await InferenceSession.create(onnxOf(graph));
     const { y } = await session.run({});
     expect(y?.data).toEqual(BigInt64Array.of(-1n, -(2n ** 40n), 2n ** 53n - 1n));
   });
@@ -97,8 +102,8 @@ describe("weights", () => {
   it("add nothing to the model's size", () => {
     const graph = new Graph();
     const length = 4 * 2 ** 30;
-    graph.output("y", graph.weight({ name: "w", dtype: "float32", file: "/w.bin", offset: 0, length }, [2 ** 30]));
-    expect(graph.encode().bytes.length).toBeLessThan(300);
+    graph.output("y", graph.weight({ ...W, length }, [2 ** 30]));
+    expect(onnxOf(graph).length).toBeLessThan(300);
   });
 
   it("are found through the links of a hub cache", async () => {
@@ -120,10 +125,10 @@ describe("nodes", () => {
   it("that nothing uses are left out, with the weights that only they need", () => {
     const encoded = (build: (graph: Graph, half: Value) => void) => {
       const graph = new Graph();
-      const weight = graph.weight({ name: "w", dtype: "float16", file: "/w.bin", offset: 0, length: 4 }, [2]);
+      const weight = graph.weight({ ...W, dtype: "float16", length: 4 }, [2]);
       build(graph, weight);
       graph.output("y", add(graph.input("x", "float32", [2]), graph.constant([1, 2])));
-      return Buffer.from(graph.encode().bytes).toString("latin1");
+      return onnxText(graph);
     };
     const lean = encoded(() => {});
     expect(lean).not.toContain("w.bin");
@@ -133,11 +138,11 @@ describe("nodes", () => {
 });
 
 describe("rows of a weight", () => {
-  const bytes: WeightBytes = { name: "w", dtype: "float32", file: "/w.bin", offset: 100, length: 4 * 3 * 8 };
+  const bytes: StoredTensor = { ...W, shape: [8, 3], offset: 100, length: 4 * 3 * 8 };
   const encoded = (build: (graph: Graph) => Value) => {
     const graph = new Graph();
     graph.output("y", build(graph));
-    return Buffer.from(graph.encode().bytes).toString("latin1");
+    return onnxText(graph);
   };
 
   it.each(["float32", "float16"] as const)("are byte ranges of its file, in %s", (dtype) => {
@@ -152,40 +157,6 @@ describe("rows of a weight", () => {
 
   it("are cut out of one that lies there transposed", () => {
     expect(encoded((graph) => rows(graph.weight({ ...bytes, transposed: true }, [8, 3]), 2, 7))).toContain("Slice");
-  });
-});
-
-describe("roots", () => {
-  const encode = (...files: string[]) => {
-    const graph = new Graph();
-    files.forEach((file, i) => {
-      graph.output(`y${i}`, graph.weight({ name: `w${i}`, dtype: "float32", file, offset: 0, length: 4 }, [1]));
-    });
-    return graph.encode();
-  };
-  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
-
-  it("are the file system's own where there are no drives", () => {
-    const { root, bytes } = encode("/models/unet/w.safetensors");
-    expect(root).toBe("/");
-    expect(text(bytes)).toContain("models/unet/w.safetensors");
-    expect(text(bytes)).not.toContain("/models");
-  });
-
-  it("are the drive on Windows", () => {
-    const { root, bytes } = encode("D:\\models\\a.safetensors", "D:\\other\\b.safetensors");
-    expect(root).toBe("D:\\");
-    expect(text(bytes)).toContain("models\\a.safetensors");
-    expect(text(bytes)).not.toContain("D:");
-  });
-
-  it("cannot be two", () => {
-    expect(() => encode("C:\\a.safetensors", "D:\\b.safetensors")).toThrow(ArgumentError);
-    expect(() => encode("C:\\a.safetensors", "D:\\b.safetensors")).toThrow(/C:\\ and D:\\/);
-  });
-
-  it("do not matter to a graph without weights", () => {
-    expect(encode().root).toBe("/");
   });
 });
 

@@ -35,8 +35,8 @@ describe("how a graph is written", () => {
   it("with bytes only if there is a file for the weights", () => {
     const options = { capabilities: { device: "cpu", byteRange: 63 }, precision: "fast" } as const;
     expect(new Graph(options).byteProducts).toBeUndefined();
-    expect(new Graph({ ...options, byteWeights: "/weights" }).byteProducts).toEqual({ range: 63, file: "/weights" });
-    expect(new Graph({ ...options, precision: "exact", byteWeights: "/weights" }).byteProducts).toBeUndefined();
+    expect(new Graph({ ...options, byteWeights: { id: "bytes" } }).byteProducts).toEqual({ range: 63, file: { id: "bytes" } });
+    expect(new Graph({ ...options, precision: "exact", byteWeights: { id: "bytes" } }).byteProducts).toBeUndefined();
   });
 
   it("on WebGPU with fused attention only if that is right on the device", () => {

@@ -1,5 +1,6 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { Graph, type Value } from "../../src/graph/graph.js";
+import { encodeOnDisk } from "../../src/platform/node/disk-file.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { type Shape, sizeOf, Tensor } from "../../src/tensor/tensor.js";
 
@@ -19,12 +20,12 @@ export async function evaluate(build: (graph: Graph, input: (tensor: Tensor<DTyp
     return graph.input(name, dtype, shape);
   });
   graph.output("result", declared);
-  const { bytes, root } = graph.encode();
+  const { bytes, sessionConfig } = encodeOnDisk(graph.finish().model);
   const session = await InferenceSession.create(bytes, {
     graphOptimizationLevel: "basic",
     logSeverityLevel: 4,
     intraOpNumThreads: 1,
-    extra: { session: { model_external_initializers_file_folder_path: root } },
+    extra: { session: sessionConfig },
   });
   try {
     const { result } = await session.run(feeds);

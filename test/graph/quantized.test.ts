@@ -7,6 +7,7 @@ import { type ByteProducts, Graph, type Value } from "../../src/graph/graph.js";
 import { affine, type ConvOptions, conv2d, scale } from "../../src/graph/ops.js";
 import { isQuantizedAffine, quantizedAffine } from "../../src/graph/quantized.js";
 import { Scope } from "../../src/graph/scope.js";
+import { diskFile, locationOf } from "../../src/platform/node/disk-file.js";
 import { createEngine } from "../../src/platform/node/engine.js";
 import { openFolder } from "../../src/platform/node/folder.js";
 import type { Engine } from "../../src/runtime/engine.js";
@@ -36,7 +37,7 @@ describe("products in bytes", () => {
     });
     const w = new Scope(graph, await openWeights(openFolder(folder)));
     graph.output("y", layer(graph.input("x", "float32", x.shape), w.tensor("weight", weight.shape), w.tensor("bias", [out])));
-    const session = await engine.load(graph.encode());
+    const session = await engine.load(graph.finish());
     try {
       return (await session.run({ x })).y as Tensor;
     } finally {
@@ -87,7 +88,11 @@ describe("products in bytes", () => {
   it("have as many bits as are closest to the exact results on this processor: 7 where sums are clipped, else 8", async () => {
     const products = engine.byteProducts?.() as ByteProducts;
     const error = async (range: 127 | 63) =>
-      relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, { ...products, range, file: `${products.file}-${range}` });
+      relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, {
+        ...products,
+        range,
+        file: diskFile(`${locationOf(products.file)}-${range}`),
+      });
     const [seven, eight] = [await error(63), await error(127)];
     expect(products.range).toBe(seven < eight ? 63 : 127);
     expect(Math.min(seven, eight)).toBeLessThan(0.02);
@@ -129,7 +134,7 @@ describe("products in bytes", () => {
   it("leave no file behind", async () => {
     const products = engine.byteProducts?.() as ByteProducts;
     await run(random([96, 80], 1), random([80, 80], 2), linear, products);
-    expect(existsSync(products.file)).toBe(false);
+    expect(existsSync(locationOf(products.file))).toBe(false);
   });
 
   it("remove what a killed process left, and nothing that another may be reading", async () => {
@@ -142,13 +147,13 @@ describe("products in bytes", () => {
     for (const path of [stale, fresh, strange]) writeFileSync(path, "");
     const yesterday = new Date(Date.now() - 86_400_000);
     for (const path of [stale, strange]) utimesSync(path, yesterday, yesterday);
-    await run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file: join(folder, "darkroom-weights-own") });
+    await run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file: diskFile(join(folder, "darkroom-weights-own")) });
     expect(readdirSync(folder).toSorted()).toEqual(["darkroom-3", "darkroom-weights-2"]);
   });
 
   it("say where the weights were to be written, if they cannot be", async () => {
     const file = join(temporaryFolder(), "missing", "weights");
-    const loading = run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file });
+    const loading = run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file: diskFile(file) });
     await expect(loading).rejects.toThrow(`its weights as bytes cannot be written to ${file}: ENOENT`);
   });
 });

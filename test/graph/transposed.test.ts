@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readSafetensorsHeader, toTensorRef } from "../../src/checkpoint/safetensors.js";
+import { readSafetensorsHeader, toStoredTensor } from "../../src/checkpoint/safetensors.js";
 import { Graph, type Value } from "../../src/graph/graph.js";
 import type { Target } from "../../src/graph/lowering.js";
 import { add, affine, rows, scale } from "../../src/graph/ops.js";
-import type { WeightBytes } from "../../src/graph/weight-bytes.js";
 import { createEngine, openFolder } from "../../src/platform/node/platform.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, randn } from "../../src/tensor/random.js";
+import type { StoredTensor } from "../../src/tensor/stored-tensor.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
 import { writeSafetensors } from "../helpers/safetensors.js";
@@ -29,23 +29,23 @@ const turned = Tensor.from(
 );
 
 /** The matrix as a file holds it: as it is, or its transpose. */
-async function stored(tensor: Tensor<DType>, transposed: boolean): Promise<WeightBytes> {
+async function stored(tensor: Tensor<DType>, transposed: boolean): Promise<StoredTensor> {
   const folder = temporaryFolder();
   writeSafetensors(join(folder, "model.safetensors"), { weight: tensor });
   const { tensors } = await readSafetensorsHeader(openFolder(folder), "model.safetensors");
   const found = tensors.get("weight");
   if (!found) throw new Error("no weight");
-  return { ...toTensorRef(found), transposed };
+  return { ...toStoredTensor(found, "model.safetensors"), transposed };
 }
 
-async function product(weight: WeightBytes, target: Target, change: (weight: Value) => Value = (same) => same): Promise<Tensor> {
+async function product(weight: StoredTensor, target: Target, change: (weight: Value) => Value = (same) => same): Promise<Tensor> {
   const graph = new Graph({ capabilities: { device: target } });
   const input = graph.input("x", "float32", x.shape);
   // The operand is a result as well, which ONNX Runtime's fusing of a Transpose into the product does not bear.
   const operand = add(input, graph.constant([0]));
   graph.output("operand", operand);
   graph.output("y", affine(operand, change(graph.weight(weight, [ROWS, COLUMNS]))));
-  const session = await engine.load(graph.encode());
+  const session = await engine.load(graph.finish());
   try {
     return (await session.run({ x })).y as Tensor;
   } finally {

@@ -11,6 +11,7 @@ import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { Shape, Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
+import { onnxOf } from "../helpers/graphs.js";
 import { writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
@@ -40,7 +41,7 @@ describe("Winograd's convolution", () => {
   }
 
   async function run(x: Tensor, outChannels: number, convolution: Convolution): Promise<Tensor> {
-    const session = await engine.load((await graphOf(x.shape, outChannels, convolution)).encode());
+    const session = await engine.load((await graphOf(x.shape, outChannels, convolution)).finish());
     try {
       const { y } = await session.run({ x });
       return y as Tensor;
@@ -67,7 +68,7 @@ describe("Winograd's convolution", () => {
     ["channels", [1, 64, 64, 64], 128],
     ["channels of the result", [1, 128, 64, 64], 64],
   ])("is not taken for %s too few or small to gain", async (_, shape, outChannels) => {
-    const bytes = async (convolution: Convolution) => (await graphOf(shape, outChannels, convolution)).encode().bytes.length;
+    const bytes = async (convolution: Convolution) => onnxOf(await graphOf(shape, outChannels, convolution)).length;
     expect(await bytes(fast)).toBe(await bytes(direct));
   });
 });

@@ -9,6 +9,7 @@ import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { DDPMPipeline } from "../../src/pipelines/ddpm.js";
 import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { locationOf } from "../../src/platform/node/disk-file.js";
 import { PNDMScheduler } from "../../src/schedulers/pndm.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
 import { checkpointError, hubError } from "../helpers/errors.js";
@@ -313,8 +314,8 @@ describe("the cache", () => {
   it("fetches again what was lost of it", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const folder = await openCheckpoint(ID);
-    rmSync(await folder.locate("unet/config.json"));
-    writeFileSync(await folder.locate("vae/config.json"), "");
+    rmSync(locationOf(await folder.file("unet/config.json")));
+    writeFileSync(locationOf(await folder.file("vae/config.json")), "");
     hub.log.length = 0;
     await openCheckpoint(ID);
     expect(hub.fetched).toEqual(["unet/config.json", "vae/config.json"]);
@@ -389,7 +390,7 @@ describe("the cache", () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     vi.stubEnv("HF_HUB_DISABLE_SYMLINKS", "1");
     const folder = await openCheckpoint(ID);
-    expect(await folder.locate("vae/config.json")).toMatch(/snapshots\/[0-9a-f]{40}\/vae\/config\.json$/);
+    expect(locationOf(await folder.file("vae/config.json"))).toMatch(/snapshots\/[0-9a-f]{40}\/vae\/config\.json$/);
     hub.log.length = 0;
     await openCheckpoint(ID);
     expect(hub.log).toHaveLength(1);
@@ -399,7 +400,7 @@ describe("the cache", () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const cacheDir = `${hub.cacheDir}-other`;
     const folder = await openCheckpoint(ID, { cacheDir });
-    expect(await folder.locate("model_index.json")).toContain(cacheDir);
+    expect(locationOf(await folder.file("model_index.json"))).toContain(cacheDir);
   });
 });
 

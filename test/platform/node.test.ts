@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, realpathSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { locationOf } from "../../src/platform/node/disk-file.js";
 import { openFolder } from "../../src/platform/node/platform.js";
 import { checkpointError } from "../helpers/errors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
@@ -47,7 +48,7 @@ describe("openFolder", () => {
     mkdirSync(join(path, "snapshots/main/unet"), { recursive: true });
     symlinkSync("../../../blobs/0f3a", join(path, "snapshots/main/unet/x.safetensors"));
     const folder = openFolder(join(path, "snapshots/main"));
-    expect(await folder.open("unet").locate("x.safetensors")).toBe(join(realpathSync(path), "blobs/0f3a"));
+    expect(locationOf(await folder.open("unet").file("x.safetensors"))).toBe(join(realpathSync(path), "blobs/0f3a"));
     expect(Buffer.from(await folder.read("unet/x.safetensors")).toString()).toBe("weights");
   });
 
@@ -70,7 +71,7 @@ describe("openFolder", () => {
     async (path) => {
       const folder = openFolder(temporaryFolder({ x: "" }));
       expect((await checkpointError(folder.read(path))).message).toMatch(/is not a path inside the checkpoint/);
-      await checkpointError(folder.locate(path));
+      await checkpointError(folder.file(path));
       await checkpointError(folder.has(path));
     },
   );

@@ -3,7 +3,7 @@ import { DeviceError } from "../../src/errors.js";
 import { type Capabilities, type ProbeOptions, probe } from "../../src/runtime/capabilities.js";
 import type { ResolvedDevice } from "../../src/runtime/engine.js";
 import type { EngineHost } from "../../src/runtime/engine-host.js";
-import { type FakeAnswers, FakeThread, fakeHost } from "./fake-host.js";
+import { type FakeAnswers, FakeThread, fakeEncode, fakeHost } from "./fake-host.js";
 
 interface Given extends Partial<ProbeOptions> {
   readonly answers?: FakeAnswers;
@@ -13,7 +13,7 @@ interface Given extends Partial<ProbeOptions> {
 /** Probes a fake device; also gives the thread, to see what it was asked. */
 async function probed(device: ResolvedDevice, { answers, host, precision = "fast", onlyHardware = false }: Given = {}) {
   const thread = new FakeThread(answers);
-  const settings = { device, spins: true };
+  const settings = { device, spins: true, encode: fakeEncode };
   return { thread, ...(await probe(thread, fakeHost(thread, host), settings, { precision, onlyHardware })) };
 }
 
@@ -125,7 +125,7 @@ describe("a driver that computes in software", () => {
         return false;
       },
     });
-    await probe(thread, watching, { device: "webgpu", spins: true }, { precision: "exact", onlyHardware: true });
+    await probe(thread, watching, { device: "webgpu", spins: true, encode: fakeEncode }, { precision: "exact", onlyHardware: true });
     expect(open).toBe(1);
   });
 });

@@ -41,7 +41,7 @@ async function openEngine(): Promise<Engine> {
 function adder(engine: Engine): Promise<Session> {
   const graph = new Graph();
   graph.output("sum", add(graph.input("x", "float32", [2]), graph.constant([1, 2])));
-  return engine.load(graph.encode());
+  return engine.load(graph.finish());
 }
 
 /** A run whose call is lost on its way, for a thread that dies while the runtime works takes the process with it. */
@@ -60,7 +60,7 @@ function heavy(engine: Engine): Promise<Session> {
   let x = graph.input("x", "float32", [SIZE, SIZE]);
   for (let i = 0; i < 24; i++) x = affine(x, weight);
   graph.output("y", x);
-  return engine.load(graph.encode());
+  return engine.load(graph.finish());
 }
 const heavyFeeds = () => ({ x: Tensor.full([SIZE, SIZE], 1), weight: Tensor.full([SIZE, SIZE], 1 / SIZE) });
 
@@ -167,7 +167,7 @@ describe("a network with large intermediate results", () => {
     const graph = new Graph();
     const expanded = expand(graph.input("x", "float32", [1, 1]), [1, numbers]);
     graph.output("sum", graph.node("ReduceSum", [expanded, graph.integers([1])], { shape: [1, 1] }));
-    return engine.load(graph.encode(), options);
+    return engine.load(graph.finish(), options);
   }
 
   it("gives their memory back after each run", async () => {
@@ -204,7 +204,9 @@ describe("a network with large intermediate results", () => {
 describe("an engine", () => {
   it("names the device when the runtime refuses a network", async () => {
     const engine = await openEngine();
-    const failure = engine.load({ bytes: Uint8Array.of(1, 2, 3), root: "/" });
+    const failure = engine.load({
+      model: { nodes: [], initializers: [], inputs: [], outputs: [{ name: "y", dtype: "float32", shape: [1] }] },
+    });
     await expect(failure).rejects.toThrow(DeviceError);
     await expect(failure).rejects.toThrow(/^the network could not be loaded on cpu: /);
   });
@@ -287,7 +289,7 @@ describe("an engine", () => {
       for (let i = 0; i < 24; i++) x = affine(x, weight);
       graph.output("y", x);
       const engine = await createEngine({ device: "cpu" });
-      const session = await engine.load(graph.encode());
+      const session = await engine.load(graph.finish());
       session.run({ weight: darkroom.Tensor.zeros([512, 512]) }).catch(() => {});
       setTimeout(() => process.exit(7), 20);
     `;

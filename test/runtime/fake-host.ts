@@ -1,6 +1,7 @@
 import { DeviceError } from "../../src/errors.js";
+import type { OnnxModel } from "../../src/graph/onnx.js";
 import type { NamedTensors } from "../../src/runtime/engine.js";
-import type { EngineHost } from "../../src/runtime/engine-host.js";
+import type { EncodedModel, EngineHost } from "../../src/runtime/engine-host.js";
 import type { Answer, LoadTask, Task, Transport } from "../../src/runtime/transport.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 
@@ -65,6 +66,14 @@ export class FakeThread implements Transport {
   }
 }
 
+/** A model without nodes. */
+export const EMPTY_MODEL: OnnxModel = { nodes: [], initializers: [], inputs: [], outputs: [] };
+
+/** Encodes every model as one byte, and says where its weights are. */
+export function fakeEncode(): EncodedModel {
+  return { bytes: Uint8Array.of(1), sessionConfig: { weights: "here" } };
+}
+
 /** A platform with this thread; no device lacks anything, and GPU drivers work on a GPU. */
 export function fakeHost(thread: Transport, host: Partial<EngineHost> = {}): EngineHost {
   return {
@@ -74,7 +83,8 @@ export function fakeHost(thread: Transport, host: Partial<EngineHost> = {}): Eng
     missingFor: () => undefined,
     needsOf: (device) => `what ${device} needs`,
     computesInSoftware: () => false,
-    scratchFile: () => "/scratch",
+    encode: fakeEncode,
+    scratchFile: () => ({ id: "scratch" }),
     ...host,
   };
 }

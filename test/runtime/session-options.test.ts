@@ -1,8 +1,11 @@
 import { describe, expect, it } from "vitest";
+import type { FinishedGraph } from "../../src/graph/finished-graph.js";
 import { loadTask, type SessionSettings } from "../../src/runtime/session-options.js";
+import type { FileRef } from "../../src/tensor/stored-tensor.js";
+import { EMPTY_MODEL, fakeEncode } from "./fake-host.js";
 
-const CPU: SessionSettings = { device: "cpu", spins: true };
-const GRAPH = { bytes: Uint8Array.of(1), root: "/" };
+const CPU: SessionSettings = { device: "cpu", spins: true, encode: fakeEncode };
+const GRAPH: FinishedGraph = { model: EMPTY_MODEL };
 const LARGE = { ...GRAPH, largestValue: 2 ** 22 };
 
 /** The entries of session options that ONNX Runtime has no field for. */
@@ -11,10 +14,10 @@ function extra(...given: Parameters<typeof loadTask>): Readonly<Record<string, u
 }
 
 describe("the CPU's session", () => {
-  it("reads weights in the root's folder and copies none", () => {
+  it("reads weights where the platform has them and copies none", () => {
     expect(loadTask(CPU, GRAPH)).toEqual({
       kind: "load",
-      model: GRAPH.bytes,
+      model: Uint8Array.of(1),
       endsAfterRun: false,
       preparations: [],
       options: {
@@ -23,7 +26,7 @@ describe("the CPU's session", () => {
         enableCpuMemArena: false,
         enableMemPattern: false,
         extra: {
-          session: { model_external_initializers_file_folder_path: "/", disable_prepacking: "1" },
+          session: { weights: "here", disable_prepacking: "1" },
           optimization: { disable_specified_optimizers: "ConstantFolding" },
         },
       },
@@ -50,9 +53,9 @@ describe("the CPU's session", () => {
   });
 
   it("copies weights if that is asked for, or if some are converted into a file", () => {
-    const prepared = (file?: string) => ({ ...GRAPH, preparations: [{ ...GRAPH, outputs: [], ...(file !== undefined && { file }) }] });
+    const prepared = (file?: FileRef) => ({ ...GRAPH, preparations: [{ ...GRAPH, outputs: [], ...(file && { file }) }] });
     expect(extra(CPU, GRAPH, { copiesWeights: true })).toMatchObject({ disable_prepacking: "0" });
-    expect(extra(CPU, prepared("/scratch"))).toMatchObject({ disable_prepacking: "0" });
+    expect(extra(CPU, prepared({ id: "scratch" }))).toMatchObject({ disable_prepacking: "0" });
     expect(extra(CPU, prepared())).toMatchObject({ disable_prepacking: "1" });
   });
 
@@ -72,13 +75,13 @@ describe("the CPU's session", () => {
 });
 
 describe("a GPU's session", () => {
-  it("is optimized by the runtime, with the weights' folder and nothing of the CPU's choices", () => {
-    const { options, endsAfterRun } = loadTask({ device: "webgpu", spins: false }, LARGE, { keepsMemory: true });
+  it("is optimized by the runtime, with the weights' places and nothing of the CPU's choices", () => {
+    const { options, endsAfterRun } = loadTask({ ...CPU, device: "webgpu", spins: false }, LARGE, { keepsMemory: true });
     expect(endsAfterRun).toBe(false);
     expect(options).toEqual({
       executionProviders: ["webgpu"],
       graphOptimizationLevel: "extended",
-      extra: { session: { model_external_initializers_file_folder_path: "/" } },
+      extra: { session: { weights: "here" } },
     });
   });
 });

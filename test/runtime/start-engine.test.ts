@@ -4,7 +4,7 @@ import type { ResolvedDevice } from "../../src/runtime/engine.js";
 import type { EngineHost } from "../../src/runtime/engine-host.js";
 import { type EngineOptions, startEngine } from "../../src/runtime/start-engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
-import { type FakeAnswers, FakeThread, fakeHost } from "./fake-host.js";
+import { EMPTY_MODEL, type FakeAnswers, FakeThread, fakeHost } from "./fake-host.js";
 
 /** An engine on a fake platform, and its thread. */
 async function started(options: EngineOptions, host: Partial<EngineHost> = {}, answers: FakeAnswers = {}) {
@@ -77,7 +77,7 @@ describe("an engine's precision", () => {
 });
 
 describe("a session", () => {
-  const graph = { bytes: Uint8Array.of(1), root: "/" };
+  const graph = { model: EMPTY_MODEL };
 
   it("is loaded on the engine's GPU", async () => {
     const { engine, thread } = await started({ device: "cuda", deviceId: 1 });

@@ -36,7 +36,7 @@ describe.skipIf(gpu?.precision !== "fast")("WebGPU in half precision", () => {
         precision: engine.precision,
       });
       graph.output("out", build(...inputs.map(({ shape }, i) => graph.input(`in${i}`, "float32", shape))));
-      const session = await engine.load(graph.encode());
+      const session = await engine.load(graph.finish());
       const { out } = await session.run(Object.fromEntries(inputs.map((input, i) => [`in${i}`, input])));
       await session.release();
       return out as Tensor;

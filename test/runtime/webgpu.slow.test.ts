@@ -27,7 +27,7 @@ describe.skipIf(!gpu)("WebGPU", () => {
     const run = async (engine: Engine, target: Target) => {
       const graph = new Graph({ capabilities: { device: target } });
       graph.output("out", build(...inputs.map(({ shape }, i) => graph.input(`in${i}`, "float32", shape))));
-      const session = await engine.load(graph.encode());
+      const session = await engine.load(graph.finish());
       const { out } = await session.run(Object.fromEntries(inputs.map((input, i) => [`in${i}`, input])));
       await session.release();
       return out as Tensor;
@@ -80,7 +80,7 @@ describe.skipIf(!gpu)("WebGPU", () => {
       precision: fast.precision,
     });
     graph.output("y", scale(narrow(graph.input("x", "float32", [1])), 3));
-    const session = await fast.load(graph.encode());
+    const session = await fast.load(graph.finish());
     const { y } = await session.run({ x: Tensor.from([1 + 2 ** -12]) });
     expect(y?.data[0]).toBe(fast.precision === "fast" ? 3 : 3 + 3 * 2 ** -12);
     await fast.dispose();

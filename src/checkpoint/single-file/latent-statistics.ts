@@ -1,5 +1,5 @@
 import type { Folder } from "../folder.js";
-import { readTensor, type SafetensorsHeader, toTensorRef } from "../safetensors.js";
+import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
 
 /** Mean and standard deviation of a UNet's latents, one number for each channel. */
 export interface LatentStatistics {
@@ -21,6 +21,6 @@ export async function readLatentStatistics(header: SafetensorsHeader, folder: Fo
 async function numbers(header: SafetensorsHeader, folder: Folder, path: string, name: string): Promise<readonly number[] | undefined> {
   const stored = header.tensors.get(name);
   if (!stored || stored.shape.reduce((size, extent) => size * extent, 1) !== CHANNELS) return undefined;
-  const values = (await readTensor(folder, path, toTensorRef(stored, header.name))).toArray().map(Number);
+  const values = (await readTensor(folder, path, toStoredTensor(stored, header.name))).toArray().map(Number);
   return values.every(Number.isFinite) ? values : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Folder } from "../folder.js";
-import type { SafetensorsHeader, StoredTensor } from "../safetensors.js";
+import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
 import { type Naming, TODAYS_NAMES } from "./layer-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
@@ -24,7 +24,7 @@ interface Place {
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
   /** The tensor that replaces the one of this name. */
-  readonly instead?: (name: string) => StoredTensor | undefined;
+  readonly instead?: (name: string) => HeaderTensor | undefined;
 }
 
 /** The tensors of a header by name, those under one prefix at a time. */
@@ -35,7 +35,7 @@ class Names {
     return this.header.tensors.has(name);
   }
 
-  get(name: string): StoredTensor | undefined {
+  get(name: string): HeaderTensor | undefined {
     return this.header.tensors.get(name);
   }
 

@@ -2,7 +2,7 @@ import { warn } from "../../warnings.js";
 import type { Folder } from "../folder.js";
 import { printable } from "../json.js";
 import type { PredictionType } from "../prediction-types.js";
-import { readTensor, type SafetensorsHeader, toTensorRef } from "../safetensors.js";
+import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
 import type { Family } from "./family.js";
 import type { OriginalConfig } from "./original-config.js";
 
@@ -111,6 +111,6 @@ function sigma(value: number | undefined): number | undefined {
 async function readNumber(name: string, header: SafetensorsHeader, folder: Folder, path: string): Promise<number | undefined> {
   const stored = header.tensors.get(name);
   if (!stored || stored.length === 0 || stored.length > 8) return undefined;
-  const [number] = (await readTensor(folder, path, toTensorRef(stored, header.name))).toArray();
+  const [number] = (await readTensor(folder, path, toStoredTensor(stored, header.name))).toArray();
   return number === undefined ? undefined : Number(number);
 }

@@ -1,10 +1,11 @@
-import type { StoredTensor } from "../safetensors.js";
+import { rowsOf } from "../../tensor/stored-tensor.js";
+import type { HeaderTensor } from "../safetensors.js";
 import { inside, LayerNames, type NamePair, type Naming } from "./layer-names.js";
 
 /** A tensor of a file, or a piece of one, under a name of its own. */
 export interface Piece {
   readonly name: string;
-  readonly stored: StoredTensor;
+  readonly stored: HeaderTensor;
 }
 
 /** OpenAI's CLIP, as transformers names it; `text_model.` may be missing, as in the oldest files. */
@@ -55,11 +56,10 @@ export function openClipPieces({ name, stored }: Piece): readonly Piece[] {
     return [{ name: "text_projection.weight", stored: { ...stored, shape: stored.shape.toReversed(), transposed: true } }];
   }
   const [, attention, kind] = /^(.+\.attn)\.in_proj_(weight|bias)$/.exec(name) ?? [];
-  const [rows = 0, ...columns] = stored.shape;
+  const [rows = 0] = stored.shape;
   if (attention === undefined || rows % 3 !== 0) return [{ name, stored }];
-  const length = stored.length / 3;
   return ["q", "k", "v"].map((projection, i) => ({
     name: `${attention}.${projection}_proj.${kind}`,
-    stored: { ...stored, shape: [rows / 3, ...columns], offset: stored.offset + i * length, length },
+    stored: rowsOf(stored, (i * rows) / 3, ((i + 1) * rows) / 3),
   }));
 }

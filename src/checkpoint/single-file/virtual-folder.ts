@@ -1,4 +1,5 @@
 import { CheckpointError, type DarkroomErrorOptions } from "../../errors.js";
+import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { Folder } from "../folder.js";
 import type { JsonObject } from "../json.js";
 import type { Weights } from "../weights.js";
@@ -62,11 +63,11 @@ export class VirtualFolder implements Folder {
     return bytes.slice(offset, length === undefined ? undefined : offset + length);
   }
 
-  async locate(path: string): Promise<string> {
+  async file(path: string): Promise<FileRef> {
     const [folder, file] = this.find(path);
-    if (folder !== this) return folder.locate(file);
+    if (folder !== this) return folder.file(file);
     if (this.own(path)) throw new CheckpointError(`${this.name}/${path} lies in no file of its own`);
-    return this.base(path).locate(path);
+    return this.base(path).file(path);
   }
 
   open(subfolder: string): Folder {

@@ -3,11 +3,11 @@ import type { Folder } from "../../checkpoint/folder.js";
 import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
-import type { WeightBytes } from "../../graph/weight-bytes.js";
 import { ADAPTER_FIELDS, type AdapterKind, type AdapterSource, findAdapter } from "../../hub/find-adapter.js";
 import type { FoundFile } from "../../hub/open-file.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Fields, names, text, texts } from "../../options/fields.js";
+import type { StoredTensor } from "../../tensor/stored-tensor.js";
 import { warn } from "../../warnings.js";
 import type { TextEncoder } from "../prompt/clip-text-encoders.js";
 
@@ -37,7 +37,7 @@ interface Part {
 interface NewToken {
   readonly token: string;
   readonly vectors: number;
-  readonly parts: readonly { readonly encoder: TextEncoder; readonly bytes: WeightBytes }[];
+  readonly parts: readonly { readonly encoder: TextEncoder; readonly bytes: StoredTensor }[];
 }
 
 const EMBEDDING: AdapterKind = {

@@ -39,7 +39,7 @@ export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
   try {
     const engine = await createEngine({ device });
     try {
-      const session = await engine.load(probeGraph({ capabilities: { device } }).encode());
+      const session = await engine.load(probeGraph({ capabilities: { device } }).finish());
       const { y } = await session.run({ x: Tensor.from([3]) });
       if (y?.data[0] !== 6) return { ...report, works: false, note: `it computes wrong results: 2 * 3 is ${y?.data[0]}` };
       const note = noteOn(device);

@@ -2,8 +2,9 @@ import type { Engine, ResolvedDevice } from "../../runtime/engine.js";
 import type { EngineHost } from "../../runtime/engine-host.js";
 import { type EngineOptions, startEngine } from "../../runtime/start-engine.js";
 import { DEVICE_HINTS, missingFor } from "./device-needs.js";
+import { encodeOnDisk } from "./disk-file.js";
 import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
-import { scratchPath } from "./scratch-file.js";
+import { scratchFile } from "./scratch-file.js";
 import { WorkerThread } from "./worker-thread.js";
 
 /** Node, as an engine needs it. */
@@ -17,7 +18,8 @@ const NODE: EngineHost = {
   missingFor,
   needsOf: (device) => DEVICE_HINTS[device],
   computesInSoftware,
-  scratchFile: scratchPath,
+  encode: encodeOnDisk,
+  scratchFile,
 };
 
 /**

@@ -4,6 +4,8 @@ import { join, resolve } from "node:path";
 import type { Folder } from "../../checkpoint/folder.js";
 import { CheckpointError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
+import type { FileRef } from "../../tensor/stored-tensor.js";
+import { diskFile } from "./disk-file.js";
 import { packageFile } from "./package-files.js";
 
 /** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` says whether it is there. */
@@ -96,9 +98,9 @@ class NodeFolder implements Folder {
     });
   }
 
-  async locate(path: string): Promise<string> {
+  async file(path: string): Promise<FileRef> {
     await this.statFile(path);
-    return this.attempt(this.label(path), () => realpath(this.resolve(path)));
+    return diskFile(await this.attempt(this.label(path), () => realpath(this.resolve(path))));
   }
 
   open(subfolder: string): Folder {

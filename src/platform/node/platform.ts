@@ -1,4 +1,5 @@
 // What differs between Node and the browser, as Node does it. Everything else reaches it as "#platform".
+export { locationOf } from "./disk-file.js";
 export { createEngine } from "./engine.js";
 export { openFolder, openTokenizerFiles, packagedCheckpoint, pathKind } from "./folder.js";
 export { openRepositoryCache } from "./hub-cache.js";

@@ -3,7 +3,9 @@ import { closeSync, constants, openSync, readdirSync, rmSync, statSync, writeSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Tensor } from "onnxruntime-node";
-import type { PreparedPort } from "../../graph/encode.js";
+import type { PreparedPort } from "../../graph/finished-graph.js";
+import type { FileRef } from "../../tensor/stored-tensor.js";
+import { diskFile } from "./disk-file.js";
 
 /*
  * Weights that are made while a network is loaded lie in a file until the runtime has read it: a second or two, or where a mapped file cannot be removed
@@ -15,9 +17,9 @@ const PREFIX = "darkroom-weights-";
 /** Milliseconds after which such a file can only be what a killed process left. */
 const STALE = 60 * 60 * 1000;
 
-/** The path of a new one. */
-export function scratchPath(): string {
-  return join(tmpdir(), `${PREFIX}${randomUUID()}`);
+/** A new one; it does not exist yet. */
+export function scratchFile(): FileRef {
+  return diskFile(join(tmpdir(), `${PREFIX}${randomUUID()}`));
 }
 
 /**

@@ -4,6 +4,7 @@ import { messageOf } from "../../message-of.js";
 import type { NamedTensors } from "../../runtime/engine.js";
 import type { LoadTask } from "../../runtime/transport.js";
 import type { DType } from "../../tensor/dtype.js";
+import { locationOf } from "./disk-file.js";
 import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weights.js";
 import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.js";
 import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
@@ -96,9 +97,10 @@ async function createSession({
   try {
     for (const task of preparations) {
       if (task.file === undefined) continue;
-      if (scratch.size === 0) removeStaleScratch(task.file);
-      scratch.add(task.file);
-      writeScratch(task.file, task.outputs, await prepare(task));
+      const path = locationOf(task.file);
+      if (scratch.size === 0) removeStaleScratch(path);
+      scratch.add(path);
+      writeScratch(path, task.outputs, await prepare(task));
     }
     const session = await InferenceSession.create(model, options);
     return { session, scratch: [...scratch].filter((path) => !removeScratch(path)) };

@@ -110,7 +110,7 @@ describe("what is no layer of any network", () => {
 });
 
 describe("OpenCLIP's fused projection", () => {
-  const stored = { name: "x", dtype: "F16", shape: [6, 2], file: "/f", offset: 100, length: 24 };
+  const stored = { name: "x", dtype: "F16", shape: [6, 2], file: { id: "f" }, offset: 100, length: 24 };
   const names = openClipNames(1);
 
   it("is three ranges of its bytes: query, key and value", () => {

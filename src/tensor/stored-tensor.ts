@@ -1,0 +1,53 @@
+import type { DType } from "./dtype.js";
+import { type Shape, sizeOf } from "./tensor.js";
+
+/**
+ * A file of the platform, which alone knows how to open it: on Node it is a path, in a browser it can be a `Blob` or a URL. It can be sent to a worker
+ * thread.
+ */
+export interface FileRef {
+  /** Equal for two references to one file, different for two files. It has no other meaning outside the platform. */
+  readonly id: string;
+}
+
+/** A tensor that stays in its file: a range of bytes that ONNX Runtime can map. */
+export interface StoredTensor {
+  /** Its name in the file. */
+  readonly name: string;
+  /** The type of its numbers. */
+  readonly dtype: DType;
+  /** The extent of each axis. */
+  readonly shape: Shape;
+  /** The file that holds its bytes. */
+  readonly file: FileRef;
+  /** Where its bytes begin in the file. */
+  readonly offset: number;
+  /** How many bytes it has. */
+  readonly length: number;
+  /** Whether the bytes are those of the transposed matrix. */
+  readonly transposed?: boolean;
+  /** Factor of the numbers: one number, or one for each row. */
+  readonly scale?: StoredTensor;
+}
+
+/** The parts of a stored tensor that its rows change. */
+interface ByteRange {
+  readonly shape: Shape;
+  readonly offset: number;
+  readonly length: number;
+  readonly scale?: ByteRange;
+}
+
+/** The rows `start` to `end` (excluded) of a tensor, with their scales. They are a byte range inside the tensor's own. */
+export function rowsOf<Stored extends ByteRange>(tensor: Stored, start: number, end: number): Stored {
+  const { scale } = tensor;
+  const [rows = 1, ...columns] = tensor.shape;
+  const rowBytes = rows === 0 ? 0 : tensor.length / rows;
+  return {
+    ...tensor,
+    shape: [end - start, ...columns],
+    offset: tensor.offset + start * rowBytes,
+    length: (end - start) * rowBytes,
+    ...(scale && sizeOf(scale.shape) > 1 && { scale: rowsOf(scale, start, end) }),
+  };
+}
