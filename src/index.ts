@@ -6,7 +6,6 @@ import "./hub/open-checkpoint.js";
 
 export type { Folder } from "./checkpoint/folder.js";
 export type { PartOptions } from "./checkpoint/open-part.js";
-export type { PredictionType } from "./checkpoint/prediction-types.js";
 export type { DownloadProgress, SourceOptions } from "./checkpoint/source.js";
 export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
 export type { Weights } from "./checkpoint/weights.js";
@@ -23,6 +22,7 @@ export {
   type HubProblem,
   OutputError,
 } from "./errors.js";
+export type { PredictionType } from "./families/prediction-types.js";
 export type { AttentionSlice } from "./graph/graph.js";
 export {
   type CacheOptions,

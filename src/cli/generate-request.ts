@@ -1,5 +1,5 @@
-import type { PredictionType } from "../checkpoint/prediction-types.js";
 import { ArgumentError } from "../errors.js";
+import type { PredictionType } from "../families/prediction-types.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { PictureFormat } from "../image/picture-format.js";
 import type { Device, Precision } from "../runtime/engine.js";

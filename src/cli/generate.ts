@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { PREDICTION_TYPES } from "../checkpoint/prediction-types.js";
+import { PREDICTION_TYPES } from "../families/prediction-types.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { DEVICES } from "../runtime/engine.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";

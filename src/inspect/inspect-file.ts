@@ -6,8 +6,9 @@ import { displayText, shownMetadata } from "../checkpoint/metadata.js";
 import { kindOf } from "../checkpoint/part-kind.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { inferredFolder } from "../checkpoint/single-file/open-single-file.js";
-import { latentSize, repositoryOf } from "../checkpoint/single-file/pipeline-configs.js";
+import { latentSize, likeOf } from "../checkpoint/single-file/pipeline-configs.js";
 import type { SingleFile } from "../checkpoint/single-file/read-single-file.js";
+import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
 import { recogniseFile } from "../recognise/recognise-file.js";
 import { countFile, countWeights } from "./counts.js";
@@ -52,13 +53,13 @@ async function inspectSingleFile({ file, family }: { file: SingleFile; family: s
     // Tokenizers and the like are in no single file.
     parts: Object.fromEntries(Object.entries(parts).filter(([, part]) => !part || kindOf(part.className) === "model")),
     family,
-    isInpainting: inChannels === 9,
+    isInpainting: inChannels === MASKED_CHANNELS,
     predictionType: prediction.type,
     isPredictionAssumed: prediction.basis === "assumption",
     sources: {
       family: familySource,
       predictionType: prediction.source,
-      scheduler: `as in ${repositoryOf(kind).name}`,
+      scheduler: `as in ${likeOf(kind).repository}`,
       size: latentSize(kind).source,
     },
   };

@@ -2,11 +2,13 @@ import { classOf, readConfig } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { displayText } from "../checkpoint/metadata.js";
-import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { kindOf } from "../checkpoint/part-kind.js";
-import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
+import type { LatentFamily } from "../families/family.js";
+import { familiesByIndex, familyByContextWidth } from "../families/lookups.js";
+import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import { countWeights, total } from "./counts.js";
 import type { CheckpointInspection, InspectedPart, Inspection, NetworkInspection, PartInspection } from "./inspection.js";
 
@@ -31,17 +33,18 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     configOf(folder.open("vae"), "config.json"),
     configOf(await folderOf(folder, "scheduler"), "scheduler_config.json"),
   ]);
+  const families = familiesByIndex(index.className, index.options.requiresAestheticsScore === true);
   return {
     kind: "checkpoint",
     name: folder.name,
     layout,
     className: displayText(index.className),
-    family: familyOf(index, unet),
-    isInpainting: unet?.inChannels === 9,
+    family: familyOf(families, unet),
+    isInpainting: unet?.inChannels === MASKED_CHANNELS,
     predictionType: scheduler && predictionOf(scheduler),
     isPredictionAssumed: false,
     sources: {
-      family: index.className.startsWith("StableDiffusionXL") ? MODEL_INDEX : "unet/config.json",
+      family: families.length === 1 ? MODEL_INDEX : "unet/config.json",
       predictionType: "scheduler/scheduler_config.json",
       scheduler: MODEL_INDEX,
       size: "unet/config.json and vae/config.json",
@@ -61,14 +64,12 @@ export async function inspectNetwork(folder: Folder, layout: "folder" | "file"):
   if (className === undefined) {
     throw new ConfigError(`${folder.name}/config.json names no class`, { hint: "expected _class_name, or architectures" });
   }
-  const context = firstNumber(config.crossAttentionDim);
-  const family = context === undefined ? undefined : FAMILY_BY_CONTEXT.get(context);
   return {
     kind: "network",
     name: folder.name,
     layout,
     className: displayText(className),
-    family: family && FAMILY_NAMES[family],
+    family: familyByContextWidth(firstNumber(config.crossAttentionDim))?.name,
     ...(await inspectWeights(folder)),
     metadata: {},
   };
@@ -124,11 +125,12 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
   }
 }
 
-function familyOf({ className, options }: ModelIndex, unet: JsonObject | undefined): string | undefined {
-  if (!className.startsWith("StableDiffusion")) return undefined;
-  if (className.startsWith("StableDiffusionXL")) return FAMILY_NAMES[options.requiresAestheticsScore === true ? "xl-refiner" : "xl"];
-  const family = FAMILY_BY_CONTEXT.get(firstNumber(unet?.crossAttentionDim) ?? 0);
-  return family === "sd1" || family === "sd2" ? FAMILY_NAMES[family] : "Stable Diffusion";
+/** The name of the family among those that the index leaves; of their series if the UNet does not show which one it is. */
+function familyOf(families: readonly LatentFamily[], unet: JsonObject | undefined): string | undefined {
+  const [first, second] = families;
+  if (!second) return first?.name;
+  const byWidth = familyByContextWidth(firstNumber(unet?.crossAttentionDim));
+  return byWidth && families.includes(byWidth) ? byWidth.name : first?.series;
 }
 
 /** What a scheduler takes its network to predict: noise where nothing is said, unless it is of those for flows, which know nothing else. */

@@ -2,6 +2,7 @@ import type { Folder } from "../checkpoint/folder.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { findParts } from "../checkpoint/single-file/parts.js";
 import { CheckpointError } from "../errors.js";
+import { FAMILY_NAMES } from "../families/lookups.js";
 import type { Wording } from "../wording.js";
 import { type RecognisedFile, recogniseFile } from "./recognise-file.js";
 
@@ -69,7 +70,7 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
     }
     case "foreign":
       if (isNetwork(wanted)) return undefined;
-      return { what: `of a family that Darkroom does not run (${found.family})`, hint: "it runs Stable Diffusion 1.x, 2.x and XL" };
+      return { what: `of a family that Darkroom does not run (${found.family})`, hint: `it runs ${FAMILY_NAMES}` };
     case "unknown":
       return undefined;
   }

@@ -1,12 +1,11 @@
 import type { Folder } from "../checkpoint/folder.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
-import { FAMILY_BY_CONTEXT, FAMILY_NAMES } from "../checkpoint/single-file/family.js";
-import { foreignKind } from "../checkpoint/single-file/foreign-kinds.js";
 import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
-import { describeUNet, pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
+import { pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
+import { describeChannels, familyByEmbedding, otherFamily } from "../families/lookups.js";
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
 
@@ -27,20 +26,19 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   const file = await findNetworks(header, folder, path);
   if (file?.parts.has("unet")) {
     const className = pipelineClass(file.kind);
-    if (className === undefined) return { kind: "foreign", family: describeUNet(file.kind) };
-    return { kind: "checkpoint", className, family: FAMILY_NAMES[file.kind.family], file };
+    if (className === undefined) return { kind: "foreign", family: describeChannels(file.kind.inChannels) };
+    return { kind: "checkpoint", className, family: file.kind.family.name, file };
   }
   if (file) {
     // If there are several, the first.
     const [name, part] = [...file.parts][0] as [PartName, FilePart];
-    const { family } = file.kind;
-    // An autoencoder's shapes are the same in all families.
-    const isTold = name !== "vae" || family === "xl";
-    return { kind: "network", className: NETWORKS[name].className, family: isTold ? FAMILY_NAMES[family] : undefined, part };
+    // An autoencoder's shapes are the same in several families. Only its metadata can tell which one it belongs to.
+    const family = name === "vae" && file.isFamilyAssumed ? undefined : file.kind.family.name;
+    return { kind: "network", className: NETWORKS[name].className, family, part };
   }
   const embedding = describeTextualInversion(header);
   if (embedding && !isSomeWeight(embedding)) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };
-  const family = foreignKind(header.tensors.keys());
+  const family = otherFamily(header.tensors.keys());
   return family === undefined ? { kind: "unknown" } : { kind: "foreign", family };
 }
 
@@ -50,7 +48,5 @@ function isSomeWeight({ token = "", vectors }: TextualInversionDescription): boo
 }
 
 function embeddingFamily({ layout, widths }: TextualInversionDescription): string | undefined {
-  if (layout === "xl") return FAMILY_NAMES.xl;
-  const family = FAMILY_BY_CONTEXT.get(widths[0] ?? 0);
-  return family === "sd1" || family === "sd2" ? FAMILY_NAMES[family] : undefined;
+  return familyByEmbedding(layout === "xl" ? "table per encoder" : "one table", widths)?.name;
 }

@@ -1,26 +1,36 @@
+import type { NormalisedLatents } from "../../families/edm.js";
 import type { Folder } from "../folder.js";
 import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
 
-/** Mean and standard deviation of a UNet's latents, one number for each channel. */
+/** Mean and standard deviation of a UNet's latents, one number for each channel, and the scale of the latents normalised by them. */
 export interface LatentStatistics {
+  readonly scale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/** From vae/config.json of playgroundai/playground-v2.5-1024px-aesthetic. */
-const PLAYGROUND: LatentStatistics = { mean: [-1.6574, 1.886, -1.383, 2.5155], std: [8.4927, 5.9022, 6.5498, 5.2299] };
-
-const CHANNELS = 4;
-
-/** The statistics in a file's `edm_mean` and `edm_std`; Playground 2.5's own if these tensors are not valid ones. */
-export async function readLatentStatistics(header: SafetensorsHeader, folder: Folder, path: string): Promise<LatentStatistics> {
-  const [mean, std] = [await numbers(header, folder, path, "edm_mean"), await numbers(header, folder, path, "edm_std")];
-  return mean && std?.every((value) => value > 0) ? { mean, std } : PLAYGROUND;
+/** The statistics in a file; those of the published checkpoint, `usual`, if these tensors are not valid ones. */
+export async function readLatentStatistics(
+  header: SafetensorsHeader,
+  folder: Folder,
+  path: string,
+  usual: NormalisedLatents,
+): Promise<LatentStatistics> {
+  const read = (tensor: string) => numbers(header, folder, path, tensor, usual.mean.length);
+  const [mean, std] = [await read(usual.tensors.mean), await read(usual.tensors.std)];
+  const { scale } = usual;
+  return mean && std?.every((value) => value > 0) ? { scale, mean, std } : { scale, mean: usual.mean, std: usual.std };
 }
 
-async function numbers(header: SafetensorsHeader, folder: Folder, path: string, name: string): Promise<readonly number[] | undefined> {
+async function numbers(
+  header: SafetensorsHeader,
+  folder: Folder,
+  path: string,
+  name: string,
+  channels: number,
+): Promise<readonly number[] | undefined> {
   const stored = header.tensors.get(name);
-  if (!stored || stored.shape.reduce((size, extent) => size * extent, 1) !== CHANNELS) return undefined;
+  if (!stored || stored.shape.reduce((size, extent) => size * extent, 1) !== channels) return undefined;
   const values = (await readTensor(folder, path, toStoredTensor(stored, header.name))).toArray().map(Number);
   return values.every(Number.isFinite) ? values : undefined;
 }

@@ -1,8 +1,10 @@
 import { CheckpointError } from "../../errors.js";
+import type { LatentFamily } from "../../families/family.js";
+import { SIZE_WIDTH } from "../../families/stable-diffusion-xl.js";
 import type { Wording } from "../../wording.js";
 import type { Json, JsonObject } from "../json.js";
 import type { Weights } from "../weights.js";
-import { contextWidth, type Family } from "./family.js";
+import { contextWidth } from "./find-family.js";
 import { todaysLayout } from "./unet-names.js";
 
 // Makes the config.json of a network, from the shapes of its tensors and, where these do not suffice, its family.
@@ -16,11 +18,9 @@ const HEAD_WIDTH = 64;
 /** What to do about a network of other proportions. */
 const UNTOLD: Wording = (name) =>
   `numbers of heads and groups are in no tensor: of a whole checkpoint give the configs of one like it as ${name("config")}; a single network open as a folder in diffusers' layout, or in a program with its config.json alone, fromSingleFile(path, { config })`;
-/** Heads of every attention in Stable Diffusion 1. */
-const HEADS = 8;
 
 /** `config.json` of a UNet2DConditionModel; `sampleSize` is the side of the latents it was trained on. */
-export function unetConfig(weights: Weights, family: Family, sampleSize: number): JsonObject {
+export function unetConfig(weights: Weights, family: LatentFamily, sampleSize: number): JsonObject {
   const { layers } = todaysLayout(weights.names());
   const up = depthsOf(weights, "up_blocks", layers.map((count) => count + 1).toReversed());
   const encoder = encoderConfig(weights, family);
@@ -36,7 +36,7 @@ export function unetConfig(weights: Weights, family: Family, sampleSize: number)
 }
 
 /** `config.json` of a ControlNetModel. */
-export function controlNetConfig(weights: Weights, family: Family): JsonObject {
+export function controlNetConfig(weights: Weights, family: LatentFamily): JsonObject {
   const embedding = "controlnet_cond_embedding";
   const [first = 0, conditioningChannels = 0] = weights.shapeOf(`${embedding}.conv_in.weight`);
   const widths = [first];
@@ -53,6 +53,7 @@ export function controlNetConfig(weights: Weights, family: Family): JsonObject {
 
 /** What is particular to a family's latents. */
 export interface LatentSpace {
+  readonly channels: number;
   readonly scalingFactor: number;
   /** Side of the pictures the autoencoder was trained with. */
   readonly sampleSize: number;
@@ -77,10 +78,13 @@ export function vaeConfig(weights: Weights, space: LatentSpace): JsonObject {
   const levels = levelsOf(names, /^encoder\.down_blocks\.(\d{1,2})\./);
   const widths = Array.from({ length: levels }, (_, i) => weights.shapeOf(`encoder.down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
   const [, latentChannels = 0] = weights.shapeOf("decoder.conv_in.weight");
-  if (latentChannels !== 4) {
-    throw new CheckpointError(`${weights.name}: its latents have ${latentChannels} channels; those of Stable Diffusion have 4`, {
-      hint: "it is the autoencoder of another family; to use it all the same, open it as a folder in diffusers' layout",
-    });
+  if (latentChannels !== space.channels) {
+    throw new CheckpointError(
+      `${weights.name}: its latents have ${latentChannels} channels; those of Stable Diffusion have ${space.channels}`,
+      {
+        hint: "it is the autoencoder of another family; to use it all the same, open it as a folder in diffusers' layout",
+      },
+    );
   }
   return {
     ...latentConfig(space),
@@ -120,7 +124,7 @@ export function textEncoderConfig(weights: Weights, isOpenClip: boolean, classNa
 }
 
 /** What UNets and ControlNets have in common. */
-function encoderConfig(weights: Weights, family: Family) {
+function encoderConfig(weights: Weights, family: LatentFamily) {
   const { layers } = todaysLayout(weights.names());
   const widths = layers.map((_, i) => weights.shapeOf(`down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
   const down = depthsOf(weights, "down_blocks", layers);
@@ -137,11 +141,11 @@ function encoderConfig(weights: Weights, family: Family) {
       down.map((depths, i) => (isAttending(depths) ? same(depths) : i < down.length - 1 ? 1 : Math.max(middle, 1))),
     ),
     // The name is a mistake of diffusers' that configs keep: these are numbers of heads.
-    attention_head_dim: family === "sd1" ? HEADS : widths.map((width) => headsOf(weights, width)),
+    attention_head_dim: family.denoiser.heads ?? widths.map((width) => headsOf(weights, width)),
     cross_attention_dim: contextWidth(weights) ?? 0,
     use_linear_projection: weights.names().some((name) => name.endsWith(".proj_in.weight") && weights.shapeOf(name).length === 2),
     norm_num_groups: groupsOf(weights, widths),
-    ...(labels === "add_embedding" && { addition_embed_type: "text_time", addition_time_embed_dim: 256 }),
+    ...(labels === "add_embedding" && { addition_embed_type: "text_time", addition_time_embed_dim: SIZE_WIDTH }),
     ...(labels === "class_embedding" && { class_embed_type: "projection" }),
     ...(labels && { projection_class_embeddings_input_dim: weights.shapeOf(`${labels}.linear_1.weight`)[1] ?? 0 }),
   } as const;

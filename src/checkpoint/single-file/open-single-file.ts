@@ -1,10 +1,10 @@
 import { ConfigError } from "../../errors.js";
+import type { PredictionType } from "../../families/prediction-types.js";
 import { warn } from "../../warnings.js";
 import { readJson } from "../config.js";
 import type { Folder } from "../folder.js";
 import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
-import type { PredictionType } from "../prediction-types.js";
 import { findWeights } from "../weights.js";
 import { controlNetConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
@@ -141,15 +141,16 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
         `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give ${option("predictionType", { value: "epsilon" })}`,
     );
   }
-  const words = (pad: "<|endoftext|>" | "!", at: string) =>
-    new VirtualFolder(`${name}/${at}`, { files: { "tokenizer_config.json": () => tokenizerConfig(pad) }, base: tokenizer });
+  for (const [at, part] of Object.entries(kind.family.parts)) {
+    const pad = part?.pad;
+    if (!pad) continue;
+    folders[at] = new VirtualFolder(`${name}/${at}`, { files: { "tokenizer_config.json": () => tokenizerConfig(pad) }, base: tokenizer });
+  }
   folders.scheduler = new VirtualFolder(`${name}/scheduler`, { files: { "scheduler_config.json": () => schedulerConfig(kind) } });
   // Prepares pictures for a safety checker, if one is given: as CLIP takes them, which is what processors do where nothing is said.
   folders.feature_extractor = new VirtualFolder(`${name}/feature_extractor`, {
     files: { "preprocessor_config.json": () => ({ image_processor_type: "CLIPImageProcessor" }) },
   });
-  folders.tokenizer = words(kind.family === "sd2" ? "!" : "<|endoftext|>", "tokenizer");
-  folders.tokenizer_2 = words("!", "tokenizer_2");
   return new VirtualFolder(name, { files: { [MODEL_INDEX]: () => modelIndex(className, kind) }, folders });
 }
 

@@ -1,9 +1,10 @@
 import * as v from "valibot";
 import { CheckpointError } from "../../errors.js";
+import type { PredictionType } from "../../families/prediction-types.js";
+import { LATENTS } from "../../families/stable-diffusion.js";
 import { messageOf } from "../../message-of.js";
 import { warn } from "../../warnings.js";
 import type { Folder } from "../folder.js";
-import type { PredictionType } from "../prediction-types.js";
 import { parseConfig, side } from "../schema.js";
 
 // The training config of CompVis' ldm and Stability's sgm, beside the checkpoint and with the same name: `model.yaml` for `model.safetensors`.
@@ -12,7 +13,6 @@ import { parseConfig, side } from "../schema.js";
 const LARGEST = 200_000;
 /** `image_size` from here on counts pixels: as latents, pictures would have 2048 pixels a side or more. */
 const SMALLEST_IN_PIXELS = 256;
-const LATENT = 8;
 
 /** The settings in a checkpoint's own config; undefined where it does not set them. */
 export interface OriginalConfig {
@@ -108,7 +108,7 @@ export async function readOriginalConfig(folder: Folder, path: string): Promise<
 }
 
 function latentSize(size: number | undefined): number | undefined {
-  return size !== undefined && size >= SMALLEST_IN_PIXELS ? size / LATENT : size;
+  return size !== undefined && size >= SMALLEST_IN_PIXELS ? size / LATENTS.factor : size;
 }
 
 /** In sgm, the class that scales a network's output shows the prediction type. */

@@ -1,3 +1,4 @@
+import { familyByContextWidth } from "../../families/lookups.js";
 import type { Folder } from "../folder.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
@@ -126,9 +127,9 @@ function averaged(unet: Place, names: Names): Place {
   return isWhole ? { ...unet, instead } : unet;
 }
 
-/** What `label_emb` embeds: size and crop in XL's networks, a picture in Stable Diffusion 2 unCLIP. */
+/** The layer that diffusers has for `label_emb`: one for sizes and crops, or one for a class. */
 function labelsOf(names: Names, prefix: string): "add_embedding" | "class_embedding" {
-  return contextWidthUnder(names, prefix) === 1024 ? "class_embedding" : "add_embedding";
+  return familyByContextWidth(contextWidthUnder(names, prefix))?.denoiser.labels ?? "add_embedding";
 }
 
 function contextWidthUnder(names: Names, prefix: string): number | undefined {

@@ -1,32 +1,17 @@
 import { ConfigError } from "../../errors.js";
+import type { LatentFamily, SchedulerConfig } from "../../families/family.js";
+import { describeChannels, mostSimilar } from "../../families/lookups.js";
 import type { JsonObject } from "../json.js";
-import type { Family } from "./family.js";
 import type { LatentStatistics } from "./latent-statistics.js";
 import type { LatentSpace } from "./network-configs.js";
 import type { OriginalConfig } from "./original-config.js";
 import type { Prediction } from "./prediction.js";
-import {
-  COSXL,
-  LCM,
-  PLAYGROUND,
-  type Repository,
-  type SchedulerConfig,
-  SD1,
-  SD1_INPAINTING,
-  SD2,
-  SD2_BASE,
-  SD2_INPAINTING,
-  XL,
-  XL_INPAINTING,
-  XL_LCM,
-  XL_REFINER,
-} from "./scheduler-configs.js";
 
 // The configs of a folder apart from those of its networks, as in the hub checkpoints that diffusers takes the configs of a single file from.
 
 /** What a single file with a UNet is. */
 export interface PipelineKind {
-  readonly family: Family;
+  readonly family: LatentFamily;
   /** Channels the UNet takes: 4, or 9 with a masked picture. */
   readonly inChannels: number;
   /** Whether the UNet takes the guidance scale as an input: a latent consistency model. */
@@ -38,69 +23,39 @@ export interface PipelineKind {
   readonly statistics?: LatentStatistics;
 }
 
-/** Pixels to one latent, along each side. */
-const LATENT = 8;
-
-/** The class in `model_index.json` for UNets of so many channels. */
-const CLASSES: Readonly<Record<Family, Readonly<Record<number, string>>>> = {
-  sd1: { 4: "StableDiffusionPipeline", 9: "StableDiffusionInpaintPipeline" },
-  sd2: { 4: "StableDiffusionPipeline", 9: "StableDiffusionInpaintPipeline" },
-  xl: { 4: "StableDiffusionXLPipeline", 9: "StableDiffusionXLInpaintPipeline" },
-  "xl-refiner": { 4: "StableDiffusionXLImg2ImgPipeline" },
-};
-
-const OTHER_CHANNELS: Readonly<Record<number, string>> = {
-  5: "a model that is guided by depth",
-  7: "an upscaler",
-  8: "InstructPix2Pix or a model like it",
-};
-
 /** The pipeline's class; undefined if none of its family feeds a UNet so many channels. */
 export function pipelineClass({ family, inChannels }: PipelineKind): string | undefined {
-  return CLASSES[family][inChannels];
-}
-
-/** Describes, by its channels, a UNet that no pipeline can use. */
-export function describeUNet({ inChannels }: PipelineKind): string {
-  const other = OTHER_CHANNELS[inChannels];
-  return `a UNet of ${inChannels} channels${other ? `, as that of ${other}` : ""}`;
+  return family.denoiser.pipelines[inChannels];
 }
 
 /** The pipeline's class. @throws ConfigError if Darkroom has none for the UNet of the file `name`. */
 export function expectPipelineClass(name: string, kind: PipelineKind): string {
   const className = pipelineClass(kind);
   if (className !== undefined) return className;
-  throw new ConfigError(`${name} has ${describeUNet(kind)}; expected ${Object.keys(CLASSES[kind.family]).join(" or ")}`, {
-    hint: "this checkpoint is for a pipeline that Darkroom does not have",
-  });
+  throw new ConfigError(
+    `${name} has ${describeChannels(kind.inChannels)}; expected ${Object.keys(kind.family.denoiser.pipelines).join(" or ")}`,
+    {
+      hint: "this checkpoint is for a pipeline that Darkroom does not have",
+    },
+  );
 }
 
 /** `model_index.json` of a pipeline of class `className`. */
 export function modelIndex(className: string, kind: PipelineKind): JsonObject {
-  const isXL = kind.family === "xl" || kind.family === "xl-refiner";
-  const isRefiner = kind.family === "xl-refiner";
-  const none = [null, null];
+  const { parts, indexOptions } = kind.family;
+  const listed = Object.entries(parts).filter(([, part]) => !part?.isOnlyInFolders);
   return {
     _class_name: className,
-    unet: ["diffusers", "UNet2DConditionModel"],
-    vae: ["diffusers", "AutoencoderKL"],
     scheduler: ["diffusers", schedulerConfig(kind)._class_name],
-    text_encoder: isRefiner ? none : ["transformers", "CLIPTextModel"],
-    tokenizer: isRefiner ? none : ["transformers", "CLIPTokenizer"],
-    ...(!isXL && { feature_extractor: ["transformers", "CLIPImageProcessor"] }),
-    ...(isXL && {
-      text_encoder_2: ["transformers", "CLIPTextModelWithProjection"],
-      tokenizer_2: ["transformers", "CLIPTokenizer"],
-      force_zeros_for_empty_prompt: !isRefiner,
-      requires_aesthetics_score: isRefiner,
-    }),
+    ...Object.fromEntries(listed.map(([name, part]) => [name, part ? [part.library, part.className] : [null, null]])),
+    ...indexOptions,
   };
 }
 
 /** `scheduler_config.json` of the repository, with the settings in the file and in the config beside it. */
 export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   const { prediction, original } = kind;
-  const { _class_name: className, ...config } = repositoryOf(kind).scheduler;
+  const { _class_name: className, ...config } = likeOf(kind).scheduler;
   const { type, zeroSnr = false, sigmas } = prediction;
   // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM cannot predict the picture, either.
   const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
@@ -118,37 +73,30 @@ export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   };
 }
 
-/** The repository on the hub whose scheduler config a file gets. */
-export function repositoryOf({ family, inChannels, isConsistency, prediction: { type, edm } }: PipelineKind): Repository {
-  if (edm) return edm === "playground" ? PLAYGROUND : COSXL;
-  const isInpainting = inChannels === 9;
-  switch (family) {
-    case "xl-refiner":
-      return XL_REFINER;
-    case "xl":
-      return isConsistency ? XL_LCM : isInpainting ? XL_INPAINTING : XL;
-    case "sd1":
-      return isConsistency ? LCM : isInpainting ? SD1_INPAINTING : SD1;
-    case "sd2":
-      return isConsistency ? LCM : isInpainting ? SD2_INPAINTING : type === "v_prediction" ? SD2 : SD2_BASE;
-  }
+/** The checkpoint on the hub whose scheduler config a file gets. */
+export function likeOf(kind: PipelineKind): { readonly repository: string; readonly scheduler: SchedulerConfig } {
+  return kind.prediction.edm ?? mostSimilarTo(kind);
 }
 
-/** What is particular to the latents of a family; of Stable Diffusion 1 for an autoencoder that comes alone, as in diffusers. */
-export function latentSpace({ family, inChannels, prediction, original, statistics }: PipelineKind): LatentSpace {
-  const isXL = family === "xl" || family === "xl-refiner";
-  // The larger model of Stable Diffusion 2 is the one that predicts velocity.
-  const isLarge = family === "sd2" && inChannels === 4 && prediction.type === "v_prediction";
-  const sampleSize = isXL ? 1024 : isLarge ? 768 : 512;
-  // Playground has XL's autoencoder, but its UNet was trained on normalised latents.
-  if (statistics) return { scalingFactor: 0.5, sampleSize, latentsMean: statistics.mean, latentsStd: statistics.std };
-  return { scalingFactor: original?.scalingFactor ?? (isXL ? 0.13025 : 0.18215), sampleSize };
+function mostSimilarTo({ family, inChannels, isConsistency, prediction }: PipelineKind) {
+  return mostSimilar(family, { inChannels, isConsistency, prediction: prediction.type });
+}
+
+/** What is particular to the latents of a family; of the default family for an autoencoder that comes alone, as in diffusers. */
+export function latentSpace(kind: PipelineKind): LatentSpace {
+  const { family, original, statistics } = kind;
+  const { sampleSize } = mostSimilarTo(kind);
+  const { channels } = family.latents;
+  if (statistics) {
+    return { channels, scalingFactor: statistics.scale, sampleSize, latentsMean: statistics.mean, latentsStd: statistics.std };
+  }
+  return { channels, scalingFactor: original?.scalingFactor ?? family.latents.scale, sampleSize };
 }
 
 /** Height and width of the latents a UNet was trained on, and the source of that number as text for users. */
 export function latentSize(kind: PipelineKind): { readonly side: number; readonly source: string } {
-  const { original } = kind;
-  const side = latentSpace(kind).sampleSize / LATENT;
+  const { original, family } = kind;
+  const side = mostSimilarTo(kind).sampleSize / family.latents.factor;
   const stated = original?.latentSize;
   // Stability's config of the larger Stable Diffusion 2 says 64, like all ldm configs, but the model was trained at 96.
   if (!original || stated === undefined || (side === 96 && stated === 64)) return { side, source: "usual for the family" };

@@ -1,9 +1,11 @@
+import type { EdmCheckpoint } from "../../families/edm.js";
+import type { LatentFamily } from "../../families/family.js";
+import { edmCheckpointOf, predictionsOf, publishedByArchitecture, publishedOf } from "../../families/lookups.js";
+import type { PredictionType } from "../../families/prediction-types.js";
 import { warn } from "../../warnings.js";
 import type { Folder } from "../folder.js";
 import { printable } from "../json.js";
-import type { PredictionType } from "../prediction-types.js";
 import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
-import type { Family } from "./family.js";
 import type { OriginalConfig } from "./original-config.js";
 
 /** What a UNet was trained to predict, and over what noise. */
@@ -14,7 +16,7 @@ export interface Prediction {
   /** The noise goes on to its full strength (Lin et al. 2024, arXiv:2305.08891). */
   readonly zeroSnr?: boolean;
   /** Karras et al.'s noise levels in place of the usual ones. */
-  readonly edm?: "playground" | "cosxl";
+  readonly edm?: EdmCheckpoint;
   /** The ends of these levels, where the file says them. */
   readonly sigmas?: { readonly min: number | undefined; readonly max: number | undefined };
   /** Who states it: the caller or the file's author; else the family, which has only one type, or the assumption that diffusers makes, too. */
@@ -25,15 +27,12 @@ export interface Prediction {
 export interface PredictionHints {
   readonly folder: Folder;
   readonly path: string;
-  readonly family: Family;
-  readonly isInpainting: boolean;
+  readonly family: LatentFamily;
+  readonly inChannels: number;
   /** The caller's choice. */
   readonly given: PredictionType | undefined;
   readonly original: OriginalConfig | undefined;
 }
-
-/** The step of training at which Stability published the base model of Stable Diffusion 2, which predicts noise, as the larger one does not. */
-const STEP_OF_BASE = 875_000;
 
 /**
  * What a file's UNet predicts: the caller's choice, else what the author wrote into the file or the config beside it, else what diffusers assumes. Reads
@@ -58,29 +57,34 @@ type Written = Omit<Prediction, "basis">;
 /** What the author wrote; undefined if nothing. Trainers write empty tensors for ComfyUI, whose names state the type. */
 async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Written | undefined> {
   const { tensors } = header;
-  const { original, family, isInpainting, folder, path } = hints;
-  if (tensors.has("edm_mean") && tensors.has("edm_std"))
-    return { type: "epsilon", edm: "playground", source: "edm_mean and edm_std in the file" };
-  if (tensors.has("edm_vpred.sigma_max")) {
-    const [min, max] = await Promise.all(["min", "max"].map((end) => readNumber(`edm_vpred.sigma_${end}`, header, folder, path)));
-    return { type: "v_prediction", edm: "cosxl", sigmas: { min: sigma(min), max: sigma(max) }, source: "edm_vpred.sigma_max in the file" };
+  const { original, family, inChannels, folder, path } = hints;
+  const edm = edmCheckpointOf((tensor) => tensors.has(tensor));
+  if (edm) {
+    const written = { type: edm.prediction, edm, source: `${edm.tensors.join(" and ")} in the file` };
+    if (!edm.sigmas) return written;
+    const { sigmas } = edm;
+    const [min, max] = await Promise.all([sigmas.min, sigmas.max].map((tensor) => readNumber(tensor, header, folder, path)));
+    return { ...written, sigmas: { min: sigma(min), max: sigma(max) } };
   }
   if (tensors.has("v_pred")) return { type: "v_prediction", source: "v_pred in the file" };
   if (original?.prediction) return { type: original.prediction, source: original.name };
   const told = predictionInMetadata(header, hints);
   if (told) return told;
   if (original?.impliesNoise) return { type: "epsilon", source: original.name };
-  if (family !== "sd2" || isInpainting) return undefined;
+  const possible = publishedOf(family, inChannels);
+  const [usual] = possible;
+  if (possible.length < 2 || !usual) return undefined;
   const step = await readNumber("global_step", header, folder, path);
   if (step === undefined) return undefined;
-  return { type: step === STEP_OF_BASE ? "epsilon" : "v_prediction", source: "global_step in the file" };
+  const { prediction } = possible.find(({ globalStep }) => globalStep === step) ?? usual;
+  return { type: prediction, source: "global_step in the file" };
 }
 
-/** What diffusers assumes if the file states nothing. Stable Diffusion 2 has two types. */
-function usualPrediction({ family, isInpainting }: PredictionHints): Prediction {
+/** What diffusers assumes if the file states nothing. Some families have checkpoints of two types. */
+function usualPrediction({ family, inChannels }: PredictionHints): Prediction {
   const source = "usual for the family";
-  const hasTwoKinds = family === "sd2" && !isInpainting;
-  return hasTwoKinds ? { type: "v_prediction", source, basis: "assumption" } : { type: "epsilon", source, basis: "family" };
+  const [usual, ...others] = predictionsOf(family, inChannels);
+  return { type: usual ?? "epsilon", source, basis: others.length > 0 ? "assumption" : "family" };
 }
 
 /** By Stability's ModelSpec, which kohya-ss' scripts and other trainers write. */
@@ -97,10 +101,8 @@ function predictionInMetadata({ name, metadata }: SafetensorsHeader, { given }: 
     );
   }
   const architecture = metadata.get("modelspec.architecture")?.toLowerCase() ?? "";
-  const byArchitecture = { source: "modelspec.architecture in the file" };
-  if (architecture.startsWith("stable-diffusion-v2-768-v")) return { type: "v_prediction", ...byArchitecture };
-  if (architecture.startsWith("stable-diffusion-v2-512")) return { type: "epsilon", ...byArchitecture };
-  return undefined;
+  const named = publishedByArchitecture(architecture);
+  return named && { type: named.prediction, source: "modelspec.architecture in the file" };
 }
 
 function sigma(value: number | undefined): number | undefined {

@@ -1,10 +1,10 @@
 import { CheckpointError, ConfigError } from "../../errors.js";
+import { FAMILY_NAMES, otherFamily } from "../../families/lookups.js";
+import type { PredictionType } from "../../families/prediction-types.js";
 import type { Folder } from "../folder.js";
 import { printable } from "../json.js";
-import type { PredictionType } from "../prediction-types.js";
 import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
-import { familyOf } from "./family.js";
-import { foreignKind } from "./foreign-kinds.js";
+import { familyOf } from "./find-family.js";
 import { readLatentStatistics } from "./latent-statistics.js";
 import { readOriginalConfig } from "./original-config.js";
 import { type FilePart, findParts, type PartName } from "./parts.js";
@@ -19,6 +19,8 @@ export interface SingleFile {
   readonly kind: PipelineKind;
   /** What shows its family, as text for users. */
   readonly familySource: string;
+  /** Whether nothing shows its family. */
+  readonly isFamilyAssumed: boolean;
 }
 
 /** What a caller knows about a file that the file may not state. */
@@ -35,10 +37,10 @@ export async function readSingleFile(folder: Folder, path: string, known: KnownO
   const header = await readSafetensorsHeader(folder, path);
   const file = await findNetworks(header, folder, path, known);
   if (file) return file;
-  const foreign = foreignKind(header.tensors.keys());
-  if (foreign === undefined) throw noCheckpoint(header);
-  throw new ConfigError(`${header.name} is of a family that Darkroom does not run: ${foreign}`, {
-    hint: "it runs Stable Diffusion 1.x, 2.x and XL",
+  const other = otherFamily(header.tensors.keys());
+  if (other === undefined) throw noCheckpoint(header);
+  throw new ConfigError(`${header.name} is of a family that Darkroom does not run: ${other}`, {
+    hint: `it runs ${FAMILY_NAMES}`,
   });
 }
 
@@ -51,23 +53,33 @@ export async function findNetworks(
   path: string,
   { predictionType }: KnownOfFile = {},
 ): Promise<SingleFile | undefined> {
-  if (foreignKind(header.tensors.keys()) !== undefined) return undefined;
+  if (otherFamily(header.tensors.keys()) !== undefined) return undefined;
   const found = findParts(header, folder, path);
   if (found.size === 0) return undefined;
-  const { family, source: familySource } = familyOf(found, header.metadata.get("modelspec.architecture")?.toLowerCase());
+  const {
+    family,
+    source: familySource,
+    isAssumed: isFamilyAssumed,
+  } = familyOf(found, header.metadata.get("modelspec.architecture")?.toLowerCase());
   const unet = found.get("unet");
   if (!unet) {
     const prediction = { type: "epsilon", source: familySource, basis: "family" } as const;
-    return { header, parts: found, familySource, kind: { family, inChannels: 4, isConsistency: false, prediction } };
+    return {
+      header,
+      parts: found,
+      familySource,
+      isFamilyAssumed,
+      kind: { family, inChannels: family.latents.channels, isConsistency: false, prediction },
+    };
   }
   const original = await readOriginalConfig(folder, path);
   const parts = original?.usesEma ? findParts(header, folder, path, { usesEma: true }) : found;
-  const [, inChannels = 4] = unet.weights.shapeOf("conv_in.weight");
-  const isInpainting = inChannels !== 4;
-  const prediction = await readPrediction(header, { folder, path, family, isInpainting, given: predictionType, original });
+  const [, inChannels = family.latents.channels] = unet.weights.shapeOf("conv_in.weight");
+  const prediction = await readPrediction(header, { folder, path, family, inChannels, given: predictionType, original });
   const isConsistency = unet.weights.has("time_embedding.cond_proj.weight");
-  const statistics = prediction.edm === "playground" ? await readLatentStatistics(header, folder, path) : undefined;
-  return { header, parts, familySource, kind: { family, inChannels, isConsistency, prediction, original, statistics } };
+  const normalised = prediction.edm?.latents;
+  const statistics = normalised && (await readLatentStatistics(header, folder, path, normalised));
+  return { header, parts, familySource, isFamilyAssumed, kind: { family, inChannels, isConsistency, prediction, original, statistics } };
 }
 
 function noCheckpoint(header: SafetensorsHeader): CheckpointError {

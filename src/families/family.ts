@@ -1,0 +1,137 @@
+import type { PredictionType } from "./prediction-types.js";
+
+// A family is a group of checkpoints whose networks have the same shape. Each file of this folder states the facts of one family. The lookups in
+// lookups.ts find a family by one of its facts.
+
+/** What a picture starts from: noise alone, a picture, a picture with a mask, or noise controlled by another picture. It names the workflow. */
+export type WorkflowName = "noise" | "image" | "mask" | "control";
+
+/** What a call uses if it names no value. The values are those of diffusers. */
+export interface Defaults {
+  readonly steps: number;
+  /** Guidance scale; undefined without a prompt. */
+  readonly guidance?: number;
+  /** Share of the picture that is replaced, 0..1; undefined if no picture is given. */
+  readonly strength?: number;
+}
+
+/** One way to make pictures with a family. */
+export interface Workflow {
+  /** The pipeline's class in diffusers. */
+  readonly className: string;
+  readonly defaults: Defaults;
+}
+
+/** What every family has. */
+export interface Family {
+  readonly id: string;
+  /** The name in messages: "Stable Diffusion XL". */
+  readonly name: string;
+  /** Whether its pipelines take a prompt. */
+  readonly takesPrompt: boolean;
+  readonly workflows: Readonly<Partial<Record<WorkflowName, Workflow>>>;
+  /** The parts listed in `model_index.json` besides the scheduler, by folder name; null for a part that the family does not have. */
+  readonly parts: Readonly<Record<string, Part | null>>;
+}
+
+/** A part of a checkpoint. */
+export interface Part {
+  /** The Python library of its class. */
+  readonly library: string;
+  readonly className: string;
+  /** The token that fills prompts up; tokenizers only. */
+  readonly pad?: "<|endoftext|>" | "!";
+  /** Whether only folders have it, and single files never do. */
+  readonly isOnlyInFolders?: boolean;
+}
+
+/** A family that denoises latents under the guidance of a text. */
+export interface LatentFamily extends Family {
+  /** The common name of this family and the families that share its pipelines. */
+  readonly series: string;
+  /** How the class names of its pipelines begin. Families with the same pipelines have the same prefix; the longest one that fits counts. */
+  readonly classPrefix: string;
+  /** Values of `model_index.json` besides the parts. */
+  readonly indexOptions: Readonly<Record<string, boolean>>;
+  /** How its names in Stability's ModelSpec (`modelspec.architecture`) begin, in lower case. The longest one that fits counts. */
+  readonly architecture: string;
+  readonly denoiser: Denoiser;
+  /** In the order of their folder names. */
+  readonly textEncoders: readonly TextEncoderFacts[];
+  readonly latents: Latents;
+  /** The published checkpoints. A single file gets the configs of the most similar one. */
+  readonly published: readonly [PublishedCheckpoint, ...PublishedCheckpoint[]];
+  /** Tensor names that only the family's LoRAs have, for LoRAs that do not change the denoiser's attention to text. */
+  readonly loraTensors?: RegExp;
+  /** Embeddings: one table of vectors in a file, or one for each text encoder. Undefined if its embeddings are those of another family. */
+  readonly embeddings?: "one table" | "table per encoder";
+  /** Set if a second checkpoint can take over towards the end. */
+  readonly refinement?: Refinement;
+}
+
+/** The network that denoises. */
+export interface Denoiser {
+  /** Its folder. */
+  readonly part: string;
+  /** Width of the text features that its attention reads. */
+  readonly contextWidth: number;
+  /** Heads of every attention; undefined if the number of heads grows with the width. */
+  readonly heads?: number;
+  /** Numbers in the embedding of sizes and crops. */
+  readonly sizeNumbers?: number;
+  /** The layer that diffusers has for the original layer `label_emb`. */
+  readonly labels: "add_embedding" | "class_embedding";
+  /** The pipeline's class in `model_index.json` by the channels that the network takes. */
+  readonly pipelines: Readonly<Record<number, string>>;
+}
+
+/** A text encoder. */
+export interface TextEncoderFacts {
+  /** Its folder. */
+  readonly part: "text_encoder" | "text_encoder_2";
+  /** Which of the family's text encoders, in messages; empty if it is the only one. */
+  readonly ordinal: "" | "first" | "second";
+  /** The authors of its architecture. Each has its own layout of tensors. */
+  readonly maker: "openai" | "laion";
+  /** Numbers of a token's vector. */
+  readonly width: number;
+}
+
+/** The space in which a family denoises. */
+export interface Latents {
+  readonly channels: number;
+  /** Pixels per latent, along each side. */
+  readonly factor: number;
+  /** Latents are (encoded - shift) * scale. */
+  readonly scale: number;
+  readonly shift: number;
+}
+
+/** A scheduler's config as in `scheduler_config.json`, with its class. */
+export type SchedulerConfig = Readonly<Record<string, string | number | boolean | null>> & { readonly _class_name: string };
+
+/** A checkpoint on the hub that stands for all files like it. */
+export interface PublishedCheckpoint {
+  /** Its id on the hub. */
+  readonly repository: string;
+  readonly scheduler: SchedulerConfig;
+  /** Channels that its denoiser takes: those of the latents, or more with a masked picture. */
+  readonly inChannels: number;
+  readonly prediction: PredictionType;
+  /** Whether its denoiser takes the guidance scale as an input: a latent consistency model. */
+  readonly isConsistency?: boolean;
+  /** Side in pixels of the pictures it was trained on. */
+  readonly sampleSize: number;
+  /** Its own name in Stability's ModelSpec, if that differs from the family's. */
+  readonly architecture?: string;
+  /** The step of training at which it was published. Its files state it as `global_step`. */
+  readonly globalStep?: number;
+}
+
+/** How a second checkpoint finishes the pictures of a first one. */
+export interface Refinement {
+  /** Families of the second checkpoint. */
+  readonly families: readonly string[];
+  /** The share of the denoising after which it takes over, by default. */
+  readonly from: number;
+}

@@ -1,0 +1,178 @@
+import { DDIM } from "./ddim.js";
+import { DDPM } from "./ddpm.js";
+import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
+import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts } from "./family.js";
+import { OTHER_CHANNELS, OTHER_FAMILIES, TEXTLESS_UNET } from "./other-families.js";
+import type { PredictionType } from "./prediction-types.js";
+import { STABLE_DIFFUSION_1 } from "./stable-diffusion-1.js";
+import { STABLE_DIFFUSION_2 } from "./stable-diffusion-2.js";
+import { STABLE_DIFFUSION_XL } from "./stable-diffusion-xl.js";
+import { STABLE_DIFFUSION_XL_REFINER } from "./stable-diffusion-xl-refiner.js";
+
+/** The families that denoise latents under the guidance of a text. */
+const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
+const ALL = [...LATENT, DDPM, DDIM] as const;
+
+type Known = (typeof ALL)[number];
+/** The id of a family. */
+export type FamilyId = Known["id"];
+/** The class names of all pipelines, in diffusers. */
+export type PipelineClassName = { [Each in Known as Each["id"]]: ClassNames<Each["workflows"]> }[FamilyId];
+type ClassNames<Workflows> = {
+  [Name in keyof Workflows]: Workflows[Name] extends { className: infer Class } ? Class : never;
+}[keyof Workflows];
+
+/** Every family. */
+export const FAMILIES: readonly (Family & { readonly id: FamilyId })[] = ALL;
+/** The families that denoise latents under the guidance of a text. */
+export const LATENT_FAMILIES: readonly LatentFamily[] = LATENT;
+/** The family of files that state nothing else, as in diffusers. */
+export const DEFAULT_FAMILY: LatentFamily = STABLE_DIFFUSION_1;
+/** The checkpoints with Karras' noise levels. */
+export const EDM_CHECKPOINTS: readonly EdmCheckpoint[] = [PLAYGROUND, COSXL];
+
+/** The names of the families whose files Darkroom opens, as a phrase. */
+export const FAMILY_NAMES: string = phrase(LATENT.map(({ name }) => name));
+
+/** The family whose denoiser reads text features of this width. */
+export function familyByContextWidth(width: number | undefined): LatentFamily | undefined {
+  return LATENT_FAMILIES.find(({ denoiser }) => denoiser.contextWidth === width);
+}
+
+/** The family that `modelspec.architecture` names. */
+export function familyByArchitecture(architecture: string): LatentFamily | undefined {
+  return longest(LATENT_FAMILIES, (family) => family.architecture, architecture);
+}
+
+/** The published checkpoint that `modelspec.architecture` names. */
+export function publishedByArchitecture(architecture: string): PublishedCheckpoint | undefined {
+  const published = LATENT_FAMILIES.flatMap((family) => family.published);
+  return longest(published, (checkpoint) => checkpoint.architecture, architecture);
+}
+
+/** The family with these text encoders: with the same authors, or at least in the same folders. */
+export function familyByTextEncoders(found: readonly Pick<TextEncoderFacts, "part" | "maker">[]): LatentFamily | undefined {
+  const folders = LATENT_FAMILIES.filter(
+    ({ textEncoders }) => String(textEncoders.map(({ part }) => part)) === String(found.map(({ part }) => part)),
+  );
+  return folders.find(({ textEncoders }) => textEncoders.every(({ maker }, i) => maker === found[i]?.maker)) ?? folders[0];
+}
+
+/** The family whose denoiser embeds this many numbers besides the pooled text; a larger number counts as the most that there are. */
+export function familyBySizeNumbers(count: number): LatentFamily | undefined {
+  const sized = LATENT_FAMILIES.flatMap((family) => family.denoiser.sizeNumbers ?? []).sort((a, b) => a - b);
+  const nearest = sized.findLast((numbers) => numbers <= count) ?? sized[0];
+  return LATENT_FAMILIES.find(({ denoiser }) => nearest !== undefined && denoiser.sizeNumbers === nearest);
+}
+
+/** The families that have a pipeline of this class. */
+export function familiesByPipeline(className: string): readonly (Family & { readonly id: FamilyId })[] {
+  return FAMILIES.filter(({ workflows }) => Object.values(workflows).some((workflow) => workflow.className === className));
+}
+
+/** The families that a checkpoint may be of, by its pipeline's class, also one that Darkroom does not have, and the settings of `model_index.json`. */
+export function familiesByIndex(className: string, requiresAestheticsScore: boolean): readonly LatentFamily[] {
+  const prefix = longest(LATENT_FAMILIES, (family) => family.classPrefix, className)?.classPrefix;
+  const kin = LATENT_FAMILIES.filter(({ classPrefix }) => classPrefix === prefix);
+  return kin.filter(({ indexOptions }) => (indexOptions.requires_aesthetics_score ?? requiresAestheticsScore) === requiresAestheticsScore);
+}
+
+/** The family of a LoRA that has a tensor of this name. Most names say nothing. */
+export function familyByLoraTensor(name: string): LatentFamily | undefined {
+  return LATENT_FAMILIES.find(({ loraTensors }) => loraTensors?.test(name));
+}
+
+/** The family of an embedding with tables of vectors of these widths. */
+export function familyByEmbedding(layout: LatentFamily["embeddings"], widths: readonly number[]): LatentFamily | undefined {
+  return LATENT_FAMILIES.find(({ embeddings, textEncoders }) => {
+    const isFitting = embeddings === "table per encoder" || textEncoders[0]?.width === widths[0];
+    return embeddings === layout && isFitting;
+  });
+}
+
+/** Whose text encoder has token vectors of this width, for messages: "Stable Diffusion XL's second text encoder". */
+export function describeTextEncoder(width: number): string | undefined {
+  for (const { name, textEncoders } of LATENT_FAMILIES) {
+    const encoder = textEncoders.find((each) => each.width === width);
+    if (encoder) return encoder.ordinal === "" ? name : `${name}'s ${encoder.ordinal} text encoder`;
+  }
+  return undefined;
+}
+
+/** What identifies one of a family's checkpoints. */
+export interface CheckpointKind {
+  readonly inChannels: number;
+  readonly isConsistency: boolean;
+  readonly prediction: PredictionType;
+}
+
+/** The published checkpoint most like a file. What none of them has is ignored; a prediction that none has counts as that of noise. */
+export function mostSimilar({ published }: LatentFamily, { inChannels, isConsistency, prediction }: CheckpointKind): PublishedCheckpoint {
+  const narrowed = [
+    (each: PublishedCheckpoint) => (each.isConsistency ?? false) === isConsistency,
+    (each: PublishedCheckpoint) => each.inChannels === inChannels,
+    (each: PublishedCheckpoint) => each.prediction === prediction,
+    (each: PublishedCheckpoint) => each.prediction === "epsilon",
+  ].reduce<readonly PublishedCheckpoint[]>((left, condition) => {
+    const fitting = left.filter(condition);
+    return fitting.length > 0 ? fitting : left;
+  }, published);
+  return narrowed[0] ?? published[0];
+}
+
+/** A family's published checkpoints that take this many channels, without latent consistency models. */
+export function publishedOf({ published }: LatentFamily, inChannels: number): readonly PublishedCheckpoint[] {
+  return published.filter((each) => each.inChannels === inChannels && !each.isConsistency);
+}
+
+/** What these checkpoints predict. The first one is assumed for a file that states nothing. */
+export function predictionsOf(family: LatentFamily, inChannels: number): readonly PredictionType[] {
+  return [...new Set(publishedOf(family, inChannels).map(({ prediction }) => prediction))];
+}
+
+/** The checkpoint with Karras' noise levels that a file comes from. */
+export function edmCheckpointOf(has: (tensor: string) => boolean): EdmCheckpoint | undefined {
+  return EDM_CHECKPOINTS.find(({ tensors }) => tensors.every(has));
+}
+
+/** The other family that a file's tensor names show. */
+export function otherFamily(names: Iterable<string>): string | undefined {
+  let best = OTHER_FAMILIES.length;
+  let [hasUNet, takesText] = [false, false];
+  for (const name of names) {
+    const found = OTHER_FAMILIES.slice(0, best).findIndex(({ tensors }) => tensors?.test(name));
+    if (found !== -1) best = found;
+    hasUNet ||= name.startsWith(TEXTLESS_UNET.prefix);
+    takesText ||= name.endsWith(TEXTLESS_UNET.textTensor);
+  }
+  return OTHER_FAMILIES[best]?.name ?? (hasUNet && !takesText ? TEXTLESS_UNET.name : undefined);
+}
+
+/** The other family of a LoRA that has a tensor of this name. */
+export function otherFamilyByLoraTensor(name: string): string | undefined {
+  return OTHER_FAMILIES.find(({ loraTensors }) => loraTensors?.test(name))?.name;
+}
+
+/** What a UNet is that takes as many channels as no pipeline feeds it. */
+export function describeChannels(inChannels: number): string {
+  const other = OTHER_CHANNELS[inChannels];
+  return `a UNet of ${inChannels} channels${other ? `, as that of ${other}` : ""}`;
+}
+
+/** The folders that checkpoints have for their parts. */
+export function partFolders(): readonly string[] {
+  return [...new Set(FAMILIES.flatMap(({ parts }) => Object.keys(parts)).concat("scheduler"))];
+}
+
+/** The item whose text is the longest that `whole` begins with. */
+function longest<Item>(items: readonly Item[], textOf: (item: Item) => string | undefined, whole: string): Item | undefined {
+  const fitting = items.flatMap((item) => {
+    const text = textOf(item);
+    return text !== undefined && whole.startsWith(text) ? [{ item, length: text.length }] : [];
+  });
+  return fitting.sort((a, b) => b.length - a.length)[0]?.item;
+}
+
+function phrase(names: readonly string[]): string {
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}

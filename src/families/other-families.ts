@@ -1,0 +1,76 @@
+/** A family that Darkroom recognises and does not run. */
+export interface OtherFamily {
+  /** The name in messages. */
+  readonly name: string;
+  /** Names of tensors that only its files have. diffusers and ComfyUI look for the same ones. */
+  readonly tensors?: RegExp;
+  /** Names of tensors that only its LoRAs have. */
+  readonly loraTensors?: RegExp;
+}
+
+/** The first family that fits counts. */
+export const OTHER_FAMILIES: readonly OtherFamily[] = [
+  { name: "Stable Video Diffusion", tensors: /\.(time_stack|time_mixer)\./ },
+  { name: "AnimateDiff", tensors: /(^|\.)motion_modules\.\d+\.temporal_transformer\./ },
+  {
+    name: "latent diffusion before Stable Diffusion",
+    tensors: /^(cond_stage_model\.(transformer\.attn_layers|embedding)|first_stage_model\.quantize)\./,
+  },
+  { name: "Stable Diffusion 2 depth", tensors: /^depth_model\./ },
+  { name: "Stable Diffusion 2 unCLIP", tensors: /^(noise_augmentor|embedder\.model)\./ },
+  { name: "the Stable Diffusion x4 upscaler", tensors: /(^|\.)diffusion_model\.label_emb\.weight$/ },
+  { name: "Control-LoRA", tensors: /^lora_controlnet$/ },
+  // "transformer_layes" is how its authors spell it.
+  { name: "ControlNet Union", tensors: /^(task_embedding|control_add_embedding\.|transformer_layes\.)/ },
+  { name: "IP-Adapter", tensors: /^(ip_adapter|image_proj)\./ },
+  { name: "T2I-Adapter", tensors: /^(adapter\.)?body\.\d+\.(in_conv|block1)\.|^adapter\.body\./ },
+  { name: "Stable Cascade", tensors: /(^|\.)clip_txt_mapper\.|(^|\.)down_blocks\.\d+\.\d+\.channelwise\./ },
+  { name: "HunyuanVideo", tensors: /(^|\.)txt_in\.individual_token_refiner\./ },
+  { name: "Chroma", tensors: /(^|\.)distilled_guidance_layer\./ },
+  { name: "Flux 2 or 3", tensors: /(^|\.)(single_stream_modulation|early_stream_modulations)\./ },
+  {
+    name: "Flux",
+    tensors: /(^|\.)(double_blocks|single_transformer_blocks)\.\d+\./,
+    loraTensors: /[._](double_blocks|single_blocks|single_transformer_blocks)[._]/,
+  },
+  {
+    name: "Stable Diffusion 3",
+    tensors: /(^|\.)joint_blocks\.\d+\./,
+    loraTensors: /[._](joint_blocks[._]|transformer_blocks[._]\d+[._]attn[._]add_q_proj)/,
+  },
+  { name: "HiDream", tensors: /(^|\.)double_stream_blocks\.\d+\./ },
+  { name: "AuraFlow", tensors: /(^|\.)double_layers\.\d+\.attn\.w1q\./ },
+  { name: "LTX-Video", tensors: /(^|\.)patchify_proj\./ },
+  { name: "HunyuanDiT", tensors: /(^|\.)mlp_t5\.\d+\./ },
+  { name: "Mochi", tensors: /(^|\.)blocks\.\d+\.attn\.qkv_x\./ },
+  { name: "Z-Image or Lumina", tensors: /(^|\.)layers\.\d+\.adaLN_modulation\./ },
+  { name: "Lumina", tensors: /(^|\.)cap_embedder\.\d+\./ },
+  { name: "PixArt or Sana", tensors: /(^|\.)blocks\.\d+\.cross_attn\.(q_linear|kv_linear)\./ },
+  { name: "PixArt", tensors: /(^|\.)adaln_single\./ },
+  {
+    name: "Wan",
+    tensors: /(^|\.)blocks\.\d+\.cross_attn\.[qkvo]\./,
+    loraTensors: /(^|[._])blocks[._]\d+[._](self_attn|cross_attn)[._]/,
+  },
+  { name: "Cosmos", tensors: /^net\.x_embedder\./ },
+  {
+    name: "a diffusion transformer",
+    tensors: /(^|\.)transformer_blocks\.\d+\.(img_mod|attn\.add_q_proj)\./,
+    loraTensors: /^(base_model\.model\.)?(transformer\.|lora_transformer_)/,
+  },
+  { name: "a VQ autoencoder", tensors: /^quantize\.embedding\./ },
+];
+
+/** A UNet in the original layout whose blocks read no text, and what that makes it. */
+export const TEXTLESS_UNET = {
+  prefix: "model.diffusion_model.input_blocks.",
+  textTensor: ".attn2.to_k.weight",
+  name: "latent diffusion without text",
+};
+
+/** Models derived from Stable Diffusion, by the channels that their UNets take. */
+export const OTHER_CHANNELS: Readonly<Record<number, string>> = {
+  5: "a model that is guided by depth",
+  7: "an upscaler",
+  8: "InstructPix2Pix or a model like it",
+};

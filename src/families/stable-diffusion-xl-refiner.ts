@@ -1,0 +1,36 @@
+import type { LatentFamily } from "./family.js";
+import { CHANNELS, COMMON_PARTS, EULER } from "./stable-diffusion.js";
+import { SECOND_CLIP_PARTS, SECOND_TEXT_ENCODER, XL_LATENTS, XL_REFINEMENT, XL_SAMPLE_SIZE, XL_WORKFLOWS } from "./stable-diffusion-xl.js";
+
+/** The refiner of Stable Diffusion XL. It takes pictures with little noise, so it has no workflow that starts from noise. */
+export const STABLE_DIFFUSION_XL_REFINER = {
+  id: "xl-refiner",
+  name: "Stable Diffusion XL's refiner",
+  series: "Stable Diffusion XL",
+  classPrefix: "StableDiffusionXL",
+  architecture: "stable-diffusion-xl-v1-refiner",
+  takesPrompt: true,
+  workflows: { image: XL_WORKFLOWS.image, mask: XL_WORKFLOWS.mask },
+  parts: { ...COMMON_PARTS, text_encoder: null, tokenizer: null, ...SECOND_CLIP_PARTS },
+  indexOptions: { force_zeros_for_empty_prompt: false, requires_aesthetics_score: true },
+  denoiser: {
+    part: "unet",
+    contextWidth: 1280,
+    // The original size, the crop and the aesthetic score.
+    sizeNumbers: 5,
+    labels: "add_embedding",
+    pipelines: { [CHANNELS]: XL_WORKFLOWS.image.className },
+  },
+  textEncoders: [SECOND_TEXT_ENCODER],
+  latents: XL_LATENTS,
+  published: [
+    {
+      repository: "stabilityai/stable-diffusion-xl-refiner-1.0",
+      scheduler: EULER,
+      inChannels: CHANNELS,
+      prediction: "epsilon",
+      sampleSize: XL_SAMPLE_SIZE,
+    },
+  ],
+  refinement: XL_REFINEMENT,
+} as const satisfies LatentFamily;
