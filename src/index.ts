@@ -83,13 +83,7 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
-export {
-  type FuseLoraOptions,
-  type LoadedLora,
-  type LoadLoraOptions,
-  type LoraComponent,
-  LoraPipeline,
-} from "./pipelines/adapters/lora-adapters.js";
+export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
@@ -103,7 +97,7 @@ export {
   type SchedulerOptions,
   type TextToImagePipeline,
 } from "./pipelines/diffusion-pipeline.js";
-export type { GuidanceOptions, OutputType, PipelineOutput, PromptEmbeds } from "./pipelines/latent-diffusion.js";
+export type { GuidanceOptions, PromptEmbeds } from "./pipelines/latent-diffusion-request.js";
 export type {
   Prompted,
   PromptOptions,
@@ -114,6 +108,7 @@ export type {
 } from "./pipelines/prompt/clip-text-encoders.js";
 export type { ControlImages } from "./pipelines/shared/control-images.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
+export type { OutputType, PipelineOutput } from "./pipelines/shared/output.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";

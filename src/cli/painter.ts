@@ -1,12 +1,13 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
-import type { LatentDiffusionPipeline, LatentDiffusionRequest } from "../pipelines/latent-diffusion.js";
+import type { LatentDiffusionRequest } from "../pipelines/latent-diffusion-request.js";
 import type { Prompted } from "../pipelines/prompt/clip-text-encoders.js";
 import { latentsOf } from "../pipelines/shared/missing-parts.js";
 import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";
 import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/unconditional.js";
+import type { UNetPipeline } from "../pipelines/unet-pipeline.js";
 import type { Precision, ResolvedDevice } from "../runtime/engine.js";
 import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { Generator } from "../tensor/random.js";
@@ -38,7 +39,7 @@ export interface PaintOptions {
 }
 
 /** One pipeline from noise (or a picture) to picture. */
-export function painter<Request extends LatentDiffusionRequest>(pipe: LatentDiffusionPipeline<Request>, request: Request): Painter {
+export function painter<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Painter {
   if (!("maskImage" in request)) expectPlainUNet(pipe);
   return {
     pipelines: [pipe],
@@ -75,7 +76,7 @@ export interface EnsembleOptions<Request> {
 
 /** A base that leaves the last of the noise to a refiner (Podell et al. 2023, section 2.5); the random numbers go on from one to the other. */
 export function ensemble<Request extends StableDiffusionXLCommonRequest & { readonly denoisingEnd?: number }>(
-  base: LatentDiffusionPipeline<Request>,
+  base: UNetPipeline<Request>,
   refiner: StableDiffusionXLImg2ImgPipeline,
   { request, text, from, share }: EnsembleOptions<Request>,
 ): Painter {
@@ -103,7 +104,7 @@ async function watch<Result>(run: PipelineRun<Result>, onStep: PaintOptions["onS
   return run.result;
 }
 
-function expectPlainUNet<Request extends LatentDiffusionRequest>({ unet, vae }: LatentDiffusionPipeline<Request>): void {
+function expectPlainUNet<Request extends LatentDiffusionRequest>({ unet, vae }: UNetPipeline<Request>): void {
   const { inChannels } = unet.config;
   const { latentChannels } = latentsOf(vae);
   if (inChannels === latentChannels) return;

@@ -8,7 +8,6 @@ import { PREDICTION_TYPES, type PredictionType } from "../families/prediction-ty
 import { isPlain } from "../given.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
-import type { Model } from "../models/model.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, field, oneOf, optional } from "../options/fields.js";
 import { CONCURRENCY, isConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
@@ -18,7 +17,9 @@ import { expectSettings } from "../schedulers/shared/expect-settings.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { ComponentSource } from "./shared/components.js";
+import type { Denoiser } from "./shared/denoiser.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
+import { type DenoisingStep, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
@@ -172,29 +173,30 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /** The network that denoises. */
-  abstract unet: Model<unknown>;
+  protected abstract get denoiser(): Denoiser;
 
   /** Where the networks run: what was asked for, or what `device: "auto"` picked. */
   get device(): ResolvedDevice {
-    return this.unet.device;
+    return this.denoiser.device;
   }
 
   /** How closely the networks compute: "exact" where "fast" was asked for and the device cannot. */
   get precision(): Precision {
-    return this.unet.precision;
+    return this.denoiser.precision;
   }
 
   /**
    * The queue of `generate` and `steps` calls: how many run and wait, and how many may run at once (`queue.concurrency`, 1 by default).
-   * Pipelines that share a UNet share its queue.
+   * Pipelines that share the network that denoises share its queue.
    */
   get queue(): PipelineQueue {
-    return this.unet.queue;
+    return this.denoiser.queue;
   }
 
-  /** A turn for a call. */
-  protected turn(): Turn {
-    return this.unet.queue.turn();
+  /** A run of a call. `steps` checks the request and then takes the turn. */
+  protected start<Result>(steps: (turn: Turn) => AsyncGenerator<DenoisingStep, Result, void>): PipelineRun<Result> {
+    const turn = this.denoiser.queue.turn();
+    return pipelineRun(turn, steps(turn));
   }
 
   /**

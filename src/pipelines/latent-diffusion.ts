@@ -1,207 +1,72 @@
+import type { Folder } from "../checkpoint/folder.js";
 import type { AttentionSlice } from "../graph/graph.js";
-import { type Picture, pictures } from "../image/picture.js";
+import { pictures } from "../image/picture.js";
+import type { LoraWeight } from "../lora/adapter-weight.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
-import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { checkOptions } from "../options/check-options.js";
-import {
-  abortSignal,
-  type Fields,
-  field,
-  flag,
-  group,
-  hasMethods,
-  instanceOf,
-  numbers,
-  oneOf,
-  orNull,
-  real,
-  whole,
-} from "../options/fields.js";
+import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler } from "../schedulers/shared/scheduler.js";
-import type { Generator } from "../tensor/random.js";
-import { concat, type Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
-import { LoraPipeline } from "./adapters/lora-adapters.js";
 import {
-  loadTextualInversion,
-  type TextualInversionOptions,
-  type TextualInversionSource,
-  unloadTextualInversion,
-} from "./adapters/textual-inversions.js";
+  type FuseLoraOptions,
+  type LoadedLora,
+  type LoadLoraOptions,
+  LoraAdapters,
+  type LoraComponent,
+  type LoraNetworks,
+} from "./adapters/lora-adapters.js";
+import { type TextualInversionOptions, type TextualInversionSource, TextualInversions } from "./adapters/textual-inversions.js";
+import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import type { GuidanceOptions, LatentDiffusionRequest, PromptEmbeds, SizeOptions } from "./latent-diffusion-request.js";
 import {
   type EncodedPrompt,
   encodePrompt,
-  PROMPT_FIELDS,
   type PromptOptions,
   type PromptOptionsXL,
   type PromptReader,
   promptCount,
 } from "./prompt/clip-text-encoders.js";
-import { expectEta, expectSize, RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
+import { expectEta, expectSize, resolveGenerators, seedsOf } from "./shared/arguments.js";
+import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
-import { guide } from "./shared/guidance.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
-import { expectTextParts, expectVae, latentsOf } from "./shared/missing-parts.js";
+import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
+import type { OutputType, PipelineOutput } from "./shared/output.js";
 import { derive } from "./shared/per-step.js";
-import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
-import { expectStepCache, STEP_CACHE_FIELDS, StepCache, type StepCacheOptions } from "./shared/step-cache.js";
+import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
+import type { Conditioning } from "./shared/predictor.js";
+import { expectStepCache } from "./shared/step-cache.js";
 import { stepCount, stepsWalked } from "./shared/timesteps.js";
 
-/** What works without an autoencoder. */
-export const LATENTS_ALONE = 'ask for outputType "latent"';
-
-const OUTPUT_TYPES = ["image", "tensor", "latent"] as const;
-
-/** What a call gives: finished pictures, float pictures [batch, 3, height, width] in 0..1, or latents [batch, channels, height, width]. */
-export type OutputType = (typeof OUTPUT_TYPES)[number];
-
-/** What every latent diffusion call can be asked for. Names and defaults are those of diffusers. */
-export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
-  /** Denoising steps; more are slower and finer. 50 by default. */
-  readonly numInferenceSteps?: number | undefined;
-  /** Instead of a number of steps: the timesteps themselves, for schedulers that take them. */
-  readonly timesteps?: readonly number[] | undefined;
-  /** Instead of a number of steps: the noise levels themselves, for schedulers that take them. */
-  readonly sigmas?: readonly number[] | undefined;
-  /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
-  readonly guidanceScale?: number | undefined;
-  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0 (default, off) to 1. Larger numbers are allowed, as in diffusers. */
-  readonly guidanceRescale?: number | undefined;
-  /**
-   * DDIM's share of fresh noise at every step: 0 (default) is none, 1 is as much as DDPM; other schedulers ignore it. Larger numbers are allowed, as in
-   * diffusers, with a warning: the picture may become black.
-   */
-  readonly eta?: number | undefined;
-  /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
-  readonly cache?: StepCacheOptions | undefined;
-  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
-  readonly outputType?: OutputType | undefined;
-  /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
-  ...PROMPT_FIELDS,
-  ...RANDOM_FIELDS,
-  numInferenceSteps: whole(1),
-  timesteps: numbers(),
-  sigmas: numbers(),
-  guidanceScale: real(),
-  guidanceRescale: real(0),
-  eta: real(0),
-  cache: group(STEP_CACHE_FIELDS),
-  outputType: oneOf(...OUTPUT_TYPES),
-  signal: abortSignal,
-};
-
-/** Height and width of a picture made from nothing. */
-export interface SizeOptions {
-  /** Pixels; multiples of the VAE's factor. By default the size the UNet was trained on. */
-  readonly height?: number | undefined;
-  /** Pixels; as `height`. */
-  readonly width?: number | undefined;
-}
-
-export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
-
-/** What a call of a pipeline gives. */
-export interface PipelineOutput<Output extends OutputType> {
-  /** Finished pictures, or a tensor [batch, channels, height, width]. */
-  readonly images: Output extends "image" ? Picture[] : Tensor;
-  /** Initial seeds of the generators: one for the batch, or one for each picture. Enough to make the pictures again. */
-  readonly seeds: readonly bigint[];
-  /** For each picture, whether the safety checker blacked it out; only where there is one. */
-  readonly nsfwContentDetected?: readonly boolean[] | undefined;
-}
-
-/** One call at work: its request with the defaults filled in, its random numbers, and its own copy of the scheduler. */
-export interface Call<Request> {
-  readonly request: Request;
-  /** Pictures to make. */
-  readonly batch: number;
-  readonly generator: Generator | readonly Generator[];
-  /** Which noise levels are walked, and how a step is taken. */
-  readonly scheduler: Scheduler;
-  readonly guidanceScale: number;
-  readonly guidanceRescale: number;
-  readonly isGuided: boolean;
-  readonly eta: number;
-  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
-  readonly outputType: OutputType;
-  readonly signal: AbortSignal | undefined;
-}
-
-/** What a pipeline's own part gives: the denoised latents, and what is still to be done to a finished picture. */
-export interface Denoised {
-  readonly latents: Tensor;
-  readonly retouch?: ((picture: Picture, index: number) => Picture) | undefined;
-}
-
-/** Whether prompts are encoded for guidance, as in diffusers: then negative ones are too. */
-export interface GuidanceOptions {
-  /** As for `generate`: above 1 is with guidance. The pipeline's own by default. */
-  readonly guidanceScale?: number | undefined;
-  /** Decides instead of the guidance scale. */
-  readonly doClassifierFreeGuidance?: boolean | undefined;
-}
-
-export const GUIDANCE_FIELDS: Fields<GuidanceOptions> = { guidanceScale: real(), doClassifierFreeGuidance: flag };
-
-/** What a text encoder makes of prompts, a row for each picture; a request takes them instead of the prompts. */
-export interface PromptEmbeds {
-  /** [batch, tokens, features] */
-  readonly promptEmbeds: Tensor;
-  /** Of the same shape, where guidance asks for it. */
-  readonly negativePromptEmbeds?: Tensor | undefined;
-}
-
-/** What the UNet is conditioned on at each turn of the denoising loop; turns count from 0. */
-export interface Conditioning {
-  at(index: number): UNet2DConditionInputs;
-}
-
-/** What the network sees beside the latents. */
-export interface PredictorOptions {
-  /** Further channels of the input [batch, channels, height, width]. */
-  readonly channels?: readonly Tensor[] | undefined;
-  /** Conditioning that changes with the step, such as a ControlNet's residuals. */
-  readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<UNet2DConditionInputs>>) | undefined;
-}
-
-/** The parts every latent diffusion pipeline has. */
+/** The parts of every latent diffusion pipeline, beside its network. */
 export interface LatentDiffusionComponents {
   /** Decodes latents to pictures; null if only latents are given and returned. */
   readonly vae: Autoencoder | null;
-  /** The denoising network. */
-  readonly unet: UNet2DConditionModel;
-  /** Which noise levels are walked, and how a step is taken. */
+  /** Chooses the noise levels and takes the steps. */
   readonly scheduler: Scheduler;
 }
 
 export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
   vae: part(orNull(field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL or AutoencoderTiny"))),
-  unet: part(instanceOf(UNet2DConditionModel)),
   scheduler: part(instanceOf(Scheduler)),
 };
 
 /**
- * What Stable Diffusion's pipelines have in common: checking the request, the guided denoising loop, decoding.
+ * What latent diffusion pipelines have in common: checking the request, the guided denoising loop, decoding, LoRAs and embeddings.
  * Calls run in the order they are made: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
  */
-export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends LoraPipeline {
+export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
   /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
-  /** The denoising network. */
-  unet: UNet2DConditionModel;
   protected readonly defaultGuidanceScale: number = 7.5;
 
-  constructor({ vae, unet, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
+  constructor({ vae, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
     super(scheduler, source);
     this.vae = vae as Autoencoder;
-    this.unet = unet;
   }
 
   /** Pixels per latent, along each side: the VAE's, or 8 without one, as in diffusers. */
@@ -209,15 +74,29 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return latentsOf(this.vae).scaleFactor;
   }
 
-  private get memorySaving(): MemorySaving {
-    return expectVae(this.vae, "there is nothing to save without one").memory;
-  }
-
   /** Fields of the request's options. */
   protected abstract readonly fields: Fields<LatentDiffusionRequest>;
 
   /** How those text encoders read prompts. */
   protected abstract get promptReader(): PromptReader;
+
+  /** The networks that LoRAs can change. */
+  protected get loraNetworks(): LoraNetworks {
+    return new Map();
+  }
+
+  private get embeddings(): TextualInversions {
+    const { encoders, missing } = this.promptReader;
+    return new TextualInversions(encoders, missing);
+  }
+
+  private get loras(): LoraAdapters {
+    return new LoraAdapters(this.loraNetworks, this.embeddings);
+  }
+
+  private get vaeMemory(): MemorySaving {
+    return expectVae(this.vae, "there is nothing to save without one").memory;
+  }
 
   /**
    * Makes pictures, all of one batch at once.
@@ -236,17 +115,98 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   steps<Output extends OutputType = "image">(
     request: Request & { readonly outputType?: Output | undefined },
   ): PipelineRun<PipelineOutput<Output>> {
-    const turn = this.turn();
-    return pipelineRun(turn, this.run<Output>(request, turn));
+    return this.start((turn) => this.run<Output>(request, turn));
+  }
+
+  /**
+   * Loads a LoRA (Hu et al. 2021) or a related adapter: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences or trained norms, in the formats of
+   * kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT. The source is a `.safetensors` file, a folder with one, or a hub id (`owner/name`).
+   *
+   * The adapter becomes the only active one of the networks it changes, as in diffusers; `setAdapters` activates several. Its matrices are read from the
+   * file when needed: do not delete the file. Embeddings inside the file (`bundle_emb.<word>`) are loaded, too; the word works in prompts until the adapter
+   * is deleted. Tensors that cannot be applied are left out with a warning.
+   *
+   * The checkpoint does not change. Changing an adapter's weight costs nothing; loading or activating other adapters reloads the networks at their next run.
+   * A plain LoRA is computed beside the layers; other methods change the layers' weights in every step, which takes time. `fuseLora` changes the weights
+   * once: steps then take no extra time, but the changed weights need memory. Adapters belong to the networks: pipelines that share networks share their
+   * adapters.
+   * @throws CheckpointError if it is not a LoRA, holds nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
+   * is taken; HubError
+   */
+  loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
+    return this.loras.load(source, options);
+  }
+
+  /**
+   * Makes these adapters the active ones, each with its weight (1 by default): a number, or one for every network and, of the UNet, every
+   * block. One weight may serve all. Takes effect at the next step; what is fused stays as it is.
+   * @throws ArgumentError for a name that no adapter has, weights of another number, or a weight that makes no sense.
+   */
+  setAdapters(names: string | readonly string[], weights: LoraWeight | readonly (LoraWeight | undefined)[] = 1): void {
+    this.loras.activate(names, weights);
+  }
+
+  /** Names of the active adapters. */
+  getActiveAdapters(): string[] {
+    return this.loras.activeNames;
+  }
+
+  /** Names of the adapters of every network that has any. */
+  getListAdapters(): Partial<Record<LoraComponent, string[]>> {
+    return this.loras.namesByComponent;
+  }
+
+  /**
+   * Removes adapters. If a network has no active one left, the first of its others becomes active, as in diffusers (where every layer chooses for
+   * itself, so that several may become active in parts). What is fused stays fused.
+   * @throws ArgumentError for a name that no adapter has.
+   */
+  deleteAdapters(names: string | readonly string[]): void {
+    this.loras.delete(names);
+  }
+
+  /**
+   * Adds adapters to the weights themselves, once, when the networks load anew at their next run: no step costs more than without them.
+   * The changed weights are held in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed without
+   * the other adapters until `unfuseLora` or until the fused adapter is unloaded (a warning says so), and `loraScale` applies to active adapters only.
+   * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
+   */
+  fuseLora(options: FuseLoraOptions = {}): void {
+    this.loras.fuse(options);
+  }
+
+  /** Takes all that was fused out of the weights again. Adapters have the weights they had before `fuseLora`; in diffusers its `loraScale` stays with them. */
+  unfuseLora(options: Pick<FuseLoraOptions, "components"> = {}): void {
+    this.loras.unfuse(options);
+  }
+
+  /** Removes all adapters. What is fused stays fused. */
+  unloadLoraWeights(): void {
+    this.loras.deleteAll();
+  }
+
+  /** The networks compute without their adapters, as the checkpoint has them, until `enableLora`. */
+  disableLora(): void {
+    this.loras.setEnabled(false);
+  }
+
+  /** With the active adapters again. */
+  enableLora(): void {
+    this.loras.setEnabled(true);
+  }
+
+  /** Names of the adapters that are fused into weights. */
+  get fusedLoras(): readonly string[] {
+    return this.loras.fusedNames;
   }
 
   /**
    * Loads an embedding (textual inversion, Gal et al. 2022), or several: `.safetensors` files, folders or hub ids with one, as diffusers,
-   * AUTOMATIC1111's web UI or kohya-ss write them. Gives the tokens that stand for them, in prompts and negative prompts alike; one of n vectors
-   * takes the place of n words. The vectors stay in their files, which have to stay, too.
+   * AUTOMATIC1111's web UI or kohya-ss write them. Returns the tokens that stand for them, in prompts and negative prompts alike; one of n vectors
+   * takes the place of n words. The vectors are read from the files when needed: do not delete the files.
    *
-   * An embedding belongs to the tokenizers and text encoders it was loaded into: pipelines that share these share it, whichever of them
-   * loads or unloads it. Of a pipeline that shares a tokenizer, but not the text encoder, prompts with the token are refused.
+   * An embedding belongs to the tokenizers and text encoders it was loaded into. Pipelines that share both share it, whichever of them loads or unloads it.
+   * A pipeline that shares the tokenizer but not the text encoder refuses prompts with the token.
    * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError.
    * Then nothing was loaded.
    */
@@ -254,43 +214,42 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     source: TextualInversionSource | readonly TextualInversionSource[],
     options: TextualInversionOptions = {},
   ): Promise<readonly string[]> {
-    expectTextParts(this.promptReader.missing);
-    return loadTextualInversion(this.textEncoders, source, options);
+    return this.embeddings.load(source, options);
   }
 
-  /** Takes embeddings away again, all of them where no tokens are named. @throws ArgumentError for a token that was not loaded. */
+  /** Removes embeddings; all of them if no tokens are named. @throws ArgumentError for a token that was not loaded; then none is removed. */
   unloadTextualInversion(tokens?: string | readonly string[]): void {
-    unloadTextualInversion(this.textEncoders, tokens);
+    this.embeddings.unload(tokens);
   }
 
-  /** Computes the UNet's attention in several steps: slower, in less memory. "auto" in two steps, "max" head by head, or so many heads at once. */
+  /** Computes the denoising network's attention in several steps: slower, in less memory. "auto" in two steps, "max" head by head; a number is the heads of a step. */
   enableAttentionSlicing(slice: AttentionSlice = "auto"): void {
-    this.unet.setAttentionSlice(slice);
+    this.denoiser.setAttentionSlice(slice);
   }
 
   /** Attention all at once again. */
   disableAttentionSlicing(): void {
-    this.unet.setAttentionSlice(undefined);
+    this.denoiser.setAttentionSlice(undefined);
   }
 
   /** Decodes and encodes the pictures of a batch one after another: the memory of one, the same pictures. */
   enableVaeSlicing(): void {
-    this.memorySaving.slicing = true;
+    this.vaeMemory.slicing = true;
   }
 
   /** A batch at once again. */
   disableVaeSlicing(): void {
-    this.memorySaving.slicing = false;
+    this.vaeMemory.slicing = false;
   }
 
   /** Decodes and encodes pictures larger than the autoencoder was trained on in overlapping tiles: far less memory, faint seams. */
   enableVaeTiling(): void {
-    this.memorySaving.tiling = true;
+    this.vaeMemory.tiling = true;
   }
 
   /** Whole pictures again. */
   disableVaeTiling(): void {
-    this.memorySaving.tiling = false;
+    this.vaeMemory.tiling = false;
   }
 
   /** Here for programs written for diffusers: attention is one fused operation already, so there is nothing to enable. */
@@ -298,14 +257,14 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     warn("attention is fused already; enableXformersMemoryEfficientAttention changes nothing");
   }
 
-  /** The pipeline's own story: from the prompt to denoised latents. */
-  protected abstract develop(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
+  /** The pipeline's own part: from the request to denoised latents. */
+  protected abstract denoise(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
 
   private async *run<Output extends OutputType>(request: Request, turn: Turn): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
     const call = this.begin(this.check("generate", request, this.fields));
     const { outputType, signal, generator } = call;
     await turn.take(signal);
-    const { latents, retouch } = yield* this.develop(call);
+    const { latents, retouch } = yield* this.denoise(call);
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await this.inspect(await this.decode(latents));
     signal?.throwIfAborted();
     const results = outputType === "image" ? pictures(images).map((picture, i) => retouch?.(picture, i) ?? picture) : images;
@@ -338,19 +297,19 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     };
   }
 
-  /** The prompts' features as the UNet wants them, for the timesteps that are walked. */
-  protected async conditionOn(
+  /** The network's inputs made of the prompts' features, for the timesteps that are walked. */
+  protected async conditionOn<Inputs extends object>(
     { request, scheduler, isGuided }: Call<Request>,
     timesteps: readonly number[],
-    toInputs: (encoded: EncodedPrompt) => UNet2DConditionInputs,
-  ): Promise<Conditioning> {
+    toInputs: (encoded: EncodedPrompt) => Inputs,
+  ): Promise<Conditioning<Inputs>> {
     const steps = stepsWalked(scheduler, timesteps, stepCount(request));
     const inputs = derive([await encodePrompt(this.promptReader, request, { isGuided, steps })], toInputs);
     return { at: (index) => inputs.at(Math.min(Math.floor(index / scheduler.order) + 1, steps)) };
   }
 
   /** The denoising loop over a network's guided predictions. */
-  protected async *denoise(
+  protected async *loop(
     { scheduler, generator, eta, signal }: Call<Request>,
     options: Pick<DenoiseOptions, "latents" | "predict" | "afterStep"> & { readonly timesteps?: readonly number[] },
   ): AsyncGenerator<DenoisingStep, Tensor, void> {
@@ -358,28 +317,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     try {
       return yield* withPreviews(loop, (latents) => this.decode(latents));
     } finally {
-      await this.unet.rest();
+      await this.denoiser.rest();
     }
-  }
-
-  /** The UNet's prediction under classifier-free guidance, both halves in one batch: there are twice as many texts as latents. */
-  protected predictor(
-    call: Call<Request>,
-    conditioning: Conditioning,
-    { channels = [], perStep }: PredictorOptions = {},
-  ): DenoiseOptions["predict"] {
-    const { request, scheduler, isGuided, guidanceScale, guidanceRescale } = call;
-    const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
-    return async (scaled, timestep, index) => {
-      const input = channels.length > 0 ? concat([scaled, ...channels], 1) : scaled;
-      const { sample, deepFeature } = await this.unet.forward(input, timestep, {
-        ...conditioning.at(index),
-        ...(await perStep?.(scaled, timestep, index)),
-        ...cache?.take(timestep, index),
-      });
-      cache?.keep(deepFeature);
-      return isGuided ? guide(sample, guidanceScale, guidanceRescale) : sample;
-    };
   }
 
   /** Float pictures [batch, 3, height, width] in 0..1 of scaled latents. */
@@ -389,10 +328,10 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return toUnitRange(sample);
   }
 
-  /** The size asked for or the UNet's own. @throws ArgumentError unless both sides are multiples of the VAE's factor. */
+  /** The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of the VAE's factor. */
   protected size({ height, width }: SizeOptions): { height: number; width: number } {
     const factor = this.vaeScaleFactor;
-    const [nativeHeight, nativeWidth] = this.unet.sampleSize;
+    const [nativeHeight, nativeWidth] = this.denoiser.sampleSize;
     const size = { height: height ?? nativeHeight * factor, width: width ?? nativeWidth * factor };
     expectSize(size.width, size.height, factor);
     return size;
@@ -407,7 +346,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       numImagesPerPrompt = 1,
     } = request;
     expectEta(eta);
-    if (request.cache) expectStepCache(request.cache, this.unet);
+    if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
     return {
@@ -433,8 +372,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     });
   }
 
-  /** Above 1 the UNet sees every picture twice; but a network distilled for guidance takes the scale as an input instead. */
-  private isGuided(guidanceScale: number): boolean {
-    return guidanceScale > 1 && !this.unet.config.timeCondProjDim;
+  /** Whether the network predicts every picture twice, with the prompt and with the negative prompt. */
+  protected isGuided(guidanceScale: number): boolean {
+    return guidanceScale > 1;
   }
 }

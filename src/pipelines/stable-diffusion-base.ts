@@ -3,29 +3,22 @@ import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
 import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import {
-  type Call,
-  type Conditioning,
-  GUIDANCE_FIELDS,
-  type GuidanceOptions,
-  LATENT_DIFFUSION_PARTS,
-  type LatentDiffusionComponents,
-  LatentDiffusionPipeline,
-  type LatentDiffusionRequest,
-  type PromptEmbeds,
-} from "./latent-diffusion.js";
+import { GUIDANCE_FIELDS, type GuidanceOptions, type LatentDiffusionRequest, type PromptEmbeds } from "./latent-diffusion-request.js";
 import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./prompt/clip-text-encoders.js";
+import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
+import type { Conditioning } from "./shared/predictor.js";
+import { UNET_PARTS, type UNetComponents, UNetPipeline } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
-export interface StableDiffusionComponents extends LatentDiffusionComponents {
+export interface StableDiffusionComponents extends UNetComponents {
   /** Encodes prompts; may be null if `promptEmbeds` are given instead. */
   readonly textEncoder: CLIPTextModel | null;
   /** Splits prompts into tokens; may be null if `promptEmbeds` are given instead. */
@@ -37,7 +30,7 @@ export interface StableDiffusionComponents extends LatentDiffusionComponents {
 }
 
 export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
-  ...LATENT_DIFFUSION_PARTS,
+  ...UNET_PARTS,
   textEncoder: part(orNull(instanceOf(CLIPTextModel))),
   tokenizer: part(orNull(instanceOf(CLIPTokenizer))),
   safetyChecker: orNull(instanceOf(StableDiffusionSafetyChecker)),
@@ -45,7 +38,7 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
 };
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
-export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
+export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends UNetPipeline<Request> {
   /** The class's name in diffusers. */
   static readonly className: string;
   /** Encodes prompts. Null at run time if the pipeline was opened without it. */
@@ -114,7 +107,7 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
   }
 
   /** What the UNet is conditioned on: the prompts, unconditional half first under guidance. */
-  protected conditioning(call: Call<Request>, timesteps = call.scheduler.timesteps): Promise<Conditioning> {
+  protected conditioning(call: Call<Request>, timesteps = call.scheduler.timesteps): Promise<Conditioning<UNet2DConditionInputs>> {
     const { timeCondProjDim } = this.unet.config;
     return this.conditionOn(call, timesteps, ({ positive, negative }) => ({
       encoderHiddenStates: negative ? concat([negative.embeds, positive.embeds]) : positive.embeds,

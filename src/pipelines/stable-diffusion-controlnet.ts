@@ -6,21 +6,16 @@ import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real, tensor } from "../options/fields.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
-import {
-  type Call,
-  type Denoised,
-  LATENT_DIFFUSION_FIELDS,
-  type LatentDiffusionRequest,
-  SIZE_FIELDS,
-  type SizeOptions,
-} from "./latent-diffusion.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/clip-text-encoders.js";
 import { expectNumber } from "./shared/arguments.js";
+import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { type ControlImages, expectForPrompts, imagesPerNet } from "./shared/control-images.js";
 import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readControlImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { predictor } from "./shared/predictor.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
@@ -131,7 +126,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     return new StableDiffusionControlNetPipeline({ ...components, controlnet }, source);
   }
 
-  protected async *develop(call: Call<StableDiffusionControlNetRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+  protected async *denoise(call: Call<StableDiffusionControlNetRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     const controls = await this.controls(call);
     const [, , height = 0, width = 0] = controls[0]?.image.shape ?? [];
@@ -142,7 +137,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     const perStep = (scaled: Tensor, timestep: number, index: number) =>
       this.residuals(call, controls, conditioning.at(index), { scaled, timestep, index });
-    return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning, { perStep }) }) };
+    return { latents: yield* this.loop(call, { latents, predict: predictor(this.unet, call, conditioning, { perStep }) }) };
   }
 
   /** What the ControlNets add to the UNet at one step, summed. */

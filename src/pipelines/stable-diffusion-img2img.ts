@@ -1,12 +1,14 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, needed, real } from "../options/fields.js";
-import { type Call, type Denoised, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
 import { addInitialNoise, startingLatents } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { predictor } from "./shared/predictor.js";
 import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
@@ -51,7 +53,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
     return new StableDiffusionImg2ImgPipeline(await loadStableDiffusion(source, given), source);
   }
 
-  protected async *develop(call: Call<StableDiffusionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+  protected async *denoise(call: Call<StableDiffusionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     const image = await readImages(request.image, this.vae);
     scheduler.setTimesteps(timestepOptions(request));
@@ -59,6 +61,6 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
     const conditioning = await this.conditioning(call, timesteps);
     const start = await startingLatents(this.vae, image, batch, generator);
     const latents = addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
-    return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, timesteps, predict: predictor(this.unet, call, conditioning) }) };
   }
 }

@@ -1,19 +1,14 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import {
-  type Call,
-  type Denoised,
-  LATENT_DIFFUSION_FIELDS,
-  type LatentDiffusionRequest,
-  SIZE_FIELDS,
-  type SizeOptions,
-} from "./latent-diffusion.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { predictor } from "./shared/predictor.js";
 import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
@@ -57,7 +52,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
     return new StableDiffusionInpaintPipeline(await loadStableDiffusion(source, given), source);
   }
 
-  protected async *develop(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+  protected async *denoise(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, scheduler } = call;
     const { strength = 1 } = request;
     const size = this.size(request);
@@ -75,7 +70,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
       size,
       strength,
     });
-    const predict = this.predictor(call, conditioning, { channels });
-    return { latents: yield* this.denoise(call, { latents, timesteps, predict, afterStep }), retouch };
+    const predict = predictor(this.unet, call, conditioning, { channels });
+    return { latents: yield* this.loop(call, { latents, timesteps, predict, afterStep }), retouch };
   }
 }

@@ -2,32 +2,29 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
-import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import {
-  type Call,
-  type Conditioning,
   GUIDANCE_FIELDS,
   type GuidanceOptions,
   LATENT_DIFFUSION_FIELDS,
-  LATENT_DIFFUSION_PARTS,
-  LATENTS_ALONE,
-  type LatentDiffusionComponents,
-  LatentDiffusionPipeline,
   type LatentDiffusionRequest,
   type PromptEmbeds,
-} from "./latent-diffusion.js";
+} from "./latent-diffusion-request.js";
 import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./prompt/clip-text-encoders.js";
 import { readPenultimate } from "./prompt/penultimate-layer.js";
 import { joinRows } from "./prompt/text-features.js";
+import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
-import { expectVae } from "./shared/missing-parts.js";
+import { expectVae, LATENTS_ALONE } from "./shared/missing-parts.js";
+import type { Conditioning } from "./shared/predictor.js";
+import { UNET_PARTS, type UNetComponents, UNetPipeline } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
-export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
+export interface StableDiffusionXLComponents extends UNetComponents {
   /** The first text encoder; a refiner has none. */
   readonly textEncoder?: CLIPTextModel | null | undefined;
   /** The second text encoder, with a projection; may be null if `promptEmbeds` and `pooledPromptEmbeds` are given instead of prompts. */
@@ -39,7 +36,7 @@ export interface StableDiffusionXLComponents extends LatentDiffusionComponents {
 }
 
 export const XL_PARTS: Fields<StableDiffusionXLComponents> = {
-  ...LATENT_DIFFUSION_PARTS,
+  ...UNET_PARTS,
   textEncoder: orNull(instanceOf(CLIPTextModel)),
   textEncoder2: part(orNull(instanceOf(CLIPTextModelWithProjection))),
   tokenizer: orNull(instanceOf(CLIPTokenizer)),
@@ -121,7 +118,7 @@ export interface TimeIds {
 }
 
 /** What the pipelines of Stable Diffusion XL share: two text encoders, pooled features, micro-conditioning. */
-export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends LatentDiffusionPipeline<Request> {
+export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCommonRequest> extends UNetPipeline<Request> {
   /** The class's name in diffusers. */
   static readonly className: string;
   /** The first text encoder; a refiner has none. */
@@ -199,7 +196,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
       timesteps = call.scheduler.timesteps,
       interleaved = false,
     }: { readonly timesteps?: readonly number[]; readonly interleaved?: boolean } = {},
-  ): Promise<Conditioning> {
+  ): Promise<Conditioning<UNet2DConditionInputs>> {
     const { batch, isGuided, guidanceScale } = call;
     const { timeCondProjDim } = this.unet.config;
     return this.conditionOn(call, timesteps, ({ positive, negative }) => {

@@ -1,12 +1,14 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
+import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { predictor } from "./shared/predictor.js";
 import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   AESTHETIC_FIELDS,
@@ -65,7 +67,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
     return new StableDiffusionXLInpaintPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 
-  protected async *develop(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+  protected async *denoise(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, scheduler } = call;
     expectRange(request);
     const { strength = 0.9999 } = request;
@@ -85,7 +87,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
       strength,
       isNoised: request.denoisingStart !== undefined,
     });
-    const predict = this.predictor(call, conditioning, { channels });
-    return { latents: yield* this.denoise(call, { latents, timesteps, predict, afterStep }), retouch };
+    const predict = predictor(this.unet, call, conditioning, { channels });
+    return { latents: yield* this.loop(call, { latents, timesteps, predict, afterStep }), retouch };
   }
 }

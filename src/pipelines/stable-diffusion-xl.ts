@@ -1,11 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { type Call, type Denoised, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion.js";
+import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { predictor } from "./shared/predictor.js";
 import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
 import {
   loadStableDiffusionXL,
@@ -54,7 +56,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
     return new StableDiffusionXLPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 
-  protected async *develop(call: Call<StableDiffusionXLRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+  protected async *denoise(call: Call<StableDiffusionXLRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     expectRange(request);
     const { height, width } = this.size(request);
@@ -66,7 +68,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
       : scheduler.timesteps;
     const conditioning = await this.conditioning(call, timeIds(request, [height, width]), { timesteps, interleaved: true });
     scheduler.setBeginIndex?.(0);
-    return { latents: yield* this.denoise(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, timesteps, predict: predictor(this.unet, call, conditioning) }) };
   }
 }
 

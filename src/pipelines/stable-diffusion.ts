@@ -1,18 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import {
-  type Call,
-  type Denoised,
-  LATENT_DIFFUSION_FIELDS,
-  type LatentDiffusionRequest,
-  SIZE_FIELDS,
-  type SizeOptions,
-} from "./latent-diffusion.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { predictor } from "./shared/predictor.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
@@ -54,13 +49,13 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
     return new StableDiffusionPipeline(await loadStableDiffusion(source, given), source);
   }
 
-  protected async *develop(call: Call<StableDiffusionRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+  protected async *denoise(call: Call<StableDiffusionRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     const { height, width } = this.size(request);
     scheduler.setTimesteps(timestepOptions(request));
     const conditioning = await this.conditioning(call);
     const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
-    return { latents: yield* this.denoise(call, { latents, predict: this.predictor(call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, predict: predictor(this.unet, call, conditioning) }) };
   }
 }

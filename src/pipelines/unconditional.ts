@@ -1,5 +1,5 @@
 import { pictures } from "../image/picture.js";
-import { UNet2DModel } from "../models/unet-2d.js";
+import { type UNet2DInputs, UNet2DModel } from "../models/unet-2d.js";
 import { checkOptions } from "../options/check-options.js";
 import { abortSignal, type Fields, instanceOf, oneOf, whole } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
@@ -7,12 +7,13 @@ import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
-import type { PipelineOutput } from "./latent-diffusion.js";
 import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
 import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
+import type { Denoiser } from "./shared/denoiser.js";
 import { denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
-import { type DenoisingStep, finish, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
+import type { PipelineOutput } from "./shared/output.js";
+import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 
 /** What a call without a prompt gives: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */
 export type PixelOutputType = "image" | "tensor";
@@ -64,6 +65,10 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     this.unet = components.unet;
   }
 
+  protected get denoiser(): Denoiser<UNet2DInputs> {
+    return this.unet;
+  }
+
   /** Makes pictures. @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError */
   generate<Output extends PixelOutputType = "image">(
     request?: Request & { readonly outputType?: Output | undefined },
@@ -75,8 +80,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   steps<Output extends PixelOutputType = "image">(
     request?: Request & { readonly outputType?: Output | undefined },
   ): PipelineRun<PipelineOutput<Output>> {
-    const turn = this.turn();
-    return pipelineRun(turn, this.run<Output>(request ?? {}, turn));
+    return this.start((turn) => this.run<Output>(request ?? {}, turn));
   }
 
   /** What each option of a request takes. */

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Picture } from "../../src/image/picture.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
-import type { LoraPipeline } from "../../src/pipelines/adapters/lora-adapters.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionControlNetPipeline } from "../../src/pipelines/stable-diffusion-controlnet.js";
 import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";
@@ -46,7 +45,7 @@ function placedFolder(path: string): string {
 
 /** A call's picture with LoRAs of these weights loaded first, by diffusers' names. */
 async function withLoras<Call>(
-  pipe: LoraPipeline,
+  pipe: Pick<StableDiffusionPipeline, "loadLoraWeights" | "setAdapters">,
   loras: readonly (readonly [file: string, weight: number])[],
   call: () => Promise<Call>,
 ): Promise<Call> {

@@ -1,9 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
-import { DiffusionPipeline, type LoraPipeline, type LoraWeight } from "../../src/index.js";
+import { DiffusionPipeline, type LoraWeight, type StableDiffusionPipeline } from "../../src/index.js";
 import { resolveScheduler } from "../../src/schedulers/registry.js";
-import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
@@ -24,8 +23,7 @@ interface LoraCase {
   readonly disable?: boolean;
 }
 
-type Pipeline = LoraPipeline & {
-  scheduler: Scheduler;
+type Pipeline = Omit<StableDiffusionPipeline, "generate"> & {
   generate(request: object): Promise<{ readonly images: Tensor }>;
 };
 

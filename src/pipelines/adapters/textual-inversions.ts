@@ -10,6 +10,7 @@ import { type Fields, names, text, texts } from "../../options/fields.js";
 import type { StoredTensor } from "../../tensor/stored-tensor.js";
 import { warn } from "../../warnings.js";
 import type { TextEncoder } from "../prompt/clip-text-encoders.js";
+import { expectTextParts } from "../shared/missing-parts.js";
 
 /** How an embedding is loaded. */
 export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
@@ -64,74 +65,85 @@ export function findEmbedding(source: TextualInversionSource, from: AdapterSourc
 }
 
 /**
- * Loads embeddings into text encoders and their tokenizers: all of them, or none if one does not fit. Gives the tokens that stand for them.
- * Matches diffusers' TextualInversionLoaderMixin.load_textual_inversion.
- * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError
+ * The embeddings of a pipeline's text encoders. Text encoders and tokenizers keep them, so pipelines that share these share embeddings.
+ * Matches diffusers' TextualInversionLoaderMixin.
  */
-export async function loadTextualInversion(
-  encoders: readonly TextEncoder[],
-  source: TextualInversionSource | readonly TextualInversionSource[],
-  options: TextualInversionOptions,
-): Promise<readonly string[]> {
-  const { token, hfToken, ...from } = checkOptions(options, TEXTUAL_INVERSION_FIELDS, { call: "loadTextualInversion" });
-  const sources = isList(source) ? source : [source];
-  const files = await Promise.all(
-    sources.map(async (each) => {
-      const { folder, path } = await findEmbedding(each, { ...from, token: hfToken });
-      return readTextualInversion(folder, path);
-    }),
-  );
-  return addTextualInversions(encoders, files, tokensOf(files, typeof token === "string" ? [token] : token));
-}
+export class TextualInversions {
+  constructor(
+    private readonly encoders: readonly TextEncoder[],
+    /** Parts that the pipeline needs to read texts and does not have, by property name. */
+    private readonly missing: readonly string[] = [],
+  ) {}
 
-/**
- * Adds embeddings to text encoders and their tokenizers: all of them, or none if one does not fit. Returns their tokens.
- * @throws CheckpointError for an embedding of another family; ArgumentError for a token that is taken
- */
-export function addTextualInversions(
-  encoders: readonly TextEncoder[],
-  files: readonly TextualInversion[],
-  tokens: readonly (readonly string[])[] = tokensOf(files, undefined),
-): readonly string[] {
-  const added: string[] = [];
-  try {
-    for (const each of files.flatMap((file, i) => newTokens(file, tokens[i] ?? [], encoders))) {
-      add(each);
-      added.push(each.token);
+  /** Tokens of all loaded embeddings. */
+  get tokens(): readonly string[] {
+    return [...new Set(this.encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
+  }
+
+  async load(
+    source: TextualInversionSource | readonly TextualInversionSource[],
+    options: TextualInversionOptions,
+  ): Promise<readonly string[]> {
+    expectTextParts(this.missing);
+    const { token, hfToken, ...from } = checkOptions(options, TEXTUAL_INVERSION_FIELDS, { call: "loadTextualInversion" });
+    if (this.encoders.length === 0) throw new ArgumentError("this pipeline has no text encoder that takes embeddings");
+    const sources = isList(source) ? source : [source];
+    const files = await Promise.all(
+      sources.map(async (each) => {
+        const { folder, path } = await findEmbedding(each, { ...from, token: hfToken });
+        return readTextualInversion(folder, path);
+      }),
+    );
+    return this.add(files, tokensOf(files, typeof token === "string" ? [token] : token));
+  }
+
+  /**
+   * Adds embeddings: all of them, or none if one does not fit. Returns their tokens.
+   * @throws CheckpointError for an embedding of another family; ArgumentError for a token that is taken
+   */
+  add(files: readonly TextualInversion[], tokens: readonly (readonly string[])[] = tokensOf(files, undefined)): readonly string[] {
+    const added: string[] = [];
+    try {
+      for (const each of files.flatMap((file, i) => newTokens(file, tokens[i] ?? [], this.encoders))) {
+        add(each);
+        added.push(each.token);
+      }
+    } catch (error) {
+      this.unload(added);
+      throw error;
     }
-  } catch (error) {
-    unloadTextualInversion(encoders, added);
-    throw error;
+    return added;
   }
-  return added;
-}
 
-/**
- * Takes embeddings away again; all of them where no tokens are named. Matches TextualInversionLoaderMixin.unload_textual_inversion.
- * @throws ArgumentError for a token that was not loaded; then none is taken away.
- */
-export function unloadTextualInversion(encoders: readonly TextEncoder[], tokens?: string | readonly string[]): void {
-  const loaded = addedTokens(encoders);
-  if (tokens !== undefined && tokens !== null && !v.is(names, [tokens].flat())) throw wrongArgument("tokens", tokens, texts.expected);
-  const wanted = typeof tokens === "string" ? [tokens] : (tokens ?? loaded);
-  const stranger = wanted.find((token) => !loaded.includes(token));
-  if (stranger !== undefined) {
-    throw new ArgumentError(`no embedding was loaded as ${stranger}`, {
-      argument: "tokens",
-      hint: loaded.length > 0 ? `loaded are ${loaded.join(", ")}` : "none is loaded",
-    });
-  }
-  for (const tokenizer of tokenizersOf(encoders)) {
-    for (const token of tokenizer.addedTokens.filter((each) => wanted.includes(each))) {
-      const ids = tokenizer.removeToken(token);
-      for (const encoder of encoders) if (encoder.tokenizer === tokenizer) encoder.model.removeEmbeddings(ids);
+  unload(tokens?: string | readonly string[]): void {
+    const loaded = this.tokens;
+    if (tokens !== undefined && tokens !== null && !v.is(names, [tokens].flat())) throw wrongArgument("tokens", tokens, texts.expected);
+    const wanted = typeof tokens === "string" ? [tokens] : (tokens ?? loaded);
+    const unknown = wanted.find((token) => !loaded.includes(token));
+    if (unknown !== undefined) {
+      throw new ArgumentError(`no embedding was loaded as ${unknown}`, {
+        argument: "tokens",
+        hint: loaded.length > 0 ? `loaded are ${loaded.join(", ")}` : "none is loaded",
+      });
+    }
+    for (const tokenizer of tokenizersOf(this.encoders)) {
+      for (const token of tokenizer.addedTokens.filter((each) => wanted.includes(each))) {
+        const ids = tokenizer.removeToken(token);
+        for (const encoder of this.encoders) if (encoder.tokenizer === tokenizer) encoder.model.removeEmbeddings(ids);
+      }
     }
   }
-}
 
-/** The tokens of all loaded embeddings. */
-export function addedTokens(encoders: readonly TextEncoder[]): readonly string[] {
-  return [...new Set(encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
+  /** Records the tokens of embeddings that came with a LoRA, by the adapter's name. */
+  recordAdapter(name: string, tokens: readonly string[]): void {
+    for (const { model } of this.encoders) model.adapters.addTokens(name, tokens);
+  }
+
+  /** Removes the embeddings that came with these adapters. */
+  removeOfAdapters(names: readonly string[]): void {
+    const tokens = new Set(this.encoders.flatMap(({ model }) => model.adapters.tokensOf(names)));
+    this.unload(this.tokens.filter((token) => tokens.has(token)));
+  }
 }
 
 /** The tokens of each file: one, or one for each of its vectors. @throws ArgumentError if there are not as many as are needed. */

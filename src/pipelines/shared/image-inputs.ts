@@ -5,8 +5,9 @@ import { CONTROL_OPTIONS, cropRegion, MASK_OPTIONS, VaeImageProcessor } from "..
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { type Fields, field, isListOf, needed, tensor, whole } from "../../options/fields.js";
 import { Tensor } from "../../tensor/tensor.js";
-import type { Denoised, SizeOptions } from "../latent-diffusion.js";
+import type { SizeOptions } from "../latent-diffusion-request.js";
 import { expectInteger } from "./arguments.js";
+import type { Denoised } from "./call.js";
 import { latentsOf } from "./missing-parts.js";
 
 /** An image in any form, or a list with one for each prompt. A tensor is [batch, channels, height, width] with values in 0..1, or latents. */

@@ -5,7 +5,7 @@ import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { randnPerImage } from "../../tensor/random.js";
 import { Tensor } from "../../tensor/tensor.js";
-import type { Call } from "../latent-diffusion.js";
+import type { Call } from "./call.js";
 import type { InpaintImages } from "./image-inputs.js";
 import { encodeImages, type Generators, isLatent, repeatToBatch } from "./latents.js";
 import { latentsOf } from "./missing-parts.js";

@@ -1,6 +1,9 @@
 import { ArgumentError } from "../../errors.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 
+/** What works without an autoencoder. */
+export const LATENTS_ALONE = 'ask for outputType "latent"';
+
 /** The values of Stable Diffusion's autoencoder, which diffusers uses if a pipeline has none. */
 const USUAL_LATENTS = { scaleFactor: 8, latentChannels: 4 } as const;
 

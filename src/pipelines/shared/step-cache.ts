@@ -1,17 +1,18 @@
-import type { UNet2DConditionInputs, UNet2DConditionModel } from "../../models/unet-2d-condition.js";
+import { ArgumentError } from "../../errors.js";
 import { type Fields, needed, whole } from "../../options/fields.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { expectInteger, expectNumber } from "./arguments.js";
+import type { Denoiser, StepCacheInputs } from "./denoiser.js";
 
 /**
- * Step caching: what lies deep in the UNet changes little from one step to the next, so that most steps need to compute its shallow part only. Quicker, and
- * not quite the same picture. Matches the Python package DeepCache 0.1.1 (Ma et al. 2023).
+ * Step caching: the deep layers of a UNet change little from one step to the next, so most steps compute its shallow layers only. This is faster, and
+ * the picture differs a little. Matches the Python package DeepCache 0.1.1 (Ma et al. 2023).
  */
 export interface StepCacheOptions {
-  /** Every so many steps the whole UNet runs; 1 is off. A scheduler of order 2 takes two for each inference step. */
+  /** The whole UNet runs at every `interval`-th step; 1 turns the cache off. A scheduler of order 2 takes two steps for each inference step. */
   readonly interval: number;
-  /** Where the UNet is cut: 0, the default, leaves the least to the steps between; 1 and 2 are a layer deeper each, 3 a level, 6 two levels. */
+  /** Where the UNet is cut: 0, the default, computes the least in the steps between; 1 and 2 are one layer deeper each, 3 is one level deeper, 6 two. */
   readonly branch?: number | undefined;
 }
 
@@ -20,14 +21,20 @@ export const STEP_CACHE_FIELDS: Fields<StepCacheOptions> = {
   branch: whole(0),
 };
 
-/** @throws ArgumentError unless the interval is whole and at least 1, and the UNet has such a branch. */
-export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, unet: UNet2DConditionModel): void {
+/** @throws ArgumentError unless the interval is whole and at least 1, and the network has such a branch. */
+export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, { cacheBranches }: Denoiser): void {
   expectInteger("cache.interval", interval, 1);
   expectInteger("cache.branch", branch, 0);
-  expectNumber("cache.branch", branch, 0, unet.cacheBranches - 1);
+  if (cacheBranches === undefined) {
+    throw new ArgumentError((name) => `${name("cache")} was given; this pipeline's network has no step cache`, {
+      argument: "cache",
+      hint: (name) => `leave ${name("cache")} out`,
+    });
+  }
+  expectNumber("cache.branch", branch, 0, cacheBranches - 1);
 }
 
-/** What one call's UNet gave back at the last step, and whether the next may go by it. */
+/** The deep feature that a call's last step left, and whether the next step uses it. */
 export class StepCache {
   private deepFeature: Tensor | undefined;
   private first: number | undefined;
@@ -37,8 +44,8 @@ export class StepCache {
     private readonly scheduler: Scheduler,
   ) {}
 
-  /** What the UNet is to be told at this turn of the loop: to begin anew, or to go by what it gave back. */
-  take(timestep: number, index: number): Pick<UNet2DConditionInputs, "cacheBranch" | "deepFeature"> {
+  /** The network's inputs for this turn of the loop: without a deep feature the whole network runs. */
+  take(timestep: number, index: number): StepCacheInputs {
     const { interval, branch: cacheBranch = 0 } = this.options;
     const position = this.positionOf(timestep, index);
     this.first ??= position;
@@ -47,14 +54,15 @@ export class StepCache {
     return (position - this.first) % interval === 0 ? { cacheBranch } : { cacheBranch, deepFeature };
   }
 
-  /** Takes what the UNet gave back. */
+  /** Keeps the deep feature that the network returned. */
   keep(deepFeature: Tensor | undefined): void {
     this.deepFeature = deepFeature;
   }
 
   /**
-   * DeepCache's count of steps: the first place of the timestep in the scheduler's list, where PNDM has one twice. A scheduler of order 2 may have nearly all of
-   * them twice, which would leave out every other number and, at even intervals, the whole UNet for good; there the turns count.
+   * DeepCache's number of a step: the first index of its timestep in the scheduler's list. PNDM's list has one timestep twice. A scheduler of order 2 may
+   * have nearly every timestep twice: then every other number would be missing, and at even intervals the whole network would not run again. For these
+   * schedulers the turn of the loop is the number.
    */
   private positionOf(timestep: number, index: number): number {
     return this.scheduler.order === 1 ? this.scheduler.timesteps.indexOf(timestep) : index;

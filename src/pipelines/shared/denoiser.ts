@@ -1,0 +1,47 @@
+import type { AttentionSlice } from "../../graph/graph.js";
+import type { CallQueue } from "../../runtime/call-queue.js";
+import type { Precision, ResolvedDevice } from "../../runtime/engine.js";
+import type { Tensor } from "../../tensor/tensor.js";
+
+/**
+ * The network that denoises, as pipelines use it: a UNet or a transformer. `Inputs` is what its predictions are conditioned on, such as features of texts.
+ * The networks of `models/` have this interface. A pipeline whose network differs, for example in the scale of its timesteps, adapts it.
+ */
+export interface Denoiser<Inputs extends object = never> {
+  /** Height and width of the latents that the network was trained on. */
+  readonly sampleSize: readonly [height: number, width: number];
+  /** The number of branches for step caching; undefined if the network has no step cache. */
+  readonly cacheBranches?: number | undefined;
+  /** Where the network runs. */
+  readonly device: ResolvedDevice;
+  /** How closely it computes. */
+  readonly precision: Precision;
+  /** The queue of calls of pipelines with this network. */
+  readonly queue: CallQueue;
+  /**
+   * The prediction for noisy latents at `timestep`: noise, velocity or picture, as the scheduler's config says. Latents are [batch, channels, height, width],
+   * or [batch, tokens, channels] if the pipeline packs them. If `inputs` have n times the rows of the latents, so has the prediction: guidance asks for two
+   * halves, the unconditional one first.
+   */
+  forward(latents: Tensor, timestep: number, inputs: Inputs & StepCacheInputs): Promise<DenoiserOutput>;
+  /** The number of heads whose attention is computed at once; undefined for all. */
+  setAttentionSlice(slice: AttentionSlice | undefined): void;
+  /** Called after the last step of a call. Frees memory if the engine saves it. */
+  rest(): Promise<void>;
+}
+
+/** What a network with a step cache is given beside its other inputs. */
+export interface StepCacheInputs {
+  /** The branch where the network is cut, from 0, the shallowest. */
+  readonly cacheBranch?: number | undefined;
+  /** The output of the layers below the cut at an earlier step. They are not computed again. */
+  readonly deepFeature?: Tensor | undefined;
+}
+
+/** What a network predicts, and what it keeps for the step cache. */
+export interface DenoiserOutput {
+  /** The prediction. */
+  readonly sample: Tensor;
+  /** The output of the layers below the cut; undefined without a `cacheBranch`. */
+  readonly deepFeature?: Tensor | undefined;
+}

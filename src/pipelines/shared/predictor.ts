@@ -1,0 +1,42 @@
+import { concat, type Tensor } from "../../tensor/tensor.js";
+import type { Call } from "./call.js";
+import type { Denoiser } from "./denoiser.js";
+import type { DenoiseOptions } from "./denoising-loop.js";
+import { guide } from "./guidance.js";
+import { StepCache, type StepCacheOptions } from "./step-cache.js";
+
+/** The inputs of the network beside the latents at each turn of the denoising loop; turns count from 0. */
+export interface Conditioning<Inputs extends object> {
+  at(index: number): Inputs;
+}
+
+/** More inputs of the network. */
+export interface PredictorOptions<Inputs extends object> {
+  /** Further channels of the input [batch, channels, height, width]. */
+  readonly channels?: readonly Tensor[] | undefined;
+  /** Conditioning that changes with the step, such as a ControlNet's residuals. */
+  readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>>) | undefined;
+}
+
+/**
+ * A network's predictions in one call. Under classifier-free guidance the conditioning has twice as many rows as the latents, the unconditional half
+ * first; the two predictions are combined.
+ */
+export function predictor<Inputs extends object>(
+  denoiser: Denoiser<Inputs>,
+  { request, scheduler, isGuided, guidanceScale, guidanceRescale }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
+  conditioning: Conditioning<Inputs>,
+  { channels = [], perStep }: PredictorOptions<Inputs> = {},
+): DenoiseOptions["predict"] {
+  const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
+  return async (scaled, timestep, index) => {
+    const input = channels.length > 0 ? concat([scaled, ...channels], 1) : scaled;
+    const { sample, deepFeature } = await denoiser.forward(input, timestep, {
+      ...conditioning.at(index),
+      ...(await perStep?.(scaled, timestep, index)),
+      ...cache?.take(timestep, index),
+    });
+    cache?.keep(deepFeature);
+    return isGuided ? guide(sample, guidanceScale, guidanceRescale) : sample;
+  };
+}
