@@ -176,7 +176,7 @@ export { type PNDMConfig, PNDMScheduler } from "./schedulers/pndm.js";
 export { type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedulerNames } from "./schedulers/registry.js";
 export type { TauFunction } from "./schedulers/sa-solver.js";
 export { type SASolverConfig, SASolverScheduler } from "./schedulers/sa-solver.js";
-export type { ConfigOrigin, ConfigSchema } from "./schedulers/shared/config.js";
+export type { ConfigOrigin, ConfigSchema } from "./schedulers/shared/config-fields.js";
 export type { KDPM2Config } from "./schedulers/shared/k-dpm-2-scheduler.js";
 export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/shared/scheduler.js";
 export type { TimestepSpacing } from "./schedulers/shared/timestep-spacing.js";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
-import { betaFields, flag, oneOf, real, spacingFields } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { sqrtTorch } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, real, spacingFields } from "./shared/config-fields.js";
 import { refuseTooManySteps } from "./shared/custom-timesteps.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
 import { predictedNoise, predictedOriginal } from "./shared/prediction.js";
@@ -57,13 +57,13 @@ export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
     const from = Math.min(timestep - (this.stride ?? 0), numTrainTimesteps - 1);
     const alphaCumprod = from >= 0 ? atTimestep(this.alphasCumprod, from) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const alphaCumprodNext = atTimestep(this.alphasCumprod, timestep);
-    const sigma = sqrtFloat32(f32(1 - alphaCumprod));
-    const level = { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma };
+    const sigma = sqrtTorch(f32(1 - alphaCumprod));
+    const level = { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma };
 
     let original = predictedOriginal(predictionType, modelOutput, sample, level);
     const noise = predictedNoise(predictionType, modelOutput, sample, level);
     if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
-    const prevSample = sumFloat32([sqrtFloat32(alphaCumprodNext), original], [sqrtFloat32(f32(1 - alphaCumprodNext)), noise]);
+    const prevSample = sumFloat32([sqrtTorch(alphaCumprodNext), original], [sqrtTorch(f32(1 - alphaCumprodNext)), noise]);
     return { prevSample, predOriginalSample: original };
   }
 }

@@ -2,9 +2,9 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
-import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { sqrtTorch } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config-fields.js";
 import { refuseTooManySteps } from "./shared/custom-timesteps.js";
 import { diffuse, velocity } from "./shared/forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
@@ -63,8 +63,8 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     const alphaCumprodPrevious =
       previous >= 0 ? atTimestep(this.alphasCumprod, previous) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const [beta, betaPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
-    const sigma = sqrtFloat32(beta);
-    const level = { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma };
+    const sigma = sqrtTorch(beta);
+    const level = { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma };
 
     let original = predictedOriginal(predictionType, modelOutput, sample, level);
     let noise = predictedNoise(predictionType, modelOutput, sample, level);
@@ -74,10 +74,10 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
 
     // Equation 16, rounded as torch rounds: the differences are small beside what they are taken from.
     const variance = f32(f32(betaPrevious / beta) * f32(1 - f32(alphaCumprod / alphaCumprodPrevious)));
-    const deviation = f32(eta * sqrtFloat32(variance));
-    const direction = sqrtFloat32(f32(f32(1 - alphaCumprodPrevious) - f32(deviation ** 2)));
+    const deviation = f32(eta * sqrtTorch(variance));
+    const direction = sqrtTorch(f32(f32(1 - alphaCumprodPrevious) - f32(deviation ** 2)));
     // Equation 12.
-    let prevSample = sumFloat32([sqrtFloat32(alphaCumprodPrevious), original], [direction, noise]);
+    let prevSample = sumFloat32([sqrtTorch(alphaCumprodPrevious), original], [direction, noise]);
     if (eta > 0) {
       if (options.varianceNoise && options.generator) {
         throw new ArgumentError("DDIMScheduler: give either a generator or varianceNoise, not both");

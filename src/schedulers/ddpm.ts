@@ -2,11 +2,11 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { expTorch, logTorch } from "./float32/exp-log.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
+import { sqrtTorch } from "./float32/sqrt.js";
 import { channels } from "./shared/channels.js";
-import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config-fields.js";
 import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./shared/custom-timesteps.js";
 import { diffuse, velocity } from "./shared/forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
@@ -75,14 +75,14 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     const beta = f32(1 - alpha);
 
     // Equation 15.
-    const sigma = sqrtFloat32(betaCumprod);
-    let original = predictedOriginal(predictionType, mean, sample, { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma });
+    const sigma = sqrtTorch(betaCumprod);
+    let original = predictedOriginal(predictionType, mean, sample, { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma });
     if (thresholding) original = dynamicThreshold(original, this.config);
     else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
 
     // Equation 7.
-    const originalWeight = f32(sqrtFloat32(alphaCumprodPrevious) * beta) / betaCumprod;
-    const sampleWeight = f32(sqrtFloat32(alpha) * betaCumprodPrevious) / betaCumprod;
+    const originalWeight = f32(sqrtTorch(alphaCumprodPrevious) * beta) / betaCumprod;
+    const sampleWeight = f32(sqrtTorch(alpha) * betaCumprodPrevious) / betaCumprod;
     const prevSample = sumFloat32([originalWeight, original], [sampleWeight, sample]);
     if (timestep <= 0) return { prevSample, predOriginalSample: original };
 
@@ -116,20 +116,20 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
       case null:
       case "other":
       case "fixed_small":
-        return sqrtFloat32(variance);
+        return sqrtTorch(variance);
       case "fixed_small_log":
         return expTorch(0.5 * logTorch(variance));
       case "fixed_large":
-        return sqrtFloat32(beta);
+        return sqrtTorch(beta);
       case "fixed_large_log": // NaN, as in diffusers, which takes the root of a negative logarithm
-        return sqrtFloat32(logTorch(beta));
+        return sqrtTorch(logTorch(beta));
     }
     if (!predicted) {
       throw new ArgumentError(`DDPMScheduler: variance_type "${varianceType}" needs a model output with twice the sample's channels`, {
         hint: 'for a model that predicts no variance set variance_type to "fixed_small"',
       });
     }
-    if (varianceType === "learned") return predicted.map(sqrtFloat32);
+    if (varianceType === "learned") return predicted.map(sqrtTorch);
     // Nichol & Dhariwal 2021, equation 15: the model interpolates between the two in their logarithms.
     const [low, high] = [logTorch(variance), logTorch(beta)];
     return predicted.map((value) => {

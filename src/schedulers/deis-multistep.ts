@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { expTorch } from "./float32/exp-log.js";
-import { f32, logFloat32, sumFloat32 } from "./float32/float32.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { expTorch, logNumpy } from "./float32/exp-log.js";
 import {
   betaFields,
   flag,
@@ -13,7 +13,7 @@ import {
   spacingFields,
   thresholdFields,
   whole,
-} from "./shared/config.js";
+} from "./shared/config-fields.js";
 import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
 import type { NoiseLevel } from "./shared/noise-level.js";
 import { noiseBetween } from "./shared/prediction.js";
@@ -105,14 +105,14 @@ export class DEISMultistepScheduler extends LogSnrScheduler<DEISMultistepConfig>
 type Integral = (t: number, basis: readonly number[]) => number;
 
 const integralOfLinear: Integral = (t, basis) => {
-  const logT = logFloat32(t);
-  const [b, c] = basis.map(logFloat32) as [number, number];
+  const logT = logNumpy(t);
+  const [b, c] = basis.map(logNumpy) as [number, number];
   return f32(f32(t * f32(f32(logT - c) - 1)) / f32(b - c));
 };
 
 const integralOfQuadratic: Integral = (t, basis) => {
-  const logT = logFloat32(t);
-  const [b, c, d] = basis.map(logFloat32) as [number, number, number];
+  const logT = logNumpy(t);
+  const [b, c, d] = basis.map(logNumpy) as [number, number, number];
   const product = f32(c * f32(f32(d - logT) + 1));
   const cross = f32(f32(product - f32(d * logT)) + d);
   const squares = f32(f32(f32(cross + f32(logT ** 2)) - f32(2 * logT)) + 2);

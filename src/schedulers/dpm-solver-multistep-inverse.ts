@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { roundTiesToEven } from "../tensor/round.js";
-import { f32 } from "./float32/float32.js";
-import { flag, spacingFields, whole } from "./shared/config.js";
+import { f32 } from "./float32/arithmetic.js";
+import { flag, spacingFields, whole } from "./shared/config-fields.js";
 import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
 import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
 import type { TimestepOptions } from "./shared/scheduler.js";

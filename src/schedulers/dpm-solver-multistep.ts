@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { roundTiesToEven } from "../tensor/round.js";
-import { f32 } from "./float32/float32.js";
-import { flag, oneOf, spacingFields, whole } from "./shared/config.js";
+import { f32 } from "./float32/arithmetic.js";
+import { flag, oneOf, spacingFields, whole } from "./shared/config-fields.js";
 import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
 import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
 import type { TimestepOptions } from "./shared/scheduler.js";

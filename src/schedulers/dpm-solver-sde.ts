@@ -2,11 +2,11 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { Generator } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { expTorch, logTorch } from "./float32/exp-log.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
+import { sqrtTorch } from "./float32/sqrt.js";
 import { BrownianTree } from "./shared/brownian-tree.js";
-import { betaFields, oneOf, oneSpacing, sigmaSpacingFields, spacingFields } from "./shared/config.js";
+import { betaFields, oneOf, oneSpacing, sigmaSpacingFields, spacingFields } from "./shared/config-fields.js";
 import { alphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";
@@ -110,7 +110,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     const [low, high] = from < to ? [from, to] : [to, from];
     const increments = this.trees.map((tree) => tree.increment(low, high));
     const whole = (increments.length === 1 ? (increments[0] as Tensor) : concat(increments)).reshape(sample.shape);
-    return whole.mul(from < to ? 1 : -1).div(sqrtFloat32(f32(high - low)));
+    return whole.mul(from < to ? 1 : -1).div(sqrtTorch(f32(high - low)));
   }
 
   private plant(sample: Tensor, generator: StepOptions["generator"]): BrownianTree[] {

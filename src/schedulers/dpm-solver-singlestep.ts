@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { flag, oneOf, whole } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { flag, oneOf, whole } from "./shared/config-fields.js";
 import { algorithmTypeField, DPMSolver, dpmSolverFields, solverWeights } from "./shared/dpm-solver.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { namedSpacing } from "./shared/sigma-spacing.js";

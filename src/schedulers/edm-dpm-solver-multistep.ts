@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { f32, linspaceFloat32 } from "./float32/arithmetic.js";
 import { logTorch } from "./float32/exp-log.js";
-import { f32, linspaceFloat32 } from "./float32/float32.js";
-import { flag, oneOfOrForeign, thresholdFields, whole } from "./shared/config.js";
+import { flag, oneOfOrForeign, thresholdFields, whole } from "./shared/config-fields.js";
 import { algorithmTypeField } from "./shared/dpm-solver.js";
 import { multistepUpdate } from "./shared/dpm-solver-multistep-base.js";
 import { EDMScheduler, edmFields } from "./shared/edm-scheduler.js";

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { EDMScheduler, edmFields } from "./shared/edm-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { linspace } from "./shared/timestep-spacing.js";

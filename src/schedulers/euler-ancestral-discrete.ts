@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { betaFields, flag, oneOf, spacingFields } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { betaFields, flag, oneOf, spacingFields } from "./shared/config-fields.js";
 import { positiveAlphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";

@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { f32, linspaceFloat32, sumFloat32 } from "./float32/arithmetic.js";
 import { logTorch } from "./float32/exp-log.js";
-import { f32, linspaceFloat32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
-import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./shared/config.js";
+import { sqrtTorch } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, oneSpacing, optionalReal, sigmaSpacingFields, spacingFields } from "./shared/config-fields.js";
 import { atTimestep, positiveAlphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
 import { expectVelocity, mixRows, type StepOptions, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";
@@ -111,7 +111,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
     // diffusers reads alphasCumprod at the position in `timesteps`, not at the timestep; kept for parity.
     return mixRows(noise, sample, timesteps, (timestep) => {
       const alphaCumprod = atTimestep(this.alphasCumprod, this.indexOf(timestep));
-      return [sqrtFloat32(alphaCumprod), -sqrtFloat32(f32(1 - alphaCumprod))];
+      return [sqrtTorch(alphaCumprod), -sqrtTorch(f32(1 - alphaCumprod))];
     });
   }
 

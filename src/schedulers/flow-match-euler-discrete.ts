@@ -2,8 +2,8 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { flag } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { flag } from "./shared/config-fields.js";
 import { FlowMatchScheduler, flowMatchFields } from "./shared/flow-match-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 

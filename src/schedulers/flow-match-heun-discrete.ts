@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { real, trainTimesteps } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { real, trainTimesteps } from "./shared/config-fields.js";
 import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./shared/flow-match-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";

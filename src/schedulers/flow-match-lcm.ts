@@ -3,8 +3,8 @@ import { ArgumentError } from "../errors.js";
 import { INTERPOLATION_MODES, type InterpolationMode, interpolate } from "../tensor/interpolate.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { oneOf, optionalNumbers } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { oneOf, optionalNumbers } from "./shared/config-fields.js";
 import { FlowMatchScheduler, flowMatchFields } from "./shared/flow-match-scheduler.js";
 import type { StepOptions, StepOutput } from "./shared/scheduler.js";
 

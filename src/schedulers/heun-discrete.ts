@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { flag, oneOf, real } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { flag, oneOf, real } from "./shared/config-fields.js";
 import { eitherStepsOrTimesteps } from "./shared/custom-timesteps.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./shared/k-diffusion-scheduler.js";
 import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, linspaceFloat32, sumFloat32 } from "./float32/float32.js";
+import { f32, linspaceFloat32, sumFloat32 } from "./float32/arithmetic.js";
 import { sinTorch } from "./float32/sin.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
-import { trainedBetas, trainTimesteps } from "./shared/config.js";
+import { sqrtTorch } from "./float32/sqrt.js";
+import { trainedBetas, trainTimesteps } from "./shared/config-fields.js";
 import { IndexedScheduler } from "./shared/indexed-scheduler.js";
 import { atTimestep } from "./shared/noise-schedule.js";
 import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
@@ -43,7 +43,7 @@ export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
     const { trainedBetas } = this.config;
     const times = linspaceFloat32(1, 0, numInferenceSteps + 1);
     this.betas = trainedBetas ? Float32Array.from(trainedBetas) : times.map((time) => sinTorch(f32(time * f32(Math.PI)) / 2) ** 2);
-    this.alphas = this.betas.map((beta) => sqrtFloat32(f32(1 - f32(beta ** 2))));
+    this.alphas = this.betas.map((beta) => sqrtTorch(f32(1 - f32(beta ** 2))));
     this.timesteps = Array.from(this.betas.slice(0, -1), (beta, i) => {
       return f32(f32(f32(Math.atan2(beta, this.alphas[i] as number)) / f32(Math.PI)) * 2);
     });

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { sqrtTorch } from "./float32/sqrt.js";
 import { ConsistencyScheduler, consistencyFields } from "./shared/consistency-scheduler.js";
 import { atTimestep } from "./shared/noise-schedule.js";
 import { predictedOriginal } from "./shared/prediction.js";
@@ -32,9 +32,9 @@ export class LCMScheduler extends ConsistencyScheduler<LCMConfig> {
     const isLast = this.isLast(index);
     const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
     const alphaCumprodNext = this.alphaCumprodAt(this.timesteps[index + 1] ?? timestep);
-    const sigma = sqrtFloat32(f32(1 - alphaCumprod));
+    const sigma = sqrtTorch(f32(1 - alphaCumprod));
 
-    let original = predictedOriginal(predictionType, modelOutput, sample, { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma });
+    let original = predictedOriginal(predictionType, modelOutput, sample, { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma });
     if (thresholding) original = dynamicThreshold(original, this.config);
     else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
     const { skip, out } = this.boundaryScalings(timestep);
@@ -43,7 +43,7 @@ export class LCMScheduler extends ConsistencyScheduler<LCMConfig> {
     this.stepIndex = index + 1;
     if (isLast) return { prevSample: denoised, predOriginalSample: denoised };
     const noise = this.noise(modelOutput.shape, options);
-    const prevSample = sumFloat32([sqrtFloat32(alphaCumprodNext), denoised], [sqrtFloat32(f32(1 - alphaCumprodNext)), noise]);
+    const prevSample = sumFloat32([sqrtTorch(alphaCumprodNext), denoised], [sqrtTorch(f32(1 - alphaCumprodNext)), noise]);
     return { prevSample, predOriginalSample: denoised };
   }
 
@@ -51,6 +51,6 @@ export class LCMScheduler extends ConsistencyScheduler<LCMConfig> {
   private boundaryScalings(timestep: number): { readonly skip: number; readonly out: number } {
     const scaled = f32(timestep * f32(this.config.timestepScaling));
     const total = f32(f32(scaled ** 2) + DATA_VARIANCE);
-    return { skip: DATA_VARIANCE / total, out: scaled / sqrtFloat32(total) };
+    return { skip: DATA_VARIANCE / total, out: scaled / sqrtTorch(total) };
   }
 }

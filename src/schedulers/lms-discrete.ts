@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { oneOf } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { oneOf } from "./shared/config-fields.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./shared/k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { denoised } from "./shared/variance-exploding.js";

@@ -2,9 +2,9 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
-import { betaFields, flag, oneOf, spacingFields } from "./shared/config.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { sqrtTorch } from "./float32/sqrt.js";
+import { betaFields, flag, oneOf, spacingFields } from "./shared/config-fields.js";
 import { diffuse } from "./shared/forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
 import { predictedNoise } from "./shared/prediction.js";
@@ -129,10 +129,10 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
     const alpha = atTimestep(this.alphasCumprod, from);
     const alphaTo = to >= 0 ? atTimestep(this.alphasCumprod, to) : this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const [beta, betaTo] = [f32(1 - alpha), f32(1 - alphaTo)];
-    const noise = predictedNoise(this.config.predictionType, output, sample, { alpha: sqrtFloat32(alpha), sigma: sqrtFloat32(beta) });
-    const denominator = f32(f32(alpha * sqrtFloat32(betaTo)) + sqrtFloat32(f32(f32(alpha * beta) * alphaTo)));
+    const noise = predictedNoise(this.config.predictionType, output, sample, { alpha: sqrtTorch(alpha), sigma: sqrtTorch(beta) });
+    const denominator = f32(f32(alpha * sqrtTorch(betaTo)) + sqrtTorch(f32(f32(alpha * beta) * alphaTo)));
     const step = noise.mul(f32(alphaTo - alpha)).div(denominator);
-    return sumFloat32([sqrtFloat32(alphaTo / alpha), sample], [-1, step]);
+    return sumFloat32([sqrtTorch(alphaTo / alpha), sample], [-1, step]);
   }
 
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {

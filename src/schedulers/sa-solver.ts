@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { expTorch } from "./float32/exp-log.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
+import { sqrtTorch } from "./float32/sqrt.js";
 import {
   betaFields,
   flag,
@@ -16,7 +16,7 @@ import {
   spacingFields,
   thresholdFields,
   whole,
-} from "./shared/config.js";
+} from "./shared/config-fields.js";
 import { firstChannelsOfLearned } from "./shared/dpm-solver.js";
 import { diffuse } from "./shared/forward-process.js";
 import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
@@ -160,8 +160,8 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
       : f32(-(1 + tau ** 2) * to.alpha);
     const gradient = sumFloat32(...weights.map((weight, i): [number, Tensor] => [f32(scale * weight), outputs[i] as Tensor]));
     const [kept, added] = this.predictsOriginal
-      ? [exp(f32(-(tau ** 2)) * h) * f32(to.sigma / from.sigma), to.sigma * sqrtFloat32(f32(1 - exp(f32(-2 * tau ** 2) * h)))]
-      : [to.alpha / from.alpha, f32(tau * to.sigma) * sqrtFloat32(f32(exp(2 * h) - 1))];
+      ? [exp(f32(-(tau ** 2)) * h) * f32(to.sigma / from.sigma), to.sigma * sqrtTorch(f32(1 - exp(f32(-2 * tau ** 2) * h)))]
+      : [to.alpha / from.alpha, f32(tau * to.sigma) * sqrtTorch(f32(exp(2 * h) - 1))];
     return sumFloat32([kept, sample], [1, gradient], [added, noise]);
   }
 

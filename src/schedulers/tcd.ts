@@ -1,8 +1,8 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
-import { sqrtFloat32 } from "./float32/sqrt.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { sqrtTorch } from "./float32/sqrt.js";
 import { ConsistencyScheduler, consistencyFields } from "./shared/consistency-scheduler.js";
 import { atTimestep } from "./shared/noise-schedule.js";
 import { predictedNoise, predictedOriginal } from "./shared/prediction.js";
@@ -38,21 +38,18 @@ export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
     const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
     const alphaCumprodNext = this.alphaCumprodAt(next);
     const alphaCumprodBelow = atTimestep(this.alphasCumprod, below);
-    const sigma = sqrtFloat32(f32(1 - alphaCumprod));
-    const level = { alpha: sqrtFloat32(alphaCumprod), sigma, raw: sigma };
+    const sigma = sqrtTorch(f32(1 - alphaCumprod));
+    const level = { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma };
 
     const predOriginalSample = predictedOriginal(predictionType, modelOutput, sample, level);
     const noise = predictedNoise(predictionType, modelOutput, sample, level);
-    const predNoisedSample = sumFloat32(
-      [sqrtFloat32(alphaCumprodBelow), predOriginalSample],
-      [sqrtFloat32(f32(1 - alphaCumprodBelow)), noise],
-    );
+    const predNoisedSample = sumFloat32([sqrtTorch(alphaCumprodBelow), predOriginalSample], [sqrtTorch(f32(1 - alphaCumprodBelow)), noise]);
     this.stepIndex = index + 1;
     if (eta === 0 || isLast) return { prevSample: predNoisedSample, predOriginalSample, predNoisedSample };
     const ratio = f32(alphaCumprodNext / alphaCumprodBelow);
     const prevSample = sumFloat32(
-      [sqrtFloat32(ratio), predNoisedSample],
-      [sqrtFloat32(f32(1 - ratio)), this.noise(modelOutput.shape, options)],
+      [sqrtTorch(ratio), predNoisedSample],
+      [sqrtTorch(f32(1 - ratio)), this.noise(modelOutput.shape, options)],
     );
     return { prevSample, predOriginalSample, predNoisedSample };
   }

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/float32.js";
+import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import {
   betaFields,
   flag,
@@ -17,7 +17,7 @@ import {
   unsupported,
   whole,
   wholeNumbers,
-} from "./shared/config.js";
+} from "./shared/config-fields.js";
 import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
 import type { NoiseLevel } from "./shared/noise-level.js";
 import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";

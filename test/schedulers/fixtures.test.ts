@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import { parseJson } from "../../src/checkpoint/json.js";
-import { f32 } from "../../src/schedulers/float32/float32.js";
+import { f32 } from "../../src/schedulers/float32/arithmetic.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Generator, randn } from "../../src/tensor/random.js";

@@ -1,5 +1,5 @@
+import { f32 } from "../../schedulers/float32/arithmetic.js";
 import { expTorch } from "../../schedulers/float32/exp-log.js";
-import { f32 } from "../../schedulers/float32/float32.js";
 import { Tensor } from "../../tensor/tensor.js";
 
 /**

@@ -1,4 +1,4 @@
-import { f32 } from "./float32.js";
+import { f32 } from "./arithmetic.js";
 
 /**
  * torch's float32 sine of an angle from 0 to pi/2, which is not correctly rounded: an odd polynomial of degree 9 in double precision. The

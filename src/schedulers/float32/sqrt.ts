@@ -1,4 +1,4 @@
-import { f32 } from "./float32.js";
+import { f32 } from "./arithmetic.js";
 
 /**
  * torch's float32 square root on x86 is MKL's, which is not correctly rounded: a 12-bit estimate of `1 / sqrt(x)` and two Newton steps
@@ -6,7 +6,7 @@ import { f32 } from "./float32.js";
  * digits of every sigma and fractional timestep, so schedules use it wherever torch takes a root. The estimate below is that of the AMD
  * processors our reference runs on; Intel's differs in its last bits.
  */
-export function sqrtFloat32(x: number): number {
+export function sqrtTorch(x: number): number {
   const value = f32(x);
   if (!(value >= SMALLEST_NORMAL && value < Number.POSITIVE_INFINITY)) return f32(Math.sqrt(value));
   FLOAT[0] = value;

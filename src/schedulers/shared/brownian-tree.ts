@@ -3,7 +3,7 @@ import { Generator, randn } from "../../tensor/random.js";
 import { roundTiesToEven } from "../../tensor/round.js";
 import { seedSequence } from "../../tensor/seed-sequence.js";
 import type { Shape, Tensor } from "../../tensor/tensor.js";
-import { sumFloat32 } from "../float32/float32.js";
+import { sumFloat32 } from "../float32/arithmetic.js";
 
 /** Times are rounded to this many digits; the tree is halved down to there. */
 const DIGITS = 6;

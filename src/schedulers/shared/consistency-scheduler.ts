@@ -1,7 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
-import { betaFields, flag, oneOf, real, spacingFields, thresholdFields, whole } from "./config.js";
+import { betaFields, flag, oneOf, real, spacingFields, thresholdFields, whole } from "./config-fields.js";
 import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./custom-timesteps.js";
 import { diffuse, velocity } from "./forward-process.js";
 import { IndexedScheduler } from "./indexed-scheduler.js";

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32, sumFloat32 } from "../float32/float32.js";
+import { f32, sumFloat32 } from "../float32/arithmetic.js";
 import { type AlgorithmType, DPMSolver, type DPMSolverConfig, solverWeights } from "./dpm-solver.js";
 import type { NoiseLevel } from "./noise-level.js";
 import type { StepOptions, StepOutput } from "./scheduler.js";

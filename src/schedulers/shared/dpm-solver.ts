@@ -1,9 +1,9 @@
 // What the members of the DPM-Solver family share: Lu et al. 2022 (arXiv:2206.00927) and Lu et al. 2022 (arXiv:2211.01095).
 import { ConfigError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { f32 } from "../float32/arithmetic.js";
 import { expTorch } from "../float32/exp-log.js";
-import { f32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
+import { sqrtTorch } from "../float32/sqrt.js";
 import { channels } from "./channels.js";
 import {
   betaFields,
@@ -15,7 +15,7 @@ import {
   optionalWord,
   sigmaSpacingFields,
   thresholdFields,
-} from "./config.js";
+} from "./config-fields.js";
 import { type LogSnrConfig, LogSnrScheduler } from "./log-snr-scheduler.js";
 import type { MultistepConfig } from "./multistep-order.js";
 import type { NoiseLevel } from "./noise-level.js";
@@ -122,7 +122,7 @@ export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLe
         d1: -to.alpha * linear(change, -2 * h),
         // diffusers has the quadratic remainder with the other sign on its first term.
         d2: to.alpha * quadratic(-change, 2 * h),
-        noise: to.sigma * sqrtFloat32(-change),
+        noise: to.sigma * sqrtTorch(-change),
       };
     }
     case "sde-dpmsolver": {
@@ -132,7 +132,7 @@ export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLe
         d0: -2 * to.sigma * change,
         d1: -2 * to.sigma * linear(change, h),
         d2: Number.NaN, // has no third order
-        noise: to.sigma * sqrtFloat32(f32(exp(2 * h) - 1)),
+        noise: to.sigma * sqrtTorch(f32(exp(2 * h) - 1)),
       };
     }
   }

@@ -1,8 +1,8 @@
 import type { Tensor } from "../../tensor/tensor.js";
+import { f32, linspaceFloat32, sumFloat32 } from "../float32/arithmetic.js";
 import { expTorch, logTorch } from "../float32/exp-log.js";
-import { f32, linspaceFloat32, sumFloat32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
-import { oneOf, real, trainTimesteps } from "./config.js";
+import { sqrtTorch } from "../float32/sqrt.js";
+import { oneOf, real, trainTimesteps } from "./config-fields.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import type { Rounding } from "./sigma-spacing.js";
 
@@ -77,6 +77,6 @@ export abstract class EDMScheduler<Config extends EDMConfig = EDMConfig> extends
 
   /** The standard deviation of a sample at `sigma`. */
   private deviation(sigma: number): number {
-    return sqrtFloat32(f32(f32(sigma ** 2) + f32(this.config.sigmaData ** 2)));
+    return sqrtTorch(f32(f32(sigma ** 2) + f32(this.config.sigmaData ** 2)));
   }
 }

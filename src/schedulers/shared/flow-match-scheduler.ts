@@ -1,7 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32 } from "../float32/float32.js";
-import { flag, oneOf, oneSpacing, optionalReal, real, sigmaSpacingFields, trainTimesteps, whole } from "./config.js";
+import { f32 } from "../float32/arithmetic.js";
+import { flag, oneOf, oneSpacing, optionalReal, real, sigmaSpacingFields, trainTimesteps, whole } from "./config-fields.js";
 import { mixRows, type TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import {

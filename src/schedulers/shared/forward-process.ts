@@ -1,6 +1,6 @@
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
+import { f32 } from "../float32/arithmetic.js";
+import { sqrtTorch } from "../float32/sqrt.js";
 import { atTimestep } from "./noise-schedule.js";
 import { expectVelocity, mixRows } from "./scheduler.js";
 
@@ -8,7 +8,7 @@ import { expectVelocity, mixRows } from "./scheduler.js";
 export function diffuse(alphasCumprod: Float32Array, original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
   return mixRows(original, noise, timesteps, (timestep) => {
     const alphaCumprod = atTimestep(alphasCumprod, timestep);
-    return [sqrtFloat32(alphaCumprod), sqrtFloat32(f32(1 - alphaCumprod))];
+    return [sqrtTorch(alphaCumprod), sqrtTorch(f32(1 - alphaCumprod))];
   });
 }
 
@@ -17,6 +17,6 @@ export function velocity(alphasCumprod: Float32Array, sample: Tensor, noise: Ten
   expectVelocity(sample, noise, timesteps);
   return mixRows(noise, sample, timesteps, (timestep) => {
     const alphaCumprod = atTimestep(alphasCumprod, timestep);
-    return [sqrtFloat32(alphaCumprod), -sqrtFloat32(f32(1 - alphaCumprod))];
+    return [sqrtTorch(alphaCumprod), -sqrtTorch(f32(1 - alphaCumprod))];
   });
 }

@@ -1,6 +1,6 @@
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32 } from "../float32/float32.js";
-import { betaFields, oneSpacing, sigmaSpacingFields, spacingFields } from "./config.js";
+import { f32 } from "../float32/arithmetic.js";
+import { betaFields, oneSpacing, sigmaSpacingFields, spacingFields } from "./config-fields.js";
 import { alphasCumprodOf, type BetaConfig, type RareBetaSchedule, trainingSigmas } from "./noise-schedule.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { logSigmasOf, namedSpacing, type SpacingFlags, sigmaRange, sigmasAt, timestepOfSigma } from "./sigma-spacing.js";

@@ -1,9 +1,9 @@
 import * as v from "valibot";
 import { roundTiesToEven } from "../../tensor/round.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { f32, sumFloat32 } from "../float32/arithmetic.js";
 import { expTorch, logTorch } from "../float32/exp-log.js";
-import { f32, sumFloat32 } from "../float32/float32.js";
-import { oneOf } from "./config.js";
+import { oneOf } from "./config-fields.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
 import { denoised, scaleByDeviation } from "./variance-exploding.js";

@@ -1,8 +1,8 @@
 import { ArgumentError } from "../../errors.js";
 import { roundTiesToEven } from "../../tensor/round.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
+import { f32 } from "../float32/arithmetic.js";
+import { sqrtTorch } from "../float32/sqrt.js";
 import { type MultistepConfig, multistepOrder } from "./multistep-order.js";
 import { type NoiseLevel, noiseLevel } from "./noise-level.js";
 import { type BetaConfig, positiveAlphasCumprodOf, trainingSigmas } from "./noise-schedule.js";
@@ -106,7 +106,7 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
   /** How many training timesteps have a log-SNR of at least `lambdaMin`; they are the first ones. */
   protected timestepsAbove(lambdaMin: number): number {
     // Lambdas ascend from the noisiest timestep.
-    const lambdas = this.alphasCumprod.map((a) => f32(Math.log(sqrtFloat32(a))) - f32(Math.log(sqrtFloat32(f32(1 - a))))).reverse();
+    const lambdas = this.alphasCumprod.map((a) => f32(Math.log(sqrtTorch(a))) - f32(Math.log(sqrtTorch(f32(1 - a))))).reverse();
     const clipped = lambdas.findIndex((lambda) => lambda >= lambdaMin);
     return this.config.numTrainTimesteps - (clipped < 0 ? lambdas.length : clipped);
   }

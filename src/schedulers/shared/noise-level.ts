@@ -1,6 +1,6 @@
+import { f32 } from "../float32/arithmetic.js";
 import { logTorch } from "../float32/exp-log.js";
-import { f32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
+import { sqrtTorch } from "../float32/sqrt.js";
 import type { Mixture } from "./prediction.js";
 
 /** A point of the schedule: the sample there is `alpha * picture + sigma * noise`. */
@@ -14,7 +14,7 @@ export interface NoiseLevel extends Mixture {
  * Rounded as torch rounds: solvers use differences of lambdas that lie close together.
  */
 export function noiseLevel(raw: number, kind: "vp" | "flow"): NoiseLevel {
-  const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / sqrtFloat32(f32(f32(raw ** 2) + 1)));
+  const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / sqrtTorch(f32(f32(raw ** 2) + 1)));
   const sigma = kind === "flow" ? raw : f32(raw * alpha);
   return { raw, alpha, sigma, lambda: f32(logTorch(alpha) - logTorch(sigma)) };
 }

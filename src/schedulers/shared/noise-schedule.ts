@@ -1,6 +1,6 @@
 import { ArgumentError } from "../../errors.js";
-import { f32, linspaceFloat32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
+import { f32, linspaceFloat32 } from "../float32/arithmetic.js";
+import { sqrtTorch } from "../float32/sqrt.js";
 
 /** The beta schedules every scheduler knows. */
 export const BETA_SCHEDULES = ["linear", "scaled_linear", "squaredcos_cap_v2"] as const;
@@ -36,7 +36,7 @@ export function positiveAlphasCumprodOf(config: BetaConfig): Float32Array {
 
 /** The noise level of every training timestep, `sqrt((1 - alphaCumprod) / alphaCumprod)` (Karras et al. 2022, "VE" scaling), ascending. */
 export function trainingSigmas(alphasCumprod: Float32Array): Float32Array {
-  return alphasCumprod.map((alpha) => sqrtFloat32(f32(f32(1 - alpha) / alpha)));
+  return alphasCumprod.map((alpha) => sqrtTorch(f32(f32(1 - alpha) / alpha)));
 }
 
 /** The value of a training timestep; negative timesteps count from the end, as torch indexes. */
@@ -89,7 +89,7 @@ function laplace(t: number): number {
 
 /** Betas rescaled so that the last timestep is pure noise (Lin et al. 2023, "Common Diffusion Noise Schedules", Algorithm 1). */
 function rescaleZeroTerminalSnr(betas: Float32Array): Float32Array {
-  const roots = cumprodOfAlphas(betas).map(sqrtFloat32);
+  const roots = cumprodOfAlphas(betas).map(sqrtTorch);
   const [first, last] = [roots.at(0) ?? 0, roots.at(-1) ?? 0];
   const stretch = f32(first / f32(first - last));
   const alphasBar = roots.map((root) => f32(f32(root - last) * stretch) ** 2);

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/tensor.js";
-import { sumFloat32 } from "../float32/float32.js";
+import { sumFloat32 } from "../float32/arithmetic.js";
 
 /** What a model predicts: the noise, the picture, the velocity of both (Salimans & Ho 2022), or the flow (noise minus picture). */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";

@@ -8,8 +8,8 @@ import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, re
 import { Generator, randnPerImage } from "../../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
-import { sumFloat32 } from "../float32/float32.js";
-import { type ConfigOrigin, type ConfigSchema, parseSchedulerConfig } from "./config.js";
+import { sumFloat32 } from "../float32/arithmetic.js";
+import { type ConfigOrigin, type ConfigSchema, parseSchedulerConfig } from "./config-fields.js";
 
 /** What `setTimesteps` can be asked for; a plain number means `numInferenceSteps`. */
 export interface TimestepOptions {

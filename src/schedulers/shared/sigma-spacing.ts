@@ -1,4 +1,5 @@
-import { f32, logFloat32 } from "../float32/float32.js";
+import { f32 } from "../float32/arithmetic.js";
+import { logNumpy } from "../float32/exp-log.js";
 import { betaQuantile } from "./beta-distribution.js";
 import { linspace } from "./timestep-spacing.js";
 
@@ -88,7 +89,7 @@ export function sigmasAt(timesteps: readonly number[], sigmas: Float32Array): nu
 
 /** Natural logarithms of the training sigmas with numpy's float32 rounding. */
 export function logSigmasOf(sigmas: Float32Array): Float32Array {
-  return sigmas.map(logFloat32);
+  return sigmas.map(logNumpy);
 }
 
 /**
@@ -101,12 +102,12 @@ export function timestepOfSigma(sigma: number, logSigmas: Float32Array | readonl
 
 /** As `timestepOfSigma` for sigmas that are themselves float32: numpy then weighs in float32. */
 export function timestepOfFloat32Sigma(sigma: number, logSigmas: Float32Array): number {
-  return interpolateTimestep(logFloat32(Math.max(sigma, 1e-10)), logSigmas, f32);
+  return interpolateTimestep(logNumpy(Math.max(sigma, 1e-10)), logSigmas, f32);
 }
 
 /** As `timestepOfSigma` where diffusers hands float32 tensors to numpy: torch then stays in float32 to the end. */
 export function timestepOfTensorSigma(sigma: number, logSigmas: Float32Array): number {
-  return interpolateTimestep(logFloat32(Math.max(sigma, 1e-10)), logSigmas, f32, f32);
+  return interpolateTimestep(logNumpy(Math.max(sigma, 1e-10)), logSigmas, f32, f32);
 }
 
 function interpolateTimestep(

@@ -1,5 +1,5 @@
 import { concat, type Tensor } from "../../tensor/tensor.js";
-import { f32 } from "../float32/float32.js";
+import { f32 } from "../float32/arithmetic.js";
 
 /** The numbers of dynamic thresholding. */
 export interface ThresholdConfig {

@@ -1,7 +1,7 @@
 // Samplers of Karras et al. 2022 (arXiv:2206.00364): a sample is `picture + sigma * noise`.
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32, sumFloat32 } from "../float32/float32.js";
-import { sqrtFloat32 } from "../float32/sqrt.js";
+import { f32, sumFloat32 } from "../float32/arithmetic.js";
+import { sqrtTorch } from "../float32/sqrt.js";
 import type { StepOptions } from "./scheduler.js";
 
 /** The picture that a model output stands for; `hat` is the sigma after churn, where it differs. */
@@ -13,7 +13,7 @@ export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Te
       return output;
     case "v_prediction": {
       const total = f32(f32(sigma ** 2) + 1);
-      return sumFloat32([-sigma / sqrtFloat32(total), output], [1 / total, sample]);
+      return sumFloat32([-sigma / sqrtTorch(total), output], [1 / total, sample]);
     }
   }
 }
@@ -21,19 +21,19 @@ export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Te
 /** What the first noise is scaled to: the largest sigma, and for "leading" timesteps, which start below pure noise, a sample's deviation there. */
 export function initialSigma(sigmas: readonly number[], timestepSpacing: string): number {
   const largest = Math.max(...sigmas);
-  return timestepSpacing === "leading" ? sqrtFloat32(f32(f32(largest ** 2) + 1)) : largest;
+  return timestepSpacing === "leading" ? sqrtTorch(f32(f32(largest ** 2) + 1)) : largest;
 }
 
 /** The sample scaled to unit variance at `sigma`, as the model saw it in training. */
 export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
-  return sample.div(sqrtFloat32(f32(f32(sigma ** 2) + 1)));
+  return sample.div(sqrtTorch(f32(f32(sigma ** 2) + 1)));
 }
 
 /** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. `up` is `most` at most. */
 export function ancestralSigmas(from: number, to: number, most = Number.POSITIVE_INFINITY): { readonly up: number; readonly down: number } {
   const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
-  const up = Math.min(most, sqrtFloat32(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
-  return { up, down: sqrtFloat32(f32(toSquared - f32(up ** 2))) };
+  const up = Math.min(most, sqrtTorch(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
+  return { up, down: sqrtTorch(f32(toSquared - f32(up ** 2))) };
 }
 
 /**
@@ -47,5 +47,5 @@ export function churn(
 ): { readonly hat: number; readonly added: number } {
   const gamma = sTmin <= sigma && sigma <= sTmax ? Math.min(sChurn / steps, Math.SQRT2 - 1) : 0;
   const hat = f32(sigma * (gamma + 1));
-  return { hat, added: gamma > 0 ? sNoise * sqrtFloat32(f32(f32(hat ** 2) - f32(sigma ** 2))) : 0 };
+  return { hat, added: gamma > 0 ? sNoise * sqrtTorch(f32(f32(hat ** 2) - f32(sigma ** 2))) : 0 };
 }
