@@ -29,6 +29,7 @@ const SUBFOLDERS = [
 
 /** One part of a checkpoint, by its kind and its subfolder ("" if the checkpoint is that part alone). */
 export interface WantedPart {
+  readonly kind: "part";
   readonly part: PartKind;
   readonly subfolder: string;
 }
@@ -58,7 +59,7 @@ export async function openPart(
   kind: PartKind,
   className?: string,
 ): Promise<Folder> {
-  const root = await openRoot(source, { part: kind, subfolder: subfolder ?? "" }, from);
+  const root = await openRoot(source, { kind: "part", part: kind, subfolder: subfolder ?? "" }, from);
   const folder = subfolder ? root.open(subfolder) : root;
   const file = await missingFile(folder, kind);
   if (file === undefined) return folder;

@@ -4,9 +4,8 @@ import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
-import type { WantedFiles } from "../hub/choose-files.js";
-import { expectThere, type FoundSource } from "../hub/find-source.js";
-import { type KnownOfCheckpoint, openCheckpoint } from "../hub/open-checkpoint.js";
+import { type ExistingSource, expectThere, findSource } from "../hub/find-source.js";
+import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoint.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
 import { chooseWay, expectRefiner } from "./families.js";
 import { locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
@@ -41,13 +40,16 @@ const SHARED_WITH_REFINER = ["text_encoder_2", "tokenizer_2", "vae"];
  * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError, HubError; the signal's reason
  */
 export async function openCheckpoints(request: GenerateRequest, { signal, progress }: OpenOptions): Promise<Checkpoints> {
-  const { model, config, refiner, vae, start, variant, revision, cacheDir, offline, prediction } = request;
+  const { refiner, start, variant, revision, cacheDir, offline, prediction } = request;
   const located = await locateAdapters(request);
-  const controls = start.kind === "control" ? start.controls.map(({ folder }) => folder) : [];
-  await expectEffect(request);
-  for (const source of [config, refiner?.folder, ...controls]) if (source !== undefined) await expectCheckpoint(source);
-  const vaeKind = vae === undefined ? undefined : (await expectCheckpoint(vae)).kind;
-  for (const { source } of [...located.loras, ...located.embeddings]) await expectThere(source);
+  const model = await expectCheckpoint(request.model);
+  expectEffect(request, model);
+  const config = await expectIfGiven(request.config);
+  const refinerSource = await expectIfGiven(refiner?.folder);
+  const controls: ExistingSource[] = [];
+  for (const { folder } of start.kind === "control" ? start.controls : []) controls.push(await expectCheckpoint(folder));
+  const vae = await expectIfGiven(request.vae);
+  for (const { source } of [...located.loras, ...located.embeddings]) await expectThere(await findSource(source));
 
   let isDownloading = false;
   const from = (source: string): SourceOptions => {
@@ -58,30 +60,37 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
     };
     return { cacheDir, localFilesOnly: offline, signal, onProgress };
   };
-  const open = (source: string, wanted: WantedFiles & KnownOfCheckpoint & Pick<SourceOptions, "revision" | "config">) =>
-    openCheckpoint(source, { variant, ...from(source), ...wanted });
+  const open = (source: ExistingSource, options: OpenCheckpointOptions) =>
+    openCheckpoint(source, { variant, ...from(source.name), ...options });
 
   try {
     // They are small: whatever is wrong with one is known before the large downloads.
     const adapters = await openAdapters(located, from);
-    const configs = config === undefined ? undefined : await open(config, { weights: false });
+    const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
     const base = await open(model, {
       revision,
       config: configs,
       predictionType: prediction,
-      without: vaeKind === "folder" ? ["vae"] : [],
-      withoutWeights: vaeKind === "file" ? ["vae"] : [],
-      accept: (index) => void chooseWay(request, index),
+      wanted: {
+        kind: "pipeline",
+        without: vae?.kind === "folder" ? ["vae"] : [],
+        withoutWeights: vae?.kind === "file" ? ["vae"] : [],
+        accept: (index) => void chooseWay(request, index),
+      },
     });
     const way = chooseWay(request, await readModelIndex(base));
     const second =
-      refiner && (await open(refiner.folder, { without: SHARED_WITH_REFINER, accept: (index) => expectRefiner(refiner, index) }));
+      refiner &&
+      refinerSource &&
+      (await open(refinerSource, {
+        wanted: { kind: "pipeline", without: SHARED_WITH_REFINER, accept: (index) => expectRefiner(refiner, index) },
+      }));
     if (refiner && second) expectRefiner(refiner, await readModelIndex(second));
-    const own = vaeKind === "file" ? await vaeConfigOf(base) : undefined;
-    const other = vae === undefined ? undefined : await open(vae, { only: "", network: "vae", config: own });
+    const own = vae?.kind === "file" ? await vaeConfigOf(base) : undefined;
+    const other = vae === undefined ? undefined : await open(vae, { wanted: { kind: "network", network: "vae" }, config: own });
     if (other) await expectNetwork(other, "vae");
     const nets: Folder[] = [];
-    for (const control of controls) nets.push(await open(control, { only: "", network: "controlnet" }));
+    for (const control of controls) nets.push(await open(control, { wanted: { kind: "network", network: "controlnet" } }));
     for (const net of nets) await expectNetwork(net, "controlnet");
     return { way, model: base, refiner: second, vae: other, controls: nets, adapters };
   } catch (error) {
@@ -90,25 +99,29 @@ export async function openCheckpoints(request: GenerateRequest, { signal, progre
   }
 }
 
-/** @throws ArgumentError for an option about the model that says nothing of it; CheckpointError if the model cannot be one. */
-async function expectEffect({ model, revision, config }: GenerateRequest): Promise<void> {
-  const { kind, place } = await expectCheckpoint(model);
+/** @throws ArgumentError for an option that has no effect on this model. */
+function expectEffect({ revision, config }: GenerateRequest, { kind, place, name }: ExistingSource): void {
   if (revision !== undefined && place !== "hub") {
-    throw new ArgumentError(`--revision is of no effect on ${model}, which is on this machine`, {
+    throw new ArgumentError(`--revision has no effect on ${name}, which is on this machine`, {
       hint: "leave it out, or give a hub id as --model",
     });
   }
   if (config !== undefined && kind !== "file") {
-    throw new ArgumentError(`--config is of no effect on ${model}, which is no single file`, {
-      hint: "leave it out: a folder has configs of its own",
+    throw new ArgumentError(`--config has no effect on ${name}, which is not a single file`, {
+      hint: "leave it out: a folder has its own configs",
     });
   }
 }
 
-/** @throws CheckpointError for a pickle, or a path that is not there, which a download of hours should not come before. */
-async function expectCheckpoint(source: string): Promise<FoundSource> {
-  await refusePickle(source, CHECKPOINT_CONVERSION);
-  return expectThere(source);
+/** Parses a source. Called for all sources before the first download, which can take hours. @throws CheckpointError for a pickle or a path that does not exist. */
+async function expectCheckpoint(source: string): Promise<ExistingSource> {
+  const found = await findSource(source);
+  await refusePickle(found, CHECKPOINT_CONVERSION);
+  return expectThere(found);
+}
+
+async function expectIfGiven(source: string | undefined): Promise<ExistingSource | undefined> {
+  return source === undefined ? undefined : expectCheckpoint(source);
 }
 
 /** @throws CheckpointError for the folder of a whole checkpoint, whose networks are in folders of their own. */

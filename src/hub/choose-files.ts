@@ -1,29 +1,10 @@
 import { readJson } from "../checkpoint/config.js";
 import type { Folder } from "../checkpoint/folder.js";
-import { MODEL_INDEX, type ModelIndex, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { kindOf, PART_FILES, type PartKind } from "../checkpoint/part-kind.js";
 import { findWeights, noWeights, readShards } from "../checkpoint/weights.js";
 import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
-
-/** Which files of a checkpoint are wanted; everything a pipeline reads where nothing is said. */
-export interface WantedFiles {
-  /** Parts of the pipeline that the caller brings, by their subfolders' names. */
-  readonly without?: readonly string[];
-  /** One part alone: its subfolder, or "" for a repository that is one part. */
-  readonly only?: string;
-  /** Parts of which the configs are enough. */
-  readonly withoutWeights?: readonly string[];
-  /** What that part is; a model where nothing is said. */
-  readonly kind?: PartKind;
-  /** Names the files itself, given all that the repository `name` has; throws a CheckpointError where those it needs are not there. */
-  readonly choose?: (name: string, paths: readonly string[]) => readonly string[];
-  /** False where the configs of all parts are enough. */
-  readonly weights?: boolean;
-  /** Of a single file that may hold several networks the one that is wanted, by its subfolder in a checkpoint; its folder is opened then. */
-  readonly network?: string;
-  /** Sees a pipeline's table of contents before its parts are downloaded, and throws if they need not be. */
-  readonly accept?: (index: ModelIndex, folder: Folder) => void;
-}
+import type { WantedFiles, WantedNames, WantedPipeline } from "./wanted-files.js";
 
 /** A repository as far as its files are known: all of them on the hub, some of them in a cached snapshot. */
 export interface Listing {
@@ -65,12 +46,12 @@ interface Part {
 
 const NOTHING: ChosenFiles = { optional: [], needed: [], missing: [], isFinal: true };
 
-/** The files that `wanted` comes to, as the parts of a checkpoint are read from a folder. @throws CheckpointError for a broken index. */
-export async function chooseFiles(
-  listing: Listing,
-  { variant, ...wanted }: WantedFiles & { readonly variant?: string },
-): Promise<ChosenFiles> {
-  if (wanted.choose) return chooseByName(listing, wanted.choose);
+/** {@link chooseFiles} for one request. */
+export type Choose = (listing: Listing) => Promise<ChosenFiles>;
+
+/** Chooses the files of a repository by what is wanted. @throws CheckpointError for a broken index. */
+export async function chooseFiles(listing: Listing, wanted: WantedFiles, variant: string | undefined): Promise<ChosenFiles> {
+  if (wanted.kind === "names") return chooseByName(listing, wanted);
   const index = await chooseIndex(listing, wanted);
   if (index.missing.length > 0) return index;
   const chosen = [index];
@@ -86,7 +67,7 @@ export async function chooseFiles(
   };
 }
 
-function chooseByName({ name, paths }: Listing, choose: NonNullable<WantedFiles["choose"]>): ChosenFiles {
+function chooseByName({ name, paths }: Listing, { choose }: WantedNames): ChosenFiles {
   try {
     return { ...NOTHING, needed: choose(name, paths), isFinal: false };
   } catch (error) {
@@ -95,9 +76,9 @@ function chooseByName({ name, paths }: Listing, choose: NonNullable<WantedFiles[
   }
 }
 
-/** What is wanted beside the parts: a pipeline's table of contents. */
-async function chooseIndex({ name, paths, fetch }: Listing, { only }: WantedFiles): Promise<ChosenFiles> {
-  if (only !== undefined) return NOTHING;
+/** The pipeline's `model_index.json`, unless one part is wanted. */
+async function chooseIndex({ name, paths, fetch }: Listing, { kind }: WantedFiles): Promise<ChosenFiles> {
+  if (kind !== "pipeline" && kind !== "configs") return NOTHING;
   if (paths.includes(MODEL_INDEX)) {
     await fetch([MODEL_INDEX]);
     return { ...NOTHING, needed: [MODEL_INDEX] };
@@ -107,18 +88,32 @@ async function chooseIndex({ name, paths, fetch }: Listing, { only }: WantedFile
   return { ...NOTHING, missing: [{ path: MODEL_INDEX, error: noModelIndex(name, namesIn(paths, "")), instead: singleIn(paths) }] };
 }
 
-async function partsOf(
+async function partsOf(listing: Listing, wanted: Exclude<WantedFiles, WantedNames>): Promise<readonly Part[]> {
+  switch (wanted.kind) {
+    case "pipeline":
+      return partsOfPipeline(listing, wanted);
+    case "configs":
+      return (await partsOfPipeline(listing, {})).map((part) => ({ ...part, hasWeights: false }));
+    case "part":
+      return [{ subfolder: wanted.subfolder, kind: wanted.part, hasWeights: wanted.part === "model" }];
+    case "part-config":
+      return [{ subfolder: wanted.subfolder, kind: "model", hasWeights: false }];
+    case "network":
+      return [{ subfolder: "", kind: "model", hasWeights: true }];
+  }
+}
+
+async function partsOfPipeline(
   { paths, folder }: Listing,
-  { only, kind = "model", without = [], weights = true, withoutWeights = [], accept }: WantedFiles,
+  { without = [], withoutWeights = [], accept }: Omit<WantedPipeline, "kind">,
 ): Promise<readonly Part[]> {
-  if (only !== undefined) return [{ subfolder: only, kind, hasWeights: weights && kind === "model" }];
   if (!paths.includes(MODEL_INDEX)) return [];
   const index = await readModelIndex(folder);
   accept?.(index, folder);
   return [...index.components].flatMap(([name, component]) => {
     if (!component || without.includes(name)) return [];
     const kind = kindOf(component.className);
-    const hasWeights = weights && kind === "model" && !withoutWeights.includes(name);
+    const hasWeights = kind === "model" && !withoutWeights.includes(name);
     const beside = component.className === "MultiControlNetModel" ? foldersBeside(name, paths) : [];
     return [subfolderOf(name, paths), ...beside].map((subfolder) => ({ subfolder, kind, hasWeights }));
   });

@@ -1,7 +1,7 @@
 import type { DownloadProgress } from "../checkpoint/source.js";
 import type { DarkroomError } from "../errors.js";
 import type { RemoteFile, RepositoryCache } from "../platform/platform.js";
-import { chooseFiles, type WantedFiles } from "./choose-files.js";
+import type { Choose } from "./choose-files.js";
 import { DownloadMeter } from "./download-meter.js";
 import type { HubApi, ListedFile } from "./hub-api.js";
 
@@ -14,7 +14,7 @@ export interface DownloadOptions {
   readonly commit: string;
   /** All files the commit has on the hub. */
   readonly files: readonly ListedFile[];
-  readonly wanted: WantedFiles & { readonly variant?: string };
+  readonly choose: Choose;
   readonly api: HubApi;
   readonly cache: RepositoryCache;
   readonly onProgress?: (progress: DownloadProgress) => void;
@@ -29,7 +29,7 @@ interface Absent {
 }
 
 /** Brings what is wanted of a commit into its snapshot. @throws HubError; CheckpointError if the repository is not the checkpoint it should be. */
-export async function download({ id, commit, files, wanted, api, cache, onProgress, stop }: DownloadOptions): Promise<void> {
+export async function download({ id, commit, files, choose, api, cache, onProgress, stop }: DownloadOptions): Promise<void> {
   const meter = new DownloadMeter(onProgress);
   const byPath = new Map(files.map((file) => [file.path, file]));
 
@@ -52,7 +52,7 @@ export async function download({ id, commit, files, wanted, api, cache, onProgre
   };
   const fetch = async (paths: readonly string[]) => allAtOnce(await plan(paths), add, stop);
 
-  const chosen = await chooseFiles({ name: id, paths: [...byPath.keys()], folder: cache.open(commit), fetch }, wanted);
+  const chosen = await choose({ name: id, paths: [...byPath.keys()], folder: cache.open(commit), fetch });
   throwFirst(chosen.missing);
   const optional = await plan(chosen.optional);
   const needed = await plan(chosen.needed);

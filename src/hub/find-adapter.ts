@@ -4,7 +4,7 @@ import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/s
 import { CheckpointError } from "../errors.js";
 import { type Fields, text } from "../options/fields.js";
 import { expectKind } from "../recognise/expect-kind.js";
-import { findSource } from "./find-source.js";
+import { type FoundSource, findSource, isFound } from "./find-source.js";
 import { openCheckpoint } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
 import { refusePickle } from "./refuse-pickle.js";
@@ -40,15 +40,15 @@ export interface AdapterKind {
  * not yet.
  * @throws CheckpointError if there is none, there are several and none is named, or it is a file of another kind; HubError
  */
-export async function findAdapter(source: string | Folder, from: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
-  expectSource(source, "source");
-  const found = await locate(source, from, kind);
+export async function findAdapter(source: string | Folder | FoundSource, from: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
+  if (!isFound(source)) expectSource(source, "source");
+  const found = await locate(await findSource(source), from, kind);
   await expectKind(kind.wanted, found.folder, found.path);
   return found;
 }
 
-async function locate(source: string | Folder, { weightName, subfolder, ...from }: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
-  if (typeof source === "string" && (await findSource(source)).kind === "file") {
+async function locate(source: FoundSource, { weightName, subfolder, ...from }: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
+  if (source.kind === "file") {
     await refusePickle(source, conversionHint(kind));
     return openFile(source, { ...from, companions: () => kind.companions ?? [] });
   }
@@ -58,7 +58,7 @@ async function locate(source: string | Folder, { weightName, subfolder, ...from 
     const chosen = chooseName(subfolder ? `${name}/${subfolder}` : name, here, weightName, kind);
     return [chosen, ...(kind.companions ?? []).filter((path) => here.includes(path))].map(inside);
   };
-  const root = await openCheckpoint(source, { ...from, choose });
+  const root = await openCheckpoint(source, { ...from, wanted: { kind: "names", choose } });
   const folder = subfolder ? root.open(subfolder) : root;
   await folder.check();
   return { folder, path: chooseName(folder.name, await folder.list(), weightName, kind) };

@@ -1,5 +1,6 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { type AdapterKind, type AdapterSource, findAdapter } from "./find-adapter.js";
+import type { FoundSource } from "./find-source.js";
 import type { FoundFile } from "./open-file.js";
 
 /** Where a LoRA is taken from. */
@@ -17,6 +18,6 @@ const LORA: AdapterKind = {
  * The file of a LoRA: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
  * @throws CheckpointError if there is none, or there are several and none is named; HubError
  */
-export function findLora(source: string | Folder, options: LoraSource): Promise<FoundFile> {
+export function findLora(source: string | Folder | FoundSource, options: LoraSource): Promise<FoundFile> {
   return findAdapter(source, options, LORA);
 }

@@ -7,57 +7,114 @@ import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
 
-/** What a source names, and where it is. On the hub, a folder is a repository; the package has one checkpoint. */
-export type FoundSource =
-  | { readonly kind: "file" | "folder"; readonly place: "here" | "nowhere" }
-  | { readonly kind: "folder"; readonly place: "package" }
-  | { readonly kind: "folder"; readonly place: "hub" }
-  | { readonly kind: "file"; readonly place: "hub"; readonly file: HubFile };
+/** A source after parsing: what it is, where it is, and how to open it. On the hub, a folder is a repository. `name` is the source as messages name it. */
+export type FoundSource = ExistingSource | MissingSource;
+
+/** A source that exists on this machine, or can exist on the hub. */
+export type ExistingSource = LocalFolder | HubRepository | LocalFile | RepositoryFile;
+
+/** A folder on this machine or in the package, or a `Folder` that the caller gave. */
+export interface LocalFolder {
+  readonly kind: "folder";
+  readonly place: "here" | "package" | "given";
+  readonly name: string;
+  readonly folder: Folder;
+}
+
+/** A repository on the hub. */
+export interface HubRepository {
+  readonly kind: "folder";
+  readonly place: "hub";
+  readonly name: string;
+  readonly id: string;
+}
+
+/** A file on this machine: its folder, and its name there. */
+export interface LocalFile {
+  readonly kind: "file";
+  readonly place: "here";
+  readonly name: string;
+  readonly folder: Folder;
+  readonly path: string;
+}
+
+/** A file of a repository on the hub. */
+export interface RepositoryFile {
+  readonly kind: "file";
+  readonly place: "hub";
+  readonly name: string;
+  readonly file: HubFile;
+}
+
+/** A path that does not exist. */
+interface Missing<Kind extends "folder" | "file"> {
+  readonly kind: Kind;
+  readonly place: "nowhere";
+  readonly name: string;
+}
+
+/** A path that does not exist. Its kind is a guess by its ending. */
+export type MissingSource = Missing<"folder"> | Missing<"file">;
+
+/** A source that names a file. The file may be missing. */
+export type FileSource = Extract<FoundSource, { readonly kind: "file" }>;
 
 /**
- * What a source names: a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id (`OWNER/NAME`), or a file of that
+ * Parses a source: a `Folder`, a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id (`OWNER/NAME`), or a file of a
  * repository (`OWNER/NAME/FILE.safetensors`).
- * An existing path wins. If a local folder OWNER exists, OWNER/NAME/FILE is treated as a path. A name that does not exist anywhere counts as a file if
- * it ends like one, else as a folder.
- * @throws CheckpointError for a web address that is not one of a file on the hub.
+ * An existing path wins. If a local folder OWNER exists, OWNER/NAME/FILE is treated as a path. A source that does not exist counts as a file if its
+ * name ends like one, else as a folder.
+ * A source that is parsed already is returned as it is.
+ * @throws CheckpointError for a web address that is not the address of a file on the hub.
  */
-export async function findSource(source: string): Promise<FoundSource> {
-  const kind = await pathKind(source);
-  if (kind) return { kind, place: "here" };
-  if (source === EMBEDDED_CHECKPOINT) return { kind: "folder", place: "package" };
-  if (isLink(source)) return { kind: "file", place: "hub", file: parseHubLink(source, (await hubSettings()).endpoint) };
-  if (isRepositoryId(source)) return { kind: "folder", place: "hub" };
-  if (!isFileName(source)) return { kind: "folder", place: "nowhere" };
-  const file = parseHubFile(source);
+export async function findSource(source: string | Folder | FoundSource): Promise<FoundSource> {
+  if (isFound(source)) return source;
+  if (typeof source !== "string") return { kind: "folder", place: "given", name: source.name, folder: source };
+  const name = source;
+  const kind = await pathKind(name);
+  if (kind === "file") return { kind, place: "here", name, ...localFile(name) };
+  if (kind === "folder") return { kind, place: "here", name, folder: openFolder(name) };
+  if (name === EMBEDDED_CHECKPOINT) return { kind: "folder", place: "package", name, folder: openFolder(embeddedCheckpointPath(), name) };
+  if (isLink(name)) return { kind: "file", place: "hub", name, file: parseHubLink(name, (await hubSettings()).endpoint) };
+  if (isRepositoryId(name)) return { kind: "folder", place: "hub", name, id: name };
+  if (!isFileName(name)) return { kind: "folder", place: "nowhere", name };
+  const file = parseHubFile(name);
   const isPath = file === undefined || (await pathKind(file.id.replace(/\/.*/, ""))) !== undefined;
-  return isPath ? { kind: "file", place: "nowhere" } : { kind: "file", place: "hub", file };
+  return isPath ? { kind: "file", place: "nowhere", name } : { kind: "file", place: "hub", name, file };
 }
 
-/** The folder that a source names on this machine or in the package. */
-export function openFound(source: string, place: FoundSource["place"]): Folder {
-  return openFolder(place === "package" ? embeddedCheckpointPath() : source, source);
+/** Whether a source is parsed already. */
+export function isFound(source: unknown): source is FoundSource {
+  return typeof source === "object" && source !== null && "place" in source;
 }
 
-/** What a source names. @throws CheckpointError if it does not exist. */
-export async function expectThere(source: string): Promise<FoundSource> {
-  const found = await findSource(source);
-  if (found.place !== "nowhere") return found;
-  if (found.kind === "folder") await openFolder(source).check();
-  throw new CheckpointError(`${source} does not exist`, {
+/** The same source. @throws CheckpointError if it does not exist. */
+export async function expectThere<Found extends FoundSource>(found: Found): Promise<Exclude<Found, MissingSource>> {
+  if (found.place !== "nowhere") return found as Exclude<Found, MissingSource>;
+  const { kind, name } = found;
+  if (kind === "folder") await openFolder(name).check();
+  throw new CheckpointError(`${name} does not exist`, {
     hint: "check the path; a file on the hub is named by OWNER/NAME/FILE, or by its address",
   });
 }
 
-/** @throws CheckpointError unless `source` names a file. */
-export async function expectFile(source: string): Promise<void> {
+/** Parses a source that must name a file. @throws CheckpointError if it does not. */
+export async function expectFile(source: string): Promise<FileSource> {
   if (typeof source !== "string" || source === "")
     throw wrongArgument("path", source, "the path of a .safetensors file, or its address on the hub");
-  if ((await findSource(source)).kind === "file") return;
-  const { place } = await expectThere(source);
+  const found = await findSource(source);
+  if (found.kind === "file") return found;
+  const { place } = await expectThere(found);
   throw new CheckpointError(
     `${source} is ${place === "hub" ? "not a file, but may be a hub id" : "a folder"}; a single file was expected`,
     { hint: (name) => `folders and hub ids are opened with ${name("fromPretrained")}` },
   );
+}
+
+/** The folder of a file on this machine, and the file's name there. */
+function localFile(source: string): Pick<LocalFile, "folder" | "path"> {
+  const path = /[^\\/]*$/.exec(source)?.[0] ?? source;
+  return { folder: openFolder(source.slice(0, -path.length).replace(/(?<=[^:])[\\/]$/, "") || "."), path };
 }
 
 function isFileName(source: string): boolean {

@@ -5,68 +5,62 @@ import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
 import type { PredictionType } from "../families/prediction-types.js";
 import { expectKind } from "../recognise/expect-kind.js";
-import type { WantedFiles } from "./choose-files.js";
-import { expectThere, findSource, openFound } from "./find-source.js";
+import { expectThere, type FileSource, type FoundSource, findSource, isFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
 import { refusePickle } from "./refuse-pickle.js";
+import { type WantedFiles, WHOLE_PIPELINE } from "./wanted-files.js";
 
-/** What a caller knows about a single file that the file may not state. No effect on folders: their configs state it. */
-export interface KnownOfCheckpoint {
-  /** What the UNet predicts. */
+/** How a checkpoint is opened, and which of its files are needed. */
+export interface OpenCheckpointOptions extends SourceOptions {
+  /** The whole pipeline by default. */
+  readonly wanted?: WantedFiles;
+  /** What the UNet predicts. For single files, which may not state it. No effect on folders, whose configs state it. */
   readonly predictionType?: PredictionType | undefined;
 }
 
 /**
- * The files of a checkpoint: a folder on disk; the embedded checkpoint by its name; a single file in the original layout, seen as the folder it would be, here or on
- * the hub (its address, or `owner/name/file`); or a hub id (`owner/name`). What is on the hub is downloaded into the standard Hugging Face cache as far
- * as it is not there. A path that exists wins over an id.
- * @throws CheckpointError, ConfigError, HubError; ArgumentError for a `config` beside what has configs of its own; the signal's reason once it aborts.
+ * Opens a checkpoint as a folder of files. The source is one of these: a folder on disk; the name of the embedded checkpoint; a single file in the
+ * original layout, here or on the hub (its address, or `owner/name/file`); a hub id (`owner/name`). A single file is shown as the folder that it
+ * corresponds to. Files on the hub are downloaded into the standard Hugging Face cache unless they are there already. An existing path wins over an id.
+ * @throws CheckpointError, ConfigError, HubError; ArgumentError if `config` is given for a source that has its own configs; the signal's reason
  */
-export async function openCheckpoint(
-  source: string | Folder,
-  options: SourceOptions & WantedFiles & KnownOfCheckpoint = {},
-): Promise<Folder> {
-  expectSource(source);
-  if (typeof source !== "string") {
-    refuseConfig(source.name, options);
-    return source;
-  }
-  const { kind, place } = await findSource(source);
-  if (kind === "file") return openSingle(source, options);
-  if (place === "nowhere") await expectThere(source);
-  refuseConfig(source, options);
-  return place === "hub" ? openRepository(source, options) : openFound(source, place);
+export async function openCheckpoint(source: string | Folder | FoundSource, options: OpenCheckpointOptions = {}): Promise<Folder> {
+  if (!isFound(source)) expectSource(source);
+  const found = await findSource(source);
+  if (found.kind === "file") return openSingle(found, options);
+  const { wanted = WHOLE_PIPELINE, predictionType: _, ...from } = options;
+  const folder = await expectThere(found);
+  refuseConfig(folder.name, from);
+  return folder.place === "hub" ? openRepository(folder.id, wanted, from) : folder.folder;
 }
 
-async function openSingle(source: string, options: SourceOptions & WantedFiles & KnownOfCheckpoint): Promise<Folder> {
+async function openSingle(source: FileSource, options: OpenCheckpointOptions): Promise<Folder> {
   await refusePickle(source, CHECKPOINT_CONVERSION);
-  const { config, weights = true, without = [], only, network, predictionType } = options;
+  const { config, wanted = WHOLE_PIPELINE, predictionType, ...from } = options;
   const [{ openSingleFile }, { originalConfigName }] = await Promise.all([
     import("../checkpoint/single-file/open-single-file.js"),
     import("../checkpoint/single-file/original-config.js"),
   ]);
-  // Before a download of gigabytes, that of the configs may fail.
-  const configs = config === undefined ? undefined : await openConfigs(config, options);
-  const { folder, path } = await openFile(source, { ...options, companions: (name) => [originalConfigName(name)] });
+  // The configs come first: if their download fails, gigabytes of weights were not downloaded in vain.
+  const configs = config === undefined ? undefined : await openConfigs(config, from);
+  const { folder, path } = await openFile(source, { ...from, companions: (name) => [originalConfigName(name)] });
+  const network = wanted.kind === "network" ? wanted.network : undefined;
   await expectKind(network === "unet" || network === "vae" || network === "controlnet" ? network : "checkpoint", folder, path);
   const root = await openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),
     config: configs,
     predictionType,
-    // Who asks for the configs alone will come again for the weights.
-    warns: weights && only === undefined && !without.includes("scheduler"),
+    // A caller that needs less than the pipeline, or brings a scheduler, does not use the scheduler that the warnings are about.
+    warns: wanted.kind === "pipeline" && !wanted.without?.includes("scheduler"),
   });
   return network === undefined || (await root.has("config.json")) ? root : root.open(network);
 }
 
-/** The folder of configs for a single file; a revision is that file's. */
-async function openConfigs(
-  config: string | Folder,
-  { token, cacheDir, localFilesOnly, onProgress, signal }: SourceOptions,
-): Promise<Folder> {
-  return openCheckpoint(config, { token, cacheDir, localFilesOnly, onProgress, signal, weights: false });
+/** The folder of configs for a single file. The options `variant` and `revision` are about the file, not about the configs. */
+async function openConfigs(config: string | Folder, { variant: _, revision: __, ...from }: SourceOptions): Promise<Folder> {
+  return openCheckpoint(config, { ...from, wanted: { kind: "configs" } });
 }
 
 // From here on, `fromPretrained` of every class opens paths and hub ids.
-useSourceOpener((source, { part, subfolder }, options) => openCheckpoint(source, { ...options, only: subfolder, kind: part }));
+useSourceOpener((source, wanted, options) => openCheckpoint(source, { ...options, wanted }));

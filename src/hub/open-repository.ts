@@ -5,10 +5,11 @@ import { CheckpointError, HubError, type HubProblem } from "../errors.js";
 import { isCommit, type RepositoryCache } from "../platform/platform.js";
 import { warn } from "../warnings.js";
 import type { Wording } from "../wording.js";
-import { type ChosenFiles, chooseFiles, type WantedFiles } from "./choose-files.js";
+import { type Choose, type ChosenFiles, chooseFiles, type Listing } from "./choose-files.js";
 import { download } from "./download.js";
 import { HubApi, type ListedFile } from "./hub-api.js";
 import { expectRevision } from "./repository-id.js";
+import type { WantedFiles } from "./wanted-files.js";
 
 /** Failures to learn what the hub has after which what the cache has will do, as for huggingface_hub. */
 const UNREACHABLE: readonly HubProblem[] = [
@@ -20,8 +21,6 @@ const UNREACHABLE: readonly HubProblem[] = [
   "gated",
   "repository-not-found",
 ];
-
-type Options = SourceOptions & WantedFiles;
 
 /** A commit, and what of it is to be downloaded from, where the cache has not enough. */
 interface Target {
@@ -39,14 +38,15 @@ interface Snapshot {
  * The folder of a hub repository, downloaded as far as the cache does not have it. The hub is not asked at all for a commit that is complete.
  * @throws HubError; ArgumentError for a revision that cannot be one; CheckpointError if the repository is no checkpoint; the signal's reason.
  */
-export async function openRepository(id: string, options: Options = {}): Promise<Folder> {
-  const { revision = "main", signal, onProgress } = options;
+export async function openRepository(id: string, wanted: WantedFiles, options: SourceOptions = {}): Promise<Folder> {
+  const { revision = "main", variant, signal, onProgress } = options;
   expectRevision(revision);
   signal?.throwIfAborted();
   const settings = await hubSettings(options);
   const cache = openRepositoryCache(id, settings);
   const known = isCommit(revision) ? revision : await cache.readRef(revision);
-  const cached = known === undefined ? undefined : await lookAt(id, cache, known, options);
+  const choose = (listing: Listing) => chooseFiles(listing, wanted, variant);
+  const cached = known === undefined ? undefined : await lookAt(id, cache, known, choose);
   if (settings.isOffline) {
     expectWhole(id, revision, cache, cached);
     return cache.open(cached.commit);
@@ -56,11 +56,11 @@ export async function openRepository(id: string, options: Options = {}): Promise
   const api = new HubApi(id, settings, signal ? AbortSignal.any([signal, stop.signal]) : stop.signal);
   const ask = async (): Promise<Target> => {
     const commit = isCommit(revision) ? revision : await api.commitOf(revision, { once: isWhole(cached) });
-    const snapshot = commit === cached?.commit ? cached : await lookAt(id, cache, commit, options);
+    const snapshot = commit === cached?.commit ? cached : await lookAt(id, cache, commit, choose);
     return isWhole(snapshot) && snapshot.chosen.isFinal ? { commit } : { commit, files: await api.files(commit) };
   };
   const { commit, files } = await ask().catch((error: unknown) => fallBack(id, cached, error));
-  if (files) await download({ id, commit, files, wanted: options, api, cache, onProgress, stop });
+  if (files) await download({ id, commit, files, choose, api, cache, onProgress, stop });
   if (commit !== revision) await cache.writeRef(revision, commit);
   return cache.open(commit);
 }
@@ -77,10 +77,10 @@ function fallBack(id: string, cached: Snapshot | undefined, error: unknown): Tar
 }
 
 /** Chooses among the files of a snapshot. A snapshot with unreadable indexes counts as missing: the download compares sizes and fetches what differs. */
-async function lookAt(id: string, cache: RepositoryCache, commit: string, options: Options): Promise<Snapshot> {
+async function lookAt(id: string, cache: RepositoryCache, commit: string, choose: Choose): Promise<Snapshot> {
   const listing = { name: id, paths: await cache.list(commit), folder: cache.open(commit), fetch: async () => undefined };
   try {
-    return { commit, chosen: await chooseFiles(listing, options) };
+    return { commit, chosen: await choose(listing) };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     return { commit, chosen: { optional: [], needed: [], missing: [{ path: error.message, error }], isFinal: true } };

@@ -1,9 +1,9 @@
 import type { Folder } from "../checkpoint/folder.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError } from "../errors.js";
-import { findSource, openFound } from "../hub/find-source.js";
+import { findSource } from "../hub/find-source.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { openFile } from "../hub/open-file.js";
-import { openRepository } from "../hub/open-repository.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
 import { checkOptions } from "../options/check-options.js";
 import type { Fields } from "../options/fields.js";
@@ -42,14 +42,13 @@ export async function inspect(source: string | Folder, options: InspectOptions =
 }
 
 async function inspectSource(source: string, offline: SourceOptions): Promise<Inspection> {
-  const { kind, place } = await findSource(source);
-  if (kind === "file") {
-    await refusePickle(source, "a pickle's contents are only known after loading it; take a safetensors file");
-    const { folder, path } = await openFile(source, offline);
+  const found = await findSource(source);
+  if (found.kind === "file") {
+    await refusePickle(found, "a pickle's contents are only known after loading it; take a safetensors file");
+    const { folder, path } = await openFile(found, offline);
     return inspectFile(folder, path);
   }
-  if (place === "hub") return inspectAny(await openRepository(source, { ...offline, choose: (_, paths) => paths }));
-  return inspectAny(openFound(source, place));
+  return inspectAny(await openCheckpoint(found, { ...offline, wanted: { kind: "names", choose: (_, paths) => paths } }));
 }
 
 async function inspectAny(folder: Folder): Promise<Inspection> {

@@ -180,13 +180,14 @@ export async function singleFileModel(
   network: string,
   given: SingleFileModelOptions,
 ): Promise<[folder: Folder, options: ModelOptions]> {
-  await expectFile(path);
+  const file = await expectFile(path);
   const { variant: _, ...fields } = MODEL_FIELDS;
   const { subfolder, config, ...options } = checkOptions<SingleFileModelOptions>(given, fields, { call: "fromSingleFile" });
   // The revision is that of the file.
-  const configs = config === undefined ? undefined : await openCheckpoint(config, { ...options, revision: undefined, weights: false });
+  const configs =
+    config === undefined ? undefined : await openCheckpoint(config, { ...options, revision: undefined, wanted: { kind: "configs" } });
   const own = subfolder ? configs?.open(subfolder) : configs;
-  return [await openCheckpoint(path, { ...options, only: "", network, config: own }), options];
+  return [await openCheckpoint(file, { ...options, wanted: { kind: "network", network }, config: own }), options];
 }
 
 /**

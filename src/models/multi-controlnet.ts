@@ -1,6 +1,7 @@
-import { createEngine, openFolder, pathKind } from "#platform";
+import { createEngine } from "#platform";
 import type { Folder } from "../checkpoint/folder.js";
 import { HubError } from "../errors.js";
+import { findSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { checkOptions } from "../options/check-options.js";
 import type { Engine } from "../runtime/engine.js";
@@ -68,11 +69,11 @@ function placeOf(source: string | Folder, subfolder: string | undefined, index: 
 async function placeBeside(whole: string | Folder, options: ModelOptions, index: number): Promise<Place | undefined> {
   const place = placeOf(whole, options.subfolder, index);
   const { source, subfolder } = place;
-  // An opened folder or a repository has no folders beside it.
-  if (subfolder === undefined && (typeof source !== "string" || (await pathKind(source)) !== "folder")) return undefined;
+  const found = await findSource(source);
+  // Only a folder on disk has folders beside it.
+  if (subfolder === undefined && !(found.kind === "folder" && found.place === "here")) return undefined;
   try {
-    const root = typeof source === "string" && (await pathKind(source)) === "folder" ? openFolder(source) : source;
-    const folder = await openCheckpoint(root, { ...options, only: subfolder ?? "", weights: false });
+    const folder = await openCheckpoint(found, { ...options, wanted: { kind: "part-config", subfolder: subfolder ?? "" } });
     return (await (subfolder === undefined ? folder : folder.open(subfolder)).has("config.json")) ? place : undefined;
   } catch (error) {
     if (error instanceof HubError && error.problem === "file-not-found") return undefined;

@@ -6,7 +6,7 @@ import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/s
 import { ArgumentError, ConfigError } from "../errors.js";
 import { PREDICTION_TYPES, type PredictionType } from "../families/prediction-types.js";
 import { isPlain } from "../given.js";
-import { expectFile } from "../hub/find-source.js";
+import { expectFile, type FoundSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, field, oneOf, optional } from "../options/fields.js";
@@ -153,6 +153,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string | Folder,
     options?: PipelineOptions & PartsOf<Class>,
   ): Promise<PipelineOf<Class>> {
+    expectSource(path);
     return (await open(this, "fromPretrained", path, options)) as PipelineOf<Class>;
   }
 
@@ -168,8 +169,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string,
     options?: PipelineOptions & PartsOf<Class>,
   ): Promise<PipelineOf<Class>> {
-    await expectFile(path);
-    return (await open(this, "fromSingleFile", path, options)) as PipelineOf<Class>;
+    return (await open(this, "fromSingleFile", await expectFile(path), options)) as PipelineOf<Class>;
   }
 
   /** The network that denoises. */
@@ -230,10 +230,9 @@ function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | str
 async function open(
   opened: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
   method: "fromPretrained" | "fromSingleFile",
-  path: string | Folder,
+  path: string | Folder | FoundSource,
   options: object = {},
 ): Promise<DiffusionPipeline> {
-  expectSource(path);
   const known = "open" in opened ? opened : undefined;
   const { device, deviceId, lowMemory, precision, concurrency, ...others } = check(known, method, options);
   const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...more } = others;
@@ -246,7 +245,11 @@ async function open(
   const brought = { ...parts, ...(typeof named !== "string" && named !== undefined && { scheduler: named }) };
   // Refuses an unknown class before weights are downloaded or a thread is started.
   const loader = (index: ModelIndex, folder: Folder) => (known ? async () => known : loaderOf(folder, index));
-  const folder = await openCheckpoint(path, { ...from, predictionType, without: Object.keys(brought).map(snakeCase), accept: loader });
+  const folder = await openCheckpoint(path, {
+    ...from,
+    predictionType,
+    wanted: { kind: "pipeline", without: Object.keys(brought).map(snakeCase), accept: loader },
+  });
   const index = await readModelIndex(folder);
   const pipeline = await loader(index, folder)();
   // Now the parts of this pipeline, not of any.

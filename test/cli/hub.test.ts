@@ -196,7 +196,7 @@ describe("darkroom generate, refused by the hub", () => {
 
   it("ends with 2 for a revision of a checkpoint on this machine", async () => {
     const args = ["--model", checkpoint("sd1-mini"), "--revision", "fp16"];
-    expectFailure(await generate(...args), 2, /--revision is of no effect on .*sd1-mini.*\n.*hub id/);
+    expectFailure(await generate(...args), 2, /--revision has no effect on .*sd1-mini.*\n.*hub id/);
   });
 
   it("ends with 2 for a token among the arguments, and says where it belongs", async () => {

@@ -198,7 +198,7 @@ describe("darkroom generate refuses", () => {
 
   it.each([
     ["--config without --model", ["--config", checkpoint("sd1-mini")], 2, /--config needs --model: it says how the networks of that file/],
-    ["--config for a folder", [...sd1, "--config", checkpoint("sd1-mini")], 2, /--config is of no effect on .*sd1-mini.*\n.*a folder has/],
+    ["--config for a folder", [...sd1, "--config", checkpoint("sd1-mini")], 2, /--config has no effect on .*sd1-mini.*\n.*a folder has/],
     ["a pickle", ["--model", "model.ckpt"], 3, /model\.ckpt is a pickle, which can run any code.*\n.*from_single_file/],
     ["a LoRA for a checkpoint", ["--model", loraFile("sd1_kohya")], 3, /is a LoRA, not a checkpoint\n.*load this with --lora$/m],
     ["an embedding for one", ["--model", embeddingFile("cat-toy")], 3, /is a textual inversion, not.*\n.*load this with --embedding$/m],

@@ -27,7 +27,7 @@ async function strike(folder: string, fail: (hub: HubServer) => void): Promise<v
   rmSync(hub.cacheDir, { recursive: true, force: true });
   hub.forgive();
   fail(hub);
-  await refusing(() => openCheckpoint(ID, { only: "" }));
+  await refusing(() => openCheckpoint(ID, { wanted: { kind: "part", part: "model", subfolder: "" } }));
   expect(readdirSync(dirname(hub.cacheDir)).filter((name) => name !== "hub")).toEqual([]);
 }
 

@@ -52,7 +52,7 @@ async function strike(bytes: string | Uint8Array, folder: string): Promise<void>
   const opened = openFolder(root, "checkpoint");
   const paths = [...FILES.keys()];
   const listing = { name: "checkpoint", paths, folder: opened, fetch: async () => undefined };
-  const chosen = await refusing(() => chooseFiles(listing, {}));
+  const chosen = await refusing(() => chooseFiles(listing, { kind: "pipeline" }, undefined));
   for (const path of [...(chosen?.needed ?? []), ...(chosen?.optional ?? [])]) expect(paths).toContain(path);
   const files: Files = new Map([...FILES].map(([path, own]) => [`${realpathSync(root).slice(1)}/${path}`, own]));
   const pipe = await refusing(() => openStableDiffusion(opened, files));

@@ -25,12 +25,12 @@ async function startHub(): Promise<{ hub: HubServer; weights: Buffer; blobs: () 
   return { hub, weights: readFileSync(join(checkpoint("vae-swap-mini"), WEIGHTS)), blobs };
 }
 
-const open = (options = {}) => openCheckpoint(ID, { only: "", ...options });
+const open = (options = {}) => openCheckpoint(ID, { wanted: { kind: "part", part: "model", subfolder: "" }, ...options });
 
 /** Opens the model in a process of its own. */
 function openElsewhere(): ReturnType<typeof run> {
   const door = JSON.stringify(new URL("../../dist/hub/open-checkpoint.js", import.meta.url).href);
-  const code = `const { openCheckpoint } = await import(${door}); const folder = await openCheckpoint("${ID}", { only: "" }); console.log(await folder.size("${WEIGHTS}"));`;
+  const code = `const { openCheckpoint } = await import(${door}); const folder = await openCheckpoint("${ID}", { wanted: { kind: "part", part: "model", subfolder: "" } }); console.log(await folder.size("${WEIGHTS}"));`;
   return run(process.execPath, ["--input-type=module", "-e", code], { cwd: fileURLToPath(new URL("../..", import.meta.url)) });
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { findSource } from "../../src/hub/find-source.js";
+import { openFolder } from "../../src/platform/node/folder.js";
 import { checkpointError } from "../helpers/errors.js";
 import { checkpoint } from "../helpers/fixtures.js";
 
@@ -24,6 +25,25 @@ describe("findSource", () => {
     ["", "folder", "nowhere"],
   ])("takes %j for a %s that is %s", async (source, kind, place) => {
     expect(await findSource(source)).toMatchObject({ kind, place });
+  });
+
+  it("carries what later steps need: the folder, the file, or the name on the hub", async () => {
+    const folder = await findSource(checkpoint("sd1-mini"));
+    if (!("folder" in folder)) throw new Error("expected a folder");
+    expect(await folder.folder.has("model_index.json")).toBe(true);
+    expect(await findSource("package.json")).toMatchObject({ name: "package.json", path: "package.json" });
+    expect(await findSource("owner/name")).toEqual({ kind: "folder", place: "hub", name: "owner/name", id: "owner/name" });
+    expect(await findSource("owner/name/lora/fox.safetensors")).toMatchObject({
+      name: "owner/name/lora/fox.safetensors",
+      file: { id: "owner/name", revision: undefined, path: "lora/fox.safetensors" },
+    });
+  });
+
+  it("takes a Folder as it is, and parses no source twice", async () => {
+    const folder = openFolder(checkpoint("sd1-mini"), "given");
+    const found = await findSource(folder);
+    expect(found).toEqual({ kind: "folder", place: "given", name: "given", folder });
+    expect(await findSource(found)).toBe(found);
   });
 
   it("refuses addresses that are no hub's", async () => {

@@ -11,7 +11,7 @@ const WEIGHTS = "diffusion_pytorch_model.safetensors";
 /** A hub with one model of two files. */
 const startHub = async () => HubServer.start({ [ID]: "vae-swap-mini" });
 
-const open = (options = {}) => openCheckpoint(ID, { only: "", ...options });
+const open = (options = {}) => openCheckpoint(ID, { wanted: { kind: "part", part: "model", subfolder: "" }, ...options });
 
 describe("a token", () => {
   it.each([

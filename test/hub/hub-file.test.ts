@@ -179,7 +179,7 @@ describe("a single file on the hub", () => {
     await start();
     const error = await hubError(openCheckpoint("loras/animals/fox.safetensors"));
     expect(error.message).toMatch(
-      /^loras\/animals\/fox\.safetensors is no file here, and loras\/animals is neither a folder here nor a repo/,
+      /^loras\/animals\/fox\.safetensors is not a local file, and loras\/animals is neither a folder here nor a repo/,
     );
     const path = await checkpointError(openCheckpoint("test/animals/fox.safetensors"));
     expect(path.message).toBe("test/animals/fox.safetensors does not exist");

@@ -224,7 +224,7 @@ describe("a part from the hub", () => {
     await HubServer.start({
       [ID]: { ...withFiles("ddpm-mini", {}), "config.json": part("unet/config.json"), "diffusion_pytorch_model.safetensors": "x" },
     });
-    await openCheckpoint(ID, { only: "" });
+    await openCheckpoint(ID, { wanted: { kind: "part", part: "model", subfolder: "" } });
     const folder = await openCheckpoint(ID);
     expect(await folder.has("model_index.json")).toBe(true);
   });
@@ -296,10 +296,12 @@ describe("the cache", () => {
 
   it("names the single file that it has in place of the parts, whether the hub must not be asked or does not answer", async () => {
     const hub = await HubServer.start({ [ID]: { "README.md": "", "model.safetensors": new Uint8Array(8) } });
-    await openRepository(ID, { choose: () => ["model.safetensors"] });
+    await openRepository(ID, { kind: "names", choose: () => ["model.safetensors"] });
     const hint = `it has model.safetensors: to open that, give ${ID}/model.safetensors`;
     expect(await hubError(openCheckpoint(ID, { localFilesOnly: true }))).toMatchObject({ problem: "offline", hint });
-    expect(await hubError(openCheckpoint(ID, { only: "", localFilesOnly: true }))).toMatchObject({ problem: "offline", hint });
+    expect(
+      await hubError(openCheckpoint(ID, { wanted: { kind: "part", part: "model", subfolder: "" }, localFilesOnly: true })),
+    ).toMatchObject({ problem: "offline", hint });
     hub.token = "sesame";
     expect(await hubError(openCheckpoint(ID))).toMatchObject({ problem: "repository-not-found", hint });
   });
@@ -370,7 +372,7 @@ describe("the cache", () => {
 
   it("is said to lack what it lacks when nobody answers", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
-    await openCheckpoint(ID, { without: ["vae"] });
+    await openCheckpoint(ID, { wanted: { kind: "pipeline", without: ["vae"] } });
     await hub.stop();
     vi.stubGlobal("setTimeout", (work: () => void) => setImmediate(work));
     onTestFinished(() => void vi.unstubAllGlobals());

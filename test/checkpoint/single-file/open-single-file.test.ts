@@ -107,8 +107,8 @@ describe("what a file's UNet predicts", () => {
 
   it("is not told of where a scheduler is given, or configs, or only configs are asked for", async () => {
     const heard = collectWarnings();
-    await openCheckpoint(singleFile("sd2-mini"), { without: ["scheduler"] });
-    await openCheckpoint(singleFile("sd2-mini"), { weights: false });
+    await openCheckpoint(singleFile("sd2-mini"), { wanted: { kind: "pipeline", without: ["scheduler"] } });
+    await openCheckpoint(singleFile("sd2-mini"), { wanted: { kind: "configs" } });
     await openCheckpoint(singleFile("sd2-mini"), { config: checkpoint("sd2-mini") });
     expect(heard).toEqual([]);
   });
