@@ -1,4 +1,5 @@
 import { CheckpointError } from "../errors.js";
+import { partFolders } from "../families/lookups.js";
 import { withArticle } from "../given.js";
 import { type Fields, text } from "../options/fields.js";
 import { classOf, readConfig } from "./config.js";
@@ -13,19 +14,6 @@ export interface PartOptions extends SourceOptions {
 }
 
 export const PART_FIELDS: Fields<PartOptions> = { ...SOURCE_FIELDS, subfolder: text };
-
-/** The subfolders of parts in diffusers' layout. */
-const SUBFOLDERS = [
-  "unet",
-  "vae",
-  "text_encoder",
-  "text_encoder_2",
-  "scheduler",
-  "tokenizer",
-  "tokenizer_2",
-  "safety_checker",
-  "feature_extractor",
-];
 
 /** One part of a checkpoint, by its kind and its subfolder ("" if the checkpoint is that part alone). */
 export interface WantedPart {
@@ -88,7 +76,7 @@ async function hintOfSubfolders(
   subfolder: string | undefined,
 ): Promise<string | undefined> {
   const found: { readonly subfolder: string; readonly name: string }[] = [];
-  for (const own of SUBFOLDERS) {
+  for (const own of partFolders()) {
     const folder = root.open(own);
     if ((await missingFile(folder, kind)) === undefined) found.push({ subfolder: own, name: await nameOf(folder, kind) });
   }
