@@ -4,7 +4,6 @@
 // Without it, `fromPretrained` of schedulers, tokenizers and processors would take folders only.
 import "./hub/open-checkpoint.js";
 
-export type { Folder } from "./checkpoint/folder.js";
 export type { PartOptions } from "./checkpoint/open-part.js";
 export type { DownloadProgress, SourceOptions } from "./checkpoint/source.js";
 export type { TextualInversionLayout } from "./checkpoint/textual-inversion.js";
@@ -147,6 +146,7 @@ export {
   type StableDiffusionXLInpaintRequest,
 } from "./pipelines/stable-diffusion-xl-inpaint.js";
 export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
+export type { Folder } from "./platform/folder.js";
 export type { CachedRepository, CachedRevision } from "./platform/platform.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { PipelineQueue } from "./runtime/call-queue.js";

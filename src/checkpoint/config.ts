@@ -1,6 +1,6 @@
 import { CheckpointError } from "../errors.js";
 import { messageOf } from "../message-of.js";
-import type { Folder } from "./folder.js";
+import type { Folder } from "../platform/folder.js";
 import { recognise, serverMessage } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson } from "./json.js";
 

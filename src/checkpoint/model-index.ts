@@ -1,8 +1,9 @@
 import { CheckpointError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import { camelCaseKeys, classOf, readConfig, readJson } from "./config.js";
-import type { Folder } from "./folder.js";
 import { describe, type Json, type JsonObject, quote } from "./json.js";
 import { CHECKPOINT_CONVERSION, pickleError } from "./pickles.js";
+import { weightsIn } from "./weights.js";
 
 /** Which class of which Python library a part of a pipeline is. */
 export interface ComponentClass {
@@ -34,7 +35,8 @@ export const MODEL_INDEX = "model_index.json";
  */
 export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
   await folder.check();
-  if (!(await folder.has(MODEL_INDEX))) throw folder.weights ? await onlyANetwork(folder) : noModelIndex(folder.name, await folder.list());
+  if (!(await folder.has(MODEL_INDEX)))
+    throw weightsIn(folder) ? await onlyANetwork(folder) : noModelIndex(folder.name, await folder.list());
   const json = await readJson(folder, MODEL_INDEX);
   const name = `${folder.name}/${MODEL_INDEX}`;
   const { _class_name: className, _diffusers_version: version } = json;

@@ -2,8 +2,8 @@ import { CheckpointError } from "../errors.js";
 import { partFolders } from "../families/lookups.js";
 import { withArticle } from "../given.js";
 import { type Fields, text } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { classOf, readConfig } from "./config.js";
-import type { Folder } from "./folder.js";
 import { PART_FILES, type PartKind } from "./part-kind.js";
 import { expectSource, refuseConfig, SOURCE_FIELDS, type SourceOptions } from "./source.js";
 

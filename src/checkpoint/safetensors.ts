@@ -1,11 +1,11 @@
 /** Reads safetensors files: https://huggingface.co/docs/safetensors. Follows the reference implementation's rules (`Metadata::validate`). */
 import { CheckpointError } from "../errors.js";
 import { messageOf } from "../message-of.js";
+import type { Folder } from "../platform/folder.js";
 import { allocate, type DType } from "../tensor/dtype.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
 import type { Wording } from "../wording.js";
-import type { Folder } from "./folder.js";
 import { BEGINNING, recognise } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
 import { joinScales } from "./scales.js";

@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { abortSignal, callback, type Fields, field, flag, hasMethods, text } from "../options/fields.js";
-import type { Folder } from "./folder.js";
+import type { Folder } from "../platform/folder.js";
 
 /** Progress of a download. */
 export interface DownloadProgress {

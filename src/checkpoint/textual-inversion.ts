@@ -1,6 +1,6 @@
 import { CheckpointError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
-import type { Folder } from "./folder.js";
 import { printable } from "./json.js";
 import { type HeaderTensor, readSafetensorsHeader, type SafetensorsHeader, toStoredTensor } from "./safetensors.js";
 

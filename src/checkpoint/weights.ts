@@ -1,9 +1,9 @@
 import { CheckpointError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { readJson } from "./config.js";
-import type { Folder } from "./folder.js";
 import { describe, isObject, printable } from "./json.js";
 import { canonical } from "./names.js";
 import { isPickle } from "./pickles.js";
@@ -102,12 +102,18 @@ export class Weights {
   }
 }
 
+/** The weights of a folder that has them without weight files of its own, such as a part of a single file; undefined for any other folder. */
+export function weightsIn(folder: Folder): Weights | undefined {
+  return "weights" in folder && folder.weights instanceof Weights ? folder.weights : undefined;
+}
+
 /**
  * Finds the weights of one part of a checkpoint, as diffusers and transformers name their files: single or sharded, full or a variant.
  * @throws CheckpointError if there are none, if there are only pickles, or if a file is not what it should be.
  */
 export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
-  if (folder.weights) return folder.weights;
+  const given = weightsIn(folder);
+  if (given) return given;
   await folder.check();
   const files = await folder.list();
   const chosen = findWeights(files, options);

@@ -1,5 +1,4 @@
 import { readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import type { SourceOptions } from "../checkpoint/source.js";
@@ -7,6 +6,7 @@ import { ArgumentError, CheckpointError } from "../errors.js";
 import { type ExistingSource, expectThere, findSource } from "../hub/find-source.js";
 import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoint.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
+import type { Folder } from "../platform/folder.js";
 import { chooseWay, expectRefiner } from "./families.js";
 import { locateAdapters, type OpenAdapters, openAdapters } from "./find-adapters.js";
 import type { GenerateRequest } from "./generate-request.js";

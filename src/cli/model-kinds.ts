@@ -2,11 +2,11 @@ import { stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { openFolder } from "#platform";
 import { classOf, readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import { type RecognisedFile, recogniseFile } from "../recognise/recognise-file.js";
 
 const CONFIG = "config.json";

@@ -1,5 +1,4 @@
 import { readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { ConfigError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
@@ -8,6 +7,7 @@ import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { PromptSyntax } from "../pipelines/prompt/clip-text-encoders.js";
 import { expectSize } from "../pipelines/shared/arguments.js";
 import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
+import type { Folder } from "../platform/folder.js";
 import type { DeviceOptions } from "../runtime/engine.js";
 import type { Job } from "./job.js";
 import { ensemble, type Painter, painter, unconditionalPainter } from "./painter.js";

@@ -1,9 +1,9 @@
 import { readJson } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { kindOf, PART_FILES, type PartKind } from "../checkpoint/part-kind.js";
 import { findWeights, noWeights, readShards } from "../checkpoint/weights.js";
 import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import type { WantedFiles, WantedNames, WantedPipeline } from "./wanted-files.js";
 
 /** A repository as far as its files are known: all of them on the hub, some of them in a cached snapshot. */

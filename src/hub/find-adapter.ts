@@ -1,8 +1,8 @@
-import type { Folder } from "../checkpoint/folder.js";
 import { isPickle, pickleError } from "../checkpoint/pickles.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError } from "../errors.js";
 import { type Fields, text } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { expectKind } from "../recognise/expect-kind.js";
 import { type FoundSource, findSource, isFound } from "./find-source.js";
 import { openCheckpoint } from "./open-checkpoint.js";

@@ -1,4 +1,4 @@
-import type { Folder } from "../checkpoint/folder.js";
+import type { Folder } from "../platform/folder.js";
 import { type AdapterKind, type AdapterSource, findAdapter } from "./find-adapter.js";
 import type { FoundSource } from "./find-source.js";
 import type { FoundFile } from "./open-file.js";

@@ -1,8 +1,8 @@
 import { hubSettings, openFolder, pathKind } from "#platform";
-import type { Folder } from "../checkpoint/folder.js";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
+import type { Folder } from "../platform/folder.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";

@@ -1,9 +1,9 @@
 import { openTokenizerFiles } from "#platform";
-import type { Folder } from "../checkpoint/folder.js";
 import { useSourceOpener } from "../checkpoint/open-part.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
 import type { PredictionType } from "../families/prediction-types.js";
+import type { Folder } from "../platform/folder.js";
 import { expectKind } from "../recognise/expect-kind.js";
 import { expectThere, type FileSource, type FoundSource, findSource, isFound } from "./find-source.js";
 import { openFile } from "./open-file.js";

@@ -1,6 +1,6 @@
-import type { Folder } from "../checkpoint/folder.js";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import { expectThere, type FileSource, type RepositoryFile } from "./find-source.js";
 import { revisionOf } from "./hub-file.js";
 import { openRepository } from "./open-repository.js";

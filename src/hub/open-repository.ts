@@ -1,7 +1,7 @@
 import { hubSettings, openRepositoryCache } from "#platform";
-import type { Folder } from "../checkpoint/folder.js";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError, type HubProblem } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import { isCommit, type RepositoryCache } from "../platform/platform.js";
 import { warn } from "../warnings.js";
 import type { Wording } from "../wording.js";

@@ -1,6 +1,6 @@
-import type { Folder } from "../checkpoint/folder.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { WantedPart } from "../checkpoint/open-part.js";
+import type { Folder } from "../platform/folder.js";
 
 /** The files of a checkpoint that a caller needs. */
 export type WantedFiles = WantedPipeline | WantedConfigs | WantedPart | WantedPartConfig | WantedNetwork | WantedNames;

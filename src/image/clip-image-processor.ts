@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
 import { checkOptions, expectField } from "../options/check-options.js";
 import { instanceOf } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";

@@ -1,6 +1,5 @@
 import { openTokenizerFiles } from "#platform";
 import { readJson } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { printable } from "../checkpoint/json.js";
 import { displayText, shownMetadata } from "../checkpoint/metadata.js";
 import { kindOf } from "../checkpoint/part-kind.js";
@@ -10,6 +9,7 @@ import { latentSize, likeOf } from "../checkpoint/single-file/pipeline-configs.j
 import type { SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
+import type { Folder } from "../platform/folder.js";
 import { recogniseFile } from "../recognise/recognise-file.js";
 import { countFile, countWeights } from "./counts.js";
 import { inspectCheckpoint } from "./inspect-folder.js";

@@ -1,5 +1,4 @@
 import { classOf, readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
@@ -9,6 +8,7 @@ import { CheckpointError, ConfigError } from "../errors.js";
 import type { LatentFamily } from "../families/family.js";
 import { familiesByIndex, familyByContextWidth } from "../families/lookups.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
+import type { Folder } from "../platform/folder.js";
 import { countWeights, total } from "./counts.js";
 import type { CheckpointInspection, InspectedPart, Inspection, NetworkInspection, PartInspection } from "./inspection.js";
 

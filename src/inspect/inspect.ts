@@ -1,4 +1,3 @@
-import type { Folder } from "../checkpoint/folder.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError } from "../errors.js";
 import { findSource } from "../hub/find-source.js";
@@ -7,6 +6,7 @@ import { openFile } from "../hub/open-file.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
 import { checkOptions } from "../options/check-options.js";
 import type { Fields } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { inspectFile } from "./inspect-file.js";
 import { inspectFolder, nothingFound } from "./inspect-folder.js";
 import type { Inspection } from "./inspection.js";

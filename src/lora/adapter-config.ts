@@ -1,11 +1,11 @@
 // Reads PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config), as far as they say how an adapter is applied. They are in the metadata of
 // diffusers' files, or in adapter_config.json beside a file of PEFT.
 import { readJson } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { CheckpointError } from "../errors.js";
 import { messageOf } from "../message-of.js";
+import type { Folder } from "../platform/folder.js";
 import type { LoraPart } from "./lora-names.js";
 
 /** What PEFT's config says of the layers of one network. */

@@ -1,8 +1,8 @@
-import type { Folder } from "../checkpoint/folder.js";
 import { printable } from "../checkpoint/json.js";
 import { type HeaderTensor, readSafetensorsHeader, readTensor, type SafetensorsHeader, toStoredTensor } from "../checkpoint/safetensors.js";
 import { bundledEmbedding, type NamedTensor, type TextualInversion } from "../checkpoint/textual-inversion.js";
 import { CheckpointError, type DarkroomError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type AdapterConfig, readAdapterConfigs, scaleIn } from "./adapter-config.js";
 import { type ByRole, type LoraMethod, methodOf, missingRoles, rankOf } from "./lora-methods.js";

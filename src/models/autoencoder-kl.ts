@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
@@ -8,6 +7,7 @@ import type { Scope } from "../graph/scope.js";
 import { activationName, conv, groupNorm } from "../layers/basic.js";
 import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
+import type { Folder } from "../platform/folder.js";
 import { type Generator, randnPerImage } from "../tensor/random.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";

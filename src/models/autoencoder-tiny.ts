@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, whole } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { add, relu, resizeNearest, scale, shift, tanh } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, activationName, conv } from "../layers/basic.js";
+import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Autoencoder } from "./autoencoder.js";
 import { expectShape } from "./expect-shape.js";

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { count, depth, whole } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
@@ -10,6 +9,7 @@ import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
 import { checkOptions } from "../options/check-options.js";
 import { anyNumber, type Fields, flag } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";

@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { count, depth, side } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { add, concat, conv2d, expand, reshape, slice, transpose } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";
+import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";

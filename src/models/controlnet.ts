@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count } from "../checkpoint/schema.js";
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
@@ -8,6 +7,7 @@ import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, flag, needed, real, tensor } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";

@@ -1,7 +1,6 @@
 import type * as v from "valibot";
 import { createEngine } from "#platform";
 import { classOf, readConfig } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
@@ -14,6 +13,7 @@ import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { NetworkAdapters } from "../lora/network-adapters.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, hasMethods } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Engine, type Precision, type ResolvedDevice } from "../runtime/engine.js";
 import { SessionCache } from "../runtime/session-cache.js";

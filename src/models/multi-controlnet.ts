@@ -1,9 +1,9 @@
 import { createEngine } from "#platform";
-import type { Folder } from "../checkpoint/folder.js";
 import { HubError } from "../errors.js";
 import { findSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { checkOptions } from "../options/check-options.js";
+import type { Folder } from "../platform/folder.js";
 import type { Engine } from "../runtime/engine.js";
 import { ControlNetModel } from "./controlnet.js";
 import { MODEL_FIELDS, type ModelOptions } from "./model.js";

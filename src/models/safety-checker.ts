@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { count } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
 import { affine, unitLength } from "../graph/ops.js";
 import type { Scope } from "../graph/scope.js";
 import { linear } from "../layers/basic.js";
+import type { Folder } from "../platform/folder.js";
 import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { clipVisionSchema, poolVision, visionStates } from "./clip-vision.js";

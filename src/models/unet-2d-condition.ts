@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, countOrNone, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
@@ -10,6 +9,7 @@ import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/
 import { upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
 import { anyNumber, type Fields, field, tensor } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
 import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";

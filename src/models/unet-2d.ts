@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
@@ -9,6 +8,7 @@ import { activationName, conv, groupNorm } from "../layers/basic.js";
 import { classEmbedding, fourierEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
+import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";

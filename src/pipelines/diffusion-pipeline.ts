@@ -1,6 +1,5 @@
 import { createEngine } from "#platform";
 import { snakeCase } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError, ConfigError } from "../errors.js";
@@ -10,6 +9,7 @@ import { expectFile, type FoundSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, field, oneOf, optional } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { CONCURRENCY, isConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/engine.js";
 import { resolveScheduler, schedulerField, schedulerFor } from "../schedulers/registry.js";

@@ -1,4 +1,3 @@
-import type { Folder } from "../checkpoint/folder.js";
 import type { AttentionSlice } from "../graph/graph.js";
 import { pictures } from "../image/picture.js";
 import type { LoraWeight } from "../lora/adapter-weight.js";
@@ -6,6 +5,7 @@ import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler } from "../schedulers/shared/scheduler.js";
 import type { Tensor } from "../tensor/tensor.js";

@@ -1,5 +1,5 @@
 // What a platform (Node, the browser) gives to the rest: the interfaces that src/platform/<platform> satisfies. The rest imports it as "#platform".
-import type { Folder } from "../checkpoint/folder.js";
+import type { Folder } from "./folder.js";
 
 /** How the hub is reached and where its files are kept: by the caller's options, else the environment, else the defaults. */
 export interface HubSettings {

@@ -1,8 +1,8 @@
-import type { Folder } from "../checkpoint/folder.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { findParts } from "../checkpoint/single-file/parts.js";
 import { CheckpointError } from "../errors.js";
 import { FAMILY_NAMES } from "../families/lookups.js";
+import type { Folder } from "../platform/folder.js";
 import type { Wording } from "../wording.js";
 import { type RecognisedFile, recogniseFile } from "./recognise-file.js";
 

@@ -1,4 +1,3 @@
-import type { Folder } from "../checkpoint/folder.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
@@ -8,6 +7,7 @@ import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescriptio
 import { describeChannels, familyByEmbedding, otherFamily } from "../families/lookups.js";
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
+import type { Folder } from "../platform/folder.js";
 
 /** What a safetensors file is, and what its header shows. */
 export type RecognisedFile =

@@ -1,10 +1,10 @@
 import * as v from "valibot";
-import type { Folder } from "../checkpoint/folder.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, flag, names, oneOf, whole } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";

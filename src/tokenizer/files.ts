@@ -1,8 +1,8 @@
 import { readJson } from "../checkpoint/config.js";
-import type { Folder } from "../checkpoint/folder.js";
 import { recogniseText } from "../checkpoint/foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, quote } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
+import type { Folder } from "../platform/folder.js";
 
 /** A token that is found in the text before it is split into words. */
 export interface AddedToken {

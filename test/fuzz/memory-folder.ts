@@ -1,5 +1,5 @@
-import type { Folder } from "../../src/checkpoint/folder.js";
 import { CheckpointError } from "../../src/errors.js";
+import type { Folder } from "../../src/platform/folder.js";
 import type { FileRef } from "../../src/tensor/stored-tensor.js";
 
 /** Files by their paths in a folder. */

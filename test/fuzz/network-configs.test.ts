@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Folder } from "../../src/checkpoint/folder.js";
 import { CLIPImageProcessor } from "../../src/image/clip-image-processor.js";
 import { Picture } from "../../src/image/picture.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
@@ -12,6 +11,7 @@ import { ControlNetModel } from "../../src/models/controlnet.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import { type UNet2DInputs, UNet2DModel } from "../../src/models/unet-2d.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
+import type { Folder } from "../../src/platform/folder.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";

@@ -1,10 +1,10 @@
-import type { Folder } from "../../src/checkpoint/folder.js";
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
 import { DDPMPipeline } from "../../src/pipelines/ddpm.js";
 import type { DiffusionPipeline, PipelineClass } from "../../src/pipelines/diffusion-pipeline.js";
 import { ComponentSource } from "../../src/pipelines/shared/components.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
+import type { Folder } from "../../src/platform/folder.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { filesOf } from "../helpers/hub-server.js";
 import { inspectingEngine } from "./inspecting-engine.js";

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { readConfig } from "../../src/checkpoint/config.js";
-import type { Folder } from "../../src/checkpoint/folder.js";
 import type { Json } from "../../src/checkpoint/json.js";
 import { openSingleFile } from "../../src/checkpoint/single-file/open-single-file.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
+import type { Folder } from "../../src/platform/folder.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { safetensorsBytes } from "../helpers/safetensors.js";

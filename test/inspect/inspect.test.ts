@@ -1,11 +1,11 @@
 import { cpSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Folder } from "../../src/checkpoint/folder.js";
 import { HubError } from "../../src/errors.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
 import { inspect } from "../../src/inspect/inspect.js";
 import type { LoraInspection } from "../../src/inspect/inspection.js";
+import type { Folder } from "../../src/platform/folder.js";
 import { openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import type { Tensors } from "../helpers/checkpoints.js";

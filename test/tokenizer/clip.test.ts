@@ -1,8 +1,8 @@
 import "../../src/hub/open-checkpoint.js";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { Folder } from "../../src/checkpoint/folder.js";
 import { ArgumentError, CheckpointError } from "../../src/errors.js";
+import type { Folder } from "../../src/platform/folder.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
 

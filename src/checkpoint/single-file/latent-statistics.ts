@@ -1,5 +1,5 @@
 import type { NormalisedLatents } from "../../families/edm.js";
-import type { Folder } from "../folder.js";
+import type { Folder } from "../../platform/folder.js";
 import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
 
 /** Mean and standard deviation of a UNet's latents, one number for each channel, and the scale of the latents normalised by them. */

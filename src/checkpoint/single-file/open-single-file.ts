@@ -1,11 +1,11 @@
 import { ConfigError } from "../../errors.js";
 import type { PredictionType } from "../../families/prediction-types.js";
+import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
 import { readJson } from "../config.js";
-import type { Folder } from "../folder.js";
 import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
-import { findWeights } from "../weights.js";
+import { findWeights, weightsIn } from "../weights.js";
 import { controlNetConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
 import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
@@ -77,7 +77,7 @@ async function overlaid(file: SingleFile, config: Folder, { warns = true, predic
     const part = file.parts.get(each);
     if (part) folders[each] = new VirtualFolder(base.name, { base, weights: part.weights });
     // As in diffusers: what the file lacks may come from the folder.
-    else if (!base.weights && !findWeights(await base.list())) folders[each] = absent(name, each, { base });
+    else if (!weightsIn(base) && !findWeights(await base.list())) folders[each] = absent(name, each, { base });
   }
   // Single files have no safety checker; diffusers does not load one for them either.
   const index: JsonObject = { ...(await readJson(config, MODEL_INDEX)), safety_checker: [null, null] };

@@ -3,8 +3,8 @@ import { CheckpointError } from "../../errors.js";
 import type { PredictionType } from "../../families/prediction-types.js";
 import { LATENTS } from "../../families/stable-diffusion.js";
 import { messageOf } from "../../message-of.js";
+import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
-import type { Folder } from "../folder.js";
 import { parseConfig, side } from "../schema.js";
 
 // The training config of CompVis' ldm and Stability's sgm, beside the checkpoint and with the same name: `model.yaml` for `model.safetensors`.

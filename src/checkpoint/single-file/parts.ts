@@ -1,5 +1,5 @@
 import { familyByContextWidth } from "../../families/lookups.js";
-import type { Folder } from "../folder.js";
+import type { Folder } from "../../platform/folder.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
 import { type Naming, TODAYS_NAMES } from "./layer-names.js";

@@ -1,7 +1,7 @@
 import { CheckpointError, ConfigError } from "../../errors.js";
 import { FAMILY_NAMES, otherFamily } from "../../families/lookups.js";
 import type { PredictionType } from "../../families/prediction-types.js";
-import type { Folder } from "../folder.js";
+import type { Folder } from "../../platform/folder.js";
 import { printable } from "../json.js";
 import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
 import { familyOf } from "./find-family.js";

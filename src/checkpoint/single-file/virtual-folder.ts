@@ -1,8 +1,8 @@
 import { CheckpointError, type DarkroomErrorOptions } from "../../errors.js";
+import type { Folder } from "../../platform/folder.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
-import type { Folder } from "../folder.js";
 import type { JsonObject } from "../json.js";
-import type { Weights } from "../weights.js";
+import { type Weights, weightsIn } from "../weights.js";
 
 /** What a {@link VirtualFolder} holds. */
 export interface VirtualContents {
@@ -26,7 +26,7 @@ export class VirtualFolder implements Folder {
     readonly name: string,
     private readonly contents: VirtualContents,
   ) {
-    this.weights = contents.weights ?? contents.base?.weights;
+    this.weights = contents.weights ?? (contents.base && weightsIn(contents.base));
   }
 
   async check(): Promise<void> {

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../../checkpoint/folder.js";
 import { printable } from "../../checkpoint/json.js";
 import type { TextualInversion } from "../../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../../errors.js";
@@ -13,6 +12,7 @@ import { type LoraTarget, matchLora } from "../../lora/match-lora.js";
 import type { NetworkAdapters } from "../../lora/network-adapters.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Fields, field, names, oneOf, real, text, texts } from "../../options/fields.js";
+import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
 import type { TextualInversions } from "./textual-inversions.js";
 

@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import type { Folder } from "../../checkpoint/folder.js";
 import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
@@ -7,6 +6,7 @@ import { ADAPTER_FIELDS, type AdapterKind, type AdapterSource, findAdapter } fro
 import type { FoundFile } from "../../hub/open-file.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Fields, names, text, texts } from "../../options/fields.js";
+import type { Folder } from "../../platform/folder.js";
 import type { StoredTensor } from "../../tensor/stored-tensor.js";
 import { warn } from "../../warnings.js";
 import type { TextEncoder } from "../prompt/clip-text-encoders.js";

@@ -1,5 +1,4 @@
 import { camelCase } from "../../checkpoint/config.js";
-import type { Folder } from "../../checkpoint/folder.js";
 import type { ModelIndex } from "../../checkpoint/model-index.js";
 import { kindOf } from "../../checkpoint/part-kind.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
@@ -7,6 +6,7 @@ import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Field, type Fields, type NeededField, needed } from "../../options/fields.js";
+import type { Folder } from "../../platform/folder.js";
 import type { Engine } from "../../runtime/engine.js";
 import { SCHEDULERS } from "../../schedulers/registry.js";
 import { CLIPTokenizer } from "../../tokenizer/clip.js";

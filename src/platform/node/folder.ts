@@ -1,10 +1,10 @@
 import type { Stats } from "node:fs";
 import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Folder } from "../../checkpoint/folder.js";
 import { CheckpointError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
+import type { Folder } from "../folder.js";
 import { diskFile } from "./disk-file.js";
 import { packageFile } from "./package-files.js";
 

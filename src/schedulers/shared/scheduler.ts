@@ -1,10 +1,10 @@
 import { camelCase, readConfig, snakeCase } from "../../checkpoint/config.js";
-import type { Folder } from "../../checkpoint/folder.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../../checkpoint/open-part.js";
 import { ArgumentError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
 import { checkOptions, expectField } from "../../options/check-options.js";
 import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, real, tensor, whole } from "../../options/fields.js";
+import type { Folder } from "../../platform/folder.js";
 import { Generator, randnPerImage } from "../../tensor/random.js";
 import { concat, type Shape, type Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../../../src/checkpoint/config.js";
-import type { Folder } from "../../../src/checkpoint/folder.js";
 import { readModelIndex } from "../../../src/checkpoint/model-index.js";
 import { openWeights } from "../../../src/checkpoint/weights.js";
 import { openCheckpoint } from "../../../src/hub/open-checkpoint.js";
@@ -8,6 +7,7 @@ import { AutoencoderKL } from "../../../src/models/autoencoder-kl.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../../src/models/clip-text.js";
 import type { ModelOptions } from "../../../src/models/model.js";
 import { UNet2DConditionModel } from "../../../src/models/unet-2d-condition.js";
+import type { Folder } from "../../../src/platform/folder.js";
 import type { Engine } from "../../../src/runtime/engine.js";
 import { Tensor } from "../../../src/tensor/tensor.js";
 import { CLIPTokenizer } from "../../../src/tokenizer/clip.js";

@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../../../src/checkpoint/config.js";
-import type { Folder } from "../../../src/checkpoint/folder.js";
 import type { JsonObject } from "../../../src/checkpoint/json.js";
 import { openWeights } from "../../../src/checkpoint/weights.js";
 import { ConfigError } from "../../../src/errors.js";
 import { openCheckpoint } from "../../../src/hub/open-checkpoint.js";
 import { inspect } from "../../../src/inspect/inspect.js";
+import type { Folder } from "../../../src/platform/folder.js";
 import { locationOf } from "../../../src/platform/node/disk-file.js";
 import { Tensor } from "../../../src/tensor/tensor.js";
 import { checkpointError } from "../../helpers/errors.js";

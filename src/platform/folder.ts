@@ -1,5 +1,4 @@
 import type { FileRef } from "../tensor/stored-tensor.js";
-import type { Weights } from "./weights.js";
 
 /**
  * The files of a checkpoint, wherever they lie: a folder on disk, a snapshot of a hub repository, or a single file seen as the folder it would be.
@@ -22,6 +21,4 @@ export interface Folder {
   file(path: string): Promise<FileRef>;
   /** The folder of one part: `folder.open("unet")`. */
   open(subfolder: string): Folder;
-  /** The weights of this part, where they do not lie in files of its own. */
-  readonly weights?: Weights;
 }
