@@ -1,6 +1,9 @@
 import type { Value } from "../graph/graph.js";
 import { besideLayer, changesWeight, type LayerChange } from "../graph/layer-change.js";
-import { add, affine, type ConvOptions, conv2d, mul, reshape, rows as rowsOf, scale, shift } from "../graph/ops.js";
+import { type ConvOptions, conv2d } from "../graph/ops/conv2d.js";
+import { add, mul, scale, shift } from "../graph/ops/elementwise.js";
+import { affine } from "../graph/ops/products.js";
+import { reshape, rows as rowsOf } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";

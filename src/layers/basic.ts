@@ -1,21 +1,11 @@
 import * as v from "valibot";
-import { bandedGroupNormalize } from "../graph/bands.js";
-import { convolve } from "../graph/convolution.js";
 import type { Value } from "../graph/graph.js";
-import {
-  affine,
-  type ConvOptions,
-  gelu,
-  geluTanh,
-  groupNormalize,
-  layerNormalize,
-  mish,
-  quickGelu,
-  relu,
-  rows,
-  silu,
-} from "../graph/ops.js";
-import { isQuantizedAffine, quantizedAffine } from "../graph/quantized.js";
+import { gelu, geluTanh, mish, quickGelu, relu, silu } from "../graph/ops/activations.js";
+import type { ConvOptions } from "../graph/ops/conv2d.js";
+import { convolve } from "../graph/ops/convolution.js";
+import { groupNormalize, layerNormalize } from "../graph/ops/norms.js";
+import { affine, linearProduct } from "../graph/ops/products.js";
+import { rows } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import type { Shape } from "../tensor/tensor.js";
 import { adaptedBias, adaptedGain, adaptedWeight, type Rows, withAdapters, withConvAdapters } from "./adapters.js";
@@ -26,7 +16,7 @@ import { adaptedBias, adaptedGain, adaptedWeight, type Rows, withAdapters, withC
 export function linear(x: Value, w: Scope, width: number): Value {
   const shape = [width, x.shape.at(-1) ?? 0];
   const weight = adaptedWeight(w.tensor("weight", shape), w, (w) => w.tensor("weight", shape, shape, "float32"));
-  return withAdapters(product(x, weight, bias(w, width)), x, w);
+  return withAdapters(linearProduct(x, weight, bias(w, width)), x, w);
 }
 
 /**
@@ -37,7 +27,7 @@ export function linearRows(x: Value, w: Scope, width: number, [start, end]: Rows
   const shape = [width, x.shape.at(-1) ?? 0];
   const weight = adaptedWeight(w.rows("weight", shape, start, end), w, (w) => w.tensor("weight", shape, shape, "float32"), [start, end]);
   const whole = bias(w, width);
-  return withAdapters((isExact ? affine : product)(x, weight, whole && rows(whole, start, end)), x, w, [start, end]);
+  return withAdapters((isExact ? affine : linearProduct)(x, weight, whole && rows(whole, start, end)), x, w, [start, end]);
 }
 
 /** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
@@ -51,8 +41,7 @@ export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...opti
 /** `nn.GroupNorm` over the channels of x [batch, channels, height, width]. */
 export function groupNorm(x: Value, w: Scope, groups: number, epsilon: number): Value {
   const channels = x.shape[1] ?? 0;
-  const normalize = x.bands ? bandedGroupNormalize : groupNormalize;
-  return normalize(x, groups, epsilon, ...gainAndOffset(w, channels, [channels, 1, 1]));
+  return groupNormalize(x, groups, epsilon, ...gainAndOffset(w, channels, [channels, 1, 1]));
 }
 
 /** `nn.LayerNorm` over the last axis. */
@@ -81,10 +70,6 @@ export const activationName = v.picklist(["silu", "swish", "gelu", "mish", "relu
 
 /** Schema of `hidden_act` in transformers' configs. */
 export const hiddenActivationName = v.picklist(["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish"]);
-
-function product(x: Value, weight: Value, bias: Value | undefined): Value {
-  return isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias);
-}
 
 function bias(w: Scope, width: number): Value | undefined {
   return adaptedBias(w.hasTensor("bias") ? w.tensor("bias", [width]) : undefined, w, [width]);

@@ -1,5 +1,6 @@
 import type { Value } from "../graph/graph.js";
-import { add, attention } from "../graph/ops.js";
+import { attention } from "../graph/ops/attention.js";
+import { add } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, layerNorm, linear } from "./basic.js";
 

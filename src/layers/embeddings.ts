@@ -1,5 +1,6 @@
 import type { Value } from "../graph/graph.js";
-import { add, concat, cos, gather, log, mul, reshape, scale, sin } from "../graph/ops.js";
+import { add, cos, log, mul, scale, sin } from "../graph/ops/elementwise.js";
+import { concat, gather, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, linear } from "./basic.js";
 

@@ -1,6 +1,7 @@
-import { doubled } from "../graph/bands.js";
 import type { Value } from "../graph/graph.js";
-import { add, mul, repeatBatch, reshape, resizeNearest, scale, shift, split } from "../graph/ops.js";
+import { add, mul, scale, shift } from "../graph/ops/elementwise.js";
+import { doubled, resizeNearest } from "../graph/ops/resampling.js";
+import { repeatBatch, reshape, split } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, conv, groupNorm, linear } from "./basic.js";
 

@@ -1,7 +1,10 @@
 import { ConfigError } from "../errors.js";
-import { inTokenBlocks } from "../graph/bands.js";
 import type { Value } from "../graph/graph.js";
-import { add, addBatches, attention, concat, gelu, mul, repeatBatch, reshape, scale, transpose } from "../graph/ops.js";
+import { gelu } from "../graph/ops/activations.js";
+import { attention } from "../graph/ops/attention.js";
+import { inTokenBlocks } from "../graph/ops/bands.js";
+import { add, addBatches, mul, scale } from "../graph/ops/elementwise.js";
+import { concat, repeatBatch, reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { groupNorm, layerNorm, linear, linearRows } from "./basic.js";
 

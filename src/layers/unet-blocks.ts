@@ -1,6 +1,6 @@
-import { doubled } from "../graph/bands.js";
 import type { Value } from "../graph/graph.js";
-import { averagePool, concat, repeatBatch } from "../graph/ops.js";
+import { averagePool, doubled } from "../graph/ops/resampling.js";
+import { concat, repeatBatch } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { type PixelAttentionOptions, pixelAttention, spatialTransformer } from "./transformer.js";

@@ -1,6 +1,9 @@
 import type { Graph, Value } from "../graph/graph.js";
 import type { Axis, ChangedWeight, Factor, LowRank, Magnitude, WeightChange } from "../graph/layer-change.js";
-import { add, clip, div, matmul, mul, reshape, rowLengths, scale, shift, sub, transpose } from "../graph/ops.js";
+import { add, clip, div, mul, scale, shift, sub } from "../graph/ops/elementwise.js";
+import { rowLengths } from "../graph/ops/norms.js";
+import { matmul } from "../graph/ops/products.js";
+import { reshape, transpose } from "../graph/ops/shapes.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { silu } from "../graph/ops.js";
+import { silu } from "../graph/ops/activations.js";
 import type { Scope } from "../graph/scope.js";
 import { activationName, conv, groupNorm } from "../layers/basic.js";
 import type { ResnetOptions } from "../layers/resnet.js";

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { blocks, checkPerBlock, count, whole } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
-import { add, relu, resizeNearest, scale, shift, tanh } from "../graph/ops.js";
+import { relu, tanh } from "../graph/ops/activations.js";
+import { add, scale, shift } from "../graph/ops/elementwise.js";
+import { resizeNearest } from "../graph/ops/resampling.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, activationName, conv } from "../layers/basic.js";
 import type { Folder } from "../platform/folder.js";

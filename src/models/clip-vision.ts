@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { count, depth, side } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
-import { add, concat, conv2d, expand, reshape, slice, transpose } from "../graph/ops.js";
+import { conv2d } from "../graph/ops/conv2d.js";
+import { add } from "../graph/ops/elementwise.js";
+import { concat, expand, reshape, slice, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
 import { clipEncoderLayer } from "../layers/clip-encoder.js";

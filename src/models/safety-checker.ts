@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { count } from "../checkpoint/schema.js";
 import type { Value } from "../graph/graph.js";
-import { affine, unitLength } from "../graph/ops.js";
+import { unitLength } from "../graph/ops/norms.js";
+import { affine } from "../graph/ops/products.js";
 import type { Scope } from "../graph/scope.js";
 import { linear } from "../layers/basic.js";
 import type { Folder } from "../platform/folder.js";

@@ -3,7 +3,7 @@ import { blocks, checkPerBlock, count, countOrNone, side } from "../checkpoint/s
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { Value } from "../graph/graph.js";
-import { addBatches, scale, shift } from "../graph/ops.js";
+import { addBatches, scale, shift } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";

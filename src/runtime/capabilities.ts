@@ -1,6 +1,8 @@
 import { Graph, type GraphOptions, type Value } from "../graph/graph.js";
 import { type ByteRange, fastNumbers, type GraphCapabilities } from "../graph/lowering.js";
-import { fusedAttention, narrow, scale, writtenOutAttention } from "../graph/ops.js";
+import { fusedAttention, writtenOutAttention } from "../graph/ops/attention.js";
+import { scale } from "../graph/ops/elementwise.js";
+import { narrow } from "../graph/ops/precision.js";
 import { Tensor } from "../tensor/tensor.js";
 import { DeviceSessions, runtimeMessage } from "./device-sessions.js";
 import type { NamedTensors, Precision, ResolvedDevice } from "./engine.js";

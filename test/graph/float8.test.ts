@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import type { FinishedGraph } from "../../src/graph/finished-graph.js";
 import { Graph, type GraphOptions } from "../../src/graph/graph.js";
-import { scale } from "../../src/graph/ops.js";
+import { scale } from "../../src/graph/ops/elementwise.js";
 import { Scope } from "../../src/graph/scope.js";
 import { createEngine, openFolder } from "../../src/platform/node/platform.js";
 import { Tensor } from "../../src/tensor/tensor.js";

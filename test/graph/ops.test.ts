@@ -2,7 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ArgumentError, ConfigError } from "../../src/errors.js";
 import { Graph, type Value } from "../../src/graph/graph.js";
-import * as ops from "../../src/graph/ops.js";
+import { gelu, mish, quickGelu, relu, silu, tanh } from "../../src/graph/ops/activations.js";
+import { attention } from "../../src/graph/ops/attention.js";
+import { conv2d } from "../../src/graph/ops/conv2d.js";
+import { add, clip, cos, div, mul, scale, shift, sin, sub } from "../../src/graph/ops/elementwise.js";
+import { groupNormalize, layerNormalize } from "../../src/graph/ops/norms.js";
+import { affine } from "../../src/graph/ops/products.js";
+import { resizeNearest } from "../../src/graph/ops/resampling.js";
+import { concat, expand, gather, reshape, slice, split, transpose } from "../../src/graph/ops/shapes.js";
 import { type Shape, Tensor } from "../../src/tensor/tensor.js";
 import { onnxText } from "../helpers/graphs.js";
 import { evaluate, ramp } from "./onnx-runtime.js";
@@ -44,7 +51,7 @@ describe("shapes said are shapes given", () => {
       }),
       ({ x, out, kernel, stride, padding, hasBias }) =>
         (input) =>
-          ops.conv2d(input(x), input([out, x[1] ?? 0, kernel, kernel]), hasBias ? input([out]) : undefined, { stride, padding }),
+          conv2d(input(x), input([out, x[1] ?? 0, kernel, kernel]), hasBias ? input([out]) : undefined, { stride, padding }),
     ),
   );
   it(
@@ -53,7 +60,7 @@ describe("shapes said are shapes given", () => {
       fc.tuple(picture, extent, extent),
       ([x, height, width]) =>
         (input) =>
-          ops.resizeNearest(input(x), height, width),
+          resizeNearest(input(x), height, width),
     ),
   );
   it(
@@ -62,7 +69,7 @@ describe("shapes said are shapes given", () => {
       anyShape.chain((x) => fc.record({ x: fc.constant(x), axis: fc.nat(x.length - 1), others: fc.array(extent, { maxLength: 3 }) })),
       ({ x, axis, others }) =>
         (input) =>
-          ops.concat([input(x), ...others.map((size) => input(x.with(axis, size)))], axis),
+          concat([input(x), ...others.map((size) => input(x.with(axis, size)))], axis),
     ),
   );
   it(
@@ -73,7 +80,7 @@ describe("shapes said are shapes given", () => {
         (input) => {
           const size = x[axis] ?? 1;
           const start = Math.min(from, size - 1);
-          return ops.slice(input(x), axis, start, Math.min(size, start + length));
+          return slice(input(x), axis, start, Math.min(size, start + length));
         },
     ),
   );
@@ -83,7 +90,7 @@ describe("shapes said are shapes given", () => {
       fc.record({ leading: fc.array(extent, { maxLength: 3 }), width: extent, out: extent, hasBias: fc.boolean() }),
       ({ leading, width, out, hasBias }) =>
         (input) =>
-          ops.affine(input([...leading, width]), input([out, width]), hasBias ? input([out]) : undefined),
+          affine(input([...leading, width]), input([out, width]), hasBias ? input([out]) : undefined),
     ),
   );
   it(
@@ -97,7 +104,7 @@ describe("shapes said are shapes given", () => {
             Value,
             Value,
           ];
-          return ops.attention(query, key, value, heads, isMasked ? input([1, 1, tokens, context]) : undefined);
+          return attention(query, key, value, heads, isMasked ? input([1, 1, tokens, context]) : undefined);
         },
     ),
   );
@@ -108,13 +115,7 @@ describe("shapes said are shapes given", () => {
       ({ batch, groups, width, height, columns }) =>
         (input) => {
           const channels = groups * width;
-          return ops.groupNormalize(
-            input([batch, channels, height, columns]),
-            groups,
-            1e-5,
-            input([channels, 1, 1]),
-            input([channels, 1, 1]),
-          );
+          return groupNormalize(input([batch, channels, height, columns]), groups, 1e-5, input([channels, 1, 1]), input([channels, 1, 1]));
         },
     ),
   );
@@ -122,7 +123,7 @@ describe("shapes said are shapes given", () => {
     "layerNormalize",
     claims(anyShape, (x) => (input) => {
       const width = [x.at(-1) ?? 1];
-      return ops.layerNormalize(input(x), 1e-5, input(width), input(width));
+      return layerNormalize(input(x), 1e-5, input(width), input(width));
     }),
   );
   it(
@@ -132,32 +133,32 @@ describe("shapes said are shapes given", () => {
       ({ full, kept, rank }) =>
         (input) => {
           const narrow = full.map((size, i) => (kept[i] ? size : 1)).slice(Math.max(0, full.length - rank));
-          return ops.div(ops.mul(ops.sub(ops.add(input(full), input(narrow)), input(narrow)), input(full)), input(narrow));
+          return div(mul(sub(add(input(full), input(narrow)), input(narrow)), input(full)), input(narrow));
         },
     ),
   );
   it(
     "element-wise functions",
     claims(fc.tuple(anyShape, fc.integer({ min: 0, max: 10 })), ([x, which]) => (input) => {
-      const functions = [ops.silu, ops.quickGelu, ops.gelu, ops.relu, ops.mish, ops.tanh, ops.sin, ops.cos];
+      const functions = [silu, quickGelu, gelu, relu, mish, tanh, sin, cos];
       const unary = functions[which];
       if (unary) return unary(input(x));
-      return which === 8 ? ops.scale(input(x), 3) : which === 9 ? ops.shift(input(x), 1) : ops.clip(input(x), -1, 1);
+      return which === 8 ? scale(input(x), 3) : which === 9 ? shift(input(x), 1) : clip(input(x), -1, 1);
     }),
   );
   it(
     "reshape with an extent left to find, then transpose",
     claims(fc.tuple(shape(3), fc.shuffledSubarray([0, 1], { minLength: 2 })), ([x, order]) => (input) => {
-      return ops.transpose(ops.reshape(input(x), [x[0] ?? 1, -1]), order);
+      return transpose(reshape(input(x), [x[0] ?? 1, -1]), order);
     }),
   );
   it(
     "expand along axes of extent 1",
-    claims(anyShape, (x) => (input) => ops.expand(input(x.map((size, i) => (i % 2 === 0 ? 1 : size))), x)),
+    claims(anyShape, (x) => (input) => expand(input(x.map((size, i) => (i % 2 === 0 ? 1 : size))), x)),
   );
   it("gather", async () => {
     const { declared, result } = await evaluate((_, input) =>
-      ops.gather(input(ramp([7, 3])), input(new Tensor("int64", [2, 4], BigInt64Array.of(0n, 6n, 1n, 1n, 2n, 3n, 4n, 5n)))),
+      gather(input(ramp([7, 3])), input(new Tensor("int64", [2, 4], BigInt64Array.of(0n, 6n, 1n, 1n, 2n, 3n, 4n, 5n)))),
     );
     expect(result.shape).toEqual(declared.shape);
     expect(result.shape).toEqual([2, 4, 3]);
@@ -172,7 +173,7 @@ describe("results", () => {
           Array.from({ length: from }, (_, i) => i),
           [1, 1, 1, from],
         );
-        const { result } = await evaluate((_, input) => ops.resizeNearest(input(row), 1, to));
+        const { result } = await evaluate((_, input) => resizeNearest(input(row), 1, to));
         // torch: floor(i * (from / to)), the ratio in float32.
         expect(result.toArray()).toEqual(Array.from({ length: to }, (_, i) => Math.floor(Math.fround(i * Math.fround(from / to)))));
       }
@@ -181,7 +182,7 @@ describe("results", () => {
 
   it("conv2d pads [top, left, bottom, right]", async () => {
     const { result } = await evaluate((_, input) =>
-      ops.conv2d(input(Tensor.from([1, 2, 3, 4], [1, 1, 2, 2])), input(Tensor.from([1], [1, 1, 1, 1])), undefined, {
+      conv2d(input(Tensor.from([1, 2, 3, 4], [1, 1, 2, 2])), input(Tensor.from([1], [1, 1, 1, 1])), undefined, {
         padding: [0, 1, 2, 0],
       }),
     );
@@ -191,7 +192,7 @@ describe("results", () => {
 
   it("affine adds the bias to the product with the transposed weight", async () => {
     const { result } = await evaluate((_, input) =>
-      ops.affine(input(Tensor.from([1, 2], [1, 1, 2])), input(Tensor.from([1, 0, 0, 1, 1, 1], [3, 2])), input(Tensor.from([10, 20, 30]))),
+      affine(input(Tensor.from([1, 2], [1, 1, 2])), input(Tensor.from([1, 0, 0, 1, 1, 1], [3, 2])), input(Tensor.from([10, 20, 30]))),
     );
     expect(result.toArray()).toEqual([11, 22, 33]);
   });
@@ -200,15 +201,15 @@ describe("results", () => {
     const lowest = -3.4028234663852886e38;
     const value = Tensor.from([1, 2, 30, 40], [1, 2, 2]);
     const { result } = await evaluate((graph, input) =>
-      ops.attention(input(ramp([1, 2, 2])), input(ramp([1, 2, 2])), input(value), 2, graph.constant([0, lowest, 0, 0], [1, 1, 2, 2])),
+      attention(input(ramp([1, 2, 2])), input(ramp([1, 2, 2])), input(value), 2, graph.constant([0, lowest, 0, 0], [1, 1, 2, 2])),
     );
     expect(result.toArray().slice(0, 2)).toEqual([1, 2]);
   });
 
   it("split gives the parts in order", async () => {
     const { result } = await evaluate((_, input) => {
-      const [first, second] = ops.split(input(Tensor.from([1, 2, 3, 4], [1, 4])), 1, 2) as [Value, Value];
-      return ops.concat([second, first], 1);
+      const [first, second] = split(input(Tensor.from([1, 2, 3, 4], [1, 4])), 1, 2) as [Value, Value];
+      return concat([second, first], 1);
     });
     expect(result.toArray()).toEqual([3, 4, 1, 2]);
   });
@@ -218,7 +219,7 @@ describe("attention on WebGPU", () => {
   const isFused = (width: number, fusedAttention: boolean) => {
     const graph = new Graph({ capabilities: { device: "webgpu", fusedAttention } });
     const [query, key, value] = ["q", "k", "v"].map((name) => graph.input(name, "float32", [1, 64, width])) as [Value, Value, Value];
-    graph.output("y", ops.attention(query, key, value, 2));
+    graph.output("y", attention(query, key, value, 2));
     return onnxText(graph).includes("MultiHeadAttention");
   };
 
@@ -233,39 +234,39 @@ describe("what cannot be computed is refused while the graph is built", () => {
   const value = (dimensions: Shape) => new Graph().input("x", "float32", dimensions);
 
   it.each<[string, () => unknown, RegExp]>([
-    ["adding shapes that do not broadcast", () => ops.add(value([2, 3]), value([2, 4])), /\[2,3\] and \[2,4\] do not broadcast/],
-    ["a reshape to another size", () => ops.reshape(value([2, 3]), [4, 2]), /\[2,3\] cannot be seen as \[4,2\]/],
-    ["a reshape whose free extent is no whole number", () => ops.reshape(value([2, 3]), [4, -1]), /\[2,3\] cannot be seen as \[4,-1\]/],
+    ["adding shapes that do not broadcast", () => add(value([2, 3]), value([2, 4])), /\[2,3\] and \[2,4\] do not broadcast/],
+    ["a reshape to another size", () => reshape(value([2, 3]), [4, 2]), /\[2,3\] cannot be seen as \[4,2\]/],
+    ["a reshape whose free extent is no whole number", () => reshape(value([2, 3]), [4, -1]), /\[2,3\] cannot be seen as \[4,-1\]/],
     [
       "a linear layer given other features",
-      () => ops.affine(value([1, 3]), value([5, 4])),
+      () => affine(value([1, 3]), value([5, 4])),
       /linear layer x takes 4 features; \[1,3\] was given/,
     ],
     [
       "a convolution given other channels",
-      () => ops.conv2d(value([1, 3, 8, 8]), value([5, 4, 3, 3]), undefined),
+      () => conv2d(value([1, 3, 8, 8]), value([5, 4, 3, 3]), undefined),
       /takes 4 channels; \[1,3,8,8\]/,
     ],
-    ["joining along an axis that is not there", () => ops.concat([value([2, 3])], 2), /\[2,3\] has no axis 2/],
+    ["joining along an axis that is not there", () => concat([value([2, 3])], 2), /\[2,3\] has no axis 2/],
     [
       "joining shapes that differ elsewhere",
-      () => ops.concat([value([2, 3, 4]), value([2, 3, 5])], 1),
+      () => concat([value([2, 3, 4]), value([2, 3, 5])], 1),
       /\[2,3,4\] and \[2,3,5\] do not join along axis 1/,
     ],
-    ["a slice past the end", () => ops.slice(value([2, 3]), 1, 2, 4), /\[2,3\] has no part 2 to 4 on axis 1/],
-    ["an uneven split", () => ops.split(value([2, 3]), 1, 2), /axis 1 of \[2,3\] does not split into 2 equal parts/],
+    ["a slice past the end", () => slice(value([2, 3]), 1, 2, 4), /\[2,3\] has no part 2 to 4 on axis 1/],
+    ["an uneven split", () => split(value([2, 3]), 1, 2), /axis 1 of \[2,3\] does not split into 2 equal parts/],
   ])("%s", (_, build, message) => {
     expect(build).toThrow(ArgumentError);
     expect(build).toThrow(message);
   });
 
   it("channels that do not divide into the norm's groups", () => {
-    const build = () => ops.groupNormalize(value([1, 6, 2, 2]), 4, 1e-5, value([6, 1, 1]), value([6, 1, 1]));
+    const build = () => groupNormalize(value([1, 6, 2, 2]), 4, 1e-5, value([6, 1, 1]), value([6, 1, 1]));
     expect(build).toThrow(new ConfigError("6 channels do not divide into 4 groups (norm_num_groups)"));
   });
 
   it("channels that do not divide into attention heads", () => {
-    const build = () => ops.attention(value([1, 2, 6]), value([1, 2, 6]), value([1, 2, 6]), 4);
+    const build = () => attention(value([1, 2, 6]), value([1, 2, 6]), value([1, 2, 6]), 4);
     expect(build).toThrow(new ConfigError("6 channels do not divide into 4 attention heads"));
   });
 });
@@ -287,7 +288,7 @@ describe("group normalisation of equal numbers", () => {
     const channels = shape[1];
     const bias = Array.from({ length: channels }, (_, i) => i + 0.5);
     const { result } = await evaluate((_, input) =>
-      ops.groupNormalize(
+      groupNormalize(
         input(constant(shape, values)),
         groups,
         1e-6,

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
-import { convolve } from "../../src/graph/convolution.js";
 import { Graph, type Value } from "../../src/graph/graph.js";
-import { conv2d } from "../../src/graph/ops.js";
+import { conv2d } from "../../src/graph/ops/conv2d.js";
+import { convolve } from "../../src/graph/ops/convolution.js";
 import { Scope } from "../../src/graph/scope.js";
 import { createEngine } from "../../src/platform/node/engine.js";
 import { openFolder } from "../../src/platform/node/folder.js";

@@ -5,7 +5,9 @@ import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { DeviceError } from "../../src/errors.js";
 import { Graph } from "../../src/graph/graph.js";
-import { add, affine, expand } from "../../src/graph/ops.js";
+import { add } from "../../src/graph/ops/elementwise.js";
+import { affine } from "../../src/graph/ops/products.js";
+import { expand } from "../../src/graph/ops/shapes.js";
 import { createEngine } from "../../src/platform/node/engine.js";
 import { gpusInSight } from "../../src/platform/node/linux-gpu.js";
 import { DEVICES, type Device, type Engine, type LoadOptions, type Session } from "../../src/runtime/engine.js";
@@ -282,7 +284,7 @@ describe("an engine", () => {
   it("lets process.exit in the middle of a run end the process with its code", async () => {
     const program = `
       const { Graph } = await import("./dist/graph/graph.js");
-      const { affine } = await import("./dist/graph/ops.js");
+      const { affine } = await import("./dist/graph/ops/products.js");
       const graph = new Graph();
       const weight = graph.input("weight", "float32", [512, 512]);
       let x = weight;

@@ -1,7 +1,12 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph, type Value } from "../../src/graph/graph.js";
-import { add, affine, attention, conv2d, groupNormalize, layerNormalize, silu } from "../../src/graph/ops.js";
+import { silu } from "../../src/graph/ops/activations.js";
+import { attention } from "../../src/graph/ops/attention.js";
+import { conv2d } from "../../src/graph/ops/conv2d.js";
+import { add } from "../../src/graph/ops/elementwise.js";
+import { groupNormalize, layerNormalize } from "../../src/graph/ops/norms.js";
+import { affine } from "../../src/graph/ops/products.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { CLIPTextModel } from "../../src/models/clip-text.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";

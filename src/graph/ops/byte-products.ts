@@ -1,6 +1,8 @@
-import { sizeOf } from "../tensor/tensor.js";
-import type { ByteProducts, Value } from "./graph.js";
-import { add, type ConvOptions, convolvedShape, gather, padsOf, reshape, scale, transpose } from "./ops.js";
+import { sizeOf } from "../../tensor/tensor.js";
+import type { ByteProducts, Value } from "../graph.js";
+import { type ConvOptions, convolvedShape, padsOf } from "./conv2d.js";
+import { add, scale } from "./elementwise.js";
+import { gather, reshape, transpose } from "./shapes.js";
 
 /*
  * Products in 8-bit integers (Jacob et al. 2018), of which a processor does four times as many at once as of floats. Weights become signed bytes when the

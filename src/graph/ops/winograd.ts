@@ -1,6 +1,8 @@
-import { bandsOf } from "./bands.js";
-import type { Graph, Value } from "./graph.js";
-import { add, affine, concat, joinRows, matmul, reshape, rows as rowsOf, slice, takeRows, transpose } from "./ops.js";
+import type { Graph, Value } from "../graph.js";
+import { bandsOf, joinRows, takeRows } from "./bands.js";
+import { add } from "./elementwise.js";
+import { affine, matmul } from "./products.js";
+import { concat, reshape, rows as rowsOf, slice, transpose } from "./shapes.js";
 
 /*
  * Fast convolution by Winograd's minimal filtering (Lavin & Gray 2015): a square of 4 x 4 results of a 3 x 3 kernel takes 36 multiplications a

@@ -1,0 +1,52 @@
+import { ConfigError } from "../../errors.js";
+import type { Value } from "../graph.js";
+import { add, scale } from "./elementwise.js";
+import { narrow, widen } from "./precision.js";
+import { matmul } from "./products.js";
+import { extent, reshape, transpose } from "./shapes.js";
+
+/**
+ * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
+ * `bias` [1, 1, tokens, context] is added to the scores before the softmax.
+ *
+ * Configs' `upcast_attention` (Stable Diffusion 2.1) is not read: it is for scores that overflow half precision before they are scaled. Here they are
+ * scaled first or within the operation, and diffusers' attention for torch 2 does not read it either.
+ * @throws ConfigError if the channels do not divide into the heads.
+ */
+export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+  const { graph, shape } = query;
+  if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${shape[2]} channels do not divide into ${heads} attention heads`);
+  const write = extent(query, 2) / heads <= graph.lowering.widestFusedHead ? fusedAttention : writtenOutAttention;
+  return write(query, key, value, heads, bias);
+}
+
+/** Attention as one operation of the runtime. */
+export function fusedAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+  const shape = [...query.shape.slice(0, 2), extent(value, 2)];
+  const inputs = [query, key, value, undefined, undefined, bias].map((input) => input && narrow(input));
+  return query.graph.node("MultiHeadAttention", inputs, {
+    shape,
+    domain: "com.microsoft",
+    attributes: { num_heads: heads },
+  });
+}
+
+/** Tokens whose exponentials are still summed in half precision; twice as many can exceed its largest number. */
+const LONGEST_HALF_SUM = 2 ** 15;
+
+/** Attention step by step. */
+export function writtenOutAttention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
+  const { graph } = query;
+  const [batch = 0, tokens = 0] = query.shape;
+  const context = extent(key, 1);
+  const split = (x: Value, length: number) => reshape(x, [batch, length, heads, -1]);
+  const perHead = (x: Value, length: number) => transpose(split(narrow(x), length), [0, 2, 1, 3]);
+  const scores = matmul(
+    scale(perHead(query, tokens), Math.sqrt(heads / extent(query, 2))),
+    transpose(split(narrow(key), context), [0, 2, 3, 1]),
+  );
+  const biased = bias ? add(scores, bias) : scores;
+  const summable = context > LONGEST_HALF_SUM ? widen(biased) : biased;
+  const weights = narrow(graph.node("Softmax", [summable], { shape: biased.shape, attributes: { axis: -1 } }));
+  return reshape(transpose(matmul(weights, perHead(value, context)), [0, 2, 1, 3]), [batch, tokens, -1]);
+}

@@ -1,0 +1,32 @@
+import { ArgumentError } from "../../errors.js";
+import { sizeOf } from "../../tensor/tensor.js";
+import type { Value } from "../graph.js";
+import { isQuantizedAffine, quantizedAffine } from "./byte-products.js";
+import { alike, narrow } from "./precision.js";
+import { reshape } from "./shapes.js";
+
+/** x [..., in] times the transpose of weight [out, in], plus bias [out]: torch's Linear. In 8-bit integers if the target computes so and it pays. */
+export function linearProduct(x: Value, weight: Value, bias?: Value): Value {
+  return isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias);
+}
+
+/** The same, always in floats. */
+export function affine(x: Value, weight: Value, bias?: Value): Value {
+  const [outWidth = 0, inWidth = 0] = weight.shape;
+  if (x.shape.at(-1) !== inWidth) throw new ArgumentError(`linear layer ${weight.name} takes ${inWidth} features; [${x.shape}] was given`);
+  const rows = sizeOf(x.shape) / inWidth;
+  const flat = x.shape.length === 2 ? narrow(x) : reshape(narrow(x), [rows, inWidth]);
+  // Gemm adds the bias in the product's own pass and takes the weight transposed without a copy. (Fusing it with a Transpose before it, ONNX Runtime 1.30
+  // makes an invalid model where the other operand is a result of the graph as well.)
+  const transpose = x.graph.transposeOf(weight);
+  const product = x.graph.node("Gemm", [flat, transpose ?? weight, bias], {
+    shape: [rows, outWidth],
+    attributes: { transB: transpose ? 0 : 1 },
+  });
+  return x.shape.length === 2 ? product : reshape(product, [...x.shape.slice(0, -1), outWidth]);
+}
+
+/** Matrix product over the last two axes. */
+export function matmul(a: Value, b: Value): Value {
+  return a.graph.node("MatMul", alike([a, b]), { shape: [...a.shape.slice(0, -1), b.shape.at(-1) ?? 0] });
+}

@@ -1,0 +1,35 @@
+import type { Value } from "../graph.js";
+import { bandsOf, joinRows, takeRows } from "./bands.js";
+import { widen } from "./precision.js";
+
+/** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`, as torch's interpolate does it. */
+export function resizeNearest(x: Value, height: number, width: number): Value {
+  const { graph } = x;
+  const [batch = 0, channels = 0] = x.shape;
+  const shape = [batch, channels, height, width];
+  return graph.node("Resize", [x, undefined, undefined, graph.integers(shape)], {
+    shape,
+    attributes: { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+  });
+}
+
+/** Every pixel of x [batch, channels, height, width] as a square of 2 x 2, band by band if the result is large. */
+export function doubled(x: Value): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const bands = bandsOf(x.graph, [batch, channels, 2 * height, 2 * width]);
+  return joinRows(bands.map(([from, to]) => resizeNearest(takeRows(x, from / 2, to / 2), to - from, 2 * width)));
+}
+
+/** Mean of each square of 2 x 2 pixels of x [batch, channels, height, width]; an odd last row or column is dropped. */
+export function averagePool(x: Value): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  return x.graph.node("AveragePool", [x], {
+    shape: [batch, channels, Math.floor(height / 2), Math.floor(width / 2)],
+    attributes: { kernel_shape: [2, 2], strides: [2, 2] },
+  });
+}
+
+/** Mean over height and width of x [batch, channels, height, width] to [batch, channels, 1, 1], summed in float32. */
+export function spatialMean(x: Value): Value {
+  return x.graph.node("GlobalAveragePool", [widen(x)], { shape: [...x.shape.slice(0, 2), 1, 1] });
+}
