@@ -147,7 +147,7 @@ export {
 } from "./pipelines/stable-diffusion-xl-inpaint.js";
 export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export type { Folder } from "./platform/folder.js";
-export type { CachedRepository, CachedRevision } from "./platform/platform.js";
+export type { CachedRepository, CachedRevision } from "./platform/hub.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Engine, Precision, ResolvedDevice } from "./runtime/engine.js";

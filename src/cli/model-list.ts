@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openFolder } from "#platform";
 import { listCachedRepositories } from "../hub/cached-repositories.js";
-import type { CachedRepository } from "../platform/platform.js";
+import type { CachedRepository } from "../platform/hub.js";
 import { fileKind, folderKind } from "./model-kinds.js";
 import { walk } from "./walk.js";
 

@@ -3,7 +3,7 @@ import { HubError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, text } from "../options/fields.js";
-import type { CachedRepository } from "../platform/platform.js";
+import type { CachedRepository } from "../platform/hub.js";
 
 /** Which cache is meant; see `SourceOptions.cacheDir`. */
 export interface CacheOptions {

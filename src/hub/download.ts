@@ -1,6 +1,6 @@
 import type { DownloadProgress } from "../checkpoint/source.js";
 import type { DarkroomError } from "../errors.js";
-import type { RemoteFile, RepositoryCache } from "../platform/platform.js";
+import type { RemoteFile, RepositoryCache } from "../platform/hub.js";
 import type { Choose } from "./choose-files.js";
 import { DownloadMeter } from "./download-meter.js";
 import type { HubApi, ListedFile } from "./hub-api.js";

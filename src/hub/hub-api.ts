@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
 import { HubError } from "../errors.js";
-import { type HubSettings, isCommit, type RemoteFile } from "../platform/platform.js";
+import { type HubSettings, isCommit, type RemoteFile } from "../platform/hub.js";
 import { type Asked, DAMAGED, refusal } from "./refusal.js";
 import { isSafePath } from "./repository-id.js";
 import { type Answer, pauseAfter, persist, type RequestOptions, send } from "./request.js";

@@ -2,7 +2,7 @@ import { hubSettings, openRepositoryCache } from "#platform";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError, type HubProblem } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
-import { isCommit, type RepositoryCache } from "../platform/platform.js";
+import { isCommit, type RepositoryCache } from "../platform/hub.js";
 import { warn } from "../warnings.js";
 import type { Wording } from "../wording.js";
 import { type Choose, type ChosenFiles, chooseFiles, type Listing } from "./choose-files.js";

@@ -1,5 +1,5 @@
 import { HubError, type HubErrorOptions } from "../errors.js";
-import type { HubSettings } from "../platform/platform.js";
+import type { HubSettings } from "../platform/hub.js";
 import type { Answer } from "./request.js";
 
 /** What a request was about. */

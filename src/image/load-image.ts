@@ -1,8 +1,9 @@
-import { decodeImage, readPath } from "#platform";
+import { readPath } from "#platform";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { messageOf } from "../message-of.js";
 import { warn } from "../warnings.js";
+import { decode } from "./decode.js";
 import { Picture } from "./picture.js";
 
 /** Pixels a caller already has: 8-bit, row-major, 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
@@ -60,7 +61,7 @@ async function readPixels(source: Exclude<ImageSource, Picture>): Promise<Pixels
   }
   if (typeof source === "object" && isRaw(source)) return source;
   const { bytes, name } = await readSource(source);
-  return decodeImage(bytes, name);
+  return decode(bytes, name);
 }
 
 /** With two or four channels, the last one is the opacity. */

@@ -1,104 +1,68 @@
-// What a platform (Node, the browser) gives to the rest: the interfaces that src/platform/<platform> satisfies. The rest imports it as "#platform".
+import type { Engine } from "../runtime/engine.js";
+import type { EngineOptions } from "../runtime/start-engine.js";
+import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Folder } from "./folder.js";
+import type { CachedRepository, HubChoices, HubSettings, RepositoryCache } from "./hub.js";
+import type { DecodedImage, ImageHeader } from "./pictures.js";
 
-/** How the hub is reached and where its files are kept: by the caller's options, else the environment, else the defaults. */
-export interface HubSettings {
-  /** The hub's address, without a slash at the end. */
-  readonly endpoint: string;
-  readonly token: string | undefined;
-  readonly cacheDir: string;
-  readonly isOffline: boolean;
-  /** Milliseconds to wait for an answer about files. */
-  readonly apiTimeout: number;
-  /** Milliseconds to wait for the next bytes of a file. */
-  readonly downloadTimeout: number;
-  /** Whether snapshots may consist of symbolic links. */
-  readonly symlinks: boolean;
-}
-
-/** The hub settings that a caller can choose. */
-export interface HubChoices {
-  readonly token?: string;
-  readonly cacheDir?: string;
-  readonly localFilesOnly?: boolean;
-}
-
-/** A file of a repository at one commit. */
-export interface RemoteFile {
-  readonly path: string;
-  readonly size: number;
-  /** Its name in the cache, which is its hash: the sha256 of a large (LFS) file, git's sha1 of a small one. */
-  readonly blob: string;
-}
-
-/** How {@link RepositoryCache.add} gets a file's bytes and reports progress. */
-export interface AddOptions {
-  /** The bytes from `offset` on. */
-  read(offset: number): AsyncIterable<Uint8Array>;
-  /** Called with the number of bytes received. The number is negative if a damaged download starts again. */
-  onBytes(count: number): void;
-  readonly signal?: AbortSignal;
-}
-
-/** One repository in the standard cache of Hugging Face: `models--owner--name/{blobs,refs,snapshots}`. */
-export interface RepositoryCache {
-  /** Its folder. */
-  readonly path: string;
-  /** The commit that a branch or tag had when it was last used. */
-  readRef(revision: string): Promise<string | undefined>;
-  writeRef(revision: string, commit: string): Promise<void>;
-  /** Paths of the files in a commit's snapshot, without broken links. */
-  list(commit: string): Promise<readonly string[]>;
-  /** The snapshot as a checkpoint's folder. */
-  open(commit: string): Folder;
-  /** Whether the file is in the snapshot, and how many of its bytes are already on disk. */
-  find(commit: string, file: RemoteFile): Promise<{ readonly isThere: boolean; readonly loaded: number }>;
-  /** @throws HubError if the disk has no room for this number of bytes. */
-  expectRoom(bytes: number): Promise<void>;
+/**
+ * What differs between Node and the browser. Each platform has a folder here whose `platform.ts` exports these functions. All other code imports them
+ * from "#platform", which package.json maps to the platform's folder.
+ */
+export interface Platform extends Files, PackageFiles, HubFiles, Pictures {
   /**
-   * Downloads the file into the snapshot unless it is there already. An interrupted download is resumed. Other processes wait.
-   * @throws HubError if the bytes do not match the file's hash, twice; or if the disk does not take them.
+   * Starts ONNX Runtime in a thread of its own. src/runtime/engine-host.ts has what the platform gives to the engine.
+   * @throws DeviceError if the device does not work; ArgumentError for an unknown precision.
    */
-  add(commit: string, file: RemoteFile, options: AddOptions): Promise<void>;
+  createEngine(options?: EngineOptions): Promise<Engine>;
 }
 
-/** One commit of a repository in the cache. */
-export interface CachedRevision {
-  /** The commit's hash. */
-  readonly commit: string;
-  /** Branches and tags that were at this commit when they were last used. */
-  readonly refs: readonly string[];
-  /** Bytes of its files. Revisions can share files. */
-  readonly size: number;
-  /** Number of files. */
-  readonly files: number;
-  /** The folder of its snapshot, which `fromPretrained` also takes. */
-  readonly path: string;
-  /** When the newest file was downloaded. */
-  readonly lastModified: Date;
+/** Folders and files, which users name by paths. */
+interface Files {
+  /** The folder at a path. `name` is its name in messages, by default the path. Nothing is read yet. @throws CheckpointError if the path is empty. */
+  openFolder(path: string, name?: string): Folder;
+  /** Whether a path leads to a file or a folder; undefined if it does not exist. */
+  pathKind(path: string): Promise<"file" | "folder" | undefined>;
+  /** Where a file is, for reports to the user: its absolute path. @throws ArgumentError for a file of another platform. */
+  locationOf(file: FileRef): string;
+  /** Writes a file whole or not at all. @throws OutputError if it cannot be written, or if it exists and `overwrite` is false. */
+  writeFileAtomically(path: string, bytes: Uint8Array, options?: { readonly overwrite?: boolean }): Promise<void>;
 }
 
-/** A repository in the hub's cache, downloaded by any program. */
-export interface CachedRepository {
-  /** `owner/name`. */
-  readonly id: string;
-  /** Its folder on disk. */
-  readonly path: string;
-  /** Bytes on disk: each file once, even if several revisions share it, and the bytes of unfinished downloads. */
-  readonly size: number;
-  /** Bytes of unfinished downloads, which the next download resumes. */
-  readonly unfinished: number;
-  /** Different files in all revisions. */
-  readonly files: number;
-  /** The revisions in the cache. */
-  readonly revisions: readonly CachedRevision[];
-  /** When the newest file was downloaded. */
-  readonly lastModified: Date;
-  /** When one of its files was last read, as precisely as the disk records it. Most disks record the day. */
-  readonly lastAccessed: Date;
+/** Files that come with the package. */
+interface PackageFiles {
+  /** The folder with CLIP's vocabulary and merges, for checkpoints without a tokenizer. */
+  openTokenizerFiles(): Folder;
+  /** The path of a checkpoint's folder. */
+  packagedCheckpoint(name: string): string;
 }
 
-/** Whether a name is a whole git hash, such as that of a commit. A commit always has the same files. */
-export function isCommit(name: string): boolean {
-  return /^[0-9a-f]{40}$/.test(name);
+/** The Hugging Face hub's settings and its cache. */
+interface HubFiles {
+  /** The settings of the environment, with the caller's choices. @throws ConfigError if a variable has a wrong value. */
+  hubSettings(choices?: HubChoices): Promise<HubSettings>;
+  /** The cache of the repository `owner/name`. Nothing is read yet. */
+  openRepositoryCache(id: string, settings: Pick<HubSettings, "cacheDir" | "symlinks">): RepositoryCache;
+  /** The repositories in the cache. @throws HubError if the cache cannot be read. */
+  listRepositories(cacheDir?: string): Promise<readonly CachedRepository[]>;
+  /** Removes a repository from the cache and returns the bytes that were freed; undefined if it is not there. @throws HubError */
+  removeRepository(id: string, cacheDir?: string): Promise<number | undefined>;
+}
+
+/** Image files. */
+interface Pictures {
+  /** The bytes of the image file at a path. @throws ArgumentError if it cannot be read. */
+  readPath(path: string): Promise<Uint8Array>;
+  /**
+   * Decodes PNG, JPEG, WebP, GIF, TIFF or AVIF, turned upright by its EXIF orientation. Grey stays grey, and transparency stays a channel.
+   * @throws ArgumentError with the reason in one line if the bytes are not such an image.
+   */
+  decodeImage(bytes: Uint8Array): Promise<DecodedImage>;
+  /** Reads the header of an image file of any of these formats. @throws ArgumentError with the reason in one line if the bytes are not such an image. */
+  readImageHeader(bytes: Uint8Array): Promise<ImageHeader>;
+  /**
+   * Encodes 8-bit RGB pixels, without metadata. `quality` is 1 to 100.
+   * @throws ArgumentError for a picture that is larger than the format allows.
+   */
+  encodeImage(image: Omit<DecodedImage, "channels">, format: "jpeg" | "webp", quality: number): Promise<Uint8Array>;
 }

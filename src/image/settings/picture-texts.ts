@@ -1,4 +1,4 @@
-import { readImageHeader } from "#platform";
+import { readHeader } from "../decode.js";
 import { readExif } from "../exif.js";
 import { isPng, readPngExif, readPngSize, readPngText } from "../png.js";
 
@@ -32,7 +32,7 @@ async function readPng(bytes: Uint8Array): Promise<PictureTexts & { readonly xmp
 }
 
 async function readOther(bytes: Uint8Array): Promise<PictureTexts & { readonly xmp: string | undefined }> {
-  const { width, height, exif, xmp } = await readImageHeader(bytes);
+  const { width, height, exif, xmp } = await readHeader(bytes);
   return { width, height, texts: exif ? readExif(exif) : {}, xmp: xmp && new TextDecoder().decode(xmp) };
 }
 

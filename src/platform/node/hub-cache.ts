@@ -5,7 +5,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { HubError } from "../../errors.js";
 import type { Wording } from "../../wording.js";
 import type { Folder } from "../folder.js";
-import { type AddOptions, type HubSettings, isCommit, type RemoteFile, type RepositoryCache } from "../platform.js";
+import { type AddOptions, type HubSettings, isCommit, type RemoteFile, type RepositoryCache } from "../hub.js";
 import { openFolder, pathKind } from "./folder.js";
 import { withLock } from "./hub-lock.js";
 import { explainWrite } from "./write-file.js";

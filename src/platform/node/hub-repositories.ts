@@ -1,7 +1,7 @@
 import { lstat, readdir, readFile, readlink, realpath, rm, stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { HubError } from "../../errors.js";
-import { type CachedRepository, type CachedRevision, isCommit } from "../platform.js";
+import { type CachedRepository, type CachedRevision, isCommit } from "../hub.js";
 import { repositoryFolder } from "./hub-cache.js";
 import { isHeld } from "./hub-lock.js";
 import { hubCacheDir } from "./hub-settings.js";

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../../errors.js";
-import type { HubChoices, HubSettings } from "../platform.js";
+import type { HubChoices, HubSettings } from "../hub.js";
 
 const ENDPOINT = "https://huggingface.co";
 const TRUE = ["1", "ON", "YES", "TRUE"];

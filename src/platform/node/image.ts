@@ -1,15 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { recogniseNoPicture } from "../../checkpoint/foreign-file.js";
 import { ArgumentError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
-
-/** Pixels of a decoded image: 8-bit, row-major, `channels` bytes each. */
-export interface DecodedImage {
-  readonly width: number;
-  readonly height: number;
-  readonly channels: number;
-  readonly data: Uint8Array;
-}
+import type { DecodedImage, ImageHeader } from "../pictures.js";
 
 /** The bytes of the image file at `path`. @throws ArgumentError if it cannot be read. */
 export async function readPath(path: string): Promise<Uint8Array> {
@@ -22,45 +14,33 @@ export async function readPath(path: string): Promise<Uint8Array> {
   }
 }
 
-/**
- * Decodes PNG, JPEG, WebP, GIF, TIFF or AVIF, upright as its EXIF orientation says; grey stays grey, transparency is kept as a channel.
- * @throws ArgumentError if `bytes` are no such image; `name` is how the message calls them.
- */
-export async function decodeImage(bytes: Uint8Array, name: string): Promise<DecodedImage> {
-  // Loaded when needed: text to picture never decodes anything.
+/** Decodes an image file. @throws ArgumentError with libvips's reason. */
+export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
+  // Loaded when it is needed: text to image never decodes anything.
   const { default: sharp } = await import("sharp");
   try {
     const { data, info } = await sharp(bytes).autoOrient().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, channels: info.channels, data };
   } catch (cause) {
-    throw unreadable(`${name} is not an image that can be read`, bytes, cause);
+    throw unreadable(cause);
   }
 }
 
-function unreadable(problem: string, bytes: Uint8Array, cause: unknown): ArgumentError {
-  const { what, hint } = recogniseNoPicture(bytes, firstLine(messageOf(cause)));
-  return new ArgumentError(`${problem}: ${what}`, { hint, cause });
-}
-
-/** The header of an image file. */
-export interface ImageHeader {
-  readonly width: number;
-  readonly height: number;
-  /** Its EXIF block. */
-  readonly exif: Uint8Array | undefined;
-  /** Its XMP packet. */
-  readonly xmp: Uint8Array | undefined;
-}
-
-/** Reads the header of an image file of any format that can be decoded. @throws ArgumentError if `bytes` are not such a file. */
+/** Reads the header of an image file. @throws ArgumentError with libvips's reason. */
 export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
   const { default: sharp } = await import("sharp");
   try {
     const { width, height, exif, xmp } = await sharp(bytes).metadata();
     return { width, height, exif, xmp };
   } catch (cause) {
-    throw unreadable("not an image file that can be read", bytes, cause);
+    throw unreadable(cause);
   }
+}
+
+/** libvips repeats its reasons line by line. */
+function unreadable(cause: unknown): ArgumentError {
+  const [reason = ""] = messageOf(cause).split("\n", 1);
+  return new ArgumentError(reason, { cause });
 }
 
 /** Largest side of a picture, in pixels, by format. */
@@ -90,9 +70,4 @@ export async function encodeImage(
   const encoded =
     format === "webp" ? image.webp({ quality }) : image.jpeg({ quality, chromaSubsampling: quality < FULL_COLOUR ? "4:2:0" : "4:4:4" });
   return encoded.toBuffer();
-}
-
-/** libvips repeats its reasons line by line. */
-function firstLine(text: string): string {
-  return text.split("\n", 1)[0] ?? text;
 }

@@ -1,0 +1,12 @@
+import { expect, expectTypeOf, it } from "vitest";
+import * as node from "#platform";
+import type { Platform } from "../../src/platform/platform.js";
+
+it("is complete on Node", () => {
+  const platform = node satisfies Platform;
+  expect(Object.values(platform).every((each) => typeof each === "function")).toBe(true);
+});
+
+it("exports nothing on Node that other platforms lack", () => {
+  expectTypeOf<keyof typeof node>().toEqualTypeOf<keyof Platform>();
+});
