@@ -54,7 +54,7 @@ async function strike(bytes: string | Uint8Array, folder: string): Promise<void>
   const listing = { name: "checkpoint", paths, folder: opened, fetch: async () => undefined };
   const chosen = await refusing(() => chooseFiles(listing, { kind: "pipeline" }, undefined));
   for (const path of [...(chosen?.needed ?? []), ...(chosen?.optional ?? [])]) expect(paths).toContain(path);
-  const files: Files = new Map([...FILES].map(([path, own]) => [`${realpathSync(root).slice(1)}/${path}`, own]));
+  const files: Files = new Map([...FILES].map(([path, own]) => [`${realpathSync(root)}/${path}`, own]));
   const pipe = await refusing(() => openStableDiffusion(opened, files));
   // A weight that lay elsewhere would be none that the engine knows.
   await refusing(() => pipe?.generate({ prompt: "a fox", numInferenceSteps: 1, seed: 0, outputType: "latent" }));
