@@ -104,7 +104,7 @@ export type {
   PromptSyntax,
   WithPrompt,
   WithPromptEmbeds,
-} from "./pipelines/prompt/clip-text-encoders.js";
+} from "./pipelines/prompt/prompt-options.js";
 export type { ControlImages } from "./pipelines/shared/control-images.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput } from "./pipelines/shared/output.js";

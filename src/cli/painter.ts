@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
 import type { LatentDiffusionRequest } from "../pipelines/latent-diffusion-request.js";
-import type { Prompted } from "../pipelines/prompt/clip-text-encoders.js";
+import type { Prompted } from "../pipelines/prompt/prompt-options.js";
 import { latentsOf } from "../pipelines/shared/missing-parts.js";
 import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";

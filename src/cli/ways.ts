@@ -4,7 +4,7 @@ import type { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
-import type { PromptSyntax } from "../pipelines/prompt/clip-text-encoders.js";
+import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import { expectSize } from "../pipelines/shared/arguments.js";
 import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { Folder } from "../platform/folder.js";

@@ -1,12 +1,12 @@
 import { abortSignal, type Fields, flag, group, numbers, real, whole } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { PROMPT_FIELDS, type PromptOptions } from "./prompt/clip-text-encoders.js";
+import { PROMPT_INPUT_FIELDS, type PromptInput } from "./prompt/prompt-options.js";
 import { RANDOM_FIELDS, type RandomOptions } from "./shared/arguments.js";
 import { OUTPUT_TYPE, type OutputType } from "./shared/output.js";
 import { STEP_CACHE_FIELDS, type StepCacheOptions } from "./shared/step-cache.js";
 
 /** What every latent diffusion call can be asked for. Names and defaults are those of diffusers. */
-export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
+export interface LatentDiffusionRequest extends PromptInput, RandomOptions {
   /** Denoising steps; more are slower and finer. 50 by default. */
   readonly numInferenceSteps?: number | undefined;
   /** Instead of a number of steps: the timesteps themselves, for schedulers that take them. */
@@ -15,13 +15,6 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
   readonly sigmas?: readonly number[] | undefined;
   /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
   readonly guidanceScale?: number | undefined;
-  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0 (default, off) to 1. Larger numbers are allowed, as in diffusers. */
-  readonly guidanceRescale?: number | undefined;
-  /**
-   * DDIM's share of fresh noise at every step: 0 (default) is none, 1 is as much as DDPM; other schedulers ignore it. Larger numbers are allowed, as in
-   * diffusers, with a warning: the picture may become black.
-   */
-  readonly eta?: number | undefined;
   /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
   readonly cache?: StepCacheOptions | undefined;
   /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
@@ -31,14 +24,12 @@ export interface LatentDiffusionRequest extends PromptOptions, RandomOptions {
 }
 
 export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
-  ...PROMPT_FIELDS,
+  ...PROMPT_INPUT_FIELDS,
   ...RANDOM_FIELDS,
   numInferenceSteps: whole(1),
   timesteps: numbers(),
   sigmas: numbers(),
   guidanceScale: real(),
-  guidanceRescale: real(0),
-  eta: real(0),
   cache: group(STEP_CACHE_FIELDS),
   outputType: OUTPUT_TYPE,
   signal: abortSignal,

@@ -7,7 +7,7 @@ import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { Turn } from "../runtime/call-queue.js";
-import { Scheduler } from "../schedulers/shared/scheduler.js";
+import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import {
@@ -20,27 +20,18 @@ import {
 } from "./adapters/lora-adapters.js";
 import { type TextualInversionOptions, type TextualInversionSource, TextualInversions } from "./adapters/textual-inversions.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
-import type { GuidanceOptions, LatentDiffusionRequest, PromptEmbeds, SizeOptions } from "./latent-diffusion-request.js";
-import {
-  type EncodedPrompt,
-  encodePrompt,
-  type PromptOptions,
-  type PromptOptionsXL,
-  type PromptReader,
-  promptCount,
-} from "./prompt/clip-text-encoders.js";
-import { expectEta, expectSize, resolveGenerators, seedsOf } from "./shared/arguments.js";
+import type { GuidanceOptions, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion-request.js";
+import { type PromptInput, promptCount } from "./prompt/prompt-options.js";
+import { embedsOf, type TextEncoders } from "./prompt/text-encoders.js";
+import { expectSize, resolveGenerators, seedsOf } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
 import type { OutputType, PipelineOutput } from "./shared/output.js";
-import { derive } from "./shared/per-step.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
-import type { Conditioning } from "./shared/predictor.js";
 import { expectStepCache } from "./shared/step-cache.js";
-import { stepCount, stepsWalked } from "./shared/timesteps.js";
 
 /** The parts of every latent diffusion pipeline, beside its network. */
 export interface LatentDiffusionComponents {
@@ -77,17 +68,17 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   /** Fields of the request's options. */
   protected abstract readonly fields: Fields<LatentDiffusionRequest>;
 
-  /** How those text encoders read prompts. */
-  protected abstract get promptReader(): PromptReader;
+  /** What makes features of prompts. */
+  protected abstract get textEncoders(): TextEncoders;
 
   /** The networks that LoRAs can change. */
   protected get loraNetworks(): LoraNetworks {
     return new Map();
   }
 
-  private get embeddings(): TextualInversions {
-    const { encoders, missing } = this.promptReader;
-    return new TextualInversions(encoders, missing);
+  /** The embeddings of text encoders that take some. */
+  protected get embeddings(): TextualInversions {
+    return new TextualInversions([]);
   }
 
   private get loras(): LoraAdapters {
@@ -281,39 +272,22 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** The prompts' features, to be given in place of the prompts. */
-  protected async embed(
-    options: PromptOptionsXL & GuidanceOptions,
-    fields: Fields<PromptOptions & GuidanceOptions>,
-  ): Promise<PromptEmbeds> {
+  protected async embed<Embeds extends object>(
+    options: PromptInput & GuidanceOptions,
+    fields: Fields<PromptInput & GuidanceOptions>,
+  ): Promise<Embeds> {
     const checked = this.check("encodePrompt", options, fields);
     const { guidanceScale = this.defaultGuidanceScale, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = checked;
-    const encoded = await encodePrompt(this.promptReader, checked, { isGuided });
-    const { positive, negative } = encoded.at(1);
-    return {
-      promptEmbeds: positive.embeds,
-      ...(negative && { negativePromptEmbeds: negative.embeds }),
-      ...(positive.pooled && { pooledPromptEmbeds: positive.pooled }),
-      ...(negative?.pooled && { negativePooledPromptEmbeds: negative.pooled }),
-    };
-  }
-
-  /** The network's inputs made of the prompts' features, for the timesteps that are walked. */
-  protected async conditionOn<Inputs extends object>(
-    { request, scheduler, isGuided }: Call<Request>,
-    timesteps: readonly number[],
-    toInputs: (encoded: EncodedPrompt) => Inputs,
-  ): Promise<Conditioning<Inputs>> {
-    const steps = stepsWalked(scheduler, timesteps, stepCount(request));
-    const inputs = derive([await encodePrompt(this.promptReader, request, { isGuided, steps })], toInputs);
-    return { at: (index) => inputs.at(Math.min(Math.floor(index / scheduler.order) + 1, steps)) };
+    const encoded = await this.textEncoders.encode(checked, { isGuided });
+    return embedsOf(encoded.at(1)) as Embeds;
   }
 
   /** The denoising loop over a network's guided predictions. */
   protected async *loop(
-    { scheduler, generator, eta, signal }: Call<Request>,
+    { scheduler, generator, stepOptions, signal }: Call<Request>,
     options: Pick<DenoiseOptions, "latents" | "predict" | "afterStep"> & { readonly timesteps?: readonly number[] },
   ): AsyncGenerator<DenoisingStep, Tensor, void> {
-    const loop = denoise({ timesteps: scheduler.timesteps, ...options, scheduler, stepOptions: { generator, eta }, signal });
+    const loop = denoise({ timesteps: scheduler.timesteps, ...options, scheduler, stepOptions: { generator, ...stepOptions }, signal });
     try {
       return yield* withPreviews(loop, (latents) => this.decode(latents));
     } finally {
@@ -338,14 +312,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   private begin(request: Request): Call<Request> {
-    const {
-      guidanceScale = this.defaultGuidanceScale,
-      guidanceRescale = 0,
-      eta = 0,
-      outputType = "image",
-      numImagesPerPrompt = 1,
-    } = request;
-    expectEta(eta);
+    const { guidanceScale = this.defaultGuidanceScale, outputType = "image", numImagesPerPrompt = 1 } = request;
+    const stepOptions = this.stepOptions(request);
     if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
@@ -355,9 +323,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       generator: resolveGenerators(request, batch),
       scheduler: this.scheduler.clone(),
       guidanceScale,
-      guidanceRescale,
       isGuided: this.isGuided(guidanceScale),
-      eta,
+      stepOptions,
       outputType,
       signal: request.signal,
     };
@@ -370,6 +337,11 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       example: `such as pipe.${method}({ prompt: "a red fox" })`,
       elsewhere: (option) => belongsElsewhere(this.className, option),
     });
+  }
+
+  /** What the scheduler's step takes beside the generator. @throws ArgumentError for values that make no sense. */
+  protected stepOptions(_request: Request): StepOptions {
+    return {};
   }
 
   /** Whether the network predicts every picture twice, with the prompt and with the negative prompt. */

@@ -9,13 +9,16 @@ import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { GUIDANCE_FIELDS, type GuidanceOptions, type LatentDiffusionRequest, type PromptEmbeds } from "./latent-diffusion-request.js";
-import { PROMPT_FIELDS, type Prompted, type PromptOptions, type PromptReader, type TextEncoder } from "./prompt/clip-text-encoders.js";
+import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
+import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
+import { conditionOn } from "./prompt/conditioning.js";
+import { PROMPT_FIELDS, type Prompted, type PromptOptions } from "./prompt/prompt-options.js";
+import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import type { Conditioning } from "./shared/predictor.js";
-import { UNET_PARTS, type UNetComponents, UNetPipeline } from "./unet-pipeline.js";
+import { UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends UNetComponents {
@@ -38,7 +41,7 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
 };
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
-export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest> extends UNetPipeline<Request> {
+export abstract class StableDiffusionBase<Request extends UNetRequest> extends UNetPipeline<Request> {
   /** The class's name in diffusers. */
   static readonly className: string;
   /** Encodes prompts. Null at run time if the pipeline was opened without it. */
@@ -65,9 +68,13 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
     this.featureExtractor = components.featureExtractor;
   }
 
-  protected get textEncoders(): readonly TextEncoder[] {
+  protected get textEncoders(): ClipTextEncoders {
     const { textEncoder, tokenizer } = this.textParts;
-    return textEncoder && tokenizer ? [{ name: "text_encoder", tokenizer, model: textEncoder }] : [];
+    return new ClipTextEncoders({
+      encoders: textEncoder && tokenizer ? [{ name: "text_encoder", tokenizer, model: textEncoder }] : [],
+      missing: Object.entries(this.textParts).flatMap(([name, part]) => (part ? [] : name)),
+      read: async (model, inputIds, clipSkip) => ({ promptEmbeds: (await model.forward(inputIds, { clipSkip })).lastHiddenState }),
+    });
   }
 
   private get textParts(): Pick<StableDiffusionComponents, "textEncoder" | "tokenizer"> {
@@ -98,19 +105,11 @@ export abstract class StableDiffusionBase<Request extends LatentDiffusionRequest
     return this.embed(options, { ...PROMPT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
-  protected get promptReader(): PromptReader {
-    return {
-      encoders: this.textEncoders,
-      missing: Object.entries(this.textParts).flatMap(([name, part]) => (part ? [] : name)),
-      read: async (model, inputIds, clipSkip) => ({ embeds: (await model.forward(inputIds, { clipSkip })).lastHiddenState }),
-    };
-  }
-
   /** What the UNet is conditioned on: the prompts, unconditional half first under guidance. */
   protected conditioning(call: Call<Request>, timesteps = call.scheduler.timesteps): Promise<Conditioning<UNet2DConditionInputs>> {
     const { timeCondProjDim } = this.unet.config;
-    return this.conditionOn(call, timesteps, ({ positive, negative }) => ({
-      encoderHiddenStates: negative ? concat([negative.embeds, positive.embeds]) : positive.embeds,
+    return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }) => ({
+      encoderHiddenStates: (negative ? joinRows([negative, positive]) : positive).promptEmbeds,
       ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(call.guidanceScale, call.batch, timeCondProjDim) }),
     }));
   }

@@ -6,8 +6,8 @@ import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real, tensor } from "../options/fields.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import { expectNumber } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
@@ -15,19 +15,19 @@ import { type ControlImages, expectForPrompts, imagesPerNet } from "./shared/con
 import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readControlImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
 /** A setting for every ControlNet, or a list with one for each. */
 export type PerNet<Value> = Value | readonly Value[];
 
 /** What a call under control can be asked for. */
-export interface StableDiffusionControlNetOptions extends LatentDiffusionRequest, SizeOptions {
+export interface StableDiffusionControlNetOptions extends UNetRequest, SizeOptions {
   /** The controlling pictures. The result has their size, or `width` and `height` if given; without those, all must have one size. */
   readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
@@ -52,7 +52,7 @@ function perNet(one: Field<number>): Field<PerNet<number>> {
 }
 
 const FIELDS: Fields<StableDiffusionControlNetOptions> = {
-  ...LATENT_DIFFUSION_FIELDS,
+  ...UNET_FIELDS,
   ...SIZE_FIELDS,
   image: needed(controlImage, "image is the controlling picture; several ControlNets take a list with one for each"),
   controlnetConditioningScale: perNet(real()),
@@ -137,7 +137,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     const latents = initialLatents(shape, request.latents, generator, scheduler);
     const perStep = (scaled: Tensor, timestep: number, index: number) =>
       this.residuals(call, controls, conditioning.at(index), { scaled, timestep, index });
-    return { latents: yield* this.loop(call, { latents, predict: predictor(this.unet, call, conditioning, { perStep }) }) };
+    return { latents: yield* this.loop(call, { latents, predict: this.predictor(call, conditioning, { perStep }) }) };
   }
 
   /** What the ControlNets add to the UNet at one step, summed. */

@@ -1,14 +1,12 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, needed, real } from "../options/fields.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion-request.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
 import { addInitialNoise, startingLatents } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
@@ -16,9 +14,10 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
 /** What an image-to-image call can be asked for. */
-export interface StableDiffusionImg2ImgOptions extends LatentDiffusionRequest {
+export interface StableDiffusionImg2ImgOptions extends UNetRequest {
   /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents. Its size is the result's. */
   readonly image: ImageInput;
   /** How much of it is forgotten, 0..1: 0.8 by default. That share of the steps is taken. */
@@ -26,7 +25,7 @@ export interface StableDiffusionImg2ImgOptions extends LatentDiffusionRequest {
 }
 
 const FIELDS: Fields<StableDiffusionImg2ImgOptions> = {
-  ...LATENT_DIFFUSION_FIELDS,
+  ...UNET_FIELDS,
   image: needed(imageInput, "image is the picture to start from"),
   strength: real(0, 1),
 };
@@ -61,6 +60,6 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
     const conditioning = await this.conditioning(call, timesteps);
     const start = await startingLatents(this.vae, image, batch, generator);
     const latents = addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
-    return { latents: yield* this.loop(call, { latents, timesteps, predict: predictor(this.unet, call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
   }
 }

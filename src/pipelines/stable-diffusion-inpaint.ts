@@ -1,14 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
@@ -16,15 +15,16 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
 /** What an inpainting call can be asked for. */
-export interface StableDiffusionInpaintOptions extends LatentDiffusionRequest, SizeOptions, InpaintImages {
+export interface StableDiffusionInpaintOptions extends UNetRequest, SizeOptions, InpaintImages {
   /** How much of the repainted part is forgotten, 0..1: 1 by default. That share of the steps is taken. */
   readonly strength?: number | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionInpaintOptions> = {
-  ...LATENT_DIFFUSION_FIELDS,
+  ...UNET_FIELDS,
   ...SIZE_FIELDS,
   ...INPAINT_FIELDS,
   strength: real(0, 1),
@@ -70,7 +70,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
       size,
       strength,
     });
-    const predict = predictor(this.unet, call, conditioning, { channels });
+    const predict = this.predictor(call, conditioning, { channels });
     return { latents: yield* this.loop(call, { latents, timesteps, predict, afterStep }), retouch };
   }
 }

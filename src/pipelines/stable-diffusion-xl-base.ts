@@ -6,22 +6,18 @@ import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
-import {
-  GUIDANCE_FIELDS,
-  type GuidanceOptions,
-  LATENT_DIFFUSION_FIELDS,
-  type LatentDiffusionRequest,
-  type PromptEmbeds,
-} from "./latent-diffusion-request.js";
-import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL, type PromptReader, type TextEncoder } from "./prompt/clip-text-encoders.js";
+import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
+import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
+import { conditionOn } from "./prompt/conditioning.js";
 import { readPenultimate } from "./prompt/penultimate-layer.js";
-import { joinRows } from "./prompt/text-features.js";
+import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL } from "./prompt/prompt-options.js";
+import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import { expectVae, LATENTS_ALONE } from "./shared/missing-parts.js";
 import type { Conditioning } from "./shared/predictor.js";
-import { UNET_PARTS, type UNetComponents, UNetPipeline } from "./unet-pipeline.js";
+import { UNET_FIELDS, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends UNetComponents {
@@ -95,10 +91,10 @@ export interface AestheticOptions {
 export const AESTHETIC_FIELDS: Fields<AestheticOptions> = { aestheticScore: real(), negativeAestheticScore: real() };
 
 /** What every XL call can be asked for. */
-export interface StableDiffusionXLCommonRequest extends LatentDiffusionRequest, PromptOptionsXL, MicroConditioning {}
+export interface StableDiffusionXLCommonRequest extends UNetRequest, PromptOptionsXL, MicroConditioning {}
 
 export const XL_FIELDS: Fields<StableDiffusionXLCommonRequest> = {
-  ...LATENT_DIFFUSION_FIELDS,
+  ...UNET_FIELDS,
   ...PROMPT_FIELDS_XL,
   ...MICRO_CONDITIONING_FIELDS,
 };
@@ -149,12 +145,18 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     this.settings = settings;
   }
 
-  protected get textEncoders(): readonly TextEncoder[] {
+  protected get textEncoders(): ClipTextEncoders {
     const { textEncoder, tokenizer, textEncoder2, tokenizer2 } = this.textParts;
-    return [
-      ...(textEncoder && tokenizer ? [{ name: "text_encoder" as const, tokenizer, model: textEncoder }] : []),
-      ...(textEncoder2 && tokenizer2 ? [{ name: "text_encoder_2" as const, tokenizer: tokenizer2, model: textEncoder2 }] : []),
-    ];
+    return new ClipTextEncoders({
+      encoders: [
+        ...(textEncoder && tokenizer ? [{ name: "text_encoder" as const, tokenizer, model: textEncoder }] : []),
+        ...(textEncoder2 && tokenizer2 ? [{ name: "text_encoder_2" as const, tokenizer: tokenizer2, model: textEncoder2 }] : []),
+      ],
+      missing: this.missingTextParts,
+      read: readPenultimate,
+      pooledWidth: textEncoder2?.config.projectionDim ?? "width",
+      zerosForEmpty: this.settings.forceZerosForEmptyPrompt ?? true,
+    });
   }
 
   /**
@@ -162,7 +164,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
    * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
    */
   encodePrompt(options: Prompted<PromptOptionsXL> & GuidanceOptions): Promise<PromptEmbedsXL> {
-    return this.embed(options, { ...PROMPT_FIELDS_XL, ...GUIDANCE_FIELDS }) as Promise<PromptEmbedsXL>;
+    return this.embed(options, { ...PROMPT_FIELDS_XL, ...GUIDANCE_FIELDS });
   }
 
   private get textParts(): Pick<StableDiffusionXLComponents, "textEncoder" | "tokenizer" | "textEncoder2" | "tokenizer2"> {
@@ -178,16 +180,6 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     return Object.entries(needed).flatMap(([name, part]) => (part ? [] : name));
   }
 
-  protected get promptReader(): PromptReader {
-    return {
-      encoders: this.textEncoders,
-      missing: this.missingTextParts,
-      read: readPenultimate,
-      pooledWidth: this.textParts.textEncoder2?.config.projectionDim ?? "width",
-      zerosForEmpty: this.settings.forceZerosForEmptyPrompt ?? true,
-    };
-  }
-
   /** What the UNet is conditioned on, unconditional half first under guidance; `interleaved` time ids as diffusers' base pipeline repeats them. */
   protected conditioning(
     call: Call<Request>,
@@ -199,13 +191,17 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   ): Promise<Conditioning<UNet2DConditionInputs>> {
     const { batch, isGuided, guidanceScale } = call;
     const { timeCondProjDim } = this.unet.config;
-    return this.conditionOn(call, timesteps, ({ positive, negative }) => {
-      const { embeds, pooled } = negative ? joinRows([negative, positive]) : positive;
+    return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }) => {
+      const { promptEmbeds, pooledPromptEmbeds } = negative ? joinRows([negative, positive]) : positive;
       return {
-        encoderHiddenStates: embeds,
+        encoderHiddenStates: promptEmbeds,
         addedCond: {
-          textEmbeds: pooled as Tensor,
-          timeIds: this.timeIds(isGuided ? [negativeIds, ids] : [ids], { batch, interleaved, pooledWidth: pooled?.shape[1] ?? 0 }),
+          textEmbeds: pooledPromptEmbeds as Tensor,
+          timeIds: this.timeIds(isGuided ? [negativeIds, ids] : [ids], {
+            batch,
+            interleaved,
+            pooledWidth: pooledPromptEmbeds?.shape[1] ?? 0,
+          }),
         },
         ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
       };

@@ -1,13 +1,12 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, needed, real } from "../options/fields.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
 import { addInitialNoise, isLatent, startingLatents } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   AESTHETIC_FIELDS,
@@ -74,6 +73,6 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
     const [, , height = 0, width = 0] = latents.shape;
     const size = [height * this.vaeScaleFactor, width * this.vaeScaleFactor] as const;
     const conditioning = await this.conditioning(call, imageTimeIds(request, size, this.settings), { timesteps });
-    return { latents: yield* this.loop(call, { latents, timesteps, predict: predictor(this.unet, call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
   }
 }

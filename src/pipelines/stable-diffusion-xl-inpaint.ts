@@ -1,14 +1,13 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, real } from "../options/fields.js";
 import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { timestepOptions } from "./shared/denoising-loop.js";
 import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   AESTHETIC_FIELDS,
@@ -87,7 +86,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
       strength,
       isNoised: request.denoisingStart !== undefined,
     });
-    const predict = predictor(this.unet, call, conditioning, { channels });
+    const predict = this.predictor(call, conditioning, { channels });
     return { latents: yield* this.loop(call, { latents, timesteps, predict, afterStep }), retouch };
   }
 }

@@ -2,12 +2,11 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import { expectRange, isInside, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
 import {
   loadStableDiffusionXL,
@@ -68,7 +67,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
       : scheduler.timesteps;
     const conditioning = await this.conditioning(call, timeIds(request, [height, width]), { timesteps, interleaved: true });
     scheduler.setBeginIndex?.(0);
-    return { latents: yield* this.loop(call, { latents, timesteps, predict: predictor(this.unet, call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
   }
 }
 

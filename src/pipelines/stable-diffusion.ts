@@ -1,28 +1,28 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
-import type { Prompted } from "./prompt/clip-text-encoders.js";
+import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { predictor } from "./shared/predictor.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
 /** What a text-to-image call can be asked for. */
-export interface StableDiffusionOptions extends LatentDiffusionRequest, SizeOptions {
+export interface StableDiffusionOptions extends UNetRequest, SizeOptions {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
   readonly latents?: Tensor | undefined;
 }
 
 const FIELDS: Fields<StableDiffusionOptions> = {
-  ...LATENT_DIFFUSION_FIELDS,
+  ...UNET_FIELDS,
   ...SIZE_FIELDS,
   latents: tensor,
 };
@@ -56,6 +56,6 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
     const conditioning = await this.conditioning(call);
     const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
     const latents = initialLatents(shape, request.latents, generator, scheduler);
-    return { latents: yield* this.loop(call, { latents, predict: predictor(this.unet, call, conditioning) }) };
+    return { latents: yield* this.loop(call, { latents, predict: this.predictor(call, conditioning) }) };
   }
 }

@@ -1,11 +1,19 @@
 import type { LoraPart } from "../lora/lora-names.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { type Fields, instanceOf } from "../options/fields.js";
+import { type Fields, instanceOf, real } from "../options/fields.js";
+import type { StepOptions } from "../schedulers/shared/scheduler.js";
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
+import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
-import type { LatentDiffusionRequest } from "./latent-diffusion-request.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion-request.js";
+import type { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
+import { PROMPT_FIELDS, type PromptOptions } from "./prompt/prompt-options.js";
+import { expectEta } from "./shared/arguments.js";
+import type { Call } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
+import type { DenoiseOptions } from "./shared/denoising-loop.js";
+import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
 
 /** The parts of every pipeline with a UNet that is conditioned by texts. */
 export interface UNetComponents extends LatentDiffusionComponents {
@@ -15,8 +23,26 @@ export interface UNetComponents extends LatentDiffusionComponents {
 
 export const UNET_PARTS: Fields<UNetComponents> = { ...LATENT_DIFFUSION_PARTS, unet: part(instanceOf(UNet2DConditionModel)) };
 
+/** What a call of a pipeline with a UNet can be asked for. */
+export interface UNetRequest extends LatentDiffusionRequest, PromptOptions {
+  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0 (default, off) to 1. Larger numbers are allowed, as in diffusers. */
+  readonly guidanceRescale?: number | undefined;
+  /**
+   * DDIM's share of fresh noise at every step: 0 (default) is none, 1 is as much as DDPM; other schedulers ignore it. Larger numbers are allowed, as in
+   * diffusers, with a warning: the picture may become black.
+   */
+  readonly eta?: number | undefined;
+}
+
+export const UNET_FIELDS: Fields<UNetRequest> = {
+  ...LATENT_DIFFUSION_FIELDS,
+  ...PROMPT_FIELDS,
+  guidanceRescale: real(0),
+  eta: real(0),
+};
+
 /** What Stable Diffusion 1, 2 and XL share: a UNet that is conditioned by CLIP's features of texts. */
-export abstract class UNetPipeline<Request extends LatentDiffusionRequest> extends LatentDiffusionPipeline<Request> {
+export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDiffusionPipeline<Request> {
   /** The denoising network. */
   unet: UNet2DConditionModel;
 
@@ -29,15 +55,35 @@ export abstract class UNetPipeline<Request extends LatentDiffusionRequest> exten
     return this.unet;
   }
 
+  protected abstract override get textEncoders(): ClipTextEncoders;
+
   protected override get loraNetworks(): LoraNetworks {
     return new Map<LoraPart, LoraNetwork>([
       ["unet", this.unet],
-      ...this.promptReader.encoders.map(({ name, model }) => [name, model] as const),
+      ...this.textEncoders.list.map(({ name, model }) => [name, model] as const),
     ]);
+  }
+
+  protected override get embeddings(): TextualInversions {
+    const { list, missing } = this.textEncoders;
+    return new TextualInversions(list, missing);
   }
 
   /** A UNet that was distilled for guidance takes the guidance scale as an input instead. */
   protected override isGuided(guidanceScale: number): boolean {
     return super.isGuided(guidanceScale) && !this.unet.config.timeCondProjDim;
+  }
+
+  protected override stepOptions({ eta = 0 }: Request): StepOptions {
+    return { eta: expectEta(eta) };
+  }
+
+  /** The UNet's predictions in one call, for {@link loop}. */
+  protected predictor(
+    call: Call<Request>,
+    conditioning: Conditioning<UNet2DConditionInputs>,
+    options: Omit<PredictorOptions<UNet2DConditionInputs>, "guidanceRescale"> = {},
+  ): DenoiseOptions["predict"] {
+    return predictor(this.unet, call, conditioning, { ...options, guidanceRescale: call.request.guidanceRescale });
   }
 }

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { type EmbeddingTable, readTextualInversion, type TextualInversion } from "../../checkpoint/textual-inversion.js";
 import { ArgumentError, CheckpointError } from "../../errors.js";
+import { describeTextEncoder } from "../../families/lookups.js";
 import { wrongArgument } from "../../given.js";
 import { ADAPTER_FIELDS, type AdapterKind, type AdapterSource, findAdapter } from "../../hub/find-adapter.js";
 import type { FoundFile } from "../../hub/open-file.js";
@@ -9,7 +10,7 @@ import { type Fields, names, text, texts } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
 import type { StoredTensor } from "../../tensor/stored-tensor.js";
 import { warn } from "../../warnings.js";
-import type { TextEncoder } from "../prompt/clip-text-encoders.js";
+import type { ClipTextEncoder } from "../prompt/clip-features.js";
 import { expectTextParts } from "../shared/missing-parts.js";
 
 /** How an embedding is loaded. */
@@ -30,7 +31,7 @@ export type TextualInversionSource = string | Folder;
 
 /** A text encoder, and the vectors in a file that are for it. */
 interface Part {
-  readonly encoder: TextEncoder;
+  readonly encoder: ClipTextEncoder;
   readonly table: EmbeddingTable;
 }
 
@@ -38,7 +39,7 @@ interface Part {
 interface NewToken {
   readonly token: string;
   readonly vectors: number;
-  readonly parts: readonly { readonly encoder: TextEncoder; readonly bytes: StoredTensor }[];
+  readonly parts: readonly { readonly encoder: ClipTextEncoder; readonly bytes: StoredTensor }[];
 }
 
 const EMBEDDING: AdapterKind = {
@@ -48,13 +49,6 @@ const EMBEDDING: AdapterKind = {
   conversion:
     'in Python, state = torch.load(file, weights_only=True); save_file({"emb_params": state["string_to_param"]["*"]} if "string_to_param" in state else state, "name.safetensors")',
 };
-
-/** Whose text encoder takes vectors of a width. */
-const FAMILIES: ReadonlyMap<number, string> = new Map([
-  [768, "Stable Diffusion 1"],
-  [1024, "Stable Diffusion 2"],
-  [1280, "Stable Diffusion XL's second text encoder"],
-]);
 
 /**
  * The file of an embedding: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
@@ -70,7 +64,7 @@ export function findEmbedding(source: TextualInversionSource, from: AdapterSourc
  */
 export class TextualInversions {
   constructor(
-    private readonly encoders: readonly TextEncoder[],
+    private readonly encoders: readonly ClipTextEncoder[],
     /** Parts that the pipeline needs to read texts and does not have, by property name. */
     private readonly missing: readonly string[] = [],
   ) {}
@@ -164,7 +158,7 @@ function tokensOf(files: readonly TextualInversion[], given: readonly string[] |
 }
 
 /** @throws CheckpointError if the file is not for these text encoders. */
-function newTokens(file: TextualInversion, tokens: readonly string[], encoders: readonly TextEncoder[]): readonly NewToken[] {
+function newTokens(file: TextualInversion, tokens: readonly string[], encoders: readonly ClipTextEncoder[]): readonly NewToken[] {
   const parts = file.layout === "xl" ? partsByName(file, encoders) : [partByWidth(file, encoders)];
   for (const { name } of encoders.filter((encoder) => !parts.some((part) => part.encoder === encoder))) {
     warn(`${file.name} has vectors for ${parts[0]?.encoder.name} only; ${name} reads ${tokens.join(", ")} as plain text`);
@@ -178,14 +172,14 @@ function newTokens(file: TextualInversion, tokens: readonly string[], encoders: 
 }
 
 /** As diffusers, which loads into the first text encoder, but the first that takes such vectors. */
-function partByWidth(file: TextualInversion, encoders: readonly TextEncoder[]): Part {
+function partByWidth(file: TextualInversion, encoders: readonly ClipTextEncoder[]): Part {
   const table = file.tables[0] as EmbeddingTable;
   const encoder = encoders.find(({ model }) => model.config.hiddenSize === table.width);
   if (encoder) return { encoder, table };
   throw otherWidth(file, table, encoders);
 }
 
-function partsByName(file: TextualInversion, encoders: readonly TextEncoder[]): readonly Part[] {
+function partsByName(file: TextualInversion, encoders: readonly ClipTextEncoder[]): readonly Part[] {
   const parts = file.tables.flatMap((table) =>
     encoders.filter(({ name }) => name === table.encoder).map((encoder) => ({ encoder, table })),
   );
@@ -203,8 +197,8 @@ function partsByName(file: TextualInversion, encoders: readonly TextEncoder[]): 
   return parts;
 }
 
-function otherWidth({ name }: TextualInversion, { width }: EmbeddingTable, encoders: readonly TextEncoder[]): CheckpointError {
-  const familyOf = (size: number) => (FAMILIES.has(size) ? ` (${FAMILIES.get(size)})` : "");
+function otherWidth({ name }: TextualInversion, { width }: EmbeddingTable, encoders: readonly ClipTextEncoder[]): CheckpointError {
+  const familyOf = (size: number) => (describeTextEncoder(size) === undefined ? "" : ` (${describeTextEncoder(size)})`);
   const expected = encoders.map((encoder) => {
     const size = encoder.model.config.hiddenSize;
     return `${encoder.name} takes ${size}${familyOf(size)}`;
@@ -225,7 +219,7 @@ function add({ token, vectors, parts }: NewToken): void {
   for (const { encoder, bytes } of parts) encoder.model.addEmbeddings(ids, bytes);
 }
 
-function tokenizersOf(encoders: readonly TextEncoder[]) {
+function tokenizersOf(encoders: readonly ClipTextEncoder[]) {
   return new Set(encoders.map(({ tokenizer }) => tokenizer));
 }
 

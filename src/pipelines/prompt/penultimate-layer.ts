@@ -2,21 +2,21 @@ import { ArgumentError } from "../../errors.js";
 import type { CLIPTextModel } from "../../models/clip-text.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { expectInteger } from "../shared/arguments.js";
-import type { TextFeatures } from "./text-features.js";
+import type { ClipFeatures } from "./clip-features.js";
 
 /** What Stable Diffusion XL takes of a text encoder: the penultimate layer's output, from which clipSkip counts on, and the projected pooled features. */
 export async function readPenultimate(
   model: CLIPTextModel,
   inputIds: Tensor<"int64">,
   clipSkip: number | undefined,
-): Promise<TextFeatures> {
+): Promise<ClipFeatures> {
   if (clipSkip !== undefined) expectInteger("clipSkip", clipSkip, 0);
   const output = await model.forward(inputIds, { outputHiddenStates: true });
   const { hiddenStates = [] } = output;
-  const embeds = hiddenStates.at(-(2 + (clipSkip ?? 0)));
-  if (!embeds)
+  const promptEmbeds = hiddenStates.at(-(2 + (clipSkip ?? 0)));
+  if (!promptEmbeds)
     throw new ArgumentError((name) => `${name("clipSkip")} is ${clipSkip}; the text encoder has only ${hiddenStates.length - 1} layers`, {
       argument: "clipSkip",
     });
-  return { embeds, ...("textEmbeds" in output && { pooled: output.textEmbeds as Tensor }) };
+  return { promptEmbeds, ...("textEmbeds" in output && { pooledPromptEmbeds: output.textEmbeds as Tensor }) };
 }

@@ -4,8 +4,16 @@ import { refuseComposition, refuseLoraTags, refuseSchedule } from "../../prompt/
 import { promptSchedule, type ScheduledText } from "../../prompt/schedule.js";
 import { concat, Tensor } from "../../tensor/tensor.js";
 import { constant, type PerStep } from "../shared/per-step.js";
-import type { EncodedTexts, EncodeOptions, PromptReader, PromptTexts, TextEncoder } from "./clip-text-encoders.js";
-import { joinEncoders, joinRows, type TextFeatures } from "./text-features.js";
+import {
+  type ClipFeatures,
+  type ClipReading,
+  type ClipTextEncoder,
+  type EncodedTexts,
+  type EncodeOptions,
+  joinEncoders,
+  type PromptTexts,
+} from "./clip-features.js";
+import { joinRows } from "./text-encoders.js";
 
 /** For each encoder what the text of each row is at every step. */
 type Schedules = readonly (readonly (readonly ScheduledText[])[])[];
@@ -16,11 +24,11 @@ type Schedules = readonly (readonly (readonly ScheduledText[])[])[];
  * Matches FrozenCLIPEmbedderWithCustomWords, but for a prompt that changes with the step, whose texts share one mean there and have one each here.
  */
 export async function encodeWeighted(
-  reader: PromptReader,
+  reading: ClipReading,
   { positive, negative }: PromptTexts,
   { clipSkip, tokens = 0, steps }: EncodeOptions,
 ): Promise<EncodedTexts> {
-  const { encoders } = reader;
+  const { encoders } = reading;
   for (const text of positive?.flat() ?? []) refuseComposition(text);
   for (const text of [...(positive ?? []), ...(negative ?? [])].flat()) {
     refuseLoraTags(text);
@@ -36,35 +44,35 @@ export async function encodeWeighted(
   const counts = chunked.flatMap((texts) => Array.from(texts.values(), ({ length }) => length));
   const given = Math.ceil(tokens / (encoders[0]?.tokenizer.modelMaxLength ?? 1));
   const count = counts.reduce((most, each) => Math.max(most, each), given);
-  const features = await Promise.all(encoders.map((encoder, i) => encodeTexts(reader, encoder, chunked[i] ?? new Map(), count, clipSkip)));
+  const features = await Promise.all(encoders.map((encoder, i) => encodeTexts(reading, encoder, chunked[i] ?? new Map(), count, clipSkip)));
   return { positive: positive && perStep(ahead, features), negative: negative && perStep(away, features) };
 }
 
 /** One encoder's features [1, count * tokens, features] of texts, filled up with the empty prompt to `count` chunks each. */
 async function encodeTexts(
-  { read }: PromptReader,
-  { tokenizer, model }: TextEncoder,
+  { read }: ClipReading,
+  { tokenizer, model }: ClipTextEncoder,
   texts: ReadonlyMap<string, readonly PromptChunk[]>,
   count: number,
   clipSkip: number | undefined,
-): Promise<ReadonlyMap<string, TextFeatures>> {
-  const known = new Map<string, TextFeatures>();
-  const encode = async ({ ids, weights }: PromptChunk): Promise<TextFeatures> => {
+): Promise<ReadonlyMap<string, ClipFeatures>> {
+  const known = new Map<string, ClipFeatures>();
+  const encode = async ({ ids, weights }: PromptChunk): Promise<ClipFeatures> => {
     const key = String(ids);
     const features = known.get(key) ?? (await read(model, new Tensor("int64", [1, ids.length], BigInt64Array.from(ids, BigInt)), clipSkip));
     known.set(key, features);
-    return { ...features, embeds: emphasised(features.embeds, weights) };
+    return { ...features, promptEmbeds: emphasised(features.promptEmbeds, weights) };
   };
-  const encoded = new Map<string, TextFeatures>();
+  const encoded = new Map<string, ClipFeatures>();
   for (const [text, chunks] of texts) {
-    const parts: TextFeatures[] = [];
+    const parts: ClipFeatures[] = [];
     for (let i = 0; i < count; i++) parts.push(await encode(chunks[i] ?? emptyChunk(tokenizer)));
     encoded.set(text, {
-      embeds: concat(
-        parts.map(({ embeds }) => embeds),
+      promptEmbeds: concat(
+        parts.map(({ promptEmbeds }) => promptEmbeds),
         1,
       ),
-      pooled: parts[0]?.pooled,
+      pooledPromptEmbeds: parts[0]?.pooledPromptEmbeds,
     });
   }
   return encoded;
@@ -91,10 +99,10 @@ function mean({ data }: Tensor): number {
   return data.reduce((sum, value) => sum + value, 0) / data.length;
 }
 
-function perStep(schedules: Schedules, features: readonly ReadonlyMap<string, TextFeatures>[]): PerStep<TextFeatures> {
+function perStep(schedules: Schedules, features: readonly ReadonlyMap<string, ClipFeatures>[]): PerStep<ClipFeatures> {
   const isConstant = schedules.flat().every((schedule) => schedule.every(({ text }) => text === schedule[0]?.text));
   const at = (step: number) =>
-    joinEncoders(schedules.map((rows, i) => joinRows(rows.map((schedule) => features[i]?.get(textAt(schedule, step)) as TextFeatures))));
+    joinEncoders(schedules.map((rows, i) => joinRows(rows.map((schedule) => features[i]?.get(textAt(schedule, step)) as ClipFeatures))));
   return isConstant ? constant(at(1)) : { isConstant, at };
 }
 

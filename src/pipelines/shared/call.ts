@@ -1,5 +1,5 @@
 import type { Picture } from "../../image/picture.js";
-import type { Scheduler } from "../../schedulers/shared/scheduler.js";
+import type { Scheduler, StepOptions } from "../../schedulers/shared/scheduler.js";
 import type { Generator } from "../../tensor/random.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { OutputType } from "./output.js";
@@ -12,10 +12,10 @@ export interface Call<Request> {
   readonly generator: Generator | readonly Generator[];
   readonly scheduler: Scheduler;
   readonly guidanceScale: number;
-  readonly guidanceRescale: number;
   /** Whether there are predictions for the negative prompt, too. */
   readonly isGuided: boolean;
-  readonly eta: number;
+  /** What the scheduler's step takes beside the generator. */
+  readonly stepOptions: StepOptions;
   readonly outputType: OutputType;
   readonly signal: AbortSignal | undefined;
 }

@@ -14,6 +14,8 @@ export interface Conditioning<Inputs extends object> {
 export interface PredictorOptions<Inputs extends object> {
   /** Further channels of the input [batch, channels, height, width]. */
   readonly channels?: readonly Tensor[] | undefined;
+  /** How much of the contrast that guidance changes is restored; 0 by default. */
+  readonly guidanceRescale?: number | undefined;
   /** Conditioning that changes with the step, such as a ControlNet's residuals. */
   readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>>) | undefined;
 }
@@ -24,9 +26,9 @@ export interface PredictorOptions<Inputs extends object> {
  */
 export function predictor<Inputs extends object>(
   denoiser: Denoiser<Inputs>,
-  { request, scheduler, isGuided, guidanceScale, guidanceRescale }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
+  { request, scheduler, isGuided, guidanceScale }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
   conditioning: Conditioning<Inputs>,
-  { channels = [], perStep }: PredictorOptions<Inputs> = {},
+  { channels = [], guidanceRescale, perStep }: PredictorOptions<Inputs> = {},
 ): DenoiseOptions["predict"] {
   const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
   return async (scaled, timestep, index) => {
