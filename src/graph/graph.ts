@@ -43,8 +43,6 @@ export interface GraphOptions {
   readonly capabilities?: GraphCapabilities | undefined;
   /** How closely it computes: "exact" by default. */
   readonly precision?: "exact" | "fast" | undefined;
-  /** Its numbers grow beyond half precision's largest, so that it stays in float32. */
-  readonly overflowsHalf?: boolean;
   /** Computes attention in steps of fewer heads, which needs less memory and more time. */
   readonly attentionSlice?: AttentionSlice | undefined;
   /** A file for weights as bytes. "fast" computes products in 8-bit integers only if there is one. */

@@ -149,13 +149,13 @@ export function fastNumbers(device: Target): TargetLowering["fast"] {
 /** How a graph for this device is written. */
 export function loweringFor(
   { device, halfPrecision, fusedAttention, byteRange }: GraphCapabilities,
-  { precision = "exact", overflowsHalf = false }: { readonly precision?: "exact" | "fast"; readonly overflowsHalf?: boolean } = {},
+  { precision = "exact" }: { readonly precision?: "exact" | "fast" } = {},
 ): Lowering {
   const { fast, attention, ...row } = LOWERINGS[device];
   const numbers = precision === "fast" ? fast : undefined;
   return {
     ...row,
-    float: numbers === "half" && halfPrecision && !overflowsHalf ? "float16" : "float32",
+    float: numbers === "half" && halfPrecision ? "float16" : "float32",
     byteRange: numbers === "bytes" ? byteRange : undefined,
     widestFusedHead: attention.mustBeChecked && !fusedAttention ? 0 : attention.widestFusedHead,
   };

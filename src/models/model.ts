@@ -19,6 +19,7 @@ import { DEVICE_FIELDS, type DeviceOptions, type Engine, type Precision, type Re
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { networkPolicy } from "./network-policy.js";
 
 /** Where a network's weights come from and where it runs. */
 export interface ModelOptions extends DeviceOptions, PartOptions {
@@ -42,9 +43,6 @@ export interface ModelParts<Config> {
 
 /** Sessions a model keeps: guided and unguided batches of one size, and one size more. Each holds weights packed for its shapes. */
 const SESSIONS_KEPT = 3;
-
-/** Bytes of weights up to which a network that runs often copies them into the form that is fastest. */
-const LARGEST_COPY = 2 ** 27;
 
 /**
  * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call and kept loaded for the next
@@ -148,18 +146,13 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const { precision, fusesAttention: fusedAttention } = this.engine;
-      const byteProducts = this.runsOften ? this.engine.byteProducts?.() : undefined;
-      const { overflowsHalf, device } = this;
-      const capabilities = { device, halfPrecision: precision === "fast", fusedAttention, byteRange: byteProducts?.range };
-      const byteWeights = byteProducts?.file;
-      const copiesWeights = this.runsOften && this.weights.bytes <= LARGEST_COPY;
-      const widensOnce = this.runsOften && !copiesWeights && !this.savesMemory;
-      const graph = new Graph({ capabilities, precision, attentionSlice, overflowsHalf, byteWeights, widensOnce });
+      const { runsOften, overflowsHalf } = this;
+      const policy = networkPolicy(this.engine, { runsOften, overflowsHalf, weightBytes: this.weights.bytes });
+      const graph = new Graph({ ...policy.graph, attentionSlice });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
-      return this.engine.load(graph.finish(), { keepsMemory: this.runsOften, copiesWeights });
+      return this.engine.load(graph.finish(), policy.load);
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
     if (!this.runsOften) await this.rest();

@@ -1,31 +1,18 @@
 import { Graph, type GraphOptions, type Value } from "../graph/graph.js";
-import { type ByteRange, fastNumbers, type GraphCapabilities } from "../graph/lowering.js";
+import { type ByteRange, fastNumbers } from "../graph/lowering.js";
 import { fusedAttention, writtenOutAttention } from "../graph/ops/attention.js";
 import { scale } from "../graph/ops/elementwise.js";
 import { narrow } from "../graph/ops/precision.js";
 import { Tensor } from "../tensor/tensor.js";
 import { DeviceSessions, runtimeMessage } from "./device-sessions.js";
-import type { NamedTensors, Precision, ResolvedDevice } from "./engine.js";
+import type { Capabilities, NamedTensors, Precision, ResolvedDevice } from "./engine.js";
 import type { EngineHost } from "./engine-host.js";
 import type { SessionSettings } from "./session-options.js";
 import type { Transport } from "./transport.js";
 
-/** What a device is capable of, as measured on this machine. */
-export interface Capabilities extends GraphCapabilities {
-  readonly device: ResolvedDevice;
-  /** Whether it computes in half precision. Only measured if that was wanted, for precision "fast"; else false. */
-  readonly halfPrecision: boolean;
-  /** Whether attention as one operation gives right results. */
-  readonly fusedAttention: boolean;
-  /** The largest weight, of either sign, in products of 8-bit integers. Measured on the CPU, for precision "fast"; else undefined. */
-  readonly byteRange: ByteRange | undefined;
-  /** Whether a GPU's driver computes in software. */
-  readonly isSoftware: boolean;
-}
-
 /** What is measured. */
 export interface ProbeOptions {
-  /** The precision that is wanted. */
+  /** The precision that is wanted. Half precision and the byte range are only measured for "fast". */
   readonly precision: Precision;
   /** A driver that computes in software counts as a problem. */
   readonly onlyHardware: boolean;

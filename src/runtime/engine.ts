@@ -1,8 +1,8 @@
 import type { FinishedGraph } from "../graph/finished-graph.js";
-import type { ByteProducts } from "../graph/graph.js";
-import type { Target } from "../graph/lowering.js";
+import type { GraphCapabilities, Target } from "../graph/lowering.js";
 import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
+import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /**
@@ -73,18 +73,25 @@ export interface LoadOptions {
   readonly copiesWeights?: boolean | undefined;
 }
 
+/** What a device is capable of, as measured on this machine. "Not measured" counts as no. */
+export interface Capabilities extends GraphCapabilities {
+  readonly device: ResolvedDevice;
+  /** Whether its driver computes in software. */
+  readonly isSoftware?: boolean | undefined;
+}
+
 /** ONNX Runtime on one device, off the caller's thread. */
 export interface Engine {
   /** Where it computes. */
   readonly device: ResolvedDevice;
+  /** What its device is capable of. It never changes. */
+  readonly capabilities: Capabilities;
   /** Whether memory comes before speed. */
   readonly lowMemory?: boolean | undefined;
   /** What is computed: "exact" where nothing is said, or "fast" was asked for and the device cannot. */
   readonly precision?: Precision | undefined;
-  /** On WebGPU: whether its fused attention gives right results. */
-  readonly fusesAttention?: boolean | undefined;
-  /** For "fast" where that is in bytes: how a graph computes with them. Every graph has a file of its own. */
-  byteProducts?(): ByteProducts | undefined;
+  /** A new file, for weights that are converted when a graph is loaded. Each graph needs a file of its own. */
+  scratchFile?(): FileRef;
   /** @throws DeviceError if the runtime cannot take the model. */
   load(graph: FinishedGraph, options?: LoadOptions): Promise<Session>;
   /** Releases every session and stops the thread; the engine is of no use afterwards. */

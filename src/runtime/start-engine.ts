@@ -1,12 +1,13 @@
 import { DeviceError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { FinishedGraph } from "../graph/finished-graph.js";
-import type { ByteProducts } from "../graph/graph.js";
+import type { FileRef } from "../tensor/stored-tensor.js";
 import { callQueueOf } from "./call-queue.js";
-import { type Capabilities, probe } from "./capabilities.js";
+import { probe } from "./capabilities.js";
 import { DeviceSessions } from "./device-sessions.js";
 import { disposed } from "./disposed.js";
 import {
+  type Capabilities,
   DEVICES,
   type DeviceOptions,
   type Engine,
@@ -65,17 +66,12 @@ class OnnxEngine implements Engine {
     this.precision = capabilities.device === "cpu" || capabilities.halfPrecision ? precision : "exact";
   }
 
-  get device() {
+  get device(): ResolvedDevice {
     return this.capabilities.device;
   }
 
-  get fusesAttention() {
-    return this.capabilities.fusedAttention;
-  }
-
-  byteProducts(): ByteProducts | undefined {
-    const { byteRange: range } = this.capabilities;
-    return range && { range, file: this.host.scratchFile() };
+  scratchFile(): FileRef {
+    return this.host.scratchFile();
   }
 
   load(graph: FinishedGraph, options?: LoadOptions): Promise<Session> {

@@ -29,6 +29,7 @@ const DTYPES: ReadonlyMap<number, DType> = new Map([
 export function inspectingEngine(files: Files): Engine {
   return {
     device: "cpu",
+    capabilities: { device: "cpu" },
     load: async (graph): Promise<Session> => {
       const [bytes, ...prepared] = [graph, ...(graph.preparations ?? [])].map(onnxOf) as [Uint8Array, ...Uint8Array[]];
       for (const model of [bytes, ...prepared]) checkWeights(model, files);

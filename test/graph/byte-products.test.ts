@@ -15,6 +15,7 @@ import { openFolder } from "../../src/platform/node/folder.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, randn } from "../../src/tensor/random.js";
+import type { FileRef } from "../../src/tensor/stored-tensor.js";
 import type { Shape, Tensor } from "../../src/tensor/tensor.js";
 import { writeSafetensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
@@ -27,6 +28,11 @@ describe("products in bytes", () => {
     engine = await createEngine({ device: "cpu", precision: "fast" });
   });
   afterAll(() => engine.dispose());
+
+  /** This processor's range, and a new file. */
+  function byteProducts(): ByteProducts {
+    return { range: engine.capabilities.byteRange ?? 63, file: engine.scratchFile?.() as FileRef };
+  }
 
   async function run(weight: Tensor<DType>, x: Tensor, layer: Layer, byteProducts: ByteProducts | undefined): Promise<Tensor> {
     const folder = temporaryFolder();
@@ -48,13 +54,7 @@ describe("products in bytes", () => {
   }
 
   /** The root mean square of the error of `layer` in bytes, against that of the exact results. */
-  async function relativeError(
-    weight: Tensor<DType>,
-    x: Tensor,
-    layer: Layer,
-    exact: Layer,
-    products = engine.byteProducts?.(),
-  ): Promise<number> {
+  async function relativeError(weight: Tensor<DType>, x: Tensor, layer: Layer, exact: Layer, products = byteProducts()): Promise<number> {
     const [found, expected] = [await run(weight, x, layer, products), await run(weight, x, exact, undefined)];
     expect(found.shape).toEqual(expected.shape);
     const power = ({ data }: Tensor) => data.reduce((sum, value) => sum + value ** 2, 0);
@@ -88,7 +88,7 @@ describe("products in bytes", () => {
 
   // Without VNNI (AVX2 processors) the sum of two 8-bit products is clipped to 16 bits, which costs more than the eighth bit gains.
   it("have as many bits as are closest to the exact results on this processor: 7 where sums are clipped, else 8", async () => {
-    const products = engine.byteProducts?.() as ByteProducts;
+    const products = byteProducts();
     const error = async (range: 127 | 63) =>
       relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, {
         ...products,
@@ -120,7 +120,7 @@ describe("products in bytes", () => {
   it("are right for outputs whose weights are all zero", async () => {
     const weight = random([64, 64], 1);
     weight.data.fill(0, 0, 64);
-    const y = await run(weight, random([64, 64], 2), linear, engine.byteProducts?.());
+    const y = await run(weight, random([64, 64], 2), linear, byteProducts());
     const bias = randn([64], new Generator(3)).data[0] as number;
     for (let row = 0; row < 64; row++) expect(y.data[row * 64]).toBeCloseTo(bias, 5);
   });
@@ -134,7 +134,7 @@ describe("products in bytes", () => {
   });
 
   it("leave no file behind", async () => {
-    const products = engine.byteProducts?.() as ByteProducts;
+    const products = byteProducts();
     await run(random([96, 80], 1), random([80, 80], 2), linear, products);
     expect(existsSync(locationOf(products.file))).toBe(false);
   });
@@ -167,7 +167,7 @@ describe("precision", () => {
 
   it("is exact unless asked otherwise", async () => {
     const engine = await createEngine({ device: "cpu" });
-    expect(engine.byteProducts?.()).toBeUndefined();
+    expect(engine.precision).toBe("exact");
     await engine.dispose();
   });
 });

@@ -71,8 +71,7 @@ describe("fp8 weights", () => {
 
   it.each(kinds)("do so where products are in bytes: %s", (_, kind) =>
     expectEqual(kind, cpu, () => {
-      const { range: byteRange, file: byteWeights } = cpu.byteProducts?.() ?? {};
-      return { capabilities: { device: "cpu", byteRange }, precision: "fast", byteWeights };
+      return { capabilities: cpu.capabilities, precision: "fast", byteWeights: cpu.scratchFile?.() };
     }),
   );
 

@@ -6,7 +6,13 @@ import type { Tensor } from "../../src/tensor/tensor.js";
  * and rounds where it cannot prove that it may not. That tells whether graphs are well written, not how far rounding takes them.
  */
 export function halfPrecision(cpu: Engine, device: ResolvedDevice): Engine {
-  return { device, precision: "fast", load: (graph, options) => cpu.load(graph, options), dispose: async () => {} };
+  return {
+    device,
+    capabilities: { device, halfPrecision: true },
+    precision: "fast",
+    load: (graph, options) => cpu.load(graph, options),
+    dispose: async () => {},
+  };
 }
 
 /** The root mean square of the differences, as a part of that of what was expected. */

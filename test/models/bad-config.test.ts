@@ -17,6 +17,7 @@ const TEXT = "sd1-mini/text_encoder";
 /** No network gets as far as an engine here. */
 const noEngine: Engine = {
   device: "cpu",
+  capabilities: { device: "cpu" },
   load: () => Promise.reject(new Error("a network was built")),
   dispose: () => Promise.resolve(),
 };

@@ -10,6 +10,7 @@ import { checkpoint } from "../helpers/fixtures.js";
 /** No input gets as far as an engine here. */
 const engine: Engine = {
   device: "cpu",
+  capabilities: { device: "cpu" },
   load: () => Promise.reject(new Error("a network was built")),
   dispose: () => Promise.resolve(),
 };

@@ -21,6 +21,7 @@ async function countingEngine(lowMemory = false): Promise<{ engine: Engine; coun
   const counts = { loaded: 0, released: 0, disposed: 0 };
   const engine: Engine = {
     device: real.device,
+    capabilities: real.capabilities,
     lowMemory,
     load: async (model) => {
       counts.loaded++;

@@ -26,6 +26,7 @@ describe("a UNet with a deep feature to go by", () => {
     const real = await createEngine({ device: "cpu" });
     engine = {
       device: real.device,
+      capabilities: real.capabilities,
       load: (graph, options) => {
         graphs.push(graph);
         return real.load(graph, options);

@@ -51,7 +51,7 @@ describe.skipIf(!gpu)("WebGPU", () => {
   });
 
   it("finds out whether the fused attention is right: on drivers in software it is not", () => {
-    expect(gpu?.fusesAttention).toBe(!process.env.VK_ICD_FILENAMES?.includes("swiftshader"));
+    expect(gpu?.capabilities.fusedAttention).toBe(!process.env.VK_ICD_FILENAMES?.includes("swiftshader"));
   });
 
   it("attends like the CPU under a mask", async () => {

@@ -3,7 +3,7 @@ import { probeGraph } from "../../runtime/capabilities.js";
 import { DEVICES, type ResolvedDevice } from "../../runtime/engine.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { createEngine } from "./engine.js";
-import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
+import { gpusInSight } from "./linux-gpu.js";
 
 /** The result of trying a device on this machine. */
 export interface DeviceReport {
@@ -42,7 +42,7 @@ export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
       const session = await engine.load(probeGraph({ capabilities: { device } }).finish());
       const { y } = await session.run({ x: Tensor.from([3]) });
       if (y?.data[0] !== 6) return { ...report, works: false, note: `it computes wrong results: 2 * 3 is ${y?.data[0]}` };
-      const note = noteOn(device);
+      const note = device === "webgpu" && engine.capabilities.isSoftware ? softwareNote() : undefined;
       return { ...report, works: true, ...(note !== undefined && { note }) };
     } finally {
       await engine.dispose();
@@ -62,8 +62,7 @@ export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
 
 const CUDA_COMMAND = "npx darkroom devices add cuda";
 
-function noteOn(device: ResolvedDevice): string | undefined {
-  if (device !== "webgpu" || process.platform !== "linux" || openGpuFiles() > 0) return undefined;
+function softwareNote(): string {
   return gpusInSight().any
     ? "its driver computes in software, though there is a GPU"
     : "its driver computes in software, slower than the CPU";

@@ -23,6 +23,7 @@ class GraphBuilt extends Error {}
 /** An engine on which nothing runs: a graph that reaches it was built, and had all of its weights. */
 const DRAWING_BOARD: Engine = {
   device: "cpu",
+  capabilities: { device: "cpu" },
   lowMemory: false,
   load: async () => {
     throw new GraphBuilt();
