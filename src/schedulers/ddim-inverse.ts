@@ -51,10 +51,10 @@ export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
-    this.requirePlan(this.stride !== undefined);
+    const stride = this.planned(this.stride);
     const { predictionType, clipSample, clipSampleRange, setAlphaToOne, numTrainTimesteps } = this.config;
     // The model was evaluated at the timestep the step leads to.
-    const from = Math.min(timestep - (this.stride ?? 0), numTrainTimesteps - 1);
+    const from = Math.min(timestep - stride, numTrainTimesteps - 1);
     const alphaCumprod = from >= 0 ? atTimestep(this.alphasCumprod, from) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const alphaCumprodNext = atTimestep(this.alphasCumprod, timestep);
     const sigma = sqrtTorch(f32(1 - alphaCumprod));

@@ -55,10 +55,10 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    this.requirePlan(this.stride !== undefined);
+    const stride = this.planned(this.stride);
     const { predictionType, thresholding, clipSample, clipSampleRange, setAlphaToOne } = this.config;
     const { eta = 0, useClippedModelOutput = false } = options;
-    const previous = timestep - (this.stride ?? 0);
+    const previous = timestep - stride;
     const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
     const alphaCumprodPrevious =
       previous >= 0 ? atTimestep(this.alphasCumprod, previous) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);

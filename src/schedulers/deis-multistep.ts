@@ -15,9 +15,11 @@ import {
   whole,
 } from "./shared/config-fields.js";
 import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
-import type { NoiseLevel } from "./shared/noise-level.js";
-import { noiseBetween } from "./shared/prediction.js";
+import { multistepOrder } from "./shared/multistep-order.js";
+import type { NoiseLevel, StepLevels } from "./shared/noise-level.js";
+import { noiseBetween, thresholdedOriginal } from "./shared/prediction.js";
 import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { solverSchedule } from "./shared/solver-schedule.js";
 import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
@@ -64,40 +66,41 @@ export class DEISMultistepScheduler extends LogSnrScheduler<DEISMultistepConfig>
   protected override plan({ numInferenceSteps: steps = 0, mu }: TimestepOptions): void {
     this.takeMu(mu);
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = this.config;
-    const schedule = this.schedule(solverTimesteps(timestepSpacing, { steps, trainSteps, offset }), steps);
-    const end = (schedule.interpolated ? this.trainingSigmas[0] : schedule.sigmas.at(-1)) as number;
+    const timesteps = solverTimesteps(timestepSpacing, { steps, trainSteps, offset });
+    const schedule = solverSchedule(this.config, this.training, { timesteps, steps, flowShift: this.flowShift });
+    const end = schedule.interpolated ? this.training.range.min : (schedule.sigmas.at(-1) as number);
     this.start(schedule.timesteps.map(Math.trunc), [...schedule.sigmas, end].map(f32));
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
-    this.requirePlan(this.planned);
+    const earlier = this.planned(this.outputs);
     const index = this.currentIndex(timestep);
-    const level = this.level(index);
-    const noise = noiseBetween(sample, this.toOriginal(modelOutput, sample, level), level);
-    const order = this.multistepOrder(index, this.outputs.length + 1, this.config);
-    this.remember(noise, this.config.solverOrder);
+    const level = this.levelAt(index);
+    const noise = noiseBetween(sample, thresholdedOriginal(this.config, modelOutput, sample, level), level);
+    const steps = this.timesteps.length;
+    const order = multistepOrder(steps - index, earlier.length + 1, steps, this.config);
+    this.outputs = [noise, ...earlier].slice(0, this.config.solverOrder);
     this.stepIndex = index + 1;
-    return { prevSample: order === 1 ? this.firstOrder(index, sample) : this.multistep(order, index, sample) };
+    const levels = this.levelsOf(index, order);
+    return { prevSample: order === 1 ? firstOrder(levels, noise, sample) : multistep(levels, this.outputs, sample) };
   }
+}
 
-  private firstOrder(index: number, sample: Tensor): Tensor {
-    const [to, from] = [this.level(index + 1), this.level(index)];
-    const change = f32(expTorch(to.lambda - from.lambda) - 1);
-    return sumFloat32([to.alpha / from.alpha, sample], [-to.sigma * change, this.outputs[0] as Tensor]);
-  }
+function firstOrder([to, from]: StepLevels, output: Tensor, sample: Tensor): Tensor {
+  const change = f32(expTorch(to.lambda - from.lambda) - 1);
+  return sumFloat32([to.alpha / from.alpha, sample], [-to.sigma * change, output]);
+}
 
-  /** In units of `sample / alpha` the outputs are weighted by the integrals, over the step in rho, of the polynomials through them in log rho. */
-  private multistep(order: number, index: number, sample: Tensor): Tensor {
-    const rho = ({ alpha, sigma }: NoiseLevel) => f32(sigma / alpha);
-    const [to, from] = [this.level(index + 1), this.level(index)];
-    const rhos = Array.from({ length: order }, (_, i) => rho(this.level(index - i)));
-    const integral = order === 2 ? integralOfLinear : integralOfQuadratic;
-    const terms = rhos.map((_, i): [number, Tensor] => {
-      const basis = [...rhos.slice(i), ...rhos.slice(0, i)];
-      return [f32(integral(rho(to), basis) - integral(rho(from), basis)), this.outputs[i] as Tensor];
-    });
-    return sumFloat32([1, sample.div(from.alpha)], ...terms).mul(to.alpha);
-  }
+/** In units of `sample / alpha` the outputs are weighted by the integrals, over the step in rho, of the polynomials through them in log rho. */
+function multistep([to, from, ...before]: StepLevels, outputs: readonly Tensor[], sample: Tensor): Tensor {
+  const rho = ({ alpha, sigma }: NoiseLevel) => f32(sigma / alpha);
+  const rhos = [from, ...before].map(rho);
+  const integral = rhos.length === 2 ? integralOfLinear : integralOfQuadratic;
+  const terms = rhos.map((_, i): [number, Tensor] => {
+    const basis = [...rhos.slice(i), ...rhos.slice(0, i)];
+    return [f32(integral(rho(to), basis) - integral(rho(from), basis)), outputs[i] as Tensor];
+  });
+  return sumFloat32([1, sample.div(from.alpha)], ...terms).mul(to.alpha);
 }
 
 // Antiderivatives at t of the Lagrange polynomial in log rho that is 1 at the first point and 0 at the others. Rounded as torch rounds: between

@@ -1,10 +1,21 @@
 import * as v from "valibot";
 import { roundTiesToEven } from "../tensor/round.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { f32 } from "./float32/arithmetic.js";
 import { flag, spacingFields, whole } from "./shared/config-fields.js";
-import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
-import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
-import type { TimestepOptions } from "./shared/scheduler.js";
+import { multistepUpdate } from "./shared/dpm-solver.js";
+import {
+  algorithmTypeField,
+  dpmSolverFields,
+  integrand,
+  isStochastic,
+  refuseContradictions,
+  refuseThirdOrder,
+} from "./shared/dpm-solver-config.js";
+import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
+import { multistepOrder } from "./shared/multistep-order.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { solverSchedule, timestepsAbove } from "./shared/solver-schedule.js";
 import { linspace, solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
@@ -28,27 +39,47 @@ export type DPMSolverMultistepInverseConfig = v.InferOutput<typeof schema>;
  * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 with ascending sigmas, as in DiffEdit (Couairon et al. 2022, arXiv:2210.11427).
  * Matches diffusers' DPMSolverMultistepInverseScheduler.
  */
-export class DPMSolverMultistepInverseScheduler extends MultistepDPMSolver<DPMSolverMultistepInverseConfig> {
+export class DPMSolverMultistepInverseScheduler extends LogSnrScheduler<DPMSolverMultistepInverseConfig> {
   static override readonly className = "DPMSolverMultistepInverseScheduler";
   static override readonly schema = schema;
 
   /** The timesteps to evaluate the model at, cleanest first. */
-  override timesteps: readonly number[] = Array.from(this.trainingSigmas.keys());
+  override timesteps: readonly number[] = Array.from(this.training.sigmas.keys());
 
-  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
-    const noisiest = this.timestepsAbove(this.config.lambdaMinClipped) - 1;
-    const { min, max } = this.trainingRange;
-    // A spacing from the noisy to the clean end with the ends exchanged ascends.
-    const schedule = this.schedule(this.spacedTimesteps(steps, noisiest), steps, { range: { min: max, max: min } });
-    const end = schedule.interpolated ? (this.trainingSigmas.at(noisiest) as number) : (schedule.sigmas.at(-1) as number);
-    // Repeated timesteps are left out, their sigmas are not; kept for parity.
-    this.start([...new Set(schedule.timesteps)].map(Math.trunc), [...schedule.sigmas, end].map(f32));
-    this.refuseMissingOrders(["sde-dpmsolver", "sde-dpmsolver++"]);
+  constructor(config: Partial<DPMSolverMultistepInverseConfig> = {}) {
+    super(config);
+    refuseContradictions(this.className, this.config);
   }
 
-  protected override orderAt(index: number, known: number): number {
-    if (index === this.timesteps.length - 1 && this.config.eulerAtFinal) return 1;
-    return this.multistepOrder(index, known, this.config);
+  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+    const { config, training } = this;
+    const noisiest = timestepsAbove(config.lambdaMinClipped, training, config.numTrainTimesteps) - 1;
+    // A spacing from the noisy to the clean end with the ends exchanged ascends.
+    const range = { min: training.range.max, max: training.range.min };
+    const timesteps = this.spacedTimesteps(steps, noisiest);
+    const schedule = solverSchedule(config, training, { timesteps, steps, flowShift: this.flowShift, range });
+    const end = schedule.interpolated ? (training.sigmas.at(noisiest) as number) : (schedule.sigmas.at(-1) as number);
+    // Repeated timesteps are left out, their sigmas are not; kept for parity.
+    this.start([...new Set(schedule.timesteps)].map(Math.trunc), [...schedule.sigmas, end].map(f32));
+    const orders = this.timesteps.map((_, i) => this.orderAt(i, i + 1));
+    refuseThirdOrder(this.className, config, orders, ["sde-dpmsolver", "sde-dpmsolver++"]);
+  }
+
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
+    const earlier = this.planned(this.outputs);
+    const index = this.currentIndex(timestep);
+    const output = integrand(this.config, modelOutput, sample, this.levelAt(index));
+    this.outputs = [output, ...earlier].slice(0, this.config.solverOrder);
+    const order = this.orderAt(index, earlier.length + 1);
+    const noise = isStochastic(this.config) ? this.noise(output.shape, options) : undefined;
+    this.stepIndex = index + 1;
+    return { prevSample: multistepUpdate(this.config, this.levelsOf(index, order), this.outputs, sample, noise) };
+  }
+
+  private orderAt(index: number, known: number): number {
+    const steps = this.timesteps.length;
+    if (index === steps - 1 && this.config.eulerAtFinal) return 1;
+    return multistepOrder(steps - index, known, steps, this.config);
   }
 
   /** Cleanest first; the noisiest one is left out, where the steps end. */

@@ -1,12 +1,23 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { roundTiesToEven } from "../tensor/round.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { f32 } from "./float32/arithmetic.js";
 import { flag, oneOf, spacingFields, whole } from "./shared/config-fields.js";
-import { algorithmTypeField, dpmSolverFields } from "./shared/dpm-solver.js";
-import { MultistepDPMSolver } from "./shared/dpm-solver-multistep-base.js";
-import type { TimestepOptions } from "./shared/scheduler.js";
+import { multistepUpdate } from "./shared/dpm-solver.js";
+import {
+  algorithmTypeField,
+  dpmSolverFields,
+  integrand,
+  isStochastic,
+  refuseContradictions,
+  refuseThirdOrder,
+} from "./shared/dpm-solver-config.js";
+import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
+import { multistepOrder } from "./shared/multistep-order.js";
+import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { luLambdas, timestepOfSigma } from "./shared/sigma-spacing.js";
+import { solverSchedule, timestepsAbove } from "./shared/solver-schedule.js";
 import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
@@ -40,36 +51,56 @@ export type DPMSolverMultistepConfig = v.InferOutput<typeof schema>;
  * Lu et al. 2022 (arXiv:2206.00927), section 3 and appendix; Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 and appendix A.
  * Matches diffusers' DPMSolverMultistepScheduler.
  */
-export class DPMSolverMultistepScheduler extends MultistepDPMSolver<DPMSolverMultistepConfig> {
+export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultistepConfig> {
   static override readonly className = "DPMSolverMultistepScheduler";
   static override readonly schema = schema;
 
   protected override readonly takes = ["timesteps", "mu"] as const;
 
+  constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
+    super(config);
+    refuseContradictions(this.className, this.config);
+  }
+
   protected override plan({ numInferenceSteps, timesteps: custom, mu }: TimestepOptions): void {
-    const { config, trainingSigmas, logSigmas } = this;
+    const { config, training } = this;
     this.takeMu(mu);
     if (custom) this.checkCustomTimesteps(numInferenceSteps);
     const steps = numInferenceSteps ?? custom?.length ?? 0;
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = config;
-    const last = this.timestepsAbove(config.lambdaMinClipped);
+    const last = timestepsAbove(config.lambdaMinClipped, training, trainSteps);
     const given = custom?.map(Math.trunc) ?? solverTimesteps(timestepSpacing, { steps, trainSteps, offset, last });
 
     const round = config.betaSchedule === "squaredcos_cap_v2" ? (t: number) => t : roundTiesToEven;
-    let { timesteps, sigmas } = this.schedule(given, steps, { round });
+    let { timesteps, sigmas } = solverSchedule(config, training, { timesteps: given, steps, flowShift: this.flowShift, round });
     if (config.useLuLambdas && !config.useKarrasSigmas) {
+      const { logSigmas } = training;
       sigmas = luLambdas(logSigmas.at(-1) as number, logSigmas[0] as number, steps).map(Math.exp);
       timesteps = sigmas.map((sigma) => round(timestepOfSigma(sigma, logSigmas)));
     }
-    const end = config.finalSigmasType === "zero" ? 0 : (trainingSigmas[0] as number);
+    const end = config.finalSigmasType === "zero" ? 0 : training.range.min;
     this.start(timesteps.map(Math.trunc), [...sigmas, end].map(f32));
-    this.refuseMissingOrders();
+    const orders = this.timesteps.map((_, i) => this.orderAt(i, i + 1));
+    refuseThirdOrder(this.className, config, orders, ["sde-dpmsolver"]);
   }
 
-  protected override orderAt(index: number, known: number): number {
+  protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
+    const earlier = this.planned(this.outputs);
+    const index = this.currentIndex(timestep);
+    const output = integrand(this.config, modelOutput, sample, this.levelAt(index));
+    this.outputs = [output, ...earlier].slice(0, this.config.solverOrder);
+    const order = this.orderAt(index, earlier.length + 1);
+    const noise = isStochastic(this.config) ? this.noise(output.shape, options) : undefined;
+    this.stepIndex = index + 1;
+    return { prevSample: multistepUpdate(this.config, this.levelsOf(index, order), this.outputs, sample, noise) };
+  }
+
+  /** The order of a step that has `known` outputs: lower in the first steps, and in the last ones if the config says so. */
+  private orderAt(index: number, known: number): number {
     const { eulerAtFinal, finalSigmasType } = this.config;
-    if (index === this.timesteps.length - 1 && (eulerAtFinal || finalSigmasType === "zero")) return 1;
-    return this.multistepOrder(index, known, this.config);
+    const steps = this.timesteps.length;
+    if (index === steps - 1 && (eulerAtFinal || finalSigmasType === "zero")) return 1;
+    return multistepOrder(steps - index, known, steps, this.config);
   }
 
   private checkCustomTimesteps(numInferenceSteps: number | undefined): void {

@@ -1,11 +1,21 @@
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { f32, sumFloat32 } from "./float32/arithmetic.js";
+import { f32 } from "./float32/arithmetic.js";
 import { flag, oneOf, whole } from "./shared/config-fields.js";
-import { algorithmTypeField, DPMSolver, dpmSolverFields, solverWeights } from "./shared/dpm-solver.js";
+import { singlestepUpdate } from "./shared/dpm-solver.js";
+import {
+  algorithmTypeField,
+  dpmSolverFields,
+  integrand,
+  integratesPicture,
+  isStochastic,
+  refuseContradictions,
+} from "./shared/dpm-solver-config.js";
+import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { namedSpacing } from "./shared/sigma-spacing.js";
+import { solverSchedule, timestepsAbove } from "./shared/solver-schedule.js";
 import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
@@ -32,7 +42,7 @@ export type DPMSolverSinglestepConfig = v.InferOutput<typeof schema>;
  * Lu et al. 2022 (arXiv:2206.00927), Algorithms 1 and 2, appendix D; Lu et al. 2022 (arXiv:2211.01095), Algorithm 1.
  * Matches diffusers' DPMSolverSinglestepScheduler.
  */
-export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepConfig> {
+export class DPMSolverSinglestepScheduler extends LogSnrScheduler<DPMSolverSinglestepConfig> {
   static override readonly className = "DPMSolverSinglestepScheduler";
   static override readonly schema = schema;
 
@@ -45,14 +55,15 @@ export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepC
 
   constructor(config: Partial<DPMSolverSinglestepConfig> = {}) {
     super(config);
+    refuseContradictions(this.className, this.config);
     const { algorithmType, thresholding } = this.config;
-    if (thresholding && !this.predictsOriginal) {
+    if (thresholding && !integratesPicture(this.config)) {
       throw new ConfigError(`${this.className}: thresholding does not go with algorithm_type "${algorithmType}"`);
     }
   }
 
   protected override plan({ numInferenceSteps, timesteps: custom, mu }: TimestepOptions): void {
-    const { config, trainingSigmas } = this;
+    const { config, training } = this;
     this.takeMu(mu);
     if (custom && numInferenceSteps !== undefined) {
       throw new ArgumentError(`${this.className}: only one of numInferenceSteps and timesteps can be given`, { argument: "timesteps" });
@@ -63,10 +74,11 @@ export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepC
       });
     }
     const steps = numInferenceSteps ?? custom?.length ?? 0;
-    const last = this.timestepsAbove(config.lambdaMinClipped);
-    const spaced = solverTimesteps("linspace", { steps, trainSteps: config.numTrainTimesteps, offset: 0, last });
-    const { timesteps, sigmas } = this.schedule(custom?.map(Math.trunc) ?? spaced, steps);
-    const end = config.finalSigmasType === "zero" ? 0 : (trainingSigmas[0] as number);
+    const trainSteps = config.numTrainTimesteps;
+    const last = timestepsAbove(config.lambdaMinClipped, training, trainSteps);
+    const given = custom?.map(Math.trunc) ?? solverTimesteps("linspace", { steps, trainSteps, offset: 0, last });
+    const { timesteps, sigmas } = solverSchedule(config, training, { timesteps: given, steps, flowShift: this.flowShift });
+    const end = config.finalSigmasType === "zero" ? 0 : training.range.min;
     this.start(timesteps.map(Math.trunc), [...sigmas, end].map(f32));
     this.lowerOrderFinal ||= steps % config.solverOrder !== 0 || config.finalSigmasType === "zero";
     this.orders = this.groupOrders(steps);
@@ -74,49 +86,16 @@ export class DPMSolverSinglestepScheduler extends DPMSolver<DPMSolverSinglestepC
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    this.requirePlan(this.planned);
+    const earlier = this.planned(this.outputs);
     const index = this.currentIndex(timestep);
-    const converted = this.convert(modelOutput, sample, this.level(index));
-    this.remember(converted, this.config.solverOrder);
-    const noise = this.isStochastic ? this.noise(converted.shape, options) : undefined;
+    const output = integrand(this.config, modelOutput, sample, this.levelAt(index));
+    this.outputs = [output, ...earlier].slice(0, this.config.solverOrder);
+    const noise = isStochastic(this.config) ? this.noise(output.shape, options) : undefined;
     const order = Math.min(this.orders[index] ?? 1, this.outputs.length);
     if (order === 1 || !this.groupSample) this.groupSample = sample;
-    const prevSample = this.update(order, index, this.groupSample, noise);
     this.stepIndex = index + 1;
-    return { prevSample };
-  }
-
-  /** The group's first sample moved to the end of the step at `index`, with the group's `order` outputs so far. */
-  private update(order: number, index: number, sample: Tensor, noise: Tensor | undefined): Tensor {
-    const { algorithmType, solverType } = this.config;
-    const [to, from] = [this.level(index + 1), this.level(index + 1 - order)];
-    const h = f32(to.lambda - from.lambda);
-    const weights = solverWeights(algorithmType, to, from, h);
-    const outputs = this.outputs.slice(0, order).toReversed(); // oldest first
-    const [m0, m1, m2] = outputs as [Tensor, Tensor, Tensor];
-    const ending: [number, Tensor][] = noise ? [[weights.noise, noise]] : [];
-    const start: [number, Tensor][] = [
-      [weights.sample, sample],
-      [weights.d0, m0],
-    ];
-    if (order === 1) return sumFloat32(...start, ...ending);
-
-    /** How far into the step, in lambda, the group's evaluation `i` lies, and its slope from the group's beginning. */
-    const ratio = (i: number) => f32(f32(this.level(index + 1 - order + i).lambda - from.lambda) / h);
-    const slope = (output: Tensor, r: number) => output.sub(m0).mul(f32(1 / r));
-    if (order === 2) {
-      const weight = solverType === "midpoint" ? 0.5 * weights.d0 : weights.d1;
-      return sumFloat32(...start, [weight, slope(m1, ratio(1))], ...ending);
-    }
-    const [r1, r2] = [ratio(1), ratio(2)];
-    const [slope1, slope2] = [slope(m1, r1), slope(m2, r2)];
-    if (solverType === "midpoint") return sumFloat32(...start, [weights.d1, slope2], ...ending);
-    const first = sumFloat32([r2, slope1], [-r1, slope2]).div(f32(r2 - r1));
-    const second = slope2
-      .sub(slope1)
-      .mul(2)
-      .div(f32(r2 - r1));
-    return sumFloat32(...start, [weights.d1, first], [weights.d2, second], ...ending);
+    const group = this.outputs.slice(0, order);
+    return { prevSample: singlestepUpdate(this.config, this.levelsOf(index, order), group, this.groupSample, noise) };
   }
 
   private groupOrders(steps: number): number[] {

@@ -4,11 +4,11 @@ import type { Tensor } from "../tensor/tensor.js";
 import { f32, linspaceFloat32 } from "./float32/arithmetic.js";
 import { logTorch } from "./float32/exp-log.js";
 import { flag, oneOfOrForeign, thresholdFields, whole } from "./shared/config-fields.js";
-import { algorithmTypeField } from "./shared/dpm-solver.js";
-import { multistepUpdate } from "./shared/dpm-solver-multistep-base.js";
+import { multistepUpdate } from "./shared/dpm-solver.js";
+import { algorithmTypeField } from "./shared/dpm-solver-config.js";
 import { EDMScheduler, edmFields } from "./shared/edm-scheduler.js";
 import { multistepOrder } from "./shared/multistep-order.js";
-import type { NoiseLevel } from "./shared/noise-level.js";
+import type { NoiseLevel, StepLevels } from "./shared/noise-level.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { dynamicThreshold } from "./shared/thresholding.js";
 
@@ -39,8 +39,7 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
   static override readonly className = "EDMDPMSolverMultistepScheduler";
   static override readonly schema = schema;
 
-  private outputs: readonly Tensor[] = []; // predicted pictures, newest first
-  private planned = false;
+  private outputs: readonly Tensor[] | undefined; // predicted pictures, newest first
 
   constructor(config: Partial<EDMDPMSolverMultistepConfig> = {}) {
     super(config);
@@ -51,22 +50,22 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
     const { algorithmType, finalSigmasType, sigmaMin } = this.config;
     this.begin(this.spaced(numInferenceSteps), finalSigmasType === "zero" ? 0 : sigmaMin);
     this.outputs = [];
-    this.planned = true;
     if (algorithmType === "sde-dpmsolver++" && this.timesteps.some((_, i) => this.orderAt(i, i + 1) > 2)) {
       throw new ArgumentError(`${this.className}: algorithm_type "${algorithmType}" has no third order; solver_order must be 1 or 2`);
     }
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    this.requirePlan(this.planned);
+    const earlier = this.planned(this.outputs);
     const { thresholding, algorithmType, solverOrder } = this.config;
     const index = this.currentIndex(timestep);
     const predicted = this.denoised(modelOutput, sample, this.sigmaAt(index));
     const original = thresholding ? dynamicThreshold(predicted, this.config) : predicted;
-    const order = this.orderAt(index, this.outputs.length + 1);
-    this.outputs = [original, ...this.outputs].slice(0, solverOrder);
+    const order = this.orderAt(index, earlier.length + 1);
+    this.outputs = [original, ...earlier].slice(0, solverOrder);
     const noise = algorithmType === "sde-dpmsolver++" ? this.noise(original.shape, options) : undefined;
-    const levels = Array.from({ length: order + 1 }, (_, i) => this.level(index + 1 - i));
+    const before = Array.from({ length: order - 1 }, (_, i) => this.levelAt(index - 1 - i));
+    const levels: StepLevels = [this.levelAt(index + 1), this.levelAt(index), ...before];
     this.stepIndex = index + 1;
     return { prevSample: multistepUpdate(this.config, levels, this.outputs, sample, noise), predOriginalSample: original };
   }
@@ -88,7 +87,7 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
   }
 
   /** How noisy the sample is before step `index`: a picture and sigma times the noise. */
-  private level(index: number): NoiseLevel {
+  protected override levelAt(index: number): NoiseLevel {
     const sigma = this.sigmaAt(index);
     return { raw: sigma, alpha: 1, sigma, lambda: -logTorch(sigma) };
   }

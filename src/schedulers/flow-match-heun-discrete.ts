@@ -3,7 +3,8 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { real, trainTimesteps } from "./shared/config-fields.js";
-import { evenFlowSigmas, flowMix, flowTrainingSigmas } from "./shared/flow-match-scheduler.js";
+import { evenFlowSigmas, flowTrainingSigmas } from "./shared/flow-match-scheduler.js";
+import { mixRows } from "./shared/forward-process.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";
 import { type SigmaRange, shiftFlowSigma } from "./shared/sigma-spacing.js";
@@ -90,7 +91,10 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
     if (new Set(timesteps).size !== 1) {
       throw new ArgumentError(`${this.className} adds noise for one timestep; ${timesteps.length} were given`);
     }
-    return flowMix(original, noise, timesteps, (timestep) => this.sigmaAt(this.currentIndex(timestep)));
+    return mixRows(original, noise, timesteps, (timestep) => {
+      const sigma = this.sigmaAt(this.currentIndex(timestep));
+      return [1 - sigma, sigma];
+    });
   }
 }
 

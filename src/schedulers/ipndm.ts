@@ -4,9 +4,8 @@ import { f32, linspaceFloat32, sumFloat32 } from "./float32/arithmetic.js";
 import { sinTorch } from "./float32/sin.js";
 import { sqrtTorch } from "./float32/sqrt.js";
 import { trainedBetas, trainTimesteps } from "./shared/config-fields.js";
-import { IndexedScheduler } from "./shared/indexed-scheduler.js";
 import { atTimestep } from "./shared/noise-schedule.js";
-import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { Scheduler, type StepOutput, type TimestepOptions } from "./shared/scheduler.js";
 
 const schema = v.strictObject({
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
@@ -26,7 +25,7 @@ const SMALLEST_ALPHA = 1e-8;
  * Liu et al. 2022 (arXiv:2202.09778), equations 9, 12 and 13, on the cosine schedule of Crowson's v-diffusion.
  * Matches diffusers' IPNDMScheduler.
  */
-export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
+export class IPNDMScheduler extends Scheduler<IPNDMConfig> {
   static override readonly className = "IPNDMScheduler";
   static override readonly schema = schema;
 
@@ -60,6 +59,10 @@ export class IPNDMScheduler extends IndexedScheduler<IPNDMConfig> {
     const original = sumFloat32([1, sample], [-beta, direction]).div(Math.max(alpha, SMALLEST_ALPHA));
     this.stepIndex = index + 1;
     return { prevSample: sumFloat32([alphaNext, original], [betaNext, direction]) };
+  }
+
+  override setBeginIndex(beginIndex: number): void {
+    this.beginAt(beginIndex);
   }
 
   /** The Adams-Bashforth combination of the last outputs. */

@@ -80,7 +80,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
-    this.requirePlan(this.timesteps.length > 0);
+    this.planned(this.timesteps[0]);
     const prevSample =
       this.counter < this.warmUp.length
         ? this.rungeKuttaStep(modelOutput, timestep, sample)

@@ -17,11 +17,12 @@ import {
   thresholdFields,
   whole,
 } from "./shared/config-fields.js";
-import { firstChannelsOfLearned } from "./shared/dpm-solver.js";
 import { diffuse } from "./shared/forward-process.js";
 import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
 import type { NoiseLevel } from "./shared/noise-level.js";
+import { thresholdedNoise, thresholdedOriginal, withoutVariance } from "./shared/prediction.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
+import { solverSchedule, timestepsAbove } from "./shared/solver-schedule.js";
 import { solverTimesteps } from "./shared/timestep-spacing.js";
 
 /** How much noise steps at a timestep add: 0 follows the ODE, 1 the reverse SDE. */
@@ -88,21 +89,22 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
 
   protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset, lambdaMinClipped } = this.config;
-    const last = this.timestepsAbove(lambdaMinClipped);
-    const schedule = this.schedule(solverTimesteps(timestepSpacing, { steps, trainSteps, offset, last }), steps);
-    const end = (schedule.interpolated ? this.trainingSigmas[0] : schedule.sigmas.at(-1)) as number;
+    const last = timestepsAbove(lambdaMinClipped, this.training, trainSteps);
+    const timesteps = solverTimesteps(timestepSpacing, { steps, trainSteps, offset, last });
+    const schedule = solverSchedule(this.config, this.training, { timesteps, steps, flowShift: this.flowShift });
+    const end = schedule.interpolated ? this.training.range.min : (schedule.sigmas.at(-1) as number);
     this.start(schedule.timesteps.map(Math.trunc), [...schedule.sigmas, end].map(f32));
     this.open = undefined;
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    this.requirePlan(this.planned);
+    const earlier = this.planned(this.outputs);
     const { predictorOrder, correctorOrder, lowerOrderFinal } = this.config;
     const index = this.currentIndex(timestep);
-    const converted = this.convert(modelOutput, sample, this.level(index));
-    const corrected = this.open && index > 0 ? this.correct(index, this.open, converted) : sample;
-    const known = this.outputs.length;
-    this.remember(converted, Math.max(predictorOrder, correctorOrder - 1));
+    const converted = this.convert(modelOutput, sample, this.levelAt(index));
+    const corrected = this.open && index > 0 ? this.correct(index, this.open, [converted, ...earlier]) : sample;
+    const known = earlier.length;
+    this.outputs = [converted, ...earlier].slice(0, Math.max(predictorOrder, correctorOrder - 1));
 
     const stepsLeft = lowerOrderFinal ? this.timesteps.length - index : Number.POSITIVE_INFINITY;
     const tau = this.tau(timestep);
@@ -114,36 +116,36 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
     };
     const order = Math.min(predictorOrder, stepsLeft, known + 1);
     this.stepIndex = index + 1;
-    return { prevSample: this.predict(index, order, this.open) };
+    return { prevSample: this.predict(index, order, this.open, this.outputs) };
   }
 
   /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
-    return diffuse(this.alphasCumprod, original, noise, timesteps);
+    return diffuse(this.training.alphasCumprod, original, noise, timesteps);
   }
 
   /** Equation 14: the sample after the step at `index`, by a polynomial through the last `order` outputs. */
-  private predict(index: number, order: number, step: OpenStep): Tensor {
-    const [from, to] = [this.level(index), this.level(index + 1)];
+  private predict(index: number, order: number, step: OpenStep, outputs: readonly Tensor[]): Tensor {
+    const [from, to] = [this.levelAt(index), this.levelAt(index + 1)];
     const weights = this.weights(order, index, from, to, step.tau);
     if (this.predictsOriginal && order === 2) {
       // The paper's code trades the exact second-order weights for ones that are the midpoint rule's.
       const { tail, h } = midpointTail(from, to, step.tau);
-      const change = f32(f32(tail(f32(f32(h ** 2) / 2), (1 + step.tau ** 2) ** 2)) / f32(from.lambda - this.level(index - 1).lambda));
+      const change = f32(f32(tail(f32(f32(h ** 2) / 2), (1 + step.tau ** 2) ** 2)) / f32(from.lambda - this.levelAt(index - 1).lambda));
       shift(weights, change);
     }
-    return this.advance(from, to, step, weights, this.outputs);
+    return this.advance(from, to, step, weights, outputs);
   }
 
   /** Equation 17: the sample before the step at `index`, by a polynomial that goes through the model's output there too. */
-  private correct(index: number, step: OpenStep, output: Tensor): Tensor {
-    const [from, to] = [this.level(index - 1), this.level(index)];
+  private correct(index: number, step: OpenStep, outputs: readonly Tensor[]): Tensor {
+    const [from, to] = [this.levelAt(index - 1), this.levelAt(index)];
     const weights = this.weights(step.correctorOrder, index, from, to, step.tau);
     if (this.predictsOriginal && step.correctorOrder === 2) {
       const { tail, h } = midpointTail(from, to, step.tau);
       shift(weights, tail(f32(h / 2), f32(f32((1 + step.tau ** 2) ** 2) * h)));
     }
-    return this.advance(from, to, step, weights, [output, ...this.outputs]);
+    return this.advance(from, to, step, weights, outputs);
   }
 
   /** The sample moved from one level to another with weighted outputs, newest first, and the step's noise. */
@@ -167,7 +169,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
 
   /** The integrals over the step of the Lagrange polynomials, in lambda, through the last `order` levels up to `index`. */
   private weights(order: number, index: number, from: NoiseLevel, to: NoiseLevel, tau: number): number[] {
-    const lambdas = Array.from({ length: order }, (_, i) => this.level(index - i).lambda);
+    const lambdas = Array.from({ length: order }, (_, i) => this.levelAt(index - i).lambda);
     const moment = this.predictsOriginal ? growingMoment : decayingMoment;
     const moments = lambdas.map((_, power) => moment(power, from.lambda, to.lambda, tau));
     return lambdas.map((_, i) =>
@@ -177,8 +179,8 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
 
   /** What the solver integrates. */
   private convert(output: Tensor, sample: Tensor, level: NoiseLevel): Tensor {
-    const mean = firstChannelsOfLearned(output, this.config);
-    return this.predictsOriginal ? this.toOriginal(mean, sample, level) : this.toNoise(mean, sample, level);
+    const mean = withoutVariance(output, this.config);
+    return (this.predictsOriginal ? thresholdedOriginal : thresholdedNoise)(this.config, mean, sample, level);
   }
 
   private get predictsOriginal(): boolean {

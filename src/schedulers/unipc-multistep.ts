@@ -20,6 +20,7 @@ import {
 } from "./shared/config-fields.js";
 import { LogSnrScheduler } from "./shared/log-snr-scheduler.js";
 import type { NoiseLevel } from "./shared/noise-level.js";
+import { thresholdedNoise, thresholdedOriginal } from "./shared/prediction.js";
 import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import {
   namedSpacing,
@@ -98,7 +99,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
   }
 
   protected override plan({ numInferenceSteps, sigmas: custom, mu }: TimestepOptions): void {
-    const { config, trainingSigmas } = this;
+    const { config, training } = this;
     if (config.useDynamicShifting && mu === undefined)
       throw new ArgumentError(`${this.className}: use_dynamic_shifting needs mu`, { argument: "mu" });
     if (custom && !config.useFlowSigmas)
@@ -111,8 +112,8 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
 
     const spacing = namedSpacing(config);
     if (spacing) {
-      const table = custom ?? trainingSigmas;
-      const logTable = custom ? custom.map(Math.log) : this.logSigmas;
+      const table = custom ?? training.sigmas;
+      const logTable = custom ? custom.map(Math.log) : training.logSigmas;
       sigmas = spacing(sigmaRange(config, { min: table[0] as number, max: table.at(-1) as number }), steps);
       if (config.useKarrasSigmas && config.useFlowSigmas) {
         sigmas = sigmas.map((sigma) => sigma / (sigma + 1));
@@ -124,8 +125,8 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
       sigmas = this.flowSigmas(custom ?? linspace(1, 1 / trainSteps, steps + 1).slice(0, -1), mu);
       timesteps = sigmas.map((sigma) => sigma * trainSteps);
     } else {
-      sigmas = sigmasAt(timesteps, trainingSigmas);
-      cleanest = trainingSigmas[0];
+      sigmas = sigmasAt(timesteps, training.sigmas);
+      cleanest = training.range.min;
     }
     const last = config.finalSigmasType === "zero" ? 0 : (cleanest ?? sigmas.at(-1) ?? 0);
     this.start(timesteps.map(Math.trunc), [...sigmas, last].map(f32));
@@ -133,29 +134,29 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
-    this.requirePlan(this.planned);
+    const earlier = this.planned(this.outputs);
     const { solverOrder, lowerOrderFinal, predictX0, disableCorrector } = this.config;
     const index = this.currentIndex(timestep);
-    const level = this.level(index);
+    const level = this.levelAt(index);
     // Noise prediction is not thresholded here, unlike DPM-Solver's.
     const converted = predictX0
-      ? this.toOriginal(modelOutput, sample, level)
-      : this.toNoise(modelOutput, sample, level, { thresholding: false });
+      ? thresholdedOriginal(this.config, modelOutput, sample, level)
+      : thresholdedNoise({ ...this.config, thresholding: false }, modelOutput, sample, level);
 
     const corrects = index > 0 && !disableCorrector.includes(index - 1) && this.lastSample !== undefined;
-    const corrected = corrects ? this.correct(index, this.lastSample as Tensor, converted) : sample;
-    const known = this.outputs.length + 1;
-    this.remember(converted, solverOrder);
+    const corrected = corrects ? this.correct(index, this.lastSample as Tensor, converted, earlier) : sample;
+    const known = earlier.length + 1;
+    this.outputs = [converted, ...earlier].slice(0, solverOrder);
     this.lastSample = corrected;
     this.lastOrder = Math.min(solverOrder, known, lowerOrderFinal ? this.timesteps.length - index : solverOrder);
     this.stepIndex = index + 1;
-    return { prevSample: this.predict(index, corrected) };
+    return { prevSample: this.predict(index, corrected, this.outputs) };
   }
 
   /** UniP, equation 5: the sample after the step at `index`. */
-  private predict(index: number, sample: Tensor): Tensor {
+  private predict(index: number, sample: Tensor, outputs: readonly Tensor[]): Tensor {
     const order = this.lastOrder;
-    const update = this.update(index, index + 1, order);
+    const update = this.update(index, index + 1, order, outputs);
     const { matrix, rhs, slopes } = update;
     // Order 2 is exact with a half; higher orders solve for their weights without the last row, which the corrector needs.
     const weights =
@@ -172,11 +173,11 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
   }
 
   /** UniC, equation 9: the sample before the step at `index`, corrected by the model's output there. */
-  private correct(index: number, lastSample: Tensor, output: Tensor): Tensor {
-    const update = this.update(index - 1, index, this.lastOrder);
+  private correct(index: number, lastSample: Tensor, output: Tensor, outputs: readonly Tensor[]): Tensor {
+    const update = this.update(index - 1, index, this.lastOrder, outputs);
     const { matrix, rhs, slopes } = update;
     const weights = this.lastOrder === 1 ? [0.5] : solveFloat32(matrix, rhs);
-    const [newest] = this.outputs as [Tensor];
+    const [newest] = outputs as [Tensor];
     const all = [...slopes, output.sub(newest)];
     return sumFloat32(
       ...update.base(lastSample),
@@ -185,12 +186,12 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
   }
 
   /** What predictor and corrector share on the way from one position to another: equation 3 and the linear system for the weights of the slopes. */
-  private update(fromIndex: number, toIndex: number, order: number) {
+  private update(fromIndex: number, toIndex: number, order: number, outputs: readonly Tensor[]) {
     const { predictX0, solverType } = this.config;
-    const [to, from] = [this.level(toIndex), this.level(fromIndex)];
+    const [to, from] = [this.levelAt(toIndex), this.levelAt(fromIndex)];
     const h = f32(to.lambda - from.lambda);
-    const [m0, ...older] = this.outputs as [Tensor, ...Tensor[]];
-    const ratios = Array.from({ length: order - 1 }, (_, i) => f32(f32(this.level(fromIndex - i - 1).lambda - from.lambda) / h));
+    const [m0, ...older] = outputs as [Tensor, ...Tensor[]];
+    const ratios = Array.from({ length: order - 1 }, (_, i) => f32(f32(this.levelAt(fromIndex - i - 1).lambda - from.lambda) / h));
     const slopes = ratios.map((ratio, i) => (older[i] as Tensor).sub(m0).div(ratio));
 
     const hh = predictX0 ? -h : h;

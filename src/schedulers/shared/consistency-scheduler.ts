@@ -4,9 +4,8 @@ import { warn } from "../../warnings.js";
 import { betaFields, flag, oneOf, real, spacingFields, thresholdFields, whole } from "./config-fields.js";
 import { eitherStepsOrTimesteps, refuseTooManySteps, refuseUnordered } from "./custom-timesteps.js";
 import { diffuse, velocity } from "./forward-process.js";
-import { IndexedScheduler } from "./indexed-scheduler.js";
 import { alphasCumprodOf, atTimestep, type BetaConfig } from "./noise-schedule.js";
-import type { TimestepOptions } from "./scheduler.js";
+import { Scheduler, type TimestepOptions } from "./scheduler.js";
 
 /** The fields of both consistency samplers. */
 export const consistencyFields = () => ({
@@ -39,7 +38,7 @@ export interface ConsistencyConfig extends BetaConfig {
  * Few-step sampling of distilled models: every step predicts the picture and adds noise back up to the next timestep. A run takes evenly spread
  * steps of the schedule the model was distilled on.
  */
-export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = ConsistencyConfig> extends IndexedScheduler<Config> {
+export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = ConsistencyConfig> extends Scheduler<Config> {
   protected override readonly takes = ["timesteps", "originalInferenceSteps", "strength"] as const;
   protected readonly alphasCumprod = alphasCumprodOf(this.config);
   /** Steps of the run as asked for, before `strength` cuts custom timesteps; the last of them adds no noise. */
@@ -73,14 +72,17 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
 
   /** Whether the step at `index` is the last of the run that was asked for. */
   protected isLast(index: number): boolean {
-    this.requirePlan(this.steps !== undefined);
-    return index === (this.steps ?? 0) - 1;
+    return index === this.planned(this.steps) - 1;
   }
 
   /** alphaCumprod at a timestep, and before the first one what the config says. */
   protected alphaCumprodAt(timestep: number): number {
     if (timestep >= 0) return atTimestep(this.alphasCumprod, timestep);
     return this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
+  }
+
+  override setBeginIndex(beginIndex: number): void {
+    this.beginAt(beginIndex);
   }
 
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {

@@ -1,97 +1,105 @@
-// What the members of the DPM-Solver family share: Lu et al. 2022 (arXiv:2206.00927) and Lu et al. 2022 (arXiv:2211.01095).
-import { ConfigError } from "../../errors.js";
+// The formulas of DPM-Solver (Lu et al. 2022, arXiv:2206.00927) and DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095).
 import type { Tensor } from "../../tensor/tensor.js";
-import { f32 } from "../float32/arithmetic.js";
+import { f32, sumFloat32 } from "../float32/arithmetic.js";
 import { expTorch } from "../float32/exp-log.js";
 import { sqrtTorch } from "../float32/sqrt.js";
-import { channels } from "./channels.js";
-import {
-  betaFields,
-  flowFields,
-  numberFromMinusInfinity,
-  oneOf,
-  oneOfOrForeign,
-  oneSpacing,
-  optionalWord,
-  sigmaSpacingFields,
-  thresholdFields,
-} from "./config-fields.js";
-import { type LogSnrConfig, LogSnrScheduler } from "./log-snr-scheduler.js";
-import type { MultistepConfig } from "./multistep-order.js";
-import type { NoiseLevel } from "./noise-level.js";
-
-const ALGORITHM_TYPES = ["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"] as const;
-export type AlgorithmType = (typeof ALGORITHM_TYPES)[number];
-
-/** The fields that the whole family has. */
-export const dpmSolverFields = () => ({
-  ...betaFields(),
-  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
-  predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
-  ...thresholdFields(),
-  /** Which second-order formula. */
-  solverType: oneOfOrForeign(["midpoint", "heun"], ["logrho", "bh1", "bh2"], "midpoint"),
-  ...sigmaSpacingFields(),
-  ...flowFields(),
-  /** Leaves out the timesteps whose log-SNR is below: needed by cosine schedules, whose log-SNR has no bound. */
-  lambdaMinClipped: numberFromMinusInfinity(),
-  /** "learned" and "learned_range" models put a variance behind the first three channels; it is cut off. */
-  varianceType: optionalWord(),
-});
+import type { NoiseLevel, StepLevels } from "./noise-level.js";
 
 /** The "++" types integrate the predicted picture, the others the predicted noise; the "sde" types add noise in every step. */
-export const algorithmTypeField = <const Words extends readonly AlgorithmType[]>(words: Words) =>
-  oneOfOrForeign(words, ["deis"], "dpmsolver++" as Words[number]);
+export type AlgorithmType = "dpmsolver" | "dpmsolver++" | "sde-dpmsolver" | "sde-dpmsolver++";
 
-/** What the family's configs have in common. */
-export interface DPMSolverConfig extends LogSnrConfig, MultistepConfig {
+/** Which formulas a solver uses. */
+export interface SolverFormula {
   readonly algorithmType: AlgorithmType;
+  /** The form of the second order. */
   readonly solverType: "midpoint" | "heun";
-  readonly varianceType: string | null;
-  readonly finalSigmasType?: "zero" | "sigma_min";
-}
-
-/** A solver of the family: what it makes of model outputs, and what it refuses. */
-export abstract class DPMSolver<Config extends DPMSolverConfig = DPMSolverConfig> extends LogSnrScheduler<Config> {
-  constructor(config: Partial<Config> = {}) {
-    super(config);
-    const { algorithmType, finalSigmasType, predictionType } = this.config;
-    oneSpacing(this.className, this.config);
-    if (!this.predictsOriginal && finalSigmasType === "zero") {
-      throw new ConfigError(`${this.className}: final_sigmas_type "zero" does not go with algorithm_type "${algorithmType}"`, {
-        hint: 'set final_sigmas_type to "sigma_min"',
-      });
-    }
-    if (!this.predictsOriginal && predictionType === "flow_prediction") {
-      throw new ConfigError(`${this.className}: prediction_type "flow_prediction" needs a "++" algorithm_type; found "${algorithmType}"`);
-    }
-  }
-
-  /** What the solver integrates: the picture for the "++" types, the noise for the others. */
-  protected convert(output: Tensor, sample: Tensor, level: NoiseLevel): Tensor {
-    const mean = firstChannelsOfLearned(output, this.config);
-    return this.predictsOriginal ? this.toOriginal(mean, sample, level) : this.toNoise(mean, sample, level);
-  }
-
-  protected get predictsOriginal(): boolean {
-    return this.config.algorithmType.endsWith("++");
-  }
-
-  /** Whether steps add noise. */
-  protected get isStochastic(): boolean {
-    return this.config.algorithmType.startsWith("sde");
-  }
 }
 
 /**
- * The solver's exact integrals over one step of length `h` in lambda, for a constant, linear and quadratic output, and the noise added.
- * Rounded as torch rounds: for short steps the cancellation in them is most of what they are.
+ * A multistep update (arXiv:2211.01095, Algorithm 2 and appendix A): the sample moved over one step. Its order is one less than the number of
+ * `levels`. `outputs` are the model's at the levels where the steps began, newest first.
  */
-export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLevel, h: number) {
+export function multistepUpdate(
+  { algorithmType, solverType }: SolverFormula,
+  levels: StepLevels,
+  outputs: readonly Tensor[],
+  sample: Tensor,
+  noise: Tensor | undefined,
+): Tensor {
+  const [to, from, before, earlier] = levels;
+  const h = f32(to.lambda - from.lambda);
+  const weights = solverWeights(algorithmType, to, from, h);
+  const [m0, m1, m2] = outputs as [Tensor, Tensor, Tensor];
+  const first: [number, Tensor][] = [
+    [weights.sample, sample],
+    [weights.d0, m0],
+  ];
+  if (noise) first.push([weights.noise, noise]);
+  if (!before) return sumFloat32(...first);
+
+  // Differences of the outputs over differences of lambda stand for the derivatives.
+  const r0 = f32(f32(from.lambda - before.lambda) / h);
+  const slope = sumFloat32([1 / r0, m0], [-1 / r0, m1]);
+  if (!earlier) return sumFloat32(...first, [solverType === "midpoint" ? weights.d0 / 2 : weights.d1, slope]);
+
+  const r1 = f32(f32(before.lambda - earlier.lambda) / h);
+  const olderSlope = sumFloat32([1 / r1, m1], [-1 / r1, m2]);
+  const change = slope.sub(olderSlope);
+  return sumFloat32(...first, [weights.d1, slope], [(weights.d1 * r0) / (r0 + r1), change], [weights.d2 / (r0 + r1), change]);
+}
+
+/**
+ * A singlestep update (arXiv:2206.00927, Algorithms 1 and 2): the sample at the beginning of a group of evaluations moved to the end of the
+ * newest one. Its order is one less than the number of `levels`. `outputs` are the model's at the levels of the group, newest first.
+ */
+export function singlestepUpdate(
+  { algorithmType, solverType }: SolverFormula,
+  levels: StepLevels,
+  outputs: readonly Tensor[],
+  sample: Tensor,
+  noise: Tensor | undefined,
+): Tensor {
+  const [to, ...evaluated] = levels;
+  const [from, second, third] = evaluated.toReversed() as [NoiseLevel, NoiseLevel?, NoiseLevel?];
+  const h = f32(to.lambda - from.lambda);
+  const weights = solverWeights(algorithmType, to, from, h);
+  const [m0, m1, m2] = outputs.toReversed() as [Tensor, Tensor, Tensor];
+  const added: [number, Tensor][] = noise ? [[weights.noise, noise]] : [];
+  const first: [number, Tensor][] = [
+    [weights.sample, sample],
+    [weights.d0, m0],
+  ];
+  if (!second) return sumFloat32(...first, ...added);
+
+  /** The share of the step, in lambda, that lies before a level, and the slope from the group's beginning to there. */
+  const share = (level: NoiseLevel) => f32(f32(level.lambda - from.lambda) / h);
+  const slope = (output: Tensor, r: number) => output.sub(m0).mul(f32(1 / r));
+  const r1 = share(second);
+  if (!third) {
+    const weight = solverType === "midpoint" ? 0.5 * weights.d0 : weights.d1;
+    return sumFloat32(...first, [weight, slope(m1, r1)], ...added);
+  }
+
+  const r2 = share(third);
+  const [slope1, slope2] = [slope(m1, r1), slope(m2, r2)];
+  if (solverType === "midpoint") return sumFloat32(...first, [weights.d1, slope2], ...added);
+  const derivative = sumFloat32([r2, slope1], [-r1, slope2]).div(f32(r2 - r1));
+  const curvature = slope2
+    .sub(slope1)
+    .mul(2)
+    .div(f32(r2 - r1));
+  return sumFloat32(...first, [weights.d1, derivative], [weights.d2, curvature], ...added);
+}
+
+/**
+ * The solver's exact integrals over one step of length `h` in lambda, for a constant (d0), linear (d1) and quadratic (d2) output, and the weights of
+ * the sample and of added noise. Rounded as torch rounds: in short steps, large terms cancel.
+ */
+function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLevel, h: number) {
   const exp = expTorch;
-  /** `(e^x - 1) / x - 1`, what remains of a linear output. */
+  /** `(e^x - 1) / x - 1`, for a linear output. */
   const linear = (change: number, x: number) => f32(f32(change / x) - 1);
-  /** `(e^x - 1 - x) / x^2 - 1/2`, what remains of a quadratic one. */
+  /** `(e^x - 1 - x) / x^2 - 1/2`, for a quadratic one. */
   const quadratic = (change: number, x: number) => f32(f32(f32(change - x) / f32(x ** 2)) - 0.5);
   switch (kind) {
     case "dpmsolver++": {
@@ -136,10 +144,4 @@ export function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLe
       };
     }
   }
-}
-
-/** The mean of a model that also predicts a variance, the first three channels; any other output as it is. */
-export function firstChannelsOfLearned(output: Tensor, config: Pick<DPMSolverConfig, "predictionType" | "varianceType">): Tensor {
-  const learned = config.varianceType === "learned" || config.varianceType === "learned_range";
-  return learned && config.predictionType === "epsilon" ? channels(output, 0, Math.min(3, output.shape[1] ?? 0)) : output;
 }

@@ -2,7 +2,8 @@ import { ArgumentError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { f32 } from "../float32/arithmetic.js";
 import { flag, oneOf, oneSpacing, optionalReal, real, sigmaSpacingFields, trainTimesteps, whole } from "./config-fields.js";
-import { mixRows, type TimestepOptions } from "./scheduler.js";
+import type { Mixture } from "./prediction.js";
+import type { TimestepOptions } from "./scheduler.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import {
   namedSpacing,
@@ -58,14 +59,6 @@ export function flowTrainingSigmas(trainSteps: number, shift: number): number[] 
 /** Evenly spread times from the noisiest to the cleanest sigma, before shifting. */
 export function evenFlowSigmas({ min, max }: SigmaRange, trainSteps: number, steps: number): number[] {
   return linspace(max * trainSteps, min * trainSteps, steps).map((timestep) => timestep / trainSteps);
-}
-
-/** The sample between `original` and `noise` at the scheduler's sigma: `(1 - sigma) * original + sigma * noise`. */
-export function flowMix(original: Tensor, noise: Tensor, timesteps: readonly number[], sigmaOf: (timestep: number) => number): Tensor {
-  return mixRows(original, noise, timesteps, (timestep) => {
-    const sigma = sigmaOf(timestep);
-    return [1 - sigma, sigma];
-  });
 }
 
 /** Schedulers of rectified flow (Liu et al. 2022, Esser et al. 2024): a sample is `(1 - sigma) * picture + sigma * noise`, a timestep is a sigma. */
@@ -127,9 +120,9 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
     return this.addNoise(sample, noise, timesteps);
   }
 
-  /** `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all. */
-  protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
-    return flowMix(original, noise, timesteps, (timestep) => this.sigmaAt(this.noisingIndex(timestep)));
+  protected override levelAt(index: number): Pick<Mixture, "alpha" | "sigma"> {
+    const sigma = this.sigmaAt(index);
+    return { alpha: 1 - sigma, sigma };
   }
 
   private countSteps({ numInferenceSteps, timesteps, sigmas }: TimestepOptions): number {

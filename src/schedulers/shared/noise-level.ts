@@ -9,6 +9,9 @@ export interface NoiseLevel extends Mixture {
   readonly lambda: number;
 }
 
+/** The levels of a step: where it ends, where it begins, and, newest first, where the steps before it began. */
+export type StepLevels = readonly [to: NoiseLevel, from: NoiseLevel, ...before: NoiseLevel[]];
+
 /**
  * The level of a sigma: `vp` schedules list `sigma / alpha` with `alpha^2 + sigma^2 = 1`, `flow` ones list sigma with `alpha + sigma = 1`.
  * Rounded as torch rounds: solvers use differences of lambdas that lie close together.

@@ -1,5 +1,7 @@
 import type { Tensor } from "../../tensor/tensor.js";
 import { sumFloat32 } from "../float32/arithmetic.js";
+import { channels } from "./channels.js";
+import { dynamicThreshold, type ThresholdConfig } from "./thresholding.js";
 
 /** What a model predicts: the noise, the picture, the velocity of both (Salimans & Ho 2022), or the flow (noise minus picture). */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
@@ -45,4 +47,32 @@ export function predictedNoise(
 /** The noise in `sample` when `original` is the picture in it. */
 export function noiseBetween(sample: Tensor, original: Tensor, { alpha, sigma }: Pick<Mixture, "alpha" | "sigma">): Tensor {
   return sumFloat32([1, sample], [-alpha, original]).div(sigma);
+}
+
+/** What a model predicts, and whether the picture in it is thresholded. */
+export interface PredictionConfig extends ThresholdConfig {
+  readonly predictionType: PredictionType;
+  readonly thresholding: boolean;
+}
+
+/** The picture that a model output stands for, thresholded if the config says so. */
+export function thresholdedOriginal(config: PredictionConfig, output: Tensor, sample: Tensor, level: Mixture): Tensor {
+  const original = predictedOriginal(config.predictionType, output, sample, level);
+  return config.thresholding ? dynamicThreshold(original, config) : original;
+}
+
+/** The noise that a model output stands for. If the config says so, the picture that it leaves is thresholded first. */
+export function thresholdedNoise(config: PredictionConfig, output: Tensor, sample: Tensor, level: Mixture): Tensor {
+  const noise = predictedNoise(config.predictionType as Exclude<PredictionType, "flow_prediction">, output, sample, level);
+  if (!config.thresholding) return noise;
+  return noiseBetween(sample, dynamicThreshold(predictedOriginal("epsilon", noise, sample, level), config), level);
+}
+
+/** The output of a model that also predicts a variance, without it: the first three channels. Any other output unchanged. */
+export function withoutVariance(
+  output: Tensor,
+  { predictionType, varianceType }: { readonly predictionType: PredictionType; readonly varianceType: string | null },
+): Tensor {
+  const learned = varianceType === "learned" || varianceType === "learned_range";
+  return learned && predictionType === "epsilon" ? channels(output, 0, Math.min(3, output.shape[1] ?? 0)) : output;
 }

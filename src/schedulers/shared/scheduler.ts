@@ -6,9 +6,8 @@ import { checkOptions, expectField } from "../../options/check-options.js";
 import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, real, tensor, whole } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
 import { Generator, randnPerImage } from "../../tensor/random.js";
-import { concat, type Shape, type Tensor } from "../../tensor/tensor.js";
+import type { Shape, Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
-import { sumFloat32 } from "../float32/arithmetic.js";
 import { type ConfigOrigin, type ConfigSchema, parseSchedulerConfig } from "./config-fields.js";
 
 /** What `setTimesteps` can be asked for; a plain number means `numInferenceSteps`. */
@@ -79,6 +78,9 @@ const STEP_FIELDS: Fields<StepOptions> = {
   perTokenTimesteps: tensor,
 };
 
+/** Timesteps that are fractions may come from elsewhere, such as from Python, whose logarithms and sines differ in their last bits. */
+const ROUNDING = 2e-6;
+
 const TIMESTEP = real();
 const TIMESTEPS = numbers();
 
@@ -131,6 +133,10 @@ export abstract class Scheduler<Config extends object = object> {
   protected readonly takes: readonly TimestepExtra[] = [];
   /** Whether custom timesteps and sigmas may be given together, one sigma for each timestep. */
   protected readonly pairsTimestepsWithSigmas: boolean = false;
+  /** The position of the next step in `timesteps`, for schedulers that step by position; undefined before the first step. */
+  protected stepIndex: number | undefined;
+  /** Where the run starts, if `setBeginIndex` says so. */
+  protected beginIndex: number | undefined;
   private fallbackGenerator: Generator | undefined;
 
   /** @throws ConfigError naming the field that is wrong. */
@@ -318,36 +324,52 @@ export abstract class Scheduler<Config extends object = object> {
     return randnPerImage(shape, generator ?? this.fallbackGenerator);
   }
 
-  /** @throws ArgumentError if `step` is called before `setTimesteps`. */
-  protected requirePlan(planned: boolean): void {
-    if (!planned) throw new ArgumentError(`${this.className}: call setTimesteps before step`);
+  /** What `setTimesteps` prepared. @throws ArgumentError if it was not called. */
+  protected planned<State>(state: State | undefined): State {
+    if (state === undefined) throw new ArgumentError(`${this.className}: call setTimesteps before step`);
+    return state;
   }
-}
 
-/** @throws ArgumentError unless the arguments of `getVelocity` are tensors and timesteps. */
-export function expectVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): void {
-  expectField("sample", sample, tensor);
-  expectField("noise", noise, tensor);
-  expectField("timesteps", timesteps, TIMESTEPS);
-}
-
-/** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row; one timestep serves all rows. */
-export function mixRows(
-  a: Tensor,
-  b: Tensor,
-  timesteps: readonly number[],
-  weightsOf: (timestep: number) => readonly [number, number],
-): Tensor {
-  const rows = a.shape[0] ?? 1;
-  if (timesteps.length !== 1 && timesteps.length !== rows) {
-    throw new ArgumentError(`${timesteps.length} timesteps were given for a batch of ${rows}; expected 1 or ${rows}`);
+  /** {@link Scheduler.setBeginIndex} of the schedulers that step by position. */
+  protected beginAt(beginIndex: number): void {
+    this.beginIndex = expectField("beginIndex", beginIndex, whole(0));
   }
-  const mix = (one: Tensor, other: Tensor, timestep: number) => {
-    const [first, second] = weightsOf(timestep);
-    return sumFloat32([first, one], [second, other]);
-  };
-  if (timesteps.length === 1) return mix(a, b, timesteps[0] as number);
-  return concat(timesteps.map((timestep, i) => mix(a.slice(i, i + 1), b.slice(i, i + 1), timestep)));
+
+  /** Forgets the position in the previous run. */
+  protected restart(): void {
+    this.stepIndex = undefined;
+    this.beginIndex = undefined;
+  }
+
+  /**
+   * The position of the step at `timestep`, for schedulers that step by position, so that timesteps may repeat or be fractions. The first step of a
+   * run is found by timestep or starts at `setBeginIndex`. The others follow it.
+   */
+  protected currentIndex(timestep: number): number {
+    this.stepIndex ??= this.beginIndex ?? this.indexOf(timestep);
+    return this.stepIndex;
+  }
+
+  /** The position of a timestep. @throws ArgumentError if it is none of `timesteps`. */
+  protected indexOf(timestep: number): number {
+    const index = this.find(timestep);
+    if (index !== undefined) return index;
+    throw new ArgumentError(`${this.className}: timestep ${timestep} is not one of the scheduler's timesteps`, {
+      hint: "pass a value of scheduler.timesteps, not its index",
+    });
+  }
+
+  /** The position of a timestep; of several equal ones the second, so that a run that starts in the middle skips no sigma. */
+  protected find(timestep: number): number | undefined {
+    const rounding = ROUNDING * Math.max(Math.abs(timestep), 1);
+    const equal = this.timesteps.includes(timestep)
+      ? (own: number) => own === timestep
+      : (own: number) => Math.abs(own - timestep) <= rounding;
+    const first = this.timesteps.findIndex(equal);
+    if (first < 0) return undefined;
+    const second = this.timesteps.findIndex((own, i) => i > first && equal(own));
+    return second < 0 ? first : second;
+  }
 }
 
 /**

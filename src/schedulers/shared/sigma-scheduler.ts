@@ -1,11 +1,16 @@
 import { ArgumentError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
-import { IndexedScheduler } from "./indexed-scheduler.js";
-import { mixRows } from "./scheduler.js";
+import { mixRows } from "./forward-process.js";
+import type { Mixture } from "./prediction.js";
+import { Scheduler } from "./scheduler.js";
 
 /** A scheduler whose steps go from one of `sigmas` to the next. */
-export abstract class SigmaScheduler<Config extends object = object> extends IndexedScheduler<Config> {
+export abstract class SigmaScheduler<Config extends object = object> extends Scheduler<Config> {
   declare sigmas: readonly number[];
+
+  override setBeginIndex(beginIndex: number): void {
+    this.beginAt(beginIndex);
+  }
 
   /** Takes the timesteps and sigmas of a new run. */
   protected start(timesteps: readonly number[], sigmas: readonly number[]): void {
@@ -25,12 +30,17 @@ export abstract class SigmaScheduler<Config extends object = object> extends Ind
     return sigma;
   }
 
-  /** The position whose sigma `addNoise` uses: by timestep before a run has begun, then the run's own. */
-  protected noisingIndex(timestep: number): number {
-    return this.beginIndex === undefined ? this.indexOf(timestep) : (this.stepIndex ?? this.beginIndex);
+  /** How much of picture and noise a sample holds at a position: the picture and sigma times the noise, unless a class has another mixture. */
+  protected levelAt(index: number): Pick<Mixture, "alpha" | "sigma"> {
+    return { alpha: 1, sigma: this.sigmaAt(index) };
   }
 
+  /** `original` with noise as at the position of each timestep. Once a run has begun at `setBeginIndex`, the run's own position counts. */
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
-    return mixRows(original, noise, timesteps, (timestep) => [1, this.sigmaAt(this.noisingIndex(timestep))]);
+    return mixRows(original, noise, timesteps, (timestep) => {
+      const index = this.beginIndex === undefined ? this.indexOf(timestep) : (this.stepIndex ?? this.beginIndex);
+      const { alpha, sigma } = this.levelAt(index);
+      return [alpha, sigma];
+    });
   }
 }
