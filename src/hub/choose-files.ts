@@ -1,5 +1,6 @@
 import { readJson } from "../checkpoint/config.js";
 import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { subfolderAmong } from "../checkpoint/part-folder.js";
 import { kindOf, PART_FILES, type PartKind } from "../checkpoint/part-kind.js";
 import { findWeights, noWeights, readShards } from "../checkpoint/weights.js";
 import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
@@ -115,7 +116,7 @@ async function partsOfPipeline(
     const kind = kindOf(component.className);
     const hasWeights = kind === "model" && !withoutWeights.includes(name);
     const beside = component.className === "MultiControlNetModel" ? foldersBeside(name, paths) : [];
-    return [subfolderOf(name, paths), ...beside].map((subfolder) => ({ subfolder, kind, hasWeights }));
+    return [subfolderAmong(paths, name), ...beside].map((subfolder) => ({ subfolder, kind, hasWeights }));
   });
 }
 
@@ -124,11 +125,6 @@ function foldersBeside(name: string, paths: readonly string[]): readonly string[
   const folders: string[] = [];
   for (let i = 1; paths.includes(`${name}_${i}/${CONFIG}`); i++) folders.push(`${name}_${i}`);
   return folders;
-}
-
-/** A part's own folder. In old repositories of one network everything lies at the top, index and configs side by side. */
-function subfolderOf(name: string, paths: readonly string[]): string {
-  return paths.includes(CONFIG) && namesIn(paths, name).length === 0 ? "" : name;
 }
 
 function chooseConfigs({ name, paths }: Listing, { subfolder, kind }: Part): ChosenFiles {

@@ -2,6 +2,7 @@ import { classOf, readConfig } from "../checkpoint/config.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, noModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { partFolder } from "../checkpoint/part-folder.js";
 import { kindOf } from "../checkpoint/part-kind.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
@@ -25,13 +26,13 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
   const parts: Record<string, InspectedPart | null> = {};
   for (const [name, component] of index.components) {
     const isNetwork = component && kindOf(component.className) === "model";
-    const weights = isNetwork ? await inspectWeights(await folderOf(folder, name)) : {};
+    const weights = isNetwork ? await inspectWeights(await partFolder(folder, name)) : {};
     parts[displayText(name)] = component && { className: displayText(component.className), ...weights };
   }
   const [unet, vae, scheduler] = await Promise.all([
-    configOf(await folderOf(folder, "unet"), "config.json"),
+    configOf(await partFolder(folder, "unet"), "config.json"),
     configOf(folder.open("vae"), "config.json"),
-    configOf(await folderOf(folder, "scheduler"), "scheduler_config.json"),
+    configOf(await partFolder(folder, "scheduler"), "scheduler_config.json"),
   ]);
   const families = familiesByIndex(index.className, index.options.requiresAestheticsScore === true);
   return {
@@ -107,12 +108,6 @@ async function inspectWeights(folder: Folder): Promise<Omit<InspectedPart, "clas
     if (!(error instanceof CheckpointError)) throw error;
     return { problem: error.message };
   }
-}
-
-/** A part's folder; in old checkpoints of one network everything lies at the top. */
-async function folderOf(folder: Folder, name: string): Promise<Folder> {
-  const own = folder.open(name);
-  return (await folder.has("config.json")) && (await own.list()).length === 0 ? folder : own;
 }
 
 /** A part's config; undefined where there is none that can be read. */

@@ -1,5 +1,6 @@
 import { camelCase } from "../../checkpoint/config.js";
 import type { ModelIndex } from "../../checkpoint/model-index.js";
+import { subfolderIn } from "../../checkpoint/part-folder.js";
 import { kindOf } from "../../checkpoint/part-kind.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
@@ -78,7 +79,7 @@ export class ComponentSource {
       throw new ConfigError(`${this.folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);
     }
     const part = await loader.fromPretrained(this.folder, {
-      subfolder: (await this.isFlat(name)) ? undefined : name,
+      subfolder: (await subfolderIn(this.folder, name)) || undefined,
       variant: this.variant,
       ...(kindOf(component.className) === "model" && { engine: this.engine }),
     });
@@ -94,11 +95,6 @@ export class ComponentSource {
   ): Promise<Component | null> {
     if (given === null || (given === undefined && this.index.components.get(name) === null)) return null;
     return this.load(name, classes, given);
-  }
-
-  /** Whether the part is in the checkpoint's own folder, as in old checkpoints of a single network. diffusers looks there, too. */
-  private async isFlat(name: string): Promise<boolean> {
-    return (await this.folder.has("config.json")) && (await this.folder.open(name).list()).length === 0;
   }
 
   /** Whether the checkpoint lists the part. */
