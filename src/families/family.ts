@@ -15,6 +15,11 @@ export interface Defaults {
   readonly strength?: number;
 }
 
+/** What a call with a prompt uses if it names no value. */
+export interface PromptedDefaults extends Defaults {
+  readonly guidance: number;
+}
+
 /** One way to make pictures with a family. */
 export interface Workflow {
   /** The pipeline's class in diffusers. */

@@ -2,6 +2,9 @@ import type { LatentFamily } from "./family.js";
 import { CHANNELS, COMMON_PARTS, EULER } from "./stable-diffusion.js";
 import { SECOND_CLIP_PARTS, SECOND_TEXT_ENCODER, XL_LATENTS, XL_REFINEMENT, XL_SAMPLE_SIZE, XL_WORKFLOWS } from "./stable-diffusion-xl.js";
 
+/** The aesthetic scores of prompts and of negative prompts, if a call names none. They go from 1 to 10. */
+export const AESTHETIC_SCORES = { positive: 6, negative: 2.5 } as const;
+
 /** The refiner of Stable Diffusion XL. It takes pictures with little noise, so it has no workflow that starts from noise. */
 export const STABLE_DIFFUSION_XL_REFINER = {
   id: "xl-refiner",

@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { DDIM } from "../families/ddim.js";
 import { type Fields, flag, real } from "../options/fields.js";
 import { DDIMScheduler } from "../schedulers/ddim.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
@@ -32,7 +33,7 @@ export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDIMPipeline.className;
   protected readonly fields = FIELDS;
-  protected readonly defaultSteps = 50;
+  protected readonly defaultSteps = DDIM.workflows.noise.defaults.steps;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: UnconditionalComponents, source?: ComponentSource) {

@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { DDPM } from "../families/ddpm.js";
 import type { ComponentSource } from "./shared/components.js";
 import {
   loadUnconditional,
@@ -18,7 +19,7 @@ export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDPMPipeline.className;
   protected readonly fields = UNCONDITIONAL_FIELDS;
-  protected readonly defaultSteps = 1000;
+  protected readonly defaultSteps = DDPM.workflows.noise.defaults.steps;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(source: ComponentSource, _index: ModelIndex, given: Partial<UnconditionalComponents>): Promise<DDPMPipeline> {

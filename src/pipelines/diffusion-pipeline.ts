@@ -3,6 +3,7 @@ import { snakeCase } from "../checkpoint/config.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError, ConfigError } from "../errors.js";
+import type { PipelineClassName } from "../families/lookups.js";
 import { PREDICTION_TYPES, type PredictionType } from "../families/prediction-types.js";
 import { isPlain } from "../given.js";
 import { expectFile, type FoundSource } from "../hub/find-source.js";
@@ -73,7 +74,7 @@ const PIPELINES = {
   StableDiffusionXLPipeline: async () => (await import("./stable-diffusion-xl.js")).StableDiffusionXLPipeline,
   StableDiffusionXLImg2ImgPipeline: async () => (await import("./stable-diffusion-xl-img2img.js")).StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline: async () => (await import("./stable-diffusion-xl-inpaint.js")).StableDiffusionXLInpaintPipeline,
-} as const satisfies Record<string, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
+} as const satisfies Record<PipelineClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
 /** The pipelines that make a picture of a prompt alone. */
 export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;

@@ -1,3 +1,4 @@
+import type { PromptedDefaults } from "../families/family.js";
 import type { AttentionSlice } from "../graph/graph.js";
 import { pictures } from "../image/picture.js";
 import type { LoraWeight } from "../lora/adapter-weight.js";
@@ -53,7 +54,6 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
   /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
-  protected readonly defaultGuidanceScale: number = 7.5;
 
   constructor({ vae, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
     super(scheduler, source);
@@ -64,6 +64,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   get vaeScaleFactor(): number {
     return latentsOf(this.vae).scaleFactor;
   }
+
+  /** What a request leaves out. */
+  protected abstract readonly defaults: PromptedDefaults;
 
   /** Fields of the request's options. */
   protected abstract readonly fields: Fields<LatentDiffusionRequest>;
@@ -277,7 +280,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     fields: Fields<PromptInput & GuidanceOptions>,
   ): Promise<Embeds> {
     const checked = this.check("encodePrompt", options, fields);
-    const { guidanceScale = this.defaultGuidanceScale, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = checked;
+    const { guidanceScale = this.defaults.guidance, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = checked;
     const encoded = await this.textEncoders.encode(checked, { isGuided });
     return embedsOf(encoded.at(1)) as Embeds;
   }
@@ -312,13 +315,18 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   private begin(request: Request): Call<Request> {
-    const { guidanceScale = this.defaultGuidanceScale, outputType = "image", numImagesPerPrompt = 1 } = request;
+    const {
+      numInferenceSteps = this.defaults.steps,
+      guidanceScale = this.defaults.guidance,
+      outputType = "image",
+      numImagesPerPrompt = 1,
+    } = request;
     const stepOptions = this.stepOptions(request);
     if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
     return {
-      request,
+      request: { ...request, numInferenceSteps },
       batch,
       generator: resolveGenerators(request, batch),
       scheduler: this.scheduler.clone(),

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
+import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { ControlNetModel } from "../models/controlnet.js";
 import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
@@ -102,6 +103,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionControlNetPipeline.className;
   protected readonly fields = FIELDS;
+  protected readonly defaults = WORKFLOWS.control.defaults;
 
   /** The ControlNet, or several, whose residuals are summed. */
   controlnet: readonly ControlNetModel[];

@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { type Fields, needed, real } from "../options/fields.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
@@ -42,6 +43,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
+  protected readonly defaults = WORKFLOWS.image.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
@@ -56,7 +58,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
     const { request, batch, generator, scheduler } = call;
     const image = await readImages(request.image, this.vae);
     scheduler.setTimesteps(timestepOptions(request));
-    const timesteps = timestepsOfStrength(scheduler, stepCount(request), request.strength ?? 0.8);
+    const timesteps = timestepsOfStrength(scheduler, stepCount(request), request.strength ?? this.defaults.strength);
     const conditioning = await this.conditioning(call, timesteps);
     const start = await startingLatents(this.vae, image, batch, generator);
     const latents = addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);

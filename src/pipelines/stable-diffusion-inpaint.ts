@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { type Fields, real } from "../options/fields.js";
 import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
@@ -42,6 +43,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionInpaintPipeline.className;
   protected readonly fields = FIELDS;
+  protected readonly defaults = WORKFLOWS.mask.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
@@ -54,7 +56,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
 
   protected async *denoise(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, scheduler } = call;
-    const { strength = 1 } = request;
+    const { strength = this.defaults.strength } = request;
     const size = this.size(request);
     const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
     scheduler.setTimesteps(timestepOptions(request));

@@ -1,5 +1,6 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
+import { AESTHETIC_SCORES } from "../families/stable-diffusion-xl-refiner.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
@@ -127,7 +128,6 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   tokenizer2: CLIPTokenizer;
   /** Settings in `model_index.json`. */
   readonly settings: StableDiffusionXLSettings;
-  protected override readonly defaultGuidanceScale: number = 5;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: StableDiffusionXLComponents, settings: StableDiffusionXLSettings = {}, source?: ComponentSource) {
@@ -237,7 +237,8 @@ export function imageTimeIds(
   size: Pair,
   { requiresAestheticsScore = false }: StableDiffusionXLSettings,
 ): TimeIds {
-  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0], aestheticScore = 6, negativeAestheticScore = 2.5 } = request;
+  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
+  const { aestheticScore = AESTHETIC_SCORES.positive, negativeAestheticScore = AESTHETIC_SCORES.negative } = request;
   const { negativeOriginalSize = originalSize, negativeTargetSize = targetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
   if (requiresAestheticsScore) {
     return {

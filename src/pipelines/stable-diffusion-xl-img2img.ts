@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { XL_WORKFLOWS } from "../families/stable-diffusion-xl.js";
 import { type Fields, needed, real } from "../options/fields.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
@@ -50,6 +51,7 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
+  protected readonly defaults = XL_WORKFLOWS.image.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
@@ -65,7 +67,7 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
     expectRange(request);
     const image = await readImages(request.image, this.vae);
     scheduler.setTimesteps(timestepOptions(request));
-    const timesteps = rangeOfTimesteps(scheduler, request, 0.3);
+    const timesteps = rangeOfTimesteps(scheduler, request, this.defaults.strength);
     const encoded = await startingLatents(this.vae, image, batch, generator);
     const start = isLatent(this.vae, image) ? encoded : rescaleChannels(encoded, this.vae.config, "encode");
     // Latents that another model left half-way hold their noise already.

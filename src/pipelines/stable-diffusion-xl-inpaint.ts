@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { XL_WORKFLOWS } from "../families/stable-diffusion-xl.js";
 import { type Fields, real } from "../options/fields.js";
 import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
@@ -54,8 +55,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLInpaintPipeline.className;
   protected readonly fields = FIELDS;
-
-  protected override readonly defaultGuidanceScale = 7.5;
+  protected readonly defaults = XL_WORKFLOWS.mask.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(
@@ -69,7 +69,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
   protected async *denoise(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, scheduler } = call;
     expectRange(request);
-    const { strength = 0.9999 } = request;
+    const { strength = this.defaults.strength } = request;
     const size = this.size(request);
     const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
     scheduler.setTimesteps(timestepOptions(request));

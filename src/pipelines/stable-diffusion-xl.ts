@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { XL_WORKFLOWS } from "../families/stable-diffusion-xl.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
@@ -45,6 +46,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLPipeline.className;
   protected readonly fields = FIELDS;
+  protected readonly defaults = XL_WORKFLOWS.noise.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(

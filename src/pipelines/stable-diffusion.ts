@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { type Fields, tensor } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
@@ -39,6 +40,7 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionPipeline.className;
   protected readonly fields = FIELDS;
+  protected readonly defaults = WORKFLOWS.noise.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(

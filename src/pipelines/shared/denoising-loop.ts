@@ -51,11 +51,8 @@ export async function* denoise(options: DenoiseOptions): AsyncGenerator<Denoised
   return current;
 }
 
-/** Inference steps of a latent diffusion request that names no number. */
-export const DEFAULT_STEPS = 50;
-
 /** The steps a request asks its scheduler for. */
-export function timestepOptions({ numInferenceSteps = DEFAULT_STEPS, timesteps, sigmas }: TimestepOptions): TimestepOptions {
+export function timestepOptions({ numInferenceSteps, timesteps, sigmas }: TimestepOptions): TimestepOptions {
   return timesteps || sigmas ? { timesteps, sigmas } : { numInferenceSteps };
 }
 

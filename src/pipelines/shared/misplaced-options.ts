@@ -1,17 +1,20 @@
-/** Options that only some pipelines have, with the last part of these pipelines' names. */
-const BELONGS: Readonly<Record<string, readonly string[]>> = {
-  image: ["Img2Img", "Inpaint", "ControlNet"],
-  strength: ["Img2Img", "Inpaint"],
-  maskImage: ["Inpaint"],
-  mask: ["Inpaint"],
-  maskedImageLatents: ["Inpaint"],
-  paddingMaskCrop: ["Inpaint"],
-  controlImage: ["ControlNet"],
-  controlnet: ["ControlNet"],
-  controlnetConditioningScale: ["ControlNet"],
-  controlGuidanceStart: ["ControlNet"],
-  controlGuidanceEnd: ["ControlNet"],
-  guessMode: ["ControlNet"],
+import type { Family, WorkflowName } from "../../families/family.js";
+import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline } from "../../families/lookups.js";
+
+/** Options that only some workflows have. */
+const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
+  image: ["image", "mask", "control"],
+  strength: ["image", "mask"],
+  maskImage: ["mask"],
+  mask: ["mask"],
+  maskedImageLatents: ["mask"],
+  paddingMaskCrop: ["mask"],
+  controlImage: ["control"],
+  controlnet: ["control"],
+  controlnetConditioningScale: ["control"],
+  controlGuidanceStart: ["control"],
+  controlGuidanceEnd: ["control"],
+  guessMode: ["control"],
 };
 
 /** Options that only Stable Diffusion XL has. */
@@ -41,10 +44,13 @@ const OF_PROMPTS: readonly string[] = ["prompt", "negativePrompt", "guidanceScal
 export function belongsElsewhere(className: string, option: string): string | undefined {
   const isStable = className.startsWith("StableDiffusion");
   const family = className.startsWith("StableDiffusionXL") ? "StableDiffusionXL" : "StableDiffusion";
-  // There is no ControlNet pipeline for XL.
-  const kinds = (BELONGS[option] ?? []).filter((kind) => family === "StableDiffusion" || kind !== "ControlNet");
-  if (kinds.length > 0) return `${option} belongs to ${kinds.map((kind) => `${family}${kind}Pipeline`).join(", ")}`;
-  if (BELONGS[option]) return `${option} belongs to StableDiffusionControlNetPipeline, which takes Stable Diffusion 1 and 2`;
+  const workflows = BELONGS[option] ?? [];
+  const pipelines = pipelinesOf(familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt) ?? DEFAULT_FAMILY, workflows);
+  if (pipelines.length > 0) return `${option} belongs to ${pipelines.join(", ")}`;
+  const others = FAMILIES.filter((each) => pipelinesOf(each, workflows).length > 0);
+  const [other] = others;
+  if (other)
+    return `${option} belongs to ${pipelinesOf(other, workflows).join(", ")}, which takes ${others.map(({ name }) => name).join(" and ")}`;
   if (isStable && family === "StableDiffusion" && OF_XL.includes(option))
     return `${option} belongs to the pipelines of Stable Diffusion XL`;
   if (isStable && option === "denoisingStart")
@@ -54,4 +60,9 @@ export function belongsElsewhere(className: string, option: string): string | un
   if (!isStable && OF_PROMPTS.includes(option))
     return `${className} makes pictures without a prompt, of one size; ${option} belongs to Stable Diffusion`;
   return undefined;
+}
+
+/** The family's pipelines for these workflows, as far as it has them. */
+function pipelinesOf({ workflows }: Family, names: readonly WorkflowName[]): readonly string[] {
+  return names.flatMap((name) => workflows[name]?.className ?? []);
 }

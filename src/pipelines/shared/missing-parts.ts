@@ -1,15 +1,14 @@
 import { ArgumentError } from "../../errors.js";
+import { LATENTS } from "../../families/stable-diffusion.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 
 /** What works without an autoencoder. */
 export const LATENTS_ALONE = 'ask for outputType "latent"';
 
-/** The values of Stable Diffusion's autoencoder, which diffusers uses if a pipeline has none. */
-const USUAL_LATENTS = { scaleFactor: 8, latentChannels: 4 } as const;
-
-/** Pixels per latent along each side, and channels of the latents. */
+/** Pixels per latent along each side, and channels of the latents. Without an autoencoder, those of Stable Diffusion, as in diffusers. */
 export function latentsOf(vae: Autoencoder | null): { readonly scaleFactor: number; readonly latentChannels: number } {
-  return vae ? { scaleFactor: vae.scaleFactor, latentChannels: vae.config.latentChannels } : USUAL_LATENTS;
+  if (!vae) return { scaleFactor: LATENTS.factor, latentChannels: LATENTS.channels };
+  return { scaleFactor: vae.scaleFactor, latentChannels: vae.config.latentChannels };
 }
 
 /** The autoencoder. @throws ArgumentError if the pipeline has none; `wayOut` says what works without one. */

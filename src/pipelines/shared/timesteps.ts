@@ -3,7 +3,6 @@ import { type Fields, real } from "../../options/fields.js";
 import type { Scheduler, TimestepOptions } from "../../schedulers/shared/scheduler.js";
 import { roundTiesToEven } from "../../tensor/round.js";
 import { expectNumber } from "./arguments.js";
-import { DEFAULT_STEPS } from "./denoising-loop.js";
 
 /** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
 export interface TimestepRangeOptions {
@@ -60,7 +59,7 @@ export function rangeOfTimesteps(
 }
 
 /** How many inference steps a request asks for, in whichever way. */
-export function stepCount({ numInferenceSteps = DEFAULT_STEPS, timesteps, sigmas }: TimestepOptions): number {
+export function stepCount({ numInferenceSteps = 0, timesteps, sigmas }: TimestepOptions): number {
   return timesteps?.length ?? sigmas?.length ?? numInferenceSteps;
 }
 
