@@ -4,7 +4,8 @@ import type { Axis, BiasChange, Factor, Gain, LayerChange, Magnitude, WeightChan
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { baseFamily } from "./base-family.js";
-import type { LoraFile, LoraLayer } from "./lora-file.js";
+import type { LeftOut, LoraFile, LoraLayer } from "./lora-file.js";
+import { methodOfRole } from "./lora-methods.js";
 import type { LoraRole } from "./lora-names.js";
 
 /** A layer of a network, with the shape of its weight: one axis for a norm, two for a linear layer, four for a convolution. */
@@ -13,10 +14,10 @@ export interface Place {
   readonly shape: Shape;
 }
 
-/** How a layer changes, and the tensors that are not used for it. */
+/** How a layer changes, and its tensors that are not used for it. */
 export interface MatchedLayer {
   readonly change: LayerChange;
-  readonly unused: readonly StoredTensor[];
+  readonly leftOut: readonly LeftOut[];
 }
 
 /** Returns the tensor of a role, if there is one, after checking its shape: [rows, ...] with `columns` numbers in each row. */
@@ -39,7 +40,16 @@ export function layerChange(lora: LoraFile, layer: LoraLayer, place: Place): Mat
   const bias = biasChange(layer, place, fitting, weight);
   const magnitude = weight && place.shape.length > 1 ? magnitudeOf(lora, place, take) : undefined;
   const change = { ...(weight && { weight, ...(magnitude && { magnitude }) }), ...(bias && { bias }) };
-  return { change, unused: Object.entries(layer.tensors).flatMap(([role, tensor]) => (used.has(role as LoraRole) ? [] : [tensor])) };
+  const unused = (Object.entries(layer.tensors) as [LoraRole, StoredTensor][]).filter(([role]) => !used.has(role));
+  return { change, leftOut: unused.map(([role, { name }]) => ({ tensors: [name], reason: whyUnused(role, layer) })) };
+}
+
+/** Why a layer does not use its tensor of a role. */
+function whyUnused(role: LoraRole, { method }: LoraLayer): string {
+  const own = methodOfRole(role);
+  return own === undefined || own === method
+    ? "are not used by their layer's method"
+    : `belong to a second method (${own}) on layers with ${method}`;
 }
 
 function weightChange(lora: LoraFile, layer: LoraLayer, place: Place, fitting: Fitting): WeightChange | undefined {

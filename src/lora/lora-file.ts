@@ -58,7 +58,7 @@ export interface LeftOut {
 
 /** Reasons to leave tensors out. */
 export const NO_LAYER = "fit no layer of this pipeline";
-export const REPEATED = "have the place of others";
+export const REPEATED = "have the same role as others";
 const UNREADABLE = "cannot be used";
 
 /** A LoRA whose file was read; its matrices stay in the file. */

@@ -46,6 +46,11 @@ export function methodOf(tensors: ByRole<unknown>): LoraMethod | undefined {
   return METHODS.find(({ shownBy }) => shownBy.some((role) => tensors[role]))?.method;
 }
 
+/** The method that tensors of a role belong to; undefined for roles of several methods, such as alpha. */
+export function methodOfRole(role: LoraRole): LoraMethod | undefined {
+  return METHODS.find(({ shownBy }) => shownBy.includes(role))?.method;
+}
+
 /** The roles that a layer of `method` needs and has no tensor for. */
 export function missingRoles(method: LoraMethod, tensors: ByRole<unknown>): readonly LoraRole[] {
   const needs = METHODS.find((each) => each.method === method)?.needs ?? [];

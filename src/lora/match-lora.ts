@@ -40,13 +40,13 @@ export function matchLora(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTar
     else if (known.has(place.path)) leftOut.push({ tensors, reason: REPEATED });
     else {
       try {
-        const { change, unused } = layerChange(lora, layer, place);
+        const { change, leftOut: unused } = layerChange(lora, layer, place);
         changes.set(layer.part, known.set(place.path, change));
-        leftOut.push({ tensors: unused.map(({ name }) => name), reason: NO_LAYER });
+        leftOut.push(...unused);
       } catch (thrown) {
         const error = asCheckpointError(thrown);
         if (CROSS_ATTENTION.test(place.path)) throw error;
-        leftOut.push({ tensors, reason: "do not have the shapes that their layers ask for", error });
+        leftOut.push({ tensors, reason: "have other shapes than their layers need", error });
       }
     }
   }

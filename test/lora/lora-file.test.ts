@@ -157,7 +157,7 @@ describe("a part of a LoRA that cannot be used is left out:", () => {
       [`${base}.lora_A.b.weight`]: DOWN,
     });
     expect(layers.map(({ tensors }) => tensors.down?.name)).toEqual([`${base}.lora_A.a.weight`]);
-    expect(merged(leftOut)).toEqual([{ tensors: [`${base}.lora_A.b.weight`], reason: "have the place of others" }]);
+    expect(merged(leftOut)).toEqual([{ tensors: [`${base}.lora_A.b.weight`], reason: "have the same role as others" }]);
   });
 });
 

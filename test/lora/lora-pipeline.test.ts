@@ -326,7 +326,7 @@ describe("a LoRA for other networks", () => {
     expect(unmatched).toEqual([`${wrong}.lora_down.weight`, `${wrong}.lora_up.weight`]);
     expect(warnings).toEqual([
       expect.stringMatching(
-        /fox.safetensors: 2 of its tensors do not have the shapes that their layers ask for and are left out: lora_unet_conv_in.lora_down.weight, lora_unet_conv_in.lora_up.weight; tensor lora_unet_conv_in.lora_down.weight is \[2, 9, 3, 3\]; expected \[2, 4, 3, 3\] for conv_in, whose weight is \[16, 4, 3, 3\]$/,
+        /fox.safetensors: 2 of its tensors have other shapes than their layers need and are left out: lora_unet_conv_in.lora_down.weight, lora_unet_conv_in.lora_up.weight; tensor lora_unet_conv_in.lora_down.weight is \[2, 9, 3, 3\]; expected \[2, 4, 3, 3\] for conv_in, whose weight is \[16, 4, 3, 3\]$/,
       ),
     ]);
   });
@@ -338,7 +338,32 @@ describe("a LoRA for other networks", () => {
     await pipe.loadLoraWeights(written(Object.assign({}, ...names.map((name) => product(name, 32, 32)))));
     expect(warnings).toEqual([
       expect.stringMatching(
-        `fox.safetensors: 2 of its tensors have the place of others and are left out: ${names[1]}.lora_down.weight, ${names[1]}.lora_up.weight$`,
+        `fox.safetensors: 2 of its tensors have the same role as others and are left out: ${names[1]}.lora_down.weight, ${names[1]}.lora_up.weight$`,
+      ),
+    ]);
+  });
+
+  it("with two methods on one layer uses the first, and the warning says so", async () => {
+    const warnings = collectWarnings();
+    const pipe = await openMini();
+    const layer = "lora_unet_mid_block_attentions_0_proj_in";
+    const hada = { w1_a: [32, 2], w1_b: [2, 32], w2_a: [32, 2], w2_b: [2, 32] };
+    const second = Object.entries(hada).map(([role, shape]) => [`${layer}.hada_${role}`, Tensor.zeros(shape)]);
+    const { unmatched } = await pipe.loadLoraWeights(written({ ...product(layer, 32, 32), ...Object.fromEntries(second) }));
+    expect(unmatched).toEqual(second.map(([name]) => name));
+    expect(warnings).toEqual([
+      expect.stringContaining("fox.safetensors: 4 of its tensors belong to a second method (LoHa) on layers with LoRA and are left out: "),
+    ]);
+  });
+
+  it("names the tensors of a layer that its method does not use", async () => {
+    const warnings = collectWarnings();
+    const pipe = await openMini();
+    const layer = "lora_unet_mid_block_attentions_0_norm";
+    await pipe.loadLoraWeights(written({ [`${layer}.w_norm`]: Tensor.zeros([32]), [`${layer}.dora_scale`]: Tensor.zeros([32]) }));
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        `fox.safetensors: 1 of its tensors are not used by their layer's method and are left out: ${layer}.dora_scale$`,
       ),
     ]);
   });
