@@ -13,8 +13,7 @@ import { type Field, type Fields, field, oneOf, optional } from "../options/fiel
 import type { Folder } from "../platform/folder.js";
 import { CONCURRENCY, isConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/engine.js";
-import { resolveScheduler, schedulerField, schedulerFor } from "../schedulers/registry.js";
-import { expectSettings } from "../schedulers/shared/expect-settings.js";
+import { expectSettings, resolveScheduler, schedulerField, schedulerFor } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { ComponentSource } from "./shared/components.js";

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { isPlain, shown, wrongArgument } from "../given.js";
 import { nearestNames } from "../nearest.js";
@@ -25,6 +26,7 @@ import { LCMScheduler } from "./lcm.js";
 import { LMSDiscreteScheduler } from "./lms-discrete.js";
 import { PNDMScheduler } from "./pndm.js";
 import { SASolverScheduler } from "./sa-solver.js";
+import type { ConfigSchema } from "./shared/config-fields.js";
 import { Scheduler, type SchedulerClass } from "./shared/scheduler.js";
 import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
@@ -238,6 +240,31 @@ export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Sc
   }
   if (wanted instanceof Scheduler) return wanted;
   throw wrongArgument("scheduler", wanted, schedulerField.expected);
+}
+
+/**
+ * Checks that schedulers of a class have all of these settings, and allow their values.
+ * @throws ArgumentError for the first that they do not; its hint names schedulers that do.
+ */
+export function expectSettings({ className, schema }: Pick<SchedulerClass, "className" | "schema">, settings: object): void {
+  for (const [argument, value] of Object.entries(settings)) {
+    if (allows(schema, argument, value)) continue;
+    const hasField = argument in schema.entries;
+    const others = Object.values(SCHEDULERS).filter((entry) => allows(entry.class.schema, argument, value));
+    const names = others.flatMap(({ aliases }) => Object.keys(aliases).slice(0, 1));
+    throw new ArgumentError(
+      (name) =>
+        hasField
+          ? `${name(argument)} is ${JSON.stringify(value)}, which ${className} does not take`
+          : `${name(argument)} does not apply to ${className}, which has no such setting`,
+      { argument, hint: (name) => `leave ${name(argument)} out, or set ${name("scheduler")} to one that takes it: ${names.join(", ")}` },
+    );
+  }
+}
+
+function allows(schema: ConfigSchema, key: string, value: unknown): boolean {
+  const field = schema.entries[key];
+  return field !== undefined && v.is(field, value);
 }
 
 /** Every class name and alias. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError, ConfigError } from "../../src/errors.js";
-import { resolveScheduler, SCHEDULERS, schedulerFromConfig, schedulerNames } from "../../src/schedulers/registry.js";
+import { expectSettings, resolveScheduler, SCHEDULERS, schedulerFromConfig, schedulerNames } from "../../src/schedulers/registry.js";
 
 describe("schedulers by name", () => {
   it.each([
@@ -44,5 +44,38 @@ describe("schedulers by config", () => {
 
   it.each(["constructor", "NoSuchScheduler", undefined])("refuses the class %s", (_className) => {
     expect(() => schedulerFromConfig({ _className })).toThrow(ConfigError);
+  });
+});
+
+describe("settings of a scheduler", () => {
+  const { PNDMScheduler, EDMEulerScheduler, DDIMScheduler } = SCHEDULERS;
+  const refusal = (entry: typeof PNDMScheduler, settings: object) => {
+    if (!entry) throw new Error("no such scheduler");
+    try {
+      expectSettings(entry.class, settings);
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+
+  it("are accepted if the class has them and allows their values", () => {
+    expect(refusal(DDIMScheduler, { predictionType: "sample", timestepSpacing: "trailing" })).toBeUndefined();
+  });
+
+  it("are refused for a value that the class does not take, with the schedulers that take it", () => {
+    const error = refusal(PNDMScheduler, { predictionType: "sample" });
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect(error).toMatchObject({
+      message: 'predictionType is "sample", which PNDMScheduler does not take',
+      hint: expect.stringMatching(/^leave predictionType out, or set scheduler to one that takes it: .*\bddim, ddpm\b.*\beuler\b/),
+      argument: "predictionType",
+    });
+    expect(error).toMatchObject({ hint: expect.not.stringMatching(/pndm|euler-a\b/) });
+  });
+
+  it("are refused if the class does not have them", () => {
+    const error = refusal(EDMEulerScheduler, { timestepSpacing: "trailing" });
+    expect(error).toMatchObject({ message: "timestepSpacing does not apply to EDMEulerScheduler, which has no such setting" });
   });
 });

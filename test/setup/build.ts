@@ -5,7 +5,10 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Builds dist where it is older than the sources: the runtime's thread and the command-line tests run from there. */
+/**
+ * Builds dist if it is older than the sources: the runtime's thread and the command-line tests run from there. A build with errors writes nothing,
+ * so that the next run fails, too.
+ */
 export function setup(): void {
   const sources = join(ROOT, "src");
   const newest = Math.max(...readdirSync(sources, { recursive: true }).map((file) => modified(join(sources, String(file)))));
