@@ -13,8 +13,15 @@ export interface ClipEncoderOptions {
   readonly layerNormEps: number;
 }
 
+/** The hidden states of a transformer with this many `layers`: x [batch, tokens, hidden_size], then each layer's output. `mask` is added to attention's scores. */
+export function clipEncoder(x: Value, w: Scope, layers: number, options: ClipEncoderOptions, mask?: Value): Value[] {
+  const states = [x];
+  for (let i = 0; i < layers; i++) states.push(clipEncoderLayer(states[i] as Value, w.at(i), options, mask));
+  return states;
+}
+
 /** Pre-norm transformer layer of x [batch, tokens, hidden_size]: attention, then a two-layer perceptron, each with a residual. Matches transformers' CLIPEncoderLayer. */
-export function clipEncoderLayer(
+function clipEncoderLayer(
   x: Value,
   w: Scope,
   { hiddenSize, intermediateSize, numAttentionHeads, hiddenAct, layerNormEps }: ClipEncoderOptions,

@@ -2,8 +2,9 @@ import type { Value } from "../graph/graph.js";
 import { averagePool, doubled } from "../graph/ops/resampling.js";
 import { concat, repeatBatch } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
+import { type PixelAttentionOptions, pixelAttention } from "./attention.js";
 import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
-import { type PixelAttentionOptions, pixelAttention, spatialTransformer } from "./transformer.js";
+import { spatialTransformer } from "./spatial-transformer.js";
 
 /** What follows each resnet block: nothing, attention over the pixels, or a spatial transformer over the context. */
 export type BlockAttention =

@@ -136,29 +136,25 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   }
 
   private encodeTiles(image: Tensor): Promise<Tensor> {
-    const work = async (tile: Tensor) =>
-      (await this.run("encode", { image: tile }, (inputs, w) => ({ moments: encode(inputs.image, w, this.config) }))).moments;
-    const { sampleSide, latentSide } = this;
-    if (!this.memory.tiling || !isLarger(image, sampleSide)) return work(image);
-    const blend = Math.trunc(latentSide * TILE_OVERLAP);
-    return blendedTiles(
-      image,
-      { size: sampleSide, stride: Math.trunc(sampleSide * (1 - TILE_OVERLAP)), blend, keep: latentSide - blend },
-      work,
-    );
+    return this.inTiles(image, this.sampleSide, this.latentSide, async (tile) => {
+      const { moments } = await this.run("encode", { image: tile }, (inputs, w) => ({ moments: encode(inputs.image, w, this.config) }));
+      return moments;
+    });
   }
 
   private decodeTiles(latents: Tensor): Promise<Tensor> {
-    const work = async (tile: Tensor) =>
-      (await this.run("decode", { latents: tile }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }))).sample;
-    const { sampleSide, latentSide } = this;
-    if (!this.memory.tiling || !isLarger(latents, latentSide)) return work(latents);
-    const blend = Math.trunc(sampleSide * TILE_OVERLAP);
-    return blendedTiles(
-      latents,
-      { size: latentSide, stride: Math.trunc(latentSide * (1 - TILE_OVERLAP)), blend, keep: sampleSide - blend },
-      work,
-    );
+    return this.inTiles(latents, this.latentSide, this.sampleSide, async (tile) => {
+      const { sample } = await this.run("decode", { latents: tile }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }));
+      return sample;
+    });
+  }
+
+  /** `fn` of x, in tiles of `side` if x is larger and tiling is on; each becomes a tile of `outSide`. */
+  private inTiles(x: Tensor, side: number, outSide: number, fn: (tile: Tensor) => Promise<Tensor>): Promise<Tensor> {
+    const [, , height = 0, width = 0] = x.shape;
+    if (!this.memory.tiling || Math.max(height, width) <= side) return fn(x);
+    const blend = Math.trunc(outSide * TILE_OVERLAP);
+    return blendedTiles(x, { size: side, stride: Math.trunc(side * (1 - TILE_OVERLAP)), blend, keep: outSide - blend }, fn);
   }
 
   /** Side of a tile of pixels: the pictures it was trained on. */
@@ -173,12 +169,8 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   }
 }
 
-/** The share of a tile that lies over its neighbour. */
+/** The share of a tile's side that overlaps its neighbour. */
 const TILE_OVERLAP = 0.25;
-
-function isLarger({ shape }: Tensor, side: number): boolean {
-  return (shape[2] ?? 0) > side || (shape[3] ?? 0) > side;
-}
 
 /** The first and the second half of the channels of [batch, channels, height, width]. */
 function halves(moments: Tensor): [Tensor, Tensor] {

@@ -52,7 +52,7 @@ const schema = v.object({
 /** `config.json` of an AutoencoderTiny, with diffusers' defaults. @interface */
 export type AutoencoderTinyConfig = v.InferOutput<typeof schema>;
 
-/** Pixels of a tile's side, and the share of it that lies over its neighbour. */
+/** Pixels of a tile's side, and the share of it that overlaps its neighbour. */
 const TILE_SIDE = 512;
 const TILE_OVERLAP = 0.125;
 
@@ -85,17 +85,13 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     latents: Tensor;
   }> {
     expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
-    const work = async (tile: Tensor) => {
+    const latents = await this.inParts(image, TILE_SIDE, 1 / this.scaleFactor, async (tile) => {
       const { latents } = await this.run("encode", { image: tile }, (inputs, w) => ({
         latents: encode(inputs.image, w.at("encoder", "layers"), this.config),
       }));
       return latents;
-    };
-    const blend = Math.trunc(TILE_SIDE * TILE_OVERLAP);
-    const tiles = { size: TILE_SIDE, stride: TILE_SIDE - blend, blend: blend / this.scaleFactor, ratio: 1 / this.scaleFactor };
-    return {
-      latents: await this.memory.perPicture(image, (slice) => (this.memory.tiling ? layeredTiles(slice, tiles, work) : work(slice))),
-    };
+    });
+    return { latents };
   }
 
   /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor]. */
@@ -104,18 +100,20 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     sample: Tensor;
   }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
-    const work = async (tile: Tensor) => {
+    const sample = await this.inParts(latents, TILE_SIDE / this.scaleFactor, this.scaleFactor, async (tile) => {
       const { sample } = await this.run("decode", { latents: tile }, (inputs, w) => ({
         sample: decode(inputs.latents, w.at("decoder", "layers"), this.config),
       }));
       return sample;
-    };
-    const side = TILE_SIDE / this.scaleFactor;
+    });
+    return { sample };
+  }
+
+  /** `fn` of the batch x, or of its pictures and tiles of `side`, as {@link memory} says; `ratio` is the size of a result against its input. */
+  private inParts(x: Tensor, side: number, ratio: number, fn: (part: Tensor) => Promise<Tensor>): Promise<Tensor> {
     const blend = Math.trunc(side * TILE_OVERLAP);
-    const tiles = { size: side, stride: side - blend, blend: blend * this.scaleFactor, ratio: this.scaleFactor };
-    return {
-      sample: await this.memory.perPicture(latents, (slice) => (this.memory.tiling ? layeredTiles(slice, tiles, work) : work(slice))),
-    };
+    const tiles = { size: side, stride: side - blend, blend: blend * ratio, ratio };
+    return this.memory.perPicture(x, (pictures) => (this.memory.tiling ? layeredTiles(pictures, tiles, fn) : fn(pictures)));
   }
 
   /** Latents moved into 0..1, to be kept as 8-bit pictures. */

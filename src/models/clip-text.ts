@@ -7,13 +7,14 @@ import { add } from "../graph/ops/elementwise.js";
 import { concat, gather, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
-import { clipEncoderLayer } from "../layers/clip-encoder.js";
+import { clipEncoder } from "../layers/clip-encoder.js";
 import { checkOptions } from "../options/check-options.js";
 import { anyNumber, type Fields, flag } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
+import { statesAsOutputs, statesFrom } from "./hidden-states.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 const schema = v.object({
@@ -109,7 +110,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
   async forward(inputIds: Tensor<"int64">, options: CLIPTextOptions = {}): Promise<CLIPTextOutput> {
     const outputs = await this.encode(inputIds, options, textModel);
     const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput } = outputs;
-    return { lastHiddenState, poolerOutput, ...hiddenStates(outputs, options) };
+    return { lastHiddenState, poolerOutput, ...(options.outputHiddenStates && { hiddenStates: statesFrom(outputs) }) };
   }
 
   /** Runs a text network over the ids; `build` says which results it has. */
@@ -164,7 +165,7 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
       return { ...results, text_embeds: linear(results.pooler_output, w.at("text_projection"), config.projectionDim) };
     });
     const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput, text_embeds: textEmbeds } = outputs;
-    return { lastHiddenState, poolerOutput, textEmbeds, ...hiddenStates(outputs, options) };
+    return { lastHiddenState, poolerOutput, textEmbeds, ...(options.outputHiddenStates && { hiddenStates: statesFrom(outputs) }) };
   }
 }
 
@@ -190,18 +191,15 @@ function textModel(inputs: TextInputs, w: Scope, config: CLIPTextConfig, { clipS
   const words = tokenEmbeddings(inputs, embeddings.at("token_embedding"), config);
   const positions = embeddings.at("position_embedding").rows("weight", [config.maxPositionEmbeddings, hiddenSize], 0, tokens);
   const mask = causalMask(words, tokens);
-  const states = [add(words, positions)];
-  // Every layer is built when all states are asked for; else the skipped ones are not even loaded.
-  const built = outputHiddenStates ? config.numHiddenLayers : config.numHiddenLayers - clipSkip;
-  for (let i = 0; i < built; i++) {
-    states.push(clipEncoderLayer(states.at(-1) as Value, w.at("encoder", "layers", i), config, mask));
-  }
+  // All layers are built if all states are wanted; else the skipped ones are not even loaded.
+  const layers = outputHiddenStates ? config.numHiddenLayers : config.numHiddenLayers - clipSkip;
+  const states = clipEncoder(add(words, positions), w.at("encoder", "layers"), layers, config, mask);
   const kept = states[config.numHiddenLayers - clipSkip] as Value;
   const last = layerNorm(kept, w.at("final_layer_norm"), epsilon);
   return {
     last_hidden_state: last,
     pooler_output: gather(reshape(last, [batch * tokens, hiddenSize]), inputs.end_of_text),
-    ...(outputHiddenStates && Object.fromEntries(states.map((state, i) => [`hidden_state_${i}`, state]))),
+    ...(outputHiddenStates && statesAsOutputs(states)),
   };
 }
 
@@ -239,13 +237,4 @@ function endOfText(inputIds: Tensor<"int64">, eosTokenId: number): Tensor<"int64
     return BigInt(row * tokens + Math.max(place, 0));
   });
   return new Tensor("int64", [batch], BigInt64Array.from(places));
-}
-
-function hiddenStates(
-  outputs: Readonly<Record<string, Tensor>>,
-  { outputHiddenStates }: CLIPTextOptions,
-): { hiddenStates?: readonly Tensor[] } {
-  if (!outputHiddenStates) return {};
-  const count = Object.keys(outputs).filter((name) => name.startsWith("hidden_state_")).length;
-  return { hiddenStates: Array.from({ length: count }, (_, i) => outputs[`hidden_state_${i}`] as Tensor) };
 }

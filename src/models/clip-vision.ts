@@ -6,10 +6,11 @@ import { add } from "../graph/ops/elementwise.js";
 import { concat, expand, reshape, slice, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { hiddenActivationName, layerNorm, linear } from "../layers/basic.js";
-import { clipEncoderLayer } from "../layers/clip-encoder.js";
+import { clipEncoder } from "../layers/clip-encoder.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
+import { statesAsOutputs, statesFrom } from "./hidden-states.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
 /** Schema of an image encoder's config, also where it is part of another's. */
@@ -68,8 +69,7 @@ export class CLIPVisionModel extends Model<CLIPVisionConfig> {
     expectShape("pixelValues", pixelValues, ["batch", numChannels, imageSize, imageSize]);
     const outputs = await this.run(`hidden states ${outputHiddenStates}`, { pixel_values: pixelValues }, (inputs, w) => {
       const states = visionStates(inputs.pixel_values, w, this.config);
-      const named = outputHiddenStates ? states.map((state, i) => [`hidden_state_${i}`, state] as const) : [];
-      return { last_hidden_state: states.at(-1) as Value, ...this.pooled(states, w), ...Object.fromEntries(named) };
+      return { last_hidden_state: states.at(-1) as Value, ...this.pooled(states, w), ...(outputHiddenStates && statesAsOutputs(states)) };
     });
     return this.output(outputs, outputHiddenStates);
   }
@@ -82,9 +82,7 @@ export class CLIPVisionModel extends Model<CLIPVisionConfig> {
   /** The results by the names callers know. */
   protected output(outputs: Readonly<Record<string, Tensor>>, hasStates: boolean): CLIPVisionOutput {
     const { last_hidden_state, pooler_output } = outputs as { last_hidden_state: Tensor; pooler_output: Tensor };
-    const count = this.config.numHiddenLayers + 1;
-    const hiddenStates = Array.from({ length: hasStates ? count : 0 }, (_, i) => outputs[`hidden_state_${i}`] as Tensor);
-    return { lastHiddenState: last_hidden_state, poolerOutput: pooler_output, ...(hasStates && { hiddenStates }) };
+    return { lastHiddenState: last_hidden_state, poolerOutput: pooler_output, ...(hasStates && { hiddenStates: statesFrom(outputs) }) };
   }
 }
 
@@ -120,15 +118,12 @@ export function visionStates(pixels: Value, w: Scope, config: CLIPVisionConfig):
   const embeddings = w.at("embeddings");
   const kernel = embeddings.at("patch_embedding").tensor("weight", [hiddenSize, numChannels, patchSize, patchSize]);
   const patches = transpose(reshape(conv2d(pixels, kernel, undefined, { stride: patchSize }), [batch, hiddenSize, -1]), [0, 2, 1]);
-  const start = expand(embeddings.tensor("class_embedding", [hiddenSize], [1, 1, hiddenSize]), [batch, 1, hiddenSize]);
-  const tokens = concat([start, patches], 1);
+  const classToken = expand(embeddings.tensor("class_embedding", [hiddenSize], [1, 1, hiddenSize]), [batch, 1, hiddenSize]);
+  const tokens = concat([classToken, patches], 1);
   const positions = embeddings.at("position_embedding").tensor("weight", [tokens.shape[1] ?? 0, hiddenSize]);
   // The checkpoint's own spelling.
-  const states = [layerNorm(add(tokens, positions), w.at("pre_layrnorm"), config.layerNormEps)];
-  for (let i = 0; i < config.numHiddenLayers; i++) {
-    states.push(clipEncoderLayer(states.at(-1) as Value, w.at("encoder", "layers", i), config));
-  }
-  return states;
+  const start = layerNorm(add(tokens, positions), w.at("pre_layrnorm"), config.layerNormEps);
+  return clipEncoder(start, w.at("encoder", "layers"), config.numHiddenLayers, config);
 }
 
 /** The class token's features after the final norm [batch, hidden_size]. */

@@ -1,0 +1,53 @@
+import { ConfigError } from "../errors.js";
+import type { Value } from "../graph/graph.js";
+import { attention } from "../graph/ops/attention.js";
+import { add, scale } from "../graph/ops/elementwise.js";
+import { concat, repeatBatch, reshape, transpose } from "../graph/ops/shapes.js";
+import type { Scope } from "../graph/scope.js";
+import { groupNorm, linear, linearRows } from "./basic.js";
+
+/**
+ * Attention of x [batch, tokens, channels] to context [batch or a multiple, tokens, features] (Vaswani et al. 2017); `inner` is the width of all heads
+ * together. The result has the context's batch.
+ * Matches diffusers' Attention.
+ */
+export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number, inner = x.shape.at(-1) ?? 0): Value {
+  const channels = x.shape.at(-1) ?? 0;
+  const width = inner / heads;
+  const step = x.graph.headsAtOnce(heads);
+  const slices: Value[] = [];
+  for (let head = 0; head < heads; head += step) {
+    const count = Math.min(step, heads - head);
+    const project = (input: Value, name: string) =>
+      linearRows(input, w.at(name), inner, [head * width, (head + count) * width], { isExact: input !== x });
+    const query = repeatBatch(project(x, "to_q"), context.shape[0] ?? 1);
+    slices.push(attention(query, project(context, "to_k"), project(context, "to_v"), count));
+  }
+  return linear(concat(slices as [Value, ...Value[]], 2), w.at("to_out", 0), channels);
+}
+
+/** How attention over pixels is built. */
+export interface PixelAttentionOptions {
+  /** Channels of one head; undefined: one head has all of them. */
+  readonly headWidth: number | undefined;
+  /** Groups of the norm before it; undefined: no norm. */
+  readonly groups: number | undefined;
+  readonly epsilon: number;
+  /** The sum is divided by it. */
+  readonly outputScale?: number;
+}
+
+/**
+ * Self-attention over the pixels of x [batch, channels, height, width] with a group norm before and a residual around it.
+ * @throws ConfigError if a head is wider than the channels.
+ */
+export function pixelAttention(x: Value, w: Scope, { headWidth, groups, epsilon, outputScale = 1 }: PixelAttentionOptions): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  // Where heads do not fill the channels, the projections are narrower: 24 channels have one head of 16.
+  const heads = Math.floor(channels / (headWidth ?? channels));
+  if (heads === 0) throw new ConfigError(`attention_head_dim is ${headWidth}; a block has only ${channels} channels`);
+  const normed = groups === undefined ? x : groupNorm(x, w.at("group_norm"), groups, epsilon);
+  const tokens = transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]);
+  const attended = multiHeadAttention(tokens, tokens, w, heads, heads * (headWidth ?? channels));
+  return scale(add(reshape(transpose(attended, [0, 2, 1]), x.shape), x), 1 / outputScale);
+}

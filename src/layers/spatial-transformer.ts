@@ -1,0 +1,48 @@
+import type { Value } from "../graph/graph.js";
+import { add, addBatches } from "../graph/ops/elementwise.js";
+import { reshape, transpose } from "../graph/ops/shapes.js";
+import type { Scope } from "../graph/scope.js";
+import { multiHeadAttention } from "./attention.js";
+import { groupNorm, layerNorm, linear } from "./basic.js";
+import { feedForward } from "./feed-forward.js";
+
+/** How a spatial transformer is built. */
+export interface TransformerOptions {
+  readonly heads: number;
+  /** Transformer blocks one after another. */
+  readonly layers: number;
+  /** Groups of the norm before it. */
+  readonly groups: number;
+  /** The first attention looks at the context as well, not at the picture itself. */
+  readonly onlyCrossAttention?: boolean;
+}
+
+/**
+ * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to
+ * context [batch, tokens, features]. Matches diffusers' Transformer2DModel; `proj_in` and `proj_out` may be linear or 1x1 convolutions.
+ * A context of n times the batch is n contexts for the same x, and the result has its batch: until the first look at it there is one x to compute.
+ */
+export function spatialTransformer(
+  x: Value,
+  context: Value,
+  w: Scope,
+  { heads, layers, groups, onlyCrossAttention = false }: TransformerOptions,
+): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const normed = groupNorm(x, w.at("norm"), groups, 1e-6);
+  let h = linear(transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]), w.at("proj_in"), channels);
+  for (let i = 0; i < layers; i++) {
+    h = transformerBlock(h, context, w.at("transformer_blocks", i), heads, onlyCrossAttention);
+  }
+  h = linear(h, w.at("proj_out"), channels);
+  return addBatches(x, reshape(transpose(h, [0, 2, 1]), [-1, channels, height, width]));
+}
+
+/** Self-attention, cross-attention and feed-forward, each behind a layer norm and a residual. Matches diffusers' BasicTransformerBlock. */
+function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onlyCrossAttention: boolean): Value {
+  let normed = layerNorm(x, w.at("norm1"));
+  let h = addBatches(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));
+  normed = layerNorm(h, w.at("norm2"));
+  h = addBatches(h, multiHeadAttention(normed, context, w.at("attn2"), heads));
+  return add(h, feedForward(layerNorm(h, w.at("norm3")), w.at("ff")));
+}
