@@ -1,6 +1,8 @@
 import type { PreparedPort } from "../graph/finished-graph.js";
+import type { DType } from "../tensor/dtype.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
-import type { NamedTensors, ResolvedDevice } from "./engine.js";
+import type { Tensor } from "../tensor/tensor.js";
+import type { ResolvedDevice } from "./engine.js";
 
 /** The session options of ONNX Runtime that Darkroom sets; the same in Node and in browsers. */
 export interface SessionOptions {
@@ -13,12 +15,18 @@ export interface SessionOptions {
   readonly extra: Readonly<Record<string, unknown>>;
 }
 
+/** A tensor as it is sent between threads: without its class. */
+export type TensorData = Pick<Tensor<DType>, "dtype" | "shape" | "data">;
+
+/** Tensors by the names of a model's inputs or outputs. */
+export type NamedData = Readonly<Record<string, TensorData>>;
+
 /**
  * A model without inputs. It is run once, when another model is loaded. Its outputs are fed to every run of that model, or, if there is a file, written to it
  * and read as that model's weights.
  */
 export interface PreparationTask {
-  readonly model: Uint8Array;
+  readonly model: Uint8Array<ArrayBuffer>;
   readonly options: SessionOptions;
   readonly outputs: readonly PreparedPort[];
   readonly file?: FileRef | undefined;
@@ -27,7 +35,7 @@ export interface PreparationTask {
 /** A model to load, and its preparations. */
 export interface LoadTask {
   readonly kind: "load";
-  readonly model: Uint8Array;
+  readonly model: Uint8Array<ArrayBuffer>;
   readonly options: SessionOptions;
   readonly preparations: readonly PreparationTask[];
   /** The session ends after each run, which frees its memory, and is created again for the next run. */
@@ -38,7 +46,7 @@ export interface LoadTask {
 export interface RunTask {
   readonly kind: "run";
   readonly session: number;
-  readonly feeds: NamedTensors;
+  readonly feeds: NamedData;
   /** Names of the feeds that move to the thread, and come back among the outputs. */
   readonly lent: readonly string[];
 }
@@ -49,7 +57,7 @@ export type Task = LoadTask | RunTask | { readonly kind: "release"; readonly ses
 /** The thread's answer to a task: a session to "load", outputs to "run". */
 export interface Answer {
   readonly session?: number;
-  readonly outputs?: NamedTensors;
+  readonly outputs?: NamedData;
 }
 
 /** A thread that runs ONNX Runtime. Tasks are done one after another, in the order in which they were sent. */

@@ -1,8 +1,7 @@
 import { DeviceError } from "../../src/errors.js";
 import type { OnnxModel } from "../../src/graph/onnx.js";
-import type { NamedTensors } from "../../src/runtime/engine.js";
 import type { EncodedModel, EngineHost } from "../../src/runtime/engine-host.js";
-import type { Answer, LoadTask, Task, Transport } from "../../src/runtime/transport.js";
+import type { Answer, LoadTask, NamedData, Task, Transport } from "../../src/runtime/transport.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 
 /** How a fake device answers. By default it computes everything right. */
@@ -58,7 +57,7 @@ export class FakeThread implements Transport {
     this.hasEnded = true;
   }
 
-  private run({ a, query, x }: NamedTensors): NamedTensors {
+  private run({ a, query, x }: NamedData): NamedData {
     const { half = () => 2, byteSum = () => 255 * 127 * 64, fusedError = 0 } = this.answers;
     if (a) return { sum: new Tensor("int32", [1, 1], Int32Array.of(byteSum())) };
     if (query) return { fused: Tensor.full(query.shape, 1 + fusedError), written: Tensor.full(query.shape, 1) };

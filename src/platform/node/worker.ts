@@ -8,4 +8,4 @@ process.on("exit", () => {
   Atomics.store(state, 0, THREAD_STATE.closed);
   Atomics.notify(state, 0);
 });
-await import("./worker-sessions.js");
+await import("./worker-calls.js");

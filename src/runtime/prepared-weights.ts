@@ -1,22 +1,21 @@
-import { createHash } from "node:crypto";
-import { InferenceSession, type OnnxValue, Tensor } from "onnxruntime-node";
-import type { PreparationTask } from "../../runtime/transport.js";
-import { allocate } from "../../tensor/dtype.js";
-import { sizeOf } from "../../tensor/tensor.js";
-
-type Feeds = Readonly<Record<string, OnnxValue>>;
+import { allocate } from "../tensor/dtype.js";
+import { sizeOf } from "../tensor/tensor.js";
+import type { OnnxRuntime } from "./onnx-runtime.js";
+import type { NamedData, PreparationTask } from "./transport.js";
 
 /** Prepared weights, for one session. */
 export interface AcquiredWeights {
   /** What is fed to every run, in addition to the session's inputs. */
-  readonly feeds: Feeds;
+  readonly feeds: NamedData;
   /** To be called once, when the session is released. */
   release(): void;
 }
 
 /** Weights in another form than in their file. They are made once, and shared by all sessions that need the same. */
 export class PreparedWeights {
-  private readonly kept = new Map<string, { readonly feeds: Feeds; users: number }>();
+  private readonly kept = new Map<string, { readonly feeds: NamedData; users: number }>();
+
+  constructor(private readonly runtime: OnnxRuntime) {}
 
   /** Runs the tasks whose results are not kept yet. They run one after another, so that memory holds the intermediate results of only one. */
   async acquire(tasks: readonly PreparationTask[]): Promise<AcquiredWeights> {
@@ -24,11 +23,11 @@ export class PreparedWeights {
     const release = () => {
       for (const key of keys.splice(0)) this.drop(key);
     };
-    let feeds: Feeds = {};
+    let feeds: NamedData = {};
     try {
       for (const task of tasks) {
-        const key = createHash("sha256").update(task.model).digest("hex");
-        const kept = this.kept.get(key) ?? { feeds: await prepare(task), users: 0 };
+        const key = await hashOf(task.model);
+        const kept = this.kept.get(key) ?? { feeds: await prepare(this.runtime, task), users: 0 };
         this.kept.set(key, kept);
         kept.users++;
         keys.push(key);
@@ -48,18 +47,16 @@ export class PreparedWeights {
 }
 
 /** Runs a task. Each result has a buffer of its own. */
-export async function prepare({ model, options, outputs }: PreparationTask): Promise<Readonly<Record<string, Tensor>>> {
-  const session = await InferenceSession.create(model, options);
+export async function prepare(runtime: OnnxRuntime, { model, options, outputs }: PreparationTask): Promise<NamedData> {
+  const session = await runtime.createSession(model, options);
   try {
-    const places = Object.fromEntries(
-      outputs.map(({ name, dtype, shape }) => [
-        name,
-        new Tensor(dtype as "float32", allocate(dtype, sizeOf(shape)) as Float32Array, shape),
-      ]),
-    );
-    await session.run({}, places);
-    return places;
+    const places = outputs.map(({ name, dtype, shape }) => [name, { dtype, shape, data: allocate(dtype, sizeOf(shape)) }]);
+    return await session.run({}, Object.fromEntries(places));
   } finally {
     await session.release();
   }
+}
+
+async function hashOf(model: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", model)).join();
 }
