@@ -1,4 +1,5 @@
 import { CheckpointError } from "../errors.js";
+import { camelCase } from "../letter-case.js";
 import { messageOf } from "../message-of.js";
 import type { Folder } from "../platform/folder.js";
 import { recognise, serverMessage } from "./foreign-file.js";
@@ -56,17 +57,6 @@ export function classOf({ _className: className, architectures }: JsonObject): s
 /** The same JSON with `snake_case` keys in camelCase, at every depth: `_class_name` becomes `_className`. Values stay as they are. */
 export function camelCaseKeys(json: JsonObject): JsonObject {
   return convertKeys(json) as JsonObject;
-}
-
-/** `cross_attention_dim` to `crossAttentionDim`; leading underscores stay. */
-export function camelCase(key: string): string {
-  return key.replace(/(?<=[A-Za-z0-9])_+([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-/** The key Python knows a camelCase key by: `crossAttentionDim` to `cross_attention_dim`, `textEncoder2` to `text_encoder_2`. */
-export function snakeCase(key: string): string {
-  // A digit after a whole word counts the things (text_encoder_2); after a letter or two it belongs to the name (fp16, s1).
-  return key.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`).replace(/([a-z]{3})(\d)$/, "$1_$2");
 }
 
 function convertKeys(json: Json): Json {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { ConfigError } from "../errors.js";
-import { snakeCase } from "./config.js";
+import { snakeCase } from "../letter-case.js";
 
 /**
  * A config read against a schema, which gives its type, defaults and the values it may hold. Unknown keys are left out.

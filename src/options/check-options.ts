@@ -2,18 +2,14 @@ import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
 import { given, isPlain, wrongArgument } from "../given.js";
 import { type Field, type Fields, hasMethods } from "./fields.js";
-import { unknownOption } from "./unknown-option.js";
+import { type CheckedCall, unknownOption } from "./unknown-option.js";
 
-/** The call whose options are checked. */
-export interface OptionsOf {
-  /** The call as messages name it: `StableDiffusionPipeline.generate`. */
-  readonly call: string;
+/** The call whose options are checked, and how messages show it. */
+export interface OptionsOf extends CheckedCall {
   /** Prefix of the options' names in messages, for options inside another option: `unet.`. */
   readonly prefix?: string;
   /** An example call, for the hint of a call without an options object. */
   readonly example?: string;
-  /** Where an option belongs that this call does not have; `name` is in camelCase. */
-  readonly elsewhere?: (name: string) => string | undefined;
 }
 
 /**

@@ -1,7 +1,6 @@
-import { camelCase } from "../checkpoint/config.js";
 import { ArgumentError } from "../errors.js";
+import { camelCase } from "../letter-case.js";
 import { mistypedName } from "../nearest.js";
-import type { OptionsOf } from "./check-options.js";
 
 /** Other programs' names for our options, and short names that people try, in camelCase. The first of ours that the call has is suggested. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
@@ -72,8 +71,16 @@ export function ourNamesOf(name: string): readonly string[] {
   return [ours, ...(Object.hasOwn(SYNONYMS, ours) ? (SYNONYMS[ours] ?? []) : [])];
 }
 
+/** The call whose options are checked. */
+export interface CheckedCall {
+  /** The call as messages name it: `StableDiffusionPipeline.generate`. */
+  readonly call: string;
+  /** Where an option belongs that this call does not have; `name` is in camelCase. */
+  readonly elsewhere?: (name: string) => string | undefined;
+}
+
 /** The error for an option that a call does not have. It suggests the right name, or says which call has the option. */
-export function unknownOption(name: string, known: readonly string[], of: OptionsOf, prefix: string): ArgumentError {
+export function unknownOption(name: string, known: readonly string[], of: CheckedCall, prefix: string): ArgumentError {
   const ours = camelCase(name);
   const problem = `${of.call} has no option ${prefix}${name}`;
   const argument = prefix + name;

@@ -1,5 +1,4 @@
 import { createEngine } from "#platform";
-import { snakeCase } from "../checkpoint/config.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError, ConfigError } from "../errors.js";
@@ -8,6 +7,7 @@ import { PREDICTION_TYPES, type PredictionType } from "../families/prediction-ty
 import { isPlain } from "../given.js";
 import { expectFile, type FoundSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
+import { snakeCase } from "../letter-case.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, field, oneOf, optional } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { readConfig, snakeCase } from "../../src/checkpoint/config.js";
+import { readConfig } from "../../src/checkpoint/config.js";
 import type { Json } from "../../src/checkpoint/json.js";
+import { snakeCase } from "../../src/letter-case.js";
 import { SCHEDULERS, schedulerFromConfig } from "../../src/schedulers/registry.js";
 import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Generator } from "../../src/tensor/random.js";

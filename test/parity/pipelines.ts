@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { openFolder } from "#platform";
-import { camelCase, camelCaseKeys, readConfig } from "../../src/checkpoint/config.js";
+import { camelCaseKeys, readConfig } from "../../src/checkpoint/config.js";
 import type { Json, JsonObject } from "../../src/checkpoint/json.js";
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
 import type { RawImage } from "../../src/image/load-image.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
+import { camelCase } from "../../src/letter-case.js";
 import type { Device } from "../../src/runtime/engine.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../../src/schedulers/shared/scheduler.js";

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { camelCase, camelCaseKeys } from "../../src/checkpoint/config.js";
+import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
+import { camelCase } from "../../src/letter-case.js";
 import { resolveScheduler } from "../../src/schedulers/registry.js";
 import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import { Tensor } from "../../src/tensor/tensor.js";

@@ -1,8 +1,8 @@
-import { camelCase } from "../../checkpoint/config.js";
 import type { ModelIndex } from "../../checkpoint/model-index.js";
 import { subfolderIn } from "../../checkpoint/part-folder.js";
 import { kindOf } from "../../checkpoint/part-kind.js";
 import { CheckpointError, ConfigError } from "../../errors.js";
+import { camelCase } from "../../letter-case.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
 import { checkOptions } from "../../options/check-options.js";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
-import { snakeCase } from "../../checkpoint/config.js";
 import { parseConfig } from "../../checkpoint/schema.js";
 import { ConfigError } from "../../errors.js";
+import { snakeCase } from "../../letter-case.js";
 import { BETA_SCHEDULES, type RareBetaSchedule } from "./noise-schedule.js";
 import { TIMESTEP_SPACINGS } from "./timestep-spacing.js";
 

@@ -1,7 +1,8 @@
-import { camelCase, readConfig, snakeCase } from "../../checkpoint/config.js";
+import { readConfig } from "../../checkpoint/config.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../../checkpoint/open-part.js";
 import { ArgumentError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
+import { camelCase, snakeCase } from "../../letter-case.js";
 import { checkOptions, expectField } from "../../options/check-options.js";
 import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, real, tensor, whole } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
