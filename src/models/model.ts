@@ -23,7 +23,7 @@ import { networkPolicy } from "./network-policy.js";
 
 /** Where a network's weights come from and where it runs. */
 export interface ModelOptions extends DeviceOptions, PartOptions {
-  /** An engine to share; without one the model starts its own and stops it on `dispose`. */
+  /** An engine to share. Without one, the model starts its own, and stops it on `dispose`. */
   readonly engine?: Engine | undefined;
 }
 
@@ -33,7 +33,7 @@ export const MODEL_FIELDS: Fields<ModelOptions> = {
   engine: field<Engine>((value) => hasMethods(value, "load"), "an Engine"),
 };
 
-/** What a network is made from. */
+/** The parts that a network is made from. */
 export interface ModelParts<Config> {
   readonly config: Config;
   readonly weights: Weights;
@@ -41,25 +41,25 @@ export interface ModelParts<Config> {
   readonly ownsEngine: boolean;
 }
 
-/** Sessions a model keeps: guided and unguided batches of one size, and one size more. Each holds weights packed for its shapes. */
+/** Sessions that a model keeps: guided and unguided batches of one size, and one more size. Each holds weights packed for its shapes. */
 const SESSIONS_KEPT = 3;
 
 /**
- * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call and kept loaded for the next
- * call of the same shapes. Call `dispose` (or declare it with `await using`) to free its memory.
+ * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call, and stays loaded for the next call with the same shapes.
+ * Call `dispose` to free its memory, or declare the network with `await using`.
  */
 export abstract class Model<Config> implements AsyncDisposable {
   /** The checkpoint's `config.json` in camelCase, with diffusers' defaults filled in. */
   readonly config: Readonly<Config>;
-  /** The names and shapes of its weights, and where they lie. */
+  /** The names, shapes and places of its weights. */
   readonly weights: Weights;
-  /** The LoRA adapters it was given; pipelines' `loadLoraWeights` fills them. */
+  /** Its LoRA adapters. Pipelines add to them with `loadLoraWeights`. */
   readonly adapters = new NetworkAdapters();
   private readonly engine: Engine;
   private readonly ownsEngine: boolean;
   private attentionSlice: AttentionSlice | undefined;
   private readonly sessions: SessionCache;
-  /** Whether a picture takes many runs, as a denoising network does. */
+  /** Whether one picture takes many runs, as with a denoising network. */
   protected readonly runsOften: boolean = false;
   /** Whether its numbers grow beyond half precision's largest. */
   protected get overflowsHalf(): boolean {
@@ -75,9 +75,9 @@ export abstract class Model<Config> implements AsyncDisposable {
   }
 
   /**
-   * Computes attention in several steps of fewer heads, which needs less memory and more time: "auto" in two steps, "max" head by head, or so many
-   * heads at once; undefined all at once.
-   * @throws ArgumentError unless a number is whole and at least 1.
+   * Computes attention in several steps of fewer heads, which needs less memory and more time. "auto" takes two steps, "max" one step for each head, and a
+   * number is the number of heads for each step. With undefined, all heads are computed at once.
+   * @throws ArgumentError for a number that is not whole or less than 1.
    */
   setAttentionSlice(slice: AttentionSlice | undefined): void {
     if (slice !== undefined && slice !== "auto" && slice !== "max" && !(Number.isInteger(slice) && slice >= 1)) {
@@ -86,7 +86,7 @@ export abstract class Model<Config> implements AsyncDisposable {
     this.attentionSlice = slice;
   }
 
-  /** Where the network runs: what was asked for, or what `device: "auto"` picked. */
+  /** The device on which the network runs; with `device: "auto"`, the one that was picked. */
   get device(): ResolvedDevice {
     return this.engine.device;
   }
@@ -96,12 +96,12 @@ export abstract class Model<Config> implements AsyncDisposable {
     return this.engine.lowMemory ?? false;
   }
 
-  /** How closely it computes: "exact" where "fast" was asked for and the device cannot. */
+  /** How closely it computes. It is "exact" if the device cannot compute as the option "fast" wants. */
   get precision(): Precision {
     return this.engine.precision ?? "exact";
   }
 
-  /** The queue of calls of pipelines with this network. */
+  /** The queue of pipelines' calls that use this network. Direct calls of the network (`forward`, `encode`, `decode`) do not wait in it. */
   get queue(): CallQueue {
     return callQueueOf(this.engine);
   }
@@ -111,12 +111,12 @@ export abstract class Model<Config> implements AsyncDisposable {
     await this.sessions.clear();
   }
 
-  /** Says that its part of the work is done for now: where memory comes before speed, the network leaves it. */
+  /** To be called when the network is not needed for now. If memory comes before speed, it frees its memory. */
   async rest(): Promise<void> {
     if (this.savesMemory) await this.unload();
   }
 
-  /** Frees the network's memory; stops its thread unless other models share it. */
+  /** Frees the network's memory, and stops its thread unless other models share it. */
   async dispose(): Promise<void> {
     await this.sessions.dispose();
     if (this.ownsEngine) await this.engine.dispose();
@@ -128,8 +128,8 @@ export abstract class Model<Config> implements AsyncDisposable {
   }
 
   /**
-   * Runs the graph that `build` writes for `inputs` of these shapes; `part` identifies the graph among those of one model. Inputs that are `lent` come back among the
-   * results. So many graphs `takingTurns` in one loop stay loaded side by side, even where memory comes before speed.
+   * Runs the graph that `build` writes for `inputs` of these shapes. `part` tells the model's graphs apart. Inputs that are `lent` come back among the
+   * results. `takingTurns` is the number of graphs that one loop runs in turn: as many stay loaded, even if memory comes before speed.
    */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
@@ -160,12 +160,12 @@ export abstract class Model<Config> implements AsyncDisposable {
   }
 }
 
-/** How a network is opened that lies in a single file. `subfolder` is inside `config`. */
+/** How to open a network from a single file. `subfolder` is inside `config`. */
 export type SingleFileModelOptions = Omit<ModelOptions, "variant">;
 
 /**
- * How to open the network that lies in the single file `path`, alone or among others, and would lie in the subfolder `network` of a checkpoint: what
- * `fromPretrained` takes.
+ * The arguments for `fromPretrained` that open a network from the single file `path`. The file may hold other networks, too. `network` is the subfolder
+ * that the network would have in a checkpoint.
  * @throws CheckpointError, ConfigError, HubError
  */
 export async function singleFileModel(
@@ -176,7 +176,7 @@ export async function singleFileModel(
   const file = await expectFile(path);
   const { variant: _, ...fields } = MODEL_FIELDS;
   const { subfolder, config, ...options } = checkOptions<SingleFileModelOptions>(given, fields, { call: "fromSingleFile" });
-  // The revision is that of the file.
+  // The revision belongs to the file, not to its configs.
   const configs =
     config === undefined ? undefined : await openCheckpoint(config, { ...options, revision: undefined, wanted: { kind: "configs" } });
   const own = subfolder ? configs?.open(subfolder) : configs;
@@ -184,7 +184,7 @@ export async function singleFileModel(
 }
 
 /**
- * Reads a model's folder: `config.json` against the class's schema and `check`, and where its weights lie.
+ * Opens a model's folder: reads `config.json`, checks it with the class's schema and `check`, and finds the weights.
  * @throws CheckpointError, ConfigError, DeviceError
  */
 export async function openModel<Schema extends v.GenericSchema>(
@@ -202,7 +202,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   const found = classOf(json) ?? className;
   const owner = `${folder.name}/config.json`;
   if (found !== className) {
-    throw new ConfigError(`${owner} is of class ${found}; ${className} was asked for`, {
+    throw new ConfigError(`${owner} is of class ${found}; expected ${className}`, {
       hint: `open it as ${found}, or name the folder of a ${className}`,
     });
   }

@@ -4,7 +4,10 @@ import type { Engine } from "./engine.js";
 /** Milliseconds after which a call that rests between two steps loses its turn to a waiting call. */
 const PATIENCE = 1000;
 
-/** A pipeline's queue of calls: first in, first out. Pipelines that share a UNet share its queue. */
+/**
+ * A pipeline's queue of calls: first in, first out. Pipelines that share a UNet share its queue. `encodePrompt` and direct calls of a network (`forward`,
+ * `encode`, `decode`) do not wait in it: they run between two steps of the running call.
+ */
 export interface PipelineQueue {
   /** How many calls run at once. By default 1, so that each call ends as early as possible. With more, calls alternate step by step, and all end late. */
   concurrency: number;

@@ -48,7 +48,7 @@ describe.runIf(process.platform === "linux")("device auto on Linux", () => {
     expect(await resolved("auto")).toBe("webgpu");
   });
 
-  it.runIf(hasWebGpu)("is asked no such question by name: webgpu may be a driver in software", async () => {
+  it.runIf(hasWebGpu)("is not considered if webgpu is named: its driver may compute in software", async () => {
     expect(await resolved("webgpu")).toBe("webgpu");
   });
 });

@@ -16,7 +16,7 @@ export async function readPath(path: string): Promise<Uint8Array> {
 
 /** Decodes an image file. @throws ArgumentError with libvips's reason. */
 export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
-  // Loaded when it is needed: text to image never decodes anything.
+  // sharp is only loaded when it is needed: text to image decodes nothing.
   const { default: sharp } = await import("sharp");
   try {
     const { data, info } = await sharp(bytes).autoOrient().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
@@ -37,7 +37,7 @@ export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
   }
 }
 
-/** libvips repeats its reasons line by line. */
+/** The first line of libvips's message: the lines below repeat it. */
 function unreadable(cause: unknown): ArgumentError {
   const [reason = ""] = messageOf(cause).split("\n", 1);
   return new ArgumentError(reason, { cause });
@@ -52,7 +52,7 @@ const FULL_COLOUR = 90;
 /**
  * An image file of 8-bit RGB pixels, without metadata.
  * @param quality 1 to 100.
- * @throws ArgumentError for a picture that is larger than the format takes.
+ * @throws ArgumentError if the picture is larger than the format allows.
  */
 export async function encodeImage(
   { width, height, data }: Omit<DecodedImage, "channels">,

@@ -4,11 +4,11 @@ import { dirname, join } from "node:path";
 import { OutputError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 
-/** Files being written; an exit in the middle (a second Ctrl-C) must not leave them behind. */
+/** Files that are being written. They are removed if the process exits in the middle (a second Ctrl-C). */
 const unfinished = new Set<string>();
 
 /**
- * Writes the file under another name beside it, then renames, so that readers see the whole file or none.
+ * Writes a temporary file in the same folder, then renames it. So readers see the whole file or none.
  * @throws OutputError if it cannot be written, or exists and `overwrite` is false (`cause.code` is `EEXIST`).
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array, { overwrite = true } = {}): Promise<void> {
@@ -22,7 +22,7 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array, { ove
     } finally {
       await file.close();
     }
-    // Takes the name, or fails if another has it. Nothing of ours can come between these two calls.
+    // Reserves the name, or fails if the file exists. Both calls are synchronous, so no other code of this process runs between them.
     if (!overwrite) closeSync(openSync(path, "wx"));
     renameSync(temporary, path);
   } catch (error) {
@@ -34,7 +34,7 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array, { ove
   }
 }
 
-/** What a failure to write means, in words. */
+/** The error for a failure to write, with its reason in words. */
 export function explainWrite(path: string, error: unknown): OutputError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reasons: Partial<Record<string, [reason: string, hint?: string]>> = {
