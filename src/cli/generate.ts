@@ -1,16 +1,14 @@
 import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
+import { GUIDANCE_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
+import { CACHE_FIELDS, GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
+import { whole } from "../options/fields.js";
 import { DEVICES } from "../runtime/engine.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
-import { type GenerateOptions, type GenerateRequest, toRequest } from "./generate-request.js";
-import type { MadePictures } from "./make-pictures.js";
-import type { Start } from "./start.js";
-import { number, repeated, seed, size, wholeNumber, word } from "./values.js";
-
-/** Beyond this, `--count` is a slip of the finger. */
-const MOST_PICTURES = 10_000;
+import { type GenerateOptions, toRequest } from "./generate-options.js";
+import { number, repeated, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate`: pictures from a prompt, and from whatever else they can be made of. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -26,13 +24,13 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
   addRunOptions(generate.optionsGroup("Running:"));
   generate.action(async (prompt: string | undefined, { json = false, quiet = false, ...options }: GenerateOptions) => {
     const request = toRequest(prompt, options);
-    // Checkpoints and networks are loaded now, not for --help and wrong usage.
+    // Pipelines and networks are imported now, not for --help and wrong usage.
     const [{ makePictures }, { openProgress }] = await Promise.all([import("./make-pictures.js"), import("./progress.js")]);
     const print = (line: string) => process.stdout.write(`${line}\n`);
-    const progress = await openProgress({ images: request.seeds.length, quiet });
+    const progress = await openProgress({ images: options.count, quiet });
     try {
-      const made = await makePictures(request, { signal, progress, onSaved: json ? () => undefined : print });
-      if (json) print(formatJson(request, made));
+      const made = await makePictures(request, options, { signal, progress, onSaved: json ? () => undefined : print });
+      if (json) print(await (await import("./generate-json.js")).generateJson(options, request, made));
     } finally {
       progress.stop();
     }
@@ -45,24 +43,28 @@ function addPictureOptions(generate: Command): void {
     .option("--config <folder>", "configs for a file that is built unusually")
     .option("-n, --negative <prompt>", "what it should not show")
     .option("--weighted", "read (word:1.3) and [word] as AUTOMATIC1111 does")
-    .option("--steps <n>", "denoising steps (default: 50; embedded 20; DDPM 1000)", wholeNumber("--steps", { min: 1 }))
-    .option("--guidance <x>", "guidance, off at 1 (default: 7.5; embedded and XL 5)", number("--guidance", { min: 0 }))
-    .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("--guidance-rescale", { min: 0, max: 1 }))
-    .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", seed("--seed"))
+    .option("--steps <n>", `denoising steps (default: ${short(STEPS_TEXT)})`, wholeNumber("numInferenceSteps", FIELDS.numInferenceSteps))
+    .option("--guidance <x>", `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)})`, number("guidanceScale", FIELDS.guidanceScale))
+    .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
+    .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", word("seed", FIELDS.seed))
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
-    .option("-c, --count <n>", "pictures, of seed, seed + 1, ...", wholeNumber("--count", { min: 1, max: MOST_PICTURES }), 1)
+    .option("-c, --count <n>", "pictures, of seed, seed + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
     .addOption(new Option("--prediction <type>", "what the network predicts (default: as the checkpoint says)").choices(PREDICTION_TYPES))
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
-    .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("--clip-skip", { min: 0 }));
+    .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));
 }
 
 function addStartOptions(generate: Command): void {
   generate
     .option("--image <file>", "picture to change: a file or a web address")
-    .option("--strength <x>", "share of it to forget (default: 0.8; XL 0.3; mask 1)", number("--strength", { min: 0, max: 1 }))
+    .option("--strength <x>", `share of it to forget (default: ${STRENGTH_TEXT}; mask 1)`, number("strength", FIELDS.strength))
     .option("--mask <file>", "repaint only where this picture is white")
-    .option("--mask-padding <n>", "work on the masked part and n pixels around it only", wholeNumber("--mask-padding", { min: 0 }));
+    .option(
+      "--mask-padding <n>",
+      "work on the masked part and n pixels around it only",
+      wholeNumber("paddingMaskCrop", FIELDS.paddingMaskCrop),
+    );
 }
 
 function addPartOptions(generate: Command): void {
@@ -74,9 +76,13 @@ function addPartOptions(generate: Command): void {
     .option("--embedding-dir <dir>", "embeddings that prompts call by their files' names")
     .option("--control <path>", "ControlNet to go by a picture; repeat for several", asIs)
     .option("--control-image <file>", "its picture: edges, depth, ...; one for each", asIs)
-    .option("--control-scale <x>", "its weight (default: 1)", repeated(number("--control-scale", { min: 0 })))
+    .option(
+      "--control-scale <x>",
+      "its weight (default: 1)",
+      repeated(number("controlnetConditioningScale", FIELDS.controlnetConditioningScale)),
+    )
     .option("--refiner <path>", "XL checkpoint that finishes what the model began")
-    .option("--refine-from <x>", "when it takes over (default: 0.8)", number("--refine-from", { min: 0.01, max: 0.99 }))
+    .option("--refine-from <x>", `when it takes over (default: ${REFINER_TEXT})`, number("denoisingEnd", FIELDS.denoisingEnd))
     .option("--vae <path>", "autoencoder to use instead of the checkpoint's");
 }
 
@@ -85,7 +91,7 @@ function addOutputOptions(generate: Command): void {
     .option("-o, --out <path>", ".png, .jpg or .webp file, or folder (default: named after prompt and seed)")
     .option("--jpeg", "write JPEG where --out names no file")
     .option("--webp", "write WebP where --out names no file")
-    .option("--quality <n>", "of JPEG and WebP, 1 to 100 (default: 90)", wholeNumber("--quality", { min: 1, max: 100 }))
+    .option("--quality <n>", "of JPEG and WebP, 1 to 100 (default: 90)", wholeNumber("quality", whole(1, 100)))
     .option("--grid", "also save all pictures side by side")
     .option("-f, --force", "overwrite existing files")
     .option("--json", "print one line of JSON instead of the paths")
@@ -106,52 +112,15 @@ function addRunOptions(generate: Command): void {
     .option(
       "--cache <n>",
       "the whole UNet at every nth step only: quicker, and not quite the same picture",
-      wholeNumber("--cache", { min: 1 }),
+      wholeNumber("cache.interval", CACHE_FIELDS.interval),
     )
     .option("--low-memory", "memory before speed; the same picture")
-    .option("--variant <name>", "weight files to prefer, such as fp16", word("--variant"))
+    .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))
     .option("--verbose", "show the stack of an error")
     .addHelpOption(new Option("-h, --help", "show this").helpGroup("Running:"));
 }
 
-function formatJson({ start, seeds }: GenerateRequest, made: MadePictures): string {
-  const { job, adapters, paths, grid, size, scheduler, device, precision, seconds } = made;
-  return JSON.stringify({
-    paths,
-    grid,
-    seeds: seeds.map(toJsonInteger),
-    ...size,
-    prompt: job.prompt ?? null,
-    negativePrompt: job.negativePrompt ?? "",
-    steps: job.steps,
-    guidance: job.guidance ?? null,
-    scheduler,
-    prediction: job.prediction,
-    spacing: job.spacing,
-    model: job.model,
-    revision: job.revision,
-    ...(adapters.loras.length > 0 && { loras: adapters.loras }),
-    ...(adapters.embeddings.length > 0 && { embeddings: adapters.embeddings }),
-    ...(job.weighted && { weighted: true }),
-    ...jsonOf(start),
-    strength: job.strength,
-    vae: job.vae,
-    refiner: job.refiner && { model: job.refiner.folder, from: job.refiner.from },
-    device,
-    precision,
-    cache: job.cache,
-    seconds,
-  });
-}
-
-/** Only what was asked for: fields left undefined are not printed. */
-function jsonOf(start: Start<string>): Record<string, unknown> {
-  if (start.kind === "noise") return {};
-  if (start.kind === "control") return { controls: start.controls.map(({ folder, image, scale }) => ({ model: folder, image, scale })) };
-  return { image: start.image, ...(start.kind === "mask" && { mask: start.mask, maskPadding: start.padding }) };
-}
-
-/** A number; beyond 2^53 its digits as a string, since most readers of JSON would round it. */
-function toJsonInteger(value: bigint): number | string {
-  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : String(value);
+/** A text for a line of the help. */
+function short(defaults: string): string {
+  return defaults.replace("embedded checkpoint", "embedded");
 }

@@ -19,21 +19,6 @@ export function listenForInterrupts(): AbortSignal {
   return controller.signal;
 }
 
-/** `work`, or the signal's reason as soon as it aborts; for work that cannot be stopped itself. */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop) signal.removeEventListener("abort", stop);
-  }
-}
-
 /** Ends the process as if nobody had listened. `process.exit` would wait for the step that is being computed. */
 function dieOf(name: keyof typeof signals): void {
   process.removeAllListeners(name);

@@ -1,138 +1,161 @@
+import { nameOf } from "../generate/name-of.js";
+import { openWorkflow } from "../generate/open-workflow.js";
+import { type GenerateRequest, openingOf, runOf } from "../generate/request.js";
+import type { GeneratedPicture } from "../generate/run.js";
+import { type RunSettings, settingsText } from "../generate/run-settings.js";
+import { seedsOf } from "../generate/seeds.js";
+import { embeddedCheckpointPath } from "../hub/embedded.js";
 import { gridShape, makeImageGrid } from "../image/grid.js";
-import type { Picture } from "../image/picture.js";
-import type { SchedulerOptions } from "../pipelines/diffusion-pipeline.js";
-import type { Precision } from "../runtime/engine.js";
-import { expectSettings, type ResolvedScheduler, resolveScheduler } from "../schedulers/registry.js";
-import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
-import { openCheckpoints } from "./checkpoints.js";
+import { parseLoraTags } from "../prompt/lora-tags.js";
+import { libraryOf } from "./adapter-options.js";
 import { formatSeconds } from "./format-seconds.js";
-import type { GenerateRequest } from "./generate-request.js";
-import { unlessAborted } from "./interrupts.js";
-import { type Job, openJob, readStart, settle } from "./job.js";
-import type { AdaptersInUse } from "./load-adapters.js";
+import { type GenerateOptions, readPictures } from "./generate-options.js";
 import { planOutputs, savePicture } from "./outputs.js";
-import type { Painter, PaintOptions } from "./painter.js";
 import type { Progress } from "./progress.js";
-import { nameOf, type SettingsOf, settingsText } from "./settings.js";
-import type { Size } from "./values.js";
 
 /** Callbacks for progress, and the signal that stops the work. */
 export interface MakeOptions {
   readonly signal: AbortSignal;
   readonly progress: Progress;
-  /** Called with each file's path as soon as it is whole. */
+  /** Called with each file's path as soon as the file is complete. */
   readonly onSaved: (path: string) => void;
 }
 
-/** What was made. */
+/** The pictures that were made and saved. */
 export interface MadePictures {
-  readonly job: Job;
-  readonly adapters: AdaptersInUse;
+  readonly settings: RunSettings;
   readonly paths: readonly string[];
   readonly grid: string | null;
-  readonly size: Size;
-  readonly scheduler: string;
-  readonly device: string;
-  readonly precision: Precision;
-  /** Wall clock: reading the checkpoint; then steps, decoding and saving of all pictures. */
+  readonly width: number;
+  readonly height: number;
+  /** Wall clock: loading the checkpoint; then steps, decoding and saving of all pictures. */
   readonly seconds: { readonly load: number; readonly generate: number };
 }
 
-/**
- * Makes and saves the pictures one after another: each as if it were asked for alone, and safe on disk when the next begins.
- * @throws the signal's reason once it aborts, between two steps.
- */
-export async function makePictures(request: GenerateRequest, { signal, progress, onSaved }: MakeOptions): Promise<MadePictures> {
-  const scheduler = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
-  const start = await unlessAborted(readStart(request.start), signal);
-  const plan = planOutputs({ ...request, prompt: request.prompt ?? nameOf(request.model) });
-  const checkpoints = await openCheckpoints(request, { signal, progress });
-  const job = settle(request, start, checkpoints);
-  const begun = performance.now();
-  const painter = await unlessAborted(openJob(job), signal);
-  const { adapters } = painter;
-  try {
-    const [pipeline] = painter.pipelines;
-    for (const pipe of painter.pipelines) {
-      // Not the refiner: another network may have another prediction type.
-      const predictionType = pipe === pipeline ? job.prediction : undefined;
-      pipe.scheduler = chosenScheduler(pipe.scheduler, scheduler, { predictionType, timestepSpacing: job.spacing });
-    }
-    const loaded = performance.now();
-    progress.note(describeWork(job, painter));
+/** Makes and saves the pictures one after another: each is on disk before the next begins. @throws the signal's reason between two steps */
+export async function makePictures(
+  request: GenerateRequest,
+  options: GenerateOptions,
+  { signal, progress, onSaved }: MakeOptions,
+): Promise<MadePictures> {
+  const { force = false, quality } = options;
+  const read = await readPictures(request, options);
+  const prompt = request.prompt === undefined ? nameOf(request.model ?? embeddedCheckpointPath()) : withoutTags(request.prompt);
+  const plan = planOutputs({ ...outputsOf(options), prompt, seeds: seedsOf(request) });
+  const run = runOf(read);
+  let begun = performance.now();
+  const downloads = new DownloadNotes(progress);
+  const workflow = await openWorkflow(openingOf(read), {
+    signal,
+    firstRun: run,
+    library: libraryOf(options),
+    cacheDir: options.cacheDir,
+    localFilesOnly: options.offline,
+    onDownload: downloads.show,
+    onLoad() {
+      begun = performance.now();
+    },
+  }).catch((error: unknown) => {
+    if (signal.aborted) downloads.noteInterruption();
+    throw error;
+  });
 
-    const pictures: Picture[] = [];
+  try {
+    let settings: RunSettings | undefined;
+    let loaded = performance.now();
+    let start = loaded;
+    const pictures: GeneratedPicture[] = [];
     const paths: string[] = [];
-    for (const [i, seed] of job.seeds.entries()) {
-      const start = performance.now();
-      const picture = await paint(painter, { seed, signal, onStep: (done, total) => progress.step(i, done, total) });
-      progress.stop();
-      const text = settingsText({ job, adapters, pipeline, size: picture, seed });
-      const path = await savePicture(picture, plan.images[i] ?? "", { text, quality: job.quality }, job.force);
-      progress.note(`seed ${seed}, ${picture.width}x${picture.height}, ${formatSeconds((performance.now() - start) / 1000)}`);
-      onSaved(path);
-      pictures.push(picture);
-      paths.push(path);
+    for await (const event of workflow.run(run, { signal })) {
+      if (event.kind === "start") {
+        ({ settings } = event);
+        loaded = performance.now();
+        progress.note(describeWork(settings, request));
+        start = performance.now();
+      } else if (event.kind === "step") {
+        progress.step(event.index, event.done, event.total);
+      } else {
+        const { picture } = event;
+        const { image, seed, text, index } = picture;
+        progress.stop();
+        const path = await savePicture(image, plan.images[index] ?? "", { text, quality }, force);
+        progress.note(`seed ${seed}, ${image.width}x${image.height}, ${formatSeconds((performance.now() - start) / 1000)}`);
+        onSaved(path);
+        pictures.push(picture);
+        paths.push(path);
+        start = performance.now();
+      }
     }
-    const size = { width: pictures[0]?.width ?? 0, height: pictures[0]?.height ?? 0 };
-    const grid =
-      plan.grid === undefined ? null : await saveGrid(pictures, plan.grid, { job, adapters, pipeline, size, seed: job.seeds[0] ?? 0n });
+    if (!settings) throw new Error("a run begins with its settings");
+    const { width = 0, height = 0 } = pictures[0]?.image ?? {};
+    const grid = plan.grid === undefined ? null : await saveGrid(pictures, plan.grid, settings, options);
     if (grid !== null) onSaved(grid);
     return {
-      job,
-      adapters,
+      settings,
       paths,
       grid,
-      size,
-      scheduler: pipeline.scheduler.className,
-      device: pipeline.device,
-      precision: pipeline.precision,
+      width,
+      height,
       seconds: { load: seconds(begun, loaded), generate: seconds(loaded, performance.now()) },
     };
   } finally {
-    await painter[Symbol.asyncDispose]();
+    await workflow.dispose();
   }
 }
 
-/** The scheduler and the settings that were asked for; by default the checkpoint's. */
-function chosenScheduler(own: Scheduler, asked: ResolvedScheduler | undefined, settings: SchedulerOptions): Scheduler {
-  const overrides = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-  expectSettings(asked?.class ?? (own.constructor as unknown as SchedulerClass), overrides);
-  if (asked) return asked.class.fromConfig(own.config, { ...asked.overrides, ...overrides });
-  return Object.keys(overrides).length === 0 ? own : own.clone(overrides);
-}
+/** Shows downloads, each under the name of what is downloaded. */
+class DownloadNotes {
+  private readonly shown = new Map<string, ReturnType<Progress["download"]>>();
+  private isUnfinished = false;
 
-async function paint(painter: Painter, options: PaintOptions): Promise<Picture> {
-  try {
-    return await painter.paint(options);
-  } catch (error) {
-    options.signal.throwIfAborted();
-    throw error;
+  constructor(private readonly progress: Progress) {}
+
+  readonly show = (state: Parameters<ReturnType<Progress["download"]>>[0], source: string): void => {
+    this.isUnfinished = state.files.done < state.files.total;
+    const show = this.shown.get(source) ?? this.progress.download(source);
+    this.shown.set(source, show);
+    show(state);
+  };
+
+  noteInterruption(): void {
+    if (this.isUnfinished) this.progress.note("what was downloaded is kept; the same command goes on where this one stopped");
   }
 }
 
-async function saveGrid(pictures: readonly Picture[], path: string, settings: SettingsOf): Promise<string> {
-  const { rows, cols } = gridShape(pictures.length);
-  const text = settingsText({ ...settings, count: pictures.length });
-  const { quality, force } = settings.job;
-  return savePicture(makeImageGrid(pictures, rows, cols), path, { text, quality }, force);
+async function saveGrid(
+  pictures: readonly GeneratedPicture[],
+  path: string,
+  settings: RunSettings,
+  { quality, force = false }: GenerateOptions,
+): Promise<string> {
+  const images = pictures.map(({ image }) => image);
+  const { rows, cols } = gridShape(images.length);
+  const { width = 0, height = 0 } = images[0] ?? {};
+  const text = settingsText(settings, { width, height, seed: settings.seeds[0] ?? 0n, count: images.length });
+  return savePicture(makeImageGrid(images, rows, cols), path, { text, quality }, force);
 }
 
-function describeWork(
-  { model, steps, guidance, strength, refiner, loras, seeds, precision, cache }: Job,
-  { pipelines: [first] }: Painter,
-): string {
+function outputsOf({ out, grid = false, force = false, jpeg, webp, quality }: GenerateOptions) {
+  return { out, grid, force, quality, format: jpeg ? ("jpeg" as const) : webp ? ("webp" as const) : undefined };
+}
+
+function describeWork(settings: RunSettings, { precision, cache, numImagesPerPrompt: count = 1 }: GenerateRequest): string {
+  const { numInferenceSteps: steps, guidanceScale, strength, refiner, denoisingEnd, loras } = settings;
   const parts = [
     steps === 1 ? "1 step" : `${steps} steps`,
-    ...(guidance === undefined ? [] : [`guidance ${guidance}`]),
+    ...(guidanceScale === undefined ? [] : [`guidance ${guidanceScale}`]),
     ...(strength === undefined ? [] : [`strength ${strength}`]),
-    ...(refiner === undefined ? [] : [`${nameOf(refiner.folder)} from ${refiner.from}`]),
+    ...(refiner === undefined ? [] : [`${refiner} from ${denoisingEnd}`]),
     ...loras.map(({ name, weight }) => `LoRA ${name} ${weight}`),
-    ...(precision === "fast" ? [first.precision === "fast" ? "fast" : "exact, for the device has no half precision"] : []),
-    ...(cache === undefined ? [] : [`cache ${cache}`]),
-    ...(seeds.length > 1 ? [`${seeds.length} pictures`] : []),
+    ...(precision === "fast" ? [settings.precision === "fast" ? "fast" : "exact, since the device has no half precision"] : []),
+    ...(cache === undefined ? [] : [`cache ${cache.interval}`]),
+    ...(count > 1 ? [`${count} pictures`] : []),
   ];
-  return `${nameOf(model)} on ${first.device}: ${first.scheduler.className}, ${parts.join(", ")}`;
+  return `${settings.model} on ${settings.device}: ${settings.scheduler}, ${parts.join(", ")}`;
+}
+
+function withoutTags(prompt: string): string {
+  return parseLoraTags(prompt).prompt;
 }
 
 function seconds(from: number, to: number): number {

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { VERSION } from "../version.js";
 import { setWarningHandler } from "../warnings.js";
 import { addDevices } from "./devices.js";
 import { describeError, EXIT_CODES, exitCodeOf } from "./errors.js";
@@ -6,7 +7,6 @@ import { addGenerate } from "./generate.js";
 import { addInfo } from "./info.js";
 import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
-import { packageVersion } from "./package.js";
 import { addSchedulers } from "./schedulers.js";
 import { inTerminal } from "./spelling.js";
 import { refuseCommand } from "./unknown-command.js";
@@ -39,7 +39,7 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
 function program(signal: AbortSignal): Command {
   const program = new Command("darkroom")
     .description("Makes pictures from text with Stable Diffusion checkpoints.")
-    .version(packageVersion())
+    .version(VERSION)
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()

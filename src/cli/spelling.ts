@@ -15,7 +15,9 @@ const OPTIONS: Readonly<Record<string, string>> = {
   controlImage: "--control-image",
   controlnet: "--control",
   controlnetConditioningScale: "--control-scale",
+  denoisingEnd: "--refine-from",
   device: "--device",
+  embeddings: "--embedding",
   fromPretrained: "--model",
   guidanceRescale: "--guidance-rescale",
   guidanceScale: "--guidance",
@@ -24,17 +26,24 @@ const OPTIONS: Readonly<Record<string, string>> = {
   listCachedRepositories: "darkroom models",
   loadLoraWeights: "--lora",
   loadTextualInversion: "--embedding",
+  "library.embeddings": "--embedding-dir",
+  "library.loras": "--lora-dir",
   localFilesOnly: "--offline",
+  loras: "--lora",
   maskImage: "--mask",
+  model: "--model",
   negativePrompt: "--negative",
   numImagesPerPrompt: "--count",
   numInferenceSteps: "--steps",
-  promptSyntax: "--weighted",
   paddingMaskCrop: "--mask-padding",
   predictionType: "--prediction",
+  promptSyntax: "--weighted",
+  quality: "--quality",
+  refiner: "--refiner",
   revision: "--revision",
   scheduler: "--scheduler",
   seed: "--seed",
+  size: "--size",
   strength: "--strength",
   timestepSpacing: "--spacing",
   vae: "--vae",
@@ -49,6 +58,7 @@ export function optionOf(name: string): string | undefined {
 
 /** The command line's spelling of an option or method. */
 export const inTerminal: Spelling = (name, { value, code } = {}) => {
+  if (name === "prompt" && value !== undefined) return `darkroom generate ${value}`;
   const option = OPTIONS[name];
   if (option !== undefined) return value === undefined ? option : `${option} ${value}`;
   return code === undefined ? name : `in a program, ${code}`;

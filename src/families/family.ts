@@ -37,6 +37,8 @@ export interface Family {
   readonly workflows: Readonly<Partial<Record<WorkflowName, Workflow>>>;
   /** The parts listed in `model_index.json` besides the scheduler, by folder name; null for a part that the family does not have. */
   readonly parts: Readonly<Record<string, Part | null>>;
+  /** Set if a second checkpoint can take over towards the end. */
+  readonly refinement?: Refinement;
 }
 
 /** A part of a checkpoint. */
@@ -70,8 +72,6 @@ export interface LatentFamily extends Family {
   readonly loraTensors?: RegExp;
   /** Embeddings: one table of vectors in a file, or one for each text encoder. Undefined if its embeddings are those of another family. */
   readonly embeddings?: "one table" | "table per encoder";
-  /** Set if a second checkpoint can take over towards the end. */
-  readonly refinement?: Refinement;
 }
 
 /** The network that denoises. */

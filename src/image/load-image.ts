@@ -49,10 +49,24 @@ export async function loadMask(source: ImageSource): Promise<Picture> {
   if (source instanceof Picture) return source;
   const pixels = await readPixels(source);
   if (isTransparent(pixels)) {
-    const name = typeof source === "string" && !source.startsWith("data:") ? `the mask ${source}` : "the mask";
-    warn(`${name} has transparent pixels, but transparency does not count: white is repainted, black is kept`);
+    const name = nameOf(source);
+    warn(
+      `the mask${name === undefined ? "" : ` ${name}`} has transparent pixels, but transparency does not count: white is repainted, black is kept`,
+    );
   }
   return toPicture(pixels);
+}
+
+/** The image file at a path or web address, under the name that it is given by. It is not decoded yet. @throws ArgumentError if it cannot be read */
+export async function readImageFile(source: string | URL): Promise<File> {
+  const { bytes } = await readSource(source);
+  // Never a SharedArrayBuffer: these bytes come from a file or an answer.
+  return new File([bytes as Uint8Array<ArrayBuffer>], String(source));
+}
+
+function nameOf(source: Exclude<ImageSource, Picture>): string | undefined {
+  if (source instanceof File) return source.name || undefined;
+  return typeof source === "string" && !source.startsWith("data:") ? source : undefined;
 }
 
 async function readPixels(source: Exclude<ImageSource, Picture>): Promise<Pixels> {
@@ -74,7 +88,7 @@ function isTransparent({ channels, data }: Pixels): boolean {
 async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Promise<{ bytes: Uint8Array; name: string }> {
   if (source instanceof Uint8Array) return { bytes: source, name: "the given buffer" };
   if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "the given buffer" };
-  if (source instanceof Blob) return { bytes: new Uint8Array(await source.arrayBuffer()), name: "the given blob" };
+  if (source instanceof Blob) return { bytes: new Uint8Array(await source.arrayBuffer()), name: nameOf(source) ?? "the given blob" };
   if (typeof source === "string" && !/^(https?|data):/i.test(source)) return { bytes: await readPath(source), name: source };
   const name = String(source).slice(0, 100);
   return { bytes: await fetchBytes(source, name), name };

@@ -31,7 +31,7 @@ function checkFields(options: object, fields: Fields<object>, of: OptionsOf, pre
     const field = Object.hasOwn(known, name) ? known[name] : undefined;
     if (value === undefined) continue;
     if (!field) throw unknownOption(name, Object.keys(known), of, prefix);
-    if (v.is(field, value)) checked[name] = field.fields ? checkFields(value as object, field.fields, of, `${prefix}${name}.`) : value;
+    if (v.is(field, value)) checked[name] = checkInside(value, field, of, prefix + name);
     else if (value !== null || field.nullIsValue) throw wrongArgument(prefix + name, value, field.expected, { type: field.type });
   }
   for (const [name, { needed, expected }] of Object.entries(known)) {
@@ -43,6 +43,13 @@ function checkFields(options: object, fields: Fields<object>, of: OptionsOf, pre
     }
   }
   return checked;
+}
+
+/** The value of an option with options of its own: an object, or a list of objects. */
+function checkInside(value: unknown, { fields, items }: Field<unknown>, of: OptionsOf, name: string): unknown {
+  if (fields) return checkFields(value as object, fields, of, `${name}.`);
+  if (!items) return value;
+  return (value as readonly object[]).map((item, i) => checkFields(item, items, of, `${name}[${i}].`));
 }
 
 /** The value of one argument. @throws ArgumentError unless the field takes it. */

@@ -13,6 +13,12 @@ interface FieldNotes {
   readonly type?: "number" | "string" | undefined;
   /** Fields of an option that is an object itself. */
   readonly fields?: Fields<object>;
+  /** Fields of each item of an option that is a list of objects. */
+  readonly items?: Fields<object>;
+  /** What the option means, its default included. */
+  readonly description?: string;
+  /** The values that JSON can hold, as a schema that JSON Schema can express. Without it, the option cannot be a part of {@link objectSchema}. */
+  readonly json?: v.GenericSchema;
   /** Set if the option cannot be left out: the reason, for the hint. */
   readonly needed?: string;
   /** Null does not mean the default: it is a value like any other, and an error unless the field takes it. */
@@ -42,6 +48,16 @@ export function needed<Value>(one: Field<Value>, why: string): NeededField<Value
   return { ...one, needed: why };
 }
 
+/** A field with what it means: its default and its effect. */
+export function described<One extends FieldNotes>(description: string, one: One): One {
+  return { ...one, description };
+}
+
+/** A field whose values JSON can hold, all of them or some: `json` is the schema of those. */
+export function withJson<Value>(json: v.GenericSchema, one: Field<Value>): Field<Value> {
+  return { ...one, json };
+}
+
 /** The same fields, all optional. */
 export function optional<Options>(fields: Fields<Options>): Fields<Partial<Options>> {
   const entries = Object.entries<Field<unknown>>(fields as Readonly<Record<string, Field<unknown>>>).map(([name, one]) => [
@@ -51,9 +67,15 @@ export function optional<Options>(fields: Fields<Options>): Fields<Partial<Optio
   return Object.fromEntries(entries) as Fields<Partial<Options>>;
 }
 
-export const text = field<string>((value) => typeof value === "string", "a text", "string");
+export const text = withJson(
+  v.string(),
+  field<string>((value) => typeof value === "string", "a text", "string"),
+);
 
-export const flag = field<boolean>((value) => typeof value === "boolean", "true or false");
+export const flag = withJson(
+  v.boolean(),
+  field<boolean>((value) => typeof value === "boolean", "true or false"),
+);
 
 /** A text or a list of texts. */
 export const texts = field<string | readonly string[]>(
@@ -64,12 +86,18 @@ export const texts = field<string | readonly string[]>(
 /** A whole number from `least` to `most`. */
 export function whole(least: number, most = Number.POSITIVE_INFINITY): Field<number> {
   const range = most === Number.POSITIVE_INFINITY ? `at least ${least}` : `${least} to ${most}`;
-  return field((value) => isWhole(value, least, most), `a whole number, ${range}`, "number");
+  return withJson(
+    bounded(v.pipe(v.number(), v.integer()), least, most),
+    field((value) => isWhole(value, least, most), `a whole number, ${range}`, "number"),
+  );
 }
 
 /** A finite number from `low` to `high`. */
 export function real(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY): Field<number> {
-  return field((value) => isReal(value, low, high), describeRange(low, high), "number");
+  return withJson(
+    bounded(v.number(), low, high),
+    field((value) => isReal(value, low, high), describeRange(low, high), "number"),
+  );
 }
 
 /** A number; other code checks its range. */
@@ -82,7 +110,10 @@ export function orNull<Value>(one: Field<Value>): Field<Value | null> {
 
 /** One of the values. */
 export function oneOf<const Value extends string>(...values: readonly Value[]): Field<Value> {
-  return field((value) => values.some((each) => each === value), `one of ${values.join(", ")}`, "string");
+  return withJson(
+    v.picklist(values),
+    field((value) => values.some((each) => each === value), `one of ${values.join(", ")}`, "string"),
+  );
 }
 
 /** A list of at least one number, from `low` to `high` each. */
@@ -94,7 +125,8 @@ export function numbers(low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_I
 /** What `one` takes, or a list of at least one of them. */
 export function oneOrList<Value>(one: Field<Value>, expected: string): Field<Value | readonly Value[]> {
   const is = (value: unknown) => v.is(one, value);
-  return { ...field<Value | readonly Value[]>((value) => is(value) || isListOf(value, is), expected), type: one.type };
+  const either = { ...field<Value | readonly Value[]>((value) => is(value) || isListOf(value, is), expected), type: one.type };
+  return one.json ? withJson(v.union([one.json, v.pipe(v.array(one.json), v.minLength(1))]), either) : either;
 }
 
 /** A list of texts, which may be empty. */
@@ -124,6 +156,11 @@ export function group<Options extends object>(fields: Fields<Options>): Field<Op
   return { ...field<Options>(isPlain, `an object: { ${example} }`), fields };
 }
 
+/** A list of objects with options of their own. */
+export function groups<Options extends object>(items: Fields<Options>, expected: string): Field<readonly Options[]> {
+  return { ...field<readonly Options[]>((value) => Array.isArray(value) && value.every(isPlain), expected), items };
+}
+
 /** An AbortSignal, recognised by its methods: it may come from another realm. */
 export const abortSignal = field<AbortSignal>(
   (value) => typeof value === "object" && value !== null && "aborted" in value && hasMethods(value, "throwIfAborted", "addEventListener"),
@@ -147,6 +184,11 @@ function isWhole(value: unknown, least: number, most: number): boolean {
 
 function isReal(value: unknown, low: number, high: number): boolean {
   return Number.isFinite(value) && (value as number) >= low && (value as number) <= high;
+}
+
+function bounded(schema: v.GenericSchema<number>, low: number, high: number): v.GenericSchema<number> {
+  const above = low === Number.NEGATIVE_INFINITY ? schema : v.pipe(schema, v.minValue(low));
+  return high === Number.POSITIVE_INFINITY ? above : v.pipe(above, v.maxValue(high));
 }
 
 function describeRange(low: number, high: number): string {

@@ -15,6 +15,8 @@ export interface Platform extends Files, PackageFiles, HubFiles, Pictures {
    * @throws DeviceError if the device does not work; ArgumentError for an unknown precision.
    */
   createEngine(options?: EngineOptions): Promise<Engine>;
+  /** The SHA-256 of all bytes, in hexadecimal. */
+  sha256(chunks: AsyncIterable<Uint8Array>): Promise<string>;
 }
 
 /** Folders and files, which users name by paths. */

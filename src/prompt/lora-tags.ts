@@ -29,13 +29,21 @@ const tagPattern = /<(?:lora|lyco):([^<>]*)>/gu;
  * @throws ArgumentError for a tag without a name, or with a weight that is no number.
  */
 export function extractLoraTags(prompt: string): PromptWithLoras {
+  const { unsupported, ...read } = parseLoraTags(prompt);
+  for (const each of unsupported) warn(each);
+  return read;
+}
+
+/** As {@link extractLoraTags}, with the warnings in the result. */
+export function parseLoraTags(prompt: string): PromptWithLoras & { readonly unsupported: readonly string[] } {
   if (typeof prompt !== "string") throw wrongArgument("prompt", prompt, "a text");
   const loras: LoraTag[] = [];
+  const unsupported: string[] = [];
   const rest = prompt.replace(tagPattern, (tag, content: string) => {
-    loras.push(readTag(tag, content.split(":")));
+    loras.push(readTag(tag, content.split(":"), unsupported));
     return "";
   });
-  return { prompt: rest, loras };
+  return { prompt: rest, loras, unsupported };
 }
 
 /** The first LoRA tag of a prompt, if it has any. */
@@ -43,7 +51,7 @@ export function findLoraTag(prompt: string): string | undefined {
   return prompt.match(tagPattern)?.[0];
 }
 
-function readTag(tag: string, items: readonly string[]): LoraTag {
+function readTag(tag: string, items: readonly string[], unsupported: string[]): LoraTag {
   const named = new Map(items.filter((item) => item.includes("=")).map((item) => item.split("=", 2) as [string, string]));
   const [name = "", ...numbers] = items.filter((item) => !item.includes("="));
   if (name.trim() === "") throw new ArgumentError(`${tag} names no LoRA; expected <lora:name> or <lora:name:weight>`);
@@ -51,7 +59,7 @@ function readTag(tag: string, items: readonly string[]): LoraTag {
   const unetWeight = readWeight(tag, named.get("unet") ?? numbers[1]) ?? weight;
   for (const setting of named.keys()) {
     if (setting !== "te" && setting !== "unet") {
-      warn(`${tag} sets ${setting}, which is not supported; the LoRA acts with one weight in all blocks and steps`);
+      unsupported.push(`${tag} sets ${setting}, which is not supported; the LoRA acts with one weight in all blocks and steps`);
     }
   }
   return { name, weight, ...(unetWeight !== weight && { unetWeight }) };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { embeddingOption, loraOption, toAdapters } from "../../src/cli/adapter-options.js";
+import { embeddingOption, loraOption } from "../../src/cli/adapter-options.js";
 import { ArgumentError } from "../../src/errors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 
@@ -26,12 +26,6 @@ describe("--lora", () => {
     expect(loraOption(join(folder, "fox:0.5"))).toMatchObject({ source: join(folder, "fox:0.5"), weight: 1 });
   });
 
-  it.each([
-    ["loras/fox.safetensors", "fox"],
-    ["owner/lcm-lora:1", "lcm-lora"],
-    ["a<b>,c.safetensors", "abc"],
-  ])("names %s %s", (text, name) => expect(loraOption(text).name).toBe(name));
-
   it.each(["", "fox.safetensors:", "fox.safetensors:high", "fox.safetensors:1e999"])("is refused: %j", (text) => {
     expect(() => loraOption(text)).toThrow(ArgumentError);
   });
@@ -46,18 +40,4 @@ describe("--embedding", () => {
   ])("%s is %s as %s", (text, source, token) => expect(embeddingOption(text)).toEqual({ source, token }));
 
   it.each(["", "cat.safetensors:"])("is refused: %j", (text) => expect(() => embeddingOption(text)).toThrow(/--embedding is/));
-});
-
-describe("toAdapters", () => {
-  it("leaves a prompt without tags as it is", () => {
-    expect(toAdapters(" a fox ", {})).toMatchObject({ prompt: " a fox ", taggedPrompt: " a fox ", loras: [] });
-  });
-
-  it("leaves no prompt where none was given", () => {
-    expect(toAdapters(undefined, { lora: [loraOption("fox.safetensors")] })).toMatchObject({ prompt: undefined, taggedPrompt: undefined });
-  });
-
-  it("gives an empty prompt its LoRAs' tags", () => {
-    expect(toAdapters("", { lora: [loraOption("fox.safetensors:0.5")] })).toMatchObject({ prompt: "", taggedPrompt: "<lora:fox:0.5>" });
-  });
 });

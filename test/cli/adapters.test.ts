@@ -223,7 +223,7 @@ describe("darkroom generate --lora-dir", () => {
     expectFailure(
       await darkroom(["generate", "a fox <lora:fox:0.8>", ...SD1], folder),
       2,
-      /the prompt holds the tag <lora:fox:0\.8>, .*no --lora-dir.*\n\s+add --lora-dir and the folder of fox\.safetensors, or .*--lora/,
+      /the LoRA fox is given by its name, and no --lora-dir.*\n\s+add --lora-dir and the folder of fox\.safetensors, or .*--lora/,
     );
   });
 
@@ -254,7 +254,7 @@ describe("darkroom generate --embedding", () => {
     const args = ["generate", "a red fox", ...SD1, "--embedding", embeddingFile("cat-toy"), "--steps", "1", "--device", device, "--quiet"];
     const { code, stderr } = await darkroom(args, folder);
     expect(code).toBe(0);
-    expect(stderr).toMatch(/warning: .*cat-toy\.safetensors is written as <cat-toy>, which stands neither in the prompt nor in --negative/);
+    expect(stderr).toMatch(/warning: .*cat-toy\.safetensors is written as <cat-toy>, which is neither in the prompt nor in --negative/);
   });
 
   it("refuses a token that another has", async () => {

@@ -197,9 +197,9 @@ describe("darkroom generate", () => {
 
 describe("darkroom generate, asked for what cannot be", () => {
   it.each([
-    [["--steps", "0"], /--steps is "0"; expected a whole number of 1 or more/],
+    [["--steps", "0"], /--steps is "0"; expected a whole number, at least 1/],
     [["--steps", "2.5"], /--steps is "2\.5"/],
-    [["--guidance", "nan"], /--guidance is "nan"; expected a number/],
+    [["--guidance", "nan"], /--guidance is "nan"; expected a finite number/],
     [["--seed", "18446744073709551616"], /--seed is "18446744073709551616".*2\^64/],
     [["--size", "64"], /--size is "64"; expected WIDTHxHEIGHT/],
     [["--count", "0"], /--count is "0"/],

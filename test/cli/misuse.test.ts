@@ -34,16 +34,16 @@ describe("darkroom generate, with options that make no sense together", () => {
     [[...control, ...image], /--control and --image cannot be combined: .*\n.*--control-image/],
     [[...control, ...refiner], /--control and --refiner cannot be combined: /],
     [[...image, "--mask", "in.png", ...refiner], /--mask and --refiner cannot be combined: .*\n\s+repaint first/],
-    [[...control, "--control", "other"], /--control is given 2 times and --control-image once; expected a picture for each/],
-    [[...control, "--control-scale", "1", "--control-scale", "2"], /--control-scale is given 2 times and --control once/],
+    [[...control, "--control", "other"], /2 were given for --control and 1 for --control-image; expected a picture for each/],
+    [[...control, "--control-scale", "1", "--control-scale", "2"], /2 were given for --control-scale and 1 for --control;/],
     [[...image, "--strength", "1.5"], /--strength is "1.5"; expected a number from 0 to 1/],
     [["--jpeg", "--webp"], /--jpeg and --webp cannot be combined/],
     [["--quality", "80"], /--quality is for JPEG and WebP.*\n\s+add --jpeg or --webp/],
     [["--quality", "80", "--out", "fox.png"], /--quality is for JPEG and WebP.*\n\s+give --out a name that ends in \.jpg/],
-    [["--quality", "101", "--jpeg"], /--quality is "101"; expected a whole number from 1 to 100/],
+    [["--quality", "101", "--jpeg"], /--quality is "101"; expected a whole number, 1 to 100/],
     [["--out", "fox.tiff", "--model", "nowhere"], /--out is "fox\.tiff"; expected a file name ending in \.png, \.jpg/],
-    [["--cache", "0"], /--cache is "0"; expected a whole number of 1 or more/],
-    [["--cache", "1.5"], /--cache is "1.5"; expected a whole number of 1 or more/],
+    [["--cache", "0"], /--cache is "0"; expected a whole number, at least 1/],
+    [["--cache", "1.5"], /--cache is "1.5"; expected a whole number, at least 1/],
     [[...refiner, "--refine-from", "1"], /--refine-from is "1"; expected a number from/],
   ])("ends with 2, saying why and what to do: %j", async (args, message) => {
     expectFailure(await generate("a red fox", ...args), 2, message);
@@ -53,7 +53,11 @@ describe("darkroom generate, with options that make no sense together", () => {
 
 describe("darkroom generate, with options the checkpoint cannot follow", () => {
   it.each([
-    ["a ControlNet with XL", [...model("sdxl-base-mini"), ...control], /--control does not work with sdxl-base-mini.*\n.*1\.x and 2\.x/],
+    [
+      "a ControlNet with XL",
+      [...model("sdxl-base-mini"), ...control],
+      /--control does not work with sdxl-base-mini.*\n.*Stable Diffusion 1 and Stable Diffusion 2/,
+    ],
     [
       "a refiner with Stable Diffusion 1",
       [...model("sd1-mini"), ...refiner],

@@ -2,6 +2,7 @@
 export { locationOf } from "./disk-file.js";
 export { createEngine } from "./engine.js";
 export { openFolder, openTokenizerFiles, packagedCheckpoint, pathKind } from "./folder.js";
+export { sha256 } from "./hash.js";
 export { openRepositoryCache } from "./hub-cache.js";
 export { listRepositories, removeRepository } from "./hub-repositories.js";
 export { hubSettings } from "./hub-settings.js";

@@ -1,0 +1,131 @@
+import { resolve } from "node:path";
+import { ArgumentError } from "../errors.js";
+import type { PredictionType } from "../families/prediction-types.js";
+import { checkCombinations } from "../generate/combinations.js";
+import type { EmbeddingRequest, GenerateRequest, LoraRequest } from "../generate/request.js";
+import { seedsOf } from "../generate/seeds.js";
+import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { Device } from "../runtime/engine.js";
+import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
+import type { LibraryOptions } from "./adapter-options.js";
+import type { Size } from "./values.js";
+
+/** The options of `darkroom generate` as commander gives them. */
+export interface GenerateOptions extends LibraryOptions {
+  readonly model?: string;
+  readonly config?: string;
+  readonly revision?: string;
+  readonly cacheDir?: string;
+  readonly offline?: boolean;
+  readonly negative?: string;
+  readonly weighted?: boolean;
+  readonly steps?: number;
+  readonly guidance?: number;
+  readonly guidanceRescale?: number;
+  readonly seed?: string;
+  readonly size?: Size;
+  readonly count: number;
+  readonly scheduler?: string;
+  readonly prediction?: PredictionType;
+  readonly spacing?: TimestepSpacing;
+  readonly clipSkip?: number;
+  readonly image?: string;
+  readonly strength?: number;
+  readonly mask?: string;
+  readonly maskPadding?: number;
+  readonly control?: readonly string[];
+  readonly controlImage?: readonly string[];
+  readonly controlScale?: readonly number[];
+  readonly lora?: readonly (LoraRequest & { readonly source: string })[];
+  readonly embedding?: readonly (EmbeddingRequest & { readonly source: string })[];
+  readonly vae?: string;
+  readonly refiner?: string;
+  readonly refineFrom?: number;
+  readonly device: Device;
+  readonly fast?: boolean;
+  readonly lowMemory?: boolean;
+  readonly cache?: number;
+  readonly variant?: string;
+  readonly out?: string;
+  readonly jpeg?: boolean;
+  readonly webp?: boolean;
+  readonly quality?: number;
+  readonly grid?: boolean;
+  readonly force?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/**
+ * The request of the command line. Its seed is drawn. Its pictures are still paths or web addresses: {@link readPictures} reads them.
+ * @throws ArgumentError for options that do not go together, and for seeds beyond 2^64 - 1.
+ */
+export function toRequest(prompt: string | undefined, options: GenerateOptions): GenerateRequest {
+  if (options.jpeg && options.webp) {
+    throw new ArgumentError("--jpeg and --webp cannot be combined: a picture is written in one format", {
+      hint: "leave out one of the two",
+    });
+  }
+  const request: GenerateRequest = {
+    prompt,
+    negativePrompt: options.negative,
+    promptSyntax: options.weighted ? "a1111" : undefined,
+    model: modelOf(options.model),
+    config: options.config,
+    revision: options.revision,
+    variant: options.variant,
+    predictionType: options.prediction,
+    vae: options.vae,
+    refiner: options.refiner,
+    denoisingEnd: options.refineFrom,
+    controlnet: options.control,
+    controlImage: options.controlImage,
+    controlnetConditioningScale: options.controlScale,
+    loras: options.lora,
+    embeddings: options.embedding,
+    image: options.image,
+    strength: options.strength,
+    maskImage: options.mask,
+    paddingMaskCrop: options.maskPadding,
+    numInferenceSteps: options.steps,
+    guidanceScale: options.guidance,
+    guidanceRescale: options.guidanceRescale,
+    clipSkip: options.clipSkip,
+    seed: options.seed,
+    numImagesPerPrompt: options.count,
+    width: options.size?.width,
+    height: options.size?.height,
+    scheduler: options.scheduler,
+    timestepSpacing: options.spacing,
+    cache: options.cache === undefined ? undefined : { interval: options.cache },
+    device: options.device,
+    precision: options.fast ? "fast" : undefined,
+    lowMemory: options.lowMemory,
+  };
+  checkCombinations(request, { isPlanned: true });
+  return { ...request, seed: seedsOf(request)[0] };
+}
+
+/** The request with its pictures read. @throws ArgumentError for one that cannot be read */
+export async function readPictures(request: GenerateRequest, { image, mask, controlImage }: GenerateOptions): Promise<GenerateRequest> {
+  return {
+    ...request,
+    image: image === undefined ? undefined : await readPicture(image),
+    maskImage: mask === undefined ? undefined : await readPicture(mask),
+    controlImage: controlImage && (await Promise.all(controlImage.map(readPicture))),
+  };
+}
+
+/** A data URL is a picture already. */
+async function readPicture(source: string): Promise<string | File> {
+  if (/^data:/i.test(source)) return source;
+  const { readImageFile } = await import("../image/load-image.js");
+  return readImageFile(source);
+}
+
+/** A checkpoint in the package is known by its absolute path; the name of a folder written as `.` is that of the folder. */
+function modelOf(model: string | undefined): string | undefined {
+  if (model === undefined) return undefined;
+  const path = resolve(model);
+  return /(^|[\\/])\.{1,2}[\\/]*$/.test(model) || path === embeddedCheckpointPath() ? path : model;
+}

@@ -1,0 +1,100 @@
+import { ArgumentError } from "../errors.js";
+import type { Mention, Spelling, Wording } from "../wording.js";
+import { listOf } from "./list-of.js";
+import type { GenerateRequest } from "./request.js";
+
+type OptionName = keyof GenerateRequest;
+
+/** Options that need another: the option, the one it needs, why, and what to add. */
+const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: string, add: (name: Spelling) => string])[] = [
+  ["config", "model", "it says how the networks of that file are built", adding("model", { value: "model.safetensors" })],
+  ["revision", "model", "it is a branch, tag or commit of that model on the hub", adding("model", { value: "OWNER/NAME" })],
+  ["strength", "image", "it says how much of that picture is forgotten", addingPicture("image", "in.png")],
+  ["maskImage", "image", "it marks the part of that picture to repaint", addingPicture("image", "in.png")],
+  ["paddingMaskCrop", "maskImage", "it says how much around the masked part is worked on", addingPicture("maskImage", "mask.png")],
+  ["controlImage", "controlnet", "it is the network that follows this picture", (name) => `add ${name("controlnet")} and a ControlNet`],
+  ["controlnetConditioningScale", "controlnet", "it is the weight of that network", (name) => `add ${name("controlnet")} and a ControlNet`],
+  ["denoisingEnd", "refiner", "it says when the refiner takes over", (name) => `add ${name("refiner")} and a refiner`],
+];
+
+/** Options that exclude each other: why, and what to do. */
+const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why: string, instead: Wording])[] = [
+  [
+    "controlnet",
+    "image",
+    "no pipeline takes both a ControlNet and a picture to start from",
+    (name) => `the ControlNet's own picture is ${name("controlImage")}; leave out one of the two`,
+  ],
+  ["controlnet", "refiner", "ControlNets are for Stable Diffusion 1.x and 2.x, refiners for XL", "leave out one of the two"],
+  [
+    "maskImage",
+    "refiner",
+    "a picture handed over half-way cannot get its unmasked part back",
+    (name) =>
+      `repaint first; then refine the result: ${name("model", { value: "REFINER" })} ${name("image", pictureIn("image", "result.png"))} ${name("strength", { value: 0.3 })}`,
+  ],
+];
+
+/**
+ * Checks that options go together. `isPlanned` says that the request is a whole one: it must use the ControlNets that it loads.
+ * @throws ArgumentError for options that make no sense together, or one without another.
+ */
+export function checkCombinations(request: GenerateRequest, { isPlanned }: { readonly isPlanned: boolean }): void {
+  const isGiven = (name: OptionName) => request[name] !== undefined;
+  for (const [option, needed, why, add] of NEEDS) if (isGiven(option) && !isGiven(needed)) throw missing(option, needed, why, add);
+  for (const [option, other, why, instead] of EXCLUSIONS) {
+    if (!isGiven(option) || !isGiven(other)) continue;
+    throw new ArgumentError((name) => `${name(option)} and ${name(other)} cannot be combined: ${why}`, { argument: option, hint: instead });
+  }
+  checkControls(request, isPlanned);
+}
+
+function checkControls({ controlnet, controlImage, controlnetConditioningScale: scale }: GenerateRequest, isPlanned: boolean): void {
+  const [nets, images, scales] = [listOf(controlnet).length, listOf(controlImage).length, listOf(scale).length];
+  if (images === 0 && nets > 0 && isPlanned) {
+    throw missing(
+      "controlnet",
+      "controlImage",
+      "it is the picture that the ControlNet follows",
+      addingPicture("controlImage", "edges.png"),
+    );
+  }
+  if (images > 0 && images !== nets) {
+    throw new ArgumentError(
+      (name) =>
+        `${count(nets)} given for ${name("controlnet")} and ${images} for ${name("controlImage")}; expected a picture for each ControlNet`,
+      {
+        argument: "controlImage",
+        hint: "pairs go in order: the first picture is for the first ControlNet",
+      },
+    );
+  }
+  if (scales > 1 && scales !== nets) {
+    throw new ArgumentError(
+      (name) =>
+        `${count(scales)} given for ${name("controlnetConditioningScale")} and ${nets} for ${name("controlnet")}; expected one for all, or one for each`,
+      { argument: "controlnetConditioningScale" },
+    );
+  }
+}
+
+function missing(option: OptionName, needed: OptionName, why: string, hint: Wording): ArgumentError {
+  return new ArgumentError((name) => `${name(option)} needs ${name(needed)}: ${why}`, { argument: option, hint });
+}
+
+function adding(option: OptionName, mention: Mention): (name: Spelling) => string {
+  return (name) => `add ${name(option, mention)}`;
+}
+
+function addingPicture(option: OptionName, file: string): (name: Spelling) => string {
+  return adding(option, pictureIn(option, file));
+}
+
+function pictureIn(option: OptionName, file: string): Mention {
+  return { value: file, code: `${option}: (the bytes of ${file})` };
+}
+
+/** `1 was`, `2 were`. */
+function count(values: number): string {
+  return values === 1 ? "1 was" : `${values} were`;
+}

@@ -1,0 +1,38 @@
+import { type OpenOptions, openWorkflow } from "./open-workflow.js";
+import { checkRequest, type GenerateRequest, openingOf, runOf } from "./request.js";
+import type { GeneratedPicture, GenerateResult, StepEvent } from "./run.js";
+import type { RunSettings } from "./run-settings.js";
+
+/** Options of {@link generate}. A callback that returns a promise is waited for. */
+export interface GenerateOptions extends Omit<OpenOptions, "firstRun"> {
+  /** Called before the first step, with what the run works with. */
+  readonly onStart?: ((settings: RunSettings) => void | Promise<void>) | undefined;
+  /** Called after every step. */
+  readonly onStep?: ((step: StepEvent) => void | Promise<void>) | undefined;
+  /** Called with each picture as soon as it is finished. */
+  readonly onPicture?: ((picture: GeneratedPicture) => void | Promise<void>) | undefined;
+}
+
+/**
+ * Makes the pictures of a request, and frees everything at the end. A program that makes pictures more than once opens a workflow instead: loading takes
+ * longer than making a picture.
+ * @throws ArgumentError for a request that makes no sense; CheckpointError, ConfigError, DeviceError, HubError; the signal's reason
+ */
+export async function generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
+  const { onStart, onStep, onPicture, ...opening } = options;
+  const checked = checkRequest(request);
+  const run = runOf(checked);
+  const workflow = await openWorkflow(openingOf(checked), { ...opening, firstRun: run });
+  const events = workflow.run(run, { signal: options.signal });
+  try {
+    for (;;) {
+      const { done, value } = await events.next();
+      if (done) return value;
+      if (value.kind === "start") await onStart?.(value.settings);
+      else if (value.kind === "step") await onStep?.(value);
+      else await onPicture?.(value.picture);
+    }
+  } finally {
+    await workflow.dispose();
+  }
+}

@@ -1,0 +1,22 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+// Everything a program may import from "darkroom/generate".
+
+export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
+export { type GenerateOptions, generate } from "./generate.js";
+export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
+export { type OpenOptions, openWorkflow, type RunOptions, type Workflow } from "./open-workflow.js";
+export {
+  checkRequest,
+  type EmbeddingRequest,
+  type GenerateRequest,
+  generateRequest,
+  type LoraRequest,
+  type ModelSource,
+  type OpenRequest,
+  openingOf,
+  type PictureInput,
+  type RunRequest,
+  runOf,
+} from "./request.js";
+export type { GeneratedPicture, GenerateEvent, GenerateResult, StepEvent } from "./run.js";
+export { type ControlSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";

@@ -1,0 +1,155 @@
+import { readConfig } from "../checkpoint/config.js";
+import { MODEL_INDEX, type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
+import type { DownloadProgress, SourceOptions } from "../checkpoint/source.js";
+import { ArgumentError, CheckpointError } from "../errors.js";
+import { embeddedCheckpointPath } from "../hub/embedded.js";
+import { type ExistingSource, expectThere, findSource } from "../hub/find-source.js";
+import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoint.js";
+import { refusePickle } from "../hub/refuse-pickle.js";
+import type { Folder } from "../platform/folder.js";
+import type { LocatedAdapters } from "./adapter-library.js";
+import { expectRefiner, familyOf, type KnownFamily } from "./families.js";
+import { listOf } from "./list-of.js";
+import { type OpenAdapters, openAdapters } from "./load-adapters.js";
+import { pathOf } from "./name-of.js";
+import type { ModelSource, OpenRequest } from "./request.js";
+
+/** Everything a request names, opened once: files on the hub have been downloaded. */
+export interface OpenFiles {
+  readonly index: ModelIndex;
+  /** Whether the model is the checkpoint in the package. */
+  readonly isEmbedded: boolean;
+  readonly family: KnownFamily;
+  readonly model: Folder;
+  readonly refiner: Folder | undefined;
+  readonly vae: Folder | undefined;
+  /** The ControlNets, in the order in which they were given. */
+  readonly controls: readonly Folder[];
+  readonly adapters: OpenAdapters;
+}
+
+/** Where files may come from, and who is told of it. */
+export interface FileOptions extends Pick<SourceOptions, "cacheDir" | "localFilesOnly" | "token" | "signal"> {
+  /** Called several times a second during a download, with what is downloaded. */
+  readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
+  /** Sees what kind of checkpoint the model is, before its weights are downloaded, and throws if they need not be. */
+  readonly accept: (family: KnownFamily, index: ModelIndex) => void;
+}
+
+/** Parts that a refiner takes from the base: the text encoder that both have, the tokenizer that feeds it, and the autoencoder. */
+const SHARED_WITH_REFINER = ["text_encoder_2", "tokenizer_2", "vae"];
+
+/**
+ * Opens what a request names. What can be known without the network is checked before anything is downloaded, and what kind of checkpoint the model
+ * is before its networks are.
+ * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError, HubError; the signal's reason
+ */
+export async function openFiles(
+  request: OpenRequest & { readonly model: ModelSource },
+  located: LocatedAdapters,
+  { onDownload, accept, ...from }: FileOptions,
+): Promise<OpenFiles> {
+  const { revision, variant, predictionType } = request;
+  const model = await expectCheckpoint(request.model);
+  expectEffect(request, model);
+  const config = await expectIfGiven(request.config);
+  const refiner = await expectIfGiven(request.refiner);
+  const controls: ExistingSource[] = [];
+  for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
+  const vae = await expectIfGiven(request.vae);
+  for (const { source } of [...located.loras, ...located.embeddings]) await expectThere(await findSource(source));
+
+  const sourceOptions = (source: ModelSource): SourceOptions => ({
+    ...from,
+    onProgress: onDownload && ((progress) => onDownload(progress, pathOf(source))),
+  });
+  const open = (source: ExistingSource, options: OpenCheckpointOptions) =>
+    openCheckpoint(source, { variant, ...sourceOptions(source.name), ...options });
+  const check = (index: ModelIndex) => {
+    const family = familyOf(model.name, index);
+    accept(family, index);
+    return family;
+  };
+
+  // They are small: whatever is wrong with one is known before the large downloads.
+  const adapters = await openAdapters(located, sourceOptions);
+  const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
+  const base = await open(model, {
+    revision,
+    config: configs,
+    predictionType,
+    wanted: {
+      kind: "pipeline",
+      without: vae?.kind === "folder" ? ["vae"] : [],
+      withoutWeights: vae?.kind === "file" ? ["vae"] : [],
+      accept: (index) => void check(index),
+    },
+  });
+  const index = await readModelIndex(base);
+  const family = check(index);
+  const second = refiner && (await openRefiner(refiner, family, open));
+  const own = vae?.kind === "file" ? await vaeConfigOf(base) : undefined;
+  const other = vae && (await open(vae, { wanted: { kind: "network", network: "vae" }, config: own }));
+  if (other) await expectNetwork(other, "vae");
+  const nets: Folder[] = [];
+  for (const control of controls) nets.push(await open(control, { wanted: { kind: "network", network: "controlnet" } }));
+  for (const net of nets) await expectNetwork(net, "controlnet");
+  const isEmbedded = model.place === "package" || request.model === embeddedCheckpointPath();
+  return { index, isEmbedded, family, model: base, refiner: second, vae: other, controls: nets, adapters };
+}
+
+/** How one source is opened. */
+type Open = (source: ExistingSource, options: OpenCheckpointOptions) => Promise<Folder>;
+
+async function openRefiner(refiner: ExistingSource, family: KnownFamily, open: Open): Promise<Folder> {
+  const accept = (index: ModelIndex) => expectRefiner(refiner.name, index, family);
+  const folder = await open(refiner, { wanted: { kind: "pipeline", without: SHARED_WITH_REFINER, accept } });
+  accept(await readModelIndex(folder));
+  return folder;
+}
+
+/** @throws ArgumentError for an option that has no effect on this model. */
+function expectEffect({ revision, config }: OpenRequest, { kind, place, name }: ExistingSource): void {
+  if (revision !== undefined && place !== "hub") {
+    throw new ArgumentError((option) => `${option("revision")} has no effect on ${name}, which is on this machine`, {
+      argument: "revision",
+      hint: (option) => `leave it out, or give a hub id as ${option("model")}`,
+    });
+  }
+  if (config !== undefined && kind !== "file") {
+    throw new ArgumentError((option) => `${option("config")} has no effect on ${name}, which is not a single file`, {
+      argument: "config",
+      hint: "leave it out: a folder has its own configs",
+    });
+  }
+}
+
+/** Parses a source. Called for all sources before the first download, which can take hours. @throws CheckpointError for a pickle or a path that does not exist. */
+async function expectCheckpoint(source: ModelSource): Promise<ExistingSource> {
+  const found = await findSource(source);
+  await refusePickle(found, CHECKPOINT_CONVERSION);
+  return expectThere(found);
+}
+
+async function expectIfGiven(source: ModelSource | undefined): Promise<ExistingSource | undefined> {
+  return source === undefined ? undefined : expectCheckpoint(source);
+}
+
+/** @throws CheckpointError for the folder of a whole checkpoint, whose networks are in folders of their own. */
+async function expectNetwork(folder: Folder, subfolder: string): Promise<void> {
+  if ((await folder.has("config.json")) || !(await folder.has(MODEL_INDEX))) return;
+  throw new CheckpointError(`${folder.name} is a whole checkpoint; one network was expected`, {
+    hint: (await folder.open(subfolder).has("config.json"))
+      ? `give ${folder.name}/${subfolder}`
+      : `it has no ${subfolder}; give the folder of one`,
+  });
+}
+
+/** The config for an autoencoder in a single file, which does not say how it scales latents: the model's own, since the model's latents are scaled so. */
+async function vaeConfigOf(model: Folder): Promise<Folder | undefined> {
+  const vae = model.open("vae");
+  if (!(await vae.has("config.json"))) return undefined;
+  const { _className: className } = await readConfig(vae, "config.json");
+  return className === "AutoencoderKL" ? vae : undefined;
+}

@@ -1,0 +1,169 @@
+import { readConfig } from "../checkpoint/config.js";
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { DownloadProgress } from "../checkpoint/source.js";
+import { ConfigError } from "../errors.js";
+import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { Autoencoder } from "../models/autoencoder.js";
+import type { Folder } from "../platform/folder.js";
+import type { Precision, ResolvedDevice } from "../runtime/engine.js";
+import { type AdapterLibrary, locateAdapters } from "./adapter-library.js";
+import { checkCombinations } from "./combinations.js";
+import { checkNetworks, checkRun, type KnownFamily, workflowOf } from "./families.js";
+import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
+import { type OpenFiles, openFiles } from "./open-files.js";
+import { checkOpening, checkRunRequest, type ModelSource, type OpenRequest, type RunRequest } from "./request.js";
+import { type GenerateEvent, type GenerateResult, runEvents } from "./run.js";
+import { unlessAborted } from "./unless-aborted.js";
+import type { OpenNetworks, PartOptions } from "./workflows/workflow.js";
+
+/** How a workflow is opened: what a program decides, and no request. */
+export interface OpenOptions {
+  /** Stops downloads and the wait for the networks. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called several times a second during a download, with the checkpoint or adapter that is downloaded. */
+  readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
+  /** Called when all files are there, before the networks are loaded. */
+  readonly onLoad?: (() => void) | undefined;
+  /** Where prompts and requests find LoRAs and embeddings by their names. */
+  readonly library?: AdapterLibrary | undefined;
+  /** The run that the workflow is opened for. What the checkpoint cannot do for it is an error before weights are downloaded. */
+  readonly firstRun?: RunRequest | undefined;
+  /** Folder of downloads; that of Hugging Face's tools by default. */
+  readonly cacheDir?: string | undefined;
+  /** Uses downloaded files only, never the network. */
+  readonly localFilesOnly?: boolean | undefined;
+  /** Token for the hub; HF_TOKEN by default. */
+  readonly token?: string | undefined;
+}
+
+/** Options of one run. */
+export interface RunOptions {
+  /** Stops the run between two steps, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A checkpoint with its adapters, open for any number of runs, each with its own prompt, seed, size and start. Runs share the networks and take turns,
+ * picture by picture. Dispose of it to free the memory.
+ */
+export interface Workflow extends AsyncDisposable {
+  /** What is loaded. */
+  readonly opening: OpenRequest;
+  /** The checkpoint's pipeline class. */
+  readonly className: string;
+  /** Where the networks run. */
+  readonly device: ResolvedDevice;
+  /** How closely the networks compute. */
+  readonly precision: Precision;
+  /** The LoRAs and embeddings that are loaded. */
+  readonly adapters: LoadedAdapters;
+  /**
+   * Makes pictures, one event after another: the settings, each step, each picture. Nothing is computed before the first event is requested. Leaving the
+   * loop cancels the run.
+   * @throws ArgumentError for a request that makes no sense; the signal's reason; DeviceError
+   */
+  run(request: RunRequest, options?: RunOptions): AsyncGenerator<GenerateEvent, GenerateResult, void>;
+  /** Frees the networks. Runs end with an error after their step. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens what a request names: downloads what is missing, and loads the networks and adapters.
+ * @throws ArgumentError for a request that makes no sense, or that the checkpoint cannot follow; CheckpointError, ConfigError, DeviceError, HubError; the
+ * signal's reason
+ */
+export async function openWorkflow(request: OpenRequest, options: OpenOptions = {}): Promise<Workflow> {
+  const opening = checkOpening(request);
+  const { firstRun, library = {}, signal, onLoad, ...from } = options;
+  const planned = firstRun && checkRunRequest(firstRun);
+  const whole = { ...planned, ...opening, model: opening.model ?? embeddedCheckpointPath() };
+  checkCombinations({ ...planned, ...opening }, { isPlanned: planned !== undefined });
+  const located = await locateAdapters(opening, library, `${planned?.prompt ?? ""}\n${planned?.negativePrompt ?? ""}`);
+  const accept = (family: KnownFamily, index: ModelIndex) => (planned ? checkRun : checkNetworks)(whole, family, index);
+  const files = await unlessAborted(openFiles(whole, located, { ...from, signal, accept }), signal);
+  onLoad?.();
+  const loading = LoadedWorkflow.load({ ...opening, model: whole.model }, files);
+  try {
+    return await unlessAborted(loading, signal);
+  } catch (error) {
+    // It cannot be stopped; what it loads is freed when it is done.
+    loading.then((workflow) => workflow.dispose()).catch(() => undefined);
+    throw error;
+  }
+}
+
+class LoadedWorkflow implements Workflow {
+  private constructor(
+    readonly opening: OpenRequest & { readonly model: ModelSource },
+    private readonly files: OpenFiles,
+    private readonly networks: OpenNetworks,
+    readonly adapters: LoadedAdapters,
+    private readonly parts: readonly AsyncDisposable[],
+  ) {}
+
+  static async load(opening: OpenRequest & { readonly model: ModelSource }, files: OpenFiles): Promise<LoadedWorkflow> {
+    const parts: AsyncDisposable[] = [];
+    const keep = <Part extends AsyncDisposable>(part: Part): Part => {
+      parts.unshift(part);
+      return part;
+    };
+    try {
+      const { device, deviceId, precision, lowMemory, variant } = opening;
+      const options = { device, deviceId, precision, lowMemory, variant };
+      const vae = files.vae && keep(await openVae(files.vae, options));
+      const workflow = await workflowOf(files.family);
+      const networks = await workflow.open(files, { ...options, vae }, keep);
+      const adapters = networks.adaptable ? await loadAdapters(networks.adaptable, files.adapters) : { loras: [], embeddings: [] };
+      return new LoadedWorkflow(opening, files, networks, adapters, parts);
+    } catch (error) {
+      await disposeAll(parts);
+      throw error;
+    }
+  }
+
+  get className(): string {
+    return this.files.index.className;
+  }
+
+  get device(): ResolvedDevice {
+    return this.networks.pipeline.device;
+  }
+
+  get precision(): Precision {
+    return this.networks.pipeline.precision;
+  }
+
+  async *run(request: RunRequest, { signal }: RunOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    const { opening, files, networks, adapters } = this;
+    const run = checkRunRequest(request);
+    const whole = { ...run, ...opening };
+    checkCombinations(whole, { isPlanned: false });
+    checkRun(whole, files.family, files.index);
+    const workflow = { opening, family: files.family, networks, adapters, isEmbedded: files.isEmbedded };
+    return yield* runEvents(workflow, run, signal);
+  }
+
+  async dispose(): Promise<void> {
+    await disposeAll(this.parts);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+async function disposeAll(parts: readonly AsyncDisposable[]): Promise<void> {
+  for (const part of parts) await part[Symbol.asyncDispose]();
+}
+
+/** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
+async function openVae(folder: Folder, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
+  const { _className: className } = await readConfig(folder, "config.json");
+  const { AUTOENCODERS } = await import("../pipelines/shared/components.js");
+  if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
+    return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
+  }
+  throw new ConfigError(
+    (name) => `${folder.name}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for ${name("vae")}`,
+  );
+}

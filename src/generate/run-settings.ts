@@ -1,0 +1,159 @@
+import type { PredictionType } from "../families/prediction-types.js";
+import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
+import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
+import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
+import type { Precision, ResolvedDevice } from "../runtime/engine.js";
+import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
+import { VERSION } from "../version.js";
+import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
+
+/** What a run works with: its request with all defaults filled in, and everything that was loaded for it. */
+export interface RunSettings {
+  /** The checkpoint's name. */
+  readonly model: string;
+  /** The prompt without its tags; undefined for a checkpoint without prompts. */
+  readonly prompt: string | undefined;
+  /** The prompt with a tag for each LoRA. */
+  readonly taggedPrompt: string | undefined;
+  /** The negative prompt. */
+  readonly negativePrompt: string | undefined;
+  /** How prompts are read. */
+  readonly promptSyntax: PromptSyntax;
+  /** Denoising steps. */
+  readonly numInferenceSteps: number;
+  /** Guidance; undefined for a checkpoint without prompts. */
+  readonly guidanceScale: number | undefined;
+  /** Against overexposure, 0 to 1. */
+  readonly guidanceRescale: number | undefined;
+  /** How much of the picture to start from is forgotten; undefined without one. */
+  readonly strength: number | undefined;
+  /** Last layers of the text encoder that are skipped. */
+  readonly clipSkip: number | undefined;
+  /** The seed of each picture. */
+  readonly seeds: readonly bigint[];
+  /** The width in the request. */
+  readonly width: number | undefined;
+  /** The height in the request. */
+  readonly height: number | undefined;
+  /** The scheduler's class. */
+  readonly scheduler: string;
+  /** The scheduler's config. */
+  readonly schedulerConfig: Readonly<Record<string, unknown>>;
+  /** What the network predicts, if the request says it. */
+  readonly predictionType: PredictionType | undefined;
+  /** How timesteps are chosen, if the request says it. */
+  readonly timestepSpacing: TimestepSpacing | undefined;
+  /** The step cache. */
+  readonly cache: StepCacheOptions | undefined;
+  /** Name of the file to start from, "data" without a name; undefined if the run starts from noise. */
+  readonly image: string | undefined;
+  /** Name of the mask's file. */
+  readonly maskImage: string | undefined;
+  /** Pixels around the masked part that are worked on, too; undefined if the whole picture is. */
+  readonly paddingMaskCrop: number | undefined;
+  /** The ControlNets, with the names of their pictures. */
+  readonly controls: readonly ControlSettings[];
+  /** Name of the autoencoder that replaces the checkpoint's. */
+  readonly vae: string | undefined;
+  /** Name of the refiner. */
+  readonly refiner: string | undefined;
+  /** The share of the denoising after which the refiner takes over; undefined without refiner. */
+  readonly denoisingEnd: number | undefined;
+  /** LoRAs at work. */
+  readonly loras: readonly LoadedLoraFile[];
+  /** Embeddings that the prompts use. */
+  readonly embeddings: readonly LoadedEmbedding[];
+  /** Where the networks run. */
+  readonly device: ResolvedDevice;
+  /** How closely the networks compute. */
+  readonly precision: Precision;
+}
+
+/** A ControlNet at work. */
+export interface ControlSettings {
+  /** Its name. */
+  readonly model: string;
+  /** Name of its picture's file, "data" without a name. */
+  readonly image: string;
+  /** Its weight. */
+  readonly scale: number;
+}
+
+/** One image file. */
+export interface PictureFacts {
+  /** Width in pixels. */
+  readonly width: number;
+  /** Height in pixels. */
+  readonly height: number;
+  /** The picture's seed; of a grid, that of its first picture. */
+  readonly seed: bigint;
+  /** Pictures in the file; 1 unless it is a grid. */
+  readonly count?: number | undefined;
+}
+
+/** The text chunks of an image file: enough to make the picture again, under AUTOMATIC1111's names if it has one. `Picture.encode` takes them as `text`. */
+export function settingsText(run: RunSettings, { width, height, seed, count = 1 }: PictureFacts): Record<string, string> {
+  const { guidanceScale, guidanceRescale, clipSkip, vae, refiner, cache, scheduler } = run;
+  const settings = {
+    Steps: String(run.numInferenceSteps),
+    ...samplerSettings(scheduler, run.schedulerConfig),
+    ...(guidanceScale !== undefined && { "CFG scale": String(guidanceScale) }),
+    ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
+    Seed: String(seed),
+    ...sizeSetting(run, width, height),
+    Model: run.model,
+    ...(vae !== undefined && { VAE: vae }),
+    ...startSettings(run),
+    // AUTOMATIC1111 counts from the last layer, diffusers the layers left out.
+    ...(clipSkip !== undefined && { "Clip skip": String(clipSkip + 1) }),
+    ...(refiner !== undefined && { Refiner: refiner, "Refiner switch at": String(run.denoisingEnd) }),
+    ...(count > 1 && { "Batch size": String(count) }),
+    RNG: "CPU",
+    ...(run.precision === "fast" && { Precision: "fast" }),
+    ...(cache && cache.interval > 1 && { "DeepCache interval": String(cache.interval) }),
+    ...(cache?.branch && cache.interval > 1 && { "DeepCache branch": String(cache.branch) }),
+    ...adapterSettings(run),
+    ...emphasisSetting(run),
+    Scheduler: scheduler,
+    ...(run.predictionType && { "Prediction type": run.predictionType }),
+    ...(run.timestepSpacing && { "Timestep spacing": run.timestepSpacing }),
+    Version: `darkroom ${VERSION}`,
+  };
+  const { taggedPrompt: prompt = "", negativePrompt = "" } = run;
+  return { [PARAMETERS_KEYWORD]: formatParameters({ prompt, negativePrompt, settings }) };
+}
+
+/** The size that the networks worked at. Around a mask, the result has the size of the picture instead. */
+function sizeSetting(run: RunSettings, width: number, height: number): Record<string, string> {
+  const isAroundMask = run.maskImage !== undefined && run.paddingMaskCrop !== undefined;
+  if (!isAroundMask) return { Size: `${width}x${height}` };
+  return run.width === undefined || run.height === undefined ? {} : { Size: `${run.width}x${run.height}` };
+}
+
+/** Hashes by which AUTOMATIC1111's web UI, and sites that read its pictures, know LoRAs and embeddings. */
+function adapterSettings({ loras, embeddings }: RunSettings): Record<string, string> {
+  const list = (entries: readonly (readonly [name: string, hash: string])[]) =>
+    // Its readers split at commas and colons.
+    [...new Set(entries.map(([name, hash]) => `${name.replace(/[:,]/g, "")}: ${hash}`))].join(", ");
+  return {
+    ...(loras.length > 0 && { "Lora hashes": list(loras.map(({ name, hash }) => [name, hash])) }),
+    ...(embeddings.length > 0 && { "TI hashes": list(embeddings.map(({ tokens: [token = ""], hash }) => [token, hash])) }),
+  };
+}
+
+/** AUTOMATIC1111's web UI reads brackets as emphasis by default. */
+function emphasisSetting({ promptSyntax, prompt = "", negativePrompt = "" }: RunSettings): Record<string, string> {
+  return promptSyntax === "plain" && /[([]/.test(prompt + negativePrompt) ? { Emphasis: "None" } : {};
+}
+
+function startSettings({ image, maskImage, paddingMaskCrop, strength, controls }: RunSettings): Record<string, string> {
+  return {
+    ...(image !== undefined && { "Denoising strength": String(strength), "Init image": image }),
+    ...(maskImage !== undefined && { Mask: maskImage }),
+    ...(paddingMaskCrop !== undefined && { "Inpaint area": "Only masked", "Masked area padding": String(paddingMaskCrop) }),
+    // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.
+    ...Object.fromEntries(
+      controls.map((control, i) => [`ControlNet ${i}`, `Model: ${control.model}, Weight: ${control.scale}, Image: ${control.image}`]),
+    ),
+  };
+}

@@ -1,0 +1,198 @@
+import { ArgumentError } from "../errors.js";
+import { EMBEDDED } from "../families/embedded.js";
+import type { Picture } from "../image/picture.js";
+import type { LoraTag } from "../prompt/lora-tags.js";
+import { resolveScheduler } from "../schedulers/registry.js";
+import { warn } from "../warnings.js";
+import { chooseScheduler } from "./choose-scheduler.js";
+import { defaultsOf, denoisingEndOf, type KnownFamily, strengthOf } from "./families.js";
+import { listOf } from "./list-of.js";
+import type { LoadedAdapters } from "./load-adapters.js";
+import { nameOf } from "./name-of.js";
+import { readTags, tagOf } from "./prompt-tags.js";
+import type { ModelSource, OpenRequest, RunRequest } from "./request.js";
+import { type RunSettings, settingsText } from "./run-settings.js";
+import type { RunnerStep } from "./runner.js";
+import { seedsOf } from "./seeds.js";
+import { readStart, type Start } from "./start.js";
+import type { Job, OpenNetworks } from "./workflows/workflow.js";
+
+/** What happens in a run. */
+export type GenerateEvent =
+  /** The first event: what the run works with. */
+  | { readonly kind: "start"; readonly settings: RunSettings }
+  /** A denoising step has been taken. */
+  | StepEvent
+  /** A picture is finished. */
+  | { readonly kind: "picture"; readonly picture: GeneratedPicture };
+
+/** A denoising step that has been taken. */
+export interface StepEvent extends RunnerStep {
+  /** Distinguishes the events. */
+  readonly kind: "step";
+  /** The picture that is being made, from 0. */
+  readonly index: number;
+}
+
+/** A finished picture. */
+export interface GeneratedPicture {
+  /** Its place in the run, from 0. */
+  readonly index: number;
+  /** Its seed. */
+  readonly seed: bigint;
+  /** The pixels. */
+  readonly image: Picture;
+  /** The text chunks for its file: the settings as AUTOMATIC1111 writes them. `image.encode(format, { text })` puts them into the file. */
+  readonly text: Readonly<Record<string, string>>;
+}
+
+/** What a run gives. */
+export interface GenerateResult {
+  /** What the run worked with. */
+  readonly settings: RunSettings;
+  /** The pictures in order. */
+  readonly pictures: readonly GeneratedPicture[];
+}
+
+/** An open workflow, as its runs see it. */
+export interface RunContext {
+  readonly opening: OpenRequest & { readonly model: ModelSource };
+  readonly family: KnownFamily;
+  readonly networks: OpenNetworks;
+  readonly adapters: LoadedAdapters;
+  readonly isEmbedded: boolean;
+}
+
+/** Makes the pictures one after another, each as if it were made alone. @throws ArgumentError, DeviceError; the signal's reason between two steps */
+export async function* runEvents(
+  context: RunContext,
+  request: RunRequest,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+  const { job, settings } = prepare(context, request, await readStart(request));
+  const { run } = await context.networks.runner(job);
+  yield { kind: "start", settings };
+  const pictures: GeneratedPicture[] = [];
+  for (const [index, seed] of settings.seeds.entries()) {
+    const image = yield* stepsOf(run(seed, signal), index, signal);
+    const picture = { index, seed, image, text: settingsText(settings, { width: image.width, height: image.height, seed }) };
+    pictures.push(picture);
+    yield { kind: "picture", picture };
+  }
+  return { settings, pictures };
+}
+
+async function* stepsOf(
+  steps: AsyncGenerator<RunnerStep, Picture, void>,
+  index: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<StepEvent, Picture, void> {
+  try {
+    for (;;) {
+      const { done, value } = await steps.next();
+      if (done) return value;
+      yield { kind: "step", index, ...value };
+    }
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    await steps.return(undefined as never);
+  }
+}
+
+/** The request with its defaults filled in, for the networks and for people. */
+function prepare(
+  { opening, family, networks, adapters, isEmbedded }: RunContext,
+  request: RunRequest,
+  start: Start,
+): { job: Job; settings: RunSettings } {
+  const { prompt, loras } = readTags(request);
+  const defaults = isEmbedded ? EMBEDDED.defaults : defaultsOf(request, family);
+  const { predictionType } = opening;
+  const { timestepSpacing } = request;
+  const named = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
+  const scheduler = chooseScheduler(networks.pipeline.scheduler, named, { predictionType, timestepSpacing });
+  const denoisingEnd = opening.refiner === undefined ? undefined : denoisingEndOf(request, family);
+  const common = {
+    prompt,
+    negativePrompt: request.negativePrompt,
+    promptSyntax: request.promptSyntax ?? "plain",
+    numInferenceSteps: request.numInferenceSteps ?? defaults.steps,
+    guidanceScale: family.takesPrompt ? (request.guidanceScale ?? defaults.guidance) : undefined,
+    guidanceRescale: request.guidanceRescale,
+    clipSkip: request.clipSkip,
+    strength: strengthOf(request, family),
+    width: request.width,
+    height: request.height,
+    timestepSpacing,
+    cache: request.cache,
+    paddingMaskCrop: request.paddingMaskCrop,
+    denoisingEnd,
+  };
+  return {
+    job: {
+      ...common,
+      start,
+      scheduler,
+      // Without the prediction type: another network may have another.
+      schedulerFrom: (own) => chooseScheduler(own, named, { timestepSpacing }),
+    },
+    settings: {
+      ...common,
+      model: nameOf(opening.model),
+      taggedPrompt: request.prompt === undefined ? undefined : taggedPrompt(request.prompt, loras, adapters),
+      seeds: seedsOf(request),
+      scheduler: scheduler.className,
+      schedulerConfig: scheduler.config,
+      predictionType,
+      ...picturesOf(start),
+      controls: controlsOf(start, opening),
+      vae: opening.vae && nameOf(opening.vae),
+      refiner: opening.refiner && nameOf(opening.refiner),
+      loras: adapters.loras,
+      embeddings: usedEmbeddings(adapters, `${prompt}\n${request.negativePrompt ?? ""}`),
+      device: networks.pipeline.device,
+      precision: networks.pipeline.precision,
+    },
+  };
+}
+
+/** The prompt as AUTOMATIC1111's web UI would need it: with a tag for each LoRA that is loaded. @throws ArgumentError for a tag of one that is not */
+function taggedPrompt(written: string, tags: readonly LoraTag[], { loras }: LoadedAdapters): string {
+  const others = loras.map(tagOf);
+  for (const tag of tags.map(tagOf)) {
+    const i = others.lastIndexOf(tag);
+    if (i < 0) {
+      throw new ArgumentError(`the prompt names ${tag}, which is not loaded`, {
+        argument: "prompt",
+        hint: "open a workflow for this prompt: openWorkflow(openingOf(request), { library })",
+      });
+    }
+    others.splice(i, 1);
+  }
+  return [written, ...others].filter((part) => part !== "").join(" ");
+}
+
+function usedEmbeddings({ embeddings }: LoadedAdapters, prompts: string): LoadedAdapters["embeddings"] {
+  const text = prompts.toLowerCase();
+  return embeddings.filter(({ tokens, source }) => {
+    const isUsed = tokens.some((token) => text.includes(token.toLowerCase()));
+    if (!isUsed)
+      warn((name) => `${source} is written as ${tokens.join(", ")}, which is neither in the prompt nor in ${name("negativePrompt")}`);
+    return isUsed;
+  });
+}
+
+function picturesOf(start: Start): Pick<RunSettings, "image" | "maskImage"> {
+  return {
+    image: start.kind === "image" || start.kind === "mask" ? start.image.name : undefined,
+    maskImage: start.kind === "mask" ? start.mask.name : undefined,
+  };
+}
+
+function controlsOf(start: Start, { controlnet }: OpenRequest): RunSettings["controls"] {
+  if (start.kind !== "control") return [];
+  const nets = listOf(controlnet);
+  return start.controls.map(({ image, scale }, i) => ({ model: nameOf(nets[i] ?? ""), image: image.name, scale }));
+}

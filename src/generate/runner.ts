@@ -1,0 +1,99 @@
+import { ArgumentError } from "../errors.js";
+import type { Picture } from "../image/picture.js";
+import type { LatentDiffusionRequest } from "../pipelines/latent-diffusion-request.js";
+import type { Prompted } from "../pipelines/prompt/prompt-options.js";
+import { latentsOf } from "../pipelines/shared/missing-parts.js";
+import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
+import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
+import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";
+import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/unconditional.js";
+import type { UNetPipeline } from "../pipelines/unet-pipeline.js";
+import { Generator } from "../tensor/random.js";
+
+/** Makes the pictures of one job. */
+export interface Runner {
+  /** Makes one picture. Nothing is computed before the first step is requested; leaving the loop cancels. @throws the signal's reason between two steps */
+  run(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, Picture, void>;
+}
+
+/** A denoising step that has been taken. */
+export interface RunnerStep {
+  /** Steps taken. */
+  readonly done: number;
+  /** Steps of this picture; an estimate in the first half of an ensemble. */
+  readonly total: number;
+  /** The picture as it would come out now. Costs one decoding. */
+  preview(): Promise<Picture>;
+}
+
+/** One pipeline, from noise or a picture to the result. */
+export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Runner {
+  if (!("maskImage" in request)) expectPlainUNet(pipe);
+  return { run: (seed, signal) => steps(pipe.steps({ ...request, seed, signal, outputType: "image" as const })) };
+}
+
+/** A pipeline without prompt. */
+export function unconditionalRunner(pipe: UnconditionalPipeline<UnconditionalRequest>, numInferenceSteps: number): Runner {
+  return { run: (seed, signal) => steps(pipe.steps({ numInferenceSteps, seed, signal, outputType: "image" })) };
+}
+
+/** How an ensemble of experts divides its work. */
+export interface EnsembleOptions<Request> {
+  /** The base's request. */
+  readonly request: Request;
+  /** The prompts and how to read them, for the refiner. */
+  readonly text: Prompted<StableDiffusionXLCommonRequest>;
+  /** The share of the denoising, 0..1, after which the refiner takes over. */
+  readonly denoisingEnd: number;
+  /** The base's share of all steps, roughly, 0..1. */
+  readonly share: number;
+}
+
+/** A base that leaves the last of the noise to a refiner (Podell et al. 2023, section 2.5). One random generator serves both, one after the other. */
+export function ensembleRunner<Request extends StableDiffusionXLCommonRequest & { readonly denoisingEnd?: number }>(
+  base: UNetPipeline<Request>,
+  refiner: StableDiffusionXLImg2ImgPipeline,
+  { request, text, denoisingEnd, share }: EnsembleOptions<Request>,
+): Runner {
+  expectPlainUNet(base);
+  return {
+    async *run(seed, signal) {
+      const generator = new Generator(seed);
+      let taken = 0;
+      const half = base.steps({ ...request, generator, signal, denoisingEnd, outputType: "latent" as const });
+      for await (const { index, total, preview } of half) {
+        taken = total;
+        yield { done: index + 1, total: Math.max(Math.round(total / share), total + 1), preview: () => first(preview()) };
+      }
+      const { images: image } = await half.result;
+      const rest = refiner.steps({ ...text, generator, signal, image, denoisingStart: denoisingEnd, outputType: "image" as const });
+      for await (const { index, total, preview } of rest) {
+        yield { done: taken + index + 1, total: taken + total, preview: () => first(preview()) };
+      }
+      return first(rest.result.then(({ images }) => images));
+    },
+  };
+}
+
+async function* steps(run: PipelineRun<{ readonly images: Picture[] }>): AsyncGenerator<RunnerStep, Picture, void> {
+  for await (const { index, total, preview } of run) yield { done: index + 1, total, preview: () => first(preview()) };
+  return first(run.result.then(({ images }) => images));
+}
+
+async function first(pictures: Promise<readonly Picture[]>): Promise<Picture> {
+  return (await pictures)[0] as Picture;
+}
+
+function expectPlainUNet<Request extends LatentDiffusionRequest>({ unet, vae }: UNetPipeline<Request>): void {
+  const { inChannels } = unet.config;
+  const { latentChannels } = latentsOf(vae);
+  if (inChannels === latentChannels) return;
+  throw new ArgumentError(
+    `this checkpoint's UNet takes ${inChannels} channels, and latents have ${latentChannels}: it is made for inpainting`,
+    {
+      argument: "maskImage",
+      hint: (name) =>
+        `give a picture and the part of it to repaint: ${name("image", { value: "in.png", code: "image" })} ${name("maskImage", { value: "mask.png", code: "and maskImage" })}`,
+    },
+  );
+}

@@ -1,0 +1,86 @@
+import { ArgumentError } from "../errors.js";
+import { loadImage, loadMask } from "../image/load-image.js";
+import type { Picture } from "../image/picture.js";
+import { listOf } from "./list-of.js";
+import { lastName } from "./name-of.js";
+import type { PictureInput, RunRequest } from "./request.js";
+
+/** What a picture is made from, beside the prompt. */
+export type StartKind = Start["kind"];
+
+/** Noise alone. */
+export interface NoiseStart {
+  readonly kind: "noise";
+}
+
+/** Image to image. */
+export interface ImageStart {
+  readonly kind: "image";
+  readonly image: NamedPicture;
+}
+
+/** Inpainting. */
+export interface MaskStart {
+  readonly kind: "mask";
+  readonly image: NamedPicture;
+  readonly mask: NamedPicture;
+  /** Pixels around the masked part that are worked on, too; undefined if the whole picture is. */
+  readonly padding: number | undefined;
+}
+
+/** Noise, with ControlNets that follow pictures. */
+export interface ControlStart {
+  readonly kind: "control";
+  /** One for each ControlNet. */
+  readonly controls: readonly Control[];
+}
+
+/** What one ControlNet follows. */
+export interface Control {
+  readonly image: NamedPicture;
+  readonly scale: number;
+}
+
+/** What a picture is made from, beside the prompt, with its pictures decoded. */
+export type Start = NoiseStart | ImageStart | MaskStart | ControlStart;
+
+/** A picture, and the name of its file. */
+export interface NamedPicture {
+  readonly picture: Picture;
+  readonly name: string;
+}
+
+/** What a run starts from. */
+export function startKindOf({ image, maskImage, controlImage }: RunRequest): StartKind {
+  if (controlImage !== undefined) return "control";
+  if (image === undefined) return "noise";
+  return maskImage === undefined ? "image" : "mask";
+}
+
+/** Decodes the pictures to start from. @throws ArgumentError for one that cannot be decoded. */
+export async function readStart(request: RunRequest): Promise<Start> {
+  const { image, maskImage, paddingMaskCrop, controlImage, controlnetConditioningScale: scales = 1 } = request;
+  if (controlImage !== undefined) {
+    const images = await Promise.all(listOf(controlImage).map((each) => readPicture(each)));
+    const scale = (i: number) => listOf(scales)[i] ?? listOf(scales)[0] ?? 1;
+    return { kind: "control", controls: images.map((each, i) => ({ image: each, scale: scale(i) })) };
+  }
+  if (image === undefined) return { kind: "noise" };
+  const picture = await readPicture(image);
+  if (maskImage === undefined) return { kind: "image", image: picture };
+  return { kind: "mask", image: picture, mask: await readPicture(maskImage, loadMask), padding: paddingMaskCrop };
+}
+
+async function readPicture(input: PictureInput, load: typeof loadImage = loadImage): Promise<NamedPicture> {
+  const source = typeof input === "string" && !/^data:/i.test(input) ? fromBase64(input) : input;
+  return { picture: await load(source), name: input instanceof File && input.name !== "" ? lastName(input.name) : "data" };
+}
+
+function fromBase64(text: string): Uint8Array {
+  try {
+    // Addresses of the web use - and _ for + and /.
+    return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
+  } catch (cause) {
+    throw new ArgumentError("a picture is neither the base64 text of an image file nor a data URL", { cause });
+  }
+}

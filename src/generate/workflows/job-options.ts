@@ -1,0 +1,44 @@
+import { resize } from "../../image/resize.js";
+import { expectSize } from "../../pipelines/shared/arguments.js";
+import type { ImageStart, MaskStart } from "../start.js";
+import type { Job } from "./workflow.js";
+
+/** What is needed to know a pipeline's sizes. */
+interface Sized {
+  readonly vaeScaleFactor: number;
+}
+
+/** The prompts and how to read them; the same for a base and its refiner. */
+export function textOptions(job: Job) {
+  const { prompt = "", negativePrompt, promptSyntax = "plain", numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, cache } = job;
+  return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...(cache && { cache }) };
+}
+
+/** The size of a picture made from noise. */
+export function sizeOptions({ width, height }: Job) {
+  return { width, height };
+}
+
+/** The result is as large as the picture: for another size, the picture is resized. */
+export function imageOptions({ image: { picture } }: ImageStart, { width, height, strength }: Job, { vaeScaleFactor }: Sized) {
+  if (width === undefined && height === undefined) return { image: picture, strength };
+  const [newWidth, newHeight] = [width ?? picture.width, height ?? picture.height];
+  expectSize(newWidth, newHeight, vaeScaleFactor);
+  // As diffusers' VaeImageProcessor resizes.
+  return { image: resize(picture, newWidth, newHeight, { resampling: "lanczos" }), strength };
+}
+
+/** The picture's own size by default; around a mask, the size that the checkpoint was trained on. */
+export function maskOptions({ image, mask, padding }: MaskStart, { width, height, strength }: Job, { vaeScaleFactor }: Sized) {
+  const floor = (side: number) => Math.max(Math.floor(side / vaeScaleFactor), 1) * vaeScaleFactor;
+  const own = padding === undefined ? { width: floor(image.picture.width), height: floor(image.picture.height) } : {};
+  return {
+    image: image.picture,
+    maskImage: mask.picture,
+    paddingMaskCrop: padding,
+    strength,
+    ...own,
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+  };
+}

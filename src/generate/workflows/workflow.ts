@@ -1,0 +1,55 @@
+import type { Autoencoder } from "../../models/autoencoder.js";
+import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/engine.js";
+import type { Scheduler } from "../../schedulers/shared/scheduler.js";
+import type { Adaptable } from "../load-adapters.js";
+import type { OpenFiles } from "../open-files.js";
+import type { RunRequest } from "../request.js";
+import type { Runner } from "../runner.js";
+import type { Start } from "../start.js";
+
+/** How a family of checkpoints makes pictures. */
+export interface FamilyWorkflow {
+  /** Loads the networks, and gives each part to `keep`. @throws CheckpointError, ConfigError, DeviceError, ArgumentError */
+  open(files: OpenFiles, options: PartOptions, keep: Keep): Promise<OpenNetworks>;
+}
+
+/** Takes note of a part that is disposed of with the workflow. */
+export type Keep = <Part extends AsyncDisposable>(part: Part) => Part;
+
+/** How a checkpoint's parts are opened. */
+export interface PartOptions extends DeviceOptions {
+  readonly variant: string | undefined;
+  /** Instead of the checkpoint's own. */
+  readonly vae: Autoencoder | undefined;
+}
+
+/** Networks that are loaded. */
+export interface OpenNetworks {
+  /** The pipeline that takes the first steps. */
+  readonly pipeline: OpenPipeline;
+  /** The pipeline that LoRAs and embeddings are loaded into; none without prompts. */
+  readonly adaptable?: Adaptable;
+  /** Makes the pictures of one job. Jobs share the networks, and nothing else. @throws ArgumentError */
+  runner(job: Job): Promise<Runner>;
+}
+
+/** What is needed of every pipeline, whichever it is. */
+export interface OpenPipeline {
+  readonly device: ResolvedDevice;
+  readonly precision: Precision;
+  readonly scheduler: Scheduler;
+}
+
+/** A run whose pictures are decoded and whose defaults are filled in. */
+export interface Job extends Omit<RunRequest, "image" | "maskImage" | "controlImage" | "scheduler" | "seed"> {
+  readonly start: Start;
+  readonly numInferenceSteps: number;
+  /** Undefined for a checkpoint without prompts. */
+  readonly guidanceScale: number | undefined;
+  /** The share of the denoising after which the refiner takes over; undefined without refiner. */
+  readonly denoisingEnd: number | undefined;
+  /** The pipeline's scheduler. */
+  readonly scheduler: Scheduler;
+  /** The scheduler of another pipeline of the job, made from that pipeline's own. */
+  readonly schedulerFrom: (own: Scheduler) => Scheduler;
+}
