@@ -33,7 +33,7 @@ export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDIMPipeline.className;
   protected readonly fields = FIELDS;
-  protected readonly defaultSteps = DDIM.workflows.noise.defaults.steps;
+  protected readonly defaults = DDIM.workflows.noise.defaults;
 
   /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
   constructor(components: UnconditionalComponents, source?: ComponentSource) {

@@ -19,7 +19,7 @@ export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDPMPipeline.className;
   protected readonly fields = UNCONDITIONAL_FIELDS;
-  protected readonly defaultSteps = DDPM.workflows.noise.defaults.steps;
+  protected readonly defaults = DDPM.workflows.noise.defaults;
 
   /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
   static async open(source: ComponentSource, _index: ModelIndex, given: Partial<UnconditionalComponents>): Promise<DDPMPipeline> {

@@ -1,4 +1,4 @@
-import { abortSignal, type Fields, flag, group, numbers, real, whole } from "../options/fields.js";
+import { abortSignal, type Fields, flag, group, numbers, real, tensor, whole } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { PROMPT_INPUT_FIELDS, type PromptInput } from "./prompt/prompt-options.js";
 import { RANDOM_FIELDS, type RandomOptions } from "./shared/arguments.js";
@@ -44,6 +44,14 @@ export interface SizeOptions {
 }
 
 export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
+
+/** Noise that a call may be given. */
+export interface NoiseOptions {
+  /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
+  readonly latents?: Tensor | undefined;
+}
+
+export const NOISE_FIELDS: Fields<NoiseOptions> = { latents: tensor };
 
 /** Whether prompts are encoded for guidance, as in diffusers: then negative ones are too. */
 export interface GuidanceOptions {

@@ -24,15 +24,17 @@ import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import type { GuidanceOptions, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion-request.js";
 import { type PromptInput, promptCount } from "./prompt/prompt-options.js";
 import { embedsOf, type TextEncoders } from "./prompt/text-encoders.js";
-import { expectSize, resolveGenerators, seedsOf } from "./shared/arguments.js";
+import { expectSize, resolveGenerators, type Size, seedsOf } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
-import { type DenoiseOptions, denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { denoisingLoop, type LoopOptions, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { unscaleLatents } from "./shared/latents.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
 import type { OutputType, PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 import { expectStepCache } from "./shared/step-cache.js";
+import { requestedTimesteps } from "./shared/timesteps.js";
 
 /** The parts of every latent diffusion pipeline, beside its network. */
 export interface LatentDiffusionComponents {
@@ -47,6 +49,11 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
   scheduler: part(instanceOf(Scheduler)),
 };
 
+/** A pipeline's part of the options of its loop. */
+export interface LatentLoopOptions extends Pick<LoopOptions, "latents" | "predict" | "afterStep">, Pick<Denoised, "unpack"> {
+  readonly timesteps?: readonly number[];
+}
+
 /**
  * What latent diffusion pipelines have in common: checking the request, the guided denoising loop, decoding, LoRAs and embeddings.
  * Calls run in the order they are made: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
@@ -54,6 +61,8 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
   /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
+  /** Values that a request need not name. */
+  protected abstract readonly defaults: PromptedDefaults;
 
   constructor({ vae, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
     super(scheduler, source);
@@ -64,9 +73,6 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   get vaeScaleFactor(): number {
     return latentsOf(this.vae).scaleFactor;
   }
-
-  /** What a request leaves out. */
-  protected abstract readonly defaults: PromptedDefaults;
 
   /** Fields of the request's options. */
   protected abstract readonly fields: Fields<LatentDiffusionRequest>;
@@ -258,8 +264,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     const call = this.begin(this.check("generate", request, this.fields));
     const { outputType, signal, generator } = call;
     await turn.take(signal);
-    const { latents, retouch } = yield* this.denoise(call);
-    const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await this.inspect(await this.decode(latents));
+    const { latents, unpack = asTheyAre, retouch } = yield* this.denoise(call);
+    const decoded = async () => this.inspect(await this.decode(unpack(latents)));
+    const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
     signal?.throwIfAborted();
     const results = outputType === "image" ? pictures(images).map((picture, i) => retouch?.(picture, i) ?? picture) : images;
     return {
@@ -285,28 +292,34 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return embedsOf(encoded.at(1)) as Embeds;
   }
 
-  /** The denoising loop over a network's guided predictions. */
+  /** The denoising loop over a network's guided predictions, with previews. `timesteps` are the scheduler's by default. */
   protected async *loop(
     { scheduler, generator, stepOptions, signal }: Call<Request>,
-    options: Pick<DenoiseOptions, "latents" | "predict" | "afterStep"> & { readonly timesteps?: readonly number[] },
-  ): AsyncGenerator<DenoisingStep, Tensor, void> {
-    const loop = denoise({ timesteps: scheduler.timesteps, ...options, scheduler, stepOptions: { generator, ...stepOptions }, signal });
+    { unpack = asTheyAre, ...options }: LatentLoopOptions,
+  ): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const loop = denoisingLoop({
+      timesteps: scheduler.timesteps,
+      ...options,
+      scheduler,
+      stepOptions: { generator, ...stepOptions },
+      signal,
+    });
     try {
-      return yield* withPreviews(loop, (latents) => this.decode(latents));
+      return { latents: yield* withPreviews(loop, (latents) => this.decode(unpack(latents))), unpack };
     } finally {
       await this.denoiser.rest();
     }
   }
 
-  /** Float pictures [batch, 3, height, width] in 0..1 of scaled latents. */
-  protected async decode(latents: Tensor): Promise<Tensor> {
+  /** Float pictures [batch, 3, height, width] in 0..1 of latents. */
+  private async decode(latents: Tensor): Promise<Tensor> {
     const vae = expectVae(this.vae, LATENTS_ALONE);
-    const { sample } = await vae.decode(latents.div(vae.config.scalingFactor));
+    const { sample } = await vae.decode(unscaleLatents(latents, vae.config));
     return toUnitRange(sample);
   }
 
   /** The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of the VAE's factor. */
-  protected size({ height, width }: SizeOptions): { height: number; width: number } {
+  protected size({ height, width }: SizeOptions): Size {
     const factor = this.vaeScaleFactor;
     const [nativeHeight, nativeWidth] = this.denoiser.sampleSize;
     const size = { height: height ?? nativeHeight * factor, width: width ?? nativeWidth * factor };
@@ -315,23 +328,19 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   private begin(request: Request): Call<Request> {
-    const {
-      numInferenceSteps = this.defaults.steps,
-      guidanceScale = this.defaults.guidance,
-      outputType = "image",
-      numImagesPerPrompt = 1,
-    } = request;
+    const { guidanceScale = this.defaults.guidance, outputType = "image", numImagesPerPrompt = 1 } = request;
     const stepOptions = this.stepOptions(request);
     if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
     return {
-      request: { ...request, numInferenceSteps },
+      request,
       batch,
       generator: resolveGenerators(request, batch),
       scheduler: this.scheduler.clone(),
       guidanceScale,
       isGuided: this.isGuided(guidanceScale),
+      ...requestedTimesteps(request, this.defaults.steps),
       stepOptions,
       outputType,
       signal: request.signal,
@@ -356,4 +365,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   protected isGuided(guidanceScale: number): boolean {
     return guidanceScale > 1;
   }
+}
+
+function asTheyAre(latents: Tensor): Tensor {
+  return latents;
 }

@@ -18,7 +18,7 @@ import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import type { Conditioning } from "./shared/predictor.js";
-import { UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
+import { type ConditionedRun, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends UNetComponents {
@@ -105,8 +105,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     return this.embed(options, { ...PROMPT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
-  /** What the UNet is conditioned on: the prompts, unconditional half first under guidance. */
-  protected conditioning(call: Call<Request>, timesteps = call.scheduler.timesteps): Promise<Conditioning<UNet2DConditionInputs>> {
+  protected conditioning(call: Call<Request>, { timesteps }: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs>> {
     const { timeCondProjDim } = this.unet.config;
     return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }) => ({
       encoderHiddenStates: (negative ? joinRows([negative, positive]) : positive).promptEmbeds,

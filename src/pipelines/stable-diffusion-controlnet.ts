@@ -5,15 +5,14 @@ import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { ControlNetModel } from "../models/controlnet.js";
 import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
-import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real, tensor } from "../options/fields.js";
+import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real } from "../options/fields.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
-import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import { NOISE_FIELDS, type NoiseOptions, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import { expectNumber } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { type ControlImages, expectForPrompts, imagesPerNet } from "./shared/control-images.js";
-import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import { type ImageInput, imageInput, readControlImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import {
@@ -28,7 +27,7 @@ import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 export type PerNet<Value> = Value | readonly Value[];
 
 /** What a call under control can be asked for. */
-export interface StableDiffusionControlNetOptions extends UNetRequest, SizeOptions {
+export interface StableDiffusionControlNetOptions extends UNetRequest, SizeOptions, NoiseOptions {
   /** The controlling pictures. The result has their size, or `width` and `height` if given; without those, all must have one size. */
   readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
@@ -39,8 +38,6 @@ export interface StableDiffusionControlNetOptions extends UNetRequest, SizeOptio
   readonly controlGuidanceEnd?: PerNet<number> | undefined;
   /** Let the control alone guide the picture: it acts on the conditional half only, and weaker in the finer layers. */
   readonly guessMode?: boolean | undefined;
-  /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
-  readonly latents?: Tensor | undefined;
 }
 
 const controlImage = field<StableDiffusionControlNetOptions["image"]>(
@@ -60,7 +57,7 @@ const FIELDS: Fields<StableDiffusionControlNetOptions> = {
   controlGuidanceStart: perNet(real(0, 1)),
   controlGuidanceEnd: perNet(real(0, 1)),
   guessMode: flag,
-  latents: tensor,
+  ...NOISE_FIELDS,
 };
 
 /** What a call of {@link StableDiffusionControlNetPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
@@ -129,17 +126,16 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
   }
 
   protected async *denoise(call: Call<StableDiffusionControlNetRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler } = call;
+    const { scheduler, timestepOptions } = call;
     const controls = await this.controls(call);
     const [, , height = 0, width = 0] = controls[0]?.image.shape ?? [];
-    this.size({ height, width });
-    scheduler.setTimesteps(timestepOptions(request));
-    const conditioning = await this.conditioning(call);
-    const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
-    const latents = initialLatents(shape, request.latents, generator, scheduler);
+    const size = this.size({ height, width });
+    scheduler.setTimesteps(timestepOptions);
+    const conditioning = await this.conditioning(call, { size, timesteps: scheduler.timesteps });
+    const latents = this.noise(call, size);
     const perStep = (scaled: Tensor, timestep: number, index: number) =>
       this.residuals(call, controls, conditioning.at(index), { scaled, timestep, index });
-    return { latents: yield* this.loop(call, { latents, predict: this.predictor(call, conditioning, { perStep }) }) };
+    return yield* this.loop(call, { latents, predict: this.predictor(call, conditioning, { perStep }) });
   }
 
   /** What the ControlNets add to the UNet at one step, summed. */

@@ -4,11 +4,8 @@ import { type Fields, needed, real } from "../options/fields.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoising-loop.js";
-import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
-import { addInitialNoise, startingLatents } from "./shared/latents.js";
+import { type ImageInput, imageInput } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
@@ -54,14 +51,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
     return new StableDiffusionImg2ImgPipeline(await loadStableDiffusion(source, given), source);
   }
 
-  protected async *denoise(call: Call<StableDiffusionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler } = call;
-    const image = await readImages(request.image, this.vae);
-    scheduler.setTimesteps(timestepOptions(request));
-    const timesteps = timestepsOfStrength(scheduler, stepCount(request), request.strength ?? this.defaults.strength);
-    const conditioning = await this.conditioning(call, timesteps);
-    const start = await startingLatents(this.vae, image, batch, generator);
-    const latents = addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
-    return { latents: yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+  protected denoise(call: Call<StableDiffusionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.fromPicture(call);
   }
 }

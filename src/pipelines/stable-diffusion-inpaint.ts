@@ -5,11 +5,8 @@ import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoising-loop.js";
-import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
-import { prepareInpainting } from "./shared/inpainting.js";
+import { INPAINT_FIELDS, type InpaintImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { stepCount, timestepsOfStrength } from "./shared/timesteps.js";
 import {
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
@@ -54,25 +51,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
     return new StableDiffusionInpaintPipeline(await loadStableDiffusion(source, given), source);
   }
 
-  protected async *denoise(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, scheduler } = call;
-    const { strength = this.defaults.strength } = request;
-    const size = this.size(request);
-    const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
-    scheduler.setTimesteps(timestepOptions(request));
-    const timesteps = timestepsOfStrength(scheduler, stepCount(request), strength);
-    const conditioning = await this.conditioning(call, timesteps);
-    const { latents, channels, afterStep } = await prepareInpainting({
-      vae: this.vae,
-      unet: this.unet,
-      call,
-      timesteps,
-      image,
-      mask,
-      size,
-      strength,
-    });
-    const predict = this.predictor(call, conditioning, { channels });
-    return { latents: yield* this.loop(call, { latents, timesteps, predict, afterStep }), retouch };
+  protected denoise(call: Call<StableDiffusionInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.repaint(call);
   }
 }

@@ -1,7 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { AESTHETIC_SCORES } from "../families/stable-diffusion-xl-refiner.js";
-import type { Autoencoder } from "../models/autoencoder.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
@@ -16,9 +14,8 @@ import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
-import { expectVae, LATENTS_ALONE } from "./shared/missing-parts.js";
 import type { Conditioning } from "./shared/predictor.js";
-import { UNET_FIELDS, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
+import { type ConditionedRun, UNET_FIELDS, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends UNetComponents {
@@ -180,42 +177,36 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     return Object.entries(needed).flatMap(([name, part]) => (part ? [] : name));
   }
 
-  /** What the UNet is conditioned on, unconditional half first under guidance; `interleaved` time ids as diffusers' base pipeline repeats them. */
+  /** Size and crop numbers of a call for pictures of this size. */
+  protected abstract timeIds(request: Request, size: Pair): TimeIds;
+
+  /** Whether the time ids of the two halves alternate picture by picture, as in diffusers' text-to-image pipeline. */
+  protected readonly interleavesTimeIds: boolean = false;
+
   protected conditioning(
     call: Call<Request>,
-    { positive: ids, negative: negativeIds }: TimeIds,
-    {
-      timesteps = call.scheduler.timesteps,
-      interleaved = false,
-    }: { readonly timesteps?: readonly number[]; readonly interleaved?: boolean } = {},
+    { size: { height, width }, timesteps }: ConditionedRun,
   ): Promise<Conditioning<UNet2DConditionInputs>> {
-    const { batch, isGuided, guidanceScale } = call;
+    const { request, batch, isGuided, guidanceScale } = call;
     const { timeCondProjDim } = this.unet.config;
+    const ids = this.timeIds(request, [height, width]);
+    const halves = isGuided ? [ids.negative, ids.positive] : [ids.positive];
     return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }) => {
       const { promptEmbeds, pooledPromptEmbeds } = negative ? joinRows([negative, positive]) : positive;
       return {
         encoderHiddenStates: promptEmbeds,
         addedCond: {
           textEmbeds: pooledPromptEmbeds as Tensor,
-          timeIds: this.timeIds(isGuided ? [negativeIds, ids] : [ids], {
-            batch,
-            interleaved,
-            pooledWidth: pooledPromptEmbeds?.shape[1] ?? 0,
-          }),
+          timeIds: this.timeIdRows(halves, { batch, pooledWidth: pooledPromptEmbeds?.shape[1] ?? 0 }),
         },
         ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
       };
     });
   }
 
-  /** Latents to pictures, with the statistics some XL autoencoders carry. */
-  protected override async decode(latents: Tensor): Promise<Tensor> {
-    return super.decode(rescaleChannels(latents, expectVae(this.vae, LATENTS_ALONE).config, "decode"));
-  }
-
-  private timeIds(
+  private timeIdRows(
     halves: readonly (readonly number[])[],
-    { batch, interleaved, pooledWidth }: { readonly batch: number; readonly interleaved: boolean; readonly pooledWidth: number },
+    { batch, pooledWidth }: { readonly batch: number; readonly pooledWidth: number },
   ): Tensor {
     const { additionTimeEmbedDim, projectionClassEmbeddingsInputDim } = this.unet.config;
     const expected = ((projectionClassEmbeddingsInputDim ?? 0) - pooledWidth) / (additionTimeEmbedDim ?? 256);
@@ -227,7 +218,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     }
     const rows = halves.map((row) => Tensor.from(row, [1, row.length]));
     const repeat = (tensors: readonly Tensor[]) => concat(Array.from({ length: batch }, () => tensors).flat());
-    return interleaved ? repeat(rows) : concat(rows.map((row) => repeat([row])));
+    return this.interleavesTimeIds ? repeat(rows) : concat(rows.map((row) => repeat([row])));
   }
 }
 
@@ -237,8 +228,7 @@ export function imageTimeIds(
   size: Pair,
   { requiresAestheticsScore = false }: StableDiffusionXLSettings,
 ): TimeIds {
-  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
-  const { aestheticScore = AESTHETIC_SCORES.positive, negativeAestheticScore = AESTHETIC_SCORES.negative } = request;
+  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0], aestheticScore = 6, negativeAestheticScore = 2.5 } = request;
   const { negativeOriginalSize = originalSize, negativeTargetSize = targetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
   if (requiresAestheticsScore) {
     return {
@@ -275,21 +265,4 @@ export async function loadStableDiffusionXL(
 /** The settings `model_index.json` holds. */
 export function settingsXL({ options }: ModelIndex): StableDiffusionXLSettings {
   return options as StableDiffusionXLSettings;
-}
-
-/** Latents with an autoencoder's per-channel mean and standard deviation put in ("decode") or taken out ("encode"); as they are where it has none. */
-export function rescaleChannels(
-  latents: Tensor,
-  { latentsMean, latentsStd, scalingFactor }: Autoencoder["config"],
-  direction: "encode" | "decode",
-): Tensor {
-  if (!latentsMean || !latentsStd) return latents;
-  const [, channels = 0, ...sides] = latents.shape;
-  const plane = sides.reduce((product, side) => product * side, 1);
-  const data = latents.data.map((value, i) => {
-    const channel = Math.floor(i / plane) % channels;
-    const [mean, std] = [latentsMean[channel] ?? 0, latentsStd[channel] ?? 1];
-    return direction === "decode" ? value * std + mean * scalingFactor : (value - mean * scalingFactor) / std;
-  });
-  return new Tensor("float32", latents.shape, data);
 }

@@ -4,21 +4,20 @@ import { type Fields, needed, real } from "../options/fields.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoising-loop.js";
-import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
-import { addInitialNoise, isLatent, startingLatents } from "./shared/latents.js";
+import { type ImageInput, imageInput } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
+import { TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   AESTHETIC_FIELDS,
   type AestheticOptions,
   imageTimeIds,
   loadStableDiffusionXL,
-  rescaleChannels,
+  type Pair,
   StableDiffusionXLBase,
   type StableDiffusionXLCommonRequest,
   type StableDiffusionXLComponents,
   settingsXL,
+  type TimeIds,
   XL_FIELDS,
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
@@ -62,19 +61,11 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
     return new StableDiffusionXLImg2ImgPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 
-  protected async *denoise(call: Call<StableDiffusionXLImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler } = call;
-    expectRange(request);
-    const image = await readImages(request.image, this.vae);
-    scheduler.setTimesteps(timestepOptions(request));
-    const timesteps = rangeOfTimesteps(scheduler, request, this.defaults.strength);
-    const encoded = await startingLatents(this.vae, image, batch, generator);
-    const start = isLatent(this.vae, image) ? encoded : rescaleChannels(encoded, this.vae.config, "encode");
-    // Latents that another model left half-way hold their noise already.
-    const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
-    const [, , height = 0, width = 0] = latents.shape;
-    const size = [height * this.vaeScaleFactor, width * this.vaeScaleFactor] as const;
-    const conditioning = await this.conditioning(call, imageTimeIds(request, size, this.settings), { timesteps });
-    return { latents: yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) }) };
+  protected denoise(call: Call<StableDiffusionXLImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.fromPicture(call);
+  }
+
+  protected timeIds(request: StableDiffusionXLImg2ImgRequest, size: Pair): TimeIds {
+    return imageTimeIds(request, size, this.settings);
   }
 }

@@ -5,20 +5,20 @@ import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
-import { timestepOptions } from "./shared/denoising-loop.js";
-import { INPAINT_FIELDS, type InpaintImages, readInpaintImages } from "./shared/image-inputs.js";
-import { prepareInpainting } from "./shared/inpainting.js";
+import { INPAINT_FIELDS, type InpaintImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { expectRange, rangeOfTimesteps, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
+import { TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   AESTHETIC_FIELDS,
   type AestheticOptions,
   imageTimeIds,
   loadStableDiffusionXL,
+  type Pair,
   StableDiffusionXLBase,
   type StableDiffusionXLCommonRequest,
   type StableDiffusionXLComponents,
   settingsXL,
+  type TimeIds,
   XL_FIELDS,
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
@@ -66,27 +66,11 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
     return new StableDiffusionXLInpaintPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 
-  protected async *denoise(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, scheduler } = call;
-    expectRange(request);
-    const { strength = this.defaults.strength } = request;
-    const size = this.size(request);
-    const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
-    scheduler.setTimesteps(timestepOptions(request));
-    const timesteps = rangeOfTimesteps(scheduler, request, strength);
-    const conditioning = await this.conditioning(call, imageTimeIds(request, [size.height, size.width], this.settings), { timesteps });
-    const { latents, channels, afterStep } = await prepareInpainting({
-      vae: this.vae,
-      unet: this.unet,
-      call,
-      timesteps,
-      image,
-      mask,
-      size,
-      strength,
-      isNoised: request.denoisingStart !== undefined,
-    });
-    const predict = this.predictor(call, conditioning, { channels });
-    return { latents: yield* this.loop(call, { latents, timesteps, predict, afterStep }), retouch };
+  protected denoise(call: Call<StableDiffusionXLInpaintRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.repaint(call);
+  }
+
+  protected timeIds(request: StableDiffusionXLInpaintRequest, size: Pair): TimeIds {
+    return imageTimeIds(request, size, this.settings);
   }
 }

@@ -1,12 +1,10 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { WORKFLOWS } from "../families/stable-diffusion.js";
-import { type Fields, tensor } from "../options/fields.js";
-import type { Tensor } from "../tensor/tensor.js";
-import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import type { Fields } from "../options/fields.js";
+import { NOISE_FIELDS, type NoiseOptions, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
-import { initialLatents, timestepOptions } from "./shared/denoising-loop.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import {
   loadStableDiffusion,
@@ -17,15 +15,12 @@ import {
 import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
 /** What a text-to-image call can be asked for. */
-export interface StableDiffusionOptions extends UNetRequest, SizeOptions {
-  /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
-  readonly latents?: Tensor | undefined;
-}
+export interface StableDiffusionOptions extends UNetRequest, SizeOptions, NoiseOptions {}
 
 const FIELDS: Fields<StableDiffusionOptions> = {
   ...UNET_FIELDS,
   ...SIZE_FIELDS,
-  latents: tensor,
+  ...NOISE_FIELDS,
 };
 
 /** What a call of {@link StableDiffusionPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
@@ -52,12 +47,11 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
   }
 
   protected async *denoise(call: Call<StableDiffusionRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler } = call;
-    const { height, width } = this.size(request);
-    scheduler.setTimesteps(timestepOptions(request));
-    const conditioning = await this.conditioning(call);
-    const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
-    const latents = initialLatents(shape, request.latents, generator, scheduler);
-    return { latents: yield* this.loop(call, { latents, predict: this.predictor(call, conditioning) }) };
+    const { request, scheduler, timestepOptions } = call;
+    const size = this.size(request);
+    scheduler.setTimesteps(timestepOptions);
+    const conditioning = await this.conditioning(call, { size, timesteps: scheduler.timesteps });
+    const latents = this.noise(call, size);
+    return yield* this.loop(call, { latents, predict: this.predictor(call, conditioning) });
   }
 }

@@ -1,3 +1,4 @@
+import type { Defaults } from "../families/family.js";
 import { pictures } from "../image/picture.js";
 import { type UNet2DInputs, UNet2DModel } from "../models/unet-2d.js";
 import { checkOptions } from "../options/check-options.js";
@@ -10,7 +11,7 @@ import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
 import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
-import { denoise, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { denoisingLoop, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
 import type { PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
@@ -86,10 +87,10 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   /** What each option of a request takes. */
   protected abstract readonly fields: Fields<UnconditionalRequest>;
 
-  /** How many steps a call takes that names no number. */
-  protected abstract readonly defaultSteps: number;
+  /** Values that a request need not name. */
+  protected abstract readonly defaults: Defaults;
 
-  /** What the scheduler's step is told beside the generator. */
+  /** What the scheduler's step takes beside the generator. @throws ArgumentError for values that make no sense. */
   protected stepOptions(_request: Request): StepOptions {
     return {};
   }
@@ -103,7 +104,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
       example: "such as pipe.generate({ seed: 7 })",
       elsewhere: (option) => belongsElsewhere(this.className, option),
     });
-    const { batchSize = 1, numInferenceSteps = this.defaultSteps, outputType = "image", signal } = checked;
+    const { batchSize = 1, numInferenceSteps = this.defaults.steps, outputType = "image", signal } = checked;
     const generator = resolveGenerators(checked, batchSize);
     const scheduler = this.scheduler.clone();
     await turn.take(signal);
@@ -111,7 +112,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     const latents = randnPerImage([batchSize, this.unet.config.inChannels, ...this.unet.sampleSize], generator);
     const predict = async (sample: Tensor, timestep: number) => (await this.unet.forward(sample, timestep)).sample;
     const stepOptions = { generator, ...this.stepOptions(checked) };
-    const loop = denoise({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
+    const loop = denoisingLoop({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
     const images = toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
     return { images: (outputType === "image" ? pictures(images) : images) as PipelineOutput<Output>["images"], seeds: seedsOf(generator) };
   }

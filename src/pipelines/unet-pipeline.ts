@@ -2,18 +2,24 @@ import type { LoraPart } from "../lora/lora-names.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, real } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
+import type { Tensor } from "../tensor/tensor.js";
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
 import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion-request.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, type NoiseOptions, type SizeOptions } from "./latent-diffusion-request.js";
 import type { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
 import { PROMPT_FIELDS, type PromptOptions } from "./prompt/prompt-options.js";
-import { expectEta } from "./shared/arguments.js";
-import type { Call } from "./shared/call.js";
+import { expectEta, type Size } from "./shared/arguments.js";
+import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
-import type { DenoiseOptions } from "./shared/denoising-loop.js";
+import type { Predict } from "./shared/denoising-loop.js";
+import { type ImageInput, type InpaintImages, readImages, readInpaintImages } from "./shared/image-inputs.js";
+import { prepareInpainting } from "./shared/inpainting.js";
+import { addInitialNoise, initialLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
+import { expectRange, planRange, type TimestepRangeOptions } from "./shared/timesteps.js";
 
 /** The parts of every pipeline with a UNet that is conditioned by texts. */
 export interface UNetComponents extends LatentDiffusionComponents {
@@ -40,6 +46,22 @@ export const UNET_FIELDS: Fields<UNetRequest> = {
   guidanceRescale: real(0),
   eta: real(0),
 };
+
+interface StrengthOptions extends TimestepRangeOptions {
+  readonly strength?: number | undefined;
+}
+
+interface PictureOptions extends StrengthOptions {
+  readonly image: ImageInput;
+}
+
+interface RepaintOptions extends StrengthOptions, SizeOptions, InpaintImages {}
+
+/** A run of the denoising loop. */
+export interface ConditionedRun {
+  readonly size: Size;
+  readonly timesteps: readonly number[];
+}
 
 /** What Stable Diffusion 1, 2 and XL share: a UNet that is conditioned by CLIP's features of texts. */
 export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDiffusionPipeline<Request> {
@@ -78,12 +100,50 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return { eta: expectEta(eta) };
   }
 
+  /** The UNet's inputs beside the latents at each turn of the loop over `timesteps`, the unconditional half first under guidance. */
+  protected abstract conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs>>;
+
   /** The UNet's predictions in one call, for {@link loop}. */
   protected predictor(
     call: Call<Request>,
     conditioning: Conditioning<UNet2DConditionInputs>,
     options: Omit<PredictorOptions<UNet2DConditionInputs>, "guidanceRescale"> = {},
-  ): DenoiseOptions["predict"] {
+  ): Predict {
     return predictor(this.unet, call, conditioning, { ...options, guidanceRescale: call.request.guidanceRescale });
+  }
+
+  /** Noise to start from, given or drawn, for pictures of this size. */
+  protected noise({ request, batch, generator, scheduler }: Call<Request & NoiseOptions>, { height, width }: Size): Tensor {
+    const shape = [batch, this.unet.config.inChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
+    return initialLatents(shape, request.latents, generator, scheduler);
+  }
+
+  /** Makes pictures out of a picture with noise added to it, or out of latents that another model left on the way. */
+  protected async *fromPicture(call: Call<Request & PictureOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler } = call;
+    expectRange(request);
+    const image = await readImages(request.image, this.vae);
+    const timesteps = planRange(call, request.strength ?? this.defaults.strength ?? 1);
+    const conditioning = await this.conditioning(call, { size: sizeOfImages(this.vae, image), timesteps });
+    const start = await startingLatents(this.vae, image, batch, generator);
+    // Latents that another model left on the way have their noise already.
+    const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
+    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) });
+  }
+
+  /** Repaints the masked part of a picture. */
+  protected async *repaint(call: Call<Request & RepaintOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request } = call;
+    expectRange(request);
+    const strength = request.strength ?? this.defaults.strength ?? 1;
+    const size = this.size(request);
+    const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
+    const timesteps = planRange(call, strength);
+    const conditioning = await this.conditioning(call, { size, timesteps });
+    const { vae, unet } = this;
+    const isNoised = request.denoisingStart !== undefined;
+    const { channels, ...start } = await prepareInpainting({ vae, unet, call, timesteps, image, mask, size, strength, isNoised });
+    const denoised = yield* this.loop(call, { ...start, timesteps, predict: this.predictor(call, conditioning, { channels }) });
+    return { ...denoised, retouch };
   }
 }

@@ -1,8 +1,7 @@
-import type { TimestepOptions } from "../../schedulers/shared/scheduler.js";
 import type { Call } from "../shared/call.js";
 import { derive } from "../shared/per-step.js";
 import type { Conditioning } from "../shared/predictor.js";
-import { stepCount, stepsWalked } from "../shared/timesteps.js";
+import { stepsWalked } from "../shared/timesteps.js";
 import type { PromptInput } from "./prompt-options.js";
 import type { EncodedPrompt, TextEncoders, TextFeatures } from "./text-encoders.js";
 
@@ -10,13 +9,13 @@ import type { EncodedPrompt, TextEncoders, TextFeatures } from "./text-encoders.
  * The network's inputs at each turn of the loop over `timesteps`, made of the prompts' features. A scheduler of order 2 has two turns for a step; the prompt
  * changes between steps only.
  */
-export async function conditionOn<Request extends PromptInput & TimestepOptions, Features extends TextFeatures, Inputs extends object>(
+export async function conditionOn<Request extends PromptInput, Features extends TextFeatures, Inputs extends object>(
   textEncoders: TextEncoders<Request, Features>,
-  { request, scheduler, isGuided }: Call<Request>,
+  { request, scheduler, steps: all, isGuided }: Call<Request>,
   timesteps: readonly number[],
   toInputs: (encoded: EncodedPrompt<Features>) => Inputs,
 ): Promise<Conditioning<Inputs>> {
-  const steps = stepsWalked(scheduler, timesteps, stepCount(request));
+  const steps = stepsWalked(scheduler, timesteps, all);
   const inputs = derive([await textEncoders.encode(request, { isGuided, steps })], toInputs);
   return { at: (index) => inputs.at(Math.min(Math.floor(index / scheduler.order) + 1, steps)) };
 }

@@ -31,6 +31,12 @@ export function expectEta(eta: number): number {
   return eta;
 }
 
+/** Height and width of a picture in pixels. */
+export interface Size {
+  readonly height: number;
+  readonly width: number;
+}
+
 /**
  * @throws ArgumentError unless both sides are whole multiples of `factor`, the pixels one latent stands for.
  */

@@ -6,7 +6,7 @@ import type { Autoencoder } from "../../models/autoencoder.js";
 import { type Fields, field, isListOf, needed, tensor, whole } from "../../options/fields.js";
 import { Tensor } from "../../tensor/tensor.js";
 import type { SizeOptions } from "../latent-diffusion-request.js";
-import { expectInteger } from "./arguments.js";
+import { expectInteger, type Size } from "./arguments.js";
 import type { Denoised } from "./call.js";
 import { latentsOf } from "./missing-parts.js";
 
@@ -59,7 +59,7 @@ export async function readControlImages(image: ImageInput, { height, width }: Si
 /** Picture and mask of an inpainting call, brought to its size, and what puts a crop back into the whole. */
 export async function readInpaintImages(
   { image, maskImage, paddingMaskCrop, outputType = "image" }: InpaintImages & { readonly outputType?: string },
-  size: { readonly height: number; readonly width: number },
+  size: Size,
   vae: Autoencoder | null,
 ): Promise<{ readonly image: Tensor; readonly mask: Tensor; readonly retouch: Denoised["retouch"] }> {
   const [images, masks] = await Promise.all([loadAll(image), loadAll(maskImage, loadMask)]);

@@ -5,9 +5,10 @@ import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { randnPerImage } from "../../tensor/random.js";
 import { Tensor } from "../../tensor/tensor.js";
+import type { Size } from "./arguments.js";
 import type { Call } from "./call.js";
 import type { InpaintImages } from "./image-inputs.js";
-import { encodeImages, type Generators, isLatent, repeatToBatch } from "./latents.js";
+import { encodeImages, type Generators, isLatent, repeatToBatch, scaleLatents } from "./latents.js";
 import { latentsOf } from "./missing-parts.js";
 
 /** What repainting part of a picture starts from. */
@@ -22,7 +23,7 @@ export interface InpaintingInput {
   /** [n, 1, height, width]: 1 where the picture is repainted, 0 where it stays. */
   readonly mask: Tensor;
   /** Height and width of the result in pixels. */
-  readonly size: { readonly height: number; readonly width: number };
+  readonly size: Size;
   /** 1 starts from pure noise, less from the noised picture. */
   readonly strength: number;
   /** The picture's latents already hold the right amount of noise (an ensemble's second half). */
@@ -54,11 +55,16 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
       `this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
     );
   }
+  // diffusers leaves out the autoencoder's mean and standard deviation here, but not when it decodes.
+  const encode = (pictures: Tensor) =>
+    encodeImages(vae, pictures, generator, (encoded, { scalingFactor, shiftFactor }) =>
+      scaleLatents(encoded, { scalingFactor, shiftFactor }),
+    );
   const [height, width] = [size.height / scaleFactor, size.width / scaleFactor];
   const shape = [batch, latentChannels, height, width];
   const startsFromNoise = strength === 1;
   const needsImage = isOrdinary || isNoised || isLatent(vae, image) || (!request.latents && !startsFromNoise);
-  const encoded = needsImage ? (isLatent(vae, image) ? image : await encodeImages(vae, image, generator)) : undefined;
+  const encoded = needsImage ? (isLatent(vae, image) ? image : await encode(image)) : undefined;
   const imageLatents = encoded && repeatToBatch("image", encoded, batch);
 
   const noise = request.latents ?? randnPerImage(shape, generator);
@@ -86,11 +92,7 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
     };
     return { latents, channels: [], afterStep };
   }
-  const masked = repeatToBatch(
-    "maskedImageLatents",
-    request.maskedImageLatents ?? (await encodeImages(vae, blackOut(image, input.mask), generator)),
-    batch,
-  );
+  const masked = repeatToBatch("maskedImageLatents", request.maskedImageLatents ?? (await encode(blackOut(image, input.mask))), batch);
   return { latents, channels: [mask, masked], afterStep: undefined };
 }
 

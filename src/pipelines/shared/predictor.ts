@@ -1,7 +1,7 @@
 import { concat, type Tensor } from "../../tensor/tensor.js";
 import type { Call } from "./call.js";
 import type { Denoiser } from "./denoiser.js";
-import type { DenoiseOptions } from "./denoising-loop.js";
+import type { Predict } from "./denoising-loop.js";
 import { guide } from "./guidance.js";
 import { StepCache, type StepCacheOptions } from "./step-cache.js";
 
@@ -29,7 +29,7 @@ export function predictor<Inputs extends object>(
   { request, scheduler, isGuided, guidanceScale }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
   conditioning: Conditioning<Inputs>,
   { channels = [], guidanceRescale, perStep }: PredictorOptions<Inputs> = {},
-): DenoiseOptions["predict"] {
+): Predict {
   const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
   return async (scaled, timestep, index) => {
     const input = channels.length > 0 ? concat([scaled, ...channels], 1) : scaled;

@@ -3,6 +3,7 @@ import { type Fields, real } from "../../options/fields.js";
 import type { Scheduler, TimestepOptions } from "../../schedulers/shared/scheduler.js";
 import { roundTiesToEven } from "../../tensor/round.js";
 import { expectNumber } from "./arguments.js";
+import type { Call } from "./call.js";
 
 /** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
 export interface TimestepRangeOptions {
@@ -18,7 +19,7 @@ export const TIMESTEP_RANGE_FIELDS: Fields<TimestepRangeOptions> = { denoisingEn
  * The timesteps that are left when a picture is noised by `strength` (0 keeps it, 1 forgets it). Sets where the scheduler begins.
  * Matches diffusers' get_timesteps. @throws ArgumentError if no step is left.
  */
-export function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: number, strength: number): readonly number[] {
+function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: number, strength: number): readonly number[] {
   expectNumber("strength", strength, 0, 1);
   const steps = Math.min(Math.trunc(numInferenceSteps * strength), numInferenceSteps);
   if (steps < 1) {
@@ -31,7 +32,7 @@ export function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: num
 }
 
 /** The timesteps from the fraction `denoisingStart` on. Sets where the scheduler begins. */
-export function timestepsFrom(scheduler: Scheduler, denoisingStart: number): readonly number[] {
+function timestepsFrom(scheduler: Scheduler, denoisingStart: number): readonly number[] {
   const cutoff = cutoffOf(scheduler, denoisingStart);
   let left = scheduler.timesteps.filter((timestep) => timestep < cutoff).length;
   // A second-order scheduler has every timestep but the first twice; an even rest would begin in the middle of a step.
@@ -39,31 +40,40 @@ export function timestepsFrom(scheduler: Scheduler, denoisingStart: number): rea
   return begin(scheduler, scheduler.timesteps.length - left);
 }
 
-/** Those of `timesteps` that come before the fraction `denoisingEnd`. */
-export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[], denoisingEnd: number): readonly number[] {
+/** Those of `timesteps` that come before the fraction `denoisingEnd`; all of them without one. */
+export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[], denoisingEnd: number | undefined): readonly number[] {
+  if (!isInside(denoisingEnd)) return timesteps;
   const cutoff = cutoffOf(scheduler, denoisingEnd);
   return timesteps.slice(0, timesteps.filter((timestep) => timestep >= cutoff).length);
 }
 
-/** The timesteps of a call: by strength, or from `denoisingStart` on; in both cases until `denoisingEnd`. Sets where the scheduler begins. */
-export function rangeOfTimesteps(
-  scheduler: Scheduler,
-  request: TimestepRangeOptions & TimestepOptions & { readonly strength?: number },
-  defaultStrength: number,
-): readonly number[] {
-  const { denoisingStart, denoisingEnd, strength = defaultStrength } = request;
-  const timesteps = isInside(denoisingStart)
-    ? timestepsFrom(scheduler, denoisingStart)
-    : timestepsOfStrength(scheduler, stepCount(request), strength);
-  return isInside(denoisingEnd) ? timestepsUntil(scheduler, timesteps, denoisingEnd) : timesteps;
+/**
+ * Plans the timesteps of a call that starts from a picture: by `strength`, or from `denoisingStart` on; in both cases until `denoisingEnd`. Sets where the
+ * scheduler begins.
+ */
+export function planRange({ request, scheduler, steps, timestepOptions }: Call<TimestepRangeOptions>, strength: number): readonly number[] {
+  const { denoisingStart, denoisingEnd } = request;
+  scheduler.setTimesteps(timestepOptions);
+  const timesteps = isInside(denoisingStart) ? timestepsFrom(scheduler, denoisingStart) : timestepsOfStrength(scheduler, steps, strength);
+  return timestepsUntil(scheduler, timesteps, denoisingEnd);
 }
 
-/** How many inference steps a request asks for, in whichever way. */
-export function stepCount({ numInferenceSteps = 0, timesteps, sigmas }: TimestepOptions): number {
-  return timesteps?.length ?? sigmas?.length ?? numInferenceSteps;
+/** The timesteps that a request asks for: its own, or `defaultSteps` steps if it names no number. */
+export function requestedTimesteps(
+  { numInferenceSteps, timesteps, sigmas }: TimestepOptions,
+  defaultSteps: number,
+): Pick<Call<unknown>, "steps" | "timestepOptions"> {
+  const steps = numInferenceSteps ?? defaultSteps;
+  return {
+    steps: timesteps?.length ?? sigmas?.length ?? steps,
+    timestepOptions: timesteps || sigmas ? { timesteps, sigmas } : { numInferenceSteps: steps },
+  };
 }
 
-/** How many of `all` steps the timesteps are that a call walks: schedulers of order 2 have two for every step but the last, and PNDM one more in all. */
+/**
+ * How many of `all` inference steps the loop over `timesteps` takes. Schedulers of order 2 have two timesteps for every step but the last, and PNDM has one
+ * timestep more in all.
+ */
 export function stepsWalked({ timesteps: every, order }: Scheduler, timesteps: readonly number[], all: number): number {
   const further = Math.max(0, every.length - (order * (all - 1) + 1));
   return Math.max(1, Math.min(all, Math.ceil((timesteps.length - further) / order)));
@@ -87,7 +97,7 @@ export function expectRange({ denoisingStart, denoisingEnd }: TimestepRangeOptio
 }
 
 /** Whether a fraction cuts anything: 0 and 1 do not. */
-export function isInside(fraction: number | undefined): fraction is number {
+function isInside(fraction: number | undefined): fraction is number {
   return fraction !== undefined && fraction > 0 && fraction < 1;
 }
 
