@@ -5,18 +5,18 @@ import type { Folder } from "../platform/folder.js";
 import { recognise, serverMessage } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson } from "./json.js";
 
-/** Far above any config or tokenizer file of a checkpoint, far below what would fill the memory. */
+/** Far more bytes than a config or tokenizer file has, far fewer than would fill the memory. */
 const LARGEST_CONFIG = 10_000_000;
 const DEEPEST = 64;
 
 /** How {@link readJson} is bounded. */
 export interface ReadJsonOptions {
-  /** Bytes above which a file is refused unread. */
+  /** A file with more bytes is refused without reading it. */
   readonly limit?: number;
 }
 
 /**
- * The JSON object in a checkpoint's file, keys as they are. `NaN`, `Infinity` and `-Infinity`, which Python writes, are read as such.
+ * The JSON object in a checkpoint's file, with its keys unchanged. Python's `NaN`, `Infinity` and `-Infinity` are read as these numbers.
  * @throws CheckpointError if the file is missing, too large, not JSON (a Git LFS pointer, a web page) or not an object.
  */
 export async function readJson(folder: Folder, path: string, { limit = LARGEST_CONFIG }: ReadJsonOptions = {}): Promise<JsonObject> {
@@ -28,7 +28,7 @@ export async function readJson(folder: Folder, path: string, { limit = LARGEST_C
   try {
     json = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes), { depth: DEEPEST, pythonLiterals: true });
   } catch (error) {
-    // For text that begins like JSON, the parser's message says more.
+    // If the text begins like JSON, the parser's message is more precise.
     const other = bytes[0] === "{".charCodeAt(0) || bytes[0] === "[".charCodeAt(0) ? undefined : recognise(bytes);
     const what = other?.what ?? messageOf(error);
     throw new CheckpointError(`${name} is not JSON: ${what}`, { hint: other?.hint ?? "download the file again", cause: error });
@@ -49,12 +49,12 @@ export async function readConfig(folder: Folder, path: string): Promise<JsonObje
   return camelCaseKeys(await readJson(folder, path));
 }
 
-/** The class of the network that a config with camelCase keys is for: diffusers names it, transformers lists it. */
+/** The class of a config with camelCase keys: diffusers names it, transformers lists it. */
 export function classOf({ _className: className, architectures }: JsonObject): string | undefined {
   return [className, ...(Array.isArray(architectures) ? architectures : [])].find((name) => typeof name === "string");
 }
 
-/** The same JSON with `snake_case` keys in camelCase, at every depth: `_class_name` becomes `_className`. Values stay as they are. */
+/** The same JSON with its `snake_case` keys in camelCase, at every depth: `_class_name` becomes `_className`. Values do not change. */
 export function camelCaseKeys(json: JsonObject): JsonObject {
   return convertKeys(json) as JsonObject;
 }
@@ -62,6 +62,6 @@ export function camelCaseKeys(json: JsonObject): JsonObject {
 function convertKeys(json: Json): Json {
   if (Array.isArray(json)) return json.map(convertKeys);
   if (!isObject(json)) return json;
-  // fromEntries defines keys instead of assigning them, so a key `__proto__` is a key like any other.
+  // fromEntries defines keys instead of assigning them, so `__proto__` is a key like any other.
   return Object.fromEntries(Object.entries(json).map(([key, value]) => [camelCase(key), convertKeys(value)]));
 }

@@ -1,16 +1,16 @@
 import type { Wording } from "../wording.js";
 import { isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
 
-/** What a file really is, and what to do. */
+/** What a file is instead of the expected one, and what to do. */
 export interface ForeignFile {
-  /** Part of a sentence: `it is a web page`. */
+  /** A clause: `it is a web page`. */
   readonly what: string;
   readonly hint: Wording;
   /** Whether it is certainly not a pickle: true for known formats, false for a pickle or unknown text. */
   readonly isCertain?: boolean;
 }
 
-/** {@link recognise} needs at most this many bytes from the beginning of a file: enough for a whole server answer. */
+/** The bytes from a file's beginning that {@link recognise} uses at most. A server's answer is shorter. */
 export const BEGINNING = 65_536;
 
 const GET_SAFETENSORS = "get the checkpoint's .safetensors file";
@@ -18,7 +18,7 @@ const DOWNLOAD_AGAIN = "download the file again, and check its size against what
 const PICTURE_HINT: Wording = (name) =>
   `pictures are given as ${name("image")}, ${name("maskImage")} or ${name("controlImage")}; weights are .safetensors files`;
 
-/** Whether a file begins like those of a format; `start` has one character for each of the first bytes. */
+/** Whether a file begins like files of a format. `start` has one character for each of the first bytes. */
 type Signature = (start: string) => boolean;
 
 const begins =
@@ -30,12 +30,12 @@ const has =
   (start) =>
     signatures.some((signature) => start.startsWith(signature, at));
 
-const UNPACK = "unpack it, and give the .safetensors file or the folder that is in it";
+const UNPACK = "unpack it, and give the .safetensors file or the folder inside";
 const PICKLE_HINT = "a pickle can run code when it is loaded; get the checkpoint's safetensors files";
 /** ModelProto of onnx.proto: the format's version, then the producer's name. */
 const ONNX = Array.from({ length: 30 }, (_, version) => `\x08${String.fromCharCode(version + 1)}\x12`);
 
-/** Formats that begin with bytes of their own; the first that fits counts. */
+/** Formats with characteristic first bytes. The first match counts. */
 const SIGNATURES: readonly (readonly [signature: Signature, what: string, hint: Wording])[] = [
   [begins("\x89PNG\r\n"), "it is a PNG picture", PICTURE_HINT],
   [begins("\xff\xd8\xff"), "it is a JPEG picture", PICTURE_HINT],
@@ -59,8 +59,8 @@ const SIGNATURES: readonly (readonly [signature: Signature, what: string, hint: 
 ];
 
 /**
- * What a file is by its first bytes: a failed download, or a file of another format. Undefined if the bytes do not show it. `what` quotes a server's
- * own message.
+ * Recognises a failed download or a file of another format by its first bytes; undefined if they do not show it. `what` quotes the message of a server's
+ * answer.
  */
 export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   if (bytes.length === 0) return { what: "the file is empty", hint: "download it again" };
@@ -73,7 +73,7 @@ export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   return recogniseText(bytes);
 }
 
-/** What a file is that cannot be read as a picture, for `reason`, like {@link recognise}. */
+/** What a file is that cannot be read as a picture. `reason` is the decoder's. */
 export function recogniseNoPicture(bytes: Uint8Array, reason: string): ForeignFile {
   const { what, hint } = recognise(bytes) ?? {};
   if (hint === PICTURE_HINT) return { what: `${what}, but ${reason}`, hint: "if it is damaged or cut short, copy or download it again" };
@@ -84,13 +84,13 @@ export function recogniseNoPicture(bytes: Uint8Array, reason: string): ForeignFi
   };
 }
 
-/** What a text file is: a server's answer, a web page, a Git LFS pointer, ... Undefined if the bytes are not text. */
+/** Recognises a text file: a server's answer, a web page, a Git LFS pointer, ... Undefined if the bytes are not text. */
 export function recogniseText(bytes: Uint8Array): ForeignFile | undefined {
   const text = textOf(bytes);
   if (text === undefined) return undefined;
   const markup = markupOf(text);
   if (markup) return { ...markup, isCertain: true };
-  return { what: describeText(text), hint: "download the file itself; what is here is something else" };
+  return { what: describeText(text), hint: "download the file itself; this is something else" };
 }
 
 /** The message of a server's error answer, such as `{"error": "Unauthorized", "message": "..."}`. Undefined for any other JSON. */

@@ -1,32 +1,32 @@
-// JSON of checkpoints: written by Python, or by an attacker.
+// JSON in checkpoints. Python writes it, and so can an attacker.
 
-/** What a JSON file may hold. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: Json };
 
 /**
- * Values above which a text is refused: an index of the largest models has a hundred thousand, and a hundred megabytes of `{},{},{}` become gigabytes,
- * of which a program dies that nobody can catch.
+ * A text with more values is refused. An index of the largest models has a hundred thousand. A hundred megabytes of `{},{},{}` would take gigabytes, and
+ * a program that is out of memory cannot catch that error.
  */
 const MOST_VALUES = 2_000_000;
 
-/** What {@link parseJson} accepts beyond, or less than, the standard. */
+/** How {@link parseJson} differs from the standard. */
 export interface ParseJsonOptions {
-  /** Levels of arrays and objects above which the text is refused: parsing 100 MB of `[` takes gigabytes. */
+  /** Levels of arrays and objects. A deeper text is refused: parsing 100 MB of `[` takes gigabytes. */
   readonly depth: number;
-  /** Refuses an object at the outer two levels that has a key twice, of which JSON.parse silently takes the last. */
+  /** Refuses objects of the outer two levels with the same key twice. JSON.parse would silently take the last one. */
   readonly uniqueKeys?: boolean;
-  /** Takes `NaN`, `Infinity` and `-Infinity`, which Python's json writes. */
+  /** Accepts `NaN`, `Infinity` and `-Infinity`, which Python's json writes. */
   readonly pythonLiterals?: boolean;
-  /** Returns integers of 16 digits or more as strings, because numbers cannot hold them exactly: seeds. */
+  /** Returns integers of 16 digits or more as strings, because numbers cannot represent them exactly. Seeds can be that long. */
   readonly longIntegersAsText?: boolean;
 }
 
-/** An integer of 16 digits or more; not a part of a number with a fraction or an exponent. */
+/** An integer of 16 digits or more that is not part of a number with a fraction or an exponent. */
 const LONG_INTEGER = /(?<![\d.+eE]|[eE]-)-?\d{16,}(?![\d.eE])/g;
 
-/** Parses JSON text. @throws Error saying what is wrong with it. */
+/** Parses JSON text. @throws Error that says what is wrong with it. */
 export function parseJson(
   text: string,
   { depth, uniqueKeys = false, pythonLiterals = false, longIntegersAsText = false }: ParseJsonOptions,
@@ -34,7 +34,7 @@ export function parseJson(
   check(text, depth, uniqueKeys);
   const hasLiterals = pythonLiterals && /NaN|Infinity/.test(text);
   if (!hasLiterals && !longIntegersAsText) return JSON.parse(text);
-  // JSON has no word for NaN, so it travels as a string that no config holds; 1e999 is Infinity to JSON.parse.
+  // JSON has no NaN, so a string that no config contains stands for it. JSON.parse reads 1e999 as Infinity.
   const nan = "\0NaN";
   let standard = "";
   for (const [between, string] of splitStrings(text)) {
@@ -45,7 +45,7 @@ export function parseJson(
   return JSON.parse(standard, hasLiterals ? (_, value) => (value === nan ? Number.NaN : value) : undefined);
 }
 
-/** The object that a text holds as JSON; undefined if it is not JSON, or not an object. */
+/** The JSON object in a text; undefined if the text is not JSON or not an object. */
 export function parseObject(text: string, options: ParseJsonOptions): JsonObject | undefined {
   try {
     const json = parseJson(text, options);
@@ -55,12 +55,12 @@ export function parseObject(text: string, options: ParseJsonOptions): JsonObject
   }
 }
 
-/** Whether a JSON value is an object (not null, not an array). */
+/** Whether a JSON value is an object: not null and not an array. */
 export function isObject(json: Json | undefined): json is JsonObject {
   return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
-/** What kind of thing a JSON value is, for messages. */
+/** What a JSON value is, for messages. */
 export function describe(json: Json | undefined): string {
   if (json === undefined) return "nothing";
   if (json === null) return "null";
@@ -69,13 +69,13 @@ export function describe(json: Json | undefined): string {
   return `the ${typeof json} ${quote(json)}`;
 }
 
-/** A JSON value as text, cut where it would fill the screen. */
+/** A JSON value as text, cut if it is long. */
 export function quote(json: Json | undefined): string {
   const text = JSON.stringify(json) ?? "nothing";
   return text.length > 100 ? `${text.slice(0, 100)}...` : text;
 }
 
-/** A tensor's or a key's name for messages: as it is if it is an ordinary one, else escaped and cut, since files may name things anything. */
+/** The name of a tensor or key, for messages. A name that is not an ordinary one is escaped and cut, because a file can hold any name. */
 export function printable(name: string): string {
   return /^[\w.:/-]{1,200}$/.test(name) ? name : quote(name);
 }
@@ -104,7 +104,7 @@ function check(text: string, deepest: number, uniqueKeys: boolean): void {
   }
 }
 
-/** The text as pairs: what lies between strings, and the string literal (quotes included) after it. */
+/** The text as pairs: the text before a string literal, and the literal with its quotes. */
 function* splitStrings(text: string): Generator<readonly [between: string, string: string]> {
   let at = 0;
   while (at < text.length) {

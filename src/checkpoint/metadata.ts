@@ -1,14 +1,14 @@
 import { type JsonObject, parseObject } from "./json.js";
 import type { SafetensorsHeader } from "./safetensors.js";
 
-// What authors write into the metadata of a safetensors file: Stability's ModelSpec (`modelspec.*`), kohya-ss' records of a training (`ss_*`).
+// Metadata that authors write into safetensors files: Stability's ModelSpec (`modelspec.*`) and kohya-ss's records of a training (`ss_*`).
 
 /** Longer texts are cut. */
 const LONGEST_TEXT = 200;
-/** Tags of tens of thousands of pictures; longer records are not looked at. */
+/** Enough for the tags of tens of thousands of pictures. Longer records are not parsed. */
 const LONGEST_RECORD = 20_000_000;
 
-/** The first of these metadata with a value, as {@link displayText}. */
+/** The first of these entries that has a value, as {@link displayText}. */
 export function metadataText({ metadata }: SafetensorsHeader, keys: readonly string[]): string | undefined {
   for (const key of keys) {
     const text = displayText(metadata.get(key) ?? "");

@@ -12,18 +12,18 @@ export interface ComponentClass {
   readonly className: string;
 }
 
-/** What `model_index.json` says of a pipeline. */
+/** The contents of `model_index.json`. */
 export interface ModelIndex {
-  /** The pipeline's class in diffusers, e.g. `StableDiffusionPipeline`; whether we know it is not judged here. */
+  /** The pipeline's class in diffusers, e.g. `StableDiffusionPipeline`. It can be one that Darkroom does not have. */
   readonly className: string;
   readonly diffusersVersion: string | undefined;
-  /** Parts by their names in the file, which are their subfolders' (`text_encoder_2`); null for one the pipeline does without. */
+  /** Parts by their names in the file, which are also their subfolders (`text_encoder_2`). Null for a part that the pipeline does not use. */
   readonly components: ReadonlyMap<string, ComponentClass | null>;
   /** Everything else, in camelCase: `requiresSafetyChecker`, `forceZerosForEmptyPrompt`, ... */
   readonly options: JsonObject;
 }
 
-/** No pipeline has more than a dozen parts; what lists thousands would have each of them looked for. */
+/** No pipeline has more than a dozen parts. Each part of a longer list would be looked for. */
 const MOST_PARTS = 100;
 
 /** The table of contents of a pipeline's folder. */
@@ -71,24 +71,24 @@ function parseComponent(file: string, key: string, value: readonly Json[]): Comp
 }
 
 async function onlyANetwork(folder: Folder): Promise<CheckpointError> {
-  // Whatever its config is, it is one network's.
+  // A config that cannot be read does not change the error.
   const className = await readConfig(folder, "config.json").then(classOf, () => undefined);
   const what = className === undefined ? "" : ` (${className})`;
   return new CheckpointError(`${folder.name} holds one network${what}, not a whole checkpoint`, {
     hint: (name) => {
       const way = className === undefined ? "" : `, opened by ${name(`${className}.fromSingleFile`)}`;
-      return `open a whole checkpoint, and give it this in place of its own${way}`;
+      return `open a whole checkpoint, and replace its network with this one${way}`;
     },
   });
 }
 
-/** What to say of a checkpoint called `name` without a table of contents, by the names of the files it has. */
+/** The error for a checkpoint without a table of contents. `names` are its files. */
 export function noModelIndex(name: string, names: readonly string[]): CheckpointError {
   const single = names.find((file) => file.endsWith(".safetensors"));
   const pickle = names.find((file) => file.endsWith(".ckpt"));
   if (names.includes("config.json")) {
     return new CheckpointError(`${name} has no ${MODEL_INDEX}; its config.json is that of a single model, not of a pipeline`, {
-      hint: "give the folder above it, or load the model by its own class",
+      hint: "give the folder above it, or open the model with its own class",
     });
   }
   if (single !== undefined) {
@@ -96,7 +96,7 @@ export function noModelIndex(name: string, names: readonly string[]): Checkpoint
       hint: `give the file itself: ${name.replace(/\/+$/, "")}/${single}`,
     });
   }
-  if (pickle !== undefined) return pickleError(`${name} has no ${MODEL_INDEX}; what it holds, ${pickle},`, CHECKPOINT_CONVERSION);
+  if (pickle !== undefined) return pickleError(`${name} has no ${MODEL_INDEX}; its file ${pickle}`, CHECKPOINT_CONVERSION);
   return new CheckpointError(`${name} has no ${MODEL_INDEX}`, {
     hint: "give the folder of a checkpoint in diffusers' layout: model_index.json beside unet/, vae/, ...",
   });

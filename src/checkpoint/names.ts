@@ -1,11 +1,11 @@
-/** Tensors old files carry that no network reads: buffers, not weights. */
+/** Buffers in old files. No network reads them. */
 const IGNORED = /(^|\.)embeddings\.position_ids$/;
 
-/** Old names and today's, as regular expressions over the whole name. */
+/** Old names as regular expressions over the whole name, and today's names. */
 const RENAMES: readonly (readonly [RegExp, string])[] = [
-  // Text encoders: transformers 5 writes CLIPTextModel without the prefix that older files (and CLIPTextModelWithProjection) carry.
+  // Text encoders: transformers 5 writes CLIPTextModel without this prefix. Older files and CLIPTextModelWithProjection have it.
   [/^text_model\./, ""],
-  // Image encoders likewise; the safety checker holds a whole CLIPVisionModel, so its files carry the prefix twice.
+  // Image encoders are alike. The safety checker contains a whole CLIPVisionModel, so its files have the prefix twice.
   [/^(vision_model\.)+/, ""],
   // diffusers' AttentionBlock, before 0.17; see ModelMixin._fix_state_dict_keys_on_load.
   [/^(.*\battentions\.\d+)\.query\.(weight|bias)$/, "$1.to_q.$2"],
@@ -15,8 +15,8 @@ const RENAMES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Today's name of a tensor that a checkpoint file calls `name`; undefined for one that no network reads.
- * Text and image encoders are known by the names CLIPTextModel and CLIPVisionModel have in transformers 5: without `text_model.` and `vision_model.`.
+ * Today's name of the tensor with this name in a checkpoint file; undefined if no network reads it. Text and image encoders have the names of
+ * CLIPTextModel and CLIPVisionModel in transformers 5: without `text_model.` and `vision_model.`.
  */
 export function canonical(name: string): string | undefined {
   return IGNORED.test(name) ? undefined : RENAMES.reduce((current, [old, today]) => current.replace(old, today), name);

@@ -1,20 +1,20 @@
 import { CheckpointError } from "../errors.js";
 
-/** Whether a file's name, or an address of the web, is that of a pickle, in which Python keeps weights, and anything else. */
+/** Whether a file name or web address has the ending of a pickle: Python's format for weights and any other objects. */
 export function isPickle(name: string): boolean {
   return /\.(bin|ckpt|pth?|pkl|pickle)([?#].*)?$/i.test(name);
 }
 
-/** A weight file's name without its ending; pickles included. */
+/** The name of a weight file without its ending. Pickles count as weight files. */
 export function withoutEnding(name: string): string {
   return name.replace(/\.(safetensors|bin|ckpt|pth?|pkl|pickle)$/i, "");
 }
 
-/** What to take in place of a checkpoint that is a pickle. */
+/** What to do about a checkpoint that is a pickle. */
 export const CHECKPOINT_CONVERSION =
-  "get the checkpoint's .safetensors file, or convert it where you trust it: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)";
+  "get the checkpoint's .safetensors file, or convert it if you trust it: in Python, StableDiffusionPipeline.from_single_file(file).save_pretrained(folder)";
 
-/** What to say of a pickle; `hint` says what to take instead. */
+/** The error for a file that is a pickle. `hint` says what to do instead. */
 export function pickleError(path: string, hint: string): CheckpointError {
   return new CheckpointError(`${path} is a pickle, which can run any code when it is loaded; Darkroom reads only safetensors`, { hint });
 }

@@ -25,14 +25,14 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, HeaderTensor>;
 }
 
-/** The limit of the reference implementation: no honest header comes near it, and a larger one is a request for memory. */
+/** The limit of the reference implementation. Real headers are far shorter; a longer one would fill the memory. */
 const LARGEST_HEADER = 100_000_000;
-/** The format needs three levels; fields it does not know are let pass. */
+/** The format needs three levels. Unknown fields are allowed. */
 const DEEPEST_HEADER = 16;
 const CUT_SHORT = "the download broke off; download the file again";
 const DAMAGED = "the file is damaged or was cut short; download it again";
 
-/** Bits a number of each of the format's dtypes takes, and our name for it where we have one. */
+/** The format's dtypes: the bits of a number, and our name if we have one. */
 const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DType }> = new Map([
   ["BOOL", { bits: 8, dtype: "bool" }],
   ["U8", { bits: 8, dtype: "uint8" }],
@@ -59,10 +59,9 @@ const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DTyp
 ]);
 
 /**
- * Reads the header of a safetensors file and checks every claim it makes, so that a tensor it returns can be read without further thought.
- * Only the header's bytes are read.
- * @throws CheckpointError naming the file, and the tensor at fault, for a header that is too long, not JSON or not of the format; for dtypes the
- * format does not have; for tensors that overlap, leave gaps or lie outside the file; for a file cut short.
+ * Reads the header of a safetensors file and checks all of it, so that its tensors can be read without further checks. Only the header's bytes are read.
+ * @throws CheckpointError that names the file and the tensor: if the header is too long, not JSON or not of the format; if it has an unknown dtype; if
+ * tensors overlap, leave gaps or are outside the file; if the file is cut short.
  */
 export async function readSafetensorsHeader(folder: Folder, path: string): Promise<SafetensorsHeader> {
   const name = `${folder.name}/${path}`;
@@ -80,7 +79,7 @@ export async function readSafetensorsHeader(folder: Folder, path: string): Promi
     if (prefix.length < 8) fail(`a safetensors file begins with 8 bytes of header length; this one has ${fileSize} bytes`);
     if (isTooLong && headerSize > LARGEST_HEADER) fail(`its header claims ${headerSize} bytes; the format allows ${LARGEST_HEADER}`);
     const isHeader = prefix.length === 8 || prefix[8] === "{".charCodeAt(0);
-    if (isTooLong && isHeader) fail(`it is cut short: its header has ${headerSize} bytes, of which ${fileSize - 8} are there`, CUT_SHORT);
+    if (isTooLong && isHeader) fail(`it is cut short: its header has ${headerSize} bytes; the file has ${fileSize - 8} of them`, CUT_SHORT);
     if (isTooLong) fail(`its header claims ${headerSize} bytes; only ${fileSize - 8} follow in the file`);
   }
   const dataStart = 8 + Number(headerSize);
@@ -100,13 +99,12 @@ export async function readSafetensorsHeader(folder: Folder, path: string): Promi
   };
 }
 
-/** Dtypes that a scaled weight and its scale may have. */
-const FLOATS = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
+/** The format's dtypes of weights. */
+export const FLOAT_DTYPES: readonly string[] = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
 
 /**
- * The tensor with its dtype in our words.
- * @throws CheckpointError for the dtypes we cannot compute with (4-bit floats, 16-bit integers, ...), and for a scale that does not fit; `file` is how
- * the message names the file.
+ * The tensor with its dtype in our words. `file` is the file's name in messages.
+ * @throws CheckpointError for dtypes that Darkroom cannot compute with (4-bit floats, 16-bit integers, ...), and for a scale that does not fit.
  */
 export function toStoredTensor({ scale, ...tensor }: HeaderTensor, file: string): StoredTensor {
   const dtype = DTYPES.get(tensor.dtype)?.dtype;
@@ -121,12 +119,12 @@ export function toStoredTensor({ scale, ...tensor }: HeaderTensor, file: string)
 function scaleOf(weight: Omit<HeaderTensor, "scale">, scale: HeaderTensor, file: string): StoredTensor {
   const fail = (what: string): never => {
     throw new CheckpointError(`${file}: ${what}`, {
-      hint: "Darkroom reads fp8 weights; of weights quantized in another way take the float16, bfloat16 or float32 file",
+      hint: "Darkroom reads fp8 weights; if the weights are quantized in another way, take the float16, bfloat16 or float32 file",
     });
   };
   const [name, scaled] = [printable(scale.name), printable(weight.name)];
   for (const { dtype, name: own } of [weight, scale]) {
-    if (!FLOATS.includes(dtype)) fail(`tensor ${printable(own)} is ${dtype}; a weight with a scale, and its scale, are floats`);
+    if (!FLOAT_DTYPES.includes(dtype)) fail(`tensor ${printable(own)} is ${dtype}; a scaled weight and its scale must be floats`);
   }
   const [rows = 1] = weight.shape;
   const isPerRow = scale.shape[0] === rows && sizeOf(scale.shape) === rows;
@@ -137,7 +135,7 @@ function scaleOf(weight: Omit<HeaderTensor, "scale">, scale: HeaderTensor, file:
 }
 
 /**
- * Reads one tensor's numbers.
+ * Reads a tensor's numbers.
  * @param path the file inside `folder` whose header described `tensor`.
  * @throws CheckpointError if the file has become shorter since.
  */
@@ -184,7 +182,7 @@ function parseEntry(entry: Json, fail: Fail): { dtype: string; shape: Shape; sta
   }
   const [start = 0, end = 0] = offsets;
   if (start > end) fail(`has data_offsets [${start}, ${end}], which end before they begin`);
-  // Checked factor by factor: a later zero must not hide an overflow, and beyond 2^53 a product would be rounded to something that may fit.
+  // Each product is checked: a later zero must not hide an overflow, and above 2^53 a product would be rounded, perhaps to one that fits.
   const bits = shape.reduce((product, extent) => (Number.isSafeInteger(product * extent) ? product * extent : Number.NaN), format.bits);
   if (Number.isNaN(bits)) fail(`has shape ${quote(shape)}, which is more than a file can hold`);
   if (bits !== (end - start) * 8)
@@ -196,7 +194,7 @@ function isCounts(json: Json | undefined): json is readonly number[] {
   return Array.isArray(json) && json.every((value) => Number.isSafeInteger(value) && value >= 0);
 }
 
-/** Sorts the tensors by their bytes and checks that these fill the rest of the file, each byte once. */
+/** Sorts the tensors by their places, and checks that each byte after the header belongs to exactly one tensor. */
 function checkLayout(tensors: HeaderTensor[], dataStart: number, fileSize: number, fail: Fail): void {
   tensors.sort((a, b) => a.offset - b.offset || a.length - b.length);
   let end = dataStart;

@@ -1,22 +1,22 @@
 import type { HeaderTensor } from "./safetensors.js";
 
-/** ComfyUI's names for the scale of `layer.weight`: the first one, and the one since late 2025. */
+/** ComfyUI's names for the scale of `layer.weight`: until late 2025, and since then. */
 const SCALE = /\.(scale_weight|weight_scale)$/;
-/** Tensors beside scaled weights that are not needed to widen them: scales of a layer's input, and names of formats. */
+/** Tensors that are not needed to widen scaled weights: scales of a layer's input, and names of formats. */
 const MARKER = /(^|\.)(scaled_fp8|scale_input|input_scale|comfy_quant)$/;
 
-/** Whether a tensor of this name is a scale or a marker, not a weight. */
+/** Whether a tensor with this name is a scale or a marker, not a weight. */
 export function isBesideWeight(name: string): boolean {
   return isScale(name) || MARKER.test(name);
 }
 
-/** Whether a tensor of this name is the scale of a weight. */
+/** Whether a tensor with this name is the scale of a weight. */
 export function isScale(name: string): boolean {
   return SCALE.test(name);
 }
 
 /**
- * The tensors without markers, and with each scale attached to its weight. A scale without its weight stays a tensor: the weight may be in another shard.
+ * Removes markers and attaches each scale to its weight. A scale without its weight stays a tensor: the weight may be in another shard.
  */
 export function joinScales(tensors: ReadonlyMap<string, HeaderTensor>): ReadonlyMap<string, HeaderTensor> {
   const joined = new Map([...tensors].filter(([name]) => !MARKER.test(name)));

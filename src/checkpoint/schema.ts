@@ -3,8 +3,8 @@ import { ConfigError } from "../errors.js";
 import { snakeCase } from "../letter-case.js";
 
 /**
- * A config read against a schema, which gives its type, defaults and the values it may hold. Unknown keys are left out.
- * @throws ConfigError naming the first field whose value the schema does not allow, as config files spell it.
+ * Reads a config by its schema, which defines the type, the defaults and the allowed values. Unknown keys are left out.
+ * @throws ConfigError that names the first field with a wrong value, in the spelling of config files.
  */
 export function parseConfig<Schema extends v.GenericSchema>(
   owner: string,
@@ -19,7 +19,7 @@ export function parseConfig<Schema extends v.GenericSchema>(
   throw new ConfigError(`${owner}: ${path.join(".") || "config"} is ${printed(issue.input)}; expected ${expectation(issue)}`, { hint });
 }
 
-/** Says of a checkpoint's config what a wrong value in it means. */
+/** What a wrong value in a checkpoint's config means. */
 export const CHECKPOINT_HINT = "this checkpoint needs something Darkroom does not know; check that the config is whole and unchanged";
 
 function printed(value: unknown): string {
@@ -32,38 +32,38 @@ function expectation(issue: v.BaseIssue<unknown>): string {
   return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
 }
 
-/** A whole number from `least` to `most`. What no network has comes from an enemy or an accident, and would cost time and memory before it is noticed. */
+/** A whole number from `least` to `most`. A number that no network has is an attack or an accident; it would cost time and memory before an error shows. */
 export const whole = (least: number, most: number) =>
   v.pipe(
     v.number(),
     v.check((value) => Number.isInteger(value) && value >= least && value <= most, `a whole number from ${least} to ${most}`),
   );
 
-/** A number of things, or a width: the largest vocabularies have a quarter of a million words. */
+/** A count or a width. The largest vocabularies have a quarter of a million words. */
 export const count = whole(1, 2 ** 20);
 
-/** A number of things of which there may be none. */
+/** A count that can be 0. */
 export const countOrNone = whole(0, 2 ** 20);
 
-/** Layers that come one after another. */
+/** A number of layers one after another. */
 export const depth = whole(1, 1000);
 
 /** Height or width of a picture or its latents. */
 export const side = whole(1, 4096);
 
-/** A value for each block of a network; every block but the last halves the picture. */
+/** A list with a value for each block of a network. Every block but the last halves the picture, so there are few. */
 export function blocks<Item extends v.GenericSchema>(item: Item) {
   return v.pipe(v.array(item), v.maxLength(16, "at most 16 blocks"));
 }
 
-/** One value for every block, or a list with one for each. */
+/** One value for all blocks, or a list with a value for each. */
 export function perBlock<Item extends v.GenericSchema>(item: Item) {
   return v.union([item, blocks(item)]);
 }
 
 /**
- * Checks that every list among `fields` has a value for each block, as many as the list `types` has.
- * @throws ConfigError naming the first that has not.
+ * Checks that every list among `fields` is as long as the list `types`, which has an entry for each block.
+ * @throws ConfigError that names the first one that is not.
  */
 export function checkPerBlock<Config extends object>(
   owner: string,

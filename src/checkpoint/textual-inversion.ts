@@ -2,12 +2,12 @@ import { CheckpointError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { printable } from "./json.js";
-import { type HeaderTensor, readSafetensorsHeader, type SafetensorsHeader, toStoredTensor } from "./safetensors.js";
+import { FLOAT_DTYPES, type HeaderTensor, readSafetensorsHeader, type SafetensorsHeader, toStoredTensor } from "./safetensors.js";
 
-/** Who writes embedding files like this: diffusers, AUTOMATIC1111's web UI (and kohya-ss), or those for Stable Diffusion XL's two text encoders. */
+/** The layout of an embedding file: that of diffusers, of AUTOMATIC1111's web UI and kohya-ss, or of files for Stable Diffusion XL's two text encoders. */
 export type TextualInversionLayout = "diffusers" | "a1111" | "xl";
 
-/** An embedding whose file was read; its vectors stay in the file. */
+/** An embedding whose file was read. Its vectors stay in the file. */
 export interface TextualInversion {
   /** How messages name the file. */
   readonly name: string;
@@ -15,42 +15,41 @@ export interface TextualInversion {
   readonly stem: string;
   /** The program whose layout the file has. */
   readonly layout: TextualInversionLayout;
-  /** What stands for the embedding in prompts, where the file says it. */
+  /** The embedding's token in prompts, if the file states it. */
   readonly token: string | undefined;
-  /** Vectors, each of which takes a token's place in a prompt. */
+  /** How many vectors it has. Each takes the place of one token in a prompt. */
   readonly vectors: number;
-  /** One, or, for XL, one for each text encoder. */
+  /** One table, or one for each text encoder of XL. */
   readonly tables: readonly EmbeddingTable[];
 }
 
-/** A text encoder's vectors, as they lie in an embedding file. */
+/** The vectors for one text encoder in an embedding file. */
 export interface EmbeddingTable {
-  /** The text encoder they are for, where the file says it. */
+  /** The text encoder they are for, if the file states it. */
   readonly encoder: "text_encoder" | "text_encoder_2" | undefined;
-  /** Numbers of a vector: 768 for Stable Diffusion 1, 1024 for Stable Diffusion 2, 768 and 1280 for XL's text encoders. */
+  /** How many numbers a vector has: 768 for Stable Diffusion 1, 1024 for Stable Diffusion 2, 768 and 1280 for XL's text encoders. */
   readonly width: number;
-  /** The bytes of the vectors `start` to `end`. */
+  /** The vectors `start` to `end` (excluded). */
   rows(start: number, end: number): StoredTensor;
 }
 
-/** What the web UI calls its one tensor. */
+/** The name of the only tensor in the web UI's files. */
 const A1111_TENSOR = "emb_params";
-/** What files for XL call theirs: today's names, and those that diffusers' scripts for pivotal tuning wrote first. */
+/** The names of the tensors in files for XL: today's, and those of diffusers' first scripts for pivotal tuning. */
 const XL_TENSORS = [
   { encoder: "text_encoder", names: ["clip_l", "text_encoders_0"] },
   { encoder: "text_encoder_2", names: ["clip_g", "text_encoders_1"] },
 ] as const;
-/** A text encoder takes 75 tokens at once; whoever trains more vectors than a few dozen gains nothing. */
+/** A text encoder takes 75 tokens at once, so more than a few dozen vectors gain nothing. */
 export const MOST_VECTORS = 1000;
-const FLOATS = ["F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"];
 
-/** What the header says about an embedding. */
+/** An embedding, as its file's header describes it. */
 export interface TextualInversionDescription extends Pick<TextualInversion, "layout" | "token" | "vectors"> {
-  /** Numbers of a vector, one for each text encoder. */
+  /** The width of the vectors for each text encoder. */
   readonly widths: readonly number[];
 }
 
-/** Describes an embedding from its header alone; undefined if the file is none. */
+/** Describes an embedding by its header alone; undefined if the file is not an embedding. */
 export function describeTextualInversion(header: SafetensorsHeader): TextualInversionDescription | undefined {
   const tables = findTables(header);
   const [first] = tables ?? [];
@@ -64,7 +63,7 @@ export function describeTextualInversion(header: SafetensorsHeader): TextualInve
   };
 }
 
-/** Reads an embedding's file. @throws CheckpointError if it is none. */
+/** Reads an embedding's file. @throws CheckpointError if it is not an embedding. */
 export async function readTextualInversion(folder: Folder, path: string): Promise<TextualInversion> {
   const header = await readSafetensorsHeader(folder, path);
   const description = describeTextualInversion(header);
@@ -117,28 +116,28 @@ function findTables({ tensors }: SafetensorsHeader): readonly FoundTable[] | und
     return tensor ? [{ encoder, tensor }] : [];
   });
   const found = named.length > 0 ? named : [...tensors.values()].map((tensor) => ({ encoder: undefined, tensor }));
-  // All tensors of the file are an embedding's, of which there is one.
+  // The file is an embedding only if all its tensors belong to one.
   if (found.length !== tensors.size || (named.length === 0 && found.length !== 1)) return undefined;
   return tablesOf(found);
 }
 
-/** The tensors as tables of vectors; undefined if they are not those of one embedding. */
+/** The tensors as tables of vectors; undefined if they do not belong to one embedding. */
 function tablesOf(found: readonly NamedTensor[]): readonly FoundTable[] | undefined {
   const tables = found.map(({ encoder, tensor }) => {
     const [width = 0, vectors = 1] = tensor.shape.toReversed();
     return { encoder, tensor, vectors, width };
   });
   const isTable = ({ tensor, vectors, width }: FoundTable) =>
-    [1, 2].includes(tensor.shape.length) && vectors > 0 && width > 0 && FLOATS.includes(tensor.dtype);
-  // A placeholder has one number of vectors in both text encoders.
+    [1, 2].includes(tensor.shape.length) && vectors > 0 && width > 0 && FLOAT_DTYPES.includes(tensor.dtype);
+  // An embedding has the same number of vectors for both text encoders.
   return tables.every((table) => isTable(table) && table.vectors === tables[0]?.vectors) ? tables : undefined;
 }
 
 function notAnEmbedding({ name, tensors }: SafetensorsHeader): CheckpointError {
   const [some, rest] = [[...tensors.values()].slice(0, 3), Math.max(tensors.size - 3, 0)];
   const listed = some.map((tensor) => `${printable(tensor.name)} ${tensor.dtype} [${tensor.shape.join(", ")}]`).join(", ");
-  return new CheckpointError(`${name} is no embedding: it holds ${listed || "nothing"}${rest > 0 ? ` and ${rest} tensors more` : ""}`, {
+  return new CheckpointError(`${name} is not an embedding: it holds ${listed || "nothing"}${rest > 0 ? ` and ${rest} more tensors` : ""}`, {
     hint: (name) =>
-      `an embedding is one tensor [vectors, width], named as its token or ${A1111_TENSOR}; for Stable Diffusion XL clip_l and clip_g. A LoRA is loaded with ${name("loadLoraWeights")}`,
+      `an embedding is one tensor [vectors, width] called by its token or ${A1111_TENSOR}; for Stable Diffusion XL it is two, clip_l and clip_g. A LoRA is loaded with ${name("loadLoraWeights")}`,
   });
 }

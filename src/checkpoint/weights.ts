@@ -12,9 +12,9 @@ import { isBesideWeight, isScale, joinScales } from "./scales.js";
 
 /** How {@link openWeights} looks for a part's files. */
 export interface OpenWeightsOptions {
-  /** `"fp16"` takes `model.fp16.safetensors`; the full file, with a warning, when there is none. */
+  /** `"fp16"` takes `model.fp16.safetensors`. If there is none, the full file is taken, with a warning. */
   readonly variant?: string;
-  /** What the files may be called before the variant; the first found wins. */
+  /** The file names before the variant. The first that exists is taken. */
   readonly baseNames?: readonly string[];
 }
 
@@ -22,40 +22,40 @@ export interface OpenWeightsOptions {
 export interface Located {
   readonly path: string;
   readonly stored: HeaderTensor;
-  /** What the tensor is called, in today's words or those of some years ago. */
+  /** The tensor's name: today's, or that of some years ago. */
   readonly name: string;
 }
 
-/** Where a part's weights begin: their one file, or the index of their shards. */
+/** The weights of a part: their file, or the index of their shards. */
 export interface WeightFiles {
   readonly path: string;
   readonly isIndex: boolean;
-  /** Whether these are the variant asked for (the full ones, where none was), not the full ones in its place. */
+  /** Whether these are of the wanted variant. If not, they are the full ones. */
   readonly isAsked: boolean;
 }
 
-// An index has a line for every tensor; those of the largest models have a few hundred kilobytes.
+// An index has a line for every tensor. For the largest models it has a few hundred kilobytes.
 const LARGEST_INDEX = 100_000_000;
 const BASE_NAMES = ["diffusion_pytorch_model", "model"];
 const FOREIGN = /\.(msgpack|h5)$/i;
 
-/** The tensors of one part of a checkpoint under today's names, wherever they lie: one file or many. Holds no numbers, only where they are. */
+/** The tensors of one part of a checkpoint by today's names, in one file or several. The numbers stay in the files. */
 export class Weights {
   /** Use {@link openWeights}. */
   constructor(
-    /** How messages name the source: the file, or the index of its shards. */
+    /** The file, or the index of the shards, as messages name it. */
     readonly name: string,
     private readonly folder: Folder,
     private readonly tensors: ReadonlyMap<string, Located>,
     private readonly nameInFile: (name: string) => string,
   ) {}
 
-  /** Whether there is a weight of this name. */
+  /** Whether there is a weight with this name. */
   has(name: string): boolean {
     return this.tensors.has(name);
   }
 
-  /** @throws CheckpointError if there is no such tensor, or its dtype is one we cannot compute with. */
+  /** @throws CheckpointError if there is no such tensor, or if Darkroom cannot compute with its dtype. */
   get(name: string): StoredTensor {
     const { path, stored } = this.find(name);
     return { ...toStoredTensor(stored, `${this.folder.name}/${path}`), name };
@@ -81,7 +81,7 @@ export class Weights {
     return [...this.tensors.values()].reduce((sum, { stored }) => sum + sizeOf(stored.shape), 0);
   }
 
-  /** How many tensors there are of each of the format's dtypes: `{ F16: 686 }`. */
+  /** How many tensors have each of the format's dtypes: `{ F16: 686 }`. */
   dtypes(): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {};
     for (const { stored } of this.tensors.values()) counts[stored.dtype] = (counts[stored.dtype] ?? 0) + 1;
@@ -108,8 +108,8 @@ export function weightsIn(folder: Folder): Weights | undefined {
 }
 
 /**
- * Finds the weights of one part of a checkpoint, as diffusers and transformers name their files: single or sharded, full or a variant.
- * @throws CheckpointError if there are none, if there are only pickles, or if a file is not what it should be.
+ * Finds the weights of one part of a checkpoint by the file names of diffusers and transformers: single or sharded, full or a variant.
+ * @throws CheckpointError if there are none, if there are only pickles, or if a file is damaged.
  */
 export async function openWeights(folder: Folder, options: OpenWeightsOptions = {}): Promise<Weights> {
   const given = weightsIn(folder);
@@ -122,7 +122,7 @@ export async function openWeights(folder: Folder, options: OpenWeightsOptions = 
   return openFiles(folder, chosen, files);
 }
 
-/** Which of a part's `files` its weights are read from: the variant, or else the full ones. Undefined if there are none. */
+/** The weights among a part's `files`: those of the variant, else the full ones. Undefined if there are none. */
 export function findWeights(
   files: readonly string[],
   { variant, baseNames = BASE_NAMES }: OpenWeightsOptions = {},
@@ -134,7 +134,7 @@ export function findWeights(
   return full && { ...full, isAsked: false };
 }
 
-/** The shards that an index lists, and the names of the tensors in each. @throws CheckpointError if it is not what it should be. */
+/** The shards that an index lists, with the names of their tensors. @throws CheckpointError if it is not an index. */
 export async function readShards(folder: Folder, path: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const name = `${folder.name}/${path}`;
   const { weight_map: map } = await readJson(folder, path, { limit: LARGEST_INDEX });
@@ -143,7 +143,7 @@ export async function readShards(folder: Folder, path: string): Promise<Readonly
   for (const [tensor, shard] of Object.entries(map)) {
     if (typeof shard !== "string" || !/^[^/\\\0]+\.safetensors$/.test(shard)) {
       throw new CheckpointError(
-        `${name}: tensor ${printable(tensor)} is said to lie in ${describe(shard)}; a .safetensors file beside the index was expected`,
+        `${name}: tensor ${printable(tensor)} is said to be in ${describe(shard)}; expected a .safetensors file beside the index`,
       );
     }
     const tensors = shards.get(shard);
@@ -153,20 +153,20 @@ export async function readShards(folder: Folder, path: string): Promise<Readonly
   return shards;
 }
 
-/** Every name a part's weights may have, best first. */
+/** All names that a part's weights can have, best first. */
 function spellings(base: string, variant: string | undefined): Omit<WeightFiles, "isAsked">[] {
   const single = { path: `${base}${variant === undefined ? "" : `.${variant}`}.safetensors`, isIndex: false };
   const indices =
     variant === undefined
       ? [`${base}.safetensors.index.json`]
-      : // Today's, diffusers' before 0.31, and one seen on the hub.
+      : // Today's, that of diffusers before 0.31, and one seen on the hub.
         [
           `${base}.safetensors.index.${variant}.json`,
           `${base}.safetensors.${variant}.index.json`,
           `${base}.${variant}.safetensors.index.json`,
         ];
   const sharded = indices.map((path) => ({ path, isIndex: true }));
-  // Where both lie there, diffusers takes the shards and transformers the single file.
+  // If both exist, diffusers takes the shards and transformers takes the single file.
   return base === "model" ? [single, ...sharded] : [...sharded, single];
 }
 
@@ -176,8 +176,8 @@ async function openFiles(folder: Folder, { path, isIndex }: WeightFiles, files: 
 }
 
 /**
- * The weights of one part with the tensors `located`. `nameInFile` turns today's name of a tensor into the name in such files.
- * @throws CheckpointError if two tensors are one by today's names.
+ * The weights of one part with the tensors `located`. `nameInFile` converts today's name of a tensor to the name in such files.
+ * @throws CheckpointError if two tensors have the same name today.
  */
 export function collectWeights(
   name: string,
@@ -191,7 +191,7 @@ export function collectWeights(
     if (today === undefined) continue;
     if (isScale(tensor.stored.name)) {
       throw new CheckpointError(`${name}: tensor ${printable(tensor.stored.name)} is a scale without its weight`, {
-        hint: "Darkroom reads fp8 weights whose scales stand beside them; take the float16, bfloat16 or float32 file",
+        hint: "Darkroom reads fp8 weights with their scales in the same part; take the float16, bfloat16 or float32 file",
       });
     }
     const other = tensors.get(today);
@@ -238,7 +238,7 @@ async function openShards(folder: Folder, path: string, files: readonly string[]
   });
 }
 
-/** What to say of a part in whose `files` {@link findWeights} found nothing. */
+/** The error for a part without weights among its `files`. */
 export function noWeights(
   name: string,
   files: readonly string[],
@@ -258,19 +258,19 @@ export function noWeights(
   if (other !== undefined) {
     const what = FOREIGN.test(other) ? "of another framework;" : "a pickle; a pickle can run any code when it is loaded, so";
     return new CheckpointError(`${name} has weights only as ${other}, ${what} Darkroom reads only safetensors`, {
-      hint: "download the checkpoint's .safetensors files if it has them, or convert it where you trust it: in Python, from_pretrained(folder).save_pretrained(folder, safe_serialization=True)",
+      hint: "download the checkpoint's .safetensors files if it has them, or convert it if you trust it: in Python, from_pretrained(folder).save_pretrained(folder, safe_serialization=True)",
     });
   }
   const others = files.filter((file) => file.endsWith(".safetensors"));
   return new CheckpointError(`${name} has no weights: ${expected.join(" or ")} was expected`, {
     hint:
       others.length > 0
-        ? `it has ${others.slice(0, 3).join(", ")}, which no part of a checkpoint is called; rename it`
+        ? `it has ${others.slice(0, 3).join(", ")}, which is not a name of a part's weights; rename it`
         : "the download is incomplete",
   });
 }
 
-/** The variants of which there are safetensors files. */
+/** The variants that have safetensors files. */
 export function variantsOf(files: readonly string[], baseNames: readonly string[] = BASE_NAMES): string[] {
   const variants = new Set<string>();
   for (const file of files) {
@@ -281,7 +281,7 @@ export function variantsOf(files: readonly string[], baseNames: readonly string[
   return [...variants].sort();
 }
 
-/** Up to three names that begin and end most like `name`. */
+/** Up to three names whose beginning and end are most like those of `name`. */
 function nearest(name: string, names: readonly string[]): string[] {
   const likeness = (other: string) => {
     const shorter = Math.min(name.length, other.length);

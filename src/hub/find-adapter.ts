@@ -90,7 +90,7 @@ function chooseName(folder: string, files: readonly string[], weightName: string
 
 function conversionHint({ name, conversion }: AdapterKind): string {
   const elsewhere = `get the safetensors file of the same ${name}`;
-  return conversion ? `${elsewhere}, or convert it where you trust it: ${conversion}` : elsewhere;
+  return conversion ? `${elsewhere}, or convert it if you trust it: ${conversion}` : elsewhere;
 }
 
 function listed(files: readonly string[]): string {

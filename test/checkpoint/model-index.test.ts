@@ -54,7 +54,7 @@ describe("readModelIndex", () => {
 
   it("says of a folder with a pickle that it must be converted", async () => {
     const error = await checkpointError(read({ "v1-5.ckpt": "" }));
-    expect(error.message).toMatch(/what it holds, v1-5\.ckpt, is a pickle/);
+    expect(error.message).toMatch(/its file v1-5\.ckpt is a pickle/);
     expect(error.hint).toMatch(/from_single_file/);
   });
 

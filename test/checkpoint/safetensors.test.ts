@@ -78,7 +78,7 @@ describe("readSafetensorsHeader", () => {
 
   it("refuses a header that ends behind the file", async () => {
     expect((await checkpointError(open(safetensorsBytes({}, undefined, 3n)))).message).toMatch(
-      /it is cut short: its header has 3 bytes, of which 2 are there/,
+      /it is cut short: its header has 3 bytes; the file has 2 of them/,
     );
   });
 

@@ -83,7 +83,7 @@ describe("openWeights", () => {
         /tensor a.scale_weight is \[3\]; expected one number, or 2, one for each row of a.weight/,
       );
       expect((await checkpointError(file(["a.weight", "U8", [2, 3]], ["a.weight_scale", "F32", [2]]))).message).toMatch(
-        /tensor a.weight is U8; a weight with a scale, and its scale, are floats/,
+        /tensor a.weight is U8; a scaled weight and its scale must be floats/,
       );
       expect((await checkpointError(file(layer, ["b.weight_scale", "F32", []]))).message).toMatch(
         /tensor b.weight_scale is a scale without its weight/,
@@ -162,7 +162,7 @@ describe("openWeights", () => {
     "refuses an index that says a tensor lies in %j",
     async (shard) => {
       const error = await checkpointError(open({ "model.safetensors.index.json": index({ a: shard }) }));
-      expect(error.message).toMatch(/tensor a is said to lie in .*; a \.safetensors file beside the index was expected/);
+      expect(error.message).toMatch(/tensor a is said to be in .*; expected a \.safetensors file beside the index/);
     },
   );
 
@@ -221,7 +221,7 @@ describe("openWeights", () => {
   it("says of a damaged file which one it is", async () => {
     const path = temporaryFolder({ "model.safetensors": file("a").subarray(0, 20) });
     expect((await checkpointError(openWeights(openFolder(path)))).message).toMatch(
-      /model\.safetensors: it is cut short: its header has 53 bytes, of which 12 are there/,
+      /model\.safetensors: it is cut short: its header has 53 bytes; the file has 12 of them/,
     );
   });
 

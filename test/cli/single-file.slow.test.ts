@@ -209,7 +209,11 @@ describe("darkroom generate refuses", () => {
   });
 
   it.each([
-    ["an autoencoder", SMALL.vae(), /holds one network \(AutoencoderKL\), not a whole.*\n.*in place of its own, opened by --vae$/m],
+    [
+      "an autoencoder",
+      SMALL.vae(),
+      /holds one network \(AutoencoderKL\), not a whole.*\n.*replace its network with this one, opened by --vae$/m,
+    ],
     ["a ControlNet", SMALL.controlnet(), /holds one network \(ControlNetModel\), not a whole.*\n.*, opened by --control$/m],
   ])("%s for a checkpoint", async (_, shapes, message) => {
     expectFailure(await darkroom(["generate", "a fox", "--model", smallFile(shapes, 1)], folder), 3, message);
