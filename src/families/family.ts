@@ -84,8 +84,8 @@ export interface Denoiser {
   readonly heads?: number;
   /** Numbers in the embedding of sizes and crops. */
   readonly sizeNumbers?: number;
-  /** The layer that diffusers has for the original layer `label_emb`. */
-  readonly labels: "add_embedding" | "class_embedding";
+  /** The layer that diffusers has for the original layer `label_emb`; "add_embedding" by default. */
+  readonly labels?: "add_embedding" | "class_embedding";
   /** The pipeline's class in `model_index.json` by the channels that the network takes. */
   readonly pipelines: Readonly<Record<number, string>>;
 }
@@ -93,7 +93,7 @@ export interface Denoiser {
 /** A text encoder. */
 export interface TextEncoderFacts {
   /** Its folder. */
-  readonly part: "text_encoder" | "text_encoder_2";
+  readonly part: string;
   /** Which of the family's text encoders, in messages; empty if it is the only one. */
   readonly ordinal: "" | "first" | "second";
   /** The authors of its architecture. Each has its own layout of tensors. */
@@ -129,6 +129,8 @@ export interface PublishedCheckpoint {
   readonly sampleSize: number;
   /** Its own name in Stability's ModelSpec, if that differs from the family's. */
   readonly architecture?: string;
+  /** The size of latents in its training config, if that is wrong. Files made from it have the same config. */
+  readonly wrongLatentSize?: number;
   /** The step of training at which it was published. Its files state it as `global_step`. */
   readonly globalStep?: number;
 }

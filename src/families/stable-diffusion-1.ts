@@ -24,7 +24,7 @@ export const STABLE_DIFFUSION_1 = {
   workflows: WORKFLOWS,
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
   indexOptions: {},
-  denoiser: { part: "unet", contextWidth: 768, heads: 8, labels: "add_embedding", pipelines: PIPELINES },
+  denoiser: { part: "unet", contextWidth: 768, heads: 8, pipelines: PIPELINES },
   textEncoders: [{ part: "text_encoder", ordinal: "", maker: "openai", width: 768 }],
   latents: LATENTS,
   published: [

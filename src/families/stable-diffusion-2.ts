@@ -40,6 +40,7 @@ export const STABLE_DIFFUSION_2 = {
       inChannels: CHANNELS,
       prediction: "v_prediction",
       sampleSize: 768,
+      wrongLatentSize: 64,
       architecture: "stable-diffusion-v2-768-v",
     },
     // diffusers uses the larger one's config for it, too, and the pictures are noise.

@@ -21,7 +21,6 @@ export const STABLE_DIFFUSION_XL_REFINER = {
     contextWidth: 1280,
     // The original size, the crop and the aesthetic score.
     sizeNumbers: 5,
-    labels: "add_embedding",
     pipelines: { [CHANNELS]: XL_WORKFLOWS.image.className },
   },
   textEncoders: [SECOND_TEXT_ENCODER],

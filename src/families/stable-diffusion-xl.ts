@@ -43,7 +43,6 @@ export const STABLE_DIFFUSION_XL = {
     contextWidth: 2048,
     // The original size, the crop and the target size.
     sizeNumbers: 6,
-    labels: "add_embedding",
     pipelines: { [CHANNELS]: XL_WORKFLOWS.noise.className, [MASKED_CHANNELS]: XL_WORKFLOWS.mask.className },
   },
   textEncoders: [{ part: "text_encoder", ordinal: "first", maker: "openai", width: 768 }, SECOND_TEXT_ENCODER],

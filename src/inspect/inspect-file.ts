@@ -5,7 +5,7 @@ import { displayText, shownMetadata } from "../checkpoint/metadata.js";
 import { kindOf } from "../checkpoint/part-kind.js";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { inferredFolder } from "../checkpoint/single-file/open-single-file.js";
-import { latentSize, likeOf } from "../checkpoint/single-file/pipeline-configs.js";
+import { latentSize, schedulerSource } from "../checkpoint/single-file/pipeline-configs.js";
 import type { SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
@@ -15,7 +15,7 @@ import { countFile, countWeights } from "./counts.js";
 import { inspectCheckpoint } from "./inspect-folder.js";
 import type { CheckpointInspection, Inspection } from "./inspection.js";
 
-/** How many tensor names of an unknown file are listed. */
+/** Number of tensor names listed of an unknown file. */
 const FIRST_NAMES = 5;
 
 /** Describes a safetensors file. @throws CheckpointError if it is not of the format. */
@@ -50,7 +50,7 @@ async function inspectSingleFile({ file, family }: { file: SingleFile; family: s
   const { parts, ...checkpoint } = await inspectCheckpoint(folder, "file");
   return {
     ...checkpoint,
-    // Tokenizers and the like are in no single file.
+    // No single file has tokenizers, schedulers or processors.
     parts: Object.fromEntries(Object.entries(parts).filter(([, part]) => !part || kindOf(part.className) === "model")),
     family,
     isInpainting: inChannels === MASKED_CHANNELS,
@@ -59,13 +59,13 @@ async function inspectSingleFile({ file, family }: { file: SingleFile; family: s
     sources: {
       family: familySource,
       predictionType: prediction.source,
-      scheduler: `as in ${likeOf(kind).repository}`,
+      scheduler: `as in ${schedulerSource(kind).repository}`,
       size: latentSize(kind).source,
     },
   };
 }
 
-/** What PEFT keeps in a file of its own beside the LoRA's. */
+/** What PEFT writes into a second file beside the LoRA. */
 async function besideLora(folder: Folder, path: string, { alpha, trainedOn }: LoraDescription): Promise<Partial<LoraDescription>> {
   const beside = path.replace(/[^/]*$/, "adapter_config.json");
   if (!path.endsWith("adapter_model.safetensors") || !(await folder.has(beside))) return {};

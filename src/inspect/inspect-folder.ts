@@ -13,14 +13,14 @@ import type { Folder } from "../platform/folder.js";
 import { countWeights, total } from "./counts.js";
 import type { CheckpointInspection, InspectedPart, Inspection, NetworkInspection, PartInspection } from "./inspection.js";
 
-/** What a folder is that holds a checkpoint or one part of it; undefined for any other folder. */
+/** Describes a folder with a checkpoint or one part of a checkpoint; undefined for any other folder. */
 export async function inspectFolder(folder: Folder): Promise<Inspection | undefined> {
   if (await folder.has(MODEL_INDEX)) return inspectCheckpoint(folder, "folder");
   if (await folder.has("config.json")) return inspectNetwork(folder, "folder");
   return inspectPart(folder);
 }
 
-/** A checkpoint in diffusers' layout, or a single file seen as one. */
+/** Describes a checkpoint in diffusers' layout, or a single file presented as one. */
 export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file"): Promise<CheckpointInspection> {
   const index = await readModelIndex(folder);
   const parts: Record<string, InspectedPart | null> = {};
@@ -58,7 +58,7 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
   };
 }
 
-/** A folder with one network. */
+/** Describes a folder with one network. */
 export async function inspectNetwork(folder: Folder, layout: "folder" | "file"): Promise<NetworkInspection> {
   const config = await readConfig(folder, "config.json");
   const className = classOf(config);
@@ -76,7 +76,7 @@ export async function inspectNetwork(folder: Folder, layout: "folder" | "file"):
   };
 }
 
-/** The error for a folder in which nothing is found. */
+/** The error for a folder without a checkpoint or part. */
 export async function nothingFound(folder: Folder): Promise<CheckpointError> {
   return noModelIndex(folder.name, await folder.list());
 }
@@ -110,7 +110,7 @@ async function inspectWeights(folder: Folder): Promise<Omit<InspectedPart, "clas
   }
 }
 
-/** A part's config; undefined where there is none that can be read. */
+/** A part's config; undefined if there is none that can be read. */
 async function configOf(folder: Folder, path: string): Promise<JsonObject | undefined> {
   try {
     return await readConfig(folder, path);
@@ -120,7 +120,7 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
   }
 }
 
-/** The name of the family among those that the index leaves; of their series if the UNet does not show which one it is. */
+/** The name of the checkpoint's family among those with its pipeline; the name of their series if the UNet does not show which family it is. */
 function familyOf(families: readonly LatentFamily[], unet: JsonObject | undefined): string | undefined {
   const [first, second] = families;
   if (!second) return first?.name;
@@ -128,12 +128,12 @@ function familyOf(families: readonly LatentFamily[], unet: JsonObject | undefine
   return byWidth && families.includes(byWidth) ? byWidth.name : first?.series;
 }
 
-/** What a scheduler takes its network to predict: noise where nothing is said, unless it is of those for flows, which know nothing else. */
+/** What a scheduler's config says that the network predicts: noise if it says nothing, a flow if the scheduler is for flows only. */
 function predictionOf({ _className, predictionType }: JsonObject): string {
   return textOf(predictionType) ?? (textOf(_className)?.startsWith("FlowMatch") ? "flow_prediction" : "epsilon");
 }
 
-/** The side of the pictures: of the latents, times what the autoencoder makes of one. */
+/** Side of the pictures in pixels: that of the latents, times the pixels that the autoencoder makes of one latent. */
 function sizeOf(unet: JsonObject | undefined, vae: JsonObject | undefined): number | undefined {
   const side = firstNumber(unet?.sampleSize);
   const levels = Array.isArray(vae?.blockOutChannels) ? vae.blockOutChannels.length : unet && !vae ? 1 : undefined;

@@ -11,19 +11,19 @@ import { inspectFile } from "./inspect-file.js";
 import { inspectFolder, nothingFound } from "./inspect-folder.js";
 import type { Inspection } from "./inspection.js";
 
-/** Which snapshot of the hub's cache is meant. */
+/** Which snapshot of the hub's cache is read. */
 export type InspectOptions = Pick<SourceOptions, "revision" | "cacheDir">;
 
 const INSPECT_FIELDS: Fields<InspectOptions> = { revision: SOURCE_FIELDS.revision, cacheDir: SOURCE_FIELDS.cacheDir };
 
-/** What diffusers and PEFT call adapters' files. */
+/** The names of adapters' files in diffusers and PEFT. */
 const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
 
 /**
  * Says what a folder or file is: a checkpoint in diffusers' layout or in a single file, a network or another part of one, a LoRA, a textual inversion,
- * something of another family. Takes what is opened elsewhere: a path, or an id or address of the hub, of which it looks at what is in the cache.
- * Only configs and headers are read, so that it takes no longer for a large file than for a small one.
- * @throws CheckpointError for what is none of these and no safetensors file; HubError if the cache does not have it.
+ * or something of another family. `source` is a path, or an id or address of the hub. Nothing is downloaded: of the hub, only the cache is read.
+ * Only configs and headers are read, so a large file takes no longer than a small one.
+ * @throws CheckpointError for a folder in which nothing is found, and for a file that is not a safetensors file; HubError if the cache does not have it.
  */
 export async function inspect(source: string | Folder, options: InspectOptions = {}): Promise<Inspection> {
   expectSource(source, "source");
@@ -35,7 +35,7 @@ export async function inspect(source: string | Folder, options: InspectOptions =
     if (!(error instanceof HubError) || error.problem !== "offline") throw error;
     throw new HubError(error.message, {
       problem: "offline",
-      hint: "inspect looks at what is in the cache; to open it puts it there",
+      hint: "inspect reads the cache only; opening the model downloads it into the cache",
       cause: error,
     });
   }
@@ -44,7 +44,7 @@ export async function inspect(source: string | Folder, options: InspectOptions =
 async function inspectSource(source: string, offline: SourceOptions): Promise<Inspection> {
   const found = await findSource(source);
   if (found.kind === "file") {
-    await refusePickle(found, "a pickle's contents are only known after loading it; take a safetensors file");
+    await refusePickle(found, "a pickle's contents are only known after loading it; use a safetensors file");
     const { folder, path } = await openFile(found, offline);
     return inspectFile(folder, path);
   }

@@ -3,11 +3,11 @@ import type { LoraDescription } from "../lora/describe.js";
 
 // The results of `inspect`. Texts from files are cut and have no control characters.
 
-/** Tensors, counted. */
+/** The number and size of tensors. */
 export interface TensorCounts {
   /** Number of tensors. */
   readonly tensors: number;
-  /** Numbers in them. */
+  /** Number of numbers in all tensors. */
   readonly parameters: number;
   /** Bytes of all tensors. */
   readonly bytes: number;
@@ -21,9 +21,9 @@ interface Common {
   readonly name: string;
 }
 
-/** What every file, as far as it is one, has. */
+/** What every inspection of a file has. */
 interface InFile extends Common {
-  /** How much the weights are. */
+  /** The size of its tensors. */
   readonly counts: TensorCounts;
   /** The metadata in the file's header. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -33,9 +33,9 @@ interface InFile extends Common {
 export interface InspectedPart {
   /** In diffusers or transformers. */
   readonly className: string;
-  /** Of a network whose weights are there. */
+  /** The size of its weights; undefined for a part without weights. */
   readonly counts?: TensorCounts;
-  /** Of which weight files there are variants, beside the full ones or in place of them: `["fp16"]`. */
+  /** The variants of its weight files, such as `["fp16"]`. There may be full ones as well. */
   readonly variants?: readonly string[];
   /** Why the weights cannot be read. */
   readonly problem?: string;
@@ -49,34 +49,34 @@ export interface CheckpointInspection extends Common {
   readonly layout: "folder" | "file";
   /** The pipeline's class in diffusers. */
   readonly className: string;
-  /** "Stable Diffusion XL"; undefined for those of no family. */
+  /** "Stable Diffusion XL"; undefined if Darkroom knows no family like it. */
   readonly family: string | undefined;
   /** Whether its UNet takes a masked picture. */
   readonly isInpainting: boolean;
-  /** What its UNet predicts, in a scheduler's words: "epsilon", "v_prediction", ... */
+  /** What its UNet predicts, as in schedulers' configs: "epsilon", "v_prediction", ... */
   readonly predictionType: string | undefined;
-  /** Whether the file does not state it: it is diffusers' choice for the family. */
+  /** Whether the prediction type is diffusers' assumption for the family, because the file states none. */
   readonly isPredictionAssumed: boolean;
   /** The source of each of these, such as "modelspec.prediction_type in the file", "model.yaml" or "unet/config.json". */
   readonly sources: {
-    /** Of the family. */
+    /** The source of the family. */
     readonly family: string;
-    /** Of the prediction type. */
+    /** The source of the prediction type. */
     readonly predictionType: string;
-    /** Of the scheduler. */
+    /** The source of the scheduler. */
     readonly scheduler: string;
-    /** Of the size. */
+    /** The source of the size. */
     readonly size: string;
   };
   /** The scheduler's class; undefined if there is none. */
   readonly scheduler: string | undefined;
-  /** Side in pixels of the pictures it was trained on. */
+  /** Side in pixels of the pictures that it was trained on. */
   readonly size: number | undefined;
-  /** By their subfolders' names; null for a part the pipeline does without. */
+  /** The parts by subfolder; null for a part that the pipeline does not have. */
   readonly parts: Readonly<Record<string, InspectedPart | null>>;
-  /** Of all parts, or of the whole file. */
+  /** The size of all parts, or of the whole file. */
   readonly counts: TensorCounts;
-  /** What is written into a single file's header. */
+  /** The metadata in a single file's header. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -86,19 +86,19 @@ export interface NetworkInspection extends Common, InspectedPart {
   readonly kind: "network";
   /** Whether it is a folder or a single file. */
   readonly layout: "folder" | "file";
-  /** The checkpoints it looks like one for; undefined where its shapes do not tell, as an autoencoder's. */
+  /** The family of checkpoints that it is for; undefined if its shapes do not show it, like those of most autoencoders. */
   readonly family: string | undefined;
   /** The metadata in the file's header. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A part of a checkpoint that is no network: a scheduler, a tokenizer, a processor of pictures. */
+/** A part of a checkpoint without weights: a scheduler, a tokenizer, a processor of pictures. */
 export interface PartInspection extends Common {
   /** What it is. */
   readonly kind: "scheduler" | "tokenizer" | "processor";
   /** Its class in diffusers or transformers. */
   readonly className: string | undefined;
-  /** What a scheduler takes the network to predict. */
+  /** What the network predicts, by the scheduler's config. */
   readonly predictionType?: string;
 }
 
@@ -120,7 +120,7 @@ export interface TextualInversionInspection extends InFile, TextualInversionDesc
 export interface ForeignInspection extends InFile {
   /** What it is. */
   readonly kind: "foreign";
-  /** As far as its names tell. */
+  /** The family that its tensor names show. */
   readonly family: string;
 }
 

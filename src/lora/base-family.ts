@@ -3,7 +3,7 @@ import { familyByContextWidth, familyByLoraTensor, otherFamilyByLoraTensor } fro
 import { loraContents } from "./lora-file.js";
 import { inputWidth } from "./lora-methods.js";
 
-/** The width of the text features that a LoRA's UNet looks at; undefined where the file changes no cross-attention. */
+/** The width of the text features that a LoRA's UNet reads; undefined if the file changes no cross-attention. */
 export function contextWidth(header: SafetensorsHeader): number | undefined {
   for (const { layer, tensors } of loraContents(header).layers) {
     const width = /_attn2_to_[kv]$/.test(layer) ? inputWidth(tensors) : undefined;

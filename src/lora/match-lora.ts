@@ -1,5 +1,5 @@
 import { printable } from "../checkpoint/json.js";
-import { todaysLayout, unetNames } from "../checkpoint/single-file/unet-names.js";
+import { diffusersLayout, unetNames } from "../checkpoint/single-file/unet-names.js";
 import { CheckpointError } from "../errors.js";
 import type { LayerChange } from "../graph/layer-change.js";
 import type { WeightSource } from "../graph/scope.js";
@@ -74,7 +74,7 @@ function noneMatches(lora: LoraFile): CheckpointError {
 export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();
   const names = weights.names();
-  const originals = part === "unet" ? unetNames(todaysLayout(names)) : undefined;
+  const originals = part === "unet" ? unetNames(diffusersLayout(names)) : undefined;
   for (const name of names) {
     const path = /^(.+)\.weight$/.exec(name)?.[1];
     if (path === undefined || isTable(path, weights)) continue;

@@ -35,7 +35,7 @@ const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly
  */
 export async function expectKind(wanted: WantedKind, folder: Folder, path: string): Promise<void> {
   const header = await readSafetensorsHeader(folder, path);
-  // A network can be taken out of a checkpoint. If the checkpoint lacks it, opening it says so.
+  // A checkpoint may hold the wanted network. If it does not, opening the network throws the error.
   if (isNetwork(wanted) && findParts(header, folder, path).has("unet")) return;
   const found = await recogniseFile(header, folder, path);
   const other = otherKind(found, wanted);
@@ -65,8 +65,8 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
       const network = NETWORKS[found.className];
       if (wanted === "checkpoint" || network?.wanted === wanted) return undefined;
       if (network) return network;
-      // A text encoder, which programs can pass as a part.
-      return { what: `a ${found.className}`, hint: "it is a part of a checkpoint; give a file of the kind that is wanted" };
+      // A text encoder.
+      return { what: `a ${found.className}`, hint: `it is a part of a checkpoint; give ${WANTED[wanted]}` };
     }
     case "foreign":
       if (isNetwork(wanted)) return undefined;

@@ -9,7 +9,7 @@ import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
 import type { Folder } from "../platform/folder.js";
 
-/** What a safetensors file is, and what its header shows. */
+/** The kind of a safetensors file, with what its header shows of it. */
 export type RecognisedFile =
   | { readonly kind: "checkpoint"; readonly className: string; readonly family: string; readonly file: SingleFile }
   | { readonly kind: "network"; readonly className: string; readonly family: string | undefined; readonly part: FilePart }
@@ -20,7 +20,7 @@ export type RecognisedFile =
 
 /** Says what a safetensors file is, by its header. */
 export async function recogniseFile(header: SafetensorsHeader, folder: Folder, path: string): Promise<RecognisedFile> {
-  // LoRAs first: most files are LoRAs.
+  // LoRAs first, because most files are LoRAs.
   const methods = loraMethods(header);
   if (methods) return { kind: "lora", methods, family: baseFamily(header) };
   const file = await findNetworks(header, folder, path);
@@ -30,7 +30,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
     return { kind: "checkpoint", className, family: file.kind.family.name, file };
   }
   if (file) {
-    // If there are several, the first.
+    // Of several networks, the first.
     const [name, part] = [...file.parts][0] as [PartName, FilePart];
     // An autoencoder's shapes are the same in several families. Only its metadata can tell which one it belongs to.
     const family = name === "vae" && file.isFamilyAssumed ? undefined : file.kind.family.name;
@@ -42,7 +42,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   return family === undefined ? { kind: "unknown" } : { kind: "foreign", family };
 }
 
-/** Whether a matrix that is alone in its file is a layer's weight, by its name or size, and not an embedding whose token is its name. */
+/** Whether the only matrix of a file is a layer's weight, by its name or size, and not an embedding with its token as the name. */
 function isSomeWeight({ token = "", vectors }: TextualInversionDescription): boolean {
   return /(^|\.)(weight|bias)$/.test(token) || vectors > MOST_VECTORS;
 }

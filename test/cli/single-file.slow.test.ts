@@ -223,7 +223,7 @@ describe("darkroom generate refuses", () => {
     const file = singleFile("sd1-mini");
     const fails = async (args: readonly string[], message: RegExp) =>
       expectFailure(await darkroom(["generate", "a fox", ...sd1, ...args, "--quiet"], folder), 3, message);
-    await fails(control(file), /has no ControlNet: no tensor's name begins with control_model\.\n\s+take a file that has one$/m);
+    await fails(control(file), /has no ControlNet: no tensor's name begins with control_model\.\n\s+use a file that has one$/m);
     await fails(["--lora", file], /is a checkpoint \(Stable Diffusion 1\), not a LoRA\n\s+checkpoints are opened with --model$/m);
     await fails(["--embedding", file], /is a checkpoint \(.*\), not a textual inversion/);
     await fails(["--vae", smallFile(SMALL.controlnet(), 1)], /is a ControlNet, not an autoencoder\n.*--control/);

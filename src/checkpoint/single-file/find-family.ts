@@ -56,7 +56,7 @@ function textEncodersOf(parts: ReadonlyMap<PartName, FilePart>) {
   });
 }
 
-/** The width of the text features that a network looks at; undefined for one that looks at none. */
+/** The width of the text features that a network reads; undefined if it reads none. */
 export function contextWidth(weights: Weights): number | undefined {
   const name = weights.names().find((each) => each.endsWith(".attn2.to_k.weight"));
   return name === undefined ? undefined : weights.shapeOf(name)[1];

@@ -2,14 +2,14 @@ import type { NormalisedLatents } from "../../families/edm.js";
 import type { Folder } from "../../platform/folder.js";
 import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
 
-/** Mean and standard deviation of a UNet's latents, one number for each channel, and the scale of the latents normalised by them. */
+/** How a UNet's latents are normalised: by a mean and a standard deviation for each channel, then by a scale. */
 export interface LatentStatistics {
   readonly scale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
-/** The statistics in a file; those of the published checkpoint, `usual`, if these tensors are not valid ones. */
+/** The statistics in a file; `usual`, those of the published checkpoint, if the file's tensors are not valid. */
 export async function readLatentStatistics(
   header: SafetensorsHeader,
   folder: Folder,

@@ -1,46 +1,46 @@
-// Layers are counted by the numbers in their names, which patterns take to have two digits at most: no network has a hundred layers of a kind, and one
-// that a file says to have billions is none. Nor is a layer's name longer than this.
+// The numbers in layers' names have at most two digits: no network has a hundred layers of a kind, and a hostile file may name the billionth. Names longer
+// than this are not those of layers.
 const LONGEST_NAME = 300;
 
-/** A layer's name in the original authors' code (CompVis' ldm, Stability's sgm, OpenAI's and LAION's CLIP), and its name in diffusers. */
-export type NamePair = readonly [original: string, today: string];
+/** A layer's name in its authors' code (CompVis' ldm, Stability's sgm, OpenAI's and LAION's CLIP), and its name in diffusers. */
+export type NamePair = readonly [original: string, diffusers: string];
 
-/** How the tensors of one part of a checkpoint are named, in its file and today. */
+/** The names of one network's tensors in its file and in diffusers. */
 export interface Naming {
-  /** Today's name of what the file calls `name`; undefined for what no network of today has. */
-  today(name: string): string | undefined;
-  /** The file's name of what is called `name` today; undefined for what such files do not have. */
+  /** diffusers' name of the file's tensor `name`; undefined if no network of diffusers has it. */
+  diffusers(name: string): string | undefined;
+  /** The file's name of diffusers' tensor `name`; undefined if such files do not have it. */
   original(name: string): string | undefined;
 }
 
-/** Today's names in the file as well. */
-export const TODAYS_NAMES: Naming = { today: (name) => name, original: (name) => name };
+/** A file with diffusers' names. */
+export const DIFFUSERS_NAMES: Naming = { diffusers: (name) => name, original: (name) => name };
 
-/** Names of layers side by side. A pair stands for everything inside the layer; the innermost pair counts. */
+/** Names of layers in pairs. A pair also names the tensors and layers inside its layer, unless a pair further inside does. */
 export class LayerNames implements Naming {
-  private readonly todays = new Map<string, string>();
-  private readonly originals = new Map<string, string>();
+  private readonly diffusersNames = new Map<string, string>();
+  private readonly originalNames = new Map<string, string>();
 
-  /** Where a name comes twice, the first pair counts. */
+  /** If a name occurs twice, the first pair counts. */
   constructor(pairs: Iterable<NamePair>) {
-    for (const [original, today] of pairs) {
-      if (!this.todays.has(original)) this.todays.set(original, today);
-      if (!this.originals.has(today)) this.originals.set(today, original);
+    for (const [original, diffusers] of pairs) {
+      if (!this.diffusersNames.has(original)) this.diffusersNames.set(original, diffusers);
+      if (!this.originalNames.has(diffusers)) this.originalNames.set(diffusers, original);
     }
   }
 
-  today(name: string): string | undefined {
-    return renamed(name, this.todays);
+  diffusers(name: string): string | undefined {
+    return renamed(name, this.diffusersNames);
   }
 
   original(name: string): string | undefined {
-    return renamed(name, this.originals);
+    return renamed(name, this.originalNames);
   }
 }
 
-/** The names of layers that lie in `original`, which is `today` now. */
-export function inside(original: string, today: string, layers: readonly NamePair[]): readonly NamePair[] {
-  return layers.map(([name, now]) => [`${original}.${name}`, `${today}.${now}`]);
+/** The names of the layers inside the layer `original`, which diffusers calls `diffusers`. */
+export function inside(original: string, diffusers: string, layers: readonly NamePair[]): readonly NamePair[] {
+  return layers.map(([name, other]) => [`${original}.${name}`, `${diffusers}.${other}`]);
 }
 
 function renamed(name: string, names: ReadonlyMap<string, string>): string | undefined {

@@ -5,23 +5,23 @@ import type { Wording } from "../../wording.js";
 import type { Json, JsonObject } from "../json.js";
 import type { Weights } from "../weights.js";
 import { contextWidth } from "./find-family.js";
-import { todaysLayout } from "./unet-names.js";
+import { diffusersLayout } from "./unet-names.js";
 
-// Makes the config.json of a network, from the shapes of its tensors and, where these do not suffice, its family.
+// Makes a network's config.json from the shapes of its tensors, and from its family if the shapes do not suffice.
 
-/** Groups of every normalisation in these networks. */
+/** Groups of every normalisation. */
 const GROUPS = 32;
 /** The layer that takes the guidance scale in latent consistency models. */
 const GUIDANCE = "time_embedding.cond_proj.weight";
 /** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
 const HEAD_WIDTH = 64;
-/** What to do about a network of other proportions. */
-const UNTOLD: Wording = (name) =>
-  `numbers of heads and groups are in no tensor: of a whole checkpoint give the configs of one like it as ${name("config")}; a single network open as a folder in diffusers' layout, or in a program with its config.json alone, fromSingleFile(path, { config })`;
+/** The way out for networks with other numbers of heads or groups. */
+const OTHER_COUNTS: Wording = (name) =>
+  `no tensor shows the number of heads or groups. For a whole checkpoint, give the folder of a similar one as ${name("config")}. A single network opens as a folder in diffusers' layout or, in a program, with its config.json: fromSingleFile(path, { config })`;
 
 /** `config.json` of a UNet2DConditionModel; `sampleSize` is the side of the latents it was trained on. */
 export function unetConfig(weights: Weights, family: LatentFamily, sampleSize: number): JsonObject {
-  const { layers } = todaysLayout(weights.names());
+  const { layers } = diffusersLayout(weights.names());
   const up = depthsOf(weights, "up_blocks", layers.map((count) => count + 1).toReversed());
   const encoder = encoderConfig(weights, family);
   return {
@@ -51,17 +51,17 @@ export function controlNetConfig(weights: Weights, family: LatentFamily): JsonOb
   };
 }
 
-/** What is particular to a family's latents. */
+/** The latents of a checkpoint. */
 export interface LatentSpace {
   readonly channels: number;
   readonly scalingFactor: number;
-  /** Side of the pictures the autoencoder was trained with. */
+  /** Side in pixels of the pictures that the checkpoint was trained with. */
   readonly sampleSize: number;
   readonly latentsMean?: readonly number[];
   readonly latentsStd?: readonly number[];
 }
 
-/** What a family's latents are, in the words of an AutoencoderKL's `config.json`. */
+/** What an AutoencoderKL's `config.json` says about latents. */
 export function latentConfig({ scalingFactor, sampleSize, latentsMean, latentsStd }: LatentSpace): JsonObject {
   return {
     _class_name: "AutoencoderKL",
@@ -79,12 +79,9 @@ export function vaeConfig(weights: Weights, space: LatentSpace): JsonObject {
   const widths = Array.from({ length: levels }, (_, i) => weights.shapeOf(`encoder.down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
   const [, latentChannels = 0] = weights.shapeOf("decoder.conv_in.weight");
   if (latentChannels !== space.channels) {
-    throw new CheckpointError(
-      `${weights.name}: its latents have ${latentChannels} channels; those of Stable Diffusion have ${space.channels}`,
-      {
-        hint: "it is the autoencoder of another family; to use it all the same, open it as a folder in diffusers' layout",
-      },
-    );
+    throw new CheckpointError(`${weights.name}: its latents have ${latentChannels} channels; expected ${space.channels}`, {
+      hint: "it is the autoencoder of another family. To use it anyway, open it as a folder in diffusers' layout",
+    });
   }
   return {
     ...latentConfig(space),
@@ -125,7 +122,7 @@ export function textEncoderConfig(weights: Weights, isOpenClip: boolean, classNa
 
 /** What UNets and ControlNets have in common. */
 function encoderConfig(weights: Weights, family: LatentFamily) {
-  const { layers } = todaysLayout(weights.names());
+  const { layers } = diffusersLayout(weights.names());
   const widths = layers.map((_, i) => weights.shapeOf(`down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
   const down = depthsOf(weights, "down_blocks", layers);
   const middle = levelsOf(weights.names(), /^mid_block\.attentions\.0\.transformer_blocks\.(\d{1,2})\./);
@@ -151,7 +148,7 @@ function encoderConfig(weights: Weights, family: LatentFamily) {
   } as const;
 }
 
-/** For every level the numbers of transformers after its resnet blocks, `layers` of which each level has. */
+/** For each level, the number of transformers after each of its resnet blocks. `layers` has the number of resnet blocks of each level. */
 function depthsOf(weights: Weights, way: "down_blocks" | "up_blocks", layers: readonly number[]): readonly (readonly number[])[] {
   const depths = layers.map((count) => Array.from({ length: count }, () => 0));
   const pattern = new RegExp(`^${way}\\.(\\d{1,2})\\.attentions\\.(\\d{1,2})\\.transformer_blocks\\.(\\d{1,2})\\.`);
@@ -163,7 +160,7 @@ function depthsOf(weights: Weights, way: "down_blocks" | "up_blocks", layers: re
   return depths;
 }
 
-/** The depths of the way up, where they are not those of the way down (in SSD-1B and its kin). */
+/** The depths of the way up if they differ from those of the way down, as in SSD-1B. */
 function reversedDepths(up: readonly (readonly number[])[], down: Json): JsonObject {
   const last = up.length - 1;
   const isMirrored = up.every(
@@ -176,7 +173,7 @@ function isAttending(depths: readonly number[]): boolean {
   return depths.some((depth) => depth > 0);
 }
 
-/** One value where all are the same. */
+/** One value if all are the same; otherwise all of them. */
 function same<Item extends Json>(values: readonly Item[]): Item | readonly Item[] {
   const [first] = values;
   return first !== undefined && values.every((value) => value === first) ? first : values;
@@ -185,8 +182,8 @@ function same<Item extends Json>(values: readonly Item[]): Item | readonly Item[
 function headsOf(weights: Weights, width: number): number {
   if (width > 0 && width % HEAD_WIDTH === 0) return width / HEAD_WIDTH;
   throw new CheckpointError(
-    `${weights.name}: ${width} channels are no multiple of ${HEAD_WIDTH}, the width of an attention head in networks like this`,
-    { hint: UNTOLD },
+    `${weights.name}: ${width} channels are not a multiple of ${HEAD_WIDTH}, the width of an attention head in such networks`,
+    { hint: OTHER_COUNTS },
   );
 }
 
@@ -194,14 +191,14 @@ function groupsOf(weights: Weights, widths: readonly number[]): number {
   const odd = widths.find((width) => width % GROUPS !== 0);
   if (odd === undefined) return GROUPS;
   throw new CheckpointError(
-    `${weights.name}: ${odd} channels do not divide into the ${GROUPS} groups that networks like this normalise by`,
+    `${weights.name}: ${odd} channels cannot be divided into the ${GROUPS} groups of a normalisation in such networks`,
     {
-      hint: UNTOLD,
+      hint: OTHER_COUNTS,
     },
   );
 }
 
-/** How many there are of what `pattern` counts from 0. */
+/** One more than the largest number that `pattern` captures. */
 function levelsOf(names: readonly string[], pattern: RegExp): number {
   return names.reduce((count, name) => Math.max(count, Number(pattern.exec(name)?.[1] ?? -1) + 1), 0);
 }

@@ -12,26 +12,26 @@ import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConf
 import { readSingleFile, type SingleFile } from "./read-single-file.js";
 import { type VirtualContents, VirtualFolder } from "./virtual-folder.js";
 
-/** What a single file is completed with. */
+/** What completes a single file. */
 export interface SingleFileOptions {
   /** Has CLIP's vocab.json and merges.txt, which no single file holds. */
   readonly tokenizer: Folder;
-  /** A checkpoint's folder in diffusers' layout, whose configs, scheduler and tokenizer are taken in place of those that the file suggests. */
+  /** A checkpoint's folder in diffusers' layout. Its configs, scheduler and tokenizer replace those that the file suggests. */
   readonly config?: Folder;
-  /** Whether to tell of what the file does not say; true by default. */
+  /** Whether to warn of assumptions; true by default. */
   readonly warns?: boolean;
   /** What the UNet predicts; overrides the file. */
   readonly predictionType?: PredictionType;
 }
 
-/** What a network is called. */
+/** The names of a network. */
 interface Network {
   readonly className: string;
-  /** For people. */
+  /** The name in messages. */
   readonly what: string;
-  /** Where the original layout has it. */
+  /** How the names of its tensors begin in the original layout. */
   readonly prefix: string;
-  /** Which option of a pipeline brings another. */
+  /** The option of pipelines that replaces it. */
   readonly option?: string;
 }
 
@@ -56,9 +56,9 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
 
 /**
- * A single file as the folder it would be in diffusers' layout: a pipeline's, or, if it holds only one network other than a UNet, that network's.
- * Nothing is copied; the weights stay where they lie in the file.
- * @throws CheckpointError, ConfigError if the file is none that Darkroom can run.
+ * Presents a single file as a folder in diffusers' layout: a pipeline's folder or, if the file holds only one network and that is not a UNet, the
+ * network's. Nothing is copied; the weights stay in the file.
+ * @throws CheckpointError, ConfigError if Darkroom cannot run the file.
  */
 export async function openSingleFile(folder: Folder, path: string, options: SingleFileOptions): Promise<Folder> {
   const { config, predictionType } = options;
@@ -66,7 +66,7 @@ export async function openSingleFile(folder: Folder, path: string, options: Sing
   return config ? overlaid(file, config, options) : inferredFolder(file, options);
 }
 
-/** The file's weights in a folder of configs. */
+/** A folder of configs with the file's weights. */
 async function overlaid(file: SingleFile, config: Folder, { warns = true, predictionType }: SingleFileOptions): Promise<Folder> {
   if (!(await config.has(MODEL_INDEX))) return overlaidNetwork(file, config);
   if (warns && predictionType === undefined) await comparePrediction(file, config);
@@ -76,7 +76,7 @@ async function overlaid(file: SingleFile, config: Folder, { warns = true, predic
     const base = config.open(each);
     const part = file.parts.get(each);
     if (part) folders[each] = new VirtualFolder(base.name, { base, weights: part.weights });
-    // As in diffusers: what the file lacks may come from the folder.
+    // As in diffusers, the folder's own weights are used for a part that the file lacks.
     else if (!weightsIn(base) && !findWeights(await base.list())) folders[each] = absent(name, each, { base });
   }
   // Single files have no safety checker; diffusers does not load one for them either.
@@ -88,26 +88,26 @@ async function overlaid(file: SingleFile, config: Folder, { warns = true, predic
 async function comparePrediction({ header, kind: { prediction } }: SingleFile, config: Folder): Promise<void> {
   const path = "scheduler/scheduler_config.json";
   if (prediction.basis !== "author" || prediction.edm || !(await config.has(path))) return;
-  const { prediction_type: told = "epsilon" } = await readJson(config, path);
-  if (told === prediction.type) return;
+  const { prediction_type: expected = "epsilon" } = await readJson(config, path);
+  if (expected === prediction.type) return;
   warn(
     (option) =>
-      `${header.name} predicts ${prediction.type}, as ${prediction.source} says, but the scheduler of ${config.name} is for ${told}, which is used. If its pictures are wrong, give ${option("predictionType", { value: prediction.type })}`,
+      `${header.name} predicts ${prediction.type}, as ${prediction.source} says, but the scheduler of ${config.name}, which is used, is for ${expected}. If the pictures are wrong, give ${option("predictionType", { value: prediction.type })}`,
   );
 }
 
-/** The weights of the network that a folder has the config of. */
+/** A folder with the config of a single network, with the file's weights for it. */
 async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder> {
   const json = await readJson(config, "config.json");
   const own = partOfClass(config.name, json);
   const part = file.parts.get(own);
   if (!part) return absent(file.header.name, own);
-  // For a missing autoencoder only the scale of latents is known; its layers are not.
+  // The config of a missing autoencoder has the scale of the latents only. The layers are read from the file.
   const whole = () => (json.block_out_channels === undefined ? { ...configOf(file, own, part), ...json } : json);
   return new VirtualFolder(config.name, { base: config, files: { "config.json": whole }, weights: part.weights });
 }
 
-/** Which part of a file the config of a single network is for. */
+/** The part of a file that the config of a single network describes. */
 function partOfClass(name: string, { _class_name: className }: JsonObject): PartName {
   const part = PART_NAMES.find((each) => NETWORKS[each].className === className);
   if (part) return part;
@@ -138,7 +138,7 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
   if (warns && kind.prediction.basis === "assumption") {
     warn(
       (option) =>
-        `${name} does not say whether it predicts noise or velocity; velocity is assumed, as of Stable Diffusion 2.1. If its pictures are nothing but noise, give ${option("predictionType", { value: "epsilon" })}`,
+        `${name} does not say whether it predicts noise or velocity; velocity is assumed, as in Stable Diffusion 2.1. If the pictures are pure noise, give ${option("predictionType", { value: "epsilon" })}`,
     );
   }
   for (const [at, part] of Object.entries(kind.family.parts)) {
@@ -147,7 +147,7 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
     folders[at] = new VirtualFolder(`${name}/${at}`, { files: { "tokenizer_config.json": () => tokenizerConfig(pad) }, base: tokenizer });
   }
   folders.scheduler = new VirtualFolder(`${name}/scheduler`, { files: { "scheduler_config.json": () => schedulerConfig(kind) } });
-  // Prepares pictures for a safety checker, if one is given: as CLIP takes them, which is what processors do where nothing is said.
+  // For a safety checker that a caller gives. The processor's defaults are CLIP's.
   folders.feature_extractor = new VirtualFolder(`${name}/feature_extractor`, {
     files: { "preprocessor_config.json": () => ({ image_processor_type: "CLIPImageProcessor" }) },
   });
@@ -168,13 +168,13 @@ function configOf({ kind }: SingleFile, name: PartName, { weights, maker }: File
   }
 }
 
-/** The network of a file that holds one, and no UNet. */
+/** The only network of a file, unless it is a UNet. */
 function onlyPart(parts: SingleFile["parts"]): (FilePart & { readonly name: PartName }) | undefined {
   const [entry, another] = parts;
   return entry && !another && entry[0] !== "unet" ? { name: entry[0], ...entry[1] } : undefined;
 }
 
-/** The folder of a part that is not in the file, with what is known of it. */
+/** The folder of a part that the file lacks, with the configs that are known. */
 function absent(name: string, part: PartName, known: Pick<VirtualContents, "files" | "base"> = {}): Folder {
   const { what, prefix, option } = NETWORKS[part];
   return new VirtualFolder(`${name}/${part}`, {
@@ -183,7 +183,7 @@ function absent(name: string, part: PartName, known: Pick<VirtualContents, "file
       message: `${name} has no ${what}: no tensor's name begins with ${prefix}`,
       hint: (name) => {
         const giving = option && `, or give one: ${name(option, { code: `fromSingleFile(path, { ${option}: ... })` })}`;
-        return `take a file that has one${giving ?? ""}`;
+        return `use a file that has one${giving ?? ""}`;
       },
     },
   });

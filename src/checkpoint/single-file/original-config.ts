@@ -7,14 +7,14 @@ import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
 import { parseConfig, side } from "../schema.js";
 
-// The training config of CompVis' ldm and Stability's sgm, beside the checkpoint and with the same name: `model.yaml` for `model.safetensors`.
+// The training config of CompVis' ldm and Stability's sgm. It lies beside the checkpoint and has its name: `model.yaml` for `model.safetensors`.
 
 /** Bytes; real configs are far smaller. */
 const LARGEST = 200_000;
-/** `image_size` from here on counts pixels: as latents, pictures would have 2048 pixels a side or more. */
+/** From here on, `image_size` is in pixels. In latents it would mean pictures of at least 2048 pixels a side. */
 const SMALLEST_IN_PIXELS = 256;
 
-/** The settings in a checkpoint's own config; undefined where it does not set them. */
+/** The settings in a checkpoint's own config; undefined if it does not set them. */
 export interface OriginalConfig {
   /** The file's name. */
   readonly name: string;
@@ -81,16 +81,16 @@ export async function readOriginalConfig(folder: Folder, path: string): Promise<
   const at = `${folder.name}/${name}`;
   const yaml = await readYaml(folder, name);
   if (!isModelConfig(yaml)) {
-    warn(`${at} has no model.params, so it is not the config of the checkpoint beside it; it is not used`);
+    warn(`${at} has no model.params, so it is not the config of the checkpoint beside it; it is ignored`);
     return undefined;
   }
-  const { model } = parseConfig(at, schema, yaml, "correct the file, or move it away to do without it");
+  const { model } = parseConfig(at, schema, yaml, "correct the file, or move it elsewhere to open the checkpoint without it");
   const { params } = model;
   const scaling = params.denoiser_config?.params?.scaling_config?.target;
   if (params.parameterization == null && hasKey(yaml, "parameterization", 5)) {
     warn(
       (option) =>
-        `${at} has a parameterization that is not in model.params, where the original programs look for it; it is not used. If it is meant, move it there or give ${option("predictionType")}`,
+        `${at} has a parameterization outside model.params, which is ignored, as in the original programs. To use it, move it there or give ${option("predictionType")}`,
     );
   }
   return {
@@ -117,7 +117,7 @@ function predictionOfScaling(target = ""): PredictionType | undefined {
   return target.endsWith(".EpsScaling") ? "epsilon" : undefined;
 }
 
-/** Whether an object has a key, or one within it does, `depth` levels down at most. */
+/** Whether an object, or one inside it at most `depth` levels down, has a key. */
 function hasKey(value: unknown, key: string, depth: number): boolean {
   if (typeof value !== "object" || value === null || depth === 0) return false;
   return Object.hasOwn(value, key) || Object.values(value).some((inner) => hasKey(inner, key, depth - 1));
@@ -132,12 +132,12 @@ function isModelConfig(yaml: unknown): boolean {
 async function readYaml(folder: Folder, name: string): Promise<unknown> {
   const at = `${folder.name}/${name}`;
   const size = await folder.size(name);
-  const hint = "correct the file, or move it away to do without it";
+  const hint = "correct the file, or move it elsewhere to open the checkpoint without it";
   if (size > LARGEST) throw new CheckpointError(`${at} has ${size} bytes; a checkpoint's config has at most ${LARGEST}`, { hint });
   const { parse } = await import("yaml");
   try {
     return parse(new TextDecoder("utf-8", { fatal: true }).decode(await folder.read(name)), {
-      // PyYAML, by which the original programs read it, knows the first version: `no` is false, `<<` merges.
+      // The original programs read it with PyYAML, which implements YAML 1.1: `no` is false, `<<` merges.
       version: "1.1",
       logLevel: "error",
       maxAliasCount: 100,

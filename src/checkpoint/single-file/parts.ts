@@ -2,33 +2,33 @@ import { familyByContextWidth } from "../../families/lookups.js";
 import type { Folder } from "../../platform/folder.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
-import { type Naming, TODAYS_NAMES } from "./layer-names.js";
+import { DIFFUSERS_NAMES, type Naming } from "./layer-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
 import { controlNetNames, originalLayout, unetNames } from "./unet-names.js";
 import { vaeNames } from "./vae-names.js";
 
-/** What a single file may hold, by the subfolder it would have in a checkpoint's folder. */
+/** A network that a single file may hold, by its subfolder in diffusers' layout. */
 export type PartName = "unet" | "vae" | "text_encoder" | "text_encoder_2" | "controlnet";
 
 /** One network of a single file. */
 export interface FilePart {
-  /** Under today's names. */
+  /** With diffusers' names. */
   readonly weights: Weights;
-  /** Who made the network, where two have one place. */
+  /** The authors of the architecture, for text encoders. */
   readonly maker?: "openai" | "laion";
 }
 
-/** Where a part's tensors are in its file, and what they are called. */
+/** Where a part's tensors are in a file, and how they are named. */
 interface Place {
   readonly prefix: string;
   readonly naming: Naming;
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
-  /** The tensor that replaces the one of this name. */
+  /** The tensor to use instead of the one with this name. */
   readonly instead?: (name: string) => HeaderTensor | undefined;
 }
 
-/** The tensors of a header by name, those under one prefix at a time. */
+/** The tensors of a header by name, and those whose names begin with a prefix. */
 class Names {
   constructor(private readonly header: SafetensorsHeader) {}
 
@@ -101,26 +101,26 @@ export function findParts(
 function* located(names: Names, { prefix, naming, pieces = (piece) => [piece], instead }: Place, path: string): Generator<Located> {
   for (const whole of names.under(prefix)) {
     for (const { name, stored } of pieces({ ...whole, stored: instead?.(whole.name) ?? whole.stored })) {
-      const today = naming.today(name);
-      if (today !== undefined) yield { path, stored, name: today };
+      const own = naming.diffusers(name);
+      if (own !== undefined) yield { path, stored, name: own };
     }
   }
 }
 
 function unetPlace(names: Names): Place | undefined {
   for (const prefix of UNET_PREFIXES) {
-    // Those without text to look at are of other models.
+    // UNets that read no text belong to other families.
     if (contextWidthUnder(names, prefix) === undefined) continue;
     if (names.has(`${prefix}input_blocks.0.0.weight`) && names.has(`${prefix}output_blocks.0.0.in_layers.2.weight`)) {
       return { prefix, naming: unetNames(originalLayout(names.namesUnder(prefix)), labelsOf(names, prefix)) };
     }
     if (names.has(`${prefix}conv_in.weight`) && names.has(`${prefix}up_blocks.0.resnets.0.conv1.weight`))
-      return { prefix, naming: TODAYS_NAMES };
+      return { prefix, naming: DIFFUSERS_NAMES };
   }
   return undefined;
 }
 
-/** The place of the moving average of a UNet's weights, whose names have no dots; `unet` itself if a weight has no average of its shape. */
+/** The UNet's place with the moving averages of its weights, whose names have no dots. Unchanged if a weight has no average of the same shape. */
 function averaged(unet: Place, names: Names): Place {
   const instead = (name: string) => names.get(`model_ema.diffusion_model${name.replaceAll(".", "")}`);
   const isWhole = [...names.under(unet.prefix)].every(({ name, stored }) => String(instead(name)?.shape) === String(stored.shape));
@@ -152,7 +152,7 @@ function controlNetPlace(names: Names): Place | undefined {
         ),
       };
     }
-    if (names.has(`${prefix}controlnet_cond_embedding.conv_in.weight`)) return { prefix, naming: TODAYS_NAMES };
+    if (names.has(`${prefix}controlnet_cond_embedding.conv_in.weight`)) return { prefix, naming: DIFFUSERS_NAMES };
   }
   return undefined;
 }
@@ -160,15 +160,15 @@ function controlNetPlace(names: Names): Place | undefined {
 function vaePlace(names: Names): Place | undefined {
   for (const prefix of VAE_PREFIXES) {
     if (!["encoder", "decoder"].some((half) => names.shapeOf(`${prefix}${half}.conv_in.weight`)?.length === 4)) continue;
-    const isTodays = names.some(`${prefix}encoder.down_blocks.`) || names.some(`${prefix}decoder.up_blocks.`);
-    return { prefix, naming: isTodays ? TODAYS_NAMES : vaeNames(names.namesUnder(prefix)) };
+    const isDiffusers = names.some(`${prefix}encoder.down_blocks.`) || names.some(`${prefix}decoder.up_blocks.`);
+    return { prefix, naming: isDiffusers ? DIFFUSERS_NAMES : vaeNames(names.namesUnder(prefix)) };
   }
   return undefined;
 }
 
 function textEncoderPlaces(names: Names): Readonly<Record<"text_encoder" | "text_encoder_2", Place | undefined>> {
   const [first, second] = [textEncoderPlace(names, "conditioner.embedders.0."), textEncoderPlace(names, "conditioner.embedders.1.")];
-  // A refiner has only what is the second text encoder elsewhere.
+  // A refiner's only text encoder is the second one of XL.
   if (first?.maker === "laion" && !second) return { text_encoder: undefined, text_encoder_2: first };
   return { text_encoder: first ?? textEncoderPlace(names, "cond_stage_model."), text_encoder_2: second };
 }
@@ -190,7 +190,10 @@ function textEncoderPlace(names: Names, prefix: string): Place | undefined {
     : undefined;
 }
 
-/** Stable Diffusion 2 looks at what the last but one of OpenCLIP's 24 layers gives; diffusers leaves out what comes behind. */
+/** Stable Diffusion 2 reads the output of the last but one of OpenCLIP's 24 layers. diffusers leaves out what follows: the last layer and the projection. */
 function withoutEnd(naming: Naming): Naming {
-  return { ...naming, today: (name) => (/^(transformer\.resblocks\.23\.|text_projection)/.test(name) ? undefined : naming.today(name)) };
+  return {
+    ...naming,
+    diffusers: (name) => (/^(transformer\.resblocks\.23\.|text_projection)/.test(name) ? undefined : naming.diffusers(name)),
+  };
 }

@@ -7,9 +7,9 @@ import type { LatentSpace } from "./network-configs.js";
 import type { OriginalConfig } from "./original-config.js";
 import type { Prediction } from "./prediction.js";
 
-// The configs of a folder apart from those of its networks, as in the hub checkpoints that diffusers takes the configs of a single file from.
+// Makes the configs of a checkpoint's folder, except those of its networks, after the most similar checkpoint on the hub.
 
-/** What a single file with a UNet is. */
+/** What identifies the checkpoint of a single file. */
 export interface PipelineKind {
   readonly family: LatentFamily;
   /** Channels the UNet takes: 4, or 9 with a masked picture. */
@@ -23,7 +23,7 @@ export interface PipelineKind {
   readonly statistics?: LatentStatistics;
 }
 
-/** The pipeline's class; undefined if none of its family feeds a UNet so many channels. */
+/** The pipeline's class; undefined if no pipeline of the family feeds a UNet this many channels. */
 export function pipelineClass({ family, inChannels }: PipelineKind): string | undefined {
   return family.denoiser.pipelines[inChannels];
 }
@@ -55,9 +55,9 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
 /** `scheduler_config.json` of the repository, with the settings in the file and in the config beside it. */
 export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   const { prediction, original } = kind;
-  const { _class_name: className, ...config } = likeOf(kind).scheduler;
+  const { _class_name: className, ...config } = schedulerSource(kind).scheduler;
   const { type, zeroSnr = false, sigmas } = prediction;
-  // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM cannot predict the picture, either.
+  // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM does not take networks that predict the picture, either.
   const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
   return {
     _class_name: needsOther ? "DDIMScheduler" : className,
@@ -73,8 +73,8 @@ export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   };
 }
 
-/** The checkpoint on the hub whose scheduler config a file gets. */
-export function likeOf(kind: PipelineKind): { readonly repository: string; readonly scheduler: SchedulerConfig } {
+/** The checkpoint on the hub from which a file gets its scheduler config. */
+export function schedulerSource(kind: PipelineKind): { readonly repository: string; readonly scheduler: SchedulerConfig } {
   return kind.prediction.edm ?? mostSimilarTo(kind);
 }
 
@@ -82,7 +82,7 @@ function mostSimilarTo({ family, inChannels, isConsistency, prediction }: Pipeli
   return mostSimilar(family, { inChannels, isConsistency, prediction: prediction.type });
 }
 
-/** What is particular to the latents of a family; of the default family for an autoencoder that comes alone, as in diffusers. */
+/** The latents of a checkpoint. */
 export function latentSpace(kind: PipelineKind): LatentSpace {
   const { family, original, statistics } = kind;
   const { sampleSize } = mostSimilarTo(kind);
@@ -93,17 +93,18 @@ export function latentSpace(kind: PipelineKind): LatentSpace {
   return { channels, scalingFactor: original?.scalingFactor ?? family.latents.scale, sampleSize };
 }
 
-/** Height and width of the latents a UNet was trained on, and the source of that number as text for users. */
+/** Height and width of the latents that a UNet was trained on, and the source of that number as text for users. */
 export function latentSize(kind: PipelineKind): { readonly side: number; readonly source: string } {
   const { original, family } = kind;
-  const side = mostSimilarTo(kind).sampleSize / family.latents.factor;
+  const { sampleSize, wrongLatentSize } = mostSimilarTo(kind);
   const stated = original?.latentSize;
-  // Stability's config of the larger Stable Diffusion 2 says 64, like all ldm configs, but the model was trained at 96.
-  if (!original || stated === undefined || (side === 96 && stated === 64)) return { side, source: "usual for the family" };
+  if (!original || stated === undefined || stated === wrongLatentSize) {
+    return { side: sampleSize / family.latents.factor, source: "usual for the family" };
+  }
   return { side: stated, source: original.name };
 }
 
-/** `tokenizer_config.json`: CLIP's, but Stable Diffusion 2 and the second text encoder of XL were trained on prompts filled up with `!`. */
+/** CLIP's `tokenizer_config.json`, with the token that fills prompts up. */
 export function tokenizerConfig(pad: "<|endoftext|>" | "!"): JsonObject {
   const token = (content: string) => ({
     __type: "AddedToken",

@@ -8,22 +8,22 @@ import { printable } from "../json.js";
 import { readTensor, type SafetensorsHeader, toStoredTensor } from "../safetensors.js";
 import type { OriginalConfig } from "./original-config.js";
 
-/** What a UNet was trained to predict, and over what noise. */
+/** What a UNet predicts, and the noise levels it was trained with. */
 export interface Prediction {
   readonly type: PredictionType;
-  /** What states it, as text for users. */
+  /** The source of the type, as text for users. */
   readonly source: string;
-  /** The noise goes on to its full strength (Lin et al. 2024, arXiv:2305.08891). */
+  /** Whether the noise reaches its full strength (Lin et al. 2024, arXiv:2305.08891). */
   readonly zeroSnr?: boolean;
-  /** Karras et al.'s noise levels in place of the usual ones. */
+  /** The checkpoint with Karras' noise levels that the file comes from. */
   readonly edm?: EdmCheckpoint;
-  /** The ends of these levels, where the file says them. */
+  /** The lowest and the highest noise level, if the file states them. */
   readonly sigmas?: { readonly min: number | undefined; readonly max: number | undefined };
-  /** Who states it: the caller or the file's author; else the family, which has only one type, or the assumption that diffusers makes, too. */
+  /** Who states the type: the caller or the file's author. Otherwise the family, if all its checkpoints have one type, or an assumption of diffusers. */
   readonly basis: "caller" | "author" | "family" | "assumption";
 }
 
-/** What the prediction type is found by. */
+/** What shows the prediction type. */
 export interface PredictionHints {
   readonly folder: Folder;
   readonly path: string;
@@ -35,8 +35,8 @@ export interface PredictionHints {
 }
 
 /**
- * What a file's UNet predicts: the caller's choice, else what the author wrote into the file or the config beside it, else what diffusers assumes. Reads
- * the header, and the tensor `global_step` if needed.
+ * Finds what a file's UNet predicts: the caller's choice, or what the author wrote into the file or the config beside it, or what diffusers assumes.
+ * Reads the header, and small tensors if needed.
  */
 export async function readPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Prediction> {
   const written = await writtenPrediction(header, hints);
@@ -54,7 +54,7 @@ export async function readPrediction(header: SafetensorsHeader, hints: Predictio
 
 type Written = Omit<Prediction, "basis">;
 
-/** What the author wrote; undefined if nothing. Trainers write empty tensors for ComfyUI, whose names state the type. */
+/** What the author wrote; undefined if nothing. For ComfyUI, trainers add empty tensors whose names state the type. */
 async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Written | undefined> {
   const { tensors } = header;
   const { original, family, inChannels, folder, path } = hints;
@@ -68,8 +68,8 @@ async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHin
   }
   if (tensors.has("v_pred")) return { type: "v_prediction", source: "v_pred in the file" };
   if (original?.prediction) return { type: original.prediction, source: original.name };
-  const told = predictionInMetadata(header, hints);
-  if (told) return told;
+  const stated = predictionInMetadata(header, hints);
+  if (stated) return stated;
   if (original?.impliesNoise) return { type: "epsilon", source: original.name };
   const possible = publishedOf(family, inChannels);
   const [usual] = possible;
@@ -97,7 +97,7 @@ function predictionInMetadata({ name, metadata }: SafetensorsHeader, { given }: 
   if (prediction !== "" && given === undefined) {
     warn(
       (option) =>
-        `${name}: its modelspec.prediction_type ${printable(prediction)} is unknown and not used; ${option("predictionType")} says what it predicts`,
+        `${name}: its modelspec.prediction_type ${printable(prediction)} is unknown and ignored; ${option("predictionType")} sets the type`,
     );
   }
   const architecture = metadata.get("modelspec.architecture")?.toLowerCase() ?? "";
@@ -109,7 +109,7 @@ function sigma(value: number | undefined): number | undefined {
   return value !== undefined && value > 0 && Number.isFinite(value) ? value : undefined;
 }
 
-/** The first number of a small tensor; undefined where there is none. */
+/** The first number of a small tensor; undefined if there is none. */
 async function readNumber(name: string, header: SafetensorsHeader, folder: Folder, path: string): Promise<number | undefined> {
   const stored = header.tensors.get(name);
   if (!stored || stored.length === 0 || stored.length > 8) return undefined;

@@ -11,11 +11,11 @@ import { type FilePart, findParts, type PartName } from "./parts.js";
 import type { PipelineKind } from "./pipeline-configs.js";
 import { readPrediction } from "./prediction.js";
 
-/** A file that holds networks of Stable Diffusion, one or all of a checkpoint. Only its header was read. */
+/** A file with one or several networks of a checkpoint. Only its header was read. */
 export interface SingleFile {
   readonly header: SafetensorsHeader;
   readonly parts: ReadonlyMap<PartName, FilePart>;
-  /** For a network without a UNet: what its shapes show of the checkpoint it belongs to. */
+  /** The kind of checkpoint that the networks belong to; without a UNet, as far as the other networks show it. */
   readonly kind: PipelineKind;
   /** What shows its family, as text for users. */
   readonly familySource: string;
@@ -30,8 +30,8 @@ export interface KnownOfFile {
 }
 
 /**
- * Reads the header of a single file and finds out what the file is.
- * @throws CheckpointError if it is no safetensors file, or one without networks; ConfigError for a family of models that Darkroom does not run.
+ * Reads the header of a single file and finds its networks.
+ * @throws CheckpointError if it is not a safetensors file or holds no network; ConfigError for a family of models that Darkroom does not run.
  */
 export async function readSingleFile(folder: Folder, path: string, known: KnownOfFile = {}): Promise<SingleFile> {
   const header = await readSafetensorsHeader(folder, path);
@@ -45,7 +45,7 @@ export async function readSingleFile(folder: Folder, path: string, known: KnownO
 }
 
 /**
- * What a file is, by its header and the config beside it; undefined if it holds no network of Stable Diffusion, or is a different model derived from it.
+ * Finds the networks of a file by its header and the config beside it. Undefined if the file holds none, or is of a family that Darkroom does not run.
  */
 export async function findNetworks(
   header: SafetensorsHeader,
@@ -87,7 +87,7 @@ function noCheckpoint(header: SafetensorsHeader): CheckpointError {
   const names = [...header.tensors.keys()];
   const first = names.slice(0, 3).map(printable).join(", ");
   return new CheckpointError(
-    `${name} holds no network of Stable Diffusion: it has ${names.length} tensors${first === "" ? "" : `, called ${first}${names.length > 3 ? ", ..." : ""}`}`,
+    `${name} holds no network that Darkroom knows: it has ${names.length} tensors${first === "" ? "" : `, called ${first}${names.length > 3 ? ", ..." : ""}`}`,
     { hint: "expected a checkpoint in the original layout, whose names begin with model.diffusion_model., or one network of it" },
   );
 }

@@ -2,15 +2,15 @@ import { rowsOf } from "../../tensor/stored-tensor.js";
 import type { HeaderTensor } from "../safetensors.js";
 import { inside, LayerNames, type NamePair, type Naming } from "./layer-names.js";
 
-/** A tensor of a file, or a piece of one, under a name of its own. */
+/** A tensor of a file or a part of one, with a name. */
 export interface Piece {
   readonly name: string;
   readonly stored: HeaderTensor;
 }
 
-/** OpenAI's CLIP, as transformers names it; `text_model.` may be missing, as in the oldest files. */
+/** OpenAI's CLIP with the names of transformers. The oldest files lack `text_model.`. */
 export const CLIP_NAMES: Naming = {
-  today: (name) => /^(?:text_model\.)?((embeddings|encoder|final_layer_norm)\..+)$/.exec(name)?.[1],
+  diffusers: (name) => /^(?:text_model\.)?((embeddings|encoder|final_layer_norm)\..+)$/.exec(name)?.[1],
   original: (name) => `text_model.${name}`,
 };
 
@@ -28,12 +28,12 @@ const OPEN_CLIP_LAYER: readonly NamePair[] = [
   ["attn", "self_attn"],
 ];
 
-/** LAION's OpenCLIP of so many layers, its fused projections taken apart by {@link openClipPieces}. */
+/** LAION's OpenCLIP with this many layers, after {@link openClipPieces} has split its fused projections. */
 export function openClipNames(layers: number): Naming {
   const pairs = Array.from({ length: layers }, (_, i) => inside(`transformer.resblocks.${i}`, `encoder.layers.${i}`, OPEN_CLIP_LAYER));
   const names = new LayerNames([...OPEN_CLIP, ...pairs.flat()]);
   return {
-    today: (name) => names.today(name),
+    diffusers: (name) => names.diffusers(name),
     original: (name) =>
       names
         .original(name)
@@ -42,17 +42,17 @@ export function openClipNames(layers: number): Naming {
   };
 }
 
-/** How many layers the OpenCLIP has whose tensors in the file are called `names`. */
+/** The number of layers of an OpenCLIP with these tensors in its file. */
 export function openClipLayers(names: Iterable<string>): number {
   let layers = 0;
   for (const name of names) layers = Math.max(layers, Number(/^transformer\.resblocks\.(\d{1,2})\./.exec(name)?.[1] ?? -1) + 1);
   return layers;
 }
 
-/** A tensor of an OpenCLIP as today's layers have it: query, key and value each on their own, and the projection of the pooled features as a layer's weight. */
+/** The weights that a tensor of OpenCLIP holds: separate ones for query, key and value. The projection of the pooled features is transposed. */
 export function openClipPieces({ name, stored }: Piece): readonly Piece[] {
   if (name === "text_projection") {
-    // The original multiplies features by it from the right, a layer by its weight's transpose.
+    // The original code multiplies features by this matrix, a linear layer by its weight's transpose.
     return [{ name: "text_projection.weight", stored: { ...stored, shape: stored.shape.toReversed(), transposed: true } }];
   }
   const [, attention, kind] = /^(.+\.attn)\.in_proj_(weight|bias)$/.exec(name) ?? [];

@@ -1,12 +1,12 @@
 import { inside, LayerNames, type NamePair } from "./layer-names.js";
 
-// A UNet in the original code is two lists of blocks, down and up, in which diffusers sees levels of resnet blocks.
+// In the original code a UNet is two lists of blocks, down and up. diffusers groups the blocks into levels.
 
-/** What the numbers of a UNet's blocks depend on. */
+/** The layout of a UNet, which determines the numbers in its layers' names. */
 export interface UNetLayout {
-  /** Resnet blocks of each level on the way down; on the way up a level has one more. */
+  /** Resnet blocks of each level on the way down. On the way up, each level has one more. */
   readonly layers: readonly number[];
-  /** Whether the blocks of the way up look at text, the deepest level first: behind their transformers the upsampling comes third, else second. */
+  /** For each level on the way up, the deepest first, whether it reads text. If it does, the upsampling is a block's third layer, otherwise the second. */
   readonly attendsUp: readonly boolean[];
 }
 
@@ -56,8 +56,8 @@ export function originalLayout(names: Iterable<string>): UNetLayout {
   return { layers, attendsUp };
 }
 
-/** The layout of a UNet or a ControlNet whose tensors have today's names. */
-export function todaysLayout(names: Iterable<string>): UNetLayout {
+/** The layout of a UNet or a ControlNet whose tensors have diffusers' names. */
+export function diffusersLayout(names: Iterable<string>): UNetLayout {
   const layers: number[] = [];
   const attendsUp: boolean[] = [];
   for (const name of names) {
@@ -69,14 +69,14 @@ export function todaysLayout(names: Iterable<string>): UNetLayout {
   return { layers: Array.from(layers, (count) => count ?? 0), attendsUp: Array.from(attendsUp, Boolean) };
 }
 
-/** The names of a UNet's layers. `labels` is the layer that embeds size and crop (XL), or a class. */
+/** The names of a UNet's layers. `labels` is the layer that embeds sizes and crops (XL) or a class. */
 export function unetNames(layout: UNetLayout, labels: "add_embedding" | "class_embedding" = "add_embedding"): LayerNames {
   return new LayerNames([...wayDown(layout, labels), ...wayUp(layout), ...OUTPUT]);
 }
 
 /**
- * The names of a ControlNet's layers: a UNet's way down, convolutions that begin with zeros, and the way in of the picture it goes by, whose
- * convolutions have the numbers `hints` (activations stand between them).
+ * The names of a ControlNet's layers: a UNet's way down, zero convolutions, and the embedding of the control picture. `hints` are the numbers of that
+ * embedding's convolutions; the numbers between them are activations.
  */
 export function controlNetNames(layout: UNetLayout, hints: readonly number[]): LayerNames {
   const hintLayer = (i: number) => (i === 0 ? "conv_in" : i === hints.length - 1 ? "conv_out" : `blocks.${i - 1}`);

@@ -8,10 +8,10 @@ const ATTENTION: readonly NamePair[] = [
   ["proj_out", "to_out.0"],
 ];
 const RESNET: readonly NamePair[] = [["norm1"], ["conv1"], ["norm2"], ["conv2"], ["nin_shortcut", "conv_shortcut"]].map(
-  ([original = "", today = original]) => [original, today],
+  ([original = "", diffusers = original]) => [original, diffusers],
 );
 
-/** The names of an autoencoder's layers, whose tensors in the file are called `names`. */
+/** The names of the layers of an autoencoder with these tensors in its file. */
 export function vaeNames(names: Iterable<string>): LayerNames {
   let levels = 0;
   let layers = 0;
@@ -32,7 +32,7 @@ function* pairs(levels: number, layers: number): Generator<NamePair> {
     yield* inside(`${half}.mid.attn_1`, `${half}.mid_block.attentions.0`, ATTENTION);
   }
   for (let i = 0; i < levels; i++) {
-    // The original numbers the levels of both halves from the picture on, diffusers each half in the order it goes through them.
+    // The original code counts the levels of both halves from the picture's side. diffusers counts each half in the order of computation.
     const up = levels - 1 - i;
     yield [`encoder.down.${i}.downsample.conv`, `encoder.down_blocks.${i}.downsamplers.0.conv`];
     yield [`decoder.up.${i}.upsample.conv`, `decoder.up_blocks.${up}.upsamplers.0.conv`];

@@ -6,18 +6,18 @@ import { type Weights, weightsIn } from "../weights.js";
 
 /** What a {@link VirtualFolder} holds. */
 export interface VirtualContents {
-  /** JSON files by their names, made when they are first asked for. */
+  /** JSON files by name. Each is made when it is first read. */
   readonly files?: Readonly<Record<string, () => JsonObject>>;
-  /** A folder with further files; those above come before its own. */
+  /** A folder with further files. `files` and `folders` override it. */
   readonly base?: Folder;
-  /** Subfolders by their names; `base` has the others. */
+  /** Subfolders by name. */
   readonly folders?: Readonly<Record<string, Folder>>;
   readonly weights?: Weights;
   /** Why there are no weights. */
   readonly absence?: { readonly message: string } & DarkroomErrorOptions;
 }
 
-/** A folder that is on no disk. */
+/** A folder whose configs are made in memory and whose weights lie in other files. */
 export class VirtualFolder implements Folder {
   readonly weights: Weights | undefined;
   private readonly bytes = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -66,7 +66,7 @@ export class VirtualFolder implements Folder {
   async file(path: string): Promise<FileRef> {
     const [folder, file] = this.find(path);
     if (folder !== this) return folder.file(file);
-    if (this.own(path)) throw new CheckpointError(`${this.name}/${path} lies in no file of its own`);
+    if (this.own(path)) throw new CheckpointError(`${this.name}/${path} is made in memory and has no file`);
     return this.base(path).file(path);
   }
 
@@ -78,7 +78,7 @@ export class VirtualFolder implements Folder {
     return base ? base.open(name) : new VirtualFolder(`${this.name}/${name}`, { absence });
   }
 
-  /** The folder in which a path's last part lies, and that part. */
+  /** A path's folder, and its last part. */
   private find(path: string): readonly [Folder, string] {
     const slash = path.indexOf("/");
     return slash === -1 ? [this, path] : [this.open(path.slice(0, slash)), path.slice(slash + 1)];

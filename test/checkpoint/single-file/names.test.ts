@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { openClipLayers, openClipNames, openClipPieces } from "../../../src/checkpoint/single-file/text-encoder-names.js";
-import { controlNetNames, originalLayout, todaysLayout, unetNames } from "../../../src/checkpoint/single-file/unet-names.js";
+import { controlNetNames, diffusersLayout, originalLayout, unetNames } from "../../../src/checkpoint/single-file/unet-names.js";
 import { vaeNames } from "../../../src/checkpoint/single-file/vae-names.js";
 import { FULL_SIZE, vae } from "../../helpers/full-size-files.js";
 
@@ -26,14 +26,14 @@ describe("layers of Stable Diffusion XL's UNet", () => {
     ["up_blocks.2.resnets.2.conv1", "output_blocks.8.0.in_layers.2"],
     ["conv_out", "out.2"],
     ["add_embedding.linear_2", "label_emb.0.2"],
-  ])("%s is %s in Stability's code", (today, original) => {
-    expect(names.original(today)).toBe(original);
-    expect(names.today(original)).toBe(today);
+  ])("%s is %s in Stability's code", (diffusers, original) => {
+    expect(names.original(diffusers)).toBe(original);
+    expect(names.diffusers(original)).toBe(diffusers);
   });
 
   it("that it does not have have no name", () => {
     expect(names.original("class_embedding.linear_1")).toBeUndefined();
-    expect(names.today("model_ema.decay")).toBeUndefined();
+    expect(names.diffusers("model_ema.decay")).toBeUndefined();
   });
 });
 
@@ -46,10 +46,10 @@ describe("the upsampling of a UNet", () => {
 });
 
 describe("the layout of a UNet", () => {
-  it.each(["sd15", "sdxl-base", "sdxl-refiner"])("of %s is the same by its original names and by today's", (file) => {
+  it.each(["sd15", "sdxl-base", "sdxl-refiner"])("of %s is the same by its original names and by diffusers'", (file) => {
     const layout = originalLayout(namesOf(file));
     const names = unetNames(layout);
-    expect(todaysLayout(namesOf(file).map((name) => names.today(name) ?? name))).toEqual(layout);
+    expect(diffusersLayout(namesOf(file).map((name) => names.diffusers(name) ?? name))).toEqual(layout);
   });
 
   it("with levels of different lengths is told by where the picture is halved", () => {
@@ -69,23 +69,23 @@ describe("layers of an autoencoder", () => {
     ["decoder.up_blocks.2.upsamplers.0.conv", "decoder.up.1.upsample.conv"],
     ["decoder.conv_norm_out", "decoder.norm_out"],
     ["post_quant_conv", "post_quant_conv"],
-  ])("%s is %s in the original code", (today, original) => {
-    expect(names.original(today)).toBe(original);
-    expect(names.today(original)).toBe(today);
+  ])("%s is %s in the original code", (diffusers, original) => {
+    expect(names.original(diffusers)).toBe(original);
+    expect(names.diffusers(original)).toBe(diffusers);
   });
 
   it("exist for no part of its training", () => {
-    expect(names.today("loss.discriminator.main.0.weight")).toBeUndefined();
+    expect(names.diffusers("loss.discriminator.main.0.weight")).toBeUndefined();
   });
 });
 
 describe("layers of a ControlNet", () => {
   it("have the numbers that its file gives the way in of the picture", () => {
     const names = controlNetNames({ layers: [1, 1], attendsUp: [] }, [0, 2, 4, 14]);
-    expect(names.today("input_hint_block.4.weight")).toBe("controlnet_cond_embedding.blocks.1.weight");
-    expect(names.today("input_hint_block.14.bias")).toBe("controlnet_cond_embedding.conv_out.bias");
-    expect(names.today("zero_convs.3.0.weight")).toBe("controlnet_down_blocks.3.weight");
-    expect(names.today("middle_block_out.0.weight")).toBe("controlnet_mid_block.weight");
+    expect(names.diffusers("input_hint_block.4.weight")).toBe("controlnet_cond_embedding.blocks.1.weight");
+    expect(names.diffusers("input_hint_block.14.bias")).toBe("controlnet_cond_embedding.conv_out.bias");
+    expect(names.diffusers("zero_convs.3.0.weight")).toBe("controlnet_down_blocks.3.weight");
+    expect(names.diffusers("middle_block_out.0.weight")).toBe("controlnet_mid_block.weight");
   });
 });
 
@@ -95,17 +95,17 @@ describe("what is no layer of any network", () => {
   it("is not counted: a number of more than two digits would be a request for memory", () => {
     const few = ["input_blocks.1.0.in_layers.2.weight", "output_blocks.1.0.in_layers.2.weight"];
     expect(originalLayout([...few, `input_blocks.${many}.0.op.weight`])).toEqual(originalLayout(few));
-    expect(todaysLayout([`down_blocks.${many}.resnets.${many}.conv1.weight`, `up_blocks.${many}.attentions.0.norm.weight`])).toEqual({
+    expect(diffusersLayout([`down_blocks.${many}.resnets.${many}.conv1.weight`, `up_blocks.${many}.attentions.0.norm.weight`])).toEqual({
       layers: [],
       attendsUp: [],
     });
     expect(openClipLayers([`transformer.resblocks.${many}.ln_1.weight`, "transformer.resblocks.1.ln_1.weight"])).toBe(2);
     const names = vaeNames([`encoder.down.${many}.block.${many}.conv1.weight`]);
-    expect(names.today(`encoder.down.${many}.block.0.conv1.weight`)).toBeUndefined();
+    expect(names.diffusers(`encoder.down.${many}.block.0.conv1.weight`)).toBeUndefined();
   });
 
   it("has no name, however many dots are in it", () => {
-    expect(vaeNames([]).today(`encoder.conv_in${".a".repeat(2_000_000)}`)).toBeUndefined();
+    expect(vaeNames([]).diffusers(`encoder.conv_in${".a".repeat(2_000_000)}`)).toBeUndefined();
   });
 });
 
@@ -115,7 +115,7 @@ describe("OpenCLIP's fused projection", () => {
 
   it("is three ranges of its bytes: query, key and value", () => {
     const pieces = openClipPieces({ name: "transformer.resblocks.0.attn.in_proj_weight", stored });
-    expect(pieces.map(({ name }) => names.today(name))).toEqual(
+    expect(pieces.map(({ name }) => names.diffusers(name))).toEqual(
       ["q", "k", "v"].map((each) => `encoder.layers.0.self_attn.${each}_proj.weight`),
     );
     expect(pieces.map((piece) => piece.stored)).toEqual([100, 108, 116].map((offset) => ({ ...stored, shape: [2, 2], offset, length: 8 })));

@@ -96,7 +96,7 @@ describe("what a file's UNet predicts", () => {
   it("is as usual where the metadata name one that is unknown, with a warning", async () => {
     const heard = collectWarnings();
     expect(await scheduler("sdxl-base-mini", { metadata: { "modelspec.prediction_type": "flow" } })).toMatchObject(noise);
-    expect(heard).toEqual([expect.stringMatching(/modelspec\.prediction_type flow is unknown and not used; predictionType says/)]);
+    expect(heard).toEqual([expect.stringMatching(/modelspec\.prediction_type flow is unknown and ignored; predictionType sets the type/)]);
   });
 
   it("is taken for velocity in a Stable Diffusion 2 that does not say it, as in diffusers, which is told", async () => {
@@ -179,7 +179,7 @@ describe("a single file may", () => {
     }
   });
 
-  it.each(["vae-swap-mini", "controlnet-mini", "sd1-mini/unet"])("hold one network under today's names: %s", async (name) => {
+  it.each(["vae-swap-mini", "controlnet-mini", "sd1-mini/unet"])("hold one network under diffusers' names: %s", async (name) => {
     const path = join(temporaryFolder(), "network.safetensors");
     cpSync(join(checkpoint(name), "diffusion_pytorch_model.safetensors"), path);
     const root = await openCheckpoint(path, { config: checkpoint(name) });
@@ -264,7 +264,7 @@ describe("a single file is refused", () => {
 
   it("that holds something else, with names of what it holds", async () => {
     expect((await failure(fileOf("a", "b.c", "d", "e"))).message).toMatch(
-      /holds no network of Stable Diffusion: it has 4 tensors, called a, b\.c, d, \.\.\.$/,
+      /holds no network that Darkroom knows: it has 4 tensors, called a, b\.c, d, \.\.\.$/,
     );
   });
 

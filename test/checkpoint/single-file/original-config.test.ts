@@ -93,7 +93,7 @@ describe("the .yaml beside a single file", () => {
       const heard = collectWarnings();
       expect((await schedulerOf(await opened(yaml))).predictionType).toBeUndefined();
       expect(heard).toEqual([
-        expect.stringMatching(/model\.yaml has a parameterization that is not in model\.params.*give predictionType/),
+        expect.stringMatching(/model\.yaml has a parameterization outside model\.params, which is ignored.*give predictionType/),
       ]);
     },
   );
@@ -158,7 +158,7 @@ describe("the .yaml beside a single file", () => {
     expect(hub.fetched).toEqual(["sd/a.safetensors", "sd/a.yaml"]);
   });
 
-  it("of something else is not used, with a warning", async () => {
+  it("of something else is ignored, with a warning", async () => {
     const heard = collectWarnings();
     expect(await schedulerOf(await opened("title: My model"))).toMatchObject({ _className: "PNDMScheduler" });
     expect(heard).toEqual([expect.stringMatching(/model\.yaml has no model\.params, so it is not the config of the checkpoint beside it/)]);
@@ -175,7 +175,7 @@ describe("the .yaml beside a single file", () => {
   ])("is refused where it %s", async (_, yaml, message) => {
     const error = await checkpointError(opened(yaml));
     expect(error.message).toMatch(message);
-    expect(error.hint).toBe("correct the file, or move it away to do without it");
+    expect(error.hint).toBe("correct the file, or move it elsewhere to open the checkpoint without it");
   });
 
   it.each([
@@ -207,14 +207,14 @@ describe("of what an author wrote counts", () => {
     expect(await schedulerOf(await openCheckpoint(path, { predictionType }))).toMatchObject({ predictionType: expected });
   });
 
-  it("nothing beside configs that are given, which is warned of where they say otherwise", async () => {
+  it("nothing if configs are given, with a warning if they state something else", async () => {
     const heard = collectWarnings();
     const vPred = singleFile("sdxl-base-mini", { tensors: (own) => ({ ...own, v_pred: Tensor.from([], [0]) }) });
     const config = checkpoint("sdxl-base-mini");
     await openCheckpoint(vPred, { config });
     expect(heard).toEqual([
       expect.stringMatching(
-        /predicts v_prediction, as v_pred in the file says, but the scheduler of .*sdxl-base-mini is for epsilon.*predictionType: "v_prediction"$/,
+        /predicts v_prediction, as v_pred in the file says, but the scheduler of .*sdxl-base-mini, which is used, is for epsilon.*predictionType: "v_prediction"$/,
       ),
     ]);
     await openCheckpoint(vPred, { config, predictionType: "v_prediction" });
