@@ -37,10 +37,9 @@ export interface TargetLowering {
   readonly winograd: WinogradSizes | undefined;
   /** Whether convolutions of 3, 6, 9, 15, ... channels get one more channel, of zeros. */
   readonly padsThreeChannels: boolean;
-  /** Attention is one operation of the runtime where heads are at most `widestFusedHead` channels wide; wider ones are written out. */
-  readonly attention: {
-    readonly widestFusedHead: number;
-    /** Whether the operation is right only on some devices, so that a device must be checked first. */
+  /** Which attention is one operation of the runtime (fused), and which is written out step by step. */
+  readonly attention: AttentionSizes & {
+    /** Whether the fused operation is right only on some devices, so that each device must be checked first. */
     readonly mustBeChecked: boolean;
   };
   /** Sines and cosines: the runtime's in float32, or in float64. */
@@ -52,6 +51,16 @@ export interface TargetLowering {
    * "folded": they are nodes of the network's graph, whose constants the provider computes when it is loaded.
    */
   readonly weights: "prepared" | "folded";
+}
+
+/** Sizes of attention. */
+export interface AttentionSizes {
+  /** Channels of the widest head that is fused. */
+  readonly widestFusedHead: number;
+  /** Head width times queries times keys up to which attention is fused. */
+  readonly largestFused: number;
+  /** Scores of all pictures and heads together that are computed at once. If there are more, queries are taken in blocks. */
+  readonly largestScores: number;
 }
 
 /** From which size on Winograd's convolution pays. */
@@ -72,13 +81,21 @@ export interface RowBlocks {
   readonly largestHidden: number;
 }
 
+/** All attention is fused, and all its scores are computed at once. */
+const ALL_FUSED: TargetLowering["attention"] = {
+  widestFusedHead: Number.POSITIVE_INFINITY,
+  largestFused: Number.POSITIVE_INFINITY,
+  largestScores: Number.POSITIVE_INFINITY,
+  mustBeChecked: false,
+};
+
 /** A processor's row. */
 const PROCESSOR: TargetLowering = {
   fast: "bytes",
   // 1.8 times as fast as the runtime's convolution with 320 channels at 64 x 64, 1.9 with 640 at 32 x 32, 1.4 with 1280 at 16 x 16.
   winograd: { fewestChannels: 128, fewestSquares: 16 },
   padsThreeChannels: false,
-  attention: { widestFusedHead: Number.POSITIVE_INFINITY, mustBeChecked: false },
+  attention: ALL_FUSED,
   sine: "float32",
   rowBlocks: {
     // A denoising network's pictures at 64 x 64 stay whole.
@@ -96,7 +113,7 @@ const PROVIDER: TargetLowering = {
   fast: undefined,
   winograd: undefined,
   padsThreeChannels: false,
-  attention: { widestFusedHead: Number.POSITIVE_INFINITY, mustBeChecked: false },
+  attention: ALL_FUSED,
   sine: "float32",
   rowBlocks: undefined,
   // What is prepared would have to be fed to every run. Providers fold float32 constants themselves.
@@ -107,23 +124,34 @@ const PROVIDER: TargetLowering = {
 const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
   cpu: PROCESSOR,
   /*
-   * The same kernels as on the CPU, compiled to WebAssembly, so that the same choices hold; none of them is measured yet. Winograd's matrix products and the
-   * 8-bit ones have SIMD kernels. Where relaxed SIMD clips sums, the measured byte range is 63. Row blocks matter more: memory ends at 4 GB.
-   * There are no files, so weights can become bytes only once a graph can be given memory for them.
+   * The CPU's kernels compiled to WebAssembly: in Chromium 156, graphs that are written for the CPU gave its numbers. Their speed is not measured.
+   * Row blocks matter more there: memory ends at 4 GB. Winograd's matrix products and 8-bit ones have SIMD kernels. If relaxed SIMD clips sums, the byte
+   * range that is measured is 63. There are no scratch files, so weights stay floats until a platform offers another place for their bytes.
    */
-  wasm: PROCESSOR,
+  wasm: {
+    ...PROCESSOR,
+    attention: {
+      ...ALL_FUSED,
+      // An integer overflows in the operation at 2^30: 4096 queries and keys of a head of 64 channels fail, 4000 do not.
+      largestFused: 2 ** 30 - 1,
+      // The operation holds all scores at once: 1.07 GB for Stable Diffusion 1.5's UNet at 64 x 64. These are 128 MB.
+      largestScores: 2 ** 25,
+    },
+  },
   webgpu: {
     ...PROVIDER,
     fast: "half",
     // The provider computes such counts in threes and gets 3 x 3 kernels wrong.
     padsThreeChannels: true,
     attention: {
+      ...ALL_FUSED,
       // A head of 512 channels over 4096 tokens, as in autoencoders, takes 106 ms in one operation and 44 ms written out.
       widestFusedHead: 256,
       // On the software drivers SwiftShader and lavapipe it is 4 to 9 % off if 32 queries or more look at 16 keys or more.
       mustBeChecked: true,
     },
-    // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU.
+    // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU. (In a browser they will need another way: the
+    // WebGPU builds of ONNX Runtime Web have no float64.)
     sine: "float64",
   },
   cuda: { ...PROVIDER, fast: "half" },
@@ -137,8 +165,8 @@ export interface Lowering extends Pick<TargetLowering, "winograd" | "padsThreeCh
   readonly float: Float;
   /** The largest weight of large products in 8-bit integers; undefined: they are computed in floats. */
   readonly byteRange: ByteRange | undefined;
-  /** Channels of the widest head of which attention is one operation; 0: it is always written out. */
-  readonly widestFusedHead: number;
+  /** Which attention is fused. The widest head that is fused is 0 channels wide if the device's fused attention is wrong or was not checked. */
+  readonly attention: AttentionSizes;
 }
 
 /** Whether "fast" computes in half precision, in 8-bit integers, or as "exact" does, on a device that can. */
@@ -157,6 +185,6 @@ export function loweringFor(
     ...row,
     float: numbers === "half" && halfPrecision ? "float16" : "float32",
     byteRange: numbers === "bytes" ? byteRange : undefined,
-    widestFusedHead: attention.mustBeChecked && !fusedAttention ? 0 : attention.widestFusedHead,
+    attention: attention.mustBeChecked && !fusedAttention ? { ...attention, widestFusedHead: 0 } : attention,
   };
 }

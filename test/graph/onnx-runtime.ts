@@ -1,5 +1,5 @@
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
-import { Graph, type Value } from "../../src/graph/graph.js";
+import { Graph, type GraphOptions, type Value } from "../../src/graph/graph.js";
 import { encodeOnDisk } from "../../src/platform/node/disk-file.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { type Shape, sizeOf, Tensor } from "../../src/tensor/tensor.js";
@@ -11,8 +11,11 @@ export interface Evaluated {
 }
 
 /** Builds a graph with one result and runs it in ONNX Runtime itself, without the engine. `input` declares a tensor and feeds it. */
-export async function evaluate(build: (graph: Graph, input: (tensor: Tensor<DType>) => Value) => Value): Promise<Evaluated> {
-  const graph = new Graph();
+export async function evaluate(
+  build: (graph: Graph, input: (tensor: Tensor<DType>) => Value) => Value,
+  options: GraphOptions = {},
+): Promise<Evaluated> {
+  const graph = new Graph(options);
   const feeds: Record<string, OrtTensor> = {};
   const declared = build(graph, ({ dtype, shape, data }) => {
     const name = `input${Object.keys(feeds).length}`;

@@ -11,7 +11,6 @@ import { affine } from "../../src/graph/ops/products.js";
 import { resizeNearest } from "../../src/graph/ops/resampling.js";
 import { concat, expand, gather, reshape, slice, split, transpose } from "../../src/graph/ops/shapes.js";
 import { type Shape, Tensor } from "../../src/tensor/tensor.js";
-import { onnxText } from "../helpers/graphs.js";
 import { evaluate, ramp } from "./onnx-runtime.js";
 
 const RUNS = { numRuns: 20 };
@@ -212,21 +211,6 @@ describe("results", () => {
       return concat([second, first], 1);
     });
     expect(result.toArray()).toEqual([3, 4, 1, 2]);
-  });
-});
-
-describe("attention on WebGPU", () => {
-  const isFused = (width: number, fusedAttention: boolean) => {
-    const graph = new Graph({ capabilities: { device: "webgpu", fusedAttention } });
-    const [query, key, value] = ["q", "k", "v"].map((name) => graph.input(name, "float32", [1, 64, width])) as [Value, Value, Value];
-    graph.output("y", attention(query, key, value, 2));
-    return onnxText(graph).includes("MultiHeadAttention");
-  };
-
-  it("is one operation where the device computes that rightly, and heads are not wide", () => {
-    expect(isFused(80, true)).toBe(true);
-    expect(isFused(80, false)).toBe(false);
-    expect(isFused(1024, true)).toBe(false);
   });
 });
 

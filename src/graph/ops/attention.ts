@@ -3,7 +3,7 @@ import type { Value } from "../graph.js";
 import { add, scale } from "./elementwise.js";
 import { narrow, widen } from "./precision.js";
 import { matmul } from "./products.js";
-import { extent, reshape, transpose } from "./shapes.js";
+import { concat, extent, reshape, slice, transpose } from "./shapes.js";
 
 /**
  * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
@@ -16,8 +16,22 @@ import { extent, reshape, transpose } from "./shapes.js";
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
   const { graph, shape } = query;
   if (!(extent(query, 2) % heads === 0)) throw new ConfigError(`${shape[2]} channels do not divide into ${heads} attention heads`);
-  const write = extent(query, 2) / heads <= graph.lowering.widestFusedHead ? fusedAttention : writtenOutAttention;
-  return write(query, key, value, heads, bias);
+  const [batch = 0, tokens = 0] = shape;
+  const atOnce = Math.max(1, Math.floor(graph.lowering.attention.largestScores / (batch * heads * extent(key, 1))));
+  if (tokens <= atOnce) return attendAtOnce(query, key, value, heads, bias);
+  const blocks: Value[] = [];
+  for (let start = 0; start < tokens; start += atOnce) {
+    const end = Math.min(tokens, start + atOnce);
+    blocks.push(attendAtOnce(slice(query, 1, start, end), key, value, heads, bias && slice(bias, 2, start, end)));
+  }
+  return concat(blocks as [Value, ...Value[]], 1);
+}
+
+function attendAtOnce(query: Value, key: Value, value: Value, heads: number, bias: Value | undefined): Value {
+  const { widestFusedHead, largestFused } = query.graph.lowering.attention;
+  const width = extent(query, 2) / heads;
+  const isFused = width <= widestFusedHead && width * extent(query, 1) * extent(key, 1) <= largestFused;
+  return (isFused ? fusedAttention : writtenOutAttention)(query, key, value, heads, bias);
 }
 
 /** Attention as one operation of the runtime. */
