@@ -5,7 +5,7 @@ import { checkCombinations } from "../generate/combinations.js";
 import type { EmbeddingRequest, GenerateRequest, LoraRequest } from "../generate/request.js";
 import { seedsOf } from "../generate/seeds.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
-import type { Device } from "../runtime/engine.js";
+import type { Device } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import type { LibraryOptions } from "./adapter-options.js";
 import type { Size } from "./values.js";

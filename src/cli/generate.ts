@@ -4,7 +4,7 @@ import { GUIDANCE_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../gener
 import { CACHE_FIELDS, GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
-import { DEVICES } from "../runtime/engine.js";
+import { DEVICES } from "../runtime/device.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";

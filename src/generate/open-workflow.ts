@@ -5,7 +5,7 @@ import { ConfigError } from "../errors.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { Folder } from "../platform/folder.js";
-import type { Precision, ResolvedDevice } from "../runtime/engine.js";
+import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkCombinations } from "./combinations.js";
 import { checkNetworks, checkRun, type KnownFamily, workflowOf } from "./families.js";

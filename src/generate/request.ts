@@ -24,7 +24,7 @@ import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import type { Folder } from "../platform/folder.js";
 import { extractLoraTags } from "../prompt/lora-tags.js";
-import { DEVICES, type Device, PRECISIONS, type Precision } from "../runtime/engine.js";
+import { DEVICES, type Device, PRECISIONS, type Precision } from "../runtime/device.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { parseSeed } from "../tensor/random.js";
 import { GUIDANCE_TEXT, MASK_GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "./default-texts.js";

@@ -2,7 +2,7 @@ import type { PredictionType } from "../families/prediction-types.js";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
-import type { Precision, ResolvedDevice } from "../runtime/engine.js";
+import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";

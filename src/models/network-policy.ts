@@ -1,5 +1,6 @@
 import type { GraphOptions } from "../graph/graph.js";
-import type { Engine, LoadOptions } from "../runtime/engine.js";
+import type { Engine } from "../runtime/engine.js";
+import type { LoadOptions } from "../runtime/session.js";
 
 /** Bytes of weights up to which a network that runs often copies them into the form that is fastest. */
 const LARGEST_COPY = 2 ** 27;

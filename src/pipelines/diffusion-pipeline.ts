@@ -12,7 +12,7 @@ import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, field, oneOf, optional } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import { CONCURRENCY, isConcurrency, type PipelineQueue, type Turn } from "../runtime/call-queue.js";
-import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/engine.js";
+import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/device.js";
 import { expectSettings, resolveScheduler, schedulerField, schedulerFor } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";

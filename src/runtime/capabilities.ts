@@ -1,14 +1,22 @@
 import { Graph, type GraphOptions, type Value } from "../graph/graph.js";
-import { type ByteRange, fastNumbers } from "../graph/lowering.js";
+import { type ByteRange, fastNumbers, type GraphCapabilities } from "../graph/lowering.js";
 import { fusedAttention, writtenOutAttention } from "../graph/ops/attention.js";
 import { scale } from "../graph/ops/elementwise.js";
 import { narrow } from "../graph/ops/precision.js";
 import { Tensor } from "../tensor/tensor.js";
+import type { Precision, ResolvedDevice } from "./device.js";
 import { DeviceSessions, runtimeMessage } from "./device-sessions.js";
-import type { Capabilities, NamedTensors, Precision, ResolvedDevice } from "./engine.js";
 import type { EngineHost } from "./engine-host.js";
+import type { NamedTensors } from "./session.js";
 import type { SessionSettings } from "./session-options.js";
 import type { Transport } from "./transport.js";
+
+/** What a device is capable of, as measured on this machine. A fact that was not measured counts as no. */
+export interface Capabilities extends GraphCapabilities {
+  readonly device: ResolvedDevice;
+  /** Whether its driver computes in software. */
+  readonly isSoftware?: boolean | undefined;
+}
 
 /** What is measured. */
 export interface ProbeOptions {

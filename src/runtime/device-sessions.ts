@@ -3,7 +3,7 @@ import type { FinishedGraph } from "../graph/finished-graph.js";
 import { messageOf } from "../message-of.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
-import type { LoadOptions, NamedTensors, Session } from "./engine.js";
+import type { LoadOptions, NamedTensors, Session } from "./session.js";
 import { loadTask, type SessionSettings } from "./session-options.js";
 import type { Transport } from "./transport.js";
 

@@ -1,6 +1,6 @@
 import type { OnnxModel } from "../graph/onnx.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
-import type { ResolvedDevice } from "./engine.js";
+import type { ResolvedDevice } from "./device.js";
 import type { Transport } from "./transport.js";
 
 /** A model in the form that ONNX Runtime takes. */

@@ -1,5 +1,5 @@
 import { disposed } from "./disposed.js";
-import type { Session } from "./engine.js";
+import type { Session } from "./session.js";
 
 interface Entry {
   readonly session: Promise<Session>;

@@ -1,6 +1,7 @@
 import type { FinishedGraph } from "../graph/finished-graph.js";
-import type { LoadOptions, ResolvedDevice } from "./engine.js";
+import type { ResolvedDevice } from "./device.js";
 import type { EncodedModel, EngineHost } from "./engine-host.js";
+import type { LoadOptions } from "./session.js";
 import type { LoadTask, SessionOptions } from "./transport.js";
 
 /** What all sessions of an engine have in common. */

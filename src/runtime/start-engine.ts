@@ -3,21 +3,13 @@ import { wrongArgument } from "../given.js";
 import type { FinishedGraph } from "../graph/finished-graph.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import { callQueueOf } from "./call-queue.js";
-import { probe } from "./capabilities.js";
+import { type Capabilities, probe } from "./capabilities.js";
+import { DEVICES, type DeviceOptions, PRECISIONS, type Precision, type ResolvedDevice } from "./device.js";
 import { DeviceSessions } from "./device-sessions.js";
 import { disposed } from "./disposed.js";
-import {
-  type Capabilities,
-  DEVICES,
-  type DeviceOptions,
-  type Engine,
-  type LoadOptions,
-  PRECISIONS,
-  type Precision,
-  type ResolvedDevice,
-  type Session,
-} from "./engine.js";
+import type { Engine } from "./engine.js";
 import type { EngineHost } from "./engine-host.js";
+import type { LoadOptions, Session } from "./session.js";
 import type { SessionSettings } from "./session-options.js";
 import type { Transport } from "./transport.js";
 

@@ -2,7 +2,7 @@ import type { PreparedPort } from "../graph/finished-graph.js";
 import type { DType } from "../tensor/dtype.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { ResolvedDevice } from "./engine.js";
+import type { ResolvedDevice } from "./device.js";
 
 /** The session options of ONNX Runtime that Darkroom sets; the same in Node and in browsers. */
 export interface SessionOptions {

@@ -1,5 +1,6 @@
 import { Graph } from "../../src/graph/graph.js";
-import type { Engine, NamedTensors, Session } from "../../src/runtime/engine.js";
+import type { Engine } from "../../src/runtime/engine.js";
+import type { NamedTensors, Session } from "../../src/runtime/session.js";
 import { byteSize, type DType } from "../../src/tensor/dtype.js";
 import { sizeOf, Tensor } from "../../src/tensor/tensor.js";
 import { onnxOf } from "../helpers/graphs.js";

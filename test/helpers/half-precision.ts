@@ -1,4 +1,5 @@
-import type { Engine, ResolvedDevice } from "../../src/runtime/engine.js";
+import type { ResolvedDevice } from "../../src/runtime/device.js";
+import type { Engine } from "../../src/runtime/engine.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
 /**

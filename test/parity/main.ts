@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { Device } from "../../src/runtime/engine.js";
+import type { Device } from "../../src/runtime/device.js";
 import { setWarningHandler } from "../../src/warnings.js";
 import { findCases, type ParityCase } from "./cases.js";
 import type { Comparison } from "./comparison.js";

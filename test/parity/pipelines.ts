@@ -7,7 +7,7 @@ import type { RawImage } from "../../src/image/load-image.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
 import { camelCase } from "../../src/letter-case.js";
-import type { Device } from "../../src/runtime/engine.js";
+import type { Device } from "../../src/runtime/device.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../../src/schedulers/shared/scheduler.js";
 import type { DType } from "../../src/tensor/dtype.js";

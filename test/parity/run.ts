@@ -1,5 +1,6 @@
 import { createEngine } from "#platform";
-import type { Device, Engine } from "../../src/runtime/engine.js";
+import type { Device } from "../../src/runtime/device.js";
+import type { Engine } from "../../src/runtime/engine.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, holds, NotSupported } from "./comparison.js";
 import { compareModel } from "./models.js";

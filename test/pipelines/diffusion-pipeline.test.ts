@@ -7,7 +7,7 @@ import { DiffusionPipeline, type PipelineOptions } from "../../src/pipelines/dif
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
 import { openFolder } from "../../src/platform/node/platform.js";
-import type { Device } from "../../src/runtime/engine.js";
+import type { Device } from "../../src/runtime/device.js";
 import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";

@@ -2,7 +2,7 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
-import type { DeviceOptions } from "../../src/runtime/engine.js";
+import type { DeviceOptions } from "../../src/runtime/device.js";
 import type { Tensors } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { type Float8Options, inFloat8, widened } from "../helpers/float8.js";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { createEngine } from "../../src/platform/node/engine.js";
-import type { Device } from "../../src/runtime/engine.js";
+import type { Device } from "../../src/runtime/device.js";
 
 const machine = vi.hoisted(() => ({ gpus: { any: false, nvidia: false }, open: 0, looks: 0 }));
 vi.mock("../../src/platform/node/linux-gpu.js", () => ({

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { DeviceError } from "../../src/errors.js";
+import type { Capabilities } from "../../src/runtime/capabilities.js";
 import { type ProbeOptions, probe } from "../../src/runtime/capabilities.js";
-import type { Capabilities, ResolvedDevice } from "../../src/runtime/engine.js";
+import type { ResolvedDevice } from "../../src/runtime/device.js";
 import type { EngineHost } from "../../src/runtime/engine-host.js";
 import { type FakeAnswers, FakeThread, fakeEncode, fakeHost } from "./fake-host.js";
 

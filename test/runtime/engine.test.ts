@@ -10,7 +10,9 @@ import { affine } from "../../src/graph/ops/products.js";
 import { expand } from "../../src/graph/ops/shapes.js";
 import { createEngine } from "../../src/platform/node/engine.js";
 import { gpusInSight } from "../../src/platform/node/linux-gpu.js";
-import { DEVICES, type Device, type Engine, type LoadOptions, type Session } from "../../src/runtime/engine.js";
+import { DEVICES, type Device } from "../../src/runtime/device.js";
+import type { Engine } from "../../src/runtime/engine.js";
+import type { LoadOptions, Session } from "../../src/runtime/session.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 
 const workers = vi.hoisted((): Worker[] => []);

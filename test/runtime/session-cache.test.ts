@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DeviceError } from "../../src/errors.js";
-import type { Session } from "../../src/runtime/engine.js";
+import type { Session } from "../../src/runtime/session.js";
 import { SessionCache } from "../../src/runtime/session-cache.js";
 
 /** Sessions that only say when they were loaded and released. */

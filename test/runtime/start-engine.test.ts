@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DeviceError } from "../../src/errors.js";
-import type { ResolvedDevice } from "../../src/runtime/engine.js";
+import type { ResolvedDevice } from "../../src/runtime/device.js";
 import type { EngineHost } from "../../src/runtime/engine-host.js";
 import { type EngineOptions, startEngine } from "../../src/runtime/start-engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";

@@ -1,5 +1,5 @@
 import type { Autoencoder } from "../../models/autoencoder.js";
-import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/engine.js";
+import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Adaptable } from "../load-adapters.js";
 import type { OpenFiles } from "../open-files.js";

@@ -1,6 +1,6 @@
 import type { AttentionSlice } from "../../graph/graph.js";
 import type { CallQueue } from "../../runtime/call-queue.js";
-import type { Precision, ResolvedDevice } from "../../runtime/engine.js";
+import type { Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
 /**

@@ -1,4 +1,4 @@
-import type { ResolvedDevice } from "../../runtime/engine.js";
+import type { ResolvedDevice } from "../../runtime/device.js";
 import { hasCudaLibraries } from "./runtime-files.js";
 
 /** What each device needs, for hints. */

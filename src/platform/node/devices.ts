@@ -1,6 +1,6 @@
 import { DarkroomError } from "../../errors.js";
 import { probeGraph } from "../../runtime/capabilities.js";
-import { DEVICES, type ResolvedDevice } from "../../runtime/engine.js";
+import { DEVICES, type ResolvedDevice } from "../../runtime/device.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { createEngine } from "./engine.js";
 import { gpusInSight } from "./linux-gpu.js";

@@ -1,4 +1,5 @@
-import type { Engine, ResolvedDevice } from "../../runtime/engine.js";
+import type { ResolvedDevice } from "../../runtime/device.js";
+import type { Engine } from "../../runtime/engine.js";
 import type { EngineHost } from "../../runtime/engine-host.js";
 import { type EngineOptions, startEngine } from "../../runtime/start-engine.js";
 import { DEVICE_HINTS, missingFor } from "./device-needs.js";

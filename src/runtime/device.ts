@@ -1,0 +1,48 @@
+import type { Target } from "../graph/lowering.js";
+import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
+
+/**
+ * Where networks run. "auto" picks a GPU that works, else the CPU. On Linux it tries CUDA, then WebGPU; elsewhere WebGPU. It does not pick a Vulkan driver that
+ * computes in software. The `device` of a pipeline or model says what was picked.
+ */
+export type Device = "auto" | ResolvedDevice;
+
+/** A device that was chosen. */
+export type ResolvedDevice = Exclude<Target, "wasm">;
+
+/** The devices a caller can name. */
+export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
+
+/**
+ * "exact" computes in float32, and matches diffusers within rounding. "fast" is faster, and its pictures differ more. On the CPU it computes matrix products
+ * and convolutions in 8-bit integers; on WebGPU and CUDA it computes in half precision, if the device can. Autoencoders with `force_upcast` stay in float32.
+ * On the CPU, the weights are converted when a network first runs (2.5 s for Stable Diffusion 1.5). The conversion needs a file in the folder for temporary
+ * files (TMPDIR; 0.9 GB), which is removed at once.
+ */
+export type Precision = "exact" | "fast";
+
+/** The precisions a caller can name. */
+export const PRECISIONS: readonly Precision[] = ["exact", "fast"];
+
+/** Where and how networks run. */
+export interface DeviceOptions {
+  /** The device; "auto" by default. */
+  readonly device?: Device | undefined;
+  /** Which of several GPUs. */
+  readonly deviceId?: number | undefined;
+  /**
+   * Memory before speed: nothing is kept that can be made again, and a network frees its memory as soon as its part of the work is done. Results are equal
+   * within rounding.
+   */
+  readonly lowMemory?: boolean | undefined;
+  /** How closely networks compute: "exact" by default. */
+  readonly precision?: Precision | undefined;
+}
+
+export const DEVICE_FIELDS: Fields<DeviceOptions> = {
+  // Any text is valid here: an unknown device is a DeviceError later.
+  device: field((value) => typeof value === "string", `one of ${DEVICES.join(", ")}`),
+  deviceId: whole(0),
+  lowMemory: flag,
+  precision: oneOf(...PRECISIONS),
+};
