@@ -12,6 +12,17 @@ const LARGEST_PACKAGE = 35e6;
 /** The README's program: it must run as it stands. */
 const PROGRAM = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, "README.md"), "utf8"))[1];
 
+/** A program that imports a scheduler and tensors from their own entries, and their types. */
+const PARTS = `import { Generator, randn } from "darkroom/random";
+import { DDIMScheduler } from "darkroom/schedulers/ddim";
+import { Tensor } from "darkroom/tensor";
+const scheduler = new DDIMScheduler();
+scheduler.setTimesteps(3);
+const sample = randn([2, 3], new Generator(7));
+const { prevSample } = scheduler.step(Tensor.zeros([2, 3]), 666, sample);
+console.log(scheduler.timesteps.join(), prevSample.shape.join());
+`;
+
 try {
   // The build is there already: packing must not start it again.
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", sandbox], { cwd: root }));
@@ -30,12 +41,18 @@ try {
     writeFileSync(join(app, "api.mts"), PROGRAM);
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
-    run("node", [tsc, ...options, "api.mts"], { cwd: app });
+    writeFileSync(join(app, "parts.mts"), PARTS);
+    run("node", [tsc, ...options, "api.mts", "parts.mts"], { cwd: app });
   });
   check("imported by a program", () => {
     writeFileSync(join(app, "api.mjs"), PROGRAM.replace('"panda.png"', 'process.argv[2] ?? "panda.png"'));
     run("node", ["api.mjs"], { cwd: app });
     expectPicture(app, "panda.png");
+  });
+  check("imported in parts, without what runs networks", () => {
+    writeFileSync(join(app, "parts.mjs"), PARTS);
+    const printed = run("node", ["parts.mjs"], { cwd: app });
+    expect(printed === "666,333,0 2,3\n", `parts.mjs printed ${printed}`);
   });
   check("bundled by esbuild (ESM and CommonJS) and webpack", () => inBundles(app));
   if (process.platform === "linux") check("on Node 20.9.0, 22 and 24", () => onEveryNode(app));
