@@ -5,6 +5,7 @@ import type { Family } from "./family.js";
 export const DDIM = {
   id: "ddim",
   name: "DDIM",
+  shortName: "DDIM",
   takesPrompt: false,
   workflows: { noise: { className: "DDIMPipeline", defaults: { steps: 50 } } },
   parts: PIXEL_PARTS,

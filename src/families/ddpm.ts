@@ -7,6 +7,7 @@ export const PIXEL_PARTS = { unet: { library: "diffusers", className: "UNet2DMod
 export const DDPM = {
   id: "ddpm",
   name: "DDPM",
+  shortName: "DDPM",
   takesPrompt: false,
   workflows: { noise: { className: "DDPMPipeline", defaults: { steps: 1000 } } },
   parts: PIXEL_PARTS,

@@ -32,6 +32,8 @@ export interface Family {
   readonly id: string;
   /** The name in messages: "Stable Diffusion XL". */
   readonly name: string;
+  /** The name in short lists: "XL". Families with the same workflows may share it. */
+  readonly shortName: string;
   /** Whether its pipelines take a prompt. */
   readonly takesPrompt: boolean;
   readonly workflows: Readonly<Partial<Record<WorkflowName, Workflow>>>;

@@ -17,6 +17,7 @@ import {
 export const STABLE_DIFFUSION_1 = {
   id: "sd1",
   name: "Stable Diffusion 1",
+  shortName: "SD 1",
   series: "Stable Diffusion",
   classPrefix: "StableDiffusion",
   architecture: "stable-diffusion-v1",

@@ -16,6 +16,7 @@ import {
 export const STABLE_DIFFUSION_2 = {
   id: "sd2",
   name: "Stable Diffusion 2",
+  shortName: "SD 2",
   series: "Stable Diffusion",
   classPrefix: "StableDiffusion",
   architecture: "stable-diffusion-v2",

@@ -9,6 +9,7 @@ export const AESTHETIC_SCORES = { positive: 6, negative: 2.5 } as const;
 export const STABLE_DIFFUSION_XL_REFINER = {
   id: "xl-refiner",
   name: "Stable Diffusion XL's refiner",
+  shortName: "XL",
   series: "Stable Diffusion XL",
   classPrefix: "StableDiffusionXL",
   architecture: "stable-diffusion-xl-v1-refiner",

@@ -31,6 +31,7 @@ export const XL_REFINEMENT = { families: ["xl-refiner", "xl"], from: 0.8 } as co
 export const STABLE_DIFFUSION_XL = {
   id: "xl",
   name: "Stable Diffusion XL",
+  shortName: "XL",
   series: "Stable Diffusion XL",
   classPrefix: "StableDiffusionXL",
   architecture: "stable-diffusion-xl",

@@ -25,12 +25,7 @@ function text(kind: WorkflowName, name: keyof Defaults): string {
   const usual = DEFAULT_FAMILY.workflows[kind]?.defaults[name];
   const exceptions = FAMILIES.flatMap((family) => {
     const value = family.workflows[kind]?.defaults[name];
-    return value === undefined || value === usual ? [] : [`${shortName(family.name)} ${value}`];
+    return value === undefined || value === usual ? [] : [`${family.shortName} ${value}`];
   });
   return [usual, ...new Set(exceptions)].join("; ");
-}
-
-/** `XL` for Stable Diffusion XL and its refiner. */
-function shortName(name: string): string {
-  return name.replace(/^Stable Diffusion /, "").replace(/'s .*$/, "");
 }

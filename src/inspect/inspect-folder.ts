@@ -7,7 +7,7 @@ import { kindOf } from "../checkpoint/part-kind.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LatentFamily } from "../families/family.js";
-import { familiesByIndex, familyByContextWidth } from "../families/lookups.js";
+import { DEFAULT_FAMILY, familiesByIndex, familyByContextWidth } from "../families/lookups.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import type { Folder } from "../platform/folder.js";
 import { countWeights, total } from "./counts.js";
@@ -29,29 +29,30 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     const weights = isNetwork ? await inspectWeights(await partFolder(folder, name)) : {};
     parts[displayText(name)] = component && { className: displayText(component.className), ...weights };
   }
-  const [unet, vae, scheduler] = await Promise.all([
-    configOf(await partFolder(folder, "unet"), "config.json"),
+  const families = familiesByIndex(index.className, index.options.requiresAestheticsScore === true);
+  const { part } = (families[0] ?? DEFAULT_FAMILY).denoiser;
+  const [denoiser, vae, scheduler] = await Promise.all([
+    configOf(await partFolder(folder, part), "config.json"),
     configOf(folder.open("vae"), "config.json"),
     configOf(await partFolder(folder, "scheduler"), "scheduler_config.json"),
   ]);
-  const families = familiesByIndex(index.className, index.options.requiresAestheticsScore === true);
   return {
     kind: "checkpoint",
     name: folder.name,
     layout,
     className: displayText(index.className),
-    family: familyOf(families, unet),
-    isInpainting: unet?.inChannels === MASKED_CHANNELS,
+    family: familyOf(families, denoiser),
+    isInpainting: denoiser?.inChannels === MASKED_CHANNELS,
     predictionType: scheduler && predictionOf(scheduler),
     isPredictionAssumed: false,
     sources: {
-      family: families.length === 1 ? MODEL_INDEX : "unet/config.json",
+      family: families.length === 1 ? MODEL_INDEX : `${part}/config.json`,
       predictionType: "scheduler/scheduler_config.json",
       scheduler: MODEL_INDEX,
-      size: "unet/config.json and vae/config.json",
+      size: `${part}/config.json and vae/config.json`,
     },
     scheduler: textOf(index.components.get("scheduler")?.className),
-    size: sizeOf(unet, vae),
+    size: sizeOf(denoiser, vae),
     parts,
     counts: total(Object.values(parts).flatMap((part) => part?.counts ?? [])),
     metadata: {},
@@ -120,11 +121,11 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
   }
 }
 
-/** The name of the checkpoint's family among those with its pipeline; the name of their series if the UNet does not show which family it is. */
-function familyOf(families: readonly LatentFamily[], unet: JsonObject | undefined): string | undefined {
+/** The name of the checkpoint's family among those with its pipeline; the name of their series if the denoiser does not show which family it is. */
+function familyOf(families: readonly LatentFamily[], denoiser: JsonObject | undefined): string | undefined {
   const [first, second] = families;
   if (!second) return first?.name;
-  const byWidth = familyByContextWidth(firstNumber(unet?.crossAttentionDim));
+  const byWidth = familyByContextWidth(firstNumber(denoiser?.crossAttentionDim));
   return byWidth && families.includes(byWidth) ? byWidth.name : first?.series;
 }
 
@@ -134,9 +135,9 @@ function predictionOf({ _className, predictionType }: JsonObject): string {
 }
 
 /** Side of the pictures in pixels: that of the latents, times the pixels that the autoencoder makes of one latent. */
-function sizeOf(unet: JsonObject | undefined, vae: JsonObject | undefined): number | undefined {
-  const side = firstNumber(unet?.sampleSize);
-  const levels = Array.isArray(vae?.blockOutChannels) ? vae.blockOutChannels.length : unet && !vae ? 1 : undefined;
+function sizeOf(denoiser: JsonObject | undefined, vae: JsonObject | undefined): number | undefined {
+  const side = firstNumber(denoiser?.sampleSize);
+  const levels = Array.isArray(vae?.blockOutChannels) ? vae.blockOutChannels.length : denoiser && !vae ? 1 : undefined;
   return side === undefined || levels === undefined ? undefined : side * 2 ** (levels - 1);
 }
 

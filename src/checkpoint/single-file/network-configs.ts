@@ -55,6 +55,8 @@ export function controlNetConfig(weights: Weights, family: LatentFamily): JsonOb
 export interface LatentSpace {
   readonly channels: number;
   readonly scalingFactor: number;
+  /** What is subtracted from latents before they are scaled. */
+  readonly shiftFactor: number;
   /** Side in pixels of the pictures that the checkpoint was trained with. */
   readonly sampleSize: number;
   readonly latentsMean?: readonly number[];
@@ -62,11 +64,12 @@ export interface LatentSpace {
 }
 
 /** What an AutoencoderKL's `config.json` says about latents. */
-export function latentConfig({ scalingFactor, sampleSize, latentsMean, latentsStd }: LatentSpace): JsonObject {
+export function latentConfig({ scalingFactor, shiftFactor, sampleSize, latentsMean, latentsStd }: LatentSpace): JsonObject {
   return {
     _class_name: "AutoencoderKL",
     sample_size: sampleSize,
     scaling_factor: scalingFactor,
+    ...(shiftFactor !== 0 && { shift_factor: shiftFactor }),
     ...(latentsMean && { latents_mean: latentsMean }),
     ...(latentsStd && { latents_std: latentsStd }),
   };

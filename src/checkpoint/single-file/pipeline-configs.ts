@@ -86,11 +86,10 @@ function mostSimilarTo({ family, inChannels, isConsistency, prediction }: Pipeli
 export function latentSpace(kind: PipelineKind): LatentSpace {
   const { family, original, statistics } = kind;
   const { sampleSize } = mostSimilarTo(kind);
-  const { channels } = family.latents;
-  if (statistics) {
-    return { channels, scalingFactor: statistics.scale, sampleSize, latentsMean: statistics.mean, latentsStd: statistics.std };
-  }
-  return { channels, scalingFactor: original?.scalingFactor ?? family.latents.scale, sampleSize };
+  const { channels, scale, shift } = family.latents;
+  const common = { channels, shiftFactor: shift, sampleSize };
+  if (statistics) return { ...common, scalingFactor: statistics.scale, latentsMean: statistics.mean, latentsStd: statistics.std };
+  return { ...common, scalingFactor: original?.scalingFactor ?? scale };
 }
 
 /** Height and width of the latents that a UNet was trained on, and the source of that number as text for users. */
