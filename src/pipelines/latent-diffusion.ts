@@ -287,7 +287,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     fields: Fields<PromptInput & GuidanceOptions>,
   ): Promise<Embeds> {
     const checked = this.check("encodePrompt", options, fields);
-    const { guidanceScale = this.defaults.guidance, doClassifierFreeGuidance: isGuided = this.isGuided(guidanceScale) } = checked;
+    const { doClassifierFreeGuidance: isGuided = this.isGuided(this.guidanceScaleOf(checked), checked) } = checked;
     const encoded = await this.textEncoders.encode(checked, { isGuided });
     return embedsOf(encoded.at(1)) as Embeds;
   }
@@ -318,17 +318,23 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return toUnitRange(sample);
   }
 
-  /** The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of the VAE's factor. */
+  /** Both sides of pictures are multiples of this many pixels. */
+  protected get sizeMultiple(): number {
+    return this.vaeScaleFactor;
+  }
+
+  /** The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of {@link sizeMultiple}. */
   protected size({ height, width }: SizeOptions): Size {
     const factor = this.vaeScaleFactor;
     const [nativeHeight, nativeWidth] = this.denoiser.sampleSize;
     const size = { height: height ?? nativeHeight * factor, width: width ?? nativeWidth * factor };
-    expectSize(size.width, size.height, factor);
+    expectSize(size.width, size.height, this.sizeMultiple);
     return size;
   }
 
   private begin(request: Request): Call<Request> {
-    const { guidanceScale = this.defaults.guidance, outputType = "image", numImagesPerPrompt = 1 } = request;
+    const { outputType = "image", numImagesPerPrompt = 1 } = request;
+    const guidanceScale = this.guidanceScaleOf(request);
     const stepOptions = this.stepOptions(request);
     if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
@@ -339,7 +345,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       generator: resolveGenerators(request, batch),
       scheduler: this.scheduler.clone(),
       guidanceScale,
-      isGuided: this.isGuided(guidanceScale),
+      isGuided: this.isGuided(guidanceScale, request),
       ...requestedTimesteps(request, this.defaults.steps),
       stepOptions,
       outputType,
@@ -362,8 +368,13 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Whether the network predicts every picture twice, with the prompt and with the negative prompt. */
-  protected isGuided(guidanceScale: number): boolean {
+  protected isGuided(guidanceScale: number, _prompts: PromptInput): boolean {
     return guidanceScale > 1;
+  }
+
+  /** The scale of classifier-free guidance. A network that takes its `guidanceScale` as an input may have another option for it. */
+  protected guidanceScaleOf({ guidanceScale = this.defaults.guidance }: GuidanceOptions): number {
+    return guidanceScale;
   }
 }
 

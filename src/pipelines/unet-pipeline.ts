@@ -8,12 +8,13 @@ import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
 import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, type NoiseOptions, type SizeOptions } from "./latent-diffusion-request.js";
 import type { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
-import { PROMPT_FIELDS, type PromptOptions } from "./prompt/prompt-options.js";
+import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/prompt-options.js";
 import { expectEta, type Size } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import type { Predict } from "./shared/denoising-loop.js";
+import { guide } from "./shared/guidance.js";
 import { type ImageInput, type InpaintImages, readImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
 import { addInitialNoise, initialLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
@@ -92,8 +93,8 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   }
 
   /** A UNet that was distilled for guidance takes the guidance scale as an input instead. */
-  protected override isGuided(guidanceScale: number): boolean {
-    return super.isGuided(guidanceScale) && !this.unet.config.timeCondProjDim;
+  protected override isGuided(guidanceScale: number, prompts: PromptInput): boolean {
+    return super.isGuided(guidanceScale, prompts) && !this.unet.config.timeCondProjDim;
   }
 
   protected override stepOptions({ eta = 0 }: Request): StepOptions {
@@ -107,9 +108,10 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   protected predictor(
     call: Call<Request>,
     conditioning: Conditioning<UNet2DConditionInputs>,
-    options: Omit<PredictorOptions<UNet2DConditionInputs>, "guidanceRescale"> = {},
+    options: Omit<PredictorOptions<UNet2DConditionInputs>, "combine"> = {},
   ): Predict {
-    return predictor(this.unet, call, conditioning, { ...options, guidanceRescale: call.request.guidanceRescale });
+    const combine = (prediction: Tensor, scale: number) => guide(prediction, scale, call.request.guidanceRescale);
+    return predictor(this.unet, call, conditioning, { ...options, combine });
   }
 
   /** Noise to start from, given or drawn, for pictures of this size. */

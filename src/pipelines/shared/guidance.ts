@@ -14,7 +14,8 @@ export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale
 
 /** Matches diffusers' rescale_noise_cfg, picture by picture. */
 function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
-  const deviation = (tensor: Tensor) => tensor.std([1, 2, 3], { keepdim: true });
+  const sides = guided.shape.map((_, axis) => axis).slice(1);
+  const deviation = (tensor: Tensor) => tensor.std(sides, { keepdim: true });
   const ratio = deviation(conditional).div(deviation(guided));
   return guided.mul(ratio.mul(amount).add(1 - amount));
 }

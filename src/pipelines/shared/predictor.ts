@@ -14,8 +14,8 @@ export interface Conditioning<Inputs extends object> {
 export interface PredictorOptions<Inputs extends object> {
   /** Further channels of the input [batch, channels, height, width]. */
   readonly channels?: readonly Tensor[] | undefined;
-  /** How much of the contrast that guidance changes is restored; 0 by default. */
-  readonly guidanceRescale?: number | undefined;
+  /** Combines the two halves of a guided prediction; {@link guide} by default. */
+  readonly combine?: ((prediction: Tensor, guidanceScale: number) => Tensor) | undefined;
   /** Conditioning that changes with the step, such as a ControlNet's residuals. */
   readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>>) | undefined;
 }
@@ -28,7 +28,7 @@ export function predictor<Inputs extends object>(
   denoiser: Denoiser<Inputs>,
   { request, scheduler, isGuided, guidanceScale }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
   conditioning: Conditioning<Inputs>,
-  { channels = [], guidanceRescale, perStep }: PredictorOptions<Inputs> = {},
+  { channels = [], combine = guide, perStep }: PredictorOptions<Inputs> = {},
 ): Predict {
   const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
   return async (scaled, timestep, index) => {
@@ -39,6 +39,6 @@ export function predictor<Inputs extends object>(
       ...cache?.take(timestep, index),
     });
     cache?.keep(deepFeature);
-    return isGuided ? guide(sample, guidanceScale, guidanceRescale) : sample;
+    return isGuided ? combine(sample, guidanceScale) : sample;
   };
 }
