@@ -159,15 +159,3 @@ describe("products in bytes", () => {
     await expect(loading).rejects.toThrow(`its weights as bytes cannot be written to ${file}: ENOENT`);
   });
 });
-
-describe("precision", () => {
-  it("must be one there is", async () => {
-    await expect(createEngine({ precision: "quick" as "fast" })).rejects.toThrow('precision is "quick"; expected one of exact, fast');
-  });
-
-  it("is exact unless asked otherwise", async () => {
-    const engine = await createEngine({ device: "cpu" });
-    expect(engine.precision).toBe("exact");
-    await engine.dispose();
-  });
-});

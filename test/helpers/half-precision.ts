@@ -3,8 +3,8 @@ import type { Engine } from "../../src/runtime/engine.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
 /**
- * What runs on the CPU the half-precision graphs that are written for `device`. ONNX Runtime has few half-precision kernels there: it computes in float32,
- * and rounds where it cannot prove that it may not. That tells whether graphs are well written, not how far rounding takes them.
+ * An engine that runs half-precision graphs for `device` on the CPU. ONNX Runtime has few half-precision kernels there: it computes in float32, and rounds only
+ * where it must. So tests see whether graphs are written well, but not how much rounding changes their results.
  */
 export function halfPrecision(cpu: Engine, device: ResolvedDevice): Engine {
   return {
@@ -16,7 +16,7 @@ export function halfPrecision(cpu: Engine, device: ResolvedDevice): Engine {
   };
 }
 
-/** The root mean square of the differences, as a part of that of what was expected. */
+/** The root mean square of the differences, relative to that of the expected numbers. */
 export function relativeDifference(found: Tensor, expected: Tensor): number {
   return rootMeanSquare(found.sub(expected)) / rootMeanSquare(expected);
 }

@@ -14,7 +14,7 @@ interface Counts {
   disposed: number;
 }
 
-/** The CPU's engine, and how often it was asked for what. */
+/** The CPU's engine, with counts of its calls. */
 async function countingEngine(lowMemory = false): Promise<{ engine: Engine; counts: Counts }> {
   const real = await createEngine({ device: "cpu" });
   onTestFinished(() => real.dispose());
@@ -59,7 +59,7 @@ describe("a model", () => {
     expect(counts.loaded).toBe(0);
   });
 
-  it("keeps three shapes and releases what it used longest ago", async () => {
+  it("keeps three shapes and releases the least recently used", async () => {
     const { engine, counts } = await countingEngine();
     const vae = await openVae(engine);
     for (const width of [2, 4, 6, 8]) await decode(vae, latentsOf(4, width));
@@ -68,7 +68,7 @@ describe("a model", () => {
     expect(counts.loaded).toBe(4);
   });
 
-  it("gives the right pictures to more calls at once than it keeps shapes", async () => {
+  it("computes right pictures for more concurrent calls than it keeps shapes", async () => {
     const { engine } = await countingEngine();
     const vae = await openVae(engine);
     const inputs = [2, 4, 6, 8, 10, 12].map((width) => latentsOf(4, width));
@@ -76,7 +76,7 @@ describe("a model", () => {
     for (const [i, latents] of inputs.entries()) expect(together[i]).toEqual(await decode(vae, latents));
   });
 
-  it("keeps the whole UNet and its shallow part side by side even where memory comes before speed, until it rests", async () => {
+  it("keeps the whole UNet and its shallow part loaded until it rests, even if memory comes before speed", async () => {
     const { engine, counts } = await countingEngine(true);
     const unet = await UNet2DConditionModel.fromPretrained(checkpoint("sd1-mini"), { subfolder: "unet", engine });
     const inputs = { encoderHiddenStates: randn([1, 7, 32], new Generator(0)), cacheBranch: 0 };
@@ -89,7 +89,7 @@ describe("a model", () => {
     expect(counts.released).toBe(2);
   });
 
-  it("releases its networks on dispose, and leaves an engine it was given running", async () => {
+  it("releases its networks on dispose, but does not stop an engine that it was given", async () => {
     const { engine, counts } = await countingEngine();
     const vae = await openVae(engine);
     await decode(vae, latentsOf(4, 4));
@@ -97,7 +97,7 @@ describe("a model", () => {
     expect(counts).toEqual({ loaded: 1, released: 1, disposed: 0 });
   });
 
-  it("is of no use after dispose, and says so", async () => {
+  it("rejects calls after dispose", async () => {
     const { engine } = await countingEngine();
     const vae = await openVae(engine);
     await vae.dispose();
@@ -112,7 +112,7 @@ describe("a model", () => {
     expect(counts.released).toBe(1);
   });
 
-  it("ends a call under way before it is gone", async () => {
+  it("completes a call in progress before it is disposed", async () => {
     const vae = await openVae();
     const call = decode(vae, latentsOf(4, 4));
     await vae.dispose();

@@ -31,18 +31,18 @@ describe.runIf(process.platform === "linux")("device auto on Linux", () => {
     Object.assign(machine, { gpus: { any: false, nvidia: false }, open: 0 });
   });
 
-  it("is the CPU where there is no GPU, whatever drivers there are", async () => {
+  it("is the CPU if there is no GPU, whatever drivers are installed", async () => {
     expect(await resolved("auto")).toBe("cpu");
     expect(machine.looks).toBe(1);
   });
 
-  it("is the CPU where an NVIDIA GPU answers neither CUDA nor WebGPU", async () => {
+  it("is the CPU if neither CUDA nor WebGPU works on the NVIDIA GPU", async () => {
     machine.gpus = { any: true, nvidia: true };
-    // A driver answers, but works without the GPU.
+    // A WebGPU driver works, but not on the GPU.
     expect(await resolved("auto")).toBe("cpu");
   });
 
-  it.runIf(hasWebGpu)("is WebGPU where its driver works on a GPU", async () => {
+  it.runIf(hasWebGpu)("is WebGPU if its driver works on a GPU", async () => {
     machine.gpus = { any: true, nvidia: false };
     machine.open = 1;
     expect(await resolved("auto")).toBe("webgpu");

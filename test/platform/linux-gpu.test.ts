@@ -36,7 +36,7 @@ describe("GPUs in sight on Linux", () => {
 });
 
 describe("open GPU files", () => {
-  it("are counted among all that the process has open", () => {
+  it("are counted among all open files of the process", () => {
     const targets = ["/dev/null", "/dev/nvidia0", "/dev/nvidiactl", "/dev/dri/renderD129", "socket:[1]", "/home/a/dev/nvidia0"];
     machine.folders = { "/proc/self/fd": targets.map((_, i) => String(i)) };
     machine.links = Object.fromEntries(targets.map((target, i) => [`/proc/self/fd/${i}`, target]));
@@ -48,7 +48,7 @@ describe("open GPU files", () => {
     expect(openGpuFiles()).toBe(0);
   });
 
-  it("are none where there is no /proc", () => {
+  it("are none if there is no /proc", () => {
     expect(openGpuFiles()).toBe(0);
   });
 });

@@ -26,7 +26,7 @@ describe("what onnxruntime-node carries", () => {
     expect(removeOtherPlatforms(folder)).toEqual([]);
   });
 
-  it("has CUDA's libraries only if both are there, and not the empty files that the install leaves", () => {
+  it("has CUDA's libraries only if both files exist and are not empty, as the install leaves them", () => {
     const folder = temporaryFolder({ [`${OWN}/onnxruntime_binding.node`]: "own" });
     const write = (name: string, text: string) => writeFileSync(join(folder, OWN, `libonnxruntime_providers_${name}.so`), text);
     expect(hasCudaLibraries(folder)).toBe(false);
@@ -44,7 +44,7 @@ describe("what onnxruntime-node carries", () => {
     const CUDA = `${OWN}/libonnxruntime_providers_cuda.so`;
     const withScript = (script: string) => temporaryFolder({ "script/install.js": script, [SHARED]: "", [CUDA]: "" });
 
-    it("told to replace the empty files, also where the environment says that nothing is installed", async () => {
+    it("told to replace the empty files, even if the environment says that nothing is to be installed", async () => {
       const folder = withScript(`if (process.env.ONNXRUNTIME_NODE_INSTALL === "1")
         for (const name of [${JSON.stringify(SHARED)}, ${JSON.stringify(CUDA)}]) require("node:fs").writeFileSync(require("node:path").join(__dirname, "..", name), "library");`);
       vi.stubEnv("ONNXRUNTIME_NODE_INSTALL", "skip");
@@ -53,7 +53,7 @@ describe("what onnxruntime-node carries", () => {
       expect(hasCudaLibraries(folder)).toBe(true);
     });
 
-    it("and says why, if they do not come", async () => {
+    it("and the error says why they could not be fetched", async () => {
       const message = "CUDA's libraries could not be fetched:";
       const unreachable = withScript('throw new Error("getaddrinfo ENOTFOUND api.nuget.org");');
       await expect(fetchCudaLibraries(unreachable)).rejects.toThrow(`${message} getaddrinfo ENOTFOUND api.nuget.org`);

@@ -48,7 +48,7 @@ function adder(engine: Engine): Promise<Session> {
   return engine.load(graph.finish());
 }
 
-/** A run whose call is lost on its way, for a thread that dies while the runtime works takes the process with it. */
+/** A run whose message is lost. If the thread died while the runtime works, the whole process would end. */
 function lostRun(session: Session): ReturnType<Session["run"]> {
   const post = vi.spyOn(workers.at(-1) as Worker, "postMessage").mockImplementationOnce(() => {});
   const run = session.run({ x: Tensor.from([1, 2]) });
@@ -89,7 +89,7 @@ describe("a session", () => {
     expect(sum?.toArray()).toEqual([6, 8]);
   });
 
-  it("gives back what it was lent, which is gone meanwhile", async () => {
+  it("returns the feeds that were lent, which cannot be used during the run", async () => {
     const session = await adder(await openEngine());
     const x = Tensor.from([10, 20]);
     const { buffer } = x.data;
@@ -100,7 +100,7 @@ describe("a session", () => {
     expect(results.x?.toArray()).toEqual([10, 20]);
   });
 
-  it("leaves the whole of which it was lent a view", async () => {
+  it("leaves a tensor as it was if only a view of it was lent", async () => {
     const session = await adder(await openEngine());
     const whole = Tensor.from([0, 0, 5, 6], [2, 2]);
     const { x } = await session.run({ x: whole.slice(1, 2).reshape([2]) }, ["x"]);
@@ -115,7 +115,7 @@ describe("a session", () => {
     expect(first.sum?.toArray()).toEqual([2, 3]);
   });
 
-  it("does two runs at once", async () => {
+  it("takes two runs at once", async () => {
     const session = await adder(await openEngine());
     const results = await Promise.all([1, 2, 3].map((value) => session.run({ x: Tensor.full([2], value) })));
     expect(results.map(({ sum }) => sum?.toArray())).toEqual([
@@ -125,7 +125,7 @@ describe("a session", () => {
     ]);
   });
 
-  it("ends a run that was under way when it is released", async () => {
+  it("completes a run that is in progress when it is released", async () => {
     const session = await adder(await openEngine());
     const run = session.run({ x: Tensor.from([1, 1]) });
     await session.release();
@@ -157,7 +157,7 @@ describe("a session", () => {
     const run = session.run(heavyFeeds()).finally(() => {
       hasEnded = true;
     });
-    // A run that blocked the loop would have ended before the loop turns again.
+    // If the run blocked the loop, it would have ended before the next turn of the loop.
     await new Promise((resolve) => setTimeout(resolve));
     expect(hasEnded).toBe(false);
     await run;
@@ -174,7 +174,7 @@ describe("a network with large intermediate results", () => {
     return engine.load(graph.finish(), options);
   }
 
-  it("gives their memory back after each run", async () => {
+  it("frees their memory after each run", async () => {
     const session = await expander(await openEngine());
     const before = process.memoryUsage().rss;
     for (const x of [1, 2]) {
@@ -241,7 +241,7 @@ describe("an engine", () => {
     await engine.dispose();
   });
 
-  it("rejects what was under way when its thread dies, and can still be disposed", async () => {
+  it("rejects calls in progress when its thread dies, and can still be disposed", async () => {
     const engine = await createEngine({ device: "cpu" });
     const session = await adder(engine);
     const worker = workers.at(-1);
@@ -254,7 +254,7 @@ describe("an engine", () => {
     await engine.dispose();
   });
 
-  it("rejects what was under way when its thread fails, with the reason", async () => {
+  it("rejects calls in progress when its thread fails, with the reason", async () => {
     const engine = await openEngine();
     const session = await adder(engine);
     const run = lostRun(session);
@@ -262,7 +262,7 @@ describe("an engine", () => {
     await expect(run).rejects.toThrow(new DeviceError("the runtime's thread failed: out of memory"));
   });
 
-  it("ends calls made before its dispose", async () => {
+  it("completes calls that were made before its dispose", async () => {
     const engine = await createEngine({ device: "cpu" });
     const session = await adder(engine);
     const run = session.run({ x: Tensor.from([1, 2]) });
@@ -271,7 +271,7 @@ describe("an engine", () => {
   });
 
   it("can be disposed while its thread still starts", async () => {
-    // In a process of its own, which the runtime's addon would abort.
+    // In another process, because the runtime's addon would abort it on an error.
     const { stdout, stderr } = await inProcess(`
       for (const wait of [0, 20, 40, 60, 80]) {
         const engine = await createEngine({ device: "cpu" });
@@ -300,7 +300,7 @@ describe("an engine", () => {
     await expect(inProcess(program)).rejects.toMatchObject({ code: 7, stderr: "" });
   });
 
-  it("lets the process end while it is idle, with nobody having disposed of it", async () => {
+  it("lets the process end while it is idle, even without dispose", async () => {
     const { stdout } = await inProcess(`
       const model = await darkroom.CLIPTextModel.fromPretrained("test/checkpoints/sd1-mini", { subfolder: "text_encoder" });
       const { poolerOutput } = await model.forward(new darkroom.Tensor("int64", [1, 2], BigInt64Array.of(0n, 1n)));
@@ -344,14 +344,14 @@ describe("devices", () => {
       }
       console.log(JSON.stringify(found));
     `);
-    // A Vulkan driver may have words of its own for the terminal; where no GPU is in sight, "auto" asks none.
+    // A Vulkan driver may print on the terminal. "auto" starts none if there is no sign of a GPU.
     const talkative = gpusInSight().any || process.platform !== "linux" ? ["auto", "webgpu"] : ["webgpu"];
     const run = await look(DEVICES.filter((device) => !talkative.includes(device)));
     stderr = run.stderr;
     found = [...JSON.parse(run.stdout), ...JSON.parse((await look(talkative)).stdout)];
   });
 
-  it.each(["cuda", "webgpu", "coreml", "dml"] as const)("%s is there, or an error names it and the way out", (device) => {
+  it.each(["cuda", "webgpu", "coreml", "dml"] as const)("%s works, or an error names it and says what to do", (device) => {
     const { resolved, name, message, hint } = found.find((each) => each.device === device) ?? {};
     if (resolved) expect(resolved).toBe(device);
     else {
@@ -362,16 +362,16 @@ describe("devices", () => {
     }
   });
 
-  it("auto and cpu are always there", () => {
+  it("auto and cpu always work", () => {
     expect(found.find(({ device }) => device === "auto")?.resolved).toBeDefined();
     expect(found.find(({ device }) => device === "cpu")?.resolved).toBe("cpu");
   });
 
-  it("are looked for without a word on the terminal", () => {
+  it("are tried without output on the terminal", () => {
     expect(stderr).toBe("");
   });
 
-  it("are refused by name when there is no such thing", async () => {
+  it("that do not exist are refused by name", async () => {
     const threads = workers.length;
     const failure = createEngine({ device: "tpu" as Device });
     await expect(failure).rejects.toThrow(new DeviceError('device is "tpu"; expected one of auto, cpu, webgpu, cuda, coreml, dml'));

@@ -20,7 +20,7 @@ function fakeSessions() {
 
 const nothing = async () => {};
 
-/** A promise and the function that ends it. */
+/** A promise, and the function that resolves it. */
 function gate() {
   let open = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -30,7 +30,7 @@ function gate() {
 }
 
 describe("SessionCache", () => {
-  it("loads once what is used twice", async () => {
+  it("loads a session once if it is used twice", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(2);
     await cache.use("a", load("a"), nothing);
@@ -38,21 +38,21 @@ describe("SessionCache", () => {
     expect(log).toEqual(["load a"]);
   });
 
-  it("loads once what is used twice at the same time", async () => {
+  it("loads a session once if it is used twice at the same time", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(2);
     await Promise.all([cache.use("a", load("a"), nothing), cache.use("a", load("a"), nothing)]);
     expect(log).toEqual(["load a"]);
   });
 
-  it("releases the one used longest ago before it loads one more than its limit", async () => {
+  it("releases the least recently used session before it loads one more than its limit", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(2);
     for (const key of ["a", "b", "a", "c"]) await cache.use(key, load(key), nothing);
     expect(log).toEqual(["load a", "load b", "release b", "load c"]);
   });
 
-  it("keeps more than its limit where so many are used by turns", async () => {
+  it("keeps more than its limit if more are used in turn", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(1);
     for (const key of ["a", "b", "a", "b"]) await cache.use(key, load(key), nothing, 2);
@@ -61,7 +61,7 @@ describe("SessionCache", () => {
     expect(log.slice(2)).toEqual(["release a", "release b", "load c"]);
   });
 
-  it("does not release a session in use, and comes back to its limit afterwards", async () => {
+  it("does not release a session in use, and returns to its limit afterwards", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(1);
     const { opened, open } = gate();
@@ -75,7 +75,7 @@ describe("SessionCache", () => {
     expect(log.slice(3)).toEqual(["release a", "load c"]);
   });
 
-  it("tries again after a session failed to load", async () => {
+  it("loads a session again after it failed to load", async () => {
     const { log, load } = fakeSessions();
     const cache = new SessionCache(2);
     await expect(cache.use("a", () => Promise.reject(new Error("no memory")), nothing)).rejects.toThrow("no memory");
@@ -83,7 +83,7 @@ describe("SessionCache", () => {
     expect(log).toEqual(["load a"]);
   });
 
-  it("gives a failure to load to the call that asked for it alone", async () => {
+  it("passes a failure to load only to the call that needs that session", async () => {
     const { load } = fakeSessions();
     const cache = new SessionCache(1);
     const failing = cache.use("a", () => Promise.reject(new Error("no memory")), nothing);

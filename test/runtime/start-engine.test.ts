@@ -63,8 +63,18 @@ describe("a device by name", () => {
 });
 
 describe("an engine's precision", () => {
-  it.each(["cpu", "webgpu", "cuda"] as const)("is fast on %s if that was asked for", async (device) => {
+  it.each(["cpu", "webgpu", "cuda"] as const)("is fast on %s if the caller wants that", async (device) => {
     expect((await started({ device, precision: "fast" })).engine.precision).toBe("fast");
+  });
+
+  it("is refused if it is unknown, before a thread is started", async () => {
+    const startThread = () => {
+      throw new Error("a thread was started");
+    };
+    await expect(started({ precision: "quick" as "fast" }, { startThread })).rejects.toMatchObject({
+      name: "ArgumentError",
+      message: 'precision is "quick"; expected one of exact, fast',
+    });
   });
 
   it("is exact on a GPU without half precision", async () => {
