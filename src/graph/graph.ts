@@ -14,11 +14,11 @@ export interface Value {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
-  /** The same picture [batch, channels, height, width] in bands of rows, from top to bottom, where it was made so; what uses only them saves putting it together. */
+  /** If the value is a picture [batch, channels, height, width] that was made in bands of rows: the bands, from top to bottom. Operations use them if they can. */
   readonly bands?: readonly Value[];
 }
 
-/** What a node's result is, and how it is made. */
+/** A node's result, and how it is made. */
 export interface NodeOptions {
   readonly shape: Shape;
   readonly dtype?: DType;
@@ -26,7 +26,7 @@ export interface NodeOptions {
   readonly attributes?: Readonly<Record<string, Attribute>>;
 }
 
-/** How many attention heads are computed at once: half of them, one, or that many; all where nothing is said. */
+/** How many attention heads are computed at once: half of them ("auto"), one ("max"), or this number. */
 export type AttentionSlice = "auto" | "max" | number;
 
 /** How large products are computed in 8-bit integers. */
@@ -39,36 +39,46 @@ export interface ByteProducts {
 
 /** How a network is written. */
 export interface GraphOptions {
-  /** What the device that will run it is capable of; a CPU of which nothing more is known by default. */
+  /** What the device that will run it is capable of; by default a CPU without measured facts. */
   readonly capabilities?: GraphCapabilities | undefined;
   /** How closely it computes: "exact" by default. */
   readonly precision?: "exact" | "fast" | undefined;
-  /** Computes attention in steps of fewer heads, which needs less memory and more time. */
+  /** Attention in steps of fewer heads, which needs less memory and more time; all heads at once by default. */
   readonly attentionSlice?: AttentionSlice | undefined;
-  /** A file for weights as bytes. "fast" computes products in 8-bit integers only if there is one. */
+  /** A file for weights as bytes. Products are computed in 8-bit integers only if there is one. */
   readonly byteWeights?: FileRef | undefined;
   /**
-   * Where weights are prepared: whether fp8 weights are widened to half precision once, when the graph is loaded, and held so. By default every run widens them anew, which
-   * takes half the memory and more time.
+   * Whether fp8 weights are widened to half precision once, at load, if the target prepares weights. By default every run widens them, which takes half
+   * the memory and more time.
    */
   readonly widensOnce?: boolean;
 }
 
-/** Bytes at whose multiples what is written to a file begins. */
+/** Tensors that are written to a file start at multiples of this many bytes. */
 const ALIGNMENT = 64;
 
-/** Numbers that are prepared together. */
+/** A preparation that makes this many numbers is full; the next weight goes into another one. */
 const LARGEST_PREPARATION = 2 ** 24;
 
-/** A network being written down as an ONNX graph whose weights stay in the checkpoint's files. */
+/**
+ * A network that is being written as an ONNX graph. Three things make it fast to load and to run:
+ *
+ * - Weights are references: byte ranges of the checkpoint's files, which ONNX Runtime maps. They are not copied, and a network of gigabytes has a graph of
+ *   some hundred kilobytes. Nodes of the graph cast half-precision weights.
+ * - Weights that must differ from their file (adapters fused into them, transposes, bytes for 8-bit products) are prepared: a small graph of its own makes
+ *   them once, when the network is loaded. Its results are fed to every run, or written to a file that is mapped like the checkpoint's.
+ * - A fast algorithm is written as a graph: Winograd's convolution is one small convolution and matrix products, for which the runtime has fast kernels.
+ *
+ * The table in `lowering.ts` says which targets use them.
+ */
 export class Graph {
-  /** How operations are written. Only operations read it. */
+  /** How operations are written for the target. Only operations read it. */
   readonly lowering: Lowering;
   private readonly nodes: OnnxNode[] = [];
   /**
-   * Weights made what the graph computes in. On the CPU half-precision ones are widened in every run anew: 2 % of a step of Stable Diffusion 1.5, where
-   * doing so at load takes 17 s and twice the memory. They stand before all other nodes, for then the runtime's order brings each right before its use
-   * (else many are held at once). For GPUs the runtime converts them once, at load. Weights that adapters change in every run stand with them.
+   * Nodes that cast weights to the precision of the graph, and weights that adapters change in every run. On the CPU every run casts half-precision weights:
+   * this takes 2 % of a step of Stable Diffusion 1.5; casting them at load takes 17 s and twice the memory. On GPUs the runtime casts them once, at load.
+   * These nodes stand before all others: then the runtime's order puts each right before its use, and few results are held at once.
    */
   private readonly conversions: OnnxNode[] = [];
   private section = this.nodes;
@@ -77,7 +87,7 @@ export class Graph {
   private readonly outputs: PreparedPort[] = [];
   /** See {@link sharing}. */
   private readonly shared = new Map<string, readonly Value[]>();
-  /** How another graph has the same weights, by the names of the values that stand for them here. */
+  /** Functions that add a weight of this graph to another graph, by the names of the weights' values here. */
   private readonly weights = new Map<string, (graph: Graph, dtype?: Float) => Value>();
   /** The stored tensors of weights that are used unchanged or only cast, by the names of their values. Each has the shape of its value. */
   private readonly stored = new Map<string, StoredTensor>();
@@ -86,14 +96,14 @@ export class Graph {
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
-  /** Bytes of what is to be written to a file so far. */
+  /** Bytes that preparations will have written to a file so far. */
   private written = 0;
   private largestValue = 0;
   private count = 0;
 
   constructor(
     private readonly options: GraphOptions = {},
-    /** Sets the names of this graph's values apart from another's. */
+    /** Starts the names of this graph's values, so that they differ from another's. */
     private readonly prefix = "",
     /** The file that its outputs are written to, if it prepares another graph's weights. */
     private readonly file?: FileRef,
@@ -101,18 +111,18 @@ export class Graph {
     this.lowering = loweringFor(options.capabilities ?? { device: "cpu" }, options);
   }
 
-  /** How large products are computed in bytes; undefined: in floats. */
+  /** How large products are computed in 8-bit integers; undefined: in floats. */
   get byteProducts(): ByteProducts | undefined {
     const [range, file] = [this.lowering.byteRange, this.options.byteWeights];
     return range && file !== undefined ? { range, file } : undefined;
   }
 
-  /** What the network computes in; its inputs and outputs stay float32. */
+  /** The precision the network is computed in. Its inputs and outputs are float32. */
   get float(): Float {
     return this.lowering.float;
   }
 
-  /** Of `heads` attention heads, how many are computed at once. */
+  /** The number of attention heads that are computed at once, of `heads`. */
   headsAtOnce(heads: number): number {
     const { attentionSlice } = this.options;
     if (attentionSlice === undefined) return heads;
@@ -126,7 +136,7 @@ export class Graph {
     return { graph: this, name, dtype, shape };
   }
 
-  /** Declares `value` a result of the graph, under `name`; half precision leaves it as float32. */
+  /** Declares `value` a result of the graph, under `name`. A half-precision value becomes float32. */
   output(name: string, value: Value): void {
     const isHalf = value.dtype === "float16";
     const naming = isHalf ? castTo("float32") : { op: "Identity", attributes: {} };
@@ -134,7 +144,7 @@ export class Graph {
     this.outputs.push({ name, dtype: isHalf ? "float32" : value.dtype, shape: value.shape });
   }
 
-  /** Adds an operation with one result, of its first input's dtype unless another is named; `undefined` among the inputs is an optional one left out. */
+  /** Adds an operation with one result. Its dtype is that of the first input by default. An input `undefined` is an optional one that is left out. */
   node(
     op: string,
     inputs: readonly (Value | undefined)[],
@@ -151,7 +161,7 @@ export class Graph {
     { domain = "", attributes = {} }: Omit<NodeOptions, "shape" | "dtype"> = {},
   ): readonly Value[] {
     const values = results.map(({ shape, dtype }) => ({ graph: this, name: `${this.prefix}v${this.count++}`, dtype, shape }));
-    // Optional inputs at the end are left out, not left empty: the WebGPU provider takes an empty one for a value.
+    // Optional inputs at the end are dropped, not left empty: the WebGPU provider reads an empty one as a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
     for (const { shape } of values) this.largestValue = Math.max(this.largestValue, sizeOf(shape));
     this.section.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
@@ -163,7 +173,7 @@ export class Graph {
     return value.dtype === dtype ? value : this.node("Cast", [value], { ...castTo(dtype), shape: value.shape, dtype });
   }
 
-  /** A constant, float32 unless `dtype` says otherwise. Equal constants are written once. */
+  /** A constant, float32 by default. Equal constants are written once. */
   constant(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = "float32"): Value {
     if (dtype === "float16") return this.literal(dtype, Uint16Array.from(values, toHalf), shape);
     return this.literal("float32", Float32Array.from(values), shape);
@@ -174,12 +184,12 @@ export class Graph {
     return this.literal("float64", Float64Array.of(value), []);
   }
 
-  /** An int64 constant, the dtype ONNX wants for shapes and indices. */
+  /** An int64 constant, the dtype of shapes and indices in ONNX. */
   integers(values: readonly number[]): Value {
     return this.literal("int64", BigInt64Array.from(values, BigInt), [values.length]);
   }
 
-  /** A weight of the checkpoint seen in `shape`, made what the graph computes in unless `dtype` is named, turned where the file holds the transpose. */
+  /** A weight of the checkpoint, in `shape` and cast to `dtype`, by default the graph's precision. If the file holds the transpose, it is transposed. */
   weight(tensor: StoredTensor, shape: Shape, dtype: Float = this.float): Value {
     if (tensor.transposed) return this.turned(this.weight({ ...tensor, transposed: false }, shape.toReversed(), dtype));
     const weight = tensor.scale ? this.scaled(tensor, tensor.scale, shape, dtype) : this.inFloat(this.initializer(tensor, shape), dtype);
@@ -188,7 +198,7 @@ export class Graph {
     return weight;
   }
 
-  /** The rows `start` to `end` of a weight that is as its file has it: a byte range inside its own. Undefined for any other value. */
+  /** The rows `start` to `end` (excluded) of a weight that is unchanged or only cast: a byte range of its file. Undefined for any other value. */
   weightRows({ name }: Value, start: number, end: number): Value | undefined {
     const tensor = this.stored.get(name);
     if (!tensor) return undefined;
@@ -196,15 +206,15 @@ export class Graph {
     return this.weight(part, part.shape);
   }
 
-  /** The transpose of a weight, where a product had better be computed with it: as it lies in the file. */
+  /** The transpose of a weight, if the file holds that and products should use it. */
   transposeOf({ name }: Value): Value | undefined {
     return this.transposes.get(name);
   }
 
-  /** A weight with a change made to it, once, when the graph is loaded; it is a weight again. */
+  /** A weight with a change that is made once, when the graph is loaded. The result is a weight, too. `purpose` identifies the change. */
   changed(weight: Value, purpose: string, change: (weight: Value) => Value): Value {
     const original = this.weights.get(weight.name);
-    // Other devices' providers fold what depends on no input, if it is float32, and would have to be fed what is prepared.
+    // Providers fold nodes that depend on no input, if they are float32.
     const folded = () => this.cast(change(original?.(this, "float32") ?? weight), weight.dtype as Float);
     const result =
       this.lowering.weights === "prepared" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, folded);
@@ -212,7 +222,7 @@ export class Graph {
     return result;
   }
 
-  /** A weight that every run computes; it may depend on the graph's inputs. `key` identifies it. */
+  /** A weight that every run computes. It may depend on the graph's inputs. `key` identifies it. */
   varied(key: string, make: () => Value): Value {
     return this.once(key, () => {
       this.section = this.conversions;
@@ -230,8 +240,8 @@ export class Graph {
   }
 
   /**
-   * What `build` makes of a weight once, when the graph is loaded, in `file`: as with all that lies in files, the runtime may bring it into the order it
-   * likes best, which it cannot do with what is fed to a run. `purpose` identifies the result among those of one weight.
+   * The results of `build` for a weight, made once, when the graph is loaded, and written to `file`. The runtime can pack tensors of files into the order
+   * that its kernels read; it cannot do so with tensors that are fed to a run. `purpose` identifies the results among those of one weight.
    */
   converted(weight: Value, purpose: string, file: FileRef, build: (weight: Value) => readonly Value[]): readonly Value[] {
     return this.sharing(`${weight.name} ${purpose}`, () =>
@@ -242,14 +252,14 @@ export class Graph {
     );
   }
 
-  /** What `make` gives: made once, however often it is asked for by this key. */
+  /** The results of `make`, which is called once for each key. */
   sharing(key: string, make: () => readonly Value[]): readonly Value[] {
     const known = this.shared.get(key) ?? make();
     this.shared.set(key, known);
     return known;
   }
 
-  /** The one value that `make` gives: see {@link sharing}. */
+  /** The result of `make`, which is called once for each key. */
   once(key: string, make: () => Value): Value {
     return this.sharing(key, () => [make()])[0] as Value;
   }
@@ -267,7 +277,7 @@ export class Graph {
     return { model, largestValue: this.largestValue, preparations: [...prepared, ...preparations] };
   }
 
-  /** What `build` makes of a weight: computed once, when the graph is loaded. `purpose` identifies the result among those of one weight. */
+  /** The result of `build` for a weight, made once, when the graph is loaded. `purpose` identifies the result among those of one weight. */
   private prepared(weight: Value, purpose: string, build: (weight: Value) => Value): Value {
     return this.once(`${weight.name} ${purpose}`, () => {
       const [{ name, dtype, shape }] = this.prepare(weight, undefined, (own) => [build(own)]) as [PreparedPort];
@@ -275,10 +285,10 @@ export class Graph {
     });
   }
 
-  /** Has another graph make something of a weight; it is to be written to `file`, if there is one. */
+  /** Adds `build` for a weight to a preparation. Its results are written to `file`, if there is one. */
   private prepare(weight: Value, file: FileRef | undefined, build: (weight: Value) => readonly Value[]): readonly PreparedPort[] {
     const again = this.weights.get(weight.name);
-    if (!again) throw new ArgumentError(`${weight.name} is no weight; only weights can be prepared`);
+    if (!again) throw new ArgumentError(`${weight.name} is not a weight; only weights can be prepared`);
     const preparation = this.preparationGraph(file);
     const made = build(again(preparation)).map(({ name, dtype, shape }): PreparedPort => {
       if (file === undefined) return { name, dtype, shape };
@@ -290,7 +300,7 @@ export class Graph {
     return made;
   }
 
-  /** The graph to which the next preparation belongs: another one where what the last one makes has become large. */
+  /** The graph that the next weight is prepared in: a new one if the last one makes many numbers already. */
   private preparationGraph(file: FileRef | undefined): Graph {
     const last = this.preparations.findLast((graph) => graph.file?.id === file?.id);
     if (last && last.outputs.reduce((sum, { shape }) => sum + sizeOf(shape), 0) < LARGEST_PREPARATION) return last;
@@ -299,7 +309,7 @@ export class Graph {
     return next;
   }
 
-  /** The graph without what no output needs: of a weight that was prepared or lies transposed, only its result or its transpose may be used. */
+  /** The graph without nodes and weights that no output needs. For example, a weight that was prepared may be needed only there. */
   private needed(): OnnxModel {
     const { inputs, outputs } = this;
     const used = new Set(outputs.map(({ name }) => name));
@@ -311,7 +321,7 @@ export class Graph {
     return { nodes: nodes.reverse(), initializers: this.initializers.filter(({ name }) => used.has(name)), inputs, outputs };
   }
 
-  /** A weight's transpose. On the CPU it is made once, so that every sum is that of a weight stored the usual way, to the bit. */
+  /** A weight's transpose. If the target prepares weights, products are to the bit those of a weight that is stored the usual way. */
   private turned(stored: Value): Value {
     const weight = this.changed(stored, "turned", (own) =>
       own.graph.node("Transpose", [own], { shape: own.shape.toReversed(), attributes: { perm: [1, 0] } }),
@@ -329,7 +339,7 @@ export class Graph {
     });
   }
 
-  /** A weight times its scale, multiplied in float32, as other programs do when they widen such a file. */
+  /** A weight times its scale. It is multiplied in float32, as in other programs that widen such a file. */
   private scaled(tensor: StoredTensor, scale: StoredTensor, shape: Shape, dtype: Float): Value {
     const factors = sizeOf(scale.shape);
     const [weight, factor] = [
@@ -345,8 +355,8 @@ export class Graph {
   }
 
   private initializer({ name, dtype, file, offset, length }: StoredTensor, shape: Shape): Value {
-    // The same tensor may be seen in two shapes or in halves; each is an initializer of its own.
-    // Its name is the same in graphs of other shapes, so that they can share what is prepared.
+    // A tensor that is used in two shapes, or in halves, is two initializers. Their names are the same in graphs of other shapes, so that these can share
+    // preparations.
     this.files.add(file.id);
     const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]`;
     return this.once(unique, () => {

@@ -5,16 +5,16 @@ import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { Graph, Value } from "./graph.js";
 import type { LayerChange } from "./layer-change.js";
 
-/** The tensors a network is built over, by name. */
+/** The tensors that a network is built from, by name. */
 export interface WeightSource {
-  /** How errors name it, e.g. the part's folder. */
+  /** Its name in errors, e.g. the part's folder. */
   readonly name: string;
   has(name: string): boolean;
   /** @throws CheckpointError if there is no such tensor. */
   get(name: string): StoredTensor;
 }
 
-/** How the layers of a network differ from what their weights say, by the layers' paths. */
+/** The changes that adapters make to a network's layers, by the layers' paths. */
 export interface LayerChanges {
   /** Changes that every run computes, each multiplied by its `weight` [1]. */
   added(path: string): readonly { readonly change: LayerChange; readonly weight: Value }[];
@@ -31,7 +31,7 @@ export class Scope {
     private readonly changes?: LayerChanges,
   ) {}
 
-  /** A place further down. */
+  /** A place below this one. */
   at(...names: readonly (string | number)[]): Scope {
     return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."), this.changes);
   }
@@ -41,7 +41,7 @@ export class Scope {
     return new Scope(graph, this.source, this.path, this.changes);
   }
 
-  /** Key of this place's values. */
+  /** The path of this place. */
   get name(): string {
     return this.path;
   }
@@ -61,25 +61,25 @@ export class Scope {
     return this.source.has(this.resolve(`${name}.weight`));
   }
 
-  /** Whether this layer's own tensor `name` is there. */
+  /** Whether the layer has the tensor `name`. */
   hasTensor(name: string): boolean {
     return this.source.has(this.resolve(name));
   }
 
-  /** The shape in which the file holds the tensor. */
+  /** The tensor's shape in the file. */
   shapeOf(name: string): Shape {
     return this.source.get(this.resolve(name)).shape;
   }
 
   /**
-   * The tensor `name` here, which must have `shape`; `as` sees it in another shape of the same size, `dtype` keeps it in float32 in any graph.
-   * @throws CheckpointError if the file's shape is another.
+   * The tensor `name`, which must have `shape`. The value has the shape `as`, of the same size. With `dtype` it is float32 in half-precision graphs, too.
+   * @throws CheckpointError if its shape in the file is different.
    */
   tensor(name: string, shape: Shape, as: Shape = shape, dtype?: "float32"): Value {
     return this.graph.weight(this.expect(name, shape), as, dtype);
   }
 
-  /** Rows `start` to `end` of the tensor `name`: a byte range inside the tensor's own. */
+  /** The rows `start` to `end` (excluded) of the tensor `name`: a part of its byte range. */
   rows(name: string, shape: Shape, start: number, end: number): Value {
     return this.graph.weight(rowsOf(this.expect(name, shape), start, end), [end - start, ...shape.slice(1)]);
   }
@@ -89,7 +89,7 @@ export class Scope {
     const found = this.source.get(full);
     if (!FLOATS.includes(found.dtype)) {
       throw new CheckpointError(`${this.source.name}: tensor ${full} is ${found.dtype}; a weight must be ${FLOATS.join(", ")}`, {
-        hint: "of a quantized checkpoint take the fp8, float16, bfloat16 or float32 file",
+        hint: "if the checkpoint is quantized, use its fp8, float16, bfloat16 or float32 file",
       });
     }
     if (!isSameShape(found.shape, shape)) {
@@ -110,8 +110,8 @@ export class Scope {
 }
 
 /**
- * Whether two shapes are equal apart from axes of extent 1 at their ends. In the original Stable Diffusion and files converted from it, linear layers are
- * 1x1 convolutions, and biases may have such axes, too.
+ * Whether two shapes are equal except for axes of extent 1 at their ends. In the original Stable Diffusion and files that are converted from it, linear
+ * layers are 1x1 convolutions, and biases can have such axes, too.
  */
 function isSameShape(a: Shape, b: Shape): boolean {
   return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);
