@@ -5,7 +5,7 @@ import { type FileRef, rowsOf, type StoredTensor } from "../tensor/stored-tensor
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { FinishedGraph, PreparedPort } from "./finished-graph.js";
 import { widenFloat8Once } from "./float8.js";
-import { type ByteRange, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
+import { type ByteRange, type ByteSizes, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
@@ -112,9 +112,9 @@ export class Graph {
   }
 
   /** How large products are computed in 8-bit integers; undefined: in floats. */
-  get byteProducts(): ByteProducts | undefined {
-    const [range, file] = [this.lowering.byteRange, this.options.byteWeights];
-    return range && file !== undefined ? { range, file } : undefined;
+  get byteProducts(): (ByteProducts & ByteSizes) | undefined {
+    const [products, file] = [this.lowering.bytes, this.options.byteWeights];
+    return products && file && { ...products, file };
   }
 
   /** The precision the network is computed in. Its inputs and outputs are float32. */

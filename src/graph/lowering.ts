@@ -28,11 +28,10 @@ export interface GraphCapabilities {
 
 /** A row of the table. */
 export interface TargetLowering {
-  /**
-   * Products in "fast" mode. "bytes": large products are computed in 8-bit integers, if the device's byte range is known. "half": the whole network is
-   * computed in half precision, if the device can. Undefined: "fast" changes nothing.
-   */
-  readonly fast: "bytes" | "half" | undefined;
+  /** In "fast" mode, products from this size up are computed in 8-bit integers, if the device's byte range is known; undefined: none are. */
+  readonly bytes: ByteSizes | undefined;
+  /** In "fast" mode, the whole network is computed in half precision, if the device can. */
+  readonly halfPrecision: boolean;
   /** 3 x 3 convolutions from this size up are written as Winograd's algorithm; undefined: all are the runtime's own. */
   readonly winograd: WinogradSizes | undefined;
   /** Whether convolutions of 3, 6, 9, 15, ... channels get one more channel, of zeros. */
@@ -51,6 +50,14 @@ export interface TargetLowering {
    * "folded": they are nodes of the network's graph, whose constants the provider computes when it is loaded.
    */
   readonly weights: "prepared" | "folded";
+}
+
+/** Sizes below which rounding to bytes costs more than it saves, or saves too little for the error it makes. */
+export interface ByteSizes {
+  /** Features or channels of input and output. */
+  readonly fewestFeatures: number;
+  /** Rows or pixels. */
+  readonly fewestRows: number;
 }
 
 /** Sizes of attention. */
@@ -91,7 +98,9 @@ const ALL_FUSED: TargetLowering["attention"] = {
 
 /** A processor's row. */
 const PROCESSOR: TargetLowering = {
-  fast: "bytes",
+  bytes: { fewestFeatures: 64, fewestRows: 64 },
+  // ONNX Runtime has few kernels for it on a processor.
+  halfPrecision: false,
   // 1.8 times as fast as the runtime's convolution with 320 channels at 64 x 64, 1.9 with 640 at 32 x 32, 1.4 with 1280 at 16 x 16.
   winograd: { fewestChannels: 128, fewestSquares: 16 },
   padsThreeChannels: false,
@@ -110,7 +119,8 @@ const PROCESSOR: TargetLowering = {
 
 /** The row of a provider that brings kernels of its own, which are best left whole. */
 const PROVIDER: TargetLowering = {
-  fast: undefined,
+  bytes: undefined,
+  halfPrecision: false,
   winograd: undefined,
   padsThreeChannels: false,
   attention: ALL_FUSED,
@@ -140,21 +150,21 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
   },
   webgpu: {
     ...PROVIDER,
-    fast: "half",
+    halfPrecision: true,
     // The provider computes such counts in threes and gets 3 x 3 kernels wrong.
     padsThreeChannels: true,
     attention: {
       ...ALL_FUSED,
       // A head of 512 channels over 4096 tokens, as in autoencoders, takes 106 ms in one operation and 44 ms written out.
       widestFusedHead: 256,
-      // On the software drivers SwiftShader and lavapipe it is 4 to 9 % off if 32 queries or more look at 16 keys or more.
+      // On the software drivers SwiftShader and lavapipe its results are 4 to 9 % off if 32 queries or more look at 16 keys or more.
       mustBeChecked: true,
     },
     // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU. (In a browser they will need another way: the
     // WebGPU builds of ONNX Runtime Web have no float64.)
     sine: "float64",
   },
-  cuda: { ...PROVIDER, fast: "half" },
+  cuda: { ...PROVIDER, halfPrecision: true },
   coreml: PROVIDER,
   dml: PROVIDER,
 };
@@ -163,15 +173,15 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
 export interface Lowering extends Pick<TargetLowering, "winograd" | "padsThreeChannels" | "sine" | "rowBlocks" | "weights"> {
   /** What the network computes in; its inputs and outputs stay float32. */
   readonly float: Float;
-  /** The largest weight of large products in 8-bit integers; undefined: they are computed in floats. */
-  readonly byteRange: ByteRange | undefined;
+  /** How large products are computed in 8-bit integers; undefined: in floats. */
+  readonly bytes: (ByteSizes & { readonly range: ByteRange }) | undefined;
   /** Which attention is fused. The widest head that is fused is 0 channels wide if the device's fused attention is wrong or was not checked. */
   readonly attention: AttentionSizes;
 }
 
-/** Whether "fast" computes in half precision, in 8-bit integers, or as "exact" does, on a device that can. */
-export function fastNumbers(device: Target): TargetLowering["fast"] {
-  return LOWERINGS[device].fast;
+/** A target's row of the table. */
+export function targetLowering(target: Target): TargetLowering {
+  return LOWERINGS[target];
 }
 
 /** How a graph for this device is written. */
@@ -179,12 +189,12 @@ export function loweringFor(
   { device, halfPrecision, fusedAttention, byteRange }: GraphCapabilities,
   { precision = "exact" }: { readonly precision?: "exact" | "fast" } = {},
 ): Lowering {
-  const { fast, attention, ...row } = LOWERINGS[device];
-  const numbers = precision === "fast" ? fast : undefined;
+  const { bytes, attention, ...row } = LOWERINGS[device];
+  const isFast = precision === "fast";
   return {
     ...row,
-    float: numbers === "half" && halfPrecision ? "float16" : "float32",
-    byteRange: numbers === "bytes" ? byteRange : undefined,
+    float: isFast && row.halfPrecision && halfPrecision ? "float16" : "float32",
+    bytes: isFast && bytes && byteRange ? { ...bytes, range: byteRange } : undefined,
     attention: attention.mustBeChecked && !fusedAttention ? { ...attention, widestFusedHead: 0 } : attention,
   };
 }

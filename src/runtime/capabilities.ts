@@ -1,5 +1,5 @@
 import { Graph, type GraphOptions, type Value } from "../graph/graph.js";
-import { type ByteRange, fastNumbers, type GraphCapabilities } from "../graph/lowering.js";
+import { type ByteRange, type GraphCapabilities, targetLowering } from "../graph/lowering.js";
 import { fusedAttention, writtenOutAttention } from "../graph/ops/attention.js";
 import { scale } from "../graph/ops/elementwise.js";
 import { narrow } from "../graph/ops/precision.js";
@@ -69,13 +69,13 @@ export async function probe(
   }
   if (onlyHardware && isSoftware) return { problem: "its driver computes in software" };
   const halfPrecision = isFast && (await computesHalves(sessions, device));
-  const fusedAttention = device !== "webgpu" || (await isFusedAttentionRight(sessions, device));
+  const fusedAttention = !targetLowering(device).attention.mustBeChecked || (await isFusedAttentionRight(sessions, device));
   return { capabilities: Object.freeze({ device, halfPrecision, fusedAttention, byteRange: undefined, isSoftware }) };
 }
 
 /** A device without half precision loads such a graph, but refuses to run it. */
 async function computesHalves(sessions: DeviceSessions, device: ResolvedDevice): Promise<boolean> {
-  if (fastNumbers(device) !== "half") return false;
+  if (!targetLowering(device).halfPrecision) return false;
   try {
     const graph = probeGraph({ capabilities: { device, halfPrecision: true }, precision: "fast" });
     const { y } = await runOnce(sessions, graph, { x: Tensor.from([1]) });

@@ -10,20 +10,16 @@ import { gather, reshape, transpose } from "./shapes.js";
  * The sums are 32-bit integers, and exact.
  */
 
-/** Features or channels, and rows, below which rounding to bytes costs more than it saves, or saves too little for what it takes from the picture. */
-const FEWEST_FEATURES = 64;
-const FEWEST_ROWS = 64;
-
 /** Whether a linear layer of x [..., in] with this weight [out, in] is to be computed in bytes. */
 export function isQuantizedAffine(x: Value, weight: Value): boolean {
   const features = x.shape.at(-1) ?? 1;
-  return canBeBytes(weight) && sizeOf(x.shape) / features >= FEWEST_ROWS;
+  return isQuantized(sizeOf(x.shape) / features, weight);
 }
 
 /** Whether a convolution of x [batch, channels, height, width] with this weight [out, channels, k, k] is to be computed in bytes. */
 export function isQuantizedConv(x: Value, weight: Value): boolean {
   const [batch = 0, , height = 0, width = 0] = x.shape;
-  return canBeBytes(weight) && batch * height * width >= FEWEST_ROWS;
+  return isQuantized(batch * height * width, weight);
 }
 
 /** x [..., in] times the transpose of weight [out, in], plus bias [out], in bytes. */
@@ -74,10 +70,13 @@ function surroundings(pixels: Value, kernel: number, stride: number, [outHeight,
   return reshape(gather(reshape(pixels, [-1, channels]), places), shape);
 }
 
-function canBeBytes(weight: Value): boolean {
+function isQuantized(rows: number, weight: Value): boolean {
   const { graph, shape } = weight;
   const [out = 0, features = 0] = shape;
-  return graph.byteProducts !== undefined && graph.isWeight(weight) && Math.min(out, features) >= FEWEST_FEATURES;
+  const products = graph.byteProducts;
+  return (
+    products !== undefined && graph.isWeight(weight) && Math.min(out, features) >= products.fewestFeatures && rows >= products.fewestRows
+  );
 }
 
 /** Numbers as unsigned bytes: (byte - zero) * scale. */
