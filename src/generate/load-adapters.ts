@@ -2,7 +2,9 @@ import { sha256 } from "#platform";
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError } from "../errors.js";
+import { findEmbedding } from "../hub/find-embedding.js";
 import { findLora } from "../hub/find-lora.js";
+import { type ExistingSource, expectThere, findSource } from "../hub/find-source.js";
 import type { FoundFile } from "../hub/open-file.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
@@ -58,15 +60,31 @@ const HASH_LENGTH = 12;
 /** Bytes that are hashed at a time. */
 const CHUNK = 2 ** 20;
 
-/** Opens the files of adapters; those on the hub are downloaded. @throws CheckpointError, HubError; the signal's reason */
-export async function openAdapters(located: LocatedAdapters, from: (source: ModelSource) => SourceOptions): Promise<OpenAdapters> {
+/** Adapters whose sources exist. */
+export interface FoundAdapters {
+  readonly loras: readonly (LocatedLora & { readonly found: ExistingSource })[];
+  readonly embeddings: readonly (EmbeddingRequest & { readonly found: ExistingSource })[];
+}
+
+/** Parses the sources of adapters. @throws CheckpointError for a path that does not exist */
+export async function findAdapters({ loras, embeddings }: LocatedAdapters): Promise<FoundAdapters> {
+  return { loras: await withSources(loras), embeddings: await withSources(embeddings) };
+}
+
+async function withSources<Adapter extends { readonly source: ModelSource }>(
+  adapters: readonly Adapter[],
+): Promise<(Adapter & { readonly found: ExistingSource })[]> {
+  const all: (Adapter & { readonly found: ExistingSource })[] = [];
+  for (const adapter of adapters) all.push({ ...adapter, found: await expectThere(await findSource(adapter.source)) });
+  return all;
+}
+
+/** Opens the files of adapters. Those on the hub are downloaded. @throws CheckpointError, HubError; the signal's reason */
+export async function openAdapters(adapters: FoundAdapters, from: (source: ModelSource) => SourceOptions): Promise<OpenAdapters> {
   const loras: OpenAdapters["loras"][number][] = [];
   const embeddings: OpenAdapters["embeddings"][number][] = [];
-  for (const lora of located.loras) loras.push({ ...lora, file: await findLora(lora.source, from(lora.source)) });
-  if (located.embeddings.length > 0) {
-    const { findEmbedding } = await import("../pipelines/adapters/textual-inversions.js");
-    for (const each of located.embeddings) embeddings.push({ ...each, file: await findEmbedding(each.source, from(each.source)) });
-  }
+  for (const { found, ...lora } of adapters.loras) loras.push({ ...lora, file: await findLora(found, from(lora.source)) });
+  for (const { found, ...each } of adapters.embeddings) embeddings.push({ ...each, file: await findEmbedding(found, from(each.source)) });
   return { loras, embeddings };
 }
 

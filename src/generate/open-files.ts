@@ -11,7 +11,7 @@ import type { Folder } from "../platform/folder.js";
 import type { LocatedAdapters } from "./adapter-library.js";
 import { expectRefiner, familyOf, type KnownFamily } from "./families.js";
 import { listOf } from "./list-of.js";
-import { type OpenAdapters, openAdapters } from "./load-adapters.js";
+import { findAdapters, type OpenAdapters, openAdapters } from "./load-adapters.js";
 import { pathOf } from "./name-of.js";
 import type { ModelSource, OpenRequest } from "./request.js";
 
@@ -58,7 +58,7 @@ export async function openFiles(
   const controls: ExistingSource[] = [];
   for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
   const vae = await expectIfGiven(request.vae);
-  for (const { source } of [...located.loras, ...located.embeddings]) await expectThere(await findSource(source));
+  const foundAdapters = await findAdapters(located);
 
   const sourceOptions = (source: ModelSource): SourceOptions => ({
     ...from,
@@ -73,7 +73,7 @@ export async function openFiles(
   };
 
   // They are small: whatever is wrong with one is known before the large downloads.
-  const adapters = await openAdapters(located, sourceOptions);
+  const adapters = await openAdapters(foundAdapters, sourceOptions);
   const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
   const base = await open(model, {
     revision,

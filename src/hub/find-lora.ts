@@ -6,7 +6,7 @@ import type { FoundFile } from "./open-file.js";
 /** Where a LoRA is taken from. */
 export type LoraSource = AdapterSource;
 
-/** What diffusers and PEFT call their files, and what PEFT keeps beside its own. */
+/** The file names that diffusers and PEFT write, and the config that PEFT writes beside its file. */
 const LORA: AdapterKind = {
   name: "LoRA",
   wanted: "lora",
@@ -15,8 +15,9 @@ const LORA: AdapterKind = {
 };
 
 /**
- * The file of a LoRA: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
- * @throws CheckpointError if there is none, or there are several and none is named; HubError
+ * Finds the file of a LoRA: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded unless it is in the
+ * cache.
+ * @throws CheckpointError if there is no such file, or several and none is named; HubError
  */
 export function findLora(source: string | Folder | FoundSource, options: LoraSource): Promise<FoundFile> {
   return findAdapter(source, options, LORA);

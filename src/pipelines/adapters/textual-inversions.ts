@@ -3,8 +3,8 @@ import { type EmbeddingTable, readTextualInversion, type TextualInversion } from
 import { ArgumentError, CheckpointError } from "../../errors.js";
 import { describeTextEncoder } from "../../families/lookups.js";
 import { wrongArgument } from "../../given.js";
-import { ADAPTER_FIELDS, type AdapterKind, type AdapterSource, findAdapter } from "../../hub/find-adapter.js";
-import type { FoundFile } from "../../hub/open-file.js";
+import { ADAPTER_FIELDS, type AdapterSource } from "../../hub/find-adapter.js";
+import { findEmbedding } from "../../hub/find-embedding.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Fields, names, text, texts } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
@@ -40,22 +40,6 @@ interface NewToken {
   readonly token: string;
   readonly vectors: number;
   readonly parts: readonly { readonly encoder: ClipTextEncoder; readonly bytes: StoredTensor }[];
-}
-
-const EMBEDDING: AdapterKind = {
-  name: "embedding",
-  wanted: "textual-inversion",
-  usualNames: ["learned_embeds.safetensors"],
-  conversion:
-    'in Python, state = torch.load(file, weights_only=True); save_file({"emb_params": state["string_to_param"]["*"]} if "string_to_param" in state else state, "name.safetensors")',
-};
-
-/**
- * The file of an embedding: `source` itself, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is not yet.
- * @throws CheckpointError if there is none, or there are several and none is named; HubError
- */
-export function findEmbedding(source: TextualInversionSource, from: AdapterSource): Promise<FoundFile> {
-  return findAdapter(source, from, EMBEDDING);
 }
 
 /**
