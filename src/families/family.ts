@@ -80,8 +80,7 @@ export interface LatentFamily extends Family {
 export interface Denoiser {
   /** Its folder. */
   readonly part: string;
-  /** Width of the text features that its attention reads. */
-  readonly contextWidth: number;
+  readonly context: Context;
   /** Heads of every attention; undefined if the number of heads grows with the width. */
   readonly heads?: number;
   /** Numbers in the embedding of sizes and crops. */
@@ -90,6 +89,16 @@ export interface Denoiser {
   readonly labels?: "add_embedding" | "class_embedding";
   /** The pipeline's class in `model_index.json` by the channels that the network takes. */
   readonly pipelines: Readonly<Record<number, string>>;
+}
+
+/** The text features that a denoiser reads. */
+export interface Context {
+  /** Numbers of a token's features. */
+  readonly width: number;
+  /** How the names of the denoiser's tensors end whose second axis has this width. */
+  readonly tensor: string;
+  /** The field of the denoiser's config that has this width. */
+  readonly field: string;
 }
 
 /** A text encoder. */

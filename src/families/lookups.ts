@@ -34,9 +34,18 @@ export const EDM_CHECKPOINTS: readonly EdmCheckpoint[] = [PLAYGROUND, COSXL];
 /** The names of the families whose files Darkroom opens, as a phrase. */
 export const FAMILY_NAMES: string = phrase(LATENT.map(({ name }) => name));
 
+const CONTEXT_TENSORS = [...new Set(LATENT_FAMILIES.map(({ denoiser }) => denoiser.context.tensor))];
+/** The fields of denoisers' configs that have the width of the text features. */
+export const CONTEXT_FIELDS: readonly string[] = [...new Set(LATENT_FAMILIES.map(({ denoiser }) => denoiser.context.field))];
+
+/** Whether the second axis of a denoiser's tensor with this name is as wide as the text features. */
+export function isContextTensor(name: string): boolean {
+  return CONTEXT_TENSORS.some((end) => name.endsWith(end));
+}
+
 /** The family whose denoiser reads text features of this width. */
 export function familyByContextWidth(width: number | undefined): LatentFamily | undefined {
-  return LATENT_FAMILIES.find(({ denoiser }) => denoiser.contextWidth === width);
+  return LATENT_FAMILIES.find(({ denoiser }) => denoiser.context.width === width);
 }
 
 /** The family that `modelspec.architecture` names. */

@@ -1,3 +1,5 @@
+import { UNET_CONTEXT } from "./stable-diffusion.js";
+
 /** A family that Darkroom recognises and does not run. */
 export interface OtherFamily {
   /** The name in messages. */
@@ -64,7 +66,7 @@ export const OTHER_FAMILIES: readonly OtherFamily[] = [
 /** A UNet in the original layout whose blocks read no text, and what that makes it. */
 export const TEXTLESS_UNET = {
   prefix: "model.diffusion_model.input_blocks.",
-  textTensor: ".attn2.to_k.weight",
+  textTensor: UNET_CONTEXT.tensor,
   name: "latent diffusion without text",
 };
 

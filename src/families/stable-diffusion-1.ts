@@ -10,6 +10,7 @@ import {
   PIPELINES,
   PNDM,
   SAFETY_PARTS,
+  UNET_CONTEXT,
   WORKFLOWS,
 } from "./stable-diffusion.js";
 
@@ -25,7 +26,7 @@ export const STABLE_DIFFUSION_1 = {
   workflows: WORKFLOWS,
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
   indexOptions: {},
-  denoiser: { part: "unet", contextWidth: 768, heads: 8, pipelines: PIPELINES },
+  denoiser: { part: "unet", context: { ...UNET_CONTEXT, width: 768 }, heads: 8, pipelines: PIPELINES },
   textEncoders: [{ part: "text_encoder", ordinal: "", maker: "openai", width: 768 }],
   latents: LATENTS,
   published: [

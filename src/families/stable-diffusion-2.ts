@@ -9,6 +9,7 @@ import {
   PIPELINES,
   PNDM,
   SAFETY_PARTS,
+  UNET_CONTEXT,
   WORKFLOWS,
 } from "./stable-diffusion.js";
 
@@ -30,7 +31,7 @@ export const STABLE_DIFFUSION_2 = {
   },
   indexOptions: {},
   // A UNet of this width that has labels is unCLIP's. They embed a picture.
-  denoiser: { part: "unet", contextWidth: 1024, labels: "class_embedding", pipelines: PIPELINES },
+  denoiser: { part: "unet", context: { ...UNET_CONTEXT, width: 1024 }, labels: "class_embedding", pipelines: PIPELINES },
   textEncoders: [{ part: "text_encoder", ordinal: "", maker: "laion", width: 1024 }],
   latents: LATENTS,
   published: [
@@ -62,7 +63,7 @@ export const STABLE_DIFFUSION_2 = {
       sampleSize: 512,
     },
     // Latent consistency models keep the size of the checkpoint they were made from.
-    { ...LCM, prediction: "v_prediction", sampleSize: 768 },
+    { ...LCM, prediction: "v_prediction", sampleSize: 768, wrongLatentSize: 64 },
     LCM,
   ],
   embeddings: "one table",

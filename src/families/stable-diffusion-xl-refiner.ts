@@ -1,5 +1,5 @@
 import type { LatentFamily } from "./family.js";
-import { CHANNELS, COMMON_PARTS, EULER } from "./stable-diffusion.js";
+import { CHANNELS, COMMON_PARTS, EULER, UNET_CONTEXT } from "./stable-diffusion.js";
 import { SECOND_CLIP_PARTS, SECOND_TEXT_ENCODER, XL_LATENTS, XL_REFINEMENT, XL_SAMPLE_SIZE, XL_WORKFLOWS } from "./stable-diffusion-xl.js";
 
 /** The aesthetic scores of prompts and of negative prompts, if a call names none. They go from 1 to 10. */
@@ -19,7 +19,7 @@ export const STABLE_DIFFUSION_XL_REFINER = {
   indexOptions: { force_zeros_for_empty_prompt: false, requires_aesthetics_score: true },
   denoiser: {
     part: "unet",
-    contextWidth: 1280,
+    context: { ...UNET_CONTEXT, width: 1280 },
     // The original size, the crop and the aesthetic score.
     sizeNumbers: 5,
     pipelines: { [CHANNELS]: XL_WORKFLOWS.image.className },

@@ -1,5 +1,5 @@
 import type { LatentFamily } from "./family.js";
-import { CHANNELS, CLIP_PARTS, COMMON_PARTS, EULER, LATENTS, MASKED_CHANNELS, STEPS } from "./stable-diffusion.js";
+import { CHANNELS, CLIP_PARTS, COMMON_PARTS, EULER, LATENTS, MASKED_CHANNELS, STEPS, UNET_CONTEXT } from "./stable-diffusion.js";
 
 // What XL and its refiner share.
 
@@ -41,7 +41,7 @@ export const STABLE_DIFFUSION_XL = {
   indexOptions: { force_zeros_for_empty_prompt: true, requires_aesthetics_score: false },
   denoiser: {
     part: "unet",
-    contextWidth: 2048,
+    context: { ...UNET_CONTEXT, width: 2048 },
     // The original size, the crop and the target size.
     sizeNumbers: 6,
     pipelines: { [CHANNELS]: XL_WORKFLOWS.noise.className, [MASKED_CHANNELS]: XL_WORKFLOWS.mask.className },

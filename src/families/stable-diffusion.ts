@@ -55,6 +55,9 @@ export const LCM: PublishedCheckpoint = {
   },
 };
 
+/** Where a UNet shows the width of its text features. */
+export const UNET_CONTEXT = { tensor: ".attn2.to_k.weight", field: "crossAttentionDim" } as const;
+
 /** Denoising steps of every pipeline with a prompt. */
 export const STEPS = 50;
 

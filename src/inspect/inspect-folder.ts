@@ -7,7 +7,7 @@ import { kindOf } from "../checkpoint/part-kind.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LatentFamily } from "../families/family.js";
-import { DEFAULT_FAMILY, familiesByIndex, familyByContextWidth } from "../families/lookups.js";
+import { CONTEXT_FIELDS, DEFAULT_FAMILY, familiesByIndex, familyByContextWidth } from "../families/lookups.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import type { Folder } from "../platform/folder.js";
 import { countWeights, total } from "./counts.js";
@@ -71,7 +71,7 @@ export async function inspectNetwork(folder: Folder, layout: "folder" | "file"):
     name: folder.name,
     layout,
     className: displayText(className),
-    family: familyByContextWidth(firstNumber(config.crossAttentionDim))?.name,
+    family: familyByContextWidth(contextWidth(config))?.name,
     ...(await inspectWeights(folder)),
     metadata: {},
   };
@@ -125,8 +125,13 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
 function familyOf(families: readonly LatentFamily[], denoiser: JsonObject | undefined): string | undefined {
   const [first, second] = families;
   if (!second) return first?.name;
-  const byWidth = familyByContextWidth(firstNumber(denoiser?.crossAttentionDim));
+  const byWidth = familyByContextWidth(denoiser && contextWidth(denoiser));
   return byWidth && families.includes(byWidth) ? byWidth.name : first?.series;
+}
+
+/** The width of the text features that a network reads, by its config. */
+function contextWidth(config: JsonObject): number | undefined {
+  return CONTEXT_FIELDS.map((field) => firstNumber(config[field])).find((width) => width !== undefined);
 }
 
 /** What a scheduler's config says that the network predicts: noise if it says nothing, a flow if the scheduler is for flows only. */

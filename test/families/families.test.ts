@@ -108,7 +108,7 @@ function darkroomConfig(config: PublishedCheckpoint["scheduler"] | object): obje
 describe("a family is found", () => {
   const own = (find: (family: LatentFamily) => unknown) => LATENT_FAMILIES.map((family) => [family.name, find(family), family] as const);
 
-  it.each(own(({ denoiser }) => familyByContextWidth(denoiser.contextWidth)))(
+  it.each(own(({ denoiser }) => familyByContextWidth(denoiser.context.width)))(
     "by the width of its text features: %s",
     (_, found, family) => {
       expect(found).toBe(family);

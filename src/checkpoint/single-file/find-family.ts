@@ -5,6 +5,7 @@ import {
   familyByContextWidth,
   familyBySizeNumbers,
   familyByTextEncoders,
+  isContextTensor,
 } from "../../families/lookups.js";
 import { SIZE_WIDTH } from "../../families/stable-diffusion-xl.js";
 import type { Weights } from "../weights.js";
@@ -58,6 +59,6 @@ function textEncodersOf(parts: ReadonlyMap<PartName, FilePart>) {
 
 /** The width of the text features that a network reads; undefined if it reads none. */
 export function contextWidth(weights: Weights): number | undefined {
-  const name = weights.names().find((each) => each.endsWith(".attn2.to_k.weight"));
+  const name = weights.names().find(isContextTensor);
   return name === undefined ? undefined : weights.shapeOf(name)[1];
 }

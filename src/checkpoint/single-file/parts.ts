@@ -1,4 +1,4 @@
-import { familyByContextWidth } from "../../families/lookups.js";
+import { familyByContextWidth, isContextTensor } from "../../families/lookups.js";
 import type { Folder } from "../../platform/folder.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
@@ -134,7 +134,7 @@ function labelsOf(names: Names, prefix: string): "add_embedding" | "class_embedd
 
 function contextWidthUnder(names: Names, prefix: string): number | undefined {
   for (const { name, stored } of names.under(prefix)) {
-    if (name.endsWith(".attn2.to_k.weight")) return stored.shape[1];
+    if (isContextTensor(name)) return stored.shape[1];
   }
   return undefined;
 }
