@@ -1,8 +1,9 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { readPngText } from "../src/image/png.js";
 
 /** The first TypeScript program of a page. */
 function program(page: string): string {
@@ -42,4 +43,21 @@ it("the server of docs/servers.md sends progress and a picture, and ends on SIGT
 
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
+});
+
+it("the program of docs/generate.md makes its pictures, with their settings", async () => {
+  mkdirSync("out", { recursive: true });
+  const path = join("out", "generate.mts");
+  writeFileSync(path, program("docs/generate.md"));
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", path], { encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout.match(/^picture 2: step \d of 8$/gm)).toHaveLength(8);
+  for (const [seed, prompt] of [
+    [7, "a panda"],
+    [8, "a panda"],
+    [3, "a red apple"],
+  ]) {
+    const { parameters } = await readPngText(readFileSync(`out/${seed}.png`));
+    expect(parameters).toMatch(new RegExp(`^${prompt}\n.*Seed: ${seed}, `));
+  }
 });

@@ -1,37 +1,12 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { Defaults } from "../families/family.js";
-import { FAMILIES, type FamilyId, familiesByIndex, familiesByPipeline } from "../families/lookups.js";
-import { nameOf } from "./name-of.js";
-import type { GenerateRequest, ModelSource, RunRequest } from "./request.js";
+import { FAMILIES, familiesByIndex, familiesByPipeline } from "../families/lookups.js";
+import type { RunRequest } from "./request.js";
 import { startKindOf } from "./start.js";
-import type { FamilyWorkflow } from "./workflows/workflow.js";
 
-/** A family with its workflow. */
+/** A family of checkpoints that has a workflow. */
 export type KnownFamily = (typeof FAMILIES)[number];
-
-// Loaded when they are needed, so that a program pays for the pipelines it uses. The compiler reports a family without an entry.
-const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
-  sd1: stableDiffusion,
-  sd2: stableDiffusion,
-  xl: stableDiffusionXL,
-  "xl-refiner": stableDiffusionXL,
-  ddpm: async () => (await import("./workflows/unconditional.js")).DDPM,
-  ddim: async () => (await import("./workflows/unconditional.js")).DDIM,
-};
-
-async function stableDiffusion(): Promise<FamilyWorkflow> {
-  return (await import("./workflows/stable-diffusion.js")).STABLE_DIFFUSION;
-}
-
-async function stableDiffusionXL(): Promise<FamilyWorkflow> {
-  return (await import("./workflows/stable-diffusion-xl.js")).STABLE_DIFFUSION_XL;
-}
-
-/** How the family makes pictures. */
-export function workflowOf({ id }: KnownFamily): Promise<FamilyWorkflow> {
-  return WORKFLOWS[id]();
-}
 
 /** The family of a checkpoint, by its table of contents. @throws ConfigError for a pipeline that has no workflow. */
 export function familyOf(model: string, { className, options }: ModelIndex): KnownFamily {
@@ -73,90 +48,4 @@ export function denoisingEndOf({ denoisingEnd }: RunRequest, { refinement }: Kno
 /** How much of the picture to start from is forgotten; undefined without one. */
 export function strengthOf(request: RunRequest, { workflows }: KnownFamily): number | undefined {
   return request.strength ?? workflows[startKindOf(request)]?.defaults.strength;
-}
-
-/** @throws ArgumentError for networks that do not go with a checkpoint of this family. */
-export function checkNetworks(
-  request: GenerateRequest & { readonly model: ModelSource },
-  family: KnownFamily,
-  { className }: ModelIndex,
-): void {
-  const model = `${nameOf(request.model)}, a ${className}`;
-  if (request.controlnet !== undefined && family.takesPrompt && !family.workflows.control) {
-    throw new ArgumentError((name) => `${name("controlnet")} does not work with ${model}, as no pipeline takes both`, {
-      argument: "controlnet",
-      hint: `ControlNets are for ${FAMILIES.filter(({ workflows }) => workflows.control)
-        .map(({ name }) => name)
-        .join(" and ")}`,
-    });
-  }
-  if (request.refiner !== undefined && family.takesPrompt && !family.refinement) {
-    throw new ArgumentError((name) => `${name("refiner")} does not work with ${model}, as only Stable Diffusion XL has refiners`, {
-      argument: "refiner",
-      hint: (name) => `leave ${name("refiner")} out, or give an XL base as ${name("model")}`,
-    });
-  }
-  if (!family.takesPrompt) refusePromptOptions(request, `${model},`);
-}
-
-/** @throws ArgumentError for a run that a checkpoint of this family cannot make. */
-export function checkRun(request: GenerateRequest & { readonly model: ModelSource }, family: KnownFamily, index: ModelIndex): void {
-  checkNetworks(request, family, index);
-  const model = `${nameOf(request.model)}, a ${index.className},`;
-  if (!family.takesPrompt) return;
-  if (request.prompt === undefined) {
-    throw new ArgumentError(`no prompt was given; ${model} needs one`, {
-      argument: "prompt",
-      hint: (name) => `such as ${name("prompt", { value: '"a red fox on a blue background"', code: 'prompt: "a red fox"' })}`,
-    });
-  }
-  if (startKindOf(request) === "noise" && !family.workflows.noise) {
-    throw new ArgumentError(`${model} is a refiner: it needs a picture to start from`, {
-      argument: "image",
-      hint: (name) => `give one with ${name("image")}; or give a base model as ${name("model")} and this one as ${name("refiner")}`,
-    });
-  }
-  if (request.refiner !== undefined) expectStepsForBase(denoisingEndOf(request, family), strengthOf(request, family));
-}
-
-/** If less of the picture is forgotten than the refiner takes over, no step is left for the base. */
-function expectStepsForBase(end: number, strength = 1): void {
-  if (strength + end > 1) return;
-  throw new ArgumentError(
-    (name) => `${name("strength")} is ${strength} and ${name("denoisingEnd")} ${end}: that leaves the base no step to take`,
-    {
-      argument: "strength",
-      hint: (name) => `raise ${name("strength")} above ${Number((1 - end).toFixed(4))}, or ${name("denoisingEnd")}`,
-    },
-  );
-}
-
-/** What a checkpoint without text encoder and autoencoder has no use for. */
-const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
-  ...(["image", "controlnet", "negativePrompt", "guidanceScale", "guidanceRescale", "clipSkip", "width", "height"] as const),
-  ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache"] as const),
-];
-
-function refusePromptOptions(request: GenerateRequest, model: string): void {
-  if (request.prompt !== undefined) {
-    throw new ArgumentError(`${model} takes no prompt: it makes pictures out of noise alone`, {
-      argument: "prompt",
-      hint: "leave the prompt out",
-    });
-  }
-  const found = PROMPTED_ONLY.find((option) => isGiven(request[option]));
-  if (found === undefined) return;
-  throw new ArgumentError(
-    (name) =>
-      `${found === "width" || found === "height" ? name("size", { code: found }) : name(found)} means nothing to ${model} which makes pictures of one size out of noise alone`,
-    {
-      argument: found,
-      hint: (name) =>
-        `it takes ${["numInferenceSteps", "scheduler", "seed"].map((each) => name(each)).join(", ")} and ${name("numImagesPerPrompt")}`,
-    },
-  );
-}
-
-function isGiven(value: unknown): boolean {
-  return value !== undefined && value !== "plain" && !(Array.isArray(value) && value.length === 0);
 }

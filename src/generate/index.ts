@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Everything a program may import from "darkroom/generate".
 
+export type { FoundFile } from "../hub/open-file.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
@@ -18,5 +19,6 @@ export {
   type RunRequest,
   runOf,
 } from "./request.js";
-export type { GeneratedPicture, GenerateEvent, GenerateResult, StepEvent } from "./run.js";
+export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, StartEvent, StepEvent } from "./run.js";
 export { type ControlSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";
+export type { RunnerStep } from "./runner.js";

@@ -7,14 +7,16 @@ import type { Autoencoder } from "../models/autoencoder.js";
 import type { Folder } from "../platform/folder.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, locateAdapters } from "./adapter-library.js";
+import { checkNetworks, checkRun } from "./check-family.js";
 import { checkCombinations } from "./combinations.js";
-import { checkNetworks, checkRun, type KnownFamily, workflowOf } from "./families.js";
+import type { KnownFamily } from "./families.js";
 import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
 import { type OpenFiles, openFiles } from "./open-files.js";
 import { checkOpening, checkRunRequest, type ModelSource, type OpenRequest, type RunRequest } from "./request.js";
 import { type GenerateEvent, type GenerateResult, runEvents } from "./run.js";
 import { unlessAborted } from "./unless-aborted.js";
 import type { OpenNetworks, PartOptions } from "./workflows/workflow.js";
+import { workflowOf } from "./workflows/workflow-of.js";
 
 /** How a workflow is opened: what a program decides, and no request. */
 export interface OpenOptions {

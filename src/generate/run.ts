@@ -18,13 +18,15 @@ import { readStart, type Start } from "./start.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
 
 /** What happens in a run. */
-export type GenerateEvent =
-  /** The first event: what the run works with. */
-  | { readonly kind: "start"; readonly settings: RunSettings }
-  /** A denoising step has been taken. */
-  | StepEvent
-  /** A picture is finished. */
-  | { readonly kind: "picture"; readonly picture: GeneratedPicture };
+export type GenerateEvent = StartEvent | StepEvent | PictureEvent;
+
+/** The first event of a run. */
+export interface StartEvent {
+  /** Distinguishes the events. */
+  readonly kind: "start";
+  /** What the run works with. */
+  readonly settings: RunSettings;
+}
 
 /** A denoising step that has been taken. */
 export interface StepEvent extends RunnerStep {
@@ -32,6 +34,14 @@ export interface StepEvent extends RunnerStep {
   readonly kind: "step";
   /** The picture that is being made, from 0. */
   readonly index: number;
+}
+
+/** A picture is finished. */
+export interface PictureEvent {
+  /** Distinguishes the events. */
+  readonly kind: "picture";
+  /** The picture. */
+  readonly picture: GeneratedPicture;
 }
 
 /** A finished picture. */

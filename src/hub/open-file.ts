@@ -7,7 +7,9 @@ import { openRepository } from "./open-repository.js";
 
 /** A file: its folder, and its name there. */
 export interface FoundFile {
+  /** The folder that it is in. */
   readonly folder: Folder;
+  /** Its path in the folder. */
   readonly path: string;
 }
 

@@ -36,6 +36,13 @@ import {
   StableDiffusionControlNetPipeline, StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline,
 } from "darkroom";
 
+import { checkRequest, generate, openingOf, openWorkflow, runOf } from "darkroom/generate";
+
+export const wanted = checkRequest({ prompt: "a panda" });
+export const workflow = await openWorkflow(openingOf(wanted));
+export const events = workflow.run(runOf(wanted));
+export const generated = await generate(wanted);
+
 export const pipe = await DiffusionPipeline.fromPretrained("folder");
 export const result = await pipe.generate({ prompt: "a panda" });
 export const run = pipe.steps({ prompt: "a panda" });

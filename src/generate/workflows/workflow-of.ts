@@ -1,0 +1,26 @@
+import type { FamilyId } from "../../families/lookups.js";
+import type { KnownFamily } from "../families.js";
+import type { FamilyWorkflow } from "./workflow.js";
+
+// Loaded when they are needed, so that a program pays for the pipelines it uses. The compiler reports a family without an entry.
+const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
+  sd1: stableDiffusion,
+  sd2: stableDiffusion,
+  xl: stableDiffusionXL,
+  "xl-refiner": stableDiffusionXL,
+  ddpm: async () => (await import("./unconditional.js")).DDPM,
+  ddim: async () => (await import("./unconditional.js")).DDIM,
+};
+
+async function stableDiffusion(): Promise<FamilyWorkflow> {
+  return (await import("./stable-diffusion.js")).STABLE_DIFFUSION;
+}
+
+async function stableDiffusionXL(): Promise<FamilyWorkflow> {
+  return (await import("./stable-diffusion-xl.js")).STABLE_DIFFUSION_XL;
+}
+
+/** How the family makes pictures. */
+export function workflowOf({ id }: KnownFamily): Promise<FamilyWorkflow> {
+  return WORKFLOWS[id]();
+}
