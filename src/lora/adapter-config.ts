@@ -1,5 +1,5 @@
-// Reads PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config), as far as they say how an adapter is applied. They are in the metadata of
-// diffusers' files, or in adapter_config.json beside a file of PEFT.
+// Reads the fields of PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config) that affect how an adapter is applied. Files of diffusers have
+// the config in their metadata, files of PEFT have it in adapter_config.json beside them.
 import { readJson } from "../checkpoint/config.js";
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
@@ -8,7 +8,7 @@ import { messageOf } from "../message-of.js";
 import type { Folder } from "../platform/folder.js";
 import type { LoraPart } from "./lora-names.js";
 
-/** What PEFT's config says of the layers of one network. */
+/** PEFT's config for the layers of one network. */
 export interface AdapterConfig {
   readonly alpha: Setting;
   readonly rank: Setting;
@@ -27,21 +27,21 @@ interface Setting {
 
 const PARTS: readonly LoraPart[] = ["unet", "text_encoder", "text_encoder_2"];
 const METADATA_KEY = "lora_adapter_metadata";
-/** A config lists every layer at most; those of the largest models have some hundred kilobytes. */
+/** A config lists every layer at most. For the largest models it has some hundred kilobytes. */
 const LONGEST_CONFIG = 10_000_000;
 const DEEPEST_CONFIG = 8;
 
-/** The configs that come with a LoRA, by the network they are for. @throws CheckpointError if one is not what it should be. */
+/** The configs that come with a LoRA, by network. @throws CheckpointError if one is damaged. */
 export async function readAdapterConfigs(folder: Folder, header: SafetensorsHeader): Promise<ReadonlyMap<LoraPart, AdapterConfig>> {
   const json = metadataOf(header);
   if (json) return new Map(PARTS.flatMap((part) => parsed(header.name, within(json, `${part}.`), part)));
   if (!header.name.endsWith("/adapter_model.safetensors") || !(await folder.has("adapter_config.json"))) return new Map();
   const own = await readJson(folder, "adapter_config.json", { limit: LONGEST_CONFIG });
-  // It does not state its network; the names of the tensors do.
+  // The file does not state its network, but the tensors' names do.
   return new Map(PARTS.flatMap((part) => parsed(`${folder.name}/adapter_config.json`, own, part)));
 }
 
-/** The scale of a layer's change: alpha / rank, or 1 if no alpha is known. `rank` is that of the layer's matrices, if they have one. */
+/** The scale of a layer's change: alpha / rank, or 1 without an alpha. `rank` is that of the layer's matrices, if they have one. */
 export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: number | undefined): number {
   if (!config) return 1;
   const [alpha, divisor] = [settingOf(layer, config.alpha), rank ?? settingOf(layer, config.rank)];
@@ -49,7 +49,7 @@ export function scaleIn(config: AdapterConfig | undefined, layer: string, rank: 
   return alpha / (config.usesRootOfRank ? Math.sqrt(divisor) : divisor);
 }
 
-/** Looks up the few endings of the name. Trying all patterns would be slow: a file may have any number. */
+/** Looks up the few endings of the name. Trying all patterns would be slow: a file can have any number of them. */
 function settingOf(layer: string, { all, single }: Setting): number | undefined {
   const fitting = endsOf(layer).flatMap((end) => single.get(end) ?? []);
   return fitting.length > 0 ? fitting.reduce((first, other) => (other.order < first.order ? other : first)).value : all;
@@ -70,9 +70,9 @@ function metadataOf({ name, metadata }: SafetensorsHeader): JsonObject | undefin
   try {
     json = parseJson(text, { depth: DEEPEST_CONFIG, pythonLiterals: true });
   } catch (error) {
-    return fail(`is no JSON: ${messageOf(error)}`);
+    return fail(`is not JSON: ${messageOf(error)}`);
   }
-  return isObject(json) ? json : fail("is no object");
+  return isObject(json) ? json : fail("is not a JSON object");
 }
 
 /** The fields whose names begin with `prefix`, without it. */
@@ -89,7 +89,7 @@ function parsed(name: string, json: JsonObject, part: LoraPart): [LoraPart, Adap
   if (!hasAlpha && !Array.isArray(fed)) return [];
   const number = (key: string, value: Json): number => {
     if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw new CheckpointError(`${name}: ${key} of ${part} is ${JSON.stringify(value)}; a number was expected`);
+    throw new CheckpointError(`${name}: ${key} of ${part} is ${JSON.stringify(value)}; expected a number`);
   };
   const setting = (key: string, value: Json | undefined, pattern: Json | undefined, word: string): Setting => {
     const single = Object.entries(isObject(pattern) ? pattern : {}).map(

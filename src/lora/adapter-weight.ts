@@ -5,16 +5,16 @@ import { type Fields, field, isListOf, real } from "../options/fields.js";
 
 /** How strongly an adapter changes one network. */
 export interface AdapterWeight {
-  /** Where no block has a weight of its own. */
+  /** The weight of layers whose block has no weight of its own. */
   readonly all: number;
-  /** By the names {@link blockOf} gives. */
+  /** Weights by the names that {@link blockOf} returns. */
   readonly blocks?: ReadonlyMap<string, number> | undefined;
 }
 
-/** Weights of a UNet's blocks, each a number or a list with one for each of the block's transformers: `{ block_1: [0.5, 1] }`. */
+/** Weights of a UNet's blocks: a number, or a list with one for each transformer of the block: `{ block_1: [0.5, 1] }`. */
 export type BlockWeights = Readonly<Record<`block_${number}`, number | readonly number[]>>;
 
-/** Weights of a UNet's three parts; each is 1 by default. */
+/** Weights of a UNet's three parts. Each is 1 by default. */
 export interface UNetWeights {
   /** Weight of the blocks on the way down: one for all, or by block. */
   readonly down?: number | BlockWeights | undefined;
@@ -24,7 +24,7 @@ export interface UNetWeights {
   readonly up?: number | BlockWeights | undefined;
 }
 
-/** How strongly an adapter changes each network of a pipeline; each is 1 by default. */
+/** How strongly an adapter changes each network of a pipeline. Each weight is 1 by default. */
 export interface LoraPartWeights {
   /** Weight in the UNet: one for all, or by block. */
   readonly unet?: number | UNetWeights | undefined;
@@ -34,7 +34,7 @@ export interface LoraPartWeights {
   readonly textEncoder2?: number | undefined;
 }
 
-/** An adapter's weight: 1 is as it was trained, 0 without effect; less than 0 and more than 1 are allowed. */
+/** An adapter's weight: 1 as it was trained, 0 for no effect. Less than 0 and more than 1 are allowed. */
 export type LoraWeight = number | LoraPartWeights;
 
 const blocks = field<number | BlockWeights>(
@@ -75,8 +75,8 @@ export function weightOf({ all, blocks }: AdapterWeight, block: string): number 
 }
 
 /**
- * A UNet's weight in the form that counts; `layers` are the paths of its layers. Follows diffusers' _maybe_expand_lora_scales.
- * @throws ArgumentError for a number that is none, a block that is not there or has no transformers, or a list of another length than the block has.
+ * Expands a UNet's weight to one for each block. `layers` are the paths of the UNet's layers. Follows diffusers' _maybe_expand_lora_scales.
+ * @throws ArgumentError if a weight is not a number, if a block does not exist or has no transformers, or if a list has the wrong length.
  */
 export function unetWeight(weight: number | UNetWeights, layers: Iterable<string>): AdapterWeight {
   if (typeof weight === "number") return { all: finite("unet", weight) };
@@ -92,14 +92,14 @@ export function unetWeight(weight: number | UNetWeights, layers: Iterable<string
       const count = levels.get(level);
       if (count === undefined) {
         const known = [...levels.keys()].map((i) => `block_${i}`).join(", ");
-        throw new ArgumentError(`unet.${way}.${name} was given a weight; the blocks with transformers there are ${known}`);
+        throw new ArgumentError(`unet.${way} has a weight for ${name}; its blocks with transformers are ${known}`);
       }
       const list =
         typeof value === "number" || value.length === 1
           ? Array.from({ length: count }, () => (typeof value === "number" ? value : value[0]))
           : value;
       if (list.length !== count) {
-        throw new ArgumentError(`unet.${way}.${name} was given ${list.length} weights; the block has ${count} transformers`);
+        throw new ArgumentError(`unet.${way}.${name} has ${list.length} weights; expected ${count}, one for each transformer of the block`);
       }
       for (const [i, one] of list.entries()) blocks.set(`${way}_blocks.${level}.${i}`, finite(`unet.${way}.${name}`, one));
     }
@@ -107,7 +107,7 @@ export function unetWeight(weight: number | UNetWeights, layers: Iterable<string
   return { all: 1, blocks };
 }
 
-/** A weight that is a number. @throws ArgumentError if it is none. */
+/** The weight, if it is a finite number. @throws ArgumentError if it is not. */
 export function finite(name: string, weight: number | undefined): number {
   if (typeof weight === "number" && Number.isFinite(weight)) return weight;
   throw new ArgumentError(`the weight of ${name} is ${weight}; expected a number`);

@@ -6,9 +6,9 @@ import { type LoraContents, loraContents } from "./lora-file.js";
 import { missingRoles, rankOf } from "./lora-methods.js";
 import type { LoraFormat, LoraPart } from "./lora-names.js";
 
-/** What a LoRA's header says about it. Texts are the author's, cut and without control characters. */
+/** A LoRA, as its header describes it. Texts are the author's, cut and without control characters. */
 export interface LoraDescription {
-  /** Who wrote its names. */
+  /** The program whose names the tensors have. */
   readonly format: LoraFormat | undefined;
   /**
    * The adapter methods in the file: "LoRA" ("LoCon" if it changes convolutions larger than 1x1), "DoRA", "LoHa", "LoKr", "IA3", ... Includes methods
@@ -19,17 +19,17 @@ export interface LoraDescription {
   readonly layers: Readonly<Partial<Record<LoraPart, number>>>;
   /** The ranks of its matrices, smallest first. */
   readonly ranks: readonly number[];
-  /** The alpha of its training; single layers may have others. Undefined if the metadata do not state it. */
+  /** The alpha of its training. Single layers can have others. Undefined if the metadata do not state it. */
   readonly alpha: number | undefined;
   /** The family of checkpoints it was probably made for, by names and shapes. */
   readonly family: string | undefined;
-  /** Width of the text features its UNet looks at: 768 for Stable Diffusion 1. */
+  /** The width of the text features in its cross-attention: 768 for Stable Diffusion 1. */
   readonly contextWidth: number | undefined;
-  /** The title its author gave it; undefined where there is none. */
+  /** The author's title; undefined if there is none. */
   readonly title: string | undefined;
-  /** The checkpoint or family its metadata say it was trained on. */
+  /** The checkpoint or family of its training, by its metadata. */
   readonly trainedOn: string | undefined;
-  /** The words its author names, or else the tags most frequent in its training. */
+  /** The author's words for prompts, else the most frequent tags of its training. */
   readonly triggerWords: readonly string[];
   /** The tokens of the embeddings inside the file. */
   readonly embeddings: readonly string[];
@@ -49,7 +49,7 @@ export function loraMethods(header: SafetensorsHeader): readonly string[] | unde
   return methods.size > 0 && unknown.length <= header.tensors.size / 2 ? [...methods] : undefined;
 }
 
-/** Describes a LoRA by its header; `methods` are those that {@link loraMethods} found. */
+/** Describes a LoRA by its header. `methods` are those that {@link loraMethods} found. */
 export function describeLora(header: SafetensorsHeader, methods: readonly string[]): LoraDescription {
   const { format, layers, embeddings } = loraContents(header);
   const counts: Partial<Record<LoraPart, number>> = {};
@@ -88,7 +88,7 @@ function trainedAlpha(header: SafetensorsHeader): number | undefined {
   return typeof alpha === "number" && Number.isFinite(alpha) ? alpha : undefined;
 }
 
-/** What the author says to write in the prompt; else the tags that most pictures of the training had. */
+/** The author's trigger phrase, else the tags that most pictures of the training had. */
 function triggerWords(header: SafetensorsHeader): string[] {
   const phrase = metadataText(header, ["modelspec.trigger_phrase"]);
   if (phrase) return [phrase];

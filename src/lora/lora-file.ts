@@ -16,9 +16,9 @@ export interface LoraTensors {
   readonly tensors: ByRole<HeaderTensor>;
 }
 
-/** What a safetensors header holds of a LoRA. */
+/** The contents of a LoRA by its safetensors header. */
 export interface LoraContents {
-  /** Who wrote the names. */
+  /** The program whose names the tensors have. */
   readonly format: LoraFormat | undefined;
   /** Layers with tensors of a known method. */
   readonly layers: readonly (LoraTensors & { readonly method: LoraMethod })[];
@@ -32,15 +32,15 @@ export interface LoraContents {
   readonly repeated: readonly string[];
 }
 
-/** What a LoRA holds for one layer. */
+/** The part of a LoRA for one layer. */
 export interface LoraLayer {
   readonly part: LoraPart;
   readonly layer: string;
   readonly method: LoraMethod;
   readonly tensors: ByRole<StoredTensor>;
   /**
-   * alpha / rank, or alpha / √rank if the file asks for it; 1 without an alpha, as in diffusers and kohya-ss. Each layer has its own alpha, as in
-   * kohya-ss (resized LoRAs use this); diffusers 0.42 mismatches names and gives all attention layers the most frequent one.
+   * alpha / rank, or alpha / √rank if the file's config wants that. Without an alpha it is 1, as in diffusers and kohya-ss. Each layer has its own alpha,
+   * as in kohya-ss; resized LoRAs need this. diffusers 0.42 mismatches names and gives all attention layers the most frequent alpha.
    */
   readonly scale: number;
   /** Whether an IA3's gain multiplies the layer's inputs; undefined if the file does not state it. */
@@ -61,9 +61,9 @@ export const NO_LAYER = "fit no layer of this pipeline";
 export const REPEATED = "have the same role as others";
 const UNREADABLE = "cannot be used";
 
-/** A LoRA whose file was read; its matrices stay in the file. */
+/** A LoRA whose file was read. Its matrices stay in the file. */
 export interface LoraFile {
-  /** How messages name it. */
+  /** The file's name in messages. */
   readonly name: string;
   readonly header: SafetensorsHeader;
   readonly layers: readonly LoraLayer[];
@@ -147,7 +147,7 @@ export async function readLora(folder: Folder, path: string): Promise<LoraFile> 
   return { name, header, layers: read, embeddings: words, leftOut };
 }
 
-/** The error if it is a CheckpointError; any other is thrown. */
+/** Returns the error if it is a CheckpointError, and throws any other. */
 export function asCheckpointError(error: unknown): CheckpointError {
   if (error instanceof CheckpointError) return error;
   throw error;
@@ -182,7 +182,7 @@ async function readLayer(
   if (missing !== undefined) {
     const what = missing === "down" || missing === "up" ? `${missing} matrix` : missing;
     throw new CheckpointError(`${name}: ${printable(namesOf(stored)[0] ?? layer)} has no ${what} beside it`, {
-      hint: "the file is damaged or was written by a program that Darkroom does not know",
+      hint: "the file is damaged, or comes from a program that Darkroom does not know",
     });
   }
   const tensors: ByRole<StoredTensor> = Object.fromEntries(
@@ -216,7 +216,7 @@ function notALora({ name, tensors }: SafetensorsHeader, otherMethods: LoraConten
     );
   }
   return new CheckpointError(
-    `${name}: no LoRA; none of its ${tensors.size} tensors is called ...lora_down.weight, ...lora_A.weight or alike`,
+    `${name} is not a LoRA: none of its ${tensors.size} tensors has a name like ...lora_down.weight or ...lora_A.weight`,
     {
       hint: (name) =>
         `whole checkpoints are opened with ${name("fromPretrained")}, textual inversions with ${name("loadTextualInversion")}`,

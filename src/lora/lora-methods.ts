@@ -41,7 +41,7 @@ const METHODS: readonly Roles[] = [
   { method: "trained biases", shownBy: ["diff_b", "up_bias"], needs: [[["diff_b"], ["up_bias"]]] },
 ];
 
-/** The method of a layer's tensors; undefined if they belong to none. */
+/** The method of a layer's tensors; undefined if they belong to no method. */
 export function methodOf(tensors: ByRole<unknown>): LoraMethod | undefined {
   return METHODS.find(({ shownBy }) => shownBy.some((role) => tensors[role]))?.method;
 }
@@ -51,7 +51,7 @@ export function methodOfRole(role: LoraRole): LoraMethod | undefined {
   return METHODS.find(({ shownBy }) => shownBy.includes(role))?.method;
 }
 
-/** The roles that a layer of `method` needs and has no tensor for. */
+/** The roles that `method` needs and that have no tensor in the layer. */
 export function missingRoles(method: LoraMethod, tensors: ByRole<unknown>): readonly LoraRole[] {
   const needs = METHODS.find((each) => each.method === method)?.needs ?? [];
   return needs.flatMap((alternatives) => {

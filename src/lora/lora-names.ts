@@ -1,12 +1,12 @@
-// Names of tensors in LoRA files of kohya-ss' scripts, LyCORIS, diffusers (before and since PEFT), PEFT itself, OneTrainer and ComfyUI.
+// Names of tensors in LoRA files of kohya-ss's scripts, LyCORIS, diffusers (before and since PEFT), PEFT itself, OneTrainer and ComfyUI.
 
-/** The networks of a pipeline that a LoRA may change, by their subfolders. */
+/** The networks of a pipeline that a LoRA can change, by their subfolders. */
 export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
 
-/** Who wrote a LoRA's names. */
+/** The program whose names a LoRA's tensors have. */
 export type LoraFormat = "kohya" | "lycoris" | "diffusers" | "peft";
 
-/** A tensor's role in its layer, in LyCORIS' terms where there is one: `down`, `mid` and `up` of a LoRA, the factors of LoHa and LoKr, ... */
+/** A tensor's role in its layer, in LyCORIS's terms if it has one: `down`, `mid` and `up` of a LoRA, the factors of LoHa and LoKr, ... */
 export type LoraRole =
   | "down"
   | "mid"
@@ -32,7 +32,7 @@ export type LoraRole =
 /** A parsed tensor name. */
 export interface LoraName {
   readonly part: LoraPart;
-  /** The layer, in whatever naming, with underscores for dots: `mid_block_attentions_0_proj_in`. */
+  /** The layer in the file's naming, with underscores instead of dots: `mid_block_attentions_0_proj_in`. */
   readonly layer: string;
   readonly role: LoraRole;
   /** Undefined if the ending is common to several formats. */
@@ -43,14 +43,14 @@ export interface LoraName {
 export interface BundledName {
   /** The embedding's token in prompts. */
   readonly word: string;
-  /** The text encoder it is for; undefined in files for a single one. */
+  /** The text encoder it is for; undefined in files for a single text encoder. */
   readonly encoder: "text_encoder" | "text_encoder_2" | undefined;
 }
 
-/** Letters; real names are far shorter. */
+/** In letters. Real names are far shorter. */
 const LONGEST_NAME = 500;
 
-/** The ends of names. An adapter's own name may stand in PEFT's. */
+/** The endings of names. PEFT's can contain the adapter's name. */
 const ENDINGS: readonly (readonly [RegExp, LoraRole | undefined, LoraFormat | undefined])[] = [
   [/\.lora_down\.weight$/, "down", "kohya"],
   [/\.lora_mid\.weight$/, "mid", "kohya"],
@@ -64,7 +64,7 @@ const ENDINGS: readonly (readonly [RegExp, LoraRole | undefined, LoraFormat | un
   [/(_lora|\.lora|\.lora_linear_layer)?\.alpha$/, "alpha", undefined],
   [/\.dora_scale$/, "dora_scale", undefined],
   [/\.lora_magnitude_vector(\.[^.]+)?(\.weight)?$/, "lora_magnitude_vector", "peft"],
-  // LyCORIS and PEFT use the same endings; the ending is the role.
+  // LyCORIS and PEFT use the same endings. The ending is the role.
   [/\.(?<role>hada_(w[12]_[ab]|t[12]))(\.[^.]+)?$/, undefined, "lycoris"],
   [/\.(?<role>lokr_(w[12](_[ab])?|t2))(\.[^.]+)?$/, undefined, "lycoris"],
   [/\.(?<role>[ab][12])\.weight$/, undefined, "lycoris"],
@@ -80,7 +80,7 @@ const PARTS: readonly (readonly [RegExp, LoraPart])[] = [
   [/^text_encoder\./, "text_encoder"],
   [/^text_encoder_2\./, "text_encoder_2"],
   [/^(model\.)?diffusion_model\./, "unet"],
-  // OneTrainer's export and ComfyUI; clip_h is ComfyUI's name for Stable Diffusion 2's text encoder.
+  // OneTrainer's export and ComfyUI. clip_h is ComfyUI's name for Stable Diffusion 2's text encoder.
   [/^(text_encoders\.)?clip_[lh]\.(transformer\.)?/, "text_encoder"],
   [/^(text_encoders\.)?clip_g\.(transformer\.)?/, "text_encoder_2"],
   // As in whole checkpoints of Stable Diffusion 1 and XL.
@@ -88,7 +88,7 @@ const PARTS: readonly (readonly [RegExp, LoraPart])[] = [
   // LyCORIS uses the same prefix for every network.
   [/^lycoris[._](?=(text_model[._])?encoder[._]layers[._])/, "text_encoder"],
   [/^lycoris[._]/, "unet"],
-  // A part's adapter saved on its own names no part.
+  // The adapter of one part, saved alone, does not name the part.
   [/^(?=(text_model\.)?encoder\.layers\.)/, "text_encoder"],
 ];
 
@@ -121,7 +121,7 @@ export function layerOf(name: string): Pick<LoraName, "part" | "layer"> {
   return { part, layer: part === "unet" ? unetLayer(layer) : textLayer(layer) };
 }
 
-/** The method of the adapter that a tensor of this name belongs to, where it is one that Darkroom does not apply. */
+/** The method of a tensor with this name, if Darkroom does not apply that method; else undefined. */
 export function otherMethod(name: string): string | undefined {
   return name.length > LONGEST_NAME ? undefined : OTHER_METHODS.find(([pattern]) => pattern.test(name))?.[1];
 }
@@ -134,17 +134,17 @@ export function parseBundledName(name: string): BundledName | undefined {
   return { word, encoder: isNamed ? (/[l0]$/.test(tensor) ? "text_encoder" : "text_encoder_2") : undefined };
 }
 
-/** What PEFT puts before the names of the network it wraps. */
+/** Removes PEFT's prefix of the network that it wraps. */
 function withoutWrapper(name: string): string {
   return name.replace(/^base_model\.model\./, "");
 }
 
-/** diffusers' attention processors, before 0.21, called the last projection to_out. */
+/** Attention processors of diffusers before 0.21 call the last projection to_out. */
 function unetLayer(layer: string): string {
   return layer.replace("_processor_", "_").replace(/_to_out$/, "_to_out_0");
 }
 
-/** Processors of diffusers before 0.21 gave a text encoder's projections the UNet's names. */
+/** Attention processors of diffusers before 0.21 give a text encoder's projections the UNet's names. */
 function textLayer(layer: string): string {
   return layer.replace(/^text_model_/, "").replace(/_to_(q|k|v|out)$/, "_$1_proj");
 }

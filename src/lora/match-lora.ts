@@ -8,7 +8,7 @@ import { layerChange, type Place } from "./layer-change.js";
 import { asCheckpointError, type LeftOut, type LoraFile, merged, NO_LAYER, namesOf, REPEATED } from "./lora-file.js";
 import type { LoraPart } from "./lora-names.js";
 
-/** A network that a LoRA may change. */
+/** A network that a LoRA can change. */
 export interface LoraTarget {
   readonly weights: WeightSource & { names(): readonly string[] };
 }
@@ -21,7 +21,7 @@ export interface MatchedLora {
   readonly leftOut: readonly LeftOut[];
 }
 
-/** Layers that take the text features; their width differs between families. */
+/** Layers that take the text features. Their width differs between families. */
 const CROSS_ATTENTION = /\.attn2\.to_[kv]$/;
 
 /**
@@ -58,7 +58,7 @@ function noneMatches(lora: LoraFile): CheckpointError {
   const family = baseFamily(lora.header);
   const [first = ""] = lora.layers.flatMap(({ tensors }) => namesOf(tensors));
   return new CheckpointError(
-    `${lora.name}: none of its ${lora.layers.length} layers is in this pipeline's networks; the first is ${printable(first)}`,
+    `${lora.name}: none of its ${lora.layers.length} layers is in this pipeline's networks; its first tensor is ${printable(first)}`,
     {
       hint: family
         ? `it looks like a LoRA for ${family}; use it with a checkpoint of that family`
@@ -68,8 +68,8 @@ function noneMatches(lora: LoraFile): CheckpointError {
 }
 
 /**
- * Every linear layer, convolution and norm of a network, by all the names it may have in files, dots as underscores: `mid_block_attentions_0_proj_in`.
- * kohya-ss uses Stability's names for Stable Diffusion XL's UNet; ComfyUI and OneTrainer use them for all UNets.
+ * All linear layers, convolutions and norms of a network, by all their names in files, with underscores instead of dots:
+ * `mid_block_attentions_0_proj_in`. kohya-ss uses Stability's names for Stable Diffusion XL's UNet; ComfyUI and OneTrainer use them for all UNets.
  */
 export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();
@@ -85,7 +85,7 @@ export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<s
   return places;
 }
 
-/** Embedding tables are looked up, not multiplied by. */
+/** Whether the weight at this path is an embedding table, which a LoRA cannot change. */
 function isTable(path: string, weights: WeightSource): boolean {
   return path.endsWith("embedding") && !weights.has(`${path}.bias`);
 }

@@ -26,7 +26,7 @@ export interface AppliedAdapters {
   declare(graph: Graph): LayerChanges;
 }
 
-/** The LoRA adapters of one network: which are loaded, which of them are active with what weight, and which are fused into its weights. */
+/** The LoRA adapters of one network: the loaded ones, the active ones with their weights, and those fused into the network's weights. */
 export class NetworkAdapters {
   private loaded: readonly Adapter[] = [];
   private active: readonly string[] = [];
@@ -41,7 +41,7 @@ export class NetworkAdapters {
     return [...new Set([...this.loaded.map(({ name }) => name), ...this.tokens.keys()])];
   }
 
-  /** Names of the adapters that are active, in the order they were named in. */
+  /** Names of the active adapters, in the caller's order. */
   get activeNames(): readonly string[] {
     return this.active;
   }
@@ -104,7 +104,7 @@ export class NetworkAdapters {
     this.fused = [...this.fused, ...wanted.map((adapter) => ({ ...adapter, weight: weightOf(adapter) }))];
   }
 
-  /** Takes all that was fused out of the weights again. */
+  /** Removes all fused adapters from the weights. */
   unfuse(): void {
     this.fused = [];
   }

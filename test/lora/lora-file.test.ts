@@ -101,9 +101,9 @@ describe("a LoRA's scale", () => {
     expect(error.message).toBe(`loras/fox.safetensors: ${KOHYA}.alpha is float32 [] of NaN; an alpha is one number`);
   });
 
-  it("is not taken from metadata that is no JSON", async () => {
+  it("is not taken from metadata that is not JSON", async () => {
     const error = await checkpointError(read(PRODUCT, { lora_adapter_metadata: "{" }));
-    expect(error.message).toMatch(/^loras\/fox.safetensors: its metadata lora_adapter_metadata is no JSON: /);
+    expect(error.message).toMatch(/^loras\/fox.safetensors: its metadata lora_adapter_metadata is not JSON: /);
   });
 });
 
@@ -164,7 +164,7 @@ describe("a part of a LoRA that cannot be used is left out:", () => {
 describe("a file that is no whole LoRA is refused:", () => {
   it("a checkpoint", async () => {
     const error = await checkpointError(read({ "down_blocks.0.resnets.0.conv1.weight": Tensor.zeros([2, 2, 3, 3]) }));
-    expect(error.message).toMatch(/^loras\/fox.safetensors: no LoRA; none of its 1 tensors is called/);
+    expect(error.message).toMatch(/^loras\/fox.safetensors is not a LoRA: none of its 1 tensors has a name like /);
     expect(error.hint).toMatch(/fromPretrained/);
   });
 

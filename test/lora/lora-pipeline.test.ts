@@ -117,8 +117,8 @@ describe("weights", () => {
     [{ unet: { donw: 1 } }, "setAdapters has no option unet.donw; did you mean unet.down?"],
     [{ textEncoder: "1" }, 'weights.textEncoder is "1" (a string); expected a finite number'],
     [[1, 2], "2 weights were given for 1 adapters; expected one, or one for each"],
-    [{ unet: { up: { block_0: 1 } } }, "unet.up.block_0 was given a weight; the blocks with transformers there are block_1"],
-    [{ unet: { up: { block_1: [1, 2, 3] } } }, "unet.up.block_1 was given 3 weights; the block has 2 transformers"],
+    [{ unet: { up: { block_0: 1 } } }, "unet.up has a weight for block_0; its blocks with transformers are block_1"],
+    [{ unet: { up: { block_1: [1, 2, 3] } } }, "unet.up.block_1 has 3 weights; expected 2, one for each transformer of the block"],
   ])("such as %j are refused", async (weight, message) => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
@@ -299,7 +299,7 @@ describe("a LoRA for other networks", () => {
     const pipe = await openMini();
     const error = await checkpointError(pipe.loadLoraWeights(written(product(layer, 2048, 64))));
     expect(error.message).toMatch(
-      new RegExp(`fox.safetensors: none of its 1 layers is in this pipeline's networks; the first is ${layer}.lora_down.weight$`),
+      new RegExp(`fox.safetensors: none of its 1 layers is in this pipeline's networks; its first tensor is ${layer}.lora_down.weight$`),
     );
     expect(error.hint).toBe(`it looks like a LoRA for ${family}; use it with a checkpoint of that family`);
   });

@@ -88,10 +88,10 @@ describe("openFolder", () => {
     expect(error.hint).toBeTruthy();
   });
 
-  it("says of a hub id that it must be downloaded", async () => {
+  it("says how a checkpoint on the hub is named, if a folder does not exist", async () => {
     const error = await checkpointError(openFolder("stabilityai/sd-turbo-that-is-not-here").check());
     expect(error.message).toBe("stabilityai/sd-turbo-that-is-not-here does not exist");
-    expect(error.hint).toMatch(/hf download/);
+    expect(error.hint).toMatch(/for a checkpoint on the Hugging Face hub, give its id: owner\/name$/);
   });
 
   it("says of a file given as a folder that it is a file", async () => {

@@ -35,7 +35,7 @@ export function encodeOnDisk(model: OnnxModel): EncodedModel {
   const [root = "/", another] = roots;
   if (another) {
     throw new ArgumentError(`one network's weights lie on two drives, ${root} and ${another}; put them on one`, {
-      hint: "fast mode writes weights of its own to the folder for temporary files: the variable TEMP can name one on the same drive",
+      hint: 'precision "fast" writes converted weights to the folder for temporary files; the variable TEMP can name a folder on the same drive',
     });
   }
   return { bytes, sessionConfig: { model_external_initializers_file_folder_path: root } };

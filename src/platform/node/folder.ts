@@ -8,13 +8,13 @@ import type { Folder } from "../folder.js";
 import { diskFile } from "./disk-file.js";
 import { packageFile } from "./package-files.js";
 
-/** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` says whether it is there. */
+/** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` tests whether it exists. */
 export function openFolder(path: string, name = path): Folder {
   if (path === "") throw new CheckpointError("the path of the checkpoint is empty", { hint: "give the folder that holds its files" });
-  return new NodeFolder(name, resolve(path), "check the path; a hub id, owner/name, would be downloaded as hf download does");
+  return new NodeFolder(name, resolve(path), "check the path; for a checkpoint on the Hugging Face hub, give its id: owner/name");
 }
 
-/** What is at `path`, a file or (as good as everything else) a folder; undefined if nothing is. */
+/** Whether a file or a folder is at `path`; undefined if nothing is there. Anything else counts as a folder. */
 export async function pathKind(path: string): Promise<"file" | "folder" | undefined> {
   return stat(path).then(
     (found) => (found.isFile() ? "file" : "folder"),
@@ -22,12 +22,12 @@ export async function pathKind(path: string): Promise<"file" | "folder" | undefi
   );
 }
 
-/** The folder with CLIP's vocabulary and merges that comes with the package, for checkpoints that hold no tokenizer. */
+/** The package's folder with CLIP's vocabulary and merges, for checkpoints without a tokenizer. */
 export function openTokenizerFiles(): Folder {
   return openFolder(packageFile("models/clip-tokenizer"));
 }
 
-/** The path of the folder of a checkpoint that comes with the package. */
+/** The path of a checkpoint's folder in the package. */
 export function packagedCheckpoint(name: string): string {
   return packageFile(`models/${name}`);
 }
@@ -78,7 +78,7 @@ class NodeFolder implements Folder {
     const { size } = await this.statFile(path);
     const end = length === undefined ? size : offset + length;
     if (!(offset >= 0 && offset <= end && end <= size)) {
-      throw new CheckpointError(`${this.label(path)} has ${size} bytes; bytes ${offset} to ${end} were asked for`, {
+      throw new CheckpointError(`${this.label(path)} has ${size} bytes; bytes ${offset} to ${end} are needed`, {
         hint: "the file was cut short; download it again",
       });
     }
@@ -107,7 +107,7 @@ class NodeFolder implements Folder {
     return new NodeFolder(this.label(subfolder), this.resolve(subfolder), "the checkpoint is incomplete; download it again");
   }
 
-  /** Refuses anything but a file: opening a pipe would wait for ever, a device would never end. */
+  /** Refuses anything but a file: opening a pipe could wait for ever, and reading a device could never end. */
   private async statFile(path: string): Promise<Stats> {
     const found = await this.attempt(this.label(path), async () => {
       const target = this.resolve(path);
