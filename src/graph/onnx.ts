@@ -2,7 +2,7 @@ import type { DType } from "../tensor/dtype.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
 
-/** An ONNX node attribute; a plain number is an integer, `{ float }` a float. */
+/** An ONNX node's attribute. A plain number is an integer, `{ float }` a float. */
 export type Attribute = number | readonly number[] | string | { readonly float: number };
 
 /** One operation of a graph, on named values. */
@@ -10,7 +10,7 @@ export interface OnnxNode {
   readonly op: string;
   /** "" is ONNX itself, "com.microsoft" ONNX Runtime's own operators. */
   readonly domain: string;
-  /** An empty name is an optional input left out. */
+  /** An empty name is an optional input that is left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
@@ -31,7 +31,7 @@ export interface OnnxPort {
   readonly shape: Shape;
 }
 
-/** What a model file says. */
+/** The contents of a model file. */
 export interface OnnxModel {
   readonly nodes: readonly OnnxNode[];
   readonly initializers: readonly OnnxInitializer[];
@@ -118,7 +118,7 @@ function encodePort({ name, dtype, shape }: OnnxPort): ProtoWriter {
 
 const utf8 = new TextEncoder();
 
-/** Protocol-buffer wire format, as much of it as ONNX needs. */
+/** The part of the protocol-buffer wire format that ONNX needs. */
 class ProtoWriter {
   private buffer = new Uint8Array(64);
   private length = 0;

@@ -9,8 +9,8 @@ import type { StoredTensor } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
 import { lowRankProduct, upMatrix, weightDifference } from "./weight-changes.js";
 
-// How adapters change layers. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other adapters change the weight itself in every
-// run, one layer at a time. Fused adapters change it once, when the graph is loaded.
+// Layers with adapters. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other adapters change the weight itself in every run, one
+// layer at a time. Fused adapters change it once, when the graph is loaded.
 
 /** The rows `start` to `end` (excluded) of a layer's outputs. */
 export type Rows = readonly [start: number, end: number];

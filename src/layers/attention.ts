@@ -7,9 +7,8 @@ import type { Scope } from "../graph/scope.js";
 import { groupNorm, linear, linearRows } from "./basic.js";
 
 /**
- * Attention of x [batch, tokens, channels] to context [batch or a multiple, tokens, features] (Vaswani et al. 2017); `inner` is the width of all heads
- * together. The result has the context's batch.
- * Matches diffusers' Attention.
+ * Attention of x [batch, tokens, channels] to context [batch or a multiple of it, tokens, features] (Vaswani et al. 2017). `inner` is the width of all heads
+ * together. The result has the context's batch. Matches diffusers' Attention.
  */
 export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number, inner = x.shape.at(-1) ?? 0): Value {
   const channels = x.shape.at(-1) ?? 0;
@@ -28,9 +27,9 @@ export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: nu
 
 /** How attention over pixels is built. */
 export interface PixelAttentionOptions {
-  /** Channels of one head; undefined: one head has all of them. */
+  /** Channels of a head; undefined: there is one head with all of them. */
   readonly headWidth: number | undefined;
-  /** Groups of the norm before it; undefined: no norm. */
+  /** Groups of the norm before attention; undefined: no norm. */
   readonly groups: number | undefined;
   readonly epsilon: number;
   /** The sum is divided by it. */
@@ -38,12 +37,12 @@ export interface PixelAttentionOptions {
 }
 
 /**
- * Self-attention over the pixels of x [batch, channels, height, width] with a group norm before and a residual around it.
+ * Self-attention over the pixels of x [batch, channels, height, width], with a group norm before it and a residual around both.
  * @throws ConfigError if a head is wider than the channels.
  */
 export function pixelAttention(x: Value, w: Scope, { headWidth, groups, epsilon, outputScale = 1 }: PixelAttentionOptions): Value {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  // Where heads do not fill the channels, the projections are narrower: 24 channels have one head of 16.
+  // If the heads do not fill the channels, the projections are narrower: 24 channels have one head of 16.
   const heads = Math.floor(channels / (headWidth ?? channels));
   if (heads === 0) throw new ConfigError(`attention_head_dim is ${headWidth}; a block has only ${channels} channels`);
   const normed = groups === undefined ? x : groupNorm(x, w.at("group_norm"), groups, epsilon);

@@ -10,9 +10,9 @@ import type { Scope } from "../graph/scope.js";
 import type { Shape } from "../tensor/tensor.js";
 import { adaptedBias, adaptedGain, adaptedWeight, type Rows, withAdapters, withConvAdapters } from "./adapters.js";
 
-// torch.nn's layers over a place in the checkpoint: each checks its weight's shape against what the network asks for.
+// torch.nn's layers. Each reads its weights at a place in the checkpoint, and checks their shapes against the network's.
 
-/** `nn.Linear`: x [..., in] to [..., width]; a bias is added where the checkpoint has one. */
+/** `nn.Linear`: x [..., in] to [..., width]. A bias is added if the checkpoint has one. */
 export function linear(x: Value, w: Scope, width: number): Value {
   const shape = [width, x.shape.at(-1) ?? 0];
   const weight = adaptedWeight(w.tensor("weight", shape), w, (w) => w.tensor("weight", shape, shape, "float32"));
@@ -20,8 +20,8 @@ export function linear(x: Value, w: Scope, width: number): Value {
 }
 
 /**
- * The output features `start` to `end` of a linear layer that has `width` of them. `isExact`: in floats, whatever the precision; for a text encoder's
- * features, of which a few are a hundred times as large as the others.
+ * The output features `start` to `end` (excluded) of a linear layer with `width` of them. With `isExact` it is computed in floats, not in 8-bit integers: for
+ * the features of a text encoder, a few of which are a hundred times as large as the others.
  */
 export function linearRows(x: Value, w: Scope, width: number, [start, end]: Rows, { isExact = false } = {}): Value {
   const shape = [width, x.shape.at(-1) ?? 0];
@@ -30,7 +30,7 @@ export function linearRows(x: Value, w: Scope, width: number, [start, end]: Rows
   return withAdapters((isExact ? affine : linearProduct)(x, weight, whole && rows(whole, start, end)), x, w, [start, end]);
 }
 
-/** `nn.Conv2d` to `channels` channels with a square kernel; padding keeps the size unless given. */
+/** `nn.Conv2d` to `channels` channels with a square kernel, 3 x 3 by default. The default padding keeps the size. */
 export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...options }: ConvOptions & { kernel?: number } = {}): Value {
   const shape = [channels, x.shape[1] ?? 0, kernel, kernel];
   const weight = adaptedWeight(w.tensor("weight", shape), w, (w) => w.tensor("weight", shape, shape, "float32"));
@@ -50,7 +50,7 @@ export function layerNorm(x: Value, w: Scope, epsilon = 1e-5): Value {
   return layerNormalize(x, epsilon, ...gainAndOffset(w, width, [width]));
 }
 
-/** The activations configs name in `act_fn` and `hidden_act`. */
+/** The activation functions that configs name in `act_fn` and `hidden_act`. */
 export const ACTIVATIONS = {
   silu,
   swish: silu,

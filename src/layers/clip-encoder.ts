@@ -4,7 +4,7 @@ import { add } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, layerNorm, linear } from "./basic.js";
 
-/** What CLIP's text and image transformers have in common. */
+/** The config fields that CLIP's text and image transformers share. */
 export interface ClipEncoderOptions {
   readonly hiddenSize: number;
   readonly intermediateSize: number;
@@ -13,14 +13,14 @@ export interface ClipEncoderOptions {
   readonly layerNormEps: number;
 }
 
-/** The hidden states of a transformer with this many `layers`: x [batch, tokens, hidden_size], then each layer's output. `mask` is added to attention's scores. */
+/** The hidden states of a transformer: x [batch, tokens, hidden_size], then the output of each of its `layers`. `mask` is added to attention's scores. */
 export function clipEncoder(x: Value, w: Scope, layers: number, options: ClipEncoderOptions, mask?: Value): Value[] {
   const states = [x];
   for (let i = 0; i < layers; i++) states.push(clipEncoderLayer(states[i] as Value, w.at(i), options, mask));
   return states;
 }
 
-/** Pre-norm transformer layer of x [batch, tokens, hidden_size]: attention, then a two-layer perceptron, each with a residual. Matches transformers' CLIPEncoderLayer. */
+/** Pre-norm transformer layer: attention, then a perceptron of two layers, each with a residual. Matches transformers' CLIPEncoderLayer. */
 function clipEncoderLayer(
   x: Value,
   w: Scope,

@@ -4,11 +4,11 @@ import { concat, gather, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, linear } from "./basic.js";
 
-/** How timesteps become waves. */
+/** How timesteps become sines and cosines. */
 export interface SinusoidOptions {
   /** Width of the embedding. */
   readonly width: number;
-  /** Cosines first, then sines. */
+  /** Whether cosines come first, then sines. */
   readonly flipSinToCos: boolean;
   readonly freqShift: number;
 }
@@ -18,7 +18,7 @@ export interface SinusoidOptions {
  */
 export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, freqShift }: SinusoidOptions): Value {
   const half = Math.floor(width / 2);
-  // torch computes the frequencies in float32; at timestep 999 their last bit moves the fourth decimal of the wave.
+  // torch computes the frequencies in float32. At timestep 999 their last bit changes the fourth decimal of the wave.
   const frequencies = Array.from({ length: half }, (_, i) => {
     const exponent = Math.fround(Math.fround(Math.fround(-Math.log(10000)) * i) / (half - freqShift));
     return Math.fround(Math.exp(exponent));
@@ -30,27 +30,27 @@ export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, fre
   return concat([...waves, timesteps.graph.constant(new Float32Array(rows), [rows, 1])], 1);
 }
 
-/** Two linear layers with an activation between: diffusers' TimestepEmbedding. `condition` is added to the input through `cond_proj`. */
+/** Two linear layers with an activation between them: diffusers' TimestepEmbedding. `condition`, projected by `cond_proj`, is added to the input. */
 export function timestepEmbedding(x: Value, w: Scope, width: number, activation: Activation = "silu", condition?: Value): Value {
   const input = condition ? add(x, linear(condition, w.at("cond_proj"), x.shape.at(-1) ?? 0)) : x;
   const hidden = ACTIVATIONS[activation](linear(input, w.at("linear_1"), width));
   return linear(hidden, w.at("linear_2"), width);
 }
 
-/** How class labels enter the time embedding. */
+/** How class labels are embedded. */
 export interface ClassEmbeddingOptions {
-  /** undefined or null: a table of `classes` vectors. */
+  /** undefined or null: a table with `classes` vectors. */
   readonly type: "timestep" | "identity" | "projection" | "simple_projection" | null | undefined;
   readonly classes: number | null | undefined;
   /** Width of the time embedding. */
   readonly width: number;
-  /** How a label becomes waves where it is treated as a timestep. */
+  /** The sines and cosines of a label, for a label that is embedded like a timestep. */
   readonly toWaves: (labels: Value) => Value;
-  /** Activation of that timestep's embedding. */
+  /** The activation in that embedding. */
   readonly activation?: Activation;
 }
 
-/** The vectors [batch, width] that class labels [batch] or class features [batch, features] add to the time embedding. */
+/** The vectors [batch, width] for class labels [batch] or class features [batch, features], which are added to the time embedding. */
 export function classEmbedding(labels: Value, w: Scope, { type, classes, width, toWaves, activation }: ClassEmbeddingOptions): Value {
   if (type === "timestep") return timestepEmbedding(toWaves(labels), w, width, activation);
   if (type === "projection") return timestepEmbedding(labels, w, width);
@@ -60,8 +60,8 @@ export function classEmbedding(labels: Value, w: Scope, { type, classes, width, 
 }
 
 /**
- * Sines, then cosines, of the logarithm of noise levels [n] at random frequencies kept in the checkpoint, to [n, 2 * width]
- * (Tancik et al. 2020; Song et al. 2021). Matches diffusers' GaussianFourierProjection.
+ * Sines, then cosines, [n, 2 * width] of the logarithms of noise levels [n], at random frequencies that the checkpoint has (Tancik et al. 2020; Song et al.
+ * 2021). Matches diffusers' GaussianFourierProjection.
  */
 export function fourierEmbedding(levels: Value, w: Scope, width: number): Value {
   const angles = scale(mul(reshape(log(levels), [-1, 1]), w.tensor("weight", [width], [1, width], "float32")), 2 * Math.PI);

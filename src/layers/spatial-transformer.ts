@@ -9,18 +9,20 @@ import { feedForward } from "./feed-forward.js";
 /** How a spatial transformer is built. */
 export interface TransformerOptions {
   readonly heads: number;
-  /** Transformer blocks one after another. */
+  /** Transformer blocks. */
   readonly layers: number;
   /** Groups of the norm before it. */
   readonly groups: number;
-  /** The first attention looks at the context as well, not at the picture itself. */
+  /** Whether a block's first attention is also to the context, not to the picture itself. */
   readonly onlyCrossAttention?: boolean;
 }
 
 /**
- * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to
- * context [batch, tokens, features]. Matches diffusers' Transformer2DModel; `proj_in` and `proj_out` may be linear or 1x1 convolutions.
- * A context of n times the batch is n contexts for the same x, and the result has its batch: until the first look at it there is one x to compute.
+ * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to context [batch, tokens, features].
+ * `proj_in` and `proj_out` can be linear layers or 1x1 convolutions. Matches diffusers' Transformer2DModel.
+ *
+ * A context with n times the batch holds n contexts for each x. The result has the context's batch. What comes before the first cross-attention is computed
+ * once for all of them.
  */
 export function spatialTransformer(
   x: Value,
@@ -38,7 +40,7 @@ export function spatialTransformer(
   return addBatches(x, reshape(transpose(h, [0, 2, 1]), [-1, channels, height, width]));
 }
 
-/** Self-attention, cross-attention and feed-forward, each behind a layer norm and a residual. Matches diffusers' BasicTransformerBlock. */
+/** Self-attention, cross-attention and feed-forward, each with a layer norm before it and a residual around both. Matches diffusers' BasicTransformerBlock. */
 function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onlyCrossAttention: boolean): Value {
   let normed = layerNorm(x, w.at("norm1"));
   let h = addBatches(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));

@@ -6,7 +6,7 @@ import { type PixelAttentionOptions, pixelAttention } from "./attention.js";
 import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { spatialTransformer } from "./spatial-transformer.js";
 
-/** What follows each resnet block: nothing, attention over the pixels, or a spatial transformer over the context. */
+/** What follows each resnet block: nothing, attention over pixels, or a spatial transformer with a context. */
 export type BlockAttention =
   | { readonly kind: "none" }
   | ({ readonly kind: "pixels" } & PixelAttentionOptions)
@@ -20,19 +20,19 @@ export type BlockAttention =
       readonly onlyCrossAttention: boolean;
     };
 
-/** What changes the size between levels: a convolution, or a resnet block that averages or repeats pixels. */
+/** How the size changes between levels: by a convolution, or by a resnet block that averages or repeats pixels. */
 export type Sampler = "conv" | "resnet";
 
 /** One level of a UNet. */
 export interface BlockOptions {
   readonly channels: number;
-  /** Resnet blocks in it. */
+  /** Resnet blocks. */
   readonly layers: number;
   readonly resnet: ResnetOptions;
   readonly attention: BlockAttention;
 }
 
-/** Down block: resnet blocks, then a downsampling where the checkpoint has one. Every result is also a skip for the way up. */
+/** Down block: resnet blocks, then a downsampling if `downsamplePadding` is given. Every result is also a skip for the up blocks. */
 export function downBlock(
   x: Value,
   temb: Value | undefined,
@@ -57,7 +57,7 @@ export function downBlock(
   return skips;
 }
 
-/** Middle block: resnet, attention, resnet; a kind "none" leaves the first resnet alone. */
+/** Middle block: a resnet block, then `layers` times attention and a resnet block. */
 export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels, layers, resnet, attention }: BlockOptions): Value {
   let h = resnetBlock(x, temb, w.at("resnets", 0), channels, resnet);
   for (let i = 0; i < layers; i++) {
@@ -68,8 +68,8 @@ export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels
 }
 
 /**
- * Up block: each resnet block takes the last skip as further channels; then an upsampling to the size of the next level's skips. `exchange` sees what
- * comes to each skip, by the skip's number, and may put something else in its place.
+ * Up block: resnet blocks, each with the last skip as further channels, then an upsampling to the size of the next level's skips. `exchange` is called with
+ * the value that meets a skip and with the skip's number. Its result takes the value's place.
  */
 export function upBlock(
   x: Value,

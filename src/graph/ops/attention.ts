@@ -9,8 +9,8 @@ import { concat, extent, reshape, slice, transpose } from "./shapes.js";
  * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
  * `bias` [1, 1, tokens, context] is added to the scores before the softmax.
  *
- * Configs' `upcast_attention` (Stable Diffusion 2.1) is not read: it is for scores that overflow half precision before they are scaled. Here they are
- * scaled first or within the operation, and diffusers' attention for torch 2 does not read it either.
+ * The config field `upcast_attention` (Stable Diffusion 2.1) is ignored. It is for scores that overflow half precision before they are scaled; here queries
+ * are scaled first, or the operation does it. diffusers' attention for torch 2 ignores it, too.
  * @throws ConfigError if the channels do not divide into the heads.
  */
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {
@@ -45,7 +45,7 @@ export function fusedAttention(query: Value, key: Value, value: Value, heads: nu
   });
 }
 
-/** Tokens whose exponentials are still summed in half precision; twice as many can exceed its largest number. */
+/** The most tokens whose exponentials are summed in half precision. A sum of twice as many can exceed its largest number. */
 const LONGEST_HALF_SUM = 2 ** 15;
 
 /** Attention step by step. */

@@ -40,7 +40,7 @@ export function joinRows(bands: readonly Value[]): Value {
   return rest.length === 0 ? first : { ...concat([first, ...rest], 2), bands };
 }
 
-/** The layers that `build` makes for x [batch, tokens, features], in blocks of tokens if their hidden layer, `hiddenWidth` numbers a token, is large. */
+/** The result of `build` for x [batch, tokens, features], in blocks of tokens if a hidden layer of `hiddenWidth` numbers a token is large. */
 export function inTokenBlocks(x: Value, hiddenWidth: number, build: (x: Value) => Value): Value {
   const [batch = 0, tokens = 0, features = 0] = x.shape;
   const { rowBlocks } = x.graph.lowering;

@@ -5,18 +5,18 @@ import { add, scale } from "./elementwise.js";
 import { gather, reshape, transpose } from "./shapes.js";
 
 /*
- * Products in 8-bit integers (Jacob et al. 2018), of which a processor does four times as many at once as of floats. Weights become signed bytes when the
- * graph is loaded, with a scale for each output; what they are multiplied with becomes unsigned bytes in every run, over the range that it then has.
- * The sums are 32-bit integers, and exact.
+ * Products in 8-bit integers (Jacob et al. 2018). A processor computes four times as many of them at once as products of floats. Weights become signed bytes
+ * when the graph is loaded, with a scale for each output. Inputs become unsigned bytes in every run, over the range of their numbers in that run. The sums
+ * are 32-bit integers, and exact.
  */
 
-/** Whether a linear layer of x [..., in] with this weight [out, in] is to be computed in bytes. */
+/** Whether a linear layer of x [..., in] with this weight [out, in] is computed in bytes. */
 export function isQuantizedAffine(x: Value, weight: Value): boolean {
   const features = x.shape.at(-1) ?? 1;
   return isQuantized(sizeOf(x.shape) / features, weight);
 }
 
-/** Whether a convolution of x [batch, channels, height, width] with this weight [out, channels, k, k] is to be computed in bytes. */
+/** Whether a convolution of x [batch, channels, height, width] with this weight [out, channels, k, k] is computed in bytes. */
 export function isQuantizedConv(x: Value, weight: Value): boolean {
   const [batch = 0, , height = 0, width = 0] = x.shape;
   return isQuantized(batch * height * width, weight);
@@ -30,7 +30,7 @@ export function quantizedAffine(x: Value, weight: Value, bias: Value | undefined
   return reshape(product(flat, matrixOf(weight), bias), [...x.shape.slice(0, -1), out]);
 }
 
-/** Convolution of x [batch, in, height, width] with weight [out, in, k, k], in bytes: as the product of every pixel's surroundings with the kernels. */
+/** Convolution of x [batch, in, height, width] with weight [out, in, k, k], in bytes: each pixel's neighbourhood times the kernels, as one product. */
 export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
   const { graph } = x;
   const [out = 0, channels = 0, kernel = 1] = weight.shape;
@@ -41,7 +41,7 @@ export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, 
   const { bytes, ...scale } = quantize(x);
   const pixels = transpose(bytes, [0, 2, 3, 1]);
   const [rows, columns] = [height + top + bottom, width + left + right];
-  // The byte that stands for zero.
+  // Padding is the byte that means zero.
   const padded =
     rows === height && columns === width
       ? pixels
@@ -49,17 +49,17 @@ export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, 
           shape: [batch, rows, columns, channels],
           dtype: "uint8",
         });
-  const results = product({ bytes: surroundings(padded, kernel, stride, [outHeight, outWidth]), ...scale }, matrixOf(weight), bias);
+  const results = product({ bytes: neighbourhoods(padded, kernel, stride, [outHeight, outWidth]), ...scale }, matrixOf(weight), bias);
   return transpose(reshape(results, [batch, outHeight, outWidth, out]), [0, 3, 1, 2]);
 }
 
-/** What each result of a convolution looks at, [batch * outHeight * outWidth, kernel^2 * channels], of pixels [batch, rows, columns, channels]. */
-function surroundings(pixels: Value, kernel: number, stride: number, [outHeight, outWidth]: readonly [number, number]): Value {
+/** The inputs of each result of a convolution, [batch * outHeight * outWidth, kernel^2 * channels], from pixels [batch, rows, columns, channels]. */
+function neighbourhoods(pixels: Value, kernel: number, stride: number, [outHeight, outWidth]: readonly [number, number]): Value {
   const { graph } = pixels;
   const [batch = 0, rows = 0, columns = 0, channels = 0] = pixels.shape;
   const shape = [batch * outHeight * outWidth, kernel ** 2 * channels];
   if (kernel === 1 && stride === 1) return reshape(pixels, shape);
-  const places = graph.once(`surroundings ${[batch, rows, columns, outHeight, outWidth, kernel, stride]}`, () => {
+  const places = graph.once(`neighbourhoods ${[batch, rows, columns, outHeight, outWidth, kernel, stride]}`, () => {
     const steps = (axis: number, count: number, step: number) => {
       const shape = Array.from({ length: 5 }, (_, i) => (i === axis ? count : 1));
       return reshape(graph.integers(Array.from({ length: count }, (_, i) => i * step)), shape);
@@ -86,7 +86,7 @@ interface Quantized {
   readonly zero: Value;
 }
 
-/** x over the range it has when the graph runs. */
+/** x as bytes, over the range of its numbers in each run. */
 function quantize(x: Value): Quantized {
   const { graph, shape } = x;
   const [bytes, scale, zero] = graph.sharing(`${x.name} as bytes`, () =>
@@ -103,7 +103,7 @@ function quantize(x: Value): Quantized {
   return { bytes, scale, zero };
 }
 
-/** A weight [out, ...] as signed bytes [everything else, out] and their scales [out]; a kernel's places come before its channels. */
+/** A weight [out, ...] as signed bytes [everything else, out], with scales [out]. A kernel's places come before its channels. */
 function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value } {
   const { range, file } = weight.graph.byteProducts as ByteProducts;
   const [bytes, steps] = weight.graph.converted(weight, "as bytes", file, (own) => {
@@ -117,7 +117,7 @@ function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value
     // A row of zeros has scale 1.
     const isZero = graph.node("Equal", [largest, graph.constant([0], [])], { shape: [out], dtype: "bool" });
     const steps = graph.node("Where", [isZero, graph.constant([1], []), divided], { shape: [out], dtype: "float32" });
-    // Of a dtype that makes the bytes signed.
+    // Its dtype makes the bytes signed.
     const zero = graph.cast(graph.constant(new Float32Array(out)), "int8");
     const rounded = graph.node("QuantizeLinear", [rows, steps, zero], { shape: rows.shape, dtype: "int8", attributes: { axis: 0 } });
     return [placesAndChannels(rounded, channels), steps];
@@ -126,8 +126,8 @@ function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value
 }
 
 /**
- * Bytes [out, channels * places] as [places * channels, out]. The runtime turns a matrix byte by byte, in the order of one of its sides, which leaves the
- * cache at every step; it is faster in two steps, blocks of a few outputs first and whole blocks then: 0.5 s for Stable Diffusion 1.5, not 2.2.
+ * Bytes [out, channels * places] as [places * channels, out]. The runtime transposes a matrix byte by byte, and misses the cache at every byte. Two
+ * transpositions are faster, within blocks of a few outputs first, then of whole blocks: 0.5 s for Stable Diffusion 1.5 instead of 2.2 s.
  */
 function placesAndChannels(bytes: Value, channels: number): Value {
   const [out = 0, features = 0] = bytes.shape;

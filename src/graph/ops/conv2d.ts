@@ -3,7 +3,7 @@ import type { Value } from "../graph.js";
 import { narrow } from "./precision.js";
 import { concat, expand, extent } from "./shapes.js";
 
-/** How a convolution walks its input. `padding` is one number for all sides or [top, left, bottom, right]. */
+/** The stride and padding of a convolution. `padding` is one number for all sides, or [top, left, bottom, right]. */
 export interface ConvOptions {
   readonly stride?: number;
   readonly padding?: number | readonly [number, number, number, number];
@@ -37,7 +37,7 @@ export function padsOf(padding: NonNullable<ConvOptions["padding"]>): readonly [
   return typeof padding === "number" ? [padding, padding, padding, padding] : padding;
 }
 
-/** x [n, channels, height, width] with a channel of zeros behind the others. */
+/** x [n, channels, height, width] with one more channel, of zeros, at the end. */
 function withZeroChannel(x: Value): Value {
   const [n = 0, , height = 0, width = 0] = x.shape;
   return concat([x, expand(x.graph.constant([0], [1, 1, 1, 1], x.dtype), [n, 1, height, width])], 1);

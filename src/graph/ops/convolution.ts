@@ -4,7 +4,7 @@ import { isQuantizedConv, quantizedConv } from "./byte-products.js";
 import { type ConvOptions, conv2d, convolvedShape, padsOf } from "./conv2d.js";
 import { winogradConv } from "./winograd.js";
 
-/** Convolution of x [batch, channels, height, width] with weight [out, channels, k, k], in the way that is fastest for its shapes. */
+/** Convolution of x [batch, channels, height, width] with weight [out, channels, k, k], in the form that is fastest for the target and the shapes. */
 export function convolve(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
   if (isQuantizedConv(x, weight)) return quantizedConv(x, weight, bias, options);
   return paysWinograd(x, weight, options) ? winogradConv(x, weight, bias) : bandedConv2d(x, weight, bias, options);
@@ -19,14 +19,14 @@ function paysWinograd(x: Value, weight: Value, { stride = 1, padding = 0 }: Conv
   return Math.min(channels, outChannels) >= winograd.fewestChannels && squares >= winograd.fewestSquares;
 }
 
-/** Convolution as `conv2d` does it, band by band where x or the result is large. */
-export function bandedConv2d(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions = {}): Value {
+/** The runtime's convolution, band by band if x or the result is large. */
+function bandedConv2d(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions = {}): Value {
   const { stride = 1, padding = 0 } = options;
   const [batch = 0, channels = 0, height = 0] = x.shape;
   const [outChannels = 0, , kernel = 1] = weight.shape;
   const [above, left, , right] = padsOf(padding);
   const [, , outHeight = 0, outWidth = 0] = convolvedShape(x, weight, options);
-  // A row of the result is made of `stride` rows of x.
+  // A row of the result is made from `stride` rows of x.
   const bands = bandsOf(x.graph, [batch, Math.max(channels * stride ** 2, outChannels), outHeight, outWidth]);
   if (bands.length === 1) return conv2d(x, weight, bias, options);
   return joinRows(

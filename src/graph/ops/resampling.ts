@@ -2,7 +2,7 @@ import type { Value } from "../graph.js";
 import { bandsOf, joinRows, takeRows } from "./bands.js";
 import { widen } from "./precision.js";
 
-/** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`, as torch's interpolate does it. */
+/** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`. Takes the same pixels as torch's interpolate. */
 export function resizeNearest(x: Value, height: number, width: number): Value {
   const { graph } = x;
   const [batch = 0, channels = 0] = x.shape;

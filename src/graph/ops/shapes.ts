@@ -69,7 +69,7 @@ export function repeatBatch(x: Value, batch: number): Value {
   return concat([x, ...Array.from({ length: times - 1 }, () => x)], 0);
 }
 
-/** Rows of `table` [rows, width] picked by int64 `indices`: an embedding lookup. */
+/** The rows of `table` [rows, width] at the int64 `indices`: an embedding lookup. */
 export function gather(table: Value, indices: Value): Value {
   return table.graph.node("Gather", [table, indices], { shape: [...indices.shape, ...table.shape.slice(1)], attributes: { axis: 0 } });
 }

@@ -5,26 +5,26 @@ import { affine, matmul } from "./products.js";
 import { concat, reshape, rows as rowsOf, slice, transpose } from "./shapes.js";
 
 /*
- * Fast convolution by Winograd's minimal filtering (Lavin & Gray 2015): a square of 4 x 4 results of a 3 x 3 kernel takes 36 multiplications a
- * channel, not 144. Every square of 6 x 6 pixels is evaluated at 6 x 6 points, multiplied there by the kernel's values, summed over the channels
- * by one matrix product for each point, and interpolated.
+ * Fast convolution by Winograd's minimal filtering (Lavin & Gray 2015): a square of 4 x 4 results of a 3 x 3 kernel takes 36 multiplications a channel
+ * instead of 144. The square's 6 x 6 input pixels and the kernel are each evaluated, as polynomials, at 6 x 6 points. At each point, one matrix product
+ * multiplies the values and sums them over the channels. The results are interpolated from these sums.
  */
 
 /** Results on a side of a square. */
 const TILE = 4;
-/** Pixels on a side of the square they need, which is also the number of points. */
+/** Input pixels on a side of a square. There are as many points. */
 const WINDOW = 6;
 const KERNEL = 3;
-/** These points (and infinity) keep rounding errors 2.3 times smaller than the usual 0, 1, -1, 2, -2 (Barabasz et al. 2020 explain why). */
+/** With these points (and infinity) rounding errors are 2.3 times smaller than with the usual 0, 1, -1, 2, -2 (Barabasz et al. 2020 explain why). */
 const POINTS = [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2] as const;
-/** Numbers that the evaluated kernels of a block of output channels may have, to stay in the caches as well. */
+/** The most numbers in the evaluated kernels of a block of output channels, so that they fit the caches. */
 const LARGEST_BLOCK = 2 ** 22;
-/** Squares beside each other whose pixels are brought into order at once. */
+/** The most squares of a row whose pixels are put in order by one product. */
 const GROUP = 16;
 
 /**
  * The 3 x 3 convolution of x [batch, channels, height, width], padded by 1, with a weight of the checkpoint [out, channels, 3, 3].
- * The kernels are evaluated in every run anew: they take four times the weight's memory, and a fortieth of the convolution's time.
+ * Every run evaluates the kernels. That takes a fortieth of the convolution's time; keeping them would take four times the weight's memory.
  */
 export function winogradConv(x: Value, weight: Value, bias: Value | undefined): Value {
   const { graph } = x;
@@ -53,7 +53,7 @@ function swapped(x: Value): Value {
   return a === 1 || b === 1 ? reshape(x, [b, a, ...sides]) : transpose(x, [1, 0, 2, 3]);
 }
 
-/** `count` things in parts of `most` at the most (one at the least), each from its first to the next one's first. */
+/** Ranges that divide `count` things into nearly equal parts of at most `most` (but at least one). */
 function parts(count: number, most: number): (readonly [from: number, to: number])[] {
   const number = Math.ceil(count / Math.max(1, Math.floor(most)));
   const start = (i: number) => Math.floor((i * count) / number);
@@ -62,18 +62,18 @@ function parts(count: number, most: number): (readonly [from: number, to: number
 
 /** Squares of 4 x 4 pixels. */
 interface Squares {
-  /** Pictures of a batch are taken for further columns of squares, which they are if they come after the channels. */
+  /** Pictures. They come after the channels, so that the squares of a batch are like those of one larger picture. */
   readonly batch: number;
   readonly rows: number;
   readonly columns: number;
-  /** Of which the columns of squares are made up. */
+  /** Groups of columns. */
   readonly groups: number;
 }
 
-/** The windows of `squares` below row `top` of x [batch, channels, height, width], evaluated: [36, channels, batch * squares]. */
+/** The input pixels of `squares` below row `top` of x [batch, channels, height, width], evaluated: [36, channels, batch * squares]. */
 function evaluateWindows(x: Value, top: number, { rows, columns }: Squares, { windows: transform }: Transforms): Value {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  // One row of pixels above and one below belong to the windows; outside the picture they are padding.
+  // The squares need one more row of pixels above and below. Outside the picture these are padding.
   const [first, last] = [Math.max(0, top - 1), Math.min(height, top + rows * TILE + 1)];
   const above = top === 0 ? 1 : 0;
   const below = rows * TILE + 2 - above - (last - first);
@@ -85,27 +85,27 @@ function evaluateWindows(x: Value, top: number, { rows, columns }: Squares, { wi
   return reshape(transpose(windows, [1, 0, 2, 3]), [WINDOW ** 2, channels, -1]);
 }
 
-/** The kernels' values at the points: [out, channels, 3, 3] to [36, out, channels]. */
+/** The kernels [out, channels, 3, 3] evaluated at the points: [36, out, channels]. */
 function evaluateKernels(weight: Value): Value {
   const [outChannels = 0, channels = 0] = weight.shape;
   const transform = weight.graph.constant(inTwoDimensions(KERNEL_TRANSFORM), [WINDOW ** 2, KERNEL ** 2]);
   return reshape(affine(transform, reshape(weight, [outChannels * channels, KERNEL ** 2])), [WINDOW ** 2, outChannels, channels]);
 }
 
-/** The pixels [out, batch, rows * 4, columns * 4] of results that are known by their values at the points [36, out, batch * squares]. */
+/** The results [out, batch, rows * 4, columns * 4], interpolated from their values at the points [36, out, batch * squares]. */
 function interpolate(products: Value, { batch, rows, columns, groups }: Squares, transforms: Transforms): Value {
   const [, outChannels = 0] = products.shape;
   const results = matmul(transforms.results, reshape(products, [WINDOW ** 2, -1]));
   const perGroup = columns / groups;
-  // First rows: every row of pixels is, for each group, the first pixels of its squares, their second ones, and so on.
+  // First the rows are put in order. In a row, each group has the first pixels of its squares, then their second ones, and so on.
   const bySquare = reshape(results, [TILE, TILE, outChannels * batch, rows, ...(groups === 1 ? [] : [groups]), perGroup]);
   const phases = transpose(bySquare, groups === 1 ? [2, 3, 0, 1, 4] : [2, 3, 0, 4, 1, 5]);
-  // Then, within each row of a group, the pixels of a square one after another: a matrix product permutes faster than a transposition.
+  // Then the pixels within each row of a group. A matrix product permutes faster than a transposition.
   const pixels = matmul(reshape(phases, [-1, TILE * perGroup]), transforms.order);
   return reshape(pixels, [outChannels, batch, rows * TILE, columns * TILE]);
 }
 
-/** Matrices by which a convolution's bands are transformed. */
+/** Matrices that all bands of a convolution are transformed with. */
 interface Transforms {
   readonly windows: Value;
   readonly results: Value;
@@ -124,14 +124,14 @@ function transformsOf(graph: Graph, perGroup: number): Transforms {
   };
 }
 
-/** Squares at the right and lower edge may reach beyond the picture. */
+/** The results without those of squares that reach beyond the right and lower edge. */
 function cropTo(y: Value, height: number, width: number): Value {
   return slice(slice(y, 2, 0, height), 3, 0, width);
 }
 
 type Matrix = readonly (readonly number[])[];
 
-/** The Toom-Cook construction's matrices; the last point is infinity, where a polynomial's value is its highest coefficient. */
+/** The matrices of the Toom-Cook construction. The last point is infinity: there a polynomial's value is its highest coefficient. */
 const OUTPUT_TRANSFORM: Matrix = Array.from({ length: TILE }, (_, power) => [
   ...POINTS.map((point) => point ** power),
   power === TILE - 1 ? 1 : 0,
