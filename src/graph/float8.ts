@@ -3,16 +3,16 @@ import type { Preparation } from "./finished-graph.js";
 import { DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 
 /*
- * ONNX Runtime's Cast from fp8 runs in one thread and takes ten times as long as the one from half precision. Every fp8 number is a half-precision number.
- * So weights can be widened to half precision once, when a graph is loaded, and nothing is rounded.
+ * ONNX Runtime's Cast from fp8 runs in one thread and takes ten times as long as the one from half precision. Every fp8 number is a
+ * half-precision number. So weights can be widened to half precision once, when a graph is loaded, and nothing is rounded.
  */
 
 /** Fp8 weights that lie in one such window of a file, in bytes, are widened by one preparation. */
 const WINDOW = 2 ** 24;
 
 /**
- * `model` with its fp8 weights as half-precision inputs, and the preparations that make them. A preparation depends only on its weights' places, so graphs of
- * other shapes share it.
+ * `model` with its fp8 weights as half-precision inputs, and the preparations that make them. A preparation depends only on its weights'
+ * places, so graphs of other shapes share it.
  */
 export function widenFloat8Once(model: OnnxModel): { readonly model: OnnxModel; readonly preparations: readonly Preparation[] } {
   const windows = new Map<string, OnnxInitializer[]>();

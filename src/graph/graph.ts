@@ -14,7 +14,10 @@ export interface Value {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape;
-  /** If the value is a picture [batch, channels, height, width] that was made in bands of rows: the bands, from top to bottom. Operations use them if they can. */
+  /**
+   * If the value is a picture [batch, channels, height, width] that was made in bands of rows: the bands, from top to bottom. Operations
+   * use them if they can.
+   */
   readonly bands?: readonly Value[];
 }
 
@@ -48,8 +51,8 @@ export interface GraphOptions {
   /** A file for weights as bytes. Products are computed in 8-bit integers only if there is one. */
   readonly byteWeights?: FileRef | undefined;
   /**
-   * Whether fp8 weights are widened to half precision once, at load, if the target prepares weights. By default every run widens them, which takes half
-   * the memory and more time.
+   * Whether fp8 weights are widened to half precision once, at load, if the target prepares weights. By default every run widens them,
+   * which takes half the memory and more time.
    */
   readonly widensOnce?: boolean;
 }
@@ -63,11 +66,13 @@ const LARGEST_PREPARATION = 2 ** 24;
 /**
  * A network that is being written as an ONNX graph. Three things make it fast to load and to run:
  *
- * - Weights are references: byte ranges of the checkpoint's files, which ONNX Runtime maps. They are not copied, and a network of gigabytes has a graph of
- *   some hundred kilobytes. Nodes of the graph cast half-precision weights.
- * - Weights that must differ from their file (adapters fused into them, transposes, bytes for 8-bit products) are prepared: a small graph of its own makes
- *   them once, when the network is loaded. Its results are fed to every run, or written to a file that is mapped like the checkpoint's.
- * - A fast algorithm is written as a graph: Winograd's convolution is one small convolution and matrix products, for which the runtime has fast kernels.
+ * - Weights are references: byte ranges of the checkpoint's files, which ONNX Runtime maps. They are not copied, and a network of gigabytes
+ *   has a graph of some hundred kilobytes. Nodes of the graph cast half-precision weights.
+ * - Weights that must differ from their file (adapters fused into them, transposes, bytes for 8-bit products) are prepared: a small graph
+ *   of its own makes them once, when the network is loaded. Its results are fed to every run, or written to a file that is mapped like the
+ *   checkpoint's.
+ * - A fast algorithm is written as a graph: Winograd's convolution is one small convolution and matrix products, for which the runtime has
+ *   fast kernels.
  *
  * The table in `lowering.ts` says which targets use them.
  */
@@ -76,9 +81,10 @@ export class Graph {
   readonly lowering: Lowering;
   private readonly nodes: OnnxNode[] = [];
   /**
-   * Nodes that cast weights to the precision of the graph, and weights that adapters change in every run. On the CPU every run casts half-precision weights:
-   * this takes 2 % of a step of Stable Diffusion 1.5; casting them at load takes 17 s and twice the memory. On GPUs the runtime casts them once, at load.
-   * These nodes stand before all others: then the runtime's order puts each right before its use, and few results are held at once.
+   * Nodes that cast weights to the precision of the graph, and weights that adapters change in every run. On the CPU every run casts
+   * half-precision weights: this takes 2 % of a step of Stable Diffusion 1.5; casting them at load takes 17 s and twice the memory. On GPUs
+   * the runtime casts them once, at load. These nodes stand before all others: then the runtime's order puts each right before its use, and
+   * few results are held at once.
    */
   private readonly conversions: OnnxNode[] = [];
   private section = this.nodes;
@@ -144,7 +150,10 @@ export class Graph {
     this.outputs.push({ name, dtype: isHalf ? "float32" : value.dtype, shape: value.shape });
   }
 
-  /** Adds an operation with one result. Its dtype is that of the first input by default. An input `undefined` is an optional one that is left out. */
+  /**
+   * Adds an operation with one result. Its dtype is that of the first input by default. An input `undefined` is an optional one that is
+   * left out.
+   */
   node(
     op: string,
     inputs: readonly (Value | undefined)[],
@@ -189,7 +198,10 @@ export class Graph {
     return this.literal("int64", BigInt64Array.from(values, BigInt), [values.length]);
   }
 
-  /** A weight of the checkpoint, in `shape` and cast to `dtype`, by default the graph's precision. If the file holds the transpose, it is transposed. */
+  /**
+   * A weight of the checkpoint, in `shape` and cast to `dtype`, by default the graph's precision. If the file holds the transpose, it is
+   * transposed.
+   */
   weight(tensor: StoredTensor, shape: Shape, dtype: Float = this.float): Value {
     if (tensor.transposed) return this.turned(this.weight({ ...tensor, transposed: false }, shape.toReversed(), dtype));
     const weight = tensor.scale ? this.scaled(tensor, tensor.scale, shape, dtype) : this.inFloat(this.initializer(tensor, shape), dtype);
@@ -198,7 +210,10 @@ export class Graph {
     return weight;
   }
 
-  /** The rows `start` to `end` (excluded) of a weight that is unchanged or only cast: a byte range of its file. Undefined for any other value. */
+  /**
+   * The rows `start` to `end` (excluded) of a weight that is unchanged or only cast: a byte range of its file. Undefined for any other
+   * value.
+   */
   weightRows({ name }: Value, start: number, end: number): Value | undefined {
     const tensor = this.stored.get(name);
     if (!tensor) return undefined;
@@ -240,8 +255,9 @@ export class Graph {
   }
 
   /**
-   * The results of `build` for a weight, made once, when the graph is loaded, and written to `file`. The runtime can pack tensors of files into the order
-   * that its kernels read; it cannot do so with tensors that are fed to a run. `purpose` identifies the results among those of one weight.
+   * The results of `build` for a weight, made once, when the graph is loaded, and written to `file`. The runtime can pack tensors of files
+   * into the order that its kernels read; it cannot do so with tensors that are fed to a run. `purpose` identifies the results among those
+   * of one weight.
    */
   converted(weight: Value, purpose: string, file: FileRef, build: (weight: Value) => readonly Value[]): readonly Value[] {
     return this.sharing(`${weight.name} ${purpose}`, () =>
@@ -355,8 +371,8 @@ export class Graph {
   }
 
   private initializer({ name, dtype, file, offset, length }: StoredTensor, shape: Shape): Value {
-    // A tensor that is used in two shapes, or in halves, is two initializers. Their names are the same in graphs of other shapes, so that these can share
-    // preparations.
+    // A tensor that is used in two shapes, or in halves, is two initializers. Their names are the same in graphs of other shapes, so that
+    // these can share preparations.
     this.files.add(file.id);
     const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]`;
     return this.once(unique, () => {

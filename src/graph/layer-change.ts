@@ -1,6 +1,7 @@
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 
-// The changes that adapters make to layers: LoRA and related methods, as PEFT and LyCORIS define them. W is a layer's weight [out, in] or [out, in, kernel, kernel].
+// The changes that adapters make to layers: LoRA and related methods, as PEFT and LyCORIS define them. W is a layer's weight [out, in] or
+// [out, in, kernel, kernel].
 
 /** LoRA (Hu et al. 2021): adds scale · up · mid · down. */
 export interface LowRank {
@@ -14,7 +15,10 @@ export interface LowRank {
   readonly scale: number;
 }
 
-/** A matrix, whole or as a product left [rows, rank] · right [rank, columns]. With a `core` [p, q, kernel, kernel], left is [p, rows] and right [q, columns]. */
+/**
+ * A matrix, whole or as a product left [rows, rank] · right [rank, columns]. With a `core` [p, q, kernel, kernel], left is [p, rows] and
+ * right [q, columns].
+ */
 export type Factor =
   | { readonly whole: StoredTensor }
   | { readonly left: StoredTensor; readonly right: StoredTensor; readonly core?: StoredTensor };
@@ -70,8 +74,8 @@ export interface Magnitude {
   readonly lengths: StoredTensor;
   readonly axis: Axis;
   /**
-   * How an adapter's weight w is applied. PEFT: scales the change by w before the lengths are measured. LyCORIS: adds the whole change, and multiplies
-   * by 1 + w · (trained length / length - 1).
+   * How an adapter's weight w is applied. PEFT: scales the change by w before the lengths are measured. LyCORIS: adds the whole change, and
+   * multiplies by 1 + w · (trained length / length - 1).
    */
   readonly weighting: "peft" | "lycoris";
 }

@@ -1,6 +1,6 @@
 /*
- * How an operation is written for ONNX Runtime depends on where the graph will run. All these choices stand here: a row for each target, a column for
- * each choice. Layers and models never ask for the target: they call the operations, and these read the graph's `lowering`.
+ * How an operation is written for ONNX Runtime depends on where the graph will run. All these choices stand here: a row for each target, a
+ * column for each choice. Layers and models never ask for the target: they call the operations, and these read the graph's `lowering`.
  *
  * Measurements are of ONNX Runtime 1.30.
  */
@@ -11,7 +11,10 @@ export type Target = "cpu" | "wasm" | "webgpu" | "cuda" | "coreml" | "dml";
 /** What a network's numbers can be. */
 export type Float = "float32" | "float16";
 
-/** The largest weight of a product in 8-bit integers, of either sign. Processors without 8-bit dot products clip sums of two products of 8-bit weights. */
+/**
+ * The largest weight of a product in 8-bit integers, of either sign. Processors without 8-bit dot products clip sums of two products of
+ * 8-bit weights.
+ */
 export type ByteRange = 127 | 63;
 
 /** What a graph must know about the device that will run it. A fact that is not given counts as no. */
@@ -20,7 +23,9 @@ export interface GraphCapabilities {
   readonly device: Target;
   /** Whether it computes in half precision. */
   readonly halfPrecision?: boolean | undefined;
-  /** Whether the provider's fused attention gives right results on this device. It matters only if the table says that it must be checked. */
+  /**
+   * Whether the provider's fused attention gives right results on this device. It matters only if the table says that it must be checked.
+   */
   readonly fusedAttention?: boolean | undefined;
   /** How large the weights of products in 8-bit integers may be. */
   readonly byteRange?: ByteRange | undefined;
@@ -28,7 +33,9 @@ export interface GraphCapabilities {
 
 /** A row of the table. */
 export interface TargetLowering {
-  /** In "fast" mode, products from this size up are computed in 8-bit integers, if the device's byte range is known; undefined: none are. */
+  /**
+   * In "fast" mode, products from this size up are computed in 8-bit integers, if the device's byte range is known; undefined: none are.
+   */
   readonly bytes: ByteSizes | undefined;
   /** In "fast" mode, the whole network is computed in half precision, if the device can. */
   readonly halfPrecision: boolean;
@@ -46,8 +53,8 @@ export interface TargetLowering {
   /** Pictures and hidden layers in blocks of rows that fit the processor's caches; undefined: always whole. */
   readonly rowBlocks: RowBlocks | undefined;
   /**
-   * Weights that differ from their file's (fused adapters, transposes, fp8). "prepared": graphs of their own make them, once, when the network is loaded.
-   * "folded": they are nodes of the network's graph, whose constants the provider computes when it is loaded.
+   * Weights that differ from their file's (fused adapters, transposes, fp8). "prepared": graphs of their own make them, once, when the
+   * network is loaded. "folded": they are nodes of the network's graph, whose constants the provider computes when it is loaded.
    */
   readonly weights: "prepared" | "folded";
 }
@@ -109,11 +116,13 @@ const PROCESSOR: TargetLowering = {
   rowBlocks: {
     // A denoising network's pictures at 64 x 64 stay whole.
     largestWhole: 1.5e7,
-    // For Stable Diffusion 1.5's VAE at 512 x 512, bands of 2^18 are no faster and take 1.3 s longer to load; bands of 2^22 take 0.1 GB more.
+    // For Stable Diffusion 1.5's VAE at 512 x 512, bands of 2^18 are no faster and take 1.3 s longer to load; bands of 2^22 take 0.1 GB
+    // more.
     largestBand: 2 ** 21,
     largestHidden: 2 ** 21,
   },
-  // The runtime's folding also widens all half-precision weights: 17 s and twice the memory for Stable Diffusion 1.5. It is turned off on a processor.
+  // The runtime's folding also widens all half-precision weights: 17 s and twice the memory for Stable Diffusion 1.5. It is turned off on a
+  // processor.
   weights: "prepared",
 };
 
@@ -134,9 +143,10 @@ const PROVIDER: TargetLowering = {
 const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
   cpu: PROCESSOR,
   /*
-   * The CPU's kernels compiled to WebAssembly: in Chromium 156, graphs that are written for the CPU gave its numbers. Their speed is not measured.
-   * Row blocks matter more there: memory ends at 4 GB. Winograd's matrix products and 8-bit ones have SIMD kernels. If relaxed SIMD clips sums, the byte
-   * range that is measured is 63. There are no scratch files, so weights stay floats until a platform offers another place for their bytes.
+   * The CPU's kernels compiled to WebAssembly: in Chromium 156, graphs that are written for the CPU gave its numbers. Their speed is not
+   * measured. Row blocks matter more there: memory ends at 4 GB. Winograd's matrix products and 8-bit ones have SIMD kernels. If relaxed
+   * SIMD clips sums, the byte range that is measured is 63. There are no scratch files, so weights stay floats until a platform offers
+   * another place for their bytes.
    */
   wasm: {
     ...PROCESSOR,
@@ -160,8 +170,8 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
       // On the software drivers SwiftShader and lavapipe its results are 4 to 9 % off if 32 queries or more look at 16 keys or more.
       mustBeChecked: true,
     },
-    // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU. (In a browser they will need another way: the
-    // WebGPU builds of ONNX Runtime Web have no float64.)
+    // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU. (In a browser they will need
+    // another way: the WebGPU builds of ONNX Runtime Web have no float64.)
     sine: "float64",
   },
   cuda: { ...PROVIDER, halfPrecision: true },
@@ -175,7 +185,9 @@ export interface Lowering extends Pick<TargetLowering, "winograd" | "padsThreeCh
   readonly float: Float;
   /** How large products are computed in 8-bit integers; undefined: in floats. */
   readonly bytes: (ByteSizes & { readonly range: ByteRange }) | undefined;
-  /** Which attention is fused. The widest head that is fused is 0 channels wide if the device's fused attention is wrong or was not checked. */
+  /**
+   * Which attention is fused. The widest head that is fused is 0 channels wide if the device's fused attention is wrong or was not checked.
+   */
   readonly attention: AttentionSizes;
 }
 

@@ -72,7 +72,8 @@ export class Scope {
   }
 
   /**
-   * The tensor `name`, which must have `shape`. The value has the shape `as`, of the same size. With `dtype` it is float32 in half-precision graphs, too.
+   * The tensor `name`, which must have `shape`. The value has the shape `as`, of the same size. With `dtype` it is float32 in
+   * half-precision graphs, too.
    * @throws CheckpointError if its shape in the file is different.
    */
   tensor(name: string, shape: Shape, as: Shape = shape, dtype?: "float32"): Value {
@@ -110,8 +111,8 @@ export class Scope {
 }
 
 /**
- * Whether two shapes are equal except for axes of extent 1 at their ends. In the original Stable Diffusion and files that are converted from it, linear
- * layers are 1x1 convolutions, and biases can have such axes, too.
+ * Whether two shapes are equal except for axes of extent 1 at their ends. In the original Stable Diffusion and files that are converted
+ * from it, linear layers are 1x1 convolutions, and biases can have such axes, too.
  */
 function isSameShape(a: Shape, b: Shape): boolean {
   return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => (a[i] ?? 1) === (b[i] ?? 1)).every(Boolean);

@@ -9,8 +9,8 @@ import type { StoredTensor } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
 import { lowRankProduct, upMatrix, weightDifference } from "./weight-changes.js";
 
-// Layers with adapters. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other adapters change the weight itself in every run, one
-// layer at a time. Fused adapters change it once, when the graph is loaded.
+// Layers with adapters. A plain LoRA is computed beside the layer: y + scale · up(mid(down(x))). All other adapters change the weight
+// itself in every run, one layer at a time. Fused adapters change it once, when the graph is loaded.
 
 /** The rows `start` to `end` (excluded) of a layer's outputs. */
 export type Rows = readonly [start: number, end: number];
@@ -37,8 +37,9 @@ export function withConvAdapters(y: Value, x: Value, w: Scope, kernel: number, o
 }
 
 /**
- * The weight of the layer at `w`, or its `rows`, with the changes of all adapters except those that {@link withAdapters} computes. `weight` is the weight
- * (or its rows) without changes; `read` returns the checkpoint's whole weight in float32, in the graph of the scope it is given.
+ * The weight of the layer at `w`, or its `rows`, with the changes of all adapters except those that {@link withAdapters} computes. `weight`
+ * is the weight (or its rows) without changes; `read` returns the checkpoint's whole weight in float32, in the graph of the scope it is
+ * given.
  */
 export function adaptedWeight(weight: Value, w: Scope, read: (w: Scope) => Value, rows?: Rows): Value {
   const changes = w.added.flatMap(({ change, weight }) => (changesWeight(change) && !besideLayer(change) ? [{ change, weight }] : []));

@@ -7,8 +7,8 @@ import type { Scope } from "../graph/scope.js";
 import { groupNorm, linear, linearRows } from "./basic.js";
 
 /**
- * Attention of x [batch, tokens, channels] to context [batch or a multiple of it, tokens, features] (Vaswani et al. 2017). `inner` is the width of all heads
- * together. The result has the context's batch. Matches diffusers' Attention.
+ * Attention of x [batch, tokens, channels] to context [batch or a multiple of it, tokens, features] (Vaswani et al. 2017). `inner` is the
+ * width of all heads together. The result has the context's batch. Matches diffusers' Attention.
  */
 export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: number, inner = x.shape.at(-1) ?? 0): Value {
   const channels = x.shape.at(-1) ?? 0;

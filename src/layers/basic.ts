@@ -20,8 +20,8 @@ export function linear(x: Value, w: Scope, width: number): Value {
 }
 
 /**
- * The output features `start` to `end` (excluded) of a linear layer with `width` of them. With `isExact` it is computed in floats, not in 8-bit integers: for
- * the features of a text encoder, a few of which are a hundred times as large as the others.
+ * The output features `start` to `end` (excluded) of a linear layer with `width` of them. With `isExact` it is computed in floats, not in
+ * 8-bit integers: for the features of a text encoder, a few of which are a hundred times as large as the others.
  */
 export function linearRows(x: Value, w: Scope, width: number, [start, end]: Rows, { isExact = false } = {}): Value {
   const shape = [width, x.shape.at(-1) ?? 0];

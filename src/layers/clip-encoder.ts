@@ -13,7 +13,10 @@ export interface ClipEncoderOptions {
   readonly layerNormEps: number;
 }
 
-/** The hidden states of a transformer: x [batch, tokens, hidden_size], then the output of each of its `layers`. `mask` is added to attention's scores. */
+/**
+ * The hidden states of a transformer: x [batch, tokens, hidden_size], then the output of each of its `layers`. `mask` is added to
+ * attention's scores.
+ */
 export function clipEncoder(x: Value, w: Scope, layers: number, options: ClipEncoderOptions, mask?: Value): Value[] {
   const states = [x];
   for (let i = 0; i < layers; i++) states.push(clipEncoderLayer(states[i] as Value, w.at(i), options, mask));

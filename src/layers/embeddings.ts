@@ -14,7 +14,8 @@ export interface SinusoidOptions {
 }
 
 /**
- * Sinusoidal embedding of timesteps [n] to [n, width] (Ho et al. 2020, after Vaswani et al. 2017). Matches diffusers' get_timestep_embedding.
+ * Sinusoidal embedding of timesteps [n] to [n, width] (Ho et al. 2020, after Vaswani et al. 2017). Matches diffusers'
+ * get_timestep_embedding.
  */
 export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, freqShift }: SinusoidOptions): Value {
   const half = Math.floor(width / 2);
@@ -30,7 +31,10 @@ export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, fre
   return concat([...waves, timesteps.graph.constant(new Float32Array(rows), [rows, 1])], 1);
 }
 
-/** Two linear layers with an activation between them: diffusers' TimestepEmbedding. `condition`, projected by `cond_proj`, is added to the input. */
+/**
+ * Two linear layers with an activation between them: diffusers' TimestepEmbedding. `condition`, projected by `cond_proj`, is added to the
+ * input.
+ */
 export function timestepEmbedding(x: Value, w: Scope, width: number, activation: Activation = "silu", condition?: Value): Value {
   const input = condition ? add(x, linear(condition, w.at("cond_proj"), x.shape.at(-1) ?? 0)) : x;
   const hidden = ACTIVATIONS[activation](linear(input, w.at("linear_1"), width));
@@ -60,8 +64,8 @@ export function classEmbedding(labels: Value, w: Scope, { type, classes, width, 
 }
 
 /**
- * Sines, then cosines, [n, 2 * width] of the logarithms of noise levels [n], at random frequencies that the checkpoint has (Tancik et al. 2020; Song et al.
- * 2021). Matches diffusers' GaussianFourierProjection.
+ * Sines, then cosines, [n, 2 * width] of the logarithms of noise levels [n], at random frequencies that the checkpoint has (Tancik et al.
+ * 2020; Song et al. 2021). Matches diffusers' GaussianFourierProjection.
  */
 export function fourierEmbedding(levels: Value, w: Scope, width: number): Value {
   const angles = scale(mul(reshape(log(levels), [-1, 1]), w.tensor("weight", [width], [1, width], "float32")), 2 * Math.PI);

@@ -5,7 +5,10 @@ import { mul } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
 import { linear, linearRows } from "./basic.js";
 
-/** Two layers with a gated GELU between them (Shazeer 2020). The two halves of the first weight are read as two layers, which saves splitting the product. */
+/**
+ * Two layers with a gated GELU between them (Shazeer 2020). The two halves of the first weight are read as two layers, which saves
+ * splitting the product.
+ */
 export function feedForward(input: Value, w: Scope): Value {
   const channels = input.shape.at(-1) ?? 0;
   const inner = 4 * channels;

@@ -23,8 +23,8 @@ export interface ResnetOptions {
 }
 
 /**
- * Residual block (He et al. 2016): two convolutions of `input` [batch, in, height, width] to [batch, channels, height, width]. The time embedding enters
- * between them. Its batch is 1, or a multiple or a divisor of the input's. Matches diffusers' ResnetBlock2D.
+ * Residual block (He et al. 2016): two convolutions of `input` [batch, in, height, width] to [batch, channels, height, width]. The time
+ * embedding enters between them. Its batch is 1, or a multiple or a divisor of the input's. Matches diffusers' ResnetBlock2D.
  */
 export function resnetBlock(input: Value, embedding: Value | undefined, w: Scope, channels: number, options: ResnetOptions): Value {
   const { groups, groupsOut = groups, epsilon, timeScaleShift = "default", skipTimeActivation = false, outputScale = 1 } = options;

@@ -18,11 +18,11 @@ export interface TransformerOptions {
 }
 
 /**
- * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to context [batch, tokens, features].
- * `proj_in` and `proj_out` can be linear layers or 1x1 convolutions. Matches diffusers' Transformer2DModel.
+ * Spatial transformer (Rombach et al. 2022, section 3.3): x [batch, channels, height, width] attends to itself and to context [batch,
+ * tokens, features]. `proj_in` and `proj_out` can be linear layers or 1x1 convolutions. Matches diffusers' Transformer2DModel.
  *
- * A context with n times the batch holds n contexts for each x. The result has the context's batch. What comes before the first cross-attention is computed
- * once for all of them.
+ * A context with n times the batch holds n contexts for each x. The result has the context's batch. What comes before the first
+ * cross-attention is computed once for all of them.
  */
 export function spatialTransformer(
   x: Value,
@@ -40,7 +40,10 @@ export function spatialTransformer(
   return addBatches(x, reshape(transpose(h, [0, 2, 1]), [-1, channels, height, width]));
 }
 
-/** Self-attention, cross-attention and feed-forward, each with a layer norm before it and a residual around both. Matches diffusers' BasicTransformerBlock. */
+/**
+ * Self-attention, cross-attention and feed-forward, each with a layer norm before it and a residual around both. Matches diffusers'
+ * BasicTransformerBlock.
+ */
 function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onlyCrossAttention: boolean): Value {
   let normed = layerNorm(x, w.at("norm1"));
   let h = addBatches(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));

@@ -68,8 +68,8 @@ export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels
 }
 
 /**
- * Up block: resnet blocks, each with the last skip as further channels, then an upsampling to the size of the next level's skips. `exchange` is called with
- * the value that meets a skip and with the skip's number. Its result takes the value's place.
+ * Up block: resnet blocks, each with the last skip as further channels, then an upsampling to the size of the next level's skips.
+ * `exchange` is called with the value that meets a skip and with the skip's number. Its result takes the value's place.
  */
 export function upBlock(
   x: Value,

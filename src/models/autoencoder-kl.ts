@@ -21,7 +21,7 @@ const schema = v.object({
   outChannels: v.nullish(count, 3),
   /** The encoder's blocks, the finest first, each a "DownEncoderBlock2D"; one by default. */
   downBlockTypes: v.nullish(blocks(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
-  /** The decoder's blocks, each an "UpDecoderBlock2D", as many as the encoder has; one by default. */
+  /** The decoder's blocks, each an "UpDecoderBlock2D", and as many as the encoder's; one by default. */
   upBlockTypes: v.nullish(blocks(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
   /** Channels of each level, the finest first; [64] by default. */
   blockOutChannels: v.nullish(blocks(count), [64]),
@@ -33,9 +33,12 @@ const schema = v.object({
   latentChannels: v.nullish(count, 4),
   /** Groups of the group norms; 32 by default. */
   normNumGroups: v.nullish(count, 32),
-  /** Height and width of the pictures that the network was trained on, in pixels, one number or [height, width]; 32 by default. */
+  /** Size of the pictures that the network was trained on, in pixels: one number or [height, width]; 32 by default. */
   sampleSize: v.nullish(v.union([side, v.tuple([side, side])]), 32),
-  /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode; 0.18215 by default. */
+  /**
+   * Latents times this have about unit variance: pipelines multiply by it after encoding and divide by it before decoding; 0.18215 by
+   * default.
+   */
   scalingFactor: v.nullish(v.number(), 0.18215),
   /** Subtracted from latents before they are scaled; none by default. */
   shiftFactor: v.nullish(v.number()),
@@ -43,7 +46,7 @@ const schema = v.object({
   latentsMean: v.nullish(v.array(v.number())),
   /** Standard deviation of each latent channel, which latents are divided by; none by default. */
   latentsStd: v.nullish(v.array(v.number())),
-  /** Half precision overflows in this network, so that it computes in float32 even where "fast" was asked for; true by default. */
+  /** Half precision overflows in this network, so it is computed in float32 in "fast" mode, too; true by default. */
   forceUpcast: v.nullish(v.boolean(), true),
   /** End the encoder with a 1 x 1 convolution; true by default. */
   useQuantConv: v.nullish(v.boolean(), true),
@@ -65,7 +68,7 @@ export class DiagonalGaussianDistribution {
     readonly logvar: Tensor,
   ) {}
 
-  /** Draws latents; a list of generators draws each picture's from its own. */
+  /** Draws latents. With a list of generators, each picture has its own. */
   sample(generator: Generator | readonly Generator[]): Tensor {
     const standardDeviation = this.logvar.map((value) => Math.exp(0.5 * value));
     return this.mean.add(standardDeviation.mul(randnPerImage(this.mean.shape, generator)));
@@ -87,29 +90,31 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
   }
 
   /**
-   * Opens the autoencoder in a single `.safetensors` file, in the original layout or in diffusers', alone or in a checkpoint: a path, or a file on
-   * the hub. `config` is a folder or hub id whose config is taken in place of what the file suggests. An autoencoder that comes alone does
-   * not say by what latents are scaled: it is taken for one of Stable Diffusion 1, as in diffusers; for another's give its checkpoint as `config`.
+   * Opens the autoencoder of a single `.safetensors` file: a path, or a file on the hub. The file holds it alone or a whole checkpoint, in
+   * the original layout or in that of diffusers. `config` is a folder or hub id whose config replaces the one that the file suggests. An
+   * autoencoder alone does not say how latents are scaled: as in diffusers, Stable Diffusion 1's scale is assumed. For another family, give
+   * its checkpoint as `config`.
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<AutoencoderKL> {
     return AutoencoderKL.fromPretrained(...(await singleFileModel(path, "vae", options)));
   }
 
-  /** Ways to need less memory; off at first, but for slicing where memory comes before speed. */
+  /** Ways to need less memory. They are off at first; with `lowMemory` slicing is on. */
   readonly memory = new MemorySaving(this.savesMemory);
 
   protected override get overflowsHalf(): boolean {
     return this.config.forceUpcast;
   }
 
-  /** Pixels to one latent, along each side. */
+  /** Pixels for each latent, along a side. */
   get scaleFactor(): number {
     return 2 ** (this.config.blockOutChannels.length - 1);
   }
 
   /**
-   * The distribution of latents for pictures [batch, in_channels, height, width] in -1..1, both sides divisible by `scaleFactor`. Not yet scaled.
+   * The distribution of latents for pictures [batch, in_channels, height, width] in -1..1. Both sides must be divisible by `scaleFactor`.
+   * The latents are not scaled.
    * @throws ArgumentError if a side is not divisible, or the channels are not `in_channels`.
    */
   async encode(image: Tensor): Promise<{
@@ -126,7 +131,10 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     return { latentDist: new DiagonalGaussianDistribution(mean, logvar.clamp(-30, 20)) };
   }
 
-  /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor], already unscaled. */
+  /**
+   * Pictures [batch, out_channels, height, width], about -1..1, of unscaled latents [batch, latent_channels, height / scaleFactor, width /
+   * scaleFactor].
+   */
   async decode(latents: Tensor): Promise<{
     /** The pictures. */
     sample: Tensor;
@@ -149,7 +157,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     });
   }
 
-  /** `fn` of x, in tiles of `side` if x is larger and tiling is on; each becomes a tile of `outSide`. */
+  /** `fn` of x, in tiles of `side` if x is larger and tiling is on. Each becomes a tile of `outSide`. */
   private inTiles(x: Tensor, side: number, outSide: number, fn: (tile: Tensor) => Promise<Tensor>): Promise<Tensor> {
     const [, , height = 0, width = 0] = x.shape;
     if (!this.memory.tiling || Math.max(height, width) <= side) return fn(x);
@@ -157,7 +165,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     return blendedTiles(x, { size: side, stride: Math.trunc(side * (1 - TILE_OVERLAP)), blend, keep: outSide - blend }, fn);
   }
 
-  /** Side of a tile of pixels: the pictures it was trained on. */
+  /** Side of a tile of pixels: that of the pictures that the network was trained on. */
   private get sampleSide(): number {
     const { sampleSize } = this.config;
     return typeof sampleSize === "number" ? sampleSize : sampleSize[0];
@@ -180,7 +188,7 @@ function halves(moments: Tensor): [Tensor, Tensor] {
   return [every(0), every(1)];
 }
 
-/** Mean and logarithm of the variance, beside each other in the channels. */
+/** The mean, then the logarithm of the variance, along the channels. */
 function encode(image: Value, w: Scope, config: AutoencoderKLConfig): Value {
   const { blockOutChannels, latentChannels, layersPerBlock: layers } = config;
   const { resnet, finish, middle } = parts(config);
@@ -211,14 +219,14 @@ function decode(latents: Value, w: Scope, config: AutoencoderKLConfig): Value {
 
 const NO_ATTENTION: BlockAttention = { kind: "none" };
 
-/** What encoder and decoder share: their resnet blocks' options, the middle block, and the last norm and activation. */
+/** Parts that encoder and decoder share: options of resnet blocks, the middle block, and the last norm and activation. */
 function parts({ blockOutChannels, normNumGroups: groups, actFn, midBlockAddAttention }: AutoencoderKLConfig) {
   const epsilon = 1e-6;
   const resnet: ResnetOptions = { groups, epsilon, activation: actFn };
   const attention: BlockAttention = midBlockAddAttention ? { kind: "pixels", headWidth: undefined, groups, epsilon } : NO_ATTENTION;
   const middle = (h: Value, w: Scope) =>
     midBlock(h, undefined, w.at("mid_block"), { channels: blockOutChannels.at(-1) ?? 0, layers: 1, resnet, attention });
-  // The last activation is silu whatever act_fn says.
+  // act_fn does not change the last activation.
   const finish = (h: Value, w: Scope) => silu(groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
   return { resnet, middle, finish };
 }

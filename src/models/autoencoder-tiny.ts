@@ -13,7 +13,7 @@ import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 import { layeredTiles, MemorySaving } from "./tiling.js";
 
-/** Blocks of one level; TAESD's last has none besides its convolutions. */
+/** Blocks of a level. TAESD's last level has only its convolution. */
 const depthOrNone = whole(0, 1000);
 
 const schema = v.object({
@@ -31,19 +31,19 @@ const schema = v.object({
   upsampleFn: v.nullish(v.literal("nearest"), "nearest"),
   /** Channels of latents; 4 by default. */
   latentChannels: v.nullish(count, 4),
-  /** How many times each level of the decoder but the last enlarges height and width, 1 to 8; 2 by default. */
+  /** The factor by which each level of the decoder but the last enlarges height and width, 1 to 8; 2 by default. */
   upsamplingScalingFactor: v.nullish(whole(1, 8), 2),
   /** Residual blocks in each level of the encoder, the finest first; [1, 3, 3, 3] by default. */
   numEncoderBlocks: v.nullish(blocks(depthOrNone), [1, 3, 3, 3]),
   /** Residual blocks in each level of the decoder, the coarsest first; [3, 3, 3, 1] by default. */
   numDecoderBlocks: v.nullish(blocks(depthOrNone), [3, 3, 3, 1]),
-  /** Latents are about within plus and minus this: `scaleLatents` divides by twice this; 3 by default. */
+  /** Most latents are between minus and plus this. `scaleLatents` divides by twice this; 3 by default. */
   latentMagnitude: v.nullish(v.number(), 3),
   /** `scaleLatents` adds this after the division; 0.5 by default. */
   latentShift: v.nullish(v.number(), 0.5),
-  /** Half precision overflows in this network, so that it computes in float32 even where "fast" was asked for; false by default. */
+  /** Half precision overflows in this network, so it is computed in float32 in "fast" mode, too; false by default. */
   forceUpcast: v.nullish(v.boolean(), false),
-  /** Pipelines multiply latents by this after encode and divide before decode; 1 by default, which leaves them as they are. */
+  /** Pipelines multiply latents by this after encoding and divide by it before decoding; 1 by default. */
   scalingFactor: v.nullish(v.number(), 1),
   /** Subtracted from latents before they are scaled; 0 by default. */
   shiftFactor: v.nullish(v.number(), 0),
@@ -56,7 +56,10 @@ export type AutoencoderTinyConfig = v.InferOutput<typeof schema>;
 const TILE_SIDE = 512;
 const TILE_OVERLAP = 0.125;
 
-/** TAESD, a tiny autoencoder distilled from Stable Diffusion's (Bohan 2023): fast, for previews and small machines. Matches diffusers' AutoencoderTiny. */
+/**
+ * TAESD, a tiny autoencoder distilled from Stable Diffusion's (Bohan 2023): it is fast, for previews and small machines. Matches diffusers'
+ * AutoencoderTiny.
+ */
 export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Autoencoder {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<AutoencoderTiny> {
@@ -67,19 +70,21 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     return new AutoencoderTiny(await openModel("AutoencoderTiny", schema, source, options, check));
   }
 
-  /** Ways to need less memory; off at first, but for slicing where memory comes before speed. */
+  /** Ways to need less memory. They are off at first; with `lowMemory` slicing is on. */
   readonly memory = new MemorySaving(this.savesMemory);
 
   protected override get overflowsHalf(): boolean {
     return this.config.forceUpcast;
   }
 
-  /** Pixels to one latent, along each side. */
+  /** Pixels for each latent, along a side. */
   get scaleFactor(): number {
     return 2 ** (this.config.decoderBlockOutChannels.length - 1);
   }
 
-  /** Latents [batch, latent_channels, height / scaleFactor, width / scaleFactor] of pictures [batch, in_channels, height, width] in -1..1. */
+  /**
+   * Latents [batch, latent_channels, height / scaleFactor, width / scaleFactor] of pictures [batch, in_channels, height, width] in -1..1.
+   */
   async encode(image: Tensor): Promise<{
     /** The latents. */
     latents: Tensor;
@@ -94,7 +99,10 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     return { latents };
   }
 
-  /** Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width / scaleFactor]. */
+  /**
+   * Pictures [batch, out_channels, height, width], about -1..1, of latents [batch, latent_channels, height / scaleFactor, width /
+   * scaleFactor].
+   */
   async decode(latents: Tensor): Promise<{
     /** The pictures. */
     sample: Tensor;
@@ -109,14 +117,17 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
     return { sample };
   }
 
-  /** `fn` of the batch x, or of its pictures and tiles of `side`, as {@link memory} says; `ratio` is the size of a result against its input. */
+  /**
+   * `fn` of the batch x, or of its pictures and their tiles of `side`, as {@link memory} says. `ratio` is a result's size divided by its
+   * input's.
+   */
   private inParts(x: Tensor, side: number, ratio: number, fn: (part: Tensor) => Promise<Tensor>): Promise<Tensor> {
     const blend = Math.trunc(side * TILE_OVERLAP);
     const tiles = { size: side, stride: side - blend, blend: blend * ratio, ratio };
     return this.memory.perPicture(x, (pictures) => (this.memory.tiling ? layeredTiles(pictures, tiles, fn) : fn(pictures)));
   }
 
-  /** Latents moved into 0..1, to be kept as 8-bit pictures. */
+  /** Latents scaled to 0..1, for storing them as 8-bit pictures. */
   scaleLatents(latents: Tensor): Tensor {
     const { latentMagnitude, latentShift } = this.config;
     return latents
@@ -125,18 +136,18 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
       .clamp(0, 1);
   }
 
-  /** Latents of what {@link scaleLatents} made of them. */
+  /** The inverse of {@link scaleLatents}. */
   unscaleLatents(scaled: Tensor): Tensor {
     const { latentMagnitude, latentShift } = this.config;
     return scaled.sub(latentShift).mul(2 * latentMagnitude);
   }
 }
 
-// Both are one `nn.Sequential`: its layers are numbered through, those without weights too.
+// Encoder and decoder are each one `nn.Sequential`, which also numbers the layers without weights.
 
 function encode(image: Value, w: Scope, config: AutoencoderTinyConfig): Value {
   let layer = 0;
-  // The network works on 0..1.
+  // The network expects 0..1.
   let h = scale(shift(image, 1), 0.5);
   for (const [i, count] of config.numEncoderBlocks.entries()) {
     const channels = config.encoderBlockOutChannels[i] ?? 0;
@@ -149,7 +160,7 @@ function encode(image: Value, w: Scope, config: AutoencoderTinyConfig): Value {
 function decode(latents: Value, w: Scope, config: AutoencoderTinyConfig): Value {
   const { decoderBlockOutChannels: widths, numDecoderBlocks, upsamplingScalingFactor: factor, actFn } = config;
   let layer = 0;
-  // Outliers are bent back to -3..3, where the latents of pictures lie.
+  // Outliers are limited to -3..3, smoothly. The latents of pictures are in that range.
   const bounded = scale(tanh(scale(latents, 1 / 3)), 3);
   let h = ACTIVATIONS[actFn](conv(bounded, w.at(layer++), widths[0] ?? 0));
   layer++;

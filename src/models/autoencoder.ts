@@ -3,11 +3,11 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { DiagonalGaussianDistribution } from "./autoencoder-kl.js";
 import type { MemorySaving } from "./tiling.js";
 
-/** What pipelines use of an autoencoder, whichever it is: AutoencoderKL or AutoencoderTiny. */
+/** The interface of autoencoders that pipelines use: an AutoencoderKL or an AutoencoderTiny. */
 export interface Autoencoder extends AsyncDisposable {
   /** The fields of its config that pipelines read. */
   readonly config: {
-    /** Latents times this have about unit variance: pipelines multiply after encode and divide before decode. */
+    /** Latents times this have about unit variance: pipelines multiply by it after encoding and divide by it before decoding. */
     readonly scalingFactor: number;
     /** Subtracted from latents before they are scaled. */
     readonly shiftFactor?: number | null | undefined;
@@ -22,11 +22,11 @@ export interface Autoencoder extends AsyncDisposable {
   };
   /** Ways to need less memory. */
   readonly memory: MemorySaving;
-  /** Pixels to one latent, along each side. */
+  /** Pixels for each latent, along a side. */
   readonly scaleFactor: number;
-  /** Latents, or their distribution, of pictures [batch, channels, height, width] in -1..1. */
+  /** The latents of pictures [batch, channels, height, width] in -1..1, or their distribution. */
   encode(image: Tensor): Promise<EncodedImage>;
-  /** Pictures, about -1..1, of latents already unscaled. */
+  /** Pictures, about -1..1, of unscaled latents. */
   decode(latents: Tensor): Promise<{
     /** The pictures. */
     sample: Tensor;
@@ -35,7 +35,7 @@ export interface Autoencoder extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
-/** What encoding gives: a distribution to draw from, or the latents themselves. */
+/** The result of encoding: a distribution to draw latents from, or latents. */
 export type EncodedImage =
   | {
       /** The distribution. */
@@ -46,7 +46,10 @@ export type EncodedImage =
       readonly latents: Tensor;
     };
 
-/** The latents of an encoded picture: drawn with `generator` where there is a distribution, its likeliest ones without. Matches diffusers' retrieve_latents. */
+/**
+ * The latents of an encoded picture. From a distribution they are drawn with `generator`; without one they are its likeliest. Matches
+ * diffusers' retrieve_latents.
+ */
 export function retrieveLatents(encoded: EncodedImage, generator?: Generator | readonly Generator[]): Tensor {
   if ("latents" in encoded) return encoded.latents;
   return generator ? encoded.latentDist.sample(generator) : encoded.latentDist.mode();

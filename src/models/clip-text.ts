@@ -24,7 +24,7 @@ const schema = v.object({
   hiddenSize: v.nullish(count, 512),
   /** Width of the hidden layer in each perceptron; 2048 by default. */
   intermediateSize: v.nullish(count, 2048),
-  /** Width of `textEmbeds`, which CLIPTextModelWithProjection gives; 512 by default. */
+  /** Width of `textEmbeds` of a CLIPTextModelWithProjection; 512 by default. */
   projectionDim: v.nullish(v.number(), 512),
   /** Transformer layers; 12 by default. */
   numHiddenLayers: v.nullish(depth, 12),
@@ -36,34 +36,34 @@ const schema = v.object({
   hiddenAct: v.nullish(hiddenActivationName, "quick_gelu"),
   /** Added to the variance in the layer norms; 1e-5 by default. */
   layerNormEps: v.nullish(v.number(), 1e-5),
-  /** Id of the end-of-text token; 2, in old configs, stands for the highest id of each prompt; 49407 by default. */
+  /** Id of the end-of-text token. In old configs 2 means the highest id of each prompt; 49407 by default. */
   eosTokenId: v.nullish(v.number(), 49407),
 });
 
 /** `config.json` of a CLIP text model, with transformers' defaults. @interface */
 export type CLIPTextConfig = v.InferOutput<typeof schema>;
 
-/** What a text encoder is asked for. */
+/** Options of a text encoder's call. */
 export interface CLIPTextOptions {
-  /** Also return the hidden states of every layer. */
+  /** Whether to return the hidden states of every layer, too. */
   readonly outputHiddenStates?: boolean | undefined;
-  /** Layers left out at the end; the final norm is applied to what the last one kept gives (diffusers' clip_skip). */
+  /** How many of the last layers are skipped (diffusers' clip_skip). The final norm follows the last layer that is left. */
   readonly clipSkip?: number | undefined;
 }
 
 const FIELDS: Fields<CLIPTextOptions> = { outputHiddenStates: flag, clipSkip: anyNumber };
 
-/** What a text encoder gives. */
+/** The results of a text encoder. */
 export interface CLIPTextOutput {
   /** Every token's features after the final norm [batch, tokens, hidden_size]. */
   readonly lastHiddenState: Tensor;
   /** The features at the end-of-text token [batch, hidden_size]. */
   readonly poolerOutput: Tensor;
-  /** The token embeddings, then each layer's output before the final norm; `at(-2)` is the penultimate state SDXL uses. */
+  /** The token embeddings, then each layer's output before the final norm. SDXL uses the penultimate one, `at(-2)`. */
   readonly hiddenStates?: readonly Tensor[] | undefined;
 }
 
-/** Vectors of tokens that the vocabulary lacks. */
+/** Vectors of tokens that are not in the vocabulary. */
 interface AddedEmbeddings {
   readonly ids: readonly number[];
   /** [ids.length, hidden_size] */
@@ -72,7 +72,7 @@ interface AddedEmbeddings {
 
 /** CLIP's text transformer (Radford et al. 2021), the prompt encoder of Stable Diffusion. Matches transformers' CLIPTextModel. */
 export class CLIPTextModel extends Model<CLIPTextConfig> {
-  // Replaced, never changed: a call that has begun keeps what it began with.
+  // The list is replaced, never changed: a call that has begun keeps its list.
   private added: readonly AddedEmbeddings[] = [];
   private addedSoFar = 0;
 
@@ -81,31 +81,31 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     return new CLIPTextModel(await openModel("CLIPTextModel", schema, source, options));
   }
 
-  /** Ids below this one are taken, by the vocabulary or by added embeddings. */
+  /** The lowest id above those of the vocabulary and of added embeddings. */
   get nextTokenId(): number {
     return Math.max(this.config.vocabSize, ...this.added.flatMap(({ ids }) => ids.map((id) => id + 1)));
   }
 
   /**
-   * Gives the ids vectors of their own [ids.length, hidden_size], which stay in their file (textual inversion, Gal et al. 2022).
-   * The tokenizer that makes these ids must be given them, too (`addToken`).
-   * @throws ArgumentError if an id is taken.
+   * Adds embeddings [ids.length, hidden_size] for new token ids (textual inversion, Gal et al. 2022). They stay in their file. The
+   * tokenizer needs the tokens, too (`addToken`).
+   * @throws ArgumentError if an id has an embedding already.
    */
   addEmbeddings(ids: readonly number[], vectors: StoredTensor): void {
     const taken = ids.find((id) => id < this.config.vocabSize || this.added.some((each) => each.ids.includes(id)));
     if (taken !== undefined) throw new ArgumentError(`token ${taken} has an embedding already; the next free id is ${this.nextTokenId}`);
-    // Only a counter is unique: two files may have the same tensor names, and a file may be rewritten.
+    // Only a counter is unique: two files can have the same tensor names, and a file can be rewritten.
     this.added = [...this.added, { ids, vectors: { ...vectors, name: `embeddings ${this.addedSoFar++}` } }];
   }
 
-  /** Takes away what {@link addEmbeddings} added for these ids; ids of which there are none are let pass. */
+  /** Removes the embeddings that {@link addEmbeddings} added for these ids. Other ids are ignored. */
   removeEmbeddings(ids: readonly number[]): void {
     this.added = this.added.filter((each) => !each.ids.some((id) => ids.includes(id)));
   }
 
   /**
    * Encodes token ids [batch, tokens], padded to one length.
-   * @throws ArgumentError for more tokens than the model has positions, an id outside its vocabulary, or a clipSkip beyond its layers.
+   * @throws ArgumentError if there are more tokens than positions, an id is not in the vocabulary, or clipSkip leaves no layer.
    */
   async forward(inputIds: Tensor<"int64">, options: CLIPTextOptions = {}): Promise<CLIPTextOutput> {
     const outputs = await this.encode(inputIds, options, textModel);
@@ -113,7 +113,7 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     return { lastHiddenState, poolerOutput, ...(options.outputHiddenStates && { hiddenStates: statesFrom(outputs) }) };
   }
 
-  /** Runs a text network over the ids; `build` says which results it has. */
+  /** Runs the text network that `build` builds. */
   protected encode<Output extends string>(inputIds: Tensor<"int64">, given: CLIPTextOptions, build: BuildText<Output>) {
     const { maxPositionEmbeddings, vocabSize, numHiddenLayers } = this.config;
     const options = checkOptions(given, FIELDS, { call: "CLIPTextModel.forward" });
@@ -143,14 +143,17 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
   }
 }
 
-/** CLIPTextModel with a linear projection of the pooled features, as Stable Diffusion XL has it. Matches transformers' CLIPTextModelWithProjection. */
+/**
+ * CLIPTextModel with a linear projection of the pooled features, as in Stable Diffusion XL. Matches transformers'
+ * CLIPTextModelWithProjection.
+ */
 export class CLIPTextModelWithProjection extends CLIPTextModel {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static override async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModelWithProjection> {
     return new CLIPTextModelWithProjection(await openModel("CLIPTextModelWithProjection", schema, source, options));
   }
 
-  /** As CLIPTextModel's, with `textEmbeds` [batch, projection_dim] beside it. */
+  /** The same as CLIPTextModel's, and `textEmbeds` [batch, projection_dim]. */
   override async forward(
     inputIds: Tensor<"int64">,
     options: CLIPTextOptions = {},
@@ -172,7 +175,7 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
 interface TextInputs {
   readonly input_ids: Value;
   readonly end_of_text: Value;
-  /** Where embeddings were added: each token's row among the vectors of all `input_ids` and, after them, those of `added`. */
+  /** If embeddings were added: each token's row in a table of the vectors of all `input_ids`, followed by those of `added`. */
   readonly rows?: Value | undefined;
   readonly added?: readonly AddedEmbeddings[] | undefined;
 }
@@ -203,7 +206,10 @@ function textModel(inputs: TextInputs, w: Scope, config: CLIPTextConfig, { clipS
   };
 }
 
-/** Each token's vector [batch, tokens, hidden_size], an added token's from its file. The checkpoint's own table is not copied for that. */
+/**
+ * Each token's vector [batch, tokens, hidden_size]. The vectors of added tokens come from their files, without a copy of the checkpoint's
+ * table.
+ */
 function tokenEmbeddings({ input_ids, rows, added = [] }: TextInputs, w: Scope, { vocabSize, hiddenSize }: CLIPTextConfig): Value {
   const words = gather(w.tensor("weight", [vocabSize, hiddenSize]), input_ids);
   if (!rows) return words;
@@ -211,7 +217,7 @@ function tokenEmbeddings({ input_ids, rows, added = [] }: TextInputs, w: Scope, 
   return gather(concat([reshape(words, [sizeOf(input_ids.shape), hiddenSize]), ...tables], 0), rows);
 }
 
-/** The ids with an ordinary one in place of those in `addedIds`, and the rows that {@link tokenEmbeddings} then finds all tokens in. */
+/** The ids, with 0 in place of those in `addedIds`, and the row of each token in the table of {@link tokenEmbeddings}. */
 function separate(inputIds: Tensor<"int64">, addedIds: readonly number[]): { input_ids: Tensor<"int64">; rows: Tensor<"int64"> } {
   const { shape, size } = inputIds;
   const added = Array.from(inputIds.data, (id) => addedIds.indexOf(Number(id)));
@@ -220,19 +226,19 @@ function separate(inputIds: Tensor<"int64">, addedIds: readonly number[]): { inp
   return { input_ids: new Tensor("int64", shape, ordinary), rows: new Tensor("int64", shape, rows) };
 }
 
-/** No token looks at a later one: [1, 1, tokens, tokens] with the lowest number above the diagonal. */
+/** Keeps tokens from attending to later ones: [1, 1, tokens, tokens] with the lowest number above the diagonal, else 0. */
 function causalMask({ graph, dtype }: Value, tokens: number): Value {
   const lowest = dtype === "float16" ? -65504 : -3.4028234663852886e38;
   const mask = Float32Array.from({ length: tokens * tokens }, (_, i) => (i % tokens > Math.floor(i / tokens) ? lowest : 0));
   return graph.constant(mask, [1, 1, tokens, tokens], dtype);
 }
 
-/** Where each row's end-of-text token stands among all tokens [batch * tokens]. */
+/** The index of each prompt's end-of-text token among all tokens [batch * tokens]. */
 function endOfText(inputIds: Tensor<"int64">, eosTokenId: number): Tensor<"int64"> {
   const [batch = 0, tokens = 0] = inputIds.shape;
   const places = Array.from({ length: batch }, (_, row) => {
     const ids = [...inputIds.data.subarray(row * tokens, (row + 1) * tokens)].map(Number);
-    // Configs written before transformers 4.31 say 2, wrongly; the token meant is the one with the highest id.
+    // Configs that were written before transformers 4.31 have a wrong 2. There the end-of-text token is the one with the highest id.
     const place = ids.indexOf(eosTokenId === 2 ? Math.max(...ids) : eosTokenId);
     return BigInt(row * tokens + Math.max(place, 0));
   });

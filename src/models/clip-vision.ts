@@ -13,7 +13,7 @@ import { expectShape } from "./expect-shape.js";
 import { statesAsOutputs, statesFrom } from "./hidden-states.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 
-/** Schema of an image encoder's config, also where it is part of another's. */
+/** Schema of an image encoder's config. It is also part of the safety checker's. */
 export const clipVisionSchema = v.object({
   /** Width of each token's features; 768 by default. */
   hiddenSize: v.nullish(count, 768),
@@ -27,7 +27,7 @@ export const clipVisionSchema = v.object({
   numAttentionHeads: v.nullish(count, 12),
   /** Channels of the pictures; 3 by default. */
   numChannels: v.nullish(count, 3),
-  /** Height and width of the pictures it takes, in pixels; 224 by default. */
+  /** Height and width of its input pictures, in pixels; 224 by default. */
   imageSize: v.nullish(side, 224),
   /** Height and width of the squares that become tokens, in pixels; 32 by default. */
   patchSize: v.nullish(side, 32),
@@ -40,13 +40,13 @@ export const clipVisionSchema = v.object({
 /** `config.json` of a CLIP image encoder, with transformers' defaults. @interface */
 export type CLIPVisionConfig = v.InferOutput<typeof clipVisionSchema>;
 
-/** What an image encoder is asked for. */
+/** Options of an image encoder's call. */
 export interface CLIPVisionOptions {
-  /** Also return the hidden states of every layer. */
+  /** Whether to return the hidden states of every layer, too. */
   readonly outputHiddenStates?: boolean | undefined;
 }
 
-/** What an image encoder gives. */
+/** The results of an image encoder. */
 export interface CLIPVisionOutput {
   /** Every token's features [batch, 1 + patches, hidden_size], the class token's first. */
   readonly lastHiddenState: Tensor;
@@ -63,7 +63,7 @@ export class CLIPVisionModel extends Model<CLIPVisionConfig> {
     return new CLIPVisionModel(await openModel("CLIPVisionModel", clipVisionSchema, source, options));
   }
 
-  /** Encodes pictures [batch, 3, image_size, image_size] as CLIPImageProcessor makes them. @throws ArgumentError for another shape. */
+  /** Encodes pictures [batch, 3, image_size, image_size] that a CLIPImageProcessor made. @throws ArgumentError for another shape. */
   async forward(pixelValues: Tensor, { outputHiddenStates = false }: CLIPVisionOptions = {}): Promise<CLIPVisionOutput> {
     const { numChannels, imageSize } = this.config;
     expectShape("pixelValues", pixelValues, ["batch", numChannels, imageSize, imageSize]);
@@ -74,26 +74,29 @@ export class CLIPVisionModel extends Model<CLIPVisionConfig> {
     return this.output(outputs, outputHiddenStates);
   }
 
-  /** What is made of the last state. */
+  /** The outputs that are made from the last state. */
   protected pooled(states: readonly Value[], w: Scope): Readonly<Record<string, Value>> {
     return { pooler_output: poolVision(states, w, this.config) };
   }
 
-  /** The results by the names callers know. */
+  /** The results by their public names. */
   protected output(outputs: Readonly<Record<string, Tensor>>, hasStates: boolean): CLIPVisionOutput {
     const { last_hidden_state, pooler_output } = outputs as { last_hidden_state: Tensor; pooler_output: Tensor };
     return { lastHiddenState: last_hidden_state, poolerOutput: pooler_output, ...(hasStates && { hiddenStates: statesFrom(outputs) }) };
   }
 }
 
-/** CLIPVisionModel with a linear projection of the pooled features into the space CLIP shares with text. Matches transformers' CLIPVisionModelWithProjection. */
+/**
+ * CLIPVisionModel with a linear projection of the pooled features into CLIP's joint space. Matches transformers'
+ * CLIPVisionModelWithProjection.
+ */
 export class CLIPVisionModelWithProjection extends CLIPVisionModel {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static override async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPVisionModelWithProjection> {
     return new CLIPVisionModelWithProjection(await openModel("CLIPVisionModelWithProjection", clipVisionSchema, source, options));
   }
 
-  /** As CLIPVisionModel's, with `imageEmbeds` [batch, projection_dim] beside it. */
+  /** The same as CLIPVisionModel's, and `imageEmbeds` [batch, projection_dim]. */
   override async forward(
     pixelValues: Tensor,
     options: CLIPVisionOptions = {},
@@ -121,7 +124,7 @@ export function visionStates(pixels: Value, w: Scope, config: CLIPVisionConfig):
   const classToken = expand(embeddings.tensor("class_embedding", [hiddenSize], [1, 1, hiddenSize]), [batch, 1, hiddenSize]);
   const tokens = concat([classToken, patches], 1);
   const positions = embeddings.at("position_embedding").tensor("weight", [tokens.shape[1] ?? 0, hiddenSize]);
-  // The checkpoint's own spelling.
+  // The checkpoints spell "pre_layrnorm" so.
   const start = layerNorm(add(tokens, positions), w.at("pre_layrnorm"), config.layerNormEps);
   return clipEncoder(start, w.at("encoder", "layers"), config.numHiddenLayers, config);
 }

@@ -17,6 +17,7 @@ import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import {
   CONDITION_FIELDS,
+  downBlocks,
   level,
   middle,
   PER_BLOCK,
@@ -24,54 +25,62 @@ import {
   type UNetConditions,
   unetEncoderFields,
   unetFeeds,
-  wayDown,
 } from "./unet-encoder.js";
 
 const schema = v.object({
   ...unetEncoderFields,
   /** The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), or "UNetMidBlock2D" without. */
   midBlockType: v.nullish(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"]), "UNetMidBlock2DCrossAttn"),
-  /** How `classLabels` become an embedding: "timestep", "identity" or "projection"; none by default, which is a table if `numClassEmbeds` is given. */
+  /** How `classLabels` are embedded: "timestep", "identity" or "projection". None by default: by a table if `numClassEmbeds` is given. */
   classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection"])),
-  /** Channels of the picture that controls; 3 by default. */
+  /** Channels of the control picture; 3 by default. */
   conditioningChannels: v.nullish(count, 3),
-  /** Order in which the network wants the channels, "rgb" or "bgr"; pictures are always given as rgb; "rgb" by default. */
+  /** Order of the channels in the network, "rgb" or "bgr". The pictures that callers give are always rgb; "rgb" by default. */
   controlnetConditioningChannelOrder: v.nullish(v.picklist(["rgb", "bgr"]), "rgb"),
-  /** Channels of the convolutions that bring the controlling picture to the latents' size; all but the first halve it; [16, 32, 96, 256] by default. */
+  /**
+   * Channels of the convolutions that reduce the control picture to the latents' size. All but the first halve it; [16, 32, 96, 256] by
+   * default.
+   */
   conditioningEmbeddingOutChannels: v.nullish(blocks(count), [16, 32, 96, 256]),
-  /** Average residuals over the picture, so that they carry its content but not its layout; false by default. */
+  /** Average residuals over the picture, so that they have its content but not its layout; false by default. */
   globalPoolConditions: v.nullish(v.boolean(), false),
 });
 
 /** `config.json` of a ControlNetModel, with diffusers' defaults. @interface */
 export type ControlNetConfig = v.InferOutput<typeof schema>;
 
-/** What a ControlNet looks at beside the noisy latents. */
+/** A ControlNet's inputs, besides the noisy latents and the timestep. */
 export interface ControlNetInputs extends UNetConditions {
-  /** The controlling pictures [batch, conditioning_channels, height, width] in 0..1, as many times larger than the latents as the VAE's pictures are. */
+  /**
+   * The control pictures [batch, conditioning_channels, height, width] in 0..1. Height and width are {@link ControlNetModel.scaleFactor}
+   * times the latents'.
+   */
   readonly controlnetCond: Tensor;
   /** Weight of the residuals; 1 by default. */
   readonly conditioningScale?: number | undefined;
-  /** Weights the residuals from 0.1 for the first to 1 for the last, for control without a prompt. */
+  /** Whether residuals get weights from 0.1, for the first, to 1, for the last: for control without a prompt. */
   readonly guessMode?: boolean | undefined;
 }
 
 const FIELDS: Fields<ControlNetInputs> = {
   ...CONDITION_FIELDS,
-  controlnetCond: needed(tensor, "the pictures that control"),
+  controlnetCond: needed(tensor, "the control pictures"),
   conditioningScale: real(),
   guessMode: flag,
 };
 
-/** What a ControlNet adds to its UNet. */
+/** The residuals that a ControlNet adds to its UNet. */
 export interface ControlNetOutput {
-  /** One for every skip of the UNet, the finest first. */
+  /** A residual for each skip of the UNet, the finest first. */
   readonly downBlockResSamples: Tensor[];
   /** The residual for the middle block. */
   readonly midBlockResSample: Tensor;
 }
 
-/** A copy of a UNet's way down that looks at a controlling picture: edges, depth, poses (Zhang et al. 2023). Matches diffusers' ControlNetModel. */
+/**
+ * A copy of a UNet's encoder with a control picture as input, such as edges, depth or poses (Zhang et al. 2023). Matches diffusers'
+ * ControlNetModel.
+ */
 export class ControlNetModel extends Model<ControlNetConfig> {
   protected override readonly runsOften = true;
 
@@ -87,23 +96,23 @@ export class ControlNetModel extends Model<ControlNetConfig> {
   }
 
   /**
-   * Opens the ControlNet in a single `.safetensors` file, in the original layout or in diffusers': a path, or the address of a file on the hub. `config`
-   * is a folder or hub id whose config is taken in place of what the file suggests.
+   * Opens the ControlNet of a single `.safetensors` file, in the original layout or in that of diffusers: a path, or the address of a file
+   * on the hub. `config` is a folder or hub id whose config replaces the one that the file suggests.
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<ControlNetModel> {
     return ControlNetModel.fromPretrained(...(await singleFileModel(path, "controlnet", options)));
   }
 
-  /** Pixels of the controlling picture to one latent, along each side. */
+  /** Pixels of the control picture for each latent, along a side. */
   get scaleFactor(): number {
     return 2 ** (this.config.conditioningEmbeddingOutChannels.length - 1);
   }
 
   /**
    * The residuals for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
-   * With an `encoderHiddenStates` of n times the batch they are computed as if `sample` and `controlnetCond` were there n times.
-   * @throws ArgumentError if a shape is wrong, or `addedCond` or `classLabels` is missing or of no use.
+   * If `encoderHiddenStates` has n times the batch, `sample` and `controlnetCond` are used n times.
+   * @throws ArgumentError if a shape is wrong, or `addedCond` or `classLabels` is missing or not used by this network.
    */
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, given: ControlNetInputs): Promise<ControlNetOutput> {
     const inputs = checkOptions(given, FIELDS, { call: "ControlNetModel.forward" });
@@ -115,7 +124,7 @@ export class ControlNetModel extends Model<ControlNetConfig> {
     const feeds: Record<string, Tensor<DType>> = {
       ...unetFeeds("ControlNet", sample, timestep, inputs, config, level(config.crossAttentionDim, 0)),
       controlnet_cond: controlnetCond,
-      // An input and not a constant, so that a scale that changes from step to step needs no new graph.
+      // An input, not a constant: a scale that changes from step to step needs no new graph.
       scales: residualScales(residualCount(config), conditioningScale, guessMode && !config.globalPoolConditions),
     };
     expectShape("controlnetCond", controlnetCond, [controlnetCond.shape[0] === 1 ? 1 : batch, config.conditioningChannels, ...size]);
@@ -140,7 +149,7 @@ function controlNet(
   const temb = timeEmbedding({ ...inputs, timestep }, w, config);
   const hint = conditioningEmbedding(controlnet_cond, w.at("controlnet_cond_embedding"), config);
   const first = add(conv(sample, w.at("conv_in"), config.blockOutChannels[0] ?? 0), hint);
-  const skips = wayDown(first, temb, encoder_hidden_states, w, config);
+  const skips = downBlocks(first, temb, encoder_hidden_states, w, config);
   const last = middle(skips.at(-1) ?? first, temb, encoder_hidden_states, w, config);
 
   const project = (x: Value, scope: Scope) => conv(x, scope, x.shape[1] ?? 0, { kernel: 1 });
@@ -152,7 +161,7 @@ function controlNet(
   return Object.fromEntries(pooled.map((residual, i) => [`residual_${i}`, residual]));
 }
 
-/** Convolutions that bring the controlling picture to the latents' size. Matches diffusers' ControlNetConditioningEmbedding. */
+/** Convolutions that reduce the control picture to the latents' size. Matches diffusers' ControlNetConditioningEmbedding. */
 function conditioningEmbedding(picture: Value, w: Scope, config: ControlNetConfig): Value {
   const widths = config.conditioningEmbeddingOutChannels;
   const isReversed = config.controlnetConditioningChannelOrder === "bgr";
@@ -165,13 +174,13 @@ function conditioningEmbedding(picture: Value, w: Scope, config: ControlNetConfi
   return conv(h, w.at("conv_out"), config.blockOutChannels[0] ?? 0);
 }
 
-/** How many residuals there are: one for the first convolution, every layer and every downsampling, and the middle block's. */
+/** The number of residuals: one for the first convolution, for each layer, for each downsampling, and for the middle block. */
 function residualCount({ downBlockTypes, layersPerBlock }: ControlNetConfig): number {
   const layers = downBlockTypes.reduce((sum, _, i) => sum + level(layersPerBlock, i), 0);
   return 1 + layers + (downBlockTypes.length - 1) + 1;
 }
 
-/** Each residual's weight: all `scale`, or 0.1 to 1 times it in equal ratios. */
+/** The residuals' weights: `scale` for all, or 0.1 to 1 times it, in equal ratios. */
 function residualScales(count: number, scale: number, isGraded: boolean): Tensor {
   const graded = (i: number) => Math.fround(10 ** (i / (count - 1) - 1));
   return Tensor.from(Array.from({ length: count }, (_, i) => (isGraded ? graded(i) * scale : scale)));

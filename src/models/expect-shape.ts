@@ -3,7 +3,10 @@ import { wrongArgument } from "../given.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 
-/** @throws ArgumentError unless the input `name` is a tensor of `shape`, in which a word stands for any extent from 1 up. */
+/**
+ * Checks that the input `name` is a tensor of `shape`. A word in `shape` stands for any extent of at least 1. @throws ArgumentError if it
+ * is not.
+ */
 export function expectShape(
   name: string,
   tensor: Tensor<DType>,

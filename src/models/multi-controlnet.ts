@@ -9,8 +9,8 @@ import { ControlNetModel } from "./controlnet.js";
 import { MODEL_FIELDS, type ModelOptions } from "./model.js";
 
 /**
- * Several ControlNets that were saved together, in the folders `controlnet`, `controlnet_1`, `controlnet_2`, ... A pipeline takes `nets` as its
- * `controlnet`. Matches diffusers' MultiControlNetModel.
+ * Several ControlNets that were saved together, in the folders `controlnet`, `controlnet_1`, `controlnet_2`, ... Give `nets` to a pipeline
+ * as its `controlnet`. Matches diffusers' MultiControlNetModel.
  */
 export class MultiControlNetModel implements AsyncDisposable {
   private constructor(
@@ -20,7 +20,8 @@ export class MultiControlNetModel implements AsyncDisposable {
   ) {}
 
   /**
-   * Opens the ControlNet in the folder `source`, or in its `subfolder`, and those in the folders beside it with `_1`, `_2`, ... after the name.
+   * Opens the ControlNet in the folder `source`, or in its `subfolder`, and those in the folders beside it whose names end in `_1`, `_2`,
+   * ...
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<MultiControlNetModel> {
@@ -48,7 +49,7 @@ export class MultiControlNetModel implements AsyncDisposable {
     await this.ownEngine?.dispose();
   }
 
-  /** As `dispose`, at the end of an `await using` block. */
+  /** The same as `dispose`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }

@@ -22,17 +22,17 @@ const schema = v.object({
 /** `config.json` of a StableDiffusionSafetyChecker, with transformers' defaults. @interface */
 export type SafetyCheckerConfig = v.InferOutput<typeof schema>;
 
-/** What the checker says of a batch. */
+/** The result of checking a batch. */
 export interface SafetyCheck {
-  /** For each picture, whether it comes near one of the concepts. */
+  /** For each picture, whether it is close to one of the concepts. */
   readonly hasNsfwConcepts: readonly boolean[];
-  /** For each picture, how far above its threshold the likeness to each concept is; above 0 is a hit. */
+  /** For each picture, the similarity to each concept minus the concept's threshold. Above 0 is a hit. */
   readonly conceptScores: readonly (readonly number[])[];
-  /** The same for the concepts of special care, a hit of which makes the check of the others stricter. */
+  /** The same for the special-care concepts. A hit of one makes the other checks stricter. */
   readonly specialCareScores: readonly (readonly number[])[];
 }
 
-/** Looks whether pictures are like concepts that are not safe for work (Rando et al. 2022 describe it). Matches diffusers' StableDiffusionSafetyChecker. */
+/** Finds pictures that show what is not safe for work (described by Rando et al. 2022). Matches diffusers' StableDiffusionSafetyChecker. */
 export class StableDiffusionSafetyChecker extends Model<SafetyCheckerConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<StableDiffusionSafetyChecker> {
@@ -40,19 +40,19 @@ export class StableDiffusionSafetyChecker extends Model<SafetyCheckerConfig> {
   }
 
   /**
-   * Checks pictures [batch, 3, image_size, image_size] as CLIPImageProcessor makes them. What becomes of the pictures is the caller's; pipelines
-   * give black ones.
+   * Checks pictures [batch, 3, image_size, image_size] that a CLIPImageProcessor made. It does not change the pictures; pipelines replace
+   * hits with black pictures.
    * @throws ArgumentError for another shape.
    */
   async forward(clipInput: Tensor): Promise<SafetyCheck> {
     const { numChannels, imageSize } = this.config.visionConfig;
     expectShape("clipInput", clipInput, ["batch", numChannels, imageSize, imageSize]);
-    const outputs = await this.run("check", { clip_input: clipInput }, (inputs, w) => likeness(inputs.clip_input, w, this.config));
+    const outputs = await this.run("check", { clip_input: clipInput }, (inputs, w) => similarities(inputs.clip_input, w, this.config));
     const [batch = 0] = clipInput.shape;
     const specials = rows(outputs.special_cosines, batch);
     const concepts = rows(outputs.concept_cosines, batch);
     const checks = specials.map((special, i) => {
-      // A hit of special care lowers the other thresholds by 0.01.
+      // A special-care hit lowers the thresholds that follow by 0.01.
       let adjustment = 0;
       const specialCareScores = special.map((cosine, j) => {
         const score = scoreOf(cosine, outputs.special_thresholds.data[j] as number, adjustment);
@@ -72,8 +72,8 @@ export class StableDiffusionSafetyChecker extends Model<SafetyCheckerConfig> {
   }
 }
 
-/** Cosines between the pictures' embeddings and the concepts' [batch, concepts], and the concepts' thresholds. */
-function likeness(pixels: Value, w: Scope, { visionConfig, projectionDim }: SafetyCheckerConfig) {
+/** The cosines [batch, concepts] between the embeddings of the pictures and of the concepts, and the concepts' thresholds. */
+function similarities(pixels: Value, w: Scope, { visionConfig, projectionDim }: SafetyCheckerConfig) {
   const pooled = poolVision(visionStates(pixels, w, visionConfig), w, visionConfig);
   const pictures = unitLength(linear(pooled, w.at("visual_projection"), projectionDim));
   const concepts = (name: string) => {

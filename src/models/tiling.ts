@@ -1,17 +1,17 @@
 import { ConfigError } from "../errors.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 
-/** How an autoencoder saves memory: pictures of a batch one after another, large pictures tile by tile. */
+/** Ways in which an autoencoder saves memory: the pictures of a batch one by one, large pictures tile by tile. */
 export class MemorySaving {
-  /** Pictures larger than the ones it was trained on in overlapping tiles. */
+  /** Whether pictures that are larger than those of the training are computed in overlapping tiles. */
   tiling = false;
 
   constructor(
-    /** One picture of a batch at a time. */
+    /** Whether the pictures of a batch are computed one by one. */
     public slicing = false,
   ) {}
 
-  /** `fn` of the batch [n, channels, height, width]; with slicing, of each picture alone. */
+  /** `fn` of the batch [n, channels, height, width], or with slicing of each picture. */
   async perPicture(batch: Tensor, fn: (pictures: Tensor) => Promise<Tensor>): Promise<Tensor> {
     const count = batch.shape[0] ?? 0;
     if (!this.slicing || count < 2) return fn(batch);
@@ -21,7 +21,7 @@ export class MemorySaving {
   }
 }
 
-/** A tile's result, `index`ed by its row and column, which begins at `top`, `left` of the input. */
+/** A tile of the input, which begins at `top`, `left`. */
 interface Tile {
   readonly row: number;
   readonly column: number;
@@ -34,13 +34,14 @@ interface Tile {
 export interface TileSizes {
   /** Side of an input tile. */
   readonly size: number;
-  /** From one tile's start to the next one's. */
+  /** Distance between the starts of two neighbouring tiles. */
   readonly stride: number;
 }
 
 /**
- * `fn` of overlapping tiles of x [batch, channels, height, width], each row of tiles blended into the one above and each tile into the one on its left over
- * `blend` results; then `keep` of each are joined. Matches AutoencoderKL's tiled_encode and tiled_decode in diffusers.
+ * `fn` of overlapping tiles of x [batch, channels, height, width]. Each result is blended with the one above and the one to its left over
+ * `blend` pixels. Then the first `keep` rows and columns of each are joined. Matches AutoencoderKL's tiled_encode and tiled_decode in
+ * diffusers.
  */
 export async function blendedTiles(
   x: Tensor,
@@ -69,9 +70,9 @@ export async function blendedTiles(
 }
 
 /**
- * `fn` of overlapping tiles, each laid over what is there already with a slope of `blend` results at its upper and left edge.
- * Matches AutoencoderTiny's tiling in diffusers.
- * @param ratio output pixels for one input pixel.
+ * `fn` of overlapping tiles. Each result is laid over those before it, and fades in over `blend` pixels at its upper and left edge. Matches
+ * AutoencoderTiny's tiling in diffusers.
+ * @param ratio output pixels for each input pixel.
  */
 export async function layeredTiles(
   x: Tensor,
@@ -100,7 +101,7 @@ export async function layeredTiles(
   return new Tensor("float32", [batch, channels, fullHeight, fullWidth], out);
 }
 
-/** Every tile with its result, row by row. Tiles of one shape are computed together, for each shape needs a graph of its own. */
+/** All tiles with their results, row by row. Tiles of one shape are computed one after another, since each shape needs its own graph. */
 async function eachTile(
   x: Tensor,
   { size, stride }: TileSizes,
@@ -108,8 +109,8 @@ async function eachTile(
 ): Promise<(Tile & { readonly result: Tensor })[]> {
   const [, , height = 0, width = 0] = x.shape;
   if (stride < 1) {
-    throw new ConfigError(`the autoencoder's config makes for tiles of ${size}, which are too small to overlap`, {
-      hint: "work without tiles: disableVaeTiling()",
+    throw new ConfigError(`the autoencoder's config gives tiles with a side of ${size}, which are too small to overlap`, {
+      hint: "turn tiling off: disableVaeTiling()",
     });
   }
   const tiles: Tile[] = [];
@@ -124,7 +125,7 @@ async function eachTile(
   return tiles.map((tile) => ({ ...tile, result: results.get(tile) as Tensor }));
 }
 
-/** At most `size` by `size` pixels of x [batch, channels, height, width] from `top`, `left` on, copied. */
+/** A copy of at most `size` by `size` pixels of x [batch, channels, height, width], from `top` and `left`. */
 function crop(x: Tensor, top: number, left: number, size: number): Tensor {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   const [rows, columns] = [Math.min(size, height - top), Math.min(size, width - left)];
@@ -136,7 +137,7 @@ function crop(x: Tensor, top: number, left: number, size: number): Tensor {
   return new Tensor("float32", [batch, channels, rows, columns], data);
 }
 
-/** Fades the first `extent` rows (axis 2) or columns (axis 3) of `tile` in from the last ones of its neighbour. Changes `tile`. */
+/** Changes `tile`: its first `extent` rows (axis 2) or columns (axis 3) fade from the last ones of its neighbour. */
 function blendEdge(neighbour: Tensor, tile: Tensor, axis: 2 | 3, extent: number): void {
   const [batch = 0, channels = 0, height = 0, width = 0] = tile.shape;
   const [, , otherHeight = 0, otherWidth = 0] = neighbour.shape;

@@ -16,6 +16,7 @@ import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singl
 import {
   blockAttention,
   CONDITION_FIELDS,
+  downBlocks,
   level,
   middle,
   PER_BLOCK,
@@ -24,7 +25,6 @@ import {
   type UNetConditions,
   unetEncoderFields,
   unetFeeds,
-  wayDown,
 } from "./unet-encoder.js";
 
 const UP_BLOCKS = ["UpBlock2D", "CrossAttnUpBlock2D"] as const;
@@ -33,19 +33,22 @@ const schema = v.object({
   ...unetEncoderFields,
   /** The version of diffusers that wrote the config; none by default. */
   _diffusersVersion: v.optional(v.string()),
-  /** Height and width of the latents that the network was trained on, one number or [height, width]; none by default, which means 64. */
+  /** Size of the latents that the network was trained on: one number or [height, width]. None by default, which means 64. */
   sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
   /** Channels of the prediction; 4 by default. */
   outChannels: v.nullish(count, 4),
   /** Move the input from 0..1 to -1..1 first; false by default. */
   centerInputSample: v.nullish(v.boolean(), false),
-  /** The up blocks, the coarsest first: "UpBlock2D", or "CrossAttnUpBlock2D" with attention to text; one of the first, then three of the second, by default. */
+  /**
+   * The up blocks, the coarsest first: "UpBlock2D", or "CrossAttnUpBlock2D" with attention to text; one of the first, then three of the
+   * second, by default.
+   */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
   /** Transformer layers of the up blocks, the coarsest first; by default those of the down blocks in reverse. */
   reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([countOrNone, v.array(countOrNone)]))),
   /** Only false, the default, is supported. */
   dualCrossAttention: v.nullish(v.literal(false), false),
-  /** Width of the context tokens before they are projected to `crossAttentionDim`; none by default, which means no projection. */
+  /** Width of the context tokens before they are projected to `crossAttentionDim`. None by default: they are not projected. */
   encoderHidDim: v.nullish(count),
   /** How context tokens are projected: "text_proj", a linear layer; none by default. */
   encoderHidDimType: v.nullish(v.literal("text_proj")),
@@ -74,19 +77,19 @@ const schema = v.object({
 /** `config.json` of a UNet2DConditionModel, with diffusers' defaults. @interface */
 export type UNet2DConditionConfig = v.InferOutput<typeof schema>;
 
-/** What a denoising step is conditioned on, and what a ControlNet adds to it. */
+/** The conditions of a prediction, a ControlNet's residuals, and step caching. */
 export interface UNet2DConditionInputs extends UNetConditions {
   /** Embedding of the guidance scale [batch, time_cond_proj_dim] for distilled networks (latent consistency models). */
   readonly timestepCond?: Tensor | undefined;
-  /** A ControlNet's residuals, one for every skip, and the one for the middle block. */
+  /** A ControlNet's residuals, one for each skip. */
   readonly downBlockAdditionalResiduals?: readonly Tensor[] | undefined;
-  /** The one for the middle block. */
+  /** A ControlNet's residual for the middle block. */
   readonly midBlockAdditionalResidual?: Tensor | undefined;
-  /** Step caching: the branch at which the deep feature is given back; from 0, the shallowest, to {@link UNet2DConditionModel.cacheBranches} - 1. */
+  /** Step caching: the branch whose deep feature is returned, from 0, the shallowest, to {@link UNet2DConditionModel.cacheBranches} - 1. */
   readonly cacheBranch?: number | undefined;
   /**
-   * What another pass gave back at that branch. Only what is shallower is computed, with this in place of the rest. It is handed over, not copied: this
-   * pass gives it back for the next.
+   * The deep feature that an earlier pass returned for that branch. It replaces the deeper blocks: only the shallower ones are computed. It
+   * is handed over, not copied; this pass returns it for the next one.
    */
   readonly deepFeature?: Tensor | undefined;
 }
@@ -103,20 +106,26 @@ const FIELDS: Fields<UNet2DConditionInputs> = {
   deepFeature: tensor,
 };
 
-/** What the network predicts, and what it keeps for passes that are to be cheaper. */
+/** The prediction, and the deep feature for cheaper passes. */
 export interface UNet2DConditionOutput {
-  /** [encoderHiddenStates' batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type says. */
+  /**
+   * [batch of encoderHiddenStates, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type
+   * says.
+   */
   readonly sample: Tensor;
-  /** Where a `cacheBranch` was given. */
+  /** The deep feature, if a `cacheBranch` was given. */
   readonly deepFeature?: Tensor | undefined;
 }
 
-/** DeepCache numbers branches by threes: a level of Stable Diffusion's networks has as many skips. Fewer share the last one's number. */
+/**
+ * DeepCache counts three branches for each level, the number of skips in Stable Diffusion's networks. In a level with fewer skips, branches
+ * share the last.
+ */
 const BRANCHES_PER_LEVEL = 3;
 
 /**
- * The denoising network of Stable Diffusion (Rombach et al. 2022; XL: Podell et al. 2023): a UNet whose transformers look at text.
- * Matches diffusers' UNet2DConditionModel for the configs of Stable Diffusion 1.x, 2.x, XL base and refiner, inpainting and their kin.
+ * The denoising network of Stable Diffusion (Rombach et al. 2022; XL: Podell et al. 2023): a UNet whose transformers attend to text.
+ * Matches diffusers' UNet2DConditionModel for the configs of Stable Diffusion 1.x, 2.x, XL base and refiner, inpainting and related models.
  */
 export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   protected override readonly runsOften = true;
@@ -129,8 +138,9 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   }
 
   /**
-   * Opens the UNet in a single `.safetensors` file, in the original layout or in diffusers', alone or in a checkpoint: a path, or the address of a file
-   * on the hub. `config` is a folder or hub id whose config is taken in place of what the file suggests.
+   * Opens the UNet of a single `.safetensors` file: a path, or the address of a file on the hub. The file holds the UNet alone or a whole
+   * checkpoint, in the original layout or in that of diffusers. `config` is a folder or hub id whose config replaces the one that the file
+   * suggests.
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<UNet2DConditionModel> {
@@ -141,23 +151,24 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   get sampleSize(): readonly [height: number, width: number] {
     const { sampleSize, _diffusersVersion = "1" } = this.config;
     if (Array.isArray(sampleSize)) return [sampleSize[0], sampleSize[1]];
-    // Configs written before diffusers 0.9 carry 32 for networks trained at 64, and mean 64.
+    // Configs that were written before diffusers 0.9 say 32 for networks that were trained at 64.
     const size = sampleSize ?? 64;
     return size < 64 && /^0\.[0-8]\./.test(_diffusersVersion) ? [64, 64] : [size, size];
   }
 
-  /** How many branches there are for step caching, three for each level. */
+  /** The number of branches for step caching: three for each level. */
   get cacheBranches(): number {
     return BRANCHES_PER_LEVEL * this.config.blockOutChannels.length;
   }
 
   /**
-   * One prediction for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
-   * With an `encoderHiddenStates` of n times the batch, as for classifier-free guidance, it predicts as if `sample` were there n times, one whole batch
-   * after the other, but computes what the copies have in common once.
+   * One prediction for noisy latents `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch]. If
+   * `encoderHiddenStates` has n times the batch, as with classifier-free guidance, it predicts for n copies of `sample`, one whole batch
+   * after another. What the copies share is computed once.
    *
-   * With a `cacheBranch` it gives back the deep feature as well; with a `deepFeature` it computes the shallow part alone (DeepCache, Ma et al. 2023).
-   * @throws ArgumentError if a shape is wrong, something is missing or of no use, or there is no such branch.
+   * With a `cacheBranch` the deep feature is returned, too. With a `deepFeature` only the shallow part is computed (DeepCache, Ma et al.
+   * 2023).
+   * @throws ArgumentError if a shape is wrong, an input is missing or not used by this network, or there is no such branch.
    */
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, given: UNet2DConditionInputs): Promise<UNet2DConditionOutput> {
     const inputs = checkOptions(given, FIELDS, { call: "UNet2DConditionModel.forward" });
@@ -165,7 +176,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     const { cacheBranch, deepFeature } = inputs;
     const cut = cacheBranch === undefined ? undefined : this.skipOf(cacheBranch);
     if (deepFeature) expectDeepFeature(deepFeature, cut);
-    // What a ControlNet adds below the cut is in the deep feature.
+    // The deep feature includes the ControlNet's residuals for deeper skips.
     const isShallow = deepFeature !== undefined && cut !== undefined;
     const residuals = inputs.downBlockAdditionalResiduals?.slice(0, isShallow ? cut + 1 : undefined) ?? [];
     const feeds: Record<string, Tensor<DType>> = {
@@ -178,7 +189,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     const part = cut === undefined ? "unet" : `unet cut at ${cut}`;
     const build = (values: Readonly<Record<string, Value | undefined>>, w: Scope) => unet(values, w, this.config, cut);
     const running = { lent: isShallow ? ["deep_feature"] : [], takingTurns: cut === undefined ? 1 : 2 };
-    // One picture at a time takes half the working memory of guidance's two, and 8 % more time.
+    // With guidance, one row at a time takes half the working memory of two, and 8 % more time.
     const rows = this.savesMemory ? eachRow(feeds, inputs.encoderHiddenStates.shape[0] ?? 1) : [feeds];
     const results: Readonly<Record<string, Tensor>>[] = [];
     for (const row of rows) results.push(await this.run(part, row, build, running));
@@ -186,7 +197,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     return { sample: joined("prediction") as Tensor, ...(cut !== undefined && { deepFeature: joined("deep_feature") }) };
   }
 
-  /** The number of the skip that the deep feature of a branch comes to, counted from the finest. @throws ArgumentError if there is no such branch. */
+  /** The skip, counted from the finest, at which a branch's deep feature enters. @throws ArgumentError if there is no such branch. */
   private skipOf(branch: number): number {
     const { layersPerBlock } = this.config;
     if (!Number.isInteger(branch) || branch < 0 || branch >= this.cacheBranches) {
@@ -201,11 +212,11 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
 function expectDeepFeature(deepFeature: Tensor, cut: number | undefined): void {
   if (cut === undefined) throw new ArgumentError("a deepFeature was given without the cacheBranch it belongs to");
   if (deepFeature.data.length !== sizeOf(deepFeature.shape)) {
-    throw new ArgumentError("this deepFeature was handed over to another pass", { hint: "give the one which that pass gave back" });
+    throw new ArgumentError("this deepFeature was handed over to another pass", { hint: "use the one that that pass returned" });
   }
 }
 
-/** What `feeds` say of each picture of the batch; those of fewer rows are there again and again. */
+/** The feeds of each picture of the batch. Feeds with fewer rows are repeated. */
 function eachRow(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number): Record<string, Tensor<DType>>[] {
   const row = ([name, tensor]: [string, Tensor<DType>], index: number): [string, Tensor<DType>] => {
     const [rows = 0] = tensor.shape;
@@ -215,7 +226,10 @@ function eachRow(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number):
   return Array.from({ length: batch }, (_, index) => Object.fromEntries(Object.entries(feeds).map((feed) => row(feed, index))));
 }
 
-/** With a `cut`, what comes to the skip of that number is the deep feature: a result as well, or an input in its place, so that nothing below is needed. */
+/**
+ * The UNet's graph. With a `cut`, the value that meets the skip of that number is the deep feature: it becomes a second output, or an input
+ * replaces it, so that the graph needs no deeper blocks.
+ */
 function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
@@ -230,7 +244,7 @@ function unet(
   const temb = timeEmbedding({ ...inputs, timestep }, w, config, actFn);
   const centered = config.centerInputSample ? shift(scale(sample, 2), -1) : sample;
   const first = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0, { kernel: config.convInKernel });
-  const skips = wayDown(first, temb, context, w, config);
+  const skips = downBlocks(first, temb, context, w, config);
   let h = middle(skips.at(-1) ?? first, temb, context, w, config);
 
   if (inputs.mid_residual) h = addBatches(h, inputs.mid_residual);

@@ -22,15 +22,18 @@ const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D"] as const;
 const sampler = v.nullish(v.picklist(["conv", "resnet"]), "conv");
 
 const schema = v.object({
-  /** Height and width of the pictures that the network was trained on, one number or [height, width]; none by default. */
+  /** Size of the pictures that the network was trained on: one number or [height, width]; none by default. */
   sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
-  /** Channels of the noisy pictures that come in; 3 by default. */
+  /** Channels of the noisy pictures; 3 by default. */
   inChannels: v.nullish(count, 3),
   /** Channels of the prediction; 3 by default. */
   outChannels: v.nullish(count, 3),
   /** Move the input from 0..1 to -1..1 first; false by default. */
   centerInputSample: v.nullish(v.boolean(), false),
-  /** How timesteps are embedded: "positional" (sines and cosines), "fourier" (random frequencies, of noise levels) or "learned" (a table); "positional" by default. */
+  /**
+   * How timesteps are embedded: "positional" (sines and cosines), "fourier" (noise levels, at random frequencies) or "learned" (a table);
+   * "positional" by default.
+   */
   timeEmbeddingType: v.nullish(v.picklist(["positional", "fourier", "learned"]), "positional"),
   /** Width of the timestep's embedding; four times the first of `blockOutChannels` by default. */
   timeEmbeddingDim: v.nullish(count),
@@ -38,11 +41,17 @@ const schema = v.object({
   freqShift: v.nullish(v.number(), 0),
   /** Put cosines before sines in a "positional" embedding; true by default. */
   flipSinToCos: v.nullish(v.boolean(), true),
-  /** The down blocks, the finest first: "DownBlock2D", or "AttnDownBlock2D" with attention; one of the first, then three of the second, by default. */
+  /**
+   * The down blocks, the finest first: "DownBlock2D", or "AttnDownBlock2D" with attention; one of the first, then three of the second, by
+   * default.
+   */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"]),
   /** The middle block: "UNetMidBlock2D" (the default), or null for none. */
   midBlockType: v.optional(v.nullable(v.literal("UNetMidBlock2D")), "UNetMidBlock2D"),
-  /** The up blocks, the coarsest first: "UpBlock2D", or "AttnUpBlock2D" with attention; three of the second, then one of the first, by default. */
+  /**
+   * The up blocks, the coarsest first: "UpBlock2D", or "AttnUpBlock2D" with attention; three of the second, then one of the first, by
+   * default.
+   */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"]),
   /** Channels of each level, the finest first; [224, 448, 672, 896] by default. */
   blockOutChannels: v.nullish(blocks(count), [224, 448, 672, 896]),
@@ -66,11 +75,13 @@ const schema = v.object({
   attnNormNumGroups: v.nullish(count),
   /** Added to the variance in the group norms; 1e-5 by default. */
   normEps: v.nullish(v.number(), 1e-5),
-  /** How the timestep's embedding enters resnet blocks: added ("default"), or as a scale and a shift ("scale_shift"); "default" by default. */
+  /**
+   * How the timestep's embedding enters resnet blocks: added ("default"), or as a scale and a shift ("scale_shift"); "default" by default.
+   */
   resnetTimeScaleShift: v.nullish(v.picklist(["default", "scale_shift"]), "default"),
   /** Put attention into the middle block; true by default. */
   addAttention: v.nullish(v.boolean(), true),
-  /** How `classLabels` become an embedding: "timestep" or "identity"; none by default, which is a table if `numClassEmbeds` is given. */
+  /** How `classLabels` are embedded: "timestep" or "identity". None by default: by a table if `numClassEmbeds` is given. */
   classEmbedType: v.nullish(v.picklist(["timestep", "identity"])),
   /** Classes in the table of class embeddings; none by default. */
   numClassEmbeds: v.nullish(count),
@@ -81,9 +92,9 @@ const schema = v.object({
 /** `config.json` of a UNet2DModel, with diffusers' defaults. @interface */
 export type UNet2DConfig = v.InferOutput<typeof schema>;
 
-/** What a denoising step can be conditioned on. */
+/** The conditions of a prediction. */
 export interface UNet2DInputs {
-  /** Class numbers [batch], or with class_embed_type identity class features [batch, width]. */
+  /** Class numbers [batch]; with the class_embed_type "identity", class features [batch, width]. */
   readonly classLabels?: Tensor<"int64"> | Tensor | undefined;
 }
 
@@ -100,7 +111,7 @@ export class UNet2DModel extends Model<UNet2DConfig> {
 
   /**
    * Height and width of the pictures it was trained on.
-   * @throws ConfigError if the config does not say.
+   * @throws ConfigError if the config does not have it.
    */
   get sampleSize(): readonly [height: number, width: number] {
     const { sampleSize } = this.config;
@@ -114,8 +125,9 @@ export class UNet2DModel extends Model<UNet2DConfig> {
 
   /**
    * One prediction for noisy pictures `sample` [batch, in_channels, height, width] at `timestep`, one number or one per picture [batch].
-   * @returns `sample` [batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type says.
-   * @throws ArgumentError if a shape is wrong, or class labels are missing or of no use.
+   * @returns `sample` [batch, out_channels, height, width], the noise, the velocity or the picture, as the scheduler's prediction_type
+   * says.
+   * @throws ArgumentError if a shape is wrong, or class labels are missing or not used by this network.
    */
   async forward(
     sample: Tensor,
@@ -129,11 +141,13 @@ export class UNet2DModel extends Model<UNet2DConfig> {
     const { classLabels } = checkOptions<UNet2DInputs>(inputs, CLASS_FIELDS, { call: "UNet2DModel.forward" });
     expectShape("sample", sample, ["batch", inChannels, "height", "width"]);
     const [batch = 0] = sample.shape;
-    // diffusers reads a plain number as a whole one here; tensors keep their fractions.
+    // Here diffusers truncates a plain number. Tensors keep their fractions.
     const timesteps = timestepFeed(typeof timestep === "number" ? Math.trunc(timestep) : timestep, batch);
     const isLearned = timeEmbeddingType === "learned";
     if (isLearned && timesteps.data.some((t) => t < 0 || t >= (numTrainTimesteps ?? 0))) {
-      throw new ArgumentError(`timestep ${timesteps.data.join(", ")} is outside the ${numTrainTimesteps} that this UNet has learned`);
+      throw new ArgumentError(
+        `timestep ${timesteps.data.join(", ")} is out of range; this UNet has learned ${numTrainTimesteps} timesteps, from 0`,
+      );
     }
     const feeds: Record<string, Tensor<DType>> = {
       sample,
@@ -194,7 +208,7 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
     });
   }
   h = conv(silu(groupNorm(h, w.at("conv_norm_out"), groups, epsilon)), w.at("conv_out"), config.outChannels);
-  // Networks that hear noise levels instead of timesteps give the score times the level (Song et al. 2021).
+  // Networks with noise levels instead of timesteps predict the score times the level (Song et al. 2021).
   return config.timeEmbeddingType === "fourier" ? div(h, reshape(timestep, [-1, 1, 1, 1])) : h;
 }
 

@@ -15,30 +15,39 @@ import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 
-// What UNet2DConditionModel and ControlNetModel have in common: how they are conditioned, the way down and the middle.
+// Parts that UNet2DConditionModel and ControlNetModel share: conditions, down blocks and the middle block.
 
 const DOWN_BLOCKS = ["DownBlock2D", "CrossAttnDownBlock2D"] as const;
-// A block without attention may have 0 of them.
+// A block without attention can have 0 of them.
 const transformerLayers = v.union([countOrNone, v.array(v.union([countOrNone, v.array(countOrNone)]))]);
 
-/** The fields of their configs that the two share. */
+/** Config fields that both have. */
 export const unetEncoderFields = {
-  /** Channels of the noisy latents that come in; 4 by default. */
+  /** Channels of the noisy latents; 4 by default. */
   inChannels: v.nullish(count, 4),
   /** Put cosines before sines in the timestep's embedding; true by default. */
   flipSinToCos: v.nullish(v.boolean(), true),
   /** Subtracted from the number of frequencies in the timestep's embedding when they are spaced; 0 by default. */
   freqShift: v.nullish(v.number(), 0),
-  /** The down blocks, the finest first: "DownBlock2D", or "CrossAttnDownBlock2D" with attention to text; three of the second, then one of the first, by default. */
+  /**
+   * The down blocks, the finest first: "DownBlock2D", or "CrossAttnDownBlock2D" with attention to text; three of the second, then one of
+   * the first, by default.
+   */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), [
     "CrossAttnDownBlock2D",
     "CrossAttnDownBlock2D",
     "CrossAttnDownBlock2D",
     "DownBlock2D",
   ]),
-  /** The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), "UNetMidBlock2D" without, or null for no middle block. */
+  /**
+   * The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), "UNetMidBlock2D" without, or null for no middle
+   * block.
+   */
   midBlockType: v.optional(v.nullable(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"])), "UNetMidBlock2DCrossAttn"),
-  /** Leave self-attention out of the down and up blocks' transformers, for all blocks or one value for each; false by default. */
+  /**
+   * Use cross-attention in place of self-attention in the transformers of down and up blocks: one value, or one for each block; false by
+   * default.
+   */
   onlyCrossAttention: v.nullish(perBlock(v.boolean()), false),
   /** Channels of each level, the finest first; [320, 640, 1280, 1280] by default. */
   blockOutChannels: v.nullish(blocks(count), [320, 640, 1280, 1280]),
@@ -58,41 +67,48 @@ export const unetEncoderFields = {
   crossAttentionDim: v.nullish(perBlock(count), 1280),
   /** Transformer layers after each resnet block: one number, one for each block, or a list for each block; 1 by default. */
   transformerLayersPerBlock: v.nullish(transformerLayers, 1),
-  /** Attention heads, one number or one for each block; despite its name not a width (diffusers issue 2011); 8 by default. */
+  /** Attention heads: one number, or one for each block. Despite its name it is not a width (diffusers issue 2011); 8 by default. */
   attentionHeadDim: v.nullish(perBlock(count), 8),
   /** Attention heads, in place of `attentionHeadDim`, one number or one for each block; none by default. */
   numAttentionHeads: v.nullish(perBlock(count)),
-  /** "text_time": the pooled text embedding and the sizes are added to the timestep's embedding, as in Stable Diffusion XL; none by default. */
+  /**
+   * "text_time": the pooled text embedding and the sizes are added to the timestep's embedding, as in Stable Diffusion XL; none by default.
+   */
   additionEmbedType: v.nullish(v.literal("text_time")),
-  /** Width of the embedding of each size with "text_time"; 256 where none is given. */
+  /** Width of each size's embedding with "text_time"; 256 by default. */
   additionTimeEmbedDim: v.nullish(count),
-  /** How `classLabels` become an embedding: "timestep", "identity", "projection" or "simple_projection"; none by default, which is a table if `numClassEmbeds` is given. */
+  /**
+   * How `classLabels` are embedded: "timestep", "identity", "projection" or "simple_projection". None by default: by a table if
+   * `numClassEmbeds` is given.
+   */
   classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection", "simple_projection"])),
   /** Classes in the table of class embeddings; none by default. */
   numClassEmbeds: v.nullish(count),
   /** Width of `classLabels`, or of the pooled text embedding and the sizes together with "text_time"; none by default. */
   projectionClassEmbeddingsInputDim: v.nullish(count),
-  /** How the timestep's embedding enters resnet blocks: added ("default"), or as a scale and a shift ("scale_shift"); "default" by default. */
+  /**
+   * How the timestep's embedding enters resnet blocks: added ("default"), or as a scale and a shift ("scale_shift"); "default" by default.
+   */
   resnetTimeScaleShift: v.nullish(v.picklist(["default", "scale_shift"]), "default"),
 };
 
 const schema = v.object(unetEncoderFields);
 
-/** The settings both configs have. @interface */
+/** The config fields that both have. @interface */
 export type UNetEncoderConfig = v.InferOutput<typeof schema>;
 
-/** What a denoising step is conditioned on. */
+/** The conditions of a prediction. */
 export interface UNetConditions {
-  /** Context tokens [batch or a multiple, tokens, features], from the text encoder. */
+  /** Context tokens [batch or a multiple of it, tokens, features], from the text encoder. */
   readonly encoderHiddenStates: Tensor;
   /** Stable Diffusion XL's pooled text embedding [batch, width] and its size and crop numbers [batch, 5 or 6]. */
   readonly addedCond?: {
     /** Pooled embeddings of the prompts [batch, width]. */
     readonly textEmbeds: Tensor;
-    /** Sizes and crops in pixels, for refiners with the aesthetic score, [batch, numbers]. */
+    /** Sizes and crops in pixels [batch, numbers]; for refiners the last number is the aesthetic score. */
     readonly timeIds: Tensor;
   };
-  /** Class numbers [batch] or class features [batch, width], where the config has a class embedding. */
+  /** Class numbers [batch] or class features [batch, width], if the config has a class embedding. */
   readonly classLabels?: Tensor<"int64"> | Tensor | undefined;
 }
 
@@ -105,14 +121,14 @@ export const CLASS_FIELDS: Fields<Pick<UNetConditions, "classLabels">> = { class
 
 export const CONDITION_FIELDS: Fields<UNetConditions> = {
   ...CLASS_FIELDS,
-  encoderHiddenStates: needed(tensor, "what a text encoder gives"),
+  encoderHiddenStates: needed(tensor, "the output of a text encoder"),
   addedCond: group({
     textEmbeds: needed(tensor, "the pooled embeddings of the prompts"),
     timeIds: needed(tensor, "the sizes and crops of the pictures"),
   }),
 };
 
-/** A network's inputs by the names its graph gives them, checked against its config; `contextWidth` is the width of the context tokens it takes. */
+/** A network's inputs by their names in its graph, checked against its config. `contextWidth` is the width of its context tokens. */
 export function unetFeeds(
   network: string,
   sample: Tensor,
@@ -131,7 +147,7 @@ export function unetFeeds(
   expectShape("sample", sample, ["batch", config.inChannels, "height", "width"]);
   const [samples = 0] = sample.shape;
   const [contexts = 0] = encoderHiddenStates.shape;
-  // Nothing but a multiple of the samples will do.
+  // Only a multiple of the samples is valid.
   const batch = contexts % samples === 0 ? contexts : samples;
   expectShape("encoderHiddenStates", encoderHiddenStates, [batch, "tokens", contextWidth]);
   return {
@@ -143,7 +159,7 @@ export function unetFeeds(
   };
 }
 
-/** Class labels in the dtype their embedding reads: numbers of rows in a table, or features. */
+/** Class labels in the dtype of their embedding: row numbers of a table, or features. */
 export function classFeed(
   network: string,
   labels: Tensor<"int64"> | Tensor | undefined,
@@ -165,7 +181,7 @@ const TIMESTEP = field<number | Tensor | Tensor<"int64">>(
   "a finite number, or a Tensor of int64 or float32 with one for each picture",
 );
 
-/** A timestep, one number or one per picture, as graphs take it: float32 [1] or [batch]. */
+/** A timestep, one number or one per picture, as a graph's input: float32 [1] or [batch]. */
 export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch: number): Tensor {
   expectField("timestep", timestep, TIMESTEP);
   const timesteps = typeof timestep === "number" ? Tensor.from([timestep]) : timestep.reshape([timestep.size]).to("float32");
@@ -173,7 +189,7 @@ export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch:
   return timesteps;
 }
 
-/** What only some configs add to the vector that {@link timeEmbedding} makes. */
+/** Config fields of {@link timeEmbedding} that only some configs have. */
 interface TimeEmbeddingConfig extends UNetEncoderConfig {
   readonly timeEmbeddingDim?: number | null | undefined;
   readonly timestepPostAct?: Activation | null | undefined;
@@ -181,7 +197,10 @@ interface TimeEmbeddingConfig extends UNetEncoderConfig {
   readonly classEmbeddingsConcat?: boolean | undefined;
 }
 
-/** The vector that conditions every resnet block: the timestep, and whatever else the config adds. `classActivation` is a class timestep embedding's. */
+/**
+ * The vector that conditions every resnet block: the embedding of the timestep, and others that the config adds. `classActivation` is for
+ * class labels that are embedded like timesteps.
+ */
 export function timeEmbedding(
   inputs: Readonly<Record<string, Value | undefined>> & { readonly timestep: Value },
   w: Scope,
@@ -219,7 +238,7 @@ export function timeEmbedding(
   return timeEmbeddingActFn ? ACTIVATIONS[timeEmbeddingActFn](embedding) : embedding;
 }
 
-/** What all resnet blocks of a config share. */
+/** The options of all resnet blocks of a config. */
 export function resnetOptions(
   config: Pick<UNetEncoderConfig, "normNumGroups" | "normEps" | "actFn" | "resnetTimeScaleShift">,
 ): ResnetOptions {
@@ -227,7 +246,7 @@ export function resnetOptions(
   return { groups, epsilon, activation, timeScaleShift };
 }
 
-/** What follows the resnet blocks of block `i`: transformers over the context where the block's type says so. */
+/** The attention after each resnet block of block `i`: a transformer if `isUsed`, else none. */
 export function blockAttention(
   i: number,
   isUsed: boolean,
@@ -246,8 +265,8 @@ export function blockAttention(
   };
 }
 
-/** The way down from x, the first convolution's result: the result of every block, x first, for the way up. */
-export function wayDown(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value[] {
+/** The down blocks. x is the result of the first convolution. Returns the skips: x, and the result of every layer and downsampling. */
+export function downBlocks(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value[] {
   const last = config.blockOutChannels.length - 1;
   const skips = [x];
   for (const [i, type] of config.downBlockTypes.entries()) {
@@ -263,7 +282,7 @@ export function wayDown(x: Value, temb: Value, context: Value, w: Scope, config:
   return skips;
 }
 
-/** The middle block; x itself where the config has none. */
+/** The middle block; x itself if the config has none. */
 export function middle(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value {
   if (!config.midBlockType) return x;
   const last = config.blockOutChannels.length - 1;

@@ -6,11 +6,11 @@ import { matmul } from "./products.js";
 import { concat, extent, reshape, slice, transpose } from "./shapes.js";
 
 /**
- * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels];
- * `bias` [1, 1, tokens, context] is added to the scores before the softmax.
+ * Scaled dot-product attention over `heads` heads. query [batch, tokens, channels], key and value [batch, context, channels]; `bias` [1, 1,
+ * tokens, context] is added to the scores before the softmax.
  *
- * The config field `upcast_attention` (Stable Diffusion 2.1) is ignored. It is for scores that overflow half precision before they are scaled; here queries
- * are scaled first, or the operation does it. diffusers' attention for torch 2 ignores it, too.
+ * The config field `upcast_attention` (Stable Diffusion 2.1) is ignored. It is for scores that overflow half precision before they are
+ * scaled; here queries are scaled first, or the operation does it. diffusers' attention for torch 2 ignores it, too.
  * @throws ConfigError if the channels do not divide into the heads.
  */
 export function attention(query: Value, key: Value, value: Value, heads: number, bias?: Value): Value {

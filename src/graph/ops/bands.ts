@@ -3,14 +3,18 @@ import type { Graph, Value } from "../graph.js";
 import { concat, extent, reshape, slice } from "./shapes.js";
 
 /*
- * On a processor, large pictures are worked on in bands of rows: a band is still in the caches when the next operation uses it, and is freed before the last
- * band is made. A picture in bands is joined only where an operation needs all of it; the graph leaves out joins that nothing needs.
+ * On a processor, large pictures are worked on in bands of rows: a band is still in the caches when the next operation uses it, and is
+ * freed before the last band is made. A picture in bands is joined only where an operation needs all of it; the graph leaves out joins that
+ * nothing needs.
  */
 
 /** Every band but the last has a multiple of this many rows, the side of Winograd's squares. */
 const ROWS = 4;
 
-/** The first and last row (excluded) of each band of a picture [batch, channels, height, width]; one band if it is small or the target has no bands. */
+/**
+ * The first and last row (excluded) of each band of a picture [batch, channels, height, width]; one band if it is small or the target has
+ * no bands.
+ */
 export function bandsOf(
   { lowering: { rowBlocks } }: Graph,
   [batch = 0, channels = 0, height = 0, width = 0]: Shape,
@@ -40,7 +44,9 @@ export function joinRows(bands: readonly Value[]): Value {
   return rest.length === 0 ? first : { ...concat([first, ...rest], 2), bands };
 }
 
-/** The result of `build` for x [batch, tokens, features], in blocks of tokens if a hidden layer of `hiddenWidth` numbers a token is large. */
+/**
+ * The result of `build` for x [batch, tokens, features], in blocks of tokens if a hidden layer of `hiddenWidth` numbers a token is large.
+ */
 export function inTokenBlocks(x: Value, hiddenWidth: number, build: (x: Value) => Value): Value {
   const [batch = 0, tokens = 0, features = 0] = x.shape;
   const { rowBlocks } = x.graph.lowering;

@@ -5,9 +5,9 @@ import { add, scale } from "./elementwise.js";
 import { gather, reshape, transpose } from "./shapes.js";
 
 /*
- * Products in 8-bit integers (Jacob et al. 2018). A processor computes four times as many of them at once as products of floats. Weights become signed bytes
- * when the graph is loaded, with a scale for each output. Inputs become unsigned bytes in every run, over the range of their numbers in that run. The sums
- * are 32-bit integers, and exact.
+ * Products in 8-bit integers (Jacob et al. 2018). A processor computes four times as many of them at once as products of floats. Weights
+ * become signed bytes when the graph is loaded, with a scale for each output. Inputs become unsigned bytes in every run, over the range of
+ * their numbers in that run. The sums are 32-bit integers, and exact.
  */
 
 /** Whether a linear layer of x [..., in] with this weight [out, in] is computed in bytes. */
@@ -30,7 +30,10 @@ export function quantizedAffine(x: Value, weight: Value, bias: Value | undefined
   return reshape(product(flat, matrixOf(weight), bias), [...x.shape.slice(0, -1), out]);
 }
 
-/** Convolution of x [batch, in, height, width] with weight [out, in, k, k], in bytes: each pixel's neighbourhood times the kernels, as one product. */
+/**
+ * Convolution of x [batch, in, height, width] with weight [out, in, k, k], in bytes: each pixel's neighbourhood times the kernels, as one
+ * product.
+ */
 export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
   const { graph } = x;
   const [out = 0, channels = 0, kernel = 1] = weight.shape;
@@ -53,7 +56,10 @@ export function quantizedConv(x: Value, weight: Value, bias: Value | undefined, 
   return transpose(reshape(results, [batch, outHeight, outWidth, out]), [0, 3, 1, 2]);
 }
 
-/** The inputs of each result of a convolution, [batch * outHeight * outWidth, kernel^2 * channels], from pixels [batch, rows, columns, channels]. */
+/**
+ * The inputs of each result of a convolution, [batch * outHeight * outWidth, kernel^2 * channels], from pixels [batch, rows, columns,
+ * channels].
+ */
 function neighbourhoods(pixels: Value, kernel: number, stride: number, [outHeight, outWidth]: readonly [number, number]): Value {
   const { graph } = pixels;
   const [batch = 0, rows = 0, columns = 0, channels = 0] = pixels.shape;
@@ -126,8 +132,9 @@ function matrixOf(weight: Value): { readonly bytes: Value; readonly scale: Value
 }
 
 /**
- * Bytes [out, channels * places] as [places * channels, out]. The runtime transposes a matrix byte by byte, and misses the cache at every byte. Two
- * transpositions are faster, within blocks of a few outputs first, then of whole blocks: 0.5 s for Stable Diffusion 1.5 instead of 2.2 s.
+ * Bytes [out, channels * places] as [places * channels, out]. The runtime transposes a matrix byte by byte, and misses the cache at every
+ * byte. Two transpositions are faster, within blocks of a few outputs first, then of whole blocks: 0.5 s for Stable Diffusion 1.5 instead
+ * of 2.2 s.
  */
 function placesAndChannels(bytes: Value, channels: number): Value {
   const [out = 0, features = 0] = bytes.shape;

@@ -4,7 +4,10 @@ import { isQuantizedConv, quantizedConv } from "./byte-products.js";
 import { type ConvOptions, conv2d, convolvedShape, padsOf } from "./conv2d.js";
 import { winogradConv } from "./winograd.js";
 
-/** Convolution of x [batch, channels, height, width] with weight [out, channels, k, k], in the form that is fastest for the target and the shapes. */
+/**
+ * Convolution of x [batch, channels, height, width] with weight [out, channels, k, k], in the form that is fastest for the target and the
+ * shapes.
+ */
 export function convolve(x: Value, weight: Value, bias: Value | undefined, options: ConvOptions): Value {
   if (isQuantizedConv(x, weight)) return quantizedConv(x, weight, bias, options);
   return paysWinograd(x, weight, options) ? winogradConv(x, weight, bias) : bandedConv2d(x, weight, bias, options);

@@ -24,8 +24,9 @@ function normalizeWhole(input: Value, groups: number, epsilon: number, weight: V
   const zeros = graph.constant(new Float32Array(groups), [groups], dtype);
   // A group is an "instance" of the reshaped input. The kernel is fast, and sums in float32 for half precision, too.
   const whole = reshape(x, [shape[0] ?? 1, groups, -1]);
-  // The kernel rounds the mean of equal numbers, and the error is divided by a deviation of almost 0. So the group's first number is subtracted first: equal
-  // numbers become exactly 0, and so does their mean. In half precision the error is below rounding, and a difference could overflow.
+  // The kernel rounds the mean of equal numbers, and the error is divided by a deviation of almost 0. So the group's first number is
+  // subtracted first: equal numbers become exactly 0, and so does their mean. In half precision the error is below rounding, and a
+  // difference could overflow.
   const grouped = dtype === "float16" ? whole : sub(whole, slice(whole, 2, 0, 1));
   const normed = graph.node("InstanceNormalization", [grouped, ones, zeros], {
     shape: grouped.shape,
@@ -48,8 +49,9 @@ function normalizeBands(x: Value, groups: number, epsilon: number, weight: Value
 }
 
 /**
- * Mean and variance of each group of channels [batch, groups, 1], combined from those of the bands (Chan, Golub & LeVeque 1983). The mean of equal numbers is
- * exactly that number: the error of a rounded mean would be as large as their deviation of almost 0, by which the normalisation divides.
+ * Mean and variance of each group of channels [batch, groups, 1], combined from those of the bands (Chan, Golub & LeVeque 1983). The mean
+ * of equal numbers is exactly that number: the error of a rounded mean would be as large as their deviation of almost 0, by which the
+ * normalisation divides.
  */
 function momentsOf({ graph, shape }: Value, bands: readonly Value[], groups: number): { mean: Value; variance: Value } {
   const [batch = 0, , height = 0] = shape;

@@ -1,8 +1,9 @@
 import type { Value } from "../graph.js";
 
 /*
- * In a half-precision graph, products with weights (linear layers, convolutions, attention) narrow their inputs, and where narrow meets wide the result is
- * narrow. So a network is in half precision from its first layer on. What comes before, such as the sines of timesteps, stays in float32.
+ * In a half-precision graph, products with weights (linear layers, convolutions, attention) narrow their inputs, and where narrow meets
+ * wide the result is narrow. So a network is in half precision from its first layer on. What comes before, such as the sines of timesteps,
+ * stays in float32.
  */
 
 /** x in the precision its graph computes in. */

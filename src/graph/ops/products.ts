@@ -5,7 +5,10 @@ import { isQuantizedAffine, quantizedAffine } from "./byte-products.js";
 import { alike, narrow } from "./precision.js";
 import { reshape } from "./shapes.js";
 
-/** x [..., in] times the transpose of weight [out, in], plus bias [out]: torch's Linear. In 8-bit integers if the graph computes in them and the sizes pay. */
+/**
+ * x [..., in] times the transpose of weight [out, in], plus bias [out]: torch's Linear. In 8-bit integers if the graph computes in them and
+ * the sizes pay.
+ */
 export function linearProduct(x: Value, weight: Value, bias?: Value): Value {
   return isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias);
 }
@@ -16,8 +19,8 @@ export function affine(x: Value, weight: Value, bias?: Value): Value {
   if (x.shape.at(-1) !== inWidth) throw new ArgumentError(`linear layer ${weight.name} takes ${inWidth} features; [${x.shape}] was given`);
   const rows = sizeOf(x.shape) / inWidth;
   const flat = x.shape.length === 2 ? narrow(x) : reshape(narrow(x), [rows, inWidth]);
-  // Gemm adds the bias in the same pass, and reads the weight transposed without a copy. (ONNX Runtime 1.30 makes an invalid model when it fuses a Transpose
-  // into Gemm whose other operand is also a result of the graph.)
+  // Gemm adds the bias in the same pass, and reads the weight transposed without a copy. (ONNX Runtime 1.30 makes an invalid model when it
+  // fuses a Transpose into Gemm whose other operand is also a result of the graph.)
   const transpose = x.graph.transposeOf(weight);
   const product = x.graph.node("Gemm", [flat, transpose ?? weight, bias], {
     shape: [rows, outWidth],

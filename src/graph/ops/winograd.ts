@@ -5,9 +5,10 @@ import { affine, matmul } from "./products.js";
 import { concat, reshape, rows as rowsOf, slice, transpose } from "./shapes.js";
 
 /*
- * Fast convolution by Winograd's minimal filtering (Lavin & Gray 2015): a square of 4 x 4 results of a 3 x 3 kernel takes 36 multiplications a channel
- * instead of 144. The square's 6 x 6 input pixels and the kernel are each evaluated, as polynomials, at 6 x 6 points. At each point, one matrix product
- * multiplies the values and sums them over the channels. The results are interpolated from these sums.
+ * Fast convolution by Winograd's minimal filtering (Lavin & Gray 2015): a square of 4 x 4 results of a 3 x 3 kernel takes 36
+ * multiplications a channel instead of 144. The square's 6 x 6 input pixels and the kernel are each evaluated, as polynomials, at 6 x 6
+ * points. At each point, one matrix product multiplies the values and sums them over the channels. The results are interpolated from these
+ * sums.
  */
 
 /** Results on a side of a square. */
@@ -15,7 +16,10 @@ const TILE = 4;
 /** Input pixels on a side of a square. There are as many points. */
 const WINDOW = 6;
 const KERNEL = 3;
-/** With these points (and infinity) rounding errors are 2.3 times smaller than with the usual 0, 1, -1, 2, -2 (Barabasz et al. 2020 explain why). */
+/**
+ * With these points (and infinity) rounding errors are 2.3 times smaller than with the usual 0, 1, -1, 2, -2 (Barabasz et al. 2020 explain
+ * why).
+ */
 const POINTS = [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2] as const;
 /** The most numbers in the evaluated kernels of a block of output channels, so that they fit the caches. */
 const LARGEST_BLOCK = 2 ** 22;
