@@ -22,7 +22,7 @@ export class DarkroomError extends Error {
     this.#words = { message, hint };
   }
 
-  /** Message and hint in another spelling of options than that of programs. @internal */
+  /** Message and hint, with options spelled as `spelling` spells them. @internal */
   spell(spelling: Spelling): { readonly message: string; readonly hint: string | undefined } {
     const { message, hint } = this.#words;
     return {
@@ -46,7 +46,7 @@ export interface ArgumentErrorOptions extends DarkroomErrorOptions {
 
 /** An argument of a call is wrong: size, steps, seed, strength, a scheduler option. */
 export class ArgumentError extends DarkroomError {
-  /** The option that is wrong, as the API spells it, such as `numInferenceSteps`; undefined where the error is not about one option. */
+  /** The option that is wrong, as the API spells it, such as `numInferenceSteps`; undefined if the error is not about one option. */
   readonly argument: string | undefined;
 
   constructor(message: Wording, { argument, ...options }: ArgumentErrorOptions = {}) {

@@ -5,6 +5,6 @@ export function camelCase(key: string): string {
 
 /** The key Python knows a camelCase key by: `crossAttentionDim` to `cross_attention_dim`, `textEncoder2` to `text_encoder_2`. */
 export function snakeCase(key: string): string {
-  // A digit after a whole word counts the things (text_encoder_2); after a letter or two it belongs to the name (fp16, s1).
+  // A digit after a whole word is a number (text_encoder_2). After one or two letters it belongs to the name (fp16, s1).
   return key.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`).replace(/([a-z]{3})(\d)$/, "$1_$2");
 }

@@ -4,7 +4,7 @@ export function nearestNames(name: string, names: Iterable<string>, count: numbe
   return [...distances.keys()].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, count);
 }
 
-/** The name of `names` that `name` probably stands for: misspelt or cut short, in any case of letters. Undefined if none is near. */
+/** The name of `names` that `name` probably means: misspelt or shortened, in upper or lower case. Undefined if none is near. */
 export function mistypedName(name: string, names: Iterable<string>): string | undefined {
   const small = name.toLowerCase();
   const originals = new Map([...names].map((other) => [other.toLowerCase(), other]));

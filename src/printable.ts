@@ -1,7 +1,7 @@
-/** Letters of a message above which it is cut: it may quote names and values of files, which hold anything. */
+/** A message longer than this is cut: it may quote names and values from files, which can hold anything. */
 const LONGEST_MESSAGE = 2000;
 
-/** The text with control characters, and those that turn the direction of writing, escaped: whatever it quotes must not steer a terminal. */
+/** The text with control characters and changes of the writing direction escaped: text from a file must not control a terminal. */
 export function withoutControls(text: string): string {
   const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
   return text.replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, escaped);

@@ -2,7 +2,7 @@ import { wrongArgument } from "./given.js";
 import { printableMessage } from "./printable.js";
 import { inPrograms, type Spelling, type Wording, worded } from "./wording.js";
 
-/** Receives every warning, and a function that returns it in another spelling of options. */
+/** Receives every warning, and a function that returns the warning with options spelled another way. */
 export type WarningHandler = (message: string, spell: (spelling: Spelling) => string) => void;
 
 let handler: WarningHandler = (message) => console.warn(`darkroom: ${message}`);

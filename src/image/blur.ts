@@ -1,16 +1,16 @@
 import { ArgumentError } from "../errors.js";
 import { type AnyPicture, channelsOf, pictureLike } from "./gray-picture.js";
 
-/** Box blurs that make one Gaussian blur. */
+/** How many box blurs make one Gaussian blur. */
 const PASSES = 3;
 
 /**
- * The picture blurred, to the bit as PIL's `GaussianBlur(radius)` does it: three box blurs whose ends count in part
+ * The picture blurred, bit for bit as by PIL's `GaussianBlur(radius)`: three box blurs, with a partial weight for the pixels at a box's ends
  * (Gwosdek et al. 2011, "Theoretical Foundations of Gaussian Convolution by Extended Box Filtering").
  * @throws ArgumentError for a negative radius.
  */
 export function gaussianBlur<P extends AnyPicture>(picture: P, radius: number): P {
-  if (!(radius >= 0)) throw new ArgumentError(`the blur's radius is ${radius}; expected a number from 0 up`);
+  if (!(radius >= 0)) throw new ArgumentError(`the blur's radius is ${radius}; expected a number, at least 0`);
   const { width, height } = picture;
   const channels = channelsOf(picture);
   let data: Uint8Array = picture.data.slice();
@@ -41,14 +41,14 @@ interface Axis {
 
 function boxBlur(data: Uint8Array, { outer, length, inner }: Axis, radius: number): Uint8Array {
   const whole = Math.trunc(radius);
-  // Weights in units of 2^-24: of the pixels that count fully, and of the two at the ends.
+  // Weights in units of 2^-24: of the inner pixels, and of the two at the ends.
   const full = Math.trunc(Math.fround(2 ** 24 / Math.fround(Math.fround(radius * 2) + 1)));
   const partial = Math.trunc((2 ** 24 - (whole * 2 + 1) * full) / 2);
   const result = new Uint8Array(data.length);
   const last = length - 1;
   for (let row = 0; row < outer; row++) {
     for (let k = 0; k < inner; k++) {
-      // Outside the picture its edge goes on.
+      // Outside the picture, its edge is repeated.
       const at = (i: number) => data[(row * length + Math.min(Math.max(i, 0), last)) * inner + k] as number;
       let sum = 0;
       for (let i = -whole - 1; i < whole; i++) sum += at(i);

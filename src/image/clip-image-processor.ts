@@ -10,7 +10,7 @@ import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
 import { type Resampling, resize } from "./resize.js";
 
-/** PIL's numbers for its filters. */
+/** The filters by PIL's numbers. */
 const RESAMPLINGS: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
 
 const size = v.object({
@@ -23,7 +23,7 @@ const size = v.object({
 const schema = v.object({
   /** Resize pictures to `size`; true by default. */
   doResize: v.nullish(v.boolean(), true),
-  /** Length of the shorter side, or height and width, in pixels; one number is the shorter side, as in files of transformers before 4.20; 224 by default. */
+  /** Length of the shorter side, or height and width, in pixels; one number is the shorter side (files of transformers before 4.20 have it); 224 by default. */
   size: v.nullish(
     v.union([
       side,
@@ -43,7 +43,7 @@ const schema = v.object({
   cropSize: v.nullish(v.union([side, size]), { height: 224, width: 224 }),
   /** Multiply pixels by `rescaleFactor`; true by default. */
   doRescale: v.nullish(v.boolean(), true),
-  /** What pixels of 0..255 are multiplied by; 1/255 by default. */
+  /** The factor of pixels 0..255; 1/255 by default. */
   rescaleFactor: v.nullish(v.number(), 1 / 255),
   /** Subtract `imageMean` and divide by `imageStd`; true by default. */
   doNormalize: v.nullish(v.boolean(), true),
@@ -59,7 +59,7 @@ const PICTURE = instanceOf(Picture);
 /** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. @interface */
 export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
 
-/** Turns pictures into what CLIP's image encoder takes. Matches transformers' CLIPImageProcessor on PIL (CLIPImageProcessorPil): the same pixels. */
+/** Turns pictures into the input of CLIP's image encoder. Gives the same pixels as transformers' CLIPImageProcessor with PIL (CLIPImageProcessorPil). */
 export class CLIPImageProcessor {
   /** The settings, with defaults filled in. */
   readonly config: CLIPImageProcessorConfig;
@@ -119,7 +119,7 @@ export class CLIPImageProcessor {
   }
 }
 
-/** The middle of a picture; where it is too small, black around it. */
+/** The middle of a picture, with black around it if the picture is too small. */
 function centerCrop(picture: Picture, { width, height }: { readonly width: number; readonly height: number }): Picture {
   const [wide, high] = [Math.max(width, picture.width), Math.max(height, picture.height)];
   const left = Math.floor((picture.width - width) / 2);

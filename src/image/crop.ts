@@ -2,7 +2,7 @@ import { ArgumentError } from "../errors.js";
 import { type AnyPicture, channelsOf, pictureLike } from "./gray-picture.js";
 import type { Box } from "./resize.js";
 
-/** A rectangle of the picture; what lies outside it is black. Matches PIL's `Image.crop`. @throws ArgumentError for a rectangle without area. */
+/** A rectangle of the picture, black outside the picture. Matches PIL's `Image.crop`. @throws ArgumentError for a rectangle without area. */
 export function crop<P extends AnyPicture>(picture: P, [left, top, right, bottom]: Box): P {
   const [width, height] = [right - left, bottom - top];
   if (!(width > 0 && height > 0)) throw new ArgumentError(`the rectangle ${left}, ${top}, ${right}, ${bottom} has no area`);
@@ -10,7 +10,7 @@ export function crop<P extends AnyPicture>(picture: P, [left, top, right, bottom
   return paste(black, picture, -left, -top);
 }
 
-/** `onto` with `picture` in it, whose upper left corner lies at `left`, `top`; what lies outside is cut off. */
+/** `onto` with `picture` pasted at `left`, `top`. The part of `picture` outside `onto` is cut off. */
 export function paste<P extends AnyPicture>(onto: P, picture: P, left: number, top: number): P {
   const channels = channelsOf(onto);
   const data = onto.data.slice();

@@ -1,10 +1,10 @@
 import { join, latin1 } from "./bytes.js";
 import { EXIF_PREFIX } from "./exif.js";
 
-/** Most bytes in a segment of a JPEG file, without the two of its length. */
+/** The most bytes in a segment of a JPEG file, without the two bytes of its length. */
 const LARGEST_SEGMENT = 65533;
 
-/** Most bytes of an EXIF block in a JPEG file. */
+/** The most bytes of an EXIF block in a JPEG file. */
 export const LARGEST_JPEG_EXIF = LARGEST_SEGMENT - EXIF_PREFIX.length;
 
 /** Adds an EXIF block of at most {@link LARGEST_JPEG_EXIF} bytes to a JPEG file. */

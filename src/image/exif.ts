@@ -21,7 +21,7 @@ const BYTE_TYPES = [1, 2, 7, 129];
 const UNDEFINED = 7;
 const LONG = 4;
 
-/** The bytes before an EXIF block in JPEG files; some programs write them in other formats, too. */
+/** The bytes before an EXIF block in JPEG files. Some programs write them in other formats, too. */
 export const EXIF_PREFIX = latin1("Exif\0\0");
 
 /** Bytes of a directory with one entry: the number of entries, the entry, the offset of the next directory. */
@@ -83,7 +83,7 @@ function readDirectory(view: DataView, start: number, isLittleEndian: boolean, t
   return exif;
 }
 
-/** Decodes a UserComment. It begins with eight bytes that name the encoding; many programs leave them out or name the wrong one. */
+/** Decodes a UserComment. Its first eight bytes name the encoding, but many programs leave them out or name the wrong one. */
 function decodeUserComment(bytes: Uint8Array, isLittleEndian: boolean): string {
   const [code = ""] = String.fromCharCode(...bytes.subarray(0, 8)).split("\0");
   const isMarked = ["ASCII", "UNICODE", "JIS"].includes(code) || bytes.subarray(0, 8).every((byte) => byte === 0);
@@ -101,7 +101,7 @@ function decodeUserComment(bytes: Uint8Array, isLittleEndian: boolean): string {
   return isWide ? decodeUtf16(text, isLittleEndian) : decodeText(text);
 }
 
-/** Decodes UTF-16. The byte order is that of the byte order mark, else the one the zero bytes show, else that of the whole block. */
+/** Decodes UTF-16. The byte order mark decides the byte order, else the zero bytes, else the order of the whole block. */
 function decodeUtf16(bytes: Uint8Array, isLittleEndian: boolean): string {
   const mark = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
   const zeros = [0, 0] as [number, number];
@@ -110,7 +110,7 @@ function decodeUtf16(bytes: Uint8Array, isLittleEndian: boolean): string {
   return trimEnd(new TextDecoder(isLittle ? "utf-16le" : "utf-16be").decode(bytes));
 }
 
-/** UTF-8, or Latin-1 where it is not valid. */
+/** Decodes UTF-8, or Latin-1 if the bytes are not valid UTF-8. */
 function decodeText(bytes: Uint8Array): string {
   return trimEnd(new TextDecoder(isUtf8(bytes) ? "utf-8" : "latin1").decode(bytes));
 }

@@ -41,7 +41,7 @@ export function toGray(picture: AnyPicture): GrayPicture {
   return new GrayPicture(width, height, gray);
 }
 
-/** A gray picture with its channel three times; a colour picture as it is. */
+/** A gray picture with its channel repeated three times; a colour picture unchanged. */
 export function toRgb(picture: AnyPicture): Picture {
   expectPicture(picture);
   if (picture instanceof Picture) return picture;
@@ -51,7 +51,7 @@ export function toRgb(picture: AnyPicture): Picture {
   return new Picture(width, height, rgb);
 }
 
-/** How many bytes a pixel has. */
+/** Bytes per pixel. */
 export function channelsOf(picture: AnyPicture): 1 | 3 {
   return picture instanceof GrayPicture ? 1 : 3;
 }

@@ -6,7 +6,7 @@ import { warn } from "../warnings.js";
 import { decode } from "./decode.js";
 import { Picture } from "./picture.js";
 
-/** Pixels a caller already has: 8-bit, row-major, 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
+/** Decoded pixels: 8-bit, row-major, with 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
 export interface RawImage {
   /** Width in pixels. */
   readonly width: number;
@@ -26,7 +26,7 @@ interface Pixels {
   readonly data: ArrayLike<number>;
 }
 
-/** An image in any of the ways a program has one: a path, a web address, an image file's bytes, raw pixels, or a finished picture. */
+/** An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture. */
 export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Picture;
 
 /** Whether a value can be an image. */
@@ -37,21 +37,21 @@ export function isImageSource(value: unknown): value is ImageSource {
 }
 
 /**
- * The image as RGB pixels. Transparency is dropped, as diffusers' `convert("RGB")` does, and EXIF orientation is applied, as its `load_image` does.
+ * The image as RGB pixels. Transparency is dropped, as by diffusers' `convert("RGB")`, and EXIF orientation is applied, as by its `load_image`.
  * @throws ArgumentError if it cannot be read, fetched or decoded.
  */
 export async function loadImage(source: ImageSource): Promise<Picture> {
   return source instanceof Picture ? source : toPicture(await readPixels(source));
 }
 
-/** Reads a mask like {@link loadImage}. Warns if it has transparent pixels: many programs draw masks so, but diffusers ignores transparency. */
+/** Reads a mask like {@link loadImage}. Warns of transparent pixels: many programs draw masks with transparency, but diffusers ignores it. */
 export async function loadMask(source: ImageSource): Promise<Picture> {
   if (source instanceof Picture) return source;
   const pixels = await readPixels(source);
   if (isTransparent(pixels)) {
     const name = nameOf(source);
     warn(
-      `the mask${name === undefined ? "" : ` ${name}`} has transparent pixels, but transparency does not count: white is repainted, black is kept`,
+      `the mask${name === undefined ? "" : ` ${name}`} has transparent pixels, but transparency is ignored: white is repainted, black is kept`,
     );
   }
   return toPicture(pixels);
@@ -112,7 +112,7 @@ function toPicture({ width, height, channels, data }: Pixels): Picture {
     );
   }
   const pixels = new Uint8Array(width * height * 3);
-  // With one or two channels the first is grey, and serves as all three.
+  // With one or two channels, the first is grey and becomes all three.
   const isColour = channels >= 3;
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) pixels[i * 3 + c] = data[i * channels + (isColour ? c : 0)] as number;

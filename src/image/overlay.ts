@@ -3,15 +3,17 @@ import type { GrayPicture } from "./gray-picture.js";
 import { Picture } from "./picture.js";
 
 /**
- * `kept` over `painted` where `mask` is black, `painted` where it is white, both in part where it is gray. Goes the way diffusers'
- * `apply_overlay` takes through PIL's modes, whose 8-bit steps show where a mask is soft.
+ * `kept` where `mask` is black, `painted` where it is white, and a mixture where it is gray. Computed in PIL's modes, as by diffusers'
+ * `apply_overlay`: their 8-bit steps are visible in soft masks.
  * @throws ArgumentError if the sizes differ.
  */
 export function overlay(kept: Picture, painted: Picture, mask: GrayPicture): Picture {
   const { width, height } = kept;
   for (const [name, other] of Object.entries({ mask, painted })) {
     if (other.width === width && other.height === height) continue;
-    throw new ArgumentError(`the ${name} picture is ${other.width}x${other.height}; the picture it is laid over is ${width}x${height}`);
+    throw new ArgumentError(
+      `the ${name} picture is ${other.width}x${other.height}; expected ${width}x${height}, the size of the picture under it`,
+    );
   }
   const data = new Uint8Array(painted.data.length);
   for (let i = 0; i < mask.data.length; i++) {
@@ -23,13 +25,13 @@ export function overlay(kept: Picture, painted: Picture, mask: GrayPicture): Pic
   return new Picture(width, height, data);
 }
 
-/** A colour pasted with `alpha` into an empty premultiplied picture, then freed of its alpha again. */
+/** A colour pasted with `alpha` into an empty premultiplied picture, and then divided by its alpha. */
 function unpremultiplied(value: number, alpha: number): number {
   const pasted = divideBy255(value * alpha);
   return alpha === 0 || alpha === 255 ? pasted : Math.min(Math.trunc((255 * pasted) / alpha), 255);
 }
 
-/** A colour with `alpha` over an opaque one, with 7 bits of fraction as in Pillow's AlphaComposite.c. */
+/** A colour with `alpha` over an opaque colour, with 7 bits of fraction as in Pillow's AlphaComposite.c. */
 function composite(above: number, alpha: number, below: number): number {
   if (alpha === 0) return below;
   const share = alpha * (1 << 7);

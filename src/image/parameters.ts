@@ -1,13 +1,13 @@
 import { isPlain, wrongArgument } from "../given.js";
 
 /**
- * How a picture was made, in the text AUTOMATIC1111 writes into a PNG under the keyword `parameters`:
+ * The settings of a picture, in the text that AUTOMATIC1111 writes into a PNG under the keyword `parameters`:
  *
  *     a red fox
  *     Negative prompt: blurry
  *     Steps: 20, Sampler: Euler a, Schedule type: Karras, CFG scale: 7.5, Seed: 123, Size: 512x512
  *
- * Rules of quoting and reading as in AUTOMATIC1111's `modules/infotext_utils.py`.
+ * The rules for quoting and reading are those of AUTOMATIC1111's `modules/infotext_utils.py`.
  */
 export interface GenerationParameters {
   /** The prompt. */
@@ -18,19 +18,19 @@ export interface GenerationParameters {
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** The PNG keyword that AUTOMATIC1111 and its descendants look for. */
+/** The PNG keyword that AUTOMATIC1111 and programs made from it read. */
 export const PARAMETERS_KEYWORD = "parameters";
 
 const NEGATIVE = "Negative prompt:";
-/** Characters of a field's name; its first is none of `-` and `/` and the space. */
+/** Characters of a field's name. Its first character is not `-`, `/` or a space. */
 const NAMES = /[\p{L}\p{N}_ \-/]+/gu;
 const FIRST_OF_NAME = /[\p{L}\p{N}_]/u;
-/** What follows the colon. */
+/** The text after the colon. */
 const VALUE = /\s*(?:("(?:\\.|[^\\"])+")(?:,|$)|([^,]*)(?:,|$))/uy;
-/** A last line with fewer fields than this is taken for part of the prompt. */
+/** A last line with fewer fields than this is part of the prompt. */
 const FEWEST_FIELDS = 3;
 
-/** The text of `parameters`. It reads back to the same values as long as there are three settings or more. */
+/** The text of `parameters`. With at least three settings, it reads back to the same values. */
 export function formatParameters(parameters: GenerationParameters): string {
   if (!isPlain(parameters)) throw wrongArgument("parameters", parameters, "an object: { prompt, negativePrompt, settings }");
   const { prompt, negativePrompt, settings } = parameters;
@@ -40,14 +40,14 @@ export function formatParameters(parameters: GenerationParameters): string {
     return [prompt, negativePrompt && `\n${NEGATIVE} ${negativePrompt}`, `\n${line.join(", ")}`].join("").trim();
   };
   // A prompt that the layout cannot hold (spaces at its ends, a line that begins with "Negative prompt:") is repeated as a quoted
-  // field; fields are read after the prompt and win, in AUTOMATIC1111 too.
+  // field. A field replaces the prompt before it, in AUTOMATIC1111, too.
   const read = parseParameters(write());
   if (read.prompt !== prompt) fields.Prompt = prompt;
   if (read.negativePrompt !== negativePrompt) fields["Negative prompt"] = negativePrompt;
   return write();
 }
 
-/** Reads a text of `parameters`, ours or AUTOMATIC1111's; any text is read, at worst as one long prompt. */
+/** Reads a text of `parameters`, ours or AUTOMATIC1111's. Every text can be read, at worst as one long prompt. */
 export function parseParameters(text: string): GenerationParameters {
   if (typeof text !== "string") throw wrongArgument("text", text, "the text of parameters");
   const lines = text.trim().split("\n");
@@ -70,7 +70,7 @@ export function parseParameters(text: string): GenerationParameters {
 
 /**
  * The fields of a line as AUTOMATIC1111's `re_param` finds them one after another: `\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)`.
- * Not by that expression, which tries every place of a long line that has no colon, each to the line's end.
+ * The expression itself is not used: on a long line without a colon it tries every position, each up to the line's end.
  */
 function readFields(line: string): [name: string, value: string][] {
   const fields: [string, string][] = [];
@@ -87,7 +87,7 @@ function readFields(line: string): [name: string, value: string][] {
   return fields;
 }
 
-/** What AUTOMATIC1111 calls a scheduler: its sampler, and the spacing of its noise levels where that is not the sampler's own. */
+/** AUTOMATIC1111's name for a scheduler: its sampler and, if it is not the sampler's default, the spacing of its noise levels. */
 export function samplerSettings(className: string, config: Readonly<Record<string, unknown>> = {}): Record<string, string> {
   const stochastic = String(config.algorithmType ?? "").startsWith("sde-");
   const name = samplers[className] ?? className.replace(/Scheduler$/, "");

@@ -1,7 +1,7 @@
-/** The file formats that pictures are written in. */
+/** The file formats that pictures can be written in. */
 export const PICTURE_FORMATS = ["png", "jpeg", "webp"] as const;
 
-/** A file format that pictures are written in. */
+/** A file format that pictures can be written in. */
 export type PictureFormat = (typeof PICTURE_FORMATS)[number];
 
 /** The supported endings of file names, for messages. */
@@ -9,7 +9,7 @@ export const PICTURE_ENDINGS = ".png, .jpg, .jpeg or .webp";
 
 const FORMATS: Readonly<Record<string, PictureFormat>> = { png: "png", jpg: "jpeg", jpeg: "jpeg", webp: "webp" };
 
-/** The format for the ending of a file name, in any case of letters; undefined for any other ending, or none. */
+/** The format for the ending of a file name, in upper or lower case; undefined for any other ending, or none. */
 export function formatOfName(path: string): PictureFormat | undefined {
   const [, ending = ""] = /[^/\\]\.(\w+)$/.exec(path) ?? [];
   return Object.hasOwn(FORMATS, ending.toLowerCase()) ? FORMATS[ending.toLowerCase()] : undefined;

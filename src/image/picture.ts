@@ -43,7 +43,7 @@ const SAVE_FIELDS: Fields<SaveOptions> = { ...ENCODE_FIELDS, overwrite: flag };
 /** The dtypes of tensors that `fromTensor` takes. */
 const DTYPES: readonly DType[] = ["float32", "float64", "float16", "bfloat16", "uint8"];
 
-/** PIL and web UIs use 75 to 80; at 90 the loss is hard to see. */
+/** PIL and web UIs use 75 to 80. At 90 the loss is hard to see. */
 const DEFAULT_QUALITY = 90;
 
 const EXTENT = whole(1);
@@ -82,7 +82,7 @@ export class Picture {
     if (pixels.dim() !== 3 || channels !== 3) {
       throw new ArgumentError(
         `a picture needs a tensor of shape [3, height, width] or [height, width, 3], or a batch of one; found [${tensor.shape}]`,
-        { argument: "tensor", hint: "of a batch, slice(i, i + 1) is picture i; a channel becomes three by concat([gray, gray, gray])" },
+        { argument: "tensor", hint: "slice(i, i + 1) gives picture i of a batch; concat([gray, gray, gray]) makes three channels of one" },
       );
     }
     if (pixels.dtype === "uint8") return new Picture(width, height, Uint8Array.from(pixels.to("uint8").data));
@@ -111,7 +111,7 @@ export class Picture {
   /**
    * The bytes of an image file. JPEG and WebP are lossy.
    * @throws ArgumentError for an unknown format, a quality outside 1..100 or with PNG, a text that the format does not take, or a picture that is too
-   * large for it (JPEG 65535 pixels a side, WebP 16383).
+   * large for the format (JPEG 65535 pixels a side, WebP 16383).
    */
   async encode(format: PictureFormat, options: EncodeOptions = {}): Promise<Uint8Array> {
     const { text = {}, quality } = checkOptions(options, ENCODE_FIELDS, { call: "encode" });
@@ -120,12 +120,12 @@ export class Picture {
     }
     if (format === "png") {
       if (quality === undefined) return this.toPng(text);
-      throw new ArgumentError("quality was given for PNG, which loses nothing; it is for JPEG and WebP", { argument: "quality" });
+      throw new ArgumentError("quality was given for PNG, which is lossless; it applies to JPEG and WebP", { argument: "quality" });
     }
     const { [PARAMETERS_KEYWORD]: parameters, ...others } = text;
     const [foreign] = Object.keys(others);
     if (foreign !== undefined) {
-      throw new ArgumentError(`text has the keyword ${JSON.stringify(foreign)}; a ${format} file takes "${PARAMETERS_KEYWORD}" alone`, {
+      throw new ArgumentError(`text has the keyword ${JSON.stringify(foreign)}; a ${format} file takes only "${PARAMETERS_KEYWORD}"`, {
         argument: "text",
         hint: "PNG takes any keyword",
       });
@@ -135,12 +135,12 @@ export class Picture {
     const exif = writeExif(parameters);
     if (format === "webp") return embedInWebp(file, exif, this);
     if (exif.length <= LARGEST_JPEG_EXIF) return embedInJpeg(file, exif);
-    warn(`the settings take ${exif.length} bytes and a JPEG file has room for ${LARGEST_JPEG_EXIF}; it is written without them`);
+    warn(`the settings take ${exif.length} bytes, but a JPEG file has room for ${LARGEST_JPEG_EXIF}; the file is written without them`);
     return file;
   }
 
   /**
-   * Writes an image file in the format of the name's ending: `.png`, `.jpg`, `.jpeg` or `.webp`. The write is atomic: the file is complete or does not
+   * Writes an image file in the format of the name's ending: `.png`, `.jpg`, `.jpeg` or `.webp`. The write is atomic: the file is complete, or does not
    * appear.
    * @throws ArgumentError for another ending, and as {@link encode} does.
    * @throws OutputError if the file cannot be written, or exists and `overwrite` is false.
@@ -163,7 +163,7 @@ export function pictures(batch: Tensor): Picture[] {
   return Array.from({ length: batch.shape[0] ?? 0 }, (_, i) => Picture.fromTensor(batch.slice(i, i + 1)));
 }
 
-/** How far outside 0..1 a value is taken for one of another range. Networks overshoot by less. */
+/** A value further outside 0..1 than this belongs to another range. Networks overshoot by less. */
 const OVERSHOOT = 0.5;
 
 function warnOfRange({ data }: Tensor): void {
@@ -171,7 +171,7 @@ function warnOfRange({ data }: Tensor): void {
   const high = data.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   if (low >= -OVERSHOOT && high <= 1 + OVERSHOOT) return;
   if (Number.isNaN(low)) {
-    warn("a picture is made from values of which some are NaN; those come out black");
+    warn("a picture is made from values that include NaN; these pixels are black");
     return;
   }
   const way = high > 2 ? 'for 0..255 use x.to("uint8")' : "for -1..1, as autoencoders give it, use x.div(2).add(0.5)";

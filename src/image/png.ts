@@ -4,16 +4,16 @@ import { wrongArgument } from "../given.js";
 import { fromLatin1, join, latin1 } from "./bytes.js";
 import { readExif } from "./exif.js";
 
-// Text chunks are spliced in and read here because fast-png knows tEXt alone, writes it after the pixels (PIL's `Image.open(f).info`
-// sees only what stands before them) and decodes it as windows-1252.
+// Text chunks are written and read here, not by fast-png: it has only tEXt, decodes it as windows-1252, and writes it after the pixels, where PIL's
+// `Image.open(f).info` does not find it.
 // Specification: https://www.w3.org/TR/png-3/#11textinfo
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 /** The signature, then IHDR: length, type, 13 bytes, CRC. */
 const AFTER_HEADER = 8 + 4 + 4 + 13 + 4;
-/** What a compressed text may unpack to, against deflate bombs; PIL's `PngImagePlugin.MAX_TEXT_CHUNK`. */
+/** The most bytes of an unpacked text, against deflate bombs; PIL's `PngImagePlugin.MAX_TEXT_CHUNK`. */
 const MAX_TEXT = 1024 * 1024;
-/** Bytes of all texts together; PIL's `PngImagePlugin.MAX_TEXT_MEMORY`. */
+/** The most bytes of all texts together; PIL's `PngImagePlugin.MAX_TEXT_MEMORY`. */
 const MAX_ALL_TEXTS = 64 * MAX_TEXT;
 
 interface Chunk {
@@ -29,7 +29,7 @@ export interface Pixels {
 }
 
 /**
- * A PNG file of the pixels, with one text chunk per entry of `text`: tEXt where the text is Latin-1, iTXt (UTF-8) where it is not.
+ * A PNG file of the pixels, with one text chunk per entry of `text`: tEXt if the text is Latin-1, else iTXt (UTF-8).
  * @throws ArgumentError if a keyword is not 1 to 79 Latin-1 characters.
  */
 export function encodePng({ width, height, data }: Pixels, text: Readonly<Record<string, string>> = {}): Uint8Array {
@@ -39,7 +39,7 @@ export function encodePng({ width, height, data }: Pixels, text: Readonly<Record
 }
 
 /**
- * The texts of a PNG file by keyword (tEXt, zTXt and iTXt); the last wins where a keyword comes twice, as in PIL.
+ * The texts of a PNG file by keyword (tEXt, zTXt and iTXt). If a keyword occurs twice, the last one counts, as in PIL.
  * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB, or more than 64 MiB of texts.
  */
 export async function readPngText(bytes: Uint8Array): Promise<Record<string, string>> {
@@ -121,7 +121,7 @@ function textChunk(keyword: string, text: string): Chunk {
   if (!/^[^\u0000-\u001f\u007f-\u009f]{1,79}$/.test(keyword) || !isLatin1(keyword)) {
     throw new ArgumentError(`PNG keyword ${JSON.stringify(keyword)} is not 1 to 79 printable Latin-1 characters`);
   }
-  // A zero byte ends nothing in the last field, but readers differ; the specification forbids it.
+  // The specification forbids zero bytes. The last field does not end at one, but readers differ.
   const clean = text.replaceAll("\0", "");
   if (isLatin1(clean)) return { type: "tEXt", data: latin1(`${keyword}\0${clean}`) };
   // Keyword, then: not compressed, method 0, no language, no translated keyword.
@@ -138,7 +138,7 @@ function writeChunk({ type, data }: Chunk): Uint8Array {
   return bytes;
 }
 
-/** The CRC of ISO 3309 that ends a chunk; fast-png keeps its own to itself. */
+/** The CRC of ISO 3309 at the end of a chunk. fast-png does not export its own. */
 function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {
@@ -158,7 +158,7 @@ async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
       parts.push(part);
     }
   } catch (cause) {
-    throw new ArgumentError("the PNG file holds a compressed text that is broken", { cause });
+    throw new ArgumentError("the PNG file has a broken compressed text", { cause });
   }
   if (size > MAX_TEXT) throw new ArgumentError(`the PNG file holds a compressed text of more than ${MAX_TEXT} bytes`);
   return join(parts);
@@ -166,7 +166,7 @@ async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
 
 function splitAtZero(bytes: Uint8Array): [before: Uint8Array, after: Uint8Array] {
   const zero = bytes.indexOf(0);
-  if (zero < 0) throw new ArgumentError("the PNG file holds a text chunk without an end of keyword");
+  if (zero < 0) throw new ArgumentError("the PNG file has a text chunk whose keyword does not end");
   return [bytes.subarray(0, zero), bytes.subarray(zero + 1)];
 }
 

@@ -4,7 +4,7 @@ import { type Fields, field, oneOf, whole } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AnyPicture, channelsOf, expectPicture, pictureLike } from "./gray-picture.js";
 
-/** A rectangle of a picture; right and bottom lie outside it, as in PIL. */
+/** A rectangle of a picture. Like in PIL, `right` and `bottom` are the first positions outside it. */
 export type Box = readonly [left: number, top: number, right: number, bottom: number];
 
 /** How far a filter reaches on each side, and its weight at a distance. */
@@ -37,13 +37,13 @@ const FILTERS = {
   lanczos: { support: 3, weight: (x) => (-3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
 } satisfies Readonly<Record<string, Filter>>;
 
-/** The ways PIL resizes. */
+/** PIL's resizing filters. */
 export type Resampling = keyof typeof FILTERS | "nearest";
 
-/** The ways PIL resizes, by the names diffusers has for them. */
+/** PIL's resizing filters, by diffusers' names. */
 export const RESAMPLINGS: readonly Resampling[] = ["nearest", ...(Object.keys(FILTERS) as (keyof typeof FILTERS)[])];
 
-/** How {@link resize} works. */
+/** Options of {@link resize}. */
 export interface ResizeOptions {
   /** Bicubic by default, as in PIL. */
   readonly resampling?: Resampling | undefined;
@@ -62,8 +62,8 @@ const RESIZE_FIELDS: Fields<ResizeOptions> = {
 };
 
 /**
- * The picture in another size, to the bit as PIL's `Image.resize` gives it: two passes in fixed point, the filter widened where pixels become fewer.
- * @throws ArgumentError for a size that is not made of whole numbers from 1 up, or a box outside the picture.
+ * The picture in another size, bit for bit as by PIL's `Image.resize`: two passes in fixed point, with a wider filter for smaller pictures.
+ * @throws ArgumentError for a size that is not two whole numbers of at least 1, or a box outside the picture.
  */
 export function resize<P extends AnyPicture>(picture: P, width: number, height: number, options: ResizeOptions = {}): P {
   expectPicture(picture);
@@ -72,7 +72,7 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
   expectField("width", width, SIDE);
   expectField("height", height, SIDE);
   if (!(0 <= left && left <= right && right <= picture.width && 0 <= top && top <= bottom && bottom <= picture.height)) {
-    throw new ArgumentError(`the box ${box.join(", ")} does not lie in a picture of ${picture.width}x${picture.height}`);
+    throw new ArgumentError(`the box ${box.join(", ")} is outside a picture of ${picture.width}x${picture.height}`);
   }
   if (resampling === "nearest") return resizeNearest(picture, width, height, box);
   const channels = channelsOf(picture);
@@ -84,12 +84,12 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
     isWide ? pass(data, { outer, from: picture.width, along: width, inner: channels }, columns, 0) : data;
   const down = (data: Uint8Array, inner: number, from: number, firstRow: number) =>
     isHigh ? pass(data, { outer: 1, from, along: height, inner: inner * channels }, rows, firstRow) : data;
-  // Rounding between the passes makes their order matter: Pillow 13 goes down first where that drops far more pixels.
+  // The passes round, so that their order matters: Pillow 13 begins with the vertical pass if it drops far more pixels.
   const removed = picture.height - height;
   if (removed > 0 && removed > 2 * (picture.width - width)) {
     return pictureLike(picture, width, height, across(down(picture.data, picture.width, picture.height, 0), height));
   }
-  // Only rows that the vertical pass will read go through the horizontal one.
+  // The horizontal pass only computes rows that the vertical pass reads.
   const firstRow = isHigh ? (rows.starts[0] as number) : 0;
   const endRow = isHigh ? (rows.starts[height - 1] as number) + (rows.counts[height - 1] as number) : height;
   const stride = picture.width * channels;
@@ -117,12 +117,12 @@ export function resizeTensorNearest(tensor: Tensor, height: number, width: numbe
   return new Tensor("float32", [batch, channels, height, width], data);
 }
 
-/** For every result along one axis, which source pixels count and how much, in units of 2^-22. */
+/** The source pixels of every result along one axis, and their weights in units of 2^-22. */
 interface Weights {
   readonly starts: Int32Array;
   readonly counts: Int32Array;
   readonly values: Int32Array;
-  /** Weights a result has room for. */
+  /** The most weights of a result. */
   readonly room: number;
 }
 
@@ -160,7 +160,7 @@ function weights(size: number, start: number, end: number, outSize: number, { su
   return { starts, counts, values, room };
 }
 
-/** An array seen as [outer, from, inner], of which the middle axis is resampled to `along`. */
+/** An array seen as [outer, from, inner], with the middle axis resampled to `along`. */
 interface Axis {
   readonly outer: number;
   readonly from: number;
@@ -174,7 +174,7 @@ function pass(
   { starts, counts, values, room }: Weights,
   offset: number,
 ): Uint8Array {
-  // A clamped array does what Pillow's clip8 does.
+  // A clamped array clips as Pillow's clip8 does.
   const result = new Uint8ClampedArray(outer * along * inner);
   let at = 0;
   for (let row = 0; row < outer; row++) {
@@ -207,7 +207,7 @@ function resizeNearest<P extends AnyPicture>(picture: P, width: number, height: 
   return pictureLike(picture, width, height, data);
 }
 
-/** The source pixel of every result; Pillow adds the step up, with its rounding errors. */
+/** The source pixel of every result. Pillow adds up the step, so that its rounding errors add up, too. */
 function nearest(start: number, end: number, size: number): Int32Array {
   const step = (end - start) / size;
   const places = new Int32Array(size);

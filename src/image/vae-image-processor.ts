@@ -10,9 +10,9 @@ import { overlay } from "./overlay.js";
 import { Picture } from "./picture.js";
 import { type Box, RESAMPLINGS, type Resampling, resize, resizeTensorNearest } from "./resize.js";
 
-/** How a {@link VaeImageProcessor} works; names and defaults are those of diffusers' VaeImageProcessor. */
+/** Settings of a {@link VaeImageProcessor}, with the names and defaults of diffusers' VaeImageProcessor. */
 export interface VaeImageProcessorOptions {
-  /** Bring pictures to a size the VAE takes. */
+  /** Resize pictures to a size that the VAE takes; true by default. */
   readonly doResize?: boolean | undefined;
   /** Both sides become multiples of it. */
   readonly vaeScaleFactor?: number | undefined;
@@ -20,13 +20,13 @@ export interface VaeImageProcessorOptions {
   readonly vaeLatentChannels?: number | undefined;
   /** The filter that pictures are resized with; "lanczos" by default. */
   readonly resample?: Resampling | undefined;
-  /** From 0..1 to -1..1. */
+  /** Convert 0..1 to -1..1; true by default. */
   readonly doNormalize?: boolean | undefined;
-  /** To 0 below 0.5, to 1 from there on: masks. */
+  /** Make values below 0.5 0 and others 1, for masks; false by default. */
   readonly doBinarize?: boolean | undefined;
-  /** To three channels. */
+  /** Convert pictures to three channels; false by default. */
   readonly doConvertRgb?: boolean | undefined;
-  /** To one channel. */
+  /** Convert pictures to one channel; false by default. */
   readonly doConvertGrayscale?: boolean | undefined;
 }
 
@@ -41,27 +41,27 @@ const FIELDS: Fields<VaeImageProcessorOptions> = {
   doConvertGrayscale: flag,
 };
 
-/** The settings inpainting uses for its mask. */
+/** The settings for the mask of inpainting. */
 export const MASK_OPTIONS = { doNormalize: false, doBinarize: true, doConvertGrayscale: true } as const;
 
-/** The settings ControlNets use for the picture that controls. */
+/** The settings for the control image of ControlNets. */
 export const CONTROL_OPTIONS = { doNormalize: false, doConvertRgb: true } as const;
 
-/** What becomes of a picture of other proportions: stretched, fitted in with its edges drawn out, or filling and cut off. */
+/** How a picture of other proportions is resized: stretched, fitted in with its edges repeated, or cropped to fill the size. */
 export type ResizeMode = "default" | "fill" | "crop";
 
 /** A picture, or a tensor [batch, channels, height, width] of values in 0..1, or latents. */
 export type ProcessorInput = AnyPicture | Tensor;
 
-/** What {@link VaeImageProcessor.preprocess} is asked for. */
+/** Options of {@link VaeImageProcessor.preprocess}. */
 export interface PreprocessOptions {
-  /** Pixels; by default the picture's own, made a multiple of the VAE's factor. */
+  /** The height in pixels; by default the picture's own, rounded to a multiple of the VAE's factor. */
   readonly height?: number | undefined;
-  /** Pixels; as `height`. */
+  /** The width in pixels; see `height`. */
   readonly width?: number | undefined;
-  /** For pictures only. */
+  /** How pictures of other proportions are resized; not for tensors. */
   readonly resizeMode?: ResizeMode | undefined;
-  /** The part of each picture that is used, before it is resized; see {@link cropRegion}. */
+  /** The part of each picture to use, before it is resized; see {@link cropRegion}. */
   readonly cropsCoords?: Box | undefined;
 }
 
@@ -75,12 +75,12 @@ const PREPROCESS_FIELDS: Fields<PreprocessOptions> = {
   ),
 };
 
-/** Turns pictures into what a VAE encodes, and masks into what inpainting blends by. Matches diffusers' VaeImageProcessor: the same pixels. */
+/** Turns pictures into the input of a VAE, and masks into the weights of inpainting. Gives the same pixels as diffusers' VaeImageProcessor. */
 export class VaeImageProcessor {
   /** The settings, with defaults filled in. */
   readonly options: Required<VaeImageProcessorOptions>;
 
-  /** @throws ArgumentError if both conversions are asked for. */
+  /** @throws ArgumentError if both conversions are given. */
   constructor(options: VaeImageProcessorOptions = {}) {
     this.options = {
       doResize: true,
@@ -101,8 +101,8 @@ export class VaeImageProcessor {
   }
 
   /**
-   * The batch [batch, channels, height, width] of one picture, of several (all become the first one's size), or of tensors.
-   * @throws ArgumentError for pictures mixed with tensors, for sizes that do not fit together, or a resize mode that tensors do not have.
+   * The batch [batch, channels, height, width] of one picture, of several pictures (all get the size of the first), or of tensors.
+   * @throws ArgumentError for pictures mixed with tensors, for tensors of different sizes, or for a resize mode with tensors.
    */
   preprocess(image: ProcessorInput | readonly ProcessorInput[], given: PreprocessOptions = {}): Tensor {
     const options = checkOptions(given, PREPROCESS_FIELDS, { call: "preprocess" });
@@ -116,7 +116,7 @@ export class VaeImageProcessor {
     if (tensors.length < images.length) throw new ArgumentError("pictures and tensors were given together; give one kind");
     const { resizeMode = "default" } = options;
     if (resizeMode !== "default")
-      throw new ArgumentError(`resizeMode ${resizeMode} is for pictures; tensors are only stretched`, { argument: "resizeMode" });
+      throw new ArgumentError(`resizeMode ${resizeMode} applies to pictures; tensors can only be stretched`, { argument: "resizeMode" });
     const batch = concat(
       tensors.map((tensor) => {
         if (tensor.shape.length === 4) return tensor;
@@ -132,7 +132,7 @@ export class VaeImageProcessor {
     return this.finish(this.options.doResize ? resizeTensorNearest(batch, height, width) : batch);
   }
 
-  /** A picture in another size, of other proportions as `resizeMode` says. */
+  /** A picture in another size, resized as `resizeMode` says. */
   resize(picture: AnyPicture, width: number, height: number, resizeMode: ResizeMode = "default"): AnyPicture {
     const resampling = this.options.resample;
     if (resizeMode === "default") return resize(picture, width, height, { resampling });
@@ -177,9 +177,9 @@ export class VaeImageProcessor {
     const factor = this.options.vaeScaleFactor;
     const size: [number, number] = [height - (height % factor), width - (width % factor)];
     if (!size.includes(0)) return size;
-    // diffusers fails here, too, in PIL.
+    // diffusers fails here, too: PIL does.
     throw new ArgumentError(`the image is ${width}x${height} pixels; expected at least ${factor}x${factor}`, {
-      hint: `the autoencoder takes sides that are multiples of ${factor}: give a larger image`,
+      hint: `the autoencoder needs sides that are multiples of ${factor}: give a larger image`,
     });
   }
 
@@ -187,7 +187,7 @@ export class VaeImageProcessor {
     const { doNormalize, doBinarize } = this.options;
     let result = image;
     if (doNormalize) {
-      if (image.data.some((value) => value < 0)) warn("an image tensor has values below 0 and is taken as -1..1; 0..1 is expected");
+      if (image.data.some((value) => value < 0)) warn("an image tensor has values below 0: it is read as -1..1, but 0..1 is expected");
       else result = image.map((value) => 2 * value - 1);
     }
     return doBinarize ? result.map((value) => (value < 0.5 ? 0 : 1)) : result;
@@ -195,9 +195,9 @@ export class VaeImageProcessor {
 }
 
 /**
- * The rectangle around what a mask covers, `pad` pixels wider on every side and then grown to the proportions of `width` x `height` as far as the
- * picture reaches. Matches diffusers' `get_crop_region`.
- * @throws ArgumentError if the mask covers nothing.
+ * The rectangle around the white part of a mask, with a margin of `pad` pixels on every side. It is enlarged to the proportions of `width` x `height`,
+ * but not beyond the picture. Matches diffusers' `get_crop_region`.
+ * @throws ArgumentError if the mask is all black.
  */
 export function cropRegion(mask: AnyPicture, width: number, height: number, pad = 0): Box {
   const gray = toGray(mask);
@@ -225,7 +225,7 @@ export function cropRegion(mask: AnyPicture, width: number, height: number, pad 
   return [left, y1, right, y2];
 }
 
-/** A range made `more` longer around its middle, moved to where there is room and cut off where there is none. */
+/** A range made longer by `more` around its middle, then moved and cut so that it stays inside the picture. */
 function grow(start: number, end: number, more: number, size: number): [number, number] {
   let from = start - Math.floor(more / 2);
   let to = end + more - Math.floor(more / 2);
@@ -240,7 +240,7 @@ function grow(start: number, end: number, more: number, size: number): [number, 
   return [from, Math.min(to, size)];
 }
 
-/** The picture as large as fits, in the middle, its outer rows or columns drawn out over the rest. */
+/** The picture in the middle, as large as it fits, with its outer rows or columns repeated around it. */
 function fitWithEdges(picture: Picture, width: number, height: number, resampling: Resampling): Picture {
   const isWider = width / height < picture.width / picture.height;
   const inner = isWider ? width : Math.floor((picture.width * height) / picture.height);
@@ -249,7 +249,7 @@ function fitWithEdges(picture: Picture, width: number, height: number, resamplin
   const left = Math.floor(width / 2) - Math.floor(inner / 2);
   const top = Math.floor(height / 2) - Math.floor(innerHeight / 2);
   const canvas = paste(black(width, height), resized, left, top);
-  // A box without area: the edge itself, stretched.
+  // A box without area is an edge, stretched.
   if (isWider && top > 0) {
     const above = resize(resized, width, top, { box: [0, 0, width, 0] });
     const below = resize(resized, width, top, { box: [0, innerHeight, width, innerHeight] });
@@ -263,7 +263,7 @@ function fitWithEdges(picture: Picture, width: number, height: number, resamplin
   return canvas;
 }
 
-/** The picture as small as fills the size, its middle cut out. */
+/** The middle of the picture, cropped after resizing so that it fills the size. */
 function fitAndCut(picture: Picture, width: number, height: number, resampling: Resampling): Picture {
   const isNarrower = width / height > picture.width / picture.height;
   const outer = isNarrower ? width : Math.floor((picture.width * height) / picture.height);

@@ -13,8 +13,8 @@ export interface OptionsOf extends CheckedCall {
 }
 
 /**
- * The given options, each checked against its field. As with None in Python, null means the default, unless the field takes null or sets `nullIsValue`.
- * @throws ArgumentError if `options` is not an object, for an unknown option, a wrong value or a missing option that is needed.
+ * The given options, each checked against its field. As None does in Python, null means the default, unless the field takes null or sets `nullIsValue`.
+ * @throws ArgumentError if `options` is not an object, for an unknown option, a wrong value or a missing required option.
  */
 export function checkOptions<Options extends object>(options: unknown, fields: Fields<Options>, of: OptionsOf): Options {
   if (typeof options !== "object" || options === null || Array.isArray(options) || !isOptions(options)) {
@@ -58,7 +58,7 @@ export function expectField<Value>(name: string, value: Value, field: Field<Valu
   throw wrongArgument(name, value, field.expected, { type: field.type });
 }
 
-/** Whether a value can be an options object; false for one that was probably passed by mistake, such as a promise, bytes or a URL. */
+/** Whether a value can be an options object. A promise, bytes or a URL was probably passed by mistake. */
 function isOptions(value: object): boolean {
   return isPlain(value) || !(hasMethods(value, "then") || value instanceof Uint8Array || value instanceof URL);
 }

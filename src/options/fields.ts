@@ -2,14 +2,14 @@ import * as v from "valibot";
 import { isPlain, withArticle } from "../given.js";
 import { Tensor } from "../tensor/tensor.js";
 
-/** The values that an option takes: a valibot schema whose message says what is expected. Its type is invariant: no wider and no narrower than `Value`. */
+/** The values that an option takes: a valibot schema whose message says what is expected. Its type is invariant: exactly `Value`. */
 export type Field<Value> = v.GenericSchema<Value> & FieldNotes & { readonly "~takes"?: (value: Value) => void };
 
-/** Notes on an option for checks and messages. */
+/** What checks and messages need to know of an option. */
 interface FieldNotes {
-  /** What is expected, in the words of a message. */
+  /** What is expected, as messages say it. */
   readonly expected: string;
-  /** The `typeof` of its values; messages about a value of this type do not name the type. */
+  /** The `typeof` of its values. Messages about a value of this type do not name the type. */
   readonly type?: "number" | "string" | undefined;
   /** Fields of an option that is an object itself. */
   readonly fields?: Fields<object>;
@@ -19,13 +19,13 @@ interface FieldNotes {
   readonly description?: string;
   /** The values that JSON can hold, as a schema that JSON Schema can express. Without it, the option cannot be a part of {@link objectSchema}. */
   readonly json?: v.GenericSchema;
-  /** Set if the option cannot be left out: the reason, for the hint. */
+  /** Set if the option is required: the hint of the error if it is missing. */
   readonly needed?: string;
-  /** Null does not mean the default: it is a value like any other, and an error unless the field takes it. */
+  /** Null does not mean the default here: it is checked like any other value. */
   readonly nullIsValue?: boolean;
 }
 
-/** An option that cannot be left out. */
+/** A required option. */
 export type NeededField<Value> = Field<Value> & { readonly needed: string };
 
 /**
@@ -43,7 +43,7 @@ export function field<Value>(is: (value: unknown) => boolean, expected: string, 
   return { ...v.custom<Value>(is, expected), expected, type } as Field<Value>;
 }
 
-/** An option that cannot be left out; `why` is the hint if it is missing. */
+/** A required option; `why` is the hint if it is missing. */
 export function needed<Value>(one: Field<Value>, why: string): NeededField<Value> {
   return { ...one, needed: why };
 }

@@ -2,7 +2,7 @@ import { ArgumentError } from "../errors.js";
 import { camelCase } from "../letter-case.js";
 import { mistypedName } from "../nearest.js";
 
-/** Other programs' names for our options, and short names that people try, in camelCase. The first of ours that the call has is suggested. */
+/** Names of other programs for our options, and short names that people try, in camelCase. The first option that the call has is suggested. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   algorithm: ["scheduler"],
   batchCount: ["numImagesPerPrompt", "batchSize"],
@@ -60,12 +60,12 @@ const WITHOUT: Readonly<Record<string, string>> = {
   torchDtype: 'the weights keep the type of their file; precision: "fast" computes in less than float32',
   trustRemoteCode: "code of a repository is never run",
   useOnnx: "only safetensors are read",
-  useSafetensors: "only safetensors are read; there is nothing to choose",
+  useSafetensors: "only safetensors are read, so that there is no choice",
   forceDownload: "removeCachedRepository(id) deletes what was downloaded",
   resumeDownload: "downloads are always resumed",
 };
 
-/** What options are called here that other programs, or other conventions (`guidance-scale`, `cfg_scale`), call `name`; the likeliest first. */
+/** Our options that another program or another convention (`guidance-scale`, `cfg_scale`) may call `name`, the likeliest first. */
 export function ourNamesOf(name: string): readonly string[] {
   const ours = camelCase(name.replaceAll("-", "_"));
   return [ours, ...(Object.hasOwn(SYNONYMS, ours) ? (SYNONYMS[ours] ?? []) : [])];
@@ -75,7 +75,7 @@ export function ourNamesOf(name: string): readonly string[] {
 export interface CheckedCall {
   /** The call as messages name it: `StableDiffusionPipeline.generate`. */
   readonly call: string;
-  /** Where an option belongs that this call does not have; `name` is in camelCase. */
+  /** Says which call has an option that this call does not have; `name` is in camelCase. */
   readonly elsewhere?: (name: string) => string | undefined;
 }
 
@@ -93,7 +93,7 @@ export function unknownOption(name: string, known: readonly string[], of: Checke
   return new ArgumentError(nearest === undefined ? problem : `${problem}; did you mean ${prefix}${nearest}?`, { argument, hint });
 }
 
-/** The option that `name` probably stands for: misspelt, or a part of its name. */
+/** The option that `name` probably means: a misspelt name, or a part of a name. */
 function nearestOption(name: string, known: readonly string[]): string | undefined {
   const isPart = (option: string) => name.length > 3 && option.toLowerCase().includes(name.toLowerCase());
   return mistypedName(name, known) ?? known.find(isPart);

@@ -1,21 +1,21 @@
 import { ArgumentError } from "../errors.js";
 
-/** A stretch of a prompt and how much it counts: 1 as it stands, more draws attention to it, less takes it away. */
+/** A part of a prompt and its weight: 1 is normal, more draws attention to it, less takes attention away. */
 export interface WeightedText {
   readonly text: string;
   readonly weight: number;
 }
 
-/** What {@link parseAttention} gives for the word BREAK, which ends a chunk of the prompt. */
+/** The result of {@link parseAttention} for the word BREAK, which ends a chunk of the prompt. */
 export const BREAK: WeightedText = { text: "BREAK", weight: -1 };
 
-/** Deeper brackets are no emphasis any more (1.1 to this power is 4e10) but an attack on the parsers' time. */
+/** The deepest nesting of brackets. 1.1 to this power is 4e10: deeper brackets are not emphasis but an attack on the parsers' time. */
 const MAX_NESTING = 256;
 
 const ROUND = 1.1;
 const SQUARE = 1 / 1.1;
 
-// An escaped character, a bracket, the end `:1.3)` of a weighted bracket, or what lies between them.
+// An escaped character, a bracket, the end `:1.3)` of a weighted bracket, or the text between them.
 const symbolPattern = /\\[()[\]\\]|\\|[()[\]]|:\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)|[^\\()[\]:]+|:/gu;
 /** Syntax that does not occur in plain text: `(word:1.3)`, `((word))`, `[from:to:0.5]`. A letter is required: `(16:9)` is plain text. */
 const syntaxPattern =
@@ -23,10 +23,10 @@ const syntaxPattern =
 const breakPattern = keyword("BREAK");
 
 /**
- * Splits a prompt at its emphasis: `(word)` 1.1, `((word))` 1.21, `(word:1.3)`, `[word]` 1 / 1.1, and `\(` `\)` `\[` `\]` `\\` for the characters themselves.
- * Brackets without a partner reach to the end, or are text. Neighbours of one weight are one. BREAK comes as {@link BREAK}; inside brackets it is a word
- * whose weight they change. Matches AUTOMATIC1111's parse_prompt_attention, but for weights in other digits than 0 to 9, and those that are no number
- * (`1.2.3`), at which it fails: they are text.
+ * Splits a prompt at its emphasis: `(word)` is 1.1, `((word))` is 1.21, `(word:1.3)` is 1.3, `[word]` is 1 / 1.1. `\(`, `\)`, `\[`, `\]` and `\\` are the
+ * characters themselves. An open bracket without a partner reaches to the end, a closing one is text. Neighbours of equal weight are joined. BREAK gives
+ * {@link BREAK}; brackets around it change its weight. Matches AUTOMATIC1111's parse_prompt_attention, with one difference: weights with digits
+ * other than 0 to 9, and weights that are not a number (`1.2.3`, at which it fails), are text.
  * @throws ArgumentError if brackets are nested deeper than {@link MAX_NESTING}.
  */
 export function parseAttention(prompt: string): readonly WeightedText[] {
@@ -60,12 +60,12 @@ export function parseAttention(prompt: string): readonly WeightedText[] {
   return merge(texts, weights);
 }
 
-/** The first part of a prompt that is certainly AUTOMATIC1111's syntax, if there is one. */
+/** The first part of a prompt that must be AUTOMATIC1111's syntax, if there is one. */
 export function findSyntax(prompt: string): string | undefined {
   return syntaxPattern.exec(prompt)?.[0];
 }
 
-/** @throws ArgumentError if `depth` brackets are open at once and that is too many. */
+/** @throws ArgumentError if `depth` is above {@link MAX_NESTING}. */
 export function expectNesting(depth: number): void {
   if (depth <= MAX_NESTING) return;
   throw new ArgumentError(`the prompt has more than ${MAX_NESTING} brackets open at once`, {
@@ -73,7 +73,7 @@ export function expectNesting(depth: number): void {
   });
 }
 
-/** Finds a word in capitals that stands on its own, letters and digits of every script considered. */
+/** Finds a word in capitals with no letter or digit of any script next to it. */
 export function keyword(word: string): RegExp {
   return new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, "u");
 }

@@ -3,10 +3,10 @@ import type { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
 import { BREAK, parseAttention } from "./attention.js";
 
-/** As much of a prompt as a text encoder takes at once, start and end tokens included. */
+/** A part of a prompt that a text encoder takes at once, with start and end tokens. */
 export interface PromptChunk {
   readonly ids: readonly number[];
-  /** How much each token counts. */
+  /** The weight of each token. */
   readonly weights: readonly number[];
 }
 
@@ -14,16 +14,16 @@ export interface PromptChunk {
 interface Filling {
   readonly ids: number[];
   readonly weights: number[];
-  /** Where the last comma stands. */
+  /** The position of the last comma. */
   comma: number | undefined;
 }
 
-/** A chunk that would end within a phrase ends at the comma before it, if that is no further back than this (AUTOMATIC1111's default). */
+/** If a full chunk would end within a phrase, it ends at the comma before the phrase, if the comma is at most this far back (AUTOMATIC1111's default). */
 const COMMA_BACKTRACK = 20;
 
 /**
- * A prompt with emphasis, cut into chunks of 75 tokens (the encoder's 77 without start and end), as many as it needs, the last one filled up.
- * BREAK ends a chunk early; a placeholder of several vectors stays whole.
+ * A prompt with emphasis in chunks of 75 tokens (the encoder's 77 without start and end). The last chunk is padded. BREAK ends a chunk early.
+ * A placeholder of several vectors is not split.
  * Matches tokenize_line of AUTOMATIC1111's FrozenCLIPEmbedderWithCustomWords.
  * @throws ArgumentError if a placeholder has more vectors than a chunk has room, or brackets are nested too deeply.
  */
@@ -41,10 +41,11 @@ export function chunkPrompt(tokenizer: CLIPTokenizer, prompt: string): readonly 
       finish();
       continue;
     }
-    if (text === BREAK.text && weight < 0) warn("BREAK inside brackets breaks nothing: close them before it and open them again behind it");
+    if (text === BREAK.text && weight < 0)
+      warn("BREAK inside brackets does not end a chunk: close the brackets before it and open them again after it");
     for (const piece of tokenizer.encodePieces(text)) {
       if (piece.length > room) {
-        throw new ArgumentError(`a word of the prompt stands for ${piece.length} vectors; the text encoder takes ${room} at most`);
+        throw new ArgumentError(`a word of the prompt has ${piece.length} vectors; the text encoder takes at most ${room}`);
       }
       const { ids, weights } = filling;
       if (piece[0] === comma) filling.comma = ids.length;
@@ -65,7 +66,7 @@ export function chunkPrompt(tokenizer: CLIPTokenizer, prompt: string): readonly 
   return chunks;
 }
 
-/** The chunk of an empty prompt, which fills up prompts that have fewer chunks than others. */
+/** The chunk of an empty prompt. It pads prompts that have fewer chunks than others. */
 export function emptyChunk(tokenizer: CLIPTokenizer): PromptChunk {
   return finished(tokenizer, empty());
 }
@@ -80,7 +81,7 @@ function finished({ modelMaxLength, bosTokenId, eosTokenId, padTokenId }: CLIPTo
   return { ids: filled([bosTokenId, ...ids, eosTokenId], padTokenId), weights: filled([1, ...weights], 1) };
 }
 
-/** The token of a comma on its own, where the vocabulary has one. */
+/** The token of a single comma, if the vocabulary has one. */
 function commaOf(tokenizer: CLIPTokenizer): number | undefined {
   const [piece, ...others] = tokenizer.encodePieces(",");
   return others.length === 0 ? piece?.[0] : undefined;

@@ -4,15 +4,15 @@ import { warn } from "../warnings.js";
 
 /** A LoRA named in a prompt. */
 export interface LoraTag {
-  /** Its file's name without folder and ending, as a rule. */
+  /** Usually the name of its file, without folder and ending. */
   readonly name: string;
-  /** How strongly it acts: 1 where the tag says nothing. */
+  /** Its weight: 1 if the tag has none. */
   readonly weight: number;
-  /** How strongly it acts on the UNet, where the tag says something else than for the text encoders. */
+  /** Its weight in the UNet, if the tag sets another one than for the text encoders. */
   readonly unetWeight?: number;
 }
 
-/** A prompt without its tags, and what they ask for. */
+/** A prompt without its tags, and the LoRAs of the tags. */
 export interface PromptWithLoras {
   /** The prompt without its tags. */
   readonly prompt: string;
@@ -23,9 +23,9 @@ export interface PromptWithLoras {
 const tagPattern = /<(?:lora|lyco):([^<>]*)>/gu;
 
 /**
- * Takes AUTOMATIC1111's LoRA tags out of a prompt: `<lora:name>` is 1, `<lora:name:0.8>`, `<lora:name:0.8:0.5>` 0.8 in the text encoders and 0.5 in the
- * UNet, which `<lora:name:te=0.8:unet=0.5>` says too. What stands around a tag stays as it is. A warning names what else a tag sets, such as `lbw`
- * (weights for each block): it is left out.
+ * Removes AUTOMATIC1111's LoRA tags from a prompt: `<lora:name>` (weight 1), `<lora:name:0.8>`, or `<lora:name:0.8:0.5>`, which is 0.8 in the text encoders
+ * and 0.5 in the UNet, like `<lora:name:te=0.8:unet=0.5>`. The text around a tag is unchanged. Other settings in a tag, such as `lbw` (weights for each
+ * block), are ignored with a warning.
  * @throws ArgumentError for a tag without a name, or with a weight that is no number.
  */
 export function extractLoraTags(prompt: string): PromptWithLoras {
@@ -54,12 +54,12 @@ export function findLoraTag(prompt: string): string | undefined {
 function readTag(tag: string, items: readonly string[], unsupported: string[]): LoraTag {
   const named = new Map(items.filter((item) => item.includes("=")).map((item) => item.split("=", 2) as [string, string]));
   const [name = "", ...numbers] = items.filter((item) => !item.includes("="));
-  if (name.trim() === "") throw new ArgumentError(`${tag} names no LoRA; expected <lora:name> or <lora:name:weight>`);
+  if (name.trim() === "") throw new ArgumentError(`${tag} has no name; expected <lora:name> or <lora:name:weight>`);
   const weight = readWeight(tag, named.get("te") ?? numbers[0]) ?? 1;
   const unetWeight = readWeight(tag, named.get("unet") ?? numbers[1]) ?? weight;
   for (const setting of named.keys()) {
     if (setting !== "te" && setting !== "unet") {
-      unsupported.push(`${tag} sets ${setting}, which is not supported; the LoRA acts with one weight in all blocks and steps`);
+      unsupported.push(`${tag} sets ${setting}, which is not supported; the LoRA has the same weight in all blocks and steps`);
     }
   }
   return { name, weight, ...(unetWeight !== weight && { unetWeight }) };

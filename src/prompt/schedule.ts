@@ -1,19 +1,19 @@
 import { expectNesting } from "./attention.js";
 
-/** What a prompt says until, and with, step `until`, counted from 1. */
+/** The text of a prompt up to and including step `until`, counted from 1. */
 export interface ScheduledText {
   readonly until: number;
   readonly text: string;
 }
 
-/** A stretch of a prompt: text, or something that changes with the step. */
+/** A part of a prompt: text, or something that changes with the step. */
 type Part = string | Edit | Alternation;
 
 /** `[before:after:when]`. */
 interface Edit {
   readonly before: readonly Part[];
   readonly after: readonly Part[];
-  /** As written: with a point a fraction of the steps, without one a step. */
+  /** As it is written: a fraction of the steps if it has a point, else a step. */
   readonly when: string;
 }
 
@@ -22,13 +22,13 @@ interface Alternation {
   readonly options: readonly (readonly Part[])[];
 }
 
-/** A bracket that is open (the prompt itself where `open` is ""), with what was read of it. */
+/** A bracket that is open, with its contents so far. The prompt itself has "" as `open`. */
 interface Frame {
   readonly open: "" | "(" | "[";
-  /** What stands between the separators. */
+  /** The parts between the separators. */
   readonly sections: Part[][];
   readonly separators: (":" | "|")[];
-  /** Holds a bracket that means nothing; then it means nothing itself. */
+  /** Whether it has a bracket without a meaning inside. Then it has no meaning either. */
   isBroken: boolean;
 }
 
@@ -36,12 +36,12 @@ const symbolPattern = /\\[^\n]|[\\()[\]:|]|[^\\()[\]:|]+/gu;
 const numberPattern = /^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*$/iu;
 
 /**
- * What a prompt says at each of `steps` steps: `[from:to:when]` changes after a step (`when` without a point) or a fraction of the steps (with one),
- * `[to:when]` adds, `[from::when]` takes away, `[a|b]` goes round with every step; one inside another works. Everything else, emphasis included,
- * stays as written, and so does the whole prompt if a `|` stands outside of `[a|b]` or a `\` at its end.
- * Matches AUTOMATIC1111's get_learned_conditioning_prompt_schedules. Its grammar can be read in several ways where something is in brackets without
- * partners or of no meaning, and its parser chooses anew in every process; here what is whole inside them always counts.
- * @returns the texts in order; the last one's `until` is `steps`.
+ * The text of a prompt at each of `steps` steps. `[from:to:when]` changes after a step (`when` without a point) or after a fraction of the steps (with a
+ * point). `[to:when]` adds, `[from::when]` removes, `[a|b]` alternates with every step. They can be nested. Everything else, including emphasis, is
+ * unchanged. The whole prompt is unchanged if it has a `|` outside `[a|b]` or a `\` at its end.
+ * Matches AUTOMATIC1111's get_learned_conditioning_prompt_schedules. Its grammar is ambiguous inside brackets without a partner or without a meaning, and
+ * its parser decides differently in every process. Here, complete brackets inside them always count.
+ * @returns the texts in order. `until` of the last one is `steps`.
  * @throws ArgumentError if brackets are nested too deeply.
  */
 export function promptSchedule(prompt: string, steps: number): readonly ScheduledText[] {
@@ -53,13 +53,13 @@ export function promptSchedule(prompt: string, steps: number): readonly Schedule
     .sort((a, b) => a - b)
     .map((until) => {
       const text = textAt(parts, until, steps);
-      // Few texts come again and again: one string for each.
+      // The same few texts are repeated: each is one string.
       if (!known.has(text)) known.set(text, text);
       return { until, text: known.get(text) as string };
     });
 }
 
-/** Whether a prompt holds anything that changes with the step. @throws ArgumentError if brackets are nested too deeply. */
+/** Whether a prompt changes with the step. @throws ArgumentError if brackets are nested too deeply. */
 export function isScheduled(prompt: string): boolean {
   return parse(prompt).some((part) => typeof part !== "string");
 }
@@ -75,7 +75,7 @@ function parse(prompt: string): readonly Part[] {
       expectNesting(stack.length - 1);
     } else if (symbol === ")" || symbol === "]") {
       const isPartner = top.open === (symbol === ")" ? "(" : "[");
-      // A bracket of the wrong kind is text, and those open until here have no partner.
+      // A closing bracket of the wrong kind is text, and the brackets open so far have no partner.
       if (!(isPartner ? close(stack) : giveUp(stack))) return [prompt];
       if (!isPartner) add(root, [symbol]);
     } else if ((symbol === ":" || symbol === "|") && top !== root) {
@@ -103,12 +103,12 @@ function close(stack: Frame[]): boolean {
   const change = isBroken || open === "(" ? undefined : changeOf(bracket);
   if (!change && separators.includes("|")) return false;
   add(around, change ? [change] : [...written(bracket), open === "(" ? ")" : "]"]);
-  // Left as it is: emphasis, with a `:` before its weight, or a bracket that means nothing.
+  // Unchanged: emphasis, with a `:` before its weight, or a bracket without a meaning.
   if (!change && (isBroken || separators.length > (open === "(" ? 1 : 0))) around.isBroken = true;
   return true;
 }
 
-/** Brackets left open are text. @returns false if that leaves the prompt unreadable. */
+/** Brackets that are still open become text. @returns false if that leaves the prompt unreadable. */
 function giveUp(stack: Frame[]): boolean {
   const [root, ...open] = stack as [Frame, ...Frame[]];
   stack.length = 1;
@@ -116,7 +116,7 @@ function giveUp(stack: Frame[]): boolean {
   return open.every(({ separators }) => !separators.includes("|"));
 }
 
-/** What a bracket that is whole changes with the step; nothing if it is emphasis or text. */
+/** The change that a complete bracket makes; undefined if it is emphasis or text. */
 function changeOf({ sections, separators }: Frame): Edit | Alternation | undefined {
   if (separators.length === 0) return undefined;
   if (!separators.includes(":")) return { options: sections };
@@ -128,7 +128,7 @@ function changeOf({ sections, separators }: Frame): Edit | Alternation | undefin
   return separators.length === 2 ? { before: first, after: second, when } : { before: [], after: first, when };
 }
 
-/** A bracket as it was written, what changes inside it excepted; its end is left to the caller. */
+/** A bracket as it was written, without its end. The changes inside it are kept. */
 function written({ open, sections, separators }: Frame): readonly Part[] {
   const parts: Part[] = open ? [open] : [];
   for (const [i, section] of sections.entries()) {
@@ -138,7 +138,7 @@ function written({ open, sections, separators }: Frame): readonly Part[] {
   return parts;
 }
 
-/** The step after which an edit is done; 0 and less from the beginning. */
+/** The step after which an edit takes effect; 0 or less means from the beginning. */
 function lastStep({ when }: Edit, steps: number): number {
   const value = Number(when) * (when.includes(".") ? steps : 1);
   return Math.min(steps, Math.trunc(value));

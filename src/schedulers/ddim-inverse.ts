@@ -12,9 +12,9 @@ import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
-  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */
   clipSample: flag(true),
-  /** Before the first step take alphaCumprod as 1, a picture without noise, not as that of timestep 0. */
+  /** Before the first step, alphaCumprod is 1 (a picture without noise) instead of its value at timestep 0; true by default. */
   setAlphaToOne: flag(true),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
@@ -31,7 +31,7 @@ const schema = v.strictObject({
 export type DDIMInverseConfig = v.InferOutput<typeof schema>;
 
 /**
- * DDIM backwards, from picture to noise, for finding the noise that a picture comes from.
+ * DDIM backwards: from a picture to the noise that leads to it.
  * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equation 12 with time running up.
  * Matches diffusers' DDIMInverseScheduler.
  */
@@ -53,7 +53,7 @@ export class DDIMInverseScheduler extends Scheduler<DDIMInverseConfig> {
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor): StepOutput {
     const stride = this.planned(this.stride);
     const { predictionType, clipSample, clipSampleRange, setAlphaToOne, numTrainTimesteps } = this.config;
-    // The model was evaluated at the timestep the step leads to.
+    // The model was evaluated at the timestep that the step leads to.
     const from = Math.min(timestep - stride, numTrainTimesteps - 1);
     const alphaCumprod = from >= 0 ? atTimestep(this.alphasCumprod, from) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
     const alphaCumprodNext = atTimestep(this.alphasCumprod, timestep);

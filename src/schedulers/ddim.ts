@@ -15,11 +15,11 @@ import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
-  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */
   clipSample: flag(true),
   /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
-  /** After the last step take alphaCumprod as 1, not as that of timestep 0. */
+  /** After the last step, alphaCumprod is 1 instead of its value at timestep 0. */
   setAlphaToOne: flag(true),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
@@ -72,7 +72,7 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
     if (useClippedModelOutput) noise = noiseBetween(sample, original, level);
 
-    // Equation 16, rounded as torch rounds: the differences are small beside what they are taken from.
+    // Equation 16, rounded as torch rounds: these are small differences of large numbers.
     const variance = f32(f32(betaPrevious / beta) * f32(1 - f32(alphaCumprod / alphaCumprodPrevious)));
     const deviation = f32(eta * sqrtTorch(variance));
     const direction = sqrtTorch(f32(f32(1 - alphaCumprodPrevious) - f32(deviation ** 2)));
@@ -80,7 +80,7 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     let prevSample = sumFloat32([sqrtTorch(alphaCumprodPrevious), original], [direction, noise]);
     if (eta > 0) {
       if (options.varianceNoise && options.generator) {
-        throw new ArgumentError("DDIMScheduler: give either a generator or varianceNoise, not both");
+        throw new ArgumentError("DDIMScheduler: give a generator or varianceNoise, not both");
       }
       prevSample = sumFloat32([1, prevSample], [deviation, this.noise(modelOutput.shape, options)]);
     }

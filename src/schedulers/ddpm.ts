@@ -20,11 +20,11 @@ const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_
 const schema = v.strictObject({
   ...betaFields({ rare: ["laplace", "sigmoid"] }),
   /**
-   * The variance of the noise a step adds: the posterior's ("fixed_small", and, as in diffusers, "other" and null), beta's
-   * ("fixed_large"), or the model's, in as many channels again behind the prediction.
+   * The variance of the noise that a step adds: the posterior's ("fixed_small", and, as in diffusers, "other" and null), beta ("fixed_large"), or the
+   * model's own, which follows the prediction in as many channels.
    */
   varianceType: v.optional(v.nullable(v.picklist(VARIANCE_TYPES)), "fixed_small"),
-  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */
   clipSample: flag(true),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
@@ -101,7 +101,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     return velocity(this.alphasCumprod, sample, noise, timesteps);
   }
 
-  /** The prediction and, for models that learned one, the variance behind it. */
+  /** The prediction and, if the model predicts one, the variance. */
   private split(output: Tensor, sample: Tensor): { readonly mean: Tensor; readonly variance?: Tensor } {
     const { varianceType } = this.config;
     const count = sample.shape[1] ?? 0;
@@ -126,7 +126,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     }
     if (!predicted) {
       throw new ArgumentError(`DDPMScheduler: variance_type "${varianceType}" needs a model output with twice the sample's channels`, {
-        hint: 'for a model that predicts no variance set variance_type to "fixed_small"',
+        hint: 'if the model predicts no variance, set variance_type to "fixed_small"',
       });
     }
     if (varianceType === "learned") return predicted.map(sqrtTorch);

@@ -29,16 +29,16 @@ const schema = v.strictObject({
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
-  /** Which solver: "dpmsolver++" (default) and the others that the class has. */
+  /** The solver; DEIS has one. */
   algorithmType: oneOfOrForeign(["deis"], ["dpmsolver", "dpmsolver++"], "deis"),
-  /** Form of the second-order update: "midpoint" or "heun"; the class's default. */
+  /** The variable of the polynomials; DEIS has one. */
   solverType: oneOfOrForeign(["logrho"], ["midpoint", "heun", "bh1", "bh2"], "logrho"),
-  /** Go down in order in the last steps of runs shorter than 15. */
+  /** Lower the order in the last steps of runs shorter than 15 steps. */
   lowerOrderFinal: flag(true),
   ...sigmaSpacingFields(),
   ...flowFields(),
   ...spacingFields("linspace"),
-  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
+  /** Shift sigmas by the `mu` given to `setTimesteps`; false by default. */
   useDynamicShifting: flag(false),
   /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential"], "exponential"),
@@ -91,7 +91,7 @@ function firstOrder([to, from]: StepLevels, output: Tensor, sample: Tensor): Ten
   return sumFloat32([to.alpha / from.alpha, sample], [-to.sigma * change, output]);
 }
 
-/** In units of `sample / alpha` the outputs are weighted by the integrals, over the step in rho, of the polynomials through them in log rho. */
+/** The polynomials through the outputs in log rho, integrated over the step in rho, are the weights of the outputs in units of `sample / alpha`. */
 function multistep([to, from, ...before]: StepLevels, outputs: readonly Tensor[], sample: Tensor): Tensor {
   const rho = ({ alpha, sigma }: NoiseLevel) => f32(sigma / alpha);
   const rhos = [from, ...before].map(rho);
@@ -103,8 +103,8 @@ function multistep([to, from, ...before]: StepLevels, outputs: readonly Tensor[]
   return sumFloat32([1, sample.div(from.alpha)], ...terms).mul(to.alpha);
 }
 
-// Antiderivatives at t of the Lagrange polynomial in log rho that is 1 at the first point and 0 at the others. Rounded as torch rounds: between
-// steps that lie close together they cancel.
+// Antiderivatives at t of the Lagrange polynomial in log rho that is 1 at the first point and 0 at the others. Rounded as torch rounds: their
+// difference over a short step is small.
 type Integral = (t: number, basis: readonly number[]) => number;
 
 const integralOfLinear: Integral = (t, basis) => {

@@ -24,9 +24,9 @@ const schema = v.strictObject({
   solverOrder: whole(2, 1),
   /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"]),
-  /** Go down in order in the last steps of runs shorter than 15. */
+  /** Lower the order in the last steps of runs shorter than 15 steps. */
   lowerOrderFinal: flag(true),
-  /** Take the last step with order 1 whatever the length. */
+  /** Take the last step with order 1, however long the run is. */
   eulerAtFinal: flag(false),
   ...spacingFields("linspace"),
 });
@@ -35,7 +35,7 @@ const schema = v.strictObject({
 export type DPMSolverMultistepInverseConfig = v.InferOutput<typeof schema>;
 
 /**
- * DPM-Solver backwards: from a picture to the noise it would come from, for editing.
+ * DPM-Solver backwards: from a picture to the noise that leads to it, for editing.
  * Lu et al. 2022 (arXiv:2211.01095), Algorithm 2 with ascending sigmas, as in DiffEdit (Couairon et al. 2022, arXiv:2210.11427).
  * Matches diffusers' DPMSolverMultistepInverseScheduler.
  */
@@ -54,12 +54,12 @@ export class DPMSolverMultistepInverseScheduler extends LogSnrScheduler<DPMSolve
   protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
     const { config, training } = this;
     const noisiest = timestepsAbove(config.lambdaMinClipped, training, config.numTrainTimesteps) - 1;
-    // A spacing from the noisy to the clean end with the ends exchanged ascends.
+    // Spacings go from the noisiest to the cleanest sigma. With the ends exchanged they ascend.
     const range = { min: training.range.max, max: training.range.min };
     const timesteps = this.spacedTimesteps(steps, noisiest);
     const schedule = solverSchedule(config, training, { timesteps, steps, flowShift: this.flowShift, range });
     const end = schedule.interpolated ? (training.sigmas.at(noisiest) as number) : (schedule.sigmas.at(-1) as number);
-    // Repeated timesteps are left out, their sigmas are not; kept for parity.
+    // Repeated timesteps are left out, but not their sigmas, as in diffusers.
     this.start([...new Set(schedule.timesteps)].map(Math.trunc), [...schedule.sigmas, end].map(f32));
     const orders = this.timesteps.map((_, i) => this.orderAt(i, i + 1));
     refuseThirdOrder(this.className, config, orders, ["sde-dpmsolver", "sde-dpmsolver++"]);
@@ -82,7 +82,7 @@ export class DPMSolverMultistepInverseScheduler extends LogSnrScheduler<DPMSolve
     return multistepOrder(steps - index, known, steps, this.config);
   }
 
-  /** Cleanest first; the noisiest one is left out, where the steps end. */
+  /** Cleanest first. The noisiest timestep, where the last step ends, is left out. */
   private spacedTimesteps(steps: number, noisiest: number): number[] {
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = this.config;
     switch (timestepSpacing) {

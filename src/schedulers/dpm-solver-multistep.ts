@@ -26,9 +26,9 @@ const schema = v.strictObject({
   solverOrder: whole(2, 1),
   /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver", "dpmsolver++", "sde-dpmsolver", "sde-dpmsolver++"]),
-  /** Go down in order in the last steps of runs shorter than 15. */
+  /** Lower the order in the last steps of runs shorter than 15 steps. */
   lowerOrderFinal: flag(true),
-  /** Take the last step with order 1 whatever the length. */
+  /** Take the last step with order 1, however long the run is. */
   eulerAtFinal: flag(false),
   /** Space steps uniformly in log-SNR. */
   useLuLambdas: flag(false),
@@ -37,7 +37,7 @@ const schema = v.strictObject({
   ...spacingFields("linspace"),
   /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
-  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
+  /** Shift sigmas by the `mu` given to `setTimesteps`; false by default. */
   useDynamicShifting: flag(false),
   /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential"], "exponential"),

@@ -21,7 +21,7 @@ const schema = v.strictObject({
   /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
   ...sigmaSpacingFields(),
-  /** Fixes the noise: one seed for the batch, or one for each image. Null takes it from the generator of `step`, or at random. */
+  /** The seed of the noise: one for the batch, or one for each image. Null takes it from the generator of `step`, or at random. */
   noiseSamplerSeed: v.optional(v.nullable(v.union([seedOf(), v.array(seedOf())])), null),
   ...spacingFields("linspace"),
 });
@@ -40,7 +40,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
 
   override readonly order = 2;
   private readonly trainingSigmas = trainingSigmas(alphasCumprodOf(this.config));
-  private midpoint: { readonly sample: Tensor; readonly sigma: number } | undefined; // where the step under way began, and its middle
+  private midpoint: { readonly sample: Tensor; readonly sigma: number } | undefined; // where the current step began, and its middle
   private trees: readonly BrownianTree[] | undefined; // one for the batch, or one for each image
 
   constructor(config: Partial<DPMSolverSDEConfig> = {}) {
@@ -62,7 +62,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     const spacing = namedSpacing(this.config);
     if (spacing) {
       const range = { max: sigmas[0] as number, min: sigmas.at(-1) as number };
-      // Karras sigmas alone do not look for sigma_min and sigma_max that ride along from another class.
+      // Only Karras sigmas ignore a sigma_min and sigma_max that the config keeps for another class.
       sigmas = spacing(useKarrasSigmas ? range : sigmaRange(this.config, range), steps);
       timesteps = sigmas.map(timestepOf);
     }
@@ -104,7 +104,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     return { prevSample: sumFloat32([1, drift], [up, noise]), predOriginalSample: original };
   }
 
-  /** Noise of unit variance: the Brownian motion's increment between two sigmas over the root of their distance. */
+  /** Noise of unit variance: the increment of the Brownian motion between two sigmas, divided by the root of their distance. */
   private brownian(sample: Tensor, from: number, to: number, { generator }: StepOptions): Tensor {
     this.trees ??= this.plant(sample, generator);
     const [low, high] = from < to ? [from, to] : [to, from];
@@ -123,14 +123,14 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     if (seeds.length === 1 && !noiseSamplerSeed) return [tree(sample.shape, seeds[0] as bigint)];
     if (seeds.length !== batch) {
       throw new ArgumentError(`${this.className}: ${seeds.length} seeds or generators were given for a batch of ${batch}`, {
-        hint: "give one for all images, or one for each",
+        hint: "give one for all images, or one for each image",
       });
     }
     return seeds.map((seed) => tree(rest, seed));
   }
 }
 
-/** A seed below 2^63, as diffusers draws one where none is given (there from torch's global generator, which nobody can pass in). */
+/** A seed below 2^63. diffusers draws it from torch's global generator if no seed is given. */
 function drawSeed(generator: Generator): bigint {
   return generator.uint64() % (2n ** 63n - 1n);
 }

@@ -24,11 +24,11 @@ const schema = v.strictObject({
   solverOrder: whole(2, 1, 3),
   /** Which solver: "dpmsolver++" (default) and the others that the class has. */
   algorithmType: algorithmTypeField(["dpmsolver", "dpmsolver++", "sde-dpmsolver++"]),
-  /** End in smaller groups, so that any number of steps will do. Always so where the steps do not divide or end at no noise. */
+  /** End in smaller groups, so that any number of steps is possible. Always done if the steps cannot be divided or end at no noise. */
   lowerOrderFinal: flag(false),
   /** Where the last step ends: at no noise, or at the cleanest training sigma. */
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
-  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
+  /** Shift sigmas by the `mu` given to `setTimesteps`; false by default. */
   useDynamicShifting: flag(false),
   /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential"], "exponential"),
@@ -47,11 +47,11 @@ export class DPMSolverSinglestepScheduler extends LogSnrScheduler<DPMSolverSingl
   static override readonly schema = schema;
 
   protected override readonly takes = ["timesteps", "mu"] as const;
-  // Stays on once a run needed it, as in diffusers.
+  // Stays true after a run that needs it, as in diffusers.
   private lowerOrderFinal = this.config.lowerOrderFinal;
   /** The order of every step: counts up from 1 within a group. */
   private orders: readonly number[] = [];
-  private groupSample: Tensor | undefined; // where the group under way began
+  private groupSample: Tensor | undefined; // where the current group began
 
   constructor(config: Partial<DPMSolverSinglestepConfig> = {}) {
     super(config);

@@ -21,9 +21,9 @@ const schema = v.strictObject({
   algorithmType: algorithmTypeField(["dpmsolver++", "sde-dpmsolver++"]),
   /** Which second-order formula. */
   solverType: oneOfOrForeign(["midpoint", "heun"], ["logrho", "bh1", "bh2"], "midpoint"),
-  /** Go down in order in the last steps of runs shorter than 15. */
+  /** Lower the order in the last steps of runs shorter than 15 steps. */
   lowerOrderFinal: flag(true),
-  /** Take the last step with order 1 whatever the length. */
+  /** Take the last step with order 1, however long the run is. */
   eulerAtFinal: flag(false),
 });
 
@@ -70,7 +70,7 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
     return { prevSample: multistepUpdate(this.config, levels, this.outputs, sample, noise), predOriginalSample: original };
   }
 
-  /** A timestep that is not in the schedule counts as the last one here. */
+  /** A timestep that is not in the schedule counts as the last one, as in diffusers. */
   protected override indexOf(timestep: number): number {
     return this.find(timestep) ?? this.timesteps.length - 1;
   }
@@ -86,7 +86,7 @@ export class EDMDPMSolverMultistepScheduler extends EDMScheduler<EDMDPMSolverMul
     return multistepOrder(steps - index, known, steps, this.config);
   }
 
-  /** How noisy the sample is before step `index`: a picture and sigma times the noise. */
+  /** How noisy the sample is before step `index`: it holds the picture and sigma times the noise. */
   protected override levelAt(index: number): NoiseLevel {
     const sigma = this.sigmaAt(index);
     return { raw: sigma, alpha: 1, sigma, lambda: -logTorch(sigma) };

@@ -17,15 +17,15 @@ const schema = v.strictObject({
   ...betaFields(),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
-  /** How sigmas between training timesteps are found: in sigma, or uniformly in log sigma. */
+  /** How sigmas between training timesteps are found: by interpolation, or evenly spaced in log sigma. */
   interpolationType: oneOf(["linear", "log_linear"], "linear"),
   ...sigmaSpacingFields(),
   /** Ends of the named spacings; null takes them from the timesteps. */
   sigmaMin: optionalReal(),
-  /** The largest noise level of a run; the class's default. */
+  /** The largest noise level of a run; null takes it from the training sigmas. */
   sigmaMax: optionalReal(),
   ...spacingFields("linspace"),
-  /** "continuous" gives v-prediction models log(sigma) / 4 for a timestep, as EDM-trained ones want. */
+  /** "continuous" uses log(sigma) / 4 as timestep of v-prediction models that were trained the EDM way. */
   timestepType: oneOf(["discrete", "continuous"], "discrete"),
   /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
@@ -109,7 +109,7 @@ export class EulerDiscreteScheduler extends SigmaScheduler<EulerDiscreteConfig> 
 
   override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     expectVelocity(sample, noise, timesteps);
-    // diffusers reads alphasCumprod at the position in `timesteps`, not at the timestep; kept for parity.
+    // Like diffusers, this reads alphasCumprod at the position in `timesteps`, not at the timestep.
     return mixRows(noise, sample, timesteps, (timestep) => {
       const alphaCumprod = atTimestep(this.alphasCumprod, this.indexOf(timestep));
       return [sqrtTorch(alphaCumprod), -sqrtTorch(f32(1 - alphaCumprod))];

@@ -16,7 +16,7 @@ const schema = v.strictObject({
 /** Config of a {@link FlowMatchEulerDiscreteScheduler}, with its defaults filled in. @interface */
 export type FlowMatchEulerDiscreteConfig = v.InferOutput<typeof schema>;
 
-/** Tokens' timesteps closer than this (as sigmas) to a step's are at that step. */
+/** A token whose sigma is closer than this to a step's sigma is at that step. */
 const SAME_SIGMA = 1e-6;
 
 /**
@@ -32,7 +32,7 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
     super.plan(options);
     if (options.timesteps && !options.sigmas) {
       warn(
-        `${this.className}: custom timesteps are used as given, but the sigmas made from them are shifted; pass sigmas as well to have both agree`,
+        `${this.className}: custom timesteps are used as given, but the sigmas made from them are shifted; pass sigmas as well so that both agree`,
       );
     }
   }
@@ -69,7 +69,7 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
       const next = Math.max(0, ...this.sigmas.filter((level) => level < limit));
       for (let i = token * channels; i < (token + 1) * channels; i++) {
         const [x, out] = [sample.data[i] as number, output.data[i] as number];
-        // The sign is diffusers', whose pipelines with per-token timesteps negate the model's output.
+        // The sign is that of diffusers: its pipelines with per-token timesteps negate the model's output.
         result[i] = noise
           ? f32(f32(1 - next) * f32(x - f32(sigma * out))) + f32(next * (noise.data[i] as number))
           : x + f32(f32(sigma - next) * out);

@@ -13,7 +13,7 @@ import { churn } from "./shared/variance-exploding.js";
 const schema = v.strictObject({
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
-  /** Above 1 more steps are spent at high noise, as large pictures need. */
+  /** Values above 1 spend more steps at high noise, as large pictures need; 1 by default. */
   shift: real(1),
 });
 
@@ -86,7 +86,7 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
     return this.addNoise(sample, noise, timesteps);
   }
 
-  /** Noise for one timestep; the run then starts there, as in diffusers. */
+  /** Adds noise for one timestep. The run then starts at that timestep, as in diffusers. */
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     if (new Set(timesteps).size !== 1) {
       throw new ArgumentError(`${this.className} adds noise for one timestep; ${timesteps.length} were given`);
@@ -98,7 +98,7 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
   }
 }
 
-/** The direction away from the picture that the output stands for at `sigma`, per unit of `hat`. */
+/** The direction away from the predicted picture, per unit of `hat`. */
 function slope(sample: Tensor, output: Tensor, sigma: number, hat: number): Tensor {
   const original = sumFloat32([1, sample], [-sigma, output]);
   return sample.sub(original).div(hat);

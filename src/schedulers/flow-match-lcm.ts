@@ -10,9 +10,9 @@ import type { StepOptions, StepOutput } from "./shared/scheduler.js";
 
 const schema = v.strictObject({
   ...flowMatchFields(),
-  /** How much larger than at first the latents are after every step but the last; null keeps their size. */
+  /** The size of the latents after each step but the last, relative to their first size; null keeps the size. */
   scaleFactors: optionalNumbers((factor) => factor > 0 && factor <= 16, "numbers above 0, up to 16"),
-  /** How the sample is enlarged between steps, where `scaleFactors` are given; "nearest" by default. */
+  /** How the sample is enlarged between steps if `scaleFactors` are given; "bicubic" by default. */
   upscaleMode: oneOf(INTERPOLATION_MODES, "bicubic"),
 });
 
@@ -20,8 +20,9 @@ const schema = v.strictObject({
 export type FlowMatchLCMConfig = v.InferOutput<typeof schema>;
 
 /**
- * Latent consistency sampling for rectified flow: every step predicts the picture and adds fresh noise, optionally growing the latents.
- * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; growing: Starodubcev et al. 2025, "Scale-wise Distillation" (arXiv:2503.16397).
+ * Latent consistency sampling for rectified flow: every step predicts the picture and adds fresh noise, and can enlarge the latents.
+ * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3. Enlarging the latents:
+ * Starodubcev et al. 2025, "Scale-wise Distillation" (arXiv:2503.16397).
  * Matches diffusers' FlowMatchLCMScheduler.
  */
 export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig> {
@@ -30,7 +31,7 @@ export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig
 
   private scaleFactors: readonly number[] = this.config.scaleFactors ?? [];
   private upscaleMode: InterpolationMode = this.config.upscaleMode;
-  private firstSize: readonly number[] = []; // height and width (or what axes there are) of the run's first sample
+  private firstSize: readonly number[] = []; // extents of the run's first sample after batch and channels
 
   /** Changes how latents grow from now on; the config keeps its own. */
   setScaleFactors(scaleFactors: readonly number[], upscaleMode: InterpolationMode): void {
@@ -41,7 +42,7 @@ export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     if (this.scaleFactors.length > 0 && this.timesteps.length !== this.scaleFactors.length + 1) {
       throw new ArgumentError(
-        `${this.className}: scale_factors has ${this.scaleFactors.length} numbers for ${this.timesteps.length} timesteps; expected one less`,
+        `${this.className}: scale_factors has ${this.scaleFactors.length} numbers for ${this.timesteps.length} timesteps; expected one number less`,
       );
     }
     if (this.stepIndex === undefined) this.firstSize = modelOutput.shape.slice(2);

@@ -13,7 +13,7 @@ const schema = v.strictObject({
   ...kDiffusionFields({ start: 0.00085, end: 0.012, rare: ["exp"] }),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
-  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */
   clipSample: flag(false),
   /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
@@ -23,7 +23,7 @@ const schema = v.strictObject({
 export type HeunDiscreteConfig = v.InferOutput<typeof schema>;
 
 /**
- * Heun's method along the sigmas: every step but the last evaluates the model again where Euler's step leads, and takes the mean slope.
+ * Heun's method along the sigmas: every step but the last evaluates the model again at the end of Euler's step, and uses the mean slope.
  * Karras et al. 2022 (arXiv:2206.00364), Algorithm 1.
  * Matches diffusers' HeunDiscreteScheduler.
  */
@@ -33,7 +33,7 @@ export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfi
 
   override readonly order = 2;
   protected override readonly takes = ["timesteps", "numTrainTimesteps"] as const;
-  // The step under way, between its two evaluations.
+  // The current step, between its two evaluations.
   private euler: { readonly sample: Tensor; readonly derivative: Tensor; readonly change: number } | undefined;
 
   constructor(config: Partial<HeunDiscreteConfig> = {}) {
@@ -80,7 +80,7 @@ export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfi
   }
 }
 
-/** Every value but the first twice: as the end of one step and the start of the next. */
+/** Every value but the first is repeated: it ends one step and begins the next. */
 function evaluatedTwice(values: readonly number[]): number[] {
   return values.flatMap((value, i) => (i === 0 ? [value] : [value, value]));
 }

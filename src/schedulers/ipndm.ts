@@ -10,14 +10,14 @@ import { Scheduler, type StepOutput, type TimestepOptions } from "./shared/sched
 const schema = v.strictObject({
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
-  /** The share of noise at every step of a run and after the last, instead of the cosine schedule's. */
+  /** The share of noise before every step and after the last, instead of the cosine schedule's. */
   trainedBetas: trainedBetas(),
 });
 
 /** Config of a {@link IPNDMScheduler}, with its defaults filled in. @interface */
 export type IPNDMConfig = v.InferOutput<typeof schema>;
 
-/** Keeps a division by alpha finite where the sample is all noise. */
+/** Keeps a division by alpha finite if the sample is pure noise. */
 const SMALLEST_ALPHA = 1e-8;
 
 /**

@@ -13,11 +13,11 @@ const schema = v.strictObject(consistencyFields());
 /** Config of a {@link LCMScheduler}, with its defaults filled in. @interface */
 export type LCMConfig = v.InferOutput<typeof schema>;
 
-/** The standard deviation of the data, squared, as the distillation assumes it. */
+/** The squared standard deviation of the data that the distillation assumes. */
 const DATA_VARIANCE = 0.25;
 
 /**
- * Latent consistency models: pictures in 1 to 8 steps from models distilled for it.
+ * Latent consistency models: pictures in 1 to 8 steps from distilled models.
  * Luo et al. 2023, "Latent Consistency Models" (arXiv:2310.04378), Algorithm 3; boundary conditions of Song et al. 2023 (arXiv:2303.01469).
  * Matches diffusers' LCMScheduler.
  */

@@ -43,7 +43,7 @@ export class LMSDiscreteScheduler extends KDiffusionScheduler<LMSDiscreteConfig>
     const next = this.sigmaAt(index + 1);
     const original = denoised(this.config.predictionType, modelOutput, sample, sigma);
     this.derivatives = [sample.sub(original).div(sigma), ...this.derivatives].slice(0, order);
-    // A run that starts in the middle has fewer derivatives than points; their weights are those of the full polynomial, as in diffusers.
+    // A run that starts in the middle has fewer derivatives than points. They keep the weights of the full polynomial, as in diffusers.
     const points = Array.from({ length: Math.min(index + 1, order) }, (_, i) => this.sigmaAt(index - i));
     const terms = this.derivatives.slice(0, points.length).map((derivative, i): [number, Tensor] => {
       return [lagrangeIntegral(points, i, sigma, next), derivative];

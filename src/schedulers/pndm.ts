@@ -15,7 +15,7 @@ const schema = v.strictObject({
   ...betaFields(),
   /** Start with multistep at once, as Stable Diffusion does. */
   skipPrkSteps: flag(false),
-  /** After the last step take alphaCumprod as 1, not as that of timestep 0. */
+  /** After the last step, alphaCumprod is 1 instead of its value at timestep 0. */
   setAlphaToOne: flag(false),
   /** What the model predicts: "epsilon" (the noise), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
@@ -25,7 +25,7 @@ const schema = v.strictObject({
 /** Config of a {@link PNDMScheduler}, with its defaults filled in. @interface */
 export type PNDMConfig = v.InferOutput<typeof schema>;
 
-/** Timesteps the Runge-Kutta warm-up takes four evaluations for. */
+/** The Runge-Kutta warm-up evaluates the model four times for each of these first timesteps. */
 const WARM_UP_STEPS = 4;
 
 /**
@@ -42,7 +42,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
   private warmUp: readonly number[] = [];
   private counter = 0;
   private outputs: Tensor[] = []; // newest last
-  private startSample: Tensor | undefined; // where the step under way began
+  private startSample: Tensor | undefined; // where the current step began
   private average: Tensor | undefined; // Runge-Kutta's weighted mean so far
 
   protected override plan({ numInferenceSteps = 0 }: TimestepOptions): void {
@@ -58,7 +58,7 @@ export class PNDMScheduler extends Scheduler<PNDMConfig> {
     } else {
       if (spaced.length < WARM_UP_STEPS) {
         throw new ArgumentError(
-          `PNDMScheduler needs at least ${WARM_UP_STEPS} steps for its Runge-Kutta warm-up; ${numInferenceSteps} were asked for`,
+          `PNDMScheduler needs at least ${WARM_UP_STEPS} steps for its Runge-Kutta warm-up; got ${numInferenceSteps}`,
           {
             argument: "numInferenceSteps",
             hint: "use more steps, or set skip_prk_steps to true",

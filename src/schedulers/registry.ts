@@ -31,12 +31,12 @@ import { Scheduler, type SchedulerClass } from "./shared/scheduler.js";
 import { TCDScheduler } from "./tcd.js";
 import { UniPCMultistepScheduler } from "./unipc-multistep.js";
 
-/** A scheduler class and what it is in one line. */
+/** A scheduler class, with a description in one line. */
 export interface SchedulerEntry {
   /** The scheduler's class. */
   readonly class: SchedulerClass;
   readonly description: string;
-  /** Short names for the class with some of its config changed, as other programs spell them. */
+  /** Short names, as other programs spell them, and the config fields that each name changes. */
   readonly aliases: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
@@ -47,7 +47,7 @@ const sde = { algorithmType: "sde-dpmsolver++" };
 export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
   DDIMInverseScheduler: {
     class: DDIMInverseScheduler,
-    description: "DDIM backwards: the noise that a picture comes from",
+    description: "DDIM backwards, from a picture to the noise that leads to it",
     aliases: { "ddim-inverse": {} },
   },
   DDIMScheduler: {
@@ -57,7 +57,7 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
   },
   DDPMScheduler: {
     class: DDPMScheduler,
-    description: "DDPM, the original ancestral sampler: fresh noise in every step, best with hundreds of them",
+    description: "DDPM, the original ancestral sampler: fresh noise in every step, best with hundreds of steps",
     aliases: { ddpm: {} },
   },
   DEISMultistepScheduler: {
@@ -150,7 +150,7 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
   },
   LCMScheduler: {
     class: LCMScheduler,
-    description: "latent consistency models: pictures in 1 to 8 steps from models distilled for it",
+    description: "latent consistency models: pictures in 1 to 8 steps from distilled models",
     aliases: { lcm: {} },
   },
   LMSDiscreteScheduler: {
@@ -170,7 +170,7 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
   },
   TCDScheduler: {
     class: TCDScheduler,
-    description: "trajectory consistency distillation: few steps, eta chooses how much noise each adds",
+    description: "trajectory consistency distillation: few steps; eta chooses how much noise each step adds",
     aliases: { tcd: {} },
   },
   UniPCMultistepScheduler: {
@@ -181,7 +181,7 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
 };
 
 /**
- * The scheduler a config belongs to, by its `_className`.
+ * The scheduler that a config belongs to, by its `_className`.
  *
  * @param config camelCase, as `readConfig` gives scheduler_config.json.
  * @throws ConfigError if there is no such class, or a value is not allowed.
@@ -191,14 +191,14 @@ export function schedulerFromConfig(config: Readonly<Record<string, unknown>>): 
   const name = config._className;
   const entry = typeof name === "string" && Object.hasOwn(SCHEDULERS, name) ? SCHEDULERS[name] : undefined;
   if (!entry) {
-    throw new ConfigError(`the scheduler config's _class_name is ${shown(name)}, which Darkroom does not know`, {
+    throw new ConfigError(`the scheduler config's _class_name is ${shown(name)}, which is unknown`, {
       hint: `known classes: ${Object.keys(SCHEDULERS).join(", ")}`,
     });
   }
   return entry.class.fromConfig(config);
 }
 
-/** A scheduler asked for by name: make it with `class.fromConfig(config, overrides)`. */
+/** The scheduler that a name means; `class.fromConfig(config, overrides)` makes it. */
 export interface ResolvedScheduler {
   /** The scheduler's class. */
   readonly class: SchedulerClass;
@@ -207,7 +207,7 @@ export interface ResolvedScheduler {
 }
 
 /**
- * Finds a scheduler by class name (with or without "Scheduler") or alias, in upper or lower case, with spaces or underscores for dashes.
+ * Finds a scheduler by class name (with or without "Scheduler") or alias. Letter case does not matter, and spaces and underscores count as dashes.
  *
  * @throws ArgumentError naming the nearest name, with all names in the hint.
  */
@@ -230,7 +230,7 @@ export const schedulerField: Field<Scheduler | string> = {
 };
 
 /**
- * A scheduler from a value: the value itself, or, for a name, a scheduler of that class with the config of `current`.
+ * The scheduler that a value means: the value itself or, if it is a name, a scheduler of that class with the config of `current`.
  * @throws ArgumentError for an unknown name or any other value.
  */
 export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Scheduler {

@@ -25,7 +25,7 @@ import type { StepOptions, StepOutput, TimestepOptions } from "./shared/schedule
 import { solverSchedule, timestepsAbove } from "./shared/solver-schedule.js";
 import { solverTimesteps } from "./shared/timestep-spacing.js";
 
-/** How much noise steps at a timestep add: 0 follows the ODE, 1 the reverse SDE. */
+/** How much noise a step at a timestep adds: 0 follows the ODE, 1 the reverse SDE. */
 export type TauFunction = (timestep: number) => number;
 
 const schema = v.strictObject({
@@ -36,18 +36,18 @@ const schema = v.strictObject({
   correctorOrder: whole(2, 1, 4),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
-  /** A `TauFunction`; null adds noise (tau 1) from timestep 200 to 800. Config files hold null. */
+  /** A `TauFunction`; null adds noise (tau 1) from timestep 200 to 800. Config files have null. */
   tauFunc: v.optional(v.nullable(v.custom<TauFunction>((value) => typeof value === "function", "a function of the timestep")), null),
   ...thresholdFields(),
   /** Integrate the predicted picture, or the predicted noise. */
   algorithmType: oneOf(["data_prediction", "noise_prediction"], "data_prediction"),
-  /** Go down in order in the last steps. */
+  /** Lower the order in the last steps. */
   lowerOrderFinal: flag(true),
   ...sigmaSpacingFields(),
   ...flowFields(),
-  /** Leaves out the timesteps whose log-SNR is below: needed by cosine schedules, whose log-SNR has no bound. */
+  /** Timesteps with a smaller log-SNR are left out. Cosine schedules need it, because their log-SNR has no lower bound. */
   lambdaMinClipped: numberFromMinusInfinity(),
-  /** "learned" and "learned_range" models put a variance behind the first three channels; it is cut off. */
+  /** Models with "learned" and "learned_range" give a variance after the first three channels; it is ignored. */
   varianceType: optionalWord(),
   ...spacingFields("linspace"),
 });
@@ -57,7 +57,7 @@ export type SASolverConfig = v.InferOutput<typeof schema>;
 
 const defaultTau: TauFunction = (timestep) => (timestep >= 200 && timestep <= 800 ? 1 : 0);
 
-/** A step under way: where it began, with which noise and tau, and the order of its correction. */
+/** The step that the next call corrects: its sample, noise and tau at the start, and the order of its correction. */
 interface OpenStep {
   readonly sample: Tensor;
   readonly noise: Tensor;
@@ -129,7 +129,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
     const [from, to] = [this.levelAt(index), this.levelAt(index + 1)];
     const weights = this.weights(order, index, from, to, step.tau);
     if (this.predictsOriginal && order === 2) {
-      // The paper's code trades the exact second-order weights for ones that are the midpoint rule's.
+      // The paper's code uses the midpoint rule's weights here, not the exact ones.
       const { tail, h } = midpointTail(from, to, step.tau);
       const change = f32(f32(tail(f32(f32(h ** 2) / 2), (1 + step.tau ** 2) ** 2)) / f32(from.lambda - this.levelAt(index - 1).lambda));
       shift(weights, change);
@@ -137,7 +137,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
     return this.advance(from, to, step, weights, outputs);
   }
 
-  /** Equation 17: the sample before the step at `index`, by a polynomial that goes through the model's output there too. */
+  /** Equation 17: the sample before the step at `index`, by a polynomial that also goes through the model's output there. */
   private correct(index: number, step: OpenStep, outputs: readonly Tensor[]): Tensor {
     const [from, to] = [this.levelAt(index - 1), this.levelAt(index)];
     const weights = this.weights(step.correctorOrder, index, from, to, step.tau);
@@ -188,7 +188,7 @@ export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
   }
 }
 
-// All rounded as torch rounds: the terms are much larger than their sums.
+// Everything is rounded as torch rounds: the terms are much larger than their sums.
 const exp = expTorch;
 
 /** Moves weight from the older of two outputs to the newer. */
@@ -219,7 +219,7 @@ function decayingMoment(power: number, start: number, end: number): number {
   return f32(exp(-end) * difference);
 }
 
-/** What repeated integration by parts leaves: `x^n + sign n x^(n-1) + n (n-1) x^(n-2) + ...`. */
+/** The result of repeated integration by parts: `x^n + sign n x^(n-1) + n (n-1) x^(n-2) + ...`. */
 function polynomial(power: number, x: number, sign: 1 | -1): number {
   const square = f32(x ** 2);
   switch (power) {

@@ -14,7 +14,7 @@ const schema = v.strictObject(consistencyFields());
 export type TCDConfig = v.InferOutput<typeof schema>;
 
 /**
- * Trajectory consistency distillation: few steps, with `eta` choosing how far below the next timestep each goes before noise is added.
+ * Trajectory consistency distillation: few steps. `eta` chooses how far below the next timestep each step goes before noise is added.
  * Zheng et al. 2024, "Trajectory Consistency Distillation" (arXiv:2402.19159), Algorithm 4; eta is the paper's gamma.
  * Matches diffusers' TCDScheduler.
  */
@@ -23,7 +23,7 @@ export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
   static override readonly schema = schema;
 
   /**
-   * One step; `eta` is 0.3 by default here. Predictions are neither clipped nor thresholded, whatever the config says, as in diffusers.
+   * One step; `eta` is 0.3 by default here. Like diffusers, it ignores the config's clipping and thresholding.
    *
    * @throws ArgumentError if `eta` is not in 0..1.
    */
@@ -54,7 +54,7 @@ export class TCDScheduler extends ConsistencyScheduler<TCDConfig> {
     return { prevSample, predOriginalSample, predNoisedSample };
   }
 
-  /** Where the length of the distillation's schedule is given for a run, any training timestep will do. */
+  /** If a run sets the length of the distillation's schedule, every training timestep is allowed. */
   protected override distilledTimesteps(originalSteps: number, strength: number, asked: boolean): number[] {
     if (!asked) return super.distilledTimesteps(originalSteps, strength, asked);
     return Array.from({ length: Math.max(Math.trunc(this.config.numTrainTimesteps * strength), 0) }, (_, i) => i);

@@ -35,7 +35,7 @@ import { linspace, solverTimesteps } from "./shared/timestep-spacing.js";
 
 const schema = v.strictObject({
   ...betaFields(),
-  /** The predictor's order; the corrector adds one. */
+  /** The order of the predictor; that of the corrector is one higher. */
   solverOrder: whole(2, 1),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
@@ -44,11 +44,11 @@ const schema = v.strictObject({
   predictX0: flag(true),
   /** The paper's B(h): h or exp(h) - 1. */
   solverType: oneOfOrForeign(["bh1", "bh2"], ["midpoint", "heun", "logrho"], "bh2"),
-  /** Go down in order in the last steps. */
+  /** Lower the order in the last steps. */
   lowerOrderFinal: flag(true),
   /** Steps after which the corrector is left out. */
   disableCorrector: wholeNumbers(),
-  /** diffusers' scheduler for the first steps; not supported. */
+  /** Another scheduler for the first steps, which diffusers allows; not supported. */
   solverP: unsupported("null: another scheduler as predictor is not supported"),
   ...sigmaSpacingFields(),
   ...flowFields(),
@@ -57,13 +57,13 @@ const schema = v.strictObject({
   finalSigmasType: oneOf(["zero", "sigma_min"], "zero"),
   /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
-  /** Shift by the `mu` that `setTimesteps` is given; false by default. */
+  /** Shift sigmas by the `mu` given to `setTimesteps`; false by default. */
   useDynamicShifting: flag(false),
   /** How `mu` shifts sigmas under dynamic shifting; "exponential" by default. */
   timeShiftType: oneOf(["exponential", "linear"], "exponential"),
   /** Ends of the named spacings; null takes them from the training sigmas. */
   sigmaMin: optionalReal(),
-  /** The largest noise level of a run; the class's default. */
+  /** The largest noise level of a run; null takes it from the training sigmas. */
   sigmaMax: optionalReal(),
   /** The last flow sigma is stretched to this value. */
   shiftTerminal: optionalReal(),
@@ -138,7 +138,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     const { solverOrder, lowerOrderFinal, predictX0, disableCorrector } = this.config;
     const index = this.currentIndex(timestep);
     const level = this.levelAt(index);
-    // Noise prediction is not thresholded here, unlike DPM-Solver's.
+    // Unlike DPM-Solver, UniPC does not threshold noise predictions.
     const converted = predictX0
       ? thresholdedOriginal(this.config, modelOutput, sample, level)
       : thresholdedNoise({ ...this.config, thresholding: false }, modelOutput, sample, level);
@@ -158,7 +158,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     const order = this.lastOrder;
     const update = this.update(index, index + 1, order, outputs);
     const { matrix, rhs, slopes } = update;
-    // Order 2 is exact with a half; higher orders solve for their weights without the last row, which the corrector needs.
+    // The weight of order 2 is a half. Higher orders solve the system without its last row, which is for the corrector.
     const weights =
       order === 2
         ? [0.5]
@@ -167,7 +167,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
             rhs.slice(0, -1),
           );
     const terms = slopes.map((slope, i): [number, Tensor] => [update.step * (weights[i] as number), slope]);
-    // Without slopes diffusers still multiplies the step by their empty sum: an infinite step (bh1 down to sigma 0) gives NaN there, and here.
+    // Without slopes, diffusers multiplies the step by an empty sum: an infinite step (bh1 down to sigma 0) gives NaN, there and here.
     if (terms.length === 0) terms.push([update.step * 0, sample]);
     return sumFloat32(...update.base(sample), ...terms);
   }
@@ -185,7 +185,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     );
   }
 
-  /** What predictor and corrector share on the way from one position to another: equation 3 and the linear system for the weights of the slopes. */
+  /** The common part of predictor and corrector: equation 3 and the linear system for the weights of the slopes. */
   private update(fromIndex: number, toIndex: number, order: number, outputs: readonly Tensor[]) {
     const { predictX0, solverType } = this.config;
     const [to, from] = [this.levelAt(toIndex), this.levelAt(fromIndex)];
@@ -204,7 +204,7 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
         [sampleWeight(predictX0, to, from), sample],
         [-f32(scale * phi), m0],
       ],
-      /** Weight of the slopes together. */
+      /** The common factor of the slopes' weights. */
       step: -f32(scale * b),
       slopes,
       matrix,
@@ -227,8 +227,8 @@ function sampleWeight(predictX0: boolean, to: NoiseLevel, from: NoiseLevel): num
 }
 
 /**
- * The system whose solution weighs the slopes (the paper's R(h) and b): rows are powers of the ratios. In float32 as torch computes it:
- * the cancellation in phi makes up much of the result when steps are short.
+ * The linear system for the weights of the slopes (the paper's R(h) and b). Its rows are powers of the ratios. Computed in float32, as torch does:
+ * in short steps, the rounding errors of phi are a large part of the result.
  */
 function weightSystem(ratios: readonly number[], hh: number, phi: number, b: number): { matrix: number[][]; rhs: number[] } {
   const matrix: number[][] = [];

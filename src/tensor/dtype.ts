@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 
-/** The type of a tensor's numbers, by torch's names. float16 and bfloat16 are stored as their raw 16 bits, the float8 types as their raw 8 bits. */
+/** The type of a tensor's numbers, with torch's names. float16 and bfloat16 are stored as their raw 16 bits, the float8 types as their raw 8 bits. */
 export type DType =
   | "float32"
   | "float64"
@@ -52,7 +52,7 @@ export function isDType(value: unknown): value is DType {
   return typeof value === "string" && Object.hasOwn(constructors, value);
 }
 
-/** The name of the typed array that holds `dtype`, in whichever realm it was made. */
+/** The name of the typed array that holds `dtype`; it is the same in every realm. */
 export function arrayName(dtype: DType): string {
   return constructors[dtype].name;
 }
@@ -68,7 +68,7 @@ export function allocate<D extends DType>(dtype: D, length: number): DataOf<D> {
     return new constructors[dtype](length);
   } catch (cause) {
     throw new ArgumentError(`a tensor of ${length} numbers (${dtype}) is more than memory holds`, {
-      hint: "ask for a smaller picture, or fewer",
+      hint: "make a smaller picture, or fewer pictures",
       cause,
     });
   }

@@ -11,7 +11,7 @@ export function expectExtents(shape: Shape, least = 0): Shape {
   throw wrongArgument("shape", shape, "a list of whole numbers, such as [1, 3, 64, 64]");
 }
 
-/** @throws ArgumentError unless it is a number; NaN and infinite ones are. */
+/** @throws ArgumentError unless it is a number; NaN and infinity are numbers. */
 export function expectNumeric(name: string, value: number): number {
   if (typeof value === "number") return value;
   throw wrongArgument(name, value, "a number", { type: "number" });
@@ -23,7 +23,7 @@ export function expectWhole(name: string, value: number, least: number): number 
   throw wrongArgument(name, value, `a whole number, at least ${least}`, { type: "number" });
 }
 
-/** @throws ArgumentError unless it is an object with no other options than these, of these types. */
+/** @throws ArgumentError unless it is an object that has only these options, with these types. */
 export function expectOptions(options: object, types: Readonly<Record<string, "boolean" | "number">>): void {
   const known = Object.keys(types).join(", ");
   if (!isPlain(options)) throw wrongArgument("options", options, `an object: { ${known} }`);
@@ -36,7 +36,7 @@ export function expectOptions(options: object, types: Readonly<Record<string, "b
   }
 }
 
-/** @throws ArgumentError unless it is a list of numbers: an array or a typed one. */
+/** @throws ArgumentError unless it is a list of numbers: an array or a typed array. */
 export function expectNumbers(values: ArrayLike<number>): void {
   const isList = Array.isArray(values) ? values.every((value) => typeof value === "number") : isTyped(values) && !isBig(values);
   if (!isList) throw wrongArgument("values", values, "a list of numbers");

@@ -12,7 +12,7 @@ export function toHalf(value: number): number {
   if (magnitude > 0x7f800000) return sign | 0x7e00;
   if (magnitude >= 0x47800000) return sign | 0x7c00;
   if (magnitude < 0x38800000) {
-    // Below 2^-14 a half is a multiple of 2^-24; scaled so, rounding to an integer is the rounding wanted.
+    // Below 2^-14 a half is a multiple of 2^-24. In units of 2^-24, the nearest half is the nearest integer.
     return sign | roundTiesToEven(Math.abs(float[0] as number) * 2 ** 24);
   }
   const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);

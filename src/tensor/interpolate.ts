@@ -5,10 +5,10 @@ import { sizeOf, Tensor } from "./tensor.js";
 export const INTERPOLATION_MODES = ["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"] as const;
 export type InterpolationMode = (typeof INTERPOLATION_MODES)[number];
 
-/** Axes after batch and channels that a mode is for; the others take any number. */
+/** How many axes after batch and channels a mode needs; the other modes take any number of axes. */
 const AXES: Partial<Record<InterpolationMode, number>> = { linear: 1, bilinear: 2, bicubic: 2, trilinear: 3 };
 
-/** Where one output position reads: input positions and their weights. */
+/** The input positions that one output position is made of, and their weights. */
 type Taps = readonly (readonly [position: number, weight: number])[];
 
 /**

@@ -10,7 +10,7 @@ export type FloatDType = "float32" | "float64" | "float16" | "bfloat16";
 
 const FLOATS: readonly FloatDType[] = ["float32", "float64", "float16", "bfloat16"];
 
-/** Numbers of the largest noise, a gigabyte: far more than pictures are made from, far less than a config with absurd sizes may ask for. */
+/** The most numbers in one draw, a gigabyte: far more than a picture needs, and a limit for configs with absurd sizes. */
 const largestDraw = 2 ** 28;
 
 const stateSize = 624;
@@ -18,7 +18,7 @@ const stateShift = 397;
 
 /**
  * torch's generator on the CPU (`torch.Generator().manual_seed(seed)`): the Mersenne Twister of Matsumoto and Nishimura (1998),
- * with the normal that a small draw leaves over. Every draw moves it on; the same seed and the same calls give torch's numbers.
+ * and the second normal of a pair, which the next small draw uses. The same seed and the same calls give torch's numbers.
  */
 export class Generator {
   /** The seed as `torch.Generator.initial_seed()` reports it, 0 to 2^64 - 1. The numbers depend on its low 32 bits only. */
@@ -28,8 +28,8 @@ export class Generator {
   private spareNormal: number | undefined;
 
   /**
-   * @param seed -2^63 to 2^64 - 1, negative ones counted back from 2^64 (as torch does); without it a random one of 32 bits.
-   * @throws ArgumentError if the seed is no integer of that range.
+   * @param seed -2^63 to 2^64 - 1, as in torch, a negative seed means 2^64 minus its value; by default a random seed of 32 bits.
+   * @throws ArgumentError if the seed is not an integer in that range.
    */
   constructor(seed: number | bigint = globalThis.crypto.getRandomValues(new Uint32Array(1))[0] as number) {
     this.initialSeed = parseSeed(seed);
@@ -40,7 +40,7 @@ export class Generator {
     }
   }
 
-  /** A generator that goes on from the same point, independent of this one. */
+  /** An independent generator that continues from the same point. */
   clone(): Generator {
     const copy = new Generator(this.initialSeed);
     copy.state = this.state.slice();
@@ -65,18 +65,18 @@ export class Generator {
     return (BigInt(high) << 32n) | BigInt(this.uint32());
   }
 
-  /** A uniform in [0, 1) of 24 bits, float32's. */
+  /** A uniform number in [0, 1) with 24 bits, as float32 has. */
   uniform(): number {
     return (this.uint32() & 0xffffff) * 2 ** -24;
   }
 
-  /** A uniform in [0, 1) of 53 bits, float64's. */
+  /** A uniform number in [0, 1) with 53 bits, as float64 has. */
   uniformDouble(): number {
     const high = this.uint32() & 0x1fffff;
     return (high * 2 ** 32 + this.uint32()) * 2 ** -53;
   }
 
-  /** One normal of a draw of fewer than 16: Box-Muller in double precision whatever the dtype, its second result kept for the next call. */
+  /** One normal of a draw of fewer than 16: Box-Muller in double precision for every dtype. Its second result is kept for the next call. */
   normal(): number {
     const spare = this.spareNormal;
     if (spare !== undefined) {
@@ -105,14 +105,14 @@ export class Generator {
 /**
  * Normals of mean 0 and variance 1, the numbers that `torch.randn(shape, generator=generator, dtype=dtype)` gives.
  * @param generator the source of the numbers; without one, they cannot be reproduced.
- * @throws ArgumentError for more of them than pictures are made from.
+ * @throws ArgumentError for more numbers than a picture needs.
  */
 export function randn<D extends FloatDType = "float32">(shape: Shape, generator = new Generator(), dtype = "float32" as D): Tensor<D> {
   expectDraw(shape, generator, dtype);
   const size = sizeOf(shape);
   if (!(size <= largestDraw)) {
     throw new ArgumentError(`noise of shape [${shape}] is more than ${largestDraw} numbers`, {
-      hint: "ask for a smaller picture, or fewer",
+      hint: "make a smaller picture, or fewer pictures",
     });
   }
   if (size < 16) {
@@ -131,7 +131,7 @@ export function randn<D extends FloatDType = "float32">(shape: Shape, generator 
   const draw = (start: number, end: number) => {
     for (let i = start; i < end; i++) values[i] = generator.uniform();
   };
-  // float32 draws uniforms for the incomplete last block too, before that is drawn again; the half types skip them.
+  // float32 draws uniforms for the incomplete last block, too, and then draws that block again. The half types skip the first draw.
   fillNormals(size, dtype === "float32" ? size : size - (size % 16), draw, (start) => boxMuller16(values, start));
   return new Tensor("float32", shape, values).to(dtype);
 }
@@ -149,7 +149,7 @@ export function rand<D extends FloatDType = "float32">(shape: Shape, generator =
     shape,
     Float32Array.from({ length: size }, () => generator.uniform()),
   ).to(dtype);
-  // Rounding to a half type can reach 1, which the interval leaves out: torch makes it 0.
+  // Rounding to a half type can give 1, which is outside the interval: torch makes it 0.
   if (dtype === "float16" || dtype === "bfloat16") {
     const one = dtype === "float16" ? 0x3c00 : 0x3f80;
     const { data } = drawn as Tensor<"float16" | "bfloat16">;
@@ -163,7 +163,7 @@ export function rand<D extends FloatDType = "float32">(shape: Shape, generator =
 /**
  * Integers from `low` up to `high` (excluded), the numbers that `torch.randint(low, high, shape, generator=generator)` gives.
  *
- * @throws ArgumentError if the bounds are no safe integers or leave nothing between them.
+ * @throws ArgumentError if the bounds are not safe integers, or if no integer lies between them.
  */
 export function randint(low: number, high: number, shape: Shape, generator = new Generator()): Tensor<"int64"> {
   expectDraw(shape, generator);
@@ -175,7 +175,7 @@ export function randint(low: number, high: number, shape: Shape, generator = new
   const base = BigInt(low);
   const range = BigInt(high) - base;
   const values = new BigInt64Array(sizeOf(shape));
-  // From 2^28 on, torch takes 64 bits so that the remainder stays even.
+  // From 2^28 on, torch takes 64 bits so that all remainders stay equally likely.
   const bits = range < 2n ** 28n ? () => BigInt(generator.uint32()) : () => generator.uint64();
   for (let i = 0; i < values.length; i++) values[i] = base + (bits() % range);
   return new Tensor("int64", shape, values);
@@ -183,7 +183,7 @@ export function randint(low: number, high: number, shape: Shape, generator = new
 
 /**
  * Normals for a batch of images `[batch, ...]`. One generator (or a list of one) draws them all at once; a list as long as the batch
- * draws every image `[1, ...]` from its own, so that an image depends on its own seed only. Matches diffusers' `randn_tensor`.
+ * draws each image `[1, ...]` from its own generator, so that an image depends only on its own seed. Matches diffusers' `randn_tensor`.
  *
  * @throws ArgumentError if the list is neither of length 1 nor as long as the batch.
  */
@@ -202,18 +202,18 @@ export function randnPerImage(shape: Shape, generator: Generator | readonly Gene
 }
 
 /**
- * A seed as `torch.manual_seed` takes it: an integer (or its decimal digits) from -2^63 to 2^64 - 1, negative ones counted back from 2^64.
+ * A seed as `torch.manual_seed` takes it: an integer (or its decimal digits) from -2^63 to 2^64 - 1, a negative seed means 2^64 minus its value.
  *
- * @throws ArgumentError if it is anything else: a fraction, NaN, a number beyond 2^53 (write those as bigint or string), out of range.
+ * @throws ArgumentError if it is anything else: a fraction, NaN, out of range, or a number beyond 2^53 (give it as a bigint or a string).
  */
 export function parseSeed(value: number | bigint | string): bigint {
   if (!["number", "bigint", "string"].includes(typeof value)) throw wrongArgument("seed", value, "an integer");
   const exact = typeof value === "number" ? Number.isSafeInteger(value) : typeof value === "bigint" || /^[+-]?\d+$/.test(value.trim());
   const seed = exact ? BigInt(typeof value === "string" ? value.trim().replace(/^\+/, "") : value) : undefined;
   if (seed === undefined || seed < -(2n ** 63n) || seed >= 2n ** 64n) {
-    throw new ArgumentError(`seed ${typeof value === "string" ? JSON.stringify(value) : value} is not a seed torch would take`, {
+    throw new ArgumentError(`seed ${typeof value === "string" ? JSON.stringify(value) : value} is not a seed that torch accepts`, {
       argument: "seed",
-      hint: "give an integer from -2^63 to 2^64 - 1; beyond 2^53 as a bigint (123n) or in decimal digits, since a number would lose some",
+      hint: "give an integer from -2^63 to 2^64 - 1; beyond 2^53, give a bigint (123n) or a string of digits, because a number is not exact there",
     });
   }
   return BigInt.asUintN(64, seed);
@@ -226,7 +226,7 @@ function expectDraw(shape: Shape, generator: Generator, dtype: FloatDType = "flo
   if (!FLOATS.includes(dtype)) throw wrongArgument("dtype", dtype, `one of ${FLOATS.join(", ")}`, { type: "string" });
 }
 
-/** Blocks of 16 made from `drawn` uniforms; when the last block is incomplete, the last 16 numbers are drawn once more and made from those. */
+/** Turns `drawn` uniforms into normals in blocks of 16. If the last block is incomplete, the last 16 numbers are drawn again. */
 function fillNormals(size: number, drawn: number, draw: (start: number, end: number) => void, transform: (start: number) => void): void {
   draw(0, drawn);
   for (let start = 0; start + 16 <= size; start += 16) transform(start);

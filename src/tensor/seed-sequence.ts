@@ -1,9 +1,9 @@
 /**
- * Words of 32 bits from numbers of any size, well mixed: numpy's `SeedSequence(entropy, spawn_key=spawnKey, pool_size=poolSize)` and its
+ * Words of 32 bits, mixed from numbers of any size: numpy's `SeedSequence(entropy, spawn_key=spawnKey, pool_size=poolSize)` and its
  * `generate_state(count)`, after O'Neill 2015, "Developing a seed_seq Alternative".
  *
  * @param entropy not negative.
- * @param spawnKey numbers, not negative, that tell apart the sequences of one entropy.
+ * @param spawnKey numbers, not negative; each key gives the entropy another sequence.
  */
 export function seedSequence(entropy: bigint, spawnKey: readonly number[], poolSize: number, count: number): Uint32Array {
   const words = wordsOf(entropy);
@@ -40,7 +40,7 @@ function drawState(pool: Uint32Array, count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => hash(pool[i % pool.length] as number));
 }
 
-/** Hashes one word after another with a constant that moves on with each. */
+/** Hashes one word after another, with a constant that changes at each word. */
 function hasher(initial: number, factor: number): (word: number) => number {
   let constant = initial;
   return (word) => {

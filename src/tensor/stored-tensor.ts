@@ -2,7 +2,7 @@ import type { DType } from "./dtype.js";
 import { type Shape, sizeOf } from "./tensor.js";
 
 /**
- * A file of the platform, which alone knows how to open it: on Node it is a path, in a browser it can be a `Blob` or a URL. It can be sent to a worker
+ * A file of the platform. Only the platform can open it: on Node it is a path, in a browser it can be a `Blob` or a URL. It can be sent to a worker
  * thread.
  */
 export interface FileRef {
@@ -30,7 +30,7 @@ export interface StoredTensor {
   readonly scale?: StoredTensor;
 }
 
-/** The parts of a stored tensor that its rows change. */
+/** The fields of a stored tensor that differ between its rows. */
 interface ByteRange {
   readonly shape: Shape;
   readonly offset: number;

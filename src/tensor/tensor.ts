@@ -6,7 +6,7 @@ import { allocate, type DataOf, type DType } from "./dtype.js";
 import { expectData, expectDType, expectExtents, expectNumbers, expectNumeric, expectOptions, expectWhole } from "./expect.js";
 import { roundTiesToEven } from "./round.js";
 
-/** A tensor's extent along each axis, outermost first; `[]` is a scalar. */
+/** A tensor's extent along each axis, outermost first; `[]` means a scalar. */
 export type Shape = readonly number[];
 
 /** Options of {@link Tensor.sum}, {@link Tensor.mean} and {@link Tensor.std}. */
@@ -28,12 +28,12 @@ export function sizeOf(shape: Shape): number {
 
 /**
  * Numbers with a shape and a dtype, row-major and contiguous, like a contiguous `torch.Tensor` on the CPU.
- * `Tensor` alone means float32, the dtype of everything pipelines and schedulers compute; arithmetic is defined for that one.
+ * `Tensor` without a type argument means float32. Pipelines and schedulers compute in float32, and arithmetic is defined for it alone.
  */
 export class Tensor<D extends DType = "float32"> {
-  /** @throws ArgumentError if `data` is not the typed array for `dtype`, or does not hold exactly the numbers that `shape` asks for. */
+  /** @throws ArgumentError if `data` is not the typed array for `dtype`, or does not hold exactly as many numbers as `shape` has. */
   constructor(
-    /** What its numbers are. */
+    /** The type of its numbers. */
     readonly dtype: D,
     /** Extent along each axis, outermost first. */
     readonly shape: Shape,
@@ -70,8 +70,8 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * The same numbers (shared, not copied) seen in another shape. One extent may be -1, as in torch: as much as the others leave.
-   * @throws ArgumentError for a shape that asks for other numbers than there are.
+   * The same numbers (shared, not copied) in another shape. One extent may be -1, as in torch: it is computed from the others.
+   * @throws ArgumentError for a shape that holds another number of elements.
    */
   reshape(shape: Shape): Tensor<D> {
     expectExtents(shape, -1);
@@ -163,7 +163,7 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * Splits `axis` into `count` parts, like `torch.chunk`: of equal extent, or the last one smaller. They are views or copies like those of `slice`.
+   * Splits `axis` into `count` parts, like `torch.chunk`: of equal extent, or the last one smaller. They are views or copies, as `slice` gives.
    * @throws ArgumentError for an axis that does not exist, or that cannot be split into `count` parts (torch returns fewer).
    */
   chunk<N extends number>(count: N, axis = 0): Parts<Tensor<D>, N> {
@@ -215,7 +215,7 @@ export class Tensor<D extends DType = "float32"> {
     return new Tensor("float32", this.shape, this.data.map(fn));
   }
 
-  /** Element-wise sum with a number, or with a tensor that broadcasts to this one's shape. */
+  /** Element-wise sum with a number, or with a tensor that broadcasts to this tensor's shape. */
   add(this: Tensor, other: Tensor | number): Tensor {
     return combine(this, other, (a, b) => a + b);
   }
@@ -242,7 +242,7 @@ export class Tensor<D extends DType = "float32"> {
     return this.map((value) => Math.min(Math.max(value, low), high));
   }
 
-  /** Every number rounded to the nearest whole one, ties to even, like `torch.round`. */
+  /** Every number rounded to the nearest whole number, ties to even, like `torch.round`. */
   round(this: Tensor): Tensor {
     return this.map(roundTiesToEven);
   }
@@ -297,7 +297,7 @@ export function concat<D extends DType>(tensors: readonly Tensor<D>[], axis = 0)
   return new Tensor(first.dtype, [...first.shape.slice(0, along), joined, ...first.shape.slice(along + 1)], data);
 }
 
-/** `w0 * t0 + w1 * t1 + ...`, summed in double precision and rounded to float32 once: the shape of most scheduler updates. */
+/** `w0 * t0 + w1 * t1 + ...`, summed in double precision and rounded to float32 once. Most updates of schedulers have this form. */
 export function weightedSum(...terms: readonly (readonly [weight: number, tensor: Tensor])[]): Tensor {
   const [first] = terms;
   if (!first) throw new ArgumentError("no tensors to add");
@@ -329,7 +329,7 @@ function combine(a: Tensor, b: Tensor | number, fn: (a: number, b: number) => nu
   return new Tensor("float32", a.shape, data);
 }
 
-/** @throws ArgumentError unless `tensor` is one of float32, the dtype that arithmetic is defined for. */
+/** @throws ArgumentError unless `tensor` has the dtype float32: arithmetic is defined for it alone. */
 function expectFloat32(tensor: Tensor<DType>): void {
   if (!(tensor instanceof Tensor)) throw wrongArgument("other", tensor, "a Tensor or a number");
   if (tensor.dtype === "float32") return;
@@ -348,7 +348,7 @@ function reduce(tensor: Tensor, axis: Axes, options: ReduceOptions, fn: (values:
   const all = shape.map((_, i) => i);
   const reduced = named.length === 0 ? all : all.filter((i) => named.includes(i));
   const kept = all.filter((i) => !reduced.includes(i));
-  // With the reduced axes last, the numbers of each result are neighbours.
+  // The reduced axes are moved to the end, so that the numbers of each result are neighbours.
   const { data } = tensor.permute(...kept, ...reduced);
   const length = sizeOf(reduced.map((i) => shape[i] as number));
   const rest = kept.map((i) => shape[i] as number);

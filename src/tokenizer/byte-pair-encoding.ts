@@ -1,11 +1,11 @@
-/** What marks the end of a word in the vocabulary: `cat</w>` is a word's end, `cat` is not. */
+/** Marks the end of a word in the vocabulary: `cat</w>` ends a word, `cat` does not. */
 const endOfWord = "</w>";
 
-// Every byte has a printable character (GPT-2's alphabet): its own where it has one, the others from U+0100 on.
+// Every byte has a printable character (GPT-2's alphabet): its own if that is printable, else one from U+0100 on.
 const characterOfByte: readonly string[] = byteAlphabet();
 const byteOfCharacter = new Map(characterOfByte.map((character, byte) => [character, byte]));
 
-/** A word's tokens: their ids, and for each the byte of the word's UTF-8 at which it starts. */
+/** A word's tokens: their ids, and the byte of the word's UTF-8 at which each starts. */
 export interface EncodedWord {
   readonly ids: readonly number[];
   readonly starts: readonly number[];
@@ -17,8 +17,8 @@ export class BytePairEncoding {
 
   /**
    * @param vocabulary Token to id, tokens in GPT-2's byte alphabet.
-   * @param ranks For each pair `left right` that may be merged its rank; lower ones are merged first.
-   * @param unknownId Id for a symbol that the vocabulary lacks.
+   * @param ranks The rank of each pair `left right` that can be merged. Lower ranks are merged first.
+   * @param unknownId The id of a symbol that is not in the vocabulary.
    */
   constructor(
     private readonly vocabulary: Readonly<Record<string, number>>,
@@ -36,15 +36,15 @@ export class BytePairEncoding {
       at += symbol.length;
       return at - symbol.length;
     });
-    // Only the last symbol carries the mark, so every start counts bytes.
+    // Only the last symbol has the mark, so that every start is a number of bytes.
     const id = (symbol: string) => (Object.hasOwn(this.vocabulary, symbol) ? (this.vocabulary[symbol] as number) : this.unknownId);
     return { ids: symbols.map(id), starts };
   }
 
-  /** Joins neighbours as long as there are pairs to merge, of the lowest rank first, and of one rank from left to right. */
+  /** Merges pairs of neighbours until none is left: the lowest rank first, equal ranks from left to right. */
   private merge(symbols: readonly string[]): readonly string[] {
     const merged: (string | undefined)[] = [...symbols];
-    // What follows and what comes before each symbol: a merged one stays in the left one's place.
+    // The next and the previous symbol of each. A merged symbol takes the place of its left one.
     const next = symbols.map((_, i) => i + 1);
     const previous = symbols.map((_, i) => i - 1);
     const rankOf = (left: number) => {
@@ -59,7 +59,7 @@ export class BytePairEncoding {
     for (let i = 0; i < symbols.length; i++) propose(i);
     for (let best = candidates.take(); best; best = candidates.take()) {
       const { rank, left } = best;
-      // Else one of the two was merged with another since.
+      // If not, one of the two was merged with another in the meantime.
       if (rank !== rankOf(left)) continue;
       const right = next[left] as number;
       merged[left] = `${merged[left]}${merged[right]}`;
@@ -73,13 +73,13 @@ export class BytePairEncoding {
   }
 }
 
-/** Two neighbours that may be merged, by the place of the left one. */
+/** Two neighbours that can be merged; `at` is the place of the left one. */
 interface Candidate {
   readonly rank: number;
   readonly left: number;
 }
 
-/** A binary heap of candidates: the next one is found in a time that hardly grows with their number, so that a word may be of any length. */
+/** A binary heap of candidates. Finding the next one takes logarithmic time, so that words can have any length. */
 class Candidates {
   private readonly heap: Candidate[] = [];
 
@@ -118,7 +118,7 @@ function comesFirst(a: Candidate, b: Candidate): boolean {
   return a.rank < b.rank || (a.rank === b.rank && a.left < b.left);
 }
 
-/** The text that tokens stand for: bytes read as UTF-8, a space after each word. */
+/** The text of tokens: their bytes read as UTF-8, with a space after each word. */
 export function decodeTokens(tokens: readonly string[]): string {
   const utf8 = new TextEncoder();
   const bytes = tokens.flatMap((token) => {

@@ -11,45 +11,48 @@ import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabula
 import { namesOf, Placeholders } from "./placeholders.js";
 import { type FindableToken, TokenFinder } from "./token-finder.js";
 
-/** How {@link CLIPTokenizer.tokenize} brings prompts to one length. */
+/** Options of {@link CLIPTokenizer.tokenize}. */
 export interface TokenizeOptions {
-  /** Tokens a prompt has at most, start and end included. Default: the tokenizer's `modelMaxLength`. */
+  /** The most tokens of a prompt, including start and end; by default the tokenizer's `modelMaxLength`. */
   readonly maxLength?: number | undefined;
-  /** Fill every prompt up to `maxLength` (default), or only up to the longest of the batch. */
+  /** Pad every prompt to `maxLength` (default), or only to the longest prompt of the batch. */
   readonly padding?: "max_length" | "longest" | undefined;
-  /** Whether longer prompts are cut (default). If not, they stay whole and the batch gets as long as they are. */
+  /** Whether longer prompts are cut; true by default. If not, the batch is as long as its longest prompt. */
   readonly truncation?: boolean | undefined;
 }
 
 const TOKENIZE_FIELDS: Fields<TokenizeOptions> = { maxLength: whole(2), padding: oneOf("max_length", "longest"), truncation: flag };
 
-/** Prompts as a text encoder takes them. */
+/** Prompts as the input of a text encoder. */
 export interface TokenizedPrompts {
   /** `[batch, tokens]` */
   readonly inputIds: Tensor<"int64">;
-  /** For each prompt the end of its text that was cut off, as it was written; undefined where nothing was. */
+  /** The part that was cut off the end of each prompt, as it was written; undefined if nothing was cut off. */
   readonly truncated: readonly (string | undefined)[];
 }
 
-/** A token and the place in the text where what it stands for begins. */
+/** A token, and the place where its text begins. */
 interface Token {
   readonly id: number;
   readonly start: number;
 }
 
-/** A stretch of text between added tokens, in lower case and composed form, and where its words come from. */
+/** The text between two added tokens, in lower case and composed form, and the original places of its words. */
 interface NormalizedText {
   readonly text: string;
-  /** In order, of every word, or of its characters where it changed its length: the place in `text`, the place in the original, whether both have the same length. */
+  /**
+   * For every word, or for every character of a word that changed its length: its place in `text`, its place in the original, and whether both have
+   * the same length.
+   */
   readonly words: readonly { readonly at: number; readonly origin: number; readonly aligned: boolean }[];
 }
 
 // Unicode's White_Space, which differs from JavaScript's \s in U+0085 and U+FEFF.
 const space = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const wordPattern = new RegExp(`[^${space}]+`, "gu");
-// A character with all that may compose with it: marks, and the vowels and finals of Korean.
+// A character with everything that can compose with it: marks, and the vowels and finals of Korean.
 const characterPattern = /\P{M}[\p{M}\u1160-\u11ff]*|\p{M}+/gu;
-// Letters and digits that Unicode 17 added. The tokenizers library stops at Unicode 16, where they are neither.
+// Letters and digits that are new in Unicode 17. The tokenizers library has Unicode 16, in which they are neither.
 const newLetters =
   "\\u{88f}\\u{c5c}\\u{cdc}\\u{a7ce}\\u{a7cf}\\u{a7d2}\\u{a7d4}\\u{a7f1}\\u{10940}-\\u{10959}\\u{10ec5}-\\u{10ec7}\\u{11db0}-\\u{11ddb}" +
   "\\u{11de0}-\\u{11de9}\\u{16ea0}-\\u{16eb8}\\u{16ebb}-\\u{16ed3}\\u{16ff2}-\\u{16ff6}\\u{187f8}-\\u{187ff}\\u{18d09}-\\u{18d1e}" +
@@ -61,7 +64,7 @@ const piecePattern = new RegExp(
   "gu",
 );
 const specialPattern = new RegExp(special, "u");
-// A special token written in capitals is one piece above, but not one for the byte-level step that follows.
+// A special token in capitals is one piece for the pattern above, but not for the byte-level step after it.
 const innerPattern = /\p{L}+|[^\p{L}]+/gu;
 
 /**
@@ -69,15 +72,15 @@ const innerPattern = /\p{L}+|[^\p{L}]+/gu;
  * Gives the ids of transformers' CLIPTokenizer.
  */
 export class CLIPTokenizer {
-  /** Tokens the text encoder takes, start and end included: 77 for every CLIP. */
+  /** The most tokens that the text encoder takes, including start and end: 77 for every CLIP. */
   readonly modelMaxLength: number;
   /** Id of the token that starts every prompt. */
   readonly bosTokenId: number;
   /** Id of the token that ends every prompt. */
   readonly eosTokenId: number;
-  /** Fills prompts up to their length: the end token in Stable Diffusion 1, `!` in Stable Diffusion 2. */
+  /** Id of the token that pads prompts: the end token in Stable Diffusion 1, `!` in Stable Diffusion 2. */
   readonly padTokenId: number;
-  /** Tokens in the vocabulary, without added ones. */
+  /** Number of tokens in the vocabulary, without added tokens. */
   readonly vocabSize: number;
 
   private readonly vocabulary: Vocabulary["ids"];
@@ -103,7 +106,7 @@ export class CLIPTokenizer {
     this.eosTokenId = ids.get(files.eosToken) as number;
     this.padTokenId = ids.get(files.padToken) as number;
     this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken) as number);
-    // Python writes 1e30 where no limit was set; every CLIP text encoder has 77 positions.
+    // Python writes 1e30 for no limit. Every CLIP text encoder has 77 positions.
     this.modelMaxLength = modelMaxLength >= 2 && modelMaxLength < 1e6 ? Math.floor(modelMaxLength) : 77;
     this.added = new TokenFinder(addedTokens.flatMap((token) => (token.normalized ? [] : this.findable(token))));
     this.normalizedTokens = addedTokens.filter(({ normalized }) => normalized);
@@ -113,7 +116,7 @@ export class CLIPTokenizer {
   /**
    * The tokenizer of a checkpoint.
    *
-   * @param path The checkpoint's folder or hub id, or the tokenizer's own.
+   * @param path The folder or hub id of the checkpoint or of the tokenizer.
    * @param options.subfolder The tokenizer's folder in it, e.g. `tokenizer`.
    * @throws CheckpointError if its files are missing or broken.
    */
@@ -125,33 +128,33 @@ export class CLIPTokenizer {
     );
   }
 
-  /** All ids of a text, the start and end tokens included; never cut, never padded. */
+  /** All ids of a text, including the start and end tokens, neither cut nor padded. */
   encode(text: string): number[] {
     return [this.bosTokenId, ...this.encodePieces(text).flat(), this.eosTokenId];
   }
 
-  /** The ids of a text without start and end, in pieces that belong together: a placeholder of several vectors is one piece, every other token its own. */
+  /** The ids of a text without start and end, in pieces. A placeholder of several vectors is one piece, every other token is its own piece. */
   encodePieces(text: string): (readonly number[])[] {
     return this.split(text).map(({ id, start }) => this.placeholders.idsOf(id, text, start));
   }
 
-  /** Ids below this one are taken. */
+  /** The first free id. */
   get nextTokenId(): number {
     return Math.max(this.vocabSize, ...[...this.addedIds.values()].map((id) => id + 1));
   }
 
-  /** What {@link addToken} added. */
+  /** The placeholders that {@link addToken} added. */
   get addedTokens(): readonly string[] {
     return this.placeholders.entries().map(({ text }) => text);
   }
 
   /**
-   * Adds a placeholder that becomes `vectors` ids, numbered from `firstId` on. It is found as transformers finds an added token: in the middle of a
-   * word, too, and in any capitals; but it stands for all of its ids only where it is written as here, else for the first (with a warning).
-   * The names of the ids are `text`, `text_1`, `text_2`, ... as in diffusers, and can be written as well.
+   * Adds a placeholder that becomes `vectors` ids, numbered from `firstId` on. Like an added token of transformers, it is found inside words, too, and in
+   * any letter case. It becomes all of its ids only if it is written exactly like `text`, else only the first (with a warning).
+   * As in diffusers, the ids have the names `text`, `text_1`, `text_2`, ..., which prompts can use as well.
    *
-   * A tokenizer that is shared has the token for all who share it; the text encoders it feeds must know the ids (`addEmbeddings`).
-   * @throws ArgumentError if the vocabulary has one of the names, or a token that reads the same.
+   * The token is added for everyone who shares the tokenizer. The text encoders must get the ids' vectors (`addEmbeddings`).
+   * @throws ArgumentError if the vocabulary has one of the names, or a token that differs only in letter case.
    */
   addToken(text: string, vectors = 1, firstId = this.nextTokenId): readonly number[] {
     this.expectNew(text, vectors);
@@ -164,7 +167,7 @@ export class CLIPTokenizer {
     return ids;
   }
 
-  /** Takes away what {@link addToken} added. Other tokens keep their ids. @throws ArgumentError if the token was not added. */
+  /** Removes a placeholder. Other tokens keep their ids. @throws ArgumentError if the token was not added. */
   removeToken(text: string): readonly number[] {
     const { ids } = this.placeholders.remove(text);
     for (const name of namesOf(text, ids.length)) this.addedIds.delete(name);
@@ -175,28 +178,27 @@ export class CLIPTokenizer {
   /** @throws ArgumentError unless {@link addToken} could add the token. */
   expectNew(text: string, vectors = 1): void {
     if (text.trim() !== text || text === "") {
-      throw new ArgumentError(`the token is ${JSON.stringify(text)}; expected a text without white space at its ends`);
+      throw new ArgumentError(`the token is ${JSON.stringify(text)}; expected a text without spaces at its ends`);
     }
-    if (!Number.isInteger(vectors) || vectors < 1)
-      throw new ArgumentError(`token ${text} is to have ${vectors} vectors; expected at least 1`);
-    // One further name, for by it diffusers would take another placeholder's second vector for this one's.
+    if (!Number.isInteger(vectors) || vectors < 1) throw new ArgumentError(`token ${text} has ${vectors} vectors; expected at least 1`);
+    // One more name than vectors: diffusers would read that name as a further vector of this placeholder.
     const names = [...namesOf(text, Math.max(vectors, 2))];
     const taken = names.find((name) => Object.hasOwn(this.vocabulary, name) || this.addedIds.has(name));
     if (taken !== undefined) {
-      throw new ArgumentError(`token ${taken} is in the tokenizer's vocabulary already`, {
+      throw new ArgumentError(`token ${taken} is already in the tokenizer's vocabulary`, {
         hint: this.addedIds.has(taken) ? `unload it first, or choose another token` : "choose another token, such as one in angle brackets",
       });
     }
     const alike = names.find((name) => this.addedNormalized.has(normalize(name).text));
     if (alike !== undefined) {
-      throw new ArgumentError(`token ${alike} would read like one that is there already: capitals make no difference`, {
+      throw new ArgumentError(`token ${alike} differs from an existing token only in letter case, which does not count`, {
         hint: "choose another token",
       });
     }
   }
 
   /**
-   * Prompts as one tensor: `start ... end`, cut to `maxLength` with the end token kept, filled up with the pad token.
+   * Prompts as one tensor: `start ... end`, cut to `maxLength` but with the end token, and padded with the pad token.
    *
    * @throws ArgumentError if `maxLength` leaves no room for the start and end tokens.
    */
@@ -225,14 +227,14 @@ export class CLIPTokenizer {
     return { inputIds: new Tensor("int64", [rows.length, width], data), truncated };
   }
 
-  /** The text that ids stand for, in lower case and with a space after each word; ids out of the vocabulary are left out. */
+  /** The text of ids, in lower case and with a space after each word. Ids outside the vocabulary are left out. */
   decode(ids: readonly number[]): string {
     this.tokens ??= tokensById(this.vocabulary, this.addedIds);
     const { tokens } = this;
     return decodeTokens(ids.flatMap((id) => tokens[id] ?? []));
   }
 
-  /** Makes ready for other added tokens. */
+  /** Prepares the search after added tokens have changed. */
   private refresh(): void {
     this.addedNormalized = this.normalizedFinder();
     this.tokens = undefined;
@@ -268,7 +270,7 @@ export class CLIPTokenizer {
     });
   }
 
-  /** Added tokens where `finder` finds them, and what `rest` makes of the text between. */
+  /** The added tokens that `finder` finds, and the result of `rest` for the texts between them. */
   private separate(text: string, finder: TokenFinder, rest: (part: string, offset: number) => Token[]): Token[] {
     const parts: Token[][] = [];
     let at = 0;
@@ -287,7 +289,7 @@ export class CLIPTokenizer {
   }
 }
 
-/** NFC, white space as one space, lower case character by character (a final sigma is a sigma like any other). */
+/** NFC, white space as one space, lower case character by character (a final sigma becomes a normal sigma). */
 function normalize(text: string): NormalizedText {
   const words: { at: number; origin: number; aligned: boolean }[] = [];
   let normalized = "";
@@ -308,7 +310,7 @@ function fold(text: string): string {
   return text.normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
 }
 
-/** A word in the largest parts whose places are known after it is folded: the whole, or its characters if its length changes and they do not compose. */
+/** A word in the largest parts that keep their place when it is folded: the whole word, or its characters if its length changes and they do not compose. */
 function alignable(word: string): readonly string[] {
   const folded = fold(word);
   if (folded.length === word.length) return [word];
@@ -316,7 +318,7 @@ function alignable(word: string): readonly string[] {
   return characters.map(fold).join("") === folded ? characters : [word];
 }
 
-/** The tokens, in order, with their places in the original text: of their word's or character's start where that changed its length. */
+/** The tokens, in order, with their places in the original text: the start of their word or character if its length changed. */
 function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset: number): Token[] {
   let current = 0;
   return tokens.map(({ id, start }) => {
@@ -326,7 +328,7 @@ function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset:
   });
 }
 
-/** For each of `bytes` of the text's UTF-8, in order, the index of the character that holds it. */
+/** The index of the character that contains each of `bytes`, ascending positions in the text's UTF-8. */
 function charactersAt(text: string, bytes: readonly number[]): readonly number[] {
   let [index, end, width] = [0, 0, 0];
   return bytes.map((byte) => {

@@ -4,24 +4,24 @@ import { describe, isObject, type Json, type JsonObject, quote } from "../checkp
 import { CheckpointError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 
-/** A token that is found in the text before it is split into words. */
+/** A token that is searched in the text before the text is split into words. */
 export interface AddedToken {
   readonly content: string;
-  /** Whether it is looked for in the normalised (lower-case) text instead of the text as given. */
+  /** Whether it is searched in the normalised (lower-case) text instead of the original. */
   readonly normalized: boolean;
-  /** Whether it counts only where no letter or digit touches it. */
+  /** Whether it counts only if no letter or digit is next to it. */
   readonly singleWord: boolean;
 }
 
-/** The tokens that words are made of. */
+/** The vocabulary: the tokens that words are made of. */
 export interface Vocabulary {
-  /** Token to id, as JSON.parse made it: a Map of 49,408 tokens would take as long to fill as the file to parse. Ask `Object.hasOwn` first. */
+  /** Token to id, the result of JSON.parse: filling a Map with 49,408 tokens takes as long as parsing the file. Check `Object.hasOwn` first. */
   readonly ids: Readonly<Record<string, number>>;
   /** Number of tokens. */
   readonly size: number;
 }
 
-/** What a tokenizer folder says, before any rule is applied to it. */
+/** The contents of a tokenizer folder, before any rule is applied. */
 export interface TokenizerFiles {
   readonly vocabulary: Vocabulary;
   /** `left right` to rank. */
@@ -30,28 +30,28 @@ export interface TokenizerFiles {
   readonly eosToken: string;
   readonly padToken: string;
   readonly unkToken: string;
-  /** Every added token, the ones above included, in the order in which new ones get their ids. */
+  /** Every added token, including the special ones above, in the order in which new tokens get their ids. */
   readonly addedTokens: readonly AddedToken[];
-  /** Tokens a text encoder takes; undefined when the files name none. */
+  /** The most tokens that the text encoder takes; undefined if the files do not say. */
   readonly modelMaxLength: number | undefined;
 }
 
-/** Bytes above which merges.txt is refused unread. */
+/** The most bytes of merges.txt. A larger file is not read. */
 const largestMerges = 10_000_000;
-/** Letters of an added token, and of all of them, above which they are refused: a checkpoint has a handful of short ones. */
+/** The most letters of an added token, and of all added tokens. A checkpoint has a few short ones. */
 const longestToken = 1000;
 const mostAddedLetters = 200_000;
 const start = "<|startoftext|>";
 const end = "<|endoftext|>";
 const defaults: JsonObject = { bos_token: start, eos_token: end, unk_token: end, pad_token: end };
-// The order in which transformers adds those that the vocabulary lacks.
+// The order in which transformers adds special tokens that are not in the vocabulary.
 const roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
 /**
- * Reads `vocab.json` and `merges.txt` (or `tokenizer.json`, where there are only that), `tokenizer_config.json`,
+ * Reads `vocab.json` and `merges.txt` (or `tokenizer.json`, if only that exists), `tokenizer_config.json`,
  * `special_tokens_map.json` and `added_tokens.json`.
  *
- * @throws CheckpointError if a file is missing or not what it should be.
+ * @throws CheckpointError if a file is missing or invalid.
  */
 export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles> {
   const optional = async (path: string): Promise<JsonObject> => ((await folder.has(path)) ? readJson(folder, path) : {});
@@ -62,7 +62,7 @@ export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles
     readModel(folder),
   ]);
   const decoder = config.added_tokens_decoder;
-  // A config that lists its added tokens is complete; older ones spread them over the other files.
+  // A config that lists its added tokens is complete. Older checkpoints have them in other files.
   const settings: JsonObject = { ...defaults, ...config, ...(decoder === undefined ? map : {}) };
   const listed = isObject(decoder)
     ? Object.entries(decoder)
@@ -77,7 +77,7 @@ export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles
   const others = [...named, ...(Array.isArray(extra) ? extra : [])];
   const addedTokens = new Map<string, AddedToken>();
   for (const token of complete) addedTokens.set(contentOf(token, folder), toAddedToken(token, folder));
-  // A token that only has a role is matched as its last role says: Stable Diffusion 1's end token as its pad token, for one.
+  // A token that only has a role is matched as its last role says. Stable Diffusion 1's end token is matched as its pad token, for example.
   const listedContents = new Set(addedTokens.keys());
   for (const token of others.map((each) => toAddedToken(each, folder))) {
     if (!listedContents.has(token.content)) addedTokens.set(token.content, token);
@@ -107,7 +107,7 @@ export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles
 interface Model {
   readonly vocabulary: Vocabulary;
   readonly ranks: ReadonlyMap<string, number>;
-  /** Added tokens that came with it. */
+  /** The added tokens in the same file. */
   readonly embedded: readonly Json[];
 }
 
@@ -118,30 +118,27 @@ async function readModel(folder: Folder): Promise<Model> {
   if (has("tokenizer.json") && !(has("vocab.json") && has("merges.txt"))) return readTokenizerJson(folder);
   for (const name of ["vocab.json", "merges.txt"]) {
     if (!has(name)) {
-      throw new CheckpointError(`${folder.name} has no ${name}, and no tokenizer.json that would hold it`, {
+      throw new CheckpointError(`${folder.name} has neither ${name} nor tokenizer.json`, {
         hint: "download the checkpoint's tokenizer folder again: it has vocab.json and merges.txt",
       });
     }
   }
   const size = await folder.size("merges.txt");
   if (size > largestMerges) {
-    throw new CheckpointError(
-      `${folder.name}/merges.txt has ${size} bytes; CLIP's has half a million, and at most ${largestMerges} are read`,
-    );
+    throw new CheckpointError(`${folder.name}/merges.txt has ${size} bytes; at most ${largestMerges} are read (CLIP's has half a million)`);
   }
   const [vocab, merges] = await Promise.all([readJson(folder, "vocab.json"), folder.read("merges.txt")]);
   const [file, vocabulary] = [`${folder.name}/merges.txt`, toVocabulary(vocab, `${folder.name}/vocab.json`)];
   const lines = new TextDecoder().decode(merges).split(/\r?\n/);
   const pairs = lines.filter((line) => line !== "" && !line.startsWith("#version"));
   const [first = ""] = pairs;
-  // A file of another kind, or another tokenizer's, shows it at once.
+  // The first line shows a file of another kind or of another tokenizer.
   if (first !== "" && !Object.hasOwn(vocabulary.ids, first.replace(" ", ""))) {
     const { what, hint, isCertain } = recogniseText(merges) ?? {};
-    if (what !== undefined && hint !== undefined && isCertain)
-      throw new CheckpointError(`${file} is not what it should be: ${what}`, { hint });
+    if (what !== undefined && hint !== undefined && isCertain) throw new CheckpointError(`${file} is not a merges file: ${what}`, { hint });
     if (isPair(first)) {
       throw new CheckpointError(`${file}: merge 1 is ${quote(first)}, but vocab.json has no token ${quote(first.replace(" ", ""))}`, {
-        hint: "the two files are not of one tokenizer; download the checkpoint's tokenizer folder again",
+        hint: "the two files belong to different tokenizers; download the checkpoint's tokenizer folder again",
       });
     }
   }
@@ -152,8 +149,8 @@ async function readTokenizerJson(folder: Folder): Promise<Model> {
   const file = `${folder.name}/tokenizer.json`;
   const { model, added_tokens: embedded } = await readJson(folder, "tokenizer.json");
   if (!isObject(model) || model.type !== "BPE" || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-    throw new CheckpointError(`${file} does not hold CLIP's kind of tokenizer: a BPE model with vocab and merges`, {
-      hint: "the tokenizer folder should come from a CLIP text encoder",
+    throw new CheckpointError(`${file} is not a CLIP tokenizer; expected a BPE model with vocab and merges`, {
+      hint: "take the tokenizer folder of a CLIP text encoder",
     });
   }
   const merges = model.merges.map((merge: Json) => (Array.isArray(merge) ? merge.join(" ") : String(merge)));
@@ -166,7 +163,7 @@ function toVocabulary(json: JsonObject, file: string): Vocabulary {
   for (const token in json) {
     const id = json[token];
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0) {
-      throw new CheckpointError(`${file}: the token ${quote(token)} has ${describe(id)}; an id (0, 1, 2, ...) was expected`);
+      throw new CheckpointError(`${file}: the token ${quote(token)} has ${describe(id)}; expected an id (0, 1, 2, ...)`);
     }
     size++;
   }
@@ -178,7 +175,7 @@ function toRanks(merges: readonly string[], file: string): Map<string, number> {
   const ranks = new Map<string, number>();
   merges.forEach((merge, rank) => {
     if (!isPair(merge)) {
-      throw new CheckpointError(`${file}: merge ${rank + 1} is ${quote(merge)}; two tokens with a space between were expected`, {
+      throw new CheckpointError(`${file}: merge ${rank + 1} is ${quote(merge)}; expected two tokens with a space between them`, {
         hint: "download the file again",
       });
     }
@@ -202,7 +199,7 @@ function contentOf(token: Json | undefined, folder: Folder): string {
   const content = isObject(token) ? token.content : token;
   if (typeof content === "string" && content !== "" && content.length <= longestToken) return content;
   throw new CheckpointError(
-    `${folder.name}: a special token is ${describe(token)}; a text of up to ${longestToken} letters, or an object with such a content, was expected`,
+    `${folder.name}: a special token is ${describe(token)}; expected a text of up to ${longestToken} letters, or an object with such a content`,
     {
       hint: "compare tokenizer_config.json and special_tokens_map.json with those of the original checkpoint",
     },

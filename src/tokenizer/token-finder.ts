@@ -1,8 +1,8 @@
-/** A token to be found in a text before the text is split into words. */
+/** A token that is searched in a text before the text is split into words. */
 export interface FindableToken {
   readonly content: string;
   readonly id: number;
-  /** Whether it counts only where no letter or digit touches it. */
+  /** Whether it counts only if no letter or digit is next to it. */
   readonly singleWord: boolean;
 }
 
@@ -23,11 +23,11 @@ interface Branch {
 
 const wordPattern = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]$/u;
 
-/** Finds tokens in texts, in a time that does not grow with their number: a tokenizer's files may list any. */
+/** Finds tokens in texts. The time does not grow with the number of tokens: a tokenizer's files can list any number. */
 export class TokenFinder {
   private readonly root: Branch = { next: new Map(), singleWord: true };
 
-  /** Of tokens with one content the first one's id counts. */
+  /** If several tokens have the same content, the first id counts. */
   constructor(tokens: readonly FindableToken[]) {
     for (const { content, id, singleWord } of tokens) {
       let branch = this.root;
@@ -36,21 +36,21 @@ export class TokenFinder {
         branch.next.set(character, next);
         branch = next;
       }
-      // White space alone is nothing once it is normalised.
+      // White space becomes an empty text when it is normalised.
       if (branch === this.root) continue;
       branch.id ??= id;
       branch.singleWord &&= singleWord;
     }
   }
 
-  /** Whether there is a token of this very content. */
+  /** Whether a token has exactly this content. */
   has(content: string): boolean {
     let branch: Branch | undefined = this.root;
     for (const character of content) branch = branch?.next.get(character);
     return branch?.id !== undefined;
   }
 
-  /** The tokens in a text, from left to right; of those that begin at one place, the longest. */
+  /** The tokens in a text, from left to right. Of several tokens that begin at one place, the longest counts. */
   *find(text: string): Generator<FoundToken> {
     for (let at = 0; at < text.length; ) {
       const found = this.longestAt(text, at);
@@ -72,14 +72,14 @@ export class TokenFinder {
   }
 }
 
-/** Whether no letter or digit touches the characters from `start` to `end`. */
+/** Whether no letter or digit is next to the characters from `start` to `end`. */
 function standsAlone(text: string, start: number, end: number): boolean {
   const pair = characterAt(text, start - 2);
   const before = pair.length === 2 ? pair : characterAt(text, start - 1);
   return !wordPattern.test(before) && !wordPattern.test(characterAt(text, end));
 }
 
-/** The character that begins at a place, whole where it takes two code units; "" behind the end. */
+/** The character that begins at a place, with both code units if it has two; "" after the end. */
 function characterAt(text: string, at: number): string {
   const code = text.codePointAt(at);
   return code === undefined ? "" : String.fromCodePoint(code);

@@ -259,7 +259,7 @@ describe("darkroom generate --embedding", () => {
 
   it("refuses a token that another has", async () => {
     const both = ["cat-toy", "cat-toy-rows"].flatMap((name) => ["--embedding", embeddingFile(name)]);
-    const message = /token <cat-toy> is in the tokenizer's vocabulary already/;
+    const message = /token <cat-toy> is already in the tokenizer's vocabulary/;
     expectFailure(await darkroom(["generate", "a <cat-toy>", ...SD1, ...both, "--quiet"], folder), 2, message);
   });
 
@@ -313,7 +313,7 @@ describe("an embedding's file that is called as a word of the vocabulary", () =>
     placed(embeddingFile("cat-toy"), "embeddings/cat.safetensors");
     const run = await darkroom(["generate", "a red cat", ...SD1, "--embedding-dir", "embeddings"], folder);
     const hint =
-      /embeddings\/cat\.safetensors: token cat is in .* already\n\s+write another .*: --embedding "(embeddings\/cat\.safetensors:<my-cat>)"$/m;
+      /embeddings\/cat\.safetensors: token cat is already in .*\n\s+write another .*: --embedding "(embeddings\/cat\.safetensors:<my-cat>)"$/m;
     expectFailure(run, 2, hint);
     const way = ["--embedding", hint.exec(run.stderr)?.[1] ?? "", "--embedding-dir", "embeddings"];
     expect(await makePicture(folder, "a <my-cat>", ...SD1, ...way)).not.toEqual(await makePicture(folder, "a cat", ...SD1));
@@ -331,7 +331,7 @@ describe("darkroom generate --weighted", () => {
 
   it("refuses what the web UI composes", async () => {
     const args = ["generate", "a fox AND a house", ...SD1, "--weighted", "--quiet"];
-    expectFailure(await darkroom(args, folder), 2, /joins several with AND/);
+    expectFailure(await darkroom(args, folder), 2, /joins several prompts with AND/);
   });
 });
 

@@ -35,7 +35,7 @@ describe("Picture", () => {
       [-1, 0, 1],
       "values between -1.00 and 1.00; floats outside 0..1 are clamped (for -1..1, as autoencoders give it, use x.div(2)",
     ],
-    ["NaN", [0, Number.NaN, 1], "some are NaN"],
+    ["NaN", [0, Number.NaN, 1], "values that include NaN"],
   ])("warns of values in %s", (_, values, message) => {
     const warnings = collectWarnings();
     Picture.fromTensor(Tensor.from(values, [3, 1, 1]));
@@ -195,7 +195,7 @@ describe("Picture.encode", () => {
 
   it("refuses an unknown format, and a text that the format has no place for", async () => {
     await expect(drawing.encode("gif" as "png")).rejects.toThrow('format is "gif"; expected one of png, jpeg, webp');
-    await expect(drawing.encode("webp", { text: { Comment: "x" } })).rejects.toThrow('a webp file takes "parameters" alone');
+    await expect(drawing.encode("webp", { text: { Comment: "x" } })).rejects.toThrow('a webp file takes only "parameters"');
   });
 
   it("refuses a picture larger than the format takes", async () => {
@@ -210,7 +210,7 @@ describe("Picture.encode", () => {
     expect((await drawing.encode("jpeg", { text: { parameters: room } })).length).toBeGreaterThan(65533);
     expect(warnings).toEqual([]);
     const bytes = await drawing.encode("jpeg", { text: { parameters: `${room}x` } });
-    expect(warnings).toEqual([expect.stringMatching(/^the settings take 65528 bytes and a JPEG file has room for 65527/)]);
+    expect(warnings).toEqual([expect.stringMatching(/^the settings take 65528 bytes, but a JPEG file has room for 65527/)]);
     expect(await loadImage(bytes)).toMatchObject({ width: 64 });
     expect((await drawing.encode("webp", { text: { parameters: `${room}x` } })).length).toBeGreaterThan(65533);
   });

@@ -67,7 +67,7 @@ describe("VaeImageProcessor.preprocess", () => {
 
   it("refuses to fit a tensor in", () => {
     expect(() => new VaeImageProcessor().preprocess(Tensor.zeros([1, 3, 8, 8]), { resizeMode: "fill" })).toThrow(
-      new ArgumentError("resizeMode fill is for pictures; tensors are only stretched", { argument: "resizeMode" }),
+      new ArgumentError("resizeMode fill applies to pictures; tensors can only be stretched", { argument: "resizeMode" }),
     );
   });
 });
@@ -103,7 +103,7 @@ describe("VaeImageProcessor.applyOverlay", () => {
   it("refuses a mask of another size", () => {
     const picture = toRgb(new GrayPicture(2, 2, new Uint8Array(4)));
     expect(() => new VaeImageProcessor().applyOverlay(new GrayPicture(1, 2, new Uint8Array(2)), picture, picture)).toThrow(
-      new ArgumentError("the mask picture is 1x2; the picture it is laid over is 2x2"),
+      new ArgumentError("the mask picture is 1x2; expected 2x2, the size of the picture under it"),
     );
   });
 });

@@ -198,8 +198,8 @@ describe("prompts as AUTOMATIC1111 reads them", () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ["AND", "a fox AND a house:1.2", /joins several with AND/],
-    ["a LoRA's tag", "a fox <lora:style:0.8>", /^the prompt holds the tag <lora:style:0\.8>$/],
+    ["AND", "a fox AND a house:1.2", /joins several prompts with AND/],
+    ["a LoRA's tag", "a fox <lora:style:0.8>", /^the prompt has the tag <lora:style:0\.8>$/],
     ["brackets without end", "(".repeat(100_000), /brackets open at once/],
     ["weights without sense", `(fox:${"9".repeat(300)})`, /weights of the prompt are too large/],
   ])("are refused with %s", async (_, prompt, message) => {

@@ -83,7 +83,7 @@ describe("embeddings", () => {
     const pipe = await pipelineOf("sd1-mini");
     await pipe.loadTextualInversion(embeddingFile("cat-toy"));
     await expect(pipe.loadTextualInversion(embeddingFile("cat-toy-rows"))).rejects.toThrow(
-      /<cat-toy> is in the tokenizer's vocabulary already/,
+      /<cat-toy> is already in the tokenizer's vocabulary/,
     );
   });
 

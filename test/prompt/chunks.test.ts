@@ -58,7 +58,7 @@ describe("a prompt falls into chunks", () => {
     const previous = setWarningHandler((message) => warnings.push(message));
     onTestFinished(() => void setWarningHandler(previous));
     expect(words("(a fox BREAK snow)")).toEqual(["a fox break snow"]);
-    expect(warnings).toEqual(["BREAK inside brackets breaks nothing: close them before it and open them again behind it"]);
+    expect(warnings).toEqual(["BREAK inside brackets does not end a chunk: close the brackets before it and open them again after it"]);
   });
 });
 

@@ -33,14 +33,14 @@ describe("LoRA tags", () => {
       { name: "b", weight: 1, unetWeight: 0.5 },
     ]);
     expect(warnings).toEqual([
-      "<lora:style:0.8:lbw=1,0,0,1> sets lbw, which is not supported; the LoRA acts with one weight in all blocks and steps",
+      "<lora:style:0.8:lbw=1,0,0,1> sets lbw, which is not supported; the LoRA has the same weight in all blocks and steps",
       expect.stringContaining("<lora:b:unet=0.5:start=5> sets start, which is not supported"),
     ]);
   });
 
   it("are refused without a name", () => {
     expect(() => extractLoraTags("<lora::0.5>")).toThrow(
-      new ArgumentError("<lora::0.5> names no LoRA; expected <lora:name> or <lora:name:weight>"),
+      new ArgumentError("<lora::0.5> has no name; expected <lora:name> or <lora:name:weight>"),
     );
   });
 

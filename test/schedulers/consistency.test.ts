@@ -42,7 +42,7 @@ describe.each([LCMScheduler, TCDScheduler])("%o warns", (Class) => {
   it("of timesteps the model was not distilled on", () => {
     const warnings = warningsOf(() => new Class().setTimesteps({ timesteps: [999, 700] }));
     expect(warnings).toEqual([
-      `${Class.className}: timesteps 700 are not on the schedule the model was distilled on; results may be unexpected`,
+      `${Class.className}: timesteps 700 are not on the schedule the model was distilled on; the result may be wrong`,
     ]);
   });
 

@@ -27,10 +27,10 @@ describe("noise levels that are not those of the network", () => {
     const heard = collectWarnings();
     const swapped = EulerDiscreteScheduler.fromConfig(new EDMEulerScheduler().config);
     expect(heard).toEqual([
-      expect.stringMatching(/^EulerDiscreteScheduler has no sigma_data, which the network needs.*Take EDMEulerScheduler/),
+      expect.stringMatching(/^EulerDiscreteScheduler has no sigma_data, but the network needs it.*Use EDMEulerScheduler/),
     ]);
     const other = EDMEulerScheduler.fromConfig(new EulerDiscreteScheduler({ betaStart: 0.00085 }).config);
-    expect(heard[1]).toMatch(/^EDMEulerScheduler is for networks with sigma_data.*Take EulerDiscreteScheduler/);
+    expect(heard[1]).toMatch(/^EDMEulerScheduler is for networks with sigma_data.*Use EulerDiscreteScheduler/);
     EDMDPMSolverMultistepScheduler.fromConfig(swapped.config);
     EDMDPMSolverMultistepScheduler.fromConfig(new EDMEulerScheduler().config);
     EulerDiscreteScheduler.fromConfig(other.config);

@@ -140,7 +140,7 @@ describe("FlowMatchLCMScheduler", () => {
 
   it("refuses scale factors for another number of steps", () => {
     expect(() => walk(new FlowMatchLCMScheduler({ scaleFactors: [2] }), () => {})).toThrow(
-      "scale_factors has 1 numbers for 3 timesteps; expected one less",
+      "scale_factors has 1 numbers for 3 timesteps; expected one number less",
     );
   });
 });

@@ -89,17 +89,17 @@ describe("addToken", () => {
     const tokenizer = await openTokenizer();
     const [first] = tokenizer.addToken("<low-poly>", 3);
     expect(tokenizer.encodePieces("<Low-Poly>")).toEqual([[first]]);
-    expect(warnings).toEqual(['"<Low-Poly>" stands for the first of the 3 vectors of <low-poly> only; write it as <low-poly>']);
+    expect(warnings).toEqual(['"<Low-Poly>" uses only the first of the 3 vectors of <low-poly>; write it as <low-poly> to use all']);
   });
 
   it.each([
-    ["a token of the vocabulary", "the", "token the is in the tokenizer's vocabulary already"],
-    ["the end token", "<|endoftext|>", "token <|endoftext|> is in the tokenizer's vocabulary already"],
-    ["a token that was added", "<a>", "token <a> is in the tokenizer's vocabulary already"],
-    ["the name of an added token's vector", "<a>_1", "token <a>_1 is in the tokenizer's vocabulary already"],
-    ["a token that differs in capitals only", "<A>", "token <A> would read like one that is there already: capitals make no difference"],
-    ["no text", "", 'the token is ""; expected a text without white space at its ends'],
-    ["white space at the ends", " <b>", 'the token is " <b>"; expected a text without white space at its ends'],
+    ["a token of the vocabulary", "the", "token the is already in the tokenizer's vocabulary"],
+    ["the end token", "<|endoftext|>", "token <|endoftext|> is already in the tokenizer's vocabulary"],
+    ["a token that was added", "<a>", "token <a> is already in the tokenizer's vocabulary"],
+    ["the name of an added token's vector", "<a>_1", "token <a>_1 is already in the tokenizer's vocabulary"],
+    ["a token that differs in capitals only", "<A>", "token <A> differs from an existing token only in letter case, which does not count"],
+    ["no text", "", 'the token is ""; expected a text without spaces at its ends'],
+    ["white space at the ends", " <b>", 'the token is " <b>"; expected a text without spaces at its ends'],
   ])("refuses %s", async (_, token, message) => {
     const tokenizer = await openTokenizer();
     tokenizer.addToken("<a>", 2);
@@ -109,12 +109,12 @@ describe("addToken", () => {
   it("refuses a token whose second vector's name is taken", async () => {
     const tokenizer = await openTokenizer();
     tokenizer.addToken("<a>_1");
-    expect(() => tokenizer.addToken("<a>", 2)).toThrow("token <a>_1 is in the tokenizer's vocabulary already");
+    expect(() => tokenizer.addToken("<a>", 2)).toThrow("token <a>_1 is already in the tokenizer's vocabulary");
   });
 
   it.each([0, 1.5])("refuses %d vectors", async (vectors) => {
     const tokenizer = await openTokenizer();
-    expect(() => tokenizer.addToken("<a>", vectors)).toThrow(`token <a> is to have ${vectors} vectors; expected at least 1`);
+    expect(() => tokenizer.addToken("<a>", vectors)).toThrow(`token <a> has ${vectors} vectors; expected at least 1`);
   });
 });
 

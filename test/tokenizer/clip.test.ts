@@ -251,27 +251,27 @@ describe("fromPretrained", () => {
   });
 
   it.each([
-    ["no vocabulary", { "merges.txt": "a b" }, "memory has no vocab.json"],
-    ["no merges", { "vocab.json": { a: 0 } }, "memory has no merges.txt"],
+    ["no vocabulary", { "merges.txt": "a b" }, "memory has neither vocab.json nor tokenizer.json"],
+    ["no merges", { "vocab.json": { a: 0 } }, "memory has neither merges.txt nor tokenizer.json"],
     ["an empty vocabulary", { ...words, "vocab.json": {} }, "memory/vocab.json holds no tokens"],
     ["an id that is none", { ...words, "vocab.json": { a: "0" } }, 'the token "a" has the string "0"'],
     ["a merge that is none", { ...words, "merges.txt": "#version: 0.2\na b c" }, 'merge 1 is "a b c"'],
     [
       "a Git LFS pointer as merges",
       { ...words, "merges.txt": "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n" },
-      "memory/merges.txt is not what it should be: it is a Git LFS pointer, not the file itself",
+      "memory/merges.txt is not a merges file: it is a Git LFS pointer, not the file itself",
     ],
     [
       "a server's answer as merges",
       { ...words, "merges.txt": '{"error":"Unauthorized","message":"log in first"}' },
-      'memory/merges.txt is not what it should be: it is JSON, a server\'s answer in place of the file: "log in first"',
+      'memory/merges.txt is not a merges file: it is JSON, a server\'s answer in place of the file: "log in first"',
     ],
     [
       "another tokenizer's merges",
       { ...words, "merges.txt": "#version: 0.2\nĠ t\n" },
       'merge 1 is "Ġ t", but vocab.json has no token "Ġt"',
     ],
-    ["another kind of tokenizer", { "tokenizer.json": { model: { type: "Unigram" } } }, "does not hold CLIP's kind of tokenizer"],
+    ["another kind of tokenizer", { "tokenizer.json": { model: { type: "Unigram" } } }, "is not a CLIP tokenizer"],
     ["added tokens without number", { ...words, "added_tokens.json": manyTokens }, "its 30002 added tokens have"],
     ["an endless token", { ...words, "tokenizer_config.json": { pad_token: "x".repeat(1001) } }, "a text of up to 1000 letters"],
     ["a special token that is none", { ...words, "tokenizer_config.json": { pad_token: 5 } }, "a special token is the number 5"],

@@ -29,7 +29,7 @@ export function graphOfPrompt(prompt: JsonObject): ComfyGraph | undefined {
   return nodes.length > 0 ? new Map(nodes) : undefined;
 }
 
-/** The graph in the form that the editor saves (`{ "nodes": [...], "links": [...] }`). Its values have no names; {@link WIDGETS} has those of common nodes. */
+/** The graph in the form that the editor saves (`{ "nodes": [...], "links": [...] }`). Its values have no names: {@link WIDGETS} names them. */
 export function graphOfWorkflow(workflow: JsonObject): ComfyGraph | undefined {
   const sources = new Map<string, readonly [id: string, output: number]>();
   for (const link of itemsOf(workflow.links)) {
@@ -55,7 +55,7 @@ export function linkOf(graph: ComfyGraph, input: Json | undefined): ComfyLink | 
   return node && typeof output === "number" ? { node, output } : undefined;
 }
 
-/** The nodes `starts` and all those that they depend on through inputs that `follow` accepts: nearest first, every node once. */
+/** The nodes `starts` and all nodes that they depend on through inputs that `follow` accepts: nearest first, every node once. */
 export function* upstream(
   graph: ComfyGraph,
   starts: readonly ComfyNode[],

@@ -4,7 +4,7 @@ import { type FoundSettings, fieldsOf, foundSettings, listOf, loraOf, objectOf, 
 import type { Texts } from "./picture-texts.js";
 
 /**
- * Reads ComfyUI's graph, which has no fixed form. Follows it from the saved picture back to the sampler that began it, and from there to the texts, the
+ * Reads ComfyUI's graph, which has no fixed form. It is followed from the saved picture back to the first sampler, and from there to the texts, the
  * model and the LoRAs. Names of samplers stay ComfyUI's.
  */
 export function readComfyUI(texts: Texts): FoundSettings | undefined {
@@ -52,7 +52,7 @@ function findGraph({ prompt, workflow, UserComment, ImageDescription, Make, Mode
   );
 }
 
-/** The sampler that began the saved picture; samplers that refine or enlarge it come after. */
+/** The first sampler of the saved picture. Later samplers refine or enlarge it. */
 function firstSampler(graph: ComfyGraph): ComfyNode | undefined {
   const seen = new Set<ComfyNode>();
   const nodes = [...graph.values()];
@@ -79,7 +79,7 @@ function isSampler({ inputs }: ComfyNode): boolean {
 
 /** Inputs that hold a part of the prompt. */
 const TEXT_FIELD = /^(text|text_[glab]|string|string_[ab]|prompt|populated_text|value|clip_[lg]|t5xxl)$/;
-/** Inputs of nodes between text encoder and sampler that do not lead to texts. */
+/** Inputs between text encoder and sampler that do not lead to texts. */
 const NO_TEXT = /^(clip|clip_vision\w*|control_net|image\w*|latent\w*|mask\w*|model|pixels|samples|style_model|vae)$/;
 
 /** The texts of the positive or the negative conditioning. */
@@ -111,7 +111,7 @@ function namedInputs({ inputs }: ComfyNode, names: RegExp): Json[] {
 function lorasOf(graph: ComfyGraph, { inputs }: ComfyNode): string[] {
   const named = (name: string, ...weights: readonly string[]) => {
     const value = scalar(graph, inputs, name);
-    // Nodes with a field for a LoRA that load none.
+    // Nodes with a LoRA field that load no LoRA.
     if (value === "None") return [];
     return loraOf(
       value,

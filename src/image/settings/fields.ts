@@ -33,7 +33,7 @@ export function sizeOf(width: Json | undefined, height: Json | undefined): strin
   return isSide(width) && isSide(height) ? `${width}x${height}` : undefined;
 }
 
-/** A LoRA and its weight as one item of a list; no item without a name. */
+/** A LoRA and its weight as one item of a list; no item if it has no name. */
 export function loraOf(name: Json | undefined, weight: Json | undefined): string[] {
   if (typeof name !== "string" || name === "") return [];
   return [isPrintable(weight) ? `${name} ${weight}` : name];

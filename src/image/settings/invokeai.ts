@@ -82,7 +82,7 @@ function ofCommand(line: string): FoundSettings {
   });
 }
 
-/** Splits a prompt from before version 3, whose parts in square brackets are the negative prompt. */
+/** Splits a prompt from before version 3: its parts in square brackets are the negative prompt. */
 function splitPrompt(text: string): [prompt: string, negativePrompt: string] {
   const negative = Array.from(text.matchAll(/\[([^[\]]*)\]/g), ([, part = ""]) => part.trim());
   const positive = text.replace(/\[[^[\]]*\]/g, " ").replace(/\s+/g, " ");

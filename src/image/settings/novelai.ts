@@ -2,7 +2,7 @@ import type { JsonObject } from "../../checkpoint/json.js";
 import { type FoundSettings, fieldsOf, foundSettings, itemsOf, objectOf, sizeOf, textOf } from "./fields.js";
 import type { Texts } from "./picture-texts.js";
 
-/** Reads NovelAI's layout: JSON in `Comment`, the prompt also in `Description`. WebP files have all of it as JSON in UserComment. */
+/** Reads NovelAI's layout: JSON in `Comment`, the prompt also in `Description`. WebP files have everything as JSON in UserComment. */
 export function readNovelAI(texts: Texts): FoundSettings | undefined {
   const { UserComment: wrapped } = texts;
   const all = { ...texts, ...textsIn(objectOf(wrapped)) };
@@ -27,7 +27,7 @@ function textsIn(json: JsonObject | undefined): Texts {
   return Object.fromEntries(Object.entries(json ?? {}).flatMap(([key, value]) => (typeof value === "string" ? [[key, value]] : [])));
 }
 
-/** The prompt from version 4 on: a part for the picture, and one for each person in it. */
+/** The prompt from version 4 on: a part for the picture, and a part for each character in it. */
 function captionOf({ caption }: JsonObject): string | undefined {
   const { base_caption: base, char_captions: people } = fieldsOf(caption);
   if (typeof base !== "string") return undefined;

@@ -2,14 +2,14 @@ import { ArgumentError } from "../../errors.js";
 import { sizeOf, Tensor } from "../../tensor/tensor.js";
 
 /**
- * torch keeps noise schedules in float32 and rounds after every operation. Differences such as `1 - alphaCumprod` near zero amplify that
- * rounding beyond our tolerance, so schedules round where torch rounds. These are the few pieces that take more than `Math.fround`.
+ * torch keeps noise schedules in float32 and rounds after every operation. Differences such as `1 - alphaCumprod` near zero amplify these roundings
+ * beyond our tolerance, so schedules round where torch rounds. These functions need more than `Math.fround`.
  */
 export const f32 = Math.fround;
 
 /**
- * `w0 * t0 + w1 * t1 + ...` as torch evaluates it: weights, products and partial sums, from left to right, are rounded to float32. Where two
- * large terms cancel (a sigma in the thousands, say), the exact sum of `weightedSum` would differ visibly.
+ * `w0 * t0 + w1 * t1 + ...` as torch evaluates it: weights, products and partial sums, from left to right, are rounded to float32. If two
+ * large terms cancel (with a sigma in the thousands, for example), the exact sum of `weightedSum` would differ visibly.
  */
 export function sumFloat32(...terms: readonly (readonly [weight: number, tensor: Tensor])[]): Tensor {
   const shape = terms[0]?.[1].shape ?? [];
@@ -25,7 +25,7 @@ export function sumFloat32(...terms: readonly (readonly [weight: number, tensor:
   return Tensor.from(sum, shape);
 }
 
-/** `torch.linspace(start, end, count, dtype=float32)`: counted from the nearer end, one rounding (fused multiply-add) per value. */
+/** `torch.linspace(start, end, count, dtype=float32)`: counted from the nearer end, with one rounding (fused multiply-add) per value. */
 export function linspaceFloat32(start: number, end: number, count: number): Float32Array {
   const [first, last] = [f32(start), f32(end)];
   if (count === 1) return Float32Array.of(first);

@@ -43,8 +43,8 @@ const LOG_Q = [1, 2.612677543073109, 2.453006071784736, 0.9864942958519418, 0.15
 const LN_2 = f32(Math.LN2);
 
 /**
- * `np.log` of a float32, which is up to 4 units off in the last place: where a sigma lies between two log sigmas decides a timestep, so
- * the correctly rounded logarithm would move timesteps. Positive normal numbers only.
+ * `np.log` of a float32, for positive normal numbers. It is up to 4 units in the last place off. Timesteps are interpolated between logarithms of
+ * sigmas, so the correctly rounded logarithm would give other timesteps.
  */
 export function logNumpy(x: number): number {
   const value = f32(x);

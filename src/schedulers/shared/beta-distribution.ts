@@ -5,7 +5,7 @@
 export function betaQuantile(probability: number, a: number, b: number): number {
   if (probability <= 0) return 0;
   if (probability >= 1) return 1;
-  // Near 1 the quantile itself loses digits; its mirror image near 0 does not.
+  // Near 1 the quantile loses digits. Its mirror image near 0 does not.
   if (probability > regularizedIncompleteBeta(0.5, a, b)) return 1 - betaQuantile(1 - probability, b, a);
 
   const scale = Math.exp(-logBeta(a, b));

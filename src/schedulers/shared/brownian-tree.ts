@@ -5,16 +5,16 @@ import { seedSequence } from "../../tensor/seed-sequence.js";
 import type { Shape, Tensor } from "../../tensor/tensor.js";
 import { sumFloat32 } from "../float32/arithmetic.js";
 
-/** Times are rounded to this many digits; the tree is halved down to there. */
+/** Times are rounded to this many digits. The tree is halved down to this precision. */
 const DIGITS = 6;
-/** numpy's SeedSequence is given a pool of this many words, as k-diffusion does. */
+/** The pool of numpy's SeedSequence has this many words, as in k-diffusion. */
 const POOL_SIZE = 24;
-/** Length of a motion that can be halved down to {@link DIGITS} in double precision; the largest noise levels are thousands. */
+/** The longest motion that can be halved down to {@link DIGITS} in double precision. The largest noise levels are thousands. */
 const LONGEST = 1e9;
-/** Increments kept in memory; neighbouring queries share most of their ancestors. */
+/** Increments kept in memory: queries for neighbouring times need mostly the same ones. */
 const CACHE_SIZE = 45;
 
-/** An interval of the tree; one that was halved has children. */
+/** An interval of the tree. It has children after it was halved. */
 interface Interval {
   readonly start: number;
   readonly end: number;
@@ -26,7 +26,7 @@ interface Interval {
 }
 
 /**
- * A Brownian motion that a seed fixes at all times: increments over any interval, in any order, fit together, because each is made by halving
+ * A Brownian motion that depends only on a seed. Increments over any intervals, asked in any order, are consistent, because each is made by halving
  * (Li et al. 2020, "Scalable Gradients for Stochastic Differential Equations", Algorithm 3). Gives the numbers of torchsde's
  * `BrownianInterval(t0, t1, entropy=seed, tol=1e-6, pool_size=24, halfway_tree=True)`.
  */
@@ -35,7 +35,7 @@ export class BrownianTree {
   private readonly whole: Tensor;
   private readonly cache = new Map<Interval, Tensor>();
 
-  /** A motion of tensors of `shape` from time `start` to `end`. @throws ConfigError if these are none. */
+  /** A motion of tensors of `shape` from time `start` to `end`. @throws ConfigError if the times are not a range. */
   constructor(
     start: number,
     end: number,
@@ -43,17 +43,19 @@ export class BrownianTree {
     private readonly seed: bigint,
   ) {
     if (!(start <= end && Math.abs(start) <= LONGEST && end <= LONGEST)) {
-      throw new ConfigError(`the scheduler's config makes noise levels from ${start} to ${end}, between which no noise can be drawn`);
+      throw new ConfigError(
+        `the scheduler's config gives noise levels from ${start} to ${end}; noise can only be drawn over a finite range`,
+      );
     }
     const [first = 0] = seedSequence(seed, [], POOL_SIZE, 1);
     this.whole = sumFloat32([Math.sqrt(end - start), this.draw(first)]);
     this.top = { start: roundTime(start), end: roundTime(end), depth: 0, key: 0, parent: undefined };
   }
 
-  /** How far the motion goes from one time to a later one; times outside the tree's are moved to its ends. */
+  /** The increment from one time to a later one. Times outside the tree are moved to its ends. */
   increment(from: number, to: number): Tensor {
     const { start, end } = this.top;
-    if (Number.isNaN(from) || Number.isNaN(to)) throw new ConfigError("the scheduler's config makes a noise level that is no number");
+    if (Number.isNaN(from) || Number.isNaN(to)) throw new ConfigError("the scheduler's config gives a noise level that is not a number");
     const [first, last] = [from, to].map((time) => roundTime(Math.min(Math.max(time, start), end))) as [number, number];
     if (first === last) return this.whole.mul(0);
     const parts = this.cover(this.top, first, last).map((interval) => this.incrementOf(interval));
@@ -82,7 +84,7 @@ export class BrownianTree {
     else if (time < middle) this.halveDownTo(left, time);
   }
 
-  /** The motion over an interval: normal around its share of the parent's. */
+  /** The increment over an interval: normal, with its share of the parent's increment as mean. */
   private incrementOf(interval: Interval): Tensor {
     const { parent } = interval;
     if (!parent?.halves) return this.whole;
@@ -110,7 +112,7 @@ export class BrownianTree {
 
 /** Python's `round(time, 6)`: exact, with ties to even. */
 function roundTime(time: number): number {
-  // Only odd multiples of 2^-7 lie halfway between two numbers of 6 digits; toFixed would round those up.
+  // Only odd multiples of 2^-7 lie halfway between two numbers of 6 digits. toFixed would round them up.
   const tie = Number.isInteger(time * 128) && !Number.isInteger(time * 64);
   return tie ? roundTiesToEven(time * 10 ** DIGITS) / 10 ** DIGITS : Number(time.toFixed(DIGITS));
 }

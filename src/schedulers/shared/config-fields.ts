@@ -8,11 +8,11 @@ import { TIMESTEP_SPACINGS } from "./timestep-spacing.js";
 /** The fields of one scheduler class: types, allowed values, defaults. Its keys are what the class's constructor takes. */
 export type ConfigSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
-/** What a config carries beside its fields, as diffusers' configs do. */
+/** What a config has beside its fields, as in diffusers. */
 export interface ConfigOrigin {
   /** The class the config belongs to. */
   readonly _className: string;
-  /** Fields nobody set: another class made from this config takes its own default for them. */
+  /** Fields that were not set. A scheduler of another class made from this config uses its own defaults for them. */
   readonly _useDefaultValues: readonly string[];
 }
 
@@ -43,7 +43,7 @@ export const whole = (initial: number, least = 0, most = Number.POSITIVE_INFINIT
 export const oneOf = <const Words extends readonly string[]>(words: Words, initial: Words[number]) =>
   v.optional(v.picklist(words), initial);
 
-/** One of some words; words that belong to other schedulers and reach us with their configs stand for the default, as in diffusers. */
+/** One of some words. Words of other schedulers, which may come with their configs, mean the default, as in diffusers. */
 export const oneOfOrForeign = <const Words extends readonly string[]>(words: Words, foreign: readonly string[], initial: Words[number]) =>
   v.optional(
     v.pipe(
@@ -57,13 +57,13 @@ export const oneOfOrForeign = <const Words extends readonly string[]>(words: Wor
 /** A word of any kind or null. */
 export const optionalWord = () => v.optional(v.nullable(v.string()), null);
 
-/** Timesteps of a forward process: 1000 as a rule, and each takes memory. */
+/** The most timesteps of a forward process: usually there are 1000, and each takes memory. */
 const MOST_TIMESTEPS = 100_000;
 
-/** How many timesteps the forward process has. */
+/** The number of timesteps of the forward process. */
 export const trainTimesteps = () => whole(1000, 1, MOST_TIMESTEPS);
 
-/** Numbers that all fit `allowed`, or null. */
+/** A list of numbers that are all `allowed`, or null. */
 export const optionalNumbers = (allowed: (value: number) => boolean, expected: string, { least = 0, most = MOST_TIMESTEPS } = {}) =>
   v.optional(
     v.nullable(
@@ -76,13 +76,13 @@ export const optionalNumbers = (allowed: (value: number) => boolean, expected: s
     null,
   );
 
-/** Betas given outright, one for each timestep, or null. */
+/** A list of betas, one for each timestep, or null. */
 export const trainedBetas = () => optionalNumbers(Number.isFinite, "finite numbers", { least: 1 });
 
 /** Whole numbers; none by default. */
 export const wholeNumbers = () => v.optional(v.array(v.pipe(v.number(), v.integer("whole numbers"))), () => []);
 
-/** A number that may be minus infinity, in all the spellings scheduler_config.json files have for it. */
+/** A number or minus infinity, in every spelling that scheduler_config.json files use. */
 export const numberFromMinusInfinity = () =>
   v.optional(
     v.pipe(
@@ -92,7 +92,7 @@ export const numberFromMinusInfinity = () =>
     Number.NEGATIVE_INFINITY,
   );
 
-/** A field that only Python can fill: null, or nothing. */
+/** A field that only works in Python: null, or absent. */
 export const unsupported = (why: string) => v.optional(v.null(why), null);
 
 type BetaSchedule<Rare extends RareBetaSchedule> = (typeof BETA_SCHEDULES)[number] | Rare;
@@ -101,11 +101,11 @@ interface BetaFieldOptions<Rare extends RareBetaSchedule> {
   readonly start?: number;
   readonly end?: number;
   readonly schedule?: BetaSchedule<Rare>;
-  /** Beta schedules that this scheduler knows beside the usual ones. */
+  /** Beta schedules that this scheduler has beside the usual ones. */
   readonly rare?: readonly Rare[];
 }
 
-/** The fields of the forward process, which nearly every scheduler has. The options are defaults where they do not say otherwise. */
+/** The fields of the forward process, which nearly every scheduler has. The options are the defaults of the fields. */
 export const betaFields = <const Rare extends RareBetaSchedule = never>({
   start = 0.0001,
   end = 0.02,
@@ -120,7 +120,7 @@ export const betaFields = <const Rare extends RareBetaSchedule = never>({
   betaEnd: real(end),
   /** How betas grow from the first to the last. */
   betaSchedule: oneOf<readonly BetaSchedule<Rare>[]>([...BETA_SCHEDULES, ...rare], schedule),
-  /** Betas given outright, instead of the four fields above. */
+  /** A list of betas, instead of the four fields above. */
   trainedBetas: trainedBetas(),
 });
 
@@ -134,7 +134,7 @@ export const spacingFields = (initial: (typeof TIMESTEP_SPACINGS)[number]) => ({
 
 /** Which named spacing replaces the sigmas of the timesteps; see `oneSpacing`. */
 export const sigmaSpacingFields = () => ({
-  /** Space sigmas as Karras et al. 2022 (equation 5) do; false by default. */
+  /** Space sigmas as in Karras et al. 2022, equation 5; false by default. */
   useKarrasSigmas: flag(false),
   /** Space sigmas evenly in their logarithm; false by default. */
   useExponentialSigmas: flag(false),
@@ -154,22 +154,22 @@ export const thresholdFields = () => ({
 
 /** Flow matching inside a solver made for noise prediction. */
 export const flowFields = () => ({
-  /** Take the sigmas of flow matching; false by default. */
+  /** Use the sigmas of flow matching; false by default. */
   useFlowSigmas: flag(false),
-  /** Above 1, flow-matching sigmas spend more steps at high noise; 1 by default. */
+  /** Values above 1 spend more steps at high noise; 1 by default. */
   flowShift: real(1),
 });
 
 /**
- * A partial config with its defaults filled in. Keys that start with `_` are notes and are left out, as Python's `register_to_config` does.
+ * A config with defaults for missing fields. Keys that start with `_` are left out, as in Python's `register_to_config`.
  *
- * @throws ConfigError naming the field as config files spell it, what was found and what was expected.
+ * @throws ConfigError with the field as config files spell it, the value found and the value expected.
  */
 export function parseSchedulerConfig(className: string, schema: ConfigSchema, config: object): Record<string, unknown> {
   const given = Object.fromEntries(Object.entries(config).filter(([key, value]) => !key.startsWith("_") && value !== undefined));
-  const stranger = Object.keys(given).find((key) => !(key in schema.entries));
-  if (stranger !== undefined) {
-    throw new ConfigError(`${className} has no field ${snakeCase(stranger)}`, {
+  const unknown = Object.keys(given).find((key) => !(key in schema.entries));
+  if (unknown !== undefined) {
+    throw new ConfigError(`${className} has no field ${snakeCase(unknown)}`, {
       hint: `its fields are ${Object.keys(schema.entries).map(snakeCase).join(", ")}`,
     });
   }

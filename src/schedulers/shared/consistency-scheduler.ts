@@ -10,19 +10,19 @@ import { Scheduler, type TimestepOptions } from "./scheduler.js";
 /** The fields of both consistency samplers. */
 export const consistencyFields = () => ({
   ...betaFields({ start: 0.00085, end: 0.012, schedule: "scaled_linear" }),
-  /** Steps of the schedule the model was distilled on; a run takes some of them. */
+  /** The number of steps of the schedule that the model was distilled on. A run uses some of them. */
   originalInferenceSteps: whole(50, 1),
-  /** Clip the predicted picture to plus and minus `clipSampleRange`: for models of pixels. */
+  /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */
   clipSample: flag(false),
   /** The largest absolute value that `clipSample` leaves; 1 by default. */
   clipSampleRange: real(1),
-  /** After the last step take alphaCumprod as 1, not as that of timestep 0; true by default. */
+  /** After the last step, alphaCumprod is 1 instead of its value at timestep 0; true by default. */
   setAlphaToOne: flag(true),
   /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity); "epsilon" by default. */
   predictionType: oneOf(["epsilon", "sample", "v_prediction"], "epsilon"),
   ...thresholdFields(),
   ...spacingFields("leading"),
-  /** Timesteps are multiplied by it in the boundary conditions: the larger, the closer the model is held to its consistency function. */
+  /** Factor of the timesteps in the boundary conditions. Larger values keep the model closer to its consistency function. */
   timestepScaling: real(10),
   /** Rescale betas so that the last timestep is pure noise (Lin et al. 2023, Algorithm 1); false by default. */
   rescaleBetasZeroSnr: flag(false),
@@ -35,13 +35,13 @@ export interface ConsistencyConfig extends BetaConfig {
 }
 
 /**
- * Few-step sampling of distilled models: every step predicts the picture and adds noise back up to the next timestep. A run takes evenly spread
- * steps of the schedule the model was distilled on.
+ * Few-step sampling of distilled models: every step predicts the picture and adds noise up to the next timestep. A run uses evenly spaced
+ * steps of the schedule that the model was distilled on.
  */
 export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = ConsistencyConfig> extends Scheduler<Config> {
   protected override readonly takes = ["timesteps", "originalInferenceSteps", "strength"] as const;
   protected readonly alphasCumprod = alphasCumprodOf(this.config);
-  /** Steps of the run as asked for, before `strength` cuts custom timesteps; the last of them adds no noise. */
+  /** The steps of the run before `strength` shortens custom timesteps. The last of these steps adds no noise. */
   private steps: number | undefined;
   override timesteps: readonly number[] = Array.from(this.alphasCumprod.keys()).reverse();
 
@@ -55,7 +55,7 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     this.restart();
   }
 
-  /** The timesteps of the distillation's schedule, cleanest first, up to `strength`; `asked` if its length was given for this run. */
+  /** The timesteps of the distillation's schedule, cleanest first, up to `strength`. `asked` is true if the run sets the schedule's length. */
   protected distilledTimesteps(originalSteps: number, strength: number, _asked: boolean): number[] {
     const { numTrainTimesteps } = this.config;
     if (originalSteps > numTrainTimesteps) {
@@ -70,12 +70,12 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     return Array.from({ length: Math.max(Math.trunc(originalSteps * strength), 0) }, (_, i) => (i + 1) * stride - 1);
   }
 
-  /** Whether the step at `index` is the last of the run that was asked for. */
+  /** Whether the step at `index` is the last of the run, before `strength` shortened it. */
   protected isLast(index: number): boolean {
     return index === this.planned(this.steps) - 1;
   }
 
-  /** alphaCumprod at a timestep, and before the first one what the config says. */
+  /** alphaCumprod at a timestep; the config sets its value before the first timestep. */
   protected alphaCumprodAt(timestep: number): number {
     if (timestep >= 0) return atTimestep(this.alphasCumprod, timestep);
     return this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
@@ -98,7 +98,7 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     const { numTrainTimesteps } = this.config;
     refuseUnordered(className, timesteps, numTrainTimesteps);
     const foreign = timesteps.slice(1).filter((timestep) => !distilled.includes(timestep));
-    const unexpected = "results may be unexpected";
+    const unexpected = "the result may be wrong";
     if (strength === 1 && timesteps[0] !== numTrainTimesteps - 1) {
       warn(`${className}: the first custom timestep is ${timesteps[0]}, not ${numTrainTimesteps - 1}; ${unexpected}`);
     }
@@ -117,7 +117,7 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     refuseTooManySteps(steps, this.config.numTrainTimesteps);
     if (distilled.length < steps || steps > originalSteps) {
       throw new ArgumentError(
-        `${this.className}: ${steps} steps are more than the ${originalSteps} original steps at strength ${strength} give`,
+        `${this.className}: ${steps} steps are more than the ${originalSteps} original steps allow at strength ${strength}`,
         { argument: "numInferenceSteps", hint: "take fewer steps, a higher strength or more originalInferenceSteps" },
       );
     }
@@ -127,7 +127,7 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
   }
 }
 
-/** The schedule a run takes its steps from. */
+/** The schedule that a run takes its steps from. */
 interface Distillation {
   readonly distilled: readonly number[];
   readonly originalSteps: number;

@@ -26,9 +26,9 @@ export const dpmSolverFields = () => ({
   solverType: oneOfOrForeign(["midpoint", "heun"], ["logrho", "bh1", "bh2"], "midpoint"),
   ...sigmaSpacingFields(),
   ...flowFields(),
-  /** Leaves out the timesteps whose log-SNR is below: needed by cosine schedules, whose log-SNR has no bound. */
+  /** Timesteps with a smaller log-SNR are left out. Cosine schedules need it, because their log-SNR has no lower bound. */
   lambdaMinClipped: numberFromMinusInfinity(),
-  /** "learned" and "learned_range" models put a variance behind the first three channels; it is cut off. */
+  /** Models with "learned" and "learned_range" give a variance after the first three channels; it is ignored. */
   varianceType: optionalWord(),
 });
 
@@ -71,7 +71,7 @@ export function refuseThirdOrder(
   }
 }
 
-/** What the solver integrates: the picture that a model output stands for, or the noise. */
+/** What the solver integrates: the predicted picture, or the predicted noise. */
 export function integrand(config: DPMSolverConfig, output: Tensor, sample: Tensor, level: NoiseLevel): Tensor {
   const mean = withoutVariance(output, config);
   return integratesPicture(config) ? thresholdedOriginal(config, mean, sample, level) : thresholdedNoise(config, mean, sample, level);

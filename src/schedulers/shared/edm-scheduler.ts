@@ -8,7 +8,7 @@ import type { Rounding } from "./sigma-spacing.js";
 
 /** The fields of both EDM samplers. */
 export const edmFields = () => ({
-  /** Ends of the schedule. */
+  /** The smallest noise level of a run; 0.002 by default. */
   sigmaMin: real(0.002),
   /** The largest noise level of a run; 80 by default. */
   sigmaMax: real(80),
@@ -18,7 +18,7 @@ export const edmFields = () => ({
   sigmaSchedule: oneOf(["karras", "exponential"], "karras"),
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
-  /** The sign of the model's part in the picture. */
+  /** The sign of the model output in the predicted picture. */
   predictionType: oneOf(["epsilon", "v_prediction"], "epsilon"),
   /** Karras sigmas are uniform in sigma^(1/rho). */
   rho: real(7),

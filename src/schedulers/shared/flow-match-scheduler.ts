@@ -16,23 +16,23 @@ import {
 } from "./sigma-spacing.js";
 import { linspace } from "./timestep-spacing.js";
 
-/** How flow-matching times are spread. */
+/** The fields of flow-matching schedulers. */
 export const flowMatchFields = () => ({
   /** Timesteps of the forward process, 1 to 100,000; 1000 by default. */
   numTrainTimesteps: trainTimesteps(),
-  /** Above 1 more steps are spent at high noise, as large pictures need. */
+  /** Values above 1 spend more steps at high noise, as large pictures need; 1 by default. */
   shift: real(1),
-  /** Shift by the `mu` that `setTimesteps` is given instead. */
+  /** Shift sigmas by the `mu` given to `setTimesteps` instead of by `shift`; false by default. */
   useDynamicShifting: flag(false),
-  /** For pipelines that derive `mu` from the number of tokens: it goes linearly from baseShift to maxShift. */
+  /** `mu` at `baseImageSeqLen` tokens, for pipelines that interpolate it between `baseShift` and `maxShift`; 0.5 by default. */
   baseShift: optionalReal(0.5),
-  /** The shift at `maxImageSeqLen` tokens; 1.15 by default. */
+  /** `mu` at `maxImageSeqLen` tokens; 1.15 by default. */
   maxShift: optionalReal(1.15),
-  /** Tokens that `baseShift` is for; 256 by default. */
+  /** The number of tokens for `baseShift`; 256 by default. */
   baseImageSeqLen: whole(256),
-  /** Tokens that `maxShift` is for; 4096 by default. */
+  /** The number of tokens for `maxShift`; 4096 by default. */
   maxImageSeqLen: whole(4096),
-  /** Time runs the other way: sigmas from 0 to 1. */
+  /** Reverse time: sigmas go from 0 to 1; false by default. */
   invertSigmas: flag(false),
   /** The last sigma is stretched to this value. */
   shiftTerminal: optionalReal(),
@@ -41,7 +41,7 @@ export const flowMatchFields = () => ({
   timeShiftType: oneOf(["exponential", "linear"], "exponential"),
 });
 
-/** What `flowMatchFields` gives. */
+/** A config with the fields of `flowMatchFields`. */
 export interface FlowMatchConfig extends SpacingFlags {
   readonly numTrainTimesteps: number;
   readonly shift: number;
@@ -61,7 +61,7 @@ export function evenFlowSigmas({ min, max }: SigmaRange, trainSteps: number, ste
   return linspace(max * trainSteps, min * trainSteps, steps).map((timestep) => timestep / trainSteps);
 }
 
-/** Schedulers of rectified flow (Liu et al. 2022, Esser et al. 2024): a sample is `(1 - sigma) * picture + sigma * noise`, a timestep is a sigma. */
+/** Schedulers of rectified flow (Liu et al. 2022, Esser et al. 2024): a sample is `(1 - sigma) * picture + sigma * noise`. Timesteps are scaled sigmas. */
 export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMatchConfig> extends SigmaScheduler<Config> {
   protected override readonly takes = ["timesteps", "sigmas", "mu"] as const;
   protected override readonly pairsTimestepsWithSigmas = true;
@@ -80,7 +80,7 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
     );
   }
 
-  /** The shift that runs planned from now on use. */
+  /** The shift of the next runs. */
   get shift(): number {
     return this.currentShift;
   }
@@ -98,7 +98,7 @@ export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMa
     const steps = this.countSteps(options);
     const trainSteps = config.numTrainTimesteps;
 
-    // diffusers computes custom values in float32, its own in double precision.
+    // diffusers computes with custom values in float32, and with its own in double precision.
     const custom = customSigmas ?? customTimesteps?.map((timestep) => f32(timestep) / trainSteps);
     const round = custom ? f32 : (x: number) => x;
     let sigmas = (custom?.map(f32) ?? evenFlowSigmas(this.range, trainSteps, steps)).map((sigma) =>

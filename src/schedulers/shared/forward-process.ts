@@ -32,7 +32,7 @@ export function expectVelocity(sample: Tensor, noise: Tensor, timesteps: readonl
   expectField("timesteps", timesteps, TIMESTEPS);
 }
 
-/** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row; one timestep serves all rows. */
+/** `weightsOf(timestep)[0] * a + weightsOf(timestep)[1] * b`, row by row. A single timestep applies to all rows. */
 export function mixRows(
   a: Tensor,
   b: Tensor,

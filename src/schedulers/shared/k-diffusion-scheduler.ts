@@ -7,7 +7,7 @@ import { logSigmasOf, namedSpacing, type SpacingFlags, sigmaRange, sigmasAt, tim
 import { spacedTimesteps, type TimestepSpacing } from "./timestep-spacing.js";
 import { initialSigma, scaleByDeviation } from "./variance-exploding.js";
 
-/** The fields these samplers have in common, beside the prediction type; the options are those of `betaFields`. */
+/** The common fields of these samplers, without the prediction type. The options are those of `betaFields`. */
 export const kDiffusionFields = <const Rare extends RareBetaSchedule = never>(betas?: Parameters<typeof betaFields<Rare>>[0]) => ({
   ...betaFields<Rare>(betas),
   ...sigmaSpacingFields(),
@@ -20,23 +20,23 @@ export interface KDiffusionConfig extends BetaConfig, SpacingFlags {
   readonly stepsOffset: number;
 }
 
-/** A run's timesteps and the sigmas there, without the zero it ends on. */
+/** A run's timesteps and their sigmas, without the zero at the end. */
 export interface KDiffusionSchedule {
   readonly timesteps: readonly number[];
   readonly sigmas: readonly number[];
 }
 
-/** How a run is laid out; `custom` timesteps take the place of spaced ones. */
+/** How a run is laid out. `custom` timesteps replace the spaced ones. */
 interface LayoutOptions {
   readonly steps: number;
   readonly custom?: readonly number[];
   /** Default: the config's. */
   readonly trainSteps?: number;
-  /** Whether Karras sigmas, as the other named ones, take their ends from a `sigmaMin` and `sigmaMax` that ride along in the config. */
+  /** Whether Karras sigmas use a `sigmaMin` and `sigmaMax` that the config keeps for another class, as the other spacings do. */
   readonly karrasFromConfig?: boolean;
 }
 
-/** Samplers of Katherine Crowson's k-diffusion over the sigmas of discrete training timesteps, down to no noise. */
+/** Samplers of Katherine Crowson's k-diffusion over the sigmas of discrete training timesteps, down to zero noise. */
 export abstract class KDiffusionScheduler<Config extends KDiffusionConfig = KDiffusionConfig> extends SigmaScheduler<Config> {
   private readonly trainingSigmas = trainingSigmas(alphasCumprodOf(this.config));
   protected readonly logSigmas = logSigmasOf(this.trainingSigmas);

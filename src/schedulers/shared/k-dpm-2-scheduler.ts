@@ -18,7 +18,7 @@ export const kDPM2Schema = v.strictObject({
 /** Config of a KDPM2Scheduler, with its defaults filled in. @interface */
 export type KDPM2Config = v.InferOutput<typeof kDPM2Schema>;
 
-/** Where a step goes: its midpoint, where it ends, and the standard deviation of the noise it adds then, if it adds any. */
+/** The sigmas of a step: at its midpoint and at its end, and the standard deviation of the noise added at the end, if any. */
 export interface KDPM2Stage {
   readonly middle: number;
   readonly down: number;
@@ -26,13 +26,13 @@ export interface KDPM2Stage {
 }
 
 /**
- * DPM-Solver-2 as k-diffusion's sample_dpm_2 has it: a step to the geometric midpoint of two sigmas, and the whole step again with the slope
- * found there. Lu et al. 2022 (arXiv:2206.00927), Algorithm 1; Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with DPM-2 steps.
+ * DPM-Solver-2 as in k-diffusion's sample_dpm_2: a step to the geometric midpoint of two sigmas, and then the whole step with the slope at the
+ * midpoint. Lu et al. 2022 (arXiv:2206.00927), Algorithm 1; Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with DPM-2 steps.
  */
 export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   override readonly order = 2;
   protected override readonly takes = ["numTrainTimesteps"] as const;
-  private startSample: Tensor | undefined; // where the step under way began
+  private startSample: Tensor | undefined; // where the current step began
 
   constructor(config: Partial<KDPM2Config> = {}) {
     super(config);
@@ -44,7 +44,7 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
     const timesteps = this.config.useKarrasSigmas ? layout.timesteps.map(roundTiesToEven) : layout.timesteps;
     const sigmas = [...layout.sigmas, 0].map(f32);
     const middles = this.stages(sigmas);
-    // The last step goes to no noise at once: it has no midpoint.
+    // The last step goes directly to zero noise, without a midpoint.
     this.start(
       timesteps.flatMap((timestep, i) => (i === 0 ? [timestep] : [middles[i - 1] as number, timestep])),
       endsTwice(sigmas),
@@ -52,13 +52,13 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
     this.startSample = undefined;
   }
 
-  /** Prepares the stages of a run over `sigmas`, and gives the timestep of the midpoint of each of its steps. */
+  /** Prepares the stages of a run over `sigmas`, and returns the timesteps of the steps' midpoints. */
   protected abstract stages(sigmas: readonly number[]): readonly number[];
 
-  /** Where the step that begins at a position goes. */
+  /** The stages of the step that begins at a position. */
   protected abstract stageAt(index: number): KDPM2Stage;
 
-  /** What the model should see for `sample` at `timestep`: the sample over sqrt(sigma^2 + 1). */
+  /** The model's input for `sample`: the sample divided by sqrt(sigma^2 + 1). */
   protected override scaled(sample: Tensor, timestep: number): Tensor {
     const index = this.currentIndex(timestep);
     return scaleByDeviation(sample, this.startSample ? this.stageAt(index - 1).middle : this.sigmaAt(index));
@@ -81,7 +81,7 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   }
 }
 
-/** Every value but the first twice, and the last once more: position by position the values of the steps that begin there. */
+/** Every value but the first twice, and the last three times: at each position, the value of the step that begins there. */
 export function endsTwice(values: readonly number[]): number[] {
   return [...values.flatMap((value, i) => (i === 0 ? [value] : [value, value])), values.at(-1) as number];
 }

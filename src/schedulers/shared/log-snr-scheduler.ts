@@ -20,12 +20,12 @@ export interface LogSnrConfig extends BetaConfig, PredictionConfig, SpacingFlags
  */
 export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig> extends SigmaScheduler<Config> {
   protected readonly training = trainingNoise(this.config);
-  /** What the model's outputs of this run stand for, newest first; undefined before `setTimesteps`. */
+  /** The converted model outputs of this run, newest first; undefined before `setTimesteps`. */
   protected outputs: readonly Tensor[] | undefined;
-  /** The config's shift of flow sigmas, until a run's `mu` takes its place. */
+  /** The shift of flow sigmas: the config's, until a run's `mu` replaces it. */
   protected flowShift = this.config.flowShift;
   override timesteps: readonly number[] = Array.from(this.training.sigmas.keys()).reverse();
-  /** The noise level of every timestep and, last, the one the loop ends on. */
+  /** The noise level of every timestep, followed by the level at the end of the run. */
   override sigmas: readonly number[] = Array.from(this.training.sigmas);
 
   protected override start(timesteps: readonly number[], sigmas: readonly number[]): void {
@@ -52,7 +52,7 @@ export abstract class LogSnrScheduler<Config extends LogSnrConfig = LogSnrConfig
     return [this.levelAt(index + 1), this.levelAt(index), ...before];
   }
 
-  /** A timestep that is not in the schedule counts as the last one here. */
+  /** A timestep that is not in the schedule counts as the last one, as in diffusers. */
   protected override indexOf(timestep: number): number {
     return this.timesteps.includes(timestep) ? super.indexOf(timestep) : this.timesteps.length - 1;
   }

@@ -2,10 +2,10 @@ import { ArgumentError } from "../../errors.js";
 import { f32, linspaceFloat32 } from "../float32/arithmetic.js";
 import { sqrtTorch } from "../float32/sqrt.js";
 
-/** The beta schedules every scheduler knows. */
+/** The beta schedules that every scheduler has. */
 export const BETA_SCHEDULES = ["linear", "scaled_linear", "squaredcos_cap_v2"] as const;
 
-/** Those that only some schedulers know. */
+/** Beta schedules that only some schedulers have. */
 export type RareBetaSchedule = "sigmoid" | "laplace" | "exp";
 
 /** How the variances of the forward process are laid out over the training timesteps. */
@@ -27,7 +27,7 @@ export function alphasCumprodOf(config: BetaConfig): Float32Array {
   return cumprodOfAlphas(config.rescaleBetasZeroSnr ? rescaleZeroTerminalSnr(betas) : betas);
 }
 
-/** As `alphasCumprodOf`, with the zero that zero terminal SNR leaves at the end replaced by the smallest float16, for schedulers that divide by it. */
+/** As `alphasCumprodOf`, for schedulers that divide by it: the zero at the end of zero terminal SNR is replaced by the smallest float16. */
 export function positiveAlphasCumprodOf(config: BetaConfig): Float32Array {
   const alphasCumprod = alphasCumprodOf(config);
   if (config.rescaleBetasZeroSnr) alphasCumprod[alphasCumprod.length - 1] = NEARLY_ZERO_ALPHA;
@@ -39,7 +39,7 @@ export function trainingSigmas(alphasCumprod: Float32Array): Float32Array {
   return alphasCumprod.map((alpha) => sqrtTorch(f32(f32(1 - alpha) / alpha)));
 }
 
-/** The value of a training timestep; negative timesteps count from the end, as torch indexes. */
+/** The value at a training timestep. Negative timesteps count from the end, as in torch. */
 export function atTimestep(values: Float32Array, timestep: number): number {
   const value = values.at(timestep);
   if (value === undefined || !Number.isInteger(timestep)) {

@@ -6,14 +6,14 @@ import { dynamicThreshold, type ThresholdConfig } from "./thresholding.js";
 /** What a model predicts: the noise, the picture, the velocity of both (Salimans & Ho 2022), or the flow (noise minus picture). */
 export type PredictionType = "epsilon" | "sample" | "v_prediction" | "flow_prediction";
 
-/** A sample is `alpha * picture + sigma * noise`; `raw` is sigma as the schedule lists it, which flow prediction is scaled by. */
+/** A sample is `alpha * picture + sigma * noise`; `raw` is sigma as the schedule lists it, the scale of flow prediction. */
 export interface Mixture {
   readonly alpha: number;
   readonly sigma: number;
   readonly raw: number;
 }
 
-/** The picture that a model output stands for. */
+/** The predicted picture. */
 export function predictedOriginal(type: PredictionType, output: Tensor, sample: Tensor, { alpha, sigma, raw }: Mixture): Tensor {
   switch (type) {
     case "epsilon":
@@ -27,7 +27,7 @@ export function predictedOriginal(type: PredictionType, output: Tensor, sample: 
   }
 }
 
-/** The noise that a model output stands for. */
+/** The predicted noise. */
 export function predictedNoise(
   type: Exclude<PredictionType, "flow_prediction">,
   output: Tensor,
@@ -55,13 +55,13 @@ export interface PredictionConfig extends ThresholdConfig {
   readonly thresholding: boolean;
 }
 
-/** The picture that a model output stands for, thresholded if the config says so. */
+/** The predicted picture, thresholded if the config says so. */
 export function thresholdedOriginal(config: PredictionConfig, output: Tensor, sample: Tensor, level: Mixture): Tensor {
   const original = predictedOriginal(config.predictionType, output, sample, level);
   return config.thresholding ? dynamicThreshold(original, config) : original;
 }
 
-/** The noise that a model output stands for. If the config says so, the picture that it leaves is thresholded first. */
+/** The predicted noise. If the config says so, the predicted picture is thresholded first. */
 export function thresholdedNoise(config: PredictionConfig, output: Tensor, sample: Tensor, level: Mixture): Tensor {
   const noise = predictedNoise(config.predictionType as Exclude<PredictionType, "flow_prediction">, output, sample, level);
   if (!config.thresholding) return noise;

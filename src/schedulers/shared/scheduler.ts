@@ -11,21 +11,21 @@ import type { Shape, Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
 import { type ConfigOrigin, type ConfigSchema, parseSchedulerConfig } from "./config-fields.js";
 
-/** What `setTimesteps` can be asked for; a plain number means `numInferenceSteps`. */
+/** Options of `setTimesteps`. A plain number means `numInferenceSteps`. */
 export interface TimestepOptions {
-  /** How many denoising steps. */
+  /** The number of denoising steps. */
   readonly numInferenceSteps?: number | undefined;
-  /** The timesteps themselves, noisiest first, for the classes that take them. */
+  /** A list of timesteps, noisiest first, for classes that take one. */
   readonly timesteps?: readonly number[] | undefined;
-  /** The noise levels themselves, noisiest first, for the classes that take them. */
+  /** A list of noise levels, noisiest first, for classes that take one. */
   readonly sigmas?: readonly number[] | undefined;
-  /** The shift that depends on picture size, for flow-matching models with `useDynamicShifting`. */
+  /** The shift for the picture's size, for flow-matching models with `useDynamicShifting`. */
   readonly mu?: number | undefined;
-  /** Consistency models: steps of the schedule they were distilled on, of which a run takes some; default: the config's. */
+  /** Consistency models: the length of the schedule that they were distilled on; default: the config's. A run uses some of its steps. */
   readonly originalInferenceSteps?: number | undefined;
-  /** Consistency models: the share of that schedule to walk, 0 to 1 (default 1), for image-to-image. */
+  /** Consistency models: the part of that schedule to use, 0 to 1 (default 1), for image-to-image. */
   readonly strength?: number | undefined;
-  /** Training timesteps to space the run over, instead of the config's; for the classes of order 2. */
+  /** The number of training timesteps, instead of the config's, for classes of order 2. */
   readonly numTrainTimesteps?: number | undefined;
 }
 
@@ -39,29 +39,29 @@ const TIMESTEP_FIELDS: Fields<TimestepOptions> = {
   numTrainTimesteps: whole(1),
 };
 
-/** What some schedulers' steps take beside the model output, the timestep and the sample. Others ignore what they do not know. */
+/** Options of `step`. A scheduler ignores the options that it does not use. */
 export interface StepOptions {
-  /** Where noise comes from: one generator for all images, or one for each. Without it the noise cannot be repeated. */
+  /** The source of noise: one generator for all images, or one for each image. Without it, the noise cannot be reproduced. */
   readonly generator?: Generator | readonly Generator[] | undefined;
-  /** DDIM's share of noise: 0 (default) is deterministic, 1 is DDPM. */
+  /** DDIM: how much noise is added: 0 (default) is deterministic, 1 is DDPM. */
   readonly eta?: number | undefined;
-  /** DDIM: derive the noise prediction again from the clipped sample. */
+  /** DDIM: compute the noise prediction again from the clipped sample. */
   readonly useClippedModelOutput?: boolean | undefined;
-  /** The noise itself, instead of a generator. */
+  /** The noise, instead of a generator. */
   readonly varianceNoise?: Tensor | undefined;
-  /** Churn (Karras et al. 2022, Algorithm 2): how much noise is added back, between which sigmas, with which standard deviation. */
+  /** Churn (Karras et al. 2022, Algorithm 2): how much noise is added back before a step; 0 by default. */
   readonly sChurn?: number | undefined;
-  /** The smallest sigma that noise is added back at; 0 by default. */
+  /** Churn: the smallest sigma at which noise is added back; 0 by default. */
   readonly sTmin?: number | undefined;
-  /** The largest sigma that noise is added back at; infinite by default. */
+  /** Churn: the largest sigma at which noise is added back; infinite by default. */
   readonly sTmax?: number | undefined;
-  /** Standard deviation of that noise; 1 by default. */
+  /** Churn: the standard deviation of the noise; 1 by default. */
   readonly sNoise?: number | undefined;
-  /** LMS: how many of the last derivatives a step combines, 4 by default. */
+  /** LMS: how many of the last derivatives a step combines; 4 by default. */
   readonly order?: number | undefined;
-  /** EDM Euler: the picture itself, where the caller has worked it out, instead of the one the model output stands for. */
+  /** EDM Euler: the predicted picture, instead of the one computed from the model output. */
   readonly predOriginalSample?: Tensor | undefined;
-  /** Flow matching where every token of `[batch, tokens, channels]` has its own timestep: `[batch, tokens]`. */
+  /** Flow matching: a timestep `[batch, tokens]` for every token of a sample `[batch, tokens, channels]`. */
   readonly perTokenTimesteps?: Tensor | undefined;
 }
 
@@ -79,19 +79,19 @@ const STEP_FIELDS: Fields<StepOptions> = {
   perTokenTimesteps: tensor,
 };
 
-/** Timesteps that are fractions may come from elsewhere, such as from Python, whose logarithms and sines differ in their last bits. */
+/** Fractional timesteps from other programs, such as Python's, may differ in their last bits. */
 const ROUNDING = 2e-6;
 
 const TIMESTEP = real();
 const TIMESTEPS = numbers();
 
-/** What a step gives. */
+/** The result of a step. */
 export interface StepOutput {
-  /** The sample one step less noisy, to be given to the next step. */
+  /** The sample after the step; the input of the next step. */
   readonly prevSample: Tensor;
-  /** The picture (or latents) that the model expects at the end, for schedulers that compute it. */
+  /** The model's prediction of the final picture (or latents), for schedulers that compute it. */
   readonly predOriginalSample?: Tensor | undefined;
-  /** TCD: the sample at the timestep it goes down to before noise is added. */
+  /** TCD: the sample before noise is added. */
   readonly predNoisedSample?: Tensor | undefined;
 }
 
@@ -111,8 +111,8 @@ export interface SchedulerClass<Instance extends Scheduler = Scheduler> {
 type TimestepExtra = Exclude<keyof TimestepOptions, "numInferenceSteps">;
 
 /**
- * Walks a sample from noise to picture: `setTimesteps`, then for every one of `timesteps` a model evaluation on `scaleModelInput(sample, t)`
- * and a `step`. The subclasses match diffusers' classes of the same names.
+ * Turns noise into a picture, step by step: call `setTimesteps`. Then, for each of `timesteps`, evaluate the model on `scaleModelInput(sample, t)`
+ * and call `step`. The subclasses match diffusers' classes of the same names.
  */
 export abstract class Scheduler<Config extends object = object> {
   /** The class's name in diffusers. */
@@ -120,17 +120,17 @@ export abstract class Scheduler<Config extends object = object> {
   /** The fields of its config: types, allowed values, defaults. */
   static readonly schema: ConfigSchema;
 
-  /** The config as it ended up, with defaults; give it to another class's `fromConfig`. */
+  /** The config, with defaults. Another class's `fromConfig` accepts it. */
   readonly config: Readonly<Config & ConfigOrigin>;
-  /** Model evaluations per step: 2 for schedulers like Heun's that take every step twice. */
+  /** Model evaluations per step: 2 for schedulers such as Heun's. */
   readonly order: number = 1;
 
   /** The timesteps to evaluate the model at, in order. */
   timesteps: readonly number[] = [];
-  /** The noise level of every timestep and, last, the one the loop ends on; undefined for schedulers that have none. */
+  /** The noise level of every timestep, followed by the level at the end of the run; undefined for schedulers without noise levels. */
   sigmas: readonly number[] | undefined;
 
-  /** What beside `numInferenceSteps` this class's `setTimesteps` takes. */
+  /** The options beside `numInferenceSteps` that this class's `setTimesteps` takes. */
   protected readonly takes: readonly TimestepExtra[] = [];
   /** Whether custom timesteps and sigmas may be given together, one sigma for each timestep. */
   protected readonly pairsTimestepsWithSigmas: boolean = false;
@@ -140,7 +140,7 @@ export abstract class Scheduler<Config extends object = object> {
   protected beginIndex: number | undefined;
   private fallbackGenerator: Generator | undefined;
 
-  /** @throws ConfigError naming the field that is wrong. */
+  /** @throws ConfigError if a field is unknown or has a wrong value. */
   constructor(config: Partial<Config> = {}) {
     const { className, schema } = this.constructor as unknown as SchedulerClass;
     if (typeof config !== "object" || config === null) throw wrongArgument("config", config, "an object with fields of the config");
@@ -154,11 +154,11 @@ export abstract class Scheduler<Config extends object = object> {
   }
 
   /**
-   * A scheduler of this class from any scheduler's config, as diffusers' `from_config`: fields the class knows are taken over, fields that the
-   * config's own class had left at its default take this class's default, and the rest is kept so that going back restores it.
+   * A scheduler of this class from any scheduler's config, like diffusers' `from_config`. It takes the fields that it has. Fields that were not set
+   * get this class's defaults. Other fields are kept, so that converting back restores them.
    *
-   * @param config camelCase, e.g. another scheduler's `config`.
-   * @param overrides fields that win over the config's.
+   * @param config in camelCase, such as another scheduler's `config`.
+   * @param overrides fields that replace the config's.
    */
   static fromConfig<Instance extends Scheduler>(this: new (config?: object) => Instance, config: object, overrides: object = {}): Instance {
     const { className, schema } = this as unknown as SchedulerClass;
@@ -177,7 +177,7 @@ export abstract class Scheduler<Config extends object = object> {
     }
     if (unknown.length > 0) warn(`${className} has no ${unknown.map(snakeCase).join(", ")}; ignored`);
 
-    // Python spells the fields its own way.
+    // A list written by Python has snake_case names.
     const unset = new Set(_useDefaultValues?.map(camelCase));
     const hasBetas = "betaStart" in fieldsAndRest && !unset.has("betaStart");
     warnOfOtherNoise(className, { isEDM: "sigmaData" in schema.entries, hasSigmaData: "sigmaData" in fieldsAndRest, hasBetas });
@@ -190,13 +190,13 @@ export abstract class Scheduler<Config extends object = object> {
     }
     for (const key of Object.keys(schema.entries)) if (wins[key] !== undefined) fields[key] = wins[key];
     const scheduler = new this(fields);
-    // The one place that writes to a finished config: what only other classes know rides along.
+    // Only this line changes a finished config: it adds the fields of other classes.
     (scheduler as { config: object }).config = Object.freeze({ ...kept, ...scheduler.config });
     return scheduler;
   }
 
   /**
-   * A scheduler of this class from a checkpoint's scheduler_config.json, whichever class wrote it.
+   * A scheduler of this class from a checkpoint's scheduler_config.json, which may be of any class.
    *
    * @param path a folder on disk, a hub id, or a `Folder`.
    * @throws CheckpointError if the file is missing or not JSON; ConfigError if a value is not allowed.
@@ -219,12 +219,12 @@ export abstract class Scheduler<Config extends object = object> {
     return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
   }
 
-  /** A scheduler of the same class and config that knows nothing of this one's run; `overrides` are fields that win over the config's. */
+  /** A scheduler of the same class and config, without this one's run. `overrides` are fields that replace the config's. */
   clone(overrides: object = {}): this {
     return (this.constructor as unknown as SchedulerClass<this>).fromConfig(this.config, overrides);
   }
 
-  /** The standard deviation the initial noise is scaled to. */
+  /** The standard deviation of the initial noise. */
   get initNoiseSigma(): number {
     return 1;
   }
@@ -232,7 +232,7 @@ export abstract class Scheduler<Config extends object = object> {
   /**
    * Chooses the timesteps of a run and forgets the previous run.
    *
-   * @throws ArgumentError if the steps are not a whole number of at least 1, or a way to choose them is asked for that the class does not have.
+   * @throws ArgumentError if the steps are not a whole number of at least 1, or for an option that the class does not take.
    */
   setTimesteps(steps: number | TimestepOptions): void {
     const { className } = this;
@@ -258,16 +258,16 @@ export abstract class Scheduler<Config extends object = object> {
     this.plan(options);
   }
 
-  /** Sets `timesteps` and `sigmas` and resets what a run has gathered; the options are checked for what every class refuses. */
+  /** Sets `timesteps` and `sigmas`, and forgets the previous run. The options have passed the checks that all classes share. */
   protected abstract plan(options: TimestepOptions): void;
 
-  /** What the model should see for `sample` at `timestep`; most schedulers give the sample itself. @throws ArgumentError for anything else. */
+  /** The model's input for `sample` at `timestep`; the sample itself for most schedulers. @throws ArgumentError for wrong types. */
   scaleModelInput(sample: Tensor, timestep: number): Tensor {
     expectField("sample", sample, tensor);
     return this.scaled(sample, expectField("timestep", timestep, TIMESTEP));
   }
 
-  /** {@link Scheduler.scaleModelInput} of checked arguments. */
+  /** {@link Scheduler.scaleModelInput} with checked arguments. */
   protected scaled(sample: Tensor, _timestep: number): Tensor {
     return sample;
   }
@@ -275,9 +275,9 @@ export abstract class Scheduler<Config extends object = object> {
   /**
    * One step from `timestep` to the next.
    *
-   * @param modelOutput what the model gave for this timestep, shaped like `sample`.
-   * @param sample `[batch, channels, height, width]` (any shape with the batch first).
-   * @throws ArgumentError for what is no tensor, a timestep that is not the scheduler's, or an option that makes no sense.
+   * @param modelOutput the model's output for this timestep, of the same shape as `sample`.
+   * @param sample `[batch, channels, height, width]`, or any shape that begins with the batch.
+   * @throws ArgumentError for a value that is not a tensor, a timestep that the scheduler does not have, or a wrong option.
    */
   step(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions = {}): StepOutput {
     expectField("modelOutput", modelOutput, tensor);
@@ -286,13 +286,13 @@ export abstract class Scheduler<Config extends object = object> {
     return this.takeStep(modelOutput, timestep, sample, checkOptions(options, STEP_FIELDS, { call: `${this.className}.step` }));
   }
 
-  /** {@link Scheduler.step} of checked arguments. */
+  /** {@link Scheduler.step} with checked arguments. */
   protected abstract takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput;
 
   /**
-   * `original` with as much of `noise` as there is at `timesteps`: one for each row of the batch, or one for all.
+   * `original` with `noise` added, as much as there is at `timesteps`: one timestep for each row of the batch, or one for all.
    *
-   * @throws ArgumentError for what are no tensors or timesteps, and for the classes that cannot, as in diffusers.
+   * @throws ArgumentError for values that are not tensors or timesteps, and for classes that cannot add noise, as in diffusers.
    */
   addNoise(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     expectField("original", original, tensor);
@@ -300,17 +300,17 @@ export abstract class Scheduler<Config extends object = object> {
     return this.noised(original, noise, expectField("timesteps", timesteps, TIMESTEPS));
   }
 
-  /** {@link Scheduler.addNoise} of checked arguments. */
+  /** {@link Scheduler.addNoise} with checked arguments. */
   protected noised(_original: Tensor, _noise: Tensor, _timesteps: readonly number[]): Tensor {
     throw new ArgumentError(`${this.className} cannot add noise to a picture`, {
-      hint: "for image-to-image and inpainting take another scheduler",
+      hint: "use another scheduler for image-to-image and inpainting",
     });
   }
 
-  /** The v-prediction target for training; where diffusers has it. */
+  /** The v-prediction target for training, in the classes that have it in diffusers. */
   getVelocity?(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor;
 
-  /** Makes the next run start at `timesteps[beginIndex]` (image-to-image); where diffusers has it. */
+  /** Makes the next run start at `timesteps[beginIndex]` (image-to-image), in the classes that have it in diffusers. */
   setBeginIndex?(beginIndex: number): void;
 
   /** The class's name in diffusers. */
@@ -318,7 +318,7 @@ export abstract class Scheduler<Config extends object = object> {
     return this.config._className;
   }
 
-  /** Noise of `shape` for a step: what was given, or drawn. */
+  /** The noise of a step: the given one, or drawn. */
   protected noise(shape: Shape, { generator, varianceNoise }: StepOptions): Tensor {
     if (varianceNoise) return varianceNoise;
     this.fallbackGenerator ??= new Generator();
@@ -343,8 +343,8 @@ export abstract class Scheduler<Config extends object = object> {
   }
 
   /**
-   * The position of the step at `timestep`, for schedulers that step by position, so that timesteps may repeat or be fractions. The first step of a
-   * run is found by timestep or starts at `setBeginIndex`. The others follow it.
+   * The position of the step at `timestep`, for schedulers that step by position, so that timesteps may repeat or be fractions. The first step of
+   * a run is found by its timestep or by `setBeginIndex`. Later steps follow it.
    */
   protected currentIndex(timestep: number): number {
     this.stepIndex ??= this.beginIndex ?? this.indexOf(timestep);
@@ -374,8 +374,8 @@ export abstract class Scheduler<Config extends object = object> {
 }
 
 /**
- * Networks that are preconditioned as Karras et al. 2022 do have noise levels of their own; all others have those that betas make. A config that has
- * both went through schedulers of both kinds.
+ * Networks with the preconditioning of Karras et al. 2022 have their own noise levels. Betas give the noise levels of all others. A config with both
+ * was converted between schedulers of both kinds.
  */
 function warnOfOtherNoise(
   className: string,
@@ -384,7 +384,7 @@ function warnOfOtherNoise(
   if (hasSigmaData === hasBetas || hasSigmaData === isEDM) return;
   warn(
     hasSigmaData
-      ? `${className} has no sigma_data, which the network needs: its pictures will be noise. Take EDMEulerScheduler or EDMDPMSolverMultistepScheduler`
-      : `${className} is for networks with sigma_data, which this config does not have: its pictures will be noise. Take EulerDiscreteScheduler or another`,
+      ? `${className} has no sigma_data, but the network needs it: the pictures will be noise. Use EDMEulerScheduler or EDMDPMSolverMultistepScheduler`
+      : `${className} is for networks with sigma_data, but this config has none: the pictures will be noise. Use EulerDiscreteScheduler or another scheduler`,
   );
 }

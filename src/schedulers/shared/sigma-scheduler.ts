@@ -30,12 +30,12 @@ export abstract class SigmaScheduler<Config extends object = object> extends Sch
     return sigma;
   }
 
-  /** How much of picture and noise a sample holds at a position: the picture and sigma times the noise, unless a class has another mixture. */
+  /** The amounts of picture and noise in a sample at a position. Here: the picture, and sigma times the noise. */
   protected levelAt(index: number): Pick<Mixture, "alpha" | "sigma"> {
     return { alpha: 1, sigma: this.sigmaAt(index) };
   }
 
-  /** `original` with noise as at the position of each timestep. Once a run has begun at `setBeginIndex`, the run's own position counts. */
+  /** Adds the noise of the position of each timestep, or, in a run that starts at `setBeginIndex`, of the run's position. */
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return mixRows(original, noise, timesteps, (timestep) => {
       const index = this.beginIndex === undefined ? this.indexOf(timestep) : (this.stepIndex ?? this.beginIndex);

@@ -17,15 +17,15 @@ export interface SpacingFlags {
 }
 
 /**
- * The ends of a named spacing: a config's own `sigmaMin` and `sigmaMax` before those of the schedule. diffusers looks for them in every config,
- * also where they only ride along from another class.
+ * The ends of a named spacing: the config's `sigmaMin` and `sigmaMax` if it has them, else those of the schedule. As in diffusers, they count even if
+ * the config only keeps them for another class.
  */
 export function sigmaRange(config: object, { min, max }: SigmaRange): SigmaRange {
   const { sigmaMin, sigmaMax } = config as { readonly sigmaMin?: number | null; readonly sigmaMax?: number | null };
   return { min: sigmaMin ?? min, max: sigmaMax ?? max };
 }
 
-/** The spacing a config asks for, as a function of range and steps; undefined when it asks for none. */
+/** The config's spacing as a function of range and steps; undefined if it has none. */
 export function namedSpacing(flags: SpacingFlags): ((range: SigmaRange, steps: number) => number[]) | undefined {
   if (flags.useKarrasSigmas) return karrasSigmas;
   if (flags.useExponentialSigmas) return exponentialSigmas;
@@ -54,7 +54,7 @@ export function luLambdas(noisiest: number, cleanest: number, steps: number): nu
   return linspace(0, 1, steps).map((ramp) => noisiest + ramp * (cleanest - noisiest));
 }
 
-/** Rounds every intermediate result: to float32 where diffusers computes in it, not at all where it computes in double precision. */
+/** Rounds every intermediate result: to float32 if diffusers computes in float32, not at all if it computes in double precision. */
 export type Rounding = (x: number) => number;
 const exact: Rounding = (x) => x;
 
@@ -100,12 +100,12 @@ export function timestepOfSigma(sigma: number, logSigmas: Float32Array | readonl
   return interpolateTimestep(Math.log(Math.max(sigma, 1e-10)), logSigmas, (x) => x);
 }
 
-/** As `timestepOfSigma` for sigmas that are themselves float32: numpy then weighs in float32. */
+/** As `timestepOfSigma`, for sigmas in float32: numpy then computes the weights in float32. */
 export function timestepOfFloat32Sigma(sigma: number, logSigmas: Float32Array): number {
   return interpolateTimestep(logNumpy(Math.max(sigma, 1e-10)), logSigmas, f32);
 }
 
-/** As `timestepOfSigma` where diffusers hands float32 tensors to numpy: torch then stays in float32 to the end. */
+/** As `timestepOfSigma`, where diffusers computes with float32 tensors: everything is rounded to float32. */
 export function timestepOfTensorSigma(sigma: number, logSigmas: Float32Array): number {
   return interpolateTimestep(logNumpy(Math.max(sigma, 1e-10)), logSigmas, f32, f32);
 }

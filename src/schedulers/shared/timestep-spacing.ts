@@ -1,10 +1,10 @@
 import { roundTiesToEven } from "../../tensor/round.js";
 /** How inference timesteps are laid over the training timesteps (Lin et al. 2023, "Common Diffusion Noise Schedules", Table 2). */
 export const TIMESTEP_SPACINGS = ["linspace", "leading", "trailing"] as const;
-/** One of those, as a scheduler's `timestepSpacing`. */
+/** One of {@link TIMESTEP_SPACINGS}, the values of a scheduler's `timestepSpacing`. */
 export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
 
-/** What a spacing is made from. `last` (default: `trainSteps`) is one past the noisiest timestep that may be used. */
+/** Options of a spacing. `last` (default: `trainSteps`) is one more than the noisiest timestep allowed. */
 export interface SpacingOptions {
   readonly steps: number;
   readonly trainSteps: number;
@@ -12,7 +12,7 @@ export interface SpacingOptions {
   readonly last?: number;
 }
 
-/** Timesteps for one evaluation each, noisiest first; "linspace" gives fractions, which callers round where diffusers does. */
+/** The timesteps of a run, noisiest first. "linspace" gives fractions; callers round them where diffusers does. */
 export function spacedTimesteps(spacing: TimestepSpacing, { steps, trainSteps, offset }: SpacingOptions): number[] {
   switch (spacing) {
     case "linspace":
@@ -26,7 +26,7 @@ export function spacedTimesteps(spacing: TimestepSpacing, { steps, trainSteps, o
   }
 }
 
-/** Timesteps of the DPM-Solver family, noisiest first: spaced for one step more, whose last (cleanest) timestep is left out. */
+/** The timesteps of the DPM-Solver family, noisiest first: spaced for one step more, without the last (cleanest) timestep. */
 export function solverTimesteps(spacing: TimestepSpacing, { steps, trainSteps, offset, last = trainSteps }: SpacingOptions): number[] {
   switch (spacing) {
     case "linspace":
@@ -49,7 +49,7 @@ export function linspace(start: number, stop: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => (i === count - 1 && count > 1 ? stop : i === 0 ? start : i * step + start));
 }
 
-// np.arange steps by the rounded difference of its first two values; a ratio that does not divide evenly can give one timestep more.
+// np.arange steps by the rounded difference of its first two values. With an uneven ratio there can be one timestep more.
 function trailing(start: number, ratio: number): number[] {
   const step = start - ratio - start;
   return Array.from({ length: Math.ceil(start / ratio) }, (_, i) => roundTiesToEven(start + i * step) - 1);

@@ -4,7 +4,7 @@ import { f32, sumFloat32 } from "../float32/arithmetic.js";
 import { sqrtTorch } from "../float32/sqrt.js";
 import type { StepOptions } from "./scheduler.js";
 
-/** The picture that a model output stands for; `hat` is the sigma after churn, where it differs. */
+/** The predicted picture; `hat` is the sigma after churn, if it differs. */
 export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Tensor, sample: Tensor, sigma: number, hat = sigma): Tensor {
   switch (type) {
     case "epsilon":
@@ -18,18 +18,18 @@ export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Te
   }
 }
 
-/** What the first noise is scaled to: the largest sigma, and for "leading" timesteps, which start below pure noise, a sample's deviation there. */
+/** The standard deviation of the first noise: the largest sigma or, for "leading" timesteps, which start below pure noise, a sample's deviation. */
 export function initialSigma(sigmas: readonly number[], timestepSpacing: string): number {
   const largest = Math.max(...sigmas);
   return timestepSpacing === "leading" ? sqrtTorch(f32(f32(largest ** 2) + 1)) : largest;
 }
 
-/** The sample scaled to unit variance at `sigma`, as the model saw it in training. */
+/** The sample scaled to unit variance, as in the model's training. */
 export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
   return sample.div(sqrtTorch(f32(f32(sigma ** 2) + 1)));
 }
 
-/** The noise to add (`up`) and the sigma to go down to before (`down`), so that together they are as noisy as `to`. `up` is `most` at most. */
+/** The sigma to step down to (`down`) and the noise to add then (`up`), so that the result is as noisy as `to`. `up` is at most `most`. */
 export function ancestralSigmas(from: number, to: number, most = Number.POSITIVE_INFINITY): { readonly up: number; readonly down: number } {
   const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
   const up = Math.min(most, sqrtTorch(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
@@ -37,8 +37,8 @@ export function ancestralSigmas(from: number, to: number, most = Number.POSITIVE
 }
 
 /**
- * Churn (Algorithm 2): the sigma `hat` that a step at `sigma` is raised to first, and the standard deviation of the noise that gets the sample
- * there, 0 where nothing is added. `steps` is the length of the run.
+ * Churn (Algorithm 2): before a step, noise raises the sample from `sigma` to `hat`. `added` is the standard deviation of this noise, or 0.
+ * `steps` is the length of the run.
  */
 export function churn(
   sigma: number,
