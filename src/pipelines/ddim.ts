@@ -14,17 +14,17 @@ import {
   type UnconditionalRequest,
 } from "./unconditional.js";
 
-/** What a DDIM call can be asked for. */
+/** The options of a DDIM call. */
 export interface DDIMRequest extends UnconditionalRequest {
-  /** Share of fresh noise at every step: 0 (default) is deterministic, 1 is DDPM. Larger numbers are taken, as in diffusers. */
+  /** Share of fresh noise at every step: 0 (default) is deterministic, 1 is DDPM. As in diffusers, larger numbers are allowed. */
   readonly eta?: number | undefined;
-  /** Derive the noise again from the clipped prediction; false by default. */
+  /** Computes the noise again from the clipped prediction; false by default. */
   readonly useClippedModelOutput?: boolean | undefined;
 }
 
 const FIELDS: Fields<DDIMRequest> = { ...UNCONDITIONAL_FIELDS, eta: real(0), useClippedModelOutput: flag };
 
-/** Pictures out of noise in few steps (Song et al. 2021), 50 by default; any checkpoint's scheduler is taken over as DDIM. Matches diffusers' DDIMPipeline. */
+/** Makes pictures from noise in few steps (Song et al. 2021), 50 by default. The checkpoint's scheduler becomes a DDIMScheduler. Matches diffusers' DDIMPipeline. */
 export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "DDIMPipeline";
@@ -35,13 +35,13 @@ export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   protected readonly fields = FIELDS;
   protected readonly defaults = DDIM.workflows.noise.defaults;
 
-  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: UnconditionalComponents, source?: ComponentSource) {
     super(components, source);
     this.scheduler = DDIMScheduler.fromConfig(this.scheduler.config);
   }
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(source: ComponentSource, _index: ModelIndex, given: Partial<UnconditionalComponents>): Promise<DDIMPipeline> {
     return new DDIMPipeline(await loadUnconditional(source, given), source);
   }

@@ -10,7 +10,7 @@ import {
   type UnconditionalRequest,
 } from "./unconditional.js";
 
-/** Pictures out of noise (Ho et al. 2020), 1000 steps by default. Matches diffusers' DDPMPipeline. */
+/** Makes pictures from noise (Ho et al. 2020), in 1000 steps by default. Matches diffusers' DDPMPipeline. */
 export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "DDPMPipeline";
@@ -21,7 +21,7 @@ export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
   protected readonly fields = UNCONDITIONAL_FIELDS;
   protected readonly defaults = DDPM.workflows.noise.defaults;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(source: ComponentSource, _index: ModelIndex, given: Partial<UnconditionalComponents>): Promise<DDPMPipeline> {
     return new DDPMPipeline(await loadUnconditional(source, given), source);
   }

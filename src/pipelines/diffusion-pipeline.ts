@@ -25,7 +25,7 @@ import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
 import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js";
 
-/** Settings that replace those of the checkpoint's scheduler, for checkpoints that do not state what they were trained for. */
+/** Settings in place of those of the checkpoint's scheduler, for checkpoints that state wrong ones or none. */
 export interface SchedulerOptions {
   /** What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by default. */
   readonly predictionType?: PredictionType | undefined;
@@ -35,7 +35,7 @@ export interface SchedulerOptions {
 
 /** How a checkpoint is opened. */
 export interface PipelineOptions extends DeviceOptions, SourceOptions, SchedulerOptions {
-  /** How many calls run at once: 1 by default. {@link DiffusionPipeline.queue} can change it later. */
+  /** The number of calls that run at once: 1 by default. {@link DiffusionPipeline.queue} can change it later. */
   readonly concurrency?: number | undefined;
 }
 
@@ -47,22 +47,22 @@ const OPTIONS: Fields<PipelineOptions> = {
   concurrency: field(isConcurrency, CONCURRENCY, "number"),
 };
 
-/** A pipeline class: how it is made from a checkpoint, and which parts a caller may give instead of the checkpoint's. */
+/** A pipeline class: how it opens a checkpoint, and which parts a caller may give in place of the checkpoint's. */
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
   /** Its name in diffusers. */
   readonly className: string;
   /** What each part may be. */
   readonly parts: Fields<object>;
-  /** Makes the pipeline from the parts of a checkpoint; `fromPretrained` calls it. */
+  /** Makes a pipeline with the parts of a checkpoint; `fromPretrained` calls it. */
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
 }
 
-/** The parts that a caller may give instead of the checkpoint's. A scheduler may be given by name: it gets the checkpoint's config. */
+/** The parts that a caller may give in place of the checkpoint's. A scheduler may be given by name; it gets the checkpoint's config. */
 export type GivenParts<Components> = {
   readonly [Part in keyof Components]?: (Part extends "scheduler" ? Components[Part] | string : Components[Part]) | undefined;
 };
 
-// Loaded when asked for, so that a program pays for the pipelines it uses.
+// Imported when they are needed, so that a program loads only the pipelines it uses.
 const PIPELINES = {
   DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
   DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,
@@ -75,7 +75,7 @@ const PIPELINES = {
   StableDiffusionXLInpaintPipeline: async () => (await import("./stable-diffusion-xl-inpaint.js")).StableDiffusionXLInpaintPipeline,
 } as const satisfies Record<PipelineClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
-/** The pipelines that make a picture of a prompt alone. */
+/** The pipelines that make a picture from a prompt alone. */
 export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;
 
 type PipelineName = keyof typeof PIPELINES;
@@ -87,7 +87,7 @@ export type PartsOf<Class> =
     ? GivenParts<Components>
     : GivenParts<StableDiffusionComponents & StableDiffusionXLComponents>;
 
-/** What a pipeline class opens. */
+/** The pipeline that a class opens. */
 export type PipelineOf<Class> = Class extends PipelineClass<infer Pipeline, never> ? Pipeline : TextToImagePipeline;
 
 type AnyPart = AnyClass extends infer Class ? (Class extends { parts: infer Parts } ? keyof Parts : never) : never;
@@ -141,10 +141,12 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Opens the checkpoint in the folder or single file `path`, or the one on the hub with this id (`owner/name`) if there is no such folder. On
-   * `DiffusionPipeline`, the pipeline is the one that `model_index.json` names; its type is the union of the text-to-image pipelines, which `className`
-   * discriminates. On a pipeline class, the pipeline is of that class; use it for all checkpoints that are not for text to image.
-   * Weights are mapped from disk, not read. Parts given in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
+   * Opens a checkpoint: the folder or single file `path`, or, if there is none, the checkpoint with this id on the hub (`owner/name`).
+   *
+   * `DiffusionPipeline.fromPretrained` opens the pipeline that `model_index.json` names. Its type is the union of the text-to-image pipelines; `className`
+   * tells them apart. `fromPretrained` of a pipeline class opens a pipeline of that class; use it for other tasks than text to image.
+   *
+   * Weights are mapped from disk, not read. Parts in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
    * and are not disposed with the pipeline. `scheduler: "euler"` sets a scheduler by its name, with the checkpoint's config.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
@@ -159,9 +161,9 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
 
   /**
    * Opens a checkpoint in a single `.safetensors` file of the original layout (CompVis' ldm, Stability's sgm): a path, or the address of a file on the
-   * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. The header shows which checkpoint it is and how its networks are built. `config`, a
+   * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Its header shows the family and the configs of the networks. `config`, a
    * folder or hub id in diffusers' layout, gives the configs instead; networks of unusual proportions need it. Everything else is as with
-   * `fromPretrained`, which takes such files, too. Such a file has no safety checker.
+   * `fromPretrained`, which also takes such files. A single file has no safety checker.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
@@ -175,19 +177,19 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   /** The network that denoises. */
   protected abstract get denoiser(): Denoiser;
 
-  /** Where the networks run: what was asked for, or what `device: "auto"` picked. */
+  /** The device that the networks run on: the requested one, or the one that `device: "auto"` chose. */
   get device(): ResolvedDevice {
     return this.denoiser.device;
   }
 
-  /** How closely the networks compute: "exact" where "fast" was asked for and the device cannot. */
+  /** The precision of the networks: "exact" also if "fast" was requested and the device does not support it. */
   get precision(): Precision {
     return this.denoiser.precision;
   }
 
   /**
-   * The queue of `generate` and `steps` calls: how many run and wait, and how many may run at once (`queue.concurrency`, 1 by default).
-   * Pipelines that share the network that denoises share its queue.
+   * The queue of `generate` and `steps` calls: how many run, how many wait, and how many may run at once (`queue.concurrency`, 1 by default).
+   * Pipelines that share their denoising network share its queue.
    */
   get queue(): PipelineQueue {
     return this.denoiser.queue;
@@ -200,8 +202,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Frees the memory of the parts this pipeline loaded, and stops its thread. Waiting calls fail at once, running ones at their next step, with a
-   * DeviceError.
+   * Frees the memory of the parts that this pipeline loaded, and stops its thread. Waiting calls fail at once with a DeviceError, running calls at their
+   * next step.
    */
   async dispose(): Promise<void> {
     await this.source?.dispose();
@@ -213,14 +215,14 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 }
 
-/** The settings that are given; undefined if none are. @throws ArgumentError if the caller also gave a scheduler, which has its own. */
+/** The given settings; undefined if there are none. @throws ArgumentError if the caller gave a scheduler as well, which has its own. */
 function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | string | undefined): SchedulerOptions | undefined {
   const settings = Object.entries(options).filter(([, value]) => value !== undefined);
   const [first] = settings;
   if (!first) return undefined;
   if (scheduler === undefined || typeof scheduler === "string") return Object.fromEntries(settings);
   const [argument, value] = first;
-  throw new ArgumentError((name) => `${name(argument)} was given beside a scheduler`, {
+  throw new ArgumentError((name) => `both ${name(argument)} and a scheduler were given; expected one of them`, {
     argument,
     hint: (name) =>
       `leave ${name(argument)} out, and make the scheduler with it: fromConfig(config, { ${argument}: ${JSON.stringify(value)} })`,

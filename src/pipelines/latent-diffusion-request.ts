@@ -5,19 +5,19 @@ import { RANDOM_FIELDS, type RandomOptions } from "./shared/arguments.js";
 import { OUTPUT_TYPE, type OutputType } from "./shared/output.js";
 import { STEP_CACHE_FIELDS, type StepCacheOptions } from "./shared/step-cache.js";
 
-/** What every latent diffusion call can be asked for. Names and defaults are those of diffusers. */
+/** The options of every latent diffusion call. Names and defaults are those of diffusers. */
 export interface LatentDiffusionRequest extends PromptInput, RandomOptions {
-  /** Denoising steps; more are slower and finer. 50 by default. */
+  /** Denoising steps: more steps take longer and show finer detail. 50 by default. */
   readonly numInferenceSteps?: number | undefined;
   /** Instead of a number of steps: the timesteps themselves, for schedulers that take them. */
   readonly timesteps?: readonly number[] | undefined;
   /** Instead of a number of steps: the noise levels themselves, for schedulers that take them. */
   readonly sigmas?: readonly number[] | undefined;
-  /** How strongly the picture follows the prompt: 7.5 by default (5 for XL); 1 and below is without guidance and twice as fast. */
+  /** How strongly the picture follows the prompt: 7.5 by default (5 for XL). At 1 and below there is no guidance, which is twice as fast. */
   readonly guidanceScale?: number | undefined;
-  /** Computes most steps from what an earlier one left behind: quicker, and not quite the same picture. Never without being asked for. */
+  /** Step caching: most steps reuse features of an earlier step. This is faster, and the picture differs a little. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
-  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for what the VAE would decode. */
+  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for latents that the VAE has not decoded. */
   readonly outputType?: OutputType | undefined;
   /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -35,17 +35,17 @@ export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
   signal: abortSignal,
 };
 
-/** Height and width of a picture made from nothing. */
+/** Height and width of the result. */
 export interface SizeOptions {
-  /** Pixels; multiples of the VAE's factor. By default the size the UNet was trained on. */
+  /** In pixels, a multiple of the VAE's factor. By default the size that the network was trained on. */
   readonly height?: number | undefined;
-  /** Pixels; as `height`. */
+  /** As `height`. */
   readonly width?: number | undefined;
 }
 
 export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
 
-/** Noise that a call may be given. */
+/** Noise to start from. */
 export interface NoiseOptions {
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
   readonly latents?: Tensor | undefined;
@@ -53,20 +53,20 @@ export interface NoiseOptions {
 
 export const NOISE_FIELDS: Fields<NoiseOptions> = { latents: tensor };
 
-/** Whether prompts are encoded for guidance, as in diffusers: then negative ones are too. */
+/** Whether prompts are encoded for guidance, as in diffusers. For guidance the negative prompts are encoded as well. */
 export interface GuidanceOptions {
-  /** As for `generate`: above 1 is with guidance. The pipeline's own by default. */
+  /** As for `generate`: above 1 there is guidance. By default the pipeline's own scale. */
   readonly guidanceScale?: number | undefined;
-  /** Decides instead of the guidance scale. */
+  /** Whether there is guidance, whatever the guidance scale is. */
   readonly doClassifierFreeGuidance?: boolean | undefined;
 }
 
 export const GUIDANCE_FIELDS: Fields<GuidanceOptions> = { guidanceScale: real(), doClassifierFreeGuidance: flag };
 
-/** What a text encoder makes of prompts, a row for each picture; a request takes them instead of the prompts. */
+/** Features of prompts, a row for each picture. A request takes them in place of the prompts. */
 export interface PromptEmbeds {
-  /** [batch, tokens, features] */
+  /** Features of the prompts [batch, tokens, features]. */
   readonly promptEmbeds: Tensor;
-  /** Of the same shape, where guidance asks for it. */
+  /** Features of the negative prompts, of the same shape; only for guidance. */
   readonly negativePromptEmbeds?: Tensor | undefined;
 }

@@ -38,9 +38,9 @@ import { requestedTimesteps } from "./shared/timesteps.js";
 
 /** The parts of every latent diffusion pipeline, beside its network. */
 export interface LatentDiffusionComponents {
-  /** Decodes latents to pictures; null if only latents are given and returned. */
+  /** Decodes latents to pictures and encodes pictures; null if calls take and return latents only. */
   readonly vae: Autoencoder | null;
-  /** Chooses the noise levels and takes the steps. */
+  /** Chooses the noise levels and computes the steps. */
   readonly scheduler: Scheduler;
 }
 
@@ -61,7 +61,7 @@ export interface LatentLoopOptions extends Pick<LoopOptions, "latents" | "predic
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
   /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
-  /** Values that a request need not name. */
+  /** The values of options that a request leaves out. */
   protected abstract readonly defaults: PromptedDefaults;
 
   constructor({ vae, scheduler }: LatentDiffusionComponents, source?: ComponentSource) {
@@ -85,7 +85,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return new Map();
   }
 
-  /** The embeddings of text encoders that take some. */
+  /** The embeddings of the text encoders; none can be loaded if no text encoder takes any. */
   protected get embeddings(): TextualInversions {
     return new TextualInversions([]);
   }
@@ -95,12 +95,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   private get vaeMemory(): MemorySaving {
-    return expectVae(this.vae, "there is nothing to save without one").memory;
+    return expectVae(this.vae).memory;
   }
 
   /**
-   * Makes pictures, all of one batch at once.
-   * @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError
+   * Makes pictures, all pictures of a call at once.
+   * @throws ArgumentError for a wrong request; the signal's reason if it was aborted; DeviceError
    */
   generate<Output extends OutputType = "image">(
     request: Request & { readonly outputType?: Output | undefined },
@@ -109,8 +109,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /**
-   * As `generate`, step by step: `for await (const step of pipe.steps(request))`, with progress and previews; `break` cancels.
-   * The run's `result` has the pictures. Other calls wait until the run ends, or until its loop has not asked for a step for one second.
+   * As `generate`, step by step, with progress and previews: `for await (const step of pipe.steps(request))`. `break` cancels the run.
+   * The run's `result` has the pictures. Other calls wait until the run ends, or until its loop has requested no step for one second.
    */
   steps<Output extends OutputType = "image">(
     request: Request & { readonly outputType?: Output | undefined },
@@ -130,7 +130,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    * A plain LoRA is computed beside the layers; other methods change the layers' weights in every step, which takes time. `fuseLora` changes the weights
    * once: steps then take no extra time, but the changed weights need memory. Adapters belong to the networks: pipelines that share networks share their
    * adapters.
-   * @throws CheckpointError if it is not a LoRA, holds nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
+   * @throws CheckpointError if the file is not a LoRA, has nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
    * is taken; HubError
    */
   loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
@@ -139,8 +139,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /**
    * Makes these adapters the active ones, each with its weight (1 by default): a number, or one for every network and, of the UNet, every
-   * block. One weight may serve all. Takes effect at the next step; what is fused stays as it is.
-   * @throws ArgumentError for a name that no adapter has, weights of another number, or a weight that makes no sense.
+   * block. A single weight applies to all adapters. Takes effect at the next step; fused adapters do not change.
+   * @throws ArgumentError for a name that no adapter has, another number of weights than names, or a wrong weight.
    */
   setAdapters(names: string | readonly string[], weights: LoraWeight | readonly (LoraWeight | undefined)[] = 1): void {
     this.loras.activate(names, weights);
@@ -157,8 +157,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /**
-   * Removes adapters. If a network has no active one left, the first of its others becomes active, as in diffusers (where every layer chooses for
-   * itself, so that several may become active in parts). What is fused stays fused.
+   * Removes adapters. If a network has no active one left, the first of its others becomes active, as in diffusers. (There every layer chooses for
+   * itself, so that several adapters may be active in parts.) Fused adapters stay fused.
    * @throws ArgumentError for a name that no adapter has.
    */
   deleteAdapters(names: string | readonly string[]): void {
@@ -166,8 +166,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /**
-   * Adds adapters to the weights themselves, once, when the networks load anew at their next run: no step costs more than without them.
-   * The changed weights are held in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed without
+   * Adds adapters to the weights themselves, once, when the networks load again at their next run: steps then take no extra time.
+   * The changed weights stay in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed without
    * the other adapters until `unfuseLora` or until the fused adapter is unloaded (a warning says so), and `loraScale` applies to active adapters only.
    * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
    */
@@ -175,22 +175,22 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     this.loras.fuse(options);
   }
 
-  /** Takes all that was fused out of the weights again. Adapters have the weights they had before `fuseLora`; in diffusers its `loraScale` stays with them. */
+  /** Removes fused adapters from the weights. Adapters have the weights they had before `fuseLora`; in diffusers they keep its `loraScale`. */
   unfuseLora(options: Pick<FuseLoraOptions, "components"> = {}): void {
     this.loras.unfuse(options);
   }
 
-  /** Removes all adapters. What is fused stays fused. */
+  /** Removes all adapters. Fused adapters stay fused. */
   unloadLoraWeights(): void {
     this.loras.deleteAll();
   }
 
-  /** The networks compute without their adapters, as the checkpoint has them, until `enableLora`. */
+  /** Turns adapters off until `enableLora`: the networks compute with the checkpoint's weights alone. */
   disableLora(): void {
     this.loras.setEnabled(false);
   }
 
-  /** With the active adapters again. */
+  /** Turns the active adapters on again. */
   enableLora(): void {
     this.loras.setEnabled(true);
   }
@@ -202,8 +202,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /**
    * Loads an embedding (textual inversion, Gal et al. 2022), or several: `.safetensors` files, folders or hub ids with one, as diffusers,
-   * AUTOMATIC1111's web UI or kohya-ss write them. Returns the tokens that stand for them, in prompts and negative prompts alike; one of n vectors
-   * takes the place of n words. The vectors are read from the files when needed: do not delete the files.
+   * AUTOMATIC1111's web UI or kohya-ss write them. Returns the tokens that stand for them in prompts and negative prompts; an
+   * embedding of n vectors takes the place of n words. The vectors are read from the files when needed: do not delete the files.
    *
    * An embedding belongs to the tokenizers and text encoders it was loaded into. Pipelines that share both share it, whichever of them loads or unloads it.
    * A pipeline that shares the tokenizer but not the text encoder refuses prompts with the token.
@@ -222,37 +222,40 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     this.embeddings.unload(tokens);
   }
 
-  /** Computes the denoising network's attention in several steps: slower, in less memory. "auto" in two steps, "max" head by head; a number is the heads of a step. */
+  /**
+   * Computes the denoising network's attention in several parts: slower, in less memory. "auto" makes two parts, "max" one part for each head; a number is the
+   * number of heads in a part.
+   */
   enableAttentionSlicing(slice: AttentionSlice = "auto"): void {
     this.denoiser.setAttentionSlice(slice);
   }
 
-  /** Attention all at once again. */
+  /** Computes attention all at once again. */
   disableAttentionSlicing(): void {
     this.denoiser.setAttentionSlice(undefined);
   }
 
-  /** Decodes and encodes the pictures of a batch one after another: the memory of one, the same pictures. */
+  /** Decodes and encodes the pictures of a batch one after another: the pictures are the same, in the memory of one. */
   enableVaeSlicing(): void {
     this.vaeMemory.slicing = true;
   }
 
-  /** A batch at once again. */
+  /** Decodes and encodes all pictures of a batch at once again. */
   disableVaeSlicing(): void {
     this.vaeMemory.slicing = false;
   }
 
-  /** Decodes and encodes pictures larger than the autoencoder was trained on in overlapping tiles: far less memory, faint seams. */
+  /** Decodes and encodes large pictures in overlapping tiles of the size that the autoencoder was trained on: far less memory, faint seams. */
   enableVaeTiling(): void {
     this.vaeMemory.tiling = true;
   }
 
-  /** Whole pictures again. */
+  /** Decodes and encodes whole pictures again. */
   disableVaeTiling(): void {
     this.vaeMemory.tiling = false;
   }
 
-  /** Here for programs written for diffusers: attention is one fused operation already, so there is nothing to enable. */
+  /** Does nothing but warn, for programs written for diffusers: attention is one fused operation already. */
   enableXformersMemoryEfficientAttention(): void {
     warn("attention is fused already; enableXformersMemoryEfficientAttention changes nothing");
   }
@@ -276,12 +279,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     };
   }
 
-  /** Lets a safety checker look at float pictures [batch, 3, height, width] in 0..1. */
+  /** Shows float pictures [batch, 3, height, width] in 0..1 to a safety checker, if there is one. */
   protected async inspect(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
     return { images };
   }
 
-  /** The prompts' features, to be given in place of the prompts. */
+  /** Features of the prompts, for a request in place of the prompts. */
   protected async embed<Embeds extends object>(
     options: PromptInput & GuidanceOptions,
     fields: Fields<PromptInput & GuidanceOptions>,
@@ -362,7 +365,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     });
   }
 
-  /** What the scheduler's step takes beside the generator. @throws ArgumentError for values that make no sense. */
+  /** What the scheduler's step takes beside the generator. @throws ArgumentError for wrong values. */
   protected stepOptions(_request: Request): StepOptions {
     return {};
   }

@@ -22,11 +22,11 @@ import { type ConditionedRun, UNET_PARTS, type UNetComponents, UNetPipeline, typ
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends UNetComponents {
-  /** Encodes prompts; may be null if `promptEmbeds` are given instead. */
+  /** Encodes prompts; may be null if calls have `promptEmbeds` instead. */
   readonly textEncoder: CLIPTextModel | null;
-  /** Splits prompts into tokens; may be null if `promptEmbeds` are given instead. */
+  /** Splits prompts into tokens; may be null if calls have `promptEmbeds` instead. */
   readonly tokenizer: CLIPTokenizer | null;
-  /** Blacks out unsafe pictures; null does without, even where the checkpoint has one. */
+  /** Replaces unsafe pictures by black ones. With null pictures are not checked, even if the checkpoint has a safety checker. */
   readonly safetyChecker?: StableDiffusionSafetyChecker | null | undefined;
   /** Prepares pictures for the safety checker. */
   readonly featureExtractor?: CLIPImageProcessor | undefined;
@@ -48,12 +48,12 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   textEncoder: CLIPTextModel;
   /** Splits prompts into tokens. Null at run time if the pipeline was opened without it. */
   tokenizer: CLIPTokenizer;
-  /** Replaces unsafe pictures by black ones. Null: pictures are not checked. */
+  /** Replaces unsafe pictures by black ones. With null pictures are not checked. */
   safetyChecker: StableDiffusionSafetyChecker | null;
   /** Prepares pictures for the safety checker. */
   featureExtractor: CLIPImageProcessor | undefined;
 
-  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: StableDiffusionComponents, source?: ComponentSource) {
     expectParts(new.target.className, components, STABLE_DIFFUSION_PARTS);
     if (components.unet.config.additionEmbedType) {
@@ -81,7 +81,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     return { textEncoder: this.textEncoder, tokenizer: this.tokenizer };
   }
 
-  /** Blacks out what the safety checker finds unsafe. */
+  /** Replaces pictures that the safety checker finds unsafe by black ones. */
   protected override async inspect(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
     const { safetyChecker, featureExtractor } = this;
     if (!safetyChecker) return { images };
@@ -98,7 +98,8 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   }
 
   /**
-   * What the text encoder makes of prompts, to be used instead of them: `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` gives the same pictures.
+   * Features that the text encoder makes of prompts, for a request in place of the prompts:
+   * `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` makes the same pictures.
    * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
    */
   encodePrompt(options: Prompted<PromptOptions> & GuidanceOptions): Promise<PromptEmbeds> {
@@ -114,12 +115,12 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   }
 }
 
-/** Loads the parts that `given` does not bring. */
+/** Loads the parts that are not in `given`. */
 export async function loadStableDiffusion(
   source: ComponentSource,
   given: Partial<StableDiffusionComponents>,
 ): Promise<StableDiffusionComponents> {
-  // Without the checker nothing needs the extractor, which checkpoints often list all the same.
+  // Only the checker needs the feature extractor. Checkpoints often list one without a checker.
   const isChecked = given.safetyChecker !== null && (given.safetyChecker !== undefined || source.has("safety_checker"));
   const [vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor] = await Promise.all([
     source.loadOptional("vae", AUTOENCODERS, given.vae),
@@ -135,7 +136,7 @@ export async function loadStableDiffusion(
   return { vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor };
 }
 
-/** Two settings that old checkpoints' schedulers have wrong for Stable Diffusion; diffusers mends them in the same place. */
+/** Corrects two settings that are wrong in the schedulers of old checkpoints. diffusers corrects them in the same place. */
 function modernised(scheduler: Scheduler): Scheduler {
   const { stepsOffset = 1, clipSample } = scheduler.config as { stepsOffset?: number; clipSample?: boolean };
   if (stepsOffset === 1 && clipSample !== true) return scheduler;

@@ -26,17 +26,17 @@ import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 /** A setting for every ControlNet, or a list with one for each. */
 export type PerNet<Value> = Value | readonly Value[];
 
-/** What a call under control can be asked for. */
+/** The options of a call with ControlNets. */
 export interface StableDiffusionControlNetOptions extends UNetRequest, SizeOptions, NoiseOptions {
-  /** The controlling pictures. The result has their size, or `width` and `height` if given; without those, all must have one size. */
+  /** The controlling pictures. They are resized to `width` and `height`; without these, all must have one size, which is the result's. */
   readonly image: ControlImages;
   /** Weight of the control: 1 by default. */
   readonly controlnetConditioningScale?: PerNet<number> | undefined;
-  /** The share of the steps, 0..1, after which control begins: 0 by default. */
+  /** The share of the steps, 0..1, at which control begins: 0 by default. */
   readonly controlGuidanceStart?: PerNet<number> | undefined;
-  /** The share of the steps, 0..1, after which control ends: 1 by default. */
+  /** The share of the steps, 0..1, at which control ends: 1 by default. */
   readonly controlGuidanceEnd?: PerNet<number> | undefined;
-  /** Let the control alone guide the picture: it acts on the conditional half only, and weaker in the finer layers. */
+  /** Lets the control guide the picture without a prompt: it acts on the half of the prompt alone, and less in the finer layers. False by default. */
   readonly guessMode?: boolean | undefined;
 }
 
@@ -60,7 +60,7 @@ const FIELDS: Fields<StableDiffusionControlNetOptions> = {
   ...NOISE_FIELDS,
 };
 
-/** What a call of {@link StableDiffusionControlNetPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionControlNetPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionControlNetRequest = Prompted<StableDiffusionControlNetOptions>;
 
 /** The parts of Stable Diffusion with one or several ControlNets. */
@@ -82,7 +82,7 @@ const PARTS: Fields<StableDiffusionControlNetComponents> = {
   ),
 };
 
-/** A ControlNet with what a call says of it. */
+/** A ControlNet with its settings in one call. */
 interface Control {
   readonly net: ControlNetModel;
   readonly image: Tensor;
@@ -91,7 +91,7 @@ interface Control {
   readonly end: number;
 }
 
-/** Text to picture under the control of edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
+/** Makes pictures from texts, controlled by edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
 export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionControlNetPipeline";
@@ -105,7 +105,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
   /** The ControlNet, or several, whose residuals are summed. */
   controlnet: readonly ControlNetModel[];
 
-  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: StableDiffusionControlNetComponents, source?: ComponentSource) {
     expectParts(StableDiffusionControlNetPipeline.className, components, PARTS);
     super(components, source);
@@ -113,7 +113,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     this.controlnet = controlnet instanceof MultiControlNetModel ? controlnet.nets : [controlnet].flat();
   }
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     _index: ModelIndex,
@@ -146,7 +146,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     { scaled, timestep, index }: { readonly scaled: Tensor; readonly timestep: number; readonly index: number },
   ): Promise<Partial<UNet2DConditionInputs>> {
     const guessMode = this.isGuessing(request);
-    // In guess mode the unconditional half goes without control.
+    // In guess mode the unconditional half has no control.
     const isHalf = isGuided && guessMode;
     const encoderHiddenStates = isHalf ? conditioning.encoderHiddenStates.chunk(2)[1] : conditioning.encoderHiddenStates;
     const total = scheduler.timesteps.length;

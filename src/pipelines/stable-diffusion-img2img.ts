@@ -14,11 +14,11 @@ import {
 } from "./stable-diffusion-base.js";
 import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
-/** What an image-to-image call can be asked for. */
+/** The options of an image-to-image call. */
 export interface StableDiffusionImg2ImgOptions extends UNetRequest {
-  /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents. Its size is the result's. */
+  /** The picture to start from, or a list with one for each prompt. A tensor has values in 0..1, or is latents. The result has the same size. */
   readonly image: ImageInput;
-  /** How much of it is forgotten, 0..1: 0.8 by default. That share of the steps is taken. */
+  /** How much of the picture is replaced, 0..1: 0.8 by default. That share of the steps is computed. */
   readonly strength?: number | undefined;
 }
 
@@ -28,10 +28,10 @@ const FIELDS: Fields<StableDiffusionImg2ImgOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionImg2ImgPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionImg2ImgPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionImg2ImgRequest = Prompted<StableDiffusionImg2ImgOptions>;
 
-/** Picture and text to picture (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
+/** Makes pictures from a picture and a text (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionImg2ImgPipeline";
@@ -42,7 +42,7 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS.image.defaults;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     _index: ModelIndex,

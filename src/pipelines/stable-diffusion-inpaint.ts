@@ -15,9 +15,9 @@ import {
 } from "./stable-diffusion-base.js";
 import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
-/** What an inpainting call can be asked for. */
+/** The options of an inpainting call. */
 export interface StableDiffusionInpaintOptions extends UNetRequest, SizeOptions, InpaintImages {
-  /** How much of the repainted part is forgotten, 0..1: 1 by default. That share of the steps is taken. */
+  /** How much of the masked part is replaced, 0..1: 1 by default. That share of the steps is computed. */
   readonly strength?: number | undefined;
 }
 
@@ -28,10 +28,10 @@ const FIELDS: Fields<StableDiffusionInpaintOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionInpaintPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionInpaintPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptions>;
 
-/** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one of nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
+/** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one with nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionInpaintPipeline";
@@ -42,7 +42,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS.mask.defaults;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     _index: ModelIndex,

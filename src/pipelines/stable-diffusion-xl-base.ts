@@ -21,7 +21,7 @@ import { type ConditionedRun, UNET_FIELDS, UNET_PARTS, type UNetComponents, UNet
 export interface StableDiffusionXLComponents extends UNetComponents {
   /** The first text encoder; a refiner has none. */
   readonly textEncoder?: CLIPTextModel | null | undefined;
-  /** The second text encoder, with a projection; may be null if `promptEmbeds` and `pooledPromptEmbeds` are given instead of prompts. */
+  /** The second text encoder, with a projection; may be null if calls have `promptEmbeds` and `pooledPromptEmbeds` instead of prompts. */
   readonly textEncoder2: CLIPTextModelWithProjection | null;
   /** The first text encoder's tokenizer. */
   readonly tokenizer?: CLIPTokenizer | null | undefined;
@@ -48,13 +48,13 @@ export interface StableDiffusionXLSettings {
 /** Height and width in pixels, or top and left. */
 export type Pair = readonly [number, number];
 
-/** Sizes and crops that condition XL (Podell et al. 2023, section 2.2), for the prompt and for the negative prompt. */
+/** Sizes and crops as inputs of XL (Podell et al. 2023, section 2.2), for the prompt and for the negative prompt. */
 export interface MicroConditioning {
-  /** Size of the imagined original [height, width]; smaller ones give blurrier pictures. The picture's size by default. */
+  /** Size of the imagined original picture [height, width]. Smaller sizes give blurrier pictures. The picture's size by default. */
   readonly originalSize?: Pair | undefined;
-  /** Where the imagined original was cropped [top, left]; [0, 0] by default. */
+  /** Crop of the imagined original picture [top, left]; [0, 0] by default. */
   readonly cropsCoordsTopLeft?: Pair | undefined;
-  /** [height, width]; the picture's size by default. */
+  /** Size of the imagined crop [height, width]; the picture's size by default. */
   readonly targetSize?: Pair | undefined;
   /** As `originalSize`, for the negative prompt; the same by default. */
   readonly negativeOriginalSize?: Pair | undefined;
@@ -78,7 +78,7 @@ const MICRO_CONDITIONING_FIELDS: Fields<MicroConditioning> = {
   negativeTargetSize: pair,
 };
 
-/** Aesthetic scores that condition a refiner, 1..10. */
+/** Aesthetic scores as inputs of a refiner, 1..10. */
 export interface AestheticOptions {
   /** 6 by default. */
   readonly aestheticScore?: number | undefined;
@@ -88,7 +88,7 @@ export interface AestheticOptions {
 
 export const AESTHETIC_FIELDS: Fields<AestheticOptions> = { aestheticScore: real(), negativeAestheticScore: real() };
 
-/** What every XL call can be asked for. */
+/** The options of every XL call. */
 export interface StableDiffusionXLCommonRequest extends UNetRequest, PromptOptionsXL, MicroConditioning {}
 
 export const XL_FIELDS: Fields<StableDiffusionXLCommonRequest> = {
@@ -97,11 +97,11 @@ export const XL_FIELDS: Fields<StableDiffusionXLCommonRequest> = {
   ...MICRO_CONDITIONING_FIELDS,
 };
 
-/** What XL's text encoders make of prompts. */
+/** Features that XL's text encoders make of prompts. */
 export interface PromptEmbedsXL extends PromptEmbeds {
   /** The second text encoder's pooled features [batch, width]. */
   readonly pooledPromptEmbeds: Tensor;
-  /** Those of the negative prompt, where guidance asks for it. */
+  /** Pooled features of the negative prompts; only for guidance. */
   readonly negativePooledPromptEmbeds?: Tensor | undefined;
 }
 
@@ -126,7 +126,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   /** Settings in `model_index.json`. */
   readonly settings: StableDiffusionXLSettings;
 
-  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: StableDiffusionXLComponents, settings: StableDiffusionXLSettings = {}, source?: ComponentSource) {
     expectParts(new.target.className, components, XL_PARTS);
     if (!components.unet.config.additionEmbedType) {
@@ -157,7 +157,8 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   }
 
   /**
-   * What the text encoders make of prompts, to be used instead of them: `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` gives the same pictures.
+   * Features that the text encoders make of prompts, for a request in place of the prompts:
+   * `pipe.generate({ ...(await pipe.encodePrompt({ prompt })) })` makes the same pictures.
    * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
    */
   encodePrompt(options: Prompted<PromptOptionsXL> & GuidanceOptions): Promise<PromptEmbedsXL> {
@@ -168,7 +169,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     return { textEncoder: this.textEncoder, tokenizer: this.tokenizer, textEncoder2: this.textEncoder2, tokenizer2: this.tokenizer2 };
   }
 
-  /** Whether the UNet is a refiner's: it takes only the second text encoder's features, others take both encoders'. */
+  /** The absent parts that prompts need. A refiner's UNet takes only the second text encoder's features; other UNets take those of both. */
   private get missingTextParts(): readonly string[] {
     const { textEncoder, tokenizer, textEncoder2, tokenizer2 } = this.textParts;
     const [width] = [this.unet.config.crossAttentionDim].flat();
@@ -222,7 +223,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   }
 }
 
-/** Size and crop numbers of the image-to-image pipelines; a refiner takes the aesthetic score in place of the target size. */
+/** Size and crop numbers of the image-to-image and inpainting pipelines. A refiner takes the aesthetic score in place of the target size. */
 export function imageTimeIds(
   request: MicroConditioning & AestheticOptions,
   size: Pair,
@@ -243,7 +244,7 @@ export function imageTimeIds(
   };
 }
 
-/** Loads the parts that `given` does not bring. */
+/** Loads the parts that are not in `given`. */
 export async function loadStableDiffusionXL(
   source: ComponentSource,
   given: Partial<StableDiffusionXLComponents>,
@@ -262,7 +263,7 @@ export async function loadStableDiffusionXL(
   return { vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler };
 }
 
-/** The settings `model_index.json` holds. */
+/** The settings in `model_index.json`. */
 export function settingsXL({ options }: ModelIndex): StableDiffusionXLSettings {
   return options as StableDiffusionXLSettings;
 }

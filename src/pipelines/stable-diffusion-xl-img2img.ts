@@ -22,11 +22,11 @@ import {
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
 
-/** What an image-to-image call of XL can be asked for. */
+/** The options of an image-to-image call of XL. */
 export interface StableDiffusionXLImg2ImgOptions extends StableDiffusionXLCommonRequest, AestheticOptions, TimestepRangeOptions {
-  /** The picture to start from, or a list with one for each prompt; a tensor holds values in 0..1, or latents such as a base model's. */
+  /** The picture to start from, or a list with one for each prompt. A tensor has values in 0..1, or is latents such as a base model's. */
   readonly image: ImageInput;
-  /** How much of it is forgotten, 0..1: 0.3 by default. That share of the steps is taken, unless denoisingStart says where to go on. */
+  /** How much of the picture is replaced, 0..1: 0.3 by default. That share of the steps is computed. `denoisingStart` replaces it. */
   readonly strength?: number | undefined;
 }
 
@@ -38,10 +38,10 @@ const FIELDS: Fields<StableDiffusionXLImg2ImgOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionXLImg2ImgPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionXLImg2ImgPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgOptions>;
 
-/** Picture and text to picture with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
+/** Makes pictures from a picture and a text with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLImg2ImgPipeline";
@@ -52,7 +52,7 @@ export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<Stab
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS.image.defaults;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     index: ModelIndex,

@@ -23,14 +23,14 @@ import {
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
 
-/** What an inpainting call of XL can be asked for. */
+/** The options of an inpainting call of XL. */
 export interface StableDiffusionXLInpaintOptions
   extends StableDiffusionXLCommonRequest,
     SizeOptions,
     InpaintImages,
     AestheticOptions,
     TimestepRangeOptions {
-  /** How much of the repainted part is forgotten, 0..1: 0.9999 by default, which keeps a trace of the picture's colours. */
+  /** How much of the masked part is replaced, 0..1: 0.9999 by default, which keeps a trace of the picture's colours. */
   readonly strength?: number | undefined;
 }
 
@@ -43,7 +43,7 @@ const FIELDS: Fields<StableDiffusionXLInpaintOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionXLInpaintPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionXLInpaintPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionXLInpaintRequest = Prompted<StableDiffusionXLInpaintOptions>;
 
 /** Repaints the masked part of a picture with Stable Diffusion XL. Matches diffusers' StableDiffusionXLInpaintPipeline. */
@@ -57,7 +57,7 @@ export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<Stab
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS.mask.defaults;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     index: ModelIndex,

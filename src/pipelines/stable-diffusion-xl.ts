@@ -19,7 +19,7 @@ import {
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
 
-/** What a text-to-image call of XL can be asked for. */
+/** The options of a text-to-image call of XL. */
 export interface StableDiffusionXLOptions
   extends StableDiffusionXLCommonRequest,
     SizeOptions,
@@ -33,10 +33,10 @@ const FIELDS: Fields<StableDiffusionXLOptions> = {
   ...NOISE_FIELDS,
 };
 
-/** What a call of {@link StableDiffusionXLPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionXLPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionXLRequest = Prompted<StableDiffusionXLOptions>;
 
-/** Text to picture with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
+/** Makes pictures from texts with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
 export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffusionXLRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLPipeline";
@@ -48,7 +48,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
   protected readonly defaults = XL_WORKFLOWS.noise.defaults;
   protected override readonly interleavesTimeIds = true;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     index: ModelIndex,
@@ -73,7 +73,7 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
     const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
     const { negativeOriginalSize, negativeTargetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
     const positive = [...originalSize, ...cropsCoordsTopLeft, ...targetSize];
-    // diffusers leaves the negative half alone unless both of its sizes are given.
+    // diffusers ignores the negative sizes unless both are given.
     const isNegative = negativeOriginalSize !== undefined && negativeTargetSize !== undefined;
     return { positive, negative: isNegative ? [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, ...negativeTargetSize] : positive };
   }

@@ -14,7 +14,7 @@ import {
 } from "./stable-diffusion-base.js";
 import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
-/** What a text-to-image call can be asked for. */
+/** The options of a text-to-image call. */
 export interface StableDiffusionOptions extends UNetRequest, SizeOptions, NoiseOptions {}
 
 const FIELDS: Fields<StableDiffusionOptions> = {
@@ -23,10 +23,10 @@ const FIELDS: Fields<StableDiffusionOptions> = {
   ...NOISE_FIELDS,
 };
 
-/** What a call of {@link StableDiffusionPipeline} takes: a prompt or its embeddings, and the rest as it likes. */
+/** What a call of {@link StableDiffusionPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
 
-/** Text to picture with Stable Diffusion 1.x and 2.x (Rombach et al. 2022). Matches diffusers' StableDiffusionPipeline: the same seed gives the same picture. */
+/** Makes pictures from texts with Stable Diffusion 1.x and 2.x (Rombach et al. 2022). Matches diffusers' StableDiffusionPipeline: the same seed gives the same picture. */
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionPipeline";
@@ -37,7 +37,7 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS.noise.defaults;
 
-  /** Loads the parts that `given` does not bring; `fromPretrained` is the way in. */
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,
     _index: ModelIndex,

@@ -16,18 +16,18 @@ import { belongsElsewhere } from "./shared/misplaced-options.js";
 import type { PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 
-/** What a call without a prompt gives: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */
+/** The kind of result of a call without a prompt: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */
 export type PixelOutputType = "image" | "tensor";
 
-/** What every unconditional pipeline can be asked for. */
+/** The options of every call without a prompt. */
 export interface UnconditionalRequest extends RandomOptions {
-  /** Pictures to make; 1 by default. */
+  /** The number of pictures; 1 by default. */
   readonly batchSize?: number | undefined;
   /** Denoising steps; 1000 by default for DDPM, 50 for DDIM. */
   readonly numInferenceSteps?: number | undefined;
   /** "image" (default) for pictures, "tensor" for floats in 0..1. */
   readonly outputType?: PixelOutputType | undefined;
-  /** Stops the work between two steps, or the wait for the call's turn at once; the call then throws the signal's reason. */
+  /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +43,7 @@ export const UNCONDITIONAL_FIELDS: Fields<UnconditionalRequest> = {
 export interface UnconditionalComponents {
   /** The denoising network. */
   readonly unet: UNet2DModel;
-  /** Which noise levels are walked, and how a step is taken. */
+  /** Chooses the noise levels and computes the steps. */
   readonly scheduler: Scheduler;
 }
 
@@ -52,14 +52,14 @@ export const UNCONDITIONAL_PARTS: Fields<UnconditionalComponents> = {
   scheduler: part(instanceOf(Scheduler)),
 };
 
-/** What DDPM and DDIM pipelines have in common: a UNet that makes pictures out of pure noise, pixel by pixel. */
+/** What DDPM and DDIM pipelines have in common: a UNet that makes pictures from noise, without an autoencoder. */
 export abstract class UnconditionalPipeline<Request extends UnconditionalRequest> extends DiffusionPipeline {
   /** The class's name in diffusers. */
   static readonly className: string;
   /** The denoising network. */
   unet: UNet2DModel;
 
-  /** A pipeline over parts loaded one by one, which stay the caller's to dispose. */
+  /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: UnconditionalComponents, source?: ComponentSource) {
     expectParts(new.target.className, components, UNCONDITIONAL_PARTS);
     super(components.scheduler, source);
@@ -70,27 +70,27 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     return this.unet;
   }
 
-  /** Makes pictures. @throws ArgumentError for a request that makes no sense; the signal's reason if it was aborted; DeviceError */
+  /** Makes pictures. @throws ArgumentError for a wrong request; the signal's reason if it was aborted; DeviceError */
   generate<Output extends PixelOutputType = "image">(
     request?: Request & { readonly outputType?: Output | undefined },
   ): Promise<PipelineOutput<Output>> {
     return finish(this.steps(request));
   }
 
-  /** As `generate`, step by step; the pictures are in the run's `result`. */
+  /** As `generate`, step by step. The run's `result` has the pictures. */
   steps<Output extends PixelOutputType = "image">(
     request?: Request & { readonly outputType?: Output | undefined },
   ): PipelineRun<PipelineOutput<Output>> {
     return this.start((turn) => this.run<Output>(request ?? {}, turn));
   }
 
-  /** What each option of a request takes. */
+  /** Fields of the request's options. */
   protected abstract readonly fields: Fields<UnconditionalRequest>;
 
-  /** Values that a request need not name. */
+  /** The values of options that a request leaves out. */
   protected abstract readonly defaults: Defaults;
 
-  /** What the scheduler's step takes beside the generator. @throws ArgumentError for values that make no sense. */
+  /** What the scheduler's step takes beside the generator. @throws ArgumentError for wrong values. */
   protected stepOptions(_request: Request): StepOptions {
     return {};
   }
@@ -118,7 +118,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   }
 }
 
-/** Loads the parts that `given` does not bring. */
+/** Loads the parts that are not in `given`. */
 export async function loadUnconditional(
   source: ComponentSource,
   given: Partial<UnconditionalComponents>,

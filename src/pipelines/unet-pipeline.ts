@@ -30,13 +30,13 @@ export interface UNetComponents extends LatentDiffusionComponents {
 
 export const UNET_PARTS: Fields<UNetComponents> = { ...LATENT_DIFFUSION_PARTS, unet: part(instanceOf(UNet2DConditionModel)) };
 
-/** What a call of a pipeline with a UNet can be asked for. */
+/** The options of every call of a pipeline with a UNet. */
 export interface UNetRequest extends LatentDiffusionRequest, PromptOptions {
-  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0 (default, off) to 1. Larger numbers are allowed, as in diffusers. */
+  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0, the default, which is off, to 1. As in diffusers, larger numbers are allowed. */
   readonly guidanceRescale?: number | undefined;
   /**
-   * DDIM's share of fresh noise at every step: 0 (default) is none, 1 is as much as DDPM; other schedulers ignore it. Larger numbers are allowed, as in
-   * diffusers, with a warning: the picture may become black.
+   * DDIM's share of fresh noise at every step: 0, the default, is none, 1 is as much as in DDPM. Other schedulers ignore it. As in diffusers, larger numbers
+   * are allowed; a warning says that the picture may become black.
    */
   readonly eta?: number | undefined;
 }
@@ -58,7 +58,7 @@ interface PictureOptions extends StrengthOptions {
 
 interface RepaintOptions extends StrengthOptions, SizeOptions, InpaintImages {}
 
-/** A run of the denoising loop. */
+/** The size and the timesteps that the UNet's inputs are made for. */
 export interface ConditionedRun {
   readonly size: Size;
   readonly timesteps: readonly number[];
@@ -120,7 +120,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return initialLatents(shape, request.latents, generator, scheduler);
   }
 
-  /** Makes pictures out of a picture with noise added to it, or out of latents that another model left on the way. */
+  /** Makes pictures from a picture with added noise, or from the latents of another model's unfinished run. */
   protected async *fromPicture(call: Call<Request & PictureOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     expectRange(request);
@@ -128,7 +128,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const timesteps = planRange(call, request.strength ?? this.defaults.strength ?? 1);
     const conditioning = await this.conditioning(call, { size: sizeOfImages(this.vae, image), timesteps });
     const start = await startingLatents(this.vae, image, batch, generator);
-    // Latents that another model left on the way have their noise already.
+    // The latents of an unfinished run have their noise already.
     const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
     return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) });
   }

@@ -156,7 +156,10 @@ describe("DiffusionPipeline.fromSingleFile", () => {
       "timestepSpacing is 3 (a number); expected one of linspace, leading, trailing",
     );
     const both = told({ timestepSpacing: "trailing", scheduler: new DDIMScheduler() });
-    await expect(both).rejects.toMatchObject({ message: "timestepSpacing was given beside a scheduler", argument: "timestepSpacing" });
+    await expect(both).rejects.toMatchObject({
+      message: "both timestepSpacing and a scheduler were given; expected one of them",
+      argument: "timestepSpacing",
+    });
   });
 
   it("refuses a setting that the scheduler does not have", async () => {

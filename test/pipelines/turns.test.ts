@@ -237,9 +237,9 @@ describe("a run's result", () => {
     const [first, second] = await Promise.allSettled([loop(twice), loop(twice)]);
     expect(first.status).toBe("fulfilled");
     expect(second).toMatchObject({ status: "rejected", reason: { name: "ArgumentError" } });
-    expect(String((second as PromiseRejectedResult).reason)).toContain("a run's steps are taken once, and a loop takes them already");
+    expect(String((second as PromiseRejectedResult).reason)).toContain("a run's steps can be taken once; a loop already takes them");
     const awaited = pipe.steps(FOX);
     await awaited.result;
-    await expect(loop(awaited)).rejects.toThrow("a run's steps are taken once, and its result takes them already");
+    await expect(loop(awaited)).rejects.toThrow("a run's steps can be taken once; its result already takes them");
   });
 });

@@ -19,7 +19,7 @@ import type { TextualInversions } from "./textual-inversions.js";
 /** A network that a LoRA may change, by the pipeline's property. */
 export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";
 
-/** How a LoRA is loaded. */
+/** Options of `loadLoraWeights`. */
 export interface LoadLoraOptions extends LoraSource {
   /** The adapter's name; by default `default_0`, `default_1`, ... */
   readonly adapterName?: string | undefined;
@@ -27,11 +27,11 @@ export interface LoadLoraOptions extends LoraSource {
 
 const LOAD_FIELDS: Fields<LoadLoraOptions> = { ...ADAPTER_FIELDS, adapterName: text };
 
-/** A LoRA that was loaded. */
+/** The result of `loadLoraWeights`. */
 export interface LoadedLora {
   /** The adapter's name. */
   readonly adapterName: string;
-  /** Names of the file's tensors that are left out: they fit no layer of the pipeline, or Darkroom does not support their method. */
+  /** Names of the file's tensors that are not used: they fit no layer of the pipeline, or Darkroom does not support their method. */
   readonly unmatched: readonly string[];
   /** The tokens of the embeddings inside the file, for prompts. */
   readonly tokens: readonly string[];
@@ -41,9 +41,9 @@ export interface LoadedLora {
 export interface FuseLoraOptions {
   /** Factor of the active adapters' weights; 1 by default. An adapter that is fused but not active keeps its weight, as in PEFT. */
   readonly loraScale?: number | undefined;
-  /** The active ones by default. */
+  /** Names of the adapters; those of the active ones by default. */
   readonly adapterNames?: readonly string[] | undefined;
-  /** All by default. */
+  /** The networks to fuse adapters into; all by default. */
   readonly components?: readonly LoraComponent[] | undefined;
 }
 
@@ -58,7 +58,7 @@ const FUSE_FIELDS: Fields<FuseLoraOptions> = {
   ),
 };
 
-/** As many names as a warning can hold; a LoRA for other networks has hundreds. */
+/** The most names in a warning. A LoRA for other networks has hundreds of tensors. */
 const MOST_LISTED = 10;
 
 const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", text_encoder: "textEncoder", text_encoder_2: "textEncoder2" };

@@ -16,17 +16,17 @@ import { expectTextParts } from "../shared/missing-parts.js";
 /** How an embedding is loaded. */
 export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
   /**
-   * What stands for the embedding in prompts; of several embeddings, a list. By default the name that a file of diffusers' layout carries, for
-   * other layouts the name of the file without its ending. A list for a single file gives each of its vectors a token of its own.
+   * The token that stands for the embedding in prompts; for several embeddings a list. By default the name inside a file of diffusers' layout, and the file's
+   * name without its ending for other layouts. A list for a single file gives each of its vectors a token.
    */
   readonly token?: string | readonly string[] | undefined;
-  /** The hub's token, in place of HF_TOKEN and of what `hf auth login` left. */
+  /** The hub's token, in place of HF_TOKEN and the token that `hf auth login` saved. */
   readonly hfToken?: string | undefined;
 }
 
 const TEXTUAL_INVERSION_FIELDS: Fields<TextualInversionOptions> = { ...ADAPTER_FIELDS, token: texts, hfToken: text };
 
-/** Where an embedding may lie: a `.safetensors` file, or a folder or hub repository with one. */
+/** The place of an embedding: a `.safetensors` file, or a folder or hub repository with one. */
 export type TextualInversionSource = string | Folder;
 
 /** A text encoder, and the vectors in a file that are for it. */
@@ -35,7 +35,7 @@ interface Part {
   readonly table: EmbeddingTable;
 }
 
-/** A token that is to be, with its vectors for each text encoder. */
+/** A token to be added, with its vectors for each text encoder. */
 interface NewToken {
   readonly token: string;
   readonly vectors: number;
@@ -124,7 +124,7 @@ export class TextualInversions {
   }
 }
 
-/** The tokens of each file: one, or one for each of its vectors. @throws ArgumentError if there are not as many as are needed. */
+/** The tokens of each file: one, or one for each of its vectors. @throws ArgumentError if their number is wrong. */
 function tokensOf(files: readonly TextualInversion[], given: readonly string[] | undefined): readonly (readonly string[])[] {
   if (!given) return files.map(({ token, stem }) => [token ?? stem]);
   const [file] = files;
@@ -155,7 +155,7 @@ function newTokens(file: TextualInversion, tokens: readonly string[], encoders: 
   }));
 }
 
-/** As diffusers, which loads into the first text encoder, but the first that takes such vectors. */
+/** The first text encoder that takes such vectors. diffusers loads into the first text encoder. */
 function partByWidth(file: TextualInversion, encoders: readonly ClipTextEncoder[]): Part {
   const table = file.tables[0] as EmbeddingTable;
   const encoder = encoders.find(({ model }) => model.config.hiddenSize === table.width);
@@ -173,7 +173,7 @@ function partsByName(file: TextualInversion, encoders: readonly ClipTextEncoder[
     const [found, expected] = [file.tables.map(({ encoder }) => encoder), encoders.map(({ name }) => name)];
     throw new CheckpointError(
       `${file.name} has vectors for ${found.join(" and ")}, [${file.vectors}, ${file.tables.map(({ width }) => width).join(` and ${file.vectors}, `)}], as Stable Diffusion XL's embeddings; this pipeline has ${expected.join(" and ")}`,
-      { hint: "take an embedding that was made for this family, or a Stable Diffusion XL checkpoint" },
+      { hint: "use an embedding for this family, or a Stable Diffusion XL checkpoint" },
     );
   }
   const wrong = parts.find(({ encoder, table }) => encoder.model.config.hiddenSize !== table.width);

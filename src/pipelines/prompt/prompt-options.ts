@@ -5,40 +5,43 @@ import { promptList } from "../shared/arguments.js";
 
 export const PROMPT_SYNTAXES = ["plain", "a1111"] as const;
 
-/** How prompts are read: word by word, or with AUTOMATIC1111's brackets. */
+/** How prompts are read: as plain text, or with the syntax of AUTOMATIC1111's web UI. */
 export type PromptSyntax = (typeof PROMPT_SYNTAXES)[number];
 
 /** The texts of a call, or their embeddings made beforehand, whatever the text encoders are. */
 export interface PromptInput {
   /** The prompt: one text, or a list with one for each picture. */
   readonly prompt?: string | readonly string[];
-  /** What it must not show; "" by default. A single text serves every prompt. */
+  /** What the picture must not show; "" by default. A single text applies to all prompts. */
   readonly negativePrompt?: string | readonly string[] | undefined;
-  /** Instead of prompt: the text encoder's features [batch, tokens, features]. */
+  /** Instead of `prompt`: the text encoder's features [batch, tokens, features]. */
   readonly promptEmbeds?: Tensor;
-  /** Instead of negativePrompt: features of the same shape. */
+  /** Instead of `negativePrompt`: features of the same shape. */
   readonly negativePromptEmbeds?: Tensor | undefined;
-  /** Pictures for each prompt. */
+  /** Pictures for each prompt; 1 by default. */
   readonly numImagesPerPrompt?: number | undefined;
 }
 
 /** The texts of a call to a pipeline with CLIP's text encoder, or their embeddings made beforehand. */
 export interface PromptOptions extends PromptInput {
-  /** Layers of the text encoder left out at the end: for the prompt alone as in diffusers, with `promptSyntax: "a1111"` for both as there. */
+  /**
+   * How many of the text encoder's last layers are left out. As in diffusers this applies to the prompt alone; with `promptSyntax: "a1111"` it applies to the
+   * negative prompt, too, as in the web UI.
+   */
   readonly clipSkip?: number | undefined;
   /**
-   * "plain" (default) reads prompts as diffusers does: every character is text, and what is longer than the text encoder takes is cut.
+   * "plain" (default) reads prompts as diffusers does: every character is text, and a prompt that is too long for the text encoder is cut.
    *
-   * "a1111" reads them as AUTOMATIC1111's web UI does, prompts and negative prompts alike:
-   * - `(word)` draws attention by 1.1, `(word:1.3)` by 1.3, `[word]` by 1 / 1.1; `\(` `\)` `\[` `\]` `\\` are the characters themselves. The
-   *   features are multiplied by these weights and brought back to their mean.
-   * - Nothing is cut: every 75 tokens are a chunk that is encoded on its own, and chunks stand one after the other. A chunk ends at the last comma
-   *   if that is near; `BREAK` ends it at once. Of a call's texts, prompt or negative, those with fewer chunks are filled up with chunks of the
-   *   empty prompt (the web UI's option pad_cond_uncond), so that all have one shape. XL's pooled features are those of the first chunk.
-   * - `[from:to:when]` changes the prompt after step `when`, or, if `when` has a point, after that fraction of the steps; `[to:when]` adds,
-   *   `[from::when]` takes away, `[a|b]` goes round with every step. Steps are those that are walked: with a `strength` or `denoisingStart`
-   *   only the ones that are left. A scheduler that evaluates the network twice for a step stays at one text for both.
-   * - `AND` between prompts and `<lora:...>` tags are refused with an error.
+   * "a1111" reads prompts and negative prompts as AUTOMATIC1111's web UI does:
+   * - `(word)` gives a word the weight 1.1, `(word:1.3)` 1.3, and `[word]` 1 / 1.1. `\(` `\)` `\[` `\]` `\\` are the characters themselves. Features are
+   *   multiplied by the weights; then their mean is restored.
+   * - Nothing is cut. Every 75 tokens are one chunk; each chunk is encoded alone, and the chunks' features are joined. A chunk ends at its last comma if that
+   *   is near its end; `BREAK` ends a chunk at once. All texts of a call get the same number of chunks: shorter ones are filled up with chunks of the
+   *   empty prompt (the web UI's option pad_cond_uncond). XL's pooled features are those of the first chunk.
+   * - `[from:to:when]` replaces a text after step `when`, or, if `when` has a point, after that fraction of the steps. `[to:when]` adds a text,
+   *   `[from::when]` removes one, `[a|b]` alternates with every step. Only the steps of the run count: with `strength` or `denoisingStart` a run
+   *   has fewer steps. A scheduler that evaluates the network twice in a step uses one text for both.
+   * - `AND` between prompts and `<lora:...>` tags are errors.
    */
   readonly promptSyntax?: PromptSyntax | undefined;
 }
@@ -63,9 +66,9 @@ export interface PromptOptionsXL extends PromptOptions {
   readonly prompt2?: string | readonly string[] | undefined;
   /** Another negative text for the second text encoder; `negativePrompt` by default. */
   readonly negativePrompt2?: string | readonly string[] | undefined;
-  /** With promptEmbeds: the second text encoder's pooled embedding [batch, width]. */
+  /** With `promptEmbeds`: the second text encoder's pooled features [batch, width]. */
   readonly pooledPromptEmbeds?: Tensor | undefined;
-  /** With negativePromptEmbeds: likewise. */
+  /** With `negativePromptEmbeds`: their pooled features. */
   readonly negativePooledPromptEmbeds?: Tensor | undefined;
 }
 
@@ -77,7 +80,7 @@ export const PROMPT_FIELDS_XL: Fields<PromptOptionsXL> = {
   negativePooledPromptEmbeds: tensor,
 };
 
-/** Every call with a prompt has a prompt or its embeddings. */
+/** Options with a prompt, or with embeddings in its place. */
 export type Prompted<Options> = Options & (WithPrompt | WithPromptEmbeds);
 
 /** A call with a prompt. */

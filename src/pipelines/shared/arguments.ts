@@ -23,7 +23,7 @@ export function expectNumber(name: string, value: number, low = Number.NEGATIVE_
   return value;
 }
 
-/** DDIM's share of noise. As diffusers does, warns of one above 1. @throws ArgumentError unless it is a finite number of at least 0. */
+/** DDIM's share of noise. As in diffusers, a value above 1 gets a warning. @throws ArgumentError unless it is a finite number of at least 0. */
 export function expectEta(eta: number): number {
   expectNumber("eta", eta, 0);
   if (eta > 1)
@@ -37,9 +37,7 @@ export interface Size {
   readonly width: number;
 }
 
-/**
- * @throws ArgumentError unless both sides are whole multiples of `factor`, the pixels one latent stands for.
- */
+/** @throws ArgumentError unless both sides are multiples of `factor`, the pixels of one latent. */
 export function expectSize(width: number, height: number, factor: number): void {
   for (const [name, value] of Object.entries({ width, height })) {
     if (!Number.isSafeInteger(value) || value <= 0 || value % factor !== 0) {
@@ -63,11 +61,11 @@ export function promptList(name: string, prompt: string | readonly string[]): re
 
 const SEEDS = "a whole number from -2^63 to 2^64 - 1, beyond 2^53 as a bigint (123n)";
 
-/** Where a call's random numbers come from: one generator for the whole batch, or one for each picture. */
+/** The source of a call's random numbers: one generator for the whole batch, or one for each picture. */
 export interface RandomOptions {
-  /** As `torch.manual_seed`: one for the batch, or a list with one for each picture. Random when neither this nor `generator` is given. */
+  /** As in `torch.manual_seed`: one seed for the batch, or a list with one for each picture. Random if neither this nor `generator` is given. */
   readonly seed?: number | bigint | readonly (number | bigint)[] | undefined;
-  /** Instead of a seed: generators whose state goes on, one for the batch or a list with one for each picture. */
+  /** Instead of a seed: one generator for the batch, or a list with one for each picture. Their states advance. */
   readonly generator?: Generator | readonly Generator[] | undefined;
 }
 
@@ -80,7 +78,7 @@ function isSeed(value: unknown): boolean {
   return typeof value === "bigint" ? value >= -(2n ** 63n) && value < 2n ** 64n : Number.isSafeInteger(value);
 }
 
-/** The seeds that make a call's pictures again: one for the batch, or one for each picture. */
+/** The seeds of a call's generators: one for the batch, or one for each picture. */
 export function seedsOf(generator: Generator | readonly Generator[]): bigint[] {
   return [generator].flat().map(({ initialSeed }) => initialSeed);
 }

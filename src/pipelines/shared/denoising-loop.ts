@@ -46,7 +46,7 @@ export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopT
   }
   signal?.throwIfAborted();
   if (current.data.some(Number.isNaN)) {
-    warn("the network's or scheduler's numbers are not a number (NaN) at the end, so pictures come out black or with black parts");
+    warn("the latents have values that are not a number (NaN), so pictures come out black or with black parts");
   }
   return current;
 }

@@ -21,17 +21,17 @@ function isImage(value: unknown): boolean {
   return value instanceof Tensor || isImageSource(value);
 }
 
-/** The pictures an inpainting call works on. */
+/** The pictures of an inpainting call. */
 export interface InpaintImages {
-  /** The picture to repaint in, or a list with one for each prompt; brought to the result's size. */
+  /** The picture to repaint, or a list with one for each prompt. It is resized to the result's size. */
   readonly image: ImageInput;
-  /** White (above half) where it is repainted, black where it stays; brought to the same size. */
+  /** White (above one half) in the part that is repainted, black in the part that stays. It is resized to the same size. */
   readonly maskImage: ImageInput;
-  /** Instead of what the autoencoder makes of the masked picture: latents [n, channels, height / factor, width / factor]. */
+  /** Latents of the masked picture [n, channels, height / factor, width / factor]. By default the autoencoder makes them. */
   readonly maskedImageLatents?: Tensor | undefined;
   /**
-   * Works only on the part around the mask, this many pixels wider on every side, at the full size asked for, and puts it back: fine detail in large
-   * pictures. For one picture and one mask.
+   * Repaints only the part around the mask, this many pixels wider on every side. The part is computed at the full size of the result and put back, which
+   * gives fine detail in large pictures. For one picture and one mask.
    */
   readonly paddingMaskCrop?: number | undefined;
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
@@ -39,14 +39,14 @@ export interface InpaintImages {
 }
 
 export const INPAINT_FIELDS: Fields<InpaintImages> = {
-  image: needed(imageInput, "image is the picture to repaint in"),
-  maskImage: needed(imageInput, "maskImage is white where the picture is repainted"),
+  image: needed(imageInput, "image is the picture to repaint"),
+  maskImage: needed(imageInput, "maskImage is white in the part that is repainted"),
   maskedImageLatents: tensor,
   paddingMaskCrop: whole(0),
   latents: tensor,
 };
 
-/** Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, both sides multiples of its factor; latents are left as they are. */
+/** Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor. Latents are returned unchanged. */
 export async function readImages(image: ImageInput, vae: Autoencoder | null): Promise<Tensor> {
   return processorOf(vae).preprocess(await loadAll(image));
 }
@@ -56,7 +56,7 @@ export async function readControlImages(image: ImageInput, { height, width }: Si
   return processorOf(vae, CONTROL_OPTIONS).preprocess(await loadAll(image), { height, width });
 }
 
-/** Picture and mask of an inpainting call, brought to its size, and what puts a crop back into the whole. */
+/** Picture and mask of an inpainting call, resized to its size. `retouch` puts a crop back into the whole picture. */
 export async function readInpaintImages(
   { image, maskImage, paddingMaskCrop, outputType = "image" }: InpaintImages & { readonly outputType?: string },
   size: Size,

@@ -11,12 +11,13 @@ export function latentsOf(vae: Autoencoder | null): { readonly scaleFactor: numb
   return { scaleFactor: vae.scaleFactor, latentChannels: vae.config.latentChannels };
 }
 
-/** The autoencoder. @throws ArgumentError if the pipeline has none; `wayOut` says what works without one. */
-export function expectVae(vae: Autoencoder | null, wayOut: string): Autoencoder {
+/** The autoencoder. @throws ArgumentError if the pipeline has none; `otherwise` says what works without one. */
+export function expectVae(vae: Autoencoder | null, otherwise?: string): Autoencoder {
   if (vae) return vae;
   throw new ArgumentError("this pipeline has no vae, which turns latents into pictures and pictures into latents", {
     argument: "vae",
-    hint: (name) => `${wayOut}, or give one: ${name("vae", { code: "fromPretrained(path, { vae })" })}`,
+    hint: (name) =>
+      `${otherwise === undefined ? "" : `${otherwise}, or `}give one: ${name("vae", { code: "fromPretrained(path, { vae })" })}`,
   });
 }
 

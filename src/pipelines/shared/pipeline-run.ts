@@ -3,17 +3,17 @@ import type { Picture } from "../../image/picture.js";
 import type { Turn } from "../../runtime/call-queue.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
-/** One denoising step that has been taken. */
+/** A finished denoising step. */
 export interface DenoisingStep {
-  /** Steps taken before this one. */
+  /** The number of steps before this one. */
   readonly index: number;
-  /** Steps in all (a second-order scheduler takes two for each inference step). */
+  /** The number of all steps. A second-order scheduler takes two for each inference step. */
   readonly total: number;
-  /** The timestep just left, counting down from the noisiest. */
+  /** The timestep of this step. Timesteps go down from the noisiest. */
   readonly timestep: number;
   /** The latents after the step [batch, channels, height / factor, width / factor]. */
   readonly latents: Tensor;
-  /** The pictures as they would come out now, decoded from what the network takes to be the noiseless latents. Costs one decoding. */
+  /** The pictures as the network expects them now, decoded from its estimate of the noiseless latents. Takes the time of one decoding. */
   preview(): Promise<Picture[]>;
 }
 
@@ -26,10 +26,10 @@ export interface DenoisingStep {
  */
 export interface PipelineRun<Result> extends AsyncGenerator<DenoisingStep, Result, void> {
   /**
-   * The pictures, after the last step. If it is awaited without a loop, it takes the steps itself. Rejects if the run fails or is left early.
+   * The pictures, after the last step. If it is awaited without a loop, it takes the steps itself. Rejects if the run fails or is stopped early.
    */
   readonly result: Promise<Result>;
-  /** 0 while the run computes, 1 for the first that waits, and so on; undefined before its first step is requested and after its end. */
+  /** 0 while the run computes, 1 for the first run that waits, and so on. Undefined before the first step is requested and after the end. */
   readonly position: number | undefined;
 }
 
@@ -63,7 +63,7 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
   }
 
   async next(): Promise<IteratorResult<DenoisingStep, Result>> {
-    if (this.consumer === "result") throw twoConsumers("its result takes them already");
+    if (this.consumer === "result") throw twoConsumers("its result already takes them");
     this.consumer = "loop";
     return this.watched.next();
   }
@@ -80,7 +80,7 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
 
   /** @throws ArgumentError for a second loop. */
   [Symbol.asyncIterator](): this {
-    if (this.isIterated) throw twoConsumers("a loop takes them already");
+    if (this.isIterated) throw twoConsumers("a loop already takes them");
     this.isIterated = true;
     return this;
   }
@@ -157,7 +157,7 @@ function leftEarly(): DOMException {
 }
 
 function twoConsumers(found: string): ArgumentError {
-  return new ArgumentError(`a run's steps are taken once, and ${found}`, {
+  return new ArgumentError(`a run's steps can be taken once; ${found}`, {
     hint: "use one loop, or await result alone; steps(request) makes another run",
   });
 }

@@ -5,18 +5,18 @@ import { roundTiesToEven } from "../../tensor/round.js";
 import { expectNumber } from "./arguments.js";
 import type { Call } from "./call.js";
 
-/** Which part of the noise schedule a call walks; fractions of the whole, noisiest first. */
+/** The part of the noise schedule that a call uses, as fractions of the whole. 0 is pure noise. */
 export interface TimestepRangeOptions {
-  /** Stop at this fraction, 0..1, and leave the rest to another model (ensemble of experts). */
+  /** Stop at this fraction, 0..1; another model does the rest (ensemble of experts). */
   readonly denoisingEnd?: number | undefined;
-  /** Go on from this fraction, 0..1, with latents that another model left there. Takes the place of `strength`. */
+  /** Continue from this fraction, 0..1, with the latents of another model that stopped there. Replaces `strength`. */
   readonly denoisingStart?: number | undefined;
 }
 
 export const TIMESTEP_RANGE_FIELDS: Fields<TimestepRangeOptions> = { denoisingEnd: real(0, 1), denoisingStart: real(0, 1) };
 
 /**
- * The timesteps that are left when a picture is noised by `strength` (0 keeps it, 1 forgets it). Sets where the scheduler begins.
+ * The timesteps of a run from a picture with the noise of `strength`: 0 keeps the picture, 1 replaces it. Sets where the scheduler begins.
  * Matches diffusers' get_timesteps. @throws ArgumentError if no step is left.
  */
 function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: number, strength: number): readonly number[] {
@@ -96,7 +96,7 @@ export function expectRange({ denoisingStart, denoisingEnd }: TimestepRangeOptio
   }
 }
 
-/** Whether a fraction cuts anything: 0 and 1 do not. */
+/** Whether a fraction divides the schedule: 0 and 1 do not. */
 function isInside(fraction: number | undefined): fraction is number {
   return fraction !== undefined && fraction > 0 && fraction < 1;
 }
