@@ -95,9 +95,9 @@ export interface Denoiser {
 export interface Context {
   /** Numbers of a token's features. */
   readonly width: number;
-  /** How the names of the denoiser's tensors end whose second axis has this width. */
+  /** The end of the names of the denoiser's tensors that have this width as their second axis. */
   readonly tensor: string;
-  /** The field of the denoiser's config that has this width. */
+  /** The field of the denoiser's config that states it, in camelCase. */
   readonly field: string;
 }
 

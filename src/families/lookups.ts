@@ -67,7 +67,7 @@ export function familyByTextEncoders(found: readonly Pick<TextEncoderFacts, "par
   return folders.find(({ textEncoders }) => textEncoders.every(({ maker }, i) => maker === found[i]?.maker)) ?? folders[0];
 }
 
-/** The family whose denoiser embeds this many numbers besides the pooled text; a larger number counts as the most that there are. */
+/** The family whose denoiser embeds this many sizes and crops, or the nearest smaller number of them. */
 export function familyBySizeNumbers(count: number): LatentFamily | undefined {
   const sized = LATENT_FAMILIES.flatMap((family) => family.denoiser.sizeNumbers ?? []).sort((a, b) => a - b);
   const nearest = sized.findLast((numbers) => numbers <= count) ?? sized[0];
@@ -79,7 +79,7 @@ export function familiesByPipeline(className: string): readonly (Family & { read
   return FAMILIES.filter(({ workflows }) => Object.values(workflows).some((workflow) => workflow.className === className));
 }
 
-/** The families that a checkpoint may be of, by its pipeline's class, also one that Darkroom does not have, and the settings of `model_index.json`. */
+/** The families that a checkpoint may belong to, by its `model_index.json`. The pipeline's class may be one that Darkroom does not have. */
 export function familiesByIndex(className: string, requiresAestheticsScore: boolean): readonly LatentFamily[] {
   const prefix = longest(LATENT_FAMILIES, (family) => family.classPrefix, className)?.classPrefix;
   const kin = LATENT_FAMILIES.filter(({ classPrefix }) => classPrefix === prefix);
@@ -99,7 +99,7 @@ export function familyByEmbedding(layout: LatentFamily["embeddings"], widths: re
   });
 }
 
-/** Whose text encoder has token vectors of this width, for messages: "Stable Diffusion XL's second text encoder". */
+/** Names the text encoder that has token vectors of this width, for messages: "Stable Diffusion XL's second text encoder". */
 export function describeTextEncoder(width: number): string | undefined {
   for (const { name, textEncoders } of LATENT_FAMILIES) {
     const encoder = textEncoders.find((each) => each.width === width);
@@ -115,7 +115,7 @@ export interface CheckpointKind {
   readonly prediction: PredictionType;
 }
 
-/** The published checkpoint most like a file. What none of them has is ignored; a prediction that none has counts as that of noise. */
+/** The published checkpoint most similar to a file. What no published checkpoint has is ignored. A prediction that none has counts as noise. */
 export function mostSimilar({ published }: LatentFamily, { inChannels, isConsistency, prediction }: CheckpointKind): PublishedCheckpoint {
   const narrowed = [
     (each: PublishedCheckpoint) => (each.isConsistency ?? false) === isConsistency,
@@ -162,7 +162,7 @@ export function otherFamilyByLoraTensor(name: string): string | undefined {
   return OTHER_FAMILIES.find(({ loraTensors }) => loraTensors?.test(name))?.name;
 }
 
-/** What a UNet is that takes as many channels as no pipeline feeds it. */
+/** Describes a UNet that takes a number of channels for which there is no pipeline. */
 export function describeChannels(inChannels: number): string {
   const other = OTHER_CHANNELS[inChannels];
   return `a UNet of ${inChannels} channels${other ? `, as that of ${other}` : ""}`;

@@ -7,7 +7,7 @@ import type { LoraDescription } from "../lora/describe.js";
 export interface TensorCounts {
   /** Number of tensors. */
   readonly tensors: number;
-  /** Number of numbers in all tensors. */
+  /** How many numbers all tensors hold. */
   readonly parameters: number;
   /** Bytes of all tensors. */
   readonly bytes: number;

@@ -234,7 +234,7 @@ describe("darkroom generate refuses", () => {
     expectFailure(
       run,
       3,
-      /16 channels do not divide into the 32 groups.*\n.*; a single network open as a folder in diffusers' layout, or in/,
+      /16 channels cannot be divided into the 32 groups.*\n.* A single network opens as a folder in diffusers' layout or, in/,
     );
   });
 });

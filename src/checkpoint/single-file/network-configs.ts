@@ -123,7 +123,7 @@ export function textEncoderConfig(weights: Weights, isOpenClip: boolean, classNa
   };
 }
 
-/** What UNets and ControlNets have in common. */
+/** The fields that the configs of UNets and ControlNets have in common. */
 function encoderConfig(weights: Weights, family: LatentFamily) {
   const { layers } = diffusersLayout(weights.names());
   const widths = layers.map((_, i) => weights.shapeOf(`down_blocks.${i}.resnets.0.conv1.weight`)[0] ?? 0);
@@ -140,7 +140,7 @@ function encoderConfig(weights: Weights, family: LatentFamily) {
     transformer_layers_per_block: same(
       down.map((depths, i) => (isAttending(depths) ? same(depths) : i < down.length - 1 ? 1 : Math.max(middle, 1))),
     ),
-    // The name is a mistake of diffusers' that configs keep: these are numbers of heads.
+    // diffusers' name is wrong, but configs keep it: these are numbers of heads.
     attention_head_dim: family.denoiser.heads ?? widths.map((width) => headsOf(weights, width)),
     cross_attention_dim: contextWidth(weights) ?? 0,
     use_linear_projection: weights.names().some((name) => name.endsWith(".proj_in.weight") && weights.shapeOf(name).length === 2),

@@ -70,8 +70,8 @@ export interface FindPartsOptions {
 }
 
 /**
- * The networks of Stable Diffusion that a file holds, in the original layout (CompVis' ldm, Stability's sgm) or, if it is one network, in diffusers'.
- * Everything else in it is ignored: training state, noise schedules, and the moving average of the UNet's weights unless `usesEma` is set.
+ * Finds the networks of a file in the original layout (CompVis' ldm, Stability's sgm). A file with a single network may also have diffusers' layout.
+ * Everything else in the file is ignored: training state, noise schedules, and the moving average of the UNet's weights unless `usesEma` is set.
  */
 export function findParts(
   header: SafetensorsHeader,
