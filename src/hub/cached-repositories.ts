@@ -5,27 +5,27 @@ import { checkOptions } from "../options/check-options.js";
 import { type Fields, text } from "../options/fields.js";
 import type { CachedRepository } from "../platform/hub.js";
 
-/** Which cache is meant; see `SourceOptions.cacheDir`. */
+/** Which cache; see `SourceOptions.cacheDir`. */
 export interface CacheOptions {
-  /** Folder of the cache; by default HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. */
+  /** The folder of the cache; by default HF_HUB_CACHE, HF_HOME/hub or ~/.cache/huggingface/hub. */
   readonly cacheDir?: string | undefined;
 }
 
 const CACHE_FIELDS: Fields<CacheOptions> = { cacheDir: text };
 
-/** The model repositories in the cache, by id; whatever in it is broken is passed over. */
+/** Lists the model repositories in the cache, sorted by id. Broken entries are left out. */
 export async function listCachedRepositories(options: CacheOptions = {}): Promise<CachedRepository[]> {
   const { cacheDir } = checkOptions(options, CACHE_FIELDS, { call: "listCachedRepositories" });
   return listRepositories(cacheDir);
 }
 
 /**
- * Removes all a cache has of a repository: every revision, unfinished downloads, locks. Gives the number of bytes that this freed.
- * @throws ArgumentError if `id` cannot be one; HubError if it is not in the cache, is being downloaded, or cannot be removed.
+ * Removes a repository from the cache: all revisions, unfinished downloads and locks. Returns the number of bytes that this freed.
+ * @throws ArgumentError if `id` cannot be a repository id; HubError if it is not in the cache, is being downloaded, or cannot be removed.
  */
 export async function removeCachedRepository(id: string, options: CacheOptions = {}): Promise<number> {
   const { cacheDir } = checkOptions(options, CACHE_FIELDS, { call: "removeCachedRepository" });
-  // Old repositories have a name without an owner.
+  // Old repositories have no owner in their id.
   if (typeof id !== "string" || !/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id)) {
     throw wrongArgument("id", id, "the id of a repository: owner/name", { type: "string" });
   }
@@ -33,6 +33,6 @@ export async function removeCachedRepository(id: string, options: CacheOptions =
   if (freed !== undefined) return freed;
   throw new HubError(`${id} is not in the cache`, {
     problem: "repository-not-found",
-    hint: (name) => `${name("listCachedRepositories")} lists those that are`,
+    hint: (name) => `${name("listCachedRepositories")} lists the repositories in it`,
   });
 }

@@ -7,33 +7,33 @@ import { CheckpointError, type DarkroomError, HubError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 import type { WantedFiles, WantedNames, WantedPipeline } from "./wanted-files.js";
 
-/** A repository as far as its files are known: all of them on the hub, some of them in a cached snapshot. */
+/** The known files of a repository: all files if the hub listed them, else those in the cached snapshot. */
 export interface Listing {
   /** How messages name the repository. */
   readonly name: string;
   readonly paths: readonly string[];
-  /** The folder in which the files can be read... */
+  /** Reads the files that have been fetched. */
   readonly folder: Folder;
-  /** ...after this. */
+  /** Downloads files, unless the listing is of a cached snapshot. */
   fetch(paths: readonly string[]): Promise<void>;
 }
 
-/** A file that is needed and not listed. */
+/** A needed file that is not in the listing. */
 export interface MissingFile {
   readonly path: string;
-  /** What to say if it exists nowhere. */
+  /** The error to throw if the file does not exist on the hub either. */
   readonly error: DarkroomError;
-  /** A file that is listed, and may be meant in place of the repository. */
+  /** A listed file that the caller may have meant instead of the repository. */
   readonly instead?: string;
 }
 
-/** The files of a repository that a checkpoint is read from. */
+/** The chosen files of a repository. */
 export interface ChosenFiles {
-  /** Read where they exist, so they come first: a snapshot with all needed files has then all of these, too, however it was cut short. */
+  /** Listed files that the checkpoint can do without. They are downloaded first, so a snapshot with all needed files has these, too. */
   readonly optional: readonly string[];
   readonly needed: readonly string[];
   readonly missing: readonly MissingFile[];
-  /** Whether a listing with more files could not change the choice: the variant asked for was found for every part, and no index was missed. */
+  /** Whether the choice would be the same with more files listed: every part has the wanted variant, and `model_index.json` is listed. */
   readonly isFinal: boolean;
 }
 
@@ -84,7 +84,7 @@ async function chooseIndex({ name, paths, fetch }: Listing, { kind }: WantedFile
     await fetch([MODEL_INDEX]);
     return { ...NOTHING, needed: [MODEL_INDEX] };
   }
-  // Of a single model its config is enough to tell what it is, or to refuse it where a pipeline was expected.
+  // For a repository that is one model, its config is enough to name its class in an error.
   if (paths.includes(CONFIG)) return { ...NOTHING, needed: [CONFIG], isFinal: false };
   return { ...NOTHING, missing: [{ path: MODEL_INDEX, error: noModelIndex(name, namesIn(paths, "")), instead: singleIn(paths) }] };
 }
@@ -120,7 +120,7 @@ async function partsOfPipeline(
   });
 }
 
-/** Where the other networks of a MultiControlNetModel are: `controlnet_1`, `controlnet_2`, ... */
+/** The folders of the other networks of a MultiControlNetModel: `controlnet_1`, `controlnet_2`, ... */
 function foldersBeside(name: string, paths: readonly string[]): readonly string[] {
   const folders: string[] = [];
   for (let i = 1; paths.includes(`${name}_${i}/${CONFIG}`); i++) folders.push(`${name}_${i}`);
@@ -164,7 +164,7 @@ async function chooseWeights(listing: Listing, { subfolder }: Part, variant: str
   };
 }
 
-/** What a part's weights are called when they are one file: diffusers' models name their class in their config, transformers' do not. */
+/** The usual name of a part's weight file. It depends on the library; only diffusers writes `_class_name` into the config. */
 async function usualName({ paths, folder, fetch }: Listing, subfolder: string, variant: string | undefined): Promise<string> {
   const config = join(subfolder, CONFIG);
   await fetch([config]);
@@ -179,11 +179,11 @@ function absentFile(name: string, path: string, paths: readonly string[]): HubEr
     folders.length > 0 ? `it has the folders ${folders.slice(0, 12).join(", ")}` : "it has no folders: leave the subfolder out";
   return new HubError(`${name} has no ${path}`, {
     problem: "file-not-found",
-    hint: single === undefined ? elsewhere : `it holds ${single}: to open that, give ${name}/${single}`,
+    hint: single === undefined ? elsewhere : `it has ${single}: to open this file, give ${name}/${single}`,
   });
 }
 
-/** A safetensors file at the top of a repository, which may be all of a checkpoint or a network. */
+/** A safetensors file at the top of a repository, which may be a whole checkpoint or a network. */
 function singleIn(paths: readonly string[]): string | undefined {
   return namesIn(paths, "").find((file) => file.endsWith(".safetensors"));
 }

@@ -5,30 +5,30 @@ import type { Choose } from "./choose-files.js";
 import { DownloadMeter } from "./download-meter.js";
 import type { HubApi, ListedFile } from "./hub-api.js";
 
-/** Files that are downloaded at the same time: enough to fill a line, few enough for a household router. */
+/** Files that are downloaded at the same time: enough to use a whole connection, few enough for a home router. */
 const PARALLEL = 4;
 
-/** What is downloaded, and where it goes. */
+/** The source and target of a download. */
 export interface DownloadOptions {
   readonly id: string;
   readonly commit: string;
-  /** All files the commit has on the hub. */
+  /** All files of the commit on the hub. */
   readonly files: readonly ListedFile[];
   readonly choose: Choose;
   readonly api: HubApi;
   readonly cache: RepositoryCache;
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Ends all requests, the api's too, once one file has failed. */
+  /** Aborted when one file fails. It ends all requests, also those of `api`. */
   readonly stop: AbortController;
 }
 
-/** A file that the snapshot lacks, and how many of its bytes the cache has all the same. */
+/** A file that is not in the snapshot, and how many of its bytes are in the cache nevertheless. */
 interface Absent {
   readonly file: RemoteFile;
   readonly loaded: number;
 }
 
-/** Brings what is wanted of a commit into its snapshot. @throws HubError; CheckpointError if the repository is not the checkpoint it should be. */
+/** Downloads the chosen files of a commit into its snapshot. @throws HubError; CheckpointError if the repository is not the expected checkpoint. */
 export async function download({ id, commit, files, choose, api, cache, onProgress, stop }: DownloadOptions): Promise<void> {
   const meter = new DownloadMeter(onProgress);
   const byPath = new Map(files.map((file) => [file.path, file]));
@@ -66,7 +66,7 @@ function throwFirst([missing]: readonly { readonly error: DarkroomError }[]): vo
   if (missing) throw missing.error;
 }
 
-/** Does `work` for all items, a few at a time. The first failure stops the others, and is thrown when they have come to rest. */
+/** Does `work` for all items, a few at a time. The first failure stops the others. It is thrown when all have ended. */
 async function allAtOnce<Item>(items: readonly Item[], work: (item: Item) => Promise<void>, stop: AbortController): Promise<void> {
   const queue = items.values();
   const failures: unknown[] = [];

@@ -9,11 +9,11 @@ import { openCheckpoint } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
 import { refusePickle } from "./refuse-pickle.js";
 
-/** Where an adapter (a LoRA, an embedding) is taken from. */
+/** How the file of an adapter (a LoRA or an embedding) is found. */
 export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
-  /** Which file of a folder or a hub repository, where it has several. */
+  /** The name of the file, if the folder or hub repository has several. */
   readonly weightName?: string | undefined;
-  /** Folder of the file inside them. */
+  /** The folder of the file inside the folder or repository. */
   readonly subfolder?: string | undefined;
 }
 
@@ -21,24 +21,24 @@ const { variant: _variant, config: _config, ...SOURCE } = SOURCE_FIELDS;
 
 export const ADAPTER_FIELDS: Fields<AdapterSource> = { ...SOURCE, weightName: text, subfolder: text };
 
-/** What is looked for. */
+/** A kind of adapter. */
 export interface AdapterKind {
   /** How messages name it: "LoRA". */
   readonly name: string;
   /** The kind of file it must be. */
   readonly wanted: "lora" | "textual-inversion";
-  /** What its file is called, as a rule: taken where there are other files, too. */
+  /** Usual names of its file. A file with such a name is chosen among several. */
   readonly usualNames: readonly string[];
-  /** Files that are read beside it, where they are. */
+  /** Files in the same folder that are read with it, if they exist. */
   readonly companions?: readonly string[] | undefined;
-  /** How a pickle of this kind becomes a safetensors file. */
+  /** How to convert a pickle of this kind to safetensors. */
   readonly conversion?: string | undefined;
 }
 
 /**
- * The file of an adapter: `source` itself, here or on the hub, or the one that a folder or a hub repository (`owner/name`) holds, downloaded where it is
- * not yet.
- * @throws CheckpointError if there is none, there are several and none is named, or it is a file of another kind; HubError
+ * Finds the file of an adapter: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded unless it is in
+ * the cache.
+ * @throws CheckpointError if there is no such file, if there are several and none is named, or if it is of another kind; HubError
  */
 export async function findAdapter(source: string | Folder | FoundSource, from: AdapterSource, kind: AdapterKind): Promise<FoundFile> {
   if (!isFound(source)) expectSource(source, "source");
@@ -70,7 +70,7 @@ function chooseName(folder: string, files: readonly string[], weightName: string
     if (files.includes(weightName)) return weightName;
     throw new CheckpointError(`${folder} has no file ${weightName}; it has ${listed(files)}`, { hint: "name one of them as weightName" });
   }
-  // As diffusers, whose training scripts leave their states beside the result.
+  // Like diffusers: its training scripts write optimizer and scheduler states into the same folder.
   const candidates = files.filter((file) => file.endsWith(".safetensors") && !/scheduler|optimizer|checkpoint/.test(file));
   const [only, ...others] = candidates;
   const usual = kind.usualNames.find((name) => candidates.includes(name));
@@ -78,7 +78,7 @@ function chooseName(folder: string, files: readonly string[], weightName: string
   if (only && others.length === 0) return only;
   if (only)
     throw new CheckpointError(`${folder} has ${candidates.length} files that may be the ${kind.name}: ${listed(candidates)}`, {
-      hint: `give the one that is meant, such as ${folder}/${only}`,
+      hint: `give one of the files, such as ${folder}/${only}`,
     });
   const pickle = files.find(isPickle);
   throw pickle

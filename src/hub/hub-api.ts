@@ -5,17 +5,17 @@ import { type Asked, DAMAGED, refusal } from "./refusal.js";
 import { isSafePath } from "./repository-id.js";
 import { type Answer, pauseAfter, persist, type RequestOptions, send } from "./request.js";
 
-/** Far above what any repository of a checkpoint needs; a hub that sends more is broken or means harm. */
+/** In bytes. Listings of real repositories are far smaller; a hub that sends more is broken or malicious. */
 const LARGEST_LISTING = 50_000_000;
 const MOST_PAGES = 100;
 const API_ATTEMPTS = 4;
 const DOWNLOAD_ATTEMPTS = 6;
-/** Bytes that count as progress: a connection that breaks after fewer, again and again, is given up. */
+/** Bytes after which failures are counted anew. A download whose connections keep breaking after fewer bytes is given up. */
 const PROGRESS = 1_000_000;
 
 /**
- * What we ask of the Hugging Face hub about one repository. (`@huggingface/hub` asks the same of `listFiles` alone; its downloads know no
- * resuming, hashes, locks or progress, and its cache scanner no subfolders. That is too little for 6 MB in 1,500 files.)
+ * Requests to the Hugging Face hub about one repository. We do not use `@huggingface/hub` (6 MB in 1,500 files): its downloads have no resuming, hashes,
+ * locks or progress, and its cache scanner does not read subfolders.
  */
 export class HubApi {
   constructor(
@@ -25,7 +25,7 @@ export class HubApi {
     readonly signal: AbortSignal,
   ) {}
 
-  /** The commit that a branch or tag stands at; asked once only if there is something to fall back on. @throws HubError */
+  /** The commit of a branch or tag. With `once`, a failed request is not repeated: the caller can use the cache instead. @throws HubError */
   async commitOf(revision: string, { once }: { readonly once: boolean }): Promise<string> {
     const url = this.url("api/models/", this.id, "/revision/", encodeURIComponent(revision));
     const { json } = await this.json(url, { id: this.id, revision }, once ? 1 : API_ATTEMPTS);
@@ -34,7 +34,7 @@ export class HubApi {
     throw this.nonsense(`gave no commit for revision ${revision}`);
   }
 
-  /** All files at a commit. What cannot lie in a folder everywhere (`..`, a drive) is left out. @throws HubError */
+  /** All files of a commit. Files whose paths are not safe on every system (`..`, a drive) are left out. @throws HubError */
   async files(commit: string): Promise<readonly ListedFile[]> {
     const first = this.url("api/models/", this.id, "/tree/", commit);
     const files: ListedFile[] = [];
@@ -56,7 +56,7 @@ export class HubApi {
     return files;
   }
 
-  /** A file's bytes from `offset` on, over as many connections as it takes. @throws HubError */
+  /** A file's bytes from `offset` on. A broken connection is replaced by a new one. @throws HubError */
   async *read(commit: string, { path, size }: RemoteFile, offset: number): AsyncGenerator<Uint8Array> {
     const url = this.resolveUrl(commit, path);
     for (let at = offset, failures = 0, failedAt = offset; at < size; ) {
@@ -64,12 +64,11 @@ export class HubApi {
         for await (const bytes of this.readOnce(url, at, { id: this.id, revision: commit, path })) {
           at += bytes.length;
           if (at > size) {
-            throw new HubError(`${this.id}: ${path} has more than the ${size} bytes it should have`, { problem: "corrupt", hint: DAMAGED });
+            throw new HubError(`${this.id}: ${path} is longer than its ${size} bytes`, { problem: "corrupt", hint: DAMAGED });
           }
           yield bytes;
         }
-        if (at < size)
-          throw new HubError(`${this.id}: ${path} was cut after ${at} of ${size} bytes`, { problem: "network", hint: DAMAGED });
+        if (at < size) throw new HubError(`${this.id}: ${path} ended after ${at} of ${size} bytes`, { problem: "network", hint: DAMAGED });
       } catch (error) {
         failures = at - failedAt >= PROGRESS ? 1 : failures + 1;
         failedAt = at;
@@ -83,11 +82,11 @@ export class HubApi {
     const range = from > 0 ? { range: `bytes=${from}-` } : undefined;
     const answer = await this.ask(url, asked, { timeout: this.settings.downloadTimeout, headers: range });
     const start = answer.status === 206 ? Number(/^bytes (\d+)-/.exec(answer.headers.get("content-range") ?? "")?.[1]) : 0;
-    // A server that knows no ranges sends the file from its beginning.
+    // A server without support for ranges sends the file from its beginning.
     let surplus = from - start;
     if (!(surplus >= 0)) {
       answer.close();
-      throw this.nonsense(`answered a request for bytes ${from} on with others`);
+      throw this.nonsense(`was asked for the bytes from ${from} on and sent others`);
     }
     for await (const bytes of answer.body()) {
       if (surplus < bytes.length) yield bytes.subarray(surplus);
@@ -95,7 +94,7 @@ export class HubApi {
     }
   }
 
-  /** A listed file with its size and hash: its own headers tell them where a listing does not. @throws HubError */
+  /** A listed file with its size and hash. If the listing lacks them, the headers of the file have them. @throws HubError */
   async describe(commit: string, { path, ...listed }: ListedFile): Promise<RemoteFile> {
     if (listed.size !== undefined && listed.blob !== undefined) return { path, size: listed.size, blob: listed.blob };
     const headers = await persist(
@@ -110,7 +109,7 @@ export class HubApi {
     const blob = (headers.get("x-linked-etag") ?? headers.get("etag") ?? "").replace(/^W\//, "").replaceAll('"', "");
     const size = Number(headers.get("x-linked-size") ?? headers.get("content-length") ?? Number.NaN);
     if (/^\w[\w.-]{0,127}$/.test(blob) && isSize(size)) return { path, size, blob };
-    throw this.nonsense(`does not tell size and hash of ${path}`);
+    throw this.nonsense(`does not give the size and hash of ${path}`);
   }
 
   private json(url: string, asked: Asked, attempts: number): Promise<{ json: Json; headers: Headers }> {
@@ -121,7 +120,7 @@ export class HubApi {
       let length = 0;
       for await (const bytes of answer.body()) {
         length += bytes.length;
-        if (length > LARGEST_LISTING) throw this.nonsense(`sent more than ${LARGEST_LISTING} bytes where a listing was expected`);
+        if (length > LARGEST_LISTING) throw this.nonsense(`sent a listing of more than ${LARGEST_LISTING} bytes`);
         text += decoder.decode(bytes, { stream: true });
       }
       try {
@@ -136,7 +135,7 @@ export class HubApi {
   private async ask(url: string, asked: Asked, { headers, ...options }: Omit<RequestOptions, "about" | "signal">): Promise<Answer> {
     const { token } = this.settings;
     const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-    // Sizes and ranges are those of the file, not of a compressed form of it.
+    // Sizes and ranges must be those of the file, not of a compressed form.
     const own = { "accept-encoding": "identity", ...authorization, ...headers };
     const answer = await send(url, { ...options, about: this.id, headers: own, signal: this.signal });
     if (answer.status === 200 || answer.status === 206) return answer;
@@ -161,7 +160,7 @@ export class HubApi {
   }
 }
 
-/** A file as listings have it: perhaps without hash or size, where a hub is not Hugging Face's own. */
+/** A file in a listing. Other hubs than Hugging Face's may leave out its hash or size. */
 export type ListedFile = Pick<RemoteFile, "path"> & Partial<RemoteFile>;
 
 function toFile({ path, size, oid, lfs }: JsonObject): ListedFile | undefined {
@@ -179,7 +178,7 @@ function isSize(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
-/** The question mark and what follows in the address of the next page. Its host is not followed: the token goes to the hub alone. */
+/** The query of the next page's address. Its host is ignored: the token is sent to the hub only. */
 function nextPage(link: string | null): string | undefined {
   const address = /<([^>]*)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
   return address !== undefined && URL.canParse(address, "http://hub") ? new URL(address, "http://hub").search : undefined;

@@ -4,19 +4,19 @@ import { isRepositoryId, isSafePath } from "./repository-id.js";
 /** A file of a hub repository. */
 export interface HubFile {
   readonly id: string;
-  /** Undefined where its name does not say it. */
+  /** Undefined for a short name, `OWNER/NAME/FILE`. */
   readonly revision: string | undefined;
   readonly path: string;
 }
 
-/** Whether a source reads as an address of the web, or of the hub without https://. */
+/** Whether a source looks like a web address, or an address on the hub without https://. */
 export function isLink(source: string): boolean {
   return /^(https?:\/\/|huggingface\.co\/|hf\.co\/)/i.test(source);
 }
 
 /**
- * Takes the address of a file on the hub apart, as its pages have it: `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`, or `resolve` in place
- * of `blob`. `endpoint` is the hub's own address, which counts as well as huggingface.co.
+ * Parses the address of a file on the hub: `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`, or the same with `resolve` instead of `blob`.
+ * `endpoint` is the address of the hub in use. Both it and huggingface.co are accepted.
  * @throws CheckpointError for any other address.
  */
 export function parseHubLink(link: string, endpoint: string): HubFile {
@@ -27,31 +27,31 @@ export function parseHubLink(link: string, endpoint: string): HubFile {
   const [, id = "", revision = "", path = ""] =
     /^([^/]+\/[^/]+)\/(?:blob|resolve)\/(refs\/(?:pr|convert)\/[^/]+|[^/]+)\/(.+)$/.exec(name) ?? [];
   if (isRepositoryId(id) && isSafePath(path)) return { id, revision, path };
-  throw new CheckpointError(`${link} is no address of a file on the hub`, {
+  throw new CheckpointError(`${link} is not the address of a file on the hub`, {
     hint: isRepositoryId(name)
-      ? `a repository is named by its id, ${name}`
-      : "expected https://huggingface.co/OWNER/NAME/blob/REVISION/FILE.safetensors; a file from elsewhere must be downloaded first",
+      ? `to open the repository, give its id: ${name}`
+      : "expected https://huggingface.co/OWNER/NAME/blob/REVISION/FILE.safetensors; download a file from elsewhere first, and give its path",
   });
 }
 
-/** Takes the short name of a file on the hub apart, `OWNER/NAME/FILE`, with the folders that the file lies in before its name; undefined for any other. */
+/** Parses the short name of a file on the hub: `OWNER/NAME/FILE`, with the folders of the file if it has any. Undefined for anything else. */
 export function parseHubFile(source: string): HubFile | undefined {
   const [, id = "", path = ""] = /^([^/]+\/[^/]+)\/(.+)$/.exec(source) ?? [];
   return isRepositoryId(id) && isSafePath(path) ? { id, revision: undefined, path } : undefined;
 }
 
 /**
- * The revision that is meant by a file's name and by the option `revision`. Addresses are copied from pages of "main", so that says nothing.
- * @throws ArgumentError if they say two.
+ * The revision by a file's address and the option `revision`. "main" in an address gives way to the option: addresses are copied from pages that show it.
+ * @throws ArgumentError if the address and the option name different revisions.
  */
 export function revisionOf({ id, revision: own }: HubFile, asked: string | undefined): string | undefined {
   if (own === undefined || own === "main") return asked ?? own;
   if (asked === undefined || asked === own) return own;
   throw new ArgumentError(
-    (name) => `${name("revision")} is ${JSON.stringify(asked)}, but the address of ${id} is that of ${JSON.stringify(own)}`,
+    (name) => `${name("revision")} is ${JSON.stringify(asked)}, but the address of the file in ${id} names ${JSON.stringify(own)}`,
     {
       argument: "revision",
-      hint: "name it in one of them only",
+      hint: "leave out one of the two",
     },
   );
 }

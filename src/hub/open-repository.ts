@@ -11,7 +11,7 @@ import { HubApi, type ListedFile } from "./hub-api.js";
 import { expectRevision } from "./repository-id.js";
 import type { WantedFiles } from "./wanted-files.js";
 
-/** Failures to learn what the hub has after which what the cache has will do, as for huggingface_hub. */
+/** Problems in asking the hub after which the cache is used instead, as in huggingface_hub. */
 const UNREACHABLE: readonly HubProblem[] = [
   "network",
   "server",
@@ -22,21 +22,22 @@ const UNREACHABLE: readonly HubProblem[] = [
   "repository-not-found",
 ];
 
-/** A commit, and what of it is to be downloaded from, where the cache has not enough. */
+/** A commit. If the cache lacks files of it: also its files on the hub. */
 interface Target {
   readonly commit: string;
   readonly files?: readonly ListedFile[];
 }
 
-/** What the cache has of a commit. */
+/** The chosen files of a commit in the cache. */
 interface Snapshot {
   readonly commit: string;
   readonly chosen: ChosenFiles;
 }
 
 /**
- * The folder of a hub repository, downloaded as far as the cache does not have it. The hub is not asked at all for a commit that is complete.
- * @throws HubError; ArgumentError for a revision that cannot be one; CheckpointError if the repository is no checkpoint; the signal's reason.
+ * Opens a hub repository as a folder. Files that are not in the cache are downloaded. If `revision` is a commit that is complete in the cache, the hub is
+ * not asked.
+ * @throws HubError; ArgumentError for an impossible revision; CheckpointError if the repository is not a checkpoint; the signal's reason
  */
 export async function openRepository(id: string, wanted: WantedFiles, options: SourceOptions = {}): Promise<Folder> {
   const { revision = "main", variant, signal, onProgress } = options;
@@ -65,14 +66,14 @@ export async function openRepository(id: string, wanted: WantedFiles, options: S
   return cache.open(commit);
 }
 
-/** What the cache has, where the hub does not say what it has. @throws `error`, where the cache does not do. */
+/** Uses the cache after the hub failed. @throws `error` if the problem is another one, or if the cache lacks files. */
 function fallBack(id: string, cached: Snapshot | undefined, error: unknown): Target {
   if (!cached || !(error instanceof HubError) || !UNREACHABLE.includes(error.problem)) throw error;
   const { message, problem, hint } = error;
   if (!isWhole(cached)) {
     throw new HubError(`${message}; the cache lacks ${missingOf(cached)}`, { problem, hint: insteadOf(id, cached) ?? hint, cause: error });
   }
-  warn(`${message}; ${id} is taken from the cache as it was downloaded last`);
+  warn(`${message}; ${id} is read from the cache, as last downloaded`);
   return { commit: cached.commit };
 }
 
@@ -102,10 +103,10 @@ function expectWhole(id: string, revision: string, cache: RepositoryCache, snaps
   });
 }
 
-/** What to do where the cache has no parts of a checkpoint, but a file that may be all of one. */
+/** The hint if the cache has no parts of a checkpoint, but a file that may be a whole one. */
 function insteadOf(id: string, { chosen: { missing } }: Snapshot): string | undefined {
   const { instead } = missing.find((each) => each.instead !== undefined) ?? {};
-  return instead === undefined ? undefined : `it has ${instead}: to open that, give ${id}/${instead}`;
+  return instead === undefined ? undefined : `it has ${instead}: to open this file, give ${id}/${instead}`;
 }
 
 function missingOf({ chosen: { missing } }: Snapshot): string {

@@ -9,10 +9,10 @@ export interface Asked {
   readonly path?: string;
 }
 
-/** The way out when bytes are not what they should be. */
-export const DAMAGED = "run it again; what was downloaded well is kept";
+/** The hint for damaged data. */
+export const DAMAGED = "try again; undamaged downloads are kept";
 
-/** What an answer other than "here it is" means. The hub says it in a header, since 401 may hide a repository that does not exist. */
+/** The error for an answer without the requested data. The hub gives the reason in a header, because it also answers 401 for a repository that does not exist. */
 export function refusal({ status, headers }: Answer, { id, revision, path }: Asked, { endpoint, token }: HubSettings): HubError {
   const page = `${endpoint}/${id}`;
   const error = (message: string, options: HubErrorOptions) => new HubError(message, options);
@@ -35,34 +35,35 @@ export function refusal({ status, headers }: Answer, { id, revision, path }: Ask
   if (code === "RevisionNotFound" || status === 404) {
     return error(`${id} has no revision ${JSON.stringify(revision)}`, {
       problem: "revision-not-found",
-      hint: `its branches and tags are listed at ${page}/tree/main; "main" is taken where none is named`,
+      hint: `its branches and tags are listed at ${page}/tree/main; the default is "main"`,
     });
   }
   if (status === 401 || status === 403) {
-    const why = headers.get("x-error-message")?.slice(0, 200) ?? (token === undefined ? "it wants a token" : "it does not take the token");
-    return error(`${endpoint} does not give ${id} away: ${why}`, {
+    const why =
+      headers.get("x-error-message")?.slice(0, 200) ?? (token === undefined ? "it requires a token" : "it does not accept the token");
+    return error(`${endpoint} refuses access to ${id}: ${why}`, {
       problem: "unauthorized",
-      hint: `set HF_TOKEN to a valid token (${endpoint}/settings/tokens); where the repository has a licence, accept it at ${page}`,
+      hint: `set HF_TOKEN to a valid token (${endpoint}/settings/tokens); if the repository has a licence, accept it at ${page}`,
     });
   }
   if (status === 429) {
     const retryAfter = secondsOf(headers.get("retry-after"));
-    return error(`${id}: ${endpoint} gets too many requests from here`, {
+    return error(`${id}: ${endpoint} received too many requests from this machine`, {
       problem: "rate-limit",
       retryAfter,
       hint: `try again in ${retryAfter === undefined ? "a few minutes" : `${Math.ceil(retryAfter)} s`}; with a token (HF_TOKEN) the limit is higher`,
     });
   }
-  if (status === 416) return error(`${id}: ${path} is shorter than it should be`, { problem: "corrupt", hint: DAMAGED });
+  if (status === 416) return error(`${id}: ${path} is shorter than expected`, { problem: "corrupt", hint: DAMAGED });
   const isPassing = status >= 500 || status === 408;
-  return error(`${endpoint} answers ${status} when asked for ${id}${path === undefined ? "" : `/${path}`}`, {
+  return error(`${endpoint} answered ${status} to a request for ${id}${path === undefined ? "" : `/${path}`}`, {
     problem: isPassing ? "server" : "invalid-answer",
     retryAfter: secondsOf(headers.get("retry-after")),
-    hint: isPassing ? "try again later; what has been downloaded is kept" : "check HF_ENDPOINT and HF_TOKEN",
+    hint: isPassing ? "try again later; downloaded data is kept" : "check HF_ENDPOINT and HF_TOKEN",
   });
 }
 
-/** A Retry-After header: seconds, or a date. */
+/** The seconds of a Retry-After header, which holds seconds or a date. */
 function secondsOf(header: string | null): number | undefined {
   if (header === null) return undefined;
   const seconds = Number(header);

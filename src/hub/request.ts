@@ -2,39 +2,40 @@ import { HubError } from "../errors.js";
 
 /** How one request is made. */
 export interface RequestOptions {
-  /** What it is for, as messages name it. */
+  /** The subject of the request in messages. */
   readonly about: string;
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
-  /** Milliseconds to wait for the answer, and then for each next piece of it. */
+  /** Milliseconds to wait for the answer, and for each piece of its body. */
   readonly timeout: number;
   readonly signal?: AbortSignal;
 }
 
-/** An answer whose body may be left unread: `body` must be read to its end, or `close` called. */
+/** An answer. The caller must read `body` to its end or call `close`. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  /** The body piece by piece. @throws HubError if the connection breaks or stands still. */
+  /** The body piece by piece. @throws HubError if the connection breaks or stalls. */
   body(): AsyncGenerator<Uint8Array>;
   close(): void;
 }
 
-/** Bounds on waiting. A failing hub gets longer pauses each time, and may name a pause of its own. */
+/** Pauses between attempts, in milliseconds. They double each time. */
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8_000;
-const LONGEST_WISH = 120;
+/** Seconds. If the hub asks for a longer pause, the request is given up. */
+const LONGEST_RETRY_AFTER = 120;
 
 /**
- * Sends a request. Redirects are followed, and `fetch` takes the Authorization header off when one leads to another origin.
- * @throws HubError if nobody answers; the signal's reason once it aborts.
+ * Sends a request. Redirects are followed. `fetch` removes the Authorization header from a redirect to another origin.
+ * @throws HubError if there is no answer; the signal's reason when it aborts.
  */
 export async function send(url: string, { about, timeout, signal, ...init }: RequestOptions): Promise<Answer> {
   signal?.throwIfAborted();
   const stop = new AbortController();
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const within = async <Result>(work: Promise<Result>): Promise<Result> => {
-    const timer = setTimeout(() => stop.abort(new Error(`nothing came for ${timeout / 1000} s`)), timeout);
+    const timer = setTimeout(() => stop.abort(new Error(`no data for ${timeout / 1000} s`)), timeout);
     try {
       return await work;
     } catch (error) {
@@ -64,7 +65,7 @@ export async function send(url: string, { about, timeout, signal, ...init }: Req
   };
 }
 
-/** Does `work` again while it fails for reasons that may pass. @throws what the last of `attempts` threw. */
+/** Repeats `work` while it fails for temporary reasons. @throws the error of the last attempt. */
 export async function persist<Result>(
   work: () => Promise<Result>,
   { attempts, signal }: { readonly attempts: number; readonly signal?: AbortSignal },
@@ -79,11 +80,11 @@ export async function persist<Result>(
   }
 }
 
-/** Waits before another attempt. @throws `error` if trying again is no use, or the hub wants to be left alone for too long. */
+/** Waits before the next attempt. @throws `error` if it is not temporary, or if the hub asks for too long a pause. */
 export async function pauseAfter(error: unknown, failures: number, signal?: AbortSignal): Promise<void> {
   if (!(error instanceof HubError) || !["network", "server", "rate-limit"].includes(error.problem)) throw error;
   const { retryAfter = 0 } = error;
-  if (retryAfter > LONGEST_WISH) throw error;
+  if (retryAfter > LONGEST_RETRY_AFTER) throw error;
   const milliseconds = Math.max(retryAfter * 1000, Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE));
   await new Promise<void>((resolve, reject) => {
     const finish = () => {
@@ -101,12 +102,12 @@ export async function pauseAfter(error: unknown, failures: number, signal?: Abor
 function connectionError(about: string, url: string, error: unknown): HubError {
   return new HubError(`${about}: ${hostOf(url)} cannot be reached: ${reasonOf(error)}`, {
     problem: "network",
-    hint: "check the connection (behind a proxy, Node from 22.21 on wants NODE_USE_ENV_PROXY=1); what has been downloaded is kept for the next run",
+    hint: "check the connection (behind a proxy, set NODE_USE_ENV_PROXY=1, which Node supports from 22.21 on); downloaded data is kept",
     cause: error,
   });
 }
 
-/** The innermost message: fetch itself only says "fetch failed". */
+/** The message of the innermost cause. The message of `fetch` itself is only "fetch failed". */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return reasonOf(error.cause);

@@ -178,7 +178,7 @@ describe("darkroom models rm", () => {
     expectFailure(
       await models("rm", "someone/sd1", "--yes", "--cache-dir", "other"),
       3,
-      /someone\/sd1 is not in the cache\n\s+darkroom models lists those that are/,
+      /someone\/sd1 is not in the cache\n\s+darkroom models lists the repositories in it/,
     );
     expect(await models("rm", "someone/sd1", "--yes", "--cache-dir", hub.cacheDir)).toMatchObject({ code: 0 });
   });

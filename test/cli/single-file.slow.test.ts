@@ -181,7 +181,7 @@ describe("darkroom generate with files on the hub", () => {
 
   it.each([
     ["a --config that is not there", ["--config", "none"], /none does not exist/],
-    ["an address that is no hub's", ["--lora", "https://civitai.com/fox.safetensors"], /is no address of a file on the hub/],
+    ["an address that is no hub's", ["--lora", "https://civitai.com/fox.safetensors"], /is not the address of a file on the hub/],
     ["a pickle", ["--vae", "vae.ckpt"], /vae\.ckpt is a pickle/],
     ["a LoRA that is a pickle", ["--lora", "fox.pt"], /fox\.pt is a pickle/],
   ])("asks the hub nothing where %s is given", async (_, args, message) => {

@@ -99,7 +99,7 @@ describe("a connection that breaks", () => {
     hub.fail(/resolve/, { cutAfter: 0 }, 100);
     const error = await hubError(open());
     expect(error.problem).toBe("network");
-    expect(error.hint).toMatch(/what has been downloaded is kept/);
+    expect(error.hint).toMatch(/downloaded data is kept/);
     expect(hub.log.filter(({ path }) => path.includes("config.json"))).toHaveLength(6);
   });
 
@@ -127,7 +127,7 @@ describe("bytes that are not those of the hash", () => {
     const error = await hubError(open());
     expect(error.problem).toBe("corrupt");
     expect(error.message).toMatch(
-      /^someone\/vae: diffusion_pytorch_model\.safetensors came with the sha256 [0-9a-f]{64}; [0-9a-f]{64} was expected$/,
+      /^someone\/vae: diffusion_pytorch_model\.safetensors has the sha256 [0-9a-f]{64}; expected [0-9a-f]{64}$/,
     );
     expect(blobs()).toHaveLength(1);
   });
@@ -135,7 +135,7 @@ describe("bytes that are not those of the hash", () => {
   it("are seen in a small file by git's hash", async () => {
     const { hub } = await startHub();
     hub.fail(/config\.json/, { damage: true }, 2);
-    expect((await hubError(open())).message).toMatch(/config\.json came with the git sha1 [0-9a-f]{40}; [0-9a-f]{40} was expected/);
+    expect((await hubError(open())).message).toMatch(/config\.json has the git sha1 [0-9a-f]{40}; expected [0-9a-f]{40}/);
   });
 
   it("are seen in what an earlier run left", async () => {
@@ -152,7 +152,7 @@ describe("bytes that are not those of the hash", () => {
     const { hub } = await startHub();
     const endless = { status: 200, body: "x".repeat(5_000_000) };
     hub.fail(/config\.json/, endless, 2);
-    expect((await hubError(open())).message).toMatch(/config\.json has more than the \d+ bytes it should have/);
+    expect((await hubError(open())).message).toMatch(/config\.json is longer than its \d+ bytes/);
   });
 });
 

@@ -47,6 +47,8 @@ describe("findSource", () => {
   });
 
   it("refuses addresses that are no hub's", async () => {
-    expect((await checkpointError(findSource("https://civitai.com/a.safetensors"))).message).toMatch(/no address of a file on the hub/);
+    expect((await checkpointError(findSource("https://civitai.com/a.safetensors"))).message).toMatch(
+      /is not the address of a file on the hub/,
+    );
   });
 });

@@ -42,13 +42,13 @@ describe("the address of a file on the hub", () => {
     "https://huggingface.co.evil.example/owner/name/blob/main/x.safetensors",
     "https://huggingface.co/owner/name/blob/main/%zz.safetensors/../x",
   ])("is not %s", (link) => {
-    expect(() => parseHubLink(link, ENDPOINT)).toThrow(/is no address of a file on the hub/);
+    expect(() => parseHubLink(link, ENDPOINT)).toThrow(/is not the address of a file on the hub/);
   });
 });
 
 describe("the address of a repository", () => {
   it.each(["https://huggingface.co/owner/name", "hf.co/owner/name/"])("is told apart from that of a file: %s", async (link) => {
-    expect((await checkpointError(openCheckpoint(link))).hint).toBe("a repository is named by its id, owner/name");
+    expect((await checkpointError(openCheckpoint(link))).hint).toBe("to open the repository, give its id: owner/name");
   });
 });
 
@@ -84,8 +84,8 @@ describe("the revision of a file on the hub", () => {
     expect(revisionOf(file(own), asked)).toBe(expected);
   });
 
-  it("is not two at once", () => {
-    expect(() => revisionOf(file("v1"), "v2")).toThrow(/revision is "v2", but the address of owner\/name is that of "v1"/);
+  it("is not named twice", () => {
+    expect(() => revisionOf(file("v1"), "v2")).toThrow(/revision is "v2", but the address of the file in owner\/name names "v1"/);
   });
 });
 
@@ -146,7 +146,7 @@ describe("a single file on the hub", () => {
   it("at another address is refused before anything is asked", async () => {
     const hub = await start();
     const error = await checkpointError(openCheckpoint("https://civitai.com/models/1/model.safetensors"));
-    expect(error.hint).toMatch(/must be downloaded first/);
+    expect(error.hint).toMatch(/download a file from elsewhere first/);
     expect(hub.log).toEqual([]);
   });
 

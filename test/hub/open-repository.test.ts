@@ -297,7 +297,7 @@ describe("the cache", () => {
   it("names the single file that it has in place of the parts, whether the hub must not be asked or does not answer", async () => {
     const hub = await HubServer.start({ [ID]: { "README.md": "", "model.safetensors": new Uint8Array(8) } });
     await openRepository(ID, { kind: "names", choose: () => ["model.safetensors"] });
-    const hint = `it has model.safetensors: to open that, give ${ID}/model.safetensors`;
+    const hint = `it has model.safetensors: to open this file, give ${ID}/model.safetensors`;
     expect(await hubError(openCheckpoint(ID, { localFilesOnly: true }))).toMatchObject({ problem: "offline", hint });
     expect(
       await hubError(openCheckpoint(ID, { wanted: { kind: "part", part: "model", subfolder: "" }, localFilesOnly: true })),
@@ -358,7 +358,7 @@ describe("the cache", () => {
     hub.fail(/revision/, { status });
     const folder = await openCheckpoint(ID);
     expect(await folder.has("unet/diffusion_pytorch_model.safetensors")).toBe(true);
-    expect(heard).toEqual([expect.stringMatching(/someone\/mini is taken from the cache as it was downloaded last$/)]);
+    expect(heard).toEqual([expect.stringMatching(/someone\/mini is read from the cache, as last downloaded$/)]);
   });
 
   it("serves, with a warning, when nobody answers", async () => {

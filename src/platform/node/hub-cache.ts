@@ -10,12 +10,12 @@ import { openFolder, pathKind } from "./folder.js";
 import { withLock } from "./hub-lock.js";
 import { explainWrite } from "./write-file.js";
 
-/** The place of a repository in the cache. Nothing is written yet. */
+/** Opens a repository in the cache. Nothing is written yet. */
 export function openRepositoryCache(id: string, { cacheDir, symlinks }: Pick<HubSettings, "cacheDir" | "symlinks">): RepositoryCache {
   return new NodeRepositoryCache(id, cacheDir, symlinks);
 }
 
-/** A repository's folder in the cache and in its `.locks`. */
+/** The name of a repository's folder in the cache and in `.locks`. */
 export function repositoryFolder(id: string): string {
   return ["models", ...id.split("/")].join("--");
 }
@@ -45,7 +45,7 @@ class NodeRepositoryCache implements RepositoryCache {
       await mkdir(dirname(path), { recursive: true });
       await replace(path, (temporary) => writeFile(temporary, commit));
     };
-    // A cache that cannot be written serves all the same; only a download, which would have failed before, needs it.
+    // A read-only cache can still be used. A download into it would have failed before this.
     await write().catch(() => undefined);
   }
 
@@ -86,7 +86,7 @@ class NodeRepositoryCache implements RepositoryCache {
     try {
       for (const folder of [this.locks, dirname(pointer), dirname(blob)]) await mkdir(folder, { recursive: true });
       await withLock(join(this.locks, `${file.blob}.darkroom.lock`), options.signal, async () => {
-        // Another process may have brought it while we waited for the lock.
+        // Another process may have downloaded it while we waited for the lock.
         const { isThere, loaded } = await this.find(commit, file);
         if (isThere) return;
         const isNew = loaded < file.size || (await sizeOf(blob)) !== file.size;
@@ -98,9 +98,9 @@ class NodeRepositoryCache implements RepositoryCache {
     }
   }
 
-  /** Downloads to `blob`, whose name promises what it holds. */
+  /** Downloads to `blob`, a file named after its hash, and checks it. A damaged file is downloaded a second time. */
   private async receive(blob: string, file: RemoteFile, { read, onBytes, signal }: AddOptions): Promise<void> {
-    // Python before 1.x continued files of this name; today's takes names of its own.
+    // huggingface_hub before 1.0 also resumes files of this name. Later versions use other names.
     const partial = `${blob}.incomplete`;
     for (let isSecond = false; ; isSecond = true) {
       try {
@@ -109,7 +109,7 @@ class NodeRepositoryCache implements RepositoryCache {
         return await rename(partial, blob);
       } catch (error) {
         if (!(error instanceof HubError) || error.problem !== "corrupt") throw error;
-        // Bytes that are wrong are no use to anybody: not to go on from, and not to count.
+        // Damaged bytes must not be resumed or counted.
         onBytes(-((await sizeOf(partial)) ?? 0));
         await rm(partial, { force: true });
         if (isSecond) throw error;
@@ -117,7 +117,7 @@ class NodeRepositoryCache implements RepositoryCache {
     }
   }
 
-  /** Writes at places, not at the end: should two processes write here in spite of the lock, they write the same. */
+  /** Writes at offsets instead of appending: if two processes write in spite of the lock, they write the same bytes to the same places. */
   private async append(partial: string, { size }: RemoteFile, { read, onBytes }: Pick<AddOptions, "read" | "onBytes">): Promise<void> {
     if (((await sizeOf(partial)) ?? 0) > size) await rm(partial);
     const file = await open(partial, constants.O_RDWR | constants.O_CREAT);
@@ -136,10 +136,10 @@ class NodeRepositoryCache implements RepositoryCache {
     }
   }
 
-  /** Reads back what the disk has, for that is what will be used. */
+  /** Checks the hash of the bytes on disk, not of those received. @throws HubError */
   private async verify(partial: string, { path, size, blob }: RemoteFile, signal: AbortSignal | undefined): Promise<void> {
     const sha256 = /^[0-9a-f]{64}$/.test(blob);
-    // A hub whose names are no hashes leaves only the size to check.
+    // Some hubs do not name files by hash. Then only the size is known.
     if (!sha256 && !isCommit(blob)) return;
     const hash = sha256 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
     for await (const bytes of createReadStream(partial, { highWaterMark: 2 ** 20 })) {
@@ -148,13 +148,13 @@ class NodeRepositoryCache implements RepositoryCache {
     }
     const found = hash.digest("hex");
     if (found === blob) return;
-    throw new HubError(`${this.id}: ${path} came with the ${sha256 ? "sha256" : "git sha1"} ${found}; ${blob} was expected`, {
+    throw new HubError(`${this.id}: ${path} has the ${sha256 ? "sha256" : "git sha1"} ${found}; expected ${blob}`, {
       problem: "corrupt",
-      hint: "the file was damaged on its way or is not the hub's: try again, without a proxy or mirror (HF_ENDPOINT) in between",
+      hint: "the file was damaged or replaced during the download: try again, without a proxy or mirror (HF_ENDPOINT)",
     });
   }
 
-  /** Makes `pointer` the file in `blob`: by a relative link, or where there are no links by moving a new file and copying one that others may use. */
+  /** Makes `pointer` the file in `blob`: by a relative link if possible. Else a new file is moved, and one that may be in use is copied. */
   private async point(pointer: string, blob: string, isNew: boolean): Promise<void> {
     if (this.symlinks) {
       const target = relative(dirname(pointer), blob);
@@ -187,7 +187,7 @@ class NodeRepositoryCache implements RepositoryCache {
 
 const OTHER_DISK: Wording = (name) => `free some space, or name a folder on another disk: ${name("cacheDir")} or HF_HUB_CACHE`;
 
-/** Puts what `make` makes in the place of `path` in one go. */
+/** Replaces `path` in one step with the file that `make` writes. */
 async function replace(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
@@ -199,18 +199,18 @@ async function replace(path: string, make: (temporary: string) => Promise<void>)
   }
 }
 
-/** Bytes of a file, links followed; undefined where there is none. */
+/** Size of a file, with links followed; undefined if it does not exist. */
 async function sizeOf(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() ? found.size : undefined;
 }
 
-/** The nearest folder above that is there. */
+/** The path, or the nearest folder above it that exists. */
 async function existing(path: string): Promise<string> {
   return (await pathKind(path)) !== undefined || dirname(path) === path ? path : existing(dirname(path));
 }
 
-/** Failures of the disk in the words of {@link explainWrite}; all others as they are. */
+/** Turns an error of the disk into one with the message of {@link explainWrite}. Other errors are returned unchanged. */
 function explain(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !("syscall" in error)) return error;
   return new HubError(explainWrite(path, error).message, { problem: "disk", hint: OTHER_DISK, cause: error });

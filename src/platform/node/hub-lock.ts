@@ -4,14 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const POLL = 100;
 const HEARTBEAT = 5_000;
-/** A lock that has not been touched while we watched for so long has no owner any more. */
+/** A lock that is not touched for this many milliseconds has no owner any more. */
 const ABANDONED = 30_000;
 
 /**
- * Does `work` while no other process does any under the same lock, and removes the lock when it ends. Locks spare two downloads of one file; nothing
- * breaks if one fails to hold, for files take their places whole and checked. (Python's `.lock` files, which it leaves behind, are flock'ed, which
- * Node cannot do, so ours have names of their own.)
- * @throws the signal's reason once it aborts.
+ * Does `work` while no other process holds the same lock. The lock avoids downloading one file twice. Nothing breaks if it fails: files are moved to their
+ * places when they are complete and checked. huggingface_hub locks its `.lock` files with flock, which Node lacks. Therefore our locks have other names.
+ * @throws the signal's reason when it aborts.
  */
 export async function withLock<Result>(path: string, signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result> {
   await acquire(path, signal);
@@ -25,7 +24,7 @@ export async function withLock<Result>(path: string, signal: AbortSignal | undef
   }
 }
 
-/** Whether a process holds the lock, as far as can be told without waiting for it to be touched. */
+/** Whether a process holds the lock. A lock of another machine counts as held: only waiting would show that its owner is gone. */
 export async function isHeld(path: string): Promise<boolean> {
   const found = await look(path);
   return found !== undefined && !found.isOwnerGone;
@@ -56,7 +55,7 @@ async function create(path: string): Promise<boolean> {
   }
 }
 
-/** When the lock was last touched, and whether its owner was a process of this machine that is no more. */
+/** When the lock was last touched, and whether its owner was a process of this machine that has ended. */
 async function look(path: string): Promise<{ touched: number; isOwnerGone: boolean } | undefined> {
   try {
     const [{ mtimeMs }, text] = await Promise.all([stat(path), readFile(path, "utf8")]);

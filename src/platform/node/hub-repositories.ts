@@ -9,7 +9,7 @@ import { explainWrite } from "./write-file.js";
 
 const PREFIX = "models--";
 
-/** A file, where links to it lead. */
+/** A file, with links followed. */
 interface FoundFile {
   readonly path: string;
   readonly real: string;
@@ -18,7 +18,7 @@ interface FoundFile {
   readonly accessed: number;
 }
 
-/** What the cache holds, by id. */
+/** Lists the repositories in the cache, sorted by id. */
 export async function listRepositories(cacheDir?: string): Promise<CachedRepository[]> {
   const root = hubCacheDir(cacheDir);
   const names = (await namesIn(root)).filter((name) => name.startsWith(PREFIX));
@@ -26,7 +26,7 @@ export async function listRepositories(cacheDir?: string): Promise<CachedReposit
   return found.filter((repository) => repository !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Removes a repository's folder and its locks. Gives the bytes that this freed; undefined if it is not there. @throws HubError */
+/** Removes a repository's folder and its locks. Returns the number of bytes that this freed; undefined if there is no such folder. @throws HubError */
 export async function removeRepository(id: string, cacheDir?: string): Promise<number | undefined> {
   const root = hubCacheDir(cacheDir);
   const path = join(root, repositoryFolder(id));
@@ -42,7 +42,7 @@ export async function removeRepository(id: string, cacheDir?: string): Promise<n
   try {
     const shared = await sharedBlobs(root, path);
     const own = await ownBytes(path);
-    // Of a folder that is a link only the link goes: what lies outside the cache is not ours.
+    // If the folder is a link, only the link is removed, not the files outside the cache.
     await rm(path, { recursive: true, force: true });
     await rm(locks, { recursive: true, force: true });
     const freed = await Promise.all(shared.map((blob) => removeUnused(root, blob)));
@@ -106,7 +106,7 @@ async function readRefs(folder: string): Promise<ReadonlyMap<string, string>> {
   return new Map(files.map(({ path }, i) => [relative(folder, path).split(sep).join("/"), texts[i]?.trim() ?? ""]));
 }
 
-/** The files in a folder and all below; links into nothing are none. */
+/** The files in a folder and its subfolders, without broken links. */
 async function filesIn(folder: string): Promise<FoundFile[]> {
   const paths = (await readdir(folder, { recursive: true }).catch(() => [])).map((name) => join(folder, name));
   const files = await Promise.all(
@@ -124,7 +124,7 @@ async function namesIn(folder: string): Promise<readonly string[]> {
   return readdir(folder).catch(() => []);
 }
 
-/** Bytes of files, each counted once however many links lead there. */
+/** Bytes of files. A file with several links counts once. */
 function sizeOf(files: readonly FoundFile[]): number {
   return [...new Map(files.map(({ real, size }) => [real, size])).values()].reduce((sum, size) => sum + size, 0);
 }
@@ -133,7 +133,7 @@ function latest(times: readonly number[], otherwise: number): Date {
   return new Date(times.length > 0 ? Math.max(...times) : otherwise);
 }
 
-/** Bytes of the files that go with a folder: not of those it only has links to, and none where it is a link itself. */
+/** Bytes that removing a folder frees: those of its files, without the targets of links; none if the folder itself is a link. */
 async function ownBytes(folder: string): Promise<number> {
   if ((await lstat(folder)).isSymbolicLink()) return 0;
   const names = await readdir(folder, { recursive: true });
@@ -141,7 +141,7 @@ async function ownBytes(folder: string): Promise<number> {
   return found.reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
 }
 
-/** Blobs that Python's huggingface_hub keeps for several repositories in `blobs/ab/abcd...`, as far as this one links to them. */
+/** The blobs in `blobs/ab/abcd...` that this repository links to. huggingface_hub shares such blobs between repositories. */
 async function sharedBlobs(root: string, path: string): Promise<readonly string[]> {
   const folder = join(path, "blobs");
   const targets = await Promise.all((await namesIn(folder)).map((name) => readlink(join(folder, name)).catch(() => undefined)));
@@ -152,8 +152,8 @@ async function sharedBlobs(root: string, path: string): Promise<readonly string[
 }
 
 /**
- * Removes a shared blob unless one of the links that its list of references names is there, and gives its bytes then. Without a list it stays, as
- * huggingface_hub has it.
+ * Removes a shared blob if none of the links in its list of references exists, and returns the bytes freed. Like huggingface_hub, keeps a blob without
+ * a list.
  */
 async function removeUnused(root: string, blob: string): Promise<number> {
   const path = join(root, blob);

@@ -8,8 +8,8 @@ const ENDPOINT = "https://huggingface.co";
 const TRUE = ["1", "ON", "YES", "TRUE"];
 
 /**
- * How the hub is reached, by the environment variables of Python's huggingface_hub.
- * @throws ConfigError if one of them is not what it should be.
+ * The hub settings, by the environment variables of Python's huggingface_hub.
+ * @throws ConfigError if a variable has an impossible value.
  */
 export async function hubSettings({ token, cacheDir, localFilesOnly = false }: HubChoices = {}): Promise<HubSettings> {
   return {
@@ -41,7 +41,7 @@ function endpoint(): string {
   });
 }
 
-/** The token of the environment, or the one that `hf auth login` wrote. */
+/** The token of the environment, or the one that `hf auth login` saved. */
 async function implicitToken(): Promise<string | undefined> {
   if (isSet("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return undefined;
   const named = clean(variable("HF_TOKEN")) ?? clean(variable("HUGGING_FACE_HUB_TOKEN"));
@@ -50,7 +50,7 @@ async function implicitToken(): Promise<string | undefined> {
   return clean(await readFile(path, "utf8").catch(() => undefined));
 }
 
-/** A token as it was meant: without the line break that files and copies end with. */
+/** A token without the line break at the end of files and copied text. */
 function clean(token: string | undefined): string | undefined {
   const text = token?.replace(/[\r\n]/g, "").trim();
   return text === "" ? undefined : text;
@@ -63,7 +63,7 @@ function seconds(name: string): number {
   throw new ConfigError(`${name} is ${JSON.stringify(text)}; expected seconds, more than 0`);
 }
 
-/** `~` and `$NAME`, as a shell has them. */
+/** Replaces `~` and `$NAME`, as a shell does. */
 function expand(path: string): string {
   const full = path.replace(/\$(?:\{(\w+)\}|(\w+))/g, (text, braced, bare) => variable(braced ?? bare) ?? text);
   return full === "~" || /^~[/\\]/.test(full) ? join(homedir(), full.slice(1)) : full;
@@ -73,7 +73,7 @@ function isSet(name: string): boolean {
   return TRUE.includes(variable(name)?.toUpperCase() ?? "");
 }
 
-/** An environment variable; an empty one counts as none. */
+/** An environment variable; undefined if it is empty. */
 function variable(name: string): string | undefined {
   const value = process.env[name];
   return value === "" ? undefined : value;
