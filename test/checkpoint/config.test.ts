@@ -102,7 +102,7 @@ describe("readJson", () => {
     ["null", /holds null/],
     ['"text"', /holds the string "text"/],
     ["NaN", /holds the number/],
-  ])("refuses %s, which is no object", async (content, message) => {
+  ])("refuses %s, which is not an object", async (content, message) => {
     expect((await checkpointError(read(content))).message).toMatch(message);
   });
 

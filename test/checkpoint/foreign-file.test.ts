@@ -57,7 +57,7 @@ describe("a file given as weights is called what it is", () => {
     expect(error.hint).toMatch(/log in/);
   });
 
-  it("cut short, in its header or behind it", async () => {
+  it("is said to be cut short, in its header or after it", async () => {
     const whole = safetensorsBytes({ a: { dtype: "U8", shape: [100], data_offsets: [0, 100] } }, new Uint8Array(100));
     const [header, data] = [await failure(whole.subarray(0, 20)), await failure(whole.subarray(0, whole.length - 30))];
     expect(header.message).toMatch(/: it is cut short: its header has \d+ bytes; the file has 12 of them$/);
@@ -80,12 +80,12 @@ describe("a file given as a config is called what it is", () => {
     expect((await config(content)).message).toMatch(message);
   });
 
-  it("unless it has fields of its own beside a message", async () => {
+  it("unless it has other fields besides a message", async () => {
     const folder = openFolder(temporaryFolder({ "config.json": '{"_class_name": "UNet2DModel", "message": "hello"}' }));
     expect(await readConfig(folder, "config.json")).toMatchObject({ message: "hello" });
   });
 });
 
-it("tells nothing of bytes that are like no known file", () => {
+it("does not recognise bytes that are like no known file", () => {
   expect(recognise(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9))).toBeUndefined();
 });

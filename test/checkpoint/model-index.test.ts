@@ -17,7 +17,7 @@ describe("readModelIndex", () => {
     expect(index.options).toEqual({ forceZerosForEmptyPrompt: true });
   });
 
-  it("takes keys that begin with an underscore for neither parts nor options", async () => {
+  it("ignores keys that begin with an underscore", async () => {
     const index = await read({ "model_index.json": { _class_name: "A", _ignore_files: [], _name_or_path: "x" } });
     expect([...index.components, ...Object.keys(index.options)]).toEqual([]);
   });
@@ -28,31 +28,31 @@ describe("readModelIndex", () => {
     expect(error.hint).toBeTruthy();
   });
 
-  it("says of a file that it is one", async () => {
+  it("says that a file was given", async () => {
     const path = temporaryFolder({ "sd15.safetensors": "" });
     const error = await checkpointError(readModelIndex(openFolder(join(path, "sd15.safetensors"))));
     expect(error.message).toMatch(/is a file; a folder was expected/);
   });
 
-  it("says of a folder without model_index.json what it lacks", async () => {
+  it("says what a folder without model_index.json lacks", async () => {
     const error = await checkpointError(read({ "unet/config.json": {} }));
     expect(error.message).toMatch(/has no model_index\.json/);
     expect(error.hint).toMatch(/diffusers' layout/);
   });
 
-  it("says of a part's folder that it is a part", async () => {
+  it("recognises a part's folder", async () => {
     const error = await checkpointError(readModelIndex(openFolder("test/checkpoints/sd1-mini/unet")));
     expect(error.message).toMatch(/that of a single model, not of a pipeline/);
     expect(error.hint).toMatch(/folder above/);
   });
 
-  it("says of a folder with a single file that this is what to give", async () => {
+  it("names the single file in a folder without model_index.json", async () => {
     const error = await checkpointError(read({ "v1-5.safetensors": "" }));
     expect(error.message).toMatch(/it holds v1-5\.safetensors, which may be a checkpoint in a single file/);
     expect(error.hint).toMatch(/give the file itself/);
   });
 
-  it("says of a folder with a pickle that it must be converted", async () => {
+  it("says that a pickle in the folder must be converted", async () => {
     const error = await checkpointError(read({ "v1-5.ckpt": "" }));
     expect(error.message).toMatch(/its file v1-5\.ckpt is a pickle/);
     expect(error.hint).toMatch(/from_single_file/);
@@ -89,7 +89,7 @@ describe("readModelIndex", () => {
     expect(error.message).toMatch(/model_index\.json lists 101 parts; a pipeline has at most 100$/);
   });
 
-  it("takes a part named __proto__ for nothing special", async () => {
+  it("treats a part named __proto__ like any other", async () => {
     const index = await read({ "model_index.json": '{"_class_name": "A", "constructor": ["a", "b"], "__proto__": {"x": 1}}' });
     expect(index.components.get("constructor")).toEqual({ library: "a", className: "b" });
     expect(index.options).toEqual({});

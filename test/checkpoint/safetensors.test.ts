@@ -24,7 +24,7 @@ async function complaint(header: unknown, dataLength = 0): Promise<string> {
 }
 
 describe("readSafetensorsHeader", () => {
-  it("finds each tensor of a real file where it lies", async () => {
+  it("finds each tensor of a real file", async () => {
     const folder = openFolder("test/checkpoints/sd1-mini/text_encoder");
     const { tensors, metadata } = await readSafetensorsHeader(folder, FILE);
     const expected = readTensors("test/checkpoints/sd1-mini/text_encoder/model.safetensors");
@@ -76,7 +76,7 @@ describe("readSafetensorsHeader", () => {
     expect(error.hint).toMatch(/download/);
   });
 
-  it("refuses a header that ends behind the file", async () => {
+  it("refuses a header that ends after the end of the file", async () => {
     expect((await checkpointError(open(safetensorsBytes({}, undefined, 3n)))).message).toMatch(
       /it is cut short: its header has 3 bytes; the file has 2 of them/,
     );
@@ -104,7 +104,7 @@ describe("readSafetensorsHeader", () => {
     expect((await checkpointError(open(bytes))).message).toMatch(/header is not JSON/);
   });
 
-  it.each(["[]", "1", "null", '"a"'])("refuses the header %s, which is no object", async (header) => {
+  it.each(["[]", "1", "null", '"a"'])("refuses the header %s, which is not an object", async (header) => {
     expect(await complaint(header)).toMatch(/its header holds/);
   });
 
@@ -164,7 +164,7 @@ describe("readSafetensorsHeader", () => {
     expect(await complaint({ a: entry("U8", [4], [0, 4]), b: entry("U8", [4], [0, 4]) }, 4)).toMatch(/tensor a and tensor b overlap/);
   });
 
-  it("refuses a tensor that lies outside the file", async () => {
+  it("refuses a tensor that is outside the file", async () => {
     expect(await complaint({ a: entry("U8", [4], [0, 4]), b: entry("U8", [4], [100, 104]) }, 4)).toMatch(
       /tensor b ends at byte \d+; the file has/,
     );
@@ -192,7 +192,7 @@ describe("readSafetensorsHeader", () => {
     expect(await complaint({ "\u001b[2J": entry("U8", [1], [0, 2]) }, 2)).toContain('tensor "\\u001b[2J" is U8');
   });
 
-  it("gives back any tensors that were written", async () => {
+  it("reads back any tensors that were written", async () => {
     const folder = temporaryFolder();
     await fc.assert(
       fc.asyncProperty(fc.dictionary(fc.string({ minLength: 1 }), randomTensor(), { maxKeys: 6 }), async (tensors) => {
@@ -255,7 +255,7 @@ describe("readSafetensorsHeader", () => {
 });
 
 describe("toStoredTensor", () => {
-  it("refuses a dtype of the format that we cannot compute with, only when it is asked for", async () => {
+  it("refuses a dtype of the format that Darkroom cannot compute with, but only if it is needed", async () => {
     const { tensors } = await open(safetensorsBytes({ a: entry("F8_E8M0", [3], [0, 3]), b: entry("F16", [1], [3, 5]) }, new Uint8Array(5)));
     const [a, b] = [...tensors.values()];
     expect(b && toStoredTensor(b, FILE).dtype).toBe("float16");

@@ -24,12 +24,12 @@ describe("openWeights", () => {
     expect((await open({ [name]: file("a") })).names()).toEqual(["a"]);
   });
 
-  it("tells of how many tensors are of which dtype", async () => {
+  it("counts the tensors of each dtype", async () => {
     const weights = await openWeights(openFolder("test/checkpoints/sdxl-base-mini/unet"), { variant: "fp16" });
     expect(weights.dtypes()).toEqual({ F16: 292 });
   });
 
-  it("takes the full files when no variant is asked for", async () => {
+  it("takes the full files if no variant is wanted", async () => {
     const weights = await openWeights(openFolder("test/checkpoints/sdxl-base-mini/unet"));
     expect(weights.dtypes()).toEqual({ F32: 292 });
   });
@@ -54,7 +54,7 @@ describe("openWeights", () => {
     };
     const layer: Entry = ["a.weight", "F8_E4M3", [2, 3]];
 
-    it("takes them, and markers, for no weights of their own", async () => {
+    it("does not count them, or markers, as weights", async () => {
       const markers: readonly Entry[] = [
         ["scaled_fp8", "F8_E4M3", [0]],
         ["a.scale_input", "F32", []],
@@ -91,19 +91,19 @@ describe("openWeights", () => {
     });
   });
 
-  it("warns of nothing when the variant is there", async () => {
+  it("does not warn if the variant exists", async () => {
     const warnings = collectWarnings();
     await openWeights(openFolder("test/checkpoints/sdxl-base-mini/vae"), { variant: "fp16" });
     expect(warnings).toEqual([]);
   });
 
-  it("names the variants there are when the full files are missing", async () => {
+  it("names the existing variants if the full files are missing", async () => {
     const error = await checkpointError(open({ "model.fp16.safetensors": file("a"), "model.bf16-00001-of-00002.safetensors": file("b") }));
     expect(error.message).toMatch(/has no full weights, only the variant bf16, fp16/);
     expect(error.hint).toMatch(/variant: "bf16"/);
   });
 
-  it("names the variants there are when another is asked for", async () => {
+  it("names the existing variants if another one is wanted", async () => {
     const error = await checkpointError(open({ "model.fp16.safetensors": file("a") }, "ema"));
     expect(error.message).toMatch(/has no ema weights, only the variant fp16/);
   });
@@ -151,7 +151,7 @@ describe("openWeights", () => {
     expect(error.hint).toMatch(/incomplete/);
   });
 
-  it("names a tensor that is not in the shard the index says", async () => {
+  it("names a tensor that is not in its shard", async () => {
     const error = await checkpointError(
       open({ "model.safetensors.index.json": index({ a: "x.safetensors" }), "x.safetensors": file("b") }),
     );
@@ -170,7 +170,7 @@ describe("openWeights", () => {
     expect((await checkpointError(open({ "model.safetensors.index.json": index(map) }))).message).toMatch(/as weight_map/);
   });
 
-  it("follows the hub cache's links to where the files really lie", async () => {
+  it("follows the links of the hub cache to the files", async () => {
     const path = temporaryFolder();
     writeSafetensors(join(path, "blobs/sha"), { a: Tensor.from([1, 2, 3]) });
     mkdirSync(join(path, "snapshots/rev/unet"), { recursive: true });
@@ -204,7 +204,7 @@ describe("openWeights", () => {
     expect(error.message).toMatch(/has no weights: diffusion_pytorch_model\.safetensors or model\.safetensors was expected/);
   });
 
-  it("names safetensors files that are called something else", async () => {
+  it("names the safetensors files with other names", async () => {
     expect((await checkpointError(open({ "unet.safetensors": file("a") }))).hint).toMatch(/it has unet\.safetensors/);
   });
 
@@ -218,14 +218,14 @@ describe("openWeights", () => {
     expect(error.message).toMatch(/tensors text_model\.a and a are both a/);
   });
 
-  it("says of a damaged file which one it is", async () => {
+  it("names a damaged file", async () => {
     const path = temporaryFolder({ "model.safetensors": file("a").subarray(0, 20) });
     expect((await checkpointError(openWeights(openFolder(path)))).message).toMatch(
       /model\.safetensors: it is cut short: its header has 53 bytes; the file has 12 of them/,
     );
   });
 
-  it("looks for other base names when told to", async () => {
+  it("looks for other base names if they are given", async () => {
     const path = temporaryFolder();
     writeSafetensors(join(path, "model.safetensors"), { a: Tensor.from([1]) });
     renameSync(join(path, "model.safetensors"), join(path, "pytorch_lora_weights.safetensors"));

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../../src/errors.js";
 import { Graph, type Value } from "../../src/graph/graph.js";
+import { encodeModel } from "../../src/graph/onnx.js";
 import { add } from "../../src/graph/ops/elementwise.js";
 import { concat, gather, reshape, rows } from "../../src/graph/ops/shapes.js";
 import { Scope } from "../../src/graph/scope.js";
@@ -105,6 +106,13 @@ describe("weights", () => {
     const length = 4 * 2 ** 30;
     graph.output("y", graph.weight({ ...W, length }, [2 ** 30]));
     expect(onnxOf(graph).length).toBeLessThan(300);
+  });
+
+  it("are at the place that the platform gives their file", () => {
+    const graph = new Graph();
+    graph.output("y", graph.weight({ ...W, shape: [1], length: 4 }, [1]));
+    const bytes = encodeModel(graph.finish().model, ({ id }) => `the key of ${id}`);
+    expect(Buffer.from(bytes).toString("latin1")).toContain("the key of w.bin");
   });
 
   it("are found through the links of a hub cache", async () => {

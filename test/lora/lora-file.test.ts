@@ -32,7 +32,7 @@ async function scaleOf(tensors: Tensors, metadata?: Record<string, string>): Pro
 const peftMetadata = (config: unknown) => ({ lora_adapter_metadata: JSON.stringify(config) });
 
 describe("a LoRA's scale", () => {
-  it("is 1 where the file says no alpha", async () => {
+  it("is 1 if the file has no alpha", async () => {
     expect(await scaleOf(PRODUCT)).toBe(1);
   });
 
@@ -41,7 +41,7 @@ describe("a LoRA's scale", () => {
   });
 
   // diffusers gives attention layers the most frequent alpha: 1 / 2 for all of these.
-  it("is each layer's own where alphas differ, and 1 for a layer without", async () => {
+  it("is each layer's own if alphas differ, and 1 for a layer without one", async () => {
     const layers = ["q", "k", "v", "out_0"].map((end) => `lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_${end}`);
     const tensors = Object.fromEntries(
       layers.flatMap((layer) => [
@@ -92,7 +92,7 @@ describe("a LoRA's scale", () => {
     expect(layers.map(({ scale }) => scale)).toEqual([0.5]);
   });
 
-  it("is 1 for LyCORIS' LoKr of two whole matrices, whatever its alpha", async () => {
+  it("is 1 for LyCORIS's LoKr of two whole matrices, whatever its alpha", async () => {
     expect(await scaleOf({ [`${KOHYA}.lokr_w1`]: DOWN, [`${KOHYA}.lokr_w2`]: DOWN, [`${KOHYA}.alpha`]: Tensor.from([4], []) })).toBe(1);
   });
 
@@ -121,7 +121,7 @@ describe("a method that Darkroom does not apply", () => {
     expect(merged(leftOut)).toEqual([{ tensors: [tensor], reason: `belong to ${method}, which Darkroom does not apply,` }]);
   });
 
-  it.each(others)("is refused where it is alone: %s with %s", async (method, tensor) => {
+  it.each(others)("is refused if it is alone: %s with %s", async (method, tensor) => {
     const error = await checkpointError(read({ [tensor]: Tensor.zeros([8]) }));
     expect(error.message).toBe(
       `loras/fox.safetensors: tensor ${tensor} belongs to ${method}, which Darkroom does not apply; the file holds nothing else`,
@@ -161,14 +161,14 @@ describe("a part of a LoRA that cannot be used is left out:", () => {
   });
 });
 
-describe("a file that is no whole LoRA is refused:", () => {
+describe("a file that is not a whole LoRA is refused:", () => {
   it("a checkpoint", async () => {
     const error = await checkpointError(read({ "down_blocks.0.resnets.0.conv1.weight": Tensor.zeros([2, 2, 3, 3]) }));
     expect(error.message).toMatch(/^loras\/fox.safetensors is not a LoRA: none of its 1 tensors has a name like /);
     expect(error.hint).toMatch(/fromPretrained/);
   });
 
-  it("one with a matrix without its other", async () => {
+  it("a matrix without the other one", async () => {
     const error = await checkpointError(read({ [`${KOHYA}.lora_down.weight`]: DOWN }));
     expect(error.message).toBe(`loras/fox.safetensors: ${KOHYA}.lora_down.weight has no up matrix beside it`);
   });

@@ -73,7 +73,7 @@ describe("a loaded LoRA", () => {
 });
 
 describe("weights", () => {
-  it("change without the networks being loaded anew", async () => {
+  it("change without loading the networks again", async () => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
     const load = vi.spyOn((pipe.unet as unknown as { engine: { load(): unknown } }).engine, "load");
@@ -103,7 +103,7 @@ describe("weights", () => {
     expectChanged(await textFeatures(pipe), text);
   });
 
-  it("for networks that are not there are told", async () => {
+  it("for networks that do not exist give a warning", async () => {
     const warnings = collectWarnings();
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
@@ -144,7 +144,7 @@ describe("adapters", () => {
     expect(() => pipe.deleteAdapters(["fox", "cat"])).toThrow("there is no adapter cat; there are fox");
   });
 
-  it("that are deleted leave the first of the others active where none is", async () => {
+  it("that are deleted leave the first of the others active if no other is", async () => {
     const pipe = await openMini();
     for (const adapterName of ["a", "b", "c"]) await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName });
     expect(pipe.getActiveAdapters()).toEqual(["c"]);
@@ -165,7 +165,7 @@ describe("adapters", () => {
     expect(pipe.getListAdapters()).toEqual({});
   });
 
-  it("that are unloaded are active nowhere, not in networks they never changed either", async () => {
+  it("that are unloaded are active in no network, not even in one that they never changed", async () => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
     pipe.setAdapters("fox", 0.5);
@@ -173,7 +173,7 @@ describe("adapters", () => {
     expect(pipe.getActiveAdapters()).toEqual([]);
   });
 
-  it("of one name, one after the other, are told apart", async () => {
+  it("with the same name, one after the other, are different", async () => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
     const first = await prediction(pipe);
@@ -216,7 +216,7 @@ describe("fused LoRAs", () => {
     expect(pipe.fusedLoras).toEqual(["fox"]);
   });
 
-  it("keep their weight whatever setAdapters says, and give it up with unfuseLora", async () => {
+  it("keep their weight after setAdapters, and lose it with unfuseLora", async () => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile("sd1_peft"), { adapterName: "fox" });
     const full = await prediction(pipe);
@@ -228,7 +228,7 @@ describe("fused LoRAs", () => {
     expectClose(await prediction(pipe), full, 0);
   });
 
-  it("stay when the adapter is unloaded, and go with unfuseLora", async () => {
+  it("stay when the adapter is unloaded, and are removed by unfuseLora", async () => {
     const pipe = await openMini();
     const plain = await prediction(pipe);
     await pipe.loadLoraWeights(loraFile("sd1_peft"));
@@ -283,7 +283,7 @@ describe("fused LoRAs", () => {
 });
 
 describe("a LoRA for other networks", () => {
-  it("is refused with the family it looks like", async () => {
+  it("is refused, and the error names the family that it looks like", async () => {
     const pipe = await openMini(checkpoint("sd1-mini"));
     const error = await checkpointError(pipe.loadLoraWeights(loraFile("xl_peft")));
     expect(error.message).toMatch(
@@ -304,7 +304,7 @@ describe("a LoRA for other networks", () => {
     expect(error.hint).toBe(`it looks like a LoRA for ${family}; use it with a checkpoint of that family`);
   });
 
-  it("is refused with the family its text features' width tells", async () => {
+  it("is refused, and the error names the family with its width of text features", async () => {
     const pipe = await openMini();
     const layer = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k";
     const error = await checkpointError(pipe.loadLoraWeights(written(product(layer, 768, 32))));
@@ -312,7 +312,7 @@ describe("a LoRA for other networks", () => {
     expect(error.hint).toBe("the LoRA was made for another network: it looks like one for Stable Diffusion 1");
   });
 
-  it("is applied without layers of other shapes, and says which", async () => {
+  it("is applied without the layers of other shapes, and a warning names them", async () => {
     const warnings = collectWarnings();
     const pipe = await openMini();
     const wrong = "lora_unet_conv_in";
@@ -368,19 +368,19 @@ describe("a LoRA for other networks", () => {
     ]);
   });
 
-  it("in part is told of what is left out", async () => {
+  it("that fits in part gives a warning with the names of the rest", async () => {
     const warnings = collectWarnings();
     const pipe = await openMini();
-    const stranger = "lora_te2_text_projection";
+    const unknown = "lora_te2_text_projection";
     const tensors = {
       ...product("lora_unet_mid_block_attentions_0_proj_in", 32, 32),
-      ...product(stranger, 32, 24),
+      ...product(unknown, 32, 24),
       emb_params: Tensor.zeros([1]),
     };
     await pipe.loadLoraWeights(written(tensors));
     expect(warnings).toEqual([
       expect.stringMatching(
-        `fox.safetensors: 3 of its tensors fit no layer of this pipeline and are left out: emb_params, ${stranger}.lora_down.weight, ${stranger}.lora_up.weight$`,
+        `fox.safetensors: 3 of its tensors fit no layer of this pipeline and are left out: emb_params, ${unknown}.lora_down.weight, ${unknown}.lora_up.weight$`,
       ),
     ]);
   });
@@ -393,7 +393,7 @@ describe("embeddings inside a LoRA", () => {
   const features = async ({ textEncoder, tokenizer }: Awaited<ReturnType<typeof openMini>>, prompt: string) =>
     (await textEncoder.forward(tokenizer.tokenize([prompt]).inputIds)).lastHiddenState;
 
-  it("are what their word stands for in prompts, until the LoRA is deleted", async () => {
+  it("are used for their word in prompts until the LoRA is deleted", async () => {
     const pipe = await openMini();
     const plain = await features(pipe, "a my.word fox");
     const { tokens } = await pipe.loadLoraWeights(written(tensors), { adapterName: "fox" });
@@ -416,7 +416,7 @@ describe("embeddings inside a LoRA", () => {
     expect([pipe.tokenizer.addedTokens, pipe.getListAdapters()]).toEqual([[], {}]);
   });
 
-  it("are left out where the word is taken, or the text encoder takes other vectors", async () => {
+  it("are left out if the word is taken, or if the text encoder takes other vectors", async () => {
     const warnings = collectWarnings();
     const pipe = await openMini();
     await pipe.loadLoraWeights(written(tensors));
@@ -432,7 +432,7 @@ describe("embeddings inside a LoRA", () => {
     ]);
   });
 
-  it("are refused where nothing else is there and they do not fit", async () => {
+  it("are refused if the file holds nothing else and they do not fit", async () => {
     const pipe = await openMini();
     const error = await checkpointError(pipe.loadLoraWeights(written({ "bundle_emb.fox.emb_params": Tensor.zeros([1, 768]) })));
     expect(error.message).toMatch(/its vectors have 768 numbers \(Stable Diffusion 1\)/);
@@ -440,7 +440,7 @@ describe("embeddings inside a LoRA", () => {
   });
 });
 
-describe("a LoCon whose kernel stands apart (Tucker form)", () => {
+describe("a LoCon in Tucker form", () => {
   const layer = "mid_block.resnets.0.conv1";
   const [down, mid, up] = [
     [3, 32, 1, 1],

@@ -106,7 +106,7 @@ describe("adapters of all methods", () => {
     expectClose((await outputs()).sample, tensor("full 1.0 sample") as Tensor, 1e-4);
   });
 
-  it("are computed where attention is sliced, too", async () => {
+  it("are computed with sliced attention, too", async () => {
     await load("lokr");
     pipe.enableAttentionSlicing("max");
     const found = await outputs();

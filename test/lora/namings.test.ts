@@ -73,7 +73,7 @@ async function pathsOf(
   return Object.fromEntries([...changes].map(([part, layers]) => [part, [...layers.keys()].sort()]));
 }
 
-describe.each(Object.entries(NAMINGS))("LoRAs named as by %s", (_, naming) => {
+describe.each(Object.entries(NAMINGS))("LoRAs with the names of %s", (_, naming) => {
   it.each(Object.entries(METHODS))("change all their layers: %s", async (_, method) => {
     expect(await pathsOf(naming, method)).toEqual({
       ...(naming.unet && { unet: LAYERS.unet.map(([ours]) => ours) }),

@@ -85,7 +85,7 @@ async function pictureOf(name: string): Promise<{ found: Tensor; listed: unknown
   return { found: images, listed, meta, expected: tensor("images") as Tensor };
 }
 
-describe("pictures with LoRAs are Python diffusers'", () => {
+describe("pictures with LoRAs are those of Python diffusers", () => {
   it.each([
     ["peft", "in PEFT's names for the UNet and diffusers' for the text encoder"],
     ["metadata", "scaled by diffusers' metadata: alphas of single layers, divided by the rank's root"],

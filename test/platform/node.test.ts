@@ -18,7 +18,7 @@ describe("openFolder", () => {
     expect(Buffer.from(await folder.read("a", 3, 4)).toString()).toBe("3456");
   });
 
-  it("refuses a range that ends behind the file", async () => {
+  it("refuses a range that ends after the end of the file", async () => {
     const folder = openFolder(temporaryFolder({ a: "0123456789" }));
     const error = await checkpointError(folder.read("a", 8, 3));
     expect(error.message).toMatch(/a has 10 bytes; bytes 8 to 11/);
@@ -30,20 +30,20 @@ describe("openFolder", () => {
     expect([...(await openFolder(path).list())].sort()).toEqual(["a.json", "link.json"]);
   });
 
-  it("lists nothing where there is no folder", async () => {
+  it("lists nothing if the folder does not exist", async () => {
     const folder = openFolder(temporaryFolder({ file: "" }));
     expect(await folder.open("absent").list()).toEqual([]);
     expect(await folder.open("file").list()).toEqual([]);
   });
 
-  it("knows which files are there", async () => {
+  it("knows which files exist", async () => {
     const folder = openFolder(temporaryFolder({ "unet/config.json": "{}" }));
     expect(await folder.has("unet/config.json")).toBe(true);
     expect(await folder.has("unet")).toBe(false);
     expect(await folder.has("unet/config.json/deeper")).toBe(false);
   });
 
-  it("locates a file of the hub cache where it really lies", async () => {
+  it("finds the file that a link of the hub cache leads to", async () => {
     const path = temporaryFolder({ "blobs/0f3a": "weights" });
     mkdirSync(join(path, "snapshots/main/unet"), { recursive: true });
     symlinkSync("../../../blobs/0f3a", join(path, "snapshots/main/unet/x.safetensors"));
@@ -52,7 +52,7 @@ describe("openFolder", () => {
     expect(Buffer.from(await folder.read("unet/x.safetensors")).toString()).toBe("weights");
   });
 
-  it("says of a link into nothing that the download is incomplete", async () => {
+  it("says that the download is incomplete if a link leads to nothing", async () => {
     const path = temporaryFolder();
     symlinkSync("../../blobs/gone", join(path, "x.safetensors"));
     const error = await checkpointError(openFolder(path).read("x.safetensors"));
@@ -60,7 +60,7 @@ describe("openFolder", () => {
     expect(error.hint).toMatch(/download/);
   });
 
-  it("says of a link in a circle what it is", async () => {
+  it("recognises a link that leads back to itself", async () => {
     const path = temporaryFolder();
     symlinkSync("x", join(path, "x"));
     expect((await checkpointError(openFolder(path).read("x"))).message).toMatch(/leads back to itself/);
@@ -81,7 +81,7 @@ describe("openFolder", () => {
     expect(() => folder.open("..")).toThrow(/not a path inside/);
   });
 
-  it("names a missing file and the way out", async () => {
+  it("names a missing file and what to do", async () => {
     const path = temporaryFolder();
     const error = await checkpointError(openFolder(path).size("unet/config.json"));
     expect(error.message).toBe(`${path}/unet/config.json does not exist`);
@@ -94,7 +94,7 @@ describe("openFolder", () => {
     expect(error.hint).toMatch(/for a checkpoint on the Hugging Face hub, give its id: owner\/name$/);
   });
 
-  it("says of a file given as a folder that it is a file", async () => {
+  it("says that a file was given instead of a folder", async () => {
     const path = temporaryFolder({ "model.ckpt": "" });
     const error = await checkpointError(openFolder(join(path, "model.ckpt")).check());
     expect(error.message).toMatch(/model\.ckpt is a file; a folder was expected/);
@@ -119,7 +119,7 @@ describe("openFolder", () => {
     expect(error.hint).toMatch(/permissions/);
   });
 
-  it("says of a path with NUL that it cannot be read", async () => {
+  it("says that a path with NUL cannot be read", async () => {
     await checkpointError(openFolder("a\0b").check());
   });
 });
