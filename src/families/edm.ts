@@ -5,7 +5,6 @@ import type { PredictionType } from "./prediction-types.js";
 
 /** A checkpoint with Karras' noise levels. */
 export interface EdmCheckpoint {
-  readonly id: "playground" | "cosxl";
   /** Its id on the hub. */
   readonly repository: string;
   readonly scheduler: SchedulerConfig;
@@ -29,7 +28,6 @@ export interface NormalisedLatents {
 
 /** Its latents are those of the vae/config.json in its repository. */
 export const PLAYGROUND = {
-  id: "playground",
   repository: "playgroundai/playground-v2.5-1024px-aesthetic",
   prediction: "epsilon",
   tensors: ["edm_mean", "edm_std"],
@@ -61,7 +59,6 @@ export const PLAYGROUND = {
 
 /** The noise levels are those on the model card; the repository has no config. A file may state others. */
 export const COSXL = {
-  id: "cosxl",
   repository: "stabilityai/cosxl",
   prediction: "v_prediction",
   tensors: ["edm_vpred.sigma_max"],

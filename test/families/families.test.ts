@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { LatentFamily, PublishedCheckpoint } from "../../src/families/family.js";
 import {
@@ -25,6 +26,7 @@ import {
 import * as darkroom from "../../src/index.js";
 import { resolveScheduler } from "../../src/schedulers/registry.js";
 
+const GUIDE = readFileSync(new URL("../../docs/single-files.md", import.meta.url), "utf8");
 const names = (families: readonly { readonly name: string }[]) => families.map(({ name }) => name);
 const published = LATENT_FAMILIES.flatMap((family) => family.published.map((checkpoint) => [family, checkpoint] as const));
 
@@ -87,6 +89,13 @@ describe("every published checkpoint", () => {
       const { class: scheduler } = resolveScheduler(className);
       expect(scheduler.name).toBe(className);
       expect(() => scheduler.fromConfig(darkroomConfig(config))).not.toThrow();
+    },
+  );
+
+  it.each([...published.map(([, checkpoint]) => checkpoint), ...EDM_CHECKPOINTS].map(({ repository }) => repository))(
+    "is in the guide to single files: %s",
+    (repository) => {
+      expect(GUIDE).toMatch(new RegExp(`[| ]${repository}[,\\s]`));
     },
   );
 
@@ -231,10 +240,10 @@ describe("a checkpoint is found", () => {
   });
 
   it("by tensors, where it has Karras' noise levels", () => {
-    const found = (tensors: readonly string[]) => edmCheckpointOf((name) => tensors.includes(name))?.id;
-    expect(found(["edm_mean", "edm_std"])).toBe("playground");
+    const found = (tensors: readonly string[]) => edmCheckpointOf((name) => tensors.includes(name))?.repository;
+    expect(found(["edm_mean", "edm_std"])).toBe("playgroundai/playground-v2.5-1024px-aesthetic");
     expect(found(["edm_mean"])).toBeUndefined();
-    expect(found(["edm_vpred.sigma_max"])).toBe("cosxl");
+    expect(found(["edm_vpred.sigma_max"])).toBe("stabilityai/cosxl");
   });
 });
 
