@@ -1,10 +1,11 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.js";
 import { disposed } from "../../runtime/disposed.js";
+import { type CallAnswer, ThreadCalls } from "../../runtime/thread-calls.js";
 import type { Answer, Task, Transport } from "../../runtime/transport.js";
 import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
-import { THREAD_STATE, type WorkerAnswer, type WorkerCall } from "./worker-protocol.js";
+import { THREAD_STATE } from "./thread-state.js";
 
 /** Milliseconds for which a process that ends waits for a running network. */
 const LONGEST_WAIT = 60_000;
@@ -13,13 +14,14 @@ const LONGEST_WAIT = 60_000;
 const alive = new Set<WorkerThread>();
 let isWatchingExit = false;
 
-/** A worker thread that runs ONNX Runtime. Each call has a number, and its answer has the same number. An idle thread does not keep the process alive. */
+/** A worker thread that runs ONNX Runtime. An idle thread does not keep the process alive. */
 export class WorkerThread implements Transport {
   private readonly worker: Worker;
   private readonly state = new Int32Array(new SharedArrayBuffer(4));
-  private readonly waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
-  private lastId = 0;
-  private ended: Error | undefined;
+  private readonly calls = new ThreadCalls((call, transfer) => {
+    this.worker.postMessage(call, transfer);
+    this.worker.ref();
+  });
   private stopping: Promise<void> | undefined;
 
   /** @throws DeviceError if the thread's file does not exist. */
@@ -30,20 +32,17 @@ export class WorkerThread implements Transport {
     const file = packageFile("dist/platform/node/worker.js");
     // Without the program's flags: some, like --input-type, would prevent the thread from starting.
     this.worker = new Worker(file, { execArgv: [], workerData: this.state });
-    this.worker.on("message", (answer: WorkerAnswer) => {
-      const call = this.waiting.get(answer.id);
-      this.waiting.delete(answer.id);
-      if (this.waiting.size === 0) this.worker.unref();
-      if (answer.error === undefined) call?.resolve(answer);
-      else call?.reject(new Error(answer.error));
+    this.worker.on("message", (answer: CallAnswer) => {
+      this.calls.settle(answer);
+      if (this.calls.pending === 0) this.worker.unref();
     });
     this.worker.on("error", (error) => {
       alive.delete(this);
-      this.fail(threadError(error));
+      this.calls.fail(threadError(error));
     });
     this.worker.on("exit", () => {
       alive.delete(this);
-      this.fail(new DeviceError("the runtime's thread has ended"));
+      this.calls.fail(new DeviceError("the runtime's thread has ended"));
     });
     this.worker.unref();
     alive.add(this);
@@ -52,17 +51,11 @@ export class WorkerThread implements Transport {
   }
 
   get hasEnded(): boolean {
-    return this.ended !== undefined;
+    return this.calls.hasEnded;
   }
 
-  ask(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
-    if (this.ended) return Promise.reject(this.ended);
-    const id = ++this.lastId;
-    return new Promise((resolve, reject) => {
-      this.worker.postMessage({ ...task, id } satisfies WorkerCall, transfer);
-      this.waiting.set(id, { resolve, reject });
-      this.worker.ref();
-    });
+  ask(task: Task, transfer?: readonly ArrayBuffer[]): Promise<Answer> {
+    return this.calls.ask(task, transfer);
   }
 
   stop(): Promise<void> {
@@ -72,7 +65,7 @@ export class WorkerThread implements Transport {
 
   private async end(): Promise<void> {
     const idle = this.ask({ kind: "stop" });
-    this.ended ??= disposed();
+    this.calls.refuse(disposed());
     // A thread that does not answer has already ended.
     await idle.catch(() => {});
     await this.worker.terminate();
@@ -84,11 +77,5 @@ export class WorkerThread implements Transport {
     while (Atomics.compareExchange(this.state, 0, idle, closed) === busy) {
       if (Atomics.wait(this.state, 0, busy, LONGEST_WAIT) === "timed-out") return;
     }
-  }
-
-  private fail(error: Error): void {
-    this.ended ??= error;
-    for (const { reject } of this.waiting.values()) reject(this.ended);
-    this.waiting.clear();
   }
 }

@@ -1,5 +1,5 @@
 import { workerData } from "node:worker_threads";
-import { THREAD_STATE } from "./worker-protocol.js";
+import { THREAD_STATE } from "./thread-state.js";
 
 // The thread's entry. It imports the rest dynamically, after this handler is set: if the runtime does not load, the thread ends with the state "closed", and
 // the process does not wait for it.
