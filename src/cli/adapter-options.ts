@@ -63,7 +63,10 @@ function shelfOf(option: string, folder: string, isWanted: (path: string) => boo
   };
 }
 
-/** Splits `SOURCE:REST` at its last colon; not at that of a drive (`C:\loras`) or an address (`https://`), and not if the whole text is a path. */
+/**
+ * Splits `SOURCE:REST` at its last colon; not at that of a drive (`C:\loras`) or an address (`https://`), and not if the whole text is a
+ * path.
+ */
 function splitSource(text: string): [source: string, rest: string | undefined] {
   const [, source, rest] = /^(.{2,}):([^:/\\]*)$/su.exec(text) ?? [];
   return source === undefined || existsSync(text) ? [text, undefined] : [source, rest];

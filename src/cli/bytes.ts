@@ -11,7 +11,7 @@ export function formatPart(part: number, whole: number): string {
   return `${amount(part, unit).replace(/ .*/, "")} of ${amount(whole, unit)}`;
 }
 
-/** The largest unit of which there is one at least, by what is left after rounding: 999,999 bytes are 1.0 MB. */
+/** The largest unit for an amount of at least 1 after rounding: 999,999 bytes are 1.0 MB. */
 function unitOf(bytes: number): number {
   let unit = 0;
   while (unit < UNITS.length - 1 && bytes / 1000 ** unit >= 999.5) unit++;

@@ -1,13 +1,16 @@
 import { createInterface } from "node:readline";
 
-/** Where a question is asked and answered. */
+/** The streams for a question and its answer. */
 export interface Conversation {
   readonly input: NodeJS.ReadableStream;
   readonly output: NodeJS.WritableStream;
   readonly signal?: AbortSignal;
 }
 
-/** Asks a question that only `y` and `yes` agree to: any other answer, or the end of the input, is a no. @throws the signal's reason once it aborts. */
+/**
+ * Asks a question. `y` and `yes` mean yes; any other answer, or the end of the input, means no.
+ * @throws the signal's reason once it aborts.
+ */
 export async function confirm(question: string, { input, output, signal }: Conversation): Promise<boolean> {
   output.write(`${question} [y/N] `);
   const lines = createInterface({ input, signal });

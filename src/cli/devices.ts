@@ -4,7 +4,10 @@ import { withoutControls } from "../printable.js";
 import { formatBytes } from "./bytes.js";
 import { table } from "./table.js";
 
-/** `darkroom devices` lists the devices that work here; `devices add` fetches CUDA's libraries, `devices prune` removes other platforms' binaries. */
+/**
+ * `darkroom devices` lists the devices that work here. `devices add` downloads CUDA's libraries. `devices prune` removes binaries for other
+ * platforms.
+ */
 export function addDevices(program: Command): void {
   const devices = program
     .command("devices")
@@ -19,7 +22,7 @@ export function addDevices(program: Command): void {
     });
   devices
     .command("add")
-    .description("fetch the libraries of a device that the package comes without")
+    .description("download the libraries for a device")
     .addArgument(new Argument("<device>", "which one").choices(["cuda"]))
     .option("--verbose", "show the stack of an error")
     .action(async () => {
@@ -32,7 +35,7 @@ export function addDevices(program: Command): void {
     });
   devices
     .command("prune")
-    .description("remove the runtime's binaries for other platforms from node_modules")
+    .description("remove binaries for other platforms from node_modules")
     .option("--verbose", "show the stack of an error")
     .action(async () => {
       const { removeOtherPlatforms } = await import("../platform/node/runtime-files.js");
@@ -48,7 +51,7 @@ export function describeDevices(auto: string | null, devices: readonly DeviceRep
   const rows = devices.map(({ device, works, note }) => [
     device,
     works ? "yes" : "no",
-    [...(device === auto ? ["auto takes it"] : []), ...(note === undefined ? [] : [note])].join("; "),
+    [...(device === auto ? ["auto uses it"] : []), ...(note === undefined ? [] : [note])].join("; "),
   ]);
   const hints = devices.flatMap(({ device, hint }) => (hint === undefined ? [] : [`${device}: ${hint}`]));
   const untested = devices.filter(({ tested }) => !tested).map(({ device }) => device);

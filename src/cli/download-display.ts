@@ -3,16 +3,16 @@ import { formatBytes, formatPart } from "./bytes.js";
 import { formatSeconds } from "./format-seconds.js";
 import { progressLine, terminalColumns } from "./progress-line.js";
 
-/** What shows a person how far a download is. */
+/** Shows the progress of a download. */
 export interface DownloadDisplay {
   show(progress: DownloadProgress): void;
   stop(): void;
 }
 
-/** Shares of a whole at which a line is written where there is no terminal to redraw one on. */
+/** Lines for one download, if stderr is not a terminal. */
 const LINES = 10;
 
-/** A bar with the file that comes, its speed and the time left. */
+/** A bar with the current file, the speed and the time left. */
 export async function openDownloadBar(): Promise<DownloadDisplay> {
   const { default: cliProgress } = await import("cli-progress");
   const format = (_: unknown, __: unknown, progress: DownloadProgress) => downloadLine(progress, terminalColumns());
@@ -26,7 +26,10 @@ export async function openDownloadBar(): Promise<DownloadDisplay> {
   };
 }
 
-/** The progress of a download in one line for a terminal of `columns`. If it is too narrow, the file's name is left out before numbers. */
+/**
+ * The progress of a download in one line for a terminal of `columns`. If the terminal is too narrow, the file's name is dropped first, then
+ * numbers.
+ */
 export function downloadLine(progress: DownloadProgress, columns: number): string {
   const { loaded, total, file } = progress;
   const percentage = `${Math.floor((100 * loaded) / total)}%`;
@@ -42,7 +45,7 @@ export function downloadLine(progress: DownloadProgress, columns: number): strin
   return progressLine(lines, loaded / total, columns);
 }
 
-/** A line for every tenth of the whole. */
+/** A line for every tenth of the download. */
 export function openDownloadLines(write: (line: string) => void): DownloadDisplay {
   let written = 0;
   return {

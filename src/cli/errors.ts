@@ -4,19 +4,19 @@ import { messageOf } from "../message-of.js";
 import { withoutControls } from "../printable.js";
 import { spelled } from "./spelling.js";
 
-/** What `darkroom --help` says of the numbers below. */
+/** The exit codes, for `darkroom --help`. */
 export const EXIT_CODES = `Exit codes:
   0 done   1 unexpected error   2 wrong usage   3 checkpoint cannot be used
   4 device cannot be used   5 output cannot be written   130 stopped by Ctrl-C`;
 
-/** The user or the system asked the process to stop: the reason of the AbortSignal that commands get. */
+/** The user or the system asked the process to stop. It is the reason of the commands' AbortSignal. */
 export class Interrupted extends Error {
   constructor(readonly exitCode: number) {
     super("stopped");
   }
 }
 
-/** The exit code that says what kind of error ended the process. */
+/** The exit code for an error that ended the process. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -27,7 +27,7 @@ export function exitCodeOf(error: unknown): number {
   return 1;
 }
 
-/** The lines for stderr: the message and the way out; the stack only when `verbose`. */
+/** The lines for stderr: message and hint, and with `verbose` the stack. */
 export function describeError(error: unknown, { verbose }: { readonly verbose: boolean }): string {
   const { message, hint } = wordsOf(error);
   const lines = [`darkroom: ${message}`];
@@ -43,7 +43,7 @@ function wordsOf(error: unknown): { readonly message: string; readonly hint: str
 
 function hintOf(error: unknown): string | undefined {
   if (error instanceof Interrupted) return undefined;
-  return "this is a fault of Darkroom's; --verbose shows where it happened";
+  return "this is a bug in Darkroom; --verbose shows where";
 }
 
 function causesOf(error: Error): string[] {

@@ -10,12 +10,12 @@ import { embeddingOption, loraOption } from "./adapter-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { number, repeated, size, wholeNumber, word } from "./values.js";
 
-/** `darkroom generate`: pictures from a prompt, and from whatever else they can be made of. */
+/** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
   const generate = program
     .command("generate")
     .description("make a picture from a prompt")
-    .argument("[prompt]", "what the picture shows; none for DDPM and DDIM");
+    .argument("[prompt]", "what the picture shows; not for DDPM and DDIM");
   addPictureOptions(generate.optionsGroup("Picture:"));
   addStartOptions(generate.optionsGroup("From a picture:"));
   addPartOptions(generate.optionsGroup("Other networks:"));
@@ -40,17 +40,17 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
 function addPictureOptions(generate: Command): void {
   generate
     .option("-m, --model <path>", `checkpoint: folder, .safetensors file or hub id (default: embedded, ${EMBEDDED_CHECKPOINT})`)
-    .option("--config <folder>", "configs for a file that is built unusually")
-    .option("-n, --negative <prompt>", "what it should not show")
+    .option("--config <folder>", "configs for a single file with unusual networks")
+    .option("-n, --negative <prompt>", "what the picture should not show")
     .option("--weighted", "read (word:1.3) and [word] as AUTOMATIC1111 does")
     .option("--steps <n>", `denoising steps (default: ${short(STEPS_TEXT)})`, wholeNumber("numInferenceSteps", FIELDS.numInferenceSteps))
     .option("--guidance <x>", `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)})`, number("guidanceScale", FIELDS.guidanceScale))
     .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
     .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", word("seed", FIELDS.seed))
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
-    .option("-c, --count <n>", "pictures, of seed, seed + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
+    .option("-c, --count <n>", "pictures, with seeds n, n + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
-    .addOption(new Option("--prediction <type>", "what the network predicts (default: as the checkpoint says)").choices(PREDICTION_TYPES))
+    .addOption(new Option("--prediction <type>", "what the network predicts (default: the checkpoint's)").choices(PREDICTION_TYPES))
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));
 }
@@ -58,11 +58,11 @@ function addPictureOptions(generate: Command): void {
 function addStartOptions(generate: Command): void {
   generate
     .option("--image <file>", "picture to change: a file or a web address")
-    .option("--strength <x>", `share of it to forget (default: ${STRENGTH_TEXT}; mask 1)`, number("strength", FIELDS.strength))
-    .option("--mask <file>", "repaint only where this picture is white")
+    .option("--strength <x>", `how much of it to change (default: ${STRENGTH_TEXT}; mask 1)`, number("strength", FIELDS.strength))
+    .option("--mask <file>", "repaint only where this mask is white")
     .option(
       "--mask-padding <n>",
-      "work on the masked part and n pixels around it only",
+      "work only on the masked part and n pixels around it",
       wholeNumber("paddingMaskCrop", FIELDS.paddingMaskCrop),
     );
 }
@@ -71,26 +71,26 @@ function addPartOptions(generate: Command): void {
   const asIs = repeated((text) => text);
   generate
     .option("--lora <path>", "LoRA: file, folder or hub id[:WEIGHT]; repeatable", repeated(loraOption))
-    .option("--lora-dir <dir>", "where <lora:name:0.8> in a prompt finds its file")
-    .option("--embedding <path>", "textual inversion, likewise[:TOKEN]; repeatable", repeated(embeddingOption))
-    .option("--embedding-dir <dir>", "embeddings that prompts call by their files' names")
-    .option("--control <path>", "ControlNet to go by a picture; repeat for several", asIs)
-    .option("--control-image <file>", "its picture: edges, depth, ...; one for each", asIs)
+    .option("--lora-dir <dir>", "folder of LoRAs, for <lora:name:0.8> in prompts")
+    .option("--embedding <path>", "textual inversion: the same[:TOKEN]; repeatable", repeated(embeddingOption))
+    .option("--embedding-dir <dir>", "folder of embeddings, used by their names in prompts")
+    .option("--control <path>", "ControlNet: file, folder or hub id; repeatable", asIs)
+    .option("--control-image <file>", "picture it follows: edges, depth, ...; one for each", asIs)
     .option(
       "--control-scale <x>",
-      "its weight (default: 1)",
+      "its weight (default: 1); one for all, or for each",
       repeated(number("controlnetConditioningScale", FIELDS.controlnetConditioningScale)),
     )
-    .option("--refiner <path>", "XL checkpoint that finishes what the model began")
-    .option("--refine-from <x>", `when it takes over (default: ${REFINER_TEXT})`, number("denoisingEnd", FIELDS.denoisingEnd))
+    .option("--refiner <path>", "XL checkpoint that takes the last steps")
+    .option("--refine-from <x>", `share of the denoising before it (default: ${REFINER_TEXT})`, number("denoisingEnd", FIELDS.denoisingEnd))
     .option("--vae <path>", "autoencoder to use instead of the checkpoint's");
 }
 
 function addOutputOptions(generate: Command): void {
   generate
     .option("-o, --out <path>", ".png, .jpg or .webp file, or folder (default: named after prompt and seed)")
-    .option("--jpeg", "write JPEG where --out names no file")
-    .option("--webp", "write WebP where --out names no file")
+    .option("--jpeg", "write JPEG if --out names no file")
+    .option("--webp", "write WebP if --out names no file")
     .option("--quality <n>", "of JPEG and WebP, 1 to 100 (default: 90)", wholeNumber("quality", whole(1, 100)))
     .option("--grid", "also save all pictures side by side")
     .option("-f, --force", "overwrite existing files")
@@ -101,20 +101,20 @@ function addOutputOptions(generate: Command): void {
 function addHubOptions(generate: Command): void {
   generate
     .option("--revision <name>", "branch, tag or commit of --model (default: main)")
-    .option("--cache-dir <dir>", "in place of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
-    .option("--offline", "use what is in the cache, never the network");
+    .option("--cache-dir <dir>", "instead of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
+    .option("--offline", "use the cache only, never the network");
 }
 
 function addRunOptions(generate: Command): void {
   generate
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
-    .option("--fast", "in 8 bits (WebGPU: 16): quicker, and not quite the same picture")
+    .option("--fast", "8 bits (WebGPU: 16): faster, not quite the same picture")
     .option(
       "--cache <n>",
-      "the whole UNet at every nth step only: quicker, and not quite the same picture",
+      "the whole UNet at every nth step only: faster, not quite the same picture",
       wholeNumber("cache.interval", CACHE_FIELDS.interval),
     )
-    .option("--low-memory", "memory before speed; the same picture")
+    .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))
     .option("--verbose", "show the stack of an error")
     .addHelpOption(new Option("-h, --help", "show this").helpGroup("Running:"));

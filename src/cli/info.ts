@@ -11,11 +11,11 @@ interface InfoOptions {
   readonly json?: true;
 }
 
-/** `darkroom info`: the settings a picture was made with. */
+/** `darkroom info` prints the settings that a picture was made with. */
 export function addInfo(program: Command): void {
   program
     .command("info")
-    .description("print the settings a picture was made with")
+    .description("print the settings that a picture was made with")
     .argument("<file>", "PNG, JPEG or WebP of Darkroom, AUTOMATIC1111, ComfyUI, InvokeAI, NovelAI, ...")
     .option("--json", "print one line of JSON")
     .option("--verbose", "show the stack of an error")
@@ -30,7 +30,7 @@ function formatJson(path: string, { width, height, software, prompt, negativePro
   return JSON.stringify({ path, width, height, software, prompt, negativePrompt, settings });
 }
 
-/** The settings in AUTOMATIC1111's layout: the file's own text if it has one. */
+/** The settings in AUTOMATIC1111's layout: the file's own text, if it has that layout. */
 async function formatText({ parameters, software = "", prompt, negativePrompt, settings }: PictureSettings): Promise<string> {
   if (parameters !== undefined) return parameters;
   const { formatParameters } = await import("../image/parameters.js");
@@ -64,7 +64,7 @@ async function readBytes(file: string): Promise<Uint8Array> {
     throw unreadable(cause.code === "ENOENT" ? "it does not exist" : cause.message, cause);
   };
   const found = await stat(file).catch(failed);
-  // A pipe may never begin, a device never end.
+  // Reading a pipe or a device may never end.
   if (!found.isFile()) throw unreadable(found.isDirectory() ? "it is a folder" : "it is a device or pipe");
   if (found.size > LARGEST_FILE) throw unreadable(`it has ${found.size} bytes; at most ${LARGEST_FILE} are read`);
   return readFile(file).catch(failed);

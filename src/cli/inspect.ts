@@ -23,7 +23,7 @@ export function addInspect(program: Command): void {
     });
 }
 
-/** A row of the report; several lines are put under each other. */
+/** A row of the report. A text of several lines takes several rows. */
 type Row = readonly [label: string, text: string | readonly string[] | undefined];
 
 /** The text for users. */
@@ -32,7 +32,7 @@ export function formatInspection(inspection: Inspection): string {
   const lines = rows.flatMap(([label, text]) =>
     (text === undefined ? [] : [text].flat()).map((line, i) => `  ${(i === 0 ? label : "").padEnd(LABEL_WIDTH)}${line}`),
   );
-  // Names of folders and files are anybody's, too.
+  // Names of folders and files can hold control characters, too.
   return withoutControls([inspection.name, ...lines].join("\n"));
 }
 
@@ -87,7 +87,7 @@ function rowsOf(inspection: Inspection): readonly Row[] {
 function checkpointRows(inspection: CheckpointInspection): readonly Row[] {
   const { layout, className, family, isInpainting, predictionType, isPredictionAssumed, scheduler, size, parts, counts, sources } =
     inspection;
-  // A folder's configs say all of this themselves.
+  // A folder's configs state all of this, so the source is not named.
   const told = (text: string | undefined, source: string) => text && (layout === "file" ? `${text} (${source})` : text);
   const present = Object.entries(parts).flatMap(([name, part]) => (part ? [[name, part] as const] : []));
   const width = longest(present.map(([name]) => name));
@@ -124,13 +124,13 @@ function loraRows(inspection: LoraInspection): readonly Row[] {
   ];
 }
 
-/** One or a few; of a LoRA that was cut to what each layer needs there are dozens. */
+/** One rank or a few. A LoRA whose layers have been resized one by one has dozens. */
 function ranksOf(ranks: readonly number[]): string | undefined {
   if (ranks.length === 0) return undefined;
   return ranks.length > MOST_RANKS ? `${ranks[0]} to ${ranks.at(-1)}, ${ranks.length} different ones` : ranks.join(", ");
 }
 
-/** What people write into files to be read by people; --json has all there is. */
+/** Metadata for people, with their labels. --json prints all metadata. */
 const TOLD: Readonly<Record<string, string>> = {
   "modelspec.title": "title",
   "modelspec.author": "author",

@@ -1,12 +1,12 @@
 import { Interrupted } from "./errors.js";
 
-/** Ctrl-C, `kill` and a closed terminal, with the exit codes shells give them (128 and the signal's number). */
+/** Ctrl-C, `kill` and a closed terminal, with their exit codes in shells: 128 plus the number of the signal. */
 const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
-/** Milliseconds after which a person wonders whether Ctrl-C was heard; a step can take many seconds. */
+/** Milliseconds until a line confirms Ctrl-C. A step can take many seconds. */
 const NOTICED_WAIT = 500;
 
-/** A signal that aborts (with an `Interrupted`) when the process is asked to stop. Asked twice, the process exits at once. */
+/** A signal that aborts with an `Interrupted` when the process is asked to stop. At the second time, the process exits at once. */
 export function listenForInterrupts(): AbortSignal {
   const controller = new AbortController();
   for (const name of Object.keys(signals) as (keyof typeof signals)[]) {
@@ -19,7 +19,7 @@ export function listenForInterrupts(): AbortSignal {
   return controller.signal;
 }
 
-/** Ends the process as if nobody had listened. `process.exit` would wait for the step that is being computed. */
+/** Ends the process by the signal itself. `process.exit` would wait for the current step. */
 function dieOf(name: keyof typeof signals): void {
   process.removeAllListeners(name);
   process.kill(process.pid, name);

@@ -12,11 +12,11 @@ import { type RecognisedFile, recogniseFile } from "../recognise/recognise-file.
 const CONFIG = "config.json";
 const DAMAGED = "damaged";
 
-/** The class of the pipeline or network that the folder at `path` is, by the `files` in it; undefined where it is none. */
+/** The class of the pipeline or network in the folder at `path`, by the `files` in it; undefined if it holds neither. */
 export async function folderKind(path: string, files: readonly string[]): Promise<string | undefined> {
   if (files.includes(MODEL_INDEX)) return look(path, MODEL_INDEX, async (folder) => displayText((await readModelIndex(folder)).className));
   if (!files.includes(CONFIG)) return undefined;
-  // Many programs call their settings so: what names no class is no network's.
+  // Other programs have files of this name. A file that names no class does not belong to a network.
   const kind = await look(path, CONFIG, async (folder) => {
     const className = classOf(await readConfig(folder, CONFIG));
     return className === undefined ? undefined : displayText(className);
@@ -24,7 +24,7 @@ export async function folderKind(path: string, files: readonly string[]): Promis
   return kind === DAMAGED ? undefined : kind;
 }
 
-/** What kind of model the `.safetensors` file `name` in the folder at `path` is, by its header, as in `darkroom inspect`. */
+/** The kind of model in the `.safetensors` file `name` of the folder at `path`, by its header, as in `darkroom inspect`. */
 export async function fileKind(path: string, name: string): Promise<string> {
   return look(path, name, async (folder) => nameOfKind(await recogniseFile(await readSafetensorsHeader(folder, name), folder, name)));
 }
@@ -32,7 +32,7 @@ export async function fileKind(path: string, name: string): Promise<string> {
 function nameOfKind(found: RecognisedFile): string {
   const family = "family" in found && found.family !== undefined ? ` for ${found.family}` : "";
   switch (found.kind) {
-    // As of folders.
+    // As for folders.
     case "checkpoint":
     case "network":
       return found.className;
@@ -47,7 +47,7 @@ function nameOfKind(found: RecognisedFile): string {
   }
 }
 
-/** Looks into a file. That is no use of it: the time of its last one is put back. */
+/** Reads a file without marking it as used: its access time is restored. */
 async function look<Kind>(path: string, name: string, work: (folder: Folder) => Promise<Kind>): Promise<Kind | typeof DAMAGED> {
   const file = join(path, name);
   const before = await stat(file);

@@ -8,7 +8,7 @@ import { walk } from "./walk.js";
 
 /** A checkpoint, a network, a LoRA or an embedding on this machine. */
 export interface ListedModel {
-  /** What names it for `generate`: a hub id or a path. */
+  /** Its name for `generate`: a hub id or a path. */
   readonly name: string;
   /** A pipeline's or network's class, or a file's kind; null if unknown. */
   readonly kind: string | null;
@@ -17,9 +17,9 @@ export interface ListedModel {
   /** When it was last read or written. */
   readonly lastUsed: Date;
   readonly path: string;
-  /** What the cache has of a repository: commits, with the branches and tags that stand there. */
+  /** The cached commits of a repository, each with the branches and tags that point to it. */
   readonly revisions?: readonly { readonly commit: string; readonly refs: readonly string[] }[];
-  /** Of the bytes, those of downloads that were cut. */
+  /** Bytes of unfinished downloads, which are part of `size`. */
   readonly unfinished?: number;
 }
 
@@ -42,7 +42,7 @@ export async function modelsInCache(cacheDir: string | undefined): Promise<Liste
   );
 }
 
-/** The models in a folder and below: folders in diffusers' layout, and `.safetensors` files outside of these. @throws ArgumentError */
+/** The models in a folder and below: folders in diffusers' layout, and `.safetensors` files outside these folders. @throws ArgumentError */
 export async function modelsIn(folder: string): Promise<ListedModel[]> {
   const models: ListedModel[] = [];
   await walk(folder, async ({ path, files }) => {
@@ -80,7 +80,7 @@ async function filesBelow(root: string): Promise<string[]> {
   return found;
 }
 
-/** The kind of the revision that "main" stands at, or of the newest. */
+/** The kind of the revision that "main" points to, or of the newest one. */
 async function kindOfRepository({ revisions }: CachedRepository): Promise<string | null> {
   const [newest] = [...revisions].sort((a, b) => b.lastModified.getTime() - a.lastModified.getTime());
   const revision = revisions.find(({ refs }) => refs.includes("main")) ?? newest;

@@ -7,12 +7,12 @@ interface CacheOptions {
   readonly cacheDir?: string;
 }
 
-/** `darkroom models`: what is in the hub's cache and in folders; `darkroom models rm` takes it out of the cache. */
+/** `darkroom models` lists the models in the hub's cache and in folders. `darkroom models rm` removes one from the cache. */
 export function addModels(program: Command, signal: AbortSignal): void {
   const models = program
     .command("models")
     .description("list the models of the Hugging Face cache, and of folders")
-    .argument("[folder...]", "folders to search as well, with all below them")
+    .argument("[folder...]", "more folders to search, with all folders below")
     .enablePositionalOptions();
   addCommonOptions(models.option("--json", "print one line of JSON"));
   models.action(async (folders: readonly string[], { json, cacheDir }: CacheOptions & { readonly json?: true }) => {
@@ -27,7 +27,7 @@ export function addModels(program: Command, signal: AbortSignal): void {
   const rm = models
     .command("rm")
     .description("remove a repository from the cache, with all its revisions")
-    .argument("<id>", "OWNER/NAME, as darkroom models lists it")
+    .argument("<id>", "OWNER/NAME, as in darkroom models")
     .option("-y, --yes", "do not ask");
   addCommonOptions(rm);
   rm.action(async (id: string, { yes = false, cacheDir }: CacheOptions & { readonly yes?: boolean }) => {
@@ -38,7 +38,7 @@ export function addModels(program: Command, signal: AbortSignal): void {
     const found = (await listCachedRepositories({ cacheDir })).find((repository) => repository.id === id);
     // Removing a missing one gives the error.
     if (found && !yes && !(await agrees(`Remove ${id}, ${formatBytes(found.size)}, from ${found.path}?`, signal))) {
-      process.stdout.write(`${id} is left as it is\n`);
+      process.stdout.write(`${id} was not removed\n`);
       return;
     }
     const freed = await removeCachedRepository(id, { cacheDir });
@@ -48,15 +48,15 @@ export function addModels(program: Command, signal: AbortSignal): void {
 
 function addCommonOptions(command: Command): void {
   command
-    .option("--cache-dir <dir>", "in place of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
+    .option("--cache-dir <dir>", "instead of ~/.cache/huggingface/hub (HF_HUB_CACHE)")
     .option("--verbose", "show the stack of an error");
 }
 
 async function agrees(question: string, signal: AbortSignal): Promise<boolean> {
   const { stdin: input, stderr: output } = process;
   if (!input.isTTY) {
-    throw new ArgumentError("nobody is there to be asked whether to remove it: the input is no terminal", {
-      hint: "add --yes to remove it all the same",
+    throw new ArgumentError("the removal cannot be confirmed: the input is not a terminal", {
+      hint: "add --yes to remove it without a question",
     });
   }
   const { confirm } = await import("./confirm.js");

@@ -6,9 +6,9 @@ import { formatOfName, PICTURE_ENDINGS, type PictureFormat } from "../image/pict
 import { explainWrite } from "../platform/node/write-file.js";
 import { warn } from "../warnings.js";
 
-/** What decides the names of the files. */
+/** What the names of the files depend on. */
 export interface OutputRequest {
-  /** `--out`: a file's name, a folder, or nothing for the working directory. */
+  /** `--out`: a file's name or a folder; the working directory without it. */
   readonly out?: string;
   readonly prompt: string;
   /** One picture per seed. */
@@ -21,15 +21,15 @@ export interface OutputRequest {
   readonly quality?: number;
 }
 
-/** Where each picture goes. */
+/** The path of each picture. */
 export interface OutputPlan {
   readonly images: readonly string[];
   readonly grid: string | undefined;
 }
 
 /**
- * Decides the names and makes sure they can be written, so that no work is lost at its end.
- * @throws ArgumentError for a name with an ending that is not a picture's or differs from the format that was asked for; for a quality with PNG.
+ * Chooses the names, and makes sure that the files can be written before the pictures are made.
+ * @throws ArgumentError for a name whose ending is not a picture's, or differs from the requested format; for a quality with PNG.
  * @throws OutputError for a file that exists (without `force`) or a folder that cannot be written.
  */
 export function planOutputs(request: OutputRequest): OutputPlan {
@@ -37,22 +37,22 @@ export function planOutputs(request: OutputRequest): OutputPlan {
   if (out === "") throw new ArgumentError(`--out is empty; expected a file name ending in ${PICTURE_ENDINGS}, or a folder`);
   const plan = out === undefined || isFolder(out) ? namesFromPrompt(request, out ?? "") : namesFromFile(request, out);
   if (request.quality !== undefined && formatOfName(plan.images[0] ?? "") === "png") {
-    throw new ArgumentError("--quality is for JPEG and WebP; this picture is a PNG file, which loses nothing", {
+    throw new ArgumentError("--quality is for JPEG and WebP; this picture is saved as PNG, which is lossless", {
       hint: out === undefined || isFolder(out) ? "add --jpeg or --webp" : "give --out a name that ends in .jpg or .webp",
     });
   }
   const paths = [...plan.images, ...(plan.grid === undefined ? [] : [plan.grid])];
   for (const path of paths) {
     if (!force && existsSync(path)) {
-      throw new OutputError(`${path} exists and is left as it is`, { hint: "choose another --out, or overwrite it with --force" });
+      throw new OutputError(`${path} exists and was not overwritten`, { hint: "choose another --out, or overwrite it with --force" });
     }
   }
-  // All are in one folder; the last has the longest name.
+  // All files are in one folder. The last has the longest name.
   probe(paths.at(-1) ?? "");
   return plan;
 }
 
-/** Saves under `path`, or under a free name beside it if another program took that name meanwhile. Returns the name it got. */
+/** Saves as `path`. If another program has taken that name meanwhile, it saves under a free name in the same folder. Returns the path. */
 export async function savePicture(picture: Picture, path: string, encoding: EncodeOptions, force: boolean): Promise<string> {
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -71,10 +71,10 @@ export async function savePicture(picture: Picture, path: string, encoding: Enco
   return savePicture(picture, other, encoding, false);
 }
 
-/** Words of the prompt for a file's name: letters and digits of any script, `-` between. */
+/** The prompt as a file's name: its letters and digits, of any script, with `-` between words. */
 export function slugOf(prompt: string): string {
   const words = prompt.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];
-  // 40 characters of up to 4 bytes stay well under the 255 bytes a name may have.
+  // 40 characters of up to 4 bytes fit well into the 255 bytes of a name.
   return [...words.join("-")].slice(0, 40).join("").replace(/-$/, "") || "picture";
 }
 
@@ -120,11 +120,14 @@ function freeName(path: string): string {
   return free;
 }
 
-/** Writes and removes a file in the folder of `path`, or where that will be made: permissions alone do not tell (read-only disks, full ones, /proc). */
+/**
+ * Writes and removes a file in the folder of `path`, or in its nearest parent that exists. Permissions alone are not enough: a disk may be
+ * read-only or full.
+ */
 function probe(path: string): void {
   let folder = dirname(path);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
-  // As long a name as the picture's, so that one too long is found out too.
+  // The name is as long as the picture's: a name that is too long is an error now, not later.
   const file = join(folder, `.darkroom-${crypto.randomUUID()}`.padEnd(Buffer.byteLength(basename(path)), "-"));
   try {
     closeSync(openSync(file, "wx"));

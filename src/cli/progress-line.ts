@@ -1,6 +1,6 @@
-/** Columns of a bar if there is room. */
+/** Columns of a bar on a wide terminal. */
 const LONGEST_BAR = 40;
-/** A shorter bar shows too little. */
+/** Columns of a bar on a narrow terminal. */
 const SHORTEST_BAR = 8;
 
 /** Current width of the terminal at stderr, in columns. */
@@ -9,8 +9,8 @@ export function terminalColumns(): number {
 }
 
 /**
- * A line of progress that is narrower than `columns`: the first of `lines` that fits, or the last. `{bar}` in a line is replaced by a bar that uses the
- * free room; `share` (0..1) of it is full.
+ * A line of progress that is narrower than `columns`: the first of `lines` that fits, or the last. `{bar}` in a line is replaced by a bar
+ * that uses the free room; `share` (0..1) of it is full.
  */
 export function progressLine(lines: readonly string[], share: number, columns: number): string {
   const filled = lines.map((line) => {

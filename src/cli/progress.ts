@@ -4,19 +4,19 @@ import { type DownloadDisplay, openDownloadBar, openDownloadLines } from "./down
 import { formatSeconds } from "./format-seconds.js";
 import { progressLine, terminalColumns } from "./progress-line.js";
 
-/** Tells a person at stderr how far the work is. */
+/** Shows progress on stderr. */
 export interface Progress {
-  /** A line of its own. */
+  /** Writes a line. */
   note(line: string): void;
-  /** Step `done` of `total` of picture `image` (from 0) is over. */
+  /** Step `done` of `total` of picture `image` (from 0) has been taken. */
   step(image: number, done: number, total: number): void;
-  /** Receives the progress of the download of `name`. */
+  /** Shows the progress of the download of `name`. */
   download(name: string): (progress: DownloadProgress) => void;
-  /** Takes the bar off the terminal, before other output or at the end. */
+  /** Removes the bar from the terminal: before other output, and at the end. */
   stop(): void;
 }
 
-/** What to show after a step. */
+/** The progress after a step. */
 export interface StepView {
   readonly done: number;
   readonly total: number;
@@ -31,7 +31,7 @@ interface Display {
   stop(): void;
 }
 
-/** A bar on a terminal, short lines where stderr is piped, nothing when quiet. */
+/** A bar on a terminal, short lines if stderr is piped, nothing if `quiet`. */
 export async function openProgress({ images, quiet }: { readonly images: number; readonly quiet: boolean }): Promise<Progress> {
   if (quiet) return { note: () => undefined, step: () => undefined, download: () => () => undefined, stop: () => undefined };
   const { isTTY } = process.stderr;
@@ -59,7 +59,7 @@ export async function openProgress({ images, quiet }: { readonly images: number;
   };
 }
 
-/** Says what is to come when a download begins and what came when it is over, and shows how far it is between. */
+/** Writes a line when a download begins and one when it ends, and shows the progress between. */
 function downloadNotes(name: string, display: DownloadDisplay, note: (line: string) => void): (progress: DownloadProgress) => void {
   let start: { readonly at: number } | undefined;
   return (progress) => {
@@ -73,7 +73,10 @@ function downloadNotes(name: string, display: DownloadDisplay, note: (line: stri
   };
 }
 
-/** The mean time of a step and the time left. A picture's first step, which also waits for the prompt and the networks, counts only until others are known. */
+/**
+ * The mean time of a step and the time left. A picture's first step also includes the prompt and loading, so it counts only until another
+ * step is measured.
+ */
 export class StepTimer {
   private last: number;
   private spent = 0;
@@ -86,12 +89,12 @@ export class StepTimer {
     this.last = now();
   }
 
-  /** Starts the clock of the step that comes next. */
+  /** The next step begins now. */
   mark(): void {
     this.last = this.now();
   }
 
-  /** Step `done` of `total` of picture `image` (from 0) is over; seconds. */
+  /** Step `done` of `total` of picture `image` (from 0) has been taken. Returns seconds. */
   step(image: number, done: number, total: number): { perStep: number; left: number } {
     const took = (this.now() - this.last) / 1000;
     this.mark();
@@ -111,7 +114,7 @@ async function openBar(): Promise<Display> {
   return {
     show(view) {
       if (!bar.isActive) bar.start(view.total, view.done, view);
-      // An ensemble's total is known for certain only in its second half.
+      // An ensemble's total is an estimate until the refiner begins.
       bar.setTotal(view.total);
       bar.update(view.done, view);
     },
@@ -119,7 +122,9 @@ async function openBar(): Promise<Display> {
   };
 }
 
-/** The progress of a picture in one line for a terminal of `columns`. If it is too narrow, words are left out before numbers. */
+/**
+ * The progress of a picture in one line for a terminal of `columns`. If the terminal is too narrow, words are dropped first, then numbers.
+ */
 export function stepLine({ done, total, picture, perStep, left }: StepView, columns: number): string {
   const [long, short] = picture === undefined ? ["", ""] : [`picture ${picture}  `, `${picture}: `];
   const steps = `${done}/${total}`;

@@ -12,12 +12,12 @@ import { inTerminal } from "./spelling.js";
 import { refuseCommand } from "./unknown-command.js";
 import { usageError } from "./usage.js";
 
-/** Runs the command line with `args` until it ends or `signal` aborts. Returns the exit code; errors and warnings go to stderr. */
+/** Runs the command line with `args`. Returns the exit code. Errors and warnings go to stderr. Aborting `signal` stops it. */
 export async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
   const warnings = new Set<string>();
   const previous = setWarningHandler((_, spell) => {
     const warning = spell(inTerminal);
-    // With several pictures, each would give the same warning.
+    // Each of several pictures would give the same warning.
     if (!warnings.has(warning)) process.stderr.write(`darkroom: warning: ${warning}\n`);
     warnings.add(warning);
   });
@@ -44,7 +44,7 @@ function program(signal: AbortSignal): Command {
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
     .showSuggestionAfterError(false)
-    // Options belong to their command: two commands may have an option with the same name.
+    // Options belong to their command, so that two commands can have an option with the same name.
     .enablePositionalOptions()
     .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
   addGenerate(program, signal);

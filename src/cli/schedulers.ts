@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { table } from "./table.js";
 
-/** `darkroom schedulers`: the names `--scheduler` takes. */
+/** `darkroom schedulers` lists the names for `--scheduler`. */
 export function addSchedulers(program: Command): void {
   program
     .command("schedulers")
-    .description("list the names --scheduler takes")
+    .description("list the names for --scheduler")
     .option("--verbose", "show the stack of an error")
     .action(async () => {
       const { SCHEDULERS } = await import("../schedulers/registry.js");

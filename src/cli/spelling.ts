@@ -1,7 +1,7 @@
 import { ArgumentError, type DarkroomError } from "../errors.js";
 import type { Spelling } from "../wording.js";
 
-/** The command line's names for the API's options and methods. It does not have those that are missing here. */
+/** The command line's names for options and methods of the API. Others have no name on the command line. */
 const OPTIONS: Readonly<Record<string, string>> = {
   "AutoencoderKL.fromSingleFile": "--vae",
   "ControlNetModel.fromSingleFile": "--control",
@@ -64,7 +64,10 @@ export const inTerminal: Spelling = (name, { value, code } = {}) => {
   return code === undefined ? name : `in a program, ${code}`;
 };
 
-/** Message and hint of an error for the command line. A message about an option that does not name the option begins with it. */
+/**
+ * Message and hint of an error for the command line. If an error is about an option and does not name it, the message begins with the
+ * option.
+ */
 export function spelled(error: DarkroomError): { readonly message: string; readonly hint: string | undefined } {
   const argument = error instanceof ArgumentError ? error.argument : undefined;
   const named = new Set<string>();

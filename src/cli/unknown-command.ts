@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { ArgumentError } from "../errors.js";
 import { mistypedName } from "../nearest.js";
 
-/** Longer unknown commands are cut to this many letters in the message. */
+/** Letters of an unknown command in the message. */
 const LONGEST = 60;
 
-/** @throws ArgumentError for a word that is not a command: a misspelt one, or a prompt without `generate`. `options` are those after it. */
+/** @throws ArgumentError for an unknown command: a misspelt one, or a prompt without `generate`. `options` are the options after it. */
 export function refuseCommand(program: Command, words: readonly string[], options: readonly string[]): never {
   const [word = "", ...rest] = words;
   const nearest = mistypedName(

@@ -4,11 +4,11 @@ import { mistypedName } from "../nearest.js";
 import { ourNamesOf } from "../options/unknown-option.js";
 import { optionOf } from "./spelling.js";
 
-/** What commander refuses about the arguments, said with what to do. */
+/** Our error for arguments that commander refuses, with a hint. */
 export function usageError(cause: CommanderError, program: Command, args: readonly string[]): ArgumentError {
   const command = commandOf(program, args);
   const message = cause.message.replace(/^error: /, "").replace(/^command-argument /, "");
-  return new ArgumentError(message, { cause, hint: hintFor(cause, command) ?? `${pathOf(command)} --help shows what it takes` });
+  return new ArgumentError(message, { cause, hint: hintFor(cause, command) ?? `${pathOf(command)} --help lists its options` });
 }
 
 function hintFor({ code, message }: CommanderError, command: Command): string | undefined {

@@ -3,20 +3,20 @@ import { join } from "node:path";
 import { isPickle } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
 
-/** A folder that {@link walk} comes to. */
+/** A folder that {@link walk} visits. */
 export interface Visit {
   readonly path: string;
   /** Names of the files in it. */
   readonly files: readonly string[];
 }
 
-/** Levels of folders that are looked into: nobody sorts models deeper, and a whole disk given by mistake has an end. */
+/** Levels of folders that are visited. Models are never deeper, and it limits the time if a whole disk is given by mistake. */
 const DEEPEST = 8;
 
 /**
- * Goes through `root` and the folders below it, in the order of the alphabet: hidden ones are left out, and each is visited once however many links
- * lead there. Where `visit` gives false, what lies below is left out.
- * @throws ArgumentError if `root` is no folder that can be read.
+ * Visits `root` and the folders below it, in alphabetical order. Hidden folders are skipped. A folder that several links lead to is visited
+ * once. If `visit` returns false, the folders below are skipped.
+ * @throws ArgumentError if `root` is not a folder that can be read.
  */
 export async function walk(root: string, visit: (folder: Visit) => Promise<boolean> | boolean): Promise<void> {
   const seen = new Set<string>();
@@ -27,7 +27,7 @@ export async function walk(root: string, visit: (folder: Visit) => Promise<boole
     const { files, folders } = await entriesOf(path);
     if (!(await visit({ path, files })) || depth === DEEPEST) return;
     for (const name of folders) {
-      // A folder that may not be read hides nothing that could be used.
+      // A folder without permission is skipped.
       if (!name.startsWith(".")) await enter(join(path, name), depth + 1).catch(passOverUnreadable);
     }
   };
@@ -38,7 +38,10 @@ export async function walk(root: string, visit: (folder: Visit) => Promise<boole
   });
 }
 
-/** Paths of the files in a folder and below whose names may be adapters': `.safetensors`, and pickles. @throws ArgumentError as {@link walk} does. */
+/**
+ * Paths of the files in a folder and below that may hold adapters, by their names: `.safetensors` files and pickles.
+ * @throws ArgumentError as {@link walk}
+ */
 export async function adaptersBelow(root: string): Promise<string[]> {
   const found: string[] = [];
   await walk(root, ({ path, files }) => {

@@ -4,7 +4,7 @@ import { nearestNames } from "../nearest.js";
 import { nameOf } from "./name-of.js";
 import type { EmbeddingRequest, LoraRequest, ModelSource } from "./request.js";
 
-/** Where adapters are found by their names. A door lists a folder, a database or uploads. */
+/** Adapters that requests and prompts find by their names. A program lists a folder, a database or uploads. */
 export interface AdapterLibrary {
   /** The LoRAs that prompts name by tags, `<lora:name:0.8>`. */
   readonly loras?: AdapterShelf | undefined;
@@ -16,7 +16,10 @@ export interface AdapterLibrary {
 export interface AdapterShelf {
   /** How messages name it, such as the folder's path. */
   readonly name: string;
-  /** The files or hub ids. The name of each is its last part, without the ending. A pickle is refused if it is named and has no safetensors file beside it. */
+  /**
+   * The files or hub ids. The name of each is its last part, without the ending. A pickle counts only if no safetensors file has its name,
+   * and is refused when it is used.
+   */
   list(): Promise<readonly string[]> | readonly string[];
 }
 
@@ -45,7 +48,7 @@ export async function locateAdapters(
   { loras: loraShelf, embeddings: embeddingShelf }: AdapterLibrary,
   texts: string,
 ): Promise<LocatedAdapters> {
-  // Listed even if nothing is looked up: a folder that does not exist is a mistake.
+  // Listed even if nothing is looked up, since a folder that does not exist is a mistake.
   const files = loraShelf && filesByName(await filesOf(loraShelf));
   const found = embeddingShelf ? named(await filesOf(embeddingShelf), texts) : [];
   return {
@@ -91,7 +94,7 @@ function fileOf(name: string, files: ReadonlyMap<string, readonly string[]>, she
   const [file, ...others] = files.get(name) ?? [];
   if (file !== undefined && others.length === 0) return file;
   if (file !== undefined) {
-    throw new ArgumentError(`<lora:${name}> may be any of ${[file, ...others].join(", ")}`, {
+    throw new ArgumentError(`several files have the name ${name}: ${[file, ...others].join(", ")}`, {
       hint: (option) => `rename all but one of them, or name the file: ${option("loras", { code: "loras: [{ source }]" })}`,
     });
   }

@@ -50,19 +50,16 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   if (request.refiner !== undefined) expectStepsForBase(denoisingEndOf(request, family), strengthOf(request, family));
 }
 
-/** If less of the picture is forgotten than the refiner takes over, no step is left for the base. */
+/** @throws ArgumentError if the refiner takes all the steps that `strength` leaves. */
 function expectStepsForBase(end: number, strength = 1): void {
   if (strength + end > 1) return;
-  throw new ArgumentError(
-    (name) => `${name("strength")} is ${strength} and ${name("denoisingEnd")} ${end}: that leaves the base no step to take`,
-    {
-      argument: "strength",
-      hint: (name) => `raise ${name("strength")} above ${Number((1 - end).toFixed(4))}, or ${name("denoisingEnd")}`,
-    },
-  );
+  throw new ArgumentError((name) => `${name("strength")} is ${strength} and ${name("denoisingEnd")} ${end}: no step is left for the base`, {
+    argument: "strength",
+    hint: (name) => `raise ${name("strength")} above ${Number((1 - end).toFixed(4))}, or ${name("denoisingEnd")}`,
+  });
 }
 
-/** What a checkpoint without text encoder and autoencoder has no use for. */
+/** Options without effect on a checkpoint that has no text encoder and no autoencoder. */
 const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
   ...(["image", "controlnet", "negativePrompt", "guidanceScale", "guidanceRescale", "clipSkip", "width", "height"] as const),
   ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache"] as const),
@@ -70,7 +67,7 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
 
 function refusePromptOptions(request: GenerateRequest, model: string): void {
   if (request.prompt !== undefined) {
-    throw new ArgumentError(`${model} takes no prompt: it makes pictures out of noise alone`, {
+    throw new ArgumentError(`${model} takes no prompt: it makes pictures from noise alone`, {
       argument: "prompt",
       hint: "leave the prompt out",
     });
@@ -79,7 +76,7 @@ function refusePromptOptions(request: GenerateRequest, model: string): void {
   if (found === undefined) return;
   throw new ArgumentError(
     (name) =>
-      `${found === "width" || found === "height" ? name("size", { code: found }) : name(found)} means nothing to ${model} which makes pictures of one size out of noise alone`,
+      `${found === "width" || found === "height" ? name("size", { code: found }) : name(found)} has no effect on ${model} which makes pictures of one size from noise alone`,
     {
       argument: found,
       hint: (name) =>

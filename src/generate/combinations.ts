@@ -7,11 +7,11 @@ type OptionName = keyof GenerateRequest;
 
 /** Options that need another: the option, the one it needs, why, and what to add. */
 const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: string, add: (name: Spelling) => string])[] = [
-  ["config", "model", "it says how the networks of that file are built", adding("model", { value: "model.safetensors" })],
+  ["config", "model", "it describes the networks of that file", adding("model", { value: "model.safetensors" })],
   ["revision", "model", "it is a branch, tag or commit of that model on the hub", adding("model", { value: "OWNER/NAME" })],
-  ["strength", "image", "it says how much of that picture is forgotten", addingPicture("image", "in.png")],
+  ["strength", "image", "it says how much of that picture to change", addingPicture("image", "in.png")],
   ["maskImage", "image", "it marks the part of that picture to repaint", addingPicture("image", "in.png")],
-  ["paddingMaskCrop", "maskImage", "it says how much around the masked part is worked on", addingPicture("maskImage", "mask.png")],
+  ["paddingMaskCrop", "maskImage", "it is a margin around the masked part", addingPicture("maskImage", "mask.png")],
   ["controlImage", "controlnet", "it is the network that follows this picture", (name) => `add ${name("controlnet")} and a ControlNet`],
   ["controlnetConditioningScale", "controlnet", "it is the weight of that network", (name) => `add ${name("controlnet")} and a ControlNet`],
   ["denoisingEnd", "refiner", "it says when the refiner takes over", (name) => `add ${name("refiner")} and a refiner`],
@@ -29,7 +29,7 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
   [
     "maskImage",
     "refiner",
-    "a picture handed over half-way cannot get its unmasked part back",
+    "the refiner cannot restore the part outside the mask",
     (name) =>
       `repaint first; then refine the result: ${name("model", { value: "REFINER" })} ${name("image", pictureIn("image", "result.png"))} ${name("strength", { value: 0.3 })}`,
   ],

@@ -45,7 +45,7 @@ export function denoisingEndOf({ denoisingEnd }: RunRequest, { refinement }: Kno
   return denoisingEnd ?? refinement?.from ?? 1;
 }
 
-/** How much of the picture to start from is forgotten; undefined without one. */
+/** How much of the picture to start from is changed; undefined without one. */
 export function strengthOf(request: RunRequest, { workflows }: KnownFamily): number | undefined {
   return request.strength ?? workflows[startKindOf(request)]?.defaults.strength;
 }

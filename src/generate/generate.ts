@@ -1,5 +1,7 @@
-import { type OpenOptions, openWorkflow } from "./open-workflow.js";
-import { checkRequest, type GenerateRequest, openingOf, runOf } from "./request.js";
+import { checkOptions } from "../options/check-options.js";
+import { callback, type Fields } from "../options/fields.js";
+import { OPEN_OPTION_FIELDS, type OpenOptions, openWorkflow } from "./open-workflow.js";
+import { belongsToRequest, checkRequest, type GenerateRequest, openingOf, runOf } from "./request.js";
 import type { GeneratedPicture, GenerateResult, StepEvent } from "./run.js";
 import type { RunSettings } from "./run-settings.js";
 
@@ -13,17 +15,24 @@ export interface GenerateOptions extends Omit<OpenOptions, "firstRun"> {
   readonly onPicture?: ((picture: GeneratedPicture) => void | Promise<void>) | undefined;
 }
 
+const { firstRun: _, ...OPENING } = OPEN_OPTION_FIELDS;
+
+const GENERATE_OPTION_FIELDS: Fields<GenerateOptions> = { ...OPENING, onStart: callback(), onStep: callback(), onPicture: callback() };
+
 /**
- * Makes the pictures of a request, and frees everything at the end. A program that makes pictures more than once opens a workflow instead: loading takes
- * longer than making a picture.
+ * Makes the pictures of a request, and frees everything at the end. Loading takes longer than making a picture, so a program with several
+ * requests opens a workflow instead.
  * @throws ArgumentError for a request that makes no sense; CheckpointError, ConfigError, DeviceError, HubError; the signal's reason
  */
 export async function generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
-  const { onStart, onStep, onPicture, ...opening } = options;
+  const { onStart, onStep, onPicture, ...opening } = checkOptions(options, GENERATE_OPTION_FIELDS, {
+    call: "generate",
+    elsewhere: belongsToRequest,
+  });
   const checked = checkRequest(request);
   const run = runOf(checked);
   const workflow = await openWorkflow(openingOf(checked), { ...opening, firstRun: run });
-  const events = workflow.run(run, { signal: options.signal });
+  const events = workflow.run(run, { signal: opening.signal });
   try {
     for (;;) {
       const { done, value } = await events.next();

@@ -104,7 +104,7 @@ async function loadEmbeddings(pipe: Adaptable, embeddings: OpenAdapters["embeddi
   return loaded;
 }
 
-/** A file of the library may have an ordinary word as its name. */
+/** The error for a token that the tokenizer has already, such as an ordinary word. */
 function tokenTaken(error: ArgumentError, source: string, token: string | undefined): ArgumentError {
   const other = `<my-${(token ?? "token").replace(/[<>]/g, "")}>`;
   return new ArgumentError(`${source}: ${error.message}`, {

@@ -15,7 +15,7 @@ import { findAdapters, type OpenAdapters, openAdapters } from "./load-adapters.j
 import { pathOf } from "./name-of.js";
 import type { ModelSource, OpenRequest } from "./request.js";
 
-/** Everything a request names, opened once: files on the hub have been downloaded. */
+/** The files of everything that a request names. Files on the hub have been downloaded. */
 export interface OpenFiles {
   readonly index: ModelIndex;
   /** Whether the model is the checkpoint in the package. */
@@ -29,20 +29,20 @@ export interface OpenFiles {
   readonly adapters: OpenAdapters;
 }
 
-/** Where files may come from, and who is told of it. */
+/** Where files may come from, and callbacks. */
 export interface FileOptions extends Pick<SourceOptions, "cacheDir" | "localFilesOnly" | "token" | "signal"> {
   /** Called several times a second during a download, with what is downloaded. */
   readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
-  /** Sees what kind of checkpoint the model is, before its weights are downloaded, and throws if they need not be. */
+  /** Called with the kind of the checkpoint before its weights are downloaded. Throws if they are not worth it. */
   readonly accept: (family: KnownFamily, index: ModelIndex) => void;
 }
 
-/** Parts that a refiner takes from the base: the text encoder that both have, the tokenizer that feeds it, and the autoencoder. */
+/** Parts that the refiner shares with the base: the second text encoder with its tokenizer, and the autoencoder. */
 const SHARED_WITH_REFINER = ["text_encoder_2", "tokenizer_2", "vae"];
 
 /**
- * Opens what a request names. What can be known without the network is checked before anything is downloaded, and what kind of checkpoint the model
- * is before its networks are.
+ * Opens what a request names. Everything that can be checked without a download is checked first. Then the kind of the checkpoint is
+ * checked, and then its weights are downloaded.
  * @throws ArgumentError for what the checkpoint cannot do; CheckpointError, ConfigError, HubError; the signal's reason
  */
 export async function openFiles(
@@ -72,7 +72,7 @@ export async function openFiles(
     return family;
   };
 
-  // They are small: whatever is wrong with one is known before the large downloads.
+  // Adapters are small, so they come before the large downloads: a mistake is found early.
   const adapters = await openAdapters(foundAdapters, sourceOptions);
   const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
   const base = await open(model, {
@@ -125,7 +125,7 @@ function expectEffect({ revision, config }: OpenRequest, { kind, place, name }: 
   }
 }
 
-/** Parses a source. Called for all sources before the first download, which can take hours. @throws CheckpointError for a pickle or a path that does not exist. */
+/** Parses a source, before the first download, which can take hours. @throws CheckpointError for a pickle or a path that does not exist. */
 async function expectCheckpoint(source: ModelSource): Promise<ExistingSource> {
   const found = await findSource(source);
   await refusePickle(found, CHECKPOINT_CONVERSION);
@@ -146,7 +146,7 @@ async function expectNetwork(folder: Folder, subfolder: string): Promise<void> {
   });
 }
 
-/** The config for an autoencoder in a single file, which does not say how it scales latents: the model's own, since the model's latents are scaled so. */
+/** The config for an autoencoder in a single file. The file does not state how it scales latents; the model's config does. */
 async function vaeConfigOf(model: Folder): Promise<Folder | undefined> {
   const vae = model.open("vae");
   if (!(await vae.has("config.json"))) return undefined;

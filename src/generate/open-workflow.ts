@@ -2,8 +2,11 @@ import { readConfig } from "../checkpoint/config.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
 import { ConfigError } from "../errors.js";
+import { isPlain } from "../given.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { Autoencoder } from "../models/autoencoder.js";
+import { checkOptions } from "../options/check-options.js";
+import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, locateAdapters } from "./adapter-library.js";
@@ -12,13 +15,14 @@ import { checkCombinations } from "./combinations.js";
 import type { KnownFamily } from "./families.js";
 import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
 import { type OpenFiles, openFiles } from "./open-files.js";
-import { checkOpening, checkRunRequest, type ModelSource, type OpenRequest, type RunRequest } from "./request.js";
-import { type GenerateEvent, type GenerateResult, runEvents } from "./run.js";
+import { readTags, taggedPrompt } from "./prompt-tags.js";
+import { belongsToRequest, checkOpening, checkRunRequest, type ModelSource, type OpenRequest, type RunRequest } from "./request.js";
+import { type GenerateEvent, type GenerateResult, type PreparedRun, prepareRun, runEvents } from "./run.js";
 import { unlessAborted } from "./unless-aborted.js";
 import type { OpenNetworks, PartOptions } from "./workflows/workflow.js";
 import { workflowOf } from "./workflows/workflow-of.js";
 
-/** How a workflow is opened: what a program decides, and no request. */
+/** Options that a program decides, and a request does not. */
 export interface OpenOptions {
   /** Stops downloads and the wait for the networks. */
   readonly signal?: AbortSignal | undefined;
@@ -28,7 +32,7 @@ export interface OpenOptions {
   readonly onLoad?: (() => void) | undefined;
   /** Where prompts and requests find LoRAs and embeddings by their names. */
   readonly library?: AdapterLibrary | undefined;
-  /** The run that the workflow is opened for. What the checkpoint cannot do for it is an error before weights are downloaded. */
+  /** The run that the workflow is opened for. If the checkpoint cannot make it, that is an error before weights are downloaded. */
   readonly firstRun?: RunRequest | undefined;
   /** Folder of downloads; that of Hugging Face's tools by default. */
   readonly cacheDir?: string | undefined;
@@ -38,15 +42,29 @@ export interface OpenOptions {
   readonly token?: string | undefined;
 }
 
+/** The options of {@link OpenOptions}. */
+export const OPEN_OPTION_FIELDS: Fields<OpenOptions> = {
+  signal: abortSignal,
+  onDownload: callback(),
+  onLoad: callback(),
+  library: field(isPlain, "an object: { loras, embeddings }"),
+  firstRun: field(isPlain, "an object with the options of a run"),
+  cacheDir: text,
+  localFilesOnly: flag,
+  token: text,
+};
+
 /** Options of one run. */
 export interface RunOptions {
   /** Stops the run between two steps, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
+const RUN_OPTION_FIELDS: Fields<RunOptions> = { signal: abortSignal };
+
 /**
- * A checkpoint with its adapters, open for any number of runs, each with its own prompt, seed, size and start. Runs share the networks and take turns,
- * picture by picture. Dispose of it to free the memory.
+ * A checkpoint with its adapters, open for any number of runs. Each run has its own prompt, seed, size and pictures to start from. Runs
+ * share the networks and take turns, picture by picture. Dispose of the workflow to free its memory.
  */
 export interface Workflow extends AsyncDisposable {
   /** What is loaded. */
@@ -60,8 +78,8 @@ export interface Workflow extends AsyncDisposable {
   /** The LoRAs and embeddings that are loaded. */
   readonly adapters: LoadedAdapters;
   /**
-   * Makes pictures, one event after another: the settings, each step, each picture. Nothing is computed before the first event is requested. Leaving the
-   * loop cancels the run.
+   * Makes pictures. Its events are the settings, each step and each picture. Nothing is computed before the first event is requested.
+   * Leaving the loop cancels the run.
    * @throws ArgumentError for a request that makes no sense; the signal's reason; DeviceError
    */
   run(request: RunRequest, options?: RunOptions): AsyncGenerator<GenerateEvent, GenerateResult, void>;
@@ -71,27 +89,38 @@ export interface Workflow extends AsyncDisposable {
 
 /**
  * Opens what a request names: downloads what is missing, and loads the networks and adapters.
- * @throws ArgumentError for a request that makes no sense, or that the checkpoint cannot follow; CheckpointError, ConfigError, DeviceError, HubError; the
- * signal's reason
+ * @throws ArgumentError for a request that makes no sense, or that the checkpoint cannot do; CheckpointError, ConfigError, DeviceError,
+ * HubError; the signal's reason
  */
 export async function openWorkflow(request: OpenRequest, options: OpenOptions = {}): Promise<Workflow> {
   const opening = checkOpening(request);
-  const { firstRun, library = {}, signal, onLoad, ...from } = options;
+  const checked = checkOptions(options, OPEN_OPTION_FIELDS, { call: "openWorkflow", elsewhere: belongsToRequest });
+  const { firstRun, library = {}, signal, onLoad, ...from } = checked;
   const planned = firstRun && checkRunRequest(firstRun);
+  signal?.throwIfAborted();
   const whole = { ...planned, ...opening, model: opening.model ?? embeddedCheckpointPath() };
   checkCombinations({ ...planned, ...opening }, { isPlanned: planned !== undefined });
   const located = await locateAdapters(opening, library, `${planned?.prompt ?? ""}\n${planned?.negativePrompt ?? ""}`);
+  if (planned?.prompt !== undefined) taggedPrompt(planned.prompt, readTags(planned).loras, located.loras);
+  const prepared = planned && (await unlessAborted(prepareRun(planned), signal));
   const accept = (family: KnownFamily, index: ModelIndex) => (planned ? checkRun : checkNetworks)(whole, family, index);
   const files = await unlessAborted(openFiles(whole, located, { ...from, signal, accept }), signal);
   onLoad?.();
-  const loading = LoadedWorkflow.load({ ...opening, model: whole.model }, files);
+  const first = firstRun && prepared && { given: firstRun, prepared };
+  const loading = LoadedWorkflow.load({ ...opening, model: whole.model }, files, first);
   try {
     return await unlessAborted(loading, signal);
   } catch (error) {
-    // It cannot be stopped; what it loads is freed when it is done.
+    // Loading cannot be stopped. What it loads is freed when it is done.
     loading.then((workflow) => workflow.dispose()).catch(() => undefined);
     throw error;
   }
+}
+
+/** The run that a workflow was opened for, as it was given and as it is prepared. */
+interface FirstRun {
+  readonly given: RunRequest;
+  readonly prepared: PreparedRun;
 }
 
 class LoadedWorkflow implements Workflow {
@@ -101,9 +130,14 @@ class LoadedWorkflow implements Workflow {
     private readonly networks: OpenNetworks,
     readonly adapters: LoadedAdapters,
     private readonly parts: readonly AsyncDisposable[],
+    private firstRun: FirstRun | undefined,
   ) {}
 
-  static async load(opening: OpenRequest & { readonly model: ModelSource }, files: OpenFiles): Promise<LoadedWorkflow> {
+  static async load(
+    opening: OpenRequest & { readonly model: ModelSource },
+    files: OpenFiles,
+    firstRun: FirstRun | undefined,
+  ): Promise<LoadedWorkflow> {
     const parts: AsyncDisposable[] = [];
     const keep = <Part extends AsyncDisposable>(part: Part): Part => {
       parts.unshift(part);
@@ -116,7 +150,7 @@ class LoadedWorkflow implements Workflow {
       const workflow = await workflowOf(files.family);
       const networks = await workflow.open(files, { ...options, vae }, keep);
       const adapters = networks.adaptable ? await loadAdapters(networks.adaptable, files.adapters) : { loras: [], embeddings: [] };
-      return new LoadedWorkflow(opening, files, networks, adapters, parts);
+      return new LoadedWorkflow(opening, files, networks, adapters, parts, firstRun);
     } catch (error) {
       await disposeAll(parts);
       throw error;
@@ -135,14 +169,22 @@ class LoadedWorkflow implements Workflow {
     return this.networks.pipeline.precision;
   }
 
-  async *run(request: RunRequest, { signal }: RunOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-    const { opening, files, networks, adapters } = this;
-    const run = checkRunRequest(request);
-    const whole = { ...run, ...opening };
-    checkCombinations(whole, { isPlanned: false });
-    checkRun(whole, files.family, files.index);
+  async *run(request: RunRequest, options: RunOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
+    const { signal } = checkOptions(options, RUN_OPTION_FIELDS, { call: "run", elsewhere: belongsToRequest });
+    const { opening, files, networks, adapters, firstRun } = this;
+    // Its pictures are kept for the first run only.
+    this.firstRun = undefined;
+    const prepared = request === firstRun?.given ? firstRun.prepared : await this.prepare(request);
     const workflow = { opening, family: files.family, networks, adapters, isEmbedded: files.isEmbedded };
-    return yield* runEvents(workflow, run, signal);
+    return yield* runEvents(workflow, prepared, signal);
+  }
+
+  private async prepare(request: RunRequest): Promise<PreparedRun> {
+    const run = checkRunRequest(request);
+    const whole = { ...run, ...this.opening };
+    checkCombinations(whole, { isPlanned: false });
+    checkRun(whole, this.files.family, this.files.index);
+    return prepareRun(run);
   }
 
   async dispose(): Promise<void> {

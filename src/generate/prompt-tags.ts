@@ -20,7 +20,7 @@ export function readTags({ prompt: written, negativePrompt = "" }: Pick<RunReque
       (name) => `${name("negativePrompt")} holds the tag ${tag}; a LoRA changes the networks, whichever prompt names it`,
       {
         argument: "negativePrompt",
-        hint: "put the tag into the prompt; a negative weight draws away from what the LoRA was trained on",
+        hint: "put the tag into the prompt; with a negative weight, it has the opposite effect",
       },
     );
   }
@@ -31,4 +31,23 @@ export function readTags({ prompt: written, negativePrompt = "" }: Pick<RunReque
 /** A LoRA as a tag names it. */
 export function tagOf({ name, weight, unetWeight }: LoraTag): string {
   return `<lora:${name}:${weight}${unetWeight === undefined ? "" : `:${unetWeight}`}>`;
+}
+
+/**
+ * The prompt as AUTOMATIC1111's web UI would need it: with a tag for each LoRA that is loaded.
+ * @throws ArgumentError for a tag of one that is not
+ */
+export function taggedPrompt(written: string, tags: readonly LoraTag[], loras: readonly LoraTag[]): string {
+  const others = loras.map(tagOf);
+  for (const tag of tags.map(tagOf)) {
+    const i = others.lastIndexOf(tag);
+    if (i < 0) {
+      throw new ArgumentError(`the prompt names ${tag}, which is not loaded`, {
+        argument: "prompt",
+        hint: "open a workflow for this prompt: openWorkflow(openingOf(request), { library })",
+      });
+    }
+    others.splice(i, 1);
+  }
+  return [written, ...others].filter((part) => part !== "").join(" ");
 }

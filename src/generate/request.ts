@@ -32,7 +32,10 @@ import { GUIDANCE_TEXT, MASK_GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, ST
 /** A checkpoint or a network: the path of a folder or a single file, a hub id, or (in a program) a Folder. */
 export type ModelSource = string | Folder;
 
-/** A picture: the bytes of an image file, the file itself, its base64 text or data URL, or a finished picture. No paths and no web addresses. */
+/**
+ * A picture: the bytes of an image file, the file itself, its base64 text or data URL, or a finished picture. No paths and no web
+ * addresses.
+ */
 export type PictureInput = Uint8Array | ArrayBuffer | Blob | string | Picture;
 
 /** A LoRA to load. */
@@ -55,7 +58,9 @@ export interface EmbeddingRequest {
   readonly token?: string | undefined;
 }
 
-/** Which checkpoint, networks and adapters are loaded, and where they run. Requests that agree in these options can share one open workflow. */
+/**
+ * Which checkpoint, networks and adapters are loaded, and where they run. Requests that agree in these options can share one open workflow.
+ */
 export interface OpenRequest {
   /** The checkpoint: a folder, a single .safetensors file or a hub id (OWNER/NAME). The embedded checkpoint, emoji-64, by default. */
   readonly model?: ModelSource | undefined;
@@ -122,7 +127,7 @@ export interface RunRequest {
   readonly cache?: StepCacheOptions | undefined;
   /** Picture to start from. In JSON: the image file in base64, or a data URL. */
   readonly image?: PictureInput | undefined;
-  /** How much of the picture to forget, from 0 to 1. By default 0.8; XL 0.3. With a mask 1; XL 0.9999. */
+  /** How much of the picture to change, from 0 to 1. By default 0.8; XL 0.3. With a mask 1; XL 0.9999. */
   readonly strength?: number | undefined;
   /** Mask: the picture is repainted where the mask is white. In JSON: the image file in base64, or a data URL. */
   readonly maskImage?: PictureInput | undefined;
@@ -137,15 +142,15 @@ export interface RunRequest {
 }
 
 /**
- * Everything about pictures to make. A request in JSON holds pictures as base64 texts or data URLs, seeds above 2^53 as texts, and checkpoints as paths or
- * hub ids.
+ * Everything about pictures to make. In JSON, pictures are base64 texts or data URLs, seeds above 2^53 are texts, and checkpoints are paths
+ * or hub ids.
  */
 export interface GenerateRequest extends OpenRequest, RunRequest {}
 
-/** More pictures in one request are a slip of the finger. */
+/** More pictures in one request are a typing error. */
 const MOST_PICTURES = 10_000;
 
-/** Sides beyond this are a slip of the finger: no checkpoint draws them, and buffers of their size end the process. */
+/** Longer sides are a typing error: no checkpoint makes such pictures, and there is no memory for them. */
 export const LARGEST_SIDE = 16384;
 
 const PROMPT_SYNTAXES: readonly PromptSyntax[] = ["plain", "a1111"];
@@ -262,7 +267,7 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   ),
   image: described("Picture to start from. In JSON: the image file in base64, or a data URL.", picture),
   strength: described(
-    `How much of the picture to forget, from 0 to 1. By default ${STRENGTH_TEXT}. With a mask ${MASK_STRENGTH_TEXT}.`,
+    `How much of the picture to change, from 0 to 1. By default ${STRENGTH_TEXT}. With a mask ${MASK_STRENGTH_TEXT}.`,
     real(0, 1),
   ),
   maskImage: described(
@@ -281,7 +286,7 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   denoisingEnd: described(`The share of the denoising after which the refiner takes over; ${REFINER_TEXT} by default.`, real(0.01, 0.99)),
 };
 
-/** Options that people look for in a request and find elsewhere. */
+/** Options that are not part of a request, and where they belong. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   cacheDir: "it is an option of the call: generate(request, { cacheDir })",
   format: "a picture is encoded by its encode or save method",
@@ -297,14 +302,15 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 export const GENERATE_FIELDS: Fields<GenerateRequest> = { ...OPEN_FIELDS, ...RUN_FIELDS };
 
 /**
- * The schema of a request, for valibot. Tools that turn a valibot schema into JSON Schema (such as `@valibot/to-json-schema`) find the ranges, the choices
- * and a description of every option in it. `generate` and `openWorkflow` check requests themselves, with messages for people.
+ * The valibot schema of a request. `@valibot/to-json-schema` makes JSON Schema of it, with ranges, choices and a description of every
+ * option. `generate` and `openWorkflow` check their requests themselves, with messages for people.
  */
 export const generateRequest: v.GenericSchema<GenerateRequest> = objectSchema(GENERATE_FIELDS);
 
 /**
  * The request in a value of unknown origin, such as the body of an HTTP request.
- * @throws ArgumentError for an unknown option, with the nearest name; for a wrong value, with what is expected. `argument` names the option.
+ * @throws ArgumentError for an unknown option, with the nearest name; for a wrong value, with what is expected. `argument` names the
+ * option.
  */
 export function checkRequest(value: unknown): GenerateRequest {
   return checkOptions(value, GENERATE_FIELDS, {
@@ -315,7 +321,8 @@ export function checkRequest(value: unknown): GenerateRequest {
 }
 
 /**
- * The part of a request that says what is loaded, with the LoRAs that its prompt names by tags. Requests whose parts are equal can share a workflow.
+ * The part of a request that says what is loaded, with the LoRAs that its prompt names by tags. Requests whose parts are equal can share a
+ * workflow.
  * @throws ArgumentError for a malformed tag
  */
 export function openingOf(request: GenerateRequest): OpenRequest {
@@ -344,9 +351,14 @@ export function checkRunRequest(request: RunRequest): RunRequest {
   return checkOptions(request, RUN_FIELDS, { call: "run", example, elsewhere: elsewhereIn("openWorkflow") });
 }
 
-function elsewhereIn(call: "run" | "openWorkflow"): (name: string) => string | undefined {
-  const other: object = call === "run" ? RUN_FIELDS : OPEN_FIELDS;
-  return (name) => (Object.hasOwn(other, name) ? `it is an option of ${call}` : ELSEWHERE[name]);
+function elsewhereIn(other: "run" | "openWorkflow"): (name: string) => string | undefined {
+  const fields: object = other === "run" ? RUN_FIELDS : OPEN_FIELDS;
+  return (name) => (Object.hasOwn(fields, name) ? `it is an option of ${other}` : ELSEWHERE[name]);
+}
+
+/** The hint for an option of a request that is given beside the request. */
+export function belongsToRequest(name: string): string | undefined {
+  return Object.hasOwn(GENERATE_FIELDS, name) ? "it is a part of the request" : undefined;
 }
 
 function only<Options extends object>(request: Options, fields: Fields<Options>): Options {
@@ -365,6 +377,6 @@ function isSeed(value: unknown): boolean {
 
 function isPicture(value: unknown): boolean {
   if (typeof value === "string") return /^data:/i.test(value) || /^[A-Za-z0-9+/_-]+[=\s]*$/.test(value);
-  // A picture is known by its methods, so that a check of a request loads no codec.
+  // A Picture is recognised by its methods, so that this file need not import the class and its codecs.
   return [Uint8Array, ArrayBuffer, Blob].some((type) => value instanceof type) || hasMethods(value, "encode", "toTensor");
 }

@@ -7,7 +7,7 @@ import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 
-/** What a run works with: its request with all defaults filled in, and everything that was loaded for it. */
+/** The settings of a run: its request with all defaults filled in, and what is loaded. */
 export interface RunSettings {
   /** The checkpoint's name. */
   readonly model: string;
@@ -25,7 +25,7 @@ export interface RunSettings {
   readonly guidanceScale: number | undefined;
   /** Against overexposure, 0 to 1. */
   readonly guidanceRescale: number | undefined;
-  /** How much of the picture to start from is forgotten; undefined without one. */
+  /** How much of the picture to start from is changed; undefined without one. */
   readonly strength: number | undefined;
   /** Last layers of the text encoder that are skipped. */
   readonly clipSkip: number | undefined;
@@ -91,7 +91,10 @@ export interface PictureFacts {
   readonly count?: number | undefined;
 }
 
-/** The text chunks of an image file: enough to make the picture again, under AUTOMATIC1111's names if it has one. `Picture.encode` takes them as `text`. */
+/**
+ * The text chunks of an image file: all that is needed to make the picture again, under AUTOMATIC1111's names if it has such a name. They
+ * are the `text` of `Picture.encode`.
+ */
 export function settingsText(run: RunSettings, { width, height, seed, count = 1 }: PictureFacts): Record<string, string> {
   const { guidanceScale, guidanceRescale, clipSkip, vae, refiner, cache, scheduler } = run;
   const settings = {
@@ -104,7 +107,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     Model: run.model,
     ...(vae !== undefined && { VAE: vae }),
     ...startSettings(run),
-    // AUTOMATIC1111 counts from the last layer, diffusers the layers left out.
+    // AUTOMATIC1111 counts layers from the last one, diffusers counts the skipped layers.
     ...(clipSkip !== undefined && { "Clip skip": String(clipSkip + 1) }),
     ...(refiner !== undefined && { Refiner: refiner, "Refiner switch at": String(run.denoisingEnd) }),
     ...(count > 1 && { "Batch size": String(count) }),

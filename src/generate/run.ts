@@ -1,7 +1,5 @@
-import { ArgumentError } from "../errors.js";
 import { EMBEDDED } from "../families/embedded.js";
 import type { Picture } from "../image/picture.js";
-import type { LoraTag } from "../prompt/lora-tags.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import { warn } from "../warnings.js";
 import { chooseScheduler } from "./choose-scheduler.js";
@@ -9,7 +7,7 @@ import { defaultsOf, denoisingEndOf, type KnownFamily, strengthOf } from "./fami
 import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import { nameOf } from "./name-of.js";
-import { readTags, tagOf } from "./prompt-tags.js";
+import { readTags, taggedPrompt } from "./prompt-tags.js";
 import type { ModelSource, OpenRequest, RunRequest } from "./request.js";
 import { type RunSettings, settingsText } from "./run-settings.js";
 import type { RunnerStep } from "./runner.js";
@@ -73,13 +71,30 @@ export interface RunContext {
   readonly isEmbedded: boolean;
 }
 
-/** Makes the pictures one after another, each as if it were made alone. @throws ArgumentError, DeviceError; the signal's reason between two steps */
+/** A run that needs nothing but the networks. */
+export interface PreparedRun {
+  readonly request: RunRequest;
+  readonly start: Start;
+}
+
+/** Checks everything about a run that can be checked without the checkpoint, and decodes its pictures. @throws ArgumentError */
+export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
+  readTags(request);
+  seedsOf(request);
+  if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
+  return { request, start: await readStart(request) };
+}
+
+/**
+ * Makes the pictures one after another, each as if it were made alone.
+ * @throws ArgumentError, DeviceError; the signal's reason between two steps
+ */
 export async function* runEvents(
   context: RunContext,
-  request: RunRequest,
+  { request, start }: PreparedRun,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-  const { job, settings } = prepare(context, request, await readStart(request));
+  const { job, settings } = prepare(context, request, start);
   const { run } = await context.networks.runner(job);
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
@@ -151,7 +166,7 @@ function prepare(
     settings: {
       ...common,
       model: nameOf(opening.model),
-      taggedPrompt: request.prompt === undefined ? undefined : taggedPrompt(request.prompt, loras, adapters),
+      taggedPrompt: request.prompt === undefined ? undefined : taggedPrompt(request.prompt, loras, adapters.loras),
       seeds: seedsOf(request),
       scheduler: scheduler.className,
       schedulerConfig: scheduler.config,
@@ -166,22 +181,6 @@ function prepare(
       precision: networks.pipeline.precision,
     },
   };
-}
-
-/** The prompt as AUTOMATIC1111's web UI would need it: with a tag for each LoRA that is loaded. @throws ArgumentError for a tag of one that is not */
-function taggedPrompt(written: string, tags: readonly LoraTag[], { loras }: LoadedAdapters): string {
-  const others = loras.map(tagOf);
-  for (const tag of tags.map(tagOf)) {
-    const i = others.lastIndexOf(tag);
-    if (i < 0) {
-      throw new ArgumentError(`the prompt names ${tag}, which is not loaded`, {
-        argument: "prompt",
-        hint: "open a workflow for this prompt: openWorkflow(openingOf(request), { library })",
-      });
-    }
-    others.splice(i, 1);
-  }
-  return [written, ...others].filter((part) => part !== "").join(" ");
 }
 
 function usedEmbeddings({ embeddings }: LoadedAdapters, prompts: string): LoadedAdapters["embeddings"] {

@@ -12,7 +12,7 @@ import { Generator } from "../tensor/random.js";
 
 /** Makes the pictures of one job. */
 export interface Runner {
-  /** Makes one picture. Nothing is computed before the first step is requested; leaving the loop cancels. @throws the signal's reason between two steps */
+  /** Makes one picture, step by step. Leaving the loop cancels it. @throws the signal's reason between two steps */
   run(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, Picture, void>;
 }
 
@@ -22,7 +22,7 @@ export interface RunnerStep {
   readonly done: number;
   /** Steps of this picture; an estimate in the first half of an ensemble. */
   readonly total: number;
-  /** The picture as it would come out now. Costs one decoding. */
+  /** The picture as it would be now. Costs one decoding. */
   preview(): Promise<Picture>;
 }
 
@@ -49,7 +49,10 @@ export interface EnsembleOptions<Request> {
   readonly share: number;
 }
 
-/** A base that leaves the last of the noise to a refiner (Podell et al. 2023, section 2.5). One random generator serves both, one after the other. */
+/**
+ * A base that leaves the last of the noise to a refiner (Podell et al. 2023, section 2.5). One random generator serves both, one after the
+ * other.
+ */
 export function ensembleRunner<Request extends StableDiffusionXLCommonRequest & { readonly denoisingEnd?: number }>(
   base: UNetPipeline<Request>,
   refiner: StableDiffusionXLImg2ImgPipeline,

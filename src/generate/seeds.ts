@@ -2,7 +2,7 @@ import { ArgumentError } from "../errors.js";
 import { parseSeed } from "../tensor/random.js";
 import type { RunRequest } from "./request.js";
 
-/** The seed of each picture: the first one's, plus 1 for each next. @throws ArgumentError if the last is beyond 2^64 - 1 */
+/** The seed of each picture: picture i has the first seed + i. @throws ArgumentError if the last is beyond 2^64 - 1 */
 export function seedsOf({ seed, numImagesPerPrompt: count = 1 }: RunRequest): readonly bigint[] {
   const first = seed === undefined || String(seed).trim() === "-1" ? randomSeed() : parseSeed(seed);
   if (first + BigInt(count) > 2n ** 64n) {

@@ -212,7 +212,7 @@ describe("darkroom generate --lora-dir", () => {
 
   it.each([
     ["that no file has", "<lora:foxx:1>", /^darkroom: loras has no LoRA called foxx: .*\n\s+the nearest names there are fox, dog, cat$/m],
-    ["that several files have", "<lora:dog:1>", /<lora:dog> may be any of .*dog\.safetensors, .*dog\.safetensors\n\s+rename/],
+    ["that several files have", "<lora:dog:1>", /several files have the name dog: .*dog\.safetensors, .*dog\.safetensors\n\s+rename/],
     ["with a weight that is none", "<lora:fox:strong>", /<lora:fox:strong> has the weight "strong"; expected a number/],
   ])("refuses a name %s", async (_, tag, message) => {
     for (const path of ["fox", "a/dog", "b/dog", "cat"]) placed(loraFile("sd1_peft"), `loras/${path}.safetensors`);

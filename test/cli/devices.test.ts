@@ -43,7 +43,7 @@ describe("darkroom devices", () => {
     ]);
     expect(text.split("\n")).toEqual([
       "DEVICE  WORKS",
-      "cpu     yes    auto takes it; a note",
+      "cpu     yes    auto uses it; a note",
       "cuda    no     no library",
       "",
       "cuda: get it",

@@ -213,7 +213,7 @@ describe("darkroom generate, asked for what cannot be", () => {
     [["--width", "64"], /it is called --size$/m],
     [["--output", "a.png"], /did you mean --out\?/],
     [["--prompt", "a fox"], /\n.*the prompt is given without a name/],
-    [["--frobnicate"], /\n.*darkroom generate --help shows what it takes/],
+    [["--frobnicate"], /\n.*darkroom generate --help lists its options/],
     [["fox"], /too many arguments.*\n.*quotes/],
   ])("ends with 2 for %j", async (args, message) => {
     expectFailure(await darkroom(["generate", "a red", ...args], folder), 2, message);

@@ -92,16 +92,16 @@ describe("darkroom generate, with options the checkpoint cannot follow", () => {
   });
 
   it.each([
-    [["--negative", "blurry"], /--negative means nothing to ddpm-mini/],
-    [["--guidance", "3"], /--guidance means nothing/],
-    [["--size", "64x64"], /--size means nothing/],
-    [["--vae", checkpoint("vae-swap-mini")], /--vae means nothing/],
-    [["--lora", loraFile("sd1_peft")], /--lora means nothing/],
-    [["--embedding", embeddingFile("cat-toy")], /--embedding means nothing/],
-    [["--weighted"], /--weighted means nothing/],
-    [["--cache", "2"], /--cache means nothing to ddpm-mini/],
-    [image, /--image means nothing/],
-    [control, /--control means nothing/],
+    [["--negative", "blurry"], /--negative has no effect on ddpm-mini/],
+    [["--guidance", "3"], /--guidance has no effect/],
+    [["--size", "64x64"], /--size has no effect/],
+    [["--vae", checkpoint("vae-swap-mini")], /--vae has no effect/],
+    [["--lora", loraFile("sd1_peft")], /--lora has no effect/],
+    [["--embedding", embeddingFile("cat-toy")], /--embedding has no effect/],
+    [["--weighted"], /--weighted has no effect/],
+    [["--cache", "2"], /--cache has no effect on ddpm-mini/],
+    [image, /--image has no effect/],
+    [control, /--control has no effect/],
   ])("ends with 2 for %j without text encoder or autoencoder", async (args, message) => {
     expectFailure(await generate(...model("ddpm-mini"), ...args), 2, message);
   });

@@ -169,7 +169,7 @@ describe("darkroom models rm", () => {
 
   it("removes nothing where nobody can be asked, unless told to", async () => {
     const hub = await filledCache();
-    expectFailure(await models("rm", "someone/sd1"), 2, /nobody is there to be asked.*\n\s+add --yes/);
+    expectFailure(await models("rm", "someone/sd1"), 2, /the removal cannot be confirmed: .*\n\s+add --yes/);
     expect(existsSync(join(hub.cacheDir, "models--someone--sd1"))).toBe(true);
   });
 

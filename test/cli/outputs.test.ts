@@ -54,7 +54,7 @@ describe("planOutputs", () => {
 
   it("refuses an existing file", () => {
     touch("fox.png");
-    expect(() => plan("fox.png")).toThrow(/fox\.png exists and is left as it is/);
+    expect(() => plan("fox.png")).toThrow(/fox\.png exists and was not overwritten/);
     expect(plan("fox.png", { force: true }).images).toEqual(inFolder("fox.png"));
   });
 

@@ -122,7 +122,7 @@ describe("generate", () => {
   });
 
   it.each([
-    [{ strength: 0.5 }, "strength", "strength needs image: it says how much of that picture is forgotten"],
+    [{ strength: 0.5 }, "strength", "strength needs image: it says how much of that picture to change"],
     [{ maskImage: mask }, "maskImage", "maskImage needs image: it marks the part of that picture to repaint"],
     [{ controlnet: "net" }, "controlnet", "controlnet needs controlImage: it is the picture that the ControlNet follows"],
     [
@@ -138,7 +138,7 @@ describe("generate", () => {
     [{ refiner: checkpoint("sdxl-refiner-mini") }, "refiner", /refiner does not work with sd1-mini, a StableDiffusionPipeline, as only/],
     [{ prompt: undefined }, "prompt", /no prompt was given; sd1-mini, a StableDiffusionPipeline, needs one/],
     [{ model: checkpoint("ddpm-mini") }, "prompt", /ddpm-mini, a DDPMPipeline, takes no prompt/],
-    [{ model: checkpoint("ddpm-mini"), prompt: undefined, width: 64 }, "width", /width means nothing to ddpm-mini/],
+    [{ model: checkpoint("ddpm-mini"), prompt: undefined, width: 64 }, "width", /width has no effect on ddpm-mini/],
     [{ scheduler: "eulr" }, "scheduler", /eulr/],
   ])("refuses what makes no sense, by the API's names: %j", async (request, argument, message) => {
     const error: unknown = await make(request as GenerateRequest).catch((reason: unknown) => reason);
@@ -227,6 +227,27 @@ describe("an open workflow", () => {
   it("is refused for a first run that the checkpoint cannot make", async () => {
     await expect(open({}, { firstRun: {} })).rejects.toThrow(/no prompt was given/);
     await expect(open({ model: checkpoint("ddpm-mini") }, { firstRun: run })).rejects.toThrow(/takes no prompt/);
+  });
+
+  it.each([
+    [{ ...run, scheduler: "eulr" }, /eulr/],
+    [{ ...run, negativePrompt: "<lora:fox>" }, /negativePrompt holds the tag/],
+    [{ ...run, prompt: "<lora:fox:1>" }, /the prompt names <lora:fox:1>, which is not loaded/],
+    [{ ...run, image: new Uint8Array(5) }, /not an image that can be read/],
+    [{ ...run, seed: -1n, numImagesPerPrompt: 0 }, /numImagesPerPrompt is 0/],
+  ])("is refused for a first run with a mistake before the checkpoint is looked for", async (firstRun, message) => {
+    await expect(open({ model: "nowhere" }, { firstRun })).rejects.toThrow(message);
+  });
+
+  it("has options of its own, beside those of the request", async () => {
+    await expect(open({}, { onDownlod: () => {} } as OpenOptions)).rejects.toThrow(
+      /openWorkflow has no option onDownlod; did you mean onDownload/,
+    );
+    await expect(open({ prompt: "a fox" } as OpenRequest)).rejects.toThrow(/openWorkflow has no option prompt/);
+    const workflow = await open();
+    const events = workflow.run(run, { onStep: () => {} } as object);
+    await expect(events.next()).rejects.toThrow(/run has no option onStep/);
+    await expect(generate({ ...run, model }, { signal: 5 as never })).rejects.toThrow(/signal is 5/);
   });
 
   it("says when the files are there and the networks are loaded", async () => {
