@@ -127,7 +127,7 @@ describe("darkroom generate, with files that cannot be used", () => {
     [
       "another network as --control",
       ["--control", checkpoint("taesd-mini"), "--control-image", "in.png"],
-      /AutoencoderTiny; ControlNetModel/,
+      /AutoencoderTiny; expected ControlNetModel/,
     ],
     ["a folder that does not exist as --refiner", [...model("sdxl-base-mini"), "--refiner", "none"], /none does not exist/],
   ])("ends with 3 for %s", async (_, args, message) => {

@@ -197,7 +197,7 @@ describe("darkroom generate refuses", () => {
   const sd1 = ["--model", checkpoint("sd1-mini")];
 
   it.each([
-    ["--config without --model", ["--config", checkpoint("sd1-mini")], 2, /--config needs --model: it says how the networks of that file/],
+    ["--config without --model", ["--config", checkpoint("sd1-mini")], 2, /--config needs --model: it describes the networks of that file/],
     ["--config for a folder", [...sd1, "--config", checkpoint("sd1-mini")], 2, /--config has no effect on .*sd1-mini.*\n.*a folder has/],
     ["a pickle", ["--model", "model.ckpt"], 3, /model\.ckpt is a pickle, which can run any code.*\n.*from_single_file/],
     ["a LoRA for a checkpoint", ["--model", loraFile("sd1_kohya")], 3, /is a LoRA, not a checkpoint\n.*load this with --lora$/m],
