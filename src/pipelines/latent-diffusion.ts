@@ -55,7 +55,7 @@ export interface LatentLoopOptions extends Pick<LoopOptions, "latents" | "predic
 }
 
 /**
- * What latent diffusion pipelines have in common: checking the request, the guided denoising loop, decoding, LoRAs and embeddings.
+ * What latent diffusion pipelines have in common: checks of requests, the denoising loop, decoding, LoRAs and embeddings.
  * Calls run in the order they are made: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
  */
 export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
@@ -77,7 +77,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   /** Fields of the request's options. */
   protected abstract readonly fields: Fields<LatentDiffusionRequest>;
 
-  /** What makes features of prompts. */
+  /** Encodes the prompts. */
   protected abstract get textEncoders(): TextEncoders;
 
   /** The networks that LoRAs can change. */
@@ -268,7 +268,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     const { outputType, signal, generator } = call;
     await turn.take(signal);
     const { latents, unpack = asTheyAre, retouch } = yield* this.denoise(call);
-    const decoded = async () => this.inspect(await this.decode(unpack(latents)));
+    const decoded = async () => this.checkSafety(await this.decode(unpack(latents)));
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
     signal?.throwIfAborted();
     const results = outputType === "image" ? pictures(images).map((picture, i) => retouch?.(picture, i) ?? picture) : images;
@@ -280,7 +280,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Shows float pictures [batch, 3, height, width] in 0..1 to a safety checker, if there is one. */
-  protected async inspect(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
+  protected async checkSafety(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
     return { images };
   }
 
@@ -365,7 +365,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     });
   }
 
-  /** What the scheduler's step takes beside the generator. @throws ArgumentError for wrong values. */
+  /** Options of the scheduler's steps besides the generator. @throws ArgumentError for wrong values. */
   protected stepOptions(_request: Request): StepOptions {
     return {};
   }

@@ -82,7 +82,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   }
 
   /** Replaces pictures that the safety checker finds unsafe by black ones. */
-  protected override async inspect(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
+  protected override async checkSafety(images: Tensor): Promise<{ images: Tensor; nsfwContentDetected?: readonly boolean[] }> {
     const { safetyChecker, featureExtractor } = this;
     if (!safetyChecker) return { images };
     if (!featureExtractor) {

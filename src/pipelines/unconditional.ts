@@ -90,7 +90,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
   /** The values of options that a request leaves out. */
   protected abstract readonly defaults: Defaults;
 
-  /** What the scheduler's step takes beside the generator. @throws ArgumentError for wrong values. */
+  /** Options of the scheduler's steps besides the generator. @throws ArgumentError for wrong values. */
   protected stepOptions(_request: Request): StepOptions {
     return {};
   }

@@ -142,9 +142,12 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
     const timesteps = planRange(call, strength);
     const conditioning = await this.conditioning(call, { size, timesteps });
-    const { vae, unet } = this;
-    const isNoised = request.denoisingStart !== undefined;
-    const { channels, ...start } = await prepareInpainting({ vae, unet, call, timesteps, image, mask, size, strength, isNoised });
+    const { channels, ...start } = await prepareInpainting({
+      vae: this.vae,
+      inChannels: this.unet.config.inChannels,
+      ...{ call, timesteps, image, mask, size, strength },
+      isNoised: request.denoisingStart !== undefined,
+    });
     const denoised = yield* this.loop(call, { ...start, timesteps, predict: this.predictor(call, conditioning, { channels }) });
     return { ...denoised, retouch };
   }

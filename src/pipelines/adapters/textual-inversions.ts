@@ -13,7 +13,7 @@ import { warn } from "../../warnings.js";
 import type { ClipTextEncoder } from "../prompt/clip-features.js";
 import { expectTextParts } from "../shared/missing-parts.js";
 
-/** How an embedding is loaded. */
+/** Options of `loadTextualInversion`. */
 export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
   /**
    * The token that stands for the embedding in prompts; for several embeddings a list. By default the name inside a file of diffusers' layout, and the file's

@@ -4,7 +4,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { expectInteger } from "../shared/arguments.js";
 import type { ClipFeatures } from "./clip-features.js";
 
-/** What Stable Diffusion XL takes of a text encoder: the penultimate layer's output, from which clipSkip counts on, and the projected pooled features. */
+/** Features for Stable Diffusion XL: the output of the text encoder's penultimate layer, or of a lower one with `clipSkip`, and the projected pooled features. */
 export async function readPenultimate(
   model: CLIPTextModel,
   inputIds: Tensor<"int64">,

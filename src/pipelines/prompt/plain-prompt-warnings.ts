@@ -3,37 +3,37 @@ import { findLoraTag } from "../../prompt/lora-tags.js";
 import { warn } from "../../warnings.js";
 import type { Spelling } from "../../wording.js";
 
-/** A warning shows this many letters of the text that was cut off: three lines of a narrow terminal. */
+/** The most letters of a text in a warning: three lines of a narrow terminal. */
 const LONGEST = 120;
 
-/** Warns about the parts of prompts that diffusers' way of reading ignores. Warns once about a text, also if several encoders read it. */
+/** Warns about parts of plain prompts that have no effect: other programs' syntax, and what is cut off. Warns once about a text, even if several encoders read it. */
 export class PlainPromptWarnings {
-  readonly #told = new Set<string>();
+  readonly #given = new Set<string>();
 
   /**
-   * @param whose how the message names the prompt.
-   * @param truncated the end that was cut off each text, if any.
-   * @param tokens how many tokens the text encoder takes.
+   * @param whose the prompt's name in the message.
+   * @param truncated the end of each text that was cut off, if any.
+   * @param tokens the number of tokens that the text encoder takes.
    */
   warnOf(whose: string, texts: readonly string[], truncated: readonly (string | undefined)[], tokens: number): void {
     for (const [i, text] of texts.entries()) {
       const syntax = findSyntax(text);
       if (syntax !== undefined) {
-        this.#tell(
+        this.#warnOnce(
           `${whose} ${syntax}`,
           (name) => `${whose} has ${quote(syntax)}, which is read as plain text; ${reader(name)} reads it as AUTOMATIC1111 does`,
         );
       }
       const tag = findLoraTag(text);
       if (tag !== undefined) {
-        this.#tell(
+        this.#warnOnce(
           `${whose} ${tag}`,
           (name) => `${whose} has ${quote(tag)}, which is read as plain text; ${name("loadLoraWeights")} loads LoRAs`,
         );
       }
       const cut = truncated[i] ?? "";
       if (cut === "") continue;
-      this.#tell(
+      this.#warnOnce(
         `${whose} ${cut}`,
         (name) =>
           `${whose} is longer than ${tokens} tokens, all that the text encoder takes; ${reader(name)} reads it whole; cut off: ${quote(cut)}`,
@@ -41,9 +41,9 @@ export class PlainPromptWarnings {
     }
   }
 
-  #tell(key: string, warning: (name: Spelling) => string): void {
-    if (this.#told.has(key)) return;
-    this.#told.add(key);
+  #warnOnce(key: string, warning: (name: Spelling) => string): void {
+    if (this.#given.has(key)) return;
+    this.#given.add(key);
     warn(warning);
   }
 }

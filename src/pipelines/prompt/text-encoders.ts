@@ -3,8 +3,8 @@ import type { PerStep } from "../shared/per-step.js";
 import type { PromptInput } from "./prompt-options.js";
 
 /**
- * Tensors made of texts, a row for each text. Each has the name of the request's option that can be given instead: `promptEmbeds`, `pooledPromptEmbeds`, ...
- * What they are and how a network uses them is known to the pipeline alone.
+ * Tensors made of texts, a row for each text. Each has the name of the request's option that can replace it: `promptEmbeds`, `pooledPromptEmbeds`, ...
+ * Only the pipeline knows what they are and how its network uses them.
  */
 export type TextFeatures = Readonly<Record<string, Tensor | undefined>>;
 
@@ -23,16 +23,16 @@ export interface EncodingFor {
   readonly steps?: number | undefined;
 }
 
-/** What makes features of a call's prompts: one or several text encoders with their tokenizers. */
+/** The text encoders of a pipeline with their tokenizers: they make features of prompts. */
 export interface TextEncoders<Options extends PromptInput = PromptInput, Features extends TextFeatures = TextFeatures> {
   /**
-   * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures; features that the request has are taken as they are.
-   * @throws ArgumentError for a request that makes no sense
+   * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures. Features in the request are used as they are.
+   * @throws ArgumentError for a wrong request
    */
   encode(options: Options, run: EncodingFor): Promise<PerStep<EncodedPrompt<Features>>>;
 }
 
-/** Features of several texts below each other. */
+/** Features of several texts, joined row by row. */
 export function joinRows<Features extends TextFeatures>(features: readonly Features[]): Features {
   const names = Object.keys(features[0] ?? {});
   const joined = names.flatMap((name) => {
@@ -42,7 +42,7 @@ export function joinRows<Features extends TextFeatures>(features: readonly Featu
   return Object.fromEntries(joined) as Features;
 }
 
-/** Features with every tensor changed. */
+/** The features with `change` applied to every tensor. */
 export function mapFeatures<Features extends TextFeatures>(features: Features, change: (tensor: Tensor) => Tensor): Features {
   return Object.fromEntries(Object.entries(features).map(([name, tensor]) => [name, tensor && change(tensor)])) as Features;
 }

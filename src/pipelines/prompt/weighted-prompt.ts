@@ -15,13 +15,14 @@ import {
 } from "./clip-features.js";
 import { joinRows } from "./text-encoders.js";
 
-/** For each encoder what the text of each row is at every step. */
+/** For each encoder and each row, the texts with their last steps. */
 type Schedules = readonly (readonly (readonly ScheduledText[])[])[];
 
 /**
- * Features of texts written for AUTOMATIC1111's web UI: weighted, in as many chunks as the longest text needs, changing with the step where they say so.
- * Every text is encoded once, and every chunk on its own, so that one session of the text encoder serves all.
- * Matches FrozenCLIPEmbedderWithCustomWords, but for a prompt that changes with the step, whose texts share one mean there and have one each here.
+ * Features of texts in the syntax of AUTOMATIC1111's web UI: words have weights, all texts have as many chunks as the longest one needs, and texts may
+ * change with the step. Every text is encoded once and every chunk alone, so that all chunks use one session of the text encoder.
+ * Matches FrozenCLIPEmbedderWithCustomWords, with one difference: if a prompt changes with the step, each of its texts has its own mean here; there they
+ * share one.
  */
 export async function encodeWeighted(
   reading: ClipReading,
@@ -48,7 +49,7 @@ export async function encodeWeighted(
   return { positive: positive && perStep(ahead, features), negative: negative && perStep(away, features) };
 }
 
-/** One encoder's features [1, count * tokens, features] of texts, filled up with the empty prompt to `count` chunks each. */
+/** One encoder's features [1, count * tokens, features] of each text, filled up to `count` chunks with the empty prompt. */
 async function encodeTexts(
   { read }: ClipReading,
   { tokenizer, model }: ClipTextEncoder,
@@ -78,7 +79,7 @@ async function encodeTexts(
   return encoded;
 }
 
-/** Features [1, tokens, features] times the weights of the tokens, with their mean restored. Matches AUTOMATIC1111's "Original" emphasis. */
+/** Features [1, tokens, features] times the tokens' weights; then their mean is restored. Matches AUTOMATIC1111's "Original" emphasis. */
 function emphasised(features: Tensor, weights: readonly number[]): Tensor {
   if (weights.every((weight) => weight === 1)) return features;
   const width = features.size / weights.length;
@@ -91,7 +92,7 @@ function emphasised(features: Tensor, weights: readonly number[]): Tensor {
   if (Number.isFinite(ratio)) return weighted.mul(ratio);
   throw new ArgumentError("the weights of the prompt are too large, or cancel each other out", {
     argument: "prompt",
-    hint: "weights from 0.1 to 2 are of use",
+    hint: "weights from 0.1 to 2 are useful",
   });
 }
 

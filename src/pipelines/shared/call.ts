@@ -4,7 +4,7 @@ import type { Generator } from "../../tensor/random.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { OutputType } from "./output.js";
 
-/** A call that runs: its request, the defaults filled in, its random numbers, and its own copy of the scheduler. */
+/** A running call: its request, the values of options that the request leaves out, its generators, and its own copy of the scheduler. */
 export interface Call<Request> {
   readonly request: Request;
   /** The number of pictures to make. */
@@ -12,23 +12,23 @@ export interface Call<Request> {
   readonly generator: Generator | readonly Generator[];
   readonly scheduler: Scheduler;
   readonly guidanceScale: number;
-  /** Whether there are predictions for the negative prompt, too. */
+  /** Whether there are predictions for the negative prompt as well. */
   readonly isGuided: boolean;
   /** The number of inference steps. */
   readonly steps: number;
   /** The timesteps that the request asks for; a pipeline may add to them, such as `mu`. */
   readonly timestepOptions: TimestepOptions;
-  /** What the scheduler's step takes beside the generator. */
+  /** Options of the scheduler's steps besides the generator. */
   readonly stepOptions: StepOptions;
   readonly outputType: OutputType;
   readonly signal: AbortSignal | undefined;
 }
 
-/** The latents at the end of the loop, and the way from them to pictures. */
+/** The latents at the end of the loop, and how they become pictures. */
 export interface Denoised {
   readonly latents: Tensor;
   /** Turns latents into those of the autoencoder [batch, channels, height, width], if the pipeline packs them. */
   readonly unpack?: ((latents: Tensor) => Tensor) | undefined;
-  /** What is still to be done to a finished picture. */
+  /** Changes a decoded picture; inpainting puts a crop back into the whole picture. */
   readonly retouch?: ((picture: Picture, index: number) => Picture) | undefined;
 }

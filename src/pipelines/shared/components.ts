@@ -12,7 +12,7 @@ import type { Engine } from "../../runtime/engine.js";
 import { SCHEDULERS } from "../../schedulers/registry.js";
 import { CLIPTokenizer } from "../../tokenizer/clip.js";
 
-/** A class whose instances a checkpoint's folder holds. */
+/** A class that can be loaded from a checkpoint's folder. */
 export interface ComponentLoader<Component> {
   fromPretrained(
     folder: Folder,
@@ -20,13 +20,13 @@ export interface ComponentLoader<Component> {
   ): Promise<Component>;
 }
 
-/** The scheduler classes a checkpoint may name. */
+/** The scheduler classes that a checkpoint may have, by name. */
 export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
 
-/** The autoencoder classes a checkpoint may name. */
+/** The autoencoder classes that a checkpoint may have, by name. */
 export const AUTOENCODERS = { AutoencoderKL, AutoencoderTiny } as const;
 
-/** The tokenizer classes a checkpoint may name: the Python library has a slow and a fast one of each. */
+/** The tokenizer classes that a checkpoint may have, by name. The Python library has a slow and a fast class for each tokenizer. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
 /** The field of a part that a pipeline needs. */
@@ -34,7 +34,7 @@ export function part<Component>(one: Field<Component>): NeededField<Component> {
   return { ...needed(one, "fromPretrained brings all parts of a checkpoint"), nullIsValue: true };
 }
 
-/** @throws ArgumentError unless `parts` has all parts that a pipeline needs, each of the right kind. */
+/** @throws ArgumentError unless `parts` has all parts that a pipeline needs, each of the right class. */
 export function expectParts<Components extends object>(className: string, parts: Components, fields: Fields<Components>): void {
   // `{ ...pipe }` of another pipeline may be given: its other properties are ignored.
   const own =
@@ -44,7 +44,7 @@ export function expectParts<Components extends object>(className: string, parts:
   checkOptions(own, fields, { call: `new ${className}` });
 }
 
-/** Loads a pipeline's parts by the classes `model_index.json` gives them; the networks share one engine. */
+/** Loads the parts of a pipeline. `model_index.json` names their classes. The networks share one engine. */
 export class ComponentSource {
   private readonly loaded: AsyncDisposable[] = [];
 
@@ -87,7 +87,7 @@ export class ComponentSource {
     return part;
   }
 
-  /** As {@link load}, for a part that a pipeline works without: null if the caller gave null or the checkpoint lists it as null. */
+  /** As {@link load}, for a part that a pipeline can do without: null if the caller gave null or the checkpoint lists it as null. */
   async loadOptional<Component>(
     name: string,
     classes: Readonly<Record<string, ComponentLoader<Component>>>,
@@ -102,7 +102,7 @@ export class ComponentSource {
     return Boolean(this.index.components.get(name));
   }
 
-  /** Frees every part loaded from here and stops their engine. Parts the caller gave are the caller's. */
+  /** Frees all parts that were loaded here and stops their engine. The caller disposes the parts that the caller gave. */
   async dispose(): Promise<void> {
     await Promise.all(this.loaded.map((part) => part[Symbol.asyncDispose]()));
     await this.engine.dispose();

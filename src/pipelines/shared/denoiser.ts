@@ -30,7 +30,7 @@ export interface Denoiser<Inputs extends object = never> {
   rest(): Promise<void>;
 }
 
-/** What a network with a step cache is given beside its other inputs. */
+/** Further inputs of a network with a step cache. */
 export interface StepCacheInputs {
   /** The branch where the network is cut, from 0, the shallowest. */
   readonly cacheBranch?: number | undefined;
@@ -38,7 +38,7 @@ export interface StepCacheInputs {
   readonly deepFeature?: Tensor | undefined;
 }
 
-/** What a network predicts, and what it keeps for the step cache. */
+/** The outputs of a network. */
 export interface DenoiserOutput {
   /** The prediction. */
   readonly sample: Tensor;

@@ -31,8 +31,8 @@ export interface LoopTurn {
 }
 
 /**
- * The loop of every diffusion pipeline: predict, step, for every timestep.
- * @throws the signal's reason once it is aborted, between two steps.
+ * The loop of every diffusion pipeline: for every timestep the network predicts, and the scheduler takes a step.
+ * @throws the signal's reason, between two steps, if it was aborted.
  */
 export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopTurn, Tensor, void> {
   const { scheduler, timesteps, predict, stepOptions, afterStep, signal } = options;
@@ -56,7 +56,7 @@ export function toUnitRange(pixels: Tensor): Tensor {
   return pixels.map((value) => Math.min(Math.max(value / 2 + 0.5, 0), 1));
 }
 
-/** The loop's turns as a pipeline yields them; `decode` makes float pictures [batch, 3, height, width] in 0..1. */
+/** The loop's turns as the steps of a run. `decode` makes float pictures [batch, 3, height, width] in 0..1 for previews. */
 export async function* withPreviews(
   loop: AsyncGenerator<LoopTurn, Tensor, void>,
   decode: (latents: Tensor) => Promise<Tensor>,

@@ -3,8 +3,8 @@ import { expTorch } from "../../schedulers/float32/exp-log.js";
 import { Tensor } from "../../tensor/tensor.js";
 
 /**
- * Classifier-free guidance (Ho & Salimans 2022): the prediction [2 * batch, ...], unconditional half first, moved `guidanceScale` times
- * the way from the unconditional to the conditional. `guidanceRescale` brings back the conditional's contrast (Lin et al. 2023, section 3.4).
+ * Classifier-free guidance (Ho & Salimans 2022) of a prediction [2 * batch, ...], the unconditional half first: unconditional + guidanceScale *
+ * (conditional - unconditional). `guidanceRescale` restores the contrast of the conditional half (Lin et al. 2023, section 3.4).
  */
 export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
   const [unconditional, conditional] = prediction.chunk(2);
@@ -21,7 +21,7 @@ function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
 }
 
 /**
- * The guidance scale as waves [batch, width], which networks distilled for guidance take as an input (Meng et al. 2023).
+ * The embedding of the guidance scale [batch, width] for networks that were distilled for guidance (Meng et al. 2023).
  * Matches diffusers' get_guidance_scale_embedding.
  */
 export function guidanceScaleEmbedding(guidanceScale: number, batch: number, width: number): Tensor {

@@ -2,7 +2,6 @@ import { ArgumentError } from "../../errors.js";
 import { resizeTensorNearest } from "../../image/resize.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
-import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { randnPerImage } from "../../tensor/random.js";
 import { Tensor } from "../../tensor/tensor.js";
 import type { Size } from "./arguments.js";
@@ -11,11 +10,11 @@ import type { InpaintImages } from "./image-inputs.js";
 import { encodeImages, type Generators, isLatent, repeatToBatch, scaleLatents } from "./latents.js";
 import { latentsOf } from "./missing-parts.js";
 
-/** What repainting part of a picture starts from. */
+/** The inputs of inpainting. */
 export interface InpaintingInput {
   readonly vae: Autoencoder | null;
-  /** Takes as many channels as the latents have, or those of latents, mask and masked latents together. */
-  readonly unet: UNet2DConditionModel;
+  /** Channels that the network takes: those of latents, or those of latents, mask and masked latents together. */
+  readonly inChannels: number;
   readonly call: Call<Pick<InpaintImages, "maskedImageLatents" | "latents">>;
   readonly timesteps: readonly number[];
   /** Pictures [n, 3, height, width] in -1..1, or their latents. */
@@ -24,35 +23,34 @@ export interface InpaintingInput {
   readonly mask: Tensor;
   /** Height and width of the result in pixels. */
   readonly size: Size;
-  /** 1 starts from pure noise, less from the noised picture. */
+  /** 1 starts from pure noise; below 1 the picture with noise is the start. */
   readonly strength: number;
-  /** The picture's latents already hold the right amount of noise (an ensemble's second half). */
+  /** Whether the picture's latents have their noise already (the second half of an ensemble). */
   readonly isNoised?: boolean | undefined;
 }
 
-/** What the denoising loop needs of it. */
+/** The start of the denoising loop, and what it does with the mask. */
 export interface Inpainting {
   readonly latents: Tensor;
-  /** Further channels of the UNet's input; none for an ordinary UNet. */
+  /** Further channels of the network's input; none for an ordinary network. */
   readonly channels: readonly Tensor[];
-  /** For an ordinary UNet: puts back, after each step, what the mask keeps. */
+  /** For an ordinary network: puts back, after each step, the part that the mask keeps. */
   readonly afterStep: ((latents: Tensor, index: number) => Tensor) | undefined;
 }
 
 /**
- * Prepares inpainting for an ordinary UNet, which repaints everything and has the kept part put back at every step, or for one with nine input
- * channels, which sees the mask and the masked picture. Draws random numbers in diffusers' order.
- * @throws ArgumentError if the UNet has neither number of channels.
+ * Prepares inpainting. An ordinary network repaints everything, and each step puts back the part that the mask keeps. A network with nine input channels
+ * takes the mask and the masked picture as inputs. Draws random numbers in diffusers' order.
+ * @throws ArgumentError if the network takes another number of channels.
  */
 export async function prepareInpainting(input: InpaintingInput): Promise<Inpainting> {
-  const { vae, unet, call, timesteps, image, size, strength, isNoised = false } = input;
+  const { vae, inChannels, call, timesteps, image, size, strength, isNoised = false } = input;
   const { request, scheduler, generator, batch } = call;
   const { latentChannels, scaleFactor } = latentsOf(vae);
-  const unetChannels = unet.config.inChannels;
-  const isOrdinary = unetChannels === latentChannels;
-  if (!isOrdinary && unetChannels !== 2 * latentChannels + 1) {
+  const isOrdinary = inChannels === latentChannels;
+  if (!isOrdinary && inChannels !== 2 * latentChannels + 1) {
     throw new ArgumentError(
-      `this UNet takes ${unetChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
+      `this UNet takes ${inChannels} channels; inpainting needs ${latentChannels}, or ${2 * latentChannels + 1} for one that sees the mask`,
     );
   }
   // diffusers leaves out the autoencoder's mean and standard deviation here, but not when it decodes.
@@ -77,7 +75,7 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
 
   const mask = repeatToBatch("maskImage", resizeTensorNearest(input.mask, height, width), batch);
   if (isOrdinary) {
-    // diffusers encodes the masked picture here as well and leaves it unused; only its draw from the generator matters.
+    // diffusers encodes the masked picture here, too, and does not use it. Only its draw from the generator matters.
     if (vae instanceof AutoencoderKL && !request.maskedImageLatents && !isLatent(vae, image)) {
       const drawn = image.shape[0] ?? 1;
       randnPerImage(
@@ -101,12 +99,12 @@ function blend(mask: Tensor, painted: Tensor, kept: Tensor): Tensor {
   return perPixel(painted, mask, (value, share, i) => (1 - share) * (kept.data[i] as number) + share * value);
 }
 
-/** The image with what the mask covers set to 0, mid-grey. */
+/** The image with the masked part set to 0, mid-grey. */
 function blackOut(image: Tensor, mask: Tensor): Tensor {
   return perPixel(image, mask, (value, share) => (share < 0.5 ? value : 0));
 }
 
-/** Applies `fn` to every number of [n, channels, height, width] and the number of the mask [n or 1, 1, height, width] at its pixel. */
+/** Applies `fn` to every value of [n, channels, height, width] and the mask's value at its pixel; the mask is [n or 1, 1, height, width]. */
 function perPixel(tensor: Tensor, mask: Tensor, fn: (value: number, share: number, i: number) => number): Tensor {
   const [, channels = 1, height = 1, width = 1] = tensor.shape;
   const plane = height * width;

@@ -9,7 +9,7 @@ import { expectVae, latentsOf } from "./missing-parts.js";
 /** One generator for all pictures, or one for each. */
 export type Generators = Generator | readonly Generator[];
 
-/** The numbers of an autoencoder's config by which latents are scaled. */
+/** The values of an autoencoder's config that scale latents. */
 export type LatentScale = Pick<Autoencoder["config"], "scalingFactor" | "shiftFactor" | "latentsMean" | "latentsStd">;
 
 /** Latents as the denoising network takes them, of about unit variance, made of those that the autoencoder encoded. */
@@ -42,7 +42,7 @@ function perChannel(
   return new Tensor("float32", latents.shape, data);
 }
 
-/** Noise of `shape`, given or drawn, scaled to what the scheduler starts from. @throws ArgumentError if the given noise has another shape. */
+/** Noise of `shape`, given or drawn, with the standard deviation that the scheduler starts from. @throws ArgumentError if the given noise has another shape. */
 export function initialLatents(shape: Shape, given: Tensor | undefined, generator: Generators, scheduler: Scheduler): Tensor {
   if (given && String(given.shape) !== String(shape))
     throw new ArgumentError(`latents are [${given.shape}]; expected [${shape}]`, { argument: "latents" });
@@ -65,12 +65,12 @@ export async function encodeImages(
 }
 
 /**
- * Scaled latents of the pictures a call starts from, one for each of its `batch`. `images` [n, 3, height, width] in -1..1 are encoded;
+ * Scaled latents of the pictures that a call starts from, one for each picture of its `batch`. `images` [n, 3, height, width] in -1..1 are encoded;
  * [n, latent channels, ...] are latents already.
  */
 export async function startingLatents(vae: Autoencoder | null, images: Tensor, batch: number, generator: Generators): Promise<Tensor> {
   if (isLatent(vae, images)) return repeatToBatch("image", images, batch);
-  // Each picture of the batch has a generator of its own to be drawn from, so each is encoded.
+  // Each picture of the batch is drawn from its own generator, so each is encoded.
   if (Array.isArray(generator)) return encodeImages(vae, repeatToBatch("image", images, batch), generator);
   return repeatToBatch("image", await encodeImages(vae, images, generator), batch);
 }
@@ -80,7 +80,7 @@ export function addInitialNoise(latents: Tensor, generator: Generators, schedule
   return scheduler.addNoise(latents, randnPerImage(latents.shape, generator), [timestep]);
 }
 
-/** Height and width in pixels of an image [n, 3, height, width], or of the picture of latents. */
+/** Height and width in pixels of images [n, 3, height, width], or of the pictures that latents stand for. */
 export function sizeOfImages(vae: Autoencoder | null, images: Tensor): Size {
   const [, , height = 0, width = 0] = images.shape;
   const factor = isLatent(vae, images) ? latentsOf(vae).scaleFactor : 1;

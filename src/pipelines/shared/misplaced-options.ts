@@ -34,7 +34,7 @@ const OF_XL: readonly string[] = [
   "tokenizer2",
 ];
 
-/** Options that pipelines with an input picture do not need: they use the picture's size. */
+/** Options that pipelines with an input picture do not have: they use the picture's size. */
 const SIZES: readonly string[] = ["height", "width"];
 
 /** Options that every pipeline with a prompt has. */
@@ -62,7 +62,7 @@ export function belongsElsewhere(className: string, option: string): string | un
   return undefined;
 }
 
-/** The family's pipelines for these workflows, as far as it has them. */
+/** The family's pipelines for those of these workflows that it has. */
 function pipelinesOf({ workflows }: Family, names: readonly WorkflowName[]): readonly string[] {
   return names.flatMap((name) => workflows[name]?.className ?? []);
 }

@@ -2,7 +2,7 @@ import { ArgumentError } from "../../errors.js";
 import { LATENTS } from "../../families/stable-diffusion.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 
-/** What works without an autoencoder. */
+/** A hint: what works without an autoencoder. */
 export const LATENTS_ALONE = 'ask for outputType "latent"';
 
 /** Pixels per latent along each side, and channels of the latents. Without an autoencoder, those of Stable Diffusion, as in diffusers. */
@@ -21,7 +21,7 @@ export function expectVae(vae: Autoencoder | null, otherwise?: string): Autoenco
   });
 }
 
-/** @throws ArgumentError if parts that read texts are missing. */
+/** @throws ArgumentError if parts that read prompts are missing. */
 export function expectTextParts(missing: readonly string[]): void {
   if (missing.length === 0) return;
   throw new ArgumentError(`this pipeline has no ${missing.join(" and no ")}, so it cannot read prompts or negative prompts`, {

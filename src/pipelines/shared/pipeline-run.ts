@@ -95,7 +95,7 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
     if (this.position !== 0) this.turn.release(reason);
   }
 
-  /** Takes the steps for an awaited result, unless a loop begins before the event loop's next turn. */
+  /** Takes the steps for an awaited result, unless a loop starts before the event loop's next turn. */
   private drive(): void {
     setTimeout(() => {
       if (this.consumer) return;
@@ -123,7 +123,7 @@ class TurnTakingRun<Result> implements PipelineRun<Result> {
       throw error;
     } finally {
       this.settle.reject(leftEarly());
-      // Frees what the steps hold, such as a network in memory.
+      // Runs the steps' own `finally`, which may free a network's memory.
       await steps.return(undefined as Result).catch(() => {});
       turn.release();
     }
@@ -153,7 +153,7 @@ class AskedPromise<Result> extends Promise<Result> {
 }
 
 function leftEarly(): DOMException {
-  return new DOMException("the run was left before its last step", "AbortError");
+  return new DOMException("the run was stopped before its last step", "AbortError");
 }
 
 function twoConsumers(found: string): ArgumentError {

@@ -5,7 +5,7 @@ import type { Predict } from "./denoising-loop.js";
 import { guide } from "./guidance.js";
 import { StepCache, type StepCacheOptions } from "./step-cache.js";
 
-/** The inputs of the network beside the latents at each turn of the denoising loop; turns count from 0. */
+/** The inputs of the network besides the latents at each turn of the denoising loop. Turns count from 0. */
 export interface Conditioning<Inputs extends object> {
   at(index: number): Inputs;
 }
@@ -16,7 +16,7 @@ export interface PredictorOptions<Inputs extends object> {
   readonly channels?: readonly Tensor[] | undefined;
   /** Combines the two halves of a guided prediction; {@link guide} by default. */
   readonly combine?: ((prediction: Tensor, guidanceScale: number) => Tensor) | undefined;
-  /** Conditioning that changes with the step, such as a ControlNet's residuals. */
+  /** Makes inputs that change with the step, such as a ControlNet's residuals. */
   readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>>) | undefined;
 }
 
