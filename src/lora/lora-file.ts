@@ -50,7 +50,7 @@ export interface LoraLayer {
 /** Tensors of a file that are not applied. */
 export interface LeftOut {
   readonly tensors: readonly string[];
-  /** The predicate of a sentence: "3 tensors fit no layer of this pipeline". */
+  /** The rest of "tensors that ...": "fit no layer of this pipeline". */
   readonly reason: string;
   /** The error of the first of them. */
   readonly error?: DarkroomError;

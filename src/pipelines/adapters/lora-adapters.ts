@@ -250,7 +250,7 @@ function sentenceOf({ tensors, reason, error }: LeftOut, file: string): string {
   const more = tensors.length > MOST_LISTED ? ` and ${tensors.length - MOST_LISTED} more` : "";
   const names = tensors.slice(0, MOST_LISTED).map(printable).join(", ");
   const found = error ? `; ${error.message.replace(`${file}: `, "")}` : "";
-  return `${tensors.length} of its tensors ${reason} and are left out: ${names}${more}${found}`;
+  return `tensors that ${reason} are left out (${tensors.length}): ${names}${more}${found}`;
 }
 
 /** The weight for one network; `names` are those of its tensors. */
