@@ -109,8 +109,8 @@ const FIELDS: Fields<UNet2DConditionInputs> = {
 /** The prediction, and the deep feature for cheaper passes. */
 export interface UNet2DConditionOutput {
   /**
-   * [batch of encoderHiddenStates, out_channels, height, width]: the noise, the velocity or the picture, as the scheduler's prediction_type
-   * says.
+   * The noise, the velocity or the picture, as the scheduler's prediction_type says:
+   * `[batch of encoderHiddenStates, out_channels, height, width]`.
    */
   readonly sample: Tensor;
   /** The deep feature, if a `cacheBranch` was given. */

@@ -1,7 +1,7 @@
 import { roundTiesToEven } from "../../tensor/round.js";
 /** How inference timesteps are laid over the training timesteps (Lin et al. 2023, "Common Diffusion Noise Schedules", Table 2). */
 export const TIMESTEP_SPACINGS = ["linspace", "leading", "trailing"] as const;
-/** One of {@link TIMESTEP_SPACINGS}, the values of a scheduler's `timestepSpacing`. */
+/** How a scheduler lays inference timesteps over the training timesteps (Lin et al. 2023, Table 2). */
 export type TimestepSpacing = (typeof TIMESTEP_SPACINGS)[number];
 
 /** Options of a spacing. `last` (default: `trainSteps`) is one more than the noisiest timestep allowed. */
