@@ -24,7 +24,10 @@ export interface DDIMRequest extends UnconditionalRequest {
 
 const FIELDS: Fields<DDIMRequest> = { ...UNCONDITIONAL_FIELDS, eta: real(0), useClippedModelOutput: flag };
 
-/** Makes pictures from noise in few steps (Song et al. 2021), 50 by default. The checkpoint's scheduler becomes a DDIMScheduler. Matches diffusers' DDIMPipeline. */
+/**
+ * Makes pictures from noise in few steps (Song et al. 2021), 50 by default. The checkpoint's scheduler becomes a DDIMScheduler. Matches
+ * diffusers' DDIMPipeline.
+ */
 export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "DDIMPipeline";

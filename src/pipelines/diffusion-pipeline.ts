@@ -27,7 +27,10 @@ import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js"
 
 /** Settings in place of those of the checkpoint's scheduler, for checkpoints that state wrong ones or none. */
 export interface SchedulerOptions {
-  /** What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by default. */
+  /**
+   * What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by
+   * default.
+   */
   readonly predictionType?: PredictionType | undefined;
   /** How timesteps are chosen: "leading", "trailing" (Turbo and other few-step models) or "linspace". The scheduler's own by default. */
   readonly timestepSpacing?: TimestepSpacing | undefined;
@@ -143,11 +146,12 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   /**
    * Opens a checkpoint: the folder or single file `path`, or, if there is none, the checkpoint with this id on the hub (`owner/name`).
    *
-   * `DiffusionPipeline.fromPretrained` opens the pipeline that `model_index.json` names. Its type is the union of the text-to-image pipelines; `className`
-   * tells them apart. `fromPretrained` of a pipeline class opens a pipeline of that class; use it for other tasks than text to image.
+   * `DiffusionPipeline.fromPretrained` opens the pipeline that `model_index.json` names. Its type is the union of the text-to-image
+   * pipelines; `className` tells them apart. `fromPretrained` of a pipeline class opens a pipeline of that class; use it for other tasks
+   * than text to image.
    *
-   * Weights are mapped from disk, not read. Parts in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's own
-   * and are not disposed with the pipeline. `scheduler: "euler"` sets a scheduler by its name, with the checkpoint's config.
+   * Weights are mapped from disk, not read. Parts in `options` (`{ vae, scheduler, safetyChecker: null, ... }`) replace the checkpoint's
+   * own and are not disposed with the pipeline. `scheduler: "euler"` sets a scheduler by its name, with the checkpoint's config.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromPretrained<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
@@ -160,10 +164,10 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Opens a checkpoint in a single `.safetensors` file of the original layout (CompVis' ldm, Stability's sgm): a path, or the address of a file on the
-   * hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Its header shows the family and the configs of the networks. `config`, a
-   * folder or hub id in diffusers' layout, gives the configs instead; networks of unusual proportions need it. Everything else is as with
-   * `fromPretrained`, which also takes such files. A single file has no safety checker.
+   * Opens a checkpoint in a single `.safetensors` file of the original layout (CompVis' ldm, Stability's sgm): a path, or the address of a
+   * file on the hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Its header shows the family and the configs of the networks.
+   * `config`, a folder or hub id in diffusers' layout, gives the configs instead; networks of unusual proportions need it. Everything else
+   * is as with `fromPretrained`, which also takes such files. A single file has no safety checker.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
@@ -188,8 +192,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * The queue of `generate` and `steps` calls: how many run, how many wait, and how many may run at once (`queue.concurrency`, 1 by default).
-   * Pipelines that share their denoising network share its queue.
+   * The queue of `generate` and `steps` calls: how many run, how many wait, and how many may run at once (`queue.concurrency`, 1 by
+   * default). Pipelines that share their denoising network share its queue.
    */
   get queue(): PipelineQueue {
     return this.denoiser.queue;
@@ -202,8 +206,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Frees the memory of the parts that this pipeline loaded, and stops its thread. Waiting calls fail at once with a DeviceError, running calls at their
-   * next step.
+   * Frees the memory of the parts that this pipeline loaded, and stops its thread. Waiting calls fail at once with a DeviceError, running
+   * calls at their next step.
    */
   async dispose(): Promise<void> {
     await this.source?.dispose();
@@ -273,7 +277,9 @@ async function open(
   }
 }
 
-/** The checked options of `fromPretrained`: those of all pipelines, and the parts of `pipeline`, or of any pipeline if it is not known yet. */
+/**
+ * The checked options of `fromPretrained`: those of all pipelines, and the parts of `pipeline`, or of any pipeline if it is not known yet.
+ */
 function check(pipeline: PipelineClass<DiffusionPipeline, object> | undefined, method: string, options: object): PipelineOptions {
   const className = pipeline?.className ?? "DiffusionPipeline";
   const parts: object = pipeline ? optional(pipeline.parts) : ANY_PARTS;

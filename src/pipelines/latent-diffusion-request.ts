@@ -13,7 +13,9 @@ export interface LatentDiffusionRequest extends PromptInput, RandomOptions {
   readonly timesteps?: readonly number[] | undefined;
   /** Instead of a number of steps: the noise levels themselves, for schedulers that take them. */
   readonly sigmas?: readonly number[] | undefined;
-  /** How strongly the picture follows the prompt: 7.5 by default (5 for XL). At 1 and below there is no guidance, which is twice as fast. */
+  /**
+   * How strongly the picture follows the prompt: 7.5 by default (5 for XL). At 1 and below there is no guidance, which is twice as fast.
+   */
   readonly guidanceScale?: number | undefined;
   /** Step caching: most steps reuse features of an earlier step. This is faster, and the picture differs a little. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
@@ -34,16 +36,6 @@ export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
   outputType: OUTPUT_TYPE,
   signal: abortSignal,
 };
-
-/** Height and width of the result. */
-export interface SizeOptions {
-  /** In pixels, a multiple of the VAE's factor. By default the size that the network was trained on. */
-  readonly height?: number | undefined;
-  /** As `height`. */
-  readonly width?: number | undefined;
-}
-
-export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
 
 /** Noise to start from. */
 export interface NoiseOptions {

@@ -21,10 +21,10 @@ import {
 } from "./adapters/lora-adapters.js";
 import { type TextualInversionOptions, type TextualInversionSource, TextualInversions } from "./adapters/textual-inversions.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
-import type { GuidanceOptions, LatentDiffusionRequest, SizeOptions } from "./latent-diffusion-request.js";
+import type { GuidanceOptions, LatentDiffusionRequest } from "./latent-diffusion-request.js";
 import { type PromptInput, promptCount } from "./prompt/prompt-options.js";
 import { embedsOf, type TextEncoders } from "./prompt/text-encoders.js";
-import { expectSize, resolveGenerators, type Size, seedsOf } from "./shared/arguments.js";
+import { expectSize, resolveGenerators, type Size, type SizeOptions, seedsOf } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { denoisingLoop, type LoopOptions, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
@@ -119,19 +119,20 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /**
-   * Loads a LoRA (Hu et al. 2021) or a related adapter: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences or trained norms, in the formats of
-   * kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT. The source is a `.safetensors` file, a folder with one, or a hub id (`owner/name`).
+   * Loads a LoRA (Hu et al. 2021) or a related adapter: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences or trained norms, in the
+   * formats of kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT. The source is a `.safetensors` file, a folder with one, or a hub
+   * id (`owner/name`).
    *
-   * The adapter becomes the only active one of the networks it changes, as in diffusers; `setAdapters` activates several. Its matrices are read from the
-   * file when needed: do not delete the file. Embeddings inside the file (`bundle_emb.<word>`) are loaded, too; the word works in prompts until the adapter
-   * is deleted. Tensors that cannot be applied are left out with a warning.
+   * The adapter becomes the only active one of the networks it changes, as in diffusers; `setAdapters` activates several. Its matrices are
+   * read from the file when needed: do not delete the file. Embeddings inside the file (`bundle_emb.<word>`) are loaded, too; the word
+   * works in prompts until the adapter is deleted. Tensors that cannot be applied are left out with a warning.
    *
-   * The checkpoint does not change. Changing an adapter's weight costs nothing; loading or activating other adapters reloads the networks at their next run.
-   * A plain LoRA is computed beside the layers; other methods change the layers' weights in every step, which takes time. `fuseLora` changes the weights
-   * once: steps then take no extra time, but the changed weights need memory. Adapters belong to the networks: pipelines that share networks share their
-   * adapters.
-   * @throws CheckpointError if the file is not a LoRA, has nothing that can be applied, or is for another family of checkpoints; ArgumentError if the name
-   * is taken; HubError
+   * The checkpoint does not change. Changing an adapter's weight costs nothing; loading or activating other adapters reloads the networks
+   * at their next run. A plain LoRA is computed beside the layers; other methods change the layers' weights in every step, which takes
+   * time. `fuseLora` changes the weights once: steps then take no extra time, but the changed weights need memory. Adapters belong to the
+   * networks: pipelines that share networks share their adapters.
+   * @throws CheckpointError if the file is not a LoRA, has nothing that can be applied, or is for another family of checkpoints;
+   * ArgumentError if the name is taken; HubError
    */
   loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
     return this.loras.load(source, options);
@@ -157,8 +158,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /**
-   * Removes adapters. If a network has no active one left, the first of its others becomes active, as in diffusers. (There every layer chooses for
-   * itself, so that several adapters may be active in parts.) Fused adapters stay fused.
+   * Removes adapters. If a network has no active one left, the first of its others becomes active, as in diffusers. (There every layer
+   * chooses for itself, so that several adapters may be active in parts.) Fused adapters stay fused.
    * @throws ArgumentError for a name that no adapter has.
    */
   deleteAdapters(names: string | readonly string[]): void {
@@ -166,16 +167,19 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /**
-   * Adds adapters to the weights themselves, once, when the networks load again at their next run: steps then take no extra time.
-   * The changed weights stay in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed without
-   * the other adapters until `unfuseLora` or until the fused adapter is unloaded (a warning says so), and `loraScale` applies to active adapters only.
+   * Adds adapters to the weights themselves, once, when the networks load again at their next run: steps then take no extra time. The
+   * changed weights stay in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed
+   * without the other adapters until `unfuseLora` or until the fused adapter is unloaded (a warning says so), and `loraScale` applies to
+   * active adapters only.
    * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
    */
   fuseLora(options: FuseLoraOptions = {}): void {
     this.loras.fuse(options);
   }
 
-  /** Removes fused adapters from the weights. Adapters have the weights they had before `fuseLora`; in diffusers they keep its `loraScale`. */
+  /**
+   * Removes fused adapters from the weights. Adapters have the weights they had before `fuseLora`; in diffusers they keep its `loraScale`.
+   */
   unfuseLora(options: Pick<FuseLoraOptions, "components"> = {}): void {
     this.loras.unfuse(options);
   }
@@ -205,8 +209,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    * AUTOMATIC1111's web UI or kohya-ss write them. Returns the tokens that stand for them in prompts and negative prompts; an
    * embedding of n vectors takes the place of n words. The vectors are read from the files when needed: do not delete the files.
    *
-   * An embedding belongs to the tokenizers and text encoders it was loaded into. Pipelines that share both share it, whichever of them loads or unloads it.
-   * A pipeline that shares the tokenizer but not the text encoder refuses prompts with the token.
+   * An embedding belongs to the tokenizers and text encoders it was loaded into. Pipelines that share both share it, whichever of them
+   * loads or unloads it. A pipeline that shares the tokenizer but not the text encoder refuses prompts with the token.
    * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError.
    * Then nothing was loaded.
    */
@@ -217,14 +221,16 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return this.embeddings.load(source, options);
   }
 
-  /** Removes embeddings; all of them if no tokens are named. @throws ArgumentError for a token that was not loaded; then none is removed. */
+  /**
+   * Removes embeddings; all of them if no tokens are named. @throws ArgumentError for a token that was not loaded; then none is removed.
+   */
   unloadTextualInversion(tokens?: string | readonly string[]): void {
     this.embeddings.unload(tokens);
   }
 
   /**
-   * Computes the denoising network's attention in several parts: slower, in less memory. "auto" makes two parts, "max" one part for each head; a number is the
-   * number of heads in a part.
+   * Computes the denoising network's attention in several parts: slower, in less memory. "auto" makes two parts, "max" one part for each
+   * head; a number is the number of heads in a part.
    */
   enableAttentionSlicing(slice: AttentionSlice = "auto"): void {
     this.denoiser.setAttentionSlice(slice);
@@ -245,7 +251,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     this.vaeMemory.slicing = false;
   }
 
-  /** Decodes and encodes large pictures in overlapping tiles of the size that the autoencoder was trained on: far less memory, faint seams. */
+  /**
+   * Decodes and encodes large pictures in overlapping tiles of the size that the autoencoder was trained on: far less memory, faint seams.
+   */
   enableVaeTiling(): void {
     this.vaeMemory.tiling = true;
   }
@@ -326,7 +334,10 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return this.vaeScaleFactor;
   }
 
-  /** The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of {@link sizeMultiple}. */
+  /**
+   * The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of
+   * {@link sizeMultiple}.
+   */
   protected size({ height, width }: SizeOptions): Size {
     const factor = this.vaeScaleFactor;
     const [nativeHeight, nativeWidth] = this.denoiser.sampleSize;

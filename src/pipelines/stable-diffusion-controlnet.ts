@@ -7,9 +7,9 @@ import { MultiControlNetModel } from "../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../models/unet-2d-condition.js";
 import { type Field, type Fields, field, flag, isListOf, needed, oneOrList, real } from "../options/fields.js";
 import { concat, Tensor, weightedSum } from "../tensor/tensor.js";
-import { NOISE_FIELDS, type NoiseOptions, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import { NOISE_FIELDS, type NoiseOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
-import { expectNumber } from "./shared/arguments.js";
+import { expectNumber, SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, expectParts, part } from "./shared/components.js";
 import { type ControlImages, expectForPrompts, imagesPerNet } from "./shared/control-images.js";
@@ -36,7 +36,10 @@ export interface StableDiffusionControlNetOptions extends UNetRequest, SizeOptio
   readonly controlGuidanceStart?: PerNet<number> | undefined;
   /** The share of the steps, 0..1, at which control ends: 1 by default. */
   readonly controlGuidanceEnd?: PerNet<number> | undefined;
-  /** Lets the control guide the picture without a prompt: it acts on the half of the prompt alone, and less in the finer layers. False by default. */
+  /**
+   * Lets the control guide the picture without a prompt: it acts on the half of the prompt alone, and less in the finer layers. False by
+   * default.
+   */
   readonly guessMode?: boolean | undefined;
 }
 
@@ -91,7 +94,10 @@ interface Control {
   readonly end: number;
 }
 
-/** Makes pictures from texts, controlled by edges, depth, poses ... (Zhang et al. 2023). Matches diffusers' StableDiffusionControlNetPipeline. */
+/**
+ * Makes pictures from texts, controlled by edges, depth, poses ... (Zhang et al. 2023). Matches diffusers'
+ * StableDiffusionControlNetPipeline.
+ */
 export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionControlNetPipeline";

@@ -16,7 +16,10 @@ import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
 
 /** The options of an image-to-image call. */
 export interface StableDiffusionImg2ImgOptions extends UNetRequest {
-  /** The picture to start from, or a list with one for each prompt. A tensor has values in 0..1, or is latents. The result has the same size. */
+  /**
+   * The picture to start from, or a list with one for each prompt. A tensor has values in 0..1, or is latents. The result has the same
+   * size.
+   */
   readonly image: ImageInput;
   /** How much of the picture is replaced, 0..1: 0.8 by default. That share of the steps is computed. */
   readonly strength?: number | undefined;

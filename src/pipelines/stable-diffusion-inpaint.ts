@@ -1,8 +1,8 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { type Fields, real } from "../options/fields.js";
-import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
+import { SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { INPAINT_FIELDS, type InpaintImages } from "./shared/image-inputs.js";
@@ -31,7 +31,10 @@ const FIELDS: Fields<StableDiffusionInpaintOptions> = {
 /** What a call of {@link StableDiffusionInpaintPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptions>;
 
-/** Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one with nine input channels. Matches diffusers' StableDiffusionInpaintPipeline. */
+/**
+ * Repaints the masked part of a picture (Rombach et al. 2022), with an ordinary UNet or one with nine input channels. Matches diffusers'
+ * StableDiffusionInpaintPipeline.
+ */
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionInpaintPipeline";

@@ -223,7 +223,9 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   }
 }
 
-/** Size and crop numbers of the image-to-image and inpainting pipelines. A refiner takes the aesthetic score in place of the target size. */
+/**
+ * Size and crop numbers of the image-to-image and inpainting pipelines. A refiner takes the aesthetic score in place of the target size.
+ */
 export function imageTimeIds(
   request: MicroConditioning & AestheticOptions,
   size: Pair,

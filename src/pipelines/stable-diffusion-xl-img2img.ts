@@ -41,7 +41,10 @@ const FIELDS: Fields<StableDiffusionXLImg2ImgOptions> = {
 /** What a call of {@link StableDiffusionXLImg2ImgPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgOptions>;
 
-/** Makes pictures from a picture and a text with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers' StableDiffusionXLImg2ImgPipeline. */
+/**
+ * Makes pictures from a picture and a text with Stable Diffusion XL, base or refiner (Podell et al. 2023). Matches diffusers'
+ * StableDiffusionXLImg2ImgPipeline.
+ */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLImg2ImgPipeline";

@@ -1,8 +1,8 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { XL_WORKFLOWS } from "../families/stable-diffusion-xl.js";
 import { type Fields, real } from "../options/fields.js";
-import { SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
+import { SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import { INPAINT_FIELDS, type InpaintImages } from "./shared/image-inputs.js";

@@ -1,8 +1,9 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { XL_WORKFLOWS } from "../families/stable-diffusion-xl.js";
 import type { Fields } from "../options/fields.js";
-import { NOISE_FIELDS, type NoiseOptions, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import { NOISE_FIELDS, type NoiseOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
+import { SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";

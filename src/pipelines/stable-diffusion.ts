@@ -1,8 +1,9 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { WORKFLOWS } from "../families/stable-diffusion.js";
 import type { Fields } from "../options/fields.js";
-import { NOISE_FIELDS, type NoiseOptions, SIZE_FIELDS, type SizeOptions } from "./latent-diffusion-request.js";
+import { NOISE_FIELDS, type NoiseOptions } from "./latent-diffusion-request.js";
 import type { Prompted } from "./prompt/prompt-options.js";
+import { SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
@@ -26,7 +27,10 @@ const FIELDS: Fields<StableDiffusionOptions> = {
 /** What a call of {@link StableDiffusionPipeline} takes: its options, with a prompt or embeddings. */
 export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
 
-/** Makes pictures from texts with Stable Diffusion 1.x and 2.x (Rombach et al. 2022). Matches diffusers' StableDiffusionPipeline: the same seed gives the same picture. */
+/**
+ * Makes pictures from texts with Stable Diffusion 1.x and 2.x (Rombach et al. 2022). Matches diffusers' StableDiffusionPipeline: the same
+ * seed gives the same picture.
+ */
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionPipeline";

@@ -6,10 +6,10 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
 import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, type NoiseOptions, type SizeOptions } from "./latent-diffusion-request.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, type NoiseOptions } from "./latent-diffusion-request.js";
 import type { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
 import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/prompt-options.js";
-import { expectEta, type Size } from "./shared/arguments.js";
+import { expectEta, type Size, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
@@ -32,11 +32,14 @@ export const UNET_PARTS: Fields<UNetComponents> = { ...LATENT_DIFFUSION_PARTS, u
 
 /** The options of every call of a pipeline with a UNet. */
 export interface UNetRequest extends LatentDiffusionRequest, PromptOptions {
-  /** Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0, the default, which is off, to 1. As in diffusers, larger numbers are allowed. */
+  /**
+   * Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0, the default, which is off, to 1. As in
+   * diffusers, larger numbers are allowed.
+   */
   readonly guidanceRescale?: number | undefined;
   /**
-   * DDIM's share of fresh noise at every step: 0, the default, is none, 1 is as much as in DDPM. Other schedulers ignore it. As in diffusers, larger numbers
-   * are allowed; a warning says that the picture may become black.
+   * DDIM's share of fresh noise at every step: 0, the default, is none, 1 is as much as in DDPM. Other schedulers ignore it. As in
+   * diffusers, larger numbers are allowed; a warning says that the picture may become black.
    */
   readonly eta?: number | undefined;
 }

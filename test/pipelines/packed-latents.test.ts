@@ -3,13 +3,7 @@ import type { Autoencoder } from "../../src/models/autoencoder.js";
 import { MemorySaving } from "../../src/models/tiling.js";
 import { type Fields, tensor } from "../../src/options/fields.js";
 import { LatentDiffusionPipeline } from "../../src/pipelines/latent-diffusion.js";
-import {
-  GUIDANCE_FIELDS,
-  LATENT_DIFFUSION_FIELDS,
-  type LatentDiffusionRequest,
-  SIZE_FIELDS,
-  type SizeOptions,
-} from "../../src/pipelines/latent-diffusion-request.js";
+import { GUIDANCE_FIELDS, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "../../src/pipelines/latent-diffusion-request.js";
 import { conditionOn } from "../../src/pipelines/prompt/conditioning.js";
 import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput, promptCount } from "../../src/pipelines/prompt/prompt-options.js";
 import {
@@ -19,6 +13,7 @@ import {
   mapFeatures,
   type TextEncoders,
 } from "../../src/pipelines/prompt/text-encoders.js";
+import { SIZE_FIELDS, type SizeOptions } from "../../src/pipelines/shared/arguments.js";
 import type { Call, Denoised } from "../../src/pipelines/shared/call.js";
 import type { Denoiser, DenoiserOutput } from "../../src/pipelines/shared/denoiser.js";
 import { initialLatents } from "../../src/pipelines/shared/latents.js";
@@ -30,8 +25,9 @@ import { FlowMatchEulerDiscreteScheduler } from "../../src/schedulers/flow-match
 import { Generator } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
 
-// A pipeline of another kind than Stable Diffusion's, in small: a transformer that predicts the velocity of packed latents, text encoders with a mask, flow
-// matching with custom sigmas and a shift by the number of tokens, an autoencoder with a shift. The prompt is a number: the latents to be made.
+// A pipeline of another kind than Stable Diffusion's, in small: a transformer that predicts the velocity of packed latents, text encoders
+// with a mask, flow matching with custom sigmas and a shift by the number of tokens, an autoencoder with a shift. The prompt is a number:
+// the latents to be made.
 
 /** Pixels per latent, and latents per token, along each side. */
 const FACTOR = 2;

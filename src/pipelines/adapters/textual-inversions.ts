@@ -16,8 +16,8 @@ import { expectTextParts } from "../shared/missing-parts.js";
 /** Options of `loadTextualInversion`. */
 export interface TextualInversionOptions extends Omit<AdapterSource, "token"> {
   /**
-   * The token that stands for the embedding in prompts; for several embeddings a list. By default the name inside a file of diffusers' layout, and the file's
-   * name without its ending for other layouts. A list for a single file gives each of its vectors a token.
+   * The token that stands for the embedding in prompts; for several embeddings a list. By default the name inside a file of diffusers'
+   * layout, and the file's name without its ending for other layouts. A list for a single file gives each of its vectors a token.
    */
   readonly token?: string | readonly string[] | undefined;
   /** The hub's token, in place of HF_TOKEN and the token that `hf auth login` saved. */

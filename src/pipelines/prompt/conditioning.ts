@@ -6,8 +6,8 @@ import type { PromptInput } from "./prompt-options.js";
 import type { EncodedPrompt, TextEncoders, TextFeatures } from "./text-encoders.js";
 
 /**
- * The network's inputs at each turn of the loop over `timesteps`, made of the prompts' features. A scheduler of order 2 has two turns for a step; the prompt
- * changes between steps only.
+ * The network's inputs at each turn of the loop over `timesteps`, made of the prompts' features. A scheduler of order 2 has two turns for a
+ * step; the prompt changes between steps only.
  */
 export async function conditionOn<Request extends PromptInput, Features extends TextFeatures, Inputs extends object>(
   textEncoders: TextEncoders<Request, Features>,

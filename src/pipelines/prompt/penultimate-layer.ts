@@ -4,7 +4,10 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { expectInteger } from "../shared/arguments.js";
 import type { ClipFeatures } from "./clip-features.js";
 
-/** Features for Stable Diffusion XL: the output of the text encoder's penultimate layer, or of a lower one with `clipSkip`, and the projected pooled features. */
+/**
+ * Features for Stable Diffusion XL: the output of the text encoder's penultimate layer, or of a lower one with `clipSkip`, and the
+ * projected pooled features.
+ */
 export async function readPenultimate(
   model: CLIPTextModel,
   inputIds: Tensor<"int64">,

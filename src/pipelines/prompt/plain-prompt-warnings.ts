@@ -6,7 +6,10 @@ import type { Spelling } from "../../wording.js";
 /** The most letters of a text in a warning: three lines of a narrow terminal. */
 const LONGEST = 120;
 
-/** Warns about parts of plain prompts that have no effect: other programs' syntax, and what is cut off. Warns once about a text, even if several encoders read it. */
+/**
+ * Warns about parts of plain prompts that have no effect: other programs' syntax, and what is cut off. Warns once about a text, even if
+ * several encoders read it.
+ */
 export class PlainPromptWarnings {
   readonly #given = new Set<string>();
 

@@ -25,21 +25,26 @@ export interface PromptInput {
 /** The texts of a call to a pipeline with CLIP's text encoder, or their embeddings made beforehand. */
 export interface PromptOptions extends PromptInput {
   /**
-   * How many of the text encoder's last layers are left out. As in diffusers this applies to the prompt alone; with `promptSyntax: "a1111"` it applies to the
-   * negative prompt, too, as in the web UI.
+   * How many of the text encoder's last layers are left out. As in diffusers this applies to the prompt alone; with `promptSyntax: "a1111"`
+   * it applies to the negative prompt, too, as in the web UI.
    */
   readonly clipSkip?: number | undefined;
   /**
    * "plain" (default) reads prompts as diffusers does: every character is text, and a prompt that is too long for the text encoder is cut.
    *
    * "a1111" reads prompts and negative prompts as AUTOMATIC1111's web UI does:
-   * - `(word)` gives a word the weight 1.1, `(word:1.3)` 1.3, and `[word]` 1 / 1.1. `\(` `\)` `\[` `\]` `\\` are the characters themselves. Features are
+   * - `(word)` gives a word the weight 1.1, `(word:1.3)` 1.3, and `[word]` 1 / 1.1. `\(` `\)` `\[` `\]` `\\` are the characters themselves.
+   * Features are
    *   multiplied by the weights; then their mean is restored.
-   * - Nothing is cut. Every 75 tokens are one chunk; each chunk is encoded alone, and the chunks' features are joined. A chunk ends at its last comma if that
-   *   is near its end; `BREAK` ends a chunk at once. All texts of a call get the same number of chunks: shorter ones are filled up with chunks of the
+   * - Nothing is cut. Every 75 tokens are one chunk; each chunk is encoded alone, and the chunks' features are joined. A chunk ends at its
+   * last comma if that
+   * is near its end; `BREAK` ends a chunk at once. All texts of a call get the same number of chunks: shorter ones are filled up with
+   * chunks of the
    *   empty prompt (the web UI's option pad_cond_uncond). XL's pooled features are those of the first chunk.
-   * - `[from:to:when]` replaces a text after step `when`, or, if `when` has a point, after that fraction of the steps. `[to:when]` adds a text,
-   *   `[from::when]` removes one, `[a|b]` alternates with every step. Only the steps of the run count: with `strength` or `denoisingStart` a run
+   * - `[from:to:when]` replaces a text after step `when`, or, if `when` has a point, after that fraction of the steps. `[to:when]` adds a
+   * text,
+   * `[from::when]` removes one, `[a|b]` alternates with every step. Only the steps of the run count: with `strength` or `denoisingStart` a
+   * run
    *   has fewer steps. A scheduler that evaluates the network twice in a step uses one text for both.
    * - `AND` between prompts and `<lora:...>` tags are errors.
    */

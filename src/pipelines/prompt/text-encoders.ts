@@ -3,8 +3,8 @@ import type { PerStep } from "../shared/per-step.js";
 import type { PromptInput } from "./prompt-options.js";
 
 /**
- * Tensors made of texts, a row for each text. Each has the name of the request's option that can replace it: `promptEmbeds`, `pooledPromptEmbeds`, ...
- * Only the pipeline knows what they are and how its network uses them.
+ * Tensors made of texts, a row for each text. Each has the name of the request's option that can replace it: `promptEmbeds`,
+ * `pooledPromptEmbeds`, ... Only the pipeline knows what they are and how its network uses them.
  */
 export type TextFeatures = Readonly<Record<string, Tensor | undefined>>;
 
@@ -26,7 +26,8 @@ export interface EncodingFor {
 /** The text encoders of a pipeline with their tokenizers: they make features of prompts. */
 export interface TextEncoders<Options extends PromptInput = PromptInput, Features extends TextFeatures = TextFeatures> {
   /**
-   * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures. Features in the request are used as they are.
+   * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures. Features in the request are used as
+   * they are.
    * @throws ArgumentError for a wrong request
    */
   encode(options: Options, run: EncodingFor): Promise<PerStep<EncodedPrompt<Features>>>;

@@ -19,10 +19,10 @@ import { joinRows } from "./text-encoders.js";
 type Schedules = readonly (readonly (readonly ScheduledText[])[])[];
 
 /**
- * Features of texts in the syntax of AUTOMATIC1111's web UI: words have weights, all texts have as many chunks as the longest one needs, and texts may
- * change with the step. Every text is encoded once and every chunk alone, so that all chunks use one session of the text encoder.
- * Matches FrozenCLIPEmbedderWithCustomWords, with one difference: if a prompt changes with the step, each of its texts has its own mean here; there they
- * share one.
+ * Features of texts in the syntax of AUTOMATIC1111's web UI: words have weights, all texts have as many chunks as the longest one needs,
+ * and texts may change with the step. Every text is encoded once and every chunk alone, so that all chunks use one session of the text
+ * encoder. Matches FrozenCLIPEmbedderWithCustomWords, with one difference: if a prompt changes with the step, each of its texts has its own
+ * mean here; there they share one.
  */
 export async function encodeWeighted(
   reading: ClipReading,

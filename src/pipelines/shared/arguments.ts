@@ -1,6 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
-import { type Fields, field, instanceOf, oneOrList } from "../../options/fields.js";
+import { type Fields, field, instanceOf, oneOrList, whole } from "../../options/fields.js";
 import { Generator } from "../../tensor/random.js";
 import { warn } from "../../warnings.js";
 
@@ -23,13 +23,25 @@ export function expectNumber(name: string, value: number, low = Number.NEGATIVE_
   return value;
 }
 
-/** DDIM's share of noise. As in diffusers, a value above 1 gets a warning. @throws ArgumentError unless it is a finite number of at least 0. */
+/**
+ * DDIM's share of noise. As in diffusers, a value above 1 gets a warning. @throws ArgumentError unless it is a finite number of at least 0.
+ */
 export function expectEta(eta: number): number {
   expectNumber("eta", eta, 0);
   if (eta > 1)
     warn((name) => `${name("eta")} is ${eta}; it is meant to be 0 to 1 (DDIM to DDPM), and above that pictures may come out black`);
   return eta;
 }
+
+/** Height and width of the result. */
+export interface SizeOptions {
+  /** In pixels, a multiple of the VAE's factor. By default the size that the network was trained on. */
+  readonly height?: number | undefined;
+  /** As `height`. */
+  readonly width?: number | undefined;
+}
+
+export const SIZE_FIELDS: Fields<SizeOptions> = { height: whole(1), width: whole(1) };
 
 /** Height and width of a picture in pixels. */
 export interface Size {
@@ -63,7 +75,10 @@ const SEEDS = "a whole number from -2^63 to 2^64 - 1, beyond 2^53 as a bigint (1
 
 /** The source of a call's random numbers: one generator for the whole batch, or one for each picture. */
 export interface RandomOptions {
-  /** As in `torch.manual_seed`: one seed for the batch, or a list with one for each picture. Random if neither this nor `generator` is given. */
+  /**
+   * As in `torch.manual_seed`: one seed for the batch, or a list with one for each picture. Random if neither this nor `generator` is
+   * given.
+   */
   readonly seed?: number | bigint | readonly (number | bigint)[] | undefined;
   /** Instead of a seed: one generator for the batch, or a list with one for each picture. Their states advance. */
   readonly generator?: Generator | readonly Generator[] | undefined;

@@ -4,8 +4,9 @@ import type { Tensor } from "../../tensor/tensor.js";
 import type { ImageInput } from "./image-inputs.js";
 
 /**
- * The controlling pictures of a call, as in diffusers. For one ControlNet: one picture, or a list with one for each prompt. For several ControlNets: a list
- * with one picture for each ControlNet, for all prompts; or a list with such a list for each prompt: `[[canny1, pose1], [canny2, pose2]]`.
+ * The controlling pictures of a call, as in diffusers. For one ControlNet: one picture, or a list with one for each prompt. For several
+ * ControlNets: a list with one picture for each ControlNet, for all prompts; or a list with such a list for each prompt:
+ * `[[canny1, pose1], [canny2, pose2]]`.
  */
 export type ControlImages = ImageInput | readonly (readonly (ImageSource | Tensor)[])[];
 

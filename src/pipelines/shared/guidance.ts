@@ -3,8 +3,9 @@ import { expTorch } from "../../schedulers/float32/exp-log.js";
 import { Tensor } from "../../tensor/tensor.js";
 
 /**
- * Classifier-free guidance (Ho & Salimans 2022) of a prediction [2 * batch, ...], the unconditional half first: unconditional + guidanceScale *
- * (conditional - unconditional). `guidanceRescale` restores the contrast of the conditional half (Lin et al. 2023, section 3.4).
+ * Classifier-free guidance (Ho & Salimans 2022) of a prediction [2 * batch, ...], the unconditional half first: unconditional +
+ * guidanceScale * (conditional - unconditional). `guidanceRescale` restores the contrast of the conditional half (Lin et al. 2023, section
+ * 3.4).
  */
 export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
   const [unconditional, conditional] = prediction.chunk(2);

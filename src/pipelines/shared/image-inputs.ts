@@ -5,12 +5,13 @@ import { CONTROL_OPTIONS, cropRegion, MASK_OPTIONS, VaeImageProcessor } from "..
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { type Fields, field, isListOf, needed, tensor, whole } from "../../options/fields.js";
 import { Tensor } from "../../tensor/tensor.js";
-import type { SizeOptions } from "../latent-diffusion-request.js";
-import { expectInteger, type Size } from "./arguments.js";
+import { expectInteger, type Size, type SizeOptions } from "./arguments.js";
 import type { Denoised } from "./call.js";
 import { latentsOf } from "./missing-parts.js";
 
-/** An image in any form, or a list with one for each prompt. A tensor is [batch, channels, height, width] with values in 0..1, or latents. */
+/**
+ * An image in any form, or a list with one for each prompt. A tensor is [batch, channels, height, width] with values in 0..1, or latents.
+ */
 export type ImageInput = ImageSource | Tensor | readonly (ImageSource | Tensor)[];
 
 const IMAGE = "a path, a URL, a Buffer, a Blob, raw pixels, a Picture or a Tensor, or a list of them";
@@ -30,8 +31,8 @@ export interface InpaintImages {
   /** Latents of the masked picture [n, channels, height / factor, width / factor]. By default the autoencoder makes them. */
   readonly maskedImageLatents?: Tensor | undefined;
   /**
-   * Repaints only the part around the mask, this many pixels wider on every side. The part is computed at the full size of the result and put back, which
-   * gives fine detail in large pictures. For one picture and one mask.
+   * Repaints only the part around the mask, this many pixels wider on every side. The part is computed at the full size of the result and
+   * put back, which gives fine detail in large pictures. For one picture and one mask.
    */
   readonly paddingMaskCrop?: number | undefined;
   /** Noise to start from [batch, channels, height / factor, width / factor], of unit variance. */
@@ -46,7 +47,10 @@ export const INPAINT_FIELDS: Fields<InpaintImages> = {
   latents: tensor,
 };
 
-/** Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor. Latents are returned unchanged. */
+/**
+ * Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor. Latents are returned
+ * unchanged.
+ */
 export async function readImages(image: ImageInput, vae: Autoencoder | null): Promise<Tensor> {
   return processorOf(vae).preprocess(await loadAll(image));
 }

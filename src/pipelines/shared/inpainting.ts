@@ -39,8 +39,8 @@ export interface Inpainting {
 }
 
 /**
- * Prepares inpainting. An ordinary network repaints everything, and each step puts back the part that the mask keeps. A network with nine input channels
- * takes the mask and the masked picture as inputs. Draws random numbers in diffusers' order.
+ * Prepares inpainting. An ordinary network repaints everything, and each step puts back the part that the mask keeps. A network with nine
+ * input channels takes the mask and the masked picture as inputs. Draws random numbers in diffusers' order.
  * @throws ArgumentError if the network takes another number of channels.
  */
 export async function prepareInpainting(input: InpaintingInput): Promise<Inpainting> {
@@ -104,7 +104,9 @@ function blackOut(image: Tensor, mask: Tensor): Tensor {
   return perPixel(image, mask, (value, share) => (share < 0.5 ? value : 0));
 }
 
-/** Applies `fn` to every value of [n, channels, height, width] and the mask's value at its pixel; the mask is [n or 1, 1, height, width]. */
+/**
+ * Applies `fn` to every value of [n, channels, height, width] and the mask's value at its pixel; the mask is [n or 1, 1, height, width].
+ */
 function perPixel(tensor: Tensor, mask: Tensor, fn: (value: number, share: number, i: number) => number): Tensor {
   const [, channels = 1, height = 1, width = 1] = tensor.shape;
   const plane = height * width;

@@ -42,7 +42,10 @@ function perChannel(
   return new Tensor("float32", latents.shape, data);
 }
 
-/** Noise of `shape`, given or drawn, with the standard deviation that the scheduler starts from. @throws ArgumentError if the given noise has another shape. */
+/**
+ * Noise of `shape`, given or drawn, with the standard deviation that the scheduler starts from. @throws ArgumentError if the given noise
+ * has another shape.
+ */
 export function initialLatents(shape: Shape, given: Tensor | undefined, generator: Generators, scheduler: Scheduler): Tensor {
   if (given && String(given.shape) !== String(shape))
     throw new ArgumentError(`latents are [${given.shape}]; expected [${shape}]`, { argument: "latents" });
@@ -50,8 +53,8 @@ export function initialLatents(shape: Shape, given: Tensor | undefined, generato
 }
 
 /**
- * Scaled latents [pictures, channels, height / factor, width / factor] of pictures [pictures, 3, height, width] in -1..1, drawn from the autoencoder's
- * distribution. With a list of generators each picture is drawn from its own, as in diffusers.
+ * Scaled latents [pictures, channels, height / factor, width / factor] of pictures [pictures, 3, height, width] in -1..1, drawn from the
+ * autoencoder's distribution. With a list of generators each picture is drawn from its own, as in diffusers.
  */
 export async function encodeImages(
   given: Autoencoder | null,
@@ -65,8 +68,8 @@ export async function encodeImages(
 }
 
 /**
- * Scaled latents of the pictures that a call starts from, one for each picture of its `batch`. `images` [n, 3, height, width] in -1..1 are encoded;
- * [n, latent channels, ...] are latents already.
+ * Scaled latents of the pictures that a call starts from, one for each picture of its `batch`. `images` [n, 3, height, width] in -1..1 are
+ * encoded; [n, latent channels, ...] are latents already.
  */
 export async function startingLatents(vae: Autoencoder | null, images: Tensor, batch: number, generator: Generators): Promise<Tensor> {
   if (isLatent(vae, images)) return repeatToBatch("image", images, batch);

@@ -18,18 +18,21 @@ export interface DenoisingStep {
 }
 
 /**
- * A running call: iterate over its steps in one loop; `break`, `return()` and `throw()` cancel it. Nothing is computed before the first step is requested
- * or `result` is awaited.
+ * A running call: iterate over its steps in one loop; `break`, `return()` and `throw()` cancel it. Nothing is computed before the first
+ * step is requested or `result` is awaited.
  *
- * A run joins the queue with its first step and keeps its turn to the end. A loop that does not request the next step for one second loses the turn to
- * waiting calls. When it goes on, it is the next. Previews count as work.
+ * A run joins the queue with its first step and keeps its turn to the end. A loop that does not request the next step for one second loses
+ * the turn to waiting calls. When it goes on, it is the next. Previews count as work.
  */
 export interface PipelineRun<Result> extends AsyncGenerator<DenoisingStep, Result, void> {
   /**
-   * The pictures, after the last step. If it is awaited without a loop, it takes the steps itself. Rejects if the run fails or is stopped early.
+   * The pictures, after the last step. If it is awaited without a loop, it takes the steps itself. Rejects if the run fails or is stopped
+   * early.
    */
   readonly result: Promise<Result>;
-  /** 0 while the run computes, 1 for the first run that waits, and so on. Undefined before the first step is requested and after the end. */
+  /**
+   * 0 while the run computes, 1 for the first run that waits, and so on. Undefined before the first step is requested and after the end.
+   */
   readonly position: number | undefined;
 }
 

@@ -21,8 +21,8 @@ export interface PredictorOptions<Inputs extends object> {
 }
 
 /**
- * A network's predictions in one call. Under classifier-free guidance the conditioning has twice as many rows as the latents, the unconditional half
- * first; the two predictions are combined.
+ * A network's predictions in one call. Under classifier-free guidance the conditioning has twice as many rows as the latents, the
+ * unconditional half first; the two predictions are combined.
  */
 export function predictor<Inputs extends object>(
   denoiser: Denoiser<Inputs>,

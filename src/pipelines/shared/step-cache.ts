@@ -6,13 +6,18 @@ import { expectInteger, expectNumber } from "./arguments.js";
 import type { Denoiser, StepCacheInputs } from "./denoiser.js";
 
 /**
- * Step caching: the deep layers of a UNet change little from one step to the next, so most steps compute its shallow layers only. This is faster, and
- * the picture differs a little. Matches the Python package DeepCache 0.1.1 (Ma et al. 2023).
+ * Step caching: the deep layers of a UNet change little from one step to the next, so most steps compute its shallow layers only. This is
+ * faster, and the picture differs a little. Matches the Python package DeepCache 0.1.1 (Ma et al. 2023).
  */
 export interface StepCacheOptions {
-  /** The whole UNet runs at every `interval`-th step; 1 turns the cache off. A scheduler of order 2 takes two steps for each inference step. */
+  /**
+   * The whole UNet runs at every `interval`-th step; 1 turns the cache off. A scheduler of order 2 takes two steps for each inference step.
+   */
   readonly interval: number;
-  /** Where the UNet is cut: 0, the default, computes the least in the steps between; 1 and 2 are one layer deeper each, 3 is one level deeper, 6 two. */
+  /**
+   * Where the UNet is cut: 0, the default, computes the least in the steps between; 1 and 2 are one layer deeper each, 3 is one level
+   * deeper, 6 two.
+   */
   readonly branch?: number | undefined;
 }
 
@@ -60,9 +65,9 @@ export class StepCache {
   }
 
   /**
-   * DeepCache's number of a step: the first index of its timestep in the scheduler's list. PNDM's list has one timestep twice. A scheduler of order 2 may
-   * have nearly every timestep twice: then every other number would be missing, and at even intervals the whole network would not run again. For these
-   * schedulers the turn of the loop is the number.
+   * DeepCache's number of a step: the first index of its timestep in the scheduler's list. PNDM's list has one timestep twice. A scheduler
+   * of order 2 may have nearly every timestep twice: then every other number would be missing, and at even intervals the whole network
+   * would not run again. For these schedulers the turn of the loop is the number.
    */
   private positionOf(timestep: number, index: number): number {
     return this.scheduler.order === 1 ? this.scheduler.timesteps.indexOf(timestep) : index;

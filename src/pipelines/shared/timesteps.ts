@@ -48,8 +48,8 @@ export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[
 }
 
 /**
- * Plans the timesteps of a call that starts from a picture: by `strength`, or from `denoisingStart` on; in both cases until `denoisingEnd`. Sets where the
- * scheduler begins.
+ * Plans the timesteps of a call that starts from a picture: by `strength`, or from `denoisingStart` on; in both cases until `denoisingEnd`.
+ * Sets where the scheduler begins.
  */
 export function planRange({ request, scheduler, steps, timestepOptions }: Call<TimestepRangeOptions>, strength: number): readonly number[] {
   const { denoisingStart, denoisingEnd } = request;
@@ -71,8 +71,8 @@ export function requestedTimesteps(
 }
 
 /**
- * How many of `all` inference steps the loop over `timesteps` takes. Schedulers of order 2 have two timesteps for every step but the last, and PNDM has one
- * timestep more in all.
+ * How many of `all` inference steps the loop over `timesteps` takes. Schedulers of order 2 have two timesteps for every step but the last,
+ * and PNDM has one timestep more in all.
  */
 export function stepsWalked({ timesteps: every, order }: Scheduler, timesteps: readonly number[], all: number): number {
   const further = Math.max(0, every.length - (order * (all - 1) + 1));
