@@ -1,4 +1,4 @@
-import type { PredictionType } from "./prediction-types.js";
+import type { NetworkPrediction } from "./prediction-types.js";
 
 // A family is a group of checkpoints whose networks have the same shape. Each file of this folder states the facts of one family. The lookups in
 // lookups.ts find a family by one of its facts.
@@ -105,10 +105,10 @@ export interface Context {
 export interface TextEncoderFacts {
   /** Its folder. */
   readonly part: string;
-  /** Which of the family's text encoders, in messages; empty if it is the only one. */
-  readonly ordinal: "" | "first" | "second";
-  /** The authors of its architecture. Each has its own layout of tensors. */
-  readonly maker: "openai" | "laion";
+  /** Which of the family's text encoders, in messages: "second". Empty if it is the only one. */
+  readonly ordinal: string;
+  /** The authors of its architecture, such as "openai". Each has its own layout of tensors. */
+  readonly maker: string;
   /** Numbers of a token's vector. */
   readonly width: number;
 }
@@ -133,7 +133,7 @@ export interface PublishedCheckpoint {
   readonly scheduler: SchedulerConfig;
   /** Channels that its denoiser takes: those of the latents, or more with a masked picture. */
   readonly inChannels: number;
-  readonly prediction: PredictionType;
+  readonly prediction: NetworkPrediction;
   /** Whether its denoiser takes the guidance scale as an input: a latent consistency model. */
   readonly isConsistency?: boolean;
   /** Side in pixels of the pictures it was trained on. */

@@ -3,7 +3,7 @@ import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
 import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts } from "./family.js";
 import { OTHER_CHANNELS, OTHER_FAMILIES, TEXTLESS_UNET } from "./other-families.js";
-import type { PredictionType } from "./prediction-types.js";
+import type { NetworkPrediction } from "./prediction-types.js";
 import { STABLE_DIFFUSION_1 } from "./stable-diffusion-1.js";
 import { STABLE_DIFFUSION_2 } from "./stable-diffusion-2.js";
 import { STABLE_DIFFUSION_XL } from "./stable-diffusion-xl.js";
@@ -112,7 +112,7 @@ export function describeTextEncoder(width: number): string | undefined {
 export interface CheckpointKind {
   readonly inChannels: number;
   readonly isConsistency: boolean;
-  readonly prediction: PredictionType;
+  readonly prediction: NetworkPrediction;
 }
 
 /** The published checkpoint most similar to a file. What no published checkpoint has is ignored. A prediction that none has counts as noise. */
@@ -135,7 +135,7 @@ export function publishedOf({ published }: LatentFamily, inChannels: number): re
 }
 
 /** What these checkpoints predict. The first one is assumed for a file that states nothing. */
-export function predictionsOf(family: LatentFamily, inChannels: number): readonly PredictionType[] {
+export function predictionsOf(family: LatentFamily, inChannels: number): readonly NetworkPrediction[] {
   return [...new Set(publishedOf(family, inChannels).map(({ prediction }) => prediction))];
 }
 

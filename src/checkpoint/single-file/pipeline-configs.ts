@@ -1,5 +1,6 @@
 import { ConfigError } from "../../errors.js";
-import type { LatentFamily, SchedulerConfig } from "../../families/family.js";
+import type { EdmCheckpoint } from "../../families/edm.js";
+import type { LatentFamily, PublishedCheckpoint, SchedulerConfig } from "../../families/family.js";
 import { describeChannels, mostSimilar } from "../../families/lookups.js";
 import type { JsonObject } from "../json.js";
 import type { LatentStatistics } from "./latent-statistics.js";
@@ -55,14 +56,15 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
 /** `scheduler_config.json` of the repository, with the settings in the file and in the config beside it. */
 export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   const { prediction, original } = kind;
-  const { _class_name: className, ...config } = schedulerSource(kind).scheduler;
+  const { scheduler, prediction: usual } = schedulerSource(kind);
+  const { _class_name: className, ...config } = scheduler;
   const { type, zeroSnr = false, sigmas } = prediction;
   // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM does not take networks that predict the picture, either.
   const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
   return {
     _class_name: needsOther ? "DDIMScheduler" : className,
     ...config,
-    ...(type !== (config.prediction_type ?? "epsilon") && { prediction_type: type }),
+    ...(type !== (config.prediction_type ?? usual) && { prediction_type: type }),
     ...(zeroSnr && { rescale_betas_zero_snr: true }),
     ...(sigmas?.min !== undefined && { sigma_min: sigmas.min }),
     ...(sigmas?.max !== undefined && { sigma_max: sigmas.max }),
@@ -74,7 +76,7 @@ export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
 }
 
 /** The checkpoint on the hub from which a file gets its scheduler config. */
-export function schedulerSource(kind: PipelineKind): { readonly repository: string; readonly scheduler: SchedulerConfig } {
+export function schedulerSource(kind: PipelineKind): PublishedCheckpoint | EdmCheckpoint {
   return kind.prediction.edm ?? mostSimilarTo(kind);
 }
 

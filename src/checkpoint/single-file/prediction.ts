@@ -1,7 +1,7 @@
 import type { EdmCheckpoint } from "../../families/edm.js";
 import type { LatentFamily } from "../../families/family.js";
 import { edmCheckpointOf, predictionsOf, publishedByArchitecture, publishedOf } from "../../families/lookups.js";
-import type { PredictionType } from "../../families/prediction-types.js";
+import type { NetworkPrediction, PredictionType } from "../../families/prediction-types.js";
 import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
 import { printable } from "../json.js";
@@ -10,7 +10,7 @@ import type { OriginalConfig } from "./original-config.js";
 
 /** What a UNet predicts, and the noise levels it was trained with. */
 export interface Prediction {
-  readonly type: PredictionType;
+  readonly type: NetworkPrediction;
   /** The source of the type, as text for users. */
   readonly source: string;
   /** Whether the noise reaches its full strength (Lin et al. 2024, arXiv:2305.08891). */
