@@ -3,11 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { type ByteProducts, Graph, type Value } from "../../src/graph/graph.js";
-import { isQuantizedAffine, quantizedAffine } from "../../src/graph/ops/byte-products.js";
 import { type ConvOptions, conv2d } from "../../src/graph/ops/conv2d.js";
 import { convolve } from "../../src/graph/ops/convolution.js";
 import { scale } from "../../src/graph/ops/elementwise.js";
-import { affine } from "../../src/graph/ops/products.js";
+import { affine, linearProduct } from "../../src/graph/ops/products.js";
 import { Scope } from "../../src/graph/scope.js";
 import { diskFile, locationOf } from "../../src/platform/node/disk-file.js";
 import { createEngine } from "../../src/platform/node/engine.js";
@@ -62,7 +61,7 @@ describe("products in bytes", () => {
   }
 
   const random = (shape: Shape, seed: number) => randn(shape, new Generator(seed));
-  const linear: Layer = (x, weight, bias) => (isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias));
+  const linear: Layer = linearProduct;
 
   it("are those of a linear layer, to a hundredth or two", async () => {
     const error = await relativeError(random([96, 80], 1), random([2, 40, 80], 2), linear, affine);

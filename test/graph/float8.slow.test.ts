@@ -3,9 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { Graph, type GraphOptions, type Value } from "../../src/graph/graph.js";
-import { isQuantizedAffine, quantizedAffine } from "../../src/graph/ops/byte-products.js";
 import { convolve } from "../../src/graph/ops/convolution.js";
-import { affine } from "../../src/graph/ops/products.js";
+import { affine, linearProduct } from "../../src/graph/ops/products.js";
 import { Scope } from "../../src/graph/scope.js";
 import { createEngine, openFolder } from "../../src/platform/node/platform.js";
 import type { Engine } from "../../src/runtime/engine.js";
@@ -39,9 +38,7 @@ async function results(own: Tensors, engine: Engine, options: GraphOptions): Pro
   const w = new Scope(graph, await openWeights(openFolder(folder)));
   const [features, pixels] = [graph.input("x", "float32", x.shape), graph.input("picture", "float32", picture.shape)];
   const narrow = (value: Value) => graph.cast(value, graph.float);
-  const linear = (weight: Value) =>
-    isQuantizedAffine(features, weight) ? quantizedAffine(features, weight, undefined) : affine(narrow(features), weight);
-  graph.output("product", linear(w.at("layer").tensor("weight", [OUT, IN])));
+  graph.output("product", linearProduct(features, w.at("layer").tensor("weight", [OUT, IN])));
   graph.output("rows", affine(narrow(features), w.at("layer").rows("weight", [OUT, IN], 32, 96)));
   graph.output("convolution", convolve(narrow(pixels), w.at("conv").tensor("weight", [OUT, IN, 3, 3]), undefined, { padding: 1 }));
   const session = await engine.load(graph.finish());
