@@ -13,7 +13,7 @@ export interface Comparison extends Pick<Run, "checkpoint" | "scale" | "rounds" 
   readonly measurements: readonly Measurement[];
 }
 
-/** Measures everything `rounds` times, the contenders in turn; `onProgress` is given the run as far as it has come, and what is new, after every process. */
+/** Measures everything `rounds` times, the contenders in turns. After every process, `onProgress` gets the run so far and the new result. */
 export async function compare(
   { contenders, measurements, ...settings }: Comparison,
   onProgress: (run: Run, news: string) => void,
@@ -36,7 +36,7 @@ export async function compare(
   await withLock(() => prepare(turns));
   for (let round = 0; round < rounds; round++) {
     for (const measurement of measurements) {
-      // Every round begins with another one, so that what a neighbour leaves behind (a warm processor, a full page cache) is shared out.
+      // Every round begins with another contender, so that the effects of the previous one (a warm processor, a full page cache) are shared.
       const inTurn = rotate(
         turns.filter((turn) => turn.measurement === measurement),
         round,
@@ -60,7 +60,7 @@ interface Turn {
   readonly result: Result;
 }
 
-/** Lets contenders do what they do once for a checkpoint; where one fails, its results say so. */
+/** Runs the contenders' preparation for a checkpoint. If it fails, the contender's results say so. */
 async function prepare(turns: readonly Turn[]): Promise<void> {
   const done = new Map<string, string | undefined>();
   for (const { contender, measurement, result } of turns.filter(({ contender }) => contender.tasks.includes("prepare"))) {
@@ -70,7 +70,7 @@ async function prepare(turns: readonly Turn[]): Promise<void> {
   }
 }
 
-/** Takes an outcome into a result, and tells of it in a line. */
+/** Adds an outcome to a result, and prints it in a line. */
 function add(result: Result, { rows }: Measurement, outcome: Outcome): string {
   if (outcome.failure !== undefined) {
     result.failure = outcome.failure;

@@ -44,7 +44,7 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   "sd-cpp": { script: "sd_cpp_peer.py", options: {}, tasks: ["unet", ...WHOLE], onlyRealSizes: true },
 };
 
-/** Darkroom in one of its modes; other `options` go beside the mode's. */
+/** Darkroom in one of its modes; `options` are added to the mode's. */
 export function ours(mode: string, options: Readonly<Record<string, unknown>> = {}): Contender {
   return {
     name: `darkroom-${mode}`,
@@ -61,7 +61,7 @@ export function peer(name: string, python: string): Contender {
   return { name, command: [python, join(ROOT, "bench/peers", script)], options, tasks, onlyRealSizes };
 }
 
-/** Whether a contender can do what is measured. */
+/** Whether a contender supports a measurement. */
 export function isFor({ tasks, onlyRealSizes }: Contender, { job, isEmbedded }: Measurement, scale: Scale): boolean {
   return tasks.includes(job.task) && !(onlyRealSizes && (isEmbedded || scale === "tiny"));
 }

@@ -18,7 +18,7 @@ export interface Job {
   readonly task: Task;
   /** Folder of the checkpoint. */
   readonly checkpoint: string;
-  /** Folder for what a peer makes of the checkpoint. */
+  /** Folder for a peer's conversion of the checkpoint. */
   readonly prepared: string;
   /** Pixels along each side of the pictures. */
   readonly size: number;
@@ -36,7 +36,7 @@ export interface Job {
   readonly out: string;
   /** What sets the contender apart: Darkroom's options, or a peer's own. */
   readonly options: Readonly<Record<string, unknown>>;
-  /** Darkroom only: ONNX Runtime writes its profiles to files whose names begin so. */
+  /** Darkroom only: the prefix of ONNX Runtime's profile files. */
   readonly profile?: string;
 }
 
@@ -44,7 +44,7 @@ export interface Job {
 export type Report =
   /** How long a call took. */
   | { readonly event: "call"; readonly seconds: number }
-  /** A point that was reached; how long after its start is for the parent to say. */
+  /** A point that was reached; the parent measures the time since the start. */
   | { readonly event: "mark"; readonly name: string }
   | { readonly event: "versions"; readonly versions: Readonly<Record<string, string>> }
   | { readonly event: "failed"; readonly reason: string };

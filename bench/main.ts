@@ -1,4 +1,4 @@
-// Darkroom beside the Python stacks, on this machine, in one run: `npm run bench -- --help`.
+// Measures Darkroom and the Python stacks on this machine in one run: `npm run bench -- --help`.
 import { join } from "node:path";
 import { Command } from "commander";
 import { type FamilyName, family, type Scale, VAE_FACTOR } from "./checkpoints/families.js";
@@ -35,7 +35,7 @@ const DEFAULTS: Readonly<Record<Scale, { rounds: number; repeats: number; steps:
 
 const program = new Command("npm run bench --")
   .description("Compares Darkroom with the Python stacks. Each measurement is a process of its own, and never are there two at once.")
-  .option("--only <names>", "measurements whose names begin so, comma-separated: unet, vae, text, start, end-to-end, small", nameList())
+  .option("--only <names>", "the beginnings of measurements' names, comma-separated: unet, vae, text, start, end-to-end, small", nameList())
   .option("--rounds <n>", `times each contender has its turn (${DEFAULTS.real.rounds})`, count)
   .option("--repeats <n>", `measured calls a turn (${DEFAULTS.real.repeats})`, count)
   .option("--steps <n>", `denoising steps of a whole picture (${DEFAULTS.real.steps})`, count)

@@ -6,14 +6,14 @@ import type { Job, Task } from "./job.js";
 import { ROOT } from "./paths.js";
 import type { Outcome } from "./run-job.js";
 
-/** Something that is measured of every contender: a job, and what of its outcome counts. */
+/** Something that is measured for every contender: a job, and the times in its outcome. */
 export interface Measurement {
   readonly name: string;
   readonly title: string;
   /** It is of the checkpoint that comes with the package. */
   readonly isEmbedded: boolean;
   readonly job: Omit<Job, "options">;
-  /** What is timed, one row of the table each: its title, and the seconds one process gave for it. */
+  /** The times, each a row of the table: its title, and how to get the seconds from an outcome. */
   readonly rows: Readonly<Record<string, (outcome: Outcome) => readonly number[]>>;
 }
 

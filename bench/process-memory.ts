@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** The most resident memory that a process and its children had, in MiB, by what it is. Pages of mapped weight files are `file`. */
+/** The peak of the resident memory of a process and its children, in MiB, by kind. Pages of mapped weight files are `file`. */
 export interface PeakMemory {
-  /** All of it. The most at once, so that it may be less than the sum of the other two, which peak apart. */
+  /** Everything. It can be less than the sum of the other two, because they have their peaks at different times. */
   readonly total: number;
   readonly anonymous: number;
   readonly file: number;
@@ -11,9 +11,9 @@ export interface PeakMemory {
 const INTERVAL = 50;
 
 /**
- * Watches a process and its children, on Linux, until it ends; call the result for what it has needed. Memory that two processes share is counted
- * for each: exact where there is one process, as in all that is measured here. (Proportional shares would be exact always, but the kernel walks all
- * page tables for them, under a lock that the process itself needs.)
+ * Watches a process and its children, on Linux, until it ends. The returned function gives the peak. Memory that two processes share counts for each.
+ * That is exact for one process, as in all measurements here. (Proportional shares would always be exact, but for them the kernel walks all page tables,
+ * under a lock that the process itself needs.)
  */
 export function watchMemory(pid: number): () => PeakMemory | undefined {
   let peak = { total: 0, anonymous: 0, file: 0 };
@@ -21,7 +21,7 @@ export function watchMemory(pid: number): () => PeakMemory | undefined {
     const all = tree(pid).map(readStatus);
     const sum = (field: string) => all.reduce((total, status) => total + (status.get(field) ?? 0), 0);
     peak = {
-      // The kernel's own high-water mark does not miss what comes and goes between two samples.
+      // The kernel's own high-water mark includes peaks between two samples.
       total: Math.max(peak.total, sum("VmRSS"), ...all.map((status) => status.get("VmHWM") ?? 0)),
       anonymous: Math.max(peak.anonymous, sum("RssAnon")),
       file: Math.max(peak.file, sum("RssFile") + sum("RssShmem")),
@@ -49,7 +49,7 @@ function readStatus(pid: number): ReadonlyMap<string, number> {
   return new Map([...text.matchAll(/^(\w+):\s+(\d+) kB$/gm)].map(([, name = "", kilobytes]) => [name, Number(kilobytes) / 1024]));
 }
 
-/** Nothing where it fails: a process may end while one looks at it. */
+/** Undefined if it fails: the process may end at any time. */
 function quietly<Result>(work: () => Result): Result | undefined {
   try {
     return work();

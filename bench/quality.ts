@@ -1,4 +1,5 @@
-// What ways to be quicker cost in quality: pictures of the embedded checkpoint against exact ones; the table of bench/QUALITY.md: npm run bench:quality -- --help.
+// Compares pictures of the faster modes with exact ones, on the embedded checkpoint, and writes the table of bench/QUALITY.md.
+// npm run bench:quality -- --help lists the options.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -47,7 +48,7 @@ interface Gallery {
 }
 
 const program = new Command("npm run bench:quality --")
-  .description(`Measures how far pictures of quicker modes are from exact ones, and writes the table of bench/QUALITY.md.`)
+  .description(`Measures how far pictures of the faster modes are from exact ones, and writes the table of bench/QUALITY.md.`)
   .option("--modes <names>", `of ${Object.keys(MODES).join(", ")}`, nameList(MODES), ["cache-2", "cache-3", "fast"])
   .option("--dry-run", "prints the table only")
   .parse();
@@ -66,7 +67,7 @@ console.log(table);
 const report = join(ROOT, "bench/QUALITY.md");
 if (!options.dryRun) writeFileSync(report, replaceBetween(readFileSync(report, "utf8"), "modes", table));
 
-/** A mode's pictures of all prompts. The first is made twice, for what is loaded with it is no picture's cost. */
+/** A mode's pictures of all prompts. The first is made twice, because loading is not part of a picture's time. */
 async function paint(mode: string): Promise<Gallery> {
   const { request, ...opening } = MODES[mode] ?? {};
   await using pipe = await DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT, opening);

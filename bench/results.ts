@@ -31,7 +31,7 @@ export interface Run {
   readonly results: readonly Result[];
 }
 
-/** Writes the run to `<date>-<checkpoint>-<machine>.json`, over what it wrote there before, and gives the path. */
+/** Writes the run to `<date>-<checkpoint>-<machine>.json`, replaces what it wrote there before, and returns the path. */
 export function saveRun(folder: string, run: Run): string {
   mkdirSync(folder, { recursive: true });
   const date = run.date.slice(0, 16).replace(":", "");

@@ -12,17 +12,17 @@ export interface Outcome {
   readonly marks: Readonly<Record<string, number>>;
   /** Seconds from its start to its end. */
   readonly lifetime: number;
-  /** Only where the system tells. */
+  /** Undefined if the system does not say. */
   readonly memory: PeakMemory | undefined;
   readonly versions: Readonly<Record<string, string>>;
   /** Why it came to nothing. */
   readonly failure: string | undefined;
 }
 
-/** Seconds after which a process is given up. */
+/** A process that takes more seconds is stopped. */
 const LIMIT = 3600;
 
-/** Runs a job in a process of its own and waits for its end. Never throws: what goes wrong is in the outcome. */
+/** Runs a job in its own process and waits for its end. Never throws: errors are in the outcome. */
 export async function runJob(contender: Contender, job: Omit<Job, "options">): Promise<Outcome> {
   const [command, ...args] = contender.command;
   const calls: number[] = [];
@@ -35,7 +35,7 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
   const seconds = () => (performance.now() - begun) / 1000;
   const child = spawn(command, [...args, JSON.stringify({ ...job, options: contender.options })], {
     stdio: ["ignore", "pipe", "pipe"],
-    // Checkpoints are on this disk: nobody is to wait for an answer from the hub.
+    // Checkpoints are on this disk: no contender should wait for the hub.
     env: { ...process.env, HF_HUB_OFFLINE: "1" },
     timeout: LIMIT * 1000,
     killSignal: "SIGKILL",

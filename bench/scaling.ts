@@ -1,4 +1,5 @@
-// Darkroom's time and memory against resolution, batch and steps, and what saving memory costs; the tables of bench/SCALING.md: npm run bench:scaling -- --help.
+// Measures Darkroom's time and memory by resolution, batch and steps, and the ways to save memory, and writes the tables of bench/SCALING.md.
+// npm run bench:scaling -- --help lists the options.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -35,7 +36,7 @@ const program = new Command("npm run bench:scaling --")
   )
   .option("--only <names>", `tables: ${Object.keys(SECTIONS).join(", ")}`, nameList(SECTIONS), Object.keys(SECTIONS))
   .option("--mode <name>", `Darkroom's mode: ${Object.keys(MODES).join(", ")}`, "exact")
-  .option("--scale <scale>", "real, or tiny to try the benchmark itself, which writes nothing", scale, "real")
+  .option("--scale <scale>", "real, or tiny to test the benchmark, without writing", scale, "real")
   .parse();
 const options = program.opts<{ only: string[]; mode: string; scale: Scale }>();
 if (!Object.hasOwn(MODES, options.mode)) program.error(`error: --mode ${options.mode} is none of ${Object.keys(MODES).join(", ")}`);
@@ -62,7 +63,7 @@ async function resolution(): Promise<string> {
   const power = (pick: (row: (typeof costs)[number]) => Cost) => fitPower(costs.map((row) => [row[0], pick(row).seconds])).toFixed(2);
   const memory = (pick: (row: (typeof costs)[number]) => Cost) => {
     const { intercept, slope } = fitLine(costs.map((row) => [row[0] ** 2 / 2 ** 20, pick(row).memory.anonymous]));
-    return `${formatMebibytes(slope)} for each 1024x1024 pixels and ${formatMebibytes(intercept)} beside`;
+    return `${formatMebibytes(slope)} for each 1024x1024 pixels and ${formatMebibytes(intercept)} more`;
   };
   return withNote(
     partsTable(
@@ -84,11 +85,11 @@ async function batch(): Promise<string> {
   const line = (pick: (row: (typeof costs)[number]) => number) => fitLine(costs.map((row) => [row[0], pick(row)]));
   const time = (pick: (row: (typeof costs)[number]) => number) => {
     const { intercept, slope } = line(pick);
-    return `${formatSeconds(slope)} for each picture and ${intercept.toFixed(2)} s beside`;
+    return `${formatSeconds(slope)} for each picture and ${intercept.toFixed(2)} s more`;
   };
   const memory = (pick: (row: (typeof costs)[number]) => number) => {
     const { intercept, slope } = line(pick);
-    return `${formatMebibytes(slope)} for each picture and ${formatMebibytes(intercept)} beside`;
+    return `${formatMebibytes(slope)} for each picture and ${formatMebibytes(intercept)} more`;
   };
   return withNote(
     partsTable(
@@ -112,10 +113,10 @@ async function steps(): Promise<string> {
     [`steps of a ${size}x${size} picture, cold process`, "time", ...MEMORY],
     ...costs.map(([count, cost]) => [String(count), formatSeconds(cost.seconds), ...memoryCells(cost)]),
   ]);
-  return withNote(table, `${formatSeconds(slope)} for each step and ${formatSeconds(intercept)} beside.`);
+  return withNote(table, `${formatSeconds(slope)} for each step and ${formatSeconds(intercept)} more.`);
 }
 
-/** The ways to save memory, each beside the same without. */
+/** The ways to save memory, each compared with the same run without it. */
 async function savers(): Promise<string> {
   const [half, wide, double] = [native / 2, (3 * native) / 2, 2 * native];
   const cases: readonly (readonly [title: string, task: Task, size: number, batch: number, mode: Mode])[] = [

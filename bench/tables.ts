@@ -12,7 +12,7 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
 
 const FAMILIES: Readonly<Record<FamilyName, string>> = { sd15: "Stable Diffusion 1.5", sdxl: "Stable Diffusion XL" };
 
-/** A run as tables of medians and of their ratios to the first contender's, with the reasons for what is missing. */
+/** A run as tables of medians with their ratios to the first contender's, and the reasons for missing results. */
 export function describeRun(run: Run): string {
   const { contenders, results, versions, rounds } = run;
   const titles = [...new Set(results.map(({ title }) => title))];
@@ -22,13 +22,16 @@ export function describeRun(run: Run): string {
     memoryRow(run, title, "- of it anonymous", ({ anonymous }) => anonymous),
   ]);
   const failures = results.flatMap(({ title, contender, failure }) => (failure ? [`- ${contender}, ${title}: ${failure}`] : []));
-  const medians = rounds === 1 ? "medians of one round, in which" : `medians of ${rounds} rounds, in each of which`;
+  const medians = rounds === 1 ? "one round, in which" : `medians of ${rounds} rounds, in each of which`;
   return [
-    `${describeSetting(run)}; ${medians} the contenders take turns, every one in a process of its own.`,
-    `In brackets: times what ${contenders[0]} takes.`,
+    `${describeSetting(run)}; ${medians} the contenders take turns, each in its own process.`,
+    `In brackets: the ratio to ${contenders[0]}.`,
     markdownTable([["time", ...contenders], ...times]),
     markdownTable([["peak memory", ...contenders], ...memory]),
-    "Memory is what is resident of the whole process tree at its peak. Pages of mapped weight files are in it, which the system can drop and read again; the anonymous part it cannot.",
+    [
+      "Memory is the peak of the resident memory of the whole process tree. It includes pages of mapped weight files, which the system can drop and",
+      "read again. The system cannot drop the anonymous part.",
+    ].join(" "),
     ...(failures.length > 0 ? [["Failed:", "", ...failures].join("\n")] : []),
     `Versions: ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
@@ -50,7 +53,7 @@ export function describeRunInShort(run: Run): string {
     ...time("embedded checkpoint: whole picture"),
   ];
   return [
-    `${describeSetting(run)}. In brackets: times what ${run.contenders[0]} takes.`,
+    `${describeSetting(run)}. In brackets: the ratio to ${run.contenders[0]}.`,
     markdownTable([["", ...run.contenders], ...rows]),
   ].join("\n\n");
 }
@@ -105,7 +108,7 @@ export function formatMebibytes(mebibytes: number): string {
   return mebibytes < 1000 ? `${mebibytes.toFixed(0)} MiB` : `${(mebibytes / 1024).toFixed(2)} GiB`;
 }
 
-/** `text` with what stands between the comments `<!-- NAME:start -->` and `<!-- NAME:end -->` replaced. @throws Error if they are not there. */
+/** `text` with a new part between the comments `<!-- NAME:start -->` and `<!-- NAME:end -->`. @throws Error if they are missing. */
 export function replaceBetween(text: string, name: string, content: string): string {
   const [start, end] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
   const [from, to] = [text.indexOf(start), text.indexOf(end)];

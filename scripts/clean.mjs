@@ -1,4 +1,4 @@
-// A build must not carry files whose source is gone.
+// A build must not contain files whose source was removed.
 import { rmSync } from "node:fs";
 
 rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });

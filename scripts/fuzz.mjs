@@ -10,6 +10,6 @@ if (!(minutes > 0)) {
 }
 const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
 const files = others.length > 0 ? others.map((surface) => `test/fuzz/${surface}.test.ts`) : ["test/fuzz"];
-// A small heap: what honest files need is far below it, and whoever lets a file ask for more crashes.
+// A small heap: valid files need much less, and code that lets a file use more crashes.
 const env = { ...process.env, FUZZ_MINUTES: String(minutes), NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ""} --max-old-space-size=512` };
 process.exitCode = spawnSync(process.execPath, [vitest, "run", "--mode", "all", ...files], { stdio: "inherit", env }).status ?? 1;

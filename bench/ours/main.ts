@@ -1,4 +1,4 @@
-// The process in which Darkroom is measured. Compiled, so that nothing is in it but what a program that uses the package has in it.
+// The process in which Darkroom is measured. It is compiled, so that it loads the same code as a program that uses the package.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -88,7 +88,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
   },
 };
 
-/** Does `work` with the options that networks are opened with, and with an engine that profiles where the job asks for one. */
+/** Does `work` with the options that networks are opened with, and with an engine that profiles if the job says so. */
 async function withEngine({ options, profile }: Job, work: (options: PipelineOptions, engine?: Engine) => Promise<void>): Promise<void> {
   const { vaeSlicing, vaeTiling, attentionSlice, request, ...opening } = options as Mode;
   if (profile === undefined) return work(opening);
@@ -101,7 +101,7 @@ async function withEngine({ options, profile }: Job, work: (options: PipelineOpt
   }
 }
 
-/** Opens a VAE for `work`, with the ways to save memory that the job asks for. */
+/** Opens a VAE for `work`, with the job's ways to save memory. */
 function withVae(job: Job, work: (vae: AutoencoderKL) => Promise<void>): Promise<void> {
   return withEngine(job, async (options, engine) => {
     await using vae = await AutoencoderKL.fromPretrained(job.checkpoint, { ...options, engine, subfolder: "vae" });

@@ -1,6 +1,6 @@
 import type { AttentionSlice, PipelineOptions, StableDiffusionRequest } from "darkroom";
 
-/** A way of Darkroom to work: how checkpoints are opened, the ways to save memory that are methods, and what is asked of a picture. */
+/** A mode of Darkroom: options for opening checkpoints, methods that save memory, and options of a picture. */
 export interface Mode extends PipelineOptions {
   readonly vaeSlicing?: boolean;
   readonly vaeTiling?: boolean;
