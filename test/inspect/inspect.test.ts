@@ -30,7 +30,7 @@ function fileOf(shapes: Readonly<Record<string, readonly number[]>>, metadata?: 
 }
 
 describe("a checkpoint in a single file", () => {
-  it("is described with its parts, and what is written into it", async () => {
+  it("is described with its parts and its metadata", async () => {
     const metadata = { "modelspec.title": "My \u001b[31mred\u0007 model", "modelspec.prediction_type": "v" };
     expect(await full("sdxl-base", metadata)).toEqual({
       kind: "checkpoint",
@@ -68,11 +68,11 @@ describe("a checkpoint in a single file", () => {
     ["sd15-inpaint", { family: "Stable Diffusion 1", className: "StableDiffusionInpaintPipeline", isInpainting: true }],
     ["sd21", { family: "Stable Diffusion 2", size: 768, predictionType: "v_prediction", isPredictionAssumed: true }],
     ["sdxl-refiner", { family: "Stable Diffusion XL's refiner", size: 1024, parts: expect.objectContaining({ text_encoder: null }) }],
-  ])("of %s is of its family", async (name, expected) => {
+  ])("of %s has its family", async (name, expected) => {
     expect(await full(name)).toMatchObject({ kind: "checkpoint", ...expected });
   });
 
-  it("tells which parts it lacks", async () => {
+  it("says which parts it lacks", async () => {
     const { "sd1-mini": _, ...shapes } = Object.fromEntries(
       Object.entries(FULL_SIZE.sd15?.() ?? {}).filter(([name]) => !name.startsWith("first_stage_model.")),
     ) as Record<string, readonly number[]>;
@@ -80,7 +80,7 @@ describe("a checkpoint in a single file", () => {
     expect(found).toMatchObject({ parts: { vae: { problem: expect.stringMatching(/has no autoencoder/) } } });
   });
 
-  it("is described as far as shapes tell, where they do not tell everything", async () => {
+  it("is described as far as its shapes show, if they do not show everything", async () => {
     expect(await inspect(singleFile("sd2-mini"))).toMatchObject({
       family: "Stable Diffusion 2",
       size: undefined,
@@ -90,7 +90,7 @@ describe("a checkpoint in a single file", () => {
 });
 
 describe("one network in a single file", () => {
-  it("may be an autoencoder, of whatever family", async () => {
+  it("may be an autoencoder of any family", async () => {
     expect(await inspect(sparseFile(vae("")))).toMatchObject({
       kind: "network",
       layout: "file",
@@ -135,7 +135,7 @@ describe("a folder in diffusers' layout", () => {
     ["sd1-inpaint-mini", { family: "Stable Diffusion", isInpainting: true }],
     ["sdxl-refiner-mini", { family: "Stable Diffusion XL's refiner" }],
     ["ddpm-mini", { className: "DDPMPipeline", family: undefined, size: 16 }],
-  ])("is of its family: %s", async (name, expected) => {
+  ])("has its family: %s", async (name, expected) => {
     expect(await inspect(checkpoint(name))).toMatchObject(expected);
   });
 
@@ -149,12 +149,12 @@ describe("a folder in diffusers' layout", () => {
     expect(await inspect(checkpoint(name))).toMatchObject(expected);
   });
 
-  it("is of the version that its text encoder's width tells", async () => {
+  it("has the version that the width of its text features shows", async () => {
     const path = changedCheckpoint("sd2-mini", "unet/config.json", { cross_attention_dim: 1024 });
     expect(await inspect(path)).toMatchObject({ family: "Stable Diffusion 2" });
   });
 
-  it("has texts of whoever wrote it without what would steer a terminal", async () => {
+  it("has its author's texts without control characters", async () => {
     const folder = temporaryFolder({
       "model_index.json": {
         _class_name: "My\u001b[2JPipeline",
@@ -173,7 +173,7 @@ describe("a folder in diffusers' layout", () => {
     expect(await inspect(join(folder, "scheduler"))).toMatchObject({ predictionType: "[31mred" });
   });
 
-  it("may be of a family that is not run", async () => {
+  it("may be of a family that Darkroom does not run", async () => {
     const folder = temporaryFolder({
       "model_index.json": {
         _class_name: "FluxPipeline",
@@ -191,7 +191,7 @@ describe("a folder in diffusers' layout", () => {
     });
   });
 
-  it("is described by a variant where there are no full weights, and says where there are none", async () => {
+  it("is described by a variant if there are no full weights, and says if there are none", async () => {
     const folder = join(temporaryFolder(), "copy");
     cpSync(checkpoint("sdxl-base-mini"), folder, { recursive: true });
     rmSync(join(folder, "unet/diffusion_pytorch_model.safetensors"));
@@ -256,7 +256,7 @@ describe("a LoRA", () => {
     });
   });
 
-  it("names the words that its author names, before the tags of its training", async () => {
+  it("has its author's trigger words or, without them, the tags of its training", async () => {
     const metadata = {
       "modelspec.title": "Fox",
       "modelspec.trigger_phrase": "fxo fox",
@@ -270,7 +270,7 @@ describe("a LoRA", () => {
     [768, "Stable Diffusion 1"],
     [1024, "Stable Diffusion 2"],
     [2048, "Stable Diffusion XL"],
-  ])("whose UNet looks at features %d wide is for %s", async (width, family) => {
+  ])("whose UNet reads features %d wide is for %s", async (width, family) => {
     expect(await inspect(fileOf(product(layer, 8, width)))).toMatchObject({ kind: "lora", family, contextWidth: width });
   });
 
@@ -285,7 +285,7 @@ describe("a LoRA", () => {
     expect(await inspect(loraFile(name))).toMatchObject({ kind: "lora", ...expected });
   });
 
-  it("may have its alpha in the file that PEFT writes beside it", async () => {
+  it("may have its alpha in PEFT's file beside it", async () => {
     const folder = temporaryFolder({ "adapter_config.json": { lora_alpha: 12, base_model_name_or_path: "someone/base" } });
     cpSync(
       fileOf({ "base_model.model.conv_in.lora_A.weight": [4, 4], "base_model.model.conv_in.lora_B.weight": [320, 4] }),
@@ -315,12 +315,12 @@ describe("a LoRA", () => {
     ["LoHa", { hada_w1_a: [320, 8], hada_w1_b: [8, 2048], hada_w2_a: [320, 8], hada_w2_b: [8, 2048] }],
     ["LoKr", { lokr_w1: [16, 32], lokr_w2_a: [20, 4], lokr_w2_b: [4, 64] }],
     ["full differences", { diff: [320, 2048] }],
-  ])("is for Stable Diffusion XL whatever its method: %s", async (method, factors) => {
+  ])("is for Stable Diffusion XL with any method: %s", async (method, factors) => {
     const tensors = Object.fromEntries(Object.entries(factors).map(([end, shape]) => [`${layer}.${end}`, shape]));
     expect(await inspect(fileOf(tensors))).toMatchObject({ kind: "lora", methods: [method], family: "Stable Diffusion XL" });
   });
 
-  it("may hold embeddings, whose words are told", async () => {
+  it("may hold embeddings, and their words are listed", async () => {
     const tensors = { ...product(layer, 8, 768), "bundle_emb.my-fox.string_to_param.*": [2, 768], "bundle_emb.snout.emb_params": [1, 768] };
     expect(await inspect(fileOf(tensors))).toMatchObject({ methods: ["LoRA", "bundled embeddings"], embeddings: ["my-fox", "snout"] });
   });
@@ -331,7 +331,7 @@ describe("a LoRA", () => {
     expect(await inspect(fileOf(flux))).toMatchObject({ kind: "lora", family: "Flux", ranks: [16] });
   });
 
-  it("whose records are no JSON is described without them", async () => {
+  it("is described without its records if they are not JSON", async () => {
     expect(await inspect(fileOf(product(layer, 8, 768), { ss_tag_frequency: "{", ss_network_alpha: "None" }))).toMatchObject({
       kind: "lora",
       alpha: undefined,
@@ -360,7 +360,7 @@ describe("a file of another kind", () => {
     ["lora_controlnet", "Control-LoRA"],
     ["cond_stage_model.transformer.attn_layers.layers.0.0.0.weight", "latent diffusion before Stable Diffusion"],
     ["first_stage_model.quantize.embedding.weight", "latent diffusion before Stable Diffusion"],
-  ])("is called by its family: %s", async (name, family) => {
+  ])("has its family: %s", async (name, family) => {
     expect(await inspect(fileOf({ [name]: [1], "another.weight": [2] }))).toMatchObject({
       kind: "foreign",
       family,
@@ -378,11 +378,11 @@ describe("a file of another kind", () => {
     ["decoder.conv_in.weight", [320, 320]],
     ["weight", [768]],
     ["table", [2000, 8]],
-  ])("is no textual inversion because it is alone: %s %j", async (name, shape) => {
+  ])("is not a textual inversion only because it holds one tensor: %s %j", async (name, shape) => {
     expect(await inspect(fileOf({ [name]: shape }))).toMatchObject({ kind: "unknown", names: [name] });
   });
 
-  it("may be a UNet that no pipeline feeds", async () => {
+  it("may be a UNet for which there is no pipeline", async () => {
     const shapes = { ...FULL_SIZE.sd15?.(), "model.diffusion_model.input_blocks.0.0.weight": [320, 8, 3, 3] };
     expect(await inspect(sparseFile(shapes))).toMatchObject({
       kind: "foreign",
@@ -390,12 +390,12 @@ describe("a file of another kind", () => {
     });
   });
 
-  it("may be a UNet without text to look at", async () => {
+  it("may be a UNet that reads no text", async () => {
     const path = join(checkpoint("ddpm-mini"), "unet/diffusion_pytorch_model.safetensors");
     expect(await inspect(path)).toMatchObject({ kind: "unknown" });
   });
 
-  it("is counted where nothing is known of it", async () => {
+  it("has its tensors counted if nothing else is known", async () => {
     const shapes = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`layer.${i}`, [2, i]]));
     expect(await inspect(fileOf(shapes, { format: "pt" }))).toEqual({
       kind: "unknown",
@@ -408,7 +408,7 @@ describe("a file of another kind", () => {
 });
 
 describe("inspect", () => {
-  it("reads nothing but the header of a file, however large", async () => {
+  it("reads only the header of a file of any size", async () => {
     const path = sparseFile(FULL_SIZE["sdxl-base"]?.() ?? {});
     const disk = openFolder(dirname(path));
     let read = 0;
@@ -430,7 +430,7 @@ describe("inspect", () => {
     expect(read).toBeLessThan(1_000_000);
   });
 
-  it("takes a folder with one file for that file, and asks which of several", async () => {
+  it("describes the only file of a folder, and asks for one of several", async () => {
     const folder = temporaryFolder();
     cpSync(fileOf({ emb_params: [1, 768] }), join(folder, "a.safetensors"));
     expect(await inspect(folder)).toMatchObject({ kind: "textual-inversion" });

@@ -17,7 +17,7 @@ const files: Readonly<Record<string, () => string>> = {
 };
 const expected = (wanted: WantedKind, path: string) => expectKind(wanted, openFolder(dirname(path)), basename(path));
 
-describe("a file of another kind than is wanted", () => {
+describe("a file of another kind than expected", () => {
   it.each<[file: string, wanted: WantedKind, message: RegExp, option: string]>([
     ["checkpoint", "lora", /is a checkpoint \(Stable Diffusion 1\), not a LoRA$/, "--model"],
     ["checkpoint", "textual-inversion", /is a checkpoint \(Stable Diffusion 1\), not a textual inversion$/, "--model"],
@@ -32,7 +32,7 @@ describe("a file of another kind than is wanted", () => {
     ["vae", "controlnet", /is an autoencoder, not a ControlNet$/, "--vae"],
     ["controlnet", "vae", /is a ControlNet, not an autoencoder$/, "--control"],
     ["controlnet", "textual-inversion", /is a ControlNet, not a textual inversion$/, "--control"],
-  ])("%s for %s is called what it is, and the option that takes it is named", async (file, wanted, message, option) => {
+  ])("%s for %s is refused with its kind and the option that takes it", async (file, wanted, message, option) => {
     const error = await checkpointError(expected(wanted, files[file]?.() ?? ""));
     expect(error.message).toMatch(message);
     expect(error.spell(inTerminal).hint).toMatch(new RegExp(`${option}\\b`));
@@ -47,7 +47,7 @@ describe("a file of another kind than is wanted", () => {
     // A checkpoint has a UNet and an autoencoder in it.
     ["checkpoint", "unet"],
     ["checkpoint", "vae"],
-  ])("%s for %s is what is wanted", async (file, wanted) => {
+  ])("%s for %s is accepted", async (file, wanted) => {
     await expect(expected(wanted, files[file]?.() ?? "")).resolves.toBeUndefined();
   });
 });

@@ -166,11 +166,11 @@ describe.each(Object.entries(EXPECTED))("a full-sized file of %s", (name, expect
     if ("textEncoder2" in rest) expect(await config("text_encoder_2")).toMatchObject(rest.textEncoder2);
   });
 
-  it("has every tensor that the graphs of its networks ask for", async () => {
+  it("has every tensor that the graphs of its networks need", async () => {
     await expectGraphs(await open(name));
   });
 
-  it("has no tensor that no network takes", async () => {
+  it("has no tensor that is not used", async () => {
     const folder = await open(name);
     const { components } = await readModelIndex(folder);
     const parts = ["unet", "vae", "text_encoder", "text_encoder_2"].filter((part) => components.get(part));
@@ -184,7 +184,7 @@ describe.each(Object.entries(EXPECTED))("a full-sized file of %s", (name, expect
   });
 
   if ("pad" in rest) {
-    it("has CLIP's tokenizer, with the filling it was trained with", async () => {
+    it("has CLIP's tokenizer, which fills prompts up as in training", async () => {
       const tokenizer = await CLIPTokenizer.fromPretrained(await open(name), { subfolder: "tokenizer" });
       expect(tokenizer.encode("a red fox")).toEqual([49406, 320, 736, 3240, 49407]);
       expect(tokenizer.padTokenId).toBe(rest.pad);
@@ -192,7 +192,7 @@ describe.each(Object.entries(EXPECTED))("a full-sized file of %s", (name, expect
   }
 
   if ("textEncoder2" in rest) {
-    it("fills prompts for the second text encoder up with !", async () => {
+    it("fills prompts for the second text encoder with !", async () => {
       const tokenizer = await CLIPTokenizer.fromPretrained(await open(name), { subfolder: "tokenizer_2" });
       expect([tokenizer.vocabSize, tokenizer.padTokenId, tokenizer.eosTokenId]).toEqual([49408, 0, 49407]);
     });
@@ -262,7 +262,7 @@ describe.each(Object.entries(KIN))("a full-sized file of %s", (name, { className
   });
 
   if (!name.includes("without")) {
-    it("has every tensor that the graphs of its networks ask for", async () => {
+    it("has every tensor that the graphs of its networks need", async () => {
       await expectGraphs(await openKin());
     });
   }
@@ -272,7 +272,7 @@ describe("the scheduler of a full-sized file", () => {
   const schedulerOf = async (shapes: Shapes) =>
     readConfig((await openCheckpoint(sparseFile(shapes))).open("scheduler"), "scheduler_config.json");
 
-  it("of Playground 2.5 is its repository's", async () => {
+  it("of Playground 2.5 is that of its repository", async () => {
     expect(await schedulerOf(FULL_SIZE_KIN["playground-v2.5"]?.() ?? {})).toEqual({
       _className: "EDMDPMSolverMultistepScheduler",
       algorithmType: "dpmsolver++",
@@ -293,12 +293,12 @@ describe("the scheduler of a full-sized file", () => {
     });
   });
 
-  it("of a latent consistency model is one for those", async () => {
+  it("of a latent consistency model is LCM's", async () => {
     const config = await schedulerOf(FULL_SIZE_KIN.lcm?.() ?? {});
     expect(config).toMatchObject({ _className: "LCMScheduler", originalInferenceSteps: 50, clipSample: false, setAlphaToOne: true });
   });
 
-  it("of Stable Diffusion 2's base model is its own repository's, and the pictures are smaller", async () => {
+  it("of Stable Diffusion 2's base model is that of its own repository, and the pictures are smaller", async () => {
     const folder = await openCheckpoint(sparseFile(FULL_SIZE.sd21?.() ?? {}), { predictionType: "epsilon" });
     const config = await readConfig(folder.open("scheduler"), "scheduler_config.json");
     expect(config).toEqual({ ...SD_SCHEDULER, _className: "PNDMScheduler", predictionType: "epsilon" });
@@ -307,7 +307,7 @@ describe("the scheduler of a full-sized file", () => {
 });
 
 describe("the config of", () => {
-  it("a UNet distilled from XL's tells the depth of every layer", async () => {
+  it("a UNet distilled from XL's has the depth of every level", async () => {
     const folder = (await openCheckpoint(sparseFile({ ...distilledXL(), ...vae() }))).open("unet");
     expect(await readConfig(folder, "config.json")).toMatchObject({
       transformerLayersPerBlock: [1, 2, 4],
@@ -320,7 +320,7 @@ describe("the config of", () => {
     await expect(unet.forward(Tensor.zeros([1, 4, 8, 8]), 1, conditions)).rejects.toThrow(GraphBuilt);
   });
 
-  it("an autoencoder alone is that of Stable Diffusion 1, as in diffusers, unless its metadata says XL", async () => {
+  it("an autoencoder alone in its file is Stable Diffusion 1's, as in diffusers, unless its metadata names XL", async () => {
     const [plain, xl] = [
       await openCheckpoint(sparseFile(vae(""))),
       await openCheckpoint(sparseFile(vae(""), { "modelspec.architecture": "stable-diffusion-xl-v1-base/vae" })),
@@ -329,7 +329,7 @@ describe("the config of", () => {
     expect(await readConfig(xl, "config.json")).toMatchObject({ scalingFactor: 0.13025, sampleSize: 1024 });
   });
 
-  it("an autoencoder of more latent channels is not guessed", async () => {
+  it("an autoencoder with more latent channels is refused", async () => {
     const folder = await openCheckpoint(sparseFile(vae("", 16)));
     await expect(readConfig(folder, "config.json")).rejects.toThrow(/its latents have 16 channels/);
   });

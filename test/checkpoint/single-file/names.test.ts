@@ -31,14 +31,14 @@ describe("layers of Stable Diffusion XL's UNet", () => {
     expect(names.diffusers(original)).toBe(diffusers);
   });
 
-  it("that it does not have have no name", () => {
+  it("have no name if the UNet does not have them", () => {
     expect(names.original("class_embedding.linear_1")).toBeUndefined();
     expect(names.diffusers("model_ema.decay")).toBeUndefined();
   });
 });
 
 describe("the upsampling of a UNet", () => {
-  it("comes second where nothing attends before it, third else", () => {
+  it("comes third in a block with attention, otherwise second", () => {
     const refiner = unetNames(originalLayout(namesOf("sdxl-refiner")));
     expect(refiner.original("up_blocks.0.upsamplers.0.conv")).toBe("output_blocks.2.1.conv");
     expect(refiner.original("up_blocks.1.upsamplers.0.conv")).toBe("output_blocks.5.2.conv");
@@ -52,7 +52,7 @@ describe("the layout of a UNet", () => {
     expect(diffusersLayout(namesOf(file).map((name) => names.diffusers(name) ?? name))).toEqual(layout);
   });
 
-  it("with levels of different lengths is told by where the picture is halved", () => {
+  it("with levels of different lengths shows in the numbers of the downsampling blocks", () => {
     const blocks = ["0.0", "1.0", "2.0", "3.0.op", "4.0", "5.0.op", "6.0", "7.0", "8.0"].map((block) => `input_blocks.${block}.weight`);
     expect(originalLayout(blocks).layers).toEqual([2, 1, 3]);
   });
@@ -74,13 +74,13 @@ describe("layers of an autoencoder", () => {
     expect(names.diffusers(original)).toBe(diffusers);
   });
 
-  it("exist for no part of its training", () => {
+  it("do not include training state", () => {
     expect(names.diffusers("loss.discriminator.main.0.weight")).toBeUndefined();
   });
 });
 
 describe("layers of a ControlNet", () => {
-  it("have the numbers that its file gives the way in of the picture", () => {
+  it("have the numbers that the file gives to the embedding of the control picture", () => {
     const names = controlNetNames({ layers: [1, 1], attendsUp: [] }, [0, 2, 4, 14]);
     expect(names.diffusers("input_hint_block.4.weight")).toBe("controlnet_cond_embedding.blocks.1.weight");
     expect(names.diffusers("input_hint_block.14.bias")).toBe("controlnet_cond_embedding.conv_out.bias");
@@ -89,10 +89,10 @@ describe("layers of a ControlNet", () => {
   });
 });
 
-describe("what is no layer of any network", () => {
+describe("a name that is not that of a layer", () => {
   const many = "99999999";
 
-  it("is not counted: a number of more than two digits would be a request for memory", () => {
+  it("is ignored if its number has more than two digits, because counting to it would take memory", () => {
     const few = ["input_blocks.1.0.in_layers.2.weight", "output_blocks.1.0.in_layers.2.weight"];
     expect(originalLayout([...few, `input_blocks.${many}.0.op.weight`])).toEqual(originalLayout(few));
     expect(diffusersLayout([`down_blocks.${many}.resnets.${many}.conv1.weight`, `up_blocks.${many}.attentions.0.norm.weight`])).toEqual({
@@ -104,7 +104,7 @@ describe("what is no layer of any network", () => {
     expect(names.diffusers(`encoder.down.${many}.block.0.conv1.weight`)).toBeUndefined();
   });
 
-  it("has no name, however many dots are in it", () => {
+  it("has no other name, however many dots it has", () => {
     expect(vaeNames([]).diffusers(`encoder.conv_in${".a".repeat(2_000_000)}`)).toBeUndefined();
   });
 });
@@ -113,7 +113,7 @@ describe("OpenCLIP's fused projection", () => {
   const stored = { name: "x", dtype: "F16", shape: [6, 2], file: { id: "f" }, offset: 100, length: 24 };
   const names = openClipNames(1);
 
-  it("is three ranges of its bytes: query, key and value", () => {
+  it("is split into three ranges of bytes: query, key and value", () => {
     const pieces = openClipPieces({ name: "transformer.resblocks.0.attn.in_proj_weight", stored });
     expect(pieces.map(({ name }) => names.diffusers(name))).toEqual(
       ["q", "k", "v"].map((each) => `encoder.layers.0.self_attn.${each}_proj.weight`),
@@ -121,11 +121,11 @@ describe("OpenCLIP's fused projection", () => {
     expect(pieces.map((piece) => piece.stored)).toEqual([100, 108, 116].map((offset) => ({ ...stored, shape: [2, 2], offset, length: 8 })));
   });
 
-  it("is what a message names where one of the three is missing", () => {
+  it("is named in messages if one of the three is missing", () => {
     expect(names.original("encoder.layers.0.self_attn.k_proj.bias")).toBe("transformer.resblocks.0.attn.in_proj_bias");
   });
 
-  it("of pooled features lies transposed", () => {
+  it("of pooled features is stored transposed", () => {
     const [piece] = openClipPieces({ name: "text_projection", stored });
     expect(piece).toEqual({ name: "text_projection.weight", stored: { ...stored, shape: [2, 6], transposed: true } });
     expect(names.original("text_projection.weight")).toBe("text_projection");

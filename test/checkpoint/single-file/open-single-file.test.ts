@@ -89,23 +89,23 @@ describe("what a file's UNet predicts", () => {
     ["sd2-mini", { "modelspec.prediction_type": "epsilon" }, noise],
     ["sd2-mini", { "modelspec.architecture": "stable-diffusion-v2-512" }, noise],
     ["sd2-mini", { "modelspec.architecture": "stable-diffusion-v2-768-v" }, velocity],
-  ])("is in %s what the metadata %j say", async (name, metadata, expected) => {
+  ])("is what the metadata say, in %s with %j", async (name, metadata, expected) => {
     expect(await scheduler(name, { metadata })).toMatchObject(expected);
   });
 
-  it("is as usual where the metadata name one that is unknown, with a warning", async () => {
+  it("is the usual type if the metadata name an unknown one, with a warning", async () => {
     const heard = collectWarnings();
     expect(await scheduler("sdxl-base-mini", { metadata: { "modelspec.prediction_type": "flow" } })).toMatchObject(noise);
     expect(heard).toEqual([expect.stringMatching(/modelspec\.prediction_type flow is unknown and ignored; predictionType sets the type/)]);
   });
 
-  it("is taken for velocity in a Stable Diffusion 2 that does not say it, as in diffusers, which is told", async () => {
+  it("is assumed to be velocity in Stable Diffusion 2, as in diffusers, with a warning", async () => {
     const heard = collectWarnings();
     expect(await scheduler("sd2-mini", {})).toMatchObject(velocity);
     expect(heard).toEqual([expect.stringMatching(/does not say whether it predicts noise or velocity/)]);
   });
 
-  it("is not told of where a scheduler is given, or configs, or only configs are asked for", async () => {
+  it("is assumed without a warning if a scheduler or configs are given, or only configs are read", async () => {
     const heard = collectWarnings();
     await openCheckpoint(singleFile("sd2-mini"), { wanted: { kind: "pipeline", without: ["scheduler"] } });
     await openCheckpoint(singleFile("sd2-mini"), { wanted: { kind: "configs" } });
@@ -113,7 +113,7 @@ describe("what a file's UNet predicts", () => {
     expect(heard).toEqual([]);
   });
 
-  it("brings Playground 2.5's autoencoder the statistics of its latents", async () => {
+  it("sets the statistics of latents in Playground 2.5's autoencoder", async () => {
     const edm = { edm_mean: [1, 4, 1, 1], edm_std: [1, 4, 1, 1] };
     const unet = { "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3] };
     const others = {
@@ -137,7 +137,7 @@ describe("a single file may", () => {
   const sizes = async (folder: Folder) =>
     Promise.all(["unet", "vae", "text_encoder"].map(async (part) => (await openWeights(folder.open(part))).names().sort()));
 
-  it("hold what no network reads", async () => {
+  it("hold tensors that no network reads", async () => {
     const extra = {
       "model_ema.decay": Tensor.from([1]),
       "model_ema.diffusion_modelinput_blocks00weight": Tensor.from([1]),
@@ -198,7 +198,7 @@ describe("a single file may", () => {
     expect((await readModelIndex(await openCheckpoint(path))).className).toBe("StableDiffusionPipeline");
   });
 
-  it("take its configs from a folder that has a safety checker, without taking that", async () => {
+  it("take its configs from a folder with a safety checker, and not the safety checker", async () => {
     const config = changedCheckpoint("sd1-mini", "model_index.json", {
       safety_checker: ["stable_diffusion", "StableDiffusionSafetyChecker"],
       feature_extractor: ["transformers", "CLIPImageProcessor"],
@@ -207,7 +207,7 @@ describe("a single file may", () => {
     expect(pipe.safetyChecker).toBeNull();
   });
 
-  it("lack a part that the folder of configs has", async () => {
+  it("use a part of the folder of configs that it lacks", async () => {
     const path = singleFile("sd1-mini", without(/^first_stage_model\./));
     await using pipe = await StableDiffusionPipeline.fromSingleFile(path, { device: "cpu", config: checkpoint("sd1-mini") });
     expect(pipe.vae.config.scalingFactor).toBe(0.18215);
@@ -243,7 +243,7 @@ describe("a single file is refused", () => {
     expect(String(error)).toContain(`a family that Darkroom does not run: ${kind}`);
   });
 
-  it("whose UNet takes other channels than a pipeline gives it", async () => {
+  it("if no pipeline feeds its UNet's number of channels", async () => {
     const channels = (count: number) => ({
       "model.diffusion_model.input_blocks.0.0.weight": [320, count, 3, 3],
       "model.diffusion_model.output_blocks.0.0.in_layers.2.weight": [1280, 2560, 3, 3],
@@ -262,13 +262,13 @@ describe("a single file is refused", () => {
     expect((await failure(fileOf("emb_params"))).message).toMatch(/is a textual inversion, not a checkpoint/);
   });
 
-  it("that holds something else, with names of what it holds", async () => {
+  it("that holds something else, with names of its tensors", async () => {
     expect((await failure(fileOf("a", "b.c", "d", "e"))).message).toMatch(
       /holds no network that Darkroom knows: it has 4 tensors, called a, b\.c, d, \.\.\.$/,
     );
   });
 
-  it("that is an autoencoder, where a checkpoint was expected", async () => {
+  it("that is an autoencoder if a checkpoint is expected", async () => {
     const error = await failure(sparseFile(vae("")));
     expect(error.message).toMatch(/model\.safetensors holds one network \(AutoencoderKL\), not a whole checkpoint/);
     expect(error.hint).toMatch(/opened by AutoencoderKL\.fromSingleFile/);
@@ -282,7 +282,7 @@ describe("a single file is refused", () => {
       /fromSingleFile\(path, \{ vae: /,
     ],
     ["text_encoder", /^cond_stage_model\./, /has no text encoder: /, /textEncoder: /],
-  ])("whose %s is asked for and not there", async (part, pattern, message, hint) => {
+  ])("without its %s if that is opened", async (part, pattern, message, hint) => {
     const folder = await openCheckpoint(singleFile("sd1-inpaint-mini", without(pattern)));
     const error = await checkpointError(openWeights(folder.open(part)));
     expect(error.message).toMatch(message);
@@ -295,14 +295,14 @@ describe("a single file is refused", () => {
     ["sd2-mini", "cond_stage_model.model.transformer.resblocks.1.attn.in_proj_weight"],
     ["sdxl-base-mini", "conditioner.embedders.1.model.text_projection"],
     ["sdxl-base-mini", "conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight"],
-  ])("that is %s without %s, by that name", async (name, tensor) => {
+  ])("that is %s without %s, with the tensor's name", async (name, tensor) => {
     const path = singleFile(name, { tensors: ({ [tensor]: _, ...others }) => others });
     await using pipe = await DiffusionPipeline.fromSingleFile(path, { device: "cpu", config: checkpoint(name) });
     const error = await checkpointError(pipe.generate({ prompt: "a fox", numInferenceSteps: 1 }));
     expect(error.message).toContain(`: tensor ${tensor} is missing`);
   });
 
-  it("whose proportions do not tell its heads and groups, with the way out", async () => {
+  it("if its shapes do not show its heads and groups, with the way out", async () => {
     const error = await failure(singleFile("sdxl-base-mini"));
     expect(error.message).toMatch(/channels/);
     expect(error.hint).toMatch(/as config/);
@@ -327,7 +327,7 @@ describe("a single file is refused", () => {
     expect((await failure(path)).message).toMatch(message);
   });
 
-  it("with configs that are no folder's, or a folder with configs", async () => {
+  it("with configs that are not in a folder, as is a folder with configs", async () => {
     expect((await failure(singleFile("sd1-mini"), { config: "/no/such/folder" })).message).toMatch(/no\/such\/folder does not exist/);
     const error = await DiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { config: checkpoint("sd1-mini") }).catch(
       (reason) => reason,

@@ -58,7 +58,7 @@ describe("the .yaml beside a single file", () => {
     expect(await schedulerOf(await opened(params(scaling), "sdxl-base"))).toMatchObject({ predictionType });
   });
 
-  it("of Stable Diffusion 2 tells its two models apart, of which nothing is assumed then", async () => {
+  it("of Stable Diffusion 2 says which of the two models it is, so nothing is assumed", async () => {
     const heard = collectWarnings();
     const [small, large] = [await opened(V2, "sd21"), await opened(V2_V, "sd21")];
     expect(await schedulerOf(small)).toMatchObject({ predictionType: "epsilon", _className: "PNDMScheduler" });
@@ -69,7 +69,7 @@ describe("the .yaml beside a single file", () => {
     expect(heard).toEqual([]);
   });
 
-  it("says between which betas the network was trained, and over how many timesteps", async () => {
+  it("says the range of betas and the number of timesteps in training", async () => {
     const folder = await opened(params("linear_start: 0.001", "linear_end: 0.02", "timesteps: 500"));
     expect(await schedulerOf(folder)).toMatchObject({ betaStart: 0.001, betaEnd: 0.02, numTrainTimesteps: 500 });
   });
@@ -78,11 +78,11 @@ describe("the .yaml beside a single file", () => {
     ["linear", "scaled_linear"],
     ["sqrt_linear", "linear"],
     ["cosine", "squaredcos_cap_v2"],
-  ])("says how betas grow: ldm's %s is diffusers' %s", async (name, betaSchedule) => {
+  ])("says the schedule of betas: ldm's %s is diffusers' %s", async (name, betaSchedule) => {
     expect(await schedulerOf(await opened(params(`beta_schedule: ${name}`)))).toMatchObject({ betaSchedule });
   });
 
-  it("is read as YAML 1.1, as Python does: keys merge, and `no` is false", async () => {
+  it("is read as YAML 1.1, as in Python: keys merge, and `no` is false", async () => {
     const yaml = `base: &base\n  parameterization: v\n${params("<<: *base", "use_ema: no")}`;
     expect(await schedulerOf(await opened(yaml))).toMatchObject({ predictionType: "v_prediction" });
   });
@@ -106,12 +106,12 @@ describe("the .yaml beside a single file", () => {
     expect((await readConfig(folder.open("unet"), "config.json")).sampleSize).toBe(96);
   });
 
-  it("says how latents are scaled", async () => {
+  it("says the scale of latents", async () => {
     const folder = await opened(params("scale_factor: 0.25"));
     expect((await readConfig(folder.open("vae"), "config.json")).scalingFactor).toBe(0.25);
   });
 
-  it("chooses the average of the UNet's weights, where the file has it", async () => {
+  it("chooses the moving average of the UNet's weights if the file has it", async () => {
     const tensors = (own: Record<string, Tensor>) => ({
       ...own,
       ...Object.fromEntries(
@@ -137,7 +137,7 @@ describe("the .yaml beside a single file", () => {
     expect(locationOf((await openWeights((await openCheckpoint(pruned)).open("unet"))).get("conv_out.bias").file)).toBe(pruned);
   });
 
-  it("is named by inspect for what it says", async () => {
+  it("is named by inspect as the source of what it says", async () => {
     const found = await inspect(withYaml(params('parameterization: "v"', "image_size: 96")));
     expect(found).toMatchObject({
       predictionType: "v_prediction",
@@ -146,7 +146,7 @@ describe("the .yaml beside a single file", () => {
     });
   });
 
-  it("comes with a file on the hub", async () => {
+  it("is downloaded with a file on the hub", async () => {
     const path = withYaml(params('parameterization: "v"'));
     const hub = await HubServer.start({
       "someone/files": {
@@ -172,7 +172,7 @@ describe("the .yaml beside a single file", () => {
       `a: &a [1,1,1,1,1,1,1,1,1,1]\n${Array.from({ length: 9 }, (_, i) => `${"bcdefghij"[i]}: &${"bcdefghij"[i]} [${Array(10).fill(`*${"abcdefghi"[i]}`)}]`).join("\n")}`,
       /model\.yaml is not YAML: Excessive alias count/,
     ],
-  ])("is refused where it %s", async (_, yaml, message) => {
+  ])("is refused if it %s", async (_, yaml, message) => {
     const error = await checkpointError(opened(yaml));
     expect(error.message).toMatch(message);
     expect(error.hint).toBe("correct the file, or move it elsewhere to open the checkpoint without it");
