@@ -50,7 +50,7 @@ describe("a picture in bands", () => {
     expect((await sum(true)).result.toArray()).toEqual((await sum(false)).result.toArray());
   });
 
-  it("is put together only where something needs it whole", () => {
+  it("is joined only if an operation needs all of it", () => {
     const concats = (use: (picture: Value) => Value) => {
       const graph = new Graph();
       const bands = [0, 1].map((i) => graph.input(`band${i}`, "float32", [1, 2, 4, 3]));
@@ -154,12 +154,12 @@ describe("large pictures", () => {
     }
   }
 
-  it.each(NETWORKS)("give in bands what they give as a whole: %s", async (_, shape, network) => {
+  it.each(NETWORKS)("have the same results in bands as whole: %s", async (_, shape, network) => {
     const x = randn(shape, new Generator(2));
     expect(largestDifference(await run("cpu", x, network), await run("cuda", x, network))).toBeLessThan(1e-4);
   });
 
-  it("are normed to rounding where the mean is far from 0 and not the same in all bands", async () => {
+  it("are normalised to rounding if the mean is far from 0 and differs between bands", async () => {
     const network: Network = {
       weights: { ...convolution("in", 3, 128), ...norm("norm", 128) },
       build: (x, w) => groupNorm(add(conv(x, w.at("in"), 128), x.graph.constant([100], [])), w.at("norm"), 32, 1e-6),
@@ -172,7 +172,7 @@ describe("large pictures", () => {
     expect(largestDifference(await run("cpu", x, network), await run("cuda", x, network))).toBeLessThan(3e-4);
   });
 
-  it("are normed to their bias, within torch's own rounding, where all numbers of a group are equal", async () => {
+  it("are normalised to their bias, within torch's own rounding, if all numbers of a group are equal", async () => {
     const network: Network = {
       weights: norm("norm", 4),
       build: (x, w) => sub(groupNorm(doubled(x), w.at("norm"), 4, 1e-6), w.at("norm").tensor("bias", [4], [4, 1, 1])),
@@ -184,7 +184,7 @@ describe("large pictures", () => {
     expect(largestDifference(await run("cpu", x, network), Tensor.zeros([1, 4, 2 * side, 2 * side]))).toBeLessThan(1e-3);
   });
 
-  it("refuse channels that do not divide into groups", async () => {
+  it("are refused if their channels do not divide into groups", async () => {
     const graph = new Graph();
     const w = await scopeOf(graph, { ...convolution("in", 3, 128), ...norm("norm", 128) });
     const x = conv(graph.input("x", "float32", [1, 3, HEIGHT, WIDTH]), w.at("in"), 128);
@@ -194,7 +194,7 @@ describe("large pictures", () => {
   it.each<[string, Target, Shape]>([
     ["of a size that fits the caches", "cpu", [1, 3, 64, 64]],
     ["for another device", "webgpu", [1, 3, HEIGHT, WIDTH]],
-  ])("are those alone that are worked on in bands, not one %s", async (_, target, shape) => {
+  ])("are the only ones in bands, not a picture %s", async (_, target, shape) => {
     const graph = new Graph({ capabilities: { device: target } });
     const w = await scopeOf(graph, convolution("in", 3, 128));
     expect(conv(graph.input("x", "float32", shape), w.at("in"), 128).bands).toBeUndefined();

@@ -63,17 +63,17 @@ describe("products in bytes", () => {
   const random = (shape: Shape, seed: number) => randn(shape, new Generator(seed));
   const linear: Layer = linearProduct;
 
-  it("are those of a linear layer, to a hundredth or two", async () => {
+  it("have the results of a linear layer, to a hundredth or two", async () => {
     const error = await relativeError(random([96, 80], 1), random([2, 40, 80], 2), linear, affine);
     expect(error).toBeGreaterThan(1e-4);
     expect(error).toBeLessThan(0.02);
   });
 
-  it("are those of a linear layer in half precision", async () => {
+  it("have the results of a linear layer with half-precision weights", async () => {
     expect(await relativeError(random([96, 80], 1).to("float16"), random([2, 40, 80], 2), linear, affine)).toBeLessThan(0.02);
   });
 
-  it("are those of a weight that is changed, as by a LoRA fused into it", async () => {
+  it("have the results of a changed weight, such as one with a fused LoRA", async () => {
     const changed =
       (layer: Layer): Layer =>
       (x, weight, bias) =>
@@ -86,7 +86,7 @@ describe("products in bytes", () => {
   });
 
   // Without VNNI (AVX2 processors) the sum of two 8-bit products is clipped to 16 bits, which costs more than the eighth bit gains.
-  it("have as many bits as are closest to the exact results on this processor: 7 where sums are clipped, else 8", async () => {
+  it("have the number of bits with the smallest error on this processor: 7 if sums are clipped, else 8", async () => {
     const products = byteProducts();
     const error = async (range: 127 | 63) =>
       relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, {
@@ -106,7 +106,7 @@ describe("products in bytes", () => {
     ["3 x 3 convolution with a stride", 3, { padding: 1, stride: 2 }],
     ["3 x 3 convolution padded on two sides", 3, { padding: [0, 0, 1, 1], stride: 2 }],
   ];
-  it.each(convolutions)("are those of a %s", async (_, kernel, options) => {
+  it.each(convolutions)("have the results of a %s", async (_, kernel, options) => {
     const quantized: Layer = (x, weight, bias) => convolve(x, weight, bias, options);
     const direct: Layer = (x, weight, bias) => conv2d(x, weight, bias, options);
     // Shifted, so that padding with another byte than zero's would be seen.
@@ -128,7 +128,7 @@ describe("products in bytes", () => {
     ["features", [96, 48], [80, 48]],
     ["outputs", [48, 96], [80, 96]],
     ["rows", [96, 96], [40, 96]],
-  ])("are left where there are few %s", async (_, weight, x) => {
+  ])("are not used if there are few %s", async (_, weight, x) => {
     expect(await relativeError(random(weight, 1), random(x, 2), linear, affine)).toBeLessThan(1e-6);
   });
 
@@ -138,7 +138,7 @@ describe("products in bytes", () => {
     expect(existsSync(locationOf(products.file))).toBe(false);
   });
 
-  it("remove what a killed process left, and nothing that another may be reading", async () => {
+  it("remove the file of a killed process, but no file that another process may be reading", async () => {
     const folder = temporaryFolder();
     const [stale, fresh, strange] = ["darkroom-weights-1", "darkroom-weights-2", "darkroom-3"].map((name) => join(folder, name)) as [
       string,
@@ -152,7 +152,7 @@ describe("products in bytes", () => {
     expect(readdirSync(folder).toSorted()).toEqual(["darkroom-3", "darkroom-weights-2"]);
   });
 
-  it("say where the weights were to be written, if they cannot be", async () => {
+  it("name the file if the weights cannot be written to it", async () => {
     const file = join(temporaryFolder(), "missing", "weights");
     const loading = run(random([96, 80], 1), random([80, 80], 2), linear, { range: 127, file: diskFile(file) });
     await expect(loading).rejects.toThrow(`its weights as bytes cannot be written to ${file}: ENOENT`);

@@ -62,11 +62,11 @@ describe("fp8 weights", () => {
     expect(await results(narrow, engine, options())).toEqual(await results(widened(narrow), engine, options()));
   };
 
-  it.each(kinds)("compute as the widened ones, to the bit: %s", (_, kind) => expectEqual(kind, cpu, () => ({})));
+  it.each(kinds)("give the results of widened weights, to the bit: %s", (_, kind) => expectEqual(kind, cpu, () => ({})));
 
   it.each(kinds)("do so when they are widened once, at load: %s", (_, kind) => expectEqual(kind, cpu, () => ({ widensOnce: true })));
 
-  it.each(kinds)("do so where products are in bytes: %s", (_, kind) =>
+  it.each(kinds)("do so if products are in bytes: %s", (_, kind) =>
     expectEqual(kind, cpu, () => {
       return { capabilities: cpu.capabilities, precision: "fast", byteWeights: cpu.scratchFile?.() };
     }),

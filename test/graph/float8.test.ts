@@ -38,7 +38,7 @@ async function finished(folder: string, names: readonly string[], options: Graph
 const prepared = ({ preparations = [] }: FinishedGraph) =>
   preparations.flatMap(({ outputs }) => outputs.map(({ dtype, shape }) => [dtype, shape]));
 
-it("widens every fp8 number once, to half precision, and gives it exactly", async () => {
+it("widens every fp8 number once, to half precision, exactly", async () => {
   const engine = await createEngine({ device: "cpu" });
   try {
     const graph = await finished(everyPattern(), FORMATS, { widensOnce: true });
@@ -54,18 +54,18 @@ it("widens every fp8 number once, to half precision, and gives it exactly", asyn
   }
 });
 
-it("widens once only what a graph uses", async () => {
+it("widens only weights that the graph uses", async () => {
   expect(prepared(await finished(everyPattern(), ["float8_e5m2"], { widensOnce: true }))).toEqual([["float16", [256]]]);
 });
 
-it("prepares the same for graphs of other shapes, which share it", async () => {
+it("has the same preparations for graphs of other shapes, so that they are shared", async () => {
   const folder = everyPattern();
   const [one, two] = [await finished(folder, FORMATS, { widensOnce: true }), await finished(folder, FORMATS, { widensOnce: true }, 3)];
   expect(one.model).not.toEqual(two.model);
   expect(one.preparations).toEqual(two.preparations);
 });
 
-it("prepares nothing where every run widens, or on a GPU", async () => {
+it("has no preparation if every run widens, or on a GPU", async () => {
   expect(prepared(await finished(everyPattern(), FORMATS, {}))).toEqual([]);
   expect(prepared(await finished(everyPattern(), FORMATS, { widensOnce: true, capabilities: { device: "webgpu" } }))).toEqual([]);
 });

@@ -32,7 +32,7 @@ const W: StoredTensor = { name: "w", dtype: "float32", shape: [], file: { id: "w
 const bytesOf = (values: readonly number[]) => new Uint8Array(Float32Array.from(values).buffer);
 
 describe("constants", () => {
-  it("are written once where they are equal", () => {
+  it("are written once if they are equal", () => {
     const sizeWith = (times: number) => {
       const graph = new Graph();
       const large = Array.from({ length: 1000 }, (_, i) => i);
@@ -47,11 +47,11 @@ describe("constants", () => {
     expect(result.toArray()).toEqual([2, 3, 3, 4]);
   });
 
-  it("are refused in a shape they do not fill", () => {
+  it("are refused in a shape of another size", () => {
     expect(() => new Graph().constant([1, 2, 3], [2, 2])).toThrow(new ArgumentError("constant of shape [2,2] was given 3 numbers"));
   });
 
-  it("may be negative integers beyond 32 bits", async () => {
+  it("can be negative integers beyond 32 bits", async () => {
     const graph = new Graph();
     graph.output("y", graph.integers([-1, -(2 ** 40), 2 ** 53 - 1]));
     const { InferenceSession } = await import("onnxruntime-node");
@@ -131,7 +131,7 @@ describe("weights", () => {
 });
 
 describe("nodes", () => {
-  it("that nothing uses are left out, with the weights that only they need", () => {
+  it("that nothing uses are dropped, with the weights that only they need", () => {
     const encoded = (build: (graph: Graph, half: Value) => void) => {
       const graph = new Graph();
       const weight = graph.weight({ ...W, dtype: "float16", length: 4 }, [2]);
@@ -164,7 +164,7 @@ describe("rows of a weight", () => {
     expect(ofWhole).toContain(`length\x12${String.fromCharCode(String(part.length).length)}${part.length}`);
   });
 
-  it("are cut out of one that lies there transposed", () => {
+  it("are sliced from one that is stored transposed", () => {
     expect(encoded((graph) => rows(graph.weight({ ...bytes, transposed: true }, [8, 3]), 2, 7))).toContain("Slice");
   });
 });
@@ -193,18 +193,18 @@ describe("a scope", () => {
     expect(result.toArray()).toEqual([3, 4, 5, 6]);
   });
 
-  it("says which tensor has which shape and which was expected", async () => {
+  it("names a tensor of another shape, its shape and the expected one", async () => {
     const w = await scopeOver({ "a.weight": ramp([2, 3]) });
     expect(() => w.at("a").tensor("weight", [2, 4])).toThrow(CheckpointError);
     expect(() => w.at("a").tensor("weight", [2, 4])).toThrow(/tensor a\.weight is \[2, 3\]; config\.json asks for \[2, 4\]/);
   });
 
-  it("says which tensor is missing", async () => {
+  it("names a missing tensor", async () => {
     const w = await scopeOver({ "a.weight": ramp([2]) });
     expect(() => w.at("b").tensor("weight", [2])).toThrow(/model\.safetensors: tensor b\.weight is missing/);
   });
 
-  it("refuses weights that are no floating-point numbers", async () => {
+  it("refuses weights that are not floating-point numbers", async () => {
     const w = await scopeOver({ weight: new Tensor("int64", [1], BigInt64Array.of(1n)) });
     expect(() => w.tensor("weight", [1])).toThrow(/tensor weight is int64; a weight must be float32/);
   });

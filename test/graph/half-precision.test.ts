@@ -61,7 +61,7 @@ describe("half precision", () => {
     expect(affine(graph.input("x", "float32", [1, 2]), graph.weight(weight, [2, 2])).dtype).toBe(float);
   });
 
-  it("takes half-precision weights as their file has them", () => {
+  it("uses half-precision weights of a file without a cast", () => {
     const layer = (dtype: DType) => {
       const graph = new Graph(HALF);
       graph.output("y", affine(graph.input("x", "float32", [1, 2]), graph.weight(stored(Tensor.zeros([2, 2]), dtype), [2, 2])));
@@ -81,7 +81,7 @@ describe("half precision", () => {
     expect(y.toArray()).toEqual([5, 11]);
   });
 
-  it("makes what meets a narrow value narrow", () => {
+  it("narrows values that meet a narrow one", () => {
     const graph = new Graph(HALF);
     const wide = graph.input("wide", "float32", [1, 2]);
     const narrow = affine(wide, graph.weight(stored(Tensor.zeros([2, 2]), "float16"), [2, 2]));
@@ -111,7 +111,7 @@ describe("half precision", () => {
     expectClose(await waves(HALF), await waves({}), 1e-6);
   });
 
-  it("changes weights in float32, and narrows what comes of it", () => {
+  it("changes weights in float32, and narrows the result", () => {
     const graph = new Graph(HALF);
     const weight = graph.weight(stored(Tensor.from([1]), "float16"), [1, 1]);
     const seen: DType[] = [];

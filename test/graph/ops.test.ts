@@ -36,7 +36,7 @@ function claims<Case>(cases: fc.Arbitrary<Case>, build: (sample: Case) => Build)
     );
 }
 
-describe("shapes said are shapes given", () => {
+describe("the shape of a result is known before the graph runs", () => {
   it(
     "conv2d, whatever the kernel, stride and padding",
     claims(
@@ -214,7 +214,7 @@ describe("results", () => {
   });
 });
 
-describe("what cannot be computed is refused while the graph is built", () => {
+describe("an operation that cannot be computed is refused while the graph is built", () => {
   const value = (dimensions: Shape) => new Graph().input("x", "float32", dimensions);
 
   it.each<[string, () => unknown, RegExp]>([

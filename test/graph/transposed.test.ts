@@ -55,8 +55,8 @@ async function product(weight: StoredTensor, target: Target, change: (weight: Va
   }
 }
 
-describe("a weight whose transpose lies in the file", () => {
-  it("computes, to the bit, as if it lay there itself", async () => {
+describe("a weight that is stored transposed", () => {
+  it("gives, to the bit, the results of one that is not", async () => {
     expect(await product(await stored(turned, true), "cpu")).toEqual(await product(await stored(matrix, false), "cpu"));
   });
 
@@ -65,7 +65,7 @@ describe("a weight whose transpose lies in the file", () => {
     expect(await product(there, "cpu")).toEqual(await product(here, "cpu"));
   });
 
-  it("is multiplied as it lies on devices that prepare nothing", async () => {
+  it("is multiplied as it is stored on devices that prepare no weights", async () => {
     expectClose(await product(await stored(turned, true), "cuda"), await product(await stored(matrix, false), "cuda"), 1e-5);
   });
 

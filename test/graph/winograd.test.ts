@@ -57,7 +57,7 @@ describe("Winograd's convolution", () => {
     ["rows of more squares than one group", [1, 128, 20, 100], 128],
     ["kernels in several blocks", [2, 640, 12, 16], 384],
     ["a picture in several bands of rows", [1, 128, 326, 398], 128],
-  ])("gives what the direct one gives, for %s", async (_, shape, outChannels) => {
+  ])("gives the results of the direct one, for %s", async (_, shape, outChannels) => {
     const x = randn(shape, new Generator(2));
     // The sums of 1152 to 5760 products are up to 400.
     expect(largestDifference(await run(x, outChannels, fast), await run(x, outChannels, direct))).toBeLessThan(2e-3);
@@ -67,7 +67,7 @@ describe("Winograd's convolution", () => {
     ["pictures", [1, 128, 12, 20], 128],
     ["channels", [1, 64, 64, 64], 128],
     ["channels of the result", [1, 128, 64, 64], 64],
-  ])("is not taken for %s too few or small to gain", async (_, shape, outChannels) => {
+  ])("is not used for %s too few or small to gain", async (_, shape, outChannels) => {
     const bytes = async (convolution: Convolution) => onnxOf(await graphOf(shape, outChannels, convolution)).length;
     expect(await bytes(fast)).toBe(await bytes(direct));
   });

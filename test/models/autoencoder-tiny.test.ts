@@ -15,33 +15,33 @@ const CASES = [
 ] as const;
 
 describe("AutoencoderTiny", () => {
-  it.each(CASES)("encodes as diffusers does: %s", async (_, group, name) => {
+  it.each(CASES)("encodes like diffusers: %s", async (_, group, name) => {
     const { meta, tensor } = readFixture<{ checkpoint: string }>(group, name);
     await using vae = await open(meta.checkpoint);
     expectClose((await vae.encode(tensor("image") as Tensor)).latents, tensor("encoded"));
   });
 
-  it.each(CASES)("decodes as diffusers does: %s", async (_, group, name) => {
+  it.each(CASES)("decodes like diffusers: %s", async (_, group, name) => {
     const { meta, tensor } = readFixture<{ checkpoint: string }>(group, name);
     await using vae = await open(meta.checkpoint);
     expectClose((await vae.decode(tensor("latents") as Tensor)).sample, tensor("decoded"));
   });
 
-  it("moves latents into 0..1 and back", async () => {
+  it("scales latents to 0..1 and back", async () => {
     const { tensor } = readFixture("options", "tiny-plain");
     await using vae = await open("options/tiny-plain");
     expectClose(vae.scaleLatents(tensor("latents") as Tensor), tensor("scaled"), 1e-7);
     expectClose(vae.unscaleLatents(tensor("latents") as Tensor), tensor("unscaled"), 1e-6);
   });
 
-  it("halves a side for every level but one", async () => {
+  it("halves both sides for every level but one", async () => {
     await using vae = await open("options/tiny-plain");
     expect(vae.scaleFactor).toBe(8);
   });
 });
 
 describe("retrieveLatents", () => {
-  it("takes the tiny autoencoder's latents as they are", async () => {
+  it("returns the tiny autoencoder's latents unchanged", async () => {
     const { tensor } = readFixture("models", "taesd-mini");
     await using vae = await open("taesd-mini");
     expectClose(retrieveLatents(await vae.encode(tensor("image") as Tensor), new Generator(0)), tensor("encoded"));
@@ -53,7 +53,7 @@ describe("retrieveLatents", () => {
     expectClose(retrieveLatents(await vae.encode(tensor("image") as Tensor), new Generator(5)), tensor("sampled"));
   });
 
-  it("takes a distribution's mean without one", async () => {
+  it("returns a distribution's mean without one", async () => {
     const { tensor } = readFixture("models", "vae_sd1-mini");
     await using vae = await AutoencoderKL.fromPretrained(checkpoint("sd1-mini/vae"), { device: "cpu" });
     expectClose(retrieveLatents(await vae.encode(tensor("image") as Tensor)), tensor("mean"));

@@ -92,20 +92,20 @@ describe("a UNet's config", () => {
     ["cross_attention_dim", [32, 32, 32], 3],
     ["transformer_layers_per_block", [1], 1],
     ["only_cross_attention", [false], 1],
-  ])("with a list %s of another length than its blocks is refused", async (field, value, length) => {
+  ])("with a list %s whose length is not the number of blocks is refused", async (field, value, length) => {
     await expectNamed(openUnet({ config: { [field]: value } }), field, `${length} entries; down_block_types has 2`);
   });
 
-  it("says what was expected instead", async () => {
+  it("with a wrong value is refused with the values that are expected", async () => {
     const { message } = await failure(openUnet({ config: { act_fn: "gelu_new" } }));
     expect(message).toMatch(/act_fn is "gelu_new"; expected one of "silu", "swish", "gelu", "mish", "relu"$/);
   });
 
-  it("may have fields that no network reads", async () => {
+  it("can have fields that no network reads", async () => {
     await expect(openUnet({ config: { my_own_note: "x", dropout: 0.1 } })).resolves.toBeInstanceOf(UNet2DConditionModel);
   });
 
-  it("has diffusers' defaults where it says nothing", async () => {
+  it("has diffusers' defaults for fields that it lacks", async () => {
     const { config } = await openUnet({ config: { norm_eps: undefined, act_fn: undefined, flip_sin_to_cos: undefined } });
     expect([config.normEps, config.actFn, config.flipSinToCos]).toEqual([1e-5, "silu", true]);
   });
@@ -160,7 +160,7 @@ describe("a part of another class", () => {
     await expect(opened).rejects.toThrow(/is of class CLIPTextModel; expected CLIPTextModelWithProjection/);
   });
 
-  it("is taken on trust where the config names none", async () => {
+  it("is accepted if the config names no class", async () => {
     await expect(openVae({ config: { _class_name: undefined } })).resolves.toBeInstanceOf(AutoencoderKL);
   });
 });
@@ -174,13 +174,13 @@ describe("weights that do not fit the config", () => {
   const without = (name: string) => (tensors: Tensors) =>
     Object.fromEntries(Object.entries(tensors).filter(([each]) => each !== name)) as Tensors;
 
-  it("are refused by the tensor that is missing", async () => {
+  it("are refused with the name of the missing tensor", async () => {
     const error = await failure(predict({ weights: without("mid_block.resnets.0.conv1.weight") }));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(/diffusion_pytorch_model\.safetensors: tensor mid_block\.resnets\.0\.conv1\.weight is missing/);
   });
 
-  it("are refused by the tensor, its shape and the shape expected", async () => {
+  it("are refused with the tensor's name, its shape and the expected shape", async () => {
     const weights = (tensors: Tensors): Tensors => ({ ...tensors, "conv_out.weight": Tensor.zeros([4, 16, 1, 1]) });
     const error = await failure(predict({ weights }));
     expect(error).toBeInstanceOf(CheckpointError);
@@ -188,23 +188,23 @@ describe("weights that do not fit the config", () => {
     expect(error.hint).toContain("take both from the same checkpoint");
   });
 
-  it("are refused where the config asks for another width of context", async () => {
+  it("are refused if the config has another width of context", async () => {
     const error = await failure(predict({ config: { cross_attention_dim: 48 } }));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(/attn2\.to_k\.weight is \[\d+, 32\]; config\.json asks for \[\d+, 48\]/);
   });
 
-  it("are refused where the channels do not divide into groups", async () => {
+  it("are refused if the channels do not divide into groups", async () => {
     const error = await failure(predict({ config: { norm_num_groups: 5 } }));
     expect(error).toEqual(new ConfigError("16 channels do not divide into 5 groups (norm_num_groups)"));
   });
 
-  it("are refused where the channels do not divide into heads", async () => {
+  it("are refused if the channels do not divide into heads", async () => {
     const error = await failure(predict({ config: { attention_head_dim: 3 } }));
     expect(error.message).toMatch(/channels do not divide into 3 attention heads/);
   });
 
-  it("may have a number of dtypes, all but integers", async () => {
+  it("can have any dtype but integers", async () => {
     const weights = (tensors: Tensors): Tensors => ({
       ...tensors,
       "conv_in.bias": new Tensor("int32", [16], new Int32Array(16)),
@@ -218,7 +218,7 @@ describe("weights in half precision", () => {
   const rounded = (dtype: DType, stored: DType) => (tensors: Tensors) =>
     Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor.to(dtype).to(stored)])) as Tensors;
 
-  it.each(["float16", "bfloat16"] as const)("of %s give what the same numbers in float32 give", async (dtype) => {
+  it.each(["float16", "bfloat16"] as const)("of %s give the results of the same numbers in float32", async (dtype) => {
     const latents = randn([1, 4, 8, 8], new Generator(0));
     const decode = async (stored: DType) => {
       const vae = await AutoencoderKL.fromPretrained(changedPart(VAE, { weights: rounded(dtype, stored) }), { device: "cpu" });

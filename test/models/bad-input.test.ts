@@ -36,11 +36,11 @@ describe("a UNet refuses", () => {
     await expectRefused(predict(sample, context), message);
   });
 
-  it("neither one timestep nor one for each picture", async () => {
+  it("timesteps that are neither one nor one for each picture", async () => {
     await expectRefused(predict([3, 4, 8, 8], [3, 7, 32], Tensor.from([1, 2])), /^timestep is \[2\]; expected \[3\]$/);
   });
 
-  it("added conditions where it takes none, and none where it needs them", async () => {
+  it("added conditions that it does not use, and their absence if it needs them", async () => {
     await expectRefused(predict([1, 4, 8, 8], [1, 7, 32], 1, "sdxl-base-mini"), /this UNet needs addedCond/);
     const unet = await UNet2DConditionModel.fromPretrained(checkpoint("sd1-mini"), { subfolder: "unet", engine });
     const addedCond = { textEmbeds: Tensor.zeros([1, 32]), timeIds: Tensor.zeros([1, 6]) };
@@ -52,7 +52,7 @@ describe("a UNet refuses", () => {
 describe("an autoencoder refuses", () => {
   const open = () => AutoencoderKL.fromPretrained(checkpoint("sd1-mini"), { subfolder: "vae", engine });
 
-  it("a picture whose sides its factor does not divide", async () => {
+  it("a picture whose sides are not multiples of its factor", async () => {
     await expectRefused((await open()).encode(Tensor.zeros([1, 3, 16, 15])), /^picture of 15x16: both sides must be divisible by 2$/);
   });
 

@@ -8,7 +8,7 @@ import { checkpoint, readFixture } from "../helpers/fixtures.js";
 const open = () => CLIPVisionModelWithProjection.fromPretrained(checkpoint("options/clip-vision"), { device: "cpu" });
 
 describe("CLIPVisionModelWithProjection", () => {
-  it("embeds pictures as transformers does", async () => {
+  it("embeds pictures like transformers", async () => {
     const { tensor } = readFixture("options", "clip-vision");
     await using model = await open();
     const { imageEmbeds, poolerOutput, lastHiddenState } = await model.forward(tensor("pixel_values") as Tensor);
@@ -17,7 +17,7 @@ describe("CLIPVisionModelWithProjection", () => {
     expectClose(lastHiddenState, tensor("last_hidden_state"));
   });
 
-  it("gives every layer's state when asked", async () => {
+  it("returns every layer's state if it is wanted", async () => {
     const { tensor } = readFixture("options", "clip-vision");
     await using model = await open();
     const { hiddenStates = [] } = await model.forward(tensor("pixel_values") as Tensor, { outputHiddenStates: true });

@@ -48,7 +48,7 @@ describe("ControlNetModel", () => {
     );
   });
 
-  it("asks for classes where the config has them", async () => {
+  it("requires classes if the config has them", async () => {
     await using net = await open("options/controlnet-classes");
     const inputs = { encoderHiddenStates: Tensor.zeros([1, 7, 6]), controlnetCond: Tensor.zeros([1, 1, 16, 16]) };
     await expect(net.forward(Tensor.zeros([1, 4, 4, 4]), 0, inputs)).rejects.toThrow("this ControlNet needs classLabels");

@@ -130,7 +130,7 @@ describe.each(["webgpu", "cuda"] as const)("in half precision for %s", (device) 
     expect(relativeDifference(half, exact)).toBeLessThan(TOLERANCE);
   });
 
-  it("an autoencoder that bears half precision decodes and encodes nearly the same", async () => {
+  it("an autoencoder that does not overflow decodes and encodes nearly the same", async () => {
     const folder = changedPart("sd1-mini/vae", { config: { force_upcast: false } });
     const open = (engine: Engine) => AutoencoderKL.fromPretrained(folder, { engine });
     const decoded = await both(device, open, async (vae) => (await vae.decode(noise([1, 4, 8, 8], 0))).sample);
@@ -149,7 +149,7 @@ describe.each(["webgpu", "cuda"] as const)("in half precision for %s", (device) 
     expect(relativeDifference(half, exact)).toBeLessThan(1e-5);
   });
 
-  it.each(["sd1_locon", "sd1_peft"])("the LoRA %s changes a UNet alike, beside its layers and fused into them", async (name) => {
+  it.each(["sd1_locon", "sd1_peft"])("the LoRA %s changes a UNet nearly the same, beside its layers and fused into them", async (name) => {
     const parts = await openMini();
     const work = async (engine: Engine) => {
       await using unet = await UNet2DConditionModel.fromPretrained(checkpoint("sd1-mini"), { subfolder: "unet", engine });

@@ -26,7 +26,7 @@ describe("where memory comes before speed", () => {
     }
   });
 
-  it("refuses what is neither of one picture nor of all", async () => {
+  it("refuses an input with neither one row nor one for each picture", async () => {
     await using unet = await UNet2DConditionModel.fromPretrained("test/checkpoints/sd1-mini", {
       subfolder: "unet",
       device: "cpu",

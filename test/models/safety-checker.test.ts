@@ -10,7 +10,7 @@ const { meta, tensor } = readFixture<{ checkpoint: string; has_nsfw_concepts: bo
 const open = () => StableDiffusionSafetyChecker.fromPretrained(checkpoint(meta.checkpoint), { device: "cpu" });
 
 describe("StableDiffusionSafetyChecker", () => {
-  it("finds what diffusers finds, reading the names that hub files have", async () => {
+  it("finds the same pictures as diffusers, and reads the tensor names of hub files", async () => {
     await using checker = await open();
     const { hasNsfwConcepts } = await checker.forward(tensor("clip_input") as Tensor);
     expect(hasNsfwConcepts).toEqual(meta.has_nsfw_concepts);
@@ -23,7 +23,7 @@ describe("StableDiffusionSafetyChecker", () => {
     expect(specialCareScores.map((scores) => scores.length)).toEqual(meta.has_nsfw_concepts.map(() => 3));
   });
 
-  it("sees pictures through the checkpoint's image processor", async () => {
+  it("uses the checkpoint's image processor", async () => {
     const processor = await CLIPImageProcessor.fromPretrained(checkpoint(meta.checkpoint));
     const images = Array.from({ length: meta.pictures }, (_, i) => {
       const { shape, data } = tensor(`picture.${i}`);

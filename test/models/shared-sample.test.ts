@@ -19,7 +19,7 @@ describe("latents with several texts for each", () => {
   const generator = new Generator(5);
   const twice = (tensor: Tensor) => concat([tensor, tensor]);
 
-  it.each(["sd1-mini", "sd2-mini", "sdxl-base-mini"])("are predicted by %s's UNet as if they were there as often", async (name) => {
+  it.each(["sd1-mini", "sd2-mini", "sdxl-base-mini"])("are predicted by %s's UNet like copies of the latents", async (name) => {
     const unet = await UNet2DConditionModel.fromPretrained(`${CHECKPOINTS}/${name}`, { subfolder: "unet", engine });
     const latents = randn([2, 4, 16, 16], generator);
     const encoderHiddenStates = randn([4, 77, unet.config.crossAttentionDim as number], generator);
@@ -36,7 +36,7 @@ describe("latents with several texts for each", () => {
     await unet.dispose();
   });
 
-  it("are seen by a ControlNet as if they were there as often", async () => {
+  it("are used by a ControlNet like copies of the latents", async () => {
     const net = await ControlNetModel.fromPretrained(`${CHECKPOINTS}/controlnet-mini`, { engine });
     const latents = randn([2, 4, 16, 16], generator);
     const encoderHiddenStates = randn([4, 77, net.config.crossAttentionDim as number], generator);
@@ -51,7 +51,7 @@ describe("latents with several texts for each", () => {
     await net.dispose();
   });
 
-  it("must be a whole number of texts for each", async () => {
+  it("must have a whole number of texts for each", async () => {
     const unet = await UNet2DConditionModel.fromPretrained(`${CHECKPOINTS}/sd1-mini`, { subfolder: "unet", engine });
     const texts = randn([3, 77, unet.config.crossAttentionDim as number], generator);
     const forward = unet.forward(randn([2, 4, 16, 16], generator), 500, { encoderHiddenStates: texts });

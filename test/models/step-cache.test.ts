@@ -18,7 +18,7 @@ const BRANCHES = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 /** Three levels of two layers, as DeepCache numbers them. */
 const openUNet = (engine: Engine) => UNet2DConditionModel.fromPretrained(checkpoint("options/unet-two-layers"), { engine });
 
-describe("a UNet with a deep feature to go by", () => {
+describe("a UNet with a deep feature", () => {
   let engine: Engine;
   let unet: UNet2DConditionModel;
   const graphs: FinishedGraph[] = [];
@@ -40,11 +40,11 @@ describe("a UNet with a deep feature to go by", () => {
     await engine.dispose();
   });
 
-  it("has three branches a level", () => {
+  it("has three branches for each level", () => {
     expect(unet.cacheBranches).toBe(BRANCHES.length);
   });
 
-  it.each(BRANCHES)("of the same step predicts what the whole UNet does, at branch %d", async (cacheBranch) => {
+  it.each(BRANCHES)("of the same step predicts the same as the whole UNet, at branch %d", async (cacheBranch) => {
     const whole = await unet.forward(sample, 500, { ...texts, cacheBranch });
     const shallow = await unet.forward(sample, 500, { ...texts, cacheBranch, deepFeature: whole.deepFeature });
     expect(largestDifference(whole.sample, (await unet.forward(sample, 500, texts)).sample)).toBeLessThan(1e-5);
@@ -57,7 +57,7 @@ describe("a UNet with a deep feature to go by", () => {
     expect(largestDifference(shallow, (await unet.forward(sample, 500, texts)).sample)).toBeGreaterThan(1e-3);
   });
 
-  it("computes less the shallower the branch is, and never the middle", async () => {
+  it("computes less if the branch is shallower, and never the middle block", async () => {
     const sizes: number[] = [];
     for (const cacheBranch of [0, 4, 8]) {
       const { deepFeature } = await unet.forward(sample, 500, { ...texts, cacheBranch });
@@ -72,7 +72,7 @@ describe("a UNet with a deep feature to go by", () => {
     expect(sizes).toEqual(sizes.toSorted((a, b) => a - b));
   });
 
-  it("gives it back as it was, and leaves nothing of the tensor it was handed", async () => {
+  it("returns it unchanged, and empties the tensor that was handed over", async () => {
     const { deepFeature } = await unet.forward(sample, 500, { ...texts, cacheBranch: 4 });
     const before = deepFeature?.toArray();
     const { deepFeature: after } = await unet.forward(sample, 400, { ...texts, cacheBranch: 4, deepFeature });
@@ -82,7 +82,7 @@ describe("a UNet with a deep feature to go by", () => {
     await expect(again).rejects.toThrow(/^this deepFeature was handed over to another pass$/);
   });
 
-  it("is told at which branch it was cut", async () => {
+  it("needs the branch that the feature belongs to", async () => {
     const { deepFeature } = await unet.forward(sample, 500, { ...texts, cacheBranch: 4 });
     await expect(unet.forward(sample, 500, { ...texts, deepFeature })).rejects.toThrow(/deepFeature.*without the cacheBranch/);
   });
@@ -94,7 +94,7 @@ describe("a UNet with a deep feature to go by", () => {
     );
   });
 
-  it("goes by residuals of a ControlNet above the cut only, for the feature holds the others", async () => {
+  it("uses only a ControlNet's residuals above the cut; the feature includes the others", async () => {
     const shapes = [8, 8, 8, 8, 16, 16, 16, 24, 24].map((channels, i) => [2, channels, 16 >> Math.floor(i / 3), 16 >> Math.floor(i / 3)]);
     const control = {
       downBlockAdditionalResiduals: shapes.map((shape) => randn(shape, generator)),
@@ -107,7 +107,7 @@ describe("a UNet with a deep feature to go by", () => {
     expect(largestDifference(shallow.sample, (await unet.forward(sample, 500, texts)).sample)).toBeGreaterThan(1e-2);
   });
 
-  it("of XL hears sizes and pooled texts in its shallow part as well", async () => {
+  it("of XL uses sizes and pooled texts in its shallow part, too", async () => {
     const xl = await UNet2DConditionModel.fromPretrained(checkpoint("sdxl-base-mini"), { subfolder: "unet", engine });
     const addedCond = { textEmbeds: randn([2, 24], generator), timeIds: rand([2, 6], generator).mul(64) };
     const inputs = { encoderHiddenStates: randn([2, 7, 64], generator), addedCond, cacheBranch: 0 };

@@ -17,7 +17,7 @@ const reshaped = (pattern: RegExp, axes: (rank: number) => number) => (tensors: 
     }),
   );
 
-describe("axes of one number at a shape's end are of no account", () => {
+describe("axes of extent 1 at a shape's end do not matter", () => {
   const decode = async (folder: string) => {
     await using vae = await AutoencoderKL.fromPretrained(folder, { device: "cpu" });
     return await vae.decode(latents);
@@ -31,7 +31,7 @@ describe("axes of one number at a shape's end are of no account", () => {
     expect(await decode(changedPart(part, { weights: reshaped(pattern, axes) }))).toEqual(await decode(checkpoint(part)));
   });
 
-  it("of a UNet's projections, matrices for convolutions and the other way round", async () => {
+  it("of a UNet's projections: matrices in place of convolutions, and the reverse", async () => {
     const predict = async (folder: string) => {
       await using unet = await UNet2DConditionModel.fromPretrained(folder, { device: "cpu" });
       return await unet.forward(latents, 5, { encoderHiddenStates: randn([1, 3, 32], new Generator(2)) });
@@ -45,7 +45,7 @@ describe("axes of one number at a shape's end are of no account", () => {
     }
   });
 
-  it("but others are: an extent that is wrong is refused", async () => {
+  it("but a wrong extent is refused", async () => {
     const weights = (tensors: Tensors) =>
       Object.fromEntries(
         Object.entries(tensors).map(([name, tensor]) => [

@@ -19,20 +19,20 @@ describe("an autoencoder that saves memory", () => {
   });
   afterAll(() => vae.dispose());
 
-  it("decodes in tiles as diffusers does", async () => {
+  it("decodes in tiles like diffusers", async () => {
     vae.memory.tiling = true;
     vae.memory.slicing = true;
     expect(largestDifference((await vae.decode(fixture.latents)).sample, fixture.decoded)).toBeLessThan(1e-4);
   });
 
-  it("encodes in tiles as diffusers does", async () => {
+  it("encodes in tiles like diffusers", async () => {
     vae.memory.tiling = true;
     const { latentDist } = await vae.encode(fixture.image);
     expect(largestDifference(latentDist.mean, fixture.mean)).toBeLessThan(1e-4);
     expect(largestDifference(latentDist.logvar, fixture.logvar)).toBeLessThan(1e-4);
   });
 
-  it("gives the same pictures one by one as all at once", async () => {
+  it("gives the same pictures one by one and all at once", async () => {
     vae.memory.tiling = false;
     vae.memory.slicing = false;
     const whole = await vae.decode(fixture.latents);

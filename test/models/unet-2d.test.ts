@@ -56,7 +56,7 @@ describe("UNet2DModel", () => {
     expectClose(one.sample, each.sample, 1e-6);
   });
 
-  it("asks for classes where the config has them", async () => {
+  it("requires classes if the config has them", async () => {
     await using unet = await open("options/unet2d-classes");
     await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0)).rejects.toThrow(
       new ArgumentError("this UNet needs classLabels: its config has a class embedding"),
