@@ -176,7 +176,7 @@ describe("darkroom generate with files on the hub", () => {
     expect(await small("someone/files/model.safetensors", "--revision", "old")).toEqual(await small(older));
     const link = `${hub.url}/someone/files/blob/old/model.safetensors`;
     const run = await darkroom(["generate", "a fox", "--model", link, "--revision", "new"], folder);
-    expectFailure(run, 2, /--revision is "new", but the address of someone\/files is that of "old"/);
+    expectFailure(run, 2, /--revision is "new", but the address of the file in someone\/files names "old"/);
   });
 
   it.each([
