@@ -1,5 +1,6 @@
 import type { Family, WorkflowName } from "../../families/family.js";
 import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline } from "../../families/lookups.js";
+import { STABLE_DIFFUSION_XL } from "../../families/stable-diffusion-xl.js";
 
 /** Options that only some workflows have. */
 const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
@@ -42,23 +43,26 @@ const OF_PROMPTS: readonly string[] = ["prompt", "negativePrompt", "guidanceScal
 
 /** Which pipelines have an option that this one does not have; undefined if none has it. */
 export function belongsElsewhere(className: string, option: string): string | undefined {
-  const isStable = className.startsWith("StableDiffusion");
-  const family = className.startsWith("StableDiffusionXL") ? "StableDiffusionXL" : "StableDiffusion";
+  // The first of the families with this pipeline stands for all of them.
+  const family = familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt);
   const workflows = BELONGS[option] ?? [];
-  const pipelines = pipelinesOf(familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt) ?? DEFAULT_FAMILY, workflows);
+  const pipelines = pipelinesOf(family ?? DEFAULT_FAMILY, workflows);
   if (pipelines.length > 0) return `${option} belongs to ${pipelines.join(", ")}`;
   const others = FAMILIES.filter((each) => pipelinesOf(each, workflows).length > 0);
   const [other] = others;
   if (other)
     return `${option} belongs to ${pipelinesOf(other, workflows).join(", ")}, which takes ${others.map(({ name }) => name).join(" and ")}`;
-  if (isStable && family === "StableDiffusion" && OF_XL.includes(option))
-    return `${option} belongs to the pipelines of Stable Diffusion XL`;
-  if (isStable && option === "denoisingStart")
-    return "denoisingStart belongs to StableDiffusionXLImg2ImgPipeline and StableDiffusionXLInpaintPipeline";
-  if (isStable && /^(negativeA|a)estheticScore$/.test(option)) return `${option} belongs to StableDiffusionXLImg2ImgPipeline, for refiners`;
-  if (isStable && SIZES.includes(option)) return "the result has the size of the picture it starts from; resize(picture, ...) changes that";
-  if (!isStable && OF_PROMPTS.includes(option))
-    return `${className} makes pictures without a prompt, of one size; ${option} belongs to Stable Diffusion`;
+  if (!family) {
+    return OF_PROMPTS.includes(option)
+      ? `${className} makes pictures without a prompt, of one size; ${option} belongs to Stable Diffusion`
+      : undefined;
+  }
+  const { image, mask } = STABLE_DIFFUSION_XL.workflows;
+  if (family.id !== STABLE_DIFFUSION_XL.id && OF_XL.includes(option))
+    return `${option} belongs to the pipelines of ${STABLE_DIFFUSION_XL.name}`;
+  if (option === "denoisingStart") return `denoisingStart belongs to ${image.className} and ${mask.className}`;
+  if (/^(negativeA|a)estheticScore$/.test(option)) return `${option} belongs to ${image.className}, for refiners`;
+  if (SIZES.includes(option)) return "the result has the size of the picture it starts from; resize(picture, ...) changes that";
   return undefined;
 }
 
