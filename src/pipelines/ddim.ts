@@ -31,7 +31,7 @@ const FIELDS: Fields<DDIMRequest> = { ...UNCONDITIONAL_FIELDS, eta: real(0), use
 export class DDIMPipeline extends UnconditionalPipeline<DDIMRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "DDIMPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = UNCONDITIONAL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDIMPipeline.className;

@@ -14,7 +14,7 @@ import {
 export class DDPMPipeline extends UnconditionalPipeline<UnconditionalRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "DDPMPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = UNCONDITIONAL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = DDPMPipeline.className;

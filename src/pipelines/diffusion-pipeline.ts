@@ -28,7 +28,7 @@ import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js"
 /** Settings in place of those of the checkpoint's scheduler, for checkpoints that state wrong ones or none. */
 export interface SchedulerOptions {
   /**
-   * What the network predicts: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by
+   * The network's prediction: the noise ("epsilon"), the velocity ("v_prediction") or the picture ("sample"). The checkpoint's own by
    * default.
    */
   readonly predictionType?: PredictionType | undefined;
@@ -54,7 +54,7 @@ const OPTIONS: Fields<PipelineOptions> = {
 export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
   /** Its name in diffusers. */
   readonly className: string;
-  /** What each part may be. */
+  /** Fields of the parts. */
   readonly parts: Fields<object>;
   /** Makes a pipeline with the parts of a checkpoint; `fromPretrained` calls it. */
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
@@ -133,7 +133,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     private readonly source: ComponentSource | undefined,
   ) {
     let active = scheduler;
-    // An own property, so that `{ ...pipe }` includes it: that is how another pipeline of the same parts is made.
+    // An own property, so that `{ ...pipe }` includes it. Another pipeline with the same parts is made of that.
     Object.defineProperty(this, "scheduler", {
       enumerable: true,
       get: () => active,
@@ -197,6 +197,15 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
    */
   get queue(): PipelineQueue {
     return this.denoiser.queue;
+  }
+
+  /** The checked options of a call. @throws ArgumentError */
+  protected check<Options extends object>(method: string, options: object, fields: Fields<object>, example: string): Options {
+    return checkOptions(options, fields as Fields<Options>, {
+      call: `${this.className}.${method}`,
+      example: `such as pipe.${method}(${example})`,
+      elsewhere: (option) => belongsElsewhere(this.className, option),
+    });
   }
 
   /** A run of a call. `steps` checks the request and then takes the turn. */

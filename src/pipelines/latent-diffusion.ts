@@ -1,10 +1,8 @@
 import type { PromptedDefaults } from "../families/family.js";
 import type { AttentionSlice } from "../graph/graph.js";
-import { pictures } from "../image/picture.js";
 import type { LoraWeight } from "../lora/adapter-weight.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
-import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { Turn } from "../runtime/call-queue.js";
@@ -29,9 +27,8 @@ import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { denoisingLoop, type LoopOptions, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
 import { unscaleLatents } from "./shared/latents.js";
-import { belongsElsewhere } from "./shared/misplaced-options.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
-import type { OutputType, PipelineOutput } from "./shared/output.js";
+import { type OutputType, outputOf, type PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 import { expectStepCache } from "./shared/step-cache.js";
 import { requestedTimesteps } from "./shared/timesteps.js";
@@ -48,6 +45,8 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
   vae: part(orNull(field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL or AutoencoderTiny"))),
   scheduler: part(instanceOf(Scheduler)),
 };
+
+const EXAMPLE = '{ prompt: "a red fox" }';
 
 /** A pipeline's part of the options of its loop. */
 export interface LatentLoopOptions extends Pick<LoopOptions, "latents" | "predict" | "afterStep">, Pick<Denoised, "unpack"> {
@@ -272,16 +271,15 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   protected abstract denoise(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
 
   private async *run<Output extends OutputType>(request: Request, turn: Turn): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
-    const call = this.begin(this.check("generate", request, this.fields));
+    const call = this.begin(this.check<Request>("generate", request, this.fields, EXAMPLE));
     const { outputType, signal, generator } = call;
     await turn.take(signal);
     const { latents, unpack = asTheyAre, retouch } = yield* this.denoise(call);
     const decoded = async () => this.checkSafety(await this.decode(unpack(latents)));
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
     signal?.throwIfAborted();
-    const results = outputType === "image" ? pictures(images).map((picture, i) => retouch?.(picture, i) ?? picture) : images;
     return {
-      images: results as PipelineOutput<Output>["images"],
+      images: outputOf<Output>(images, outputType, retouch),
       seeds: seedsOf(generator),
       ...(nsfwContentDetected && { nsfwContentDetected }),
     };
@@ -297,7 +295,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     options: PromptInput & GuidanceOptions,
     fields: Fields<PromptInput & GuidanceOptions>,
   ): Promise<Embeds> {
-    const checked = this.check("encodePrompt", options, fields);
+    const checked = this.check<typeof options>("encodePrompt", options, fields, EXAMPLE);
     const { doClassifierFreeGuidance: isGuided = this.isGuided(this.guidanceScaleOf(checked), checked) } = checked;
     const encoded = await this.textEncoders.encode(checked, { isGuided });
     return embedsOf(encoded.at(1)) as Embeds;
@@ -365,15 +363,6 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       outputType,
       signal: request.signal,
     };
-  }
-
-  /** The checked options of a call. @throws ArgumentError */
-  private check<Options extends object>(method: "generate" | "encodePrompt", options: Options, fields: Fields<object>): Options {
-    return checkOptions(options, fields as Fields<Options>, {
-      call: `${this.className}.${method}`,
-      example: `such as pipe.${method}({ prompt: "a red fox" })`,
-      elsewhere: (option) => belongsElsewhere(this.className, option),
-    });
   }
 
   /** Options of the scheduler's steps besides the generator. @throws ArgumentError for wrong values. */

@@ -63,12 +63,12 @@ const FIELDS: Fields<StableDiffusionControlNetOptions> = {
   ...NOISE_FIELDS,
 };
 
-/** What a call of {@link StableDiffusionControlNetPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionControlNetPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionControlNetRequest = Prompted<StableDiffusionControlNetOptions>;
 
 /** The parts of Stable Diffusion with one or several ControlNets. */
 export interface StableDiffusionControlNetComponents extends StableDiffusionComponents {
-  /** The ControlNet, or several, whose residuals are summed. */
+  /** The ControlNet, or several; their residuals are summed. */
   readonly controlnet: PerNet<ControlNetModel> | MultiControlNetModel;
 }
 
@@ -101,14 +101,14 @@ interface Control {
 export class StableDiffusionControlNetPipeline extends StableDiffusionBase<StableDiffusionControlNetRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionControlNetPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionControlNetPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS.control.defaults;
 
-  /** The ControlNet, or several, whose residuals are summed. */
+  /** The ControlNets; their residuals are summed. */
   controlnet: readonly ControlNetModel[];
 
   /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
@@ -144,7 +144,7 @@ export class StableDiffusionControlNetPipeline extends StableDiffusionBase<Stabl
     return yield* this.loop(call, { latents, predict: this.predictor(call, conditioning, { perStep }) });
   }
 
-  /** What the ControlNets add to the UNet at one step, summed. */
+  /** The residuals that the ControlNets add to the UNet at one step, summed. */
   private async residuals(
     { request, isGuided, scheduler }: Call<StableDiffusionControlNetRequest>,
     controls: readonly Control[],

@@ -31,14 +31,14 @@ const FIELDS: Fields<StableDiffusionImg2ImgOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionImg2ImgPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionImg2ImgPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionImg2ImgRequest = Prompted<StableDiffusionImg2ImgOptions>;
 
 /** Makes pictures from a picture and a text (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionImg2ImgPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionImg2ImgPipeline.className;

@@ -28,7 +28,7 @@ const FIELDS: Fields<StableDiffusionInpaintOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionInpaintPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionInpaintPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptions>;
 
 /**
@@ -38,7 +38,7 @@ export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptio
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionInpaintPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionInpaintPipeline.className;

@@ -38,7 +38,7 @@ const FIELDS: Fields<StableDiffusionXLImg2ImgOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionXLImg2ImgPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionXLImg2ImgPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgOptions>;
 
 /**
@@ -48,7 +48,7 @@ export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgO
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLImg2ImgPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = XL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLImg2ImgPipeline.className;

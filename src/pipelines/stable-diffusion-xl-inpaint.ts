@@ -43,14 +43,14 @@ const FIELDS: Fields<StableDiffusionXLInpaintOptions> = {
   strength: real(0, 1),
 };
 
-/** What a call of {@link StableDiffusionXLInpaintPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionXLInpaintPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionXLInpaintRequest = Prompted<StableDiffusionXLInpaintOptions>;
 
 /** Repaints the masked part of a picture with Stable Diffusion XL. Matches diffusers' StableDiffusionXLInpaintPipeline. */
 export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<StableDiffusionXLInpaintRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLInpaintPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = XL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLInpaintPipeline.className;

@@ -34,14 +34,14 @@ const FIELDS: Fields<StableDiffusionXLOptions> = {
   ...NOISE_FIELDS,
 };
 
-/** What a call of {@link StableDiffusionXLPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionXLPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionXLRequest = Prompted<StableDiffusionXLOptions>;
 
 /** Makes pictures from texts with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
 export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffusionXLRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionXLPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = XL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionXLPipeline.className;

@@ -24,7 +24,7 @@ const FIELDS: Fields<StableDiffusionOptions> = {
   ...NOISE_FIELDS,
 };
 
-/** What a call of {@link StableDiffusionPipeline} takes: its options, with a prompt or embeddings. */
+/** The request of a call of {@link StableDiffusionPipeline}: its options, with a prompt or embeddings. */
 export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
 
 /**
@@ -34,7 +34,7 @@ export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionPipeline";
-  /** @internal What each of its parts may be. */
+  /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
   readonly className = StableDiffusionPipeline.className;

@@ -1,7 +1,5 @@
 import type { Defaults } from "../families/family.js";
-import { pictures } from "../image/picture.js";
 import { type UNet2DInputs, UNet2DModel } from "../models/unet-2d.js";
-import { checkOptions } from "../options/check-options.js";
 import { abortSignal, type Fields, instanceOf, oneOf, whole } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
@@ -12,8 +10,7 @@ import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from ".
 import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import { denoisingLoop, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
-import { belongsElsewhere } from "./shared/misplaced-options.js";
-import type { PipelineOutput } from "./shared/output.js";
+import { outputOf, type PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 
 /** The kind of result of a call without a prompt: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */
@@ -99,11 +96,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     request: object,
     turn: Turn,
   ): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
-    const checked = checkOptions(request, this.fields as Fields<Request>, {
-      call: `${this.className}.generate`,
-      example: "such as pipe.generate({ seed: 7 })",
-      elsewhere: (option) => belongsElsewhere(this.className, option),
-    });
+    const checked = this.check<Request>("generate", request, this.fields, "{ seed: 7 }");
     const { batchSize = 1, numInferenceSteps = this.defaults.steps, outputType = "image", signal } = checked;
     const generator = resolveGenerators(checked, batchSize);
     const scheduler = this.scheduler.clone();
@@ -114,7 +107,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     const stepOptions = { generator, ...this.stepOptions(checked) };
     const loop = denoisingLoop({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
     const images = toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
-    return { images: (outputType === "image" ? pictures(images) : images) as PipelineOutput<Output>["images"], seeds: seedsOf(generator) };
+    return { images: outputOf<Output>(images, outputType), seeds: seedsOf(generator) };
   }
 }
 

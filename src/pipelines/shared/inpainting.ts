@@ -19,7 +19,7 @@ export interface InpaintingInput {
   readonly timesteps: readonly number[];
   /** Pictures [n, 3, height, width] in -1..1, or their latents. */
   readonly image: Tensor;
-  /** [n, 1, height, width]: 1 where the picture is repainted, 0 where it stays. */
+  /** [n, 1, height, width]: 1 in the part that is repainted, 0 in the part that stays. */
   readonly mask: Tensor;
   /** Height and width of the result in pixels. */
   readonly size: Size;
@@ -29,7 +29,7 @@ export interface InpaintingInput {
   readonly isNoised?: boolean | undefined;
 }
 
-/** The start of the denoising loop, and what it does with the mask. */
+/** The start of the denoising loop, and how the loop uses the mask. */
 export interface Inpainting {
   readonly latents: Tensor;
   /** Further channels of the network's input; none for an ordinary network. */

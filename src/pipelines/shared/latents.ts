@@ -12,7 +12,7 @@ export type Generators = Generator | readonly Generator[];
 /** The values of an autoencoder's config that scale latents. */
 export type LatentScale = Pick<Autoencoder["config"], "scalingFactor" | "shiftFactor" | "latentsMean" | "latentsStd">;
 
-/** Latents as the denoising network takes them, of about unit variance, made of those that the autoencoder encoded. */
+/** Latents as the denoising network takes them, with about unit variance, from the latents that the autoencoder encoded. */
 export function scaleLatents(encoded: Tensor, scale: LatentScale): Tensor {
   const shifted = scale.shiftFactor ? encoded.sub(scale.shiftFactor) : encoded;
   const scaled = shifted.mul(scale.scalingFactor);

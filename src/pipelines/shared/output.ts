@@ -1,4 +1,4 @@
-import type { Picture } from "../../image/picture.js";
+import { type Picture, pictures } from "../../image/picture.js";
 import { oneOf } from "../../options/fields.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
@@ -17,4 +17,13 @@ export interface PipelineOutput<Output extends OutputType> {
   readonly seeds: readonly bigint[];
   /** For each picture, whether the safety checker made it black; undefined without a safety checker. */
   readonly nsfwContentDetected?: readonly boolean[] | undefined;
+}
+
+/** The pictures of the tensor, each changed by `retouch`, or the tensor itself. */
+export function outputOf<Output extends OutputType>(
+  images: Tensor,
+  outputType: OutputType,
+  retouch: (picture: Picture, index: number) => Picture = (picture) => picture,
+): PipelineOutput<Output>["images"] {
+  return (outputType === "image" ? pictures(images).map(retouch) : images) as PipelineOutput<Output>["images"];
 }
