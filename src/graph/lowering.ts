@@ -1,6 +1,7 @@
 /*
- * How an operation is written for ONNX Runtime depends on where the graph will run. All these choices stand here: a row for each target, a
- * column for each choice. Layers and models never ask for the target: they call the operations, and these read the graph's `lowering`.
+ * How an operation is written for ONNX Runtime depends on where the graph will run. All these choices are in one table here: a row for each
+ * target, a column for each choice. Layers and models never ask for the target. They call operations, and these read the graph's
+ * `lowering`.
  *
  * Measurements are of ONNX Runtime 1.30.
  */
@@ -8,7 +9,7 @@
 /** What a graph can be written for. No device of Node is "wasm": it is the CPU as a browser offers it. */
 export type Target = "cpu" | "wasm" | "webgpu" | "cuda" | "coreml" | "dml";
 
-/** What a network's numbers can be. */
+/** The types that a network's numbers can have. */
 export type Float = "float32" | "float16";
 
 /**
@@ -27,7 +28,7 @@ export interface GraphCapabilities {
    * Whether the provider's fused attention gives right results on this device. It matters only if the table says that it must be checked.
    */
   readonly fusedAttention?: boolean | undefined;
-  /** How large the weights of products in 8-bit integers may be. */
+  /** The largest weight of products in 8-bit integers; undefined if it was not measured. */
   readonly byteRange?: ByteRange | undefined;
 }
 
@@ -41,7 +42,7 @@ export interface TargetLowering {
   readonly halfPrecision: boolean;
   /** 3 x 3 convolutions from this size up are written as Winograd's algorithm; undefined: all are the runtime's own. */
   readonly winograd: WinogradSizes | undefined;
-  /** Whether convolutions of 3, 6, 9, 15, ... channels get one more channel, of zeros. */
+  /** Whether convolutions of 6, 9, 15, 18, ... channels (multiples of 3, but not of 4) get one more channel, of zeros. */
   readonly padsThreeChannels: boolean;
   /** Which attention is one operation of the runtime (fused), and which is written out step by step. */
   readonly attention: AttentionSizes & {
@@ -77,7 +78,7 @@ export interface AttentionSizes {
   readonly largestScores: number;
 }
 
-/** From which size on Winograd's convolution pays. */
+/** Sizes from which Winograd's convolution pays. */
 export interface WinogradSizes {
   /** Channels below which the transforms cost more than the multiplications saved. */
   readonly fewestChannels: number;
