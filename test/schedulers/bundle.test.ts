@@ -1,6 +1,3 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -91,27 +88,4 @@ describe("a bundle of DDIM", () => {
     });
     return parts.Tensor.from(values, sample.shape);
   }
-});
-
-describe("the package's exports", () => {
-  const resolve = (name: string) => createRequire(import.meta.url).resolve(`darkroom/schedulers/${name}`);
-  const names = readdirSync(join(root, "src/schedulers"), { withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ name }) => name.replace(/\.ts$/, ""))
-    .filter((name) => name !== "registry");
-
-  it.each(names)("have schedulers/%s, a module with a scheduler's class", async (name) => {
-    expect(resolve(name)).toBe(join(root, `dist/schedulers/${name}.js`));
-    expect(Object.keys(await import(`../../src/schedulers/${name}.ts`))).toContainEqual(expect.stringMatching(/Scheduler$/));
-  });
-
-  it("are listed in docs/bundling.md", () => {
-    const page = readFileSync(join(root, "docs/bundling.md"), "utf8");
-    const [, list = ""] = /without `Scheduler`:\n\n(.*?)\n\n/s.exec(page) ?? [];
-    expect([...list.matchAll(/`([\w-]+)`/g)].map(([, name]) => name).sort()).toEqual(names.sort());
-  });
-
-  it.each(["registry", "shared/scheduler", "float32/arithmetic"])("do not have schedulers/%s", (name) => {
-    expect(() => resolve(name)).toThrow(/not defined by "exports"/);
-  });
 });
