@@ -10,7 +10,7 @@ import { nameOf } from "./name-of.js";
 import { readTags, taggedPrompt } from "./prompt-tags.js";
 import type { ModelSource, OpenRequest, RunRequest } from "./request.js";
 import { type RunSettings, settingsText } from "./run-settings.js";
-import type { RunnerStep } from "./runner.js";
+import type { RunnerResult, RunnerStep } from "./runner.js";
 import { seedsOf } from "./seeds.js";
 import { readStart, type Start } from "./start.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
@@ -50,6 +50,8 @@ export interface GeneratedPicture {
   readonly seed: bigint;
   /** The pixels. */
   readonly image: Picture;
+  /** Whether the safety checker found it unsafe and made it black; undefined without a safety checker. */
+  readonly nsfwContentDetected?: boolean | undefined;
   /** The text chunks for its file: the settings as AUTOMATIC1111 writes them. `image.encode(format, { text })` puts them into the file. */
   readonly text: Readonly<Record<string, string>>;
 }
@@ -99,8 +101,9 @@ export async function* runEvents(
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
-    const image = yield* stepsOf(run(seed, signal), index, signal);
-    const picture = { index, seed, image, text: settingsText(settings, { width: image.width, height: image.height, seed }) };
+    const { image, nsfwContentDetected } = yield* stepsOf(run(seed, signal), index, signal);
+    const text = settingsText(settings, { width: image.width, height: image.height, seed });
+    const picture = { index, seed, image, ...(nsfwContentDetected !== undefined && { nsfwContentDetected }), text };
     pictures.push(picture);
     yield { kind: "picture", picture };
   }
@@ -108,10 +111,10 @@ export async function* runEvents(
 }
 
 async function* stepsOf(
-  steps: AsyncGenerator<RunnerStep, Picture, void>,
+  steps: AsyncGenerator<RunnerStep, RunnerResult, void>,
   index: number,
   signal: AbortSignal | undefined,
-): AsyncGenerator<StepEvent, Picture, void> {
+): AsyncGenerator<StepEvent, RunnerResult, void> {
   try {
     for (;;) {
       const { done, value } = await steps.next();

@@ -3,6 +3,7 @@ import type { Picture } from "../image/picture.js";
 import type { LatentDiffusionRequest } from "../pipelines/latent-diffusion-request.js";
 import type { Prompted } from "../pipelines/prompt/prompt-options.js";
 import { latentsOf } from "../pipelines/shared/missing-parts.js";
+import type { PipelineOutput } from "../pipelines/shared/output.js";
 import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";
@@ -13,7 +14,14 @@ import { Generator } from "../tensor/random.js";
 /** Makes the pictures of one job. */
 export interface Runner {
   /** Makes one picture, step by step. Leaving the loop cancels it. @throws the signal's reason between two steps */
-  run(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, Picture, void>;
+  run(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, RunnerResult, void>;
+}
+
+/** A picture that is made. */
+export interface RunnerResult {
+  readonly image: Picture;
+  /** Whether the safety checker made it black; undefined without one. */
+  readonly nsfwContentDetected: boolean | undefined;
 }
 
 /** A denoising step that has been taken. */
@@ -73,14 +81,21 @@ export function ensembleRunner<Request extends StableDiffusionXLCommonRequest & 
       for await (const { index, total, preview } of rest) {
         yield { done: taken + index + 1, total: taken + total, preview: () => first(preview()) };
       }
-      return first(rest.result.then(({ images }) => images));
+      return resultOf(await rest.result);
     },
   };
 }
 
-async function* steps(run: PipelineRun<{ readonly images: Picture[] }>): AsyncGenerator<RunnerStep, Picture, void> {
+/** What a pipeline gives, for one picture. */
+type Output = Pick<PipelineOutput<"image">, "images" | "nsfwContentDetected">;
+
+async function* steps(run: PipelineRun<Output>): AsyncGenerator<RunnerStep, RunnerResult, void> {
   for await (const { index, total, preview } of run) yield { done: index + 1, total, preview: () => first(preview()) };
-  return first(run.result.then(({ images }) => images));
+  return resultOf(await run.result);
+}
+
+function resultOf({ images, nsfwContentDetected }: Output): RunnerResult {
+  return { image: images[0] as Picture, nsfwContentDetected: nsfwContentDetected?.[0] };
 }
 
 async function first(pictures: Promise<readonly Picture[]>): Promise<Picture> {

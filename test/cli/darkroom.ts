@@ -13,15 +13,15 @@ export interface Run {
   readonly stderr: string;
 }
 
-// Starting a process takes longer than most of what is tested here: only where all tests run does each run get one. Threads cannot change their folder.
+// Starting a process takes longer than most tests here: each run gets a process only if all tests run. Threads cannot change their folder.
 const startsProcesses = process.env.ALL_TESTS !== undefined || !isMainThread;
 
-/** Runs `darkroom` in `cwd`, in a process of its own where all tests run. */
+/** Runs `darkroom` in `cwd`; in its own process if all tests run. */
 export function darkroom(args: readonly string[], cwd: string): Promise<Run> {
   return startsProcesses ? darkroomProcess(args, cwd) : darkroomHere(args, cwd);
 }
 
-/** Runs the built `darkroom` in a process of its own; `onStderr` sees each piece of stderr with the process, so that a test can interrupt it. */
+/** Runs the built `darkroom` in its own process. `onStderr` gets each piece of stderr, and the process, so that a test can interrupt it. */
 export function darkroomProcess(
   args: readonly string[],
   cwd: string,
@@ -43,7 +43,7 @@ export function darkroomProcess(
   });
 }
 
-/** One after another: the working directory and the streams belong to the whole process. */
+/** Runs take turns, since the working directory and the streams belong to the whole process. */
 let running: Promise<unknown> = Promise.resolve();
 
 async function darkroomHere(args: readonly string[], cwd: string): Promise<Run> {
@@ -63,7 +63,7 @@ async function darkroomHere(args: readonly string[], cwd: string): Promise<Run> 
   return result;
 }
 
-/** Sends what is written to a stream to `onText`, until the function it gives is called. */
+/** Sends the output of a stream to `onText`, until the returned function is called. */
 function capture(name: "stdout" | "stderr", onText: (text: string) => void): () => void {
   const stream = process[name];
   const { write } = stream;

@@ -9,7 +9,7 @@ import { darkroom } from "./darkroom.js";
 
 export const device = "cpu";
 
-/** What both sides of every comparison are asked for. */
+/** The request of both sides of every comparison. */
 export const request = { prompt: "a red fox", numInferenceSteps: 4, seed: 7 };
 
 const [WIDTH, HEIGHT] = [72, 48];
@@ -26,7 +26,7 @@ export async function saveInputs(folder: string): Promise<void> {
   await mask.save(join(folder, "mask.png"));
 }
 
-/** The picture that `darkroom generate` makes, as `out.png` in `folder`, of {@link request} but its prompt; the test fails if anything is said. */
+/** The picture that `darkroom generate` makes of {@link request} without prompt, as `out.png` in `folder`. The test fails if it prints. */
 export async function makePicture(folder: string, ...args: string[]): Promise<Picture> {
   const common = ["--steps", String(request.numInferenceSteps), "--seed", String(request.seed), "--device", device];
   const { code, stderr } = await darkroom(["generate", ...common, "--out", "out.png", "--force", "--quiet", ...args], folder);

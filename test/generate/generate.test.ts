@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
 import { ArgumentError } from "../../src/errors.js";
@@ -14,6 +15,7 @@ import { StableDiffusionInpaintPipeline } from "../../src/pipelines/stable-diffu
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
 import { StableDiffusionXLImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-xl-img2img.js";
 import { input, mask, opened } from "../cli/pictures.js";
+import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { collectWarnings } from "../helpers/warnings.js";
 import { loraFile } from "../lora/loras.js";
@@ -114,6 +116,21 @@ describe("generate", () => {
   it("does not begin when the signal is aborted already", async () => {
     const reason = new Error("enough");
     await expect(make({}, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+
+  it("says which pictures the safety checker made black", async () => {
+    const parts = {
+      safety_checker: ["stable_diffusion", "StableDiffusionSafetyChecker"],
+      feature_extractor: ["transformers", "CLIPImageProcessor"],
+    };
+    const checked = changedCheckpoint("sd1-mini", "model_index.json", parts);
+    for (const part of Object.keys(parts)) cpSync(checkpoint("safety-mini"), join(checked, part), { recursive: true });
+    const warnings = collectWarnings();
+    const { pictures } = await make({ model: checked });
+    expect(pictures[0]).toMatchObject({ nsfwContentDetected: true });
+    expect(pictures[0]?.image.data.every((value) => value === 0)).toBe(true);
+    expect(warnings.join()).toContain("unsafe");
+    expect((await make({})).pictures[0]).not.toHaveProperty("nsfwContentDetected");
   });
 
   it("works with the embedded checkpoint by default, with the steps and the guidance of its model card", async () => {
