@@ -1,0 +1,136 @@
+// Never run: `tsc` alone judges the public types of the networks. Each table needs an entry for every exported network that has a constructor.
+
+import type * as darkroom from "../../src/index.js";
+import type {
+  Autoencoder,
+  AutoencoderKL,
+  AutoencoderKLConfig,
+  AutoencoderTiny,
+  CLIPTextConfig,
+  CLIPTextModel,
+  CLIPTextModelWithProjection,
+  ControlNetModel,
+  ControlNetOutput,
+  Generator,
+  Model,
+  MultiControlNetModel,
+  SafetyCheck,
+  StableDiffusionSafetyChecker,
+  Tensor,
+  UNet2DConditionModel,
+  UNet2DConditionOutput,
+  UNet2DModel,
+} from "../../src/index.js";
+import type { ClassesOf, Equal } from "./equal.js";
+
+type Exports = typeof darkroom;
+type Names =
+  | ClassesOf<Exports, "Model">
+  | ClassesOf<Exports, "WithProjection">
+  | ClassesOf<Exports, "SafetyChecker">
+  | ("AutoencoderKL" | "AutoencoderTiny");
+type Instance<Name extends Names> = InstanceType<Exports[Name]>;
+
+declare const tensor: Tensor;
+declare const ids: Tensor<"int64">;
+declare const vae: AutoencoderKL;
+declare const tiny: AutoencoderTiny;
+declare const text: CLIPTextModel;
+declare const projected: CLIPTextModelWithProjection;
+declare const unet: UNet2DConditionModel;
+declare const unconditional: UNet2DModel;
+declare const controlnet: ControlNetModel;
+declare const several: MultiControlNetModel;
+declare const checker: StableDiffusionSafetyChecker;
+
+/** The result of each network's call. */
+interface Results {
+  AutoencoderKL: { sample: Tensor };
+  AutoencoderTiny: { sample: Tensor };
+  CLIPTextModel: darkroom.CLIPTextOutput;
+  CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };
+  ControlNetModel: ControlNetOutput;
+  StableDiffusionSafetyChecker: SafetyCheck;
+  UNet2DConditionModel: UNet2DConditionOutput;
+  UNet2DModel: { sample: Tensor };
+}
+type ResultOf<Name extends Names> =
+  Instance<Name> extends { forward(...args: never): Promise<infer Result> }
+    ? Result
+    : Instance<Name> extends { decode(...args: never): Promise<infer Result> }
+      ? Result
+      : never;
+true satisfies Equal<keyof Results, Names>;
+true satisfies Equal<{ [Name in Names]: Equal<ResultOf<Name>, Results[Name]> }, { [Name in Names]: true }>;
+
+/** Every network is opened from a checkpoint, and has a readonly config and a way to free its memory. */
+type Opens<Name extends Names> = Exports[Name] extends { fromPretrained(source: string, options?: object): Promise<Instance<Name>> }
+  ? Instance<Name> extends { dispose(): Promise<void> }
+    ? true
+    : false
+  : false;
+true satisfies Equal<{ [Name in Names]: Opens<Name> }, { [Name in Names]: true }>;
+
+/** Autoencoders. */
+export async function autoencoders() {
+  vae satisfies Autoencoder;
+  tiny satisfies Autoencoder;
+  vae satisfies Model<AutoencoderKLConfig>;
+  (await vae.encode(tensor)).latentDist.mean satisfies Tensor;
+  (await tiny.encode(tensor)).latents satisfies Tensor;
+  (await vae.decode(tensor)).sample satisfies Tensor;
+  vae.config.scalingFactor satisfies number;
+  vae.memory.slicing satisfies boolean;
+  // @ts-expect-error: the small autoencoder has no distribution
+  (await tiny.encode(tensor)).latentDist;
+  // @ts-expect-error: pictures are float32
+  void vae.encode(ids);
+  // @ts-expect-error: the config is what the checkpoint says
+  vae.config.scalingFactor = 1;
+}
+
+/** Text encoders. */
+export async function textEncoders() {
+  (await text.forward(ids, { outputHiddenStates: true })).hiddenStates satisfies readonly Tensor[] | undefined;
+  (await projected.forward(ids)).textEmbeds satisfies Tensor;
+  text.config satisfies CLIPTextConfig;
+  // @ts-expect-error: token ids are int64
+  void text.forward(tensor);
+  // @ts-expect-error: there is no such option
+  void text.forward(ids, { attentionMask: ids });
+  // @ts-expect-error: only the model with a projection has text embeddings
+  (await text.forward(ids)).textEmbeds;
+}
+
+/** Networks that denoise. */
+export async function denoisers(generator: Generator) {
+  (await unet.forward(tensor, 999, { encoderHiddenStates: tensor })).sample satisfies Tensor;
+  (await unet.forward(tensor, tensor, { encoderHiddenStates: tensor })).sample satisfies Tensor;
+  (await unconditional.forward(tensor, 999)).sample satisfies Tensor;
+  unet.config.inChannels satisfies number;
+  // @ts-expect-error: a UNet with text needs its features
+  void unet.forward(tensor, 999, {});
+  // @ts-expect-error: the unconditional one has none
+  void unconditional.forward(tensor, 999, { encoderHiddenStates: tensor });
+  // @ts-expect-error: a network draws nothing
+  void unet.forward(tensor, 999, { encoderHiddenStates: tensor, generator });
+  // @ts-expect-error: latents are float32
+  void unet.forward(ids, 999, { encoderHiddenStates: tensor });
+}
+
+/** ControlNets, alone and together. */
+export async function controlNets() {
+  const one = await controlnet.forward(tensor, 999, { encoderHiddenStates: tensor, controlnetCond: tensor, conditioningScale: 0.5 });
+  one.downBlockResSamples satisfies readonly Tensor[];
+  one.midBlockResSample satisfies Tensor;
+  several.nets satisfies readonly ControlNetModel[];
+  // @ts-expect-error: a ControlNet needs its picture
+  void controlnet.forward(tensor, 999, { encoderHiddenStates: tensor });
+}
+
+/** The safety checker. */
+export async function safety() {
+  (await checker.forward(tensor)).hasNsfwConcepts satisfies readonly boolean[];
+  // @ts-expect-error: pictures are float32
+  void checker.forward(ids);
+}
