@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
 import { beforeAll, describe, expect, it } from "vitest";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
@@ -9,20 +9,24 @@ import { checkpoint, readFixture } from "../helpers/fixtures.js";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const HEAVY = /^src\/(graph|runtime|hub|platform|layers|models|pipelines)\/|onnxruntime|sharp/;
 
-/** Bundles for no platform, so that an import of a Node built-in fails. */
-async function bundle(contents: string): Promise<{ modules: readonly string[]; code: string }> {
+/** Bundles by default for no platform, so that an import of a Node built-in fails. `kept` are the modules left after tree shaking. */
+async function bundle(
+  contents: string,
+  options: Pick<BuildOptions, "platform" | "mainFields" | "external"> = { platform: "neutral", mainFields: ["module", "main"] },
+): Promise<{ modules: readonly string[]; kept: readonly string[]; code: string }> {
   const { metafile, outputFiles } = await build({
     stdin: { contents, resolveDir: root, loader: "ts" },
     bundle: true,
     format: "esm",
-    platform: "neutral",
-    mainFields: ["module", "main"],
     metafile: true,
     write: false,
     logLevel: "silent",
     absWorkingDir: root,
+    ...options,
   });
-  return { modules: Object.keys(metafile.inputs), code: outputFiles[0]?.text ?? "" };
+  const parts = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs));
+  const kept = parts.flatMap(([module, { bytesInOutput }]) => (bytesInOutput > 0 ? module : []));
+  return { modules: Object.keys(metafile.inputs), kept, code: outputFiles[0]?.text ?? "" };
 }
 
 describe("a bundle", () => {
@@ -35,6 +39,17 @@ describe("a bundle", () => {
     const { modules } = await bundle(`export * from "${path}";`);
     expect(modules).toContain(path.replace("./", "").replace(/js$/, "ts"));
     expect(modules.filter((module) => HEAVY.test(module))).toEqual([]);
+  });
+
+  // They save pictures by the platform, whose modules are in one list with the engine.
+  it("of the image processors keeps only the platform's pictures and files", async () => {
+    const program = `
+      export { CLIPImageProcessor } from "./src/image/clip-image-processor.js";
+      export { VaeImageProcessor } from "./src/image/vae-image-processor.js";
+    `;
+    const { kept } = await bundle(program, { platform: "node", external: ["sharp"] });
+    expect(kept).toContain("src/image/clip-image-processor.ts");
+    expect(kept.filter((module) => HEAVY.test(module) && !/^src\/platform\/node\/(image|folder|write-file)\.ts$/.test(module))).toEqual([]);
   });
 });
 
