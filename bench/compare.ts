@@ -13,7 +13,9 @@ export interface Comparison extends Pick<Run, "checkpoint" | "scale" | "rounds" 
   readonly measurements: readonly Measurement[];
 }
 
-/** Measures everything `rounds` times, the contenders in turns. After every process, `onProgress` gets the run so far and the new result. */
+/**
+ * Measures everything `rounds` times, the contenders in turns. After every process, `onProgress` gets the run so far and the new result.
+ */
 export async function compare(
   { contenders, measurements, ...settings }: Comparison,
   onProgress: (run: Run, news: string) => void,
@@ -36,7 +38,8 @@ export async function compare(
   await withLock(() => prepare(turns));
   for (let round = 0; round < rounds; round++) {
     for (const measurement of measurements) {
-      // Every round begins with another contender, so that the effects of the previous one (a warm processor, a full page cache) are shared.
+      // Every round begins with another contender, so that the effects of the previous one (a warm processor, a full page cache) are
+      // shared.
       const inTurn = rotate(
         turns.filter((turn) => turn.measurement === measurement),
         round,

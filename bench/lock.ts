@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-/** Does `work` while it holds the lock of the file BENCH_LOCK, if it is set (util-linux's flock, for machines that others measure on, too). */
+/**
+ * Does `work` while it holds the lock of the file BENCH_LOCK, if it is set (util-linux's flock, for machines that others measure on, too).
+ */
 export async function withLock<Result>(work: () => Promise<Result>): Promise<Result> {
   const { BENCH_LOCK: file } = process.env;
   if (file === undefined) return work();

@@ -11,9 +11,9 @@ export interface PeakMemory {
 const INTERVAL = 50;
 
 /**
- * Watches a process and its children, on Linux, until it ends. The returned function gives the peak. Memory that two processes share counts for each.
- * That is exact for one process, as in all measurements here. (Proportional shares would always be exact, but for them the kernel walks all page tables,
- * under a lock that the process itself needs.)
+ * Watches a process and its children, on Linux, until it ends. The returned function gives the peak. Memory that two processes share counts
+ * for each. That is exact for one process, as in all measurements here. (Proportional shares would always be exact, but for them the kernel
+ * walks all page tables, under a lock that the process itself needs.)
  */
 export function watchMemory(pid: number): () => PeakMemory | undefined {
   let peak = { total: 0, anonymous: 0, file: 0 };

@@ -55,7 +55,10 @@ function toProfile(events: readonly ProfileEvent[]): Profile {
   return { runs: Math.max(1, runs.length - 1), nodes };
 }
 
-/** The costliest operators in the profiles of a process's sessions. The network is the session that ran most often; the others prepared its weights, once. */
+/**
+ * The costliest operators in the profiles of a process's sessions. The network is the session that ran most often; the others prepared its
+ * weights, once.
+ */
 export function describeProfile(title: string, sessions: readonly (readonly ProfileEvent[])[]): string {
   const profiles = sessions.map(toProfile).sort((a, b) => b.runs - a.runs || total(b.nodes) - total(a.nodes));
   const [network = { runs: 1, nodes: [] }, ...preparations] = profiles;

@@ -1,5 +1,5 @@
-// Measures Darkroom's time and memory by resolution, batch and steps, and the ways to save memory, and writes the tables of bench/SCALING.md.
-// npm run bench:scaling -- --help lists the options.
+// Measures Darkroom's time and memory by resolution, batch and steps, and the ways to save memory, and writes the tables of
+// bench/SCALING.md. npm run bench:scaling -- --help lists the options.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";

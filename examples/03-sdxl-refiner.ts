@@ -8,7 +8,7 @@ const [
 ] = process.argv.slice(2);
 
 const base = await StableDiffusionXLPipeline.fromPretrained(baseCheckpoint, { variant: "fp16" });
-// The refiner shares the base's second text encoder and VAE: one set of weights in memory. With several GPUs: { device: "cuda", deviceId: 1 }.
+// The refiner shares the second text encoder and the VAE of the base. With several GPUs: { device: "cuda", deviceId: 1 }.
 const refiner = await StableDiffusionXLImg2ImgPipeline.fromPretrained(refinerCheckpoint, {
   variant: "fp16",
   textEncoder2: base.textEncoder2,

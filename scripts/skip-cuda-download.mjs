@@ -1,7 +1,7 @@
-// npm's "preinstall" of this package, on a user's machine. onnxruntime-node's own install script fetches CUDA's libraries on Linux x64, hundreds of MB from a
-// host that is not the npm registry, and fails the whole install if that host cannot be reached. It fetches nothing if the files exist, so this script
-// writes empty ones: npm runs every "preinstall" before the first "postinstall". `darkroom devices add cuda` fetches the real ones.
-// npm from version 12 on runs neither script by default, and neither is needed.
+// npm's "preinstall" of this package, on a user's machine. onnxruntime-node's own install script fetches CUDA's libraries on Linux x64,
+// hundreds of MB from a host that is not the npm registry, and fails the whole install if that host cannot be reached. It fetches nothing
+// if the files exist, so this script writes empty ones: npm runs every "preinstall" before the first "postinstall".
+// `darkroom devices add cuda` fetches the real ones. npm from version 12 on runs neither script by default, and neither is needed.
 import { existsSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";

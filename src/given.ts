@@ -26,8 +26,8 @@ export function given(value: unknown): string {
 }
 
 /**
- * The error for an argument with a wrong value. `type` is the expected `typeof`; the message names the value's type only if it is another one:
- * `strength is 2; expected a number from 0 to 1`, but `strength is "2" (a string); expected a number from 0 to 1`.
+ * The error for an argument with a wrong value. `type` is the expected `typeof`; the message names the value's type only if it is another
+ * one: `strength is 2; expected a number from 0 to 1`, but `strength is "2" (a string); expected a number from 0 to 1`.
  */
 export function wrongArgument(
   argument: string,

@@ -32,8 +32,8 @@ describe("the package's exports", () => {
 
 describe("the package's sideEffects", () => {
   /**
-   * Whether a line begins a statement that does something when the module is loaded. Only the first line of a statement at the top level begins with a
-   * letter.
+   * Whether a line begins a statement that does something when the module is loaded. Only the first line of a statement at the top level
+   * begins with a letter.
    */
   const hasEffect = (line: string) =>
     /^import "/.test(line) ||

@@ -1,6 +1,7 @@
 /**
- * The folders of src from bottom to top, each with the folders that it may import. A folder may import only folders above it in this list, so that
- * there is no circle. "root" stands for the files of src itself, which all folders may import, and "index" for src/index.ts. Types count, too.
+ * The folders of src from bottom to top, each with the folders that it may import. A folder may import only folders above it in this list,
+ * so that there is no circle. "root" stands for the files of src itself, which all folders may import, and "index" for src/index.ts. Types
+ * count, too.
  *
  * To add a folder, put it below everything that it imports. If an import points the other way, move what it needs down.
  */
@@ -87,7 +88,6 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "pipelines",
   ],
   cli: [
-    "tensor",
     "options",
     "families",
     "runtime",

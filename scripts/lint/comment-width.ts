@@ -46,7 +46,10 @@ function isDirective(text: string): boolean {
   return /^\s*\/\/(\/| biome-ignore| @ts-)/.test(text);
 }
 
-/** The end of the comment that begins at line `start`: a block, or neighbouring `//` lines with one indentation. Any other line is its own block. */
+/**
+ * The end of the comment that begins at line `start`: a block, or neighbouring `//` lines with one indentation. Any other line is its own
+ * block.
+ */
 function blockEnd(lines: readonly string[], start: number): number {
   const first = lines[start] ?? "";
   if (/^\s*\/\*/.test(first)) return lines.findIndex((line, i) => i >= start && line.includes("*/")) + 1 || lines.length;

@@ -15,8 +15,9 @@ interface Import {
 }
 
 /**
- * What is wrong with the imports of a program: an import between folders that no arrow allows, be it of types or by `import()`; an arrow that points the wrong way,
- * so that folders could import each other; files that load each other. `sources` are the texts of the files by their paths.
+ * What is wrong with the imports of a program: an import between folders that no arrow allows, be it of types or by `import()`; an arrow
+ * that points the wrong way, so that folders could import each other; files that load each other. `sources` are the texts of the files by
+ * their paths.
  */
 export function importProblems(sources: ReadonlyMap<string, string>, { arrows, aliases, folderOf }: ImportRules): string[] {
   const problems = upwardArrows(arrows);
@@ -35,6 +36,16 @@ export function importProblems(sources: ReadonlyMap<string, string>, { arrows, a
   }
   for (const circle of circles(graph)) problems.push(`a circle of imports: ${circle.join(" -> ")}`);
   return problems;
+}
+
+/** Arrows that no import uses. They should be removed, so that the table stays strict. */
+export function unusedArrows(sources: ReadonlyMap<string, string>, { arrows, aliases, folderOf }: ImportRules): string[] {
+  const used = new Set<string>();
+  for (const [file, source] of sources) {
+    for (const { target } of importsOf(file, source, aliases)) used.add(`${folderOf(file)} -> ${folderOf(target)}`);
+  }
+  const all = Object.entries(arrows).flatMap(([from, allowed]) => allowed.map((to) => `${from} -> ${to}`));
+  return all.filter((arrow) => !used.has(arrow)).map((arrow) => `scripts/lint/arrows.ts: no import needs ${arrow}`);
 }
 
 function upwardArrows(arrows: ImportRules["arrows"]): string[] {

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { ALIASES, ARROWS, folderOf } from "./arrows.js";
 import { WIDTH, wideComments, wrapComments } from "./comment-width.js";
-import { importProblems } from "./imports.js";
+import { importProblems, unusedArrows } from "./imports.js";
 
 // Also files that are not committed yet.
 const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.mjs"], { encoding: "utf8" });
@@ -22,7 +22,8 @@ if (process.argv.includes("--write")) {
 const inSrc = [...sources]
   .filter(([file]) => file.startsWith("src/"))
   .map(([file, source]) => [file.slice("src/".length), source] as const);
-const problems = importProblems(new Map(inSrc), { arrows: ARROWS, aliases: ALIASES, folderOf });
+const rules = { arrows: ARROWS, aliases: ALIASES, folderOf };
+const problems = [...importProblems(new Map(inSrc), rules), ...unusedArrows(new Map(inSrc), rules)];
 for (const [file, source] of sources) {
   for (const { line, width } of wideComments(source)) {
     problems.push(`${file}:${line}: a comment of ${width} characters; at most ${WIDTH} (npm run format wraps it)`);

@@ -71,7 +71,10 @@ export function inBundles(app) {
   bundlesOneScheduler(app, esbuild, webpack);
 }
 
-/** One scheduler can be bundled. From darkroom/schedulers it needs no platform; from darkroom it brings what opens paths and hub ids, and no networks. */
+/**
+ * One scheduler can be bundled. From darkroom/schedulers it needs no platform; from darkroom it brings what opens paths and hub ids, and no
+ * networks.
+ */
 function bundlesOneScheduler(app, esbuild, webpack) {
   writeFileSync(join(app, "part.mjs"), SCHEDULER("darkroom/schedulers/ddim"));
   writeFileSync(join(app, "whole.mjs"), SCHEDULER("darkroom"));

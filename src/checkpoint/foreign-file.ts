@@ -59,8 +59,8 @@ const SIGNATURES: readonly (readonly [signature: Signature, what: string, hint: 
 ];
 
 /**
- * Recognises a failed download or a file of another format by its first bytes; undefined if they do not show it. `what` quotes the message of a server's
- * answer.
+ * Recognises a failed download or a file of another format by its first bytes; undefined if they do not show it. `what` quotes the message
+ * of a server's answer.
  */
 export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   if (bytes.length === 0) return { what: "the file is empty", hint: "download it again" };

@@ -6,8 +6,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json };
 
 /**
- * A text with more values is refused. An index of the largest models has a hundred thousand. A hundred megabytes of `{},{},{}` would take gigabytes, and
- * a program that is out of memory cannot catch that error.
+ * A text with more values is refused. An index of the largest models has a hundred thousand. A hundred megabytes of `{},{},{}` would take
+ * gigabytes, and a program that is out of memory cannot catch that error.
  */
 const MOST_VALUES = 2_000_000;
 

@@ -17,7 +17,9 @@ export interface ModelIndex {
   /** The pipeline's class in diffusers, e.g. `StableDiffusionPipeline`. It can be one that Darkroom does not have. */
   readonly className: string;
   readonly diffusersVersion: string | undefined;
-  /** Parts by their names in the file, which are also their subfolders (`text_encoder_2`). Null for a part that the pipeline does not use. */
+  /**
+   * Parts by their names in the file, which are also their subfolders (`text_encoder_2`). Null for a part that the pipeline does not use.
+   */
   readonly components: ReadonlyMap<string, ComponentClass | null>;
   /** Everything else, in camelCase: `requiresSafetyChecker`, `forceZerosForEmptyPrompt`, ... */
   readonly options: JsonObject;
@@ -31,7 +33,8 @@ export const MODEL_INDEX = "model_index.json";
 
 /**
  * Reads a pipeline folder's table of contents.
- * @throws CheckpointError if the folder does not exist or is a file, if `model_index.json` is missing, not JSON, names no class, or has a malformed part or too many.
+ * @throws CheckpointError if the folder does not exist or is a file, if `model_index.json` is missing, not JSON, names no class, or has a
+ * malformed part or too many.
  */
 export async function readModelIndex(folder: Folder): Promise<ModelIndex> {
   await folder.check();

@@ -15,8 +15,8 @@ const RENAMES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Today's name of the tensor with this name in a checkpoint file; undefined if no network reads it. Text and image encoders have the names of
- * CLIPTextModel and CLIPVisionModel in transformers 5: without `text_model.` and `vision_model.`.
+ * Today's name of the tensor with this name in a checkpoint file; undefined if no network reads it. Text and image encoders have the names
+ * of CLIPTextModel and CLIPVisionModel in transformers 5: without `text_model.` and `vision_model.`.
  */
 export function canonical(name: string): string | undefined {
   return IGNORED.test(name) ? undefined : RENAMES.reduce((current, [old, today]) => current.replace(old, today), name);

@@ -31,7 +31,10 @@ let openSource: SourceOpener = async (source) => {
   });
 };
 
-/** Sets the function by which {@link openPart} opens paths and hub ids. src/hub calls it when it is loaded, so that schedulers do not import src/hub. */
+/**
+ * Sets the function by which {@link openPart} opens paths and hub ids. src/hub calls it when it is loaded, so that schedulers do not import
+ * src/hub.
+ */
 export function useSourceOpener(opener: SourceOpener): void {
   openSource = opener;
 }
@@ -39,7 +42,8 @@ export function useSourceOpener(opener: SourceOpener): void {
 /**
  * The folder of one part of a checkpoint: the checkpoint's own folder, or its `subfolder`.
  * @param className the expected class, for the hint.
- * @throws CheckpointError if the part is in another folder, or if `source` is not a Folder and src/hub is not loaded; the errors of `openCheckpoint`.
+ * @throws CheckpointError if the part is in another folder, or if `source` is not a Folder and src/hub is not loaded; the errors of
+ * `openCheckpoint`.
  */
 export async function openPart(
   source: string | Folder,

@@ -1,8 +1,8 @@
 import type { Folder } from "../platform/folder.js";
 
 /**
- * The subfolder of a part in a checkpoint with the files `paths`: the part's name, or "" if the checkpoint's own folder holds the part. Old checkpoints of
- * a single network are like that: its config is beside model_index.json. diffusers looks there, too.
+ * The subfolder of a part in a checkpoint with the files `paths`: the part's name, or "" if the checkpoint's own folder holds the part. Old
+ * checkpoints of a single network are like that: its config is beside model_index.json. diffusers looks there, too.
  */
 export function subfolderAmong(paths: readonly string[], name: string): string {
   const isInside = (path: string) => path.startsWith(`${name}/`) && !path.includes("/", name.length + 1);

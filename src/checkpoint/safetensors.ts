@@ -10,7 +10,9 @@ import { BEGINNING, recognise } from "./foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, parseJson, printable, quote } from "./json.js";
 import { joinScales } from "./scales.js";
 
-/** A tensor as the header of a file describes it. `dtype` is the format's word (`"F16"`); it can be one that Darkroom cannot compute with. */
+/**
+ * A tensor as the header of a file describes it. `dtype` is the format's word (`"F16"`); it can be one that Darkroom cannot compute with.
+ */
 export interface HeaderTensor extends Omit<StoredTensor, "dtype" | "scale"> {
   readonly dtype: string;
   readonly scale?: HeaderTensor;
@@ -59,9 +61,10 @@ const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DTyp
 ]);
 
 /**
- * Reads the header of a safetensors file and checks all of it, so that its tensors can be read without further checks. Only the header's bytes are read.
- * @throws CheckpointError that names the file and the tensor: if the header is too long, not JSON or not of the format; if it has an unknown dtype; if
- * tensors overlap, leave gaps or are outside the file; if the file is cut short.
+ * Reads the header of a safetensors file and checks all of it, so that its tensors can be read without further checks. Only the header's
+ * bytes are read.
+ * @throws CheckpointError that names the file and the tensor: if the header is too long, not JSON or not of the format; if it has an
+ * unknown dtype; if tensors overlap, leave gaps or are outside the file; if the file is cut short.
  */
 export async function readSafetensorsHeader(folder: Folder, path: string): Promise<SafetensorsHeader> {
   const name = `${folder.name}/${path}`;
@@ -104,7 +107,8 @@ export const FLOAT_DTYPES: readonly string[] = ["F8_E4M3", "F8_E5M2", "F16", "BF
 
 /**
  * The tensor with its dtype in our words. `file` is the file's name in messages.
- * @throws CheckpointError for dtypes that Darkroom cannot compute with (4-bit floats, 16-bit integers, ...), and for a scale that does not fit.
+ * @throws CheckpointError for dtypes that Darkroom cannot compute with (4-bit floats, 16-bit integers, ...), and for a scale that does not
+ * fit.
  */
 export function toStoredTensor({ scale, ...tensor }: HeaderTensor, file: string): StoredTensor {
   const dtype = DTYPES.get(tensor.dtype)?.dtype;

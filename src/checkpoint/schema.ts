@@ -32,7 +32,10 @@ function expectation(issue: v.BaseIssue<unknown>): string {
   return words.length > 1 ? `one of ${words.join(", ")}` : (words[0] as string);
 }
 
-/** A whole number from `least` to `most`. A number that no network has is an attack or an accident; it would cost time and memory before an error shows. */
+/**
+ * A whole number from `least` to `most`. A number that no network has is an attack or an accident; it would cost time and memory before an
+ * error shows.
+ */
 export const whole = (least: number, most: number) =>
   v.pipe(
     v.number(),

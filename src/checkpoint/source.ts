@@ -24,18 +24,23 @@ export interface DownloadProgress {
   };
 }
 
-/** How a checkpoint is opened. All options but `variant` and `config` are about checkpoints on the hub. They have no effect on local folders. */
+/**
+ * How a checkpoint is opened. All options but `variant` and `config` are about checkpoints on the hub. They have no effect on local
+ * folders.
+ */
 export interface SourceOptions {
   /** Which weight files, for example "fp16". If there are none of this variant, the full ones are used, with a warning. */
   readonly variant?: string | undefined;
   /**
-   * For a checkpoint in a single file: a folder or hub id in diffusers' layout. Its configs, scheduler and tokenizer replace those that the file
-   * suggests.
+   * For a checkpoint in a single file: a folder or hub id in diffusers' layout. Its configs, scheduler and tokenizer replace those that the
+   * file suggests.
    */
   readonly config?: string | Folder | undefined;
   /** Branch, tag or commit; "main" by default. */
   readonly revision?: string | undefined;
-  /** Replaces HF_TOKEN and the token that `hf auth login` saved. It is sent to the hub only, never to an address that the hub redirects to. */
+  /**
+   * Replaces HF_TOKEN and the token that `hf auth login` saved. It is sent to the hub only, never to an address that the hub redirects to.
+   */
   readonly token?: string | undefined;
   /** Replaces HF_HUB_CACHE, HF_HOME/hub and ~/.cache/huggingface/hub. */
   readonly cacheDir?: string | undefined;

@@ -4,7 +4,10 @@ import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { printable } from "./json.js";
 import { FLOAT_DTYPES, type HeaderTensor, readSafetensorsHeader, type SafetensorsHeader, toStoredTensor } from "./safetensors.js";
 
-/** The layout of an embedding file: that of diffusers, of AUTOMATIC1111's web UI and kohya-ss, or of files for Stable Diffusion XL's two text encoders. */
+/**
+ * The layout of an embedding file: that of diffusers, of AUTOMATIC1111's web UI and kohya-ss, or of files for Stable Diffusion XL's two
+ * text encoders.
+ */
 export type TextualInversionLayout = "diffusers" | "a1111" | "xl";
 
 /** An embedding whose file was read. Its vectors stay in the file. */
@@ -78,7 +81,10 @@ export interface NamedTensor {
   readonly tensor: HeaderTensor;
 }
 
-/** An embedding inside a file of another kind. `name` names the file in messages; `word` is the embedding's token. @throws CheckpointError if it is not one. */
+/**
+ * An embedding inside a file of another kind. `name` names the file in messages; `word` is the embedding's token. @throws CheckpointError
+ * if it is not one.
+ */
 export function bundledEmbedding(name: string, word: string, tensors: readonly NamedTensor[]): TextualInversion {
   const tables = tablesOf(tensors);
   const isForSeveral = tables !== undefined && tables.length > 1;

@@ -102,7 +102,9 @@ export class Weights {
   }
 }
 
-/** The weights of a folder that has them without weight files of its own, such as a part of a single file; undefined for any other folder. */
+/**
+ * The weights of a folder that has them without weight files of its own, such as a part of a single file; undefined for any other folder.
+ */
 export function weightsIn(folder: Folder): Weights | undefined {
   return "weights" in folder && folder.weights instanceof Weights ? folder.weights : undefined;
 }

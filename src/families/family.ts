@@ -1,9 +1,11 @@
 import type { NetworkPrediction } from "./prediction-types.js";
 
-// A family is a group of checkpoints whose networks have the same shape. Each file of this folder states the facts of one family. The lookups in
-// lookups.ts find a family by one of its facts.
+// A family is a group of checkpoints whose networks have the same shape. Each file of this folder states the facts of one family. The
+// lookups in lookups.ts find a family by one of its facts.
 
-/** What a picture starts from: noise alone, a picture, a picture with a mask, or noise controlled by another picture. It names the workflow. */
+/**
+ * What a picture starts from: noise alone, a picture, a picture with a mask, or noise controlled by another picture. It names the workflow.
+ */
 export type WorkflowName = "noise" | "image" | "mask" | "control";
 
 /** What a call uses if it names no value. The values are those of diffusers. */
@@ -58,7 +60,9 @@ export interface Part {
 export interface LatentFamily extends Family {
   /** The common name of this family and the families that share its pipelines. */
   readonly series: string;
-  /** How the class names of its pipelines begin. Families with the same pipelines have the same prefix; the longest one that fits counts. */
+  /**
+   * How the class names of its pipelines begin. Families with the same pipelines have the same prefix; the longest one that fits counts.
+   */
   readonly classPrefix: string;
   /** Values of `model_index.json` besides the parts. */
   readonly indexOptions: Readonly<Record<string, boolean>>;

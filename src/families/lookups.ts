@@ -115,7 +115,9 @@ export interface CheckpointKind {
   readonly prediction: NetworkPrediction;
 }
 
-/** The published checkpoint most similar to a file. What no published checkpoint has is ignored. A prediction that none has counts as noise. */
+/**
+ * The published checkpoint most similar to a file. What no published checkpoint has is ignored. A prediction that none has counts as noise.
+ */
 export function mostSimilar({ published }: LatentFamily, { inChannels, isConsistency, prediction }: CheckpointKind): PublishedCheckpoint {
   const narrowed = [
     (each: PublishedCheckpoint) => (each.isConsistency ?? false) === isConsistency,

@@ -1,7 +1,7 @@
 import type { PublishedCheckpoint, SchedulerConfig } from "./family.js";
 
-// What the families of Stable Diffusion have in common. A scheduler's config is the `scheduler_config.json` of its repository, unchanged: a field that the
-// repository leaves out stays out, so that `fromConfig` of another scheduler class uses its own default.
+// What the families of Stable Diffusion have in common. A scheduler's config is the `scheduler_config.json` of its repository, unchanged: a
+// field that the repository leaves out stays out, so that `fromConfig` of another scheduler class uses its own default.
 
 const NOISE_SCHEDULE = {
   beta_end: 0.012,
@@ -27,7 +27,9 @@ export const EULER: SchedulerConfig = {
   use_karras_sigmas: false,
 };
 
-/** The latent consistency model of version 1. diffusers uses the config of Stable Diffusion 1.5 for such a file, and the pictures are noise. */
+/**
+ * The latent consistency model of version 1. diffusers uses the config of Stable Diffusion 1.5 for such a file, and the pictures are noise.
+ */
 export const LCM: PublishedCheckpoint = {
   repository: "SimianLuo/LCM_Dreamshaper_v7",
   inChannels: 4,

@@ -11,8 +11,8 @@ export interface FinishedGraph {
 }
 
 /**
- * A graph without inputs whose outputs another graph needs. With a `file`, they are written there and are weights of the other graph; without one, they
- * are fed to each of its runs.
+ * A graph without inputs whose outputs another graph needs. With a `file`, they are written there and are weights of the other graph;
+ * without one, they are fed to each of its runs.
  */
 export interface Preparation {
   readonly model: OnnxModel;

@@ -28,7 +28,10 @@ interface Absent {
   readonly loaded: number;
 }
 
-/** Downloads the chosen files of a commit into its snapshot. @throws HubError; CheckpointError if the repository is not the expected checkpoint. */
+/**
+ * Downloads the chosen files of a commit into its snapshot. @throws HubError; CheckpointError if the repository is not the expected
+ * checkpoint.
+ */
 export async function download({ id, commit, files, choose, api, cache, onProgress, stop }: DownloadOptions): Promise<void> {
   const meter = new DownloadMeter(onProgress);
   const byPath = new Map(files.map((file) => [file.path, file]));

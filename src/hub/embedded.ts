@@ -2,8 +2,8 @@ import { packagedCheckpoint } from "#platform";
 import { EMBEDDED } from "../families/embedded.js";
 
 /**
- * The name of the text-to-image checkpoint in the package: `DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT)`. A local folder with this name wins.
- * A later version of the package may have another checkpoint, with another name.
+ * The name of the text-to-image checkpoint in the package: `DiffusionPipeline.fromPretrained(EMBEDDED_CHECKPOINT)`. A local folder with
+ * this name wins. A later version of the package may have another checkpoint, with another name.
  */
 export const EMBEDDED_CHECKPOINT = EMBEDDED.name;
 

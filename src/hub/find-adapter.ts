@@ -36,8 +36,8 @@ export interface AdapterKind {
 }
 
 /**
- * Finds the file of an adapter: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded unless it is in
- * the cache.
+ * Finds the file of an adapter: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded
+ * unless it is in the cache.
  * @throws CheckpointError if there is no such file, if there are several and none is named, or if it is of another kind; HubError
  */
 export async function findAdapter(source: string | Folder | FoundSource, from: AdapterSource, kind: AdapterKind): Promise<FoundFile> {

@@ -13,8 +13,8 @@ const EMBEDDING: AdapterKind = {
 };
 
 /**
- * Finds the file of an embedding: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded unless it is
- * in the cache.
+ * Finds the file of an embedding: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is
+ * downloaded unless it is in the cache.
  * @throws CheckpointError if there is no such file, or several and none is named; HubError
  */
 export function findEmbedding(source: string | Folder | FoundSource, from: AdapterSource): Promise<FoundFile> {

@@ -15,8 +15,8 @@ const LORA: AdapterKind = {
 };
 
 /**
- * Finds the file of a LoRA: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded unless it is in the
- * cache.
+ * Finds the file of a LoRA: `source` itself, or the file in a folder or hub repository (`owner/name`). A file on the hub is downloaded
+ * unless it is in the cache.
  * @throws CheckpointError if there is no such file, or several and none is named; HubError
  */
 export function findLora(source: string | Folder | FoundSource, options: LoraSource): Promise<FoundFile> {

@@ -7,7 +7,10 @@ import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
 
-/** A source after parsing: what it is, where it is, and how to open it. On the hub, a folder is a repository. `name` is the source as messages name it. */
+/**
+ * A source after parsing: what it is, where it is, and how to open it. On the hub, a folder is a repository. `name` is the source as
+ * messages name it.
+ */
 export type FoundSource = ExistingSource | MissingSource;
 
 /** A source that exists on this machine, or can exist on the hub. */
@@ -60,11 +63,10 @@ export type MissingSource = Missing<"folder"> | Missing<"file">;
 export type FileSource = Extract<FoundSource, { readonly kind: "file" }>;
 
 /**
- * Parses a source: a `Folder`, a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id (`OWNER/NAME`), or a file of a
- * repository (`OWNER/NAME/FILE.safetensors`).
- * An existing path wins. If a local folder OWNER exists, OWNER/NAME/FILE is treated as a path. A source that does not exist counts as a file if its
- * name ends like one, else as a folder.
- * A source that is parsed already is returned as it is.
+ * Parses a source: a `Folder`, a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id (`OWNER/NAME`), or a
+ * file of a repository (`OWNER/NAME/FILE.safetensors`). An existing path wins. If a local folder OWNER exists, OWNER/NAME/FILE is treated
+ * as a path. A source that does not exist counts as a file if its name ends like one, else as a folder. A source that is parsed already is
+ * returned as it is.
  * @throws CheckpointError for a web address that is not the address of a file on the hub.
  */
 export async function findSource(source: string | Folder | FoundSource): Promise<FoundSource> {

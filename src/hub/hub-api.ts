@@ -14,8 +14,8 @@ const DOWNLOAD_ATTEMPTS = 6;
 const PROGRESS = 1_000_000;
 
 /**
- * Requests to the Hugging Face hub about one repository. We do not use `@huggingface/hub` (6 MB in 1,500 files): its downloads have no resuming, hashes,
- * locks or progress, and its cache scanner does not read subfolders.
+ * Requests to the Hugging Face hub about one repository. We do not use `@huggingface/hub` (6 MB in 1,500 files): its downloads have no
+ * resuming, hashes, locks or progress, and its cache scanner does not read subfolders.
  */
 export class HubApi {
   constructor(
@@ -25,7 +25,9 @@ export class HubApi {
     readonly signal: AbortSignal,
   ) {}
 
-  /** The commit of a branch or tag. With `once`, a failed request is not repeated: the caller can use the cache instead. @throws HubError */
+  /**
+   * The commit of a branch or tag. With `once`, a failed request is not repeated: the caller can use the cache instead. @throws HubError
+   */
   async commitOf(revision: string, { once }: { readonly once: boolean }): Promise<string> {
     const url = this.url("api/models/", this.id, "/revision/", encodeURIComponent(revision));
     const { json } = await this.json(url, { id: this.id, revision }, once ? 1 : API_ATTEMPTS);

@@ -34,14 +34,17 @@ export function parseHubLink(link: string, endpoint: string): HubFile {
   });
 }
 
-/** Parses the short name of a file on the hub: `OWNER/NAME/FILE`, with the folders of the file if it has any. Undefined for anything else. */
+/**
+ * Parses the short name of a file on the hub: `OWNER/NAME/FILE`, with the folders of the file if it has any. Undefined for anything else.
+ */
 export function parseHubFile(source: string): HubFile | undefined {
   const [, id = "", path = ""] = /^([^/]+\/[^/]+)\/(.+)$/.exec(source) ?? [];
   return isRepositoryId(id) && isSafePath(path) ? { id, revision: undefined, path } : undefined;
 }
 
 /**
- * The revision by a file's address and the option `revision`. "main" in an address gives way to the option: addresses are copied from pages that show it.
+ * The revision by a file's address and the option `revision`. "main" in an address gives way to the option: addresses are copied from pages
+ * that show it.
  * @throws ArgumentError if the address and the option name different revisions.
  */
 export function revisionOf({ id, revision: own }: HubFile, asked: string | undefined): string | undefined {

@@ -20,10 +20,12 @@ export interface OpenCheckpointOptions extends SourceOptions {
 }
 
 /**
- * Opens a checkpoint as a folder of files. The source is one of these: a folder on disk; the name of the embedded checkpoint; a single file in the
- * original layout, here or on the hub (its address, or `owner/name/file`); a hub id (`owner/name`). A single file is shown as the folder that it
- * corresponds to. Files on the hub are downloaded into the standard Hugging Face cache unless they are there already. An existing path wins over an id.
- * @throws CheckpointError, ConfigError, HubError; ArgumentError if `config` is given for a source that has its own configs; the signal's reason
+ * Opens a checkpoint as a folder of files. The source is one of these: a folder on disk; the name of the embedded checkpoint; a single file
+ * in the original layout, here or on the hub (its address, or `owner/name/file`); a hub id (`owner/name`). A single file is shown as the
+ * folder that it corresponds to. Files on the hub are downloaded into the standard Hugging Face cache unless they are there already. An
+ * existing path wins over an id.
+ * @throws CheckpointError, ConfigError, HubError; ArgumentError if `config` is given for a source that has its own configs; the signal's
+ * reason
  */
 export async function openCheckpoint(source: string | Folder | FoundSource, options: OpenCheckpointOptions = {}): Promise<Folder> {
   if (!isFound(source)) expectSource(source);

@@ -35,8 +35,8 @@ interface Snapshot {
 }
 
 /**
- * Opens a hub repository as a folder. Files that are not in the cache are downloaded. If `revision` is a commit that is complete in the cache, the hub is
- * not asked.
+ * Opens a hub repository as a folder. Files that are not in the cache are downloaded. If `revision` is a commit that is complete in the
+ * cache, the hub is not asked.
  * @throws HubError; ArgumentError for an impossible revision; CheckpointError if the repository is not a checkpoint; the signal's reason
  */
 export async function openRepository(id: string, wanted: WantedFiles, options: SourceOptions = {}): Promise<Folder> {
@@ -77,7 +77,10 @@ function fallBack(id: string, cached: Snapshot | undefined, error: unknown): Tar
   return { commit: cached.commit };
 }
 
-/** Chooses among the files of a snapshot. A snapshot with unreadable indexes counts as missing: the download compares sizes and fetches what differs. */
+/**
+ * Chooses among the files of a snapshot. A snapshot with unreadable indexes counts as missing: the download compares sizes and fetches what
+ * differs.
+ */
 async function lookAt(id: string, cache: RepositoryCache, commit: string, choose: Choose): Promise<Snapshot> {
   const listing = { name: id, paths: await cache.list(commit), folder: cache.open(commit), fetch: async () => undefined };
   try {

@@ -12,7 +12,10 @@ export interface Asked {
 /** The hint for damaged data. */
 export const DAMAGED = "try again; undamaged downloads are kept";
 
-/** The error for an answer without the requested data. The hub gives the reason in a header, because it also answers 401 for a repository that does not exist. */
+/**
+ * The error for an answer without the requested data. The hub gives the reason in a header, because it also answers 401 for a repository
+ * that does not exist.
+ */
 export function refusal({ status, headers }: Answer, { id, revision, path }: Asked, { endpoint, token }: HubSettings): HubError {
   const page = `${endpoint}/${id}`;
   const error = (message: string, options: HubErrorOptions) => new HubError(message, options);

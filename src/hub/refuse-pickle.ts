@@ -4,7 +4,8 @@ import { CheckpointError } from "../errors.js";
 import type { FoundSource } from "./find-source.js";
 
 /**
- * Refuses a file with a pickle's name; `hint` says what to use instead. If the file is on this machine and is not a pickle, the error says what it is.
+ * Refuses a file with a pickle's name; `hint` says what to use instead. If the file is on this machine and is not a pickle, the error says
+ * what it is.
  * @throws CheckpointError
  */
 export async function refusePickle(source: FoundSource, hint: string): Promise<void> {

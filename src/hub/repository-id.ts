@@ -3,8 +3,8 @@ import { wrongArgument } from "../given.js";
 const FILE_ENDING = /\.(safetensors|ckpt|pth?|bin|gguf|json|onnx|git)$/i;
 
 /**
- * Whether `source` has the form of a repository id, `owner/name`: letters, digits, `-`, `_` and `.`, as huggingface_hub's `validate_repo_id` requires. A
- * name with the ending of a checkpoint file does not count.
+ * Whether `source` has the form of a repository id, `owner/name`: letters, digits, `-`, `_` and `.`, as huggingface_hub's
+ * `validate_repo_id` requires. A name with the ending of a checkpoint file does not count.
  */
 export function isRepositoryId(source: string): boolean {
   const parts = source.split("/");

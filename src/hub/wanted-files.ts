@@ -38,7 +38,10 @@ export interface WantedNetwork {
 /** Files chosen by name. */
 export interface WantedNames {
   readonly kind: "names";
-  /** Returns the wanted files. `name` is the repository, and `paths` are all its files. Throws a CheckpointError if a needed file is missing. */
+  /**
+   * Returns the wanted files. `name` is the repository, and `paths` are all its files. Throws a CheckpointError if a needed file is
+   * missing.
+   */
   readonly choose: (name: string, paths: readonly string[]) => readonly string[];
 }
 

@@ -5,8 +5,8 @@ import { type AnyPicture, channelsOf, pictureLike } from "./gray-picture.js";
 const PASSES = 3;
 
 /**
- * The picture blurred, bit for bit as by PIL's `GaussianBlur(radius)`: three box blurs, with a partial weight for the pixels at a box's ends
- * (Gwosdek et al. 2011, "Theoretical Foundations of Gaussian Convolution by Extended Box Filtering").
+ * The picture blurred, bit for bit as by PIL's `GaussianBlur(radius)`: three box blurs, with a partial weight for the pixels at a box's
+ * ends (Gwosdek et al. 2011, "Theoretical Foundations of Gaussian Convolution by Extended Box Filtering").
  * @throws ArgumentError for a negative radius.
  */
 export function gaussianBlur<P extends AnyPicture>(picture: P, radius: number): P {

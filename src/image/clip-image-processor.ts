@@ -23,7 +23,10 @@ const size = v.object({
 const schema = v.object({
   /** Resize pictures to `size`; true by default. */
   doResize: v.nullish(v.boolean(), true),
-  /** Length of the shorter side, or height and width, in pixels; one number is the shorter side (files of transformers before 4.20 have it); 224 by default. */
+  /**
+   * Length of the shorter side, or height and width, in pixels; one number is the shorter side (files of transformers before 4.20 have it);
+   * 224 by default.
+   */
   size: v.nullish(
     v.union([
       side,
@@ -59,7 +62,10 @@ const PICTURE = instanceOf(Picture);
 /** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. @interface */
 export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
 
-/** Turns pictures into the input of CLIP's image encoder. Gives the same pixels as transformers' CLIPImageProcessor with PIL (CLIPImageProcessorPil). */
+/**
+ * Turns pictures into the input of CLIP's image encoder. Gives the same pixels as transformers' CLIPImageProcessor with PIL
+ * (CLIPImageProcessorPil).
+ */
 export class CLIPImageProcessor {
   /** The settings, with defaults filled in. */
   readonly config: CLIPImageProcessorConfig;
@@ -81,7 +87,10 @@ export class CLIPImageProcessor {
     return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));
   }
 
-  /** The batch [batch, 3, height, width] of pictures: resized, cut to the middle, normalised. @throws ArgumentError for pictures whose results differ in size. */
+  /**
+   * The batch [batch, 3, height, width] of pictures: resized, cut to the middle, normalised. @throws ArgumentError for pictures whose
+   * results differ in size.
+   */
   preprocess(images: Picture | readonly Picture[]): Tensor {
     return concat([images].flat().map((picture) => this.one(picture as Picture)));
   }

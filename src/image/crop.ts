@@ -2,7 +2,9 @@ import { ArgumentError } from "../errors.js";
 import { type AnyPicture, channelsOf, pictureLike } from "./gray-picture.js";
 import type { Box } from "./resize.js";
 
-/** A rectangle of the picture, black outside the picture. Matches PIL's `Image.crop`. @throws ArgumentError for a rectangle without area. */
+/**
+ * A rectangle of the picture, black outside the picture. Matches PIL's `Image.crop`. @throws ArgumentError for a rectangle without area.
+ */
 export function crop<P extends AnyPicture>(picture: P, [left, top, right, bottom]: Box): P {
   const [width, height] = [right - left, bottom - top];
   if (!(width > 0 && height > 0)) throw new ArgumentError(`the rectangle ${left}, ${top}, ${right}, ${bottom} has no area`);

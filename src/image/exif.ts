@@ -28,7 +28,8 @@ export const EXIF_PREFIX = latin1("Exif\0\0");
 const DIRECTORY = 2 + 12 + 4;
 
 /**
- * An EXIF block (without `Exif\0\0` before it) whose only text is the UserComment, in big-endian UTF-16, as AUTOMATIC1111 writes it with piexif.
+ * An EXIF block (without `Exif\0\0` before it) whose only text is the UserComment, in big-endian UTF-16, as AUTOMATIC1111 writes it with
+ * piexif.
  */
 export function writeExif(userComment: string): Uint8Array {
   const text = latin1(`UNICODE\0${utf16(userComment)}`);

@@ -8,7 +8,8 @@ const COUNT = whole(1);
 
 /**
  * Pictures of one size side by side, row after row. Matches `diffusers.utils.make_image_grid`.
- * @throws ArgumentError if `rows` or `cols` is not a whole number of at least 1, there are not exactly `rows * cols` pictures, or their sizes differ.
+ * @throws ArgumentError if `rows` or `cols` is not a whole number of at least 1, there are not exactly `rows * cols` pictures, or their
+ * sizes differ.
  */
 export function makeImageGrid(images: readonly Picture[], rows: number, cols: number): Picture {
   expectField("images", images, PICTURES);

@@ -37,14 +37,17 @@ export function isImageSource(value: unknown): value is ImageSource {
 }
 
 /**
- * The image as RGB pixels. Transparency is dropped, as by diffusers' `convert("RGB")`, and EXIF orientation is applied, as by its `load_image`.
+ * The image as RGB pixels. Transparency is dropped, as by diffusers' `convert("RGB")`, and EXIF orientation is applied, as by its
+ * `load_image`.
  * @throws ArgumentError if it cannot be read, fetched or decoded.
  */
 export async function loadImage(source: ImageSource): Promise<Picture> {
   return source instanceof Picture ? source : toPicture(await readPixels(source));
 }
 
-/** Reads a mask like {@link loadImage}. Warns of transparent pixels: many programs draw masks with transparency, but diffusers ignores it. */
+/**
+ * Reads a mask like {@link loadImage}. Warns of transparent pixels: many programs draw masks with transparency, but diffusers ignores it.
+ */
 export async function loadMask(source: ImageSource): Promise<Picture> {
   if (source instanceof Picture) return source;
   const pixels = await readPixels(source);
@@ -57,7 +60,10 @@ export async function loadMask(source: ImageSource): Promise<Picture> {
   return toPicture(pixels);
 }
 
-/** The image file at a path or web address, under the name that it is given by. It is not decoded yet. @throws ArgumentError if it cannot be read */
+/**
+ * The image file at a path or web address, under the name that it is given by. It is not decoded yet. @throws ArgumentError if it cannot be
+ * read
+ */
 export async function readImageFile(source: string | URL): Promise<File> {
   const { bytes } = await readSource(source);
   // Never a SharedArrayBuffer: these bytes come from a file or an answer.

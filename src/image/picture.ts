@@ -16,8 +16,8 @@ import { encodePng } from "./png.js";
 /** Options of `Picture.encode`. */
 export interface EncodeOptions {
   /**
-   * Texts for the file, such as `{ parameters: formatParameters(...) }`. PNG takes any keyword; JPEG and WebP take only `parameters`, which is written as
-   * EXIF UserComment, as AUTOMATIC1111 does.
+   * Texts for the file, such as `{ parameters: formatParameters(...) }`. PNG takes any keyword; JPEG and WebP take only `parameters`, which
+   * is written as EXIF UserComment, as AUTOMATIC1111 does.
    */
   readonly text?: Readonly<Record<string, string>> | undefined;
   /** Quality of JPEG and WebP: a whole number from 1 (small file) to 100 (best picture); 90 by default. */
@@ -67,9 +67,9 @@ export class Picture {
   }
 
   /**
-   * The picture of a tensor `[3, height, width]` or `[height, width, 3]`, or of a batch of one of either: floats in 0..1 (values outside are clamped,
-   * with a warning if they are far outside) or uint8 in 0..255. If both the first and the last axis have extent 3, the first one is taken as the channels.
-   * Floats are rounded as diffusers' `numpy_to_pil` rounds: times 255 in float32, ties to even.
+   * The picture of a tensor `[3, height, width]` or `[height, width, 3]`, or of a batch of one of either: floats in 0..1 (values outside
+   * are clamped, with a warning if they are far outside) or uint8 in 0..255. If both the first and the last axis have extent 3, the first
+   * one is taken as the channels. Floats are rounded as diffusers' `numpy_to_pil` rounds: times 255 in float32, ties to even.
    * @throws ArgumentError for another shape or dtype.
    */
   static fromTensor(tensor: Tensor<FloatDType | "uint8">): Picture {
@@ -110,8 +110,8 @@ export class Picture {
 
   /**
    * The bytes of an image file. JPEG and WebP are lossy.
-   * @throws ArgumentError for an unknown format, a quality outside 1..100 or with PNG, a text that the format does not take, or a picture that is too
-   * large for the format (JPEG 65535 pixels a side, WebP 16383).
+   * @throws ArgumentError for an unknown format, a quality outside 1..100 or with PNG, a text that the format does not take, or a picture
+   * that is too large for the format (JPEG 65535 pixels a side, WebP 16383).
    */
   async encode(format: PictureFormat, options: EncodeOptions = {}): Promise<Uint8Array> {
     const { text = {}, quality } = checkOptions(options, ENCODE_FIELDS, { call: "encode" });
@@ -140,8 +140,8 @@ export class Picture {
   }
 
   /**
-   * Writes an image file in the format of the name's ending: `.png`, `.jpg`, `.jpeg` or `.webp`. The write is atomic: the file is complete, or does not
-   * appear.
+   * Writes an image file in the format of the name's ending: `.png`, `.jpg`, `.jpeg` or `.webp`. The write is atomic: the file is complete,
+   * or does not appear.
    * @throws ArgumentError for another ending, and as {@link encode} does.
    * @throws OutputError if the file cannot be written, or exists and `overwrite` is false.
    */

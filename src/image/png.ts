@@ -4,9 +4,8 @@ import { wrongArgument } from "../given.js";
 import { fromLatin1, join, latin1 } from "./bytes.js";
 import { readExif } from "./exif.js";
 
-// Text chunks are written and read here, not by fast-png: it has only tEXt, decodes it as windows-1252, and writes it after the pixels, where PIL's
-// `Image.open(f).info` does not find it.
-// Specification: https://www.w3.org/TR/png-3/#11textinfo
+// Text chunks are written and read here, not by fast-png: it has only tEXt, decodes it as windows-1252, and writes it after the pixels,
+// where PIL's `Image.open(f).info` does not find it. Specification: https://www.w3.org/TR/png-3/#11textinfo
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 /** The signature, then IHDR: length, type, 13 bytes, CRC. */
@@ -40,7 +39,8 @@ export function encodePng({ width, height, data }: Pixels, text: Readonly<Record
 
 /**
  * The texts of a PNG file by keyword (tEXt, zTXt and iTXt). If a keyword occurs twice, the last one counts, as in PIL.
- * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB, or more than 64 MiB of texts.
+ * @throws ArgumentError if `bytes` are not a PNG file, are cut short, or hold a text that is broken or unpacks to more than 1 MiB, or more
+ * than 64 MiB of texts.
  */
 export async function readPngText(bytes: Uint8Array): Promise<Record<string, string>> {
   if (!(bytes instanceof Uint8Array)) throw wrongArgument("bytes", bytes, "the bytes of a PNG file: await readFile(path)");

@@ -97,7 +97,10 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
   return pictureLike(picture, width, height, down(wide, width, endRow - firstRow, firstRow));
 }
 
-/** A batch [batch, channels, height, width] in another size, as torch's `interpolate` does by default: the nearest value to the left and above. */
+/**
+ * A batch [batch, channels, height, width] in another size, as torch's `interpolate` does by default: the nearest value to the left and
+ * above.
+ */
 export function resizeTensorNearest(tensor: Tensor, height: number, width: number): Tensor {
   const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
   if (height === fromHeight && width === fromWidth) return tensor;

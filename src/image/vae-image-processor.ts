@@ -75,7 +75,9 @@ const PREPROCESS_FIELDS: Fields<PreprocessOptions> = {
   ),
 };
 
-/** Turns pictures into the input of a VAE, and masks into the weights of inpainting. Gives the same pixels as diffusers' VaeImageProcessor. */
+/**
+ * Turns pictures into the input of a VAE, and masks into the weights of inpainting. Gives the same pixels as diffusers' VaeImageProcessor.
+ */
 export class VaeImageProcessor {
   /** The settings, with defaults filled in. */
   readonly options: Required<VaeImageProcessorOptions>;
@@ -195,8 +197,8 @@ export class VaeImageProcessor {
 }
 
 /**
- * The rectangle around the white part of a mask, with a margin of `pad` pixels on every side. It is enlarged to the proportions of `width` x `height`,
- * but not beyond the picture. Matches diffusers' `get_crop_region`.
+ * The rectangle around the white part of a mask, with a margin of `pad` pixels on every side. It is enlarged to the proportions of `width`
+ * x `height`, but not beyond the picture. Matches diffusers' `get_crop_region`.
  * @throws ArgumentError if the mask is all black.
  */
 export function cropRegion(mask: AnyPicture, width: number, height: number, pad = 0): Box {

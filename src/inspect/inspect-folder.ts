@@ -121,7 +121,10 @@ async function configOf(folder: Folder, path: string): Promise<JsonObject | unde
   }
 }
 
-/** The name of the checkpoint's family among those with its pipeline; the name of their series if the denoiser does not show which family it is. */
+/**
+ * The name of the checkpoint's family among those with its pipeline; the name of their series if the denoiser does not show which family it
+ * is.
+ */
 function familyOf(families: readonly LatentFamily[], denoiser: JsonObject | undefined): string | undefined {
   const [first, second] = families;
   if (!second) return first?.name;

@@ -20,10 +20,11 @@ const INSPECT_FIELDS: Fields<InspectOptions> = { revision: SOURCE_FIELDS.revisio
 const ADAPTERS = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors", "learned_embeds.safetensors"];
 
 /**
- * Says what a folder or file is: a checkpoint in diffusers' layout or in a single file, a network or another part of one, a LoRA, a textual inversion,
- * or something of another family. `source` is a path, or an id or address of the hub. Nothing is downloaded: of the hub, only the cache is read.
- * Only configs and headers are read, so a large file takes no longer than a small one.
- * @throws CheckpointError for a folder in which nothing is found, and for a file that is not a safetensors file; HubError if the cache does not have it.
+ * Says what a folder or file is: a checkpoint in diffusers' layout or in a single file, a network or another part of one, a LoRA, a textual
+ * inversion, or something of another family. `source` is a path, or an id or address of the hub. Nothing is downloaded: of the hub, only
+ * the cache is read. Only configs and headers are read, so a large file takes no longer than a small one.
+ * @throws CheckpointError for a folder in which nothing is found, and for a file that is not a safetensors file; HubError if the cache does
+ * not have it.
  */
 export async function inspect(source: string | Folder, options: InspectOptions = {}): Promise<Inspection> {
   expectSource(source, "source");

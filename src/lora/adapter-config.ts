@@ -1,5 +1,5 @@
-// Reads the fields of PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config) that affect how an adapter is applied. Files of diffusers have
-// the config in their metadata, files of PEFT have it in adapter_config.json beside them.
+// Reads the fields of PEFT's configs (LoraConfig, LoHaConfig, LoKrConfig, IA3Config) that affect how an adapter is applied. Files of
+// diffusers have the config in their metadata, files of PEFT have it in adapter_config.json beside them.
 import { readJson } from "../checkpoint/config.js";
 import { isObject, type Json, type JsonObject, parseJson } from "../checkpoint/json.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";

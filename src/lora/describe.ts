@@ -11,8 +11,8 @@ export interface LoraDescription {
   /** The program whose names the tensors have. */
   readonly format: LoraFormat | undefined;
   /**
-   * The adapter methods in the file: "LoRA" ("LoCon" if it changes convolutions larger than 1x1), "DoRA", "LoHa", "LoKr", "IA3", ... Includes methods
-   * that Darkroom does not apply, such as "OFT".
+   * The adapter methods in the file: "LoRA" ("LoCon" if it changes convolutions larger than 1x1), "DoRA", "LoHa", "LoKr", "IA3", ...
+   * Includes methods that Darkroom does not apply, such as "OFT".
    */
   readonly methods: readonly string[];
   /** How many layers it changes in each network. */
@@ -38,7 +38,8 @@ export interface LoraDescription {
 const MOST_WORDS = 10;
 
 /**
- * The adapter methods in a file, as in {@link LoraDescription.methods}. Undefined if the file is not a LoRA: most of its tensors belong to no adapter.
+ * The adapter methods in a file, as in {@link LoraDescription.methods}. Undefined if the file is not a LoRA: most of its tensors belong to
+ * no adapter.
  */
 export function loraMethods(header: SafetensorsHeader): readonly string[] | undefined {
   const { layers, embeddings, otherMethods, unknown } = loraContents(header);

@@ -156,7 +156,10 @@ function biasChange(
   return undefined;
 }
 
-/** DoRA's lengths. PEFT has those of the rows; LyCORIS and kohya-ss have those of the columns or, in newer versions, the rows, as the shape shows. */
+/**
+ * DoRA's lengths. PEFT has those of the rows; LyCORIS and kohya-ss have those of the columns or, in newer versions, the rows, as the shape
+ * shows.
+ */
 function magnitudeOf(lora: LoraFile, place: Place, take: (role: LoraRole) => StoredTensor | undefined): Magnitude | undefined {
   const [out = 0, ins = 0] = place.shape;
   const peft = take("lora_magnitude_vector");

@@ -39,8 +39,9 @@ export interface LoraLayer {
   readonly method: LoraMethod;
   readonly tensors: ByRole<StoredTensor>;
   /**
-   * alpha / rank, or alpha / √rank if the file's config wants that. Without an alpha it is 1, as in diffusers and kohya-ss. Each layer has its own alpha,
-   * as in kohya-ss; resized LoRAs need this. diffusers 0.42 mismatches names and gives all attention layers the most frequent alpha.
+   * alpha / rank, or alpha / √rank if the file's config wants that. Without an alpha it is 1, as in diffusers and kohya-ss. Each layer has
+   * its own alpha, as in kohya-ss; resized LoRAs need this. diffusers 0.42 mismatches names and gives all attention layers the most
+   * frequent alpha.
    */
   readonly scale: number;
   /** Whether an IA3's gain multiplies the layer's inputs; undefined if the file does not state it. */

@@ -69,7 +69,8 @@ function noneMatches(lora: LoraFile): CheckpointError {
 
 /**
  * All linear layers, convolutions and norms of a network, by all their names in files, with underscores instead of dots:
- * `mid_block_attentions_0_proj_in`. kohya-ss uses Stability's names for Stable Diffusion XL's UNet; ComfyUI and OneTrainer use them for all UNets.
+ * `mid_block_attentions_0_proj_in`. kohya-ss uses Stability's names for Stable Diffusion XL's UNet; ComfyUI and OneTrainer use them for all
+ * UNets.
  */
 export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();

@@ -130,8 +130,8 @@ export class NetworkAdapters {
   }
 
   /**
-   * The adapters that every run computes (`added`), and the loaded ones that are fused (`merged`). While one of a layer's adapters is merged, the layer is
-   * computed without the added ones, as in PEFT.
+   * The adapters that every run computes (`added`), and the loaded ones that are fused (`merged`). While one of a layer's adapters is
+   * merged, the layer is computed without the added ones, as in PEFT.
    */
   private roles(): { readonly added: readonly Adapter[]; readonly merged: readonly Adapter[] } {
     const isFused = ({ id }: Adapter) => this.fused.some((adapter) => adapter.id === id);

@@ -46,8 +46,8 @@ export interface ModelParts<Config> {
 const SESSIONS_KEPT = 3;
 
 /**
- * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call, and stays loaded for the next call with the same shapes.
- * Call `dispose` to free its memory, or declare the network with `await using`.
+ * A network of a checkpoint. Its graph is built from `config.json` for the shapes of each call, and stays loaded for the next call with the
+ * same shapes. Call `dispose` to free its memory, or declare the network with `await using`.
  */
 export abstract class Model<Config> implements AsyncDisposable {
   /** The checkpoint's `config.json` in camelCase, with diffusers' defaults filled in. */
@@ -76,8 +76,8 @@ export abstract class Model<Config> implements AsyncDisposable {
   }
 
   /**
-   * Computes attention in several steps of fewer heads, which needs less memory and more time. "auto" takes two steps, "max" one step for each head, and a
-   * number is the number of heads for each step. With undefined, all heads are computed at once.
+   * Computes attention in several steps of fewer heads, which needs less memory and more time. "auto" takes two steps, "max" one step for
+   * each head, and a number is the number of heads for each step. With undefined, all heads are computed at once.
    * @throws ArgumentError for a number that is not whole or less than 1.
    */
   setAttentionSlice(slice: AttentionSlice | undefined): void {
@@ -129,8 +129,9 @@ export abstract class Model<Config> implements AsyncDisposable {
   }
 
   /**
-   * Runs the graph that `build` writes for `inputs` of these shapes. `part` tells the model's graphs apart. Inputs that are `lent` come back among the
-   * results. `takingTurns` is the number of graphs that one loop runs in turn: as many stay loaded, even if memory comes before speed.
+   * Runs the graph that `build` writes for `inputs` of these shapes. `part` tells the model's graphs apart. Inputs that are `lent` come
+   * back among the results. `takingTurns` is the number of graphs that one loop runs in turn: as many stay loaded, even if memory comes
+   * before speed.
    */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
@@ -165,8 +166,8 @@ export abstract class Model<Config> implements AsyncDisposable {
 export type SingleFileModelOptions = Omit<ModelOptions, "variant">;
 
 /**
- * The arguments for `fromPretrained` that open a network from the single file `path`. The file may hold other networks, too. `network` is the subfolder
- * that the network would have in a checkpoint.
+ * The arguments for `fromPretrained` that open a network from the single file `path`. The file may hold other networks, too. `network` is
+ * the subfolder that the network would have in a checkpoint.
  * @throws CheckpointError, ConfigError, HubError
  */
 export async function singleFileModel(

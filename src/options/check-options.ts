@@ -13,7 +13,8 @@ export interface OptionsOf extends CheckedCall {
 }
 
 /**
- * The given options, each checked against its field. As None does in Python, null means the default, unless the field takes null or sets `nullIsValue`.
+ * The given options, each checked against its field. As None does in Python, null means the default, unless the field takes null or sets
+ * `nullIsValue`.
  * @throws ArgumentError if `options` is not an object, for an unknown option, a wrong value or a missing required option.
  */
 export function checkOptions<Options extends object>(options: unknown, fields: Fields<Options>, of: OptionsOf): Options {

@@ -17,7 +17,10 @@ interface FieldNotes {
   readonly items?: Fields<object>;
   /** What the option means, its default included. */
   readonly description?: string;
-  /** The values that JSON can hold, as a schema that JSON Schema can express. Without it, the option cannot be a part of {@link objectSchema}. */
+  /**
+   * The values that JSON can hold, as a schema that JSON Schema can express. Without it, the option cannot be a part of
+   * {@link objectSchema}.
+   */
   readonly json?: v.GenericSchema;
   /** Set if the option is required: the hint of the error if it is missing. */
   readonly needed?: string;
@@ -29,8 +32,8 @@ interface FieldNotes {
 export type NeededField<Value> = Field<Value> & { readonly needed: string };
 
 /**
- * The field of every option of an options interface, declared below that interface. The compiler reports a difference between the two: a missing option,
- * another type, or an option that is optional in only one of them.
+ * The field of every option of an options interface, declared below that interface. The compiler reports a difference between the two: a
+ * missing option, another type, or an option that is optional in only one of them.
  */
 export type Fields<Options> = {
   readonly [Name in keyof Options]-?: undefined extends Options[Name]

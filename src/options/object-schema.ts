@@ -2,8 +2,8 @@ import * as v from "valibot";
 import type { Field, Fields } from "./fields.js";
 
 /**
- * One valibot schema of an object with these options, strict about unknown ones. It accepts what the fields accept. To tools that turn a schema into
- * JSON Schema it shows the values that JSON can hold, with the descriptions.
+ * One valibot schema of an object with these options, strict about unknown ones. It accepts what the fields accept. To tools that turn a
+ * schema into JSON Schema it shows the values that JSON can hold, with the descriptions.
  */
 export function objectSchema<Options extends object>(fields: Fields<Options>): v.GenericSchema<Options> {
   const entries = Object.entries<Field<unknown>>(fields as Readonly<Record<string, Field<unknown>>>);

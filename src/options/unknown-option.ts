@@ -2,7 +2,9 @@ import { ArgumentError } from "../errors.js";
 import { camelCase } from "../letter-case.js";
 import { mistypedName } from "../nearest.js";
 
-/** Names of other programs for our options, and short names that people try, in camelCase. The first option that the call has is suggested. */
+/**
+ * Names of other programs for our options, and short names that people try, in camelCase. The first option that the call has is suggested.
+ */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   algorithm: ["scheduler"],
   batchCount: ["numImagesPerPrompt", "batchSize"],

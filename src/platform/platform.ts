@@ -6,8 +6,8 @@ import type { CachedRepository, HubChoices, HubSettings, RepositoryCache } from 
 import type { DecodedImage, ImageHeader } from "./pictures.js";
 
 /**
- * What differs between Node and the browser. Each platform has a folder here whose `platform.ts` exports these functions. All other code imports them
- * from "#platform", which package.json maps to the platform's folder.
+ * What differs between Node and the browser. Each platform has a folder here whose `platform.ts` exports these functions. All other code
+ * imports them from "#platform", which package.json maps to the platform's folder.
  */
 export interface Platform extends Files, PackageFiles, HubFiles, Pictures {
   /**
@@ -21,7 +21,10 @@ export interface Platform extends Files, PackageFiles, HubFiles, Pictures {
 
 /** Folders and files, which users name by paths. */
 interface Files {
-  /** The folder at a path. `name` is its name in messages, by default the path. Nothing is read yet. @throws CheckpointError if the path is empty. */
+  /**
+   * The folder at a path. `name` is its name in messages, by default the path. Nothing is read yet. @throws CheckpointError if the path is
+   * empty.
+   */
   openFolder(path: string, name?: string): Folder;
   /** Whether a path leads to a file or a folder; undefined if it does not exist. */
   pathKind(path: string): Promise<"file" | "folder" | undefined>;
@@ -60,7 +63,10 @@ interface Pictures {
    * @throws ArgumentError with the reason in one line if the bytes are not such an image.
    */
   decodeImage(bytes: Uint8Array): Promise<DecodedImage>;
-  /** Reads the header of an image file of any of these formats. @throws ArgumentError with the reason in one line if the bytes are not such an image. */
+  /**
+   * Reads the header of an image file of any of these formats. @throws ArgumentError with the reason in one line if the bytes are not such
+   * an image.
+   */
   readImageHeader(bytes: Uint8Array): Promise<ImageHeader>;
   /**
    * Encodes 8-bit RGB pixels, without metadata. `quality` is 1 to 100.

@@ -23,10 +23,10 @@ const syntaxPattern =
 const breakPattern = keyword("BREAK");
 
 /**
- * Splits a prompt at its emphasis: `(word)` is 1.1, `((word))` is 1.21, `(word:1.3)` is 1.3, `[word]` is 1 / 1.1. `\(`, `\)`, `\[`, `\]` and `\\` are the
- * characters themselves. An open bracket without a partner reaches to the end, a closing one is text. Neighbours of equal weight are joined. BREAK gives
- * {@link BREAK}; brackets around it change its weight. Matches AUTOMATIC1111's parse_prompt_attention, with one difference: weights with digits
- * other than 0 to 9, and weights that are not a number (`1.2.3`, at which it fails), are text.
+ * Splits a prompt at its emphasis: `(word)` is 1.1, `((word))` is 1.21, `(word:1.3)` is 1.3, `[word]` is 1 / 1.1. `\(`, `\)`, `\[`, `\]`
+ * and `\\` are the characters themselves. An open bracket without a partner reaches to the end, a closing one is text. Neighbours of equal
+ * weight are joined. BREAK gives {@link BREAK}; brackets around it change its weight. Matches AUTOMATIC1111's parse_prompt_attention, with
+ * one difference: weights with digits other than 0 to 9, and weights that are not a number (`1.2.3`, at which it fails), are text.
  * @throws ArgumentError if brackets are nested deeper than {@link MAX_NESTING}.
  */
 export function parseAttention(prompt: string): readonly WeightedText[] {

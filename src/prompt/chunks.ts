@@ -18,13 +18,15 @@ interface Filling {
   comma: number | undefined;
 }
 
-/** If a full chunk would end within a phrase, it ends at the comma before the phrase, if the comma is at most this far back (AUTOMATIC1111's default). */
+/**
+ * If a full chunk would end within a phrase, it ends at the comma before the phrase, if the comma is at most this far back (AUTOMATIC1111's
+ * default).
+ */
 const COMMA_BACKTRACK = 20;
 
 /**
- * A prompt with emphasis in chunks of 75 tokens (the encoder's 77 without start and end). The last chunk is padded. BREAK ends a chunk early.
- * A placeholder of several vectors is not split.
- * Matches tokenize_line of AUTOMATIC1111's FrozenCLIPEmbedderWithCustomWords.
+ * A prompt with emphasis in chunks of 75 tokens (the encoder's 77 without start and end). The last chunk is padded. BREAK ends a chunk
+ * early. A placeholder of several vectors is not split. Matches tokenize_line of AUTOMATIC1111's FrozenCLIPEmbedderWithCustomWords.
  * @throws ArgumentError if a placeholder has more vectors than a chunk has room, or brackets are nested too deeply.
  */
 export function chunkPrompt(tokenizer: CLIPTokenizer, prompt: string): readonly PromptChunk[] {

@@ -23,9 +23,9 @@ export interface PromptWithLoras {
 const tagPattern = /<(?:lora|lyco):([^<>]*)>/gu;
 
 /**
- * Removes AUTOMATIC1111's LoRA tags from a prompt: `<lora:name>` (weight 1), `<lora:name:0.8>`, or `<lora:name:0.8:0.5>`, which is 0.8 in the text encoders
- * and 0.5 in the UNet, like `<lora:name:te=0.8:unet=0.5>`. The text around a tag is unchanged. Other settings in a tag, such as `lbw` (weights for each
- * block), are ignored with a warning.
+ * Removes AUTOMATIC1111's LoRA tags from a prompt: `<lora:name>` (weight 1), `<lora:name:0.8>`, or `<lora:name:0.8:0.5>`, which is 0.8 in
+ * the text encoders and 0.5 in the UNet, like `<lora:name:te=0.8:unet=0.5>`. The text around a tag is unchanged. Other settings in a tag,
+ * such as `lbw` (weights for each block), are ignored with a warning.
  * @throws ArgumentError for a tag without a name, or with a weight that is no number.
  */
 export function extractLoraTags(prompt: string): PromptWithLoras {

@@ -36,11 +36,11 @@ const symbolPattern = /\\[^\n]|[\\()[\]:|]|[^\\()[\]:|]+/gu;
 const numberPattern = /^\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)\s*$/iu;
 
 /**
- * The text of a prompt at each of `steps` steps. `[from:to:when]` changes after a step (`when` without a point) or after a fraction of the steps (with a
- * point). `[to:when]` adds, `[from::when]` removes, `[a|b]` alternates with every step. They can be nested. Everything else, including emphasis, is
- * unchanged. The whole prompt is unchanged if it has a `|` outside `[a|b]` or a `\` at its end.
- * Matches AUTOMATIC1111's get_learned_conditioning_prompt_schedules. Its grammar is ambiguous inside brackets without a partner or without a meaning, and
- * its parser decides differently in every process. Here, complete brackets inside them always count.
+ * The text of a prompt at each of `steps` steps. `[from:to:when]` changes after a step (`when` without a point) or after a fraction of the
+ * steps (with a point). `[to:when]` adds, `[from::when]` removes, `[a|b]` alternates with every step. They can be nested. Everything else,
+ * including emphasis, is unchanged. The whole prompt is unchanged if it has a `|` outside `[a|b]` or a `\` at its end. Matches
+ * AUTOMATIC1111's get_learned_conditioning_prompt_schedules. Its grammar is ambiguous inside brackets without a partner or without a
+ * meaning, and its parser decides differently in every process. Here, complete brackets inside them always count.
  * @returns the texts in order. `until` of the last one is `steps`.
  * @throws ArgumentError if brackets are nested too deeply.
  */

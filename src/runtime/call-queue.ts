@@ -5,11 +5,14 @@ import type { Engine } from "./engine.js";
 const PATIENCE = 1000;
 
 /**
- * A pipeline's queue of calls: first in, first out. Pipelines that share a UNet share its queue. `encodePrompt` and direct calls of a network (`forward`,
- * `encode`, `decode`) do not wait in it: they run between two steps of the running call.
+ * A pipeline's queue of calls: first in, first out. Pipelines that share a UNet share its queue. `encodePrompt` and direct calls of a
+ * network (`forward`, `encode`, `decode`) do not wait in it: they run between two steps of the running call.
  */
 export interface PipelineQueue {
-  /** How many calls run at once. By default 1, so that each call ends as early as possible. With more, calls alternate step by step, and all end late. */
+  /**
+   * How many calls run at once. By default 1, so that each call ends as early as possible. With more, calls alternate step by step, and all
+   * end late.
+   */
   concurrency: number;
   /** Number of running calls. */
   readonly running: number;
@@ -107,7 +110,10 @@ interface Waiting {
   readonly reject: (reason: unknown) => void;
 }
 
-/** One call's turn, from its first step to its end. A call that rests for too long between two steps loses its turn to a waiting call until it goes on. */
+/**
+ * One call's turn, from its first step to its end. A call that rests for too long between two steps loses its turn to a waiting call until
+ * it goes on.
+ */
 export class Turn {
   /** Whether the call has rested for too long. */
   isUnused = false;
@@ -119,7 +125,10 @@ export class Turn {
   /** Use {@link CallQueue.turn}. */
   constructor(private readonly queue: CallQueue) {}
 
-  /** 0 while the call runs, 1 for the first waiting call. Undefined before it joins the queue, after it ends, and while another call has its turn. */
+  /**
+   * 0 while the call runs, 1 for the first waiting call. Undefined before it joins the queue, after it ends, and while another call has its
+   * turn.
+   */
   get position(): number | undefined {
     return this.queue.positionOf(this);
   }

@@ -2,8 +2,8 @@ import type { Target } from "../graph/lowering.js";
 import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 
 /**
- * Where networks run. "auto" picks a GPU that works, else the CPU. On Linux it tries CUDA, then WebGPU; elsewhere WebGPU. It does not pick a Vulkan driver that
- * computes in software. The `device` of a pipeline or model says what was picked.
+ * Where networks run. "auto" picks a GPU that works, else the CPU. On Linux it tries CUDA, then WebGPU; elsewhere WebGPU. It does not pick
+ * a Vulkan driver that computes in software. The `device` of a pipeline or model says what was picked.
  */
 export type Device = "auto" | ResolvedDevice;
 
@@ -14,10 +14,10 @@ export type ResolvedDevice = Exclude<Target, "wasm">;
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
 
 /**
- * "exact" computes in float32, and matches diffusers within rounding. "fast" is faster, and its pictures differ more. On the CPU it computes matrix products
- * and convolutions in 8-bit integers; on WebGPU and CUDA it computes in half precision, if the device can. Autoencoders with `force_upcast` stay in float32.
- * On the CPU, the weights are converted when a network first runs (2.5 s for Stable Diffusion 1.5). The conversion needs a file in the folder for temporary
- * files (TMPDIR; 0.9 GB), which is removed at once.
+ * "exact" computes in float32, and matches diffusers within rounding. "fast" is faster, and its pictures differ more. On the CPU it
+ * computes matrix products and convolutions in 8-bit integers; on WebGPU and CUDA it computes in half precision, if the device can.
+ * Autoencoders with `force_upcast` stay in float32. On the CPU, the weights are converted when a network first runs (2.5 s for Stable
+ * Diffusion 1.5). The conversion needs a file in the folder for temporary files (TMPDIR; 0.9 GB), which is removed at once.
  */
 export type Precision = "exact" | "fast";
 
@@ -31,8 +31,8 @@ export interface DeviceOptions {
   /** Which of several GPUs. */
   readonly deviceId?: number | undefined;
   /**
-   * Memory before speed: nothing is kept that can be made again, and a network frees its memory as soon as its part of the work is done. Results are equal
-   * within rounding.
+   * Memory before speed: nothing is kept that can be made again, and a network frees its memory as soon as its part of the work is done.
+   * Results are equal within rounding.
    */
   readonly lowMemory?: boolean | undefined;
   /** How closely networks compute: "exact" by default. */

@@ -17,7 +17,9 @@ export class PreparedWeights {
 
   constructor(private readonly runtime: OnnxRuntime) {}
 
-  /** Runs the tasks whose results are not kept yet. They run one after another, so that memory holds the intermediate results of only one. */
+  /**
+   * Runs the tasks whose results are not kept yet. They run one after another, so that memory holds the intermediate results of only one.
+   */
   async acquire(tasks: readonly PreparationTask[]): Promise<AcquiredWeights> {
     const keys: string[] = [];
     const release = () => {

@@ -7,7 +7,9 @@ interface Entry {
   users: number;
 }
 
-/** Keeps the most recently used sessions, by key. A session in use is never released; so if all are in use, there may be more than `limit`. */
+/**
+ * Keeps the most recently used sessions, by key. A session in use is never released; so if all are in use, there may be more than `limit`.
+ */
 export class SessionCache {
   // In order of last use.
   private readonly entries = new Map<string, Entry>();
@@ -16,7 +18,8 @@ export class SessionCache {
   constructor(private readonly limit: number) {}
 
   /**
-   * Does `work` with the session for `key`. If the cache has none, `load` makes it. At least `fewest` sessions are kept during the call, whatever the limit.
+   * Does `work` with the session for `key`. If the cache has none, `load` makes it. At least `fewest` sessions are kept during the call,
+   * whatever the limit.
    * @throws DeviceError after `dispose`
    */
   async use<Result>(key: string, load: () => Promise<Session>, work: (session: Session) => Promise<Result>, fewest = 1): Promise<Result> {

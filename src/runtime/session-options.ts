@@ -17,15 +17,18 @@ export interface SessionSettings {
   readonly encode: EngineHost["encode"];
 }
 
-/** Numbers of an intermediate result from which on a network's working memory is worth freeing after each run: SD 1.5's VAE from 128x128 pixels. */
+/**
+ * Numbers of an intermediate result from which on a network's working memory is worth freeing after each run: SD 1.5's VAE from 128x128
+ * pixels.
+ */
 const LARGE_VALUE = 2 ** 22;
 
 /** The task that loads a graph with an engine's settings. */
 export function loadTask(settings: SessionSettings, graph: FinishedGraph, options: LoadOptions = {}): LoadTask {
   const { model, largestValue = 0, preparations = [] } = graph;
   const { keepsMemory: runsOften = false, copiesWeights = false } = options;
-  // C's allocator keeps part of the memory it is given back (0.6 GB after SD 1.5's VAE at 512x512), and fragments more. The runtime's arena is better for
-  // large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
+  // C's allocator keeps part of the memory it is given back (0.6 GB after SD 1.5's VAE at 512x512), and fragments more. The runtime's arena
+  // is better for large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
   const isLarge = settings.device === "cpu" && !runsOften && largestValue >= LARGE_VALUE;
   const keepsMemory = isLarge || runsOften;
   const { bytes, sessionConfig } = settings.encode(model);
@@ -35,8 +38,8 @@ export function loadTask(settings: SessionSettings, graph: FinishedGraph, option
     options: sessionOptions(settings, sessionConfig, {
       keepsMemory,
       copiesWeights: copiesWeights || preparations.some(({ file }) => file !== undefined),
-      // Graphs are already written in the way that is fastest on the CPU. In large ones the runtime's optimizer finds nothing to fuse, and takes 0.3 s for
-      // SD 1.5's UNet and 3 s for its VAE at 1024x1024.
+      // Graphs are already written in the way that is fastest on the CPU. In large ones the runtime's optimizer finds nothing to fuse, and
+      // takes 0.3 s for SD 1.5's UNet and 3 s for its VAE at 1024x1024.
       optimizes: copiesWeights || !keepsMemory,
     }),
     endsAfterRun: isLarge && settings.profile === undefined,
@@ -69,13 +72,14 @@ function sessionOptions(settings: SessionSettings, config: EncodedModel["session
     ...common,
     // "all" would reorder every convolution weight: 13 s for Stable Diffusion 1.5, for steps that are 10 % faster.
     graphOptimizationLevel: optimizes ? "extended" : "disabled",
-    // The runtime's arena saves the time that the system needs to hand out fresh memory (0.2 to 1 s for a gigabyte), and keeps it until the session ends.
+    // The runtime's arena saves the time that the system needs to hand out fresh memory (0.2 to 1 s for a gigabyte), and keeps it until the
+    // session ends.
     enableCpuMemArena: keepsMemory,
     // One block of memory for a whole run peaks a fifth higher, and is no faster.
     enableMemPattern: false,
     extra: {
-      // Packing weights and widening half-precision ones at load copies them: up to 17 s and twice the memory for Stable Diffusion 1.5, for steps that are
-      // 2 % faster.
+      // Packing weights and widening half-precision ones at load copies them: up to 17 s and twice the memory for Stable Diffusion 1.5, for
+      // steps that are 2 % faster.
       session: { ...config, ...waiting, disable_prepacking: copiesWeights ? "0" : "1" },
       optimization: { disable_specified_optimizers: copiesWeights ? "" : "ConstantFolding" },
     },

@@ -7,8 +7,8 @@ export type NamedTensors = Readonly<Record<string, Tensor<DType>>>;
 /** A network loaded and ready on a device. */
 export interface Session {
   /**
-   * Runs the network once. The feeds are copied, and the caller owns the results. Feeds that are `lent` are not copied: the caller cannot use them until
-   * they come back among the results.
+   * Runs the network once. The feeds are copied, and the caller owns the results. Feeds that are `lent` are not copied: the caller cannot
+   * use them until they come back among the results.
    */
   run(feeds: NamedTensors, lent?: readonly string[]): Promise<NamedTensors>;
   /** Frees the network's memory. */

@@ -65,7 +65,10 @@ export class ThreadSessions {
     for (const file of loaded.scratch) this.runtime.scratch.remove(file);
   }
 
-  /** Creates a session. Files of prepared weights are removed afterwards: the runtime has mapped or read them, and no longer needs their names. */
+  /**
+   * Creates a session. Files of prepared weights are removed afterwards: the runtime has mapped or read them, and no longer needs their
+   * names.
+   */
   private async createSession({ model, options, preparations }: LoadTask): Promise<{ session: OnnxSession; scratch: readonly FileRef[] }> {
     const { scratch } = this.runtime;
     const files = new Map<string, FileRef>();

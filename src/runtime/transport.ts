@@ -22,8 +22,8 @@ export type TensorData = Pick<Tensor<DType>, "dtype" | "shape" | "data">;
 export type NamedData = Readonly<Record<string, TensorData>>;
 
 /**
- * A model without inputs. It is run once, when another model is loaded. Its outputs are fed to every run of that model, or, if there is a file, written to it
- * and read as that model's weights.
+ * A model without inputs. It is run once, when another model is loaded. Its outputs are fed to every run of that model, or, if there is a
+ * file, written to it and read as that model's weights.
  */
 export interface PreparationTask {
   readonly model: Uint8Array<ArrayBuffer>;

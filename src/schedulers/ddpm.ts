@@ -20,8 +20,8 @@ const VARIANCE_TYPES = ["fixed_small", "fixed_small_log", "fixed_large", "fixed_
 const schema = v.strictObject({
   ...betaFields({ rare: ["laplace", "sigmoid"] }),
   /**
-   * The variance of the noise that a step adds: the posterior's ("fixed_small", and, as in diffusers, "other" and null), beta ("fixed_large"), or the
-   * model's own, which follows the prediction in as many channels.
+   * The variance of the noise that a step adds: the posterior's ("fixed_small", and, as in diffusers, "other" and null), beta
+   * ("fixed_large"), or the model's own, which follows the prediction in as many channels.
    */
   varianceType: v.optional(v.nullable(v.picklist(VARIANCE_TYPES)), "fixed_small"),
   /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */

@@ -26,7 +26,10 @@ const schema = v.strictObject({
   ...betaFields(),
   /** 1 to 3; 2 is recommended with guidance. */
   solverOrder: whole(2, 1),
-  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
+  /**
+   * What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow);
+   * "epsilon" by default.
+   */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
   /** The solver; DEIS has one. */
@@ -48,9 +51,9 @@ const schema = v.strictObject({
 export type DEISMultistepConfig = v.InferOutput<typeof schema>;
 
 /**
- * DEIS: a multistep exponential integrator that interpolates the noise prediction in log rho.
- * Zhang & Chen 2023, "Fast Sampling of Diffusion Models with Exponential Integrator" (arXiv:2204.13902), the log-rho Adams-Bashforth variant.
- * Matches diffusers' DEISMultistepScheduler.
+ * DEIS: a multistep exponential integrator that interpolates the noise prediction in log rho. Zhang & Chen 2023, "Fast Sampling of
+ * Diffusion Models with Exponential Integrator" (arXiv:2204.13902), the log-rho Adams-Bashforth variant. Matches diffusers'
+ * DEISMultistepScheduler.
  */
 export class DEISMultistepScheduler extends LogSnrScheduler<DEISMultistepConfig> {
   static override readonly className = "DEISMultistepScheduler";
@@ -91,7 +94,10 @@ function firstOrder([to, from]: StepLevels, output: Tensor, sample: Tensor): Ten
   return sumFloat32([to.alpha / from.alpha, sample], [-to.sigma * change, output]);
 }
 
-/** The polynomials through the outputs in log rho, integrated over the step in rho, are the weights of the outputs in units of `sample / alpha`. */
+/**
+ * The polynomials through the outputs in log rho, integrated over the step in rho, are the weights of the outputs in units of
+ * `sample / alpha`.
+ */
 function multistep([to, from, ...before]: StepLevels, outputs: readonly Tensor[], sample: Tensor): Tensor {
   const rho = ({ alpha, sigma }: NoiseLevel) => f32(sigma / alpha);
   const rhos = [from, ...before].map(rho);
@@ -103,8 +109,8 @@ function multistep([to, from, ...before]: StepLevels, outputs: readonly Tensor[]
   return sumFloat32([1, sample.div(from.alpha)], ...terms).mul(to.alpha);
 }
 
-// Antiderivatives at t of the Lagrange polynomial in log rho that is 1 at the first point and 0 at the others. Rounded as torch rounds: their
-// difference over a short step is small.
+// Antiderivatives at t of the Lagrange polynomial in log rho that is 1 at the first point and 0 at the others. Rounded as torch rounds:
+// their difference over a short step is small.
 type Integral = (t: number, basis: readonly number[]) => number;
 
 const integralOfLinear: Integral = (t, basis) => {

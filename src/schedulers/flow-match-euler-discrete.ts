@@ -20,8 +20,8 @@ export type FlowMatchEulerDiscreteConfig = v.InferOutput<typeof schema>;
 const SAME_SIGMA = 1e-6;
 
 /**
- * Euler's method for rectified flow, from noise to picture or, with inverted sigmas, back; optionally with fresh noise in every step.
- * Esser et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (arXiv:2403.03206), section 2 and equation 23.
+ * Euler's method for rectified flow, from noise to picture or, with inverted sigmas, back; optionally with fresh noise in every step. Esser
+ * et al. 2024, "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis" (arXiv:2403.03206), section 2 and equation 23.
  * Matches diffusers' FlowMatchEulerDiscreteScheduler.
  */
 export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatchEulerDiscreteConfig> {

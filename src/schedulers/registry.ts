@@ -207,7 +207,8 @@ export interface ResolvedScheduler {
 }
 
 /**
- * Finds a scheduler by class name (with or without "Scheduler") or alias. Letter case does not matter, and spaces and underscores count as dashes.
+ * Finds a scheduler by class name (with or without "Scheduler") or alias. Letter case does not matter, and spaces and underscores count as
+ * dashes.
  *
  * @throws ArgumentError naming the nearest name, with all names in the hint.
  */

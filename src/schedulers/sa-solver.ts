@@ -34,7 +34,10 @@ const schema = v.strictObject({
   predictorOrder: whole(2, 1, 4),
   /** 1 to 4. */
   correctorOrder: whole(2, 1, 4),
-  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
+  /**
+   * What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow);
+   * "epsilon" by default.
+   */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   /** A `TauFunction`; null adds noise (tau 1) from timestep 200 to 800. Config files have null. */
   tauFunc: v.optional(v.nullable(v.custom<TauFunction>((value) => typeof value === "function", "a function of the timestep")), null),
@@ -66,9 +69,9 @@ interface OpenStep {
 }
 
 /**
- * SA-Solver: stochastic Adams-Bashforth predictor and Adams-Moulton corrector, with the amount of noise given by tau.
- * Xue et al. 2023, "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models" (arXiv:2309.05019), Algorithm 1, equations 14 and 17.
- * Matches diffusers' SASolverScheduler.
+ * SA-Solver: stochastic Adams-Bashforth predictor and Adams-Moulton corrector, with the amount of noise given by tau. Xue et al. 2023,
+ * "SA-Solver: Stochastic Adams Solver for Fast Sampling of Diffusion Models" (arXiv:2309.05019), Algorithm 1, equations 14 and 17. Matches
+ * diffusers' SASolverScheduler.
  */
 export class SASolverScheduler extends LogSnrScheduler<SASolverConfig> {
   static override readonly className = "SASolverScheduler";

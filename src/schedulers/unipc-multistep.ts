@@ -37,7 +37,10 @@ const schema = v.strictObject({
   ...betaFields(),
   /** The order of the predictor; that of the corrector is one higher. */
   solverOrder: whole(2, 1),
-  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
+  /**
+   * What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow);
+   * "epsilon" by default.
+   */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
   /** Integrate the predicted picture; otherwise the predicted noise. */
@@ -227,8 +230,8 @@ function sampleWeight(predictX0: boolean, to: NoiseLevel, from: NoiseLevel): num
 }
 
 /**
- * The linear system for the weights of the slopes (the paper's R(h) and b). Its rows are powers of the ratios. Computed in float32, as torch does:
- * in short steps, the rounding errors of phi are a large part of the result.
+ * The linear system for the weights of the slopes (the paper's R(h) and b). Its rows are powers of the ratios. Computed in float32, as
+ * torch does: in short steps, the rounding errors of phi are a large part of the result.
  */
 function weightSystem(ratios: readonly number[], hh: number, phi: number, b: number): { matrix: number[][]; rhs: number[] } {
   const matrix: number[][] = [];
@@ -246,7 +249,9 @@ function weightSystem(ratios: readonly number[], hh: number, phi: number, b: num
   return { matrix, rhs };
 }
 
-/** Solves a small linear system in float32 by elimination with partial pivoting; like MKL's sgesv it multiplies by the pivots' reciprocals. */
+/**
+ * Solves a small linear system in float32 by elimination with partial pivoting; like MKL's sgesv it multiplies by the pivots' reciprocals.
+ */
 function solveFloat32(matrix: readonly (readonly number[])[], rhs: readonly number[]): number[] {
   const rows = matrix.map((row, i) => [...row, rhs[i] as number]);
   const size = rows.length;

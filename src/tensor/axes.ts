@@ -49,8 +49,8 @@ export function stridesOf(shape: Shape): number[] {
 }
 
 /**
- * The strides that broadcast a tensor of shape `from` to shape `to`, as torch does: axes are aligned at the last one, and missing axes and axes of
- * extent 1 are repeated. Undefined if the shapes do not match.
+ * The strides that broadcast a tensor of shape `from` to shape `to`, as torch does: axes are aligned at the last one, and missing axes and
+ * axes of extent 1 are repeated. Undefined if the shapes do not match.
  */
 export function stretchedStrides(from: Shape, to: Shape): number[] | undefined {
   const missing = to.length - from.length;

@@ -1,5 +1,5 @@
-// Every constant and every rounding below is that of the kernel torch runs on x86 (avx_mathfun.h, after Cephes' single-precision functions).
-// `f(a * b + c)` stands for its fused multiply-add: the product is exact in double precision, so only the sum is rounded.
+// Every constant and every rounding below is that of the kernel torch runs on x86 (avx_mathfun.h, after Cephes' single-precision
+// functions). `f(a * b + c)` stands for its fused multiply-add: the product is exact in double precision, so only the sum is rounded.
 const f = Math.fround;
 
 const twoPi = f(2 * Math.PI);
@@ -21,7 +21,10 @@ const [quarterPi1, quarterPi2, quarterPi3] = [f(0.78515625), f(2.418756484985351
 const [sin0, sin1, sin2] = [f(-1.9515295891e-4), f(8.3321608736e-3), f(-1.6666654611e-1)];
 const [cos0, cos1, cos2] = [f(2.443315711809948e-5), f(-1.388731625493765e-3), f(4.166664568298827e-2)];
 
-/** Turns 16 uniforms at `start` (8 for the radii, then 8 for the angles) into 16 normals in place, bit for bit as torch's float32 kernel does. */
+/**
+ * Turns 16 uniforms at `start` (8 for the radii, then 8 for the angles) into 16 normals in place, bit for bit as torch's float32 kernel
+ * does.
+ */
 export function boxMuller16(data: Float32Array, start: number): void {
   for (let i = start; i < start + 8; i++) {
     const radius = f(Math.sqrt(f(-2 * logOneMinus(data[i] as number))));

@@ -1,6 +1,9 @@
 import { ArgumentError } from "../errors.js";
 
-/** The type of a tensor's numbers, with torch's names. float16 and bfloat16 are stored as their raw 16 bits, the float8 types as their raw 8 bits. */
+/**
+ * The type of a tensor's numbers, with torch's names. float16 and bfloat16 are stored as their raw 16 bits, the float8 types as their raw 8
+ * bits.
+ */
 export type DType =
   | "float32"
   | "float64"

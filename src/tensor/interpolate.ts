@@ -12,8 +12,8 @@ const AXES: Partial<Record<InterpolationMode, number>> = { linear: 1, bilinear: 
 type Taps = readonly (readonly [position: number, weight: number])[];
 
 /**
- * Resizes the axes after batch and channels of `[batch, channels, ...]` to `size`, as `torch.nn.functional.interpolate` does with its defaults
- * (pixel centres, no antialiasing).
+ * Resizes the axes after batch and channels of `[batch, channels, ...]` to `size`, as `torch.nn.functional.interpolate` does with its
+ * defaults (pixel centres, no antialiasing).
  *
  * @throws ArgumentError if the mode is for another number of axes, or a size is not a whole number of at least 1.
  */

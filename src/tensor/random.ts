@@ -202,7 +202,8 @@ export function randnPerImage(shape: Shape, generator: Generator | readonly Gene
 }
 
 /**
- * A seed as `torch.manual_seed` takes it: an integer (or its decimal digits) from -2^63 to 2^64 - 1, a negative seed means 2^64 minus its value.
+ * A seed as `torch.manual_seed` takes it: an integer (or its decimal digits) from -2^63 to 2^64 - 1, a negative seed means 2^64 minus its
+ * value.
  *
  * @throws ArgumentError if it is anything else: a fraction, NaN, out of range, or a number beyond 2^53 (give it as a bigint or a string).
  */

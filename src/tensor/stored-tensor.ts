@@ -2,8 +2,8 @@ import type { DType } from "./dtype.js";
 import { type Shape, sizeOf } from "./tensor.js";
 
 /**
- * A file of the platform. Only the platform can open it: on Node it is a path, in a browser it can be a `Blob` or a URL. It can be sent to a worker
- * thread.
+ * A file of the platform. Only the platform can open it: on Node it is a path, in a browser it can be a `Blob` or a URL. It can be sent to
+ * a worker thread.
  */
 export interface FileRef {
   /** Equal for two references to one file, different for two files. It has no other meaning outside the platform. */

@@ -134,8 +134,8 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * The part from `start` to `end` (excluded) along `axis`, like Python's `x[start:end]`. Negative positions count from the end; `end` is the end by
-   * default. A slice of the first axis shares the numbers, others are copies.
+   * The part from `start` to `end` (excluded) along `axis`, like Python's `x[start:end]`. Negative positions count from the end; `end` is
+   * the end by default. A slice of the first axis shares the numbers, others are copies.
    * @throws ArgumentError for an axis or positions outside the tensor.
    */
   slice(start: number, end?: number, axis = 0): Tensor<D> {
@@ -163,7 +163,8 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * Splits `axis` into `count` parts, like `torch.chunk`: of equal extent, or the last one smaller. They are views or copies, as `slice` gives.
+   * Splits `axis` into `count` parts, like `torch.chunk`: of equal extent, or the last one smaller. They are views or copies, as `slice`
+   * gives.
    * @throws ArgumentError for an axis that does not exist, or that cannot be split into `count` parts (torch returns fewer).
    */
   chunk<N extends number>(count: N, axis = 0): Parts<Tensor<D>, N> {
@@ -187,8 +188,9 @@ export class Tensor<D extends DType = "float32"> {
   }
 
   /**
-   * The numbers in another dtype, as torch converts them on the CPU; the same tensor if it already has this dtype. To floats: rounded to the nearest, ties
-   * to even. To integers: the fraction is dropped, and `uint8` and `int8` wrap around (256.7 becomes 0, -1 becomes 255), so `clamp` and `round` first.
+   * The numbers in another dtype, as torch converts them on the CPU; the same tensor if it already has this dtype. To floats: rounded to
+   * the nearest, ties to even. To integers: the fraction is dropped, and `uint8` and `int8` wrap around (256.7 becomes 0, -1 becomes 255),
+   * so `clamp` and `round` first.
    */
   to<E extends DType>(dtype: E): Tensor<E> {
     expectDType(dtype);
@@ -257,7 +259,10 @@ export class Tensor<D extends DType = "float32"> {
     return reduce(this, axis, options, meanOf);
   }
 
-  /** The standard deviation along the given axes, or of all numbers as a scalar if no axes are given. Unbiased by default, so NaN for a single number. */
+  /**
+   * The standard deviation along the given axes, or of all numbers as a scalar if no axes are given. Unbiased by default, so NaN for a
+   * single number.
+   */
   std(this: Tensor, axis: Axes = [], options: StdOptions = {}): Tensor {
     expectOptions(options, { keepdim: "boolean", correction: "number" });
     const { correction = 1, ...others } = options;

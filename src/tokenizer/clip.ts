@@ -41,8 +41,8 @@ interface Token {
 interface NormalizedText {
   readonly text: string;
   /**
-   * For every word, or for every character of a word that changed its length: its place in `text`, its place in the original, and whether both have
-   * the same length.
+   * For every word, or for every character of a word that changed its length: its place in `text`, its place in the original, and whether
+   * both have the same length.
    */
   readonly words: readonly { readonly at: number; readonly origin: number; readonly aligned: boolean }[];
 }
@@ -133,7 +133,9 @@ export class CLIPTokenizer {
     return [this.bosTokenId, ...this.encodePieces(text).flat(), this.eosTokenId];
   }
 
-  /** The ids of a text without start and end, in pieces. A placeholder of several vectors is one piece, every other token is its own piece. */
+  /**
+   * The ids of a text without start and end, in pieces. A placeholder of several vectors is one piece, every other token is its own piece.
+   */
   encodePieces(text: string): (readonly number[])[] {
     return this.split(text).map(({ id, start }) => this.placeholders.idsOf(id, text, start));
   }
@@ -149,9 +151,9 @@ export class CLIPTokenizer {
   }
 
   /**
-   * Adds a placeholder that becomes `vectors` ids, numbered from `firstId` on. Like an added token of transformers, it is found inside words, too, and in
-   * any letter case. It becomes all of its ids only if it is written exactly like `text`, else only the first (with a warning).
-   * As in diffusers, the ids have the names `text`, `text_1`, `text_2`, ..., which prompts can use as well.
+   * Adds a placeholder that becomes `vectors` ids, numbered from `firstId` on. Like an added token of transformers, it is found inside
+   * words, too, and in any letter case. It becomes all of its ids only if it is written exactly like `text`, else only the first (with a
+   * warning). As in diffusers, the ids have the names `text`, `text_1`, `text_2`, ..., which prompts can use as well.
    *
    * The token is added for everyone who shares the tokenizer. The text encoders must get the ids' vectors (`addEmbeddings`).
    * @throws ArgumentError if the vocabulary has one of the names, or a token that differs only in letter case.
@@ -310,7 +312,10 @@ function fold(text: string): string {
   return text.normalize("NFC").replaceAll("Σ", "σ").toLowerCase();
 }
 
-/** A word in the largest parts that keep their place when it is folded: the whole word, or its characters if its length changes and they do not compose. */
+/**
+ * A word in the largest parts that keep their place when it is folded: the whole word, or its characters if its length changes and they do
+ * not compose.
+ */
 function alignable(word: string): readonly string[] {
   const folded = fold(word);
   if (folded.length === word.length) return [word];

@@ -15,7 +15,9 @@ export interface AddedToken {
 
 /** The vocabulary: the tokens that words are made of. */
 export interface Vocabulary {
-  /** Token to id, the result of JSON.parse: filling a Map with 49,408 tokens takes as long as parsing the file. Check `Object.hasOwn` first. */
+  /**
+   * Token to id, the result of JSON.parse: filling a Map with 49,408 tokens takes as long as parsing the file. Check `Object.hasOwn` first.
+   */
   readonly ids: Readonly<Record<string, number>>;
   /** Number of tokens. */
   readonly size: number;

@@ -38,8 +38,9 @@ export class Placeholders {
    * The ids of a token found at `start` in `text`: all of its ids if it is written exactly as it was added, else only the first. diffusers'
    * maybe_convert_prompt looks for the exact text, transformers' tokenizer ignores the letter case.
    *
-   * Two errors of diffusers are not copied. With transformers 5, it uses only the first id of a text with capitals (EasyNegative), because the
-   * tokenizer returns it in lower case. And it replaces the text inside other placeholders' names (fox in fox_1 and foxes), in an undefined order.
+   * Two errors of diffusers are not copied. With transformers 5, it uses only the first id of a text with capitals (EasyNegative), because
+   * the tokenizer returns it in lower case. And it replaces the text inside other placeholders' names (fox in fox_1 and foxes), in an
+   * undefined order.
    */
   idsOf(id: number, text: string, start: number): readonly number[] {
     const placeholder = this.byFirstId.get(id);

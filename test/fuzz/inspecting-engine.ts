@@ -24,8 +24,8 @@ const DTYPES: ReadonlyMap<number, DType> = new Map([
 ]);
 
 /**
- * An engine that computes nothing. It reads every graph as the runtime would, fails if a weight lies outside its file or has other bytes than its shape
- * asks for, or if any result would fill the memory, and gives zeros.
+ * An engine that computes nothing. It reads every graph as the runtime would, fails if a weight lies outside its file or has other bytes
+ * than its shape asks for, or if any result would fill the memory, and gives zeros.
  */
 export function inspectingEngine(files: Files): Engine {
   return {

@@ -29,7 +29,10 @@ const LORAS = [
   ...["loha", "lokr", "dora", "full", "norms", "ia3", "glora"].map((name) => parts(name, "methods")),
 ];
 
-/** Loads the file into the networks, computes with it beside them and fused, and takes it out again. Weights that lie outside the file make it fail. */
+/**
+ * Loads the file into the networks, computes with it beside them and fused, and takes it out again. Weights that lie outside the file make
+ * it fail.
+ */
 async function strike(bytes: Uint8Array, beside: Files = new Map()): Promise<void> {
   const folder = new MemoryFolder(new Map([[FILE, bytes], ...beside]));
   const known = new Map([...CHECKPOINT, [FILE, bytes], ...beside]);

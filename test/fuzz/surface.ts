@@ -6,7 +6,9 @@ import { setWarningHandler } from "../../src/warnings.js";
 import { temporaryFolder } from "../helpers/temporary.js";
 import { Watchdog } from "./watchdog.js";
 
-/** Minutes each surface is attacked for: set by `npm run fuzz`. Without it every attack has a number of runs, and all take half a minute. */
+/**
+ * Minutes each surface is attacked for: set by `npm run fuzz`. Without it every attack has a number of runs, and all take half a minute.
+ */
 const MINUTES = Number(process.env.FUZZ_MINUTES ?? 0);
 /** Every failure names its seed; with it the same inputs come again. */
 const SEED = Number(process.env.FUZZ_SEED ?? Math.trunc(Math.random() * 2 ** 31));
@@ -26,8 +28,8 @@ export interface Attack {
 }
 
 /**
- * An attack with `runs` inputs, or as many as there is time for. `strike` fails by throwing anything; what it lets {@link refusing} swallow is fine.
- * It is given a folder on disk, empty at first, that all its runs share.
+ * An attack with `runs` inputs, or as many as there is time for. `strike` fails by throwing anything; what it lets {@link refusing} swallow
+ * is fine. It is given a folder on disk, empty at first, that all its runs share.
  * @param options.isBrief no time changes the number of runs: the inputs are few, or dear.
  */
 export function attack<Input>(
@@ -60,7 +62,10 @@ export function attack<Input>(
   };
 }
 
-/** What files from anywhere, or texts of anybody, are read by: everything that comes in there is either of use or refused with a typed error. */
+/**
+ * What files from anywhere, or texts of anybody, are read by: everything that comes in there is either of use or refused with a typed
+ * error.
+ */
 export function surface(name: string, attacks: readonly Attack[]): void {
   const seconds = (MINUTES * 60) / Math.max(attacks.filter(({ isBrief }) => !isBrief).length, 1);
   describe(name, () => {
@@ -76,7 +81,9 @@ export function surface(name: string, attacks: readonly Attack[]): void {
   });
 }
 
-/** What `work` gives; undefined if it refuses with one of Darkroom's errors, which says so in words one can read. Any other error is thrown. */
+/**
+ * What `work` gives; undefined if it refuses with one of Darkroom's errors, which says so in words one can read. Any other error is thrown.
+ */
 export async function refusing<Result>(work: () => Result | Promise<Result>): Promise<Result | undefined> {
   try {
     return await work();

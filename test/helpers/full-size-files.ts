@@ -6,8 +6,9 @@ import type { Tensors } from "./checkpoints.js";
 import { safetensorsBytes, writeSafetensors } from "./safetensors.js";
 import { temporaryFolder } from "./temporary.js";
 
-// Single files by what the authors' code builds (ldm's openaimodel.py and model.py, cldm.py, CLIP's model.py): of the size that people have, without
-// their numbers (the header is there, the rest is a hole that takes no room on the disk), or small, of the same proportions and with some numbers.
+// Single files by what the authors' code builds (ldm's openaimodel.py and model.py, cldm.py, CLIP's model.py): of the size that people
+// have, without their numbers (the header is there, the rest is a hole that takes no room on the disk), or small, of the same proportions
+// and with some numbers.
 
 /** Shapes by name. */
 export type Shapes = Readonly<Record<string, readonly number[]>>;
@@ -61,7 +62,10 @@ export type SmallName =
   | "vae"
   | "controlnet";
 
-/** Small files whose configs can be told all the same: heads are 64 wide (Stable Diffusion 1 has 8 of them), and 32 groups divide every width. */
+/**
+ * Small files whose configs can be told all the same: heads are 64 wide (Stable Diffusion 1 has 8 of them), and 32 groups divide every
+ * width.
+ */
 export const SMALL: Readonly<Record<SmallName, () => Shapes>> = {
   sd15: () => smallSD1(),
   "sd15-inpaint": () => smallSD1({ inChannels: 9 }),

@@ -3,8 +3,8 @@ import type { Engine } from "../../src/runtime/engine.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
 /**
- * An engine that runs half-precision graphs for `device` on the CPU. ONNX Runtime has few half-precision kernels there: it computes in float32, and rounds only
- * where it must. So tests see whether graphs are written well, but not how much rounding changes their results.
+ * An engine that runs half-precision graphs for `device` on the CPU. ONNX Runtime has few half-precision kernels there: it computes in
+ * float32, and rounds only where it must. So tests see whether graphs are written well, but not how much rounding changes their results.
  */
 export function halfPrecision(cpu: Engine, device: ResolvedDevice): Engine {
   return {

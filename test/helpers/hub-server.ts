@@ -44,8 +44,9 @@ interface ServedFile {
 type Files = ReadonlyMap<string, ServedFile>;
 
 /**
- * A hub on this machine that speaks the protocol of huggingface.co, as far as downloads need it: revisions, paged trees, redirects of large files
- * to another host, ranges, hashes in headers, error codes. HF_ENDPOINT points to it, and HF_HUB_CACHE to an empty folder, until the test ends.
+ * A hub on this machine that speaks the protocol of huggingface.co, as far as downloads need it: revisions, paged trees, redirects of large
+ * files to another host, ranges, hashes in headers, error codes. HF_ENDPOINT points to it, and HF_HUB_CACHE to an empty folder, until the
+ * test ends.
  */
 export class HubServer {
   readonly log: LoggedRequest[] = [];

@@ -18,8 +18,8 @@ import { checkpoint } from "../helpers/fixtures.js";
 import { halfPrecision, relativeDifference } from "../helpers/half-precision.js";
 import { loraFile, openMini } from "../lora/loras.js";
 
-// A number of half precision is off by up to 2^-11 of its size, 3e-4 in the mean; a hundred layers one after another, each adding its own, end at ten
-// times that.
+// A number of half precision is off by up to 2^-11 of its size, 3e-4 in the mean; a hundred layers one after another, each adding its own,
+// end at ten times that.
 const TOLERANCE = 3e-3;
 
 let cpu: Engine;

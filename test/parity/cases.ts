@@ -19,7 +19,8 @@ export interface ParityCase<Meta = JsonObject> {
 }
 
 /**
- * The cases of a fixtures folder. `only` leaves those of one group ("pipelines"), one case ("pipelines/sdxl_base"), or all that a `*` fits ("pipelines/sdxl*").
+ * The cases of a fixtures folder. `only` leaves those of one group ("pipelines"), one case ("pipelines/sdxl_base"), or all that a `*` fits
+ * ("pipelines/sdxl*").
  */
 export function findCases(fixtures: string, only?: string): ParityCase[] {
   return GROUPS.flatMap((group) => {

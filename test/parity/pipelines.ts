@@ -216,7 +216,10 @@ function imagesOf(tensors: Readonly<Record<string, Tensor<DType>>>): Record<stri
 
 type Images = RawImage | readonly Images[];
 
-/** [height, width] or [height, width, channels] as one image, [n, height, width, channels] as a list, [m, n, height, width, channels] as a list of lists. */
+/**
+ * [height, width] or [height, width, channels] as one image, [n, height, width, channels] as a list, [m, n, height, width, channels] as a
+ * list of lists.
+ */
 function toImages({ shape, data }: Tensor<"uint8">): Images {
   if (shape.length >= 4) {
     const images = new Tensor("uint8", shape, data).chunk(shape[0] ?? 1);

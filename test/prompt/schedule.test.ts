@@ -151,7 +151,8 @@ describe("prompt editing", () => {
   });
 });
 
-// Found at random. All prompts that its parser reads in one way only come out the same; those with stray brackets it reads anew in every process.
+// Found at random. All prompts that its parser reads in one way only come out the same; those with stray brackets it reads anew in every
+// process.
 describe("prompt editing in any order gives what lark 1.1.2 and 1.3.1 gave for", () => {
   it.each<[string, unknown[]]>([
     [

@@ -29,8 +29,8 @@ interface Case {
   init_noise_sigma: number;
 }
 
-// DARKROOM_SCHEDULER_CASES may name another folder of cases in the same format. scheduler-options has cases with options of `step`, or that start
-// in the middle.
+// DARKROOM_SCHEDULER_CASES may name another folder of cases in the same format. scheduler-options has cases with options of `step`, or that
+// start in the middle.
 const fixtures = new URL("../fixtures", import.meta.url).pathname;
 const folders = process.env.DARKROOM_SCHEDULER_CASES?.split(":") ?? [`${fixtures}/schedulers`, `${fixtures}/scheduler-options`];
 const cases = folders.flatMap((folder) =>
@@ -96,7 +96,9 @@ function walk(scheduler: Scheduler, noise: Tensor, { begin_index, model_channels
   });
 }
 
-/** Rounded as torch rounds. Channels past the sample's own are a variance: they start over with its first channel and are never negative. */
+/**
+ * Rounded as torch rounds. Channels past the sample's own are a variance: they start over with its first channel and are never negative.
+ */
 function fakeModel(x: Tensor, t: number, channels = x.shape[1] ?? 1): Tensor {
   const [batch = 1, own = 1, ...rest] = x.shape;
   const plane = x.size / (batch * own);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ARROWS, folderOf } from "../../scripts/lint/arrows.js";
 import { wideComments, wrapComments } from "../../scripts/lint/comment-width.js";
-import { importProblems } from "../../scripts/lint/imports.js";
+import { importProblems, unusedArrows } from "../../scripts/lint/imports.js";
 
 const RULES = { arrows: ARROWS, aliases: { "#platform": "platform/node/platform.ts" }, folderOf };
 const SCHEDULER = "schedulers/ddim.ts";
@@ -55,6 +55,17 @@ describe("imports between folders", () => {
   it("cannot form a circle, because each arrow points up the list", () => {
     const rules = { ...RULES, arrows: { tensor: ["graph"], graph: ["tensor"] } };
     expect(importProblems(new Map(), rules)).toEqual(["scripts/lint/arrows.ts: tensor -> graph points the wrong way"]);
+  });
+});
+
+describe("an arrow", () => {
+  it("that no import needs is reported", () => {
+    const rules = { ...RULES, arrows: { root: [], tensor: [], graph: ["tensor"], runtime: ["tensor", "graph"] } };
+    const sources = new Map([["runtime/engine.ts", 'import type { Graph } from "../graph/graph.js";']]);
+    expect(unusedArrows(sources, rules)).toEqual([
+      "scripts/lint/arrows.ts: no import needs graph -> tensor",
+      "scripts/lint/arrows.ts: no import needs runtime -> tensor",
+    ]);
   });
 });
 

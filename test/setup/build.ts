@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /**
- * Builds dist if it is older than the sources: the runtime's thread and the command-line tests run from there. A build with errors writes nothing,
- * so that the next run fails, too.
+ * Builds dist if it is older than the sources: the runtime's thread and the command-line tests run from there. A build with errors writes
+ * nothing, so that the next run fails, too.
  */
 export function setup(): void {
   const sources = join(ROOT, "src");

@@ -1,4 +1,5 @@
-// Never run: `tsc` alone judges the public types of the networks. Each table needs an entry for every exported network that has a constructor.
+// Never run: `tsc` alone judges the public types of the networks. Each table needs an entry for every exported network that has a
+// constructor.
 
 import type * as darkroom from "../../src/index.js";
 import type {

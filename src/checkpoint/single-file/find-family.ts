@@ -20,8 +20,8 @@ export interface FoundFamily {
 }
 
 /**
- * Finds the family of a file's networks: by the widths of its UNet or ControlNet, otherwise by its text encoders, otherwise by the metadata. If nothing
- * shows it, the family is the one that diffusers assumes.
+ * Finds the family of a file's networks: by the widths of its UNet or ControlNet, otherwise by its text encoders, otherwise by the
+ * metadata. If nothing shows it, the family is the one that diffusers assumes.
  */
 export function familyOf(parts: ReadonlyMap<PartName, FilePart>, architecture = ""): FoundFamily {
   const name = parts.has("unet") ? "UNet" : "ControlNet";

@@ -1,5 +1,5 @@
-// The numbers in layers' names have at most two digits: no network has a hundred layers of a kind, and a hostile file may name the billionth. Names longer
-// than this are not those of layers.
+// The numbers in layers' names have at most two digits: no network has a hundred layers of a kind, and a hostile file may name the
+// billionth. Names longer than this are not those of layers.
 const LONGEST_NAME = 300;
 
 /** A layer's name in its authors' code (CompVis' ldm, Stability's sgm, OpenAI's and LAION's CLIP), and its name in diffusers. */

@@ -56,8 +56,8 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
 
 /**
- * Presents a single file as a folder in diffusers' layout: a pipeline's folder or, if the file holds only one network and that is not a UNet, the
- * network's. Nothing is copied; the weights stay in the file.
+ * Presents a single file as a folder in diffusers' layout: a pipeline's folder or, if the file holds only one network and that is not a
+ * UNet, the network's. Nothing is copied; the weights stay in the file.
  * @throws CheckpointError, ConfigError if Darkroom cannot run the file.
  */
 export async function openSingleFile(folder: Folder, path: string, options: SingleFileOptions): Promise<Folder> {

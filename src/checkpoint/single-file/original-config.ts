@@ -7,7 +7,8 @@ import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
 import { parseConfig, side } from "../schema.js";
 
-// The training config of CompVis' ldm and Stability's sgm. It lies beside the checkpoint and has its name: `model.yaml` for `model.safetensors`.
+// The training config of CompVis' ldm and Stability's sgm. It lies beside the checkpoint and has its name: `model.yaml` for
+// `model.safetensors`.
 
 /** Bytes; real configs are far smaller. */
 const LARGEST = 200_000;
@@ -72,7 +73,8 @@ export function originalConfigName(path: string): string {
 }
 
 /**
- * Reads the config beside the checkpoint at `path`; undefined if there is none. Warns about a file that is not a model's config, and ignores it.
+ * Reads the config beside the checkpoint at `path`; undefined if there is none. Warns about a file that is not a model's config, and
+ * ignores it.
  * @throws CheckpointError if the file is not YAML; ConfigError for an invalid value.
  */
 export async function readOriginalConfig(folder: Folder, path: string): Promise<OriginalConfig | undefined> {

@@ -70,8 +70,9 @@ export interface FindPartsOptions {
 }
 
 /**
- * Finds the networks of a file in the original layout (CompVis' ldm, Stability's sgm). A file with a single network may also have diffusers' layout.
- * Everything else in the file is ignored: training state, noise schedules, and the moving average of the UNet's weights unless `usesEma` is set.
+ * Finds the networks of a file in the original layout (CompVis' ldm, Stability's sgm). A file with a single network may also have
+ * diffusers' layout. Everything else in the file is ignored: training state, noise schedules, and the moving average of the UNet's weights
+ * unless `usesEma` is set.
  */
 export function findParts(
   header: SafetensorsHeader,
@@ -120,7 +121,10 @@ function unetPlace(names: Names): Place | undefined {
   return undefined;
 }
 
-/** The UNet's place with the moving averages of its weights, whose names have no dots. Unchanged if a weight has no average of the same shape. */
+/**
+ * The UNet's place with the moving averages of its weights, whose names have no dots. Unchanged if a weight has no average of the same
+ * shape.
+ */
 function averaged(unet: Place, names: Names): Place {
   const instead = (name: string) => names.get(`model_ema.diffusion_model${name.replaceAll(".", "")}`);
   const isWhole = [...names.under(unet.prefix)].every(({ name, stored }) => String(instead(name)?.shape) === String(stored.shape));
@@ -190,7 +194,10 @@ function textEncoderPlace(names: Names, prefix: string): Place | undefined {
     : undefined;
 }
 
-/** Stable Diffusion 2 reads the output of the last but one of OpenCLIP's 24 layers. diffusers leaves out what follows: the last layer and the projection. */
+/**
+ * Stable Diffusion 2 reads the output of the last but one of OpenCLIP's 24 layers. diffusers leaves out what follows: the last layer and
+ * the projection.
+ */
 function withoutEnd(naming: Naming): Naming {
   return {
     ...naming,

@@ -59,7 +59,8 @@ export function schedulerConfig(kind: PipelineKind): SchedulerConfig {
   const { scheduler, prediction: usual } = schedulerSource(kind);
   const { _class_name: className, ...config } = scheduler;
   const { type, zeroSnr = false, sigmas } = prediction;
-  // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM does not take networks that predict the picture, either.
+  // PNDM's first step divides by the share of the signal, which is 0 at full noise. PNDM does not take networks that predict the picture,
+  // either.
   const needsOther = className === "PNDMScheduler" && (zeroSnr || type === "sample");
   return {
     _class_name: needsOther ? "DDIMScheduler" : className,

@@ -19,7 +19,10 @@ export interface Prediction {
   readonly edm?: EdmCheckpoint;
   /** The lowest and the highest noise level, if the file states them. */
   readonly sigmas?: { readonly min: number | undefined; readonly max: number | undefined };
-  /** Who states the type: the caller or the file's author. Otherwise the family, if all its checkpoints have one type, or an assumption of diffusers. */
+  /**
+   * Who states the type: the caller or the file's author. Otherwise the family, if all its checkpoints have one type, or an assumption of
+   * diffusers.
+   */
   readonly basis: "caller" | "author" | "family" | "assumption";
 }
 
@@ -35,8 +38,8 @@ export interface PredictionHints {
 }
 
 /**
- * Finds what a file's UNet predicts: the caller's choice, or what the author wrote into the file or the config beside it, or what diffusers assumes.
- * Reads the header, and small tensors if needed.
+ * Finds what a file's UNet predicts: the caller's choice, or what the author wrote into the file or the config beside it, or what diffusers
+ * assumes. Reads the header, and small tensors if needed.
  */
 export async function readPrediction(header: SafetensorsHeader, hints: PredictionHints): Promise<Prediction> {
   const written = await writtenPrediction(header, hints);

@@ -31,7 +31,8 @@ export interface KnownOfFile {
 
 /**
  * Reads the header of a single file and finds its networks.
- * @throws CheckpointError if it is not a safetensors file or holds no network; ConfigError for a family of models that Darkroom does not run.
+ * @throws CheckpointError if it is not a safetensors file or holds no network; ConfigError for a family of models that Darkroom does not
+ * run.
  */
 export async function readSingleFile(folder: Folder, path: string, known: KnownOfFile = {}): Promise<SingleFile> {
   const header = await readSafetensorsHeader(folder, path);
@@ -45,7 +46,8 @@ export async function readSingleFile(folder: Folder, path: string, known: KnownO
 }
 
 /**
- * Finds the networks of a file by its header and the config beside it. Undefined if the file holds none, or is of a family that Darkroom does not run.
+ * Finds the networks of a file by its header and the config beside it. Undefined if the file holds none, or is of a family that Darkroom
+ * does not run.
  */
 export async function findNetworks(
   header: SafetensorsHeader,

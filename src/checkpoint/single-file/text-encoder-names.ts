@@ -49,7 +49,9 @@ export function openClipLayers(names: Iterable<string>): number {
   return layers;
 }
 
-/** The weights that a tensor of OpenCLIP holds: separate ones for query, key and value. The projection of the pooled features is transposed. */
+/**
+ * The weights that a tensor of OpenCLIP holds: separate ones for query, key and value. The projection of the pooled features is transposed.
+ */
 export function openClipPieces({ name, stored }: Piece): readonly Piece[] {
   if (name === "text_projection") {
     // The original code multiplies features by this matrix, a linear layer by its weight's transpose.

@@ -6,7 +6,10 @@ import { inside, LayerNames, type NamePair } from "./layer-names.js";
 export interface UNetLayout {
   /** Resnet blocks of each level on the way down. On the way up, each level has one more. */
   readonly layers: readonly number[];
-  /** For each level on the way up, the deepest first, whether it reads text. If it does, the upsampling is a block's third layer, otherwise the second. */
+  /**
+   * For each level on the way up, the deepest first, whether it reads text. If it does, the upsampling is a block's third layer, otherwise
+   * the second.
+   */
   readonly attendsUp: readonly boolean[];
 }
 
@@ -75,8 +78,8 @@ export function unetNames(layout: UNetLayout, labels: "add_embedding" | "class_e
 }
 
 /**
- * The names of a ControlNet's layers: a UNet's way down, zero convolutions, and the embedding of the control picture. `hints` are the numbers of that
- * embedding's convolutions; the numbers between them are activations.
+ * The names of a ControlNet's layers: a UNet's way down, zero convolutions, and the embedding of the control picture. `hints` are the
+ * numbers of that embedding's convolutions; the numbers between them are activations.
  */
 export function controlNetNames(layout: UNetLayout, hints: readonly number[]): LayerNames {
   const hintLayer = (i: number) => (i === 0 ? "conv_in" : i === hints.length - 1 ? "conv_out" : `blocks.${i - 1}`);

@@ -29,7 +29,9 @@ export function graphOfPrompt(prompt: JsonObject): ComfyGraph | undefined {
   return nodes.length > 0 ? new Map(nodes) : undefined;
 }
 
-/** The graph in the form that the editor saves (`{ "nodes": [...], "links": [...] }`). Its values have no names: {@link WIDGETS} names them. */
+/**
+ * The graph in the form that the editor saves (`{ "nodes": [...], "links": [...] }`). Its values have no names: {@link WIDGETS} names them.
+ */
 export function graphOfWorkflow(workflow: JsonObject): ComfyGraph | undefined {
   const sources = new Map<string, readonly [id: string, output: number]>();
   for (const link of itemsOf(workflow.links)) {

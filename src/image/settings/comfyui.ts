@@ -4,8 +4,8 @@ import { type FoundSettings, fieldsOf, foundSettings, listOf, loraOf, objectOf, 
 import type { Texts } from "./picture-texts.js";
 
 /**
- * Reads ComfyUI's graph, which has no fixed form. It is followed from the saved picture back to the first sampler, and from there to the texts, the
- * model and the LoRAs. Names of samplers stay ComfyUI's.
+ * Reads ComfyUI's graph, which has no fixed form. It is followed from the saved picture back to the first sampler, and from there to the
+ * texts, the model and the LoRAs. Names of samplers stay ComfyUI's.
  */
 export function readComfyUI(texts: Texts): FoundSettings | undefined {
   const graph = findGraph(texts);
@@ -37,7 +37,10 @@ export function readComfyUI(texts: Texts): FoundSettings | undefined {
   });
 }
 
-/** Finds the graph. PNG files have it in texts of their own, WebP files in EXIF's Make and Model as `prompt:{...}`; some programs write UserComment. */
+/**
+ * Finds the graph. PNG files have it in texts of their own, WebP files in EXIF's Make and Model as `prompt:{...}`; some programs write
+ * UserComment.
+ */
 function findGraph({ prompt, workflow, UserComment, ImageDescription, Make, Model }: Texts): ComfyGraph | undefined {
   const tags = [ImageDescription, Make, Model].flatMap((text) => {
     const [start, keyword = ""] = /^(prompt|workflow):/i.exec(text ?? "") ?? [];

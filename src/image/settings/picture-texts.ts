@@ -16,8 +16,8 @@ export interface PictureTexts {
 const XMP = "XML:com.adobe.xmp";
 
 /**
- * The texts of an image file: PNG texts by keyword, EXIF texts by tag (ImageDescription, Make, Model, Software, UserComment), and the UserComment of an
- * XMP packet.
+ * The texts of an image file: PNG texts by keyword, EXIF texts by tag (ImageDescription, Make, Model, Software, UserComment), and the
+ * UserComment of an XMP packet.
  * @throws ArgumentError if `bytes` are not an image file, or are a damaged PNG file.
  */
 export async function readPictureTexts(bytes: Uint8Array): Promise<PictureTexts> {

@@ -21,7 +21,9 @@ export interface PictureSettings extends GenerationParameters {
   readonly keywords: readonly string[];
 }
 
-/** Readers of programs with layouts of their own. A reader returns undefined for another program's file, and `{}` if it finds no settings. */
+/**
+ * Readers of programs with layouts of their own. A reader returns undefined for another program's file, and `{}` if it finds no settings.
+ */
 const READERS: readonly (readonly [software: string, read: (texts: Texts) => FoundSettings | undefined])[] = [
   ["InvokeAI", readInvokeAI],
   ["NovelAI", readNovelAI],
@@ -33,9 +35,9 @@ const READERS: readonly (readonly [software: string, read: (texts: Texts) => Fou
 ];
 
 /**
- * The settings in a picture's file, under AUTOMATIC1111's names; values stay as they are. Reads PNG texts, and EXIF texts of PNG, JPEG, WebP and the other
- * formats that sharp reads. Knows the layouts of AUTOMATIC1111 (and the many programs that use it), ComfyUI, Draw Things, Easy Diffusion, Fooocus,
- * InvokeAI, NovelAI and SwarmUI.
+ * The settings in a picture's file, under AUTOMATIC1111's names; values stay as they are. Reads PNG texts, and EXIF texts of PNG, JPEG,
+ * WebP and the other formats that sharp reads. Knows the layouts of AUTOMATIC1111 (and the many programs that use it), ComfyUI, Draw
+ * Things, Easy Diffusion, Fooocus, InvokeAI, NovelAI and SwarmUI.
  * @param bytes the whole file.
  * @throws ArgumentError if it is not an image file, or is a damaged PNG file.
  */
@@ -62,7 +64,10 @@ function parametersIn({ [PARAMETERS_KEYWORD]: parameters, UserComment: comment }
   return comment !== undefined && !isJson(comment) && /\bSteps: \d/.test(comment) ? comment : undefined;
 }
 
-/** The program that wrote settings in AUTOMATIC1111's layout. Its own versions are numbers, Forge's begin with f; other programs write their name first. */
+/**
+ * The program that wrote settings in AUTOMATIC1111's layout. Its own versions are numbers, Forge's begin with f; other programs write their
+ * name first.
+ */
 function writerOf({ App: app, Version: version = "" }: GenerationParameters["settings"]): string {
   if (app !== undefined) return app;
   if (/^f\d/.test(version)) return "Forge";

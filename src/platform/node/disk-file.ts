@@ -22,7 +22,10 @@ export function locationOf(file: FileRef): string {
   return path;
 }
 
-/** Encodes a model. ONNX Runtime wants one folder, and its weights' paths relative to it. @throws ArgumentError if the weights are on two drives. */
+/**
+ * Encodes a model. ONNX Runtime wants one folder, and its weights' paths relative to it. @throws ArgumentError if the weights are on two
+ * drives.
+ */
 export function encodeOnDisk(model: OnnxModel): EncodedModel {
   const roots = new Set<string>();
   const bytes = encodeModel(model, (file) => {

@@ -8,8 +8,9 @@ const HEARTBEAT = 5_000;
 const ABANDONED = 30_000;
 
 /**
- * Does `work` while no other process holds the same lock. The lock avoids downloading one file twice. Nothing breaks if it fails: files are moved to their
- * places when they are complete and checked. huggingface_hub locks its `.lock` files with flock, which Node lacks. Therefore our locks have other names.
+ * Does `work` while no other process holds the same lock. The lock avoids downloading one file twice. Nothing breaks if it fails: files are
+ * moved to their places when they are complete and checked. huggingface_hub locks its `.lock` files with flock, which Node lacks. Therefore
+ * our locks have other names.
  * @throws the signal's reason when it aborts.
  */
 export async function withLock<Result>(path: string, signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result> {

@@ -26,7 +26,10 @@ export async function listRepositories(cacheDir?: string): Promise<CachedReposit
   return found.filter((repository) => repository !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Removes a repository's folder and its locks. Returns the number of bytes that this freed; undefined if there is no such folder. @throws HubError */
+/**
+ * Removes a repository's folder and its locks. Returns the number of bytes that this freed; undefined if there is no such folder. @throws
+ * HubError
+ */
 export async function removeRepository(id: string, cacheDir?: string): Promise<number | undefined> {
   const root = hubCacheDir(cacheDir);
   const path = join(root, repositoryFolder(id));
@@ -152,8 +155,8 @@ async function sharedBlobs(root: string, path: string): Promise<readonly string[
 }
 
 /**
- * Removes a shared blob if none of the links in its list of references exists, and returns the bytes freed. Like huggingface_hub, keeps a blob without
- * a list.
+ * Removes a shared blob if none of the links in its list of references exists, and returns the bytes freed. Like huggingface_hub, keeps a
+ * blob without a list.
  */
 async function removeUnused(root: string, blob: string): Promise<number> {
   const path = join(root, blob);

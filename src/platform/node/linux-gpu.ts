@@ -1,8 +1,8 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 
-// Finds GPUs on Linux by the files through which drivers use them. ONNX Runtime also finds them, but it is slow, and it does not say whether a Vulkan driver
-// uses a GPU or renders in software. Software rendering is slower than the CPU provider.
+// Finds GPUs on Linux by the files through which drivers use them. ONNX Runtime also finds them, but it is slow, and it does not say
+// whether a Vulkan driver uses a GPU or renders in software. Software rendering is slower than the CPU provider.
 
 /** Files of NVIDIA's driver (nvidia0), of WSL (dxg) and of the kernel's drivers for AMD, Intel and most others (renderD128). */
 const GPU_FILE = /^\/dev\/(nvidia\d+|dxg|dri\/renderD\d+)$/;

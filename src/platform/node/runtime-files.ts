@@ -4,8 +4,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { DeviceError } from "../../errors.js";
 
-// The files of the package onnxruntime-node: binaries of every platform, in bin/napi-v6/<platform>/<arch>. CUDA's libraries are not in the package; its
-// install script downloads them. Installing Darkroom prevents the download: scripts/skip-cuda-download.mjs writes empty files with the libraries' names.
+// The files of the package onnxruntime-node: binaries of every platform, in bin/napi-v6/<platform>/<arch>. CUDA's libraries are not in the
+// package; its install script downloads them. Installing Darkroom prevents the download: scripts/skip-cuda-download.mjs writes empty files
+// with the libraries' names.
 
 /** One platform's binaries. */
 export interface PlatformBinaries {

@@ -8,8 +8,8 @@ import type { FileRef } from "../../tensor/stored-tensor.js";
 import { diskFile, locationOf } from "./disk-file.js";
 
 /*
- * Weights that are converted while a network is loaded are in a temporary file until the runtime has read or mapped it: for a second or two. Windows does not
- * remove a mapped file; there it stays until the network is released.
+ * Weights that are converted while a network is loaded are in a temporary file until the runtime has read or mapped it: for a second or
+ * two. Windows does not remove a mapped file; there it stays until the network is released.
  */
 
 const PREFIX = "darkroom-weights-";

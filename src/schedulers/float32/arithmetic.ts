@@ -2,8 +2,8 @@ import { ArgumentError } from "../../errors.js";
 import { sizeOf, Tensor } from "../../tensor/tensor.js";
 
 /**
- * torch keeps noise schedules in float32 and rounds after every operation. Differences such as `1 - alphaCumprod` near zero amplify these roundings
- * beyond our tolerance, so schedules round where torch rounds. These functions need more than `Math.fround`.
+ * torch keeps noise schedules in float32 and rounds after every operation. Differences such as `1 - alphaCumprod` near zero amplify these
+ * roundings beyond our tolerance, so schedules round where torch rounds. These functions need more than `Math.fround`.
  */
 export const f32 = Math.fround;
 

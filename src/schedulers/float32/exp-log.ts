@@ -2,10 +2,10 @@ import { f32 } from "./arithmetic.js";
 
 /**
  * torch's float32 exponential and logarithm on x86 are MKL's. They are not correctly rounded: 1 in 100 exponentials and up to 1 in 10
- * logarithms differ in the last bit. Solvers take differences of logarithms of neighbouring sigmas, so these bits show: SA-Solver of order 4 is
- * 1e-4 off in 20 steps without them, DEIS 2e-5 in 30. The Brownian tree gives other noise for another sigma. Schedules therefore use these
- * functions wherever torch takes the exponential or logarithm of a sigma. The constants were fitted to torch's results over whole binades. They
- * give another result than torch for less than 1 number in 900.
+ * logarithms differ in the last bit. Solvers take differences of logarithms of neighbouring sigmas, so these bits show: SA-Solver of order
+ * 4 is 1e-4 off in 20 steps without them, DEIS 2e-5 in 30. The Brownian tree gives other noise for another sigma. Schedules therefore use
+ * these functions wherever torch takes the exponential or logarithm of a sigma. The constants were fitted to torch's results over whole
+ * binades. They give another result than torch for less than 1 number in 900.
  */
 export function expTorch(x: number): number {
   const value = f32(x);
@@ -43,8 +43,8 @@ const LOG_Q = [1, 2.612677543073109, 2.453006071784736, 0.9864942958519418, 0.15
 const LN_2 = f32(Math.LN2);
 
 /**
- * `np.log` of a float32, for positive normal numbers. It is up to 4 units in the last place off. Timesteps are interpolated between logarithms of
- * sigmas, so the correctly rounded logarithm would give other timesteps.
+ * `np.log` of a float32, for positive normal numbers. It is up to 4 units in the last place off. Timesteps are interpolated between
+ * logarithms of sigmas, so the correctly rounded logarithm would give other timesteps.
  */
 export function logNumpy(x: number): number {
   const value = f32(x);

@@ -2,9 +2,9 @@ import { f32 } from "./arithmetic.js";
 
 /**
  * torch's float32 square root on x86 is MKL's, which is not correctly rounded: a 12-bit estimate of `1 / sqrt(x)` and two Newton steps
- * without fused multiply-add. It gives 4096 as the first sigma of zero-SNR schedules, where the exact root rounds to 4095.9998, and it changes the
- * last digits of every sigma and fractional timestep. Schedules therefore use it wherever torch takes a root. The estimate below is that of AMD
- * processors, on which the fixtures were made; Intel's differs in its last bits.
+ * without fused multiply-add. It gives 4096 as the first sigma of zero-SNR schedules, where the exact root rounds to 4095.9998, and it
+ * changes the last digits of every sigma and fractional timestep. Schedules therefore use it wherever torch takes a root. The estimate
+ * below is that of AMD processors, on which the fixtures were made; Intel's differs in its last bits.
  */
 export function sqrtTorch(x: number): number {
   const value = f32(x);

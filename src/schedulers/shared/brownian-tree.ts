@@ -26,8 +26,8 @@ interface Interval {
 }
 
 /**
- * A Brownian motion that depends only on a seed. Increments over any intervals, asked in any order, are consistent, because each is made by halving
- * (Li et al. 2020, "Scalable Gradients for Stochastic Differential Equations", Algorithm 3). Gives the numbers of torchsde's
+ * A Brownian motion that depends only on a seed. Increments over any intervals, asked in any order, are consistent, because each is made by
+ * halving (Li et al. 2020, "Scalable Gradients for Stochastic Differential Equations", Algorithm 3). Gives the numbers of torchsde's
  * `BrownianInterval(t0, t1, entropy=seed, tol=1e-6, pool_size=24, halfway_tree=True)`.
  */
 export class BrownianTree {

@@ -55,7 +55,9 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     this.restart();
   }
 
-  /** The timesteps of the distillation's schedule, cleanest first, up to `strength`. `asked` is true if the run sets the schedule's length. */
+  /**
+   * The timesteps of the distillation's schedule, cleanest first, up to `strength`. `asked` is true if the run sets the schedule's length.
+   */
   protected distilledTimesteps(originalSteps: number, strength: number, _asked: boolean): number[] {
     const { numTrainTimesteps } = this.config;
     if (originalSteps > numTrainTimesteps) {

@@ -19,7 +19,10 @@ import { thresholdedNoise, thresholdedOriginal, withoutVariance } from "./predic
 /** The fields that the whole DPM-Solver family has. */
 export const dpmSolverFields = () => ({
   ...betaFields(),
-  /** What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow); "epsilon" by default. */
+  /**
+   * What the model predicts: "epsilon" (the noise), "sample" (the picture), "v_prediction" (the velocity), "flow_prediction" (the flow);
+   * "epsilon" by default.
+   */
   predictionType: oneOf(["epsilon", "sample", "v_prediction", "flow_prediction"], "epsilon"),
   ...thresholdFields(),
   /** Which second-order formula. */

@@ -16,8 +16,8 @@ export interface SolverFormula {
 }
 
 /**
- * A multistep update (arXiv:2211.01095, Algorithm 2 and appendix A): the sample moved over one step. Its order is one less than the number of
- * `levels`. `outputs` are the model's at the levels where the steps began, newest first.
+ * A multistep update (arXiv:2211.01095, Algorithm 2 and appendix A): the sample moved over one step. Its order is one less than the number
+ * of `levels`. `outputs` are the model's at the levels where the steps began, newest first.
  */
 export function multistepUpdate(
   { algorithmType, solverType }: SolverFormula,
@@ -92,8 +92,8 @@ export function singlestepUpdate(
 }
 
 /**
- * The solver's exact integrals over one step of length `h` in lambda, for a constant (d0), linear (d1) and quadratic (d2) output, and the weights of
- * the sample and of added noise. Rounded as torch rounds: in short steps, large terms cancel.
+ * The solver's exact integrals over one step of length `h` in lambda, for a constant (d0), linear (d1) and quadratic (d2) output, and the
+ * weights of the sample and of added noise. Rounded as torch rounds: in short steps, large terms cancel.
  */
 function solverWeights(kind: AlgorithmType, to: NoiseLevel, from: NoiseLevel, h: number) {
   const exp = expTorch;

@@ -61,7 +61,10 @@ export function evenFlowSigmas({ min, max }: SigmaRange, trainSteps: number, ste
   return linspace(max * trainSteps, min * trainSteps, steps).map((timestep) => timestep / trainSteps);
 }
 
-/** Schedulers of rectified flow (Liu et al. 2022, Esser et al. 2024): a sample is `(1 - sigma) * picture + sigma * noise`. Timesteps are scaled sigmas. */
+/**
+ * Schedulers of rectified flow (Liu et al. 2022, Esser et al. 2024): a sample is `(1 - sigma) * picture + sigma * noise`. Timesteps are
+ * scaled sigmas.
+ */
 export abstract class FlowMatchScheduler<Config extends FlowMatchConfig = FlowMatchConfig> extends SigmaScheduler<Config> {
   protected override readonly takes = ["timesteps", "sigmas", "mu"] as const;
   protected override readonly pairsTimestepsWithSigmas = true;

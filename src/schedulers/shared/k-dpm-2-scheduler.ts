@@ -26,8 +26,8 @@ export interface KDPM2Stage {
 }
 
 /**
- * DPM-Solver-2 as in k-diffusion's sample_dpm_2: a step to the geometric midpoint of two sigmas, and then the whole step with the slope at the
- * midpoint. Lu et al. 2022 (arXiv:2206.00927), Algorithm 1; Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with DPM-2 steps.
+ * DPM-Solver-2 as in k-diffusion's sample_dpm_2: a step to the geometric midpoint of two sigmas, and then the whole step with the slope at
+ * the midpoint. Lu et al. 2022 (arXiv:2206.00927), Algorithm 1; Karras et al. 2022 (arXiv:2206.00364), Algorithm 2 with DPM-2 steps.
  */
 export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   override readonly order = 2;

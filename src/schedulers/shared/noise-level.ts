@@ -13,8 +13,8 @@ export interface NoiseLevel extends Mixture {
 export type StepLevels = readonly [to: NoiseLevel, from: NoiseLevel, ...before: NoiseLevel[]];
 
 /**
- * The level of a sigma. Schedules of kind `vp` list `sigma / alpha`, with `alpha^2 + sigma^2 = 1`. Schedules of kind `flow` list sigma, with
- * `alpha + sigma = 1`. Rounded as torch rounds: solvers use small differences of lambdas.
+ * The level of a sigma. Schedules of kind `vp` list `sigma / alpha`, with `alpha^2 + sigma^2 = 1`. Schedules of kind `flow` list sigma,
+ * with `alpha + sigma = 1`. Rounded as torch rounds: solvers use small differences of lambdas.
  */
 export function noiseLevel(raw: number, kind: "vp" | "flow"): NoiseLevel {
   const alpha = kind === "flow" ? f32(1 - raw) : f32(1 / sqrtTorch(f32(f32(raw ** 2) + 1)));

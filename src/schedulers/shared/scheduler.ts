@@ -111,8 +111,8 @@ export interface SchedulerClass<Instance extends Scheduler = Scheduler> {
 type TimestepExtra = Exclude<keyof TimestepOptions, "numInferenceSteps">;
 
 /**
- * Turns noise into a picture, step by step: call `setTimesteps`. Then, for each of `timesteps`, evaluate the model on `scaleModelInput(sample, t)`
- * and call `step`. The subclasses match diffusers' classes of the same names.
+ * Turns noise into a picture, step by step: call `setTimesteps`. Then, for each of `timesteps`, evaluate the model on
+ * `scaleModelInput(sample, t)` and call `step`. The subclasses match diffusers' classes of the same names.
  */
 export abstract class Scheduler<Config extends object = object> {
   /** The class's name in diffusers. */
@@ -154,8 +154,8 @@ export abstract class Scheduler<Config extends object = object> {
   }
 
   /**
-   * A scheduler of this class from any scheduler's config, like diffusers' `from_config`. It takes the fields that it has. Fields that were not set
-   * get this class's defaults. Other fields are kept, so that converting back restores them.
+   * A scheduler of this class from any scheduler's config, like diffusers' `from_config`. It takes the fields that it has. Fields that were
+   * not set get this class's defaults. Other fields are kept, so that converting back restores them.
    *
    * @param config in camelCase, such as another scheduler's `config`.
    * @param overrides fields that replace the config's.
@@ -343,8 +343,8 @@ export abstract class Scheduler<Config extends object = object> {
   }
 
   /**
-   * The position of the step at `timestep`, for schedulers that step by position, so that timesteps may repeat or be fractions. The first step of
-   * a run is found by its timestep or by `setBeginIndex`. Later steps follow it.
+   * The position of the step at `timestep`, for schedulers that step by position, so that timesteps may repeat or be fractions. The first
+   * step of a run is found by its timestep or by `setBeginIndex`. Later steps follow it.
    */
   protected currentIndex(timestep: number): number {
     this.stepIndex ??= this.beginIndex ?? this.indexOf(timestep);
@@ -374,8 +374,8 @@ export abstract class Scheduler<Config extends object = object> {
 }
 
 /**
- * Networks with the preconditioning of Karras et al. 2022 have their own noise levels. Betas give the noise levels of all others. A config with both
- * was converted between schedulers of both kinds.
+ * Networks with the preconditioning of Karras et al. 2022 have their own noise levels. Betas give the noise levels of all others. A config
+ * with both was converted between schedulers of both kinds.
  */
 function warnOfOtherNoise(
   className: string,

@@ -17,8 +17,8 @@ export interface SpacingFlags {
 }
 
 /**
- * The ends of a named spacing: the config's `sigmaMin` and `sigmaMax` if it has them, else those of the schedule. As in diffusers, they count even if
- * the config only keeps them for another class.
+ * The ends of a named spacing: the config's `sigmaMin` and `sigmaMax` if it has them, else those of the schedule. As in diffusers, they
+ * count even if the config only keeps them for another class.
  */
 export function sigmaRange(config: object, { min, max }: SigmaRange): SigmaRange {
   const { sigmaMin, sigmaMax } = config as { readonly sigmaMin?: number | null; readonly sigmaMax?: number | null };
@@ -63,7 +63,9 @@ export function shiftFlowSigma(sigma: number, shift: number, round = exact): num
   return round(round(round(shift) * sigma) / round(1 + round(round(shift - 1) * sigma)));
 }
 
-/** The shift that depends on picture size (FLUX): `weight / (weight + 1/sigma - 1)`, with weight exp(mu) ("exponential") or mu ("linear"). */
+/**
+ * The shift that depends on picture size (FLUX): `weight / (weight + 1/sigma - 1)`, with weight exp(mu) ("exponential") or mu ("linear").
+ */
 export function shiftFlowSigmaByMu(sigma: number, mu: number, type: "exponential" | "linear", round = exact): number {
   const weight = round(type === "exponential" ? Math.exp(mu) : mu);
   return round(weight / round(weight + round(round(1 / sigma) - 1)));

@@ -9,7 +9,9 @@ export interface ThresholdConfig {
   readonly sampleMaxValue: number;
 }
 
-/** Dynamic thresholding (Saharia et al. 2022, "Imagen", section 2.3): each image is clipped to its own quantile and scaled back to -1..1. */
+/**
+ * Dynamic thresholding (Saharia et al. 2022, "Imagen", section 2.3): each image is clipped to its own quantile and scaled back to -1..1.
+ */
 export function dynamicThreshold(sample: Tensor, { dynamicThresholdingRatio, sampleMaxValue }: ThresholdConfig): Tensor {
   const images = Array.from({ length: sample.shape[0] ?? 0 }, (_, i) => sample.slice(i, i + 1));
   return concat(

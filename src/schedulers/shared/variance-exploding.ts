@@ -18,7 +18,10 @@ export function denoised(type: "epsilon" | "sample" | "v_prediction", output: Te
   }
 }
 
-/** The standard deviation of the first noise: the largest sigma or, for "leading" timesteps, which start below pure noise, a sample's deviation. */
+/**
+ * The standard deviation of the first noise: the largest sigma or, for "leading" timesteps, which start below pure noise, a sample's
+ * deviation.
+ */
 export function initialSigma(sigmas: readonly number[], timestepSpacing: string): number {
   const largest = Math.max(...sigmas);
   return timestepSpacing === "leading" ? sqrtTorch(f32(f32(largest ** 2) + 1)) : largest;
