@@ -7,7 +7,7 @@ interface InspectCommandOptions {
   readonly revision?: string;
 }
 
-/** `darkroom inspect`: what a checkpoint, a part of one, a LoRA or an embedding is, without loading it. */
+/** `darkroom inspect` describes a checkpoint, a part of one, a LoRA or an embedding without loading it. */
 export function addInspect(program: Command): void {
   program
     .command("inspect")

@@ -104,7 +104,7 @@ function fileOf(name: string, files: ReadonlyMap<string, readonly string[]>, she
   });
 }
 
-/** The embeddings whose names are words of `text`, in whatever capitals; each by the name as it stands there. */
+/** The embeddings with names that are words of `text`, in upper or lower case. The token of each is the word as it is in `text`. */
 function named(paths: readonly string[], text: string): EmbeddingRequest[] {
   return paths.flatMap((path) => {
     const [token] = new RegExp(`(?<![\\p{L}\\p{N}_])${escaped(nameOf(path))}(?![\\p{L}\\p{N}_])`, "iu").exec(text) ?? [];

@@ -8,7 +8,7 @@ import { startKindOf } from "./start.js";
 /** A family of checkpoints that has a workflow. */
 export type KnownFamily = (typeof FAMILIES)[number];
 
-/** The family of a checkpoint, by its table of contents. @throws ConfigError for a pipeline that has no workflow. */
+/** The family of a checkpoint, by its `model_index.json`. @throws ConfigError for a pipeline that has no workflow. */
 export function familyOf(model: string, { className, options }: ModelIndex): KnownFamily {
   const [first] = familiesByPipeline(className);
   if (!first) {
@@ -20,7 +20,7 @@ export function familyOf(model: string, { className, options }: ModelIndex): Kno
   return FAMILIES.find(({ id }) => id === exact?.id) ?? first;
 }
 
-/** @throws ArgumentError unless the checkpoint, by its table of contents, can finish what a checkpoint of the family began. */
+/** @throws ArgumentError unless the checkpoint is a refiner for this family, by its `model_index.json`. */
 export function expectRefiner(refiner: string, index: ModelIndex, { refinement }: KnownFamily): void {
   if (refinement?.families.includes(familyOf(refiner, index).id)) return;
   const families = (refinement?.families ?? []).map((id) => FAMILIES.find((each) => each.id === id)?.name);

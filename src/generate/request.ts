@@ -131,7 +131,7 @@ export interface RunRequest {
   readonly strength?: number | undefined;
   /** Mask: the picture is repainted where the mask is white. In JSON: the image file in base64, or a data URL. */
   readonly maskImage?: PictureInput | undefined;
-  /** Works on the masked part only, and on so many pixels around it. The whole picture by default. */
+  /** Works on the masked part only, and on this many pixels around it. The whole picture by default. */
   readonly paddingMaskCrop?: number | undefined;
   /** Picture that the ControlNet follows, or a list with one for each ControlNet. In JSON: image files in base64, or data URLs. */
   readonly controlImage?: PictureInput | readonly PictureInput[] | undefined;
@@ -274,7 +274,7 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     "Mask: the picture is repainted where the mask is white. In JSON: the image file in base64, or a data URL.",
     picture,
   ),
-  paddingMaskCrop: described("Works on the masked part only, and on so many pixels around it. The whole picture by default.", whole(0)),
+  paddingMaskCrop: described("Works on the masked part only, and on this many pixels around it. The whole picture by default.", whole(0)),
   controlImage: described(
     "Picture that the ControlNet follows, or a list with one for each ControlNet. In JSON: image files in base64, or data URLs.",
     oneOrList(picture, "one picture or a list of them"),
