@@ -35,12 +35,12 @@ function link(root: string, commit: string, files: Readonly<Record<string, strin
 }
 
 describe("listCachedRepositories", () => {
-  it("counts a file once, however many revisions have it", async () => {
+  it("counts a file once, even if several revisions have it", async () => {
     const [repository] = await listCachedRepositories({ cacheDir: cache() });
     expect(repository).toMatchObject({ id: "a/b", size: 12, files: 3, unfinished: 0 });
   });
 
-  it("gives each revision with its branches and tags, its size and its folder", async () => {
+  it("lists each revision with its branches and tags, its size and its folder", async () => {
     const cacheDir = cache();
     const [repository] = await listCachedRepositories({ cacheDir });
     expect(repository?.revisions).toMatchObject([
@@ -58,7 +58,7 @@ describe("listCachedRepositories", () => {
     expect(repository?.revisions.map(({ lastModified }) => lastModified.getTime() === time.getTime())).toEqual([false, true]);
   });
 
-  it("gives the time a file was read last", async () => {
+  it("gives the time when a file was last read", async () => {
     const cacheDir = cache();
     const time = new Date("2031-02-03T04:05:06Z");
     utimesSync(join(cacheDir, "models--a--b/blobs/new"), time, new Date());
@@ -66,13 +66,13 @@ describe("listCachedRepositories", () => {
     expect(repository?.lastAccessed).toEqual(time);
   });
 
-  it("counts what unfinished downloads hold", async () => {
+  it("counts the bytes of unfinished downloads", async () => {
     const cacheDir = cache();
     writeFileSync(join(cacheDir, "models--a--b/blobs/x.incomplete"), "1234567");
     expect(await listCachedRepositories({ cacheDir })).toMatchObject([{ size: 19, unfinished: 7, files: 3 }]);
   });
 
-  it("sorts by id, and passes over data sets and what is no repository", async () => {
+  it("sorts by id, and skips data sets and other folders", async () => {
     const files = {
       "models--b--b/refs/main": "x",
       "models--a--z/refs/main": "x",
@@ -83,7 +83,7 @@ describe("listCachedRepositories", () => {
     expect((await listCachedRepositories({ cacheDir })).map(({ id }) => id)).toEqual(["a/z", "b/b", "old"]);
   });
 
-  it("passes over links into nothing, in circles, and strange refs", async () => {
+  it("skips broken links, circular links and malformed refs", async () => {
     const cacheDir = cache();
     rmSync(join(cacheDir, "models--a--b/blobs/new"));
     symlinkSync("circle", join(cacheDir, "models--a--b/snapshots", FIRST, "circle"));
@@ -93,18 +93,18 @@ describe("listCachedRepositories", () => {
     expect(repository?.revisions.map(({ files }) => files)).toEqual([2, 1]);
   });
 
-  it("counts real files in snapshots, where there are no links", async () => {
+  it("counts the files of snapshots that have no links", async () => {
     const cacheDir = temporaryFolder({ [`models--a--b/snapshots/${FIRST}/unet/config.json`]: "12345" });
     expect(await listCachedRepositories({ cacheDir })).toMatchObject([{ size: 5, files: 1 }]);
   });
 
-  it("finds nothing where there is no cache", async () => {
+  it("finds nothing if there is no cache", async () => {
     expect(await listCachedRepositories({ cacheDir: join(temporaryFolder(), "none") })).toEqual([]);
   });
 });
 
 describe("removeCachedRepository", () => {
-  it("removes all of it, and nothing else", async () => {
+  it("removes the whole repository, and nothing else", async () => {
     const cacheDir = cache();
     mkdirSync(join(cacheDir, "models--a--bc"));
     await removeCachedRepository("a/b", { cacheDir });
@@ -112,7 +112,7 @@ describe("removeCachedRepository", () => {
     expect(readdirSync(join(cacheDir, ".locks"))).toEqual([]);
   });
 
-  it("gives the bytes that it freed, those of links' targets once", async () => {
+  it("returns the freed bytes, and counts the target of several links once", async () => {
     const [files, refs] = [5 + 3 + 4, 2 * 40];
     expect(await removeCachedRepository("a/b", { cacheDir: cache() })).toBe(files + refs);
   });
@@ -123,11 +123,11 @@ describe("removeCachedRepository", () => {
     expect(existsSync(join(cacheDir, "models--a--b"))).toBe(true);
   });
 
-  it("says that a repository is not there", async () => {
+  it("names a repository that is not in the cache", async () => {
     expect((await hubError(removeCachedRepository("a/c", { cacheDir: cache() }))).message).toBe("a/c is not in the cache");
   });
 
-  it("removes a link to a folder elsewhere, not the folder", async () => {
+  it("removes a link to another folder, but not that folder", async () => {
     const elsewhere = temporaryFolder({ "precious.txt": "x" });
     const cacheDir = temporaryFolder();
     symlinkSync(elsewhere, join(cacheDir, "models--a--b"));
@@ -151,7 +151,7 @@ describe("removeCachedRepository", () => {
     expect(existsSync(join(cacheDir, "models--a--b"))).toBe(true);
   });
 
-  it("frees a blob that huggingface_hub shares among repositories when no other has it", async () => {
+  it("removes a blob that huggingface_hub shares between repositories, if no other repository uses it", async () => {
     const cacheDir = cache();
     const shared = (hash: string, references: readonly string[]) => {
       const blob = join("blobs", hash.slice(0, 2), hash);

@@ -17,7 +17,7 @@ function meter(): { meter: DownloadMeter; heard: DownloadProgress[]; clock: { no
 }
 
 describe("DownloadMeter", () => {
-  it("adds up all files, with what earlier runs left", () => {
+  it("adds up all files, with the bytes of earlier runs", () => {
     const { meter: files, heard } = meter();
     files.expect(1000, 300);
     files.expect(500, 0);
@@ -26,7 +26,7 @@ describe("DownloadMeter", () => {
     expect(heard.at(-1)).toMatchObject({ file: "a", loaded: 400, total: 1500, files: { done: 0, total: 2 } });
   });
 
-  it("gives speed and time left by what came, not by what was there", () => {
+  it("computes speed and time left from received bytes only", () => {
     const { meter: files, heard, clock } = meter();
     files.expect(10_000, 5000);
     files.start();
@@ -46,7 +46,7 @@ describe("DownloadMeter", () => {
     expect(heard.at(-1)?.bytesPerSecond).toBe(100);
   });
 
-  it("tells at most ten times a second, and always when a file is whole", () => {
+  it("reports at most ten times a second, and always when a file is complete", () => {
     const { meter: files, heard, clock } = meter();
     files.expect(1000, 0);
     files.start();
@@ -56,7 +56,7 @@ describe("DownloadMeter", () => {
     expect(heard.at(-1)).toMatchObject({ loaded: 1000, secondsLeft: 0, files: { done: 1, total: 1 } });
   });
 
-  it("is silent until its sums are whole", () => {
+  it("reports nothing before all files are known", () => {
     const { meter: files, heard } = meter();
     files.expect(10, 0);
     files.add("index", 10);
@@ -64,7 +64,7 @@ describe("DownloadMeter", () => {
     expect(heard).toEqual([]);
   });
 
-  it("takes back what was damaged", () => {
+  it("subtracts damaged bytes", () => {
     const { meter: files, heard, clock } = meter();
     files.expect(100, 0);
     files.start();
@@ -75,7 +75,7 @@ describe("DownloadMeter", () => {
     expect(heard.at(-1)?.loaded).toBe(40);
   });
 
-  it("counts what another process brought", () => {
+  it("counts bytes that another process downloaded", () => {
     const { meter: files, heard } = meter();
     files.expect(100, 0);
     files.start();

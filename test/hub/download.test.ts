@@ -40,7 +40,7 @@ async function expectWhole(weights: Buffer): Promise<void> {
 }
 
 describe("a connection that breaks", () => {
-  it("is taken up where it broke", async () => {
+  it("is resumed where it broke", async () => {
     const { hub, weights } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { cutAfter: 300_000 });
     await open();
@@ -48,7 +48,7 @@ describe("a connection that breaks", () => {
     await expectWhole(weights);
   });
 
-  it("leaves what came of the file when the download is given up, for the next to go on from", async () => {
+  it("keeps the received bytes when the download is stopped, so that the next one resumes", async () => {
     const { hub, weights, blobs } = await startHub();
     const stop = new AbortController();
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 20 });
@@ -64,7 +64,7 @@ describe("a connection that breaks", () => {
     await expectWhole(weights);
   });
 
-  it("is taken up by another process after the first was killed", async () => {
+  it("is resumed by another process after the first was killed", async () => {
     const { hub, weights, blobs } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 50 });
     const first = openElsewhere();
@@ -81,7 +81,7 @@ describe("a connection that breaks", () => {
     await expectWhole(weights);
   });
 
-  it("is begun anew where the server knows no ranges, and skips what is there", async () => {
+  it("starts at the beginning if the server has no ranges, and skips the bytes on disk", async () => {
     const { hub, weights } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { cutAfter: 300_000 });
     hub.fail(/^\/[0-9a-f]{64}$/, { ignoreRange: true });
@@ -89,7 +89,7 @@ describe("a connection that breaks", () => {
     await expectWhole(weights);
   });
 
-  it("is given up after several times without progress, with what to do", async () => {
+  it("is given up after several attempts without progress, with a hint", async () => {
     const { hub } = await startHub();
     const { setTimeout } = globalThis;
     const pauses = [500, 1000, 2000, 4000, 8000];
@@ -103,7 +103,7 @@ describe("a connection that breaks", () => {
     expect(hub.log.filter(({ path }) => path.includes("config.json"))).toHaveLength(6);
   });
 
-  it("counts as broken when nothing comes any more", async () => {
+  it("counts as broken when no more data arrives", async () => {
     const { hub } = await startHub();
     vi.stubEnv("HF_HUB_DOWNLOAD_TIMEOUT", "0.2");
     hub.fail(/config\.json/, { silence: true });
@@ -112,8 +112,8 @@ describe("a connection that breaks", () => {
   });
 });
 
-describe("bytes that are not those of the hash", () => {
-  it("are thrown away, and the file is fetched again from its beginning", async () => {
+describe("bytes that do not match the hash", () => {
+  it("are deleted, and the file is downloaded again from its beginning", async () => {
     const { hub, weights } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { damage: true });
     await open();
@@ -121,7 +121,7 @@ describe("bytes that are not those of the hash", () => {
     await expectWhole(weights);
   });
 
-  it("are an error the second time, naming the file, what was found and what was expected", async () => {
+  it("are an error the second time, which names the file, the hash and the expected hash", async () => {
     const { hub, blobs } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { damage: true }, 2);
     const error = await hubError(open());
@@ -132,13 +132,13 @@ describe("bytes that are not those of the hash", () => {
     expect(blobs()).toHaveLength(1);
   });
 
-  it("are seen in a small file by git's hash", async () => {
+  it("are detected in a small file by git's hash", async () => {
     const { hub } = await startHub();
     hub.fail(/config\.json/, { damage: true }, 2);
     expect((await hubError(open())).message).toMatch(/config\.json has the git sha1 [0-9a-f]{40}; expected [0-9a-f]{40}/);
   });
 
-  it("are seen in what an earlier run left", async () => {
+  it("are detected among the bytes of an earlier run", async () => {
     const { hub, weights } = await startHub();
     const sha256 = hash("sha256", weights);
     const partial = join(hub.cacheDir, "models--someone--vae/blobs", `${sha256}.incomplete`);
@@ -148,7 +148,7 @@ describe("bytes that are not those of the hash", () => {
     await expectWhole(weights);
   });
 
-  it("are refused when there are more than there should be", async () => {
+  it("are refused if the file is longer than expected", async () => {
     const { hub } = await startHub();
     const endless = { status: 200, body: "x".repeat(5_000_000) };
     hub.fail(/config\.json/, endless, 2);
@@ -156,7 +156,7 @@ describe("bytes that are not those of the hash", () => {
   });
 });
 
-describe("a hub that says no", () => {
+describe("a hub that refuses", () => {
   it.each<[HubProblem, number, Record<string, string>, RegExp]>([
     ["gated", 403, { "x-error-code": "GatedRepo" }, /accept the licence at .*\/someone\/vae and set HF_TOKEN/],
     ["gated", 401, { "x-error-code": "GatedRepo" }, /accept the licence/],
@@ -164,7 +164,7 @@ describe("a hub that says no", () => {
     ["unauthorized", 401, { "x-error-message": "Invalid credentials in Authorization header" }, /HF_TOKEN/],
     ["file-not-found", 404, { "x-error-code": "EntryNotFound" }, /tree\/main/],
     ["rate-limit", 429, { "retry-after": "3600" }, /3600 s.*HF_TOKEN/],
-  ])("is understood: %s, %i %o", async (problem, status, headers, hint) => {
+  ])("gives the problem %s for %i %o", async (problem, status, headers, hint) => {
     const { hub } = await startHub();
     hub.fail(/resolve/, { status, headers });
     const error = await hubError(open());
@@ -173,7 +173,7 @@ describe("a hub that says no", () => {
     expect(error.message).toContain(ID);
   });
 
-  it("tells a missing repository from a missing revision", async () => {
+  it("distinguishes a missing repository from a missing revision", async () => {
     await startHub();
     const missing = await hubError(openCheckpoint("nobody/nothing"));
     expect(missing.problem).toBe("repository-not-found");
@@ -192,7 +192,7 @@ describe("a hub that says no", () => {
     await expectWhole(weights);
   });
 
-  it("is asked again after the time it wishes", async () => {
+  it("is asked again after the time in its answer", async () => {
     const { hub } = await startHub();
     hub.fail(/revision/, { status: 429, headers: { "retry-after": "2" } });
     const start = performance.now();
@@ -209,7 +209,7 @@ describe("a download", () => {
     await expectWhole(weights);
   });
 
-  it("asks for size and hash of files whose listing lacks them", async () => {
+  it("asks for the size and hash of files if the listing lacks them", async () => {
     const { hub, weights } = await startHub();
     const body = JSON.stringify([
       { type: "file", path: "config.json" },
@@ -221,7 +221,7 @@ describe("a download", () => {
     await expectWhole(weights);
   });
 
-  it("is not begun when the disk has no room for it", async () => {
+  it("does not start if the disk has no room for it", async () => {
     const { hub } = await startHub();
     const lfs = { oid: "a".repeat(64), size: 5e15 };
     const body = JSON.stringify([
@@ -235,7 +235,7 @@ describe("a download", () => {
     expect(hub.fetched).toEqual([]);
   });
 
-  it("says of a cache that cannot be written what to do", async () => {
+  it("has a hint for a read-only cache", async () => {
     const { hub } = await startHub();
     mkdirSync(dirname(hub.cacheDir), { recursive: true });
     writeFileSync(hub.cacheDir, "a file where the cache should be");
@@ -244,7 +244,7 @@ describe("a download", () => {
     expect(error.hint).toMatch(/HF_HUB_CACHE/);
   });
 
-  it("tells of its progress up to the end", async () => {
+  it("reports its progress until the end", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 10 }, 3);
     const heard: DownloadProgress[] = [];
@@ -260,7 +260,7 @@ describe("a download", () => {
     expect(heard.map(({ loaded }) => loaded)).toEqual(heard.map(({ loaded }) => loaded).sort((a, b) => a - b));
   });
 
-  it("tells nothing when there is nothing to download", async () => {
+  it("reports nothing if there is nothing to download", async () => {
     await startHub();
     await open();
     const heard: DownloadProgress[] = [];
@@ -268,13 +268,13 @@ describe("a download", () => {
     expect(heard).toEqual([]);
   });
 
-  it("stops when the signal says so", async () => {
+  it("stops when the signal aborts", async () => {
     const { hub } = await startHub();
     hub.fail(/revision/, { silence: true });
     await expect(open({ signal: AbortSignal.timeout(50) })).rejects.toThrow(/timeout/);
   });
 
-  it("is done once when two processes want the same, and both get it whole", async () => {
+  it("happens once if two processes want the same file, and both get the whole file", async () => {
     const { hub, weights } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 20 }, 2);
     const both = await Promise.all([openElsewhere(), openElsewhere(), open()]);
@@ -283,7 +283,7 @@ describe("a download", () => {
     await expectWhole(weights);
   });
 
-  it("is not held up by the lock of a process that is no more", async () => {
+  it("does not wait for the lock of a process that has ended", async () => {
     const { hub, weights } = await startHub();
     const { child } = openElsewhere();
     await new Promise((resolve) => child.once("exit", resolve));

@@ -28,7 +28,7 @@ describe("The embedded checkpoint", () => {
     );
   });
 
-  it("is what lies at its path", async () => {
+  it("is the folder at its path", async () => {
     const [byName, byPath] = [await openCheckpoint(EMBEDDED_CHECKPOINT), await openCheckpoint(embeddedCheckpointPath())];
     expect([byName.name, await byName.file("model_index.json")]).toEqual([EMBEDDED_CHECKPOINT, await byPath.file("model_index.json")]);
   });

@@ -23,7 +23,7 @@ describe("findSource", () => {
     ["./owner/name", "folder", "nowhere"],
     ["owner/name/folder", "folder", "nowhere"],
     ["", "folder", "nowhere"],
-  ])("takes %j for a %s that is %s", async (source, kind, place) => {
+  ])("parses %j as a %s that is %s", async (source, kind, place) => {
     expect(await findSource(source)).toMatchObject({ kind, place });
   });
 
@@ -46,7 +46,7 @@ describe("findSource", () => {
     expect(await findSource(found)).toBe(found);
   });
 
-  it("refuses addresses that are no hub's", async () => {
+  it("refuses addresses of other sites", async () => {
     expect((await checkpointError(findSource("https://civitai.com/a.safetensors"))).message).toMatch(
       /is not the address of a file on the hub/,
     );

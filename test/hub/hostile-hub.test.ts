@@ -30,7 +30,7 @@ describe("a token", () => {
         await open();
       },
     ],
-  ])("comes from: %s", async (_, work) => {
+  ])("is taken from: %s", async (_, work) => {
     const hub = await startHub();
     hub.token = "secret";
     await work();
@@ -39,13 +39,13 @@ describe("a token", () => {
     );
   });
 
-  it("is not sent where the hub redirects", async () => {
+  it("is not sent to an address that the hub redirects to", async () => {
     const hub = await startHub();
     await open({ token: "secret" });
     expect(hub.log.filter(({ host }) => host === "cdn").map(({ authorization }) => authorization)).toEqual([undefined]);
   });
 
-  it("is not sent to another host that the next page of a listing is said to lie on", async () => {
+  it("is not sent to another host that a listing names for its next page", async () => {
     const hub = await startHub();
     const commit = hub.push(ID, "vae-swap-mini");
     const body = "[]";
@@ -58,7 +58,7 @@ describe("a token", () => {
     expect(hub.log.filter(({ host, path }) => host === "cdn" && path.includes("tree"))).toEqual([]);
   });
 
-  it("is not sent unasked where that is switched off", async () => {
+  it("is not sent by default if HF_HUB_DISABLE_IMPLICIT_TOKEN is set", async () => {
     const hub = await startHub();
     vi.stubEnv("HF_TOKEN", "secret");
     vi.stubEnv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1");
@@ -67,7 +67,7 @@ describe("a token", () => {
   });
 });
 
-describe("a hub that means harm", () => {
+describe("a malicious hub", () => {
   const outside = async (path: string) => {
     const hub = await HubServer.start({ [ID]: { "config.json": "{}", [WEIGHTS]: "x", [path]: "evil" } });
     await open();
@@ -87,7 +87,7 @@ describe("a hub that means harm", () => {
     expect((await checkpointError(open())).message).toMatch(/expected a \.safetensors file beside the index/);
   });
 
-  it("cannot name a part that lies elsewhere", async () => {
+  it("cannot name a part outside the repository", async () => {
     await HubServer.start({ [ID]: { "model_index.json": '{"_class_name": "X", "../../x": ["diffusers", "UNet2DModel"]}' } });
     expect((await checkpointError(openCheckpoint(ID))).message).toMatch(/component "\.\.\/\.\.\/x"/);
   });
@@ -104,13 +104,13 @@ describe("a hub that means harm", () => {
     expect((await hubError(open())).message).toMatch(/sent a listing of more than 50000000 bytes/);
   });
 
-  it("cannot keep us turning pages", async () => {
+  it("cannot send endless pages", async () => {
     const hub = await startHub();
     hub.fail(/tree/, { status: 200, headers: { link: '</tree?cursor=x>; rel="next"' }, body: "[]" }, 1000);
     expect((await hubError(open())).message).toMatch(/more than 100 pages/);
   });
 
-  it("is told from a login page", async () => {
+  it("is distinguished from a login page", async () => {
     const hub = await startHub();
     hub.fail(/revision/, { status: 200, body: "<html>please log in</html>" });
     const error = await hubError(open());

@@ -47,7 +47,7 @@ describe("the address of a file on the hub", () => {
 });
 
 describe("the address of a repository", () => {
-  it.each(["https://huggingface.co/owner/name", "hf.co/owner/name/"])("is told apart from that of a file: %s", async (link) => {
+  it.each(["https://huggingface.co/owner/name", "hf.co/owner/name/"])("is distinguished from the address of a file: %s", async (link) => {
     expect((await checkpointError(openCheckpoint(link))).hint).toBe("to open the repository, give its id: owner/name");
   });
 });
@@ -96,7 +96,7 @@ describe("a single file on the hub", () => {
       "someone/folder": "sd1-mini",
     });
 
-  it("is downloaded alone, and its configs without weights", async () => {
+  it("is downloaded alone, and a config repository without weights", async () => {
     const hub = await start();
     const link = `${hub.url}/someone/single/blob/main/v1/model.safetensors`;
     await using pipe = await StableDiffusionPipeline.fromSingleFile(link, { device: "cpu", config: "someone/folder" });
@@ -114,7 +114,7 @@ describe("a single file on the hub", () => {
     ]);
   });
 
-  it("is taken from the cache the next time, and without the network", async () => {
+  it("is read from the cache the next time, also without the network", async () => {
     const hub = await start();
     const link = `${hub.url}/someone/single/resolve/main/v1/model.safetensors`;
     const config = checkpoint("sd1-mini");
@@ -126,7 +126,7 @@ describe("a single file on the hub", () => {
     expect(hub.fetched).toHaveLength(files);
   });
 
-  it("may be a LoRA", async () => {
+  it("can be a LoRA", async () => {
     const hub = await HubServer.start({
       "someone/loras": { "a/fox.safetensors": readFileSync(loraFile("sd1_kohya")), "b.safetensors": "x" },
     });
@@ -135,7 +135,7 @@ describe("a single file on the hub", () => {
     expect(hub.fetched).toEqual(["a/fox.safetensors"]);
   });
 
-  it("that is not there is named", async () => {
+  it("is named if it does not exist", async () => {
     const hub = await start();
     const error = await checkpointError(openCheckpoint(`${hub.url}/someone/single/blob/main/no.safetensors`));
     expect(error.message).toBe("someone/single has no no.safetensors at revision main");
@@ -143,14 +143,14 @@ describe("a single file on the hub", () => {
     expect(missing.problem).toBe("repository-not-found");
   });
 
-  it("at another address is refused before anything is asked", async () => {
+  it("at another site is refused before any request", async () => {
     const hub = await start();
     const error = await checkpointError(openCheckpoint("https://civitai.com/models/1/model.safetensors"));
     expect(error.hint).toMatch(/download a file from elsewhere first/);
     expect(hub.log).toEqual([]);
   });
 
-  it("has a short name, and the revision that is asked for", async () => {
+  it("has a short name, and the revision of the options", async () => {
     const hub = await start();
     hub.push("someone/single", { "v1/model.safetensors": readFileSync(singleFile("sd1-inpaint-mini")) }, "inpaint");
     const config = checkpoint("sd1-inpaint-mini");
@@ -163,7 +163,7 @@ describe("a single file on the hub", () => {
     expect(hub.fetched).toEqual(["v1/model.safetensors"]);
   });
 
-  it("brings the config that PEFT keeps beside a LoRA", async () => {
+  it("is downloaded with the config that PEFT writes beside a LoRA", async () => {
     const hub = await HubServer.start({
       "someone/lora": {
         "a/adapter_model.safetensors": readFileSync(loraFile("sd1_peft")),
@@ -175,7 +175,7 @@ describe("a single file on the hub", () => {
     expect(hub.fetched.sort()).toEqual(["a/adapter_config.json", "a/adapter_model.safetensors"]);
   });
 
-  it("is told from a path, as far as names can tell", async () => {
+  it("is distinguished from a path as far as the name allows", async () => {
     await start();
     const error = await hubError(openCheckpoint("loras/animals/fox.safetensors"));
     expect(error.message).toMatch(

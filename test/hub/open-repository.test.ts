@@ -41,7 +41,7 @@ function withFiles(name: string, changes: Readonly<Record<string, string | undef
 }
 
 describe("a pipeline from the hub", () => {
-  it("gives the picture that its folder gives", async () => {
+  it("makes the same picture as its folder", async () => {
     await HubServer.start({ [ID]: "sd1-mini" });
     const pictures = [];
     for (const source of [ID, checkpoint("sd1-mini")]) {
@@ -52,7 +52,7 @@ describe("a pipeline from the hub", () => {
     expect(pictures[0]).toEqual(pictures[1]);
   });
 
-  it("fetches the files it reads and no others", async () => {
+  it("downloads the files it reads and no others", async () => {
     const others = ["README.md", "v1-5.ckpt", "v1-5.safetensors", "unet/diffusion_pytorch_model.bin", "unet/model.onnx", "onnx/model.onnx"];
     const more = [...others, "unet/diffusion_pytorch_model.fp16.safetensors", "vae/flax_model.msgpack", "tokenizer/tokenizer.json"];
     const hub = await HubServer.start({ [ID]: withFiles("sd1-mini", Object.fromEntries(more.map((path) => [path, "x"]))) });
@@ -60,14 +60,14 @@ describe("a pipeline from the hub", () => {
     expect(hub.fetched).toEqual(SD1_FILES);
   });
 
-  it("fetches the optional files of a tokenizer where they exist", async () => {
+  it("downloads the optional files of a tokenizer if they exist", async () => {
     const files = { "tokenizer/special_tokens_map.json": "{}", "tokenizer/added_tokens.json": '{"<new>": 999}' };
     const hub = await HubServer.start({ [ID]: withFiles("sd1-mini", files) });
     await openCheckpoint(ID);
     expect(hub.fetched).toEqual([...SD1_FILES, ...Object.keys(files)].sort());
   });
 
-  it("fetches of the weights only the variant asked for", async () => {
+  it("downloads only the wanted variant of the weights", async () => {
     const hub = await HubServer.start({ [ID]: "sdxl-base-mini" });
     await openCheckpoint(ID, { variant: "fp16" });
     expect(hub.fetched.filter((path) => path.endsWith(".safetensors"))).toEqual([
@@ -78,7 +78,7 @@ describe("a pipeline from the hub", () => {
     ]);
   });
 
-  it("fetches full weights for the parts that lack the variant", async () => {
+  it("downloads full weights for the parts that lack the variant", async () => {
     const heard = collectWarnings();
     const files = withFiles("sdxl-base-mini", { "vae/diffusion_pytorch_model.fp16.safetensors": undefined });
     const hub = await HubServer.start({ [ID]: files });
@@ -88,7 +88,7 @@ describe("a pipeline from the hub", () => {
     expect(heard).toEqual([`${ID}/vae has no fp16 variant; diffusion_pytorch_model.safetensors is used instead`]);
   });
 
-  it("fetches the shards an index lists, not the single file beside it", async () => {
+  it("downloads the shards that an index lists, not the single file beside it", async () => {
     const index = { weight_map: { a: "diffusion_pytorch_model-1.safetensors", b: "diffusion_pytorch_model-2.safetensors" } };
     const hub = await HubServer.start({
       [ID]: withFiles("sd1-mini", {
@@ -107,7 +107,7 @@ describe("a pipeline from the hub", () => {
     ]);
   });
 
-  it("leaves out parts that the caller gives or does without", async () => {
+  it("leaves out parts that the caller gives or does not want", async () => {
     const index = JSON.parse(readFileSync(join(checkpoint("sd1-mini"), "model_index.json"), "utf8"));
     const checked = { ...index, safety_checker: ["stable_diffusion", "StableDiffusionSafetyChecker"] };
     const hub = await HubServer.start({
@@ -128,7 +128,7 @@ describe("a pipeline from the hub", () => {
     expect(hub.fetched).toEqual(SD1_FILES);
   });
 
-  it("is read from the top of an old repository that has no subfolders", async () => {
+  it("is read from the top folder of an old repository without subfolders", async () => {
     const part = (path: string) => readFileSync(join(checkpoint("ddpm-mini"), path));
     const hub = await HubServer.start({
       [ID]: {
@@ -143,13 +143,13 @@ describe("a pipeline from the hub", () => {
     expect(pipe.unet.config.sampleSize).toBe(JSON.parse(part("unet/config.json").toString()).sample_size);
   });
 
-  it("refuses a class it does not know before it downloads its weights", async () => {
+  it("refuses an unknown class before the weights are downloaded", async () => {
     const hub = await HubServer.start({ [ID]: withFiles("sd1-mini", { "model_index.json": '{"_class_name": "FluxPipeline"}' }) });
     await expect(DiffusionPipeline.fromPretrained(ID)).rejects.toThrow(ConfigError);
     expect(hub.fetched).toEqual(["model_index.json"]);
   });
 
-  it("refuses weights that are pickles before it downloads any", async () => {
+  it("refuses pickles before any weights are downloaded", async () => {
     const files = { "unet/diffusion_pytorch_model.safetensors": undefined, "unet/diffusion_pytorch_model.bin": "x" };
     const hub = await HubServer.start({ [ID]: withFiles("sd1-mini", files) });
     const error = await checkpointError(openCheckpoint(ID));
@@ -157,7 +157,7 @@ describe("a pipeline from the hub", () => {
     expect(hub.fetched.filter((path) => path.endsWith(".safetensors"))).toEqual([]);
   });
 
-  it("says of a repository that holds no pipeline what it holds", async () => {
+  it("lists the files of a repository without a pipeline", async () => {
     await HubServer.start({ [ID]: { "v1-5.safetensors": "x" } });
     expect((await checkpointError(openCheckpoint(ID))).message).toMatch(
       /someone\/mini has no model_index\.json; it holds v1-5\.safetensors/,
@@ -179,25 +179,25 @@ describe("a pipeline from the hub", () => {
 });
 
 describe("a part from the hub", () => {
-  it("fetches a model's config and weights", async () => {
+  it("downloads a model's config and weights", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await using _vae = await AutoencoderKL.fromPretrained(ID, { subfolder: "vae" });
     expect(hub.fetched).toEqual(["vae/config.json", "vae/diffusion_pytorch_model.safetensors"]);
   });
 
-  it("takes a repository that is one model", async () => {
+  it("opens a repository that is one model", async () => {
     const hub = await HubServer.start({ [ID]: "vae-swap-mini" });
     await using _vae = await AutoencoderKL.fromPretrained(ID);
     expect(hub.fetched).toEqual(["config.json", "diffusion_pytorch_model.safetensors"]);
   });
 
-  it("fetches a scheduler's config alone", async () => {
+  it("downloads only a scheduler's config", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await PNDMScheduler.fromPretrained(ID, { subfolder: "scheduler" });
     expect(hub.fetched).toEqual(["scheduler/scheduler_config.json"]);
   });
 
-  it("fetches a tokenizer's files alone", async () => {
+  it("downloads only a tokenizer's files", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const tokenizer = await CLIPTokenizer.fromPretrained(ID, { subfolder: "tokenizer" });
     expect(hub.fetched).toEqual(["tokenizer/merges.txt", "tokenizer/tokenizer_config.json", "tokenizer/vocab.json"]);
@@ -206,20 +206,20 @@ describe("a part from the hub", () => {
     );
   });
 
-  it("fetches an image processor's config alone", async () => {
+  it("downloads only an image processor's config", async () => {
     const hub = await HubServer.start({ [ID]: "safety-mini" });
     await CLIPImageProcessor.fromPretrained(ID);
     expect(hub.fetched).toEqual(["preprocessor_config.json"]);
   });
 
-  it("names the subfolders there are when the one asked for is not", async () => {
+  it("lists the subfolders if the wanted one does not exist", async () => {
     await HubServer.start({ [ID]: "sd1-mini" });
     const error = await hubError(AutoencoderKL.fromPretrained(ID, { subfolder: "vea" }));
     expect(error.message).toBe(`${ID} has no vea/config.json`);
     expect(error.hint).toMatch(/scheduler, text_encoder, tokenizer, unet, vae/);
   });
 
-  it("is not taken for a pipeline's whole snapshot later", async () => {
+  it("does not count as the whole pipeline later", async () => {
     const part = (path: string) => readFileSync(join(checkpoint("ddpm-mini"), path));
     await HubServer.start({
       [ID]: { ...withFiles("ddpm-mini", {}), "config.json": part("unet/config.json"), "diffusion_pytorch_model.safetensors": "x" },
@@ -231,7 +231,7 @@ describe("a part from the hub", () => {
 });
 
 describe("the cache", () => {
-  it("is laid out as huggingface_hub lays it out", async () => {
+  it("has the layout of huggingface_hub", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const commit = hub.push(ID, "sd1-mini");
     await openCheckpoint(ID);
@@ -247,7 +247,7 @@ describe("the cache", () => {
     expect((await openCheckpoint(ID)).open("unet").name).toBe(`${ID}/unet`);
   });
 
-  it("is asked first: a second run asks the hub for the commit alone", async () => {
+  it("is used first: a second run asks the hub only for the commit", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
     hub.log.length = 0;
@@ -255,7 +255,7 @@ describe("the cache", () => {
     expect(hub.log.map(({ path }) => path)).toEqual([`/api/models/${ID}/revision/main`]);
   });
 
-  it("answers for a whole commit without a request", async () => {
+  it("serves a complete commit without a request", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const revision = hub.push(ID, "sd1-mini");
     await openCheckpoint(ID, { revision });
@@ -273,7 +273,7 @@ describe("the cache", () => {
         return openCheckpoint(ID);
       },
     ],
-  ])("answers without a request under %s", async (_, open) => {
+  ])("is used without a request under %s", async (_, open) => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
     hub.log.length = 0;
@@ -281,7 +281,7 @@ describe("the cache", () => {
     expect(hub.log).toEqual([]);
   });
 
-  it("names the files it lacks when the network must not be used", async () => {
+  it("names the missing files when it is offline", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const commit = hub.push(ID, "sd1-mini");
     await openCheckpoint(ID);
@@ -294,7 +294,7 @@ describe("the cache", () => {
     expect(error.hint).toMatch(/^download it once with the network/);
   });
 
-  it("names the single file that it has in place of the parts, whether the hub must not be asked or does not answer", async () => {
+  it("names a single file that it has instead of the parts, both offline and without an answer", async () => {
     const hub = await HubServer.start({ [ID]: { "README.md": "", "model.safetensors": new Uint8Array(8) } });
     await openRepository(ID, { kind: "names", choose: () => ["model.safetensors"] });
     const hint = `it has model.safetensors: to open this file, give ${ID}/model.safetensors`;
@@ -306,14 +306,14 @@ describe("the cache", () => {
     expect(await hubError(openCheckpoint(ID))).toMatchObject({ problem: "repository-not-found", hint });
   });
 
-  it("says that it does not have a repository at all", async () => {
+  it("says that it lacks the whole repository", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const error = await hubError(openCheckpoint(ID, { localFilesOnly: true }));
     expect(error.message).toMatch(/does not have someone\/mini at revision main/);
     expect(hub.log).toEqual([]);
   });
 
-  it("fetches again what was lost of it", async () => {
+  it("is repaired if files were deleted", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const folder = await openCheckpoint(ID);
     rmSync(locationOf(await folder.file("unet/config.json")));
@@ -324,7 +324,7 @@ describe("the cache", () => {
     expect(await folder.size("vae/config.json")).toBeGreaterThan(0);
   });
 
-  it("fetches of a new commit only the files that changed", async () => {
+  it("downloads only the changed files of a new commit", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
     const config = readFileSync(join(checkpoint("sd1-mini"), "vae/config.json"), "utf8");
@@ -343,7 +343,7 @@ describe("the cache", () => {
     expect(readFileSync(join(hub.cacheDir, "models--someone--mini/refs/refs/pr/1"), "utf8")).toBe(commit);
   });
 
-  it("fetches a variant although the full weights are there", async () => {
+  it("downloads a variant even if it has the full weights", async () => {
     const hub = await HubServer.start({ [ID]: "sdxl-base-mini" });
     const revision = hub.push(ID, "sdxl-base-mini");
     await openCheckpoint(ID, { revision });
@@ -351,7 +351,7 @@ describe("the cache", () => {
     expect(hub.fetched).toContain("unet/diffusion_pytorch_model.fp16.safetensors");
   });
 
-  it.each([500, 401])("serves, with a warning, when the hub answers %i", async (status) => {
+  it.each([500, 401])("is used, with a warning, if the hub answers %i", async (status) => {
     const heard = collectWarnings();
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
@@ -361,7 +361,7 @@ describe("the cache", () => {
     expect(heard).toEqual([expect.stringMatching(/someone\/mini is read from the cache, as last downloaded$/)]);
   });
 
-  it("serves, with a warning, when nobody answers", async () => {
+  it("is used, with a warning, if there is no answer", async () => {
     const heard = collectWarnings();
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
@@ -370,7 +370,7 @@ describe("the cache", () => {
     expect(heard).toEqual([expect.stringMatching(/^someone\/mini: .* cannot be reached: .*ECONNREFUSED/)]);
   });
 
-  it("is said to lack what it lacks when nobody answers", async () => {
+  it("names its missing files if there is no answer", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID, { wanted: { kind: "pipeline", without: ["vae"] } });
     await hub.stop();
@@ -381,14 +381,14 @@ describe("the cache", () => {
     expect(error.problem).toBe("network");
   });
 
-  it("does not stand in for a revision that the hub says is not there", async () => {
+  it("is not used for a revision that does not exist on the hub", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     await openCheckpoint(ID);
     hub.fail(/revision/, { status: 404, headers: { "x-error-code": "RevisionNotFound" } });
     expect((await hubError(openCheckpoint(ID))).problem).toBe("revision-not-found");
   });
 
-  it("holds real files where links are not wanted", async () => {
+  it("holds real files if links are switched off", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     vi.stubEnv("HF_HUB_DISABLE_SYMLINKS", "1");
     const folder = await openCheckpoint(ID);
@@ -398,7 +398,7 @@ describe("the cache", () => {
     expect(hub.log).toHaveLength(1);
   });
 
-  it("may lie where the caller says", async () => {
+  it("can be in a folder that the caller names", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const cacheDir = `${hub.cacheDir}-other`;
     const folder = await openCheckpoint(ID, { cacheDir });
@@ -406,8 +406,8 @@ describe("the cache", () => {
   });
 });
 
-describe("what names a checkpoint", () => {
-  it("is a folder before it is an id", async () => {
+describe("the name of a checkpoint", () => {
+  it("is a folder if one exists, else a hub id", async () => {
     const hub = await HubServer.start({ [ID]: "sd1-mini" });
     const here = process.cwd();
     mkdirSync(join(hub.cacheDir, ID), { recursive: true });
