@@ -204,7 +204,8 @@ export class HubServer {
     });
     if (request.method === "HEAD") return void response.end();
     if (fault && "cutAfter" in fault) {
-      // fetch drops the bytes that its caller has not read when the connection breaks. The pause lets the caller read them, also on a busy machine.
+      // fetch drops the bytes that its caller has not read when the connection breaks. The pause lets the caller read them, also on a busy
+      // machine.
       response.write(part.subarray(0, fault.cutAfter), () => setTimeout(() => response.destroy(), 200));
       return;
     }
