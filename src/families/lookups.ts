@@ -146,6 +146,16 @@ export function edmCheckpointOf(has: (tensor: string) => boolean): EdmCheckpoint
   return EDM_CHECKPOINTS.find(({ tensors }) => tensors.every(has));
 }
 
+/** The tensors of a checkpoint with Karras' noise levels that a file has, and those that it lacks; undefined if it has all or none. */
+export function incompleteEdmTensors(
+  has: (tensor: string) => boolean,
+): { readonly found: readonly string[]; readonly missing: readonly string[] } | undefined {
+  if (edmCheckpointOf(has)) return undefined;
+  const tensors = EDM_CHECKPOINTS.map((checkpoint) => checkpoint.tensors).find((names: readonly string[]) => names.some(has)) ?? [];
+  const found = tensors.filter(has);
+  return found.length > 0 ? { found, missing: tensors.filter((tensor) => !has(tensor)) } : undefined;
+}
+
 /** The other family that a file's tensor names show. */
 export function otherFamily(names: Iterable<string>): string | undefined {
   let best = OTHER_FAMILIES.length;

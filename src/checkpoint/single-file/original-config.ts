@@ -95,6 +95,9 @@ export async function readOriginalConfig(folder: Folder, path: string): Promise<
         `${at} has a parameterization outside model.params, which is ignored, as in the original programs. To use it, move it there or give ${option("predictionType")}`,
     );
   }
+  if (hasKey(yaml, "zero_terminal_snr", 5, true)) {
+    warn(`${at} has zero_terminal_snr, which is ignored. To start at full noise, set rescale_betas_zero_snr in the scheduler's config`);
+  }
   return {
     name,
     prediction: params.parameterization ? PARAMETERIZATIONS[params.parameterization] : predictionOfScaling(scaling),
@@ -119,10 +122,13 @@ function predictionOfScaling(target = ""): PredictionType | undefined {
   return target.endsWith(".EpsScaling") ? "epsilon" : undefined;
 }
 
-/** Whether an object, or one inside it at most `depth` levels down, has a key. */
-function hasKey(value: unknown, key: string, depth: number): boolean {
+/** Whether an object, or one inside it at most `depth` levels down, has a key, with the value `wanted` if one is given. */
+function hasKey(value: unknown, key: string, depth: number, wanted?: unknown): boolean {
   if (typeof value !== "object" || value === null || depth === 0) return false;
-  return Object.hasOwn(value, key) || Object.values(value).some((inner) => hasKey(inner, key, depth - 1));
+  const entries = Object.entries(value);
+  return entries.some(
+    ([name, inner]) => (name === key && (wanted === undefined || inner === wanted)) || hasKey(inner, key, depth - 1, wanted),
+  );
 }
 
 function isModelConfig(yaml: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { EdmCheckpoint } from "../../families/edm.js";
 import type { LatentFamily } from "../../families/family.js";
-import { edmCheckpointOf, predictionsOf, publishedByArchitecture, publishedOf } from "../../families/lookups.js";
+import { edmCheckpointOf, incompleteEdmTensors, predictionsOf, publishedByArchitecture, publishedOf } from "../../families/lookups.js";
 import type { NetworkPrediction, PredictionType } from "../../families/prediction-types.js";
 import type { Folder } from "../../platform/folder.js";
 import { warn } from "../../warnings.js";
@@ -68,6 +68,11 @@ async function writtenPrediction(header: SafetensorsHeader, hints: PredictionHin
     const { sigmas } = edm;
     const [min, max] = await Promise.all([sigmas.min, sigmas.max].map((tensor) => readNumber(tensor, header, folder, path)));
     return { ...written, sigmas: { min: sigma(min), max: sigma(max) } };
+  }
+  const incomplete = incompleteEdmTensors((tensor) => tensors.has(tensor));
+  if (incomplete) {
+    const [found, missing] = [incomplete.found.join(" and "), incomplete.missing.join(" and ")];
+    warn(`${header.name} has ${found} but not ${missing}; ${found} alone is ignored, and the file is opened as an ordinary checkpoint`);
   }
   if (tensors.has("v_pred")) return { type: "v_prediction", source: "v_pred in the file" };
   if (original?.prediction) return { type: original.prediction, source: original.name };

@@ -113,6 +113,18 @@ describe("what a file's UNet predicts", () => {
     expect(heard).toEqual([]);
   });
 
+  it.each([
+    ["edm_mean", "edm_std"],
+    ["edm_std", "edm_mean"],
+  ])("is not Playground 2.5 with %s alone, with a warning", async (found, missing) => {
+    const warnings = collectWarnings();
+    const folder = await openCheckpoint(
+      singleFile("sdxl-base-mini", { tensors: (all) => ({ ...all, [found]: Tensor.zeros([1, 4, 1, 1]) }) }),
+    );
+    expect((await readConfig(folder.open("scheduler"), "scheduler_config.json"))._className).toBe("EulerDiscreteScheduler");
+    expect(warnings).toEqual([expect.stringContaining(`has ${found} but not ${missing}; ${found} alone is ignored`)]);
+  });
+
   it("sets the statistics of latents in Playground 2.5's autoencoder", async () => {
     const edm = { edm_mean: [1, 4, 1, 1], edm_std: [1, 4, 1, 1] };
     const unet = { "model.diffusion_model.input_blocks.0.0.weight": [320, 4, 3, 3] };

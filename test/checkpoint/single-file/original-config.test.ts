@@ -98,6 +98,13 @@ describe("the .yaml beside a single file", () => {
     },
   );
 
+  it("does not make the scheduler start at full noise by zero_terminal_snr, with a warning", async () => {
+    const warnings = collectWarnings();
+    const [on, off] = [await opened(params("zero_terminal_snr: true")), await opened(params("zero_terminal_snr: false"))];
+    expect(await schedulerOf(on)).toEqual(await schedulerOf(off));
+    expect(warnings).toEqual([expect.stringMatching(/model\.yaml has zero_terminal_snr, which is ignored\. .*rescale_betas_zero_snr/)]);
+  });
+
   it.each([
     ["in latents", 96],
     ["in pixels", 768],
