@@ -160,7 +160,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     options?: PipelineOptions & PartsOf<Class>,
   ): Promise<PipelineOf<Class>> {
     expectSource(path);
-    return (await open(this, "fromPretrained", path, options)) as PipelineOf<Class>;
+    return (await openPipeline(this, "fromPretrained", path, options)) as PipelineOf<Class>;
   }
 
   /**
@@ -175,7 +175,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     path: string,
     options?: PipelineOptions & PartsOf<Class>,
   ): Promise<PipelineOf<Class>> {
-    return (await open(this, "fromSingleFile", await expectFile(path), options)) as PipelineOf<Class>;
+    return (await openPipeline(this, "fromSingleFile", await expectFile(path), options)) as PipelineOf<Class>;
   }
 
   /** The network that denoises. */
@@ -242,14 +242,14 @@ function schedulerSettings(options: SchedulerOptions, scheduler: Scheduler | str
   });
 }
 
-async function open(
+async function openPipeline(
   opened: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object>,
   method: "fromPretrained" | "fromSingleFile",
   path: string | Folder | FoundSource,
   options: object = {},
 ): Promise<DiffusionPipeline> {
   const known = "open" in opened ? opened : undefined;
-  const { device, deviceId, lowMemory, precision, concurrency, ...others } = check(known, method, options);
+  const { device, deviceId, lowMemory, precision, concurrency, ...others } = checkOpening(known, method, options);
   const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...more } = others;
   const { predictionType, timestepSpacing, ...given } = more;
   const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
@@ -267,8 +267,8 @@ async function open(
   });
   const index = await readModelIndex(folder);
   const pipeline = await loader(index, folder)();
-  // Now the parts of this pipeline, not of any.
-  if (!known) check(pipeline, method, given);
+  // The class is known now, so the given parts are checked against its own.
+  if (!known) checkOpening(pipeline, method, given);
   const engine = await createEngine({ device, deviceId, lowMemory, precision });
   const source = new ComponentSource(folder, index, engine, variant, pipeline.className);
   try {
@@ -289,7 +289,7 @@ async function open(
 /**
  * The checked options of `fromPretrained`: those of all pipelines, and the parts of `pipeline`, or of any pipeline if it is not known yet.
  */
-function check(pipeline: PipelineClass<DiffusionPipeline, object> | undefined, method: string, options: object): PipelineOptions {
+function checkOpening(pipeline: PipelineClass<DiffusionPipeline, object> | undefined, method: string, options: object): PipelineOptions {
   const className = pipeline?.className ?? "DiffusionPipeline";
   const parts: object = pipeline ? optional(pipeline.parts) : ANY_PARTS;
   // null is accepted for a part that this pipeline never has.

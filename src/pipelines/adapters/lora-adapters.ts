@@ -72,7 +72,8 @@ export interface LoraNetwork extends LoraTarget {
 export type LoraNetworks = ReadonlyMap<LoraPart, LoraNetwork>;
 
 /**
- * The LoRAs of a pipeline. The networks keep their adapters, so pipelines that share networks share adapters.
+ * The LoRAs of a pipeline. The networks keep their adapters, so pipelines that share networks share adapters. The pipeline documents the
+ * methods under the names in their comments.
  * Matches diffusers' LoraBaseMixin with PEFT, and LyCORIS.
  */
 export class LoraAdapters {
@@ -82,6 +83,7 @@ export class LoraAdapters {
     private readonly embeddings: TextualInversions,
   ) {}
 
+  /** `loadLoraWeights` */
   async load(source: string | Folder, options: LoadLoraOptions): Promise<LoadedLora> {
     const { adapterName, ...from } = checkOptions(options, LOAD_FIELDS, { call: "loadLoraWeights", elsewhere: weightsOfLoras });
     if (this.networks.size === 0) throw new ArgumentError("this pipeline has no network that a LoRA can change");
@@ -100,6 +102,7 @@ export class LoraAdapters {
     return { adapterName: name, unmatched: all.flatMap(({ tensors }) => tensors), tokens };
   }
 
+  /** `setAdapters` */
   activate(names: string | readonly string[], weights: LoraWeight | readonly (LoraWeight | undefined)[]): void {
     const list = this.known(names);
     for (const weight of [weights].flat()) expectLoraWeight(weight);
@@ -117,14 +120,17 @@ export class LoraAdapters {
     this.warnOfSilentAdapters();
   }
 
+  /** `deleteAdapters` */
   delete(names: string | readonly string[]): void {
     this.forget(this.known(names));
   }
 
+  /** `unloadLoraWeights` */
   deleteAll(): void {
     this.forget(this.names);
   }
 
+  /** `fuseLora` */
   fuse(options: FuseLoraOptions): void {
     const { loraScale = 1, adapterNames, components } = checkOptions(options, FUSE_FIELDS, { call: "fuseLora" });
     const names = adapterNames && this.known(adapterNames);
@@ -132,11 +138,13 @@ export class LoraAdapters {
     this.warnOfSilentAdapters();
   }
 
+  /** `unfuseLora` */
   unfuse(options: Pick<FuseLoraOptions, "components">): void {
     const { components } = checkOptions<typeof options>(options, { components: FUSE_FIELDS.components }, { call: "unfuseLora" });
     for (const adapters of this.adaptersOf(components)) adapters.unfuse();
   }
 
+  /** `enableLora`, `disableLora` */
   setEnabled(isEnabled: boolean): void {
     for (const adapters of this.adapters) adapters.setEnabled(isEnabled);
   }

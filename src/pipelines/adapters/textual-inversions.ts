@@ -58,6 +58,7 @@ export class TextualInversions {
     return [...new Set(this.encoders.flatMap(({ tokenizer }) => tokenizer.addedTokens))];
   }
 
+  /** `loadTextualInversion` of the pipeline. */
   async load(
     source: TextualInversionSource | readonly TextualInversionSource[],
     options: TextualInversionOptions,
@@ -93,6 +94,7 @@ export class TextualInversions {
     return added;
   }
 
+  /** `unloadTextualInversion` of the pipeline. */
   unload(tokens?: string | readonly string[]): void {
     const loaded = this.tokens;
     if (tokens !== undefined && tokens !== null && !v.is(names, [tokens].flat())) throw wrongArgument("tokens", tokens, texts.expected);

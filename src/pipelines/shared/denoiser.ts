@@ -4,9 +4,9 @@ import type { Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
 /**
- * The network that denoises, as pipelines use it: a UNet or a transformer. `Inputs` is what its predictions are conditioned on, such as
- * features of texts. The networks of `models/` have this interface. A pipeline whose network differs, for example in the scale of its
- * timesteps, adapts it.
+ * The network that denoises, as pipelines use it: a UNet or a transformer. `Inputs` are its inputs besides latents and timestep, such as
+ * features of texts. The networks of `models/` have this interface. If a network differs, for example in the scale of its timesteps, its
+ * pipeline adapts it.
  */
 export interface Denoiser<Inputs extends object = never> {
   /** Height and width of the latents that the network was trained on. */
@@ -22,7 +22,7 @@ export interface Denoiser<Inputs extends object = never> {
   /**
    * The prediction for noisy latents at `timestep`: noise, velocity or picture, as the scheduler's config says. Latents are [batch,
    * channels, height, width], or [batch, tokens, channels] if the pipeline packs them. If `inputs` have n times the rows of the latents, so
-   * has the prediction: guidance asks for two halves, the unconditional one first.
+   * has the prediction. For guidance there are two halves, the unconditional one first; the network may compute them together or in turn.
    */
   forward(latents: Tensor, timestep: number, inputs: Inputs & StepCacheInputs): Promise<DenoiserOutput>;
   /** The number of heads whose attention is computed at once; undefined for all. */
