@@ -21,7 +21,7 @@ describe("--lora", () => {
     expect(loraOption(text)).toMatchObject({ source, weight });
   });
 
-  it("takes a path that exists as it is", () => {
+  it("takes an existing path whole", () => {
     const folder = temporaryFolder({ "fox:0.5": "" });
     expect(loraOption(join(folder, "fox:0.5"))).toMatchObject({ source: join(folder, "fox:0.5"), weight: 1 });
   });

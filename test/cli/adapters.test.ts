@@ -86,7 +86,7 @@ describe("darkroom generate --lora", () => {
     expect(await makePicture(folder, request.prompt, ...SD1, ...args)).toEqual(images[0]);
   });
 
-  it("works around a mask", async () => {
+  it("works with a mask", async () => {
     const pipe = await opened(StableDiffusionInpaintPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
     const { width, height } = input;
     const call = { ...request, width, height, image: input, maskImage: mask };
@@ -103,7 +103,7 @@ describe("darkroom generate --lora", () => {
     expect(await makePicture(folder, request.prompt, ...SD1, ...args)).toEqual(images[0]);
   });
 
-  it("works with XL, on a picture and around a mask too", async () => {
+  it("works with XL, also on a picture and with a mask", async () => {
     const { width, height } = input;
     const lora = [["xl_peft", 0.7]] as const;
     const args = ["--lora", `${loraFile("xl_peft")}:0.7`];
@@ -155,7 +155,7 @@ describe("darkroom generate --lora", () => {
     expect(difference).toBeLessThanOrEqual(1);
   });
 
-  it("brings the embeddings inside a LoRA, whose words then stand for them", async () => {
+  it("also loads the embeddings inside a LoRA", async () => {
     const vectors = randn([2, 32], new Generator(7));
     writeSafetensors(join(folder, "bundle.safetensors"), {
       ...readTensors(loraFile("sd1_peft")),
@@ -169,7 +169,7 @@ describe("darkroom generate --lora", () => {
     expect(bundled).not.toEqual(await makePicture(folder, prompt, ...SD1, "--lora", loraFile("sd1_peft")));
   });
 
-  it("applies adapters of other methods, fast and in little memory too", async () => {
+  it("applies adapters of other methods, also with --fast and --low-memory", async () => {
     const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
     const lokr = loraFile("../methods/lokr");
     await pipe.loadLoraWeights(lokr, { adapterName: "lokr" });
@@ -181,7 +181,7 @@ describe("darkroom generate --lora", () => {
     expect(difference).toBeLessThanOrEqual(8);
   });
 
-  it("tells tensors that fit no layer, all of them with --json", async () => {
+  it("reports tensors that fit no layer, and with --json all of them", async () => {
     const strangers = Array.from({ length: 12 }, (_, i) => `stranger.${i}`);
     const odd = Object.fromEntries(strangers.map((name) => [name, Tensor.zeros([1])]));
     writeSafetensors(join(folder, "odd.safetensors"), { ...readTensors(loraFile("sd1_peft")), ...odd });
@@ -193,7 +193,7 @@ describe("darkroom generate --lora", () => {
 });
 
 describe("darkroom generate --lora-dir", () => {
-  it("finds what tags name, in folders below too, and draws the prompt without them", async () => {
+  it("finds the LoRAs of tags, also in folders below, and removes the tags from the prompt", async () => {
     placed(loraFile("sd1_peft"), "loras/animals/fox.v2.safetensors");
     const tagged = await makePicture(folder, "a <lora:fox.v2:0.7>red fox", ...SD1, "--lora-dir", "loras");
     expect(tagged).toEqual(await makePicture(folder, request.prompt, ...SD1, "--lora", `${loraFile("sd1_peft")}:0.7`));
@@ -211,13 +211,13 @@ describe("darkroom generate --lora-dir", () => {
   it.each([
     ["that no file has", "<lora:foxx:1>", /^darkroom: loras has no LoRA called foxx: .*\n\s+the nearest names there are fox, dog, cat$/m],
     ["that several files have", "<lora:dog:1>", /several files have the name dog: .*dog\.safetensors, .*dog\.safetensors\n\s+rename/],
-    ["with a weight that is none", "<lora:fox:strong>", /<lora:fox:strong> has the weight "strong"; expected a number/],
+    ["with a weight that is not a number", "<lora:fox:strong>", /<lora:fox:strong> has the weight "strong"; expected a number/],
   ])("refuses a name %s", async (_, tag, message) => {
     for (const path of ["fox", "a/dog", "b/dog", "cat"]) placed(loraFile("sd1_peft"), `loras/${path}.safetensors`);
     expectFailure(await darkroom(["generate", `a fox ${tag}`, ...SD1, "--lora-dir", "loras"], folder), 2, message);
   });
 
-  it("is asked for where a prompt holds a tag", async () => {
+  it("is needed for a prompt with a tag", async () => {
     expectFailure(
       await darkroom(["generate", "a fox <lora:fox:0.8>", ...SD1], folder),
       2,
@@ -225,12 +225,12 @@ describe("darkroom generate --lora-dir", () => {
     );
   });
 
-  it("is of no help to a tag in the negative prompt", async () => {
+  it("does not allow a tag in the negative prompt", async () => {
     const args = ["generate", "a fox", "--negative", "<lora:fox:1>", ...SD1, "--lora-dir", "."];
     expectFailure(await darkroom(args, folder), 2, /--negative holds the tag <lora:fox:1>.*\n\s+put the tag into the prompt/);
   });
 
-  it.each(["a fox <lora:fox:1>", "a fox"])("refuses a folder that does not exist, whatever the prompt says of it: %s", async (prompt) => {
+  it.each(["a fox <lora:fox:1>", "a fox"])("refuses a folder that does not exist, with a tag and without: %s", async (prompt) => {
     const run = await darkroom(["generate", prompt, ...SD1, "--lora-dir", "none"], folder);
     expectFailure(run, 2, /--lora-dir: cannot read the folder none: it does not exist\n\s+give a folder with \.safetensors files/);
   });
@@ -248,20 +248,20 @@ describe("darkroom generate --embedding", () => {
     expect(images[0]).not.toEqual(await plainSd1(texts));
   });
 
-  it("tells what stands for one that no prompt mentions", async () => {
+  it("warns of an embedding that no prompt uses, with its token", async () => {
     const args = ["generate", "a red fox", ...SD1, "--embedding", embeddingFile("cat-toy"), "--steps", "1", "--device", device, "--quiet"];
     const { code, stderr } = await darkroom(args, folder);
     expect(code).toBe(0);
     expect(stderr).toMatch(/warning: .*cat-toy\.safetensors is written as <cat-toy>, which is neither in the prompt nor in --negative/);
   });
 
-  it("refuses a token that another has", async () => {
+  it("refuses a token that is taken", async () => {
     const both = ["cat-toy", "cat-toy-rows"].flatMap((name) => ["--embedding", embeddingFile(name)]);
     const message = /token <cat-toy> is already in the tokenizer's vocabulary/;
     expectFailure(await darkroom(["generate", "a <cat-toy>", ...SD1, ...both, "--quiet"], folder), 2, message);
   });
 
-  it("refuses a LoRA, with the option that takes it", async () => {
+  it("refuses a LoRA, and names the option for it", async () => {
     const args = ["generate", "a fox", ...SD1, "--embedding", loraFile("sd1_peft"), "--quiet"];
     expectFailure(
       await darkroom(args, folder),
@@ -272,7 +272,7 @@ describe("darkroom generate --embedding", () => {
 });
 
 describe("darkroom generate --embedding-dir", () => {
-  it("refuses a pickle that the prompt names, as --embedding does, and passes over others", async () => {
+  it("refuses a pickle that the prompt names, as --embedding does, and ignores others", async () => {
     for (const name of ["fox-style.pt", "Bad.bin", "my-cat.pt"]) writeFileSync(join(placedFolder("embeddings"), name), "");
     placed(embeddingFile("cat-toy"), "embeddings/deeper/my-cat.safetensors");
     const run = (prompt: string) => darkroom(["generate", prompt, ...SD1, "--embedding-dir", "embeddings"], folder);
@@ -285,7 +285,7 @@ describe("darkroom generate --embedding-dir", () => {
     expect(await picture("--embedding-dir", "embeddings")).not.toEqual(await picture());
   });
 
-  it("finds the embeddings that prompts call by their files' names, in any capitals", async () => {
+  it("finds embeddings by their files' names in prompts, in upper or lower case", async () => {
     placed(embeddingFile("bad-hands-5"), "embeddings/negative/Bad-Hands-5.safetensors");
     placed(embeddingFile("ink"), "embeddings/for-xl-only.safetensors");
     const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
@@ -295,7 +295,7 @@ describe("darkroom generate --embedding-dir", () => {
     expect(await makePicture(folder, request.prompt, ...SD1, ...args)).toEqual(images[0]);
   });
 
-  it("does not take a part of a word for a name", async () => {
+  it("does not find a name inside a word", async () => {
     placed(embeddingFile("cat-toy"), "embeddings/ox.safetensors");
     expect(await makePicture(folder, request.prompt, ...SD1, "--embedding-dir", "embeddings")).toEqual(await plainSd1());
   });
@@ -306,8 +306,8 @@ describe("darkroom generate --embedding-dir", () => {
   });
 });
 
-describe("an embedding's file that is called as a word of the vocabulary", () => {
-  it("is refused with the way to call it otherwise", async () => {
+describe("an embedding's file with the name of an ordinary word", () => {
+  it("is refused with a way to give it another token", async () => {
     placed(embeddingFile("cat-toy"), "embeddings/cat.safetensors");
     const run = await darkroom(["generate", "a red cat", ...SD1, "--embedding-dir", "embeddings"], folder);
     const hint =
@@ -327,7 +327,7 @@ describe("darkroom generate --weighted", () => {
     },
   );
 
-  it("refuses what the web UI composes", async () => {
+  it("refuses prompts that are joined with AND", async () => {
     const args = ["generate", "a fox AND a house", ...SD1, "--weighted", "--quiet"];
     expectFailure(await darkroom(args, folder), 2, /joins several prompts with AND/);
   });
@@ -353,21 +353,21 @@ describe("the settings of a picture with LoRAs and embeddings", () => {
     });
   });
 
-  it("hold the hash that a LoRA's file gives itself", async () => {
+  it("hold the hash that is in a LoRA's file", async () => {
     const hash = "0123456789abcdef".repeat(4);
     writeSafetensors(join(folder, "fox.safetensors"), readTensors(loraFile("sd1_peft")), { sshs_model_hash: hash });
     await makePicture(folder, request.prompt, ...SD1, "--lora", "fox.safetensors");
     expect((await parametersOf(folder)).settings["Lora hashes"]).toBe("fox: 0123456789ab");
   });
 
-  it("say that brackets are no emphasis where they are none", async () => {
+  it("say that brackets are no emphasis, if they are none", async () => {
     await makePicture(folder, "a (red) fox", ...SD1);
     expect((await parametersOf(folder)).settings).toMatchObject({ Emphasis: "None" });
     await makePicture(folder, "a (red) fox", ...SD1, "--weighted");
     expect((await parametersOf(folder)).settings).not.toHaveProperty("Emphasis");
   });
 
-  it("are in the JSON: the prompt as it was drawn, and what was loaded", async () => {
+  it("are in the JSON: the prompt without tags, and what was loaded", async () => {
     placed(loraFile("sd1_peft"), "loras/fox.safetensors");
     const args = ["generate", "a <cat-toy> <lora:fox:0.7:0.5>", ...SD1, "--lora-dir", "loras", "--embedding", embeddingFile("cat-toy")];
     const { stdout } = await darkroom([...args, "--weighted", "--steps", "1", "--device", device, "--json", "--quiet"], folder);
@@ -380,11 +380,11 @@ describe("the settings of a picture with LoRAs and embeddings", () => {
   });
 });
 
-describe("darkroom generate --lora, asked for what cannot be", () => {
+describe("darkroom generate --lora, with a mistake", () => {
   it.each([
     ["a file that is not there", ["--lora", "none.safetensors:0.8"], 3, /none\.safetensors does not exist/],
     [
-      "a weight that is none",
+      "a weight that is not a number",
       ["--lora", "fox.safetensors:strong"],
       2,
       /--lora is "fox\.safetensors:strong"; expected .*:WEIGHT.*\n\s+example: /,

@@ -12,7 +12,7 @@ describe("darkroom devices", () => {
     ({ devices } = JSON.parse(run.stdout));
   });
 
-  it("tries every device, and gives the one that auto takes as JSON", () => {
+  it("tries every device, and gives the one that auto uses as JSON", () => {
     expect(run.code).toBe(0);
     expect(devices.map(({ device }) => device)).toEqual(["cpu", "webgpu", "cuda", "coreml", "dml"]);
     expect(devices[0]).toEqual({ device: "cpu", tested: true, works: true });
@@ -20,12 +20,12 @@ describe("darkroom devices", () => {
     expect(devices.find(({ device }) => device === auto)?.works).toBe(true);
   });
 
-  it("says why a device does not work and what to do", () => {
+  it("says why a device does not work, and what to do", () => {
     for (const { works, note, hint } of devices) if (!works) expect([note, hint]).toEqual([expect.any(String), expect.any(String)]);
   });
 
   it.runIf(process.platform === "linux" && process.arch === "x64")(
-    "gives the command that brings CUDA's libraries where CUDA does not work",
+    "gives the command that downloads CUDA's libraries if CUDA does not work",
     () => {
       const cuda = devices.find(({ device }) => device === "cuda");
       if (!cuda?.works) expect(cuda).toMatchObject({ tested: false, command: "npx darkroom devices add cuda" });
@@ -36,7 +36,7 @@ describe("darkroom devices", () => {
     },
   );
 
-  it("is a table for people, with hints and what is untested", () => {
+  it("is a table with hints and untested devices", () => {
     const text = describeDevices("cpu", [
       { device: "cpu", works: true, tested: true, note: "a note" },
       { device: "cuda", works: false, tested: false, note: "no library", hint: "get it" },
@@ -52,7 +52,7 @@ describe("darkroom devices", () => {
     ]);
   });
 
-  it("add refuses what there is nothing to add for", async () => {
+  it("add refuses a device without libraries to add", async () => {
     expectFailure(await darkroom(["devices", "add", "tpu"], "."), 2, /Allowed choices are cuda.*\n.*darkroom devices add --help/);
     expectFailure(await darkroom(["devices", "list"], "."), 2, /too many arguments.*\n.*darkroom devices --help/);
   });

@@ -22,7 +22,7 @@ describe("exitCodeOf", () => {
 describe("describeError", () => {
   const error = new CheckpointError("unet: no weights", { hint: "download it again", cause: new Error("ENOENT") });
 
-  it("gives the message and the way out, no stack", () => {
+  it("gives message and hint, no stack", () => {
     expect(describeError(error, { verbose: false })).toBe("darkroom: unet: no weights\n  download it again");
   });
 
@@ -46,7 +46,7 @@ describe("describeError", () => {
     expect(told(new CheckpointError("none", { hint }))).toBe(`darkroom: none\n  ${words}`);
   });
 
-  it("spells the option that an error is about, or puts it before a message that does not name it", () => {
+  it("names the option that an error is about: in the message, or before it", () => {
     expect(told(wrongArgument("clipSkip", 1.5, "a whole number"))).toBe("darkroom: --clip-skip is 1.5 (a number); expected a whole number");
     expect(told(wrongArgument("width", 63, "a multiple of 8", { type: "number" }))).toBe(
       "darkroom: --size: width is 63; expected a multiple of 8",
@@ -57,7 +57,7 @@ describe("describeError", () => {
     expect(told(new ArgumentError("eta is 2", { argument: "eta" }))).toBe("darkroom: eta is 2");
   });
 
-  it("sends an unexpected error's reader to --verbose", () => {
+  it("mentions --verbose for an unexpected error", () => {
     expect(describeError(new TypeError("x is undefined"), { verbose: false })).toMatch(/^darkroom: x is undefined\n.*--verbose/);
   });
 });

@@ -50,7 +50,7 @@ describe("darkroom generate --model ID", () => {
     expect(paths).toEqual([...new Set(paths)]);
   });
 
-  it("asks the hub for nothing but its commit when the cache has all", async () => {
+  it("asks the hub for the commit only, if everything is in the cache", async () => {
     const hub = await HubServer.start({ [SD1]: "sd1-mini" });
     await generate("--model", SD1, "--out", "a.png");
     hub.log.splice(0);
@@ -58,7 +58,7 @@ describe("darkroom generate --model ID", () => {
     expect(hub.log.map(({ path }) => path)).toEqual([`/api/models/${SD1}/revision/main`]);
   });
 
-  it("tells of the download in short lines where stderr is piped, and of the path alone on stdout", async () => {
+  it("reports the download in short lines if stderr is piped, and prints only the path on stdout", async () => {
     const hub = await HubServer.start({ [SD1]: "sd1-mini" });
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 5 }, 3);
     const { stdout, stderr } = await generate("--model", SD1, "--out", "a.png");
@@ -68,12 +68,12 @@ describe("darkroom generate --model ID", () => {
     expect(stderr).toMatch(/^someone\/sd1: 1\.9 MB, [\d.]+ s$/m);
   });
 
-  it("says nothing of it with --quiet", async () => {
+  it("reports nothing with --quiet", async () => {
     await HubServer.start({ [SD1]: "sd1-mini" });
     expect(await generate("--model", SD1, "--out", "a.png", "--quiet")).toEqual({ code: 0, stdout: "a.png\n", stderr: "" });
   });
 
-  it("takes the --revision it is told", async () => {
+  it("takes the --revision", async () => {
     const hub = await HubServer.start({ [SD1]: "sd2-mini" });
     hub.push(SD1, "sd1-mini", "old");
     const other = await makePicture(folder, request.prompt, "--model", SD1, "--revision", "old");
@@ -81,7 +81,7 @@ describe("darkroom generate --model ID", () => {
     expect(questions(hub)).toEqual({ [SD1]: 1 });
   });
 
-  it("downloads into --cache-dir, and needs no network from there on with --offline", async () => {
+  it("downloads into --cache-dir, and then needs no network with --offline", async () => {
     const hub = await HubServer.start({ [SD1]: "sd1-mini" });
     const args = ["--model", SD1, "--cache-dir", "cache", "--quiet"];
     await generate(...args, "--out", "a.png");
@@ -92,8 +92,8 @@ describe("darkroom generate --model ID", () => {
   });
 });
 
-describe("darkroom generate, with all that ids can name", () => {
-  it("asks the hub once for each, and fetches no part that another gives", async () => {
+describe("darkroom generate, with ids for all networks", () => {
+  it("asks the hub once for each, and downloads no part that another provides", async () => {
     const hub = await HubServer.start({
       "someone/xl": "sdxl-base-mini",
       "someone/refiner": "sdxl-refiner-mini",
@@ -122,7 +122,7 @@ describe("darkroom generate, with all that ids can name", () => {
 });
 
 describe("darkroom generate, interrupted while it downloads", () => {
-  it("stops with 130, and the next run goes on where it stopped", async () => {
+  it("stops with 130, and the next run continues", async () => {
     const hub = await HubServer.start({ [SD1]: "sd1-mini" });
     hub.fail(/^\/[0-9a-f]{64}$/, { slow: 20 }, 3);
     let sent = false;
@@ -151,14 +151,14 @@ describe("darkroom generate, before it downloads", () => {
     return hub.fetched;
   };
 
-  it("reads of a checkpoint only what kind it is where it cannot do what is asked", async () => {
+  it("downloads only the model_index.json of a checkpoint that cannot do what is requested", async () => {
     const hub = await HubServer.start({ "someone/ddpm": "ddpm-mini" });
     expect(await refused(hub, ["a fox", "--model", "someone/ddpm"], 2, /ddpm, a DDPMPipeline, takes no prompt/)).toEqual([
       "model_index.json",
     ]);
   });
 
-  it("reads of one of an unknown kind no more either", async () => {
+  it("downloads only the model_index.json of an unknown kind of checkpoint", async () => {
     const files = filesOf(changedCheckpoint("sd1-mini", "model_index.json", { _class_name: "FluxPipeline" }));
     const hub = await HubServer.start({ "someone/flux": Object.fromEntries(files) });
     expect(await refused(hub, ["a fox", "--model", "someone/flux"], 3, /FluxPipeline.*does not know/)).toEqual(["model_index.json"]);
@@ -169,7 +169,7 @@ describe("darkroom generate, before it downloads", () => {
     ["an autoencoder", ["--vae", "none"], 3, /none does not exist/],
     ["a LoRA", ["--lora", "none.safetensors:0.5"], 3, /none\.safetensors does not exist/],
     ["a place for the picture", ["--out", "in.png"], 5, /in\.png exists/],
-  ])("asks the hub nothing where %s is missing", async (_, args, code, message) => {
+  ])("does not ask the hub if %s is missing", async (_, args, code, message) => {
     const hub = await HubServer.start({ [SD1]: "sd1-mini" });
     await refused(hub, ["a fox", "--model", SD1, ...args], code, message);
     expect(hub.log).toEqual([]);
@@ -179,7 +179,7 @@ describe("darkroom generate, before it downloads", () => {
 describe("darkroom generate, refused by the hub", () => {
   it.each([
     [
-      "an id that is not there",
+      "an id that does not exist",
       ["--model", "someone/none"],
       /someone\/none is neither a folder here nor a repository on http.*\n\s+check the spelling/,
     ],
@@ -199,11 +199,11 @@ describe("darkroom generate, refused by the hub", () => {
     expectFailure(await generate(...args), 2, /--revision has no effect on .*sd1-mini.*\n.*hub id/);
   });
 
-  it("ends with 2 for a token among the arguments, and says where it belongs", async () => {
+  it("ends with 2 for a token in the arguments, and says where to put it", async () => {
     expectFailure(await generate("--token", "hf_x"), 2, /unknown option '--token'\n\s+set HF_TOKEN, .*every user/);
   });
 
-  it("sends the token of HF_TOKEN", async () => {
+  it("sends the token in HF_TOKEN", async () => {
     const hub = await HubServer.start({ [SD1]: "sd1-mini" });
     hub.token = "hf_secret";
     expectFailure(await generate("--model", SD1, "--quiet"), 3, /someone\/sd1 .*\n.*HF_TOKEN/);

@@ -8,7 +8,7 @@ import { darkroom, expectFailure } from "./darkroom.js";
 const inspect = (...args: string[]) => darkroom(["inspect", ...args], process.cwd());
 
 describe("darkroom inspect", () => {
-  it("prints what a checkpoint in a single file is", async () => {
+  it("describes a checkpoint in a single file", async () => {
     const path = sparseFile(FULL_SIZE["sdxl-base"]?.() ?? {}, { "modelspec.title": "A title" });
     expect(await inspect(path)).toEqual({
       code: 0,
@@ -49,13 +49,13 @@ describe("darkroom inspect", () => {
       "test/fixtures/rng/torch_cpu.safetensors",
       /kind {8}safetensors file of no known kind\n {2}weights {5}60 tensors, /,
     ],
-  ])("prints what %s is", async (_, path, pattern) => {
+  ])("describes %s", async (_, path, pattern) => {
     const { code, stderr, stdout } = await inspect(path);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(pattern);
   });
 
-  it("prints no more ranks than a line holds, and nothing that would steer a terminal", async () => {
+  it("prints at most a line of ranks, and no control characters", async () => {
     const ranks = Array.from({ length: 40 }, (_, i) => [
       [`lora_unet_mid_block_attentions_${i}.lora_down.weight`, [i + 1, 2]],
       [`lora_unet_mid_block_attentions_${i}.lora_up.weight`, [2, i + 1]],
@@ -64,7 +64,7 @@ describe("darkroom inspect", () => {
     expect(stdout).toMatch(/\n {2}title {7}\[2Jfox\n(.*\n)* {2}rank {8}1 to 40, 40 different ones\n/);
   });
 
-  it("says of a folder without weights that there are none", async () => {
+  it("says that a folder has no weights", async () => {
     const folder = temporaryFolder({ "model_index.json": { _class_name: "APipeline" } });
     expect((await inspect(folder)).stdout).toMatch(/\n {2}weights {5}none\n/);
   });
@@ -76,7 +76,7 @@ describe("darkroom inspect", () => {
     expect(JSON.parse(stdout)).toMatchObject({ kind: "checkpoint", className: "StableDiffusionPipeline", size: 32 });
   });
 
-  it("ends with 3 for what is no checkpoint", async () => {
+  it("ends with 3 for a folder that is not a checkpoint", async () => {
     expectFailure(await inspect("package.json"), 3, /package\.json/);
     expectFailure(await inspect("no-such-file.safetensors"), 3, /no-such-file\.safetensors does not exist/);
   });

@@ -43,7 +43,7 @@ describe("darkroom", () => {
     expect(await darkroom(["--version"], folder)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
-  it("shows its help, as wrong usage, without a command", async () => {
+  it("shows its help without a command, as for wrong usage", async () => {
     expect(await darkroom([], folder)).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("Usage: darkroom") });
   });
 
@@ -54,13 +54,13 @@ describe("darkroom", () => {
     [["a red fox", "--seed", "7"], /unknown command 'a red fox'\n {2}to make a picture of it: darkroom generate "a red fox" --seed 7; /],
     [["a", "red", "fox"], /unknown command 'a'\n {2}to make a picture of it: darkroom generate "a red fox"/],
     [["fox"], /to make a picture of it: darkroom generate "fox"; darkroom --help lists the commands$/m],
-  ])("refuses an unknown command, and says which one was meant: %j", async (args, message) => {
+  ])("refuses an unknown command, and suggests one: %j", async (args, message) => {
     expectFailure(await darkroom(args, folder), 2, message);
   });
 });
 
 describe("darkroom generate", () => {
-  it("writes a PNG named after prompt and seed, and prints its path alone on stdout", async () => {
+  it("writes a PNG named after prompt and seed, and prints only its path on stdout", async () => {
     expect(await generate("a red fox", "--seed", "7")).toMatchObject({ code: 0, stdout: "a-red-fox-7.png\n" });
     expect(readdirSync(folder)).toEqual(["a-red-fox-7.png"]);
     expect(decode(readFileSync(join(folder, "a-red-fox-7.png")))).toMatchObject({ width: 64, height: 64, channels: 3 });
@@ -74,7 +74,7 @@ describe("darkroom generate", () => {
     expect((await settingsOf("a.png")).settings.Seed).toBe(String(seed));
   });
 
-  it("writes JPEG and WebP with the settings, pictures and grid, named as it sees fit or as asked for", async () => {
+  it("writes JPEG and WebP with the settings, pictures and grid, with generated names and given ones", async () => {
     const jpeg = await generate("a red fox", "--seed", "7", "--count", "2", "--grid", "--jpeg", "--quality", "60");
     expect(jpeg.stdout).toBe("a-red-fox-7.jpg\na-red-fox-8.jpg\na-red-fox-7-grid.jpg\n");
     const webp = await generate("a red fox", "--seed", "7", "--out", "fox.webp");
@@ -85,7 +85,7 @@ describe("darkroom generate", () => {
     expect(await read("fox.webp")).toMatchObject({ prompt: "a red fox", settings: { Seed: "7", Steps: "2" } });
   });
 
-  it("warns once of weights that are read as plain text, and of what is cut off, however many pictures", async () => {
+  it("warns once for all pictures of weights that are read as plain text, and of text that is cut off", async () => {
     const prompt = `a (red:1.3) fox ${"and a very long prompt ".repeat(40)}`;
     const { stderr, code } = await generate(prompt, "--count", "2", "--quiet");
     expect(code).toBe(0);
@@ -111,12 +111,12 @@ describe("darkroom generate", () => {
     expect(pixelsOf("a.png")).not.toEqual(pixelsOf("c.png"));
   });
 
-  it("prints a short line a step where stderr is piped", async () => {
+  it("prints a short line for each step if stderr is piped", async () => {
     const { stderr } = await generate("a red fox");
     expect(stderr.match(/^step \d\/2 .*\/step .*left$/gm)).toHaveLength(2);
   });
 
-  it("says nothing but the path with --quiet", async () => {
+  it("prints only the path with --quiet", async () => {
     expect(await generate("a red fox", "--out", "a.png", "--quiet")).toEqual({ code: 0, stdout: "a.png\n", stderr: "" });
   });
 
@@ -181,12 +181,12 @@ describe("darkroom generate", () => {
     expect(decode(readFileSync(join(folder, "many/fox-grid.png")))).toMatchObject({ width: 128, height: 64 });
   });
 
-  it("finds a free name rather than overwrite", async () => {
+  it("finds a free name instead of overwriting", async () => {
     await generate("a red fox", "--seed", "7");
     expect(await generate("a red fox", "--seed", "7")).toMatchObject({ code: 0, stdout: "a-red-fox-7-2.png\n" });
   });
 
-  it("refuses to overwrite the file it is given, unless forced", async () => {
+  it("overwrites a given file only with --force", async () => {
     writeFileSync(join(folder, "a.png"), "kept");
     expectFailure(await generate("a red fox", "--out", "a.png"), 5, /a\.png exists.*\n.*--force/);
     expect(readFileSync(join(folder, "a.png"), "utf8")).toBe("kept");
@@ -195,7 +195,7 @@ describe("darkroom generate", () => {
   });
 });
 
-describe("darkroom generate, asked for what cannot be", () => {
+describe("darkroom generate, with a mistake", () => {
   it.each([
     [["--steps", "0"], /--steps is "0"; expected a whole number, at least 1/],
     [["--steps", "2.5"], /--steps is "2\.5"/],
@@ -224,7 +224,7 @@ describe("darkroom generate, asked for what cannot be", () => {
     expectFailure(await darkroom(["generate"], folder), 2, /no prompt was given; emoji-64.* needs one\n.*darkroom generate "/);
   });
 
-  it("ends with 2 for a size the checkpoint cannot draw", async () => {
+  it("ends with 2 for a size that the checkpoint cannot make", async () => {
     expectFailure(await generate("fox", "--size", "63x64", "--quiet"), 2, /--size: width is 63; expected a multiple of/);
     expect(readdirSync(folder)).toEqual([]);
   });
@@ -300,7 +300,7 @@ describe("darkroom info", () => {
     });
   });
 
-  it("prints what another program wrote in the same form, and whose it is", async () => {
+  it("prints settings of another program in the same form, with its name", async () => {
     const graph = { 1: { class_type: "KSampler", inputs: { seed: 5, steps: 20, sampler_name: "euler", positive: ["2", 0] } } };
     const texts = { prompt: JSON.stringify({ ...graph, 2: { class_type: "CLIPTextEncode", inputs: { text: "a red fox" } } }) };
     writeFileSync(join(folder, "a.png"), encodePng(PIXEL, texts));
@@ -308,7 +308,7 @@ describe("darkroom info", () => {
     expect(stdout).toBe("a red fox\nSteps: 20, Sampler: euler, Seed: 5, Software: ComfyUI\n");
   });
 
-  it("says whose settings they are that it cannot read", async () => {
+  it("names the program of settings that it cannot read", async () => {
     writeFileSync(join(folder, "a.png"), encodePng(PIXEL, { invokeai_metadata: "{}" }));
     expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png holds settings of InvokeAI, but no prompt, seed or sampler/);
   });
@@ -318,7 +318,7 @@ describe("darkroom info", () => {
     expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png holds no settings that can be read\n {2}texts it has: "Author"/);
   });
 
-  it("refuses what is not a picture", async () => {
+  it("refuses a file that is not a picture", async () => {
     writeFileSync(join(folder, "a.png"), "GIF89a");
     expectFailure(await darkroom(["info", "a.png"], folder), 2, /a\.png: not an image file that can be read/);
   });
@@ -329,7 +329,7 @@ describe("darkroom info", () => {
 });
 
 describe("darkroom schedulers", () => {
-  it("lists every scheduler with what it is, in one line", async () => {
+  it("describes every scheduler in one line", async () => {
     const { code, stdout } = await darkroom(["schedulers"], folder);
     expect(code).toBe(0);
     for (const [className, { description }] of Object.entries(SCHEDULERS)) {
@@ -338,7 +338,7 @@ describe("darkroom schedulers", () => {
     }
   });
 
-  it("lists the short names with what they stand for", async () => {
+  it("lists the short names with their meaning", async () => {
     const { stdout } = await darkroom(["schedulers"], folder);
     expect(stdout).toMatch(/^euler-karras +EulerDiscreteScheduler, useKarrasSigmas: true$/m);
   });

@@ -21,7 +21,7 @@ const image = ["--image", "in.png"];
 const control = ["--control", checkpoint("controlnet-mini"), "--control-image", "in.png"];
 const refiner = ["--refiner", checkpoint("sdxl-refiner-mini")];
 
-describe("darkroom generate, with options that make no sense together", () => {
+describe("darkroom generate, with options that do not go together", () => {
   it.each([
     [["--strength", "0.5"], /--strength needs --image: .*\n\s+add --image/],
     [["--mask", "in.png"], /--mask needs --image: .*\n\s+add --image/],
@@ -51,7 +51,7 @@ describe("darkroom generate, with options that make no sense together", () => {
   });
 });
 
-describe("darkroom generate, with options the checkpoint cannot follow", () => {
+describe("darkroom generate, with options that the checkpoint cannot follow", () => {
   it.each([
     [
       "a ControlNet with XL",
@@ -68,7 +68,7 @@ describe("darkroom generate, with options the checkpoint cannot follow", () => {
     ["an inpainting checkpoint without picture", model("sd1-inpaint-mini"), /9 channels.*inpainting\n.*--image in\.png --mask mask\.png/],
     ["an inpainting checkpoint without mask", [...model("sd1-inpaint-mini"), ...image], /9 channels.*inpainting/],
     [
-      "a strength that leaves the base nothing to do",
+      "a strength that leaves no step for the base",
       [...model("sdxl-base-mini"), ...refiner, ...image, "--strength", "0.2"],
       /--strength is 0\.2 and --refine-from 0\.8.*\n.*above 0\.2/,
     ],
@@ -83,7 +83,7 @@ describe("darkroom generate, with options the checkpoint cannot follow", () => {
     expect(readdirSync(folder)).toEqual(["in.png"]);
   });
 
-  it("ends with 2 for a prompt that the checkpoint would not hear", async () => {
+  it("ends with 2 for a prompt that the checkpoint cannot take", async () => {
     expectFailure(
       await generate("a red fox", ...model("ddpm-mini")),
       2,
@@ -107,7 +107,7 @@ describe("darkroom generate, with options the checkpoint cannot follow", () => {
   });
 });
 
-describe("darkroom generate, with files that cannot be used", () => {
+describe("darkroom generate, with unusable files", () => {
   it("ends with 2 for a picture that does not exist, before any work", async () => {
     expectFailure(await generate("a red fox", "--image", "none.png"), 2, /image none\.png cannot be read/);
   });

@@ -81,13 +81,13 @@ describe("darkroom models", () => {
     });
   });
 
-  it("shows downloads that were cut", async () => {
+  it("shows unfinished downloads", async () => {
     const hub = await filledCache();
     writeFileSync(join(hub.cacheDir, "models--someone--lora/blobs/x.incomplete"), new Uint8Array(1_234_567));
     expect((await models()).stdout).toMatch(/someone\/lora .* main [0-9a-f]{7}, incomplete: 1\.2 MB of unfinished downloads$/m);
   });
 
-  it("says of an empty cache that it is", async () => {
+  it("says that the cache is empty", async () => {
     expect((await models("--cache-dir", "none")).stdout).toBe(`${join(folder, "none")}: no models\n`);
   });
 
@@ -120,7 +120,7 @@ describe("darkroom models", () => {
     ["an embedding", () => sparseFile({ emb_params: [4, 768] }), "textual inversion for Stable Diffusion 1"],
     ["another family", () => sparseFile({ "double_blocks.0.img_attn.norm.key_norm.scale": [1], b: [1] }), "not run by Darkroom: Flux"],
     ["something else", () => sparseFile({ a: [1], b: [1] }), "of no known kind"],
-  ])("tells %s in a file", async (_, make, kind) => {
+  ])("recognises %s in a file", async (_, make, kind) => {
     // Links, since some are as large as they are in life.
     symlinkSync(make(), join(folder, "file.safetensors"));
     expect(await listed(".", "--cache-dir", "none")).toMatchObject([{ name: "file.safetensors", kind }]);
@@ -131,14 +131,14 @@ describe("darkroom models", () => {
     expect(await listed(checkpoint("sd1-mini"), "--cache-dir", "none")).toMatchObject([{ name: checkpoint("sd1-mini"), size }]);
   });
 
-  it("comes to an end where links lead in a circle", async () => {
+  it("ends if links lead in a circle", async () => {
     mkdirSync(join(folder, "models"));
     symlinkSync("..", join(folder, "models/up"), "dir");
     copyFileSync(loraFile("sd1_kohya"), join(folder, "models/fox.safetensors"));
     expect(await listed("models", "--cache-dir", "none")).toHaveLength(1);
   });
 
-  it("is no use of what it lists", async () => {
+  it("does not count as a use of the models", async () => {
     copyFileSync(loraFile("sd1_kohya"), join(folder, "fox.safetensors"));
     const time = new Date("2020-02-03T04:05:06Z");
     utimesSync(join(folder, "fox.safetensors"), time, time);
@@ -150,8 +150,8 @@ describe("darkroom models", () => {
   });
 });
 
-describe("what models are called", () => {
-  it("steers no terminal: neither names of classes nor of folders do", async () => {
+describe("names of models", () => {
+  it("cannot control the terminal, be they classes or folders", async () => {
     const path = temporaryFolder({ "\u001b[2Jevil/model_index.json": { _class_name: "Evil\u001b[31m\u009bPipeline" } });
     const { stdout } = await models(path);
     expect(stdout).toMatch(/\/\\u001b\[2Jevil {2}Evil \[31m Pipeline /);
@@ -160,20 +160,20 @@ describe("what models are called", () => {
 });
 
 describe("darkroom models rm", () => {
-  it("removes a repository and says how much that freed", async () => {
+  it("removes a repository, and says how much space that freed", async () => {
     const hub = await filledCache();
     expect(await models("rm", "someone/sd1", "--yes")).toEqual({ code: 0, stdout: "removed someone/sd1: 1.9 MB freed\n", stderr: "" });
     expect(existsSync(join(hub.cacheDir, "models--someone--sd1"))).toBe(false);
     expect((await listed()).map(({ name }: { name: string }) => name)).toEqual(["someone/lora"]);
   });
 
-  it("removes nothing where nobody can be asked, unless told to", async () => {
+  it("removes nothing if nobody can confirm it, unless --yes is given", async () => {
     const hub = await filledCache();
     expectFailure(await models("rm", "someone/sd1"), 2, /the removal cannot be confirmed: .*\n\s+add --yes/);
     expect(existsSync(join(hub.cacheDir, "models--someone--sd1"))).toBe(true);
   });
 
-  it("looks into --cache-dir", async () => {
+  it("looks in --cache-dir", async () => {
     const hub = await filledCache();
     expectFailure(
       await models("rm", "someone/sd1", "--yes", "--cache-dir", "other"),
@@ -183,7 +183,7 @@ describe("darkroom models rm", () => {
     expect(await models("rm", "someone/sd1", "--yes", "--cache-dir", hub.cacheDir)).toMatchObject({ code: 0 });
   });
 
-  it("refuses what is no id", async () => {
+  it("refuses a name that is not an id", async () => {
     expectFailure(await models("rm", "../sd1", "--yes"), 2, /"\.\.\/sd1"; expected the id of a repository: owner\/name/);
   });
 });
@@ -198,13 +198,11 @@ describe("confirm", () => {
 
   it("asks", async () => expect(await answered("y\n")).toEqual({ agreed: true, asked: "Remove it? [y/N] " }));
 
-  it.each(["y\n", "Y\n", "yes\n", " yes \n"])("takes %j for a yes", async (answer) => expect((await answered(answer)).agreed).toBe(true));
+  it.each(["y\n", "Y\n", "yes\n", " yes \n"])("takes %j as yes", async (answer) => expect((await answered(answer)).agreed).toBe(true));
 
-  it.each(["n\n", "\n", "yess\n", "no\ny\n", ""])("takes %j for a no", async (answer) =>
-    expect((await answered(answer)).agreed).toBe(false),
-  );
+  it.each(["n\n", "\n", "yess\n", "no\ny\n", ""])("takes %j as no", async (answer) => expect((await answered(answer)).agreed).toBe(false));
 
-  it("is over when the signal says so", async () => {
+  it("ends when the signal aborts", async () => {
     const stop = new AbortController();
     const work = confirm("Remove it?", { input: new PassThrough(), output: new PassThrough(), signal: stop.signal });
     stop.abort(new Error("stopped"));

@@ -19,7 +19,7 @@ const touch = (name: string) => writeFileSync(join(folder, name), "kept");
 const inFolder = (...names: string[]) => names.map((name) => join(folder, name));
 
 describe("planOutputs", () => {
-  it("takes a file name as it is", () => {
+  it("uses a file name unchanged", () => {
     expect(plan("fox.png")).toEqual({ images: inFolder("fox.png"), grid: undefined });
   });
 
@@ -37,17 +37,17 @@ describe("planOutputs", () => {
     });
   });
 
-  it("takes a name that ends with / for a folder to be made", () => {
+  it("takes a name that ends with / as a new folder", () => {
     expect(plan("new/deep/").images).toEqual(inFolder("new/deep/a-red-fox-7.png"));
   });
 
-  it("finds a free number for a name of its own", () => {
+  it("finds a free number for a generated name", () => {
     touch("a-red-fox-7.png");
     touch("a-red-fox-7-2.png");
     expect(plan("").images).toEqual(inFolder("a-red-fox-7-3.png"));
   });
 
-  it("overwrites a name of its own with force", () => {
+  it("overwrites a generated name with force", () => {
     touch("a-red-fox-7.png");
     expect(plan("", { force: true }).images).toEqual(inFolder("a-red-fox-7.png"));
   });
@@ -78,19 +78,19 @@ describe("planOutputs", () => {
   it.each([
     ["jpeg", "jpg"],
     ["webp", "webp"],
-  ] as const)("names files of its own as %s files where that is asked for", (format, ending) => {
+  ] as const)("generates names of %s files on request", (format, ending) => {
     expect(plan("", { format, grid: true, quality: 50 })).toEqual({
       images: inFolder(`a-red-fox-7.${ending}`),
       grid: join(folder, `a-red-fox-7-grid.${ending}`),
     });
   });
 
-  it("refuses a name of another format than the one asked for, and takes one of the same", () => {
+  it("refuses a name of another format than the requested one, and takes one of the same", () => {
     expect(() => plan("fox.png", { format: "jpeg" })).toThrow(/fox\.png" and --jpeg was given, which is another format/);
     expect(plan("fox.jpeg", { format: "jpeg" }).images).toEqual(inFolder("fox.jpeg"));
   });
 
-  it("refuses a quality of PNG", () => {
+  it("refuses a quality for PNG", () => {
     for (const name of ["fox.png", "", "new/"]) expect(() => plan(name, { quality: 90 })).toThrow(/^--quality is for JPEG and WebP/);
   });
 
@@ -98,16 +98,16 @@ describe("planOutputs", () => {
     expect(() => planOutputs({ out: "", prompt: "x", seeds: [1n], grid: false, force: false })).toThrow(/--out is empty/);
   });
 
-  it("finds out before any work that a folder cannot be made", () => {
+  it("refuses a folder that cannot be made, before any work", () => {
     touch("file");
     expect(() => plan("file/fox.png")).toThrow(/cannot write .*file\/fox\.png: a part of its path is a file/);
   });
 
-  it("finds out before any work that a name is too long", () => {
+  it("refuses a name that is too long, before any work", () => {
     expect(() => plan(`${"x".repeat(300)}.png`)).toThrow(/the name is too long/);
   });
 
-  it.skipIf(process.platform !== "linux")("finds out before any work that a folder takes no files", () => {
+  it.skipIf(process.platform !== "linux")("refuses a folder that takes no files, before any work", () => {
     expect(() => planOutputs({ out: "/proc/fox.png", prompt: "x", seeds: [1n], grid: false, force: false })).toThrow(OutputError);
   });
 
@@ -120,12 +120,12 @@ describe("planOutputs", () => {
 describe("savePicture", () => {
   const picture = new Picture(1, 1, new Uint8Array(3));
 
-  it("makes the folders that are missing", async () => {
+  it("makes missing folders", async () => {
     await savePicture(picture, join(folder, "new/deep/fox.png"), {}, false);
     expect(readdirSync(join(folder, "new/deep"))).toEqual(["fox.png"]);
   });
 
-  it("saves beside a file that appeared meanwhile, with a warning", async () => {
+  it("saves under another name if the file has appeared meanwhile, with a warning", async () => {
     touch("fox.png");
     const warnings: string[] = [];
     const previous = setWarningHandler((message) => warnings.push(message));

@@ -4,7 +4,7 @@ import { formatSeconds } from "../../src/cli/format-seconds.js";
 import { StepTimer, stepLine } from "../../src/cli/progress.js";
 
 describe("StepTimer", () => {
-  it("leaves a picture's first step out of the mean once others are known", () => {
+  it("leaves a picture's first step out of the mean when others are known", () => {
     let clock = 0;
     const timer = new StepTimer(2, () => clock);
     clock = 5000;
@@ -29,7 +29,7 @@ describe("a line of progress", () => {
     [20, "12/50 20 s left"],
     [6, "12/50"],
     [1, "12/50"],
-  ])("has its numbers in %d columns, and a bar where there is room", (columns, line) => expect(stepLine(one, columns)).toBe(line));
+  ])("has its numbers in %d columns, and a bar if there is room", (columns, line) => expect(stepLine(one, columns)).toBe(line));
 
   it.each([
     [200, `picture 12/100  ${"█".repeat(40)} 999/1000  3 min 20 s/step  2 h 05 min left`],
@@ -38,9 +38,9 @@ describe("a line of progress", () => {
     [42, "12/100: 999/1000 2 h 05 min left"],
     [28, "12/100: 999/1000 2 h 05 min"],
     [20, "12/100: 999/1000"],
-  ])("says in %d columns which of several pictures it is", (columns, line) => expect(stepLine(several, columns)).toBe(line));
+  ])("says in %d columns which picture it is", (columns, line) => expect(stepLine(several, columns)).toBe(line));
 
-  it("of a download leaves out the file's name, the bar and the speed, in this order", () => {
+  it("of a download drops the file's name, the bar and the speed, in this order", () => {
     const download = { loaded: 1.2e9, total: 3.4e9, bytesPerSecond: 2.5e6, secondsLeft: 880, file: "unet/model.safetensors" };
     const line = (columns: number) => downloadLine({ ...download, files: { done: 0, total: 3 } }, columns);
     expect(line(120)).toMatch(/^█+░+ 35% {2}1\.2 of 3\.4 GB {2}2\.5 MB\/s {2}14 min 40 s left {2}unet\/model\.safetensors$/);

@@ -29,12 +29,12 @@ const small = (path: string, ...args: string[]) => generated("--model", path, "-
 const control = (...nets: string[]) => [...nets.flatMap((net) => ["--control", net]), "--control-image", "in.png"];
 
 describe("darkroom generate --model FILE", () => {
-  it("makes the picture of the folder that the file was made of, with --config", async () => {
+  it("makes the picture that its folder makes, with --config", async () => {
     const config = checkpoint("sd1-mini");
     expect(await generated("--model", singleFile("sd1-mini"), "--config", config)).toEqual(await generated("--model", config));
   });
 
-  it("takes a file by its name alone, which it writes into the settings without its ending", async () => {
+  it("takes a file by its name, and writes the name without ending into the settings", async () => {
     copyFileSync(smallFile(SMALL.sd15(), 1), join(folder, "small-v1.safetensors"));
     await small("small-v1.safetensors");
     expect((await parametersOf(folder)).settings).toMatchObject({ Model: "small-v1", Scheduler: "PNDMScheduler" });
@@ -47,7 +47,7 @@ describe("darkroom generate --model FILE", () => {
     expect(await small(model, ...control(net))).not.toEqual(await small(model));
   });
 
-  it("reads the .yaml beside it, over which --prediction goes", async () => {
+  it("reads the .yaml beside it, but --prediction wins", async () => {
     const path = smallFile(SMALL.sd15(), 1);
     const noise = await small(path);
     const velocity = await small(path, "--prediction", "v_prediction");
@@ -58,7 +58,7 @@ describe("darkroom generate --model FILE", () => {
     expect(await small(path, "--prediction", "epsilon")).toEqual(noise);
   });
 
-  it("spaces the timesteps as it is told, with the scheduler it is told", async () => {
+  it("takes --spacing together with --scheduler", async () => {
     const path = smallFile(SMALL["sdxl-base"](), 1);
     const euler = ["--scheduler", "euler-a", "--spacing", "trailing"];
     const picture = await small(path, ...euler);
@@ -68,7 +68,7 @@ describe("darkroom generate --model FILE", () => {
     expect(picture).toEqual((await pipe.generate({ ...request, guidanceScale: 5, width: 64, height: 64 })).images[0]);
   });
 
-  it("says what to do where a Stable Diffusion 2 does not say what it predicts", async () => {
+  it("says what to do if a Stable Diffusion 2 file does not state what it predicts", async () => {
     const run = await darkroom(["generate", "a fox", "--model", smallFile(SMALL.sd2(), 1), "--size", "64x64", "--steps", "1"], folder);
     expect(run.code).toBe(0);
     expect(run.stderr).toMatch(/does not say whether it predicts noise or velocity; .* give --prediction epsilon$/m);
@@ -100,7 +100,7 @@ describe("darkroom generate --model FILE", () => {
 });
 
 describe("darkroom generate --vae FILE", () => {
-  it("is the autoencoder that its folder is, scaled as the model's own", async () => {
+  it("gives the pictures of its folder, scaled as the model's own autoencoder", async () => {
     const model = ["--model", checkpoint("sd1-mini")];
     const expected = await generated(...model, "--vae", checkpoint("vae-swap-mini"));
     expect(await generated(...model, "--vae", singleFile("vae-swap-mini"))).toEqual(expected);
@@ -111,7 +111,7 @@ describe("darkroom generate --vae FILE", () => {
     expect(await generated(...xl, "--vae", singleFile("sdxl-base-mini"))).toEqual(await generated(...xl));
   });
 
-  it("is scaled as the model needs it that has no autoencoder", async () => {
+  it("is scaled for the model, even if the model has no autoencoder", async () => {
     const whole = smallFile(SMALL["sdxl-base"](), 1);
     const split = (name: string, isOwn: (name: string) => boolean) => {
       writeSafetensors(join(folder, name), Object.fromEntries(Object.entries(readTensors(whole)).filter(([tensor]) => isOwn(tensor))));
@@ -123,7 +123,7 @@ describe("darkroom generate --vae FILE", () => {
     expectFailure(await darkroom(["generate", "a fox", "--model", base], folder), 3, /has no autoencoder.*\n.*give one: --vae$/m);
   });
 
-  it("is built and scaled as the file suggests where the model's own is of another kind", async () => {
+  it("is built and scaled as the file suggests, if the model's own is of another kind", async () => {
     const [vae, own] = [smallFile(SMALL.vae(), 2), changedCheckpoint("sd1-mini", "vae/config.json", { _class_name: "AutoencoderTiny" })];
     const picture = await generated("--model", own, "--size", "64x64", "--vae", vae);
     const pipe = await opened(
@@ -137,7 +137,7 @@ describe("darkroom generate --vae FILE", () => {
 });
 
 describe("darkroom generate with files on the hub", () => {
-  it("takes all of them by OWNER/NAME/FILE, each downloaded once, and of the configs nothing else", async () => {
+  it("takes all of them by OWNER/NAME/FILE, downloads each once, and only the configs of --config", async () => {
     const hub = await HubServer.start({
       "someone/sd1": "sd1-mini",
       "someone/files": {
@@ -162,7 +162,7 @@ describe("darkroom generate with files on the hub", () => {
     expect(hub.fetched.filter(isWeights)).toEqual(fetched);
   });
 
-  it("takes from a model by id no more than the config of the autoencoder that a file takes the place of", async () => {
+  it("downloads only the config of the model's autoencoder if a file replaces it", async () => {
     const hub = await HubServer.start({ "someone/sd1": "sd1-mini" });
     const [vae, model] = [singleFile("vae-swap-mini"), checkpoint("sd1-mini")];
     expect(await generated("--model", "someone/sd1", "--vae", vae)).toEqual(await generated("--model", model, "--vae", vae));
@@ -184,7 +184,7 @@ describe("darkroom generate with files on the hub", () => {
     ["an address that is no hub's", ["--lora", "https://civitai.com/fox.safetensors"], /is not the address of a file on the hub/],
     ["a pickle", ["--vae", "vae.ckpt"], /vae\.ckpt is a pickle/],
     ["a LoRA that is a pickle", ["--lora", "fox.pt"], /fox\.pt is a pickle/],
-  ])("asks the hub nothing where %s is given", async (_, args, message) => {
+  ])("does not ask the hub if %s is given", async (_, args, message) => {
     const hub = await HubServer.start({});
     writeFileSync(join(folder, "fox.pt"), "");
     const model = ["--model", "someone/files/model.safetensors"];
@@ -219,7 +219,7 @@ describe("darkroom generate refuses", () => {
     expectFailure(await darkroom(["generate", "a fox", "--model", smallFile(shapes, 1)], folder), 3, message);
   });
 
-  it("a checkpoint for what lies in it, or for a LoRA", async () => {
+  it("a checkpoint as one of its networks, or as a LoRA", async () => {
     const file = singleFile("sd1-mini");
     const fails = async (args: readonly string[], message: RegExp) =>
       expectFailure(await darkroom(["generate", "a fox", ...sd1, ...args, "--quiet"], folder), 3, message);
@@ -229,7 +229,7 @@ describe("darkroom generate refuses", () => {
     await fails(["--vae", smallFile(SMALL.controlnet(), 1)], /is a ControlNet, not an autoencoder\n.*--control/);
   });
 
-  it("a ControlNet of unusual proportions, for which there is no --config, with the way out", async () => {
+  it("a ControlNet of unusual proportions, with a hint", async () => {
     const run = await darkroom(["generate", "a fox", ...sd1, ...control(singleFile("controlnet-mini"))], folder);
     expectFailure(
       run,

@@ -24,7 +24,7 @@ describe("wholeNumber", () => {
   });
 
   it.each(["0", "-1", "2.5", "", " 5", "5x", "0x10", "1e3", "NaN", "99999999999999999999"])(
-    "refuses %j, naming option and expectation",
+    "refuses %j, with the option and what is expected",
     (text) => {
       expect(refusal(() => steps(text))).toBe(`darkroom: --steps is ${JSON.stringify(text)}; expected a whole number, at least 1`);
     },
@@ -65,7 +65,7 @@ describe("repeated", () => {
 });
 
 describe("word", () => {
-  it("refuses what would lead out of the folder", () => {
+  it("refuses a path out of the folder", () => {
     expect(() => word("variant", GENERATE_FIELDS.variant)("../x")).toThrow(ArgumentError);
   });
 
@@ -77,15 +77,15 @@ describe("word", () => {
 describe("toRequest", () => {
   const options = { count: 1, device: "auto" } as const;
 
-  it("leaves what is not given to the checkpoint", () => {
+  it("leaves open what is not given", () => {
     expect(toRequest("fox", options)).toMatchObject({ model: undefined, numInferenceSteps: undefined, guidanceScale: undefined });
   });
 
-  it("knows the embedded checkpoint by a relative path, too", () => {
+  it("recognises the embedded checkpoint by a relative path", () => {
     expect(toRequest("fox", { ...options, model: "./models/emoji-64" }).model).toBe(embeddedCheckpointPath());
   });
 
-  it("gives the folder that is written as . its name", () => {
+  it("resolves the folder .", () => {
     expect(toRequest("fox", { ...options, model: "." }).model).toBe(process.cwd());
   });
 

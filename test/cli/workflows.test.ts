@@ -45,7 +45,7 @@ describe("darkroom generate --image", () => {
     expect(await generated("sd1-mini", "--image", "in.png", "--strength", "0.6")).toEqual(images[0]);
   });
 
-  it("forgets as much as diffusers does by default", async () => {
+  it("has diffusers' strength by default", async () => {
     const pipe = await opened(StableDiffusionImg2ImgPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
     const { images } = await pipe.generate({ ...request, image: input });
     expect(await generated("sd1-mini", "--image", "in.png")).toEqual(images[0]);
@@ -63,7 +63,7 @@ describe("darkroom generate --image", () => {
     expect(await generated("sdxl-refiner-mini", "--image", "in.png", "--strength", "0.5")).toEqual(images[0]);
   });
 
-  it("takes a data: address", async () => {
+  it("takes a data URL", async () => {
     const address = `data:image/png;base64,${readFileSync(join(folder, "in.png")).toString("base64")}`;
     expect(await generated("sd1-mini", "--image", address)).toEqual(await generated("sd1-mini", "--image", "in.png"));
   });
@@ -93,7 +93,7 @@ describe("darkroom generate --image --mask", () => {
     expect(await generated("sdxl-base-mini", "--image", "in.png", "--mask", "mask.png", "--strength", "0.8")).toEqual(images[0]);
   });
 
-  it("works around the mask only with --mask-padding, at the checkpoint's size", async () => {
+  it("works only around the mask with --mask-padding, at the checkpoint's size", async () => {
     const pipe = await opened(StableDiffusionInpaintPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
     const { images } = await pipe.generate({ ...request, image: input, maskImage: mask, paddingMaskCrop: 4 });
     expect(await generated("sd1-mini", "--image", "in.png", "--mask", "mask.png", "--mask-padding", "4")).toEqual(images[0]);
@@ -144,7 +144,7 @@ describe("darkroom generate --refiner", () => {
     expect(await settings()).toMatchObject({ Refiner: "sdxl-refiner-mini", "Refiner switch at": "0.8", "CFG scale": "5" });
   });
 
-  it("takes over from --refine-from on", async () => {
+  it("takes over at --refine-from", async () => {
     const { base, refiner: second } = await ensemble();
     const { seed, ...common } = { ...request, generator: new Generator(request.seed) };
     const { images: image } = await base.generate({ ...common, denoisingEnd: 0.5, outputType: "latent" });
@@ -173,7 +173,7 @@ describe("darkroom generate --cache", () => {
     expect(await settings()).not.toHaveProperty("DeepCache interval");
   });
 
-  it("is for the refiner as well", async () => {
+  it("also serves the refiner", async () => {
     const cache = { interval: 2 };
     const { seed, ...common } = { ...request, cache, generator: new Generator(request.seed) };
     const base = await opened(StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device }));
@@ -186,7 +186,7 @@ describe("darkroom generate --cache", () => {
     expect(await generated("sdxl-base-mini", ...ensemble, "--cache", "2")).toEqual(images[0]);
   });
 
-  it("is told with --json and in the progress", async () => {
+  it("is in the JSON and in the progress", async () => {
     const args = ["generate", "fox", "--steps", "2", "--seed", "1", "--device", device, "--cache", "2", "--json"];
     const { stdout, stderr } = await darkroom(args, folder);
     expect(JSON.parse(stdout)).toMatchObject({ cache: 2 });
@@ -198,7 +198,7 @@ describe("darkroom generate --vae", () => {
   it.each([
     ["vae-swap-mini", AutoencoderKL],
     ["taesd-mini", AutoencoderTiny],
-  ] as const)("decodes with the autoencoder it names, of its own class: %s", async (name, Vae) => {
+  ] as const)("decodes with the given autoencoder, of any class: %s", async (name, Vae) => {
     const vae = await opened<AutoencoderKL | AutoencoderTiny>(Vae.fromPretrained(checkpoint(name), { device }));
     const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device, vae }));
     const { images } = await pipe.generate(request);
@@ -232,7 +232,7 @@ describe("darkroom generate with a checkpoint that takes no prompt", () => {
 });
 
 describe("darkroom generate --json", () => {
-  it("says what the picture was made of", async () => {
+  it("states what the picture was made from", async () => {
     const args = ["fox", "--model", checkpoint("sd1-mini"), "--image", "in.png", "--mask", "mask.png", "--steps", "1", "--device", device];
     const { stdout } = await darkroom(["generate", ...args, "--json", "--quiet"], folder);
     expect(JSON.parse(stdout)).toMatchObject({ image: "in.png", mask: "mask.png", strength: 1, guidance: 7.5 });
