@@ -84,11 +84,12 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
       );
     }
     const kept = imageLatents as Tensor;
-    const afterStep = (denoised: Tensor, index: number) => {
+    /** The latents that the mask keeps, with the noise that is left after the step. */
+    const keptAfter = (index: number) => {
       const next = timesteps[index + 1];
-      return blend(mask, denoised, next === undefined ? kept : scheduler.addNoise(kept, noise, [next]));
+      return next === undefined ? kept : scheduler.addNoise(kept, noise, [next]);
     };
-    return { latents, channels: [], afterStep };
+    return { latents, channels: [], afterStep: (painted, index) => blend(mask, painted, keptAfter(index)) };
   }
   const masked = repeatToBatch("maskedImageLatents", request.maskedImageLatents ?? (await encode(blackOut(image, input.mask))), batch);
   return { latents, channels: [mask, masked], afterStep: undefined };
