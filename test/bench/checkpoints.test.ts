@@ -16,7 +16,7 @@ function sizes(tensors: Tensors): [tensors: number, numbers: number] {
 }
 
 // Counted in the published checkpoints.
-describe("the benchmark's checkpoints are as large as those people have", () => {
+describe("the benchmark's checkpoints have the sizes of published ones", () => {
   it("Stable Diffusion 1.5", () => {
     const { unet, vae, textEncoders } = family("sd15", "real");
     expect(sizes(unetTensors(unet))).toEqual([686, 859_520_964]);

@@ -7,7 +7,7 @@ it("a line goes through points that lie on one", () => {
   expect(slope).toBeCloseTo(2, 12);
 });
 
-it("a line passes points on both sides at the least sum of squares", () => {
+it("a line through scattered points has the least sum of squares", () => {
   // By the normal equations: slope 1/2, through the centre (1, 2/3).
   const { intercept, slope } = fitLine([
     [0, 0],

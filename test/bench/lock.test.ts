@@ -22,7 +22,7 @@ describe.runIf(process.platform === "linux")("the benchmark's lock", () => {
     expect(events).toEqual(Array(3).fill(["a begins", "a ends"]).flat());
   });
 
-  it("fails where the file cannot be locked", async () => {
+  it("fails if the file cannot be locked", async () => {
     vi.stubEnv("BENCH_LOCK", "/nowhere/lock");
     await expect(withLock(async () => {})).rejects.toThrow("/nowhere/lock cannot be locked");
     vi.unstubAllEnvs();

@@ -37,7 +37,7 @@ describe("a profile", () => {
           .map((cell) => cell.trim()),
       );
 
-  it("tells what a run takes, and what was prepared at load", () => {
+  it("shows the time of a run, and of the preparation at load", () => {
     expect(text).toContain("UNet: 3.50 s in operators, and 3.00 s once at load");
   });
 
@@ -48,7 +48,7 @@ describe("a profile", () => {
     ]);
   });
 
-  it("ranks them by what they work on, too", () => {
+  it("ranks them by their shapes, too", () => {
     expect(rows("operator on inputs")).toEqual([
       ["Conv 2x4", "1", "2.00 s", "57.1 %"],
       ["Conv 2x8", "1", "1.00 s", "28.6 %"],

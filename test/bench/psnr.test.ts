@@ -6,7 +6,7 @@ describe("PSNR", () => {
     expect(psnr([1, 2, 3], [2, 3, 4])).toBeCloseTo(48.13, 2);
   });
 
-  it("is told by the mean square: one value off by 2 counts as four off by 1", () => {
+  it("depends on the mean square: one value off by 2 counts as four off by 1", () => {
     expect(psnr([2, 0, 0, 0], [0, 0, 0, 0])).toBeCloseTo(psnr([1, 1, 1, 1], [0, 0, 0, 0]), 10);
   });
 
@@ -16,7 +16,7 @@ describe("PSNR", () => {
     expect([formatDecibels(31.26), formatDecibels(Number.POSITIVE_INFINITY)]).toEqual(["31.3 dB", "the same"]);
   });
 
-  it("is refused of pictures of other sizes, and of none", () => {
+  it("is refused for pictures of different sizes, and for empty ones", () => {
     expect(() => psnr([1], [1, 2])).toThrow("1 values were given for 2");
     expect(() => psnr([], [])).toThrow("0 values were given for 0");
   });

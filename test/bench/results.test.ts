@@ -33,14 +33,14 @@ it("a run's file is named after its day, checkpoint and machine; a trial's after
   expect(basename(saveRun(folder, { ...RUN, scale: "tiny" }))).toBe("2026-01-02T0304-sd15-tiny-amd-epyc-zen-5.json");
 });
 
-it("a run that goes on is saved over what was saved of it", () => {
+it("a continued run replaces its saved file", () => {
   const folder = temporaryFolder();
   const path = saveRun(folder, { ...RUN, results: [] });
   expect(saveRun(folder, RUN)).toBe(path);
   expect(readRun(path).results).toHaveLength(1);
 });
 
-it("a file that is no saved run is refused, with what is missing", () => {
+it("a file that is not a saved run is refused, with the missing parts", () => {
   const folder = temporaryFolder({ "other.json": { date: "2026-01-02", results: [] } });
   expect(() => readRun(`${folder}/other.json`)).toThrow(/no saved run: it has no machine, versions, checkpoint, contenders/);
 });

@@ -16,7 +16,7 @@ function contender(script: string, rest: Partial<Contender> = {}): Contender {
 const call = (seconds: string) => `tell({ event: "call", seconds: ${seconds} });`;
 
 describe("a measured process", () => {
-  it("is given the job and the contender's options, and its reports are taken", async () => {
+  it("gets the job and the contender's options, and its reports are read", async () => {
     const script = `${call("job.latents")} tell({ event: "mark", name: job.options.word }); tell({ event: "versions", versions: { a: "1" } })`;
     const { calls, marks, versions, failure, lifetime } = await runJob(contender(script, { options: { word: "ready" } }), JOB);
     expect({ calls, versions, failure }).toEqual({ calls: [8], versions: { a: "1" }, failure: undefined });
@@ -24,7 +24,7 @@ describe("a measured process", () => {
     expect(lifetime).toBeGreaterThanOrEqual(marks.ready ?? Number.POSITIVE_INFINITY);
   });
 
-  it("may print what is no report", async () => {
+  it("may print other lines than reports", async () => {
     const { calls } = await runJob(contender(`console.log("loading..."); console.log("[1]"); ${call("1")}`), JOB);
     expect(calls).toEqual([1]);
   });
@@ -34,7 +34,7 @@ describe("a measured process", () => {
     expect((await runJob(contender(script), JOB)).failure).toBe("no such part");
   });
 
-  it("that dies without a word has failed with the last line of its stderr", async () => {
+  it("that dies without a report has failed with the last line of its stderr", async () => {
     const { failure } = await runJob(contender(`console.error("one\\nout of memory"); process.exit(3)`), JOB);
     expect(failure).toBe("ended with 3: out of memory");
   });
@@ -44,7 +44,7 @@ describe("a measured process", () => {
     expect(failure).toContain("ENOENT");
   });
 
-  it.runIf(process.platform === "linux")("is charged for its children's memory, too", async () => {
+  it.runIf(process.platform === "linux")("is measured with its children's memory", async () => {
     const child = "const held = Buffer.alloc(2 ** 27, 1); setTimeout(() => held, 800)";
     const script = `require("node:child_process").spawn(process.execPath, ["-e", ${JSON.stringify(child)}])`;
     const alone = await runJob(contender("setTimeout(() => {}, 100)"), JOB);
@@ -65,7 +65,7 @@ describe("a comparison", () => {
     expect(order).toEqual(["a", "b", "b", "a"]);
   });
 
-  it("goes on without a contender that fails, and asks it no more", async () => {
+  it("continues without a contender that failed", async () => {
     const contenders = [contender(`${call("1")} process.exit(2)`, { name: "a" }), contender(call("2"), { name: "b" })];
     const seen: string[] = [];
     const { results } = await compare({ ...settings, rounds: 2, contenders }, ({ results }) => seen.push(JSON.stringify(results)));
@@ -74,7 +74,7 @@ describe("a comparison", () => {
     expect(seen).toHaveLength(3);
   });
 
-  it("prepares a contender once for a checkpoint; where that fails, nothing is measured", async () => {
+  it("prepares a contender once for a checkpoint; if that fails, nothing is measured", async () => {
     const script = `if (job.task === "prepare") tell({ event: "failed", reason: "no converter" }); else ${call("1")}`;
     const contenders = [contender(script, { tasks: ["prepare", "unet"] })];
     const { results } = await compare({ ...settings, rounds: 1, contenders }, () => {});
@@ -96,7 +96,7 @@ describe("what is measured", () => {
     expect(new Set(rows).size).toBe(rows.length);
   });
 
-  it("is asked only of those who can do it", () => {
+  it("is run only by contenders that support it", () => {
     const fussy = contender("", { tasks: ["unet", "picture"], onlyRealSizes: true });
     const names = (scale: "real" | "tiny") => all.filter((each) => isFor(fussy, each, scale)).map(({ name }) => name);
     expect(names("real")).toEqual(["unet", "end-to-end"]);

@@ -40,7 +40,7 @@ describe("median", () => {
     expect(median([4, 1, 2, 100])).toBe(3);
   });
 
-  it("is not a number where nothing was measured", () => {
+  it("is not a number if nothing was measured", () => {
     expect(median([])).toBeNaN();
   });
 });

@@ -63,7 +63,7 @@ describe("an option that generate does not have", () => {
     expect((await generate({ prompt: "a fox", [name]: "x" })).hint).toMatch(hint);
   });
 
-  it("may be undefined, which says nothing", async () => {
+  it("may be undefined, which counts as not given", async () => {
     const signal = AbortSignal.abort(new Error("taken"));
     await expect(pipe.generate({ prompt: "a fox", signal, strength: undefined } as never)).rejects.toThrow("taken");
   });
@@ -73,7 +73,7 @@ describe("an option that generate does not have", () => {
     expect(error.message).toBe("StableDiffusionPipeline.generate has no option cache.intervall; did you mean cache.interval?");
   });
 
-  it("is one that the pipeline's kind cannot follow: the size of img2img is the picture's", async () => {
+  it("is one that makes no sense for the pipeline: the size of img2img is the picture's", async () => {
     const img2img = new StableDiffusionImg2ImgPipeline({ ...pipe });
     const error = await refusal(img2img.generate({ prompt: "a", image: Tensor.zeros([1, 3, 16, 16]), width: 32 } as never));
     expect([error.argument, error.hint]).toEqual(["width", expect.stringContaining("size of the picture")]);
@@ -113,7 +113,7 @@ describe("a value of the wrong kind", () => {
     });
   });
 
-  it("is an option that is needed and not there", async () => {
+  it("is an error, too, if the option is required and missing", async () => {
     const img2img = new StableDiffusionImg2ImgPipeline({ ...pipe });
     expect(await refusal(img2img.generate({ prompt: "a fox" } as never))).toMatchObject({
       argument: "image",
@@ -159,7 +159,7 @@ describe("fromPretrained", () => {
     expect(error.hint).toContain("Stable Diffusion XL");
   });
 
-  it("takes null for a part that the pipeline never has: so it is", async () => {
+  it("accepts null for a part that the pipeline never has", async () => {
     const options = { device: "cpu", safetyChecker: null } as object;
     await using xl = await StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), options);
     expect(xl.className).toBe("StableDiffusionXLPipeline");
@@ -167,7 +167,7 @@ describe("fromPretrained", () => {
 });
 
 describe("a scheduler's short name", () => {
-  it("takes the place of one, with the config of the one before", () => {
+  it("replaces a scheduler and keeps its config", () => {
     const copy = new StableDiffusionPipeline({ ...pipe });
     copy.scheduler = "euler";
     expect(copy.scheduler).toBeInstanceOf(EulerDiscreteScheduler);
@@ -176,12 +176,12 @@ describe("a scheduler's short name", () => {
     expect(copy.scheduler.config).toMatchObject({ _className: "DPMSolverMultistepScheduler", useKarrasSigmas: true });
   });
 
-  it("opens a checkpoint with that one and the checkpoint's config", async () => {
+  it("opens a checkpoint with that scheduler and the checkpoint's config", async () => {
     await using opened = await DiffusionPipeline.fromPretrained(SD, { device: "cpu", scheduler: "euler" });
     expect(opened.scheduler.config).toEqual(EulerDiscreteScheduler.fromConfig(pipe.scheduler.config).config);
   });
 
-  it("is refused with the nearest", async () => {
+  it("is refused with the nearest name if it is unknown", async () => {
     const copy = new StableDiffusionPipeline({ ...pipe });
     expect(() => {
       copy.scheduler = "eular";
@@ -196,7 +196,7 @@ describe("a scheduler's short name", () => {
 });
 
 describe("other calls", () => {
-  it("refuse what they do not know, each with its own options", async () => {
+  it("refuse unknown options, and list their own", async () => {
     expect(() => pipe.fuseLora({ scale: 1 } as never)).toThrow("fuseLora has no option scale; it is called loraScale");
     expect((await refusal(pipe.loadLoraWeights("x.safetensors", { weight: 1 } as never))).hint).toContain("setAdapters");
     expect((await refusal(pipe.loadLoraWeights("x.safetensors", { adapter_name: "a" } as never))).message).toContain("adapterName");
@@ -208,13 +208,13 @@ describe("other calls", () => {
 });
 
 describe("randn", () => {
-  it("draws from a generator of its own where none is given", () => {
+  it("draws from its own generator if none is given", () => {
     const drawn = randn([1, 2]);
     expect(drawn.shape).toEqual([1, 2]);
     expect(drawn.toArray()).not.toEqual(randn([1, 2]).toArray());
   });
 
-  it("refuses what is no generator", () => {
+  it("refuses a value that is not a generator", () => {
     expect(() => randn([1, 2], 5 as never)).toThrow("generator is 5 (a number); expected a Generator");
   });
 });

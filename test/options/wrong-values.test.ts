@@ -277,7 +277,7 @@ async function errorOf(call: () => unknown): Promise<unknown> {
 }
 
 describe("a tensor's options", () => {
-  it("are refused by name where they are mistyped", () => {
+  it("are refused by name if they are misspelt", () => {
     expect(() => SAMPLE.mean(0, { keepDim: true } as never)).toThrow(
       new ArgumentError("there is no option keepDim", { argument: "keepDim", hint: "the options are keepdim" }),
     );

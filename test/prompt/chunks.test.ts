@@ -16,44 +16,44 @@ const words = (prompt: string) => chunkPrompt(tokenizer, prompt).map(({ ids }) =
 const lengths = (prompt: string) => words(prompt).map((text) => (text === "" ? 0 : text.split(" ").length));
 const weightsOf = ({ weights }: PromptChunk, length: number) => weights.slice(0, length);
 
-describe("a prompt falls into chunks", () => {
-  it("of the start token, 75 of the prompt's, the end token", () => {
+describe("the chunks of a prompt", () => {
+  it("have the start token, 75 tokens of the prompt, and the end token", () => {
     const [first, second, ...others] = chunkPrompt(tokenizer, "fox ".repeat(80));
     expect([first?.ids.length, first?.ids[0], first?.ids[76], second?.ids.length, second?.ids[6]]).toEqual([77, 49406, 49407, 77, 49407]);
     expect(others).toEqual([]);
   });
 
-  it("one of which is there for an empty prompt", () => {
+  it("are one for an empty prompt", () => {
     expect(lengths("")).toEqual([0]);
   });
 
-  it("only one of which is there for 75 tokens", () => {
+  it("are one for 75 tokens", () => {
     expect(lengths("fox ".repeat(75))).toEqual([75]);
   });
 
-  it("whose tokens carry their weights, the others 1", () => {
+  it("have the weights of the prompt's tokens, and 1 for the others", () => {
     const [chunk] = chunkPrompt(tokenizer, "a (fox:1.3) [snow]") as [PromptChunk];
     expect(weightsOf(chunk, 5)).toEqual([1, 1, 1.3, 1 / 1.1, 1]);
     expect(chunk.weights.slice(4).every((weight) => weight === 1)).toBe(true);
   });
 
-  it("the first of which ends at a comma up to 20 tokens before its end", () => {
+  it("end at a comma that is at most 20 tokens before the end", () => {
     // The comma is its 56th token: with the 19 behind it the chunk is full.
     expect(lengths(`${"fox ".repeat(55)}, ${"tree ".repeat(25)}`)).toEqual([56, 25]);
     expect(lengths(`${"fox ".repeat(54)}, ${"tree ".repeat(25)}`)).toEqual([75, 5]);
   });
 
-  it("the second of which begins with a comma that has no room in the first", () => {
+  it("begin with a comma that has no room in the previous one", () => {
     expect(words(`${"fox ".repeat(75)}, tree`)[1]).toBe(", tree");
   });
 
-  it("that BREAK ends, the first with padding", () => {
+  it("end at BREAK, with padding", () => {
     expect(words("a fox BREAK snow BREAK")).toEqual(["a fox", "snow"]);
     expect(words("BREAK snow")).toEqual(["", "snow"]);
     expect(words("fox BREAK BREAK snow")).toEqual(["fox", "", "snow"]);
   });
 
-  it("that BREAK inside brackets does not end, which is told", () => {
+  it("do not end at BREAK inside brackets, with a warning", () => {
     const warnings: string[] = [];
     const previous = setWarningHandler((message) => warnings.push(message));
     onTestFinished(() => void setWarningHandler(previous));

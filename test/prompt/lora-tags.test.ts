@@ -26,7 +26,7 @@ describe("LoRA tags", () => {
     });
   });
 
-  it("are warned about by what they set that is left out", () => {
+  it("give a warning that names ignored settings", () => {
     const warnings = collectWarnings();
     expect(extractLoraTags("<lora:style:0.8:lbw=1,0,0,1> <lora:b:unet=0.5:start=5>").loras).toEqual([
       { name: "style", weight: 0.8 },
@@ -44,11 +44,14 @@ describe("LoRA tags", () => {
     );
   });
 
-  it.each(["<lora:a:strong>", "<lora:a:>", "<lora:a:1:NaN>", "<lora:a:te=x>"])("are refused with a weight that is no number: %s", (tag) => {
-    expect(() => extractLoraTags(tag)).toThrow(ArgumentError);
-  });
+  it.each(["<lora:a:strong>", "<lora:a:>", "<lora:a:1:NaN>", "<lora:a:te=x>"])(
+    "are refused with a weight that is not a number: %s",
+    (tag) => {
+      expect(() => extractLoraTags(tag)).toThrow(ArgumentError);
+    },
+  );
 
-  it("take no time where they never end", () => {
+  it("take little time if they never end", () => {
     const start = performance.now();
     extractLoraTags("<lora:".repeat(20_000));
     expect(performance.now() - start).toBeLessThan(1000);

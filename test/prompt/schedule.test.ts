@@ -133,7 +133,7 @@ describe("prompt editing", () => {
     expect(schedule(prompt)).toEqual(texts);
   });
 
-  it("may have words that go round inside", () => {
+  it("may contain alternating words", () => {
     expect(schedule("x [[a|b]:c:2] y", 4)).toEqual([
       [1, "x a y"],
       [2, "x b y"],

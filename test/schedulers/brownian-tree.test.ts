@@ -37,11 +37,11 @@ describe("a Brownian tree", () => {
     expect(() => new BrownianTree(start, end, [2], 1n)).toThrow(ConfigError);
   });
 
-  it("does not move to a time that is no number", () => {
+  it("refuses a time that is not a number", () => {
     expect(() => plant().increment(1, Number.NaN)).toThrow(ConfigError);
   });
 
-  it("does not move in no time, nor outside its ends", () => {
+  it("has no increment over an empty interval, nor outside its ends", () => {
     const tree = plant();
     expect(
       tree

@@ -8,7 +8,7 @@ import { Generator, randn } from "../../src/tensor/random.js";
 const noise = (seed: number, channels = 3) => randn([1, channels, 4, 4], new Generator(seed));
 
 describe("DDPM refuses", () => {
-  it("a variance type that there is none of", () => {
+  it("an unknown variance type", () => {
     expect(() => new DDPMScheduler({ varianceType: "small" as "learned" })).toThrow(ConfigError);
     expect(() => new DDPMScheduler({ varianceType: "small" as "learned" })).toThrow(
       'variance_type is "small"; expected one of "fixed_small"',
@@ -38,7 +38,7 @@ describe("DDPM refuses", () => {
 });
 
 describe("DDPM", () => {
-  it("knows beta schedules that others do not", () => {
+  it("has beta schedules that other schedulers lack", () => {
     expect(new DDPMScheduler({ betaSchedule: "laplace" }).config.betaSchedule).toBe("laplace");
     expect(() => new DDIMInverseScheduler({ betaSchedule: "laplace" as "linear" })).toThrow("beta_schedule");
   });
@@ -51,7 +51,7 @@ describe("DDPM", () => {
     expect(stepped(new DDPMScheduler())).toEqual(stepped(set));
   });
 
-  it("takes the variance type that DPM-Solver's config files leave at null for the posterior's", () => {
+  it("reads a variance type of null, as in DPM-Solver's config files, as the posterior's", () => {
     const solver = JSON.parse(JSON.stringify(new DPMSolverMultistepScheduler({ varianceType: null }).config));
     const stepped = (scheduler: DDPMScheduler) =>
       scheduler.step(noise(1), 500, noise(2), { generator: new Generator(3) }).prevSample.toArray();
@@ -65,7 +65,7 @@ describe("DDPM", () => {
     expect(last(3)).toEqual(last(4));
   });
 
-  it("gives the velocity that DDIM's addNoise mixes out of", () => {
+  it("gives the velocity between the picture and the noise that DDIM's addNoise mixes", () => {
     const scheduler = new DDPMScheduler();
     const [picture, grain] = [noise(1), noise(2)];
     // The picture is cos * noisy - sin * velocity (Salimans & Ho 2022).

@@ -80,7 +80,7 @@ describe("diffusers refuses, and so do we:", () => {
   });
 
   it.each([DEISMultistepScheduler, SASolverScheduler, DPMSolverSDEScheduler, DPMSolverMultistepInverseScheduler])(
-    "custom timesteps where a class has none: %o",
+    "custom timesteps of a class that takes none: %o",
     (scheduler) => {
       expect(() => new scheduler().setTimesteps({ timesteps: [900, 100] })).toThrow("does not take custom timesteps");
     },
@@ -124,12 +124,12 @@ describe("the SDE solver's noise", () => {
     expect(both.slice(1, 2).toArray()).toEqual(second.toArray());
   });
 
-  it("is repeatable by generator where the config has no seed", () => {
+  it("is reproducible with a generator if the config has no seed", () => {
     expect(run({}, { generator: new Generator(8) }).toArray()).toEqual(run({}, { generator: new Generator(8) }).toArray());
     expect(run({}, { generator: new Generator(8) }).toArray()).not.toEqual(run({}, { generator: new Generator(9) }).toArray());
   });
 
-  it("refuses seeds that are neither one nor the batch", () => {
+  it("refuses a number of seeds that is neither one nor the batch size", () => {
     expect(() => run({ noiseSamplerSeed: [1, 2, 3] }, {})).toThrow(ArgumentError);
     expect(() => run({ noiseSamplerSeed: [1, 2, 3] }, {})).toThrow("3 seeds or generators were given for a batch of 2");
   });

@@ -17,13 +17,13 @@ describe.each([EDMEulerScheduler, EDMDPMSolverMultistepScheduler])("%o", (Class)
     expect(() => new Class(config)).toThrow(message);
   });
 
-  it("has the noise's deviation from the schedule's end, before setTimesteps too", () => {
+  it("takes the noise's deviation from the end of the schedule, also before setTimesteps", () => {
     expect(new Class({ sigmaMax: 20 }).initNoiseSigma).toBeCloseTo(Math.sqrt(401), 12);
   });
 });
 
-describe("noise levels that are not those of the network", () => {
-  it("are warned of where a scheduler takes the config of one of the other kind, but not on the way back", () => {
+describe("noise levels of another kind of network", () => {
+  it("give a warning if a scheduler takes a config of the other kind, but not on the way back", () => {
     const heard = collectWarnings();
     const swapped = EulerDiscreteScheduler.fromConfig(new EDMEulerScheduler().config);
     expect(heard).toEqual([
@@ -46,7 +46,7 @@ describe("EDM Euler", () => {
     expect(scheduler.sigmas.map((sigma) => Number(sigma.toPrecision(5)))).toEqual([80, 0.002, 0]);
   });
 
-  it("takes the picture itself instead of the model output", () => {
+  it("accepts the predicted picture instead of the model output", () => {
     const scheduler = new EDMEulerScheduler();
     scheduler.setTimesteps(1);
     const [t = 0] = scheduler.timesteps;

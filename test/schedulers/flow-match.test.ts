@@ -52,7 +52,7 @@ describe.each([FlowMatchEulerDiscreteScheduler, FlowMatchLCMScheduler])("%o", (s
     expect(() => made.step(sample, 3, sample)).toThrow("timestep 3 is not one of the scheduler's timesteps");
   });
 
-  it("plans by the shift that was set last", () => {
+  it("uses the shift that was set last", () => {
     const [changed, made] = [new scheduler({ shift: 3 }), new scheduler({ shift: 3 })];
     changed.setShift(1);
     for (const each of [changed, made]) each.setTimesteps(4);
@@ -98,7 +98,7 @@ describe("FlowMatchEulerDiscreteScheduler", () => {
 });
 
 describe("FlowMatchHeunDiscreteScheduler", () => {
-  it("scales noise for the place the run then starts at", () => {
+  it("adds noise for the position at which the run then starts", () => {
     const scheduler = new FlowMatchHeunDiscreteScheduler({ shift: 3 });
     scheduler.setTimesteps(4);
     const noised = scheduler.scaleNoise(Tensor.full([1, 3, 4, 4], 1), [scheduler.timesteps[3] ?? 0], tensors["sa.0"] as Tensor);

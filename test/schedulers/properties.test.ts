@@ -75,7 +75,7 @@ describe("a perfect noise prediction", () => {
   });
 });
 
-describe("the numbers underneath", () => {
+describe("numerical functions", () => {
   it("finds quantiles that scipy.stats.beta.ppf finds", () => {
     const scipy: [number, number][] = [
       [0.0, 0.0],

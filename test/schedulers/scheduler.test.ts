@@ -46,13 +46,13 @@ describe("fromConfig across classes", () => {
     expect(EulerDiscreteScheduler.fromConfig(pndm.config).config).toMatchObject({ ...stableDiffusion, stepsOffset: 1 });
   });
 
-  it("takes its own default where the other class was left at its default", () => {
+  it("uses its own default for fields that were not set", () => {
     // PNDM's default is "leading", Euler's "linspace".
     const euler = EulerDiscreteScheduler.fromConfig(new PNDMScheduler().config);
     expect(euler.config.timestepSpacing).toBe("linspace");
   });
 
-  it("keeps what a config file states, also where it is that class's default", () => {
+  it("keeps the fields of a config file, even if they have the other class's defaults", () => {
     const euler = EulerDiscreteScheduler.fromConfig({ _className: "PNDMScheduler", timestepSpacing: "leading" });
     expect(euler.config.timestepSpacing).toBe("leading");
   });
@@ -150,17 +150,20 @@ describe("what diffusers refuses", () => {
     expect(() => new EulerDiscreteScheduler().setTimesteps({ timesteps: [999], sigmas: [14, 0] })).toThrow("only one of");
   });
 
-  it("custom timesteps where the sigmas are spaced by name", () => {
+  it("custom timesteps together with a named spacing", () => {
     expect(() => new EulerDiscreteScheduler({ useKarrasSigmas: true }).setTimesteps({ timesteps: [999] })).toThrow(
       "custom timesteps cannot be used",
     );
   });
 
-  it.each([DDIMScheduler, PNDMScheduler, EulerAncestralDiscreteScheduler])("custom timesteps where a class has none: %o", (scheduler) => {
-    expect(() => new scheduler().setTimesteps({ timesteps: [999, 500] })).toThrow("does not take custom timesteps");
-  });
+  it.each([DDIMScheduler, PNDMScheduler, EulerAncestralDiscreteScheduler])(
+    "custom timesteps of a class that takes none: %o",
+    (scheduler) => {
+      expect(() => new scheduler().setTimesteps({ timesteps: [999, 500] })).toThrow("does not take custom timesteps");
+    },
+  );
 
-  it("fewer steps than PNDM's warm-up takes", () => {
+  it("fewer steps than PNDM's warm-up needs", () => {
     expect(() => new PNDMScheduler().setTimesteps(3)).toThrow("needs at least 4 steps");
   });
 
@@ -192,7 +195,7 @@ describe("noise in a step", () => {
     expect(both.slice(1, 2).toArray()).toEqual(second.toArray());
   });
 
-  it("can be given outright", () => {
+  it("can be given instead of a generator", () => {
     const sample = randn([1, 3, 4, 4], new Generator(3));
     const noise = randn([1, 3, 4, 4], new Generator(4));
     const step = (options: object) => {
@@ -203,7 +206,7 @@ describe("noise in a step", () => {
     expect(step({ varianceNoise: noise })).toEqual(step({ generator: new Generator(4) }));
   });
 
-  it("is not taken twice: DDIM refuses a generator beside it", () => {
+  it("cannot be given twice: DDIM refuses a generator beside it", () => {
     const scheduler = new DDIMScheduler();
     scheduler.setTimesteps(5);
     const sample = randn([1, 3, 4, 4], new Generator(3));
@@ -224,7 +227,7 @@ describe("starting in the middle", () => {
     expect(begun.step(output, t, sample).prevSample.toArray()).toEqual(found.step(output, t, sample).prevSample.toArray());
   });
 
-  it("adds noise for that place, whatever the timestep", () => {
+  it("adds noise for that position, at any timestep", () => {
     const original = randn([1, 3, 4, 4], new Generator(3));
     const noise = randn([1, 3, 4, 4], new Generator(4));
     const scheduler = new EulerDiscreteScheduler();

@@ -9,12 +9,12 @@ const value = (name: string) => values[name] as Tensor<DType>;
 describe.each(["e4m3fn", "e5m2"] as const)("float8_%s", (format) => {
   const patterns = value(`${format}.patterns`);
 
-  it("is widened as torch widens it, every bit pattern: subnormals, both zeros, infinities, NaN", () => {
+  it("becomes a float as in torch, for every bit pattern: subnormals, both zeros, infinities, NaN", () => {
     expect(patterns.dtype).toBe(`float8_${format}`);
     expect(patterns.to("float32").toArray()).toEqual(value(`${format}.widened`).toArray());
   });
 
-  it("is rounded to as torch rounds: ties to even, subnormals, beyond the largest number", () => {
+  it("is rounded as in torch: ties to even, subnormals, beyond the largest number", () => {
     const rounded = value("numbers").to(`float8_${format}`);
     const found = [...rounded.data].map(Number);
     const expected = [...value(`${format}.rounded`).data].map(Number);

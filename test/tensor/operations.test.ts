@@ -72,7 +72,7 @@ describe("Tensor", () => {
     );
   });
 
-  it("puts the number at i, j, k to where the order of axes says", () => {
+  it("moves the number at i, j, k as the order of axes says", () => {
     const permuted = counted(2, 3, 4).permute(2, 0, 1);
     expect(permuted.data[(3 * 2 + 1) * 3 + 2]).toBe((1 * 3 + 2) * 4 + 3);
   });
@@ -95,7 +95,7 @@ describe("Tensor", () => {
     );
   });
 
-  it("shares its numbers with what squeeze, unsqueeze and slices of rows give", () => {
+  it("shares its numbers with the results of squeeze, unsqueeze and slices of rows", () => {
     const tensor = counted(1, 4);
     for (const seen of [tensor.squeeze(), tensor.unsqueeze(-1), tensor.slice(0, 1)]) expect(seen.data.buffer).toBe(tensor.data.buffer);
   });
@@ -111,7 +111,7 @@ describe("Tensor", () => {
     );
   });
 
-  it("stretches the other tensor over axes of extent 1 and over those it lacks, as torch broadcasts", () => {
+  it("broadcasts the other tensor over axes of extent 1 and over missing axes, as torch does", () => {
     const tensor = counted(2, 3);
     expect(tensor.add(Tensor.from([10, 20], [2, 1])).toArray()).toEqual([10, 11, 12, 23, 24, 25]);
     expect(tensor.mul(Tensor.from([1, 0, 2])).toArray()).toEqual([0, 0, 4, 3, 0, 10]);
@@ -124,7 +124,7 @@ describe("Tensor", () => {
     ).toEqual([1, 1]);
   });
 
-  it("takes -1 in a shape for what the other extents leave, as torch does", () => {
+  it("computes an extent of -1 from the other extents, as torch does", () => {
     expect(counted(2, 3, 4).reshape([2, -1]).shape).toEqual([2, 12]);
     expect(counted(2, 3, 4).reshape([-1]).shape).toEqual([24]);
   });

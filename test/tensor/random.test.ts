@@ -94,7 +94,7 @@ describe("seeds", () => {
 });
 
 describe("Generator", () => {
-  it("goes on in a clone from the same point, and leaves the original where it was", () => {
+  it("has clones that continue from the same point and do not change the original", () => {
     const generator = new Generator(3);
     randn([5], generator);
     const copy = generator.clone();
@@ -110,7 +110,7 @@ describe("Generator", () => {
 });
 
 describe("randn", () => {
-  it("hands the spare normal of a small draw to the next small draw of any dtype, past a large one", () => {
+  it("keeps the spare normal of a small draw for the next small draw of any dtype, also after a large one", () => {
     const generator = new Generator(5);
     expect(randn([1], generator).toArray()).toEqual([Math.fround(-0.48678075071242677)]);
     expect(randn([16], generator).toArray().slice(0, 2)).toEqual([2.0194194316864014, -0.26861444115638733]);
@@ -191,7 +191,7 @@ describe("randnPerImage", () => {
     expect(randnPerImage(shape, new Generator(1))).toEqual(randn(shape, new Generator(1)));
   });
 
-  it("treats a list of one like that one", () => {
+  it("treats a list of one generator like the generator", () => {
     expect(randnPerImage(shape, [new Generator(1)])).toEqual(randn(shape, new Generator(1)));
   });
 

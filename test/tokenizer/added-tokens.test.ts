@@ -73,19 +73,19 @@ describe("addToken", () => {
     expect(tokenizer.encodePieces("x <a>")).toEqual([[expect.any(Number)], ids]);
   });
 
-  it("takes the longest of tokens that begin alike", async () => {
+  it("finds the longest of several tokens with the same beginning", async () => {
     const tokenizer = await openTokenizer();
     const [short, long] = [tokenizer.addToken("easynegative", 2), tokenizer.addToken("easynegativev2", 3)];
     expect(tokenizer.encodePieces("easynegativev2easynegative")).toEqual([long, short]);
   });
 
-  it("stands for all vectors where a token with capitals is written as it was added", async () => {
+  it("becomes all vectors if a token with capitals is written as it was added", async () => {
     const tokenizer = await openTokenizer();
     const ids = tokenizer.addToken("EasyNegative", 3);
     expect(tokenizer.encodePieces("EasyNegative")).toEqual([ids]);
   });
 
-  it("warns where other capitals make it stand for the first vector only", async () => {
+  it("warns if another letter case gives the first vector only", async () => {
     const tokenizer = await openTokenizer();
     const [first] = tokenizer.addToken("<low-poly>", 3);
     expect(tokenizer.encodePieces("<Low-Poly>")).toEqual([[first]]);
@@ -128,7 +128,7 @@ describe("removeToken", () => {
     expect(tokenizer.addedTokens).toEqual([]);
   });
 
-  it("leaves other tokens their ids", async () => {
+  it("does not change the ids of other tokens", async () => {
     const tokenizer = await openTokenizer();
     tokenizer.addToken("<a>", 2);
     const ids = tokenizer.addToken("<b>", 2);
@@ -136,7 +136,7 @@ describe("removeToken", () => {
     expect(tokenizer.encodePieces("<b>")).toEqual([ids]);
   });
 
-  it("gives the ids that are free again", async () => {
+  it("returns the ids that are free again", async () => {
     const tokenizer = await openTokenizer();
     const ids = tokenizer.addToken("<a>", 2);
     expect(tokenizer.removeToken("<a>")).toEqual(ids);

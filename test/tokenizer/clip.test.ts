@@ -82,7 +82,7 @@ describe("tokenize", () => {
     expect(truncated).toEqual([undefined, undefined]);
   });
 
-  it("fills up to the longest prompt only, when asked", () => {
+  it("pads only to the longest prompt, if asked", () => {
     expect(clip.tokenize(["a cat", "a"], { padding: "longest" }).inputIds.toArray()).toEqual([
       49406, 320, 2368, 49407, 49406, 320, 49407, 49407,
     ]);
@@ -115,7 +115,7 @@ describe("tokenize", () => {
     expect(clip.tokenize(`${"x ".repeat(75)}cafe\u0301 noir`).truncated).toEqual(["cafe\u0301 noir"]);
   });
 
-  it("leaves longer prompts whole when told so", () => {
+  it("does not cut longer prompts, if asked", () => {
     const { inputIds, truncated } = clip.tokenize(["cat ".repeat(100), "cat"], { truncation: false });
     expect(inputIds.shape).toEqual([2, 102]);
     expect(truncated).toEqual([undefined, undefined]);
@@ -127,11 +127,11 @@ describe("tokenize", () => {
 });
 
 describe("decode", () => {
-  it("gives the text in lower case, words apart, as transformers does", () => {
+  it("gives the text in lower case, with spaces between words, as transformers does", () => {
     expect(clip.decode(clip.encode("Hello, World! don't 12"))).toBe(`${start}hello , world ! don 't 1 2 ${end}`);
   });
 
-  it("leaves out ids that the vocabulary lacks", () => {
+  it("leaves out ids that are not in the vocabulary", () => {
     expect(clip.decode([2368, 1_000_000])).toBe("cat");
   });
 });
@@ -204,12 +204,12 @@ describe("fromPretrained", () => {
     expect([tokenizer.padTokenId, tokenizer.bosTokenId, tokenizer.eosTokenId, tokenizer.vocabSize]).toEqual([0, 1512, 1513, 1514]);
   });
 
-  it("does without any config", async () => {
+  it("works without any config", async () => {
     const tokenizer = await CLIPTokenizer.fromPretrained(folderOf(words));
     expect([tokenizer.modelMaxLength, tokenizer.padTokenId]).toEqual([77, 1513]);
   });
 
-  it("takes Python's 1e30, no limit, for 77", async () => {
+  it("reads Python's 1e30, no limit, as 77", async () => {
     const config = '{"model_max_length": 1000000000000000019884624838656}';
     const tokenizer = await CLIPTokenizer.fromPretrained(folderOf({ ...words, "tokenizer_config.json": config }));
     expect(tokenizer.modelMaxLength).toBe(77);
@@ -221,7 +221,7 @@ describe("fromPretrained", () => {
     expect(tokenizer.padTokenId).toBe(0);
   });
 
-  it("reads tokenizer.json where there is nothing else", async () => {
+  it("reads tokenizer.json if it is the only file", async () => {
     const merges = (words["merges.txt"] as string).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     const json = {
       added_tokens: [
@@ -234,11 +234,11 @@ describe("fromPretrained", () => {
     expect(tokenizer.encode("A <|STARTOFTEXT|> b")).toEqual([1512, 320, 1512, 321, 1513]);
   });
 
-  it("says which folder is not there", async () => {
+  it("names a folder that does not exist", async () => {
     await expect(CLIPTokenizer.fromPretrained("no/such/folder")).rejects.toThrow("no/such/folder does not exist");
   });
 
-  it("falls back on CLIP's own special tokens where the config has null", async () => {
+  it("uses CLIP's special tokens if the config has null", async () => {
     const config = { bos_token: null, eos_token: null, pad_token: null };
     const tokenizer = await CLIPTokenizer.fromPretrained(folderOf({ ...words, "tokenizer_config.json": config }));
     expect([tokenizer.bosTokenId, tokenizer.eosTokenId, tokenizer.padTokenId]).toEqual([1512, 1513, 1513]);

@@ -27,19 +27,19 @@ describe("tokens in a text", () => {
     ]);
   });
 
-  it("are found where a longer one breaks off", () => {
+  it("are found if a longer token begins there but does not end", () => {
     expect(found(finder("ab", "abcd"), "abcab")).toEqual([
       [0, "ab"],
       [0, "ab"],
     ]);
   });
 
-  it("that are single words are found where no letter or digit touches them", () => {
+  it("that are single words are found only without a letter or digit next to them", () => {
     const fox = new TokenFinder([{ content: "fox", id: 0, singleWord: true }]);
     expect(found(fox, "fox foxy firefox é‿fox 7fox (fox) 🦊fox 𝐚fox")).toHaveLength(3);
   });
 
-  it("of one content have the first one's id", () => {
+  it("with the same content have the first one's id", () => {
     expect(found(finder("x", "x"), "x")).toEqual([[0, "x"]]);
   });
 
@@ -47,7 +47,7 @@ describe("tokens in a text", () => {
     expect(found(finder("\ud83e", "\udd8a"), "🦊")).toEqual([]);
   });
 
-  it("are where a pattern of all of them finds them", () => {
+  it("are found where a regular expression of all of them finds them", () => {
     const letters = fc.string({ unit: fc.constantFrom("a", "b", "é", "_", " ", "(", "🦊", "7", "\u0301"), minLength: 1, maxLength: 4 });
     const tokens = fc.array(fc.record({ content: letters, id: fc.nat(), singleWord: fc.boolean() }), { maxLength: 6 });
     const text = fc.array(letters, { maxLength: 12 }).map((parts) => parts.join(""));
