@@ -18,7 +18,7 @@ describe("a message that quotes a file", () => {
     expect(new CheckpointError("a\n\tb").message).toBe("a\n\tb");
   });
 
-  it("is cut where it would fill the screen", () => {
+  it("is cut if it would fill the screen", () => {
     expect(new CheckpointError("x".repeat(10_000_000)).message).toBe(`${"x".repeat(2000)}...`);
   });
 
@@ -41,7 +41,7 @@ describe("an error about an option", () => {
     expect(error).toMatchObject({ argument: "numInferenceSteps", message: "numInferenceSteps is 0", hint: 'or give variant: "fp16"' });
   });
 
-  it("lets each door spell it", () => {
+  it("can be spelled differently by the command line", () => {
     const inPython = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     expect(error.spell(inPython)).toEqual({ message: "num_inference_steps is 0", hint: "or give variant" });
   });

@@ -6,7 +6,7 @@ import { runJob } from "../../bench/run-job.js";
 
 const JOB = jobOn("unet", "/nowhere", 64);
 
-/** A contender that runs `script`, in which `job` is what it was asked and `tell` reports. */
+/** A contender that runs `script`. In it, `job` is the job and `tell` reports. */
 function contender(script: string, rest: Partial<Contender> = {}): Contender {
   const preamble = "const job = JSON.parse(process.argv.at(-1)); const tell = (report) => console.log(JSON.stringify(report));";
   const command = [process.execPath, "-e", `${preamble} ${script}`, "--"] as const;

@@ -7,15 +7,15 @@ import { temporaryFolder } from "./temporary.js";
 /** The tensors of a safetensors file, by name. */
 export type Tensors = ReturnType<typeof readTensors>;
 
-/** What a copy of a checkpoint, or of one part of it, differs in. */
+/** The changes in a copy of a checkpoint or of one of its parts. */
 export interface Changes {
-  /** Fields of `config.json` in its own words; undefined takes a field out. */
+  /** Fields of `config.json`, as the file spells them; undefined removes a field. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** What becomes of the weights. */
+  /** Changes the weights. */
   readonly weights?: (tensors: Tensors) => Tensors;
 }
 
-/** A copy of a test checkpoint's part, e.g. "sd1-mini/unet", that goes when the test ends. */
+/** A copy of a test checkpoint's part, such as "sd1-mini/unet". It is removed when the test ends. */
 export function changedPart(part: string, { config, weights }: Changes): string {
   const folder = copyOf(part);
   if (config) editJson(join(folder, "config.json"), config);
@@ -26,7 +26,7 @@ export function changedPart(part: string, { config, weights }: Changes): string 
   return folder;
 }
 
-/** A copy of a test checkpoint whose file `path` has other fields, or is gone if `fields` is null. */
+/** A copy of a test checkpoint with other fields in the file `path`, or without this file if `fields` is null. */
 export function changedCheckpoint(name: string, path: string, fields: Readonly<Record<string, unknown>> | null): string {
   const folder = copyOf(name);
   if (fields) editJson(join(folder, path), fields);

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { DType } from "../../src/tensor/dtype.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
-/** How far apart the furthest two numbers of tensors are; the test fails if the shapes differ or a difference is not a number. */
+/** The largest difference of two tensors. The test fails if the shapes differ or a difference is not a number. */
 export function largestDifference(found: Tensor, expected: Tensor<DType>): number {
   expect(found.shape).toEqual(expected.shape);
   let largest = 0;
@@ -14,7 +14,7 @@ export function largestDifference(found: Tensor, expected: Tensor<DType>): numbe
   return largest;
 }
 
-/** Fails unless the tensors have one shape and no numbers further apart than `tolerance`. */
+/** Fails unless the tensors have the same shape and all differences are at most `tolerance`. */
 export function expectClose(found: Tensor, expected: Tensor<DType>, tolerance = 1e-4): void {
   expect(largestDifference(found, expected)).toBeLessThanOrEqual(tolerance);
 }

@@ -11,12 +11,12 @@ export interface Fixture<Meta> {
   tensor(name: string): Tensor<DType>;
 }
 
-/** Absolute path of a checkpoint made for the tests. */
+/** The absolute path of a checkpoint made for the tests. */
 export function checkpoint(name: string): string {
   return fileURLToPath(new URL(`../checkpoints/${name}`, import.meta.url));
 }
 
-/** Reads a case; it does not use Darkroom's own safetensors reader, so that one's faults cannot hide here. */
+/** Reads a case, without Darkroom's own safetensors reader: its errors must not be hidden. */
 export function readFixture<Meta>(group: string, name: string): Fixture<Meta> {
   const file = (ending: string) => fileURLToPath(new URL(`../fixtures/${group}/${name}.${ending}`, import.meta.url));
   const tensors = readTensors(file("safetensors"));

@@ -4,7 +4,7 @@ import type { Tensors } from "./checkpoints.js";
 
 type Float8 = "float8_e4m3fn" | "float8_e5m2";
 
-/** How weights are made fp8. */
+/** How weights become fp8. */
 export interface Float8Options {
   readonly dtype: Float8;
   /** Scales beside the weights of layers, as ComfyUI's first or its later files have them: one number, or one for each row. */
@@ -50,7 +50,7 @@ export function widened(tensors: Tensors): Tensors {
 function scaleOf({ data, shape }: Tensor, count: "one" | "row"): Tensor {
   const rows = count === "one" ? 1 : (shape[0] ?? 1);
   const width = data.length / rows;
-  // Numbers that are no powers of two, so that their products are rounded.
+  // Numbers that are not powers of two, so that their products are rounded.
   const largest = Array.from({ length: rows }, (_, row) =>
     data.subarray(row * width, (row + 1) * width).reduce((most, value) => Math.max(most, Math.abs(value)), 1e-6),
   );

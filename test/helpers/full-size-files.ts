@@ -32,14 +32,14 @@ const XL_ENCODERS = (): Shapes => ({
   ...openClip("conditioner.embedders.1.model.", 1280, 32),
 });
 
-/** Full-sized checkpoints of the same families with other proportions, or something more. */
+/** Full-sized checkpoints of the same families, with other proportions or additional parts. */
 export const FULL_SIZE_KIN: Readonly<Record<string, () => Shapes>> = {
   "sd2-inpaint": () => ({ ...unet({ ...SD2, inChannels: 9 }), ...vae(), ...openClip("cond_stage_model.model.", 1024, 24) }),
   "sdxl-inpaint": () => ({ ...unet({ ...XL, inChannels: 9 }), ...vae(), ...XL_ENCODERS() }),
   "sdxl-without-first-encoder": () => ({ ...unet(XL), ...vae(), ...openClip("conditioner.embedders.1.model.", 1280, 32) }),
   "sdxl-without-encoders": () => ({ ...unet(XL), ...vae() }),
   "sdxl-refiner-without-encoders": () => ({ ...unet(REFINER), ...vae() }),
-  // Its training left the noise levels in the file.
+  // Its file has the noise levels of the training.
   "sdxl-turbo": () => ({ ...unet(XL), ...vae(), ...XL_ENCODERS(), "denoiser.sigmas": [1000] }),
   "playground-v2.5": () => ({ ...unet(XL), ...vae(), ...XL_ENCODERS(), edm_mean: [1, 4, 1, 1], edm_std: [1, 4, 1, 1] }),
   "ssd-1b": () => ({ ...distilledXL(), ...vae(), ...XL_ENCODERS() }),
@@ -108,7 +108,7 @@ export function smallTensors(shapes: Shapes, seed: number): Tensors {
   return Object.fromEntries(tensors);
 }
 
-/** Embeddings of a whole vocabulary, the same for words a thousand apart: numbers of 49,408 words take seconds to draw. */
+/** Embeddings of a whole vocabulary. They repeat after a thousand words, because drawing 49,408 takes seconds. */
 function embeddings([words = 0, width = 0]: readonly number[], generator: Generator): Tensor<"float16"> {
   const some = randn([1000, width], generator).mul(0.05).to("float16");
   const all = concat(Array.from({ length: Math.ceil(words / 1000) }, () => some));
@@ -128,7 +128,7 @@ export interface SmallFileOptions {
   readonly metadata?: Record<string, string>;
 }
 
-/** Writes a file of float16 tensors that are all zeros; it goes when the test ends. */
+/** Writes a file of float16 tensors that are all zeros; it is removed when the test ends. */
 export function sparseFile(shapes: Shapes, metadata?: Readonly<Record<string, string>>): string {
   let end = 0;
   const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
@@ -155,7 +155,7 @@ interface UNet {
   readonly context: number;
   readonly isLinear: boolean;
   readonly inChannels: number;
-  /** Width of what `label_emb` hears. */
+  /** Width of the input of `label_emb`. */
   readonly labels?: number;
   /** Width of the guidance scale's embedding, in networks distilled to consistency models. */
   readonly guidance?: number;

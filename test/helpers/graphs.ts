@@ -7,7 +7,7 @@ export function onnxOf(graph: Graph | { readonly model: OnnxModel }): Uint8Array
   return encodeModel(model, ({ id }) => id);
 }
 
-/** The same as text: names of operations and weights can be looked for in it. */
+/** The same as text, to search for names of operations and weights. */
 export function onnxText(graph: Graph | { readonly model: OnnxModel }): string {
   return Buffer.from(onnxOf(graph)).toString("latin1");
 }

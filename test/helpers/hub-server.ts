@@ -17,27 +17,27 @@ export interface LoggedRequest {
   readonly range: string | undefined;
 }
 
-/** What goes wrong with an answer. */
+/** A fault in an answer. */
 export type Fault =
-  /** The connection breaks after so many bytes of the body. */
+  /** The connection breaks after this many bytes of the body. */
   | { readonly cutAfter: number }
-  /** The body has its first byte changed. */
+  /** The first byte of the body is changed. */
   | { readonly damage: true }
   /** Nothing is ever answered. */
   | { readonly silence: true }
-  /** Ranges are not understood. */
+  /** Ranges are ignored. */
   | { readonly ignoreRange: true }
-  /** Each piece of the body waits so many milliseconds. */
+  /** A delay before each part of the body, in milliseconds. */
   | { readonly slow: number }
-  /** Another answer altogether. */
+  /** Another answer. */
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string };
 
 /** A file of a repository. */
 interface ServedFile {
   readonly bytes: Buffer;
-  /** Git's hash of it, or of the pointer that stands for a large file. */
+  /** Git's hash of the file, or of the pointer of a large file. */
   readonly oid: string;
-  /** Of a large file only. */
+  /** Only for a large file. */
   readonly sha256: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export class HubServer {
   readonly cacheDir = join(temporaryFolder(), "hub");
   /** Files on one page of a listing. */
   pageSize = 1000;
-  /** The token without which nothing is given, if any. */
+  /** The token that every request needs, if any. */
   token: string | undefined;
   private readonly commits = new Map<string, Files>();
   private readonly refs = new Map<string, string>();
@@ -93,17 +93,17 @@ export class HubServer {
     return commit;
   }
 
-  /** Lets something go wrong with requests whose path, with its question mark, fits `pattern`: the next one, or the next few. */
+  /** Makes the next request, or the next few, fail whose path and query fit `pattern`. */
   fail(pattern: RegExp, fault: Fault, times = 1): void {
     this.faults.push({ pattern, times, fault });
   }
 
-  /** Takes back what was to go wrong and has not yet. */
+  /** Removes the faults that have not happened yet. */
   forgive(): void {
     this.faults.length = 0;
   }
 
-  /** Paths of the files asked for, once each, in the order of the alphabet. */
+  /** The paths of the requested files, once each, in alphabetical order. */
   get fetched(): string[] {
     const paths = this.log.flatMap(({ host, path }) => (host === "hub" ? (/\/resolve\/[^/]+\/(.*)$/.exec(path)?.[1] ?? []) : []));
     return [...new Set(paths.map(decodeURIComponent))].sort();
@@ -188,7 +188,7 @@ export class HubServer {
     return [...this.commits.values()].flatMap((files) => [...files.values()]).find((file) => file.sha256 === sha256);
   }
 
-  /** A file's bytes, whole or from where the request says. */
+  /** A file's bytes, all or the requested range. */
   private give(request: IncomingMessage, response: ServerResponse, file: ServedFile | undefined, fault: Fault | undefined): void {
     if (!file) return void response.writeHead(404).end();
     const { bytes, oid, sha256 } = file;
@@ -204,8 +204,8 @@ export class HubServer {
     });
     if (request.method === "HEAD") return void response.end();
     if (fault && "cutAfter" in fault) {
-      // fetch drops the bytes that its caller has not read when the connection breaks. The pause lets the caller read them, also on a busy
-      // machine.
+      // When the connection breaks, fetch drops the bytes that its caller has not read yet. The pause lets the caller read them, also on a
+      // busy machine.
       response.write(part.subarray(0, fault.cutAfter), () => setTimeout(() => response.destroy(), 200));
       return;
     }

@@ -8,16 +8,16 @@ import { readTensors, writeSafetensors } from "./safetensors.js";
 import { temporaryFolder } from "./temporary.js";
 
 // Single files in the original layout out of the tiny checkpoints, as diffusers' scripts convert_diffusers_to_original_*.py make them.
-// `../fixtures/single-file/names.json` has what these scripts made, by which a test holds this.
+// `../fixtures/single-file/names.json` has what these scripts made, and a test compares these files with it.
 
-/** What else a single file is to hold, or how it is to differ. */
+/** Changes in a single file. */
 export interface SingleFileChanges {
-  /** What becomes of the tensors. */
+  /** Changes the tensors. */
   readonly tensors?: (tensors: Tensors) => Tensors;
   readonly metadata?: Record<string, string>;
 }
 
-/** A single file made of the tiny checkpoint `name`, that goes when the test ends. */
+/** A single file made of the tiny checkpoint `name`. It is removed when the test ends. */
 export function singleFile(name: string, { tensors = (same) => same, metadata }: SingleFileChanges = {}): string {
   const path = join(temporaryFolder(), `${name}.safetensors`);
   writeSafetensors(path, tensors(originalTensors(name)), metadata);
@@ -118,7 +118,7 @@ function controlNet({ tensors, config }: Part): Tensors {
     replaced(name, [
       [/^controlnet_cond_embedding\.conv_in/, "input_hint_block.0"],
       [/^controlnet_cond_embedding\.blocks\.(\d)/, (_, i = "") => `input_hint_block.${2 * Number(i) + 2}`],
-      // The place it has in the full-sized network.
+      // Its position in the full-sized network.
       [/^controlnet_cond_embedding\.conv_out/, "input_hint_block.14"],
       [/^controlnet_down_blocks\.(\d)/, "zero_convs.$1.0"],
       [/^controlnet_mid_block/, "middle_block_out.0"],

@@ -23,7 +23,7 @@ describe("toGray", () => {
     expect(toGray(pictureOf(tensor(`${i}.image`)))).toEqual(pictureOf(tensor(`${i}.out`)));
   });
 
-  it("gives back the gray that a picture was made from", () => {
+  it("gives the gray values of a picture made from them", () => {
     const gray = new GrayPicture(
       256,
       1,

@@ -102,7 +102,7 @@ describe("loadMask", () => {
     data: Uint8Array.from(alphas.flatMap((alpha) => [255, 255, 255, alpha])),
   });
 
-  it("reads the colours of a mask that is painted as transparency, as diffusers does, and says that only they count", async () => {
+  it("ignores the transparency of a mask, as diffusers does, with a warning", async () => {
     const warnings = collectWarnings();
     expect(Array.from((await loadMask(rgba(0, 255))).data)).toEqual([255, 255, 255, 255, 255, 255]);
     expect(warnings).toEqual([expect.stringMatching(/^the mask has transparent pixels, but transparency is ignored: white is repainted/)]);
@@ -113,7 +113,7 @@ describe("loadMask", () => {
     expect(warnings[1]).toContain(`the mask ${join(folder, "mask.png")} has transparent`);
   });
 
-  it("says nothing of a mask that is opaque", async () => {
+  it("does not warn about an opaque mask", async () => {
     const warnings = collectWarnings();
     for (const mask of [
       rgba(255, 255),

@@ -5,7 +5,7 @@ import { formatParameters, parseParameters, samplerSettings } from "../../src/im
 const settings = { Steps: "20", Sampler: "Euler a", "CFG scale": "7.5", Seed: "123", Size: "512x512" };
 
 describe("formatParameters", () => {
-  it("writes prompt, negative prompt and settings on lines of their own", () => {
+  it("writes prompt, negative prompt and settings on separate lines", () => {
     expect(formatParameters({ prompt: "a red fox", negativePrompt: "blurry", settings })).toBe(
       "a red fox\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 123, Size: 512x512",
     );
@@ -20,7 +20,7 @@ describe("formatParameters", () => {
     expect(text).toContain('Model: "a, b: \\"c\\"\\nd"');
   });
 
-  it("repeats a prompt quoted when its lines could not be told from ours", () => {
+  it("repeats a prompt in quotes if its lines look like other parts of the text", () => {
     const text = formatParameters({ prompt: "fox\nNegative prompt: not one", negativePrompt: "", settings });
     expect(text).toContain('Prompt: "fox\\nNegative prompt: not one"');
   });
@@ -39,7 +39,7 @@ Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 965400086, Size: 512x512, Model
     });
   });
 
-  it("takes a text without settings for a prompt", () => {
+  it("reads a text without settings as a prompt", () => {
     expect(parseParameters("a fox, size: big")).toEqual({ prompt: "a fox, size: big", negativePrompt: "", settings: {} });
   });
 
@@ -115,7 +115,7 @@ describe("samplerSettings", () => {
     });
   });
 
-  it("gives a scheduler AUTOMATIC1111 lacks its own name", () => {
+  it("keeps the name of a scheduler that AUTOMATIC1111 does not have", () => {
     expect(samplerSettings("DEISMultistepScheduler")).toEqual({ Sampler: "DEISMultistep" });
   });
 });

@@ -68,7 +68,7 @@ describe("Picture", () => {
     }
   });
 
-  it("takes the first axis for the channels where the last one could be, too", () => {
+  it("uses the first axis as channels if the last axis is possible, too", () => {
     const data = Uint8Array.from({ length: 27 }, (_, i) => i);
     expect(Picture.fromTensor(new Tensor("uint8", [3, 3, 3], data)).data.slice(0, 3)).toEqual(Uint8Array.of(0, 9, 18));
     expect(Picture.fromTensor(new Tensor("uint8", [3, 2, 3], data.slice(0, 18)))).toMatchObject({ width: 3, height: 2 });
@@ -89,7 +89,7 @@ describe("Picture", () => {
     },
   );
 
-  it("names the argument that is no tensor of floats or bytes", () => {
+  it("names the argument if it is not a tensor of floats or bytes", () => {
     for (const wrong of [Tensor.zeros([3, 2, 2]).to("int64"), Tensor.zeros([3, 2, 2]).to("bool"), null, "a.png", [1, 2, 3]]) {
       let error: unknown;
       try {
@@ -135,7 +135,7 @@ describe("Picture.save", () => {
     expect(await readdir(folder)).toEqual(["a.png"]);
   });
 
-  it("names the formats when the extension is another", async () => {
+  it("names the formats if the ending is unknown", async () => {
     await expect(picture.save(join(folder, "a.bmp"))).rejects.toThrow(/a\.bmp; supported names end in \.png, \.jpg, \.jpeg or \.webp/);
     expect(await readdir(folder)).toEqual([]);
   });
@@ -157,7 +157,7 @@ describe("Picture.save", () => {
     await expect(picture.save(join(folder, "none", "a.png"))).rejects.toThrow(/none\/a\.png: its folder does not exist/);
   });
 
-  it("leaves no temporary file when a folder has the name", async () => {
+  it("leaves no temporary file if a folder has the name", async () => {
     await mkdir(join(folder, "a.png", "inside"), { recursive: true });
     await expect(picture.save(join(folder, "a.png"))).rejects.toThrow(OutputError);
     expect(await readdir(folder)).toEqual(["a.png"]);
@@ -186,14 +186,14 @@ describe("Picture.encode", () => {
     expect(errors).toEqual([...errors].sort((a, b) => b - a));
   });
 
-  it("refuses a quality that is none, or for PNG", async () => {
+  it("refuses an invalid quality, and any quality for PNG", async () => {
     for (const quality of [0, 101, 1.5, "90" as unknown as number]) {
       await expect(drawing.encode("jpeg", { quality })).rejects.toMatchObject({ name: "ArgumentError", argument: "quality" });
     }
     await expect(drawing.encode("png", { quality: 90 })).rejects.toThrow("quality was given for PNG");
   });
 
-  it("refuses an unknown format, and a text that the format has no place for", async () => {
+  it("refuses an unknown format, and a text that the format cannot hold", async () => {
     await expect(drawing.encode("gif" as "png")).rejects.toThrow('format is "gif"; expected one of png, jpeg, webp');
     await expect(drawing.encode("webp", { text: { Comment: "x" } })).rejects.toThrow('a webp file takes only "parameters"');
   });

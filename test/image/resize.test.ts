@@ -25,7 +25,7 @@ describe("resize", () => {
     expect(resized).toEqual(pictureOf(tensor(`${i}.out`)));
   });
 
-  it("leaves the picture it was given alone", () => {
+  it("does not change its input", () => {
     const picture = new GrayPicture(2, 1, Uint8Array.of(1, 2));
     resize(picture, 2, 1).data[0] = 9;
     expect(picture.data[0]).toBe(1);

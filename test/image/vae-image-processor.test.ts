@@ -50,13 +50,13 @@ describe("VaeImageProcessor.preprocess", () => {
     },
   );
 
-  it("refuses a picture smaller than what one latent stands for, and says so", () => {
+  it("refuses a picture that is smaller than one latent", () => {
     const picture = (width: number, height: number) => new Picture(width, height, new Uint8Array(3 * width * height));
     const processor = new VaeImageProcessor({ vaeScaleFactor: 8 });
     expect(() => processor.preprocess(picture(1, 1))).toThrow("the image is 1x1 pixels; expected at least 8x8");
     expect(() => processor.preprocess(picture(64, 7))).toThrow("the image is 64x7 pixels; expected at least 8x8");
     expect(processor.preprocess(picture(9, 15)).shape).toEqual([1, 3, 8, 8]);
-    // Where a size is asked for, it is made larger, as in Python.
+    // If a size is given, the picture is enlarged, as in Python.
     expect(processor.preprocess(picture(1, 1), { height: 16, width: 24 }).shape).toEqual([1, 3, 16, 24]);
   });
 
@@ -80,7 +80,7 @@ describe("cropRegion", () => {
     },
   );
 
-  it("refuses a mask that covers nothing", () => {
+  it("refuses a mask that is all black", () => {
     expect(() => cropRegion(new GrayPicture(2, 2, new Uint8Array(4)), 8, 8)).toThrow(
       new ArgumentError("the mask is black everywhere; there is nothing to paint", { argument: "maskImage" }),
     );

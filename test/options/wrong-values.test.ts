@@ -67,7 +67,7 @@ afterAll(async () => {
   await unconditional.dispose();
 });
 
-/** What may stand where something else is expected. */
+/** Values that may be given in place of the right one. */
 const ANYTHING: readonly unknown[] = [
   undefined,
   null,
@@ -266,7 +266,7 @@ function callsOf(type: SchedulerClass): Call[] {
   return Object.entries(calls).map(([name, call]) => [`${type.className} ${name}`, call]);
 }
 
-/** The error of a call; undefined where there is none. */
+/** The error of a call; undefined if there is none. */
 async function errorOf(call: () => unknown): Promise<unknown> {
   try {
     await call();

@@ -9,7 +9,7 @@ import { readTensors } from "../helpers/safetensors.js";
 export const GROUPS = ["rng", "schedulers", "tokenizer", "models", "pipelines", "step-cache"] as const;
 export type Group = (typeof GROUPS)[number];
 
-/** What Python ran, and the tensors it took and gave. */
+/** What Python ran, and its inputs and outputs. */
 export interface ParityCase<Meta = JsonObject> {
   readonly group: Group;
   readonly name: string;

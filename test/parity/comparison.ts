@@ -1,20 +1,20 @@
 import type { DType } from "../../src/tensor/dtype.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 
-/** One thing that a case compares: how far we are from what Python gave, in the measure of `tolerance`. */
+/** One comparison of a case: the difference from Python's result, in the unit of `tolerance`. */
 export interface Comparison {
   /** The tensor or number, by its name in the case. */
   readonly what: string;
   readonly error: number;
   readonly tolerance: number;
-  /** Of error and tolerance where they are not plain differences. */
+  /** The unit of error and tolerance, if they are not absolute differences. */
   readonly unit?: "ulp" | "relative";
 }
 
 /** Numbers, with a shape where the case has one. */
 type Numbers = Tensor<DType> | readonly number[];
 
-/** Something Darkroom does not have: the case is neither passed nor missed. */
+/** Darkroom does not have this: the case neither passes nor fails. */
 export class NotSupported extends Error {}
 
 /** Within `tolerance` of what was expected, everywhere. */
@@ -25,7 +25,7 @@ export function withinAbsolute(what: string, actual: Numbers, expected: Numbers,
 /** Within `tolerance` times the largest absolute value expected. */
 export function withinRelative(what: string, actual: Numbers, expected: Numbers, tolerance: number): Comparison {
   const scale = toArray(expected).reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 0);
-  // Where zeros are expected nothing but zeros will do.
+  // Zeros must be exact.
   return { what, error: largest(what, actual, expected, (a, b) => Math.abs(a - b) / scale), tolerance, unit: "relative" };
 }
 
@@ -55,7 +55,7 @@ export function holds({ error, tolerance }: Comparison): boolean {
   return error <= tolerance;
 }
 
-/** The largest difference of two lists of numbers; NaN and infinities are equal to themselves, and infinitely far from all else. */
+/** The largest difference of two lists of numbers. NaN and infinities are equal to themselves, and infinitely far from other numbers. */
 function largest(what: string, actual: Numbers, expected: Numbers, difference: (actual: number, expected: number) => number): number {
   const [own, python] = [shapeOf(actual), shapeOf(expected)];
   if (String(own) !== String(python)) throw new Error(`${what} is [${own.join(", ")}]; [${python.join(", ")}] was expected`);

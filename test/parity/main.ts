@@ -9,7 +9,7 @@ import type { Comparison } from "./comparison.js";
 import { type ParityResult, ParityRun } from "./run.js";
 
 // npm run parity -- [--fixtures DIR] [--checkpoints DIR] [--only GROUP/NAME] [--device DEVICE]
-// Compares Darkroom with what Python diffusers gave: every case of the fixtures, a row each. Ends with 1 if one misses its tolerance.
+// Compares Darkroom with Python diffusers' results: every case of the fixtures, a row each. Ends with 1 if one misses its tolerance.
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const { values } = parseArgs({
@@ -29,7 +29,7 @@ else if (cases.length === 0) fail(`${fixtures} holds no case${values.only ? ` ${
 else process.exitCode = await report(cases);
 
 async function report(found: readonly ParityCase[]): Promise<number> {
-  // A prompt that is cut is one of the cases, not news.
+  // Some cases cut prompts on purpose.
   setWarningHandler(() => {});
   const width = Math.max(...found.map(({ group, name }) => group.length + name.length + 1));
   const row = (...[name = "", ...columns]: string[]) =>

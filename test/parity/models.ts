@@ -30,7 +30,7 @@ interface ModelMeta {
 
 type Tensors = Readonly<Record<string, Tensor<DType>>>;
 
-/** A case's inputs by diffusers' names; what is asked for is noted, for all the rest must be an output. */
+/** A case's inputs by diffusers' names. It notes which tensors were read: all others must be outputs. */
 class Inputs {
   private readonly asked = new Set<string>();
 
@@ -66,7 +66,7 @@ class Inputs {
     return this.find("class_labels") as Tensor | Tensor<"int64"> | undefined;
   }
 
-  /** Names of the tensors that were not asked for. */
+  /** Names of the tensors that were not read. */
   get outputs(): string[] {
     return Object.keys(this.tensors).filter((name) => !this.asked.has(name));
   }
@@ -74,7 +74,7 @@ class Inputs {
 
 type Outputs = Record<string, Tensor | undefined>;
 
-/** How each class is run: what a case calls its inputs and outputs. */
+/** How each class is run, with the names of its inputs and outputs in a case. */
 const MODELS: Readonly<Record<string, Runner>> = {
   UNet2DConditionModel: runner(UNet2DConditionModel, async (unet, inputs) => {
     const residuals = inputs.list("down_block_additional_residuals");
@@ -178,7 +178,7 @@ async function encodeText(model: CLIPTextModel, inputs: Inputs): Promise<Outputs
   };
 }
 
-/** What Stable Diffusion XL's networks hear beside the prompt. */
+/** The inputs of Stable Diffusion XL's networks besides the prompt. */
 function addedCondition(inputs: Inputs): { addedCond?: { textEmbeds: Tensor; timeIds: Tensor } } {
   const [textEmbeds, timeIds] = [inputs.find("text_embeds"), inputs.find("time_ids")];
   return textEmbeds && timeIds ? { addedCond: { textEmbeds, timeIds } } : {};

@@ -18,12 +18,12 @@ import { type Comparison, NotSupported, withinAbsolute, withinRelative } from ".
 import { classOf } from "./models.js";
 import type { Shelf } from "./shelf.js";
 
-/** Of a pixel in 0..1: one step of an 8-bit picture. */
+/** For a pixel in 0..1: one step of an 8-bit picture. */
 const PIXEL_TOLERANCE = 1 / 255;
-/** Of the latents' largest absolute value. */
+/** Relative to the latents' largest absolute value. */
 const LATENT_TOLERANCE = 1e-3;
 
-/** What a case's `call` may hold and Darkroom's pipelines take by the same name in camelCase; anything else is a miss, never dropped. */
+/** The fields of a case's `call` that Darkroom's pipelines have with the same name in camelCase. Any other field is an error. */
 const ARGUMENTS = new Set([
   ...["prompt", "prompt_2", "negative_prompt", "negative_prompt_2", "num_images_per_prompt", "batch_size", "height", "width"],
   ...["num_inference_steps", "timesteps", "sigmas", "guidance_scale", "guidance_rescale", "eta", "use_clipped_model_output", "clip_skip"],
@@ -53,13 +53,13 @@ interface PipelineMeta {
   readonly refiner_pipeline?: string | null;
   readonly refiner_call?: JsonObject | null;
   readonly refiner_seed?: number | string | null;
-  /** What the package DeepCache was set to, for both pipelines. */
+  /** The settings of the package DeepCache, for both pipelines. */
   readonly deep_cache?: { readonly cache_interval: number; readonly cache_branch_id: number };
 }
 
 interface Disposable extends AsyncDisposable {}
 
-/** What every pipeline can do, whichever it is. */
+/** The common methods of all pipelines. */
 export interface OpenedPipeline extends Disposable {
   scheduler: Scheduler;
   generate(request: object): Promise<{ readonly images: Tensor | readonly Picture[] }>;
@@ -69,14 +69,14 @@ interface Loadable<Loaded> {
   fromPretrained(path: string, options: object): Promise<Loaded>;
 }
 
-/** Where cases' checkpoints lie, and the pipelines that are open. */
+/** The folder of the cases' checkpoints, and the open pipelines. */
 export interface PipelineContext {
   readonly checkpoints: string;
   readonly device: Device;
   readonly pipelines: Shelf<OpenedPipeline>;
 }
 
-/** A whole call of a pipeline, seeded; with a refiner, of two pipelines one after the other. */
+/** A call of a pipeline with a seed; with a refiner, of two pipelines one after the other. */
 export async function comparePipeline({ meta, tensors }: ParityCase, context: PipelineContext): Promise<Comparison[]> {
   const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, ...model } =
     meta as unknown as PipelineMeta;
@@ -99,7 +99,7 @@ export async function comparePipeline({ meta, tensors }: ParityCase, context: Pi
 type Model = Pick<PipelineMeta, "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | (typeof PARTS)[number]>;
 
 async function comparePixels(model: Model, request: object, context: PipelineContext, expected: Tensor<DType>): Promise<Comparison> {
-  // Overlaying the crop on the picture it was cut from is done on finished pictures.
+  // The crop is laid over finished pictures.
   const outputType = "paddingMaskCrop" in request ? "image" : "tensor";
   const pixels = expected.dtype === "uint8" ? expected.to("float32").div(255) : expected;
   return withinAbsolute("images", await generate(model, { ...request, outputType }, context), pixels, PIXEL_TOLERANCE);
@@ -144,7 +144,7 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
   });
 }
 
-/** A pipeline that closes the parts it was given, too. */
+/** A pipeline that also closes its given parts. */
 function closingWith(pipe: OpenedPipeline, parts: readonly Disposable[]): OpenedPipeline {
   const dispose = async () => {
     await pipe[Symbol.asyncDispose]();

@@ -4,7 +4,7 @@ import { type Shape, Tensor } from "../../src/tensor/tensor.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, exactly, withinUlp } from "./comparison.js";
 
-/** How far apart randn may be: torch's and our logarithm and cosine round differently. */
+/** The tolerance of randn: torch's and our logarithm and cosine round differently. */
 const RANDN_ULP = 4;
 
 interface Draw {
@@ -41,7 +41,7 @@ function draw({ kind, shape, dtype }: Draw, generator: Generator): Tensor<DType>
   throw new Error(`draws of kind ${kind} are not known`);
 }
 
-/** The first entries along every axis, for large draws of which only a corner was stored. */
+/** The first entries along every axis: only a corner of a large draw is stored. */
 function corner(tensor: Tensor<DType>, shape: Shape): Tensor<DType> {
   if (String(tensor.shape) === String(shape) || tensor.shape.length !== shape.length) return tensor;
   const strides = tensor.shape.map((_, axis) => tensor.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1));

@@ -10,17 +10,17 @@ import { compareScheduler } from "./schedulers.js";
 import { Shelf } from "./shelf.js";
 import { compareTokenizer } from "./tokenizer.js";
 
-/** What became of a case. */
+/** The result of a case. */
 export interface ParityResult {
   readonly case: string;
   readonly outcome: "pass" | "miss" | "not supported yet";
-  /** The comparison that is the nearest to its tolerance, or the furthest beyond it. */
+  /** The comparison with the largest error relative to its tolerance. */
   readonly worst?: Comparison;
-  /** Why there is none, or which comparisons failed. */
+  /** The reason if there is none, or the comparisons that failed. */
   readonly message?: string;
 }
 
-/** Runs cases one after the other over what they share: an engine, and the pipelines opened last. */
+/** Runs cases one after the other. They share an engine, and the pipelines opened last. */
 export class ParityRun implements AsyncDisposable {
   private engine: Engine | undefined;
   /** A pipeline and its refiner. */
@@ -71,7 +71,7 @@ export class ParityRun implements AsyncDisposable {
   }
 }
 
-/** Of comparisons with different tolerances, the one that uses most of its own. */
+/** The comparison with the largest error relative to its tolerance. */
 function worstOf(comparisons: readonly Comparison[]): Comparison | undefined {
   const share = ({ error, tolerance }: Comparison) => (error === 0 ? 0 : error / tolerance);
   return comparisons.toSorted((a, b) => share(b) - share(a))[0];

@@ -8,7 +8,7 @@ import { concat, Tensor } from "../../src/tensor/tensor.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, exactly, NotSupported, withinRelative } from "./comparison.js";
 
-/** Of the largest absolute value of each tensor. */
+/** Relative to the largest absolute value of each tensor. */
 const TOLERANCE = 1e-5;
 const FRACTION_TOLERANCE = 1e-6;
 const f32 = Math.fround;
@@ -25,7 +25,7 @@ interface SchedulerMeta {
   readonly init_noise_sigma?: number | null;
 }
 
-/** A scheduler walked through the fixtures' stand-in for a model. */
+/** Steps a scheduler with the fixtures' substitute for a model. */
 export async function compareScheduler({ meta, tensors }: ParityCase): Promise<Comparison[]> {
   const {
     class: className,
@@ -66,7 +66,7 @@ export async function compareScheduler({ meta, tensors }: ParityCase): Promise<C
   ];
 }
 
-/** Ones with as much noise as there is at `timesteps`. */
+/** Ones with the noise at `timesteps`. */
 function addNoise(scheduler: Scheduler, noise: Tensor, timesteps: Tensor<DType>): Tensor {
   const own = timesteps.toArray().map((timestep) => ownTimestep(scheduler, timestep));
   return scheduler.addNoise(Tensor.full(noise.shape, 1), noise, own);
@@ -83,7 +83,7 @@ function walk(scheduler: Scheduler, noise: Tensor, generator: Generator, eta: nu
   return concat(samples);
 }
 
-/** What the fixtures have in place of a model, rounded where torch rounds: some schedulers take differences of large numbers. */
+/** The fixtures' substitute for a model, rounded where torch rounds: some schedulers take differences of large numbers. */
 function standIn(x: Tensor, timestep: number): Tensor {
   const [batch = 1, channels = 1] = x.shape;
   const plane = x.size / (batch * channels);
@@ -93,13 +93,13 @@ function standIn(x: Tensor, timestep: number): Tensor {
   return Tensor.from(values, x.shape);
 }
 
-/** Whole timesteps are the same; fractions come out of logarithms, whose last bit differs between libraries. */
+/** Whole timesteps are equal. Fractions are results of logarithms, whose last bit differs between libraries. */
 function compareTimesteps(actual: readonly number[], expected: Tensor<DType>): Comparison {
   const isWhole = expected.toArray().every(Number.isInteger);
   return isWhole ? exactly("timesteps", actual, expected) : withinRelative("timesteps", actual, expected, FRACTION_TOLERANCE);
 }
 
-/** The scheduler's own timestep where Python's is the same but for its last bit. */
+/** The scheduler's own timestep if Python's differs only in its last bit. */
 function ownTimestep({ timesteps }: Scheduler, python: number): number {
   return timesteps.find((own) => Math.abs(own - python) <= FRACTION_TOLERANCE * Math.abs(python)) ?? python;
 }

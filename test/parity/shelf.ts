@@ -1,4 +1,4 @@
-/** What was opened last, kept for the next case that asks for the same. */
+/** Keeps the last opened items, for cases that use the same ones. */
 export class Shelf<Item extends AsyncDisposable> implements AsyncDisposable {
   private readonly items = new Map<string, Item>();
 

@@ -10,7 +10,7 @@ interface TokenizerMeta {
   readonly cases: readonly { readonly text: string; readonly ids: readonly number[] }[];
 }
 
-/** Prompts through a tokenizer: whole, and padded and cut to the length that was stored. */
+/** Tokenizes prompts: whole, and padded and cut to the stored length. */
 export async function compareTokenizer({ meta, tensors }: ParityCase, { checkpoints }: { checkpoints: string }): Promise<Comparison[]> {
   const { checkpoint, model_max_length: modelMaxLength, cases } = meta as unknown as TokenizerMeta;
   const tokenizer = await CLIPTokenizer.fromPretrained(join(checkpoints, checkpoint));

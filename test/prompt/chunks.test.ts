@@ -38,7 +38,7 @@ describe("the chunks of a prompt", () => {
   });
 
   it("end at a comma that is at most 20 tokens before the end", () => {
-    // The comma is its 56th token: with the 19 behind it the chunk is full.
+    // The comma is the 56th token. With the 19 tokens after it, the chunk is full.
     expect(lengths(`${"fox ".repeat(55)}, ${"tree ".repeat(25)}`)).toEqual([56, 25]);
     expect(lengths(`${"fox ".repeat(54)}, ${"tree ".repeat(25)}`)).toEqual([75, 5]);
   });
@@ -63,7 +63,7 @@ describe("the chunks of a prompt", () => {
 });
 
 describe("a placeholder of several vectors", () => {
-  /** The tokenizer with a word `style` of as many vectors. */
+  /** The tokenizer with a word `style` of `vectors` vectors. */
   const withPlaceholder = (vectors: number) =>
     Object.assign(Object.create(tokenizer) as CLIPTokenizer, {
       encodePieces: (text: string) =>

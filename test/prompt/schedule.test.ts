@@ -86,7 +86,7 @@ describe("AUTOMATIC1111's own examples of prompt editing", () => {
   });
 });
 
-// What its parser gives for these, run with lark 1.1.2.
+// The results of its parser with lark 1.1.2.
 describe("prompt editing", () => {
   it.each<[string, string, unknown[]]>([
     [

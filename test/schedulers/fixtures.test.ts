@@ -16,10 +16,10 @@ interface Case {
   num_inference_steps: number | null;
   timesteps?: number[] | null;
   sigmas?: number[] | null;
-  /** What else setTimesteps is given. */
+  /** Further options of setTimesteps. */
   timestep_options?: Record<string, never> | null;
   step_options?: Record<string, never> | null;
-  /** Channels of the model's output, where there are more than the sample's: a predicted variance. */
+  /** Channels of the model's output, if it also predicts a variance. */
   model_channels?: number | null;
   /** The run starts at this position of the timesteps, as image-to-image does. */
   begin_index?: number | null;
@@ -86,7 +86,7 @@ describe.each(cases.map((path) => ({ name: basename(path), path, meta: readCase(
   });
 });
 
-/** Every step's sample, with the fixtures' stand-in for a model. */
+/** The sample of every step, with the fixtures' substitute for a model. */
 function walk(scheduler: Scheduler, noise: Tensor, { begin_index, model_channels }: Case, options: object): Tensor[] {
   let sample = noise.mul(scheduler.initNoiseSigma);
   return scheduler.timesteps.slice(begin_index ?? 0).map((t) => {
@@ -97,7 +97,7 @@ function walk(scheduler: Scheduler, noise: Tensor, { begin_index, model_channels
 }
 
 /**
- * Rounded as torch rounds. Channels past the sample's own are a variance: they start over with its first channel and are never negative.
+ * Rounded as torch rounds. Channels after the sample's are a variance: they begin again with its first channel and are never negative.
  */
 function fakeModel(x: Tensor, t: number, channels = x.shape[1] ?? 1): Tensor {
   const [batch = 1, own = 1, ...rest] = x.shape;
@@ -112,8 +112,8 @@ function fakeModel(x: Tensor, t: number, channels = x.shape[1] ?? 1): Tensor {
 }
 
 /**
- * Exact where timesteps are whole or straight fractions. Those that come out of logarithms, exponentials and sines are so but for the last
- * bits: torch takes them from a library that does not round correctly, and numpy from one that differs between processors.
+ * Timesteps are exact, except the last bits of results of logarithms, exponentials and sines: torch's library does not round correctly, and
+ * numpy's differs between processors.
  */
 function expectSameTimesteps(className: string, actual: readonly number[], expected: readonly number[] = []): void {
   if (!/^(EDM|IPNDM|KDPM2|DPMSolverSDE)/.test(className)) {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { expTorch, logTorch } from "../../src/schedulers/float32/exp-log.js";
 
-// x, torch.log(x) where it is not the correctly rounded one.
+// x, and torch.log(x) if it is not correctly rounded.
 const LOGARITHMS = [
   [70.50469970703125, 4.255679130554199],
   [5.882333278656006, 1.7719535827636719],
@@ -12,7 +12,7 @@ const LOGARITHMS = [
   [98.23494720458984, 4.587362289428711],
 ] as const;
 
-// x, torch.exp(x) likewise.
+// x, and torch.exp(x) if it is not correctly rounded.
 const EXPONENTIALS = [
   [1.1291370391845703, 3.0929863452911377],
   [-0.49105286598205566, 0.6119816899299622],

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { sinTorch } from "../../src/schedulers/float32/sin.js";
 
-// x, torch.sin(x) where it is not the correctly rounded one.
+// x, and torch.sin(x) if it is not correctly rounded.
 const SINES = [
   [1.022609829902649, 0.8534709811210632],
   [0.9323456287384033, 0.8030200004577637],

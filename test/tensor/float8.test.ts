@@ -18,7 +18,7 @@ describe.each(["e4m3fn", "e5m2"] as const)("float8_%s", (format) => {
     const rounded = value("numbers").to(`float8_${format}`);
     const found = [...rounded.data].map(Number);
     const expected = [...value(`${format}.rounded`).data].map(Number);
-    // A NaN's sign means nothing.
+    // The sign of a NaN does not count.
     const isNone = (bits: number) => Number.isNaN(value(`${format}.widened`).toArray()[bits]);
     expect(found.map((bits) => (isNone(bits) ? "NaN" : bits))).toEqual(expected.map((bits) => (isNone(bits) ? "NaN" : bits)));
   });

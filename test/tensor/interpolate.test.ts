@@ -12,7 +12,7 @@ describe("interpolate", () => {
   it.each(resized)("gives torch's numbers: %s", (name) => {
     const [, mode, size] = name.split(".") as [string, InterpolationMode, string];
     const expected = tensors[name] as Tensor;
-    // The modes for one and three axes see the same numbers in another shape.
+    // The modes for one and three axes get the same numbers in another shape.
     const from = { linear: input.slice(0, 1).reshape([3, 5, 7]), trilinear: input.slice(0, 1).reshape([1, 1, 3, 5, 7]) } as Record<
       string,
       Tensor

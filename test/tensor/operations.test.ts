@@ -15,7 +15,7 @@ interface Case {
 
 const fixture = readFixture<{ cases: Case[] }>("tensor", "operations");
 
-/** Sums are added up in another order than torch's. */
+/** Sums are computed in another order than in torch. */
 const SUMS = ["sum", "mean", "std"];
 
 /** 0, 1, 2, ... in the given shape. */
@@ -85,7 +85,7 @@ describe("Tensor", () => {
         try {
           parts = tensor.chunk(count, axis);
         } catch (error) {
-          // torch gives 3 parts where 4 or 5 are asked for.
+          // torch gives 3 parts if 4 or 5 are requested.
           expect([count, error instanceof ArgumentError]).toEqual([count === 4 ? 4 : 5, true]);
           return;
         }

@@ -5,7 +5,7 @@ import { type FindableToken, TokenFinder } from "../../src/tokenizer/token-finde
 const finder = (...contents: string[]) => new TokenFinder(contents.map((content, id) => ({ content, id, singleWord: false })));
 const found = (tokens: TokenFinder, text: string) => [...tokens.find(text)].map(({ id, start, end }) => [id, text.slice(start, end)]);
 
-/** The tokens as the pattern of all of them, longest first, finds them: right, but of no use for very many or very long ones. */
+/** The tokens that a regular expression of all of them, the longest first, finds. It is correct, but too slow for many or long tokens. */
 function byPattern(tokens: readonly FindableToken[], text: string): readonly (readonly [number, number])[] {
   const edge = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]";
   const alternatives = tokens

@@ -62,7 +62,7 @@ describe("ComfyUI's graph", () => {
     });
   });
 
-  it("has what a loader of everything holds, and LoRAs of a stack, but none that is switched off", () => {
+  it("has the settings of combined loaders, and the LoRAs of a stack that are switched on", () => {
     const loader = (positive: string) => ({
       ...{ ckpt_name: "base.safetensors", positive, negative: "blurry", empty_latent_width: 512, empty_latent_height: 768 },
       ...{ lora_name: "None", lora_model_strength: 1, lora_stack: ["stack", 0] },
@@ -85,12 +85,12 @@ describe("ComfyUI's graph", () => {
     });
   });
 
-  it("keeps the two sides of the guidance apart where a ControlNet is between", () => {
+  it("separates positive and negative prompt behind a ControlNet", () => {
     const control = node("ControlNetApplyAdvanced", { strength: 1, positive: ["positive", 0], negative: ["negative", 0], image: ["x", 0] });
     expect(read(graph({ control }, { positive: ["control", 0], negative: ["control", 1] }))).toEqual(FOUND);
   });
 
-  it("joins texts that are combined, and follows them to the nodes they are written in", () => {
+  it("joins combined texts, and follows links to their nodes", () => {
     const changes = {
       words: node("StringConstant", { string: "a red fox" }),
       first: text(["words", 0]),
@@ -109,7 +109,7 @@ describe("ComfyUI's graph", () => {
     expect(read(graph(changes, { seed: ["seed", 0], steps: ["steps", 0] }))?.settings).toMatchObject({ Seed: "99", Steps: "33" });
   });
 
-  it("tells of the pass that began the picture, not of one that refines it", () => {
+  it("has the settings of the first pass, not of one that refines the picture", () => {
     const second = node("KSampler", {
       ...{ ...SAMPLING, seed: 8, steps: 5, denoise: 0.5, model: ["model", 0] },
       ...{ positive: ["positive", 0], negative: ["negative", 0], latent_image: ["larger", 0] },
@@ -121,7 +121,7 @@ describe("ComfyUI's graph", () => {
     expect(read({ second, ...graph(changes) })).toEqual(FOUND);
   });
 
-  it("says how much of a picture was changed", () => {
+  it("has the strength of image to image", () => {
     const latent = node("VAEEncode", { pixels: ["photo", 0], vae: ["model", 2] });
     expect(read(graph({ latent, photo: node("LoadImage", { image: "photo.png" }) }, { denoise: 0.6 }))?.settings).toMatchObject({
       "Denoising strength": "0.6",
@@ -194,12 +194,12 @@ describe("ComfyUI's graph", () => {
     expect(readComfyUI({ workflow: JSON.stringify(workflow) })).toEqual(FOUND);
   });
 
-  it("may go round in circles", () => {
+  it("may contain circles", () => {
     expect(read(graph({ latent: node("Loop", { samples: ["sampler", 0] }) }))?.settings).toMatchObject({ Seed: "7" });
     expect(read(graph({ positive: node("Loop", { conditioning: ["positive", 0] }) }))?.prompt).toBe("");
   });
 
-  it("is no graph in texts of other programs", () => {
+  it("is not found in texts of other programs", () => {
     const others: Record<string, string>[] = [{}, { prompt: "a red fox" }, { prompt: "{}" }, { workflow: "[]" }];
     for (const texts of others) expect(readComfyUI(texts)).toBeUndefined();
   });

@@ -79,7 +79,7 @@ describe("settings in EXIF", () => {
     for (const isLittleEndian of [false, true]) expect(readExif(exifOf(comment, isLittleEndian))).toEqual({ UserComment: PARAMETERS });
   });
 
-  it("are read in the order of the block where the text does not tell its byte order", () => {
+  it("are read in the byte order of the block if the text does not show its own", () => {
     const comment = (text: Buffer) => Buffer.concat([Buffer.from("UNICODE\0"), text]);
     expect(readExif(exifOf(comment(swapped("狐狸")), false))).toEqual({ UserComment: "狐狸" });
     expect(readExif(exifOf(comment(utf16("狐狸")), true))).toEqual({ UserComment: "狐狸" });
@@ -95,7 +95,7 @@ describe("settings in EXIF", () => {
     expect(await readPictureSettings(file)).toMatchObject(READ);
   });
 
-  it("are not what a camera or phone writes there", async () => {
+  it("are not found in texts of cameras and phones", async () => {
     expect(await readPictureSettings(embedInJpeg(JPEG, writeExif("Screenshot")))).toMatchObject({ software: undefined, prompt: "" });
   });
 
@@ -130,7 +130,7 @@ describe("a picture without settings", () => {
     expect({ width, height, software, keywords }).toEqual({ width: 8, height: 8, software: undefined, keywords: [] });
   });
 
-  it("is told from a file that is none", async () => {
+  it("differs from a file that is not a picture", async () => {
     const refused = (bytes: Uint8Array) => expect(readPictureSettings(bytes)).rejects;
     await refused(Buffer.from("no picture")).toThrow('not an image file that can be read: it is a text file, which begins "no picture"');
     await refused(JPEG.slice(0, 200)).toThrow("not an image file that can be read: it is a JPEG picture, but ");
@@ -309,7 +309,7 @@ describe("settings in PNG texts", () => {
     expect(await readPictureSettings(file)).toMatchObject({ prompt: "two foxes | red | blue" });
   });
 
-  it("that cannot be read still say whose they are", async () => {
+  it("that cannot be read still show their program", async () => {
     for (const [software, texts] of [
       ["InvokeAI", { invokeai_metadata: "damaged {" }],
       ["NovelAI", { Software: "NovelAI", Comment: "damaged {" }],
