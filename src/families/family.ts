@@ -41,6 +41,8 @@ export interface Family {
   readonly workflows: Readonly<Partial<Record<WorkflowName, Workflow>>>;
   /** The parts listed in `model_index.json` besides the scheduler, by folder name; null for a part that the family does not have. */
   readonly parts: Readonly<Record<string, Part | null>>;
+  /** Options and parts that no other family's pipelines take, by their names in the API, and the workflows that take them. */
+  readonly ownOptions?: Readonly<Record<string, readonly WorkflowName[]>>;
   /** Set if a second checkpoint can take over towards the end. */
   readonly refinement?: Refinement;
 }

@@ -33,6 +33,12 @@ export const EDM_CHECKPOINTS: readonly EdmCheckpoint[] = [PLAYGROUND, COSXL];
 
 /** The names of the families whose files Darkroom opens, as a phrase. */
 export const FAMILY_NAMES: string = phrase(LATENT.map(({ name }) => name));
+/** The names of the families that have ControlNets, as a phrase. */
+export const CONTROL_FAMILY_NAMES: string = phrase(FAMILIES.filter(({ workflows }) => workflows.control).map(({ name }) => name));
+/** The names of the families whose pictures a refiner can finish, as a phrase. */
+export const REFINED_FAMILY_NAMES: string = phrase(
+  FAMILIES.filter(({ refinement, workflows }) => refinement && workflows.noise).map(({ name }) => name),
+);
 
 const CONTEXT_TENSORS = [...new Set(LATENT_FAMILIES.map(({ denoiser }) => denoiser.context.tensor))];
 /** The fields of denoisers' configs that have the width of the text features. */
@@ -195,5 +201,5 @@ function longest<Item>(items: readonly Item[], textOf: (item: Item) => string | 
 }
 
 function phrase(names: readonly string[]): string {
-  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  return [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part !== "").join(" and ");
 }

@@ -35,5 +35,6 @@ export const STABLE_DIFFUSION_XL_REFINER = {
       sampleSize: XL_SAMPLE_SIZE,
     },
   ],
+  ownOptions: { aestheticScore: ["image", "mask"], negativeAestheticScore: ["image", "mask"] },
   refinement: XL_REFINEMENT,
 } as const satisfies LatentFamily;

@@ -27,6 +27,26 @@ export const XL_WORKFLOWS = {
 /** The refiner was trained on the last fifth of the noise levels (Podell et al. 2023, section 2.5). A base can refine as well. */
 export const XL_REFINEMENT = { families: ["xl-refiner", "xl"], from: 0.8 } as const;
 
+const ALL = ["noise", "image", "mask"] as const;
+
+/** The options of its two text encoders, of sizes and crops, and of a share of the denoising. */
+const OWN_OPTIONS = {
+  prompt2: ALL,
+  negativePrompt2: ALL,
+  pooledPromptEmbeds: ALL,
+  negativePooledPromptEmbeds: ALL,
+  originalSize: ALL,
+  targetSize: ALL,
+  cropsCoordsTopLeft: ALL,
+  negativeOriginalSize: ALL,
+  negativeTargetSize: ALL,
+  negativeCropsCoordsTopLeft: ALL,
+  textEncoder2: ALL,
+  tokenizer2: ALL,
+  denoisingEnd: ALL,
+  denoisingStart: ["image", "mask"],
+} as const;
+
 /** Stable Diffusion XL (Podell et al. 2023, arXiv:2307.01952), also SDXL Turbo, SSD-1B, Segmind Vega and what was trained from them. */
 export const STABLE_DIFFUSION_XL = {
   id: "xl",
@@ -76,5 +96,6 @@ export const STABLE_DIFFUSION_XL = {
   ],
   loraTensors: /^(lora_te2[._]|text_encoder_2\.|(text_encoders\.)?clip_g\.)/,
   embeddings: "table per encoder",
+  ownOptions: OWN_OPTIONS,
   refinement: XL_REFINEMENT,
 } as const satisfies LatentFamily;

@@ -1,6 +1,6 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
-import { FAMILIES } from "../families/lookups.js";
+import { CONTROL_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import { denoisingEndOf, type KnownFamily, strengthOf } from "./families.js";
 import { nameOf } from "./name-of.js";
 import type { GenerateRequest, ModelSource } from "./request.js";
@@ -16,15 +16,13 @@ export function checkNetworks(
   if (request.controlnet !== undefined && family.takesPrompt && !family.workflows.control) {
     throw new ArgumentError((name) => `${name("controlnet")} does not work with ${model}, as no pipeline takes both`, {
       argument: "controlnet",
-      hint: `ControlNets are for ${FAMILIES.filter(({ workflows }) => workflows.control)
-        .map(({ name }) => name)
-        .join(" and ")}`,
+      hint: `ControlNets are for ${CONTROL_FAMILY_NAMES}`,
     });
   }
   if (request.refiner !== undefined && family.takesPrompt && !family.refinement) {
-    throw new ArgumentError((name) => `${name("refiner")} does not work with ${model}, as only Stable Diffusion XL has refiners`, {
+    throw new ArgumentError((name) => `${name("refiner")} does not work with ${model}, as only ${REFINED_FAMILY_NAMES} has refiners`, {
       argument: "refiner",
-      hint: (name) => `leave ${name("refiner")} out, or give an XL base as ${name("model")}`,
+      hint: (name) => `leave ${name("refiner")} out, or give a checkpoint of ${REFINED_FAMILY_NAMES} as ${name("model")}`,
     });
   }
   if (!family.takesPrompt) refusePromptOptions(request, `${model},`);

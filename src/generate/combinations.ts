@@ -1,4 +1,5 @@
 import { ArgumentError } from "../errors.js";
+import { CONTROL_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import type { Mention, Spelling, Wording } from "../wording.js";
 import { listOf } from "./list-of.js";
 import type { GenerateRequest } from "./request.js";
@@ -25,7 +26,12 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
     "no pipeline takes both a ControlNet and a picture to start from",
     (name) => `the ControlNet's own picture is ${name("controlImage")}; leave out one of the two`,
   ],
-  ["controlnet", "refiner", "ControlNets are for Stable Diffusion 1.x and 2.x, refiners for XL", "leave out one of the two"],
+  [
+    "controlnet",
+    "refiner",
+    `ControlNets are for ${CONTROL_FAMILY_NAMES}, refiners for ${REFINED_FAMILY_NAMES}`,
+    "leave out one of the two",
+  ],
   [
     "maskImage",
     "refiner",

@@ -1,5 +1,7 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
+import { SIZE_WIDTH, STABLE_DIFFUSION_XL } from "../families/stable-diffusion-xl.js";
+import { AESTHETIC_SCORES } from "../families/stable-diffusion-xl-refiner.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../models/clip-text.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
@@ -210,11 +212,11 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     { batch, pooledWidth }: { readonly batch: number; readonly pooledWidth: number },
   ): Tensor {
     const { additionTimeEmbedDim, projectionClassEmbeddingsInputDim } = this.unet.config;
-    const expected = ((projectionClassEmbeddingsInputDim ?? 0) - pooledWidth) / (additionTimeEmbedDim ?? 256);
+    const expected = ((projectionClassEmbeddingsInputDim ?? 0) - pooledWidth) / (additionTimeEmbedDim ?? SIZE_WIDTH);
     const found = halves[0]?.length ?? 0;
     if (projectionClassEmbeddingsInputDim && expected !== found) {
       throw new ArgumentError(`this UNet expects ${expected} size and crop numbers; got ${found}`, {
-        hint: `the checkpoint's requires_aesthetics_score should be ${found === 6}; an XL refiner has true, a base model false`,
+        hint: `the checkpoint's requires_aesthetics_score should be ${found === STABLE_DIFFUSION_XL.denoiser.sizeNumbers}; an XL refiner has true, a base model false`,
       });
     }
     const rows = halves.map((row) => Tensor.from(row, [1, row.length]));
@@ -231,9 +233,10 @@ export function imageTimeIds(
   size: Pair,
   { requiresAestheticsScore = false }: StableDiffusionXLSettings,
 ): TimeIds {
-  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0], aestheticScore = 6, negativeAestheticScore = 2.5 } = request;
+  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
   const { negativeOriginalSize = originalSize, negativeTargetSize = targetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
   if (requiresAestheticsScore) {
+    const { aestheticScore = AESTHETIC_SCORES.positive, negativeAestheticScore = AESTHETIC_SCORES.negative } = request;
     return {
       positive: [...originalSize, ...cropsCoordsTopLeft, aestheticScore],
       negative: [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, negativeAestheticScore],

@@ -1,4 +1,5 @@
 import { ArgumentError } from "../../errors.js";
+import { CONTROL_FAMILY_NAMES } from "../../families/lookups.js";
 import type { StableDiffusionXLPipeline } from "../../pipelines/stable-diffusion-xl.js";
 import type { StableDiffusionXLBase, StableDiffusionXLCommonRequest } from "../../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../../pipelines/stable-diffusion-xl-img2img.js";
@@ -41,7 +42,7 @@ async function runnerOf(job: Job, open: StableDiffusionXLPipeline, refiner: Stab
       return runner(pipe, { ...textOptions(job), ...maskOptions(start, job, pipe) });
     }
     case "control":
-      throw new ArgumentError("ControlNets are for Stable Diffusion 1.x and 2.x", { argument: "controlnet" });
+      throw new ArgumentError(`ControlNets are for ${CONTROL_FAMILY_NAMES}`, { argument: "controlnet" });
   }
 }
 

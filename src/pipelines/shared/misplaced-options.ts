@@ -1,6 +1,5 @@
 import type { Family, WorkflowName } from "../../families/family.js";
 import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline } from "../../families/lookups.js";
-import { STABLE_DIFFUSION_XL } from "../../families/stable-diffusion-xl.js";
 
 /** Options that only some workflows have. */
 const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
@@ -17,23 +16,6 @@ const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
   controlGuidanceEnd: ["control"],
   guessMode: ["control"],
 };
-
-/** Options that only Stable Diffusion XL has. */
-const OF_XL: readonly string[] = [
-  "prompt2",
-  "negativePrompt2",
-  "pooledPromptEmbeds",
-  "negativePooledPromptEmbeds",
-  "originalSize",
-  "targetSize",
-  "cropsCoordsTopLeft",
-  "negativeOriginalSize",
-  "negativeTargetSize",
-  "negativeCropsCoordsTopLeft",
-  "denoisingEnd",
-  "textEncoder2",
-  "tokenizer2",
-];
 
 /** Options that pipelines with an input picture do not have: they use the picture's size. */
 const SIZES: readonly string[] = ["height", "width"];
@@ -54,19 +36,20 @@ export function belongsElsewhere(className: string, option: string): string | un
     return `${option} belongs to ${pipelinesOf(other, workflows).join(", ")}, which takes ${others.map(({ name }) => name).join(" and ")}`;
   if (!family) {
     return OF_PROMPTS.includes(option)
-      ? `${className} makes pictures without a prompt, of one size; ${option} belongs to Stable Diffusion`
+      ? `${className} makes pictures without a prompt, of one size; ${option} belongs to ${DEFAULT_FAMILY.series}`
       : undefined;
   }
-  const { image, mask } = STABLE_DIFFUSION_XL.workflows;
-  if (family.id !== STABLE_DIFFUSION_XL.id && OF_XL.includes(option))
-    return `${option} belongs to the pipelines of ${STABLE_DIFFUSION_XL.name}`;
-  if (option === "denoisingStart") return `denoisingStart belongs to ${image.className} and ${mask.className}`;
-  if (/^(negativeA|a)estheticScore$/.test(option)) return `${option} belongs to ${image.className}, for refiners`;
+  const owner = FAMILIES.find(({ ownOptions }) => ownOptions && Object.hasOwn(ownOptions, option));
+  const workflowsOfOption = owner?.ownOptions?.[option] ?? [];
+  if (owner && !pipelinesOf(owner, workflowsOfOption).includes(className)) {
+    const isEverywhere = workflowsOfOption.length === Object.keys(owner.workflows).length;
+    return `${option} belongs to ${isEverywhere ? `the pipelines of ${owner.name}` : pipelinesOf(owner, workflowsOfOption).join(" and ")}`;
+  }
   if (SIZES.includes(option)) return "the result has the size of the picture it starts from; resize(picture, ...) changes that";
   return undefined;
 }
 
-/** The family's pipelines for those of these workflows that it has. */
+/** The family's pipelines for these workflows, as far as it has them. */
 function pipelinesOf({ workflows }: Family, names: readonly WorkflowName[]): readonly string[] {
   return names.flatMap((name) => workflows[name]?.className ?? []);
 }
