@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ArgumentError, CheckpointError } from "../src/errors.js";
 import { given } from "../src/given.js";
+import { messageOf } from "../src/message-of.js";
 import { Tensor } from "../src/tensor/tensor.js";
 import { setWarningHandler, warn } from "../src/warnings.js";
 
@@ -44,6 +45,16 @@ describe("an error about an option", () => {
   it("can be spelled differently by the command line", () => {
     const inPython = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     expect(error.spell(inPython)).toEqual({ message: "num_inference_steps is 0", hint: "or give variant" });
+  });
+});
+
+describe("the message of a thrown value", () => {
+  it.each([
+    ["an error", new Error("broken"), "broken"],
+    ["a text", "broken", "broken"],
+    ["nothing", undefined, "undefined"],
+  ])("is a text for %s", (_, thrown, message) => {
+    expect(messageOf(thrown)).toBe(message);
   });
 });
 
