@@ -61,7 +61,7 @@ describe("darkroom generate, with options that the checkpoint cannot follow", ()
     [
       "a refiner with Stable Diffusion 1",
       [...model("sd1-mini"), ...refiner],
-      /--refiner does not work with sd1-mini.*only.*XL.*\n.*XL base/,
+      /--refiner does not work with sd1-mini.*only.*XL.*\n.*checkpoint of Stable Diffusion XL/,
     ],
     ["a refiner that is no XL", [...model("sdxl-base-mini"), "--refiner", checkpoint("sd1-mini")], /--refiner is .*sd1-mini.*expected.*XL/],
     ["a refiner with no picture to refine", model("sdxl-refiner-mini"), /sdxl-refiner-mini.* is a refiner.*\n.*--image.*--refiner/],
