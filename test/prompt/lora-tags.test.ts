@@ -51,9 +51,7 @@ describe("LoRA tags", () => {
     },
   );
 
-  it("take little time if they never end", () => {
-    const start = performance.now();
-    extractLoraTags("<lora:".repeat(20_000));
-    expect(performance.now() - start).toBeLessThan(1000);
+  it("are read in linear time if they never end: more would exceed the limit of a test", () => {
+    expect(extractLoraTags("<lora:".repeat(1_000_000)).loras).toEqual([]);
   });
 });
