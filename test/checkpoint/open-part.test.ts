@@ -28,7 +28,7 @@ describe("A checkpoint with all files in one folder", () => {
   });
 });
 
-describe("A part that lies elsewhere in its checkpoint", () => {
+describe("A part in another folder of its checkpoint", () => {
   it.each([
     [
       "a network",
@@ -96,7 +96,7 @@ describe("A part that lies elsewhere in its checkpoint", () => {
     expect(error).toMatchObject({ hint: expect.stringContaining(hint) });
   });
 
-  it("is missing where it is nowhere", async () => {
+  it("is missing if no folder has it", async () => {
     await expect(CLIPImageProcessor.fromPretrained(sd1, { subfolder: "feature_extractor" })).rejects.toThrow(
       /preprocessor_config\.json does not exist/,
     );

@@ -241,13 +241,13 @@ describe("a checkpoint is found", () => {
     expect(mostSimilar(family, { inChannels, isConsistency, prediction }).repository).toBe(repository);
   });
 
-  it("among the two predictions of Stable Diffusion 2, velocity being assumed; other families have one", () => {
+  it("by its prediction in Stable Diffusion 2, which has two; velocity is assumed", () => {
     expect(predictionsOf(sd2, 4)).toEqual(["v_prediction", "epsilon"]);
     expect(predictionsOf(sd2, 9)).toEqual(["epsilon"]);
     expect(predictionsOf(xl, 4)).toEqual(["epsilon"]);
   });
 
-  it("by tensors, where it has Karras' noise levels", () => {
+  it("by tensors, if it has Karras' noise levels", () => {
     const found = (tensors: readonly string[]) => edmCheckpointOf((name) => tensors.includes(name))?.repository;
     expect(found(["edm_mean", "edm_std"])).toBe("playgroundai/playground-v2.5-1024px-aesthetic");
     expect(found(["edm_mean"])).toBeUndefined();
@@ -296,7 +296,7 @@ describe("a family that Darkroom does not run is found", () => {
     expect(otherFamily(["model.diffusion_model.input_blocks.0.0.weight", "model.diffusion_model.x.attn2.to_k.weight"])).toBeUndefined();
   });
 
-  it("by the most telling tensor, wherever it stands", () => {
+  it("by the most specific tensor, in any order of the tensors", () => {
     expect(otherFamily(["transformer_blocks.0.attn.add_q_proj.weight", "single_transformer_blocks.0.attn.to_q.weight"])).toBe("Flux");
   });
 

@@ -78,7 +78,7 @@ describe("generate", () => {
     expect(made.map(({ settings }) => settings.image)).toEqual(["data", "data", "in.png", "data", "data"]);
   });
 
-  it("says how far it is after every step, and shows the picture as it would come out now", async () => {
+  it("reports progress after every step, with a preview of the picture", async () => {
     const steps: string[] = [];
     const previews: Picture[] = [];
     const { pictures } = await make(
@@ -225,7 +225,7 @@ describe("an open workflow", () => {
     expect(await pictureOf(workflow, run)).toEqual((await (await pipeline()).generate(run)).images[0]);
   });
 
-  it("is of no use after it is disposed of", async () => {
+  it("fails after it is disposed", async () => {
     const workflow = await open();
     await workflow.dispose();
     await expect(finish(workflow, run)).rejects.toThrow(/dispose/);
@@ -256,7 +256,7 @@ describe("an open workflow", () => {
     await expect(open({ model: "nowhere" }, { firstRun })).rejects.toThrow(message);
   });
 
-  it("has options of its own, beside those of the request", async () => {
+  it("has its own options, besides those of the request", async () => {
     await expect(open({}, { onDownlod: () => {} } as OpenOptions)).rejects.toThrow(
       /openWorkflow has no option onDownlod; did you mean onDownload/,
     );
@@ -304,7 +304,7 @@ describe("adapters", () => {
     expect(given.pictures).toEqual(tagged.pictures);
   });
 
-  it("of a workflow serve every run, whose prompts may name them again", async () => {
+  it("of a workflow are used by every run; prompts may name them again", async () => {
     const request = { model, device, ...run, prompt: "a red fox <lora:sd1_peft:0.5>" } as const;
     const workflow = await opened(openWorkflow(openingOf(request), { library }));
     const plain = await finish(workflow, run);
@@ -319,7 +319,7 @@ describe("adapters", () => {
     await expect(work).rejects.toThrow(/my LoRAs has no LoRA called sd1_pefd/);
   });
 
-  it("that no prompt uses are warned of, by the run", async () => {
+  it("that no prompt uses give a warning in the run", async () => {
     const workflow = await open({ embeddings: [{ source: embeddingFile("cat-toy") }] });
     const warnings = collectWarnings();
     await finish(workflow, run);

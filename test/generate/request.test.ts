@@ -104,7 +104,7 @@ describe("openingOf and runOf", () => {
     expect(runOf(WHOLE)).toEqual(run);
   });
 
-  it("count the LoRAs of the prompt's tags among what is loaded, in order after those of the request", () => {
+  it("load the LoRAs of the prompt's tags after those of the request", () => {
     const request = { ...WHOLE, prompt: "a <lora:ink:0.5>red fox <lora:line:1:0>" };
     expect(openingOf(request).loras).toEqual([
       { source: "fox.safetensors", weight: 0.8 },
@@ -121,7 +121,7 @@ describe("openingOf and runOf", () => {
 });
 
 describe("the seeds of a request", () => {
-  it("are the first one's and those after it", () => {
+  it("are the first seed and the numbers after it", () => {
     expect(seedsOf({ seed: "7", numImagesPerPrompt: 3 })).toEqual([7n, 8n, 9n]);
     expect(seedsOf({ seed: -2 })).toEqual([2n ** 64n - 2n]);
   });

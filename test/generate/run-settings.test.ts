@@ -96,7 +96,7 @@ describe("settingsText", () => {
     expect(read(run).settings).toMatchObject(settings);
   });
 
-  it("has no word of a cache that is off, or of brackets that are emphasis", () => {
+  it("does not mention a cache that is off, or brackets that are emphasis", () => {
     expect(read({ cache: { interval: 1 } })).toEqual(read({}));
     expect(read({ prompt: "a (red) fox", promptSyntax: "a1111" })).toEqual(read({}));
   });

@@ -23,7 +23,7 @@ const fused = (...graph: [GraphCapabilities, Shape, number]) => count("MultiHead
 const writtenOut = (...graph: [GraphCapabilities, Shape, number]) => count("Softmax", ...graph);
 
 describe("attention on WebGPU", () => {
-  it("is one operation if the device computes that rightly and heads are not wide", () => {
+  it("is one operation if the device computes it correctly and heads are narrow", () => {
     expect(fused({ device: "webgpu", fusedAttention: true }, [1, 64, 80], 2)).toBe(1);
     expect(fused({ device: "webgpu", fusedAttention: false }, [1, 64, 80], 2)).toBe(0);
     expect(fused({ device: "webgpu", fusedAttention: true }, [1, 64, 1024], 2)).toBe(0);
@@ -42,7 +42,7 @@ describe("attention in WebAssembly", () => {
     expect(fused(wasm, [2, 4096, 320], 8)).toBe(8);
   });
 
-  it("is written out where the operation fails", () => {
+  it("is written out if the operation would fail", () => {
     expect(fused(wasm, [1, 4000, 64], 1)).toBe(1);
     expect([fused(wasm, [1, 4096, 64], 1), writtenOut(wasm, [1, 4096, 64], 1)]).toEqual([0, 1]);
     expect(fused(wasm, [1, 1448, 512], 1)).toBe(1);

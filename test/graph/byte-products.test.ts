@@ -86,7 +86,7 @@ describe("products in bytes", () => {
   });
 
   // Without VNNI (AVX2 processors) the sum of two 8-bit products is clipped to 16 bits, which costs more than the eighth bit gains.
-  it("have the number of bits with the smallest error on this processor: 7 if sums are clipped, else 8", async () => {
+  it("have the number of bits with the smaller error on this processor: 7 if it clips sums, else 8", async () => {
     const products = byteProducts();
     const error = async (range: 127 | 63) =>
       relativeError(random([96, 80], 1), random([80, 80], 2), linear, affine, {
@@ -132,7 +132,7 @@ describe("products in bytes", () => {
     expect(await relativeError(random(weight, 1), random(x, 2), linear, affine)).toBeLessThan(1e-6);
   });
 
-  it("leave no file behind", async () => {
+  it("leave no file", async () => {
     const products = byteProducts();
     await run(random([96, 80], 1), random([80, 80], 2), linear, products);
     expect(existsSync(locationOf(products.file))).toBe(false);

@@ -76,7 +76,7 @@ describe("weights", () => {
     expect(result.toArray()).toEqual([4, 5]);
   });
 
-  it("are read from a folder whose name is not ASCII", async () => {
+  it("are read from a folder with a name that is not ASCII", async () => {
     const folder = join(temporaryFolder(), "modèles 模型 (1)");
     mkdirSync(folder);
     const weight = weightIn(join(folder, "w.bin"), bytesOf([6]), 0);

@@ -7,11 +7,11 @@ import { type GraphCapabilities, loweringFor } from "../../src/graph/lowering.js
 const lowering = (capabilities: GraphCapabilities, precision: "exact" | "fast" = "exact") => loweringFor(capabilities, { precision });
 
 describe("how a graph is written", () => {
-  it("for a CPU of which nothing is known, unless a device is named", () => {
+  it("is for a CPU without measured facts if no device is named", () => {
     expect(new Graph().lowering).toEqual(lowering({ device: "cpu" }));
   });
 
-  it("for WebAssembly as for a CPU, but for large attention", () => {
+  it("is the same for WebAssembly and a CPU, except for large attention", () => {
     const facts = { halfPrecision: true, fusedAttention: false, byteRange: 63 } as const;
     for (const precision of ["exact", "fast"] as const) {
       const { attention, ...others } = lowering({ device: "wasm", ...facts }, precision);
@@ -34,14 +34,14 @@ describe("how a graph is written", () => {
     expect(lowering(capable)).toMatchObject({ float: "float32", bytes: undefined });
   });
 
-  it("with bytes only if there is a file for the weights", () => {
+  it("uses bytes only if there is a file for the weights", () => {
     const options = { capabilities: { device: "cpu", byteRange: 63 }, precision: "fast" } as const;
     expect(new Graph(options).byteProducts).toBeUndefined();
     expect(new Graph({ ...options, byteWeights: { id: "bytes" } }).byteProducts).toMatchObject({ range: 63, file: { id: "bytes" } });
     expect(new Graph({ ...options, precision: "exact", byteWeights: { id: "bytes" } }).byteProducts).toBeUndefined();
   });
 
-  it("on WebGPU with fused attention only if that is right on the device", () => {
+  it("uses fused attention on WebGPU only if the device computes it correctly", () => {
     expect(lowering({ device: "webgpu" }).attention.widestFusedHead).toBe(0);
     expect(lowering({ device: "webgpu", fusedAttention: true }).attention.widestFusedHead).toBe(256);
     expect(lowering({ device: "cuda" }).attention.widestFusedHead).toBe(Number.POSITIVE_INFINITY);
@@ -53,7 +53,7 @@ describe("layers and networks", () => {
     readdirSync(folder, { recursive: true, encoding: "utf8" }).flatMap((name) => (name.endsWith(".ts") ? [join(folder, name)] : [])),
   );
 
-  it.each(sources)("%s does not ask where it will run", (path) => {
+  it.each(sources)("%s does not depend on the target", (path) => {
     // Models hand their device's capabilities to the graph.
     const source = readFileSync(path, "utf8");
     expect(source).not.toMatch(/\blowering\b|["'](cpu|wasm|webgpu|cuda|coreml|dml)["']/);

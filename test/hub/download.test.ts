@@ -40,7 +40,7 @@ async function expectWhole(weights: Buffer): Promise<void> {
 }
 
 describe("a connection that breaks", () => {
-  it("is resumed where it broke", async () => {
+  it("is resumed at the byte where it broke", async () => {
     const { hub, weights } = await startHub();
     hub.fail(/^\/[0-9a-f]{64}$/, { cutAfter: 300_000 });
     await open();

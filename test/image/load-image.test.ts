@@ -50,7 +50,7 @@ describe("loadImage", () => {
     expect(Array.from(loaded.data)).toEqual(Array.from(pixels));
   });
 
-  it("drops transparency as diffusers does, without a background behind it", async () => {
+  it("drops transparency without a background, as diffusers does", async () => {
     const data = Uint8Array.from([10, 20, 30, 0, 40, 50, 60, 128]);
     expect(Array.from((await loadImage({ width: 2, height: 1, channels: 4, data })).data)).toEqual([10, 20, 30, 40, 50, 60]);
   });

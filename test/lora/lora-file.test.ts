@@ -84,7 +84,7 @@ describe("a LoRA's scale", () => {
     expect(layers.map(({ layer, scale }) => [layer, scale])).toEqual([["mid_block_attentions_0_proj_in", 3]]);
   });
 
-  it("comes from adapter_config.json for a LoKr of two whole matrices, whose rank the file does not show", async () => {
+  it("comes from adapter_config.json for a LoKr of two whole matrices, because the file does not show its rank", async () => {
     const folder = temporaryFolder({ "adapter_config.json": { alpha: 6, r: 2, rank_pattern: { "attentions.0.proj_in": 12 } } });
     const base = "base_model.model.mid_block.attentions.0.proj_in";
     writeSafetensors(join(folder, "adapter_model.safetensors"), { [`${base}.lokr_w1`]: DOWN, [`${base}.lokr_w2`]: DOWN });

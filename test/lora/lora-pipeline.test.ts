@@ -137,7 +137,7 @@ describe("weights", () => {
 });
 
 describe("adapters", () => {
-  it("that do not exist are named with those that do", async () => {
+  it("that do not exist are refused, with the names that exist", async () => {
     const pipe = await openMini();
     expect(() => pipe.setAdapters("cat")).toThrow("there is no adapter cat; none is loaded");
     await pipe.loadLoraWeights(loraFile("sd1_locon"), { adapterName: "fox" });
@@ -205,7 +205,7 @@ describe("adapters", () => {
 });
 
 describe("fused LoRAs", () => {
-  it.each(["sd1_peft", "sd1_locon"])("give what they give beside the layers: %s", async (file) => {
+  it.each(["sd1_peft", "sd1_locon"])("give the same results as beside the layers: %s", async (file) => {
     const pipe = await openMini();
     await pipe.loadLoraWeights(loraFile(file), { adapterName: "fox" });
     pipe.setAdapters("fox", 0.35);
@@ -331,7 +331,7 @@ describe("a LoRA for other networks", () => {
     ]);
   });
 
-  it("whose layers are named twice takes the first", async () => {
+  it("with layers that are named twice uses the first", async () => {
     const warnings = collectWarnings();
     const pipe = await openMini();
     const names = ["lora_unet_mid_block_attentions_0_proj_in", "lora_unet_middle_block_1_proj_in"];

@@ -52,7 +52,7 @@ describe("a UNet refuses", () => {
 describe("an autoencoder refuses", () => {
   const open = () => AutoencoderKL.fromPretrained(checkpoint("sd1-mini"), { subfolder: "vae", engine });
 
-  it("a picture whose sides are not multiples of its factor", async () => {
+  it("a picture with sides that are not multiples of its factor", async () => {
     await expectRefused((await open()).encode(Tensor.zeros([1, 3, 16, 15])), /^picture of 15x16: both sides must be divisible by 2$/);
   });
 

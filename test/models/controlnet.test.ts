@@ -40,7 +40,7 @@ describe("ControlNetModel", () => {
     expect(() => tensor(`down.${output.downBlockResSamples.length}`)).toThrow();
   });
 
-  it("refuses a picture whose size does not fit the latents", async () => {
+  it("refuses a picture of a size that does not fit the latents", async () => {
     await using net = await open("controlnet-mini");
     const inputs = { encoderHiddenStates: Tensor.zeros([1, 7, 32]), controlnetCond: Tensor.zeros([1, 3, 16, 16]) };
     await expect(net.forward(Tensor.zeros([1, 4, 16, 16]), 0, inputs)).rejects.toThrow(

@@ -6,7 +6,7 @@ import { Generator, rand, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
 
-describe("where memory comes before speed", () => {
+describe("low memory mode", () => {
   it.each(["sd1-mini", "sdxl-base-mini"])("the UNet of %s predicts the pictures of a batch one by one, and the same", async (name) => {
     const open = (lowMemory: boolean) =>
       UNet2DConditionModel.fromPretrained(`test/checkpoints/${name}`, { subfolder: "unet", device: "cpu", lowMemory });

@@ -36,7 +36,7 @@ describe("latents with several texts for each", () => {
     await unet.dispose();
   });
 
-  it("are used by a ControlNet like copies of the latents", async () => {
+  it("work in a ControlNet like copies of the latents", async () => {
     const net = await ControlNetModel.fromPretrained(`${CHECKPOINTS}/controlnet-mini`, { engine });
     const latents = randn([2, 4, 16, 16], generator);
     const encoderHiddenStates = randn([4, 77, net.config.crossAttentionDim as number], generator);

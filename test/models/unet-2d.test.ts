@@ -70,7 +70,7 @@ describe("UNet2DModel", () => {
     );
   });
 
-  it("refuses classes where the config has none", async () => {
+  it("refuses classes if the config has none", async () => {
     await using unet = await open("ddpm-mini/unet");
     await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0, { classLabels: Tensor.from([1]) })).rejects.toThrow(ArgumentError);
   });

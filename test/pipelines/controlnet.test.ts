@@ -80,7 +80,7 @@ describe("the pictures of ControlNets", () => {
     await expect(refused).rejects.toMatchObject({ name: "ArgumentError", argument: "image" });
   });
 
-  it("may be a list of one for each prompt, too, where there is one net", async () => {
+  it("may also be a list of one picture for each prompt, if there is one ControlNet", async () => {
     const prompt = ["a fox", "a hare"];
     const nested = await single.generate({ ...CALL, prompt, image: [[A], [B]] });
     const flat = await single.generate({ ...CALL, prompt, image: [A, B] });

@@ -42,7 +42,7 @@ describe("DiffusionPipeline.fromPretrained", () => {
     expect((await open(checkpoint("sd1-mini"))).device).toBe("cpu");
   });
 
-  it("uses the parts it is given, and does not even look for the checkpoint's", async () => {
+  it("uses the parts that the caller gives, and does not look for the checkpoint's", async () => {
     const vae = await AutoencoderKL.fromPretrained(checkpoint("vae-swap-mini"), { device: "cpu" });
     onTestFinished(() => vae.dispose());
     const scheduler = new EulerDiscreteScheduler();
@@ -68,13 +68,13 @@ describe("a checkpoint is refused", () => {
     expect(error.message).toMatch(/has no model_index\.json$/);
   });
 
-  it("whose model_index.json is not JSON", async () => {
+  it("with a model_index.json that is not JSON", async () => {
     const error = await failure(temporaryFolder({ "model_index.json": "{ not json" }));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toContain("model_index.json is not JSON");
   });
 
-  it.each(["FluxPipeline", "toString", "__proto__"])("of the class %s, which is not known, with those that are", async (name) => {
+  it.each(["FluxPipeline", "toString", "__proto__"])("of the unknown class %s, with the known classes", async (name) => {
     const error = await failure(temporaryFolder({ "model_index.json": { _class_name: name } }));
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toMatch(new RegExp(`model_index\\.json is of class ${name}; expected one of .*\\bStableDiffusionPipeline\\b`));
@@ -88,12 +88,12 @@ describe("a checkpoint is refused", () => {
     expect(error.hint).toBe("give one: fromPretrained(path, { vae: ... })");
   });
 
-  it("whose hint spells the part as the option is spelled", async () => {
+  it("with the part in the hint spelled like the option", async () => {
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { text_encoder: undefined });
     expect((await failure(folder, { device: "cpu" })).hint).toContain("{ textEncoder: ... }");
   });
 
-  it("whose part is of a class that the pipeline cannot use", async () => {
+  it("with a part of a class that the pipeline cannot use", async () => {
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { unet: ["diffusers", "UNet3DConditionModel"] });
     const error = await failure(folder, { device: "cpu" });
     expect(error).toBeInstanceOf(ConfigError);
@@ -101,7 +101,7 @@ describe("a checkpoint is refused", () => {
   });
 
   it.each(["constructor", "__proto__", "toString"])(
-    "whose part claims to be of class %s, which every JavaScript object has",
+    "with a part of the class %s, a name that every JavaScript object has",
     async (name) => {
       const folder = changedCheckpoint("sd1-mini", "model_index.json", { vae: ["diffusers", name] });
       const error = await failure(folder, { device: "cpu" });
@@ -110,14 +110,14 @@ describe("a checkpoint is refused", () => {
     },
   );
 
-  it("whose scheduler is not known, with those that are", async () => {
+  it("with an unknown scheduler, with the known ones", async () => {
     const folder = changedCheckpoint("sd1-mini", "model_index.json", { scheduler: ["diffusers", "MadeUpScheduler"] });
     const error = await failure(folder, { device: "cpu" });
     expect(error).toBeInstanceOf(ConfigError);
     expect(error.message).toMatch(/scheduler is of class MadeUpScheduler; expected one of .*DDIMScheduler/);
   });
 
-  it.each(["unet", "vae", "text_encoder", "tokenizer", "scheduler"])("whose folder %s is missing", async (part) => {
+  it.each(["unet", "vae", "text_encoder", "tokenizer", "scheduler"])("without the folder %s", async (part) => {
     const error = await failure(changedCheckpoint("sd1-mini", part, null), { device: "cpu" });
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toContain(`/${part}`);
@@ -131,14 +131,14 @@ describe("a checkpoint is refused", () => {
 });
 
 describe("warnings", () => {
-  it("tell that a variant is missing and what is used instead", async () => {
+  it("say that a variant is missing and what is used instead", async () => {
     const warnings = collectWarnings();
     await open(checkpoint("sd1-mini"), { variant: "fp16" });
     expect(warnings).toHaveLength(3);
     expect(warnings.join("\n")).toMatch(/unet has no fp16 variant; diffusion_pytorch_model\.safetensors is used instead/);
   });
 
-  it("are none where the variant is there", async () => {
+  it("are not given if the variant exists", async () => {
     const warnings = collectWarnings();
     await open(checkpoint("sdxl-base-mini"), { variant: "fp16" });
     expect(warnings).toEqual([]);
@@ -146,14 +146,14 @@ describe("warnings", () => {
 });
 
 describe("a scheduler config that old checkpoints have wrong", () => {
-  it("is mended: steps_offset 0 and clip_sample", async () => {
+  it("is corrected: steps_offset 0 and clip_sample", async () => {
     const fields = { _class_name: "DDIMScheduler", steps_offset: 0, clip_sample: true };
     const folder = changedCheckpoint("sd1-mini", "scheduler/scheduler_config.json", fields);
     const { scheduler } = await open(folder, { scheduler: await DDIMScheduler.fromPretrained(folder, { subfolder: "scheduler" }) });
     expect(scheduler.config).toMatchObject({ stepsOffset: 1, clipSample: false });
   });
 
-  it("is mended without a word", async () => {
+  it("is corrected without a warning", async () => {
     const warnings = collectWarnings();
     const ddim = new DDIMScheduler({ stepsOffset: 0, clipSample: true });
     await open(checkpoint("sd1-mini"), { scheduler: EulerDiscreteScheduler.fromConfig(ddim.config) });

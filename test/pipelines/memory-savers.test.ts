@@ -44,7 +44,7 @@ describe.each([EMBEDDED_CHECKPOINT, "test/checkpoints/sdxl-base-mini"])("memory 
     expect(() => pipe.enableAttentionSlicing(1.5)).toThrow("whole number of heads");
   });
 
-  it("says that attention is fused already when asked for xformers", () => {
+  it("warns that attention is fused already if xformers is requested", () => {
     const warnings = collectWarnings();
     pipe.enableXformersMemoryEfficientAttention();
     expect(warnings.join()).toContain("fused already");

@@ -58,7 +58,7 @@ describe("a Stable Diffusion pipeline", () => {
     expect((await pipe.generate({ ...CALL, promptEmbeds: embeds.promptEmbeds, guidanceScale: 1 })).images.shape).toEqual([1, 4, 16, 16]);
   });
 
-  it("without a VAE makes latents, of pictures' size in eighths as diffusers takes it to be", async () => {
+  it("without a VAE makes latents with one latent for 8 pixels a side, as in diffusers", async () => {
     const pipe = new StableDiffusionPipeline({ ...whole, vae: null });
     expect(pipe.vaeScaleFactor).toBe(8);
     expect((await pipe.generate({ ...CALL, prompt: "a fox" })).images.toArray()).toEqual(latents.toArray());
@@ -83,7 +83,7 @@ describe("a Stable Diffusion pipeline", () => {
     expect(() => pipe.enableVaeTiling()).toThrow(ArgumentError);
   });
 
-  it("without a VAE goes on from latents, and not from pictures", async () => {
+  it("without a VAE continues from latents, but not from pictures", async () => {
     const start = Tensor.full([1, 4, 16, 16], 0.3);
     const call = { ...CALL, prompt: "a fox", strength: 0.5, numInferenceSteps: 4 };
     const picture = Tensor.zeros([1, 3, 64, 64]);
@@ -121,7 +121,7 @@ describe("a Stable Diffusion XL pipeline", () => {
   });
   afterAll(() => whole.dispose());
 
-  it("without text encoders makes the same of features, with and without a negative prompt's", async () => {
+  it("without text encoders makes the same picture from features, with and without negative ones", async () => {
     const pipe = new StableDiffusionXLPipeline({ ...whole, textEncoder: null, textEncoder2: null, tokenizer: null, tokenizer2: null });
     for (const negativePrompt of ["blurry", undefined]) {
       const embeds = await whole.encodePrompt({ prompt: "a fox", negativePrompt });

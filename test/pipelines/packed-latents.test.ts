@@ -215,7 +215,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     expect(transformer.rests).toBe(1);
   });
 
-  it("packs noise drawn in the autoencoder's layout, and unpacking is the way back", async () => {
+  it("packs noise that was drawn in the autoencoder's layout; unpacking restores it", async () => {
     const { pipe, transformer } = open();
     await pipe.generate({ prompt: "1", seed: 1, height: 8, width: 8, outputType: "latent" });
     const noise = initialLatents([1, CHANNELS, 4, 4], undefined, new Generator(1), pipe.scheduler);
@@ -233,7 +233,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     await expect(pipe.generate({ prompt: "1", height: 8, width: 10 })).rejects.toMatchObject({ name: "ArgumentError", argument: "width" });
   });
 
-  it("walks the sigmas that it chooses, shifted by the number of tokens", async () => {
+  it("uses the sigmas that it chooses, shifted by the number of tokens", async () => {
     const timesteps = async (size: number) => {
       const { pipe, transformer } = open();
       await pipe.generate({ prompt: "1", height: size, width: size, outputType: "latent" });
@@ -245,7 +245,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     expect(await timesteps(16)).toEqual(expected(16 / 16));
   });
 
-  it("gives packed latents if latents are asked for", async () => {
+  it("returns packed latents for the output type latent", async () => {
     const { pipe } = open();
     const { images } = await pipe.generate({ prompt: "0.5", height: 8, width: 8, outputType: "latent" });
     expect(images.shape).toEqual([1, 4, 16]);
@@ -262,7 +262,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     expect(first?.inputs.encoderMask.toArray()).toEqual([1, 0, 0, 1, 1, 1]);
   });
 
-  it("makes the same of the named features that encodePrompt gives", async () => {
+  it("makes the same picture from the named features of encodePrompt", async () => {
     const { pipe } = open();
     const embeds = await pipe.encodePrompt({ prompt: "0.25" });
     expect(Object.keys(embeds)).toEqual(["promptEmbeds", "promptEmbedsMask"]);
@@ -271,7 +271,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     expect(images).toEqual((await pipe.generate({ ...request, prompt: "0.25" })).images);
   });
 
-  it("names the features of negative prompts likewise", async () => {
+  it("names the features of negative prompts in the same way", async () => {
     const { pipe } = open();
     const guided = { prompt: "1", negativePrompt: "2", guidanceScale: 2 };
     expect(Object.keys(await pipe.encodePrompt(guided))).toEqual([
@@ -336,7 +336,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     }
   });
 
-  it("refuses LoRAs and embeddings, for which it has no networks", async () => {
+  it("refuses LoRAs and embeddings, because it has no networks for them", async () => {
     const { pipe } = open();
     await expect(pipe.loadLoraWeights("lora.safetensors")).rejects.toThrow("this pipeline has no network that a LoRA can change");
     await expect(pipe.loadTextualInversion("a.safetensors")).rejects.toThrow("this pipeline has no text encoder that takes embeddings");

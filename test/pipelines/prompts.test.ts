@@ -109,12 +109,12 @@ describe("a prompt that changes with the step", () => {
     },
   );
 
-  it("is the first text alone if it never changes in time", async () => {
+  it("has only its first text if the run ends before the change", async () => {
     const found = await latentsOf({ ...A1111, prompt: "a red [fox:house:2]" });
     expect(found).toEqual(await latentsOf({ ...A1111, prompt: "a red fox" }));
   });
 
-  it("counts steps from the one an img2img call begins with", async () => {
+  it("counts steps from the first one of an img2img call", async () => {
     const pipe = new StableDiffusionImg2ImgPipeline({ ...sd, tokenizer: sd.tokenizer });
     const image = Tensor.zeros([1, 3, 32, 32]);
     const latents = async (prompt: string) =>
@@ -125,7 +125,7 @@ describe("a prompt that changes with the step", () => {
     expect(await latents("a [fox:house:1]")).not.toEqual(await latents("a fox"));
   });
 
-  it("may be negative, and one of a batch", async () => {
+  it("may be a negative prompt, or one of a batch", async () => {
     const request = { ...A1111, seed: [1, 2], negativePrompt: ["[blue|green]", "blurry"], prompt: ["a fox", "a [house:tree:1]"] };
     const both = await latentsOf(request);
     const single = await latentsOf({ ...request, seed: 2, negativePrompt: "blurry", prompt: "a [house:tree:1]" });
@@ -148,18 +148,18 @@ describe("a prompt that changes with the step", () => {
 });
 
 describe("prompts as AUTOMATIC1111 reads them", () => {
-  it("make the plain picture where nothing is to be read", async () => {
+  it("make the plain picture if they have no syntax", async () => {
     expect(await latentsOf({ ...A1111, prompt: "a red fox" })).toEqual(await latentsOf({ ...SIZE, prompt: "a red fox" }));
   });
 
-  it("cut nothing and warn of nothing", async () => {
+  it("are not cut, and give no warning", async () => {
     const warnings = collectWarnings();
     const found = await latentsOf({ ...A1111, prompt: LONG });
     expect(warnings).toEqual([]);
     expect(found).not.toEqual(await latentsOf({ ...A1111, prompt: LONG.slice(0, 300) }));
   });
 
-  it("fill up the shorter of prompt and negative prompt", async () => {
+  it("are filled up if prompt and negative prompt differ in length", async () => {
     const long = await sd.encodePrompt({ prompt: "a fox", negativePrompt: LONG, promptSyntax: "a1111" });
     const empty = await sd.encodePrompt({ prompt: "", guidanceScale: 1 });
     expect(long.promptEmbeds.shape[1]).toBe(long.negativePromptEmbeds?.shape[1]);
@@ -167,13 +167,13 @@ describe("prompts as AUTOMATIC1111 reads them", () => {
     expect(long.promptEmbeds.data.slice(77 * width, 2 * 77 * width)).toEqual(empty.promptEmbeds.data);
   });
 
-  it("fill up to embeddings that were given", async () => {
+  it("are filled up to the length of given embeddings", async () => {
     const { promptEmbeds } = await sd.encodePrompt({ prompt: LONG, promptSyntax: "a1111", guidanceScale: 1 });
     const found = await latentsOf({ ...A1111, promptEmbeds, negativePrompt: "blue" });
     expect(found).toEqual(await latentsOf({ ...A1111, prompt: LONG, negativePrompt: "blue" }));
   });
 
-  it("leave layers of the encoder out for the negative prompt too", async () => {
+  it("skip layers of the encoder for the negative prompt, too", async () => {
     const embeds = await sd.encodePrompt({ prompt: "a fox", negativePrompt: "a fox", clipSkip: 1, promptSyntax: "a1111" });
     expect(embeds.negativePromptEmbeds).toEqual(embeds.promptEmbeds);
   });
@@ -208,25 +208,28 @@ describe("prompts as AUTOMATIC1111 reads them", () => {
     await expect(work).rejects.toThrow(message);
   });
 
-  it("are refused in a syntax that is unknown", async () => {
+  it("are refused with an unknown syntax", async () => {
     const work = sd.generate({ ...SIZE, prompt: "a", promptSyntax: "compel" as "plain" });
     await expect(work).rejects.toThrow('promptSyntax is "compel"; expected one of plain, a1111');
   });
 });
 
 describe("encodePrompt", () => {
-  it.each(["plain", "a1111"] as const)("gives what makes the same picture to the bit, %s", async (promptSyntax) => {
+  it.each(["plain", "a1111"] as const)("gives features that make exactly the same picture, %s", async (promptSyntax) => {
     const prompts = { prompt: ["a (red:1.3) fox", "a house"], negativePrompt: "blurry", promptSyntax, numImagesPerPrompt: 2 };
     const embeds = await sd.encodePrompt(prompts);
     expect(await latentsOf({ ...SIZE, ...embeds })).toEqual(await latentsOf({ ...SIZE, ...prompts }));
   });
 
-  it.each([undefined, "blurry"])("gives what makes XL's same picture, with the negative prompt %s", async (negativePrompt) => {
-    const prompts = { prompt: "a red fox", prompt2: "oil painting", negativePrompt };
-    const embeds = await xl.encodePrompt(prompts);
-    const found = await xl.generate({ ...SIZE, ...embeds });
-    expect(found.images).toEqual((await xl.generate({ ...SIZE, ...prompts })).images);
-  });
+  it.each([undefined, "blurry"])(
+    "gives features that make the same picture with XL, with the negative prompt %s",
+    async (negativePrompt) => {
+      const prompts = { prompt: "a red fox", prompt2: "oil painting", negativePrompt };
+      const embeds = await xl.encodePrompt(prompts);
+      const found = await xl.generate({ ...SIZE, ...embeds });
+      expect(found.images).toEqual((await xl.generate({ ...SIZE, ...prompts })).images);
+    },
+  );
 
   it("refuses a prompt that changes with the step", async () => {
     const work = sd.encodePrompt({ prompt: "a [fox:house:0.5]", promptSyntax: "a1111" });
@@ -234,7 +237,7 @@ describe("encodePrompt", () => {
     await expect(work).rejects.toThrow(/changes with the step: "a \[fox:house:0\.5\]"/);
   });
 
-  it("goes without negative prompts where guidance does", async () => {
+  it("needs no negative prompt without guidance", async () => {
     expect(Object.keys(await xl.encodePrompt({ prompt: "a", guidanceScale: 1 }))).toEqual(["promptEmbeds", "pooledPromptEmbeds"]);
   });
 

@@ -16,7 +16,7 @@ describe("a pipeline with a safety checker", () => {
   });
   afterAll(() => safetyChecker.dispose());
 
-  it("makes what it finds unsafe black, says so and warns", async () => {
+  it("makes unsafe pictures black, reports them and warns", async () => {
     const warnings = collectWarnings();
     await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker, featureExtractor });
     const { images, nsfwContentDetected } = await pipe.generate(REQUEST);
@@ -25,12 +25,12 @@ describe("a pipeline with a safety checker", () => {
     expect(warnings.join()).toContain("unsafe");
   });
 
-  it("leaves latents unchecked, as diffusers does", async () => {
+  it("does not check latents, as in diffusers", async () => {
     await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker, featureExtractor });
     expect(await pipe.generate({ ...REQUEST, outputType: "latent" })).not.toHaveProperty("nsfwContentDetected");
   });
 
-  it("shows the pictures when it is taken out", async () => {
+  it("returns all pictures if the checker is null", async () => {
     await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { safetyChecker: null });
     const { images, nsfwContentDetected } = await pipe.generate(REQUEST);
     expect(nsfwContentDetected).toBeUndefined();

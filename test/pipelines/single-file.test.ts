@@ -49,7 +49,7 @@ type AnyClass = {
   fromSingleFile(path: string, options: object): Promise<Any>;
 };
 
-describe("a single file gives, to the bit, what the folder gives that it was made of", () => {
+describe("a single file gives exactly the results of its folder", () => {
   it.each(CASES)("in %s", async (_, name, pipeline, call) => {
     const config = checkpoint(name);
     const folder = await opened((pipeline as AnyClass).fromPretrained(config, CPU));
@@ -60,7 +60,7 @@ describe("a single file gives, to the bit, what the folder gives that it was mad
     }
   });
 
-  it("under the control of a ControlNet that is a single file itself", async () => {
+  it("with a ControlNet that is a single file, too", async () => {
     const [config, controlConfig] = [checkpoint("sd1-mini"), checkpoint("controlnet-mini")];
     const net = await opened(ControlNetModel.fromPretrained(controlConfig, CPU));
     const netOfFile = await opened(ControlNetModel.fromSingleFile(singleFile("controlnet-mini"), { ...CPU, config: controlConfig }));
@@ -100,7 +100,7 @@ describe("a single file gives, to the bit, what the folder gives that it was mad
     expect(vae.config.scalingFactor).toBe(0.13025);
   });
 
-  it("of text features weighted by A1111's brackets, and with a LoRA on every layer of XL", async () => {
+  it("with AUTOMATIC1111's weights in the prompt, and a LoRA on every layer of XL", async () => {
     const config = checkpoint("sdxl-base-mini");
     const pipes = [
       await opened(StableDiffusionXLPipeline.fromPretrained(config, CPU)),
@@ -129,7 +129,7 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     expect(await open(name)).toBeInstanceOf(pipeline);
   });
 
-  it("takes the parts it is given in place of the file's", async () => {
+  it("uses the caller's parts instead of the file's", async () => {
     const vae = await opened(AutoencoderKL.fromPretrained(checkpoint("vae-swap-mini"), CPU));
     const pipe = await open("sd1-mini", { vae, scheduler: new DDIMScheduler() });
     expect(pipe.vae).toBe(vae);
@@ -147,7 +147,7 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     expect(heard).toEqual([]);
   });
 
-  it("says at once what is wrong with what it is told", async () => {
+  it("refuses wrong options before it opens the file", async () => {
     const told = (options: object) => DiffusionPipeline.fromSingleFile("no-such.safetensors", options);
     const wrong = told({ predictionType: "velocity" });
     await expect(wrong).rejects.toThrow('predictionType is "velocity"; expected one of epsilon, v_prediction, sample');
@@ -174,7 +174,7 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     expect(pipe.scheduler.config).toMatchObject({ _className: "PNDMScheduler", predictionType: "v_prediction" });
   });
 
-  it("has no safety checker of its own, and prepares pictures for one that is given", async () => {
+  it("has no safety checker, and prepares pictures for one that the caller gives", async () => {
     const path = smallFile(SMALL.sd15(), 1);
     expect((await opened(StableDiffusionPipeline.fromSingleFile(path, CPU))).safetyChecker).toBeNull();
     const safetyChecker = await opened(StableDiffusionSafetyChecker.fromPretrained(checkpoint("safety-mini"), CPU));
@@ -182,7 +182,7 @@ describe("DiffusionPipeline.fromSingleFile", () => {
     expect(pipe.featureExtractor?.config).toMatchObject({ cropSize: { height: 224, width: 224 }, doNormalize: true });
   });
 
-  it("is as good as fromPretrained, which takes files, too", async () => {
+  it("gives the same result as fromPretrained, which takes files, too", async () => {
     const config = checkpoint("sd1-mini");
     const pipe = await opened(DiffusionPipeline.fromPretrained(singleFile("sd1-mini"), { ...CPU, config }));
     expect(pipe).toBeInstanceOf(StableDiffusionPipeline);

@@ -58,7 +58,7 @@ describe("random numbers", () => {
     expect(largestDifference(await latentsOf(FOX), await latentsOf({ ...FOX, seed: 2 }))).toBeGreaterThan(0.1);
   });
 
-  it("may come from a generator, whose state goes on", async () => {
+  it("may come from a generator, and its state advances", async () => {
     const generator = new Generator(1);
     const [first, second] = [
       await latentsOf({ ...FOX, seed: undefined, generator }),
@@ -85,7 +85,7 @@ describe("random numbers", () => {
     expect(largestDifference(row(batch, 1), await latentsOf(FOX))).toBeLessThan(CLOSE);
   });
 
-  it("are those of the seed that comes back, when none was given", async () => {
+  it("come from the returned seed if the caller gave none", async () => {
     const { images, seeds } = await pipe.generate({ prompt: "a fox", ...STEPS, outputType: "latent" });
     expect(seeds).toHaveLength(1);
     expect(await latentsOf({ prompt: "a fox", ...STEPS, seed: seeds[0] })).toEqual(images);
@@ -102,13 +102,13 @@ describe("random numbers", () => {
 });
 
 describe("prompts", () => {
-  it("may be a list, a picture for each", async () => {
+  it("may be a list: one picture for each", async () => {
     const batch = await latentsOf({ ...FOX, prompt: ["a panda", FOX.prompt], seed: [3, 1] });
     expect(batch.shape).toEqual([2, 4, 16, 16]);
     expect(largestDifference(row(batch, 1), await latentsOf(FOX))).toBeLessThan(CLOSE);
   });
 
-  it("give several pictures each, one prompt after the other", async () => {
+  it("give several pictures each, in the order of the prompts", async () => {
     const batch = await latentsOf({ ...FOX, prompt: ["a panda", FOX.prompt], numImagesPerPrompt: 2, seed: [3, 4, 1, 6] });
     expect(batch.shape).toEqual([4, 4, 16, 16]);
     expect(largestDifference(row(batch, 2), await latentsOf(FOX))).toBeLessThan(CLOSE);
@@ -124,18 +124,18 @@ describe("prompts", () => {
     expect(largestDifference(embedded, await latentsOf({ ...FOX, negativePrompt: "blue" }))).toBeLessThan(CLOSE);
   });
 
-  it("are the same, negative ones too, whether one text or a list of equal ones", async () => {
+  it("give the same picture as one text or a list of equal texts", async () => {
     const prompts = { ...FOX, prompt: [FOX.prompt, "a panda"], seed: [1, 2] };
     const one = await latentsOf({ ...prompts, negativePrompt: "blue" });
     expect(await latentsOf({ ...prompts, negativePrompt: ["blue", "blue"] })).toEqual(one);
   });
 
-  it("that are negative are one for each prompt", async () => {
+  it("may have one negative prompt each", async () => {
     const batch = await latentsOf({ ...FOX, prompt: ["a panda", FOX.prompt], negativePrompt: ["green", "blue"], seed: [3, 1] });
     expect(largestDifference(row(batch, 1), await latentsOf({ ...FOX, negativePrompt: "blue" }))).toBeLessThan(CLOSE);
   });
 
-  it("that are negative do nothing without guidance", async () => {
+  it("ignore the negative prompt without guidance", async () => {
     const without = await latentsOf({ ...FOX, guidanceScale: 1 });
     expect(await latentsOf({ ...FOX, guidanceScale: 1, negativePrompt: "blue" })).toEqual(without);
   });
@@ -144,7 +144,7 @@ describe("prompts", () => {
     expect((await latentsOf({ ...FOX, prompt: "" })).shape).toEqual([1, 4, 16, 16]);
   });
 
-  it("over the limit are cut with a warning that quotes what was cut", async () => {
+  it("that are too long are cut, with a warning that quotes the end", async () => {
     const warnings = collectWarnings();
     const words = Array.from({ length: 40 }, () => "fox");
     const long = await latentsOf({ ...FOX, prompt: [...words, "And a Panda"].join(" ") });
@@ -153,21 +153,21 @@ describe("prompts", () => {
     expect(long).toEqual(await latentsOf({ ...FOX, prompt: words.join(" ") }));
   });
 
-  it("over the limit among the negative ones are told of as well", async () => {
+  it("give the same warning for a negative prompt that is too long", async () => {
     const warnings = collectWarnings();
     await latentsOf({ ...FOX, negativePrompt: `${"fox ".repeat(40)}panda` });
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(/^the negative prompt is longer.*promptSyntax: "a1111" reads it whole; cut off: ".*panda"$/);
   });
 
-  it("show at most three lines of what was cut", async () => {
+  it("give a warning with at most three lines of the end", async () => {
     const warnings = collectWarnings();
     await latentsOf({ ...FOX, prompt: "red fox\n\n".repeat(400) });
     const [, cut = "", more] = /cut off: "(.*)\.\.\." and (\d+) more letters$/.exec(warnings[0] ?? "") ?? [];
     expect([cut.length, Number(more) > 1000]).toEqual([120, true]);
   });
 
-  it("with weights that are read as plain text are told of, and which syntax reads them", async () => {
+  it("give a warning for weights that are read as plain text, with the syntax that reads them", async () => {
     const warnings = collectWarnings();
     await latentsOf({ ...FOX, prompt: "a (red:1.3) fox", negativePrompt: "(blurry, dark: .5)" });
     expect(warnings).toEqual([
@@ -180,7 +180,7 @@ describe("prompts", () => {
     expect(warnings[2]).toBe('the prompt has "<lora:style:1>", which is read as plain text; loadLoraWeights loads LoRAs');
   });
 
-  it("change the picture with layers of the text encoder left out", async () => {
+  it("change the picture if layers of the text encoder are skipped", async () => {
     expect(largestDifference(await latentsOf({ ...FOX, clipSkip: 1 }), await latentsOf(FOX))).toBeGreaterThan(1e-3);
     expect(await latentsOf({ ...FOX, clipSkip: 0 })).toEqual(await latentsOf(FOX));
   });
@@ -206,7 +206,7 @@ describe("outputs", () => {
     expect([picture?.width, picture?.height, others.length]).toEqual([64, 64, 0]);
   });
 
-  it("are pictures of the size asked for", async () => {
+  it("are pictures of the requested size", async () => {
     const [picture] = await picturesOf({ ...FOX, width: 48, height: 32 });
     expect([picture?.width, picture?.height]).toEqual([48, 32]);
   });
@@ -223,12 +223,12 @@ describe("outputs", () => {
     expect(largestDifference(sample.map((value) => value / 2 + 0.5).clamp(0, 1), images)).toBeLessThan(1e-6);
   });
 
-  it("begin from given latents", async () => {
+  it("start from given latents", async () => {
     const latents = randn([1, 4, 16, 16], new Generator(1));
     expect(await latentsOf({ ...FOX, seed: 99, latents })).toEqual(await latentsOf(FOX));
   });
 
-  it("leave given latents as they were", async () => {
+  it("do not change given latents", async () => {
     const latents = randn([1, 4, 16, 16], new Generator(1));
     await latentsOf({ ...FOX, latents });
     expect(latents).toEqual(randn([1, 4, 16, 16], new Generator(1)));
@@ -236,7 +236,7 @@ describe("outputs", () => {
 });
 
 describe("steps", () => {
-  it("are told one by one, then the result", async () => {
+  it("come one by one, then the result", async () => {
     const run = pipe.steps({ ...FOX, numInferenceSteps: 3 });
     const seen: [number, number, number][] = [];
     for await (const { index, total, timestep } of run) seen.push([index, total, timestep]);
@@ -277,13 +277,13 @@ describe("steps", () => {
     expect(Math.max(...differences)).toBeLessThan(32);
   });
 
-  it("are cancelled by break, and the result says so", async () => {
+  it("are cancelled by break, and the result is rejected", async () => {
     const run = pipe.steps({ ...FOX, numInferenceSteps: 50 });
     for await (const { index } of run) if (index === 1) break;
     await expect(run.result).rejects.toMatchObject({ name: "AbortError" });
   });
 
-  it("can be left without anybody waiting for the result", async () => {
+  it("can be left if nobody waits for the result", async () => {
     const rejections: unknown[] = [];
     const listener = (reason: unknown) => rejections.push(reason);
     process.on("unhandledRejection", listener);
@@ -293,7 +293,7 @@ describe("steps", () => {
     expect(rejections).toEqual([]);
   });
 
-  it("do nothing before they are asked for", async () => {
+  it("compute nothing before the first one is requested", async () => {
     const run = pipe.steps({ ...FOX, prompt: undefined } as unknown as StableDiffusionRequest);
     await expect(run.next()).rejects.toThrow(ArgumentError);
     await expect(run.result).rejects.toThrow(ArgumentError);
@@ -322,30 +322,30 @@ describe("an AbortSignal", () => {
     await expect(work).rejects.toMatchObject({ name: "TimeoutError" });
   });
 
-  it("that was aborted beforehand stops everything", async () => {
+  it("that is aborted before the call stops everything", async () => {
     await expect(pipe.generate({ ...FOX, signal: AbortSignal.abort("no") })).rejects.toBe("no");
   });
 
-  it("that is never aborted does nothing", async () => {
+  it("that is never aborted has no effect", async () => {
     expect(await latentsOf({ ...FOX, signal: new AbortController().signal })).toEqual(await latentsOf(FOX));
   });
 });
 
 describe("two calls at once", () => {
-  it("give the pictures they give one after another", async () => {
+  it("give the same pictures as one after another", async () => {
     const other = { ...FOX, prompt: "a panda", seed: 2, numInferenceSteps: 3, width: 32 };
     const together = await Promise.all([latentsOf(FOX), latentsOf(other)]);
     expect(together).toEqual([await latentsOf(FOX), await latentsOf(other)]);
   });
 
-  it("give the pictures they give one after another with a scheduler that has a memory", async () => {
+  it("give the same pictures as one after another, with a multistep scheduler", async () => {
     withScheduler(EulerAncestralDiscreteScheduler.fromConfig(pipe.scheduler.config));
     const other = { ...FOX, seed: 2 };
     const together = await Promise.all([latentsOf(FOX), latentsOf(other)]);
     expect(together).toEqual([await latentsOf(FOX), await latentsOf(other)]);
   });
 
-  it("may be of more sizes than the models keep", async () => {
+  it("may have more sizes than the models keep loaded", async () => {
     const requests = [16, 32, 48, 64, 80].map((width) => ({ ...FOX, width, numInferenceSteps: 1 }));
     const together = await Promise.all(requests.map(latentsOf));
     for (const [i, request] of requests.entries()) expect(together[i]).toEqual(await latentsOf(request));
@@ -353,13 +353,13 @@ describe("two calls at once", () => {
 });
 
 describe("components", () => {
-  it("can be exchanged: a scheduler", async () => {
+  it("can be replaced: a scheduler", async () => {
     const before = await latentsOf(FOX);
     withScheduler(EulerDiscreteScheduler.fromConfig(pipe.scheduler.config));
     expect(largestDifference(await latentsOf(FOX), before)).toBeGreaterThan(1e-3);
   });
 
-  it("that the caller gave are used, and stay usable after dispose", async () => {
+  it("from the caller are used, and still work after dispose", async () => {
     const vae = await AutoencoderKL.fromPretrained(EMOJI, { subfolder: "vae", device: "cpu" });
     onTestFinished(() => vae.dispose());
     const scheduler = new EulerDiscreteScheduler({ predictionType: "v_prediction" });
@@ -378,7 +378,7 @@ describe("components", () => {
     await expect(latentsOf(FOX)).resolves.toBeInstanceOf(Tensor);
   });
 
-  it("are of no use after dispose, and say so", async () => {
+  it("fail after dispose, with the reason", async () => {
     const other = await StableDiffusionPipeline.fromPretrained(EMOJI, { device: "cpu" });
     await other.dispose();
     await expect(other.generate(FOX)).rejects.toThrow(new DeviceError("the pipeline or model was disposed"));
@@ -386,7 +386,7 @@ describe("components", () => {
   });
 });
 
-describe("a request is refused by the argument that is wrong", () => {
+describe("a wrong request is refused with the argument", () => {
   const latents = Tensor.zeros([1, 4, 16, 16]);
   const promptEmbeds = Tensor.zeros([1, 32, 128]);
 
@@ -454,14 +454,14 @@ describe("a request is refused by the argument that is wrong", () => {
     await expect(work).rejects.toThrow(message);
   });
 
-  it("before anything is computed, with the nearest size that would do", async () => {
+  it("before anything is computed, with the nearest possible size", async () => {
     const error: unknown = await pipe.generate({ ...FOX, width: 65 }).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ hint: "the nearest is 64" });
   });
 });
 
 describe("a batch", () => {
-  it("of one generator draws its noise in one go, as diffusers does", async () => {
+  it("with one generator draws all noise at once, as in diffusers", async () => {
     const noise = randn([2, 4, 16, 16], new Generator(1));
     const batch = await latentsOf({ ...FOX, numImagesPerPrompt: 2 });
     const alone = concat([await latentsOf({ ...FOX, latents: row(noise, 0) }), await latentsOf({ ...FOX, latents: row(noise, 1) })]);

@@ -35,17 +35,17 @@ async function turnsOf(cache: StepCacheOptions, request: Partial<StableDiffusion
 }
 
 describe("step caching", () => {
-  it("is off unless it is asked for", async () => {
+  it("is off by default", async () => {
     const forward = vi.spyOn(pipe.unet, "forward");
     await latentsOf(FOX);
     expect(forward.mock.calls.every(([, , inputs]) => inputs.cacheBranch === undefined)).toBe(true);
   });
 
-  it("of interval 1 is off", async () => {
+  it("is off with the interval 1", async () => {
     expect(await latentsOf({ ...FOX, cache: { interval: 1 } })).toEqual(await latentsOf(FOX));
   });
 
-  it("makes another picture, though a similar one", async () => {
+  it("makes a different but similar picture", async () => {
     const difference = largestDifference(await latentsOf({ ...FOX, cache: { interval: 2 } }), await latentsOf(FOX));
     expect(difference).toBeGreaterThan(1e-3);
     expect(difference).toBeLessThan(5);
@@ -59,7 +59,7 @@ describe("step caching", () => {
     expect(await turnsOf({ interval })).toBe(turns);
   });
 
-  it("counts PNDM's doubled timestep as DeepCache does", async () => {
+  it("counts PNDM's repeated timestep as DeepCache does", async () => {
     pipe.scheduler = resolveScheduler("pndm").class.fromConfig(pipe.scheduler.config, { skipPrkSteps: true });
     expect(await turnsOf({ interval: 2 })).toBe("WsssWsWs");
   });
@@ -69,14 +69,14 @@ describe("step caching", () => {
     expect(await turnsOf({ interval: 2 }, { numInferenceSteps: 4 })).toBe("WsWsWsW");
   });
 
-  it("begins anew in every call, also after one that was left early", async () => {
+  it("starts again in every call, also after one that was left early", async () => {
     const request = { ...FOX, cache: { interval: 3 } };
     const first = await latentsOf(request);
     for await (const { index } of pipe.steps(request)) if (index === 1) break;
     expect(await latentsOf(request)).toEqual(first);
   });
 
-  it("of calls that overlap is each call's own", async () => {
+  it("is separate for calls that overlap", async () => {
     const requests = [
       { ...FOX, cache: { interval: 3 } },
       { ...FOX, seed: 2, prompt: "a panda", cache: { interval: 2, branch: 1 } },

@@ -79,7 +79,7 @@ describe("embeddings", () => {
     expect(largestDifference(after.images, before.images)).toBe(0);
   });
 
-  it("are refused under a token that is taken", async () => {
+  it("are refused with a token that is taken", async () => {
     const pipe = await pipelineOf("sd1-mini");
     await pipe.loadTextualInversion(embeddingFile("cat-toy"));
     await expect(pipe.loadTextualInversion(embeddingFile("cat-toy-rows"))).rejects.toThrow(
@@ -94,7 +94,7 @@ describe("embeddings", () => {
     expect(() => pipe.unloadTextualInversion("ink")).toThrow(/no embedding was loaded as ink/);
   });
 
-  it("are told from other files by name", async () => {
+  it("are distinguished from other files by name", async () => {
     const pipe = await pipelineOf("sd1-mini");
     expect((await checkpointError(pipe.loadTextualInversion(loraFile("sd1_kohya")))).message).toMatch(
       /sd1_kohya\.safetensors is a LoRA, not a textual inversion$/,

@@ -26,7 +26,7 @@ describe("calls on one pipeline", () => {
     log.add(`${name} done`);
   };
 
-  it("are done one after another in the order they came in", async () => {
+  it("run one after another, in the order of the calls", async () => {
     const log = new Log();
     await Promise.all(["a", "b", "c"].map((name) => watch(log, name)));
     const expected = ["a", "b", "c"].flatMap((name) => [
@@ -37,7 +37,7 @@ describe("calls on one pipeline", () => {
     expect([pipe.queue.running, pipe.queue.waiting]).toEqual([0, 0]);
   });
 
-  it("take turns step by step where concurrency allows more than one", async () => {
+  it("take turns step by step if concurrency is above 1", async () => {
     const own = await open({ concurrency: 2 });
     try {
       const log = new Log();
@@ -58,7 +58,7 @@ describe("calls on one pipeline", () => {
     expect(pipe.queue.concurrency).toBe(1);
   });
 
-  it("know their place in the line", async () => {
+  it("know their place in the queue", async () => {
     const runs = [pipe.steps(FOX), pipe.steps(FOX), pipe.steps(FOX)] as const;
     expect(runs.map(({ position }) => position)).toEqual([undefined, undefined, undefined]);
     const begun = runs.map((run) => run.next());
@@ -74,13 +74,13 @@ describe("calls on one pipeline", () => {
     expect([pipe.queue.running, pipe.queue.waiting]).toEqual([0, 0]);
   });
 
-  it("have left the line when their result is there", async () => {
+  it("have left the queue when their result is ready", async () => {
     const run = pipe.steps(FOX);
     await run.result;
     expect([run.position, pipe.queue.running]).toEqual([undefined, 0]);
   });
 
-  it("leave the line at once when they are cancelled, with the signal's reason", async () => {
+  it("leave the queue at once when they are aborted, with the signal's reason", async () => {
     const log = new Log();
     const first = watch(log, "first");
     const controller = new AbortController();
@@ -94,7 +94,7 @@ describe("calls on one pipeline", () => {
     await Promise.all([first, last]);
   });
 
-  it("leave the line at once when they are left before their turn", async () => {
+  it("leave the queue at once if the loop is left before their turn", async () => {
     const first = pipe.steps(FOX);
     await first.next();
     const second = pipe.steps(FOX);
@@ -114,7 +114,7 @@ describe("calls on one pipeline", () => {
     await first.return({} as never);
   });
 
-  it("do not wait for a loop that asks for no further step; when it goes on it gives the picture it would have given", async () => {
+  it("do not wait for a loop that requests no further step; its picture is the same when it goes on", async () => {
     const expected = (await pipe.generate(FOX)).images;
     const slow = pipe.steps(FOX);
     await slow.next();
@@ -133,7 +133,7 @@ describe("calls on one pipeline", () => {
     expect([pipe.queue.running, pipe.queue.waiting]).toEqual([0, 0]);
   });
 
-  it("of pipelines with one UNet stand in one line", async () => {
+  it("wait in one queue if pipelines share their UNet", async () => {
     const other = new StableDiffusionImg2ImgPipeline({ ...pipe });
     expect(other.queue).toBe(pipe.queue);
     const run = pipe.steps(FOX);
@@ -146,7 +146,7 @@ describe("calls on one pipeline", () => {
     expect((await changed).images.shape).toEqual([1, 4, 16, 16]);
   });
 
-  it("fail at once where they wait while the pipeline is disposed", async () => {
+  it("that wait fail at once when the pipeline is disposed", async () => {
     const own = await open();
     const first = own.steps(FOX);
     await first.next();
@@ -168,12 +168,12 @@ describe("a run's result", () => {
   });
   afterAll(() => pipe.dispose());
 
-  it("takes the steps itself where it is awaited without a loop", async () => {
+  it("takes the steps itself if it is awaited without a loop", async () => {
     const { images } = await pipe.steps(FOX).result;
     expect(images.toArray()).toEqual((await pipe.generate(FOX)).images.toArray());
   });
 
-  it("is a promise like others: then, catch and finally take the steps too", async () => {
+  it("is a promise like others: then, catch and finally take the steps, too", async () => {
     const run = pipe.steps(FOX);
     expect(run.result).toBeInstanceOf(Promise);
     const seen: string[] = [];
@@ -182,7 +182,7 @@ describe("a run's result", () => {
     await expect(pipe.steps({ ...FOX, numInferenceSteps: 0 }).result.catch((error: Error) => error.name)).resolves.toBe("ArgumentError");
   });
 
-  it("waits for the loop where there is one, whichever of the two began", async () => {
+  it("waits for the loop if there is one, whichever began first", async () => {
     const run = pipe.steps(FOX);
     const steps: number[] = [];
     const loop = async () => {
@@ -193,7 +193,7 @@ describe("a run's result", () => {
     expect(steps[0]).toBe(0);
   });
 
-  it("computes nothing and fails nothing where it is made and never awaited", async () => {
+  it("that is never awaited computes nothing and causes no error", async () => {
     const runs = [pipe.steps(FOX), pipe.steps({ ...FOX, numInferenceSteps: 0 })];
     const results = runs.map(({ result }) => result);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -212,7 +212,7 @@ describe("a run's result", () => {
     await expect(run.result).rejects.toBe(reason);
   });
 
-  it("fails with an AbortError where the loop is left, before or after its first step", async () => {
+  it("fails with an AbortError if the loop is left, before or after its first step", async () => {
     const left = pipe.steps(FOX);
     for await (const _ of left) break;
     await expect(left.result).rejects.toMatchObject({ name: "AbortError" });

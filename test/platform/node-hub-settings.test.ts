@@ -32,14 +32,14 @@ describe("the cache folder", () => {
     expect((await hubSettings()).cacheDir).toBe(expected);
   });
 
-  it("is the caller's before all", async () => {
+  it("is the caller's if given", async () => {
     environment({ HF_HUB_CACHE: "/env" });
     expect((await hubSettings({ cacheDir: "~/mine" })).cacheDir).toBe(join(homedir(), "mine"));
   });
 });
 
 describe("the token", () => {
-  it("is the caller's before HF_TOKEN, and that before the file", async () => {
+  it("is the caller's, else HF_TOKEN, else the file's", async () => {
     environment({ HF_HOME: temporaryFolder({ token: "from-file\n" }) });
     expect((await hubSettings()).token).toBe("from-file");
     environment({ HF_TOKEN: " from-env\r\n" });
@@ -52,7 +52,7 @@ describe("the token", () => {
     expect((await hubSettings()).token).toBe("from-file");
   });
 
-  it("is none where nothing names one", async () => {
+  it("is undefined if nothing states one", async () => {
     environment({ HF_HOME: temporaryFolder({ token: "\n" }), HF_TOKEN: "" });
     expect((await hubSettings()).token).toBeUndefined();
   });

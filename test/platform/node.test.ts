@@ -100,7 +100,7 @@ describe("openFolder", () => {
     expect(error.message).toMatch(/model\.ckpt is a file; a folder was expected/);
   });
 
-  it("refuses a folder where a file was expected", async () => {
+  it("refuses a folder instead of a file", async () => {
     const folder = openFolder(temporaryFolder({ "config.json/x": "" }));
     expect((await checkpointError(folder.read("config.json"))).message).toMatch(/is a folder; a file was expected/);
   });

@@ -82,7 +82,7 @@ describe("a thread that cannot start", () => {
     expect(printed).not.toContain("Require stack");
   });
 
-  it("says which file was looked for where a bundle left it behind, and how to keep it", async () => {
+  it("names the missing file of a bundle, and how to keep it", async () => {
     rmSync(join(folder, "dist/platform/node/worker.js"));
     const printed = await output("no package", LOAD);
     expect(printed).toContain(

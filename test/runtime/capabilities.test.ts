@@ -113,7 +113,7 @@ describe("a driver that computes in software", () => {
     expect(thread.kinds).toEqual(["load", "release"]);
   });
 
-  it("is a capability else", async () => {
+  it("is a capability otherwise", async () => {
     expect((await probed("webgpu", { host })).capabilities?.isSoftware).toBe(true);
   });
 

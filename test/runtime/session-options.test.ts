@@ -14,7 +14,7 @@ function extra(...given: Parameters<typeof loadTask>): Readonly<Record<string, u
 }
 
 describe("the CPU's session", () => {
-  it("reads weights where the platform has them and copies none", () => {
+  it("reads weights from the platform's files and copies none", () => {
     expect(loadTask(CPU, GRAPH)).toEqual({
       kind: "load",
       model: Uint8Array.of(1),

@@ -85,12 +85,12 @@ describe.skipIf(gpu?.precision !== "fast")("WebGPU in half precision", () => {
     expect(await distance(shapes, build)).toBeLessThan(5e-3);
   });
 
-  it("normalises groups whose sums of squares no half can hold", async () => {
+  it("normalises groups with sums of squares that overflow half precision", async () => {
     const norm = (x: Value) => groupNormalize(x, 2, 1e-5, ones(x, [8, 1, 1]), zeros(x, [8, 1, 1]));
     expect(await distance([[1, 8, 64, 64]], norm as (x?: Value) => Value, 1000)).toBeLessThan(1e-3);
   });
 
-  it("normalises rows whose sums of squares no half can hold", async () => {
+  it("normalises rows with sums of squares that overflow half precision", async () => {
     const norm = (x: Value) => layerNormalize(x, 1e-5, ones(x, [640]), zeros(x, [640]));
     expect(await distance([[16, 640]], norm as (x?: Value) => Value, 1000)).toBeLessThan(1e-3);
   });

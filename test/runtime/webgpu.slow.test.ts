@@ -76,7 +76,7 @@ describe.skipIf(!gpu)("WebGPU", () => {
     expect(largestDifference(a, b)).toBeLessThan(1e-6);
   });
 
-  it("computes in half precision what was asked to be fast, or exactly where the device has none", async () => {
+  it("computes fast mode in half precision, or exactly if the device has none", async () => {
     const fast = await createEngine({ device: "webgpu", precision: "fast" });
     const graph = new Graph({
       capabilities: { device: "webgpu", halfPrecision: fast.precision === "fast" },

@@ -202,7 +202,7 @@ describe("of what an author wrote counts", () => {
     ["the caller's word before everything", v, { "modelspec.prediction_type": "v" }, "epsilon", "epsilon"],
     ["the .yaml before the metadata", v, { "modelspec.prediction_type": "epsilon" }, undefined, "v_prediction"],
     [
-      "the metadata before what ldm takes a .yaml for that says nothing",
+      "metadata win over ldm's assumption for a .yaml that states nothing",
       V2,
       { "modelspec.prediction_type": "v" },
       undefined,
