@@ -1,5 +1,3 @@
-import type { HeaderTensor } from "./safetensors.js";
-
 /** ComfyUI's names for the scale of `layer.weight`: until late 2025, and since then. */
 const SCALE = /\.(scale_weight|weight_scale)$/;
 /** Tensors that are not needed to widen scaled weights: scales of a layer's input, and names of formats. */
@@ -18,7 +16,9 @@ export function isScale(name: string): boolean {
 /**
  * Removes markers and attaches each scale to its weight. A scale without its weight stays a tensor: the weight may be in another shard.
  */
-export function joinScales(tensors: ReadonlyMap<string, HeaderTensor>): ReadonlyMap<string, HeaderTensor> {
+export function joinScales<Stored extends { readonly name: string; readonly scale?: Stored | undefined }>(
+  tensors: ReadonlyMap<string, Stored>,
+): ReadonlyMap<string, Stored> {
   const joined = new Map([...tensors].filter(([name]) => !MARKER.test(name)));
   for (const [name, scale] of tensors) {
     const scaled = isScale(name) ? joined.get(name.replace(SCALE, ".weight")) : undefined;
