@@ -99,5 +99,5 @@ function listed(files: readonly string[]): string {
 }
 
 function baseOf(path: string): string {
-  return /[^\\/]*$/.exec(path)?.[0] ?? path;
+  return path.slice(path.lastIndexOf("/") + 1);
 }

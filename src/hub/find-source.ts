@@ -1,4 +1,4 @@
-import { hubSettings, openFolder, pathKind } from "#platform";
+import { hubSettings, openFolder, openFolderOf, pathKind } from "#platform";
 import { isPickle } from "../checkpoint/pickles.js";
 import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
@@ -74,7 +74,7 @@ export async function findSource(source: string | Folder | FoundSource): Promise
   if (typeof source !== "string") return { kind: "folder", place: "given", name: source.name, folder: source };
   const name = source;
   const kind = await pathKind(name);
-  if (kind === "file") return { kind, place: "here", name, ...localFile(name) };
+  if (kind === "file") return { kind, place: "here", name, ...openFolderOf(name) };
   if (kind === "folder") return { kind, place: "here", name, folder: openFolder(name) };
   if (name === EMBEDDED_CHECKPOINT) return { kind: "folder", place: "package", name, folder: openFolder(embeddedCheckpointPath(), name) };
   if (isLink(name)) return { kind: "file", place: "hub", name, file: parseHubLink(name, (await hubSettings()).endpoint) };
@@ -111,12 +111,6 @@ export async function expectFile(source: string): Promise<FileSource> {
     `${source} is ${place === "hub" ? "not a file, but may be a hub id" : "a folder"}; a single file was expected`,
     { hint: (name) => `folders and hub ids are opened with ${name("fromPretrained")}` },
   );
-}
-
-/** The folder of a file on this machine, and the file's name there. */
-function localFile(source: string): Pick<LocalFile, "folder" | "path"> {
-  const path = /[^\\/]*$/.exec(source)?.[0] ?? source;
-  return { folder: openFolder(source.slice(0, -path.length).replace(/(?<=[^:])[\\/]$/, "") || "."), path };
 }
 
 function isFileName(source: string): boolean {

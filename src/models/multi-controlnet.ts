@@ -1,4 +1,4 @@
-import { createEngine } from "#platform";
+import { createEngine, openFolderOf } from "#platform";
 import { HubError } from "../errors.js";
 import { findSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
@@ -31,7 +31,7 @@ export class MultiControlNetModel implements AsyncDisposable {
     const nets: ControlNetModel[] = [];
     const multi = new MultiControlNetModel(nets, options.engine ? undefined : engine);
     try {
-      let place: Place | undefined = placeOf(source, options.subfolder, 0);
+      let place: Place | undefined = { source, subfolder: options.subfolder };
       while (place) {
         nets.push(await ControlNetModel.fromPretrained(place.source, { ...options, engine, subfolder: place.subfolder }));
         place = await placeBeside(source, options, nets.length);
@@ -60,24 +60,30 @@ interface Place {
   readonly subfolder: string | undefined;
 }
 
-function placeOf(source: string | Folder, subfolder: string | undefined, index: number): Place {
-  const suffix = index === 0 ? "" : `_${index}`;
-  if (subfolder !== undefined || typeof source !== "string") return { source, subfolder: subfolder && `${subfolder}${suffix}` };
-  return { source: `${source.replace(/(?<=.)[\\/]+$/, "")}${suffix}`, subfolder };
+interface NumberedPlace extends Place {
+  readonly subfolder: string;
 }
 
 /** The location of the ControlNet with this number, if there is one. */
 async function placeBeside(whole: string | Folder, options: ModelOptions, index: number): Promise<Place | undefined> {
-  const place = placeOf(whole, options.subfolder, index);
+  const place = await nextPlace(whole, options.subfolder, index);
+  if (!place) return undefined;
   const { source, subfolder } = place;
-  const found = await findSource(source);
-  // Only a folder on disk has folders beside it.
-  if (subfolder === undefined && !(found.kind === "folder" && found.place === "here")) return undefined;
   try {
-    const folder = await openCheckpoint(found, { ...options, wanted: { kind: "part-config", subfolder: subfolder ?? "" } });
-    return (await (subfolder === undefined ? folder : folder.open(subfolder)).has("config.json")) ? place : undefined;
+    const folder = await openCheckpoint(source, { ...options, wanted: { kind: "part-config", subfolder } });
+    return (await folder.open(subfolder).has("config.json")) ? place : undefined;
   } catch (error) {
     if (error instanceof HubError && error.problem === "file-not-found") return undefined;
     throw error;
   }
+}
+
+/** The folder with this number: in the same checkpoint, or beside a folder on disk. */
+async function nextPlace(whole: string | Folder, subfolder: string | undefined, index: number): Promise<NumberedPlace | undefined> {
+  if (subfolder !== undefined) return { source: whole, subfolder: `${subfolder}_${index}` };
+  if (typeof whole !== "string") return undefined;
+  const { kind, place } = await findSource(whole);
+  if (kind !== "folder" || place !== "here") return undefined;
+  const { folder, path } = openFolderOf(whole);
+  return { source: folder, subfolder: `${path}_${index}` };
 }

@@ -28,6 +28,8 @@ interface Files {
   openFolder(path: string, name?: string): Folder;
   /** Whether a path leads to a file or a folder; undefined if it does not exist. */
   pathKind(path: string): Promise<"file" | "folder" | undefined>;
+  /** The folder that holds the file at a path, and the file's name in it. Nothing is read yet. */
+  openFolderOf(path: string): { readonly folder: Folder; readonly path: string };
   /** Where a file is, for reports to the user: its absolute path. @throws ArgumentError for a file of another platform. */
   locationOf(file: FileRef): string;
   /** Writes a file whole or not at all. @throws OutputError if it cannot be written, or if it exists and `overwrite` is false. */

@@ -3,9 +3,20 @@ import { chmodSync, mkdirSync, realpathSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { locationOf } from "../../src/platform/node/disk-file.js";
-import { openFolder } from "../../src/platform/node/platform.js";
+import { openFolder, openFolderOf } from "../../src/platform/node/platform.js";
 import { checkpointError } from "../helpers/errors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
+
+describe("openFolderOf", () => {
+  it.each([
+    ["models/a.safetensors", "models", "a.safetensors"],
+    ["a.safetensors", ".", "a.safetensors"],
+    ["/a.safetensors", "/", "a.safetensors"],
+  ])("finds the folder and the name of the file %s", (path, folder, name) => {
+    const found = openFolderOf(path);
+    expect([found.folder.name, found.path]).toEqual([folder, name]);
+  });
+});
 
 describe("openFolder", () => {
   it("reads a whole file", async () => {

@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
@@ -12,6 +12,11 @@ import { packageFile } from "./package-files.js";
 export function openFolder(path: string, name = path): Folder {
   if (path === "") throw new CheckpointError("the path of the checkpoint is empty", { hint: "give the folder that holds its files" });
   return new NodeFolder(name, resolve(path), "check the path; for a checkpoint on the Hugging Face hub, give its id: owner/name");
+}
+
+/** The folder that holds the file at `path`, and the file's name in it. Nothing is read yet. */
+export function openFolderOf(path: string): { readonly folder: Folder; readonly path: string } {
+  return { folder: openFolder(dirname(path)), path: basename(path) };
 }
 
 /** Whether a file or a folder is at `path`; undefined if nothing is there. Anything else counts as a folder. */
