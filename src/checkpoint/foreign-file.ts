@@ -73,7 +73,7 @@ export function recognise(bytes: Uint8Array): ForeignFile | undefined {
   return recogniseText(bytes);
 }
 
-/** What a file is that cannot be read as a picture. `reason` is the decoder's. */
+/** Says what a file is that is not a readable picture. `reason` is the decoder's message. */
 export function recogniseNoPicture(bytes: Uint8Array, reason: string): ForeignFile {
   const { what, hint } = recognise(bytes) ?? {};
   if (hint === PICTURE_HINT) return { what: `${what}, but ${reason}`, hint: "if it is damaged or cut short, copy or download it again" };

@@ -123,7 +123,7 @@ async function readPicture(source: string): Promise<string | File> {
   return readImageFile(source);
 }
 
-/** A checkpoint in the package is known by its absolute path; the name of a folder written as `.` is that of the folder. */
+/** The model as it was given. For `.` and `..`, and for the checkpoint in the package, its absolute path, which ends with a name. */
 function modelOf(model: string | undefined): string | undefined {
   if (model === undefined) return undefined;
   const path = resolve(model);

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
-import { GUIDANCE_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
+import { GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
 import { CACHE_FIELDS, GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
@@ -58,7 +58,11 @@ function addPictureOptions(generate: Command): void {
 function addStartOptions(generate: Command): void {
   generate
     .option("--image <file>", "picture to change: a file or a web address")
-    .option("--strength <x>", `how much of it to change (default: ${STRENGTH_TEXT}; mask 1)`, number("strength", FIELDS.strength))
+    .option(
+      "--strength <x>",
+      `how much of it to change (default: ${STRENGTH_TEXT}; with a mask ${MASK_STRENGTH_TEXT})`,
+      number("strength", FIELDS.strength),
+    )
     .option("--mask <file>", "repaint only where this mask is white")
     .option(
       "--mask-padding <n>",
@@ -72,17 +76,21 @@ function addPartOptions(generate: Command): void {
   generate
     .option("--lora <path>", "LoRA: file, folder or hub id[:WEIGHT]; repeatable", repeated(loraOption))
     .option("--lora-dir <dir>", "folder of LoRAs, for <lora:name:0.8> in prompts")
-    .option("--embedding <path>", "textual inversion: the same[:TOKEN]; repeatable", repeated(embeddingOption))
+    .option("--embedding <path>", "embedding: file, folder or hub id[:TOKEN]; repeatable", repeated(embeddingOption))
     .option("--embedding-dir <dir>", "folder of embeddings, used by their names in prompts")
     .option("--control <path>", "ControlNet: file, folder or hub id; repeatable", asIs)
-    .option("--control-image <file>", "picture it follows: edges, depth, ...; one for each", asIs)
+    .option("--control-image <file>", "picture for it: edges, depth, ...; one for each", asIs)
     .option(
       "--control-scale <x>",
-      "its weight (default: 1); one for all, or for each",
+      "weight (default: 1): one for all ControlNets, or each",
       repeated(number("controlnetConditioningScale", FIELDS.controlnetConditioningScale)),
     )
     .option("--refiner <path>", "XL checkpoint that takes the last steps")
-    .option("--refine-from <x>", `share of the denoising before it (default: ${REFINER_TEXT})`, number("denoisingEnd", FIELDS.denoisingEnd))
+    .option(
+      "--refine-from <x>",
+      `share of the denoising before the refiner (default: ${REFINER_TEXT})`,
+      number("denoisingEnd", FIELDS.denoisingEnd),
+    )
     .option("--vae <path>", "autoencoder to use instead of the checkpoint's");
 }
 

@@ -11,9 +11,9 @@ interface InspectCommandOptions {
 export function addInspect(program: Command): void {
   program
     .command("inspect")
-    .description("say what a checkpoint, LoRA or embedding is")
-    .argument("<path>", "a folder, a .safetensors file, or an id of the hub that is in the cache")
-    .option("--revision <name>", "branch, tag or commit of an id of the hub")
+    .description("describe a checkpoint, LoRA or embedding")
+    .argument("<path>", "a folder, a .safetensors file, or a hub id that is in the cache")
+    .option("--revision <name>", "branch, tag or commit of a hub id")
     .option("--json", "print one line of JSON")
     .option("--verbose", "show the stack of an error")
     .action(async (path: string, { json, revision }: InspectCommandOptions) => {

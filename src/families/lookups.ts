@@ -122,7 +122,8 @@ export interface CheckpointKind {
 }
 
 /**
- * The published checkpoint most similar to a file. What no published checkpoint has is ignored. A prediction that none has counts as noise.
+ * The published checkpoint most similar to a file. A property that no published checkpoint has is ignored. A prediction that none has
+ * counts as noise.
  */
 export function mostSimilar({ published }: LatentFamily, { inChannels, isConsistency, prediction }: CheckpointKind): PublishedCheckpoint {
   const narrowed = [

@@ -63,7 +63,7 @@ export const OTHER_FAMILIES: readonly OtherFamily[] = [
   { name: "a VQ autoencoder", tensors: /^quantize\.embedding\./ },
 ];
 
-/** A UNet in the original layout whose blocks read no text, and what that makes it. */
+/** How a UNet in the original layout is recognised whose blocks read no text, and the name of such models. */
 export const TEXTLESS_UNET = {
   prefix: "model.diffusion_model.input_blocks.",
   textTensor: UNET_CONTEXT.tensor,

@@ -11,7 +11,7 @@ export function pathOf(source: ModelSource): string {
   return typeof source === "string" ? source : source.name;
 }
 
-/** The last name of a path or a web address. */
+/** The last name of a path or a web address. Paths may come from any system, for example with an upload. */
 export function lastName(path: string): string {
   const address = /^https?:/i.test(path) ? path.replace(/[?#].*$/s, "") : path;
   return /[^\\/]*$/.exec(address.replace(/[\\/]+$/, ""))?.[0] ?? path;

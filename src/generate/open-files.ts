@@ -33,7 +33,7 @@ export interface OpenFiles {
 export interface FileOptions extends Pick<SourceOptions, "cacheDir" | "localFilesOnly" | "token" | "signal"> {
   /** Called several times a second during a download, with what is downloaded. */
   readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
-  /** Called with the kind of the checkpoint before its weights are downloaded. Throws if they are not worth it. */
+  /** Called with the kind of the checkpoint before its weights are downloaded. Throws to prevent the download. */
   readonly accept: (family: KnownFamily, index: ModelIndex) => void;
 }
 

@@ -83,8 +83,8 @@ export class Graph {
   /**
    * Nodes that cast weights to the precision of the graph, and weights that adapters change in every run. On the CPU every run casts
    * half-precision weights: this takes 2 % of a step of Stable Diffusion 1.5; casting them at load takes 17 s and twice the memory. On GPUs
-   * the runtime casts them once, at load. These nodes stand before all others: then the runtime's order puts each right before its use, and
-   * few results are held at once.
+   * the runtime casts them once, at load. These nodes come first in the graph: the runtime then
+   * computes each one right before its use, and holds few results at once.
    */
   private readonly conversions: OnnxNode[] = [];
   private section = this.nodes;
@@ -337,7 +337,10 @@ export class Graph {
     return { nodes: nodes.reverse(), initializers: this.initializers.filter(({ name }) => used.has(name)), inputs, outputs };
   }
 
-  /** A weight's transpose. If the target prepares weights, products are to the bit those of a weight that is stored the usual way. */
+  /**
+   * A weight's transpose. If the target prepares weights, products have exactly the same bits as with a weight that is not transposed in
+   * its file.
+   */
   private turned(stored: Value): Value {
     const weight = this.changed(stored, "turned", (own) =>
       own.graph.node("Transpose", [own], { shape: own.shape.toReversed(), attributes: { perm: [1, 0] } }),

@@ -22,7 +22,7 @@ const UNREACHABLE: readonly HubProblem[] = [
   "repository-not-found",
 ];
 
-/** A commit. If the cache lacks files of it: also its files on the hub. */
+/** The commit to open. `files` are its files on the hub; undefined if the cache has all files of the commit. */
 interface Target {
   readonly commit: string;
   readonly files?: readonly ListedFile[];

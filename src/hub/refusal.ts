@@ -23,7 +23,7 @@ export function refusal({ status, headers }: Answer, { id, revision, path }: Ask
   if (code === "GatedRepo" || (status === 403 && code === "")) {
     return error(`${id} is gated: its files are for accounts that accepted its licence`, {
       problem: "gated",
-      hint: `accept the licence at ${page} and set HF_TOKEN to ${token === undefined ? "a token" : "another token, one"} of that account (${endpoint}/settings/tokens)`,
+      hint: `accept the licence at ${page} and set HF_TOKEN to a token of that account (${endpoint}/settings/tokens)${token === undefined ? "" : "; the token in use has no access"}`,
     });
   }
   if (code === "RepoNotFound" || (status === 404 && code === "" && path === undefined && revision === "main")) {

@@ -12,7 +12,7 @@ export interface WantedPipeline {
   readonly without?: readonly string[];
   /** Subfolders of parts that the caller needs the configs of, but not the weights. */
   readonly withoutWeights?: readonly string[];
-  /** Called with the pipeline's `model_index.json` before its parts are downloaded. Throws if they are not worth it. */
+  /** Called with the pipeline's `model_index.json` before its parts are downloaded. Throws to prevent the download. */
   readonly accept?: (index: ModelIndex, folder: Folder) => void;
 }
 

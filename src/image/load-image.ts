@@ -61,7 +61,7 @@ export async function loadMask(source: ImageSource): Promise<Picture> {
 }
 
 /**
- * The image file at a path or web address, under the name that it is given by. It is not decoded yet. @throws ArgumentError if it cannot be
+ * The image file at a path or web address, which is also its name. It is not decoded yet. @throws ArgumentError if it cannot be
  * read
  */
 export async function readImageFile(source: string | URL): Promise<File> {

@@ -238,7 +238,7 @@ function endOfText(inputIds: Tensor<"int64">, eosTokenId: number): Tensor<"int64
   const [batch = 0, tokens = 0] = inputIds.shape;
   const places = Array.from({ length: batch }, (_, row) => {
     const ids = [...inputIds.data.subarray(row * tokens, (row + 1) * tokens)].map(Number);
-    // Configs that were written before transformers 4.31 have a wrong 2. There the end-of-text token is the one with the highest id.
+    // Configs that were written before transformers 4.31 have the wrong id 2. In their prompts, the end-of-text token has the highest id.
     const place = ids.indexOf(eosTokenId === 2 ? Math.max(...ids) : eosTokenId);
     return BigInt(row * tokens + Math.max(place, 0));
   });

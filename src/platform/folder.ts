@@ -2,8 +2,8 @@ import type { FileRef } from "../tensor/stored-tensor.js";
 
 /**
  * The files of a checkpoint, wherever they lie: a folder on disk, a snapshot of a hub repository, or a single file seen as the folder it
- * would be. Paths are relative, with `/` between parts, and never leave the folder; anything else is a CheckpointError, as is a file that
- * cannot be read.
+ * would be. Paths are relative, with `/` between parts, and never leave the folder. Any other path, and a file
+ * that cannot be read, is a CheckpointError.
  */
 export interface Folder {
   /** How messages name it: the path (or id) as the user gave it, with the subfolder. */

@@ -18,8 +18,8 @@ export interface SessionSettings {
 }
 
 /**
- * Numbers of an intermediate result from which on a network's working memory is worth freeing after each run: SD 1.5's VAE from 128x128
- * pixels.
+ * If an intermediate result has at least this many numbers, the network's working memory is freed after each run. SD 1.5's VAE reaches it
+ * with 128x128 pixels.
  */
 const LARGE_VALUE = 2 ** 22;
 

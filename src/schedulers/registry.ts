@@ -245,7 +245,7 @@ export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Sc
 
 /**
  * Checks that schedulers of a class have all of these settings, and allow their values.
- * @throws ArgumentError for the first that they do not; its hint names schedulers that do.
+ * @throws ArgumentError for the first setting that is missing or refused; its hint names schedulers that take it.
  */
 export function expectSettings({ className, schema }: Pick<SchedulerClass, "className" | "schema">, settings: object): void {
   for (const [argument, value] of Object.entries(settings)) {

@@ -4,10 +4,10 @@ import { describe, isObject, type Json, type JsonObject, quote } from "../checkp
 import { CheckpointError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 
-/** A token that is searched in the text before the text is split into words. */
+/** A token that is searched for in the text before the text is split into words. */
 export interface AddedToken {
   readonly content: string;
-  /** Whether it is searched in the normalised (lower-case) text instead of the original. */
+  /** Whether it is searched for in the normalised (lower-case) text instead of the original. */
   readonly normalized: boolean;
   /** Whether it counts only if no letter or digit is next to it. */
   readonly singleWord: boolean;
@@ -79,7 +79,8 @@ export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles
   const others = [...named, ...(Array.isArray(extra) ? extra : [])];
   const addedTokens = new Map<string, AddedToken>();
   for (const token of complete) addedTokens.set(contentOf(token, folder), toAddedToken(token, folder));
-  // A token that only has a role is matched as its last role says. Stable Diffusion 1's end token is matched as its pad token, for example.
+  // Tokens that only have a role. If a token has several roles, the last one decides how it is matched: in Stable Diffusion 1, the end
+  // token is matched like the pad token.
   const listedContents = new Set(addedTokens.keys());
   for (const token of others.map((each) => toAddedToken(each, folder))) {
     if (!listedContents.has(token.content)) addedTokens.set(token.content, token);

@@ -1,4 +1,4 @@
-/** A token that is searched in a text before the text is split into words. */
+/** A token that is searched for in a text before the text is split into words. */
 export interface FindableToken {
   readonly content: string;
   readonly id: number;

@@ -45,7 +45,9 @@ export function fusedAttention(query: Value, key: Value, value: Value, heads: nu
   });
 }
 
-/** The most tokens whose exponentials are summed in half precision. A sum of twice as many can exceed its largest number. */
+/**
+ * The most tokens whose exponentials are summed in half precision. The sum of twice as many can exceed the largest half-precision number.
+ */
 const LONGEST_HALF_SUM = 2 ** 15;
 
 /** Attention step by step. */

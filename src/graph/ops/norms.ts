@@ -50,8 +50,8 @@ function normalizeBands(x: Value, groups: number, epsilon: number, weight: Value
 
 /**
  * Mean and variance of each group of channels [batch, groups, 1], combined from those of the bands (Chan, Golub & LeVeque 1983). The mean
- * of equal numbers is exactly that number: the error of a rounded mean would be as large as their deviation of almost 0, by which the
- * normalisation divides.
+ * of equal numbers is exactly that number. A rounded mean would have an error as large as the deviation, which is almost 0, and the
+ * normalisation divides by it.
  */
 function momentsOf({ graph, shape }: Value, bands: readonly Value[], groups: number): { mean: Value; variance: Value } {
   const [batch = 0, , height = 0] = shape;

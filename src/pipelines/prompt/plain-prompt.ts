@@ -16,6 +16,6 @@ export async function encodePlain(reading: ClipReading, texts: PromptTexts, { cl
     return constant(joinEncoders(await Promise.all(read)));
   };
   const positive = await encode("positive", undefined, clipSkip);
-  // The negative prompt is as long as the prompt, and nothing of the encoder is left out for it, in diffusers.
+  // As in diffusers, the negative prompt is padded to the length of the prompt, and `clipSkip` does not apply to it.
   return { positive, negative: await encode("negative", positive?.at(1).promptEmbeds.shape[1] ?? tokens, undefined) };
 }

@@ -35,12 +35,12 @@ function timestepsOfStrength(scheduler: Scheduler, numInferenceSteps: number, st
 function timestepsFrom(scheduler: Scheduler, denoisingStart: number): readonly number[] {
   const cutoff = cutoffOf(scheduler, denoisingStart);
   let left = scheduler.timesteps.filter((timestep) => timestep < cutoff).length;
-  // A second-order scheduler has every timestep but the first twice; an even rest would begin in the middle of a step.
+  // A second-order scheduler has every timestep but the first twice. With an even number left, the run would begin in the middle of a step.
   if (scheduler.order === 2 && left % 2 === 0) left++;
   return begin(scheduler, scheduler.timesteps.length - left);
 }
 
-/** Those of `timesteps` that come before the fraction `denoisingEnd`; all of them without one. */
+/** The `timesteps` before the fraction `denoisingEnd`; all of them if it is undefined. */
 export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[], denoisingEnd: number | undefined): readonly number[] {
   if (!isInside(denoisingEnd)) return timesteps;
   const cutoff = cutoffOf(scheduler, denoisingEnd);

@@ -30,8 +30,8 @@ const SMALLEST_NORMAL = 2 ** -126;
 const FLOAT = new Float32Array(1);
 const BITS = new Uint32Array(FLOAT.buffer);
 
-// The processor adds two tables: one value for each of 512 blocks of 16 segments, and for each of 32 larger blocks how far each segment
-// within a block lies below the block's value. Values count 1/8192.
+// The processor has two tables, in units of 1/8192. The first has a value for each of 512 blocks of 16 segments; here it is the offset from
+// the rounded root. The second is shared by 16 blocks: it says how far each segment of a block is below the block's value.
 const BLOCK_OFFSETS =
   "77777777777777777676777777766767676666666676666666556666556656665555555555555555555555555555555555544544545454454444444444444444" +
   "54454545444454443444444444443444434434343434334334443444444444443333333333333333333333333333333333333343333333333322233322332233" +

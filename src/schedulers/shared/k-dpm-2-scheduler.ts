@@ -81,7 +81,10 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   }
 }
 
-/** Every value but the first twice, and the last three times: at each position, the value of the step that begins there. */
+/**
+ * The value for each position of a run: the first value once, the last three times, every other twice. A step has two positions, its start
+ * and its midpoint.
+ */
 export function endsTwice(values: readonly number[]): number[] {
   return [...values.flatMap((value, i) => (i === 0 ? [value] : [value, value])), values.at(-1) as number];
 }
