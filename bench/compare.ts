@@ -8,13 +8,13 @@ import { formatMebibytes, formatSeconds } from "./tables.js";
 
 /** What is compared, and how thoroughly. */
 export interface Comparison extends Pick<Run, "checkpoint" | "scale" | "rounds" | "repeats"> {
-  /** The one the ratios are to comes first. */
+  /** The first one is the reference of the ratios. */
   readonly contenders: readonly Contender[];
   readonly measurements: readonly Measurement[];
 }
 
 /**
- * Measures everything `rounds` times, the contenders in turns. After every process, `onProgress` gets the run so far and the new result.
+ * Measures everything `rounds` times, the contenders in turn. After every process, `onProgress` gets the run so far and the new result.
  */
 export async function compare(
   { contenders, measurements, ...settings }: Comparison,

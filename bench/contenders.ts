@@ -5,17 +5,17 @@ import type { Measurement } from "./measurements.js";
 import type { Mode } from "./ours/mode.js";
 import { ROOT } from "./paths.js";
 
-/** Whom we measure: the program that does a job, its options, and the jobs it can do. */
+/** A program that is measured, its options, and the jobs that it can do. */
 export interface Contender {
   readonly name: string;
   readonly command: readonly [program: string, ...args: string[]];
   readonly options: Readonly<Record<string, unknown>>;
   readonly tasks: readonly Task[];
-  /** It knows the networks people have, and no others. */
+  /** It supports the usual networks only. */
   readonly onlyRealSizes: boolean;
 }
 
-/** Darkroom's modes; a further one is a line here. */
+/** Darkroom's modes. To add one, add a line. */
 export const MODES: Readonly<Record<string, Mode>> = {
   exact: {},
   fp16: { variant: "fp16" },
@@ -44,7 +44,7 @@ export const PEERS: Readonly<Record<string, Peer>> = {
   "sd-cpp": { script: "sd_cpp_peer.py", options: {}, tasks: ["unet", ...WHOLE], onlyRealSizes: true },
 };
 
-/** Darkroom in one of its modes; `options` are added to the mode's. */
+/** Darkroom in one of its modes; `options` are added to those of the mode. */
 export function ours(mode: string, options: Readonly<Record<string, unknown>> = {}): Contender {
   return {
     name: `darkroom-${mode}`,

@@ -4,7 +4,7 @@ export interface Line {
   readonly slope: number;
 }
 
-/** The line nearest to the points, by least squares of its heights. */
+/** The line nearest to the points: the least squares of the vertical distances. */
 export function fitLine(points: readonly (readonly [x: number, y: number])[]): Line {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [meanX, meanY] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))];

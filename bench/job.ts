@@ -1,4 +1,4 @@
-/** What a measured process can be asked to do. */
+/** The tasks of a measured process. */
 export type Task =
   /** The denoising network on `2 * batch` latents: with and without the prompt, for guidance. */
   | "unet"
@@ -10,10 +10,10 @@ export type Task =
   | "start"
   /** A whole picture: open the checkpoint, make the picture, write the PNG. */
   | "picture"
-  /** Whatever a peer does once before anything is measured, such as converting the checkpoint. */
+  /** A peer's preparation before the measurements, such as converting the checkpoint. */
   | "prepare";
 
-/** One measured process's work; it is handed over as JSON, the last argument. */
+/** The work of one measured process. It is passed as JSON, in the last argument. */
 export interface Job {
   readonly task: Task;
   /** Folder of the checkpoint. */
@@ -34,20 +34,20 @@ export interface Job {
   readonly steps: number;
   /** Where a picture is written. */
   readonly out: string;
-  /** What sets the contender apart: Darkroom's options, or a peer's own. */
+  /** The options of the contender: Darkroom's, or a peer's own. */
   readonly options: Readonly<Record<string, unknown>>;
   /** Darkroom only: the prefix of ONNX Runtime's profile files. */
   readonly profile?: string;
 }
 
-/** What a measured process says of itself, a line of JSON each. */
+/** The reports of a measured process, each one a line of JSON. */
 export type Report =
   /** How long a call took. */
   | { readonly event: "call"; readonly seconds: number }
-  /** A point that was reached; the parent measures the time since the start. */
+  /** The process has reached a point. The parent measures the time since the start. */
   | { readonly event: "mark"; readonly name: string }
   | { readonly event: "versions"; readonly versions: Readonly<Record<string, string>> }
   | { readonly event: "failed"; readonly reason: string };
 
-/** What pictures are made of in every contender. */
+/** The prompt and options of the pictures, for every contender. */
 export const PROMPT = "a red apple on a blue background";

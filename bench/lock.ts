@@ -7,7 +7,7 @@ import { once } from "node:events";
 export async function withLock<Result>(work: () => Promise<Result>): Promise<Result> {
   const { BENCH_LOCK: file } = process.env;
   if (file === undefined) return work();
-  // The shell begins, and so answers, when the lock is had; cat ends with its input, also when this process dies.
+  // The shell starts, and writes its answer, when it has the lock. cat ends with its input, also when this process dies.
   const holder = spawn("flock", [file, "sh", "-c", "echo held; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = once(holder, "close");
   await Promise.race([once(holder.stdout, "data"), ended]);

@@ -8,7 +8,7 @@ import { ROOT } from "./paths.js";
 /** Where something was measured. */
 export interface Machine {
   readonly cpu: string;
-  /** Those a process may use, threads of one core counted each. */
+  /** The processors that a process may use. Each thread of a core counts. */
   readonly cores: number;
   readonly memoryGiB: number;
   readonly os: string;

@@ -27,7 +27,7 @@ interface Options {
   readonly profile?: boolean;
 }
 
-/** How thorough a run is that does not say so. */
+/** The defaults for the numbers of rounds, repetitions and steps. */
 const DEFAULTS: Readonly<Record<Scale, { rounds: number; repeats: number; steps: number }>> = {
   real: { rounds: 3, repeats: 2, steps: 20 },
   tiny: { rounds: 1, repeats: 1, steps: 2 },
@@ -65,7 +65,7 @@ if (chosen.length === 0) program.error(`error: --only fits none of ${all.map(({ 
 
 endOnSignals();
 compileOurs();
-// Full files are not to be had of every checkpoint.
+// Some checkpoints have no full files.
 const opening = family(checkpoint, options.scale).variants.includes("fp32") ? {} : { variant: "fp16" };
 const own = options.modes.map((mode) => ours(mode, opening));
 const [first] = own;
@@ -76,7 +76,7 @@ if (options.profile && first) {
   const python = options.peers ? pythonOrEnd() : "";
   const contenders = [...own, ...(options.peers || []).map((name) => peer(name, python))];
   const asked = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
-  // Saved as it goes: a run takes hours, and may be cut off.
+  // Saved after each result, because a run takes hours and may be interrupted.
   const run = await compare(asked, (sofar, news) => {
     console.error(news);
     saveRun(options.results, sofar);

@@ -10,10 +10,10 @@ import type { Outcome } from "./run-job.js";
 export interface Measurement {
   readonly name: string;
   readonly title: string;
-  /** It is of the checkpoint that comes with the package. */
+  /** Whether it uses the checkpoint in the package. */
   readonly isEmbedded: boolean;
   readonly job: Omit<Job, "options">;
-  /** The times, each a row of the table: its title, and how to get the seconds from an outcome. */
+  /** The rows of the table. Each has a title, and a function that gets the seconds from an outcome. */
   readonly rows: Readonly<Record<string, (outcome: Outcome) => readonly number[]>>;
 }
 
@@ -27,10 +27,10 @@ export interface MeasurementOptions {
   readonly steps: number;
 }
 
-/** The checkpoint that comes with the package; its VAE halves the sides twice, not three times. */
+/** The checkpoint in the package; its VAE halves the sides twice, not three times. */
 const EMBEDDED = { checkpoint: embeddedCheckpointPath(), size: 64, latents: 16, tokens: 32 };
 
-/** A job on a checkpoint, for one picture unless `changes` say otherwise. */
+/** A job on a checkpoint, for one picture unless `changes` has another number. */
 export function jobOn(task: Task, checkpoint: string, size: number, changes: Partial<Job> = {}): Omit<Job, "options"> {
   return {
     task,
@@ -50,7 +50,7 @@ export function jobOn(task: Task, checkpoint: string, size: number, changes: Par
 /** Everything that can be measured on a checkpoint, and on the embedded one, in the order of the table. */
 export function measurements({ checkpoint, size, repeats, steps }: MeasurementOptions): Measurement[] {
   const onBenchmark = (task: Task) => jobOn(task, checkpoint, size, { repeats, steps });
-  // Its calls take milliseconds: many of them cost nothing, and few say little.
+  // A call takes milliseconds: many calls cost little, and few calls give an inexact time.
   const onEmbedded = (task: Task) => jobOn(task, EMBEDDED.checkpoint, EMBEDDED.size, { ...EMBEDDED, repeats: 100 * repeats, steps: 20 });
   const benchmark = measuring("", false, onBenchmark);
   const embedded = measuring("embedded checkpoint: ", true, onEmbedded);

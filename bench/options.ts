@@ -8,7 +8,7 @@ export function count(text: string): number {
   return value;
 }
 
-/** Names with commas between, each of them one of `known`'s if given. */
+/** Names separated by commas. If `known` is given, each must be one of its names. */
 export function nameList(known?: Readonly<Record<string, unknown>>): (text: string) => string[] {
   return (text) => {
     const names = text.split(",").map((name) => name.trim());

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "./paths.js";
 
-/** Lets a signal end this process as `process.exit` does, so that the process it measures ends with it. */
+/** Makes a signal end this process like `process.exit`, so that the measured process ends, too. */
 export function endOnSignals(): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 }
@@ -15,7 +15,7 @@ export function compileOurs(): void {
 }
 
 /**
- * The Python the peers run in: BENCH_PYTHON as it is, or an environment of the benchmark's own, made when its requirements change.
+ * The Python of the peers: BENCH_PYTHON, or the benchmark's own environment, which is made again when its requirements change.
  * @throws Error if it cannot be made.
  */
 export function preparePython(): string {

@@ -14,7 +14,7 @@ import { formatDecibels, psnr } from "./psnr.js";
 import { median } from "./results.js";
 import { formatSeconds, markdownTable, replaceBetween } from "./tables.js";
 
-/** What the embedded checkpoint was trained on: things, colours, places, counts. Each has its place in the list as seed. */
+/** Prompts like those of the embedded checkpoint's training: things, colours, places, counts. The seed is the prompt's index. */
 const PROMPTS = [
   "a red apple on a blue background",
   "a red fox on a green background",
@@ -75,7 +75,7 @@ async function paint(mode: string): Promise<Gallery> {
     const { images } = await pipe.generate({ prompt, seed, ...SETTINGS, ...request });
     return images[0] as Picture;
   };
-  // Awaited, or the pipeline would be disposed of while it works.
+  // Awaited: otherwise the pipeline would be disposed while it works.
   return await withLock(async () => {
     await generate(PROMPTS[0] ?? "", 0);
     const pictures: Picture[] = [];

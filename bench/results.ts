@@ -4,7 +4,7 @@ import type { FamilyName, Scale } from "./checkpoints/families.js";
 import type { Machine } from "./machine.js";
 import type { PeakMemory } from "./process-memory.js";
 
-/** What one contender gave in one measurement, over all rounds. */
+/** The results of one contender in one measurement, over all rounds. */
 export interface Result {
   readonly measurement: string;
   readonly title: string;
@@ -26,12 +26,12 @@ export interface Run {
   readonly scale: Scale;
   readonly rounds: number;
   readonly repeats: number;
-  /** The one the ratios are to comes first. */
+  /** The first one is the reference of the ratios. */
   readonly contenders: readonly string[];
   readonly results: readonly Result[];
 }
 
-/** Writes the run to `<date>-<checkpoint>-<machine>.json`, replaces what it wrote there before, and returns the path. */
+/** Writes the run to `<date>-<checkpoint>-<machine>.json`, replaces an earlier version, and returns the path. */
 export function saveRun(folder: string, run: Run): string {
   mkdirSync(folder, { recursive: true });
   const date = run.date.slice(0, 16).replace(":", "");
@@ -45,7 +45,7 @@ export function saveRun(folder: string, run: Run): string {
   return path;
 }
 
-/** @throws Error if the file is no saved run. */
+/** @throws Error if the file is not a saved run. */
 export function readRun(path: string): Run {
   const run: Partial<Run> = JSON.parse(readFileSync(path, "utf8"));
   const missing = (["date", "machine", "versions", "checkpoint", "contenders", "results"] as const).filter((name) => !(name in run));
@@ -53,7 +53,7 @@ export function readRun(path: string): Run {
   return run as Run;
 }
 
-/** The middle one, or the mean of the two in the middle. */
+/** The middle value, or the mean of the two middle values. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;

@@ -8,7 +8,7 @@ import { type PeakMemory, watchMemory } from "./process-memory.js";
 export interface Outcome {
   /** Seconds of each measured call. */
   readonly calls: readonly number[];
-  /** Seconds from the start of the process to each point it told of. */
+  /** Seconds from the start of the process to each point that it reported. */
   readonly marks: Readonly<Record<string, number>>;
   /** Seconds from its start to its end. */
   readonly lifetime: number;
@@ -40,7 +40,7 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
     timeout: LIMIT * 1000,
     killSignal: "SIGKILL",
   });
-  // Left alone it would work on, and disturb the next run.
+  // Otherwise it would continue to work, and disturb the next run.
   const stop = () => child.kill("SIGKILL");
   process.once("exit", stop);
   const memory = watchMemory(child.pid ?? 0);
@@ -62,7 +62,7 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
   return { calls, marks, lifetime: seconds(), memory: memory(), versions, failure: failure ?? end };
 }
 
-/** A report, or nothing if the line is a library's chatter. */
+/** The report in the line; undefined if a library wrote the line. */
 function parse(line: string): Report | undefined {
   try {
     const value: unknown = JSON.parse(line);

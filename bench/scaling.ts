@@ -43,7 +43,7 @@ if (!Object.hasOwn(MODES, options.mode)) program.error(`error: --mode ${options.
 
 const report = join(ROOT, "bench/SCALING.md");
 const checkpoint = checkpointOf("sd15", options.scale);
-/** Pixels along each side of the pictures the checkpoint is for. */
+/** Side in pixels of the pictures that the checkpoint is for. */
 const native = family("sd15", options.scale).unet.sample_size * VAE_FACTOR;
 endOnSignals();
 compileOurs();

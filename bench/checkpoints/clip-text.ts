@@ -1,6 +1,6 @@
 import { linear, norm, type Tensors } from "./tensors.js";
 
-/** `config.json` of a CLIP text encoder, as far as ours differ in it. */
+/** `config.json` of a CLIP text encoder, with the fields that differ between our checkpoints. */
 export interface ClipTextConfig {
   readonly architectures: readonly ["CLIPTextModel" | "CLIPTextModelWithProjection"];
   readonly vocab_size: number;

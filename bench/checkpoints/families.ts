@@ -5,13 +5,13 @@ import type { VaeConfig } from "./vae.js";
 /** The checkpoints that are measured. */
 export type FamilyName = "sd15" | "sdxl";
 
-/** How large they are: as people have them, or just large enough to have every part. */
+/** The size of the networks: that of published checkpoints, or just large enough to have every part. */
 export type Scale = "real" | "tiny";
 
 /** A family of checkpoints: the shapes of its networks. */
 export interface Family {
   readonly pipeline: "StableDiffusionPipeline" | "StableDiffusionXLPipeline";
-  /** Weight files it has: full ones, the fp16 variant, or both. */
+  /** Its weight files: full ones, the fp16 variant, or both. */
   readonly variants: readonly ("fp32" | "fp16")[];
   readonly unet: UNetConfig;
   readonly vae: VaeConfig;
@@ -68,7 +68,7 @@ const FAMILIES: Readonly<Record<FamilyName, Family>> = {
   },
   sdxl: {
     pipeline: "StableDiffusionXLPipeline",
-    // Its full files are 14 GB; the ones in use are of half precision.
+    // Its full files have 14 GB; people use the half-precision ones.
     variants: ["fp16"],
     unet: {
       sample_size: 128,
@@ -108,7 +108,9 @@ export function family(name: FamilyName, scale: Scale): Family {
   return scale === "real" ? FAMILIES[name] : tiny(FAMILIES[name]);
 }
 
-/** The same parts, layer for layer but for the transformers' depth, a tenth as wide and a quarter as large a picture's side or less. */
+/**
+ * The same parts with the same layers, but fewer transformers. They are a tenth as wide, for pictures with a quarter of the side or less.
+ */
 function tiny({ unet, vae, textEncoders, ...rest }: Family): Family {
   const widths = (full: readonly number[]) => full.map((width) => (width < 600 ? 32 : 64));
   const width = 32;

@@ -11,7 +11,7 @@ import { writeWeights } from "./write-weights.js";
 /** CLIP's real vocabulary. */
 const TOKENIZER = join(ROOT, "test/checkpoints/tokenizer-clip");
 
-/** The folder of a checkpoint with a family's shapes and random weights, in the diffusers layout. Made the first time it is asked for. */
+/** The folder of a checkpoint with a family's shapes and random weights, in the diffusers layout. It is made at the first call. */
 export function checkpointOf(name: FamilyName, scale: Scale): string {
   const folder = join(ROOT, "bench/.checkpoints", scale === "real" ? name : `${name}-${scale}`);
   if (existsSync(folder)) return folder;
@@ -40,7 +40,7 @@ function make(root: string, { pipeline, variants, unet, vae, textEncoders }: Fam
   part("unet", ofDiffusers("UNet2DConditionModel", unet), "diffusion_pytorch_model", () => unetTensors(unet));
   part("vae", ofDiffusers("AutoencoderKL", vae), "diffusion_pytorch_model", () => vaeTensors(vae));
   for (const [i, config] of textEncoders.entries()) {
-    // Configs on the hub say 2 for the end-of-text token, which stands for the token with the highest id.
+    // Configs on the hub have 2 as the end-of-text token. It means the token with the highest id.
     const whole = { model_type: "clip_text_model", eos_token_id: 2, ...config };
     part(numbered("text_encoder", i), whole, "model", () => clipTextTensors(config));
     writeTokenizer(join(root, numbered("tokenizer", i)));
@@ -63,7 +63,7 @@ function make(root: string, { pipeline, variants, unet, vae, textEncoders }: Fam
   writeJson(join(root, "model_index.json"), ofDiffusers(pipeline, index));
 }
 
-/** Euler takes one step of the network for each inference step, and every peer has it. */
+/** Euler runs the network once for each step, and every peer has it. */
 const SCHEDULER = {
   beta_start: 0.00085,
   beta_end: 0.012,

@@ -21,7 +21,7 @@ export function* norm(name: string, width: number): Tensors {
   yield [`${name}.bias`, [width]];
 }
 
-/** diffusers' ResnetBlock2D; `time` is the width of the time embedding, where the network has one. */
+/** diffusers' ResnetBlock2D; `time` is the width of the time embedding, if the network has one. */
 export function* resnet(name: string, inputs: number, outputs: number, time?: number): Tensors {
   yield* norm(`${name}.norm1`, inputs);
   yield* conv(`${name}.conv1`, inputs, outputs);

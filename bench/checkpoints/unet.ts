@@ -1,6 +1,6 @@
 import { conv, linear, norm, resnet, type Tensors } from "./tensors.js";
 
-/** `config.json` of a UNet2DConditionModel, as far as ours differ in it. */
+/** `config.json` of a UNet2DConditionModel, with the fields that differ between our checkpoints. */
 export interface UNetConfig {
   readonly sample_size: number;
   readonly in_channels: number;

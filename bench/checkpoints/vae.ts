@@ -1,6 +1,6 @@
 import { conv, linear, norm, resnet, type Tensors } from "./tensors.js";
 
-/** `config.json` of an AutoencoderKL, as far as ours differ in it. */
+/** `config.json` of an AutoencoderKL, with the fields that differ between our checkpoints. */
 export interface VaeConfig {
   readonly block_out_channels: readonly number[];
   readonly down_block_types: readonly string[];
@@ -27,7 +27,7 @@ export function* vaeTensors(config: VaeConfig): Tensors {
   yield* ending("decoder", deepest, first, 3);
 }
 
-/** A way down or up: each block but the last ends with a change of size. */
+/** The down or up blocks. Each block but the last changes the size at its end. */
 function* blocks(name: string, widths: readonly number[], first: number, layers: number, samplers: string): Tensors {
   let width = first;
   for (const [i, outputs] of widths.entries()) {

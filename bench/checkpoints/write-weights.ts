@@ -3,9 +3,9 @@ import { toHalf } from "../../src/tensor/half.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { NamedShape } from "./tensors.js";
 
-/** Random numbers there are of each scale; a tensor larger than this repeats them, which is nothing to a matrix product. */
+/** The number of random numbers for each scale. A larger tensor repeats them, which does not change the time of a matrix product. */
 const POOL = 2 ** 20;
-/** Numbers by which each tensor begins further on in the pool, so that no two of a shape are equal. A prime. */
+/** Each tensor begins this many numbers later in the pool, so that tensors of one shape differ. A prime. */
 const STRIDE = 104_729;
 
 const BYTES = { fp32: 4, fp16: 2 } as const;
@@ -51,7 +51,7 @@ function scaleOf(name: string, shape: readonly number[]): TensorScale {
   return 1 / Math.sqrt(size(shape.slice(1)));
 }
 
-/** Numbers in the file's precision, of which every scale is made once. */
+/** Random numbers in the file's precision. Those of each scale are made once. */
 class Pool {
   private readonly normals = randn([POOL], new Generator(0)).data;
   private readonly scaled = new Map<TensorScale, Float32Array | Uint16Array>();

@@ -28,7 +28,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
       const encoderHiddenStates = noise([rows, tokens, crossAttentionDim as number]);
       const pooled = (projectionClassEmbeddingsInputDim ?? 0) - 6 * (additionTimeEmbedDim ?? 0);
       const addedCond = additionEmbedType ? { textEmbeds: noise([rows, pooled]), timeIds: noise([rows, 6]) } : undefined;
-      // As pipelines call it: both halves of guidance look at the same latents.
+      // As in pipelines: both halves of guidance use the same latents.
       const sample = noise([batch, inChannels, latents, latents]);
       await time(repeats, () => unet.forward(sample, 500, { encoderHiddenStates, addedCond }));
     }),
@@ -72,7 +72,7 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
       mark("ready");
       await forward(...inputs);
       mark("first-step");
-      // The rest of the picture is of no interest.
+      // The rest of the picture is not measured.
       process.exit();
     };
     await pipe.generate({ prompt: PROMPT, height: size, width: size, numInferenceSteps: 20, seed: 0, ...request });
