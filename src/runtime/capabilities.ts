@@ -4,7 +4,7 @@ import { fusedAttention, writtenOutAttention } from "../graph/ops/attention.js";
 import { scale } from "../graph/ops/elementwise.js";
 import { narrow } from "../graph/ops/precision.js";
 import { Tensor } from "../tensor/tensor.js";
-import type { Precision, ResolvedDevice } from "./device.js";
+import { isProcessor, type Precision, type ResolvedDevice } from "./device.js";
 import { DeviceSessions, runtimeMessage } from "./device-sessions.js";
 import type { EngineHost } from "./engine-host.js";
 import type { NamedTensors } from "./session.js";
@@ -51,7 +51,7 @@ export async function probe(
   const { device } = settings;
   const sessions = new DeviceSessions(transport, settings);
   const isFast = precision === "fast";
-  if (device === "cpu") {
+  if (isProcessor(device)) {
     const byteRange = isFast ? await measureByteRange(sessions) : undefined;
     return { capabilities: Object.freeze({ device, halfPrecision: false, fusedAttention: true, byteRange, isSoftware: false }) };
   }

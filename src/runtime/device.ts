@@ -13,6 +13,11 @@ export type ResolvedDevice = Exclude<Target, "wasm">;
 /** The devices a caller can name. */
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
 
+/** Whether the device is the CPU: the runtime's own kernels compute, not a provider that brings others. */
+export function isProcessor(device: ResolvedDevice): boolean {
+  return device === "cpu";
+}
+
 /**
  * "exact" computes in float32, and matches diffusers within rounding. "fast" is faster, and its pictures differ more. On the CPU it
  * computes matrix products and convolutions in 8-bit integers; on WebGPU and CUDA it computes in half precision, if the device can.

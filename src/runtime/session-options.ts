@@ -1,5 +1,5 @@
 import type { FinishedGraph } from "../graph/finished-graph.js";
-import type { ResolvedDevice } from "./device.js";
+import { isProcessor, type ResolvedDevice } from "./device.js";
 import type { EncodedModel, EngineHost } from "./engine-host.js";
 import type { LoadOptions } from "./session.js";
 import type { LoadTask, SessionOptions } from "./transport.js";
@@ -29,7 +29,7 @@ export function loadTask(settings: SessionSettings, graph: FinishedGraph, option
   const { keepsMemory: runsOften = false, copiesWeights = false } = options;
   // C's allocator keeps part of the memory it is given back (0.6 GB after SD 1.5's VAE at 512x512), and fragments more. The runtime's arena
   // is better for large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
-  const isLarge = settings.device === "cpu" && !runsOften && largestValue >= LARGE_VALUE;
+  const isLarge = isProcessor(settings.device) && !runsOften && largestValue >= LARGE_VALUE;
   const keepsMemory = isLarge || runsOften;
   const { bytes, sessionConfig } = settings.encode(model);
   return {
@@ -63,11 +63,11 @@ interface Choices {
 function sessionOptions(settings: SessionSettings, config: EncodedModel["sessionConfig"], choices: Choices): SessionOptions {
   const { device, deviceId, profile, spins } = settings;
   const { keepsMemory = false, copiesWeights = false, optimizes = true } = choices;
-  const provider = deviceId === undefined || device === "cpu" ? device : { name: device, deviceId };
+  const provider = deviceId === undefined || isProcessor(device) ? device : { name: device, deviceId };
   const profiling = profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile };
   const waiting = spins ? {} : { intra_op: { allow_spinning: "0" } };
   const common = { executionProviders: [provider], ...profiling };
-  if (device !== "cpu") return { ...common, graphOptimizationLevel: "extended", extra: { session: config } };
+  if (!isProcessor(device)) return { ...common, graphOptimizationLevel: "extended", extra: { session: config } };
   return {
     ...common,
     // "all" would reorder every convolution weight: 13 s for Stable Diffusion 1.5, for steps that are 10 % faster.

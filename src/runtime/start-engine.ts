@@ -4,7 +4,7 @@ import type { FinishedGraph } from "../graph/finished-graph.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import { callQueueOf } from "./call-queue.js";
 import { type Capabilities, probe } from "./capabilities.js";
-import { DEVICES, type DeviceOptions, PRECISIONS, type Precision, type ResolvedDevice } from "./device.js";
+import { DEVICES, type DeviceOptions, isProcessor, PRECISIONS, type Precision, type ResolvedDevice } from "./device.js";
 import { DeviceSessions } from "./device-sessions.js";
 import { disposed } from "./disposed.js";
 import type { Engine } from "./engine.js";
@@ -55,7 +55,7 @@ class OnnxEngine implements Engine {
   ) {
     this.sessions = new DeviceSessions(transport, settings);
     this.lowMemory = lowMemory;
-    this.precision = capabilities.device === "cpu" || capabilities.halfPrecision ? precision : "exact";
+    this.precision = isProcessor(capabilities.device) || capabilities.halfPrecision ? precision : "exact";
   }
 
   get device(): ResolvedDevice {
