@@ -30,11 +30,14 @@ export interface LocatedLora extends LoraRequest {
   readonly weight: number;
 }
 
-/** What is loaded beside the checkpoint, and where it is. */
-export interface LocatedAdapters {
-  readonly loras: readonly LocatedLora[];
-  readonly embeddings: readonly EmbeddingRequest[];
+/** What is loaded beside the checkpoint, in the order in which it was given. */
+export interface Adapters<Lora, Embedding> {
+  readonly loras: readonly Lora[];
+  readonly embeddings: readonly Embedding[];
 }
+
+/** Adapters whose places are known. */
+export type LocatedAdapters = Adapters<LocatedLora, EmbeddingRequest>;
 
 /** How many names of LoRAs an error lists. */
 const NEAREST = 5;

@@ -8,15 +8,12 @@ import { type ExistingSource, expectThere, findSource } from "../hub/find-source
 import type { FoundFile } from "../hub/open-file.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
-import type { LocatedAdapters, LocatedLora } from "./adapter-library.js";
+import type { Adapters, LocatedAdapters, LocatedLora } from "./adapter-library.js";
 import { pathOf } from "./name-of.js";
 import type { EmbeddingRequest, ModelSource } from "./request.js";
 
 /** Adapters whose files can be read. */
-export interface OpenAdapters {
-  readonly loras: readonly (LocatedLora & { readonly file: FoundFile })[];
-  readonly embeddings: readonly (EmbeddingRequest & { readonly file: FoundFile })[];
-}
+export type OpenAdapters = Adapters<LocatedLora & { readonly file: FoundFile }, EmbeddingRequest & { readonly file: FoundFile }>;
 
 /** A pipeline that LoRAs and embeddings are loaded into. */
 export type Adaptable = Pick<
@@ -46,13 +43,8 @@ export interface LoadedEmbedding {
   readonly source: string;
 }
 
-/** What is loaded beside the checkpoint. */
-export interface LoadedAdapters {
-  /** In the order in which they were given. */
-  readonly loras: readonly LoadedLoraFile[];
-  /** In the order in which they were given. */
-  readonly embeddings: readonly LoadedEmbedding[];
-}
+/** The adapters in a pipeline. */
+export type LoadedAdapters = Adapters<LoadedLoraFile, LoadedEmbedding>;
 
 /** Letters of a hash that AUTOMATIC1111's web UI writes. */
 const HASH_LENGTH = 12;
@@ -61,20 +53,16 @@ const HASH_LENGTH = 12;
 const CHUNK = 2 ** 20;
 
 /** Adapters whose sources exist. */
-export interface FoundAdapters {
-  readonly loras: readonly (LocatedLora & { readonly found: ExistingSource })[];
-  readonly embeddings: readonly (EmbeddingRequest & { readonly found: ExistingSource })[];
-}
+export type FoundAdapters = Adapters<Found<LocatedLora>, Found<EmbeddingRequest>>;
+type Found<Adapter> = Adapter & { readonly found: ExistingSource };
 
 /** Parses the sources of adapters. @throws CheckpointError for a path that does not exist */
 export async function findAdapters({ loras, embeddings }: LocatedAdapters): Promise<FoundAdapters> {
   return { loras: await withSources(loras), embeddings: await withSources(embeddings) };
 }
 
-async function withSources<Adapter extends { readonly source: ModelSource }>(
-  adapters: readonly Adapter[],
-): Promise<(Adapter & { readonly found: ExistingSource })[]> {
-  const all: (Adapter & { readonly found: ExistingSource })[] = [];
+async function withSources<Adapter extends { readonly source: ModelSource }>(adapters: readonly Adapter[]): Promise<Found<Adapter>[]> {
+  const all: Found<Adapter>[] = [];
   for (const adapter of adapters) all.push({ ...adapter, found: await expectThere(await findSource(adapter.source)) });
   return all;
 }

@@ -6,6 +6,7 @@ import { messageOf } from "../../message-of.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { Folder } from "../folder.js";
 import { diskFile } from "./disk-file.js";
+import { errorCode } from "./error-code.js";
 import { packageFile } from "./package-files.js";
 
 /** The folder at `path` on this machine's disk, called `name` in messages. Nothing is read yet: `check()` tests whether it exists. */
@@ -164,12 +165,8 @@ async function isLink(path: string): Promise<boolean> {
   );
 }
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
-
 function isMissing(error: unknown): boolean {
-  return codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
+  return errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR";
 }
 
 function explain(name: string, error: unknown): CheckpointError {
@@ -182,6 +179,6 @@ function explain(name: string, error: unknown): CheckpointError {
     ELOOP: ["is a symbolic link that leads back to itself", "download the checkpoint again"],
     EMFILE: ["cannot be opened: this process has too many files open", "raise the limit (ulimit -n)"],
   };
-  const [what, hint] = reasons[String(codeOf(error))] ?? [`cannot be read: ${messageOf(error)}`];
+  const [what, hint] = reasons[errorCode(error) ?? ""] ?? [`cannot be read: ${messageOf(error)}`];
   return new CheckpointError(`${name} ${what}`, { hint, cause: error });
 }

@@ -3,6 +3,7 @@ import { open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { OutputError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
+import { errorCode } from "./error-code.js";
 
 /** Files that are being written. They are removed if the process exits in the middle (a second Ctrl-C). */
 const unfinished = new Set<string>();
@@ -36,7 +37,6 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array, { ove
 
 /** The error for a failure to write, with its reason in words. */
 export function explainWrite(path: string, error: unknown): OutputError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reasons: Partial<Record<string, [reason: string, hint?: string]>> = {
     EACCES: ["this user may not write there", "choose another folder, or change the permissions of this one"],
     EPERM: ["this user may not write there", "choose another folder, or change the permissions of this one"],
@@ -48,7 +48,7 @@ export function explainWrite(path: string, error: unknown): OutputError {
     ENOSPC: ["the disk is full", "free some space or choose another folder"],
     ENAMETOOLONG: ["the name is too long", "choose a shorter name"],
   };
-  const [reason, hint] = reasons[code] ?? [messageOf(error)];
+  const [reason, hint] = reasons[errorCode(error) ?? ""] ?? [messageOf(error)];
   return new OutputError(`cannot write ${path}: ${reason}`, { hint, cause: error });
 }
 
