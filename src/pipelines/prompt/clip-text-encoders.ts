@@ -87,7 +87,7 @@ function givenFeatures(
   const width = missing.length > 0 ? "features" : encoders.reduce((sum, { model }) => sum + model.config.hiddenSize, 0);
   expectShape(name, embeds, ["batch", "tokens", width]);
   if (pooledWidth === undefined) return { promptEmbeds: embeds };
-  if (!pooled) throw new ArgumentError(`${name} were given without their pooled ones; Stable Diffusion XL needs both`, { argument: name });
+  if (!pooled) throw new ArgumentError(`${name} were given without their pooled ones; this pipeline needs both`, { argument: name });
   expectShape(name === "promptEmbeds" ? "pooledPromptEmbeds" : "negativePooledPromptEmbeds", pooled, [embeds.shape[0] ?? 0, pooledWidth]);
   return { promptEmbeds: embeds, pooledPromptEmbeds: pooled };
 }
