@@ -10,6 +10,15 @@ import { THREAD_STATE } from "./thread-state.js";
 /** Milliseconds for which a process that ends waits for a running network. */
 const LONGEST_WAIT = 60_000;
 
+/**
+ * ONNX Runtime for Linux sends usage data to its makers and leaves log files in the folder for temporary files
+ * (microsoft/onnxruntime#27379). A program that wants it sets ORT_DISABLE_TELEMETRY=0. The runtime reads the variable of the process, which
+ * only the main thread can set.
+ */
+function keepUsageDataPrivate(): void {
+  process.env.ORT_DISABLE_TELEMETRY ??= "1";
+}
+
 /** Threads that must not be ended while they work. */
 const alive = new Set<WorkerThread>();
 let isWatchingExit = false;
@@ -30,6 +39,7 @@ export class WorkerThread implements Transport {
     this.state[0] = THREAD_STATE.busy;
     // The built file, even for tests and scripts that run the .ts sources: a thread of Node 20 takes only JavaScript.
     const file = packageFile("dist/platform/node/worker.js");
+    keepUsageDataPrivate();
     // Without the program's flags: some, like --input-type, would prevent the thread from starting.
     this.worker = new Worker(file, { execArgv: [], workerData: this.state });
     this.worker.on("message", (answer: CallAnswer) => {
