@@ -1,6 +1,8 @@
 import { isPickle } from "../checkpoint/pickles.js";
 import { ArgumentError } from "../errors.js";
+import { given, isPlain } from "../given.js";
 import { nearestNames } from "../nearest.js";
+import { type Field, field, hasMethods } from "../options/fields.js";
 import { nameOf } from "./name-of.js";
 import type { EmbeddingRequest, LoraRequest, ModelSource } from "./request.js";
 
@@ -21,6 +23,20 @@ export interface AdapterShelf {
    * and is refused when it is used.
    */
   list(): Promise<readonly string[]> | readonly string[];
+}
+
+/** The library as an option. A shelf may be an instance of a class. */
+export const adapterLibrary: Field<AdapterLibrary> = field(isLibrary, "{ loras, embeddings }, each with a name and a function list");
+
+function isLibrary(value: unknown): boolean {
+  if (!isPlain(value)) return false;
+  return Object.entries(value).every(
+    ([key, shelf]) => ["loras", "embeddings"].includes(key) && ((shelf ?? undefined) === undefined || isShelf(shelf)),
+  );
+}
+
+function isShelf(value: unknown): boolean {
+  return hasMethods(value, "list") && typeof (value as { readonly name?: unknown }).name === "string";
 }
 
 /** A LoRA, and where it is. */
@@ -82,9 +98,21 @@ function locateLora(
 }
 
 async function filesOf(shelf: AdapterShelf): Promise<readonly string[]> {
-  const paths = await shelf.list();
+  const paths: unknown = await shelf.list();
+  if (!isListOfPaths(paths)) {
+    throw new ArgumentError(
+      (option) => `list of ${shelf.name} gave ${given(paths)}; expected a list of files or hub ids for ${option("library")}`,
+      {
+        argument: "library",
+      },
+    );
+  }
   const readable = new Set(paths.filter((path) => !isPickle(path)).map(nameOf));
   return paths.filter((path) => !isPickle(path) || !readable.has(nameOf(path)));
+}
+
+function isListOfPaths(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((path) => typeof path === "string" && path !== "");
 }
 
 function filesByName(paths: readonly string[]): ReadonlyMap<string, readonly string[]> {

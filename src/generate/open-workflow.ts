@@ -9,7 +9,7 @@ import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
-import { type AdapterLibrary, locateAdapters } from "./adapter-library.js";
+import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkNetworks, checkRun } from "./check-family.js";
 import { checkCombinations } from "./combinations.js";
 import type { KnownFamily } from "./families.js";
@@ -47,7 +47,7 @@ export const OPEN_OPTION_FIELDS: Fields<OpenOptions> = {
   signal: abortSignal,
   onDownload: callback(),
   onLoad: callback(),
-  library: field(isPlain, "an object: { loras, embeddings }"),
+  library: adapterLibrary,
   firstRun: field(isPlain, "an object with the options of a run"),
   cacheDir: text,
   localFilesOnly: flag,
@@ -97,6 +97,8 @@ export async function openWorkflow(request: OpenRequest, options: OpenOptions = 
   const checked = checkOptions(options, OPEN_OPTION_FIELDS, { call: "openWorkflow", elsewhere: belongsToRequest });
   const { firstRun, library = {}, signal, onLoad, ...from } = checked;
   const planned = firstRun && checkRunRequest(firstRun);
+  // A copy, because a program may change its object between opening and running.
+  const given = firstRun && { ...firstRun };
   signal?.throwIfAborted();
   const whole = { ...planned, ...opening, model: opening.model ?? embeddedCheckpointPath() };
   checkCombinations({ ...planned, ...opening }, { isPlanned: planned !== undefined });
@@ -106,7 +108,7 @@ export async function openWorkflow(request: OpenRequest, options: OpenOptions = 
   const accept = (family: KnownFamily, index: ModelIndex) => (planned ? checkRun : checkNetworks)(whole, family, index);
   const files = await unlessAborted(openFiles(whole, located, { ...from, signal, accept }), signal);
   onLoad?.();
-  const first = firstRun && prepared && { given: firstRun, prepared };
+  const first = given && prepared && { given, prepared };
   const loading = LoadedWorkflow.load({ ...opening, model: whole.model }, files, first);
   try {
     return await unlessAborted(loading, signal);
@@ -174,7 +176,7 @@ class LoadedWorkflow implements Workflow {
     const { opening, files, networks, adapters, firstRun } = this;
     // Its pictures are kept for the first run only.
     this.firstRun = undefined;
-    const prepared = request === firstRun?.given ? firstRun.prepared : await this.prepare(request);
+    const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
     const workflow = { opening, family: files.family, networks, adapters, isEmbedded: files.isEmbedded };
     return yield* runEvents(workflow, prepared, signal);
   }
@@ -194,6 +196,13 @@ class LoadedWorkflow implements Workflow {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+/** Whether two requests have the same options. Pictures count as the same only if they are the same object or text. */
+function isSame(request: RunRequest, other: RunRequest): boolean {
+  if (!isPlain(request)) return false;
+  const names = Object.keys(request) as (keyof RunRequest)[];
+  return names.length === Object.keys(other).length && names.every((name) => Object.hasOwn(other, name) && request[name] === other[name]);
 }
 
 async function disposeAll(parts: readonly AsyncDisposable[]): Promise<void> {

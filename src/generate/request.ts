@@ -316,7 +316,7 @@ export function checkRequest(value: unknown): GenerateRequest {
   return checkOptions(value, GENERATE_FIELDS, {
     call: "generate",
     example: 'such as generate({ prompt: "a red fox" })',
-    elsewhere: (name) => ELSEWHERE[name],
+    elsewhere: outsideRequest,
   });
 }
 
@@ -353,7 +353,11 @@ export function checkRunRequest(request: RunRequest): RunRequest {
 
 function elsewhereIn(other: "run" | "openWorkflow"): (name: string) => string | undefined {
   const fields: object = other === "run" ? RUN_FIELDS : OPEN_FIELDS;
-  return (name) => (Object.hasOwn(fields, name) ? `it is an option of ${other}` : ELSEWHERE[name]);
+  return (name) => (Object.hasOwn(fields, name) ? `it is an option of ${other}` : outsideRequest(name));
+}
+
+function outsideRequest(name: string): string | undefined {
+  return Object.hasOwn(ELSEWHERE, name) ? ELSEWHERE[name] : undefined;
 }
 
 /** The hint for an option of a request that is given beside the request. */

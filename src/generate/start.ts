@@ -61,19 +61,32 @@ export function startKindOf({ image, maskImage, controlImage }: RunRequest): Sta
 export async function readStart(request: RunRequest): Promise<Start> {
   const { image, maskImage, paddingMaskCrop, controlImage, controlnetConditioningScale: scales = 1 } = request;
   if (controlImage !== undefined) {
-    const images = await Promise.all(listOf(controlImage).map((each) => readPicture(each)));
+    const images = await Promise.all(listOf(controlImage).map((each) => readPicture("controlImage", each)));
     const scale = (i: number) => listOf(scales)[i] ?? listOf(scales)[0] ?? 1;
     return { kind: "control", controls: images.map((each, i) => ({ image: each, scale: scale(i) })) };
   }
   if (image === undefined) return { kind: "noise" };
-  const picture = await readPicture(image);
+  const picture = await readPicture("image", image);
   if (maskImage === undefined) return { kind: "image", image: picture };
-  return { kind: "mask", image: picture, mask: await readPicture(maskImage, loadMask), padding: paddingMaskCrop };
+  return { kind: "mask", image: picture, mask: await readPicture("maskImage", maskImage, loadMask), padding: paddingMaskCrop };
 }
 
-async function readPicture(input: PictureInput, load: typeof loadImage = loadImage): Promise<NamedPicture> {
-  const source = typeof input === "string" && !/^data:/i.test(input) ? fromBase64(input) : input;
-  return { picture: await load(source), name: input instanceof File && input.name !== "" ? lastName(input.name) : "data" };
+/** The picture that is given as `argument`. @throws ArgumentError for that argument if it cannot be decoded */
+async function readPicture(
+  argument: "image" | "maskImage" | "controlImage",
+  input: PictureInput,
+  load: typeof loadImage = loadImage,
+): Promise<NamedPicture> {
+  const file = input instanceof File && input.name !== "" ? lastName(input.name) : undefined;
+  try {
+    const source = typeof input === "string" && !/^data:/i.test(input) ? fromBase64(input) : input;
+    return { picture: await load(source), name: file ?? "data" };
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    const { message, hint } = error;
+    // The name of a file says which picture it is. Bytes and texts have no name.
+    throw new ArgumentError((name) => (file === undefined ? `${name(argument)}: ${message}` : message), { argument, hint, cause: error });
+  }
 }
 
 function fromBase64(text: string): Uint8Array {
@@ -81,6 +94,6 @@ function fromBase64(text: string): Uint8Array {
     // Addresses of the web use - and _ for + and /.
     return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
   } catch (cause) {
-    throw new ArgumentError("a picture is neither the base64 text of an image file nor a data URL", { cause });
+    throw new ArgumentError("the text is neither an image file in base64 nor a data URL", { cause });
   }
 }

@@ -103,7 +103,8 @@ async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Pro
 async function fetchBytes(url: string | URL, name: string): Promise<Uint8Array> {
   if (new URL(url).protocol === "file:") return readPath(decodeURIComponent(new URL(url).pathname));
   const response = await fetch(url).catch((cause: unknown) => {
-    throw new ArgumentError(`image ${name} cannot be fetched: ${messageOf(cause)}`, { cause });
+    const problem = /^data:/i.test(name) ? "is not a valid data URL" : `cannot be fetched: ${messageOf(cause)}`;
+    throw new ArgumentError(`image ${name} ${problem}`, { cause });
   });
   if (!response.ok)
     throw new ArgumentError(`image ${name} cannot be fetched: the server answered ${response.status} ${response.statusText}`);

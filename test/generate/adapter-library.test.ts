@@ -1,5 +1,6 @@
+import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import { type AdapterLibrary, locateAdapters } from "../../src/generate/adapter-library.js";
+import { type AdapterLibrary, adapterLibrary, locateAdapters } from "../../src/generate/adapter-library.js";
 
 function shelf(...paths: string[]) {
   return { name: "models", list: () => paths };
@@ -65,4 +66,33 @@ it("a library is listed even if nothing is looked up", async () => {
   const missing = { name: "none", list: () => Promise.reject(new Error("it does not exist")) };
   await expect(located({ loras: missing }, {})).rejects.toThrow("it does not exist");
   await expect(located({ embeddings: missing }, {})).rejects.toThrow("it does not exist");
+});
+
+describe("a library", () => {
+  it("may have shelves that are instances of a class, and may lack shelves", () => {
+    class Uploads {
+      readonly name = "uploads";
+      list(): readonly string[] {
+        return ["a/fox.safetensors"];
+      }
+    }
+    for (const library of [{ loras: new Uploads() }, { embeddings: shelf() }, { loras: null }, {}]) {
+      expect(v.is(adapterLibrary, library)).toBe(true);
+    }
+  });
+
+  it.each([{ lora: shelf() }, { loras: ["fox.safetensors"] }, { loras: { name: "models" } }, { loras: { list: () => [] } }])(
+    "that cannot be used is refused: %o",
+    (library) => {
+      expect(v.is(adapterLibrary, library)).toBe(false);
+    },
+  );
+
+  it.each(["fox.safetensors", undefined, [1], [""]])("is refused if it lists %o", async (paths) => {
+    const library = { loras: { name: "models", list: () => paths as unknown as readonly string[] } };
+    await expect(located(library, {})).rejects.toMatchObject({
+      argument: "library",
+      message: expect.stringMatching(/^list of models gave .*; expected a list of files or hub ids for library$/),
+    });
+  });
 });

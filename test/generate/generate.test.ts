@@ -256,6 +256,31 @@ describe("an open workflow", () => {
     await expect(open({ model: "nowhere" }, { firstRun })).rejects.toThrow(message);
   });
 
+  it("reads the first run again if the program changed it after opening", async () => {
+    const changing: { -readonly [Name in keyof RunRequest]: RunRequest[Name] } = { ...run };
+    const workflow = await open({}, { firstRun: changing });
+    changing.seed = 8;
+    expect((await finish(workflow, changing)).settings.seeds).toEqual([8n]);
+  });
+
+  it("refuses a run without a request, also when it was opened for a first run", async () => {
+    for (const workflow of [await open(), await open({}, { firstRun: run })]) {
+      const nothing = undefined as unknown as RunRequest;
+      await expect(finish(workflow, nothing)).rejects.toThrow(/^run was given undefined; expected an object with options$/);
+    }
+  });
+
+  it.each([
+    ["image", { image: new Uint8Array(5) }, /^image: the given buffer is not an image that can be read/],
+    ["image", { image: "abcde" }, /^image: the text is neither an image file in base64 nor a data URL$/],
+    ["image", { image: "data:image/png;base64,@@@@" }, /^image: image data:image\/png;base64,@@@@ is not a valid data URL$/],
+    ["maskImage", { image: input, maskImage: "aGVsbG8=" }, /^maskImage: the given buffer is not an image that can be read/],
+    ["image", { image: new File(["hello"], "in.png") }, /^in\.png is not an image that can be read/],
+  ])("names the option of a picture that cannot be decoded: %s", async (argument, pictures, message) => {
+    const error = await open({ model: "nowhere" }, { firstRun: { ...run, ...pictures } }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: "ArgumentError", argument, message: expect.stringMatching(message) });
+  });
+
   it("has its own options, besides those of the request", async () => {
     await expect(open({}, { onDownlod: () => {} } as OpenOptions)).rejects.toThrow(
       /openWorkflow has no option onDownlod; did you mean onDownload/,

@@ -44,6 +44,8 @@ describe("a request", () => {
     [{ steps: 3 }, "steps", /it is called numInferenceSteps/],
     [{ cfg_scale: 3 }, "cfg_scale", /it is called guidanceScale/],
     [{ numInferenceStep: 3 }, "numInferenceStep", /did you mean numInferenceSteps\?/],
+    [{ constructor: 3 }, "constructor", /generate has no option constructor/],
+    [JSON.parse('{ "__proto__": { "seed": 3 } }'), "__proto__", /generate has no option __proto__/],
     [{ numInferenceSteps: 0 }, "numInferenceSteps", /numInferenceSteps is 0; expected a whole number, at least 1/],
     [{ numInferenceSteps: "20" }, "numInferenceSteps", /is "20" \(a string\); expected a whole number/],
     [{ strength: 2 }, "strength", /strength is 2; expected a number from 0 to 1/],

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import { belongsElsewhere } from "../../src/pipelines/shared/misplaced-options.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
@@ -219,4 +220,10 @@ describe("randn", () => {
   it("refuses a value that is not a generator", () => {
     expect(() => randn([1, 2], 5 as never)).toThrow("generator is 5 (a number); expected a Generator");
   });
+});
+
+it.each(["constructor", "__proto__", "toString"])("an option called %s is unknown to every pipeline", (name) => {
+  for (const className of ["StableDiffusionPipeline", "StableDiffusionXLPipeline", "DDPMPipeline"]) {
+    expect(belongsElsewhere(className, name)).toBeUndefined();
+  }
 });

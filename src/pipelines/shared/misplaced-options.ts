@@ -27,7 +27,7 @@ const OF_PROMPTS: readonly string[] = ["prompt", "negativePrompt", "guidanceScal
 export function belongsElsewhere(className: string, option: string): string | undefined {
   // The first of the families with this pipeline stands for all of them.
   const family = familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt);
-  const workflows = BELONGS[option] ?? [];
+  const workflows = Object.hasOwn(BELONGS, option) ? (BELONGS[option] ?? []) : [];
   const pipelines = pipelinesOf(family ?? DEFAULT_FAMILY, workflows);
   if (pipelines.length > 0) return `${option} belongs to ${pipelines.join(", ")}`;
   const others = FAMILIES.filter((each) => pipelinesOf(each, workflows).length > 0);
