@@ -1,0 +1,19 @@
+// Everything a program may import from "darkroom-server".
+
+export type {
+  Door,
+  Job,
+  JobError,
+  JobEvent,
+  JobResult,
+  JobState,
+  NewJob,
+  OutputOptions,
+  Preview,
+  Progress,
+  StoredPicture,
+  SubmitOptions,
+} from "./jobs/job.js";
+export type { JobHandler, JobRun, Jobs, JobWorker, ListOptions, WorkOptions } from "./jobs/jobs.js";
+export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, QueueFullError } from "./jobs/jobs.js";
+export type { ResultStore } from "./results/result-store.js";
