@@ -14,6 +14,6 @@ export type {
   StoredPicture,
   SubmitOptions,
 } from "./jobs/job.js";
-export type { JobHandler, JobRun, Jobs, JobWorker, ListOptions, WorkOptions } from "./jobs/jobs.js";
-export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, QueueFullError } from "./jobs/jobs.js";
+export type { JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, WorkOptions } from "./jobs/jobs.js";
+export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError } from "./jobs/jobs.js";
 export type { ResultStore } from "./results/result-store.js";
