@@ -1,5 +1,6 @@
 // Everything a program may import from "darkroom-server".
 
+export { QueueFileError } from "./jobs/embedded/queue-file-error.js";
 export type {
   Door,
   Job,
