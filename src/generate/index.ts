@@ -20,6 +20,7 @@ export {
   type PictureInput,
   type RunRequest,
   runOf,
+  type SchedulerSettings,
 } from "./request.js";
 export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, StartEvent, StepEvent } from "./run.js";
 export { type ControlSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";
