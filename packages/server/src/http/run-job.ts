@@ -1,0 +1,69 @@
+import type { JobEvent, JobResult, NewJob, StoredPicture } from "../jobs/job.js";
+import { JobFailed, QueueClosedError } from "../jobs/jobs.js";
+import { HttpError } from "./http-error.js";
+import type { ServerContext } from "./server-context.js";
+
+/** What {@link runJob} needs beside the job. */
+export interface RunJobOptions {
+  readonly owner: string;
+  /** Aborts when the client is gone: its job is cancelled. */
+  readonly signal: AbortSignal;
+  /** Told the job's id as soon as it has one. */
+  readonly onSubmit?: ((id: string) => void) | undefined;
+  readonly onEvent?: ((event: JobEvent) => void) | undefined;
+}
+
+/** A picture with its bytes. */
+export interface FinishedPicture extends StoredPicture {
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** A job that is done, with its pictures' bytes. */
+export interface FinishedJob {
+  readonly id: string;
+  readonly result: JobResult;
+  readonly pictures: readonly FinishedPicture[];
+}
+
+/** The client has closed its connection: nobody reads the answer. */
+export class ClientGone extends Error {
+  override readonly name = "ClientGone";
+}
+
+/**
+ * Submits a job and waits for its pictures. Whatever else happens, the client's going first of all, cancels the job: nobody could get its pictures.
+ * @throws JobFailed
+ * @throws ClientGone
+ * @throws HttpError if somebody cancelled the job
+ */
+export async function runJob(server: Pick<ServerContext, "jobs" | "results">, job: NewJob, options: RunJobOptions): Promise<FinishedJob> {
+  const { jobs } = server;
+  const { owner, signal, onSubmit, onEvent } = options;
+  if (signal.aborted) throw new ClientGone();
+  const { id } = await jobs.submit(job, { owner });
+  let isLive = true;
+  try {
+    onSubmit?.(id);
+    for await (const event of jobs.events(id, { signal })) {
+      if (event.type === "done" || event.type === "failed" || event.type === "cancelled") isLive = false;
+      onEvent?.(event);
+      if (event.type === "done") return { id, result: event.result, pictures: await finishedPictures(server, event.result) };
+      if (event.type === "failed") throw new JobFailed(event.error);
+      if (event.type === "cancelled") throw new HttpError(409, "the job was cancelled", { code: "cancelled" });
+    }
+    throw signal.aborted ? new ClientGone() : new QueueClosedError();
+  } finally {
+    if (isLive) await jobs.cancel(id).catch(() => undefined);
+  }
+}
+
+/** The bytes of a result's pictures. */
+export async function finishedPictures({ results }: Pick<ServerContext, "results">, { pictures }: JobResult): Promise<FinishedPicture[]> {
+  return Promise.all(
+    pictures.map(async (picture) => {
+      const data = await results.get(picture.hash);
+      if (data) return { ...picture, data };
+      throw new HttpError(500, "a finished picture is missing from the result store", { code: "picture_missing" });
+    }),
+  );
+}
