@@ -16,6 +16,14 @@ export interface Models {
   /** The name of the model for requests that name none. */
   readonly defaultModel: string;
   readonly modelNames: readonly string[];
+  /** Autoencoders for a request's `vae`. */
+  readonly vaeNames: readonly string[];
+  /** Networks for a request's `controlnet`. */
+  readonly controlnetNames: readonly string[];
+  /** LoRAs as they are now. */
+  loras(): Promise<readonly { readonly name: string }[]>;
+  /** Embeddings as they are now. */
+  embeddings(): Promise<readonly { readonly name: string }[]>;
   /** All models, for lists. */
   models(): Promise<readonly ModelInfo[]>;
   /** One model; undefined if there is none of this name. */

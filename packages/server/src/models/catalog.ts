@@ -17,6 +17,14 @@ export class Catalog {
     return this.offer.models.map(({ name }) => name);
   }
 
+  get vaeNames(): readonly string[] {
+    return this.offer.vaes.map(({ name }) => name);
+  }
+
+  get controlnetNames(): readonly string[] {
+    return this.offer.controlnets.map(({ name }) => name);
+  }
+
   hasModel(name: string): boolean {
     return this.modelNames.includes(name);
   }

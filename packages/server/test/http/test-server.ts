@@ -34,6 +34,10 @@ export class FakeResults implements ResultStore {
 export const FAKE_MODELS: Models = {
   defaultModel: "emoji-64",
   modelNames: ["emoji-64", "other"],
+  vaeNames: ["sharp-vae"],
+  controlnetNames: ["control_v11p_sd15_canny"],
+  loras: async () => [{ name: "fox" }],
+  embeddings: async () => [{ name: "cat-toy" }],
   models: async () => [{ name: "emoji-64" }, { name: "other" }],
   model: async (name) =>
     ["emoji-64", "other"].includes(name) ? { name, size: 64, defaults: { starts: { noise: { steps: 20 } } } } : undefined,
