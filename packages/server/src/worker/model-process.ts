@@ -71,8 +71,8 @@ export class ModelProcess {
   ) {
     this.exited = new Promise((resolve) => {
       child.once("exit", (code, signal) => resolve({ code, signal }));
-      // It could not be started at all.
-      child.once("error", () => resolve({ code: null, signal: null }));
+      // Also emitted when a signal or a message does not get through, which a process that was started survives.
+      child.on("error", () => child.pid === undefined && resolve({ code: null, signal: null }));
     });
     this.exited.then((exit) => {
       this.lastWords = this.describe(exit);
@@ -82,24 +82,28 @@ export class ModelProcess {
     for (const stream of [child.stdout, child.stderr]) stream?.setEncoding("utf8").on("data", options.log);
   }
 
-  /** Starts a process. @throws ProcessEnded if it ends before it is ready, or is not ready in time */
-  static async start(options: ProcessOptions): Promise<ModelProcess> {
+  /** Starts a process, and kills it when the signal aborts. @throws ProcessEnded if it ends before it is ready, or is not ready in time */
+  static async start(options: ProcessOptions, signal: AbortSignal): Promise<ModelProcess> {
     const { file, execArgv } = programOf(options.entry);
     const child = fork(file, [], { execArgv, serialization: "advanced", stdio: ["ignore", "pipe", "pipe", "ipc"] });
     const started = new ModelProcess(child, options);
     const hello = new Promise<number>((resolve) => {
       child.on("message", (message: FromChild) => message.type === "hello" && resolve(message.version));
     });
-    const timer = setTimeout(() => started.kill(), options.startTimeout);
+    const late = AbortSignal.timeout(options.startTimeout);
+    const stop = AbortSignal.any([signal, late]);
+    const kill = () => started.kill();
+    stop.addEventListener("abort", kill, { once: true });
     try {
       const version = await Promise.race([hello, started.exited]);
+      if (late.aborted) throw new ProcessEnded(`it was not ready after ${options.startTimeout / 1000} seconds`);
       if (typeof version !== "number") throw new ProcessEnded(`it ended before it was ready: ${exitText(version)}`);
       if (version !== PROTOCOL_VERSION) {
         started.kill();
         throw new ProcessEnded("its program is of another version of darkroom-server: restart the server");
       }
     } finally {
-      clearTimeout(timer);
+      stop.removeEventListener("abort", kill);
     }
     started.send({ type: "start", offer: options.offer, memoryBudget: options.memoryBudget });
     return started;
@@ -190,6 +194,8 @@ export class ModelProcess {
     const { running } = this;
     if (!running || !("id" in message) || message.id !== running.order.id) return;
     const { run, pictures } = running;
+    // A job that was cancelled says nothing more.
+    if (run.signal.aborted && message.type !== "end") return;
     switch (message.type) {
       case "step": {
         const { picture, step, steps } = message.progress;

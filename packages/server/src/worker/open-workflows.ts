@@ -24,7 +24,7 @@ export interface Surroundings {
 }
 
 interface Entry extends Omit<OpenedWorkflow, "seconds"> {
-  /** Bytes that the process grew by when it was opened and first run. */
+  /** Bytes that the process grew by when it was opened and first run; at least those of its files, since a GPU's memory is not the process's. */
   bytes: number;
 }
 
@@ -61,16 +61,17 @@ export class OpenWorkflows {
       return work({ ...known, seconds: 0 });
     }
     const { open, memory, expect, warningsOf } = this.surroundings;
-    await this.makeRoom(await expect(opening, options));
+    const expected = await expect(opening, options);
+    await this.makeRoom(expected);
     const [before, start] = [memory(), performance.now()];
     const [workflow, warnings] = await warningsOf(() => open(opening, options));
-    const entry = { workflow, model, warnings, bytes: 0 };
+    const entry = { workflow, model, warnings, bytes: expected };
     this.entries.set(key, entry);
     try {
       return await work({ ...entry, seconds: (performance.now() - start) / 1000 });
     } finally {
       // Networks take most of their memory when they first run.
-      entry.bytes = Math.max(0, memory() - before);
+      entry.bytes = Math.max(expected, memory() - before);
       await this.makeRoom(0, key);
     }
   }
@@ -84,12 +85,16 @@ export class OpenWorkflows {
   private async makeRoom(bytes: number, keep?: string): Promise<void> {
     let used = this.surroundings.memory();
     for (const [key, entry] of [...this.entries]) {
-      if (used + bytes <= this.budget) return;
+      if (Math.max(used, this.total()) + bytes <= this.budget) return;
       if (key === keep) continue;
       await this.close(key);
       // The allocator may keep what was freed for itself: then it is there for the next workflow.
       used = Math.min(used - entry.bytes, this.surroundings.memory());
     }
+  }
+
+  private total(): number {
+    return [...this.entries.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   private async close(key: string): Promise<void> {

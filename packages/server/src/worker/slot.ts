@@ -104,7 +104,7 @@ export class Slot {
     try {
       if (this.failures > 0) await sleep(Math.min(first * 2 ** (this.failures - 1), longest), undefined, { signal: this.closing.signal });
       this.state = "starting";
-      const process = await ModelProcess.start(this.options);
+      const process = await ModelProcess.start(this.options, this.closing.signal);
       this.process = process;
       this.state = "idle";
       process.exited.then(() => this.leave(process));

@@ -1,4 +1,5 @@
-import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { onTestFinished } from "vitest";
 import { offerOf } from "../../src/models/offer.js";
 import { createHandler, type HandlerOptions, type ModelHandler } from "../../src/worker/supervisor.js";
@@ -26,6 +27,9 @@ export function handlerOf(options: Partial<HandlerOptions> = {}): TestHandler {
   onTestFinished(() => created.handler.close());
   return created;
 }
+
+/** What node needs to run the programs of `children`. */
+export const LOADER = ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href];
 
 /** A program of `children`, instead of the real one. */
 export function child(name: string): string {

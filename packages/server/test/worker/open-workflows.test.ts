@@ -5,16 +5,16 @@ import { type OpenedWorkflow, OpenWorkflows } from "../../src/worker/open-workfl
 const GROWTH = 40;
 
 /** Workflows that are nothing but 40 bytes of memory. */
-function table(budget: number, { expected = 0, isHoarding = false } = {}) {
+function table(budget: number, { expected = 0, growth = GROWTH, isHoarding = false } = {}) {
   const done: string[] = [];
   let used = 10;
   const workflows = new OpenWorkflows(budget, {
     open: async ({ model }) => {
       done.push(`open ${model}`);
-      used += GROWTH;
+      used += growth;
       const dispose = async () => {
         done.push(`close ${model}`);
-        if (!isHoarding) used -= GROWTH;
+        if (!isHoarding) used -= growth;
       };
       return { dispose } as Workflow;
     },
@@ -46,6 +46,12 @@ describe("the open workflows of a process", () => {
 
   it("are closed before another is opened that will not fit", async () => {
     const { use, done } = table(100, { expected: 30 });
+    for (const model of ["a", "b", "c"]) await use(model);
+    expect(done).toEqual(["open a", "open b", "close a", "open c"]);
+  });
+
+  it("count with the bytes of their files if they are in a GPU's memory", async () => {
+    const { use, done } = table(100, { expected: 45, growth: 0 });
     for (const model of ["a", "b", "c"]) await use(model);
     expect(done).toEqual(["open a", "open b", "close a", "open c"]);
   });

@@ -1,13 +1,14 @@
 import { fork } from "node:child_process";
-import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
 import { loadImage, type Picture, readPictureSettings } from "darkroom";
 import { generate } from "darkroom/generate";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Job, JobResult } from "../../src/jobs/job.js";
 import { JobCancelled, JobCrashed, JobFailed, JobHandedBack } from "../../src/jobs/jobs.js";
+import { offerOf } from "../../src/models/offer.js";
 import type { ModelHandler } from "../../src/worker/supervisor.js";
 import { FakeRun, jobOf, longJob, type MemoryStore } from "./doubles.js";
-import { child, createTestHandler, gone, handlerOf, isAlive } from "./helpers.js";
+import { child, createTestHandler, gone, handlerOf, isAlive, LOADER } from "./helpers.js";
 
 async function picturesOf({ pictures }: JobResult, results: MemoryStore): Promise<Picture[]> {
   return Promise.all(pictures.map(async ({ hash }) => loadImage((await results.get(hash)) ?? new Uint8Array())));
@@ -192,6 +193,16 @@ describe("memory", () => {
     expect(isAlive(pid)).toBe(false);
     expect(handler.status()[0]?.recycled).toBe(2);
   });
+
+  it("above the budget closes the model that was used before", async () => {
+    const mini = fileURLToPath(new URL("../../../../test/checkpoints/sd1-mini", import.meta.url));
+    const models = [...offerOf({}).models, { name: "mini", source: mini }];
+    const { handler } = handlerOf({ offer: offerOf({ models, runtime: { device: "cpu" } }), memoryBudget: 1 });
+    for (const model of ["emoji-64", "mini"]) {
+      await handler(jobOf({}, { model }), new FakeRun());
+      expect(handler.status()[0]?.models).toEqual([model]);
+    }
+  });
 });
 
 describe("slots", () => {
@@ -222,7 +233,7 @@ describe("slots", () => {
   });
 
   it("leave no process alive when the server is killed", async () => {
-    const parent = fork(child("parent"), [], { execArgv: ["--import", createRequire(import.meta.url).resolve("tsx")] });
+    const parent = fork(child("parent"), [], { execArgv: LOADER });
     const pid = await new Promise<number>((resolve) => parent.once("message", (message) => resolve(Number(message))));
     expect(isAlive(pid)).toBe(true);
     parent.kill("SIGKILL");
