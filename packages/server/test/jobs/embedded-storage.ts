@@ -1,7 +1,7 @@
 import { cpSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Jobs, JobsOptions } from "../../src/index.js";
 import { openEmbeddedJobs } from "../../src/jobs/embedded/embedded-jobs.js";
 import type { JobsStorage } from "./conformance.js";
@@ -33,6 +33,11 @@ export class EmbeddedStorage implements JobsStorage {
     this.#generation++;
     // At once, so that the open queue writes nothing meanwhile.
     cpSync(from, join(this.folder, String(this.#generation)), { recursive: true });
+  }
+
+  /** The names of its files. */
+  files(): Promise<string[]> {
+    return readdir(dirname(this.path));
   }
 
   async dispose(): Promise<void> {

@@ -63,7 +63,7 @@ export function transaction<T>(database: Database, work: () => T): T {
 }
 
 /** SQLite is built into Node from 22.13 on. Before, a package has the same interface. */
-async function loadSqlite(): Promise<Pick<SqliteModule, "DatabaseSync">> {
+export async function loadSqlite(): Promise<Pick<SqliteModule, "DatabaseSync">> {
   const builtIn = process.getBuiltinModule?.("node:sqlite") as Pick<SqliteModule, "DatabaseSync"> | undefined;
   return builtIn ?? (await import("@photostructure/sqlite"));
 }
