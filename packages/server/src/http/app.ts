@@ -3,10 +3,13 @@ import type { Jobs } from "../jobs/jobs.js";
 import type { ResultStore } from "../results/result-store.js";
 import { Access, type AccessOptions } from "./access.js";
 import { errorShapeOf } from "./error-shapes.js";
+import { addFiles } from "./files.js";
 import { guard, safetyHeaders } from "./guard.js";
 import { HttpError, toHttpError } from "./http-error.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
 import type { Models } from "./models.js";
+import { addOpenaiImages } from "./openai/images.js";
+import { addOpenaiModels } from "./openai/model-list.js";
 import { ClientGone } from "./run-job.js";
 import { type AppContext, type AppEnv, DEFAULT_PATIENCE, type Patience, type ServerContext } from "./server-context.js";
 
@@ -36,6 +39,9 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(safetyHeaders());
   app.use(guard(server));
+  addOpenaiImages(app, server);
+  addOpenaiModels(app, server);
+  addFiles(app, server);
   app.notFound((c) => errorReply(c, new HttpError(404, `there is no ${c.req.method} ${c.req.path}`, { code: "not_found" })));
   app.onError((error, c) => {
     // Nobody reads this reply; 499 is nginx's word for it.

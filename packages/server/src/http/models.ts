@@ -8,7 +8,9 @@ export interface ModelInfo {
   /** Side in pixels of the pictures it was trained on. */
   readonly size?: number | undefined;
   /** Its defaults by what a picture starts from: "noise", "image", "mask", "control". */
-  readonly defaults?: { readonly starts: Readonly<Partial<Record<string, { readonly steps: number }>>> } | undefined;
+  readonly defaults?:
+    | { readonly takesPrompt: boolean; readonly starts: Readonly<Partial<Record<string, { readonly steps: number }>>> }
+    | undefined;
 }
 
 /** The models that requests can name. */

@@ -30,6 +30,13 @@ export class ClientGone extends Error {
   override readonly name = "ClientGone";
 }
 
+/** A job in the queue whose client waits for it. */
+export interface StartedJob {
+  readonly id: string;
+  /** Waits for the pictures. To be called once, at once: the client's going cancels the job only in here. */
+  finish(onEvent?: (event: JobEvent) => void): Promise<FinishedJob>;
+}
+
 /**
  * Submits a job and waits for its pictures. Whatever else happens, the client's going first of all, cancels the job: nobody could get its pictures.
  * @throws JobFailed
@@ -37,24 +44,38 @@ export class ClientGone extends Error {
  * @throws HttpError if somebody cancelled the job
  */
 export async function runJob(server: Pick<ServerContext, "jobs" | "results">, job: NewJob, options: RunJobOptions): Promise<FinishedJob> {
-  const { jobs } = server;
-  const { owner, signal, onSubmit, onEvent } = options;
+  const { id, finish } = await startJob(server, job, options);
+  options.onSubmit?.(id);
+  return finish(options.onEvent);
+}
+
+/** The first half of {@link runJob}, for replies that begin when the job is in the queue. */
+export async function startJob(
+  server: Pick<ServerContext, "jobs" | "results">,
+  job: NewJob,
+  { owner, signal }: Pick<RunJobOptions, "owner" | "signal">,
+): Promise<StartedJob> {
   if (signal.aborted) throw new ClientGone();
+  const { jobs } = server;
   const { id } = await jobs.submit(job, { owner });
-  let isLive = true;
-  try {
-    onSubmit?.(id);
-    for await (const event of jobs.events(id, { signal })) {
-      if (event.type === "done" || event.type === "failed" || event.type === "cancelled") isLive = false;
-      onEvent?.(event);
-      if (event.type === "done") return { id, result: event.result, pictures: await finishedPictures(server, event.result) };
-      if (event.type === "failed") throw new JobFailed(event.error);
-      if (event.type === "cancelled") throw new HttpError(409, "the job was cancelled", { code: "cancelled" });
-    }
-    throw signal.aborted ? new ClientGone() : new QueueClosedError();
-  } finally {
-    if (isLive) await jobs.cancel(id).catch(() => undefined);
-  }
+  return {
+    id,
+    async finish(onEvent) {
+      let isLive = true;
+      try {
+        for await (const event of jobs.events(id, { signal })) {
+          if (event.type === "done" || event.type === "failed" || event.type === "cancelled") isLive = false;
+          onEvent?.(event);
+          if (event.type === "done") return { id, result: event.result, pictures: await finishedPictures(server, event.result) };
+          if (event.type === "failed") throw new JobFailed(event.error);
+          if (event.type === "cancelled") throw new HttpError(409, "the job was cancelled", { code: "cancelled" });
+        }
+        throw signal.aborted ? new ClientGone() : new QueueClosedError();
+      } finally {
+        if (isLive) await jobs.cancel(id).catch(() => undefined);
+      }
+    },
+  };
 }
 
 /** The bytes of a result's pictures. */

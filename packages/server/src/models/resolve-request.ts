@@ -13,7 +13,17 @@ import type { NamedSource } from "./named-source.js";
 import type { Offer } from "./offer.js";
 
 /** What the server alone decides. A request that says it is refused, since some of it would read files or call servers. */
-const SERVERS_OWN = ["model", "config", "revision", "variant", "embeddings", "device", "deviceId", "precision", "lowMemory"] as const;
+export const SERVERS_OWN = [
+  "model",
+  "config",
+  "revision",
+  "variant",
+  "embeddings",
+  "device",
+  "deviceId",
+  "precision",
+  "lowMemory",
+] as const;
 
 /** A request in the library's terms: what is opened, and what is run. */
 export interface ResolvedRequest {

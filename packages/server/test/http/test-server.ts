@@ -40,7 +40,9 @@ export const FAKE_MODELS: Models = {
   embeddings: async () => [{ name: "cat-toy" }],
   models: async () => [{ name: "emoji-64" }, { name: "other" }],
   model: async (name) =>
-    ["emoji-64", "other"].includes(name) ? { name, size: 64, defaults: { starts: { noise: { steps: 20 } } } } : undefined,
+    ["emoji-64", "other"].includes(name)
+      ? { name, size: 64, defaults: { takesPrompt: true, starts: { noise: { steps: 20 } } } }
+      : undefined,
   check: async () => undefined,
 };
 
@@ -100,4 +102,15 @@ export async function pngFile(width = 8, height = 8): Promise<Buffer> {
   return sharp({ create: { width, height, channels: 3, background: "red" } })
     .png()
     .toBuffer();
+}
+
+/** A promise, and what settles it. */
+export function later<Value>() {
+  let resolve: (value: Value) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<Value>((resolved, rejected) => {
+    resolve = resolved;
+    reject = rejected;
+  });
+  return { promise, resolve, reject };
 }
