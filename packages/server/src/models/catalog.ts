@@ -1,6 +1,8 @@
+import type { GenerateRequest } from "darkroom/generate";
 import { type AdapterFile, adapterFiles } from "./adapter-folders.js";
 import { describeModel, type ModelDescription } from "./describe-model.js";
 import type { Offer } from "./offer.js";
+import { resolveRequest } from "./resolve-request.js";
 
 /** What the server offers, for lists and for checks of names. */
 export class Catalog {
@@ -44,6 +46,11 @@ export class Catalog {
     const description = await describeModel(entry, this.offer.runtime);
     if (description.state === "ready") this.described.set(name, description);
     return description;
+  }
+
+  /** Checks that everything a request names is offered. @throws ArgumentError */
+  async check(model: string, request: GenerateRequest): Promise<void> {
+    await resolveRequest(model, request, this.offer);
   }
 
   /** The LoRAs in the server's folders as they are now. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ArgumentError, embeddedCheckpointPath } from "darkroom";
 import type { GenerateRequest } from "darkroom/generate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Models } from "../../src/http/models.js";
 import { Catalog } from "../../src/models/catalog.js";
 import { parseNamedSource, parseNamedSources } from "../../src/models/named-source.js";
 import { type Offer, offerOf } from "../../src/models/offer.js";
@@ -90,6 +91,12 @@ describe("what a server offers", () => {
 });
 
 describe("a request", () => {
+  it("is checked before it becomes a job", async () => {
+    const models: Models = new Catalog(offer());
+    await models.check("fox", { prompt: "a fox" });
+    await expect(models.check("fox", { prompt: "<lora:ink>" })).rejects.toThrow("the server has no LoRA called");
+  });
+
   it("gets the sources of what it names", async () => {
     const given = { vaes: [{ name: "soft", source: "/vae/soft" }], controlnets: [{ name: "edges", source: "/nets/edges" }] };
     const request = { prompt: "a fox", vae: "soft", controlnet: ["edges"], refiner: "xl", seed: 3 };
