@@ -3,6 +3,7 @@ import type { GeneratedPicture, RunRequest, RunSettings, StepEvent } from "darkr
 import type { OutputOptions } from "../jobs/job.js";
 import type { Offer } from "../models/offer.js";
 import { resolveRequest } from "../models/resolve-request.js";
+import { downloadLog } from "./download-log.js";
 import { jobErrorOf } from "./job-error.js";
 import type { OpenedWorkflow, OpenWorkflows } from "./open-workflows.js";
 import { previewOf } from "./preview.js";
@@ -27,7 +28,8 @@ export async function runJob(order: JobOrder, context: JobContext): Promise<JobE
   try {
     const { opening, run } = await resolveRequest(order.model, order.request, offer);
     const { localFilesOnly, cacheDir } = offer.runtime;
-    const options = { firstRun: run, signal, localFilesOnly, cacheDir };
+    const onDownload = downloadLog(console.error);
+    const options = { firstRun: run, signal, localFilesOnly, cacheDir, onDownload };
     return await workflows.use(order.model, opening, options, (opened) => makePictures(order, run, opened, context));
   } catch (error) {
     if (signal.aborted) return { kind: "cancelled" };

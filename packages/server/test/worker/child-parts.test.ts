@@ -1,6 +1,7 @@
 import { ArgumentError, CheckpointError, DeviceError, Generator, loadImage, Picture, rand } from "darkroom";
 import { describe, expect, it } from "vitest";
 import { offerOf } from "../../src/models/offer.js";
+import { downloadLog } from "../../src/worker/download-log.js";
 import { jobErrorOf } from "../../src/worker/job-error.js";
 import { LARGEST_PREVIEW, previewOf } from "../../src/worker/preview.js";
 
@@ -21,6 +22,27 @@ describe("a preview", () => {
   it("of a small picture has its size", async () => {
     const { base64 } = await previewOf(new Picture(64, 32, new Uint8Array(64 * 32 * 3)));
     expect(await loadImage(Buffer.from(base64, "base64"))).toMatchObject({ width: 64, height: 32 });
+  });
+});
+
+describe("the log of a download", () => {
+  it("has a line every ten seconds, and one for the end", () => {
+    const lines: string[] = [];
+    let time = 0;
+    const note = downloadLog(
+      (line) => lines.push(line),
+      () => time,
+    );
+    for (const loaded of [1, 2, 3, 4]) {
+      const files = { done: loaded === 4 ? 1 : 0, total: 1 };
+      note({ file: "unet.safetensors", loaded: loaded * 1e9, total: 4e9, bytesPerSecond: 1, secondsLeft: 1, files }, "owner/fox");
+      time += 6000;
+    }
+    expect(lines).toEqual([
+      "downloading owner/fox: 1000 of 4000 MB",
+      "downloading owner/fox: 3000 of 4000 MB",
+      "downloading owner/fox: 4000 of 4000 MB",
+    ]);
   });
 });
 

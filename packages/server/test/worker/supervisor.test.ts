@@ -171,12 +171,35 @@ describe("a process that ends before it is ready", () => {
     expect(log.join("")).toContain("a library is missing");
   });
 
+  it("is killed if it is not ready in time", async () => {
+    const { handler } = handlerOf({ entry: child("silent"), startTimeout: 1 });
+    expect(String(await failureOf(handler, jobOf()))).toContain("it was not ready after 0.001 seconds");
+  });
+
+  it("since it is of another version is not used", async () => {
+    const { handler } = handlerOf({ entry: child("other-version") });
+    expect(String(await failureOf(handler, jobOf()))).toContain("restart the server");
+  });
+
   it("keeps no cancelled job waiting", async () => {
     const { handler } = handlerOf({ entry: child("broken"), backoff: { first: 1e6, longest: 1e6 } });
     const run = new FakeRun();
     const failure = failureOf(handler, jobOf(), run);
     run.controller.abort(new JobCancelled("not wanted"));
     expect(await failure).toBeInstanceOf(JobCancelled);
+  });
+});
+
+describe("a process whose device failed", () => {
+  it("fails the job and is replaced", async () => {
+    const { handler } = handlerOf({ entry: child("fake") });
+    await handler(jobOf(), new FakeRun());
+    const pid = pidOf(handler);
+    const error = { kind: "device", message: "the GPU was lost" };
+    expect(await failureOf(handler, jobOf({ prompt: "break the device" }))).toMatchObject({ name: "JobFailed", error });
+    expect(handler.status()[0]).toMatchObject({ state: "empty", recycled: 1, crashes: 0 });
+    await handler(jobOf(), new FakeRun());
+    expect(pidOf(handler)).not.toBe(pid);
   });
 });
 
@@ -218,6 +241,12 @@ describe("slots", () => {
     const pids = [0, 1].map((slot) => pidOf(handler, slot));
     await handler.close();
     expect(pids.filter(isAlive)).toEqual([]);
+  });
+
+  it("get the jobs for the model that they have open, and models are spread over them", async () => {
+    const { handler } = handlerOf({ entry: child("fake"), slots: 2 });
+    for (const model of ["a", "b", "b", "a", "a"]) await handler(jobOf({}, { model }), new FakeRun());
+    expect(handler.status().map(({ models }) => models)).toEqual([["a"], ["b"]]);
   });
 
   it("are handed back with their jobs when the handler closes", async () => {
