@@ -2,11 +2,15 @@ import { Hono } from "hono";
 import type { Jobs } from "../jobs/jobs.js";
 import type { ResultStore } from "../results/result-store.js";
 import { Access, type AccessOptions } from "./access.js";
+import { addJobsApi } from "./api/jobs-api.js";
+import { addModelsApi } from "./api/models-api.js";
 import { errorShapeOf } from "./error-shapes.js";
 import { addFiles } from "./files.js";
 import { guard, safetyHeaders } from "./guard.js";
+import { addHealth } from "./health.js";
 import { HttpError, toHttpError } from "./http-error.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
+import { addMetrics, Metrics, type ModelMemory } from "./metrics.js";
 import type { Models } from "./models.js";
 import { addOpenaiImages } from "./openai/images.js";
 import { addOpenaiModels } from "./openai/model-list.js";
@@ -21,6 +25,10 @@ export interface AppOptions {
   readonly limits?: Partial<Limits> | undefined;
   readonly access?: AccessOptions | undefined;
   readonly patience?: Partial<Patience> | undefined;
+  /** Memory of the processes that have models, for /metrics. */
+  readonly modelMemory?: (() => readonly ModelMemory[]) | undefined;
+  /** Whether the server takes jobs, for /ready. */
+  readonly isReady?: (() => boolean) | undefined;
   /** Told the errors that clients do not see. Bodies of requests are in none of them. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -34,6 +42,8 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     access: new Access(options.access),
     patience: { ...DEFAULT_PATIENCE, ...options.patience },
+    metrics: new Metrics(options.jobs, options.models.modelNames, options.modelMemory ?? (() => [])),
+    isReady: options.isReady ?? (() => true),
     onError: options.onError ?? (() => undefined),
   };
   const app = new Hono<AppEnv>();
@@ -41,7 +51,11 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   app.use(guard(server));
   addOpenaiImages(app, server);
   addOpenaiModels(app, server);
+  addJobsApi(app, server);
+  addModelsApi(app, server);
   addFiles(app, server);
+  addHealth(app, server);
+  addMetrics(app, server);
   app.notFound((c) => errorReply(c, new HttpError(404, `there is no ${c.req.method} ${c.req.path}`, { code: "not_found" })));
   app.onError((error, c) => {
     // Nobody reads this reply; 499 is nginx's word for it.

@@ -13,6 +13,8 @@ export interface RunJobOptions {
   readonly onEvent?: ((event: JobEvent) => void) | undefined;
 }
 
+type RunsJobs = Pick<ServerContext, "jobs" | "results"> & Partial<Pick<ServerContext, "metrics">>;
+
 /** A picture with its bytes. */
 export interface FinishedPicture extends StoredPicture {
   readonly data: Uint8Array<ArrayBuffer>;
@@ -43,7 +45,7 @@ export interface StartedJob {
  * @throws ClientGone
  * @throws HttpError if somebody cancelled the job
  */
-export async function runJob(server: Pick<ServerContext, "jobs" | "results">, job: NewJob, options: RunJobOptions): Promise<FinishedJob> {
+export async function runJob(server: RunsJobs, job: NewJob, options: RunJobOptions): Promise<FinishedJob> {
   const { id, finish } = await startJob(server, job, options);
   options.onSubmit?.(id);
   return finish(options.onEvent);
@@ -51,13 +53,15 @@ export async function runJob(server: Pick<ServerContext, "jobs" | "results">, jo
 
 /** The first half of {@link runJob}, for replies that begin when the job is in the queue. */
 export async function startJob(
-  server: Pick<ServerContext, "jobs" | "results">,
+  server: RunsJobs,
   job: NewJob,
   { owner, signal }: Pick<RunJobOptions, "owner" | "signal">,
 ): Promise<StartedJob> {
   if (signal.aborted) throw new ClientGone();
   const { jobs } = server;
-  const { id } = await jobs.submit(job, { owner });
+  const submitted = await jobs.submit(job, { owner });
+  const { id } = submitted;
+  server.metrics?.watch(submitted);
   return {
     id,
     async finish(onEvent) {

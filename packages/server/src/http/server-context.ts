@@ -4,6 +4,7 @@ import type { Jobs } from "../jobs/jobs.js";
 import type { ResultStore } from "../results/result-store.js";
 import type { Access } from "./access.js";
 import type { Limits } from "./limits.js";
+import type { Metrics } from "./metrics.js";
 import type { Models } from "./models.js";
 
 /** What every API works with. */
@@ -14,6 +15,9 @@ export interface ServerContext {
   readonly limits: Limits;
   readonly access: Access;
   readonly patience: Patience;
+  readonly metrics: Metrics;
+  /** Whether the server takes jobs: not while it shuts down. */
+  readonly isReady: () => boolean;
   /** Told the errors that clients do not see. */
   readonly onError: (error: unknown) => void;
 }

@@ -97,6 +97,8 @@ export class FakeJobs implements Jobs {
         next = event.id;
         yield event;
         if (["done", "failed", "cancelled"].includes(event.type)) return;
+      } else if (entry.job.state !== "running") {
+        return;
       } else {
         await once(entry.changed, "event", { signal }).catch(() => undefined);
       }
