@@ -5,7 +5,7 @@ import type { NewJob } from "./job.js";
 /** The options of a request that are pictures. */
 const PICTURES = ["image", "maskImage", "controlImage"] as const satisfies readonly (keyof GenerateRequest)[];
 
-/** A new job as texts. Pictures are apart: they can be megabytes, lists do without them, and they go when the job ends. */
+/** A new job as texts. Pictures are apart: they can be megabytes, only the run needs them, and they go when the job ends. */
 export interface JobText {
   readonly job: string;
   readonly pictures: string | null;
@@ -23,8 +23,8 @@ export function jobText({ door, model, request, output, previewEvery }: NewJob):
   }
   const parts = { job: { door, model, request: rest, output, previewEvery }, pictures };
   return {
-    job: JSON.stringify(parts.job, seedAsText),
-    pictures: Object.keys(pictures).length > 0 ? JSON.stringify(pictures) : null,
+    job: toJson(parts.job),
+    pictures: Object.keys(pictures).length > 0 ? toJson(pictures) : null,
     fingerprint: createHash("sha256")
       .update(JSON.stringify(parts, (name, value) => seedAsText(name, sorted(value))))
       .digest("base64url"),
@@ -37,7 +37,12 @@ export function parseJobText(job: string, pictures: string | null): NewJob {
   return pictures === null ? parsed : { ...parsed, request: { ...parsed.request, ...(JSON.parse(pictures) as GenerateRequest) } };
 }
 
-/** JSON has no 64-bit integers; the request's schema takes them as texts. */
+/** Text for records; what JSON has no numbers for, such as seeds of 64 bits, is digits in it. */
+export function toJson(value: object): string {
+  return JSON.stringify(value, seedAsText);
+}
+
+/** The request's schema takes such seeds as texts, too. */
 function seedAsText(_name: string, value: unknown): unknown {
   return typeof value === "bigint" ? String(value) : value;
 }

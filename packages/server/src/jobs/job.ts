@@ -34,7 +34,7 @@ export interface SubmitOptions {
   readonly key?: string | undefined;
 }
 
-/** A job as the queue has it. The pictures in its request (`image`, `maskImage`, `controlImage`) are dropped when it ends. */
+/** A job as the queue has it. The pictures in its request (`image`, `maskImage`, `controlImage`) are there for its handler only, and dropped when it ends. */
 export interface Job extends NewJob {
   readonly id: string;
   readonly owner: string;

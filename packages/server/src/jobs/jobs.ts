@@ -36,7 +36,6 @@ export interface Jobs {
    */
   submit(job: NewJob, options: SubmitOptions): Promise<Job>;
   get(id: string): Promise<Job | undefined>;
-  /** The requests of these jobs are without their pictures, which can be large: see {@link Job}. */
   list(options?: ListOptions): Promise<readonly Job[]>;
   /** A picture of a finished job by its random name. */
   picture(id: string): Promise<StoredPicture | undefined>;

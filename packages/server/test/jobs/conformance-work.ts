@@ -62,15 +62,28 @@ export function workTests(queue: TestQueue): void {
       expect((await otherWork.next()).job.id).toBe(other.id);
     });
 
-    it("gives the handler the request's pictures, and drops them at the end", async () => {
+    it("gives the pictures of requests to handlers only, also at the second try", async () => {
       const work = new HandWork();
       queue.jobs.work(work.handler, { slots: 1 });
-      const { id } = await queue.submit({ request: { prompt: "a fox", image: "AAAA" } });
+      const request = { prompt: "a fox", image: "AAAA", maskImage: "BBBB", controlImage: ["CCCC"], strength: 0.5 };
+      const { id, ...job } = await queue.submit({ request });
+      expect(job.request).toEqual({ prompt: "a fox", strength: 0.5 });
       const run = await work.next();
-      expect(run.job.request).toEqual({ prompt: "a fox", image: "AAAA" });
-      run.finish();
+      expect(run.job.request).toEqual(request);
+      run.fail(new JobCrashed("out of memory"));
+      const again = await work.next();
+      expect(again.job.request).toEqual(request);
+      again.finish();
       await queue.ended(id);
-      expect((await queue.jobs.get(id))?.request).toEqual({ prompt: "a fox" });
+      expect((await queue.jobs.get(id))?.request).toEqual({ prompt: "a fox", strength: 0.5 });
+      expect((await queue.jobs.list())[0]?.request).toEqual({ prompt: "a fox", strength: 0.5 });
+    });
+
+    it("keeps settings that JSON has no numbers for as digits", async () => {
+      queue.jobs.work(async () => ({ ...resultOf(), settings: { seed: 18446744073709551615n } }), { slots: 1 });
+      const { id } = await queue.submit();
+      await queue.ended(id);
+      expect((await queue.jobs.get(id))?.result?.settings).toEqual({ seed: "18446744073709551615" });
     });
 
     it("keeps the error of a job that failed", async () => {
@@ -106,7 +119,9 @@ export function workTests(queue: TestQueue): void {
       const first = await queue.submit();
       expect(await queue.ended(first.id)).toMatchObject({ type: "failed", error: { kind: "internal" } });
       await worker.close();
-      queue.jobs.work(async () => ({ ...resultOf(), settings: { seed: 1n } }), { slots: 1 });
+      const circle: Record<string, unknown> = {};
+      circle.itself = circle;
+      queue.jobs.work(async () => ({ ...resultOf(), settings: circle }), { slots: 1 });
       const second = await queue.submit();
       expect(await queue.ended(second.id)).toMatchObject({ type: "failed", error: { kind: "internal" } });
     });
@@ -114,10 +129,12 @@ export function workTests(queue: TestQueue): void {
     it("hands running jobs back when it closes: they wait before all others, and that is no crash", async () => {
       const work = new HandWork();
       const worker = queue.jobs.work(work.handler, { slots: 1 });
-      const [first = ""] = await queue.submitMany(2);
+      const [first = "", second = ""] = await queue.submitMany(2);
       const run = await work.next();
       run.run.progress({ picture: 0, pictures: 1, step: 1, steps: 4 });
+      expect(await queue.jobs.get(second)).toMatchObject({ position: 1 });
       await worker.close();
+      expect(await queue.jobs.get(second)).toMatchObject({ position: 2 });
       expect(run.run.signal.reason).toBeInstanceOf(JobHandedBack);
       expect(await queue.jobs.get(first)).toMatchObject({
         state: "waiting",

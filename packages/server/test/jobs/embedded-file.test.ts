@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { QueueFileError } from "../../src/index.js";
 import { loadSqlite } from "../../src/jobs/embedded/database.js";
+import { openEmbeddedJobs } from "../../src/jobs/embedded/embedded-jobs.js";
 import { EmbeddedStorage } from "./embedded-storage.js";
 import { NEW_JOB } from "./hand-work.js";
 import { startQueueProcess } from "./queue-process.js";
@@ -43,6 +44,12 @@ describe("the file of the embedded queue", () => {
     expect(await readFile(storage.path)).toEqual(before);
     await writeFile(storage.path, "no database, but some text that is long enough to be one".repeat(100));
     await expect(storage.open()).rejects.toThrow(`${storage.path} is not a database`);
+  });
+
+  it("is refused if it cannot be opened", async () => {
+    const opened = openEmbeddedJobs(dirname(storage.path));
+    await expect(opened).rejects.toBeInstanceOf(QueueFileError);
+    await expect(opened).rejects.toThrow(`${dirname(storage.path)} cannot be opened`);
   });
 
   it("has one process at a time, whatever way the last one ended", async () => {

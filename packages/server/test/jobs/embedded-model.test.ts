@@ -85,6 +85,7 @@ class Model {
 type Command =
   | { readonly do: "submit"; readonly owner: string; readonly key: string | undefined }
   | { readonly do: "cancel" | "finish" | "fail" | "crash"; readonly at: number }
+  | { readonly do: "new worker" }
   | { readonly do: "reopen" }
   | { readonly do: "kill" };
 
@@ -99,7 +100,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant<"cancel">("cancel"), at: fc.nat(30) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("finish", "fail", "crash"), at: fc.nat(SLOTS) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("reopen", "kill") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("new worker", "reopen", "kill") }) },
 );
 
 describe("the embedded queue", () => {
@@ -127,9 +128,9 @@ async function follow(commands: readonly Command[], storage: EmbeddedStorage): P
   const startWork = () => {
     work = new HandWork();
     runs.clear();
-    jobs.work(work.handler, { slots: SLOTS });
+    return jobs.work(work.handler, { slots: SLOTS });
   };
-  startWork();
+  let worker = startWork();
 
   for (const step of commands) {
     if (step.do === "submit") {
@@ -143,15 +144,18 @@ async function follow(commands: readonly Command[], storage: EmbeddedStorage): P
         if (job.state === "waiting" || job.state === "running") job.state = "cancelled";
         expect(await jobs.cancel(ids[job.number] ?? "")).toMatchObject({ state: job.state });
       }
-    } else if (step.do === "reopen" || step.do === "kill") {
-      if (step.do === "reopen") await jobs.close();
-      else await storage.kill();
-      jobs = await storage.open();
+    } else if (step.do === "new worker" || step.do === "reopen" || step.do === "kill") {
+      if (step.do === "new worker") await worker.close();
+      else {
+        if (step.do === "reopen") await jobs.close();
+        else await storage.kill();
+        jobs = await storage.open();
+      }
       for (const job of model.in("running")) {
         if (step.do === "kill") model.crash(job);
         else model.back(job);
       }
-      startWork();
+      worker = startWork();
     } else {
       const running = model.in("running");
       const job = running[step.at % Math.max(running.length, 1)];

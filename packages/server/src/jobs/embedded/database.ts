@@ -20,8 +20,9 @@ const NOT_A_DATABASE = 26;
 export async function openDatabase(path: string): Promise<Database> {
   const { DatabaseSync } = await loadSqlite();
   await mkdir(dirname(path), { recursive: true });
-  const database = new DatabaseSync(path);
+  let database: Database | undefined;
   try {
+    database = new DatabaseSync(path);
     // A server that is started again may meet its predecessor's last moment.
     database.exec("PRAGMA busy_timeout = 1000");
     refuseForeign(database, path);
@@ -30,10 +31,10 @@ export async function openDatabase(path: string): Promise<Database> {
     database.exec(
       `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = ${LOG_BYTES}`,
     );
-    transaction(database, () => migrate(database));
+    migrate(database);
     return database;
   } catch (error) {
-    database.close();
+    database?.close();
     throw fileError(error, path);
   }
 }
@@ -41,8 +42,11 @@ export async function openDatabase(path: string): Promise<Database> {
 /** Closes the file, and leaves it whole in one piece. */
 export function closeDatabase(database: Database): void {
   // The package keeps its lock, with the statements, until they are collected as garbage. So the lock is given up: first the log, then the mode, by a read.
-  database.exec("PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema");
-  database.close();
+  try {
+    database.exec("PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM sqlite_schema");
+  } finally {
+    database.close();
+  }
 }
 
 /** Does all of it or nothing. */
@@ -64,8 +68,18 @@ export function transaction<T>(database: Database, work: () => T): T {
 
 /** SQLite is built into Node from 22.13 on. Before, a package has the same interface. */
 export async function loadSqlite(): Promise<Pick<SqliteModule, "DatabaseSync">> {
-  const builtIn = process.getBuiltinModule?.("node:sqlite") as Pick<SqliteModule, "DatabaseSync"> | undefined;
-  return builtIn ?? (await import("@photostructure/sqlite"));
+  return builtInSqlite() ?? (await import("@photostructure/sqlite"));
+}
+
+/** Without Node's warning that its interface might change: our tests know what we use of it, and the reader of a server's log can do nothing about it. */
+function builtInSqlite(): Pick<SqliteModule, "DatabaseSync"> | undefined {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return process.getBuiltinModule?.("node:sqlite") as Pick<SqliteModule, "DatabaseSync"> | undefined;
+  } finally {
+    process.emitWarning = emitWarning;
+  }
 }
 
 function refuseForeign(database: Database, path: string): void {
@@ -86,8 +100,10 @@ function refuseForeign(database: Database, path: string): void {
 
 function migrate(database: Database): void {
   const version = pragma(database, "user_version");
-  for (const step of MIGRATIONS.slice(version)) database.exec(step);
-  database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`);
+  transaction(database, () => {
+    for (const step of MIGRATIONS.slice(version)) database.exec(step);
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
 }
 
 function pragma(database: Database, name: "user_version" | "application_id"): number {
@@ -95,14 +111,21 @@ function pragma(database: Database, name: "user_version" | "application_id"): nu
 }
 
 function fileError(error: unknown, path: string): unknown {
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
-  if (code === BUSY) {
-    return new QueueFileError(`${path} is in use by another process`, {
-      hint: "stop the other server, or choose another file for the queue; servers that share jobs need Redis",
-      cause: error,
-    });
+  if (!(error instanceof Error && "errcode" in error)) return error;
+  const hint = "choose another file for the queue";
+  // The lowest byte is the kind of error; the others are details.
+  switch (Number(error.errcode) & 0xff) {
+    case BUSY:
+      return new QueueFileError(`${path} is in use by another process`, {
+        hint: `stop the other server, or ${hint}; servers that share jobs need Redis`,
+        cause: error,
+      });
+    case NOT_A_DATABASE:
+      return new QueueFileError(`${path} is not a database`, { hint, cause: error });
+    default:
+      return new QueueFileError(`${path} cannot be opened: ${error.message}`, {
+        hint: `check that it can be read and written, or ${hint}`,
+        cause: error,
+      });
   }
-  if (code === NOT_A_DATABASE)
-    return new QueueFileError(`${path} is not a database`, { hint: "choose another file for the queue", cause: error });
-  return error;
 }

@@ -24,7 +24,13 @@ const PRUNE_MS = 3_600_000;
  * @throws QueueFileError if the file is in use, of a newer version, or no queue
  */
 export async function openEmbeddedJobs(path: string, options: JobsOptions = {}): Promise<Jobs> {
-  return new EmbeddedJobs(await openDatabase(path), options);
+  const database = await openDatabase(path);
+  try {
+    return new EmbeddedJobs(database, options);
+  } catch (error) {
+    closeDatabase(database);
+    throw error;
+  }
 }
 
 /** The queue of one process, in SQLite. What changes a job is on record before anybody hears of it; steps and previews are in memory only. */
@@ -53,7 +59,7 @@ class EmbeddedJobs implements Jobs {
     const id = this.#table.add(jobText(job), job.model, options, { maxWaiting: this.#options.maxWaiting ?? 1000, slots });
     this.#queueChanged();
     for (const worker of this.#workers) worker.wake();
-    return this.#recorded(id).job;
+    return this.#withProgress(this.#recorded(id).job);
   }
 
   async get(id: string): Promise<Job | undefined> {
@@ -128,10 +134,12 @@ class EmbeddedJobs implements Jobs {
     const id = this.#table.next(models);
     if (id === undefined) return undefined;
     const feed = this.#feed(id);
+    const request = this.#table.request(id);
     this.#table.start(id, feed?.next ?? 1);
     feed?.publish({ type: "running" });
     this.#queueChanged();
-    return this.#recorded(id).job;
+    const { job } = this.#recorded(id);
+    return { ...job, request: request ?? job.request };
   }
 
   /** @returns the job as it is then; undefined if it was not live any longer */

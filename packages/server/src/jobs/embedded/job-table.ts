@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type { GenerateRequest } from "darkroom/generate";
 import type { Job, JobError, JobResult, JobState, StoredPicture, SubmitOptions } from "../job.js";
-import { type JobText, parseJobText } from "../job-text.js";
+import { type JobText, parseJobText, toJson } from "../job-text.js";
 import { KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
 import { type Database, transaction } from "./database.js";
 import { Statements } from "./statements.js";
@@ -28,7 +29,6 @@ const QUEUE = `
   ) AS waiting LEFT JOIN turns USING (owner)
   ORDER BY front DESC, iif(front, number, 0), round, coalesce(turn, 0), oldest`;
 
-/** What is read of a job; lists leave its pictures out. */
 const COLUMNS = "number, id, owner, state, crashes, event, created_at, started_at, ended_at, outcome, job";
 
 interface Row {
@@ -43,7 +43,6 @@ interface Row {
   readonly ended_at: number | null;
   readonly outcome: string | null;
   readonly job: string;
-  readonly pictures?: string | null;
 }
 
 /** A job on record, and the number of the event of its last change. */
@@ -69,11 +68,13 @@ export interface Retention {
 export class JobTable {
   readonly #database: Database;
   readonly #sql: Statements;
+  /** Of the waiting jobs, until one comes or goes. */
+  #positions: ReadonlyMap<string, number> | undefined;
 
   constructor(database: Database) {
     this.#database = database;
     this.#sql = new Statements(database);
-    transaction(database, () => this.#recover());
+    this.#change(() => this.#recover());
   }
 
   /** Adds a job, or finds the one that its owner sent with this key. */
@@ -83,14 +84,12 @@ export class JobTable {
     { owner, key }: SubmitOptions,
     limits: { readonly maxWaiting: number; readonly slots: number },
   ): string {
-    return transaction(this.#database, () => {
-      const known =
-        key === undefined
-          ? undefined
-          : this.#sql.get<{ id: string; fingerprint: string }>("SELECT id, fingerprint FROM jobs WHERE owner = ? AND key = ?", owner, key);
-      if (known !== undefined && key !== undefined) {
-        if (known.fingerprint !== text.fingerprint) throw new KeyReusedError(key);
-        return known.id;
+    return this.#change(() => {
+      if (key !== undefined) {
+        const sql = "SELECT id, fingerprint FROM jobs WHERE owner = ? AND key = ?";
+        const known = this.#sql.get<{ id: string; fingerprint: string }>(sql, owner, key);
+        if (known !== undefined && known.fingerprint !== text.fingerprint) throw new KeyReusedError(key);
+        if (known !== undefined) return known.id;
       }
       const { waiting } = this.count();
       if (waiting >= limits.maxWaiting) throw new QueueFullError(waiting, this.#secondsToAPlace(limits.slots));
@@ -104,9 +103,15 @@ export class JobTable {
   }
 
   get(id: string): Recorded | undefined {
-    const row = this.#sql.get<Row>(`SELECT ${COLUMNS}, pictures FROM jobs WHERE id = ?`, id);
+    const row = this.#sql.get<Row>(`SELECT ${COLUMNS} FROM jobs WHERE id = ?`, id);
     if (row === undefined) return undefined;
     return { job: toJob(row, row.state === "waiting" ? this.positions().get(id) : undefined), event: row.event };
+  }
+
+  /** The whole request of a live job. */
+  request(id: string): GenerateRequest | undefined {
+    const row = this.#sql.get<{ job: string; pictures: string | null }>("SELECT job, pictures FROM jobs WHERE id = ?", id);
+    return row && parseJobText(row.job, row.pictures).request;
   }
 
   list({ owner, states, limit = 100, before }: ListOptions): Job[] {
@@ -132,19 +137,21 @@ export class JobTable {
     return { waiting, running: this.#sql.get<{ n: number }>(`${sql} 'running'`)?.n ?? 0 };
   }
 
-  /** The place of each waiting job, from 1. */
+  /** The place of each waiting job, from 1, in order. */
   positions(): ReadonlyMap<string, number> {
-    return new Map(this.#sql.all<{ id: string }>(QUEUE, null).map(({ id }, index) => [id, index + 1]));
+    this.#positions ??= new Map(this.#sql.all<{ id: string }>(QUEUE, null).map(({ id }, index) => [id, index + 1]));
+    return this.#positions;
   }
 
   /** The next job to run; undefined if none waits for one of these models. */
   next(models: readonly string[] | undefined): string | undefined {
-    return this.#sql.get<{ id: string }>(`${QUEUE} LIMIT 1`, models === undefined ? null : JSON.stringify(models))?.id;
+    if (models === undefined) return this.positions().keys().next().value;
+    return this.#sql.get<{ id: string }>(`${QUEUE} LIMIT 1`, JSON.stringify(models))?.id;
   }
 
   /** Puts on record that a waiting job runs, before it does. If the process ends without another word, that was a crash. */
   start(id: string, event: number): void {
-    transaction(this.#database, () => {
+    this.#change(() => {
       // A job that runs once more has had its turn.
       this.#sql.run(
         `INSERT INTO turns (owner, turn) SELECT owner, (SELECT coalesce(max(turn), 0) + 1 FROM turns) FROM jobs WHERE id = ? AND front = 0
@@ -164,12 +171,12 @@ export class JobTable {
   handBack(id: string, event: number): boolean {
     const sql =
       "UPDATE jobs SET state = 'waiting', front = 1, crashes = crashes - 1, started_at = NULL, event = ? WHERE id = ? AND state = 'running'";
-    return this.#sql.run(sql, event, id) > 0;
+    return this.#change(() => this.#sql.run(sql, event, id) > 0);
   }
 
   /** As {@link handBack} for a run that did not end; at the second such run the job fails. @returns false if it does not run */
   crash(id: string, event: number, reason: string): boolean {
-    return transaction(this.#database, () => {
+    return this.#change(() => {
       const sql =
         "UPDATE jobs SET state = 'waiting', front = 1, started_at = NULL, event = ? WHERE id = ? AND state = 'running' AND crashes < ?";
       return this.#sql.run(sql, event, id, MOST_CRASHES) > 0 || this.#end(id, event, { state: "failed", error: crashedError(reason) });
@@ -178,7 +185,7 @@ export class JobTable {
 
   /** Ends a live job, for "done" and "failed" a running one. @returns false if it is not live; the pictures of its result then expire */
   end(id: string, event: number, end: End): boolean {
-    return transaction(this.#database, () => {
+    return this.#change(() => {
       const hasEnded = this.#end(id, event, end);
       if (!hasEnded && end.state === "done") {
         for (const { hash } of end.result.pictures) this.#sql.run("INSERT OR IGNORE INTO expired VALUES (?)", hash);
@@ -193,7 +200,7 @@ export class JobTable {
     const old = `SELECT number FROM jobs WHERE ended_at <= ?1
       UNION SELECT number FROM (SELECT number FROM jobs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, number DESC LIMIT -1 OFFSET ?2)`;
     if (this.#sql.get(`${old} LIMIT 1`, since, jobs) === undefined) return;
-    transaction(this.#database, () => {
+    this.#change(() => {
       this.#sql.run(`INSERT OR IGNORE INTO expired SELECT hash FROM pictures WHERE job IN (${old})`, since, jobs);
       this.#sql.run(`DELETE FROM jobs WHERE number IN (${old})`, since, jobs);
       this.#keepUsed();
@@ -208,6 +215,11 @@ export class JobTable {
 
   forget(hashes: readonly string[]): void {
     this.#sql.run("DELETE FROM expired WHERE hash IN (SELECT value FROM json_each(?))", JSON.stringify(hashes));
+  }
+
+  #change<T>(work: () => T): T {
+    this.#positions = undefined;
+    return transaction(this.#database, work);
   }
 
   /** The process that ran before has ended: what it ran goes to the front, and fails if that was its second crash. */
@@ -228,19 +240,12 @@ export class JobTable {
     const changes = this.#sql.run(
       `UPDATE jobs SET state = ?1, crashes = crashes - iif(state = 'running' AND ?2, 1, 0), event = ?3, ended_at = ?4, outcome = ?5, pictures = NULL
        WHERE id = ?6 AND (state = 'running' OR state = 'waiting' AND ?1 = 'cancelled')`,
-      ...[
-        end.state,
-        end.state === "failed" && end.error.kind === "crashed" ? 0 : 1,
-        event,
-        Date.now(),
-        outcome && JSON.stringify(outcome),
-        id,
-      ],
+      ...[end.state, end.state === "failed" && end.error.kind === "crashed" ? 0 : 1, event, Date.now(), outcome && toJson(outcome), id],
     );
     if (changes === 0) return false;
     if (end.state === "done" && end.result.pictures.length > 0) {
       const insert = "INSERT OR REPLACE INTO pictures (id, hash, picture, job) SELECT ?, ?, ?, number FROM jobs WHERE id = ?";
-      for (const picture of end.result.pictures) this.#sql.run(insert, picture.id, picture.hash, JSON.stringify(picture), id);
+      for (const picture of end.result.pictures) this.#sql.run(insert, picture.id, picture.hash, toJson(picture), id);
       this.#keepUsed();
     }
     return true;
@@ -263,7 +268,7 @@ export class JobTable {
 function toJob(row: Row, position: number | undefined): Job {
   const { state } = row;
   return {
-    ...parseJobText(row.job, row.pictures ?? null),
+    ...parseJobText(row.job, null),
     id: row.id,
     owner: row.owner,
     state,

@@ -1,4 +1,5 @@
-import type { Job, JobResult, Preview, Progress } from "../job.js";
+import type { Job, Preview, Progress } from "../job.js";
+import { toJson } from "../job-text.js";
 import { JobCancelled, JobCrashed, JobFailed, JobHandedBack, type JobHandler, type JobWorker, type WorkOptions } from "../jobs.js";
 import type { End } from "./job-table.js";
 
@@ -104,7 +105,8 @@ export class Slots implements JobWorker {
   async #handle(job: Job, run: Parameters<JobHandler>[1]): Promise<RunEnd> {
     try {
       const result = await this.#handler(job, run);
-      JSON.stringify(result satisfies JobResult);
+      // It must go on record: what it cannot hold is the handler's mistake, not the storage's.
+      toJson(result);
       return { state: "done", result };
     } catch (error) {
       if (error instanceof JobFailed) return { state: "failed", error: error.error };
