@@ -8,8 +8,10 @@ export interface JobsOptions {
   readonly keepJobs?: number | undefined;
   /** Days that final jobs are kept; as long as `keepJobs` allows by default. */
   readonly keepDays?: number | undefined;
+  /** Seconds that pictures are kept after the last job that had them; 600 by default. A job that runs may have made the same one, which is stored already. */
+  readonly keepPicturesSeconds?: number | undefined;
   /**
-   * Told the hashes of pictures that no job has any longer, for the result store to delete.
+   * Told the hashes of pictures that no job has had for that time, for the result store to delete.
    * Until its promise resolves, the hashes stay on record: after a restart it is told again.
    */
   readonly onPicturesExpired?: ((hashes: readonly string[]) => Promise<void>) | undefined;

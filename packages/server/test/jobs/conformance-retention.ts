@@ -33,7 +33,7 @@ export function retentionTests(queue: TestQueue): void {
 
     it("take their pictures with them, those that no other job has", async () => {
       const expired: string[] = [];
-      await queue.reopen({ keepJobs: 1, onPicturesExpired: async (hashes) => void expired.push(...hashes) });
+      await queue.reopen({ keepJobs: 1, keepPicturesSeconds: 0, onPicturesExpired: async (hashes) => void expired.push(...hashes) });
       const work = start();
       const [alone, shared, sharedAgain] = [storedPicture("alone"), storedPicture("shared"), storedPicture("shared")];
       await make(work, alone, shared);
@@ -46,7 +46,11 @@ export function retentionTests(queue: TestQueue): void {
     });
 
     it("have their pictures told again after a restart, until they are deleted", async () => {
-      const options: JobsOptions = { keepJobs: 0, onPicturesExpired: () => Promise.reject(new Error("the store is away")) };
+      const options: JobsOptions = {
+        keepJobs: 0,
+        keepPicturesSeconds: 0,
+        onPicturesExpired: () => Promise.reject(new Error("the store is away")),
+      };
       await queue.reopen(options);
       const picture = storedPicture("a");
       const work = start();
@@ -56,16 +60,40 @@ export function retentionTests(queue: TestQueue): void {
       await ended;
       await vi.waitFor(() => expect(queue.errors).toMatchObject([{ message: "the store is away" }]));
       const expired: string[] = [];
-      await queue.killAndReopen({ onPicturesExpired: async (hashes) => void expired.push(...hashes) });
+      await queue.killAndReopen({ keepPicturesSeconds: 0, onPicturesExpired: async (hashes) => void expired.push(...hashes) });
       await vi.waitFor(() => expect(expired).toEqual([picture.hash]));
-      await queue.reopen({ onPicturesExpired: async (hashes) => void expired.push(...hashes) });
+      await queue.reopen({ keepPicturesSeconds: 0, onPicturesExpired: async (hashes) => void expired.push(...hashes) });
       await make(start());
       expect(expired).toEqual([picture.hash]);
     });
 
+    it("leave their pictures for a time, in which another job may have made the same", async () => {
+      const expired: string[] = [];
+      const options: JobsOptions = {
+        keepJobs: 1,
+        keepPicturesSeconds: 60,
+        onPicturesExpired: async (hashes) => void expired.push(...hashes),
+      };
+      await queue.reopen(options);
+      const work = start();
+      const [alone, again] = [storedPicture("alone"), storedPicture("again")];
+      await make(work, alone, again);
+      await make(work);
+      await vi.waitFor(async () => expect(await queue.jobs.picture(again.id)).toBeUndefined());
+      await make(work, storedPicture("again"));
+      expect(expired).toEqual([]);
+      vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
+      try {
+        await queue.reopen(options);
+        await vi.waitFor(() => expect(expired).toEqual([alone.hash]));
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+
     it("that were cancelled leave no pictures behind that were made all the same", async () => {
       const expired: string[] = [];
-      await queue.reopen({ onPicturesExpired: async (hashes) => void expired.push(...hashes) });
+      await queue.reopen({ keepPicturesSeconds: 0, onPicturesExpired: async (hashes) => void expired.push(...hashes) });
       const work = new HandWork({ stopsAtOnce: false });
       queue.jobs.work(work.handler, { slots: 1 });
       const { id } = await queue.submit();

@@ -16,8 +16,8 @@ import { type RunEnd, type SlotQueue, Slots } from "./slots.js";
 
 const DAY_MS = 86_400_000;
 
-/** How often jobs that are too old are looked for when none ends. */
-const PRUNE_MS = 3_600_000;
+/** How often what is too old is looked for when no job ends. */
+const PRUNE_MS = 600_000;
 
 /**
  * Opens the queue in a file, or makes it. One process has it at a time; jobs that the last one ran wait again, before all others.
@@ -196,8 +196,10 @@ class EmbeddedJobs implements Jobs {
   }
 
   async #expire(): Promise<void> {
+    const { keepPicturesSeconds = 600 } = this.#options;
+    const expired = () => this.#table.expired(Date.now() - keepPicturesSeconds * 1000);
     try {
-      for (let hashes = this.#table.expired(); hashes.length > 0; hashes = this.#table.expired()) {
+      for (let hashes = expired(); hashes.length > 0; hashes = expired()) {
         await this.#options.onPicturesExpired?.(hashes);
         this.#table.forget(hashes);
       }

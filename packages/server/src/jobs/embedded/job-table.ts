@@ -188,7 +188,7 @@ export class JobTable {
     return this.#change(() => {
       const hasEnded = this.#end(id, event, end);
       if (!hasEnded && end.state === "done") {
-        for (const { hash } of end.result.pictures) this.#sql.run("INSERT OR IGNORE INTO expired VALUES (?)", hash);
+        for (const { hash } of end.result.pictures) this.#sql.run("INSERT OR IGNORE INTO expired VALUES (?, ?)", hash, Date.now());
         this.#keepUsed();
       }
       return hasEnded;
@@ -201,16 +201,16 @@ export class JobTable {
       UNION SELECT number FROM (SELECT number FROM jobs WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, number DESC LIMIT -1 OFFSET ?2)`;
     if (this.#sql.get(`${old} LIMIT 1`, since, jobs) === undefined) return;
     this.#change(() => {
-      this.#sql.run(`INSERT OR IGNORE INTO expired SELECT hash FROM pictures WHERE job IN (${old})`, since, jobs);
+      this.#sql.run(`INSERT OR IGNORE INTO expired SELECT hash, ?3 FROM pictures WHERE job IN (${old})`, since, jobs, Date.now());
       this.#sql.run(`DELETE FROM jobs WHERE number IN (${old})`, since, jobs);
       this.#keepUsed();
       this.#sql.run("DELETE FROM turns WHERE owner NOT IN (SELECT owner FROM jobs)");
     });
   }
 
-  /** Hashes of pictures that no job has any longer, and that are not {@link forget | forgotten} yet. */
-  expired(): string[] {
-    return this.#sql.all<{ hash: string }>("SELECT hash FROM expired").map(({ hash }) => hash);
+  /** Hashes of pictures that no job has had since a time, and that are not {@link forget | forgotten} yet. */
+  expired(since: number): string[] {
+    return this.#sql.all<{ hash: string }>("SELECT hash FROM expired WHERE expired_at <= ?", since).map(({ hash }) => hash);
   }
 
   forget(hashes: readonly string[]): void {

@@ -39,7 +39,7 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX pictures_job ON pictures (job);
   CREATE INDEX pictures_hash ON pictures (hash);
 
-  -- What the result store is to delete.
-  CREATE TABLE expired (hash TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  -- What the result store is to delete, and since when no job has it.
+  CREATE TABLE expired (hash TEXT PRIMARY KEY, expired_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   `,
 ];
