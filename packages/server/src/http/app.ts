@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { Jobs } from "../jobs/jobs.js";
 import type { ResultStore } from "../results/result-store.js";
+import { addA1111 } from "./a1111/routes.js";
 import { Access, type AccessOptions } from "./access.js";
 import { addJobsApi } from "./api/jobs-api.js";
 import { addModelsApi } from "./api/models-api.js";
@@ -56,6 +57,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   addFiles(app, server);
   addHealth(app, server);
   addMetrics(app, server);
+  addA1111(app, server);
   app.notFound((c) => errorReply(c, new HttpError(404, `there is no ${c.req.method} ${c.req.path}`, { code: "not_found" })));
   app.onError((error, c) => {
     // Nobody reads this reply; 499 is nginx's word for it.

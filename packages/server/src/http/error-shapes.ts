@@ -1,3 +1,4 @@
+import { a1111Error } from "./a1111/errors.js";
 import type { HttpError } from "./http-error.js";
 
 /** The body of an error. */
@@ -19,7 +20,11 @@ function openaiType({ status }: HttpError): string {
 }
 
 /** The shape of errors by the start of a path. Everything else has ours. */
-const SHAPES: readonly (readonly [start: string, shape: ErrorShape])[] = [["/v1/", openaiError]];
+const SHAPES: readonly (readonly [start: string, shape: ErrorShape])[] = [
+  ["/v1/", openaiError],
+  ["/sdapi/", a1111Error],
+  ["/controlnet/", a1111Error],
+];
 
 /** How errors of a path look. */
 export function errorShapeOf(path: string): ErrorShape {
