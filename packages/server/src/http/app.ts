@@ -10,6 +10,7 @@ import { addFiles } from "./files.js";
 import { guard, safetyHeaders } from "./guard.js";
 import { addHealth } from "./health.js";
 import { HttpError, toHttpError } from "./http-error.js";
+import { addHuggingface } from "./huggingface/routes.js";
 import { DEFAULT_LIMITS, type Limits } from "./limits.js";
 import { addMetrics, Metrics, type ModelMemory } from "./metrics.js";
 import type { Models } from "./models.js";
@@ -58,6 +59,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   addHealth(app, server);
   addMetrics(app, server);
   addA1111(app, server);
+  addHuggingface(app, server);
   app.notFound((c) => errorReply(c, new HttpError(404, `there is no ${c.req.method} ${c.req.path}`, { code: "not_found" })));
   app.onError((error, c) => {
     // Nobody reads this reply; 499 is nginx's word for it.

@@ -1,5 +1,6 @@
 import { a1111Error } from "./a1111/errors.js";
 import type { HttpError } from "./http-error.js";
+import { huggingfaceError } from "./huggingface/errors.js";
 
 /** The body of an error. */
 export type ErrorShape = (error: HttpError) => object;
@@ -24,6 +25,8 @@ const SHAPES: readonly (readonly [start: string, shape: ErrorShape])[] = [
   ["/v1/", openaiError],
   ["/sdapi/", a1111Error],
   ["/controlnet/", a1111Error],
+  ["/hf", huggingfaceError],
+  ["/models/", huggingfaceError],
 ];
 
 /** How errors of a path look. */
