@@ -2,14 +2,18 @@ import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError
 import type { JobError } from "../jobs/job.js";
 import type { Offer } from "../models/offer.js";
 
+const TOO_LARGE = "memory ran out: make smaller pictures, or run the server where there is more";
+
 /** The place of an error in a job. Sources of the server are replaced by their names: paths are nobody's business. */
 export function jobErrorOf(error: unknown, offer: Offer): JobError {
   const redact = (text: string) => withoutPaths(text, offer);
   if (error instanceof DarkroomError) {
+    const isFull = error instanceof DeviceError && /alloc|out of memory/i.test(error.message);
+    const hint = error.hint ?? (isFull ? TOO_LARGE : undefined);
     return {
       kind: kindOf(error),
       message: redact(error.message),
-      ...(error.hint !== undefined && { hint: redact(error.hint) }),
+      ...(hint !== undefined && { hint: redact(hint) }),
       ...(error instanceof ArgumentError && error.argument !== undefined && { argument: error.argument }),
     };
   }
@@ -17,7 +21,7 @@ export function jobErrorOf(error: unknown, offer: Offer): JobError {
     return {
       kind: "device",
       message: `there is not enough memory: ${error.message}`,
-      hint: "make smaller pictures, or start the server with more memory",
+      hint: TOO_LARGE,
     };
   }
   return { kind: "internal", message: redact(error instanceof Error ? error.message : String(error)) };

@@ -139,6 +139,7 @@ export class ModelProcess {
   async run(order: JobOrder, run: JobRun): Promise<JobDone | Extract<JobEnd, { readonly kind: "failed" }>> {
     const { signal } = run;
     signal.throwIfAborted();
+    if (this.hasEnded) throw new ProcessEnded(this.epitaph);
     const pictures: EncodedPicture[] = [];
     const ended = new Promise<JobEnd>((resolve, reject) => {
       this.running = { order, run, pictures, place: "before its first step", resolve, reject };

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { inspect } from "darkroom";
 import { type OpenOptions, type OpenRequest, openWorkflow, type Workflow } from "darkroom/generate";
 
@@ -17,6 +18,8 @@ export interface Surroundings {
   readonly open: (opening: OpenRequest, options: OpenOptions) => Promise<Workflow>;
   /** Bytes that the process uses. */
   readonly memory: () => number;
+  /** Changes when a file that an opening names is replaced by another one. */
+  readonly stamp: (opening: OpenRequest) => Promise<string>;
   /** Bytes that a workflow will need at least. */
   readonly expect: (opening: OpenRequest, options: OpenOptions) => Promise<number>;
   /** The warnings of `work`. */
@@ -53,14 +56,14 @@ export class OpenWorkflows {
     options: OpenOptions,
     work: (opened: OpenedWorkflow) => Promise<Result>,
   ): Promise<Result> {
-    const key = JSON.stringify(opening);
+    const { open, memory, expect, stamp, warningsOf } = this.surroundings;
+    const key = `${JSON.stringify(opening)} ${await stamp(opening)}`;
     const known = this.entries.get(key);
     if (known) {
       this.entries.delete(key);
       this.entries.set(key, known);
       return work({ ...known, seconds: 0 });
     }
-    const { open, memory, expect, warningsOf } = this.surroundings;
     const expected = await expect(opening, options);
     await this.makeRoom(expected);
     const [before, start] = [memory(), performance.now()];
@@ -108,6 +111,12 @@ export class OpenWorkflows {
 export const here: Omit<Surroundings, "warningsOf"> = {
   open: openWorkflow,
   memory: () => process.memoryUsage.rss(),
+  async stamp({ model, vae, refiner, controlnet, loras = [], embeddings = [] }) {
+    const sources = [model, vae, refiner, controlnet, ...[...loras, ...embeddings].map(({ source }) => source)].flat();
+    const times = sources.filter((source) => typeof source === "string").map((source) => stat(source).catch(() => undefined));
+    // A hub id is no file: it has no time.
+    return (await Promise.all(times)).map((file) => file?.mtimeMs ?? "").join(" ");
+  },
   async expect({ model }, { cacheDir }) {
     if (typeof model !== "string") return 0;
     const found = await inspect(model, { cacheDir }).catch(() => undefined);

@@ -59,6 +59,12 @@ describe("an error of a job", () => {
     expect(jobErrorOf(new TypeError("x is not a function"), offer)).toEqual({ kind: "internal", message: "x is not a function" });
   });
 
+  it("says what to do when memory ran out, whether JavaScript or the device noticed", () => {
+    for (const error of [new RangeError("Array buffer allocation failed"), new DeviceError("Failed to allocate memory for buffer")]) {
+      expect(jobErrorOf(error, offer).hint).toContain("make smaller pictures");
+    }
+  });
+
   it("has names instead of the server's paths", () => {
     const error = new CheckpointError("/srv/models/fox-v2.safetensors does not go with /srv/loras/ink.safetensors");
     expect(jobErrorOf(error, offer).message).toBe("fox does not go with ink.safetensors");

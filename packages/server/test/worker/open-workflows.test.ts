@@ -1,12 +1,16 @@
+import { mkdtemp, rm, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Workflow } from "darkroom/generate";
 import { describe, expect, it } from "vitest";
-import { type OpenedWorkflow, OpenWorkflows } from "../../src/worker/open-workflows.js";
+import { here, type OpenedWorkflow, OpenWorkflows } from "../../src/worker/open-workflows.js";
 
 const GROWTH = 40;
 
 /** Workflows that are nothing but 40 bytes of memory. */
 function table(budget: number, { expected = 0, growth = GROWTH, isHoarding = false } = {}) {
   const done: string[] = [];
+  const stamps = new Map<string, number>();
   let used = 10;
   const workflows = new OpenWorkflows(budget, {
     open: async ({ model }) => {
@@ -19,12 +23,13 @@ function table(budget: number, { expected = 0, growth = GROWTH, isHoarding = fal
       return { dispose } as Workflow;
     },
     memory: () => used,
+    stamp: async ({ model }) => `${stamps.get(String(model))}`,
     expect: async () => expected,
     warningsOf: async (work) => [await work(), ["it is old"]],
   });
   const use = (model: string, work: (opened: OpenedWorkflow) => Promise<unknown> = async () => undefined, key = model) =>
     workflows.use(model, { model: key }, {}, work);
-  return { workflows, use, done };
+  return { workflows, use, done, stamps };
 }
 
 describe("the open workflows of a process", () => {
@@ -35,6 +40,26 @@ describe("the open workflows of a process", () => {
     await use("a", undefined, "a with a LoRA");
     expect(done).toEqual(["open a", "open a with a LoRA"]);
     expect(workflows.models).toEqual(["a"]);
+  });
+
+  it("are opened again when a file was replaced", async () => {
+    const { use, done, stamps } = table(200);
+    await use("a");
+    stamps.set("a", 1);
+    await use("a");
+    expect(done).toEqual(["open a", "open a"]);
+  });
+
+  it("know by its time that a file was replaced", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "darkroom-stamp-"));
+    const file = join(folder, "ink.safetensors");
+    await writeFile(file, "");
+    const opening = { model: "owner/fox", loras: [{ name: "ink", source: file }] };
+    const before = await here.stamp(opening);
+    expect(await here.stamp(opening)).toBe(before);
+    await utimes(file, 1, 1);
+    expect(await here.stamp(opening)).not.toBe(before);
+    await rm(folder, { recursive: true });
   });
 
   it("are closed when memory is over the budget, the least recently used one first", async () => {
