@@ -13,6 +13,12 @@ import {
   type ToChild,
 } from "./protocol.js";
 
+/**
+ * ONNX Runtime sends usage data to its makers on Linux and macOS, too, and leaves files for it in the folder for temporary files, one for each process
+ * (microsoft/onnxruntime#27379). A server of one's own does not, unless its environment says otherwise.
+ */
+const environment = () => ({ ORT_DISABLE_TELEMETRY: "1", ...process.env });
+
 /** How a process is started. */
 export interface ProcessOptions {
   readonly offer: Offer;
@@ -85,7 +91,7 @@ export class ModelProcess {
   /** Starts a process, and kills it when the signal aborts. @throws ProcessEnded if it ends before it is ready, or is not ready in time */
   static async start(options: ProcessOptions, signal: AbortSignal): Promise<ModelProcess> {
     const { file, execArgv } = programOf(options.entry);
-    const child = fork(file, [], { execArgv, serialization: "advanced", stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = fork(file, [], { execArgv, env: environment(), serialization: "advanced", stdio: ["ignore", "pipe", "pipe", "ipc"] });
     const started = new ModelProcess(child, options);
     const hello = new Promise<number>((resolve) => {
       child.on("message", (message: FromChild) => message.type === "hello" && resolve(message.version));

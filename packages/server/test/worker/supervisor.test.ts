@@ -1,8 +1,11 @@
 import { fork } from "node:child_process";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadImage, type Picture, readPictureSettings } from "darkroom";
 import { generate } from "darkroom/generate";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import type { Job, JobResult } from "../../src/jobs/job.js";
 import { JobCancelled, JobCrashed, JobFailed, JobHandedBack } from "../../src/jobs/jobs.js";
 import { offerOf } from "../../src/models/offer.js";
@@ -139,6 +142,21 @@ describe("a process that ends in the middle of a job", () => {
     expect(String(error)).toMatch(/in step \d+ of 900 of picture 1: it was killed \(SIGKILL\).*; it had \d+ MiB of memory/);
     expect(handler.status()[0]).toMatchObject({ state: "empty", crashes: 1 });
     expect((await picturesOf(await handler(jobOf(), new FakeRun()), results)).length).toBe(1);
+  });
+
+  it("leaves no temporary file behind, even with weights that were converted for it", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "darkroom-left-"));
+    vi.stubEnv("TMPDIR", folder);
+    const { handler } = handlerOf({ offer: offerOf({ runtime: { device: "cpu", precision: "fast" } }) });
+    const run = new FakeRun();
+    const failure = failureOf(handler, longJob(), run);
+    await run.step();
+    process.kill(pidOf(handler), "SIGKILL");
+    await failure;
+    vi.unstubAllEnvs();
+    // The loader of the sources has a cache there.
+    expect((await readdir(folder)).filter((name) => !name.startsWith("tsx"))).toEqual([]);
+    await rm(folder, { recursive: true });
   });
 
   it("by an abort in native code leaves this one alone", async () => {
