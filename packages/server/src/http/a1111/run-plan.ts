@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { formatParameters, PARAMETERS_KEYWORD, Picture, parseParameters } from "darkroom";
 import type { JobEvent, JobResult } from "../../jobs/job.js";
+import { QueueFullError } from "../../jobs/jobs.js";
 import { HttpError } from "../http-error.js";
 import { prepareRequest } from "../prepare-request.js";
 import { ClientGone, type FinishedPicture, runJob } from "../run-job.js";
@@ -127,7 +129,8 @@ class PlanRun {
     const signal = AbortSignal.any([options.signal, task.interruption.signal, task.skipping.signal]);
     const request = await prepareRequest(server, planned.model, planned.request);
     const job = { door: "a1111", model: planned.model, request, output, previewEvery: options.previewEvery } as const;
-    const done = await runJob(server, job, { owner: options.owner, signal, onEvent: (event) => follow(task, event) });
+    const run = () => runJob(server, job, { owner: options.owner, signal, onEvent: (event) => follow(task, event) });
+    const done = await (this.next === 1 ? run() : whenThereIsRoom(run, signal));
     for (const warning of done.result.warnings) this.warnings.add(warning);
     return done;
   }
@@ -137,6 +140,20 @@ class PlanRun {
     const { data: pixels, width, height } = await decode(data);
     const { format, quality } = this.plan.output;
     return new Picture(width, height, new Uint8Array(pixels)).encode(format, { quality, text: { [PARAMETERS_KEYWORD]: parameters } });
+  }
+}
+
+/** A full queue refuses new requests. One that is half done waits for its turn, for its pictures would be lost. */
+async function whenThereIsRoom<Result>(run: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) throw error;
+      await sleep(error.retryAfterSeconds * 1000, undefined, { signal }).catch(() => {
+        throw new ClientGone();
+      });
+    }
   }
 }
 

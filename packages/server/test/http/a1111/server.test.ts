@@ -1,7 +1,7 @@
 import { parseParameters, readPictureSettings } from "darkroom";
 import { describe, expect, it } from "vitest";
 import type { JobResult } from "../../../src/jobs/job.js";
-import { JobFailed } from "../../../src/jobs/jobs.js";
+import { JobFailed, QueueFullError } from "../../../src/jobs/jobs.js";
 import { greyPictures, pngFile, testServer } from "../test-server.js";
 
 type Options = Parameters<typeof testServer>[0];
@@ -271,6 +271,27 @@ describe("skip", () => {
     release();
     expect((await infoOf(await work)).all_seeds).toEqual([6]);
     expect(jobs.all.map(({ state }) => state)).toEqual(["cancelled", "done"]);
+  });
+});
+
+describe("a full queue", () => {
+  it("refuses a request", async () => {
+    const { one, jobs } = serve();
+    jobs.maxLive = 0;
+    const reply = await one.post("txt2img", { prompt: "a fox" });
+    expect([reply.status, reply.headers.get("retry-after")]).toEqual([429, "7"]);
+  });
+
+  it("lets one wait that is half done", async () => {
+    const { one, jobs } = serve();
+    const submit = jobs.submit.bind(jobs);
+    let calls = 0;
+    jobs.submit = async (...given) => {
+      if (++calls === 2) throw new QueueFullError(1, 0);
+      return submit(...given);
+    };
+    expect((await infoOf(await one.post("txt2img", { prompt: "a fox", n_iter: 2, seed: 1 }))).all_seeds).toEqual([1, 2]);
+    expect(calls).toBe(3);
   });
 });
 
