@@ -18,7 +18,7 @@ export class QueueProcess {
     const { stdout } = this.#child;
     if (stdout === null) throw new Error("the process has no output");
     createInterface(stdout).on("line", (line) => {
-      this.lines.push(line);
+      if (line.endsWith(".")) this.lines.push(line.slice(0, -1));
       this.#wake();
     });
     this.#ended.then(() => this.#wake());

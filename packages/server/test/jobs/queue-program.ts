@@ -8,9 +8,21 @@ import { NEW_JOB, resultOf, storedPicture } from "./hand-work.js";
 
 const [path = "", owner = ""] = process.argv.slice(2);
 
-/** At once, so that what is printed was true before a kill. */
+/** At once, so that what is printed was true before a kill. A line without the full stop was cut off by it. */
 function print(...words: readonly string[]): void {
-  writeSync(1, `${words.join(" ")}\n`);
+  let rest = Buffer.from(`${words.join(" ")}.\n`);
+  while (rest.length > 0) rest = rest.subarray(written(rest));
+}
+
+/** The pipe is full while the test's own process is busy. */
+function written(bytes: Buffer): number {
+  try {
+    return writeSync(1, bytes);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    return 0;
+  }
 }
 
 try {
