@@ -32,5 +32,19 @@ export function a1111FieldName(option: string): string {
 /** An error in the web UI's shape: `detail` is for people; wrong fields are a list, as FastAPI makes it. */
 export function a1111Error(error: HttpError): object {
   if (error instanceof InvalidFields) return { detail: error.fields };
-  return { error: error.status >= 500 ? "Error" : "HTTPException", detail: error.text, body: "", errors: error.text };
+  const detail = inTheirWords(error.text);
+  return { error: error.status >= 500 ? "Error" : "HTTPException", detail, body: "", errors: detail };
+}
+
+/** Names of options that are no words of their own: they are written as one. */
+const OUR_NAMES = new RegExp(
+  `\\b(?:${Object.keys(FIELD_NAMES)
+    .filter((name) => /[A-Z]/.test(name))
+    .join("|")})\\b`,
+  "g",
+);
+
+/** A job's error names the library's options. */
+function inTheirWords(text: string): string {
+  return text.replace(OUR_NAMES, a1111FieldName);
 }

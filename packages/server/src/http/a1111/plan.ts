@@ -77,16 +77,24 @@ export async function planImg2Img(given: unknown, context: PlanContext): Promise
     });
   }
   const starts = await startsOf(body, context.limits);
-  const strength = body.denoising_strength ?? 0.75;
+  const { strength, warnings } = strengthOf(body);
   return finish(
     "img2img",
     body,
     common,
     starts.map((start) => ({ ...start, strength })),
     undefined,
-    [],
+    warnings,
     context,
   );
+}
+
+/** The web UI takes one step at least. */
+function strengthOf({ denoising_strength: asked = 0.75, steps }: Img2ImgBody): { readonly strength: number; readonly warnings: string[] } {
+  if (steps === undefined || Math.floor(steps * asked) > 0) return { strength: asked, warnings: [] };
+  // Rounded up, or the product with the steps could be a little less than 1.
+  const strength = Math.ceil(1e6 / steps) / 1e6;
+  return { strength, warnings: [`denoising_strength ${asked} of ${steps} steps is less than a step; one step is taken`] };
 }
 
 /** What both kinds of request have, in the library's terms. */
@@ -150,7 +158,7 @@ function finish(
       param: "batch_size",
     });
   }
-  const first = seedOf(body);
+  const first = seedOf(body, batch * rounds);
   const jobsOf = (round: number) =>
     starts.map((start, i) => ({
       model,
@@ -174,10 +182,18 @@ function finish(
   };
 }
 
-/** A random seed is drawn here, so that every round knows its own. It has 32 bits, like those of the web UI. */
-function seedOf({ seed }: CommonBody): bigint {
+/**
+ * The first picture's seed. A random one is drawn here, so that every round knows its own; it has 32 bits, like those of the web UI.
+ * @throws HttpError for a last picture's seed beyond 2^64 - 1, before the first picture is made
+ */
+function seedOf({ seed }: CommonBody, pictures: number): bigint {
   if (seed === undefined || seed === -1n) return BigInt(crypto.getRandomValues(new Uint32Array(1))[0] ?? 0);
-  return seed;
+  const first = seed < 0n ? seed + 2n ** 64n : seed;
+  if (seed >= -(2n ** 63n) && first + BigInt(pictures) <= 2n ** 64n) return first;
+  throw new HttpError(400, `seed is ${seed}; expected seeds up to 2^64 - 1 for ${pictures} pictures, or -1 for a random one`, {
+    code: "invalid_seed",
+    param: "seed",
+  });
 }
 
 function sizeOf({ width, height }: CommonBody): Partial<Size> {

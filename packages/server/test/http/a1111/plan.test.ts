@@ -54,6 +54,7 @@ describe("a field of txt2img", () => {
     ],
     [{ seed: 7 }, { seed: "7" }],
     [{ seed: "18446744073709551615" }, { seed: "18446744073709551615" }],
+    [{ seed: -2 }, { seed: "18446744073709551614" }],
     [{ batch_size: 3 }, { numImagesPerPrompt: 3 }],
     [{ sampler_name: "Euler a" }, { scheduler: "EulerAncestralDiscreteScheduler", timestepSpacing: "linspace" }],
     [{ sampler_index: "Euler a" }, { scheduler: "EulerAncestralDiscreteScheduler" }],
@@ -124,6 +125,8 @@ describe("a field of txt2img", () => {
     [{ alwayson_scripts: { ADetailer: { args: [true] } } }, 422, /^always on script ADetailer not found/],
     [{ override_settings: { sd_model_checkpoint: "othr" } }, 404, /^Model "othr" not found/],
     [{ n_iter: 101 }, 400, /maxBatch/],
+    [{ seed: "18446744073709551615", n_iter: 2 }, 400, /^seed is 18446744073709551615; expected seeds up to 2\^64 - 1 for 2 pictures/],
+    [{ seed: -2, n_iter: 3 }, 400, /^seed is -2/],
     [{ steps: "many" }, 422, /^steps: value is not a valid number/],
     [{ batch_size: 0 }, 422, /^batch_size: value must be at least 1/],
     [{ enable_hr: true, hr_upscaler: "R-ESRGAN 4x+" }, 400, /^Upscaler not found: this server has none called "R-ESRGAN 4x\+"/],
@@ -281,6 +284,14 @@ describe("a field of img2img", () => {
     const request = await requestOf(img2img({ mask: mask.toString("base64"), mask_blur: 0 }));
     const read = await pixels(request?.maskImage);
     expect([read.at(4, 4), read.at(20, 4)]).toEqual([255, 0]);
+  });
+
+  it("denoising_strength of less than a step takes one, as the web UI", async () => {
+    for (let steps = 1; steps <= 150; steps++) {
+      const plan = await img2img({ steps, denoising_strength: 0 });
+      expect(Math.floor(steps * (plan.rounds[0]?.[0]?.request.strength ?? 0))).toBe(1);
+      expect(plan.warnings).toEqual([`denoising_strength 0 of ${steps} steps is less than a step; one step is taken`]);
+    }
   });
 
   it("several init_images are a picture each, with seeds in a row", async () => {

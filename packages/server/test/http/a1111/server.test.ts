@@ -161,11 +161,11 @@ describe("a reply of txt2img", () => {
   it("of a job that failed names the web UI's field", async () => {
     const { one } = serve({
       make: async () => {
-        throw new JobFailed({ kind: "argument", message: "strength is too small", argument: "strength" });
+        throw new JobFailed({ kind: "argument", message: "no step to take (raise numInferenceSteps)", argument: "numInferenceSteps" });
       },
     });
     const reply = await one.post("txt2img", { prompt: "a fox" });
-    expect([reply.status, await reply.json()]).toMatchObject([400, { detail: "strength is too small" }]);
+    expect([reply.status, await reply.json()]).toMatchObject([400, { detail: "no step to take (raise steps)" }]);
   });
 });
 
