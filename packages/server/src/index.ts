@@ -17,4 +17,6 @@ export type {
 } from "./jobs/job.js";
 export type { JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, WorkOptions } from "./jobs/jobs.js";
 export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError } from "./jobs/jobs.js";
+export { RedisQueueError } from "./jobs/redis/connect.js";
+export { openRedisJobs, type RedisJobsOptions } from "./jobs/redis/redis-jobs.js";
 export type { ResultStore } from "./results/result-store.js";
