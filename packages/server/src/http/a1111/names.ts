@@ -6,11 +6,15 @@ export function titleOf(name: string): string {
   return name;
 }
 
+/** No name is longer, and the search for a hash takes time. */
+const LONGEST = 1000;
+
 /**
  * The name that a client means: the name, or a title as the web UI makes them, with a folder before it, an ending, and a hash behind it:
  * "sd/emoji-64.safetensors [0123456789]".
  */
 export function findName(given: string, names: readonly string[]): string | undefined {
+  if (given.length > LONGEST) return undefined;
   const words = [given, withoutHash(given), withoutEnding(withoutHash(given)), withoutEnding(lastPart(withoutHash(given)))];
   for (const word of words) {
     const found = names.find((name) => name === word) ?? names.find((name) => name.toLowerCase() === word.toLowerCase());
@@ -23,7 +27,7 @@ export function findName(given: string, names: readonly string[]): string | unde
 export function expectName(what: string, param: string, given: string, names: readonly string[]): string {
   const found = findName(given, names);
   if (found !== undefined) return found;
-  const nearest = nearestName(withoutHash(given), names);
+  const nearest = nearestName(withoutHash(given.slice(0, LONGEST)), names);
   throw new HttpError(404, `${what} ${JSON.stringify(given.slice(0, 100))} not found: this server offers none of this name`, {
     code: `${what.toLowerCase().replaceAll(" ", "_")}_not_found`,
     param,

@@ -61,9 +61,10 @@ export function readSettings(given: Readonly<Record<string, unknown>>, models: M
     // The web UI counts from the last layer, we count those left out.
     clipSkip: layers === undefined ? undefined : layers - 1,
     output: outputOf(files),
-    ignored: Object.keys(given).filter(
-      (name) => !Object.hasOwn(SETTINGS.entries, name) && !(Object.hasOwn(FIXED, name) && (given[name] ?? null) === FIXED[name]),
-    ),
+    ignored: Object.keys(given)
+      .filter((name) => !Object.hasOwn(SETTINGS.entries, name) && !(Object.hasOwn(FIXED, name) && (given[name] ?? null) === FIXED[name]))
+      .slice(0, 100)
+      .map((name) => name.slice(0, 100)),
     warnings,
   };
 }
