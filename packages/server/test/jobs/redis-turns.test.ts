@@ -2,7 +2,10 @@ import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Jobs, openRedisJobs } from "../../src/index.js";
-import { HandWork, NEW_JOB } from "./hand-work.js";
+import { jobText } from "../../src/jobs/job-text.js";
+import { JobStore } from "../../src/jobs/redis/job-store.js";
+import { Scripts } from "../../src/jobs/redis/scripts.js";
+import { HandWork, NEW_JOB, resultOf, storedPicture } from "./hand-work.js";
 import { HAS_REDIS, RedisServer } from "./redis-server.js";
 import { LEASE } from "./redis-storage.js";
 
@@ -85,6 +88,22 @@ describe.skipIf(!HAS_REDIS)("the queue on Redis", () => {
     for await (const event of patient.events(id)) expect(["running", "done"]).toContain(event.type);
     expect(await patient.get(id)).toMatchObject({ state: "done", crashes: 0 });
     await patient.close();
+  });
+
+  it("does a call once that is sent twice because the first reply was lost", async () => {
+    const store = new JobStore(redis, `{${randomUUID()}}:jobs:`);
+    const text = jobText(NEW_JOB);
+    const scripts = new Scripts(redis, store.prefix);
+    const add = () => scripts.run("add", ...["id", "ann", "", text.fingerprint, "m", text.job, "", 10, Date.now(), "bull"]);
+    expect(await add()).toEqual(await add());
+    expect(await store.count()).toEqual({ waiting: 1, running: 0 });
+    const run = { id: "id", token: "token" };
+    expect(await store.start(run)).toMatchObject({ state: "running", crashes: 0 });
+    expect(await store.start(run)).toMatchObject({ state: "running", crashes: 0 });
+    const picture = storedPicture("a");
+    for (let sent = 0; sent < 2; sent++) await store.end(run, { state: "done", result: resultOf(picture) });
+    expect(await store.picture(picture.id)).toEqual(picture);
+    expect(await store.expired(Date.now())).toEqual([]);
   });
 
   it("sends no preview of more than 64 kB, and keeps the last one for a minute", async () => {

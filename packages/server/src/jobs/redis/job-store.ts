@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { Job, JobError, JobEvent, JobResult, JobState, NewJob, Progress, StoredPicture, SubmitOptions } from "../job.js";
-import { jobText, parseJobText } from "../job-text.js";
+import { jobText, parseJobText, toJson } from "../job-text.js";
 import { KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
 import { Scripts } from "./scripts.js";
 
@@ -45,7 +45,7 @@ export interface Ticket {
   readonly priority: number;
 }
 
-type Reply = readonly [fields: readonly string[], place: number | null, pictures?: string | null, preview?: string | null];
+type Reply = readonly [fields: readonly string[], place: number | null, preview?: string | null, pictures?: string | null];
 
 /** The jobs on record in Redis. BullMQ has their ids only. */
 export class JobStore {
@@ -137,8 +137,8 @@ export class JobStore {
   async end({ id, token }: RunKey, end: RunEnd): Promise<boolean> {
     if (end.state === "handed back") return (await this.#scripts.run("handBack", id, token)) === 1;
     if (end.state === "crashed") return (await this.#scripts.run("crash", id, token, end.reason, Date.now())) === 1;
-    const outcome = end.state === "done" ? JSON.stringify(end.result) : end.state === "failed" ? JSON.stringify(end.error) : "";
-    const pictures = end.state === "done" ? end.result.pictures.map((picture) => [picture.id, picture.hash, JSON.stringify(picture)]) : [];
+    const outcome = end.state === "done" ? toJson(end.result) : end.state === "failed" ? toJson(end.error) : "";
+    const pictures = end.state === "done" ? end.result.pictures.map((picture) => [picture.id, picture.hash, toJson(picture)]) : [];
     await this.#scripts.run("finish", id, token, end.state, outcome, Date.now(), JSON.stringify(pictures));
     return false;
   }
@@ -162,16 +162,16 @@ export class JobStore {
 
   /** Deletes the final jobs that are not kept. */
   async prune({ jobs, since }: { readonly jobs: number; readonly since: number }): Promise<void> {
-    await this.#scripts.run("prune", jobs, since);
+    await this.#scripts.run("prune", jobs, since, Date.now());
   }
 
-  /** Hashes of pictures that no job has any longer, and that are not {@link forget | forgotten} yet. */
-  expired(): Promise<string[]> {
-    return this.#redis.smembers(`${this.prefix}expired`);
+  /** Hashes of pictures that no job has had since a time, and that are not {@link forget | forgotten} yet. */
+  expired(since: number): Promise<string[]> {
+    return this.#redis.zrangebyscore(`${this.prefix}expired`, "-inf", since);
   }
 
   async forget(hashes: readonly string[]): Promise<void> {
-    await this.#redis.srem(`${this.prefix}expired`, ...hashes);
+    await this.#redis.zrem(`${this.prefix}expired`, ...hashes);
   }
 
   /** There may be jobs to take. */
@@ -184,7 +184,7 @@ function secondsToAPlace(milliseconds: number, slots: number): number {
   return Math.min(Math.max(Math.ceil(milliseconds / 1000 / Math.max(slots, 1)), 1), 600);
 }
 
-function toRecorded([list, place, pictures = null, preview = null]: Reply): Recorded | undefined {
+function toRecorded([list, place, preview = null, pictures = null]: Reply): Recorded | undefined {
   const fields = new Map<string, string>();
   for (let at = 0; at + 1 < list.length; at += 2) fields.set(list[at] ?? "", list[at + 1] ?? "");
   if (!fields.has("number")) return undefined;

@@ -49,7 +49,12 @@ export async function openRedisJobs(address: string, options: RedisJobsOptions =
   const lease = { lockDuration: options.lockDuration ?? 30_000, stalledInterval: options.stalledInterval ?? 15_000 };
   const tickets = new Tickets(modules, redis, { prefix, lease, onError, onStalled: () => store.wakeWorkers().catch(onError) });
   const jobs = new RedisJobs(redis, { store, tickets, lease, options: { ...options, onError } });
-  await jobs.open(await connect(modules, address, onError));
+  try {
+    await jobs.open(await connect(modules, address, onError));
+  } catch (error) {
+    await jobs.close();
+    throw error;
+  }
   return jobs;
 }
 
@@ -274,9 +279,10 @@ class RedisJobs implements Jobs {
   }
 
   async #expire(): Promise<void> {
-    const { onPicturesExpired } = this.#options;
+    const { keepPicturesSeconds = 600, onPicturesExpired } = this.#options;
     if (onPicturesExpired === undefined) return;
-    for (let hashes = await this.#store.expired(); hashes.length > 0; hashes = await this.#store.expired()) {
+    const expired = () => this.#store.expired(Date.now() - keepPicturesSeconds * 1000);
+    for (let hashes = await expired(); hashes.length > 0; hashes = await expired()) {
       await onPicturesExpired(hashes);
       await this.#store.forget(hashes);
     }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Job, JobEvent, JobResult, Progress } from "../job.js";
+import type { Job, JobEvent, Progress } from "../job.js";
+import { toJson } from "../job-text.js";
 import {
   JobCancelled,
   JobCrashed,
@@ -134,7 +135,8 @@ export class RedisSlots implements JobWorker {
   async #handle(job: Job, run: JobRun): Promise<RunEnd> {
     try {
       const result = await this.#handler(job, run);
-      JSON.stringify(result satisfies JobResult);
+      // It must go on record: what it cannot hold is the handler's mistake, not Redis's.
+      toJson(result);
       return { state: "done", result };
     } catch (error) {
       if (error instanceof JobFailed) return { state: "failed", error: error.error };

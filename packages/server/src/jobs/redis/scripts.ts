@@ -6,7 +6,7 @@ import type { Redis } from "ioredis";
  *
  * Keys, below the prefix: `job:ID` (hash: the job), `request:ID` (pictures of its request), `preview:ID`; `all` and `owner:OWNER` (jobs by number),
  * `waiting` (in the order of the queue), `running`, `ended` (in order); `keys` (Idempotency-Keys); `turns` (the last turn that each owner has got), `turn` (the
- * one that is served); `pictures` (of results, by random name), `hashes` (how many pictures have it), `expired` (hashes for the result store to delete).
+ * one that is served); `pictures` (of results, by random name), `hashes` (how many pictures have it), `expired` (hashes for the result store to delete, by the time since when no job has them).
  * Channels: `changed` (the queue moved), `work` (BullMQ has a job to take), `cancel`, `events:ID`.
  */
 const COMMON = `
@@ -38,10 +38,10 @@ end
 local function drop(id) call('DEL', P .. 'preview:' .. id) call('HDEL', job(id), 'token', 'progress', 'progressEvent', 'position') end
 
 -- A hash without pictures is for the result store to delete.
-local function expireUnused(hash)
+local function expireUnused(hash, now)
   if tonumber(call('HGET', P .. 'hashes', hash) or 0) <= 0 then
     call('HDEL', P .. 'hashes', hash)
-    call('SADD', P .. 'expired', hash)
+    call('ZADD', P .. 'expired', 'NX', now, hash)
   end
 end
 
@@ -81,9 +81,16 @@ local function crash(id, reason, now)
   return false
 end
 
--- The job as its fields, its place from 0, the pictures of its request, and its preview.
+-- The job as its fields, its place from 0, and its preview.
 local function read(id)
-  return { call('HGETALL', job(id)), call('ZRANK', P .. 'waiting', id), call('GET', P .. 'request:' .. id), call('GET', P .. 'preview:' .. id) }
+  return { call('HGETALL', job(id)), call('ZRANK', P .. 'waiting', id), call('GET', P .. 'preview:' .. id) }
+end
+
+-- The same with the pictures of its request.
+local function readWhole(id)
+  local whole = read(id)
+  table.insert(whole, call('GET', P .. 'request:' .. id))
+  return whole
 end
 `;
 
@@ -102,6 +109,8 @@ const SCRIPTS = {
     if known then
       return get(known, 'fingerprint') == fingerprint and { 'known', known } or { 'reused' }
     end
+    -- Sent again after a connection that was lost before the reply.
+    if get(id, 'turn') then return { 'added', id, get(id, 'turn') } end
     local waiting = call('ZCARD', P .. 'waiting')
     if waiting >= tonumber(most) then
       local time, runs = 0, 0
@@ -141,6 +150,8 @@ const SCRIPTS = {
   /** id, token, now, reason of a crash. Nil if the job is not live. */
   start: `
     local id, token, now, reason = unpack(ARGV)
+    -- Sent again after a connection that was lost before the reply.
+    if isRun(id, token) then return readWhole(id) end
     -- BullMQ gives a running job again when its run's lock is gone.
     if get(id, 'state') == 'running' then crash(id, reason, now) end
     if get(id, 'state') ~= 'waiting' then return false end
@@ -154,7 +165,7 @@ const SCRIPTS = {
     end
     call('HSET', job(id), 'stateEvent', emit(id, 'running', ''))
     changed()
-    return read(id)`,
+    return readWhole(id)`,
 
   /** id, token, milliseconds, BullMQ's set of stalled jobs. Takes a lock again that ran out while Redis was away. */
   renew: `
@@ -189,8 +200,8 @@ const SCRIPTS = {
       if isLive then
         call('HSET', P .. 'pictures', name, text)
         call('HINCRBY', P .. 'hashes', hash, 1)
-        call('SREM', P .. 'expired', hash)
-      else expireUnused(hash) end
+        call('ZREM', P .. 'expired', hash)
+      else expireUnused(hash, now) end
     end
     return isLive and 1 or 0`,
 
@@ -269,7 +280,7 @@ const SCRIPTS = {
     end
     return missing`,
 
-  /** number of jobs that are kept, the time that they are younger than */
+  /** number of jobs that are kept, the time that they are younger than, now */
   prune: `
     local keep, since = tonumber(ARGV[1]), tonumber(ARGV[2])
     local count = call('ZCARD', P .. 'ended')
@@ -280,7 +291,7 @@ const SCRIPTS = {
         for _, picture in ipairs(cjson.decode(get(id, 'outcome')).pictures) do
           call('HDEL', P .. 'pictures', picture.id)
           call('HINCRBY', P .. 'hashes', picture.hash, -1)
-          expireUnused(picture.hash)
+          expireUnused(picture.hash, ARGV[3])
         end
       end
       call('ZREM', P .. 'ended', id)
