@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
 import { getConnInfo } from "@hono/node-server/conninfo";
+import { ArgumentError } from "darkroom";
 import type { AppContext } from "./server-context.js";
 
 /** Who may call the server, and from where. */
@@ -23,6 +24,10 @@ export class Access {
   private readonly origins: ReadonlySet<string>;
 
   constructor({ host = "127.0.0.1", apiKeys = [], allowedHosts = [], allowedOrigins = [] }: AccessOptions = {}) {
+    // An empty key would let in who sends none.
+    if (apiKeys.some((key) => !/^[\x21-\x7e]+$/.test(key))) {
+      throw new ArgumentError("an API key is empty, or has blanks or letters that headers cannot hold", { argument: "apiKeys" });
+    }
     this.keyHashes = apiKeys.map(sha256);
     this.isLocal = isLoopback(host);
     this.hosts = new Set([host, ...allowedHosts].map((each) => each.toLowerCase()));

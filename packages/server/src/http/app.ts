@@ -29,8 +29,8 @@ export interface AppOptions {
   readonly patience?: Partial<Patience> | undefined;
   /** Memory of the processes that have models, for /metrics. */
   readonly modelMemory?: (() => readonly ModelMemory[]) | undefined;
-  /** Whether the server takes jobs, for /ready. */
-  readonly isReady?: (() => boolean) | undefined;
+  /** Aborts when the server shuts down. */
+  readonly closing?: AbortSignal | undefined;
   /** Told the errors that clients do not see. Bodies of requests are in none of them. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -45,7 +45,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     access: new Access(options.access),
     patience: { ...DEFAULT_PATIENCE, ...options.patience },
     metrics: new Metrics(options.jobs, options.models.modelNames, options.modelMemory ?? (() => [])),
-    isReady: options.isReady ?? (() => true),
+    closing: options.closing ?? new AbortController().signal,
     onError: options.onError ?? (() => undefined),
   };
   const app = new Hono<AppEnv>();

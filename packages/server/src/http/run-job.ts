@@ -13,7 +13,7 @@ export interface RunJobOptions {
   readonly onEvent?: ((event: JobEvent) => void) | undefined;
 }
 
-type RunsJobs = Pick<ServerContext, "jobs" | "results"> & Partial<Pick<ServerContext, "metrics">>;
+type RunsJobs = Pick<ServerContext, "jobs" | "results"> & Partial<Pick<ServerContext, "metrics" | "closing">>;
 
 /** A picture with its bytes. */
 export interface FinishedPicture extends StoredPicture {
@@ -58,16 +58,18 @@ export async function startJob(
   { owner, signal }: Pick<RunJobOptions, "owner" | "signal">,
 ): Promise<StartedJob> {
   if (signal.aborted) throw new ClientGone();
-  const { jobs } = server;
+  const { jobs, closing } = server;
+  if (closing?.aborted) throw new QueueClosedError();
   const submitted = await jobs.submit(job, { owner });
   const { id } = submitted;
   server.metrics?.watch(submitted);
+  const stop = closing ? AbortSignal.any([signal, closing]) : signal;
   return {
     id,
     async finish(onEvent) {
       let isLive = true;
       try {
-        for await (const event of jobs.events(id, { signal })) {
+        for await (const event of jobs.events(id, { signal: stop })) {
           if (event.type === "done" || event.type === "failed" || event.type === "cancelled") isLive = false;
           onEvent?.(event);
           if (event.type === "done") return { id, result: event.result, pictures: await finishedPictures(server, event.result) };

@@ -16,8 +16,8 @@ export interface ServerContext {
   readonly access: Access;
   readonly patience: Patience;
   readonly metrics: Metrics;
-  /** Whether the server takes jobs: not while it shuts down. */
-  readonly isReady: () => boolean;
+  /** Aborts when the server shuts down: replies end, and clients that wait for a job are asked to come again. */
+  readonly closing: AbortSignal;
   /** Told the errors that clients do not see. */
   readonly onError: (error: unknown) => void;
 }

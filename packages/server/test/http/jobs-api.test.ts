@@ -163,7 +163,7 @@ it("probes need no key; numbers about jobs need one", async () => {
 });
 
 it("a server that shuts down is not ready", async () => {
-  expect((await get(testServer({ isReady: () => false }), "/ready")).status).toBe(503);
+  expect((await get(testServer({ closing: AbortSignal.abort() }), "/ready")).status).toBe(503);
 });
 
 it("/metrics has the queue, waiting, steps and memory by model", async () => {

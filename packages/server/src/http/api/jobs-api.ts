@@ -44,7 +44,9 @@ export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
     const given = Number(c.req.header("last-event-id") ?? c.req.query("after") ?? 0);
     const after = Number.isSafeInteger(given) && given > 0 ? given : 0;
     const gone = new AbortController();
-    const events = jobs.events(id, { after, signal: AbortSignal.any([gone.signal, c.req.raw.signal]) })[Symbol.asyncIterator]();
+    const events = jobs
+      .events(id, { after, signal: AbortSignal.any([gone.signal, c.req.raw.signal, server.closing]) })
+      [Symbol.asyncIterator]();
     const isLive = state === "waiting" || state === "running";
     const first = isLive ? undefined : await events.next();
     // Browsers connect again after the end of a stream, until they get this.
