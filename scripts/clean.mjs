@@ -1,4 +1,5 @@
-// A build must not contain files whose source was removed.
+// A build must not carry files whose source is gone. `npm run` starts a script in its package's folder.
 import { rmSync } from "node:fs";
+import { join } from "node:path";
 
-rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
+rmSync(join(process.cwd(), "dist"), { recursive: true, force: true });

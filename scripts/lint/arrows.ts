@@ -62,6 +62,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "platform/node",
     "checkpoint",
     "hub",
+    "inspect",
     "prompt",
     "image",
     "schedulers",

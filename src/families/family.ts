@@ -10,6 +10,7 @@ export type WorkflowName = "noise" | "image" | "mask" | "control";
 
 /** What a call uses if it names no value. The values are those of diffusers. */
 export interface Defaults {
+  /** Denoising steps. */
   readonly steps: number;
   /** Guidance scale; undefined without a prompt. */
   readonly guidance?: number;

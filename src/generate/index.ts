@@ -1,8 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Everything a program may import from "darkroom/generate".
 
+export type { Defaults } from "../families/family.js";
 export type { FoundFile } from "../hub/open-file.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
+export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaults.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 export { type OpenOptions, openWorkflow, type RunOptions, type Workflow } from "./open-workflow.js";
@@ -18,7 +20,9 @@ export {
   type PictureInput,
   type RunRequest,
   runOf,
+  type SchedulerSettings,
 } from "./request.js";
 export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, StartEvent, StepEvent } from "./run.js";
 export { type ControlSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";
 export type { RunnerStep } from "./runner.js";
+export type { StartKind } from "./start.js";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { isSource } from "../checkpoint/source.js";
 import { PREDICTION_TYPES, type PredictionType } from "../families/prediction-types.js";
+import { isPlain } from "../given.js";
 import type { Picture } from "../image/picture.js";
 import { checkOptions } from "../options/check-options.js";
 import {
@@ -95,6 +96,9 @@ export interface OpenRequest {
   readonly lowMemory?: boolean | undefined;
 }
 
+/** Settings of a scheduler's config, in camelCase. */
+export type SchedulerSettings = Readonly<Record<string, string | number | boolean>>;
+
 /** One run of an open workflow: what the pictures show and how they are made. */
 export interface RunRequest {
   /** What the picture shows. Every checkpoint needs one, except DDPM's and DDIM's. <lora:name:0.8> loads a LoRA by its name. */
@@ -123,6 +127,8 @@ export interface RunRequest {
   readonly scheduler?: string | undefined;
   /** How the scheduler chooses timesteps. The scheduler's own by default. */
   readonly timestepSpacing?: TimestepSpacing | undefined;
+  /** More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default. */
+  readonly schedulerConfig?: SchedulerSettings | undefined;
   /** Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
   /** Picture to start from. In JSON: the image file in base64, or a data URL. */
@@ -177,6 +183,14 @@ const seed = withJson(
 const picture = withJson(
   v.string(),
   field<PictureInput>(isPicture, "the bytes of an image file, its base64 text or data URL, or a Picture"),
+);
+
+const schedulerSettings = withJson(
+  v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
+  field<SchedulerSettings>(
+    (value) => isPlain(value) && Object.values(value).every((each) => ["string", "number", "boolean"].includes(typeof each)),
+    "an object of settings, such as { useKarrasSigmas: true }",
+  ),
 );
 
 const finite = real();
@@ -261,6 +275,10 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   height: described("Height in pixels. By default the checkpoint's, or that of the picture to start from.", whole(1, LARGEST_SIDE)),
   scheduler: described("Scheduler, by class or short name, such as euler-a. The checkpoint's by default.", text),
   timestepSpacing: described("How the scheduler chooses timesteps. The scheduler's own by default.", oneOf(...TIMESTEP_SPACINGS)),
+  schedulerConfig: described(
+    "More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default.",
+    schedulerSettings,
+  ),
   cache: described(
     "Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default.",
     group(CACHE_FIELDS),

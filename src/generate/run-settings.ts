@@ -6,6 +6,7 @@ import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
+import type { SchedulerSettings } from "./request.js";
 
 /** The settings of a run: its request with all defaults filled in, and what is loaded. */
 export interface RunSettings {
@@ -39,6 +40,8 @@ export interface RunSettings {
   readonly scheduler: string;
   /** The scheduler's config. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
+  /** What of the scheduler's config the request says. */
+  readonly schedulerSettings: SchedulerSettings | undefined;
   /** What the network predicts, if the request says it. */
   readonly predictionType: PredictionType | undefined;
   /** How timesteps are chosen, if the request says it. */
@@ -120,10 +123,17 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     Scheduler: scheduler,
     ...(run.predictionType && { "Prediction type": run.predictionType }),
     ...(run.timestepSpacing && { "Timestep spacing": run.timestepSpacing }),
+    ...schedulerSetting(run),
     Version: `darkroom ${VERSION}`,
   };
   const { taggedPrompt: prompt = "", negativePrompt = "" } = run;
   return { [PARAMETERS_KEYWORD]: formatParameters({ prompt, negativePrompt, settings }) };
+}
+
+/** Without what "Schedule type" says. */
+function schedulerSetting({ schedulerSettings = {} }: RunSettings): Record<string, string> {
+  const others = Object.entries(schedulerSettings).filter(([name]) => !/^use(Karras|Exponential|Beta)Sigmas$/.test(name));
+  return others.length === 0 ? {} : { "Scheduler config": JSON.stringify(Object.fromEntries(others)) };
 }
 
 /** The size that the networks worked at. Around a mask, the result has the size of the picture instead. */

@@ -138,9 +138,9 @@ function prepare(
   const { prompt, loras } = readTags(request);
   const defaults = isEmbedded ? EMBEDDED.defaults : defaultsOf(request, family);
   const { predictionType } = opening;
-  const { timestepSpacing } = request;
+  const { timestepSpacing, schedulerConfig } = request;
   const named = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
-  const scheduler = chooseScheduler(networks.pipeline.scheduler, named, { predictionType, timestepSpacing });
+  const scheduler = chooseScheduler(networks.pipeline.scheduler, named, { predictionType, timestepSpacing }, schedulerConfig);
   const denoisingEnd = opening.refiner === undefined ? undefined : denoisingEndOf(request, family);
   const common = {
     prompt,
@@ -164,7 +164,7 @@ function prepare(
       start,
       scheduler,
       // Without the prediction type: another network may have another.
-      schedulerFrom: (own) => chooseScheduler(own, named, { timestepSpacing }),
+      schedulerFrom: (own) => chooseScheduler(own, named, { timestepSpacing }, schedulerConfig),
     },
     settings: {
       ...common,
@@ -173,6 +173,7 @@ function prepare(
       seeds: seedsOf(request),
       scheduler: scheduler.className,
       schedulerConfig: scheduler.config,
+      schedulerSettings: schedulerConfig,
       predictionType,
       ...picturesOf(start),
       controls: controlsOf(start, opening),

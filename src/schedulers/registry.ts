@@ -3,6 +3,7 @@ import { ArgumentError, ConfigError } from "../errors.js";
 import { isPlain, shown, wrongArgument } from "../given.js";
 import { nearestNames } from "../nearest.js";
 import { type Field, field } from "../options/fields.js";
+import type { Spelling } from "../wording.js";
 import { DDIMScheduler } from "./ddim.js";
 import { DDIMInverseScheduler } from "./ddim-inverse.js";
 import { DDPMScheduler } from "./ddpm.js";
@@ -244,27 +245,34 @@ export function schedulerFor(wanted: Scheduler | string, current: Scheduler): Sc
 }
 
 /**
- * Checks that schedulers of a class have all of these settings, and allow their values.
+ * Checks that schedulers of a class have all of these settings, and allow their values. `prefix` is put before their names in messages.
  * @throws ArgumentError for the first setting that is missing or refused; its hint names schedulers that take it.
  */
-export function expectSettings({ className, schema }: Pick<SchedulerClass, "className" | "schema">, settings: object): void {
-  for (const [argument, value] of Object.entries(settings)) {
-    if (allows(schema, argument, value)) continue;
-    const hasField = argument in schema.entries;
-    const others = Object.values(SCHEDULERS).filter((entry) => allows(entry.class.schema, argument, value));
+export function expectSettings(
+  { className, schema }: Pick<SchedulerClass, "className" | "schema">,
+  settings: object,
+  prefix: "" | `${string}.` = "",
+): void {
+  for (const [key, value] of Object.entries(settings)) {
+    if (allows(schema, key, value)) continue;
+    const argument = prefix + key;
+    const hasField = Object.hasOwn(schema.entries, key);
+    const others = Object.values(SCHEDULERS).filter((entry) => allows(entry.class.schema, key, value));
     const names = others.flatMap(({ aliases }) => Object.keys(aliases).slice(0, 1));
+    const instead = (name: Spelling) =>
+      names.length === 0 ? "" : `, or set ${name("scheduler")} to one that takes it: ${names.join(", ")}`;
     throw new ArgumentError(
       (name) =>
         hasField
           ? `${name(argument)} is ${JSON.stringify(value)}, which ${className} does not take`
           : `${name(argument)} does not apply to ${className}, which has no such setting`,
-      { argument, hint: (name) => `leave ${name(argument)} out, or set ${name("scheduler")} to one that takes it: ${names.join(", ")}` },
+      { argument, hint: (name) => `leave ${name(argument)} out${instead(name)}` },
     );
   }
 }
 
 function allows(schema: ConfigSchema, key: string, value: unknown): boolean {
-  const field = schema.entries[key];
+  const field = Object.hasOwn(schema.entries, key) ? schema.entries[key] : undefined;
   return field !== undefined && v.is(field, value);
 }
 

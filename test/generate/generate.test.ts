@@ -133,6 +133,14 @@ describe("generate", () => {
     expect((await make({})).pictures[0]).not.toHaveProperty("nsfwContentDetected");
   });
 
+  it("gives the scheduler the settings of its config that the request names, and writes those that have no other field", async () => {
+    const schedulerConfig = { useExponentialSigmas: true, solverOrder: 3 };
+    const { pictures, settings } = await make({ scheduler: "dpm++-2m", schedulerConfig });
+    expect(settings.schedulerConfig).toMatchObject(schedulerConfig);
+    expect(pictures[0]?.text.parameters).toContain("Schedule type: Exponential");
+    expect(pictures[0]?.text.parameters).toContain('Scheduler config: "{\\"solverOrder\\":3}"');
+  });
+
   it("works with the embedded checkpoint by default, with the steps and the guidance of its model card", async () => {
     const { settings } = await generate({ prompt: "a panda", seed: 1, device });
     expect(settings).toMatchObject({ model: EMBEDDED_CHECKPOINT, numInferenceSteps: 20, guidanceScale: 5 });
@@ -157,6 +165,13 @@ describe("generate", () => {
     [{ model: checkpoint("ddpm-mini") }, "prompt", /ddpm-mini, a DDPMPipeline, takes no prompt/],
     [{ model: checkpoint("ddpm-mini"), prompt: undefined, width: 64 }, "width", /width has no effect on ddpm-mini/],
     [{ scheduler: "eulr" }, "scheduler", /eulr/],
+    [
+      { scheduler: "euler-a", schedulerConfig: { useKarrasSigmas: true } },
+      "schedulerConfig.useKarrasSigmas",
+      /^schedulerConfig\.useKarrasSigmas does not apply to EulerAncestralDiscreteScheduler/,
+    ],
+    [{ schedulerConfig: { constructor: true } }, "schedulerConfig.constructor", /PNDMScheduler, which has no such setting/],
+    [{ schedulerConfig: { useKarrasSigmas: null } }, "schedulerConfig", /expected an object of settings/],
   ])("refuses what makes no sense, by the API's names: %j", async (request, argument, message) => {
     const error: unknown = await make(request as GenerateRequest).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(ArgumentError);

@@ -19,6 +19,7 @@ const NOTHING = {
   vae: undefined,
   refiner: undefined,
   denoisingEnd: undefined,
+  schedulerSettings: undefined,
 };
 
 const RUN: RunSettings = {

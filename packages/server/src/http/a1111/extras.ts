@@ -1,0 +1,103 @@
+import { formatParameters, readPictureSettings } from "darkroom";
+import * as v from "valibot";
+import { HttpError } from "../http-error.js";
+import { atMost, type Limits, type Size } from "../limits.js";
+import { checkPicture } from "../picture-file.js";
+import { anything, flag, list, readFields, real, text, whole } from "./fields.js";
+import { UPSCALERS, upscalerNotFound } from "./hires.js";
+import { type Raster, readPicture, resized, toBase64 } from "./raster.js";
+
+const EXTRAS = {
+  resize_mode: whole(0),
+  gfpgan_visibility: real(),
+  codeformer_visibility: real(),
+  upscaling_resize: real(0),
+  upscaling_resize_w: whole(0),
+  upscaling_resize_h: whole(0),
+  upscaling_crop: flag,
+  upscaler_1: text,
+  upscaler_2: text,
+  extras_upscaler_2_visibility: real(),
+};
+
+const SINGLE = v.object({ ...EXTRAS, image: anything });
+const BATCH = v.object({ ...EXTRAS, imageList: list });
+const BATCH_PICTURE = v.object({ data: anything, name: text });
+
+type Extras = Omit<v.InferOutput<typeof SINGLE>, "image">;
+
+/** The reply of `/sdapi/v1/extra-single-image`: the picture made larger. @throws HttpError, ArgumentError */
+export async function extraSingleImage(given: unknown, limits: Limits): Promise<Record<string, unknown>> {
+  const body = readFields(SINGLE, given);
+  return { html_info: "", image: await larger(body.image, "image", body, limits) };
+}
+
+/** The reply of `/sdapi/v1/extra-batch-images`. @throws HttpError, ArgumentError */
+export async function extraBatchImages(given: unknown, limits: Limits): Promise<Record<string, unknown>> {
+  const { imageList: entries = [], ...body } = readFields(BATCH, given);
+  if (entries.length > limits.maxBatch) {
+    throw invalid(`imageList holds ${entries.length} pictures; ${atMost("maxBatch", limits)}`, "imageList");
+  }
+  const images: string[] = [];
+  for (const entry of entries) images.push(await larger(readFields(BATCH_PICTURE, entry).data, "imageList", body, limits));
+  return { html_info: "", images };
+}
+
+async function larger(given: unknown, field: string, extras: Extras, limits: Limits): Promise<string> {
+  const upscaler = upscalerOf(extras);
+  const picture = await readPicture(given, field, limits);
+  return toBase64(upscaler === "None" ? picture : await upscaled(picture, extras, limits));
+}
+
+/** By a factor, or so that a width and a height are filled, cut off at what is over or not. Sides are multiples of 8, as the web UI's. */
+async function upscaled(picture: Raster, extras: Extras, limits: Limits): Promise<Raster> {
+  const { resize_mode: mode = 0, upscaling_resize: factor = 2, upscaling_resize_w: width = 512, upscaling_resize_h: height = 512 } = extras;
+  const scale = mode === 1 ? Math.max(width / picture.width, height / picture.height) : factor;
+  const isCut = mode === 1 && (extras.upscaling_crop ?? true);
+  const size = isCut ? { width, height } : { width: side(picture.width * scale), height: side(picture.height * scale) };
+  return resized(picture, expectSize(size, mode === 1 ? "upscaling_resize_w" : "upscaling_resize", limits), isCut ? "crop" : "stretch");
+}
+
+function side(pixels: number): number {
+  return Math.max(Math.floor(pixels / 8) * 8, 8);
+}
+
+function expectSize(size: Size, field: string, limits: Limits): Size {
+  const { width, height } = size;
+  if (width < 1 || height < 1) throw invalid(`${field} makes a picture of ${width}x${height}`, field);
+  if (width * height <= limits.maxPicturePixels) return size;
+  throw invalid(`${field} makes a picture of ${width}x${height}, ${width * height} pixels; ${atMost("maxPicturePixels", limits)}`, field);
+}
+
+/** @throws HttpError for an upscaler or a face restorer that the server does not have */
+function upscalerOf(extras: Extras): (typeof UPSCALERS)[number] {
+  const { upscaler_1: name = "None", upscaler_2: second = "None", extras_upscaler_2_visibility: share = 0 } = extras;
+  if ((extras.gfpgan_visibility ?? 0) > 0) throw invalid("this server has no GFPGAN", "gfpgan_visibility");
+  if ((extras.codeformer_visibility ?? 0) > 0) throw invalid("this server has no CodeFormer", "codeformer_visibility");
+  if (share > 0 && find(second) !== find(name)) throw invalid("two upscalers are not mixed here", "upscaler_2");
+  return find(name) ?? fail("upscaler_1", name);
+}
+
+function find(name: string) {
+  return UPSCALERS.find((each) => each.toLowerCase() === (name || "None").toLowerCase());
+}
+
+function fail(field: string, name: string): never {
+  throw upscalerNotFound(field, name);
+}
+
+const PNG_INFO = v.object({ image: anything });
+
+/** The reply of `/sdapi/v1/png-info`: the settings in a picture's file. @throws HttpError, ArgumentError */
+export async function pngInfo(given: unknown, limits: Limits): Promise<Record<string, unknown>> {
+  const { bytes } = await checkPicture(readFields(PNG_INFO, given).image, "image", limits);
+  const { prompt, negativePrompt, settings, parameters, software } = await readPictureSettings(bytes);
+  // Settings of other programs in the web UI's layout.
+  const info = parameters ?? (software === undefined ? "" : formatParameters({ prompt, negativePrompt, settings }));
+  if (info === "") return { info, items: {}, parameters: {} };
+  return { info, items: { parameters: info }, parameters: { Prompt: prompt, "Negative prompt": negativePrompt, ...settings } };
+}
+
+function invalid(message: string, param: string): HttpError {
+  return new HttpError(400, message, { code: `invalid_${param}`, param });
+}

@@ -1,0 +1,134 @@
+import type { GenerateRequest } from "darkroom/generate";
+import { HttpError } from "../http-error.js";
+import { atMost, type Size } from "../limits.js";
+import { expectName } from "./names.js";
+import { nearestName } from "./nearest-name.js";
+import type { CommonPlan, PlanContext, PlannedJob } from "./plan.js";
+import type { Txt2ImgBody } from "./request.js";
+import { chooseSampler } from "./samplers.js";
+import { multipleOf8 } from "./start-pictures.js";
+
+/** Upscalers of pictures. The web UI's "None" resizes by Lanczos, too. */
+export const UPSCALERS = ["None", "Lanczos"] as const;
+
+/** The web UI's upscalers of latents. The server has none; Lanczos on the picture stands for them, with a warning. */
+export const LATENT_UPSCALERS = ["Latent"] as const;
+
+/** The second pass of hires fix: the picture is made larger by Lanczos and repainted from there. */
+export interface HiresPass {
+  /** The larger size. */
+  readonly size: (first: Size) => Size;
+  /** The job for a picture of the first pass; undefined if the picture is only made larger. `steps` are those of the first pass. */
+  readonly job: (start: { readonly image: string; readonly seed: string; readonly steps: number }) => PlannedJob | undefined;
+  /** What the web UI writes about it into the picture's settings. */
+  readonly settings: (first: Size, steps: number) => Readonly<Record<string, string>>;
+  readonly warnings: readonly string[];
+}
+
+/** @throws HttpError */
+export function hiresOf(body: Txt2ImgBody, common: CommonPlan, { models, limits }: PlanContext, first: Size): HiresPass {
+  const { hr_scale: scale = 2, hr_resize_x: x = 0, hr_resize_y: y = 0, hr_second_pass_steps: steps = 0 } = body;
+  const strength = body.denoising_strength ?? 0.75;
+  const size = (from: Size) => larger(from, scale, x, y);
+  const { width, height } = size(first);
+  if (width * height > limits.maxPixels) {
+    throw new HttpError(400, `hires fix would make ${width}x${height}, ${width * height} pixels; ${atMost("maxPixels", limits)}`, {
+      code: "invalid_hr_scale",
+      param: x > 0 ? "hr_resize_x" : y > 0 ? "hr_resize_y" : "hr_scale",
+    });
+  }
+  const { upscaler, warnings } = upscalerOf(body.hr_upscaler);
+  const sampler = samplerOf(body);
+  const model = isOwn(body.hr_checkpoint_name)
+    ? common.model
+    : expectName("Model", "hr_checkpoint_name", body.hr_checkpoint_name, models.modelNames);
+  const { scheduler: _, timestepSpacing: __, schedulerConfig: ___, ...request } = common.request;
+  const chosen = sampler?.request ?? common.request;
+  return {
+    size,
+    job: ({ image, seed, steps: firstSteps }) => {
+      if (strength === 0) return undefined;
+      return {
+        model,
+        request: {
+          ...request,
+          ...pick(chosen),
+          ...(body.hr_prompt && { prompt: body.hr_prompt }),
+          ...(body.hr_negative_prompt && { negativePrompt: body.hr_negative_prompt }),
+          image,
+          strength,
+          numInferenceSteps: stepsFor(steps > 0 ? steps : firstSteps, strength),
+          seed,
+        },
+      };
+    },
+    settings: (from, firstSteps) => ({
+      "Denoising strength": String(strength),
+      ...(x > 0 || y > 0 ? { "Hires resize": `${size(from).width}x${size(from).height}` } : { "Hires upscale": String(scale) }),
+      "Hires steps": String(steps > 0 ? steps : firstSteps),
+      "Hires upscaler": upscaler,
+      ...(sampler?.name !== undefined && { "Hires sampler": sampler.name }),
+      ...(model !== common.model && { "Hires checkpoint": model }),
+    }),
+    warnings: [...warnings, ...(sampler?.warnings ?? [])],
+  };
+}
+
+/**
+ * The steps to ask for so that `steps` of them are taken: the library takes a share of `strength` of the steps that it is asked for, the
+ * web UI's hires fix all.
+ */
+export function stepsFor(steps: number, strength: number): number {
+  const most = Math.min(strength, 1);
+  let asked = Math.ceil(steps / most);
+  // Where a product that should be whole is a little less.
+  while (Math.floor(asked * most) < steps) asked++;
+  return asked;
+}
+
+/** A scale, or a width or a height with the other side in proportion, or both with what is over cut off. */
+function larger({ width, height }: Size, scale: number, x: number, y: number): Size {
+  if (x > 0 && y > 0) return { width: multipleOf8(x), height: multipleOf8(y) };
+  if (x > 0) return { width: multipleOf8(x), height: multipleOf8((x * height) / width) };
+  if (y > 0) return { width: multipleOf8((y * width) / height), height: multipleOf8(y) };
+  return { width: multipleOf8(width * scale), height: multipleOf8(height * scale) };
+}
+
+function upscalerOf(given: string | undefined): { readonly upscaler: string; readonly warnings: readonly string[] } {
+  const name = given ?? "Latent";
+  const found = UPSCALERS.find((each) => each.toLowerCase() === name.toLowerCase());
+  if (found) return { upscaler: found, warnings: [] };
+  if (/^latent\b/i.test(name)) {
+    return { upscaler: "Lanczos", warnings: [`hr_upscaler ${name}: latents are not made larger here; the picture is, by Lanczos`] };
+  }
+  throw upscalerNotFound("hr_upscaler", name);
+}
+
+/** The error for an upscaler that the server does not have. */
+export function upscalerNotFound(param: string, name: string): HttpError {
+  return new HttpError(400, `Upscaler not found: this server has none called ${JSON.stringify(name.slice(0, 100))}`, {
+    code: "upscaler_not_found",
+    param,
+    hint: `take ${nearestName(name, UPSCALERS.slice(1))}`,
+  });
+}
+
+/** A sampler of its own for the second pass. */
+function samplerOf(body: Txt2ImgBody) {
+  const { hr_sampler_name: name, hr_scheduler: scheduler } = body;
+  if (isOwn(name) && isOwn(scheduler)) return undefined;
+  return chooseSampler(isOwn(name) ? (body.sampler_name ?? body.sampler_index) : name, isOwn(scheduler) ? body.scheduler : scheduler);
+}
+
+/** The web UI's words for the first pass's own: nothing, or "Use same sampler". */
+function isOwn(name: string | undefined): name is undefined {
+  return name === undefined || name === "" || /^use same /i.test(name);
+}
+
+function pick({ scheduler, timestepSpacing, schedulerConfig }: GenerateRequest): GenerateRequest {
+  return {
+    ...(scheduler !== undefined && { scheduler }),
+    ...(timestepSpacing !== undefined && { timestepSpacing }),
+    ...(schedulerConfig !== undefined && { schedulerConfig }),
+  };
+}

@@ -1,0 +1,48 @@
+import { HttpError } from "../http-error.js";
+import { nearestName } from "./nearest-name.js";
+
+/** The web UI's title of a model: its name. The web UI adds a hash of the file, which a model in a folder does not have. */
+export function titleOf(name: string): string {
+  return name;
+}
+
+/** No name is longer, and the search for a hash takes time. */
+const LONGEST = 1000;
+
+/**
+ * The name that a client means: the name, or a title as the web UI makes them, with a folder before it, an ending, and a hash behind it:
+ * "sd/emoji-64.safetensors [0123456789]".
+ */
+export function findName(given: string, names: readonly string[]): string | undefined {
+  if (given.length > LONGEST) return undefined;
+  const words = [given, withoutHash(given), withoutEnding(withoutHash(given)), withoutEnding(lastPart(withoutHash(given)))];
+  for (const word of words) {
+    const found = names.find((name) => name === word) ?? names.find((name) => name.toLowerCase() === word.toLowerCase());
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** @throws HttpError naming the nearest */
+export function expectName(what: string, param: string, given: string, names: readonly string[]): string {
+  const found = findName(given, names);
+  if (found !== undefined) return found;
+  const nearest = nearestName(withoutHash(given.slice(0, LONGEST)), names);
+  throw new HttpError(404, `${what} ${JSON.stringify(given.slice(0, 100))} not found: this server offers none of this name`, {
+    code: `${what.toLowerCase().replaceAll(" ", "_")}_not_found`,
+    param,
+    hint: nearest === undefined ? `it has none: leave ${param} out` : `did you mean ${nearest}?`,
+  });
+}
+
+function withoutHash(title: string): string {
+  return title.replace(/\s*\[[0-9a-f]{6,64}\]\s*$/i, "").trim();
+}
+
+function withoutEnding(name: string): string {
+  return name.replace(/\.(safetensors|ckpt|pt|bin)$/i, "");
+}
+
+function lastPart(path: string): string {
+  return path.split(/[\\/]/).at(-1) ?? path;
+}

@@ -1,0 +1,157 @@
+/** A field of a scheduler's config, as a request's `schedulerConfig` has it. */
+export type SchedulerField =
+  | "algorithmType"
+  | "skipPrkSteps"
+  | "solverOrder"
+  | "solverType"
+  | "stepsOffset"
+  | "timestepSpacing"
+  | "useBetaSigmas"
+  | "useExponentialSigmas"
+  | "useKarrasSigmas";
+
+export type SchedulerFields = Readonly<Partial<Record<SchedulerField, string | number | boolean>>>;
+
+/** A sampler of AUTOMATIC1111's web UI. */
+export interface Sampler {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  /** The scheduler that "automatic" stands for. */
+  readonly automatic: string;
+  /** The class that comes nearest; undefined if none is near. */
+  readonly className?: string;
+  readonly overrides?: SchedulerFields;
+  /** What of schedulers the class does not have. */
+  readonly lacks?: readonly SchedulerField[];
+  /** The web UI's sampler spaces its steps in its own way, whatever scheduler is named. */
+  readonly ignoresScheduler?: true;
+  /** How the class differs, or what to take where there is none. */
+  readonly note?: string;
+}
+
+/** A scheduler of AUTOMATIC1111's web UI: how the noise levels are spaced. */
+export interface Spacing {
+  readonly name: string;
+  readonly label: string;
+  readonly aliases?: readonly string[];
+  readonly overrides?: SchedulerFields;
+  /** How it differs. */
+  readonly note?: string;
+}
+
+const SIGMAS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
+const SPACING = ["timestepSpacing", "stepsOffset"] as const;
+const SDE = { algorithmType: "sde-dpmsolver++" } as const;
+
+/** The samplers of AUTOMATIC1111 1.10 in its order. */
+export const SAMPLERS: readonly Sampler[] = [
+  { name: "DPM++ 2M", aliases: ["k_dpmpp_2m"], automatic: "karras", className: "DPMSolverMultistepScheduler" },
+  { name: "DPM++ SDE", aliases: ["k_dpmpp_sde"], automatic: "karras", className: "DPMSolverSDEScheduler" },
+  {
+    name: "DPM++ 2M SDE",
+    aliases: ["k_dpmpp_2m_sde"],
+    automatic: "exponential",
+    className: "DPMSolverMultistepScheduler",
+    overrides: SDE,
+  },
+  {
+    name: "DPM++ 2M SDE Heun",
+    aliases: ["k_dpmpp_2m_sde_heun"],
+    automatic: "exponential",
+    className: "DPMSolverMultistepScheduler",
+    overrides: { ...SDE, solverType: "heun" },
+  },
+  {
+    name: "DPM++ 2S a",
+    aliases: ["k_dpmpp_2s_a"],
+    automatic: "karras",
+    className: "DPMSolverSinglestepScheduler",
+    lacks: SPACING,
+    note: "the nearest here, DPM-Solver++ 2S, is not ancestral",
+  },
+  {
+    name: "DPM++ 3M SDE",
+    aliases: ["k_dpmpp_3m_sde"],
+    automatic: "exponential",
+    className: "DPMSolverMultistepScheduler",
+    overrides: { ...SDE, solverOrder: 3 },
+  },
+  {
+    name: "Euler a",
+    aliases: ["k_euler_a", "k_euler_ancestral"],
+    automatic: "uniform",
+    className: "EulerAncestralDiscreteScheduler",
+    lacks: SIGMAS,
+  },
+  { name: "Euler", aliases: ["k_euler"], automatic: "uniform", className: "EulerDiscreteScheduler" },
+  { name: "LMS", aliases: ["k_lms"], automatic: "uniform", className: "LMSDiscreteScheduler" },
+  { name: "Heun", aliases: ["k_heun"], automatic: "uniform", className: "HeunDiscreteScheduler" },
+  { name: "DPM2", aliases: ["k_dpm_2"], automatic: "karras", className: "KDPM2DiscreteScheduler" },
+  { name: "DPM2 a", aliases: ["k_dpm_2_a"], automatic: "karras", className: "KDPM2AncestralDiscreteScheduler" },
+  {
+    name: "DPM fast",
+    aliases: ["k_dpm_fast"],
+    automatic: "uniform",
+    className: "DPMSolverSinglestepScheduler",
+    overrides: { solverOrder: 3 },
+    lacks: SPACING,
+    note: "the nearest here is DPM-Solver++ 3S",
+  },
+  // It chooses its number of steps itself.
+  { name: "DPM adaptive", aliases: ["k_dpm_ad"], automatic: "uniform", note: "DPM++ 2M" },
+  { name: "Restart", aliases: ["restart"], automatic: "karras", note: "Heun" },
+  {
+    name: "DDIM",
+    aliases: ["ddim"],
+    automatic: "uniform",
+    className: "DDIMScheduler",
+    overrides: { timestepSpacing: "leading", stepsOffset: 1 },
+    ignoresScheduler: true,
+  },
+  { name: "DDIM CFG++", aliases: ["ddim_cfgpp"], automatic: "uniform", note: "DDIM" },
+  {
+    name: "PLMS",
+    aliases: ["plms"],
+    automatic: "uniform",
+    className: "PNDMScheduler",
+    overrides: { skipPrkSteps: true },
+    ignoresScheduler: true,
+  },
+  {
+    name: "UniPC",
+    aliases: ["unipc"],
+    automatic: "uniform",
+    className: "UniPCMultistepScheduler",
+    // The web UI's defaults.
+    overrides: { solverType: "bh1", solverOrder: 3 },
+    ignoresScheduler: true,
+  },
+  { name: "LCM", aliases: ["k_lcm"], automatic: "uniform", className: "LCMScheduler", lacks: SIGMAS },
+];
+
+/** The schedulers of AUTOMATIC1111 1.10 in its order. Two of them need noise levels given one by one, which requests cannot hold. */
+export const SPACINGS: readonly Spacing[] = [
+  { name: "automatic", label: "Automatic" },
+  { name: "uniform", label: "Uniform", overrides: { timestepSpacing: "linspace" } },
+  { name: "karras", label: "Karras", overrides: { useKarrasSigmas: true } },
+  { name: "exponential", label: "Exponential", overrides: { useExponentialSigmas: true } },
+  { name: "polyexponential", label: "Polyexponential", overrides: { useExponentialSigmas: true } },
+  { name: "sgm_uniform", label: "SGM Uniform", aliases: ["SGMUniform"], overrides: { timestepSpacing: "trailing" } },
+  { name: "kl_optimal", label: "KL Optimal" },
+  { name: "align_your_steps", label: "Align Your Steps" },
+  {
+    name: "simple",
+    label: "Simple",
+    overrides: { timestepSpacing: "trailing" },
+    note: "the nearest here is SGM Uniform",
+  },
+  { name: "normal", label: "Normal", overrides: { timestepSpacing: "linspace" } },
+  { name: "ddim", label: "DDIM", overrides: { timestepSpacing: "leading", stepsOffset: 1 } },
+  { name: "beta", label: "Beta", overrides: { useBetaSigmas: true } },
+];
+
+/** Schedulers that the server has. */
+export const OFFERED_SPACINGS = SPACINGS.filter(({ name, overrides }) => name === "automatic" || overrides !== undefined);
+
+/** Samplers that the server has. */
+export const OFFERED_SAMPLERS = SAMPLERS.filter(({ className }) => className !== undefined);

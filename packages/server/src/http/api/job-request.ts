@@ -1,0 +1,97 @@
+import { ArgumentError } from "darkroom";
+import { generateRequest } from "darkroom/generate";
+import * as v from "valibot";
+import type { NewJob } from "../../jobs/job.js";
+import { SERVERS_OWN } from "../../models/resolve-request.js";
+import { HttpError } from "../http-error.js";
+import { prepareRequest } from "../prepare-request.js";
+import type { ServerContext } from "../server-context.js";
+
+/** What a job has beside the options of `darkroom/generate`. */
+const ownFields = v.object({
+  model: v.optional(v.pipe(v.string(), v.description("The name of a model of GET /api/models. The first one by default."))),
+  format: v.optional(v.pipe(v.picklist(["png", "jpeg", "webp"]), v.description("How pictures are encoded; png by default."))),
+  quality: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100), v.description("Quality of JPEG and WebP, from 1 to 100.")),
+  ),
+  previewEvery: v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(0), v.description("A preview after every this many steps; 0, the default, for none.")),
+  ),
+});
+
+type OwnFields = v.InferOutput<typeof ownFields>;
+
+/** What each field of ours must be, for errors. */
+const EXPECTED: Readonly<Record<keyof OwnFields, string>> = {
+  model: "the name of a model",
+  format: "png, jpeg or webp",
+  quality: "a whole number from 1 to 100",
+  previewEvery: "a whole number, at least 0",
+};
+
+/** The schema of a job's request, for the description of the API. Pictures in it are base64 texts or data URLs. */
+export function jobRequestSchema(): v.GenericSchema {
+  const { entries } = generateRequest as unknown as { entries: Readonly<Record<string, v.GenericSchema>> };
+  const others = Object.entries(entries).filter(([name]) => !(SERVERS_OWN as readonly string[]).includes(name));
+  return v.strictObject({ ...ownFields.entries, ...Object.fromEntries(others) });
+}
+
+/**
+ * The job that a request to our own API asks for. @throws ArgumentError for an unknown or wrong field @throws HttpError for an unknown
+ * model
+ */
+export async function jobRequest(server: ServerContext, body: Readonly<Record<string, unknown>>): Promise<NewJob> {
+  const { own, options } = split(body);
+  const name = own.model ?? server.models.defaultModel;
+  const model = await server.models.model(name);
+  if (!model) throw noSuchModel(name, server.models.modelNames);
+  const request = await prepareRequest(server, model.name, options).catch((error: unknown) => {
+    throw withOwnFields(error, options);
+  });
+  const { format = "png", quality, previewEvery = 0 } = own;
+  return {
+    door: "api",
+    model: model.name,
+    request,
+    output: { format, ...(quality !== undefined && format !== "png" && { quality }) },
+    previewEvery,
+  };
+}
+
+function split(body: Readonly<Record<string, unknown>>): { own: OwnFields; options: Record<string, unknown> } {
+  const own: Record<string, unknown> = {};
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(body)) {
+    if (value === null) continue;
+    if (Object.hasOwn(EXPECTED, name)) own[name] = value;
+    else options[name] = value;
+  }
+  const checked = v.safeParse(ownFields, own);
+  if (checked.success) return { own: checked.output, options };
+  const name = v.getDotPath(checked.issues[0]) as keyof OwnFields;
+  throw new ArgumentError(`${name} is ${JSON.stringify(own[name])?.slice(0, 100)}; expected ${EXPECTED[name]}`, { argument: name });
+}
+
+/** The library does not know our fields when it lists those that there are. */
+function withOwnFields(error: unknown, options: Readonly<Record<string, unknown>>): unknown {
+  const { argument } = error instanceof ArgumentError ? error : { argument: undefined };
+  const isUnknown = argument !== undefined && Object.hasOwn(options, argument) && !Object.hasOwn(knownOptions(), argument);
+  if (!(error instanceof ArgumentError) || !isUnknown) return error;
+  const ours = `a job also has ${Object.keys(EXPECTED).join(", ")}`;
+  return new ArgumentError(error.message.replace("generate has no option", "a job has no field"), {
+    argument,
+    hint: error.hint === undefined ? ours : `${error.hint}; ${ours}`,
+  });
+}
+
+function knownOptions(): object {
+  return (generateRequest as unknown as { entries: object }).entries;
+}
+
+function noSuchModel(name: string, names: readonly string[]): HttpError {
+  return new HttpError(404, `the server has no model ${JSON.stringify(name).slice(0, 100)}`, {
+    code: "model_not_found",
+    param: "model",
+    hint: `its models are ${names.join(", ")}`,
+  });
+}

@@ -1,0 +1,104 @@
+import type { Hono } from "hono";
+import type { Job, JobEvent, JobState } from "../../jobs/job.js";
+import { readJson } from "../body.js";
+import { eventStream } from "../event-stream.js";
+import { HttpError } from "../http-error.js";
+import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
+import { jobRequest } from "./job-request.js";
+import { eventView, jobView } from "./job-view.js";
+
+const STATES: readonly JobState[] = ["waiting", "running", "done", "failed", "cancelled"];
+
+const MOST_LISTED = 1000;
+
+/** Our own API: jobs outlive connections, and are asked about by their ids. */
+export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
+  const { jobs } = server;
+
+  app.post("/api/jobs", async (c) => {
+    const key = idempotencyKey(c);
+    const request = await jobRequest(server, await readJson(c, server.limits));
+    const job = await jobs.submit(request, { owner: c.get("owner"), key });
+    server.metrics.watch(job);
+    return c.json(jobView(c, job), 202, { location: `/api/jobs/${job.id}` });
+  });
+
+  app.get("/api/jobs", async (c) => {
+    // Without keys, all callers are on this machine, and are one.
+    const owner = server.access.needsKey ? c.get("owner") : undefined;
+    const found = await jobs.list({ owner, ...listQuery(c) });
+    return c.json({ jobs: found.map((job) => jobView(c, job)) });
+  });
+
+  app.get("/api/jobs/:id", async (c) => c.json(jobView(c, await callersJob(c, server))));
+
+  app.delete("/api/jobs/:id", async (c) => {
+    const { id } = await callersJob(c, server);
+    const job = await jobs.cancel(id);
+    if (!job) throw noSuchJob();
+    return c.json(jobView(c, job));
+  });
+
+  app.get("/api/jobs/:id/events", async (c) => {
+    const { id, state } = await callersJob(c, server);
+    const given = Number(c.req.header("last-event-id") ?? c.req.query("after") ?? 0);
+    const after = Number.isSafeInteger(given) && given > 0 ? given : 0;
+    const gone = new AbortController();
+    const events = jobs
+      .events(id, { after, signal: AbortSignal.any([gone.signal, c.req.raw.signal, server.closing]) })
+      [Symbol.asyncIterator]();
+    const isLive = state === "waiting" || state === "running";
+    const first = isLive ? undefined : await events.next();
+    // Browsers connect again after the end of a stream, until they get this.
+    if (first?.done) return c.body(null, 204);
+    return eventStream(c, server, {
+      start: async (writer) => {
+        const write = (event: JobEvent) => writer.send({ event: event.type, data: eventView(c, event), id: event.id });
+        try {
+          if (first) write(first.value);
+          for (let next = await events.next(); !next.done; next = await events.next()) write(next.value);
+        } catch (error) {
+          server.onError(error);
+        } finally {
+          writer.end();
+        }
+      },
+      onGone: () => gone.abort(),
+    });
+  });
+}
+
+/** The job in the path, if the caller may know of it. */
+async function callersJob(c: AppContext, { jobs, access }: ServerContext): Promise<Job> {
+  const job = await jobs.get(c.req.param("id") ?? "");
+  if (job && (!access.needsKey || job.owner === c.get("owner"))) return job;
+  throw noSuchJob();
+}
+
+function noSuchJob(): HttpError {
+  return new HttpError(404, "there is no such job", { code: "job_not_found" });
+}
+
+function idempotencyKey(c: AppContext): string | undefined {
+  const key = c.req.header("idempotency-key");
+  if (key === undefined || (key.length > 0 && key.length <= 255)) return key;
+  throw new HttpError(400, "the Idempotency-Key must have 1 to 255 characters", { code: "invalid_idempotency_key" });
+}
+
+function listQuery(c: AppContext) {
+  const { state, limit, before, ...others } = c.req.query();
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw wrongQuery(unknown, "not a field of this list; it has state, limit and before");
+  const states = state?.split(",").map((each) => STATES.find((known) => known === each) ?? each);
+  const isStates = (given: readonly string[]): given is JobState[] => given.every((each) => STATES.some((known) => known === each));
+  if (states && !isStates(states)) throw wrongQuery("state", `expected ${STATES.join(", ")}, or several with commas`);
+  const number = limit === undefined ? undefined : Number(limit);
+  if (number !== undefined && !(Number.isInteger(number) && number >= 1 && number <= MOST_LISTED)) {
+    throw wrongQuery("limit", `expected a whole number from 1 to ${MOST_LISTED}`);
+  }
+  return { states, limit: number, before };
+}
+
+function wrongQuery(param: string, problem: string): HttpError {
+  return new HttpError(400, `${param}: ${problem}`, { code: `invalid_${param}`, param });
+}

@@ -1,0 +1,20 @@
+import { schedulerNames } from "darkroom";
+import type { Hono } from "hono";
+import type { AppEnv, ServerContext } from "../server-context.js";
+
+/** Everything that requests to our API can name. */
+export function addModelsApi(app: Hono<AppEnv>, { models, limits }: ServerContext): void {
+  app.get("/api/models", async (c) => {
+    const names = (files: readonly { readonly name: string }[]) => files.map(({ name }) => name);
+    return c.json({
+      default: models.defaultModel,
+      models: await models.models(),
+      vaes: models.vaeNames,
+      controlnets: models.controlnetNames,
+      loras: names(await models.loras()),
+      embeddings: names(await models.embeddings()),
+      schedulers: schedulerNames(),
+      limits,
+    });
+  });
+}

@@ -1,0 +1,74 @@
+import { ArgumentError } from "darkroom";
+import type { GenerateRequest } from "darkroom/generate";
+import { HttpError } from "./http-error.js";
+
+/** What requests may ask for. Errors name the limit. The limit of waiting jobs is the queue's own. */
+export interface Limits {
+  /** Bytes of a request's body; 64 MiB by default. */
+  readonly maxBodyBytes: number;
+  /** Characters of a prompt; 10,000 by default. */
+  readonly maxPromptLength: number;
+  /** Pixels of a picture to make; 2048x2048 by default. */
+  readonly maxPixels: number;
+  /** Pixels of a picture that is sent; 50 million by default. */
+  readonly maxPicturePixels: number;
+  /** Denoising steps; 1000 by default. */
+  readonly maxSteps: number;
+  /** Pictures of one request; 100 by default. */
+  readonly maxBatch: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  maxBodyBytes: 64 * 2 ** 20,
+  maxPromptLength: 10_000,
+  maxPixels: 2048 * 2048,
+  maxPicturePixels: 50_000_000,
+  maxSteps: 1000,
+  maxBatch: 100,
+};
+
+/** Width and height in pixels. */
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Checks the numbers of a request. `start` is the size of the picture that it starts from: the new picture's size where the request has
+ * none.
+ * @throws ArgumentError
+ */
+export function checkLimits(request: GenerateRequest, limits: Limits, start?: Size): void {
+  for (const option of ["prompt", "negativePrompt"] as const) {
+    const length = request[option]?.length ?? 0;
+    if (length > limits.maxPromptLength) {
+      throw new ArgumentError((name) => `${name(option)} has ${length} characters; ${atMost("maxPromptLength", limits)}`, {
+        argument: option,
+      });
+    }
+  }
+  atMostFor("numInferenceSteps", request.numInferenceSteps, "maxSteps", limits);
+  atMostFor("numImagesPerPrompt", request.numImagesPerPrompt, "maxBatch", limits);
+  const { width = start?.width ?? 0, height = start?.height ?? 0 } = request;
+  if (width * height <= limits.maxPixels) return;
+  const hint = start === undefined ? undefined : "a smaller width and height scale the picture down";
+  throw new ArgumentError(`a picture of ${width}x${height} has ${width * height} pixels; ${atMost("maxPixels", limits)}`, {
+    argument: request.width === undefined && start !== undefined ? "image" : "width",
+    hint,
+  });
+}
+
+function atMostFor(option: "numInferenceSteps" | "numImagesPerPrompt", value: number | undefined, limit: keyof Limits, limits: Limits) {
+  if (value === undefined || value <= limits[limit]) return;
+  throw new ArgumentError((name) => `${name(option)} is ${value}; ${atMost(limit, limits)}`, { argument: option });
+}
+
+/** The words about a limit in an error. */
+export function atMost(limit: keyof Limits, limits: Limits): string {
+  return `this server takes at most ${limits[limit]} (limit: ${limit})`;
+}
+
+/** The error for a body with more bytes than allowed. */
+export function bodyTooLarge(limits: Limits): HttpError {
+  return new HttpError(413, `the request's body is too large; ${atMost("maxBodyBytes", limits)} bytes`, { code: "body_too_large" });
+}

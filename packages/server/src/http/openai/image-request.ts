@@ -1,0 +1,139 @@
+import { ArgumentError } from "darkroom";
+import type { NewJob, OutputOptions } from "../../jobs/job.js";
+import { HttpError } from "../http-error.js";
+import type { Limits } from "../limits.js";
+import type { ModelInfo } from "../models.js";
+import { checkPicture, type PictureFile } from "../picture-file.js";
+import { prepareRequest } from "../prepare-request.js";
+import type { ServerContext } from "../server-context.js";
+import { choiceIn, flagIn, type GivenFields, optionsIn, wholeIn } from "./image-fields.js";
+import { drawable, parseSize, sizeLike } from "./image-size.js";
+import { maskOf } from "./mask.js";
+
+/** Which of OpenAI's calls a request is. */
+export type ImageCall = "generations" | "edits" | "variations";
+
+/** A request to OpenAI's images API: the job, and how its pictures are sent. */
+export interface ImageRequest {
+  readonly job: NewJob;
+  readonly responseFormat: "b64_json" | "url";
+  readonly isStream: boolean;
+  /** Unfinished pictures that are sent of each picture. */
+  readonly partialImages: number;
+  /** As the request has it. */
+  readonly quality: string;
+  /** What the request asks for that is done otherwise. */
+  readonly warnings: readonly string[];
+}
+
+/** Names that clients have built in. They mean the default model. */
+const OPENAI_MODELS = /^(?:gpt-image|chatgpt-image|dall-e)-/;
+
+const FORMATS = ["png", "jpeg", "webp"] as const;
+
+/** Steps of a model that does not say how many it takes. */
+const USUAL_STEPS = 20;
+
+/** The job that a request asks for. @throws ArgumentError @throws HttpError */
+export async function imageRequest(server: ServerContext, call: ImageCall, fields: GivenFields): Promise<ImageRequest> {
+  const model = await modelOf(server, fields.model);
+  const warnings: string[] = [];
+  const pictures = await picturesOf(fields.image ?? fields.images, "image", server.limits);
+  const [picture] = pictures;
+  if (call !== "generations" && !picture) throw missing(call, "image", "a picture to start from");
+  if (pictures.length > 1)
+    warnings.push(`${pictures.length} pictures were sent; the first one is the picture to start from, the others are not used`);
+  const [mask] = await picturesOf(fields.mask ?? fields.mask_image ?? fields.maskImage, "maskImage", server.limits);
+  if (fields.background === "transparent") warnings.push("background is transparent; pictures are opaque");
+  const options = optionsIn(fields);
+  const needsPrompt = call !== "variations" && model.defaults?.takesPrompt !== false;
+  if (needsPrompt && typeof fields.prompt !== "string") throw missing(call, "prompt", "a text that says what the picture shows");
+  const steps = stepsOf(options, fields.quality, model, mask ? "mask" : picture ? "image" : "noise");
+  const request = await prepareRequest(server, model.name, {
+    ...(call === "variations" && model.defaults?.takesPrompt !== false && { prompt: "" }),
+    ...options,
+    ...sizeOptions(fields, options, picture, model, warnings),
+    ...(fields.quality === "low" && options.numInferenceSteps === undefined && { numInferenceSteps: steps }),
+    ...(picture && { image: picture.bytes }),
+    ...(mask && { maskImage: await maskOf(mask.bytes) }),
+  });
+  const partialImages = wholeIn(fields, "partial_images", 0, 3) ?? 0;
+  const isStream = flagIn(fields, "stream");
+  const stepsDone = picture && !mask ? steps * (request.strength ?? 0.8) : steps;
+  return {
+    job: {
+      door: "openai",
+      model: model.name,
+      request,
+      output: outputOf(fields),
+      previewEvery: isStream && partialImages > 0 ? Math.max(1, Math.floor(stepsDone / (partialImages + 1))) : 0,
+    },
+    responseFormat: choiceIn(fields, "response_format", ["b64_json", "url"]) ?? "b64_json",
+    isStream,
+    partialImages,
+    quality: typeof fields.quality === "string" ? fields.quality : "auto",
+    warnings,
+  };
+}
+
+function missing(call: ImageCall, field: string, what: string): ArgumentError {
+  return new ArgumentError(`${call} needs ${field}: ${what}`, { argument: field });
+}
+
+async function picturesOf(value: unknown, option: string, limits: Limits): Promise<PictureFile[]> {
+  const values = value === undefined || value === null || value === "" ? [] : Array.isArray(value) ? value : [value];
+  const files: PictureFile[] = [];
+  for (const each of values) files.push(await checkPicture(contentOf(each), option, limits));
+  return files;
+}
+
+/** The model that a request names. @throws HttpError for a name that is neither ours nor built into clients */
+export async function modelOf({ models }: Pick<ServerContext, "models">, name: unknown): Promise<ModelInfo> {
+  const isDefault = name === undefined || name === null || name === "";
+  const known = isDefault || (OPENAI_MODELS.test(String(name)) && !models.modelNames.includes(String(name)));
+  const model = await models.model(known ? models.defaultModel : String(name));
+  if (model) return model;
+  throw new HttpError(404, `the model ${JSON.stringify(name).slice(0, 100)} does not exist`, {
+    code: "model_not_found",
+    param: "model",
+    hint: `the models are ${models.modelNames.join(", ")}`,
+  });
+}
+
+/** A picture in JSON can be an object around its text. */
+function contentOf(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  const { image_url: address, b64_json: text, url = address } = value as Readonly<Record<string, unknown>>;
+  return text ?? (typeof url === "object" && url !== null && "url" in url ? url.url : url);
+}
+
+function sizeOptions(
+  fields: GivenFields,
+  options: Readonly<Record<string, unknown>>,
+  picture: PictureFile | undefined,
+  model: ModelInfo,
+  warnings: string[],
+): object {
+  const asked = parseSize(fields.size);
+  if (asked) {
+    const size = drawable(asked);
+    if (size.width !== asked.width || size.height !== asked.height) {
+      warnings.push(`size is ${asked.width}x${asked.height}; sides are multiples of 8, so pictures are ${size.width}x${size.height}`);
+    }
+    return size;
+  }
+  const isOpen = options.width === undefined && options.height === undefined;
+  return isOpen && picture && model.size !== undefined ? sizeLike(picture, model.size) : {};
+}
+
+function stepsOf(options: Readonly<Record<string, unknown>>, quality: unknown, model: ModelInfo, start: string): number {
+  if (typeof options.numInferenceSteps === "number") return options.numInferenceSteps;
+  const usual = model.defaults?.starts[start]?.steps ?? USUAL_STEPS;
+  return quality === "low" ? Math.ceil(usual / 2) : usual;
+}
+
+function outputOf(fields: GivenFields): OutputOptions {
+  const format = fields.output_format === "jpg" ? "jpeg" : (choiceIn(fields, "output_format", FORMATS) ?? "png");
+  const quality = wholeIn(fields, "output_compression", 0, 100);
+  return { format, ...(quality !== undefined && format !== "png" && { quality: Math.max(1, quality) }) };
+}

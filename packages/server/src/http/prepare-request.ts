@@ -1,0 +1,37 @@
+import { checkRequest, type GenerateRequest } from "darkroom/generate";
+import { checkLimits, type Size } from "./limits.js";
+import { checkPicture } from "./picture-file.js";
+import type { ServerContext } from "./server-context.js";
+
+/**
+ * A request from outside, as a job can hold it: every option and every name is checked, every picture is base64 and within the limits.
+ * @throws ArgumentError
+ */
+export async function prepareRequest(
+  { models, limits }: Pick<ServerContext, "models" | "limits">,
+  model: string,
+  given: object,
+): Promise<GenerateRequest> {
+  const { image, maskImage, controlImage, ...others } = given as GenerateRequest;
+  const request = checkRequest(others);
+  // What is cheap to refuse is refused before pictures are read.
+  checkLimits(request, limits);
+  await models.check(model, request);
+  const pictures: { image?: string; maskImage?: string; controlImage?: string | string[] } = {};
+  let start: Size | undefined;
+  if (image !== undefined && image !== null) {
+    const file = await checkPicture(image, "image", limits);
+    pictures.image = file.base64;
+    start = file;
+  }
+  if (maskImage !== undefined && maskImage !== null) pictures.maskImage = (await checkPicture(maskImage, "maskImage", limits)).base64;
+  if (Array.isArray(controlImage)) {
+    pictures.controlImage = [];
+    for (const each of controlImage) pictures.controlImage.push((await checkPicture(each, "controlImage", limits)).base64);
+  } else if (controlImage !== undefined && controlImage !== null) {
+    pictures.controlImage = (await checkPicture(controlImage, "controlImage", limits)).base64;
+  }
+  checkLimits(request, limits, start);
+  const { seed } = request;
+  return { ...request, ...pictures, ...(typeof seed === "bigint" && { seed: String(seed) }) };
+}

@@ -1,0 +1,31 @@
+// Everything a program may import from "darkroom-server".
+
+export type { AccessOptions } from "./http/access.js";
+export { type AppOptions, createApp } from "./http/app.js";
+export type { Limits } from "./http/limits.js";
+export type { ModelMemory } from "./http/metrics.js";
+export type { ModelInfo, Models } from "./http/models.js";
+export type { AppEnv, Patience } from "./http/server-context.js";
+export { QueueFileError } from "./jobs/embedded/queue-file-error.js";
+export type {
+  Door,
+  Job,
+  JobError,
+  JobEvent,
+  JobResult,
+  JobState,
+  NewJob,
+  OutputOptions,
+  Preview,
+  Progress,
+  StoredPicture,
+  SubmitOptions,
+} from "./jobs/job.js";
+export type { JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, WorkOptions } from "./jobs/jobs.js";
+export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError } from "./jobs/jobs.js";
+export { RedisQueueError } from "./jobs/redis/connect.js";
+export { openRedisJobs, type RedisJobsOptions } from "./jobs/redis/redis-jobs.js";
+export type { NamedSource } from "./models/named-source.js";
+export type { Offer, RuntimeOptions } from "./models/offer.js";
+export type { ResultStore } from "./results/result-store.js";
+export { type RunningServer, type ServerOptions, startServer } from "./start-server.js";

@@ -1,0 +1,132 @@
+import type { Job, Preview, Progress } from "../job.js";
+import { toJson } from "../job-text.js";
+import { JobCancelled, JobCrashed, JobFailed, JobHandedBack, type JobHandler, type JobWorker, type WorkOptions } from "../jobs.js";
+import type { End } from "./job-table.js";
+
+/** Storage that failed, such as a full disk, is tried again after this time. */
+const RETRY_MS = 1000;
+
+/** How a run ended. */
+export type RunEnd =
+  | End
+  | { readonly state: "handed back" }
+  /** Its process ended. */
+  | { readonly state: "crashed"; readonly reason: string };
+
+/** The queue as slots need it. A call that throws is made again later. */
+export interface SlotQueue {
+  /** Takes the next job, which then counts as running. */
+  take(models: readonly string[] | undefined): Job | undefined;
+  progress(id: string, progress: Progress): void;
+  preview(id: string, picture: number, image: Preview): void;
+  end(id: string, end: RunEnd): void;
+  onError(error: unknown): void;
+}
+
+interface Run {
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** Runs jobs, so many at a time. */
+export class Slots implements JobWorker {
+  readonly slots: number;
+  readonly #queue: SlotQueue;
+  readonly #handler: JobHandler;
+  readonly #models: readonly string[] | undefined;
+  readonly #running = new Map<string, Run>();
+  readonly #onClosed: () => void;
+  #isWoken = false;
+  #isClosed = false;
+
+  constructor(queue: SlotQueue, handler: JobHandler, { slots, models }: WorkOptions, onClosed: () => void) {
+    this.#queue = queue;
+    this.#handler = handler;
+    this.slots = slots;
+    this.#models = models;
+    this.#onClosed = onClosed;
+  }
+
+  /** There may be jobs to take. */
+  wake(): void {
+    if (this.#isWoken || this.#isClosed) return;
+    this.#isWoken = true;
+    setImmediate(() => {
+      this.#isWoken = false;
+      this.#fill();
+    });
+  }
+
+  /** Stops the run of a job that was cancelled. */
+  cancel(id: string): void {
+    this.#running.get(id)?.abort.abort(new JobCancelled("the job was cancelled"));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { abort } of this.#running.values()) abort.abort(new JobHandedBack("the worker closes"));
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    this.#onClosed();
+  }
+
+  #fill(): void {
+    while (!this.#isClosed && this.#running.size < this.slots) {
+      let job: Job | undefined;
+      try {
+        job = this.#queue.take(this.#models);
+      } catch (error) {
+        this.#queue.onError(error);
+        setTimeout(() => this.wake(), RETRY_MS).unref();
+        return;
+      }
+      if (job === undefined) return;
+      const abort = new AbortController();
+      this.#running.set(job.id, { abort, ended: this.#run(job, abort.signal) });
+    }
+  }
+
+  async #run(job: Job, signal: AbortSignal): Promise<void> {
+    let isRunning = true;
+    const end = await this.#handle(job, {
+      signal,
+      progress: (progress) => isRunning && !signal.aborted && this.#queue.progress(job.id, progress),
+      preview: (picture, image) => isRunning && !signal.aborted && this.#queue.preview(job.id, picture, image),
+    });
+    isRunning = false;
+    while (!this.#hasEnded(job.id, end)) {
+      // On record it runs. Closing leaves it so: the next start takes it for a crash.
+      if (this.#isClosed) break;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    this.#running.delete(job.id);
+    this.wake();
+  }
+
+  async #handle(job: Job, run: Parameters<JobHandler>[1]): Promise<RunEnd> {
+    try {
+      const result = await this.#handler(job, run);
+      // It must go on record: what it cannot hold is the handler's mistake, not the storage's.
+      toJson(result);
+      return { state: "done", result };
+    } catch (error) {
+      if (error instanceof JobFailed) return { state: "failed", error: error.error };
+      // A run that is stopped ends with any error, or with its process.
+      const cause = run.signal.aborted ? run.signal.reason : error;
+      if (cause instanceof JobHandedBack) return { state: "handed back" };
+      if (cause instanceof JobCancelled) return { state: "cancelled" };
+      if (cause instanceof JobCrashed) return { state: "crashed", reason: cause.message };
+      this.#queue.onError(error);
+      return { state: "failed", error: { kind: "internal", message: "an error of the server ended this job; the server's log has it" } };
+    }
+  }
+
+  #hasEnded(id: string, end: RunEnd): boolean {
+    try {
+      this.#queue.end(id, end);
+      return true;
+    } catch (error) {
+      this.#queue.onError(error);
+      return false;
+    }
+  }
+}

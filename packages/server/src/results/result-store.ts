@@ -1,0 +1,9 @@
+/** Where finished pictures are kept, by the SHA-256 of their bytes: a folder or a bucket. */
+export interface ResultStore {
+  /** Stores bytes and returns their hash in hex. Bytes that are there already are not written again; a file appears whole or not at all. */
+  put(bytes: Uint8Array, type: string): Promise<string>;
+  /** The bytes; undefined if there are none. */
+  get(hash: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  delete(hash: string): Promise<void>;
+  close(): Promise<void>;
+}

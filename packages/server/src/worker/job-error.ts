@@ -1,0 +1,41 @@
+import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError } from "darkroom";
+import type { JobError } from "../jobs/job.js";
+import type { Offer } from "../models/offer.js";
+
+const TOO_LARGE = "memory ran out: make smaller pictures, or run the server where there is more";
+
+/** The place of an error in a job. Sources of the server are replaced by their names: paths are nobody's business. */
+export function jobErrorOf(error: unknown, offer: Offer): JobError {
+  const redact = (text: string) => withoutPaths(text, offer);
+  if (error instanceof DarkroomError) {
+    const isFull = error instanceof DeviceError && /alloc|out of memory/i.test(error.message);
+    const hint = error.hint ?? (isFull ? TOO_LARGE : undefined);
+    return {
+      kind: kindOf(error),
+      message: redact(error.message),
+      ...(hint !== undefined && { hint: redact(hint) }),
+      ...(error instanceof ArgumentError && error.argument !== undefined && { argument: error.argument }),
+    };
+  }
+  if (error instanceof RangeError && /allocation|array length/i.test(error.message)) {
+    return {
+      kind: "device",
+      message: `there is not enough memory: ${error.message}`,
+      hint: TOO_LARGE,
+    };
+  }
+  return { kind: "internal", message: redact(error instanceof Error ? error.message : String(error)) };
+}
+
+function kindOf(error: DarkroomError): JobError["kind"] {
+  if (error instanceof ArgumentError) return "argument";
+  if (error instanceof DeviceError) return "device";
+  return [CheckpointError, ConfigError, HubError].some((type) => error instanceof type) ? "checkpoint" : "internal";
+}
+
+function withoutPaths(text: string, { models, vaes, controlnets, loraFolders, embeddingFolders }: Offer): string {
+  const folders = [...loraFolders, ...embeddingFolders].map((folder) => ({ source: `${folder.replace(/[\\/]+$/, "")}/`, name: "" }));
+  return [...models, ...vaes, ...controlnets, ...folders]
+    .sort((a, b) => b.source.length - a.source.length)
+    .reduce((result, { source, name }) => result.replaceAll(source, name), text);
+}

@@ -1,0 +1,183 @@
+import { describe, expect, it } from "vitest";
+import { KeyReusedError } from "../../src/jobs/jobs.js";
+import { later, pngFile, testServer } from "./test-server.js";
+
+type Server = ReturnType<typeof testServer>;
+
+async function post({ app }: Server, body: object, headers: Record<string, string> = {}) {
+  const reply = await app.request("http://localhost/api/jobs", { method: "POST", body: JSON.stringify(body), headers });
+  return {
+    status: reply.status,
+    headers: reply.headers,
+    body: (await reply.json()) as Record<string, unknown> & { id: string; error: object },
+  };
+}
+
+async function get({ app }: Server, path: string, headers: Record<string, string> = {}) {
+  const reply = await app.request(`http://localhost${path}`, { headers });
+  return { status: reply.status, text: await reply.text(), headers: reply.headers };
+}
+
+/** Events as their names, numbers and data. */
+function parseEvents(text: string) {
+  return text
+    .split("\n\n")
+    .filter((block) => block.startsWith("id:"))
+    .map((block) => {
+      const [, id, event, data] = /^id: (\d+)\nevent: (\w+)\ndata: (.*)$/.exec(block) ?? [];
+      return { id: Number(id), event, data: JSON.parse(data ?? "null") as Record<string, unknown> };
+    });
+}
+
+describe("POST /api/jobs", () => {
+  it("takes a request of darkroom/generate, and says where the job is", async () => {
+    const server = testServer();
+    const { status, headers, body } = await post(server, { prompt: "a fox", seed: "18446744073709551615", format: "webp", quality: 5 });
+    expect([status, headers.get("location")]).toEqual([202, `/api/jobs/${body.id}`]);
+    expect(server.jobs.all[0]).toMatchObject({
+      door: "api",
+      model: "emoji-64",
+      request: { prompt: "a fox", seed: "18446744073709551615" },
+      output: { format: "webp", quality: 5 },
+    });
+  });
+
+  it.each([
+    [{ promt: "x" }, 400, "promt", /did you mean prompt\?/],
+    [{ steps: 5 }, 400, "steps", /it is called numInferenceSteps/],
+    [{ foo: 1 }, 400, "foo", /a job has no field foo/],
+    [{ format: "gif" }, 400, "format", /expected png, jpeg or webp/],
+    [{ model: "../../etc" }, 404, "model", /no model/],
+    [{ image: "https://example.com/a.png" }, 400, "image", /is an address/],
+    [{ numInferenceSteps: 1001 }, 400, "numInferenceSteps", /limit: maxSteps/],
+    [{ width: 4096, height: 4096 }, 400, "width", /limit: maxPixels/],
+    [{ prompt: "x".repeat(10_001) }, 400, "prompt", /limit: maxPromptLength/],
+    [{ numImagesPerPrompt: 101 }, 400, "numImagesPerPrompt", /limit: maxBatch/],
+  ])("refuses %j by name", async (fields, status, param, message) => {
+    const server = testServer();
+    const reply = await post(server, { prompt: "x", ...fields });
+    expect(reply.status).toBe(status);
+    expect(reply.body.error).toMatchObject({ param, message: expect.stringMatching(message) });
+    expect(server.jobs.all).toEqual([]);
+  });
+
+  it("lists its own fields beside those of the library when one is unknown", async () => {
+    const { body } = await post(testServer(), { fromat: "png" });
+    expect(body.error).toMatchObject({ hint: expect.stringContaining("a job also has model, format, quality, previewEvery") });
+  });
+
+  it("answers 422 to another request under the same Idempotency-Key", async () => {
+    const server = testServer();
+    server.jobs.submit = async (_, { key = "" }) => {
+      throw new KeyReusedError(key);
+    };
+    const { status, body } = await post(server, { prompt: "x" }, { "idempotency-key": "k1" });
+    expect([status, body.error]).toEqual([422, expect.objectContaining({ code: "idempotency_key_reused" })]);
+  });
+});
+
+describe("jobs by id", () => {
+  it("are shown with addresses of pictures, without hashes and without the pictures that were sent", async () => {
+    const server = testServer();
+    const { body } = await post(server, { prompt: "x", image: (await pngFile()).toString("base64") });
+    await get(server, `/api/jobs/${body.id}/events`);
+    const job = JSON.parse((await get(server, `/api/jobs/${body.id}`)).text);
+    expect(job).toMatchObject({ state: "done", request: { prompt: "x" }, result: { pictures: [{ width: 64, seed: "1" }] } });
+    expect(job.request.image).toBeUndefined();
+    expect(job.result.pictures[0].hash).toBeUndefined();
+    const picture = await get(server, new URL(job.result.pictures[0].url).pathname);
+    expect([picture.status, picture.headers.get("content-type")]).toEqual([200, "image/png"]);
+  });
+
+  it("tell their events, and only the later ones after a Last-Event-ID", async () => {
+    const server = testServer();
+    const { body } = await post(server, { prompt: "x", previewEvery: 2 });
+    const all = parseEvents((await get(server, `/api/jobs/${body.id}/events`)).text);
+    expect(new Set(all.map(({ event }) => event))).toEqual(new Set(["waiting", "running", "step", "preview", "done"]));
+    const step = all.find(({ event }) => event === "step");
+    expect(step?.data).toEqual({ type: "step", picture: 0, pictures: 1, step: 1, steps: 4 });
+    const rest = await get(server, `/api/jobs/${body.id}/events`, { "last-event-id": String(step?.id) });
+    expect(parseEvents(rest.text)).toEqual(all.slice(all.findIndex(({ id }) => id === step?.id) + 1));
+  });
+
+  it("end a browser's connecting again with 204", async () => {
+    const server = testServer();
+    const { body } = await post(server, { prompt: "x" });
+    const last = parseEvents((await get(server, `/api/jobs/${body.id}/events`)).text).at(-1);
+    expect((await get(server, `/api/jobs/${body.id}/events`, { "last-event-id": String(last?.id) })).status).toBe(204);
+  });
+
+  it("are cancelled by DELETE, not by the end of a connection", async () => {
+    const started = later<AbortSignal>();
+    const server = testServer({
+      make: (_, { signal }) => {
+        started.resolve(signal);
+        return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      },
+    });
+    const { body } = await post(server, { prompt: "x" });
+    const signal = await started.promise;
+    const reading = await server.app.request(`http://localhost/api/jobs/${body.id}/events`);
+    await reading.body?.cancel();
+    expect(signal.aborted).toBe(false);
+    const reply = await server.app.request(`http://localhost/api/jobs/${body.id}`, { method: "DELETE" });
+    expect(await reply.json()).toMatchObject({ state: "cancelled" });
+    expect(signal.aborted).toBe(true);
+  });
+
+  it("are of their key's owner only", async () => {
+    const server = testServer({ access: { apiKeys: ["mine", "yours"] } });
+    const { body } = await post(server, { prompt: "x" }, { authorization: "Bearer mine" });
+    const ask = async (path: string, key: string) => get(server, path, { authorization: `Bearer ${key}` });
+    expect((await ask(`/api/jobs/${body.id}`, "mine")).status).toBe(200);
+    expect((await ask(`/api/jobs/${body.id}`, "yours")).status).toBe(404);
+    expect((await ask(`/api/jobs/${body.id}/events`, "yours")).status).toBe(404);
+    expect(JSON.parse((await ask("/api/jobs", "yours")).text)).toEqual({ jobs: [] });
+  });
+});
+
+it("a list names the field of its query that is wrong", async () => {
+  const server = testServer();
+  await post(server, { prompt: "x" });
+  expect((await get(server, "/api/jobs?state=running,done&limit=5")).status).toBe(200);
+  for (const query of ["state=odd", "limit=0", "limit=x", "sort=id"]) {
+    const { status, text } = await get(server, `/api/jobs?${query}`);
+    expect([status, JSON.parse(text).error.param]).toEqual([400, query.split("=")[0]]);
+  }
+});
+
+it("GET /api/models tells everything that a request can name", async () => {
+  const { text } = await get(testServer(), "/api/models");
+  expect(JSON.parse(text)).toMatchObject({
+    default: "emoji-64",
+    schedulers: expect.arrayContaining(["euler-a"]),
+    limits: { maxSteps: 1000 },
+  });
+});
+
+it("probes need no key; numbers about jobs need one", async () => {
+  const server = testServer({ access: { apiKeys: ["k"] } });
+  expect((await get(server, "/health")).status).toBe(200);
+  expect((await get(server, "/ready")).status).toBe(200);
+  expect((await get(server, "/metrics")).status).toBe(401);
+});
+
+it("a server that shuts down is not ready", async () => {
+  expect((await get(testServer({ closing: AbortSignal.abort() }), "/ready")).status).toBe(503);
+});
+
+it("/metrics has the queue, waiting, steps and memory by model", async () => {
+  const server = testServer({ modelMemory: () => [{ models: ["emoji-64"], bytes: 5000 }] });
+  const { body } = await post(server, { prompt: "x" });
+  await get(server, `/api/jobs/${body.id}/events`);
+  const { text } = await get(server, "/metrics");
+  for (const line of [
+    'darkroom_jobs{model="emoji-64",state="waiting"} 0',
+    'darkroom_job_waiting_seconds_count{model="emoji-64"} 1',
+    'darkroom_step_seconds_count{model="emoji-64"} 3',
+    'darkroom_jobs_total{model="emoji-64",door="api",state="done"} 1',
+    'darkroom_model_memory_bytes{model="emoji-64"} 5000',
+  ]) {
+    expect(text).toContain(line);
+  }
+});

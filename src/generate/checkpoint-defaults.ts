@@ -1,0 +1,30 @@
+import { EMBEDDED } from "../families/embedded.js";
+import type { Defaults } from "../families/family.js";
+import { FAMILIES, familiesByPipeline } from "../families/lookups.js";
+import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { CheckpointInspection } from "../inspect/inspection.js";
+import type { StartKind } from "./start.js";
+
+/** What a checkpoint makes pictures from, and the values for options that a request does not name. */
+export interface CheckpointDefaults {
+  /** Whether it takes a prompt. */
+  readonly takesPrompt: boolean;
+  /**
+   * The defaults by what a picture starts from: noise, a picture, a picture with a mask, or noise under control. It cannot do what is not
+   * there.
+   */
+  readonly starts: Readonly<Partial<Record<StartKind, Defaults>>>;
+}
+
+/** What a checkpoint makes pictures from, by what `inspect` says about it; undefined for a checkpoint that `generate` does not know. */
+export function checkpointDefaults(checkpoint: CheckpointInspection): CheckpointDefaults | undefined {
+  const { name, family, className, isInpainting } = checkpoint;
+  const found = FAMILIES.find((each) => each.name === family) ?? familiesByPipeline(className)[0];
+  if (!found) return undefined;
+  const own = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED.defaults : {};
+  const starts = Object.entries(found.workflows)
+    // A UNet that takes a masked picture takes nothing else.
+    .filter(([start]) => !isInpainting || start === "mask")
+    .map(([start, { defaults }]) => [start, { ...defaults, ...own }]);
+  return { takesPrompt: found.takesPrompt, starts: Object.fromEntries(starts) };
+}
