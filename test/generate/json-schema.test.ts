@@ -11,7 +11,6 @@ function propertyOf(schema: unknown, name: string): Json {
 
 const KEYWORDS: Readonly<Record<string, string>> = {
   $schema: "string",
-  additionalProperties: "boolean",
   anyOf: "object",
   description: "string",
   enum: "object",
@@ -26,7 +25,10 @@ const KEYWORDS: Readonly<Record<string, string>> = {
   type: "string",
 };
 
-function expectKeywords(schema: Json): void {
+function expectKeywords({ additionalProperties, propertyNames, ...schema }: Json): void {
+  // The schema of a record's values; false for an object whose fields are all known.
+  expect(["undefined", "boolean", "object"]).toContain(typeof additionalProperties);
+  if (propertyNames !== undefined) expect(propertyNames).toEqual({ type: "string" });
   for (const [keyword, value] of Object.entries(schema)) expect(typeof value, keyword).toBe(KEYWORDS[keyword]);
   const {
     properties = {},
