@@ -13,7 +13,6 @@ import {
   Tensor,
   UNet2DConditionModel,
 } from "darkroom";
-import { messageOf } from "../../src/message-of.js";
 import { type Job, PROMPT, type Report, type Task } from "../job.js";
 import type { Mode } from "./mode.js";
 
@@ -139,6 +138,6 @@ const job: Job = JSON.parse(process.argv.at(-1) ?? "");
 try {
   if (job.task !== "prepare") await MEASURES[job.task](job);
 } catch (error) {
-  report({ event: "failed", reason: messageOf(error) });
+  report({ event: "failed", reason: error instanceof Error ? error.message : String(error) });
   process.exitCode = 1;
 }
