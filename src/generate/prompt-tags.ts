@@ -29,7 +29,7 @@ export function readTags({ prompt: written, negativePrompt = "" }: Pick<RunReque
 }
 
 /** A LoRA as a tag names it. */
-export function tagOf({ name, weight, unetWeight }: LoraTag): string {
+function tagOf({ name, weight, unetWeight }: LoraTag): string {
   return `<lora:${name}:${weight}${unetWeight === undefined ? "" : `:${unetWeight}`}>`;
 }
 

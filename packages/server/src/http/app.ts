@@ -72,6 +72,6 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
 }
 
 /** An error in the shape of the API that the request came to. */
-export function errorReply(c: AppContext, error: HttpError): Response {
+function errorReply(c: AppContext, error: HttpError): Response {
   return c.json(errorShapeOf(c.req.path)(error), error.status, error.headers);
 }

@@ -10,7 +10,7 @@ export function openaiError(error: HttpError): object {
   return { error: { message: error.text, type: openaiType(error), param: error.param ?? null, code: error.code } };
 }
 
-export function ownError({ message, hint, param, code }: HttpError): object {
+function ownError({ message, hint, param, code }: HttpError): object {
   return { error: { message, hint, param, code } };
 }
 

@@ -86,7 +86,7 @@ export async function startJob(
 }
 
 /** The bytes of a result's pictures. */
-export async function finishedPictures({ results }: Pick<ServerContext, "results">, { pictures }: JobResult): Promise<FinishedPicture[]> {
+async function finishedPictures({ results }: Pick<ServerContext, "results">, { pictures }: JobResult): Promise<FinishedPicture[]> {
   return Promise.all(
     pictures.map(async (picture) => {
       const data = await results.get(picture.hash);

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import sharp from "sharp";
@@ -8,28 +8,8 @@ import type { Models } from "../../src/http/models.js";
 import type { Job, JobResult } from "../../src/jobs/job.js";
 import type { JobRun } from "../../src/jobs/jobs.js";
 import type { ResultStore } from "../../src/results/result-store.js";
+import { MemoryStore } from "../memory-store.js";
 import { FakeJobs, type Maker } from "./fake-jobs.js";
-
-/** Results in memory. */
-export class FakeResults implements ResultStore {
-  readonly files = new Map<string, Uint8Array<ArrayBuffer>>();
-
-  async put(bytes: Uint8Array): Promise<string> {
-    const hash = createHash("sha256").update(bytes).digest("hex");
-    this.files.set(hash, new Uint8Array(bytes));
-    return hash;
-  }
-
-  async get(hash: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.files.get(hash);
-  }
-
-  async delete(hash: string): Promise<void> {
-    this.files.delete(hash);
-  }
-
-  async close(): Promise<void> {}
-}
 
 export const FAKE_MODELS: Models = {
   defaultModel: "emoji-64",
@@ -48,7 +28,7 @@ export const FAKE_MODELS: Models = {
 
 /** A server with jobs in memory. Every job makes grey pictures, in four steps, unless `make` says otherwise. */
 export function testServer({ make, ...options }: Partial<AppOptions> & { readonly make?: Maker } = {}) {
-  const results = new FakeResults();
+  const results = new MemoryStore();
   const jobs = new FakeJobs(make ?? ((job, run) => greyPictures(job, run, results)));
   const errors: unknown[] = [];
   const app = createApp({ jobs, results, models: FAKE_MODELS, onError: (error) => errors.push(error), ...options });

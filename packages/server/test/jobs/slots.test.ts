@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Job } from "../../src/index.js";
-import { type RunEnd, type SlotQueue, Slots } from "../../src/jobs/embedded/slots.js";
+import { type SlotQueue, Slots } from "../../src/jobs/embedded/slots.js";
+import type { RunEnd } from "../../src/jobs/run-job-handler.js";
 import { HandWork, NEW_JOB } from "./hand-work.js";
 
 const JOB: Job = {

@@ -3,7 +3,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { onTestFinished } from "vitest";
 import { offerOf } from "../../src/models/offer.js";
 import { createHandler, type HandlerOptions, type ModelHandler } from "../../src/worker/supervisor.js";
-import { MemoryStore } from "./doubles.js";
+import { MemoryStore } from "../memory-store.js";
 
 /** A handler on the CPU with quick backoff, and the log of its processes. */
 export interface TestHandler {

@@ -10,7 +10,8 @@ import type { Job, JobResult } from "../../src/jobs/job.js";
 import { JobCancelled, JobCrashed, JobFailed, JobHandedBack } from "../../src/jobs/jobs.js";
 import { offerOf } from "../../src/models/offer.js";
 import type { ModelHandler } from "../../src/worker/supervisor.js";
-import { FakeRun, jobOf, longJob, type MemoryStore } from "./doubles.js";
+import type { MemoryStore } from "../memory-store.js";
+import { FakeRun, jobOf, longJob } from "./doubles.js";
 import { child, createTestHandler, gone, handlerOf, isAlive, LOADER } from "./helpers.js";
 
 async function picturesOf({ pictures }: JobResult, results: MemoryStore): Promise<Picture[]> {

@@ -2,7 +2,6 @@ import { ArgumentError } from "darkroom";
 import { generateRequest } from "darkroom/generate";
 import * as v from "valibot";
 import type { NewJob } from "../../jobs/job.js";
-import { SERVERS_OWN } from "../../models/resolve-request.js";
 import { HttpError } from "../http-error.js";
 import { prepareRequest } from "../prepare-request.js";
 import type { ServerContext } from "../server-context.js";
@@ -28,13 +27,6 @@ const EXPECTED: Readonly<Record<keyof OwnFields, string>> = {
   quality: "a whole number from 1 to 100",
   previewEvery: "a whole number, at least 0",
 };
-
-/** The schema of a job's request, for the description of the API. Pictures in it are base64 texts or data URLs. */
-export function jobRequestSchema(): v.GenericSchema {
-  const { entries } = generateRequest as unknown as { entries: Readonly<Record<string, v.GenericSchema>> };
-  const others = Object.entries(entries).filter(([name]) => !(SERVERS_OWN as readonly string[]).includes(name));
-  return v.strictObject({ ...ownFields.entries, ...Object.fromEntries(others) });
-}
 
 /**
  * The job that a request to our own API asks for. @throws ArgumentError for an unknown or wrong field @throws HttpError for an unknown

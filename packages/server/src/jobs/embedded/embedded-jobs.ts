@@ -9,10 +9,11 @@ import {
   QueueClosedError,
   type WorkOptions,
 } from "../jobs.js";
+import type { RunEnd } from "../run-job-handler.js";
 import { closeDatabase, type Database, openDatabase } from "./database.js";
 import { Feed, stateEvent } from "./feed.js";
 import { JobTable, type Recorded } from "./job-table.js";
-import { type RunEnd, type SlotQueue, Slots } from "./slots.js";
+import { type SlotQueue, Slots } from "./slots.js";
 
 const DAY_MS = 86_400_000;
 

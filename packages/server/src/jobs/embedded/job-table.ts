@@ -3,6 +3,7 @@ import type { GenerateRequest } from "darkroom/generate";
 import type { Job, JobError, JobResult, JobState, StoredPicture, SubmitOptions } from "../job.js";
 import { type JobText, parseJobText, toJson } from "../job-text.js";
 import { KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
+import type { FinalEnd } from "../run-job-handler.js";
 import { type Database, transaction } from "./database.js";
 import { Statements } from "./statements.js";
 
@@ -50,12 +51,6 @@ export interface Recorded {
   readonly job: Job;
   readonly event: number;
 }
-
-/** How a run ended, or what ended a waiting job. */
-export type End =
-  | { readonly state: "done"; readonly result: JobResult }
-  | { readonly state: "failed"; readonly error: JobError }
-  | { readonly state: "cancelled" };
 
 /** Final jobs that are kept. */
 export interface Retention {
@@ -184,7 +179,7 @@ export class JobTable {
   }
 
   /** Ends a live job, for "done" and "failed" a running one. @returns false if it is not live; the pictures of its result then expire */
-  end(id: string, event: number, end: End): boolean {
+  end(id: string, event: number, end: FinalEnd): boolean {
     return this.#change(() => {
       const hasEnded = this.#end(id, event, end);
       if (!hasEnded && end.state === "done") {
@@ -234,7 +229,7 @@ export class JobTable {
     this.#sql.run("UPDATE jobs SET state = 'waiting', front = 1, started_at = NULL WHERE state = 'running'");
   }
 
-  #end(id: string, event: number, end: End): boolean {
+  #end(id: string, event: number, end: FinalEnd): boolean {
     const outcome = end.state === "done" ? end.result : end.state === "failed" ? end.error : null;
     // A run that ended was no crash.
     const changes = this.#sql.run(

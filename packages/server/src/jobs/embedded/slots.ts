@@ -1,17 +1,9 @@
 import type { Job, Preview, Progress } from "../job.js";
-import { toJson } from "../job-text.js";
-import { JobCancelled, JobCrashed, JobFailed, JobHandedBack, type JobHandler, type JobWorker, type WorkOptions } from "../jobs.js";
-import type { End } from "./job-table.js";
+import { JobCancelled, JobHandedBack, type JobHandler, type JobRun, type JobWorker, type WorkOptions } from "../jobs.js";
+import { type RunEnd, runJobHandler } from "../run-job-handler.js";
 
 /** Storage that failed, such as a full disk, is tried again after this time. */
 const RETRY_MS = 1000;
-
-/** How a run ended. */
-export type RunEnd =
-  | End
-  | { readonly state: "handed back" }
-  /** Its process ended. */
-  | { readonly state: "crashed"; readonly reason: string };
 
 /** The queue as slots need it. A call that throws is made again later. */
 export interface SlotQueue {
@@ -87,11 +79,12 @@ export class Slots implements JobWorker {
 
   async #run(job: Job, signal: AbortSignal): Promise<void> {
     let isRunning = true;
-    const end = await this.#handle(job, {
+    const run: JobRun = {
       signal,
       progress: (progress) => isRunning && !signal.aborted && this.#queue.progress(job.id, progress),
       preview: (picture, image) => isRunning && !signal.aborted && this.#queue.preview(job.id, picture, image),
-    });
+    };
+    const end = await runJobHandler(this.#handler, job, run, (error) => this.#queue.onError(error));
     isRunning = false;
     while (!this.#hasEnded(job.id, end)) {
       // On record it runs. Closing leaves it so: the next start takes it for a crash.
@@ -100,24 +93,6 @@ export class Slots implements JobWorker {
     }
     this.#running.delete(job.id);
     this.wake();
-  }
-
-  async #handle(job: Job, run: Parameters<JobHandler>[1]): Promise<RunEnd> {
-    try {
-      const result = await this.#handler(job, run);
-      // It must go on record: what it cannot hold is the handler's mistake, not the storage's.
-      toJson(result);
-      return { state: "done", result };
-    } catch (error) {
-      if (error instanceof JobFailed) return { state: "failed", error: error.error };
-      // A run that is stopped ends with any error, or with its process.
-      const cause = run.signal.aborted ? run.signal.reason : error;
-      if (cause instanceof JobHandedBack) return { state: "handed back" };
-      if (cause instanceof JobCancelled) return { state: "cancelled" };
-      if (cause instanceof JobCrashed) return { state: "crashed", reason: cause.message };
-      this.#queue.onError(error);
-      return { state: "failed", error: { kind: "internal", message: "an error of the server ended this job; the server's log has it" } };
-    }
   }
 
   #hasEnded(id: string, end: RunEnd): boolean {

@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Job, JobError, JobEvent, JobResult, JobState, NewJob, Progress, StoredPicture, SubmitOptions } from "../job.js";
 import { jobText, parseJobText, toJson } from "../job-text.js";
 import { KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
+import type { RunEnd } from "../run-job-handler.js";
 import { Scripts } from "./scripts.js";
 
 /** The latest preview is kept for those who come late. */
@@ -13,15 +14,6 @@ const MOST_PREVIEW_BYTES = 64 * 1024;
 
 /** Why a run has no end on record. */
 const LOST = "its worker stopped without a word, or lost touch with Redis";
-
-/** How a run ended. */
-export type RunEnd =
-  | { readonly state: "done"; readonly result: JobResult }
-  | { readonly state: "failed"; readonly error: JobError }
-  | { readonly state: "cancelled" }
-  | { readonly state: "handed back" }
-  /** Its process ended. */
-  | { readonly state: "crashed"; readonly reason: string };
 
 /** One run of a job; its token is also that of BullMQ's lock. */
 export interface RunKey {

@@ -9,9 +9,10 @@ import {
   QueueClosedError,
   type WorkOptions,
 } from "../jobs.js";
+import type { RunEnd } from "../run-job-handler.js";
 import { connect, loadRedisModules } from "./connect.js";
 import { EventHub } from "./event-hub.js";
-import { JobStore, type RunEnd } from "./job-store.js";
+import { JobStore } from "./job-store.js";
 import { RedisSlots, type SlotQueue, type TakenRun } from "./redis-slots.js";
 import { Repeated } from "./repeated.js";
 import { type LeaseOptions, Tickets } from "./tickets.js";

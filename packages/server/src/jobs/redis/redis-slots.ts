@@ -1,17 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Job, JobEvent, Progress } from "../job.js";
-import { toJson } from "../job-text.js";
-import {
-  JobCancelled,
-  JobCrashed,
-  JobFailed,
-  JobHandedBack,
-  type JobHandler,
-  type JobRun,
-  type JobWorker,
-  type WorkOptions,
-} from "../jobs.js";
-import type { RunEnd, RunKey } from "./job-store.js";
+import { JobCancelled, JobHandedBack, type JobHandler, type JobRun, type JobWorker, type WorkOptions } from "../jobs.js";
+import { type RunEnd, runJobHandler } from "../run-job-handler.js";
+import type { RunKey } from "./job-store.js";
 import { Repeated } from "./repeated.js";
 import type { Taken } from "./tickets.js";
 
@@ -116,11 +107,12 @@ export class RedisSlots implements JobWorker {
 
   async #run(taken: TakenRun, signal: AbortSignal): Promise<void> {
     const reports = new Reports(this.#queue, taken, signal);
-    const end = await this.#handle(taken.job, {
+    const run: JobRun = {
       signal,
       progress: (step) => reports.progress(step),
       preview: (...preview) => reports.preview(...preview),
-    });
+    };
+    const end = await runJobHandler(this.#handler, taken.job, run, (error) => this.#queue.onError(error));
     await reports.close();
     try {
       await this.#queue.end(taken, end);
@@ -130,24 +122,6 @@ export class RedisSlots implements JobWorker {
     }
     this.#running.delete(taken.id);
     this.wake();
-  }
-
-  async #handle(job: Job, run: JobRun): Promise<RunEnd> {
-    try {
-      const result = await this.#handler(job, run);
-      // It must go on record: what it cannot hold is the handler's mistake, not Redis's.
-      toJson(result);
-      return { state: "done", result };
-    } catch (error) {
-      if (error instanceof JobFailed) return { state: "failed", error: error.error };
-      // A run that is stopped ends with any error, or with its process.
-      const cause = run.signal.aborted ? run.signal.reason : error;
-      if (cause instanceof JobHandedBack) return { state: "handed back" };
-      if (cause instanceof JobCancelled) return { state: "cancelled" };
-      if (cause instanceof JobCrashed) return { state: "crashed", reason: cause.message };
-      this.#queue.onError(error);
-      return { state: "failed", error: { kind: "internal", message: "an error of the server ended this job; the server's log has it" } };
-    }
   }
 
   #renew(): void {

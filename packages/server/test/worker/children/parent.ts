@@ -1,6 +1,7 @@
 import { offerOf } from "../../../src/models/offer.js";
 import { createHandler } from "../../../src/worker/supervisor.js";
-import { FakeRun, longJob, MemoryStore } from "../doubles.js";
+import { MemoryStore } from "../../memory-store.js";
+import { FakeRun, longJob } from "../doubles.js";
 
 // A server whose job runs: it tells its parent the process of the model.
 const handler = createHandler({ offer: offerOf({ runtime: { device: "cpu" } }), results: new MemoryStore() });
