@@ -26,7 +26,7 @@ def arguments():
     a.add_argument("--pictures", type=float, default=1e6, help="length of the whole schedule")
     a.add_argument("--by-time", action="store_true", help="one schedule up to the end of --minutes or --until, whatever the number of pictures")
     a.add_argument("--cooldown", type=float, default=0.3, help="part of the schedule in which the rate falls to nothing")
-    a.add_argument("--batch", type=int, default=64)
+    a.add_argument("--batch", type=int, help="pictures in a step; default: 24 for the first 50,000 pictures (steps are what counts then), 32 to 300,000, 64 after")
     a.add_argument("--lr", type=float, default=2e-3)
     a.add_argument("--reuse", type=int, default=4, help="how often a painted picture is seen, on average")
     a.add_argument("--pool", type=int, default=16384, help="latents kept")
@@ -41,6 +41,10 @@ def arguments():
     a.add_argument("--save", type=float, default=3, help="minutes between checkpoints")
     a.add_argument("--until", type=float, default=math.inf, help="stop at this time (seconds since 1970)")
     return a.parse_args()
+
+
+def batch_size(a, done):
+    return a.batch or (24 if done < 50_000 else 32 if done < 300_000 else 64)
 
 
 class Captions(torch.utils.data.IterableDataset):
@@ -116,11 +120,11 @@ def main():
     quantiles = (chance.cumsum(0) / chance.sum()).to(a.device)
     alphas = alphas.to(a.device)
 
-    count = max(16, a.batch // a.reuse)
+    count = max(16, (a.batch or 64) // a.reuse)
     source = Captions(tokenizer, count, time.time_ns() % 2**31, a.only.split(",") if a.only else ())
     if a.workers: source = torch.utils.data.DataLoader(source, batch_size=None, num_workers=a.workers, prefetch_factor=16, pin_memory=a.device == "cuda")
     pool = Pool(a.pool, vae, data.Painter(a.device), source, a.device)
-    while pool.filled < min(a.pool, 4 * a.batch): pool.add()
+    while pool.filled < min(a.pool, 4 * batch_size(a, done)): pool.add()
 
     def predict(z, ids, t):
         with models.autocast(a.device):
@@ -142,11 +146,12 @@ def main():
         rate = a.lr * min(1, (step + 1) / 20) * max(0.01, min(1, (1 - progress) / a.cooldown))
         for o in opts:
             for g in o.param_groups: g["lr"] = rate
-        fresh += a.batch / a.reuse
+        batch = batch_size(a, done)
+        fresh += batch / a.reuse
         while fresh >= count: pool.add(); fresh -= count
-        z, ids = pool.draw(a.batch)
-        ids = torch.where(torch.rand(a.batch, 1, device=a.device) < 0.1, empty, ids)
-        u = (torch.arange(a.batch, device=a.device) + torch.rand(a.batch, device=a.device)) / a.batch
+        z, ids = pool.draw(batch)
+        ids = torch.where(torch.rand(batch, 1, device=a.device) < 0.1, empty, ids)
+        u = (torch.arange(batch, device=a.device) + torch.rand(batch, device=a.device)) / batch
         t = torch.searchsorted(quantiles, u).clamp(max=999)
         signal, sigma = alphas[t].sqrt()[:, None, None, None], (1 - alphas[t]).sqrt()[:, None, None, None]
         noise = torch.randn_like(z)
@@ -155,8 +160,8 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)
         for o in opts: o.step(); o.zero_grad(set_to_none=True)
-        done += a.batch; step += 1
-        keep = min(0.9995 if a.batch < 512 else 0.999, done / (done + 20 * a.batch))
+        done += batch; step += 1
+        keep = min(0.9995 if batch < 512 else 0.999, done / (done + 20 * batch))
         torch._foreach_lerp_(ema, [p.detach() for p in params], 1 - keep)
         if step % (10 if a.device == 'cuda' else 1) == 0:
             value = loss.item()
