@@ -16,6 +16,7 @@ import { addMetrics, Metrics, type ModelMemory } from "./metrics.js";
 import type { Models } from "./models.js";
 import { addOpenaiImages } from "./openai/images.js";
 import { addOpenaiModels } from "./openai/model-list.js";
+import { addPage } from "./page.js";
 import { ClientGone } from "./run-job.js";
 import { type AppContext, type AppEnv, DEFAULT_PATIENCE, type Patience, type ServerContext } from "./server-context.js";
 
@@ -60,6 +61,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   addMetrics(app, server);
   addA1111(app, server);
   addHuggingface(app, server);
+  addPage(app);
   app.notFound((c) => errorReply(c, new HttpError(404, `there is no ${c.req.method} ${c.req.path}`, { code: "not_found" })));
   app.onError((error, c) => {
     // Nobody reads this reply; 499 is nginx's word for it.

@@ -3,8 +3,8 @@ import { addressOf } from "./access.js";
 import { HttpError } from "./http-error.js";
 import type { AppContext, AppEnv, ServerContext } from "./server-context.js";
 
-/** Paths that need no key: probes, the documentation, and pictures, whose names cannot be guessed. */
-const OPEN_PATHS = /^\/(?:health|ready|openapi\.json|docs|files\/[^/]+)$/;
+/** Paths that need no key: the page, probes, the documentation, and pictures, whose names cannot be guessed. */
+const OPEN_PATHS = /^\/(?:|favicon\.svg|assets\/[^/]+|health|ready|openapi\.json|docs|files\/[^/]+)$/;
 
 /** Nothing that the server sends may run, be framed or be taken for another type. A page sets a policy of its own. */
 const HEADERS = {
