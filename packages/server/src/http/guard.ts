@@ -4,7 +4,7 @@ import { HttpError } from "./http-error.js";
 import type { AppContext, AppEnv, ServerContext } from "./server-context.js";
 
 /** Paths that need no key: the page, probes, the documentation, and pictures, whose names cannot be guessed. */
-const OPEN_PATHS = /^\/(?:|favicon\.svg|assets\/[^/]+|health|ready|openapi\.json|docs|files\/[^/]+)$/;
+const OPEN_PATHS = /^\/(?:|assets\/[^/]+|health|ready|openapi\.json|docs|files\/[^/]+)$/;
 
 /** Nothing that the server sends may run, be framed or be taken for another type. A page sets a policy of its own. */
 const HEADERS = {

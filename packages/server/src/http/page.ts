@@ -59,7 +59,7 @@ export function addPage(app: Hono<AppEnv>, folder = FOLDER): void {
       "content-security-policy": POLICY,
     });
   };
-  for (const path of ["/", "/favicon.svg", `${HASHED}:name`]) app.get(path, etag(), send);
+  for (const path of ["/", `${HASHED}:name`]) app.get(path, etag(), send);
 }
 
 /** All files of the page by their paths. */
