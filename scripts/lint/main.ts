@@ -6,7 +6,9 @@ import { WIDTH, wideComments, wrapComments } from "./comment-width.js";
 import { importProblems, unusedArrows } from "./imports.js";
 
 // Also files that are not committed yet.
-const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.mjs"], { encoding: "utf8" });
+const listed = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "*.ts", "*.tsx", "*.mjs"], {
+  encoding: "utf8",
+});
 const files = listed.split("\n").filter((file) => file !== "" && existsSync(file) && !/^(models|training)\//.test(file));
 const sources = new Map(files.map((file) => [file, readFileSync(file, "utf8")]));
 
