@@ -103,6 +103,7 @@ def main():
     done = 0
     if start: text.load_state_dict(start["text"]); unet.load_state_dict(start["unet"]); done = start.get("done", 0)
     text, unet = text.to(a.device).train(), unet.to(a.device).train()
+    if a.device == "cpu": models.quick_backward(unet)
     if a.device == "cuda":
         from diffusers.models.attention_processor import AttnProcessor2_0
         unet.set_attn_processor(AttnProcessor2_0())
