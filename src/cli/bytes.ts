@@ -11,6 +11,13 @@ export function formatPart(part: number, whole: number): string {
   return `${amount(part, unit).replace(/ .*/, "")} of ${amount(whole, unit)}`;
 }
 
+/** The bytes that a text such as `6GB`, `512 MB` or `1048576` says; NaN if it says none. KiB, MiB, ... are powers of 1024. */
+export function parseBytes(text: string): number {
+  const [, value = "", unit = "B"] = /^(\d+(?:\.\d+)?) ?([kKMGT]?i?B?)$/.exec(text.trim()) ?? [];
+  const power = UNITS.findIndex((each) => each.charAt(0).toUpperCase() === (unit.charAt(0) || "B").toUpperCase());
+  return value === "" ? Number.NaN : Math.round(Number(value) * (unit.includes("i") ? 1024 : 1000) ** power);
+}
+
 /** The largest unit for an amount of at least 1 after rounding: 999,999 bytes are 1.0 MB. */
 function unitOf(bytes: number): number {
   let unit = 0;

@@ -26,5 +26,5 @@ function dieOf(name: keyof typeof signals): void {
 }
 
 function sayWaiting(): void {
-  process.stderr.write("\ndarkroom: stopping after this step; Ctrl-C again stops at once\n");
+  process.stderr.write("\ndarkroom: stopping; Ctrl-C again stops at once\n");
 }

@@ -11,7 +11,7 @@ interface CacheOptions {
 export function addModels(program: Command, signal: AbortSignal): void {
   const models = program
     .command("models")
-    .description("list the models of the Hugging Face cache, and of folders")
+    .description("list the models of the cache and of folders")
     .argument("[folder...]", "more folders to search, with all folders below")
     .enablePositionalOptions();
   addCommonOptions(models.option("--json", "print one line of JSON"));

@@ -8,6 +8,7 @@ import { addInfo } from "./info.js";
 import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
 import { addSchedulers } from "./schedulers.js";
+import { addServe } from "./serve.js";
 import { inTerminal } from "./spelling.js";
 import { refuseCommand } from "./unknown-command.js";
 import { usageError } from "./usage.js";
@@ -53,6 +54,7 @@ function program(signal: AbortSignal): Command {
   addInspect(program);
   addModels(program, signal);
   addSchedulers(program);
+  addServe(program, signal);
   program.on("command:*", (words: readonly string[], options: readonly string[]) => refuseCommand(program, words, options));
   return program;
 }

@@ -25,7 +25,7 @@ export type { JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, Wor
 export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError } from "./jobs/jobs.js";
 export { RedisQueueError } from "./jobs/redis/connect.js";
 export { openRedisJobs, type RedisJobsOptions } from "./jobs/redis/redis-jobs.js";
-export type { NamedSource } from "./models/named-source.js";
-export type { Offer, RuntimeOptions } from "./models/offer.js";
+export { type NamedSource, parseNamedSource, parseNamedSources } from "./models/named-source.js";
+export type { Offer, PartialOffer, RuntimeOptions } from "./models/offer.js";
 export type { ResultStore } from "./results/result-store.js";
 export { type RunningServer, type ServerOptions, startServer } from "./start-server.js";

@@ -10,8 +10,8 @@ import type { Patience } from "./http/server-context.js";
 import { openEmbeddedJobs } from "./jobs/embedded/embedded-jobs.js";
 import type { Jobs, JobsOptions } from "./jobs/jobs.js";
 import { Catalog } from "./models/catalog.js";
-import type { NamedSource } from "./models/named-source.js";
-import { type Offer, offerOf } from "./models/offer.js";
+import { checkOffer } from "./models/check-offer.js";
+import { offerOf, type PartialOffer } from "./models/offer.js";
 import { FolderStore } from "./results/folder-store.js";
 import { createHandler, type HandlerOptions } from "./worker/supervisor.js";
 
@@ -25,7 +25,7 @@ export interface ServerOptions
   /** 7860 by default; 0 for any that is free. */
   readonly port?: number | undefined;
   /** What requests can name, and where it runs; the embedded checkpoint by default. */
-  readonly offer?: (Partial<Omit<Offer, "models">> & { readonly models?: readonly NamedSource[] }) | undefined;
+  readonly offer?: PartialOffer | undefined;
   /** What requests may ask for. */
   readonly limits?: Partial<Limits> | undefined;
   /** When slow replies show that they are alive. */
@@ -51,7 +51,8 @@ const CLOSE_MS = 5_000;
 
 /**
  * Starts a server with its queue, its pictures and its models' processes. It prints nothing.
- * @throws ArgumentError if others could reach it and there is no key
+ * @throws ArgumentError if others could reach it and there is no key, and for an address that it cannot listen on
+ * @throws CheckpointError for a model that cannot be read
  * @throws QueueFileError if another server has the folder
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -62,13 +63,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       hint: "give it an API key, or let it listen on 127.0.0.1",
     });
   }
+  const offer = offerOf(options.offer ?? {});
+  await checkOffer(offer);
   /** What has to be closed, in the order in which it was opened. */
   const opened: (() => Promise<void>)[] = [];
   const closeAll = async () => {
     for (const close of opened.splice(0).reverse()) await close().catch(onError);
   };
   try {
-    const results = await FolderStore.open(join(options.folder, "pictures"));
+    const results = await openFolder(join(options.folder, "pictures"));
     opened.push(() => results.close());
     const jobs = await openEmbeddedJobs(join(options.folder, "queue.db"), {
       maxWaiting: options.maxWaiting,
@@ -82,7 +85,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     opened.push(() => jobs.close());
     await cancelOrphans(jobs);
 
-    const offer = offerOf(options.offer ?? {});
     const { slots = 1, memoryBudget, recycleAbove, killAfter, startTimeout, log = () => undefined } = options;
     const handler = createHandler({ offer, results, slots, memoryBudget, recycleAbove, killAfter, startTimeout, log });
     opened.push(() => handler.close());
@@ -131,12 +133,51 @@ async function cancelOrphans(jobs: Jobs): Promise<void> {
   for (const { id, door } of live) if (door !== "api") await jobs.cancel(id);
 }
 
+/** @throws ArgumentError */
+async function openFolder(folder: string): Promise<FolderStore> {
+  try {
+    return await FolderStore.open(folder);
+  } catch (cause) {
+    throw new ArgumentError(`the folder ${folder} cannot be used: ${(cause as Error).message}`, {
+      argument: "folder",
+      hint: "choose a folder that can be written",
+      cause,
+    });
+  }
+}
+
+/** @throws ArgumentError */
 async function listen(server: Server, host: string, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, resolve);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, resolve);
+    });
+  } catch (error) {
+    throw listenError(error as NodeJS.ErrnoException, host, port);
+  }
   return (server.address() as AddressInfo).port;
+}
+
+function listenError(cause: NodeJS.ErrnoException, host: string, port: number): Error {
+  switch (cause.code) {
+    case "EADDRINUSE":
+      return new ArgumentError(`port ${port} of ${host} is in use`, {
+        argument: "port",
+        hint: "another server may run already; stop it, or choose another port",
+        cause,
+      });
+    case "EACCES":
+      return new ArgumentError(`port ${port} is not allowed: ${cause.message}`, { argument: "port", hint: "try a port above 1023", cause });
+    case "ERR_SOCKET_BAD_PORT":
+      return new ArgumentError(`port is ${port}; expected a whole number from 0 to 65535`, { argument: "port", cause });
+    default:
+      return new ArgumentError(`the server cannot listen on ${host}: ${cause.message}`, {
+        argument: "host",
+        hint: "give an address of this machine: 127.0.0.1, or 0.0.0.0 for all",
+        cause,
+      });
+  }
 }
 
 async function stopListening(server: Server): Promise<void> {

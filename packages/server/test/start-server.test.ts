@@ -106,6 +106,6 @@ it("has its folder for itself, and leaves it free when its port is taken", async
   const first = await start();
   await expect(startServer({ folder: first.folder, port: 0 })).rejects.toThrow(QueueFileError);
   const folder = await mkdtemp(join(tmpdir(), "darkroom-server-"));
-  await expect(startServer({ folder, port: first.port })).rejects.toThrow("EADDRINUSE");
+  await expect(startServer({ folder, port: first.port })).rejects.toThrow(`port ${first.port} of 127.0.0.1 is in use`);
   await start({ folder });
 });

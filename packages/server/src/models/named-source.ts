@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { ArgumentError } from "darkroom";
 
 /** A checkpoint or a network that the server offers. Requests know its name only. */
@@ -12,7 +13,7 @@ export interface NamedSource {
 export function parseNamedSource(text: string, option = "--model"): NamedSource {
   const [, given, rest] = existsSync(text) ? [] : (/^([^=/\\]*)=(.*)$/s.exec(text) ?? []);
   const source = rest ?? text;
-  const name = given ?? lastName(source);
+  const name = given ?? lastName(/^\.{1,2}([\\/]|$)/.test(source) ? resolve(source) : source);
   if (name.trim() !== "" && source.trim() !== "") return { name, source };
   throw new ArgumentError(`${option} is ${JSON.stringify(text)}; expected a folder, a file or a hub id, or NAME=SOURCE`, {
     hint: `such as ${option} models/fox.safetensors, or ${option} fox=models/fox-v2.safetensors`,

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Device, embeddedCheckpointPath, type Precision } from "darkroom";
 import { lastName, type NamedSource } from "./named-source.js";
 
@@ -32,14 +34,36 @@ export interface RuntimeOptions {
   readonly cacheDir?: string | undefined;
 }
 
-/** An offer with its defaults filled in: without models, the embedded checkpoint is offered. */
-export function offerOf({ models = [], ...others }: Partial<Omit<Offer, "models">> & { readonly models?: readonly NamedSource[] }): Offer {
-  const [first = embedded(), ...rest] = models;
-  return { vaes: [], controlnets: [], loraFolders: [], embeddingFolders: [], runtime: {}, ...others, models: [first, ...rest] };
+/** An offer as a program gives it. */
+export type PartialOffer = Partial<Omit<Offer, "models">> & { readonly models?: readonly NamedSource[] | undefined };
+
+/** An offer with its defaults filled in, and its paths absolute: without models, the embedded checkpoint is offered. */
+export function offerOf({
+  models = [],
+  vaes = [],
+  controlnets = [],
+  loraFolders = [],
+  embeddingFolders = [],
+  runtime = {},
+}: PartialOffer): Offer {
+  const [first = embedded(), ...rest] = models.map(absolute);
+  return {
+    models: [first, ...rest],
+    vaes: vaes.map(absolute),
+    controlnets: controlnets.map(absolute),
+    loraFolders: loraFolders.map((folder) => resolve(folder)),
+    embeddingFolders: embeddingFolders.map((folder) => resolve(folder)),
+    runtime,
+  };
 }
 
 function embedded(): NamedSource {
   // The path, since a folder of this name in the current directory would win over the name.
   const source = embeddedCheckpointPath();
   return { name: lastName(source), source };
+}
+
+/** What is no path is a name of the hub, or of the checkpoint in the package. */
+function absolute({ name, source }: NamedSource): NamedSource {
+  return { name, source: existsSync(source) ? resolve(source) : source };
 }

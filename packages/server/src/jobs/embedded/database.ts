@@ -91,13 +91,12 @@ function refuseForeign(database: Database, path: string): void {
   const version = pragma(database, "user_version");
   const isOurs = pragma(database, "application_id") === APPLICATION_ID;
   const isEmpty = database.prepare("SELECT count(*) AS n FROM sqlite_schema").get().n === 0;
-  if (!isOurs && !isEmpty)
-    throw new QueueFileError(`${path} is a database of another program`, { hint: "choose another file for the queue" });
+  if (!isOurs && !isEmpty) throw new QueueFileError(`${path} is a database of another program`, { hint: "choose another folder" });
   if (isOurs && version > MIGRATIONS.length) {
     throw new QueueFileError(
       `${path} has version ${version} of the queue's format; this darkroom-server knows versions up to ${MIGRATIONS.length}`,
       {
-        hint: "update darkroom-server, or choose another file for the queue",
+        hint: "update darkroom-server, or choose another folder",
       },
     );
   }
@@ -117,7 +116,7 @@ function pragma(database: Database, name: "user_version" | "application_id"): nu
 
 function fileError(error: unknown, path: string): unknown {
   if (!(error instanceof Error && "errcode" in error)) return error;
-  const hint = "choose another file for the queue";
+  const hint = "choose another folder";
   // The lowest byte is the kind of error; the others are details.
   switch (Number(error.errcode) & 0xff) {
     case BUSY:

@@ -1,10 +1,8 @@
-/** The queue's file cannot be used. */
-export class QueueFileError extends Error {
-  override readonly name = "QueueFileError";
-  /** The way out, for people. */
-  readonly hint: string | undefined;
+import { ArgumentError } from "darkroom";
+
+/** The queue's file cannot be used: the server needs another folder. */
+export class QueueFileError extends ArgumentError {
   constructor(message: string, { hint, cause }: { readonly hint?: string; readonly cause?: unknown } = {}) {
-    super(message, { cause });
-    this.hint = hint;
+    super(message, { argument: "folder", hint, cause });
   }
 }

@@ -1,13 +1,10 @@
+import { ArgumentError } from "darkroom";
 import type { Redis } from "ioredis";
 
 /** The queue on Redis cannot be used. */
-export class RedisQueueError extends Error {
-  override readonly name = "RedisQueueError";
-  /** The way out, for people. */
-  readonly hint: string | undefined;
+export class RedisQueueError extends ArgumentError {
   constructor(message: string, { hint, cause }: { readonly hint?: string; readonly cause?: unknown } = {}) {
-    super(message, { cause });
-    this.hint = hint;
+    super(message, { argument: "queue", hint, cause });
   }
 }
 
