@@ -3,4 +3,5 @@ export const EMBEDDED = {
   /** The name that opens it. */
   name: "emoji-64",
   defaults: { steps: 20, guidance: 5 },
+  examplePrompts: ["a panda", "a red apple", "a fox", "a yellow smiling face", "a blue heart"],
 } as const;

@@ -14,6 +14,8 @@ export interface CheckpointDefaults {
    * there.
    */
   readonly starts: Readonly<Partial<Record<StartKind, Defaults>>>;
+  /** Prompts that it makes good pictures of, where they are known. */
+  readonly examplePrompts?: readonly string[];
 }
 
 /** What a checkpoint makes pictures from, by what `inspect` says about it; undefined for a checkpoint that `generate` does not know. */
@@ -21,10 +23,14 @@ export function checkpointDefaults(checkpoint: CheckpointInspection): Checkpoint
   const { name, family, className, isInpainting } = checkpoint;
   const found = FAMILIES.find((each) => each.name === family) ?? familiesByPipeline(className)[0];
   if (!found) return undefined;
-  const own = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED.defaults : {};
+  const embedded = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED : undefined;
   const starts = Object.entries(found.workflows)
     // A UNet that takes a masked picture takes nothing else.
     .filter(([start]) => !isInpainting || start === "mask")
-    .map(([start, { defaults }]) => [start, { ...defaults, ...own }]);
-  return { takesPrompt: found.takesPrompt, starts: Object.fromEntries(starts) };
+    .map(([start, { defaults }]) => [start, { ...defaults, ...embedded?.defaults }]);
+  return {
+    takesPrompt: found.takesPrompt,
+    starts: Object.fromEntries(starts),
+    ...(embedded && { examplePrompts: embedded.examplePrompts }),
+  };
 }

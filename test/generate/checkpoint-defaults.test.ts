@@ -28,6 +28,11 @@ describe("the defaults of a checkpoint", () => {
     }
   });
 
+  it("come with prompts to try first for the embedded checkpoint alone", async () => {
+    expect((await defaultsOf(EMBEDDED_CHECKPOINT))?.examplePrompts).toContain("a panda");
+    expect((await defaultsOf(checkpoint("sd1-mini")))?.examplePrompts).toBeUndefined();
+  });
+
   it("are for a mask alone if the network takes a masked picture", async () => {
     expect(Object.keys((await defaultsOf(checkpoint("sd1-inpaint-mini")))?.starts ?? {})).toEqual(["mask"]);
   });
