@@ -17,6 +17,7 @@ import type { Models } from "./models.js";
 import { addOpenaiImages } from "./openai/images.js";
 import { addOpenaiModels } from "./openai/model-list.js";
 import { addPage } from "./page.js";
+import { addDocs } from "./openapi/routes.js";
 import { ClientGone } from "./run-job.js";
 import { type AppContext, type AppEnv, DEFAULT_PATIENCE, type Patience, type ServerContext } from "./server-context.js";
 
@@ -62,6 +63,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   addA1111(app, server);
   addHuggingface(app, server);
   addPage(app);
+  addDocs(app, server);
   app.notFound((c) => errorReply(c, new HttpError(404, `there is no ${c.req.method} ${c.req.path}`, { code: "not_found" })));
   app.onError((error, c) => {
     // Nobody reads this reply; 499 is nginx's word for it.
@@ -75,5 +77,5 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
 
 /** An error in the shape of the API that the request came to. */
 function errorReply(c: AppContext, error: HttpError): Response {
-  return c.json(errorShapeOf(c.req.path)(error), error.status, error.headers);
+  return c.json(errorShapeOf(c.req.method, c.req.path)(error), error.status, error.headers);
 }

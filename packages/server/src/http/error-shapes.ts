@@ -20,16 +20,15 @@ function openaiType({ status }: HttpError): string {
   return status >= 500 ? "server_error" : "invalid_request_error";
 }
 
-/** The shape of errors by the start of a path. Everything else has ours. */
-const SHAPES: readonly (readonly [start: string, shape: ErrorShape])[] = [
-  ["/v1/", openaiError],
-  ["/sdapi/", a1111Error],
-  ["/controlnet/", a1111Error],
-  ["/hf", huggingfaceError],
-  ["/models/", huggingfaceError],
+/** The shape of errors by method and path. Everything else has ours. */
+const SHAPES: readonly (readonly [routes: RegExp, shape: ErrorShape])[] = [
+  [/ \/v1\//, openaiError],
+  [/ \/(?:sdapi|controlnet)\//, a1111Error],
+  // GET / is the page.
+  [/^POST \/$| \/hf(?:\/|$)| \/models\//, huggingfaceError],
 ];
 
-/** How errors of a path look. */
-export function errorShapeOf(path: string): ErrorShape {
-  return SHAPES.find(([start]) => path.startsWith(start))?.[1] ?? ownError;
+/** How errors of a route look. */
+export function errorShapeOf(method: string, path: string): ErrorShape {
+  return SHAPES.find(([routes]) => routes.test(`${method} ${path}`))?.[1] ?? ownError;
 }

@@ -1,10 +1,18 @@
 import type { GenerateRequest } from "darkroom/generate";
 
+/** The APIs that jobs come through. */
+export const DOORS = ["api", "openai", "a1111", "huggingface"] as const;
+
 /** The API that a job came through. Interrupting one API's jobs leaves those of the others alone. */
-export type Door = "api" | "openai" | "a1111" | "huggingface";
+export type Door = (typeof DOORS)[number];
+
+export const JOB_STATES = ["waiting", "running", "done", "failed", "cancelled"] as const;
 
 /** "waiting" and "running" jobs are live; the other states are final. */
-export type JobState = "waiting" | "running" | "done" | "failed" | "cancelled";
+export type JobState = (typeof JOB_STATES)[number];
+
+/** The formats of finished pictures. */
+export const OUTPUT_FORMATS = ["png", "jpeg", "webp"] as const;
 
 /** Pictures to make. Pictures in the request are base64 texts, so that a job is JSON. */
 export interface NewJob {
@@ -21,7 +29,7 @@ export interface NewJob {
 
 /** How pictures are encoded. */
 export interface OutputOptions {
-  readonly format: "png" | "jpeg" | "webp";
+  readonly format: (typeof OUTPUT_FORMATS)[number];
   /** 1 to 100, of JPEG and WebP. */
   readonly quality?: number | undefined;
 }

@@ -3,25 +3,30 @@ import * as v from "valibot";
 import { HttpError } from "../http-error.js";
 import { atMost, type Limits, type Size } from "../limits.js";
 import { checkPicture } from "../picture-file.js";
-import { anything, flag, list, readFields, real, text, whole } from "./fields.js";
+import { anything, described, flag, jsonOf, list, readFields, real, text, whole } from "./fields.js";
 import { UPSCALERS, upscalerNotFound } from "./hires.js";
 import { type Raster, readPicture, resized, toBase64 } from "./raster.js";
 
 const EXTRAS = {
-  resize_mode: whole(0),
-  gfpgan_visibility: real(),
-  codeformer_visibility: real(),
-  upscaling_resize: real(0),
-  upscaling_resize_w: whole(0),
-  upscaling_resize_h: whole(0),
-  upscaling_crop: flag,
-  upscaler_1: text,
-  upscaler_2: text,
-  extras_upscaler_2_visibility: real(),
+  resize_mode: described("0, the default, makes it larger by upscaling_resize; 1 fills a width and a height.", whole(0)),
+  gfpgan_visibility: described("Refused above 0: there is no GFPGAN.", real()),
+  codeformer_visibility: described("Refused above 0: there is no CodeFormer.", real()),
+  upscaling_resize: described("How much larger; 2 by default.", real(0)),
+  upscaling_resize_w: described("Width in pixels, for resize_mode 1.", whole(0)),
+  upscaling_resize_h: described("Height in pixels, for resize_mode 1.", whole(0)),
+  upscaling_crop: described("Whether what is over is cut off, for resize_mode 1; true by default.", flag),
+  upscaler_1: described("An upscaler of GET /sdapi/v1/upscalers. None, the default, leaves the picture as it is.", text),
+  upscaler_2: described("The same upscaler, or None: two are not mixed.", text),
+  extras_upscaler_2_visibility: described("The share of upscaler_2.", real()),
 };
 
-const SINGLE = v.object({ ...EXTRAS, image: anything });
-const BATCH = v.object({ ...EXTRAS, imageList: list });
+const PICTURE = "A picture: its file in base64, or a data URL.";
+
+const SINGLE_FIELDS = { ...EXTRAS, image: described(PICTURE, anything) };
+const BATCH_FIELDS = { ...EXTRAS, imageList: described("Pictures: { data, name } for each, data as in image.", list) };
+
+const SINGLE = v.object(SINGLE_FIELDS);
+const BATCH = v.object(BATCH_FIELDS);
 const BATCH_PICTURE = v.object({ data: anything, name: text });
 
 type Extras = Omit<v.InferOutput<typeof SINGLE>, "image">;
@@ -86,7 +91,9 @@ function fail(field: string, name: string): never {
   throw upscalerNotFound(field, name);
 }
 
-const PNG_INFO = v.object({ image: anything });
+const PNG_INFO_FIELDS = { image: described(PICTURE, anything) };
+
+const PNG_INFO = v.object(PNG_INFO_FIELDS);
 
 /** The reply of `/sdapi/v1/png-info`: the settings in a picture's file. @throws HttpError, ArgumentError */
 export async function pngInfo(given: unknown, limits: Limits): Promise<Record<string, unknown>> {
@@ -101,3 +108,10 @@ export async function pngInfo(given: unknown, limits: Limits): Promise<Record<st
 function invalid(message: string, param: string): HttpError {
   return new HttpError(400, message, { code: `invalid_${param}`, param });
 }
+
+/** The fields of the bodies, as the document shows them. */
+export const EXTRA_SCHEMAS = {
+  "extra-single-image": jsonOf(SINGLE_FIELDS),
+  "extra-batch-images": jsonOf(BATCH_FIELDS),
+  "png-info": jsonOf(PNG_INFO_FIELDS),
+};

@@ -2,17 +2,22 @@ import * as v from "valibot";
 import type { OutputOptions } from "../../jobs/job.js";
 import { HttpError } from "../http-error.js";
 import type { Models } from "../models.js";
-import { readFields, text, whole } from "./fields.js";
+import { described, jsonOf, readFields, text, whole } from "./fields.js";
 import { expectName, findName, titleOf } from "./names.js";
 
 /** The settings that have an effect here, under the web UI's names. */
-const SETTINGS = v.object({
-  sd_model_checkpoint: text,
-  sd_vae: text,
-  CLIP_stop_at_last_layers: whole(1),
-  samples_format: text,
-  jpeg_quality: whole(1),
-});
+const FIELDS = {
+  sd_model_checkpoint: described("A model of GET /sdapi/v1/sd-models.", text),
+  sd_vae: described("An autoencoder of GET /sdapi/v1/sd-vae; Automatic for the model's own.", text),
+  CLIP_stop_at_last_layers: described("1 uses all layers of the text encoder, 2 leaves the last one out, and so on.", whole(1)),
+  samples_format: described("png, jpg or webp.", text),
+  jpeg_quality: described("Quality of JPEG and WebP, up to 100.", whole(1)),
+};
+
+const SETTINGS = v.object(FIELDS);
+
+/** The settings, as the document shows them. */
+export const SETTING_SCHEMAS = jsonOf(FIELDS);
 
 /** Settings of one caller, or of one request. */
 export interface Settings {

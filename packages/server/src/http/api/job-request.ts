@@ -1,15 +1,15 @@
 import { ArgumentError } from "darkroom";
 import { generateRequest } from "darkroom/generate";
 import * as v from "valibot";
-import type { NewJob } from "../../jobs/job.js";
+import { type NewJob, OUTPUT_FORMATS } from "../../jobs/job.js";
 import { HttpError } from "../http-error.js";
 import { prepareRequest } from "../prepare-request.js";
 import type { ServerContext } from "../server-context.js";
 
 /** What a job has beside the options of `darkroom/generate`. */
-const ownFields = v.object({
+export const ownFields = v.object({
   model: v.optional(v.pipe(v.string(), v.description("The name of a model of GET /api/models. The first one by default."))),
-  format: v.optional(v.pipe(v.picklist(["png", "jpeg", "webp"]), v.description("How pictures are encoded; png by default."))),
+  format: v.optional(v.pipe(v.picklist(OUTPUT_FORMATS), v.description("How pictures are encoded; png by default."))),
   quality: v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(100), v.description("Quality of JPEG and WebP, from 1 to 100.")),
   ),

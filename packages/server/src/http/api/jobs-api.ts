@@ -1,5 +1,5 @@
 import type { Hono } from "hono";
-import type { Job, JobEvent, JobState } from "../../jobs/job.js";
+import { JOB_STATES, type Job, type JobEvent, type JobState } from "../../jobs/job.js";
 import { readJson } from "../body.js";
 import { eventStream } from "../event-stream.js";
 import { HttpError } from "../http-error.js";
@@ -7,9 +7,8 @@ import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { jobRequest } from "./job-request.js";
 import { eventView, jobView } from "./job-view.js";
 
-const STATES: readonly JobState[] = ["waiting", "running", "done", "failed", "cancelled"];
-
-const MOST_LISTED = 1000;
+/** Jobs of one list. */
+export const MOST_LISTED = 1000;
 
 /** Our own API: jobs outlive connections, and are asked about by their ids. */
 export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
@@ -89,9 +88,9 @@ function listQuery(c: AppContext) {
   const { state, limit, before, ...others } = c.req.query();
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw wrongQuery(unknown, "not a field of this list; it has state, limit and before");
-  const states = state?.split(",").map((each) => STATES.find((known) => known === each) ?? each);
-  const isStates = (given: readonly string[]): given is JobState[] => given.every((each) => STATES.some((known) => known === each));
-  if (states && !isStates(states)) throw wrongQuery("state", `expected ${STATES.join(", ")}, or several with commas`);
+  const states = state?.split(",").map((each) => JOB_STATES.find((known) => known === each) ?? each);
+  const isStates = (given: readonly string[]): given is JobState[] => given.every((each) => JOB_STATES.some((known) => known === each));
+  if (states && !isStates(states)) throw wrongQuery("state", `expected ${JOB_STATES.join(", ")}, or several with commas`);
   const number = limit === undefined ? undefined : Number(limit);
   if (number !== undefined && !(Number.isInteger(number) && number >= 1 && number <= MOST_LISTED)) {
     throw wrongQuery("limit", `expected a whole number from 1 to ${MOST_LISTED}`);

@@ -5,11 +5,12 @@ import { HttpError, toHttpError } from "../http-error.js";
 import { prepareRequest } from "../prepare-request.js";
 import { ClientGone, runJob } from "../run-job.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
-import { huggingfaceError, huggingfaceFieldName } from "./errors.js";
+import { snakeCase } from "../snake-case.js";
+import { huggingfaceError } from "./errors.js";
 import { taskRequest } from "./task-request.js";
 
 /** The server's address as an endpoint, with or without a model's id behind it. `huggingface_hub` may add /v1. */
-const PATHS = ["/", "/hf", "/hf/v1", "/models/:id{.+}", "/hf/models/:id{.+}"] as const;
+export const PATHS = ["/", "/hf", "/hf/v1", "/models/:id{.+}", "/hf/models/:id{.+}"] as const;
 
 /** `textToImage` and `imageToImage` of Hugging Face's clients: JSON or a picture's bytes in, a picture's bytes out. */
 export function addHuggingface(app: Hono<AppEnv>, server: ServerContext): void {
@@ -19,7 +20,7 @@ export function addHuggingface(app: Hono<AppEnv>, server: ServerContext): void {
         return await sendPicture(c, server);
       } catch (error) {
         if (error instanceof ClientGone) throw error;
-        const shown = toHttpError(error, huggingfaceFieldName);
+        const shown = toHttpError(error, snakeCase);
         if (shown.cause !== undefined && shown.status >= 500) server.onError(shown.cause);
         return c.json(huggingfaceError(shown), shown.status, shown.headers);
       }

@@ -1,12 +1,13 @@
 import { ArgumentError } from "darkroom";
 import { checkRequest, type GenerateRequest, generateRequest } from "darkroom/generate";
 import { SERVERS_OWN } from "../../models/resolve-request.js";
+import { snakeCase } from "../snake-case.js";
 
 /** A request's fields by their names as the client sent them. */
 export type GivenFields = Readonly<Record<string, unknown>>;
 
 /** What a field of OpenAI's API, or of another image server's that speaks it, is called in `darkroom/generate`. */
-const SYNONYMS: Readonly<Record<string, keyof GenerateRequest>> = {
+export const SYNONYMS: Readonly<Record<string, keyof GenerateRequest>> = {
   n: "numImagesPerPrompt",
   steps: "numInferenceSteps",
   guidance: "guidanceScale",
@@ -75,10 +76,6 @@ function optionOf(field: string): string {
   return Object.hasOwn(SYNONYMS, field)
     ? (SYNONYMS[field] ?? field)
     : field.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-function snakeCase(option: string): string {
-  return option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 /** A text as the option has it: forms have no numbers, and some clients send numbers as texts in JSON. */

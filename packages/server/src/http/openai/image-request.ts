@@ -1,5 +1,5 @@
 import { ArgumentError } from "darkroom";
-import type { NewJob, OutputOptions } from "../../jobs/job.js";
+import { type NewJob, OUTPUT_FORMATS, type OutputOptions } from "../../jobs/job.js";
 import { HttpError } from "../http-error.js";
 import type { Limits } from "../limits.js";
 import type { ModelInfo } from "../models.js";
@@ -16,7 +16,7 @@ export type ImageCall = "generations" | "edits" | "variations";
 /** A request to OpenAI's images API: the job, and how its pictures are sent. */
 export interface ImageRequest {
   readonly job: NewJob;
-  readonly responseFormat: "b64_json" | "url";
+  readonly responseFormat: (typeof RESPONSE_FORMATS)[number];
   readonly isStream: boolean;
   /** Unfinished pictures that are sent of each picture. */
   readonly partialImages: number;
@@ -29,7 +29,11 @@ export interface ImageRequest {
 /** Names that clients have built in. They mean the default model. */
 const OPENAI_MODELS = /^(?:gpt-image|chatgpt-image|dall-e)-/;
 
-const FORMATS = ["png", "jpeg", "webp"] as const;
+/** How finished pictures can be sent. */
+export const RESPONSE_FORMATS = ["b64_json", "url"] as const;
+
+/** Unfinished pictures that a stream can have of each picture. */
+export const MOST_PARTIAL_IMAGES = 3;
 
 /** Steps of a model that does not say how many it takes. */
 const USUAL_STEPS = 20;
@@ -57,7 +61,7 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
     ...(picture && { image: picture.bytes }),
     ...(mask && { maskImage: await maskOf(mask.bytes) }),
   });
-  const partialImages = wholeIn(fields, "partial_images", 0, 3) ?? 0;
+  const partialImages = wholeIn(fields, "partial_images", 0, MOST_PARTIAL_IMAGES) ?? 0;
   const isStream = flagIn(fields, "stream");
   const stepsDone = picture && !mask ? steps * (request.strength ?? 0.8) : steps;
   return {
@@ -68,7 +72,7 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
       output: outputOf(fields),
       previewEvery: isStream && partialImages > 0 ? Math.max(1, Math.floor(stepsDone / (partialImages + 1))) : 0,
     },
-    responseFormat: choiceIn(fields, "response_format", ["b64_json", "url"]) ?? "b64_json",
+    responseFormat: choiceIn(fields, "response_format", RESPONSE_FORMATS) ?? "b64_json",
     isStream,
     partialImages,
     quality: typeof fields.quality === "string" ? fields.quality : "auto",
@@ -133,7 +137,7 @@ function stepsOf(options: Readonly<Record<string, unknown>>, quality: unknown, m
 }
 
 function outputOf(fields: GivenFields): OutputOptions {
-  const format = fields.output_format === "jpg" ? "jpeg" : (choiceIn(fields, "output_format", FORMATS) ?? "png");
+  const format = fields.output_format === "jpg" ? "jpeg" : (choiceIn(fields, "output_format", OUTPUT_FORMATS) ?? "png");
   const quality = wholeIn(fields, "output_compression", 0, 100);
   return { format, ...(quality !== undefined && format !== "png" && { quality: Math.max(1, quality) }) };
 }
