@@ -16,8 +16,8 @@ import { addMetrics, Metrics, type ModelMemory } from "./metrics.js";
 import type { Models } from "./models.js";
 import { addOpenaiImages } from "./openai/images.js";
 import { addOpenaiModels } from "./openai/model-list.js";
-import { addPage } from "./page.js";
 import { addDocs } from "./openapi/routes.js";
+import { addPage } from "./page.js";
 import { ClientGone } from "./run-job.js";
 import { type AppContext, type AppEnv, DEFAULT_PATIENCE, type Patience, type ServerContext } from "./server-context.js";
 

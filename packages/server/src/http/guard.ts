@@ -3,12 +3,12 @@ import { addressOf } from "./access.js";
 import { HttpError } from "./http-error.js";
 import type { AppContext, AppEnv, ServerContext } from "./server-context.js";
 
-/** Paths that need no key: the page, probes, the documentation, and pictures, whose names cannot be guessed. */
+/** Paths that need no key to be read: the page, probes, the documentation, and pictures, whose names cannot be guessed. */
 const OPEN_PATHS = /^\/(?:|assets\/[^/]+|health|ready|openapi\.json|docs|files\/[^/]+)$/;
 
-/** Whether a path needs no key. */
-export function isOpenPath(path: string): boolean {
-  return OPEN_PATHS.test(path);
+/** Whether a route needs no key. POST / makes pictures: it needs one. */
+export function isOpen(method: string, path: string): boolean {
+  return /^(?:get|head)$/i.test(method) && OPEN_PATHS.test(path);
 }
 
 /** Nothing that the server sends may run, be framed or be taken for another type. A page sets a policy of its own. */
@@ -46,7 +46,7 @@ export function guard({ access }: Pick<ServerContext, "access">): MiddlewareHand
     const isCors = origin !== undefined && access.isAllowedOrigin(origin);
     if (isCors && c.req.method === "OPTIONS") return preflight(c, origin);
     const owner = access.needsKey ? access.ownerOf(c.req.header("authorization")) : addressOf(c);
-    if (owner === undefined && !isOpenPath(c.req.path)) {
+    if (owner === undefined && !isOpen(c.req.method, c.req.path)) {
       const isGiven = c.req.header("authorization") !== undefined;
       throw new HttpError(401, isGiven ? "the API key is wrong" : "the server needs an API key", {
         code: "invalid_api_key",

@@ -71,6 +71,14 @@ describe("access by key", () => {
     },
   );
 
+  it.each(["/", "/health", "/docs", "/files/0123456789abcdef"])("needs one to post to %s, which may be read without", async (path) => {
+    const { app, jobs } = testServer({ access });
+    const url = `http://localhost${path}`;
+    expect((await app.request(url)).status).not.toBe(401);
+    expect((await app.request(url, { method: "POST", body: JSON.stringify({ inputs: "x" }) })).status).toBe(401);
+    expect(jobs.all).toEqual([]);
+  });
+
   it("has no key in an owner's name", () => {
     const owner = new Access(access).ownerOf("Bearer first");
     expect(owner).toMatch(/^key:[0-9a-f]{16}$/);

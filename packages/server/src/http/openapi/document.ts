@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { A1111_DESCRIPTION } from "../a1111/operations.js";
 import { jobsApiDescription } from "../api/operations.js";
-import { isOpenPath } from "../guard.js";
+import { isOpen } from "../guard.js";
 import { huggingfaceDescription } from "../huggingface/operations.js";
 import { openaiDescription } from "../openai/operations.js";
 import type { ServerContext } from "../server-context.js";
@@ -100,8 +100,8 @@ function pathsOf(apis: readonly ApiDescription[]): OpenApiDocument["paths"] {
 
 function documented(api: ApiDescription, operation: Operation): DocumentedOperation & { readonly operationId: string } {
   const { method, path, summary, description, parameters = [], body, example, replies, errors = [] } = operation;
-  const isOpen = isOpenPath(path);
-  const statuses = [...errors, ...(isOpen ? [] : [401]), 403, 500].filter((status) => !(status in replies));
+  const needsKey = !isOpen(method, path);
+  const statuses = [...errors, ...(needsKey ? [401] : []), 403, 500].filter((status) => !(status in replies));
   return {
     operationId: operationId(method, path),
     tags: [api.name],
@@ -120,7 +120,7 @@ function documented(api: ApiDescription, operation: Operation): DocumentedOperat
       ...Object.entries(replies).map(([status, reply]) => [status, shownReply(reply)]),
       ...statuses.sort().map((status) => [status, errorReply(status, api)]),
     ]),
-    ...(isOpen && { security: [] }),
+    ...(!needsKey && { security: [] }),
   };
 }
 

@@ -71,21 +71,24 @@ async function serverWithJob() {
 
 describe("each route", () => {
   // The page is there after a build only, and has tests of its own.
-  it.each(operations.filter(({ name }) => !/^GET \/(assets\/|$)/.test(name)))("$name answers its example as documented", async ({ method, path, operation }) => {
-    const { send, pathOf, errors } = await serverWithJob();
-    const example = operation.requestBody?.content["application/json"]?.example;
-    const reply = await send(pathOf(path), {
-      method: method.toUpperCase(),
-      ...(example && { body: JSON.stringify(example), headers: { "content-type": "application/json" } }),
-    });
-    const text = await reply.clone().text();
-    const documented = operation.responses[reply.status];
-    expect(reply.status, text).toBeLessThan(300);
-    const type = (reply.headers.get("content-type") ?? "").replace(/;.*/, "");
-    expect(Object.keys(documented?.content ?? {})).toContain(type);
-    if (type === "application/json") expect(problems(documented?.content?.[type]?.schema ?? {}, JSON.parse(text))).toBeUndefined();
-    expect(errors).toEqual([]);
-  });
+  it.each(operations.filter(({ name }) => !/^GET \/(assets\/|$)/.test(name)))(
+    "$name answers its example as documented",
+    async ({ method, path, operation }) => {
+      const { send, pathOf, errors } = await serverWithJob();
+      const example = operation.requestBody?.content["application/json"]?.example;
+      const reply = await send(pathOf(path), {
+        method: method.toUpperCase(),
+        ...(example && { body: JSON.stringify(example), headers: { "content-type": "application/json" } }),
+      });
+      const text = await reply.clone().text();
+      const documented = operation.responses[reply.status];
+      expect(reply.status, text).toBeLessThan(300);
+      const type = (reply.headers.get("content-type") ?? "").replace(/;.*/, "");
+      expect(Object.keys(documented?.content ?? {})).toContain(type);
+      if (type === "application/json") expect(problems(documented?.content?.[type]?.schema ?? {}, JSON.parse(text))).toBeUndefined();
+      expect(errors).toEqual([]);
+    },
+  );
 
   it.each(operations.filter(({ operation }) => operation.requestBody))(
     "$name refuses nonsense with the documented error",
