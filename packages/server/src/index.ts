@@ -27,5 +27,8 @@ export { RedisQueueError } from "./jobs/redis/connect.js";
 export { openRedisJobs, type RedisJobsOptions } from "./jobs/redis/redis-jobs.js";
 export { type NamedSource, parseNamedSource, parseNamedSources } from "./models/named-source.js";
 export type { Offer, PartialOffer, RuntimeOptions } from "./models/offer.js";
+export { BucketError } from "./results/bucket-error.js";
+export { type BucketCredentials, type BucketOptions, parseBucketAddress } from "./results/bucket-options.js";
+export { BucketStore } from "./results/bucket-store.js";
 export type { ResultStore } from "./results/result-store.js";
 export { type RunningServer, type ServerOptions, startServer } from "./start-server.js";

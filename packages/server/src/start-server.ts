@@ -13,6 +13,7 @@ import { Catalog } from "./models/catalog.js";
 import { checkOffer } from "./models/check-offer.js";
 import { offerOf, type PartialOffer } from "./models/offer.js";
 import { FolderStore } from "./results/folder-store.js";
+import type { ResultStore } from "./results/result-store.js";
 import { createHandler, type HandlerOptions } from "./worker/supervisor.js";
 
 /** Options of {@link startServer}. */
@@ -20,8 +21,10 @@ export interface ServerOptions
   extends AccessOptions,
     Pick<JobsOptions, "maxWaiting" | "keepJobs" | "keepDays">,
     Pick<HandlerOptions, "slots" | "memoryBudget" | "recycleAbove" | "killAfter" | "startTimeout" | "log"> {
-  /** The folder of the queue and of finished pictures. One server has it at a time. */
+  /** The folder of the queue and, unless `results` is given, of finished pictures. One server has it at a time. */
   readonly folder: string;
+  /** Where finished pictures are kept; in the folder by default. The server does not close it. */
+  readonly results?: ResultStore | undefined;
   /** 7860 by default; 0 for any that is free. */
   readonly port?: number | undefined;
   /** What requests can name, and where it runs; the embedded checkpoint by default. */
@@ -71,8 +74,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     for (const close of opened.splice(0).reverse()) await close().catch(onError);
   };
   try {
-    const results = await openFolder(join(options.folder, "pictures"));
-    opened.push(() => results.close());
+    const results = options.results ?? (await openFolder(join(options.folder, "pictures")));
+    if (results !== options.results) opened.push(() => results.close());
     const jobs = await openEmbeddedJobs(join(options.folder, "queue.db"), {
       maxWaiting: options.maxWaiting,
       keepJobs: options.keepJobs,

@@ -1,14 +1,12 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { ResultStore } from "./result-store.js";
+import { type ResultStore, SHA256 } from "./result-store.js";
 
 /**
  * No write takes so long: what is older was left by a process that ended. Younger ones can be of another process that shares the folder.
  */
 const LONGEST_WRITE_MS = 600_000;
-
-const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
  * Pictures in a folder: 3f/3f79bb… are the bytes with this SHA-256. Processes can share it.

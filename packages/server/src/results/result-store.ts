@@ -7,3 +7,6 @@ export interface ResultStore {
   delete(hash: string): Promise<void>;
   close(): Promise<void>;
 }
+
+/** The names that a store knows. */
+export const SHA256 = /^[0-9a-f]{64}$/;

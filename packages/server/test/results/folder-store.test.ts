@@ -1,12 +1,23 @@
-import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FolderStore } from "../../src/results/folder-store.js";
+import { BYTES, HASH, testStore } from "./conformance.js";
 
-const BYTES = new TextEncoder().encode("a picture");
-const HASH = createHash("sha256").update(BYTES).digest("hex");
+testStore("the store in a folder", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "darkroom-store-"));
+  const pathOf = (hash: string) => join(folder, hash.slice(0, 2), hash);
+  const files = async () => (await readdir(folder, { recursive: true, withFileTypes: true })).filter((file) => file.isFile());
+  return {
+    open: () => FolderStore.open(folder),
+    names: async () => (await files()).map(({ name }) => name),
+    truncate: (hash) => truncate(pathOf(hash), 3),
+    // A file that is written anew has another number.
+    writes: async () => (await stat(pathOf(HASH))).ino,
+    dispose: () => rm(folder, { recursive: true, force: true }),
+  };
+});
 
 describe("the folder of pictures", () => {
   let folder: string;
@@ -17,62 +28,15 @@ describe("the folder of pictures", () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  const files = async () =>
-    (await readdir(join(folder, "pictures"), { recursive: true, withFileTypes: true })).filter((file) => file.isFile());
-
-  it("gives bytes back by their SHA-256, also to the next process", async () => {
-    expect(await store.put(BYTES)).toBe(HASH);
-    expect(Buffer.from((await store.get(HASH)) ?? [])).toEqual(Buffer.from(BYTES));
-    await store.close();
-    const again = await FolderStore.open(join(folder, "pictures"));
-    expect(Buffer.from((await again.get(HASH)) ?? [])).toEqual(Buffer.from(BYTES));
-  });
-
   it("spreads files over folders by the first two digits", async () => {
     await store.put(BYTES);
     expect(await readFile(join(folder, "pictures", HASH.slice(0, 2), HASH))).toEqual(Buffer.from(BYTES));
   });
 
-  it("writes the same bytes once, also when they come at the same time", async () => {
-    const hashes = await Promise.all([store.put(BYTES), store.put(BYTES), store.put(BYTES)]);
-    expect(new Set(hashes)).toEqual(new Set([HASH]));
-    const path = join(folder, "pictures", HASH.slice(0, 2), HASH);
-    const { ino } = await stat(path);
-    await store.put(BYTES);
-    expect((await stat(path)).ino).toBe(ino);
-    expect(await files()).toHaveLength(1);
-  });
-
-  it("writes a file again that was cut off", async () => {
-    await store.put(BYTES);
-    await writeFile(join(folder, "pictures", HASH.slice(0, 2), HASH), "a pic");
-    await store.put(BYTES);
-    expect(Buffer.from((await store.get(HASH)) ?? [])).toEqual(Buffer.from(BYTES));
-  });
-
-  it("deletes, and does not mind what is not there", async () => {
-    await store.put(BYTES);
-    await store.delete(HASH);
-    await store.delete(HASH);
-    expect(await store.get(HASH)).toBeUndefined();
-    expect(await files()).toEqual([]);
-  });
-
-  it("knows no names but hashes, so that none leads out of the folder", async () => {
+  it("lets no name lead out of the folder", async () => {
     const secret = join(folder, "secret");
     await writeFile(secret, "secret");
-    const names = [
-      "../secret",
-      "../../secret",
-      secret,
-      "..",
-      "",
-      HASH.toUpperCase(),
-      `${HASH}/../../../secret`,
-      `../${HASH.slice(3)}`,
-      `${HASH}\n`,
-    ];
-    for (const name of names) {
+    for (const name of ["../secret", "../../secret", secret, `${HASH}/../../../secret`]) {
       expect(await store.get(name)).toBeUndefined();
       await store.delete(name);
     }
