@@ -84,6 +84,7 @@ export {
 } from "./models/unet-2d-condition.js";
 export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
+export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export {
@@ -105,6 +106,7 @@ export type {
   WithPrompt,
   WithPromptEmbeds,
 } from "./pipelines/prompt/prompt-options.js";
+export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
 export type { ControlImages } from "./pipelines/shared/control-images.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput } from "./pipelines/shared/output.js";
@@ -152,9 +154,12 @@ export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lo
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Precision, ResolvedDevice } from "./runtime/device.js";
 export type { Engine } from "./runtime/engine.js";
+export { type CMStochasticIterativeConfig, CMStochasticIterativeScheduler } from "./schedulers/cm-stochastic-iterative.js";
 export { type DDIMConfig, DDIMScheduler } from "./schedulers/ddim.js";
 export { type DDIMInverseConfig, DDIMInverseScheduler } from "./schedulers/ddim-inverse.js";
+export { type DDIMBatchStepOptions, DDIMParallelScheduler } from "./schedulers/ddim-parallel.js";
 export { type DDPMConfig, DDPMScheduler } from "./schedulers/ddpm.js";
+export { DDPMParallelScheduler } from "./schedulers/ddpm-parallel.js";
 export { type DEISMultistepConfig, DEISMultistepScheduler } from "./schedulers/deis-multistep.js";
 export { type DPMSolverMultistepConfig, DPMSolverMultistepScheduler } from "./schedulers/dpm-solver-multistep.js";
 export { type DPMSolverMultistepInverseConfig, DPMSolverMultistepInverseScheduler } from "./schedulers/dpm-solver-multistep-inverse.js";
@@ -177,6 +182,14 @@ export { type PNDMConfig, PNDMScheduler } from "./schedulers/pndm.js";
 export { type ResolvedScheduler, resolveScheduler, schedulerFromConfig, schedulerNames } from "./schedulers/registry.js";
 export type { TauFunction } from "./schedulers/sa-solver.js";
 export { type SASolverConfig, SASolverScheduler } from "./schedulers/sa-solver.js";
+export {
+  type ScoreSdeOutput,
+  type ScoreSdeStepOptions,
+  type ScoreSdeVeConfig,
+  ScoreSdeVeScheduler,
+  type ScoreSdeVeSigmaOptions,
+} from "./schedulers/score-sde-ve.js";
+export { type ScoreSdeVpConfig, ScoreSdeVpScheduler } from "./schedulers/score-sde-vp.js";
 export type { ConfigOrigin, ConfigSchema } from "./schedulers/shared/config-fields.js";
 export type { KDPM2Config } from "./schedulers/shared/k-dpm-2-scheduler.js";
 export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/shared/scheduler.js";

@@ -15,7 +15,7 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
   const generate = program
     .command("generate")
     .description("make a picture from a prompt")
-    .argument("[prompt]", "what the picture shows; not for DDPM and DDIM");
+    .argument("[prompt]", "what the picture shows; not for checkpoints of pixels, such as DDPM");
   addPictureOptions(generate.optionsGroup("Picture:"));
   addStartOptions(generate.optionsGroup("From a picture:"));
   addPartOptions(generate.optionsGroup("Other networks:"));

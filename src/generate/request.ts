@@ -101,13 +101,16 @@ export type SchedulerSettings = Readonly<Record<string, string | number | boolea
 
 /** One run of an open workflow: what the pictures show and how they are made. */
 export interface RunRequest {
-  /** What the picture shows. Every checkpoint needs one, except DDPM's and DDIM's. <lora:name:0.8> loads a LoRA by its name. */
+  /**
+   * What the picture shows. Checkpoints of pixels (DDPM and others) take none, all others need one. <lora:name:0.8> loads a LoRA by its
+   * name.
+   */
   readonly prompt?: string | undefined;
   /** What the picture should not show; nothing by default. */
   readonly negativePrompt?: string | undefined;
   /** plain, the default, reads prompts as diffusers does. a1111 reads (word:1.3) and [word] as AUTOMATIC1111 does. */
   readonly promptSyntax?: PromptSyntax | undefined;
-  /** Denoising steps. By default 50; DDPM 1000; embedded checkpoint 20. */
+  /** Denoising steps. By default 50; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20. */
   readonly numInferenceSteps?: number | undefined;
   /** How strongly the picture follows the prompt; 1 and less is off. By default 7.5; XL 5; embedded checkpoint 5. With a mask 7.5. */
   readonly guidanceScale?: number | undefined;
@@ -251,7 +254,7 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
 /** The options of one run. */
 export const RUN_FIELDS: Fields<RunRequest> = {
   prompt: described(
-    "What the picture shows. Every checkpoint needs one, except DDPM's and DDIM's. <lora:name:0.8> loads a LoRA by its name.",
+    "What the picture shows. Checkpoints of pixels (DDPM and others) take none, all others need one. <lora:name:0.8> loads a LoRA by its name.",
     text,
   ),
   negativePrompt: described("What the picture should not show; nothing by default.", text),

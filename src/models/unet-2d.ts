@@ -8,7 +8,7 @@ import { gather, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { activationName, conv, groupNorm } from "../layers/basic.js";
 import { classEmbedding, fourierEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
-import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
+import { type BlockAttention, downBlock, midBlock, type Sampler, upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
 import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
@@ -17,8 +17,8 @@ import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 import { CLASS_FIELDS, classFeed, resnetOptions, timestepFeed } from "./unet-encoder.js";
 
-const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D"] as const;
-const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D"] as const;
+const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"] as const;
+const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"] as const;
 const sampler = v.nullish(v.picklist(["conv", "resnet"]), "conv");
 
 const schema = v.object({
@@ -42,15 +42,15 @@ const schema = v.object({
   /** Put cosines before sines in a "positional" embedding; true by default. */
   flipSinToCos: v.nullish(v.boolean(), true),
   /**
-   * The down blocks, the finest first: "DownBlock2D", or "AttnDownBlock2D" with attention; one of the first, then three of the second, by
-   * default.
+   * The down blocks, the finest first: "DownBlock2D", "AttnDownBlock2D" with attention, or "ResnetDownsampleBlock2D", which halves the size
+   * by a resnet block; one of the first, then three of the second, by default.
    */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"]),
   /** The middle block: "UNetMidBlock2D" (the default), or null for none. */
   midBlockType: v.optional(v.nullable(v.literal("UNetMidBlock2D")), "UNetMidBlock2D"),
   /**
-   * The up blocks, the coarsest first: "UpBlock2D", or "AttnUpBlock2D" with attention; three of the second, then one of the first, by
-   * default.
+   * The up blocks, the coarsest first: "UpBlock2D", "AttnUpBlock2D" with attention, or "ResnetUpsampleBlock2D", which doubles the size by a
+   * resnet block; three of the second, then one of the first, by default.
    */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"]),
   /** Channels of each level, the finest first; [224, 448, 672, 896] by default. */
@@ -179,7 +179,7 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
       resnet,
       attention: hasAttention ? pixels : none,
       downsamplePadding: i < last ? config.downsamplePadding : undefined,
-      sampler: hasAttention ? config.downsampleType : "conv",
+      sampler: hasAttention ? config.downsampleType : samplerOf(type),
     });
     skips.push(...results);
     h = results.at(-1) ?? h;
@@ -204,12 +204,17 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
       resnet,
       attention: hasAttention ? pixels : none,
       isLast: j === last,
-      sampler: hasAttention ? config.upsampleType : "conv",
+      sampler: hasAttention ? config.upsampleType : samplerOf(type),
     });
   }
   h = conv(silu(groupNorm(h, w.at("conv_norm_out"), groups, epsilon)), w.at("conv_out"), config.outChannels);
   // Networks with noise levels instead of timesteps predict the score times the level (Song et al. 2021).
   return config.timeEmbeddingType === "fourier" ? div(h, reshape(timestep, [-1, 1, 1, 1])) : h;
+}
+
+/** What changes the size after a block without attention. */
+function samplerOf(type: string): Sampler {
+  return type.startsWith("Resnet") ? "resnet" : "conv";
 }
 
 /** The vector that conditions every resnet block: the timestep's embedding, plus the class's if the config has one. */

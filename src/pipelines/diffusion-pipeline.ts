@@ -67,8 +67,10 @@ export type GivenParts<Components> = {
 
 // Imported when they are needed, so that a program loads only the pipelines it uses.
 const PIPELINES = {
+  ConsistencyModelPipeline: async () => (await import("./consistency-model.js")).ConsistencyModelPipeline,
   DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
   DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,
+  ScoreSdeVePipeline: async () => (await import("./score-sde-ve.js")).ScoreSdeVePipeline,
   StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
   StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,

@@ -4,12 +4,13 @@ import { abortSignal, type Fields, instanceOf, oneOf, whole } from "../options/f
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { type Shape, Tensor } from "../tensor/tensor.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
 import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import { denoisingLoop, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import type { Generators } from "./shared/latents.js";
 import { outputOf, type PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 
@@ -20,7 +21,7 @@ export type PixelOutputType = "image" | "tensor";
 export interface UnconditionalRequest extends RandomOptions {
   /** The number of pictures; 1 by default. */
   readonly batchSize?: number | undefined;
-  /** Denoising steps; 1000 by default for DDPM, 50 for DDIM. */
+  /** Denoising steps; by default 1000 for DDPM, 50 for DDIM, 1 for consistency models, 2000 for score-based models. */
   readonly numInferenceSteps?: number | undefined;
   /** "image" (default) for pictures, "tensor" for floats in 0..1. */
   readonly outputType?: PixelOutputType | undefined;
@@ -49,7 +50,20 @@ export const UNCONDITIONAL_PARTS: Fields<UnconditionalComponents> = {
   scheduler: part(instanceOf(Scheduler)),
 };
 
-/** What DDPM and DDIM pipelines have in common: a UNet that makes pictures from noise, without an autoencoder. */
+/** A running call: its request, and the values of options that the request leaves out. */
+export interface UnconditionalCall<Request> {
+  readonly request: Request;
+  /** The number of pictures to make. */
+  readonly batch: number;
+  readonly steps: number;
+  readonly generator: Generators;
+  /** The call's own copy. */
+  readonly scheduler: Scheduler;
+  readonly stepOptions: StepOptions;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What pipelines without a prompt have in common: a UNet that makes pictures from noise, without an autoencoder. */
 export abstract class UnconditionalPipeline<Request extends UnconditionalRequest> extends DiffusionPipeline {
   /** The class's name in diffusers. */
   static readonly className: string;
@@ -97,17 +111,41 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     turn: Turn,
   ): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
     const checked = this.check<Request>("generate", request, this.fields, "{ seed: 7 }");
-    const { batchSize = 1, numInferenceSteps = this.defaults.steps, outputType = "image", signal } = checked;
-    const generator = resolveGenerators(checked, batchSize);
+    const { batchSize: batch = 1, numInferenceSteps: steps = this.defaults.steps, outputType = "image", signal } = checked;
+    const generator = resolveGenerators(checked, batch);
     const scheduler = this.scheduler.clone();
-    await turn.take(signal);
-    scheduler.setTimesteps(numInferenceSteps);
-    const latents = randnPerImage([batchSize, this.unet.config.inChannels, ...this.unet.sampleSize], generator);
-    const predict = async (sample: Tensor, timestep: number) => (await this.unet.forward(sample, timestep)).sample;
     const stepOptions = { generator, ...this.stepOptions(checked) };
-    const loop = denoisingLoop({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
-    const images = toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
+    await turn.take(signal);
+    const images = yield* this.denoise({ request: checked, batch, steps, generator, scheduler, stepOptions, signal });
     return { images: outputOf<Output>(images, outputType), seeds: seedsOf(generator) };
+  }
+
+  /** From noise to float pictures in 0..1. */
+  protected denoise(call: UnconditionalCall<Request>): AsyncGenerator<DenoisingStep, Tensor, void> {
+    const { batch, steps, generator, scheduler } = call;
+    scheduler.setTimesteps(steps);
+    return this.loop(call, randnPerImage(this.noiseShape(batch), generator));
+  }
+
+  /** The loop over the scheduler's timesteps. `inputs` are further inputs of the network. */
+  protected async *loop(
+    { scheduler, stepOptions, signal }: UnconditionalCall<Request>,
+    latents: Tensor,
+    inputs: UNet2DInputs = {},
+  ): AsyncGenerator<DenoisingStep, Tensor, void> {
+    const predict = async (sample: Tensor, timestep: number) => this.predict(sample, timestep, inputs);
+    const loop = denoisingLoop({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
+    return toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
+  }
+
+  /** The network's prediction. The timestep may be a fraction. */
+  protected async predict(sample: Tensor, timestep: number, inputs: UNet2DInputs = {}): Promise<Tensor> {
+    return (await this.unet.forward(sample, Tensor.from([timestep], [1]), inputs)).sample;
+  }
+
+  /** [batch, channels, height, width], as the network takes them. */
+  protected noiseShape(batch: number): Shape {
+    return [batch, this.unet.config.inChannels, ...this.unet.sampleSize];
   }
 }
 

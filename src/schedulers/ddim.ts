@@ -38,11 +38,11 @@ export type DDIMConfig = v.InferOutput<typeof schema>;
  * Matches diffusers' DDIMScheduler.
  */
 export class DDIMScheduler extends Scheduler<DDIMConfig> {
-  static override readonly className = "DDIMScheduler";
+  static override readonly className: string = "DDIMScheduler";
   static override readonly schema = schema;
 
-  private readonly alphasCumprod = alphasCumprodOf(this.config);
-  private stride: number | undefined; // training timesteps per step
+  protected readonly alphasCumprod = alphasCumprodOf(this.config);
+  protected stride: number | undefined; // training timesteps per step
   override timesteps: readonly number[] = Array.from(this.alphasCumprod.keys()).reverse();
 
   protected override plan({ numInferenceSteps = 0 }: TimestepOptions): void {
@@ -55,36 +55,39 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    const stride = this.planned(this.stride);
-    const { predictionType, thresholding, clipSample, clipSampleRange, setAlphaToOne } = this.config;
     const { eta = 0, useClippedModelOutput = false } = options;
-    const previous = timestep - stride;
+    const previous = timestep - this.planned(this.stride);
     const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
     const alphaCumprodPrevious =
-      previous >= 0 ? atTimestep(this.alphasCumprod, previous) : setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
-    const [beta, betaPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
-    const sigma = sqrtTorch(beta);
-    const level = { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma };
-
-    let original = predictedOriginal(predictionType, modelOutput, sample, level);
-    let noise = predictedNoise(predictionType, modelOutput, sample, level);
-    if (thresholding) original = dynamicThreshold(original, this.config);
-    else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
-    if (useClippedModelOutput) noise = noiseBetween(sample, original, level);
+      previous >= 0 ? atTimestep(this.alphasCumprod, previous) : this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
+    const { original, noise } = this.predict(modelOutput, sample, alphaCumprod, useClippedModelOutput);
 
     // Equation 16, rounded as torch rounds: these are small differences of large numbers.
+    const [beta, betaPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
     const variance = f32(f32(betaPrevious / beta) * f32(1 - f32(alphaCumprod / alphaCumprodPrevious)));
     const deviation = f32(eta * sqrtTorch(variance));
-    const direction = sqrtTorch(f32(f32(1 - alphaCumprodPrevious) - f32(deviation ** 2)));
-    // Equation 12.
-    let prevSample = sumFloat32([sqrtTorch(alphaCumprodPrevious), original], [direction, noise]);
+    let prevSample = towards(alphaCumprodPrevious, { original, noise, deviation });
     if (eta > 0) {
       if (options.varianceNoise && options.generator) {
-        throw new ArgumentError("DDIMScheduler: give a generator or varianceNoise, not both");
+        throw new ArgumentError(`${this.className}: give a generator or varianceNoise, not both`);
       }
       prevSample = sumFloat32([1, prevSample], [deviation, this.noise(modelOutput.shape, options)]);
     }
     return { prevSample, predOriginalSample: original };
+  }
+
+  /**
+   * The predicted picture, clipped or thresholded as the config says, and the predicted noise; `fromClipped`: that of the clipped picture.
+   */
+  protected predict(modelOutput: Tensor, sample: Tensor, alphaCumprod: number, fromClipped: boolean): Prediction {
+    const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
+    const sigma = sqrtTorch(f32(1 - alphaCumprod));
+    const level = { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma };
+    let original = predictedOriginal(predictionType, modelOutput, sample, level);
+    if (thresholding) original = dynamicThreshold(original, this.config);
+    else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
+    const noise = fromClipped ? noiseBetween(sample, original, level) : predictedNoise(predictionType, modelOutput, sample, level);
+    return { original, noise };
   }
 
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
@@ -94,4 +97,16 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
   override getVelocity(sample: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
     return velocity(this.alphasCumprod, sample, noise, timesteps);
   }
+}
+
+/** What a model output says of a sample. */
+interface Prediction {
+  readonly original: Tensor;
+  readonly noise: Tensor;
+}
+
+/** Equation 12 without its noise, which will have `deviation`. */
+export function towards(alphaCumprod: number, { original, noise, deviation }: Prediction & { readonly deviation: number }): Tensor {
+  const direction = sqrtTorch(f32(f32(1 - alphaCumprod) - f32(deviation ** 2)));
+  return sumFloat32([sqrtTorch(alphaCumprod), original], [direction, noise]);
 }

@@ -39,6 +39,16 @@ const schema = v.strictObject({
 /** Config of a {@link DDPMScheduler}, with its defaults filled in. @interface */
 export type DDPMConfig = v.InferOutput<typeof schema>;
 
+/** alphaCumprod, 1 - alphaCumprod at both ends of a step; alpha and beta between them. */
+interface StepLevels {
+  readonly alphaCumprod: number;
+  readonly alphaCumprodPrevious: number;
+  readonly betaCumprod: number;
+  readonly betaCumprodPrevious: number;
+  readonly alpha: number;
+  readonly beta: number;
+}
+
 /** Keeps the logarithm of a variance finite. */
 const SMALLEST_VARIANCE = f32(1e-20);
 
@@ -48,11 +58,12 @@ const SMALLEST_VARIANCE = f32(1e-20);
  * Matches diffusers' DDPMScheduler.
  */
 export class DDPMScheduler extends Scheduler<DDPMConfig> {
-  static override readonly className = "DDPMScheduler";
+  static override readonly className: string = "DDPMScheduler";
   static override readonly schema = schema;
 
   protected override readonly takes = ["timesteps"] as const;
-  private readonly alphasCumprod = alphasCumprodOf(this.config);
+  protected numInferenceSteps: number | undefined; // undefined if the timesteps are custom
+  protected readonly alphasCumprod = alphasCumprodOf(this.config);
   override timesteps: readonly number[] = Array.from(this.alphasCumprod.keys()).reverse();
 
   protected override plan(options: TimestepOptions): void {
@@ -61,19 +72,43 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     eitherStepsOrTimesteps(this.className, options);
     if (custom) refuseUnordered(this.className, custom, trainSteps);
     refuseTooManySteps(steps, trainSteps);
+    this.numInferenceSteps = options.numInferenceSteps ?? this.numInferenceSteps;
     this.timesteps = custom?.map(Math.trunc) ?? spacedTimesteps(timestepSpacing, { steps, trainSteps, offset }).map(roundTiesToEven);
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
     const { mean, variance: predictedVariance } = this.split(modelOutput, sample);
-    const previous = this.previousTimestep(timestep);
+    const levels = this.levels(timestep, this.previousTimestep(timestep));
+    const { original, prevSample } = this.posteriorMean(mean, sample, levels);
+    if (timestep <= 0) return { prevSample, predOriginalSample: original };
+
+    const { betaCumprod, betaCumprodPrevious, beta } = levels;
+    const variance = Math.max(f32(f32(betaCumprodPrevious / betaCumprod) * beta), SMALLEST_VARIANCE);
+    const noise = this.noise(mean.shape, options);
+    const deviation = this.deviation(variance, beta, predictedVariance);
+    const added = typeof deviation === "number" ? noise.mul(f32(deviation)) : noise.mul(deviation);
+    return { prevSample: prevSample.add(added), predOriginalSample: original };
+  }
+
+  /** The levels of a step between two timesteps; a negative one is the end of the run, where there is no noise. */
+  protected levels(timestep: number, previous: number): StepLevels {
     const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
     const alphaCumprodPrevious = previous >= 0 ? atTimestep(this.alphasCumprod, previous) : 1;
-    const [betaCumprod, betaCumprodPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
     const alpha = f32(alphaCumprod / alphaCumprodPrevious);
-    const beta = f32(1 - alpha);
+    return {
+      alphaCumprod,
+      alphaCumprodPrevious,
+      betaCumprod: f32(1 - alphaCumprod),
+      betaCumprodPrevious: f32(1 - alphaCumprodPrevious),
+      alpha,
+      beta: f32(1 - alpha),
+    };
+  }
 
+  /** The predicted picture, clipped or thresholded as the config says, and the mean of the samples that may precede `sample`. */
+  protected posteriorMean(mean: Tensor, sample: Tensor, levels: StepLevels): { readonly original: Tensor; readonly prevSample: Tensor } {
+    const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
+    const { alphaCumprod, alphaCumprodPrevious, betaCumprod, betaCumprodPrevious, alpha, beta } = levels;
     // Equation 15.
     const sigma = sqrtTorch(betaCumprod);
     let original = predictedOriginal(predictionType, mean, sample, { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma });
@@ -83,14 +118,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
     // Equation 7.
     const originalWeight = f32(sqrtTorch(alphaCumprodPrevious) * beta) / betaCumprod;
     const sampleWeight = f32(sqrtTorch(alpha) * betaCumprodPrevious) / betaCumprod;
-    const prevSample = sumFloat32([originalWeight, original], [sampleWeight, sample]);
-    if (timestep <= 0) return { prevSample, predOriginalSample: original };
-
-    const variance = Math.max(f32(f32(betaCumprodPrevious / betaCumprod) * beta), SMALLEST_VARIANCE);
-    const noise = this.noise(mean.shape, options);
-    const deviation = this.deviation(variance, beta, predictedVariance);
-    const added = typeof deviation === "number" ? noise.mul(f32(deviation)) : noise.mul(deviation);
-    return { prevSample: prevSample.add(added), predOriginalSample: original };
+    return { original, prevSample: sumFloat32([originalWeight, original], [sampleWeight, sample]) };
   }
 
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
@@ -102,7 +130,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
   }
 
   /** The prediction and, if the model predicts one, the variance. */
-  private split(output: Tensor, sample: Tensor): { readonly mean: Tensor; readonly variance?: Tensor } {
+  protected split(output: Tensor, sample: Tensor): { readonly mean: Tensor; readonly variance?: Tensor } {
     const { varianceType } = this.config;
     const count = sample.shape[1] ?? 0;
     if (!(varianceType === "learned" || varianceType === "learned_range") || output.shape[1] !== 2 * count) return { mean: output };
@@ -125,7 +153,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
         return sqrtTorch(logTorch(beta));
     }
     if (!predicted) {
-      throw new ArgumentError(`DDPMScheduler: variance_type "${varianceType}" needs a model output with twice the sample's channels`, {
+      throw new ArgumentError(`${this.className}: variance_type "${varianceType}" needs a model output with twice the sample's channels`, {
         hint: 'if the model predicts no variance, set variance_type to "fixed_small"',
       });
     }
@@ -142,7 +170,7 @@ export class DDPMScheduler extends Scheduler<DDPMConfig> {
   private previousTimestep(timestep: number): number {
     const index = this.timesteps.indexOf(timestep);
     if (index < 0) {
-      throw new ArgumentError(`DDPMScheduler: timestep ${timestep} is not one of the scheduler's timesteps`, {
+      throw new ArgumentError(`${this.className}: timestep ${timestep} is not one of the scheduler's timesteps`, {
         hint: "pass a value of scheduler.timesteps, not its index",
       });
     }

@@ -4,9 +4,12 @@ import { isPlain, shown, wrongArgument } from "../given.js";
 import { nearestNames } from "../nearest.js";
 import { type Field, field } from "../options/fields.js";
 import type { Spelling } from "../wording.js";
+import { CMStochasticIterativeScheduler } from "./cm-stochastic-iterative.js";
 import { DDIMScheduler } from "./ddim.js";
 import { DDIMInverseScheduler } from "./ddim-inverse.js";
+import { DDIMParallelScheduler } from "./ddim-parallel.js";
 import { DDPMScheduler } from "./ddpm.js";
+import { DDPMParallelScheduler } from "./ddpm-parallel.js";
 import { DEISMultistepScheduler } from "./deis-multistep.js";
 import { DPMSolverMultistepScheduler } from "./dpm-solver-multistep.js";
 import { DPMSolverMultistepInverseScheduler } from "./dpm-solver-multistep-inverse.js";
@@ -27,6 +30,8 @@ import { LCMScheduler } from "./lcm.js";
 import { LMSDiscreteScheduler } from "./lms-discrete.js";
 import { PNDMScheduler } from "./pndm.js";
 import { SASolverScheduler } from "./sa-solver.js";
+import { ScoreSdeVeScheduler } from "./score-sde-ve.js";
+import { ScoreSdeVpScheduler } from "./score-sde-vp.js";
 import type { ConfigSchema } from "./shared/config-fields.js";
 import { Scheduler, type SchedulerClass } from "./shared/scheduler.js";
 import { TCDScheduler } from "./tcd.js";
@@ -46,15 +51,30 @@ const sde = { algorithmType: "sde-dpmsolver++" };
 
 /** Every scheduler, by its name in diffusers. */
 export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
+  CMStochasticIterativeScheduler: {
+    class: CMStochasticIterativeScheduler,
+    description: "consistency models of pixels: pictures in one step, or finer ones in a few",
+    aliases: { "cm-stochastic": {} },
+  },
   DDIMInverseScheduler: {
     class: DDIMInverseScheduler,
     description: "DDIM backwards, from a picture to the noise that leads to it",
     aliases: { "ddim-inverse": {} },
   },
+  DDIMParallelScheduler: {
+    class: DDIMParallelScheduler,
+    description: "DDIM, with a step for many timesteps at once",
+    aliases: {},
+  },
   DDIMScheduler: {
     class: DDIMScheduler,
     description: "DDIM, deterministic unless eta is above 0",
     aliases: { ddim: {} },
+  },
+  DDPMParallelScheduler: {
+    class: DDPMParallelScheduler,
+    description: "DDPM, with a step for many timesteps at once",
+    aliases: {},
   },
   DDPMScheduler: {
     class: DDPMScheduler,
@@ -168,6 +188,16 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     class: SASolverScheduler,
     description: "SA-Solver, stochastic Adams predictor and corrector: noise only in the middle of the run",
     aliases: { "sa-solver": {} },
+  },
+  ScoreSdeVeScheduler: {
+    class: ScoreSdeVeScheduler,
+    description: "score-based models of exploding variance: predictor and corrector in 2000 steps, for ScoreSdeVePipeline alone",
+    aliases: {},
+  },
+  ScoreSdeVpScheduler: {
+    class: ScoreSdeVpScheduler,
+    description: "score-based models of preserved variance, for programs that call stepPred",
+    aliases: {},
   },
   TCDScheduler: {
     class: TCDScheduler,

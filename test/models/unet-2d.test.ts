@@ -75,7 +75,7 @@ describe("UNet2DModel", () => {
     await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0, { classLabels: Tensor.from([1]) })).rejects.toThrow(ArgumentError);
   });
 
-  it.each(["SkipDownBlock2D", "ResnetDownsampleBlock2D"])("refuses blocks of type %s by name", async (type) => {
+  it.each(["SkipDownBlock2D", "AttnSkipDownBlock2D"])("refuses blocks of type %s by name", async (type) => {
     const opening = UNet2DModel.fromPretrained(changed({ down_block_types: [type, "AttnDownBlock2D", "DownBlock2D"] }), { device: "cpu" });
     await expect(opening).rejects.toThrow(ConfigError);
     await expect(opening).rejects.toThrow(type);

@@ -30,6 +30,7 @@ const ARGUMENTS = new Set([
   ...["latents", "prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds"],
   ...["image", "mask_image", "masked_image_latents", "strength", "padding_mask_crop", "denoising_start", "denoising_end"],
   ...["original_size", "target_size", "crops_coords_top_left", "aesthetic_score", "negative_aesthetic_score"],
+  ...["class_labels", "original_inference_steps"],
   ...["negative_original_size", "negative_target_size", "negative_crops_coords_top_left"],
   ...["control_image", "controlnet_conditioning_scale", "guess_mode", "control_guidance_start", "control_guidance_end"],
 ]);

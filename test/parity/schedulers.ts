@@ -1,6 +1,8 @@
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
+import { ScoreSdeVeScheduler } from "../../src/schedulers/score-sde-ve.js";
+import { ScoreSdeVpScheduler } from "../../src/schedulers/score-sde-vp.js";
 import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed, randn } from "../../src/tensor/random.js";
@@ -45,6 +47,7 @@ export async function compareScheduler({ meta, tensors }: ParityCase): Promise<C
       sigmas: sigmas ?? undefined,
       mu: mu ?? undefined,
     });
+    if (scheduler instanceof ScoreSdeVeScheduler) scheduler.setSigmas(scheduler.timesteps.length);
     return scheduler;
   };
   const { noise: pythonNoise, timesteps, sigmas, samples, noised, noised_at: noisedAt } = tensors();
@@ -75,12 +78,35 @@ function addNoise(scheduler: Scheduler, noise: Tensor, timesteps: Tensor<DType>)
 /** The sample after every step [steps, ...]. */
 function walk(scheduler: Scheduler, noise: Tensor, generator: Generator, eta: number | undefined): Tensor {
   let sample = noise.mul(scheduler.initNoiseSigma);
-  const samples = scheduler.timesteps.map((timestep) => {
-    const output = standIn(scheduler.scaleModelInput(sample, timestep), timestep);
-    sample = scheduler.step(output, timestep, sample, { generator, eta }).prevSample;
+  const samples = scheduler.timesteps.map((timestep, index) => {
+    sample = takeStep(scheduler, { index, timestep, sample, generator, eta });
     return sample.reshape([1, ...sample.shape]);
   });
   return concat(samples);
+}
+
+interface Turn {
+  readonly index: number;
+  readonly timestep: number;
+  readonly sample: Tensor;
+  readonly generator: Generator;
+  readonly eta: number | undefined;
+}
+
+/** One step. Score-based schedulers correct the sample first. */
+function takeStep(scheduler: Scheduler, { index, timestep, sample, generator, eta }: Turn): Tensor {
+  if (scheduler instanceof ScoreSdeVpScheduler)
+    return scheduler.stepPred(standIn(sample, timestep), sample, timestep, { generator }).prevSample;
+  if (scheduler instanceof ScoreSdeVeScheduler) {
+    const sigma = scheduler.sigmas[index] as number;
+    let corrected = sample;
+    for (let i = 0; i < scheduler.config.correctSteps; i++) {
+      corrected = scheduler.stepCorrect(standIn(corrected, sigma), corrected, { generator }).prevSample;
+    }
+    return scheduler.stepPred(standIn(corrected, sigma), timestep, corrected, { generator }).prevSample;
+  }
+  const output = standIn(scheduler.scaleModelInput(sample, timestep), timestep);
+  return scheduler.step(output, timestep, sample, { generator, eta }).prevSample;
 }
 
 /** The fixtures' substitute for a model, rounded where torch rounds: some schedulers take differences of large numbers. */

@@ -50,8 +50,10 @@ type Unconditional = { unet: UNet2DModel };
 
 /** The type of each pipeline's network and of its second text encoder. */
 interface Parts {
+  ConsistencyModelPipeline: Unconditional;
   DDIMPipeline: Unconditional;
   DDPMPipeline: Unconditional;
+  ScoreSdeVePipeline: Unconditional;
   StableDiffusionControlNetPipeline: UNet;
   StableDiffusionImg2ImgPipeline: UNet;
   StableDiffusionInpaintPipeline: UNet;
@@ -64,8 +66,10 @@ true satisfies Equal<{ [Name in Names]: Pick<Instance<Name>, "unet"> extends { u
 
 /** Every pipeline is opened from a checkpoint as itself. */
 export const opened = {
+  ConsistencyModelPipeline: darkroom.ConsistencyModelPipeline.fromPretrained("folder"),
   DDIMPipeline: darkroom.DDIMPipeline.fromPretrained("folder"),
   DDPMPipeline: darkroom.DDPMPipeline.fromPretrained("folder"),
+  ScoreSdeVePipeline: darkroom.ScoreSdeVePipeline.fromPretrained("folder"),
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionInpaintPipeline: darkroom.StableDiffusionInpaintPipeline.fromPretrained("folder"),

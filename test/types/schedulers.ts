@@ -32,8 +32,11 @@ type Any = NoiseOrPicture | "flow_prediction";
 
 /** What the model may predict; never for the classes without a choice. */
 interface Predictions {
+  CMStochasticIterativeScheduler: never;
   DDIMInverseScheduler: NoiseOrPicture;
+  DDIMParallelScheduler: NoiseOrPicture;
   DDIMScheduler: NoiseOrPicture;
+  DDPMParallelScheduler: NoiseOrPicture;
   DDPMScheduler: NoiseOrPicture;
   DEISMultistepScheduler: Any;
   DPMSolverMultistepInverseScheduler: Any;
@@ -55,6 +58,8 @@ interface Predictions {
   LMSDiscreteScheduler: NoiseOrPicture;
   PNDMScheduler: Noise;
   SASolverScheduler: Any;
+  ScoreSdeVeScheduler: never;
+  ScoreSdeVpScheduler: never;
   TCDScheduler: NoiseOrPicture;
   UniPCMultistepScheduler: Any;
 }
@@ -62,6 +67,11 @@ true satisfies Equal<{ [Name in Names]: ConfigOf<Name> extends { readonly predic
 
 /** A config field that each class has and no class without it takes. */
 export const fields = {
+  CMStochasticIterativeScheduler: new darkroom.CMStochasticIterativeScheduler({ sNoise: 1.01 }).config.clipDenoised satisfies boolean,
+  DDIMParallelScheduler: new darkroom.DDIMParallelScheduler({ clipSample: false }).config.setAlphaToOne satisfies boolean,
+  DDPMParallelScheduler: new darkroom.DDPMParallelScheduler({ varianceType: "learned" }).config.varianceType satisfies string | null,
+  ScoreSdeVeScheduler: new darkroom.ScoreSdeVeScheduler({ correctSteps: 2 }).config.snr satisfies number,
+  ScoreSdeVpScheduler: new darkroom.ScoreSdeVpScheduler({ betaMin: 0.2 }).config.betaMax satisfies number,
   DDIMInverseScheduler: new darkroom.DDIMInverseScheduler({ timestepSpacing: "trailing" }).config.timestepSpacing satisfies
     | "leading"
     | "trailing",

@@ -10,6 +10,8 @@ const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
   "xl-refiner": stableDiffusionXL,
   ddpm: async () => (await import("./unconditional.js")).DDPM,
   ddim: async () => (await import("./unconditional.js")).DDIM,
+  consistency: async () => (await import("./unconditional.js")).CONSISTENCY,
+  "score-sde-ve": async () => (await import("./unconditional.js")).SCORE_SDE_VE,
 };
 
 async function stableDiffusion(): Promise<FamilyWorkflow> {

@@ -65,8 +65,13 @@ export interface StepOptions {
   readonly perTokenTimesteps?: Tensor | undefined;
 }
 
-const STEP_FIELDS: Fields<StepOptions> = {
+/** The field of steps' source of noise. */
+export const GENERATOR_FIELDS: Fields<Pick<StepOptions, "generator">> = {
   generator: oneOrList(instanceOf(Generator), "a Generator, such as new Generator(7), or a list of them"),
+};
+
+const STEP_FIELDS: Fields<StepOptions> = {
+  ...GENERATOR_FIELDS,
   eta: anyNumber,
   useClippedModelOutput: flag,
   varianceNoise: tensor,
