@@ -41,7 +41,7 @@ export function settingsText(job: Job, picture: Picture): Record<string, string>
     ["LoRAs", namesOf(settings.loras)],
     ["Started from", settings.image === undefined ? undefined : settings.maskImage === undefined ? "a picture" : "a picture with a mask"],
     ["Time", seconds && durationText(seconds.generate)],
-    ["Made", job.endedAt && new Date(job.endedAt).toLocaleString()],
+    ["Made", job.endedAt === undefined ? undefined : new Date(job.endedAt).toLocaleString()],
   );
   return Object.fromEntries(rows.map(([label, value]) => [label, textOf(value)]).filter(([, value]) => value !== ""));
 }
