@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { brotliCompress, gzip } from "node:zlib";
 import type { Hono } from "hono";
 import { accepts } from "hono/accepts";
-import { etag } from "hono/etag";
+import { etag, RETAINED_304_HEADERS } from "hono/etag";
 import { getMimeType } from "hono/utils/mime";
 import { HttpError } from "./http-error.js";
 import type { AppContext, AppEnv } from "./server-context.js";
@@ -59,7 +59,9 @@ export function addPage(app: Hono<AppEnv>, folder = FOLDER): void {
       "content-security-policy": POLICY,
     });
   };
-  for (const path of ["/", `${HASHED}:name`]) app.get(path, etag(), send);
+  // A browser takes the policy of a 304 reply for the page that it has kept.
+  const unchanged = etag({ retainedHeaders: [...RETAINED_304_HEADERS, "content-security-policy"] });
+  for (const path of ["/", `${HASHED}:name`]) app.get(path, unchanged, send);
 }
 
 /** All files of the page by their paths. */
