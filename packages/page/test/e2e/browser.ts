@@ -7,6 +7,9 @@ const hasChromium = existsSync(CHROMIUM);
 
 if (!hasChromium && !process.env.CI) console.warn(`no ${CHROMIUM}: tests of the page in a browser are skipped`);
 
+/** A name of this machine that servers do not know as theirs. */
+export const FOREIGN_NAME = "rebound.example";
+
 let browser: Browser | undefined;
 
 /** A group of tests in Chromium. CI never skips them: there, a missing Chromium fails. */
@@ -14,7 +17,10 @@ export function describeInBrowser(name: string, body: () => void): void {
   describe.skipIf(!hasChromium && !process.env.CI)(name, () => {
     beforeAll(async () => {
       // Root, as in containers, has no sandbox.
-      browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+      browser = await chromium.launch({
+        executablePath: CHROMIUM,
+        args: ["--no-sandbox", `--host-resolver-rules=MAP ${FOREIGN_NAME} 127.0.0.1`],
+      });
     });
     afterAll(() => browser?.close());
     body();
@@ -26,7 +32,7 @@ export async function openPage(options: BrowserContextOptions = {}): Promise<Pag
   if (!browser) throw new Error("the browser has not started");
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.stack ?? error.message));
   page.on("console", (message) => {

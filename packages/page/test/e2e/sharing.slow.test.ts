@@ -1,0 +1,79 @@
+import { expect, it } from "vitest";
+import { describeInBrowser, FOREIGN_NAME, openPage } from "./browser.js";
+import { type DarkroomPage, LONG, openDarkroom } from "./darkroom-page.js";
+import { serve, type TestServer } from "./servers.js";
+
+const KEYS = ["first-key", "second-key"] as const;
+
+/** The page of a server that needs a key, after the key was given. */
+async function openWithKey(server: TestServer, key: string): Promise<DarkroomPage> {
+  const darkroom = await openDarkroom(server);
+  await giveKey(darkroom, key);
+  await darkroom.dialog.waitFor({ state: "detached" });
+  return darkroom;
+}
+
+async function giveKey({ dialog }: DarkroomPage, key: string): Promise<void> {
+  await dialog.getByLabel("API key", { exact: true }).fill(key);
+  await dialog.getByRole("button", { name: "Continue" }).click();
+}
+
+describeInBrowser("a server for several people", () => {
+  it("asks for a key, says when it is wrong, and keeps it over a reload", async () => {
+    const server = await serve({ apiKeys: KEYS });
+    const darkroom = await openDarkroom(server);
+    await giveKey(darkroom, "wrong");
+    await darkroom.dialog
+      .getByRole("alert")
+      .getByText(/does not know this key/)
+      .waitFor();
+    await giveKey(darkroom, KEYS[0]);
+    await darkroom.dialog.waitFor({ state: "detached" });
+    await darkroom.page.reload();
+    await darkroom.page.getByText("No pictures yet").waitFor();
+    expect(await darkroom.dialog.count()).toBe(0);
+    await darkroom.page.getByRole("button", { name: "Change the key" }).click();
+    await darkroom.dialog.getByLabel("API key", { exact: true }).waitFor();
+  });
+
+  it("shows each of them their own jobs and pictures only, and makes all of them", async () => {
+    const server = await serve({ apiKeys: KEYS });
+    const [first, second] = [await openWithKey(server, KEYS[0]), await openWithKey(server, KEYS[1])];
+    await first.make({ Prompt: "a panda", Steps: LONG });
+    await first.jobs.getByText(/Step \d+/).waitFor();
+    await second.make({ Prompt: "an apple", Steps: 4 });
+    await second.jobs.getByText(/in the queue/).waitFor();
+    expect([await first.jobs.count(), await second.jobs.count()]).toEqual([1, 1]);
+    await first.jobs.getByRole("button", { name: "Cancel" }).click();
+    await second.waitForPictures(1);
+    await first.page.reload();
+    await first.jobs.getByText("a panda").waitFor();
+    expect([await first.pictures.count(), await second.pictures.count()]).toEqual([0, 1]);
+    expect(await first.page.getByText("an apple").count()).toBe(0);
+  });
+
+  it("is not reached by a page that rebinds its name to this machine", async () => {
+    const server = await serve();
+    const page = await openPage();
+    const reply = await page.goto(server.address.replace("127.0.0.1", FOREIGN_NAME));
+    expect(reply?.status()).toBe(403);
+    expect(await page.getByRole("form").count()).toBe(0);
+  });
+
+  it("does not run what people write into prompts", async () => {
+    const server = await serve();
+    const evil = `"><img src=x onerror="document.title='run'"><script>document.title='run'</script>`;
+    const { id } = await server.submit({ prompt: evil, negativePrompt: evil, numInferenceSteps: 2, seed: 5 });
+    await server.submit({ prompt: `${evil} waits`, numInferenceSteps: LONG });
+    await server.ended(id);
+    const darkroom = await openDarkroom(server);
+    await darkroom.jobs.getByText("waits").waitFor();
+    await darkroom.waitForPictures(1);
+    await darkroom.openPicture();
+    await darkroom.dialog.getByText(evil).first().waitFor();
+    await darkroom.dialog.getByRole("button", { name: "Use these settings" }).click();
+    await expect.poll(() => darkroom.field("Prompt").inputValue()).toBe(evil);
+    expect(await darkroom.page.title()).toMatch(/Darkroom$/);
+    expect(await darkroom.page.locator("img[src=x], main script").count()).toBe(0);
+  });
+});
