@@ -106,7 +106,7 @@ async function apiError(reply: Response): Promise<ApiError> {
     | undefined;
   const { message = `the server answered with the status ${reply.status}`, hint, param } = body?.error ?? {};
   const retryAfter = Number(reply.headers.get("retry-after") ?? Number.NaN);
-  return new ApiError(reply.status, message, { hint, param, ...(Number.isFinite(retryAfter) && { retryAfter }) });
+  return new ApiError(reply.status, message, { hint, param: param ?? undefined, ...(Number.isFinite(retryAfter) && { retryAfter }) });
 }
 
 /** `crypto.randomUUID` is missing on pages that come by plain HTTP from another machine. */

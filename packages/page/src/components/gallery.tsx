@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { isSmall } from "../logic/sizes.js";
 import { ended, hasOlder, hiddenCount, loadOlder, type Made, made, showHidden } from "../state/jobs.js";
 import { marked, opened, say, toggleMark } from "../state/view.js";
 import { EmptyGallery } from "./empty-gallery.js";
@@ -68,11 +69,6 @@ function Tile({ made: { job, picture } }: { readonly made: Made }) {
       </label>
     </li>
   );
-}
-
-/** Few pixels look better as squares than blurred. */
-export function isSmall({ width, height }: { readonly width: number; readonly height: number }): boolean {
-  return Math.max(width, height) <= 160;
 }
 
 function OlderButton() {

@@ -1,11 +1,11 @@
 import { isRepeatable } from "../logic/reuse.js";
 import { settingsText } from "../logic/settings-text.js";
+import { isSmall } from "../logic/sizes.js";
 import { abilities } from "../state/form.js";
 import { hide, type Made, made } from "../state/jobs.js";
 import { marked, opened, openedPicture, openNeighbour, toggleMark } from "../state/view.js";
 import { again, startFromPicture, takeSettings } from "./actions.js";
 import { Dialog } from "./dialog.js";
-import { isSmall } from "./gallery.js";
 import { Icon } from "./icons.js";
 import { titleOf } from "./job-card.js";
 

@@ -35,6 +35,7 @@ export function isAbout({ param }: Problem, field: string): boolean {
 }
 
 function sentence(text: string): string {
-  const start = `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+  // Names of files keep their small letters.
+  const start = text.replace(/^[a-z]+(?=\s)/, (word) => `${word.slice(0, 1).toUpperCase()}${word.slice(1)}`);
   return /[.!?)]$/.test(start) ? start : `${start}.`;
 }

@@ -34,23 +34,19 @@ function splitByClass(names: readonly string[]): [name: string, aliases: string[
 
 const WORDS: Readonly<Record<string, string>> = {
   a: "ancestral",
-  edm: "EDM",
   euler: "Euler",
   flow: "Flow",
   heun: "Heun",
   karras: "Karras",
-  plms: "PLMS",
-  sa: "SA",
-  sde: "SDE",
   solver: "Solver",
   unipc: "UniPC",
 };
 
 /** "dpm++-2m-sde-karras" reads "DPM++ 2M SDE Karras". */
 export function labelOf(name: string): string {
-  if (/^[A-Z]/.test(name)) return name.replace(/Scheduler$/, "");
+  if (/^[A-Z]/.test(name)) return name.replace(/Scheduler$/, "").replace(/([a-z])([A-Z])/g, "$1 $2");
   return name
     .split("-")
-    .map((word) => WORDS[word] ?? (word === "ancestral" ? word : word.toUpperCase()))
+    .map((word) => WORDS[word] ?? (word.length > 5 ? word : word.toUpperCase()))
     .join(" ");
 }

@@ -22,7 +22,8 @@ export function sizePresets(side: number): SizePreset[] {
   for (const [label, short, long] of SHAPES) {
     const width = Math.max(1, Math.round((side * Math.sqrt(short / long)) / multiple)) * multiple;
     const height = Math.max(1, Math.floor((side * side) / width / multiple)) * multiple;
-    const isNew = width !== height && !upright.some((other) => other.width === width && other.height === height);
+    const isOfShape = Math.abs((width * long) / (height * short) - 1) < 0.15;
+    const isNew = isOfShape && !upright.some((other) => other.width === width && other.height === height);
     if (isNew) upright.push({ label: `Portrait ${label}`, width, height });
   }
   const lying = upright.map(({ label, width, height }) => ({ label: turned(label), width: height, height: width }));
@@ -46,6 +47,11 @@ export function startSize(start: Size, side: number | undefined): Size {
   const multiple = side < 256 ? 8 : 16;
   const rounded = (length: number) => Math.max(1, Math.round((length * scale) / multiple)) * multiple;
   return { width: rounded(start.width), height: rounded(start.height) };
+}
+
+/** Few pixels look better as squares than blurred. */
+export function isSmall({ width, height }: Size): boolean {
+  return Math.max(width, height) <= 160;
 }
 
 /** Sides as large models were trained on them are multiples of 64; small models take finer steps. */
