@@ -82,6 +82,7 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
+export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
 export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
@@ -107,7 +108,7 @@ export type {
   WithPromptEmbeds,
 } from "./pipelines/prompt/prompt-options.js";
 export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
-export type { ControlImages } from "./pipelines/shared/control-images.js";
+export type { ControlImageOptions, ControlImages } from "./pipelines/shared/control-images.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput } from "./pipelines/shared/output.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
@@ -115,12 +116,21 @@ export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
 export {
-  type PerNet,
-  type StableDiffusionControlNetComponents,
   type StableDiffusionControlNetOptions,
   StableDiffusionControlNetPipeline,
   type StableDiffusionControlNetRequest,
 } from "./pipelines/stable-diffusion-controlnet.js";
+export type { StableDiffusionControlNetComponents } from "./pipelines/stable-diffusion-controlnet-base.js";
+export {
+  type StableDiffusionControlNetImg2ImgOptions,
+  StableDiffusionControlNetImg2ImgPipeline,
+  type StableDiffusionControlNetImg2ImgRequest,
+} from "./pipelines/stable-diffusion-controlnet-img2img.js";
+export {
+  type StableDiffusionControlNetInpaintOptions,
+  StableDiffusionControlNetInpaintPipeline,
+  type StableDiffusionControlNetInpaintRequest,
+} from "./pipelines/stable-diffusion-controlnet-inpaint.js";
 export {
   type StableDiffusionImg2ImgOptions,
   StableDiffusionImg2ImgPipeline,
@@ -137,6 +147,22 @@ export {
   type StableDiffusionXLRequest,
 } from "./pipelines/stable-diffusion-xl.js";
 export type { Pair, PromptEmbedsXL, StableDiffusionXLComponents, StableDiffusionXLSettings } from "./pipelines/stable-diffusion-xl-base.js";
+export {
+  type StableDiffusionXLControlNetOptions,
+  StableDiffusionXLControlNetPipeline,
+  type StableDiffusionXLControlNetRequest,
+} from "./pipelines/stable-diffusion-xl-controlnet.js";
+export type { StableDiffusionXLControlNetComponents } from "./pipelines/stable-diffusion-xl-controlnet-base.js";
+export {
+  type StableDiffusionXLControlNetImg2ImgOptions,
+  StableDiffusionXLControlNetImg2ImgPipeline,
+  type StableDiffusionXLControlNetImg2ImgRequest,
+} from "./pipelines/stable-diffusion-xl-controlnet-img2img.js";
+export {
+  type StableDiffusionXLControlNetInpaintOptions,
+  StableDiffusionXLControlNetInpaintPipeline,
+  type StableDiffusionXLControlNetInpaintRequest,
+} from "./pipelines/stable-diffusion-xl-controlnet-inpaint.js";
 export {
   type StableDiffusionXLImg2ImgOptions,
   StableDiffusionXLImg2ImgPipeline,

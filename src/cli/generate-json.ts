@@ -29,9 +29,19 @@ export async function generateJson(options: GenerateOptions, request: GenerateRe
       embeddings: await Promise.all(embeddings.map(async ({ tokens, file, hash }) => ({ tokens, file: await pathOf(file), hash }))),
     }),
     ...(options.weighted && { weighted: true }),
-    ...(options.control
-      ? { controls: settings.controls.map(({ scale }, i) => ({ model: options.control?.[i], image: options.controlImage?.[i], scale })) }
-      : { image: options.image, mask: options.mask, maskPadding: options.maskPadding }),
+    ...(options.control && {
+      controls: settings.controls.map(({ scale, start, end }, i) => ({
+        model: options.control?.[i],
+        image: options.controlImage?.[i],
+        scale,
+        start,
+        end,
+      })),
+      guess: options.controlGuess,
+    }),
+    image: options.image,
+    mask: options.mask,
+    maskPadding: options.maskPadding,
     strength: settings.strength,
     vae: options.vae,
     refiner: options.refiner && { model: options.refiner, from: settings.denoisingEnd },

@@ -36,6 +36,9 @@ export interface GenerateOptions extends LibraryOptions {
   readonly control?: readonly string[];
   readonly controlImage?: readonly string[];
   readonly controlScale?: readonly number[];
+  readonly controlStart?: readonly number[];
+  readonly controlEnd?: readonly number[];
+  readonly controlGuess?: boolean;
   readonly lora?: readonly (LoraRequest & { readonly source: string })[];
   readonly embedding?: readonly (EmbeddingRequest & { readonly source: string })[];
   readonly vae?: string;
@@ -81,6 +84,9 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     controlnet: options.control,
     controlImage: options.controlImage,
     controlnetConditioningScale: options.controlScale,
+    controlGuidanceStart: options.controlStart,
+    controlGuidanceEnd: options.controlEnd,
+    guessMode: options.controlGuess,
     loras: options.lora,
     embeddings: options.embedding,
     image: options.image,

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
-import { GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
+import { CONTROL_TEXT, GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
 import { CACHE_FIELDS, GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
@@ -82,9 +82,20 @@ function addPartOptions(generate: Command): void {
     .option("--control-image <file>", "picture for it: edges, depth, ...; one for each", asIs)
     .option(
       "--control-scale <x>",
-      "weight (default: 1): one for all ControlNets, or each",
+      `weight (default: ${CONTROL_TEXT}): one for all ControlNets, or each`,
       repeated(number("controlnetConditioningScale", FIELDS.controlnetConditioningScale)),
     )
+    .option(
+      "--control-start <x>",
+      "share of the steps at which it begins (default: 0); one for all, or each",
+      repeated(number("controlGuidanceStart", FIELDS.controlGuidanceStart)),
+    )
+    .option(
+      "--control-end <x>",
+      "share of the steps at which it ends (default: 1); one for all, or each",
+      repeated(number("controlGuidanceEnd", FIELDS.controlGuidanceEnd)),
+    )
+    .option("--control-guess", "let it guide the picture without a prompt")
     .option("--refiner <path>", "XL checkpoint that takes the last steps")
     .option(
       "--refine-from <x>",

@@ -3,10 +3,14 @@ import type { NetworkPrediction } from "./prediction-types.js";
 // A family is a group of checkpoints whose networks have the same shape. Each file of this folder states the facts of one family. The
 // lookups in lookups.ts find a family by one of its facts.
 
-/**
- * What a picture starts from: noise alone, a picture, a picture with a mask, or noise controlled by another picture. It names the workflow.
- */
-export type WorkflowName = "noise" | "image" | "mask" | "control";
+/** What a picture starts from: noise alone, a picture, or a picture with a mask. */
+export type StartName = "noise" | "image" | "mask";
+
+/** Networks that steer the denoising by further pictures: ControlNets, ControlNet Unions, or T2I-Adapters. */
+export type ControlName = "controlnet" | "union" | "adapter";
+
+/** A workflow is named after what the picture starts from and after the networks that steer it, if there are any. */
+export type WorkflowName = StartName | `${ControlName}-${StartName}`;
 
 /** What a call uses if it names no value. The values are those of diffusers. */
 export interface Defaults {
@@ -16,6 +20,8 @@ export interface Defaults {
   readonly guidance?: number;
   /** Share of the picture that is replaced, 0..1; undefined if no picture is given. */
   readonly strength?: number;
+  /** Weight of the networks that steer; undefined without them. */
+  readonly control?: number;
 }
 
 /** What a call with a prompt uses if it names no value. */

@@ -36,7 +36,9 @@ export const EDM_CHECKPOINTS: readonly EdmCheckpoint[] = [PLAYGROUND, COSXL];
 /** The names of the families whose files Darkroom opens, as a phrase. */
 export const FAMILY_NAMES: string = phrase(LATENT.map(({ name }) => name));
 /** The names of the families that have ControlNets, as a phrase. */
-export const CONTROL_FAMILY_NAMES: string = phrase(FAMILIES.filter(({ workflows }) => workflows.control).map(({ name }) => name));
+export const CONTROL_FAMILY_NAMES: string = phrase(
+  FAMILIES.filter(({ workflows }) => workflows["controlnet-noise"]).map(({ name }) => name),
+);
 /** The names of the families whose pictures a refiner can finish, as a phrase. */
 export const REFINED_FAMILY_NAMES: string = phrase(
   FAMILIES.filter(({ refinement, workflows }) => refinement && workflows.noise).map(({ name }) => name),

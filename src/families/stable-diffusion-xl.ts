@@ -22,12 +22,24 @@ export const XL_WORKFLOWS = {
   image: { className: "StableDiffusionXLImg2ImgPipeline", defaults: { steps: STEPS, guidance: 5, strength: 0.3 } },
   // Just under 1, so that a trace of the picture's colours stays.
   mask: { className: "StableDiffusionXLInpaintPipeline", defaults: { steps: STEPS, guidance: 7.5, strength: 0.9999 } },
+  "controlnet-noise": { className: "StableDiffusionXLControlNetPipeline", defaults: { steps: STEPS, guidance: 5, control: 1 } },
+  "controlnet-image": {
+    className: "StableDiffusionXLControlNetImg2ImgPipeline",
+    defaults: { steps: STEPS, guidance: 5, strength: 0.8, control: 0.8 },
+  },
+  "controlnet-mask": {
+    className: "StableDiffusionXLControlNetInpaintPipeline",
+    defaults: { steps: STEPS, guidance: 5, strength: 0.9999, control: 1 },
+  },
 } as const;
 
 /** The refiner was trained on the last fifth of the noise levels (Podell et al. 2023, section 2.5). A base can refine as well. */
 export const XL_REFINEMENT = { families: ["xl-refiner", "xl"], from: 0.8 } as const;
 
-const ALL = ["noise", "image", "mask"] as const;
+const ALL = Object.keys(XL_WORKFLOWS) as (keyof typeof XL_WORKFLOWS)[];
+/** Workflows that can continue the unfinished run of another model, and those that can leave their run unfinished. */
+const CONTINUING = ["image", "mask", "controlnet-mask"] as const;
+const ENDING = ["noise", "controlnet-noise", ...CONTINUING] as const;
 
 /** The options of its two text encoders, of sizes and crops, and of a share of the denoising. */
 const OWN_OPTIONS = {
@@ -43,8 +55,8 @@ const OWN_OPTIONS = {
   negativeCropsCoordsTopLeft: ALL,
   textEncoder2: ALL,
   tokenizer2: ALL,
-  denoisingEnd: ALL,
-  denoisingStart: ["image", "mask"],
+  denoisingEnd: ENDING,
+  denoisingStart: CONTINUING,
 } as const;
 
 /** Stable Diffusion XL (Podell et al. 2023, arXiv:2307.01952), also SDXL Turbo, SSD-1B, Segmind Vega and what was trained from them. */

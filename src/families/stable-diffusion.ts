@@ -93,7 +93,15 @@ export const WORKFLOWS = {
   noise: { className: "StableDiffusionPipeline", defaults: { steps: STEPS, guidance: 7.5 } },
   image: { className: "StableDiffusionImg2ImgPipeline", defaults: { steps: STEPS, guidance: 7.5, strength: 0.8 } },
   mask: { className: "StableDiffusionInpaintPipeline", defaults: { steps: STEPS, guidance: 7.5, strength: 1 } },
-  control: { className: "StableDiffusionControlNetPipeline", defaults: { steps: STEPS, guidance: 7.5 } },
+  "controlnet-noise": { className: "StableDiffusionControlNetPipeline", defaults: { steps: STEPS, guidance: 7.5, control: 1 } },
+  "controlnet-image": {
+    className: "StableDiffusionControlNetImg2ImgPipeline",
+    defaults: { steps: STEPS, guidance: 7.5, strength: 0.8, control: 0.8 },
+  },
+  "controlnet-mask": {
+    className: "StableDiffusionControlNetInpaintPipeline",
+    defaults: { steps: STEPS, guidance: 7.5, strength: 1, control: 0.5 },
+  },
 } as const;
 
 /** The pipelines of versions 1 and 2 by the channels that their UNets take. */

@@ -1,10 +1,10 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { CONTROL_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
-import { denoisingEndOf, type KnownFamily, strengthOf } from "./families.js";
+import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { nameOf } from "./name-of.js";
 import type { GenerateRequest, ModelSource } from "./request.js";
-import { startKindOf } from "./start.js";
+import { startNameOf } from "./start.js";
 
 /** @throws ArgumentError for networks that do not go with a checkpoint of this family. */
 export function checkNetworks(
@@ -13,7 +13,7 @@ export function checkNetworks(
   { className }: ModelIndex,
 ): void {
   const model = `${nameOf(request.model)}, a ${className}`;
-  if (request.controlnet !== undefined && family.takesPrompt && !family.workflows.control) {
+  if (request.controlnet !== undefined && family.takesPrompt && !family.workflows["controlnet-noise"]) {
     throw new ArgumentError((name) => `${name("controlnet")} does not work with ${model}, as no pipeline takes both`, {
       argument: "controlnet",
       hint: `ControlNets are for ${CONTROL_FAMILY_NAMES}`,
@@ -39,13 +39,15 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
       hint: (name) => `such as ${name("prompt", { value: '"a red fox on a blue background"', code: 'prompt: "a red fox"' })}`,
     });
   }
-  if (startKindOf(request) === "noise" && !family.workflows.noise) {
+  if (startNameOf(request) === "noise" && !family.workflows.noise) {
     throw new ArgumentError(`${model} is a refiner: it needs a picture to start from`, {
       argument: "image",
       hint: (name) => `give one with ${name("image")}; or give a base model as ${name("model")} and this one as ${name("refiner")}`,
     });
   }
-  if (request.refiner !== undefined) expectStepsForBase(denoisingEndOf(request, family), strengthOf(request, family));
+  if (request.refiner === undefined) return;
+  const { strength = workflowFor(request, family, undefined).defaults.strength } = request;
+  expectStepsForBase(denoisingEndOf(request, family), strength);
 }
 
 /** @throws ArgumentError if the refiner takes all the steps that `strength` leaves. */

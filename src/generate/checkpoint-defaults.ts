@@ -1,19 +1,18 @@
 import { EMBEDDED } from "../families/embedded.js";
-import type { Defaults } from "../families/family.js";
+import type { Defaults, WorkflowName } from "../families/family.js";
 import { FAMILIES, familiesByPipeline } from "../families/lookups.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { CheckpointInspection } from "../inspect/inspection.js";
-import type { StartKind } from "./start.js";
 
 /** What a checkpoint makes pictures from, and the values for options that a request does not name. */
 export interface CheckpointDefaults {
   /** Whether it takes a prompt. */
   readonly takesPrompt: boolean;
   /**
-   * The defaults by what a picture starts from: noise, a picture, a picture with a mask, or noise under control. It cannot do what is not
-   * there.
+   * The defaults by what a picture starts from: noise, a picture, or a picture with a mask; "controlnet-noise" is noise with a
+   * ControlNet, and so on. It cannot do what is not there.
    */
-  readonly starts: Readonly<Partial<Record<StartKind, Defaults>>>;
+  readonly starts: Readonly<Partial<Record<WorkflowName, Defaults>>>;
   /** Prompts that it makes good pictures of, where they are known. */
   readonly examplePrompts?: readonly string[];
 }
@@ -26,7 +25,7 @@ export function checkpointDefaults(checkpoint: CheckpointInspection): Checkpoint
   const embedded = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED : undefined;
   const starts = Object.entries(found.workflows)
     // A UNet that takes a masked picture takes nothing else.
-    .filter(([start]) => !isInpainting || start === "mask")
+    .filter(([start]) => !isInpainting || start.endsWith("mask"))
     .map(([start, { defaults }]) => [start, { ...defaults, ...embedded?.defaults }]);
   return {
     takesPrompt: found.takesPrompt,

@@ -1,5 +1,4 @@
 import { ArgumentError } from "../errors.js";
-import { CONTROL_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import type { Mention, Spelling, Wording } from "../wording.js";
 import { listOf } from "./list-of.js";
 import type { GenerateRequest } from "./request.js";
@@ -14,24 +13,15 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
   ["maskImage", "image", "it marks the part of that picture to repaint", addingPicture("image", "in.png")],
   ["paddingMaskCrop", "maskImage", "it is a margin around the masked part", addingPicture("maskImage", "mask.png")],
   ["controlImage", "controlnet", "it is the network that follows this picture", (name) => `add ${name("controlnet")} and a ControlNet`],
-  ["controlnetConditioningScale", "controlnet", "it is the weight of that network", (name) => `add ${name("controlnet")} and a ControlNet`],
+  ...(["controlnetConditioningScale", "controlGuidanceStart", "controlGuidanceEnd", "guessMode"] as const).map(
+    (option) =>
+      [option, "controlnet", "it says how that network acts", (name: Spelling) => `add ${name("controlnet")} and a ControlNet`] as const,
+  ),
   ["denoisingEnd", "refiner", "it says when the refiner takes over", (name) => `add ${name("refiner")} and a refiner`],
 ];
 
 /** Options that exclude each other: why, and what to do. */
 const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why: string, instead: Wording])[] = [
-  [
-    "controlnet",
-    "image",
-    "no pipeline takes both a ControlNet and a picture to start from",
-    (name) => `the ControlNet's own picture is ${name("controlImage")}; leave out one of the two`,
-  ],
-  [
-    "controlnet",
-    "refiner",
-    `ControlNets are for ${CONTROL_FAMILY_NAMES}, refiners for ${REFINED_FAMILY_NAMES}`,
-    "leave out one of the two",
-  ],
   [
     "maskImage",
     "refiner",
@@ -55,8 +45,11 @@ export function checkCombinations(request: GenerateRequest, { isPlanned }: { rea
   checkControls(request, isPlanned);
 }
 
-function checkControls({ controlnet, controlImage, controlnetConditioningScale: scale }: GenerateRequest, isPlanned: boolean): void {
-  const [nets, images, scales] = [listOf(controlnet).length, listOf(controlImage).length, listOf(scale).length];
+/** Options with one value for all networks that steer, or a list with one for each. */
+const PER_CONTROL = ["controlnetConditioningScale", "controlGuidanceStart", "controlGuidanceEnd"] as const;
+
+function checkControls(request: GenerateRequest, isPlanned: boolean): void {
+  const [nets, images] = [listOf(request.controlnet).length, listOf(request.controlImage).length];
   if (images === 0 && nets > 0 && isPlanned) {
     throw missing(
       "controlnet",
@@ -75,11 +68,19 @@ function checkControls({ controlnet, controlImage, controlnetConditioningScale: 
       },
     );
   }
-  if (scales > 1 && scales !== nets) {
+  for (const option of PER_CONTROL) {
+    const values = listOf<number>(request[option]).length;
+    if (values <= 1 || values === nets) continue;
+    throw new ArgumentError(
+      (name) => `${count(values)} given for ${name(option)} and ${nets} for ${name("controlnet")}; expected one for all, or one for each`,
+      { argument: option },
+    );
+  }
+  if (nets > 0 && request.image !== undefined && request.refiner !== undefined) {
     throw new ArgumentError(
       (name) =>
-        `${count(scales)} given for ${name("controlnetConditioningScale")} and ${nets} for ${name("controlnet")}; expected one for all, or one for each`,
-      { argument: "controlnetConditioningScale" },
+        `${name("controlnet")}, ${name("image")} and ${name("refiner")} cannot be combined: as in diffusers, such a run has no end for the refiner to continue from`,
+      { argument: "refiner", hint: "leave out one of the three" },
     );
   }
 }

@@ -17,6 +17,9 @@ export const STRENGTH_TEXT = text("image", "strength");
 /** The defaults for the strength of a picture with a mask, in words. */
 export const MASK_STRENGTH_TEXT = text("mask", "strength");
 
+/** The defaults for the weight of ControlNets, in words. */
+export const CONTROL_TEXT = `${text("controlnet-noise", "control")}; with a picture ${text("controlnet-image", "control")}; with a mask ${text("controlnet-mask", "control")}`;
+
 /** When a refiner takes over, in words. */
 export const REFINER_TEXT = String(FAMILIES.find(({ refinement }) => refinement)?.refinement?.from);
 

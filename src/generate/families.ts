@@ -1,9 +1,16 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import type { Defaults } from "../families/family.js";
+import type { ControlName, Workflow } from "../families/family.js";
 import { FAMILIES, familiesByIndex, familiesByPipeline } from "../families/lookups.js";
 import type { RunRequest } from "./request.js";
-import { startKindOf } from "./start.js";
+import { startNameOf } from "./start.js";
+
+/** The networks that steer, as messages name them. */
+export const CONTROL_NAMES: Readonly<Record<ControlName, string>> = {
+  controlnet: "ControlNet",
+  union: "ControlNet Union",
+  adapter: "T2I-Adapter",
+};
 
 /** A family of checkpoints that has a workflow. */
 export type KnownFamily = (typeof FAMILIES)[number];
@@ -32,20 +39,15 @@ export function expectRefiner(refiner: string, index: ModelIndex, { refinement }
   );
 }
 
-/** The values for options that a run does not name. */
-export function defaultsOf(request: RunRequest, { name, workflows }: KnownFamily): Defaults {
-  const kind = startKindOf(request);
-  const workflow = workflows[kind];
-  if (!workflow) throw new ArgumentError(`${name} has no workflow that starts from: ${kind}`);
-  return workflow.defaults;
+/** The workflow of a run; `control` says which networks steer it. @throws ArgumentError if the family has none like it */
+export function workflowFor(request: RunRequest, { name, workflows }: KnownFamily, control: ControlName | undefined): Workflow {
+  const start = startNameOf(request);
+  const workflow = workflows[request.controlImage === undefined || !control ? start : (`${control}-${start}` as const)];
+  if (workflow) return workflow;
+  throw new ArgumentError(`${name} has no workflow that starts from: ${start}${control ? `, with a ${CONTROL_NAMES[control]}` : ""}`);
 }
 
 /** The share of the denoising after which a refiner takes over. */
 export function denoisingEndOf({ denoisingEnd }: RunRequest, { refinement }: KnownFamily): number {
   return denoisingEnd ?? refinement?.from ?? 1;
-}
-
-/** How much of the picture to start from is changed; undefined without one. */
-export function strengthOf(request: RunRequest, { workflows }: KnownFamily): number | undefined {
-  return request.strength ?? workflows[startKindOf(request)]?.defaults.strength;
 }

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // Everything a program may import from "darkroom/generate".
 
-export type { Defaults } from "../families/family.js";
+export type { ControlName, Defaults, StartName, WorkflowName } from "../families/family.js";
 export type { FoundFile } from "../hub/open-file.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
 export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaults.js";
@@ -25,4 +25,3 @@ export {
 export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, StartEvent, StepEvent } from "./run.js";
 export { type ControlSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";
 export type { RunnerStep } from "./runner.js";
-export type { StartKind } from "./start.js";

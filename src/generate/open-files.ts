@@ -3,6 +3,7 @@ import { MODEL_INDEX, type ModelIndex, readModelIndex } from "../checkpoint/mode
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import type { DownloadProgress, SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
+import type { ControlName } from "../families/family.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import { type ExistingSource, expectThere, findSource } from "../hub/find-source.js";
 import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoint.js";
@@ -24,8 +25,10 @@ export interface OpenFiles {
   readonly model: Folder;
   readonly refiner: Folder | undefined;
   readonly vae: Folder | undefined;
-  /** The ControlNets, in the order in which they were given. */
+  /** The networks that steer, in the order in which they were given. */
   readonly controls: readonly Folder[];
+  /** Their kind; undefined without any. */
+  readonly control: ControlName | undefined;
   readonly adapters: OpenAdapters;
 }
 
@@ -96,7 +99,17 @@ export async function openFiles(
   for (const control of controls) nets.push(await open(control, { wanted: { kind: "network", network: "controlnet" } }));
   for (const net of nets) await expectNetwork(net, "controlnet");
   const isEmbedded = model.place === "package" || request.model === embeddedCheckpointPath();
-  return { index, isEmbedded, family, model: base, refiner: second, vae: other, controls: nets, adapters };
+  return {
+    index,
+    isEmbedded,
+    family,
+    model: base,
+    refiner: second,
+    vae: other,
+    controls: nets,
+    control: nets.length > 0 ? "controlnet" : undefined,
+    adapters,
+  };
 }
 
 /** How one source is opened. */

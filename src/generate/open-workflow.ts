@@ -177,7 +177,7 @@ class LoadedWorkflow implements Workflow {
     // Its pictures are kept for the first run only.
     this.firstRun = undefined;
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
-    const workflow = { opening, family: files.family, networks, adapters, isEmbedded: files.isEmbedded };
+    const workflow = { opening, family: files.family, control: files.control, networks, adapters, isEmbedded: files.isEmbedded };
     return yield* runEvents(workflow, prepared, signal);
   }
 

@@ -56,6 +56,8 @@ export interface RunSettings {
   readonly paddingMaskCrop: number | undefined;
   /** The ControlNets, with the names of their pictures. */
   readonly controls: readonly ControlSettings[];
+  /** Whether the ControlNets guide the picture without a prompt. */
+  readonly guessMode: boolean | undefined;
   /** Name of the autoencoder that replaces the checkpoint's. */
   readonly vae: string | undefined;
   /** Name of the refiner. */
@@ -80,6 +82,10 @@ export interface ControlSettings {
   readonly image: string;
   /** Its weight. */
   readonly scale: number;
+  /** The share of the steps at which it begins to act. */
+  readonly start: number;
+  /** The share of the steps at which it ends. */
+  readonly end: number;
 }
 
 /** One image file. */
@@ -159,14 +165,27 @@ function emphasisSetting({ promptSyntax, prompt = "", negativePrompt = "" }: Run
   return promptSyntax === "plain" && /[([]/.test(prompt + negativePrompt) ? { Emphasis: "None" } : {};
 }
 
-function startSettings({ image, maskImage, paddingMaskCrop, strength, controls }: RunSettings): Record<string, string> {
+function startSettings({ image, maskImage, paddingMaskCrop, strength, controls, guessMode }: RunSettings): Record<string, string> {
   return {
     ...(image !== undefined && { "Denoising strength": String(strength), "Init image": image }),
     ...(maskImage !== undefined && { Mask: maskImage }),
     ...(paddingMaskCrop !== undefined && { "Inpaint area": "Only masked", "Masked area padding": String(paddingMaskCrop) }),
     // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.
-    ...Object.fromEntries(
-      controls.map((control, i) => [`ControlNet ${i}`, `Model: ${control.model}, Weight: ${control.scale}, Image: ${control.image}`]),
-    ),
+    ...Object.fromEntries(controls.map((control, i) => [`ControlNet ${i}`, controlText(control, guessMode)])),
   };
+}
+
+/** Only what differs from the defaults is written besides the network, its weight and its picture. */
+function controlText({ model, scale, image, start, end }: ControlSettings, guessMode = false): string {
+  const fields = {
+    Model: model,
+    Weight: scale,
+    ...(start > 0 && { "Guidance Start": start }),
+    ...(end < 1 && { "Guidance End": end }),
+    ...(guessMode && { "Control Mode": "Guess" }),
+    Image: image,
+  };
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join(", ");
 }

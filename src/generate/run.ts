@@ -1,9 +1,11 @@
 import { EMBEDDED } from "../families/embedded.js";
+import type { ControlName, Defaults } from "../families/family.js";
 import type { Picture } from "../image/picture.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import { warn } from "../warnings.js";
 import { chooseScheduler } from "./choose-scheduler.js";
-import { defaultsOf, denoisingEndOf, type KnownFamily, strengthOf } from "./families.js";
+import { type Control, readControls } from "./controls.js";
+import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import { nameOf } from "./name-of.js";
@@ -68,6 +70,8 @@ export interface GenerateResult {
 export interface RunContext {
   readonly opening: OpenRequest & { readonly model: ModelSource };
   readonly family: KnownFamily;
+  /** The networks that steer; undefined without any. */
+  readonly control: ControlName | undefined;
   readonly networks: OpenNetworks;
   readonly adapters: LoadedAdapters;
   readonly isEmbedded: boolean;
@@ -77,6 +81,7 @@ export interface RunContext {
 export interface PreparedRun {
   readonly request: RunRequest;
   readonly start: Start;
+  readonly controls: readonly Control[];
 }
 
 /** Checks everything about a run that can be checked without the checkpoint, and decodes its pictures. @throws ArgumentError */
@@ -84,7 +89,8 @@ export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
   readTags(request);
   seedsOf(request);
   if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
-  return { request, start: await readStart(request) };
+  const [start, controls] = await Promise.all([readStart(request), readControls(request)]);
+  return { request, start, controls };
 }
 
 /**
@@ -93,10 +99,10 @@ export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
  */
 export async function* runEvents(
   context: RunContext,
-  { request, start }: PreparedRun,
+  prepared: PreparedRun,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-  const { job, settings } = prepare(context, request, start);
+  const { job, settings } = prepare(context, prepared);
   const { run } = await context.networks.runner(job);
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
@@ -131,12 +137,12 @@ async function* stepsOf(
 
 /** The request with its defaults filled in, for the networks and for people. */
 function prepare(
-  { opening, family, networks, adapters, isEmbedded }: RunContext,
-  request: RunRequest,
-  start: Start,
+  { opening, family, control, networks, adapters, isEmbedded }: RunContext,
+  { request, start, controls }: PreparedRun,
 ): { job: Job; settings: RunSettings } {
   const { prompt, loras } = readTags(request);
-  const defaults = isEmbedded ? EMBEDDED.defaults : defaultsOf(request, family);
+  const { defaults: usual } = workflowFor(request, family, control);
+  const defaults = isEmbedded ? EMBEDDED.defaults : usual;
   const { predictionType } = opening;
   const { timestepSpacing, schedulerConfig } = request;
   const named = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
@@ -150,18 +156,20 @@ function prepare(
     guidanceScale: family.takesPrompt ? (request.guidanceScale ?? defaults.guidance) : undefined,
     guidanceRescale: request.guidanceRescale,
     clipSkip: request.clipSkip,
-    strength: strengthOf(request, family),
+    strength: request.strength ?? usual.strength,
     width: request.width,
     height: request.height,
     timestepSpacing,
     cache: request.cache,
     paddingMaskCrop: request.paddingMaskCrop,
+    guessMode: request.guessMode,
     denoisingEnd,
   };
   return {
     job: {
       ...common,
       start,
+      controls,
       scheduler,
       // Without the prediction type: another network may have another.
       schedulerFrom: (own) => chooseScheduler(own, named, { timestepSpacing }, schedulerConfig),
@@ -176,7 +184,7 @@ function prepare(
       schedulerSettings: schedulerConfig,
       predictionType,
       ...picturesOf(start),
-      controls: controlsOf(start, opening),
+      controls: settingsOf(controls, opening, usual),
       vae: opening.vae && nameOf(opening.vae),
       refiner: opening.refiner && nameOf(opening.refiner),
       loras: adapters.loras,
@@ -204,8 +212,13 @@ function picturesOf(start: Start): Pick<RunSettings, "image" | "maskImage"> {
   };
 }
 
-function controlsOf(start: Start, { controlnet }: OpenRequest): RunSettings["controls"] {
-  if (start.kind !== "control") return [];
+function settingsOf(controls: readonly Control[], { controlnet }: OpenRequest, { control: usual = 1 }: Defaults): RunSettings["controls"] {
   const nets = listOf(controlnet);
-  return start.controls.map(({ image, scale }, i) => ({ model: nameOf(nets[i] ?? ""), image: image.name, scale }));
+  return controls.map(({ image, scale = usual, start = 0, end = 1 }, i) => ({
+    model: nameOf(nets[i] ?? ""),
+    image: image.name,
+    scale,
+    start,
+    end,
+  }));
 }

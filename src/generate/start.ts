@@ -1,12 +1,9 @@
 import { ArgumentError } from "../errors.js";
+import type { StartName } from "../families/family.js";
 import { loadImage, loadMask } from "../image/load-image.js";
 import type { Picture } from "../image/picture.js";
-import { listOf } from "./list-of.js";
 import { lastName } from "./name-of.js";
 import type { PictureInput, RunRequest } from "./request.js";
-
-/** What a picture is made from, beside the prompt. */
-export type StartKind = Start["kind"];
 
 /** Noise alone. */
 export interface NoiseStart {
@@ -28,21 +25,8 @@ export interface MaskStart {
   readonly padding: number | undefined;
 }
 
-/** Noise, with ControlNets that follow pictures. */
-export interface ControlStart {
-  readonly kind: "control";
-  /** One for each ControlNet. */
-  readonly controls: readonly Control[];
-}
-
-/** What one ControlNet follows. */
-export interface Control {
-  readonly image: NamedPicture;
-  readonly scale: number;
-}
-
 /** What a picture is made from, beside the prompt, with its pictures decoded. */
-export type Start = NoiseStart | ImageStart | MaskStart | ControlStart;
+export type Start = NoiseStart | ImageStart | MaskStart;
 
 /** A picture, and the name of its file. */
 export interface NamedPicture {
@@ -51,20 +35,13 @@ export interface NamedPicture {
 }
 
 /** What a run starts from. */
-export function startKindOf({ image, maskImage, controlImage }: RunRequest): StartKind {
-  if (controlImage !== undefined) return "control";
+export function startNameOf({ image, maskImage }: RunRequest): StartName {
   if (image === undefined) return "noise";
   return maskImage === undefined ? "image" : "mask";
 }
 
 /** Decodes the pictures to start from. @throws ArgumentError for one that cannot be decoded. */
-export async function readStart(request: RunRequest): Promise<Start> {
-  const { image, maskImage, paddingMaskCrop, controlImage, controlnetConditioningScale: scales = 1 } = request;
-  if (controlImage !== undefined) {
-    const images = await Promise.all(listOf(controlImage).map((each) => readPicture("controlImage", each)));
-    const scale = (i: number) => listOf(scales)[i] ?? listOf(scales)[0] ?? 1;
-    return { kind: "control", controls: images.map((each, i) => ({ image: each, scale: scale(i) })) };
-  }
+export async function readStart({ image, maskImage, paddingMaskCrop }: RunRequest): Promise<Start> {
   if (image === undefined) return { kind: "noise" };
   const picture = await readPicture("image", image);
   if (maskImage === undefined) return { kind: "image", image: picture };
@@ -72,7 +49,7 @@ export async function readStart(request: RunRequest): Promise<Start> {
 }
 
 /** The picture that is given as `argument`. @throws ArgumentError for that argument if it cannot be decoded */
-async function readPicture(
+export async function readPicture(
   argument: "image" | "maskImage" | "controlImage",
   input: PictureInput,
   load: typeof loadImage = loadImage,

@@ -75,9 +75,19 @@ const PIPELINES = {
   StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
   StableDiffusionControlNetPipeline: async () => (await import("./stable-diffusion-controlnet.js")).StableDiffusionControlNetPipeline,
+  StableDiffusionControlNetImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-controlnet-img2img.js")).StableDiffusionControlNetImg2ImgPipeline,
+  StableDiffusionControlNetInpaintPipeline: async () =>
+    (await import("./stable-diffusion-controlnet-inpaint.js")).StableDiffusionControlNetInpaintPipeline,
   StableDiffusionXLPipeline: async () => (await import("./stable-diffusion-xl.js")).StableDiffusionXLPipeline,
   StableDiffusionXLImg2ImgPipeline: async () => (await import("./stable-diffusion-xl-img2img.js")).StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline: async () => (await import("./stable-diffusion-xl-inpaint.js")).StableDiffusionXLInpaintPipeline,
+  StableDiffusionXLControlNetPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet.js")).StableDiffusionXLControlNetPipeline,
+  StableDiffusionXLControlNetImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-img2img.js")).StableDiffusionXLControlNetImg2ImgPipeline,
+  StableDiffusionXLControlNetInpaintPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-inpaint.js")).StableDiffusionXLControlNetInpaintPipeline,
 } as const satisfies Record<PipelineClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
 /** The pipelines that make a picture from a prompt alone. */

@@ -225,6 +225,16 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   }
 }
 
+/** Size and crop numbers of the text-to-image pipelines. */
+export function noiseTimeIds(request: MicroConditioning, size: Pair): TimeIds {
+  const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
+  const { negativeOriginalSize, negativeTargetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
+  const positive = [...originalSize, ...cropsCoordsTopLeft, ...targetSize];
+  // diffusers ignores the negative sizes unless both are given.
+  const isNegative = negativeOriginalSize !== undefined && negativeTargetSize !== undefined;
+  return { positive, negative: isNegative ? [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, ...negativeTargetSize] : positive };
+}
+
 /**
  * Size and crop numbers of the image-to-image and inpainting pipelines. A refiner takes the aesthetic score in place of the target size.
  */

@@ -7,9 +7,10 @@ import { SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { ComponentSource } from "./shared/components.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
-import { expectRange, TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
+import { TIMESTEP_RANGE_FIELDS, type TimestepRangeOptions } from "./shared/timesteps.js";
 import {
   loadStableDiffusionXL,
+  noiseTimeIds,
   type Pair,
   StableDiffusionXLBase,
   type StableDiffusionXLCommonRequest,
@@ -58,24 +59,18 @@ export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffu
     return new StableDiffusionXLPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 
-  protected async *denoise(call: Call<StableDiffusionXLRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, scheduler, timestepOptions } = call;
-    expectRange(request);
-    const size = this.size(request);
-    scheduler.setTimesteps(timestepOptions);
-    const timesteps = timestepsUntil(scheduler, scheduler.timesteps, request.denoisingEnd);
-    scheduler.setBeginIndex?.(0);
-    const conditioning = await this.conditioning(call, { size, timesteps });
-    const latents = this.noise(call, size);
-    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) });
+  protected denoise(call: Call<StableDiffusionXLRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.fromNoise(call);
+  }
+
+  // As in diffusers; only in this pipeline.
+  protected override planFromNoise(call: Call<StableDiffusionXLRequest>): readonly number[] {
+    const planned = super.planFromNoise(call);
+    call.scheduler.setBeginIndex?.(0);
+    return planned;
   }
 
   protected timeIds(request: StableDiffusionXLRequest, size: Pair): TimeIds {
-    const { originalSize = size, targetSize = size, cropsCoordsTopLeft = [0, 0] } = request;
-    const { negativeOriginalSize, negativeTargetSize, negativeCropsCoordsTopLeft = [0, 0] } = request;
-    const positive = [...originalSize, ...cropsCoordsTopLeft, ...targetSize];
-    // diffusers ignores the negative sizes unless both are given.
-    const isNegative = negativeOriginalSize !== undefined && negativeTargetSize !== undefined;
-    return { positive, negative: isNegative ? [...negativeOriginalSize, ...negativeCropsCoordsTopLeft, ...negativeTargetSize] : positive };
+    return noiseTimeIds(request, size);
   }
 }

@@ -50,12 +50,7 @@ export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusion
     return new StableDiffusionPipeline(await loadStableDiffusion(source, given), source);
   }
 
-  protected async *denoise(call: Call<StableDiffusionRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, scheduler, timestepOptions } = call;
-    const size = this.size(request);
-    scheduler.setTimesteps(timestepOptions);
-    const conditioning = await this.conditioning(call, { size, timesteps: scheduler.timesteps });
-    const latents = this.noise(call, size);
-    return yield* this.loop(call, { latents, predict: this.predictor(call, conditioning) });
+  protected denoise(call: Call<StableDiffusionRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.fromNoise(call);
   }
 }

@@ -12,6 +12,7 @@ import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/pr
 import { expectEta, type Size, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
+import { type Control, type ControlFit, expectSameSize, type LoopTurns } from "./shared/control.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import type { Predict } from "./shared/denoising-loop.js";
 import { guide } from "./shared/guidance.js";
@@ -20,7 +21,7 @@ import { prepareInpainting } from "./shared/inpainting.js";
 import { addInitialNoise, initialLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
-import { expectRange, planRange, type TimestepRangeOptions } from "./shared/timesteps.js";
+import { expectRange, planRange, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
 
 /** The parts of every pipeline with a UNet that is conditioned by texts. */
 export interface UNetComponents extends LatentDiffusionComponents {
@@ -51,20 +52,27 @@ export const UNET_FIELDS: Fields<UNetRequest> = {
   eta: real(0),
 };
 
-interface StrengthOptions extends TimestepRangeOptions {
+interface NoiseStart extends SizeOptions, NoiseOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {}
+
+interface StrengthOptions extends SizeOptions, TimestepRangeOptions {
   readonly strength?: number | undefined;
 }
 
-interface PictureOptions extends StrengthOptions {
+interface PictureOptions extends StrengthOptions, NoiseOptions {
   readonly image: ImageInput;
 }
 
-interface RepaintOptions extends StrengthOptions, SizeOptions, InpaintImages {}
+interface RepaintOptions extends StrengthOptions, InpaintImages {}
 
 /** The size and the timesteps that the UNet's inputs are made for. */
 export interface ConditionedRun {
   readonly size: Size;
   readonly timesteps: readonly number[];
+}
+
+interface UNetPredictorOptions extends Pick<PredictorOptions<UNet2DConditionInputs>, "channels"> {
+  readonly control: Control | undefined;
+  readonly turns: LoopTurns;
 }
 
 /** What Stable Diffusion 1, 2 and XL share: a UNet that is conditioned by CLIP's features of texts. */
@@ -107,14 +115,27 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   /** The UNet's inputs beside the latents at each turn of the loop over `timesteps`, the unconditional half first under guidance. */
   protected abstract conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs>>;
 
+  /** What steers the UNet beside the text in one call; nothing by default. */
+  protected async control(_call: Call<Request>, _fit: ControlFit): Promise<Control | undefined> {
+    return undefined;
+  }
+
+  /**
+   * The size of a repainted picture if the call names none: the one the network was trained on or, as in diffusers' pipelines with
+   * control, the picture's own.
+   */
+  protected readonly repaintsAtOwnSize: boolean = false;
+
   /** The UNet's predictions in one call, for {@link loop}. */
   protected predictor(
     call: Call<Request>,
     conditioning: Conditioning<UNet2DConditionInputs>,
-    options: Omit<PredictorOptions<UNet2DConditionInputs>, "combine"> = {},
+    { channels, control, turns }: UNetPredictorOptions,
   ): Predict {
     const combine = (prediction: Tensor, scale: number) => guide(prediction, scale, call.request.guidanceRescale);
-    return predictor(this.unet, call, conditioning, { ...options, combine });
+    const perStep = (scaled: Tensor, timestep: number, index: number) =>
+      control?.inputs({ scaled, timestep, index, turns, conditioning: conditioning.at(index) });
+    return predictor(this.unet, call, conditioning, { channels, combine, perStep });
   }
 
   /** Noise to start from, given or drawn, for pictures of this size. */
@@ -123,27 +144,55 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return initialLatents(shape, request.latents, generator, scheduler);
   }
 
+  /** Plans all timesteps of a call. */
+  protected planFromNoise({ scheduler, timestepOptions }: Call<Request>): readonly number[] {
+    scheduler.setTimesteps(timestepOptions);
+    return scheduler.timesteps;
+  }
+
+  /** Makes pictures from noise, or the first part of them. */
+  protected async *fromNoise(call: Call<Request & NoiseStart>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, scheduler } = call;
+    expectRange(request);
+    const control = await this.control(call, request);
+    const size = this.size(control?.size ?? request);
+    const planned = this.planFromNoise(call);
+    const timesteps = timestepsUntil(scheduler, planned, request.denoisingEnd);
+    const conditioning = await this.conditioning(call, { size, timesteps });
+    const latents = this.noise(call, size);
+    const turns = { taken: timesteps.length, planned: planned.length };
+    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning, { control, turns }) });
+  }
+
   /** Makes pictures from a picture with added noise, or from the latents of another model's unfinished run. */
   protected async *fromPicture(call: Call<Request & PictureOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
     expectRange(request);
-    const image = await readImages(request.image, this.vae);
-    const timesteps = planRange(call, request.strength ?? this.defaults.strength ?? 1);
-    const conditioning = await this.conditioning(call, { size: sizeOfImages(this.vae, image), timesteps });
-    const start = await startingLatents(this.vae, image, batch, generator);
-    // The latents of an unfinished run have their noise already.
-    const latents = request.denoisingStart === undefined ? addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0) : start;
-    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning) });
+    const [image, control] = await Promise.all([readImages(request.image, this.vae, request), this.control(call, request)]);
+    const size = sizeOfImages(this.vae, image);
+    expectSameSize(control, size);
+    const planned = planRange(call, request.strength ?? this.defaults.strength ?? 1);
+    const timesteps = timestepsUntil(scheduler, planned, request.denoisingEnd);
+    const conditioning = await this.conditioning(call, { size, timesteps });
+    const start = request.latents ?? (await startingLatents(this.vae, image, batch, generator));
+    // The latents of a request, and those of an unfinished run, have their noise already.
+    const isNoised = request.latents !== undefined || request.denoisingStart !== undefined;
+    const latents = isNoised ? start : addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
+    const turns = { taken: timesteps.length, planned: planned.length };
+    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning, { control, turns }) });
   }
 
   /** Repaints the masked part of a picture. */
   protected async *repaint(call: Call<Request & RepaintOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request } = call;
+    const { request, scheduler } = call;
     expectRange(request);
     const strength = request.strength ?? this.defaults.strength ?? 1;
-    const size = this.size(request);
-    const { image, mask, retouch } = await readInpaintImages(request, size, this.vae);
-    const timesteps = planRange(call, strength);
+    const wanted = this.repaintsAtOwnSize ? request : this.size(request);
+    const { image, mask, size, crop, retouch } = await readInpaintImages(request, wanted, this.vae);
+    const control = await this.control(call, crop ? { ...size, crop } : request);
+    expectSameSize(control, size);
+    const planned = planRange(call, strength);
+    const timesteps = timestepsUntil(scheduler, planned, request.denoisingEnd);
     const conditioning = await this.conditioning(call, { size, timesteps });
     const { channels, ...start } = await prepareInpainting({
       vae: this.vae,
@@ -151,7 +200,12 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
       ...{ call, timesteps, image, mask, size, strength },
       isNoised: request.denoisingStart !== undefined,
     });
-    const denoised = yield* this.loop(call, { ...start, timesteps, predict: this.predictor(call, conditioning, { channels }) });
+    const turns = { taken: timesteps.length, planned: planned.length };
+    const denoised = yield* this.loop(call, {
+      ...start,
+      timesteps,
+      predict: this.predictor(call, conditioning, { channels, control, turns }),
+    });
     return { ...denoised, retouch };
   }
 }

@@ -31,8 +31,14 @@ describe("darkroom generate, with options that do not go together", () => {
     [["--control-scale", "2"], /--control-scale needs --control: /],
     [["--refine-from", "0.5"], /--refine-from needs --refiner: /],
     [["--revision", "fp16"], /--revision needs --model: .*hub\n\s+add --model OWNER\/NAME/],
-    [[...control, ...image], /--control and --image cannot be combined: .*\n.*--control-image/],
-    [[...control, ...refiner], /--control and --refiner cannot be combined: /],
+    [[...control, ...image, ...refiner], /--control, --image and --refiner cannot be combined: /],
+    [["--control-start", "0.2"], /--control-start needs --control: /],
+    [["--control-guess"], /--control-guess needs --control: /],
+    [[...control, "--control-end", "1.2"], /--control-end is "1.2"; expected a number.*from 0 to 1/],
+    [
+      [...control, ...model("sd1-mini"), "--control-start", "0.6", "--control-end", "0.5"],
+      /--control-start is 0.6 and --control-end 0.5; expected/,
+    ],
     [[...image, "--mask", "in.png", ...refiner], /--mask and --refiner cannot be combined: .*\n\s+repaint first/],
     [[...control, "--control", "other"], /2 were given for --control and 1 for --control-image; expected a picture for each/],
     [[...control, "--control-scale", "1", "--control-scale", "2"], /2 were given for --control-scale and 1 for --control;/],
@@ -54,9 +60,9 @@ describe("darkroom generate, with options that do not go together", () => {
 describe("darkroom generate, with options that the checkpoint cannot follow", () => {
   it.each([
     [
-      "a ControlNet with XL",
+      "a ControlNet of Stable Diffusion 1 with XL",
       [...model("sdxl-base-mini"), ...control],
-      /--control does not work with sdxl-base-mini.*\n.*Stable Diffusion 1 and Stable Diffusion 2/,
+      /--control: this ControlNet takes text features of width 32; the UNet takes .* 64, pooled text and sizes\n.*another family/,
     ],
     [
       "a refiner with Stable Diffusion 1",

@@ -6,11 +6,9 @@ import { readPngText } from "../../src/image/png.js";
 import { resize } from "../../src/image/resize.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
-import { ControlNetModel } from "../../src/models/controlnet.js";
 import { DDIMPipeline } from "../../src/pipelines/ddim.js";
 import { DDPMPipeline } from "../../src/pipelines/ddpm.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
-import { StableDiffusionControlNetPipeline } from "../../src/pipelines/stable-diffusion-controlnet.js";
 import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";
 import { StableDiffusionInpaintPipeline } from "../../src/pipelines/stable-diffusion-inpaint.js";
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
@@ -98,26 +96,6 @@ describe("darkroom generate --image --mask", () => {
     const { images } = await pipe.generate({ ...request, image: input, maskImage: mask, paddingMaskCrop: 4 });
     expect(await generated("sd1-mini", "--image", "in.png", "--mask", "mask.png", "--mask-padding", "4")).toEqual(images[0]);
     expect(await settings()).toMatchObject({ Mask: "mask.png", "Inpaint area": "Only masked", "Masked area padding": "4" });
-  });
-});
-
-describe("darkroom generate --control", () => {
-  const control = ["--control", checkpoint("controlnet-mini"), "--control-image"];
-
-  it("makes the picture that StableDiffusionControlNetPipeline makes", async () => {
-    const controlnet = await opened(ControlNetModel.fromPretrained(checkpoint("controlnet-mini"), { device }));
-    const pipe = await opened(StableDiffusionControlNetPipeline.fromPretrained(checkpoint("sd1-mini"), { device, controlnet }));
-    const { images } = await pipe.generate({ ...request, image: input, controlnetConditioningScale: 0.5 });
-    expect(await generated("sd1-mini", ...control, "in.png", "--control-scale", "0.5")).toEqual(images[0]);
-    expect(await settings()).toMatchObject({ "ControlNet 0": "Model: controlnet-mini, Weight: 0.5, Image: in.png" });
-  });
-
-  it("takes several ControlNets, each with its picture and scale", async () => {
-    const net = await opened(ControlNetModel.fromPretrained(checkpoint("controlnet-mini"), { device }));
-    const pipe = await opened(StableDiffusionControlNetPipeline.fromPretrained(checkpoint("sd1-mini"), { device, controlnet: [net, net] }));
-    const { images } = await pipe.generate({ ...request, image: [input, mask], controlnetConditioningScale: [0.5, 0.8] });
-    const scales = ["--control-scale", "0.5", "--control-scale", "0.8"];
-    expect(await generated("sd1-mini", ...control, "in.png", ...control, "mask.png", ...scales)).toEqual(images[0]);
   });
 });
 

@@ -43,13 +43,14 @@ describe("every family", () => {
     },
   );
 
-  it("has guidance and strength in the workflows that use them, and in no others", () => {
+  it("has guidance, strength and a weight of control in the workflows that use them, and in no others", () => {
     for (const { takesPrompt, workflows } of FAMILIES) {
       for (const [start, { defaults }] of Object.entries(workflows)) {
-        expect([start, "guidance" in defaults, "strength" in defaults]).toEqual([
+        expect([start, "guidance" in defaults, "strength" in defaults, "control" in defaults]).toEqual([
           start,
           takesPrompt,
-          start === "image" || start === "mask",
+          /(image|mask)$/.test(start),
+          start.includes("-"),
         ]);
       }
     }
@@ -212,7 +213,9 @@ describe("a family is found", () => {
     ["StableDiffusionXLImg2ImgPipeline", ["Stable Diffusion XL", "Stable Diffusion XL's refiner"]],
     ["DDPMPipeline", ["DDPM"]],
     ["DDIMPipeline", ["DDIM"]],
-    ["StableDiffusionXLControlNetPipeline", []],
+    ["StableDiffusionXLControlNetInpaintPipeline", ["Stable Diffusion XL"]],
+    ["StableDiffusionControlNetImg2ImgPipeline", ["Stable Diffusion 1", "Stable Diffusion 2"]],
+    ["FluxControlNetPipeline", []],
   ])("by its pipeline %s: %s", (className, expected) => {
     expect(names(familiesByPipeline(className))).toEqual(expected);
   });

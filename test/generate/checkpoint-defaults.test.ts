@@ -17,7 +17,9 @@ describe("the defaults of a checkpoint", () => {
         noise: { steps: 50, guidance: 7.5 },
         image: { steps: 50, guidance: 7.5, strength: 0.8 },
         mask: { steps: 50, guidance: 7.5, strength: 1 },
-        control: { steps: 50, guidance: 7.5 },
+        "controlnet-noise": { steps: 50, guidance: 7.5, control: 1 },
+        "controlnet-image": { steps: 50, guidance: 7.5, strength: 0.8, control: 0.8 },
+        "controlnet-mask": { steps: 50, guidance: 7.5, strength: 1, control: 0.5 },
       },
     });
   });
@@ -34,7 +36,7 @@ describe("the defaults of a checkpoint", () => {
   });
 
   it("are for a mask alone if the network takes a masked picture", async () => {
-    expect(Object.keys((await defaultsOf(checkpoint("sd1-inpaint-mini")))?.starts ?? {})).toEqual(["mask"]);
+    expect(Object.keys((await defaultsOf(checkpoint("sd1-inpaint-mini")))?.starts ?? {})).toEqual(["mask", "controlnet-mask"]);
   });
 
   it("are not for noise if the checkpoint is a refiner", async () => {

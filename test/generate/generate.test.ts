@@ -155,7 +155,17 @@ describe("generate", () => {
       "controlImage",
       /2 were given for controlnet and 1 for controlImage; expected a picture for each/,
     ],
-    [{ controlnet: "net", controlImage: input, image: input }, "controlnet", /controlnet and image cannot be combined/],
+    [
+      { controlnet: "net", controlImage: input, image: input, refiner: "xl" },
+      "refiner",
+      /^controlnet, image and refiner cannot be combined: /,
+    ],
+    [{ guessMode: true }, "guessMode", "guessMode needs controlnet: it says how that network acts"],
+    [
+      { controlnet: "net", controlImage: input, controlGuidanceEnd: [0.5, 1] },
+      "controlGuidanceEnd",
+      /^2 were given for controlGuidanceEnd and 1 for controlnet; expected one for all, or one for each$/,
+    ],
     [{ prompt: "<lora:fox>" }, "loras", /the LoRA fox is given by its name, and no library\.loras says where LoRAs are/],
     [{ negativePrompt: "<lora:fox>" }, "negativePrompt", /negativePrompt holds the tag <lora:fox>/],
     [{ loras: [{ weight: 1 }] }, "loras", /a LoRA with neither source nor name/],

@@ -16,6 +16,7 @@ const NOTHING = {
   image: undefined,
   maskImage: undefined,
   paddingMaskCrop: undefined,
+  guessMode: undefined,
   vae: undefined,
   refiner: undefined,
   denoisingEnd: undefined,
@@ -84,7 +85,14 @@ describe("settingsText", () => {
       { image: "in.png", strength: 1, maskImage: "mask.png" },
       { Mask: "mask.png", Size: "64x32" },
     ],
-    [{ controls: [{ model: "canny", image: "edges.png", scale: 0.5 }] }, { "ControlNet 0": "Model: canny, Weight: 0.5, Image: edges.png" }],
+    [
+      { controls: [{ model: "canny", image: "edges.png", scale: 0.5, start: 0, end: 1 }] },
+      { "ControlNet 0": "Model: canny, Weight: 0.5, Image: edges.png" },
+    ],
+    [
+      { controls: [{ model: "canny", image: "edges.png", scale: 1, start: 0.1, end: 0.8 }], guessMode: true },
+      { "ControlNet 0": "Model: canny, Weight: 1, Guidance Start: 0.1, Guidance End: 0.8, Control Mode: Guess, Image: edges.png" },
+    ],
     [{ precision: "fast" }, { Precision: "fast" }],
     [{ cache: { interval: 3 } }, { "DeepCache interval": "3" }],
     [{ cache: { interval: 3, branch: 1 } }, { "DeepCache interval": "3", "DeepCache branch": "1" }],

@@ -54,6 +54,11 @@ interface Parts {
   DDIMPipeline: Unconditional;
   DDPMPipeline: Unconditional;
   ScoreSdeVePipeline: Unconditional;
+  StableDiffusionControlNetImg2ImgPipeline: UNet;
+  StableDiffusionControlNetInpaintPipeline: UNet;
+  StableDiffusionXLControlNetImg2ImgPipeline: UNet;
+  StableDiffusionXLControlNetInpaintPipeline: UNet;
+  StableDiffusionXLControlNetPipeline: UNet;
   StableDiffusionControlNetPipeline: UNet;
   StableDiffusionImg2ImgPipeline: UNet;
   StableDiffusionInpaintPipeline: UNet;
@@ -70,6 +75,11 @@ export const opened = {
   DDIMPipeline: darkroom.DDIMPipeline.fromPretrained("folder"),
   DDPMPipeline: darkroom.DDPMPipeline.fromPretrained("folder"),
   ScoreSdeVePipeline: darkroom.ScoreSdeVePipeline.fromPretrained("folder"),
+  StableDiffusionControlNetImg2ImgPipeline: darkroom.StableDiffusionControlNetImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionControlNetInpaintPipeline: darkroom.StableDiffusionControlNetInpaintPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetImg2ImgPipeline: darkroom.StableDiffusionXLControlNetImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetInpaintPipeline: darkroom.StableDiffusionXLControlNetInpaintPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetPipeline: darkroom.StableDiffusionXLControlNetPipeline.fromPretrained("folder"),
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionInpaintPipeline: darkroom.StableDiffusionInpaintPipeline.fromPretrained("folder"),

@@ -1,6 +1,7 @@
 import type { Autoencoder } from "../../models/autoencoder.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
+import type { Control } from "../controls.js";
 import type { Adaptable } from "../load-adapters.js";
 import type { OpenFiles } from "../open-files.js";
 import type { RunRequest } from "../request.js";
@@ -40,9 +41,20 @@ export interface OpenPipeline {
   readonly scheduler: Scheduler;
 }
 
+/** Options that `start` and `controls` have in another form. */
+type RequestedStart =
+  | "image"
+  | "maskImage"
+  | "controlImage"
+  | "controlnetConditioningScale"
+  | "controlGuidanceStart"
+  | "controlGuidanceEnd";
+
 /** A run whose pictures are decoded and whose defaults are filled in. */
-export interface Job extends Omit<RunRequest, "image" | "maskImage" | "controlImage" | "scheduler" | "seed"> {
+export interface Job extends Omit<RunRequest, RequestedStart | "scheduler" | "seed"> {
   readonly start: Start;
+  /** One for each network that steers. */
+  readonly controls: readonly Control[];
   readonly numInferenceSteps: number;
   /** Undefined for a checkpoint without prompts. */
   readonly guidanceScale: number | undefined;

@@ -1,12 +1,15 @@
 import { ArgumentError } from "../../errors.js";
 import { type ImageSource, isImageSource, loadImage, loadMask } from "../../image/load-image.js";
 import type { Picture } from "../../image/picture.js";
+import type { Box } from "../../image/resize.js";
 import { CONTROL_OPTIONS, cropRegion, MASK_OPTIONS, VaeImageProcessor } from "../../image/vae-image-processor.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { type Fields, field, isListOf, needed, tensor, whole } from "../../options/fields.js";
 import { Tensor } from "../../tensor/tensor.js";
 import { expectInteger, type Size, type SizeOptions } from "./arguments.js";
 import type { Denoised } from "./call.js";
+import type { ControlFit } from "./control.js";
+import { sizeOfImages } from "./latents.js";
 import { latentsOf } from "./missing-parts.js";
 
 /**
@@ -16,7 +19,12 @@ export type ImageInput = ImageSource | Tensor | readonly (ImageSource | Tensor)[
 
 const IMAGE = "a path, a URL, a Buffer, a Blob, raw pixels, a Picture or a Tensor, or a list of them";
 
-export const imageInput = field<ImageInput>((value) => isImage(value) || isListOf(value, isImage), IMAGE);
+export const imageInput = field<ImageInput>(isImageInput, IMAGE);
+
+/** Whether a value can be an image, or a list of images. */
+export function isImageInput(value: unknown): boolean {
+  return isImage(value) || isListOf(value, isImage);
+}
 
 function isImage(value: unknown): boolean {
   return value instanceof Tensor || isImageSource(value);
@@ -48,39 +56,60 @@ export const INPAINT_FIELDS: Fields<InpaintImages> = {
 };
 
 /**
- * Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor. Latents are returned
- * unchanged.
+ * Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor: their own or the
+ * given ones. Latents are returned unchanged.
  */
-export async function readImages(image: ImageInput, vae: Autoencoder | null): Promise<Tensor> {
-  return processorOf(vae).preprocess(await loadAll(image));
+export async function readImages(image: ImageInput, vae: Autoencoder | null, { height, width }: SizeOptions = {}): Promise<Tensor> {
+  return processorOf(vae).preprocess(await loadAll(image), { height, width });
 }
 
 /** Pictures as a ControlNet takes them, [n, 3, height, width] in 0..1. */
-export async function readControlImages(image: ImageInput, { height, width }: SizeOptions, vae: Autoencoder | null): Promise<Tensor> {
-  return processorOf(vae, CONTROL_OPTIONS).preprocess(await loadAll(image), { height, width });
+export async function readControlImages(image: ImageInput, fit: ControlFit, vae: Autoencoder | null): Promise<Tensor> {
+  const { height, width, crop } = fit;
+  const cropping = crop && ({ cropsCoords: crop, resizeMode: "fill" } as const);
+  return processorOf(vae, CONTROL_OPTIONS).preprocess(await loadAll(image), { height, width, ...cropping });
 }
 
-/** Picture and mask of an inpainting call, resized to its size. `retouch` puts a crop back into the whole picture. */
+/** The pictures of an inpainting call as its networks take them. */
+export interface ReadInpaintImages {
+  /** [n, 3, height, width] in -1..1, or latents. */
+  readonly image: Tensor;
+  /** [n, 1, height, width], 1 where the picture is repainted. */
+  readonly mask: Tensor;
+  readonly size: Size;
+  /** The part of the whole picture that is worked on; undefined: all of it. */
+  readonly crop: Box | undefined;
+  /** Puts a crop back into the whole picture. */
+  readonly retouch: Denoised["retouch"];
+}
+
+/** Picture and mask of an inpainting call, resized to the wanted size, by default the picture's own. */
 export async function readInpaintImages(
   { image, maskImage, paddingMaskCrop, outputType = "image" }: InpaintImages & { readonly outputType?: string },
-  size: Size,
+  wanted: SizeOptions,
   vae: Autoencoder | null,
-): Promise<{ readonly image: Tensor; readonly mask: Tensor; readonly retouch: Denoised["retouch"] }> {
+): Promise<ReadInpaintImages> {
   const [images, masks] = await Promise.all([loadAll(image), loadAll(maskImage, loadMask)]);
   const processor = processorOf(vae);
   const maskProcessor = processorOf(vae, MASK_OPTIONS);
   if (paddingMaskCrop === undefined) {
-    return { image: processor.preprocess(images, size), mask: maskProcessor.preprocess(masks, size), retouch: undefined };
+    const read = processor.preprocess(images, { height: wanted.height, width: wanted.width });
+    const size = sizeOfImages(vae, read);
+    return { image: read, mask: maskProcessor.preprocess(masks, size), size, crop: undefined, retouch: undefined };
   }
   expectInteger("paddingMaskCrop", paddingMaskCrop, 0);
   const [original, mask] = [onlyPicture("image", images), onlyPicture("maskImage", masks)];
   if (outputType !== "image")
     throw new ArgumentError(`outputType is ${outputType}; with paddingMaskCrop only image is possible`, { argument: "outputType" });
+  const floor = (side: number) => side - (side % latentsOf(vae).scaleFactor);
+  const size = { height: floor(wanted.height ?? original.height), width: floor(wanted.width ?? original.width) };
   const cropsCoords = cropRegion(mask, size.width, size.height, paddingMaskCrop);
   const options = { ...size, cropsCoords, resizeMode: "fill" } as const;
   return {
     image: processor.preprocess(original, options),
     mask: maskProcessor.preprocess(mask, options),
+    size,
+    crop: cropsCoords,
     retouch: (picture) => processor.applyOverlay(mask, original, picture, cropsCoords),
   };
 }

@@ -1,20 +1,22 @@
 import type { Family, WorkflowName } from "../../families/family.js";
 import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline } from "../../families/lookups.js";
 
+const CONTROLLED: readonly WorkflowName[] = ["controlnet-noise", "controlnet-image", "controlnet-mask"];
+
 /** Options that only some workflows have. */
 const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
-  image: ["image", "mask", "control"],
+  image: ["image", "mask", "controlnet-noise"],
   strength: ["image", "mask"],
   maskImage: ["mask"],
   mask: ["mask"],
   maskedImageLatents: ["mask"],
   paddingMaskCrop: ["mask"],
-  controlImage: ["control"],
-  controlnet: ["control"],
-  controlnetConditioningScale: ["control"],
-  controlGuidanceStart: ["control"],
-  controlGuidanceEnd: ["control"],
-  guessMode: ["control"],
+  controlImage: ["controlnet-image", "controlnet-mask"],
+  controlnet: CONTROLLED,
+  controlnetConditioningScale: CONTROLLED,
+  controlGuidanceStart: CONTROLLED,
+  controlGuidanceEnd: CONTROLLED,
+  guessMode: CONTROLLED,
 };
 
 /** Options that pipelines with an input picture do not have: they use the picture's size. */

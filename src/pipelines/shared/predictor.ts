@@ -17,7 +17,7 @@ export interface PredictorOptions<Inputs extends object> {
   /** Combines the two halves of a guided prediction; {@link guide} by default. */
   readonly combine?: ((prediction: Tensor, guidanceScale: number) => Tensor) | undefined;
   /** Makes inputs that change with the step, such as a ControlNet's residuals. */
-  readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>>) | undefined;
+  readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>> | undefined) | undefined;
 }
 
 /**

@@ -48,14 +48,16 @@ export function timestepsUntil(scheduler: Scheduler, timesteps: readonly number[
 }
 
 /**
- * Plans the timesteps of a call that starts from a picture: by `strength`, or from `denoisingStart` on; in both cases until `denoisingEnd`.
- * Sets where the scheduler begins.
+ * Plans the timesteps of a call that starts from a picture: by `strength`, or from `denoisingStart` on. Sets where the scheduler begins.
+ * {@link timestepsUntil} leaves out those after `denoisingEnd`.
  */
-export function planRange({ request, scheduler, steps, timestepOptions }: Call<TimestepRangeOptions>, strength: number): readonly number[] {
-  const { denoisingStart, denoisingEnd } = request;
+export function planRange(
+  { request, scheduler, steps, timestepOptions }: Call<Pick<TimestepRangeOptions, "denoisingStart">>,
+  strength: number,
+): readonly number[] {
+  const { denoisingStart } = request;
   scheduler.setTimesteps(timestepOptions);
-  const timesteps = isInside(denoisingStart) ? timestepsFrom(scheduler, denoisingStart) : timestepsOfStrength(scheduler, steps, strength);
-  return timestepsUntil(scheduler, timesteps, denoisingEnd);
+  return isInside(denoisingStart) ? timestepsFrom(scheduler, denoisingStart) : timestepsOfStrength(scheduler, steps, strength);
 }
 
 /** The timesteps that a request asks for: its own, or `defaultSteps` steps if it names no number. */
