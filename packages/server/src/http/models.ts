@@ -7,7 +7,7 @@ export interface ModelInfo {
   readonly family?: string | undefined;
   /** Side in pixels of the pictures it was trained on. */
   readonly size?: number | undefined;
-  /** Its defaults by what a picture starts from: "noise", "image", "mask", "control". */
+  /** Its defaults by what a picture starts from: "noise", "image", "mask", "controlnet-noise", ... */
   readonly defaults?:
     | { readonly takesPrompt: boolean; readonly starts: Readonly<Partial<Record<string, { readonly steps: number }>>> }
     | undefined;
