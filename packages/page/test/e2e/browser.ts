@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, onTestFinished, vi } from "vitest";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const hasChromium = existsSync(CHROMIUM);
@@ -14,6 +14,8 @@ let browser: Browser | undefined;
 
 /** A group of tests in Chromium. CI never skips them: there, a missing Chromium fails. */
 export function describeInBrowser(name: string, body: () => void): void {
+  // A busy machine takes its time for a model, a browser and a page.
+  vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
   describe.skipIf(!hasChromium && !process.env.CI)(name, () => {
     beforeAll(async () => {
       // Root, as in containers, has no sandbox.

@@ -1,6 +1,7 @@
+import type { Page } from "playwright-core";
 import { expect, it } from "vitest";
 import { describeInBrowser, FOREIGN_NAME, openPage } from "./browser.js";
-import { type DarkroomPage, LONG, openDarkroom } from "./darkroom-page.js";
+import { DarkroomPage, LONG, openDarkroom } from "./darkroom-page.js";
 import { serve, type TestServer } from "./servers.js";
 
 const KEYS = ["first-key", "second-key"] as const;
@@ -18,10 +19,26 @@ async function giveKey({ dialog }: DarkroomPage, key: string): Promise<void> {
   await dialog.getByRole("button", { name: "Continue" }).click();
 }
 
+/** How often the browser would have asked for a password by a dialog of its own. */
+async function countPasswordDialogs(page: Page): Promise<() => number> {
+  let count = 0;
+  const session = await page.context().newCDPSession(page);
+  session.on("Fetch.requestPaused", ({ requestId }) => void session.send("Fetch.continueRequest", { requestId }).catch(() => undefined));
+  session.on("Fetch.authRequired", ({ requestId }) => {
+    count++;
+    void session.send("Fetch.continueWithAuth", { requestId, authChallengeResponse: { response: "CancelAuth" } });
+  });
+  await session.send("Fetch.enable", { handleAuthRequests: true });
+  return () => count;
+}
+
 describeInBrowser("a server for several people", () => {
   it("asks for a key, says when it is wrong, and keeps it over a reload", async () => {
     const server = await serve({ apiKeys: KEYS });
-    const darkroom = await openDarkroom(server);
+    const page = await openPage();
+    const passwordDialogs = await countPasswordDialogs(page);
+    await page.goto(server.address);
+    const darkroom = new DarkroomPage(page);
     await giveKey(darkroom, "wrong");
     await darkroom.dialog
       .getByRole("alert")
@@ -34,6 +51,7 @@ describeInBrowser("a server for several people", () => {
     expect(await darkroom.dialog.count()).toBe(0);
     await darkroom.page.getByRole("button", { name: "Change the key" }).click();
     await darkroom.dialog.getByLabel("API key", { exact: true }).waitFor();
+    expect(passwordDialogs()).toBe(0);
   });
 
   it("shows each of them their own jobs and pictures only, and makes all of them", async () => {

@@ -49,7 +49,8 @@ export class HttpError extends Error {
     return {
       "x-should-retry": String(this.isTemporary),
       ...(this.retryAfterSeconds !== undefined && { "retry-after": String(Math.ceil(this.retryAfterSeconds)) }),
-      ...(this.status === 401 && { "www-authenticate": 'Basic realm="darkroom", charset="UTF-8", Bearer' }),
+      // Basic is taken, too. Named here, it would make browsers ask for a password by a dialog of their own, over the page's.
+      ...(this.status === 401 && { "www-authenticate": 'Bearer realm="darkroom"' }),
     };
   }
 }
