@@ -44,6 +44,7 @@ describe("POST /api/jobs", () => {
 
   it.each([
     [{ promt: "x" }, 400, "promt", /did you mean prompt\?/],
+    [{ formt: "png" }, 400, "formt", /a job has no field formt/],
     [{ steps: 5 }, 400, "steps", /it is called numInferenceSteps/],
     [{ foo: 1 }, 400, "foo", /a job has no field foo/],
     [{ format: "gif" }, 400, "format", /expected png, jpeg or webp/],
@@ -61,9 +62,28 @@ describe("POST /api/jobs", () => {
     expect(server.jobs.all).toEqual([]);
   });
 
-  it("lists its own fields beside those of the library when one is unknown", async () => {
-    const { body } = await post(testServer(), { fromat: "png" });
-    expect(body.error).toMatchObject({ hint: expect.stringContaining("a job also has model, format, quality, previewEvery") });
+  it("lists the fields that there are when one is like no other", async () => {
+    const { hint } = (await post(testServer(), { foo: 1 })).body.error as { hint: string };
+    expect(hint).toMatch(/^its fields are model, format, quality, previewEvery, .*prompt/);
+    expect(hint).not.toMatch(/device|lowMemory|revision/);
+  });
+
+  it.each([
+    [{ prmpt: "x" }, "prmpt", "did you mean prompt?"],
+    [{ formt: "png" }, "formt", "did you mean format?"],
+    [{ fromat: "png" }, "fromat", "did you mean format?"],
+    [{ Model: "other" }, "Model", "did you mean model?"],
+    [{ qualty: 5 }, "qualty", "did you mean quality?"],
+    [{ preview_every: 5 }, "preview_every", "did you mean previewEvery?"],
+    [{ model: "emoji-46" }, "model", "did you mean emoji-64?"],
+    [{ model: "sdxl" }, "model", "its models are emoji-64, other"],
+  ])("names the nearest of its own names for %j", async (fields, param, hint) => {
+    expect((await post(testServer(), { prompt: "x", ...fields })).body.error).toMatchObject({ param, hint });
+  });
+
+  it.each(["", "x".repeat(256)])("refuses an Idempotency-Key of another length", async (key) => {
+    const { status, body } = await post(testServer(), { prompt: "x" }, { "idempotency-key": key });
+    expect([status, body.error]).toEqual([400, expect.objectContaining({ code: "invalid_idempotency_key" })]);
   });
 
   it("answers 422 to another request under the same Idempotency-Key", async () => {
@@ -144,6 +164,7 @@ it("a list names the field of its query that is wrong", async () => {
     const { status, text } = await get(server, `/api/jobs?${query}`);
     expect([status, JSON.parse(text).error.param]).toEqual([400, query.split("=")[0]]);
   }
+  expect(JSON.parse((await get(server, "/api/jobs?stat=done")).text).error.message).toContain("did you mean state?");
 });
 
 it("GET /api/models tells everything that a request can name", async () => {

@@ -1,8 +1,8 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { atMost, type Size } from "../limits.js";
+import { nearestName } from "../nearest-name.js";
 import { expectName } from "./names.js";
-import { nearestName } from "./nearest-name.js";
 import type { CommonPlan, PlanContext, PlannedJob } from "./plan.js";
 import type { Txt2ImgBody } from "./request.js";
 import { chooseSampler } from "./samplers.js";

@@ -1,5 +1,5 @@
 import { HttpError } from "../http-error.js";
-import { nearestName } from "./nearest-name.js";
+import { nearestName } from "../nearest-name.js";
 
 /** The web UI's title of a model: its name. The web UI adds a hash of the file, which a model in a folder does not have. */
 export function titleOf(name: string): string {

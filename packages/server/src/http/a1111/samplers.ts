@@ -1,6 +1,6 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
-import { nearestName } from "./nearest-name.js";
+import { nearestName } from "../nearest-name.js";
 import {
   OFFERED_SAMPLERS,
   OFFERED_SPACINGS,

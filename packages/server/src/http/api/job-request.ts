@@ -2,7 +2,9 @@ import { ArgumentError } from "darkroom";
 import { generateRequest } from "darkroom/generate";
 import * as v from "valibot";
 import { type NewJob, OUTPUT_FORMATS } from "../../jobs/job.js";
+import { SERVERS_OWN } from "../../models/resolve-request.js";
 import { HttpError } from "../http-error.js";
+import { mistypedName } from "../nearest-name.js";
 import { prepareRequest } from "../prepare-request.js";
 import type { ServerContext } from "../server-context.js";
 
@@ -64,15 +66,18 @@ function split(body: Readonly<Record<string, unknown>>): { own: OwnFields; optio
   throw new ArgumentError(`${name} is ${JSON.stringify(own[name])?.slice(0, 100)}; expected ${EXPECTED[name]}`, { argument: name });
 }
 
-/** The library does not know our fields when it lists those that there are. */
+/** The library does not know our fields, and knows options that are the server's to choose. */
 function withOwnFields(error: unknown, options: Readonly<Record<string, unknown>>): unknown {
   const { argument } = error instanceof ArgumentError ? error : { argument: undefined };
   const isUnknown = argument !== undefined && Object.hasOwn(options, argument) && !Object.hasOwn(knownOptions(), argument);
   if (!(error instanceof ArgumentError) || !isUnknown) return error;
-  const ours = `a job also has ${Object.keys(EXPECTED).join(", ")}`;
+  const fields = [...Object.keys(EXPECTED), ...Object.keys(knownOptions()).filter((name) => !SERVERS_OWN.some((own) => own === name))];
+  const meant = mistypedName(argument, fields);
+  const isList = error.hint === undefined || error.hint.startsWith("its options are");
+  const librarys = isList ? `its fields are ${fields.join(", ")}` : error.hint;
   return new ArgumentError(error.message.replace("generate has no option", "a job has no field"), {
     argument,
-    hint: error.hint === undefined ? ours : `${error.hint}; ${ours}`,
+    hint: meant === undefined ? librarys : `did you mean ${meant}?`,
   });
 }
 
@@ -81,9 +86,10 @@ function knownOptions(): object {
 }
 
 function noSuchModel(name: string, names: readonly string[]): HttpError {
+  const meant = mistypedName(name, names);
   return new HttpError(404, `the server has no model ${JSON.stringify(name).slice(0, 100)}`, {
     code: "model_not_found",
     param: "model",
-    hint: `its models are ${names.join(", ")}`,
+    hint: meant === undefined ? `its models are ${names.join(", ")}` : `did you mean ${meant}?`,
   });
 }

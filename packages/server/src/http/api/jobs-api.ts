@@ -3,6 +3,7 @@ import { JOB_STATES, type Job, type JobEvent, type JobState } from "../../jobs/j
 import { readJson } from "../body.js";
 import { eventStream } from "../event-stream.js";
 import { HttpError } from "../http-error.js";
+import { mistypedName } from "../nearest-name.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { jobRequest } from "./job-request.js";
 import { eventView, jobView } from "./job-view.js";
@@ -84,10 +85,18 @@ function idempotencyKey(c: AppContext): string | undefined {
   throw new HttpError(400, "the Idempotency-Key must have 1 to 255 characters", { code: "invalid_idempotency_key" });
 }
 
+const QUERY_FIELDS = ["state", "limit", "before"];
+
 function listQuery(c: AppContext) {
   const { state, limit, before, ...others } = c.req.query();
   const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw wrongQuery(unknown, "not a field of this list; it has state, limit and before");
+  if (unknown !== undefined) {
+    const meant = mistypedName(unknown, QUERY_FIELDS);
+    throw wrongQuery(
+      unknown,
+      `not a field of this list; ${meant === undefined ? `it has ${QUERY_FIELDS.join(", ")}` : `did you mean ${meant}?`}`,
+    );
+  }
   const states = state?.split(",").map((each) => JOB_STATES.find((known) => known === each) ?? each);
   const isStates = (given: readonly string[]): given is JobState[] => given.every((each) => JOB_STATES.some((known) => known === each));
   if (states && !isStates(states)) throw wrongQuery("state", `expected ${JOB_STATES.join(", ")}, or several with commas`);

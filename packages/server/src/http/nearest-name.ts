@@ -5,6 +5,14 @@ export function nearestName(wanted: string, names: readonly string[]): string | 
   return distances.sort(([, a], [, b]) => a - b)[0]?.[0];
 }
 
+/** The name that `wanted` probably means: one wrong letter, or one in three. */
+export function mistypedName(wanted: string, names: readonly string[]): string | undefined {
+  const nearest = nearestName(wanted, names);
+  const isNear =
+    nearest !== undefined && distance(wanted.toLowerCase().slice(0, LONGEST), nearest.toLowerCase()) <= Math.max(1, wanted.length / 3);
+  return isNear ? nearest : undefined;
+}
+
 /** Letters that count: a name of a million letters is somebody's test. */
 const LONGEST = 100;
 
