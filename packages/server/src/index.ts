@@ -21,7 +21,7 @@ export type {
   StoredPicture,
   SubmitOptions,
 } from "./jobs/job.js";
-export type { JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, WorkOptions } from "./jobs/jobs.js";
+export type { JobCounts, JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, LiveCount, WorkOptions } from "./jobs/jobs.js";
 export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError } from "./jobs/jobs.js";
 export { RedisQueueError } from "./jobs/redis/connect.js";
 export { openRedisJobs, type RedisJobsOptions } from "./jobs/redis/redis-jobs.js";

@@ -14,6 +14,11 @@ const WAITING_SECONDS = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600];
 const STEP_SECONDS = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const JOB_SECONDS = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800];
 
+const STATES = ["waiting", "running"] as const;
+
+/** Stands for all models that the server does not offer, so that there are never more values than it has models. */
+const OTHER = "other models";
+
 /** Numbers about jobs, for Prometheus. */
 export class Metrics {
   readonly registry = new Registry();
@@ -21,7 +26,7 @@ export class Metrics {
   private readonly steps = this.histogram("darkroom_step_seconds", "Time of a denoising step", STEP_SECONDS);
   private readonly running = this.histogram("darkroom_job_running_seconds", "Time from a job's start to its end", JOB_SECONDS);
   private readonly ended = new Counter({
-    name: "darkroom_jobs_total",
+    name: "darkroom_jobs_ended_total",
     help: "Jobs that ended",
     labelNames: ["model", "door", "state"] as const,
     registers: [this.registry],
@@ -46,9 +51,13 @@ export class Metrics {
       labelNames: ["model", "state"] as const,
       registers: [this.registry],
       async collect() {
-        const live = await jobs.list({ states: ["waiting", "running"], limit: 100_000 });
-        for (const model of modelNames) for (const state of ["waiting", "running"] as const) this.set({ model, state }, 0);
-        for (const { model, state } of live) this.inc({ model, state });
+        const { models } = await jobs.count();
+        this.reset();
+        for (const model of modelNames) for (const state of STATES) this.set({ model, state }, 0);
+        // A queue can have jobs for models that this server does not offer, or offers no longer.
+        for (const [model, counts] of models) {
+          for (const state of STATES) this.inc({ model: modelNames.includes(model) ? model : OTHER, state }, counts[state]);
+        }
       },
     });
     new Gauge({

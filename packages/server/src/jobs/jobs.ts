@@ -32,6 +32,27 @@ export interface ListOptions {
   readonly before?: string | undefined;
 }
 
+/** Numbers of live jobs. */
+export type LiveCount = Readonly<Record<"waiting" | "running", number>>;
+
+/** Numbers of live jobs, of all and by their models. Only models with live jobs are there. */
+export interface JobCounts extends LiveCount {
+  readonly models: ReadonlyMap<string, LiveCount>;
+}
+
+/** The counts of jobs in whatever order. */
+export function countJobs(jobs: Iterable<readonly [model: string, state: "waiting" | "running", number: number]>): JobCounts {
+  const total = { waiting: 0, running: 0 };
+  const models = new Map<string, { waiting: number; running: number }>();
+  for (const [model, state, number] of jobs) {
+    const own = models.get(model) ?? { waiting: 0, running: 0 };
+    models.set(model, own);
+    own[state] += number;
+    total[state] += number;
+  }
+  return { ...total, models };
+}
+
 /** The jobs of a server, or of several that share them. Two implementations have this interface, and one suite of tests. */
 export interface Jobs {
   /**
@@ -57,8 +78,8 @@ export interface Jobs {
   events(id: string, options?: { readonly after?: number | undefined; readonly signal?: AbortSignal | undefined }): AsyncIterable<JobEvent>;
   /** Takes jobs, one at a time for each slot, as long as it is not closed. */
   work(handler: JobHandler, options: WorkOptions): JobWorker;
-  /** Number of jobs by state, for limits and metrics. */
-  count(): Promise<Readonly<Record<"waiting" | "running", number>>>;
+  /** How many jobs are live, for limits and metrics. */
+  count(): Promise<JobCounts>;
   /** Stops taking jobs. Those that run are handed back to the queue. Later calls throw {@link QueueClosedError}. */
   close(): Promise<void>;
 }

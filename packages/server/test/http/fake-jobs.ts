@@ -1,7 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import type { Job, JobEvent, JobEventBody, JobResult, JobState, NewJob, StoredPicture, SubmitOptions } from "../../src/jobs/job.js";
-import { JobCancelled, JobFailed, type JobRun, type Jobs, type JobWorker, type ListOptions, QueueFullError } from "../../src/jobs/jobs.js";
+import {
+  countJobs,
+  JobCancelled,
+  type JobCounts,
+  JobFailed,
+  type JobRun,
+  type Jobs,
+  type JobWorker,
+  type ListOptions,
+  QueueFullError,
+} from "../../src/jobs/jobs.js";
 
 /** Makes a job's result. */
 export type Maker = (job: Job, run: JobRun) => Promise<JobResult>;
@@ -109,8 +119,8 @@ export class FakeJobs implements Jobs {
     return { close: async () => undefined };
   }
 
-  async count(): Promise<Readonly<Record<"waiting" | "running", number>>> {
-    return { waiting: 0, running: this.all.filter(({ state }) => state === "running").length };
+  async count(): Promise<JobCounts> {
+    return countJobs(this.all.filter(({ state }) => state === "running").map(({ model }) => [model, "running", 1]));
   }
 
   async close(): Promise<void> {}

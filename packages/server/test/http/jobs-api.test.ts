@@ -186,19 +186,3 @@ it("probes need no key; numbers about jobs need one", async () => {
 it("a server that shuts down is not ready", async () => {
   expect((await get(testServer({ closing: AbortSignal.abort() }), "/ready")).status).toBe(503);
 });
-
-it("/metrics has the queue, waiting, steps and memory by model", async () => {
-  const server = testServer({ modelMemory: () => [{ models: ["emoji-64"], bytes: 5000 }] });
-  const { body } = await post(server, { prompt: "x" });
-  await get(server, `/api/jobs/${body.id}/events`);
-  const { text } = await get(server, "/metrics");
-  for (const line of [
-    'darkroom_jobs{model="emoji-64",state="waiting"} 0',
-    'darkroom_job_waiting_seconds_count{model="emoji-64"} 1',
-    'darkroom_step_seconds_count{model="emoji-64"} 3',
-    'darkroom_jobs_total{model="emoji-64",door="api",state="done"} 1',
-    'darkroom_model_memory_bytes{model="emoji-64"} 5000',
-  ]) {
-    expect(text).toContain(line);
-  }
-});

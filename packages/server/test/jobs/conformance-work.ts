@@ -37,13 +37,39 @@ export function workTests(queue: TestQueue): void {
       expect((await work.next()).job.id).toBe(id);
     });
 
+    it("counts live jobs by their models, and no others", async () => {
+      expect(await queue.jobs.count()).toEqual({ waiting: 0, running: 0, models: new Map() });
+      const work = new HandWork();
+      queue.jobs.work(work.handler, { slots: 1, models: ["a"] });
+      await queue.submit({ model: "b" });
+      await queue.submit({ model: "a" });
+      const first = await work.next();
+      await queue.submit({ model: "a" });
+      const { id } = await queue.submit({ model: "__proto__" });
+      const expected = {
+        waiting: 3,
+        running: 1,
+        models: new Map([
+          ["a", { waiting: 1, running: 1 }],
+          ["b", { waiting: 1, running: 0 }],
+          ["__proto__", { waiting: 1, running: 0 }],
+        ]),
+      };
+      expect(await queue.jobs.count()).toEqual(expected);
+      await queue.jobs.cancel(id);
+      first.finish();
+      await queue.ended(first.job.id);
+      (await work.next()).finish();
+      await expect.poll(() => queue.jobs.count()).toEqual({ waiting: 1, running: 0, models: new Map([["b", { waiting: 1, running: 0 }]]) });
+    });
+
     it("runs as many jobs at a time as it has slots", async () => {
       const work = new HandWork();
       queue.jobs.work(work.handler, { slots: 2 });
       const ids = await queue.submitMany(4);
       const runs = [await work.next(), await work.next()];
       expect(new Set(runs.map(({ job }) => job.id))).toEqual(new Set(ids.slice(0, 2)));
-      expect(await queue.jobs.count()).toEqual({ waiting: 2, running: 2 });
+      expect(await queue.jobs.count()).toMatchObject({ waiting: 2, running: 2 });
       expect(work.unseen).toBe(0);
       runs[1]?.finish();
       expect((await work.next()).job.id).toBe(ids[2]);

@@ -1,6 +1,7 @@
 import type { Job, JobEvent, NewJob, StoredPicture, SubmitOptions } from "../job.js";
 import { jobText } from "../job-text.js";
 import {
+  type JobCounts,
   type JobHandler,
   type Jobs,
   type JobsOptions,
@@ -107,7 +108,7 @@ class EmbeddedJobs implements Jobs {
     return worker;
   }
 
-  async count(): Promise<Readonly<Record<"waiting" | "running", number>>> {
+  async count(): Promise<JobCounts> {
     this.#checkOpen();
     return this.#table.count();
   }

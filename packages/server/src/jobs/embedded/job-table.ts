@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { GenerateRequest } from "darkroom/generate";
 import type { Job, JobError, JobResult, JobState, StoredPicture, SubmitOptions } from "../job.js";
 import { type JobText, parseJobText, toJson } from "../job-text.js";
-import { KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
+import { countJobs, type JobCounts, KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
 import type { FinalEnd } from "../run-job-handler.js";
 import { type Database, transaction } from "./database.js";
 import { Statements } from "./statements.js";
@@ -126,10 +126,13 @@ export class JobTable {
     return row && (JSON.parse(row.picture) as StoredPicture);
   }
 
-  count(): Record<"waiting" | "running", number> {
-    const sql = "SELECT count(*) AS n FROM jobs WHERE state =";
-    const waiting = this.#sql.get<{ n: number }>(`${sql} 'waiting'`)?.n ?? 0;
-    return { waiting, running: this.#sql.get<{ n: number }>(`${sql} 'running'`)?.n ?? 0 };
+  count(): JobCounts {
+    // Each state has an index of its own.
+    const of = (state: "waiting" | "running") =>
+      this.#sql
+        .all<{ model: string; n: number }>(`SELECT model, count(*) AS n FROM jobs WHERE state = '${state}' GROUP BY model`)
+        .map(({ model, n }) => [model, state, n] as const);
+    return countJobs([...of("waiting"), ...of("running")]);
   }
 
   /** The place of each waiting job, from 1, in order. */

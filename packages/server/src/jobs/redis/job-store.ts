@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import type { Job, JobError, JobEvent, JobResult, JobState, NewJob, Progress, StoredPicture, SubmitOptions } from "../job.js";
 import { jobText, parseJobText, toJson } from "../job-text.js";
-import { KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
+import { countJobs, type JobCounts, KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
 import type { RunEnd } from "../run-job-handler.js";
 import { Scripts } from "./scripts.js";
 
@@ -89,9 +89,12 @@ export class JobStore {
     return text === null ? undefined : (JSON.parse(text) as StoredPicture);
   }
 
-  async count(): Promise<Record<"waiting" | "running", number>> {
-    const [waiting, running] = await Promise.all([this.#redis.zcard(`${this.prefix}waiting`), this.#redis.zcard(`${this.prefix}running`)]);
-    return { waiting, running };
+  async count(): Promise<JobCounts> {
+    const [waiting, running] = await this.#scripts.run<readonly [readonly string[], readonly string[]]>("live");
+    return countJobs([
+      ...waiting.map((model) => [model, "waiting", 1] as const),
+      ...running.map((model) => [model, "running", 1] as const),
+    ]);
   }
 
   async cancel(id: string): Promise<Recorded | undefined> {

@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import type { Job, JobEvent, NewJob, StoredPicture, SubmitOptions } from "../job.js";
 import {
+  type JobCounts,
   type JobHandler,
   type Jobs,
   type JobsOptions,
@@ -177,7 +178,7 @@ class RedisJobs implements Jobs {
     return worker;
   }
 
-  async count(): Promise<Readonly<Record<"waiting" | "running", number>>> {
+  async count(): Promise<JobCounts> {
     this.#checkOpen();
     return this.#store.count();
   }

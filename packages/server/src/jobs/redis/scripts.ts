@@ -148,6 +148,16 @@ const SCRIPTS = {
     end
     return models`,
 
+  /** The models of the waiting and of the running jobs, one for each job. */
+  live: `
+    local live = {}
+    for _, state in ipairs({ 'waiting', 'running' }) do
+      local models = {}
+      for _, id in ipairs(call('ZRANGE', P .. state, 0, -1)) do table.insert(models, get(id, 'model') or '') end
+      table.insert(live, models)
+    end
+    return live`,
+
   /** id, token, now, reason of a crash. Nil if the job is not live. */
   start: `
     local id, token, now, reason = unpack(ARGV)
