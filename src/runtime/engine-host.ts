@@ -15,6 +15,8 @@ export interface EncodedModel {
 export interface EngineHost {
   /** Whether ONNX Runtime's threads spin while they wait for work. */
   readonly spins: boolean;
+  /** Threads that a session on the CPU computes with; if undefined, ONNX Runtime takes one for each core. */
+  readonly threads: number | undefined;
   /** Starts a thread for ONNX Runtime. @throws DeviceError */
   startThread(): Transport;
   /** The devices that "auto" tries before the CPU, in order. */

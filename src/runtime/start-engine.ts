@@ -31,7 +31,7 @@ export async function startEngine(host: EngineHost, options: EngineOptions = {})
   const candidates: readonly ResolvedDevice[] = device === "auto" ? [...host.autoDevices(), "cpu"] : [device];
   let error: DeviceError | undefined;
   for (const candidate of candidates) {
-    const settings = { device: candidate, deviceId, profile, spins: host.spins, encode: host.encode };
+    const settings = { device: candidate, deviceId, profile, spins: host.spins, threads: host.threads, encode: host.encode };
     const { capabilities, problem } = await probe(transport, host, settings, { precision, onlyHardware: device === "auto" });
     if (capabilities) return new OnnxEngine(host, transport, settings, capabilities, options);
     error = new DeviceError(`device ${candidate} is not available: ${problem}`, { hint: host.needsOf(candidate) });

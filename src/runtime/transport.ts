@@ -10,6 +10,7 @@ export interface SessionOptions {
   readonly graphOptimizationLevel: "disabled" | "extended";
   readonly enableCpuMemArena?: boolean;
   readonly enableMemPattern?: boolean;
+  readonly intraOpNumThreads?: number;
   readonly enableProfiling?: boolean;
   readonly profileFilePrefix?: string;
   readonly extra: Readonly<Record<string, unknown>>;

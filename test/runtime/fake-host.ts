@@ -77,6 +77,7 @@ export function fakeEncode(): EncodedModel {
 export function fakeHost(thread: Transport, host: Partial<EngineHost> = {}): EngineHost {
   return {
     spins: true,
+    threads: undefined,
     startThread: () => thread,
     autoDevices: () => [],
     missingFor: () => undefined,

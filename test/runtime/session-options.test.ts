@@ -52,6 +52,11 @@ describe("the CPU's session", () => {
     expect(options).toMatchObject({ enableProfiling: true, profileFilePrefix: "here" });
   });
 
+  it("computes with as many threads as it is told", () => {
+    expect(loadTask({ ...CPU, threads: 3 }, GRAPH).options.intraOpNumThreads).toBe(3);
+    expect(loadTask({ ...CPU, device: "webgpu", threads: 3 }, GRAPH).options.intraOpNumThreads).toBeUndefined();
+  });
+
   it("copies weights if that is asked for, or if some are converted into a file", () => {
     const prepared = (file?: FileRef) => ({ ...GRAPH, preparations: [{ ...GRAPH, outputs: [], ...(file && { file }) }] });
     expect(extra(CPU, GRAPH, { copiesWeights: true })).toMatchObject({ disable_prepacking: "0" });

@@ -20,7 +20,7 @@ import { createHandler, type HandlerOptions } from "./worker/supervisor.js";
 export interface ServerOptions
   extends AccessOptions,
     Pick<JobsOptions, "maxWaiting" | "keepJobs" | "keepDays">,
-    Pick<HandlerOptions, "slots" | "memoryBudget" | "recycleAbove" | "killAfter" | "startTimeout" | "log"> {
+    Pick<HandlerOptions, "slots" | "threads" | "memoryBudget" | "recycleAbove" | "killAfter" | "startTimeout" | "log"> {
   /** The folder of the queue and, unless `results` is given, of finished pictures. One server has it at a time. */
   readonly folder: string;
   /** Where finished pictures are kept; in the folder by default. The server does not close it. */
@@ -88,8 +88,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     opened.push(() => jobs.close());
     await cancelOrphans(jobs);
 
-    const { slots = 1, memoryBudget, recycleAbove, killAfter, startTimeout, log = () => undefined } = options;
-    const handler = createHandler({ offer, results, slots, memoryBudget, recycleAbove, killAfter, startTimeout, log });
+    const { slots = 1, threads, memoryBudget, recycleAbove, killAfter, startTimeout, log = () => undefined } = options;
+    const handler = createHandler({ offer, results, slots, threads, memoryBudget, recycleAbove, killAfter, startTimeout, log });
     opened.push(() => handler.close());
 
     const closing = new AbortController();

@@ -14,6 +14,11 @@ const NODE: EngineHost = {
   get spins() {
     return process.env.DARKROOM_SPIN !== "0";
   },
+  // DARKROOM_THREADS=4 is for several processes that share the cores.
+  get threads() {
+    const { DARKROOM_THREADS: given = "" } = process.env;
+    return /^[1-9]\d{0,3}$/.test(given) ? Number(given) : undefined;
+  },
   startThread: () => new WorkerThread(),
   autoDevices,
   missingFor,

@@ -17,13 +17,17 @@ import {
  * ONNX Runtime sends usage data to its makers on Linux and macOS, too, and leaves files for it in the folder for temporary files, one for
  * each process (microsoft/onnxruntime#27379). A server of one's own does not, unless its environment says otherwise.
  */
-const environment = () => ({ ORT_DISABLE_TELEMETRY: "1", ...process.env });
+function environment({ threads }: ProcessOptions): NodeJS.ProcessEnv {
+  return { ORT_DISABLE_TELEMETRY: "1", ...process.env, ...(threads !== undefined && { DARKROOM_THREADS: String(threads) }) };
+}
 
 /** How a process is started. */
 export interface ProcessOptions {
   readonly offer: Offer;
   /** Bytes above which it closes models. */
   readonly memoryBudget: number;
+  /** Threads that it computes with on the CPU; by default one for each core. */
+  readonly threads?: number | undefined;
   /** The program; `child.js` by default. */
   readonly entry?: string | undefined;
   /** Milliseconds until a process that does not end by itself is killed. */
@@ -91,7 +95,12 @@ export class ModelProcess {
   /** Starts a process, and kills it when the signal aborts. @throws ProcessEnded if it ends before it is ready, or is not ready in time */
   static async start(options: ProcessOptions, signal: AbortSignal): Promise<ModelProcess> {
     const { file, execArgv } = programOf(options.entry);
-    const child = fork(file, [], { execArgv, env: environment(), serialization: "advanced", stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = fork(file, [], {
+      execArgv,
+      env: environment(options),
+      serialization: "advanced",
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+    });
     const started = new ModelProcess(child, options);
     const hello = new Promise<number>((resolve) => {
       child.on("message", (message: FromChild) => message.type === "hello" && resolve(message.version));

@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto";
+import { ArgumentError } from "darkroom";
 import type { JobResult, StoredPicture } from "../jobs/job.js";
 import { JobHandedBack, type JobHandler } from "../jobs/jobs.js";
 import type { Offer } from "../models/offer.js";
 import type { ResultStore } from "../results/result-store.js";
+import { cores } from "./cores.js";
 import { availableMemory } from "./memory.js";
 import type { JobDone } from "./model-process.js";
 import { Slot, type SlotStatus } from "./slot.js";
@@ -22,6 +24,8 @@ export interface HandlerOptions {
   readonly memoryBudget?: number | undefined;
   /** Bytes of memory of a process above which it is replaced after a job. By default 80 % of the memory, shared by the slots. */
   readonly recycleAbove?: number | undefined;
+  /** Threads with which a process computes on the CPU; by default, the slots share the cores. */
+  readonly threads?: number | undefined;
   /** Milliseconds until a process that does not stop is killed; 10 seconds by default. */
   readonly killAfter?: number | undefined;
   /** Milliseconds in which a process must be ready; a minute by default. */
@@ -45,8 +49,15 @@ export interface ModelHandler extends JobHandler, AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Starts nothing yet: a process is started for the first job. */
+/**
+ * Starts nothing yet: a process is started for the first job.
+ * @throws ArgumentError
+ */
 export function createHandler({ offer, results, slots: count = 1, ...options }: HandlerOptions): ModelHandler {
+  for (const [argument, value] of Object.entries({ slots: count, threads: options.threads })) {
+    if (value === undefined || (Number.isSafeInteger(value) && value >= 1)) continue;
+    throw new ArgumentError(`${argument} is ${value}; expected a whole number, at least 1`, { argument });
+  }
   const share = availableMemory() / count;
   const slots = Array.from(
     { length: count },
@@ -54,6 +65,8 @@ export function createHandler({ offer, results, slots: count = 1, ...options }: 
       new Slot({
         offer,
         entry: options.entry,
+        // One process alone has its own way to use all cores.
+        threads: options.threads ?? (count === 1 ? undefined : Math.max(1, Math.floor(cores() / count))),
         memoryBudget: options.memoryBudget ?? share * 0.6,
         recycleAbove: options.recycleAbove ?? share * 0.8,
         killAfter: options.killAfter ?? 10_000,

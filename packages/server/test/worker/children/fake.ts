@@ -13,7 +13,7 @@ process.on("message", (message: ToChild) => {
   const end =
     request.prompt === "break the device"
       ? ({ kind: "failed", error: { kind: "device", message: "the GPU was lost" }, isUnsafe: true } as const)
-      : ({ kind: "done", settings: {}, warnings: [], seconds: { load: 0, generate: 0 } } as const);
+      : ({ kind: "done", settings: { threads: process.env.DARKROOM_THREADS }, warnings: [], seconds: { load: 0, generate: 0 } } as const);
   send({ type: "end", id, end });
 });
 send({ type: "hello", version: 1 });
