@@ -34,6 +34,11 @@ export function Dialog({ label, class: className = "", onClose, canClose = true,
         event.preventDefault();
         if (canClose) onClose();
       }}
+      onClose={() => {
+        // A second Esc closes a dialog, whatever its page says to the first.
+        if (canClose && dialog.current) onClose();
+        else dialog.current?.showModal();
+      }}
       onClick={(event) => {
         if (canClose && event.target === dialog.current) onClose();
       }}

@@ -20,7 +20,7 @@ export function KeyDialog() {
     }
   };
   return (
-    <Dialog label="API key" class="key-dialog" canClose={false} onClose={() => undefined}>
+    <Dialog label="This server needs a key" class="key-dialog" canClose={false} onClose={() => undefined}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

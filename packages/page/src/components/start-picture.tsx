@@ -8,8 +8,7 @@ import { NumberField } from "./number-field.js";
 /** The picture to start from: a file, dropped or pasted, or one from the gallery. A mask can be drawn on it. */
 export function StartPicture() {
   const input = useRef<HTMLInputElement>(null);
-  const [isOver, setIsOver] = useState(false);
-  usePastedPictures();
+  const isOver = useGivenPictures();
   const { takesMask, needsPicture } = abilities.value;
   const given = start.value;
   const about = problemAbout("image", "maskImage");
@@ -17,22 +16,7 @@ export function StartPicture() {
   return (
     <fieldset class="start">
       <legend>Picture to start from{needsPicture ? "" : " (optional)"}</legend>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the button in it does the same without a drag */}
-      <div
-        class={isOver ? "drop is-over" : "drop"}
-        onDragOver={(event) => {
-          if (!event.dataTransfer?.types.includes("Files")) return;
-          event.preventDefault();
-          setIsOver(true);
-        }}
-        onDragLeave={() => setIsOver(false)}
-        onDrop={(event) => {
-          event.preventDefault();
-          setIsOver(false);
-          const [file] = event.dataTransfer?.files ?? [];
-          if (file) void startFrom(file);
-        }}
-      >
+      <div class={isOver ? "drop is-over" : "drop"}>
         <input
           ref={input}
           type="file"
@@ -99,16 +83,38 @@ function StartPreview({ image }: { readonly image: Blob }) {
   return url === undefined ? null : <img class="start-preview" src={url} alt="To start from" />;
 }
 
-/** A picture that is pasted anywhere on the page. */
-function usePastedPictures(): void {
+/** Takes a picture that is pasted or dropped anywhere on the page. Returns whether one is dragged over it. */
+function useGivenPictures(): boolean {
+  const [isOver, setIsOver] = useState(false);
   useEffect(() => {
-    const paste = (event: ClipboardEvent) => {
-      const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    const take = (event: Event, data: DataTransfer | null) => {
+      const file = [...(data?.files ?? [])].find(({ type }) => type.startsWith("image/")) ?? data?.files[0];
       if (!file) return;
       event.preventDefault();
       void startFrom(file);
     };
-    document.addEventListener("paste", paste);
-    return () => document.removeEventListener("paste", paste);
+    const listeners = new AbortController();
+    const { signal } = listeners;
+    document.addEventListener("paste", (event) => take(event, event.clipboardData), { signal });
+    document.addEventListener(
+      "dragover",
+      (event) => {
+        if (!event.dataTransfer?.types.includes("Files")) return;
+        event.preventDefault();
+        setIsOver(true);
+      },
+      { signal },
+    );
+    document.addEventListener("dragleave", ({ relatedTarget }) => relatedTarget === null && setIsOver(false), { signal });
+    document.addEventListener(
+      "drop",
+      (event) => {
+        setIsOver(false);
+        take(event, event.dataTransfer);
+      },
+      { signal },
+    );
+    return () => listeners.abort();
   }, []);
+  return isOver;
 }

@@ -12,6 +12,9 @@ const MOST_STREAMS = 3;
 /** Jobs of one page of the gallery. */
 const PAGE = 60;
 
+/** Jobs that are asked for at a time, at most. */
+const MOST_LISTED = 1000;
+
 /** Jobs that are hidden, at most. The server keeps so many by default. */
 const MOST_HIDDEN = 1000;
 
@@ -59,7 +62,7 @@ export function addJob(job: Job): void {
 
 /** Asks for the jobs that wait or run. @throws ApiError @throws ConnectionLost */
 export async function refreshLive(): Promise<void> {
-  const listed = await client.jobs({ states: ["waiting", "running"], limit: 200 });
+  const listed = await client.jobs({ states: ["waiting", "running"], limit: MOST_LISTED });
   const known = new Map(live.value.map((each) => [each.job.id, each]));
   const over = new Set((ended.value ?? []).map(({ id }) => id));
   const now = Date.now();

@@ -22,6 +22,7 @@ export async function keepFresh(): Promise<never> {
   window.addEventListener("online", refreshNow);
   let endedAt = 0;
   for (;;) {
+    wake = new AbortController();
     if (keyProblem.value === undefined) {
       try {
         if (!offer.value) await loadOffer();
@@ -34,7 +35,6 @@ export async function keepFresh(): Promise<never> {
         // The next round may succeed.
       }
     }
-    wake = new AbortController();
     await pause(waitingTime(), wake.signal);
   }
 }
