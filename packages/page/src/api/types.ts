@@ -93,8 +93,8 @@ export type JobEvent =
   | { readonly type: "failed"; readonly error: JobError }
   | { readonly type: "cancelled" };
 
-/** What a picture starts from. */
-export type StartKind = "noise" | "image" | "mask" | "control";
+/** What a picture of the page starts from; the server knows more. */
+export type StartKind = "noise" | "image" | "mask";
 
 export interface Defaults {
   readonly steps: number;

@@ -39,7 +39,7 @@ export function abilitiesOf(model: Model | undefined): Abilities {
 }
 
 /** What a picture starts from, by the pictures that are given. */
-export function startKind(hasPicture: boolean, hasMask: boolean): "noise" | "image" | "mask" {
+export function startKind(hasPicture: boolean, hasMask: boolean): StartKind {
   if (!hasPicture) return "noise";
   return hasMask ? "mask" : "image";
 }

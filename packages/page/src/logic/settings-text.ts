@@ -38,7 +38,8 @@ export function settingsText(job: Job, picture: Picture): Record<string, string>
   const scheduler = job.request.scheduler ?? settings.scheduler;
   rows.push(
     ["Scheduler", typeof scheduler === "string" ? labelOf(scheduler) : undefined],
-    ["LoRAs", namesOf(settings.loras)],
+    ["LoRAs", namesOf(settings.loras, "name", "weight")],
+    ["ControlNets", namesOf(settings.controls, "model", "scale")],
     ["Started from", settings.image === undefined ? undefined : settings.maskImage === undefined ? "a picture" : "a picture with a mask"],
     ["Time", seconds && durationText(seconds.generate)],
     ["Made", job.endedAt === undefined ? undefined : new Date(job.endedAt).toLocaleString()],
@@ -46,13 +47,10 @@ export function settingsText(job: Job, picture: Picture): Record<string, string>
   return Object.fromEntries(rows.map(([label, value]) => [label, textOf(value)]).filter(([, value]) => value !== ""));
 }
 
-function namesOf(list: unknown): string {
+function namesOf(list: unknown, name: string, weight: string): string {
   if (!Array.isArray(list)) return "";
   return list
-    .map(
-      (each: { readonly name?: unknown; readonly weight?: unknown }) =>
-        `${each.name}${each.weight === undefined ? "" : ` (${each.weight})`}`,
-    )
+    .map((each: Readonly<Record<string, unknown>>) => `${each[name]}${each[weight] === undefined ? "" : ` (${each[weight]})`}`)
     .join(", ");
 }
 

@@ -16,6 +16,7 @@ it("tells what a picture was made with, in the form's words", () => {
       { name: "ink", weight: 0.5 },
       { name: "fox", weight: 1 },
     ],
+    controls: [{ model: "canny", image: "data", scale: 0.8 }],
     device: "cpu",
   };
   const job = { ...done, request: { ...done.request, scheduler: "euler-karras" }, result: done.result && { ...done.result, settings } };
@@ -32,6 +33,7 @@ it("tells what a picture was made with, in the form's words", () => {
     Strength: "0.6",
     Scheduler: "Euler Karras",
     LoRAs: "ink (0.5), fox (1)",
+    ControlNets: "canny (0.8)",
     "Started from": "a picture with a mask",
     Time: "20 s",
   });
