@@ -36,15 +36,26 @@ export function watchMemory(pid: number): () => PeakMemory | undefined {
 
 /** The process and all below it. */
 function tree(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(tree)];
+}
+
+/** The processes that a process has started, on Linux. */
+export function childrenOf(pid: number): number[] {
   const threads = quietly(() => readdirSync(`/proc/${pid}/task`)) ?? [];
   const children = threads.flatMap(
     (thread) => quietly(() => readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8"))?.match(/\d+/g) ?? [],
   );
-  return [pid, ...children.flatMap((child) => tree(Number(child)))];
+  return children.map(Number);
+}
+
+/** Whether a process runs, on Linux. One that has ended can still be in the list of processes. */
+export function isRunning(pid: number): boolean {
+  const status = quietly(() => readFileSync(`/proc/${pid}/status`, "utf8"));
+  return status !== undefined && !/^State:\s+[ZX]/m.test(status);
 }
 
 /** Fields of /proc/PID/status in MiB; none of a process that has ended. */
-function readStatus(pid: number): ReadonlyMap<string, number> {
+export function readStatus(pid: number): ReadonlyMap<string, number> {
   const text = quietly(() => readFileSync(`/proc/${pid}/status`, "utf8")) ?? "";
   return new Map([...text.matchAll(/^(\w+):\s+(\d+) kB$/gm)].map(([, name = "", kilobytes]) => [name, Number(kilobytes) / 1024]));
 }

@@ -36,13 +36,17 @@ export function saveRun(folder: string, run: Run): string {
   mkdirSync(folder, { recursive: true });
   const date = run.date.slice(0, 16).replace(":", "");
   const checkpoint = run.scale === "real" ? run.checkpoint : `${run.checkpoint}-${run.scale}`;
-  const machine = run.machine.cpu
+  const path = join(folder, `${date}-${checkpoint}-${slugOf(run.machine)}.json`);
+  writeFileSync(path, `${JSON.stringify(run, null, 2)}\n`);
+  return path;
+}
+
+/** A machine's processor in a file's name. */
+export function slugOf({ cpu }: Machine): string {
+  return cpu
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-|-$/g, "");
-  const path = join(folder, `${date}-${checkpoint}-${machine}.json`);
-  writeFileSync(path, `${JSON.stringify(run, null, 2)}\n`);
-  return path;
 }
 
 /** @throws Error if the file is not a saved run. */

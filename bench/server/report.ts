@@ -1,0 +1,95 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describeMachine, type Machine } from "../machine.js";
+import { median, slugOf } from "../results.js";
+import { formatMebibytes, formatSeconds, markdownTable } from "../tables.js";
+import type { Audit } from "./audit.js";
+import type { DrillOptions } from "./drill.js";
+import type { MemorySample, ProcessMemory } from "./memory.js";
+import type { Way } from "./overhead.js";
+import type { Fairness } from "./waiting.js";
+
+/** A saved run. Parts that were not asked for are missing. */
+export interface ServerRun {
+  readonly date: string;
+  readonly machine: Machine;
+  readonly versions: Readonly<Record<string, string>>;
+  drill?: Omit<DrillOptions, "log"> &
+    Audit & { readonly fairness: Fairness; readonly seconds: number; readonly disturbances: readonly string[] };
+  memory?: readonly MemorySample[];
+  overhead?: readonly Way[];
+}
+
+/** Writes the run to `server-<date>-<machine>.json`, and returns the path. */
+export function saveServerRun(folder: string, run: ServerRun): string {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, `server-${run.date.slice(0, 16).replace(":", "")}-${slugOf(run.machine)}.json`);
+  writeFileSync(path, `${JSON.stringify(run, null, 2)}\n`);
+  return path;
+}
+
+/** The run as tables. */
+export function describeServerRun({ date, machine, versions, drill, memory, overhead }: ServerRun): string {
+  return [
+    `${describeMachine(machine)}; ${date.slice(0, 10)}; ${Object.entries(versions)
+      .map(([name, version]) => `${name} ${version}`)
+      .join(", ")}.`,
+    ...(drill ? [drillTable(drill)] : []),
+    ...(memory ? [memoryTable(memory)] : []),
+    ...(overhead ? [overheadTable(overhead)] : []),
+  ].join("\n\n");
+}
+
+function drillTable(drill: NonNullable<ServerRun["drill"]>): string {
+  const { jobs, clients, batch, outcomes, crashed, disturbances, problems, retries, madeAgain, fairness } = drill;
+  const { batchJobsBefore: before } = fairness;
+  const times = (what: RegExp) => disturbances.filter((line) => what.test(line)).length;
+  const waiting = (of: Fairness["batch"]) => `${formatSeconds(of.median)}, ${formatSeconds(of.longest)}`;
+  return markdownTable([
+    [`${jobs} jobs from ${clients} clients, in ${formatSeconds(drill.seconds)}`, ""],
+    ["what clients were left with", listOf(outcomes)],
+    ["jobs that were lost, have no end or no reason, or have two results", String(problems.length)],
+    ["processes of models killed", String(times(/process of the model/))],
+    ["server killed; ended by SIGTERM", `${times(/SIGKILL/)}; ${times(/SIGTERM/)}`],
+    ["jobs that ran again after a crash; failed at their second", `${crashed.ranAgain}; ${crashed.failed}`],
+    ["requests sent again after a lost connection or a status", listOf(retries)],
+    ["pictures made twice, as a client without a key sent its request again", String(madeAgain)],
+    [`waiting time of the client with ${batch} jobs at once: median, longest`, waiting(fairness.batch)],
+    ["waiting time of the others", waiting(fairness.others)],
+    ["its jobs that started while a job of another client waited: mean, most", `${before.mean.toFixed(1)}, ${before.most}`],
+  ]);
+}
+
+function memoryTable(samples: readonly MemorySample[]): string {
+  const [first, last] = [samples[0], samples.at(-1)];
+  if (!first || !last) return "";
+  const row = (name: string, of: (sample: MemorySample) => number) => [
+    name,
+    ...samples.map((sample) => formatMebibytes(of(sample))),
+    `${(of(last) / of(first)).toFixed(2)}x`,
+  ];
+  const rows = (name: string, of: (sample: MemorySample) => ProcessMemory) => [
+    row(`${name}, resident`, (sample) => of(sample).resident),
+    row("- of it anonymous", (sample) => of(sample).anonymous),
+    row("- JavaScript's objects", (sample) => of(sample).heap),
+  ];
+  return markdownTable([
+    ["memory after so many pictures", ...samples.map(({ pictures }) => String(pictures)), "last / first"],
+    ...rows("the server's process", ({ server }) => server),
+    ...rows("the model's process", ({ model }) => model),
+  ]);
+}
+
+function overheadTable(ways: readonly Way[]): string {
+  return markdownTable([
+    ["a picture of the embedded checkpoint", "median", "ratio"],
+    ...ways.map(({ name, seconds, ratio }) => [name, formatSeconds(median(seconds.flat())), `${ratio.toFixed(3)}x`]),
+  ]);
+}
+
+function listOf(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
+}
