@@ -49,9 +49,10 @@ export async function audit({ clients, wishes }: DrillReport): Promise<Audit & {
 /** @param jobs what the server has on record for it */
 async function problemsOf(wish: Wish, jobs: readonly JobView[]): Promise<string[]> {
   const problems: string[] = [];
-  const { client, ids, told, outcome, reason } = wish;
+  const { client, behaviour, ids, told, outcome, reason } = wish;
   if (outcome === undefined) problems.push(`it has no end: ${reason ?? "no reason"}`);
   if (outcome === "failed" && !reason) problems.push("it failed without a reason");
+  if (outcome === "cancelled" && !/cancels|interrupts/.test(behaviour)) problems.push("it was cancelled, which its client did not ask for");
   for (const { id } of jobs.filter(isLive)) problems.push(`job ${id} has no end`);
 
   // By our own API, a wish is one job, however often it was sent.
@@ -69,7 +70,9 @@ async function problemsOf(wish: Wish, jobs: readonly JobView[]): Promise<string[
   // A seed always gives the same picture.
   const pictures = new Set(wish.pictures);
   for (const job of jobs) {
-    if (job.state === "failed" && !job.error?.message) problems.push(`job ${job.id} failed without a reason`);
+    // The drill gives no other reason.
+    const { error } = job;
+    if (job.state === "failed" && error?.kind !== "crashed") problems.push(`job ${job.id} failed: ${error?.kind} ${error?.message}`);
     for (const { url, seed } of job.result?.pictures ?? []) {
       const { status, body } = await client.bytes(url);
       if (status !== 200 || body.subarray(1, 4).toString() !== "PNG") problems.push(`the picture of job ${job.id} is missing: ${status}`);

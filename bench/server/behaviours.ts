@@ -54,8 +54,10 @@ export const BEHAVIOURS = {
 
   "does not get the reply": async (wish, { random }) => {
     const key = randomUUID();
-    const lost = AbortSignal.timeout(1 + Math.round(random() * 15));
-    await wish.client.once("/api/jobs", keyed(wish, key, {}, { signal: lost })).catch(() => undefined);
+    const cut = AbortSignal.timeout(1 + Math.round(random() * 50));
+    await wish.client.once("/api/jobs", keyed(wish, key, {}, { signal: cut })).catch(() => undefined);
+    // This reply comes, and is lost on the client's side.
+    await wish.client.json("/api/jobs", keyed(wish, key, {}));
     await end(wish, await submit(wish, {}, key));
   },
 
@@ -77,7 +79,8 @@ export const BEHAVIOURS = {
   },
 
   "is poisoned": async (wish, { killModels }) => {
-    const id = await submit(wish);
+    // It runs long enough to be killed on a busy machine, too.
+    const id = await submit(wish, { numInferenceSteps: 200 });
     let isWhole = false;
     await wish.client.follow(id, ({ type }) => {
       if (type === "running") isWhole = true;

@@ -3,7 +3,6 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { ownVersions, thisMachine } from "../machine.js";
 import { count, nameList } from "../options.js";
@@ -49,10 +48,9 @@ const options = new Command("npm run bench:server --")
   .opts<Options>();
 
 const log = (line: string) => console.error(line);
-const command: ServerCommand = (settings) => [
-  process.execPath,
-  fileURLToPath(new URL("program.mjs", import.meta.url)),
-  JSON.stringify(settings),
+const command: ServerCommand = ({ folder, port, apiKeys }) => [
+  ...[process.execPath, join(ROOT, "dist/cli/main.js"), "serve", "--device", "cpu", "--folder", folder, "--port", String(port)],
+  ...apiKeys.flatMap((key) => ["--api-key", key]),
 ];
 
 endOnSignals();

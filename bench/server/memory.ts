@@ -12,7 +12,9 @@ export interface ProcessMemory {
   /** Resident, as the system counts it: with the pages of weight files. */
   readonly resident: number;
   readonly anonymous: number;
-  /** Of it, what JavaScript holds: objects, and buffers outside of the heap. */
+  /** The most that was ever resident. */
+  readonly peak: number;
+  /** What JavaScript holds: objects, and buffers outside of the heap. */
   readonly heap: number;
   readonly external: number;
 }
@@ -106,11 +108,14 @@ async function memoryOf(pid: number, folder: string): Promise<ProcessMemory> {
   return {
     resident: field("VmRSS"),
     anonymous: field("RssAnon"),
+    peak: field("VmHWM"),
     heap: Math.round(heapUsed / 2 ** 20),
     external: Math.round(external / 2 ** 20),
   };
 }
 
 function describe(memory: ProcessMemory | undefined): string {
-  return memory ? `${memory.resident} MiB (anonymous ${memory.anonymous}, heap ${memory.heap}, external ${memory.external})` : "";
+  return memory
+    ? `${memory.resident} MiB (anonymous ${memory.anonymous}, peak ${memory.peak}, heap ${memory.heap}, external ${memory.external})`
+    : "";
 }

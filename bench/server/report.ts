@@ -71,6 +71,7 @@ function memoryTable(samples: readonly MemorySample[]): string {
   const rows = (name: string, of: (sample: MemorySample) => ProcessMemory) => [
     row(`${name}, resident`, (sample) => of(sample).resident),
     row("- of it anonymous", (sample) => of(sample).anonymous),
+    row("- the most so far", (sample) => of(sample).peak),
     row("- JavaScript's objects", (sample) => of(sample).heap),
   ];
   return markdownTable([
