@@ -32,6 +32,8 @@ export interface Surroundings {
   readonly random: () => number;
   /** Ends the processes that have models, without a word. */
   readonly killModels: () => void;
+  /** Ends the server, and starts it again. */
+  readonly restart: (signal: "SIGKILL" | "SIGTERM") => Promise<void>;
 }
 
 type Behaviour = (wish: Wish, surroundings: Surroundings) => Promise<void>;
@@ -78,20 +80,16 @@ export const BEHAVIOURS = {
     await end(wish, id);
   },
 
+  // It ends its process in every run. It is long, so that it is still running then on a busy machine, too.
   "is poisoned": async (wish, { killModels }) => {
-    // It runs long enough to be killed on a busy machine, too.
     const id = await submit(wish, { numInferenceSteps: 200 });
-    let isWhole = false;
-    await wish.client.follow(id, ({ type }) => {
-      if (type === "running") isWhole = true;
-      if (type === "step" && isWhole) {
-        isWhole = false;
-        killModels();
-      }
-      return "stay";
-    });
+    await onFirstSteps(wish, id, killModels);
     await end(wish, id);
   },
+
+  "runs when the server is killed": (wish, { restart }) => interrupted(wish, () => restart("SIGKILL")),
+
+  "runs when the server is stopped": (wish, { restart }) => interrupted(wish, () => restart("SIGTERM")),
 
   "waits at OpenAI's API": async (wish) => {
     const { client, seed } = wish;
@@ -153,6 +151,27 @@ async function submit(wish: Wish, options: object = {}, key: string = randomUUID
 
 function keyed({ seed }: Wish, key: string, options: object, init: RequestInit = {}): RequestInit {
   return posting({ prompt: promptOf(seed), seed, ...options }, { ...init, headers: { "idempotency-key": key } });
+}
+
+/** A job in the middle of which the server ends. */
+async function interrupted(wish: Wish, restart: () => Promise<void>): Promise<void> {
+  const id = await submit(wish, { numInferenceSteps: 60 });
+  let restarted: Promise<void> | undefined;
+  await onFirstSteps(wish, id, () => {
+    restarted ??= restart();
+  });
+  await restarted;
+  await end(wish, id);
+}
+
+/** Follows a job to its end, and calls `act` in the first step of each of its runs. */
+async function onFirstSteps({ client }: Wish, id: string, act: () => void): Promise<void> {
+  let isNew = false;
+  await client.follow(id, ({ type }) => {
+    if (type === "step" && isNew) act();
+    isNew = type === "running";
+    return "stay";
+  });
 }
 
 /** The answer tells the job's state. */

@@ -9,9 +9,9 @@ export interface DrillOptions {
   readonly clients: number;
   /** Jobs that the first client sends at once. */
   readonly batch: number;
-  /** Processes with models that are killed at any moment, beside those of poisoned jobs. */
+  /** Processes with models that are killed at any moment, beside those that wishes have killed. */
   readonly modelKills: number;
-  /** How often the server itself is killed and started again. */
+  /** How often the server itself is killed at any moment, beside that. */
   readonly serverKills: number;
   /** The drill's random numbers. */
   readonly seed: number;
@@ -29,13 +29,15 @@ export interface DrillReport {
 
 /** Of a hundred wishes that are not in the batch, so many have each behaviour. */
 const SHARES: Readonly<Record<BehaviourName, number>> = {
-  "follows its events": 18,
+  "follows its events": 19,
   "comes and goes": 16,
-  "asks now and then": 10,
-  "does not get the reply": 10,
+  "asks now and then": 9,
+  "does not get the reply": 9,
   "cancels while it waits": 6,
   "cancels while it runs": 8,
-  "is poisoned": 2,
+  "is poisoned": 1,
+  "runs when the server is killed": 1,
+  "runs when the server is stopped": 1,
   "waits at OpenAI's API": 10,
   "gives up at OpenAI's API": 5,
   "waits at AUTOMATIC1111's API": 10,
@@ -68,9 +70,21 @@ export async function drill(server: ServerProcess, options: DrillOptions): Promi
     }
   };
 
+  let restarted = Promise.resolve();
+  const restart = (signal: "SIGKILL" | "SIGTERM") => {
+    restarted = restarted.then(async () => {
+      note(`the server gets ${signal}`);
+      await server.end(signal);
+      await sleep(500);
+      await server.start();
+      note("the server is back");
+    });
+    return restarted;
+  };
+
   let ended = 0;
   const fulfil = async (wish: Wish) => {
-    await BEHAVIOURS[wish.behaviour](wish, { random, killModels }).catch((error: unknown) => {
+    await BEHAVIOURS[wish.behaviour](wish, { random, killModels, restart }).catch((error: unknown) => {
       wish.reason = String(error);
     });
     ended++;
@@ -87,29 +101,21 @@ export async function drill(server: ServerProcess, options: DrillOptions): Promi
     }),
   );
   const disturb = async () => {
-    for (const [share, disturbance] of disturbanceTimes(options)) {
+    for (const [share, what] of disturbanceTimes(options)) {
       while (ended < share * wishes.length) await sleep(20);
       await sleep(random() * 1000);
-      if (disturbance === "model") killModels();
-      else {
-        note(`the server gets ${disturbance}`);
-        await server.end(disturbance);
-        await sleep(500);
-        await server.start();
-        note("the server is back");
-      }
+      if (what === "model") killModels();
+      else await restart("SIGKILL");
     }
   };
   await Promise.all([all, disturb()]);
   return { clients, wishes, disturbances, seconds: (Date.now() - begun) / 1000 };
 }
 
-/** What is killed when which part of the wishes has an end. The last one is an orderly end of the server. */
-function disturbanceTimes({ modelKills, serverKills }: DrillOptions): [number, "model" | "SIGKILL" | "SIGTERM"][] {
+/** What is killed when which part of the wishes has an end. */
+function disturbanceTimes({ modelKills, serverKills }: DrillOptions): [number, "model" | "server"][] {
   const spread = <What>(count: number, what: What) => Array.from({ length: count }, (_, i): [number, What] => [(i + 0.5) / count, what]);
-  const models = spread(modelKills, "model" as const);
-  const servers = spread(serverKills, "SIGKILL" as const);
-  return [...models, ...servers, [0.8, "SIGTERM"] as [number, "SIGTERM"]].sort(([a], [b]) => a - b);
+  return [...spread(modelKills, "model" as const), ...spread(serverKills, "server" as const)].sort(([a], [b]) => a - b);
 }
 
 /** The first client's batch, and the wishes of the others in turn. */

@@ -52,6 +52,8 @@ const WORK: readonly BehaviourName[] = [
   "interrupts at AUTOMATIC1111's API",
 ];
 
+const NO_KILLS = { killModels: () => undefined, restart: () => Promise.resolve() };
+
 /** Milliseconds without work before a sample. */
 const IDLE_MS = 3000;
 
@@ -76,7 +78,7 @@ export async function measureMemory(server: ServerProcess, folder: string, optio
     const work = async (client: Client) => {
       while (done < goal) {
         const wish = wishOf(client, WORK[seed % WORK.length] ?? "follows its events", seed++);
-        await BEHAVIOURS[wish.behaviour](wish, { random: Math.random, killModels: () => undefined });
+        await BEHAVIOURS[wish.behaviour](wish, { random: Math.random, ...NO_KILLS });
         if (wish.outcome === "failed") throw new Error(`a picture failed: ${wish.reason}`);
         if (wish.outcome === "done") done++;
       }

@@ -16,7 +16,9 @@ export interface Fairness {
   readonly batch: Waiting;
   readonly others: Waiting;
   readonly clients: Readonly<Record<string, Waiting>>;
-  /** Jobs of the batch that started while a job of another client waited: the mean and the most. In the order of arrival, it would be all. */
+  /**
+   * Jobs of the batch that started while a job of another client waited: the mean and the most. In the order of arrival, it would be all.
+   */
   readonly batchJobsBefore: { readonly mean: number; readonly most: number };
 }
 
