@@ -2,6 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { withAiSdk } from "./package/ai-sdk.mjs";
 import { inBundles } from "./package/bundles.mjs";
 import { withNpm, withOthers } from "./package/managers.mjs";
 import { onEveryNode } from "./package/nodes.mjs";
@@ -54,6 +55,7 @@ try {
     const printed = run("node", ["parts.mjs"], { cwd: app });
     expect(printed === "666,333,0 2,3\n", `parts.mjs printed ${printed}`);
   });
+  check("used by the AI SDK, on this machine and without the library", () => withAiSdk(app, join(root, "packages/ai-sdk")));
   check("bundled by esbuild (ESM and CommonJS) and webpack", () => inBundles(app));
   if (process.platform === "linux") check("on Node 20.9.0, 22 and 24", () => onEveryNode(app));
   check("installed by Yarn 1, Yarn 4 and pnpm", () => withOthers(tarball));

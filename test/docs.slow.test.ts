@@ -3,11 +3,13 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { startServer } from "../packages/server/src/index.js";
 import { readPngText } from "../src/image/png.js";
 
-/** The first TypeScript program of a page. */
-function program(page: string): string {
-  return /```ts\n([\s\S]*?)```/.exec(readFileSync(page, "utf8"))?.[1] ?? expect.fail(`${page} has no program`);
+/** A TypeScript program of a page: the first one by default. */
+function program(page: string, index = 0): string {
+  const programs = [...readFileSync(page, "utf8").matchAll(/```ts\n([\s\S]*?)```/g)];
+  return programs[index]?.[1] ?? expect.fail(`${page} has no program ${index + 1}`);
 }
 
 it("the server of docs/servers.md sends progress and a picture, and ends on SIGTERM", async () => {
@@ -60,4 +62,33 @@ it("the program of docs/generate.md makes its pictures, with their settings", as
     const { parameters } = await readPngText(readFileSync(`out/${seed}.png`));
     expect(parameters).toMatch(new RegExp(`^${prompt}\n.*Seed: ${seed}, `));
   }
+});
+
+it("the programs of docs/ai-sdk.md make their pictures, on this machine and on a server", async () => {
+  const folder = join("out", "ai-sdk");
+  mkdirSync(folder, { recursive: true });
+  const server = await startServer({ folder: join(folder, "server"), port: 0 });
+  onTestFinished(() => server.close());
+  const run = async (index: number) => {
+    writeFileSync(join(folder, `program-${index}.mts`), program("docs/ai-sdk.md", index));
+    const child = spawn(process.execPath, ["--import", "tsx", `program-${index}.mts`], {
+      cwd: folder,
+      env: { ...process.env, DARKROOM_URL: server.address },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let printed = "";
+    child.stdout.on("data", (text) => {
+      printed += text;
+    });
+    child.stderr.on("data", (text) => {
+      printed += text;
+    });
+    expect(await once(child, "exit")).toEqual([0, null]);
+    return printed;
+  };
+  expect(await run(0)).toBe("panda-7.png\npanda-8.png\n");
+  expect(await run(1)).toBe("");
+  const settingsOf = async (name: string) => (await readPngText(readFileSync(join(folder, name)))).parameters;
+  expect(await settingsOf("panda-8.png")).toMatch(/^a panda\nNegative prompt: blue\nSteps: 8, .*Seed: 8, /);
+  expect(await settingsOf("panda.png")).toMatch(/^a panda\nSteps: 20, .*Seed: 7, /);
 });

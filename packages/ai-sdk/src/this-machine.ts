@@ -1,0 +1,46 @@
+import { AISDKError } from "@ai-sdk/provider";
+import type { Backend, MadePictures, PictureOrder } from "./backend.js";
+import type { OpenModels } from "./open-models.js";
+import type { DarkroomLocalOptions } from "./provider.js";
+
+/** Makes pictures with the package `darkroom`, which is loaded for the first picture. */
+export class ThisMachine implements Backend {
+  readonly defaultModel = "emoji-64";
+  readonly #options: DarkroomLocalOptions;
+  #models: Promise<OpenModels> | undefined;
+
+  constructor(options: DarkroomLocalOptions) {
+    this.#options = options;
+  }
+
+  async makePictures(order: PictureOrder): Promise<MadePictures> {
+    return (await this.#load()).makePictures(order);
+  }
+
+  async sideOf(order: PictureOrder): Promise<number | undefined> {
+    return (await this.#load()).sideOf(order);
+  }
+
+  async dispose(): Promise<void> {
+    const models = this.#models;
+    this.#models = undefined;
+    await (await models)?.dispose();
+  }
+
+  #load(): Promise<OpenModels> {
+    this.#models ??= this.#import();
+    return this.#models;
+  }
+
+  async #import(): Promise<OpenModels> {
+    try {
+      // Programs that use a server have no need of it, and may run where Node's modules are missing.
+      const { OpenModels } = await import("./open-models.js");
+      return new OpenModels(this.#options);
+    } catch (cause) {
+      this.#models = undefined;
+      const message = "pictures on this machine need the package darkroom, which cannot be loaded: npm install darkroom";
+      throw new AISDKError({ name: "AI_DarkroomMissingError", message, cause });
+    }
+  }
+}
