@@ -26,12 +26,13 @@ import { expectSize, resolveGenerators, type Size, type SizeOptions, seedsOf } f
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { denoisingLoop, type LoopOptions, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { warnOfStrongGuidance } from "./shared/guidance.js";
 import { unscaleLatents } from "./shared/latents.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
 import { type OutputType, outputOf, type PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
 import { expectStepCache } from "./shared/step-cache.js";
-import { requestedTimesteps } from "./shared/timesteps.js";
+import { refuseShares, requestedTimesteps } from "./shared/timesteps.js";
 
 /** The parts of every latent diffusion pipeline, beside its network. */
 export interface LatentDiffusionComponents {
@@ -348,6 +349,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     const { outputType = "image", numImagesPerPrompt = 1 } = request;
     const guidanceScale = this.guidanceScaleOf(request);
     const stepOptions = this.stepOptions(request);
+    if (this.scheduler.isAdaptive) refuseShares(this.scheduler, request);
+    warnOfStrongGuidance(this.scheduler, guidanceScale);
     if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
@@ -372,7 +375,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** Whether the network predicts every picture twice, with the prompt and with the negative prompt. */
   protected isGuided(guidanceScale: number, _prompts: PromptInput): boolean {
-    return guidanceScale > 1;
+    return guidanceScale > 1 || this.scheduler.needsUnconditional;
   }
 
   /** The scale of classifier-free guidance. A network that takes its `guidanceScale` as an input may have another option for it. */

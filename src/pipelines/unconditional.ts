@@ -133,7 +133,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     latents: Tensor,
     inputs: UNet2DInputs = {},
   ): AsyncGenerator<DenoisingStep, Tensor, void> {
-    const predict = async (sample: Tensor, timestep: number) => this.predict(sample, timestep, inputs);
+    const predict = async (sample: Tensor, timestep: number) => ({ sample: await this.predict(sample, timestep, inputs) });
     const loop = denoisingLoop({ scheduler, timesteps: scheduler.timesteps, latents, predict, stepOptions, signal });
     return toUnitRange(yield* withPreviews(loop, async (predicted) => toUnitRange(predicted)));
   }

@@ -35,7 +35,7 @@ export class DDIMParallelScheduler extends DDIMScheduler {
     const stride = this.planned(this.stride);
     return stepRows(modelOutput, timesteps, sample, (output, timestep, row) => {
       const previous = timestep - stride;
-      const prediction = this.predict(output, row, atTimestep(this.alphasCumprod, timestep), useClippedModelOutput);
+      const prediction = this.predict(output, row, atTimestep(this.alphasCumprod, timestep), { useClippedModelOutput });
       return towards(previous >= 0 ? atTimestep(this.alphasCumprod, previous) : 1, { ...prediction, deviation: 0 });
     });
   }

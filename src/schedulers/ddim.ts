@@ -4,7 +4,7 @@ import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { sqrtTorch } from "./float32/sqrt.js";
-import { betaFields, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config-fields.js";
+import { betaFields, type ConfigSchema, flag, oneOf, real, spacingFields, thresholdFields } from "./shared/config-fields.js";
 import { refuseTooManySteps } from "./shared/custom-timesteps.js";
 import { diffuse, velocity } from "./shared/forward-process.js";
 import { alphasCumprodOf, atTimestep } from "./shared/noise-schedule.js";
@@ -13,7 +13,8 @@ import { Scheduler, type StepOptions, type StepOutput, type TimestepOptions } fr
 import { dynamicThreshold } from "./shared/thresholding.js";
 import { spacedTimesteps } from "./shared/timestep-spacing.js";
 
-const schema = v.strictObject({
+/** The fields of a DDIM scheduler. */
+export const ddimFields = () => ({
   ...betaFields(),
   /** Clip the predicted picture to -`clipSampleRange`..`clipSampleRange`; for models of pixels. */
   clipSample: flag(true),
@@ -29,6 +30,8 @@ const schema = v.strictObject({
   rescaleBetasZeroSnr: flag(false),
 });
 
+const schema = v.strictObject(ddimFields());
+
 /** Config of a {@link DDIMScheduler}, with its defaults filled in. @interface */
 export type DDIMConfig = v.InferOutput<typeof schema>;
 
@@ -37,9 +40,9 @@ export type DDIMConfig = v.InferOutput<typeof schema>;
  * Song et al. 2021, "Denoising Diffusion Implicit Models" (arXiv:2010.02502), equations 12 and 16.
  * Matches diffusers' DDIMScheduler.
  */
-export class DDIMScheduler extends Scheduler<DDIMConfig> {
+export class DDIMScheduler<Config extends DDIMConfig = DDIMConfig> extends Scheduler<Config> {
   static override readonly className: string = "DDIMScheduler";
-  static override readonly schema = schema;
+  static override readonly schema: ConfigSchema = schema;
 
   protected readonly alphasCumprod = alphasCumprodOf(this.config);
   protected stride: number | undefined; // training timesteps per step
@@ -55,12 +58,12 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
   }
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
-    const { eta = 0, useClippedModelOutput = false } = options;
+    const { eta = 0 } = options;
     const previous = timestep - this.planned(this.stride);
     const alphaCumprod = atTimestep(this.alphasCumprod, timestep);
     const alphaCumprodPrevious =
       previous >= 0 ? atTimestep(this.alphasCumprod, previous) : this.config.setAlphaToOne ? 1 : atTimestep(this.alphasCumprod, 0);
-    const { original, noise } = this.predict(modelOutput, sample, alphaCumprod, useClippedModelOutput);
+    const { original, noise } = this.predict(modelOutput, sample, alphaCumprod, options);
 
     // Equation 16, rounded as torch rounds: these are small differences of large numbers.
     const [beta, betaPrevious] = [f32(1 - alphaCumprod), f32(1 - alphaCumprodPrevious)];
@@ -76,17 +79,17 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
     return { prevSample, predOriginalSample: original };
   }
 
-  /**
-   * The predicted picture, clipped or thresholded as the config says, and the predicted noise; `fromClipped`: that of the clipped picture.
-   */
-  protected predict(modelOutput: Tensor, sample: Tensor, alphaCumprod: number, fromClipped: boolean): Prediction {
+  /** The predicted picture, clipped or thresholded as the config says, and the predicted noise. */
+  protected predict(modelOutput: Tensor, sample: Tensor, alphaCumprod: number, { useClippedModelOutput }: StepOptions): DDIMPrediction {
     const { predictionType, thresholding, clipSample, clipSampleRange } = this.config;
     const sigma = sqrtTorch(f32(1 - alphaCumprod));
     const level = { alpha: sqrtTorch(alphaCumprod), sigma, raw: sigma };
     let original = predictedOriginal(predictionType, modelOutput, sample, level);
     if (thresholding) original = dynamicThreshold(original, this.config);
     else if (clipSample) original = original.clamp(-clipSampleRange, clipSampleRange);
-    const noise = fromClipped ? noiseBetween(sample, original, level) : predictedNoise(predictionType, modelOutput, sample, level);
+    const noise = useClippedModelOutput
+      ? noiseBetween(sample, original, level)
+      : predictedNoise(predictionType, modelOutput, sample, level);
     return { original, noise };
   }
 
@@ -100,13 +103,13 @@ export class DDIMScheduler extends Scheduler<DDIMConfig> {
 }
 
 /** What a model output says of a sample. */
-interface Prediction {
+export interface DDIMPrediction {
   readonly original: Tensor;
   readonly noise: Tensor;
 }
 
 /** Equation 12 without its noise, which will have `deviation`. */
-export function towards(alphaCumprod: number, { original, noise, deviation }: Prediction & { readonly deviation: number }): Tensor {
+export function towards(alphaCumprod: number, { original, noise, deviation }: DDIMPrediction & { readonly deviation: number }): Tensor {
   const direction = sqrtTorch(f32(f32(1 - alphaCumprod) - f32(deviation ** 2)));
   return sumFloat32([sqrtTorch(alphaCumprod), original], [direction, noise]);
 }

@@ -96,7 +96,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
 
     const start = this.midpoint?.sample ?? sample;
     const [fromSigma, to] = [sigmaOf(time), this.midpoint ? sigmaOf(nextTime) : middle];
-    const { up, down } = ancestralSigmas(fromSigma, to, to);
+    const { up, down } = ancestralSigmas(fromSigma, to, { most: to });
     const downTime = timeOf(down);
     const drift = sumFloat32([sigmaOf(downTime) / fromSigma, start], [-f32(Math.expm1(f32(time - downTime))), original]);
     const noise = this.brownian(sample, fromSigma, to, options).mul(options.sNoise ?? 1);

@@ -6,18 +6,23 @@ import { type Field, field } from "../options/fields.js";
 import type { Spelling } from "../wording.js";
 import { CMStochasticIterativeScheduler } from "./cm-stochastic-iterative.js";
 import { DDIMScheduler } from "./ddim.js";
+import { DDIMCFGPPScheduler } from "./ddim-cfg-pp.js";
 import { DDIMInverseScheduler } from "./ddim-inverse.js";
 import { DDIMParallelScheduler } from "./ddim-parallel.js";
 import { DDPMScheduler } from "./ddpm.js";
 import { DDPMParallelScheduler } from "./ddpm-parallel.js";
 import { DEISMultistepScheduler } from "./deis-multistep.js";
+import { DPMAdaptiveScheduler } from "./dpm-adaptive.js";
+import { DPMFastScheduler } from "./dpm-fast.js";
 import { DPMSolverMultistepScheduler } from "./dpm-solver-multistep.js";
 import { DPMSolverMultistepInverseScheduler } from "./dpm-solver-multistep-inverse.js";
 import { DPMSolverSDEScheduler } from "./dpm-solver-sde.js";
 import { DPMSolverSinglestepScheduler } from "./dpm-solver-singlestep.js";
+import { DPMPP2SAncestralScheduler } from "./dpmpp-2s-ancestral.js";
 import { EDMDPMSolverMultistepScheduler } from "./edm-dpm-solver-multistep.js";
 import { EDMEulerScheduler } from "./edm-euler.js";
 import { EulerAncestralDiscreteScheduler } from "./euler-ancestral-discrete.js";
+import { EulerCFGPPScheduler } from "./euler-cfg-pp.js";
 import { EulerDiscreteScheduler } from "./euler-discrete.js";
 import { FlowMatchEulerDiscreteScheduler } from "./flow-match-euler-discrete.js";
 import { FlowMatchHeunDiscreteScheduler } from "./flow-match-heun-discrete.js";
@@ -29,6 +34,7 @@ import { KDPM2DiscreteScheduler } from "./k-dpm-2-discrete.js";
 import { LCMScheduler } from "./lcm.js";
 import { LMSDiscreteScheduler } from "./lms-discrete.js";
 import { PNDMScheduler } from "./pndm.js";
+import { RestartScheduler } from "./restart.js";
 import { SASolverScheduler } from "./sa-solver.js";
 import { ScoreSdeVeScheduler } from "./score-sde-ve.js";
 import { ScoreSdeVpScheduler } from "./score-sde-vp.js";
@@ -55,6 +61,11 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     class: CMStochasticIterativeScheduler,
     description: "consistency models of pixels: pictures in one step, or finer ones in a few",
     aliases: { "cm-stochastic": {} },
+  },
+  DDIMCFGPPScheduler: {
+    class: DDIMCFGPPScheduler,
+    description: "DDIM with CFG++: guided pictures that stay closer to what the model knows",
+    aliases: { "ddim-cfg++": {} },
   },
   DDIMInverseScheduler: {
     class: DDIMInverseScheduler,
@@ -85,6 +96,21 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     class: DEISMultistepScheduler,
     description: "DEIS, an exponential integrator with polynomials in log rho: good pictures in 15 to 25 steps",
     aliases: { deis: {} },
+  },
+  DPMAdaptiveScheduler: {
+    class: DPMAdaptiveScheduler,
+    description: "DPM-Solver-23 that chooses its steps itself, from noise only",
+    aliases: { "dpm-adaptive": {} },
+  },
+  DPMFastScheduler: {
+    class: DPMFastScheduler,
+    description: "DPM-Solver-fast: steps of order 3 with as many evaluations as there are steps",
+    aliases: { "dpm-fast": {} },
+  },
+  DPMPP2SAncestralScheduler: {
+    class: DPMPP2SAncestralScheduler,
+    description: "DPM-Solver++ singlestep with fresh noise in every step, two evaluations a step",
+    aliases: { "dpm++-2s-a": {}, "dpm++-2s-ancestral": {}, "dpm++-2s-a-karras": karras },
   },
   DPMSolverMultistepInverseScheduler: {
     class: DPMSolverMultistepInverseScheduler,
@@ -128,6 +154,11 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     class: EulerAncestralDiscreteScheduler,
     description: "Euler with fresh noise in every step; the picture keeps changing with the number of steps",
     aliases: { "euler-a": {}, "euler-ancestral": {} },
+  },
+  EulerCFGPPScheduler: {
+    class: EulerCFGPPScheduler,
+    description: "Euler with CFG++, for guidance scales of 1 to 2",
+    aliases: { "euler-cfg++": {}, "euler-a-cfg++": { eta: 1 }, "euler-ancestral-cfg++": { eta: 1 } },
   },
   EulerDiscreteScheduler: {
     class: EulerDiscreteScheduler,
@@ -183,6 +214,11 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
     class: PNDMScheduler,
     description: "pseudo numerical method (PLMS), Stable Diffusion 1's first sampler",
     aliases: { pndm: {}, plms: { skipPrkSteps: true } },
+  },
+  RestartScheduler: {
+    class: RestartScheduler,
+    description: "Heun's method that goes back to middle noise and repeats the way, from 20 steps on",
+    aliases: { restart: {}, "restart-karras": karras },
   },
   SASolverScheduler: {
     class: SASolverScheduler,
@@ -326,5 +362,6 @@ function normalize(name: string): string {
     .trim()
     .toLowerCase()
     .replaceAll(/[\s_-]+/g, "-")
-    .replace(/^dpmpp/, "dpm++");
+    .replace(/^dpmpp/, "dpm++")
+    .replace(/-cfg-?pp$/, "-cfg++");
 }

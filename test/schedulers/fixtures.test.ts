@@ -35,8 +35,8 @@ const fixtures = new URL("../fixtures", import.meta.url).pathname;
 const folders = process.env.DARKROOM_SCHEDULER_CASES?.split(":") ?? [`${fixtures}/schedulers`, `${fixtures}/scheduler-options`];
 const cases = folders.flatMap((folder) =>
   readdirSync(folder)
-    // Score-based schedulers have steps of other kinds; test/parity steps them.
-    .filter((file) => file.endsWith(".json") && !file.startsWith("score_sde"))
+    // Score-based schedulers and those of k-diffusion have steps of other kinds; test/parity steps them.
+    .filter((file) => file.endsWith(".json") && !/^(score_sde|dpmpp_2s_a|restart|dpm_fast|dpm_adaptive|.*cfg_pp)/.test(file))
     .map((file) => `${folder}/${file.slice(0, -".json".length)}`),
 );
 

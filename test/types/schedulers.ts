@@ -33,12 +33,16 @@ type Any = NoiseOrPicture | "flow_prediction";
 /** What the model may predict; never for the classes without a choice. */
 interface Predictions {
   CMStochasticIterativeScheduler: never;
+  DDIMCFGPPScheduler: NoiseOrPicture;
   DDIMInverseScheduler: NoiseOrPicture;
   DDIMParallelScheduler: NoiseOrPicture;
   DDIMScheduler: NoiseOrPicture;
   DDPMParallelScheduler: NoiseOrPicture;
   DDPMScheduler: NoiseOrPicture;
   DEISMultistepScheduler: Any;
+  DPMAdaptiveScheduler: NoiseOrPicture;
+  DPMFastScheduler: NoiseOrPicture;
+  DPMPP2SAncestralScheduler: NoiseOrPicture;
   DPMSolverMultistepInverseScheduler: Any;
   DPMSolverMultistepScheduler: Any;
   DPMSolverSDEScheduler: Noise;
@@ -46,6 +50,7 @@ interface Predictions {
   EDMDPMSolverMultistepScheduler: Noise;
   EDMEulerScheduler: Noise;
   EulerAncestralDiscreteScheduler: Noise;
+  EulerCFGPPScheduler: NoiseOrPicture;
   EulerDiscreteScheduler: NoiseOrPicture;
   FlowMatchEulerDiscreteScheduler: never;
   FlowMatchHeunDiscreteScheduler: never;
@@ -57,6 +62,7 @@ interface Predictions {
   LCMScheduler: NoiseOrPicture;
   LMSDiscreteScheduler: NoiseOrPicture;
   PNDMScheduler: Noise;
+  RestartScheduler: NoiseOrPicture;
   SASolverScheduler: Any;
   ScoreSdeVeScheduler: never;
   ScoreSdeVpScheduler: never;
@@ -70,6 +76,12 @@ export const fields = {
   CMStochasticIterativeScheduler: new darkroom.CMStochasticIterativeScheduler({ sNoise: 1.01 }).config.clipDenoised satisfies boolean,
   DDIMParallelScheduler: new darkroom.DDIMParallelScheduler({ clipSample: false }).config.setAlphaToOne satisfies boolean,
   DDPMParallelScheduler: new darkroom.DDPMParallelScheduler({ varianceType: "learned" }).config.varianceType satisfies string | null,
+  DDIMCFGPPScheduler: new darkroom.DDIMCFGPPScheduler({ clipSample: false }).config.guidanceFactor satisfies number,
+  DPMAdaptiveScheduler: new darkroom.DPMAdaptiveScheduler({ solverOrder: 2 }).config.rtol satisfies number,
+  DPMFastScheduler: new darkroom.DPMFastScheduler({ eta: 1 }).config.sNoise satisfies number,
+  DPMPP2SAncestralScheduler: new darkroom.DPMPP2SAncestralScheduler({ useKarrasSigmas: true }).config.eta satisfies number,
+  EulerCFGPPScheduler: new darkroom.EulerCFGPPScheduler({ eta: 1 }).config.guidanceFactor satisfies number,
+  RestartScheduler: new darkroom.RestartScheduler({ sNoise: 1.003 }).config.timestepSpacing satisfies string,
   ScoreSdeVeScheduler: new darkroom.ScoreSdeVeScheduler({ correctSteps: 2 }).config.snr satisfies number,
   ScoreSdeVpScheduler: new darkroom.ScoreSdeVpScheduler({ betaMin: 0.2 }).config.betaMax satisfies number,
   DDIMInverseScheduler: new darkroom.DDIMInverseScheduler({ timestepSpacing: "trailing" }).config.timestepSpacing satisfies

@@ -17,5 +17,5 @@ export async function conditionOn<Request extends PromptInput, Features extends 
 ): Promise<Conditioning<Inputs>> {
   const steps = stepsWalked(scheduler, timesteps, all);
   const inputs = derive([await textEncoders.encode(request, { isGuided, steps })], toInputs);
-  return { at: (index) => inputs.at(Math.min(Math.floor(index / scheduler.order) + 1, steps)) };
+  return { at: (index) => inputs.at(Math.min(Math.floor(index / scheduler.order) + 1, steps ?? 1)) };
 }

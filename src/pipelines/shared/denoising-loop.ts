@@ -4,13 +4,21 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
 import type { DenoisingStep } from "./pipeline-run.js";
 
-/** The network's prediction, with guidance, for latents scaled for `timestep` at turn `index` of the loop. */
-export type Predict = (scaledLatents: Tensor, timestep: number, index: number) => Promise<Tensor>;
+/** What the network predicts for a step. */
+export interface Prediction {
+  /** The prediction, with guidance. */
+  readonly sample: Tensor;
+  /** The prediction for the negative prompt, for schedulers that need it. */
+  readonly unconditional?: Tensor | undefined;
+}
+
+/** The network's prediction for latents scaled for `timestep` at turn `index` of the loop. */
+export type Predict = (scaledLatents: Tensor, timestep: number, index: number) => Promise<Prediction>;
 
 /** Options of the denoising loop. */
 export interface LoopOptions {
   readonly scheduler: Scheduler;
-  /** The timesteps of the loop: all of the scheduler's, or some. */
+  /** The timesteps of the loop: all of the scheduler's, or some. An adaptive scheduler's list grows while the loop runs. */
   readonly timesteps: readonly number[];
   readonly latents: Tensor;
   readonly predict: Predict;
@@ -39,8 +47,8 @@ export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopT
   let current = options.latents;
   for (const [index, timestep] of timesteps.entries()) {
     signal?.throwIfAborted();
-    const prediction = await predict(scheduler.scaleModelInput(current, timestep), timestep, index);
-    const { prevSample, predOriginalSample } = scheduler.step(prediction, timestep, current, stepOptions);
+    const { sample, unconditional } = await predict(scheduler.scaleModelInput(current, timestep), timestep, index);
+    const { prevSample, predOriginalSample } = scheduler.step(sample, timestep, current, { ...stepOptions, unconditional });
     current = afterStep ? afterStep(prevSample, index) : prevSample;
     yield { index, total: timesteps.length, timestep, latents: current, predicted: predOriginalSample };
   }

@@ -1,6 +1,8 @@
 import { f32 } from "../../schedulers/float32/arithmetic.js";
 import { expTorch } from "../../schedulers/float32/exp-log.js";
+import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import { Tensor } from "../../tensor/tensor.js";
+import { warn } from "../../warnings.js";
 
 /**
  * Classifier-free guidance (Ho & Salimans 2022) of a prediction [2 * batch, ...], the unconditional half first: unconditional +
@@ -19,6 +21,19 @@ function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
   const deviation = (tensor: Tensor) => tensor.std(sides, { keepdim: true });
   const ratio = deviation(conditional).div(deviation(guided));
   return guided.mul(ratio.mul(amount).add(1 - amount));
+}
+
+/** CFG++ needs weaker guidance than other samplers. Above this, colours burn. */
+const STRONG_CFG_PLUS_PLUS = 3;
+
+/** Warns of a scale that is meant for other schedulers than this one, which steps by CFG++. */
+export function warnOfStrongGuidance({ needsUnconditional, className, config }: Scheduler, guidanceScale: number): void {
+  const { guidanceFactor = 1 } = config as { readonly guidanceFactor?: number };
+  if (!needsUnconditional || guidanceScale * guidanceFactor <= STRONG_CFG_PLUS_PLUS) return;
+  warn(
+    (name) =>
+      `${name("guidanceScale")} is ${guidanceScale}; with CFG++ (${className}) it is meant to be ${1 / guidanceFactor} to ${2 / guidanceFactor}`,
+  );
 }
 
 /**

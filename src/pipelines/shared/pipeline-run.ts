@@ -7,7 +7,10 @@ import type { Tensor } from "../../tensor/tensor.js";
 export interface DenoisingStep {
   /** The number of steps before this one. */
   readonly index: number;
-  /** The number of all steps. A second-order scheduler takes two for each inference step. */
+  /**
+   * The number of all steps. A second-order scheduler takes two for each inference step. With a scheduler that chooses its steps as it
+   * goes, the number known so far.
+   */
   readonly total: number;
   /** The timestep of this step. Timesteps go down from the noisiest. */
   readonly timestep: number;

@@ -39,6 +39,7 @@ export function predictor<Inputs extends object>(
       ...cache?.take(timestep, index),
     });
     cache?.keep(deepFeature);
-    return isGuided ? combine(sample, guidanceScale) : sample;
+    if (!isGuided) return { sample };
+    return { sample: combine(sample, guidanceScale), unconditional: scheduler.needsUnconditional ? sample.chunk(2)[0] : undefined };
   };
 }

@@ -74,11 +74,31 @@ export function requestedTimesteps(
 
 /**
  * How many of `all` inference steps the loop over `timesteps` takes. Schedulers of order 2 have two timesteps for every step but the last,
- * and PNDM has one timestep more in all.
+ * and PNDM has one timestep more in all. Undefined for an adaptive scheduler.
  */
-export function stepsWalked({ timesteps: every, order }: Scheduler, timesteps: readonly number[], all: number): number {
+export function stepsWalked(scheduler: Scheduler, timesteps: readonly number[], all: number): number | undefined {
+  if (scheduler.isAdaptive) return undefined;
+  const { timesteps: every, order } = scheduler;
   const further = Math.max(0, every.length - (order * (all - 1) + 1));
   return Math.max(1, Math.min(all, Math.ceil((timesteps.length - further) / order)));
+}
+
+/** Options that are shares of a run's steps, and the values that mean the whole run. */
+const SHARES = { controlGuidanceStart: 0, controlGuidanceEnd: 1, denoisingStart: 0, denoisingEnd: 1 } as const;
+
+/** @throws ArgumentError for an option that is a share of a run's steps: an adaptive scheduler does not know their number. */
+export function refuseShares({ className }: Scheduler, request: object): void {
+  for (const [argument, whole] of Object.entries(SHARES)) {
+    const given = (request as Readonly<Record<string, unknown>>)[argument];
+    if (given === undefined || [given].flat().every((value) => value === whole)) continue;
+    throw new ArgumentError(
+      (name) => `${name(argument)} is ${String(given)}, but ${className} does not know its number of steps beforehand`,
+      {
+        argument,
+        hint: (name) => `leave ${name(argument)} out, or choose another ${name("scheduler")}`,
+      },
+    );
+  }
 }
 
 /** @throws ArgumentError unless both fractions lie within 0..1, the start before the end. */
@@ -110,5 +130,6 @@ function cutoffOf({ config }: Scheduler, fraction: number): number {
 
 function begin(scheduler: Scheduler, index: number): readonly number[] {
   scheduler.setBeginIndex?.(index);
-  return scheduler.timesteps.slice(index);
+  // The list itself: an adaptive scheduler's grows.
+  return index === 0 ? scheduler.timesteps : scheduler.timesteps.slice(index);
 }

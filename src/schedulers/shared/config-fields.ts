@@ -29,6 +29,9 @@ export const flag = (initial: boolean) =>
 /** A finite number. */
 export const real = (initial: number) => v.optional(v.pipe(v.number(), v.finite("a finite number")), initial);
 
+/** A number from 0 to 1. */
+export const share = (initial: number) => v.optional(v.pipe(v.number(), v.minValue(0, "0 to 1"), v.maxValue(1, "0 to 1")), initial);
+
 /** A finite number or null. */
 export const optionalReal = (initial: number | null = null) =>
   v.optional(v.nullable(v.pipe(v.number(), v.finite("a finite number"))), initial);

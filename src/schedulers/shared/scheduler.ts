@@ -61,6 +61,8 @@ export interface StepOptions {
   readonly order?: number | undefined;
   /** EDM Euler: the predicted picture, instead of the one computed from the model output. */
   readonly predOriginalSample?: Tensor | undefined;
+  /** CFG++: the model's output for the negative prompt, of the shape of `modelOutput`, which is then the guided output. */
+  readonly unconditional?: Tensor | undefined;
   /** Flow matching: a timestep `[batch, tokens]` for every token of a sample `[batch, tokens, channels]`. */
   readonly perTokenTimesteps?: Tensor | undefined;
 }
@@ -81,6 +83,7 @@ const STEP_FIELDS: Fields<StepOptions> = {
   sNoise: real(0),
   order: whole(1),
   predOriginalSample: tensor,
+  unconditional: tensor,
   perTokenTimesteps: tensor,
 };
 
@@ -129,6 +132,10 @@ export abstract class Scheduler<Config extends object = object> {
   readonly config: Readonly<Config & ConfigOrigin>;
   /** Model evaluations per step: 2 for schedulers such as Heun's. */
   readonly order: number = 1;
+  /** Whether `step` needs the prediction for the negative prompt as well, as `unconditional` (CFG++). */
+  readonly needsUnconditional: boolean = false;
+  /** Whether the scheduler chooses its steps as it goes: then `timesteps` grows while a loop runs over it. */
+  readonly isAdaptive: boolean = false;
 
   /** The timesteps to evaluate the model at, in order. */
   timesteps: readonly number[] = [];

@@ -1,4 +1,4 @@
-import { f32 } from "../float32/arithmetic.js";
+import { f32, linspaceFloat32 } from "../float32/arithmetic.js";
 import { logNumpy } from "../float32/exp-log.js";
 import { betaQuantile } from "./beta-distribution.js";
 import { linspace } from "./timestep-spacing.js";
@@ -37,6 +37,12 @@ export function namedSpacing(flags: SpacingFlags): ((range: SigmaRange, steps: n
 export function karrasSigmas({ min, max }: SigmaRange, steps: number, rho = 7): number[] {
   const [noisy, clean] = [max ** (1 / rho), min ** (1 / rho)];
   return linspace(0, 1, steps).map((ramp) => (noisy + ramp * (clean - noisy)) ** rho);
+}
+
+/** As `karrasSigmas`, rounded to float32 at every operation, as k-diffusion computes with torch. */
+export function karrasSigmasFloat32({ min, max }: SigmaRange, steps: number, rho = 7): number[] {
+  const [noisy, clean] = [max ** (1 / rho), min ** (1 / rho)];
+  return Array.from(linspaceFloat32(0, 1, steps), (ramp) => f32(f32(f32(noisy) + f32(ramp * f32(clean - noisy))) ** rho));
 }
 
 /** Sigmas uniform in log sigma, noisiest first. */

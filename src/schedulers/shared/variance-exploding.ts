@@ -32,10 +32,21 @@ export function scaleByDeviation(sample: Tensor, sigma: number): Tensor {
   return sample.div(sqrtTorch(f32(f32(sigma ** 2) + 1)));
 }
 
-/** The sigma to step down to (`down`) and the noise to add then (`up`), so that the result is as noisy as `to`. `up` is at most `most`. */
-export function ancestralSigmas(from: number, to: number, most = Number.POSITIVE_INFINITY): { readonly up: number; readonly down: number } {
+/** Limits of {@link ancestralSigmas}: the share of fresh noise, 0 to 1 (default), and the largest `up`. */
+interface AncestralOptions {
+  readonly eta?: number;
+  readonly most?: number;
+}
+
+/** The sigma to step down to (`down`) and the noise to add then (`up`), so that the result is as noisy as `to`. */
+export function ancestralSigmas(
+  from: number,
+  to: number,
+  { eta = 1, most = Number.POSITIVE_INFINITY }: AncestralOptions = {},
+): { readonly up: number; readonly down: number } {
+  if (eta === 0) return { up: 0, down: to };
   const [fromSquared, toSquared] = [f32(from ** 2), f32(to ** 2)];
-  const up = Math.min(most, sqrtTorch(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared)));
+  const up = Math.min(most, f32(eta * sqrtTorch(f32(f32(toSquared * f32(fromSquared - toSquared)) / fromSquared))));
   return { up, down: sqrtTorch(f32(toSquared - f32(up ** 2))) };
 }
 

@@ -3,7 +3,7 @@ import type { Models } from "../models.js";
 import { MODULES } from "./controlnet.js";
 import { LATENT_UPSCALERS, UPSCALERS } from "./hires.js";
 import { titleOf } from "./names.js";
-import { OFFERED_SAMPLERS, OFFERED_SPACINGS } from "./sampler-table.js";
+import { OFFERED_SPACINGS, SAMPLERS } from "./sampler-table.js";
 
 /** A list of the web UI's API, by its path. */
 export type List = (models: Models) => unknown;
@@ -14,7 +14,7 @@ export const LISTS: Readonly<Record<string, List>> = {
     modelNames.map((name) => ({ title: titleOf(name), model_name: name, hash: null, sha256: null, filename: name, config: null })),
   "/sdapi/v1/sd-vae": ({ vaeNames }) => vaeNames.map((name) => ({ model_name: name, filename: name })),
   "/sdapi/v1/samplers": () =>
-    OFFERED_SAMPLERS.map(({ name, aliases, automatic }) => ({
+    SAMPLERS.map(({ name, aliases, automatic }) => ({
       name,
       aliases,
       options: automatic === "uniform" ? {} : { scheduler: automatic },

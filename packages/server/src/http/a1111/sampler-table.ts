@@ -1,6 +1,7 @@
 /** A field of a scheduler's config, as a request's `schedulerConfig` has it. */
 export type SchedulerField =
   | "algorithmType"
+  | "eta"
   | "skipPrkSteps"
   | "solverOrder"
   | "solverType"
@@ -18,14 +19,14 @@ export interface Sampler {
   readonly aliases: readonly string[];
   /** The scheduler that "automatic" stands for. */
   readonly automatic: string;
-  /** The class that comes nearest; undefined if none is near. */
-  readonly className?: string;
+  /** The class that comes nearest. */
+  readonly className: string;
   readonly overrides?: SchedulerFields;
   /** What of schedulers the class does not have. */
   readonly lacks?: readonly SchedulerField[];
   /** The web UI's sampler spaces its steps in its own way, whatever scheduler is named. */
   readonly ignoresScheduler?: true;
-  /** How the class differs, or what to take where there is none. */
+  /** How the class differs, or what to know of it. */
   readonly note?: string;
 }
 
@@ -40,10 +41,9 @@ export interface Spacing {
 }
 
 const SIGMAS = ["useKarrasSigmas", "useExponentialSigmas", "useBetaSigmas"] as const;
-const SPACING = ["timestepSpacing", "stepsOffset"] as const;
 const SDE = { algorithmType: "sde-dpmsolver++" } as const;
 
-/** The samplers of AUTOMATIC1111 1.10 in its order. */
+/** The samplers of AUTOMATIC1111 1.10 in its order, then others. */
 export const SAMPLERS: readonly Sampler[] = [
   { name: "DPM++ 2M", aliases: ["k_dpmpp_2m"], automatic: "karras", className: "DPMSolverMultistepScheduler" },
   { name: "DPM++ SDE", aliases: ["k_dpmpp_sde"], automatic: "karras", className: "DPMSolverSDEScheduler" },
@@ -65,9 +65,7 @@ export const SAMPLERS: readonly Sampler[] = [
     name: "DPM++ 2S a",
     aliases: ["k_dpmpp_2s_a"],
     automatic: "karras",
-    className: "DPMSolverSinglestepScheduler",
-    lacks: SPACING,
-    note: "the nearest here, DPM-Solver++ 2S, is not ancestral",
+    className: "DPMPP2SAncestralScheduler",
   },
   {
     name: "DPM++ 3M SDE",
@@ -88,18 +86,17 @@ export const SAMPLERS: readonly Sampler[] = [
   { name: "Heun", aliases: ["k_heun"], automatic: "uniform", className: "HeunDiscreteScheduler" },
   { name: "DPM2", aliases: ["k_dpm_2"], automatic: "karras", className: "KDPM2DiscreteScheduler" },
   { name: "DPM2 a", aliases: ["k_dpm_2_a"], automatic: "karras", className: "KDPM2AncestralDiscreteScheduler" },
+  // The web UI's default eta is 1 for all samplers of k-diffusion, whose own is 0 for these two.
+  { name: "DPM fast", aliases: ["k_dpm_fast"], automatic: "uniform", className: "DPMFastScheduler", overrides: { eta: 1 } },
   {
-    name: "DPM fast",
-    aliases: ["k_dpm_fast"],
+    name: "DPM adaptive",
+    aliases: ["k_dpm_ad"],
     automatic: "uniform",
-    className: "DPMSolverSinglestepScheduler",
-    overrides: { solverOrder: 3 },
-    lacks: SPACING,
-    note: "the nearest here is DPM-Solver++ 3S",
+    className: "DPMAdaptiveScheduler",
+    overrides: { eta: 1 },
+    note: "it chooses its number of steps itself",
   },
-  // It chooses its number of steps itself.
-  { name: "DPM adaptive", aliases: ["k_dpm_ad"], automatic: "uniform", note: "DPM++ 2M" },
-  { name: "Restart", aliases: ["restart"], automatic: "karras", note: "Heun" },
+  { name: "Restart", aliases: ["restart"], automatic: "karras", className: "RestartScheduler" },
   {
     name: "DDIM",
     aliases: ["ddim"],
@@ -108,7 +105,14 @@ export const SAMPLERS: readonly Sampler[] = [
     overrides: { timestepSpacing: "leading", stepsOffset: 1 },
     ignoresScheduler: true,
   },
-  { name: "DDIM CFG++", aliases: ["ddim_cfgpp"], automatic: "uniform", note: "DDIM" },
+  {
+    name: "DDIM CFG++",
+    aliases: ["ddim_cfgpp"],
+    automatic: "uniform",
+    className: "DDIMCFGPPScheduler",
+    overrides: { timestepSpacing: "leading", stepsOffset: 1 },
+    ignoresScheduler: true,
+  },
   {
     name: "PLMS",
     aliases: ["plms"],
@@ -127,6 +131,15 @@ export const SAMPLERS: readonly Sampler[] = [
     ignoresScheduler: true,
   },
   { name: "LCM", aliases: ["k_lcm"], automatic: "uniform", className: "LCMScheduler", lacks: SIGMAS },
+  // Of the web UI's forks.
+  { name: "Euler CFG++", aliases: ["euler_cfg_pp"], automatic: "uniform", className: "EulerCFGPPScheduler" },
+  {
+    name: "Euler a CFG++",
+    aliases: ["euler_ancestral_cfg_pp"],
+    automatic: "uniform",
+    className: "EulerCFGPPScheduler",
+    overrides: { eta: 1 },
+  },
 ];
 
 /** The schedulers of AUTOMATIC1111 1.10 in its order. Two of them need noise levels given one by one, which requests cannot hold. */
@@ -152,6 +165,3 @@ export const SPACINGS: readonly Spacing[] = [
 
 /** Schedulers that the server has. */
 export const OFFERED_SPACINGS = SPACINGS.filter(({ name, overrides }) => name === "automatic" || overrides !== undefined);
-
-/** Samplers that the server has. */
-export const OFFERED_SAMPLERS = SAMPLERS.filter(({ className }) => className !== undefined);

@@ -1,15 +1,7 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { nearestName } from "../nearest-name.js";
-import {
-  OFFERED_SAMPLERS,
-  OFFERED_SPACINGS,
-  SAMPLERS,
-  type Sampler,
-  type SchedulerField,
-  SPACINGS,
-  type Spacing,
-} from "./sampler-table.js";
+import { OFFERED_SPACINGS, SAMPLERS, type Sampler, type SchedulerField, SPACINGS, type Spacing } from "./sampler-table.js";
 
 /** A sampler in the library's terms. */
 export interface ChosenSampler {
@@ -22,7 +14,7 @@ export interface ChosenSampler {
 /**
  * The scheduler for the web UI's names of a sampler and a scheduler, which may also be one name: "DPM++ 2M Karras". Without a sampler it is
  * the model's own.
- * @throws HttpError for a name that is unknown, or that nothing here comes near; its hint names the nearest
+ * @throws HttpError for a name that is unknown, or a scheduler that nothing here comes near; its hint names the nearest
  */
 export function chooseSampler(sampler: string | undefined, scheduler: string | undefined): ChosenSampler {
   const named = scheduler === undefined || scheduler === "" ? undefined : spacingOf(scheduler);
@@ -31,7 +23,6 @@ export function chooseSampler(sampler: string | undefined, scheduler: string | u
     return { name: undefined, request: {}, warnings };
   }
   const { found, suffix } = samplerOf(sampler);
-  if (found.className === undefined) throw refused("Sampler", "sampler_name", found.name, found.note);
   // A scheduler in the sampler's name is older than the field: the field wins, unless it leaves the choice.
   const given = named && named.name !== "automatic" ? named : suffix;
   const spacing = given ?? spacingOf(found.automatic);
@@ -83,7 +74,7 @@ function samplerOf(given: string): { readonly found: Sampler; readonly suffix: S
     given,
     nearestName(
       given,
-      OFFERED_SAMPLERS.map(({ name }) => name),
+      SAMPLERS.map(({ name }) => name),
     ),
   );
 }

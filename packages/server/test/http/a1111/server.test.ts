@@ -361,10 +361,10 @@ describe("lists", () => {
     expect(await read("/controlnet/version")).toEqual({ version: expect.any(Number) });
   });
 
-  it("leave out samplers and schedulers that there are not", async () => {
+  it("have every sampler of the web UI, and leave out schedulers that there are not", async () => {
     const { one } = serve();
     const names = async (path: string) => ((await one.get(path)) as { name: string }[]).map(({ name }) => name);
-    expect(await names("samplers")).not.toContain("Restart");
+    expect(await names("samplers")).toEqual(expect.arrayContaining(["Restart", "DPM adaptive", "DDIM CFG++"]));
     expect(await names("schedulers")).not.toContain("kl_optimal");
   });
 
