@@ -1,5 +1,4 @@
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createAdaptorServer } from "@hono/node-server";
 import { ArgumentError } from "darkroom";
@@ -7,34 +6,38 @@ import { type AccessOptions, isLoopback } from "./http/access.js";
 import { createApp } from "./http/app.js";
 import type { Limits } from "./http/limits.js";
 import type { Patience } from "./http/server-context.js";
+import { Shutdown } from "./http/shutdown.js";
 import { openEmbeddedJobs } from "./jobs/embedded/embedded-jobs.js";
 import type { Jobs, JobsOptions } from "./jobs/jobs.js";
+import { openRedisJobs } from "./jobs/redis/redis-jobs.js";
+import { listen, stopListening } from "./listen.js";
 import { Catalog } from "./models/catalog.js";
 import { checkOffer } from "./models/check-offer.js";
-import { offerOf, type PartialOffer } from "./models/offer.js";
-import { FolderStore } from "./results/folder-store.js";
+import { offerOf } from "./models/offer.js";
+import { type CloseOptions, Opened, waitFor } from "./opened.js";
+import { openResults, type StorageOptions } from "./results/open-results.js";
 import type { ResultStore } from "./results/result-store.js";
-import { createHandler, type HandlerOptions } from "./worker/supervisor.js";
+import { type Runner, type RunOptions, runJobs } from "./run-jobs.js";
 
 /** Options of {@link startServer}. */
 export interface ServerOptions
   extends AccessOptions,
-    Pick<JobsOptions, "maxWaiting" | "keepJobs" | "keepDays">,
-    Pick<HandlerOptions, "slots" | "threads" | "memoryBudget" | "recycleAbove" | "killAfter" | "startTimeout" | "log"> {
-  /** The folder of the queue and, unless `results` is given, of finished pictures. One server has it at a time. */
-  readonly folder: string;
-  /** Where finished pictures are kept; in the folder by default. The server does not close it. */
-  readonly results?: ResultStore | undefined;
+    StorageOptions,
+    RunOptions,
+    Pick<JobsOptions, "maxWaiting" | "keepJobs" | "keepDays"> {
+  /**
+   * The address of a Redis server with a queue that other servers and workers share, such as redis://127.0.0.1:6379. By default the queue
+   * is in the folder, and this server alone has it.
+   */
+  readonly queue?: string | undefined;
+  /** Seconds that jobs in a shared queue wait for a worker that has their model; then they fail. 120 by default. */
+  readonly workerTimeout?: number | undefined;
   /** 7860 by default; 0 for any that is free. */
   readonly port?: number | undefined;
-  /** What requests can name, and where it runs; the embedded checkpoint by default. */
-  readonly offer?: PartialOffer | undefined;
   /** What requests may ask for. */
   readonly limits?: Partial<Limits> | undefined;
   /** When slow replies show that they are alive. */
   readonly patience?: Partial<Patience> | undefined;
-  /** Told the errors that clients do not see. Bodies of requests are in none of them. */
-  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 /** A server that listens. */
@@ -43,56 +46,33 @@ export interface RunningServer extends AsyncDisposable {
   readonly address: string;
   readonly port: number;
   /**
-   * Takes no more requests, asks clients that wait to come again, hands jobs that run back to the queue in the folder, and ends the models'
-   * processes. The next server of the folder goes on with the queue.
+   * Takes no more jobs, and asks clients whose jobs wait to come again. Jobs that run can end during the grace; then they go back to the
+   * queue, and the models' processes end. The next server of the queue goes on with it.
    */
-  close(): Promise<void>;
+  close(options?: CloseOptions): Promise<void>;
 }
-
-/** Connections that are not ended by then are cut. */
-const CLOSE_MS = 5_000;
 
 /**
  * Starts a server with its queue, its pictures and its models' processes. It prints nothing.
- * @throws ArgumentError if others could reach it and there is no key, and for an address that it cannot listen on
+ * @throws ArgumentError if others could reach it and there is no key, for an address that it cannot listen on, and if there is no place for
+ * pictures
  * @throws CheckpointError for a model that cannot be read
  * @throws QueueFileError if another server has the folder
+ * @throws RedisQueueError if Redis cannot be reached, or its packages are missing
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { host = "127.0.0.1", port = 7860, apiKeys = [], onError = () => undefined } = options;
-  if (!isLoopback(host) && apiKeys.length === 0) {
-    throw new ArgumentError(`the server would listen on ${host}, where others can reach it, without an API key`, {
-      argument: "apiKeys",
-      hint: "give it an API key, or let it listen on 127.0.0.1",
-    });
-  }
+  const { host = "127.0.0.1", port = 7860, queue, slots = 1, onError = () => undefined } = options;
+  checkOptions(options);
   const offer = offerOf(options.offer ?? {});
   await checkOffer(offer);
-  /** What has to be closed, in the order in which it was opened. */
-  const opened: (() => Promise<void>)[] = [];
-  const closeAll = async () => {
-    for (const close of opened.splice(0).reverse()) await close().catch(onError);
-  };
+  const opened = new Opened(onError);
   try {
-    const results = options.results ?? (await openFolder(join(options.folder, "pictures")));
-    if (results !== options.results) opened.push(() => results.close());
-    const jobs = await openEmbeddedJobs(join(options.folder, "queue.db"), {
-      maxWaiting: options.maxWaiting,
-      keepJobs: options.keepJobs,
-      keepDays: options.keepDays,
-      onPicturesExpired: async (hashes) => {
-        for (const hash of hashes) await results.delete(hash);
-      },
-      onError,
-    });
-    opened.push(() => jobs.close());
-    await cancelOrphans(jobs);
-
-    const { slots = 1, threads, memoryBudget, recycleAbove, killAfter, startTimeout, log = () => undefined } = options;
-    const handler = createHandler({ offer, results, slots, threads, memoryBudget, recycleAbove, killAfter, startTimeout, log });
-    opened.push(() => handler.close());
-
-    const closing = new AbortController();
+    const results = await openResults(options);
+    const jobs = opened.add(await openQueue(options, results));
+    // The clients of jobs in a shared queue may be those of another server.
+    if (queue === undefined) await cancelOrphans(jobs);
+    const shutdown = new Shutdown();
+    let runner: Runner | undefined;
     const app = createApp({
       jobs,
       results,
@@ -100,22 +80,25 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       limits: options.limits,
       access: { ...options, host },
       patience: options.patience,
-      modelMemory: () => handler.status().map(({ models, memory }) => ({ models, bytes: memory })),
-      closing: closing.signal,
+      modelMemory: () => runner?.status().map(({ models, memory }) => ({ models, bytes: memory })) ?? [],
+      shutdown,
       onError,
     });
     // The global Request and Response belong to the program.
     const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
     const listening = await listen(server, host, port);
-    opened.push(() => stopListening(server));
-    const worker = jobs.work(handler, { slots });
-    opened.push(() => worker.close());
-    // Closed first: clients that wait have their jobs cancelled and are told to come again, before jobs are handed back.
-    opened.push(async () => closing.abort());
+    opened.add({ close: () => stopListening(server) });
+    if (slots > 0) runner = opened.add(runJobs(jobs, { ...options, offer, results, sharesQueue: queue !== undefined }));
 
+    const goDown = async ({ grace = 0 }: CloseOptions) => {
+      if (grace > 0) await waitFor(Promise.all([shutdown.drain(), runner?.drain()]), grace);
+      // Clients that still wait are told to come again before jobs are handed back: their jobs are cancelled.
+      shutdown.close();
+      await opened.close();
+    };
     let closed: Promise<void> | undefined;
-    const close = () => {
-      closed ??= closeAll();
+    const close = (options: CloseOptions = {}) => {
+      closed ??= goDown(options);
       return closed;
     };
     return {
@@ -125,69 +108,40 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
-    await closeAll();
+    await opened.close();
     throw error;
   }
+}
+
+function checkOptions({ host = "127.0.0.1", apiKeys = [], queue, slots = 1 }: ServerOptions): void {
+  if (!isLoopback(host) && apiKeys.length === 0) {
+    throw new ArgumentError(`the server would listen on ${host}, where others can reach it, without an API key`, {
+      argument: "apiKeys",
+      hint: "give it an API key, or let it listen on 127.0.0.1",
+    });
+  }
+  if (slots === 0 && queue === undefined) {
+    throw new ArgumentError("the server would do no jobs: it has no slots, and no queue that workers share", {
+      argument: "slots",
+      hint: "give it at least one slot, or a queue on Redis",
+    });
+  }
+}
+
+/** The queue in the folder, or the one that is shared. */
+async function openQueue(options: ServerOptions, results: ResultStore): Promise<Jobs> {
+  const { folder, queue, maxWaiting, keepJobs, keepDays, workerTimeout = 120, onError = () => undefined } = options;
+  const onPicturesExpired = async (hashes: readonly string[]) => {
+    for (const hash of hashes) await results.delete(hash);
+  };
+  const rules = { maxWaiting, keepJobs, keepDays, onPicturesExpired, onError };
+  if (queue !== undefined) return openRedisJobs(queue, { ...rules, workerTimeout: workerTimeout * 1000 });
+  if (folder === undefined) throw new ArgumentError("the server has no folder for its queue", { argument: "folder" });
+  return openEmbeddedJobs(join(folder, "queue.db"), rules);
 }
 
 /** After a crash, jobs are left whose clients waited for them. Their connections are gone; nobody would get their pictures. */
 async function cancelOrphans(jobs: Jobs): Promise<void> {
   const live = await jobs.list({ states: ["waiting", "running"], limit: Number.MAX_SAFE_INTEGER });
   for (const { id, door } of live) if (door !== "api") await jobs.cancel(id);
-}
-
-/** @throws ArgumentError */
-async function openFolder(folder: string): Promise<FolderStore> {
-  try {
-    return await FolderStore.open(folder);
-  } catch (cause) {
-    throw new ArgumentError(`the folder ${folder} cannot be used: ${(cause as Error).message}`, {
-      argument: "folder",
-      hint: "choose a folder that can be written",
-      cause,
-    });
-  }
-}
-
-/** @throws ArgumentError */
-async function listen(server: Server, host: string, port: number): Promise<number> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(port, host, resolve);
-    });
-  } catch (error) {
-    throw listenError(error as NodeJS.ErrnoException, host, port);
-  }
-  return (server.address() as AddressInfo).port;
-}
-
-function listenError(cause: NodeJS.ErrnoException, host: string, port: number): Error {
-  switch (cause.code) {
-    case "EADDRINUSE":
-      return new ArgumentError(`port ${port} of ${host} is in use`, {
-        argument: "port",
-        hint: "another server may run already; stop it, or choose another port",
-        cause,
-      });
-    case "EACCES":
-      return new ArgumentError(`port ${port} is not allowed: ${cause.message}`, { argument: "port", hint: "try a port above 1023", cause });
-    case "ERR_SOCKET_BAD_PORT":
-      return new ArgumentError(`port is ${port}; expected a whole number from 0 to 65535`, { argument: "port", cause });
-    default:
-      return new ArgumentError(`the server cannot listen on ${host}: ${cause.message}`, {
-        argument: "host",
-        hint: "give an address of this machine: 127.0.0.1, or 0.0.0.0 for all",
-        cause,
-      });
-  }
-}
-
-async function stopListening(server: Server): Promise<void> {
-  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-  await new Promise((resolve) => {
-    server.close(resolve);
-    server.closeIdleConnections();
-  });
-  clearTimeout(timer);
 }

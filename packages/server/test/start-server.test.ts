@@ -85,6 +85,30 @@ it("asks clients that wait to come again when it closes, and cancels their jobs"
   expect((await second.job(job?.id ?? "")).state).toBe("cancelled");
 });
 
+it("lets a job that runs end during the grace, and takes no other", async () => {
+  const server = await start();
+  const { openai, address } = server;
+  const generate = (steps: number) => openai.images.generate({ prompt: "a panda", steps } as never).catch((error: unknown) => error);
+  const states = async () => {
+    const reply = await fetch(`${address}/api/jobs`);
+    return ((await reply.json()) as { jobs: { state: string }[] }).jobs.map(({ state }) => state);
+  };
+  const running = generate(200);
+  while ((await states())[0] !== "running");
+  const waiting = generate(2);
+  while ((await states()).length < 2);
+  const closed = server.close({ grace: 50 });
+  const shuttingDown = { status: 503, code: "shutting_down" };
+  expect(await waiting).toMatchObject(shuttingDown);
+  const refused = await generate(2);
+  expect(refused).toMatchObject(shuttingDown);
+  expect((refused as { headers: Headers }).headers.get("retry-after")).toBe("5");
+  expect((await fetch(`${address}/ready`)).status).toBe(503);
+  expect(await states()).toEqual(["cancelled", "running"]);
+  expect(await running).toMatchObject({ data: [{ b64_json: expect.any(String) }] });
+  await closed;
+});
+
 it("names the option that is wrong with a model's own words when a job makes no sense", async () => {
   const { openai } = await start();
   const image = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

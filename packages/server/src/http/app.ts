@@ -20,6 +20,7 @@ import { addDocs } from "./openapi/routes.js";
 import { addPage } from "./page.js";
 import { ClientGone } from "./run-job.js";
 import { type AppContext, type AppEnv, DEFAULT_PATIENCE, type Patience, type ServerContext } from "./server-context.js";
+import { Shutdown } from "./shutdown.js";
 
 /** What the app is made of, and its rules. */
 export interface AppOptions {
@@ -31,8 +32,8 @@ export interface AppOptions {
   readonly patience?: Partial<Patience> | undefined;
   /** Memory of the processes that have models, for /metrics. */
   readonly modelMemory?: (() => readonly ModelMemory[]) | undefined;
-  /** Aborts when the server shuts down. */
-  readonly closing?: AbortSignal | undefined;
+  /** How the server goes down. */
+  readonly shutdown?: Shutdown | undefined;
   /** Told the errors that clients do not see. Bodies of requests are in none of them. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }
@@ -47,7 +48,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
     access: new Access(options.access),
     patience: { ...DEFAULT_PATIENCE, ...options.patience },
     metrics: new Metrics(options.jobs, options.models.modelNames, options.modelMemory ?? (() => [])),
-    closing: options.closing ?? new AbortController().signal,
+    shutdown: options.shutdown ?? new Shutdown(),
     onError: options.onError ?? (() => undefined),
   };
   const app = new Hono<AppEnv>();

@@ -80,6 +80,7 @@ export function toHttpError(error: unknown, fieldName: FieldNames = (option) => 
 /** Why a picture was not made. The queue has tried again already where that makes sense, so clients need not. */
 function jobFailed({ kind, message, hint, argument }: JobError, fieldName: FieldNames): HttpError {
   if (kind === "argument") return invalid(message, hint, argument, fieldName);
+  if (kind === "unserved") return new HttpError(503, message, { code: "no_worker", hint });
   return new HttpError(500, message, { code: kind === "crashed" ? "worker_died" : `${kind}_error`, hint });
 }
 

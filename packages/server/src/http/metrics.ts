@@ -61,6 +61,15 @@ export class Metrics {
       },
     });
     new Gauge({
+      name: "darkroom_slots",
+      help: "Jobs that can run at a time, on all machines",
+      labelNames: ["model"] as const,
+      registers: [this.registry],
+      async collect() {
+        for (const [model, slots] of await jobs.slots(modelNames)) this.set({ model }, slots);
+      },
+    });
+    new Gauge({
       name: "darkroom_model_memory_bytes",
       help: "Memory of the processes that have a model open, shared by the models of a process",
       labelNames: ["model"] as const,

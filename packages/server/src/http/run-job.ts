@@ -2,6 +2,7 @@ import type { JobEvent, JobResult, NewJob, StoredPicture } from "../jobs/job.js"
 import { JobFailed, QueueClosedError } from "../jobs/jobs.js";
 import { HttpError } from "./http-error.js";
 import type { ServerContext } from "./server-context.js";
+import { submitJob } from "./submit-job.js";
 
 /** What {@link runJob} needs beside the job. */
 export interface RunJobOptions {
@@ -13,7 +14,7 @@ export interface RunJobOptions {
   readonly onEvent?: ((event: JobEvent) => void) | undefined;
 }
 
-type RunsJobs = Pick<ServerContext, "jobs" | "results"> & Partial<Pick<ServerContext, "metrics" | "closing">>;
+type RunsJobs = Pick<ServerContext, "jobs" | "results"> & Partial<Pick<ServerContext, "metrics" | "shutdown">>;
 
 /** A picture with its bytes. */
 export interface FinishedPicture extends StoredPicture {
@@ -59,30 +60,38 @@ export async function startJob(
   { owner, signal }: Pick<RunJobOptions, "owner" | "signal">,
 ): Promise<StartedJob> {
   if (signal.aborted) throw new ClientGone();
-  const { jobs, closing } = server;
-  if (closing?.aborted) throw new QueueClosedError();
-  const submitted = await jobs.submit(job, { owner });
-  const { id } = submitted;
-  server.metrics?.watch(submitted);
-  const stop = closing ? AbortSignal.any([signal, closing]) : signal;
-  return {
-    id,
-    async finish(onEvent) {
-      let isLive = true;
-      try {
-        for await (const event of jobs.events(id, { signal: stop })) {
-          if (event.type === "done" || event.type === "failed" || event.type === "cancelled") isLive = false;
-          onEvent?.(event);
-          if (event.type === "done") return { id, result: event.result, pictures: await finishedPictures(server, event.result) };
-          if (event.type === "failed") throw new JobFailed(event.error);
-          if (event.type === "cancelled") throw new HttpError(409, "the job was cancelled", { code: "cancelled" });
-        }
-        throw signal.aborted ? new ClientGone() : new QueueClosedError();
-      } finally {
-        if (isLive) await jobs.cancel(id).catch(() => undefined);
-      }
-    },
-  };
+  const { id } = await submitJob(server, job, { owner });
+  const finish = (onEvent?: (event: JobEvent) => void) => finished(server, id, signal, onEvent);
+  return { id, finish: (onEvent) => server.shutdown?.follow(finish(onEvent)) ?? finish(onEvent) };
+}
+
+async function finished(
+  server: RunsJobs,
+  id: string,
+  signal: AbortSignal,
+  onEvent: ((event: JobEvent) => void) | undefined,
+): Promise<FinishedJob> {
+  const { jobs, shutdown } = server;
+  let [isRunning, isLive] = [false, true];
+  const leave = new AbortController();
+  const leaveIfWaiting = () => isRunning || leave.abort();
+  shutdown?.draining.addEventListener("abort", leaveIfWaiting, { once: true });
+  try {
+    if (shutdown?.draining.aborted) leaveIfWaiting();
+    const stop = AbortSignal.any([signal, leave.signal, ...(shutdown ? [shutdown.closing] : [])]);
+    for await (const event of jobs.events(id, { signal: stop })) {
+      isRunning = event.type !== "waiting";
+      if (event.type === "done" || event.type === "failed" || event.type === "cancelled") isLive = false;
+      onEvent?.(event);
+      if (event.type === "done") return { id, result: event.result, pictures: await finishedPictures(server, event.result) };
+      if (event.type === "failed") throw new JobFailed(event.error);
+      if (event.type === "cancelled") throw new HttpError(409, "the job was cancelled", { code: "cancelled" });
+    }
+    throw signal.aborted ? new ClientGone() : new QueueClosedError();
+  } finally {
+    shutdown?.draining.removeEventListener("abort", leaveIfWaiting);
+    if (isLive) await jobs.cancel(id).catch(() => undefined);
+  }
 }
 
 /** The bytes of a result's pictures. */

@@ -6,6 +6,7 @@ import type { Access } from "./access.js";
 import type { Limits } from "./limits.js";
 import type { Metrics } from "./metrics.js";
 import type { Models } from "./models.js";
+import type { Shutdown } from "./shutdown.js";
 
 /** What every API works with. */
 export interface ServerContext {
@@ -16,8 +17,7 @@ export interface ServerContext {
   readonly access: Access;
   readonly patience: Patience;
   readonly metrics: Metrics;
-  /** Aborts when the server shuts down: replies end, and clients that wait for a job are asked to come again. */
-  readonly closing: AbortSignal;
+  readonly shutdown: Shutdown;
   /** Told the errors that clients do not see. */
   readonly onError: (error: unknown) => void;
 }

@@ -106,9 +106,10 @@ export interface StoredPicture {
 /** Why a job failed. */
 export interface JobError {
   /**
-   * "argument": the request made no sense; "checkpoint", "device": what the library threw; "crashed": its process ended twice; "internal".
+   * "argument": the request made no sense; "checkpoint", "device": what the library threw; "crashed": its process ended twice; "unserved": no
+   * worker has its model; "internal".
    */
-  readonly kind: "argument" | "checkpoint" | "device" | "crashed" | "internal";
+  readonly kind: "argument" | "checkpoint" | "device" | "crashed" | "unserved" | "internal";
   readonly message: string;
   readonly hint?: string | undefined;
   /** The request's option that is wrong. */

@@ -78,6 +78,8 @@ export interface Jobs {
   events(id: string, options?: { readonly after?: number | undefined; readonly signal?: AbortSignal | undefined }): AsyncIterable<JobEvent>;
   /** Takes jobs, one at a time for each slot, as long as it is not closed. */
   work(handler: JobHandler, options: WorkOptions): JobWorker;
+  /** Slots, in all processes, that take jobs of these models at this time, by model. */
+  slots(models: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** How many jobs are live, for limits and metrics. */
   count(): Promise<JobCounts>;
   /** Stops taking jobs. Those that run are handed back to the queue. Later calls throw {@link QueueClosedError}. */
@@ -106,6 +108,8 @@ export interface WorkOptions {
 }
 
 export interface JobWorker {
+  /** Takes no more jobs, and lets those that run end by themselves. Resolves when none runs any more. */
+  drain(): Promise<void>;
   /** Takes no more jobs; hands back those that run. Resolves when all have stopped. */
   close(): Promise<void>;
 }

@@ -116,7 +116,11 @@ export class FakeJobs implements Jobs {
   }
 
   work(): JobWorker {
-    return { close: async () => undefined };
+    return { drain: async () => undefined, close: async () => undefined };
+  }
+
+  async slots(models: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return new Map(models.map((model) => [model, 1]));
   }
 
   async count(): Promise<JobCounts> {

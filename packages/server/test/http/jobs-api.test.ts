@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Shutdown } from "../../src/http/shutdown.js";
 import { KeyReusedError } from "../../src/jobs/jobs.js";
 import { later, pngFile, testServer } from "./test-server.js";
 
@@ -184,5 +185,7 @@ it("probes need no key; numbers about jobs need one", async () => {
 });
 
 it("a server that shuts down is not ready", async () => {
-  expect((await get(testServer({ closing: AbortSignal.abort() }), "/ready")).status).toBe(503);
+  const shutdown = new Shutdown();
+  await shutdown.drain();
+  expect((await get(testServer({ shutdown }), "/ready")).status).toBe(503);
 });

@@ -24,6 +24,7 @@ describe("/metrics", () => {
     for (const line of [
       'darkroom_jobs{model="emoji-64",state="waiting"} 0',
       'darkroom_jobs{model="other",state="running"} 0',
+      'darkroom_slots{model="emoji-64"} 1',
       'darkroom_job_waiting_seconds_count{model="emoji-64"} 1',
       'darkroom_job_running_seconds_count{model="emoji-64"} 1',
       'darkroom_step_seconds_count{model="emoji-64"} 3',

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { JobCrashed, JobFailed, JobHandedBack } from "../../src/index.js";
 import type { TestQueue } from "./conformance.js";
 import { HandWork, resultOf, storedPicture } from "./hand-work.js";
@@ -150,6 +150,49 @@ export function workTests(queue: TestQueue): void {
       queue.jobs.work(async () => ({ ...resultOf(), settings: circle }), { slots: 1 });
       const second = await queue.submit();
       expect(await queue.ended(second.id)).toMatchObject({ type: "failed", error: { kind: "internal" } });
+    });
+
+    it("takes no more jobs when it drains, and lets those that run end", async () => {
+      const work = new HandWork();
+      const worker = queue.jobs.work(work.handler, { slots: 2 });
+      const ids = await queue.submitMany(3);
+      const runs = [await work.next(), await work.next()];
+      let isDrained = false;
+      const drained = worker.drain().then(() => {
+        isDrained = true;
+      });
+      for (const { run, finish } of runs) {
+        expect([isDrained, run.signal.aborted]).toEqual([false, false]);
+        finish();
+      }
+      await drained;
+      const jobs = await Promise.all(ids.map((id) => queue.jobs.get(id)));
+      expect(jobs.map((job) => job?.state)).toEqual(["done", "done", "waiting"]);
+      expect(work.unseen).toBe(0);
+    });
+
+    it("hands back what still runs when it closes while it drains", async () => {
+      const work = new HandWork();
+      const worker = queue.jobs.work(work.handler, { slots: 1 });
+      const { id } = await queue.submit();
+      await work.next();
+      const drained = worker.drain();
+      await worker.close();
+      await drained;
+      expect(await queue.jobs.get(id)).toMatchObject({ state: "waiting", crashes: 0 });
+    });
+
+    it("counts as slots for its models as long as it takes jobs", async () => {
+      const slots = async () => Object.fromEntries(await queue.jobs.slots(["emoji-64", "other"]));
+      const work = new HandWork();
+      expect(await slots()).toEqual({ "emoji-64": 0, other: 0 });
+      const all = queue.jobs.work(work.handler, { slots: 2 });
+      const some = queue.jobs.work(work.handler, { slots: 3, models: ["other"] });
+      await vi.waitFor(async () => expect(await slots()).toEqual({ "emoji-64": 2, other: 5 }));
+      await all.drain();
+      expect(await slots()).toEqual({ "emoji-64": 0, other: 3 });
+      await some.close();
+      expect(await slots()).toEqual({ "emoji-64": 0, other: 0 });
     });
 
     it("hands running jobs back when it closes: they wait before all others, and that is no crash", async () => {

@@ -35,7 +35,7 @@ const result = v.object({
 });
 
 const failure = v.object({
-  kind: described("What kind of error it was.", v.picklist(["argument", "checkpoint", "device", "crashed", "internal"])),
+  kind: described("What kind of error it was.", v.picklist(["argument", "checkpoint", "device", "crashed", "unserved", "internal"])),
   message: described("What went wrong.", v.string()),
   hint: described("What to do about it.", v.optional(v.string())),
   argument: described("The request's field that is wrong.", v.optional(v.string())),
@@ -77,6 +77,7 @@ const model = v.object({
   predictionType: described("What its network predicts.", v.optional(v.string())),
   size: described("Side in pixels of the pictures it was trained on.", v.optional(count)),
   bytes: described("Bytes of its weights.", v.optional(count)),
+  slots: described("Jobs of this model that can run at a time, on all machines. 0: they wait until a worker with the model comes.", count),
 });
 
 const apiError = v.object({

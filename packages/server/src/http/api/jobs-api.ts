@@ -5,6 +5,7 @@ import { eventStream } from "../event-stream.js";
 import { HttpError } from "../http-error.js";
 import { mistypedName } from "../nearest-name.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
+import { submitJob } from "../submit-job.js";
 import { jobRequest } from "./job-request.js";
 import { eventView, jobView } from "./job-view.js";
 
@@ -18,8 +19,7 @@ export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
   app.post("/api/jobs", async (c) => {
     const key = idempotencyKey(c);
     const request = await jobRequest(server, await readJson(c, server.limits));
-    const job = await jobs.submit(request, { owner: c.get("owner"), key });
-    server.metrics.watch(job);
+    const job = await submitJob(server, request, { owner: c.get("owner"), key });
     return c.json(jobView(c, job), 202, { location: `/api/jobs/${job.id}` });
   });
 
@@ -45,7 +45,7 @@ export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
     const after = Number.isSafeInteger(given) && given > 0 ? given : 0;
     const gone = new AbortController();
     const events = jobs
-      .events(id, { after, signal: AbortSignal.any([gone.signal, c.req.raw.signal, server.closing]) })
+      .events(id, { after, signal: AbortSignal.any([gone.signal, c.req.raw.signal, server.shutdown.closing]) })
       [Symbol.asyncIterator]();
     const isLive = state === "waiting" || state === "running";
     const first = isLive ? undefined : await events.next();

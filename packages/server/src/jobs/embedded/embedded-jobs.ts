@@ -108,6 +108,11 @@ class EmbeddedJobs implements Jobs {
     return worker;
   }
 
+  async slots(models: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const slotsFor = (model: string) => [...this.#workers].reduce((sum, worker) => sum + (worker.takes(model) ? worker.slots : 0), 0);
+    return new Map(models.map((model) => [model, slotsFor(model)]));
+  }
+
   async count(): Promise<JobCounts> {
     this.#checkOpen();
     return this.#table.count();

@@ -29,6 +29,7 @@ export class Slots implements JobWorker {
   readonly #running = new Map<string, Run>();
   readonly #onClosed: () => void;
   #isWoken = false;
+  #isDraining = false;
   #isClosed = false;
 
   constructor(queue: SlotQueue, handler: JobHandler, { slots, models }: WorkOptions, onClosed: () => void) {
@@ -41,7 +42,7 @@ export class Slots implements JobWorker {
 
   /** There may be jobs to take. */
   wake(): void {
-    if (this.#isWoken || this.#isClosed) return;
+    if (this.#isWoken || this.#isDraining) return;
     this.#isWoken = true;
     setImmediate(() => {
       this.#isWoken = false;
@@ -54,15 +55,25 @@ export class Slots implements JobWorker {
     this.#running.get(id)?.abort.abort(new JobCancelled("the job was cancelled"));
   }
 
+  /** Whether it takes jobs of a model. */
+  takes(model: string): boolean {
+    return !this.#isDraining && (this.#models?.includes(model) ?? true);
+  }
+
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const { abort } of this.#running.values()) abort.abort(new JobHandedBack("the worker closes"));
-    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.drain();
     this.#onClosed();
   }
 
   #fill(): void {
-    while (!this.#isClosed && this.#running.size < this.slots) {
+    while (!this.#isDraining && this.#running.size < this.slots) {
       let job: Job | undefined;
       try {
         job = this.#queue.take(this.#models);

@@ -15,6 +15,12 @@ const MOST_PREVIEW_BYTES = 64 * 1024;
 /** Why a run has no end on record. */
 const LOST = "its worker stopped without a word, or lost touch with Redis";
 
+/** A worker that has not been heard of for this time takes no jobs. */
+const PRESENCE_MS = 20_000;
+
+/** No model has this name. */
+const ALL_MODELS = "";
+
 /** One run of a job; its token is also that of BullMQ's lock. */
 export interface RunKey {
   readonly id: string;
@@ -155,6 +161,32 @@ export class JobStore {
     return missing.map(([id, model, priority]) => ({ id, model, priority: Number(priority) }));
   }
 
+  /** Says for a time that a worker takes jobs, of all models if none is given. */
+  async announce(worker: string, slots: number, models: readonly string[] = [ALL_MODELS]): Promise<void> {
+    await this.#scripts.run("announce", PRESENCE_MS, ...presence(worker, slots, models));
+  }
+
+  /** The worker takes no more jobs. */
+  async withdraw(worker: string, slots: number, models: readonly string[] = [ALL_MODELS]): Promise<void> {
+    await this.#redis.zrem(`${this.prefix}workers`, ...presence(worker, slots, models));
+  }
+
+  /** Slots that take jobs of these models, by model. */
+  async slots(models: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const present = (await this.#scripts.run<readonly string[]>("workers")).map((text) => {
+      const [slots, , ...model] = text.split(":");
+      return { slots: Number(slots), model: model.join(":") };
+    });
+    const slotsFor = (name: string) =>
+      present.reduce((sum, { slots, model }) => sum + (model === ALL_MODELS || model === name ? slots : 0), 0);
+    return new Map(models.map((model) => [model, slotsFor(model)]));
+  }
+
+  /** Fails the jobs of a model that have waited since a time or before. @returns their ids */
+  failWaiting(model: string, error: JobError, since: number): Promise<readonly string[]> {
+    return this.#scripts.run("failWaiting", model, toJson(error), since, Date.now());
+  }
+
   /** Deletes the final jobs that are not kept. */
   async prune({ jobs, since }: { readonly jobs: number; readonly since: number }): Promise<void> {
     await this.#scripts.run("prune", jobs, since, Date.now());
@@ -173,6 +205,10 @@ export class JobStore {
   async wakeWorkers(): Promise<void> {
     await this.#redis.publish(`${this.prefix}work`, "");
   }
+}
+
+function presence(worker: string, slots: number, models: readonly string[]): string[] {
+  return models.map((model) => `${slots}:${worker}:${model}`);
 }
 
 function secondsToAPlace(milliseconds: number, slots: number): number {

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { Job, JobEvent, NewJob, StoredPicture, SubmitOptions } from "../job.js";
+import type { Job, JobError, JobEvent, NewJob, StoredPicture, SubmitOptions } from "../job.js";
 import {
   type JobCounts,
   type JobHandler,
@@ -27,6 +27,11 @@ const LONGEST_CLOSE_MS = 10_000;
 export interface RedisJobsOptions extends JobsOptions, Partial<LeaseOptions> {
   /** Before the names of all keys; "darkroom" by default. Queues with different ones do not know of each other. */
   readonly prefix?: string | undefined;
+  /**
+   * Milliseconds that jobs wait for a worker that has their model; if none is there all this time, they fail. No end by default: the server
+   * is told it, workers are not.
+   */
+  readonly workerTimeout?: number | undefined;
 }
 
 /**
@@ -64,7 +69,7 @@ interface Parts {
   readonly store: JobStore;
   readonly tickets: Tickets;
   readonly lease: LeaseOptions;
-  readonly options: JobsOptions & { readonly onError: (error: unknown) => void };
+  readonly options: RedisJobsOptions & { readonly onError: (error: unknown) => void };
 }
 
 /** The queue of many processes. What changes a job is on record in Redis before anybody hears of it. */
@@ -83,6 +88,8 @@ class RedisJobs implements Jobs {
   readonly #placing: Repeated;
   /** Deletes old jobs, and has their pictures deleted. */
   readonly #tidying: Repeated;
+  /** Models that jobs wait for and no worker has, and since when. */
+  readonly #unserved = new Map<string, number>();
   #closing: Promise<void> | undefined;
 
   constructor(redis: Redis, { store, tickets, lease, options }: Parts) {
@@ -178,6 +185,11 @@ class RedisJobs implements Jobs {
     return worker;
   }
 
+  async slots(models: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    this.#checkOpen();
+    return this.#store.slots(models);
+  }
+
   async count(): Promise<JobCounts> {
     this.#checkOpen();
     return this.#store.count();
@@ -208,6 +220,8 @@ class RedisJobs implements Jobs {
 
   readonly #slotQueue: SlotQueue = {
     take: (models, token) => this.#take(models, token),
+    announce: (...worker) => this.#store.announce(...worker),
+    withdraw: (...worker) => this.#store.withdraw(...worker),
     renew: (run) => this.#store.renew(run, this.#lease.lockDuration, this.#tickets.stalledKey(run.job.model)),
     progress: (run, progress) => this.#store.progress(run, progress),
     preview: (run, preview) => this.#store.preview(run, preview),
@@ -243,6 +257,7 @@ class RedisJobs implements Jobs {
   /** What processes that ended have left is put right by those that are there. */
   async #mind(): Promise<void> {
     if (performance.now() >= this.#recoversFrom) await this.#recover();
+    await this.#failUnserved();
     const missing = await this.#store.missing();
     for (const ticket of missing) await this.#tickets.add(ticket);
     if (missing.length > 0) await this.#store.wakeWorkers();
@@ -258,6 +273,23 @@ class RedisJobs implements Jobs {
       if (waitsAgain) await this.#tickets.add(ticket);
     }
     if (lost.length > 0) await this.#store.wakeWorkers();
+  }
+
+  /** Jobs that nobody would ever do fail. The time runs while this process sees no worker for them, so that workers can be late. */
+  async #failUnserved(): Promise<void> {
+    const { workerTimeout } = this.#options;
+    if (workerTimeout === undefined) return;
+    const models = await this.#store.models();
+    const slots = await this.#store.slots(models);
+    const now = performance.now();
+    for (const model of this.#unserved.keys()) if (slots.get(model) !== 0) this.#unserved.delete(model);
+    for (const model of models.filter((each) => slots.get(each) === 0)) {
+      const since = this.#unserved.get(model) ?? now;
+      this.#unserved.set(model, since);
+      if (now - since < workerTimeout) continue;
+      const failed = await this.#store.failWaiting(model, unservedError(model, workerTimeout), Date.now() - workerTimeout);
+      for (const id of failed) await this.#tickets.remove(model, id);
+    }
   }
 
   #wake(): void {
@@ -293,4 +325,12 @@ class RedisJobs implements Jobs {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new QueueClosedError();
   }
+}
+
+function unservedError(model: string, milliseconds: number): JobError {
+  return {
+    kind: "unserved",
+    message: `no worker has the model ${model}; none came in ${milliseconds / 1000} seconds`,
+    hint: "start a worker with this model, under the name that the server has for it",
+  };
 }

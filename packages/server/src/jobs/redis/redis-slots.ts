@@ -6,7 +6,7 @@ import type { RunKey } from "./job-store.js";
 import { Repeated } from "./repeated.js";
 import type { Taken } from "./tickets.js";
 
-/** Jobs are looked for so often when no message tells of one, and after an error. */
+/** Jobs are looked for so often when no message tells of one, and after an error. So often a worker says that it is there. */
 const LOOK_MS = 5000;
 
 type PreviewBody = Pick<Extract<JobEvent, { type: "preview" }>, "picture" | "image">;
@@ -21,6 +21,10 @@ export interface TakenRun extends RunKey {
 export interface SlotQueue {
   /** Takes the next job, which then counts as running. */
   take(models: readonly string[] | undefined, token: string): Promise<TakenRun | undefined>;
+  /** Says for a time that a worker takes jobs. */
+  announce(worker: string, slots: number, models: readonly string[] | undefined): Promise<void>;
+  /** The worker takes no more jobs. */
+  withdraw(worker: string, slots: number, models: readonly string[] | undefined): Promise<void>;
   renew(run: TakenRun): Promise<"held" | "cancelled" | "lost">;
   progress(run: RunKey, progress: Progress): Promise<void>;
   preview(run: RunKey, preview: PreviewBody): Promise<void>;
@@ -36,6 +40,7 @@ interface Run extends TakenRun {
 /** Runs jobs, so many at a time. */
 export class RedisSlots implements JobWorker {
   readonly slots: number;
+  readonly #id = randomUUID();
   readonly #queue: SlotQueue;
   readonly #handler: JobHandler;
   readonly #models: readonly string[] | undefined;
@@ -44,6 +49,8 @@ export class RedisSlots implements JobWorker {
   readonly #renewing: NodeJS.Timeout;
   readonly #onClosed: () => void;
   readonly #filling: Repeated;
+  /** Set when it takes no more jobs. */
+  #leaving: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(
@@ -60,18 +67,29 @@ export class RedisSlots implements JobWorker {
       () => this.#fill(),
       (error) => queue.onError(error),
     );
-    this.#looking = setInterval(() => this.wake(), LOOK_MS).unref();
+    this.#announce();
+    this.#looking = setInterval(() => {
+      this.#announce();
+      this.wake();
+    }, LOOK_MS).unref();
     this.#renewing = setInterval(() => this.#renew(), renewEvery).unref();
   }
 
   /** There may be jobs to take. */
   wake(): void {
-    if (this.#closing === undefined) this.#filling.ask();
+    if (this.#leaving === undefined) this.#filling.ask();
   }
 
   /** Stops the run of a job that was cancelled. */
   cancel(id: string): void {
     this.#running.get(id)?.abort.abort(new JobCancelled("the job was cancelled"));
+  }
+
+  async drain(): Promise<void> {
+    const left = this.#leave();
+    // A job that is being taken runs, too.
+    await this.#filling.done();
+    await Promise.all([left, ...[...this.#running.values()].map(({ ended }) => ended)]);
   }
 
   close(): Promise<void> {
@@ -80,14 +98,23 @@ export class RedisSlots implements JobWorker {
   }
 
   async #close(): Promise<void> {
+    void this.#leave();
     clearInterval(this.#looking);
     this.#handBack();
-    // A job that is being taken is on record as running, too.
     await this.#filling.done();
     this.#handBack();
-    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await this.drain();
     clearInterval(this.#renewing);
     this.#onClosed();
+  }
+
+  #announce(): void {
+    if (this.#leaving === undefined) this.#queue.announce(this.#id, this.slots, this.#models).catch((error) => this.#queue.onError(error));
+  }
+
+  #leave(): Promise<void> {
+    this.#leaving ??= this.#queue.withdraw(this.#id, this.slots, this.#models).catch((error) => this.#queue.onError(error));
+    return this.#leaving;
   }
 
   #handBack(): void {
@@ -97,7 +124,7 @@ export class RedisSlots implements JobWorker {
   }
 
   async #fill(): Promise<void> {
-    while (this.#closing === undefined && this.#running.size < this.slots) {
+    while (this.#leaving === undefined && this.#running.size < this.slots) {
       const taken = await this.#queue.take(this.#models, randomUUID());
       if (taken === undefined) return;
       const abort = new AbortController();

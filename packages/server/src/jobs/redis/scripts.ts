@@ -7,7 +7,8 @@ import type { Redis } from "ioredis";
  * Keys, below the prefix: `job:ID` (hash: the job), `request:ID` (pictures of its request), `preview:ID`; `all` and `owner:OWNER` (jobs by
  * number), `waiting` (in the order of the queue), `running`, `ended` (in order); `keys` (Idempotency-Keys); `turns` (the last turn that
  * each owner has got), `turn` (the one that is served); `pictures` (of results, by random name), `hashes` (how many pictures have it),
- * `expired` (hashes for the result store to delete, by the time since when no job has them). Channels: `changed` (the queue moved), `work`
+ * `expired` (hashes for the result store to delete, by the time since when no job has them); `workers` (SLOTS:WORKER:MODEL of those that take
+ * jobs, by the time until which that holds). Channels: `changed` (the queue moved), `work`
  * (BullMQ has a job to take), `cancel`, `events:ID`.
  */
 const COMMON = `
@@ -80,6 +81,12 @@ local function crash(id, reason, now)
   end
   finish(id, 'failed', cjson.encode({ kind = 'crashed', message = 'the process of this job ended 2 times; the last time: ' .. reason }), now)
   return false
+end
+
+-- Milliseconds by the clock that all processes share.
+local function clock()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 -- The job as its fields, its place from 0, and its preview.
@@ -290,6 +297,27 @@ const SCRIPTS = {
       end
     end
     return missing`,
+
+  /** milliseconds that it holds, then SLOTS:WORKER:MODEL of a worker that takes jobs */
+  announce: `
+    local now = clock()
+    call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', digits(now))
+    for i = 2, #ARGV do call('ZADD', P .. 'workers', digits(now + ARGV[1]), ARGV[i]) end`,
+
+  /** Workers that take jobs, as SLOTS:WORKER:MODEL. */
+  workers: `return call('ZRANGEBYSCORE', P .. 'workers', digits(clock()), '+inf')`,
+
+  /** model, outcome, time, now: fails jobs of a model that have waited since then or before. Returns their ids. */
+  failWaiting: `
+    local model, outcome, since, now = unpack(ARGV)
+    local failed = {}
+    for _, id in ipairs(call('ZRANGE', P .. 'waiting', 0, -1)) do
+      if get(id, 'model') == model and tonumber(get(id, 'createdAt')) <= tonumber(since) then
+        finish(id, 'failed', outcome, now)
+        table.insert(failed, id)
+      end
+    end
+    return failed`,
 
   /** number of jobs that are kept, the time that they are younger than, now */
   prune: `
