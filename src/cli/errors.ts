@@ -20,10 +20,10 @@ export class Interrupted extends Error {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof ArgumentError) return 2;
-  if (error instanceof CheckpointError || error instanceof ConfigError || error instanceof HubError) return 3;
-  if (error instanceof DeviceError) return 4;
-  if (error instanceof OutputError) return 5;
+  if (isA(error, ArgumentError)) return 2;
+  if (isA(error, CheckpointError) || isA(error, ConfigError) || isA(error, HubError)) return 3;
+  if (isA(error, DeviceError)) return 4;
+  if (isA(error, OutputError)) return 5;
   return 1;
 }
 
@@ -36,8 +36,14 @@ export function describeError(error: unknown, { verbose }: { readonly verbose: b
   return withoutControls(lines.join("\n"));
 }
 
+/** Whether an error is of a class; it can be of another copy of this package, which darkroom-server may have. */
+function isA<Kind extends DarkroomError>(error: unknown, kind: new (...args: never) => Kind): error is Kind {
+  for (let type = error; type instanceof Object; type = Object.getPrototypeOf(type)) if (type.constructor.name === kind.name) return true;
+  return false;
+}
+
 function wordsOf(error: unknown): { readonly message: string; readonly hint: string | undefined } {
-  if (error instanceof DarkroomError) return spelled(error);
+  if (isA(error, DarkroomError)) return spelled(error);
   return { message: messageOf(error), hint: hintOf(error) };
 }
 

@@ -12,6 +12,7 @@ import { addServe } from "./serve.js";
 import { inTerminal } from "./spelling.js";
 import { refuseCommand } from "./unknown-command.js";
 import { usageError } from "./usage.js";
+import { addWorker } from "./worker.js";
 
 /** Runs the command line with `args`. Returns the exit code. Errors and warnings go to stderr. Aborting `signal` stops it. */
 export async function run(args: readonly string[], signal: AbortSignal): Promise<number> {
@@ -47,7 +48,7 @@ function program(signal: AbortSignal): Command {
     .showSuggestionAfterError(false)
     // Options belong to their command, so that two commands can have an option with the same name.
     .enablePositionalOptions()
-    .addHelpText("after", `\nExample:\n  darkroom generate "a red fox on a blue background" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
+    .addHelpText("after", `\nExample: darkroom generate "a red fox in the snow" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
   addGenerate(program, signal);
   addDevices(program);
   addInfo(program);
@@ -55,6 +56,7 @@ function program(signal: AbortSignal): Command {
   addModels(program, signal);
   addSchedulers(program);
   addServe(program, signal);
+  addWorker(program, signal);
   program.on("command:*", (words: readonly string[], options: readonly string[]) => refuseCommand(program, words, options));
   return program;
 }

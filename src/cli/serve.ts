@@ -1,28 +1,29 @@
 import { once } from "node:events";
 import { type Command, Option } from "commander";
-import { whole } from "../options/fields.js";
+import { real, whole } from "../options/fields.js";
 import { dataFolder } from "./data-folder.js";
 import { loadServer } from "./server-module.js";
 import {
   addModelOptions,
   addRequestOptions,
   addRunOptions,
+  addStorageOptions,
   apiKeysOf,
   limitsOf,
-  type ModelOptions,
   type RequestOptions,
   runOptionsOf,
+  type SharedOptions,
 } from "./server-options.js";
-import { repeated, wholeNumber } from "./values.js";
+import { number, repeated, wholeNumber } from "./values.js";
 
-interface ServeOptions extends ModelOptions, RequestOptions {
+interface ServeOptions extends SharedOptions, RequestOptions {
   readonly port: number;
   readonly host: string;
-  readonly folder?: string;
   readonly apiKey?: readonly string[];
   readonly apiKeyFile?: string;
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
+  readonly workerTimeout?: number;
 }
 
 /** `darkroom serve` answers clients of OpenAI's, AUTOMATIC1111's and Hugging Face's image APIs until it is stopped. */
@@ -30,7 +31,13 @@ export function addServe(program: Command, signal: AbortSignal): void {
   const serve = program.command("serve").description("serve pictures over HTTP");
   addModelOptions(serve.optionsGroup("Models:"));
   addAccessOptions(serve.optionsGroup("Server:"));
-  addRunOptions(serve.optionsGroup("Running:"));
+  addStorageOptions(serve.optionsGroup("Storage:"), `queue and pictures (default: ${dataFolder()})`);
+  serve.option(
+    "--worker-timeout <s>",
+    "seconds until jobs of a model without worker fail (default: 120)",
+    number("workerTimeout", real(0)),
+  );
+  addRunOptions(serve.optionsGroup("Running:"), 0);
   addRequestOptions(serve.optionsGroup("Limits:"));
   serve
     .optionsGroup("Other:")
@@ -39,19 +46,23 @@ export function addServe(program: Command, signal: AbortSignal): void {
     .action(async (options: ServeOptions) => {
       const apiKeys = apiKeysOf(options);
       const server = await loadServer("serve");
-      const { port, host, folder = dataFolder(), allowHost, allowOrigin, maxWaiting, keepJobs, keepDays } = options;
-      const run = runOptionsOf(server, options);
+      const { queue, port, host, allowHost, allowOrigin, maxWaiting, keepJobs, keepDays, workerTimeout } = options;
+      // What servers and workers share must be where all of them find it.
+      const folder = options.folder ?? (queue === undefined ? dataFolder() : undefined);
+      const run = await runOptionsOf(server, options);
       const { address, close } = await server.startServer({
         ...run,
-        ...{ folder, host, port, apiKeys, maxWaiting, keepJobs, keepDays },
+        ...{ folder, queue, host, port, apiKeys, maxWaiting, keepJobs, keepDays, workerTimeout },
         allowedHosts: allowHost,
         allowedOrigins: allowOrigin,
         limits: limitsOf(options),
       });
       const models = run.offer.models.map(({ name }) => name);
-      process.stdout.write(`${greeting({ address: callable(address), models, folder, needsKey: apiKeys.length > 0 })}\n`);
+      process.stdout.write(
+        `${greeting({ address: callable(address), models, places: placesOf({ ...options, folder }), needsKey: apiKeys.length > 0 })}\n`,
+      );
       if (!signal.aborted) await once(signal, "abort");
-      await close();
+      await close({ grace: options.grace });
     });
 }
 
@@ -63,31 +74,38 @@ function addAccessOptions(serve: Command): void {
     .option("--api-key <key>", "that callers need; repeatable (DARKROOM_API_KEYS)", asIs)
     .option("--api-key-file <file>", "keys, one in each line")
     .option("--allow-host <name>", "name of the server for callers; repeatable", asIs)
-    .option("--allow-origin <url>", "website whose pages may call; repeatable", asIs)
-    .option("--folder <dir>", `for queue and pictures (default: ${dataFolder()})`)
-    .option("--slots <n>", "jobs at a time, each in a process (default: 1)", wholeNumber("slots", whole(1)));
+    .option("--allow-origin <url>", "website whose pages may call; repeatable", asIs);
 }
 
 interface Facts {
   readonly address: string;
   readonly models: readonly string[];
-  readonly folder: string;
+  readonly places: readonly (readonly [label: string, place: string])[];
   readonly needsKey: boolean;
 }
 
 /** What a server prints when it is ready: where it is, and how to call it. */
-export function greeting({ address, models, folder, needsKey }: Facts): string {
+export function greeting({ address, models, places, needsKey }: Facts): string {
   const key = needsKey ? "-H 'Authorization: Bearer KEY' " : "";
   const rows = [
     ["page", `${address}/`],
     ["curl", `curl ${address}/hf ${key}-d '{"inputs": "a red fox"}' -o fox.png`],
     ["openai", `new OpenAI({ baseURL: "${address}/v1", apiKey: "${needsKey ? "KEY" : "none"}" })`],
     ["models", models.length === 0 ? "the embedded checkpoint" : models.join(", ")],
-    ["folder", folder],
+    ...places,
   ];
   return [`darkroom listens on ${address}`, ...rows.map(([label = "", text]) => `  ${label.padEnd(8)}${text}`), "Ctrl-C stops it"].join(
     "\n",
   );
+}
+
+/** Where queue and pictures are. The queue's address can have a password in it. */
+function placesOf({ queue, bucket, folder }: SharedOptions): [label: string, place: string][] {
+  return [
+    ...(queue === undefined ? [] : [["queue", URL.canParse(queue) ? new URL(queue).host : queue] as [string, string]]),
+    ...(bucket === undefined ? [] : [["bucket", bucket] as [string, string]]),
+    ...(folder === undefined ? [] : [["folder", folder] as [string, string]]),
+  ];
 }
 
 /** An address for all of this machine's addresses is none that can be called. */

@@ -26,17 +26,29 @@ export interface Offer {
   };
 }
 
-/** How models run. */
+/** A bucket for pictures that was opened. */
+export interface BucketStore {
+  put(bytes: Uint8Array, type: string): Promise<string>;
+  get(hash: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  delete(hash: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How models run, and where pictures go. */
 export interface RunOptions {
+  readonly folder: string | undefined;
+  readonly results: BucketStore | undefined;
   readonly offer: Offer;
   readonly slots: number | undefined;
+  readonly threads: number | undefined;
   readonly memoryBudget: number | undefined;
   readonly log: (text: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
 export interface ServerOptions extends RunOptions {
-  readonly folder: string;
+  readonly queue: string | undefined;
+  readonly workerTimeout: number | undefined;
   readonly host: string;
   readonly port: number;
   readonly apiKeys: readonly string[];
@@ -52,13 +64,23 @@ export type LimitName = "maxBodyBytes" | "maxPromptLength" | "maxPixels" | "maxP
 
 /** What is running. */
 export interface Running {
-  close(): Promise<void>;
+  close(options: { readonly grace: number }): Promise<void>;
 }
 
 /** The exports of darkroom-server. */
 export interface ServerModule {
   readonly parseNamedSources: (texts: readonly string[], option: string) => readonly NamedSource[];
+  readonly parseBucketAddress: (address: string) => { readonly bucket: string; readonly prefix?: string | undefined };
+  readonly BucketStore: {
+    open(options: {
+      readonly bucket: string;
+      readonly prefix?: string | undefined;
+      readonly endpoint: string | undefined;
+    }): Promise<BucketStore>;
+  };
+  readonly BucketError: abstract new (...args: never) => Error & { readonly hint: string | undefined };
   readonly startServer: (options: ServerOptions) => Promise<Running & { readonly address: string }>;
+  readonly startWorker: (options: RunOptions & { readonly queue: string }) => Promise<Running>;
 }
 
 /** No literal: TypeScript and bundlers would take the package for a part of this one. */
@@ -71,7 +93,7 @@ export async function loadServer(command: string): Promise<ServerModule> {
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
     throw new ArgumentError(`darkroom ${command} needs the package ${PACKAGE}, which is not installed`, {
-      hint: `npm install ${PACKAGE}`,
+      hint: `npm install ${PACKAGE} (if darkroom is installed for the whole machine: npm install --global darkroom ${PACKAGE})`,
       cause,
     });
   }

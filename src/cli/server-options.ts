@@ -9,7 +9,12 @@ import type { LimitName, Offer, RunOptions, ServerModule } from "./server-module
 import { number, repeated, wholeNumber, wrongValue } from "./values.js";
 
 /** The options that `serve` and `worker` share. */
-export interface ModelOptions {
+export interface SharedOptions {
+  readonly queue?: string;
+  readonly folder?: string;
+  readonly bucket?: string;
+  readonly bucketEndpoint?: string;
+  readonly grace: number;
   readonly model?: readonly string[];
   readonly vae?: readonly string[];
   readonly controlnet?: readonly string[];
@@ -21,7 +26,8 @@ export interface ModelOptions {
   readonly fast?: boolean;
   readonly lowMemory?: boolean;
   readonly variant?: string;
-  readonly slots?: number;
+  readonly slots: number;
+  readonly threads?: number;
   readonly memoryBudget?: number;
 }
 
@@ -46,9 +52,25 @@ export function addModelOptions(command: Command): void {
     .option("--offline", "use downloaded models only");
 }
 
-/** How models run. */
-export function addRunOptions(command: Command): void {
+/** Where the queue and the pictures are. */
+export function addStorageOptions(command: Command, defaultFolder: string): void {
   command
+    .addOption(new Option("--queue <url>", "redis://HOST:6379, shared by servers and workers").env("DARKROOM_QUEUE"))
+    .addOption(
+      new Option("--bucket <url>", "s3://BUCKET/PREFIX for pictures (key in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)").env(
+        "DARKROOM_BUCKET",
+      ),
+    )
+    .option("--bucket-endpoint <url>", "of another S3 service than Amazon's (AWS_ENDPOINT_URL)")
+    .option("--folder <dir>", `for ${defaultFolder}`);
+}
+
+/** How models run. @param least fewest slots */
+export function addRunOptions(command: Command, least: number): void {
+  command
+    .option("--slots <n>", "jobs at a time, each in a process", wholeNumber("slots", whole(least)), 1)
+    .option("--threads <n>", "of each process (default: the cores, shared by slots)", wholeNumber("threads", whole(1)))
+    .option("--grace <s>", "seconds for running jobs to end when it is stopped", number("grace", real(0)), 20)
     .addOption(new Option("--device <name>", "where to run").choices(DEVICES).default("auto"))
     .option("--fast", "8 bits (WebGPU: 16): faster, not quite the same picture")
     .option("--low-memory", "less memory, more time; the same picture")
@@ -72,7 +94,7 @@ export function addRequestOptions(command: Command): void {
 }
 
 /** @throws ArgumentError for names that two of them have */
-export function offerOf({ parseNamedSources }: ServerModule, options: ModelOptions): Offer {
+export function offerOf({ parseNamedSources }: ServerModule, options: SharedOptions): Offer {
   const { model = [], vae = [], controlnet = [], loraDir = [], embeddingDir = [] } = options;
   const { device, fast, lowMemory, variant, offline, cacheDir } = options;
   return {
@@ -85,14 +107,40 @@ export function offerOf({ parseNamedSources }: ServerModule, options: ModelOptio
   };
 }
 
-export function runOptionsOf(server: ServerModule, options: ModelOptions): RunOptions {
+/** Opens the bucket, if there is one. @throws ArgumentError */
+export async function runOptionsOf(server: ServerModule, options: SharedOptions): Promise<RunOptions> {
   return {
+    folder: options.folder,
+    results: options.bucket === undefined ? undefined : await openBucket(server, options.bucket, options.bucketEndpoint),
     offer: offerOf(server, options),
     slots: options.slots,
+    threads: options.threads,
     memoryBudget: options.memoryBudget,
     log: (text) => void process.stderr.write(text),
-    onError: (error) => void process.stderr.write(`darkroom: ${error instanceof Error ? error.stack : String(error)}\n`),
+    onError: errorLog(),
   };
+}
+
+/** Writes errors to stderr; one that comes again and again, as while Redis is away, once a minute. */
+function errorLog(): (error: unknown) => void {
+  const written = new Map<string, number>();
+  return (error) => {
+    const message = messageOf(error);
+    const now = performance.now();
+    if (now - (written.get(message) ?? Number.NEGATIVE_INFINITY) < 60_000) return;
+    if (written.size > 100) written.clear();
+    written.set(message, now);
+    process.stderr.write(`darkroom: ${error instanceof Error ? error.stack : message}\n`);
+  };
+}
+
+async function openBucket({ BucketStore, BucketError, parseBucketAddress }: ServerModule, address: string, endpoint: string | undefined) {
+  try {
+    return await BucketStore.open({ ...parseBucketAddress(address), endpoint });
+  } catch (error) {
+    if (!(error instanceof BucketError)) throw error;
+    throw new ArgumentError(`--bucket: ${error.message}`, { hint: error.hint, cause: error });
+  }
 }
 
 export function limitsOf(options: RequestOptions): Partial<Record<LimitName, number>> {

@@ -1,4 +1,4 @@
-import { ArgumentError, type DarkroomError } from "../errors.js";
+import type { DarkroomError } from "../errors.js";
 import type { Spelling } from "../wording.js";
 
 /** The command line's names for options and methods of the API. Others have no name on the command line. */
@@ -24,6 +24,8 @@ const OPTIONS: Readonly<Record<string, string>> = {
   device: "--device",
   embeddingFolders: "--embedding-dir",
   embeddings: "--embedding",
+  bucket: "--bucket",
+  endpoint: "--bucket-endpoint",
   folder: "--folder",
   fromPretrained: "--model",
   grace: "--grace",
@@ -66,6 +68,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   seed: "--seed",
   size: "--size",
   slots: "--slots",
+  threads: "--threads",
   strength: "--strength",
   timestepSpacing: "--spacing",
   vae: "--vae",
@@ -91,7 +94,7 @@ export const inTerminal: Spelling = (name, { value, code } = {}) => {
  * option.
  */
 export function spelled(error: DarkroomError): { readonly message: string; readonly hint: string | undefined } {
-  const argument = error instanceof ArgumentError ? error.argument : undefined;
+  const argument = "argument" in error && typeof error.argument === "string" ? error.argument : undefined;
   const named = new Set<string>();
   const { message, hint } = error.spell((name, mention) => {
     named.add(name);
