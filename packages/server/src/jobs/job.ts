@@ -106,8 +106,8 @@ export interface StoredPicture {
 /** Why a job failed. */
 export interface JobError {
   /**
-   * "argument": the request made no sense; "checkpoint", "device": what the library threw; "crashed": its process ended twice; "unserved": no
-   * worker has its model; "internal".
+   * "argument": the request made no sense; "checkpoint", "device": what the library threw; "crashed": its process ended twice; "unserved":
+   * no worker has its model; "internal".
    */
   readonly kind: "argument" | "checkpoint" | "device" | "crashed" | "unserved" | "internal";
   readonly message: string;

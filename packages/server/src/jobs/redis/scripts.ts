@@ -7,9 +7,9 @@ import type { Redis } from "ioredis";
  * Keys, below the prefix: `job:ID` (hash: the job), `request:ID` (pictures of its request), `preview:ID`; `all` and `owner:OWNER` (jobs by
  * number), `waiting` (in the order of the queue), `running`, `ended` (in order); `keys` (Idempotency-Keys); `turns` (the last turn that
  * each owner has got), `turn` (the one that is served); `pictures` (of results, by random name), `hashes` (how many pictures have it),
- * `expired` (hashes for the result store to delete, by the time since when no job has them); `workers` (SLOTS:WORKER:MODEL of those that take
- * jobs, by the time until which that holds). Channels: `changed` (the queue moved), `work`
- * (BullMQ has a job to take), `cancel`, `events:ID`.
+ * `expired` (hashes for the result store to delete, by the time since when no job has them); `workers` (SLOTS:WORKER:MODEL of those that
+ * take jobs, by the time until which that holds). Channels: `changed` (the queue moved), `work` (BullMQ has a job to take), `cancel`,
+ * `events:ID`.
  */
 const COMMON = `
 local P, call = KEYS[1], redis.call
