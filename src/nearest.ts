@@ -15,8 +15,12 @@ export function mistypedName(name: string, names: Iterable<string>): string | un
   return longer === undefined ? undefined : originals.get(longer);
 }
 
+/** Letters of a name that count: longer ones are no typing errors, and the time grows with their length. */
+const MOST_LETTERS = 100;
+
 /** The edit distance (Damerau 1964, optimal string alignment): two neighbouring letters in the wrong order count as one edit. */
-function distance(a: string, b: string): number {
+function distance(one: string, other: string): number {
+  const [a, b] = [one.slice(0, MOST_LETTERS), other.slice(0, MOST_LETTERS)];
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

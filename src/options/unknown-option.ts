@@ -81,8 +81,12 @@ export interface CheckedCall {
   readonly elsewhere?: (name: string) => string | undefined;
 }
 
+/** Longer names are cut in messages. */
+const LONGEST_NAME = 80;
+
 /** The error for an option that a call does not have. It suggests the right name, or says which call has the option. */
 export function unknownOption(name: string, known: readonly string[], of: CheckedCall, prefix: string): ArgumentError {
+  if (name.length > LONGEST_NAME + 3) return unknownOption(`${name.slice(0, LONGEST_NAME)}...`, known, of, prefix);
   const ours = camelCase(name);
   const problem = `${of.call} has no option ${prefix}${name}`;
   const argument = prefix + name;

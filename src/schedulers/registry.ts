@@ -285,7 +285,7 @@ export function resolveScheduler(name: string): ResolvedScheduler {
   const found = names.get(normalize(name));
   if (found) return found;
   const [nearest] = nearestNames(normalize(name), names.keys(), 1);
-  throw new ArgumentError(`there is no scheduler ${JSON.stringify(name)}; did you mean ${nearest}?`, {
+  throw new ArgumentError(`there is no scheduler ${shown(name)}; did you mean ${nearest}?`, {
     argument: "scheduler",
     hint: `the schedulers are ${Object.keys(SCHEDULERS).join(", ")}; each has short names as well`,
   });

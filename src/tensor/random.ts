@@ -201,6 +201,9 @@ export function randnPerImage(shape: Shape, generator: Generator | readonly Gene
   return concat(generators.map((own) => randn([1, ...rest], own)));
 }
 
+/** Digits of a seed, with room for zeros before them. The time to read a number grows with the square of its digits. */
+const DIGITS = /^[+-]?\d{1,100}$/;
+
 /**
  * A seed as `torch.manual_seed` takes it: an integer (or its decimal digits) from -2^63 to 2^64 - 1, a negative seed means 2^64 minus its
  * value.
@@ -209,10 +212,10 @@ export function randnPerImage(shape: Shape, generator: Generator | readonly Gene
  */
 export function parseSeed(value: number | bigint | string): bigint {
   if (!["number", "bigint", "string"].includes(typeof value)) throw wrongArgument("seed", value, "an integer");
-  const exact = typeof value === "number" ? Number.isSafeInteger(value) : typeof value === "bigint" || /^[+-]?\d+$/.test(value.trim());
+  const exact = typeof value === "number" ? Number.isSafeInteger(value) : typeof value === "bigint" || DIGITS.test(value.trim());
   const seed = exact ? BigInt(typeof value === "string" ? value.trim().replace(/^\+/, "") : value) : undefined;
   if (seed === undefined || seed < -(2n ** 63n) || seed >= 2n ** 64n) {
-    throw new ArgumentError(`seed ${typeof value === "string" ? JSON.stringify(value) : value} is not a seed that torch accepts`, {
+    throw new ArgumentError(`seed ${typeof value === "string" ? shown(value) : value} is not a seed that torch accepts`, {
       argument: "seed",
       hint: "give an integer from -2^63 to 2^64 - 1; beyond 2^53, give a bigint (123n) or a string of digits, because a number is not exact there",
     });

@@ -1,4 +1,4 @@
-import type { Server } from "node:http";
+import type { ServerOptions as HttpServerOptions, Server } from "node:http";
 import { join } from "node:path";
 import { createAdaptorServer } from "@hono/node-server";
 import { ArgumentError } from "darkroom";
@@ -36,6 +36,8 @@ export interface ServerOptions
   readonly port?: number | undefined;
   /** What requests may ask for. */
   readonly limits?: Partial<Limits> | undefined;
+  /** Milliseconds in which a request must have come as a whole; 300,000 by default. Its headers have 20,000 of them at most. */
+  readonly requestTimeout?: number | undefined;
   /** When slow replies show that they are alive. */
   readonly patience?: Partial<Patience> | undefined;
 }
@@ -85,7 +87,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       onError,
     });
     // The global Request and Response belong to the program.
-    const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server;
+    const server = createAdaptorServer({
+      fetch: app.fetch,
+      overrideGlobalObjects: false,
+      serverOptions: timeouts(options.requestTimeout ?? 300_000),
+    }) as Server;
     const listening = await listen(server, host, port);
     opened.add({ close: () => stopListening(server) });
     if (slots > 0) runner = opened.add(runJobs(jobs, { ...options, offer, results, sharesQueue: queue !== undefined }));
@@ -138,6 +144,11 @@ async function openQueue(options: ServerOptions, results: ResultStore): Promise<
   if (queue !== undefined) return openRedisJobs(queue, { ...rules, workerTimeout: workerTimeout * 1000 });
   if (folder === undefined) throw new ArgumentError("the server has no folder for its queue", { argument: "folder" });
   return openEmbeddedJobs(join(folder, "queue.db"), rules);
+}
+
+/** Who sends a request slowly, or not to its end, holds a connection: not for ever. */
+function timeouts(requestTimeout: number): HttpServerOptions {
+  return { requestTimeout, headersTimeout: Math.min(requestTimeout, 20_000), connectionsCheckingInterval: Math.min(requestTimeout, 5_000) };
 }
 
 /** After a crash, jobs are left whose clients waited for them. Their connections are gone; nobody would get their pictures. */

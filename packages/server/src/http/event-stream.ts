@@ -10,7 +10,8 @@ export interface ServerEvent {
 
 /** Writes the events of a reply. What comes after its end is dropped. */
 export interface EventWriter {
-  send(event: ServerEvent): void;
+  /** Resolves when the client has read what came before. Who waits for it fills no memory for a client that reads slowly. */
+  send(event: ServerEvent): Promise<void>;
   end(): void;
 }
 
@@ -27,26 +28,37 @@ export function eventStream(c: AppContext, { patience }: Pick<ServerContext, "pa
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
   let isOpen = true;
+  let onRoom = () => {};
+  const close = () => {
+    isOpen = false;
+    clearInterval(timer);
+    onRoom();
+  };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      const write = (text: string) => {
-        if (isOpen) controller.enqueue(encoder.encode(text));
-      };
+      const write = (text: string) => controller.enqueue(encoder.encode(text));
+      const hasRoom = () => (controller.desiredSize ?? 0) > 0;
       write(": waiting\n\n");
-      timer = setInterval(() => write(": waiting\n\n"), patience.blanksEvery);
+      timer = setInterval(() => hasRoom() && write(": waiting\n\n"), patience.blanksEvery);
       start({
-        send: ({ event, data, id }) => write(`${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+        async send({ event, data, id }) {
+          if (!isOpen) return;
+          write(`${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+          if (hasRoom()) return;
+          await new Promise<void>((resolve) => {
+            onRoom = resolve;
+          });
+        },
         end() {
           if (!isOpen) return;
-          isOpen = false;
-          clearInterval(timer);
+          close();
           controller.close();
         },
       });
     },
+    pull: () => onRoom(),
     cancel() {
-      isOpen = false;
-      clearInterval(timer);
+      close();
       onGone();
     },
   });

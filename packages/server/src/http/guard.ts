@@ -29,8 +29,10 @@ export function safetyHeaders(): MiddlewareHandler<AppEnv> {
 /** Lets in only what is meant for this server: by Host, by Origin, by key. */
 export function guard({ access }: Pick<ServerContext, "access">): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const host = c.req.header("host") ?? new URL(c.req.url).host;
-    if (!access.allowsHost(host)) {
+    // A request's first line can name a host, too.
+    const { host: asked } = new URL(c.req.url);
+    const host = c.req.header("host") ?? asked;
+    if (!access.allowsHost(host) || !access.allowsHost(asked)) {
       throw new HttpError(403, "this server is not known under the name in the Host header", {
         code: "host_not_allowed",
         hint: "add the name to the allowed hosts",

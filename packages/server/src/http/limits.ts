@@ -16,6 +16,8 @@ export interface Limits {
   readonly maxSteps: number;
   /** Pictures of one request; 100 by default. */
   readonly maxBatch: number;
+  /** Connections that read the events of jobs at a time; 1000 by default. */
+  readonly maxEventStreams: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -25,6 +27,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxPicturePixels: 50_000_000,
   maxSteps: 1000,
   maxBatch: 100,
+  maxEventStreams: 1000,
 };
 
 /** Width and height in pixels. */
@@ -33,12 +36,16 @@ export interface Size {
   readonly height: number;
 }
 
-/**
- * Checks the numbers of a request. `start` is the size of the picture that it starts from: the new picture's size where the request has
- * none.
- * @throws ArgumentError
- */
-export function checkLimits(request: GenerateRequest, limits: Limits, start?: Size): void {
+/** The new picture's sides where the request has none. */
+export interface UsualSize {
+  /** The size of the picture that it starts from. */
+  readonly start?: Size | undefined;
+  /** Side in pixels of the model's pictures. */
+  readonly side?: number | undefined;
+}
+
+/** Checks the numbers of a request. @throws ArgumentError */
+export function checkLimits(request: GenerateRequest, limits: Limits, { start, side = 0 }: UsualSize = {}): void {
   for (const option of ["prompt", "negativePrompt"] as const) {
     const length = request[option]?.length ?? 0;
     if (length > limits.maxPromptLength) {
@@ -49,7 +56,7 @@ export function checkLimits(request: GenerateRequest, limits: Limits, start?: Si
   }
   atMostFor("numInferenceSteps", request.numInferenceSteps, "maxSteps", limits);
   atMostFor("numImagesPerPrompt", request.numImagesPerPrompt, "maxBatch", limits);
-  const { width = start?.width ?? 0, height = start?.height ?? 0 } = request;
+  const { width = start?.width ?? side, height = start?.height ?? side } = request;
   if (width * height <= limits.maxPixels) return;
   const hint = start === undefined ? undefined : "a smaller width and height scale the picture down";
   throw new ArgumentError(`a picture of ${width}x${height} has ${width * height} pixels; ${atMost("maxPixels", limits)}`, {

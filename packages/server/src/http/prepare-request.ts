@@ -1,3 +1,4 @@
+import { resolveScheduler } from "darkroom";
 import { checkRequest, type GenerateRequest } from "darkroom/generate";
 import { checkLimits, type Size } from "./limits.js";
 import { checkPicture } from "./picture-file.js";
@@ -14,6 +15,7 @@ export async function prepareRequest(
 ): Promise<GenerateRequest> {
   const { image, maskImage, controlImage, ...others } = given as GenerateRequest;
   const request = checkRequest(others);
+  if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
   // What is cheap to refuse is refused before pictures are read.
   checkLimits(request, limits);
   await models.check(model, request);
@@ -31,7 +33,7 @@ export async function prepareRequest(
   } else if (controlImage !== undefined && controlImage !== null) {
     pictures.controlImage = (await checkPicture(controlImage, "controlImage", limits)).base64;
   }
-  checkLimits(request, limits, start);
+  checkLimits(request, limits, { start, side: (await models.model(model))?.size });
   const { seed } = request;
   return { ...request, ...pictures, ...(typeof seed === "bigint" && { seed: String(seed) }) };
 }

@@ -65,7 +65,7 @@ export function sourceOf(argument: string, name: unknown, offered: readonly Name
   const found = offered.find((each) => each.name === name);
   if (found) return found.source;
   const names = offered.map((each) => each.name);
-  throw new ArgumentError(`${argument} is ${JSON.stringify(name)}; the server has no such one`, {
+  throw new ArgumentError(`${argument} is ${JSON.stringify(name)?.slice(0, 100)}; the server has no such one`, {
     argument,
     hint: names.length === 0 ? `it offers none: leave ${argument} out` : `it has ${names.join(", ")}`,
   });
@@ -91,7 +91,7 @@ function loraFile(name: string, files: readonly AdapterFile[]): string {
   if (file && !another) return file.path;
   if (file) throw new ArgumentError(`the server has several LoRAs called ${name}`, { argument: "loras", hint: "rename all but one" });
   const names = files.map((each) => each.name);
-  throw new ArgumentError(`the server has no LoRA called ${JSON.stringify(name)}`, {
+  throw new ArgumentError(`the server has no LoRA called ${JSON.stringify(name.slice(0, 100))}`, {
     argument: "loras",
     hint: names.length === 0 ? "it has none: leave it out" : `it has ${names.slice(0, 10).join(", ")}${names.length > 10 ? ", ..." : ""}`,
   });

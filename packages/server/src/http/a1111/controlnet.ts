@@ -46,18 +46,18 @@ export const MODULES = ["none", "canny", "invert"] as const;
 type Module = (typeof MODULES)[number];
 
 /** The web UI's names of other versions. */
-const MODULE_ALIASES: Readonly<Record<string, Module>> = { None: "none", "invert (from white bg & black line)": "invert" };
+const MODULE_ALIASES: ReadonlyMap<string, Module> = new Map([["invert (from white bg & black line)", "invert"]]);
 
-const FITS: Readonly<Record<string, Fit>> = {
-  "0": "stretch",
-  "just resize": "stretch",
-  "1": "crop",
-  "crop and resize": "crop",
-  "inner fit (scale to fit)": "crop",
-  "2": "fill",
-  "resize and fill": "fill",
-  "outer fit (shrink to fit)": "fill",
-};
+const FITS: ReadonlyMap<string, Fit> = new Map([
+  ["0", "stretch"],
+  ["just resize", "stretch"],
+  ["1", "crop"],
+  ["crop and resize", "crop"],
+  ["inner fit (scale to fit)", "crop"],
+  ["2", "fill"],
+  ["resize and fill", "fill"],
+  ["outer fit (shrink to fit)", "fill"],
+]);
 
 /**
  * The ControlNets in a request's units. Units that are off, or have neither model nor preprocessor, are left out.
@@ -81,7 +81,7 @@ async function controlOf(unit: Unit, names: readonly string[], limits: Limits): 
   if (!isNamed(unit.model)) throw invalid(`a ControlNet unit has the preprocessor ${module} and no model`);
   const model = expectName("ControlNet model", "alwayson_scripts.ControlNet.model", unit.model, names);
   const picture = await preprocessed(await readPicture(pictureOf(unit), "alwayson_scripts.ControlNet.image", limits), module, unit);
-  const fit = FITS[String(unit.resize_mode ?? 1).toLowerCase()] ?? "crop";
+  const fit = FITS.get(String(unit.resize_mode ?? 1).toLowerCase()) ?? "crop";
   return {
     model,
     weight: unit.weight ?? 1,
@@ -103,7 +103,7 @@ async function preprocessed(picture: Raster, module: Module, unit: Unit): Promis
 }
 
 function moduleOf({ module = "none" }: Unit): Module {
-  const name = MODULE_ALIASES[module] ?? module.toLowerCase();
+  const name = MODULE_ALIASES.get(module) ?? module.toLowerCase();
   const found = MODULES.find((each) => each === name);
   if (found) return found;
   throw new HttpError(400, `this server has no ControlNet preprocessor ${JSON.stringify(module.slice(0, 100))}`, {

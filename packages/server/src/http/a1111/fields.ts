@@ -75,12 +75,14 @@ const FLAGS = new Map<unknown, boolean>([
   ["true", true],
 ]);
 
+const NO_INTEGER = "value is not a valid integer";
+
 /** A seed: a whole number, or its digits. */
 export const seed = shown(
   { type: ["integer", "string"] },
   given(
     v.pipe(
-      v.union([v.pipe(v.number(), v.integer()), v.pipe(v.string(), v.trim(), v.regex(/^-?\d{1,20}$/))], "value is not a valid integer"),
+      v.union([v.pipe(v.number(), v.integer(NO_INTEGER)), v.pipe(v.string(), v.trim(), v.regex(/^-?\d{1,20}$/, NO_INTEGER))], NO_INTEGER),
       v.transform((value) => BigInt(value)),
     ),
   ),

@@ -45,7 +45,12 @@ const FIXED: Readonly<Record<string, unknown>> = {
   save_to_dirs: false,
 };
 
-const FORMATS: Readonly<Record<string, OutputOptions["format"]>> = { png: "png", jpg: "jpeg", jpeg: "jpeg", webp: "webp" };
+const FORMATS: ReadonlyMap<string, OutputOptions["format"]> = new Map([
+  ["png", "png"],
+  ["jpg", "jpeg"],
+  ["jpeg", "jpeg"],
+  ["webp", "webp"],
+]);
 
 /**
  * The settings in an object. `of` says where they come from: those of a request may name an autoencoder that is not here, since the web UI
@@ -83,7 +88,7 @@ function outputOf({
   jpeg_quality?: number;
 }): OutputOptions | undefined {
   if (name === undefined && quality === undefined) return undefined;
-  const format = FORMATS[(name ?? "png").toLowerCase()];
+  const format = FORMATS.get((name ?? "png").toLowerCase());
   if (format === undefined) {
     throw new HttpError(422, `samples_format ${JSON.stringify(name?.slice(0, 20))} is unknown; expected png, jpg or webp`, {
       code: "invalid_samples_format",

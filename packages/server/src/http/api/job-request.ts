@@ -40,7 +40,7 @@ export async function jobRequest(server: ServerContext, body: Readonly<Record<st
   const model = await server.models.model(name);
   if (!model) throw noSuchModel(name, server.models.modelNames);
   const request = await prepareRequest(server, model.name, options).catch((error: unknown) => {
-    throw withOwnFields(error, options);
+    throw withOwnFields(error);
   });
   const { format = "png", quality, previewEvery = 0 } = own;
   return {
@@ -53,13 +53,11 @@ export async function jobRequest(server: ServerContext, body: Readonly<Record<st
 }
 
 function split(body: Readonly<Record<string, unknown>>): { own: OwnFields; options: Record<string, unknown> } {
-  const own: Record<string, unknown> = {};
-  const options: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(body)) {
-    if (value === null) continue;
-    if (Object.hasOwn(EXPECTED, name)) own[name] = value;
-    else options[name] = value;
-  }
+  const fields = Object.entries(body).filter(([, value]) => value !== null);
+  const isOwn = ([name]: [string, unknown]) => Object.hasOwn(EXPECTED, name);
+  // Not by assignment: a field can be called __proto__.
+  const own = Object.fromEntries(fields.filter(isOwn));
+  const options = Object.fromEntries(fields.filter((field) => !isOwn(field)));
   const checked = v.safeParse(ownFields, own);
   if (checked.success) return { own: checked.output, options };
   const name = v.getDotPath(checked.issues[0]) as keyof OwnFields;
@@ -67,9 +65,10 @@ function split(body: Readonly<Record<string, unknown>>): { own: OwnFields; optio
 }
 
 /** The library does not know our fields, and knows options that are the server's to choose. */
-function withOwnFields(error: unknown, options: Readonly<Record<string, unknown>>): unknown {
+function withOwnFields(error: unknown): unknown {
   const { argument } = error instanceof ArgumentError ? error : { argument: undefined };
-  const isUnknown = argument !== undefined && Object.hasOwn(options, argument) && !Object.hasOwn(knownOptions(), argument);
+  // Of "cache.interval", the option is the first part; a long name is cut.
+  const isUnknown = argument !== undefined && !Object.hasOwn(knownOptions(), argument.replace(/[.[].*/s, ""));
   if (!(error instanceof ArgumentError) || !isUnknown) return error;
   const fields = [...Object.keys(EXPECTED), ...Object.keys(knownOptions()).filter((name) => !SERVERS_OWN.some((own) => own === name))];
   const meant = mistypedName(argument, fields);

@@ -3,6 +3,7 @@ import { JOB_STATES, type Job, type JobEvent, type JobState } from "../../jobs/j
 import { readJson } from "../body.js";
 import { eventStream } from "../event-stream.js";
 import { HttpError } from "../http-error.js";
+import { atMost, type Limits } from "../limits.js";
 import { mistypedName } from "../nearest-name.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { submitJob } from "../submit-job.js";
@@ -39,6 +40,7 @@ export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
     return c.json(jobView(c, job));
   });
 
+  let streams = 0;
   app.get("/api/jobs/:id/events", async (c) => {
     const { id, state } = await callersJob(c, server);
     const given = Number(c.req.header("last-event-id") ?? c.req.query("after") ?? 0);
@@ -51,20 +53,31 @@ export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
     const first = isLive ? undefined : await events.next();
     // Browsers connect again after the end of a stream, until they get this.
     if (first?.done) return c.body(null, 204);
+    if (streams >= server.limits.maxEventStreams) throw tooManyStreams(server.limits);
+    streams++;
     return eventStream(c, server, {
       start: async (writer) => {
         const write = (event: JobEvent) => writer.send({ event: event.type, data: eventView(c, event), id: event.id });
         try {
-          if (first) write(first.value);
-          for (let next = await events.next(); !next.done; next = await events.next()) write(next.value);
+          if (first) await write(first.value);
+          for (let next = await events.next(); !next.done; next = await events.next()) await write(next.value);
         } catch (error) {
           server.onError(error);
         } finally {
+          streams--;
           writer.end();
         }
       },
       onGone: () => gone.abort(),
     });
+  });
+}
+
+function tooManyStreams(limits: Limits): HttpError {
+  return new HttpError(429, `too many connections read events; ${atMost("maxEventStreams", limits)}`, {
+    code: "too_many_streams",
+    isTemporary: true,
+    retryAfterSeconds: 5,
   });
 }
 

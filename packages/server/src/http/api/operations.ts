@@ -113,7 +113,7 @@ export function jobsApiDescription(limits: Limits): ApiDescription {
           200: { description: "The events.", content: { "text/event-stream": ref("JobEvent") } },
           204: { description: "There are no more events. Browsers then stop connecting again." },
         },
-        errors: [404],
+        errors: [404, 429],
       },
       {
         method: "get",

@@ -140,7 +140,7 @@ const ERRORS: Readonly<Record<number, string>> = {
   409: "Somebody cancelled the job.",
   413: "The body is larger than the server takes.",
   422: "A field is wrong, or the Idempotency-Key was used for another request.",
-  429: "The queue is full.",
+  429: "The queue is full, or too many connections read events.",
   500: "The job failed, or the server made an error.",
   501: "This build of the server does not have it.",
   503: "The server is shutting down.",
