@@ -1,10 +1,15 @@
 import type { JSONObject } from "@ai-sdk/provider";
-import { type Device, inspect } from "darkroom";
-import { checkRequest, type GeneratedPicture, openingOf, openWorkflow, type RunSettings, runOf, type Workflow } from "darkroom/generate";
+import type { Device } from "darkroom";
+import type { GeneratedPicture, RunRequest, RunSettings, Workflow } from "darkroom/generate";
 import type { MadePicture, MadePictures, PictureOrder } from "./backend.js";
 import type { DarkroomLocalOptions } from "./provider.js";
 import { unlessAborted } from "./unless-aborted.js";
-import { withWarnings } from "./warnings.js";
+import { type WarningParts, withWarnings } from "./warnings.js";
+
+/** What is used of the package `darkroom`. */
+export type Library = WarningParts &
+  Pick<typeof import("darkroom"), "inspect"> &
+  Pick<typeof import("darkroom/generate"), "checkRequest" | "openingOf" | "openWorkflow" | "runOf">;
 
 interface OpenModel {
   readonly workflow: Promise<Workflow>;
@@ -16,18 +21,20 @@ interface OpenModel {
 
 /** The checkpoints that are open, by what is loaded: opening takes longer than making a picture. */
 export class OpenModels {
+  readonly #library: Library;
   readonly #options: DarkroomLocalOptions;
   /** The least recently used one is the first. */
   readonly #open = new Map<string, OpenModel>();
 
-  constructor(options: DarkroomLocalOptions) {
+  constructor(library: Library, options: DarkroomLocalOptions) {
+    this.#library = library;
     this.#options = options;
   }
 
   async makePictures(order: PictureOrder): Promise<MadePictures> {
     return this.#use(order, async ({ workflow, run, openWarnings }) => {
       const warnings = new Set(openWarnings);
-      const { settings, pictures } = await withWarnings(warnings, async () => {
+      const { settings, pictures } = await withWarnings(this.#library, warnings, async () => {
         const events = workflow.run(run, { signal: order.signal });
         for (let next = await events.next(); ; next = await events.next()) if (next.done) return next.value;
       });
@@ -43,7 +50,7 @@ export class OpenModels {
   async sideOf(order: PictureOrder): Promise<number | undefined> {
     // A checkpoint of the hub can be inspected when it is downloaded.
     const opening = await this.#use(order, async ({ workflow }) => workflow.opening);
-    const found = await inspect(String(opening.model), { cacheDir: this.#options.cacheDir });
+    const found = await this.#library.inspect(String(opening.model), { cacheDir: this.#options.cacheDir });
     return found.kind === "checkpoint" ? found.size : undefined;
   }
 
@@ -53,15 +60,15 @@ export class OpenModels {
 
   async #use<Result>(
     { model, request, signal }: PictureOrder,
-    work: (opened: { workflow: Workflow; run: ReturnType<typeof runOf>; openWarnings: Iterable<string> }) => Promise<Result>,
+    work: (opened: { workflow: Workflow; run: RunRequest; openWarnings: Iterable<string> }) => Promise<Result>,
   ): Promise<Result> {
     const { device, precision, lowMemory, cacheDir, localFilesOnly } = this.#options;
-    const checked = checkRequest({ ...request, model });
-    const opening = { device: device as Device, precision, lowMemory, ...openingOf(checked) };
-    const run = runOf(checked);
+    const checked = this.#library.checkRequest({ ...request, model });
+    const opening = { device: device as Device, precision, lowMemory, ...this.#library.openingOf(checked) };
+    const run = this.#library.runOf(checked);
     const key = JSON.stringify(opening);
     const known = this.#open.get(key);
-    const entry = known ?? this.#start(key, () => openWorkflow(opening, { firstRun: run, cacheDir, localFilesOnly }));
+    const entry = known ?? this.#start(key, () => this.#library.openWorkflow(opening, { firstRun: run, cacheDir, localFilesOnly }));
     this.#open.delete(key);
     this.#open.set(key, entry);
     entry.users++;
@@ -79,7 +86,7 @@ export class OpenModels {
     const warnings = new Set<string>();
     const opening = async () => {
       await this.#closeIdle(this.#keepOpen - 1);
-      return withWarnings(warnings, open);
+      return withWarnings(this.#library, warnings, open);
     };
     const entry = { workflow: opening(), warnings, users: 0 };
     // Those who wait get the error. The next call tries again.

@@ -1,6 +1,6 @@
 import { AISDKError } from "@ai-sdk/provider";
 import type { Backend, MadePictures, PictureOrder } from "./backend.js";
-import type { OpenModels } from "./open-models.js";
+import { type Library, OpenModels } from "./open-models.js";
 import type { DarkroomLocalOptions } from "./provider.js";
 
 /** Makes pictures with the package `darkroom`, which is loaded for the first picture. */
@@ -34,13 +34,28 @@ export class ThisMachine implements Backend {
 
   async #import(): Promise<OpenModels> {
     try {
-      // Programs that use a server have no need of it, and may run where Node's modules are missing.
-      const { OpenModels } = await import("./open-models.js");
-      return new OpenModels(this.#options);
-    } catch (cause) {
+      return new OpenModels(await loadLibrary(), this.#options);
+    } catch (error) {
       this.#models = undefined;
-      const message = "pictures on this machine need the package darkroom, which cannot be loaded: npm install darkroom";
-      throw new AISDKError({ name: "AI_DarkroomMissingError", message, cause });
+      throw error;
     }
   }
+}
+
+/**
+ * A program that uses a server has no library, and may run where Node's modules are missing. So bundlers must not mind that they are:
+ * webpack is told by the comments, esbuild by each `catch`.
+ */
+async function loadLibrary(): Promise<Library> {
+  const [{ AsyncLocalStorage }, darkroom, generate] = await Promise.all([
+    import(/* webpackIgnore: true */ "node:async_hooks").catch(missing),
+    import(/* webpackIgnore: true */ "darkroom").catch(missing),
+    import(/* webpackIgnore: true */ "darkroom/generate").catch(missing),
+  ]);
+  return { ...darkroom, ...generate, AsyncLocalStorage };
+}
+
+function missing(cause: unknown): never {
+  const message = "pictures on this machine need the package darkroom, which cannot be loaded: npm install darkroom";
+  throw new AISDKError({ name: "AI_DarkroomMissingError", message, cause });
 }
