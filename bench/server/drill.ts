@@ -63,8 +63,8 @@ export async function drill(server: ServerProcess, options: DrillOptions): Promi
     disturbances.push(`${((Date.now() - begun) / 1000).toFixed(1)} s: ${what}`);
     options.log(disturbances.at(-1) ?? "");
   };
-  const killModels = () => {
-    for (const pid of server.modelPids) {
+  const killModels = (pids = server.modelPids) => {
+    for (const pid of pids) {
       process.kill(pid, "SIGKILL");
       note(`the process of the model ${pid} is killed`);
     }
@@ -104,8 +104,8 @@ export async function drill(server: ServerProcess, options: DrillOptions): Promi
     for (const [share, what] of disturbanceTimes(options)) {
       while (ended < share * wishes.length) await sleep(20);
       await sleep(random() * 1000);
-      if (what === "model") killModels();
-      else await restart("SIGKILL");
+      if (what === "model") killModels(server.modelPids.slice(0, 1));
+      else await Promise.all([restart("SIGKILL"), server.workers?.killOne().then((pid) => note(`the worker ${pid} was killed`))]);
     }
   };
   await Promise.all([all, disturb()]);

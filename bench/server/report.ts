@@ -11,6 +11,8 @@ import type { Fairness } from "./waiting.js";
 
 /** A saved run. Parts that were not asked for are missing. */
 export interface ServerRun {
+  /** Whether the drill's queue is in Redis, with two workers. */
+  readonly redis: boolean;
   readonly date: string;
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
@@ -20,36 +22,37 @@ export interface ServerRun {
   overhead?: readonly Way[];
 }
 
-/** Writes the run to `server-<date>-<machine>.json`, and returns the path. */
+/** Writes the run to `server-<date>-<machine>.json`, with Redis to `server-redis-…`, and returns the path. */
 export function saveServerRun(folder: string, run: ServerRun): string {
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, `server-${run.date.slice(0, 16).replace(":", "")}-${slugOf(run.machine)}.json`);
+  const path = join(folder, `server${run.redis ? "-redis" : ""}-${run.date.slice(0, 16).replace(":", "")}-${slugOf(run.machine)}.json`);
   writeFileSync(path, `${JSON.stringify(run, null, 2)}\n`);
   return path;
 }
 
 /** The run as tables. */
-export function describeServerRun({ date, machine, versions, drill, memory, overhead }: ServerRun): string {
+export function describeServerRun({ redis, date, machine, versions, drill, memory, overhead }: ServerRun): string {
   return [
     `${describeMachine(machine)}; ${date.slice(0, 10)}; ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(", ")}.`,
-    ...(drill ? [drillTable(drill)] : []),
+    ...(drill ? [drillTable(drill, redis)] : []),
     ...(memory ? [memoryTable(memory)] : []),
     ...(overhead ? [overheadTable(overhead)] : []),
   ].join("\n\n");
 }
 
-function drillTable(drill: NonNullable<ServerRun["drill"]>): string {
+function drillTable(drill: NonNullable<ServerRun["drill"]>, redis: boolean): string {
   const { jobs, clients, batch, outcomes, crashed, disturbances, problems, retries, madeAgain, fairness } = drill;
   const { batchJobsBefore: before } = fairness;
   const times = (what: RegExp) => disturbances.filter((line) => what.test(line)).length;
   const waiting = (of: Fairness["batch"]) => `${formatSeconds(of.median)}, ${formatSeconds(of.longest)}`;
   return markdownTable([
-    [`${jobs} jobs from ${clients} clients, in ${formatSeconds(drill.seconds)}`, ""],
+    [`${jobs} jobs from ${clients} clients${redis ? ", with Redis and two workers" : ""}, in ${formatSeconds(drill.seconds)}`, ""],
     ["what clients were left with", listOf(outcomes)],
     ["jobs that were lost, have no end or no reason, or have two results", String(problems.length)],
     ["processes of models killed", String(times(/process of the model/))],
+    ...(redis ? [["workers killed", String(times(/worker/))]] : []),
     ["server killed; ended by SIGTERM", `${times(/SIGKILL/)}; ${times(/SIGTERM/)}`],
     ["jobs that ran again after a crash; failed at their second", `${crashed.ranAgain}; ${crashed.failed}`],
     ["requests sent again after a lost connection or a status", listOf(retries)],

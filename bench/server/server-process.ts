@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { childrenOf, isRunning } from "../process-memory.js";
+import { freePort } from "./free-port.js";
+import type { RedisWorkers } from "./redis.js";
 
 /** What a server is started with. */
 export interface ServerSettings {
@@ -12,6 +13,13 @@ export interface ServerSettings {
   readonly folder: string;
   readonly apiKeys: readonly string[];
   readonly port: number;
+}
+
+/** A server's surroundings. */
+export interface ServerSurroundings {
+  readonly env?: NodeJS.ProcessEnv;
+  /** The workers of a server that has no models itself. */
+  readonly workers?: RedisWorkers;
 }
 
 /** The command of a server: the program and its arguments. */
@@ -28,7 +36,8 @@ export class ServerProcess {
   private constructor(
     private readonly command: ServerCommand,
     private readonly settings: ServerSettings,
-    private readonly env: NodeJS.ProcessEnv,
+    private readonly env: NodeJS.ProcessEnv | undefined,
+    readonly workers: RedisWorkers | undefined,
   ) {
     this.log = createWriteStream(join(settings.folder, "server.log"), { flags: "a" });
   }
@@ -37,9 +46,9 @@ export class ServerProcess {
   static async start(
     command: ServerCommand,
     settings: Omit<ServerSettings, "port">,
-    env: NodeJS.ProcessEnv = process.env,
+    { env, workers }: ServerSurroundings = {},
   ): Promise<ServerProcess> {
-    const server = new ServerProcess(command, { ...settings, port: await freePort() }, env);
+    const server = new ServerProcess(command, { ...settings, port: await freePort() }, env, workers);
     await server.start();
     return server;
   }
@@ -54,7 +63,7 @@ export class ServerProcess {
 
   /** The processes that have models. */
   get modelPids(): readonly number[] {
-    return childrenOf(this.pid);
+    return (this.workers?.pids ?? [this.pid]).flatMap(childrenOf);
   }
 
   /** Starts it again with the same folder and address. */
@@ -70,11 +79,12 @@ export class ServerProcess {
 
   /** Ends it: by SIGKILL as a crash, by SIGTERM as a person who stops it. Resolves when it and its processes with models are gone. */
   async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    const { child, modelPids } = this;
+    const { child } = this;
+    const children = childrenOf(this.pid);
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     child.kill(signal);
     await once(child, "exit");
-    while (modelPids.some(isRunning)) await sleep(10);
+    while (children.some(isRunning)) await sleep(10);
   }
 
   /** Ends it without waiting: with this process. */
@@ -91,13 +101,4 @@ export class ServerProcess {
       return false;
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
