@@ -109,6 +109,32 @@ it("lets a job that runs end during the grace, and takes no other", async () => 
   await closed;
 });
 
+it("ends the work of a client that is gone, whichever API it spoke, and does the next job (docker/model-runner #1041)", async () => {
+  const { address, job, post, events } = await start();
+  const running = async () => {
+    const reply = await fetch(`${address}/api/jobs?state=running`);
+    return ((await reply.json()) as { jobs: { id: string }[] }).jobs[0]?.id;
+  };
+  for (const [path, body] of [
+    ["/v1/images/generations", { prompt: "a panda", steps: 900 }],
+    ["/v1/images/generations", { prompt: "a panda", steps: 900, stream: true, partial_images: 1 }],
+    ["/sdapi/v1/txt2img", { prompt: "a panda", steps: 900 }],
+    ["/", { inputs: "a panda", parameters: { num_inference_steps: 900 } }],
+  ] as const) {
+    const leave = new AbortController();
+    const reply = fetch(address + path, { method: "POST", body: JSON.stringify(body), signal: leave.signal }).catch(() => undefined);
+    let id: string | undefined;
+    while (id === undefined) id = await running();
+    await firstStep(address, id);
+    leave.abort();
+    await reply;
+    expect(await events(id)).toMatch(/event: cancelled\ndata: .*\n\n$/);
+    expect((await job(id)).state).toBe("cancelled");
+  }
+  const { id } = await post({ prompt: "a fox", numInferenceSteps: 2 });
+  expect(await events(id)).toContain("event: done");
+});
+
 it("names the option that is wrong with a model's own words when a job makes no sense", async () => {
   const { openai } = await start();
   const image = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";

@@ -148,7 +148,7 @@ describe("the openai package", () => {
     expect([error.status, error.code, error.headers?.get("x-should-retry")]).toEqual([500, "worker_died", "false"]);
   });
 
-  it.each([false, true])("cancels its job by going away (stream: %j)", async (stream) => {
+  it.each([false, true])("cancels its job by going away (stream: %j; docker/model-runner #1041)", async (stream) => {
     const started = later<AbortSignal>();
     const make = (job: unknown, run: { signal: AbortSignal }) => {
       started.resolve(run.signal);

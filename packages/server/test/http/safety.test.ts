@@ -1,10 +1,24 @@
 import { request } from "node:http";
 import { deflateSync } from "node:zlib";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../src/http/limits.js";
 import { checkPicture } from "../../src/http/picture-file.js";
 import { chunked } from "./recordings.js";
 import { pngFile, serveApp, testServer } from "./test-server.js";
+
+// Failures of other servers that must not be ours. Each is in the name of the test that shows it:
+//
+// | failure                                                    | test                                            |
+// | InvokeAI #4753: a poisoned job at every start              | jobs/conformance-work.ts, worker/queue.test.ts  |
+// | stable-diffusion.cpp #1682: cancelling crashes             | worker/queue.test.ts                            |
+// | AUTOMATIC1111 #10656, #13871: stuck after out of memory    | worker/queue.test.ts, worker/supervisor.test.ts |
+// | AUTOMATIC1111 #7262: memory climbs                         | worker/supervisor.test.ts                       |
+// | AUTOMATIC1111 #761, ComfyUI #2566: interrupts another's job | http/a1111/server.test.ts, http/isolation.test.ts |
+// | docker/model-runner #1041: client gone, job goes on        | http/openai.test.ts, start-server.test.ts       |
+// | CVE-2025-6237: paths out of the folder                     | http/safety.test.ts                             |
+// | LocalAI #9395: calls addresses of requests (SSRF)          | http/hostile-connections.test.ts                |
+// | stored XSS through prompts                                 | http/isolation.test.ts                          |
 
 /** Asks for a path as it is: fetch would tidy it up. */
 function rawGet(address: string, path: string): Promise<number> {
@@ -28,7 +42,7 @@ describe("files", () => {
     "/files/%00",
     `/files/${"a".repeat(64)}`,
     "/files/%E0%A4%A",
-  ])("leads nowhere: %s", async (path) => {
+  ])("leads nowhere: %s (CVE-2025-6237)", async (path) => {
     const { app } = testServer();
     expect([400, 404]).toContain(await rawGet(await serveApp(app), path));
   });
@@ -95,14 +109,15 @@ describe("bodies", () => {
 });
 
 describe("pictures", () => {
+  function chunk(type: string, data: Buffer): Buffer {
+    const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(data.length);
+    return Buffer.concat([length, body, crc(body)]);
+  }
+
   /** A PNG of a few hundred bytes that claims so many pixels. */
   function bomb(width: number, height: number): Buffer {
-    const chunk = (type: string, data: Buffer) => {
-      const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(data.length);
-      return Buffer.concat([length, body, crc(body)]);
-    };
     const header = Buffer.alloc(13);
     header.writeUInt32BE(width, 0);
     header.writeUInt32BE(height, 4);
@@ -129,6 +144,65 @@ describe("pictures", () => {
 
   it("are refused by their header before anything decodes them", async () => {
     await expect(checkPicture(bomb(30_000, 30_000), "image", DEFAULT_LIMITS)).rejects.toThrow("limit: maxPicturePixels");
+  });
+
+  /** A small file whose header claims `side` pixels for each side. */
+  async function claims(format: "gif" | "jpeg" | "webp" | "avif", side: number): Promise<Buffer> {
+    const file = await sharp({ create: { width: 16, height: 16, channels: 3, background: "red" } })
+      .toFormat(format)
+      .toBuffer();
+    const after = (word: string, offset: number) => file.indexOf(word, 0, "latin1") + word.length + offset;
+    if (format === "gif") for (const at of [6, 8, after("\x2c\0\0\0\0", 0), after("\x2c\0\0\0\0", 2)]) file.writeUInt16LE(side, at);
+    if (format === "webp") for (const at of [0, 2]) file.writeUInt16LE(side, after("\x9d\x01\x2a", at));
+    if (format === "jpeg") for (const at of [0, 2]) file.writeUInt16BE(side, after("\xff\xc0\x00\x11\x08", at));
+    if (format === "avif") for (const at of [4, 8]) file.writeUInt32BE(side, after("ispe", at));
+    return file;
+  }
+
+  it.each([
+    ["gif", 65_535],
+    ["jpeg", 65_500],
+    ["webp", 16_383],
+    ["avif", 60_000],
+  ] as const)("of %s with %d pixels a side in the header are refused by it, too", async (format, side) => {
+    const file = await claims(format, side);
+    await expect(checkPicture(file, "image", DEFAULT_LIMITS)).rejects.toThrow(/limit: maxPicturePixels|is not a picture that can be read/);
+    const { app, errors } = testServer();
+    const image = file.toString("base64");
+    for (const [path, body] of Object.entries({
+      "/v1/images/edits": { prompt: "x", image, mask: image },
+      "/sdapi/v1/img2img": { init_images: [image] },
+      "/sdapi/v1/extra-single-image": { image },
+      "/sdapi/v1/png-info": { image },
+      "/hf": { inputs: image, parameters: { prompt: "x" } },
+    })) {
+      const reply = await app.request(`http://localhost${path}`, { method: "POST", body: JSON.stringify(body) });
+      expect(reply.status, await reply.text()).toBe(400);
+    }
+    expect(errors).toEqual([]);
+  });
+
+  it("with texts that grow a thousandfold are read without them", async () => {
+    const png = await pngFile();
+    const bombs = [
+      ["zTXt", Buffer.concat([Buffer.from("parameters\0\0", "latin1"), deflateSync(Buffer.alloc(200_000_000))])],
+      ["iTXt", Buffer.concat([Buffer.from("parameters\0\x01\0\0\0", "latin1"), deflateSync(Buffer.alloc(200_000_000))])],
+      ["iCCP", Buffer.concat([Buffer.from("x\0\0", "latin1"), deflateSync(Buffer.alloc(200_000_000))])],
+    ] as const;
+    for (const [type, data] of bombs) {
+      const file = Buffer.concat([png.subarray(0, 33), chunk(type, data), png.subarray(33)]);
+      const { app, errors } = testServer();
+      const before = process.memoryUsage().rss;
+      for (const path of ["/sdapi/v1/png-info", "/sdapi/v1/extra-single-image"]) {
+        const body = JSON.stringify({ image: file.toString("base64") });
+        const reply = await app.request(`http://localhost${path}`, { method: "POST", body });
+        const text = await reply.text();
+        expect(reply.status, text.slice(0, 300)).toBeLessThan(500);
+        expect(text.length).toBeLessThan(1_000_000);
+      }
+      expect(process.memoryUsage().rss - before).toBeLessThan(150_000_000);
+      expect(errors).toEqual([]);
+    }
   });
 
   it.each([

@@ -270,7 +270,7 @@ export function workTests(queue: TestQueue): void {
       expect(job?.error?.message).toContain("out of memory");
     });
 
-    it("runs again after a restart, before all others, and fails after the second", async () => {
+    it("runs again after a restart, before all others, and fails after the second (InvokeAI #4753: poisoned at every start)", async () => {
       const [poisoned = "", other = ""] = await queue.submitMany(2);
       for (const crashes of [0, 1]) {
         const work = new HandWork();

@@ -210,7 +210,7 @@ describe("a process that ends before it is ready", () => {
 });
 
 describe("a process whose device failed", () => {
-  it("fails the job and is replaced", async () => {
+  it("fails the job and is replaced (AUTOMATIC1111 #10656, #13871: stuck after out of memory)", async () => {
     const { handler } = handlerOf({ entry: child("fake") });
     await handler(jobOf(), new FakeRun());
     const pid = pidOf(handler);
@@ -223,7 +223,7 @@ describe("a process whose device failed", () => {
 });
 
 describe("memory", () => {
-  it("above the limit replaces the process after the job", async () => {
+  it("above the limit replaces the process after the job (AUTOMATIC1111 #7262: memory climbs)", async () => {
     const { handler } = handlerOf({ recycleAbove: 1 });
     const run = new FakeRun();
     const done = handler(jobOf(), run);

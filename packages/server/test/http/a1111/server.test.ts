@@ -208,7 +208,7 @@ describe("interrupt", () => {
     expect(jobs.all.map(({ state }) => state)).toEqual(["cancelled"]);
   });
 
-  it("does nothing to another caller's job", async () => {
+  it("does nothing to another caller's job (AUTOMATIC1111 #761, ComfyUI #2566)", async () => {
     const { one, two, jobs, begun, release } = heldJobs();
     const work = one.post("txt2img", { prompt: "a fox" });
     await begun(1);
