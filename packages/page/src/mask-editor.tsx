@@ -1,5 +1,6 @@
 import type { TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { isSmall, type Size } from "./logic/sizes.js";
 import { MaskDrawing, movedByKey, type Point, type Tool } from "./mask-drawing.js";
 
 export interface MaskEditorProps {
@@ -8,11 +9,6 @@ export interface MaskEditorProps {
   /** A PNG of the picture's own size, white where to repaint and black elsewhere; undefined without a mask. */
   readonly value: Blob | undefined;
   readonly onChange: (mask: Blob | undefined) => void;
-}
-
-interface Size {
-  readonly width: number;
-  readonly height: number;
 }
 
 /** Shown half transparent over the picture. */
@@ -137,6 +133,7 @@ export function MaskEditor({ image, value, onChange }: MaskEditorProps) {
       >
         {url && (
           <img
+            class={size && isSmall(size) ? "is-small" : undefined}
             src={url}
             alt=""
             onLoad={({ currentTarget: { naturalWidth: width, naturalHeight: height } }) => setSize({ width, height })}
@@ -155,7 +152,8 @@ export function MaskEditor({ image, value, onChange }: MaskEditorProps) {
         )}
       </div>
       <p id={help} class="mask-help">
-        Paint over what is to be made anew. With the keyboard: arrows move the brush, hold Space to paint, [ and ] change its size.
+        Paint over what is to be made anew.
+        <span class="mask-keys"> With the keyboard: arrows move the brush, hold Space to paint, [ and ] change its size.</span>
       </p>
       <div class="mask-tools">
         <fieldset>
@@ -178,15 +176,17 @@ export function MaskEditor({ image, value, onChange }: MaskEditorProps) {
             onInput={({ currentTarget }) => setBrush(currentTarget.valueAsNumber)}
           />
         </label>
-        <button type="button" disabled={!canUndo} onClick={undo}>
-          Undo
-        </button>
-        <button type="button" disabled={part === 0} onClick={() => act((mask) => mask.do({ kind: "clear" }))}>
-          Clear
-        </button>
-        <button type="button" onClick={() => act((mask) => mask.do({ kind: "invert" }))}>
-          Invert
-        </button>
+        <div class="mask-buttons">
+          <button type="button" disabled={!canUndo} onClick={undo}>
+            Undo
+          </button>
+          <button type="button" disabled={part === 0} onClick={() => act((mask) => mask.do({ kind: "clear" }))}>
+            Clear
+          </button>
+          <button type="button" onClick={() => act((mask) => mask.do({ kind: "invert" }))}>
+            Invert
+          </button>
+        </div>
         <output>{part === 0 ? "Nothing is painted" : `${percent(part)} of the picture is painted`}</output>
       </div>
     </div>

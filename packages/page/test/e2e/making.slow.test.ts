@@ -50,6 +50,7 @@ describeInBrowser("making pictures", () => {
     await waiting.getByRole("button", { name: "Cancel" }).click();
     await waiting.getByText("Cancelled").waitFor();
     const running = darkroom.jobs.filter({ hasText: "a panda" });
+    await running.getByText(/about \d+ (s|min) left/).waitFor();
     await running.getByRole("button", { name: "Cancel" }).click();
     await running.getByText("Cancelled").waitFor();
     expect((await server.jobs()).map(({ state }) => state)).toEqual(["cancelled", "cancelled"]);
@@ -131,6 +132,24 @@ describeInBrowser("making pictures", () => {
     await darkroom.waitForPictures(1);
   });
 
+  it("starts from a picture that is pasted", async () => {
+    const darkroom = await openDarkroom(await serve());
+    const buffer = await sharp({ create: { width: 64, height: 32, channels: 3, background: "orange" } })
+      .png()
+      .toBuffer();
+    await darkroom.field("Prompt").evaluate((field, base64) => {
+      const clipboardData = new DataTransfer();
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+      field.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }, buffer.toString("base64"));
+    await darkroom.form.getByRole("application", { name: /mask/ }).waitFor();
+    await darkroom.make(QUICK);
+    await darkroom.waitForPictures(1);
+    const { width, height } = await sharp(await darkroom.pictureBytes()).metadata();
+    expect([width, height]).toEqual([64, 32]);
+  });
+
   it("compares two pictures", async () => {
     const darkroom = await openDarkroom(await serve());
     await darkroom.make({ ...QUICK, Seed: "1" });
@@ -144,5 +163,40 @@ describeInBrowser("making pictures", () => {
     await darkroom.dialog.getByRole("slider").press("ArrowLeft");
     await darkroom.page.keyboard.press("Escape");
     await darkroom.dialog.waitFor({ state: "detached" });
+  });
+
+  it("works by the keyboard alone", async () => {
+    const darkroom = await openDarkroom(await serve());
+    const { keyboard } = darkroom.page;
+    /** Presses Tab until the focus is on something with this name. */
+    const tabTo = async (name: RegExp) => {
+      for (let i = 0; i < 60; i++) {
+        await keyboard.press("Tab");
+        const focused = await darkroom.page.evaluate(() => {
+          const { activeElement: element } = document;
+          const labels = [...((element as HTMLInputElement | null)?.labels ?? [])].map((label) => label.textContent);
+          return [element?.getAttribute("aria-label"), ...labels, element?.textContent, element?.querySelector("img")?.alt].join(" ");
+        });
+        if (name.test(focused)) return;
+      }
+      throw new Error(`Tab does not reach ${name}`);
+    };
+    await tabTo(/Prompt/);
+    await keyboard.type("a panda");
+    await tabTo(/Steps/);
+    await keyboard.type("4");
+    await keyboard.press("Control+Enter");
+    await darkroom.waitForPictures(1);
+    await tabTo(/a panda, seed/);
+    await keyboard.press("Enter");
+    await darkroom.dialog.waitFor();
+    await tabTo(/Compare/);
+    await keyboard.press("Space");
+    await keyboard.press("Escape");
+    await darkroom.dialog.waitFor({ state: "detached" });
+    // The focus is back on the picture.
+    await keyboard.press("Enter");
+    await darkroom.dialog.getByText("a panda").first().waitFor();
+    expect(await darkroom.dialog.getByRole("button", { name: "Compare" }).getAttribute("aria-pressed")).toBe("true");
   });
 });

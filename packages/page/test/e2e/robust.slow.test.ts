@@ -76,6 +76,25 @@ describeInBrowser("the page", () => {
     expect(await darkroom.form.getByRole("alert").count()).toBe(0);
   });
 
+  it("shows jobs of other programs, and why one failed", async () => {
+    const server = await serve();
+    const darkroom = await openDarkroom(server);
+    await darkroom.page.getByText("No pictures yet").waitFor();
+    const { id } = await server.submit({ prompt: "a panda", strength: 0.5 });
+    expect((await server.ended(id)).state).toBe("failed");
+    await darkroom.jobs
+      .filter({ hasText: "a panda" })
+      .getByRole("alert")
+      .getByText(/strength/i)
+      .waitFor();
+    await darkroom.jobs.getByRole("button", { name: "Use these settings" }).click();
+    await expect.poll(() => darkroom.field("Prompt").inputValue()).toBe("a panda");
+    await server.call("/v1/images/generations", { method: "POST", body: JSON.stringify({ prompt: "an apple", steps: 2 }) });
+    await darkroom.waitForPictures(1);
+    await darkroom.jobs.getByRole("button", { name: "Hide this job" }).click();
+    expect(await darkroom.jobs.count()).toBe(0);
+  });
+
   it("says when the queue is full, and keeps the settings", async () => {
     const server = await serve({ maxWaiting: 1 });
     const darkroom = await openDarkroom(server);
