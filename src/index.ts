@@ -69,11 +69,16 @@ export {
   type CLIPTextOptions,
   type CLIPTextOutput,
 } from "./models/clip-text.js";
-export { type ControlNetConfig, type ControlNetInputs, ControlNetModel, type ControlNetOutput } from "./models/controlnet.js";
+export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from "./models/controlnet.js";
+export type { ControlNetOutput } from "./models/controlnet-residuals.js";
+export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";
 export type { Model, ModelOptions, SingleFileModelOptions } from "./models/model.js";
+export { MultiAdapter } from "./models/multi-adapter.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
+export { MultiControlNetUnionModel } from "./models/multi-controlnet-union.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
+export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";
 export type { MemorySaving } from "./models/tiling.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
 export {
@@ -82,8 +87,10 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
+export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
 export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
 export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
+export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelines/adapters/t2i-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
@@ -114,6 +121,12 @@ export type { OutputType, PipelineOutput } from "./pipelines/shared/output.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
+export {
+  type StableDiffusionAdapterComponents,
+  type StableDiffusionAdapterOptions,
+  StableDiffusionAdapterPipeline,
+  type StableDiffusionAdapterRequest,
+} from "./pipelines/stable-diffusion-adapter.js";
 export type { StableDiffusionComponents } from "./pipelines/stable-diffusion-base.js";
 export {
   type StableDiffusionControlNetOptions,
@@ -146,6 +159,12 @@ export {
   StableDiffusionXLPipeline,
   type StableDiffusionXLRequest,
 } from "./pipelines/stable-diffusion-xl.js";
+export {
+  type StableDiffusionXLAdapterComponents,
+  type StableDiffusionXLAdapterOptions,
+  StableDiffusionXLAdapterPipeline,
+  type StableDiffusionXLAdapterRequest,
+} from "./pipelines/stable-diffusion-xl-adapter.js";
 export type { Pair, PromptEmbedsXL, StableDiffusionXLComponents, StableDiffusionXLSettings } from "./pipelines/stable-diffusion-xl-base.js";
 export {
   type StableDiffusionXLControlNetOptions,
@@ -163,6 +182,22 @@ export {
   StableDiffusionXLControlNetInpaintPipeline,
   type StableDiffusionXLControlNetInpaintRequest,
 } from "./pipelines/stable-diffusion-xl-controlnet-inpaint.js";
+export {
+  type StableDiffusionXLControlNetUnionOptions,
+  StableDiffusionXLControlNetUnionPipeline,
+  type StableDiffusionXLControlNetUnionRequest,
+} from "./pipelines/stable-diffusion-xl-controlnet-union.js";
+export type { StableDiffusionXLControlNetUnionComponents } from "./pipelines/stable-diffusion-xl-controlnet-union-base.js";
+export {
+  type StableDiffusionXLControlNetUnionImg2ImgOptions,
+  StableDiffusionXLControlNetUnionImg2ImgPipeline,
+  type StableDiffusionXLControlNetUnionImg2ImgRequest,
+} from "./pipelines/stable-diffusion-xl-controlnet-union-img2img.js";
+export {
+  type StableDiffusionXLControlNetUnionInpaintOptions,
+  StableDiffusionXLControlNetUnionInpaintPipeline,
+  type StableDiffusionXLControlNetUnionInpaintRequest,
+} from "./pipelines/stable-diffusion-xl-controlnet-union-inpaint.js";
 export {
   type StableDiffusionXLImg2ImgOptions,
   StableDiffusionXLImg2ImgPipeline,

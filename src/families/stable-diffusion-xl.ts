@@ -31,6 +31,16 @@ export const XL_WORKFLOWS = {
     className: "StableDiffusionXLControlNetInpaintPipeline",
     defaults: { steps: STEPS, guidance: 5, strength: 0.9999, control: 1 },
   },
+  "union-noise": { className: "StableDiffusionXLControlNetUnionPipeline", defaults: { steps: STEPS, guidance: 5, control: 1 } },
+  "union-image": {
+    className: "StableDiffusionXLControlNetUnionImg2ImgPipeline",
+    defaults: { steps: STEPS, guidance: 5, strength: 0.8, control: 0.8 },
+  },
+  "union-mask": {
+    className: "StableDiffusionXLControlNetUnionInpaintPipeline",
+    defaults: { steps: STEPS, guidance: 5, strength: 0.9999, control: 1 },
+  },
+  "adapter-noise": { className: "StableDiffusionXLAdapterPipeline", defaults: { steps: STEPS, guidance: 5, control: 1 } },
 } as const;
 
 /** The refiner was trained on the last fifth of the noise levels (Podell et al. 2023, section 2.5). A base can refine as well. */
@@ -38,8 +48,8 @@ export const XL_REFINEMENT = { families: ["xl-refiner", "xl"], from: 0.8 } as co
 
 const ALL = Object.keys(XL_WORKFLOWS) as (keyof typeof XL_WORKFLOWS)[];
 /** Workflows that can continue the unfinished run of another model, and those that can leave their run unfinished. */
-const CONTINUING = ["image", "mask", "controlnet-mask"] as const;
-const ENDING = ["noise", "controlnet-noise", ...CONTINUING] as const;
+const CONTINUING = ["image", "mask", "controlnet-mask", "union-mask"] as const;
+const ENDING = ["noise", "controlnet-noise", "union-noise", "adapter-noise", ...CONTINUING] as const;
 
 /** The options of its two text encoders, of sizes and crops, and of a share of the denoising. */
 const OWN_OPTIONS = {
@@ -57,6 +67,8 @@ const OWN_OPTIONS = {
   tokenizer2: ALL,
   denoisingEnd: ENDING,
   denoisingStart: CONTINUING,
+  controlMode: ["union-noise", "union-image", "union-mask"],
+  adapterConditioningFactor: ["adapter-noise"],
 } as const;
 
 /** Stable Diffusion XL (Podell et al. 2023, arXiv:2307.01952), also SDXL Turbo, SSD-1B, Segmind Vega and what was trained from them. */

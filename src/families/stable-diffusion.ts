@@ -102,6 +102,7 @@ export const WORKFLOWS = {
     className: "StableDiffusionControlNetInpaintPipeline",
     defaults: { steps: STEPS, guidance: 7.5, strength: 1, control: 0.5 },
   },
+  "adapter-noise": { className: "StableDiffusionAdapterPipeline", defaults: { steps: STEPS, guidance: 7.5, control: 1 } },
 } as const;
 
 /** The pipelines of versions 1 and 2 by the channels that their UNets take. */

@@ -115,12 +115,15 @@ async function partsOfPipeline(
     if (!component || without.includes(name)) return [];
     const kind = kindOf(component.className);
     const hasWeights = kind === "model" && !withoutWeights.includes(name);
-    const beside = component.className === "MultiControlNetModel" ? foldersBeside(name, paths) : [];
+    const beside = TOGETHER.has(component.className) ? foldersBeside(name, paths) : [];
     return [subfolderAmong(paths, name), ...beside].map((subfolder) => ({ subfolder, kind, hasWeights }));
   });
 }
 
-/** The folders of the other networks of a MultiControlNetModel: `controlnet_1`, `controlnet_2`, ... */
+/** Classes of several networks that were saved together. */
+const TOGETHER: ReadonlySet<string> = new Set(["MultiControlNetModel", "MultiControlNetUnionModel", "MultiAdapter"]);
+
+/** The folders of the other networks that were saved together with the first: `controlnet_1`, `controlnet_2`, ... */
 function foldersBeside(name: string, paths: readonly string[]): readonly string[] {
   const folders: string[] = [];
   for (let i = 1; paths.includes(`${name}_${i}/${CONFIG}`); i++) folders.push(`${name}_${i}`);

@@ -32,18 +32,28 @@ export interface BlockOptions {
   readonly attention: BlockAttention;
 }
 
-/** Down block: resnet blocks, then a downsampling if `downsamplePadding` is given. Every result is also a skip for the up blocks. */
+/**
+ * Down block: resnet blocks, then a downsampling if `downsamplePadding` is given. Every result is also a skip for the up blocks. `steer`
+ * changes the last result before the downsampling, or after it in a block without attention; T2I-Adapters act there.
+ */
 export function downBlock(
   x: Value,
   temb: Value | undefined,
   w: Scope,
-  options: BlockOptions & { readonly downsamplePadding: number | undefined; readonly sampler?: Sampler },
+  options: BlockOptions & {
+    readonly downsamplePadding: number | undefined;
+    readonly sampler?: Sampler;
+    readonly steer?: ((h: Value) => Value) | undefined;
+  },
 ): Value[] {
   const skips: Value[] = [];
+  const { steer = (h) => h } = options;
+  const steersFirst = options.attention.kind === "transformer";
   let h = x;
   for (let i = 0; i < options.layers; i++) {
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
     h = attend(h, w, i, options.attention);
+    if (steersFirst && i === options.layers - 1) h = steer(h);
     skips.push(h);
   }
   if (options.downsamplePadding !== undefined) {
@@ -54,6 +64,8 @@ export function downBlock(
         : downsample(h, scope, options.channels, options.downsamplePadding),
     );
   }
+  const last = skips.pop();
+  if (last) skips.push(steersFirst ? last : steer(last));
   return skips;
 }
 

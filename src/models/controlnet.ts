@@ -2,39 +2,34 @@ import * as v from "valibot";
 import { blocks, checkPerBlock, count } from "../checkpoint/schema.js";
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { silu } from "../graph/ops/activations.js";
-import { add, mul } from "../graph/ops/elementwise.js";
-import { spatialMean } from "../graph/ops/resampling.js";
-import { concat, repeatBatch, slice } from "../graph/ops/shapes.js";
+import { add } from "../graph/ops/elementwise.js";
+import { concat, split } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, flag, needed, real, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
-import { Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
+import {
+  type ControlNetOutput,
+  conditioningEmbedding,
+  controlFields,
+  controlResiduals,
+  outputOf,
+  residualCount,
+  residualScales,
+  scaleFactorOf,
+} from "./controlnet-residuals.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
-import {
-  CONDITION_FIELDS,
-  downBlocks,
-  level,
-  middle,
-  PER_BLOCK,
-  timeEmbedding,
-  type UNetConditions,
-  unetEncoderFields,
-  unetFeeds,
-} from "./unet-encoder.js";
+import { CONDITION_FIELDS, level, PER_BLOCK, timeEmbedding, type UNetConditions, unetEncoderFields, unetFeeds } from "./unet-encoder.js";
 
 const schema = v.object({
   ...unetEncoderFields,
   /** The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), or "UNetMidBlock2D" without. */
   midBlockType: v.nullish(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"]), "UNetMidBlock2DCrossAttn"),
-  /** How `classLabels` are embedded: "timestep", "identity" or "projection". None by default: by a table if `numClassEmbeds` is given. */
-  classEmbedType: v.nullish(v.picklist(["timestep", "identity", "projection"])),
-  /** Channels of the control picture; 3 by default. */
-  conditioningChannels: v.nullish(count, 3),
+  ...controlFields,
   /** Order of the channels in the network, "rgb" or "bgr". The pictures that callers give are always rgb; "rgb" by default. */
   controlnetConditioningChannelOrder: v.nullish(v.picklist(["rgb", "bgr"]), "rgb"),
   /**
@@ -42,8 +37,6 @@ const schema = v.object({
    * default.
    */
   conditioningEmbeddingOutChannels: v.nullish(blocks(count), [16, 32, 96, 256]),
-  /** Average residuals over the picture, so that they have its content but not its layout; false by default. */
-  globalPoolConditions: v.nullish(v.boolean(), false),
 });
 
 /** `config.json` of a ControlNetModel, with diffusers' defaults. @interface */
@@ -68,14 +61,6 @@ const FIELDS: Fields<ControlNetInputs> = {
   conditioningScale: real(),
   guessMode: flag,
 };
-
-/** The residuals that a ControlNet adds to its UNet. */
-export interface ControlNetOutput {
-  /** A residual for each skip of the UNet, the finest first. */
-  readonly downBlockResSamples: Tensor[];
-  /** The residual for the middle block. */
-  readonly midBlockResSample: Tensor;
-}
 
 /**
  * A copy of a UNet's encoder with a control picture as input, such as edges, depth or poses (Zhang et al. 2023). Matches diffusers'
@@ -106,7 +91,7 @@ export class ControlNetModel extends Model<ControlNetConfig> {
 
   /** Pixels of the control picture for each latent, along a side. */
   get scaleFactor(): number {
-    return 2 ** (this.config.conditioningEmbeddingOutChannels.length - 1);
+    return scaleFactorOf(this.config);
   }
 
   /**
@@ -128,9 +113,7 @@ export class ControlNetModel extends Model<ControlNetConfig> {
       scales: residualScales(residualCount(config), conditioningScale, guessMode && !config.globalPoolConditions),
     };
     expectShape("controlnetCond", controlnetCond, [controlnetCond.shape[0] === 1 ? 1 : batch, config.conditioningChannels, ...size]);
-    const residuals = await this.run("controlnet", feeds, (values, w) => controlNet(values, w, config));
-    const all = Array.from({ length: residualCount(config) }, (_, i) => residuals[`residual_${i}`] as Tensor);
-    return { downBlockResSamples: all.slice(0, -1), midBlockResSample: all.at(-1) as Tensor };
+    return outputOf(await this.run("controlnet", feeds, (values, w) => controlNet(values, w, config)), config);
   }
 }
 
@@ -147,41 +130,10 @@ function controlNet(
     scales: Value;
   };
   const temb = timeEmbedding({ ...inputs, timestep }, w, config);
-  const hint = conditioningEmbedding(controlnet_cond, w.at("controlnet_cond_embedding"), config);
-  const first = add(conv(sample, w.at("conv_in"), config.blockOutChannels[0] ?? 0), hint);
-  const skips = downBlocks(first, temb, encoder_hidden_states, w, config);
-  const last = middle(skips.at(-1) ?? first, temb, encoder_hidden_states, w, config);
-
-  const project = (x: Value, scope: Scope) => conv(x, scope, x.shape[1] ?? 0, { kernel: 1 });
-  const residuals = [
-    ...skips.map((skip, i) => project(skip, w.at("controlnet_down_blocks", i))),
-    project(last, w.at("controlnet_mid_block")),
-  ].map((residual, i) => repeatBatch(mul(residual, slice(scales, 0, i, i + 1)), encoder_hidden_states.shape[0] ?? 1));
-  const pooled = config.globalPoolConditions ? residuals.map(spatialMean) : residuals;
-  return Object.fromEntries(pooled.map((residual, i) => [`residual_${i}`, residual]));
-}
-
-/** Convolutions that reduce the control picture to the latents' size. Matches diffusers' ControlNetConditioningEmbedding. */
-function conditioningEmbedding(picture: Value, w: Scope, config: ControlNetConfig): Value {
-  const widths = config.conditioningEmbeddingOutChannels;
   const isReversed = config.controlnetConditioningChannelOrder === "bgr";
-  const ordered = isReversed ? concat([slice(picture, 1, 2, 3), slice(picture, 1, 1, 2), slice(picture, 1, 0, 1)], 1) : picture;
-  let h = silu(conv(ordered, w.at("conv_in"), widths[0] ?? 0));
-  for (const [i, width] of widths.slice(0, -1).entries()) {
-    h = silu(conv(h, w.at("blocks", 2 * i), width));
-    h = silu(conv(h, w.at("blocks", 2 * i + 1), widths[i + 1] ?? 0, { stride: 2 }));
-  }
-  return conv(h, w.at("conv_out"), config.blockOutChannels[0] ?? 0);
-}
-
-/** The number of residuals: one for the first convolution, for each layer, for each downsampling, and for the middle block. */
-function residualCount({ downBlockTypes, layersPerBlock }: ControlNetConfig): number {
-  const layers = downBlockTypes.reduce((sum, _, i) => sum + level(layersPerBlock, i), 0);
-  return 1 + layers + (downBlockTypes.length - 1) + 1;
-}
-
-/** The residuals' weights: `scale` for all, or 0.1 to 1 times it, in equal ratios. */
-function residualScales(count: number, scale: number, isGraded: boolean): Tensor {
-  const graded = (i: number) => Math.fround(10 ** (i / (count - 1) - 1));
-  return Tensor.from(Array.from({ length: count }, (_, i) => (isGraded ? graded(i) * scale : scale)));
+  const [red, green, blue] = isReversed ? split(controlnet_cond, 1, 3) : [];
+  const ordered = red && green && blue ? concat([blue, green, red], 1) : controlnet_cond;
+  const hint = conditioningEmbedding(ordered, w.at("controlnet_cond_embedding"), config);
+  const first = add(conv(sample, w.at("conv_in"), config.blockOutChannels[0] ?? 0), hint);
+  return controlResiduals(first, temb, encoder_hidden_states, scales, w, config);
 }

@@ -17,6 +17,8 @@ import {
   blockAttention,
   CONDITION_FIELDS,
   downBlocks,
+  type IntrablockResidual,
+  isAlike,
   level,
   middle,
   PER_BLOCK,
@@ -85,6 +87,11 @@ export interface UNet2DConditionInputs extends UNetConditions {
   readonly downBlockAdditionalResiduals?: readonly Tensor[] | undefined;
   /** A ControlNet's residual for the middle block. */
   readonly midBlockAdditionalResidual?: Tensor | undefined;
+  /**
+   * A T2I-Adapter's features, one for each down block [batch, channels, height, width], the finest first. A further one of the middle
+   * block's shape is added there. There may be fewer.
+   */
+  readonly downIntrablockAdditionalResiduals?: readonly Tensor[] | undefined;
   /** Step caching: the branch whose deep feature is returned, from 0, the shallowest, to {@link UNet2DConditionModel.cacheBranches} - 1. */
   readonly cacheBranch?: number | undefined;
   /**
@@ -94,14 +101,17 @@ export interface UNet2DConditionInputs extends UNetConditions {
   readonly deepFeature?: Tensor | undefined;
 }
 
+const TENSORS = field<readonly Tensor[]>(
+  (value) => Array.isArray(value) && value.every((each) => each instanceof Tensor),
+  "a list of float32 Tensors",
+);
+
 const FIELDS: Fields<UNet2DConditionInputs> = {
   ...CONDITION_FIELDS,
   timestepCond: tensor,
-  downBlockAdditionalResiduals: field(
-    (value) => Array.isArray(value) && value.every((each) => each instanceof Tensor),
-    "a list of float32 Tensors",
-  ),
+  downBlockAdditionalResiduals: TENSORS,
   midBlockAdditionalResidual: tensor,
+  downIntrablockAdditionalResiduals: TENSORS,
   cacheBranch: anyNumber,
   deepFeature: tensor,
 };
@@ -184,6 +194,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
       ...(inputs.timestepCond && timeCondProjDim && { timestep_cond: inputs.timestepCond }),
       ...(inputs.midBlockAdditionalResidual && !isShallow && { mid_residual: inputs.midBlockAdditionalResidual }),
       ...Object.fromEntries(residuals.map((residual, i) => [`down_residual_${i}`, residual])),
+      ...Object.fromEntries(inputs.downIntrablockAdditionalResiduals?.map((residual, i) => [`intrablock_${i}`, residual]) ?? []),
       ...(isShallow && { deep_feature: deepFeature }),
     };
     const part = cut === undefined ? "unet" : `unet cut at ${cut}`;
@@ -244,9 +255,13 @@ function unet(
   const temb = timeEmbedding({ ...inputs, timestep }, w, config, actFn);
   const centered = config.centerInputSample ? shift(scale(sample, 2), -1) : sample;
   const first = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0, { kernel: config.convInKernel });
-  const skips = downBlocks(first, temb, context, w, config);
+  const steering = intrablockResiduals(inputs);
+  const skips = downBlocks(first, temb, context, w, config, steering);
   let h = middle(skips.at(-1) ?? first, temb, context, w, config);
 
+  const [rest] = steering;
+  // As in diffusers, a feature of another shape is for a middle block that this UNet does not have.
+  if (rest && isAlike(h, rest.value)) h = addBatches(h, rest.value);
   if (inputs.mid_residual) h = addBatches(h, inputs.mid_residual);
   for (const [i, skip] of skips.entries()) {
     const residual = inputs[`down_residual_${i}`];
@@ -275,4 +290,12 @@ function unet(
   h = ACTIVATIONS[actFn](groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
   const prediction = conv(h, w.at("conv_out"), config.outChannels, { kernel: config.convOutKernel });
   return { prediction, ...(deepFeature && { deep_feature: deepFeature }) };
+}
+
+/** A T2I-Adapter's features among the inputs, in the order of the blocks. */
+function intrablockResiduals(inputs: Readonly<Record<string, Value | undefined>>): IntrablockResidual[] {
+  const residuals: IntrablockResidual[] = [];
+  for (let value = inputs.intrablock_0; value; value = inputs[`intrablock_${residuals.length}`])
+    residuals.push({ name: `downIntrablockAdditionalResiduals[${residuals.length}]`, value });
+  return residuals;
 }

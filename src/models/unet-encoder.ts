@@ -265,8 +265,18 @@ export function blockAttention(
   };
 }
 
-/** The down blocks. x is the result of the first convolution. Returns the skips: x, and the result of every layer and downsampling. */
-export function downBlocks(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value[] {
+/**
+ * The down blocks. x is the result of the first convolution. Returns the skips: x, and the result of every layer and downsampling. Each
+ * block adds the next of the `residuals`, and takes it out of the list.
+ */
+export function downBlocks(
+  x: Value,
+  temb: Value,
+  context: Value,
+  w: Scope,
+  config: UNetEncoderConfig,
+  residuals: IntrablockResidual[] = [],
+): Value[] {
   const last = config.blockOutChannels.length - 1;
   const skips = [x];
   for (const [i, type] of config.downBlockTypes.entries()) {
@@ -276,10 +286,32 @@ export function downBlocks(x: Value, temb: Value, context: Value, w: Scope, conf
       resnet: resnetOptions(config),
       attention: blockAttention(i, type === "CrossAttnDownBlock2D", level(config.transformerLayersPerBlock, i), context, config),
       downsamplePadding: i < last ? config.downsamplePadding : undefined,
+      steer: (h) => addIntrablock(h, residuals.shift()),
     });
     skips.push(...results);
   }
   return skips;
+}
+
+/** A T2I-Adapter's feature for one block, with its name for messages. */
+export interface IntrablockResidual {
+  readonly name: string;
+  readonly value: Value;
+}
+
+function addIntrablock(h: Value, residual: IntrablockResidual | undefined): Value {
+  if (!residual) return h;
+  const { name, value } = residual;
+  if (isAlike(h, value)) return addBatches(h, value);
+  throw new ArgumentError(`${name} is [${value.shape}]; the block it is for has [${h.shape}]`, {
+    argument: name,
+    hint: "a T2I-Adapter works with the UNets that it was trained for: those of Stable Diffusion 1, or those of XL",
+  });
+}
+
+/** Whether two values [batch, channels, height, width] differ in their batch at most. */
+export function isAlike(a: Value, b: Value): boolean {
+  return String(a.shape.slice(1)) === String(b.shape.slice(1));
 }
 
 /** The middle block; x itself if the config has none. */

@@ -79,6 +79,14 @@ const PIPELINES = {
     (await import("./stable-diffusion-controlnet-img2img.js")).StableDiffusionControlNetImg2ImgPipeline,
   StableDiffusionControlNetInpaintPipeline: async () =>
     (await import("./stable-diffusion-controlnet-inpaint.js")).StableDiffusionControlNetInpaintPipeline,
+  StableDiffusionXLControlNetUnionPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-union.js")).StableDiffusionXLControlNetUnionPipeline,
+  StableDiffusionXLControlNetUnionImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-union-img2img.js")).StableDiffusionXLControlNetUnionImg2ImgPipeline,
+  StableDiffusionXLControlNetUnionInpaintPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-union-inpaint.js")).StableDiffusionXLControlNetUnionInpaintPipeline,
+  StableDiffusionAdapterPipeline: async () => (await import("./stable-diffusion-adapter.js")).StableDiffusionAdapterPipeline,
+  StableDiffusionXLAdapterPipeline: async () => (await import("./stable-diffusion-xl-adapter.js")).StableDiffusionXLAdapterPipeline,
   StableDiffusionXLPipeline: async () => (await import("./stable-diffusion-xl.js")).StableDiffusionXLPipeline,
   StableDiffusionXLImg2ImgPipeline: async () => (await import("./stable-diffusion-xl-img2img.js")).StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline: async () => (await import("./stable-diffusion-xl-inpaint.js")).StableDiffusionXLInpaintPipeline,
@@ -111,6 +119,7 @@ const part = field<unknown>(() => true, "a part of a pipeline");
 
 /** The parts of all pipelines, for a checkpoint whose pipeline is not known yet. */
 const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
+  adapter: part,
   controlnet: part,
   featureExtractor: part,
   safetyChecker: part,

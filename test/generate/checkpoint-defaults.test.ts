@@ -20,6 +20,7 @@ describe("the defaults of a checkpoint", () => {
         "controlnet-noise": { steps: 50, guidance: 7.5, control: 1 },
         "controlnet-image": { steps: 50, guidance: 7.5, strength: 0.8, control: 0.8 },
         "controlnet-mask": { steps: 50, guidance: 7.5, strength: 1, control: 0.5 },
+        "adapter-noise": { steps: 50, guidance: 7.5, control: 1 },
       },
     });
   });

@@ -6,7 +6,9 @@ import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
+import { ControlNetUnionModel } from "../../src/models/controlnet-union.js";
 import type { ModelOptions } from "../../src/models/model.js";
+import { T2IAdapter } from "../../src/models/t2i-adapter.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import type { DType } from "../../src/tensor/dtype.js";
@@ -23,7 +25,9 @@ interface ModelMeta {
   readonly variant?: string | null;
   readonly timestep?: number | null;
   readonly clip_skip?: number | null;
-  readonly conditioning_scale?: number | null;
+  readonly conditioning_scale?: number | readonly number[] | null;
+  readonly control_type_idx?: readonly number[] | null;
+  readonly from_multi?: boolean | null;
   readonly guess_mode?: boolean | null;
   readonly sample_seed?: number | string | null;
 }
@@ -98,10 +102,28 @@ const MODELS: Readonly<Record<string, Runner>> = {
       controlnetCond: inputs.take("hint"),
       ...addedCondition(inputs),
       classLabels: inputs.classLabels,
-      conditioningScale: inputs.meta.conditioning_scale ?? undefined,
+      conditioningScale: inputs.meta.conditioning_scale as number | undefined,
       guessMode: inputs.meta.guess_mode ?? undefined,
     });
     return { mid: midBlockResSample, ...Object.fromEntries(downBlockResSamples.map((residual, i) => [`down.${i}`, residual])) };
+  }),
+  ControlNetUnionModel: runner(ControlNetUnionModel, async (controlNet, inputs) => {
+    const { downBlockResSamples, midBlockResSample } = await controlNet.forward(inputs.take("sample"), inputs.timestep, {
+      encoderHiddenStates: inputs.take("encoder_hidden_states"),
+      controlnetCond: inputs.list("hint"),
+      controlType: inputs.take("control_type"),
+      controlTypeIdx: inputs.meta.control_type_idx ?? [],
+      ...addedCondition(inputs),
+      classLabels: inputs.classLabels,
+      conditioningScale: inputs.meta.conditioning_scale ?? undefined,
+      fromMulti: inputs.meta.from_multi ?? undefined,
+      guessMode: inputs.meta.guess_mode ?? undefined,
+    });
+    return { mid: midBlockResSample, ...Object.fromEntries(downBlockResSamples.map((residual, i) => [`down.${i}`, residual])) };
+  }),
+  T2IAdapter: runner(T2IAdapter, async (adapter, inputs) => {
+    const features = await adapter.forward(inputs.take("pictures"));
+    return Object.fromEntries(features.map((feature, i) => [`feature.${i}`, feature]));
   }),
   CLIPTextModel: runner(CLIPTextModel, encodeText),
   CLIPTextModelWithProjection: runner(CLIPTextModelWithProjection, encodeText),

@@ -33,10 +33,11 @@ const ARGUMENTS = new Set([
   ...["class_labels", "original_inference_steps"],
   ...["negative_original_size", "negative_target_size", "negative_crops_coords_top_left"],
   ...["control_image", "controlnet_conditioning_scale", "guess_mode", "control_guidance_start", "control_guidance_end"],
+  ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */
-const PARTS = ["unet", "vae", "controlnet"] as const;
+const PARTS = ["unet", "vae", "controlnet", "adapter"] as const;
 
 interface PipelineMeta {
   readonly checkpoint: string;
@@ -50,6 +51,7 @@ interface PipelineMeta {
   readonly unet?: string | null;
   readonly vae?: string | null;
   readonly controlnet?: string | readonly string[] | null;
+  readonly adapter?: string | readonly string[] | null;
   readonly refiner?: string | null;
   readonly refiner_pipeline?: string | null;
   readonly refiner_call?: JsonObject | null;

@@ -29,7 +29,7 @@ type Names =
   | ClassesOf<Exports, "Model">
   | ClassesOf<Exports, "WithProjection">
   | ClassesOf<Exports, "SafetyChecker">
-  | ("AutoencoderKL" | "AutoencoderTiny");
+  | ("AutoencoderKL" | "AutoencoderTiny" | "T2IAdapter");
 type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
 declare const tensor: Tensor;
@@ -51,7 +51,9 @@ interface Results {
   CLIPTextModel: darkroom.CLIPTextOutput;
   CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };
   ControlNetModel: ControlNetOutput;
+  ControlNetUnionModel: ControlNetOutput;
   StableDiffusionSafetyChecker: SafetyCheck;
+  T2IAdapter: Tensor[];
   UNet2DConditionModel: UNet2DConditionOutput;
   UNet2DModel: { sample: Tensor };
 }

@@ -59,6 +59,11 @@ interface Parts {
   StableDiffusionXLControlNetImg2ImgPipeline: UNet;
   StableDiffusionXLControlNetInpaintPipeline: UNet;
   StableDiffusionXLControlNetPipeline: UNet;
+  StableDiffusionAdapterPipeline: UNet;
+  StableDiffusionXLAdapterPipeline: UNet;
+  StableDiffusionXLControlNetUnionImg2ImgPipeline: UNet;
+  StableDiffusionXLControlNetUnionInpaintPipeline: UNet;
+  StableDiffusionXLControlNetUnionPipeline: UNet;
   StableDiffusionControlNetPipeline: UNet;
   StableDiffusionImg2ImgPipeline: UNet;
   StableDiffusionInpaintPipeline: UNet;
@@ -80,6 +85,11 @@ export const opened = {
   StableDiffusionXLControlNetImg2ImgPipeline: darkroom.StableDiffusionXLControlNetImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetInpaintPipeline: darkroom.StableDiffusionXLControlNetInpaintPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetPipeline: darkroom.StableDiffusionXLControlNetPipeline.fromPretrained("folder"),
+  StableDiffusionAdapterPipeline: darkroom.StableDiffusionAdapterPipeline.fromPretrained("folder"),
+  StableDiffusionXLAdapterPipeline: darkroom.StableDiffusionXLAdapterPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetUnionImg2ImgPipeline: darkroom.StableDiffusionXLControlNetUnionImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetUnionInpaintPipeline: darkroom.StableDiffusionXLControlNetUnionInpaintPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetUnionPipeline: darkroom.StableDiffusionXLControlNetUnionPipeline.fromPretrained("folder"),
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionInpaintPipeline: darkroom.StableDiffusionInpaintPipeline.fromPretrained("folder"),

@@ -1,6 +1,7 @@
 import type { Value } from "../graph.js";
 import { bandsOf, joinRows, takeRows } from "./bands.js";
 import { widen } from "./precision.js";
+import { concat, slice } from "./shapes.js";
 
 /** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`. Takes the same pixels as torch's interpolate. */
 export function resizeNearest(x: Value, height: number, width: number): Value {
@@ -27,6 +28,14 @@ export function averagePool(x: Value): Value {
     shape: [batch, channels, Math.floor(height / 2), Math.floor(width / 2)],
     attributes: { kernel_shape: [2, 2], strides: [2, 2] },
   });
+}
+
+/** Mean of each square of 2 x 2 pixels of x [batch, channels, height, width]; at an odd end, of the pixels that are there. */
+export function averagePoolWhole(x: Value): Value {
+  const [, , height = 0, width = 0] = x.shape;
+  // A repeated last row or column does not change the mean.
+  const tall = height % 2 === 0 ? x : concat([x, slice(x, 2, height - 1, height)], 2);
+  return averagePool(width % 2 === 0 ? tall : concat([tall, slice(tall, 3, width - 1, width)], 3));
 }
 
 /** Mean over height and width of x [batch, channels, height, width] to [batch, channels, 1, 1], summed in float32. */

@@ -1,5 +1,6 @@
 import { ArgumentError } from "../../errors.js";
-import { ControlNetModel, type ControlNetOutput } from "../../models/controlnet.js";
+import { ControlNetModel } from "../../models/controlnet.js";
+import type { ControlNetOutput } from "../../models/controlnet-residuals.js";
 import { MultiControlNetModel } from "../../models/multi-controlnet.js";
 import type { UNet2DConditionInputs } from "../../models/unet-2d-condition.js";
 import { type Field, type Fields, field, flag, isListOf, oneOrList, real } from "../../options/fields.js";

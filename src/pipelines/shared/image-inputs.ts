@@ -60,14 +60,14 @@ export const INPAINT_FIELDS: Fields<InpaintImages> = {
  * given ones. Latents are returned unchanged.
  */
 export async function readImages(image: ImageInput, vae: Autoencoder | null, { height, width }: SizeOptions = {}): Promise<Tensor> {
-  return processorOf(vae).preprocess(await loadAll(image), { height, width });
+  return processorOf(vae).preprocess(await loadImages(image), { height, width });
 }
 
 /** Pictures as a ControlNet takes them, [n, 3, height, width] in 0..1. */
 export async function readControlImages(image: ImageInput, fit: ControlFit, vae: Autoencoder | null): Promise<Tensor> {
   const { height, width, crop } = fit;
   const cropping = crop && ({ cropsCoords: crop, resizeMode: "fill" } as const);
-  return processorOf(vae, CONTROL_OPTIONS).preprocess(await loadAll(image), { height, width, ...cropping });
+  return processorOf(vae, CONTROL_OPTIONS).preprocess(await loadImages(image), { height, width, ...cropping });
 }
 
 /** The pictures of an inpainting call as its networks take them. */
@@ -89,7 +89,7 @@ export async function readInpaintImages(
   wanted: SizeOptions,
   vae: Autoencoder | null,
 ): Promise<ReadInpaintImages> {
-  const [images, masks] = await Promise.all([loadAll(image), loadAll(maskImage, loadMask)]);
+  const [images, masks] = await Promise.all([loadImages(image), loadImages(maskImage, loadMask)]);
   const processor = processorOf(vae);
   const maskProcessor = processorOf(vae, MASK_OPTIONS);
   if (paddingMaskCrop === undefined) {
@@ -119,7 +119,8 @@ function processorOf(vae: Autoencoder | null, options = {}): VaeImageProcessor {
   return new VaeImageProcessor({ vaeScaleFactor: scaleFactor, vaeLatentChannels: latentChannels, ...options });
 }
 
-function loadAll(image: ImageInput, load = loadImage): Promise<(Picture | Tensor)[]> {
+/** The images of an input, decoded. */
+export function loadImages(image: ImageInput, load = loadImage): Promise<(Picture | Tensor)[]> {
   const images = (Array.isArray(image) ? image : [image]) as readonly (ImageSource | Tensor)[];
   return Promise.all(images.map((one) => (one instanceof Tensor ? one : load(one))));
 }

@@ -17,6 +17,8 @@ const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
   controlGuidanceStart: CONTROLLED,
   controlGuidanceEnd: CONTROLLED,
   guessMode: CONTROLLED,
+  adapter: ["adapter-noise"],
+  adapterConditioningScale: ["adapter-noise"],
 };
 
 /** Options that pipelines with an input picture do not have: they use the picture's size. */

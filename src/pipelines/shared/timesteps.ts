@@ -119,7 +119,7 @@ export function expectRange({ denoisingStart, denoisingEnd }: TimestepRangeOptio
 }
 
 /** Whether a fraction divides the schedule: 0 and 1 do not. */
-function isInside(fraction: number | undefined): fraction is number {
+export function isInside(fraction: number | undefined): fraction is number {
   return fraction !== undefined && fraction > 0 && fraction < 1;
 }
 

@@ -1,0 +1,93 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import { XL_WORKFLOWS } from "../families/stable-diffusion-xl.js";
+import { type Fields, needed, real } from "../options/fields.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { CONTROLNET_UNION_FIELDS, type ControlNetUnionOptions } from "./adapters/controlnet-unions.js";
+import { NOISE_FIELDS } from "./latent-diffusion-request.js";
+import type { Prompted } from "./prompt/prompt-options.js";
+import { SIZE_FIELDS, type SizeOptions } from "./shared/arguments.js";
+import type { Call, Denoised } from "./shared/call.js";
+import type { ComponentSource } from "./shared/components.js";
+import { CONTROL_IMAGE_FIELDS } from "./shared/control-images.js";
+import { type ImageInput, imageInput } from "./shared/image-inputs.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import {
+  AESTHETIC_FIELDS,
+  type AestheticOptions,
+  imageTimeIds,
+  type Pair,
+  type StableDiffusionXLCommonRequest,
+  settingsXL,
+  type TimeIds,
+  XL_FIELDS,
+} from "./stable-diffusion-xl-base.js";
+import {
+  loadStableDiffusionXLControlNetUnion,
+  StableDiffusionXLControlNetUnionBase,
+  type StableDiffusionXLControlNetUnionComponents,
+  XL_CONTROLNET_UNION_PARTS,
+} from "./stable-diffusion-xl-controlnet-union-base.js";
+
+/** The options of an image-to-image call of XL with ControlNet Unions. */
+export interface StableDiffusionXLControlNetUnionImg2ImgOptions
+  extends StableDiffusionXLCommonRequest,
+    SizeOptions,
+    AestheticOptions,
+    ControlNetUnionOptions {
+  /** The picture to start from, or a list with one for each prompt. A tensor has values in 0..1, or is latents. */
+  readonly image: ImageInput;
+  /** How much of the picture is replaced, 0..1: 0.8 by default. That share of the steps is computed. */
+  readonly strength?: number | undefined;
+  /** Latents to start from instead of the picture's, noisy already [batch, channels, height / factor, width / factor]. */
+  readonly latents?: Tensor | undefined;
+}
+
+const FIELDS: Fields<StableDiffusionXLControlNetUnionImg2ImgOptions> = {
+  ...XL_FIELDS,
+  ...SIZE_FIELDS,
+  ...AESTHETIC_FIELDS,
+  image: needed(imageInput, "image is the picture to start from"),
+  ...CONTROL_IMAGE_FIELDS,
+  strength: real(0, 1),
+  ...CONTROLNET_UNION_FIELDS,
+  ...NOISE_FIELDS,
+};
+
+/** The request of a call of {@link StableDiffusionXLControlNetUnionImg2ImgPipeline}: its options, with a prompt or embeddings. */
+export type StableDiffusionXLControlNetUnionImg2ImgRequest = Prompted<StableDiffusionXLControlNetUnionImg2ImgOptions>;
+
+/**
+ * Makes pictures from a picture and a text with Stable Diffusion XL, controlled by ControlNet Unions. Matches diffusers'
+ * StableDiffusionXLControlNetUnionImg2ImgPipeline.
+ */
+export class StableDiffusionXLControlNetUnionImg2ImgPipeline extends StableDiffusionXLControlNetUnionBase<StableDiffusionXLControlNetUnionImg2ImgRequest> {
+  /** The class's name in diffusers. */
+  static override readonly className = "StableDiffusionXLControlNetUnionImg2ImgPipeline";
+  /** @internal Fields of the parts. */
+  static readonly parts = XL_CONTROLNET_UNION_PARTS;
+  /** The class's name in diffusers; it discriminates unions of pipelines. */
+  readonly className = StableDiffusionXLControlNetUnionImg2ImgPipeline.className;
+  protected readonly fields = FIELDS;
+  protected readonly defaults = XL_WORKFLOWS["union-image"].defaults;
+
+  /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
+  static async open(
+    source: ComponentSource,
+    index: ModelIndex,
+    given: Partial<StableDiffusionXLControlNetUnionComponents>,
+  ): Promise<StableDiffusionXLControlNetUnionImg2ImgPipeline> {
+    return new StableDiffusionXLControlNetUnionImg2ImgPipeline(
+      await loadStableDiffusionXLControlNetUnion(source, given),
+      settingsXL(index),
+      source,
+    );
+  }
+
+  protected denoise(call: Call<StableDiffusionXLControlNetUnionImg2ImgRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.fromPicture(call);
+  }
+
+  protected timeIds(request: StableDiffusionXLControlNetUnionImg2ImgRequest, size: Pair): TimeIds {
+    return imageTimeIds(request, size, this.settings);
+  }
+}
