@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Shutdown } from "../../src/http/shutdown.js";
-import { KeyReusedError } from "../../src/jobs/jobs.js";
+import { JobFailed, KeyReusedError } from "../../src/jobs/jobs.js";
 import { later, pngFile, testServer } from "./test-server.js";
 
 type Server = ReturnType<typeof testServer>;
@@ -188,4 +188,14 @@ it("a server that shuts down is not ready", async () => {
   const shutdown = new Shutdown();
   await shutdown.drain();
   expect((await get(testServer({ shutdown }), "/ready")).status).toBe(503);
+});
+
+it("a job for which no worker came is a 503 to clients that wait", async () => {
+  const make = async () => {
+    throw new JobFailed({ kind: "unserved", message: "no worker has the model emoji-64", hint: "start one" });
+  };
+  const { app } = testServer({ make });
+  const reply = await app.request("http://localhost/v1/images/generations", { method: "POST", body: '{"prompt":"x"}' });
+  expect(reply.status).toBe(503);
+  expect(await reply.json()).toMatchObject({ error: { code: "no_worker", message: expect.stringContaining("no worker has the model") } });
 });
