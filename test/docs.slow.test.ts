@@ -12,11 +12,11 @@ function program(page: string, index = 0): string {
   return programs[index]?.[1] ?? expect.fail(`${page} has no program ${index + 1}`);
 }
 
-it("the server of docs/servers.md sends progress and a picture, and ends on SIGTERM", async () => {
+it("the server of docs/own-server.md sends progress and a picture, and ends on SIGTERM", async () => {
   // In the repository, so that it imports the build as users import the package.
   mkdirSync("out", { recursive: true });
   const path = join("out", "servers.mts");
-  writeFileSync(path, `${program("docs/servers.md")}\nserver.on("listening", () => console.log(JSON.stringify(server.address())));\n`);
+  writeFileSync(path, `${program("docs/own-server.md")}\nserver.on("listening", () => console.log(JSON.stringify(server.address())));\n`);
   const child = spawn(process.execPath, ["--import", "tsx", path], {
     env: { ...process.env, PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],
