@@ -92,3 +92,17 @@ it("the programs of docs/ai-sdk.md make their pictures, on this machine and on a
   expect(await settingsOf("panda-8.png")).toMatch(/^a panda\nNegative prompt: blue\nSteps: 8, .*Seed: 8, /);
   expect(await settingsOf("panda.png")).toMatch(/^a panda\nSteps: 20, .*Seed: 7, /);
 });
+
+it.each([
+  ["README.md", 1, /^a panda\nSteps: 20, /],
+  ["docs/server.md", 0, /^a panda\nNegative prompt: blue\nSteps: 8, .*Seed: 7, /],
+])("the openai program of %s makes a picture on a server", async (page, index, parameters) => {
+  const folder = join("out", "openai", String(index));
+  mkdirSync(folder, { recursive: true });
+  const server = await startServer({ folder: join(folder, "server"), port: 0 });
+  onTestFinished(() => server.close());
+  writeFileSync(join(folder, "program.mts"), program(page, index).replace("http://127.0.0.1:7860", server.address));
+  const child = spawn(process.execPath, ["--import", "tsx", "program.mts"], { cwd: folder, stdio: "inherit" });
+  expect(await once(child, "exit")).toEqual([0, null]);
+  expect((await readPngText(readFileSync(join(folder, "panda.png")))).parameters).toMatch(parameters);
+});
