@@ -23,7 +23,7 @@ function openaiType({ status }: HttpError): string {
 /** The shape of errors by method and path. Everything else has ours. */
 const SHAPES: readonly (readonly [routes: RegExp, shape: ErrorShape])[] = [
   [/ \/v1\//, openaiError],
-  [/ \/(?:sdapi|controlnet)\//, a1111Error],
+  [/ \/(?:sdapi|controlnet|internal)\//, a1111Error],
   // GET / is the page.
   [/^POST \/$| \/hf(?:\/|$)| \/models\//, huggingfaceError],
 ];

@@ -2,7 +2,7 @@ import OpenAI, { APIError, toFile } from "openai";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { maskOf } from "../../src/http/openai/mask.js";
-import { JobFailed } from "../../src/jobs/jobs.js";
+import { JobFailed, QueueClosedError, QueueFullError } from "../../src/jobs/jobs.js";
 import { greyPictures, later, pngFile, serveApp, testServer } from "./test-server.js";
 
 async function client(options?: Parameters<typeof testServer>[0]) {
@@ -163,6 +163,49 @@ describe("the openai package", () => {
     leave.abort();
     await cancelled;
     expect(jobs.all[0]?.state).toBe("cancelled");
+  });
+
+  it("tries again by itself after 429 and 503, and not after a job's own failure", async () => {
+    let submits = 0;
+    const { openai, jobs } = await client();
+    const submit = jobs.submit.bind(jobs);
+    const refusals = [new QueueFullError(3, 0), new QueueClosedError()];
+    jobs.submit = async (...given) => {
+      submits++;
+      const refusal = refusals.shift();
+      if (refusal) throw refusal;
+      return submit(...given);
+    };
+    const { data } = await openai.images.generate({ prompt: "x" }, { maxRetries: 2 });
+    expect([data?.length, submits, jobs.all.length]).toEqual([1, 3, 1]);
+    const failing = await client({ make: () => Promise.reject(new JobFailed({ kind: "device", message: "out of memory" })) });
+    await expect(failing.openai.images.generate({ prompt: "x" }, { maxRetries: 2 })).rejects.toThrow("500 out of memory");
+    expect(failing.jobs.all).toHaveLength(1);
+  }, 30_000);
+
+  it("whose time is over sends its request again; its first job is cancelled", async () => {
+    const { openai, jobs } = await client({ make: forever });
+    await openai.images.generate({ prompt: "x" }, { timeout: 300, maxRetries: 1 }).catch(() => undefined);
+    await expect.poll(() => jobs.all.map(({ state }) => state)).toEqual(["cancelled", "cancelled"]);
+  });
+
+  it("skips the comments in a stream that show that it is alive", async () => {
+    const finish = later<void>();
+    const server = testServer();
+    const { openai, address } = await client({
+      patience: { blanksEvery: 1 },
+      results: server.results,
+      make: async (job, run) => {
+        await finish.promise;
+        return greyPictures(job, run, server.results);
+      },
+    });
+    setTimeout(() => finish.resolve(), 50);
+    const types: string[] = [];
+    for await (const event of await openai.images.generate({ prompt: "x", stream: true })) types.push(event.type);
+    expect(types).toEqual(["image_generation.completed"]);
+    const raw = await fetch(`${address}/v1/images/generations`, { method: "POST", body: '{"prompt":"x","stream":true}' });
+    expect(await raw.text()).toMatch(/^: waiting\n\n/);
   });
 
   it("reads a slow reply that begins with blanks", async () => {

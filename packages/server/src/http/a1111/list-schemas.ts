@@ -43,6 +43,7 @@ export const LIST_SCHEMAS: Readonly<Record<string, readonly [summary: string, sc
   ],
   "/sdapi/v1/cmd-flags": ["Flags of the command line that clients ask for", all({ api: flag, nowebui: flag })],
   "/sdapi/v1/memory": ["Memory of the server's process", all({ ram: all({ free: number, used: number, total: number }), cuda: object })],
+  "/internal/ping": ["Whether there is a web UI", all({})],
   "/controlnet/version": ["Version of the ControlNet extension's API", all({ version: number })],
   "/controlnet/settings": ["Settings of the ControlNet extension", all({ control_net_unit_count: number })],
   "/controlnet/model_list": ["List ControlNets", all({ model_list: texts })],

@@ -44,6 +44,8 @@ export const LISTS: Readonly<Record<string, List>> = {
     const total = totalmem();
     return { ram: { free: total - rss, used: rss, total }, cuda: { error: "unavailable" } };
   },
+  // How clients find out whether there is a web UI.
+  "/internal/ping": () => ({}),
   "/controlnet/version": () => ({ version: 3 }),
   "/controlnet/settings": () => ({ control_net_unit_count: 3 }),
   "/controlnet/model_list": ({ controlnetNames }) => ({ model_list: controlnetNames }),
@@ -73,10 +75,12 @@ export const EMPTY_LISTS: readonly string[] = [
   "/sdapi/v1/realesrgan-models",
 ];
 
-/** Nothing is to be done: lists are read anew each time. */
+/** Nothing is to be done: lists are read anew each time, and models are loaded and closed as they are needed. */
 export const REFRESHES: readonly string[] = [
   "/sdapi/v1/refresh-checkpoints",
   "/sdapi/v1/refresh-embeddings",
   "/sdapi/v1/refresh-loras",
   "/sdapi/v1/refresh-vae",
+  "/sdapi/v1/reload-checkpoint",
+  "/sdapi/v1/unload-checkpoint",
 ];

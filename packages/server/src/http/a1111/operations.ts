@@ -178,7 +178,7 @@ export const A1111_DESCRIPTION: ApiDescription = {
       (path): Operation => ({
         method: "post",
         path,
-        summary: "Does nothing: lists are read anew each time",
+        summary: "Does nothing: lists are read anew each time, and models are loaded and closed as they are needed",
         replies: { 200: done },
       }),
     ),

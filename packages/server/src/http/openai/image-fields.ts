@@ -10,6 +10,8 @@ export type GivenFields = Readonly<Record<string, unknown>>;
 export const SYNONYMS: Readonly<Record<string, keyof GenerateRequest>> = {
   n: "numImagesPerPrompt",
   steps: "numInferenceSteps",
+  step: "numInferenceSteps",
+  num_steps: "numInferenceSteps",
   guidance: "guidanceScale",
   cfg_scale: "guidanceScale",
   sampler: "scheduler",

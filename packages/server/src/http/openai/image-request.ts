@@ -16,7 +16,8 @@ export type ImageCall = "generations" | "edits" | "variations";
 /** A request to OpenAI's images API: the job, and how its pictures are sent. */
 export interface ImageRequest {
   readonly job: NewJob;
-  readonly responseFormat: (typeof RESPONSE_FORMATS)[number];
+  /** How finished pictures are sent: one way, or two. */
+  readonly responseFormats: readonly ResponseFormat[];
   readonly isStream: boolean;
   /** Unfinished pictures that are sent of each picture. */
   readonly partialImages: number;
@@ -31,6 +32,8 @@ const OPENAI_MODELS = /^(?:gpt-image|chatgpt-image|dall-e)-/;
 
 /** How finished pictures can be sent. */
 export const RESPONSE_FORMATS = ["b64_json", "url"] as const;
+
+type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 
 /** Unfinished pictures that a stream can have of each picture. */
 export const MOST_PARTIAL_IMAGES = 3;
@@ -72,12 +75,21 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
       output: outputOf(fields),
       previewEvery: isStream && partialImages > 0 ? Math.max(1, Math.floor(stepsDone / (partialImages + 1))) : 0,
     },
-    responseFormat: choiceIn(fields, "response_format", RESPONSE_FORMATS) ?? "b64_json",
+    responseFormats: responseFormatsOf(fields),
     isStream,
     partialImages,
     quality: typeof fields.quality === "string" ? fields.quality : "auto",
     warnings,
   };
+}
+
+/** OpenAI's DALL-E models send addresses by default, their others bytes. Clients of the former get both. */
+function responseFormatsOf(fields: GivenFields): readonly ResponseFormat[] {
+  // Other servers' word for it.
+  if (fields.response_format === "base64") return ["b64_json"];
+  const chosen = choiceIn(fields, "response_format", RESPONSE_FORMATS);
+  if (chosen !== undefined) return [chosen];
+  return /^dall-e-/.test(String(fields.model)) ? RESPONSE_FORMATS : ["b64_json"];
 }
 
 function missing(call: ImageCall, field: string, what: string): ArgumentError {

@@ -21,7 +21,10 @@ const fields = v.object({
     v.optional(v.pipe(v.string(), v.regex(/^(auto|\d{1,5}x\d{1,5})$/))),
   ),
   quality: described("low halves the steps. Everything else is the usual quality.", v.optional(v.string())),
-  response_format: described("b64_json, the default, or url.", v.optional(v.picklist(RESPONSE_FORMATS))),
+  response_format: described(
+    "b64_json, the default, or url. Both if it is missing and model is one of OpenAI's dall-e-... names.",
+    v.optional(v.picklist(RESPONSE_FORMATS)),
+  ),
   output_format: described("The format of the files; png by default.", v.optional(v.picklist(OUTPUT_FORMATS))),
   output_compression: described("Quality of JPEG and WebP, from 0 to 100.", v.optional(whole(0, 100))),
   background: described("Pictures are opaque. transparent gives a warning.", v.optional(v.string())),

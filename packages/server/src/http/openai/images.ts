@@ -56,7 +56,8 @@ function imagesReply(c: AppContext, request: ImageRequest, { result, pictures }:
     quality: request.quality,
     size: first ? sizeText(first) : undefined,
     data: pictures.map((picture) => ({
-      ...(request.responseFormat === "url" ? { url: pictureAddress(c, picture) } : { b64_json: base64(picture) }),
+      ...(request.responseFormats.includes("b64_json") && { b64_json: base64(picture) }),
+      ...(request.responseFormats.includes("url") && { url: pictureAddress(c, picture) }),
       seed: picture.seed,
     })),
     usage: NO_USAGE,
