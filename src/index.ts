@@ -105,6 +105,17 @@ export {
   type SchedulerOptions,
   type TextToImagePipeline,
 } from "./pipelines/diffusion-pipeline.js";
+export {
+  type LatentConsistencyModelOptions,
+  LatentConsistencyModelPipeline,
+  type LatentConsistencyModelRequest,
+} from "./pipelines/latent-consistency-model.js";
+export type { LatentConsistencyModelCommonOptions } from "./pipelines/latent-consistency-model-base.js";
+export {
+  type LatentConsistencyModelImg2ImgOptions,
+  LatentConsistencyModelImg2ImgPipeline,
+  type LatentConsistencyModelImg2ImgRequest,
+} from "./pipelines/latent-consistency-model-img2img.js";
 export type { GuidanceOptions, PromptEmbeds } from "./pipelines/latent-diffusion-request.js";
 export type {
   Prompted,
@@ -257,6 +268,7 @@ export {
   type ScoreSdeVeSigmaOptions,
 } from "./schedulers/score-sde-ve.js";
 export { type ScoreSdeVpConfig, ScoreSdeVpScheduler } from "./schedulers/score-sde-vp.js";
+export { AysSchedules } from "./schedulers/shared/ays-schedules.js";
 export type { ConfigOrigin, ConfigSchema } from "./schedulers/shared/config-fields.js";
 export type { KDPM2Config } from "./schedulers/shared/k-dpm-2-scheduler.js";
 export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/shared/scheduler.js";

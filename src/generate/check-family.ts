@@ -62,7 +62,7 @@ function expectStepsForBase(end: number, strength = 1): void {
 /** Options without effect on a checkpoint that has no text encoder and no autoencoder. */
 const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
   ...(["image", "controlnet", "negativePrompt", "guidanceScale", "guidanceRescale", "clipSkip", "width", "height"] as const),
-  ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache"] as const),
+  ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache", "timesteps", "sigmas"] as const),
 ];
 
 function refusePromptOptions(request: GenerateRequest, model: string): void {

@@ -13,6 +13,7 @@ import {
   groups,
   hasMethods,
   needed,
+  numbers,
   oneOf,
   oneOrList,
   real,
@@ -118,9 +119,15 @@ export interface RunRequest {
   readonly negativePrompt?: string | undefined;
   /** plain, the default, reads prompts as diffusers does. a1111 reads (word:1.3) and [word] as AUTOMATIC1111 does. */
   readonly promptSyntax?: PromptSyntax | undefined;
-  /** Denoising steps. By default 50; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20. */
+  /** Denoising steps. By default 50; LCM 4; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20. */
   readonly numInferenceSteps?: number | undefined;
-  /** How strongly the picture follows the prompt; 1 and less is off. By default 7.5; XL 5; embedded checkpoint 5. With a mask 7.5. */
+  /** Instead of a number of steps: the timesteps themselves, noisiest first, for schedulers that take them. */
+  readonly timesteps?: readonly number[] | undefined;
+  /** Instead of a number of steps: the noise levels themselves, noisiest first, and 0 at the end, for schedulers that take them. */
+  readonly sigmas?: readonly number[] | undefined;
+  /**
+   * How strongly the picture follows the prompt; 1 and less is off. By default 7.5; XL 5; LCM 8.5; embedded checkpoint 5. With a mask 7.5.
+   */
   readonly guidanceScale?: number | undefined;
   /** Restores the contrast that strong guidance changes, from 0 (off, the default) to 1. */
   readonly guidanceRescale?: number | undefined;
@@ -278,6 +285,14 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     oneOf(...PROMPT_SYNTAXES),
   ),
   numInferenceSteps: described(`Denoising steps. By default ${STEPS_TEXT}.`, whole(1)),
+  timesteps: described(
+    "Instead of a number of steps: the timesteps themselves, noisiest first, for schedulers that take them.",
+    withJson(v.array(v.number()), numbers()),
+  ),
+  sigmas: described(
+    "Instead of a number of steps: the noise levels themselves, noisiest first, and 0 at the end, for schedulers that take them.",
+    withJson(v.array(v.number()), numbers(0)),
+  ),
   guidanceScale: described(
     `How strongly the picture follows the prompt; 1 and less is off. By default ${GUIDANCE_TEXT}. With a mask ${MASK_GUIDANCE_TEXT}.`,
     real(0),

@@ -152,7 +152,9 @@ function prepare(
     prompt,
     negativePrompt: request.negativePrompt,
     promptSyntax: request.promptSyntax ?? "plain",
-    numInferenceSteps: request.numInferenceSteps ?? defaults.steps,
+    numInferenceSteps: askedSteps(request) ?? defaults.steps,
+    timesteps: request.timesteps,
+    sigmas: request.sigmas,
     guidanceScale: family.takesPrompt ? (request.guidanceScale ?? defaults.guidance) : undefined,
     guidanceRescale: request.guidanceRescale,
     clipSkip: request.clipSkip,
@@ -193,6 +195,11 @@ function prepare(
       precision: networks.pipeline.precision,
     },
   };
+}
+
+/** The number of steps that a request asks for, in whichever way. The last noise level ends the last step. */
+function askedSteps({ numInferenceSteps, timesteps, sigmas }: RunRequest): number | undefined {
+  return timesteps?.length ?? (sigmas && sigmas.length - 1) ?? numInferenceSteps;
 }
 
 function usedEmbeddings({ embeddings }: LoadedAdapters, prompts: string): LoadedAdapters["embeddings"] {

@@ -70,6 +70,9 @@ const PIPELINES = {
   ConsistencyModelPipeline: async () => (await import("./consistency-model.js")).ConsistencyModelPipeline,
   DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
   DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,
+  LatentConsistencyModelImg2ImgPipeline: async () =>
+    (await import("./latent-consistency-model-img2img.js")).LatentConsistencyModelImg2ImgPipeline,
+  LatentConsistencyModelPipeline: async () => (await import("./latent-consistency-model.js")).LatentConsistencyModelPipeline,
   ScoreSdeVePipeline: async () => (await import("./score-sde-ve.js")).ScoreSdeVePipeline,
   StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
   StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,

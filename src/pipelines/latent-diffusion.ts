@@ -50,7 +50,9 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
 const EXAMPLE = '{ prompt: "a red fox" }';
 
 /** A pipeline's part of the options of its loop. */
-export interface LatentLoopOptions extends Pick<LoopOptions, "latents" | "predict" | "afterStep">, Pick<Denoised, "unpack"> {
+export interface LatentLoopOptions
+  extends Pick<LoopOptions, "latents" | "predict" | "afterStep" | "endsWithPrediction">,
+    Pick<Denoised, "unpack"> {
   readonly timesteps?: readonly number[];
 }
 
@@ -75,7 +77,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Fields of the request's options. */
-  protected abstract readonly fields: Fields<LatentDiffusionRequest>;
+  protected abstract readonly fields: Fields<object>;
 
   /** Encodes the prompts. */
   protected abstract get textEncoders(): TextEncoders;

@@ -12,7 +12,7 @@ import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/pr
 import { expectEta, type Size, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
-import { type Control, type ControlFit, expectSameSize, type LoopTurns } from "./shared/control.js";
+import { type Control, type ControlFit, expectSameSize, type LoopTurns, loopTurns } from "./shared/control.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import type { Predict } from "./shared/denoising-loop.js";
 import { guide } from "./shared/guidance.js";
@@ -160,7 +160,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const timesteps = timestepsUntil(scheduler, planned, request.denoisingEnd);
     const conditioning = await this.conditioning(call, { size, timesteps });
     const latents = this.noise(call, size);
-    const turns = { taken: timesteps.length, planned: planned.length };
+    const turns = loopTurns(scheduler, timesteps, planned);
     return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning, { control, turns }) });
   }
 
@@ -178,7 +178,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     // The latents of a request, and those of an unfinished run, have their noise already.
     const isNoised = request.latents !== undefined || request.denoisingStart !== undefined;
     const latents = isNoised ? start : addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
-    const turns = { taken: timesteps.length, planned: planned.length };
+    const turns = loopTurns(scheduler, timesteps, planned);
     return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning, { control, turns }) });
   }
 
@@ -200,7 +200,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
       ...{ call, timesteps, image, mask, size, strength },
       isNoised: request.denoisingStart !== undefined,
     });
-    const turns = { taken: timesteps.length, planned: planned.length };
+    const turns = loopTurns(scheduler, timesteps, planned);
     const denoised = yield* this.loop(call, {
       ...start,
       timesteps,

@@ -58,6 +58,18 @@ describe("generate", () => {
     expect(settings).toMatchObject({ model: "sd1-mini", guidanceScale: 7.5, seeds: [7n], device: "cpu", scheduler: "PNDMScheduler" });
   });
 
+  it("takes timesteps and noise levels instead of a number of steps", async () => {
+    const timesteps = [999, 600, 200];
+    const { pictures, settings } = await make({ timesteps, scheduler: "dpm++-2m" });
+    const pipe = await pipeline();
+    pipe.scheduler = "dpm++-2m";
+    const { images } = await pipe.generate({ ...run, timesteps });
+    expect(pictures[0]?.image).toEqual(images[0]);
+    expect(settings.numInferenceSteps).toBe(3);
+    expect((await make({ sigmas: [14, 3, 1, 0], scheduler: "euler" })).settings.numInferenceSteps).toBe(3);
+    await expect(make({ timesteps, scheduler: "ddim" })).rejects.toThrow("DDIMScheduler does not take custom timesteps");
+  });
+
   it("makes each of several pictures as it would alone, and hands each over when it is finished", async () => {
     const seen: GeneratedPicture[] = [];
     const { pictures } = await make({ numImagesPerPrompt: 2 }, { onPicture: (picture) => void seen.push(picture) });

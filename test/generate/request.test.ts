@@ -95,7 +95,7 @@ describe("the schema's descriptions", () => {
   });
 
   it("state the defaults of the families", () => {
-    expect(STEPS_TEXT).toBe("50; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20");
+    expect(STEPS_TEXT).toBe("50; LCM 4; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20");
   });
 });
 

@@ -53,6 +53,8 @@ interface Parts {
   ConsistencyModelPipeline: Unconditional;
   DDIMPipeline: Unconditional;
   DDPMPipeline: Unconditional;
+  LatentConsistencyModelImg2ImgPipeline: UNet;
+  LatentConsistencyModelPipeline: UNet;
   ScoreSdeVePipeline: Unconditional;
   StableDiffusionControlNetImg2ImgPipeline: UNet;
   StableDiffusionControlNetInpaintPipeline: UNet;
@@ -79,6 +81,8 @@ export const opened = {
   ConsistencyModelPipeline: darkroom.ConsistencyModelPipeline.fromPretrained("folder"),
   DDIMPipeline: darkroom.DDIMPipeline.fromPretrained("folder"),
   DDPMPipeline: darkroom.DDPMPipeline.fromPretrained("folder"),
+  LatentConsistencyModelImg2ImgPipeline: darkroom.LatentConsistencyModelImg2ImgPipeline.fromPretrained("folder"),
+  LatentConsistencyModelPipeline: darkroom.LatentConsistencyModelPipeline.fromPretrained("folder"),
   ScoreSdeVePipeline: darkroom.ScoreSdeVePipeline.fromPretrained("folder"),
   StableDiffusionControlNetImg2ImgPipeline: darkroom.StableDiffusionControlNetImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionControlNetInpaintPipeline: darkroom.StableDiffusionControlNetInpaintPipeline.fromPretrained("folder"),

@@ -17,7 +17,9 @@ interface Trained extends Sized {
 /** The prompts and how to read them; the same for a base and its refiner. */
 export function textOptions(job: Job) {
   const { prompt = "", negativePrompt, promptSyntax = "plain", numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, cache } = job;
-  return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...(cache && { cache }) };
+  const { timesteps, sigmas } = job;
+  const levels = { ...(timesteps && { timesteps }), ...(sigmas && { sigmas }), ...(cache && { cache }) };
+  return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...levels };
 }
 
 /** The size of a picture made from noise. */

@@ -8,6 +8,7 @@ const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
   sd2: stableDiffusion,
   xl: stableDiffusionXL,
   "xl-refiner": stableDiffusionXL,
+  lcm: async () => (await import("./latent-consistency.js")).LATENT_CONSISTENCY,
   ddpm: async () => (await import("./unconditional.js")).DDPM,
   ddim: async () => (await import("./unconditional.js")).DDIM,
   consistency: async () => (await import("./unconditional.js")).CONSISTENCY,

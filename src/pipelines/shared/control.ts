@@ -1,6 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import type { Box } from "../../image/resize.js";
 import type { UNet2DConditionInputs } from "../../models/unet-2d-condition.js";
+import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import type { Size, SizeOptions } from "./arguments.js";
 
@@ -25,10 +26,16 @@ export interface ControlTurn {
   readonly conditioning: UNet2DConditionInputs;
 }
 
-/** The length of a denoising loop. */
+/** The length of a denoising loop; infinite if the scheduler chooses its steps as it goes. */
 export interface LoopTurns {
   readonly taken: number;
   readonly planned: number;
+}
+
+/** The turns of the loop over `timesteps`, which are all or a part of those `planned`. */
+export function loopTurns({ isAdaptive }: Scheduler, timesteps: readonly number[], planned: readonly number[]): LoopTurns {
+  const lengthOf = ({ length }: readonly number[]) => (isAdaptive ? Number.POSITIVE_INFINITY : length);
+  return { taken: lengthOf(timesteps), planned: lengthOf(planned) };
 }
 
 /** How the controlling pictures are brought to the size of the result. */

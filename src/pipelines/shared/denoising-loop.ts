@@ -25,6 +25,10 @@ export interface LoopOptions {
   readonly stepOptions: StepOptions;
   /** Changes the latents after each step; inpainting puts back the part that the mask keeps. */
   readonly afterStep?: ((latents: Tensor, index: number) => Tensor) | undefined;
+  /**
+   * Whether the result is the scheduler's last estimate of the noiseless latents, if it has one, in place of the latents; false by default.
+   */
+  readonly endsWithPrediction?: boolean | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -44,19 +48,20 @@ export interface LoopTurn {
  */
 export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopTurn, Tensor, void> {
   const { scheduler, timesteps, predict, stepOptions, afterStep, signal } = options;
-  let current = options.latents;
+  let [current, predicted]: [Tensor, Tensor | undefined] = [options.latents, undefined];
   for (const [index, timestep] of timesteps.entries()) {
     signal?.throwIfAborted();
     const { sample, unconditional } = await predict(scheduler.scaleModelInput(current, timestep), timestep, index);
     const { prevSample, predOriginalSample } = scheduler.step(sample, timestep, current, { ...stepOptions, unconditional });
     current = afterStep ? afterStep(prevSample, index) : prevSample;
-    yield { index, total: timesteps.length, timestep, latents: current, predicted: predOriginalSample };
+    predicted = predOriginalSample;
+    yield { index, total: timesteps.length, timestep, latents: current, predicted };
   }
   signal?.throwIfAborted();
   if (current.data.some(Number.isNaN)) {
     warn("the latents have values that are not a number (NaN), so pictures come out black or with black parts");
   }
-  return current;
+  return options.endsWithPrediction ? (predicted ?? current) : current;
 }
 
 /** Pixels in -1..1 as float pictures in 0..1, clamped. */

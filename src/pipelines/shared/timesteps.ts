@@ -57,7 +57,10 @@ export function planRange(
 ): readonly number[] {
   const { denoisingStart } = request;
   scheduler.setTimesteps(timestepOptions);
-  return isInside(denoisingStart) ? timestepsFrom(scheduler, denoisingStart) : timestepsOfStrength(scheduler, steps, strength);
+  if (isInside(denoisingStart)) return timestepsFrom(scheduler, denoisingStart);
+  const isCustom = timestepOptions.timesteps !== undefined || timestepOptions.sigmas !== undefined;
+  const all = isCustom ? Math.ceil(scheduler.timesteps.length / scheduler.order) : steps;
+  return timestepsOfStrength(scheduler, all, strength);
 }
 
 /** The timesteps that a request asks for: its own, or `defaultSteps` steps if it names no number. */

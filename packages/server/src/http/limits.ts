@@ -55,6 +55,12 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
     }
   }
   atMostFor("numInferenceSteps", request.numInferenceSteps, "maxSteps", limits);
+  for (const option of ["timesteps", "sigmas"] as const) {
+    if ((request[option]?.length ?? 0) <= limits.maxSteps) continue;
+    throw new ArgumentError((name) => `${name(option)} has ${request[option]?.length} values; ${atMost("maxSteps", limits)}`, {
+      argument: option,
+    });
+  }
   atMostFor("numImagesPerPrompt", request.numImagesPerPrompt, "maxBatch", limits);
   const { width = start?.width ?? side, height = start?.height ?? side } = request;
   if (width * height <= limits.maxPixels) return;

@@ -1,0 +1,59 @@
+import { ConfigError } from "../errors.js";
+import { type Fields, whole } from "../options/fields.js";
+import type { LatentLoopOptions } from "./latent-diffusion.js";
+import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion-request.js";
+import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/prompt-options.js";
+import type { Call, Denoised } from "./shared/call.js";
+import type { DenoisingStep } from "./shared/pipeline-run.js";
+import { StableDiffusionBase } from "./stable-diffusion-base.js";
+
+/** Options of other pipelines that a latent consistency model does not have: its guidance was distilled into the network. */
+type Unused = "negativePrompt" | "negativePromptEmbeds" | "sigmas";
+
+/** The options of every call of a latent consistency model. */
+export interface LatentConsistencyModelCommonOptions extends Omit<LatentDiffusionRequest & PromptOptions, Unused> {
+  /** Denoising steps; 4 by default. */
+  readonly numInferenceSteps?: number | undefined;
+  /** How strongly the picture follows the prompt, an input of the network: 8.5 by default. */
+  readonly guidanceScale?: number | undefined;
+  /** The length of the schedule that the model was distilled on; the scheduler's `originalInferenceSteps` by default. */
+  readonly originalInferenceSteps?: number | undefined;
+}
+
+const {
+  negativePrompt: _text,
+  negativePromptEmbeds: _embeds,
+  sigmas: _sigmas,
+  ...SHARED
+} = { ...LATENT_DIFFUSION_FIELDS, ...PROMPT_FIELDS };
+
+export const LATENT_CONSISTENCY_FIELDS: Fields<LatentConsistencyModelCommonOptions> = { ...SHARED, originalInferenceSteps: whole(1) };
+
+/** What both pipelines of latent consistency models share. */
+export abstract class LatentConsistencyModelBase<Request extends LatentConsistencyModelCommonOptions> extends StableDiffusionBase<Request> {
+  /** The network guides itself. */
+  protected override isGuided(_guidanceScale: number, _prompts: PromptInput): boolean {
+    return false;
+  }
+
+  /** Plans the timesteps of a call. @throws ConfigError for a UNet that takes no guidance scale. */
+  protected plan({ request, scheduler, timestepOptions }: Call<Request>, strength?: number): readonly number[] {
+    if (!this.unet.config.timeCondProjDim) {
+      throw new ConfigError("this UNet takes no guidance scale: its config has no time_cond_proj_dim", {
+        hint: `${this.className} is for latent consistency models; for an LCM-LoRA, use StableDiffusionPipeline with an LCMScheduler`,
+      });
+    }
+    const { originalInferenceSteps } = request;
+    scheduler.setTimesteps({ ...timestepOptions, originalInferenceSteps, strength });
+    return scheduler.timesteps;
+  }
+
+  protected override planFromNoise(call: Call<Request>): readonly number[] {
+    return this.plan(call);
+  }
+
+  /** The loop, which ends with the last prediction: the last step may have added noise. */
+  protected override loop(call: Call<Request>, options: LatentLoopOptions): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return super.loop(call, { ...options, endsWithPrediction: true });
+  }
+}
