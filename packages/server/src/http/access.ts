@@ -33,8 +33,8 @@ export class Access {
     }
     this.keyHashes = apiKeys.map(sha256);
     this.isLocal = isLoopback(host);
-    this.hosts = new Set([host, ...allowedHosts].map((each) => each.toLowerCase()));
-    this.origins = new Set(allowedOrigins.map((each) => each.toLowerCase().replace(/\/$/, "")));
+    this.hosts = new Set([host.toLowerCase(), ...allowedHosts.map(expectHost)]);
+    this.origins = new Set(allowedOrigins.map(expectOrigin));
   }
 
   /** Whether callers need a key. Jobs then belong to their keys. */
@@ -88,6 +88,26 @@ export function addressOf(c: AppContext): string {
   // There is no connection in tests that call the app itself.
   const address = c.env?.incoming ? getConnInfo(c as Parameters<typeof getConnInfo>[0]).remote.address : undefined;
   return `address:${address ?? "none"}`;
+}
+
+/** A name as Host headers have it, without the port: another text would never match. */
+function expectHost(given: string): string {
+  const name = given === "*" ? given : hostName(given);
+  if (name !== undefined) return name;
+  throw new ArgumentError((option) => `${option("allowedHosts")} has ${JSON.stringify(given)}; expected a name or an address only`, {
+    argument: "allowedHosts",
+    hint: "such as images.example.com; * for all names",
+  });
+}
+
+/** An origin as browsers send it: another text would never match. */
+function expectOrigin(given: string): string {
+  const origin = given.toLowerCase().replace(/\/$/, "");
+  if (URL.canParse(origin) && new URL(origin).origin === origin) return origin;
+  throw new ArgumentError((option) => `${option("allowedOrigins")} has ${JSON.stringify(given)}; expected scheme and name without a path`, {
+    argument: "allowedOrigins",
+    hint: "such as https://chat.example.com",
+  });
 }
 
 /** The name in a Host header, without the port. */

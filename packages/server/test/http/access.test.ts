@@ -31,6 +31,21 @@ describe("access by Host", () => {
   });
 });
 
+describe("names that are allowed", () => {
+  it("can have a port, or be all", () => {
+    expect(new Access({ allowedHosts: ["images.example.com:8080"] }).allowsHost("images.example.com")).toBe(true);
+    expect(new Access({ allowedHosts: ["*"] }).allowsHost("images.example.com")).toBe(true);
+  });
+
+  it.each(["https://images.example.com", "images.example.com/", "*.example.com/x", ""])("are not %j, which no Host header is", (name) => {
+    expect(() => new Access({ allowedHosts: [name] })).toThrow("expected a name or an address only");
+  });
+
+  it.each(["chat.example.com", "https://chat.example.com/page", "*", "null", ""])("are not the origin %j, which no page has", (origin) => {
+    expect(() => new Access({ allowedOrigins: [origin] })).toThrow("expected scheme and name without a path");
+  });
+});
+
 describe("access by Origin", () => {
   it("lets the server's own pages in", async () => {
     expect((await ask({}, { host: "localhost:7860", origin: "http://localhost:7860" })).status).toBe(404);

@@ -6,6 +6,7 @@ import type { GenerateRequest } from "darkroom/generate";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Models } from "../../src/http/models.js";
 import { Catalog } from "../../src/models/catalog.js";
+import { checkOffer } from "../../src/models/check-offer.js";
 import { parseNamedSource, parseNamedSources } from "../../src/models/named-source.js";
 import { type Offer, offerOf } from "../../src/models/offer.js";
 import { resolveRequest } from "../../src/models/resolve-request.js";
@@ -82,6 +83,16 @@ describe("what a server offers", () => {
       { name: "lost", state: "unreadable" },
       { name: "hub", state: "not-downloaded" },
     ]);
+  });
+
+  it("is refused with a checkpoint of a family that makes no pictures, and with one that is not downloaded where downloads are off", async () => {
+    const source = join(folder, "flux");
+    await mkdir(source);
+    await writeFile(join(source, "model_index.json"), JSON.stringify({ _class_name: "FluxPipeline" }));
+    const refused = checkOffer(offerOf({ models: [{ name: "flux", source }] }));
+    await expect(refused).rejects.toThrow("the model flux cannot be offered: no pictures can be made with a FluxPipeline yet");
+    const hub = offerOf({ models: [{ name: "hub", source: "owner/fox" }], runtime: { cacheDir: folder, localFilesOnly: true } });
+    await expect(checkOffer(hub)).rejects.toMatchObject({ hint: expect.stringContaining("download it first") });
   });
 
   it("has LoRAs in folders and below, by name", async () => {

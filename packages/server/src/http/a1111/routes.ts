@@ -39,7 +39,8 @@ export function addA1111(app: Hono<AppEnv>, server: ServerContext): void {
 
   const extras = { "extra-batch-images": extraBatchImages, "extra-single-image": extraSingleImage, "png-info": pngInfo };
   for (const [name, work] of Object.entries(extras)) {
-    app.post(`/sdapi/v1/${name}`, (c) => named(async () => c.json(await work(await readJson(c, server.limits), server.limits))));
+    // Their fields are not those of the library's options: errors have the right names already.
+    app.post(`/sdapi/v1/${name}`, async (c) => c.json(await work(await readJson(c, server.limits), server.limits)));
   }
 }
 

@@ -462,6 +462,11 @@ describe("extras", () => {
   });
 });
 
+it.each(["extra-single-image", "png-info"])("%s names its own field for what is no picture", async (name) => {
+  const reply = await serve().one.post(name, { image: "aGVsbG8=" });
+  expect([reply.status, await reply.json()]).toMatchObject([400, { detail: expect.stringMatching(/^image is not a picture/) }]);
+});
+
 describe("png-info", () => {
   it("reads back the settings of a picture that hires fix made", async () => {
     const { one } = serve();
