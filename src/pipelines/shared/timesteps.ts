@@ -87,7 +87,13 @@ export function stepsWalked(scheduler: Scheduler, timesteps: readonly number[], 
 }
 
 /** Options that are shares of a run's steps, and the values that mean the whole run. */
-const SHARES = { controlGuidanceStart: 0, controlGuidanceEnd: 1, denoisingStart: 0, denoisingEnd: 1 } as const;
+const SHARES = {
+  adapterConditioningFactor: 1,
+  controlGuidanceStart: 0,
+  controlGuidanceEnd: 1,
+  denoisingStart: 0,
+  denoisingEnd: 1,
+} as const;
 
 /** @throws ArgumentError for an option that is a share of a run's steps: an adaptive scheduler does not know their number. */
 export function refuseShares({ className }: Scheduler, request: object): void {
