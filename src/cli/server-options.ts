@@ -88,6 +88,7 @@ export function addRequestOptions(command: Command): void {
     .option("--max-picture-pixels <n>", "of a picture sent (default: 50 million)", limit("maxPicturePixels"))
     .option("--max-steps <n>", "denoising steps (default: 1000)", limit("maxSteps"))
     .option("--max-batch <n>", "pictures of a request (default: 100)", limit("maxBatch"))
+    .option("--max-event-streams <n>", "connections that read events (default: 1000)", limit("maxEventStreams"))
     .option("--max-waiting <n>", "jobs in the queue (default: 1000)", limit("maxWaiting"))
     .option("--keep-jobs <n>", "finished jobs to keep (default: 1000)", wholeNumber("keepJobs", whole(0)))
     .option("--keep-days <n>", "days to keep them (default: no end)", number("keepDays", real(0)));
@@ -144,8 +145,8 @@ async function openBucket({ BucketStore, BucketError, parseBucketAddress }: Serv
 }
 
 export function limitsOf(options: RequestOptions): Partial<Record<LimitName, number>> {
-  const { maxBodyBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch } = options;
-  const given = Object.entries({ maxBodyBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch });
+  const { maxBodyBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch, maxEventStreams } = options;
+  const given = Object.entries({ maxBodyBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch, maxEventStreams });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 

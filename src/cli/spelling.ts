@@ -47,6 +47,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   loras: "--lora",
   maskImage: "--mask",
   maxBatch: "--max-batch",
+  maxEventStreams: "--max-event-streams",
   maxPicturePixels: "--max-picture-pixels",
   maxPixels: "--max-pixels",
   maxPromptLength: "--max-prompt-length",
