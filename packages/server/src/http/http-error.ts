@@ -74,7 +74,22 @@ export function toHttpError(error: unknown, fieldName: FieldNames = (option) => 
     return new HttpError(503, "the server is shutting down", { code: "shutting_down", isTemporary: true, retryAfterSeconds: 5 });
   }
   if (error instanceof KeyReusedError) return new HttpError(422, error.message, { code: "idempotency_key_reused" });
+  if (isDiskFull(error)) {
+    const hint = "free space where the server keeps its queue and its pictures";
+    return new HttpError(507, "the server's disk is full", {
+      code: "disk_full",
+      hint,
+      isTemporary: true,
+      retryAfterSeconds: 60,
+      cause: error,
+    });
+  }
   return new HttpError(500, "the server made an error; its log has the reason", { code: "internal_error", cause: error });
+}
+
+/** The file system's word, or SQLite's. */
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && (("code" in error && error.code === "ENOSPC") || error.message.includes("database or disk is full"));
 }
 
 /** Why a picture was not made. The queue has tried again already where that makes sense, so clients need not. */
