@@ -60,6 +60,11 @@ const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DTyp
   ["C64", { bits: 64 }],
 ]);
 
+/** The format's word for a dtype. */
+export function dtypeWord(dtype: DType): string {
+  return [...DTYPES].find(([, entry]) => entry.dtype === dtype)?.[0] as string;
+}
+
 /**
  * Reads the header of a safetensors file and checks all of it, so that its tensors can be read without further checks. Only the header's
  * bytes are read.

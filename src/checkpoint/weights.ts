@@ -66,6 +66,11 @@ export class Weights {
     return this.find(name).stored.shape;
   }
 
+  /** The name of a tensor in its file, which may be that of some years ago. @throws CheckpointError if there is no such tensor. */
+  nameInFileOf(name: string): string {
+    return this.find(name).stored.name;
+  }
+
   /** Names of all tensors, in no particular order. */
   names(): string[] {
     return [...this.tensors.keys()];

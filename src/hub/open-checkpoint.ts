@@ -1,6 +1,7 @@
-import { openTokenizerFiles } from "#platform";
+import { openTokenizerFiles, writeFolder } from "#platform";
 import { useSourceOpener } from "../checkpoint/open-part.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
+import { useFolderWriter } from "../checkpoint/saving.js";
 import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
 import type { PredictionType } from "../families/prediction-types.js";
 import type { Folder } from "../platform/folder.js";
@@ -66,3 +67,5 @@ async function openConfigs(config: string | Folder, { variant: _, revision: __, 
 
 // From here on, `fromPretrained` of every class opens paths and hub ids.
 useSourceOpener((source, wanted, options) => openCheckpoint(source, { ...options, wanted }));
+// And `saveConfig` and `savePretrained` write folders.
+useFolderWriter(writeFolder);

@@ -1,10 +1,14 @@
 import * as v from "valibot";
 import { readConfig } from "../checkpoint/config.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
+import { writeTo } from "../checkpoint/saving.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
+import { jsonBytes, snakeCaseKeys } from "../checkpoint/write-json.js";
 import { checkOptions, expectField } from "../options/check-options.js";
 import { instanceOf } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
+import type { OutputFolder } from "../platform/output-folder.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
 import { Picture } from "./picture.js";
@@ -67,6 +71,8 @@ export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
  * (CLIPImageProcessorPil).
  */
 export class CLIPImageProcessor {
+  /** The class's name in transformers. */
+  readonly className = "CLIPImageProcessor";
   /** The settings, with defaults filled in. */
   readonly config: CLIPImageProcessorConfig;
 
@@ -85,6 +91,20 @@ export class CLIPImageProcessor {
     );
     const json = await readConfig(folder, "preprocessor_config.json");
     return new CLIPImageProcessor(parseConfig(`${folder.name}/preprocessor_config.json`, schema, json, CHECKPOINT_HINT));
+  }
+
+  /**
+   * Saves the settings as `preprocessor_config.json` in `folder`. `fromPretrained` and transformers open it.
+   * @throws OutputError if it cannot be written.
+   */
+  async savePretrained(folder: string): Promise<void> {
+    await writeTo(folder, (output) => this.saveTo(output));
+  }
+
+  /** Writes the file of {@link savePretrained}. @internal */
+  async saveTo(output: OutputFolder): Promise<void> {
+    const fields = snakeCaseKeys(this.config as JsonObject);
+    await output.write("preprocessor_config.json", jsonBytes({ ...fields, do_convert_rgb: true, image_processor_type: this.className }));
   }
 
   /**

@@ -58,6 +58,21 @@ export class NetworkAdapters {
     return added.filter(isSilent).map(({ name }) => name);
   }
 
+  /** Names of the active adapters that are not fused. */
+  get unfusedNames(): readonly string[] {
+    return this.roles().added.map(({ name }) => name);
+  }
+
+  /** Paths of the layers with fused changes. */
+  get fusedPaths(): readonly string[] {
+    return [...new Set(this.fused.flatMap(({ layers }) => [...layers.keys()]))];
+  }
+
+  /** The fused changes of the layer at `path`. */
+  fusedIn(path: string): ReturnType<LayerChanges["fused"]> {
+    return fusedChanges(this.fused, path);
+  }
+
   /** Loads an adapter and makes it the only active one, as PEFT does. */
   add(name: string, layers: ReadonlyMap<string, LayerChange>): void {
     const blocks = [...new Set([...layers.keys()].map(blockOf))];
@@ -155,12 +170,15 @@ function changes(graph: Graph, added: readonly Adapter[], fused: readonly Adapte
         const weight = weights.get(inputName(adapter, blockOf(path)));
         return change && weight ? [{ change, weight }] : [];
       }),
-    fused: (path) =>
-      fused.flatMap((adapter) => {
-        const change = adapter.layers.get(path);
-        return change ? [{ change, weight: weightOf(adapter.weight, blockOf(path)) }] : [];
-      }),
+    fused: (path) => fusedChanges(fused, path),
   };
+}
+
+function fusedChanges(fused: readonly Adapter[], path: string): ReturnType<LayerChanges["fused"]> {
+  return fused.flatMap((adapter) => {
+    const change = adapter.layers.get(path);
+    return change ? [{ change, weight: weightOf(adapter.weight, blockOf(path)) }] : [];
+  });
 }
 
 function inputName({ id }: Adapter, block: string): string {

@@ -75,6 +75,8 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
   // The list is replaced, never changed: a call that has begun keeps its list.
   private added: readonly AddedEmbeddings[] = [];
   private addedSoFar = 0;
+  protected override readonly library = "transformers";
+  protected override readonly modelType = "clip_text_model";
 
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModel> {
@@ -111,6 +113,11 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
     const outputs = await this.encode(inputIds, options, textModel);
     const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput } = outputs;
     return { lastHiddenState, poolerOutput, ...(options.outputHiddenStates && { hiddenStates: statesFrom(outputs) }) };
+  }
+
+  /** transformers keeps the prefix that the file has. */
+  protected override savedName(name: string): string {
+    return this.weights.nameInFileOf(name).startsWith("text_model.") ? `text_model.${name}` : name;
   }
 
   /** Runs the text network that `build` builds. */
@@ -151,6 +158,10 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static override async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModelWithProjection> {
     return new CLIPTextModelWithProjection(await openModel("CLIPTextModelWithProjection", schema, source, options));
+  }
+
+  protected override savedName(name: string): string {
+    return name.startsWith("text_projection.") ? name : `text_model.${name}`;
   }
 
   /** The same as CLIPTextModel's, and `textEmbeds` [batch, projection_dim]. */

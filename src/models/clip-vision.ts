@@ -58,6 +58,9 @@ export interface CLIPVisionOutput {
 
 /** CLIP's image transformer (Radford et al. 2021; Dosovitskiy et al. 2021). Matches transformers' CLIPVisionModel. */
 export class CLIPVisionModel extends Model<CLIPVisionConfig> {
+  protected override readonly library = "transformers";
+  protected override readonly modelType: string = "clip_vision_model";
+
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPVisionModel> {
     return new CLIPVisionModel(await openModel("CLIPVisionModel", clipVisionSchema, source, options));

@@ -1,9 +1,12 @@
 import type * as v from "valibot";
 import { createEngine } from "#platform";
-import { classOf, readConfig } from "../checkpoint/config.js";
+import { camelCaseKeys, classOf, readJson } from "../checkpoint/config.js";
+import type { JsonObject } from "../checkpoint/json.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
+import { progressOf, SAVE_FIELDS, type SavePretrainedOptions, writeTo } from "../checkpoint/saving.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
+import type { Library } from "../checkpoint/write-weights.js";
 import { ConfigError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
@@ -14,6 +17,7 @@ import { NetworkAdapters } from "../lora/network-adapters.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, hasMethods } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
+import type { OutputFolder } from "../platform/output-folder.js";
 import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/device.js";
 import type { Engine } from "../runtime/engine.js";
@@ -21,6 +25,7 @@ import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { networkPolicy } from "./network-policy.js";
+import { savedNetworkBytes, saveNetwork, saveNetworkConfig } from "./save-network.js";
 
 /** Where a network's weights come from and where it runs. */
 export interface ModelOptions extends DeviceOptions, PartOptions {
@@ -36,6 +41,9 @@ export const MODEL_FIELDS: Fields<ModelOptions> = {
 
 /** The parts that a network is made from. */
 export interface ModelParts<Config> {
+  readonly className: string;
+  /** `config.json` as the checkpoint has it. */
+  readonly json: JsonObject;
   readonly config: Config;
   readonly weights: Weights;
   readonly engine: Engine;
@@ -54,6 +62,9 @@ export abstract class Model<Config> implements AsyncDisposable {
   readonly config: Readonly<Config>;
   /** The names, shapes and places of its weights. */
   readonly weights: Weights;
+  /** The class's name in the Python library. */
+  readonly className: string;
+  private readonly json: JsonObject;
   /** Its LoRA adapters. Pipelines add to them with `loadLoraWeights`. */
   readonly adapters = new NetworkAdapters();
   private readonly engine: Engine;
@@ -67,7 +78,14 @@ export abstract class Model<Config> implements AsyncDisposable {
     return false;
   }
 
-  constructor({ config, weights, engine, ownsEngine }: ModelParts<Config>) {
+  /** The Python library that has the class. */
+  protected readonly library: Library = "diffusers";
+  /** The name of its architecture in `config.json` of transformers. */
+  protected readonly modelType: string | undefined;
+
+  constructor({ className, json, config, weights, engine, ownsEngine }: ModelParts<Config>) {
+    this.className = className;
+    this.json = json;
     this.config = config;
     this.weights = weights;
     this.engine = engine;
@@ -126,6 +144,44 @@ export abstract class Model<Config> implements AsyncDisposable {
   /** As `dispose`, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  /**
+   * Saves `config.json` and the weights into `folder`, as diffusers' `save_pretrained` does; `fromPretrained` and diffusers open it. The
+   * folder appears whole or not at all. Weights are copied from the checkpoint in parts. Fused LoRAs are saved in the weights. A warning
+   * names active LoRAs that are not fused, because they are not saved.
+   * @throws ArgumentError for a wrong option; OutputError if the folder cannot be written, or if weights of the network would be replaced
+   * by it; the signal's reason
+   */
+  async savePretrained(folder: string, options: SavePretrainedOptions = {}): Promise<void> {
+    const checked = checkOptions(options, SAVE_FIELDS, { call: `${this.className}.savePretrained` });
+    const { signal, onProgress } = checked;
+    await writeTo(folder, (output) => this.saveTo(output, checked), { signal, onBytes: progressOf(this.savedBytes(checked), onProgress) });
+  }
+
+  /** Saves `config.json` into `folder`, without the weights. @throws OutputError if it cannot be written. */
+  async saveConfig(folder: string): Promise<void> {
+    await writeTo(folder, (output) => saveNetworkConfig(output, this.saved));
+  }
+
+  /** Writes the files of `savePretrained`. @internal */
+  async saveTo(output: OutputFolder, options: SavePretrainedOptions): Promise<void> {
+    await saveNetwork(output, this.saved, options);
+  }
+
+  /** Bytes of the weights that `savePretrained` writes. @internal */
+  savedBytes({ dtype }: SavePretrainedOptions): number {
+    return savedNetworkBytes(this.weights, dtype);
+  }
+
+  /** The name that the Python library gives to a tensor. */
+  protected savedName(name: string): string {
+    return name;
+  }
+
+  private get saved() {
+    const { className, json, config, library, modelType, weights, adapters, engine } = this;
+    return { className, json, config, library, modelType, weights, adapters, engine, nameOf: (name: string) => this.savedName(name) };
   }
 
   /**
@@ -200,7 +256,8 @@ export async function openModel<Schema extends v.GenericSchema>(
     call: `${className}.fromPretrained`,
   });
   const folder = await openPart(source, from, "model", className);
-  const json = await readConfig(folder, "config.json");
+  const written = await readJson(folder, "config.json");
+  const json = camelCaseKeys(written);
   const found = classOf(json) ?? className;
   const owner = `${folder.name}/config.json`;
   if (found !== className) {
@@ -211,5 +268,6 @@ export async function openModel<Schema extends v.GenericSchema>(
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
   const weights = await openWeights(folder, { variant: from.variant });
-  return { config, weights, engine: engine ?? (await createEngine({ device, deviceId, lowMemory, precision })), ownsEngine: !engine };
+  const own = engine ?? (await createEngine({ device, deviceId, lowMemory, precision }));
+  return { className, json: written, config, weights, engine: own, ownsEngine: !engine };
 }

@@ -34,9 +34,16 @@ export interface SafetyCheck {
 
 /** Finds pictures that show what is not safe for work (described by Rando et al. 2022). Matches diffusers' StableDiffusionSafetyChecker. */
 export class StableDiffusionSafetyChecker extends Model<SafetyCheckerConfig> {
+  protected override readonly library = "transformers";
+  protected override readonly modelType = "clip";
+
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<StableDiffusionSafetyChecker> {
     return new StableDiffusionSafetyChecker(await openModel("StableDiffusionSafetyChecker", schema, source, options));
+  }
+
+  protected override savedName(name: string): string {
+    return /^(concept|special_care)_embeds|^visual_projection\./.test(name) ? name : `vision_model.vision_model.${name}`;
   }
 
   /**

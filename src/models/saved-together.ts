@@ -1,14 +1,15 @@
 import { createEngine, openFolderOf } from "#platform";
+import { progressOf, SAVE_FIELDS, type SavePretrainedOptions, writeTo } from "../checkpoint/saving.js";
 import { HubError } from "../errors.js";
 import { findSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { checkOptions } from "../options/check-options.js";
 import type { Folder } from "../platform/folder.js";
 import type { Engine } from "../runtime/engine.js";
-import { MODEL_FIELDS, type ModelOptions } from "./model.js";
+import { MODEL_FIELDS, type Model, type ModelOptions } from "./model.js";
 
 /** Several networks of a kind that were saved together, in the folders `NAME`, `NAME_1`, `NAME_2`, ... */
-export abstract class SavedTogether<Net extends AsyncDisposable> implements AsyncDisposable {
+export abstract class SavedTogether<Net extends Model<object>> implements AsyncDisposable {
   /** The networks, in the order of their folders. */
   readonly nets: readonly Net[];
   private readonly ownEngine: Engine | undefined;
@@ -16,6 +17,23 @@ export abstract class SavedTogether<Net extends AsyncDisposable> implements Asyn
   protected constructor({ nets, ownEngine }: NetsTogether<Net>) {
     this.nets = nets;
     this.ownEngine = ownEngine;
+  }
+
+  /**
+   * Saves the networks into `folder` and the folders beside it whose names end in `_1`, `_2`, ..., as diffusers does. Each folder appears
+   * whole or not at all.
+   * @throws ArgumentError, OutputError as `savePretrained` of one network
+   */
+  async savePretrained(folder: string, options: SavePretrainedOptions = {}): Promise<void> {
+    const checked = checkOptions(options, SAVE_FIELDS, { call: "savePretrained" });
+    const onBytes = progressOf(
+      this.nets.reduce((sum, net) => sum + net.savedBytes(checked), 0),
+      checked.onProgress,
+    );
+    for (const [i, net] of this.nets.entries()) {
+      const path = numbered(String(folder).replace(/[/\\]+$/, ""), i);
+      await writeTo(path, (output) => net.saveTo(output, checked), { signal: checked.signal, onBytes });
+    }
   }
 
   /** Frees the networks' memory; stops their thread unless other models share it. */
@@ -27,6 +45,11 @@ export abstract class SavedTogether<Net extends AsyncDisposable> implements Asyn
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+/** The name of the folder of a network of several. */
+export function numbered(folder: string, index: number): string {
+  return index === 0 ? folder : `${folder}_${index}`;
 }
 
 /** Networks that were opened together. */

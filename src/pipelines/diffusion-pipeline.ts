@@ -1,5 +1,7 @@
 import { createEngine } from "#platform";
+import type { JsonObject } from "../checkpoint/json.js";
 import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
+import { SAVE_FIELDS, type SavePretrainedOptions } from "../checkpoint/saving.js";
 import { expectSource, SOURCE_FIELDS, type SourceOptions } from "../checkpoint/source.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { PipelineClassName } from "../families/lookups.js";
@@ -16,6 +18,7 @@ import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice 
 import { expectSettings, resolveScheduler, schedulerField, schedulerFor } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
+import { savePipeline } from "./save-pipeline.js";
 import { ComponentSource } from "./shared/components.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
@@ -154,7 +157,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
 
   constructor(
     scheduler: Scheduler,
-    private readonly source: ComponentSource | undefined,
+    /** Where its parts were loaded from; undefined if the caller made them. */
+    protected readonly source: ComponentSource | undefined,
   ) {
     let active = scheduler;
     // An own property, so that `{ ...pipe }` includes it. Another pipeline with the same parts is made of that.
@@ -202,6 +206,68 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
     return (await openPipeline(this, "fromSingleFile", await expectFile(path), options)) as PipelineOf<Class>;
   }
 
+  /**
+   * A pipeline of this class with the parts of another pipeline, which may be of another class:
+   * `StableDiffusionImg2ImgPipeline.fromPipe(pipe)`. Nothing is loaded again, and the networks are shared: a LoRA that one of the pipelines
+   * loads changes the pictures of both. Parts in `overrides` replace those of the other pipeline; `scheduler: "euler"` sets a scheduler by
+   * its name. Networks that `fromPretrained` loaded live until the last of the pipelines that share them is disposed.
+   * @throws ArgumentError if the other pipeline lacks a part that this class needs, or was disposed; ConfigError if its UNet is of another
+   * family.
+   */
+  static async fromPipe<Class extends PipelineClass<DiffusionPipeline, never>>(
+    this: Class,
+    pipe: DiffusionPipeline,
+    overrides?: PartsOf<Class>,
+  ): Promise<PipelineOf<Class>> {
+    const { pipelineFromPipe } = await import("./from-pipe.js");
+    return (await pipelineFromPipe(this as PipelineClass<DiffusionPipeline, object>, pipe, overrides ?? {})) as PipelineOf<Class>;
+  }
+
+  /**
+   * The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. Null for a part that the pipeline does not have.
+   */
+  get components(): object {
+    return Object.fromEntries(this.partNames.map((name) => [name, this.part(name) ?? null]));
+  }
+
+  /**
+   * Saves all parts and `model_index.json` into `folder`, as diffusers' `save_pretrained` does; `fromPretrained` and diffusers open it. The
+   * folder appears whole or not at all; a folder that exists gets the new files in place of those of the same names. Weights are copied
+   * from the checkpoint in parts, so that no network is held in memory. Fused LoRAs are saved in the weights. A warning names what is not
+   * saved: active LoRAs that are not fused, and embeddings.
+   * @throws ArgumentError for a wrong option; OutputError if the folder cannot be written, or if weights of the pipeline would be replaced
+   * by it; the signal's reason
+   */
+  async savePretrained(folder: string, options: SavePretrainedOptions = {}): Promise<void> {
+    const checked = checkOptions(options, SAVE_FIELDS, { call: `${this.className}.savePretrained` });
+    const { className, indexOptions, source, partNames } = this;
+    const parts = Object.fromEntries(partNames.map((name) => [name, this.part(name)]));
+    await savePipeline(folder, { className, parts, absent: this.absentParts, options: indexOptions, source }, checked);
+  }
+
+  /** Values of `model_index.json` besides the parts, in camelCase. @internal */
+  get indexOptions(): JsonObject {
+    return {};
+  }
+
+  /** Names of parts that diffusers' class has and this one does not, as files spell them. */
+  protected get absentParts(): readonly string[] {
+    return [];
+  }
+
+  /** The source of the parts, for another pipeline that shares them. @internal */
+  sharedSource(className: string): ComponentSource | undefined {
+    return this.source?.sharedWith(className);
+  }
+
+  private get partNames(): readonly string[] {
+    return Object.keys((this.constructor as unknown as PipelineClass<DiffusionPipeline, never>).parts);
+  }
+
+  private part(name: string): unknown {
+    return (this as unknown as Readonly<Record<string, unknown>>)[name];
+  }
+
   /** The network that denoises. */
   protected abstract get denoiser(): Denoiser;
 
@@ -239,7 +305,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Frees the memory of the parts that this pipeline loaded, and stops its thread. Waiting calls fail at once with a DeviceError, running
+   * Frees the memory of the parts that this pipeline loaded, and stops its thread, unless a pipeline that `fromPipe` made still uses them.
+   * Waiting calls fail at once with a DeviceError, running
    * calls at their next step.
    */
   async dispose(): Promise<void> {
@@ -294,7 +361,7 @@ async function openPipeline(
   // The class is known now, so the given parts are checked against its own.
   if (!known) checkOpening(pipeline, method, given);
   const engine = await createEngine({ device, deviceId, lowMemory, precision });
-  const source = new ComponentSource(folder, index, engine, variant, pipeline.className);
+  const source = new ComponentSource(pipeline.className, { folder, index, engine, variant });
   try {
     const made = await pipeline.open(source, index, brought);
     if (typeof named === "string") made.scheduler = named;

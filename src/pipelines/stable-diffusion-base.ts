@@ -1,3 +1,4 @@
+import type { JsonObject } from "../checkpoint/json.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { pictures } from "../image/picture.js";
@@ -66,6 +67,14 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     this.tokenizer = components.tokenizer as CLIPTokenizer;
     this.safetyChecker = components.safetyChecker ?? null;
     this.featureExtractor = components.featureExtractor;
+  }
+
+  override get components(): StableDiffusionComponents {
+    return super.components as StableDiffusionComponents;
+  }
+
+  override get indexOptions(): JsonObject {
+    return { requiresSafetyChecker: this.source?.options.requiresSafetyChecker ?? true };
   }
 
   protected get textEncoders(): ClipTextEncoders {

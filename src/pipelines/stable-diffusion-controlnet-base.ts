@@ -40,6 +40,10 @@ export abstract class StableDiffusionControlNetBase<Request extends UNetRequest 
     this.controlnet = controlNetsOf(components);
   }
 
+  override get components(): StableDiffusionControlNetComponents {
+    return super.components as StableDiffusionControlNetComponents;
+  }
+
   /** The option that has the controlling pictures. */
   protected readonly controlArgument: "image" | "controlImage" = "controlImage";
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../checkpoint/json.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { SIZE_WIDTH, STABLE_DIFFUSION_XL } from "../families/stable-diffusion-xl.js";
@@ -142,6 +143,17 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     this.tokenizer = components.tokenizer ?? undefined;
     this.tokenizer2 = components.tokenizer2 as CLIPTokenizer;
     this.settings = settings;
+  }
+
+  override get components(): StableDiffusionXLComponents {
+    return super.components as StableDiffusionXLComponents;
+  }
+
+  override get indexOptions(): JsonObject {
+    const { forceZerosForEmptyPrompt = true, requiresAestheticsScore = false } = this.settings;
+    // diffusers' other pipelines do not take it.
+    const takesScore = /Img2Img|Inpaint/.test((this.constructor as typeof StableDiffusionXLBase).className);
+    return { forceZerosForEmptyPrompt, ...(takesScore && { requiresAestheticsScore }) };
   }
 
   protected get textEncoders(): ClipTextEncoders {

@@ -43,6 +43,10 @@ export abstract class StableDiffusionXLControlNetBase<
     this.controlnet = controlNetsOf(components);
   }
 
+  override get components(): StableDiffusionXLControlNetComponents {
+    return super.components as StableDiffusionXLControlNetComponents;
+  }
+
   /** The option that has the controlling pictures. */
   protected readonly controlArgument: "image" | "controlImage" = "controlImage";
 

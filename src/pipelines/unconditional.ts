@@ -77,6 +77,10 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     this.unet = components.unet;
   }
 
+  override get components(): UnconditionalComponents {
+    return super.components as UnconditionalComponents;
+  }
+
   protected get denoiser(): Denoiser<UNet2DInputs> {
     return this.unet;
   }

@@ -85,6 +85,10 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     this.unet = components.unet;
   }
 
+  protected override get absentParts(): readonly string[] {
+    return ["feature_extractor", "image_encoder"];
+  }
+
   protected get denoiser(): Denoiser<UNet2DConditionInputs> {
     return this.unet;
   }

@@ -3,6 +3,7 @@ import type { EngineOptions } from "../runtime/start-engine.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Folder } from "./folder.js";
 import type { CachedRepository, HubChoices, HubSettings, RepositoryCache } from "./hub.js";
+import type { FolderWriter } from "./output-folder.js";
 import type { DecodedImage, ImageHeader } from "./pictures.js";
 
 /**
@@ -34,6 +35,10 @@ interface Files {
   locationOf(file: FileRef): string;
   /** Writes a file whole or not at all. @throws OutputError if it cannot be written, or if it exists and `overwrite` is false. */
   writeFileAtomically(path: string, bytes: Uint8Array, options?: { readonly overwrite?: boolean }): Promise<void>;
+  /** The `length` bytes of a file from `offset` on, in parts. @throws CheckpointError if they cannot be read. */
+  readRange(file: FileRef, offset: number, length: number): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Writes a folder whole or not at all. @throws OutputError if it cannot be written; the signal's reason */
+  writeFolder: FolderWriter;
 }
 
 /** Files that come with the package. */

@@ -1,11 +1,15 @@
 import * as v from "valibot";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
+import { PART_FILES } from "../checkpoint/part-kind.js";
+import { writeTo } from "../checkpoint/saving.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, flag, names, oneOf, whole } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
+import type { OutputFolder } from "../platform/output-folder.js";
 import { Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
 import { namesOf, Placeholders } from "./placeholders.js";
@@ -72,6 +76,8 @@ const innerPattern = /\p{L}+|[^\p{L}]+/gu;
  * Gives the ids of transformers' CLIPTokenizer.
  */
 export class CLIPTokenizer {
+  /** The class's name in transformers. */
+  readonly className = "CLIPTokenizer";
   /** The most tokens that the text encoder takes, including start and end: 77 for every CLIP. */
   readonly modelMaxLength: number;
   /** Id of the token that starts every prompt. */
@@ -92,7 +98,10 @@ export class CLIPTokenizer {
   private addedNormalized: TokenFinder;
   private readonly placeholders = new Placeholders();
 
-  private constructor(files: TokenizerFiles) {
+  private constructor(
+    files: TokenizerFiles,
+    private readonly folder: Folder,
+  ) {
     const { vocabulary, ranks, addedTokens, modelMaxLength = 77 } = files;
     const ids = new Map<string, number>();
     let next = vocabulary.size;
@@ -121,11 +130,29 @@ export class CLIPTokenizer {
    * @throws CheckpointError if its files are missing or broken.
    */
   static async fromPretrained(path: string | Folder, options: PartOptions = {}): Promise<CLIPTokenizer> {
-    return new CLIPTokenizer(
-      await readTokenizerFiles(
-        await openPart(path, checkOptions(options, PART_FIELDS, { call: "CLIPTokenizer.fromPretrained" }), "tokenizer"),
-      ),
-    );
+    const folder = await openPart(path, checkOptions(options, PART_FIELDS, { call: "CLIPTokenizer.fromPretrained" }), "tokenizer");
+    return new CLIPTokenizer(await readTokenizerFiles(folder), folder);
+  }
+
+  /**
+   * Saves the tokenizer's files into `folder`, unchanged. `fromPretrained` and transformers open it. Embeddings' tokens are not saved; a
+   * warning names them.
+   * @throws CheckpointError if the files cannot be read any more; OutputError if the folder cannot be written.
+   */
+  async savePretrained(folder: string): Promise<void> {
+    await writeTo(folder, (output) => this.saveTo(output));
+  }
+
+  /** Writes the files of {@link savePretrained}. @internal */
+  async saveTo(output: OutputFolder): Promise<void> {
+    const { addedTokens, folder } = this;
+    if (addedTokens.length > 0) {
+      warn(`${output.name}: the embeddings ${addedTokens.join(", ")} are not saved; load them again with loadTextualInversion`);
+    }
+    const { needed, optional = [] } = PART_FILES.tokenizer;
+    const known = [...needed.flat(), ...optional];
+    for (const name of (await folder.list()).filter((each) => known.includes(each))) await output.write(name, await folder.read(name));
+    for (const name of await output.earlier()) if (known.includes(name)) output.remove(name);
   }
 
   /** All ids of a text, including the start and end tokens, neither cut nor padded. */

@@ -39,5 +39,9 @@ async function openAs<Pipeline extends DiffusionPipeline>(
   files: Files,
 ): Promise<Pipeline> {
   const index = await readModelIndex(folder);
-  return Class.open(new ComponentSource(folder, index, inspectingEngine(files), undefined, Class.className), index, {});
+  return Class.open(
+    new ComponentSource(Class.className, { folder, index, engine: inspectingEngine(files), variant: undefined }),
+    index,
+    {},
+  );
 }

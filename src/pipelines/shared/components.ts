@@ -1,7 +1,8 @@
+import type { JsonObject } from "../../checkpoint/json.js";
 import type { ModelIndex } from "../../checkpoint/model-index.js";
 import { subfolderIn } from "../../checkpoint/part-folder.js";
 import { kindOf } from "../../checkpoint/part-kind.js";
-import { CheckpointError, ConfigError } from "../../errors.js";
+import { ArgumentError, CheckpointError, ConfigError } from "../../errors.js";
 import { camelCase } from "../../letter-case.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
@@ -44,18 +45,43 @@ export function expectParts<Components extends object>(className: string, parts:
   checkOptions(own, fields, { call: `new ${className}` });
 }
 
+/** Where parts of a pipeline are loaded from. */
+export interface CheckpointParts {
+  readonly folder: Folder;
+  readonly index: ModelIndex;
+  readonly engine: Engine;
+  readonly variant: string | undefined;
+}
+
+/** The parts that were loaded from one checkpoint, and how many pipelines that use them are not disposed yet. */
+interface LoadedParts {
+  readonly parts: AsyncDisposable[];
+  users: number;
+}
+
 /** Loads the parts of a pipeline. `model_index.json` names their classes. The networks share one engine. */
 export class ComponentSource {
-  private readonly loaded: AsyncDisposable[] = [];
+  private isDisposed = false;
 
   constructor(
-    private readonly folder: Folder,
-    private readonly index: ModelIndex,
-    private readonly engine: Engine,
-    private readonly variant: string | undefined,
     /** The pipeline's class. */
     private readonly className: string,
+    /** Undefined if the caller made all parts. */
+    private readonly from: CheckpointParts | undefined,
+    private readonly loaded: LoadedParts = { parts: [], users: 1 },
   ) {}
+
+  /** The same source for another pipeline. What it loaded lives until both pipelines are disposed. */
+  sharedWith(className: string): ComponentSource {
+    if (this.isDisposed) throw new ArgumentError("the pipeline was disposed, so its networks cannot be shared");
+    this.loaded.users++;
+    return new ComponentSource(className, this.from, this.loaded);
+  }
+
+  /** The values of `model_index.json` besides the parts, in camelCase. */
+  get options(): JsonObject {
+    return this.from?.index.options ?? {};
+  }
 
   /**
    * The part called `name`, unless the caller `given` one.
@@ -67,23 +93,31 @@ export class ComponentSource {
     given: Component | undefined,
   ): Promise<Component> {
     if (given !== undefined) return given;
-    const component = this.index.components.get(name);
+    if (!this.from) {
+      const option = camelCase(name);
+      throw new ArgumentError((spell) => `${this.className} needs ${spell(option)}, which the other pipeline does not have`, {
+        argument: option,
+        hint: `give one: ${this.className}.fromPipe(pipe, { ${option} })`,
+      });
+    }
+    const { folder, index, engine, variant } = this.from;
+    const component = index.components.get(name);
     if (!component) {
-      throw new CheckpointError(`${this.folder.name}/model_index.json lists no ${name}; ${this.className} needs one`, {
+      throw new CheckpointError(`${folder.name}/model_index.json lists no ${name}; ${this.className} needs one`, {
         hint: (option) => `give one: ${option(camelCase(name), { code: `fromPretrained(path, { ${camelCase(name)}: ... })` })}`,
       });
     }
     const loader = Object.hasOwn(classes, component.className) ? classes[component.className] : undefined;
     if (!loader) {
       const known = Object.keys(classes).join(", ");
-      throw new ConfigError(`${this.folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);
+      throw new ConfigError(`${folder.name}/model_index.json: ${name} is of class ${component.className}; expected one of ${known}`);
     }
-    const part = await loader.fromPretrained(this.folder, {
-      subfolder: (await subfolderIn(this.folder, name)) || undefined,
-      variant: this.variant,
-      ...(kindOf(component.className) === "model" && { engine: this.engine }),
+    const part = await loader.fromPretrained(folder, {
+      subfolder: (await subfolderIn(folder, name)) || undefined,
+      variant,
+      ...(kindOf(component.className) === "model" && { engine }),
     });
-    if (isDisposable(part)) this.loaded.push(part);
+    if (isDisposable(part)) this.loaded.parts.push(part);
     return part;
   }
 
@@ -93,19 +127,32 @@ export class ComponentSource {
     classes: Readonly<Record<string, ComponentLoader<Component>>>,
     given: Component | null | undefined,
   ): Promise<Component | null> {
-    if (given === null || (given === undefined && this.index.components.get(name) === null)) return null;
+    if (given === null || (given === undefined && this.from?.index.components.get(name) === null)) return null;
     return this.load(name, classes, given);
   }
 
   /** Whether the checkpoint lists the part. */
   has(name: string): boolean {
-    return Boolean(this.index.components.get(name));
+    return Boolean(this.from?.index.components.get(name));
   }
 
-  /** Frees all parts that were loaded here and stops their engine. The caller disposes the parts that the caller gave. */
+  /** The checkpoint's folder of a part, and the part's class, if the checkpoint lists the part. */
+  placeOf(name: string): { readonly folder: Folder; readonly className: string } | undefined {
+    const component = this.from?.index.components.get(name);
+    return this.from && component ? { folder: this.from.folder.open(name), className: component.className } : undefined;
+  }
+
+  /**
+   * Frees all parts that were loaded here and stops their engine, unless another pipeline still uses them. The caller disposes the parts
+   * that the caller gave.
+   */
   async dispose(): Promise<void> {
-    await Promise.all(this.loaded.map((part) => part[Symbol.asyncDispose]()));
-    await this.engine.dispose();
+    const isFirst = !this.isDisposed;
+    this.isDisposed = true;
+    if (isFirst) this.loaded.users--;
+    if (this.loaded.users > 0) return;
+    await Promise.all(this.loaded.parts.map((part) => part[Symbol.asyncDispose]()));
+    await this.from?.engine.dispose();
   }
 }
 

@@ -1,5 +1,7 @@
-import { ArgumentError } from "../../errors.js";
+import { open } from "node:fs/promises";
+import { ArgumentError, CheckpointError } from "../../errors.js";
 import { encodeModel, type OnnxModel } from "../../graph/onnx.js";
+import { messageOf } from "../../message-of.js";
 import type { EncodedModel } from "../../runtime/engine-host.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 
@@ -20,6 +22,28 @@ export function locationOf(file: FileRef): string {
   const { path } = file as Partial<DiskFile>;
   if (path === undefined) throw new ArgumentError(`the file ${file.id} is not on this machine's disk`);
   return path;
+}
+
+/** Bytes that are read at once. */
+const PART = 2 ** 23;
+
+/** The `length` bytes of a file from `offset` on, in parts. @throws CheckpointError if the file cannot be read or has become shorter. */
+export async function* readRange(file: FileRef, offset: number, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const path = locationOf(file);
+  const opened = await open(path).catch((cause: unknown) => {
+    throw new CheckpointError(`cannot read ${path}: ${messageOf(cause)}`, { cause });
+  });
+  try {
+    for (let done = 0; done < length; ) {
+      const bytes = new Uint8Array(Math.min(PART, length - done));
+      const { bytesRead } = await opened.read(bytes, 0, bytes.length, offset + done);
+      if (bytesRead === 0) throw new CheckpointError(`${path} became shorter while it was read`);
+      done += bytesRead;
+      yield bytes.subarray(0, bytesRead);
+    }
+  } finally {
+    await opened.close();
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 // What differs between Node and the browser, as Node does it. Everything else reaches it as "#platform".
-export { locationOf } from "./disk-file.js";
+export { locationOf, readRange } from "./disk-file.js";
 export { createEngine } from "./engine.js";
 export { openFolder, openFolderOf, openTokenizerFiles, packagedCheckpoint, pathKind } from "./folder.js";
 export { sha256 } from "./hash.js";
@@ -8,3 +8,4 @@ export { listRepositories, removeRepository } from "./hub-repositories.js";
 export { hubSettings } from "./hub-settings.js";
 export { decodeImage, encodeImage, readImageHeader, readPath } from "./image.js";
 export { writeFileAtomically } from "./write-file.js";
+export { writeFolder } from "./write-folder.js";

@@ -5,8 +5,20 @@ import { OutputError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import { errorCode } from "./error-code.js";
 
-/** Files that are being written. They are removed if the process exits in the middle (a second Ctrl-C). */
+/** Files and folders that are being written. They are removed if the process exits in the middle (a second Ctrl-C). */
 const unfinished = new Set<string>();
+
+/** Has `path` removed if the process exits before {@link forgetUnfinished}. */
+export function trackUnfinished(path: string): void {
+  if (unfinished.size === 0) process.once("exit", removeUnfinished);
+  unfinished.add(path);
+}
+
+/** Ends {@link trackUnfinished}. */
+export function forgetUnfinished(path: string): void {
+  unfinished.delete(path);
+  if (unfinished.size === 0) process.off("exit", removeUnfinished);
+}
 
 /**
  * Writes a temporary file in the same folder, then renames it. So readers see the whole file or none.
@@ -14,8 +26,7 @@ const unfinished = new Set<string>();
  */
 export async function writeFileAtomically(path: string, bytes: Uint8Array, { overwrite = true } = {}): Promise<void> {
   const temporary = join(dirname(path), `.darkroom-${crypto.randomUUID()}.tmp`);
-  if (unfinished.size === 0) process.once("exit", removeUnfinished);
-  unfinished.add(temporary);
+  trackUnfinished(temporary);
   try {
     const file = await open(temporary, "wx");
     try {
@@ -30,8 +41,7 @@ export async function writeFileAtomically(path: string, bytes: Uint8Array, { ove
     await rm(temporary, { force: true }).catch(() => undefined);
     throw explainWrite(path, error);
   } finally {
-    unfinished.delete(temporary);
-    if (unfinished.size === 0) process.off("exit", removeUnfinished);
+    forgetUnfinished(temporary);
   }
 }
 
@@ -53,5 +63,5 @@ export function explainWrite(path: string, error: unknown): OutputError {
 }
 
 function removeUnfinished(): void {
-  for (const path of unfinished) rmSync(path, { force: true });
+  for (const path of unfinished) rmSync(path, { recursive: true, force: true });
 }

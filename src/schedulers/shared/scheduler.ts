@@ -1,11 +1,15 @@
 import { readConfig } from "../../checkpoint/config.js";
+import type { JsonObject } from "../../checkpoint/json.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../../checkpoint/open-part.js";
+import { DIFFUSERS_VERSION, writeTo } from "../../checkpoint/saving.js";
+import { jsonBytes, snakeCaseKeys } from "../../checkpoint/write-json.js";
 import { ArgumentError } from "../../errors.js";
 import { wrongArgument } from "../../given.js";
 import { camelCase, snakeCase } from "../../letter-case.js";
 import { checkOptions, expectField } from "../../options/check-options.js";
 import { anyNumber, type Fields, field, flag, instanceOf, numbers, oneOrList, real, tensor, whole } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
+import type { OutputFolder } from "../../platform/output-folder.js";
 import { Generator, randnPerImage } from "../../tensor/random.js";
 import type { Shape, Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
@@ -229,6 +233,26 @@ export abstract class Scheduler<Config extends object = object> {
       "scheduler_config.json",
     );
     return (this as unknown as SchedulerClass<Instance>).fromConfig(config);
+  }
+
+  /**
+   * Saves the config as `scheduler_config.json` in `folder`, as diffusers' `save_config` does. `fromPretrained` and diffusers open it.
+   * @throws OutputError if it cannot be written.
+   */
+  async saveConfig(folder: string): Promise<void> {
+    await writeTo(folder, (output) => this.saveTo(output));
+  }
+
+  /** The same as {@link saveConfig}: a scheduler is its config. */
+  savePretrained(folder: string): Promise<void> {
+    return this.saveConfig(folder);
+  }
+
+  /** Writes the file of {@link saveConfig}. @internal */
+  async saveTo(output: OutputFolder): Promise<void> {
+    const fields = Object.fromEntries(Object.entries(this.config).filter(([key]) => !key.startsWith("_")));
+    const origin = { _class_name: this.className, _diffusers_version: DIFFUSERS_VERSION };
+    await output.write("scheduler_config.json", jsonBytes({ ...snakeCaseKeys(fields as JsonObject), ...origin }));
   }
 
   /** A scheduler of the same class and config, without this one's run. `overrides` are fields that replace the config's. */
