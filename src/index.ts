@@ -32,6 +32,7 @@ export {
 export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { AdapterSource } from "./hub/find-adapter.js";
 export type { LoraSource } from "./hub/find-lora.js";
+export { type CannyOptions, canny } from "./image/canny.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
 export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";

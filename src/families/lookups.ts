@@ -181,6 +181,11 @@ export function otherFamily(names: Iterable<string>): string | undefined {
   return OTHER_FAMILIES[best]?.name ?? (hasUNet && !takesText ? TEXTLESS_UNET.name : undefined);
 }
 
+/** What another family's files are, and what to use in their place, where that is known. */
+export function insteadOfOther(family: string): string | undefined {
+  return OTHER_FAMILIES.find(({ name }) => name === family)?.instead;
+}
+
 /** The other family of a LoRA that has a tensor of this name. */
 export function otherFamilyByLoraTensor(name: string): string | undefined {
   return OTHER_FAMILIES.find(({ loraTensors }) => loraTensors?.test(name))?.name;

@@ -8,6 +8,8 @@ export interface OtherFamily {
   readonly tensors?: RegExp;
   /** Names of tensors that only its LoRAs have. */
   readonly loraTensors?: RegExp;
+  /** What it is, and what to use in its place. */
+  readonly instead?: string;
 }
 
 /** The first family that fits counts. */
@@ -21,11 +23,17 @@ export const OTHER_FAMILIES: readonly OtherFamily[] = [
   { name: "Stable Diffusion 2 depth", tensors: /^depth_model\./ },
   { name: "Stable Diffusion 2 unCLIP", tensors: /^(noise_augmentor|embedder\.model)\./ },
   { name: "the Stable Diffusion x4 upscaler", tensors: /(^|\.)diffusion_model\.label_emb\.weight$/ },
-  { name: "Control-LoRA", tensors: /^lora_controlnet$/ },
-  // "transformer_layes" is how its authors spell it.
-  { name: "ControlNet Union", tensors: /^(task_embedding|control_add_embedding\.|transformer_layes\.)/ },
+  {
+    name: "Control-LoRA",
+    tensors: /^lora_controlnet$/,
+    instead: "it is a ControlNet as a difference from its UNet, without the network's own weights; use a whole ControlNet of the same type",
+  },
+  {
+    name: "ControlNet-LLLite",
+    tensors: /^lllite_/,
+    instead: "it changes the UNet's attention, unlike a ControlNet; use a ControlNet or a T2I-Adapter of the same type",
+  },
   { name: "IP-Adapter", tensors: /^(ip_adapter|image_proj)\./ },
-  { name: "T2I-Adapter", tensors: /^(adapter\.)?body\.\d+\.(in_conv|block1)\.|^adapter\.body\./ },
   { name: "Stable Cascade", tensors: /(^|\.)clip_txt_mapper\.|(^|\.)down_blocks\.\d+\.\d+\.channelwise\./ },
   { name: "HunyuanVideo", tensors: /(^|\.)txt_in\.individual_token_refiner\./ },
   { name: "Chroma", tensors: /(^|\.)distilled_guidance_layer\./ },

@@ -5,7 +5,7 @@ import { useFolderWriter } from "../checkpoint/saving.js";
 import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
 import type { PredictionType } from "../families/prediction-types.js";
 import type { Folder } from "../platform/folder.js";
-import { expectKind } from "../recognise/expect-kind.js";
+import { expectKind, type WantedKind } from "../recognise/expect-kind.js";
 import { expectThere, type FileSource, type FoundSource, findSource, isFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
@@ -49,7 +49,7 @@ async function openSingle(source: FileSource, options: OpenCheckpointOptions): P
   const configs = config === undefined ? undefined : await openConfigs(config, from);
   const { folder, path } = await openFile(source, { ...from, companions: (name) => [originalConfigName(name)] });
   const network = wanted.kind === "network" ? wanted.network : undefined;
-  await expectKind(network === "unet" || network === "vae" || network === "controlnet" ? network : "checkpoint", folder, path);
+  await expectKind(network === undefined ? "checkpoint" : (KINDS[network] ?? "checkpoint"), folder, path);
   const root = await openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),
     config: configs,
@@ -64,6 +64,15 @@ async function openSingle(source: FileSource, options: OpenCheckpointOptions): P
 async function openConfigs(config: string | Folder, { variant: _, revision: __, ...from }: SourceOptions): Promise<Folder> {
   return openCheckpoint(config, { ...from, wanted: { kind: "configs" } });
 }
+
+/** The kind of file that holds a network of this name alone. */
+const KINDS: Readonly<Record<string, WantedKind>> = {
+  unet: "unet",
+  vae: "vae",
+  controlnet: "controlnet",
+  controlnet_union: "controlnet",
+  adapter: "controlnet",
+};
 
 // From here on, `fromPretrained` of every class opens paths and hub ids.
 useSourceOpener((source, wanted, options) => openCheckpoint(source, { ...options, wanted }));

@@ -101,7 +101,9 @@ export class ControlNetUnionModel extends Model<ControlNetUnionConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<ControlNetUnionModel> {
     const check = (owner: string, config: ControlNetUnionConfig) => checkPerBlock(owner, config, "downBlockTypes", PER_BLOCK);
-    return new ControlNetUnionModel(await openModel("ControlNetUnionModel", schema, source, options, check));
+    // The configs of its authors name it otherwise.
+    const others = ["ControlNetModel_Union", "ControlNetModel"];
+    return new ControlNetUnionModel(await openModel("ControlNetUnionModel", schema, source, options, check, others));
   }
 
   /**

@@ -62,6 +62,9 @@ const FIELDS: Fields<ControlNetInputs> = {
   guessMode: flag,
 };
 
+/** Only ControlNet Unions have it, whatever their configs say. */
+export const UNION_EMBEDDING = "task_embedding";
+
 /**
  * A copy of a UNet's encoder with a control picture as input, such as edges, depth or poses (Zhang et al. 2023). Matches diffusers'
  * ControlNetModel.
@@ -77,7 +80,13 @@ export class ControlNetModel extends Model<ControlNetConfig> {
         throw new ConfigError(`${owner}: conditioning_channels is ${config.conditioningChannels}; the order bgr is one of 3 channels`);
       }
     };
-    return new ControlNetModel(await openModel("ControlNetModel", schema, source, options, check));
+    const parts = await openModel("ControlNetModel", schema, source, options, check);
+    const net = new ControlNetModel(parts);
+    if (!parts.weights.has(UNION_EMBEDDING)) return net;
+    await net.dispose();
+    throw new ConfigError(`${parts.weights.name} is a ControlNet Union: its weights have ${UNION_EMBEDDING}`, {
+      hint: "open it as ControlNetUnionModel",
+    });
   }
 
   /**

@@ -242,7 +242,8 @@ export async function singleFileModel(
 }
 
 /**
- * Opens a model's folder: reads `config.json`, checks it with the class's schema and `check`, and finds the weights.
+ * Opens a model's folder: reads `config.json`, checks it with the class's schema and `check`, and finds the weights. `otherNames` are
+ * further names that configs have for the class.
  * @throws CheckpointError, ConfigError, DeviceError
  */
 export async function openModel<Schema extends v.GenericSchema>(
@@ -251,6 +252,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   source: string | Folder,
   options: ModelOptions,
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
+  otherNames: readonly string[] = [],
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
   const { engine, device, deviceId, lowMemory, precision, ...from } = checkOptions(options, MODEL_FIELDS, {
     call: `${className}.fromPretrained`,
@@ -260,7 +262,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   const json = camelCaseKeys(written);
   const found = classOf(json) ?? className;
   const owner = `${folder.name}/config.json`;
-  if (found !== className) {
+  if (found !== className && !otherNames.includes(found)) {
     throw new ConfigError(`${owner} is of class ${found}; expected ${className}`, {
       hint: `open it as ${found}, or name the folder of a ${className}`,
     });

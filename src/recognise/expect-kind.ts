@@ -1,7 +1,7 @@
 import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { findParts } from "../checkpoint/single-file/parts.js";
 import { CheckpointError } from "../errors.js";
-import { FAMILY_NAMES } from "../families/lookups.js";
+import { FAMILY_NAMES, insteadOfOther } from "../families/lookups.js";
 import type { Folder } from "../platform/folder.js";
 import type { Wording } from "../wording.js";
 import { type RecognisedFile, recogniseFile } from "./recognise-file.js";
@@ -13,20 +13,23 @@ const WANTED = {
   "textual-inversion": "a textual inversion",
   unet: "a UNet",
   vae: "an autoencoder",
-  controlnet: "a ControlNet",
+  controlnet: "a ControlNet or T2I-Adapter",
 } as const;
 
 /** A kind of file that a caller expects. */
 export type WantedKind = keyof typeof WANTED;
 
 /** Networks that come in files of their own, by class, and the option that takes each. */
+const STEERING = { wanted: "controlnet", hint: (name) => `give it as ${name("controlnet")}, beside a checkpoint` } as const satisfies {
+  readonly wanted: WantedKind;
+  readonly hint: Wording;
+};
+
 const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly what: string; readonly hint: Wording }>> = {
   AutoencoderKL: { wanted: "vae", what: WANTED.vae, hint: (name) => `give it as ${name("vae")}, in place of a checkpoint's own` },
-  ControlNetModel: {
-    wanted: "controlnet",
-    what: WANTED.controlnet,
-    hint: (name) => `give it as ${name("controlnet")}, beside a checkpoint`,
-  },
+  ControlNetModel: { ...STEERING, what: "a ControlNet" },
+  ControlNetUnionModel: { ...STEERING, what: "a ControlNet Union" },
+  T2IAdapter: { ...STEERING, what: "a T2I-Adapter" },
 };
 
 /**
@@ -70,7 +73,10 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
     }
     case "foreign":
       if (isNetwork(wanted)) return undefined;
-      return { what: `of a family that Darkroom does not run (${found.family})`, hint: `it runs ${FAMILY_NAMES}` };
+      return {
+        what: `of a family that Darkroom does not run (${found.family})`,
+        hint: insteadOfOther(found.family) ?? `it runs ${FAMILY_NAMES}`,
+      };
     case "unknown":
       return undefined;
   }

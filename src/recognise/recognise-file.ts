@@ -4,7 +4,7 @@ import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
-import { describeChannels, familyByEmbedding, otherFamily } from "../families/lookups.js";
+import { describeChannels, familyByEmbedding, insteadOfOther, otherFamily } from "../families/lookups.js";
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
 import type { Folder } from "../platform/folder.js";
@@ -20,7 +20,9 @@ export type RecognisedFile =
 
 /** Says what a safetensors file is, by its header. */
 export async function recogniseFile(header: SafetensorsHeader, folder: Folder, path: string): Promise<RecognisedFile> {
-  // LoRAs first, because most files are LoRAs.
+  // LoRAs first, because most files are LoRAs. Only few other files have tensors like theirs.
+  const other = otherFamily(header.tensors.keys());
+  if (other !== undefined && insteadOfOther(other) !== undefined) return { kind: "foreign", family: other };
   const methods = loraMethods(header);
   if (methods) return { kind: "lora", methods, family: baseFamily(header) };
   const file = await findNetworks(header, folder, path);
@@ -38,8 +40,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   }
   const embedding = describeTextualInversion(header);
   if (embedding && !isSomeWeight(embedding)) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };
-  const family = otherFamily(header.tensors.keys());
-  return family === undefined ? { kind: "unknown" } : { kind: "foreign", family };
+  return other === undefined ? { kind: "unknown" } : { kind: "foreign", family: other };
 }
 
 /** Whether the only matrix of a file is a layer's weight, by its name or size, and not an embedding with its token as the name. */

@@ -7,8 +7,9 @@ import {
   familyByTextEncoders,
   isContextTensor,
 } from "../../families/lookups.js";
-import { SIZE_WIDTH } from "../../families/stable-diffusion-xl.js";
+import { SIZE_WIDTH, STABLE_DIFFUSION_XL } from "../../families/stable-diffusion-xl.js";
 import type { Weights } from "../weights.js";
+import { isAdapterOfXL } from "./adapter-config.js";
 import type { FilePart, PartName } from "./parts.js";
 
 /** A family, and what shows it, as text for users. */
@@ -24,8 +25,11 @@ export interface FoundFamily {
  * metadata. If nothing shows it, the family is the one that diffusers assumes.
  */
 export function familyOf(parts: ReadonlyMap<PartName, FilePart>, architecture = ""): FoundFamily {
+  const adapter = parts.get("adapter")?.weights;
+  if (adapter && isAdapterOfXL(adapter))
+    return { family: STABLE_DIFFUSION_XL, source: "its T2I-Adapter's squares of pixels", isAssumed: false };
   const name = parts.has("unet") ? "UNet" : "ControlNet";
-  const network = (parts.get("unet") ?? parts.get("controlnet"))?.weights;
+  const network = (parts.get("unet") ?? parts.get("controlnet") ?? parts.get("controlnet_union"))?.weights;
   const context = network && contextWidth(network);
   const found = (family: LatentFamily, source: string): FoundFamily => ({ family, source, isAssumed: false });
   const byContext = familyByContextWidth(context);

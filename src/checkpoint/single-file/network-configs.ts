@@ -4,6 +4,7 @@ import { SIZE_WIDTH } from "../../families/stable-diffusion-xl.js";
 import type { Wording } from "../../wording.js";
 import type { Json, JsonObject } from "../json.js";
 import type { Weights } from "../weights.js";
+import { levelsOf } from "./count-levels.js";
 import { contextWidth } from "./find-family.js";
 import { diffusersLayout } from "./unet-names.js";
 
@@ -15,6 +16,8 @@ const GROUPS = 32;
 const GUIDANCE = "time_embedding.cond_proj.weight";
 /** Width of an attention head in the networks since Stable Diffusion 2, and in all CLIPs. */
 const HEAD_WIDTH = 64;
+/** Heads of the transformer in a ControlNet Union. */
+const UNION_HEADS = 8;
 /** The way out for networks with other numbers of heads or groups. */
 const OTHER_COUNTS: Wording = (name) =>
   `no tensor shows the number of heads or groups. For a whole checkpoint, give the folder of a similar one as ${name("config")}. A single network opens as a folder in diffusers' layout or, in a program, with its config.json: fromSingleFile(path, { config })`;
@@ -48,6 +51,20 @@ export function controlNetConfig(weights: Weights, family: LatentFamily): JsonOb
     ...encoderConfig(weights, family),
     conditioning_channels: conditioningChannels,
     conditioning_embedding_out_channels: widths,
+  };
+}
+
+/** `config.json` of a ControlNetUnionModel. */
+export function controlNetUnionConfig(weights: Weights, family: LatentFamily): JsonObject {
+  const [types = 0, width = 0] = weights.shapeOf("task_embedding");
+  return {
+    ...controlNetConfig(weights, family),
+    _class_name: "ControlNetUnionModel",
+    num_control_type: types,
+    num_trans_channel: width,
+    num_trans_head: UNION_HEADS,
+    num_trans_layer: levelsOf(weights.names(), /^transformer_layes\.(\d{1,2})\./),
+    num_proj_channel: weights.shapeOf("spatial_ch_projs.weight")[0] ?? 0,
   };
 }
 
@@ -199,9 +216,4 @@ function groupsOf(weights: Weights, widths: readonly number[]): number {
       hint: OTHER_COUNTS,
     },
   );
-}
-
-/** One more than the largest number that `pattern` captures. */
-function levelsOf(names: readonly string[], pattern: RegExp): number {
-  return names.reduce((count, name) => Math.max(count, Number(pattern.exec(name)?.[1] ?? -1) + 1), 0);
 }

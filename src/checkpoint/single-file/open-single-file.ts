@@ -6,7 +6,8 @@ import { readJson } from "../config.js";
 import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
 import { findWeights, weightsIn } from "../weights.js";
-import { controlNetConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
+import { adapterConfig } from "./adapter-config.js";
+import { controlNetConfig, controlNetUnionConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
 import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
 import { readSingleFile, type SingleFile } from "./read-single-file.js";
@@ -52,6 +53,8 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
     option: "textEncoder2",
   },
   controlnet: { className: "ControlNetModel", what: "ControlNet", prefix: "control_model." },
+  controlnet_union: { className: "ControlNetUnionModel", what: "ControlNet Union", prefix: "task_embedding" },
+  adapter: { className: "T2IAdapter", what: "T2I-Adapter", prefix: "adapter.body. or body." },
 };
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
 
@@ -162,6 +165,10 @@ function configOf({ kind }: SingleFile, name: PartName, { weights, maker }: File
       return vaeConfig(weights, latentSpace(kind));
     case "controlnet":
       return controlNetConfig(weights, kind.family);
+    case "controlnet_union":
+      return controlNetUnionConfig(weights, kind.family);
+    case "adapter":
+      return adapterConfig(weights);
     case "text_encoder":
     case "text_encoder_2":
       return textEncoderConfig(weights, maker === "laion", NETWORKS[name].className);

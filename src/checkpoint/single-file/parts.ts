@@ -2,13 +2,14 @@ import { familyByContextWidth, isContextTensor } from "../../families/lookups.js
 import type { Folder } from "../../platform/folder.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
+import { adapterNames } from "./adapter-names.js";
 import { DIFFUSERS_NAMES, type Naming } from "./layer-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
 import { controlNetNames, originalLayout, unetNames } from "./unet-names.js";
 import { vaeNames } from "./vae-names.js";
 
 /** A network that a single file may hold, by its subfolder in diffusers' layout. */
-export type PartName = "unet" | "vae" | "text_encoder" | "text_encoder_2" | "controlnet";
+export type PartName = "unet" | "vae" | "text_encoder" | "text_encoder_2" | "controlnet" | "controlnet_union" | "adapter";
 
 /** One network of a single file. */
 export interface FilePart {
@@ -61,6 +62,9 @@ class Names {
 
 const UNET_PREFIXES = ["model.diffusion_model.", "diffusion_model.", ""];
 const CONTROLNET_PREFIXES = ["control_model.", ""];
+const CONTROL_EMBEDDING = "controlnet_cond_embedding.conv_in.weight";
+/** Only a ControlNet Union has it. */
+const UNION_EMBEDDING = "task_embedding";
 const VAE_PREFIXES = ["first_stage_model.", "vae.", ""];
 
 /** Which of a file's networks to take. */
@@ -85,6 +89,8 @@ export function findParts(
   const places: Readonly<Record<PartName, Place | undefined>> = {
     unet: unet && usesEma ? averaged(unet, names) : unet,
     controlnet: controlNetPlace(names),
+    controlnet_union: unionPlace(names),
+    adapter: adapterPlace(names),
     vae: vaePlace(names),
     ...textEncoderPlaces(names),
   };
@@ -156,9 +162,20 @@ function controlNetPlace(names: Names): Place | undefined {
         ),
       };
     }
-    if (names.has(`${prefix}controlnet_cond_embedding.conv_in.weight`)) return { prefix, naming: DIFFUSERS_NAMES };
+    if (names.has(`${prefix}${CONTROL_EMBEDDING}`) && !names.has(`${prefix}${UNION_EMBEDDING}`)) return { prefix, naming: DIFFUSERS_NAMES };
   }
   return undefined;
+}
+
+function unionPlace(names: Names): Place | undefined {
+  const isUnion = names.has(CONTROL_EMBEDDING) && names.has(UNION_EMBEDDING);
+  return isUnion ? { prefix: "", naming: DIFFUSERS_NAMES } : undefined;
+}
+
+function adapterPlace(names: Names): Place | undefined {
+  if (names.has("adapter.body.0.resnets.0.block1.weight")) return { prefix: "", naming: DIFFUSERS_NAMES };
+  const isOriginal = names.has("body.0.block1.weight") || names.has("body.0.body.0.block1.weight");
+  return isOriginal ? { prefix: "", naming: adapterNames(names.namesUnder("")) } : undefined;
 }
 
 function vaePlace(names: Names): Place | undefined {

@@ -1,5 +1,5 @@
 import { CheckpointError, ConfigError } from "../../errors.js";
-import { FAMILY_NAMES, otherFamily } from "../../families/lookups.js";
+import { FAMILY_NAMES, insteadOfOther, otherFamily } from "../../families/lookups.js";
 import type { PredictionType } from "../../families/prediction-types.js";
 import type { Folder } from "../../platform/folder.js";
 import { printable } from "../json.js";
@@ -41,7 +41,7 @@ export async function readSingleFile(folder: Folder, path: string, known: KnownO
   const other = otherFamily(header.tensors.keys());
   if (other === undefined) throw noCheckpoint(header);
   throw new ConfigError(`${header.name} is of a family that Darkroom does not run: ${other}`, {
-    hint: `it runs ${FAMILY_NAMES}`,
+    hint: insteadOfOther(other) ?? `it runs ${FAMILY_NAMES}`,
   });
 }
 

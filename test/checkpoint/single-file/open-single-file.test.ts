@@ -243,7 +243,7 @@ describe("a single file is refused", () => {
     ["depth_model.model.pretrained.cls_token", "Stable Diffusion 2 depth"],
     ["noise_augmentor.data_mean", "Stable Diffusion 2 unCLIP"],
     ["lora_controlnet", "Control-LoRA"],
-    ["task_embedding", "ControlNet Union"],
+    ["lllite_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.down.0.weight", "ControlNet-LLLite"],
   ])("that holds %s, as %s", async (name, kind) => {
     const unet = [
       "model.diffusion_model.input_blocks.0.0.weight",
