@@ -2,6 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { ServerModule } from "../../../../src/cli/server-module.js";
+import { DEFAULT_LIMITS } from "../../src/http/limits.js";
 import * as exports from "../../src/index.js";
 import { DarkroomProcess, serve, temporaryFolder } from "./darkroom-process.js";
 
@@ -11,6 +12,15 @@ it("has what the command line takes from this package, in the types that it has 
 });
 
 describe("darkroom serve", () => {
+  it("has an option for every limit, by the name that errors give it", async () => {
+    const help = new DarkroomProcess(["serve", "--help"]);
+    expect(await help.ended).toBe(0);
+    for (const name of [...Object.keys(DEFAULT_LIMITS), "maxWaiting"]) {
+      expect(help.stdout).toContain(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} <`);
+    }
+    expect(Math.max(...help.stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
   it("makes a picture with the embedded checkpoint by the call that it prints, and ends with 0 at Ctrl-C", async () => {
     const folder = await temporaryFolder();
     const server = await serve(folder);
