@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { processorSeconds } from "../process-memory.js";
 import { median } from "../results.js";
 import { Client, type JobView } from "./client.js";
 import { apiKeyOf } from "./drill.js";
@@ -15,13 +16,24 @@ export interface OverheadOptions {
   readonly log: (line: string) => void;
 }
 
+/** What a turn took. */
+export interface Turn {
+  /** Seconds of every picture. When several are made at a time, those of all by their number. */
+  readonly seconds: readonly number[];
+  /**
+   * Seconds of processor time a picture, of the process with the model and of the server's: they do not grow when others use the machine.
+   */
+  readonly processor: number;
+}
+
 /** One way to get pictures. */
 export interface Way {
   readonly name: string;
-  /** Seconds of every picture, by turn. When several are made at a time, the turn's seconds by its pictures. */
-  readonly seconds: readonly (readonly number[])[];
+  readonly turns: readonly Turn[];
   /** The median of a turn's seconds over that of the library's turn before it: the median of all turns. */
   readonly ratio: number;
+  /** The same of processor time. */
+  readonly processorRatio: number;
 }
 
 /** Clients that ask at the same time: the server always has a next job. */
@@ -35,6 +47,8 @@ type Measure = (seeds: readonly number[]) => Promise<number[]>;
 export async function measureOverhead(server: ServerProcess, { rounds, pictures, log }: OverheadOptions): Promise<readonly Way[]> {
   const library = fork(fileURLToPath(new URL("library.mjs", import.meta.url)));
   await once(library, "message");
+  const processor = () =>
+    [library.pid ?? 0, server.pid, ...server.modelPids].map(processorSeconds).reduce((sum, seconds) => sum + seconds, 0);
   const client = new Client("overhead", server.address, apiKeyOf(0));
   const measures: Readonly<Record<string, Measure>> = {
     "the library alone": (seeds) => byLibrary(library, seeds),
@@ -42,25 +56,36 @@ export async function measureOverhead(server: ServerProcess, { rounds, pictures,
     "our API, one after another": (seeds) => inTurn(seeds, (seed) => byJobs(client, seed)),
     [`our API, ${AT_ONCE} clients`]: (seeds) => atOnce(seeds, (seed) => byJobs(client, seed)),
   };
-  const seconds = new Map<string, number[][]>(Object.keys(measures).map((name) => [name, []]));
+  const turns = new Map<string, Turn[]>(Object.keys(measures).map((name) => [name, []]));
   try {
     for (let round = 0; round <= rounds; round++) {
       for (const [name, measure] of Object.entries(measures)) {
         const seeds = Array.from({ length: round === 0 ? AT_ONCE : pictures }, (_, i) => 1000 * round + i);
-        const turn = await measure(seeds);
-        if (round > 0) seconds.get(name)?.push(turn);
-        if (round > 0) log(`round ${round} of ${rounds}, ${name}: ${(1000 * median(turn)).toFixed(0)} ms a picture`);
+        const before = processor();
+        const seconds = await measure(seeds);
+        const turn = { seconds, processor: (processor() - before) / seeds.length };
+        if (round === 0) continue;
+        turns.get(name)?.push(turn);
+        log(
+          `round ${round} of ${rounds}, ${name}: ${milliseconds(median(seconds))} a picture, ${milliseconds(turn.processor)} of processors`,
+        );
       }
     }
   } finally {
     library.disconnect();
   }
-  const [alone = []] = seconds.values();
-  return [...seconds].map(([name, turns]) => ({
+  const [alone = []] = turns.values();
+  const ratio = (own: readonly Turn[], of: (turn: Turn) => number) => median(own.map((turn, i) => of(turn) / of(alone[i] ?? turn)));
+  return [...turns].map(([name, own]) => ({
     name,
-    seconds: turns,
-    ratio: median(turns.map((turn, i) => median(turn) / median(alone[i] ?? []))),
+    turns: own,
+    ratio: ratio(own, ({ seconds }) => median(seconds)),
+    processorRatio: ratio(own, (turn) => turn.processor),
   }));
+}
+
+function milliseconds(seconds: number): string {
+  return `${(1000 * seconds).toFixed(0)} ms`;
 }
 
 async function byLibrary(library: ChildProcess, seeds: readonly number[]): Promise<number[]> {

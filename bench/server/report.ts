@@ -86,8 +86,14 @@ function memoryTable(samples: readonly MemorySample[]): string {
 
 function overheadTable(ways: readonly Way[]): string {
   return markdownTable([
-    ["a picture of the embedded checkpoint", "median", "ratio"],
-    ...ways.map(({ name, seconds, ratio }) => [name, formatSeconds(median(seconds.flat())), `${ratio.toFixed(3)}x`]),
+    ["a picture of the embedded checkpoint", "time", "ratio", "of processors", "ratio"],
+    ...ways.map(({ name, turns, ratio, processorRatio }) => [
+      name,
+      formatSeconds(median(turns.flatMap(({ seconds }) => seconds))),
+      `${ratio.toFixed(2)}x`,
+      formatSeconds(median(turns.map(({ processor }) => processor))),
+      `${processorRatio.toFixed(2)}x`,
+    ]),
   ]);
 }
 
