@@ -52,7 +52,13 @@ const options = new Command("npm run bench:server --")
 
 const log = (line: string) => console.error(line);
 endOnSignals();
-const run: ServerRun = { redis: options.redis ?? false, date: new Date().toISOString(), machine: thisMachine(), versions: ownVersions() };
+const run: ServerRun = {
+  redis: options.redis ?? false,
+  date: new Date().toISOString(),
+  machine: thisMachine(),
+  versions: ownVersions(),
+  spins: process.env.DARKROOM_SPIN !== "0",
+};
 for (const part of options.only) await PARTS[part]?.(run);
 console.log(describeServerRun(run));
 if (options.results !== false) log(`saved as ${saveServerRun(options.results, run)}`);

@@ -9,11 +9,17 @@ import type { ServerProcess } from "./server-process.js";
 
 /** Memory of a process that is idle and has collected its garbage, in MiB. */
 export interface ProcessMemory {
+  readonly pid: number;
   /** Resident, as the system counts it: with the pages of weight files. */
   readonly resident: number;
   readonly anonymous: number;
   /** The most that was ever resident. */
   readonly peak: number;
+  /**
+   * Resident without the free pages of JavaScript's heap. V8 keeps up to 48 MiB for new objects, which it takes and gives back at times of
+   * its own, whatever is in use.
+   */
+  readonly used: number;
   /** What JavaScript holds: objects, and buffers outside of the heap. */
   readonly heap: number;
   readonly external: number;
@@ -86,6 +92,7 @@ export async function measureMemory(server: ServerProcess, folder: string, optio
     await Promise.all(clients.map(work));
     await sleep(IDLE_MS);
     samples.push(await sample(server, folder, done));
+    if (samples.some(({ model }) => model.pid !== samples[0]?.model.pid)) throw new Error("the process of the model was replaced");
     log(`after ${done} pictures: server ${describe(samples.at(-1)?.server)}; process of the model ${describe(samples.at(-1)?.model)}`);
   }
   return samples;
@@ -102,13 +109,15 @@ async function memoryOf(pid: number, folder: string): Promise<ProcessMemory> {
   rmSync(path, { force: true });
   process.kill(pid, "SIGUSR2");
   while (!existsSync(path)) await sleep(50);
-  const { heapUsed, external } = JSON.parse(readFileSync(path, "utf8")) as NodeJS.MemoryUsage;
+  const { heapTotal, heapUsed, external } = JSON.parse(readFileSync(path, "utf8")) as NodeJS.MemoryUsage;
   // Pages are given back to the system a moment later.
   await sleep(500);
   const status = readStatus(pid);
   const field = (name: string) => Math.round(status.get(name) ?? Number.NaN);
   return {
+    pid,
     resident: field("VmRSS"),
+    used: field("VmRSS") - Math.round((heapTotal - heapUsed) / 2 ** 20),
     anonymous: field("RssAnon"),
     peak: field("VmHWM"),
     heap: Math.round(heapUsed / 2 ** 20),
@@ -118,6 +127,6 @@ async function memoryOf(pid: number, folder: string): Promise<ProcessMemory> {
 
 function describe(memory: ProcessMemory | undefined): string {
   return memory
-    ? `${memory.resident} MiB (anonymous ${memory.anonymous}, peak ${memory.peak}, heap ${memory.heap}, external ${memory.external})`
+    ? `${memory.resident} MiB (used ${memory.used}, anonymous ${memory.anonymous}, peak ${memory.peak}, heap ${memory.heap}, external ${memory.external})`
     : "";
 }

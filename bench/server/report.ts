@@ -16,6 +16,8 @@ export interface ServerRun {
   readonly date: string;
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
+  /** Whether threads that wait for work spin; not with DARKROOM_SPIN=0, for machines that are shared. */
+  readonly spins: boolean;
   drill?: Omit<DrillOptions, "log"> &
     Audit & { readonly fairness: Fairness; readonly seconds: number; readonly disturbances: readonly string[] };
   memory?: readonly MemorySample[];
@@ -31,11 +33,11 @@ export function saveServerRun(folder: string, run: ServerRun): string {
 }
 
 /** The run as tables. */
-export function describeServerRun({ redis, date, machine, versions, drill, memory, overhead }: ServerRun): string {
+export function describeServerRun({ redis, date, machine, versions, spins, drill, memory, overhead }: ServerRun): string {
   return [
     `${describeMachine(machine)}; ${date.slice(0, 10)}; ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
-      .join(", ")}.`,
+      .join(", ")}${spins ? "" : "; DARKROOM_SPIN=0"}.`,
     ...(drill ? [drillTable(drill, redis)] : []),
     ...(memory ? [memoryTable(memory)] : []),
     ...(overhead ? [overheadTable(overhead)] : []),
@@ -73,7 +75,8 @@ function memoryTable(samples: readonly MemorySample[]): string {
   ];
   const rows = (name: string, of: (sample: MemorySample) => ProcessMemory) => [
     row(`${name}, resident`, (sample) => of(sample).resident),
-    row("- of it anonymous", (sample) => of(sample).anonymous),
+    row("- without free pages of JavaScript's heap", (sample) => of(sample).used),
+    row("- anonymous", (sample) => of(sample).anonymous),
     row("- the most so far", (sample) => of(sample).peak),
     row("- JavaScript's objects", (sample) => of(sample).heap),
   ];
