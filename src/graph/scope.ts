@@ -19,7 +19,14 @@ export interface LayerChanges {
   /** Changes that every run computes, each multiplied by its `weight` [1]. */
   added(path: string): readonly { readonly change: LayerChange; readonly weight: Value }[];
   /** Changes that are made once, when the graph is loaded. */
-  fused(path: string): readonly { readonly change: LayerChange; readonly weight: number }[];
+  fused(path: string): readonly FusedChange[];
+}
+
+/** A change of a layer that is made once. */
+export interface FusedChange {
+  readonly change: LayerChange;
+  /** The adapter's weight: the change is multiplied by it. */
+  readonly weight: number;
 }
 
 /** A place in a network's tree of weights: `w.at("down_blocks", 0, "resnets", 1)` is where that block's tensors are. */

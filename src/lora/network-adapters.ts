@@ -1,6 +1,6 @@
 import type { Graph, Value } from "../graph/graph.js";
 import type { LayerChange } from "../graph/layer-change.js";
-import type { LayerChanges } from "../graph/scope.js";
+import type { FusedChange, LayerChanges } from "../graph/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { type AdapterWeight, blockOf, weightOf } from "./adapter-weight.js";
 
@@ -68,8 +68,8 @@ export class NetworkAdapters {
     return [...new Set(this.fused.flatMap(({ layers }) => [...layers.keys()]))];
   }
 
-  /** The fused changes of the layer at `path`. */
-  fusedIn(path: string): ReturnType<LayerChanges["fused"]> {
+  /** The fused changes of the layer at `path`. @internal */
+  fusedIn(path: string): readonly FusedChange[] {
     return fusedChanges(this.fused, path);
   }
 
@@ -174,7 +174,7 @@ function changes(graph: Graph, added: readonly Adapter[], fused: readonly Adapte
   };
 }
 
-function fusedChanges(fused: readonly Adapter[], path: string): ReturnType<LayerChanges["fused"]> {
+function fusedChanges(fused: readonly Adapter[], path: string): readonly FusedChange[] {
   return fused.flatMap((adapter) => {
     const change = adapter.layers.get(path);
     return change ? [{ change, weight: weightOf(adapter.weight, blockOf(path)) }] : [];

@@ -40,6 +40,7 @@ export abstract class StableDiffusionControlNetBase<Request extends UNetRequest 
     this.controlnet = controlNetsOf(components);
   }
 
+  /** The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. */
   override get components(): StableDiffusionControlNetComponents {
     return super.components as StableDiffusionControlNetComponents;
   }

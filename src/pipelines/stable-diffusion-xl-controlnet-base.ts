@@ -43,6 +43,7 @@ export abstract class StableDiffusionXLControlNetBase<
     this.controlnet = controlNetsOf(components);
   }
 
+  /** The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. */
   override get components(): StableDiffusionXLControlNetComponents {
     return super.components as StableDiffusionXLControlNetComponents;
   }

@@ -30,8 +30,9 @@ const schema = v.strictObject({
 /** Config of a {@link ScoreSdeVeScheduler}, with its defaults filled in. @interface */
 export type ScoreSdeVeConfig = v.InferOutput<typeof schema>;
 
-/** The source of noise of a step: one generator for all images, or one for each image. Without it, the noise cannot be reproduced. */
+/** Options of a step. */
 export interface ScoreSdeStepOptions {
+  /** The source of noise: one generator for all images, or one for each image. Without it, the noise cannot be reproduced. */
   readonly generator?: Generator | readonly Generator[] | undefined;
 }
 
@@ -118,7 +119,7 @@ export class ScoreSdeVeScheduler extends Scheduler<ScoreSdeVeConfig> {
    * A correction of the sample at its noise level (Algorithm 4).
    * @param modelOutput the score at `sample`, of the same shape.
    */
-  stepCorrect(modelOutput: Tensor, sample: Tensor, options: ScoreSdeStepOptions = {}): { readonly prevSample: Tensor } {
+  stepCorrect(modelOutput: Tensor, sample: Tensor, options: ScoreSdeStepOptions = {}): Pick<ScoreSdeOutput, "prevSample"> {
     expectField("modelOutput", modelOutput, tensor);
     expectField("sample", sample, tensor);
     const { generator } = checkOptions(options, GENERATOR_FIELDS, { call: `${this.className}.stepCorrect` });
