@@ -68,6 +68,11 @@ export class StableDiffusionAdapterPipeline extends StableDiffusionBase<StableDi
     this.adapter = adaptersOf(components);
   }
 
+  /** The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. */
+  override get components(): StableDiffusionAdapterComponents {
+    return super.components as StableDiffusionAdapterComponents;
+  }
+
   /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,

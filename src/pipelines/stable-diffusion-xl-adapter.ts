@@ -89,6 +89,11 @@ export class StableDiffusionXLAdapterPipeline extends StableDiffusionXLBase<Stab
     this.adapter = adaptersOf(components);
   }
 
+  /** The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. */
+  override get components(): StableDiffusionXLAdapterComponents {
+    return super.components as StableDiffusionXLAdapterComponents;
+  }
+
   /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(
     source: ComponentSource,

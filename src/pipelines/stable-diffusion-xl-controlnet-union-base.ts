@@ -43,6 +43,11 @@ export abstract class StableDiffusionXLControlNetUnionBase<
     this.controlnet = controlNetUnionsOf(components);
   }
 
+  /** The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. */
+  override get components(): StableDiffusionXLControlNetUnionComponents {
+    return super.components as StableDiffusionXLControlNetUnionComponents;
+  }
+
   /** Whether networks that average their residuals over the picture always act as in guess mode. */
   protected readonly poolingGuesses: boolean = true;
 

@@ -13,10 +13,13 @@ import type {
   MultiControlNetModel,
   Picture,
   Scheduler,
+  StableDiffusionAdapterPipeline,
   StableDiffusionControlNetPipeline,
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
   StableDiffusionPipeline,
+  StableDiffusionXLAdapterPipeline,
+  StableDiffusionXLControlNetUnionPipeline,
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
   StableDiffusionXLPipeline,
@@ -35,6 +38,9 @@ declare const sd: StableDiffusionPipeline;
 declare const img2img: StableDiffusionImg2ImgPipeline;
 declare const inpaint: StableDiffusionInpaintPipeline;
 declare const control: StableDiffusionControlNetPipeline;
+declare const adapter: StableDiffusionAdapterPipeline;
+declare const xlUnion: StableDiffusionXLControlNetUnionPipeline;
+declare const xlAdapter: StableDiffusionXLAdapterPipeline;
 declare const xl: StableDiffusionXLPipeline;
 declare const xlImg2img: StableDiffusionXLImg2ImgPipeline;
 declare const xlInpaint: StableDiffusionXLInpaintPipeline;
@@ -153,6 +159,13 @@ export async function underControl() {
   void control.generate({ prompt: "a fox" });
   // @ts-expect-error: only this pipeline has ControlNets
   sd.controlnet;
+}
+
+/** The parts of a pipeline make another one of its kind, control and all. */
+export function fromComponents() {
+  new darkroom.StableDiffusionXLControlNetUnionPipeline(xlUnion.components) satisfies StableDiffusionXLControlNetUnionPipeline;
+  new darkroom.StableDiffusionXLAdapterPipeline(xlAdapter.components) satisfies StableDiffusionXLAdapterPipeline;
+  new darkroom.StableDiffusionAdapterPipeline(adapter.components) satisfies StableDiffusionAdapterPipeline;
 }
 
 /** Without a prompt. */
