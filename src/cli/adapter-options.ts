@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
 import type { AdapterLibrary, AdapterShelf } from "../generate/adapter-library.js";
-import type { EmbeddingRequest, LoraRequest } from "../generate/request.js";
+import type { EmbeddingRequest, LoraRequest } from "../generate/open-request.js";
 import { toNumber, wrongValue } from "./values.js";
 
 /** A LoRA or an embedding on the command line. */

@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
 import { CONTROL_TEXT, GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
-import { CACHE_FIELDS, GENERATE_FIELDS as FIELDS } from "../generate/request.js";
+import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
+import { CACHE_FIELDS } from "../generate/run-request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
 import { DEVICES } from "../runtime/device.js";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
-import { GENERATE_FIELDS, LARGEST_SIDE } from "../generate/request.js";
+import { GENERATE_FIELDS } from "../generate/request.js";
+import { LARGEST_SIDE } from "../generate/run-request.js";
 import { wrongArgument } from "../given.js";
 import type { Field } from "../options/fields.js";
 

@@ -3,8 +3,9 @@ import { ArgumentError } from "../errors.js";
 import { given, isPlain } from "../given.js";
 import { nearestNames } from "../nearest.js";
 import { type Field, field, hasMethods } from "../options/fields.js";
+import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
-import type { EmbeddingRequest, LoraRequest, ModelSource } from "./request.js";
+import type { EmbeddingRequest, LoraRequest } from "./open-request.js";
 
 /** Adapters that requests and prompts find by their names. A program lists a folder, a database or uploads. */
 export interface AdapterLibrary {

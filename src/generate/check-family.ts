@@ -2,8 +2,9 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { CONTROL_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
+import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
-import type { GenerateRequest, ModelSource } from "./request.js";
+import type { GenerateRequest } from "./request.js";
 import { startNameOf } from "./start.js";
 
 /** @throws ArgumentError for networks that do not go with a checkpoint of this family. */

@@ -1,7 +1,7 @@
 import type { SchedulerOptions } from "../pipelines/diffusion-pipeline.js";
 import { expectSettings, type ResolvedScheduler } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
-import type { SchedulerSettings } from "./request.js";
+import type { SchedulerSettings } from "./run-request.js";
 
 /**
  * The scheduler that was named, or the checkpoint's own, with these settings and those of `config`.

@@ -1,5 +1,5 @@
 import { listOf } from "./list-of.js";
-import type { RunRequest } from "./request.js";
+import type { RunRequest } from "./run-request.js";
 import { type NamedPicture, readPicture } from "./start.js";
 
 /** What one of the networks that steer follows, and how it acts. What is undefined is the pipeline's default. */

@@ -2,7 +2,7 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { ControlName, Workflow } from "../families/family.js";
 import { FAMILIES, familiesByIndex, familiesByPipeline } from "../families/lookups.js";
-import type { RunRequest } from "./request.js";
+import type { RunRequest } from "./run-request.js";
 import { startNameOf } from "./start.js";
 
 /** The networks that steer, as messages name them. */

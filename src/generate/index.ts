@@ -5,23 +5,15 @@ export type { ControlName, Defaults, StartName, WorkflowName } from "../families
 export type { FoundFile } from "../hub/open-file.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
 export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaults.js";
+export type { ControlRequest } from "./control-request.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
+export type { ModelSource } from "./model-source.js";
+export type { EmbeddingRequest, LoraRequest, OpenRequest } from "./open-request.js";
 export { type OpenOptions, openWorkflow, type RunOptions, type Workflow } from "./open-workflow.js";
-export {
-  checkRequest,
-  type EmbeddingRequest,
-  type GenerateRequest,
-  generateRequest,
-  type LoraRequest,
-  type ModelSource,
-  type OpenRequest,
-  openingOf,
-  type PictureInput,
-  type RunRequest,
-  runOf,
-  type SchedulerSettings,
-} from "./request.js";
+export type { PictureInput } from "./picture-input.js";
+export { checkRequest, type GenerateRequest, generateRequest, openingOf, runOf } from "./request.js";
 export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, StartEvent, StepEvent } from "./run.js";
+export type { RunRequest, SchedulerSettings } from "./run-request.js";
 export { type ControlSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";
 export type { RunnerStep } from "./runner.js";

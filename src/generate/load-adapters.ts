@@ -9,8 +9,9 @@ import type { FoundFile } from "../hub/open-file.js";
 import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { LoraTag } from "../prompt/lora-tags.js";
 import type { Adapters, LocatedAdapters, LocatedLora } from "./adapter-library.js";
+import type { ModelSource } from "./model-source.js";
 import { pathOf } from "./name-of.js";
-import type { EmbeddingRequest, ModelSource } from "./request.js";
+import type { EmbeddingRequest } from "./open-request.js";
 
 /** Adapters whose files can be read. */
 export type OpenAdapters = Adapters<LocatedLora & { readonly file: FoundFile }, EmbeddingRequest & { readonly file: FoundFile }>;

@@ -1,5 +1,5 @@
 import { withoutEnding } from "../checkpoint/pickles.js";
-import type { ModelSource } from "./request.js";
+import type { ModelSource } from "./model-source.js";
 
 /** How people know a checkpoint: the last name of its folder, file or hub id, without the ending. */
 export function nameOf(source: ModelSource): string {

@@ -13,8 +13,9 @@ import type { LocatedAdapters } from "./adapter-library.js";
 import { expectRefiner, familyOf, type KnownFamily } from "./families.js";
 import { listOf } from "./list-of.js";
 import { findAdapters, type OpenAdapters, openAdapters } from "./load-adapters.js";
+import type { ModelSource } from "./model-source.js";
 import { pathOf } from "./name-of.js";
-import type { ModelSource, OpenRequest } from "./request.js";
+import type { OpenRequest } from "./open-request.js";
 
 /** The files of everything that a request names. Files on the hub have been downloaded. */
 export interface OpenFiles {

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { findLoraTag, type LoraTag, parseLoraTags } from "../prompt/lora-tags.js";
-import type { RunRequest } from "./request.js";
+import type { RunRequest } from "./run-request.js";
 
 /** A prompt and the LoRAs it names. */
 export interface TaggedPrompt {

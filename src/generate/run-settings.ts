@@ -6,7 +6,7 @@ import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
-import type { SchedulerSettings } from "./request.js";
+import type { SchedulerSettings } from "./run-request.js";
 
 /** The settings of a run: its request with all defaults filled in, and what is loaded. */
 export interface RunSettings {

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { parseSeed } from "../tensor/random.js";
-import type { RunRequest } from "./request.js";
+import type { RunRequest } from "./run-request.js";
 
 /** The seed of each picture: picture i has the first seed + i. @throws ArgumentError if the last is beyond 2^64 - 1 */
 export function seedsOf({ seed, numImagesPerPrompt: count = 1 }: RunRequest): readonly bigint[] {

@@ -3,7 +3,8 @@ import type { StartName } from "../families/family.js";
 import { loadImage, loadMask } from "../image/load-image.js";
 import type { Picture } from "../image/picture.js";
 import { lastName } from "./name-of.js";
-import type { PictureInput, RunRequest } from "./request.js";
+import type { PictureInput } from "./picture-input.js";
+import type { RunRequest } from "./run-request.js";
 
 /** Noise alone. */
 export interface NoiseStart {

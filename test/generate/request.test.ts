@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import * as v from "valibot";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
@@ -85,11 +85,12 @@ describe("a request", () => {
 
 describe("the schema's descriptions", () => {
   it("are the doc comments of the interface", () => {
-    const source = readFileSync(new URL("../../src/generate/request.ts", import.meta.url), "utf8");
-    const interfaces = source.slice(source.indexOf("export interface OpenRequest"), source.indexOf("export interface GenerateRequest"));
-    const comments = [...interfaces.matchAll(/ {2}\/\*\*(.*?)\*\/\s+readonly (\w+)\?:/gs)].map(([, comment = "", name = ""]) => {
-      return [name, comment.replace(/\s*\n\s*\*/g, "").trim()];
-    });
+    const folder = new URL("../../src/generate/", import.meta.url);
+    const sources = readdirSync(folder).filter((name) => name.endsWith("-request.ts"));
+    const source = sources.map((name) => readFileSync(new URL(name, folder), "utf8")).join("\n");
+    const comments = [...source.matchAll(/ {2}\/\*\*(.*?)\*\/\s+readonly (\w+)\?:/gs)]
+      .filter(([, , name = ""]) => Object.hasOwn(GENERATE_FIELDS, name))
+      .map(([, comment = "", name = ""]) => [name, comment.replace(/\s*\n\s*\*/g, "").trim()]);
     const descriptions = Object.entries(GENERATE_FIELDS).map(([name, { description }]) => [name, description]);
     expect(Object.fromEntries(comments)).toEqual(Object.fromEntries(descriptions));
   });

@@ -4,7 +4,7 @@ import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Control } from "../controls.js";
 import type { Adaptable } from "../load-adapters.js";
 import type { OpenFiles } from "../open-files.js";
-import type { RunRequest } from "../request.js";
+import type { RunRequest } from "../run-request.js";
 import type { Runner } from "../runner.js";
 import type { Start } from "../start.js";
 

@@ -1,0 +1,162 @@
+import * as v from "valibot";
+import { isPlain } from "../given.js";
+import { described, type Fields, field, group, needed, numbers, oneOf, real, text, whole, withJson } from "../options/fields.js";
+import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
+import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
+import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
+import { parseSeed } from "../tensor/random.js";
+import { CONTROL_FIELDS, type ControlRequest } from "./control-request.js";
+import { GUIDANCE_TEXT, MASK_GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "./default-texts.js";
+import { type PictureInput, picture } from "./picture-input.js";
+
+/** Settings of a scheduler's config, in camelCase. */
+export type SchedulerSettings = Readonly<Record<string, string | number | boolean>>;
+
+/** One run of an open workflow: what the pictures show and how they are made. */
+export interface RunRequest extends ControlRequest {
+  /**
+   * What the picture shows. Checkpoints of pixels (DDPM and others) take none, all others need one. <lora:name:0.8> loads a LoRA by its
+   * name.
+   */
+  readonly prompt?: string | undefined;
+  /** What the picture should not show; nothing by default. */
+  readonly negativePrompt?: string | undefined;
+  /** plain, the default, reads prompts as diffusers does. a1111 reads (word:1.3) and [word] as AUTOMATIC1111 does. */
+  readonly promptSyntax?: PromptSyntax | undefined;
+  /** Denoising steps. By default 50; LCM 4; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20. */
+  readonly numInferenceSteps?: number | undefined;
+  /** Instead of a number of steps: the timesteps themselves, noisiest first, for schedulers that take them. */
+  readonly timesteps?: readonly number[] | undefined;
+  /** Instead of a number of steps: the noise levels themselves, noisiest first, and 0 at the end, for schedulers that take them. */
+  readonly sigmas?: readonly number[] | undefined;
+  /**
+   * How strongly the picture follows the prompt; 1 and less is off. By default 7.5; XL 5; LCM 8.5; embedded checkpoint 5. With a mask 7.5.
+   */
+  readonly guidanceScale?: number | undefined;
+  /** Restores the contrast that strong guidance changes, from 0 (off, the default) to 1. */
+  readonly guidanceRescale?: number | undefined;
+  /** Last layers of the text encoder to skip; none by default. */
+  readonly clipSkip?: number | undefined;
+  /** Seed of the first picture; picture i has seed + i. The same seed gives the same picture. Random by default and for -1. */
+  readonly seed?: number | string | bigint | undefined;
+  /** Pictures to make, each as if it were made alone; 1 by default. */
+  readonly numImagesPerPrompt?: number | undefined;
+  /** Width in pixels. By default the checkpoint's, or that of the picture to start from. */
+  readonly width?: number | undefined;
+  /** Height in pixels. By default the checkpoint's, or that of the picture to start from. */
+  readonly height?: number | undefined;
+  /** Scheduler, by class or short name, such as euler-a. The checkpoint's by default. */
+  readonly scheduler?: string | undefined;
+  /** How the scheduler chooses timesteps. The scheduler's own by default. */
+  readonly timestepSpacing?: TimestepSpacing | undefined;
+  /** More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default. */
+  readonly schedulerConfig?: SchedulerSettings | undefined;
+  /** Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default. */
+  readonly cache?: StepCacheOptions | undefined;
+  /** Picture to start from. In JSON: the image file in base64, or a data URL. */
+  readonly image?: PictureInput | undefined;
+  /** How much of the picture to change, from 0 to 1. By default 0.8; XL 0.3. With a mask 1; XL 0.9999. */
+  readonly strength?: number | undefined;
+  /** Mask: the picture is repainted where the mask is white. In JSON: the image file in base64, or a data URL. */
+  readonly maskImage?: PictureInput | undefined;
+  /** Works on the masked part only, and on this many pixels around it. The whole picture by default. */
+  readonly paddingMaskCrop?: number | undefined;
+  /** The share of the denoising after which the refiner takes over; 0.8 by default. */
+  readonly denoisingEnd?: number | undefined;
+}
+
+/** More pictures in one request are a typing error. */
+const MOST_PICTURES = 10_000;
+
+/** Longer sides are a typing error: no checkpoint makes such pictures, and there is no memory for them. */
+export const LARGEST_SIDE = 16384;
+
+const PROMPT_SYNTAXES: readonly PromptSyntax[] = ["plain", "a1111"];
+
+const seed = withJson(
+  v.union([v.pipe(v.number(), v.integer()), v.string()]),
+  field<number | string | bigint>(
+    isSeed,
+    "a whole number from 0 to 2^64 - 1 (or down to -2^63, counted back from 2^64), or -1 for a random one",
+  ),
+);
+
+const schedulerSettings = withJson(
+  v.record(v.string(), v.union([v.string(), v.number(), v.boolean()])),
+  field<SchedulerSettings>(
+    (value) => isPlain(value) && Object.values(value).every((each) => ["string", "number", "boolean"].includes(typeof each)),
+    "an object of settings, such as { useKarrasSigmas: true }",
+  ),
+);
+
+export const CACHE_FIELDS: Fields<StepCacheOptions> = {
+  interval: described("The whole UNet runs at every nth step; 1 is off.", needed(whole(1), "such as cache: { interval: 3 }")),
+  branch: described("Where the UNet is cut: 0, the default, leaves the least to the steps between.", whole(0)),
+};
+
+/** The options of one run. */
+export const RUN_FIELDS: Fields<RunRequest> = {
+  prompt: described(
+    "What the picture shows. Checkpoints of pixels (DDPM and others) take none, all others need one. <lora:name:0.8> loads a LoRA by its name.",
+    text,
+  ),
+  negativePrompt: described("What the picture should not show; nothing by default.", text),
+  promptSyntax: described(
+    "plain, the default, reads prompts as diffusers does. a1111 reads (word:1.3) and [word] as AUTOMATIC1111 does.",
+    oneOf(...PROMPT_SYNTAXES),
+  ),
+  numInferenceSteps: described(`Denoising steps. By default ${STEPS_TEXT}.`, whole(1)),
+  timesteps: described(
+    "Instead of a number of steps: the timesteps themselves, noisiest first, for schedulers that take them.",
+    withJson(v.array(v.number()), numbers()),
+  ),
+  sigmas: described(
+    "Instead of a number of steps: the noise levels themselves, noisiest first, and 0 at the end, for schedulers that take them.",
+    withJson(v.array(v.number()), numbers(0)),
+  ),
+  guidanceScale: described(
+    `How strongly the picture follows the prompt; 1 and less is off. By default ${GUIDANCE_TEXT}. With a mask ${MASK_GUIDANCE_TEXT}.`,
+    real(0),
+  ),
+  guidanceRescale: described("Restores the contrast that strong guidance changes, from 0 (off, the default) to 1.", real(0, 1)),
+  clipSkip: described("Last layers of the text encoder to skip; none by default.", whole(0)),
+  seed: described(
+    "Seed of the first picture; picture i has seed + i. The same seed gives the same picture. Random by default and for -1.",
+    seed,
+  ),
+  numImagesPerPrompt: described("Pictures to make, each as if it were made alone; 1 by default.", whole(1, MOST_PICTURES)),
+  width: described("Width in pixels. By default the checkpoint's, or that of the picture to start from.", whole(1, LARGEST_SIDE)),
+  height: described("Height in pixels. By default the checkpoint's, or that of the picture to start from.", whole(1, LARGEST_SIDE)),
+  scheduler: described("Scheduler, by class or short name, such as euler-a. The checkpoint's by default.", text),
+  timestepSpacing: described("How the scheduler chooses timesteps. The scheduler's own by default.", oneOf(...TIMESTEP_SPACINGS)),
+  schedulerConfig: described(
+    "More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default.",
+    schedulerSettings,
+  ),
+  cache: described(
+    "Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default.",
+    group(CACHE_FIELDS),
+  ),
+  image: described("Picture to start from. In JSON: the image file in base64, or a data URL.", picture),
+  strength: described(
+    `How much of the picture to change, from 0 to 1. By default ${STRENGTH_TEXT}. With a mask ${MASK_STRENGTH_TEXT}.`,
+    real(0, 1),
+  ),
+  maskImage: described(
+    "Mask: the picture is repainted where the mask is white. In JSON: the image file in base64, or a data URL.",
+    picture,
+  ),
+  paddingMaskCrop: described("Works on the masked part only, and on this many pixels around it. The whole picture by default.", whole(0)),
+  ...CONTROL_FIELDS,
+  denoisingEnd: described(`The share of the denoising after which the refiner takes over; ${REFINER_TEXT} by default.`, real(0.01, 0.99)),
+};
+
+function isSeed(value: unknown): boolean {
+  if (typeof value !== "number" && typeof value !== "string" && typeof value !== "bigint") return false;
+  try {
+    parseSeed(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
