@@ -92,21 +92,19 @@ export {
 export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
 export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
 export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
+export type { SaveLoraOptions } from "./pipelines/adapters/save-lora.js";
 export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelines/adapters/t2i-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
+export {
+  type AutoParts,
+  AutoPipelineForImage2Image,
+  AutoPipelineForInpainting,
+  AutoPipelineForText2Image,
+} from "./pipelines/auto-pipeline.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
-export {
-  DiffusionPipeline,
-  type GivenParts,
-  type PartsOf,
-  type PipelineClass,
-  type PipelineOf,
-  type PipelineOptions,
-  type SchedulerOptions,
-  type TextToImagePipeline,
-} from "./pipelines/diffusion-pipeline.js";
+export { DiffusionPipeline } from "./pipelines/diffusion-pipeline.js";
 export {
   type LatentConsistencyModelOptions,
   LatentConsistencyModelPipeline,
@@ -119,6 +117,8 @@ export {
   type LatentConsistencyModelImg2ImgRequest,
 } from "./pipelines/latent-consistency-model-img2img.js";
 export type { GuidanceOptions, PromptEmbeds } from "./pipelines/latent-diffusion-request.js";
+export type { PipelineOptions, SchedulerOptions } from "./pipelines/open-pipeline.js";
+export type { GivenParts, PartsOf, PipelineClass, PipelineOf, TextToImagePipeline } from "./pipelines/pipeline-classes.js";
 export type {
   Prompted,
   PromptOptions,
@@ -130,7 +130,7 @@ export type {
 export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
 export type { ControlImageOptions, ControlImages } from "./pipelines/shared/control-images.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
-export type { OutputType, PipelineOutput } from "./pipelines/shared/output.js";
+export type { OutputType, PipelineOutput, PixelOutputType } from "./pipelines/shared/output.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
@@ -221,7 +221,7 @@ export {
   StableDiffusionXLInpaintPipeline,
   type StableDiffusionXLInpaintRequest,
 } from "./pipelines/stable-diffusion-xl-inpaint.js";
-export type { PixelOutputType, UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
+export type { UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export type { Folder } from "./platform/folder.js";
 export type { CachedRepository, CachedRevision } from "./platform/hub.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
-import { abortSignal, callback, type Fields, field, oneOf, text } from "../options/fields.js";
+import { abortSignal, callback, type Fields, field, flag, oneOf, text } from "../options/fields.js";
 import type { FolderWriter, WriteFolderOptions } from "../platform/output-folder.js";
 
 /** The version of diffusers whose files are written. */
@@ -32,6 +32,8 @@ export interface SavePretrainedOptions {
   readonly maxShardSize?: number | string | undefined;
   /** The type of the saved weights. By default, weights are copied as the checkpoint has them. */
   readonly dtype?: SavedDType | undefined;
+  /** Whether the folder may hold files already; those of the same names are replaced. True by default, as in diffusers. */
+  readonly overwrite?: boolean | undefined;
   /** Called after each part of a weight file. */
   readonly onProgress?: ((progress: SaveProgress) => void) | undefined;
   /** Stops saving; nothing remains in the folder. The call throws the signal's reason. */
@@ -46,6 +48,7 @@ export const SAVE_FIELDS: Fields<SavePretrainedOptions> = {
     "number",
   ),
   dtype: oneOf(...DTYPES),
+  overwrite: flag,
   onProgress: callback(),
   signal: abortSignal,
 };
@@ -58,9 +61,12 @@ export function shardBytes(size: number | string = "10GB"): number {
   const [, number = "", unit = ""] = /^\s*([\d.]+)\s*([KMGT]B)\s*$/i.exec(size) ?? [];
   const bytes = Math.trunc(Number(number) * (UNITS[unit.toUpperCase()] ?? Number.NaN));
   if (bytes > 0) return bytes;
-  throw new ArgumentError(`maxShardSize is ${JSON.stringify(size)}; expected a number with a unit: KB, MB, GB or TB, such as "5GB"`, {
-    argument: "maxShardSize",
-  });
+  throw new ArgumentError(
+    (name) => `${name("maxShardSize")} is ${JSON.stringify(size)}; expected a number with a unit: KB, MB, GB or TB, such as "5GB"`,
+    {
+      argument: "maxShardSize",
+    },
+  );
 }
 
 /** @throws ArgumentError unless `variant` can be a part of a file's name. */

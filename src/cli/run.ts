@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
 import { setWarningHandler } from "../warnings.js";
+import { addConvert } from "./convert.js";
 import { addDevices } from "./devices.js";
 import { describeError, EXIT_CODES, exitCodeOf } from "./errors.js";
 import { addGenerate } from "./generate.js";
@@ -50,6 +51,7 @@ function program(signal: AbortSignal): Command {
     .enablePositionalOptions()
     .addHelpText("after", `\nExample: darkroom generate "a red fox in the snow" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
   addGenerate(program, signal);
+  addConvert(program, signal);
   addDevices(program);
   addInfo(program);
   addInspect(program);

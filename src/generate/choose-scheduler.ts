@@ -1,4 +1,4 @@
-import type { SchedulerOptions } from "../pipelines/diffusion-pipeline.js";
+import type { SchedulerOptions } from "../pipelines/open-pipeline.js";
 import { expectSettings, type ResolvedScheduler } from "../schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../schedulers/shared/scheduler.js";
 import type { SchedulerSettings } from "./run-request.js";

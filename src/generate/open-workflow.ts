@@ -1,13 +1,9 @@
-import { readConfig } from "../checkpoint/config.js";
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
-import { ConfigError } from "../errors.js";
 import { isPlain } from "../given.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
-import type { Autoencoder } from "../models/autoencoder.js";
 import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
-import type { Folder } from "../platform/folder.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkNetworks, checkRun } from "./check-family.js";
@@ -17,12 +13,13 @@ import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
 import { type OpenFiles, openFiles } from "./open-files.js";
 import type { OpenRequest } from "./open-request.js";
+import { openVae } from "./open-vae.js";
 import { readTags, taggedPrompt } from "./prompt-tags.js";
 import { belongsToRequest, checkOpening, checkRunRequest } from "./request.js";
 import { type GenerateEvent, type GenerateResult, type PreparedRun, prepareRun, runEvents } from "./run.js";
 import type { RunRequest } from "./run-request.js";
 import { unlessAborted } from "./unless-aborted.js";
-import type { OpenNetworks, PartOptions } from "./workflows/workflow.js";
+import type { OpenNetworks } from "./workflows/workflow.js";
 import { workflowOf } from "./workflows/workflow-of.js";
 
 /** Options that a program decides, and a request does not. */
@@ -210,16 +207,4 @@ function isSame(request: RunRequest, other: RunRequest): boolean {
 
 async function disposeAll(parts: readonly AsyncDisposable[]): Promise<void> {
   for (const part of parts) await part[Symbol.asyncDispose]();
-}
-
-/** The autoencoder in `folder`, of the class its `config.json` names. @throws CheckpointError, ConfigError, DeviceError */
-async function openVae(folder: Folder, options: Omit<PartOptions, "vae">): Promise<Autoencoder> {
-  const { _className: className } = await readConfig(folder, "config.json");
-  const { AUTOENCODERS } = await import("../pipelines/shared/components.js");
-  if (typeof className === "string" && Object.hasOwn(AUTOENCODERS, className)) {
-    return AUTOENCODERS[className as keyof typeof AUTOENCODERS].fromPretrained(folder, options);
-  }
-  throw new ConfigError(
-    (name) => `${folder.name}/config.json is of class ${className}; expected ${Object.keys(AUTOENCODERS).join(" or ")} for ${name("vae")}`,
-  );
 }

@@ -73,6 +73,11 @@ export class NetworkAdapters {
     return fusedChanges(this.fused, path);
   }
 
+  /** How an adapter changes the layers, by their paths; undefined if it is not loaded or changes none. */
+  changesOf(name: string): ReadonlyMap<string, LayerChange> | undefined {
+    return this.loaded.find((adapter) => adapter.name === name)?.layers;
+  }
+
   /** Loads an adapter and makes it the only active one, as PEFT does. */
   add(name: string, layers: ReadonlyMap<string, LayerChange>): void {
     const blocks = [...new Set([...layers.keys()].map(blockOf))];

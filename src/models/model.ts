@@ -155,8 +155,12 @@ export abstract class Model<Config> implements AsyncDisposable {
    */
   async savePretrained(folder: string, options: SavePretrainedOptions = {}): Promise<void> {
     const checked = checkOptions(options, SAVE_FIELDS, { call: `${this.className}.savePretrained` });
-    const { signal, onProgress } = checked;
-    await writeTo(folder, (output) => this.saveTo(output, checked), { signal, onBytes: progressOf(this.savedBytes(checked), onProgress) });
+    const { signal, onProgress, overwrite } = checked;
+    await writeTo(folder, (output) => this.saveTo(output, checked), {
+      signal,
+      overwrite,
+      onBytes: progressOf(this.savedBytes(checked), onProgress),
+    });
   }
 
   /** Saves `config.json` into `folder`, without the weights. @throws OutputError if it cannot be written. */

@@ -32,7 +32,7 @@ export abstract class SavedTogether<Net extends Model<object>> implements AsyncD
     );
     for (const [i, net] of this.nets.entries()) {
       const path = numbered(String(folder).replace(/[/\\]+$/, ""), i);
-      await writeTo(path, (output) => net.saveTo(output, checked), { signal: checked.signal, onBytes });
+      await writeTo(path, (output) => net.saveTo(output, checked), { signal: checked.signal, overwrite: checked.overwrite, onBytes });
     }
   }
 

@@ -5,7 +5,8 @@ import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, optional } from "../options/fields.js";
 import { schedulerField } from "../schedulers/registry.js";
 import { warn } from "../warnings.js";
-import { DiffusionPipeline, type PipelineClass } from "./diffusion-pipeline.js";
+import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import type { PipelineClass } from "./pipeline-classes.js";
 import { ComponentSource } from "./shared/components.js";
 
 /** A pipeline of class `made` with the parts of another pipeline, except those in `given`. The networks are not loaded again. */

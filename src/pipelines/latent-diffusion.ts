@@ -17,6 +17,7 @@ import {
   type LoraComponent,
   type LoraNetworks,
 } from "./adapters/lora-adapters.js";
+import { type SaveLoraOptions, saveLora } from "./adapters/save-lora.js";
 import { type TextualInversionOptions, type TextualInversionSource, TextualInversions } from "./adapters/textual-inversions.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import type { GuidanceOptions, LatentDiffusionRequest } from "./latent-diffusion-request.js";
@@ -138,6 +139,16 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
    */
   loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
     return this.loras.load(source, options);
+  }
+
+  /**
+   * Saves a LoRA into a file of `folder`, in PEFT's layout with its config, as diffusers' `save_lora_weights` does. `loadLoraWeights` and
+   * diffusers open it. The matrices are copied; the weight that `setAdapters` set is not saved.
+   * @throws ArgumentError if there is no such adapter, several and none is named, or one of another method than plain LoRA; OutputError if
+   * it cannot be written, or would replace the file that it is read from.
+   */
+  async saveLoraWeights(folder: string, options: SaveLoraOptions = {}): Promise<void> {
+    await saveLora(folder, this.loraNetworks, options);
   }
 
   /**

@@ -32,7 +32,7 @@ export interface SavedPipeline {
 
 /** Writes all parts of a pipeline and `model_index.json`. */
 export async function savePipeline(path: string, pipeline: SavedPipeline, options: SavePretrainedOptions): Promise<void> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, overwrite } = options;
   const folders = Object.entries(pipeline.parts).flatMap(([name, value]) => foldersOf(snakeCase(name), value));
   const total = folders.reduce((sum, { part }) => sum + (part.savedBytes?.(options) ?? 0), 0);
   const fill = async (output: OutputFolder) => {
@@ -46,7 +46,7 @@ export async function savePipeline(path: string, pipeline: SavedPipeline, option
     const origin = { _class_name: pipeline.className, _diffusers_version: DIFFUSERS_VERSION };
     await output.write(MODEL_INDEX, jsonBytes({ ...index, ...snakeCaseKeys(pipeline.options), ...origin }));
   };
-  await writeTo(path, fill, { signal, onBytes: progressOf(total, onProgress) });
+  await writeTo(path, fill, { signal, overwrite, onBytes: progressOf(total, onProgress) });
 }
 
 /** The folders of a part: one, or several for several ControlNets. */

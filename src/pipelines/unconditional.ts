@@ -1,6 +1,6 @@
 import type { Defaults } from "../families/family.js";
 import { type UNet2DInputs, UNet2DModel } from "../models/unet-2d.js";
-import { abortSignal, type Fields, instanceOf, oneOf, whole } from "../options/fields.js";
+import { abortSignal, type Fields, instanceOf, whole } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import { randnPerImage } from "../tensor/random.js";
@@ -11,11 +11,8 @@ import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } fr
 import type { Denoiser } from "./shared/denoiser.js";
 import { denoisingLoop, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
 import type { Generators } from "./shared/latents.js";
-import { outputOf, type PipelineOutput } from "./shared/output.js";
+import { outputOf, PIXEL_OUTPUT_TYPE, type PipelineOutput, type PixelOutputType } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
-
-/** The kind of result of a call without a prompt: finished pictures, or float pictures [batch, channels, height, width] in 0..1. */
-export type PixelOutputType = "image" | "tensor";
 
 /** The options of every call without a prompt. */
 export interface UnconditionalRequest extends RandomOptions {
@@ -23,7 +20,7 @@ export interface UnconditionalRequest extends RandomOptions {
   readonly batchSize?: number | undefined;
   /** Denoising steps; by default 1000 for DDPM, 50 for DDIM, 1 for consistency models, 2000 for score-based models. */
   readonly numInferenceSteps?: number | undefined;
-  /** "image" (default) for pictures, "tensor" for floats in 0..1. */
+  /** "image" (default) for pictures; "tensor" and "np" for floats in 0..1, "uint8" for 0..255. */
   readonly outputType?: PixelOutputType | undefined;
   /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -33,7 +30,7 @@ export const UNCONDITIONAL_FIELDS: Fields<UnconditionalRequest> = {
   ...RANDOM_FIELDS,
   batchSize: whole(1),
   numInferenceSteps: whole(1),
-  outputType: oneOf("image", "tensor"),
+  outputType: PIXEL_OUTPUT_TYPE,
   signal: abortSignal,
 };
 

@@ -1,6 +1,7 @@
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
 import { DDPMPipeline } from "../../src/pipelines/ddpm.js";
-import type { DiffusionPipeline, PipelineClass } from "../../src/pipelines/diffusion-pipeline.js";
+import type { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import type { PipelineClass } from "../../src/pipelines/pipeline-classes.js";
 import { ComponentSource } from "../../src/pipelines/shared/components.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { EMBEDDED_CHECKPOINT } from "../../src/hub/embedded.js";
-import { DiffusionPipeline, type TextToImagePipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
+import type { TextToImagePipeline } from "../../src/pipelines/pipeline-classes.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
 import { collectWarnings } from "../helpers/warnings.js";

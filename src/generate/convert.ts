@@ -1,0 +1,67 @@
+import { type SavePretrainedOptions, shardBytes } from "../checkpoint/saving.js";
+import type { DownloadProgress } from "../checkpoint/source.js";
+import { ArgumentError } from "../errors.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
+import { DiffusionPipeline } from "../pipelines/diffusion-pipeline.js";
+import type { LoraRequest } from "./open-request.js";
+import { openVae } from "./open-vae.js";
+
+/** What is converted. */
+export interface ConvertRequest extends SavePretrainedOptions {
+  /** A single file, a folder or a hub id. */
+  readonly model: string;
+  /** The folder to write, which must be new or empty. */
+  readonly folder: string;
+  /** LoRAs that become a part of the weights. */
+  readonly loras?: readonly (LoraRequest & { readonly source: string })[] | undefined;
+  /** An autoencoder in place of the checkpoint's. */
+  readonly vae?: string | undefined;
+  /** Configs for a single file: a folder or hub id. */
+  readonly config?: string | undefined;
+  readonly revision?: string | undefined;
+  readonly cacheDir?: string | undefined;
+  readonly localFilesOnly?: boolean | undefined;
+  readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
+}
+
+/**
+ * Writes a checkpoint as a folder in diffusers' layout, whole or not at all.
+ * @throws ArgumentError, CheckpointError, ConfigError, HubError, OutputError; the signal's reason
+ */
+export async function convertCheckpoint(request: ConvertRequest): Promise<void> {
+  const { model, folder, loras = [], vae: vaeSource, config, revision, onDownload, cacheDir, localFilesOnly, ...saving } = request;
+  shardBytes(saving.maxShardSize);
+  const { signal } = saving;
+  const from = (source: string) => ({
+    ...{ cacheDir, localFilesOnly, signal },
+    ...(onDownload && { onProgress: (progress: DownloadProgress) => onDownload(progress, source) }),
+  });
+  const parts: AsyncDisposable[] = [];
+  try {
+    const vae =
+      vaeSource === undefined
+        ? undefined
+        : await openVae(await openCheckpoint(vaeSource, { ...from(vaeSource), wanted: { kind: "network", network: "vae" } }), {
+            device: "cpu",
+            variant: undefined,
+          });
+    if (vae) parts.push(vae);
+    const pipe = await DiffusionPipeline.fromPretrained(model, { ...from(model), device: "cpu", config, revision, ...(vae && { vae }) });
+    parts.unshift(pipe);
+    if (loras.length > 0) {
+      if (!("loadLoraWeights" in pipe)) {
+        throw new ArgumentError((name) => `${model} has no network that ${name("loras")} can change`, { argument: "loras" });
+      }
+      const names = loras.map((_, i) => `lora_${i}`);
+      for (const [i, { source }] of loras.entries()) await pipe.loadLoraWeights(source, { ...from(source), adapterName: names[i] });
+      pipe.setAdapters(
+        names,
+        loras.map(({ weight = 1 }) => weight),
+      );
+      pipe.fuseLora();
+    }
+    await pipe.savePretrained(folder, { ...saving, overwrite: false });
+  } finally {
+    for (const part of parts) await part[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,109 @@
+import type { ModelIndex } from "../checkpoint/model-index.js";
+import { ConfigError } from "../errors.js";
+import type { PipelineClassName } from "../families/lookups.js";
+import { type Field, type Fields, field } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
+import type { DiffusionPipeline } from "./diffusion-pipeline.js";
+import type { ComponentSource } from "./shared/components.js";
+import type { StableDiffusionPipeline } from "./stable-diffusion.js";
+import type { StableDiffusionComponents } from "./stable-diffusion-base.js";
+import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
+import type { StableDiffusionXLComponents } from "./stable-diffusion-xl-base.js";
+
+/** A pipeline class: how it opens a checkpoint, and which parts a caller may give in place of the checkpoint's. */
+export interface PipelineClass<Pipeline extends DiffusionPipeline, Components extends object> {
+  /** Its name in diffusers. */
+  readonly className: string;
+  /** Fields of the parts. */
+  readonly parts: Fields<object>;
+  /** Makes a pipeline with the parts of a checkpoint; `fromPretrained` calls it. */
+  open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
+}
+
+/** The parts that a caller may give in place of the checkpoint's. A scheduler may be given by name; it gets the checkpoint's config. */
+export type GivenParts<Components> = {
+  readonly [Part in keyof Components]?: (Part extends "scheduler" ? Components[Part] | string : Components[Part]) | undefined;
+};
+
+// Imported when they are needed, so that a program loads only the pipelines it uses.
+const PIPELINES = {
+  ConsistencyModelPipeline: async () => (await import("./consistency-model.js")).ConsistencyModelPipeline,
+  DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
+  DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,
+  LatentConsistencyModelImg2ImgPipeline: async () =>
+    (await import("./latent-consistency-model-img2img.js")).LatentConsistencyModelImg2ImgPipeline,
+  LatentConsistencyModelPipeline: async () => (await import("./latent-consistency-model.js")).LatentConsistencyModelPipeline,
+  ScoreSdeVePipeline: async () => (await import("./score-sde-ve.js")).ScoreSdeVePipeline,
+  StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
+  StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
+  StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
+  StableDiffusionControlNetPipeline: async () => (await import("./stable-diffusion-controlnet.js")).StableDiffusionControlNetPipeline,
+  StableDiffusionControlNetImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-controlnet-img2img.js")).StableDiffusionControlNetImg2ImgPipeline,
+  StableDiffusionControlNetInpaintPipeline: async () =>
+    (await import("./stable-diffusion-controlnet-inpaint.js")).StableDiffusionControlNetInpaintPipeline,
+  StableDiffusionXLControlNetUnionPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-union.js")).StableDiffusionXLControlNetUnionPipeline,
+  StableDiffusionXLControlNetUnionImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-union-img2img.js")).StableDiffusionXLControlNetUnionImg2ImgPipeline,
+  StableDiffusionXLControlNetUnionInpaintPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-union-inpaint.js")).StableDiffusionXLControlNetUnionInpaintPipeline,
+  StableDiffusionAdapterPipeline: async () => (await import("./stable-diffusion-adapter.js")).StableDiffusionAdapterPipeline,
+  StableDiffusionXLAdapterPipeline: async () => (await import("./stable-diffusion-xl-adapter.js")).StableDiffusionXLAdapterPipeline,
+  StableDiffusionXLPipeline: async () => (await import("./stable-diffusion-xl.js")).StableDiffusionXLPipeline,
+  StableDiffusionXLImg2ImgPipeline: async () => (await import("./stable-diffusion-xl-img2img.js")).StableDiffusionXLImg2ImgPipeline,
+  StableDiffusionXLInpaintPipeline: async () => (await import("./stable-diffusion-xl-inpaint.js")).StableDiffusionXLInpaintPipeline,
+  StableDiffusionXLControlNetPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet.js")).StableDiffusionXLControlNetPipeline,
+  StableDiffusionXLControlNetImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-img2img.js")).StableDiffusionXLControlNetImg2ImgPipeline,
+  StableDiffusionXLControlNetInpaintPipeline: async () =>
+    (await import("./stable-diffusion-xl-controlnet-inpaint.js")).StableDiffusionXLControlNetInpaintPipeline,
+} as const satisfies Record<PipelineClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
+
+/** The pipelines that make a picture from a prompt alone. */
+export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;
+
+type PipelineName = keyof typeof PIPELINES;
+type AnyClass = Awaited<ReturnType<(typeof PIPELINES)[PipelineName]>>;
+
+/** The parts of a pipeline class; for `DiffusionPipeline`, those of the text-to-image pipelines. */
+export type PartsOf<Class> =
+  Class extends PipelineClass<DiffusionPipeline, infer Components>
+    ? GivenParts<Components>
+    : GivenParts<StableDiffusionComponents & StableDiffusionXLComponents>;
+
+/** The pipeline that a class opens. */
+export type PipelineOf<Class> = Class extends PipelineClass<infer Pipeline, never> ? Pipeline : TextToImagePipeline;
+
+type AnyPart = AnyClass extends infer Class ? (Class extends { parts: infer Parts } ? keyof Parts : never) : never;
+
+const part = field<unknown>(() => true, "a part of a pipeline");
+
+/** The parts of all pipelines, for a checkpoint whose pipeline is not known yet. */
+export const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
+  adapter: part,
+  controlnet: part,
+  featureExtractor: part,
+  safetyChecker: part,
+  scheduler: part,
+  textEncoder: part,
+  textEncoder2: part,
+  tokenizer: part,
+  tokenizer2: part,
+  unet: part,
+  vae: part,
+};
+
+/** The function that loads the pipeline class of this name. */
+export function pipelineClass(className: string): () => Promise<PipelineClass<DiffusionPipeline, object>> {
+  return PIPELINES[className as PipelineName];
+}
+
+/** The function that loads the pipeline class that `model_index.json` names. @throws ConfigError for an unknown class. */
+export function namedClass(folder: Folder, { className }: ModelIndex): () => Promise<PipelineClass<DiffusionPipeline, object>> {
+  if (Object.hasOwn(PIPELINES, className)) return pipelineClass(className);
+  throw new ConfigError(`${folder.name}/model_index.json is of class ${className}; expected one of ${Object.keys(PIPELINES).join(", ")}`, {
+    hint: "this checkpoint is for a pipeline that Darkroom does not have",
+  });
+}

@@ -1,0 +1,65 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { StableDiffusionPipeline } from "../../src/index.js";
+import { checkpoint } from "../helpers/fixtures.js";
+import { readTensors } from "../helpers/safetensors.js";
+import { singleFile } from "../helpers/single-files.js";
+import { temporaryFolder } from "../helpers/temporary.js";
+import { darkroom } from "./darkroom.js";
+
+const LORA = checkpoint("../fixtures/lora/adapters/sd1_peft.safetensors");
+const REQUEST = { prompt: "a red fox", seed: 7, numInferenceSteps: 2, outputType: "tensor" } as const;
+const CONFIG = ["--config", checkpoint("sd1-mini")];
+
+describe("darkroom convert", () => {
+  it("writes a single file as a folder with the same pictures", async () => {
+    const [home, file] = [temporaryFolder(), singleFile("sd1-mini")];
+    const run = await darkroom(["convert", file, "./fox", ...CONFIG], home);
+    expect(run).toMatchObject({ code: 0, stdout: "./fox\n" });
+    expect(run.stderr).toMatch(/100%/);
+    expect(readdirSync(home)).toEqual(["fox"]);
+    await using single = await StableDiffusionPipeline.fromSingleFile(file, { config: checkpoint("sd1-mini") });
+    await using folder = await StableDiffusionPipeline.fromPretrained(join(home, "fox"));
+    expect((await folder.generate(REQUEST)).images).toEqual((await single.generate(REQUEST)).images);
+  });
+
+  it("adds LoRAs to the weights, takes another autoencoder and converts the weights", async () => {
+    const home = temporaryFolder();
+    const vae = checkpoint("vae-swap-mini");
+    const args = ["--lora", `${LORA}:0.7`, "--vae", vae, "--dtype", "fp16", "--variant", "fp16", "--quiet"];
+    const run = await darkroom(["convert", checkpoint("sd1-mini"), "fox", ...args], home);
+    expect(run).toMatchObject({ code: 0, stderr: "" });
+    const read = (path: string) => readTensors(join(home, "fox", path));
+    expect(Object.values(read("unet/diffusion_pytorch_model.fp16.safetensors")).every(({ dtype }) => dtype === "float16")).toBe(true);
+    const other = Object.values(readTensors(join(vae, "diffusion_pytorch_model.safetensors")))[0];
+    const names = Object.keys(readTensors(join(vae, "diffusion_pytorch_model.safetensors")));
+    expect(read("vae/diffusion_pytorch_model.fp16.safetensors")[names[0] ?? ""]).toEqual(other?.to("float16"));
+    await using pipe = await StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"));
+    await pipe.loadLoraWeights(LORA);
+    pipe.setAdapters("default_0", 0.7);
+    pipe.fuseLora();
+    pipe.unloadLoraWeights();
+    const saved = join(home, "expected");
+    await pipe.unet.savePretrained(saved, { dtype: "float16" });
+    expect(readFileSync(join(home, "fox/unet/diffusion_pytorch_model.fp16.safetensors"))).toEqual(
+      readFileSync(join(saved, "diffusion_pytorch_model.safetensors")),
+    );
+  });
+
+  it("refuses a folder with files, and writes nothing if something is wrong", async () => {
+    const home = temporaryFolder({ "full/notes.txt": "mine" });
+    const model = checkpoint("sd1-mini");
+    const full = await darkroom(["convert", model, "full"], home);
+    expect(full.code).toBe(5);
+    expect(full.stderr).toMatch(/cannot write full: the folder is not empty/);
+    expect(readdirSync(join(home, "full"))).toEqual(["notes.txt"]);
+    expect((await darkroom(["convert", "missing.safetensors", "out"], home)).code).toBe(3);
+    expect((await darkroom(["convert", model, "out", "--lora", "missing.safetensors"], home)).code).toBe(3);
+    const size = await darkroom(["convert", model, "out", "--max-shard-size", "much"], home);
+    expect(size).toMatchObject({ code: 2, stderr: expect.stringContaining("--max-shard-size") });
+    expect((await darkroom(["convert", model, "out", "--dtype", "fp4"], home)).code).toBe(2);
+    expect(existsSync(join(home, "out"))).toBe(false);
+    expect(readdirSync(home)).toEqual(["full"]);
+  });
+});
