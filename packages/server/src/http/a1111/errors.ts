@@ -4,11 +4,14 @@ import { InvalidFields } from "./fields.js";
 /** The library's options under the web UI's names. */
 const FIELD_NAMES: Readonly<Record<string, string>> = {
   clipSkip: "CLIP_stop_at_last_layers",
+  controlGuidanceEnd: "alwayson_scripts.ControlNet.guidance_end",
+  controlGuidanceStart: "alwayson_scripts.ControlNet.guidance_start",
   controlImage: "alwayson_scripts.ControlNet.image",
   controlnet: "alwayson_scripts.ControlNet.model",
   controlnetConditioningScale: "alwayson_scripts.ControlNet.weight",
   denoisingEnd: "refiner_switch_at",
   guidanceScale: "cfg_scale",
+  guessMode: "alwayson_scripts.ControlNet.control_mode",
   image: "init_images",
   loras: "prompt",
   maskImage: "mask",

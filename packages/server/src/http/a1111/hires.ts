@@ -2,6 +2,7 @@ import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { atMost, type Size } from "../limits.js";
 import { nearestName } from "../nearest-name.js";
+import type { Controls } from "./controlnet.js";
 import { expectName } from "./names.js";
 import type { CommonPlan, PlanContext, PlannedJob } from "./plan.js";
 import type { Txt2ImgBody } from "./request.js";
@@ -14,19 +15,35 @@ export const UPSCALERS = ["None", "Lanczos"] as const;
 /** The web UI's upscalers of latents. The server has none; Lanczos on the picture stands for them, with a warning. */
 export const LATENT_UPSCALERS = ["Latent"] as const;
 
+/** What the second pass starts from. */
+export interface HiresStart {
+  /** The picture of the first pass, made larger; base64. */
+  readonly image: string;
+  readonly size: Size;
+  readonly seed: string;
+  /** Steps of the first pass. */
+  readonly steps: number;
+}
+
 /** The second pass of hires fix: the picture is made larger by Lanczos and repainted from there. */
 export interface HiresPass {
   /** The larger size. */
   readonly size: (first: Size) => Size;
-  /** The job for a picture of the first pass; undefined if the picture is only made larger. `steps` are those of the first pass. */
-  readonly job: (start: { readonly image: string; readonly seed: string; readonly steps: number }) => PlannedJob | undefined;
+  /** The job for a picture of the first pass; undefined if the picture is only made larger. */
+  readonly job: (start: HiresStart) => Promise<PlannedJob | undefined>;
   /** What the web UI writes about it into the picture's settings. */
   readonly settings: (first: Size, steps: number) => Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
 }
 
 /** @throws HttpError */
-export function hiresOf(body: Txt2ImgBody, common: CommonPlan, { models, limits }: PlanContext, first: Size): HiresPass {
+export function hiresOf(
+  body: Txt2ImgBody,
+  common: CommonPlan,
+  controls: Controls,
+  { models, limits }: PlanContext,
+  first: Size,
+): HiresPass {
   const { hr_scale: scale = 2, hr_resize_x: x = 0, hr_resize_y: y = 0, hr_second_pass_steps: steps = 0 } = body;
   const strength = body.denoising_strength ?? 0.75;
   const size = (from: Size) => larger(from, scale, x, y);
@@ -46,7 +63,7 @@ export function hiresOf(body: Txt2ImgBody, common: CommonPlan, { models, limits 
   const chosen = sampler?.request ?? common.request;
   return {
     size,
-    job: ({ image, seed, steps: firstSteps }) => {
+    job: async ({ image, size, seed, steps: firstSteps }) => {
       if (strength === 0) return undefined;
       return {
         model,
@@ -55,6 +72,7 @@ export function hiresOf(body: Txt2ImgBody, common: CommonPlan, { models, limits 
           ...pick(chosen),
           ...(body.hr_prompt && { prompt: body.hr_prompt }),
           ...(body.hr_negative_prompt && { negativePrompt: body.hr_negative_prompt }),
+          ...(await controls.fields({ size }, "second")),
           image,
           strength,
           numInferenceSteps: stepsFor(steps > 0 ? steps : firstSteps, strength),

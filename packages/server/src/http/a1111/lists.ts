@@ -1,8 +1,8 @@
 import { totalmem } from "node:os";
 import type { Models } from "../models.js";
-import { MODULES } from "./controlnet.js";
 import { LATENT_UPSCALERS, UPSCALERS } from "./hires.js";
 import { titleOf } from "./names.js";
+import { MODULES } from "./preprocessors.js";
 import { OFFERED_SPACINGS, SAMPLERS } from "./sampler-table.js";
 
 /** A list of the web UI's API, by its path. */
@@ -37,7 +37,7 @@ export const LISTS: Readonly<Record<string, List>> = {
   },
   // webuiapi looks for "controlnet m2m" before it sends units of ControlNet.
   "/sdapi/v1/scripts": () => ({ txt2img: ["controlnet", "controlnet m2m"], img2img: ["controlnet"] }),
-  "/sdapi/v1/script-info": () => [{ name: "controlnet", is_alwayson: true, is_img2img: false, args: [] }],
+  "/sdapi/v1/script-info": () => [false, true].map((is) => ({ name: "controlnet", is_alwayson: true, is_img2img: is, args: [] })),
   "/sdapi/v1/cmd-flags": () => ({ api: true, nowebui: true }),
   "/sdapi/v1/memory": () => {
     const { rss } = process.memoryUsage();
@@ -56,9 +56,16 @@ export const LISTS: Readonly<Record<string, List>> = {
   "/controlnet/control_types": ({ controlnetNames }) => ({
     control_types: {
       All: { module_list: MODULES, model_list: ["None", ...controlnetNames], default_option: "none", default_model: "None" },
+      Canny: typeOf("canny", controlnetNames),
     },
   }),
 };
+
+/** A kind of ControlNets: those with its name in theirs. */
+function typeOf(module: (typeof MODULES)[number], names: readonly string[]) {
+  const models = names.filter((name) => name.toLowerCase().includes(module));
+  return { module_list: ["none", module], model_list: ["None", ...models], default_option: module, default_model: models[0] ?? "None" };
+}
 
 const CANNY_SLIDERS = [
   { name: "Resolution", value: 512, min: 64, max: 2048 },

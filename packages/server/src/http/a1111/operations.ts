@@ -3,6 +3,7 @@ import { type ApiDescription, json, type Operation } from "../openapi/operation.
 import { EXTRA_SCHEMAS } from "./extras.js";
 import { INFO_SCHEMA, LIST_SCHEMAS, PROGRESS_SCHEMA } from "./list-schemas.js";
 import { EMPTY_LISTS, REFRESHES } from "./lists.js";
+import { DETECT_SCHEMA } from "./preprocessors.js";
 import { BODY_SCHEMAS } from "./request.js";
 import { SETTING_SCHEMAS } from "./settings.js";
 
@@ -158,6 +159,27 @@ export const A1111_DESCRIPTION: ApiDescription = {
         ["info", "items", "parameters"],
       ),
     ),
+    {
+      method: "post",
+      path: "/controlnet/detect",
+      summary: "Prepare pictures for a ControlNet",
+      body: { "application/json": objectOf(DETECT_SCHEMA) },
+      example: { controlnet_module: "canny", controlnet_input_images: [EXAMPLE_PICTURE] },
+      replies: {
+        200: json(
+          "What the preprocessor makes of them.",
+          objectOf({ images: { type: "array", items: text, description: "Files in base64." }, info: text }, ["images", "info"]),
+        ),
+      },
+      errors: [400, 413, 422],
+    },
+    {
+      method: "post",
+      path: "/sdapi/v1/interrogate",
+      summary: "Always an error: there is no model that describes pictures",
+      replies: {},
+      errors: [404],
+    },
     ...Object.entries(LIST_SCHEMAS).map(
       ([path, [summary, schema]]): Operation => ({
         method: "get",

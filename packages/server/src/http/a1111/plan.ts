@@ -3,14 +3,14 @@ import type { NewJob, OutputOptions } from "../../jobs/job.js";
 import { HttpError } from "../http-error.js";
 import { atMost, type Limits, type Size } from "../limits.js";
 import type { Models } from "../models.js";
-import { type Control, controlsOf } from "./controlnet.js";
+import { type Controls, controlsOf } from "./controlnet.js";
 import { type HiresPass, hiresOf } from "./hires.js";
 import { expectName } from "./names.js";
 import { type CommonBody, type Img2ImgBody, readImg2Img, readTxt2Img, type Txt2ImgBody } from "./request.js";
 import { chooseSampler } from "./samplers.js";
 import { controlNetArgs, refuseScripts } from "./scripts.js";
 import { merged, readSettings, type Settings } from "./settings.js";
-import { multipleOf8, type StartFields, startsOf } from "./start-pictures.js";
+import { multipleOf8, type StartFields, startsOf, worksAroundMask } from "./start-pictures.js";
 import { withoutEffect } from "./without-effect.js";
 
 /** What a request of txt2img or img2img makes, in the library's terms. */
@@ -46,37 +46,22 @@ export interface PlanContext {
 export async function planTxt2Img(given: unknown, context: PlanContext): Promise<Plan> {
   const body = readTxt2Img(given);
   const common = commonOf(body, context);
-  const { controls, warnings } = await controlsOf(controlNetArgs(body.alwayson_scripts), context.models.controlnetNames, context.limits);
+  const controls = await controlsIn(body, context);
   const { width, height } = sizeOf(body);
-  const control = await controlFields(controls, { width, height });
   const model = await context.models.model(common.model);
-  const hires = body.enable_hr
-    ? hiresOf(body, common, context, { width: width ?? model?.size ?? 512, height: height ?? model?.size ?? 512 })
-    : undefined;
-  const hiresWarnings = hires && controls.length > 0 ? ["ControlNet acts in the first pass only, not in that of hires fix"] : [];
-  return finish(
-    "txt2img",
-    body,
-    common,
-    [{ ...control, width, height }],
-    hires,
-    [...warnings, ...(hires?.warnings ?? []), ...hiresWarnings],
-    context,
-  );
+  const first = { width: width ?? model?.size ?? 512, height: height ?? model?.size ?? 512 };
+  const hires = body.enable_hr ? hiresOf(body, common, controls, context, first) : undefined;
+  const control = await controls.fields({ size: { width, height } }, hires && "first");
+  const warnings = [...controls.warnings, ...(hires?.warnings ?? [])];
+  return finish("txt2img", body, common, [{ ...control, width, height }], hires, warnings, context);
 }
 
 /** @throws HttpError, ArgumentError */
 export async function planImg2Img(given: unknown, context: PlanContext): Promise<Plan> {
   const body = readImg2Img(given);
   const common = commonOf(body, context);
-  const { controls } = await controlsOf(controlNetArgs(body.alwayson_scripts), context.models.controlnetNames, context.limits);
-  if (controls.length > 0) {
-    throw new HttpError(400, "ControlNet works with txt2img only: no pipeline takes both a ControlNet and a picture to start from", {
-      code: "invalid_controlnet",
-      param: "alwayson_scripts.ControlNet",
-    });
-  }
-  const starts = await startsOf(body, context.limits);
+  const controls = await controlsIn(body, context);
+  const starts = await startsOf(body, controls, context.limits);
   const { strength, warnings } = strengthOf(body);
   return finish(
     "img2img",
@@ -84,9 +69,13 @@ export async function planImg2Img(given: unknown, context: PlanContext): Promise
     common,
     starts.map((start) => ({ ...start, strength })),
     undefined,
-    warnings,
+    [...controls.warnings, ...(worksAroundMask(body) ? controls.maskWarnings : []), ...warnings],
     context,
   );
+}
+
+function controlsIn(body: CommonBody, { models, limits }: PlanContext): Promise<Controls> {
+  return controlsOf(controlNetArgs(body.alwayson_scripts), models.controlnetNames, limits);
 }
 
 /** The web UI takes one step at least. */
@@ -208,15 +197,4 @@ function roundedSides(body: CommonBody): string[] {
     const side = body[name];
     return side === undefined || side === multipleOf8(side) ? [] : [`${name} ${side} is made ${multipleOf8(side)}, a multiple of 8`];
   });
-}
-
-async function controlFields(controls: readonly Control[], size: Partial<Size>): Promise<GenerateRequest> {
-  if (controls.length === 0) return {};
-  const images: string[] = [];
-  for (const control of controls) images.push(await control.image(size));
-  return {
-    controlnet: controls.map(({ model }) => model),
-    controlImage: images,
-    controlnetConditioningScale: controls.map(({ weight }) => weight),
-  };
 }

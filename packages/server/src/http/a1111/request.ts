@@ -48,7 +48,7 @@ const COMMON = {
   send_images: described("Whether the reply has the pictures; true by default.", flag),
   save_images: described("No effect: the server keeps finished pictures for a time in any case.", flag),
   alwayson_scripts: described(
-    "ControlNet with its units: { ControlNet: { args: [{ image, module, model, weight }] } }. Others are refused if they would do something.",
+    "ControlNet with its units: { ControlNet: { args: [{ image, module, model, weight, guidance_start, guidance_end, control_mode }] } }. Others are refused if they would do something.",
     object,
   ),
   infotext: described("No effect: send the fields themselves.", text),

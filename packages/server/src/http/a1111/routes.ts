@@ -1,12 +1,13 @@
 import type { Hono } from "hono";
 import { readJson } from "../body.js";
-import { toHttpError } from "../http-error.js";
+import { HttpError, toHttpError } from "../http-error.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { slowJson } from "../slow-json.js";
 import { a1111FieldName } from "./errors.js";
 import { extraBatchImages, extraSingleImage, pngInfo } from "./extras.js";
 import { EMPTY_LISTS, LISTS, REFRESHES } from "./lists.js";
 import { type Plan, type PlanContext, planImg2Img, planTxt2Img } from "./plan.js";
+import { detect } from "./preprocessors.js";
 import { replyOf } from "./reply.js";
 import { jobsOf, runPlan } from "./run-plan.js";
 import { CallersSettings } from "./settings.js";
@@ -42,6 +43,14 @@ export function addA1111(app: Hono<AppEnv>, server: ServerContext): void {
     // Their fields are not those of the library's options: errors have the right names already.
     app.post(`/sdapi/v1/${name}`, async (c) => c.json(await work(await readJson(c, server.limits), server.limits)));
   }
+  app.post("/controlnet/detect", async (c) => c.json(await detect(await readJson(c, server.limits), server.limits)));
+  app.post("/sdapi/v1/interrogate", () => {
+    throw new HttpError(404, "Model not found: this server has no model that describes pictures", {
+      code: "model_not_found",
+      param: "model",
+      hint: "settings and prompt in a picture's file are read by /sdapi/v1/png-info",
+    });
+  });
 }
 
 function addPictures(app: Hono<AppEnv>, server: ServerContext, settings: CallersSettings, tasks: Tasks): void {

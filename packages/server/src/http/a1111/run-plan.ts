@@ -115,7 +115,7 @@ class PlanRun {
     const { seed } = picture;
     const large = await resized(await decode(picture.data), hires.size(picture), "crop");
     const image = await toBase64(large);
-    const planned = hires.job({ image, seed, steps });
+    const planned = await hires.job({ image, size: large, seed, steps });
     if (!planned) this.next++;
     const done = planned ? (await this.job(planned, { format: "png" })).pictures[0] : undefined;
     const parameters = withHires(picture.parameters, hires.settings(picture, steps));

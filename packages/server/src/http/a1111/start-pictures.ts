@@ -1,11 +1,12 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import type { Limits, Size } from "../limits.js";
+import type { Controls } from "./controlnet.js";
 import { blurred, type Fit, inverted, type Raster, readMask, readPicture, resized, toBase64 } from "./raster.js";
 import type { Img2ImgBody } from "./request.js";
 
-/** What a request of img2img starts from, in the library's terms. */
-export type StartFields = Pick<GenerateRequest, "image" | "maskImage" | "paddingMaskCrop" | "width" | "height">;
+/** What a request of img2img starts from, in the library's terms, and the ControlNets, which may follow it. */
+export type StartFields = GenerateRequest & Pick<GenerateRequest, "image" | "maskImage" | "paddingMaskCrop" | "width" | "height">;
 
 /** resize_mode: "Just resize", "Crop and resize", "Resize and fill", "Just resize (latent upscale)". */
 const FITS: readonly Fit[] = ["stretch", "crop", "fill", "stretch"];
@@ -16,7 +17,7 @@ const DEFAULT_BLUR = 4;
  * The pictures of a request of img2img, each with the mask, brought to the size that is asked for in the way that is asked for.
  * @throws ArgumentError
  */
-export async function startsOf(body: Img2ImgBody, limits: Limits): Promise<StartFields[]> {
+export async function startsOf(body: Img2ImgBody, controls: Controls, limits: Limits): Promise<StartFields[]> {
   const { init_images: images = [] } = body;
   if (images.length === 0) {
     throw new HttpError(404, "Init image not found: init_images is empty", { code: "invalid_init_images", param: "init_images" });
@@ -32,25 +33,35 @@ export async function startsOf(body: Img2ImgBody, limits: Limits): Promise<Start
     );
   }
   const starts: StartFields[] = [];
-  for (const image of images) starts.push(await startOf(await readPicture(image, "init_images", limits), body, limits));
+  for (const image of images) starts.push(await startOf(await readPicture(image, "init_images", limits), body, controls, limits));
   return starts;
 }
 
-async function startOf(picture: Raster, body: Img2ImgBody, limits: Limits): Promise<StartFields> {
+async function startOf(picture: Raster, body: Img2ImgBody, controls: Controls, limits: Limits): Promise<StartFields> {
   const size = sizeFor(picture, body, limits);
-  if (body.mask === undefined) return { image: await toBase64(await resized(picture, size, fitOf(body))) };
+  const fit = fitOf(body);
+  // The part around the mask is cut from a ControlNet's picture as it is from this one.
+  const place = { size: worksAroundMask(body) ? picture : size, start: { picture, fit } };
+  const control = await controls.fields(place);
+  if (body.mask === undefined) return { ...control, image: await toBase64(await resized(picture, size, fit)) };
   const mask = await maskFor(picture, body, limits);
-  if (body.inpaint_full_res ?? true) {
+  if (worksAroundMask(body)) {
     const paddingMaskCrop = body.inpaint_full_res_padding ?? 0;
-    return { image: await toBase64(picture), maskImage: await toBase64(mask), paddingMaskCrop, ...size };
+    return { ...control, image: await toBase64(picture), maskImage: await toBase64(mask), paddingMaskCrop, ...size };
   }
   return {
-    image: await toBase64(await resized(picture, size, fitOf(body))),
-    maskImage: await toBase64(await resized(mask, size, fitOf(body))),
+    ...control,
+    image: await toBase64(await resized(picture, size, fit)),
+    maskImage: await toBase64(await resized(mask, size, fit)),
     // So wide that the part around the mask is the whole picture. Then the library puts back what the mask leaves, as the web UI does.
     paddingMaskCrop: Math.max(size.width, size.height),
     ...size,
   };
+}
+
+/** Whether only the masked part is worked on. */
+export function worksAroundMask({ mask, inpaint_full_res: is = true }: Img2ImgBody): boolean {
+  return mask !== undefined && is;
 }
 
 /** The web UI works in latents of 8 x 8 pixels and drops what is over. */

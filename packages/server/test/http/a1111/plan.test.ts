@@ -149,7 +149,7 @@ describe("hires fix", () => {
   it("repaints the larger picture with the prompt, the sampler and the model of the first", async () => {
     const { hires, warnings } = await txt2img({ ...body, sampler_name: "Euler", negative_prompt: "blue" });
     expect(hires?.size({ width: 64, height: 32 })).toEqual({ width: 128, height: 64 });
-    expect(hires?.job({ image: "abcd", seed: "1", steps: 20 })).toEqual({
+    expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toEqual({
       model: "emoji-64",
       request: {
         prompt: "a fox",
@@ -193,7 +193,10 @@ describe("hires fix", () => {
       schedulerConfig: { useKarrasSigmas: true },
       numInferenceSteps: 10,
     };
-    expect(hires?.job({ image: "abcd", seed: "1", steps: 20 })).toMatchObject({ model: "other", request });
+    expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toMatchObject({
+      model: "other",
+      request,
+    });
   });
 
   it("of latents is by Lanczos, with a warning", async () => {
@@ -207,7 +210,8 @@ describe("hires fix", () => {
   });
 
   it("with strength 0 only makes the picture larger", async () => {
-    expect((await txt2img({ ...body, denoising_strength: 0 })).hires?.job({ image: "abcd", seed: "1", steps: 20 })).toBeUndefined();
+    const { hires } = await txt2img({ ...body, denoising_strength: 0 });
+    expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toBeUndefined();
   });
 
   it("asks for as many steps that the share of the strength is the steps of the web UI", () => {
@@ -321,10 +325,5 @@ describe("a field of img2img", () => {
     [{ inpainting_fill: 1, initial_noise_multiplier: 0.9 }, "initial_noise_multiplier has no effect: noise has strength 1"],
   ])("%j is a warning beside a mask", async (body, warning) => {
     expect((await img2img({ mask: await maskPng(), ...body })).warnings).toEqual([warning]);
-  });
-
-  it("ControlNet is refused beside a picture to start from", async () => {
-    const args = [{ model: "control_v11p_sd15_canny [d14c016b]", image: (await pngFile()).toString("base64") }];
-    await expect(img2img({ alwayson_scripts: { ControlNet: { args } } })).rejects.toThrow(/^ControlNet works with txt2img only/);
   });
 });

@@ -1,4 +1,5 @@
 import { parseParameters, readPictureSettings } from "darkroom";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import type { JobResult } from "../../../src/jobs/job.js";
 import { JobFailed, QueueFullError } from "../../../src/jobs/jobs.js";
@@ -358,6 +359,12 @@ describe("lists", () => {
     const read = async (path: string) => (await one.ask(path)).json();
     expect(await read("/controlnet/model_list")).toEqual({ model_list: ["control_v11p_sd15_canny"] });
     expect(await read("/controlnet/module_list")).toMatchObject({ module_list: ["none", "canny", "invert"] });
+    expect(await read("/controlnet/control_types")).toMatchObject({
+      control_types: {
+        All: { module_list: ["none", "canny", "invert"], model_list: ["None", "control_v11p_sd15_canny"] },
+        Canny: { module_list: ["none", "canny"], default_option: "canny", default_model: "control_v11p_sd15_canny" },
+      },
+    });
     expect(await read("/controlnet/version")).toEqual({ version: expect.any(Number) });
   });
 
@@ -390,6 +397,15 @@ describe("ControlNet", () => {
       controlnetConditioningScale: [0.8],
       controlImage: [expect.any(String)],
     });
+    for (const field of ["controlGuidanceStart", "controlGuidanceEnd", "guessMode"]) expect(jobs.all[0]?.request).not.toHaveProperty(field);
+  });
+
+  it("acts in both passes of hires fix", async () => {
+    const { one, jobs } = serve();
+    const hires = { enable_hr: true, hr_upscaler: "Lanczos", width: 64, height: 32 };
+    const { warnings } = await infoOf(await one.post("txt2img", { prompt: "a fox", ...hires, ...(await unit({})) }));
+    expect(warnings).toEqual([]);
+    expect(jobs.all.map(({ request }) => request.controlnet)).toEqual([["control_v11p_sd15_canny"], ["control_v11p_sd15_canny"]]);
   });
 
   it("refuses a preprocessor that there is not", async () => {
@@ -400,14 +416,21 @@ describe("ControlNet", () => {
     ]);
   });
 
+  it("acts in a part of the steps, and before the prompt", async () => {
+    const { one, jobs } = serve();
+    const fields = { guidance_start: 0.1, guidance_end: 0.6, control_mode: "ControlNet is more important" };
+    const { warnings } = await infoOf(await one.post("txt2img", { prompt: "a fox", ...(await unit(fields)) }));
+    expect(warnings).toEqual([]);
+    expect(jobs.all[0]?.request).toMatchObject({ controlGuidanceStart: [0.1], controlGuidanceEnd: [0.6], guessMode: true });
+  });
+
   it("warns of what has no effect", async () => {
     const { one } = serve();
-    const { warnings } = await infoOf(
-      await one.post("txt2img", { prompt: "a fox", ...(await unit({ guidance_end: 0.6, control_mode: "My prompt is more important" })) }),
-    );
+    const fields = { mask: (await pngFile()).toString("base64"), control_mode: "My prompt is more important" };
+    const { warnings } = await infoOf(await one.post("txt2img", { prompt: "a fox", ...(await unit(fields)) }));
     expect(warnings).toEqual([
-      "ControlNet 0: guidance_start and guidance_end have no effect: it acts in all steps",
       "ControlNet 0: control_mode has no effect: prompt and ControlNet are balanced",
+      "ControlNet 0: its mask has no effect",
     ]);
   });
 
@@ -426,6 +449,61 @@ describe("ControlNet", () => {
     });
     expect(jobs.all[0]?.request).not.toHaveProperty("controlnet");
   });
+});
+
+describe("/controlnet/detect", () => {
+  const detect = async (body: object) => {
+    const reply = await serve().one.ask("/controlnet/detect", { method: "POST", body: JSON.stringify(body) });
+    return { status: reply.status, body: (await reply.json()) as { images: string[]; info: string; detail?: string } };
+  };
+  const images = async () => [(await pngFile(20, 10)).toString("base64"), (await pngFile(8, 8)).toString("base64")];
+
+  it("gives the pictures back with the module none", async () => {
+    const { status, body } = await detect({ controlnet_input_images: await images() });
+    expect([status, body.info]).toEqual([200, "Success"]);
+    const [first, second] = await Promise.all(body.images.map((image) => sharp(Buffer.from(image, "base64")).metadata()));
+    expect([first?.width, first?.height, second?.width]).toEqual([20, 10, 8]);
+  });
+
+  it("finds edges at the size that is asked for", async () => {
+    const half = await sharp({ create: { width: 20, height: 10, channels: 3, background: "black" } })
+      .composite([{ input: await pngFile(10, 10), left: 0, top: 0 }])
+      .png()
+      .toBuffer();
+    const { body } = await detect({
+      controlnet_module: "canny",
+      controlnet_input_images: [half.toString("base64")],
+      controlnet_processor_res: 64,
+    });
+    const { data, info } = await sharp(Buffer.from(body.images[0] ?? "", "base64"))
+      .greyscale()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const row = [...data.subarray(32 * info.width, 33 * info.width)];
+    expect([info.width, info.height]).toEqual([128, 64]);
+    expect(row.flatMap((value, x) => (value === 255 ? [x] : []))).toEqual([expect.toSatisfy((x: number) => x >= 62 && x <= 65)]);
+  });
+
+  it.each([
+    [
+      { controlnet_module: "depth_midas", controlnet_input_images: ["abcd"] },
+      422,
+      /^Module not available: .*"depth_midas" \(it has none, canny/,
+    ],
+    [{ controlnet_module: "canny", controlnet_input_images: [] }, 422, /^No image selected/],
+    [{ controlnet_input_images: ["file:///etc/passwd"] }, 400, /is an address/],
+  ])("%j is refused", async (body, status, detail) => {
+    const reply = await detect(body);
+    expect([reply.status, reply.body.detail]).toEqual([status, expect.stringMatching(detail)]);
+  });
+});
+
+it("interrogate says that there is no model that describes pictures, in the web UI's shape", async () => {
+  const reply = await serve().one.post("interrogate", { model: "clip", image: (await pngFile()).toString("base64") });
+  expect([reply.status, await reply.json()]).toMatchObject([
+    404,
+    { detail: expect.stringMatching(/^Model not found: this server has no/) },
+  ]);
 });
 
 describe("extras", () => {
