@@ -10,6 +10,8 @@ interface ConvertOptions {
   readonly vae?: string;
   readonly dtype?: keyof typeof DTYPES;
   readonly variant?: string;
+  readonly fromVariant?: string;
+  readonly force?: true;
   readonly maxShardSize?: string;
   readonly config?: string;
   readonly revision?: string;
@@ -28,10 +30,12 @@ export function addConvert(program: Command, signal: AbortSignal): void {
     .description("write a checkpoint as a folder in diffusers' layout")
     .argument("<model>", "a .safetensors file, a folder or a hub id")
     .argument("<folder>", "folder to write, new or empty")
+    .option("-f, --force", "write into a folder with files, and replace those of the same names")
     .option("--lora <path>", "LoRA to add to the weights: file, folder or hub id[:WEIGHT]; repeatable", repeated(loraOption))
     .option("--vae <path>", "autoencoder to use instead of the checkpoint's")
     .addOption(new Option("--dtype <type>", "convert the weights (default: as they are)").choices(Object.keys(DTYPES)))
-    .option("--variant <name>", "add it to the names of weight files, such as fp16")
+    .option("--variant <name>", "add it to the names of the written weight files, such as fp16")
+    .option("--from-variant <name>", "weight files to read, such as fp16")
     .option("--max-shard-size <size>", "most bytes of a weight file, such as 2GB (default: 10GB)")
     .option("--config <folder>", "configs for a single file with unusual networks")
     .option("--revision <name>", "branch, tag or commit of a hub id (default: main)")
@@ -46,13 +50,14 @@ export function addConvert(program: Command, signal: AbortSignal): void {
         import("./progress.js"),
         import("./bytes.js"),
       ]);
-      const { vae, variant, maxShardSize, config, revision, cacheDir } = others;
+      const { vae, variant, fromVariant, force, maxShardSize, config, revision, cacheDir } = others;
       const progress = await openProgress({ images: 1, quiet });
       const downloads = new Map<string, ReturnType<typeof progress.download>>();
       let shown = 0;
       try {
         await convertCheckpoint({
-          ...{ model, folder, loras: lora, vae, variant, maxShardSize, config, revision, cacheDir, signal },
+          ...{ model, folder, loras: lora, vae, variant, fromVariant, maxShardSize, config, revision, cacheDir, signal },
+          overwrite: force ?? false,
           dtype: dtype && DTYPES[dtype],
           localFilesOnly: offline,
           onDownload: (state, source) => {

@@ -10,10 +10,12 @@ import { openVae } from "./open-vae.js";
 export interface ConvertRequest extends SavePretrainedOptions {
   /** A single file, a folder or a hub id. */
   readonly model: string;
-  /** The folder to write, which must be new or empty. */
+  /** The folder to write; new or empty, unless `overwrite` is set. */
   readonly folder: string;
   /** LoRAs that become a part of the weights. */
   readonly loras?: readonly (LoraRequest & { readonly source: string })[] | undefined;
+  /** Weight files to read, such as "fp16". `variant` is about those that are written. */
+  readonly fromVariant?: string | undefined;
   /** An autoencoder in place of the checkpoint's. */
   readonly vae?: string | undefined;
   /** Configs for a single file: a folder or hub id. */
@@ -29,7 +31,19 @@ export interface ConvertRequest extends SavePretrainedOptions {
  * @throws ArgumentError, CheckpointError, ConfigError, HubError, OutputError; the signal's reason
  */
 export async function convertCheckpoint(request: ConvertRequest): Promise<void> {
-  const { model, folder, loras = [], vae: vaeSource, config, revision, onDownload, cacheDir, localFilesOnly, ...saving } = request;
+  const {
+    model,
+    folder,
+    loras = [],
+    vae: vaeSource,
+    fromVariant,
+    config,
+    revision,
+    onDownload,
+    cacheDir,
+    localFilesOnly,
+    ...saving
+  } = request;
   shardBytes(saving.maxShardSize);
   const { signal } = saving;
   const from = (source: string) => ({
@@ -43,10 +57,14 @@ export async function convertCheckpoint(request: ConvertRequest): Promise<void> 
         ? undefined
         : await openVae(await openCheckpoint(vaeSource, { ...from(vaeSource), wanted: { kind: "network", network: "vae" } }), {
             device: "cpu",
-            variant: undefined,
+            variant: fromVariant,
           });
     if (vae) parts.push(vae);
-    const pipe = await DiffusionPipeline.fromPretrained(model, { ...from(model), device: "cpu", config, revision, ...(vae && { vae }) });
+    const pipe = await DiffusionPipeline.fromPretrained(model, {
+      ...from(model),
+      ...{ device: "cpu", variant: fromVariant, config, revision },
+      ...(vae && { vae }),
+    });
     parts.unshift(pipe);
     if (loras.length > 0) {
       if (!("loadLoraWeights" in pipe)) {
@@ -60,7 +78,7 @@ export async function convertCheckpoint(request: ConvertRequest): Promise<void> 
       );
       pipe.fuseLora();
     }
-    await pipe.savePretrained(folder, { ...saving, overwrite: false });
+    await pipe.savePretrained(folder, { ...saving, overwrite: saving.overwrite ?? false });
   } finally {
     for (const part of parts) await part[Symbol.asyncDispose]();
   }

@@ -4,9 +4,12 @@ import { ArgumentError } from "../errors.js";
 import type { ControlName, StartName, WorkflowName } from "../families/family.js";
 import { familiesByPipeline } from "../families/lookups.js";
 import type { Folder } from "../platform/folder.js";
+import type { ControlNetUnionComponents } from "./adapters/controlnet-unions.js";
 import type { ControlNetComponents } from "./adapters/controlnets.js";
 import type { DiffusionPipeline } from "./diffusion-pipeline.js";
 import { pipelineFromPipe } from "./from-pipe.js";
+import type { LatentConsistencyModelPipeline } from "./latent-consistency-model.js";
+import type { LatentConsistencyModelImg2ImgPipeline } from "./latent-consistency-model-img2img.js";
 import { openPipeline, type PipelineOptions } from "./open-pipeline.js";
 import { type PartsOf, pipelineClass } from "./pipeline-classes.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
@@ -19,17 +22,55 @@ import type { StableDiffusionXLPipeline } from "./stable-diffusion-xl.js";
 import type { StableDiffusionXLControlNetPipeline } from "./stable-diffusion-xl-controlnet.js";
 import type { StableDiffusionXLControlNetImg2ImgPipeline } from "./stable-diffusion-xl-controlnet-img2img.js";
 import type { StableDiffusionXLControlNetInpaintPipeline } from "./stable-diffusion-xl-controlnet-inpaint.js";
+import type { StableDiffusionXLControlNetUnionPipeline } from "./stable-diffusion-xl-controlnet-union.js";
+import type { StableDiffusionXLControlNetUnionImg2ImgPipeline } from "./stable-diffusion-xl-controlnet-union-img2img.js";
+import type { StableDiffusionXLControlNetUnionInpaintPipeline } from "./stable-diffusion-xl-controlnet-union-inpaint.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "./stable-diffusion-xl-img2img.js";
 import type { StableDiffusionXLInpaintPipeline } from "./stable-diffusion-xl-inpaint.js";
 
 /** The parts that a caller may give, of all pipelines that may be chosen. */
-export type AutoParts = PartsOf<typeof DiffusionPipeline> & {
-  /** ControlNets: the pipeline is one of those with ControlNets. With null it is one without. */
-  readonly controlnet?: ControlNetComponents["controlnet"] | null | undefined;
-};
+export type AutoParts = PartsOf<typeof DiffusionPipeline>;
 
-/** A pipeline, or with ControlNets a pipeline with ControlNets. */
-type Chosen<Parts, Plain, Controlled> = Parts extends { readonly controlnet: object } ? Controlled : Plain;
+/** Opens checkpoints, and changes pipelines, for one task. The classes are those without ControlNets, with them, and with Unions. */
+export interface AutoPipeline<Plain, Controlled, United> {
+  /**
+   * Opens a checkpoint with the task's pipeline, which depends on the class in `model_index.json` (or the family of a single file) and on
+   * `controlnet`: with ControlNets, it is the pipeline that takes them. Everything else is as with `DiffusionPipeline.fromPretrained`.
+   * @throws ArgumentError if there is no such pipeline; the errors of `fromPretrained`
+   */
+  fromPretrained(path: string | Folder, options: PipelineOptions & AutoParts & Controlnet<UnionNets>): Promise<United>;
+  /** Opens a checkpoint with the task's pipeline that takes ControlNets. */
+  fromPretrained(path: string | Folder, options: PipelineOptions & AutoParts & Controlnet<Nets>): Promise<Controlled>;
+  /** Opens a checkpoint with the task's pipeline. */
+  fromPretrained(path: string | Folder, options?: PipelineOptions & AutoParts & NoControlnet): Promise<Plain>;
+  /**
+   * The task's pipeline with the parts of another pipeline, as `fromPipe` of a pipeline's class makes it. ControlNets stay; `controlnet`
+   * puts others in their place, and null removes them.
+   * @throws ArgumentError if there is no such pipeline; the errors of `fromPipe`
+   */
+  fromPipe(pipe: DiffusionPipeline, overrides: AutoParts & Controlnet<UnionNets>): Promise<United>;
+  /** The task's pipeline that takes ControlNets, with the parts of another pipeline. */
+  fromPipe(pipe: DiffusionPipeline, overrides: AutoParts & Controlnet<Nets>): Promise<Controlled>;
+  /** The task's pipeline without ControlNets, with the parts of another pipeline. */
+  fromPipe(pipe: DiffusionPipeline, overrides: AutoParts & Controlnet<null>): Promise<Plain>;
+  /** The task's pipeline, with the parts of another pipeline that has Unions. */
+  fromPipe(pipe: DiffusionPipeline & Controlnet<UnionNets>, overrides?: AutoParts): Promise<United>;
+  /** The task's pipeline, with the parts of another pipeline that has ControlNets. */
+  fromPipe(pipe: DiffusionPipeline & Controlnet<Nets>, overrides?: AutoParts): Promise<Controlled>;
+  /** The task's pipeline, with the parts of another pipeline. */
+  fromPipe(pipe: DiffusionPipeline, overrides?: AutoParts): Promise<Plain>;
+}
+
+type Nets = ControlNetComponents["controlnet"];
+type UnionNets = ControlNetUnionComponents["controlnet"];
+
+interface Controlnet<Given> {
+  readonly controlnet: Given;
+}
+
+interface NoControlnet {
+  readonly controlnet?: null | undefined;
+}
 
 /** A task: what its pictures start from, and its name in messages. */
 interface Task {
@@ -38,115 +79,38 @@ interface Task {
   readonly what: string;
 }
 
-const TEXT: Task = { className: "AutoPipelineForText2Image", start: "noise", what: "text-to-image" };
-const IMAGE: Task = { className: "AutoPipelineForImage2Image", start: "image", what: "image-to-image" };
-const MASK: Task = { className: "AutoPipelineForInpainting", start: "mask", what: "inpainting" };
+export const TASKS: Readonly<Record<StartName, Task>> = {
+  noise: { className: "AutoPipelineForText2Image", start: "noise", what: "text-to-image" },
+  image: { className: "AutoPipelineForImage2Image", start: "image", what: "image-to-image" },
+  mask: { className: "AutoPipelineForInpainting", start: "mask", what: "inpainting" },
+};
 
 /** Chooses the text-to-image pipeline of a checkpoint by its class. Matches diffusers' AutoPipelineForText2Image. */
-export class AutoPipelineForText2Image {
-  private constructor() {}
-
-  /**
-   * Opens a checkpoint with its text-to-image pipeline, or with the one with ControlNets if `controlnet` is given. Everything else is as
-   * with `DiffusionPipeline.fromPretrained`.
-   * @throws ArgumentError if there is no such pipeline; the errors of `fromPretrained`
-   */
-  static fromPretrained<Parts extends AutoParts>(
-    path: string | Folder,
-    options?: PipelineOptions & Parts,
-  ): Promise<
-    Chosen<
-      Parts,
-      StableDiffusionPipeline | StableDiffusionXLPipeline,
-      StableDiffusionControlNetPipeline | StableDiffusionXLControlNetPipeline
-    >
-  > {
-    return opened(TEXT, path, options) as never;
-  }
-
-  /**
-   * The text-to-image pipeline with the parts of another pipeline, as `fromPipe` of a pipeline's class makes it. ControlNets stay;
-   * `controlnet` adds some, and null removes them.
-   * @throws ArgumentError if there is no such pipeline; the errors of `fromPipe`
-   */
-  static fromPipe<Parts extends AutoParts>(
-    pipe: DiffusionPipeline,
-    overrides?: Parts,
-  ): Promise<
-    Chosen<
-      Parts,
-      StableDiffusionPipeline | StableDiffusionXLPipeline,
-      StableDiffusionControlNetPipeline | StableDiffusionXLControlNetPipeline
-    >
-  > {
-    return changed(TEXT, pipe, overrides) as never;
-  }
-}
+export const AutoPipelineForText2Image: AutoPipeline<
+  StableDiffusionPipeline | StableDiffusionXLPipeline | LatentConsistencyModelPipeline,
+  StableDiffusionControlNetPipeline | StableDiffusionXLControlNetPipeline,
+  StableDiffusionXLControlNetUnionPipeline
+> = autoPipeline(TASKS.noise);
 
 /** Chooses the image-to-image pipeline of a checkpoint by its class. Matches diffusers' AutoPipelineForImage2Image. */
-export class AutoPipelineForImage2Image {
-  private constructor() {}
-
-  /** As {@link AutoPipelineForText2Image.fromPretrained}, with the image-to-image pipeline. */
-  static fromPretrained<Parts extends AutoParts>(
-    path: string | Folder,
-    options?: PipelineOptions & Parts,
-  ): Promise<
-    Chosen<
-      Parts,
-      StableDiffusionImg2ImgPipeline | StableDiffusionXLImg2ImgPipeline,
-      StableDiffusionControlNetImg2ImgPipeline | StableDiffusionXLControlNetImg2ImgPipeline
-    >
-  > {
-    return opened(IMAGE, path, options) as never;
-  }
-
-  /** As {@link AutoPipelineForText2Image.fromPipe}, with the image-to-image pipeline. */
-  static fromPipe<Parts extends AutoParts>(
-    pipe: DiffusionPipeline,
-    overrides?: Parts,
-  ): Promise<
-    Chosen<
-      Parts,
-      StableDiffusionImg2ImgPipeline | StableDiffusionXLImg2ImgPipeline,
-      StableDiffusionControlNetImg2ImgPipeline | StableDiffusionXLControlNetImg2ImgPipeline
-    >
-  > {
-    return changed(IMAGE, pipe, overrides) as never;
-  }
-}
+export const AutoPipelineForImage2Image: AutoPipeline<
+  StableDiffusionImg2ImgPipeline | StableDiffusionXLImg2ImgPipeline | LatentConsistencyModelImg2ImgPipeline,
+  StableDiffusionControlNetImg2ImgPipeline | StableDiffusionXLControlNetImg2ImgPipeline,
+  StableDiffusionXLControlNetUnionImg2ImgPipeline
+> = autoPipeline(TASKS.image);
 
 /** Chooses the inpainting pipeline of a checkpoint by its class. Matches diffusers' AutoPipelineForInpainting. */
-export class AutoPipelineForInpainting {
-  private constructor() {}
+export const AutoPipelineForInpainting: AutoPipeline<
+  StableDiffusionInpaintPipeline | StableDiffusionXLInpaintPipeline,
+  StableDiffusionControlNetInpaintPipeline | StableDiffusionXLControlNetInpaintPipeline,
+  StableDiffusionXLControlNetUnionInpaintPipeline
+> = autoPipeline(TASKS.mask);
 
-  /** As {@link AutoPipelineForText2Image.fromPretrained}, with the inpainting pipeline. */
-  static fromPretrained<Parts extends AutoParts>(
-    path: string | Folder,
-    options?: PipelineOptions & Parts,
-  ): Promise<
-    Chosen<
-      Parts,
-      StableDiffusionInpaintPipeline | StableDiffusionXLInpaintPipeline,
-      StableDiffusionControlNetInpaintPipeline | StableDiffusionXLControlNetInpaintPipeline
-    >
-  > {
-    return opened(MASK, path, options) as never;
-  }
-
-  /** As {@link AutoPipelineForText2Image.fromPipe}, with the inpainting pipeline. */
-  static fromPipe<Parts extends AutoParts>(
-    pipe: DiffusionPipeline,
-    overrides?: Parts,
-  ): Promise<
-    Chosen<
-      Parts,
-      StableDiffusionInpaintPipeline | StableDiffusionXLInpaintPipeline,
-      StableDiffusionControlNetInpaintPipeline | StableDiffusionXLControlNetInpaintPipeline
-    >
-  > {
-    return changed(MASK, pipe, overrides) as never;
-  }
+function autoPipeline<Auto>(task: Task): Auto {
+  return {
+    fromPretrained: (path: string | Folder, options?: object) => opened(task, path, options),
+    fromPipe: (pipe: DiffusionPipeline, overrides?: object) => changed(task, pipe, overrides),
+  } as Auto;
 }
 
 async function opened(task: Task, path: string | Folder, options: object = {}): Promise<DiffusionPipeline> {
@@ -161,14 +125,14 @@ async function changed(task: Task, pipe: DiffusionPipeline, overrides: object = 
 }
 
 /** The class of a task's pipeline for checkpoints of the pipeline `className`. @throws ArgumentError if there is none. */
-function classNameFor({ className: auto, start, what }: Task, className: string, parts: { readonly controlnet?: unknown }): string {
+export function classNameFor({ className: auto, start, what }: Task, className: string, parts: { readonly controlnet?: unknown }): string {
   const families = familiesByPipeline(className);
   const own = families.flatMap(({ workflows }) =>
     (Object.keys(workflows) as WorkflowName[]).filter((name) => workflows[name]?.className === className),
   )[0];
   const control = parts.controlnet === undefined ? controlOf(own) : parts.controlnet === null ? undefined : kindOfControl(parts.controlnet);
   const wanted: WorkflowName = control === undefined ? start : `${control}-${start}`;
-  const found = families.flatMap(({ workflows }) => workflows[wanted]?.className ?? [])[0];
+  const found = own && families.flatMap(({ workflows }) => workflows[wanted]?.className ?? [])[0];
   if (found !== undefined && families.some(({ takesPrompt }) => takesPrompt)) return found;
   const nets = { controlnet: " with ControlNets", union: " with a ControlNet Union", adapter: " with T2I-Adapters" };
   throw new ArgumentError(

@@ -47,6 +47,21 @@ describe("darkroom convert", () => {
     );
   });
 
+  it("reads and writes variants, in several files", async () => {
+    const home = temporaryFolder();
+    const size = ["--max-shard-size", "100KB", "--quiet"];
+    expect(
+      await darkroom(["convert", checkpoint("sd1-mini"), "half", "--dtype", "fp16", "--variant", "fp16", ...size], home),
+    ).toMatchObject({
+      code: 0,
+    });
+    expect(readdirSync(join(home, "half/unet"))).toContain("diffusion_pytorch_model.safetensors.index.fp16.json");
+    expect((await darkroom(["convert", "half", "again", "--quiet"], home)).code).toBe(3);
+    expect(await darkroom(["convert", "half", "again", "--from-variant", "fp16", "--quiet"], home)).toMatchObject({ code: 0, stderr: "" });
+    const tensors = readTensors(join(home, "again/unet/diffusion_pytorch_model.safetensors"));
+    expect(Object.values(tensors).every(({ dtype }) => dtype === "float16")).toBe(true);
+  });
+
   it("refuses a folder with files, and writes nothing if something is wrong", async () => {
     const home = temporaryFolder({ "full/notes.txt": "mine" });
     const model = checkpoint("sd1-mini");
@@ -54,6 +69,11 @@ describe("darkroom convert", () => {
     expect(full.code).toBe(5);
     expect(full.stderr).toMatch(/cannot write full: the folder is not empty/);
     expect(readdirSync(join(home, "full"))).toEqual(["notes.txt"]);
+    const forced = await darkroom(["convert", model, "full", "--force", "--quiet"], home);
+    expect(forced).toMatchObject({ code: 0, stdout: "full\n", stderr: "" });
+    expect(readdirSync(join(home, "full"))).toEqual(expect.arrayContaining(["model_index.json", "notes.txt", "unet"]));
+    const own = await darkroom(["convert", "full", "full", "--force", "--quiet"], home);
+    expect(own).toMatchObject({ code: 5, stderr: expect.stringMatching(/read their weights from .* in this folder/) });
     expect((await darkroom(["convert", "missing.safetensors", "out"], home)).code).toBe(3);
     expect((await darkroom(["convert", model, "out", "--lora", "missing.safetensors"], home)).code).toBe(3);
     const size = await darkroom(["convert", model, "out", "--max-shard-size", "much"], home);

@@ -7,9 +7,11 @@ import type {
   CLIPTextModelWithProjection,
   CLIPTokenizer,
   ControlNetModel,
+  ControlNetUnionModel,
   DDIMPipeline,
   DDPMPipeline,
   Generator,
+  LatentConsistencyModelPipeline,
   MultiControlNetModel,
   Picture,
   Scheduler,
@@ -19,6 +21,7 @@ import type {
   StableDiffusionInpaintPipeline,
   StableDiffusionPipeline,
   StableDiffusionXLAdapterPipeline,
+  StableDiffusionXLControlNetUnionInpaintPipeline,
   StableDiffusionXLControlNetUnionPipeline,
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLInpaintPipeline,
@@ -50,6 +53,8 @@ declare const picture: Picture;
 declare const tensor: Tensor;
 declare const generator: Generator;
 declare const tiny: AutoencoderTiny;
+declare const net: ControlNetModel;
+declare const union: ControlNetUnionModel;
 
 type UNet = { unet: UNet2DConditionModel };
 type Unconditional = { unet: UNet2DModel };
@@ -166,6 +171,58 @@ export function fromComponents() {
   new darkroom.StableDiffusionXLControlNetUnionPipeline(xlUnion.components) satisfies StableDiffusionXLControlNetUnionPipeline;
   new darkroom.StableDiffusionXLAdapterPipeline(xlAdapter.components) satisfies StableDiffusionXLAdapterPipeline;
   new darkroom.StableDiffusionAdapterPipeline(adapter.components) satisfies StableDiffusionAdapterPipeline;
+}
+
+/** By the task. */
+export async function byTask() {
+  const { AutoPipelineForImage2Image: image, AutoPipelineForInpainting: mask, AutoPipelineForText2Image: text } = darkroom;
+  const plain = await text.fromPretrained("folder", { scheduler: "euler", lowMemory: true });
+  plain satisfies StableDiffusionPipeline | StableDiffusionXLPipeline | LatentConsistencyModelPipeline;
+  (await plain.generate({ prompt: "a fox" })).images satisfies Picture[];
+  const controlled = await image.fromPipe(plain, { controlnet: [net, net] });
+  (await controlled.generate({ prompt: "a fox", image: picture, controlImage: [picture, picture], strength: 0.5 }))
+    .images satisfies Picture[];
+  const kept = await mask.fromPipe(control, { scheduler: "euler" });
+  (await kept.generate({ prompt: "a fox", image: picture, maskImage: picture, controlImage: picture })).images satisfies Picture[];
+  (await mask.fromPipe(kept, { controlnet: null })) satisfies StableDiffusionInpaintPipeline | StableDiffusionXLInpaintPipeline;
+  (await mask.fromPipe(xlUnion)) satisfies StableDiffusionXLControlNetUnionInpaintPipeline;
+  (await text.fromPretrained("folder", { controlnet: union })) satisfies StableDiffusionXLControlNetUnionPipeline;
+  (await text.fromPretrained("folder", { controlnet: net, safetyChecker: null })).controlnet satisfies object;
+  // @ts-expect-error: an option that there is not
+  void text.fromPretrained("folder", { lowMemoy: true });
+  // @ts-expect-error: a UNet is no ControlNet
+  void text.fromPretrained("folder", { controlnet: sd.unet });
+  // @ts-expect-error: without ControlNets there is no controlling picture
+  void plain.generate({ prompt: "a fox", image: picture });
+  // @ts-expect-error: a pipeline is needed
+  void text.fromPipe("folder");
+}
+
+/** In other kinds of output. */
+export async function outputs() {
+  (await sd.generate({ prompt: "a fox", outputType: "np" })).images satisfies Tensor<"float32">;
+  (await sd.generate({ prompt: "a fox", outputType: "uint8" })).images satisfies Tensor<"uint8">;
+  (await xl.generate({ prompt: "a fox", outputType: "uint8" })).images.data satisfies Uint8Array;
+  (await ddpm.generate({ outputType: "np" })).images satisfies Tensor;
+  const kind = "uint8" as "uint8" | "image";
+  (await ddim.generate({ outputType: kind })).images satisfies Tensor<"uint8"> | Picture[];
+  // @ts-expect-error: diffusers' "pil" is "image"
+  void sd.generate({ prompt: "a fox", outputType: "pil" });
+}
+
+/** Into folders. */
+export async function saved() {
+  await sd.savePretrained("fox", { dtype: "bfloat16", variant: "bf16", maxShardSize: "2GB", overwrite: false });
+  await xl.unet.savePretrained("unet", { onProgress: ({ file, written, total }) => `${file} ${written / total}` });
+  await sd.saveLoraWeights("lora", { adapterName: "fox", weightName: "fox.safetensors" });
+  (await darkroom.StableDiffusionImg2ImgPipeline.fromPipe(sd, { scheduler: "lcm" })) satisfies StableDiffusionImg2ImgPipeline;
+  (await darkroom.StableDiffusionControlNetPipeline.fromPipe(sd, { controlnet: net })) satisfies StableDiffusionControlNetPipeline;
+  // @ts-expect-error: weights are not saved in 8 bits
+  void sd.savePretrained("fox", { dtype: "uint8" });
+  // @ts-expect-error: pipelines without a prompt have no LoRAs
+  ddpm.saveLoraWeights;
+  // @ts-expect-error: a UNet has no text encoder
+  void darkroom.StableDiffusionImg2ImgPipeline.fromPipe(sd, { textEncoder: sd.unet });
 }
 
 /** Without a prompt. */

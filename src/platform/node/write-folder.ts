@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { DarkroomError, OutputError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { FileContent, OutputFolder, WriteFolderOptions } from "../output-folder.js";
 import { locationOf } from "./disk-file.js";
@@ -16,11 +17,14 @@ interface Save {
   readonly written: Set<string>;
   readonly removed: Set<string>;
   readonly needed: Set<string>;
+  /** Whether the temporary folder has the only copies of earlier files, because replacing them failed in the middle. */
+  isStuck: boolean;
 }
 
 /**
  * Writes a folder whole or not at all. The files are written into a temporary folder beside it, which then gets its name. If the folder has
- * files already, the new files are moved into it, the ones at its top last.
+ * files already, the new files take the places of those of the same names. If that fails, the earlier files return. If the process is
+ * killed meanwhile, the folder lacks `model_index.json` or `config.json`, so that it does not open; the temporary folder has all files.
  * @throws OutputError if it cannot be written, or has files and `overwrite` is false; the signal's reason
  */
 export async function writeFolder(
@@ -31,10 +35,10 @@ export async function writeFolder(
   const target = resolve(path);
   await expectWritable(path, target, options);
   const temporary = join(dirname(target), `.darkroom-${crypto.randomUUID()}.tmp`);
+  const save: Save = { temporary, target, options, written: new Set(), removed: new Set(), needed: new Set(), isStuck: false };
   trackUnfinished(temporary);
   try {
     await mkdir(temporary, { recursive: true });
-    const save: Save = { temporary, target, options, written: new Set(), removed: new Set(), needed: new Set() };
     await fill(new NodeOutputFolder(path, "", save));
     options.signal?.throwIfAborted();
     await commit(path, save);
@@ -42,7 +46,7 @@ export async function writeFolder(
     if (error instanceof DarkroomError || options.signal?.aborted || errorCode(error) === undefined) throw error;
     throw explainWrite(path, error);
   } finally {
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    if (!save.isStuck) await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     forgetUnfinished(temporary);
   }
 }
@@ -124,12 +128,51 @@ async function commit(path: string, save: Save): Promise<void> {
     await rename(temporary, target);
     return;
   }
-  const depth = (each: string) => (dirname(each) === "." ? 1 : 0);
-  for (const each of [...written].sort((a, b) => depth(a) - depth(b))) {
-    await mkdir(dirname(join(target, each)), { recursive: true });
-    await rename(join(temporary, each), join(target, each));
+  // From here on the temporary folder has the only copies of the earlier files.
+  forgetUnfinished(temporary);
+  const earlier = join(temporary, EARLIER);
+  const undo: (() => Promise<void>)[] = [];
+  const move = async (from: string, to: string) => {
+    await mkdir(dirname(to), { recursive: true });
+    await rename(from, to);
+    undo.unshift(() => rename(to, from));
+  };
+  const firstFiles = [...written].sort((a, b) => openingOrder(a) - openingOrder(b));
+  try {
+    for (const each of [...firstFiles, ...removed]) {
+      const found = await lstat(join(target, each)).catch(() => undefined);
+      if (found?.isDirectory()) throw Object.assign(new Error(each), { code: "EISDIR" });
+      if (found) await move(join(target, each), join(earlier, each));
+    }
+    for (const each of firstFiles.reverse()) await move(join(temporary, each), join(target, each));
+  } catch (error) {
+    await undone(path, undo, save, error);
+    throw error;
   }
-  for (const each of removed) await rm(join(target, each), { force: true });
+}
+
+/** Moves the files back. @throws OutputError that says where the earlier files are, if that fails, too. */
+async function undone(path: string, undo: readonly (() => Promise<void>)[], save: Save, cause: unknown): Promise<void> {
+  try {
+    for (const back of undo) await back();
+  } catch {
+    save.isStuck = true;
+    throw new OutputError(`${path} was left without some of its files, because writing it failed: ${messageOf(cause)}`, {
+      hint: `the earlier files are in ${join(save.temporary, EARLIER)}, the new ones beside it: move either into ${path}`,
+      cause,
+    });
+  }
+}
+
+/** The folder of the files that are replaced, until all new ones are in place. No saved file has this name. */
+const EARLIER = ".earlier";
+
+/**
+ * The files by which a folder is opened come first: those of the checkpoint's own folder, and the configs before the weights. They are
+ * moved away first and put in place last, so that a process that is killed in between leaves no folder that opens with files of two saves.
+ */
+function openingOrder(path: string): number {
+  return (dirname(path) === "." ? 0 : 2) + (path.endsWith(".json") ? 0 : 1);
 }
 
 /** @throws OutputError if one of the files that are replaced or removed is still needed. */
