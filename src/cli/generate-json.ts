@@ -30,8 +30,11 @@ export async function generateJson(options: GenerateOptions, request: GenerateRe
     }),
     ...(options.weighted && { weighted: true }),
     ...(options.control && {
-      controls: settings.controls.map(({ scale, start, end }, i) => ({
-        model: options.control?.[i],
+      controls: settings.controls.map(({ scale, start, end, mode, preprocessor, resizeMode }, i) => ({
+        model: options.control?.[i] ?? options.control?.[0],
+        mode,
+        ...(preprocessor !== undefined && preprocessor !== "none" && { preprocessor }),
+        ...(resizeMode && resizeMode !== "default" && { resize: resizeMode }),
         image: options.controlImage?.[i],
         scale,
         start,

@@ -2,10 +2,12 @@ import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
 import type { PredictionType } from "../families/prediction-types.js";
 import { checkCombinations } from "../generate/combinations.js";
+import type { ControlMode, ControlPreprocessor } from "../generate/control-options.js";
 import type { EmbeddingRequest, LoraRequest } from "../generate/open-request.js";
 import type { GenerateRequest } from "../generate/request.js";
 import { seedsOf } from "../generate/seeds.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { ResizeMode } from "../image/vae-image-processor.js";
 import type { Device } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import type { LibraryOptions } from "./adapter-options.js";
@@ -40,6 +42,9 @@ export interface GenerateOptions extends LibraryOptions {
   readonly controlStart?: readonly number[];
   readonly controlEnd?: readonly number[];
   readonly controlGuess?: boolean;
+  readonly controlMode?: readonly ControlMode[];
+  readonly controlPreprocess?: readonly ControlPreprocessor[];
+  readonly controlResize?: readonly ResizeMode[];
   readonly lora?: readonly (LoraRequest & { readonly source: string })[];
   readonly embedding?: readonly (EmbeddingRequest & { readonly source: string })[];
   readonly vae?: string;
@@ -88,6 +93,9 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     controlGuidanceStart: options.controlStart,
     controlGuidanceEnd: options.controlEnd,
     guessMode: options.controlGuess,
+    controlMode: options.controlMode,
+    controlPreprocessor: options.controlPreprocess,
+    controlResizeMode: options.controlResize,
     loras: options.lora,
     embeddings: options.embedding,
     image: options.image,

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
-import { CONTROL_TEXT, GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
+import { GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
 import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { CACHE_FIELDS } from "../generate/run-request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
@@ -8,6 +8,7 @@ import { whole } from "../options/fields.js";
 import { DEVICES } from "../runtime/device.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
+import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { number, repeated, size, wholeNumber, word } from "./values.js";
 
@@ -20,6 +21,7 @@ export function addGenerate(program: Command, signal: AbortSignal): void {
   addPictureOptions(generate.optionsGroup("Picture:"));
   addStartOptions(generate.optionsGroup("From a picture:"));
   addPartOptions(generate.optionsGroup("Other networks:"));
+  addControlOptions(generate.optionsGroup("Control (repeated for several networks, in order; one value may stand for all):"));
   addHubOptions(generate.optionsGroup("Hugging Face hub (token in HF_TOKEN):"));
   addOutputOptions(generate.optionsGroup("Output:"));
   addRunOptions(generate.optionsGroup("Running:"));
@@ -73,30 +75,11 @@ function addStartOptions(generate: Command): void {
 }
 
 function addPartOptions(generate: Command): void {
-  const asIs = repeated((text) => text);
   generate
     .option("--lora <path>", "LoRA: file, folder or hub id[:WEIGHT]; repeatable", repeated(loraOption))
     .option("--lora-dir <dir>", "folder of LoRAs, for <lora:name:0.8> in prompts")
     .option("--embedding <path>", "embedding: file, folder or hub id[:TOKEN]; repeatable", repeated(embeddingOption))
     .option("--embedding-dir <dir>", "folder of embeddings, used by their names in prompts")
-    .option("--control <path>", "ControlNet: file, folder or hub id; repeatable", asIs)
-    .option("--control-image <file>", "picture for it: edges, depth, ...; one for each", asIs)
-    .option(
-      "--control-scale <x>",
-      `weight (default: ${CONTROL_TEXT}): one for all ControlNets, or each`,
-      repeated(number("controlnetConditioningScale", FIELDS.controlnetConditioningScale)),
-    )
-    .option(
-      "--control-start <x>",
-      "share of the steps at which it begins (default: 0); one for all, or each",
-      repeated(number("controlGuidanceStart", FIELDS.controlGuidanceStart)),
-    )
-    .option(
-      "--control-end <x>",
-      "share of the steps at which it ends (default: 1); one for all, or each",
-      repeated(number("controlGuidanceEnd", FIELDS.controlGuidanceEnd)),
-    )
-    .option("--control-guess", "let it guide the picture without a prompt")
     .option("--refiner <path>", "XL checkpoint that takes the last steps")
     .option(
       "--refine-from <x>",

@@ -22,8 +22,13 @@ export function number<Value>(name: string, field: Field<Value>): (text: string)
 }
 
 /** Reads the value of the request's option `name` as a text that its field takes. */
-export function word<Value>(name: string, field: Field<Value>): (text: string) => string {
-  return (text) => checked(name, field, text, text);
+export function word<Value>(name: string, field: Field<Value>): (text: string) => Value & string {
+  return (text) => checked(name, field, text, text) as Value & string;
+}
+
+/** Reads the value of the request's option `name` as a number, or else as a text, that its field takes. */
+export function numberOrWord<Value>(name: string, field: Field<Value>): (text: string) => Value {
+  return (text) => checked(name, field, text, /^\d+$/.test(text) ? Number(text) : text) as Value;
 }
 
 /** The number a text is; NaN if it is none. */
@@ -52,5 +57,5 @@ export function wrongValue(option: string, text: string, expected: string, hint?
 
 function checked<Value, Read extends number | string>(name: string, field: Field<Value>, text: string, value: Read): Read {
   if (v.is(field, value)) return value;
-  throw wrongArgument(name, text, field.expected, { type: "string" });
+  throw wrongArgument(name, text, field.expected, { type: "string", hint: field.hint?.(text) });
 }

@@ -5,6 +5,12 @@ import type { GenerateRequest } from "./request.js";
 
 type OptionName = keyof GenerateRequest;
 
+/** Options with one value for all pictures that steer, or a list with one for each. */
+const PER_CONTROL = [
+  ...(["controlnetConditioningScale", "controlGuidanceStart", "controlGuidanceEnd"] as const),
+  ...(["controlMode", "controlPreprocessor", "controlResizeMode"] as const),
+] as const;
+
 /** Options that need another: the option, the one it needs, why, and what to add. */
 const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: string, add: (name: Spelling) => string])[] = [
   ["config", "model", "it describes the networks of that file", adding("model", { value: "model.safetensors" })],
@@ -13,7 +19,7 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
   ["maskImage", "image", "it marks the part of that picture to repaint", addingPicture("image", "in.png")],
   ["paddingMaskCrop", "maskImage", "it is a margin around the masked part", addingPicture("maskImage", "mask.png")],
   ["controlImage", "controlnet", "it is the network that follows this picture", (name) => `add ${name("controlnet")} and a ControlNet`],
-  ...(["controlnetConditioningScale", "controlGuidanceStart", "controlGuidanceEnd", "guessMode"] as const).map(
+  ...([...PER_CONTROL, "guessMode"] as const).map(
     (option) =>
       [option, "controlnet", "it says how that network acts", (name: Spelling) => `add ${name("controlnet")} and a ControlNet`] as const,
   ),
@@ -45,9 +51,6 @@ export function checkCombinations(request: GenerateRequest, { isPlanned }: { rea
   checkControls(request, isPlanned);
 }
 
-/** Options with one value for all networks that steer, or a list with one for each. */
-const PER_CONTROL = ["controlnetConditioningScale", "controlGuidanceStart", "controlGuidanceEnd"] as const;
-
 function checkControls(request: GenerateRequest, isPlanned: boolean): void {
   const [nets, images] = [listOf(request.controlnet).length, listOf(request.controlImage).length];
   if (images === 0 && nets > 0 && isPlanned) {
@@ -58,7 +61,9 @@ function checkControls(request: GenerateRequest, isPlanned: boolean): void {
       addingPicture("controlImage", "edges.png"),
     );
   }
-  if (images > 0 && images !== nets) {
+  // One ControlNet Union follows several pictures, each with its type.
+  const isUnion = nets === 1 && request.controlMode !== undefined;
+  if (images > 0 && images !== nets && !isUnion) {
     throw new ArgumentError(
       (name) =>
         `${count(nets)} given for ${name("controlnet")} and ${images} for ${name("controlImage")}; expected a picture for each ControlNet`,
@@ -69,10 +74,14 @@ function checkControls(request: GenerateRequest, isPlanned: boolean): void {
     );
   }
   for (const option of PER_CONTROL) {
-    const values = listOf<number>(request[option]).length;
-    if (values <= 1 || values === nets) continue;
+    const values = listOf<unknown>(request[option]).length;
+    const wanted = isUnion ? images : nets;
+    // Each picture has a type of its own.
+    if (values === wanted || (values <= 1 && !(option === "controlMode" && values === 1 && wanted > 1))) continue;
+    const other = isUnion ? "controlImage" : "controlnet";
     throw new ArgumentError(
-      (name) => `${count(values)} given for ${name(option)} and ${nets} for ${name("controlnet")}; expected one for all, or one for each`,
+      (name) =>
+        `${count(values)} given for ${name(option)} and ${wanted} for ${name(other)}; expected ${option === "controlMode" ? "" : "one for all, or "}one for each`,
       { argument: option },
     );
   }

@@ -1,8 +1,10 @@
+import type { ResizeMode } from "../image/vae-image-processor.js";
 import { described, type Fields, flag, oneOrList, real } from "../options/fields.js";
+import { type ControlMode, type ControlPreprocessor, controlModes, controlPreprocessors, controlResizeModes } from "./control-options.js";
 import { CONTROL_TEXT } from "./default-texts.js";
 import { type PictureInput, picture } from "./picture-input.js";
 
-/** How ControlNets steer a run. */
+/** How ControlNets, ControlNet Unions and T2I-Adapters steer a run. */
 export interface ControlRequest {
   /** Picture that the ControlNet follows, or a list with one for each ControlNet. In JSON: image files in base64, or data URLs. */
   readonly controlImage?: PictureInput | readonly PictureInput[] | undefined;
@@ -14,11 +16,19 @@ export interface ControlRequest {
   readonly controlGuidanceEnd?: number | readonly number[] | undefined;
   /** Lets the ControlNets guide the picture without a prompt; false by default. */
   readonly guessMode?: boolean | undefined;
+  /** What the picture for a ControlNet Union shows: canny, depth, ..., or the type's number; a list for several pictures. */
+  readonly controlMode?: ControlMode | readonly ControlMode[] | undefined;
+  /** Makes the pictures to follow of those given: none (the default), canny or invert; or a list with one for each. */
+  readonly controlPreprocessor?: ControlPreprocessor | readonly ControlPreprocessor[] | undefined;
+  /**
+   * For pictures of other proportions: default stretches them, crop cuts them off, fill repeats their edges; or a list with one for each.
+   */
+  readonly controlResizeMode?: ResizeMode | readonly ResizeMode[] | undefined;
 }
 
 const share = oneOrList(real(0, 1), "a number or a list of numbers, each from 0 to 1");
 
-/** The options that say how ControlNets steer a run. */
+/** The options that say how networks steer a run. */
 export const CONTROL_FIELDS: Fields<ControlRequest> = {
   controlImage: described(
     "Picture that the ControlNet follows, or a list with one for each ControlNet. In JSON: image files in base64, or data URLs.",
@@ -37,4 +47,16 @@ export const CONTROL_FIELDS: Fields<ControlRequest> = {
     share,
   ),
   guessMode: described("Lets the ControlNets guide the picture without a prompt; false by default.", flag),
+  controlMode: described(
+    "What the picture for a ControlNet Union shows: canny, depth, ..., or the type's number; a list for several pictures.",
+    controlModes,
+  ),
+  controlPreprocessor: described(
+    "Makes the pictures to follow of those given: none (the default), canny or invert; or a list with one for each.",
+    controlPreprocessors,
+  ),
+  controlResizeMode: described(
+    "For pictures of other proportions: default stretches them, crop cuts them off, fill repeats their edges; or a list with one for each.",
+    controlResizeModes,
+  ),
 };

@@ -44,7 +44,12 @@ export function workflowFor(request: RunRequest, { name, workflows }: KnownFamil
   const start = startNameOf(request);
   const workflow = workflows[request.controlImage === undefined || !control ? start : (`${control}-${start}` as const)];
   if (workflow) return workflow;
-  throw new ArgumentError(`${name} has no workflow that starts from: ${start}${control ? `, with a ${CONTROL_NAMES[control]}` : ""}`);
+  if (!control) throw new ArgumentError(`${name} has no workflow that starts from: ${start}`);
+  throw new ArgumentError(
+    (option) =>
+      `${option("controlnet")} is a ${CONTROL_NAMES[control]}; ${name} has no pipeline for one with ${option(start === "mask" ? "maskImage" : "image")}`,
+    { argument: "controlnet", hint: (option) => `leave ${option("image")} out, or give a ControlNet` },
+  );
 }
 
 /** The share of the denoising after which a refiner takes over. */

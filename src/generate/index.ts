@@ -5,6 +5,7 @@ export type { ControlName, Defaults, StartName, WorkflowName } from "../families
 export type { FoundFile } from "../hub/open-file.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
 export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaults.js";
+export type { CannyPreprocessor, ControlMode, ControlPreprocessor } from "./control-options.js";
 export type { ControlRequest } from "./control-request.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";

@@ -1,7 +1,9 @@
 import { readConfig } from "../checkpoint/config.js";
 import { MODEL_INDEX, type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
+import { UNION_EMBEDDING } from "../checkpoint/single-file/parts.js";
 import type { DownloadProgress, SourceOptions } from "../checkpoint/source.js";
+import { findWeights, openWeights, weightsIn } from "../checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
 import type { ControlName } from "../families/family.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
@@ -10,7 +12,8 @@ import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoi
 import { refusePickle } from "../hub/refuse-pickle.js";
 import type { Folder } from "../platform/folder.js";
 import type { LocatedAdapters } from "./adapter-library.js";
-import { expectRefiner, familyOf, type KnownFamily } from "./families.js";
+import { checkControlKind } from "./check-controls.js";
+import { CONTROL_NAMES, expectRefiner, familyOf, type KnownFamily } from "./families.js";
 import { listOf } from "./list-of.js";
 import { findAdapters, type OpenAdapters, openAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
@@ -99,6 +102,8 @@ export async function openFiles(
   const nets: Folder[] = [];
   for (const control of controls) nets.push(await open(control, { wanted: { kind: "network", network: "controlnet" } }));
   for (const net of nets) await expectNetwork(net, "controlnet");
+  const control = await controlNameOf(nets, variant);
+  checkControlKind(request, family, control);
   const isEmbedded = model.place === "package" || request.model === embeddedCheckpointPath();
   return {
     index,
@@ -108,7 +113,7 @@ export async function openFiles(
     refiner: second,
     vae: other,
     controls: nets,
-    control: nets.length > 0 ? "controlnet" : undefined,
+    control,
     adapters,
   };
 }
@@ -158,6 +163,30 @@ async function expectNetwork(folder: Folder, subfolder: string): Promise<void> {
       ? `give ${folder.name}/${subfolder}`
       : `it has no ${subfolder}; give the folder of one`,
   });
+}
+
+/** The kind of the networks that steer; undefined without any. @throws ArgumentError unless all are of one kind */
+async function controlNameOf(nets: readonly Folder[], variant: string | undefined): Promise<ControlName | undefined> {
+  const kinds = await Promise.all(nets.map((net) => kindOfControl(net, variant)));
+  const [first] = kinds;
+  const other = kinds.findIndex((kind) => kind !== first);
+  if (first === undefined || other === -1) return first;
+  throw new ArgumentError(
+    (name) =>
+      `${name("controlnet")}: ${nets[0]?.name} is a ${CONTROL_NAMES[first]} and ${nets[other]?.name} a ${CONTROL_NAMES[kinds[other] ?? first]}; no pipeline takes both`,
+    { argument: "controlnet", hint: "give networks of one kind" },
+  );
+}
+
+async function kindOfControl(net: Folder, variant: string | undefined): Promise<ControlName> {
+  const { _className: className } = await readConfig(net, "config.json");
+  if (className === "T2IAdapter") return "adapter";
+  if (className === "ControlNetUnionModel") return "union";
+  // The configs of some unions name the class of a ControlNet.
+  // A missing variant gets its warning when the network is loaded.
+  const isThere = weightsIn(net) !== undefined || findWeights(await net.list(), { variant })?.isAsked;
+  const weights = await openWeights(net, isThere ? { variant } : {});
+  return weights.has(UNION_EMBEDDING) ? "union" : "controlnet";
 }
 
 /** The config for an autoencoder in a single file. The file does not state how it scales latents; the model's config does. */

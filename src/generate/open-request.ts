@@ -45,7 +45,7 @@ export interface OpenRequest {
   readonly vae?: ModelSource | undefined;
   /** Stable Diffusion XL checkpoint that takes the last denoising steps. */
   readonly refiner?: ModelSource | undefined;
-  /** ControlNet to follow a picture, or a list of several: folder, single file or hub id. */
+  /** ControlNet, ControlNet Union or T2I-Adapter to follow a picture, or a list of several: folder, single file or hub id. */
   readonly controlnet?: ModelSource | readonly ModelSource[] | undefined;
   /** LoRAs to load, in order. Tags in the prompt, <lora:name:0.8>, add more. */
   readonly loras?: readonly LoraRequest[] | undefined;
@@ -100,7 +100,7 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
   vae: described("Folder, single file or hub id of an autoencoder to use instead of the checkpoint's.", modelSource),
   refiner: described("Stable Diffusion XL checkpoint that takes the last denoising steps.", modelSource),
   controlnet: described(
-    "ControlNet to follow a picture, or a list of several: folder, single file or hub id.",
+    "ControlNet, ControlNet Union or T2I-Adapter to follow a picture, or a list of several: folder, single file or hub id.",
     oneOrList(modelSource, "one ControlNet or a list of them, each a folder, a file or a hub id"),
   ),
   loras: described(

@@ -6,6 +6,7 @@ import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
+import { checkControlKind } from "./check-controls.js";
 import { checkNetworks, checkRun } from "./check-family.js";
 import { checkCombinations } from "./combinations.js";
 import type { KnownFamily } from "./families.js";
@@ -186,6 +187,7 @@ class LoadedWorkflow implements Workflow {
     const whole = { ...run, ...this.opening };
     checkCombinations(whole, { isPlanned: false });
     checkRun(whole, this.files.family, this.files.index);
+    checkControlKind(whole, this.files.family, this.files.control);
     return prepareRun(run);
   }
 

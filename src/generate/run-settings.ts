@@ -1,10 +1,12 @@
 import type { PredictionType } from "../families/prediction-types.js";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
+import type { ResizeMode } from "../image/vae-image-processor.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
+import type { ControlPreprocessor } from "./control-options.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 import type { SchedulerSettings } from "./run-request.js";
 
@@ -86,6 +88,12 @@ export interface ControlSettings {
   readonly start: number;
   /** The share of the steps at which it ends. */
   readonly end: number;
+  /** The number of its picture's type, for a ControlNet Union. */
+  readonly mode?: number | undefined;
+  /** What made its picture of the given one. */
+  readonly preprocessor?: ControlPreprocessor | undefined;
+  /** How the given picture was resized. */
+  readonly resizeMode?: ResizeMode | undefined;
 }
 
 /** One image file. */
@@ -175,11 +183,25 @@ function startSettings({ image, maskImage, paddingMaskCrop, strength, controls, 
   };
 }
 
+/** The ControlNet extension's names of ways to resize. */
+const RESIZE_MODES: Readonly<Record<ResizeMode, string>> = {
+  default: "Just Resize",
+  crop: "Crop and Resize",
+  fill: "Resize and Fill",
+};
+
 /** Only what differs from the defaults is written besides the network, its weight and its picture. */
-function controlText({ model, scale, image, start, end }: ControlSettings, guessMode = false): string {
+function controlText(control: ControlSettings, guessMode = false): string {
+  const { model, scale, image, start, end, mode, preprocessor = "none", resizeMode = "default" } = control;
+  const edges = typeof preprocessor === "string" ? undefined : preprocessor;
   const fields = {
+    ...(preprocessor !== "none" && { Module: edges?.name ?? preprocessor }),
     Model: model,
+    ...(mode !== undefined && { "Union Control Type": mode }),
     Weight: scale,
+    ...(resizeMode !== "default" && { "Resize Mode": RESIZE_MODES[resizeMode] }),
+    ...(edges?.lowThreshold !== undefined && { "Threshold A": edges.lowThreshold }),
+    ...(edges?.highThreshold !== undefined && { "Threshold B": edges.highThreshold }),
     ...(start > 0 && { "Guidance Start": start }),
     ...(end < 1 && { "Guidance End": end }),
     ...(guessMode && { "Control Mode": "Guess" }),

@@ -223,8 +223,11 @@ function picturesOf(start: Start): Pick<RunSettings, "image" | "maskImage"> {
 
 function settingsOf(controls: readonly Control[], { controlnet }: OpenRequest, { control: usual = 1 }: Defaults): RunSettings["controls"] {
   const nets = listOf(controlnet);
-  return controls.map(({ image, scale = usual, start = 0, end = 1 }, i) => ({
-    model: nameOf(nets[i] ?? ""),
+  return controls.map(({ image, scale = usual, start = 0, end = 1, mode, preprocessor, resizeMode }, i) => ({
+    model: nameOf(nets[i] ?? nets[0] ?? ""),
+    mode,
+    preprocessor,
+    resizeMode,
     image: image.name,
     scale,
     start,

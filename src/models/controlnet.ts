@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { blocks, checkPerBlock, count } from "../checkpoint/schema.js";
+import { UNION_EMBEDDING } from "../checkpoint/single-file/parts.js";
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { add } from "../graph/ops/elementwise.js";
@@ -61,9 +62,6 @@ const FIELDS: Fields<ControlNetInputs> = {
   conditioningScale: real(),
   guessMode: flag,
 };
-
-/** Only ControlNet Unions have it, whatever their configs say. */
-export const UNION_EMBEDDING = "task_embedding";
 
 /**
  * A copy of a UNet's encoder with a control picture as input, such as edges, depth or poses (Zhang et al. 2023). Matches diffusers'

@@ -33,7 +33,7 @@ function checkFields(options: object, fields: Fields<object>, of: OptionsOf, pre
     if (value === undefined) continue;
     if (!field) throw unknownOption(name, Object.keys(known), of, prefix);
     if (v.is(field, value)) checked[name] = checkInside(value, field, of, prefix + name);
-    else if (value !== null || field.nullIsValue) throw wrongArgument(prefix + name, value, field.expected, { type: field.type });
+    else if (value !== null || field.nullIsValue) throw wrongValue(prefix + name, value, field);
   }
   for (const [name, { needed, expected }] of Object.entries(known)) {
     if (needed !== undefined && checked[name] === undefined) {
@@ -56,7 +56,11 @@ function checkInside(value: unknown, { fields, items }: Field<unknown>, of: Opti
 /** The value of one argument. @throws ArgumentError unless the field takes it. */
 export function expectField<Value>(name: string, value: Value, field: Field<Value>): Value {
   if (v.is(field, value)) return value;
-  throw wrongArgument(name, value, field.expected, { type: field.type });
+  throw wrongValue(name, value, field);
+}
+
+function wrongValue<Value>(name: string, value: unknown, { expected, type, hint }: Field<Value>): ArgumentError {
+  return wrongArgument(name, value, expected, { type, hint: hint?.(value) });
 }
 
 /** Whether a value can be an options object. A promise, bytes or a URL was probably passed by mistake. */

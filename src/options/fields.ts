@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { isPlain, withArticle } from "../given.js";
 import { Tensor } from "../tensor/tensor.js";
+import type { Wording } from "../wording.js";
 
 /** The values that an option takes: a valibot schema whose message says what is expected. Its type is invariant: exactly `Value`. */
 export type Field<Value> = v.GenericSchema<Value> & FieldNotes & { readonly "~takes"?: (value: Value) => void };
@@ -24,6 +25,8 @@ interface FieldNotes {
   readonly json?: v.GenericSchema;
   /** Set if the option is required: the hint of the error if it is missing. */
   readonly needed?: string;
+  /** What to do about a wrong value, if more can be said than what is expected. */
+  readonly hint?: (value: unknown) => Wording | undefined;
   /** Null does not mean the default here: it is checked like any other value. */
   readonly nullIsValue?: boolean;
 }

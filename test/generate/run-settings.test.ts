@@ -93,6 +93,20 @@ describe("settingsText", () => {
       { controls: [{ model: "canny", image: "edges.png", scale: 1, start: 0.1, end: 0.8 }], guessMode: true },
       { "ControlNet 0": "Model: canny, Weight: 1, Guidance Start: 0.1, Guidance End: 0.8, Control Mode: Guess, Image: edges.png" },
     ],
+    [
+      {
+        controls: [
+          {
+            ...{ model: "union", image: "fox.png", scale: 1, start: 0, end: 1, mode: 3, resizeMode: "fill" },
+            preprocessor: { name: "canny", lowThreshold: 50, highThreshold: 150 },
+          },
+        ],
+      },
+      {
+        "ControlNet 0":
+          "Module: canny, Model: union, Union Control Type: 3, Weight: 1, Resize Mode: Resize and Fill, Threshold A: 50, Threshold B: 150, Image: fox.png",
+      },
+    ],
     [{ precision: "fast" }, { Precision: "fast" }],
     [{ cache: { interval: 3 } }, { "DeepCache interval": "3" }],
     [{ cache: { interval: 3, branch: 1 } }, { "DeepCache interval": "3", "DeepCache branch": "1" }],

@@ -63,8 +63,8 @@ class Names {
 const UNET_PREFIXES = ["model.diffusion_model.", "diffusion_model.", ""];
 const CONTROLNET_PREFIXES = ["control_model.", ""];
 const CONTROL_EMBEDDING = "controlnet_cond_embedding.conv_in.weight";
-/** Only a ControlNet Union has it. */
-const UNION_EMBEDDING = "task_embedding";
+/** Only ControlNet Unions have it, whatever their configs say. */
+export const UNION_EMBEDDING = "task_embedding";
 const VAE_PREFIXES = ["first_stage_model.", "vae.", ""];
 
 /** Which of a file's networks to take. */

@@ -48,7 +48,10 @@ type RequestedStart =
   | "controlImage"
   | "controlnetConditioningScale"
   | "controlGuidanceStart"
-  | "controlGuidanceEnd";
+  | "controlGuidanceEnd"
+  | "controlMode"
+  | "controlPreprocessor"
+  | "controlResizeMode";
 
 /** A run whose pictures are decoded and whose defaults are filled in. */
 export interface Job extends Omit<RunRequest, RequestedStart | "scheduler" | "seed"> {

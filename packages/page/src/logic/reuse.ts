@@ -20,7 +20,7 @@ const OWN = new Set([
 ]);
 
 /** Options that mean nothing without a picture that the server has not kept. */
-const OF_CONTROL = new Set(["controlImage", "controlnet", "controlnetConditioningScale"]);
+const OF_CONTROL = /^control|^guessMode$/;
 
 /** A job's settings for the form. */
 export interface Reused {
@@ -36,7 +36,7 @@ export interface Reused {
 export function reuse({ model, request, output, result }: Job, index?: number): Reused {
   const settings = result?.settings ?? {};
   const picture = result?.pictures[index ?? 0];
-  const others = Object.entries(request).filter(([name]) => !OWN.has(name) && !OF_CONTROL.has(name));
+  const others = Object.entries(request).filter(([name]) => !OWN.has(name) && !OF_CONTROL.test(name));
   const hasStart = settings.image !== undefined || request.strength !== undefined;
   const hasMask = settings.maskImage !== undefined || request.paddingMaskCrop !== undefined;
   const fields: Fields = {

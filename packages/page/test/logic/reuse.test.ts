@@ -44,7 +44,9 @@ describe("the form of a job whose settings are used again", () => {
       result: done.result && { ...done.result, settings: { image: "data", maskImage: "data", strength: 1 } },
     };
     expect(reuse(withPictures)).toMatchObject({ missing: ["picture", "mask"], fields: { strength: "1" } });
-    const controlled = doneJob({ request: { prompt: "a fox", controlnet: "canny", controlnetConditioningScale: 0.5 } });
+    const controlled = doneJob({
+      request: { prompt: "a fox", controlnet: "canny", controlnetConditioningScale: 0.5, controlMode: "canny", guessMode: true },
+    });
     expect(reuse(controlled)).toMatchObject({ missing: ["control picture"], fields: { others: {} } });
     expect([done, withPictures, controlled].map(isRepeatable)).toEqual([true, false, false]);
   });

@@ -55,6 +55,8 @@ describe("POST /api/jobs", () => {
     [{ width: 4096, height: 4096 }, 400, "width", /limit: maxPixels/],
     [{ prompt: "x".repeat(10_001) }, 400, "prompt", /limit: maxPromptLength/],
     [{ numImagesPerPrompt: 101 }, 400, "numImagesPerPrompt", /limit: maxBatch/],
+    [{ controlPreprocessor: "openpose" }, 400, "controlPreprocessor", /expected none, canny, invert/],
+    [{ controlMode: ["canny", "edges"] }, 400, "controlMode", /or one of openpose, depth, /],
   ])("refuses %j by name", async (fields, status, param, message) => {
     const server = testServer();
     const reply = await post(server, { prompt: "x", ...fields });

@@ -9,7 +9,7 @@ const NAMES: Readonly<Record<string, JsonSchema>> = {
   refiner: { type: "string", description: "A model of GET /api/models that takes the last denoising steps." },
   controlnet: {
     anyOf: [{ type: "string" }, { type: "array", items: { type: "string" }, minItems: 1 }],
-    description: "A ControlNet of GET /api/models to follow a picture, or a list of several.",
+    description: "A ControlNet, ControlNet Union or T2I-Adapter of GET /api/models to follow a picture, or a list of several.",
   },
   loras: {
     type: "array",
