@@ -101,6 +101,7 @@ export {
   AutoPipelineForInpainting,
   AutoPipelineForText2Image,
 } from "./pipelines/auto-pipeline.js";
+export { type CfgCutoffOptions, cfgCutoff } from "./pipelines/cfg-cutoff.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
@@ -132,6 +133,7 @@ export type { ControlImageOptions, ControlImages } from "./pipelines/shared/cont
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput, PixelOutputType } from "./pipelines/shared/output.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
+export type { OnStepEnd, SteeringOptions, StepChanges, StepEnd } from "./pipelines/shared/steering.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
 export {

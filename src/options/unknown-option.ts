@@ -9,6 +9,8 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   algorithm: ["scheduler"],
   batchCount: ["numImagesPerPrompt", "batchSize"],
   batchSize: ["numImagesPerPrompt"],
+  callback: ["onStepEnd"],
+  callbackOnStepEnd: ["onStepEnd"],
   cfg: ["guidanceScale"],
   cfgRescale: ["guidanceRescale"],
   cfgScale: ["guidanceScale"],
@@ -48,7 +50,7 @@ const STEP_BY_STEP = "pipe.steps(request) yields every step: for await (const st
 const WITHOUT: Readonly<Record<string, string>> = {
   callback: STEP_BY_STEP,
   callbackOnStepEnd: STEP_BY_STEP,
-  callbackOnStepEndTensorInputs: STEP_BY_STEP,
+  callbackOnStepEndTensorInputs: "onStepEnd gets all tensors",
   callbackSteps: STEP_BY_STEP,
   crossAttentionKwargs: "a LoRA's weight is set by pipe.setAdapters(name, weight)",
   customPipeline: "pipelines written in Python cannot be run",

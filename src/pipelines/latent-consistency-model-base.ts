@@ -14,8 +14,8 @@ type Unused = "negativePrompt" | "negativePromptEmbeds" | "sigmas";
 export interface LatentConsistencyModelCommonOptions extends Omit<LatentDiffusionRequest & PromptOptions, Unused> {
   /** Denoising steps; 4 by default. */
   readonly numInferenceSteps?: number | undefined;
-  /** How strongly the picture follows the prompt, an input of the network: 8.5 by default. */
-  readonly guidanceScale?: number | undefined;
+  /** How strongly the picture follows the prompt, an input of the network: 8.5 by default. A list has a number for each step. */
+  readonly guidanceScale?: number | readonly number[] | undefined;
   /** The length of the schedule that the model was distilled on; the scheduler's `originalInferenceSteps` by default. */
   readonly originalInferenceSteps?: number | undefined;
 }

@@ -1,37 +1,27 @@
 import type { PromptedDefaults } from "../families/family.js";
 import type { AttentionSlice } from "../graph/graph.js";
-import type { LoraWeight } from "../lora/adapter-weight.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
-import type { Folder } from "../platform/folder.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
-import {
-  type FuseLoraOptions,
-  type LoadedLora,
-  type LoadLoraOptions,
-  LoraAdapters,
-  type LoraComponent,
-  type LoraNetworks,
-} from "./adapters/lora-adapters.js";
-import { type SaveLoraOptions, saveLora } from "./adapters/save-lora.js";
-import { type TextualInversionOptions, type TextualInversionSource, TextualInversions } from "./adapters/textual-inversions.js";
-import { DiffusionPipeline } from "./diffusion-pipeline.js";
+import { AdaptablePipeline } from "./adaptable-pipeline.js";
 import type { GuidanceOptions, LatentDiffusionRequest } from "./latent-diffusion-request.js";
 import { type PromptInput, promptCount } from "./prompt/prompt-options.js";
 import { embedsOf, type TextEncoders } from "./prompt/text-encoders.js";
 import { expectSize, resolveGenerators, type Size, type SizeOptions, seedsOf } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
-import { denoisingLoop, type LoopOptions, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
+import { denoisingLoop, type LoopOptions, toUnitRange, withPreview, withPreviews } from "./shared/denoising-loop.js";
 import { warnOfStrongGuidance } from "./shared/guidance.js";
+import { GuidancePlan } from "./shared/guidance-plan.js";
 import { unscaleLatents } from "./shared/latents.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
 import { type OutputType, outputOf, type PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
+import { type Steerable, steering } from "./shared/steering.js";
 import { expectStepCache } from "./shared/step-cache.js";
 import { refuseShares, requestedTimesteps } from "./shared/timesteps.js";
 
@@ -55,13 +45,15 @@ export interface LatentLoopOptions
   extends Pick<LoopOptions, "latents" | "predict" | "afterStep" | "endsWithPrediction">,
     Pick<Denoised, "unpack"> {
   readonly timesteps?: readonly number[];
+  /** What `onStepEnd` may replace beside the latents and the guidance. */
+  readonly steerable?: readonly Steerable[];
 }
 
 /**
- * What latent diffusion pipelines have in common: checks of requests, the denoising loop, decoding, LoRAs and embeddings.
- * Calls run in the order they are made: see {@link DiffusionPipeline.queue}. Every call works on a copy of the scheduler.
+ * What latent diffusion pipelines have in common: checks of requests, the denoising loop, decoding.
+ * Calls run in the order they are made. Every call works on a copy of the scheduler.
  */
-export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends DiffusionPipeline {
+export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends AdaptablePipeline {
   /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
   /** The values of options that a request leaves out. */
@@ -82,20 +74,6 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** Encodes the prompts. */
   protected abstract get textEncoders(): TextEncoders;
-
-  /** The networks that LoRAs can change. */
-  protected get loraNetworks(): LoraNetworks {
-    return new Map();
-  }
-
-  /** The embeddings of the text encoders; none can be loaded if no text encoder takes any. */
-  protected get embeddings(): TextualInversions {
-    return new TextualInversions([]);
-  }
-
-  private get loras(): LoraAdapters {
-    return new LoraAdapters(this.loraNetworks, this.embeddings);
-  }
 
   private get vaeMemory(): MemorySaving {
     return expectVae(this.vae).memory;
@@ -119,126 +97,6 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     request: Request & { readonly outputType?: Output | undefined },
   ): PipelineRun<PipelineOutput<Output>> {
     return this.start((turn) => this.run<Output>(request, turn));
-  }
-
-  /**
-   * Loads a LoRA (Hu et al. 2021) or a related adapter: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences or trained norms, in the
-   * formats of kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT. The source is a `.safetensors` file, a folder with one, or a hub
-   * id (`owner/name`).
-   *
-   * The adapter becomes the only active one of the networks it changes, as in diffusers; `setAdapters` activates several. Its matrices are
-   * read from the file when needed: do not delete the file. Embeddings inside the file (`bundle_emb.<word>`) are loaded, too; the word
-   * works in prompts until the adapter is deleted. Tensors that cannot be applied are left out with a warning.
-   *
-   * The checkpoint does not change. Changing an adapter's weight costs nothing; loading or activating other adapters reloads the networks
-   * at their next run. A plain LoRA is computed beside the layers; other methods change the layers' weights in every step, which takes
-   * time. `fuseLora` changes the weights once: steps then take no extra time, but the changed weights need memory. Adapters belong to the
-   * networks: pipelines that share networks share their adapters.
-   * @throws CheckpointError if the file is not a LoRA, has nothing that can be applied, or is for another family of checkpoints;
-   * ArgumentError if the name is taken; HubError
-   */
-  loadLoraWeights(source: string | Folder, options: LoadLoraOptions = {}): Promise<LoadedLora> {
-    return this.loras.load(source, options);
-  }
-
-  /**
-   * Saves a LoRA into a file of `folder`, in PEFT's layout with its config, as diffusers' `save_lora_weights` does. `loadLoraWeights` and
-   * diffusers open it. The matrices are copied; the weight that `setAdapters` set is not saved.
-   * @throws ArgumentError if there is no such adapter, several and none is named, or one of another method than plain LoRA; OutputError if
-   * it cannot be written, or would replace the file that it is read from.
-   */
-  async saveLoraWeights(folder: string, options: SaveLoraOptions = {}): Promise<void> {
-    await saveLora(folder, this.loraNetworks, options);
-  }
-
-  /**
-   * Makes these adapters the active ones, each with its weight (1 by default): a number, or one for every network and, of the UNet, every
-   * block. A single weight applies to all adapters. Takes effect at the next step; fused adapters do not change.
-   * @throws ArgumentError for a name that no adapter has, another number of weights than names, or a wrong weight.
-   */
-  setAdapters(names: string | readonly string[], weights: LoraWeight | readonly (LoraWeight | undefined)[] = 1): void {
-    this.loras.activate(names, weights);
-  }
-
-  /** Names of the active adapters. */
-  getActiveAdapters(): string[] {
-    return this.loras.activeNames;
-  }
-
-  /** Names of the adapters of every network that has any. */
-  getListAdapters(): Partial<Record<LoraComponent, string[]>> {
-    return this.loras.namesByComponent;
-  }
-
-  /**
-   * Removes adapters. If a network has no active one left, the first of its others becomes active, as in diffusers. (There every layer
-   * chooses for itself, so that several adapters may be active in parts.) Fused adapters stay fused.
-   * @throws ArgumentError for a name that no adapter has.
-   */
-  deleteAdapters(names: string | readonly string[]): void {
-    this.loras.delete(names);
-  }
-
-  /**
-   * Adds adapters to the weights themselves, once, when the networks load again at their next run: steps then take no extra time. The
-   * changed weights stay in memory, as float32; the checkpoint's files do not change. As in PEFT, a layer with a fused adapter is computed
-   * without the other adapters until `unfuseLora` or until the fused adapter is unloaded (a warning says so), and `loraScale` applies to
-   * active adapters only.
-   * @throws ArgumentError for a name that no adapter has, or a network that the pipeline does not have.
-   */
-  fuseLora(options: FuseLoraOptions = {}): void {
-    this.loras.fuse(options);
-  }
-
-  /**
-   * Removes fused adapters from the weights. Adapters have the weights they had before `fuseLora`; in diffusers they keep its `loraScale`.
-   */
-  unfuseLora(options: Pick<FuseLoraOptions, "components"> = {}): void {
-    this.loras.unfuse(options);
-  }
-
-  /** Removes all adapters. Fused adapters stay fused. */
-  unloadLoraWeights(): void {
-    this.loras.deleteAll();
-  }
-
-  /** Turns adapters off until `enableLora`: the networks compute with the checkpoint's weights alone. */
-  disableLora(): void {
-    this.loras.setEnabled(false);
-  }
-
-  /** Turns the active adapters on again. */
-  enableLora(): void {
-    this.loras.setEnabled(true);
-  }
-
-  /** Names of the adapters that are fused into weights. */
-  get fusedLoras(): readonly string[] {
-    return this.loras.fusedNames;
-  }
-
-  /**
-   * Loads an embedding (textual inversion, Gal et al. 2022), or several: `.safetensors` files, folders or hub ids with one, as diffusers,
-   * AUTOMATIC1111's web UI or kohya-ss write them. Returns the tokens that stand for them in prompts and negative prompts; an
-   * embedding of n vectors takes the place of n words. The vectors are read from the files when needed: do not delete the files.
-   *
-   * An embedding belongs to the tokenizers and text encoders it was loaded into. Pipelines that share both share it, whichever of them
-   * loads or unloads it. A pipeline that shares the tokenizer but not the text encoder refuses prompts with the token.
-   * @throws CheckpointError for a file that is no embedding or one of another family; ArgumentError for a token that is taken; HubError.
-   * Then nothing was loaded.
-   */
-  async loadTextualInversion(
-    source: TextualInversionSource | readonly TextualInversionSource[],
-    options: TextualInversionOptions = {},
-  ): Promise<readonly string[]> {
-    return this.embeddings.load(source, options);
-  }
-
-  /**
-   * Removes embeddings; all of them if no tokens are named. @throws ArgumentError for a token that was not loaded; then none is removed.
-   */
-  unloadTextualInversion(tokens?: string | readonly string[]): void {
-    this.embeddings.unload(tokens);
   }
 
   /**
@@ -285,7 +143,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   protected abstract denoise(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
 
   private async *run<Output extends OutputType>(request: Request, turn: Turn): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
-    const call = this.begin(this.check<Request>("generate", request, this.fields, EXAMPLE));
+    const call = this.begin(this.check<Request>("generate", request, this.fields, EXAMPLE), turn);
     const { outputType, signal, generator } = call;
     await turn.take(signal);
     const { latents, unpack = asTheyAre, retouch } = yield* this.denoise(call);
@@ -310,25 +168,28 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     fields: Fields<PromptInput & GuidanceOptions>,
   ): Promise<Embeds> {
     const checked = this.check<typeof options>("encodePrompt", options, fields, EXAMPLE);
-    const { doClassifierFreeGuidance: isGuided = this.isGuided(this.guidanceScaleOf(checked), checked) } = checked;
+    const { doClassifierFreeGuidance: isGuided = this.guidanceOf(checked).isEverGuided } = checked;
     const encoded = await this.textEncoders.encode(checked, { isGuided });
     return embedsOf(encoded.at(1)) as Embeds;
   }
 
   /** The denoising loop over a network's guided predictions, with previews. `timesteps` are the scheduler's by default. */
   protected async *loop(
-    { scheduler, generator, stepOptions, signal }: Call<Request>,
-    { unpack = asTheyAre, ...options }: LatentLoopOptions,
+    { request: { onStepEnd }, scheduler, generator, guidance, stepOptions, signal, turn }: Call<Request>,
+    { unpack = asTheyAre, steerable: parts = [], ...options }: LatentLoopOptions,
   ): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const decode = (latents: Tensor) => this.decode(unpack(latents));
+    const endStep = onStepEnd && steering(turn, { onStepEnd, guidance, parts, asStep: (loopTurn) => withPreview(loopTurn, decode) });
     const loop = denoisingLoop({
       timesteps: scheduler.timesteps,
       ...options,
       scheduler,
       stepOptions: { generator, ...stepOptions },
+      endStep,
       signal,
     });
     try {
-      return { latents: yield* withPreviews(loop, (latents) => this.decode(unpack(latents))), unpack };
+      return { latents: yield* withPreviews(loop, decode), unpack };
     } finally {
       await this.denoiser.rest();
     }
@@ -358,12 +219,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return size;
   }
 
-  private begin(request: Request): Call<Request> {
+  private begin(request: Request, turn: Turn): Call<Request> {
     const { outputType = "image", numImagesPerPrompt = 1 } = request;
-    const guidanceScale = this.guidanceScaleOf(request);
+    const guidance = this.guidanceOf(request);
     const stepOptions = this.stepOptions(request);
     if (this.scheduler.isAdaptive) refuseShares(this.scheduler, request);
-    warnOfStrongGuidance(this.scheduler, guidanceScale);
+    warnOfStrongGuidance(this.scheduler, guidance.largest);
     if (request.cache) expectStepCache(request.cache, this.denoiser);
     if (outputType !== "latent") expectVae(this.vae, LATENTS_ALONE);
     const batch = promptCount(request) * numImagesPerPrompt;
@@ -372,13 +233,18 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
       batch,
       generator: resolveGenerators(request, batch),
       scheduler: this.scheduler.clone(),
-      guidanceScale,
-      isGuided: this.isGuided(guidanceScale, request),
+      guidance,
+      isGuided: guidance.isEverGuided,
       ...requestedTimesteps(request, this.defaults.steps),
       stepOptions,
       outputType,
       signal: request.signal,
+      turn,
     };
+  }
+
+  private guidanceOf(request: PromptInput & GuidanceOptions): GuidancePlan {
+    return new GuidancePlan(this.guidanceScaleOf(request), (scale) => this.isGuided(scale, request));
   }
 
   /** Options of the scheduler's steps besides the generator. @throws ArgumentError for wrong values. */
@@ -386,13 +252,13 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return {};
   }
 
-  /** Whether the network predicts every picture twice, with the prompt and with the negative prompt. */
+  /** Whether the network predicts every picture twice at this scale, with the prompt and with the negative prompt. */
   protected isGuided(guidanceScale: number, _prompts: PromptInput): boolean {
     return guidanceScale > 1 || this.scheduler.needsUnconditional;
   }
 
   /** The scale of classifier-free guidance. A network that takes its `guidanceScale` as an input may have another option for it. */
-  protected guidanceScaleOf({ guidanceScale = this.defaults.guidance }: GuidanceOptions): number {
+  protected guidanceScaleOf({ guidanceScale = this.defaults.guidance }: GuidanceOptions): number | readonly number[] {
     return guidanceScale;
   }
 }

@@ -4,7 +4,7 @@ import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
 import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
-import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
+import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
@@ -18,7 +18,6 @@ import { joinRows } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
-import type { Conditioning } from "./shared/predictor.js";
 import { type ConditionedRun, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
@@ -115,11 +114,11 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     return this.embed(options, { ...PROMPT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
-  protected conditioning(call: Call<Request>, { timesteps }: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs>> {
+  protected conditioning(call: Call<Request>, { timesteps }: ConditionedRun): ReturnType<UNetPipeline<Request>["conditioning"]> {
     const { timeCondProjDim } = this.unet.config;
-    return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }) => ({
+    return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }, scale) => ({
       encoderHiddenStates: (negative ? joinRows([negative, positive]) : positive).promptEmbeds,
-      ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(call.guidanceScale, call.batch, timeCondProjDim) }),
+      ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(scale, call.batch, timeCondProjDim) }),
     }));
   }
 }

@@ -9,15 +9,16 @@ import { type Fields, field, instanceOf, orNull, real } from "../options/fields.
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
+import type { ClipFeatures } from "./prompt/clip-features.js";
 import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
-import { conditionOn } from "./prompt/conditioning.js";
+import { conditionOn, type SteeredConditioning } from "./prompt/conditioning.js";
 import { readPenultimate } from "./prompt/penultimate-layer.js";
 import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL } from "./prompt/prompt-options.js";
-import { joinRows } from "./prompt/text-encoders.js";
+import { joinRows, type TextEncoders } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
-import type { Conditioning } from "./shared/predictor.js";
+import { derive } from "./shared/per-step.js";
 import { type ConditionedRun, UNET_FIELDS, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
@@ -201,40 +202,59 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   protected conditioning(
     call: Call<Request>,
     { size: { height, width }, timesteps }: ConditionedRun,
-  ): Promise<Conditioning<UNet2DConditionInputs>> {
-    const { request, batch, isGuided, guidanceScale } = call;
+  ): Promise<SteeredConditioning<FeaturesXL, UNet2DConditionInputs>> {
+    const { request, batch } = call;
     const { timeCondProjDim } = this.unet.config;
-    const ids = this.timeIds(request, [height, width]);
-    const halves = isGuided ? [ids.negative, ids.positive] : [ids.positive];
-    return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }) => {
+    const encoders = withTimeIds(this.textEncoders, this.timeIds(request, [height, width]), batch);
+    return conditionOn(encoders, call, timesteps, ({ positive, negative }, scale) => {
+      this.expectTimeIds(positive);
       const { promptEmbeds, pooledPromptEmbeds } = negative ? joinRows([negative, positive]) : positive;
+      const halves = [...(negative ? [negative.addTimeIds] : []), positive.addTimeIds];
       return {
         encoderHiddenStates: promptEmbeds,
-        addedCond: {
-          textEmbeds: pooledPromptEmbeds as Tensor,
-          timeIds: this.timeIdRows(halves, { batch, pooledWidth: pooledPromptEmbeds?.shape[1] ?? 0 }),
-        },
-        ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(guidanceScale, batch, timeCondProjDim) }),
+        addedCond: { textEmbeds: pooledPromptEmbeds as Tensor, timeIds: this.interleavesTimeIds ? alternating(halves) : concat(halves) },
+        ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(scale, batch, timeCondProjDim) }),
       };
     });
   }
 
-  private timeIdRows(
-    halves: readonly (readonly number[])[],
-    { batch, pooledWidth }: { readonly batch: number; readonly pooledWidth: number },
-  ): Tensor {
+  /** @throws ArgumentError unless the UNet takes as many size and crop numbers. */
+  private expectTimeIds({ addTimeIds, pooledPromptEmbeds }: FeaturesXL): void {
     const { additionTimeEmbedDim, projectionClassEmbeddingsInputDim } = this.unet.config;
+    const pooledWidth = pooledPromptEmbeds?.shape[1] ?? 0;
     const expected = ((projectionClassEmbeddingsInputDim ?? 0) - pooledWidth) / (additionTimeEmbedDim ?? SIZE_WIDTH);
-    const found = halves[0]?.length ?? 0;
-    if (projectionClassEmbeddingsInputDim && expected !== found) {
-      throw new ArgumentError(`this UNet expects ${expected} size and crop numbers; got ${found}`, {
-        hint: `the checkpoint's requires_aesthetics_score should be ${found === STABLE_DIFFUSION_XL.denoiser.sizeNumbers}; an XL refiner has true, a base model false`,
-      });
-    }
-    const rows = halves.map((row) => Tensor.from(row, [1, row.length]));
-    const repeat = (tensors: readonly Tensor[]) => concat(Array.from({ length: batch }, () => tensors).flat());
-    return this.interleavesTimeIds ? repeat(rows) : concat(rows.map((row) => repeat([row])));
+    const found = addTimeIds.shape[1] ?? 0;
+    if (!projectionClassEmbeddingsInputDim || expected === found) return;
+    throw new ArgumentError(`this UNet expects ${expected} size and crop numbers; got ${found}`, {
+      hint: `the checkpoint's requires_aesthetics_score should be ${found === STABLE_DIFFUSION_XL.denoiser.sizeNumbers}; an XL refiner has true, a base model false`,
+    });
   }
+}
+
+/** What XL's UNet takes of a prompt: the text's features, and size and crop numbers, a row for each picture. */
+type FeaturesXL = ClipFeatures & { readonly addTimeIds: Tensor };
+
+/** The text encoders, with the size and crop numbers among the features. */
+function withTimeIds(
+  textEncoders: TextEncoders<PromptOptionsXL, ClipFeatures>,
+  ids: TimeIds,
+  batch: number,
+): TextEncoders<PromptOptionsXL, FeaturesXL> {
+  const rows = (row: readonly number[]) => ({ addTimeIds: Tensor.from(row, [1, row.length]).repeatInterleave(batch) });
+  const [ofPositive, ofNegative] = [rows(ids.positive), rows(ids.negative)];
+  return {
+    encode: async (options, run) =>
+      derive([await textEncoders.encode(options, run)], ({ positive, negative }) => ({
+        positive: { ...positive, ...ofPositive },
+        negative: negative && { ...negative, ...ofNegative },
+      })),
+  };
+}
+
+/** The first row of every tensor, then the second of every tensor, and so on. */
+function alternating(tensors: readonly Tensor[]): Tensor {
+  const rows = tensors[0]?.shape[0] ?? 0;
+  return concat(Array.from({ length: rows }, (_, i) => tensors.map((tensor) => tensor.slice(i, i + 1))).flat());
 }
 
 /** Size and crop numbers of the text-to-image pipelines. */

@@ -21,6 +21,7 @@ import { prepareInpainting } from "./shared/inpainting.js";
 import { addInitialNoise, initialLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
+import type { Steerable } from "./shared/steering.js";
 import { expectRange, planRange, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
 
 /** The parts of every pipeline with a UNet that is conditioned by texts. */
@@ -117,7 +118,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   }
 
   /** The UNet's inputs beside the latents at each turn of the loop over `timesteps`, the unconditional half first under guidance. */
-  protected abstract conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs>>;
+  protected abstract conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs> & Steerable>;
 
   /** What steers the UNet beside the text in one call; nothing by default. */
   protected async control(_call: Call<Request>, _fit: ControlFit): Promise<Control | undefined> {
@@ -165,7 +166,8 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const conditioning = await this.conditioning(call, { size, timesteps });
     const latents = this.noise(call, size);
     const turns = loopTurns(scheduler, timesteps, planned);
-    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning, { control, turns }) });
+    const predict = this.predictor(call, conditioning, { control, turns });
+    return yield* this.loop(call, { latents, timesteps, predict, steerable: [conditioning] });
   }
 
   /** Makes pictures from a picture with added noise, or from the latents of another model's unfinished run. */
@@ -183,7 +185,8 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const isNoised = request.latents !== undefined || request.denoisingStart !== undefined;
     const latents = isNoised ? start : addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
     const turns = loopTurns(scheduler, timesteps, planned);
-    return yield* this.loop(call, { latents, timesteps, predict: this.predictor(call, conditioning, { control, turns }) });
+    const predict = this.predictor(call, conditioning, { control, turns });
+    return yield* this.loop(call, { latents, timesteps, predict, steerable: [conditioning] });
   }
 
   /** Repaints the masked part of a picture. */
@@ -198,7 +201,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const planned = planRange(call, strength);
     const timesteps = timestepsUntil(scheduler, planned, request.denoisingEnd);
     const conditioning = await this.conditioning(call, { size, timesteps });
-    const { channels, ...start } = await prepareInpainting({
+    const { channels, steerable, ...start } = await prepareInpainting({
       vae: this.vae,
       inChannels: this.unet.config.inChannels,
       ...{ call, timesteps, image, mask, size, strength },
@@ -209,6 +212,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
       ...start,
       timesteps,
       predict: this.predictor(call, conditioning, { channels, control, turns }),
+      steerable: [conditioning, steerable],
     });
     return { ...denoised, retouch };
   }

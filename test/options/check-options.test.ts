@@ -37,6 +37,7 @@ describe("an option that generate does not have", () => {
     ["numInferenceStep", "numInferenceSteps"],
     ["guidance_scale", "guidanceScale"],
     ["cfg", "guidanceScale"],
+    ["callback_on_step_end", "onStepEnd"],
     ["guidance", "guidanceScale"],
     ["negative_prompt", "negativePrompt"],
     ["negative", "negativePrompt"],
@@ -58,7 +59,7 @@ describe("an option that generate does not have", () => {
     ["prompt_2", /prompt2 belongs to the pipelines of Stable Diffusion XL$/],
     ["denoisingStart", /StableDiffusionXLImg2ImgPipeline and StableDiffusionXLInpaintPipeline/],
     ["aestheticScore", /the pipelines of Stable Diffusion XL's refiner/],
-    ["callback_on_step_end", /for await/],
+    ["callback_steps", /for await/],
     ["cross_attention_kwargs", /setAdapters/],
     ["return_dict", /always an object/],
     ["banana", /^its options are .*\bprompt\b/],
@@ -93,8 +94,12 @@ describe("a value of the wrong kind", () => {
     [{ generator: 5 }, "generator", "generator is 5 (a number); expected a Generator, such as new Generator(7), or a list of them"],
     [{ latents: new Tensor("int64", [1], new BigInt64Array(1)) }, "latents", "latents is a Tensor of int64 [1]; expected a float32 Tensor"],
     [{ cache: 3 }, "cache", "cache is 3 (a number); expected an object: { interval, branch }"],
-    [{ outputType: "pil" }, "outputType", 'outputType is "pil"; expected one of image, tensor, latent'],
-    [{ guidanceScale: [7] }, "guidanceScale", "guidanceScale is [7] (a list); expected a finite number"],
+    [{ outputType: "pil" }, "outputType", 'outputType is "pil"; expected one of image, tensor, np, uint8, latent'],
+    [
+      { guidanceScale: ["7"] },
+      "guidanceScale",
+      'guidanceScale is ["7"] (a list); expected a finite number, or a list with one for each step',
+    ],
   ])("is refused with what was given and its type: %o", async (options, argument, message) => {
     expect(await generate({ prompt: "a fox", ...options })).toMatchObject({ argument, message });
   });

@@ -7,6 +7,7 @@ import type { RawImage } from "../../src/image/load-image.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
 import { camelCase } from "../../src/letter-case.js";
+import type { SteeringOptions } from "../../src/pipelines/shared/steering.js";
 import type { Device } from "../../src/runtime/device.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import type { Scheduler, SchedulerClass } from "../../src/schedulers/shared/scheduler.js";
@@ -58,6 +59,16 @@ interface PipelineMeta {
   readonly refiner_seed?: number | string | null;
   /** The settings of the package DeepCache, for both pipelines. */
   readonly deep_cache?: { readonly cache_interval: number; readonly cache_branch_id: number };
+  /** What a callback did after steps. */
+  readonly on_step_end?: readonly CallbackMeta[];
+}
+
+/** What a callback did after a step: it multiplied tensors, set the guidance scale, ended the run. */
+interface CallbackMeta {
+  readonly step: number;
+  readonly multiply?: Readonly<Record<string, number>>;
+  readonly guidance_scale?: number;
+  readonly interrupt?: boolean;
 }
 
 interface Disposable extends AsyncDisposable {}
@@ -81,13 +92,13 @@ export interface PipelineContext {
 
 /** A call of a pipeline with a seed; with a refiner, of two pipelines one after the other. */
 export async function comparePipeline({ meta, tensors }: ParityCase, context: PipelineContext): Promise<Comparison[]> {
-  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, ...model } =
+  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, on_step_end, ...model } =
     meta as unknown as PipelineMeta;
   const { images, latents, ...inputs } = tensors();
   if (!images) throw new Error("the case has no images");
   const given = refiner || !latents ? inputs : { ...inputs, latents };
   const cache = deep_cache && { interval: deep_cache.cache_interval, branch: deep_cache.cache_branch_id };
-  const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed), cache };
+  const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed), cache, ...steeringOf(on_step_end) };
   if (!refiner) {
     if (call.output_type !== "latent") return [await comparePixels(model, request, context, images)];
     return [compareLatents("images", await generate(model, { ...request, outputType: "latent" }, context), images)];
@@ -97,6 +108,28 @@ export async function comparePipeline({ meta, tensors }: ParityCase, context: Pi
   const refine = { ...toRequest(refiner_call ?? {}), image: between, ...seedOf(refiner_seed ?? 0), cache };
   const refined = await comparePixels(refinerModel, refine, context, images);
   return [...(latents ? [compareLatents("latents", between, latents)] : []), refined];
+}
+
+/** diffusers' names of tensors that have other names in requests. */
+const STEERED: Readonly<Record<string, string>> = { add_text_embeds: "pooled_prompt_embeds" };
+
+/** A callback that does what Python's did. */
+function steeringOf(callbacks: readonly CallbackMeta[] | undefined): SteeringOptions {
+  if (!callbacks) return {};
+  return {
+    onStepEnd: (step) => {
+      const { multiply = {}, guidance_scale, interrupt } = callbacks.find(({ step: at }) => at === step.index) ?? {};
+      if (interrupt) step.interrupt();
+      // Under guidance, Python's tensors have both halves.
+      const names = Object.entries(multiply).flatMap(([name, factor]) => {
+        const ours = camelCase(STEERED[name] ?? name);
+        return [[ours, factor] as const, [`negative${ours.charAt(0).toUpperCase()}${ours.slice(1)}`, factor] as const];
+      });
+      const tensors = step as unknown as Readonly<Record<string, Tensor | undefined>>;
+      const changed = names.flatMap(([name, factor]) => (tensors[name] ? [[name, tensors[name].mul(factor)]] : []));
+      return { ...Object.fromEntries(changed), guidanceScale: guidance_scale };
+    },
+  };
 }
 
 type Model = Pick<PipelineMeta, "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | (typeof PARTS)[number]>;

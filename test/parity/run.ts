@@ -66,6 +66,7 @@ export class ParityRun implements AsyncDisposable {
         return compareModel(parityCase, { checkpoints, engine: this.engine });
       case "pipelines":
       case "step-cache":
+      case "steering":
         return comparePipeline(parityCase, { checkpoints, device, pipelines });
     }
   }

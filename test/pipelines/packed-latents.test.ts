@@ -165,13 +165,13 @@ class FlowPipeline extends LatentDiffusionPipeline<FlowRequest> {
   }
 
   protected async *denoise(call: Call<FlowRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler, steps, guidanceScale } = call;
+    const { request, batch, generator, scheduler, steps } = call;
     const size = this.size(request);
     const [height, width] = [size.height / FACTOR, size.width / FACTOR];
     const sigmas = Array.from({ length: steps }, (_, i) => 1 - i / steps);
     scheduler.setTimesteps({ sigmas, mu: (height * width) / PATCH ** 2 / 16 });
     const latents = pack(initialLatents([batch, CHANNELS, height, width], undefined, generator, scheduler));
-    const conditioning = await conditionOn(this.textEncoders, call, scheduler.timesteps, ({ positive, negative }) => {
+    const conditioning = await conditionOn(this.textEncoders, call, scheduler.timesteps, ({ positive, negative }, guidanceScale) => {
       const { promptEmbeds, promptEmbedsMask } = negative ? joinRows([negative, positive]) : positive;
       return { encoderHiddenStates: promptEmbeds, encoderMask: promptEmbedsMask, guidance: Tensor.full([batch], guidanceScale) };
     });

@@ -150,7 +150,7 @@ export async function prepareControlNetUnions(given: ControlNetUnionCall): Promi
     "controlImage",
   );
   const guesses = guessMode || (poolingGuesses && (nets[0]?.config.globalPoolConditions ?? false));
-  return { size, inputs: (turn) => residualsOf(active, turn, { guesses, isGuided: call.isGuided }) };
+  return { size, inputs: (turn) => residualsOf(active, turn, { guesses, isGuided: call.guidance.at(turn.index).isGuided }) };
 }
 
 interface ModePicture {

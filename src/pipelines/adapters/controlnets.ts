@@ -143,7 +143,7 @@ export async function prepareControlNets(given: ControlNetCall): Promise<Control
     argument,
   );
   const guesses = guessMode || (poolingGuesses && (nets[0]?.config.globalPoolConditions ?? false));
-  return { size, inputs: (turn) => residualsOf(active, turn, { guesses, isGuided: call.isGuided }) };
+  return { size, inputs: (turn) => residualsOf(active, turn, { guesses, isGuided: call.guidance.at(turn.index).isGuided }) };
 }
 
 /** How a guided call uses its ControlNets. */

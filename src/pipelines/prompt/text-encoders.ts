@@ -52,8 +52,10 @@ export function mapFeatures<Features extends TextFeatures>(features: Features, c
 export function embedsOf({ positive, negative = {} }: EncodedPrompt<TextFeatures>): TextFeatures {
   const named = (features: TextFeatures, nameOf: (name: string) => string) =>
     Object.entries(features).flatMap(([name, tensor]) => (tensor ? [[nameOf(name), tensor]] : []));
-  return Object.fromEntries([
-    ...named(positive, (name) => name),
-    ...named(negative, (name) => `negative${name.charAt(0).toUpperCase()}${name.slice(1)}`),
-  ]);
+  return Object.fromEntries([...named(positive, (name) => name), ...named(negative, nameOfNegative)]);
+}
+
+/** The name of a feature of negative prompts: `negativePromptEmbeds` for `promptEmbeds`. */
+export function nameOfNegative(name: string): string {
+  return `negative${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 }

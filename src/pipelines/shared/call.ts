@@ -1,7 +1,9 @@
 import type { Picture } from "../../image/picture.js";
+import type { Turn } from "../../runtime/call-queue.js";
 import type { Scheduler, StepOptions, TimestepOptions } from "../../schedulers/shared/scheduler.js";
 import type { Generator } from "../../tensor/random.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import type { GuidancePlan } from "./guidance-plan.js";
 import type { OutputType } from "./output.js";
 
 /** A running call: its request, the values of options that the request leaves out, its generators, and its own copy of the scheduler. */
@@ -11,8 +13,9 @@ export interface Call<Request> {
   readonly batch: number;
   readonly generator: Generator | readonly Generator[];
   readonly scheduler: Scheduler;
-  readonly guidanceScale: number;
-  /** Whether there are predictions for the negative prompt as well. */
+  /** The guidance at each turn of the loop. */
+  readonly guidance: GuidancePlan;
+  /** Whether any step is guided, so that negative prompts are encoded. */
   readonly isGuided: boolean;
   /** The number of inference steps. */
   readonly steps: number;
@@ -22,6 +25,8 @@ export interface Call<Request> {
   readonly stepOptions: StepOptions;
   readonly outputType: OutputType;
   readonly signal: AbortSignal | undefined;
+  /** The call's turn in the queue of its network. */
+  readonly turn: Turn;
 }
 
 /** The latents at the end of the loop, and how they become pictures. */

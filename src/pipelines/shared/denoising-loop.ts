@@ -25,6 +25,8 @@ export interface LoopOptions {
   readonly stepOptions: StepOptions;
   /** Changes the latents after each step; inpainting puts back the part that the mask keeps. */
   readonly afterStep?: ((latents: Tensor, index: number) => Tensor) | undefined;
+  /** Called after each step, before it is yielded; it may change the latents and end the loop. */
+  readonly endStep?: ((turn: LoopTurn) => Promise<StepEnding>) | undefined;
   /**
    * Whether the result is the scheduler's last estimate of the noiseless latents, if it has one, in place of the latents; false by default.
    */
@@ -42,12 +44,18 @@ export interface LoopTurn {
   readonly predicted: Tensor | undefined;
 }
 
+/** What the loop goes on with after a step. */
+export interface StepEnding extends Pick<LoopTurn, "latents" | "predicted"> {
+  /** Whether the steps that are left are skipped. */
+  readonly isInterrupted: boolean;
+}
+
 /**
  * The loop of every diffusion pipeline: for every timestep the network predicts, and the scheduler takes a step.
  * @throws the signal's reason, between two steps, if it was aborted.
  */
 export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopTurn, Tensor, void> {
-  const { scheduler, timesteps, predict, stepOptions, afterStep, signal } = options;
+  const { scheduler, timesteps, predict, stepOptions, afterStep, endStep, signal } = options;
   let [current, predicted]: [Tensor, Tensor | undefined] = [options.latents, undefined];
   for (const [index, timestep] of timesteps.entries()) {
     signal?.throwIfAborted();
@@ -55,7 +63,11 @@ export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopT
     const { prevSample, predOriginalSample } = scheduler.step(sample, timestep, current, { ...stepOptions, unconditional });
     current = afterStep ? afterStep(prevSample, index) : prevSample;
     predicted = predOriginalSample;
-    yield { index, total: timesteps.length, timestep, latents: current, predicted };
+    const turn = { index, total: timesteps.length, timestep, latents: current, predicted };
+    const ending = await endStep?.(turn);
+    if (ending) ({ latents: current, predicted } = ending);
+    yield { ...turn, latents: current, predicted };
+    if (ending?.isInterrupted) break;
   }
   signal?.throwIfAborted();
   if (current.data.some(Number.isNaN)) {
@@ -77,7 +89,11 @@ export async function* withPreviews(
   for (;;) {
     const { done, value } = await loop.next();
     if (done) return value;
-    const { predicted, ...step } = value;
-    yield { ...step, preview: async (): Promise<Picture[]> => pictures(await decode(predicted ?? step.latents)) };
+    yield withPreview(value, decode);
   }
+}
+
+/** One turn of the loop as a step of a run. */
+export function withPreview({ predicted, ...step }: LoopTurn, decode: (latents: Tensor) => Promise<Tensor>): DenoisingStep {
+  return { ...step, preview: async (): Promise<Picture[]> => pictures(await decode(predicted ?? step.latents)) };
 }

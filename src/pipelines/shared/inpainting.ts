@@ -9,6 +9,7 @@ import type { Call } from "./call.js";
 import type { InpaintImages } from "./image-inputs.js";
 import { encodeImages, type Generators, isLatent, repeatToBatch, scaleLatents } from "./latents.js";
 import { latentsOf } from "./missing-parts.js";
+import { ReplaceableTensors, type Steerable } from "./steering.js";
 
 /** The inputs of inpainting. */
 export interface InpaintingInput {
@@ -32,10 +33,12 @@ export interface InpaintingInput {
 /** The start of the denoising loop, and how the loop uses the mask. */
 export interface Inpainting {
   readonly latents: Tensor;
-  /** Further channels of the network's input; none for an ordinary network. */
-  readonly channels: readonly Tensor[];
+  /** Further channels of the network's input at the next turn; none for an ordinary network. */
+  readonly channels: () => readonly Tensor[];
   /** For an ordinary network: puts back, after each step, the part that the mask keeps. */
   readonly afterStep: ((latents: Tensor, index: number) => Tensor) | undefined;
+  /** The mask and the masked picture, which `onStepEnd` may replace. */
+  readonly steerable: Steerable;
 }
 
 /**
@@ -89,10 +92,17 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
       const next = timesteps[index + 1];
       return next === undefined ? kept : scheduler.addNoise(kept, noise, [next]);
     };
-    return { latents, channels: [], afterStep: (painted, index) => blend(mask, painted, keptAfter(index)) };
+    const parts = new ReplaceableTensors({ mask });
+    return {
+      latents,
+      channels: () => [],
+      afterStep: (painted, index) => blend(parts.current.mask, painted, keptAfter(index)),
+      steerable: parts,
+    };
   }
   const masked = repeatToBatch("maskedImageLatents", request.maskedImageLatents ?? (await encode(blackOut(image, input.mask))), batch);
-  return { latents, channels: [mask, masked], afterStep: undefined };
+  const parts = new ReplaceableTensors({ mask, maskedImageLatents: masked });
+  return { latents, channels: () => [parts.current.mask, parts.current.maskedImageLatents], afterStep: undefined, steerable: parts };
 }
 
 /** `painted` where the mask is 1, `kept` where it is 0. */

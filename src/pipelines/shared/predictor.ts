@@ -13,7 +13,7 @@ export interface Conditioning<Inputs extends object> {
 /** More inputs of the network. */
 export interface PredictorOptions<Inputs extends object> {
   /** Further channels of the input [batch, channels, height, width]. */
-  readonly channels?: readonly Tensor[] | undefined;
+  readonly channels?: (() => readonly Tensor[]) | undefined;
   /** Combines the two halves of a guided prediction; {@link guide} by default. */
   readonly combine?: ((prediction: Tensor, guidanceScale: number) => Tensor) | undefined;
   /** Makes inputs that change with the step, such as a ControlNet's residuals. */
@@ -21,25 +21,27 @@ export interface PredictorOptions<Inputs extends object> {
 }
 
 /**
- * A network's predictions in one call. Under classifier-free guidance the conditioning has twice as many rows as the latents, the
- * unconditional half first; the two predictions are combined.
+ * A network's predictions in one call. At a guided turn the conditioning has twice as many rows as the latents, the unconditional half
+ * first; the two predictions are combined.
  */
 export function predictor<Inputs extends object>(
   denoiser: Denoiser<Inputs>,
-  { request, scheduler, isGuided, guidanceScale }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
+  { request, scheduler, guidance }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
   conditioning: Conditioning<Inputs>,
-  { channels = [], combine = guide, perStep }: PredictorOptions<Inputs> = {},
+  { channels = () => [], combine = guide, perStep }: PredictorOptions<Inputs> = {},
 ): Predict {
   const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
   return async (scaled, timestep, index) => {
-    const input = channels.length > 0 ? concat([scaled, ...channels], 1) : scaled;
+    const { scale, isGuided } = guidance.at(index);
+    const more = channels();
+    const input = more.length > 0 ? concat([scaled, ...more], 1) : scaled;
     const { sample, deepFeature } = await denoiser.forward(input, timestep, {
       ...conditioning.at(index),
       ...(await perStep?.(scaled, timestep, index)),
-      ...cache?.take(timestep, index),
+      ...cache?.take(timestep, index, isGuided),
     });
     cache?.keep(deepFeature);
     if (!isGuided) return { sample };
-    return { sample: combine(sample, guidanceScale), unconditional: scheduler.needsUnconditional ? sample.chunk(2)[0] : undefined };
+    return { sample: combine(sample, scale), unconditional: scheduler.needsUnconditional ? sample.chunk(2)[0] : undefined };
   };
 }

@@ -43,19 +43,24 @@ export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, { ca
 export class StepCache {
   private deepFeature: Tensor | undefined;
   private first: number | undefined;
+  private wasGuided: boolean | undefined;
 
   constructor(
     private readonly options: StepCacheOptions,
     private readonly scheduler: Scheduler,
   ) {}
 
-  /** The network's inputs for this turn of the loop: without a deep feature the whole network runs. */
-  take(timestep: number, index: number): StepCacheInputs {
+  /**
+   * The network's inputs for this turn of the loop: without a deep feature the whole network runs. A deep feature of a guided turn has two
+   * halves, so it does not serve an unguided turn.
+   */
+  take(timestep: number, index: number, isGuided: boolean): StepCacheInputs {
     const { interval, branch: cacheBranch = 0 } = this.options;
     const position = this.positionOf(timestep, index);
     this.first ??= position;
-    const { deepFeature } = this;
+    const deepFeature = isGuided === this.wasGuided ? this.deepFeature : undefined;
     this.deepFeature = undefined;
+    this.wasGuided = isGuided;
     return (position - this.first) % interval === 0 ? { cacheBranch } : { cacheBranch, deepFeature };
   }
 

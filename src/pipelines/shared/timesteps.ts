@@ -86,6 +86,19 @@ export function stepsWalked(scheduler: Scheduler, timesteps: readonly number[], 
   return Math.max(1, Math.min(all, Math.ceil((timesteps.length - further) / order)));
 }
 
+/** The inference steps of a denoising loop, which may have several turns each. */
+export interface LoopSteps {
+  /** The number of steps; undefined for an adaptive scheduler. */
+  readonly count: number | undefined;
+  /** Turns of each step. */
+  readonly order: number;
+}
+
+/** The step, from 1, of turn `index` of the loop. The last step may have one turn more (PNDM). */
+export function stepAtTurn(index: number, { count, order }: LoopSteps): number {
+  return Math.min(Math.floor(index / order) + 1, count ?? 1);
+}
+
 /** Options that are shares of a run's steps, and the values that mean the whole run. */
 const SHARES = {
   adapterConditioningFactor: 1,
