@@ -130,6 +130,7 @@ export type {
 } from "./pipelines/prompt/prompt-options.js";
 export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
 export type { ControlImageOptions, ControlImages } from "./pipelines/shared/control-images.js";
+export type { GuidanceInterval } from "./pipelines/shared/guidance-interval.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput, PixelOutputType } from "./pipelines/shared/output.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";

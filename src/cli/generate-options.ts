@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { ArgumentError } from "../errors.js";
 import type { PredictionType } from "../families/prediction-types.js";
+import type { PresetName } from "../families/presets.js";
 import { checkCombinations } from "../generate/combinations.js";
 import type { ControlMode, ControlPreprocessor } from "../generate/control-options.js";
 import type { EmbeddingRequest, LoraRequest } from "../generate/open-request.js";
@@ -25,6 +26,8 @@ export interface GenerateOptions extends LibraryOptions {
   readonly steps?: number;
   readonly guidance?: number;
   readonly guidanceRescale?: number;
+  readonly guidanceInterval?: GenerateRequest["guidanceInterval"];
+  readonly preset?: PresetName;
   readonly seed?: string;
   readonly size?: Size;
   readonly count: number;
@@ -105,6 +108,8 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     numInferenceSteps: options.steps,
     guidanceScale: options.guidance,
     guidanceRescale: options.guidanceRescale,
+    guidanceInterval: options.guidanceInterval,
+    preset: options.preset,
     clipSkip: options.clipSkip,
     seed: options.seed,
     numImagesPerPrompt: options.count,

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
+import { PRESET_NAMES } from "../families/presets.js";
 import { GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
 import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { CACHE_FIELDS } from "../generate/run-request.js";
@@ -10,7 +11,7 @@ import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
-import { number, repeated, size, wholeNumber, word } from "./values.js";
+import { interval, number, repeated, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -49,10 +50,12 @@ function addPictureOptions(generate: Command): void {
     .option("--steps <n>", `denoising steps (default: ${short(STEPS_TEXT)})`, wholeNumber("numInferenceSteps", FIELDS.numInferenceSteps))
     .option("--guidance <x>", `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)})`, number("guidanceScale", FIELDS.guidanceScale))
     .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
+    .option("--guidance-interval <a-b>", "shares of the steps with guidance, such as 0.2-0.8", interval("--guidance-interval"))
     .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", word("seed", FIELDS.seed))
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
     .option("-c, --count <n>", "pictures, with seeds n, n + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
+    .addOption(new Option("--preset <name>", "recipe of a few-step checkpoint or LoRA").choices(PRESET_NAMES))
     .addOption(new Option("--prediction <type>", "what the network predicts (default: the checkpoint's)").choices(PREDICTION_TYPES))
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));

@@ -45,6 +45,15 @@ export function size(option: string): (text: string) => Size {
   };
 }
 
+/** Reads `START-STOP`, shares of the steps, such as `0.2-0.8`. */
+export function interval(option: string): (text: string) => { readonly start: number; readonly stop: number } {
+  return (text) => {
+    const [start = Number.NaN, stop = Number.NaN, ...more] = text.split("-").map(toNumber);
+    if (more.length === 0 && 0 <= start && start < stop && stop <= 1) return { start, stop };
+    throw wrongValue(option, text, "START-STOP, shares of the steps from 0 to 1", "example: 0.2-0.8");
+  };
+}
+
 /** Reads an option that may be given several times, each value with `parse`. */
 export function repeated<Value>(parse: (text: string) => Value): (text: string, before: readonly Value[] | undefined) => readonly Value[] {
   return (text, before = []) => [...before, parse(text)];

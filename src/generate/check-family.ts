@@ -62,7 +62,18 @@ function expectStepsForBase(end: number, strength = 1): void {
 
 /** Options without effect on a checkpoint that has no text encoder and no autoencoder. */
 const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
-  ...(["image", "controlnet", "negativePrompt", "guidanceScale", "guidanceRescale", "clipSkip", "width", "height"] as const),
+  ...([
+    "image",
+    "controlnet",
+    "negativePrompt",
+    "guidanceScale",
+    "guidanceRescale",
+    "guidanceInterval",
+    "preset",
+    "clipSkip",
+    "width",
+    "height",
+  ] as const),
   ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache", "timesteps", "sigmas"] as const),
 ];
 

@@ -2,7 +2,9 @@
 // Everything a program may import from "darkroom/generate".
 
 export type { ControlName, Defaults, StartName, WorkflowName } from "../families/family.js";
+export { PRESETS, type Preset, type PresetName } from "../families/presets.js";
 export type { FoundFile } from "../hub/open-file.js";
+export type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";
 export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaults.js";
 export type { CannyPreprocessor, ControlMode, ControlPreprocessor } from "./control-options.js";

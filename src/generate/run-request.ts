@@ -1,7 +1,9 @@
 import * as v from "valibot";
+import { PRESET_NAMES, type PresetName } from "../families/presets.js";
 import { isPlain } from "../given.js";
 import { described, type Fields, field, group, needed, numbers, oneOf, real, text, whole, withJson } from "../options/fields.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
+import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { parseSeed } from "../tensor/random.js";
@@ -33,8 +35,17 @@ export interface RunRequest extends ControlRequest {
    * How strongly the picture follows the prompt; 1 and less is off. By default 7.5; XL 5; LCM 8.5; embedded checkpoint 5. With a mask 7.5.
    */
   readonly guidanceScale?: number | undefined;
-  /** Restores the contrast that strong guidance changes, from 0 (off, the default) to 1. */
+  /** Restores the contrast that strong guidance changes: from 0 (off, the default) to 1; larger numbers exaggerate. */
   readonly guidanceRescale?: number | undefined;
+  /** The part of the run in which there is guidance; the whole run by default. */
+  readonly guidanceInterval?: GuidanceInterval | undefined;
+  /** The share of fresh noise in a step, for the schedulers ddim and tcd; 0 by default. */
+  readonly eta?: number | undefined;
+  /**
+   * The recipe of a few-step checkpoint or LoRA, such as lightning-4: scheduler, steps and guidance. Options of the request go first. None
+   * by default.
+   */
+  readonly preset?: PresetName | undefined;
   /** Last layers of the text encoder to skip; none by default. */
   readonly clipSkip?: number | undefined;
   /** Seed of the first picture; picture i has seed + i. The same seed gives the same picture. Random by default and for -1. */
@@ -94,6 +105,13 @@ export const CACHE_FIELDS: Fields<StepCacheOptions> = {
   branch: described("Where the UNet is cut: 0, the default, leaves the least to the steps between.", whole(0)),
 };
 
+const INTERVAL_FIELDS: Fields<GuidanceInterval> = {
+  start: described("The share of the steps at which guidance begins; 0 by default.", GUIDANCE_INTERVAL_FIELDS.start),
+  stop: described("The share of the steps at which it ends; 1 by default.", GUIDANCE_INTERVAL_FIELDS.stop),
+  sigmaLow: described("Instead of shares: no guidance at this noise level and below; 0 by default.", GUIDANCE_INTERVAL_FIELDS.sigmaLow),
+  sigmaHigh: described("Instead of shares: no guidance above this noise level; no limit by default.", GUIDANCE_INTERVAL_FIELDS.sigmaHigh),
+};
+
 /** The options of one run. */
 export const RUN_FIELDS: Fields<RunRequest> = {
   prompt: described(
@@ -118,7 +136,16 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     `How strongly the picture follows the prompt; 1 and less is off. By default ${GUIDANCE_TEXT}. With a mask ${MASK_GUIDANCE_TEXT}.`,
     real(0),
   ),
-  guidanceRescale: described("Restores the contrast that strong guidance changes, from 0 (off, the default) to 1.", real(0, 1)),
+  guidanceRescale: described(
+    "Restores the contrast that strong guidance changes: from 0 (off, the default) to 1; larger numbers exaggerate.",
+    real(0),
+  ),
+  guidanceInterval: described("The part of the run in which there is guidance; the whole run by default.", group(INTERVAL_FIELDS)),
+  eta: described("The share of fresh noise in a step, for the schedulers ddim and tcd; 0 by default.", real(0)),
+  preset: described(
+    "The recipe of a few-step checkpoint or LoRA, such as lightning-4: scheduler, steps and guidance. Options of the request go first. None by default.",
+    oneOf(...PRESET_NAMES),
+  ),
   clipSkip: described("Last layers of the text encoder to skip; none by default.", whole(0)),
   seed: described(
     "Seed of the first picture; picture i has seed + i. The same seed gives the same picture. Random by default and for -1.",

@@ -2,6 +2,7 @@ import type { PredictionType } from "../families/prediction-types.js";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { ResizeMode } from "../image/vae-image-processor.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
+import type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
@@ -28,6 +29,10 @@ export interface RunSettings {
   readonly guidanceScale: number | undefined;
   /** Against overexposure, 0 to 1. */
   readonly guidanceRescale: number | undefined;
+  /** The part of the run in which there is guidance; undefined for the whole run. */
+  readonly guidanceInterval: GuidanceInterval | undefined;
+  /** The share of fresh noise in a step, if the request says it. */
+  readonly eta: number | undefined;
   /** How much of the picture to start from is changed; undefined without one. */
   readonly strength: number | undefined;
   /** Last layers of the text encoder that are skipped. */
@@ -113,12 +118,14 @@ export interface PictureFacts {
  * are the `text` of `Picture.encode`.
  */
 export function settingsText(run: RunSettings, { width, height, seed, count = 1 }: PictureFacts): Record<string, string> {
-  const { guidanceScale, guidanceRescale, clipSkip, vae, refiner, cache, scheduler } = run;
+  const { guidanceScale, guidanceRescale, guidanceInterval, eta, clipSkip, vae, refiner, cache, scheduler } = run;
   const settings = {
     Steps: String(run.numInferenceSteps),
     ...samplerSettings(scheduler, run.schedulerConfig),
     ...(guidanceScale !== undefined && { "CFG scale": String(guidanceScale) }),
     ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
+    ...(guidanceInterval && { "Guidance interval": intervalText(guidanceInterval) }),
+    ...(eta && { Eta: String(eta) }),
     Seed: String(seed),
     ...sizeSetting(run, width, height),
     Model: run.model,
@@ -142,6 +149,11 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
   };
   const { taggedPrompt: prompt = "", negativePrompt = "" } = run;
   return { [PARAMETERS_KEYWORD]: formatParameters({ prompt, negativePrompt, settings }) };
+}
+
+/** `0.2-0.8`, or with noise levels `sigma 0.28-5.42`. */
+function intervalText({ start = 0, stop = 1, sigmaLow, sigmaHigh }: GuidanceInterval): string {
+  return sigmaLow === undefined && sigmaHigh === undefined ? `${start}-${stop}` : `sigma ${sigmaLow ?? 0}-${sigmaHigh ?? "inf"}`;
 }
 
 /** Without what "Schedule type" says. */

@@ -3,6 +3,7 @@ import type { ControlName, Defaults } from "../families/family.js";
 import type { Picture } from "../image/picture.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import { warn } from "../warnings.js";
+import { applyPreset, warnOfPreset } from "./apply-preset.js";
 import { chooseScheduler } from "./choose-scheduler.js";
 import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
@@ -87,7 +88,8 @@ export interface PreparedRun {
 }
 
 /** Checks everything about a run that can be checked without the checkpoint, and decodes its pictures. @throws ArgumentError */
-export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
+export async function prepareRun(given: RunRequest): Promise<PreparedRun> {
+  const request = applyPreset(given);
   readTags(request);
   seedsOf(request);
   if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
@@ -143,6 +145,7 @@ function prepare(
   { request, start, controls }: PreparedRun,
 ): { job: Job; settings: RunSettings } {
   const { prompt, loras } = readTags(request);
+  warnOfPreset(request, family);
   const { defaults: usual } = workflowFor(request, family, control);
   const defaults = isEmbedded ? EMBEDDED.defaults : usual;
   const { predictionType } = opening;
@@ -159,6 +162,8 @@ function prepare(
     sigmas: request.sigmas,
     guidanceScale: family.takesPrompt ? (request.guidanceScale ?? defaults.guidance) : undefined,
     guidanceRescale: request.guidanceRescale,
+    guidanceInterval: request.guidanceInterval,
+    eta: request.eta,
     clipSkip: request.clipSkip,
     strength: request.strength ?? usual.strength,
     width: request.width,

@@ -8,7 +8,7 @@ import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { StableDiffusionBase } from "./stable-diffusion-base.js";
 
 /** Options of other pipelines that a latent consistency model does not have: its guidance was distilled into the network. */
-type Unused = "negativePrompt" | "negativePromptEmbeds" | "sigmas";
+type Unused = "negativePrompt" | "negativePromptEmbeds" | "sigmas" | "guidanceInterval";
 
 /** The options of every call of a latent consistency model. */
 export interface LatentConsistencyModelCommonOptions extends Omit<LatentDiffusionRequest & PromptOptions, Unused> {
@@ -24,6 +24,7 @@ const {
   negativePrompt: _text,
   negativePromptEmbeds: _embeds,
   sigmas: _sigmas,
+  guidanceInterval: _interval,
   ...SHARED
 } = { ...LATENT_DIFFUSION_FIELDS, ...PROMPT_FIELDS };
 

@@ -2,6 +2,7 @@ import { abortSignal, type Fields, flag, group, numbers, oneOrList, real, tensor
 import type { Tensor } from "../tensor/tensor.js";
 import { PROMPT_INPUT_FIELDS, type PromptInput } from "./prompt/prompt-options.js";
 import { RANDOM_FIELDS, type RandomOptions } from "./shared/arguments.js";
+import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "./shared/guidance-interval.js";
 import { OUTPUT_TYPE, type OutputType } from "./shared/output.js";
 import { STEERING_FIELDS, type SteeringOptions } from "./shared/steering.js";
 import { STEP_CACHE_FIELDS, type StepCacheOptions } from "./shared/step-cache.js";
@@ -19,6 +20,8 @@ export interface LatentDiffusionRequest extends PromptInput, RandomOptions, Stee
    * list has a number for each step that the run takes.
    */
   readonly guidanceScale?: number | readonly number[] | undefined;
+  /** The part of the run in which there is guidance; the whole run by default. */
+  readonly guidanceInterval?: GuidanceInterval | undefined;
   /** Step caching: most steps reuse features of an earlier step. This is faster, and the picture differs a little. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
   /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for latents that the VAE has not decoded. */
@@ -37,6 +40,7 @@ export const LATENT_DIFFUSION_FIELDS: Fields<LatentDiffusionRequest> = {
   timesteps: numbers(),
   sigmas: numbers(),
   guidanceScale: GUIDANCE_SCALE,
+  guidanceInterval: group(GUIDANCE_INTERVAL_FIELDS),
   cache: group(STEP_CACHE_FIELDS),
   outputType: OUTPUT_TYPE,
   signal: abortSignal,

@@ -221,6 +221,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   private begin(request: Request, turn: Turn): Call<Request> {
     const { outputType = "image", numImagesPerPrompt = 1 } = request;
+    this.expectGuidance(request);
     const guidance = this.guidanceOf(request);
     const stepOptions = this.stepOptions(request);
     if (this.scheduler.isAdaptive) refuseShares(this.scheduler, request);
@@ -243,9 +244,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     };
   }
 
-  private guidanceOf(request: PromptInput & GuidanceOptions): GuidancePlan {
-    return new GuidancePlan(this.guidanceScaleOf(request), (scale) => this.isGuided(scale, request));
+  private guidanceOf(request: PromptInput & GuidanceOptions & Pick<LatentDiffusionRequest, "guidanceInterval">): GuidancePlan {
+    return new GuidancePlan(this.guidanceScaleOf(request), (scale) => this.isGuided(scale, request), request.guidanceInterval);
   }
+
+  /** @throws ArgumentError for guidance that the network cannot have. */
+  protected expectGuidance(_request: Request): void {}
 
   /** Options of the scheduler's steps besides the generator. @throws ArgumentError for wrong values. */
   protected stepOptions(_request: Request): StepOptions {

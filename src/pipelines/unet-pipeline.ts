@@ -1,3 +1,4 @@
+import { ArgumentError } from "../errors.js";
 import type { LoraPart } from "../lora/lora-names.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, real } from "../options/fields.js";
@@ -111,6 +112,15 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   /** A UNet that was distilled for guidance takes the guidance scale as an input instead. */
   protected override isGuided(guidanceScale: number, prompts: PromptInput): boolean {
     return super.isGuided(guidanceScale, prompts) && !this.unet.config.timeCondProjDim;
+  }
+
+  /** @throws ArgumentError for an interval of guidance if the UNet takes the guidance as an input at every step. */
+  protected override expectGuidance({ guidanceInterval }: Request): void {
+    if (!guidanceInterval || !this.unet.config.timeCondProjDim) return;
+    throw new ArgumentError((name) => `${name("guidanceInterval")} was given, but this UNet takes the guidance as an input at every step`, {
+      argument: "guidanceInterval",
+      hint: (name) => `leave ${name("guidanceInterval")} out`,
+    });
   }
 
   protected override stepOptions({ eta = 0 }: Request): StepOptions {

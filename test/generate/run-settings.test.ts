@@ -6,6 +6,8 @@ const NOTHING = {
   negativePrompt: undefined,
   guidanceScale: undefined,
   guidanceRescale: undefined,
+  guidanceInterval: undefined,
+  eta: undefined,
   strength: undefined,
   clipSkip: undefined,
   width: undefined,

@@ -11,8 +11,9 @@ export interface Sized {
 /** The prompts and how to read them; the same for a base and its refiner. */
 export function textOptions(job: Job) {
   const { prompt = "", negativePrompt, promptSyntax = "plain", numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, cache } = job;
-  const { timesteps, sigmas } = job;
-  const levels = { ...(timesteps && { timesteps }), ...(sigmas && { sigmas }), ...(cache && { cache }) };
+  const { timesteps, sigmas, guidanceInterval, eta } = job;
+  const steered = { ...(guidanceInterval && { guidanceInterval }), ...(eta !== undefined && { eta }) };
+  const levels = { ...steered, ...(timesteps && { timesteps }), ...(sigmas && { sigmas }), ...(cache && { cache }) };
   return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...levels };
 }
 

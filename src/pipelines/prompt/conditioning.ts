@@ -10,7 +10,7 @@ import { type EncodedPrompt, embedsOf, nameOfNegative, type TextEncoders, type T
 /**
  * The network's inputs at each turn of the loop over `timesteps`, made of the prompts' features. A scheduler of order 2 has two turns for a
  * step; the prompt changes between steps only. At a turn without guidance, the features have no negative ones.
- * @throws ArgumentError if the call has a guidance scale for each step, and not as many as steps.
+ * @throws ArgumentError if the call's guidance does not fit the steps.
  */
 export async function conditionOn<Request extends PromptInput, Features extends TextFeatures, Inputs extends object>(
   textEncoders: TextEncoders<Request, Features>,
@@ -20,7 +20,7 @@ export async function conditionOn<Request extends PromptInput, Features extends 
 ): Promise<SteeredConditioning<Features, Inputs>> {
   const count = stepsWalked(scheduler, timesteps, all);
   const steps = { count, order: scheduler.order };
-  guidance.fit(steps, scheduler);
+  guidance.fit(steps, timesteps, scheduler);
   const encoded = await textEncoders.encode(request, { isGuided, steps: count });
   return new SteeredConditioning(encoded, steps, (index) => guidance.at(index), toInputs);
 }

@@ -1,5 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
+import { expectInterval, expectSchedulerForInterval, type GuidanceInterval, isInsideInterval } from "./guidance-interval.js";
 import { type LoopSteps, stepAtTurn } from "./timesteps.js";
 
 /** The guidance at one turn of the denoising loop. */
@@ -16,21 +17,32 @@ export class GuidancePlan {
   /** Whether any step of the request is guided: then negative prompts are encoded. */
   readonly isEverGuided: boolean;
   private steps: LoopSteps | undefined;
+  private isInside: (index: number) => boolean = () => true;
   private replaced: number | undefined;
 
   constructor(
     private readonly scale: number | readonly number[],
     private readonly isGuidedBy: (scale: number) => boolean,
+    private readonly interval?: GuidanceInterval | undefined,
   ) {
+    if (interval) expectInterval(interval);
     const scales = [scale].flat();
     this.largest = Math.max(...scales);
     this.isEverGuided = scales.some(isGuidedBy);
   }
 
-  /** Fits the plan to the steps that the loop takes. @throws ArgumentError unless a list of scales has one for each. */
-  fit(steps: LoopSteps, { className }: Scheduler): void {
+  /**
+   * Fits the plan to the steps of the loop over `timesteps`. @throws ArgumentError unless a list of scales has one for each step, and the
+   * scheduler can honour the interval.
+   */
+  fit(steps: LoopSteps, timesteps: readonly number[], scheduler: Scheduler): void {
     this.steps = steps;
-    const { scale } = this;
+    const { scale, interval } = this;
+    const { className } = scheduler;
+    if (interval) {
+      expectSchedulerForInterval(interval, scheduler);
+      this.isInside = (index) => isInsideInterval(interval, index, { steps, scheduler, timesteps });
+    }
     if (typeof scale === "number" || scale.length === steps.count) return;
     if (steps.count === undefined) {
       throw new ArgumentError(
@@ -50,7 +62,7 @@ export class GuidancePlan {
 
   /** The guidance at turn `index` of the loop. */
   at(index: number): TurnGuidance {
-    const scale = this.replaced ?? this.planned(index);
+    const scale = this.isInside(index) ? (this.replaced ?? this.planned(index)) : 1;
     return { scale, isGuided: this.isGuidedBy(scale) };
   }
 

@@ -17,6 +17,7 @@ export const LABELS: Readonly<Record<string, string>> = {
   format: "Format",
   promptSyntax: "Prompt syntax",
   clipSkip: "CLIP skip",
+  guidanceInterval: "Guidance interval",
   guidanceRescale: "Guidance rescale",
   timestepSpacing: "Timestep spacing",
   schedulerConfig: "Scheduler settings",
