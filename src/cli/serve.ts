@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type Command, Option } from "commander";
 import { real, whole } from "../options/fields.js";
 import { dataFolder } from "./data-folder.js";
+import { outliveExceptions } from "./outlive-exceptions.js";
 import { loadServer } from "./server-module.js";
 import {
   addModelOptions,
@@ -57,12 +58,14 @@ export function addServe(program: Command, signal: AbortSignal): void {
         allowedOrigins: allowOrigin,
         limits: limitsOf(options),
       });
+      const endGuard = outliveExceptions(run.onError);
       const models = run.offer.models.map(({ name }) => name);
       process.stdout.write(
         `${greeting({ address: callable(address), models, places: placesOf({ ...options, folder }), needsKey: apiKeys.length > 0 })}\n`,
       );
       if (!signal.aborted) await once(signal, "abort");
       await close({ grace: options.grace });
+      endGuard();
     });
 }
 

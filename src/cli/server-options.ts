@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { ArgumentError } from "../errors.js";
 import { messageOf } from "../message-of.js";
 import { real, whole } from "../options/fields.js";
+import { withoutControls } from "../printable.js";
 import { DEVICES, type Device } from "../runtime/device.js";
 import { parseBytes } from "./bytes.js";
 import type { LimitName, Offer, RunOptions, ServerModule } from "./server-module.js";
@@ -29,6 +30,7 @@ export interface SharedOptions {
   readonly slots: number;
   readonly threads?: number;
   readonly memoryBudget?: number;
+  readonly verbose?: boolean;
 }
 
 /** The options about requests. */
@@ -118,12 +120,14 @@ export async function runOptionsOf(server: ServerModule, options: SharedOptions)
     threads: options.threads,
     memoryBudget: options.memoryBudget,
     log: (text) => void process.stderr.write(text),
-    onError: errorLog(),
+    onError: errorLog(options),
   };
 }
 
-/** Writes errors to stderr; one that comes again and again, as while Redis is away, once a minute. */
-function errorLog(): (error: unknown) => void {
+/**
+ * Writes errors to stderr, with their stacks if `verbose`; one that comes again and again, as while Redis is away, once a minute.
+ */
+function errorLog({ verbose = false }: Pick<SharedOptions, "verbose">): (error: unknown) => void {
   const written = new Map<string, number>();
   return (error) => {
     const message = messageOf(error);
@@ -131,7 +135,7 @@ function errorLog(): (error: unknown) => void {
     if (now - (written.get(message) ?? Number.NEGATIVE_INFINITY) < 60_000) return;
     if (written.size > 100) written.clear();
     written.set(message, now);
-    process.stderr.write(`darkroom: ${error instanceof Error ? error.stack : message}\n`);
+    process.stderr.write(`darkroom: ${withoutControls((verbose && error instanceof Error && error.stack) || message)}\n`);
   };
 }
 

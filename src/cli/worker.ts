@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type Command, Option } from "commander";
 import { ArgumentError } from "../errors.js";
+import { outliveExceptions } from "./outlive-exceptions.js";
 import { loadServer } from "./server-module.js";
 import { addModelOptions, addRunOptions, addStorageOptions, runOptionsOf, type SharedOptions } from "./server-options.js";
 
@@ -23,9 +24,11 @@ export function addWorker(program: Command, signal: AbortSignal): void {
       const server = await loadServer("worker");
       const run = await runOptionsOf(server, options);
       const { close } = await server.startWorker({ ...run, queue });
+      const endGuard = outliveExceptions(run.onError);
       const models = run.offer.models.map(({ name }) => name);
       process.stdout.write(`darkroom takes jobs for ${models.length === 0 ? "the embedded checkpoint" : models.join(", ")}\n`);
       if (!signal.aborted) await once(signal, "abort");
       await close({ grace });
+      endGuard();
     });
 }

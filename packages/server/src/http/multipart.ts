@@ -17,19 +17,29 @@ export function isMultipart(c: AppContext): boolean {
 /** Reads a multipart body as it comes. `image[]` is the field `image`. @throws HttpError */
 export async function readForm(c: AppContext, limits: Limits): Promise<Form> {
   const form = new Map<string, (string | Uint8Array)[]>();
-  const add = (name: string, value: string | Uint8Array) => {
+  const add = (name: string | undefined, value: string | Uint8Array) => {
+    // Reported already. Nothing may throw here: nobody catches what handlers of events throw.
+    if (name === undefined) return;
     const field = name.replace(/\[\d*\]$/, "");
     form.set(field, [...(form.get(field) ?? []), value]);
   };
   let problem: Error | undefined;
-  const parser = parserOf(c, limits);
+  let parts = 0;
+  let fail = (_error: unknown) => {};
+  const isFile = (name: string | undefined, type: string | undefined, fileName: string | undefined) => {
+    parts++;
+    const which = fileName === undefined ? `part ${parts}` : `part ${parts}, the file ${JSON.stringify(fileName.slice(0, 100))},`;
+    if (name === undefined) fail(noForm(`${which} has no name; a part needs Content-Disposition: form-data; name="..."`));
+    return type === "application/octet-stream" || fileName !== undefined;
+  };
+  const parser = parserOf(c, limits, isFile);
   const finished = new Promise<void>((resolve) => {
-    const fail = (error: unknown) => {
+    fail = (error: unknown) => {
       problem ??= error instanceof HttpError ? error : noForm("it is not valid multipart/form-data, or it is cut off");
       resolve();
     };
-    parser.on("field", (name: string, value: string) => add(name, value));
-    parser.on("file", (name: string, file: BusboyFileStream) => {
+    parser.on("field", (name: string | undefined, value: string) => add(name, value));
+    parser.on("file", (name: string | undefined, file: BusboyFileStream) => {
       const chunks: Buffer[] = [];
       file.on("data", (chunk: Buffer) => chunks.push(chunk));
       file.on("end", () => add(name, Buffer.concat(chunks)));
@@ -41,7 +51,11 @@ export async function readForm(c: AppContext, limits: Limits): Promise<Form> {
   });
   for await (const chunk of readBody(c, limits)) {
     if (problem) break;
-    parser.write(chunk);
+    try {
+      parser.write(chunk);
+    } catch (error) {
+      fail(error);
+    }
   }
   parser.end();
   await finished;
@@ -49,10 +63,13 @@ export async function readForm(c: AppContext, limits: Limits): Promise<Form> {
   return form;
 }
 
-function parserOf(c: AppContext, { maxBodyBytes }: Limits): InstanceType<typeof Busboy> {
+type IsFile = (name: string | undefined, type: string | undefined, fileName: string | undefined) => boolean;
+
+function parserOf(c: AppContext, { maxBodyBytes }: Limits, isPartAFile: IsFile): InstanceType<typeof Busboy> {
   const headers: BusboyHeaders = { "content-type": c.req.header("content-type") ?? "" };
   try {
-    return new Busboy({ headers, limits: { parts: MOST_PARTS, fieldSize: maxBodyBytes, fileSize: maxBodyBytes, headerPairs: 20 } });
+    const sizes = { parts: MOST_PARTS, fieldSize: maxBodyBytes, fileSize: maxBodyBytes, headerPairs: 20 };
+    return new Busboy({ headers, limits: sizes, isPartAFile });
   } catch {
     throw noForm("its Content-Type has no boundary");
   }

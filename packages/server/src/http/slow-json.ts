@@ -16,6 +16,11 @@ export async function slowJson(c: AppContext, { patience }: Pick<ServerContext, 
 function afterBlanks(c: AppContext, every: number, work: Promise<object>): Response {
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
+  let isOpen = true;
+  const close = () => {
+    isOpen = false;
+    clearInterval(timer);
+  };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       const blank = () => controller.enqueue(encoder.encode(" "));
@@ -23,17 +28,20 @@ function afterBlanks(c: AppContext, every: number, work: Promise<object>): Respo
       timer = setInterval(blank, every);
       work.then(
         (result) => {
-          clearInterval(timer);
+          // The client can be gone, and a stream that is closed throws.
+          if (!isOpen) return;
+          close();
           controller.enqueue(encoder.encode(JSON.stringify(result)));
           controller.close();
         },
         (error: unknown) => {
-          clearInterval(timer);
+          if (!isOpen) return;
+          close();
           if (!cutConnection(c)) controller.error(error);
         },
       );
     },
-    cancel: () => clearInterval(timer),
+    cancel: close,
   });
   return c.body(body, 200, { "content-type": "application/json" });
 }

@@ -33,8 +33,12 @@ export class DarkroomProcess {
     onTestFinished(() => this.kill("SIGKILL").then(() => undefined));
   }
 
-  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
+  signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
+    this.signal(signal);
     return this.ended;
   }
 

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { ServerModule } from "../../../../src/cli/server-module.js";
 import { DEFAULT_LIMITS } from "../../src/http/limits.js";
@@ -32,6 +33,24 @@ describe("darkroom serve", () => {
     expect(reply.headers.get("content-type")).toBe("image/png");
     expect(await server.kill("SIGINT")).toBe(0);
     expect(server.stderr).toBe("");
+  });
+
+  it.each([
+    ["an exception", 'throw new Error("bang")'],
+    ["a rejected promise", 'Promise.reject(new Error("bang"))'],
+  ])("writes %s that nobody catches to its log and goes on; only --verbose adds the stack", async (_, bang) => {
+    const folder = await temporaryFolder();
+    const preload = join(folder, "bang.mjs");
+    await writeFile(preload, `process.on("SIGUSR2", () => { ${bang}; });`);
+    for (const verbose of [false, true]) {
+      const options = { NODE_OPTIONS: `--import ${pathToFileURL(preload)}` };
+      const server = await serve(join(folder, "data"), verbose ? ["--verbose"] : [], options);
+      server.signal("SIGUSR2");
+      await server.prints(/bang/);
+      expect(/\n {4}at /.test(server.stderr)).toBe(verbose);
+      expect(await server.call("/ready")).toMatchObject({ status: 200 });
+      expect(await server.kill("SIGINT")).toBe(0);
+    }
   });
 
   it("offers models, autoencoders, ControlNets, LoRAs and embeddings by the names that it was given", async () => {
