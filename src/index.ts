@@ -171,6 +171,11 @@ export {
   type StableDiffusionInpaintRequest,
 } from "./pipelines/stable-diffusion-inpaint.js";
 export {
+  type StableDiffusionInstructPix2PixOptions,
+  StableDiffusionInstructPix2PixPipeline,
+  type StableDiffusionInstructPix2PixRequest,
+} from "./pipelines/stable-diffusion-instruct-pix2pix.js";
+export {
   type StableDiffusionXLOptions,
   StableDiffusionXLPipeline,
   type StableDiffusionXLRequest,
@@ -224,6 +229,11 @@ export {
   StableDiffusionXLInpaintPipeline,
   type StableDiffusionXLInpaintRequest,
 } from "./pipelines/stable-diffusion-xl-inpaint.js";
+export {
+  type StableDiffusionXLInstructPix2PixOptions,
+  StableDiffusionXLInstructPix2PixPipeline,
+  type StableDiffusionXLInstructPix2PixRequest,
+} from "./pipelines/stable-diffusion-xl-instruct-pix2pix.js";
 export type { UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export type { Folder } from "./platform/folder.js";
 export type { CachedRepository, CachedRevision } from "./platform/hub.js";

@@ -37,6 +37,7 @@ export interface GenerateOptions extends LibraryOptions {
   readonly clipSkip?: number;
   readonly image?: string;
   readonly strength?: number;
+  readonly imageGuidance?: number;
   readonly mask?: string;
   readonly maskPadding?: number;
   readonly control?: readonly string[];
@@ -103,6 +104,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     embeddings: options.embedding,
     image: options.image,
     strength: options.strength,
+    imageGuidanceScale: options.imageGuidance,
     maskImage: options.mask,
     paddingMaskCrop: options.maskPadding,
     numInferenceSteps: options.steps,

@@ -69,6 +69,7 @@ function addStartOptions(generate: Command): void {
       `how much of it to change (default: ${STRENGTH_TEXT}; with a mask ${MASK_STRENGTH_TEXT})`,
       number("strength", FIELDS.strength),
     )
+    .option("--image-guidance <x>", "InstructPix2Pix: likeness (default: 1.5)", number("imageGuidanceScale", FIELDS.imageGuidanceScale))
     .option("--mask <file>", "repaint only where this mask is white")
     .option(
       "--mask-padding <n>",

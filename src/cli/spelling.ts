@@ -45,6 +45,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   height: "--size: height",
   host: "--host",
   image: "--image",
+  imageGuidanceScale: "--image-guidance",
   keepDays: "--keep-days",
   keepJobs: "--keep-jobs",
   "library.embeddings": "--embedding-dir",

@@ -22,6 +22,8 @@ export interface Defaults {
   readonly strength?: number;
   /** Weight of the networks that steer; undefined without them. */
   readonly control?: number;
+  /** How strongly an edited picture stays like the given one; undefined for pipelines that do not edit. */
+  readonly imageGuidance?: number;
 }
 
 /** What a call with a prompt uses if it names no value. */

@@ -3,6 +3,7 @@ import { DDIM } from "./ddim.js";
 import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
 import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts } from "./family.js";
+import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
 import { LATENT_CONSISTENCY } from "./latent-consistency.js";
 import { OTHER_CHANNELS, OTHER_FAMILIES, TEXTLESS_UNET } from "./other-families.js";
 import type { NetworkPrediction } from "./prediction-types.js";
@@ -14,7 +15,7 @@ import { STABLE_DIFFUSION_XL_REFINER } from "./stable-diffusion-xl-refiner.js";
 
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
-const ALL = [...LATENT, LATENT_CONSISTENCY, DDPM, DDIM, CONSISTENCY, SCORE_SDE_VE] as const;
+const ALL = [...LATENT, LATENT_CONSISTENCY, INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL, DDPM, DDIM, CONSISTENCY, SCORE_SDE_VE] as const;
 
 type Known = (typeof ALL)[number];
 /** The id of a family. */

@@ -82,5 +82,4 @@ export const TEXTLESS_UNET = {
 export const OTHER_CHANNELS: Readonly<Record<number, string>> = {
   5: "a model that is guided by depth",
   7: "an upscaler",
-  8: "InstructPix2Pix or a model like it",
 };

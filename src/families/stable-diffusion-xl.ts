@@ -1,5 +1,16 @@
 import type { LatentFamily } from "./family.js";
-import { CHANNELS, CLIP_PARTS, COMMON_PARTS, EULER, LATENTS, MASKED_CHANNELS, STEPS, UNET_CONTEXT } from "./stable-diffusion.js";
+import {
+  CHANNELS,
+  CLIP_PARTS,
+  COMMON_PARTS,
+  EDIT_CHANNELS,
+  EULER,
+  LATENTS,
+  MASKED_CHANNELS,
+  STEPS,
+  UNET_CONTEXT,
+  XL_EDIT,
+} from "./stable-diffusion.js";
 
 // What XL and its refiner share.
 
@@ -88,7 +99,11 @@ export const STABLE_DIFFUSION_XL = {
     context: { ...UNET_CONTEXT, width: 2048 },
     // The original size, the crop and the target size.
     sizeNumbers: 6,
-    pipelines: { [CHANNELS]: XL_WORKFLOWS.noise.className, [MASKED_CHANNELS]: XL_WORKFLOWS.mask.className },
+    pipelines: {
+      [CHANNELS]: XL_WORKFLOWS.noise.className,
+      [EDIT_CHANNELS]: XL_EDIT.className,
+      [MASKED_CHANNELS]: XL_WORKFLOWS.mask.className,
+    },
   },
   textEncoders: [{ part: "text_encoder", ordinal: "first", maker: "openai", width: 768 }, SECOND_TEXT_ENCODER],
   latents: XL_LATENTS,
@@ -107,6 +122,13 @@ export const STABLE_DIFFUSION_XL = {
       inChannels: MASKED_CHANNELS,
       prediction: "epsilon",
       sampleSize: XL_SAMPLE_SIZE,
+    },
+    {
+      repository: "diffusers/sdxl-instructpix2pix-768",
+      scheduler: EULER,
+      inChannels: EDIT_CHANNELS,
+      prediction: "epsilon",
+      sampleSize: 768,
     },
     // The result of `LCMScheduler.from_config` with XL's config, as on the model card.
     {

@@ -17,6 +17,11 @@ const NOISE_SCHEDULE = {
 
 export const PNDM: SchedulerConfig = { _class_name: "PNDMScheduler", ...NOISE_SCHEDULE };
 export const DDIM: SchedulerConfig = { _class_name: "DDIMScheduler", ...NOISE_SCHEDULE };
+export const EULER_ANCESTRAL: SchedulerConfig = {
+  _class_name: "EulerAncestralDiscreteScheduler",
+  ...NOISE_SCHEDULE,
+  prediction_type: "epsilon",
+};
 export const EULER: SchedulerConfig = {
   _class_name: "EulerDiscreteScheduler",
   ...NOISE_SCHEDULE,
@@ -66,6 +71,8 @@ export const STEPS = 50;
 /** Channels of the latents, and of the latents with a mask and a masked picture. */
 export const CHANNELS = 4;
 export const MASKED_CHANNELS = 9;
+/** Channels of the latents, and of the latents of a picture that is edited. */
+export const EDIT_CHANNELS = 8;
 
 /** The latents of versions 1 and 2, and of an autoencoder whose family is not known. */
 export const LATENTS = { channels: CHANNELS, factor: 8, scale: 0.18215, shift: 0 } as const;
@@ -103,6 +110,16 @@ export const WORKFLOWS = {
     defaults: { steps: STEPS, guidance: 7.5, strength: 1, control: 0.5 },
   },
   "adapter-noise": { className: "StableDiffusionAdapterPipeline", defaults: { steps: STEPS, guidance: 7.5, control: 1 } },
+} as const;
+
+/** How InstructPix2Pix changes a picture, with Stable Diffusion 1 and with XL. */
+export const EDIT = {
+  className: "StableDiffusionInstructPix2PixPipeline",
+  defaults: { steps: 100, guidance: 7.5, imageGuidance: 1.5 },
+} as const;
+export const XL_EDIT = {
+  className: "StableDiffusionXLInstructPix2PixPipeline",
+  defaults: { steps: 100, guidance: 5, imageGuidance: 1.5 },
 } as const;
 
 /** The pipelines of versions 1 and 2 by the channels that their UNets take. */

@@ -41,9 +41,25 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
     });
   }
   if (startNameOf(request) === "noise" && !family.workflows.noise) {
-    throw new ArgumentError(`${model} is a refiner: it needs a picture to start from`, {
+    const isRefiner = family.refinement !== undefined;
+    throw new ArgumentError(`${model} ${isRefiner ? "is a refiner: it needs a picture to start from" : "changes pictures: it needs one"}`, {
       argument: "image",
-      hint: (name) => `give one with ${name("image")}; or give a base model as ${name("model")} and this one as ${name("refiner")}`,
+      hint: (name) =>
+        `give one with ${name("image")}${isRefiner ? `; or give a base model as ${name("model")} and this one as ${name("refiner")}` : ""}`,
+    });
+  }
+  const { defaults } = workflowFor(request, family, undefined);
+  for (const [option, isTaken] of [
+    ["strength", defaults.strength !== undefined || request.image === undefined],
+    ["imageGuidanceScale", defaults.imageGuidance !== undefined],
+  ] as const) {
+    if (isTaken || request[option] === undefined) continue;
+    throw new ArgumentError((name) => `${name(option)} has no effect on ${model} which does not take it`, {
+      argument: option,
+      hint: (name) =>
+        option === "strength"
+          ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
+          : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
     });
   }
   if (request.refiner === undefined) return;

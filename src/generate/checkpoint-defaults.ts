@@ -20,7 +20,8 @@ export interface CheckpointDefaults {
 /** What a checkpoint makes pictures from, by what `inspect` says about it; undefined for a checkpoint that `generate` does not know. */
 export function checkpointDefaults(checkpoint: CheckpointInspection): CheckpointDefaults | undefined {
   const { name, family, className, isInpainting } = checkpoint;
-  const found = FAMILIES.find((each) => each.name === family) ?? familiesByPipeline(className)[0];
+  const families = familiesByPipeline(className);
+  const found = [...families, ...FAMILIES].find((each) => each.name === family) ?? families[0];
   if (!found) return undefined;
   const embedded = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED : undefined;
   const starts = Object.entries(found.workflows)

@@ -17,14 +17,15 @@ export type KnownFamily = (typeof FAMILIES)[number];
 
 /** The family of a checkpoint, by its `model_index.json`. @throws ConfigError for a pipeline that has no workflow. */
 export function familyOf(model: string, { className, options }: ModelIndex): KnownFamily {
-  const [first] = familiesByPipeline(className);
+  const families = familiesByPipeline(className);
+  const [first] = families;
   if (!first) {
     throw new ConfigError(`${model}/model_index.json is of class ${className}, which generate does not know`, {
       hint: `it knows the pipelines of ${FAMILIES.map(({ name }) => name).join(", ")}`,
     });
   }
   const [exact] = familiesByIndex(className, options.requiresAestheticsScore === true);
-  return FAMILIES.find(({ id }) => id === exact?.id) ?? first;
+  return families.find(({ id }) => id === exact?.id) ?? first;
 }
 
 /** @throws ArgumentError unless the checkpoint is a refiner for this family, by its `model_index.json`. */

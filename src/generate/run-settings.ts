@@ -35,6 +35,8 @@ export interface RunSettings {
   readonly eta: number | undefined;
   /** How much of the picture to start from is changed; undefined without one. */
   readonly strength: number | undefined;
+  /** How strongly an edited picture stays like the given one; undefined if no picture is edited. */
+  readonly imageGuidanceScale: number | undefined;
   /** Last layers of the text encoder that are skipped. */
   readonly clipSkip: number | undefined;
   /** The seed of each picture. */
@@ -123,6 +125,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     Steps: String(run.numInferenceSteps),
     ...samplerSettings(scheduler, run.schedulerConfig),
     ...(guidanceScale !== undefined && { "CFG scale": String(guidanceScale) }),
+    ...(run.imageGuidanceScale !== undefined && { "Image CFG scale": String(run.imageGuidanceScale) }),
     ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
     ...(guidanceInterval && { "Guidance interval": intervalText(guidanceInterval) }),
     ...(eta && { Eta: String(eta) }),
@@ -187,7 +190,7 @@ function emphasisSetting({ promptSyntax, prompt = "", negativePrompt = "" }: Run
 
 function startSettings({ image, maskImage, paddingMaskCrop, strength, controls, guessMode }: RunSettings): Record<string, string> {
   return {
-    ...(image !== undefined && { "Denoising strength": String(strength), "Init image": image }),
+    ...(image !== undefined && { ...(strength !== undefined && { "Denoising strength": String(strength) }), "Init image": image }),
     ...(maskImage !== undefined && { Mask: maskImage }),
     ...(paddingMaskCrop !== undefined && { "Inpaint area": "Only masked", "Masked area padding": String(paddingMaskCrop) }),
     // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.

@@ -166,6 +166,7 @@ function prepare(
     eta: request.eta,
     clipSkip: request.clipSkip,
     strength: request.strength ?? usual.strength,
+    imageGuidanceScale: request.imageGuidanceScale ?? usual.imageGuidance,
     width: request.width,
     height: request.height,
     timestepSpacing,

@@ -34,9 +34,12 @@ export interface RunnerStep {
   preview(): Promise<Picture>;
 }
 
+/** Options of pipelines whose networks see pictures beside the latents. */
+const SEEN_PICTURES = ["maskImage", "imageGuidanceScale"];
+
 /** One pipeline, from noise or a picture to the result. */
 export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Runner {
-  if (!("maskImage" in request)) expectPlainUNet(pipe);
+  if (!SEEN_PICTURES.some((option) => option in request)) expectPlainUNet(pipe);
   return { run: (seed, signal) => steps(pipe.steps({ ...request, seed, signal, outputType: "image" as const })) };
 }
 

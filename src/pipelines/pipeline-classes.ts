@@ -37,6 +37,10 @@ const PIPELINES = {
   StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
   StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
+  StableDiffusionInstructPix2PixPipeline: async () =>
+    (await import("./stable-diffusion-instruct-pix2pix.js")).StableDiffusionInstructPix2PixPipeline,
+  StableDiffusionXLInstructPix2PixPipeline: async () =>
+    (await import("./stable-diffusion-xl-instruct-pix2pix.js")).StableDiffusionXLInstructPix2PixPipeline,
   StableDiffusionControlNetPipeline: async () => (await import("./stable-diffusion-controlnet.js")).StableDiffusionControlNetPipeline,
   StableDiffusionControlNetImg2ImgPipeline: async () =>
     (await import("./stable-diffusion-controlnet-img2img.js")).StableDiffusionControlNetImg2ImgPipeline,

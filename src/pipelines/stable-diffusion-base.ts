@@ -14,7 +14,7 @@ import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./late
 import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
 import { conditionOn } from "./prompt/conditioning.js";
 import { PROMPT_FIELDS, type Prompted, type PromptOptions } from "./prompt/prompt-options.js";
-import { joinRows } from "./prompt/text-encoders.js";
+import { joinRows, repeat } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
@@ -117,7 +117,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   protected conditioning(call: Call<Request>, { timesteps }: ConditionedRun): ReturnType<UNetPipeline<Request>["conditioning"]> {
     const { timeCondProjDim } = this.unet.config;
     return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }, scale) => ({
-      encoderHiddenStates: (negative ? joinRows([negative, positive]) : positive).promptEmbeds,
+      encoderHiddenStates: (negative ? joinRows([...repeat(negative, this.unconditionalParts), positive]) : positive).promptEmbeds,
       ...(timeCondProjDim && { timestepCond: guidanceScaleEmbedding(scale, call.batch, timeCondProjDim) }),
     }));
   }

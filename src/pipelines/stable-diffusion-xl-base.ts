@@ -14,7 +14,7 @@ import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
 import { conditionOn, type SteeredConditioning } from "./prompt/conditioning.js";
 import { readPenultimate } from "./prompt/penultimate-layer.js";
 import { PROMPT_FIELDS_XL, type Prompted, type PromptOptionsXL } from "./prompt/prompt-options.js";
-import { joinRows, type TextEncoders } from "./prompt/text-encoders.js";
+import { joinRows, repeat, type TextEncoders } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
@@ -47,6 +47,8 @@ export interface StableDiffusionXLSettings {
   readonly forceZerosForEmptyPrompt?: boolean | undefined;
   /** The network takes an aesthetic score instead of the target size (refiners). */
   readonly requiresAestheticsScore?: boolean | undefined;
+  /** The latents of a picture that is edited are scaled, as CosXL Edit expects; false by default. */
+  readonly isCosxlEdit?: boolean | undefined;
 }
 
 /** Height and width in pixels, or top and left. */
@@ -208,8 +210,9 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
     const encoders = withTimeIds(this.textEncoders, this.timeIds(request, [height, width]), batch);
     return conditionOn(encoders, call, timesteps, ({ positive, negative }, scale) => {
       this.expectTimeIds(positive);
-      const { promptEmbeds, pooledPromptEmbeds } = negative ? joinRows([negative, positive]) : positive;
-      const halves = [...(negative ? [negative.addTimeIds] : []), positive.addTimeIds];
+      const opposite = negative ? repeat(negative, this.unconditionalParts) : [];
+      const { promptEmbeds, pooledPromptEmbeds } = negative ? joinRows([...opposite, positive]) : positive;
+      const halves = [...opposite.map(({ addTimeIds }) => addTimeIds), positive.addTimeIds];
       return {
         encoderHiddenStates: promptEmbeds,
         addedCond: { textEmbeds: pooledPromptEmbeds as Tensor, timeIds: this.interleavesTimeIds ? alternating(halves) : concat(halves) },

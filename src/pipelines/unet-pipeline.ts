@@ -1,9 +1,9 @@
 import { ArgumentError } from "../errors.js";
 import type { LoraPart } from "../lora/lora-names.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { type Fields, instanceOf, real } from "../options/fields.js";
+import { type Fields, instanceOf, needed, real, tensor } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { concat, Tensor } from "../tensor/tensor.js";
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
 import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
@@ -16,10 +16,11 @@ import { type ComponentSource, part } from "./shared/components.js";
 import { type Control, type ControlFit, expectSameSize, type LoopTurns, loopTurns } from "./shared/control.js";
 import type { Denoiser } from "./shared/denoiser.js";
 import type { Predict } from "./shared/denoising-loop.js";
-import { guide } from "./shared/guidance.js";
-import { type ImageInput, type InpaintImages, readImages, readInpaintImages } from "./shared/image-inputs.js";
+import { guide, guideEdit } from "./shared/guidance.js";
+import { type ImageInput, type InpaintImages, imageInput, readImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
-import { addInitialNoise, initialLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
+import { addInitialNoise, initialLatents, pictureLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
+import { latentsOf } from "./shared/missing-parts.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
 import type { Steerable } from "./shared/steering.js";
@@ -72,10 +73,29 @@ export interface ConditionedRun {
   readonly timesteps: readonly number[];
 }
 
-interface UNetPredictorOptions extends Pick<PredictorOptions<UNet2DConditionInputs>, "channels"> {
-  readonly control: Control | undefined;
+interface UNetPredictorOptions extends Pick<PredictorOptions<UNet2DConditionInputs>, "channels" | "combine"> {
+  readonly control?: Control | undefined;
   readonly turns: LoopTurns;
 }
+
+/** The options of a call that edits a picture. */
+export interface EditOptions extends NoiseOptions {
+  /**
+   * The picture to change, or a list with one for each prompt. A tensor has values in 0..1, or is latents as the autoencoder's mode has
+   * them.
+   */
+  readonly image: ImageInput;
+  /**
+   * How strongly the result stays like the given picture: 1.5 by default, at least 1. Below 1 there is no guidance at all, as in diffusers.
+   */
+  readonly imageGuidanceScale?: number | undefined;
+}
+
+export const EDIT_FIELDS: Fields<EditOptions> = {
+  image: needed(imageInput, "image is the picture to change"),
+  imageGuidanceScale: real(),
+  latents: tensor,
+};
 
 /** What Stable Diffusion 1, 2 and XL share: a UNet that is conditioned by CLIP's features of texts. */
 export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDiffusionPipeline<Request> {
@@ -127,6 +147,9 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return { eta: expectEta(eta) };
   }
 
+  /** Parts of a guided prediction that have the negative prompt: one, or two if there is guidance by a picture as well. */
+  protected readonly unconditionalParts: number = 1;
+
   /** The UNet's inputs beside the latents at each turn of the loop over `timesteps`, the unconditional half first under guidance. */
   protected abstract conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs> & Steerable>;
 
@@ -145,9 +168,13 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   protected predictor(
     call: Call<Request>,
     conditioning: Conditioning<UNet2DConditionInputs>,
-    { channels, control, turns }: UNetPredictorOptions,
+    {
+      channels,
+      control,
+      turns,
+      combine = (prediction, scale) => guide(prediction, scale, call.request.guidanceRescale),
+    }: UNetPredictorOptions,
   ): Predict {
-    const combine = (prediction: Tensor, scale: number) => guide(prediction, scale, call.request.guidanceRescale);
     const perStep = (scaled: Tensor, timestep: number, index: number) =>
       control?.inputs({ scaled, timestep, index, turns, conditioning: conditioning.at(index) });
     return predictor(this.unet, call, conditioning, { channels, combine, perStep });
@@ -226,4 +253,49 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     });
     return { ...denoised, retouch };
   }
+
+  /**
+   * Changes a picture, whose latents are further channels of the UNet's input. `wanted` is the size that it is brought to; its own by
+   * default.
+   */
+  protected async *edit(
+    call: Call<Request & EditOptions & Pick<TimestepRangeOptions, "denoisingEnd">>,
+    wanted: SizeOptions = {},
+  ): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request, batch, generator, scheduler } = call;
+    expectRange(request);
+    const { latentChannels, scaleFactor } = latentsOf(this.vae);
+    expectChannels(this.unet, 2 * latentChannels, "those of the latents and of the picture's latents");
+    const image = await readImages(request.image, this.vae, wanted);
+    const { height, width } = sizeOfImages(this.vae, image);
+    const planned = this.planFromNoise(call);
+    const timesteps = timestepsUntil(scheduler, planned, request.denoisingEnd);
+    const conditioning = await this.conditioning(call, { size: { height, width }, timesteps });
+    const picture = await pictureLatents(this.vae, image, batch, this.editScale);
+    const three = concat([Tensor.zeros(picture.shape), picture, picture]);
+    const channels = (isGuided: boolean) => [isGuided ? three : picture];
+    const latents = initialLatents(
+      [batch, latentChannels, height / scaleFactor, width / scaleFactor],
+      request.latents,
+      generator,
+      scheduler,
+    );
+    const combine = (prediction: Tensor, scale: number) =>
+      guideEdit(prediction, scale, request.imageGuidanceScale ?? this.defaults.imageGuidance ?? 1, request.guidanceRescale);
+    const predict = this.predictor(call, conditioning, { channels, combine, turns: loopTurns(scheduler, timesteps, planned) });
+    return yield* this.loop(call, { latents, timesteps, predict, steerable: [conditioning] });
+  }
+
+  /** The latents of a picture that is edited are multiplied by this. */
+  protected get editScale(): number {
+    return 1;
+  }
+}
+
+/** @throws ArgumentError unless the UNet takes this many channels; `what` says what they are. */
+function expectChannels({ config: { inChannels } }: UNet2DConditionModel, expected: number, what: string): void {
+  if (inChannels === expected) return;
+  throw new ArgumentError(`this UNet takes ${inChannels} channels; this pipeline needs one that takes ${expected}, ${what}`, {
+    argument: "unet",
+  });
 }

@@ -49,18 +49,20 @@ describe("every family", () => {
         expect([start, "guidance" in defaults, "strength" in defaults, "control" in defaults]).toEqual([
           start,
           takesPrompt,
-          /(image|mask)$/.test(start),
+          /(image|mask)$/.test(start) && !("imageGuidance" in defaults),
           start.includes("-"),
         ]);
       }
     }
   });
 
-  it("has pipelines only of classes that belong to its workflows", () => {
+  it("has pipelines only of classes that belong to its workflows, or to a family with the same class prefix that edits pictures", () => {
+    const edits = FAMILIES.flatMap(({ workflows }) => Object.values(workflows).filter(({ defaults }) => "imageGuidance" in defaults));
     for (const { denoiser, workflows, classPrefix } of LATENT_FAMILIES) {
-      const classes = Object.values(workflows).map(({ className }) => className);
+      const classes = [...Object.values(workflows), ...edits].map(({ className }) => className);
       expect(classes).toEqual(expect.arrayContaining(Object.values(denoiser.pipelines)));
-      expect(classes.every((className) => className.startsWith(classPrefix))).toBe(true);
+      const own = [...Object.values(workflows).map(({ className }) => className), ...Object.values(denoiser.pipelines)];
+      expect(own.every((className) => className.startsWith(classPrefix))).toBe(true);
     }
   });
 

@@ -9,6 +9,7 @@ const NOTHING = {
   guidanceInterval: undefined,
   eta: undefined,
   strength: undefined,
+  imageGuidanceScale: undefined,
   clipSkip: undefined,
   width: undefined,
   height: undefined,

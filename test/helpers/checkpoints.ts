@@ -34,6 +34,16 @@ export function changedCheckpoint(name: string, path: string, fields: Readonly<R
   return folder;
 }
 
+/** A copy of a test checkpoint for another pipeline, with parts of other folders in place of its own. */
+export function checkpointOf(className: string, name: string, parts: Readonly<Record<string, string>>): string {
+  const folder = changedCheckpoint(name, "model_index.json", { _class_name: className });
+  for (const [part, source] of Object.entries(parts)) {
+    rmSync(join(folder, part), { recursive: true, force: true });
+    cpSync(checkpoint(source), join(folder, part), { recursive: true });
+  }
+  return folder;
+}
+
 function copyOf(name: string): string {
   const folder = join(temporaryFolder(), name.replace("/", "-"));
   cpSync(checkpoint(name), folder, { recursive: true });

@@ -35,6 +35,12 @@ export function originalTensors(name: string): Tensors {
     case "sd1-mini":
     case "sd1-inpaint-mini":
       return { ...networks(name), ...prefixed("cond_stage_model.transformer.", clip(part("text_encoder").tensors)) };
+    // sd1-mini with a UNet that sees a picture to edit.
+    case "edit-mini":
+      return {
+        ...originalTensors("sd1-mini"),
+        ...prefixed("model.diffusion_model.", unet(part("../options/unet-edit"))),
+      };
     case "sd2-mini":
       return { ...networks(name), ...prefixed("cond_stage_model.model.", openClip(part("text_encoder").tensors)) };
     case "sdxl-base-mini":

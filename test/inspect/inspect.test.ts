@@ -383,10 +383,10 @@ describe("a file of another kind", () => {
   });
 
   it("may be a UNet for which there is no pipeline", async () => {
-    const shapes = { ...FULL_SIZE.sd15?.(), "model.diffusion_model.input_blocks.0.0.weight": [320, 8, 3, 3] };
+    const shapes = { ...FULL_SIZE.sd15?.(), "model.diffusion_model.input_blocks.0.0.weight": [320, 7, 3, 3] };
     expect(await inspect(sparseFile(shapes))).toMatchObject({
       kind: "foreign",
-      family: expect.stringMatching(/8 channels, as that of InstructPix2Pix/),
+      family: expect.stringMatching(/7 channels, as that of an upscaler/),
     });
   });
 

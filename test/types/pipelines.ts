@@ -19,6 +19,7 @@ import type {
   StableDiffusionControlNetPipeline,
   StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline,
+  StableDiffusionInstructPix2PixPipeline,
   StableDiffusionPipeline,
   StableDiffusionXLAdapterPipeline,
   StableDiffusionXLControlNetUnionInpaintPipeline,
@@ -39,6 +40,7 @@ type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
 declare const sd: StableDiffusionPipeline;
 declare const img2img: StableDiffusionImg2ImgPipeline;
+declare const edit: StableDiffusionInstructPix2PixPipeline;
 declare const inpaint: StableDiffusionInpaintPipeline;
 declare const control: StableDiffusionControlNetPipeline;
 declare const adapter: StableDiffusionAdapterPipeline;
@@ -80,6 +82,8 @@ interface Parts {
   StableDiffusionControlNetPipeline: UNet;
   StableDiffusionImg2ImgPipeline: UNet;
   StableDiffusionInpaintPipeline: UNet;
+  StableDiffusionInstructPix2PixPipeline: UNet;
+  StableDiffusionXLInstructPix2PixPipeline: UNet;
   StableDiffusionPipeline: UNet;
   StableDiffusionXLImg2ImgPipeline: UNet;
   StableDiffusionXLInpaintPipeline: UNet;
@@ -107,6 +111,8 @@ export const opened = {
   StableDiffusionXLControlNetUnionPipeline: darkroom.StableDiffusionXLControlNetUnionPipeline.fromPretrained("folder"),
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionInstructPix2PixPipeline: darkroom.StableDiffusionInstructPix2PixPipeline.fromPretrained("folder"),
+  StableDiffusionXLInstructPix2PixPipeline: darkroom.StableDiffusionXLInstructPix2PixPipeline.fromPretrained("folder"),
   StableDiffusionInpaintPipeline: darkroom.StableDiffusionInpaintPipeline.fromPretrained("folder"),
   StableDiffusionPipeline: darkroom.StableDiffusionPipeline.fromPretrained("folder"),
   StableDiffusionXLImg2ImgPipeline: darkroom.StableDiffusionXLImg2ImgPipeline.fromPretrained("folder"),
@@ -142,6 +148,9 @@ export async function fromPictures() {
   (await xlImg2img.generate({ prompt: "a fox", image: [picture, tensor], aestheticScore: 6 })).images satisfies Picture[];
   (await inpaint.generate({ prompt: "a fox", image: picture, maskImage: picture, paddingMaskCrop: 32 })).images satisfies Picture[];
   (await xlInpaint.generate({ prompt: "a fox", image: picture, maskImage: picture })).images satisfies Picture[];
+  (await edit.generate({ prompt: "make it winter", image: picture, imageGuidanceScale: 1.2 })).images satisfies Picture[];
+  // @ts-expect-error: the picture's own size counts
+  void edit.generate({ prompt: "make it winter", image: picture, width: 512 });
   // @ts-expect-error: the picture is needed
   void img2img.generate({ prompt: "a fox" });
   // @ts-expect-error: the mask is needed

@@ -1,7 +1,8 @@
 import { ConfigError } from "../../errors.js";
-import type { EdmCheckpoint } from "../../families/edm.js";
+import { COSXL, type EdmCheckpoint } from "../../families/edm.js";
 import type { LatentFamily, PublishedCheckpoint, SchedulerConfig } from "../../families/family.js";
 import { describeChannels, mostSimilar } from "../../families/lookups.js";
+import { XL_EDIT } from "../../families/stable-diffusion.js";
 import type { JsonObject } from "../json.js";
 import type { LatentStatistics } from "./latent-statistics.js";
 import type { LatentSpace } from "./network-configs.js";
@@ -13,7 +14,7 @@ import type { Prediction } from "./prediction.js";
 /** What identifies the checkpoint of a single file. */
 export interface PipelineKind {
   readonly family: LatentFamily;
-  /** Channels the UNet takes: 4, or 9 with a masked picture. */
+  /** Channels the UNet takes: 4, 8 with a picture to edit, or 9 with a masked picture. */
   readonly inChannels: number;
   /** Whether the UNet takes the guidance scale as an input: a latent consistency model. */
   readonly isConsistency: boolean;
@@ -50,6 +51,7 @@ export function modelIndex(className: string, kind: PipelineKind): JsonObject {
     scheduler: ["diffusers", schedulerConfig(kind)._class_name],
     ...Object.fromEntries(listed.map(([name, part]) => [name, part ? [part.library, part.className] : [null, null]])),
     ...indexOptions,
+    ...(className === XL_EDIT.className && kind.prediction.edm === COSXL && { is_cosxl_edit: true }),
   };
 }
 

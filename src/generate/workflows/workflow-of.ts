@@ -9,6 +9,8 @@ const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
   xl: stableDiffusionXL,
   "xl-refiner": stableDiffusionXL,
   lcm: async () => (await import("./latent-consistency.js")).LATENT_CONSISTENCY,
+  pix2pix: async () => (await import("./instruct-pix2pix.js")).INSTRUCT_PIX2PIX,
+  "pix2pix-xl": async () => (await import("./instruct-pix2pix.js")).INSTRUCT_PIX2PIX_XL,
   ddpm: async () => (await import("./unconditional.js")).DDPM,
   ddim: async () => (await import("./unconditional.js")).DDIM,
   consistency: async () => (await import("./unconditional.js")).CONSISTENCY,

@@ -43,6 +43,11 @@ export function joinRows<Features extends TextFeatures>(features: readonly Featu
   return Object.fromEntries(joined) as Features;
 }
 
+/** The item `times` times. */
+export function repeat<Item>(item: Item, times: number): Item[] {
+  return Array.from({ length: times }, () => item);
+}
+
 /** The features with `change` applied to every tensor. */
 export function mapFeatures<Features extends TextFeatures>(features: Features, change: (tensor: Tensor) => Tensor): Features {
   return Object.fromEntries(Object.entries(features).map(([name, tensor]) => [name, tensor && change(tensor)])) as Features;

@@ -15,6 +15,17 @@ export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale
   return guidanceRescale > 0 ? rescale(guided, conditional, guidanceRescale) : guided;
 }
 
+/**
+ * Guidance by a text and a picture (Brooks et al. 2023, equation 3) of a prediction [3 * batch, ...]: without both, with the picture, with
+ * picture and text. `guidanceRescale` as in {@link guide}.
+ */
+export function guideEdit(prediction: Tensor, guidanceScale: number, imageGuidanceScale: number, guidanceRescale = 0): Tensor {
+  const [unconditional, image, text] = prediction.chunk(3);
+  const byText = unconditional.add(text.sub(image).mul(guidanceScale));
+  const guided = byText.add(image.sub(unconditional).mul(imageGuidanceScale));
+  return guidanceRescale > 0 ? rescale(guided, text, guidanceRescale) : guided;
+}
+
 /** Matches diffusers' rescale_noise_cfg, picture by picture. */
 function rescale(guided: Tensor, conditional: Tensor, amount: number): Tensor {
   const sides = guided.shape.map((_, axis) => axis).slice(1);

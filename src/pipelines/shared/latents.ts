@@ -78,6 +78,17 @@ export async function startingLatents(vae: Autoencoder | null, images: Tensor, b
   return repeatToBatch("image", await encodeImages(vae, images, generator), batch);
 }
 
+/**
+ * Latents of the pictures that a network sees beside the noisy ones, one for each picture of `batch`: the mode of the autoencoder's
+ * distribution, not scaled as others are but times `scale`. Nothing is drawn. Latents given in place of pictures are taken as they are.
+ */
+export async function pictureLatents(vae: Autoencoder | null, images: Tensor, batch: number, scale = 1): Promise<Tensor> {
+  const encode = async () => retrieveLatents(await expectVae(vae, "give latents in place of pictures").encode(images));
+  const encoded = isLatent(vae, images) ? images : await encode();
+  const repeated = repeatToBatch("image", encoded, batch);
+  return scale === 1 ? repeated : repeated.mul(scale);
+}
+
 /** `latents` with fresh noise for `timestep`. */
 export function addInitialNoise(latents: Tensor, generator: Generators, scheduler: Scheduler, timestep: number): Tensor {
   return scheduler.addNoise(latents, randnPerImage(latents.shape, generator), [timestep]);

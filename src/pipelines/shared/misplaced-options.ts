@@ -32,12 +32,12 @@ export function belongsElsewhere(className: string, option: string): string | un
   // The first of the families with this pipeline stands for all of them.
   const family = familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt);
   const workflows = Object.hasOwn(BELONGS, option) ? (BELONGS[option] ?? []) : [];
-  const pipelines = pipelinesOf(family ?? DEFAULT_FAMILY, workflows);
+  const pipelines = pipelinesOf(family ?? DEFAULT_FAMILY, workflows, option);
   if (pipelines.length > 0) return `${option} belongs to ${pipelines.join(", ")}`;
-  const others = FAMILIES.filter((each) => pipelinesOf(each, workflows).length > 0);
+  const others = FAMILIES.filter((each) => pipelinesOf(each, workflows, option).length > 0);
   const [other] = others;
   if (other)
-    return `${option} belongs to ${pipelinesOf(other, workflows).join(", ")}, which takes ${others.map(({ name }) => name).join(" and ")}`;
+    return `${option} belongs to ${pipelinesOf(other, workflows, option).join(", ")}, which takes ${others.map(({ name }) => name).join(" and ")}`;
   if (!family) {
     return OF_PROMPTS.includes(option)
       ? `${className} makes pictures without a prompt, of one size; ${option} belongs to ${DEFAULT_FAMILY.series}`
@@ -53,7 +53,12 @@ export function belongsElsewhere(className: string, option: string): string | un
   return undefined;
 }
 
-/** The family's pipelines for these workflows, as far as it has them. */
-function pipelinesOf({ workflows }: Family, names: readonly WorkflowName[]): readonly string[] {
-  return names.flatMap((name) => workflows[name]?.className ?? []);
+/** The family's pipelines for these workflows that have `option`, as far as it has them. */
+function pipelinesOf({ workflows }: Family, names: readonly WorkflowName[], option?: string): readonly string[] {
+  return names.flatMap((name) => {
+    const { className, defaults } = workflows[name] ?? {};
+    // A pipeline that edits a picture starts from noise.
+    const hasOption = option !== "strength" || defaults?.strength !== undefined;
+    return className !== undefined && hasOption ? [className] : [];
+  });
 }

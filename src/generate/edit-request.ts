@@ -1,0 +1,15 @@
+import { described, type Fields, real } from "../options/fields.js";
+
+/** How a checkpoint that changes pictures uses the given one. */
+export interface EditRequest {
+  /** For InstructPix2Pix, which takes 100 steps by default: how strongly the result stays like the picture, from 1; 1.5 by default. */
+  readonly imageGuidanceScale?: number | undefined;
+}
+
+/** The options of {@link EditRequest}. */
+export const EDIT_REQUEST_FIELDS: Fields<EditRequest> = {
+  imageGuidanceScale: described(
+    "For InstructPix2Pix, which takes 100 steps by default: how strongly the result stays like the picture, from 1; 1.5 by default.",
+    real(0),
+  ),
+};

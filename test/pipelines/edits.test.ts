@@ -1,0 +1,126 @@
+import { describe, expect, it } from "vitest";
+import { openFolder } from "#platform";
+import { readModelIndex } from "../../src/checkpoint/model-index.js";
+import { generate } from "../../src/generate/generate.js";
+import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import {
+  DiffusionPipeline,
+  inspect,
+  StableDiffusionInstructPix2PixPipeline,
+  StableDiffusionPipeline,
+  StableDiffusionXLInstructPix2PixPipeline,
+  Tensor,
+  UNet2DConditionModel,
+} from "../../src/index.js";
+import { input, opened } from "../cli/pictures.js";
+import { checkpointOf } from "../helpers/checkpoints.js";
+import { checkpoint } from "../helpers/fixtures.js";
+import { FULL_SIZE, sparseFile } from "../helpers/full-size-files.js";
+import { singleFile } from "../helpers/single-files.js";
+
+const device = "cpu";
+const CALL = { prompt: "make it winter", numInferenceSteps: 3, seed: 5 };
+const editFolder = () => checkpointOf("StableDiffusionInstructPix2PixPipeline", "sd1-mini", { unet: "options/unet-edit" });
+
+async function xl(settings = {}) {
+  const unet = await opened(UNet2DConditionModel.fromPretrained(checkpoint("options/unet-xl-edit"), { device }));
+  const open = await opened(StableDiffusionXLInstructPix2PixPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device, unet }));
+  return new StableDiffusionXLInstructPix2PixPipeline(open.components, settings);
+}
+
+describe("InstructPix2Pix", () => {
+  it("is opened by model_index.json, and the same as a single file", async () => {
+    const config = editFolder();
+    const folder = await opened(DiffusionPipeline.fromPretrained(config, { device }));
+    const file = await opened(DiffusionPipeline.fromSingleFile(singleFile("edit-mini"), { device, config }));
+    expect([folder.className, file.className]).toEqual(Array(2).fill("StableDiffusionInstructPix2PixPipeline"));
+    const call = { ...CALL, image: input, outputType: "tensor" } as const;
+    const edit = (pipe: unknown) => (pipe as StableDiffusionInstructPix2PixPipeline).generate(call);
+    expect((await edit(file)).images).toEqual((await edit(folder)).images);
+  });
+
+  it("is recognised in a single file of full size, for XL as well", async () => {
+    for (const [name, tensor, className] of [
+      ["sd15", "model.diffusion_model.input_blocks.0.0.weight", "StableDiffusionInstructPix2PixPipeline"],
+      ["sdxl-base", "model.diffusion_model.input_blocks.0.0.weight", "StableDiffusionXLInstructPix2PixPipeline"],
+    ] as const) {
+      const file = sparseFile({ ...FULL_SIZE[name]?.(), [tensor]: [320, 8, 3, 3] });
+      const scheduler = name === "sd15" ? "EulerAncestralDiscreteScheduler" : "EulerDiscreteScheduler";
+      expect(await inspect(file)).toMatchObject({ kind: "checkpoint", className, scheduler, isInpainting: false });
+    }
+    const edm = { "edm_vpred.sigma_max": [], "edm_vpred.sigma_min": [] };
+    const cosxl = sparseFile({ ...FULL_SIZE["sdxl-base"]?.(), ...edm, "model.diffusion_model.input_blocks.0.0.weight": [320, 8, 3, 3] });
+    expect((await readModelIndex(await openCheckpoint(cosxl))).options).toMatchObject({ isCosxlEdit: true });
+  });
+
+  it("refuses a UNet that sees no picture", async () => {
+    const pipe = await opened(StableDiffusionInstructPix2PixPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    await expect(pipe.generate({ ...CALL, image: input })).rejects.toMatchObject({
+      message: "this UNet takes 4 channels; this pipeline needs one that takes 8, those of the latents and of the picture's latents",
+      argument: "unet",
+    });
+  });
+
+  it("scales the picture's latents for CosXL Edit", async () => {
+    const [plain, cosxl] = [await xl(), await xl({ isCosxlEdit: true })];
+    const image = Tensor.full([1, 4, 16, 16], 0.7);
+    const call = { ...CALL, outputType: "latent" } as const;
+    const scaled = image.mul(plain.vae.config.scalingFactor);
+    // Latents are taken as they are, and are scaled like encoded pictures.
+    expect((await cosxl.generate({ ...call, image })).images).toEqual((await plain.generate({ ...call, image: scaled })).images);
+    expect(cosxl.indexOptions).toMatchObject({ isCosxlEdit: true });
+  });
+
+  it("makes a batch's picture alone, too, and takes schedulers that need the unconditional part", async () => {
+    const pipe = await opened(StableDiffusionInstructPix2PixPipeline.fromPretrained(editFolder(), { device }));
+    const call = { ...CALL, image: input, outputType: "tensor" } as const;
+    const two = await pipe.generate({ ...call, prompt: [CALL.prompt, CALL.prompt], seed: [5, 6] });
+    const one = await pipe.generate({ ...call, seed: 6 });
+    const difference = two.images.slice(1, 2).sub(one.images).toArray().map(Math.abs);
+    expect(Math.max(...difference)).toBeLessThan(1e-4);
+    pipe.scheduler = "euler-cfg++";
+    expect((await pipe.generate({ ...call, guidanceScale: 1.2 })).images.shape).toEqual(one.images.shape);
+  });
+
+  it("tells which pipeline has an option that this one lacks", async () => {
+    const pipe = await opened(StableDiffusionInstructPix2PixPipeline.fromPretrained(editFolder(), { device }));
+    await expect(pipe.generate({ ...CALL, image: input, strength: 0.5 } as never)).rejects.toThrow(/strength/);
+    const plain = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    await expect(plain.generate({ ...CALL, imageGuidanceScale: 2 } as never)).rejects.toMatchObject({
+      hint: "imageGuidanceScale belongs to the pipelines of InstructPix2Pix",
+    });
+  });
+});
+
+describe("generate with InstructPix2Pix", () => {
+  it("makes the pipeline's picture, with its settings", async () => {
+    const model = editFolder();
+    const pipe = await opened(StableDiffusionInstructPix2PixPipeline.fromPretrained(model, { device }));
+    const { images } = await pipe.generate({ ...CALL, image: input, imageGuidanceScale: 1.2 });
+    const { pictures, settings } = await generate({
+      ...CALL,
+      model,
+      device,
+      image: new Blob([new Uint8Array(await input.encode("png"))]),
+      imageGuidanceScale: 1.2,
+    });
+    expect(pictures[0]?.image).toEqual(images[0]);
+    expect(settings).toMatchObject({ imageGuidanceScale: 1.2, guidanceScale: 7.5, strength: undefined });
+    expect(pictures[0]?.text.parameters).toMatch(/Image CFG scale: 1\.2/);
+    expect(pictures[0]?.text.parameters).not.toMatch(/Denoising strength/);
+  });
+
+  it("needs a picture, and refuses options without effect", async () => {
+    const model = editFolder();
+    const image = new Blob([new Uint8Array(await input.encode("png"))]);
+    await expect(generate({ ...CALL, model, device })).rejects.toMatchObject({
+      message: expect.stringContaining("changes pictures: it needs one"),
+      argument: "image",
+    });
+    await expect(generate({ ...CALL, model, device, image, strength: 0.5 })).rejects.toMatchObject({ argument: "strength" });
+    await expect(generate({ ...CALL, model: checkpoint("sd1-mini"), device, image, imageGuidanceScale: 1.5 })).rejects.toMatchObject({
+      argument: "imageGuidanceScale",
+    });
+    expect((await readModelIndex(openFolder(model))).className).toBe("StableDiffusionInstructPix2PixPipeline");
+  });
+});
