@@ -1,9 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { startServer } from "../packages/server/src/index.js";
+import { loadImage } from "../src/image/load-image.js";
+import { Picture } from "../src/image/picture.js";
 import { readPngText } from "../src/image/png.js";
 
 /** A TypeScript program of a page: the first one by default. */
@@ -105,4 +107,27 @@ it.each([
   const child = spawn(process.execPath, ["--import", "tsx", "program.mts"], { cwd: folder, stdio: "inherit" });
   expect(await once(child, "exit")).toEqual([0, null]);
   expect((await readPngText(readFileSync(join(folder, "panda.png")))).parameters).toMatch(parameters);
+});
+
+it("the programs of docs/control.md make the same picture, followed by a request and by a pipeline", async () => {
+  const folder = join("out", "control");
+  mkdirSync(folder, { recursive: true });
+  await new Picture(
+    64,
+    48,
+    Uint8Array.from({ length: 64 * 48 * 3 }, (_, i) => (i * 7) % 256),
+  ).save(join(folder, "fox.png"));
+  for (const index of [0, 1]) {
+    const text = program("docs/control.md", index)
+      .replaceAll("lllyasviel/control_v11p_sd15_canny", resolve("test/checkpoints/controlnet-mini"))
+      .replaceAll("stable-diffusion-v1-5/stable-diffusion-v1-5", resolve("test/checkpoints/sd1-mini"))
+      .replaceAll("numInferenceSteps: 20", "numInferenceSteps: 4");
+    writeFileSync(join(folder, `program-${index}.mts`), text);
+    const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", `program-${index}.mts`], { cwd: folder, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  }
+  const [request, pipeline] = await Promise.all(["red-fox.png", "red-fox-2.png"].map((name) => loadImage(join(folder, name))));
+  expect(request).toEqual(pipeline);
+  const { parameters } = await readPngText(readFileSync(join(folder, "red-fox.png")));
+  expect(parameters).toContain("Module: canny, Model: controlnet-mini, Weight: 0.8, Threshold A: 50, Threshold B: 150");
 });

@@ -24,6 +24,8 @@ export interface GenerateOptions extends LibraryOptions {
   readonly negative?: string;
   readonly weighted?: boolean;
   readonly steps?: number;
+  readonly timesteps?: readonly number[];
+  readonly sigmas?: readonly number[];
   readonly guidance?: number;
   readonly guidanceRescale?: number;
   readonly guidanceInterval?: GenerateRequest["guidanceInterval"];
@@ -108,6 +110,8 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     maskImage: options.mask,
     paddingMaskCrop: options.maskPadding,
     numInferenceSteps: options.steps,
+    timesteps: options.timesteps,
+    sigmas: options.sigmas,
     guidanceScale: options.guidance,
     guidanceRescale: options.guidanceRescale,
     guidanceInterval: options.guidanceInterval,

@@ -11,7 +11,7 @@ import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
-import { interval, number, repeated, size, wholeNumber, word } from "./values.js";
+import { interval, number, numbers, repeated, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -48,6 +48,8 @@ function addPictureOptions(generate: Command): void {
     .option("-n, --negative <prompt>", "what the picture should not show")
     .option("--weighted", "read (word:1.3) and [word] as AUTOMATIC1111 does")
     .option("--steps <n>", `denoising steps (default: ${short(STEPS_TEXT)})`, wholeNumber("numInferenceSteps", FIELDS.numInferenceSteps))
+    .option("--timesteps <list>", "instead of --steps: the timesteps, such as 999,749,499,249", numbers("timesteps", FIELDS.timesteps))
+    .option("--sigmas <list>", "instead of --steps: the noise levels, such as 14.6,2.2,0.5,0", numbers("sigmas", FIELDS.sigmas))
     .option("--guidance <x>", `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)})`, number("guidanceScale", FIELDS.guidanceScale))
     .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
     .option("--guidance-interval <a-b>", "shares of the steps with guidance, such as 0.2-0.8", interval("--guidance-interval"))

@@ -31,6 +31,15 @@ export function numberOrWord<Value>(name: string, field: Field<Value>): (text: s
   return (text) => checked(name, field, text, /^\d+$/.test(text) ? Number(text) : text) as Value;
 }
 
+/** Reads the value of the request's option `name` as numbers with commas between them. */
+export function numbers<Value>(name: string, field: Field<Value>): (text: string) => readonly number[] {
+  return (text) => {
+    const read = text.split(",").map((each) => toNumber(each.trim()));
+    if (v.is(field, read)) return read;
+    throw wrongArgument(name, text, `${field.expected}, with commas between them`, { type: "string" });
+  };
+}
+
 /** The number a text is; NaN if it is none. */
 export function toNumber(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;

@@ -4,22 +4,21 @@ import type { ResizeMode } from "../image/vae-image-processor.js";
 import { type Field, field, oneOf, oneOrList, withJson } from "../options/fields.js";
 import type { Wording } from "../wording.js";
 
-/**
- * The types of control of xinsir's ControlNet Unions and their numbers, by the names of their model card. Tile and repaint are those of
- * ProMax.
- */
-const UNION_MODES = {
+/** What the picture for a ControlNet Union shows: a name of xinsir's model card, such as "canny", or the number of a type, from 0. */
+export type ControlMode =
+  | number
+  | ("openpose" | "depth" | "hed" | "pidi" | "scribble" | "ted" | "canny" | "lineart" | "anime_lineart" | "mlsd")
+  | ("normal" | "segment" | "tile" | "repaint");
+
+type ControlModeName = Exclude<ControlMode, number>;
+
+/** The types of control by the names of xinsir's model card. Tile and repaint are those of ProMax. */
+const UNION_MODES: Readonly<Record<ControlModeName, number>> = {
   ...{ openpose: 0, depth: 1, hed: 2, pidi: 2, scribble: 2, ted: 2 },
   ...{ canny: 3, lineart: 3, anime_lineart: 3, mlsd: 3, normal: 4, segment: 5, tile: 6, repaint: 7 },
-} as const;
+};
 
-type UnionModeName = keyof typeof UNION_MODES;
-
-/** What the picture for a ControlNet Union shows: a name of xinsir's model card, such as "canny", or the number of a type, from 0. */
-export type ControlMode = number | UnionModeName;
-
-/** The names of {@link ControlMode}. */
-export const UNION_MODE_NAMES = Object.keys(UNION_MODES) as readonly UnionModeName[];
+const UNION_MODE_NAMES = Object.keys(UNION_MODES) as readonly ControlModeName[];
 
 const MODES = `a whole number of at least 0, or one of ${UNION_MODE_NAMES.join(", ")}`;
 
@@ -48,18 +47,17 @@ export const controlResizeModes = oneOrList(controlResizeMode, `${RESIZE_MODES.j
 
 const PREPROCESSOR_NAMES = ["none", "canny", "invert"] as const;
 
-type PreprocessorName = (typeof PREPROCESSOR_NAMES)[number];
-
-/** What finds edges, with the thresholds of {@link canny}. */
+/** What finds edges, with thresholds: the weakest edges beside strong ones, and the weakest strong ones. */
 export interface CannyPreprocessor extends CannyOptions {
   /** The preprocessor. */
   readonly name: "canny";
 }
 
 /**
- * What makes a controlling picture of another picture: nothing, {@link canny} with its usual or with other thresholds, or black for white.
+ * What makes a controlling picture of another picture: nothing, edges as OpenCV finds them with thresholds of 100 and 200 or others, or
+ * black for white.
  */
-export type ControlPreprocessor = PreprocessorName | CannyPreprocessor;
+export type ControlPreprocessor = "none" | "canny" | "invert" | CannyPreprocessor;
 
 const PREPROCESSORS = `${PREPROCESSOR_NAMES.join(", ")}, or { name: "canny", lowThreshold: 100, highThreshold: 200 }`;
 

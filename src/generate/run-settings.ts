@@ -25,6 +25,10 @@ export interface RunSettings {
   readonly promptSyntax: PromptSyntax;
   /** Denoising steps. */
   readonly numInferenceSteps: number;
+  /** The timesteps, if the request gives them. */
+  readonly timesteps?: readonly number[] | undefined;
+  /** The noise levels, if the request gives them. */
+  readonly sigmas?: readonly number[] | undefined;
   /** Guidance; undefined for a checkpoint without prompts. */
   readonly guidanceScale: number | undefined;
   /** Against overexposure, 0 to 1. */
@@ -147,6 +151,8 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     Scheduler: scheduler,
     ...(run.predictionType && { "Prediction type": run.predictionType }),
     ...(run.timestepSpacing && { "Timestep spacing": run.timestepSpacing }),
+    ...(run.timesteps && { Timesteps: run.timesteps.join(", ") }),
+    ...(run.sigmas && { Sigmas: run.sigmas.join(", ") }),
     ...schedulerSetting(run),
     Version: `darkroom ${VERSION}`,
   };

@@ -23,6 +23,8 @@ const refiner = ["--refiner", checkpoint("sdxl-refiner-mini")];
 
 describe("darkroom generate, with options that do not go together", () => {
   it.each([
+    [["--timesteps", "999,x"], /--timesteps is "999,x"; expected a list of finite numbers, with commas between them/],
+    [["--sigmas", "-1,0"], /--sigmas is "-1,0"; expected a list of finite numbers, at least 0/],
     [["--strength", "0.5"], /--strength needs --image: .*\n\s+add --image/],
     [["--mask", "in.png"], /--mask needs --image: .*\n\s+add --image/],
     [[...image, "--mask-padding", "8"], /--mask-padding needs --mask: /],

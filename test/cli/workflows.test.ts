@@ -14,6 +14,8 @@ import { StableDiffusionInpaintPipeline } from "../../src/pipelines/stable-diffu
 import { StableDiffusionXLPipeline } from "../../src/pipelines/stable-diffusion-xl.js";
 import { StableDiffusionXLImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-xl-img2img.js";
 import { StableDiffusionXLInpaintPipeline } from "../../src/pipelines/stable-diffusion-xl-inpaint.js";
+import { DPMSolverMultistepScheduler } from "../../src/schedulers/dpm-solver-multistep.js";
+import { EulerDiscreteScheduler } from "../../src/schedulers/euler-discrete.js";
 import { Generator } from "../../src/tensor/random.js";
 import { changedCheckpoint } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
@@ -136,6 +138,24 @@ describe("darkroom generate --refiner", () => {
     expect([...stderr.matchAll(/^step (\d+\/\d+)/gm)].map(([, count]) => count)).toEqual(
       Array.from({ length: 10 }, (_, i) => `${i + 1}/10`),
     );
+  });
+});
+
+describe("darkroom generate --timesteps and --sigmas", () => {
+  it("makes the picture that the pipeline makes with these timesteps, and writes them into the settings", async () => {
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    pipe.scheduler = DPMSolverMultistepScheduler.fromConfig(pipe.scheduler.config);
+    const { images } = await pipe.generate({ ...request, timesteps: [999, 600, 200] });
+    expect(await generated("sd1-mini", "--timesteps", "999,600,200", "--scheduler", "dpm++-2m")).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ Steps: "3", Timesteps: "999, 600, 200" });
+  });
+
+  it("makes the picture that the pipeline makes with these noise levels, and writes them into the settings", async () => {
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
+    pipe.scheduler = EulerDiscreteScheduler.fromConfig(pipe.scheduler.config);
+    const { images } = await pipe.generate({ ...request, sigmas: [14.6, 2.2, 0.5, 0] });
+    expect(await generated("sd1-mini", "--sigmas", "14.6, 2.2,0.5,0", "--scheduler", "euler")).toEqual(images[0]);
+    expect(await settings()).toMatchObject({ Steps: "3", Sigmas: "14.6, 2.2, 0.5, 0" });
   });
 });
 

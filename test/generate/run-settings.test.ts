@@ -110,6 +110,8 @@ describe("settingsText", () => {
           "Module: canny, Model: union, Union Control Type: 3, Weight: 1, Resize Mode: Resize and Fill, Threshold A: 50, Threshold B: 150, Image: fox.png",
       },
     ],
+    [{ timesteps: [999, 500.5] }, { Timesteps: "999, 500.5" }],
+    [{ sigmas: [14.6, 2, 0] }, { Sigmas: "14.6, 2, 0" }],
     [{ precision: "fast" }, { Precision: "fast" }],
     [{ cache: { interval: 3 } }, { "DeepCache interval": "3" }],
     [{ cache: { interval: 3, branch: 1 } }, { "DeepCache interval": "3", "DeepCache branch": "1" }],
