@@ -4,13 +4,17 @@ export function nearestNames(name: string, names: Iterable<string>, count: numbe
   return [...distances.keys()].sort((a, b) => (distances.get(a) ?? 0) - (distances.get(b) ?? 0)).slice(0, count);
 }
 
-/** The name of `names` that `name` probably means: misspelt or shortened, in upper or lower case. Undefined if none is near. */
+/**
+ * The name of `names` that a user probably means by `name`: misspelt or shortened, in upper or lower case. Undefined if none is near, so
+ * that nobody is told a name that has nothing to do with the one that was given.
+ */
 export function mistypedName(name: string, names: Iterable<string>): string | undefined {
   const small = name.toLowerCase();
   const originals = new Map([...names].map((other) => [other.toLowerCase(), other]));
   const [nearest = ""] = nearestNames(small, originals.keys(), 1);
-  // One wrong letter, or one in three.
-  if (distance(small, nearest) <= Math.max(1, small.length / 3)) return originals.get(nearest);
+  // One wrong letter, or one in three. Of a name of two letters, one is half of it.
+  const most = small.length < 3 ? 0 : Math.max(1, Math.min(small.length, MOST_LETTERS) / 3);
+  if (distance(small, nearest) <= most) return originals.get(nearest);
   const longer = small.length > 1 ? [...originals.keys()].find((other) => other.startsWith(small)) : undefined;
   return longer === undefined ? undefined : originals.get(longer);
 }

@@ -60,7 +60,15 @@ export interface ServerOptions extends RunOptions {
   readonly keepDays: number | undefined;
 }
 
-export type LimitName = "maxBodyBytes" | "maxPromptLength" | "maxPixels" | "maxPicturePixels" | "maxSteps" | "maxBatch" | "maxEventStreams";
+export type LimitName =
+  | "maxBodyBytes"
+  | "maxUploadBytes"
+  | "maxPromptLength"
+  | "maxPixels"
+  | "maxPicturePixels"
+  | "maxSteps"
+  | "maxBatch"
+  | "maxEventStreams";
 
 /** What is running. */
 export interface Running {

@@ -85,6 +85,7 @@ export function addRequestOptions(command: Command): void {
   const limit = (name: string) => wholeNumber(name, whole(1));
   command
     .option("--max-body-bytes <size>", "of a request (default: 64MiB)", bytes("--max-body-bytes"))
+    .option("--max-upload-bytes <size>", "of all requests at a time (default: 512MiB)", bytes("--max-upload-bytes"))
     .option("--max-prompt-length <n>", "characters (default: 10000)", limit("maxPromptLength"))
     .option("--max-pixels <n>", "of a new picture (default: 2048 x 2048)", limit("maxPixels"))
     .option("--max-picture-pixels <n>", "of a picture sent (default: 50 million)", limit("maxPicturePixels"))
@@ -149,8 +150,9 @@ async function openBucket({ BucketStore, BucketError, parseBucketAddress }: Serv
 }
 
 export function limitsOf(options: RequestOptions): Partial<Record<LimitName, number>> {
-  const { maxBodyBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch, maxEventStreams } = options;
-  const given = Object.entries({ maxBodyBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch, maxEventStreams });
+  const { maxBodyBytes, maxUploadBytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch, maxEventStreams } = options;
+  const bytes = { maxBodyBytes, maxUploadBytes };
+  const given = Object.entries({ ...bytes, maxPromptLength, maxPixels, maxPicturePixels, maxSteps, maxBatch, maxEventStreams });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 

@@ -65,6 +65,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   maxShardSize: "--max-shard-size",
   maxSteps: "--max-steps",
   maxWaiting: "--max-waiting",
+  memoryBudget: "--memory-budget",
   model: "--model",
   negativePrompt: "--negative",
   numImagesPerPrompt: "--count",

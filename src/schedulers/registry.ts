@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { ArgumentError, ConfigError } from "../errors.js";
 import { isPlain, shown, wrongArgument } from "../given.js";
-import { nearestNames } from "../nearest.js";
+import { mistypedName } from "../nearest.js";
 import { type Field, field } from "../options/fields.js";
 import type { Spelling } from "../wording.js";
 import { CMStochasticIterativeScheduler } from "./cm-stochastic-iterative.js";
@@ -277,15 +277,15 @@ export interface ResolvedScheduler {
  * Finds a scheduler by class name (with or without "Scheduler") or alias. Letter case does not matter, and spaces and underscores count as
  * dashes.
  *
- * @throws ArgumentError naming the nearest name, with all names in the hint.
+ * @throws ArgumentError with all names in the hint; it suggests one if there is a similar one.
  */
 export function resolveScheduler(name: string): ResolvedScheduler {
   if (typeof name !== "string") throw wrongArgument("name", name, "the name of a scheduler");
   const names = knownNames();
   const found = names.get(normalize(name));
   if (found) return found;
-  const [nearest] = nearestNames(normalize(name), names.keys(), 1);
-  throw new ArgumentError(`there is no scheduler ${shown(name)}; did you mean ${nearest}?`, {
+  const meant = mistypedName(normalize(name), names.keys());
+  throw new ArgumentError(`there is no scheduler ${shown(name)}${meant === undefined ? "" : `; did you mean ${meant}?`}`, {
     argument: "scheduler",
     hint: `the schedulers are ${Object.keys(SCHEDULERS).join(", ")}; each has short names as well`,
   });

@@ -1,3 +1,4 @@
+import { ArgumentError } from "darkroom";
 import type { Jobs, JobWorker } from "./jobs/jobs.js";
 import type { Offer, PartialOffer } from "./models/offer.js";
 import type { ResultStore } from "./results/result-store.js";
@@ -25,6 +26,18 @@ interface RunJobsOptions extends Omit<RunOptions, "offer" | "onError"> {
   readonly results: ResultStore;
   /** Other processes have the jobs of other models. */
   readonly sharesQueue: boolean;
+}
+
+/** A process has so many bytes before it opens a model: with a smaller budget, each model would be closed after each job. */
+const LEAST_BUDGET = 128 * 2 ** 20;
+
+/** Checks what can be wrong before anything is opened. @throws ArgumentError */
+export function checkRunOptions({ memoryBudget: budget }: Pick<RunOptions, "memoryBudget">): void {
+  if (budget === undefined || budget >= LEAST_BUDGET) return;
+  throw new ArgumentError(
+    (name) => `${name("memoryBudget")} is ${budget} bytes; a process needs more before it opens a model: expected at least ${LEAST_BUDGET}`,
+    { argument: "memoryBudget", hint: (name) => `such as ${name("memoryBudget", { value: "6GB", code: "memoryBudget: 6e9" })}` },
+  );
 }
 
 /** Does the jobs of a queue, in processes that have the models. */

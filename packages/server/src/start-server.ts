@@ -17,7 +17,7 @@ import { offerOf } from "./models/offer.js";
 import { type CloseOptions, Opened, waitFor } from "./opened.js";
 import { openResults, type StorageOptions } from "./results/open-results.js";
 import type { ResultStore } from "./results/result-store.js";
-import { type Runner, type RunOptions, runJobs } from "./run-jobs.js";
+import { checkRunOptions, type Runner, type RunOptions, runJobs } from "./run-jobs.js";
 
 /** Options of {@link startServer}. */
 export interface ServerOptions
@@ -65,6 +65,7 @@ export interface RunningServer extends AsyncDisposable {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 7860, queue, slots = 1, onError = () => undefined } = options;
   checkOptions(options);
+  checkRunOptions(options);
   const offer = offerOf(options.offer ?? {});
   await checkOffer(offer);
   const opened = new Opened(onError);

@@ -3,7 +3,7 @@ import { checkOffer } from "./models/check-offer.js";
 import { offerOf } from "./models/offer.js";
 import { type CloseOptions, Opened, waitFor } from "./opened.js";
 import { openResults, type StorageOptions } from "./results/open-results.js";
-import { type RunOptions, runJobs } from "./run-jobs.js";
+import { checkRunOptions, type RunOptions, runJobs } from "./run-jobs.js";
 
 /** Options of {@link startWorker}. */
 export interface WorkerOptions extends StorageOptions, RunOptions {
@@ -26,6 +26,7 @@ export interface RunningWorker extends AsyncDisposable {
  */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { onError = () => undefined } = options;
+  checkRunOptions(options);
   const offer = offerOf(options.offer ?? {});
   await checkOffer(offer);
   const opened = new Opened(onError);

@@ -21,6 +21,7 @@ import { addPage } from "./page.js";
 import { ClientGone } from "./run-job.js";
 import { type AppContext, type AppEnv, DEFAULT_PATIENCE, type Patience, type ServerContext } from "./server-context.js";
 import { Shutdown } from "./shutdown.js";
+import { boundUploads } from "./uploads.js";
 
 /** What the app is made of, and its rules. */
 export interface AppOptions {
@@ -54,6 +55,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(safetyHeaders());
   app.use(guard(server));
+  app.use(boundUploads(server.limits));
   addOpenaiImages(app, server);
   addOpenaiModels(app, server);
   addJobsApi(app, server);

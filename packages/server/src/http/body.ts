@@ -14,6 +14,8 @@ export async function* readBody(c: AppContext, limits: Limits): AsyncGenerator<U
   if (Number(c.req.header("content-length")) > limits.maxBodyBytes) throw bodyTooLarge(limits);
   const { body } = c.req.raw;
   if (!body) return;
+  const upload = c.get("upload");
+  upload.expect(Number(c.req.header("content-length")) || 0);
   let bytes = 0;
   const reader = body.getReader();
   try {
@@ -24,6 +26,7 @@ export async function* readBody(c: AppContext, limits: Limits): AsyncGenerator<U
       if (done) return;
       bytes += value.byteLength;
       if (bytes > limits.maxBodyBytes) throw bodyTooLarge(limits);
+      upload.add(value.byteLength);
       yield value;
     }
   } finally {

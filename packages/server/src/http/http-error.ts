@@ -1,5 +1,6 @@
 import { ArgumentError } from "darkroom";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { isDiskFull } from "../disk-full.js";
 import type { JobError } from "../jobs/job.js";
 import { JobFailed, KeyReusedError, QueueClosedError, QueueFullError } from "../jobs/jobs.js";
 
@@ -85,11 +86,6 @@ export function toHttpError(error: unknown, fieldName: FieldNames = (option) => 
     });
   }
   return new HttpError(500, "the server made an error; its log has the reason", { code: "internal_error", cause: error });
-}
-
-/** The file system's word, or SQLite's. */
-function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && (("code" in error && error.code === "ENOSPC") || error.message.includes("database or disk is full"));
 }
 
 /** Why a picture was not made. The queue has tried again already where that makes sense, so clients need not. */

@@ -6,6 +6,8 @@ import { HttpError } from "./http-error.js";
 export interface Limits {
   /** Bytes of a request's body; 64 MiB by default. */
   readonly maxBodyBytes: number;
+  /** Bytes of all bodies that are read or worked on at a time; 512 MiB by default. */
+  readonly maxUploadBytes: number;
   /** Characters of a prompt; 10,000 by default. */
   readonly maxPromptLength: number;
   /** Pixels of a picture to make; 2048x2048 by default. */
@@ -22,6 +24,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   maxBodyBytes: 64 * 2 ** 20,
+  maxUploadBytes: 512 * 2 ** 20,
   maxPromptLength: 10_000,
   maxPixels: 2048 * 2048,
   maxPicturePixels: 50_000_000,
@@ -69,6 +72,20 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
     argument: request.width === undefined && start !== undefined ? "image" : "width",
     hint,
   });
+}
+
+/**
+ * Checks the number of pictures before the request as a whole is checked, which knows only the library's own limit. @throws ArgumentError
+ */
+export function checkCount({ numImagesPerPrompt: count }: { readonly numImagesPerPrompt?: unknown }, { maxBatch }: Limits): void {
+  if (count === undefined || count === null || (Number.isInteger(count) && Number(count) >= 1)) return;
+  throw new ArgumentError(
+    (name) =>
+      `${name("numImagesPerPrompt")} is ${JSON.stringify(count)?.slice(0, 100)}; expected a whole number from 1 to ${maxBatch} (limit: maxBatch)`,
+    {
+      argument: "numImagesPerPrompt",
+    },
+  );
 }
 
 function atMostFor(option: "numInferenceSteps" | "numImagesPerPrompt", value: number | undefined, limit: keyof Limits, limits: Limits) {

@@ -1,6 +1,6 @@
 import { resolveScheduler } from "darkroom";
 import { checkRequest, type GenerateRequest } from "darkroom/generate";
-import { checkLimits, type Size } from "./limits.js";
+import { checkCount, checkLimits, type Size } from "./limits.js";
 import { checkPicture } from "./picture-file.js";
 import type { ServerContext } from "./server-context.js";
 
@@ -14,6 +14,7 @@ export async function prepareRequest(
   given: object,
 ): Promise<GenerateRequest> {
   const { image, maskImage, controlImage, ...others } = given as GenerateRequest;
+  checkCount(others, limits);
   const request = checkRequest(others);
   if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
   // What is cheap to refuse is refused before pictures are read.

@@ -7,6 +7,7 @@ import type { Limits } from "./limits.js";
 import type { Metrics } from "./metrics.js";
 import type { Models } from "./models.js";
 import type { Shutdown } from "./shutdown.js";
+import type { Upload } from "./uploads.js";
 
 /** What every API works with. */
 export interface ServerContext {
@@ -38,6 +39,8 @@ export interface AppEnv {
   Variables: {
     /** The caller: API key or address. */
     owner: string;
+    /** Its body, among all that are read. */
+    upload: Upload;
   };
 }
 

@@ -1,8 +1,11 @@
 import { OUTPUT_FORMATS } from "../jobs/job.js";
+import { NOT_READY } from "./health.js";
 import { objectOf } from "./openapi/json-schema.js";
 import { type ApiDescription, json } from "./openapi/operation.js";
 
 const status = (word: string) => objectOf({ status: { const: word } }, ["status"]);
+
+const NOT_READY_BODY = objectOf({ status: { const: "not ready" }, reason: { enum: [...NOT_READY] } }, ["status", "reason"]);
 
 /** What is about the server itself, as the document shows it. Its errors are those of our API. */
 export const SERVER_DESCRIPTION: ApiDescription = {
@@ -46,7 +49,10 @@ export const SERVER_DESCRIPTION: ApiDescription = {
       method: "get",
       path: "/ready",
       summary: "Whether the server takes jobs",
-      replies: { 200: json("It does.", status("ready")), 503: json("It shuts down, or its queue cannot be reached.", status("not ready")) },
+      replies: {
+        200: json("It does.", status("ready")),
+        503: json("It shuts down, its disk is full, or its queue or its store of pictures fails.", NOT_READY_BODY),
+      },
     },
     {
       method: "get",

@@ -80,6 +80,11 @@ export interface Jobs {
   work(handler: JobHandler, options: WorkOptions): JobWorker;
   /** Slots, in all processes, that take jobs of these models at this time, by model. */
   slots(models: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /**
+   * Whether changes of jobs can be put on record. It rejects with the storage's error for as long as writing fails, and resolves when it
+   * works again.
+   */
+  check?(): Promise<void>;
   /** How many jobs are live, for limits and metrics. */
   count(): Promise<JobCounts>;
   /** Stops taking jobs. Those that run are handed back to the queue. Later calls throw {@link QueueClosedError}. */

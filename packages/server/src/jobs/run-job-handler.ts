@@ -1,3 +1,4 @@
+import { isDiskFull } from "../disk-full.js";
 import type { Job, JobError, JobResult } from "./job.js";
 import { toJson } from "./job-text.js";
 import { JobCancelled, JobCrashed, JobFailed, JobHandedBack, type JobHandler, type JobRun } from "./jobs.js";
@@ -30,6 +31,9 @@ export async function runJobHandler(handler: JobHandler, job: Job, run: JobRun, 
     if (cause instanceof JobCancelled) return { state: "cancelled" };
     if (cause instanceof JobCrashed) return { state: "crashed", reason: cause.message };
     onError(error);
-    return { state: "failed", error: { kind: "internal", message: "an error of the server ended this job; the server's log has it" } };
+    const message = isDiskFull(error)
+      ? "the server's disk is full: the pictures could not be stored"
+      : "an error of the server ended this job; the server's log has it";
+    return { state: "failed", error: { kind: "internal", message } };
   }
 }

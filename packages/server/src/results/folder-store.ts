@@ -1,6 +1,7 @@
-import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../make-folder.js";
 import { type ResultStore, SHA256 } from "./result-store.js";
 
 /**
@@ -8,12 +9,16 @@ import { type ResultStore, SHA256 } from "./result-store.js";
  */
 const LONGEST_WRITE_MS = 600_000;
 
+/** A full disk has room for a picture again when it takes so much. */
+const PROBE_BYTES = 2 ** 20;
+
 /**
  * Pictures in a folder: 3f/3f79bb… are the bytes with this SHA-256. Processes can share it.
  * Names are hashes or are refused, so no name leads out of the folder.
  */
 export class FolderStore implements ResultStore {
   readonly #folder: string;
+  #failure: unknown;
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -22,7 +27,7 @@ export class FolderStore implements ResultStore {
   /** Opens the folder, or makes it, and removes what killed writes left. */
   static async open(folder: string): Promise<FolderStore> {
     const store = new FolderStore(folder);
-    await mkdir(store.#unfinished, { recursive: true });
+    await makeFolder(store.#unfinished);
     await store.#removeLeftovers();
     return store;
   }
@@ -34,13 +39,21 @@ export class FolderStore implements ResultStore {
     const unfinished = join(this.#unfinished, randomUUID());
     try {
       await writeSynced(unfinished, bytes);
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       await rename(unfinished, path);
+      this.#failure = undefined;
     } catch (error) {
+      this.#failure = error;
       await rm(unfinished, { force: true });
       throw error;
     }
     return hash;
+  }
+
+  async check(): Promise<void> {
+    if (this.#failure === undefined) return;
+    const bytes = randomBytes(PROBE_BYTES);
+    await this.delete(await this.put(bytes));
   }
 
   async get(hash: string): Promise<Uint8Array<ArrayBuffer> | undefined> {

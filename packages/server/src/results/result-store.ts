@@ -5,6 +5,8 @@ export interface ResultStore {
   /** The bytes; undefined if there are none. */
   get(hash: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
   delete(hash: string): Promise<void>;
+  /** Rejects with the error of the last `put` that failed, until writing works again. */
+  check?(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -103,6 +103,8 @@ describe("darkroom serve", () => {
     [["--model", "a/fox", "--model", "b/fox", ...anywhere], 2, /--model: a\/fox and b\/fox are both called fox\n {2}/],
     [["--lora-dir", "nowhere", ...anywhere], 2, /--lora-dir: .*nowhere does not exist\n {2}/],
     [["--memory-budget", "6 apples"], 2, /--memory-budget is "6 apples"; expected .*6GB/],
+    [["--memory-budget", "10", ...anywhere], 2, /--memory-budget is 10 bytes; .*expected at least \d+\n {2}such as --memory-budget 6GB/],
+    [["--folder", "/proc/x"], 2, /the folder \/proc\/x\/pictures cannot be used: /],
     [["--port", "70000"], 2, /--port is "70000"; expected a whole number, 0 to 65535/],
     [["--api-key-file", "nowhere"], 2, /--api-key-file: nowhere cannot be read/],
     [["--prot", "80"], 2, /unknown option '--prot'\n {2}did you mean --port\?/],

@@ -57,6 +57,7 @@ describe("POST /api/jobs", () => {
     [{ numImagesPerPrompt: 101 }, 400, "numImagesPerPrompt", /limit: maxBatch/],
     [{ controlPreprocessor: "openpose" }, 400, "controlPreprocessor", /expected none, canny, invert/],
     [{ controlMode: ["canny", "edges"] }, 400, "controlMode", /or one of openpose, depth, /],
+    [{ numImagesPerPrompt: 0 }, 400, "numImagesPerPrompt", /from 1 to 100 \(limit: maxBatch\)/],
   ])("refuses %j by name", async (fields, status, param, message) => {
     const server = testServer();
     const reply = await post(server, { prompt: "x", ...fields });

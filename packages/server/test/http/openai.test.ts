@@ -109,6 +109,7 @@ describe("the openai package", () => {
     [{ n: 0 }, 400, "n", "invalid_n"],
     [{ size: "large" }, 400, "size", "invalid_size"],
     [{ size: "9000x9000" }, 400, "size", "invalid_size"],
+    [{ background: "transparent" }, 400, "background", "invalid_background"],
     [{ steps: 5000 }, 400, "steps", "invalid_steps"],
     [{ negative_prompt: "x".repeat(10_001) }, 400, "negative_prompt", "invalid_negative_prompt"],
     [{ output_format: "svg" }, 400, "output_format", "invalid_output_format"],
@@ -124,6 +125,35 @@ describe("the openai package", () => {
     expect(error).toBeInstanceOf(APIError);
     expect(error).toMatchObject({ status, param, code, type: "invalid_request_error" });
     expect(jobs.all).toEqual([]);
+  });
+
+  it.each([
+    [{ n: 0 }, "400 n is 0; expected a whole number from 1 to 100 (limit: maxBatch)"],
+    [{ n: 1.5 }, "400 n is 1.5; expected a whole number from 1 to 100 (limit: maxBatch)"],
+    [{ size: "99999x99999" }, "400 size is 99999x99999, 9999800001 pixels; this server takes at most 4194304 (limit: maxPixels)"],
+    [{ size: "2044x2052" }, "400 size is 2044x2052, 4210688 pixels; this server takes at most 4194304 (limit: maxPixels)"],
+  ])("is told of %j as it sent it: %s", async (fields, message) => {
+    const { openai } = await client();
+    await expect(openai.images.generate({ prompt: "x", ...fields } as never)).rejects.toThrow(message);
+  });
+
+  it("is told in a stream, too, that a size was rounded", async () => {
+    const { openai } = await client();
+    const stream = await openai.images.generate({ prompt: "a fox", size: "63x64" as never, stream: true });
+    for await (const event of stream) {
+      expect(event).toMatchObject({ size: "64x64", warnings: ["size is 63x64; sides are multiples of 8, so pictures are 64x64"] });
+    }
+  });
+
+  it("is told that a compression has no effect on png", async () => {
+    const { openai } = await client();
+    const warningsOf = async (fields: object) =>
+      ((await openai.images.generate({ prompt: "x", ...fields })) as { warnings?: string[] }).warnings;
+    const warning = ["output_compression is 80; it has no effect on png, which loses nothing"];
+    expect(await warningsOf({ output_compression: 80 })).toEqual(warning);
+    expect(await warningsOf({ output_compression: 80, output_format: "png" })).toEqual(warning);
+    expect(await warningsOf({ output_compression: 100 })).toBeUndefined();
+    expect(await warningsOf({ output_compression: 80, output_format: "jpeg" })).toBeUndefined();
   });
 
   it("is told which limit a request is beyond, in its own words", async () => {

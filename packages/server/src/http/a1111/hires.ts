@@ -1,7 +1,6 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { atMost, type Size } from "../limits.js";
-import { nearestName } from "../nearest-name.js";
 import type { Controls } from "./controlnet.js";
 import { expectName } from "./names.js";
 import type { CommonPlan, PlanContext, PlannedJob } from "./plan.js";
@@ -127,7 +126,7 @@ export function upscalerNotFound(param: string, name: string): HttpError {
   return new HttpError(400, `Upscaler not found: this server has none called ${JSON.stringify(name.slice(0, 100))}`, {
     code: "upscaler_not_found",
     param,
-    hint: `take ${nearestName(name, UPSCALERS.slice(1))}`,
+    hint: `it has ${UPSCALERS.join(", ")}`,
   });
 }
 

@@ -1,5 +1,5 @@
+import { mistypedName } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
-import { nearestName } from "../nearest-name.js";
 
 /** The web UI's title of a model: its name. The web UI adds a hash of the file, which a model in a folder does not have. */
 export function titleOf(name: string): string {
@@ -23,15 +23,29 @@ export function findName(given: string, names: readonly string[]): string | unde
   return undefined;
 }
 
-/** @throws HttpError naming the nearest */
+/** Names that an error lists. */
+const MOST_LISTED = 30;
+
+/** What to take instead of an unknown name: the one that was probably meant, or one of those that there are. */
+export function insteadOf(
+  given: string,
+  names: readonly string[],
+  suggest = (name: string) => `did you mean ${name}?`,
+): string | undefined {
+  if (names.length === 0) return undefined;
+  const meant = mistypedName(given, names);
+  if (meant !== undefined) return suggest(meant);
+  return `it has ${names.slice(0, MOST_LISTED).join(", ")}${names.length > MOST_LISTED ? ", ..." : ""}`;
+}
+
+/** @throws HttpError naming the one that was probably meant, or those that there are */
 export function expectName(what: string, param: string, given: string, names: readonly string[]): string {
   const found = findName(given, names);
   if (found !== undefined) return found;
-  const nearest = nearestName(withoutHash(given.slice(0, LONGEST)), names);
   throw new HttpError(404, `${what} ${JSON.stringify(given.slice(0, 100))} not found: this server offers none of this name`, {
     code: `${what.toLowerCase().replaceAll(" ", "_")}_not_found`,
     param,
-    hint: nearest === undefined ? `it has none: leave ${param} out` : `did you mean ${nearest}?`,
+    hint: insteadOf(withoutHash(given.slice(0, LONGEST)), names) ?? `it has none: leave ${param} out`,
   });
 }
 

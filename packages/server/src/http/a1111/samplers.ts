@@ -1,6 +1,6 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
-import { nearestName } from "../nearest-name.js";
+import { insteadOf } from "./names.js";
 import { OFFERED_SPACINGS, SAMPLERS, type Sampler, type SchedulerField, SPACINGS, type Spacing } from "./sampler-table.js";
 
 /** A sampler in the library's terms. */
@@ -14,7 +14,7 @@ export interface ChosenSampler {
 /**
  * The scheduler for the web UI's names of a sampler and a scheduler, which may also be one name: "DPM++ 2M Karras". Without a sampler it is
  * the model's own.
- * @throws HttpError for a name that is unknown, or a scheduler that nothing here comes near; its hint names the nearest
+ * @throws HttpError for a name that is unknown, or a scheduler that nothing here comes near; its hint says what to take instead
  */
 export function chooseSampler(sampler: string | undefined, scheduler: string | undefined): ChosenSampler {
   const named = scheduler === undefined || scheduler === "" ? undefined : spacingOf(scheduler);
@@ -72,9 +72,10 @@ function samplerOf(given: string): { readonly found: Sampler; readonly suffix: S
     "Sampler",
     "sampler_name",
     given,
-    nearestName(
+    insteadOf(
       given,
       SAMPLERS.map(({ name }) => name),
+      take,
     ),
   );
 }
@@ -87,10 +88,11 @@ function spacingOf(given: string): Spacing {
     "scheduler",
     given,
     found
-      ? "Karras"
-      : nearestName(
+      ? take("Karras")
+      : insteadOf(
           given,
           OFFERED_SPACINGS.map(({ label }) => label),
+          take,
         ),
   );
 }
@@ -106,11 +108,13 @@ function wordOf(name: string): string {
     .replace(/[\s_]+/g, " ");
 }
 
+const take = (name: string) => `take ${name}`;
+
 /** Begins with the web UI's own words: "Sampler not found". */
-function refused(kind: string, param: string, name: string, instead: string | undefined): HttpError {
+function refused(kind: string, param: string, name: string, hint: string | undefined): HttpError {
   return new HttpError(400, `${kind} not found: this server has none called ${JSON.stringify(name.slice(0, 100))}`, {
     code: `${kind.toLowerCase()}_not_found`,
     param,
-    hint: `take ${instead}`,
+    hint,
   });
 }

@@ -1,10 +1,9 @@
 import { ArgumentError } from "darkroom";
-import { generateRequest } from "darkroom/generate";
+import { generateRequest, mistypedName } from "darkroom/generate";
 import * as v from "valibot";
 import { type NewJob, OUTPUT_FORMATS } from "../../jobs/job.js";
 import { SERVERS_OWN } from "../../models/resolve-request.js";
 import { HttpError } from "../http-error.js";
-import { mistypedName } from "../nearest-name.js";
 import { prepareRequest } from "../prepare-request.js";
 import type { ServerContext } from "../server-context.js";
 

@@ -1,10 +1,10 @@
+import { mistypedName } from "darkroom/generate";
 import type { Hono } from "hono";
 import { JOB_STATES, type Job, type JobEvent, type JobState } from "../../jobs/job.js";
 import { readJson } from "../body.js";
 import { eventStream } from "../event-stream.js";
 import { HttpError } from "../http-error.js";
 import { atMost, type Limits } from "../limits.js";
-import { mistypedName } from "../nearest-name.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { submitJob } from "../submit-job.js";
 import { jobRequest } from "./job-request.js";

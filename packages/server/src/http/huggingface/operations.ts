@@ -2,18 +2,14 @@ import { OUTPUT_FORMATS } from "../../jobs/job.js";
 import type { Limits } from "../limits.js";
 import { objectOf, ref } from "../openapi/json-schema.js";
 import type { ApiDescription, Operation } from "../openapi/operation.js";
-import { optionSchemas } from "../openapi/option-schemas.js";
-import { snakeCase } from "../snake-case.js";
 import { PATHS } from "./routes.js";
+import { parameterSchemas } from "./task-request.js";
 
 /** Hugging Face's tasks, as the document shows them. */
 export function huggingfaceDescription(limits: Limits): ApiDescription {
-  const { image: _, numImagesPerPrompt: __, ...options } = optionSchemas(limits);
+  const options = parameterSchemas(limits);
   const size = objectOf({ width: options.width ?? {}, height: options.height ?? {} });
-  const parameters = {
-    ...Object.fromEntries(Object.entries(options).map(([name, schema]) => [snakeCase(name), schema])),
-    target_size: { ...size, description: "The same as width and height." },
-  };
+  const parameters = { ...options, target_size: { ...size, description: "The same as width and height." } };
   const request = {
     inputs: { type: "string", description: "textToImage: the prompt. imageToImage: the picture to start from, in base64." },
     parameters: {

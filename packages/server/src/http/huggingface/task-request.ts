@@ -1,5 +1,10 @@
-import type { GenerateRequest } from "darkroom/generate";
+import { type GenerateRequest, mistypedName } from "darkroom/generate";
+import { SERVERS_OWN } from "../../models/resolve-request.js";
 import { HttpError } from "../http-error.js";
+import { DEFAULT_LIMITS, type Limits } from "../limits.js";
+import type { JsonSchema } from "../openapi/json-schema.js";
+import { optionSchemas } from "../openapi/option-schemas.js";
+import { snakeCase } from "../snake-case.js";
 
 /** Bytes that files of pictures begin with, in base64: PNG, JPEG, GIF, WebP. */
 const PICTURE = /^(?:data:image\/|iVBORw0KGgo|\/9j\/|R0lGOD|UklGR)/;
@@ -13,9 +18,7 @@ export function taskRequest({ inputs, parameters = {} }: Readonly<Record<string,
   const { target_size: size, ...options } = objectOf(parameters ?? {}, "parameters");
   if (typeof inputs !== "string") throw invalid("inputs is missing; expected the prompt, or a picture in base64", "inputs");
   const isPicture = typeof options.prompt === "string" || PICTURE.test(inputs.trimStart());
-  const given = Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()), value]),
-  );
+  const given = Object.fromEntries(Object.entries(options).map(([name, value]) => [optionOf(name), value]));
   if (Number(given.numImagesPerPrompt ?? 1) !== 1) {
     throw invalid("num_images_per_prompt is not 1; the reply is one picture", "num_images_per_prompt");
   }
@@ -26,6 +29,45 @@ export function taskRequest({ inputs, parameters = {} }: Readonly<Record<string,
     ...(height !== undefined && { height }),
     ...(isPicture ? { prompt: String(given.prompt ?? ""), image: inputs } : { prompt: inputs }),
   } as GenerateRequest;
+}
+
+/** The options that are parameters, in this API's words. */
+export function parameterSchemas(limits: Limits): Readonly<Record<string, JsonSchema>> {
+  const { image: _, numImagesPerPrompt: __, ...options } = optionSchemas(limits);
+  return Object.fromEntries(Object.entries(options).map(([name, schema]) => [snakeCase(name), schema]));
+}
+
+const PARAMETERS = [...Object.keys(parameterSchemas(DEFAULT_LIMITS)), "target_size"];
+
+/**
+ * Options that are known, and are no parameters: one picture comes back, inputs has the picture, and the rest is the server's to choose.
+ */
+const KNOWN = new Set<string>([...PARAMETERS.map(camelCase), "numImagesPerPrompt", "image", ...SERVERS_OWN]);
+
+/** What other programs call a parameter. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  steps: "num_inference_steps",
+  num_steps: "num_inference_steps",
+  cfg_scale: "guidance_scale",
+  guidance: "guidance_scale",
+  sampler: "scheduler",
+};
+
+/** The option for a parameter. @throws HttpError for one that there is not, in this API's words */
+function optionOf(name: string): string {
+  const option = camelCase(name);
+  if (KNOWN.has(option)) return option;
+  const shown = name.length > 80 ? `${name.slice(0, 80)}...` : name;
+  const meant = Object.hasOwn(SYNONYMS, name) ? SYNONYMS[name] : mistypedName(snakeCase(name), PARAMETERS);
+  throw new HttpError(400, `there is no parameter ${shown}${meant === undefined ? "" : `; did you mean ${meant}?`}`, {
+    code: "invalid_parameters",
+    param: shown,
+    hint: `the parameters are ${PARAMETERS.join(", ")}`,
+  });
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function objectOf(value: unknown, name: string): Readonly<Record<string, unknown>> {

@@ -1,12 +1,12 @@
 import { ArgumentError } from "darkroom";
 import { type NewJob, OUTPUT_FORMATS, type OutputOptions } from "../../jobs/job.js";
 import { HttpError } from "../http-error.js";
-import type { Limits } from "../limits.js";
+import { atMost, type Limits } from "../limits.js";
 import type { ModelInfo } from "../models.js";
 import { checkPicture, type PictureFile } from "../picture-file.js";
 import { prepareRequest } from "../prepare-request.js";
 import type { ServerContext } from "../server-context.js";
-import { choiceIn, flagIn, type GivenFields, optionsIn, wholeIn } from "./image-fields.js";
+import { choiceIn, flagIn, type GivenFields, optionsIn, wholeIn, wrong } from "./image-fields.js";
 import { drawable, parseSize, sizeLike } from "./image-size.js";
 import { maskOf } from "./mask.js";
 
@@ -51,7 +51,8 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
   if (pictures.length > 1)
     warnings.push(`${pictures.length} pictures were sent; the first one is the picture to start from, the others are not used`);
   const [mask] = await picturesOf(fields.mask ?? fields.mask_image ?? fields.maskImage, "maskImage", server.limits);
-  if (fields.background === "transparent") warnings.push("background is transparent; pictures are opaque");
+  if (fields.background === "transparent")
+    throw wrong("background", "transparent", "opaque or auto: no model here makes transparent pictures");
   const options = optionsIn(fields);
   const needsPrompt = call !== "variations" && model.defaults?.takesPrompt !== false;
   if (needsPrompt && typeof fields.prompt !== "string") throw missing(call, "prompt", "a text that says what the picture shows");
@@ -59,7 +60,7 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
   const request = await prepareRequest(server, model.name, {
     ...(call === "variations" && model.defaults?.takesPrompt !== false && { prompt: "" }),
     ...options,
-    ...sizeOptions(fields, options, picture, model, warnings),
+    ...sizeOptions(fields, options, picture, model, server.limits, warnings),
     ...(fields.quality === "low" && options.numInferenceSteps === undefined && { numInferenceSteps: steps }),
     ...(picture && { image: picture.bytes }),
     ...(mask && { maskImage: await maskOf(mask.bytes) }),
@@ -72,7 +73,7 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
       door: "openai",
       model: model.name,
       request,
-      output: outputOf(fields),
+      output: outputOf(fields, warnings),
       previewEvery: isStream && partialImages > 0 ? Math.max(1, Math.floor(stepsDone / (partialImages + 1))) : 0,
     },
     responseFormats: responseFormatsOf(fields),
@@ -128,11 +129,18 @@ function sizeOptions(
   options: Readonly<Record<string, unknown>>,
   picture: PictureFile | undefined,
   model: ModelInfo,
+  limits: Limits,
   warnings: string[],
 ): object {
   const asked = parseSize(fields.size);
   if (asked) {
     const size = drawable(asked);
+    const [pixels] = [asked, size].map(({ width, height }) => width * height).filter((count) => count > limits.maxPixels);
+    if (pixels !== undefined) {
+      throw new ArgumentError(`size is ${asked.width}x${asked.height}, ${pixels} pixels; ${atMost("maxPixels", limits)}`, {
+        argument: "size",
+      });
+    }
     if (size.width !== asked.width || size.height !== asked.height) {
       warnings.push(`size is ${asked.width}x${asked.height}; sides are multiples of 8, so pictures are ${size.width}x${size.height}`);
     }
@@ -148,8 +156,11 @@ function stepsOf(options: Readonly<Record<string, unknown>>, quality: unknown, m
   return quality === "low" ? Math.ceil(usual / 2) : usual;
 }
 
-function outputOf(fields: GivenFields): OutputOptions {
+function outputOf(fields: GivenFields, warnings: string[]): OutputOptions {
   const format = fields.output_format === "jpg" ? "jpeg" : (choiceIn(fields, "output_format", OUTPUT_FORMATS) ?? "png");
   const quality = wholeIn(fields, "output_compression", 0, 100);
+  if (format === "png" && quality !== undefined && quality < 100) {
+    warnings.push(`output_compression is ${quality}; it has no effect on png, which loses nothing`);
+  }
   return { format, ...(quality !== undefined && format !== "png" && { quality: Math.max(1, quality) }) };
 }

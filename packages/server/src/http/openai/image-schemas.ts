@@ -26,8 +26,8 @@ const fields = v.object({
     v.optional(v.picklist(RESPONSE_FORMATS)),
   ),
   output_format: described("The format of the files; png by default.", v.optional(v.picklist(OUTPUT_FORMATS))),
-  output_compression: described("Quality of JPEG and WebP, from 0 to 100.", v.optional(whole(0, 100))),
-  background: described("Pictures are opaque. transparent gives a warning.", v.optional(v.string())),
+  output_compression: described("Quality of JPEG and WebP, from 0 to 100. Below 100, png gives a warning.", v.optional(whole(0, 100))),
+  background: described("opaque or auto: pictures are opaque. transparent is refused.", v.optional(v.string())),
   stream: described("Sends server-sent events: partial images, then the finished ones. false by default.", v.optional(v.boolean())),
   partial_images: described("Unfinished pictures in a stream; none by default.", v.optional(whole(0, MOST_PARTIAL_IMAGES))),
   moderation: described("Has no effect: nothing is moderated.", v.optional(v.string())),
@@ -87,6 +87,8 @@ const sent = {
   quality: described("As the request has it; auto if it has none.", v.string()),
 };
 
+const warnings = described("What was asked for and did not come, or not quite.", v.optional(v.array(v.string())));
+
 const images = v.object({
   created: described("Seconds since 1970.", v.number()),
   ...sent,
@@ -102,7 +104,7 @@ const images = v.object({
     ),
   ),
   usage: described("All numbers are 0: nothing is counted in tokens.", usage),
-  warnings: described("What was asked for and did not come, or not quite.", v.optional(v.array(v.string()))),
+  warnings,
 });
 
 const event = {
@@ -120,7 +122,13 @@ const partial = (call: string) =>
   });
 
 const completed = (call: string) =>
-  v.object({ type: v.literal(`${call}.completed`), ...event, usage, seed: described("The picture's own seed, in digits.", v.string()) });
+  v.object({
+    type: v.literal(`${call}.completed`),
+    ...event,
+    usage,
+    seed: described("The picture's own seed, in digits.", v.string()),
+    warnings,
+  });
 
 const failure = v.object({
   message: described("What is wrong, and what is expected.", v.string()),

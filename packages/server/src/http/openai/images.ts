@@ -83,7 +83,9 @@ async function streamPictures(
     const { partial, completed } = imageEvents(call, request, writer);
     job
       .finish(partial)
-      .then(({ pictures }) => pictures.forEach(completed))
+      .then(({ result, pictures }) => {
+        for (const picture of pictures) completed(picture, result.warnings);
+      })
       .catch((error: unknown) => {
         const shown = toHttpError(error, fieldNameIn(fields));
         if (shown.cause !== undefined) server.onError(shown.cause);
@@ -95,7 +97,7 @@ async function streamPictures(
 }
 
 /** Writes a stream's events, named and shaped as OpenAI's. */
-function imageEvents(call: ImageCall, { job, quality, partialImages }: ImageRequest, writer: EventWriter) {
+function imageEvents(call: ImageCall, { job, quality, partialImages, warnings }: ImageRequest, writer: EventWriter) {
   const prefix = call === "generations" ? "image_generation" : "image_edit";
   const { width, height } = job.request;
   const common = { created_at: now(), background: "opaque", quality };
@@ -109,9 +111,10 @@ function imageEvents(call: ImageCall, { job, quality, partialImages }: ImageRequ
       const size = width === undefined || height === undefined ? "auto" : `${width}x${height}`;
       send(`${prefix}.partial_image`, { b64_json, ...common, output_format: type.slice("image/".length), size, partial_image_index });
     },
-    completed(picture: FinishedPicture): void {
+    completed(picture: FinishedPicture, jobs: readonly string[]): void {
       const data = { b64_json: base64(picture), ...common, output_format: job.output.format, size: sizeText(picture) };
-      send(`${prefix}.completed`, { ...data, usage: NO_USAGE, seed: picture.seed });
+      const all = [...warnings, ...jobs];
+      send(`${prefix}.completed`, { ...data, usage: NO_USAGE, seed: picture.seed, ...(all.length > 0 && { warnings: all }) });
     },
   };
 }

@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { DatabaseSyncInstance, SqliteModule } from "@photostructure/sqlite";
+import { makeFolder } from "../../make-folder.js";
 import { QueueFileError } from "./queue-file-error.js";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.js";
 
@@ -20,7 +20,7 @@ const NOT_A_DATABASE = 26;
  */
 export async function openDatabase(path: string): Promise<Database> {
   const { DatabaseSync } = await loadSqlite();
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   let database: Database | undefined;
   try {
     database = new DatabaseSync(path);
@@ -85,6 +85,11 @@ function builtInSqlite(): Pick<SqliteModule, "DatabaseSync"> | undefined {
   } finally {
     process.emitWarning = emitWarning;
   }
+}
+
+/** Writes a little, and changes nothing: whether the disk takes it. */
+export function touch(database: Database): void {
+  transaction(database, () => database.exec(`PRAGMA user_version = ${MIGRATIONS.length}`));
 }
 
 function refuseForeign(database: Database, path: string): void {

@@ -6,8 +6,10 @@ import {
   type Jobs,
   type JobsOptions,
   type JobWorker,
+  KeyReusedError,
   type ListOptions,
   QueueClosedError,
+  QueueFullError,
   type WorkOptions,
 } from "../jobs.js";
 import type { RunEnd } from "../run-job-handler.js";
@@ -46,6 +48,10 @@ class EmbeddedJobs implements Jobs {
   readonly #feeds = new Map<string, Feed>();
   readonly #workers = new Set<Slots>();
   readonly #pruning: NodeJS.Timeout;
+  /** Jobs whose end could not be recorded yet: their slots go on trying. */
+  readonly #unrecorded = new Set<string>();
+  /** The error of the last change that failed. */
+  #failure: unknown;
   #expiring: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -60,7 +66,8 @@ class EmbeddedJobs implements Jobs {
   async submit(job: NewJob, options: SubmitOptions): Promise<Job> {
     this.#checkOpen();
     const slots = [...this.#workers].reduce((sum, worker) => sum + worker.slots, 0);
-    const id = this.#table.add(jobText(job), job.model, options, { maxWaiting: this.#options.maxWaiting ?? 1000, slots });
+    const text = jobText(job);
+    const id = this.#recording(() => this.#table.add(text, job.model, options, { maxWaiting: this.#options.maxWaiting ?? 1000, slots }));
     this.#queueChanged();
     for (const worker of this.#workers) worker.wake();
     return this.#withProgress(this.#recorded(id).job);
@@ -84,7 +91,7 @@ class EmbeddedJobs implements Jobs {
 
   async cancel(id: string): Promise<Job | undefined> {
     this.#checkOpen();
-    const cancelled = this.#end(id, { state: "cancelled" });
+    const cancelled = this.#recording(() => this.#end(id, { state: "cancelled" }));
     for (const worker of this.#workers) worker.cancel(id);
     return cancelled ?? this.#table.get(id)?.job;
   }
@@ -118,6 +125,13 @@ class EmbeddedJobs implements Jobs {
     return this.#table.count();
   }
 
+  async check(): Promise<void> {
+    this.#checkOpen();
+    if (this.#failure === undefined) return;
+    if (this.#unrecorded.size > 0) throw this.#failure;
+    this.#recording(() => this.#table.touch());
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -132,10 +146,14 @@ class EmbeddedJobs implements Jobs {
   }
 
   readonly #slotQueue: SlotQueue = {
-    take: (models) => this.#take(models),
+    take: (models) => this.#recording(() => this.#take(models)),
     progress: (id, progress) => this.#feeds.get(id)?.publish({ type: "step", ...progress }),
     preview: (id, picture, image) => this.#feeds.get(id)?.publish({ type: "preview", picture, image }),
-    end: (id, end) => this.#end(id, end),
+    end: (id, end) => {
+      this.#unrecorded.add(id);
+      this.#recording(() => this.#end(id, end));
+      this.#unrecorded.delete(id);
+    },
     onError: (error) => this.#onError(error),
   };
 
@@ -228,6 +246,19 @@ class EmbeddedJobs implements Jobs {
     const recorded = this.#table.get(id);
     if (recorded === undefined) throw new Error(`job ${id} is not on record`);
     return recorded;
+  }
+
+  /** Does what changes the record, and remembers whether that works. */
+  #recording<T>(change: () => T): T {
+    try {
+      const result = change();
+      this.#failure = undefined;
+      return result;
+    } catch (error) {
+      // The queue's own refusals are on no disk.
+      if (!(error instanceof QueueFullError || error instanceof KeyReusedError)) this.#failure = error;
+      throw error;
+    }
   }
 
   #onError(error: unknown): void {

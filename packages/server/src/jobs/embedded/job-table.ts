@@ -4,7 +4,7 @@ import type { Job, JobError, JobResult, JobState, StoredPicture, SubmitOptions }
 import { type JobText, parseJobText, toJson } from "../job-text.js";
 import { countJobs, type JobCounts, KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
 import type { FinalEnd } from "../run-job-handler.js";
-import { type Database, transaction } from "./database.js";
+import { type Database, touch, transaction } from "./database.js";
 import { Statements } from "./statements.js";
 
 /** A run that brings its process down is tried once more. */
@@ -204,6 +204,11 @@ export class JobTable {
       this.#keepUsed();
       this.#sql.run("DELETE FROM turns WHERE owner NOT IN (SELECT owner FROM jobs)");
     });
+  }
+
+  /** Changes nothing, but on the disk. @throws the disk's error */
+  touch(): void {
+    touch(this.#database);
   }
 
   /** Hashes of pictures that no job has had since a time, and that are not {@link forget | forgotten} yet. */

@@ -103,6 +103,11 @@ export class JobStore {
     ]);
   }
 
+  /** Writes something that is gone in a minute. @throws Redis's error, such as that of a full disk or memory */
+  async check(): Promise<void> {
+    await this.#redis.set(`${this.prefix}check`, "", "EX", 60);
+  }
+
   async cancel(id: string): Promise<Recorded | undefined> {
     return toRecorded(await this.#scripts.run<Reply>("cancel", id, Date.now()));
   }

@@ -195,6 +195,11 @@ class RedisJobs implements Jobs {
     return this.#store.count();
   }
 
+  async check(): Promise<void> {
+    this.#checkOpen();
+    await this.#store.check();
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

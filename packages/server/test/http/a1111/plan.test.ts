@@ -124,6 +124,7 @@ describe("a field of txt2img", () => {
     [{ script_name: "X/Y/Z plot" }, 422, /^Script "X\/Y\/Z plot" not found/],
     [{ alwayson_scripts: { ADetailer: { args: [true] } } }, 422, /^always on script ADetailer not found/],
     [{ override_settings: { sd_model_checkpoint: "othr" } }, 404, /^Model "othr" not found/],
+    [{ override_settings: { sd_model_checkpoint: "nope" } }, 404, /^Model "nope" not found/],
     [{ override_settings: { sd_model_checkpoint: `${" ".repeat(1_000_000)}x` } }, 404, /^Model " +" not found/],
     [{ n_iter: 101 }, 400, /maxBatch/],
     [{ seed: "18446744073709551615", n_iter: 2 }, 400, /^seed is 18446744073709551615; expected seeds up to 2\^64 - 1 for 2 pictures/],

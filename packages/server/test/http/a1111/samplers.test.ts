@@ -104,6 +104,8 @@ describe("a sampler", () => {
   it.each([
     ["Eulr", undefined, 'Sampler not found: this server has none called "Eulr"', "take Euler"],
     ["Euler", "karas", 'Scheduler not found: this server has none called "karas"', "take Karras"],
+    ["nope", undefined, 'Sampler not found: this server has none called "nope"', expect.stringMatching(/^it has .*Euler a.*DDIM/)],
+    ["Euler", "zzz", 'Scheduler not found: this server has none called "zzz"', expect.stringMatching(/^it has .*Karras/)],
     ["Euler", "kl_optimal", 'Scheduler not found: this server has none called "kl_optimal"', "take Karras"],
   ])("%s with scheduler %s is refused by name, with the nearest", (sampler, scheduler, message, hint) => {
     expect(refusal(() => chooseSampler(sampler, scheduler))).toMatchObject({ status: 400, message, hint });

@@ -111,7 +111,20 @@ describe("an error for Hugging Face's clients", () => {
   it.each([
     ["/models/nothing", { inputs: "a fox" }, 404, /^this server has no model "nothing"/],
     ["/", {}, 400, /^inputs is missing/],
-    ["/", { inputs: "a fox", parameters: { guidence_scale: 5 } }, 400, /guidence/],
+    [
+      "/",
+      { inputs: "a fox", parameters: { guidence_scale: 5 } },
+      400,
+      /^there is no parameter guidence_scale; did you mean guidance_scale\?/,
+    ],
+    ["/", { inputs: "a fox", parameters: { guidenceScale: 5 } }, 400, /; did you mean guidance_scale\?/],
+    ["/", { inputs: "a fox", parameters: { steps: 5 } }, 400, /; did you mean num_inference_steps\?/],
+    [
+      "/",
+      { inputs: "a fox", parameters: { wibble: 5 } },
+      400,
+      /^there is no parameter wibble \(the parameters are [a-z_, ]*negative_prompt, [a-z_, ]*target_size\)$/,
+    ],
     ["/", { inputs: "a fox", parameters: { num_inference_steps: 0 } }, 400, /^num_inference_steps is 0/],
     ["/", { inputs: "a fox", parameters: { num_images_per_prompt: 2 } }, 400, /the reply is one picture/],
     ["/", { inputs: "file:///etc/passwd", parameters: { prompt: "a fox" } }, 400, /is an address; the server reads no files/],
