@@ -24,6 +24,24 @@ function convert(json: Json): Json {
   );
 }
 
+/**
+ * Fields that transformers declares as floats. It refuses configs that have whole numbers there without a point, and JavaScript's numbers
+ * have lost the point of 1.0.
+ */
+const FLOATS: ReadonlySet<string> = new Set([
+  "attention_dropout",
+  "dropout",
+  "initializer_factor",
+  "initializer_range",
+  "layer_norm_eps",
+  "logit_scale_init_value",
+  "rescale_factor",
+]);
+
+function fieldText(key: string, value: Json, indent: string): string {
+  return FLOATS.has(key) && Number.isInteger(value) ? `${value}.0` : valueText(value, indent);
+}
+
 function valueText(json: Json, indent: string): string {
   const inner = `${indent}  `;
   const inside = (open: string, items: readonly string[], close: string) =>
@@ -39,7 +57,7 @@ function valueText(json: Json, indent: string): string {
     const keys = Object.keys(json).sort();
     return inside(
       "{",
-      keys.map((key) => `${JSON.stringify(key)}: ${valueText(json[key] ?? null, inner)}`),
+      keys.map((key) => `${JSON.stringify(key)}: ${fieldText(key, json[key] ?? null, inner)}`),
       "}",
     );
   }

@@ -41,12 +41,12 @@ export function loraContents(adapter: string, networks: readonly NetworkChanges[
       if (!lora || lora.mid || change.bias) throw otherMethod(adapter, path, change);
       // transformers' older text encoders are inside a `text_model`. diffusers removes it for the newer ones.
       const name = part === "unet" ? `unet.${path}` : `${part}.text_model.${path}`;
-      const place = part === "unet" ? path : `text_model.${path}`;
       const shaped = ({ shape }: StoredTensor) => (axesOf(path) === 2 ? shape.slice(0, 2) : [...shape, 1, 1].slice(0, 4));
       matrices.push({ name: `${name}.lora_A.weight`, shape: shaped(lora.down), stored: lora.down });
       matrices.push({ name: `${name}.lora_B.weight`, shape: shaped(lora.up), stored: lora.up });
-      ranks[place] = lora.down.shape[0] ?? 1;
-      alphas[place] = lora.scale * (lora.down.shape[0] ?? 1);
+      // PEFT finds layers by the ends of their paths, so that these fit both versions.
+      ranks[path] = lora.down.shape[0] ?? 1;
+      alphas[path] = lora.scale * (lora.down.shape[0] ?? 1);
     }
     for (const [key, value] of Object.entries(peftConfig(ranks, alphas))) config[`${part}.${key}`] = value;
   }

@@ -24,7 +24,10 @@ export interface LatentDiffusionRequest extends PromptInput, RandomOptions, Stee
   readonly guidanceInterval?: GuidanceInterval | undefined;
   /** Step caching: most steps reuse features of an earlier step. This is faster, and the picture differs a little. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
-  /** "image" (default) for pictures, "tensor" for floats in 0..1, "latent" for latents that the VAE has not decoded. */
+  /**
+   * "image" (default) for pictures; "tensor" and "np" for floats in 0..1, "uint8" for 0..255; "latent" for latents that the VAE has not
+   * decoded.
+   */
   readonly outputType?: OutputType | undefined;
   /** Stops a running call between two steps, and a waiting one at once. The call throws the signal's reason. */
   readonly signal?: AbortSignal | undefined;

@@ -106,6 +106,13 @@ describe("savePretrained", () => {
     expect(readTensors(join(folder, path))).toEqual(readTensors(checkpoint(`sd1-mini/${path}`)));
   });
 
+  it("writes whole numbers with a point where transformers wants floats", async () => {
+    await using pipe = await open();
+    const folder = join(temporaryFolder(), "saved");
+    await pipe.savePretrained(folder);
+    expect(readFileSync(join(folder, "text_encoder/config.json"), "utf8")).toMatch(/"initializer_factor": 1\.0,/);
+  });
+
   it("names wrong options and paths", async () => {
     await using pipe = await open();
     const file = join(temporaryFolder({ taken: "text" }), "taken");
