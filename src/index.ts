@@ -33,9 +33,10 @@ export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { AdapterSource } from "./hub/find-adapter.js";
 export type { LoraSource } from "./hub/find-lora.js";
 export { type CannyOptions, canny } from "./image/canny.js";
-export { CLIPImageProcessor, type CLIPImageProcessorConfig } from "./image/clip-image-processor.js";
+export { CLIPImageProcessor, type CLIPImageProcessorConfig, type CLIPPreprocessOptions } from "./image/clip-image-processor.js";
 export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
 export { gridShape, makeImageGrid } from "./image/grid.js";
+export { IPAdapterMaskProcessor } from "./image/ip-adapter-mask-processor.js";
 export { type ImageSource, loadImage, type RawImage } from "./image/load-image.js";
 export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "./image/parameters.js";
 export { type EncodeOptions, Picture, type SaveOptions } from "./image/picture.js";
@@ -51,6 +52,7 @@ export type {
   ForeignInspection,
   InspectedPart,
   Inspection,
+  IPAdapterInspection,
   LoraInspection,
   NetworkInspection,
   PartInspection,
@@ -71,9 +73,27 @@ export {
   type CLIPTextOptions,
   type CLIPTextOutput,
 } from "./models/clip-text.js";
+export {
+  type CLIPVisionConfig,
+  CLIPVisionModel,
+  CLIPVisionModelWithProjection,
+  type CLIPVisionOptions,
+  type CLIPVisionOutput,
+} from "./models/clip-vision.js";
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from "./models/controlnet.js";
 export type { ControlNetOutput } from "./models/controlnet-residuals.js";
 export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";
+export type {
+  ImageProjection,
+  ImageProjectionConfig,
+  IPAdapterFaceIDImageProjection,
+  IPAdapterFaceIDPlusImageProjection,
+  IPAdapterFullImageProjection,
+  IPAdapterImageProjectionModel,
+  IPAdapterPlusImageProjection,
+} from "./models/image-projection.js";
+export type { IPAdapterBlockScales, IPAdapterScale, IPAdapterUNetScales, PictureScales } from "./models/ip-adapter-scales.js";
+export type { IPAdapterInputs, IPAdapterProjections } from "./models/ip-adapters.js";
 export type { Model, ModelOptions, SingleFileModelOptions } from "./models/model.js";
 export { MultiAdapter } from "./models/multi-adapter.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
@@ -91,6 +111,15 @@ export {
 } from "./models/unet-2d-condition.js";
 export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
 export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
+export type {
+  IPAdapterImages,
+  IPAdapterMask,
+  IPAdapterOptions,
+  IPAdapterPictures,
+  IPAdapterSources,
+  LoadIPAdapterOptions,
+  PrepareIPAdapterOptions,
+} from "./pipelines/adapters/ip-adapters.js";
 export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
 export type { SaveLoraOptions } from "./pipelines/adapters/save-lora.js";
 export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelines/adapters/t2i-adapters.js";

@@ -69,6 +69,12 @@ function rowsOf(inspection: Inspection): readonly Row[] {
         ["vectors", `${inspection.vectors}, ${inspection.widths.join(" and ")} wide`],
         ["weights", countsOf(inspection.counts)],
       ];
+    case "ip-adapter":
+      return [
+        ["kind", "IP-Adapter"],
+        ["family", inspection.family],
+        ["weights", countsOf(inspection.counts)],
+      ];
     case "foreign":
       return [
         ["kind", "model that Darkroom does not run"],

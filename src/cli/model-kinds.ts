@@ -40,6 +40,8 @@ function nameOfKind(found: RecognisedFile): string {
       return `${found.methods.join(" and ")}${family}`;
     case "textual-inversion":
       return `textual inversion${family}`;
+    case "ip-adapter":
+      return `IP-Adapter${family}`;
     case "foreign":
       return `not run by Darkroom: ${found.family}`;
     case "unknown":

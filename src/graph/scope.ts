@@ -3,6 +3,7 @@ import type { DType } from "../tensor/dtype.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { Graph, Value } from "./graph.js";
+import type { ImagePrompt, ImagePrompts } from "./image-prompt.js";
 import type { LayerChange } from "./layer-change.js";
 
 /** The tensors that a network is built from, by name. */
@@ -36,16 +37,22 @@ export class Scope {
     private readonly source: WeightSource,
     private readonly path = "",
     private readonly changes?: LayerChanges,
+    private readonly prompts?: ImagePrompts,
   ) {}
 
   /** A place below this one. */
   at(...names: readonly (string | number)[]): Scope {
-    return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."), this.changes);
+    return new Scope(this.graph, this.source, [...(this.path ? [this.path] : []), ...names].join("."), this.changes, this.prompts);
   }
 
   /** The same place for a network in another graph. */
   in(graph: Graph): Scope {
-    return new Scope(graph, this.source, this.path, this.changes);
+    return new Scope(graph, this.source, this.path, this.changes, this.prompts);
+  }
+
+  /** The same place for a network whose attention layers have these image prompts. */
+  with(prompts: ImagePrompts): Scope {
+    return new Scope(this.graph, this.source, this.path, this.changes, prompts);
   }
 
   /** The path of this place. */
@@ -61,6 +68,11 @@ export class Scope {
   /** Changes of this layer that are made once. */
   get fused(): ReturnType<LayerChanges["fused"]> {
     return this.changes?.fused(this.path) ?? [];
+  }
+
+  /** What this attention layer attends to beside its context. */
+  get imagePrompts(): readonly ImagePrompt[] {
+    return this.prompts?.(this.path) ?? [];
   }
 
   /** Whether the layer `name` has weights here. */

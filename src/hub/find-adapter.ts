@@ -9,7 +9,7 @@ import { openCheckpoint } from "./open-checkpoint.js";
 import { type FoundFile, openFile } from "./open-file.js";
 import { refusePickle } from "./refuse-pickle.js";
 
-/** How the file of an adapter (a LoRA or an embedding) is found. */
+/** How the file of an adapter (a LoRA, an embedding or an IP-Adapter) is found. */
 export interface AdapterSource extends Omit<SourceOptions, "variant" | "config"> {
   /** The name of the file, if the folder or hub repository has several. */
   readonly weightName?: string | undefined;
@@ -26,7 +26,7 @@ export interface AdapterKind {
   /** How messages name it: "LoRA". */
   readonly name: string;
   /** The kind of file it must be. */
-  readonly wanted: "lora" | "textual-inversion";
+  readonly wanted: "lora" | "textual-inversion" | "ip-adapter";
   /** Usual names of its file. A file with such a name is chosen among several. */
   readonly usualNames: readonly string[];
   /** Files in the same folder that are read with it, if they exist. */

@@ -6,7 +6,7 @@ import { writeTo } from "../checkpoint/saving.js";
 import { CHECKPOINT_HINT, parseConfig, side } from "../checkpoint/schema.js";
 import { jsonBytes, snakeCaseKeys } from "../checkpoint/write-json.js";
 import { checkOptions, expectField } from "../options/check-options.js";
-import { instanceOf } from "../options/fields.js";
+import { type Fields, instanceOf, oneOf } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { OutputFolder } from "../platform/output-folder.js";
 import { concat, Tensor } from "../tensor/tensor.js";
@@ -63,6 +63,17 @@ const schema = v.object({
 
 const PICTURE = instanceOf(Picture);
 
+/** Options of {@link CLIPImageProcessor.preprocess}. */
+export interface CLIPPreprocessOptions {
+  /**
+   * Which of transformers' two processors is matched: "pil" (CLIPImageProcessorPil), the default, or "torchvision" (CLIPImageProcessor
+   * where torchvision is installed). Some pixels differ by 1 of 255.
+   */
+  readonly backend?: "pil" | "torchvision" | undefined;
+}
+
+const PREPROCESS_FIELDS: Fields<CLIPPreprocessOptions> = { backend: oneOf("pil", "torchvision") };
+
 /** `preprocessor_config.json` of a CLIPImageProcessor, with transformers' defaults. @interface */
 export type CLIPImageProcessorConfig = v.InferOutput<typeof schema>;
 
@@ -111,17 +122,19 @@ export class CLIPImageProcessor {
    * The batch [batch, 3, height, width] of pictures: resized, cut to the middle, normalised. @throws ArgumentError for pictures whose
    * results differ in size.
    */
-  preprocess(images: Picture | readonly Picture[]): Tensor {
-    return concat([images].flat().map((picture) => this.one(picture as Picture)));
+  preprocess(images: Picture | readonly Picture[], options: CLIPPreprocessOptions = {}): Tensor {
+    const { backend = "pil" } = checkOptions(options, PREPROCESS_FIELDS, { call: "preprocess" });
+    return concat([images].flat().map((picture) => this.one(picture as Picture, backend === "torchvision")));
   }
 
-  private one(picture: Picture): Tensor {
+  private one(picture: Picture, isTorch: boolean): Tensor {
     expectField("images", picture, PICTURE);
     const { doResize, doCenterCrop, cropSize, resample } = this.config;
     let result = picture;
-    if (doResize) result = resize(result, ...this.resizedSize(picture), { resampling: RESAMPLINGS[resample] ?? "bicubic" });
+    const resizing = { resampling: RESAMPLINGS[resample] ?? "bicubic", arithmetic: isTorch ? "torch" : "pil" } as const;
+    if (doResize) result = resize(result, ...this.resizedSize(picture), resizing);
     if (doCenterCrop) result = centerCrop(result, typeof cropSize === "number" ? { height: cropSize, width: cropSize } : cropSize);
-    return this.toTensor(result);
+    return this.toTensor(result, isTorch);
   }
 
   private resizedSize({ width, height }: Picture): [width: number, height: number] {
@@ -131,16 +144,23 @@ export class CLIPImageProcessor {
     return width <= height ? [edge, Math.trunc((edge * height) / width)] : [Math.trunc((edge * width) / height), edge];
   }
 
-  /** The numbers as transformers computes them: rescaled in double precision, normalised in single. */
-  private toTensor({ width, height, data }: Picture): Tensor {
+  /**
+   * The numbers as transformers computes them: rescaled in double precision, normalised in single; with torchvision the mean and the
+   * deviation are rescaled in place of the pixels.
+   */
+  private toTensor({ width, height, data }: Picture, isTorch: boolean): Tensor {
     const { doRescale, rescaleFactor, doNormalize, imageMean, imageStd } = this.config;
     const plane = width * height;
     const values = new Float32Array(3 * plane);
     for (let channel = 0; channel < 3; channel++) {
-      const [mean, deviation] = [Math.fround(imageMean[channel] ?? 0), Math.fround(imageStd[channel] ?? 1)];
+      const isFused = isTorch && doRescale && doNormalize;
+      const factor = isFused ? 1 / rescaleFactor : 1;
+      const [mean, deviation] = [imageMean[channel] ?? 0, imageStd[channel] ?? 1].map((each) =>
+        Math.fround(Math.fround(each) * factor),
+      ) as [number, number];
       for (let i = 0; i < plane; i++) {
         const value = data[3 * i + channel] as number;
-        const scaled = doRescale ? Math.fround(value * rescaleFactor) : value;
+        const scaled = doRescale && !isFused ? Math.fround(value * rescaleFactor) : value;
         values[channel * plane + i] = doNormalize ? Math.fround(scaled - mean) / deviation : scaled;
       }
     }

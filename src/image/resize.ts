@@ -49,6 +49,11 @@ export interface ResizeOptions {
   readonly resampling?: Resampling | undefined;
   /** The part of the picture that is resized; all of it by default. It may have no area: an edge, stretched. */
   readonly box?: Box | undefined;
+  /**
+   * Whose arithmetic is used: PIL's, the default, or torch's `interpolate` for bytes with antialiasing, which has coarser weights. They
+   * differ by 1 in few pixels.
+   */
+  readonly arithmetic?: "pil" | "torch" | undefined;
 }
 
 const SIDE = whole(1);
@@ -59,6 +64,7 @@ const RESIZE_FIELDS: Fields<ResizeOptions> = {
     (value) => Array.isArray(value) && value.length === 4 && value.every(Number.isFinite),
     "four numbers: left, top, right, bottom",
   ),
+  arithmetic: oneOf("pil", "torch"),
 };
 
 /**
@@ -67,7 +73,11 @@ const RESIZE_FIELDS: Fields<ResizeOptions> = {
  */
 export function resize<P extends AnyPicture>(picture: P, width: number, height: number, options: ResizeOptions = {}): P {
   expectPicture(picture);
-  const { resampling = "bicubic", box = [0, 0, picture.width, picture.height] } = checkOptions(options, RESIZE_FIELDS, { call: "resize" });
+  const {
+    resampling = "bicubic",
+    box = [0, 0, picture.width, picture.height],
+    arithmetic = "pil",
+  } = checkOptions(options, RESIZE_FIELDS, { call: "resize" });
   const [left, top, right, bottom] = box;
   expectField("width", width, SIDE);
   expectField("height", height, SIDE);
@@ -76,8 +86,9 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
   }
   if (resampling === "nearest") return resizeNearest(picture, width, height, box);
   const channels = channelsOf(picture);
-  const columns = weights(picture.width, left, right, width, FILTERS[resampling]);
-  const rows = weights(picture.height, top, bottom, height, FILTERS[resampling]);
+  const isTorch = arithmetic === "torch";
+  const columns = weights(picture.width, left, right, width, FILTERS[resampling], isTorch);
+  const rows = weights(picture.height, top, bottom, height, FILTERS[resampling], isTorch);
   const isWide = width !== picture.width || left !== 0 || right !== width;
   const isHigh = height !== picture.height || top !== 0 || bottom !== height;
   const across = (data: Uint8Array, outer: number) =>
@@ -86,7 +97,7 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
     isHigh ? pass(data, { outer: 1, from, along: height, inner: inner * channels }, rows, firstRow) : data;
   // The passes round, so that their order matters: Pillow 13 begins with the vertical pass if it drops far more pixels.
   const removed = picture.height - height;
-  if (removed > 0 && removed > 2 * (picture.width - width)) {
+  if (!isTorch && removed > 0 && removed > 2 * (picture.width - width)) {
     return pictureLike(picture, width, height, across(down(picture.data, picture.width, picture.height, 0), height));
   }
   // The horizontal pass only computes rows that the vertical pass reads.
@@ -120,27 +131,37 @@ export function resizeTensorNearest(tensor: Tensor, height: number, width: numbe
   return new Tensor("float32", [batch, channels, height, width], data);
 }
 
-/** The source pixels of every result along one axis, and their weights in units of 2^-22. */
+/** The source pixels of every result along one axis, and their weights in units of 2^-bits. */
 interface Weights {
   readonly starts: Int32Array;
   readonly counts: Int32Array;
   readonly values: Int32Array;
   /** The most weights of a result. */
   readonly room: number;
+  readonly bits: number;
 }
 
 // 8 bits for the value and 2 for sums beyond it leave 22 of 32 for the fraction; see Pillow's Resample.c.
 const PRECISION_BITS = 22;
 
-function weights(size: number, start: number, end: number, outSize: number, { support, weight }: Filter): Weights {
+/** The most bits of torch's weights, with their sign. */
+const TORCH_BITS = 16;
+
+/** The bits of the fraction that torch gives to weights of 16 bits; see its UpSampleKernel. */
+function torchPrecision(largest: number): number {
+  let bits = 0;
+  while (bits < PRECISION_BITS && Math.trunc(0.5 + largest * 2 ** (bits + 1)) < 2 ** (TORCH_BITS - 1)) bits++;
+  return bits;
+}
+
+function weights(size: number, start: number, end: number, outSize: number, { support, weight }: Filter, isTorch: boolean): Weights {
   const scale = (end - start) / outSize;
   const widening = Math.max(scale, 1);
   const reach = support * widening;
   const room = Math.ceil(reach) * 2 + 1;
   const starts = new Int32Array(outSize);
   const counts = new Int32Array(outSize);
-  const values = new Int32Array(outSize * room);
-  const exact = new Float64Array(room);
+  const exact = new Float64Array(outSize * room);
   // Pillow multiplies by the inverse; dividing would round differently.
   const narrowing = 1 / widening;
   for (let i = 0; i < outSize; i++) {
@@ -150,17 +171,16 @@ function weights(size: number, start: number, end: number, outSize: number, { su
     let sum = 0;
     for (let j = 0; j < count; j++) {
       const value = weight((j + first - center + 0.5) * narrowing);
-      exact[j] = value;
+      exact[i * room + j] = value;
       sum += value;
     }
-    for (let j = 0; j < count; j++) {
-      const value = (sum === 0 ? (exact[j] as number) : (exact[j] as number) / sum) * 2 ** PRECISION_BITS;
-      values[i * room + j] = Math.trunc(value < 0 ? value - 0.5 : value + 0.5);
-    }
+    for (let j = i * room; sum !== 0 && j < i * room + count; j++) exact[j] = (exact[j] as number) / sum;
     starts[i] = first;
     counts[i] = count;
   }
-  return { starts, counts, values, room };
+  const bits = isTorch ? torchPrecision(exact.reduce((most, value) => Math.max(most, value), 0)) : PRECISION_BITS;
+  const values = Int32Array.from(exact, (value) => Math.trunc(value * 2 ** bits + (value < 0 ? -0.5 : 0.5)));
+  return { starts, counts, values, room, bits };
 }
 
 /** An array seen as [outer, from, inner], with the middle axis resampled to `along`. */
@@ -174,7 +194,7 @@ interface Axis {
 function pass(
   data: Uint8Array,
   { outer, from, along, inner }: Axis,
-  { starts, counts, values, room }: Weights,
+  { starts, counts, values, room, bits }: Weights,
   offset: number,
 ): Uint8Array {
   // A clamped array clips as Pillow's clip8 does.
@@ -186,9 +206,9 @@ function pass(
       const count = counts[i] as number;
       const first = i * room;
       for (let k = 0; k < inner; k++) {
-        let sum = 1 << (PRECISION_BITS - 1);
+        let sum = 1 << (bits - 1);
         for (let j = 0; j < count; j++) sum += (data[start + j * inner + k] as number) * (values[first + j] as number);
-        result[at++] = sum >> PRECISION_BITS;
+        result[at++] = sum >> bits;
       }
     }
   }

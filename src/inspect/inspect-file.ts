@@ -36,6 +36,7 @@ export async function inspectFile(folder: Folder, path: string): Promise<Inspect
     }
     case "textual-inversion":
       return { ...found, ...common, token: found.token && displayText(found.token) };
+    case "ip-adapter":
     case "foreign":
       return { ...found, ...common };
     case "unknown":

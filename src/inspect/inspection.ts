@@ -116,6 +116,14 @@ export interface TextualInversionInspection extends InFile, TextualInversionDesc
   readonly family: string | undefined;
 }
 
+/** An IP-Adapter. */
+export interface IPAdapterInspection extends InFile {
+  /** What it is. */
+  readonly kind: "ip-adapter";
+  /** The family of models it is for; undefined if the file does not show it. */
+  readonly family: string | undefined;
+}
+
 /** A checkpoint, or a part of one, of a family that Darkroom does not run. */
 export interface ForeignInspection extends InFile {
   /** What it is. */
@@ -139,5 +147,6 @@ export type Inspection =
   | PartInspection
   | LoraInspection
   | TextualInversionInspection
+  | IPAdapterInspection
   | ForeignInspection
   | UnknownInspection;

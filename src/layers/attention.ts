@@ -5,6 +5,7 @@ import { add, scale } from "../graph/ops/elementwise.js";
 import { concat, repeatBatch, reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { groupNorm, linear, linearRows } from "./basic.js";
+import { attendToImages } from "./image-prompts.js";
 
 /**
  * Attention of x [batch, tokens, channels] to context [batch or a multiple of it, tokens, features] (Vaswani et al. 2017). `inner` is the
@@ -20,7 +21,8 @@ export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: nu
     const project = (input: Value, name: string) =>
       linearRows(input, w.at(name), inner, [head * width, (head + count) * width], { isExact: input !== x });
     const query = repeatBatch(project(x, "to_q"), context.shape[0] ?? 1);
-    slices.push(attention(query, project(context, "to_k"), project(context, "to_v"), count));
+    const attended = attention(query, project(context, "to_k"), project(context, "to_v"), count);
+    slices.push(attendToImages(attended, query, w.imagePrompts, { heads: count, rows: [head * width, (head + count) * width] }));
   }
   return linear(concat(slices as [Value, ...Value[]], 2), w.at("to_out", 0), channels);
 }

@@ -67,7 +67,8 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly json: JsonObject;
   /** Its LoRA adapters. Pipelines add to them with `loadLoraWeights`. */
   readonly adapters = new NetworkAdapters();
-  private readonly engine: Engine;
+  /** Where it runs. */
+  protected readonly engine: Engine;
   private readonly ownsEngine: boolean;
   private attentionSlice: AttentionSlice | undefined;
   private readonly sessions: SessionCache;

@@ -12,6 +12,7 @@ import { anyNumber, type Fields, field, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
 import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
+import { type IPAdapterInputs, type IPAdapterProjections, IPAdapters } from "./ip-adapters.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import {
   blockAttention,
@@ -80,7 +81,7 @@ const schema = v.object({
 export type UNet2DConditionConfig = v.InferOutput<typeof schema>;
 
 /** The conditions of a prediction, a ControlNet's residuals, and step caching. */
-export interface UNet2DConditionInputs extends UNetConditions {
+export interface UNet2DConditionInputs extends UNetConditions, IPAdapterInputs {
   /** Embedding of the guidance scale [batch, time_cond_proj_dim] for distilled networks (latent consistency models). */
   readonly timestepCond?: Tensor | undefined;
   /** A ControlNet's residuals, one for each skip. */
@@ -106,6 +107,11 @@ const TENSORS = field<readonly Tensor[]>(
   "a list of float32 Tensors",
 );
 
+const MASKS = field<readonly (Tensor | null)[]>(
+  (value) => Array.isArray(value) && value.every((each) => each === null || (each instanceof Tensor && each.dtype === "float32")),
+  "a list with a float32 Tensor or null for each IP-Adapter",
+);
+
 const FIELDS: Fields<UNet2DConditionInputs> = {
   ...CONDITION_FIELDS,
   timestepCond: tensor,
@@ -114,6 +120,8 @@ const FIELDS: Fields<UNet2DConditionInputs> = {
   downIntrablockAdditionalResiduals: TENSORS,
   cacheBranch: anyNumber,
   deepFeature: tensor,
+  imageEmbeds: TENSORS,
+  ipAdapterMasks: MASKS,
 };
 
 /** The prediction, and the deep feature for cheaper passes. */
@@ -139,6 +147,8 @@ const BRANCHES_PER_LEVEL = 3;
  */
 export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   protected override readonly runsOften = true;
+  /** Its IP-Adapters. Pipelines load them with `loadIPAdapter`. @internal */
+  readonly ipAdapters = new IPAdapters(this.weights, this.engine);
 
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DConditionModel> {
@@ -155,6 +165,17 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
    */
   static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<UNet2DConditionModel> {
     return UNet2DConditionModel.fromPretrained(...(await singleFileModel(path, "unet", options)));
+  }
+
+  /** The image projections of its IP-Adapters; null without any. */
+  get encoderHidProj(): IPAdapterProjections | null {
+    return this.ipAdapters.projections;
+  }
+
+  /** Frees the network's memory and that of its IP-Adapters, and stops its thread unless other models share it. */
+  override async dispose(): Promise<void> {
+    await this.ipAdapters.unload();
+    await super.dispose();
   }
 
   /** Height and width of the latents it was trained on. */
@@ -189,7 +210,10 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     // The deep feature includes the ControlNet's residuals for deeper skips.
     const isShallow = deepFeature !== undefined && cut !== undefined;
     const residuals = inputs.downBlockAdditionalResiduals?.slice(0, isShallow ? cut + 1 : undefined) ?? [];
+    const call = { rows: inputs.encoderHiddenStates.shape[0] ?? 1, levels: levelsOf(sample, this.config) };
+    const images = await this.ipAdapters.apply(inputs, call);
     const feeds: Record<string, Tensor<DType>> = {
+      ...images.feeds,
       ...unetFeeds("UNet", sample, timestep, inputs, this.config, encoderHidDim ?? level(crossAttentionDim, 0)),
       ...(inputs.timestepCond && timeCondProjDim && { timestep_cond: inputs.timestepCond }),
       ...(inputs.midBlockAdditionalResidual && !isShallow && { mid_residual: inputs.midBlockAdditionalResidual }),
@@ -197,8 +221,9 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
       ...Object.fromEntries(inputs.downIntrablockAdditionalResiduals?.map((residual, i) => [`intrablock_${i}`, residual]) ?? []),
       ...(isShallow && { deep_feature: deepFeature }),
     };
-    const part = cut === undefined ? "unet" : `unet cut at ${cut}`;
-    const build = (values: Readonly<Record<string, Value | undefined>>, w: Scope) => unet(values, w, this.config, cut);
+    const part = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${images.key}`;
+    const build = (values: Readonly<Record<string, Value | undefined>>, w: Scope) =>
+      unet(values, w.with(images.prompts(values)), this.config, cut);
     const running = { lent: isShallow ? ["deep_feature"] : [], takingTurns: cut === undefined ? 1 : 2 };
     // With guidance, one row at a time takes half the working memory of two, and 8 % more time.
     const rows = this.savesMemory ? eachRow(feeds, inputs.encoderHiddenStates.shape[0] ?? 1) : [feeds];
@@ -218,6 +243,14 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     const above = Array.from({ length: depth }, (_, i) => level(layersPerBlock, i) + 1).reduce((sum, skips) => sum + skips, 0);
     return above + Math.min(branch % BRANCHES_PER_LEVEL, level(layersPerBlock, depth));
   }
+}
+
+/** Height and width of the values in each of the UNet's levels. */
+function levelsOf({ shape }: Tensor, { blockOutChannels, downsamplePadding }: UNet2DConditionConfig): [height: number, width: number][] {
+  const half = (side: number) => (downsamplePadding === 0 ? Math.floor(side / 2) : Math.ceil(side / 2));
+  const levels: [number, number][] = [[shape[2] ?? 0, shape[3] ?? 0]];
+  for (const _ of blockOutChannels.slice(1)) levels.push((levels.at(-1) as [number, number]).map(half) as [number, number]);
+  return levels;
 }
 
 function expectDeepFeature(deepFeature: Tensor, cut: number | undefined): void {

@@ -89,6 +89,7 @@ export const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
   adapter: part,
   controlnet: part,
   featureExtractor: part,
+  imageEncoder: part,
   safetyChecker: part,
   scheduler: part,
   textEncoder: part,

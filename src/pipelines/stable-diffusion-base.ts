@@ -1,6 +1,5 @@
 import type { JsonObject } from "../checkpoint/json.js";
 import { ArgumentError, ConfigError } from "../errors.js";
-import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import { pictures } from "../image/picture.js";
 import { CLIPTextModel } from "../models/clip-text.js";
 import { StableDiffusionSafetyChecker } from "../models/safety-checker.js";
@@ -10,6 +9,7 @@ import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
+import { FEATURE_EXTRACTORS, loadImageEncoder } from "./adapters/ip-adapters.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
 import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
 import { conditionOn } from "./prompt/conditioning.js";
@@ -28,8 +28,6 @@ export interface StableDiffusionComponents extends UNetComponents {
   readonly tokenizer: CLIPTokenizer | null;
   /** Replaces unsafe pictures by black ones. With null pictures are not checked, even if the checkpoint has a safety checker. */
   readonly safetyChecker?: StableDiffusionSafetyChecker | null | undefined;
-  /** Prepares pictures for the safety checker. */
-  readonly featureExtractor?: CLIPImageProcessor | undefined;
 }
 
 export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
@@ -37,7 +35,6 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
   textEncoder: part(orNull(instanceOf(CLIPTextModel))),
   tokenizer: part(orNull(instanceOf(CLIPTokenizer))),
   safetyChecker: orNull(instanceOf(StableDiffusionSafetyChecker)),
-  featureExtractor: instanceOf(CLIPImageProcessor),
 };
 
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
@@ -50,8 +47,6 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   tokenizer: CLIPTokenizer;
   /** Replaces unsafe pictures by black ones. With null pictures are not checked. */
   safetyChecker: StableDiffusionSafetyChecker | null;
-  /** Prepares pictures for the safety checker. */
-  featureExtractor: CLIPImageProcessor | undefined;
 
   /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: StableDiffusionComponents, source?: ComponentSource) {
@@ -65,7 +60,6 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     this.textEncoder = components.textEncoder as CLIPTextModel;
     this.tokenizer = components.tokenizer as CLIPTokenizer;
     this.safetyChecker = components.safetyChecker ?? null;
-    this.featureExtractor = components.featureExtractor;
   }
 
   override get components(): StableDiffusionComponents {
@@ -114,7 +108,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
     return this.embed(options, { ...PROMPT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
-  protected conditioning(call: Call<Request>, { timesteps }: ConditionedRun): ReturnType<UNetPipeline<Request>["conditioning"]> {
+  protected textConditioning(call: Call<Request>, { timesteps }: ConditionedRun): ReturnType<UNetPipeline<Request>["textConditioning"]> {
     const { timeCondProjDim } = this.unet.config;
     return conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }, scale) => ({
       encoderHiddenStates: (negative ? joinRows([...repeat(negative, this.unconditionalParts), positive]) : positive).promptEmbeds,
@@ -130,18 +124,17 @@ export async function loadStableDiffusion(
 ): Promise<StableDiffusionComponents> {
   // Only the checker needs the feature extractor. Checkpoints often list one without a checker.
   const isChecked = given.safetyChecker !== null && (given.safetyChecker !== undefined || source.has("safety_checker"));
-  const [vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor] = await Promise.all([
+  const [vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor, imageEncoder] = await Promise.all([
     source.loadOptional("vae", AUTOENCODERS, given.vae),
     source.loadOptional("text_encoder", { CLIPTextModel }, given.textEncoder),
     source.loadOptional("tokenizer", TOKENIZERS, given.tokenizer),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
     isChecked ? source.load("safety_checker", { StableDiffusionSafetyChecker }, given.safetyChecker ?? undefined) : null,
-    isChecked
-      ? source.load("feature_extractor", { CLIPImageProcessor, CLIPFeatureExtractor: CLIPImageProcessor }, given.featureExtractor)
-      : undefined,
+    isChecked ? source.load("feature_extractor", FEATURE_EXTRACTORS, given.featureExtractor) : given.featureExtractor,
+    loadImageEncoder(source, given.imageEncoder),
   ]);
-  return { vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor };
+  return { vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor, imageEncoder };
 }
 
 /** Corrects two settings that are wrong in the schedulers of old checkpoints. diffusers corrects them in the same place. */

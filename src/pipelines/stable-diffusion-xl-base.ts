@@ -8,6 +8,7 @@ import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
+import { loadImageEncoder } from "./adapters/ip-adapters.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
 import type { ClipFeatures } from "./prompt/clip-features.js";
 import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
@@ -201,7 +202,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   /** Whether the time ids of the two halves alternate picture by picture, as in diffusers' text-to-image pipeline. */
   protected readonly interleavesTimeIds: boolean = false;
 
-  protected conditioning(
+  protected textConditioning(
     call: Call<Request>,
     { size: { height, width }, timesteps }: ConditionedRun,
   ): Promise<SteeredConditioning<FeaturesXL, UNet2DConditionInputs>> {
@@ -301,7 +302,7 @@ export async function loadStableDiffusionXL(
 ): Promise<StableDiffusionXLComponents> {
   // A refiner's index may leave out the first text encoder and tokenizer.
   const first = <Part>(name: string, given: Part | null | undefined) => given ?? (source.has(name) ? given : null);
-  const [vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler] = await Promise.all([
+  const [vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler, imageEncoder] = await Promise.all([
     source.loadOptional("vae", AUTOENCODERS, given.vae),
     source.loadOptional("text_encoder", { CLIPTextModel }, first("text_encoder", given.textEncoder)),
     source.loadOptional("text_encoder_2", { CLIPTextModelWithProjection }, given.textEncoder2),
@@ -309,8 +310,10 @@ export async function loadStableDiffusionXL(
     source.loadOptional("tokenizer_2", TOKENIZERS, given.tokenizer2),
     source.load("unet", { UNet2DConditionModel }, given.unet),
     source.load("scheduler", SCHEDULERS_OF_CHECKPOINTS, given.scheduler),
+    loadImageEncoder(source, given.imageEncoder),
   ]);
-  return { vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler };
+  const { featureExtractor } = given;
+  return { vae, textEncoder, textEncoder2, tokenizer, tokenizer2, unet, scheduler, featureExtractor, imageEncoder };
 }
 
 /** The settings in `model_index.json`. */

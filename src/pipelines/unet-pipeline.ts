@@ -1,9 +1,24 @@
 import { ArgumentError } from "../errors.js";
+import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import type { LoraPart } from "../lora/lora-names.js";
+import { CLIPVisionModelWithProjection } from "../models/clip-vision.js";
+import type { IPAdapterScale } from "../models/ip-adapter-scales.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { type Fields, instanceOf, needed, real, tensor } from "../options/fields.js";
+import { type Fields, instanceOf, needed, orNull, real, tensor } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
+import {
+  IP_ADAPTER_FIELDS,
+  type IPAdapterOptions,
+  type IPAdapterSources,
+  imageConditioning,
+  type LoadIPAdapterOptions,
+  loadIPAdapters,
+  PREPARE_FIELDS,
+  type PrepareIPAdapterOptions,
+  prepareImageEmbeds,
+  withImages,
+} from "./adapters/ip-adapters.js";
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
 import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
@@ -30,12 +45,21 @@ import { expectRange, planRange, type TimestepRangeOptions, timestepsUntil } fro
 export interface UNetComponents extends LatentDiffusionComponents {
   /** The denoising network. */
   readonly unet: UNet2DConditionModel;
+  /** Prepares pictures for the safety checker and for the image encoder. */
+  readonly featureExtractor?: CLIPImageProcessor | undefined;
+  /** Encodes the pictures of IP-Adapters. `loadIPAdapter` loads one if there is none. */
+  readonly imageEncoder?: CLIPVisionModelWithProjection | null | undefined;
 }
 
-export const UNET_PARTS: Fields<UNetComponents> = { ...LATENT_DIFFUSION_PARTS, unet: part(instanceOf(UNet2DConditionModel)) };
+export const UNET_PARTS: Fields<UNetComponents> = {
+  ...LATENT_DIFFUSION_PARTS,
+  unet: part(instanceOf(UNet2DConditionModel)),
+  featureExtractor: instanceOf(CLIPImageProcessor),
+  imageEncoder: orNull(instanceOf(CLIPVisionModelWithProjection)),
+};
 
 /** The options of every call of a pipeline with a UNet. */
-export interface UNetRequest extends LatentDiffusionRequest, PromptOptions {
+export interface UNetRequest extends LatentDiffusionRequest, PromptOptions, IPAdapterOptions {
   /**
    * Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0, the default, which is off, to 1. As in
    * diffusers, larger numbers are allowed.
@@ -51,6 +75,7 @@ export interface UNetRequest extends LatentDiffusionRequest, PromptOptions {
 export const UNET_FIELDS: Fields<UNetRequest> = {
   ...LATENT_DIFFUSION_FIELDS,
   ...PROMPT_FIELDS,
+  ...IP_ADAPTER_FIELDS,
   guidanceRescale: real(0),
   eta: real(0),
 };
@@ -101,14 +126,59 @@ export const EDIT_FIELDS: Fields<EditOptions> = {
 export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDiffusionPipeline<Request> {
   /** The denoising network. */
   unet: UNet2DConditionModel;
+  /** Prepares pictures for the safety checker and for the image encoder. */
+  featureExtractor: CLIPImageProcessor | undefined;
+  /** Encodes the pictures of IP-Adapters. */
+  imageEncoder: CLIPVisionModelWithProjection | null;
 
   constructor(components: UNetComponents, source?: ComponentSource) {
     super(components, source);
     this.unet = components.unet;
+    this.featureExtractor = components.featureExtractor;
+    this.imageEncoder = components.imageEncoder ?? null;
   }
 
-  protected override get absentParts(): readonly string[] {
-    return ["feature_extractor", "image_encoder"];
+  /**
+   * Loads an IP-Adapter (Ye et al. 2023), which lets the pictures of `ipAdapterImage` act beside the prompt, or several: lists of sources,
+   * subfolders or names. Adapters that were loaded before are replaced. Files have the names of Tencent's (h94/IP-Adapter): plain, Plus,
+   * Plus Face, Full Face, FaceID and FaceID Plus, for Stable Diffusion 1.x and XL. A source is a `.safetensors` file, a folder or a hub id.
+   *
+   * The adapters belong to the UNet: pipelines that share it share them. Their weights stay in the file: do not delete it. If the pipeline
+   * has no image encoder, the one in `imageEncoderFolder` is loaded, too. A LoRA inside a file of FaceID is loaded as the adapter
+   * `faceid_0`.
+   * @throws CheckpointError if a file is not an IP-Adapter or is for another family, or if there is no image encoder; then nothing changes.
+   * HubError
+   */
+  async loadIPAdapter(source: IPAdapterSources, options: LoadIPAdapterOptions = {}): Promise<void> {
+    await loadIPAdapters(this, source, options, this.source);
+  }
+
+  /**
+   * Sets how strongly IP-Adapters act: a number (1 when they are loaded), or a list with one for each adapter. A scale can also be given by
+   * block, as InstantStyle does (Wang et al. 2024): `{ up: { block_0: [0, 1, 0] } }`; what is not named is 0. For pictures with masks it
+   * can be a list with one for each: `[[0.7, 0.4]]`. Takes effect at the next step, without loading anything again.
+   * @throws ArgumentError for another number of scales than adapters, or for a block that the UNet does not have.
+   */
+  setIPAdapterScale(scale: IPAdapterScale | readonly IPAdapterScale[]): void {
+    this.unet.ipAdapters.setScales(Array.isArray(scale) ? scale : [scale as IPAdapterScale]);
+  }
+
+  /** Removes all IP-Adapters and the image encoder. A LoRA that a file of FaceID had stays, as in diffusers. */
+  async unloadIPAdapter(): Promise<void> {
+    await this.unet.ipAdapters.unload();
+    await this.imageEncoder?.unload();
+    this.imageEncoder = null;
+  }
+
+  /**
+   * Embeddings of pictures for the loaded IP-Adapters, to be given as `ipAdapterImageEmbeds` any number of times. With guidance each has
+   * the rows for the negative prompt first.
+   * @throws ArgumentError as `generate`
+   */
+  async prepareIPAdapterImageEmbeds(options: PrepareIPAdapterOptions): Promise<readonly Tensor[]> {
+    const checked = this.check<PrepareIPAdapterOptions>("prepareIPAdapterImageEmbeds", options, PREPARE_FIELDS, "{ ipAdapterImage }");
+    const { numImagesPerPrompt: times = 1, doClassifierFreeGuidance: isGuided = this.isGuided(this.defaults.guidance, {}) } = checked;
+    return prepareImageEmbeds(this, checked, { times, isGuided });
   }
 
   protected get denoiser(): Denoiser<UNet2DConditionInputs> {
@@ -150,8 +220,15 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   /** Parts of a guided prediction that have the negative prompt: one, or two if there is guidance by a picture as well. */
   protected readonly unconditionalParts: number = 1;
 
-  /** The UNet's inputs beside the latents at each turn of the loop over `timesteps`, the unconditional half first under guidance. */
-  protected abstract conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs> & Steerable>;
+  /** The UNet's inputs that texts make at each turn of the loop over `timesteps`, the unconditional half first under guidance. */
+  protected abstract textConditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs> & Steerable>;
+
+  /** The UNet's inputs beside the latents at each turn of the loop. */
+  protected async conditioning(call: Call<Request>, run: ConditionedRun): Promise<Conditioning<UNet2DConditionInputs> & Steerable> {
+    const images = await imageConditioning(this, call, { ...run.size, unconditionalParts: this.unconditionalParts });
+    const text = await this.textConditioning(call, run);
+    return images ? withImages(text, images) : text;
+  }
 
   /** What steers the UNet beside the text in one call; nothing by default. */
   protected async control(_call: Call<Request>, _fit: ControlFit): Promise<Control | undefined> {

@@ -11,6 +11,7 @@ const WANTED = {
   checkpoint: "a checkpoint",
   lora: "a LoRA",
   "textual-inversion": "a textual inversion",
+  "ip-adapter": "an IP-Adapter",
   unet: "a UNet",
   vae: "an autoencoder",
   controlnet: "a ControlNet or T2I-Adapter",
@@ -46,7 +47,7 @@ export async function expectKind(wanted: WantedKind, folder: Folder, path: strin
 }
 
 function isNetwork(wanted: WantedKind): boolean {
-  return wanted !== "lora" && wanted !== "textual-inversion";
+  return wanted !== "lora" && wanted !== "textual-inversion" && wanted !== "ip-adapter";
 }
 
 function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: string; readonly hint: Wording } | undefined {
@@ -61,6 +62,9 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
         what: WANTED["textual-inversion"],
         hint: (name) => `open ${checkpoint}, and load this with ${name("loadTextualInversion")}`,
       };
+    case "ip-adapter":
+      if (wanted === "ip-adapter") return undefined;
+      return { what: WANTED["ip-adapter"], hint: (name) => `open ${checkpoint}, and load this with ${name("loadIPAdapter")}` };
     case "checkpoint":
       if (isNetwork(wanted)) return undefined;
       return { what: `a checkpoint (${found.family})`, hint: (name) => `checkpoints are opened with ${name("fromPretrained")}` };

@@ -4,7 +4,7 @@ import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
-import { describeChannels, familyByEmbedding, insteadOfOther, otherFamily } from "../families/lookups.js";
+import { describeChannels, familyByContextWidth, familyByEmbedding, insteadOfOther, otherFamily } from "../families/lookups.js";
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
 import type { Folder } from "../platform/folder.js";
@@ -15,11 +15,13 @@ export type RecognisedFile =
   | { readonly kind: "network"; readonly className: string; readonly family: string | undefined; readonly part: FilePart }
   | ({ readonly kind: "lora" } & Pick<LoraDescription, "methods" | "family">)
   | ({ readonly kind: "textual-inversion"; readonly family: string | undefined } & TextualInversionDescription)
+  | { readonly kind: "ip-adapter"; readonly family: string | undefined }
   | { readonly kind: "foreign"; readonly family: string }
   | { readonly kind: "unknown" };
 
 /** Says what a safetensors file is, by its header. */
 export async function recogniseFile(header: SafetensorsHeader, folder: Folder, path: string): Promise<RecognisedFile> {
+  if (isIPAdapter(header)) return { kind: "ip-adapter", family: ipAdapterFamily(header) };
   // LoRAs first, because most files are LoRAs. Only few other files have tensors like theirs.
   const other = otherFamily(header.tensors.keys());
   if (other !== undefined && insteadOfOther(other) !== undefined) return { kind: "foreign", family: other };
@@ -41,6 +43,18 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   const embedding = describeTextualInversion(header);
   if (embedding && !isSomeWeight(embedding)) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };
   return other === undefined ? { kind: "unknown" } : { kind: "foreign", family: other };
+}
+
+/** Whether a file has the names of Tencent's IP-Adapters. Those of FaceID have a LoRA inside. */
+function isIPAdapter({ tensors }: SafetensorsHeader): boolean {
+  const names = [...tensors.keys()];
+  return names.some((name) => name.startsWith("image_proj.")) && names.some((name) => name.startsWith("ip_adapter."));
+}
+
+/** The family with text features of the width of the adapter's keys. */
+function ipAdapterFamily({ tensors }: SafetensorsHeader): string | undefined {
+  const [, width = 0] = tensors.get("ip_adapter.1.to_k_ip.weight")?.shape ?? [];
+  return familyByContextWidth(width)?.name;
 }
 
 /** Whether the only matrix of a file is a layer's weight, by its name or size, and not an embedding with its token as the name. */

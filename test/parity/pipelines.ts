@@ -7,6 +7,7 @@ import type { RawImage } from "../../src/image/load-image.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
 import { camelCase } from "../../src/letter-case.js";
+import type { IPAdapterScale } from "../../src/models/ip-adapter-scales.js";
 import type { SteeringOptions } from "../../src/pipelines/shared/steering.js";
 import type { Device } from "../../src/runtime/device.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
@@ -36,6 +37,7 @@ const ARGUMENTS = new Set([
   ...["control_image", "controlnet_conditioning_scale", "guess_mode", "control_guidance_start", "control_guidance_end"],
   ...["image_guidance_scale"],
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
+  ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */
@@ -54,6 +56,9 @@ interface PipelineMeta {
   readonly vae?: string | null;
   readonly controlnet?: string | readonly string[] | null;
   readonly adapter?: string | readonly string[] | null;
+  /** The subfolder and file of each IP-Adapter in `ip-adapter-mini`. */
+  readonly ip_adapters?: readonly (readonly [string, string])[];
+  readonly ip_adapter_scale?: IPAdapterScale | readonly IPAdapterScale[];
   readonly refiner?: string | null;
   readonly refiner_pipeline?: string | null;
   readonly refiner_call?: JsonObject | null;
@@ -78,6 +83,8 @@ interface Disposable extends AsyncDisposable {}
 export interface OpenedPipeline extends Disposable {
   scheduler: Scheduler;
   generate(request: object): Promise<{ readonly images: Tensor | readonly Picture[] }>;
+  loadIPAdapter?(source: string, options: object): Promise<void>;
+  setIPAdapterScale?(scale: IPAdapterScale | readonly IPAdapterScale[]): void;
 }
 
 interface Loadable<Loaded> {
@@ -133,7 +140,10 @@ function steeringOf(callbacks: readonly CallbackMeta[] | undefined): SteeringOpt
   };
 }
 
-type Model = Pick<PipelineMeta, "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | (typeof PARTS)[number]>;
+type Model = Pick<
+  PipelineMeta,
+  "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | "ip_adapters" | "ip_adapter_scale" | (typeof PARTS)[number]
+>;
 
 async function comparePixels(model: Model, request: object, context: PipelineContext, expected: Tensor<DType>): Promise<Comparison> {
   // The crop is laid over finished pictures.
@@ -168,7 +178,14 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
   const path = join(checkpoints, checkpoint);
   const pipelineClass = publicClass<OpenedPipeline>(pipeline);
   await expectParts(path, model);
-  const key = JSON.stringify([pipeline, checkpoint, variant, ...PARTS.map((part) => model[part])]);
+  const key = JSON.stringify([
+    pipeline,
+    checkpoint,
+    variant,
+    model.ip_adapters,
+    model.ip_adapter_scale,
+    ...PARTS.map((part) => model[part]),
+  ]);
   return pipelines.get(key, async () => {
     const parts: Record<string, Disposable | Disposable[]> = {};
     for (const part of PARTS) {
@@ -177,6 +194,11 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
       else if (folders) parts[part] = await Promise.all(folders.map((folder) => openPart(join(checkpoints, folder), device)));
     }
     const pipe = await pipelineClass.fromPretrained(path, { device, variant: variant ?? undefined, ...parts });
+    if (model.ip_adapters) {
+      const [subfolder, weightName] = [0, 1].map((i) => model.ip_adapters?.map((each) => each[i]));
+      await pipe.loadIPAdapter?.(join(checkpoints, "ip-adapter-mini"), { subfolder, weightName });
+      if (model.ip_adapter_scale !== undefined) pipe.setIPAdapterScale?.(model.ip_adapter_scale);
+    }
     return closingWith(pipe, Object.values(parts).flat());
   });
 }
@@ -245,10 +267,24 @@ function seedOf(seed: number | string | readonly (number | string)[] | null | un
 /** A case's input tensors as a request has them: 8-bit ones as images, the others as they are. */
 function imagesOf(tensors: Readonly<Record<string, Tensor<DType>>>): Record<string, unknown> {
   const entries = Object.entries(tensors).map(([name, tensor]) => {
-    const key = requestKey(name === "mask" ? "mask_image" : name);
+    const [word = "", ...index] = name.split(".");
+    const key = [requestKey(word === "mask" ? "mask_image" : word), ...index].join(".");
     return [key, tensor.dtype === "uint8" ? toImages(tensor as Tensor<"uint8">) : tensor];
   });
-  return Object.fromEntries(entries);
+  return listed(Object.fromEntries(entries));
+}
+
+/** `name.0`, `name.1`, ... as a list with this name. */
+function listed(request: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const lists: Record<string, unknown[]> = {};
+  const sorted = Object.entries(request).sort(([a], [b]) => (a < b ? -1 : 1));
+  const others = sorted.filter(([key, value]) => {
+    const [name = "", index] = key.split(".");
+    if (index === undefined) return true;
+    lists[name] = [...(lists[name] ?? []), value];
+    return false;
+  });
+  return { ...Object.fromEntries(others), ...lists };
 }
 
 type Images = RawImage | readonly Images[];

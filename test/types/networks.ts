@@ -50,6 +50,8 @@ interface Results {
   AutoencoderTiny: { sample: Tensor };
   CLIPTextModel: darkroom.CLIPTextOutput;
   CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };
+  CLIPVisionModel: darkroom.CLIPVisionOutput;
+  CLIPVisionModelWithProjection: darkroom.CLIPVisionOutput & { readonly imageEmbeds: Tensor };
   ControlNetModel: ControlNetOutput;
   ControlNetUnionModel: ControlNetOutput;
   StableDiffusionSafetyChecker: SafetyCheck;

@@ -131,6 +131,12 @@ export class ComponentSource {
     return this.load(name, classes, given);
   }
 
+  /** Frees a part that was loaded elsewhere, together with those that were loaded here. */
+  adopt<Part extends AsyncDisposable>(part: Part): Part {
+    this.loaded.parts.push(part);
+    return part;
+  }
+
   /** Whether the checkpoint lists the part. */
   has(name: string): boolean {
     return Boolean(this.from?.index.components.get(name));
