@@ -7,6 +7,7 @@ import { inBundles } from "./package/bundles.mjs";
 import { withNpm, withOthers } from "./package/managers.mjs";
 import { onEveryNode } from "./package/nodes.mjs";
 import { check, expect, expectPicture, run, sandbox } from "./package/sandbox.mjs";
+import { withServer } from "./package/server.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const LARGEST_PACKAGE = 35e6;
@@ -56,6 +57,7 @@ try {
     expect(printed === "666,333,0 2,3\n", `parts.mjs printed ${printed}`);
   });
   check("used by the AI SDK, on this machine and without the library", () => withAiSdk(app, join(root, "packages/ai-sdk")));
+  check("served by darkroom-server", () => withServer(app, join(root, "packages/server")));
   check("bundled by esbuild (ESM and CommonJS) and webpack", () => inBundles(app));
   if (process.platform === "linux") check("on Node 20.9.0, 22 and 24", () => onEveryNode(app));
   check("installed by Yarn 1, Yarn 4 and pnpm", () => withOthers(tarball));

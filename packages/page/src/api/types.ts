@@ -132,6 +132,7 @@ export interface Offer {
   readonly default: string;
   readonly models: readonly Model[];
   readonly loras: readonly string[];
+  readonly controlnets: readonly string[];
   readonly embeddings: readonly string[];
   readonly schedulers: readonly string[];
   readonly limits: Limits;

@@ -1,9 +1,10 @@
 import type { Fields } from "../logic/fields.js";
+import type { NumberName } from "../logic/request.js";
 import { fields, setFields } from "../state/form.js";
 import { Field } from "./field.js";
 
 export interface NumberFieldProps {
-  readonly name: "width" | "height" | "numInferenceSteps" | "guidanceScale" | "strength" | "numImagesPerPrompt";
+  readonly name: NumberName;
   readonly label?: string;
   /** What an empty field means. */
   readonly placeholder?: number | string | undefined;

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { abilities, defaults, fields, problem, resetFields, setFields } from "../state/form.js";
 import { offer } from "../state/server.js";
+import { ControlField } from "./control-field.js";
 import { Field } from "./field.js";
 import { LoraList } from "./lora-list.js";
 import { ModelField } from "./model-field.js";
@@ -45,7 +46,9 @@ export function Settings() {
           <NumberField name="numImagesPerPrompt" placeholder={1} min={1} max={limits?.maxBatch} />
           <FormatField />
         </div>
+        {fields.value.format !== "png" && <NumberField name="quality" placeholder="the format's own" min={1} max={100} />}
         {takesPrompt && <LoraList />}
+        <ControlField />
         <OtherOptions />
         <button type="button" class="quiet reset" onClick={resetFields}>
           Reset the settings

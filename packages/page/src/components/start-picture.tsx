@@ -4,6 +4,7 @@ import { abilities, defaults, start, startFrom } from "../state/form.js";
 import { ProblemText, problemAbout } from "./field.js";
 import { Icon } from "./icons.js";
 import { NumberField } from "./number-field.js";
+import { StartPreview } from "./start-preview.js";
 
 /** The picture to start from: a file, dropped or pasted, or one from the gallery. A mask can be drawn on it. */
 export function StartPicture() {
@@ -71,16 +72,6 @@ export function StartPicture() {
       )}
     </fieldset>
   );
-}
-
-function StartPreview({ image }: { readonly image: Blob }) {
-  const [url, setUrl] = useState<string>();
-  useEffect(() => {
-    const made = URL.createObjectURL(image);
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [image]);
-  return url === undefined ? null : <img class="start-preview" src={url} alt="To start from" />;
 }
 
 /** Takes a picture that is pasted or dropped anywhere on the page. Returns whether one is dragged over it. */

@@ -6,6 +6,7 @@ export interface Abilities {
   readonly takesGuidance: boolean;
   readonly takesPicture: boolean;
   readonly takesMask: boolean;
+  readonly takesControl: boolean;
   /** It makes no pictures from noise alone. */
   readonly needsPicture: boolean;
   readonly needsMask: boolean;
@@ -21,6 +22,7 @@ export function abilitiesOf(model: Model | undefined): Abilities {
       takesGuidance: true,
       takesPicture: true,
       takesMask: true,
+      takesControl: true,
       needsPicture: false,
       needsMask: false,
       defaults: {},
@@ -32,6 +34,7 @@ export function abilitiesOf(model: Model | undefined): Abilities {
     takesGuidance: Object.values(starts).some(({ guidance }) => guidance !== undefined),
     takesPicture: image !== undefined || mask !== undefined,
     takesMask: mask !== undefined,
+    takesControl: Object.keys(starts).some((start) => start.startsWith("controlnet-")),
     needsPicture: noise === undefined,
     needsMask: noise === undefined && image === undefined,
     defaults: starts,

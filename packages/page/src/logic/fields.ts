@@ -28,6 +28,11 @@ export interface Fields {
   /** Empty for the model's. */
   readonly scheduler: string;
   readonly format: Format;
+  /** Of JPEG and WebP. */
+  readonly quality: string;
+  /** Empty for none. */
+  readonly controlnet: string;
+  readonly controlnetConditioningScale: string;
   readonly loras: readonly LoraField[];
   /** Options of a job whose settings are used again, for which the form has no field. */
   readonly others: Readonly<Record<string, unknown>>;
@@ -46,6 +51,9 @@ export const EMPTY_FIELDS: Fields = {
   numImagesPerPrompt: "1",
   scheduler: "",
   format: "png",
+  quality: "",
+  controlnet: "",
+  controlnetConditioningScale: "",
   loras: [],
   others: {},
 };

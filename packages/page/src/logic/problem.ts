@@ -23,10 +23,15 @@ export function problemOf(error: unknown): Problem {
   return { message: sentence(message), hint: `Try again ${when}. Your settings are kept here.` };
 }
 
+/** What a hint for people who write programs has in it. Nobody can follow it on a page. */
+const FOR_PROGRAMS =
+  /\bfrom(?:Pretrained|SingleFile)\b|\bpipe\.|\bopenWorkflow\b|\b\w+\(\{|\bdarkroom (?:inspect|models|generate|devices)\b|--[a-z]/;
+
 /** A message of the server with the form's names for its fields. */
 export function spelled({ message, hint, param }: Problem): Problem {
   const labelled = (text: string) => text.replace(/\b[a-z]+(?:[A-Z][a-z]+)+\b/g, (name) => LABELS[name]?.toLowerCase() ?? name);
-  return { param, message: sentence(labelled(message)), hint: hint === undefined ? undefined : sentence(labelled(hint)) };
+  const useful = hint === undefined || FOR_PROGRAMS.test(hint) ? undefined : sentence(labelled(hint));
+  return { param, message: sentence(labelled(message)), hint: useful };
 }
 
 /** Whether a problem is about a field or a part of it, such as loras[0].name. */

@@ -29,13 +29,21 @@ const PREVIEWS = 10;
  * The body of POST /api/jobs for a form. Fields that the model does not have are left out, as the form does not show them.
  * @throws FieldProblem
  */
-export function requestOf(fields: Fields, model: Model | undefined, start?: StartPicture | undefined): JobRequest {
-  const { takesPrompt, takesGuidance, takesPicture, takesMask, needsPicture, needsMask, defaults } = abilitiesOf(model);
+export function requestOf(
+  fields: Fields,
+  model: Model | undefined,
+  start?: StartPicture | undefined,
+  controlDataUrl?: string | undefined,
+): JobRequest {
+  const { takesControl, takesPrompt, takesGuidance, takesPicture, takesMask, needsPicture, needsMask, defaults } = abilitiesOf(model);
   const picture = takesPicture ? start : undefined;
   const mask = takesMask ? picture?.maskDataUrl : undefined;
   if (takesPrompt && fields.prompt.trim() === "") throw new FieldProblem("prompt", "Say what the picture shows.");
   if (needsPicture && picture === undefined) throw new FieldProblem("image", "This model needs a picture to start from.");
   if (needsMask && mask === undefined) throw new FieldProblem("maskImage", "This model repaints a part of a picture: draw a mask on it.");
+
+  const hasControl = takesControl && fields.controlnet !== "";
+  if (hasControl && controlDataUrl === undefined) throw new FieldProblem("controlImage", "Choose the picture that the ControlNet follows.");
 
   const steps = numberIn(fields, "numInferenceSteps");
   const kind = startKind(picture !== undefined, mask !== undefined);
@@ -55,7 +63,14 @@ export function requestOf(fields: Fields, model: Model | undefined, start?: Star
     maskImage: mask,
     strength: picture && numberIn(fields, "strength"),
     loras: takesPrompt && fields.loras.length > 0 ? lorasIn(fields) : undefined,
+    ...(hasControl && {
+      controlnet: fields.controlnet,
+      controlImage: controlDataUrl,
+      // The models' own default depends on what they start from; the form says 1.
+      controlnetConditioningScale: numberIn(fields, "controlnetConditioningScale") ?? 1,
+    }),
     format: fields.format,
+    quality: fields.format === "png" ? undefined : numberIn(fields, "quality"),
     previewEvery: Math.max(1, Math.ceil((steps ?? defaults[kind]?.steps ?? 20) / PREVIEWS)),
   });
 }
@@ -71,7 +86,18 @@ export function randomSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
 }
 
-function numberIn(fields: Fields, name: "numInferenceSteps" | "guidanceScale" | "numImagesPerPrompt" | "strength" | "width" | "height") {
+/** The fields that hold a number. */
+export type NumberName =
+  | "numInferenceSteps"
+  | "guidanceScale"
+  | "numImagesPerPrompt"
+  | "strength"
+  | "width"
+  | "height"
+  | "quality"
+  | "controlnetConditioningScale";
+
+function numberIn(fields: Fields, name: NumberName) {
   const text = fields[name].trim();
   if (text === "") return undefined;
   const value = Number(text);

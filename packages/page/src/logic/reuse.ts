@@ -19,7 +19,7 @@ const OWN = new Set([
   "maskImage",
 ]);
 
-/** Options that mean nothing without a picture that the server has not kept. */
+/** Options that mean nothing without a picture that the server has not kept. The form has a ControlNet and its weight. */
 const OF_CONTROL = /^control|^guessMode$/;
 
 /** A job's settings for the form. */
@@ -37,6 +37,8 @@ export function reuse({ model, request, output, result }: Job, index?: number): 
   const settings = result?.settings ?? {};
   const picture = result?.pictures[index ?? 0];
   const others = Object.entries(request).filter(([name]) => !OWN.has(name) && !OF_CONTROL.test(name));
+  // The form has one ControlNet; those of other clients can be several.
+  const control = typeof request.controlnet === "string" ? request.controlnet : undefined;
   const hasStart = settings.image !== undefined || request.strength !== undefined;
   const hasMask = settings.maskImage !== undefined || request.paddingMaskCrop !== undefined;
   const fields: Fields = {
@@ -53,6 +55,9 @@ export function reuse({ model, request, output, result }: Job, index?: number): 
     numImagesPerPrompt: index === undefined ? text(request.numImagesPerPrompt ?? 1) : "1",
     scheduler: request.scheduler ?? "",
     format: output.format,
+    quality: text(output.quality),
+    controlnet: control ?? "",
+    controlnetConditioningScale: control === undefined ? "" : text(request.controlnetConditioningScale),
     loras: lorasOf(request),
     others: Object.fromEntries(others),
   };

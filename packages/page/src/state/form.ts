@@ -7,6 +7,7 @@ import { againOf, FieldProblem, randomSeed, requestOf } from "../logic/request.j
 import { type Reused, reuse } from "../logic/reuse.js";
 import type { Size } from "../logic/sizes.js";
 import { addJob, ended } from "./jobs.js";
+import { keep, readKept } from "./pictures.js";
 import { client, offer } from "./server.js";
 import { read, write } from "./storage.js";
 
@@ -21,6 +22,17 @@ export const fields = signal<Fields>(parseFields(read("fields")));
 effect(() => write("fields", JSON.stringify(fields.value)));
 
 export const start = signal<Start | undefined>(undefined);
+
+/** What the ControlNet follows. */
+export const control = signal<Blob | undefined>(undefined);
+
+/** Pictures that were chosen before the page was loaded again, unless there are others already. */
+void Promise.all([readKept("start"), readKept("control")]).then(([keptStart, keptControl]) => {
+  if (!start.value && isStart(keptStart)) start.value = keptStart;
+  if (!control.value && keptControl instanceof Blob) control.value = keptControl;
+  effect(() => void keep("start", start.value));
+  effect(() => void keep("control", control.value));
+});
 
 /** What the server or the form has against the fields. */
 export const problem = signal<Problem | undefined>(undefined);
@@ -58,17 +70,29 @@ export function resetFields(): void {
   problem.value = undefined;
 }
 
+const NO_PICTURE: Problem = {
+  message: "This file is not a picture that can be read.",
+  hint: "Take a PNG, JPEG, WebP, GIF or AVIF file.",
+};
+
 /** Starts from a picture, whatever it is called. */
 export async function startFrom(image: Blob): Promise<void> {
   try {
     start.value = { image, ...(await sizeOf(image)) };
     if (problem.value?.param === "image" || problem.value?.param === "maskImage") problem.value = undefined;
   } catch {
-    problem.value = {
-      param: "image",
-      message: "This file is not a picture that can be read.",
-      hint: "Take a PNG, JPEG, WebP, GIF or AVIF file.",
-    };
+    problem.value = { ...NO_PICTURE, param: "image" };
+  }
+}
+
+/** Takes a picture for the ControlNet. */
+export async function controlFrom(image: Blob): Promise<void> {
+  try {
+    await sizeOf(image);
+    control.value = image;
+    if (problem.value?.param === "controlImage") problem.value = undefined;
+  } catch {
+    problem.value = { ...NO_PICTURE, param: "controlImage" };
   }
 }
 
@@ -85,8 +109,9 @@ export async function make(): Promise<boolean> {
     const given = start.value;
     const maskDataUrl = given?.mask && (await dataUrlOf(given.mask));
     const picture = given && { width: given.width, height: given.height, dataUrl: await dataUrlOf(given.image), maskDataUrl };
+    const controlDataUrl = control.value && fields.value.controlnet !== "" ? await dataUrlOf(control.value) : undefined;
     checkNames();
-    const job = await client.submit(requestOf(fields.value, model.value, picture));
+    const job = await client.submit(requestOf(fields.value, model.value, picture, controlDataUrl));
     if (given && abilities.value.takesPicture) startsOfJobs.set(job.id, given);
     return job;
   });
@@ -124,11 +149,18 @@ async function send(submit: () => Promise<Job>): Promise<boolean> {
 
 /** Names in stored fields, or in those of an old job, that the server does not offer any longer. */
 function checkNames(): void {
-  const { model: name, loras } = fields.value;
+  const { model: name, loras, controlnet } = fields.value;
   if (!offer.value) return;
   if (name !== "" && !model.value) throw new FieldProblem("model", `The server has no model ${name} any longer.`);
   const lost = loras.find((lora) => !offer.value?.loras.includes(lora.name));
   if (lost && abilities.value.takesPrompt) throw new FieldProblem("loras", `The server has no LoRA ${lost.name} any longer.`);
+  if (controlnet !== "" && abilities.value.takesControl && !offer.value.controlnets.includes(controlnet)) {
+    throw new FieldProblem("controlnet", `The server has no ControlNet ${controlnet} any longer.`);
+  }
+}
+
+function isStart(kept: unknown): kept is Start {
+  return typeof kept === "object" && kept !== null && "image" in kept && kept.image instanceof Blob && "width" in kept && "height" in kept;
 }
 
 async function sizeOf(image: Blob): Promise<Size> {

@@ -15,6 +15,15 @@ it("shows the server's errors by the form's names, with the hint, at the field",
   });
 });
 
+it.each([
+  "checkpoints are opened with fromPretrained",
+  "darkroom inspect fox.safetensors says more",
+  "pipe.setAdapters(name, weight) sets it",
+  "generate({ seed: 7 }) is enough",
+])("leaves out a hint for programs: %s", (hint) => {
+  expect(problemOf(new ApiError(400, "that does not work", { hint }))).toMatchObject({ message: "That does not work.", hint: undefined });
+});
+
 it("says when to try again if the queue is full", () => {
   const error = new ApiError(429, "1000 jobs are waiting, as many as the server takes", { retryAfter: 30 });
   const { message, hint } = problemOf(error);

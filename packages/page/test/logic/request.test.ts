@@ -22,6 +22,27 @@ describe("the request of a form", () => {
     expect(requestOf(FIELDS, SD)).toEqual({ prompt: "a fox", numImagesPerPrompt: 1, format: "png", previewEvery: 5 });
   });
 
+  it("has the quality of a format that has one", () => {
+    expect(requestOf({ ...FIELDS, format: "jpeg", quality: "70" }, SD)).toMatchObject({ format: "jpeg", quality: 70 });
+    expect(requestOf({ ...FIELDS, format: "png", quality: "70" }, SD)).not.toHaveProperty("quality");
+  });
+
+  it("has a ControlNet with its picture, if the model takes one", () => {
+    const starts = { ...SD.defaults?.starts, "controlnet-noise": { steps: 50, guidance: 7.5 } };
+    const model = { ...SD, defaults: { takesPrompt: true, starts } };
+    const fields = { ...FIELDS, controlnet: "canny" };
+    const controlImage = "data:image/png;base64,BB==";
+    const control = { controlnet: "canny", controlImage, controlnetConditioningScale: 1 };
+    expect(requestOf(fields, model, undefined, controlImage)).toMatchObject(control);
+    expect(requestOf({ ...fields, controlnetConditioningScale: "0.5" }, model, START, controlImage)).toMatchObject({
+      ...control,
+      controlnetConditioningScale: 0.5,
+      image: START.dataUrl,
+    });
+    expect(problemIn(() => requestOf(fields, model))).toBe("controlImage");
+    expect(requestOf(fields, SD, undefined, controlImage)).not.toHaveProperty("controlnet");
+  });
+
   it("has every field that is filled in, with numbers as numbers", () => {
     const fields = {
       ...FIELDS,

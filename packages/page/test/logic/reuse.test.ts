@@ -30,6 +30,13 @@ describe("the form of a job whose settings are used again", () => {
     expect(reuse(failed).fields).toMatchObject(fields);
   });
 
+  it("keeps the quality, and one ControlNet, but not several", () => {
+    const request = { prompt: "a fox", controlnet: "canny" };
+    const fieldsOf = (more: object) => reuse(job({ request: { ...request, ...more }, output: { format: "jpeg", quality: 70 } })).fields;
+    expect(fieldsOf({})).toMatchObject({ format: "jpeg", quality: "70", controlnet: "canny" });
+    expect(fieldsOf({ controlnet: ["canny", "depth"], controlGuidanceEnd: [0.5, 1] })).toMatchObject({ controlnet: "", others: {} });
+  });
+
   it("keeps LoRAs, and options that the form has no field for", () => {
     const request = { prompt: "a fox", loras: [{ name: "ink", weight: 0.5, unetWeight: 0.1 }], clipSkip: 1, promptSyntax: "a1111" };
     const { fields } = reuse(doneJob({ request }));
@@ -47,7 +54,10 @@ describe("the form of a job whose settings are used again", () => {
     const controlled = doneJob({
       request: { prompt: "a fox", controlnet: "canny", controlnetConditioningScale: 0.5, controlMode: "canny", guessMode: true },
     });
-    expect(reuse(controlled)).toMatchObject({ missing: ["control picture"], fields: { others: {} } });
+    expect(reuse(controlled)).toMatchObject({
+      missing: ["control picture"],
+      fields: { controlnet: "canny", controlnetConditioningScale: "0.5", others: {} },
+    });
     expect([done, withPictures, controlled].map(isRepeatable)).toEqual([true, false, false]);
   });
 });

@@ -4,6 +4,9 @@ import { checkCount, checkLimits, type Size } from "./limits.js";
 import { checkPicture } from "./picture-file.js";
 import type { ServerContext } from "./server-context.js";
 
+/** Says that a request starts from a picture, before that picture is read. */
+const SOME_PICTURE = "AA==";
+
 /**
  * A request from outside, as a job can hold it: every option and every name is checked, every picture is base64 and within the limits.
  * @throws ArgumentError
@@ -19,7 +22,7 @@ export async function prepareRequest(
   if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
   // What is cheap to refuse is refused before pictures are read.
   checkLimits(request, limits);
-  await models.check(model, request);
+  await models.check(model, image === undefined || image === null ? request : { ...request, image: SOME_PICTURE });
   const pictures: { image?: string; maskImage?: string; controlImage?: string | string[] } = {};
   let start: Size | undefined;
   if (image !== undefined && image !== null) {

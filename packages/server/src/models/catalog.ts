@@ -1,5 +1,7 @@
+import type { Scheduler } from "darkroom";
 import type { GenerateRequest } from "darkroom/generate";
 import { type AdapterFile, adapterFiles } from "./adapter-folders.js";
+import { checkSteps, ownScheduler } from "./check-steps.js";
 import { describeModel, type ModelDescription } from "./describe-model.js";
 import type { Offer } from "./offer.js";
 import { resolveRequest } from "./resolve-request.js";
@@ -7,6 +9,7 @@ import { resolveRequest } from "./resolve-request.js";
 /** What the server offers, for lists and for checks of names. */
 export class Catalog {
   private readonly described = new Map<string, ModelDescription>();
+  private readonly schedulers = new Map<string, Scheduler>();
 
   constructor(readonly offer: Offer) {}
 
@@ -48,9 +51,22 @@ export class Catalog {
     return description;
   }
 
-  /** Checks that everything a request names is offered. @throws ArgumentError */
+  /** Checks that everything a request names is offered, and that its scheduler can take its steps. @throws ArgumentError */
   async check(model: string, request: GenerateRequest): Promise<void> {
     await resolveRequest(model, request, this.offer);
+    const scheduler = request.numInferenceSteps === undefined ? undefined : await this.scheduler(model);
+    if (scheduler) checkSteps(request, scheduler);
+  }
+
+  /** A model's own scheduler, read once. A model that is downloaded later has one from then on. */
+  private async scheduler(name: string): Promise<Scheduler | undefined> {
+    const known = this.schedulers.get(name);
+    const entry = this.offer.models.find((each) => each.name === name);
+    if (known || !entry) return known;
+    const { scheduler: className } = (await this.model(name)) ?? {};
+    const found = className === undefined ? undefined : await ownScheduler(entry.source, className, this.offer.runtime.cacheDir);
+    if (found) this.schedulers.set(name, found);
+    return found;
   }
 
   /** The LoRAs in the server's folders as they are now. */
