@@ -47,7 +47,7 @@ const TINY: Readonly<Record<string, string>> = {
   "google/ddpm-celebahq-256": "ddpm-mini",
 };
 
-it("every line of docs/migration.md compiles and runs", () => {
+it("every line of docs/migration.md compiles and runs", { timeout: 600_000 }, () => {
   expect(LINES.length).toBeGreaterThan(70);
   const folder = temporaryFolder();
   mkdirSync(join(folder, "node_modules"));
