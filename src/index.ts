@@ -116,10 +116,9 @@ export type {
   IPAdapterMask,
   IPAdapterOptions,
   IPAdapterPictures,
-  IPAdapterSources,
-  LoadIPAdapterOptions,
   PrepareIPAdapterOptions,
 } from "./pipelines/adapters/ip-adapters.js";
+export type { IPAdapterSources, LoadIPAdapterOptions } from "./pipelines/adapters/load-ip-adapters.js";
 export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from "./pipelines/adapters/lora-adapters.js";
 export type { SaveLoraOptions } from "./pipelines/adapters/save-lora.js";
 export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelines/adapters/t2i-adapters.js";

@@ -9,7 +9,7 @@ import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
 import { warn } from "../warnings.js";
-import { FEATURE_EXTRACTORS, loadImageEncoder } from "./adapters/ip-adapters.js";
+import { FEATURE_EXTRACTORS, loadImageEncoder } from "./adapters/load-ip-adapters.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
 import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
 import { conditionOn } from "./prompt/conditioning.js";

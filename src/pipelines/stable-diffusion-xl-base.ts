@@ -8,7 +8,7 @@ import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet
 import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { CLIPTokenizer } from "../tokenizer/clip.js";
-import { loadImageEncoder } from "./adapters/ip-adapters.js";
+import { loadImageEncoder } from "./adapters/load-ip-adapters.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions, type PromptEmbeds } from "./latent-diffusion-request.js";
 import type { ClipFeatures } from "./prompt/clip-features.js";
 import { ClipTextEncoders } from "./prompt/clip-text-encoders.js";

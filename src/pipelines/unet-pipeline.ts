@@ -10,15 +10,13 @@ import { concat, Tensor } from "../tensor/tensor.js";
 import {
   IP_ADAPTER_FIELDS,
   type IPAdapterOptions,
-  type IPAdapterSources,
   imageConditioning,
-  type LoadIPAdapterOptions,
-  loadIPAdapters,
   PREPARE_FIELDS,
   type PrepareIPAdapterOptions,
   prepareImageEmbeds,
   withImages,
 } from "./adapters/ip-adapters.js";
+import { type IPAdapterSources, type LoadIPAdapterOptions, loadIPAdapters } from "./adapters/load-ip-adapters.js";
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
 import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
