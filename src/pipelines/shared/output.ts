@@ -3,14 +3,14 @@ import { oneOf } from "../../options/fields.js";
 import type { DType } from "../../tensor/dtype.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
-const PIXEL_OUTPUT_TYPES = ["image", "tensor", "np", "uint8"] as const;
+const PIXEL_OUTPUT_TYPES = ["image", "tensor", "np", "uint8"] as const satisfies readonly PixelOutputType[];
 const OUTPUT_TYPES = [...PIXEL_OUTPUT_TYPES, "latent"] as const;
 
 /**
  * The kind of finished pictures. "image" (diffusers' "pil"): pictures. "tensor" (diffusers' "pt"): floats in 0..1 [batch, channels, height,
  * width]. "np": the same floats in numpy's order [batch, height, width, channels]. "uint8": 0..255 in that order, as pictures have them.
  */
-export type PixelOutputType = (typeof PIXEL_OUTPUT_TYPES)[number];
+export type PixelOutputType = "image" | "tensor" | "np" | "uint8";
 
 /** The kind of result: one of {@link PixelOutputType}, or "latent": latents [batch, channels, height, width]. */
 export type OutputType = (typeof OUTPUT_TYPES)[number];
