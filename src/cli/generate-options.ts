@@ -4,6 +4,7 @@ import type { PredictionType } from "../families/prediction-types.js";
 import type { PresetName } from "../families/presets.js";
 import { checkCombinations } from "../generate/combinations.js";
 import type { ControlMode, ControlPreprocessor } from "../generate/control-options.js";
+import type { HiresUpscaler } from "../generate/hires-request.js";
 import type { EmbeddingRequest, LoraRequest } from "../generate/open-request.js";
 import type { GenerateRequest } from "../generate/request.js";
 import { seedsOf } from "../generate/seeds.js";
@@ -33,6 +34,10 @@ export interface GenerateOptions extends LibraryOptions {
   readonly seed?: string;
   readonly size?: Size;
   readonly count: number;
+  readonly hires?: number;
+  readonly hiresSteps?: number;
+  readonly hiresStrength?: number;
+  readonly hiresUpscaler?: HiresUpscaler;
   readonly scheduler?: string;
   readonly prediction?: PredictionType;
   readonly spacing?: TimestepSpacing;
@@ -121,6 +126,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     numImagesPerPrompt: options.count,
     width: options.size?.width,
     height: options.size?.height,
+    hires: hiresOf(options),
     scheduler: options.scheduler,
     timestepSpacing: options.spacing,
     cache: options.cache === undefined ? undefined : { interval: options.cache },
@@ -130,6 +136,19 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
   };
   checkCombinations(request, { isPlanned: true });
   return { ...request, seed: seedsOf(request)[0] };
+}
+
+/** The second pass. @throws ArgumentError for its options without it */
+function hiresOf({
+  hires: scale,
+  hiresSteps: steps,
+  hiresStrength: strength,
+  hiresUpscaler: upscaler,
+}: GenerateOptions): GenerateRequest["hires"] {
+  if (scale !== undefined) return { scale, steps, strength, upscaler };
+  const given = Object.entries({ steps, strength, upscaler }).find(([, value]) => value !== undefined)?.[0];
+  if (given === undefined) return undefined;
+  throw new ArgumentError(`--hires-${given} needs --hires: it is about the second pass`, { argument: "hires", hint: "add --hires 2" });
 }
 
 /** The request with its pictures read. @throws ArgumentError for one that cannot be read */

@@ -36,6 +36,8 @@ export interface Workflow {
   /** The pipeline's class in diffusers. */
   readonly className: string;
   readonly defaults: Defaults;
+  /** Set if a pipeline that starts from a picture takes all steps that it is asked for; others take a share of `strength`. */
+  readonly takesAllSteps?: boolean;
 }
 
 /** What every family has. */

@@ -11,7 +11,7 @@ export const LATENT_CONSISTENCY = {
   takesPrompt: true,
   workflows: {
     noise: { className: "LatentConsistencyModelPipeline", defaults: DEFAULTS },
-    image: { className: "LatentConsistencyModelImg2ImgPipeline", defaults: { ...DEFAULTS, strength: 0.8 } },
+    image: { className: "LatentConsistencyModelImg2ImgPipeline", defaults: { ...DEFAULTS, strength: 0.8 }, takesAllSteps: true },
   },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
 } as const satisfies Family;

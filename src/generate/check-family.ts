@@ -90,7 +90,7 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
     "width",
     "height",
   ] as const),
-  ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache", "timesteps", "sigmas"] as const),
+  ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache", "timesteps", "sigmas", "hires"] as const),
 ];
 
 function refusePromptOptions(request: GenerateRequest, model: string): void {

@@ -35,6 +35,16 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
     (name) =>
       `repaint first; then refine the result: ${name("model", { value: "REFINER" })} ${name("image", pictureIn("image", "result.png"))} ${name("strength", { value: 0.3 })}`,
   ],
+  ...(["image", "maskImage"] as const).map(
+    (other) =>
+      [
+        "hires",
+        other,
+        "its first pass starts from noise",
+        (name: Spelling) =>
+          `to make a picture larger, give ${name("image", pictureIn("image", "in.png"))} and a larger ${name("size", { code: "width and height" })}`,
+      ] as const,
+  ),
 ];
 
 /**

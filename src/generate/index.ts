@@ -11,6 +11,8 @@ export { type CheckpointDefaults, checkpointDefaults } from "./checkpoint-defaul
 export type { CannyPreprocessor, ControlMode, ControlPreprocessor } from "./control-options.js";
 export type { ControlRequest } from "./control-request.js";
 export { type GenerateOptions, generate } from "./generate.js";
+export { type HiresPass, largerSide, stepsForStrength } from "./hires.js";
+export type { HiresOptions, HiresRequest, HiresUpscaler } from "./hires-request.js";
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 export type { ModelSource } from "./model-source.js";
 export type { EmbeddingRequest, LoraRequest, OpenRequest } from "./open-request.js";

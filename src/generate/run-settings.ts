@@ -8,6 +8,7 @@ import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { ControlPreprocessor } from "./control-options.js";
+import type { HiresPass } from "./hires.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 import type { SchedulerSettings } from "./run-request.js";
 
@@ -41,6 +42,8 @@ export interface RunSettings {
   readonly strength: number | undefined;
   /** How strongly an edited picture stays like the given one; undefined if no picture is edited. */
   readonly imageGuidanceScale: number | undefined;
+  /** The second pass that makes the picture larger; undefined without it. */
+  readonly hires: HiresPass | undefined;
   /** Last layers of the text encoder that are skipped. */
   readonly clipSkip: number | undefined;
   /** The seed of each picture. */
@@ -138,6 +141,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     Model: run.model,
     ...(vae !== undefined && { VAE: vae }),
     ...startSettings(run),
+    ...hiresSettings(run),
     // AUTOMATIC1111 counts layers from the last one, diffusers counts the skipped layers.
     ...(clipSkip !== undefined && { "Clip skip": String(clipSkip + 1) }),
     ...(refiner !== undefined && { Refiner: refiner, "Refiner switch at": String(run.denoisingEnd) }),
@@ -192,6 +196,18 @@ function adapterSettings({ loras, embeddings }: RunSettings): Record<string, str
 /** AUTOMATIC1111's web UI reads brackets as emphasis by default. */
 function emphasisSetting({ promptSyntax, prompt = "", negativePrompt = "" }: RunSettings): Record<string, string> {
   return promptSyntax === "plain" && /[([]/.test(prompt + negativePrompt) ? { Emphasis: "None" } : {};
+}
+
+/** As the web UI writes them. */
+function hiresSettings({ hires }: RunSettings): Record<string, string> {
+  if (!hires) return {};
+  const { scale, steps, strength, upscaler } = hires;
+  return {
+    "Denoising strength": String(strength),
+    "Hires upscale": String(scale),
+    "Hires steps": String(steps),
+    "Hires upscaler": upscaler === "latent" ? "Latent" : "Lanczos",
+  };
 }
 
 function startSettings({ image, maskImage, paddingMaskCrop, strength, controls, guessMode }: RunSettings): Record<string, string> {

@@ -7,6 +7,7 @@ import { applyPreset, warnOfPreset } from "./apply-preset.js";
 import { chooseScheduler } from "./choose-scheduler.js";
 import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
+import { hiresPass, hiresRunner } from "./hires.js";
 import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
@@ -107,7 +108,10 @@ export async function* runEvents(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
   const { job, settings } = prepare(context, prepared);
-  const { run } = await context.networks.runner(job);
+  const { networks, family } = context;
+  const once = await networks.runner(job);
+  const takesAllSteps = family.workflows.image?.takesAllSteps === true;
+  const { run } = settings.hires ? hiresRunner({ networks, takesAllSteps }, job, once, settings.hires) : once;
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
@@ -147,6 +151,8 @@ function prepare(
   const { prompt, loras } = readTags(request);
   warnOfPreset(request, family);
   const { defaults: usual } = workflowFor(request, family, control);
+  // The second pass starts from a picture.
+  if (request.hires) workflowFor({ ...request, image: "first pass" }, family, control);
   const defaults = isEmbedded ? EMBEDDED.defaults : usual;
   const { predictionType } = opening;
   const { timestepSpacing, schedulerConfig } = request;
@@ -189,6 +195,7 @@ function prepare(
       model: nameOf(opening.model),
       taggedPrompt: request.prompt === undefined ? undefined : taggedPrompt(request.prompt, loras, adapters.loras),
       seeds: seedsOf(request),
+      hires: request.hires && hiresPass(request.hires, common.numInferenceSteps),
       scheduler: scheduler.className,
       schedulerConfig: scheduler.config,
       schedulerSettings: schedulerConfig,

@@ -10,11 +10,14 @@ import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffu
 import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/unconditional.js";
 import type { UNetPipeline } from "../pipelines/unet-pipeline.js";
 import { Generator } from "../tensor/random.js";
+import type { Tensor } from "../tensor/tensor.js";
 
 /** Makes the pictures of one job. */
 export interface Runner {
   /** Makes one picture, step by step. Leaving the loop cancels it. @throws the signal's reason between two steps */
   run(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, RunnerResult, void>;
+  /** As `run`, but ends with the latents [1, channels, height / factor, width / factor]; undefined for a run of several pipelines. */
+  latents?(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, Tensor, void>;
 }
 
 /** A picture that is made. */
@@ -40,7 +43,14 @@ const SEEN_PICTURES = ["maskImage", "imageGuidanceScale"];
 /** One pipeline, from noise or a picture to the result. */
 export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Runner {
   if (!SEEN_PICTURES.some((option) => option in request)) expectPlainUNet(pipe);
-  return { run: (seed, signal) => steps(pipe.steps({ ...request, seed, signal, outputType: "image" as const })) };
+  return {
+    run: (seed, signal) => steps(pipe.steps({ ...request, seed, signal, outputType: "image" as const })),
+    async *latents(seed, signal) {
+      const run = pipe.steps({ ...request, seed, signal, outputType: "latent" as const });
+      for await (const { index, total, preview } of run) yield { done: index + 1, total, preview: () => first(preview()) };
+      return (await run.result).images;
+    },
+  };
 }
 
 /** A pipeline without prompt. */

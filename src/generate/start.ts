@@ -2,6 +2,7 @@ import { ArgumentError } from "../errors.js";
 import type { StartName } from "../families/family.js";
 import { loadImage, loadMask } from "../image/load-image.js";
 import type { Picture } from "../image/picture.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { lastName } from "./name-of.js";
 import type { PictureInput } from "./picture-input.js";
 import type { RunRequest } from "./run-request.js";
@@ -15,6 +16,8 @@ export interface NoiseStart {
 export interface ImageStart {
   readonly kind: "image";
   readonly image: NamedPicture;
+  /** Latents of the picture [1, channels, height / factor, width / factor], if they need not be encoded. */
+  readonly latents?: Tensor | undefined;
 }
 
 /** Inpainting. */

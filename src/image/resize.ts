@@ -131,6 +131,31 @@ export function resizeTensorNearest(tensor: Tensor, height: number, width: numbe
   return new Tensor("float32", [batch, channels, height, width], data);
 }
 
+/** A batch [batch, channels, height, width] in another size, as torch's `interpolate` with mode "bilinear" (`align_corners` false). */
+export function resizeTensorBilinear(tensor: Tensor, height: number, width: number): Tensor {
+  const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
+  const places = (size: number, from: number) =>
+    Array.from({ length: size }, (_, i) => {
+      const at = Math.max(((i + 0.5) * from) / size - 0.5, 0);
+      const first = Math.min(Math.floor(at), from - 1);
+      return { first, next: Math.min(first + 1, from - 1), share: at - first };
+    });
+  const [rows, columns] = [places(height, fromHeight), places(width, fromWidth)];
+  const data = new Float32Array(batch * channels * height * width);
+  let at = 0;
+  for (let plane = 0; plane < batch * channels; plane++) {
+    const value = (row: number, column: number) => tensor.data[(plane * fromHeight + row) * fromWidth + column] as number;
+    for (const row of rows) {
+      for (const { first, next, share } of columns) {
+        const above = value(row.first, first) * (1 - share) + value(row.first, next) * share;
+        const below = value(row.next, first) * (1 - share) + value(row.next, next) * share;
+        data[at++] = above * (1 - row.share) + below * row.share;
+      }
+    }
+  }
+  return new Tensor("float32", [batch, channels, height, width], data);
+}
+
 /** The source pixels of every result along one axis, and their weights in units of 2^-bits. */
 interface Weights {
   readonly starts: Int32Array;

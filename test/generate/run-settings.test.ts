@@ -10,6 +10,7 @@ const NOTHING = {
   eta: undefined,
   strength: undefined,
   imageGuidanceScale: undefined,
+  hires: undefined,
   clipSkip: undefined,
   width: undefined,
   height: undefined,

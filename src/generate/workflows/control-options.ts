@@ -1,6 +1,7 @@
 import type { Picture } from "../../image/picture.js";
 import { resize } from "../../image/resize.js";
 import { preparedPicture } from "../control-pictures.js";
+import { Tensor } from "../../tensor/tensor.js";
 import type { ImageStart, MaskStart } from "../start.js";
 import { imageOptions, maskOptions, type Sized } from "./job-options.js";
 import type { Job } from "./workflow.js";
@@ -49,8 +50,10 @@ export function controlPictures(job: Job): Picture | readonly Picture[] {
 /** {@link imageOptions} of a pipeline with control: the pictures that steer get the size of the picture to start from. */
 export function controlledImageOptions(start: ImageStart, job: Job, pipe: Sized) {
   const { image, strength } = imageOptions(start, job, pipe);
-  const { width, height } = image;
-  return { image, strength, width, height, controlImage: alone(job.controls.map((control) => preparedPicture(control, image))) };
+  // The picture that stands for latents has their size.
+  const size = image instanceof Tensor ? start.image.picture : image;
+  const { width, height } = size;
+  return { image, strength, width, height, controlImage: alone(job.controls.map((control) => preparedPicture(control, size))) };
 }
 
 /** {@link maskOptions} of a pipeline with control. Without a size such a pipeline would work at the picture's own, also around a mask. */

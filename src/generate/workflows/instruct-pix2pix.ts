@@ -1,3 +1,4 @@
+import type { Picture } from "../../image/picture.js";
 import type { StableDiffusionInstructPix2PixPipeline } from "../../pipelines/stable-diffusion-instruct-pix2pix.js";
 import type { StableDiffusionXLInstructPix2PixPipeline } from "../../pipelines/stable-diffusion-xl-instruct-pix2pix.js";
 import { type Runner, runner } from "../runner.js";
@@ -31,9 +32,9 @@ export const INSTRUCT_PIX2PIX_XL: FamilyWorkflow = {
       adaptable: open,
       async runner(job): Promise<Runner> {
         const pipe = Object.assign(new StableDiffusionXLInstructPix2PixPipeline({ ...open }, open.settings), { scheduler: job.scheduler });
-        const edit = editOptions(job, pipe);
+        const { image, ...edit } = editOptions(job, pipe);
         const floor = (side: number) => Math.max(Math.floor(side / pipe.vaeScaleFactor), 1) * pipe.vaeScaleFactor;
-        return runner(pipe, { ...textOptions(job), ...edit, width: floor(edit.image.width), height: floor(edit.image.height) });
+        return runner(pipe, { ...textOptions(job), image, ...edit, width: floor(image.width), height: floor(image.height) });
       },
     };
   },
@@ -41,6 +42,6 @@ export const INSTRUCT_PIX2PIX_XL: FamilyWorkflow = {
 
 /** The family has no other start than a picture. */
 function editOptions(job: Job, pipe: StableDiffusionInstructPix2PixPipeline | StableDiffusionXLInstructPix2PixPipeline) {
-  const { image } = imageOptions(job.start as ImageStart, job, pipe);
+  const { image } = imageOptions(job.start as ImageStart, job, pipe) as { readonly image: Picture };
   return { image, imageGuidanceScale: job.imageGuidanceScale };
 }

@@ -23,7 +23,8 @@ export function sizeOptions({ width, height }: Job) {
 }
 
 /** The result is as large as the picture: for another size, the picture is resized. */
-export function imageOptions({ image: { picture } }: ImageStart, { width, height, strength }: Job, { vaeScaleFactor }: Sized) {
+export function imageOptions({ image: { picture }, latents }: ImageStart, { width, height, strength }: Job, { vaeScaleFactor }: Sized) {
+  if (latents) return { image: latents, strength };
   if (width === undefined && height === undefined) return { image: picture, strength };
   const [newWidth, newHeight] = [width ?? picture.width, height ?? picture.height];
   expectSize(newWidth, newHeight, vaeScaleFactor);

@@ -39,6 +39,8 @@ export interface OpenPipeline {
   readonly device: ResolvedDevice;
   readonly precision: Precision;
   readonly scheduler: Scheduler;
+  /** Pixels per latent, along each side; undefined without latents. */
+  readonly vaeScaleFactor?: number;
 }
 
 /** Options that `start` and `controls` have in another form. */
@@ -54,7 +56,7 @@ type RequestedStart =
   | "controlResizeMode";
 
 /** A run whose pictures are decoded and whose defaults are filled in. */
-export interface Job extends Omit<RunRequest, RequestedStart | "scheduler" | "seed"> {
+export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "scheduler" | "seed"> {
   readonly start: Start;
   /** One for each network that steers. */
   readonly controls: readonly Control[];

@@ -65,8 +65,24 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
     });
   }
   atMostFor("numImagesPerPrompt", request.numImagesPerPrompt, "maxBatch", limits);
-  const { width = start?.width ?? side, height = start?.height ?? side } = request;
+  const { hires } = request;
+  if ((hires?.steps ?? 0) > limits.maxSteps) {
+    throw new ArgumentError((name) => `${name("hires.steps")} is ${hires?.steps}; ${atMost("maxSteps", limits)}`, { argument: "hires" });
+  }
+  const scale = hires ? (hires.scale ?? 2) : 1;
+  const [width, height] = [request.width ?? start?.width ?? side, request.height ?? start?.height ?? side].map((each) => each * scale) as [
+    number,
+    number,
+  ];
   if (width * height <= limits.maxPixels) return;
+  if (hires) {
+    throw new ArgumentError(
+      (name) => `${name("hires")} would make ${width}x${height}, ${width * height} pixels; ${atMost("maxPixels", limits)}`,
+      {
+        argument: "hires",
+      },
+    );
+  }
   const hint = start === undefined ? undefined : "a smaller width and height scale the picture down";
   throw new ArgumentError(`a picture of ${width}x${height} has ${width * height} pixels; ${atMost("maxPixels", limits)}`, {
     argument: request.width === undefined && start !== undefined ? "image" : "width",

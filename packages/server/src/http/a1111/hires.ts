@@ -1,4 +1,4 @@
-import type { GenerateRequest } from "darkroom/generate";
+import { type GenerateRequest, stepsForStrength } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { atMost, type Size } from "../limits.js";
 import type { Controls } from "./controlnet.js";
@@ -74,7 +74,7 @@ export function hiresOf(
           ...(await controls.fields({ size }, "second")),
           image,
           strength,
-          numInferenceSteps: stepsFor(steps > 0 ? steps : firstSteps, strength),
+          numInferenceSteps: stepsForStrength(steps > 0 ? steps : firstSteps, strength),
           seed,
         },
       };
@@ -89,18 +89,6 @@ export function hiresOf(
     }),
     warnings: [...warnings, ...(sampler?.warnings ?? [])],
   };
-}
-
-/**
- * The steps to ask for so that `steps` of them are taken: the library takes a share of `strength` of the steps that it is asked for, the
- * web UI's hires fix all.
- */
-export function stepsFor(steps: number, strength: number): number {
-  const most = Math.min(strength, 1);
-  let asked = Math.ceil(steps / most);
-  // Where a product that should be whole is a little less.
-  while (Math.floor(asked * most) < steps) asked++;
-  return asked;
 }
 
 /** A scale, or a width or a height with the other side in proportion, or both with what is over cut off. */

@@ -1,6 +1,5 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { stepsFor } from "../../../src/http/a1111/hires.js";
 import { planImg2Img, planTxt2Img } from "../../../src/http/a1111/plan.js";
 import { readSettings, type Settings } from "../../../src/http/a1111/settings.js";
 import { DEFAULT_LIMITS } from "../../../src/http/limits.js";
@@ -213,12 +212,6 @@ describe("hires fix", () => {
   it("with strength 0 only makes the picture larger", async () => {
     const { hires } = await txt2img({ ...body, denoising_strength: 0 });
     expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toBeUndefined();
-  });
-
-  it("asks for as many steps that the share of the strength is the steps of the web UI", () => {
-    for (let steps = 1; steps <= 150; steps++) {
-      for (let strength = 0.05; strength <= 1; strength += 0.05) expect(Math.floor(stepsFor(steps, strength) * strength)).toBe(steps);
-    }
   });
 });
 
