@@ -158,6 +158,7 @@ export type {
 } from "./pipelines/prompt/prompt-options.js";
 export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
 export type { ControlImageOptions, ControlImages } from "./pipelines/shared/control-images.js";
+export type { DepthInput } from "./pipelines/shared/depth-map.js";
 export type { GuidanceInterval } from "./pipelines/shared/guidance-interval.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput, PixelOutputType } from "./pipelines/shared/output.js";
@@ -188,6 +189,11 @@ export {
   StableDiffusionControlNetInpaintPipeline,
   type StableDiffusionControlNetInpaintRequest,
 } from "./pipelines/stable-diffusion-controlnet-inpaint.js";
+export {
+  type StableDiffusionDepth2ImgOptions,
+  StableDiffusionDepth2ImgPipeline,
+  type StableDiffusionDepth2ImgRequest,
+} from "./pipelines/stable-diffusion-depth2img.js";
 export {
   type StableDiffusionImg2ImgOptions,
   StableDiffusionImg2ImgPipeline,

@@ -45,6 +45,7 @@ export interface GenerateOptions extends LibraryOptions {
   readonly image?: string;
   readonly strength?: number;
   readonly imageGuidance?: number;
+  readonly depthMap?: string;
   readonly mask?: string;
   readonly maskPadding?: number;
   readonly control?: readonly string[];
@@ -112,6 +113,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     image: options.image,
     strength: options.strength,
     imageGuidanceScale: options.imageGuidance,
+    depthMap: options.depthMap,
     maskImage: options.mask,
     paddingMaskCrop: options.maskPadding,
     numInferenceSteps: options.steps,
@@ -152,10 +154,14 @@ function hiresOf({
 }
 
 /** The request with its pictures read. @throws ArgumentError for one that cannot be read */
-export async function readPictures(request: GenerateRequest, { image, mask, controlImage }: GenerateOptions): Promise<GenerateRequest> {
+export async function readPictures(
+  request: GenerateRequest,
+  { image, mask, depthMap, controlImage }: GenerateOptions,
+): Promise<GenerateRequest> {
   return {
     ...request,
     image: image === undefined ? undefined : await readPicture(image),
+    depthMap: depthMap === undefined ? undefined : await readPicture(depthMap),
     maskImage: mask === undefined ? undefined : await readPicture(mask),
     controlImage: controlImage && (await Promise.all(controlImage.map(readPicture))),
   };

@@ -29,6 +29,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   controlPreprocessor: "--control-preprocess",
   controlResizeMode: "--control-resize",
   denoisingEnd: "--refine-from",
+  depthMap: "--depth-map",
   device: "--device",
   dtype: "--dtype",
   embeddingFolders: "--embedding-dir",

@@ -10,12 +10,23 @@ import type { NetworkPrediction } from "./prediction-types.js";
 import { SCORE_SDE_VE } from "./score-sde-ve.js";
 import { STABLE_DIFFUSION_1 } from "./stable-diffusion-1.js";
 import { STABLE_DIFFUSION_2 } from "./stable-diffusion-2.js";
+import { STABLE_DIFFUSION_2_DEPTH } from "./stable-diffusion-2-depth.js";
 import { STABLE_DIFFUSION_XL } from "./stable-diffusion-xl.js";
 import { STABLE_DIFFUSION_XL_REFINER } from "./stable-diffusion-xl-refiner.js";
 
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
-const ALL = [...LATENT, LATENT_CONSISTENCY, INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL, DDPM, DDIM, CONSISTENCY, SCORE_SDE_VE] as const;
+const ALL = [
+  ...LATENT,
+  LATENT_CONSISTENCY,
+  INSTRUCT_PIX2PIX,
+  INSTRUCT_PIX2PIX_XL,
+  STABLE_DIFFUSION_2_DEPTH,
+  DDPM,
+  DDIM,
+  CONSISTENCY,
+  SCORE_SDE_VE,
+] as const;
 
 type Known = (typeof ALL)[number];
 /** The id of a family. */

@@ -20,7 +20,6 @@ export const OTHER_FAMILIES: readonly OtherFamily[] = [
     name: "latent diffusion before Stable Diffusion",
     tensors: /^(cond_stage_model\.(transformer\.attn_layers|embedding)|first_stage_model\.quantize)\./,
   },
-  { name: "Stable Diffusion 2 depth", tensors: /^depth_model\./ },
   { name: "Stable Diffusion 2 unCLIP", tensors: /^(noise_augmentor|embedder\.model)\./ },
   { name: "the Stable Diffusion x4 upscaler", tensors: /(^|\.)diffusion_model\.label_emb\.weight$/ },
   {
@@ -80,6 +79,5 @@ export const TEXTLESS_UNET = {
 
 /** Models derived from Stable Diffusion, by the channels that their UNets take. */
 export const OTHER_CHANNELS: Readonly<Record<number, string>> = {
-  5: "a model that is guided by depth",
   7: "an upscaler",
 };

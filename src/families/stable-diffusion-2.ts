@@ -3,6 +3,8 @@ import {
   CHANNELS,
   COMMON_PARTS,
   DDIM,
+  DEPTH,
+  DEPTH_CHANNELS,
   LATENTS,
   LCM,
   MASKED_CHANNELS,
@@ -31,7 +33,12 @@ export const STABLE_DIFFUSION_2 = {
   },
   indexOptions: {},
   // A UNet of this width that has labels is unCLIP's. They embed a picture.
-  denoiser: { part: "unet", context: { ...UNET_CONTEXT, width: 1024 }, labels: "class_embedding", pipelines: PIPELINES },
+  denoiser: {
+    part: "unet",
+    context: { ...UNET_CONTEXT, width: 1024 },
+    labels: "class_embedding",
+    pipelines: { ...PIPELINES, [DEPTH_CHANNELS]: DEPTH.className },
+  },
   textEncoders: [{ part: "text_encoder", ordinal: "", maker: "laion", width: 1024 }],
   latents: LATENTS,
   published: [
@@ -59,6 +66,13 @@ export const STABLE_DIFFUSION_2 = {
       repository: "stabilityai/stable-diffusion-2-inpainting",
       scheduler: PNDM,
       inChannels: MASKED_CHANNELS,
+      prediction: "epsilon",
+      sampleSize: 512,
+    },
+    {
+      repository: "stabilityai/stable-diffusion-2-depth",
+      scheduler: PNDM,
+      inChannels: DEPTH_CHANNELS,
       prediction: "epsilon",
       sampleSize: 512,
     },

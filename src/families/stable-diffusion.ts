@@ -71,6 +71,8 @@ export const STEPS = 50;
 /** Channels of the latents, and of the latents with a mask and a masked picture. */
 export const CHANNELS = 4;
 export const MASKED_CHANNELS = 9;
+/** Channels of the latents and of a depth map. */
+export const DEPTH_CHANNELS = 5;
 /** Channels of the latents, and of the latents of a picture that is edited. */
 export const EDIT_CHANNELS = 8;
 
@@ -121,6 +123,9 @@ export const XL_EDIT = {
   className: "StableDiffusionXLInstructPix2PixPipeline",
   defaults: { steps: 100, guidance: 5, imageGuidance: 1.5 },
 } as const;
+
+/** How a picture is changed whose depth is known. */
+export const DEPTH = { className: "StableDiffusionDepth2ImgPipeline", defaults: { steps: STEPS, guidance: 7.5, strength: 0.8 } } as const;
 
 /** The pipelines of versions 1 and 2 by the channels that their UNets take. */
 export const PIPELINES = { [CHANNELS]: WORKFLOWS.noise.className, [MASKED_CHANNELS]: WORKFLOWS.mask.className } as const;

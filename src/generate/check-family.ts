@@ -62,6 +62,18 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
           : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
     });
   }
+  const seesDepth = family.ownOptions !== undefined && "depthMap" in family.ownOptions;
+  if (seesDepth !== (request.depthMap !== undefined)) {
+    throw new ArgumentError(
+      (name) => `${name("depthMap")} ${seesDepth ? "is missing: it is needed by" : "has no effect on"} ${model.slice(0, -1)}`,
+      {
+        argument: "depthMap",
+        hint: seesDepth
+          ? 'it is a grey picture whose near parts are bright; MiDaS, DPT and Depth Anything make such maps, in Python pipeline("depth-estimation")(image)["depth"]'
+          : "it is for Stable Diffusion 2 depth; with other checkpoints a ControlNet of depth follows such a map",
+      },
+    );
+  }
   if (request.refiner === undefined) return;
   const { strength = workflowFor(request, family, undefined).defaults.strength } = request;
   expectStepsForBase(denoisingEndOf(request, family), strength);

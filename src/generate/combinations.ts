@@ -16,6 +16,7 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
   ["config", "model", "it describes the networks of that file", adding("model", { value: "model.safetensors" })],
   ["revision", "model", "it is a branch, tag or commit of that model on the hub", adding("model", { value: "OWNER/NAME" })],
   ["strength", "image", "it says how much of that picture to change", addingPicture("image", "in.png")],
+  ["depthMap", "image", "it is the depth of that picture", addingPicture("image", "in.png")],
   ["maskImage", "image", "it marks the part of that picture to repaint", addingPicture("image", "in.png")],
   ["paddingMaskCrop", "maskImage", "it is a margin around the masked part", addingPicture("maskImage", "mask.png")],
   ["controlImage", "controlnet", "it is the network that follows this picture", (name) => `add ${name("controlnet")} and a ControlNet`],
@@ -35,6 +36,7 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
     (name) =>
       `repaint first; then refine the result: ${name("model", { value: "REFINER" })} ${name("image", pictureIn("image", "result.png"))} ${name("strength", { value: 0.3 })}`,
   ],
+  ["maskImage", "depthMap", "no pipeline takes both", (name) => `leave ${name("maskImage")} or ${name("depthMap")} out`],
   ...(["image", "maskImage"] as const).map(
     (other) =>
       [

@@ -1,9 +1,12 @@
 import { described, type Fields, real } from "../options/fields.js";
+import { type PictureInput, picture } from "./picture-input.js";
 
 /** How a checkpoint that changes pictures uses the given one. */
 export interface EditRequest {
   /** For InstructPix2Pix, which takes 100 steps by default: how strongly the result stays like the picture, from 1; 1.5 by default. */
   readonly imageGuidanceScale?: number | undefined;
+  /** For Stable Diffusion 2 depth: the depth of the picture, near parts bright. In JSON: the image file in base64, or a data URL. */
+  readonly depthMap?: PictureInput | undefined;
 }
 
 /** The options of {@link EditRequest}. */
@@ -11,5 +14,9 @@ export const EDIT_REQUEST_FIELDS: Fields<EditRequest> = {
   imageGuidanceScale: described(
     "For InstructPix2Pix, which takes 100 steps by default: how strongly the result stays like the picture, from 1; 1.5 by default.",
     real(0),
+  ),
+  depthMap: described(
+    "For Stable Diffusion 2 depth: the depth of the picture, near parts bright. In JSON: the image file in base64, or a data URL.",
+    picture,
   ),
 };

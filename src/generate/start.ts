@@ -18,6 +18,8 @@ export interface ImageStart {
   readonly image: NamedPicture;
   /** Latents of the picture [1, channels, height / factor, width / factor], if they need not be encoded. */
   readonly latents?: Tensor | undefined;
+  /** Its depth; only for checkpoints that see it. */
+  readonly depth?: NamedPicture | undefined;
 }
 
 /** Inpainting. */
@@ -45,16 +47,17 @@ export function startNameOf({ image, maskImage }: RunRequest): StartName {
 }
 
 /** Decodes the pictures to start from. @throws ArgumentError for one that cannot be decoded. */
-export async function readStart({ image, maskImage, paddingMaskCrop }: RunRequest): Promise<Start> {
+export async function readStart({ image, maskImage, paddingMaskCrop, depthMap }: RunRequest): Promise<Start> {
   if (image === undefined) return { kind: "noise" };
   const picture = await readPicture("image", image);
+  if (depthMap !== undefined) return { kind: "image", image: picture, depth: await readPicture("depthMap", depthMap, loadMask) };
   if (maskImage === undefined) return { kind: "image", image: picture };
   return { kind: "mask", image: picture, mask: await readPicture("maskImage", maskImage, loadMask), padding: paddingMaskCrop };
 }
 
 /** The picture that is given as `argument`. @throws ArgumentError for that argument if it cannot be decoded */
 export async function readPicture(
-  argument: "image" | "maskImage" | "controlImage",
+  argument: "image" | "maskImage" | "controlImage" | "depthMap",
   input: PictureInput,
   load: typeof loadImage = loadImage,
 ): Promise<NamedPicture> {

@@ -131,6 +131,37 @@ export function resizeTensorNearest(tensor: Tensor, height: number, width: numbe
   return new Tensor("float32", [batch, channels, height, width], data);
 }
 
+/** A batch [batch, channels, height, width] in another size, as torch's `interpolate` with mode "bicubic" (`align_corners` false). */
+export function resizeTensorBicubic(tensor: Tensor, height: number, width: number): Tensor {
+  const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
+  // torch's cubic has another slope than PIL's: a is -0.75.
+  const near = (x: number) => ((-0.75 + 2) * x - (-0.75 + 3)) * x * x + 1;
+  const far = (x: number) => ((-0.75 * x + 5 * 0.75) * x - 8 * 0.75) * x + 4 * 0.75;
+  const places = (size: number, from: number) =>
+    Array.from({ length: size }, (_, i) => {
+      const at = ((i + 0.5) * from) / size - 0.5;
+      const share = at - Math.floor(at);
+      const values = [far(share + 1), near(share), near(1 - share), far(2 - share)] as const;
+      return values.map((value, j) => ({ index: Math.min(Math.max(Math.floor(at) + j - 1, 0), from - 1), value }));
+    });
+  const [rows, columns] = [places(height, fromHeight), places(width, fromWidth)];
+  const data = new Float32Array(batch * channels * height * width);
+  let at = 0;
+  for (let plane = 0; plane < batch * channels; plane++) {
+    for (const row of rows) {
+      for (const column of columns) {
+        let sum = 0;
+        for (const y of row) {
+          const start = (plane * fromHeight + y.index) * fromWidth;
+          for (const x of column) sum += y.value * x.value * (tensor.data[start + x.index] as number);
+        }
+        data[at++] = sum;
+      }
+    }
+  }
+  return new Tensor("float32", [batch, channels, height, width], data);
+}
+
 /** A batch [batch, channels, height, width] in another size, as torch's `interpolate` with mode "bilinear" (`align_corners` false). */
 export function resizeTensorBilinear(tensor: Tensor, height: number, width: number): Tensor {
   const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;

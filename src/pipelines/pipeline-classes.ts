@@ -37,6 +37,7 @@ const PIPELINES = {
   StableDiffusionPipeline: async () => (await import("./stable-diffusion.js")).StableDiffusionPipeline,
   StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
+  StableDiffusionDepth2ImgPipeline: async () => (await import("./stable-diffusion-depth2img.js")).StableDiffusionDepth2ImgPipeline,
   StableDiffusionInstructPix2PixPipeline: async () =>
     (await import("./stable-diffusion-instruct-pix2pix.js")).StableDiffusionInstructPix2PixPipeline,
   StableDiffusionXLInstructPix2PixPipeline: async () =>

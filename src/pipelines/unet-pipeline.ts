@@ -282,6 +282,13 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return yield* this.loop(call, { latents, timesteps, predict, steerable: [conditioning] });
   }
 
+  /**
+   * What the UNet sees beside the latents [batch, channels, height / factor, width / factor] in {@link fromPicture}; nothing by default.
+   */
+  protected async besideLatents(_call: Call<Request>, _size: Size): Promise<readonly Tensor[]> {
+    return [];
+  }
+
   /** Makes pictures from a picture with added noise, or from the latents of another model's unfinished run. */
   protected async *fromPicture(call: Call<Request & PictureOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
@@ -297,7 +304,8 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     const isNoised = request.latents !== undefined || request.denoisingStart !== undefined;
     const latents = isNoised ? start : addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0);
     const turns = loopTurns(scheduler, timesteps, planned);
-    const predict = this.predictor(call, conditioning, { control, turns });
+    const beside = await this.besideLatents(call, size);
+    const predict = this.predictor(call, conditioning, { channels: () => beside, control, turns });
     return yield* this.loop(call, { latents, timesteps, predict, steerable: [conditioning] });
   }
 
@@ -368,7 +376,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
 }
 
 /** @throws ArgumentError unless the UNet takes this many channels; `what` says what they are. */
-function expectChannels({ config: { inChannels } }: UNet2DConditionModel, expected: number, what: string): void {
+export function expectChannels({ config: { inChannels } }: UNet2DConditionModel, expected: number, what: string): void {
   if (inChannels === expected) return;
   throw new ArgumentError(`this UNet takes ${inChannels} channels; this pipeline needs one that takes ${expected}, ${what}`, {
     argument: "unet",

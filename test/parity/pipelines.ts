@@ -35,7 +35,7 @@ const ARGUMENTS = new Set([
   ...["class_labels", "original_inference_steps"],
   ...["negative_original_size", "negative_target_size", "negative_crops_coords_top_left"],
   ...["control_image", "controlnet_conditioning_scale", "guess_mode", "control_guidance_start", "control_guidance_end"],
-  ...["image_guidance_scale"],
+  ...["image_guidance_scale", "depth_map"],
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
 ]);

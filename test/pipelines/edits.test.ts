@@ -1,11 +1,15 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
 import { generate } from "../../src/generate/generate.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
+import { resizeTensorBicubic } from "../../src/image/resize.js";
 import {
   DiffusionPipeline,
   inspect,
+  StableDiffusionDepth2ImgPipeline,
   StableDiffusionInstructPix2PixPipeline,
   StableDiffusionPipeline,
   StableDiffusionXLInstructPix2PixPipeline,
@@ -122,5 +126,75 @@ describe("generate with InstructPix2Pix", () => {
       argument: "imageGuidanceScale",
     });
     expect((await readModelIndex(openFolder(model))).className).toBe("StableDiffusionInstructPix2PixPipeline");
+  });
+});
+
+describe("StableDiffusionDepth2ImgPipeline", () => {
+  const folder = () => checkpointOf("StableDiffusionDepth2ImgPipeline", "sd2-mini", { unet: "options/unet-depth" });
+  const depth = Tensor.from(
+    Array.from({ length: 48 * 72 }, (_, i) => i % 72),
+    [1, 48, 72],
+  );
+
+  it("is opened by model_index.json without its depth estimator, and recognised in a single file of full size", async () => {
+    const path = checkpointOf("StableDiffusionDepth2ImgPipeline", "sd2-mini", { unet: "options/unet-depth" });
+    const index = JSON.parse(readFileSync(join(path, "model_index.json"), "utf8"));
+    const parts = { depth_estimator: ["transformers", "DPTForDepthEstimation"], feature_extractor: ["transformers", "DPTImageProcessor"] };
+    writeFileSync(join(path, "model_index.json"), JSON.stringify({ ...index, ...parts }));
+    const pipe = await opened(DiffusionPipeline.fromPretrained(path, { device }));
+    expect(pipe.className).toBe("StableDiffusionDepth2ImgPipeline");
+    const file = sparseFile({
+      ...FULL_SIZE.sd21?.(),
+      "model.diffusion_model.input_blocks.0.0.weight": [320, 5, 3, 3],
+      "depth_model.model.pretrained.model.cls_token": [1, 1, 768],
+    });
+    expect(await inspect(file)).toMatchObject({
+      kind: "checkpoint",
+      className: "StableDiffusionDepth2ImgPipeline",
+      predictionType: "epsilon",
+    });
+  });
+
+  it("needs a depth map, says how to make one, and refuses a flat one and one of another shape", async () => {
+    const pipe = await opened(StableDiffusionDepth2ImgPipeline.fromPretrained(folder(), { device }));
+    const call = { ...CALL, image: input };
+    await expect(pipe.generate(call as never)).rejects.toMatchObject({
+      argument: "depthMap",
+      hint: expect.stringMatching(/Depth Anything/),
+    });
+    await expect(pipe.generate({ ...call, depthMap: Tensor.full([1, 8, 8], 3) })).rejects.toThrow(/the same depth everywhere/);
+    await expect(pipe.generate({ ...call, depthMap: Tensor.full([1, 3, 8, 8], 3) })).rejects.toThrow(
+      "depthMap is [1,3,8,8]; expected [n, height, width]",
+    );
+    const plain = await opened(StableDiffusionDepth2ImgPipeline.fromPretrained(checkpoint("sd2-mini"), { device }));
+    await expect(plain.generate({ ...call, depthMap: depth })).rejects.toThrow(/takes 4 channels; this pipeline needs one that takes 5/);
+  });
+
+  it("takes a grey picture, and latents to start from", async () => {
+    const pipe = await opened(StableDiffusionDepth2ImgPipeline.fromPretrained(folder(), { device }));
+    const call = { ...CALL, image: Tensor.full([1, 4, 24, 36], 0.5), outputType: "latent" } as const;
+    const gray = { width: 72, height: 48, channels: 1, data: Uint8Array.from(depth.data) } as const;
+    expect((await pipe.generate({ ...call, depthMap: gray })).images).toEqual((await pipe.generate({ ...call, depthMap: depth })).images);
+  });
+
+  it("makes the same picture from a request", async () => {
+    const model = folder();
+    const pipe = await opened(StableDiffusionDepth2ImgPipeline.fromPretrained(model, { device }));
+    const { images } = await pipe.generate({ ...CALL, image: input, depthMap: input, strength: 0.7 });
+    const image = new Blob([new Uint8Array(await input.encode("png"))]);
+    const request = { ...CALL, model, device, image } as const;
+    const { pictures } = await generate({ ...request, depthMap: image, strength: 0.7 });
+    expect(pictures[0]?.image).toEqual(images[0]);
+    await expect(generate(request)).rejects.toMatchObject({ argument: "depthMap", message: expect.stringMatching(/is missing/) });
+    await expect(generate({ ...request, model: checkpoint("sd1-mini"), depthMap: image })).rejects.toMatchObject({ argument: "depthMap" });
+  });
+
+  it("resizes depth maps as torch does", () => {
+    const squares = Tensor.from([0, 1, 4, 9, 16, 25], [1, 1, 2, 3]);
+    expect(
+      resizeTensorBicubic(squares, 3, 5)
+        .toArray()
+        .map((value) => Number(value.toFixed(4))),
+    ).toEqual([-0.8273, -0.7738, -0.3021, 1.2497, 2.4151, 4.116, 5.62, 8.5, 12.46, 15.076, 9.0592, 12.0138, 17.3021, 23.6703, 27.7369]);
   });
 });

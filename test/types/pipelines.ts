@@ -83,6 +83,7 @@ interface Parts {
   StableDiffusionImg2ImgPipeline: UNet;
   StableDiffusionInpaintPipeline: UNet;
   StableDiffusionInstructPix2PixPipeline: UNet;
+  StableDiffusionDepth2ImgPipeline: UNet;
   StableDiffusionXLInstructPix2PixPipeline: UNet;
   StableDiffusionPipeline: UNet;
   StableDiffusionXLImg2ImgPipeline: UNet;
@@ -111,6 +112,7 @@ export const opened = {
   StableDiffusionXLControlNetUnionPipeline: darkroom.StableDiffusionXLControlNetUnionPipeline.fromPretrained("folder"),
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionDepth2ImgPipeline: darkroom.StableDiffusionDepth2ImgPipeline.fromPretrained("folder"),
   StableDiffusionInstructPix2PixPipeline: darkroom.StableDiffusionInstructPix2PixPipeline.fromPretrained("folder"),
   StableDiffusionXLInstructPix2PixPipeline: darkroom.StableDiffusionXLInstructPix2PixPipeline.fromPretrained("folder"),
   StableDiffusionInpaintPipeline: darkroom.StableDiffusionInpaintPipeline.fromPretrained("folder"),

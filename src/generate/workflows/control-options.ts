@@ -1,7 +1,7 @@
 import type { Picture } from "../../image/picture.js";
 import { resize } from "../../image/resize.js";
-import { preparedPicture } from "../control-pictures.js";
 import { Tensor } from "../../tensor/tensor.js";
+import { preparedPicture } from "../control-pictures.js";
 import type { ImageStart, MaskStart } from "../start.js";
 import { imageOptions, maskOptions, type Sized } from "./job-options.js";
 import type { Job } from "./workflow.js";

@@ -47,6 +47,7 @@ export interface OpenPipeline {
 type RequestedStart =
   | "image"
   | "maskImage"
+  | "depthMap"
   | "controlImage"
   | "controlnetConditioningScale"
   | "controlGuidanceStart"

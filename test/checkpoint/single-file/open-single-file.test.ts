@@ -240,7 +240,6 @@ describe("a single file is refused", () => {
     ["model.diffusion_model.patchify_proj.weight", "LTX-Video"],
     ["txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias", "HunyuanVideo"],
     ["model.diffusion_model.label_emb.weight", "the Stable Diffusion x4 upscaler"],
-    ["depth_model.model.pretrained.cls_token", "Stable Diffusion 2 depth"],
     ["noise_augmentor.data_mean", "Stable Diffusion 2 unCLIP"],
     ["lora_controlnet", "Control-LoRA"],
     ["lllite_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.down.0.weight", "ControlNet-LLLite"],
