@@ -125,6 +125,7 @@ export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelin
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
 export {
   type AutoParts,
+  type AutoPipeline,
   AutoPipelineForImage2Image,
   AutoPipelineForInpainting,
   AutoPipelineForText2Image,
