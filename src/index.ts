@@ -83,6 +83,7 @@ export {
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from "./models/controlnet.js";
 export type { ControlNetOutput } from "./models/controlnet-residuals.js";
 export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";
+export type { FreeUFactors } from "./models/freeu.js";
 export type {
   ImageProjection,
   ImageProjectionConfig,
@@ -98,6 +99,7 @@ export type { Model, ModelOptions, SingleFileModelOptions } from "./models/model
 export { MultiAdapter } from "./models/multi-adapter.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
 export { MultiControlNetUnionModel } from "./models/multi-controlnet-union.js";
+export type { PerturbedRows } from "./models/perturbed-attention.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";
@@ -163,6 +165,7 @@ export type { DepthInput } from "./pipelines/shared/depth-map.js";
 export type { GuidanceInterval } from "./pipelines/shared/guidance-interval.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput, PixelOutputType } from "./pipelines/shared/output.js";
+export type { PerturbedGuidanceOptions } from "./pipelines/shared/perturbed-guidance.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
 export type { OnStepEnd, SteeringOptions, StepChanges, StepEnd } from "./pipelines/shared/steering.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";

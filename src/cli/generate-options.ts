@@ -30,6 +30,8 @@ export interface GenerateOptions extends LibraryOptions {
   readonly guidance?: number;
   readonly guidanceRescale?: number;
   readonly guidanceInterval?: GenerateRequest["guidanceInterval"];
+  readonly freeu?: GenerateRequest["freeU"];
+  readonly pag?: number;
   readonly preset?: PresetName;
   readonly seed?: string;
   readonly size?: Size;
@@ -122,6 +124,8 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     guidanceScale: options.guidance,
     guidanceRescale: options.guidanceRescale,
     guidanceInterval: options.guidanceInterval,
+    freeU: options.freeu,
+    pagScale: options.pag,
     preset: options.preset,
     clipSkip: options.clipSkip,
     seed: options.seed,

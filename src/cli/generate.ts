@@ -12,7 +12,7 @@ import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
-import { interval, number, numbers, repeated, size, wholeNumber, word } from "./values.js";
+import { freeU, interval, number, numbers, repeated, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -58,6 +58,8 @@ function addPictureOptions(generate: Command): void {
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
     .option("-c, --count <n>", "pictures, with seeds n, n + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
+    .option("--freeu <s1,s2,b1,b2>", "FreeU, such as 0.9,0.2,1.5,1.6 (XL: 0.9,0.2,1.3,1.4)", freeU("--freeu"))
+    .option("--pag <x>", "perturbed-attention guidance, such as 3; half as long again", number("pagScale", FIELDS.pagScale))
     .addOption(new Option("--preset <name>", "recipe of a few-step checkpoint or LoRA").choices(PRESET_NAMES))
     .option("--hires <x>", "make it x times as large in a second pass", number("hires.scale", HIRES_FIELDS.scale))
     .option("--hires-steps <n>", "steps of that pass (default: as many)", wholeNumber("hires.steps", HIRES_FIELDS.steps))

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
-import { GENERATE_FIELDS } from "../generate/request.js";
+import { GENERATE_FIELDS, type GenerateRequest } from "../generate/request.js";
 import { LARGEST_SIDE } from "../generate/run-request.js";
 import { wrongArgument } from "../given.js";
 import type { Field } from "../options/fields.js";
@@ -51,6 +51,15 @@ export function size(option: string): (text: string) => Size {
     const [, width = 0, height = 0] = /^(\d+)x(\d+)$/i.exec(text)?.map(Number) ?? [];
     if ([width, height].every((side) => v.is(GENERATE_FIELDS.width, side))) return { width, height };
     throw wrongValue(option, text, `WIDTHxHEIGHT in pixels, each 1 to ${LARGEST_SIDE}`, "example: 512x768");
+  };
+}
+
+/** Reads FreeU's factors, `S1,S2,B1,B2`. */
+export function freeU(option: string): (text: string) => NonNullable<GenerateRequest["freeU"]> {
+  return (text) => {
+    const [s1 = Number.NaN, s2 = Number.NaN, b1 = Number.NaN, b2 = Number.NaN, ...more] = text.split(",").map(toNumber);
+    if (more.length === 0 && [s1, s2, b1, b2].every((value) => Number.isFinite(value) && value !== 0)) return { s1, s2, b1, b2 };
+    throw wrongValue(option, text, "S1,S2,B1,B2, four numbers other than 0", "example: 0.9,0.2,1.5,1.6");
   };
 }
 

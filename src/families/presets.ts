@@ -10,6 +10,7 @@ export interface Preset {
   readonly scheduler: string;
   /** Settings of the scheduler's config. */
   readonly schedulerConfig?: Readonly<Record<string, string | number | boolean>>;
+  /** Denoising steps. */
   readonly numInferenceSteps: number;
   /** Timesteps, if the network was trained for these alone. */
   readonly timesteps?: readonly number[];
@@ -62,8 +63,7 @@ const lcm = (steps: number): Preset => ({
   guidanceScale: 1,
 });
 
-/** Recipes of few-step checkpoints and LoRAs, by name. */
-export const PRESETS = {
+const TABLE = {
   "turbo-1": turbo(1),
   "turbo-4": turbo(4),
   "lightning-1": lightning(1),
@@ -114,7 +114,10 @@ export const PRESETS = {
 } as const satisfies Readonly<Record<string, Preset>>;
 
 /** The name of a recipe, such as `lightning-4`. */
-export type PresetName = keyof typeof PRESETS;
+export type PresetName = keyof typeof TABLE;
+
+/** Recipes of few-step checkpoints and LoRAs, by name. */
+export const PRESETS: Readonly<Record<PresetName, Preset>> = TABLE;
 
 export const PRESET_NAMES = Object.keys(PRESETS) as readonly PresetName[];
 

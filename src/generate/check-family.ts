@@ -97,6 +97,8 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
     "guidanceScale",
     "guidanceRescale",
     "guidanceInterval",
+    "freeU",
+    "pagScale",
     "preset",
     "clipSkip",
     "width",

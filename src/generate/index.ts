@@ -4,6 +4,7 @@
 export type { ControlName, Defaults, StartName, WorkflowName } from "../families/family.js";
 export { PRESETS, type Preset, type PresetName } from "../families/presets.js";
 export type { FoundFile } from "../hub/open-file.js";
+export type { FreeUFactors } from "../models/freeu.js";
 export { mistypedName } from "../nearest.js";
 export type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 export type { AdapterLibrary, AdapterShelf } from "./adapter-library.js";

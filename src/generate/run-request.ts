@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import { PRESET_NAMES, type PresetName } from "../families/presets.js";
 import { isPlain } from "../given.js";
-import { described, type Fields, field, group, needed, numbers, oneOf, real, text, whole, withJson } from "../options/fields.js";
+import { FREEU_FIELDS, type FreeUFactors } from "../models/freeu.js";
+import { described, type Fields, field, group, needed, numbers, oneOf, oneOrList, real, text, whole, withJson } from "../options/fields.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
@@ -41,6 +42,14 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest {
   readonly guidanceRescale?: number | undefined;
   /** The part of the run in which there is guidance; the whole run by default. */
   readonly guidanceInterval?: GuidanceInterval | undefined;
+  /** FreeU: amplifies the UNet's backbone (b1, b2) and damps low frequencies of its skips (s1, s2). Off by default. */
+  readonly freeU?: FreeUFactors | undefined;
+  /** Perturbed-attention guidance: how strongly; usually 3. 0, the default, is off. Steps take longer by a half. */
+  readonly pagScale?: number | undefined;
+  /** How fast it fades: at timestep t its scale is pagScale - pagAdaptiveScale * (1000 - t). 0 by default. */
+  readonly pagAdaptiveScale?: number | undefined;
+  /** The self-attention that is perturbed: regular expressions for the layers' paths; mid by default. */
+  readonly pagAppliedLayers?: string | readonly string[] | undefined;
   /** The share of fresh noise in a step, for the schedulers ddim and tcd; 0 by default. */
   readonly eta?: number | undefined;
   /**
@@ -114,6 +123,13 @@ const INTERVAL_FIELDS: Fields<GuidanceInterval> = {
   sigmaHigh: described("Instead of shares: no guidance above this noise level; no limit by default.", GUIDANCE_INTERVAL_FIELDS.sigmaHigh),
 };
 
+const FREEU: Fields<FreeUFactors> = {
+  s1: described("Factor of the lowest frequencies of the first up block's skips, such as 0.9.", FREEU_FIELDS.s1),
+  s2: described("Factor of the lowest frequencies of the second up block's skips, such as 0.2.", FREEU_FIELDS.s2),
+  b1: described("Factor of half of the channels of the first up block, such as 1.5; XL 1.3.", FREEU_FIELDS.b1),
+  b2: described("Factor of half of the channels of the second up block, such as 1.6; XL 1.4.", FREEU_FIELDS.b2),
+};
+
 /** The options of one run. */
 export const RUN_FIELDS: Fields<RunRequest> = {
   prompt: described(
@@ -143,6 +159,22 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     real(0),
   ),
   guidanceInterval: described("The part of the run in which there is guidance; the whole run by default.", group(INTERVAL_FIELDS)),
+  freeU: described(
+    "FreeU: amplifies the UNet's backbone (b1, b2) and damps low frequencies of its skips (s1, s2). Off by default.",
+    group(FREEU),
+  ),
+  pagScale: described(
+    "Perturbed-attention guidance: how strongly; usually 3. 0, the default, is off. Steps take longer by a half.",
+    real(0),
+  ),
+  pagAdaptiveScale: described(
+    "How fast it fades: at timestep t its scale is pagScale - pagAdaptiveScale * (1000 - t). 0 by default.",
+    real(0),
+  ),
+  pagAppliedLayers: described(
+    "The self-attention that is perturbed: regular expressions for the layers' paths; mid by default.",
+    oneOrList(text, "a text or a list of texts"),
+  ),
   eta: described("The share of fresh noise in a step, for the schedulers ddim and tcd; 0 by default.", real(0)),
   preset: described(
     "The recipe of a few-step checkpoint or LoRA, such as lightning-4: scheduler, steps and guidance. Options of the request go first. None by default.",

@@ -1,6 +1,7 @@
 import type { PredictionType } from "../families/prediction-types.js";
 import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
 import type { ResizeMode } from "../image/vae-image-processor.js";
+import type { FreeUFactors } from "../models/freeu.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
@@ -36,6 +37,14 @@ export interface RunSettings {
   readonly guidanceRescale: number | undefined;
   /** The part of the run in which there is guidance; undefined for the whole run. */
   readonly guidanceInterval: GuidanceInterval | undefined;
+  /** FreeU's factors; undefined without FreeU. */
+  readonly freeU: FreeUFactors | undefined;
+  /** Strength of perturbed-attention guidance. */
+  readonly pagScale: number | undefined;
+  /** How fast it fades. */
+  readonly pagAdaptiveScale: number | undefined;
+  /** The self-attention that is perturbed. */
+  readonly pagAppliedLayers: string | readonly string[] | undefined;
   /** The share of fresh noise in a step, if the request says it. */
   readonly eta: number | undefined;
   /** How much of the picture to start from is changed; undefined without one. */
@@ -127,7 +136,7 @@ export interface PictureFacts {
  * are the `text` of `Picture.encode`.
  */
 export function settingsText(run: RunSettings, { width, height, seed, count = 1 }: PictureFacts): Record<string, string> {
-  const { guidanceScale, guidanceRescale, guidanceInterval, eta, clipSkip, vae, refiner, cache, scheduler } = run;
+  const { guidanceScale, guidanceRescale, guidanceInterval, freeU, eta, clipSkip, vae, refiner, cache, scheduler } = run;
   const settings = {
     Steps: String(run.numInferenceSteps),
     ...samplerSettings(scheduler, run.schedulerConfig),
@@ -135,6 +144,8 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     ...(run.imageGuidanceScale !== undefined && { "Image CFG scale": String(run.imageGuidanceScale) }),
     ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
     ...(guidanceInterval && { "Guidance interval": intervalText(guidanceInterval) }),
+    ...(freeU && { FreeU: `s1 ${freeU.s1} s2 ${freeU.s2} b1 ${freeU.b1} b2 ${freeU.b2}` }),
+    ...pagSettings(run),
     ...(eta && { Eta: String(eta) }),
     Seed: String(seed),
     ...sizeSetting(run, width, height),
@@ -167,6 +178,15 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
 /** `0.2-0.8`, or with noise levels `sigma 0.28-5.42`. */
 function intervalText({ start = 0, stop = 1, sigmaLow, sigmaHigh }: GuidanceInterval): string {
   return sigmaLow === undefined && sigmaHigh === undefined ? `${start}-${stop}` : `sigma ${sigmaLow ?? 0}-${sigmaHigh ?? "inf"}`;
+}
+
+function pagSettings({ pagScale, pagAdaptiveScale, pagAppliedLayers }: RunSettings): Record<string, string> {
+  if (!pagScale) return {};
+  return {
+    "PAG scale": String(pagScale),
+    ...(pagAdaptiveScale && { "PAG adaptive scale": String(pagAdaptiveScale) }),
+    ...(pagAppliedLayers !== undefined && { "PAG layers": [pagAppliedLayers].flat().join(" ") }),
+  };
 }
 
 /** Without what "Schedule type" says. */

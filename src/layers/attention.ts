@@ -2,7 +2,7 @@ import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { attention } from "../graph/ops/attention.js";
 import { add, scale } from "../graph/ops/elementwise.js";
-import { concat, repeatBatch, reshape, transpose } from "../graph/ops/shapes.js";
+import { concat, repeatBatch, reshape, slice, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { groupNorm, linear, linearRows } from "./basic.js";
 import { attendToImages } from "./image-prompts.js";
@@ -25,6 +25,29 @@ export function multiHeadAttention(x: Value, context: Value, w: Scope, heads: nu
     slices.push(attendToImages(attended, query, w.imagePrompts, { heads: count, rows: [head * width, (head + count) * width] }));
   }
   return linear(concat(slices as [Value, ...Value[]], 2), w.at("to_out", 0), channels);
+}
+
+/** Which rows of a batch have perturbed self-attention, and in which layers (Ahn et al. 2024, PAG). */
+export interface Perturbation {
+  /** Whether the attention layer at this path is perturbed. */
+  readonly isIn: (path: string) => boolean;
+  /** The number of rows, the last ones of the batch. */
+  readonly rows: number;
+}
+
+/**
+ * Self-attention of x [batch or a part of it, tokens, channels] whose last `rows` of `batch` are perturbed: each token attends to itself
+ * alone, so that only its value is left. Matches diffusers' PAGCFGIdentitySelfAttnProcessor2_0.
+ */
+export function perturbedSelfAttention(x: Value, w: Scope, heads: number, rows: number, batch: number): Value {
+  const [own = 1, , channels = 0] = x.shape;
+  const isWhole = own === batch;
+  const plain = isWhole ? batch - rows : Math.min(own, batch - rows);
+  const kept = plain > 0 ? slice(x, 0, 0, plain) : undefined;
+  const attended = kept && multiHeadAttention(kept, kept, w, heads);
+  const alone = isWhole ? slice(x, 0, batch - rows, batch) : repeatBatch(x, rows);
+  const values = linear(linearRows(alone, w.at("to_v"), channels, [0, channels]), w.at("to_out", 0), channels);
+  return attended ? concat([repeatBatch(attended, batch - rows), values], 0) : values;
 }
 
 /** How attention over pixels is built. */

@@ -2,7 +2,7 @@ import type { Value } from "../graph/graph.js";
 import { add, addBatches } from "../graph/ops/elementwise.js";
 import { reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
-import { multiHeadAttention } from "./attention.js";
+import { multiHeadAttention, type Perturbation, perturbedSelfAttention } from "./attention.js";
 import { groupNorm, layerNorm, linear } from "./basic.js";
 import { feedForward } from "./feed-forward.js";
 
@@ -15,6 +15,8 @@ export interface TransformerOptions {
   readonly groups: number;
   /** Whether a block's first attention is also to the context, not to the picture itself. */
   readonly onlyCrossAttention?: boolean;
+  /** Rows and layers whose self-attention is perturbed. */
+  readonly perturbs?: Perturbation | undefined;
 }
 
 /**
@@ -28,25 +30,32 @@ export function spatialTransformer(
   x: Value,
   context: Value,
   w: Scope,
-  { heads, layers, groups, onlyCrossAttention = false }: TransformerOptions,
+  { heads, layers, groups, onlyCrossAttention = false, perturbs }: TransformerOptions,
 ): Value {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   const normed = groupNorm(x, w.at("norm"), groups, 1e-6);
   let h = linear(transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]), w.at("proj_in"), channels);
   for (let i = 0; i < layers; i++) {
-    h = transformerBlock(h, context, w.at("transformer_blocks", i), heads, onlyCrossAttention);
+    h = transformerBlock(h, context, w.at("transformer_blocks", i), { heads, onlyCrossAttention, perturbs });
   }
   h = linear(h, w.at("proj_out"), channels);
   return addBatches(x, reshape(transpose(h, [0, 2, 1]), [-1, channels, height, width]));
 }
 
+type BlockOptions = Pick<TransformerOptions, "heads" | "perturbs"> & { readonly onlyCrossAttention: boolean };
+
 /**
  * Self-attention, cross-attention and feed-forward, each with a layer norm before it and a residual around both. Matches diffusers'
  * BasicTransformerBlock.
  */
-function transformerBlock(x: Value, context: Value, w: Scope, heads: number, onlyCrossAttention: boolean): Value {
+function transformerBlock(x: Value, context: Value, w: Scope, options: BlockOptions): Value {
+  const { heads, onlyCrossAttention, perturbs } = options;
   let normed = layerNorm(x, w.at("norm1"));
-  let h = addBatches(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, w.at("attn1"), heads));
+  const first = w.at("attn1");
+  let h =
+    perturbs && !onlyCrossAttention && perturbs.isIn(first.name)
+      ? addBatches(x, perturbedSelfAttention(normed, first, heads, perturbs.rows, context.shape[0] ?? 1))
+      : addBatches(x, multiHeadAttention(normed, onlyCrossAttention ? context : normed, first, heads));
   normed = layerNorm(h, w.at("norm2"));
   h = addBatches(h, multiHeadAttention(normed, context, w.at("attn2"), heads));
   return add(h, feedForward(layerNorm(h, w.at("norm3")), w.at("ff")));

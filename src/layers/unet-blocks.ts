@@ -2,7 +2,8 @@ import type { Value } from "../graph/graph.js";
 import { averagePool, doubled } from "../graph/ops/resampling.js";
 import { concat, repeatBatch } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
-import { type PixelAttentionOptions, pixelAttention } from "./attention.js";
+import { type Perturbation, type PixelAttentionOptions, pixelAttention } from "./attention.js";
+import { amplifiedHalf, type FreeUBlock, filteredLow } from "./freeu.js";
 import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { spatialTransformer } from "./spatial-transformer.js";
 
@@ -18,6 +19,7 @@ export type BlockAttention =
       readonly layers: (i: number) => number;
       readonly groups: number;
       readonly onlyCrossAttention: boolean;
+      readonly perturbs?: Perturbation | undefined;
     };
 
 /** How the size changes between levels: by a convolution, or by a resnet block that averages or repeats pixels. */
@@ -80,21 +82,27 @@ export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels
 }
 
 /**
- * Up block: resnet blocks, each with the last skip as further channels, then an upsampling to the size of the next level's skips.
- * `exchange` is called with the value that meets a skip and with the skip's number. Its result takes the value's place.
+ * Up block: resnet blocks, each with the last skip as further channels, then an upsampling to the size of the next level's skips. `freeU`
+ * changes both the value that meets a skip and the skip. `exchange` is called with the value that meets a skip and with the skip's number.
+ * Its result takes the value's place.
  */
 export function upBlock(
   x: Value,
   skips: Value[],
   temb: Value | undefined,
   w: Scope,
-  options: BlockOptions & { readonly isLast: boolean; readonly sampler?: Sampler; readonly exchange?: (h: Value, skip: number) => Value },
+  options: BlockOptions & {
+    readonly isLast: boolean;
+    readonly sampler?: Sampler;
+    readonly exchange?: (h: Value, skip: number) => Value;
+    readonly freeU?: FreeUBlock | undefined;
+  },
 ): Value {
   let h = x;
   for (let i = 0; i < options.layers; i++) {
     const skip = skips.pop();
     h = options.exchange?.(h, skips.length) ?? h;
-    if (skip) h = concat([h, repeatBatch(skip, h.shape[0] ?? 1)], 1);
+    if (skip) h = joinSkip(h, skip, options.freeU);
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
     h = attend(h, w, i, options.attention);
   }
@@ -103,6 +111,11 @@ export function upBlock(
     return resnetBlock(h, temb, w.at("upsamplers", 0), options.channels, { ...options.resnet, resample: doubled });
   const next = skips.at(-1)?.shape;
   return upsample(h, w.at("upsamplers", 0), options.channels, next && [next[2] ?? 0, next[3] ?? 0]);
+}
+
+function joinSkip(h: Value, skip: Value, freeU: FreeUBlock | undefined): Value {
+  const [backbone, features] = freeU ? [amplifiedHalf(h, freeU.backbone), filteredLow(skip, freeU.skip)] : [h, skip];
+  return concat([backbone, repeatBatch(features, h.shape[0] ?? 1)], 1);
 }
 
 function attend(x: Value, w: Scope, i: number, attention: BlockAttention): Value {

@@ -5,15 +5,18 @@ import { wrongArgument } from "../given.js";
 import type { Value } from "../graph/graph.js";
 import { addBatches, scale, shift } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
+import type { Perturbation } from "../layers/attention.js";
 import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
-import { anyNumber, type Fields, field, tensor } from "../options/fields.js";
+import { anyNumber, type Fields, field, group, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { DType } from "../tensor/dtype.js";
 import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
+import { expectFreeU, FREEU_FIELDS, type FreeUFactors, freeUOf } from "./freeu.js";
 import { type IPAdapterInputs, type IPAdapterProjections, IPAdapters } from "./ip-adapters.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
+import { layersMatching, PERTURBED_FIELDS, type PerturbedRows } from "./perturbed-attention.js";
 import {
   blockAttention,
   CONDITION_FIELDS,
@@ -100,6 +103,10 @@ export interface UNet2DConditionInputs extends UNetConditions, IPAdapterInputs {
    * is handed over, not copied; this pass returns it for the next one.
    */
   readonly deepFeature?: Tensor | undefined;
+  /** Perturbed-attention guidance: rows whose self-attention is perturbed in some layers. */
+  readonly perturbed?: PerturbedRows | undefined;
+  /** FreeU for this pass; by default that of {@link UNet2DConditionModel.enableFreeU}. */
+  readonly freeU?: FreeUFactors | undefined;
 }
 
 const TENSORS = field<readonly Tensor[]>(
@@ -122,6 +129,8 @@ const FIELDS: Fields<UNet2DConditionInputs> = {
   deepFeature: tensor,
   imageEmbeds: TENSORS,
   ipAdapterMasks: MASKS,
+  freeU: group(FREEU_FIELDS),
+  perturbed: group(PERTURBED_FIELDS),
 };
 
 /** The prediction, and the deep feature for cheaper passes. */
@@ -149,6 +158,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   protected override readonly runsOften = true;
   /** Its IP-Adapters. Pipelines load them with `loadIPAdapter`. @internal */
   readonly ipAdapters = new IPAdapters(this.weights, this.engine);
+  private freeU: FreeUFactors | undefined;
 
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DConditionModel> {
@@ -187,6 +197,21 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     return size < 64 && /^0\.[0-8]\./.test(_diffusersVersion) ? [64, 64] : [size, size];
   }
 
+  /**
+   * Turns FreeU on (Si et al. 2023, arXiv:2309.11497): the first two up blocks amplify half of the backbone's channels by `b1` and `b2`,
+   * and multiply the lowest frequencies of their skips by `s1` and `s2`. Good values are s1 0.9, s2 0.2, and b1 1.5, b2 1.6 for Stable
+   * Diffusion 1.5, 1.4 and 1.6 for 2.1, 1.3 and 1.4 for XL. Matches diffusers' enable_freeu. All pipelines of this network have it.
+   * @throws ArgumentError unless all are finite numbers other than 0
+   */
+  enableFreeU(factors: FreeUFactors): void {
+    this.freeU = expectFreeU(checkOptions(factors, FREEU_FIELDS, { call: "enableFreeU" }));
+  }
+
+  /** Turns FreeU off. */
+  disableFreeU(): void {
+    this.freeU = undefined;
+  }
+
   /** The number of branches for step caching: three for each level. */
   get cacheBranches(): number {
     return BRANCHES_PER_LEVEL * this.config.blockOutChannels.length;
@@ -204,7 +229,9 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, given: UNet2DConditionInputs): Promise<UNet2DConditionOutput> {
     const inputs = checkOptions(given, FIELDS, { call: "UNet2DConditionModel.forward" });
     const { timeCondProjDim, encoderHidDim, crossAttentionDim } = this.config;
-    const { cacheBranch, deepFeature } = inputs;
+    const { cacheBranch, deepFeature, freeU = this.freeU, perturbed } = inputs;
+    const isPerturbed = perturbed && layersMatching(perturbed.layers, this.weights);
+    if (freeU) expectFreeU(freeU);
     const cut = cacheBranch === undefined ? undefined : this.skipOf(cacheBranch);
     if (deepFeature) expectDeepFeature(deepFeature, cut);
     // The deep feature includes the ControlNet's residuals for deeper skips.
@@ -221,14 +248,20 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
       ...Object.fromEntries(inputs.downIntrablockAdditionalResiduals?.map((residual, i) => [`intrablock_${i}`, residual]) ?? []),
       ...(isShallow && { deep_feature: deepFeature }),
     };
-    const part = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${images.key}`;
-    const build = (values: Readonly<Record<string, Value | undefined>>, w: Scope) =>
-      unet(values, w.with(images.prompts(values)), this.config, cut);
+    const name = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${images.key}${freeU ? `, FreeU ${Object.values(freeU)}` : ""}`;
+    const build = (perturbs: Perturbation | undefined) => (values: Readonly<Record<string, Value | undefined>>, w: Scope) =>
+      unet(values, w.with(images.prompts(values)), { ...this.config, perturbs }, { cut, freeU });
     const running = { lent: isShallow ? ["deep_feature"] : [], takingTurns: cut === undefined ? 1 : 2 };
     // With guidance, one row at a time takes half the working memory of two, and 8 % more time.
-    const rows = this.savesMemory ? eachRow(feeds, inputs.encoderHiddenStates.shape[0] ?? 1) : [feeds];
+    const batch = inputs.encoderHiddenStates.shape[0] ?? 1;
+    const rows = this.savesMemory ? eachRow(feeds, batch) : [feeds];
     const results: Readonly<Record<string, Tensor>>[] = [];
-    for (const row of rows) results.push(await this.run(part, row, build, running));
+    for (const [i, row] of rows.entries()) {
+      const count = perturbed ? (rows.length === 1 ? perturbed.rows : Number(i >= batch - perturbed.rows)) : 0;
+      const perturbs = isPerturbed && count > 0 ? { isIn: isPerturbed, rows: count } : undefined;
+      const part = perturbs ? `${name}, ${count} perturbed in ${perturbed?.layers}` : name;
+      results.push(await this.run(part, row, build(perturbs), running));
+    }
     const joined = (name: string) => (results.length === 1 ? results[0]?.[name] : concat(results.map((result) => result[name] as Tensor)));
     return { sample: joined("prediction") as Tensor, ...(cut !== undefined && { deepFeature: joined("deep_feature") }) };
   }
@@ -277,8 +310,8 @@ function eachRow(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number):
 function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
-  config: UNet2DConditionConfig,
-  cut?: number,
+  config: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined },
+  { cut, freeU }: { readonly cut: number | undefined; readonly freeU: FreeUFactors | undefined },
 ): Readonly<Record<string, Value>> {
   const { sample, timestep, encoder_hidden_states } = inputs as { sample: Value; timestep: Value; encoder_hidden_states: Value };
   const { blockOutChannels, normNumGroups: groups, normEps: epsilon, actFn } = config;
@@ -318,6 +351,7 @@ function unet(
       attention: blockAttention(i, type === "CrossAttnUpBlock2D", layers, context, config),
       isLast: i === 0,
       exchange,
+      freeU: freeU && freeUOf(freeU, j),
     });
   }
   h = ACTIVATIONS[actFn](groupNorm(h, w.at("conv_norm_out"), groups, epsilon));

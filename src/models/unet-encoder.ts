@@ -5,6 +5,7 @@ import type { Value } from "../graph/graph.js";
 import { add, addBatches } from "../graph/ops/elementwise.js";
 import { concat, expand, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
+import type { Perturbation } from "../layers/attention.js";
 import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js";
 import { classEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
 import type { ResnetOptions } from "../layers/resnet.js";
@@ -246,13 +247,19 @@ export function resnetOptions(
   return { groups, epsilon, activation, timeScaleShift };
 }
 
+/** A config, and what one pass adds to it. */
+export interface PassConfig extends UNetEncoderConfig {
+  /** Rows and layers whose self-attention is perturbed. */
+  readonly perturbs?: Perturbation | undefined;
+}
+
 /** The attention after each resnet block of block `i`: a transformer if `isUsed`, else none. */
 export function blockAttention(
   i: number,
   isUsed: boolean,
   layers: number | readonly number[] | undefined,
   context: Value,
-  config: UNetEncoderConfig,
+  config: PassConfig,
 ): BlockAttention {
   if (!isUsed) return { kind: "none" };
   return {
@@ -262,6 +269,7 @@ export function blockAttention(
     layers: (j) => (typeof layers === "number" ? layers : (layers?.[j] ?? 1)),
     groups: config.normNumGroups,
     onlyCrossAttention: level(config.onlyCrossAttention, i),
+    perturbs: config.perturbs,
   };
 }
 
@@ -274,7 +282,7 @@ export function downBlocks(
   temb: Value,
   context: Value,
   w: Scope,
-  config: UNetEncoderConfig,
+  config: PassConfig,
   residuals: IntrablockResidual[] = [],
 ): Value[] {
   const last = config.blockOutChannels.length - 1;
@@ -315,7 +323,7 @@ export function isAlike(a: Value, b: Value): boolean {
 }
 
 /** The middle block; x itself if the config has none. */
-export function middle(x: Value, temb: Value, context: Value, w: Scope, config: UNetEncoderConfig): Value {
+export function middle(x: Value, temb: Value, context: Value, w: Scope, config: PassConfig): Value {
   if (!config.midBlockType) return x;
   const last = config.blockOutChannels.length - 1;
   const isCross = config.midBlockType === "UNetMidBlock2DCrossAttn";

@@ -2,9 +2,10 @@ import { ArgumentError } from "../errors.js";
 import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import type { LoraPart } from "../lora/lora-names.js";
 import { CLIPVisionModelWithProjection } from "../models/clip-vision.js";
+import { FREEU_FIELDS, type FreeUFactors } from "../models/freeu.js";
 import type { IPAdapterScale } from "../models/ip-adapter-scales.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { type Fields, instanceOf, needed, orNull, real, tensor } from "../options/fields.js";
+import { type Fields, group, instanceOf, needed, orNull, real, tensor } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import {
@@ -34,6 +35,7 @@ import { type ImageInput, type InpaintImages, imageInput, readImages, readInpain
 import { prepareInpainting } from "./shared/inpainting.js";
 import { addInitialNoise, initialLatents, pictureLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
 import { latentsOf } from "./shared/missing-parts.js";
+import { PERTURBED_GUIDANCE_FIELDS, type PerturbedGuidanceOptions, perturbedGuidance } from "./shared/perturbed-guidance.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
 import type { Steerable } from "./shared/steering.js";
@@ -57,12 +59,16 @@ export const UNET_PARTS: Fields<UNetComponents> = {
 };
 
 /** The options of every call of a pipeline with a UNet. */
-export interface UNetRequest extends LatentDiffusionRequest, PromptOptions, IPAdapterOptions {
+export interface UNetRequest extends LatentDiffusionRequest, PromptOptions, IPAdapterOptions, PerturbedGuidanceOptions {
   /**
    * Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0, the default, which is off, to 1. As in
    * diffusers, larger numbers are allowed.
    */
   readonly guidanceRescale?: number | undefined;
+  /**
+   * FreeU for this call (Si et al. 2023): amplifies the backbone and damps low frequencies of the skips. By default what `enableFreeU` set.
+   */
+  readonly freeU?: FreeUFactors | undefined;
   /**
    * DDIM's share of fresh noise at every step: 0, the default, is none, 1 is as much as in DDPM. Other schedulers ignore it. As in
    * diffusers, larger numbers are allowed; a warning says that the picture may become black.
@@ -75,6 +81,8 @@ export const UNET_FIELDS: Fields<UNetRequest> = {
   ...PROMPT_FIELDS,
   ...IP_ADAPTER_FIELDS,
   guidanceRescale: real(0),
+  freeU: group(FREEU_FIELDS),
+  ...PERTURBED_GUIDANCE_FIELDS,
   eta: real(0),
 };
 
@@ -183,6 +191,21 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return this.unet;
   }
 
+  /**
+   * Turns FreeU on (Si et al. 2023) for all calls of pipelines with this UNet: see {@link UNet2DConditionModel.enableFreeU}. In the order
+   * of diffusers: `enableFreeU(0.9, 0.2, 1.5, 1.6)`, or by name: `enableFreeU({ s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 })`.
+   * @throws ArgumentError unless all are finite numbers other than 0
+   */
+  enableFreeU(...factors: readonly [s1: number, s2: number, b1: number, b2: number] | readonly [FreeUFactors]): void {
+    const [first, s2, b1, b2] = factors;
+    this.unet.enableFreeU(typeof first === "number" ? ({ s1: first, s2, b1, b2 } as FreeUFactors) : first);
+  }
+
+  /** Turns FreeU off. */
+  disableFreeU(): void {
+    this.unet.disableFreeU();
+  }
+
   protected abstract override get textEncoders(): ClipTextEncoders;
 
   protected override get loraNetworks(): LoraNetworks {
@@ -243,16 +266,23 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
   protected predictor(
     call: Call<Request>,
     conditioning: Conditioning<UNet2DConditionInputs>,
-    {
-      channels,
-      control,
-      turns,
-      combine = (prediction, scale) => guide(prediction, scale, call.request.guidanceRescale),
-    }: UNetPredictorOptions,
+    { channels, control, turns, combine: ownCombine }: UNetPredictorOptions,
   ): Predict {
-    const perStep = (scaled: Tensor, timestep: number, index: number) =>
-      control?.inputs({ scaled, timestep, index, turns, conditioning: conditioning.at(index) });
-    return predictor(this.unet, call, conditioning, { channels, combine, perStep });
+    const { request, batch } = call;
+    const { freeU, guidanceRescale, pagScale = 0 } = request;
+    if (ownCombine && pagScale > 0) {
+      throw new ArgumentError((name) => `${name("pagScale")} is ${pagScale}; edits of pictures have no perturbed-attention guidance`, {
+        argument: "pagScale",
+        hint: (name) => `leave ${name("pagScale")} out`,
+      });
+    }
+    const combine = ownCombine ?? ((prediction: Tensor, scale: number) => guide(prediction, scale, guidanceRescale));
+    const perturbed = perturbedGuidance(request, { batch, guidanceRescale });
+    const perStep = async (scaled: Tensor, timestep: number, index: number) => ({
+      ...(await control?.inputs({ scaled, timestep, index, turns, conditioning: conditioning.at(index) })),
+      ...(freeU && { freeU }),
+    });
+    return predictor(this.unet, call, conditioning, { channels, combine, perturbed, perStep });
   }
 
   /** Noise to start from, given or drawn, for pictures of this size. */

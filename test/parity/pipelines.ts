@@ -7,6 +7,7 @@ import type { RawImage } from "../../src/image/load-image.js";
 import type { Picture } from "../../src/image/picture.js";
 import * as darkroom from "../../src/index.js";
 import { camelCase } from "../../src/letter-case.js";
+import type { FreeUFactors } from "../../src/models/freeu.js";
 import type { IPAdapterScale } from "../../src/models/ip-adapter-scales.js";
 import type { SteeringOptions } from "../../src/pipelines/shared/steering.js";
 import type { Device } from "../../src/runtime/device.js";
@@ -36,6 +37,8 @@ const ARGUMENTS = new Set([
   ...["negative_original_size", "negative_target_size", "negative_crops_coords_top_left"],
   ...["control_image", "controlnet_conditioning_scale", "guess_mode", "control_guidance_start", "control_guidance_end"],
   ...["image_guidance_scale", "depth_map"],
+  ...["image_guidance_scale"],
+  ...["pag_scale", "pag_adaptive_scale", "pag_applied_layers"],
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
 ]);
@@ -65,6 +68,8 @@ interface PipelineMeta {
   readonly refiner_seed?: number | string | null;
   /** The settings of the package DeepCache, for both pipelines. */
   readonly deep_cache?: { readonly cache_interval: number; readonly cache_branch_id: number };
+  /** The factors of FreeU: s1, s2, b1, b2. */
+  readonly freeu?: readonly [number, number, number, number];
   /** What a callback did after steps. */
   readonly on_step_end?: readonly CallbackMeta[];
 }
@@ -100,13 +105,20 @@ export interface PipelineContext {
 
 /** A call of a pipeline with a seed; with a refiner, of two pipelines one after the other. */
 export async function comparePipeline({ meta, tensors }: ParityCase, context: PipelineContext): Promise<Comparison[]> {
-  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, on_step_end, ...model } =
+  const { call, seed, seeds, refiner, refiner_pipeline, refiner_call, refiner_seed, deep_cache, on_step_end, freeu, ...model } =
     meta as unknown as PipelineMeta;
   const { images, latents, ...inputs } = tensors();
   if (!images) throw new Error("the case has no images");
   const given = refiner || !latents ? inputs : { ...inputs, latents };
   const cache = deep_cache && { interval: deep_cache.cache_interval, branch: deep_cache.cache_branch_id };
-  const request = { ...toRequest(call), ...imagesOf(given), ...seedOf(seeds ?? seed), cache, ...steeringOf(on_step_end) };
+  const request = {
+    ...toRequest(call),
+    ...imagesOf(given),
+    ...seedOf(seeds ?? seed),
+    cache,
+    ...steeringOf(on_step_end),
+    ...freeUOf(freeu),
+  };
   if (!refiner) {
     if (call.output_type !== "latent") return [await comparePixels(model, request, context, images)];
     return [compareLatents("images", await generate(model, { ...request, outputType: "latent" }, context), images)];
@@ -116,6 +128,12 @@ export async function comparePipeline({ meta, tensors }: ParityCase, context: Pi
   const refine = { ...toRequest(refiner_call ?? {}), image: between, ...seedOf(refiner_seed ?? 0), cache };
   const refined = await comparePixels(refinerModel, refine, context, images);
   return [...(latents ? [compareLatents("latents", between, latents)] : []), refined];
+}
+
+function freeUOf(freeu: PipelineMeta["freeu"]): { readonly freeU?: FreeUFactors } {
+  if (!freeu) return {};
+  const [s1, s2, b1, b2] = freeu;
+  return { freeU: { s1, s2, b1, b2 } };
 }
 
 /** diffusers' names of tensors that have other names in requests. */

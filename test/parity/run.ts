@@ -67,6 +67,7 @@ export class ParityRun implements AsyncDisposable {
       case "pipelines":
       case "step-cache":
       case "steering":
+      case "quality":
         return comparePipeline(parityCase, { checkpoints, device, pipelines });
     }
   }

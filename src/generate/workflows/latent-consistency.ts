@@ -29,7 +29,7 @@ async function runnerOf(job: Job, open: LatentConsistencyModelPipeline): Promise
 
 /** @throws ArgumentError for options that the model, which guides itself, does not have. */
 function textOptions({ prompt = "", promptSyntax = "plain", numInferenceSteps, timesteps, guidanceScale, clipSkip, cache, ...job }: Job) {
-  for (const argument of ["negativePrompt", "guidanceRescale", "guidanceInterval", "eta", "sigmas"] as const) {
+  for (const argument of ["negativePrompt", "guidanceRescale", "guidanceInterval", "freeU", "pagScale", "eta", "sigmas"] as const) {
     if (!job[argument]) continue;
     throw new ArgumentError((name) => `${name(argument)} has no effect on a latent consistency model`, {
       argument,

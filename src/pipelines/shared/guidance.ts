@@ -7,11 +7,12 @@ import { warn } from "../../warnings.js";
 /**
  * Classifier-free guidance (Ho & Salimans 2022) of a prediction [2 * batch, ...], the unconditional half first: unconditional +
  * guidanceScale * (conditional - unconditional). `guidanceRescale` restores the contrast of the conditional half (Lin et al. 2023, section
- * 3.4).
+ * 3.4). `further` guidance is added before.
  */
-export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0): Tensor {
+export function guide(prediction: Tensor, guidanceScale: number, guidanceRescale = 0, further?: Tensor): Tensor {
   const [unconditional, conditional] = prediction.chunk(2);
-  const guided = unconditional.add(conditional.sub(unconditional).mul(guidanceScale));
+  const free = unconditional.add(conditional.sub(unconditional).mul(guidanceScale));
+  const guided = further ? free.add(further) : free;
   return guidanceRescale > 0 ? rescale(guided, conditional, guidanceRescale) : guided;
 }
 

@@ -3,11 +3,22 @@ import type { Call } from "./call.js";
 import type { Denoiser } from "./denoiser.js";
 import type { Predict } from "./denoising-loop.js";
 import { guide } from "./guidance.js";
+import type { TurnGuidance } from "./guidance-plan.js";
 import { StepCache, type StepCacheOptions } from "./step-cache.js";
 
 /** The inputs of the network besides the latents at each turn of the denoising loop. Turns count from 0. */
 export interface Conditioning<Inputs extends object> {
   at(index: number): Inputs;
+}
+
+/** Guidance by further predictions of the prompt, whose attention is perturbed. They come last. */
+export interface PerturbedGuidance<Inputs extends object> {
+  /** Its strength at a timestep; 0 if it is off. */
+  scaleAt(timestep: number): number;
+  /** The inputs with the further rows. */
+  extended(inputs: Inputs, isGuided: boolean): Inputs;
+  /** The guided prediction. */
+  combine(prediction: Tensor, guidance: TurnGuidance & { readonly pagScale: number }): Tensor;
 }
 
 /** More inputs of the network. */
@@ -19,6 +30,8 @@ export interface PredictorOptions<Inputs extends object> {
   readonly channels?: ((isGuided: boolean) => readonly Tensor[]) | undefined;
   /** Combines the parts of a guided prediction; {@link guide} by default. */
   readonly combine?: ((prediction: Tensor, guidanceScale: number) => Tensor) | undefined;
+  /** Adds predictions with perturbed attention, and guides by them. */
+  readonly perturbed?: PerturbedGuidance<Inputs> | undefined;
   /** Makes inputs that change with the step, such as a ControlNet's residuals. */
   readonly perStep?: ((scaledLatents: Tensor, timestep: number, index: number) => Promise<Partial<Inputs>> | undefined) | undefined;
 }
@@ -31,24 +44,24 @@ export function predictor<Inputs extends object>(
   denoiser: Denoiser<Inputs>,
   { request, scheduler, guidance }: Call<{ readonly cache?: StepCacheOptions | undefined }>,
   conditioning: Conditioning<Inputs>,
-  { channels = () => [], combine = guide, perStep }: PredictorOptions<Inputs> = {},
+  { channels = () => [], combine = guide, perturbed, perStep }: PredictorOptions<Inputs> = {},
 ): Predict {
   const cache = request.cache && request.cache.interval > 1 ? new StepCache(request.cache, scheduler) : undefined;
   return async (scaled, timestep, index) => {
     const { scale, isGuided } = guidance.at(index);
     const more = channels(isGuided);
     const input = more.length > 0 ? concat([repeated(scaled, more[0]?.shape[0] ?? 0), ...more], 1) : scaled;
+    const pagScale = perturbed?.scaleAt(timestep) ?? 0;
+    const parts = (isGuided ? 2 : 1) + (pagScale > 0 ? 1 : 0);
+    const inputs = { ...conditioning.at(index), ...(await perStep?.(scaled, timestep, index)) };
     const { sample, deepFeature } = await denoiser.forward(input, timestep, {
-      ...conditioning.at(index),
-      ...(await perStep?.(scaled, timestep, index)),
-      ...cache?.take(timestep, index, isGuided),
+      ...(perturbed && pagScale > 0 ? perturbed.extended(inputs, isGuided) : inputs),
+      ...cache?.take(timestep, index, parts),
     });
     cache?.keep(deepFeature);
-    if (!isGuided) return { sample };
-    return {
-      sample: combine(sample, scale),
-      unconditional: scheduler.needsUnconditional ? sample.slice(0, scaled.shape[0]) : undefined,
-    };
+    const unconditional = scheduler.needsUnconditional ? sample.slice(0, scaled.shape[0]) : undefined;
+    if (perturbed && pagScale > 0) return { sample: perturbed.combine(sample, { scale, isGuided, pagScale }), unconditional };
+    return isGuided ? { sample: combine(sample, scale), unconditional } : { sample };
   };
 }
 

@@ -43,7 +43,7 @@ export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, { ca
 export class StepCache {
   private deepFeature: Tensor | undefined;
   private first: number | undefined;
-  private wasGuided: boolean | undefined;
+  private lastParts: number | undefined;
 
   constructor(
     private readonly options: StepCacheOptions,
@@ -51,16 +51,16 @@ export class StepCache {
   ) {}
 
   /**
-   * The network's inputs for this turn of the loop: without a deep feature the whole network runs. A deep feature of a guided turn has two
-   * halves, so it does not serve an unguided turn.
+   * The network's inputs for this turn of the loop: without a deep feature the whole network runs. A deep feature has as many `parts` as
+   * the prediction: two with guidance, one without. It serves turns with as many.
    */
-  take(timestep: number, index: number, isGuided: boolean): StepCacheInputs {
+  take(timestep: number, index: number, parts: number): StepCacheInputs {
     const { interval, branch: cacheBranch = 0 } = this.options;
     const position = this.positionOf(timestep, index);
     this.first ??= position;
-    const deepFeature = isGuided === this.wasGuided ? this.deepFeature : undefined;
+    const deepFeature = parts === this.lastParts ? this.deepFeature : undefined;
     this.deepFeature = undefined;
-    this.wasGuided = isGuided;
+    this.lastParts = parts;
     return (position - this.first) % interval === 0 ? { cacheBranch } : { cacheBranch, deepFeature };
   }
 

@@ -21,6 +21,8 @@ export const LABELS: Readonly<Record<string, string>> = {
   controlnetConditioningScale: "Weight of the ControlNet",
   promptSyntax: "Prompt syntax",
   clipSkip: "CLIP skip",
+  freeU: "FreeU",
+  pagScale: "PAG",
   guidanceInterval: "Guidance interval",
   guidanceRescale: "Guidance rescale",
   timestepSpacing: "Timestep spacing",
