@@ -50,8 +50,12 @@ export function jobError(
 
 /** The server cannot be reached, or the connection broke. */
 export function connectionError(url: string, request: unknown, cause: unknown): APICallError {
+  const reason = deepestMessage(cause);
+  const { origin, protocol } = new URL(url);
+  const isPlain = protocol === "https:" && /wrong version number|packet length too long|ERR_SSL/i.test(reason);
+  const hint = isPlain ? "; it may speak http: give a baseURL with http://" : "";
   return new APICallError({
-    message: `the Darkroom server at ${new URL(url).origin} cannot be reached: ${deepestMessage(cause)}`,
+    message: `the Darkroom server at ${origin} cannot be reached: ${reason.trim()}${hint}`,
     url,
     requestBodyValues: withoutPictures(request),
     cause,

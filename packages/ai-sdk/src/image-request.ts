@@ -1,9 +1,9 @@
 import {
-  type ImageModelV4CallOptions,
-  type ImageModelV4File,
+  type ImageModelV3CallOptions,
+  type ImageModelV3File,
   InvalidArgumentError,
   type JSONObject,
-  type SharedV4Warning,
+  type SharedV3Warning,
 } from "@ai-sdk/provider";
 import { convertBase64ToUint8Array, downloadBlob } from "@ai-sdk/provider-utils";
 import { type Size, sizeOfRatio } from "./aspect-ratio.js";
@@ -14,7 +14,7 @@ import { repaintMask } from "./repaint-mask.js";
 export interface ImageRequest {
   readonly order: PictureOrder;
   /** What the call asks for that is done otherwise. */
-  readonly warnings: SharedV4Warning[];
+  readonly warnings: SharedV3Warning[];
 }
 
 /** Short names for options of `darkroom/generate`. */
@@ -33,8 +33,8 @@ const PLACES: Readonly<Record<string, string>> = {
 };
 
 /** @throws InvalidArgumentError for what makes no sense whatever the model is */
-export async function imageRequest(model: string | undefined, call: ImageModelV4CallOptions, backend: Backend): Promise<ImageRequest> {
-  const warnings: SharedV4Warning[] = [];
+export async function imageRequest(model: string | undefined, call: ImageModelV3CallOptions, backend: Backend): Promise<ImageRequest> {
+  const warnings: SharedV3Warning[] = [];
   const { format, quality, ...options } = call.providerOptions.darkroom ?? {};
   const [file, ...others] = call.files ?? [];
   if (others.length > 0) {
@@ -91,7 +91,7 @@ async function sizeFor(
   aspectRatio: string | undefined,
   order: PictureOrder,
   backend: Backend,
-  warnings: SharedV4Warning[],
+  warnings: SharedV3Warning[],
 ): Promise<Size | undefined> {
   if (aspectRatio === undefined) return undefined;
   const [, across, down] = /^(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)$/.exec(aspectRatio) ?? [];
@@ -118,7 +118,7 @@ async function sizeFor(
   return size;
 }
 
-async function bytesOf(file: ImageModelV4File, signal: AbortSignal | undefined): Promise<Uint8Array> {
+async function bytesOf(file: ImageModelV3File, signal: AbortSignal | undefined): Promise<Uint8Array> {
   if (file.type === "file") return typeof file.data === "string" ? convertBase64ToUint8Array(file.data) : file.data;
   const blob = await downloadBlob(file.url, { ...(signal && { abortSignal: signal }) });
   return new Uint8Array(await blob.arrayBuffer());

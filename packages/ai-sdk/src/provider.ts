@@ -1,4 +1,4 @@
-import { type ImageModelV4, InvalidArgumentError, NoSuchModelError, type ProviderV4 } from "@ai-sdk/provider";
+import { type ImageModelV3, InvalidArgumentError, NoSuchModelError, type ProviderV3 } from "@ai-sdk/provider";
 import type { Backend } from "./backend.js";
 import { DarkroomImageModel } from "./image-model.js";
 import { ServerBackend } from "./server-backend.js";
@@ -45,14 +45,14 @@ const LOCAL_OPTIONS: Readonly<Record<keyof DarkroomLocalOptions, true>> = {
 };
 
 /** Image models for the AI SDK. */
-export interface DarkroomProvider extends ProviderV4, AsyncDisposable {
+export interface DarkroomProvider extends ProviderV3, AsyncDisposable {
   /**
    * An image model for `generateImage`. On this machine a folder, a single file, a hub id (OWNER/NAME) or emoji-64, the default; on a
    * server the name of one of its models, by default its first.
    */
-  image(model?: string): ImageModelV4;
+  image(model?: string): ImageModelV3;
   /** The same as `image`. */
-  imageModel(model: string): ImageModelV4;
+  imageModel(model: string): ImageModelV3;
   /** Frees the models that this machine has open. */
   dispose(): Promise<void>;
 }
@@ -79,7 +79,7 @@ function providerOf(backend: Backend): DarkroomProvider {
   const image = (model?: string) => new DarkroomImageModel(model, backend);
   const dispose = () => backend.dispose();
   return {
-    specificationVersion: "v4",
+    specificationVersion: "v3",
     image,
     imageModel: image,
     languageModel: (modelId) => {

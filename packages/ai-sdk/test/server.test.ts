@@ -4,7 +4,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { APICallError, type ImageModelV4CallOptions } from "@ai-sdk/provider";
+import { APICallError, type ImageModelV3CallOptions } from "@ai-sdk/provider";
 import { type GeneratedFile, generateImage } from "ai";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -67,6 +67,11 @@ describe("generateImage on a server", () => {
     const facts = ({ providerMetadata }: GeneratedFile) => providerMetadata?.darkroom;
     expect(there.images.map(facts)).toEqual(here.images.map(facts));
     expect(there.responses).toMatchObject([{ modelId: "emoji-64", headers: { location: expect.stringMatching(/^\/api\/jobs\//) } }]);
+  });
+
+  it("has the version of the specification that the AI SDK 6 takes, too, which Node 20 gets", async () => {
+    expect(provider().image()).toMatchObject({ specificationVersion: "v3", maxImagesPerCall: 10_000 });
+    expect(provider().specificationVersion).toBe("v3");
   });
 
   it("starts from pictures as on this machine", async () => {
@@ -186,7 +191,7 @@ describe("generateImage on a server", () => {
 });
 
 describe("a server that is not well", () => {
-  const doGenerate = (baseURL: string, more: Partial<ImageModelV4CallOptions> = {}) => {
+  const doGenerate = (baseURL: string, more: Partial<ImageModelV3CallOptions> = {}) => {
     const call = { prompt: "x", n: 1, size: undefined, aspectRatio: undefined, seed: 1, files: undefined, mask: undefined };
     const model = createDarkroom({ baseURL }).image();
     return model.doGenerate({ ...call, providerOptions: options({ steps: 1 }), ...more });
@@ -250,6 +255,12 @@ describe("a server that is not well", () => {
     const error = await errorOf(doGenerate("http://127.0.0.1:9"));
     expect(error).toMatchObject({ isRetryable: true, statusCode: undefined });
     expect(error.message).toMatch(/^the Darkroom server at http:\/\/127\.0\.0\.1:9 cannot be reached: /);
+  });
+
+  it("that speaks http but is called by https is an error that says how to mend it", async () => {
+    const address = await listen((_, response) => response.end());
+    const { message } = await errorOf(doGenerate(address.replace("http:", "https:")));
+    expect(message).toMatch(/cannot be reached: .*; it may speak http: give a baseURL with http:\/\/$/s);
   });
 
   it("of another kind is an error", async () => {

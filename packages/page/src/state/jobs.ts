@@ -1,13 +1,14 @@
 import { computed, signal } from "@preact/signals";
 import { ApiError } from "../api/client.js";
-import { jobEvents } from "../api/job-events.js";
+import { type FollowedEvent, jobEvents } from "../api/job-events.js";
 import type { Job, Picture } from "../api/types.js";
 import { applyEvent, applyListed, isLive, type LiveJob } from "../logic/live-job.js";
 import { client } from "./server.js";
 import { read, write } from "./storage.js";
+import { inStreamPlace } from "./stream-places.js";
 
-/** Browsers open six connections to a server at most, for all tabs together. A job without a stream is asked for now and then. */
-const MOST_STREAMS = 3;
+/** Jobs that the page's stream tells of. The others are asked for now and then. */
+const MOST_FOLLOWED = 20;
 
 /** Jobs of one page of the gallery. */
 const PAGE = 60;
@@ -50,7 +51,8 @@ export const fruitless = computed(() => shown.value.filter(({ state }) => state 
 
 export const hiddenCount = computed(() => (ended.value ?? []).length - shown.value.length);
 
-const streams = new Map<string, AbortController>();
+/** The page's stream: its jobs that have not ended, with the numbers of their last events. */
+let stream: { readonly last: Map<string, number>; readonly controller: AbortController; isOpen: boolean } | undefined;
 let oldestListed: string | undefined;
 
 /** Takes a job from an answer of the server. */
@@ -69,7 +71,7 @@ export async function refreshLive(): Promise<void> {
   // A stream knows more than a list, which may be older.
   const next = listed
     .filter(({ id }) => !over.has(id))
-    .map((job) => (streams.has(job.id) && known.get(job.id)) || applyListed(known.get(job.id), job, now));
+    .map((job) => (stream?.isOpen && stream.last.has(job.id) && known.get(job.id)) || applyListed(known.get(job.id), job, now));
   const missing = live.value.filter(({ job }) => !listed.some(({ id }) => id === job.id));
   setLive([...next, ...missing]);
   for (const { job } of missing) await refreshJob(job.id);
@@ -112,41 +114,52 @@ export function showHidden(): void {
 
 /** Forgets all jobs: they are those of another caller. */
 export function forgetJobs(): void {
-  for (const controller of streams.values()) controller.abort();
-  streams.clear();
+  closeStream();
   live.value = [];
   ended.value = undefined;
   oldestListed = undefined;
 }
 
-/** Opens the streams of events that are needed, and closes the others: a page that nobody sees leaves its connections to others. */
-export function adjustStreams(): void {
-  const wanted = document.hidden ? [] : live.value.slice(0, MOST_STREAMS).map(({ job }) => job.id);
-  for (const [id, controller] of streams) {
-    if (wanted.includes(id)) continue;
-    controller.abort();
-    streams.delete(id);
-  }
-  for (const id of wanted) if (!streams.has(id)) void follow(id);
+/** Opens a stream of events if one is needed, or closes it: a page that nobody sees leaves its connection to others. */
+export function adjustStream(): void {
+  const wanted = document.hidden ? [] : live.value.slice(0, MOST_FOLLOWED).map(({ job }) => job.id);
+  if (wanted.length > 0 && wanted.every((id) => stream?.last.has(id))) return;
+  const known = stream?.last;
+  closeStream();
+  if (wanted.length > 0) void follow(new Map(wanted.map((id) => [id, known?.get(id) ?? 0])));
 }
 
-async function follow(id: string): Promise<void> {
-  const controller = new AbortController();
-  streams.set(id, controller);
+function closeStream(): void {
+  stream?.controller.abort();
+  stream = undefined;
+}
+
+async function follow(last: Map<string, number>): Promise<void> {
+  const own = { last, controller: new AbortController(), isOpen: false };
+  stream = own;
   try {
-    for await (const event of jobEvents(client, id, controller.signal)) {
-      const current = live.value.find(({ job }) => job.id === id);
-      if (!current || controller.signal.aborted) return;
-      const next = applyEvent(current, event, Date.now());
-      if (isLive(next.job)) setLive(live.value.map((each) => (each === current ? next : each)));
-      else addEnded([next.job]);
-    }
+    await inStreamPlace(async () => {
+      own.isOpen = true;
+      for await (const event of jobEvents(client, last, own.controller.signal)) take(event);
+    });
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) removeLive(id);
+    if (!(error instanceof ApiError)) throw error;
   } finally {
-    controller.abort();
-    if (streams.get(id) === controller) streams.delete(id);
+    own.controller.abort();
+    if (stream === own) stream = undefined;
   }
+}
+
+function take({ job: id, ...event }: FollowedEvent): void {
+  const current = live.value.find(({ job }) => job.id === id);
+  if (!current) return;
+  if (event.type === "unknown") {
+    removeLive(id);
+    return;
+  }
+  const next = applyEvent(current, event, Date.now());
+  if (isLive(next.job)) setLive(live.value.map((each) => (each === current ? next : each)));
+  else addEnded([next.job]);
 }
 
 async function refreshJob(id: string): Promise<void> {
@@ -160,7 +173,7 @@ async function refreshJob(id: string): Promise<void> {
 
 function setLive(jobs: readonly LiveJob[]): void {
   live.value = jobs.toSorted((a, b) => place(a) - place(b) || a.job.createdAt - b.job.createdAt);
-  adjustStreams();
+  adjustStream();
 }
 
 function removeLive(id: string): void {

@@ -1,5 +1,5 @@
 import { pause } from "../api/job-events.js";
-import { adjustStreams, ended, forgetJobs, live, refreshEnded, refreshLive } from "./jobs.js";
+import { adjustStream, ended, forgetJobs, live, refreshEnded, refreshLive } from "./jobs.js";
 import { giveKey, isConnected, keyProblem, loadOffer, offer } from "./server.js";
 
 const BUSY_MS = 2_000;
@@ -13,7 +13,7 @@ let wake = new AbortController();
 /** Keeps the page as the server is, for good. Errors of single calls show in `isConnected` and `keyProblem`. */
 export async function keepFresh(): Promise<never> {
   document.addEventListener("visibilitychange", () => {
-    adjustStreams();
+    adjustStream();
     if (document.hidden) return;
     refreshNow();
     // There may be new models and LoRAs.

@@ -19,18 +19,19 @@ async function clientOf(answer: RequestListener, key?: string): Promise<Client> 
   return client;
 }
 
-const frame = (id: number, event: { readonly type: string }) => `id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+const frame = (id: number, { job = "job 1", ...event }: { readonly type: string; readonly job?: string }) =>
+  `id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify({ job, ...event })}\n\n`;
 
 async function typesOf(client: Client, signal = new AbortController().signal): Promise<string[]> {
   const types: string[] = [];
-  for await (const event of jobEvents(client, "job 1", signal)) types.push(event.type);
+  for await (const event of jobEvents(client, new Map([["job 1", 0]]), signal)) types.push(event.type);
   return types;
 }
 
 it("goes on after the last event when the connection is cut, with the key, until the job's end", async () => {
   const asked: (string | undefined)[][] = [];
   const client = await clientOf((request, reply) => {
-    asked.push([request.url, request.headers.authorization, request.headers["last-event-id"] as string | undefined]);
+    asked.push([request.url, request.headers.authorization]);
     reply.writeHead(200, { "content-type": "text/event-stream" });
     if (asked.length === 1) {
       reply.write(`: waiting\n\n${frame(4, { type: "running" })}${frame(7, { type: "step" }).slice(0, 12)}`);
@@ -40,21 +41,38 @@ it("goes on after the last event when the connection is cut, with the key, until
     }
   }, "secret");
   expect(await typesOf(client)).toEqual(["running", "step", "cancelled"]);
-  const path = "/api/jobs/job%201/events";
   expect(asked).toEqual([
-    [path, "Bearer secret", undefined],
-    [path, "Bearer secret", "4"],
+    ["/api/events?jobs=job%201", "Bearer secret"],
+    ["/api/events?jobs=job%201:4", "Bearer secret"],
   ]);
 });
 
-it("tries again while the server is down, and ends where there is nothing more", async () => {
+it("tries again while the server is down, and ends where no job is left", async () => {
   let calls = 0;
   const client = await clientOf((_, reply) => {
     calls++;
-    reply.writeHead(calls === 1 ? 503 : 204).end();
+    reply.writeHead(calls === 1 ? 503 : 200).end(calls === 1 ? "" : frame(0, { type: "unknown" }));
   });
-  expect(await typesOf(client)).toEqual([]);
+  expect(await typesOf(client)).toEqual(["unknown"]);
   expect(calls).toBe(2);
+});
+
+it("asks for several jobs over one connection, each after its own last event, and only for those that have not ended", async () => {
+  const asked: (string | undefined)[] = [];
+  const client = await clientOf((request, reply) => {
+    asked.push(request.url);
+    const events = [
+      [frame(5, { type: "running", job: "a" }), frame(2, { type: "waiting", job: "b" }), frame(9, { type: "failed", job: "c" })],
+      [frame(6, { type: "done", job: "a" }), frame(3, { type: "running", job: "b" })],
+      [frame(4, { type: "cancelled", job: "b" })],
+    ][asked.length - 1];
+    reply.writeHead(200).end(events?.join(""));
+  });
+  const last = new Map(["a", "b", "c"].map((id) => [id, id === "a" ? 3 : 0]));
+  const seen: string[] = [];
+  for await (const { job, type } of jobEvents(client, last, new AbortController().signal)) seen.push(`${job} ${type}`);
+  expect(seen).toEqual(["a running", "b waiting", "c failed", "a done", "b running", "b cancelled"]);
+  expect(asked).toEqual(["/api/events?jobs=a:3,b,c", "/api/events?jobs=a:5,b:2", "/api/events?jobs=b:3"]);
 });
 
 it("throws what the server refuses, with its words", async () => {

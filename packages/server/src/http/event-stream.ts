@@ -28,7 +28,12 @@ export function eventStream(c: AppContext, { patience }: Pick<ServerContext, "pa
   const encoder = new TextEncoder();
   let timer: NodeJS.Timeout | undefined;
   let isOpen = true;
-  let onRoom = () => {};
+  let waiting: (() => void)[] = [];
+  const onRoom = () => {
+    const senders = waiting;
+    waiting = [];
+    for (const resume of senders) resume();
+  };
   const close = () => {
     isOpen = false;
     clearInterval(timer);
@@ -45,9 +50,7 @@ export function eventStream(c: AppContext, { patience }: Pick<ServerContext, "pa
           if (!isOpen) return;
           write(`${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
           if (hasRoom()) return;
-          await new Promise<void>((resolve) => {
-            onRoom = resolve;
-          });
+          await new Promise<void>((resolve) => waiting.push(resolve));
         },
         end() {
           if (!isOpen) return;
@@ -56,7 +59,7 @@ export function eventStream(c: AppContext, { patience }: Pick<ServerContext, "pa
         },
       });
     },
-    pull: () => onRoom(),
+    pull: onRoom,
     cancel() {
       close();
       onGone();

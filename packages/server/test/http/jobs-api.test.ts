@@ -160,6 +160,54 @@ describe("jobs by id", () => {
   });
 });
 
+describe("the events of several jobs", () => {
+  it("come over one connection, each with its job, after the event that the caller has", async () => {
+    const server = testServer();
+    const ids = [];
+    for (const prompt of ["a", "b", "c"]) ids.push((await post(server, { prompt })).body.id);
+    const alone = await Promise.all(ids.map(async (id) => parseEvents((await get(server, `/api/jobs/${id}/events`)).text)));
+    const { text, headers } = await get(server, `/api/events?jobs=${ids.join(",")}`);
+    expect(headers.get("content-type")).toContain("text/event-stream");
+    for (const [i, id] of ids.entries()) {
+      const own = parseEvents(text).filter(({ data }) => data.job === id);
+      expect(own.map(({ data: { job: _, ...data }, ...event }) => ({ ...event, data }))).toEqual(alone[i]);
+    }
+    const [a, b] = alone.map((events) => events.map(({ id }) => id));
+    const later = parseEvents((await get(server, `/api/events?jobs=${ids[0]}:${a?.at(-2)},${ids[1]}:${b?.at(-1)}`)).text);
+    expect(later).toMatchObject([{ event: "done", data: { job: ids[0], type: "done" } }]);
+  });
+
+  it("count as one connection, and go on to the end of the last job", async () => {
+    const release = later<void>();
+    const server = testServer({ limits: { maxEventStreams: 1 }, make: () => release.promise.then(() => Promise.reject(new Error("end"))) });
+    const ids = [];
+    for (const prompt of ["a", "b"]) ids.push((await post(server, { prompt })).body.id);
+    const reading = await server.app.request(`http://localhost/api/events?jobs=${ids}`);
+    expect((await get(server, `/api/events?jobs=${ids}`)).status).toBe(429);
+    release.resolve();
+    const ends = parseEvents(await reading.text()).filter(({ event }) => event === "failed");
+    expect(new Set(ends.map(({ data }) => data.job))).toEqual(new Set(ids));
+  });
+
+  it("are of the caller's jobs only; others are unknown", async () => {
+    const server = testServer({ access: { apiKeys: ["mine", "yours"] } });
+    const mine = await post(server, { prompt: "x" }, { authorization: "Bearer mine" });
+    const yours = await post(server, { prompt: "x" }, { authorization: "Bearer yours" });
+    const path = `/api/events?jobs=${mine.body.id},${yours.body.id},none`;
+    const { text } = await get(server, path, { authorization: "Bearer mine" });
+    for (const job of [yours.body.id, "none"]) expect(text).toContain(`event: unknown\ndata: ${JSON.stringify({ job, type: "unknown" })}`);
+    expect(parseEvents(text).every(({ data }) => data.job === mine.body.id)).toBe(true);
+    expect(parseEvents(text).at(-1)?.event).toBe("done");
+  });
+
+  it("need 1 to 100 ids", async () => {
+    for (const query of ["", "?jobs=", "?jobs=,", `?jobs=${Array.from({ length: 101 }, (_, i) => i)}`]) {
+      const { status, text } = await get(testServer(), `/api/events${query}`);
+      expect([status, JSON.parse(text).error.param]).toEqual([400, "jobs"]);
+    }
+  });
+});
+
 it("a list names the field of its query that is wrong", async () => {
   const server = testServer();
   await post(server, { prompt: "x" });

@@ -125,6 +125,13 @@ export const JOB_SCHEMAS: Readonly<Record<string, JsonSchema>> = {
       mapping: Object.fromEntries(Object.keys(EVENTS).map((type) => [type, `#/components/schemas/${eventName(type)}`])),
     },
   },
+  JobsEvent: {
+    description: "The data of an event among those of several jobs.",
+    anyOf: [
+      { allOf: [ref("JobEvent"), objectOf({ job: { type: "string", description: "The job's id." } }, ["job"])] },
+      objectOf({ type: { const: "unknown" }, job: { type: "string" } }, ["type", "job"]),
+    ],
+  },
   ...Object.fromEntries(
     Object.entries(EVENTS).map(([type, [description, fields]]) => [
       eventName(type),

@@ -1,14 +1,14 @@
 import { mistypedName } from "darkroom/generate";
 import type { Hono } from "hono";
-import { JOB_STATES, type Job, type JobEvent, type JobState } from "../../jobs/job.js";
+import { JOB_STATES, type JobState } from "../../jobs/job.js";
 import { readJson } from "../body.js";
-import { eventStream } from "../event-stream.js";
 import { HttpError } from "../http-error.js";
-import { atMost, type Limits } from "../limits.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { submitJob } from "../submit-job.js";
+import { callersJob, noSuchJob } from "./callers-job.js";
+import { addJobEvents } from "./job-events.js";
 import { jobRequest } from "./job-request.js";
-import { eventView, jobView } from "./job-view.js";
+import { jobView } from "./job-view.js";
 
 /** Jobs of one list. */
 export const MOST_LISTED = 1000;
@@ -40,56 +40,7 @@ export function addJobsApi(app: Hono<AppEnv>, server: ServerContext): void {
     return c.json(jobView(c, job));
   });
 
-  let streams = 0;
-  app.get("/api/jobs/:id/events", async (c) => {
-    const { id, state } = await callersJob(c, server);
-    const given = Number(c.req.header("last-event-id") ?? c.req.query("after") ?? 0);
-    const after = Number.isSafeInteger(given) && given > 0 ? given : 0;
-    const gone = new AbortController();
-    const events = jobs
-      .events(id, { after, signal: AbortSignal.any([gone.signal, c.req.raw.signal, server.shutdown.closing]) })
-      [Symbol.asyncIterator]();
-    const isLive = state === "waiting" || state === "running";
-    const first = isLive ? undefined : await events.next();
-    // Browsers connect again after the end of a stream, until they get this.
-    if (first?.done) return c.body(null, 204);
-    if (streams >= server.limits.maxEventStreams) throw tooManyStreams(server.limits);
-    streams++;
-    return eventStream(c, server, {
-      start: async (writer) => {
-        const write = (event: JobEvent) => writer.send({ event: event.type, data: eventView(c, event), id: event.id });
-        try {
-          if (first) await write(first.value);
-          for (let next = await events.next(); !next.done; next = await events.next()) await write(next.value);
-        } catch (error) {
-          server.onError(error);
-        } finally {
-          streams--;
-          writer.end();
-        }
-      },
-      onGone: () => gone.abort(),
-    });
-  });
-}
-
-function tooManyStreams(limits: Limits): HttpError {
-  return new HttpError(429, `too many connections read events; ${atMost("maxEventStreams", limits)}`, {
-    code: "too_many_streams",
-    isTemporary: true,
-    retryAfterSeconds: 5,
-  });
-}
-
-/** The job in the path, if the caller may know of it. */
-async function callersJob(c: AppContext, { jobs, access }: ServerContext): Promise<Job> {
-  const job = await jobs.get(c.req.param("id") ?? "");
-  if (job && (!access.needsKey || job.owner === c.get("owner"))) return job;
-  throw noSuchJob();
-}
-
-function noSuchJob(): HttpError {
-  return new HttpError(404, "there is no such job", { code: "job_not_found" });
+  addJobEvents(app, server);
 }
 
 function idempotencyKey(c: AppContext): string | undefined {

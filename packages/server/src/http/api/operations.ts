@@ -3,6 +3,7 @@ import type { Limits } from "../limits.js";
 import { fieldSchemas, type JsonSchema, objectOf, ref } from "../openapi/json-schema.js";
 import { type ApiDescription, json, type Parameter } from "../openapi/operation.js";
 import { optionSchemas } from "../openapi/option-schemas.js";
+import { MOST_FOLLOWED } from "./job-events.js";
 import { ownFields } from "./job-request.js";
 import { JOB_SCHEMAS } from "./job-schemas.js";
 import { MOST_LISTED } from "./jobs-api.js";
@@ -114,6 +115,26 @@ export function jobsApiDescription(limits: Limits): ApiDescription {
           204: { description: "There are no more events. Browsers then stop connecting again." },
         },
         errors: [404, 429],
+      },
+      {
+        method: "get",
+        path: "/api/events",
+        summary: "Watch several jobs over one connection",
+        description:
+          "Server-sent events as those of one job, each with its job's id, until all jobs have ended. " +
+          "A job that does not exist, or that is another caller's, has the event unknown.",
+        parameters: [
+          {
+            name: "jobs",
+            in: "query",
+            description:
+              `The ids of 1 to ${MOST_FOLLOWED} jobs, with commas between them. ID:NUMBER asks for the events after the one of this ` +
+              "number, which is the id that it was sent with: numbers are each job's own.",
+            schema: { type: "string" },
+          },
+        ],
+        replies: { 200: { description: "The events.", content: { "text/event-stream": ref("JobsEvent") } } },
+        errors: [400, 429],
       },
       {
         method: "get",
