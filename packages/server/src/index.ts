@@ -22,9 +22,9 @@ export type {
   SubmitOptions,
 } from "./jobs/job.js";
 export type { JobCounts, JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, LiveCount, WorkOptions } from "./jobs/jobs.js";
-export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError } from "./jobs/jobs.js";
+export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError, QueueUnreachableError } from "./jobs/jobs.js";
 export { RedisQueueError } from "./jobs/redis/connect.js";
-export { openRedisJobs, type RedisJobsOptions } from "./jobs/redis/redis-jobs.js";
+export { openRedisJobs, type RedisJobsOptions, type SharedResults } from "./jobs/redis/redis-jobs.js";
 export { type NamedSource, parseNamedSource, parseNamedSources } from "./models/named-source.js";
 export type { Offer, PartialOffer, RuntimeOptions } from "./models/offer.js";
 export type { CloseOptions } from "./opened.js";
@@ -32,7 +32,7 @@ export { BucketError } from "./results/bucket-error.js";
 export { type BucketCredentials, type BucketOptions, parseBucketAddress } from "./results/bucket-options.js";
 export { BucketStore } from "./results/bucket-store.js";
 export type { StorageOptions } from "./results/open-results.js";
-export type { ResultStore } from "./results/result-store.js";
+export type { ResultStore, StoreIdentity } from "./results/result-store.js";
 export type { RunOptions } from "./run-jobs.js";
 export { type RunningServer, type ServerOptions, startServer } from "./start-server.js";
 export { type RunningWorker, startWorker, type WorkerOptions } from "./start-worker.js";

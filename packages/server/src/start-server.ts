@@ -142,7 +142,14 @@ async function openQueue(options: ServerOptions, results: ResultStore): Promise<
     for (const hash of hashes) await results.delete(hash);
   };
   const rules = { maxWaiting, keepJobs, keepDays, onPicturesExpired, onError };
-  if (queue !== undefined) return openRedisJobs(queue, { ...rules, workerTimeout: workerTimeout * 1000 });
+  if (queue !== undefined) {
+    const identity = await results.identity?.();
+    return openRedisJobs(queue, {
+      ...rules,
+      workerTimeout: workerTimeout * 1000,
+      ...(identity && { results: { ...identity, isServer: true } }),
+    });
+  }
   if (folder === undefined) throw new ArgumentError("the server has no folder for its queue", { argument: "folder" });
   return openEmbeddedJobs(join(folder, "queue.db"), rules);
 }

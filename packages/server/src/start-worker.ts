@@ -22,7 +22,7 @@ export interface RunningWorker extends AsyncDisposable {
  * same bucket, or the same folder.
  * @throws ArgumentError if there is no place for pictures, or for an option that makes no sense
  * @throws CheckpointError for a model that cannot be read
- * @throws RedisQueueError if Redis cannot be reached, or its packages are missing
+ * @throws RedisQueueError if Redis cannot be reached, its packages are missing, or its servers keep pictures elsewhere
  */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const { onError = () => undefined } = options;
@@ -32,8 +32,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const opened = new Opened(onError);
   try {
     const results = await openResults(options);
+    const identity = await results.identity?.();
     // Servers delete old jobs and their pictures.
-    const jobs = opened.add(await openRedisJobs(options.queue, { onError }));
+    const jobs = opened.add(await openRedisJobs(options.queue, { onError, ...(identity && { results: { ...identity, isServer: false } }) }));
     const runner = opened.add(runJobs(jobs, { ...options, offer, results, sharesQueue: true }));
     const close = async ({ grace = 0 }: CloseOptions = {}) => {
       await waitFor(runner.drain(), grace);

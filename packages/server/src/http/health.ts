@@ -19,8 +19,9 @@ export const NOT_READY = ["shutting_down", "disk_full", "storage_failed"] as con
 /** What keeps jobs from being recorded, or pictures from being stored. */
 async function problemOf(jobs: Jobs, results: ResultStore): Promise<(typeof NOT_READY)[number] | undefined> {
   try {
-    await jobs.count();
+    // It knows at once that Redis is away; other calls wait a while for it.
     await jobs.check?.();
+    await jobs.count();
     await results.check?.();
     return undefined;
   } catch (error) {

@@ -2,7 +2,7 @@ import { ArgumentError } from "darkroom";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { isDiskFull } from "../disk-full.js";
 import type { JobError } from "../jobs/job.js";
-import { JobFailed, KeyReusedError, QueueClosedError, QueueFullError } from "../jobs/jobs.js";
+import { JobFailed, KeyReusedError, QueueClosedError, QueueFullError, QueueUnreachableError } from "../jobs/jobs.js";
 
 /** Options of an {@link HttpError}. */
 export interface HttpErrorOptions {
@@ -73,6 +73,9 @@ export function toHttpError(error: unknown, fieldName: FieldNames = (option) => 
   }
   if (error instanceof QueueClosedError) {
     return new HttpError(503, "the server is shutting down", { code: "shutting_down", isTemporary: true, retryAfterSeconds: 5 });
+  }
+  if (error instanceof QueueUnreachableError) {
+    return new HttpError(503, error.message, { code: "queue_unreachable", isTemporary: true, retryAfterSeconds: 5, cause: error });
   }
   if (error instanceof KeyReusedError) return new HttpError(422, error.message, { code: "idempotency_key_reused" });
   if (isDiskFull(error)) {

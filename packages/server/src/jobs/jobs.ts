@@ -154,6 +154,14 @@ export class QueueClosedError extends Error {
   }
 }
 
+/** The queue's storage, which is on another machine, does not answer. */
+export class QueueUnreachableError extends Error {
+  override readonly name = "QueueUnreachableError";
+  constructor() {
+    super("the server cannot reach its queue");
+  }
+}
+
 /** The owner sent another request with an Idempotency-Key that a job has already. */
 export class KeyReusedError extends Error {
   override readonly name = "KeyReusedError";

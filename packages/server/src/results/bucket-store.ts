@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { BucketClient, type BucketReply, type BucketRequest } from "./bucket-client.js";
 import { BucketError, codeOf, refusedError } from "./bucket-error.js";
 import { type BucketOptions, type BucketPlace, bucketPlace } from "./bucket-options.js";
-import { type ResultStore, SHA256 } from "./result-store.js";
+import { type ResultStore, SHA256, type StoreIdentity } from "./result-store.js";
 
 /**
  * Pictures in a bucket of an S3 service (Amazon's, MinIO, R2, Backblaze and others): PREFIX/3f79bb… are the bytes with this SHA-256.
@@ -29,6 +29,13 @@ export class BucketStore implements ResultStore {
     const store = new BucketStore(place, new BucketClient(place, options));
     await store.#check();
     return store;
+  }
+
+  /** Machines can reach a bucket by different addresses of its service. */
+  async identity(): Promise<StoreIdentity> {
+    const { bucket, prefix } = this.#place;
+    const id = `s3://${bucket}/${prefix}`;
+    return { id, place: `the bucket ${id}` };
   }
 
   async put(bytes: Uint8Array, type: string): Promise<string> {

@@ -1,8 +1,8 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { link, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { makeFolder } from "../make-folder.js";
-import { type ResultStore, SHA256 } from "./result-store.js";
+import { type ResultStore, SHA256, type StoreIdentity } from "./result-store.js";
 
 /**
  * No write takes so long: what is older was left by a process that ended. Younger ones can be of another process that shares the folder.
@@ -63,6 +63,23 @@ export class FolderStore implements ResultStore {
 
   async delete(hash: string): Promise<void> {
     if (SHA256.test(hash)) await rm(this.#path(hash), { force: true });
+  }
+
+  /** The folder has a file with a number of its own, so that it is known by other paths, too. */
+  async identity(): Promise<StoreIdentity> {
+    const path = join(this.#folder, "store-id");
+    let id = await unlessMissing(readFile(path, "utf8"));
+    if (!id) {
+      const unfinished = join(this.#unfinished, randomUUID());
+      await writeSynced(unfinished, Buffer.from(randomUUID()));
+      // Unlike a rename, it leaves the file of another process that was quicker.
+      await link(unfinished, path).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== "EEXIST") return rename(unfinished, path);
+      });
+      await rm(unfinished, { force: true });
+      id = await readFile(path, "utf8");
+    }
+    return { id, place: `the folder ${this.#folder}` };
   }
 
   async close(): Promise<void> {}

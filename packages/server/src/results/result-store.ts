@@ -7,7 +7,17 @@ export interface ResultStore {
   delete(hash: string): Promise<void>;
   /** Rejects with the error of the last `put` that failed, until writing works again. */
   check?(): Promise<void>;
+  /** What it is, for processes that must have the same one. */
+  identity?(): Promise<StoreIdentity>;
   close(): Promise<void>;
+}
+
+/** Which store this is. */
+export interface StoreIdentity {
+  /** The same for all who have this store, by whatever path or address. */
+  readonly id: string;
+  /** Where it is for this process, in words. */
+  readonly place: string;
 }
 
 /** The names that a store knows. */

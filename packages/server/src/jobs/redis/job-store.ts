@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Job, JobError, JobEvent, JobResult, JobState, NewJob, Progress, StoredPicture, SubmitOptions } from "../job.js";
 import { jobText, parseJobText, toJson } from "../job-text.js";
 import { countJobs, type JobCounts, KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
+import type { StoreIdentity } from "../../results/result-store.js";
 import type { RunEnd } from "../run-job-handler.js";
 import { Scripts } from "./scripts.js";
 
@@ -106,6 +107,16 @@ export class JobStore {
   /** Writes something that is gone in a minute. @throws Redis's error, such as that of a full disk or memory */
   async check(): Promise<void> {
     await this.#redis.set(`${this.prefix}check`, "", "EX", 60);
+  }
+
+  /** Where the servers of the queue keep pictures, as the last one to start has said. */
+  async results(): Promise<StoreIdentity | undefined> {
+    const text = await this.#redis.get(`${this.prefix}results`);
+    return text === null ? undefined : (JSON.parse(text) as StoreIdentity);
+  }
+
+  async setResults(identity: StoreIdentity): Promise<void> {
+    await this.#redis.set(`${this.prefix}results`, JSON.stringify(identity));
   }
 
   async cancel(id: string): Promise<Recorded | undefined> {

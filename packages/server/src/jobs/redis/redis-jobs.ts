@@ -10,10 +10,12 @@ import {
   QueueClosedError,
   type WorkOptions,
 } from "../jobs.js";
+import type { StoreIdentity } from "../../results/result-store.js";
 import type { RunEnd } from "../run-job-handler.js";
-import { connect, loadRedisModules } from "./connect.js";
+import { connect, loadRedisModules, RedisQueueError } from "./connect.js";
 import { EventHub } from "./event-hub.js";
 import { JobStore } from "./job-store.js";
+import { Reach } from "./reach.js";
 import { RedisSlots, type SlotQueue, type TakenRun } from "./redis-slots.js";
 import { Repeated } from "./repeated.js";
 import { type LeaseOptions, Tickets } from "./tickets.js";
@@ -32,6 +34,14 @@ export interface RedisJobsOptions extends JobsOptions, Partial<LeaseOptions> {
    * is told it, workers are not.
    */
   readonly workerTimeout?: number | undefined;
+  /** Where this process keeps pictures. That of the server is put on record; a worker is refused if it has another one. */
+  readonly results?: SharedResults | undefined;
+}
+
+/** A place of pictures, as all processes of a queue know it. */
+export interface SharedResults extends StoreIdentity {
+  /** Whether this process is a server, which says what the place is. */
+  readonly isServer: boolean;
 }
 
 /**
@@ -44,7 +54,7 @@ export interface RedisJobsOptions extends JobsOptions, Partial<LeaseOptions> {
  *
  * Final jobs are deleted only by processes that are told `keepJobs`, `keepDays` or `onPicturesExpired`: workers leave that to the server.
  * @param address redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE], or rediss:// for TLS
- * @throws RedisQueueError if the packages are missing or the server cannot be reached
+ * @throws RedisQueueError if the packages are missing, the server cannot be reached, or `results` are not those of the queue's servers
  */
 export async function openRedisJobs(address: string, options: RedisJobsOptions = {}): Promise<Jobs> {
   const modules = await loadRedisModules();
@@ -75,6 +85,7 @@ interface Parts {
 /** The queue of many processes. What changes a job is on record in Redis before anybody hears of it. */
 class RedisJobs implements Jobs {
   readonly #redis: Redis;
+  readonly #reach: Reach;
   readonly #store: JobStore;
   readonly #tickets: Tickets;
   readonly #lease: LeaseOptions;
@@ -94,6 +105,7 @@ class RedisJobs implements Jobs {
 
   constructor(redis: Redis, { store, tickets, lease, options }: Parts) {
     this.#redis = redis;
+    this.#reach = new Reach(redis);
     this.#store = store;
     this.#tickets = tickets;
     this.#lease = lease;
@@ -114,12 +126,31 @@ class RedisJobs implements Jobs {
       onWork: () => this.#wake(),
       onCancel: (id) => this.#cancelRuns(id),
     });
+    await this.#shareResults();
     await this.#prune();
     this.#tidying.ask();
   }
 
+  async #shareResults(): Promise<void> {
+    const { results } = this.#options;
+    if (results === undefined) return;
+    const { isServer, id, place } = results;
+    if (isServer) return this.#store.setResults({ id, place });
+    const servers = await this.#store.results();
+    if (servers === undefined || servers.id === id) return;
+    throw new RedisQueueError(`pictures would go to ${place}, but the servers of this queue look for them in ${servers.place}`, {
+      hint: "give the worker the same bucket, or the same folder by whatever path this machine has it",
+    });
+  }
+
   async submit(job: NewJob, options: SubmitOptions): Promise<Job> {
     this.#checkOpen();
+    // A job that nobody was told of is not made; one with a key is found by it.
+    const onLate = ({ id }: Job) => options.key === undefined && void this.cancel(id).catch(this.#options.onError);
+    return this.#reach.call(() => this.#submit(job, options), { onLate });
+  }
+
+  async #submit(job: NewJob, options: SubmitOptions): Promise<Job> {
     const slots = [...this.#workers].reduce((sum, worker) => sum + worker.slots, 0);
     const { id, ticket } = await this.#store.add(job, options, {
       maxWaiting: this.#options.maxWaiting ?? 1000,
@@ -138,22 +169,22 @@ class RedisJobs implements Jobs {
 
   async get(id: string): Promise<Job | undefined> {
     this.#checkOpen();
-    return (await this.#store.get(id))?.job;
+    return (await this.#reach.call(() => this.#store.get(id)))?.job;
   }
 
   async list(options: ListOptions = {}): Promise<readonly Job[]> {
     this.#checkOpen();
-    return this.#store.list(options);
+    return this.#reach.call(() => this.#store.list(options));
   }
 
   async picture(id: string): Promise<StoredPicture | undefined> {
     this.#checkOpen();
-    return this.#store.picture(id);
+    return this.#reach.call(() => this.#store.picture(id));
   }
 
   async cancel(id: string): Promise<Job | undefined> {
     this.#checkOpen();
-    const job = (await this.#store.cancel(id))?.job;
+    const job = (await this.#reach.call(() => this.#store.cancel(id)))?.job;
     // On record it is cancelled; a worker that is given it all the same drops it.
     if (job?.state === "cancelled") await this.#tickets.remove(job.model, id).catch(this.#options.onError);
     this.#cancelRuns(id);
@@ -187,17 +218,17 @@ class RedisJobs implements Jobs {
 
   async slots(models: readonly string[]): Promise<ReadonlyMap<string, number>> {
     this.#checkOpen();
-    return this.#store.slots(models);
+    return this.#reach.call(() => this.#store.slots(models));
   }
 
   async count(): Promise<JobCounts> {
     this.#checkOpen();
-    return this.#store.count();
+    return this.#reach.call(() => this.#store.count());
   }
 
   async check(): Promise<void> {
     this.#checkOpen();
-    await this.#store.check();
+    await this.#reach.call(() => this.#store.check(), { patient: false });
   }
 
   close(): Promise<void> {
