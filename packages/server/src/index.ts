@@ -22,7 +22,16 @@ export type {
   SubmitOptions,
 } from "./jobs/job.js";
 export type { JobCounts, JobHandler, JobRun, Jobs, JobsOptions, JobWorker, ListOptions, LiveCount, WorkOptions } from "./jobs/jobs.js";
-export { JobCancelled, JobCrashed, JobFailed, JobHandedBack, KeyReusedError, QueueClosedError, QueueFullError, QueueUnreachableError } from "./jobs/jobs.js";
+export {
+  JobCancelled,
+  JobCrashed,
+  JobFailed,
+  JobHandedBack,
+  KeyReusedError,
+  QueueClosedError,
+  QueueFullError,
+  QueueUnreachableError,
+} from "./jobs/jobs.js";
 export { RedisQueueError } from "./jobs/redis/connect.js";
 export { openRedisJobs, type RedisJobsOptions, type SharedResults } from "./jobs/redis/redis-jobs.js";
 export { type NamedSource, parseNamedSource, parseNamedSources } from "./models/named-source.js";

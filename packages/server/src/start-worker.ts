@@ -34,7 +34,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const results = await openResults(options);
     const identity = await results.identity?.();
     // Servers delete old jobs and their pictures.
-    const jobs = opened.add(await openRedisJobs(options.queue, { onError, ...(identity && { results: { ...identity, isServer: false } }) }));
+    const jobs = opened.add(
+      await openRedisJobs(options.queue, { onError, ...(identity && { results: { ...identity, isServer: false } }) }),
+    );
     const runner = opened.add(runJobs(jobs, { ...options, offer, results, sharesQueue: true }));
     const close = async ({ grace = 0 }: CloseOptions = {}) => {
       await waitFor(runner.drain(), grace);

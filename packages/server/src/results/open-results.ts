@@ -16,6 +16,9 @@ export interface StorageOptions {
 
 /** @throws ArgumentError if there is no place for pictures, or if the folder cannot be used */
 export async function openResults({ folder, results }: StorageOptions): Promise<ResultStore> {
+  // It would be the folder in which the process was started.
+  if (folder?.trim() === "")
+    throw new ArgumentError("the folder has an empty name", { argument: "folder", hint: "leave it out, or name a folder" });
   if (results !== undefined) return results;
   if (folder !== undefined) return openFolder(join(folder, "pictures"));
   throw new ArgumentError("there is no place for finished pictures; servers and workers of one queue need the same bucket or folder", {

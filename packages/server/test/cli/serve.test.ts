@@ -95,6 +95,7 @@ describe("darkroom serve", () => {
 
   const anywhere = ["--folder", "unused"];
   it.each([
+    [["--folder", ""], 2, /--folder: the folder has an empty name\n {2}/],
     [["--host", "0.0.0.0", ...anywhere], 2, /--api-key: .* 0\.0\.0\.0, .* without an API key\n {2}/],
     [["--host", "192.0.2.1", "--api-key", "k", "--folder", "FOLDER"], 2, /--host: the server cannot listen on 192\.0\.2\.1/],
     [["--model", "nowhere.safetensors", ...anywhere], 3, /nowhere\.safetensors does not exist\n {2}/],

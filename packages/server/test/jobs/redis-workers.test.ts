@@ -41,6 +41,15 @@ describe.skipIf(!HAS_REDIS)("a queue on Redis whose server waits for workers", (
     await elsewhere.close();
   });
 
+  it("fails them soon after the time that it was given, however seldom it looks after lost runs", async () => {
+    const other = await openRedisJobs(server.address, { prefix: randomUUID(), workerTimeout: 1000 });
+    const { id } = await other.submit(NEW_JOB, { owner: "ann" });
+    const start = performance.now();
+    for await (const event of other.events(id)) if (event.type === "failed") expect(event.error.message).toContain("none came in 1 second");
+    expect(performance.now() - start).toBeLessThan(4000);
+    await other.close();
+  });
+
   it("does the jobs of a worker that comes late, but in time", async () => {
     const { id } = await jobs.submit(NEW_JOB, { owner: "ann" });
     await new Promise((resolve) => setTimeout(resolve, 300));

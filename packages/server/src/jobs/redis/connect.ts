@@ -34,9 +34,12 @@ function checkAddress(address: string): void {
   if (!URL.canParse(address)) return;
   const { protocol, pathname } = new URL(address);
   if (!/^rediss?:$/.test(protocol) || /^\/?$|^\/\d+\/?$/.test(pathname)) return;
-  throw new RedisQueueError(`Redis at ${withoutPassword(address)}: the database is ${JSON.stringify(pathname.slice(1))}; expected a number`, {
-    hint: "such as redis://HOST:PORT/0, or leave it out",
-  });
+  throw new RedisQueueError(
+    `Redis at ${withoutPassword(address)}: the database is ${JSON.stringify(pathname.slice(1))}; expected a number`,
+    {
+      hint: "such as redis://HOST:PORT/0, or leave it out",
+    },
+  );
 }
 
 /** Connects once, or says why not; a connection that is lost later is made again, and calls wait for it. */

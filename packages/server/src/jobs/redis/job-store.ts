@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
+import type { StoreIdentity } from "../../results/result-store.js";
 import type { Job, JobError, JobEvent, JobResult, JobState, NewJob, Progress, StoredPicture, SubmitOptions } from "../job.js";
 import { jobText, parseJobText, toJson } from "../job-text.js";
 import { countJobs, type JobCounts, KeyReusedError, type ListOptions, QueueFullError } from "../jobs.js";
-import type { StoreIdentity } from "../../results/result-store.js";
 import type { RunEnd } from "../run-job-handler.js";
 import { Scripts } from "./scripts.js";
 

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import type { StoreIdentity } from "../../results/result-store.js";
 import type { Job, JobError, JobEvent, NewJob, StoredPicture, SubmitOptions } from "../job.js";
 import {
   type JobCounts,
@@ -10,7 +11,6 @@ import {
   QueueClosedError,
   type WorkOptions,
 } from "../jobs.js";
-import type { StoreIdentity } from "../../results/result-store.js";
 import type { RunEnd } from "../run-job-handler.js";
 import { connect, loadRedisModules, RedisQueueError } from "./connect.js";
 import { EventHub } from "./event-hub.js";
@@ -91,7 +91,7 @@ class RedisJobs implements Jobs {
   readonly #lease: LeaseOptions;
   readonly #options: Parts["options"];
   readonly #workers = new Set<RedisSlots>();
-  readonly #minding: NodeJS.Timeout;
+  readonly #minding: readonly NodeJS.Timeout[];
   #hub: EventHub | undefined;
   /** Workers need this time to be heard of after Redis was away. */
   #recoversFrom: number;
@@ -116,7 +116,15 @@ class RedisJobs implements Jobs {
     redis.on("ready", () => {
       this.#recoversFrom = performance.now() + lease.stalledInterval;
     });
-    this.#minding = setInterval(() => this.#mind().catch(options.onError), lease.stalledInterval).unref();
+    const repeat = (task: () => Promise<void>, every: number) => setInterval(() => task().catch(options.onError), every).unref();
+    const { workerTimeout } = options;
+    this.#minding = [
+      repeat(() => this.#mind(), lease.stalledInterval),
+      // Often enough that jobs fail soon after the time that was given.
+      ...(workerTimeout === undefined
+        ? []
+        : [repeat(() => this.#failUnserved(), Math.min(lease.stalledInterval, Math.max(workerTimeout / 8, 200)))]),
+    ];
   }
 
   /** @param listening a connection for messages only */
@@ -237,7 +245,7 @@ class RedisJobs implements Jobs {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#minding);
+    for (const timer of this.#minding) clearInterval(timer);
     let timer: NodeJS.Timeout | undefined;
     const longest = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, LONGEST_CLOSE_MS);
@@ -293,7 +301,6 @@ class RedisJobs implements Jobs {
   /** What processes that ended have left is put right by those that are there. */
   async #mind(): Promise<void> {
     if (performance.now() >= this.#recoversFrom) await this.#recover();
-    await this.#failUnserved();
     const missing = await this.#store.missing();
     for (const ticket of missing) await this.#tickets.add(ticket);
     if (missing.length > 0) await this.#store.wakeWorkers();
@@ -366,7 +373,7 @@ class RedisJobs implements Jobs {
 function unservedError(model: string, milliseconds: number): JobError {
   return {
     kind: "unserved",
-    message: `no worker has the model ${model}; none came in ${milliseconds / 1000} seconds`,
+    message: `no worker has the model ${model}; none came in ${milliseconds / 1000} second${milliseconds === 1000 ? "" : "s"}`,
     hint: "start a worker with this model, under the name that the server has for it",
   };
 }
