@@ -7,8 +7,8 @@ import { imageRequest } from "./image-request.js";
 const MOST_PICTURES = 10_000;
 
 /**
- * A model of the AI SDK's `generateImage`. The versions 6 and 7 of the AI SDK take this version of its specification; 7 calls it by a proxy,
- * which private fields (#) do not go through.
+ * A model of the AI SDK's `generateImage`. The versions 6 and 7 of the AI SDK take this version of its specification; 7 calls it by a
+ * proxy, which private fields (#) do not go through.
  */
 export class DarkroomImageModel implements ImageModelV3 {
   readonly specificationVersion = "v3";
