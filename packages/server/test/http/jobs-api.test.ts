@@ -200,8 +200,20 @@ describe("the events of several jobs", () => {
     expect(parseEvents(text).at(-1)?.event).toBe("done");
   });
 
+  it("are by default of all the caller's jobs that wait or run", async () => {
+    const release = later<void>();
+    const server = testServer({ make: () => release.promise.then(() => Promise.reject(new Error("end"))) });
+    expect((await get(server, "/api/events")).text).toBe(": waiting\n\n");
+    const ids = [];
+    for (const prompt of ["a", "b"]) ids.push((await post(server, { prompt })).body.id);
+    const reading = await server.app.request("http://localhost/api/events");
+    release.resolve();
+    const ends = parseEvents(await reading.text()).filter(({ event }) => event === "failed");
+    expect(new Set(ends.map(({ data }) => data.job))).toEqual(new Set(ids));
+  });
+
   it("need 1 to 100 ids", async () => {
-    for (const query of ["", "?jobs=", "?jobs=,", `?jobs=${Array.from({ length: 101 }, (_, i) => i)}`]) {
+    for (const query of ["?jobs=", "?jobs=,", `?jobs=${Array.from({ length: 101 }, (_, i) => i)}`]) {
       const { status, text } = await get(testServer(), `/api/events${query}`);
       expect([status, JSON.parse(text).error.param]).toEqual([400, "jobs"]);
     }

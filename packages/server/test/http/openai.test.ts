@@ -283,3 +283,76 @@ describe("masks", () => {
     expect(await maskOf(mask)).toBe(mask);
   });
 });
+
+describe("edits", () => {
+  const colour = async (background: string | { r: number; g: number; b: number; alpha: number }, width = 64, height = 64) =>
+    new Blob([
+      new Uint8Array(
+        await sharp({ create: { width, height, channels: typeof background === "string" ? 3 : 4, background } })
+          .png()
+          .toBuffer(),
+      ),
+    ]);
+  const hole = { r: 9, g: 9, b: 9, alpha: 0 };
+
+  async function edit(parts: readonly (readonly [string, string | Blob])[], path = "edits") {
+    const form = new FormData();
+    for (const [name, value] of parts) typeof value === "string" ? form.append(name, value) : form.append(name, value, "a.png");
+    const server = testServer();
+    const reply = await server.app.request(`http://localhost/v1/images/${path}`, { method: "POST", body: form });
+    const body = (await reply.json()) as { warnings?: string[]; error?: { message: string; param: string } };
+    return { ...server, status: reply.status, body };
+  }
+
+  it("take a picture's own transparency as the mask where there is none; variations do not", async () => {
+    const transparent = await edit([
+      ["image", await colour(hole)],
+      ["prompt", "x"],
+    ]);
+    expect(transparent.body.warnings).toEqual([expect.stringContaining("the transparent parts are repainted")]);
+    const mask = Buffer.from(String(transparent.jobs.all[0]?.request.maskImage), "base64");
+    expect((await sharp(mask).stats()).channels[0]).toMatchObject({ min: 255, max: 255 });
+    for (const background of ["red", { r: 9, g: 9, b: 9, alpha: 1 }]) {
+      const { jobs, status } = await edit([
+        ["image", await colour(background)],
+        ["prompt", "x"],
+      ]);
+      expect([status, jobs.all[0]?.request.maskImage]).toEqual([200, undefined]);
+    }
+    expect((await edit([["image", await colour(hole)]], "variations")).jobs.all[0]?.request.maskImage).toBeUndefined();
+  });
+
+  it("say when a mask has other proportions", async () => {
+    const { body } = await edit([
+      ["image", await colour("red")],
+      ["mask", await colour("white", 64, 32)],
+      ["prompt", "x"],
+    ]);
+    expect(body.warnings).toEqual(["mask is 64x32 and image 64x64: the mask is stretched to the picture's proportions"]);
+    const alike = await edit([
+      ["image", await colour("red")],
+      ["mask", await colour("white", 32, 32)],
+      ["prompt", "x"],
+    ]);
+    expect(alike.body.warnings).toBeUndefined();
+  });
+
+  it("refuse a mask that leaves nothing to repaint, two masks, and a prompt that is not one text", async () => {
+    const image = ["image", await colour("red")] as const;
+    const white = ["mask", await colour("white")] as const;
+    const cases = [
+      [[image, ["prompt", "x"], ["mask", await colour("black")]], /^the mask leaves nothing to repaint/],
+      [[image, ["prompt", "x"], ["mask", await colour({ r: 0, g: 0, b: 0, alpha: 1 })]], /^the mask leaves nothing to repaint/],
+      [[image, ["prompt", "x"], white, white], /^2 masks were sent; expected one/],
+      [[image, ["prompt", "x"], ["prompt", "y"]], /^prompt has 2 values; expected one/],
+      [[image, ["prompt", await colour("red")]], /^prompt is a file; expected a text/],
+      [[image], /^edits needs prompt/],
+      [[image, ["prompt", "x"], ["quality", "superb"]], /^quality is "superb"; expected auto, low, medium, high, standard, hd/],
+    ] as const;
+    for (const [parts, message] of cases) {
+      const { status, body, jobs } = await edit(parts);
+      expect([status, jobs.all]).toEqual([400, []]);
+      expect(body.error?.message).toMatch(message);
+    }
+  });
+});

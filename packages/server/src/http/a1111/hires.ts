@@ -44,6 +44,9 @@ export function hiresOf(
   first: Size,
 ): HiresPass {
   const { hr_scale: scale = 2, hr_resize_x: x = 0, hr_resize_y: y = 0, hr_second_pass_steps: steps = 0 } = body;
+  if (!(scale > 0) && x <= 0 && y <= 0) {
+    throw new HttpError(422, `hr_scale is ${scale}; expected a number above 0, such as 2`, { code: "invalid_hr_scale", param: "hr_scale" });
+  }
   const strength = body.denoising_strength ?? 0.75;
   const size = (from: Size) => larger(from, scale, x, y);
   const { width, height } = size(first);

@@ -20,6 +20,8 @@ export interface Plan {
   readonly sampler: string | undefined;
   readonly settings: Partial<Settings>;
   readonly seed: bigint;
+  /** The request has it below 0, and so it is told. */
+  readonly isSigned: boolean;
   readonly batch: number;
   /** The jobs of each of n_iter rounds. A round can be skipped. */
   readonly rounds: readonly (readonly PlannedJob[])[];
@@ -118,7 +120,12 @@ function commonOf(body: CommonBody & Partial<Txt2ImgBody & Img2ImgBody>, { model
       ...chosen.request,
       ...refinerOf(body, models),
     },
-    warnings: [...chosen.warnings, ...withoutEffect(body), ...overrides.warnings, ...unheard.map((name) => `${name} has no effect here`)],
+    warnings: [
+      ...chosen.warnings,
+      ...withoutEffect(body, chosen.name),
+      ...overrides.warnings,
+      ...unheard.map((name) => `${name} has no effect here`),
+    ],
   };
 }
 
@@ -148,6 +155,7 @@ function finish(
     });
   }
   const first = seedOf(body, batch * rounds);
+  const isSigned = (body.seed ?? 0n) < -1n;
   const jobsOf = (round: number) =>
     starts.map((start, i) => ({
       model,
@@ -167,6 +175,7 @@ function finish(
     rounds: Array.from({ length: rounds }, (_, round) => jobsOf(round)),
     hires,
     output: settings.output ?? { format: "png" },
+    isSigned,
     warnings: [...warnings, ...more, ...roundedSides(body)],
   };
 }

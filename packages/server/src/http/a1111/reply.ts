@@ -13,27 +13,41 @@ export function replyOf(plan: Plan, made: Made, body: Readonly<Record<string, un
   return {
     images: sendsPictures ? made.pictures.map(({ data }) => Buffer.from(data).toString("base64")) : [],
     parameters: echoOf(plan.kind, body, body.include_init_images === true),
-    info: JSON.stringify(infoOf(plan, made, startedAt)),
+    info: infoText(plan, made, startedAt),
   };
 }
 
-/** What the web UI tells of its pictures, under its names. */
-export function infoOf(plan: Plan, { pictures, settings, warnings }: Made, startedAt: number): Record<string, unknown> {
+/** The info as JSON. Seeds have all their digits in it, which `JSON.stringify` does not write of numbers that JavaScript rounds. */
+function infoText(plan: Plan, made: Made, startedAt: number): string {
+  const all = made.pictures.map(({ seed }) => signed(plan, BigInt(seed)));
+  const first = all[0] ?? signed(plan, plan.seed);
+  const warnings = [...made.warnings, ...unsafeSeed(all.at(-1) ?? first)];
+  const seeds = `"seed":${first},"all_seeds":[${all}],"subseed":${first},"all_subseeds":[${all}]`;
+  return `{${seeds},${JSON.stringify(infoOf(plan, { ...made, warnings }, startedAt)).slice(1)}`;
+}
+
+function unsafeSeed(last: bigint): string[] {
+  if (last <= BigInt(Number.MAX_SAFE_INTEGER) && last >= BigInt(Number.MIN_SAFE_INTEGER)) return [];
+  return [`the seed ${last} is exact in this reply, but JavaScript rounds numbers beyond 2^53 - 1`];
+}
+
+/** A seed as the request has it: torch takes -5 for 2^64 - 5. */
+function signed({ isSigned }: Plan, seed: bigint): bigint {
+  return isSigned ? BigInt.asIntN(64, seed) : seed;
+}
+
+/** What the web UI tells of its pictures, under its names, without the seeds. */
+function infoOf(plan: Plan, { pictures, settings, warnings }: Made, startedAt: number): Record<string, unknown> {
   const [job] = plan.rounds[0] ?? [];
   const [first] = pictures;
   const read = parseParameters(first?.parameters ?? "").settings;
   const { prompt = "", negativePrompt = "", width, height, strength } = job?.request ?? {};
   const each = <Value>(value: Value): Value[] => pictures.map(() => value);
-  const seeds = pictures.map(({ seed }) => Number(seed));
   return {
     prompt,
     all_prompts: each(prompt),
     negative_prompt: negativePrompt,
     all_negative_prompts: each(negativePrompt),
-    seed: seeds[0] ?? Number(plan.seed),
-    all_seeds: seeds,
-    subseed: seeds[0] ?? Number(plan.seed),
-    all_subseeds: seeds,
     subseed_strength: 0,
     width: first?.width ?? width ?? 0,
     height: first?.height ?? height ?? 0,

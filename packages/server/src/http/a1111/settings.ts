@@ -14,6 +14,9 @@ const FIELDS = {
   jpeg_quality: described("Quality of JPEG and WebP, up to 100.", whole(1)),
 };
 
+/** As the web UI's slider. */
+const MOST_CLIP_LAYERS = 12;
+
 const SETTINGS = v.object(FIELDS);
 
 /** The settings, as the document shows them. */
@@ -59,6 +62,12 @@ const FORMATS: ReadonlyMap<string, OutputOptions["format"]> = new Map([
  */
 export function readSettings(given: Readonly<Record<string, unknown>>, models: Models, of: "options" | "override_settings"): Settings {
   const { sd_model_checkpoint: model, sd_vae: vae, CLIP_stop_at_last_layers: layers, ...files } = readFields(SETTINGS, given);
+  if (layers !== undefined && layers > MOST_CLIP_LAYERS) {
+    throw new HttpError(422, `CLIP_stop_at_last_layers is ${layers}; expected 1 to ${MOST_CLIP_LAYERS}`, {
+      code: "invalid_CLIP_stop_at_last_layers",
+      param: "CLIP_stop_at_last_layers",
+    });
+  }
   const warnings: string[] = [];
   const isAutomatic = vae === undefined || /^(automatic|none|)$/i.test(vae);
   const foundVae = isAutomatic ? undefined : findName(vae, models.vaeNames);

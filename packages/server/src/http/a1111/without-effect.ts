@@ -4,7 +4,7 @@ import type { Img2ImgBody, Txt2ImgBody } from "./request.js";
 export type AnyBody = Partial<Txt2ImgBody & Img2ImgBody>;
 
 /** Fields that ask for what the server does not do: when they do, and why it is so. */
-const FIELDS: readonly (readonly [field: keyof AnyBody, asks: (body: AnyBody) => boolean, why: string])[] = [
+const FIELDS: readonly (readonly [field: keyof AnyBody, asks: (body: AnyBody, sampler: string) => boolean, why: string])[] = [
   ["restore_faces", ({ restore_faces: is }) => is === true, "there is no face restorer"],
   ["tiling", ({ tiling: is }) => is === true, "pictures do not tile"],
   ["styles", ({ styles = [] }) => styles.length > 0, "the server keeps no styles; write them into the prompt"],
@@ -14,11 +14,7 @@ const FIELDS: readonly (readonly [field: keyof AnyBody, asks: (body: AnyBody) =>
   ["s_churn", ({ s_churn: churn = 0 }) => churn > 0, "samplers work without churn"],
   ["s_noise", ({ s_noise: noise = 1 }) => noise !== 1, "samplers use noise of strength 1"],
   ["s_min_uncond", ({ s_min_uncond: sigma = 0 }) => sigma > 0, "the negative prompt counts in every step"],
-  [
-    "eta",
-    ({ eta, sampler_name, sampler_index }) => eta !== undefined && !isUsualEta(eta, sampler_name ?? sampler_index ?? ""),
-    "samplers use their own eta",
-  ],
+  ["eta", ({ eta }, sampler) => eta !== undefined && !isUsualEta(eta, sampler), "samplers use their own eta"],
   ["disable_extra_networks", ({ disable_extra_networks: is }) => is === true, "LoRAs in the prompt act"],
   ["firstphase_width", ({ firstphase_width: side = 0 }) => side > 0, "the first pass has width and height"],
   ["firstphase_height", ({ firstphase_height: side = 0 }) => side > 0, "the first pass has width and height"],
@@ -40,7 +36,7 @@ function isUsualEta(eta: number, sampler: string): boolean {
   return eta === 1 || !/ a\b|sde|ancestral/i.test(sampler);
 }
 
-/** What a request asks for without effect, a sentence for each. */
-export function withoutEffect(body: AnyBody): string[] {
-  return FIELDS.flatMap(([field, asks, why]) => (asks(body) ? [`${field} has no effect: ${why}`] : []));
+/** What a request asks for without effect, a sentence for each. The sampler is one of our list, if the request names any. */
+export function withoutEffect(body: AnyBody, sampler = ""): string[] {
+  return FIELDS.flatMap(([field, asks, why]) => (asks(body, sampler) ? [`${field} has no effect: ${why}`] : []));
 }

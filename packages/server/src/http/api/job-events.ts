@@ -60,7 +60,7 @@ export function addJobEvents(app: Hono<AppEnv>, server: ServerContext): void {
   });
 
   app.get("/api/events", async (c) => {
-    const followed = followedJobs(c);
+    const followed = await followedJobs(c, server);
     const gone = new AbortController();
     const signal = endOf(c, gone);
     return stream(c, gone, (writer) => {
@@ -84,9 +84,18 @@ interface FollowedJob {
   readonly after: number;
 }
 
-/** The jobs that a stream is to tell of: their ids, each with the number of the last event that the caller has. */
-function followedJobs(c: AppContext): FollowedJob[] {
-  const given = (c.req.query("jobs") ?? "").split(",").filter(Boolean);
+/**
+ * The jobs that a stream is to tell of: their ids, each with the number of the last event that the caller has. By default the caller's jobs
+ * that wait or run now.
+ */
+async function followedJobs(c: AppContext, { jobs, access }: ServerContext): Promise<FollowedJob[]> {
+  const query = c.req.query("jobs");
+  if (query === undefined) {
+    const owner = access.needsKey ? c.get("owner") : undefined;
+    const live = await jobs.list({ owner, states: ["waiting", "running"], limit: MOST_FOLLOWED });
+    return live.map(({ id }) => ({ id, after: 0 }));
+  }
+  const given = query.split(",").filter(Boolean);
   const followed = new Map(given.map((each) => each.split(":", 2)).map(([id = "", after]) => [id, eventNumber(after)]));
   if (followed.size >= 1 && followed.size <= MOST_FOLLOWED) return [...followed].map(([id, after]) => ({ id, after }));
   throw new HttpError(400, `jobs has ${followed.size} ids; expected 1 to ${MOST_FOLLOWED}, with commas between them`, {

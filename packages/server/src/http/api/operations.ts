@@ -129,7 +129,7 @@ export function jobsApiDescription(limits: Limits): ApiDescription {
             in: "query",
             description:
               `The ids of 1 to ${MOST_FOLLOWED} jobs, with commas between them. ID:NUMBER asks for the events after the one of this ` +
-              "number, which is the id that it was sent with: numbers are each job's own.",
+              "number, which is the id that it was sent with: numbers are each job's own. By default all jobs that wait or run now.",
             schema: { type: "string" },
           },
         ],

@@ -1,3 +1,4 @@
+import type { GenerateRequest } from "darkroom/generate";
 import type { Hono } from "hono";
 import type { OutputOptions } from "../../jobs/job.js";
 import { readBody, readJson } from "../body.js";
@@ -7,7 +8,7 @@ import { ClientGone, runJob } from "../run-job.js";
 import type { AppContext, AppEnv, ServerContext } from "../server-context.js";
 import { snakeCase } from "../snake-case.js";
 import { huggingfaceError } from "./errors.js";
-import { taskRequest } from "./task-request.js";
+import { modelNameIn, taskRequest } from "./task-request.js";
 
 /** The server's address as an endpoint, with or without a model's id behind it. `huggingface_hub` may add /v1. */
 export const PATHS = ["/", "/hf", "/hf/v1", "/models/:id{.+}", "/hf/models/:id{.+}"] as const;
@@ -29,8 +30,14 @@ export function addHuggingface(app: Hono<AppEnv>, server: ServerContext): void {
 }
 
 async function sendPicture(c: AppContext, server: ServerContext): Promise<Response> {
-  const model = modelOf(c.req.param("id"), server);
-  const request = await prepareRequest(server, model, await readTask(c, server));
+  const inPath = c.req.param("id");
+  const body = await readTask(c, server);
+  const named = body.model;
+  const model = modelOf(inPath ?? named, server);
+  if (named !== undefined && modelOf(named, server) !== model) {
+    throw new HttpError(400, "the address and the body name different models", { code: "invalid_model", param: "model" });
+  }
+  const request = await prepareRequest(server, model, body.request);
   const job = { door: "huggingface", model, request, output: outputOf(c.req.header("accept")), previewEvery: 0 } as const;
   const { result, pictures } = await runJob(server, job, { owner: c.get("owner"), signal: c.req.raw.signal });
   const [picture] = pictures;
@@ -42,11 +49,20 @@ async function sendPicture(c: AppContext, server: ServerContext): Promise<Respon
   });
 }
 
-async function readTask(c: AppContext, { limits }: ServerContext) {
-  if (!/^(image\/|application\/octet-stream)/i.test(c.req.header("content-type") ?? "")) return taskRequest(await readJson(c, limits));
+interface Task {
+  readonly request: GenerateRequest;
+  /** The model that the body names. */
+  readonly model?: string | undefined;
+}
+
+async function readTask(c: AppContext, { limits }: ServerContext): Promise<Task> {
+  if (!/^(image\/|application\/octet-stream)/i.test(c.req.header("content-type") ?? "")) {
+    const body = await readJson(c, limits);
+    return { request: taskRequest(body), model: modelNameIn(body) };
+  }
   const chunks: Uint8Array[] = [];
   for await (const chunk of readBody(c, limits)) chunks.push(chunk);
-  return { prompt: "", image: new Uint8Array(Buffer.concat(chunks)) };
+  return { request: { prompt: "", image: new Uint8Array(Buffer.concat(chunks)) } };
 }
 
 /** The model of an id: OWNER/NAME, or NAME. @throws HttpError */

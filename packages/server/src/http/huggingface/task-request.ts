@@ -10,12 +10,25 @@ import { snakeCase } from "../snake-case.js";
 const PICTURE = /^(?:data:image\/|iVBORw0KGgo|\/9j\/|R0lGOD|UklGR)/;
 
 /**
+ * The name of a model in a body: beside inputs, or among the parameters. null and "" are none.
+ * @throws HttpError for two names, and for what is no text
+ */
+export function modelNameIn({ model, parameters }: Readonly<Record<string, unknown>>): string | undefined {
+  const inParameters = typeof parameters === "object" && parameters !== null && "model" in parameters ? parameters.model : undefined;
+  const names = new Set([model, inParameters].filter((each) => each !== undefined && each !== null && each !== ""));
+  if (names.size > 1) throw invalid("model has two names, one beside inputs and one in parameters", "model");
+  const [name] = names;
+  if (name === undefined || typeof name === "string") return name;
+  throw invalid("model is not a text; expected a name of GET /v1/models", "model");
+}
+
+/**
  * The request in a body `{ inputs, parameters }`. For `textToImage` the inputs are the prompt, for `imageToImage` a picture in base64, and
  * the prompt is a parameter. Parameters are options of ours in snake_case; an unknown one is refused when the request is checked.
  * @throws HttpError
  */
 export function taskRequest({ inputs, parameters = {} }: Readonly<Record<string, unknown>>): GenerateRequest {
-  const { target_size: size, ...options } = objectOf(parameters ?? {}, "parameters");
+  const { target_size: size, model: _, ...options } = objectOf(parameters ?? {}, "parameters");
   if (typeof inputs !== "string") throw invalid("inputs is missing; expected the prompt, or a picture in base64", "inputs");
   const isPicture = typeof options.prompt === "string" || PICTURE.test(inputs.trimStart());
   const given = Object.fromEntries(Object.entries(options).map(([name, value]) => [optionOf(name), value]));

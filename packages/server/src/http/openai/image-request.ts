@@ -8,7 +8,7 @@ import { prepareRequest } from "../prepare-request.js";
 import type { ServerContext } from "../server-context.js";
 import { choiceIn, flagIn, type GivenFields, optionsIn, wholeIn, wrong } from "./image-fields.js";
 import { drawable, parseSize, sizeLike } from "./image-size.js";
-import { maskOf } from "./mask.js";
+import { maskOf, ownMaskOf } from "./mask.js";
 
 /** Which of OpenAI's calls a request is. */
 export type ImageCall = "generations" | "edits" | "variations";
@@ -33,6 +33,9 @@ const OPENAI_MODELS = /^(?:gpt-image|chatgpt-image|dall-e)-/;
 /** How finished pictures can be sent. */
 export const RESPONSE_FORMATS = ["b64_json", "url"] as const;
 
+/** The words that clients of all OpenAI's models have for quality. low takes half the steps; the others are the model's own. */
+export const QUALITIES = ["auto", "low", "medium", "high", "standard", "hd"] as const;
+
 type ResponseFormat = (typeof RESPONSE_FORMATS)[number];
 
 /** Unfinished pictures that a stream can have of each picture. */
@@ -50,24 +53,32 @@ export async function imageRequest(server: ServerContext, call: ImageCall, field
   if (call !== "generations" && !picture) throw missing(call, "image", "a picture to start from");
   if (pictures.length > 1)
     warnings.push(`${pictures.length} pictures were sent; the first one is the picture to start from, the others are not used`);
-  const [mask] = await picturesOf(fields.mask ?? fields.mask_image ?? fields.maskImage, "maskImage", server.limits);
+  const masks = await picturesOf(fields.mask ?? fields.mask_image ?? fields.maskImage, "maskImage", server.limits);
+  const [mask] = masks;
+  if (masks.length > 1) throw new ArgumentError(`${masks.length} masks were sent; expected one`, { argument: "maskImage" });
   if (fields.background === "transparent")
     throw wrong("background", "transparent", "opaque or auto: no model here makes transparent pictures");
   const options = optionsIn(fields);
   const needsPrompt = call !== "variations" && model.defaults?.takesPrompt !== false;
-  if (needsPrompt && typeof fields.prompt !== "string") throw missing(call, "prompt", "a text that says what the picture shows");
-  const steps = stepsOf(options, fields.quality, model, mask ? "mask" : picture ? "image" : "noise");
+  if (needsPrompt) checkPrompt(call, fields.prompt);
+  choiceIn(fields, "quality", QUALITIES);
+  const maskImage = mask ? await maskOf(mask.bytes) : call === "edits" && picture ? await ownMaskOf(picture.bytes) : undefined;
+  if (mask && picture && !isAlike(mask, picture)) {
+    warnings.push(`mask is ${sizeOf(mask)} and image ${sizeOf(picture)}: the mask is stretched to the picture's proportions`);
+  }
+  if (!mask && maskImage) warnings.push("image has transparent parts and there is no mask: the transparent parts are repainted");
+  const steps = stepsOf(options, fields.quality, model, maskImage ? "mask" : picture ? "image" : "noise");
   const request = await prepareRequest(server, model.name, {
     ...(call === "variations" && model.defaults?.takesPrompt !== false && { prompt: "" }),
     ...options,
     ...sizeOptions(fields, options, picture, model, server.limits, warnings),
     ...(fields.quality === "low" && options.numInferenceSteps === undefined && { numInferenceSteps: steps }),
     ...(picture && { image: picture.bytes }),
-    ...(mask && { maskImage: await maskOf(mask.bytes) }),
+    ...(maskImage && { maskImage }),
   });
   const partialImages = wholeIn(fields, "partial_images", 0, MOST_PARTIAL_IMAGES) ?? 0;
   const isStream = flagIn(fields, "stream");
-  const stepsDone = picture && !mask ? steps * (request.strength ?? 0.8) : steps;
+  const stepsDone = picture && !maskImage ? steps * (request.strength ?? 0.8) : steps;
   return {
     job: {
       door: "openai",
@@ -91,6 +102,28 @@ function responseFormatsOf(fields: GivenFields): readonly ResponseFormat[] {
   const chosen = choiceIn(fields, "response_format", RESPONSE_FORMATS);
   if (chosen !== undefined) return [chosen];
   return /^dall-e-/.test(String(fields.model)) ? RESPONSE_FORMATS : ["b64_json"];
+}
+
+/** @throws ArgumentError */
+function checkPrompt(call: ImageCall, prompt: unknown): void {
+  const what = "a text that says what the picture shows";
+  if (prompt === undefined || prompt === null) throw missing(call, "prompt", what);
+  if (Array.isArray(prompt)) {
+    throw new ArgumentError(`prompt has ${prompt.length} values; expected one, ${what}`, { argument: "prompt" });
+  }
+  if (typeof prompt !== "string") {
+    const kind = prompt instanceof Uint8Array ? "a file" : typeof prompt === "object" ? "an object" : `a ${typeof prompt}`;
+    throw new ArgumentError(`prompt is ${kind}; expected ${what}`, { argument: "prompt" });
+  }
+}
+
+/** Whether two pictures have the same proportions, but for the rounding of sides to whole pixels. */
+function isAlike(a: PictureFile, b: PictureFile): boolean {
+  return Math.abs((a.width * b.height) / (a.height * b.width) - 1) <= 0.02;
+}
+
+function sizeOf({ width, height }: PictureFile): string {
+  return `${width}x${height}`;
 }
 
 function missing(call: ImageCall, field: string, what: string): ArgumentError {

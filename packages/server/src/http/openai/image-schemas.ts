@@ -20,7 +20,7 @@ const fields = v.object({
       "the model's size, in the shape of the picture to start from if there is one.",
     v.optional(v.pipe(v.string(), v.regex(/^(auto|\d{1,5}x\d{1,5})$/))),
   ),
-  quality: described("low halves the steps. Everything else is the usual quality.", v.optional(v.string())),
+  quality: described("low halves the steps. auto, medium, high, standard and hd are the usual quality.", v.optional(v.string())),
   response_format: described(
     "b64_json, the default, or url. Both if it is missing and model is one of OpenAI's dall-e-... names.",
     v.optional(v.picklist(RESPONSE_FORMATS)),

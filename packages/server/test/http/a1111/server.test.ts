@@ -93,6 +93,18 @@ describe("a reply of txt2img", () => {
     });
   });
 
+  it.each([
+    [-5, '"seed":-5,"all_seeds":[-5,-4]'],
+    ["9223372036854775808", '"seed":9223372036854775808,"all_seeds":[9223372036854775808,9223372036854775809]'],
+    [2 ** 53 - 2, '"seed":9007199254740990,"all_seeds":[9007199254740990,9007199254740991]'],
+  ])("tells the seed %s with all its digits, and warns where JavaScript does not read them", async (seed, told) => {
+    const { one } = serve();
+    const reply = await one.post("txt2img", { prompt: "a fox", seed, batch_size: 2 });
+    const { info } = (await reply.json()) as { info: string };
+    expect(info).toContain(told);
+    expect((JSON.parse(info) as { warnings: string[] }).warnings).toHaveLength(typeof seed === "string" ? 1 : 0);
+  });
+
   it("repeats the request's known fields, and no others", async () => {
     const { one } = serve();
     const reply = (await (await one.post("txt2img", { prompt: "a fox", auth: "user:secret", steps: 4 })).json()) as { parameters: object };

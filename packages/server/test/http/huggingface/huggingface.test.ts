@@ -66,6 +66,18 @@ describe("textToImage", () => {
     });
   });
 
+  it.each([
+    ["/hf", { model: "other" }, "other"],
+    ["/hf", { model: "somebody/other" }, "other"],
+    ["/hf/v1", { parameters: { model: "other" } }, "other"],
+    ["/hf", { model: null, parameters: { model: "" } }, "emoji-64"],
+    ["/hf/models/other", { model: "other" }, "other"],
+  ])("at %s takes the model that %j names", async (path, body, model) => {
+    const { app, jobs } = testServer();
+    expect((await post(app, path, { inputs: "a fox", ...body })).status).toBe(200);
+    expect(jobs.all[0]?.model).toBe(model);
+  });
+
   it.each(["/models/other", "/models/somebody/other", "/hf/models/other"])("at %s takes the model of that name", async (path) => {
     const { app, jobs } = testServer();
     expect((await post(app, path, { inputs: "a fox" })).status).toBe(200);
@@ -109,6 +121,11 @@ describe("imageToImage", () => {
 
 describe("an error for Hugging Face's clients", () => {
   it.each([
+    ["/hf", { inputs: "a fox", model: "zzz" }, 404, /^this server has no model "zzz"/],
+    ["/hf", { inputs: "a fox", parameters: { model: "zzz" } }, 404, /^this server has no model "zzz"/],
+    ["/hf", { inputs: "a fox", model: 5 }, 400, /^model is not a text/],
+    ["/hf", { inputs: "a fox", model: "other", parameters: { model: "emoji-64" } }, 400, /^model has two names/],
+    ["/hf/models/emoji-64", { inputs: "a fox", model: "other" }, 400, /^the address and the body name different models/],
     ["/models/nothing", { inputs: "a fox" }, 404, /^this server has no model "nothing"/],
     ["/", {}, 400, /^inputs is missing/],
     [
