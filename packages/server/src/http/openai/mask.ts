@@ -19,7 +19,10 @@ export async function maskOf(bytes: Uint8Array): Promise<Uint8Array> {
   });
 }
 
-/** The mask in a picture's own transparency, white where it is transparent, as OpenAI takes a picture without mask; undefined if there is none. */
+/**
+ * The mask in a picture's own transparency, white where it is transparent, as OpenAI takes a picture without mask; undefined if there is
+ * none.
+ */
 export async function ownMaskOf(bytes: Uint8Array): Promise<Uint8Array | undefined> {
   const picture = sharp(bytes);
   try {
