@@ -54,6 +54,27 @@ describeInBrowser("a server for several people", () => {
     expect(passwordDialogs()).toBe(0);
   });
 
+  it("makes and cancels in each of five windows of one browser, while jobs run in all of them", async () => {
+    const server = await serve({ slots: 2 });
+    const first = await openDarkroom(server);
+    const windows = [first];
+    for (let i = 1; i < 5; i++) {
+      const page = await first.page.context().newPage();
+      await page.goto(server.address);
+      windows.push(new DarkroomPage(page));
+    }
+    for (const [i, window] of windows.entries()) {
+      await window.make({ Prompt: `fox ${i}`, Steps: LONG, Count: 4 });
+      await window.jobs.filter({ hasText: `fox ${i}` }).waitFor();
+    }
+    for (const [i, window] of windows.entries()) {
+      const job = window.jobs.filter({ hasText: `fox ${i}` });
+      await job.getByRole("button", { name: /^Cancel/ }).click();
+      await job.getByRole("button", { name: /^Cancel/ }).waitFor({ state: "detached" });
+    }
+    expect((await server.jobs()).map(({ state }) => state)).toEqual(windows.map(() => "cancelled"));
+  });
+
   it("shows each of them their own jobs and pictures only, and makes all of them", async () => {
     const server = await serve({ apiKeys: KEYS });
     const [first, second] = [await openWithKey(server, KEYS[0]), await openWithKey(server, KEYS[1])];

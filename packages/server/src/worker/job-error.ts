@@ -2,6 +2,13 @@ import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError
 import type { JobError } from "../jobs/job.js";
 import type { Offer } from "../models/offer.js";
 
+/** What callers have instead of the calls of a program. */
+const CALLERS_WORDS: Readonly<Record<string, string>> = {
+  fromPretrained: "model",
+  loadLoraWeights: "loras",
+  loadTextualInversion: "the server's --embedding-dir",
+};
+
 const TOO_LARGE = "memory ran out: make smaller pictures, or run the server where there is more";
 
 /** The place of an error in a job. Sources of the server are replaced by their names: paths are nobody's business. */
@@ -9,10 +16,13 @@ export function jobErrorOf(error: unknown, offer: Offer): JobError {
   const redact = (text: string) => withoutPaths(text, offer);
   if (error instanceof DarkroomError) {
     const isFull = error instanceof DeviceError && /alloc|out of memory/i.test(error.message);
-    const hint = error.hint ?? (isFull ? TOO_LARGE : undefined);
+    const words = error.spell(
+      (name, { value, code } = {}) => CALLERS_WORDS[name] ?? code ?? (value === undefined ? name : `${name}: ${JSON.stringify(value)}`),
+    );
+    const hint = words.hint ?? (isFull ? TOO_LARGE : undefined);
     return {
       kind: kindOf(error),
-      message: redact(error.message),
+      message: redact(words.message),
       ...(hint !== undefined && { hint: redact(hint) }),
       ...(error instanceof ArgumentError && error.argument !== undefined && { argument: error.argument }),
     };

@@ -54,6 +54,10 @@ describe("an error of a job", () => {
 
   it("has the kind of the library's error", () => {
     expect(jobErrorOf(new CheckpointError("it is damaged"), offer).kind).toBe("checkpoint");
+    const hint = (name: (option: string) => string) => `open it with ${name("fromPretrained")}, or ${name("loadTextualInversion")}`;
+    expect(jobErrorOf(new CheckpointError("it is no LoRA", { hint }), offer).hint).toBe(
+      "open it with model, or the server's --embedding-dir",
+    );
     expect(jobErrorOf(new DeviceError("no memory"), offer).kind).toBe("device");
     expect(jobErrorOf(new RangeError("Array buffer allocation failed"), offer).kind).toBe("device");
     expect(jobErrorOf(new TypeError("x is not a function"), offer)).toEqual({ kind: "internal", message: "x is not a function" });
