@@ -32,6 +32,13 @@ export {
 export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { AdapterSource } from "./hub/find-adapter.js";
 export type { LoraSource } from "./hub/find-lora.js";
+export {
+  type AnimationFormat,
+  type AnimationOptions,
+  encodeAnimation,
+  type SaveAnimationOptions,
+  saveAnimation,
+} from "./image/animation.js";
 export { type CannyOptions, canny } from "./image/canny.js";
 export { CLIPImageProcessor, type CLIPImageProcessorConfig, type CLIPPreprocessOptions } from "./image/clip-image-processor.js";
 export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-picture.js";
@@ -96,6 +103,7 @@ export type {
 export type { IPAdapterBlockScales, IPAdapterScale, IPAdapterUNetScales, PictureScales } from "./models/ip-adapter-scales.js";
 export type { IPAdapterInputs, IPAdapterProjections } from "./models/ip-adapters.js";
 export type { Model, ModelOptions, SingleFileModelOptions } from "./models/model.js";
+export { MotionAdapter, type MotionAdapterConfig } from "./models/motion-adapter.js";
 export { MultiAdapter } from "./models/multi-adapter.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
 export { MultiControlNetUnionModel } from "./models/multi-controlnet-union.js";
@@ -111,6 +119,7 @@ export {
   UNet2DConditionModel,
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
+export { type UNetMotionConfig, UNetMotionModel } from "./models/unet-motion.js";
 export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
 export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
 export type {
@@ -125,6 +134,13 @@ export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from
 export type { SaveLoraOptions } from "./pipelines/adapters/save-lora.js";
 export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelines/adapters/t2i-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
+export {
+  type AnimateDiffComponents,
+  type AnimateDiffOptions,
+  type AnimateDiffOutput,
+  AnimateDiffPipeline,
+  type AnimateDiffRequest,
+} from "./pipelines/animatediff.js";
 export {
   type AutoParts,
   type AutoPipeline,

@@ -20,6 +20,7 @@ export interface OpenWeightsOptions {
 
 /** A tensor and the file that holds it. */
 export interface Located {
+  /** The file, in its folder. */
   readonly path: string;
   readonly stored: HeaderTensor;
   /** The tensor's name: today's, or that of some years ago. */
@@ -45,10 +46,14 @@ export class Weights {
   constructor(
     /** The file, or the index of the shards, as messages name it. */
     readonly name: string,
-    private readonly folder: Folder,
-    private readonly tensors: ReadonlyMap<string, Located>,
+    private readonly tensors: ReadonlyMap<string, Located & { readonly folder: Folder }>,
     private readonly nameInFile: (name: string) => string,
   ) {}
+
+  /** These weights and those of another part. Where both have a tensor of one name, it is that of the other part. */
+  with(other: Weights): Weights {
+    return new Weights(`${this.name} and ${other.name}`, new Map([...this.tensors, ...other.tensors]), this.nameInFile);
+  }
 
   /** Whether there is a weight with this name. */
   has(name: string): boolean {
@@ -57,8 +62,8 @@ export class Weights {
 
   /** @throws CheckpointError if there is no such tensor, or if Darkroom cannot compute with its dtype. */
   get(name: string): StoredTensor {
-    const { path, stored } = this.find(name);
-    return { ...toStoredTensor(stored, `${this.folder.name}/${path}`), name };
+    const { folder, path, stored } = this.find(name);
+    return { ...toStoredTensor(stored, `${folder.name}/${path}`), name };
   }
 
   /** @throws CheckpointError if there is no such tensor. */
@@ -93,7 +98,7 @@ export class Weights {
     return counts;
   }
 
-  private find(name: string): Located {
+  private find(name: string): Located & { readonly folder: Folder } {
     const found = this.tensors.get(name);
     if (found) return found;
     const missing = this.nameInFile(name);
@@ -192,7 +197,7 @@ export function collectWeights(
   located: Iterable<Located>,
   nameInFile: (name: string) => string = (today) => today,
 ): Weights {
-  const tensors = new Map<string, Located>();
+  const tensors = new Map<string, Located & { readonly folder: Folder }>();
   for (const tensor of located) {
     const today = canonical(tensor.name);
     if (today === undefined) continue;
@@ -206,9 +211,9 @@ export function collectWeights(
       throw new CheckpointError(
         `${name}: tensors ${printable(other.stored.name)} and ${printable(tensor.stored.name)} are both ${printable(today)}`,
       );
-    tensors.set(today, tensor);
+    tensors.set(today, { ...tensor, folder });
   }
-  return new Weights(name, folder, tensors, nameInFile);
+  return new Weights(name, tensors, nameInFile);
 }
 
 async function openFile(folder: Folder, path: string): Promise<Located[]> {

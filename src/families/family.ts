@@ -9,8 +9,8 @@ export type StartName = "noise" | "image" | "mask";
 /** Networks that steer the denoising by further pictures: ControlNets, ControlNet Unions, or T2I-Adapters. */
 export type ControlName = "controlnet" | "union" | "adapter";
 
-/** A workflow is named after what the picture starts from and after the networks that steer it, if there are any. */
-export type WorkflowName = StartName | `${ControlName}-${StartName}`;
+/** A workflow is named after what the picture starts from and after the networks that steer or move it, if there are any. */
+export type WorkflowName = StartName | `${ControlName}-${StartName}` | "motion-noise";
 
 /** What a call uses if it names no value. The values are those of diffusers. */
 export interface Defaults {

@@ -13,6 +13,7 @@ import {
   PIPELINES,
   PNDM,
   SAFETY_PARTS,
+  STEPS,
   UNET_CONTEXT,
   WORKFLOWS,
 } from "./stable-diffusion.js";
@@ -26,7 +27,7 @@ export const STABLE_DIFFUSION_1 = {
   classPrefix: "StableDiffusion",
   architecture: "stable-diffusion-v1",
   takesPrompt: true,
-  workflows: WORKFLOWS,
+  workflows: { ...WORKFLOWS, "motion-noise": { className: "AnimateDiffPipeline", defaults: { steps: STEPS, guidance: 7.5 } } },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
   indexOptions: {},
   denoiser: {

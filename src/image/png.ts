@@ -7,7 +7,8 @@ import { readExif } from "./exif.js";
 // Text chunks are written and read here, not by fast-png: it has only tEXt, decodes it as windows-1252, and writes it after the pixels,
 // where PIL's `Image.open(f).info` does not find it. Specification: https://www.w3.org/TR/png-3/#11textinfo
 
-const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
+/** How a PNG file begins. */
+export const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 /** The signature, then IHDR: length, type, 13 bytes, CRC. */
 const AFTER_HEADER = 8 + 4 + 4 + 13 + 4;
 /** The most bytes of an unpacked text, against deflate bombs; PIL's `PngImagePlugin.MAX_TEXT_CHUNK`. */
@@ -15,7 +16,8 @@ const MAX_TEXT = 1024 * 1024;
 /** The most bytes of all texts together; PIL's `PngImagePlugin.MAX_TEXT_MEMORY`. */
 const MAX_ALL_TEXTS = 64 * MAX_TEXT;
 
-interface Chunk {
+/** A chunk of a PNG file. */
+export interface Chunk {
   readonly type: string;
   readonly data: Uint8Array;
 }
@@ -77,7 +79,8 @@ export function isPng(bytes: Uint8Array): boolean {
   return SIGNATURE.every((byte, i) => bytes[i] === byte);
 }
 
-function* readChunks(bytes: Uint8Array): Generator<Chunk> {
+/** The chunks of a PNG file. @throws ArgumentError if `bytes` are not a PNG file, or are cut short. */
+export function* readChunks(bytes: Uint8Array): Generator<Chunk> {
   if (!isPng(bytes)) throw new ArgumentError("not a PNG file");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = SIGNATURE.length; ; ) {
@@ -128,7 +131,8 @@ function textChunk(keyword: string, text: string): Chunk {
   return { type: "iTXt", data: join([latin1(`${keyword}\0\0\0\0\0`), new TextEncoder().encode(clean)]) };
 }
 
-function writeChunk({ type, data }: Chunk): Uint8Array {
+/** The bytes of a chunk. */
+export function writeChunk({ type, data }: Chunk): Uint8Array {
   const bytes = new Uint8Array(12 + data.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, data.length);

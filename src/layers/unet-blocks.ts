@@ -4,6 +4,7 @@ import { concat, repeatBatch } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { type Perturbation, type PixelAttentionOptions, pixelAttention } from "./attention.js";
 import { amplifiedHalf, type FreeUBlock, filteredLow } from "./freeu.js";
+import { type MotionOptions, motionModule } from "./motion-module.js";
 import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { spatialTransformer } from "./spatial-transformer.js";
 
@@ -32,6 +33,8 @@ export interface BlockOptions {
   readonly layers: number;
   readonly resnet: ResnetOptions;
   readonly attention: BlockAttention;
+  /** Motion modules after the resnet blocks and their attention; none by default. */
+  readonly motion?: MotionOptions | undefined;
 }
 
 /**
@@ -54,7 +57,7 @@ export function downBlock(
   let h = x;
   for (let i = 0; i < options.layers; i++) {
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
-    h = attend(h, w, i, options.attention);
+    h = attend(h, w, i, options);
     if (steersFirst && i === options.layers - 1) h = steer(h);
     skips.push(h);
   }
@@ -72,10 +75,11 @@ export function downBlock(
 }
 
 /** Middle block: a resnet block, then `layers` times attention and a resnet block. */
-export function midBlock(x: Value, temb: Value | undefined, w: Scope, { channels, layers, resnet, attention }: BlockOptions): Value {
+export function midBlock(x: Value, temb: Value | undefined, w: Scope, options: BlockOptions): Value {
+  const { channels, layers, resnet } = options;
   let h = resnetBlock(x, temb, w.at("resnets", 0), channels, resnet);
   for (let i = 0; i < layers; i++) {
-    h = attend(h, w, i, attention);
+    h = attend(h, w, i, options);
     h = resnetBlock(h, temb, w.at("resnets", i + 1), channels, resnet);
   }
   return h;
@@ -104,7 +108,7 @@ export function upBlock(
     h = options.exchange?.(h, skips.length) ?? h;
     if (skip) h = joinSkip(h, skip, options.freeU);
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
-    h = attend(h, w, i, options.attention);
+    h = attend(h, w, i, options);
   }
   if (options.isLast) return h;
   if (options.sampler === "resnet")
@@ -118,7 +122,13 @@ function joinSkip(h: Value, skip: Value, freeU: FreeUBlock | undefined): Value {
   return concat([backbone, repeatBatch(features, h.shape[0] ?? 1)], 1);
 }
 
-function attend(x: Value, w: Scope, i: number, attention: BlockAttention): Value {
+/** What follows resnet block `i`: attention, then motion between frames. */
+function attend(x: Value, w: Scope, i: number, { attention, motion }: Pick<BlockOptions, "attention" | "motion">): Value {
+  const attended = attendInPicture(x, w, i, attention);
+  return motion ? motionModule(attended, w.at("motion_modules", i), motion) : attended;
+}
+
+function attendInPicture(x: Value, w: Scope, i: number, attention: BlockAttention): Value {
   if (attention.kind === "none") return x;
   const scope = w.at("attentions", i);
   if (attention.kind === "transformer") {

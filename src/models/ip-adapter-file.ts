@@ -34,17 +34,17 @@ export interface ImageAttention {
 export async function readIPAdapter(folder: Folder, path: string): Promise<IPAdapterFile> {
   const { name, tensors } = await readSafetensorsHeader(folder, path);
   const part = (prefix: string): Weights => {
-    const own = [...tensors.values()].flatMap((stored): [string, Located][] => {
+    const own = [...tensors.values()].flatMap((stored): [string, Located & { readonly folder: Folder }][] => {
       if (!stored.name.startsWith(prefix)) return [];
       const short = stored.name.slice(prefix.length);
-      return [[short, { path, stored, name: short }]];
+      return [[short, { folder, path, stored, name: short }]];
     });
     if (own.length === 0) {
       throw new CheckpointError(`${name} has no tensors image_proj.* and ip_adapter.*, so it is no IP-Adapter`, {
         hint: "give the .safetensors file of an IP-Adapter, such as ip-adapter_sd15.safetensors of h94/IP-Adapter",
       });
     }
-    return new Weights(name, folder, new Map(own), (short) => prefix + short);
+    return new Weights(name, new Map(own), (short) => prefix + short);
   };
   return { name, projection: part("image_proj."), layers: part("ip_adapter.") };
 }
@@ -58,6 +58,7 @@ export function attentionPaths(unet: Weights, name: "attn1" | "attn2"): string[]
   const numbers = new Intl.Collator("en", { numeric: true });
   return unet
     .names()
+    .filter((tensor) => !tensor.includes(".motion_modules."))
     .flatMap((tensor) => (tensor.endsWith(`.${name}.to_k.weight`) ? tensor.slice(0, -".to_k.weight".length) : []))
     .sort((a, b) => order(a) - order(b) || numbers.compare(a, b));
 }

@@ -184,6 +184,12 @@ export abstract class Model<Config> implements AsyncDisposable {
     return name;
   }
 
+  /** What another network that is made of this one needs. @internal */
+  get parts(): Omit<ModelParts<Config>, "className" | "ownsEngine"> {
+    const { json, config, weights, engine } = this;
+    return { json, config, weights, engine };
+  }
+
   private get saved() {
     const { className, json, config, library, modelType, weights, adapters, engine } = this;
     return { className, json, config, library, modelType, weights, adapters, engine, nameOf: (name: string) => this.savedName(name) };

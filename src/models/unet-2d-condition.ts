@@ -24,6 +24,7 @@ import {
   type IntrablockResidual,
   isAlike,
   level,
+  type Motion,
   middle,
   PER_BLOCK,
   resnetOptions,
@@ -35,7 +36,7 @@ import {
 
 const UP_BLOCKS = ["UpBlock2D", "CrossAttnUpBlock2D"] as const;
 
-const schema = v.object({
+export const unet2DConditionFields = {
   ...unetEncoderFields,
   /** The version of diffusers that wrote the config; none by default. */
   _diffusersVersion: v.optional(v.string()),
@@ -78,7 +79,9 @@ const schema = v.object({
   classEmbeddingsConcat: v.nullish(v.boolean(), false),
   /** A norm of the context tokens: only null, for none, is supported. */
   crossAttentionNorm: v.nullish(v.null()),
-});
+};
+
+const schema = v.object(unet2DConditionFields);
 
 /** `config.json` of a UNet2DConditionModel, with diffusers' defaults. @interface */
 export type UNet2DConditionConfig = v.InferOutput<typeof schema>;
@@ -227,7 +230,21 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
    * @throws ArgumentError if a shape is wrong, an input is missing or not used by this network, or there is no such branch.
    */
   async forward(sample: Tensor, timestep: number | Tensor | Tensor<"int64">, given: UNet2DConditionInputs): Promise<UNet2DConditionOutput> {
-    const inputs = checkOptions(given, FIELDS, { call: "UNet2DConditionModel.forward" });
+    return this.predict(sample, timestep, this.checked(given));
+  }
+
+  /** The checked inputs of `forward`. @throws ArgumentError */
+  protected checked(given: UNet2DConditionInputs): UNet2DConditionInputs {
+    return checkOptions(given, FIELDS, { call: `${this.className}.forward` });
+  }
+
+  /** The prediction of `forward`. With `motion`, the rows of `sample` and of the inputs are the frames of videos. */
+  protected async predict(
+    sample: Tensor,
+    timestep: number | Tensor | Tensor<"int64">,
+    inputs: UNet2DConditionInputs,
+    motion?: Motion,
+  ): Promise<UNet2DConditionOutput> {
     const { timeCondProjDim, encoderHidDim, crossAttentionDim } = this.config;
     const { cacheBranch, deepFeature, freeU = this.freeU, perturbed } = inputs;
     const isPerturbed = perturbed && layersMatching(perturbed.layers, this.weights);
@@ -248,16 +265,18 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
       ...Object.fromEntries(inputs.downIntrablockAdditionalResiduals?.map((residual, i) => [`intrablock_${i}`, residual]) ?? []),
       ...(isShallow && { deep_feature: deepFeature }),
     };
-    const name = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${images.key}${freeU ? `, FreeU ${Object.values(freeU)}` : ""}`;
+    const frames = motion ? `, ${motion.frames} frames` : "";
+    const name = `${cut === undefined ? "unet" : `unet cut at ${cut}`}${frames}${images.key}${freeU ? `, FreeU ${Object.values(freeU)}` : ""}`;
     const build = (perturbs: Perturbation | undefined) => (values: Readonly<Record<string, Value | undefined>>, w: Scope) =>
-      unet(values, w.with(images.prompts(values)), { ...this.config, perturbs }, { cut, freeU });
+      unet(values, w.with(images.prompts(values)), { ...this.config, perturbs }, { cut, freeU, motion });
     const running = { lent: isShallow ? ["deep_feature"] : [], takingTurns: cut === undefined ? 1 : 2 };
     // With guidance, one row at a time takes half the working memory of two, and 8 % more time.
     const batch = inputs.encoderHiddenStates.shape[0] ?? 1;
-    const rows = this.savesMemory ? eachRow(feeds, batch) : [feeds];
+    const size = motion?.frames ?? 1;
+    const rows = this.savesMemory ? inParts(feeds, batch, size) : [feeds];
     const results: Readonly<Record<string, Tensor>>[] = [];
     for (const [i, row] of rows.entries()) {
-      const count = perturbed ? (rows.length === 1 ? perturbed.rows : Number(i >= batch - perturbed.rows)) : 0;
+      const count = perturbed ? (rows.length === 1 ? perturbed.rows : i * size >= batch - perturbed.rows ? size : 0) : 0;
       const perturbs = isPerturbed && count > 0 ? { isIn: isPerturbed, rows: count } : undefined;
       const part = perturbs ? `${name}, ${count} perturbed in ${perturbed?.layers}` : name;
       results.push(await this.run(part, row, build(perturbs), running));
@@ -293,14 +312,16 @@ function expectDeepFeature(deepFeature: Tensor, cut: number | undefined): void {
   }
 }
 
-/** The feeds of each picture of the batch. Feeds with fewer rows are repeated. */
-function eachRow(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number): Record<string, Tensor<DType>>[] {
-  const row = ([name, tensor]: [string, Tensor<DType>], index: number): [string, Tensor<DType>] => {
+/** The feeds of each `size` rows of the batch. Feeds with fewer rows are repeated. */
+function inParts(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number, size = 1): Record<string, Tensor<DType>>[] {
+  const part = ([name, tensor]: [string, Tensor<DType>], start: number): [string, Tensor<DType>] => {
     const [rows = 0] = tensor.shape;
     if (batch % rows !== 0) throw new ArgumentError(`${name} is [${tensor.shape}]; expected as many rows as the batch of ${batch}`);
-    return [name, tensor.slice(index % rows, (index % rows) + 1)];
+    return [name, rows === 1 ? tensor : tensor.slice(start % rows, (start % rows) + size)];
   };
-  return Array.from({ length: batch }, (_, index) => Object.fromEntries(Object.entries(feeds).map((feed) => row(feed, index))));
+  return Array.from({ length: batch / size }, (_, index) =>
+    Object.fromEntries(Object.entries(feeds).map((feed) => part(feed, index * size))),
+  );
 }
 
 /**
@@ -311,7 +332,11 @@ function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
   config: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined },
-  { cut, freeU }: { readonly cut: number | undefined; readonly freeU: FreeUFactors | undefined },
+  {
+    cut,
+    freeU,
+    motion,
+  }: { readonly cut: number | undefined; readonly freeU: FreeUFactors | undefined; readonly motion: Motion | undefined },
 ): Readonly<Record<string, Value>> {
   const { sample, timestep, encoder_hidden_states } = inputs as { sample: Value; timestep: Value; encoder_hidden_states: Value };
   const { blockOutChannels, normNumGroups: groups, normEps: epsilon, actFn } = config;
@@ -322,8 +347,8 @@ function unet(
   const centered = config.centerInputSample ? shift(scale(sample, 2), -1) : sample;
   const first = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0, { kernel: config.convInKernel });
   const steering = intrablockResiduals(inputs);
-  const skips = downBlocks(first, temb, context, w, config, steering);
-  let h = middle(skips.at(-1) ?? first, temb, context, w, config);
+  const skips = downBlocks(first, temb, context, w, config, steering, motion);
+  let h = middle(skips.at(-1) ?? first, temb, context, w, config, motion);
 
   const [rest] = steering;
   // As in diffusers, a feature of another shape is for a middle block that this UNet does not have.
@@ -349,6 +374,7 @@ function unet(
       layers: level(config.layersPerBlock, i) + 1,
       resnet: resnetOptions(config),
       attention: blockAttention(i, type === "CrossAttnUpBlock2D", layers, context, config),
+      motion: motion?.inBlock(i),
       isLast: i === 0,
       exchange,
       freeU: freeU && freeUOf(freeU, j),

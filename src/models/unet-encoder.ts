@@ -8,6 +8,7 @@ import type { Scope } from "../graph/scope.js";
 import type { Perturbation } from "../layers/attention.js";
 import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js";
 import { classEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
+import type { MotionOptions } from "../layers/motion-module.js";
 import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock } from "../layers/unet-blocks.js";
 import { expectField } from "../options/check-options.js";
@@ -284,6 +285,7 @@ export function downBlocks(
   w: Scope,
   config: PassConfig,
   residuals: IntrablockResidual[] = [],
+  motion?: Motion,
 ): Value[] {
   const last = config.blockOutChannels.length - 1;
   const skips = [x];
@@ -295,10 +297,20 @@ export function downBlocks(
       attention: blockAttention(i, type === "CrossAttnDownBlock2D", level(config.transformerLayersPerBlock, i), context, config),
       downsamplePadding: i < last ? config.downsamplePadding : undefined,
       steer: (h) => addIntrablock(h, residuals.shift()),
+      motion: motion?.inBlock(i),
     });
     skips.push(...results);
   }
   return skips;
+}
+
+/** The motion modules of a UNet whose rows are the frames of videos. */
+export interface Motion {
+  readonly frames: number;
+  /** Motion modules of the down and up block at level `i`, the finest first. */
+  inBlock(i: number): MotionOptions;
+  /** Those of the middle block; undefined if it has none. */
+  readonly inMiddle: MotionOptions | undefined;
 }
 
 /** A T2I-Adapter's feature for one block, with its name for messages. */
@@ -323,7 +335,7 @@ export function isAlike(a: Value, b: Value): boolean {
 }
 
 /** The middle block; x itself if the config has none. */
-export function middle(x: Value, temb: Value, context: Value, w: Scope, config: PassConfig): Value {
+export function middle(x: Value, temb: Value, context: Value, w: Scope, config: PassConfig, motion?: Motion): Value {
   if (!config.midBlockType) return x;
   const last = config.blockOutChannels.length - 1;
   const isCross = config.midBlockType === "UNetMidBlock2DCrossAttn";
@@ -333,6 +345,7 @@ export function middle(x: Value, temb: Value, context: Value, w: Scope, config: 
     layers: isCross ? 1 : 0,
     resnet: { ...resnetOptions(config), outputScale: config.midBlockScaleFactor },
     attention: { ...attention, ...(isCross && { onlyCrossAttention: false }) },
+    motion: motion?.inMiddle,
   });
 }
 

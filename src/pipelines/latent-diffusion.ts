@@ -5,7 +5,7 @@ import type { MemorySaving } from "../models/tiling.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { concat, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { AdaptablePipeline } from "./adaptable-pipeline.js";
 import type { GuidanceOptions, LatentDiffusionRequest } from "./latent-diffusion-request.js";
@@ -142,12 +142,16 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   /** The pipeline's own part: from the request to denoised latents. */
   protected abstract denoise(call: Call<Request>): AsyncGenerator<DenoisingStep, Denoised, void>;
 
-  private async *run<Output extends OutputType>(request: Request, turn: Turn): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
+  /** The steps of `generate` and `steps`. */
+  protected async *run<Output extends OutputType>(
+    request: Request,
+    turn: Turn,
+  ): AsyncGenerator<DenoisingStep, PipelineOutput<Output>, void> {
     const call = this.begin(this.check<Request>("generate", request, this.fields, EXAMPLE), turn);
     const { outputType, signal, generator } = call;
     await turn.take(signal);
-    const { latents, unpack = asTheyAre, retouch } = yield* this.denoise(call);
-    const decoded = async () => this.checkSafety(await this.decode(unpack(latents)));
+    const { latents, unpack = asTheyAre, decodedAtOnce, retouch } = yield* this.denoise(call);
+    const decoded = async () => this.checkSafety(await this.decode(unpack(latents), decodedAtOnce));
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
     signal?.throwIfAborted();
     return {
@@ -196,10 +200,15 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Float pictures [batch, 3, height, width] in 0..1 of latents. */
-  private async decode(latents: Tensor): Promise<Tensor> {
+  private async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1): Promise<Tensor> {
+    const [rows = 0] = latents.shape;
     const vae = expectVae(this.vae, LATENTS_ALONE);
-    const { sample } = await vae.decode(unscaleLatents(latents, vae.config));
-    return toUnitRange(sample);
+    const samples: Tensor[] = [];
+    for (let row = 0; row < rows; row += atOnce) {
+      const { sample } = await vae.decode(unscaleLatents(latents.slice(row, Math.min(row + atOnce, rows)), vae.config));
+      samples.push(sample);
+    }
+    return toUnitRange(concat(samples));
   }
 
   /** Both sides of pictures are multiples of this many pixels. */

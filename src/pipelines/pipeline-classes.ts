@@ -27,6 +27,7 @@ export type GivenParts<Components> = {
 
 // Imported when they are needed, so that a program loads only the pipelines it uses.
 const PIPELINES = {
+  AnimateDiffPipeline: async () => (await import("./animatediff.js")).AnimateDiffPipeline,
   ConsistencyModelPipeline: async () => (await import("./consistency-model.js")).ConsistencyModelPipeline,
   DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
   DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,
@@ -91,6 +92,7 @@ export const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
   controlnet: part,
   featureExtractor: part,
   imageEncoder: part,
+  motionAdapter: part,
   safetyChecker: part,
   scheduler: part,
   textEncoder: part,

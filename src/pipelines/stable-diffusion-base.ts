@@ -56,6 +56,11 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
         hint: "open the checkpoint with DiffusionPipeline or a StableDiffusionXL pipeline",
       });
     }
+    if (components.unet.className === "UNetMotionModel" && !("motionAdapter" in components)) {
+      throw new ConfigError("this UNet makes videos: it has motion modules", {
+        hint: "use AnimateDiffPipeline, or give the UNet of a checkpoint for pictures",
+      });
+    }
     super({ ...components, scheduler: modernised(components.scheduler) }, source);
     this.textEncoder = components.textEncoder as CLIPTextModel;
     this.tokenizer = components.tokenizer as CLIPTokenizer;

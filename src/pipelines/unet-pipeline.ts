@@ -28,7 +28,6 @@ import { expectEta, type Size, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { type Control, type ControlFit, expectSameSize, type LoopTurns, loopTurns } from "./shared/control.js";
-import type { Denoiser } from "./shared/denoiser.js";
 import type { Predict } from "./shared/denoising-loop.js";
 import { guide, guideEdit } from "./shared/guidance.js";
 import { type ImageInput, type InpaintImages, imageInput, readImages, readInpaintImages } from "./shared/image-inputs.js";
@@ -187,7 +186,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return prepareImageEmbeds(this, checked, { times, isGuided });
   }
 
-  protected get denoiser(): Denoiser<UNet2DConditionInputs> {
+  protected get denoiser(): UNet2DConditionModel {
     return this.unet;
   }
 
@@ -210,7 +209,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
 
   protected override get loraNetworks(): LoraNetworks {
     return new Map<LoraPart, LoraNetwork>([
-      ["unet", this.unet],
+      ["unet", this.denoiser],
       ...this.textEncoders.list.map(({ name, model }) => [name, model] as const),
     ]);
   }

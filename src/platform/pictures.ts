@@ -15,3 +15,13 @@ export interface ImageHeader {
   /** Its XMP packet. */
   readonly xmp: Uint8Array | undefined;
 }
+
+/** How an animation is encoded. */
+export interface FrameOptions {
+  /** Milliseconds that each frame is shown. */
+  readonly delay: number;
+  /** How often the animation is shown; 0 for ever. */
+  readonly loop: number;
+  /** Quality of WebP, 1 to 100. */
+  readonly quality: number;
+}

@@ -4,7 +4,7 @@ import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Folder } from "./folder.js";
 import type { CachedRepository, HubChoices, HubSettings, RepositoryCache } from "./hub.js";
 import type { FolderWriter } from "./output-folder.js";
-import type { DecodedImage, ImageHeader } from "./pictures.js";
+import type { DecodedImage, FrameOptions, ImageHeader } from "./pictures.js";
 
 /**
  * What differs between Node and the browser. Each platform has a folder here whose `platform.ts` exports these functions. All other code
@@ -80,4 +80,9 @@ interface Pictures {
    * @throws ArgumentError for a picture that is larger than the format allows.
    */
   encodeImage(image: Omit<DecodedImage, "channels">, format: "jpeg" | "webp", quality: number): Promise<Uint8Array>;
+  /**
+   * Encodes an animation. `frames.data` has the 8-bit RGB pixels of all frames one after another; width and height are those of a frame.
+   * @throws ArgumentError for frames that are larger than the format allows.
+   */
+  encodeFrames(frames: Omit<DecodedImage, "channels">, format: "gif" | "webp", options: FrameOptions): Promise<Uint8Array>;
 }

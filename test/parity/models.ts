@@ -8,9 +8,11 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/cli
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { ControlNetUnionModel } from "../../src/models/controlnet-union.js";
 import type { ModelOptions } from "../../src/models/model.js";
+import { MotionAdapter } from "../../src/models/motion-adapter.js";
 import { T2IAdapter } from "../../src/models/t2i-adapter.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
+import { UNetMotionModel } from "../../src/models/unet-motion.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
@@ -30,6 +32,8 @@ interface ModelMeta {
   readonly from_multi?: boolean | null;
   readonly guess_mode?: boolean | null;
   readonly sample_seed?: number | string | null;
+  /** The motion modules that the UNet gets. */
+  readonly motion_adapter?: string | null;
 }
 
 type Tensors = Readonly<Record<string, Tensor<DType>>>;
@@ -158,7 +162,7 @@ export async function compareModel(
   if (!run) throw new NotSupported(className);
   const expected = tensors();
   const inputs = new Inputs(meta as unknown as ModelMeta, expected);
-  const outputs = await run(
+  const outputs = await (meta.motion_adapter ? runWithMotion : run)(
     join(checkpoints, checkpoint),
     { ...options, subfolder: part ?? undefined, variant: variant ?? undefined },
     inputs,
@@ -175,6 +179,18 @@ export function classOf({ _className: className, architectures }: JsonObject): s
   const name = className ?? (Array.isArray(architectures) ? architectures[0] : undefined);
   if (typeof name !== "string") throw new Error("the config names no class");
   return name;
+}
+
+/** A UNet with motion modules. */
+async function runWithMotion(path: string, options: ModelOptions, inputs: Inputs): Promise<Outputs> {
+  await using unet = await UNet2DConditionModel.fromPretrained(path, options);
+  const { subfolder: _, ...others } = options;
+  await using adapter = await MotionAdapter.fromPretrained(join(path, "..", inputs.meta.motion_adapter ?? ""), others);
+  await using motion = UNetMotionModel.fromUNet2D(unet, adapter);
+  const { sample } = await motion.forward(inputs.take("sample"), inputs.timestep, {
+    encoderHiddenStates: inputs.take("encoder_hidden_states"),
+  });
+  return { out: sample };
 }
 
 type Runner = (path: string, options: ModelOptions, inputs: Inputs) => Promise<Outputs>;

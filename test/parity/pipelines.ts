@@ -41,10 +41,11 @@ const ARGUMENTS = new Set([
   ...["pag_scale", "pag_adaptive_scale", "pag_applied_layers"],
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
+  "num_frames",
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */
-const PARTS = ["unet", "vae", "controlnet", "adapter"] as const;
+const PARTS = ["unet", "vae", "controlnet", "adapter", "motion_adapter"] as const;
 
 interface PipelineMeta {
   readonly checkpoint: string;
@@ -62,6 +63,7 @@ interface PipelineMeta {
   /** The subfolder and file of each IP-Adapter in `ip-adapter-mini`. */
   readonly ip_adapters?: readonly (readonly [string, string])[];
   readonly ip_adapter_scale?: IPAdapterScale | readonly IPAdapterScale[];
+  readonly motion_adapter?: string | null;
   readonly refiner?: string | null;
   readonly refiner_pipeline?: string | null;
   readonly refiner_call?: JsonObject | null;
@@ -208,8 +210,9 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
     const parts: Record<string, Disposable | Disposable[]> = {};
     for (const part of PARTS) {
       const folders = model[part];
-      if (typeof folders === "string") parts[part] = await openPart(join(checkpoints, folders), device);
-      else if (folders) parts[part] = await Promise.all(folders.map((folder) => openPart(join(checkpoints, folder), device)));
+      const name = camelCase(part);
+      if (typeof folders === "string") parts[name] = await openPart(join(checkpoints, folders), device);
+      else if (folders) parts[name] = await Promise.all(folders.map((folder) => openPart(join(checkpoints, folder), device)));
     }
     const pipe = await pipelineClass.fromPretrained(path, { device, variant: variant ?? undefined, ...parts });
     if (model.ip_adapters) {

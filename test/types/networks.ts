@@ -58,6 +58,7 @@ interface Results {
   T2IAdapter: Tensor[];
   UNet2DConditionModel: UNet2DConditionOutput;
   UNet2DModel: { sample: Tensor };
+  UNetMotionModel: UNet2DConditionOutput;
 }
 type ResultOf<Name extends Names> =
   Instance<Name> extends { forward(...args: never): Promise<infer Result> }

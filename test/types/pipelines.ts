@@ -38,6 +38,7 @@ type Exports = typeof darkroom;
 type Names = Exclude<ClassesOf<Exports, "Pipeline">, "DiffusionPipeline">;
 type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
+declare const animateDiff: darkroom.AnimateDiffPipeline;
 declare const sd: StableDiffusionPipeline;
 declare const img2img: StableDiffusionImg2ImgPipeline;
 declare const edit: StableDiffusionInstructPix2PixPipeline;
@@ -64,6 +65,7 @@ type Unconditional = { unet: UNet2DModel };
 /** The type of each pipeline's network and of its second text encoder. */
 interface Parts {
   ConsistencyModelPipeline: Unconditional;
+  AnimateDiffPipeline: UNet;
   DDIMPipeline: Unconditional;
   DDPMPipeline: Unconditional;
   LatentConsistencyModelImg2ImgPipeline: UNet;
@@ -94,6 +96,7 @@ true satisfies Equal<{ [Name in Names]: Pick<Instance<Name>, "unet"> extends { u
 
 /** Every pipeline is opened from a checkpoint as itself. */
 export const opened = {
+  AnimateDiffPipeline: darkroom.AnimateDiffPipeline.fromPretrained("folder"),
   ConsistencyModelPipeline: darkroom.ConsistencyModelPipeline.fromPretrained("folder"),
   DDIMPipeline: darkroom.DDIMPipeline.fromPretrained("folder"),
   DDPMPipeline: darkroom.DDPMPipeline.fromPretrained("folder"),
@@ -141,6 +144,14 @@ export async function fromText() {
   void xl.generate({ prompt: "a fox", width: "1024" });
   // @ts-expect-error: a prompt or embeddings are needed
   void xl.generate({ numInferenceSteps: 20 });
+}
+
+/** Videos. */
+export async function videos() {
+  (await animateDiff.generate({ prompt: "a fox", numFrames: 8 })).frames satisfies Picture[][];
+  (await animateDiff.generate({ prompt: "a fox", outputType: "tensor" })).frames satisfies Tensor;
+  // @ts-expect-error: one video is made for each prompt
+  void animateDiff.generate({ prompt: "a fox", numImagesPerPrompt: 2 });
 }
 
 /** From pictures. */

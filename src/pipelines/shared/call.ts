@@ -34,6 +34,8 @@ export interface Denoised {
   readonly latents: Tensor;
   /** Turns latents into those of the autoencoder [batch, channels, height, width], if the pipeline packs them. */
   readonly unpack?: ((latents: Tensor) => Tensor) | undefined;
+  /** Rows of latents that the autoencoder decodes at once; all by default. */
+  readonly decodedAtOnce?: number | undefined;
   /** Changes a decoded picture; inpainting puts a crop back into the whole picture. */
   readonly retouch?: ((picture: Picture, index: number) => Picture) | undefined;
 }

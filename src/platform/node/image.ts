@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { ArgumentError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
-import type { DecodedImage, ImageHeader } from "../pictures.js";
+import type { DecodedImage, FrameOptions, ImageHeader } from "../pictures.js";
 
 /** The bytes of the image file at `path`. @throws ArgumentError if it cannot be read. */
 export async function readPath(path: string): Promise<Uint8Array> {
@@ -44,7 +44,7 @@ function unreadable(cause: unknown): ArgumentError {
 }
 
 /** Largest side of a picture, in pixels, by format. */
-const LARGEST_SIDE = { jpeg: 65535, webp: 16383 } as const;
+const LARGEST_SIDE = { gif: 65535, jpeg: 65535, webp: 16383 } as const;
 
 /** From this quality on, JPEG files keep the full resolution of colours (4:4:4), as cjpeg does. */
 const FULL_COLOUR = 90;
@@ -59,15 +59,36 @@ export async function encodeImage(
   format: "jpeg" | "webp",
   quality: number,
 ): Promise<Uint8Array> {
-  const largest = LARGEST_SIDE[format];
-  if (Math.max(width, height) > largest) {
-    throw new ArgumentError(`the picture is ${width}x${height}; a ${format} file takes at most ${largest} pixels a side`, {
-      hint: "save it as PNG",
-    });
-  }
+  expectSides(width, height, format);
   const { default: sharp } = await import("sharp");
   const image = sharp(data, { raw: { width, height, channels: 3 } });
   const encoded =
     format === "webp" ? image.webp({ quality }) : image.jpeg({ quality, chromaSubsampling: quality < FULL_COLOUR ? "4:2:0" : "4:4:4" });
   return encoded.toBuffer();
+}
+
+/**
+ * An animated image file. `data` has the 8-bit RGB pixels of all frames one after another.
+ * @throws ArgumentError if the frames are larger than the format allows.
+ */
+export async function encodeFrames(
+  { width, height, data }: Omit<DecodedImage, "channels">,
+  format: "gif" | "webp",
+  { delay, loop, quality }: FrameOptions,
+): Promise<Uint8Array> {
+  expectSides(width, height, format);
+  const { default: sharp } = await import("sharp");
+  const count = data.length / (3 * width * height);
+  const image = sharp(data, { raw: { width, height: height * count, channels: 3, pageHeight: height } });
+  const animation = { loop, delay: Array.from({ length: count }, () => delay) };
+  return (format === "gif" ? image.gif(animation) : image.webp({ ...animation, quality })).toBuffer();
+}
+
+/** @throws ArgumentError if a picture is larger than the format allows. */
+function expectSides(width: number, height: number, format: keyof typeof LARGEST_SIDE): void {
+  const largest = LARGEST_SIDE[format];
+  if (Math.max(width, height) <= largest) return;
+  throw new ArgumentError(`the picture is ${width}x${height}; a ${format} file takes at most ${largest} pixels a side`, {
+    hint: "save it as PNG",
+  });
 }

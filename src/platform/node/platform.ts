@@ -6,6 +6,6 @@ export { sha256 } from "./hash.js";
 export { openRepositoryCache } from "./hub-cache.js";
 export { listRepositories, removeRepository } from "./hub-repositories.js";
 export { hubSettings } from "./hub-settings.js";
-export { decodeImage, encodeImage, readImageHeader, readPath } from "./image.js";
+export { decodeImage, encodeFrames, encodeImage, readImageHeader, readPath } from "./image.js";
 export { writeFileAtomically } from "./write-file.js";
 export { writeFolder } from "./write-folder.js";
