@@ -124,7 +124,7 @@ function freeName(path: string): string {
  * Writes and removes a file in the folder of `path`, or in its nearest parent that exists. Permissions alone are not enough: a disk may be
  * read-only or full.
  */
-function probe(path: string): void {
+export function probe(path: string): void {
   let folder = dirname(path);
   while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
   // The name is as long as the picture's: a name that is too long is an error now, not later.

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.js";
 import { setWarningHandler } from "../warnings.js";
+import { addAnimate } from "./animate.js";
 import { addConvert } from "./convert.js";
 import { addDevices } from "./devices.js";
 import { describeError, EXIT_CODES, exitCodeOf } from "./errors.js";
@@ -51,6 +52,7 @@ function program(signal: AbortSignal): Command {
     .enablePositionalOptions()
     .addHelpText("after", `\nExample: darkroom generate "a red fox in the snow" --seed 7 --out fox.png\n\n${EXIT_CODES}`);
   addGenerate(program, signal);
+  addAnimate(program, signal);
   addConvert(program, signal);
   addDevices(program);
   addInfo(program);

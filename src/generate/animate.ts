@@ -1,0 +1,59 @@
+import type { DownloadProgress } from "../checkpoint/source.js";
+import type { Picture } from "../image/picture.js";
+import { MotionAdapter } from "../models/motion-adapter.js";
+import { AnimateDiffPipeline } from "../pipelines/animatediff.js";
+import type { Device, ResolvedDevice } from "../runtime/device.js";
+import type { LoraRequest } from "./open-request.js";
+
+/** What is animated. */
+export interface AnimateRequest {
+  readonly prompt: string;
+  /** A checkpoint of Stable Diffusion 1: a folder, a single file or a hub id. */
+  readonly model: string;
+  /** The motion adapter for it: a folder or a hub id. */
+  readonly motionAdapter: string;
+  readonly loras?: readonly (LoraRequest & { readonly source: string })[] | undefined;
+  readonly negativePrompt?: string | undefined;
+  readonly numFrames?: number | undefined;
+  readonly numInferenceSteps?: number | undefined;
+  readonly guidanceScale?: number | undefined;
+  readonly seed: bigint;
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  readonly scheduler?: string | undefined;
+  readonly variant?: string | undefined;
+  readonly device?: Device | undefined;
+  readonly lowMemory?: boolean | undefined;
+  readonly cacheDir?: string | undefined;
+  readonly localFilesOnly?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
+  /** Called when the networks are loaded. */
+  readonly onLoad?: ((loaded: { readonly device: ResolvedDevice; readonly scheduler: string }) => void) | undefined;
+  /** Called after step `done` of `total`. */
+  readonly onStep?: ((done: number, total: number) => void) | undefined;
+}
+
+/** The frames of a video. @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError; the signal's reason */
+export async function animate(request: AnimateRequest): Promise<readonly Picture[]> {
+  const { model, motionAdapter: adapter, loras = [], variant, device, lowMemory, scheduler, cacheDir, localFilesOnly, ...call } = request;
+  const { signal, onDownload, onLoad, onStep, ...options } = call;
+  const from = (source: string) => ({
+    ...{ cacheDir, localFilesOnly, signal },
+    ...(onDownload && { onProgress: (progress: DownloadProgress) => onDownload(progress, source) }),
+  });
+  await using motionAdapter = await MotionAdapter.fromPretrained(adapter, { ...from(adapter), device, variant });
+  await using pipe = await AnimateDiffPipeline.fromPretrained(model, {
+    ...from(model),
+    ...{ device, lowMemory, variant, motionAdapter, scheduler },
+  });
+  const names = loras.map((_, i) => `lora_${i}`);
+  for (const [i, { source }] of loras.entries()) await pipe.loadLoraWeights(source, { ...from(source), adapterName: names[i] });
+  const weights = loras.map(({ weight = 1 }) => weight);
+  if (loras.length > 0) pipe.setAdapters(names, weights);
+  onLoad?.({ device: pipe.device, scheduler: pipe.scheduler.className });
+  const run = pipe.steps({ ...options, signal });
+  for await (const { index, total } of run) onStep?.(index + 1, total);
+  const { frames } = await run.result;
+  return frames[0] ?? [];
+}
