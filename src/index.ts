@@ -230,6 +230,12 @@ export {
   type StableDiffusionInstructPix2PixRequest,
 } from "./pipelines/stable-diffusion-instruct-pix2pix.js";
 export {
+  type StableDiffusionUpscaleComponents,
+  type StableDiffusionUpscaleOptions,
+  StableDiffusionUpscalePipeline,
+  type StableDiffusionUpscaleRequest,
+} from "./pipelines/stable-diffusion-upscale.js";
+export {
   type StableDiffusionXLOptions,
   StableDiffusionXLPipeline,
   type StableDiffusionXLRequest,

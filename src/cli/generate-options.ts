@@ -48,6 +48,7 @@ export interface GenerateOptions extends LibraryOptions {
   readonly strength?: number;
   readonly imageGuidance?: number;
   readonly depthMap?: string;
+  readonly noiseLevel?: number;
   readonly mask?: string;
   readonly maskPadding?: number;
   readonly control?: readonly string[];
@@ -116,6 +117,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     strength: options.strength,
     imageGuidanceScale: options.imageGuidance,
     depthMap: options.depthMap,
+    noiseLevel: options.noiseLevel,
     maskImage: options.mask,
     paddingMaskCrop: options.maskPadding,
     numInferenceSteps: options.steps,

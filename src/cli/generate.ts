@@ -79,6 +79,7 @@ function addStartOptions(generate: Command): void {
       number("strength", FIELDS.strength),
     )
     .option("--image-guidance <x>", "InstructPix2Pix: likeness (default: 1.5)", number("imageGuidanceScale", FIELDS.imageGuidanceScale))
+    .option("--noise-level <n>", "x4 upscaler: noise of the picture (default: 20)", wholeNumber("noiseLevel", FIELDS.noiseLevel))
     .option("--depth-map <file>", "Stable Diffusion 2 depth: its depth, near is bright")
     .option("--mask <file>", "repaint only where this mask is white")
     .option(

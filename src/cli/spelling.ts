@@ -77,6 +77,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   model: "--model",
   motionAdapter: "--motion",
   negativePrompt: "--negative",
+  noiseLevel: "--noise-level",
   numFrames: "--frames",
   numImagesPerPrompt: "--count",
   numInferenceSteps: "--steps",

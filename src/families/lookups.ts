@@ -13,6 +13,7 @@ import { STABLE_DIFFUSION_2 } from "./stable-diffusion-2.js";
 import { STABLE_DIFFUSION_2_DEPTH } from "./stable-diffusion-2-depth.js";
 import { STABLE_DIFFUSION_XL } from "./stable-diffusion-xl.js";
 import { STABLE_DIFFUSION_XL_REFINER } from "./stable-diffusion-xl-refiner.js";
+import { X4_UPSCALER } from "./x4-upscaler.js";
 
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
@@ -22,6 +23,7 @@ const ALL = [
   INSTRUCT_PIX2PIX,
   INSTRUCT_PIX2PIX_XL,
   STABLE_DIFFUSION_2_DEPTH,
+  X4_UPSCALER,
   DDPM,
   DDIM,
   CONSISTENCY,

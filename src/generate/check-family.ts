@@ -52,14 +52,17 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   for (const [option, isTaken] of [
     ["strength", defaults.strength !== undefined || request.image === undefined],
     ["imageGuidanceScale", defaults.imageGuidance !== undefined],
+    ["noiseLevel", family.ownOptions !== undefined && "noiseLevel" in family.ownOptions],
   ] as const) {
     if (isTaken || request[option] === undefined) continue;
     throw new ArgumentError((name) => `${name(option)} has no effect on ${model} which does not take it`, {
       argument: option,
       hint: (name) =>
-        option === "strength"
-          ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
-          : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
+        option === "noiseLevel"
+          ? "it is for the x4 upscaler"
+          : option === "strength"
+            ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
+            : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
     });
   }
   const seesDepth = family.ownOptions !== undefined && "depthMap" in family.ownOptions;

@@ -1,4 +1,4 @@
-import { described, type Fields, real } from "../options/fields.js";
+import { described, type Fields, real, whole } from "../options/fields.js";
 import { type PictureInput, picture } from "./picture-input.js";
 
 /** How a checkpoint that changes pictures uses the given one. */
@@ -7,6 +7,8 @@ export interface EditRequest {
   readonly imageGuidanceScale?: number | undefined;
   /** For Stable Diffusion 2 depth: the depth of the picture, near parts bright. In JSON: the image file in base64, or a data URL. */
   readonly depthMap?: PictureInput | undefined;
+  /** For the x4 upscaler: how much noise the small picture gets, 0 to 350; 20 by default. More invents more. */
+  readonly noiseLevel?: number | undefined;
 }
 
 /** The options of {@link EditRequest}. */
@@ -18,5 +20,9 @@ export const EDIT_REQUEST_FIELDS: Fields<EditRequest> = {
   depthMap: described(
     "For Stable Diffusion 2 depth: the depth of the picture, near parts bright. In JSON: the image file in base64, or a data URL.",
     picture,
+  ),
+  noiseLevel: described(
+    "For the x4 upscaler: how much noise the small picture gets, 0 to 350; 20 by default. More invents more.",
+    whole(0),
   ),
 };

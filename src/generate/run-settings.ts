@@ -51,6 +51,8 @@ export interface RunSettings {
   readonly strength: number | undefined;
   /** How strongly an edited picture stays like the given one; undefined if no picture is edited. */
   readonly imageGuidanceScale: number | undefined;
+  /** How much noise the x4 upscaler gives the small picture, if the request says it. */
+  readonly noiseLevel: number | undefined;
   /** The second pass that makes the picture larger; undefined without it. */
   readonly hires: HiresPass | undefined;
   /** Last layers of the text encoder that are skipped. */
@@ -142,6 +144,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     ...samplerSettings(scheduler, run.schedulerConfig),
     ...(guidanceScale !== undefined && { "CFG scale": String(guidanceScale) }),
     ...(run.imageGuidanceScale !== undefined && { "Image CFG scale": String(run.imageGuidanceScale) }),
+    ...(run.noiseLevel !== undefined && { "Noise level": String(run.noiseLevel) }),
     ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
     ...(guidanceInterval && { "Guidance interval": intervalText(guidanceInterval) }),
     ...(freeU && { FreeU: `s1 ${freeU.s1} s2 ${freeU.s2} b1 ${freeU.b1} b2 ${freeU.b2}` }),

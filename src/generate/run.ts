@@ -176,6 +176,7 @@ function prepare(
     eta: request.eta,
     clipSkip: request.clipSkip,
     strength: request.strength ?? usual.strength,
+    noiseLevel: request.noiseLevel,
     imageGuidanceScale: request.imageGuidanceScale ?? usual.imageGuidance,
     width: request.width,
     height: request.height,

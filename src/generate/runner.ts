@@ -38,7 +38,7 @@ export interface RunnerStep {
 }
 
 /** Options of pipelines whose networks see pictures beside the latents. */
-const SEEN_PICTURES = ["maskImage", "imageGuidanceScale", "depthMap"];
+const SEEN_PICTURES = ["maskImage", "imageGuidanceScale", "depthMap", "noiseLevel"];
 
 /** One pipeline, from noise or a picture to the result. */
 export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Runner {

@@ -17,7 +17,7 @@ import { type ComponentSource, part } from "./shared/components.js";
 import { denoisingLoop, type LoopOptions, toUnitRange, withPreview, withPreviews } from "./shared/denoising-loop.js";
 import { warnOfStrongGuidance } from "./shared/guidance.js";
 import { GuidancePlan } from "./shared/guidance-plan.js";
-import { unscaleLatents } from "./shared/latents.js";
+import { type LatentScale, unscaleLatents } from "./shared/latents.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
 import { type OutputType, outputOf, type PipelineOutput } from "./shared/output.js";
 import { type DenoisingStep, finish, type PipelineRun } from "./shared/pipeline-run.js";
@@ -199,13 +199,18 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     }
   }
 
+  /** How latents are scaled before they are decoded. */
+  protected get latentScale(): LatentScale {
+    return this.vae.config;
+  }
+
   /** Float pictures [batch, 3, height, width] in 0..1 of latents. */
   private async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1): Promise<Tensor> {
     const [rows = 0] = latents.shape;
     const vae = expectVae(this.vae, LATENTS_ALONE);
     const samples: Tensor[] = [];
     for (let row = 0; row < rows; row += atOnce) {
-      const { sample } = await vae.decode(unscaleLatents(latents.slice(row, Math.min(row + atOnce, rows)), vae.config));
+      const { sample } = await vae.decode(unscaleLatents(latents.slice(row, Math.min(row + atOnce, rows)), this.latentScale));
       samples.push(sample);
     }
     return toUnitRange(concat(samples));

@@ -39,6 +39,7 @@ const PIPELINES = {
   StableDiffusionImg2ImgPipeline: async () => (await import("./stable-diffusion-img2img.js")).StableDiffusionImg2ImgPipeline,
   StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
   StableDiffusionDepth2ImgPipeline: async () => (await import("./stable-diffusion-depth2img.js")).StableDiffusionDepth2ImgPipeline,
+  StableDiffusionUpscalePipeline: async () => (await import("./stable-diffusion-upscale.js")).StableDiffusionUpscalePipeline,
   StableDiffusionInstructPix2PixPipeline: async () =>
     (await import("./stable-diffusion-instruct-pix2pix.js")).StableDiffusionInstructPix2PixPipeline,
   StableDiffusionXLInstructPix2PixPipeline: async () =>
@@ -92,6 +93,7 @@ export const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
   controlnet: part,
   featureExtractor: part,
   imageEncoder: part,
+  lowResScheduler: part,
   motionAdapter: part,
   safetyChecker: part,
   scheduler: part,

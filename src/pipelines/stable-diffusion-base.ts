@@ -41,6 +41,8 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
 export abstract class StableDiffusionBase<Request extends UNetRequest> extends UNetPipeline<Request> {
   /** The class's name in diffusers. */
   static readonly className: string;
+  /** Whether old settings of the scheduler are corrected, as in diffusers' class. @internal */
+  static readonly modernises: boolean = true;
   /** Encodes prompts. Null at run time if the pipeline was opened without it. */
   textEncoder: CLIPTextModel;
   /** Splits prompts into tokens. Null at run time if the pipeline was opened without it. */
@@ -61,7 +63,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
         hint: "use AnimateDiffPipeline, or give the UNet of a checkpoint for pictures",
       });
     }
-    super({ ...components, scheduler: modernised(components.scheduler) }, source);
+    super({ ...components, scheduler: new.target.modernises ? modernised(components.scheduler) : components.scheduler }, source);
     this.textEncoder = components.textEncoder as CLIPTextModel;
     this.tokenizer = components.tokenizer as CLIPTokenizer;
     this.safetyChecker = components.safetyChecker ?? null;

@@ -44,12 +44,12 @@ describe("every family", () => {
   );
 
   it("has guidance, strength and a weight of control in the workflows that use them, and in no others", () => {
-    for (const { takesPrompt, workflows } of FAMILIES) {
+    for (const { id, takesPrompt, workflows } of FAMILIES) {
       for (const [start, { defaults }] of Object.entries(workflows)) {
         expect([start, "guidance" in defaults, "strength" in defaults, "control" in defaults]).toEqual([
           start,
           takesPrompt,
-          /(image|mask)$/.test(start) && !("imageGuidance" in defaults),
+          /(image|mask)$/.test(start) && !/pix2pix|x4/.test(id),
           /^(controlnet|union|adapter)-/.test(start),
         ]);
       }
@@ -330,7 +330,11 @@ describe("messages name", () => {
 
   it("the folders of all parts", () => {
     expect(new Set(partFolders())).toEqual(
-      new Set("unet vae text_encoder text_encoder_2 scheduler tokenizer tokenizer_2 safety_checker feature_extractor".split(" ")),
+      new Set(
+        "unet vae text_encoder text_encoder_2 scheduler low_res_scheduler tokenizer tokenizer_2 safety_checker feature_extractor".split(
+          " ",
+        ),
+      ),
     );
   });
 });

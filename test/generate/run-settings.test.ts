@@ -15,6 +15,7 @@ const NOTHING = {
   strength: undefined,
   imageGuidanceScale: undefined,
   hires: undefined,
+  noiseLevel: undefined,
   clipSkip: undefined,
   width: undefined,
   height: undefined,

@@ -12,6 +12,7 @@ import {
   StableDiffusionDepth2ImgPipeline,
   StableDiffusionInstructPix2PixPipeline,
   StableDiffusionPipeline,
+  StableDiffusionUpscalePipeline,
   StableDiffusionXLInstructPix2PixPipeline,
   Tensor,
   UNet2DConditionModel,
@@ -196,5 +197,31 @@ describe("StableDiffusionDepth2ImgPipeline", () => {
         .toArray()
         .map((value) => Number(value.toFixed(4))),
     ).toEqual([-0.8273, -0.7738, -0.3021, 1.2497, 2.4151, 4.116, 5.62, 8.5, 12.46, 15.076, 9.0592, 12.0138, 17.3021, 23.6703, 27.7369]);
+  });
+});
+
+describe("StableDiffusionUpscalePipeline", () => {
+  const model = checkpoint("x4-upscaler-mini");
+
+  it("is opened by model_index.json, and makes the picture larger by the autoencoder's factor", async () => {
+    const pipe = (await opened(DiffusionPipeline.fromPretrained(model, { device }))) as unknown as StableDiffusionUpscalePipeline;
+    expect(pipe).toMatchObject({ className: "StableDiffusionUpscalePipeline", maxNoiseLevel: 50 });
+    const { images } = await pipe.generate({ ...CALL, image: input, noiseLevel: 30 });
+    expect(images[0]).toMatchObject({ width: 2 * input.width, height: 2 * input.height });
+    const image = new Blob([new Uint8Array(await input.encode("png"))]);
+    const request = { ...CALL, model, device, image } as const;
+    expect((await generate({ ...request, noiseLevel: 30 })).pictures[0]?.image).toEqual(images[0]);
+    await expect(generate({ ...request, model: checkpoint("sd1-mini"), noiseLevel: 30 })).rejects.toMatchObject({ argument: "noiseLevel" });
+  });
+
+  it("refuses too much noise, latents in place of a picture, and other UNets", async () => {
+    const pipe = await opened(StableDiffusionUpscalePipeline.fromPretrained(model, { device }));
+    await expect(pipe.generate({ ...CALL, image: input, noiseLevel: 51 })).rejects.toThrow(
+      "noiseLevel is 51; this checkpoint takes at most 50",
+    );
+    await expect(pipe.generate({ ...CALL, image: Tensor.full([1, 4, 8, 8], 1) })).rejects.toThrow(/expected pictures/);
+    const unet = await opened(UNet2DConditionModel.fromPretrained(checkpoint("sd2-mini/unet"), { device }));
+    const other = new StableDiffusionUpscalePipeline({ ...pipe.components, unet });
+    await expect(other.generate({ ...CALL, image: input })).rejects.toThrow(/takes 4 channels; this pipeline needs one that takes 7/);
   });
 });

@@ -85,6 +85,7 @@ interface Parts {
   StableDiffusionImg2ImgPipeline: UNet;
   StableDiffusionInpaintPipeline: UNet;
   StableDiffusionInstructPix2PixPipeline: UNet;
+  StableDiffusionUpscalePipeline: UNet;
   StableDiffusionDepth2ImgPipeline: UNet;
   StableDiffusionXLInstructPix2PixPipeline: UNet;
   StableDiffusionPipeline: UNet;
@@ -116,6 +117,7 @@ export const opened = {
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionDepth2ImgPipeline: darkroom.StableDiffusionDepth2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionUpscalePipeline: darkroom.StableDiffusionUpscalePipeline.fromPretrained("folder"),
   StableDiffusionInstructPix2PixPipeline: darkroom.StableDiffusionInstructPix2PixPipeline.fromPretrained("folder"),
   StableDiffusionXLInstructPix2PixPipeline: darkroom.StableDiffusionXLInstructPix2PixPipeline.fromPretrained("folder"),
   StableDiffusionInpaintPipeline: darkroom.StableDiffusionInpaintPipeline.fromPretrained("folder"),

@@ -59,8 +59,12 @@ export const INPAINT_FIELDS: Fields<InpaintImages> = {
  * Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor: their own or the
  * given ones. Latents are returned unchanged.
  */
-export async function readImages(image: ImageInput, vae: Autoencoder | null, { height, width }: SizeOptions = {}): Promise<Tensor> {
-  return processorOf(vae).preprocess(await loadImages(image), { height, width });
+export async function readImages(
+  image: ImageInput,
+  vae: Autoencoder | null,
+  { height, width, resample = "lanczos" }: SizeOptions & { readonly resample?: "lanczos" | "bicubic" } = {},
+): Promise<Tensor> {
+  return processorOf(vae, { resample }).preprocess(await loadImages(image), { height, width });
 }
 
 /** Pictures as a ControlNet takes them, [n, 3, height, width] in 0..1. */
