@@ -83,6 +83,7 @@ export {
 export {
   type CLIPVisionConfig,
   CLIPVisionModel,
+  type CLIPVisionModelOutput,
   CLIPVisionModelWithProjection,
   type CLIPVisionOptions,
   type CLIPVisionOutput,
@@ -147,6 +148,8 @@ export {
   AutoPipelineForImage2Image,
   AutoPipelineForInpainting,
   AutoPipelineForText2Image,
+  type Controlnet,
+  type NoControlnet,
 } from "./pipelines/auto-pipeline.js";
 export { type CfgCutoffOptions, cfgCutoff } from "./pipelines/cfg-cutoff.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";

@@ -63,7 +63,7 @@ const lcm = (steps: number): Preset => ({
   guidanceScale: 1,
 });
 
-const TABLE = {
+const RECIPES = {
   "turbo-1": turbo(1),
   "turbo-4": turbo(4),
   "lightning-1": lightning(1),
@@ -114,11 +114,12 @@ const TABLE = {
 } as const satisfies Readonly<Record<string, Preset>>;
 
 /** The name of a recipe, such as `lightning-4`. */
-export type PresetName = keyof typeof TABLE;
+export type PresetName = keyof typeof RECIPES;
 
 /** Recipes of few-step checkpoints and LoRAs, by name. */
-export const PRESETS: Readonly<Record<PresetName, Preset>> = TABLE;
+export const PRESETS: Readonly<Record<PresetName, Preset>> = RECIPES;
 
+/** The names of all recipes. */
 export const PRESET_NAMES = Object.keys(PRESETS) as readonly PresetName[];
 
 function counted(steps: number): string {

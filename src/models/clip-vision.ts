@@ -56,6 +56,12 @@ export interface CLIPVisionOutput {
   readonly hiddenStates?: readonly Tensor[] | undefined;
 }
 
+/** The results of an image encoder with a projection. Matches transformers' CLIPVisionModelOutput. */
+export interface CLIPVisionModelOutput extends CLIPVisionOutput {
+  /** The projected features of each picture [batch, projection_dim]. */
+  readonly imageEmbeds: Tensor;
+}
+
 /** CLIP's image transformer (Radford et al. 2021; Dosovitskiy et al. 2021). Matches transformers' CLIPVisionModel. */
 export class CLIPVisionModel extends Model<CLIPVisionConfig> {
   protected override readonly library = "transformers";
@@ -100,11 +106,8 @@ export class CLIPVisionModelWithProjection extends CLIPVisionModel {
   }
 
   /** The same as CLIPVisionModel's, and `imageEmbeds` [batch, projection_dim]. */
-  override async forward(
-    pixelValues: Tensor,
-    options: CLIPVisionOptions = {},
-  ): Promise<CLIPVisionOutput & { readonly imageEmbeds: Tensor }> {
-    return (await super.forward(pixelValues, options)) as CLIPVisionOutput & { readonly imageEmbeds: Tensor };
+  override async forward(pixelValues: Tensor, options: CLIPVisionOptions = {}): Promise<CLIPVisionModelOutput> {
+    return (await super.forward(pixelValues, options)) as CLIPVisionModelOutput;
   }
 
   protected override pooled(states: readonly Value[], w: Scope): Readonly<Record<string, Value>> {

@@ -64,11 +64,15 @@ export interface AutoPipeline<Plain, Controlled, United> {
 type Nets = ControlNetComponents["controlnet"];
 type UnionNets = ControlNetUnionComponents["controlnet"];
 
-interface Controlnet<Given> {
+/** The part by which a task's pipeline is chosen. */
+export interface Controlnet<Given> {
+  /** ControlNets or Unions; null removes those of another pipeline. */
   readonly controlnet: Given;
 }
 
-interface NoControlnet {
+/** Chooses a pipeline without ControlNets. */
+export interface NoControlnet {
+  /** Left out or null: the pipeline has no ControlNets. */
   readonly controlnet?: null | undefined;
 }
 

@@ -70,6 +70,7 @@ export class StableDiffusionXLInstructPix2PixPipeline extends StableDiffusionXLB
     return new StableDiffusionXLInstructPix2PixPipeline(await loadStableDiffusionXL(source, given), settingsXL(index), source);
   }
 
+  /** @internal */
   override get indexOptions(): JsonObject {
     return { ...super.indexOptions, ...(this.settings.isCosxlEdit && { isCosxlEdit: true }) };
   }

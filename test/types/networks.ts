@@ -51,7 +51,7 @@ interface Results {
   CLIPTextModel: darkroom.CLIPTextOutput;
   CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };
   CLIPVisionModel: darkroom.CLIPVisionOutput;
-  CLIPVisionModelWithProjection: darkroom.CLIPVisionOutput & { readonly imageEmbeds: Tensor };
+  CLIPVisionModelWithProjection: darkroom.CLIPVisionModelOutput;
   ControlNetModel: ControlNetOutput;
   ControlNetUnionModel: ControlNetOutput;
   StableDiffusionSafetyChecker: SafetyCheck;
