@@ -42,6 +42,13 @@ export async function generateJson(options: GenerateOptions, request: GenerateRe
       })),
       guess: options.controlGuess,
     }),
+    ...(options.ipAdapter && {
+      ipAdapters: options.ipAdapter.map((model, i) => ({
+        model,
+        images: options.ipImage?.flatMap(({ source }, k) => (options.ipAdapter?.length === 1 || k === i ? [source] : [])),
+        scale: settings.ipAdapters?.[i]?.scale,
+      })),
+    }),
     image: options.image,
     mask: options.mask,
     maskPadding: options.maskPadding,

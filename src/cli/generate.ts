@@ -9,7 +9,7 @@ import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
 import { DEVICES } from "../runtime/device.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
-import { embeddingOption, loraOption } from "./adapter-options.js";
+import { embeddingOption, imagePromptOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { freeU, interval, number, numbers, repeated, size, wholeNumber, word } from "./values.js";
@@ -95,6 +95,13 @@ function addPartOptions(generate: Command): void {
     .option("--lora-dir <dir>", "folder of LoRAs, for <lora:name:0.8> in prompts")
     .option("--embedding <path>", "embedding: file, folder or hub id[:TOKEN]; repeatable", repeated(embeddingOption))
     .option("--embedding-dir <dir>", "folder of embeddings, used by their names in prompts")
+    .option(
+      "--ip-adapter <path>",
+      "IP-Adapter: file, folder or hub file; repeatable",
+      repeated((text) => text),
+    )
+    .option("--ip-image <file>", "picture beside the prompt, for it[:SCALE]; repeatable", repeated(imagePromptOption))
+    .option("--ip-encoder <dir>", "its image encoder (default: image_encoder beside it)")
     .option("--refiner <path>", "XL checkpoint that takes the last steps")
     .option(
       "--refine-from <x>",

@@ -54,6 +54,8 @@ export interface Family {
   readonly parts: Readonly<Record<string, Part | null>>;
   /** Options and parts that no other family's pipelines take, by their names in the API, and the workflows that take them. */
   readonly ownOptions?: Readonly<Record<string, readonly WorkflowName[]>>;
+  /** Set if there are IP-Adapters for it, and its pipelines take their pictures. */
+  readonly takesImagePrompts?: true;
   /** Set if a second checkpoint can take over towards the end. */
   readonly refinement?: Refinement;
 }

@@ -10,6 +10,7 @@ export const INSTRUCT_PIX2PIX = {
   name: "InstructPix2Pix",
   shortName: "InstructPix2Pix",
   takesPrompt: true,
+  takesImagePrompts: true,
   workflows: { image: EDIT },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
   ownOptions: { imageGuidanceScale: ["image"] },
@@ -21,6 +22,7 @@ export const INSTRUCT_PIX2PIX_XL = {
   name: "InstructPix2Pix XL",
   shortName: "InstructPix2Pix",
   takesPrompt: true,
+  takesImagePrompts: true,
   workflows: { image: XL_EDIT },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SECOND_CLIP_PARTS },
 } as const satisfies Family;

@@ -54,6 +54,10 @@ export const FAMILY_NAMES: string = phrase(LATENT.map(({ name }) => name));
 export const CONTROL_FAMILY_NAMES: string = phrase(
   FAMILIES.filter(({ workflows }) => workflows["controlnet-noise"]).map(({ name }) => name),
 );
+/** The names of the families that have IP-Adapters, as a phrase. */
+export const IMAGE_PROMPT_FAMILY_NAMES: string = phrase(
+  FAMILIES.filter(({ takesImagePrompts }) => takesImagePrompts).map(({ name }) => name),
+);
 /** The names of the families whose pictures a refiner can finish, as a phrase. */
 export const REFINED_FAMILY_NAMES: string = phrase(
   FAMILIES.filter(({ refinement, workflows }) => refinement && workflows.noise).map(({ name }) => name),

@@ -27,6 +27,7 @@ export const STABLE_DIFFUSION_1 = {
   classPrefix: "StableDiffusion",
   architecture: "stable-diffusion-v1",
   takesPrompt: true,
+  takesImagePrompts: true,
   workflows: { ...WORKFLOWS, "motion-noise": { className: "AnimateDiffPipeline", defaults: { steps: STEPS, guidance: 7.5 } } },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
   indexOptions: {},

@@ -24,6 +24,7 @@ export const STABLE_DIFFUSION_2 = {
   classPrefix: "StableDiffusion",
   architecture: "stable-diffusion-v2",
   takesPrompt: true,
+  takesImagePrompts: true,
   workflows: WORKFLOWS,
   parts: {
     ...COMMON_PARTS,

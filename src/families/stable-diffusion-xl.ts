@@ -91,6 +91,7 @@ export const STABLE_DIFFUSION_XL = {
   classPrefix: "StableDiffusionXL",
   architecture: "stable-diffusion-xl",
   takesPrompt: true,
+  takesImagePrompts: true,
   workflows: XL_WORKFLOWS,
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SECOND_CLIP_PARTS },
   indexOptions: { force_zeros_for_empty_prompt: true, requires_aesthetics_score: false },

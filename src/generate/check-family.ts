@@ -1,6 +1,6 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
-import { CONTROL_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
+import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
@@ -18,6 +18,12 @@ export function checkNetworks(
     throw new ArgumentError((name) => `${name("controlnet")} does not work with ${model}, as no pipeline takes both`, {
       argument: "controlnet",
       hint: `ControlNets are for ${CONTROL_FAMILY_NAMES}`,
+    });
+  }
+  if (isGiven(request.ipAdapters) && family.takesPrompt && !family.takesImagePrompts) {
+    throw new ArgumentError((name) => `${name("ipAdapters")} do not work with ${model}, which takes no pictures beside the prompt`, {
+      argument: "ipAdapters",
+      hint: `IP-Adapters are for ${IMAGE_PROMPT_FAMILY_NAMES}`,
     });
   }
   if (request.refiner !== undefined && family.takesPrompt && !family.refinement) {
@@ -107,7 +113,7 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
     "width",
     "height",
   ] as const),
-  ...(["vae", "refiner", "loras", "embeddings", "promptSyntax", "cache", "timesteps", "sigmas", "hires"] as const),
+  ...(["vae", "refiner", "loras", "embeddings", "ipAdapters", "promptSyntax", "cache", "timesteps", "sigmas", "hires"] as const),
 ];
 
 function refusePromptOptions(request: GenerateRequest, model: string): void {

@@ -24,6 +24,15 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
     (option) =>
       [option, "controlnet", "it says how that network acts", (name: Spelling) => `add ${name("controlnet")} and a ControlNet`] as const,
   ),
+  ...(["ipAdapterImage", "ipAdapterScale"] as const).map(
+    (option) =>
+      [
+        option,
+        "ipAdapters",
+        "pictures act beside the prompt through an IP-Adapter",
+        (name: Spelling) => `add ${name("ipAdapters")}`,
+      ] as const,
+  ),
   ["denoisingEnd", "refiner", "it says when the refiner takes over", (name) => `add ${name("refiner")} and a refiner`],
 ];
 
@@ -61,6 +70,37 @@ export function checkCombinations(request: GenerateRequest, { isPlanned }: { rea
     throw new ArgumentError((name) => `${name(option)} and ${name(other)} cannot be combined: ${why}`, { argument: option, hint: instead });
   }
   checkControls(request, isPlanned);
+  checkImagePrompts(request);
+  if (isPlanned) expectImagePrompts(request);
+}
+
+/** @throws ArgumentError for a run without pictures for the IP-Adapters that are loaded. */
+export function expectImagePrompts(request: GenerateRequest): void {
+  if (listOf(request.ipAdapters).length === 0 || request.ipAdapterImage !== undefined) return;
+  throw missing(
+    "ipAdapters",
+    "ipAdapterImage",
+    "it is the picture that acts beside the prompt",
+    addingPicture("ipAdapterImage", "style.png"),
+  );
+}
+
+/** @throws ArgumentError for other numbers of pictures or scales than of IP-Adapters. */
+function checkImagePrompts(request: GenerateRequest): void {
+  const adapters = listOf(request.ipAdapters).length;
+  const [images, scales] = [listOf<unknown>(request.ipAdapterImage).length, listOf(request.ipAdapterScale).length];
+  if (images > 0 && images !== adapters) {
+    throw new ArgumentError(
+      (name) => `${count(adapters)} given for ${name("ipAdapters")} and ${images} for ${name("ipAdapterImage")}; expected one for each`,
+      { argument: "ipAdapterImage", hint: "in a program, several pictures of one IP-Adapter are a list in the list: [[a, b]]" },
+    );
+  }
+  if (scales <= 1 || scales === adapters) return;
+  throw new ArgumentError(
+    (name) =>
+      `${count(scales)} given for ${name("ipAdapterScale")} and ${adapters} for ${name("ipAdapters")}; expected one for all, or one for each`,
+    { argument: "ipAdapterScale" },
+  );
 }
 
 function checkControls(request: GenerateRequest, isPlanned: boolean): void {

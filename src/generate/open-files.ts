@@ -16,6 +16,7 @@ import { checkControlKind } from "./check-controls.js";
 import { CONTROL_NAMES, expectRefiner, familyOf, type KnownFamily } from "./families.js";
 import { listOf } from "./list-of.js";
 import { findAdapters, type OpenAdapters, openAdapters } from "./load-adapters.js";
+import { findIPAdapters, type OpenIPAdapters, openIPAdapters } from "./load-ip-adapters.js";
 import type { ModelSource } from "./model-source.js";
 import { pathOf } from "./name-of.js";
 import type { OpenRequest } from "./open-request.js";
@@ -34,6 +35,8 @@ export interface OpenFiles {
   /** Their kind; undefined without any. */
   readonly control: ControlName | undefined;
   readonly adapters: OpenAdapters;
+  /** Undefined without any. */
+  readonly ipAdapters: OpenIPAdapters | undefined;
 }
 
 /** Where files may come from, and callbacks. */
@@ -66,6 +69,7 @@ export async function openFiles(
   for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
   const vae = await expectIfGiven(request.vae);
   const foundAdapters = await findAdapters(located);
+  const foundIPAdapters = await findIPAdapters(request.ipAdapters ?? []);
 
   const sourceOptions = (source: ModelSource): SourceOptions => ({
     ...from,
@@ -81,6 +85,7 @@ export async function openFiles(
 
   // Adapters are small, so they come before the large downloads: a mistake is found early.
   const adapters = await openAdapters(foundAdapters, sourceOptions);
+  const ipAdapters = await openIPAdapters(foundIPAdapters, sourceOptions);
   const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
   const base = await open(model, {
     revision,
@@ -115,6 +120,7 @@ export async function openFiles(
     controls: nets,
     control,
     adapters,
+    ipAdapters,
   };
 }
 

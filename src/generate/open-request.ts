@@ -24,6 +24,21 @@ export interface EmbeddingRequest {
   readonly token?: string | undefined;
 }
 
+/** An IP-Adapter to load. */
+export interface IPAdapterRequest {
+  /** A .safetensors file, a folder or a hub id. A file of a repository is OWNER/NAME/FOLDER/FILE.safetensors. */
+  readonly source: ModelSource;
+  /** The folder of the file inside the folder or repository, such as models. */
+  readonly subfolder?: string | undefined;
+  /** The name of the file, if the folder has several. */
+  readonly weightName?: string | undefined;
+  /**
+   * The folder of the image encoder, if the checkpoint has none: a name is a folder beside the file, image_encoder by default; a path is
+   * inside the source, such as models/image_encoder, or a folder or hub id of its own. All adapters have the same.
+   */
+  readonly imageEncoder?: string | undefined;
+}
+
 /**
  * Which checkpoint, networks and adapters are loaded, and where they run. Requests that agree in these options can share one open workflow.
  */
@@ -51,6 +66,8 @@ export interface OpenRequest {
   readonly loras?: readonly LoraRequest[] | undefined;
   /** Textual inversion embeddings to load. */
   readonly embeddings?: readonly EmbeddingRequest[] | undefined;
+  /** IP-Adapters to load, which let pictures act beside the prompt. Each run gives their pictures. */
+  readonly ipAdapters?: readonly IPAdapterRequest[] | undefined;
   /** Where to run; auto, the default, takes a GPU if there is one. */
   readonly device?: Device | undefined;
   /** Which of several GPUs; the first by default. */
@@ -84,6 +101,19 @@ const EMBEDDING_FIELDS: Fields<EmbeddingRequest> = {
   token: described("The word for it in prompts; by default the one in its file, or the file's name.", text),
 };
 
+const IP_ADAPTER_FIELDS: Fields<IPAdapterRequest> = {
+  source: described(
+    "A .safetensors file, a folder or a hub id. A file of a repository is OWNER/NAME/FOLDER/FILE.safetensors.",
+    needed(modelSource, 'such as { source: "h94/IP-Adapter/models/ip-adapter_sd15.safetensors" }'),
+  ),
+  subfolder: described("The folder of the file inside the folder or repository, such as models.", text),
+  weightName: described("The name of the file, if the folder has several.", text),
+  imageEncoder: described(
+    "The folder of the image encoder, if the checkpoint has none: a folder beside the file, image_encoder by default, or a path inside the source, such as models/image_encoder.",
+    text,
+  ),
+};
+
 /** The options that say what is loaded. */
 export const OPEN_FIELDS: Fields<OpenRequest> = {
   model: described(
@@ -110,6 +140,10 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
   embeddings: described(
     "Textual inversion embeddings to load.",
     groups(EMBEDDING_FIELDS, "a list of embeddings, such as [{ source, token }]"),
+  ),
+  ipAdapters: described(
+    "IP-Adapters to load, which let pictures act beside the prompt. Each run gives their pictures.",
+    groups(IP_ADAPTER_FIELDS, "a list of IP-Adapters, such as [{ source }]"),
   ),
   device: described("Where to run; auto, the default, takes a GPU if there is one.", oneOf(...DEVICES)),
   deviceId: described("Which of several GPUs; the first by default.", whole(0)),

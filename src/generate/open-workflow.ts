@@ -8,9 +8,10 @@ import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkControlKind } from "./check-controls.js";
 import { checkNetworks, checkRun } from "./check-family.js";
-import { checkCombinations } from "./combinations.js";
+import { checkCombinations, expectImagePrompts } from "./combinations.js";
 import type { KnownFamily } from "./families.js";
 import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
+import { loadIPAdapters } from "./load-ip-adapters.js";
 import type { ModelSource } from "./model-source.js";
 import { type OpenFiles, openFiles } from "./open-files.js";
 import type { OpenRequest } from "./open-request.js";
@@ -152,6 +153,7 @@ class LoadedWorkflow implements Workflow {
       const vae = files.vae && keep(await openVae(files.vae, options));
       const workflow = await workflowOf(files.family);
       const networks = await workflow.open(files, { ...options, vae }, keep);
+      if (networks.imagePromptable && files.ipAdapters) await loadIPAdapters(networks.imagePromptable, files.ipAdapters);
       const adapters = networks.adaptable ? await loadAdapters(networks.adaptable, files.adapters) : { loras: [], embeddings: [] };
       return new LoadedWorkflow(opening, files, networks, adapters, parts, firstRun);
     } catch (error) {
@@ -186,6 +188,7 @@ class LoadedWorkflow implements Workflow {
     const run = checkRunRequest(request);
     const whole = { ...run, ...this.opening };
     checkCombinations(whole, { isPlanned: false });
+    expectImagePrompts(whole);
     checkRun(whole, this.files.family, this.files.index);
     checkControlKind(whole, this.files.family, this.files.control);
     return prepareRun(run);

@@ -12,13 +12,14 @@ import { CONTROL_FIELDS, type ControlRequest } from "./control-request.js";
 import { GUIDANCE_TEXT, MASK_GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "./default-texts.js";
 import { EDIT_REQUEST_FIELDS, type EditRequest } from "./edit-request.js";
 import { HIRES_REQUEST_FIELDS, type HiresRequest } from "./hires-request.js";
+import { IMAGE_PROMPT_FIELDS, type ImagePromptRequest } from "./image-prompt-request.js";
 import { type PictureInput, picture } from "./picture-input.js";
 
 /** Settings of a scheduler's config, in camelCase. */
 export type SchedulerSettings = Readonly<Record<string, string | number | boolean>>;
 
 /** One run of an open workflow: what the pictures show and how they are made. */
-export interface RunRequest extends ControlRequest, EditRequest, HiresRequest {
+export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, ImagePromptRequest {
   /**
    * What the picture shows. Checkpoints of pixels (DDPM and others) take none, all others need one. <lora:name:0.8> loads a LoRA by its
    * name.
@@ -211,6 +212,7 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   ...EDIT_REQUEST_FIELDS,
   ...HIRES_REQUEST_FIELDS,
   ...CONTROL_FIELDS,
+  ...IMAGE_PROMPT_FIELDS,
   denoisingEnd: described(`The share of the denoising after which the refiner takes over; ${REFINER_TEXT} by default.`, real(0.01, 0.99)),
 };
 

@@ -83,6 +83,8 @@ export interface RunSettings {
   readonly paddingMaskCrop: number | undefined;
   /** The ControlNets, with the names of their pictures. */
   readonly controls: readonly ControlSettings[];
+  /** The IP-Adapters, with the names of their pictures. */
+  readonly ipAdapters?: readonly IPAdapterSettings[] | undefined;
   /** Whether the ControlNets guide the picture without a prompt. */
   readonly guessMode: boolean | undefined;
   /** Name of the autoencoder that replaces the checkpoint's. */
@@ -119,6 +121,16 @@ export interface ControlSettings {
   readonly preprocessor?: ControlPreprocessor | undefined;
   /** How the given picture was resized. */
   readonly resizeMode?: ResizeMode | undefined;
+}
+
+/** An IP-Adapter at work. */
+export interface IPAdapterSettings {
+  /** The name of its file. */
+  readonly model: string;
+  /** Names of its pictures' files, "data" without a name. */
+  readonly images: readonly string[];
+  /** How strongly they act. */
+  readonly scale: number;
 }
 
 /** One image file. */
@@ -233,13 +245,24 @@ function hiresSettings({ hires }: RunSettings): Record<string, string> {
   };
 }
 
-function startSettings({ image, maskImage, paddingMaskCrop, strength, controls, guessMode }: RunSettings): Record<string, string> {
+function startSettings({
+  image,
+  maskImage,
+  paddingMaskCrop,
+  strength,
+  controls,
+  guessMode,
+  ipAdapters = [],
+}: RunSettings): Record<string, string> {
   return {
     ...(image !== undefined && { ...(strength !== undefined && { "Denoising strength": String(strength) }), "Init image": image }),
     ...(maskImage !== undefined && { Mask: maskImage }),
     ...(paddingMaskCrop !== undefined && { "Inpaint area": "Only masked", "Masked area padding": String(paddingMaskCrop) }),
     // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.
     ...Object.fromEntries(controls.map((control, i) => [`ControlNet ${i}`, controlText(control, guessMode)])),
+    ...Object.fromEntries(
+      ipAdapters.map(({ model, scale, images }, i) => [`IP-Adapter ${i}`, `Model: ${model}, Weight: ${scale}, Image: ${images.join(" ")}`]),
+    ),
   };
 }
 

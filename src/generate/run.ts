@@ -8,6 +8,7 @@ import { chooseScheduler } from "./choose-scheduler.js";
 import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { hiresPass, hiresRunner } from "./hires.js";
+import { type ImagePrompt, readImagePrompts } from "./image-prompts.js";
 import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
@@ -86,6 +87,7 @@ export interface PreparedRun {
   readonly request: RunRequest;
   readonly start: Start;
   readonly controls: readonly Control[];
+  readonly imagePrompts: readonly ImagePrompt[];
 }
 
 /** Checks everything about a run that can be checked without the checkpoint, and decodes its pictures. @throws ArgumentError */
@@ -94,8 +96,8 @@ export async function prepareRun(given: RunRequest): Promise<PreparedRun> {
   readTags(request);
   seedsOf(request);
   if (request.scheduler !== undefined) resolveScheduler(request.scheduler);
-  const [start, controls] = await Promise.all([readStart(request), readControls(request)]);
-  return { request, start, controls };
+  const [start, controls, imagePrompts] = await Promise.all([readStart(request), readControls(request), readImagePrompts(request)]);
+  return { request, start, controls, imagePrompts };
 }
 
 /**
@@ -146,7 +148,7 @@ async function* stepsOf(
 /** The request with its defaults filled in, for the networks and for people. */
 function prepare(
   { opening, family, control, networks, adapters, isEmbedded }: RunContext,
-  { request, start, controls }: PreparedRun,
+  { request, start, controls, imagePrompts }: PreparedRun,
 ): { job: Job; settings: RunSettings } {
   const { prompt, loras } = readTags(request);
   warnOfPreset(request, family);
@@ -191,6 +193,7 @@ function prepare(
       ...common,
       start,
       controls,
+      imagePrompts,
       scheduler,
       // Without the prediction type: another network may have another.
       schedulerFrom: (own) => chooseScheduler(own, named, { timestepSpacing }, schedulerConfig),
@@ -207,6 +210,7 @@ function prepare(
       predictionType,
       ...picturesOf(start),
       controls: settingsOf(controls, opening, usual),
+      ipAdapters: adapterSettingsOf(imagePrompts, opening),
       vae: opening.vae && nameOf(opening.vae),
       refiner: opening.refiner && nameOf(opening.refiner),
       loras: adapters.loras,
@@ -251,4 +255,11 @@ function settingsOf(controls: readonly Control[], { controlnet }: OpenRequest, {
     start,
     end,
   }));
+}
+
+function adapterSettingsOf(prompts: readonly ImagePrompt[], { ipAdapters = [] }: OpenRequest): RunSettings["ipAdapters"] {
+  return prompts.map(({ images, scale }, i) => {
+    const { source, weightName } = ipAdapters[i] ?? { source: "" };
+    return { model: nameOf(weightName ?? source), images: images.map(({ name }) => name), scale };
+  });
 }

@@ -24,6 +24,8 @@ export interface IPAdapterInputs {
   readonly imageEmbeds?: readonly Tensor[] | undefined;
   /** Where the pictures of each IP-Adapter act [1, pictures, height, width], from 0 to 1; null: everywhere. */
   readonly ipAdapterMasks?: readonly (Tensor | null)[] | undefined;
+  /** How strongly each IP-Adapter acts in this pass; by default as it was set for the network. */
+  readonly ipAdapterScales?: readonly IPAdapterScale[] | undefined;
 }
 
 /** A call's image prompts: inputs of the UNet's graph, and what its layers make of them. */
@@ -103,18 +105,15 @@ export class IPAdapters {
    */
   setScales(scales: readonly IPAdapterScale[]): void {
     if (this.count === 0) throw new ArgumentError("no IP-Adapter is loaded", { hint: "load one first: loadIPAdapter(source, options)" });
-    if (scales.length !== this.count) {
-      throw new ArgumentError(`${scales.length} scales were given for ${this.count} IP-Adapters; expected a list with one for each`, {
-        argument: "scale",
-      });
-    }
-    const transformers = [...new Set(this.layers.map(({ transformer }) => transformer))];
-    const expanded = scales.map((scale) => expandScale(scale, transformers));
+    const expanded = this.expand(scales, this.transformers);
     for (const [i, adapter] of this.loaded.entries()) adapter.scale = expanded[i] ?? adapter.scale;
   }
 
   /** The inputs of one pass. @throws ArgumentError if they do not match the adapters. */
-  async apply({ imageEmbeds, ipAdapterMasks }: IPAdapterInputs, { rows, levels }: IPAdapterCall): Promise<AppliedIPAdapters> {
+  async apply(
+    { imageEmbeds, ipAdapterMasks, ipAdapterScales }: IPAdapterInputs,
+    { rows, levels }: IPAdapterCall,
+  ): Promise<AppliedIPAdapters> {
     const { loaded, count } = this;
     if (count === 0) {
       if (!imageEmbeds && !ipAdapterMasks) return NONE;
@@ -133,14 +132,15 @@ export class IPAdapters {
       );
     }
     const feeds: Record<string, Tensor> = {};
-    const transformers = [...new Set(this.layers.map(({ transformer }) => transformer))];
+    const { transformers } = this;
+    const scales = ipAdapterScales && this.expand(ipAdapterScales, transformers);
     for (const [i, adapter] of loaded.entries()) {
       const tokens = forRows(await this.project(adapter, imageEmbeds[i] as Tensor), rows);
       const mask = ipAdapterMasks?.[i] ?? undefined;
       const pictures = tokens.shape[1] ?? 0;
       if (mask) expectMask(mask, pictures);
       feeds[`ip_tokens_${i}`] = tokens;
-      feeds[`ip_scales_${i}`] = scalesOf(adapter.scale, transformers, mask && pictures);
+      feeds[`ip_scales_${i}`] = scalesOf(scales?.[i] ?? adapter.scale, transformers, mask && pictures);
       for (const level of mask ? levels : []) feeds[maskName(i, level[0] * level[1])] = this.masks.at(mask as Tensor, level);
     }
     return {
@@ -152,6 +152,18 @@ export class IPAdapters {
 
   private get layers(): readonly CrossAttention[] {
     return crossAttentions(this.unet);
+  }
+
+  /** The paths of the UNet's transformers. */
+  private get transformers(): readonly string[] {
+    return [...new Set(this.layers.map(({ transformer }) => transformer))];
+  }
+
+  private expand(scales: readonly IPAdapterScale[], transformers: readonly string[]): readonly TransformerScales[] {
+    if (scales.length === this.count) return scales.map((scale) => expandScale(scale, transformers));
+    throw new ArgumentError(`${scales.length} scales were given for ${this.count} IP-Adapters; expected a list with one for each`, {
+      argument: "scale",
+    });
   }
 
   private promptsOf(

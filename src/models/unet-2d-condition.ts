@@ -122,6 +122,8 @@ const MASKS = field<readonly (Tensor | null)[]>(
   "a list with a float32 Tensor or null for each IP-Adapter",
 );
 
+const SCALES = field<NonNullable<UNet2DConditionInputs["ipAdapterScales"]>>(Array.isArray, "a list with a scale for each IP-Adapter");
+
 const FIELDS: Fields<UNet2DConditionInputs> = {
   ...CONDITION_FIELDS,
   timestepCond: tensor,
@@ -132,6 +134,7 @@ const FIELDS: Fields<UNet2DConditionInputs> = {
   deepFeature: tensor,
   imageEmbeds: TENSORS,
   ipAdapterMasks: MASKS,
+  ipAdapterScales: SCALES,
   freeU: group(FREEU_FIELDS),
   perturbed: group(PERTURBED_FIELDS),
 };

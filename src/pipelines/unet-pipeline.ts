@@ -15,6 +15,7 @@ import {
   PREPARE_FIELDS,
   type PrepareIPAdapterOptions,
   prepareImageEmbeds,
+  scaleList,
   withImages,
 } from "./adapters/ip-adapters.js";
 import { type IPAdapterSources, type LoadIPAdapterOptions, loadIPAdapters } from "./adapters/load-ip-adapters.js";
@@ -165,7 +166,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
    * @throws ArgumentError for another number of scales than adapters, or for a block that the UNet does not have.
    */
   setIPAdapterScale(scale: IPAdapterScale | readonly IPAdapterScale[]): void {
-    this.unet.ipAdapters.setScales(Array.isArray(scale) ? scale : [scale as IPAdapterScale]);
+    this.unet.ipAdapters.setScales(scaleList(scale));
   }
 
   /** Removes all IP-Adapters and the image encoder. A LoRA that a file of FaceID had stays, as in diffusers. */

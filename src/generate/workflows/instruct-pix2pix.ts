@@ -3,7 +3,7 @@ import type { StableDiffusionInstructPix2PixPipeline } from "../../pipelines/sta
 import type { StableDiffusionXLInstructPix2PixPipeline } from "../../pipelines/stable-diffusion-xl-instruct-pix2pix.js";
 import { type Runner, runner } from "../runner.js";
 import type { ImageStart } from "../start.js";
-import { imageOptions, textOptions } from "./job-options.js";
+import { imageOptions, promptOptions } from "./job-options.js";
 import type { FamilyWorkflow, Job } from "./workflow.js";
 
 /** InstructPix2Pix. */
@@ -14,9 +14,10 @@ export const INSTRUCT_PIX2PIX: FamilyWorkflow = {
     return {
       pipeline: open,
       adaptable: open,
+      imagePromptable: open,
       async runner(job): Promise<Runner> {
         const pipe = Object.assign(new StableDiffusionInstructPix2PixPipeline({ ...open }), { scheduler: job.scheduler });
-        return runner(pipe, { ...textOptions(job), ...editOptions(job, pipe) });
+        return runner(pipe, { ...promptOptions(job), ...editOptions(job, pipe) });
       },
     };
   },
@@ -30,11 +31,12 @@ export const INSTRUCT_PIX2PIX_XL: FamilyWorkflow = {
     return {
       pipeline: open,
       adaptable: open,
+      imagePromptable: open,
       async runner(job): Promise<Runner> {
         const pipe = Object.assign(new StableDiffusionXLInstructPix2PixPipeline({ ...open }, open.settings), { scheduler: job.scheduler });
         const { image, ...edit } = editOptions(job, pipe);
         const floor = (side: number) => Math.max(Math.floor(side / pipe.vaeScaleFactor), 1) * pipe.vaeScaleFactor;
-        return runner(pipe, { ...textOptions(job), image, ...edit, width: floor(image.width), height: floor(image.height) });
+        return runner(pipe, { ...promptOptions(job), image, ...edit, width: floor(image.width), height: floor(image.height) });
       },
     };
   },

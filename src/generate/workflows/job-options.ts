@@ -18,6 +18,17 @@ export function textOptions(job: Job) {
   return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...levels };
 }
 
+/** The prompts: texts, and pictures for IP-Adapters. Not for a refiner, whose UNet has no IP-Adapters. */
+export function promptOptions(job: Job) {
+  const { imagePrompts } = job;
+  if (imagePrompts.length === 0) return textOptions(job);
+  return {
+    ...textOptions(job),
+    ipAdapterImage: imagePrompts.map(({ images }) => images.map(({ picture }) => picture)),
+    ipAdapterScale: imagePrompts.map(({ scale }) => scale),
+  };
+}
+
 /** The size of a picture made from noise. */
 export function sizeOptions({ width, height }: Job) {
   return { width, height };

@@ -4,7 +4,7 @@ import type { StableDiffusionControlNetComponents } from "../../pipelines/stable
 import { CONTROL_NAMES } from "../families.js";
 import { type Runner, runner } from "../runner.js";
 import { adapterOptions, controlledImageOptions, controlledMaskOptions, controlOptions, controlPictures } from "./control-options.js";
-import { sizeOptions, textOptions } from "./job-options.js";
+import { promptOptions, sizeOptions } from "./job-options.js";
 import type { OpenControls } from "./open-controls.js";
 import type { Job } from "./workflow.js";
 
@@ -16,7 +16,7 @@ export async function controlled(job: Job, open: StableDiffusionComponents, cont
     case "adapter": {
       const { StableDiffusionAdapterPipeline } = await import("../../pipelines/stable-diffusion-adapter.js");
       const pipe = Object.assign(new StableDiffusionAdapterPipeline({ ...open, adapter: controls.nets }), { scheduler: job.scheduler });
-      return runner(pipe, { ...textOptions(job), ...adapterOptions(job), ...sizeOptions(job), image: controlPictures(job) });
+      return runner(pipe, { ...promptOptions(job), ...adapterOptions(job), ...sizeOptions(job), image: controlPictures(job) });
     }
     case "union":
       throw new ArgumentError(`a ${CONTROL_NAMES.union} is for Stable Diffusion XL`, { argument: "controlnet" });
@@ -25,7 +25,7 @@ export async function controlled(job: Job, open: StableDiffusionComponents, cont
 
 async function withControlNets(job: Job, parts: StableDiffusionControlNetComponents): Promise<Runner> {
   const { start, scheduler } = job;
-  const common = { ...textOptions(job), ...controlOptions(job) };
+  const common = { ...promptOptions(job), ...controlOptions(job) };
   switch (start.kind) {
     case "noise": {
       const { StableDiffusionControlNetPipeline } = await import("../../pipelines/stable-diffusion-controlnet.js");

@@ -12,7 +12,7 @@ import {
   controlPictures,
   unionOptions,
 } from "./control-options.js";
-import { sizeOptions, textOptions } from "./job-options.js";
+import { promptOptions, sizeOptions } from "./job-options.js";
 import type { OpenControls } from "./open-controls.js";
 import { refined } from "./refined.js";
 import type { Job } from "./workflow.js";
@@ -33,7 +33,7 @@ export async function controlled(job: Job, open: StableDiffusionXLPipeline, cont
         scheduler: job.scheduler,
       });
       const adapterConditioningFactor = job.controls[0]?.end;
-      const options = { ...textOptions(job), ...adapterOptions(job), adapterConditioningFactor, ...sizeOptions(job) };
+      const options = { ...promptOptions(job), ...adapterOptions(job), adapterConditioningFactor, ...sizeOptions(job) };
       return refined(pipe, { ...options, image: controlPictures(job) }, job, refiner);
     }
   }
@@ -46,7 +46,7 @@ async function withControlNets(
   refiner: Refiner,
 ): Promise<Runner> {
   const { start, scheduler } = job;
-  const common = { ...textOptions(job), ...controlOptions(job) };
+  const common = { ...promptOptions(job), ...controlOptions(job) };
   switch (start.kind) {
     case "noise": {
       const { StableDiffusionXLControlNetPipeline } = await import("../../pipelines/stable-diffusion-xl-controlnet.js");
@@ -73,7 +73,7 @@ async function withUnions(
   refiner: Refiner,
 ): Promise<Runner> {
   const { start, scheduler } = job;
-  const common = { ...textOptions(job), ...unionOptions(job) };
+  const common = { ...promptOptions(job), ...unionOptions(job) };
   switch (start.kind) {
     case "noise": {
       const { StableDiffusionXLControlNetUnionPipeline } = await import("../../pipelines/stable-diffusion-xl-controlnet-union.js");

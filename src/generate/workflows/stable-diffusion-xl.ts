@@ -1,7 +1,7 @@
 import type { StableDiffusionXLPipeline } from "../../pipelines/stable-diffusion-xl.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../../pipelines/stable-diffusion-xl-img2img.js";
 import { type Runner, runner } from "../runner.js";
-import { imageOptions, maskOptions, sizeOptions, textOptions } from "./job-options.js";
+import { imageOptions, maskOptions, promptOptions, sizeOptions } from "./job-options.js";
 import { type OpenControls, openControls } from "./open-controls.js";
 import { refined } from "./refined.js";
 import { controlled } from "./stable-diffusion-xl-control.js";
@@ -14,12 +14,12 @@ export const STABLE_DIFFUSION_XL: FamilyWorkflow = {
     const { StableDiffusionXLPipeline } = await import("../../pipelines/stable-diffusion-xl.js");
     const nets = await openControls(files, options, keep);
     const pipe = keep(await StableDiffusionXLPipeline.fromPretrained(model, options));
-    if (!folder) return { pipeline: pipe, adaptable: pipe, runner: (job) => runnerOf(job, pipe, undefined, nets) };
+    if (!folder) return { pipeline: pipe, adaptable: pipe, imagePromptable: pipe, runner: (job) => runnerOf(job, pipe, undefined, nets) };
     // A refiner shares the base's second text encoder, the tokenizer that feeds it, and the autoencoder.
     const { textEncoder2, tokenizer2, vae } = pipe;
     const { StableDiffusionXLImg2ImgPipeline } = await import("../../pipelines/stable-diffusion-xl-img2img.js");
     const refiner = keep(await StableDiffusionXLImg2ImgPipeline.fromPretrained(folder, { ...options, textEncoder2, tokenizer2, vae }));
-    return { pipeline: pipe, adaptable: pipe, runner: (job) => runnerOf(job, pipe, refiner, nets) };
+    return { pipeline: pipe, adaptable: pipe, imagePromptable: pipe, runner: (job) => runnerOf(job, pipe, refiner, nets) };
   },
 };
 
@@ -37,17 +37,17 @@ async function runnerOf(
     case "noise": {
       const { StableDiffusionXLPipeline } = await import("../../pipelines/stable-diffusion-xl.js");
       const pipe = Object.assign(new StableDiffusionXLPipeline({ ...open }, settings), { scheduler });
-      return refined(pipe, { ...textOptions(job), ...sizeOptions(job) }, job, refiner);
+      return refined(pipe, { ...promptOptions(job), ...sizeOptions(job) }, job, refiner);
     }
     case "image": {
       const { StableDiffusionXLImg2ImgPipeline } = await import("../../pipelines/stable-diffusion-xl-img2img.js");
       const pipe = Object.assign(new StableDiffusionXLImg2ImgPipeline({ ...open }, settings), { scheduler });
-      return refined(pipe, { ...textOptions(job), ...imageOptions(start, job, pipe) }, job, refiner);
+      return refined(pipe, { ...promptOptions(job), ...imageOptions(start, job, pipe) }, job, refiner);
     }
     case "mask": {
       const { StableDiffusionXLInpaintPipeline } = await import("../../pipelines/stable-diffusion-xl-inpaint.js");
       const pipe = Object.assign(new StableDiffusionXLInpaintPipeline({ ...open }, settings), { scheduler });
-      return runner(pipe, { ...textOptions(job), ...maskOptions(start, job, pipe) });
+      return runner(pipe, { ...promptOptions(job), ...maskOptions(start, job, pipe) });
     }
   }
 }

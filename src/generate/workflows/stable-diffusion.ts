@@ -1,7 +1,7 @@
 import type { StableDiffusionPipeline } from "../../pipelines/stable-diffusion.js";
 import type { OpenFiles } from "../open-files.js";
 import { type Runner, runner } from "../runner.js";
-import { imageOptions, maskOptions, sizeOptions, textOptions } from "./job-options.js";
+import { imageOptions, maskOptions, promptOptions, sizeOptions } from "./job-options.js";
 import { type OpenControls, openControls } from "./open-controls.js";
 import { controlled } from "./stable-diffusion-control.js";
 import type { FamilyWorkflow, Job, Keep, OpenNetworks, PartOptions } from "./workflow.js";
@@ -12,7 +12,7 @@ export const STABLE_DIFFUSION: FamilyWorkflow = {
     const { StableDiffusionPipeline } = await import("../../pipelines/stable-diffusion.js");
     const nets = await openControls(files, options, keep);
     const pipe = keep(await StableDiffusionPipeline.fromPretrained(files.model, options));
-    return { pipeline: pipe, adaptable: pipe, runner: (job) => runnerOf(job, pipe, nets) };
+    return { pipeline: pipe, adaptable: pipe, imagePromptable: pipe, runner: (job) => runnerOf(job, pipe, nets) };
   },
 };
 
@@ -24,17 +24,17 @@ async function runnerOf(job: Job, open: StableDiffusionPipeline, nets: OpenContr
     case "noise": {
       const { StableDiffusionPipeline } = await import("../../pipelines/stable-diffusion.js");
       const pipe = Object.assign(new StableDiffusionPipeline({ ...open }), { scheduler });
-      return runner(pipe, { ...textOptions(job), ...sizeOptions(job) });
+      return runner(pipe, { ...promptOptions(job), ...sizeOptions(job) });
     }
     case "image": {
       const { StableDiffusionImg2ImgPipeline } = await import("../../pipelines/stable-diffusion-img2img.js");
       const pipe = Object.assign(new StableDiffusionImg2ImgPipeline({ ...open }), { scheduler });
-      return runner(pipe, { ...textOptions(job), ...imageOptions(start, job, pipe) });
+      return runner(pipe, { ...promptOptions(job), ...imageOptions(start, job, pipe) });
     }
     case "mask": {
       const { StableDiffusionInpaintPipeline } = await import("../../pipelines/stable-diffusion-inpaint.js");
       const pipe = Object.assign(new StableDiffusionInpaintPipeline({ ...open }), { scheduler });
-      return runner(pipe, { ...textOptions(job), ...maskOptions(start, job, pipe) });
+      return runner(pipe, { ...promptOptions(job), ...maskOptions(start, job, pipe) });
     }
   }
 }

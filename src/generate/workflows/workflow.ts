@@ -2,7 +2,9 @@ import type { Autoencoder } from "../../models/autoencoder.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Control } from "../controls.js";
+import type { ImagePrompt } from "../image-prompts.js";
 import type { Adaptable } from "../load-adapters.js";
+import type { ImagePromptable } from "../load-ip-adapters.js";
 import type { OpenFiles } from "../open-files.js";
 import type { RunRequest } from "../run-request.js";
 import type { Runner } from "../runner.js";
@@ -30,6 +32,8 @@ export interface OpenNetworks {
   readonly pipeline: OpenPipeline;
   /** The pipeline that LoRAs and embeddings are loaded into; none without prompts. */
   readonly adaptable?: Adaptable;
+  /** The pipeline that IP-Adapters are loaded into, if its family has them. */
+  readonly imagePromptable?: ImagePromptable;
   /** Makes the pictures of one job. Jobs share the networks, and nothing else. @throws ArgumentError */
   runner(job: Job): Promise<Runner>;
 }
@@ -48,6 +52,8 @@ type RequestedStart =
   | "image"
   | "maskImage"
   | "depthMap"
+  | "ipAdapterImage"
+  | "ipAdapterScale"
   | "controlImage"
   | "controlnetConditioningScale"
   | "controlGuidanceStart"
@@ -61,6 +67,8 @@ export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "schedu
   readonly start: Start;
   /** One for each network that steers. */
   readonly controls: readonly Control[];
+  /** One for each IP-Adapter. */
+  readonly imagePrompts: readonly ImagePrompt[];
   readonly numInferenceSteps: number;
   /** Undefined for a checkpoint without prompts. */
   readonly guidanceScale: number | undefined;

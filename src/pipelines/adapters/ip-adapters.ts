@@ -1,9 +1,11 @@
 import { ArgumentError } from "../../errors.js";
+import { isPlain } from "../../given.js";
 import type { CLIPImageProcessor } from "../../image/clip-image-processor.js";
 import { IPAdapterMaskProcessor } from "../../image/ip-adapter-mask-processor.js";
 import { type ImageSource, isImageSource, loadImage, loadMask } from "../../image/load-image.js";
 import type { CLIPVisionModelWithProjection } from "../../models/clip-vision.js";
 import { ImageProjection, type IPAdapterImageProjectionModel } from "../../models/image-projection.js";
+import type { IPAdapterScale } from "../../models/ip-adapter-scales.js";
 import type { IPAdapterInputs } from "../../models/ip-adapters.js";
 import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { type Fields, field, flag, isListOf, whole } from "../../options/fields.js";
@@ -41,6 +43,8 @@ export interface IPAdapterOptions {
    * everywhere. Pictures are resized to the size of the result. As tensors, [1, pictures, height, width] from 0 to 1.
    */
   readonly ipAdapterMasks?: Tensor | readonly IPAdapterMask[] | undefined;
+  /** How strongly the IP-Adapters act in this call, as `setIPAdapterScale` takes it; by default what that method set. */
+  readonly ipAdapterScale?: IPAdapterScale | readonly IPAdapterScale[] | undefined;
 }
 
 const isTensor = (value: unknown) => value instanceof Tensor && value.dtype === "float32";
@@ -58,7 +62,17 @@ const masks = field<Tensor | readonly IPAdapterMask[]>(
   "a list with masks for each IP-Adapter: a Tensor, a picture, a list of pictures or null",
 );
 
-export const IP_ADAPTER_FIELDS: Fields<IPAdapterOptions> = { ipAdapterImage: images, ipAdapterImageEmbeds: embeds, ipAdapterMasks: masks };
+const scales = field<IPAdapterScale | readonly IPAdapterScale[]>(
+  (value) => Number.isFinite(value) || isPlain(value) || (Array.isArray(value) && value.length > 0),
+  "a number, scales by block, or a list with one for each IP-Adapter",
+);
+
+export const IP_ADAPTER_FIELDS: Fields<IPAdapterOptions> = {
+  ipAdapterImage: images,
+  ipAdapterImageEmbeds: embeds,
+  ipAdapterMasks: masks,
+  ipAdapterScale: scales,
+};
 
 /** Options of `prepareIPAdapterImageEmbeds`. */
 export interface PrepareIPAdapterOptions extends Pick<IPAdapterOptions, "ipAdapterImage" | "ipAdapterImageEmbeds"> {
@@ -92,7 +106,7 @@ export async function imageConditioning(
   { request, batch, isGuided, guidance }: Call<IPAdapterOptions & SteeringOptions>,
   { unconditionalParts, ...size }: Size & Pick<EmbedsCall, "unconditionalParts">,
 ): Promise<ImageConditioning | undefined> {
-  const { ipAdapterImage, ipAdapterMasks } = request;
+  const { ipAdapterImage, ipAdapterMasks, ipAdapterScale } = request;
   if (!expectAdapters(pipe, request)) return undefined;
   const identity = projectionsOf(pipe).findIndex(({ takesIdentity }) => takesIdentity);
   if (ipAdapterImage !== undefined && identity !== -1) {
@@ -112,10 +126,16 @@ export async function imageConditioning(
     const inputs = made.get(isGuidedNow) ?? {
       imageEmbeds: joinHalves(halves, { times: batch, isGuided: isGuidedNow, unconditionalParts }),
       ipAdapterMasks: masks,
+      ...(ipAdapterScale !== undefined && { ipAdapterScales: scaleList(ipAdapterScale) }),
     };
     made.set(isGuidedNow, inputs);
     return inputs;
   };
+}
+
+/** A scale for each IP-Adapter; one that is no list is for the only adapter. */
+export function scaleList(scale: IPAdapterScale | readonly IPAdapterScale[]): readonly IPAdapterScale[] {
+  return Array.isArray(scale) ? (scale as readonly IPAdapterScale[]) : [scale as IPAdapterScale];
 }
 
 /** The conditioning by texts, and by pictures beside it. */

@@ -115,6 +115,8 @@ async function openImageEncoder(
 ): Promise<CLIPVisionModelWithProjection | undefined> {
   const open = (from: string | Folder, path?: string) =>
     CLIPVisionModelWithProjection.fromPretrained(from, { ...options, subfolder: path });
+  // A path from the root or from the working directory is never inside the source.
+  if (/^(\.{0,2}|[a-z]:)[\\/]/i.test(folder)) return open(folder);
   const beside = [...(subfolder ? [subfolder] : []), folder].join("/");
   const path = folder.includes("/") ? folder : beside;
   if (source.place === "hub") {

@@ -58,7 +58,11 @@ function withRowsOfPrompt(inputs: UNet2DConditionInputs, rows: number, batch: nu
     if (Array.isArray(value)) return value.map(extended);
     return isPlain(value) ? Object.fromEntries(Object.entries(value).map(([name, each]) => [name, extended(each)])) : value;
   };
-  // Masks of IP-Adapters are the same for all rows.
-  const { ipAdapterMasks, ...rest } = inputs;
-  return { ...(extended(rest) as UNet2DConditionInputs), ...(ipAdapterMasks && { ipAdapterMasks }) };
+  // Masks and scales of IP-Adapters are the same for all rows.
+  const { ipAdapterMasks, ipAdapterScales, ...rest } = inputs;
+  return {
+    ...(extended(rest) as UNet2DConditionInputs),
+    ...(ipAdapterMasks && { ipAdapterMasks }),
+    ...(ipAdapterScales && { ipAdapterScales }),
+  };
 }
