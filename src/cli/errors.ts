@@ -5,9 +5,8 @@ import { withoutControls } from "../printable.js";
 import { spelled } from "./spelling.js";
 
 /** The exit codes, for `darkroom --help`. */
-export const EXIT_CODES = `Exit codes:
-  0 done   1 unexpected error   2 wrong usage   3 checkpoint cannot be used
-  4 device cannot be used   5 output cannot be written   130 stopped by Ctrl-C`;
+export const EXIT_CODES = `Exit codes: 0 done, 1 unexpected error, 2 wrong usage, 3 checkpoint, 4 device,
+  5 output cannot be written, 130 stopped by Ctrl-C`;
 
 /** The user or the system asked the process to stop. It is the reason of the commands' AbortSignal. */
 export class Interrupted extends Error {

@@ -44,7 +44,12 @@ function program(signal: AbortSignal): Command {
   const program = new Command("darkroom")
     .description("Makes pictures from text with Stable Diffusion checkpoints.")
     .version(VERSION)
-    .configureHelp({ showGlobalOptions: false })
+    // One line for each command, so that the help fits a screen.
+    .configureHelp({
+      showGlobalOptions: false,
+      subcommandTerm: (command) => command.name(),
+      visibleCommands: ({ commands }) => [...commands],
+    })
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
     .showSuggestionAfterError(false)

@@ -35,8 +35,9 @@ describe("darkroom", () => {
     const { stdout } = await darkroom(["generate", "--help"], folder);
     expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
     const groups = stdout.match(/^\w.*:$/gm);
+    const control = "Control (repeated for several networks, in order; one value may stand for all):";
     const hub = "Hugging Face hub (token in HF_TOKEN):";
-    expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", hub, "Output:", "Running:"]);
+    expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", control, hub, "Output:", "Running:"]);
   });
 
   it("prints its version", async () => {
