@@ -38,6 +38,8 @@ export interface Workflow {
   readonly defaults: Defaults;
   /** Set if a pipeline that starts from a picture takes all steps that it is asked for; others take a share of `strength`. */
   readonly takesAllSteps?: boolean;
+  /** How many times as wide and high as the given picture the new one is; the same size if not set. */
+  readonly enlarges?: number;
 }
 
 /** What every family has. */

@@ -128,7 +128,7 @@ export const XL_EDIT = {
 export const DEPTH = { className: "StableDiffusionDepth2ImgPipeline", defaults: { steps: STEPS, guidance: 7.5, strength: 0.8 } } as const;
 
 /** How a picture becomes four times as wide and high, and the scale of the latents that its networks need. */
-export const UPSCALE = { className: "StableDiffusionUpscalePipeline", defaults: { steps: 75, guidance: 9 } } as const;
+export const UPSCALE = { className: "StableDiffusionUpscalePipeline", defaults: { steps: 75, guidance: 9 }, enlarges: 4 } as const;
 export const UPSCALER_LATENT_SCALE = 0.08333;
 
 /** The pipelines of versions 1 and 2 by the channels that their UNets take. */

@@ -13,6 +13,8 @@ export interface CheckpointDefaults {
    * ControlNet, and so on. It cannot do what is not there.
    */
   readonly starts: Readonly<Partial<Record<WorkflowName, Defaults>>>;
+  /** How many times as wide and high as the given picture the new one is; undefined if it has the same size. */
+  readonly enlarges?: number;
   /** Prompts that it makes good pictures of, where they are known. */
   readonly examplePrompts?: readonly string[];
 }
@@ -25,12 +27,14 @@ export function checkpointDefaults(checkpoint: CheckpointInspection): Checkpoint
   if (!found) return undefined;
   const embedded = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED : undefined;
   const starts = Object.entries(found.workflows)
-    // A UNet that takes a masked picture takes nothing else.
-    .filter(([start]) => !isInpainting || start.endsWith("mask"))
+    // A UNet that takes a masked picture takes nothing else. `generate` makes no videos.
+    .filter(([start]) => start !== "motion-noise" && (!isInpainting || start.endsWith("mask")))
     .map(([start, { defaults }]) => [start, { ...defaults, ...embedded?.defaults }]);
+  const enlarges = found.workflows.image?.enlarges;
   return {
     takesPrompt: found.takesPrompt,
     starts: Object.fromEntries(starts),
+    ...(enlarges !== undefined && { enlarges }),
     ...(embedded && { examplePrompts: embedded.examplePrompts }),
   };
 }

@@ -25,6 +25,14 @@ describe("the defaults of a checkpoint", () => {
     });
   });
 
+  it("say how much larger the x4 upscaler makes a picture", async () => {
+    expect(await defaultsOf(checkpoint("x4-upscaler-mini"))).toEqual({
+      takesPrompt: true,
+      starts: { image: { steps: 75, guidance: 9 } },
+      enlarges: 4,
+    });
+  });
+
   it("are those of its model card for the embedded checkpoint, by its name and by its path", async () => {
     for (const source of [EMBEDDED_CHECKPOINT, embeddedCheckpointPath()]) {
       expect((await defaultsOf(source))?.starts.noise).toEqual({ steps: 20, guidance: 5 });

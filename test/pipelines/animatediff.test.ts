@@ -5,6 +5,7 @@ import { UNetMotionModel } from "../../src/models/unet-motion.js";
 import { AnimateDiffPipeline } from "../../src/pipelines/animatediff.js";
 import { DiffusionPipeline } from "../../src/pipelines/diffusion-pipeline.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { DDIMScheduler } from "../../src/schedulers/ddim.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint, readFixture } from "../helpers/fixtures.js";
 import { temporaryFolder } from "../helpers/temporary.js";
@@ -33,6 +34,11 @@ describe("AnimateDiff", () => {
     expect(floats.shape).toEqual([1, 3, 3, 32, 32]);
     const { frames: latents } = await pipe.generate({ ...request, outputType: "latent" });
     expect(latents.shape).toEqual([1, 4, 3, 16, 16]);
+  });
+
+  it("keeps old settings of a scheduler, as diffusers' class does", async () => {
+    await using pipe = await open({ scheduler: new DDIMScheduler({ stepsOffset: 0 }) });
+    expect(pipe.scheduler.config).toMatchObject({ stepsOffset: 0 });
   });
 
   it("makes the same frames whether one, two or all are decoded at once, and with little memory", async () => {

@@ -39,16 +39,18 @@ export interface Size {
   readonly height: number;
 }
 
-/** The new picture's sides where the request has none. */
+/** What a model makes of a request's sides, and its sides where the request has none. */
 export interface UsualSize {
   /** The size of the picture that it starts from. */
   readonly start?: Size | undefined;
   /** Side in pixels of the model's pictures. */
   readonly side?: number | undefined;
+  /** How many times as wide and high as its sides the new picture is; 1 by default. */
+  readonly enlarges?: number | undefined;
 }
 
 /** Checks the numbers of a request. @throws ArgumentError */
-export function checkLimits(request: GenerateRequest, limits: Limits, { start, side = 0 }: UsualSize = {}): void {
+export function checkLimits(request: GenerateRequest, limits: Limits, { start, side = 0, enlarges = 1 }: UsualSize = {}): void {
   for (const option of ["prompt", "negativePrompt"] as const) {
     const length = request[option]?.length ?? 0;
     if (length > limits.maxPromptLength) {
@@ -69,7 +71,7 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
   if ((hires?.steps ?? 0) > limits.maxSteps) {
     throw new ArgumentError((name) => `${name("hires.steps")} is ${hires?.steps}; ${atMost("maxSteps", limits)}`, { argument: "hires" });
   }
-  const scale = hires ? (hires.scale ?? 2) : 1;
+  const scale = hires ? (hires.scale ?? 2) : enlarges;
   const [width, height] = [request.width ?? start?.width ?? side, request.height ?? start?.height ?? side].map((each) => each * scale) as [
     number,
     number,
@@ -84,7 +86,8 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
     );
   }
   const hint = start === undefined ? undefined : "a smaller width and height scale the picture down";
-  throw new ArgumentError(`a picture of ${width}x${height} has ${width * height} pixels; ${atMost("maxPixels", limits)}`, {
+  const made = enlarges === 1 ? "a picture" : `a picture ${enlarges} times as wide and high,`;
+  throw new ArgumentError(`${made} of ${width}x${height} has ${width * height} pixels; ${atMost("maxPixels", limits)}`, {
     argument: request.width === undefined && start !== undefined ? "image" : "width",
     hint,
   });

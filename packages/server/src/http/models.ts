@@ -9,7 +9,12 @@ export interface ModelInfo {
   readonly size?: number | undefined;
   /** Its defaults by what a picture starts from: "noise", "image", "mask", "controlnet-noise", ... */
   readonly defaults?:
-    | { readonly takesPrompt: boolean; readonly starts: Readonly<Partial<Record<string, { readonly steps: number }>>> }
+    | {
+        readonly takesPrompt: boolean;
+        readonly starts: Readonly<Partial<Record<string, { readonly steps: number }>>>;
+        /** How many times as wide and high as the given picture the new one is. */
+        readonly enlarges?: number | undefined;
+      }
     | undefined;
 }
 

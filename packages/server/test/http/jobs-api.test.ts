@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Shutdown } from "../../src/http/shutdown.js";
 import { JobFailed, KeyReusedError } from "../../src/jobs/jobs.js";
-import { later, pngFile, testServer } from "./test-server.js";
+import { FAKE_MODELS, later, pngFile, testServer } from "./test-server.js";
 
 type Server = ReturnType<typeof testServer>;
 
@@ -41,6 +41,19 @@ describe("POST /api/jobs", () => {
       request: { prompt: "a fox", seed: "18446744073709551615" },
       output: { format: "webp", quality: 5 },
     });
+  });
+
+  it("counts the pixels of a picture that the model makes larger", async () => {
+    const defaults = { takesPrompt: true, starts: { image: { steps: 75 } }, enlarges: 4 };
+    const server = testServer({ models: { ...FAKE_MODELS, model: async (name) => ({ name, size: 512, defaults }) } });
+    const image = (await pngFile(640, 480)).toString("base64");
+    const { status, body } = await post(server, { prompt: "x", image });
+    expect([status, body.error]).toMatchObject([
+      400,
+      { param: "image", message: expect.stringMatching(/4 times as wide and high, of 2560x1920 has 4915200 pixels/) },
+    ]);
+    expect((await post(server, { prompt: "x", image, width: 1024, height: 512 })).body.error).toMatchObject({ param: "width" });
+    expect((await post(server, { prompt: "x", image, width: 512, height: 512 })).status).toBe(202);
   });
 
   it.each([

@@ -70,6 +70,7 @@ const model = v.object({
       v.object({
         takesPrompt: v.boolean(),
         starts: v.record(v.string(), v.object({ steps: count, guidance: v.optional(v.number()), strength: v.optional(v.number()) })),
+        enlarges: described("How many times as wide and high as the given picture the new one is.", v.optional(v.number())),
       }),
     ),
   ),

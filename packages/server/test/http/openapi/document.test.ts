@@ -144,9 +144,17 @@ it("the events of OpenAI's streams are as documented", async () => {
   }
 });
 
+/** Values of fields that are objects: not any of their values go together. */
+const VALUES: Readonly<Record<string, readonly unknown[]>> = {
+  guidanceInterval: [{ start: 0.2, stop: 0.8 }],
+  freeU: [{ s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 }],
+  hires: [{ scale: 1.5 }],
+};
+
 /** Values of a field in requests: pictures where it takes pictures. */
-async function valuesOf(name: string, schema: Schema): Promise<unknown[]> {
-  if (!/image$|^mask$/i.test(name)) return name === "model" ? ["other"] : rightValues(schema);
+async function valuesOf(name: string, schema: Schema): Promise<readonly unknown[]> {
+  if (VALUES[name]) return VALUES[name];
+  if (!/image$|^mask$|^depth_?map$/i.test(name)) return name === "model" ? ["other"] : rightValues(schema);
   const picture = (await pngFile()).toString("base64");
   return schema.anyOf ? [picture, [picture]] : [picture];
 }
@@ -174,7 +182,7 @@ describe("POST /api/jobs takes what the document says", () => {
 });
 
 it.each(Object.entries(fieldsOf("ImageGenerations")))("POST /v1/images/generations takes %s as the document says", async (name, schema) => {
-  const values = name === "size" ? ["auto", "64x32"] : await valuesOf(name, schema);
+  const values = { size: ["auto", "64x32"], quality: ["auto", "low", "hd"] }[name] ?? (await valuesOf(name, schema));
   for (const value of values) {
     const { send, jobs } = await serverWithJob();
     const reply = await send("/v1/images/generations", { method: "POST", body: JSON.stringify({ prompt: "x", [name]: value }) });
