@@ -66,6 +66,7 @@ export type {
   TensorCounts,
   TextualInversionInspection,
   UnknownInspection,
+  UpscalerInspection,
 } from "./inspect/inspection.js";
 export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
 export type { LoraFormat, LoraPart } from "./lora/lora-names.js";
@@ -121,6 +122,7 @@ export {
   type UNet2DConditionOutput,
 } from "./models/unet-2d-condition.js";
 export { type UNetMotionConfig, UNetMotionModel } from "./models/unet-motion.js";
+export { type UpscaleOptions, Upscaler, type UpscalerConfig, type UpscalerOptions } from "./models/upscaler.js";
 export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
 export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
 export type {

@@ -33,7 +33,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   image: ["tensor", "options", "platform", "platform/node", "checkpoint"],
   schedulers: ["tensor", "options", "platform", "checkpoint"],
   layers: ["tensor", "graph"],
-  models: ["tensor", "options", "graph", "runtime", "platform", "platform/node", "checkpoint", "lora", "hub", "layers"],
+  models: ["tensor", "options", "graph", "runtime", "platform", "platform/node", "checkpoint", "lora", "hub", "image", "layers"],
 
   // Pictures.
   pipelines: [

@@ -75,6 +75,13 @@ function rowsOf(inspection: Inspection): readonly Row[] {
         ["family", inspection.family],
         ["weights", countsOf(inspection.counts)],
       ];
+    case "upscaler":
+      return [
+        ["kind", "upscaler"],
+        ["architecture", inspection.architecture],
+        ["scale", `${inspection.scale}`],
+        ["weights", countsOf(inspection.counts)],
+      ];
     case "foreign":
       return [
         ["kind", "model that Darkroom does not run"],

@@ -42,6 +42,8 @@ function nameOfKind(found: RecognisedFile): string {
       return `textual inversion${family}`;
     case "ip-adapter":
       return `IP-Adapter${family}`;
+    case "upscaler":
+      return `${found.architecture} upscaler, x${found.scale}`;
     case "foreign":
       return `not run by Darkroom: ${found.family}`;
     case "unknown":

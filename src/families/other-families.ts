@@ -12,6 +12,33 @@ export interface OtherFamily {
   readonly instead?: string;
 }
 
+/** What to use in place of an upscaler of another architecture. */
+const OTHER_UPSCALER = "it is an upscaler; those of the architectures ESRGAN (Real-ESRGAN, too) and RealESRGAN Compact run";
+
+/** Upscalers by the tensors that spandrel knows them by, the more particular ones first. */
+const UPSCALERS = (
+  [
+    ["HAT", /^layers\.0\.residual_group\.overlap_attn\.relative_position_bias_table$/],
+    ["ATD", /^layers\.0\.residual_group\.layers\.0\.sigma$/],
+    ["RGT", /^layers\.0\.blocks\.0\.attn\.attns\.0\.rpe_biases$/],
+    ["DAT", /^layers\.0\.blocks\.0\.ffn\.sg\.conv\.weight$/],
+    ["DRCT", /^layers\.0\.swin1\.norm1\.weight$/],
+    ["GRL", /^(model\.)?layers\.0\.blocks\.0\.attn\.window_attn\.attn_transform\.logit_scale$/],
+    ["CRAFT", /^layers\.0\.residual_group\.hf_blocks\.0\.attn\.temperature$/],
+    // Both have SwinIR's blocks.
+    ["Swin2SR", /^layers\.0\.residual_group\.blocks\.0\.attn\.logit_scale$/],
+    ["SwinIR", /^layers\.0\.residual_group\.blocks\.0\.attn\.relative_position_(index|bias_table)$/],
+    ["SPAN", /^block_1\.c1_r\.(sk|eval_conv)\.weight$/],
+    ["OmniSR", /^residual_layer\.0\.residual_layer\.0\.layer\.0\.fn\.0\.weight$/],
+    ["PLKSR", /^feats\.1\.lk\.(conv|convs\.0|mn_conv)\.weight$/],
+    ["SCUNet", /^m_head\.0\.weight$/],
+    ["RealCUGAN", /^unet1\.conv1\.conv\.0\.weight$/],
+    ["MoSR", /^gblocks\.1\.fc1\.weight$/],
+    ["SwiftSRGAN", /^initial\.cnn\.depthwise\.weight$/],
+    ["DITN", /^UFONE\.0\.ITLs\.0\.attn\.temperature$/],
+  ] satisfies readonly (readonly [string, RegExp])[]
+).map(([name, tensors]): OtherFamily => ({ name, tensors, instead: OTHER_UPSCALER }));
+
 /** The first family that fits counts. */
 export const OTHER_FAMILIES: readonly OtherFamily[] = [
   { name: "Stable Video Diffusion", tensors: /\.(time_stack|time_mixer)\./ },
@@ -68,6 +95,7 @@ export const OTHER_FAMILIES: readonly OtherFamily[] = [
     loraTensors: /^(base_model\.model\.)?(transformer\.|lora_transformer_)/,
   },
   { name: "a VQ autoencoder", tensors: /^quantize\.embedding\./ },
+  ...UPSCALERS,
 ];
 
 /** How a UNet in the original layout is recognised whose blocks read no text, and the name of such models. */

@@ -37,6 +37,7 @@ export async function inspectFile(folder: Folder, path: string): Promise<Inspect
     case "textual-inversion":
       return { ...found, ...common, token: found.token && displayText(found.token) };
     case "ip-adapter":
+    case "upscaler":
     case "foreign":
       return { ...found, ...common };
     case "unknown":

@@ -1,4 +1,5 @@
 import type { TextualInversionDescription } from "../checkpoint/textual-inversion.js";
+import type { UpscalerDescription } from "../checkpoint/upscaler-file.js";
 import type { LoraDescription } from "../lora/describe.js";
 
 // The results of `inspect`. Texts from files are cut and have no control characters.
@@ -124,6 +125,12 @@ export interface IPAdapterInspection extends InFile {
   readonly family: string | undefined;
 }
 
+/** A network that makes pictures larger. */
+export interface UpscalerInspection extends InFile, UpscalerDescription {
+  /** What it is. */
+  readonly kind: "upscaler";
+}
+
 /** A checkpoint, or a part of one, of a family that Darkroom does not run. */
 export interface ForeignInspection extends InFile {
   /** What it is. */
@@ -148,5 +155,6 @@ export type Inspection =
   | LoraInspection
   | TextualInversionInspection
   | IPAdapterInspection
+  | UpscalerInspection
   | ForeignInspection
   | UnknownInspection;

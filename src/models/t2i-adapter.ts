@@ -4,8 +4,7 @@ import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { relu } from "../graph/ops/activations.js";
 import { add } from "../graph/ops/elementwise.js";
-import { averagePoolWhole } from "../graph/ops/resampling.js";
-import { reshape, transpose } from "../graph/ops/shapes.js";
+import { averagePoolWhole, pixelUnshuffle } from "../graph/ops/resampling.js";
 import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
 import type { Folder } from "../platform/folder.js";
@@ -82,7 +81,7 @@ export class T2IAdapter extends Model<T2IAdapterConfig> {
 
 function features(pictures: Value, w: Scope, config: T2IAdapterConfig): Value[] {
   const { channels, numResBlocks, adapterType } = config;
-  const pixels = unshuffle(pictures, config.downscaleFactor);
+  const pixels = pixelUnshuffle(pictures, config.downscaleFactor);
   const results: Value[] = [];
   if (adapterType === "light_adapter") {
     // The last level has the channels of the one before.
@@ -98,13 +97,6 @@ function features(pictures: Value, w: Scope, config: T2IAdapterConfig): Value[] 
     results.push(h);
   }
   return results;
-}
-
-/** Squares of `side` x `side` pixels as channels, in torch's order (PixelUnshuffle). */
-function unshuffle(x: Value, side: number): Value {
-  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const squares = reshape(x, [batch, channels, height / side, side, width / side, side]);
-  return reshape(transpose(squares, [0, 1, 3, 5, 2, 4]), [batch, channels * side * side, height / side, width / side]);
 }
 
 /** Matches diffusers' AdapterBlock. */

@@ -125,10 +125,10 @@ async function eachTile(
   return tiles.map((tile) => ({ ...tile, result: results.get(tile) as Tensor }));
 }
 
-/** A copy of at most `size` by `size` pixels of x [batch, channels, height, width], from `top` and `left`. */
-function crop(x: Tensor, top: number, left: number, size: number): Tensor {
+/** A copy of at most `high` by `wide` pixels of x [batch, channels, height, width], from `top` and `left`. */
+export function crop(x: Tensor, top: number, left: number, high: number, wide = high): Tensor {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
-  const [rows, columns] = [Math.min(size, height - top), Math.min(size, width - left)];
+  const [rows, columns] = [Math.min(high, height - top), Math.min(wide, width - left)];
   const data = new Float32Array(batch * channels * rows * columns);
   for (let line = 0; line < batch * channels * rows; line++) {
     const from = (Math.floor(line / rows) * height + top + (line % rows)) * width + left;

@@ -15,6 +15,7 @@ const WANTED = {
   unet: "a UNet",
   vae: "an autoencoder",
   controlnet: "a ControlNet or T2I-Adapter",
+  upscaler: "an upscaler",
 } as const;
 
 /** A kind of file that a caller expects. */
@@ -47,7 +48,7 @@ export async function expectKind(wanted: WantedKind, folder: Folder, path: strin
 }
 
 function isNetwork(wanted: WantedKind): boolean {
-  return wanted !== "lora" && wanted !== "textual-inversion" && wanted !== "ip-adapter";
+  return wanted !== "lora" && wanted !== "textual-inversion" && wanted !== "ip-adapter" && wanted !== "upscaler";
 }
 
 function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: string; readonly hint: Wording } | undefined {
@@ -65,6 +66,9 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
     case "ip-adapter":
       if (wanted === "ip-adapter") return undefined;
       return { what: WANTED["ip-adapter"], hint: (name) => `open ${checkpoint}, and load this with ${name("loadIPAdapter")}` };
+    case "upscaler":
+      if (wanted === "upscaler") return undefined;
+      return { what: WANTED.upscaler, hint: (name) => `it makes finished pictures larger; give it as ${name("upscaler")}` };
     case "checkpoint":
       if (isNetwork(wanted)) return undefined;
       return { what: `a checkpoint (${found.family})`, hint: (name) => `checkpoints are opened with ${name("fromPretrained")}` };

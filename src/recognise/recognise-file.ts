@@ -4,6 +4,7 @@ import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
 import { describeTextualInversion, MOST_VECTORS, type TextualInversionDescription } from "../checkpoint/textual-inversion.js";
+import { describeUpscaler, type UpscalerDescription } from "../checkpoint/upscaler-file.js";
 import { describeChannels, familyByContextWidth, familyByEmbedding, insteadOfOther, otherFamily } from "../families/lookups.js";
 import { baseFamily } from "../lora/base-family.js";
 import { type LoraDescription, loraMethods } from "../lora/describe.js";
@@ -16,6 +17,7 @@ export type RecognisedFile =
   | ({ readonly kind: "lora" } & Pick<LoraDescription, "methods" | "family">)
   | ({ readonly kind: "textual-inversion"; readonly family: string | undefined } & TextualInversionDescription)
   | { readonly kind: "ip-adapter"; readonly family: string | undefined }
+  | ({ readonly kind: "upscaler" } & UpscalerDescription)
   | { readonly kind: "foreign"; readonly family: string }
   | { readonly kind: "unknown" };
 
@@ -27,6 +29,8 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
   if (other !== undefined && insteadOfOther(other) !== undefined) return { kind: "foreign", family: other };
   const methods = loraMethods(header);
   if (methods) return { kind: "lora", methods, family: baseFamily(header) };
+  const upscaler = describeUpscaler(header);
+  if (upscaler) return { kind: "upscaler", ...upscaler };
   const file = await findNetworks(header, folder, path);
   if (file?.parts.has("unet")) {
     const className = pipelineClass(file.kind);

@@ -1,5 +1,5 @@
 import type { Value } from "../graph.js";
-import { elementwise } from "./elementwise.js";
+import { add, elementwise, mul, sub } from "./elementwise.js";
 
 /** x * sigmoid(x), written as ONNX Runtime's one-pass QuickGelu with alpha 1. */
 export function silu(x: Value): Value {
@@ -24,6 +24,17 @@ export function geluTanh(x: Value): Value {
 /** max(x, 0). */
 export function relu(x: Value): Value {
   return elementwise("Relu", [x]);
+}
+
+/** x, or `slope` * x below zero. */
+export function leakyRelu(x: Value, slope: number): Value {
+  return elementwise("LeakyRelu", [x], { attributes: { alpha: { float: slope } } });
+}
+
+/** x, or below zero x times the slope of its channel; `slopes` broadcast to x. Written out, because not every device has PRelu. */
+export function parametricRelu(x: Value, slopes: Value): Value {
+  const positive = relu(x);
+  return add(positive, mul(sub(x, positive), slopes));
 }
 
 /** x * tanh(softplus(x)). */

@@ -1,7 +1,7 @@
 import type { Value } from "../graph.js";
 import { bandsOf, joinRows, takeRows } from "./bands.js";
 import { widen } from "./precision.js";
-import { concat, slice } from "./shapes.js";
+import { concat, reshape, slice, transpose } from "./shapes.js";
 
 /** Nearest-neighbour resize of x [batch, channels, height, width] to `height` x `width`. Takes the same pixels as torch's interpolate. */
 export function resizeNearest(x: Value, height: number, width: number): Value {
@@ -36,6 +36,20 @@ export function averagePoolWhole(x: Value): Value {
   // A repeated last row or column does not change the mean.
   const tall = height % 2 === 0 ? x : concat([x, slice(x, 2, height - 1, height)], 2);
   return averagePool(width % 2 === 0 ? tall : concat([tall, slice(tall, 3, width - 1, width)], 3));
+}
+
+/** Squares of `side` x `side` pixels of x [batch, channels, height, width] as channels, in torch's order (PixelUnshuffle). */
+export function pixelUnshuffle(x: Value, side: number): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const squares = reshape(x, [batch, channels, height / side, side, width / side, side]);
+  return reshape(transpose(squares, [0, 1, 3, 5, 2, 4]), [batch, channels * side * side, height / side, width / side]);
+}
+
+/** The reverse of {@link pixelUnshuffle}: channels as squares of `side` x `side` pixels (PixelShuffle). */
+export function pixelShuffle(x: Value, side: number): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
+  const squares = reshape(x, [batch, channels / side ** 2, side, side, height, width]);
+  return reshape(transpose(squares, [0, 1, 4, 2, 5, 3]), [batch, channels / side ** 2, height * side, width * side]);
 }
 
 /** Mean over height and width of x [batch, channels, height, width] to [batch, channels, 1, 1], summed in float32. */
