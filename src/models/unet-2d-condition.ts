@@ -257,11 +257,12 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     // The deep feature includes the ControlNet's residuals for deeper skips.
     const isShallow = deepFeature !== undefined && cut !== undefined;
     const residuals = inputs.downBlockAdditionalResiduals?.slice(0, isShallow ? cut + 1 : undefined) ?? [];
+    const checked = unetFeeds("UNet", sample, timestep, inputs, this.config, encoderHidDim ?? level(crossAttentionDim, 0));
     const call = { rows: inputs.encoderHiddenStates.shape[0] ?? 1, levels: levelsOf(sample, this.config) };
     const images = await this.ipAdapters.apply(inputs, call);
     const feeds: Record<string, Tensor<DType>> = {
       ...images.feeds,
-      ...unetFeeds("UNet", sample, timestep, inputs, this.config, encoderHidDim ?? level(crossAttentionDim, 0)),
+      ...checked,
       ...(inputs.timestepCond && timeCondProjDim && { timestep_cond: inputs.timestepCond }),
       ...(inputs.midBlockAdditionalResidual && !isShallow && { mid_residual: inputs.midBlockAdditionalResidual }),
       ...Object.fromEntries(residuals.map((residual, i) => [`down_residual_${i}`, residual])),

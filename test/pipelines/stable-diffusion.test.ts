@@ -395,7 +395,7 @@ describe("a wrong request is refused with the argument", () => {
     ["2.5 steps", { numInferenceSteps: 2.5 }, /^numInferenceSteps is 2\.5;/],
     ["NaN steps", { numInferenceSteps: Number.NaN }, /^numInferenceSteps is NaN;/],
     ["more steps than timesteps", { numInferenceSteps: 1001 }, /1001/],
-    ["guidance NaN", { guidanceScale: Number.NaN }, /^guidanceScale is NaN; expected a finite number$/],
+    ["guidance NaN", { guidanceScale: Number.NaN }, /^guidanceScale is NaN; expected a finite number, or a list with one for each step$/],
     ["infinite guidance", { guidanceScale: Number.POSITIVE_INFINITY }, /^guidanceScale is Infinity;/],
     ["rescaling below 0", { guidanceRescale: -0.5 }, /^guidanceRescale is -0\.5; expected a finite number, at least 0$/],
     ["eta below 0", { eta: -0.1 }, /^eta is -0\.1; expected a finite number, at least 0$/],
@@ -445,7 +445,7 @@ describe("a wrong request is refused with the argument", () => {
     ],
     ["latents of another size", { latents, width: 32 }, /^latents are \[1,4,16,16\]; expected \[1,4,16,8\]$/],
     ["latents for another batch", { latents, numImagesPerPrompt: 2 }, /^latents are \[1,4,16,16\]; expected \[2,4,16,16\]$/],
-    ["an unknown outputType", { outputType: "pil" as "image" }, /^outputType is "pil"; expected one of image, tensor, latent$/],
+    ["an unknown outputType", { outputType: "pil" as "image" }, /^outputType is "pil"; expected one of image, tensor, np, uint8, latent$/],
     ["more layers left out than there are", { clipSkip: 3 }, /^clipSkip is 3; expected a whole number from 0 to 2$/],
     ["a negative number of layers left out", { clipSkip: -1 }, /^clipSkip is -1;/],
   ])("%s", async (_, request, message) => {

@@ -5,7 +5,7 @@ import { described, fieldSchemas, type JsonSchema, jsonSchema, objectOf, ref } f
 import { optionSchemas } from "../openapi/option-schemas.js";
 import { snakeCase } from "../snake-case.js";
 import { SYNONYMS } from "./image-fields.js";
-import { MOST_PARTIAL_IMAGES, RESPONSE_FORMATS } from "./image-request.js";
+import { MOST_PARTIAL_IMAGES, QUALITIES, RESPONSE_FORMATS } from "./image-request.js";
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 
@@ -20,7 +20,7 @@ const fields = v.object({
       "the model's size, in the shape of the picture to start from if there is one.",
     v.optional(v.pipe(v.string(), v.regex(/^(auto|\d{1,5}x\d{1,5})$/))),
   ),
-  quality: described("low halves the steps. auto, medium, high, standard and hd are the usual quality.", v.optional(v.string())),
+  quality: described("low halves the steps. auto, medium, high, standard and hd are the usual quality.", v.optional(v.picklist(QUALITIES))),
   response_format: described(
     "b64_json, the default, or url. Both if it is missing and model is one of OpenAI's dall-e-... names.",
     v.optional(v.picklist(RESPONSE_FORMATS)),

@@ -39,7 +39,8 @@ export function fieldsOf(name: string): Readonly<Record<string, Schema>> {
 }
 
 /** Values that a schema takes. */
-export function rightValues({ examples, enum: choices, type, minimum, maximum, maxLength, anyOf, items }: Schema): unknown[] {
+export function rightValues(schema: Schema): unknown[] {
+  const { examples, enum: choices, type, minimum, maximum, maxLength, anyOf, items } = schema;
   if (Array.isArray(examples)) return examples;
   if (Array.isArray(choices)) return choices;
   if (Array.isArray(anyOf)) return anyOf.flatMap((each: Schema) => rightValues(each));
@@ -47,7 +48,15 @@ export function rightValues({ examples, enum: choices, type, minimum, maximum, m
   if (type === "integer" || type === "number") return [minimum ?? 1, maximum ?? 7];
   if (type === "array") return [rightValues(items as Schema)];
   if (type === "string") return typeof maxLength === "number" ? ["x".repeat(maxLength)] : ["x"];
+  if (type === "object") return rightObjects(schema);
   return [];
+}
+
+/** Objects with the needed properties, each with one value of one property. */
+function rightObjects({ properties = {}, required = [] }: Schema): unknown[] {
+  const values = Object.entries(properties as Readonly<Record<string, Schema>>).map(([name, each]) => [name, rightValues(each)] as const);
+  const needed = Object.fromEntries(values.flatMap(([name, [first]]) => ((required as string[]).includes(name) ? [[name, first]] : [])));
+  return values.flatMap(([name, each]) => each.map((value) => ({ ...needed, [name]: value })));
 }
 
 /** Values that a schema does not take. */
