@@ -45,6 +45,7 @@ const TINY: Readonly<Record<string, string>> = {
   "lllyasviel/sd-controlnet-canny": "controlnet-mini",
   "madebyollin/taesd": "taesd-mini",
   "google/ddpm-celebahq-256": "ddpm-mini",
+  "h94/IP-Adapter": "ip-adapter-mini",
 };
 
 it("every line of docs/migration.md compiles and runs", { timeout: 600_000 }, () => {
