@@ -66,6 +66,7 @@ export interface GenerateOptions extends LibraryOptions {
   readonly ipEncoder?: string;
   readonly ipImage?: readonly ImagePromptOption[];
   readonly vae?: string;
+  readonly upscale?: string;
   readonly refiner?: string;
   readonly refineFrom?: number;
   readonly device: Device;
@@ -103,6 +104,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     variant: options.variant,
     predictionType: options.prediction,
     vae: options.vae,
+    upscaler: options.upscale,
     refiner: options.refiner,
     denoisingEnd: options.refineFrom,
     controlnet: options.control,

@@ -108,7 +108,8 @@ function addPartOptions(generate: Command): void {
       `share of the denoising before the refiner (default: ${REFINER_TEXT})`,
       number("denoisingEnd", FIELDS.denoisingEnd),
     )
-    .option("--vae <path>", "autoencoder to use instead of the checkpoint's");
+    .option("--vae <path>", "autoencoder to use instead of the checkpoint's")
+    .option("--upscale <file>", "ESRGAN upscaler (.safetensors) for the finished pictures");
 }
 
 function addOutputOptions(generate: Command): void {

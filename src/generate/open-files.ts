@@ -7,8 +7,9 @@ import { findWeights, openWeights, weightsIn } from "../checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
 import type { ControlName } from "../families/family.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
-import { type ExistingSource, expectThere, findSource } from "../hub/find-source.js";
+import { type ExistingSource, expectFile, expectThere, findSource } from "../hub/find-source.js";
 import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoint.js";
+import { openUpscaler } from "../hub/open-upscaler.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
 import type { Folder } from "../platform/folder.js";
 import type { LocatedAdapters } from "./adapter-library.js";
@@ -30,6 +31,7 @@ export interface OpenFiles {
   readonly model: Folder;
   readonly refiner: Folder | undefined;
   readonly vae: Folder | undefined;
+  readonly upscaler: Folder | undefined;
   /** The networks that steer, in the order in which they were given. */
   readonly controls: readonly Folder[];
   /** Their kind; undefined without any. */
@@ -68,6 +70,7 @@ export async function openFiles(
   const controls: ExistingSource[] = [];
   for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
   const vae = await expectIfGiven(request.vae);
+  const upscaler = request.upscaler === undefined ? undefined : await expectFile(pathOf(request.upscaler));
   const foundAdapters = await findAdapters(located);
   const foundIPAdapters = await findIPAdapters(request.ipAdapters ?? []);
 
@@ -86,6 +89,7 @@ export async function openFiles(
   // Adapters are small, so they come before the large downloads: a mistake is found early.
   const adapters = await openAdapters(foundAdapters, sourceOptions);
   const ipAdapters = await openIPAdapters(foundIPAdapters, sourceOptions);
+  const larger = upscaler && (await openUpscaler(upscaler, sourceOptions(upscaler.name)));
   const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
   const base = await open(model, {
     revision,
@@ -117,6 +121,7 @@ export async function openFiles(
     model: base,
     refiner: second,
     vae: other,
+    upscaler: larger,
     controls: nets,
     control,
     adapters,

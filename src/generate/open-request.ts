@@ -62,6 +62,8 @@ export interface OpenRequest {
   readonly refiner?: ModelSource | undefined;
   /** ControlNet, ControlNet Union or T2I-Adapter to follow a picture, or a list of several: folder, single file or hub id. */
   readonly controlnet?: ModelSource | readonly ModelSource[] | undefined;
+  /** Upscaler that makes each finished picture larger: a .safetensors file of ESRGAN, Real-ESRGAN or RealESRGAN Compact. */
+  readonly upscaler?: ModelSource | undefined;
   /** LoRAs to load, in order. Tags in the prompt, <lora:name:0.8>, add more. */
   readonly loras?: readonly LoraRequest[] | undefined;
   /** Textual inversion embeddings to load. */
@@ -132,6 +134,10 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
   controlnet: described(
     "ControlNet, ControlNet Union or T2I-Adapter to follow a picture, or a list of several: folder, single file or hub id.",
     oneOrList(modelSource, "one ControlNet or a list of them, each a folder, a file or a hub id"),
+  ),
+  upscaler: described(
+    "Upscaler that makes each finished picture larger: a .safetensors file of ESRGAN, Real-ESRGAN or RealESRGAN Compact.",
+    modelSource,
   ),
   loras: described(
     "LoRAs to load, in order. Tags in the prompt, <lora:name:0.8>, add more.",

@@ -2,6 +2,7 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
 import { isPlain } from "../given.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { Upscaler } from "../models/upscaler.js";
 import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
@@ -133,6 +134,7 @@ class LoadedWorkflow implements Workflow {
     private readonly files: OpenFiles,
     private readonly networks: OpenNetworks,
     readonly adapters: LoadedAdapters,
+    private readonly upscaler: Upscaler | undefined,
     private readonly parts: readonly AsyncDisposable[],
     private firstRun: FirstRun | undefined,
   ) {}
@@ -151,11 +153,13 @@ class LoadedWorkflow implements Workflow {
       const { device, deviceId, precision, lowMemory, variant } = opening;
       const options = { device, deviceId, precision, lowMemory, variant };
       const vae = files.vae && keep(await openVae(files.vae, options));
+      const upscaler =
+        files.upscaler && keep(await (await import("../models/upscaler.js")).Upscaler.fromPretrained(files.upscaler, options));
       const workflow = await workflowOf(files.family);
       const networks = await workflow.open(files, { ...options, vae }, keep);
       if (networks.imagePromptable && files.ipAdapters) await loadIPAdapters(networks.imagePromptable, files.ipAdapters);
       const adapters = networks.adaptable ? await loadAdapters(networks.adaptable, files.adapters) : { loras: [], embeddings: [] };
-      return new LoadedWorkflow(opening, files, networks, adapters, parts, firstRun);
+      return new LoadedWorkflow(opening, files, networks, adapters, upscaler, parts, firstRun);
     } catch (error) {
       await disposeAll(parts);
       throw error;
@@ -176,11 +180,11 @@ class LoadedWorkflow implements Workflow {
 
   async *run(request: RunRequest, options: RunOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
     const { signal } = checkOptions(options, RUN_OPTION_FIELDS, { call: "run", elsewhere: belongsToRequest });
-    const { opening, files, networks, adapters, firstRun } = this;
+    const { opening, files, networks, adapters, upscaler, firstRun } = this;
     // Its pictures are kept for the first run only.
     this.firstRun = undefined;
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
-    const workflow = { opening, family: files.family, control: files.control, networks, adapters, isEmbedded: files.isEmbedded };
+    const workflow = { opening, family: files.family, control: files.control, networks, adapters, upscaler, isEmbedded: files.isEmbedded };
     return yield* runEvents(workflow, prepared, signal);
   }
 

@@ -91,6 +91,8 @@ export interface RunSettings {
   readonly vae: string | undefined;
   /** Name of the refiner. */
   readonly refiner: string | undefined;
+  /** The upscaler of the finished pictures, and how many times as wide and high it makes them; undefined without one. */
+  readonly upscaler?: { readonly name: string; readonly scale: number } | undefined;
   /** The share of the denoising after which the refiner takes over; undefined without refiner. */
   readonly denoisingEnd: number | undefined;
   /** LoRAs at work. */
@@ -168,6 +170,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     ...(vae !== undefined && { VAE: vae }),
     ...startSettings(run),
     ...hiresSettings(run),
+    ...(run.upscaler && { "Postprocess upscale by": String(run.upscaler.scale), "Postprocess upscaler": run.upscaler.name }),
     // AUTOMATIC1111 counts layers from the last one, diffusers counts the skipped layers.
     ...(clipSkip !== undefined && { "Clip skip": String(clipSkip + 1) }),
     ...(refiner !== undefined && { Refiner: refiner, "Refiner switch at": String(run.denoisingEnd) }),

@@ -1,6 +1,7 @@
 import { EMBEDDED } from "../families/embedded.js";
 import type { ControlName, Defaults } from "../families/family.js";
 import type { Picture } from "../image/picture.js";
+import type { Upscaler } from "../models/upscaler.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import { warn } from "../warnings.js";
 import { applyPreset, warnOfPreset } from "./apply-preset.js";
@@ -79,6 +80,8 @@ export interface RunContext {
   readonly control: ControlName | undefined;
   readonly networks: OpenNetworks;
   readonly adapters: LoadedAdapters;
+  /** Makes the finished pictures larger. */
+  readonly upscaler: Upscaler | undefined;
   readonly isEmbedded: boolean;
 }
 
@@ -110,15 +113,17 @@ export async function* runEvents(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
   const { job, settings } = prepare(context, prepared);
-  const { networks, family } = context;
+  const { networks, family, upscaler } = context;
   const once = await networks.runner(job);
   const takesAllSteps = family.workflows.image?.takesAllSteps === true;
   const { run } = settings.hires ? hiresRunner({ networks, takesAllSteps }, job, once, settings.hires) : once;
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
-    const { image, nsfwContentDetected } = yield* stepsOf(run(seed, signal), index, signal);
-    const text = settingsText(settings, { width: image.width, height: image.height, seed });
+    const { image: made, nsfwContentDetected } = yield* stepsOf(run(seed, signal), index, signal);
+    // As in the web UI, the size in the settings is the one before.
+    const text = settingsText(settings, { width: made.width, height: made.height, seed });
+    const image = (await upscaler?.upscale(made, { signal })) ?? made;
     const picture = { index, seed, image, ...(nsfwContentDetected !== undefined && { nsfwContentDetected }), text };
     pictures.push(picture);
     yield { kind: "picture", picture };
@@ -147,7 +152,7 @@ async function* stepsOf(
 
 /** The request with its defaults filled in, for the networks and for people. */
 function prepare(
-  { opening, family, control, networks, adapters, isEmbedded }: RunContext,
+  { opening, family, control, networks, adapters, upscaler, isEmbedded }: RunContext,
   { request, start, controls, imagePrompts }: PreparedRun,
 ): { job: Job; settings: RunSettings } {
   const { prompt, loras } = readTags(request);
@@ -213,6 +218,7 @@ function prepare(
       ipAdapters: adapterSettingsOf(imagePrompts, opening),
       vae: opening.vae && nameOf(opening.vae),
       refiner: opening.refiner && nameOf(opening.refiner),
+      upscaler: opening.upscaler !== undefined && upscaler ? { name: nameOf(opening.upscaler), scale: upscaler.scale } : undefined,
       loras: adapters.loras,
       embeddings: usedEmbeddings(adapters, `${prompt}\n${request.negativePrompt ?? ""}`),
       device: networks.pipeline.device,

@@ -26,6 +26,7 @@ export const SERVERS_OWN = [
   "deviceId",
   "precision",
   "lowMemory",
+  "upscaler",
 ] as const;
 
 /** A request in the library's terms: what is opened, and what is run. */
