@@ -22,7 +22,7 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The parts of Stable Diffusion 1 with motion modules. */
 export interface AnimateDiffComponents extends Omit<StableDiffusionComponents, "safetyChecker" | "featureExtractor"> {

@@ -24,7 +24,7 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of a text-to-image call with T2I-Adapters. */
 export interface StableDiffusionAdapterOptions extends UNetRequest, SizeOptions, NoiseOptions, AdapterOptions {}

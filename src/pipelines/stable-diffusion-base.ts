@@ -18,7 +18,8 @@ import { joinRows, repeat } from "./prompt/text-encoders.js";
 import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
-import { type ConditionedRun, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
+import { type ConditionedRun, UNET_PARTS, type UNetComponents, UNetPipeline } from "./unet-pipeline.js";
+import type { UNetRequest } from "./unet-request.js";
 
 /** The parts of a Stable Diffusion 1.x or 2.x checkpoint. */
 export interface StableDiffusionComponents extends UNetComponents {

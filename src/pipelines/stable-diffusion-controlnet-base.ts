@@ -17,7 +17,7 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import type { UNetRequest } from "./unet-pipeline.js";
+import type { UNetRequest } from "./unet-request.js";
 
 /** The parts of Stable Diffusion with one or several ControlNets. */
 export interface StableDiffusionControlNetComponents extends StableDiffusionComponents, ControlNetComponents {}

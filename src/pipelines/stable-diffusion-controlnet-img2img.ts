@@ -17,7 +17,7 @@ import {
   StableDiffusionControlNetBase,
   type StableDiffusionControlNetComponents,
 } from "./stable-diffusion-controlnet-base.js";
-import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of an image-to-image call with ControlNets. */
 export interface StableDiffusionControlNetImg2ImgOptions extends UNetRequest, SizeOptions, ControlImageOptions, ControlNetOptions {

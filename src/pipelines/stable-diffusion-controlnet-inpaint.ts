@@ -15,7 +15,7 @@ import {
   StableDiffusionControlNetBase,
   type StableDiffusionControlNetComponents,
 } from "./stable-diffusion-controlnet-base.js";
-import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of an inpainting call with ControlNets. */
 export interface StableDiffusionControlNetInpaintOptions

@@ -17,7 +17,8 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { expectChannels, UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { expectChannels } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of a call that changes a picture whose depth is known. */
 export interface StableDiffusionDepth2ImgOptions extends UNetRequest {

@@ -12,7 +12,7 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of an image-to-image call. */
 export interface StableDiffusionImg2ImgOptions extends UNetRequest {

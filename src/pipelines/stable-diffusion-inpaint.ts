@@ -13,7 +13,7 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of an inpainting call. */
 export interface StableDiffusionInpaintOptions extends UNetRequest, SizeOptions, InpaintImages {

@@ -11,7 +11,7 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { EDIT_FIELDS, type EditOptions, UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { EDIT_FIELDS, type EditOptions, UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The options of a call that changes a picture. The result has the picture's size; 100 steps are the default. */
 export interface StableDiffusionInstructPix2PixOptions extends UNetRequest, EditOptions {}

@@ -21,7 +21,8 @@ import {
   StableDiffusionBase,
   type StableDiffusionComponents,
 } from "./stable-diffusion-base.js";
-import { expectChannels, UNET_FIELDS, type UNetRequest } from "./unet-pipeline.js";
+import { expectChannels } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The parts of the x4 upscaler. */
 export interface StableDiffusionUpscaleComponents extends StableDiffusionComponents {

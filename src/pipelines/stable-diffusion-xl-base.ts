@@ -20,7 +20,8 @@ import type { Call } from "./shared/call.js";
 import { AUTOENCODERS, type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS, TOKENIZERS } from "./shared/components.js";
 import { guidanceScaleEmbedding } from "./shared/guidance.js";
 import { derive } from "./shared/per-step.js";
-import { type ConditionedRun, UNET_FIELDS, UNET_PARTS, type UNetComponents, UNetPipeline, type UNetRequest } from "./unet-pipeline.js";
+import { type ConditionedRun, UNET_PARTS, type UNetComponents, UNetPipeline } from "./unet-pipeline.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** The parts of a Stable Diffusion XL checkpoint; a refiner has only the second tokenizer and text encoder. */
 export interface StableDiffusionXLComponents extends UNetComponents {

@@ -20,7 +20,7 @@ import {
   XL_FIELDS,
   XL_PARTS,
 } from "./stable-diffusion-xl-base.js";
-import { EDIT_FIELDS, type EditOptions } from "./unet-pipeline.js";
+import { EDIT_FIELDS, type EditOptions } from "./unet-request.js";
 
 /** Sizes and crops that this pipeline has for prompt and negative prompt together. */
 type Unused = "negativeOriginalSize" | "negativeCropsCoordsTopLeft" | "negativeTargetSize";

@@ -2,15 +2,13 @@ import { ArgumentError } from "../errors.js";
 import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import type { LoraPart } from "../lora/lora-names.js";
 import { CLIPVisionModelWithProjection } from "../models/clip-vision.js";
-import { FREEU_FIELDS, type FreeUFactors } from "../models/freeu.js";
+import type { FreeUFactors } from "../models/freeu.js";
 import type { IPAdapterScale } from "../models/ip-adapter-scales.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
-import { type Fields, group, instanceOf, needed, orNull, real, tensor } from "../options/fields.js";
+import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import {
-  IP_ADAPTER_FIELDS,
-  type IPAdapterOptions,
   imageConditioning,
   PREPARE_FIELDS,
   type PrepareIPAdapterOptions,
@@ -22,24 +20,25 @@ import { type IPAdapterSources, type LoadIPAdapterOptions, loadIPAdapters } from
 import type { LoraNetwork, LoraNetworks } from "./adapters/lora-adapters.js";
 import { TextualInversions } from "./adapters/textual-inversions.js";
 import { LATENT_DIFFUSION_PARTS, type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, type NoiseOptions } from "./latent-diffusion-request.js";
+import type { NoiseOptions } from "./latent-diffusion-request.js";
 import type { ClipTextEncoders } from "./prompt/clip-text-encoders.js";
-import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/prompt-options.js";
+import type { PromptInput } from "./prompt/prompt-options.js";
 import { expectEta, type Size, type SizeOptions } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { type Control, type ControlFit, expectSameSize, type LoopTurns, loopTurns } from "./shared/control.js";
 import type { Predict } from "./shared/denoising-loop.js";
 import { guide, guideEdit } from "./shared/guidance.js";
-import { type ImageInput, type InpaintImages, imageInput, readImages, readInpaintImages } from "./shared/image-inputs.js";
+import { type ImageInput, type InpaintImages, readImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
 import { addInitialNoise, initialLatents, pictureLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
 import { latentsOf } from "./shared/missing-parts.js";
-import { PERTURBED_GUIDANCE_FIELDS, type PerturbedGuidanceOptions, perturbedGuidance } from "./shared/perturbed-guidance.js";
+import { type PerturbedGuidanceOptions, perturbedGuidance } from "./shared/perturbed-guidance.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { type Conditioning, type PredictorOptions, predictor } from "./shared/predictor.js";
 import type { Steerable } from "./shared/steering.js";
 import { expectRange, planRange, type TimestepRangeOptions, timestepsUntil } from "./shared/timesteps.js";
+import type { EditOptions, UNetRequest } from "./unet-request.js";
 
 /** The parts of every pipeline with a UNet that is conditioned by texts. */
 export interface UNetComponents extends LatentDiffusionComponents {
@@ -56,34 +55,6 @@ export const UNET_PARTS: Fields<UNetComponents> = {
   unet: part(instanceOf(UNet2DConditionModel)),
   featureExtractor: instanceOf(CLIPImageProcessor),
   imageEncoder: orNull(instanceOf(CLIPVisionModelWithProjection)),
-};
-
-/** The options of every call of a pipeline with a UNet. */
-export interface UNetRequest extends LatentDiffusionRequest, PromptOptions, IPAdapterOptions, PerturbedGuidanceOptions {
-  /**
-   * Restores the contrast that strong guidance changes (Lin et al. 2023, section 3.4): from 0, the default, which is off, to 1. As in
-   * diffusers, larger numbers are allowed.
-   */
-  readonly guidanceRescale?: number | undefined;
-  /**
-   * FreeU for this call (Si et al. 2023): amplifies the backbone and damps low frequencies of the skips. By default what `enableFreeU` set.
-   */
-  readonly freeU?: FreeUFactors | undefined;
-  /**
-   * DDIM's share of fresh noise at every step: 0, the default, is none, 1 is as much as in DDPM. Other schedulers ignore it. As in
-   * diffusers, larger numbers are allowed; a warning says that the picture may become black.
-   */
-  readonly eta?: number | undefined;
-}
-
-export const UNET_FIELDS: Fields<UNetRequest> = {
-  ...LATENT_DIFFUSION_FIELDS,
-  ...PROMPT_FIELDS,
-  ...IP_ADAPTER_FIELDS,
-  guidanceRescale: real(0),
-  freeU: group(FREEU_FIELDS),
-  ...PERTURBED_GUIDANCE_FIELDS,
-  eta: real(0),
 };
 
 interface NoiseStart extends SizeOptions, NoiseOptions, Pick<TimestepRangeOptions, "denoisingEnd"> {}
@@ -108,25 +79,6 @@ interface UNetPredictorOptions extends Pick<PredictorOptions<UNet2DConditionInpu
   readonly control?: Control | undefined;
   readonly turns: LoopTurns;
 }
-
-/** The options of a call that edits a picture. */
-export interface EditOptions extends NoiseOptions {
-  /**
-   * The picture to change, or a list with one for each prompt. A tensor has values in 0..1, or is latents as the autoencoder's mode has
-   * them.
-   */
-  readonly image: ImageInput;
-  /**
-   * How strongly the result stays like the given picture: 1.5 by default, at least 1. Below 1 there is no guidance at all, as in diffusers.
-   */
-  readonly imageGuidanceScale?: number | undefined;
-}
-
-export const EDIT_FIELDS: Fields<EditOptions> = {
-  image: needed(imageInput, "image is the picture to change"),
-  imageGuidanceScale: real(),
-  latents: tensor,
-};
 
 /** What Stable Diffusion 1, 2 and XL share: a UNet that is conditioned by CLIP's features of texts. */
 export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDiffusionPipeline<Request> {
@@ -262,6 +214,9 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
    */
   protected readonly repaintsAtOwnSize: boolean = false;
 
+  /** Perturbed-attention guidance of calls that name none; off but in the pipelines that have it in their name. */
+  protected pag: Pick<PerturbedGuidanceOptions, "pagScale" | "pagAppliedLayers"> = {};
+
   /** The UNet's predictions in one call, for {@link loop}. */
   protected predictor(
     call: Call<Request>,
@@ -269,7 +224,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     { channels, control, turns, combine: ownCombine }: UNetPredictorOptions,
   ): Predict {
     const { request, batch } = call;
-    const { freeU, guidanceRescale, pagScale = 0 } = request;
+    const { freeU, guidanceRescale, pagScale = this.pag.pagScale ?? 0, pagAppliedLayers = this.pag.pagAppliedLayers } = request;
     if (ownCombine && pagScale > 0) {
       throw new ArgumentError((name) => `${name("pagScale")} is ${pagScale}; edits of pictures have no perturbed-attention guidance`, {
         argument: "pagScale",
@@ -277,7 +232,7 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
       });
     }
     const combine = ownCombine ?? ((prediction: Tensor, scale: number) => guide(prediction, scale, guidanceRescale));
-    const perturbed = perturbedGuidance(request, { batch, guidanceRescale });
+    const perturbed = perturbedGuidance({ ...request, pagScale, pagAppliedLayers }, { batch, guidanceRescale });
     const perStep = async (scaled: Tensor, timestep: number, index: number) => ({
       ...(await control?.inputs({ scaled, timestep, index, turns, conditioning: conditioning.at(index) })),
       ...(freeU && { freeU }),
