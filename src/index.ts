@@ -152,8 +152,9 @@ export {
   AutoPipelineForText2Image,
   type Controlnet,
   type NoControlnet,
+  type PagChoice,
 } from "./pipelines/auto-pipeline.js";
-export { type CfgCutoffOptions, cfgCutoff } from "./pipelines/cfg-cutoff.js";
+export { type CfgCutoffOptions, cfgCutoff, ipAdapterScaleCutoff } from "./pipelines/cfg-cutoff.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
@@ -186,6 +187,7 @@ export type { DepthInput } from "./pipelines/shared/depth-map.js";
 export type { GuidanceInterval } from "./pipelines/shared/guidance-interval.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";
 export type { OutputType, PipelineOutput, PixelOutputType } from "./pipelines/shared/output.js";
+export type { PagOptions } from "./pipelines/shared/pag-options.js";
 export type { PerturbedGuidanceOptions } from "./pipelines/shared/perturbed-guidance.js";
 export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run.js";
 export type { OnStepEnd, SteeringOptions, StepChanges, StepEnd } from "./pipelines/shared/steering.js";
@@ -234,6 +236,13 @@ export {
   StableDiffusionInstructPix2PixPipeline,
   type StableDiffusionInstructPix2PixRequest,
 } from "./pipelines/stable-diffusion-instruct-pix2pix.js";
+export {
+  StableDiffusionControlNetPAGInpaintPipeline,
+  StableDiffusionControlNetPAGPipeline,
+  StableDiffusionPAGImg2ImgPipeline,
+  StableDiffusionPAGInpaintPipeline,
+  StableDiffusionPAGPipeline,
+} from "./pipelines/stable-diffusion-pag.js";
 export {
   type StableDiffusionUpscaleComponents,
   type StableDiffusionUpscaleOptions,
@@ -299,6 +308,13 @@ export {
   StableDiffusionXLInstructPix2PixPipeline,
   type StableDiffusionXLInstructPix2PixRequest,
 } from "./pipelines/stable-diffusion-xl-instruct-pix2pix.js";
+export {
+  StableDiffusionXLControlNetPAGImg2ImgPipeline,
+  StableDiffusionXLControlNetPAGPipeline,
+  StableDiffusionXLPAGImg2ImgPipeline,
+  StableDiffusionXLPAGInpaintPipeline,
+  StableDiffusionXLPAGPipeline,
+} from "./pipelines/stable-diffusion-xl-pag.js";
 export type { UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export type { Folder } from "./platform/folder.js";
 export type { CachedRepository, CachedRevision } from "./platform/hub.js";

@@ -3,6 +3,10 @@ import { expectSource } from "../checkpoint/source.js";
 import { ArgumentError } from "../errors.js";
 import type { ControlName, StartName, WorkflowName } from "../families/family.js";
 import { familiesByPipeline } from "../families/lookups.js";
+import { isPagClass, ordinaryClass, pagClass } from "../families/pag-classes.js";
+import { isPlain } from "../given.js";
+import { checkOptions } from "../options/check-options.js";
+import { flag } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { ControlNetUnionComponents } from "./adapters/controlnet-unions.js";
 import type { ControlNetComponents } from "./adapters/controlnets.js";
@@ -12,6 +16,7 @@ import type { LatentConsistencyModelPipeline } from "./latent-consistency-model.
 import type { LatentConsistencyModelImg2ImgPipeline } from "./latent-consistency-model-img2img.js";
 import { openPipeline, type PipelineOptions } from "./open-pipeline.js";
 import { type PartsOf, pipelineClass } from "./pipeline-classes.js";
+import type { PagOptions } from "./shared/pag-options.js";
 import type { StableDiffusionPipeline } from "./stable-diffusion.js";
 import type { StableDiffusionControlNetPipeline } from "./stable-diffusion-controlnet.js";
 import type { StableDiffusionControlNetImg2ImgPipeline } from "./stable-diffusion-controlnet-img2img.js";
@@ -29,7 +34,7 @@ import type { StableDiffusionXLImg2ImgPipeline } from "./stable-diffusion-xl-img
 import type { StableDiffusionXLInpaintPipeline } from "./stable-diffusion-xl-inpaint.js";
 
 /** The parts that a caller may give, of all pipelines that may be chosen. */
-export type AutoParts = PartsOf<typeof DiffusionPipeline>;
+export type AutoParts = PartsOf<typeof DiffusionPipeline> & PagChoice & PagOptions;
 
 /** Opens checkpoints, and changes pipelines, for one task. The classes are those without ControlNets, with them, and with Unions. */
 export interface AutoPipeline<Plain, Controlled, United> {
@@ -63,6 +68,15 @@ export interface AutoPipeline<Plain, Controlled, United> {
 
 type Nets = ControlNetComponents["controlnet"];
 type UnionNets = ControlNetUnionComponents["controlnet"];
+
+/** Chooses a pipeline with perturbed-attention guidance. */
+export interface PagChoice {
+  /**
+   * true chooses diffusers' class with PAG in its name, such as StableDiffusionPAGPipeline; false the one without. By default what the
+   * checkpoint or the other pipeline has.
+   */
+  readonly enablePag?: boolean | undefined;
+}
 
 /** The part by which a task's pipeline is chosen. */
 export interface Controlnet<Given> {
@@ -117,19 +131,35 @@ function autoPipeline<Auto>(task: Task): Auto {
   } as Auto;
 }
 
-async function opened(task: Task, path: string | Folder, options: object = {}): Promise<DiffusionPipeline> {
+async function opened(task: Task, path: string | Folder, given: object = {}): Promise<DiffusionPipeline> {
   expectSource(path);
-  const load = ({ className }: ModelIndex) => pipelineClass(classNameFor(task, className, options));
+  const { options, ...choice } = chosenBy(given, `${task.className}.fromPretrained`);
+  const load = ({ className }: ModelIndex) => pipelineClass(classNameFor(task, className, choice));
   return openPipeline({ className: task.className, load }, "fromPretrained", path, options);
 }
 
 async function changed(task: Task, pipe: DiffusionPipeline, overrides: object = {}): Promise<DiffusionPipeline> {
-  const load = pipelineClass(classNameFor(task, pipe?.className ?? "", overrides));
-  return pipelineFromPipe(await load(), pipe, overrides, `${task.className}.fromPipe`);
+  const { options, ...choice } = chosenBy(overrides, `${task.className}.fromPipe`);
+  const load = pipelineClass(classNameFor(task, pipe?.className ?? "", choice));
+  return pipelineFromPipe(await load(), pipe, options, `${task.className}.fromPipe`);
+}
+
+/** What a class is chosen by. */
+interface Choice extends PagChoice {
+  readonly controlnet?: unknown;
+}
+
+/** What the class is chosen by, and the options without what only chooses. */
+function chosenBy(given: object, call: string): Choice & { readonly options: object } {
+  if (!isPlain(given)) return { options: given };
+  const { enablePag, ...options } = given as Choice;
+  checkOptions<PagChoice>({ enablePag }, { enablePag: flag }, { call });
+  return { enablePag, controlnet: options.controlnet, options };
 }
 
 /** The class of a task's pipeline for checkpoints of the pipeline `className`. @throws ArgumentError if there is none. */
-export function classNameFor({ className: auto, start, what }: Task, className: string, parts: { readonly controlnet?: unknown }): string {
+export function classNameFor({ className: auto, start, what }: Task, pipeline: string, parts: Choice): string {
+  const className = ordinaryClass(pipeline);
   const families = familiesByPipeline(className);
   const own = families.flatMap(({ workflows }) =>
     (Object.keys(workflows) as WorkflowName[]).filter((name) => workflows[name]?.className === className),
@@ -137,10 +167,18 @@ export function classNameFor({ className: auto, start, what }: Task, className: 
   const control = parts.controlnet === undefined ? controlOf(own) : parts.controlnet === null ? undefined : kindOfControl(parts.controlnet);
   const wanted: WorkflowName = control === undefined ? start : `${control}-${start}`;
   const found = own && families.flatMap(({ workflows }) => workflows[wanted]?.className ?? [])[0];
-  if (found !== undefined && families.some(({ takesPrompt }) => takesPrompt)) return found;
+  const { enablePag = isPagClass(pipeline) } = parts;
+  const chosen = enablePag && found !== undefined ? pagClass(found) : found;
+  if (chosen !== undefined && families.some(({ takesPrompt }) => takesPrompt)) return chosen;
+  if (found !== undefined && enablePag) {
+    throw new ArgumentError(`${auto}: there is no pipeline with perturbed-attention guidance beside ${found}`, {
+      argument: "enablePag",
+      hint: "leave enablePag out, and give pagScale to generate",
+    });
+  }
   const nets = { controlnet: " with ControlNets", union: " with a ControlNet Union", adapter: " with T2I-Adapters" };
   throw new ArgumentError(
-    `${auto}: there is no ${what} pipeline${control === undefined ? "" : nets[control]} for a ${className || "value that is no pipeline"}`,
+    `${auto}: there is no ${what} pipeline${control === undefined ? "" : nets[control]} for a ${pipeline || "value that is no pipeline"}`,
     { hint: "DiffusionPipeline.fromPretrained opens a checkpoint with the pipeline that it names" },
   );
 }

@@ -22,7 +22,7 @@ export async function pipelineFromPipe(
   const asked = Object.fromEntries(Object.entries(given).filter(([name, value]) => value !== null || name in fields));
   const checked = checkOptions<object>(
     asked,
-    { ...(optional(made.parts) as Fields<object>), ...{ scheduler: schedulerField } } as Fields<object>,
+    { ...(optional(made.parts) as Fields<object>), ...made.options, ...{ scheduler: schedulerField } } as Fields<object>,
     { call },
   );
   const { scheduler, ...parts } = checked as { readonly scheduler?: unknown };
@@ -37,7 +37,7 @@ export async function pipelineFromPipe(
   });
   const source = other.sharedSource(made.className) ?? new ComponentSource(made.className, undefined);
   try {
-    expectComplete(made.className, fields, { ...Object.fromEntries(inherited), ...brought }, call);
+    expectComplete(made.className, { ...fields, ...made.options }, { ...Object.fromEntries(inherited), ...brought }, call);
     const pipe = await made.open(source, indexOf(made, other), withoutAbsent({ ...Object.fromEntries(inherited), ...brought }, fields));
     if (named !== undefined) pipe.scheduler = named;
     return pipe;

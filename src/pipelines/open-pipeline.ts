@@ -19,6 +19,7 @@ import type { DiffusionPipeline } from "./diffusion-pipeline.js";
 import { ANY_PARTS, namedClass, type PipelineClass } from "./pipeline-classes.js";
 import { ComponentSource } from "./shared/components.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
+import { PAG_FIELDS } from "./shared/pag-options.js";
 
 /** Settings in place of those of the checkpoint's scheduler, for checkpoints that state wrong ones or none. */
 export interface SchedulerOptions {
@@ -123,7 +124,7 @@ function checkOpening(
   options: object,
 ): PipelineOptions {
   const className = pipeline?.className ?? chooser ?? "DiffusionPipeline";
-  const parts: object = pipeline ? optional(pipeline.parts) : ANY_PARTS;
+  const parts: object = pipeline ? { ...optional(pipeline.parts), ...pipeline.options } : { ...ANY_PARTS, ...PAG_FIELDS };
   // null is accepted for a part that this pipeline never has.
   const without = ([name, value]: [string, unknown]) => value === null && name in ANY_PARTS && !(name in parts);
   const asked: unknown = isPlain(options) ? Object.fromEntries(Object.entries(options).filter((each) => !without(each))) : options;

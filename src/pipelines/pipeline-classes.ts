@@ -1,6 +1,7 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ConfigError } from "../errors.js";
 import type { PipelineClassName } from "../families/lookups.js";
+import type { PagClassName } from "../families/pag-classes.js";
 import { type Field, type Fields, field } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { DiffusionPipeline } from "./diffusion-pipeline.js";
@@ -16,6 +17,8 @@ export interface PipelineClass<Pipeline extends DiffusionPipeline, Components ex
   readonly className: string;
   /** Fields of the parts. */
   readonly parts: Fields<object>;
+  /** Fields of options beside the parts. */
+  readonly options?: Fields<object>;
   /** Makes a pipeline with the parts of a checkpoint; `fromPretrained` calls it. */
   open(source: ComponentSource, index: ModelIndex, given: Partial<Components>): Promise<Pipeline>;
 }
@@ -66,7 +69,19 @@ const PIPELINES = {
     (await import("./stable-diffusion-xl-controlnet-img2img.js")).StableDiffusionXLControlNetImg2ImgPipeline,
   StableDiffusionXLControlNetInpaintPipeline: async () =>
     (await import("./stable-diffusion-xl-controlnet-inpaint.js")).StableDiffusionXLControlNetInpaintPipeline,
-} as const satisfies Record<PipelineClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
+  StableDiffusionPAGPipeline: async () => (await import("./stable-diffusion-pag.js")).StableDiffusionPAGPipeline,
+  StableDiffusionPAGImg2ImgPipeline: async () => (await import("./stable-diffusion-pag.js")).StableDiffusionPAGImg2ImgPipeline,
+  StableDiffusionPAGInpaintPipeline: async () => (await import("./stable-diffusion-pag.js")).StableDiffusionPAGInpaintPipeline,
+  StableDiffusionControlNetPAGPipeline: async () => (await import("./stable-diffusion-pag.js")).StableDiffusionControlNetPAGPipeline,
+  StableDiffusionControlNetPAGInpaintPipeline: async () =>
+    (await import("./stable-diffusion-pag.js")).StableDiffusionControlNetPAGInpaintPipeline,
+  StableDiffusionXLPAGPipeline: async () => (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLPAGPipeline,
+  StableDiffusionXLPAGImg2ImgPipeline: async () => (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLPAGImg2ImgPipeline,
+  StableDiffusionXLPAGInpaintPipeline: async () => (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLPAGInpaintPipeline,
+  StableDiffusionXLControlNetPAGPipeline: async () => (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLControlNetPAGPipeline,
+  StableDiffusionXLControlNetPAGImg2ImgPipeline: async () =>
+    (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLControlNetPAGImg2ImgPipeline,
+} as const satisfies Record<PipelineClassName | PagClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
 /** The pipelines that make a picture from a prompt alone. */
 export type TextToImagePipeline = StableDiffusionPipeline | StableDiffusionXLPipeline;

@@ -46,11 +46,13 @@ export type StableDiffusionControlNetInpaintRequest = Prompted<StableDiffusionCo
  */
 export class StableDiffusionControlNetInpaintPipeline extends StableDiffusionControlNetBase<StableDiffusionControlNetInpaintRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionControlNetInpaintPipeline";
+  static override readonly className: "StableDiffusionControlNetInpaintPipeline" | "StableDiffusionControlNetPAGInpaintPipeline" =
+    "StableDiffusionControlNetInpaintPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_CONTROLNET_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionControlNetInpaintPipeline.className;
+  readonly className: "StableDiffusionControlNetInpaintPipeline" | "StableDiffusionControlNetPAGInpaintPipeline" =
+    StableDiffusionControlNetInpaintPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS["controlnet-mask"].defaults;
 

@@ -40,11 +40,13 @@ export type StableDiffusionControlNetRequest = Prompted<StableDiffusionControlNe
  */
 export class StableDiffusionControlNetPipeline extends StableDiffusionControlNetBase<StableDiffusionControlNetRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionControlNetPipeline";
+  static override readonly className: "StableDiffusionControlNetPipeline" | "StableDiffusionControlNetPAGPipeline" =
+    "StableDiffusionControlNetPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_CONTROLNET_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionControlNetPipeline.className;
+  readonly className: "StableDiffusionControlNetPipeline" | "StableDiffusionControlNetPAGPipeline" =
+    StableDiffusionControlNetPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS["controlnet-noise"].defaults;
   protected override readonly controlArgument = "image";

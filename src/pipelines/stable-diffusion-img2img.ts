@@ -37,11 +37,12 @@ export type StableDiffusionImg2ImgRequest = Prompted<StableDiffusionImg2ImgOptio
 /** Makes pictures from a picture and a text (Meng et al. 2022, SDEdit). Matches diffusers' StableDiffusionImg2ImgPipeline. */
 export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDiffusionImg2ImgRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionImg2ImgPipeline";
+  static override readonly className: "StableDiffusionImg2ImgPipeline" | "StableDiffusionPAGImg2ImgPipeline" =
+    "StableDiffusionImg2ImgPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionImg2ImgPipeline.className;
+  readonly className: "StableDiffusionImg2ImgPipeline" | "StableDiffusionPAGImg2ImgPipeline" = StableDiffusionImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS.image.defaults;
 

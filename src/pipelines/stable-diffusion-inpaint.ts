@@ -1,4 +1,5 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
+import type { PromptedDefaults } from "../families/family.js";
 import { WORKFLOWS } from "../families/stable-diffusion.js";
 import { type Fields, real } from "../options/fields.js";
 import type { Prompted } from "./prompt/prompt-options.js";
@@ -37,13 +38,14 @@ export type StableDiffusionInpaintRequest = Prompted<StableDiffusionInpaintOptio
  */
 export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDiffusionInpaintRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionInpaintPipeline";
+  static override readonly className: "StableDiffusionInpaintPipeline" | "StableDiffusionPAGInpaintPipeline" =
+    "StableDiffusionInpaintPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionInpaintPipeline.className;
+  readonly className: "StableDiffusionInpaintPipeline" | "StableDiffusionPAGInpaintPipeline" = StableDiffusionInpaintPipeline.className;
   protected readonly fields = FIELDS;
-  protected readonly defaults = WORKFLOWS.mask.defaults;
+  protected readonly defaults: PromptedDefaults = WORKFLOWS.mask.defaults;
 
   /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(

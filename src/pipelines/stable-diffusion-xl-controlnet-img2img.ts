@@ -63,11 +63,13 @@ export type StableDiffusionXLControlNetImg2ImgRequest = Prompted<StableDiffusion
  */
 export class StableDiffusionXLControlNetImg2ImgPipeline extends StableDiffusionXLControlNetBase<StableDiffusionXLControlNetImg2ImgRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionXLControlNetImg2ImgPipeline";
+  static override readonly className: "StableDiffusionXLControlNetImg2ImgPipeline" | "StableDiffusionXLControlNetPAGImg2ImgPipeline" =
+    "StableDiffusionXLControlNetImg2ImgPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = XL_CONTROLNET_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionXLControlNetImg2ImgPipeline.className;
+  readonly className: "StableDiffusionXLControlNetImg2ImgPipeline" | "StableDiffusionXLControlNetPAGImg2ImgPipeline" =
+    StableDiffusionXLControlNetImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS["controlnet-image"].defaults;
 

@@ -54,11 +54,13 @@ export type StableDiffusionXLControlNetRequest = Prompted<StableDiffusionXLContr
  */
 export class StableDiffusionXLControlNetPipeline extends StableDiffusionXLControlNetBase<StableDiffusionXLControlNetRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionXLControlNetPipeline";
+  static override readonly className: "StableDiffusionXLControlNetPipeline" | "StableDiffusionXLControlNetPAGPipeline" =
+    "StableDiffusionXLControlNetPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = XL_CONTROLNET_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionXLControlNetPipeline.className;
+  readonly className: "StableDiffusionXLControlNetPipeline" | "StableDiffusionXLControlNetPAGPipeline" =
+    StableDiffusionXLControlNetPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS["controlnet-noise"].defaults;
   protected override readonly controlArgument = "image";

@@ -47,11 +47,13 @@ export type StableDiffusionXLImg2ImgRequest = Prompted<StableDiffusionXLImg2ImgO
  */
 export class StableDiffusionXLImg2ImgPipeline extends StableDiffusionXLBase<StableDiffusionXLImg2ImgRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionXLImg2ImgPipeline";
+  static override readonly className: "StableDiffusionXLImg2ImgPipeline" | "StableDiffusionXLPAGImg2ImgPipeline" =
+    "StableDiffusionXLImg2ImgPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = XL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionXLImg2ImgPipeline.className;
+  readonly className: "StableDiffusionXLImg2ImgPipeline" | "StableDiffusionXLPAGImg2ImgPipeline" =
+    StableDiffusionXLImg2ImgPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS.image.defaults;
 

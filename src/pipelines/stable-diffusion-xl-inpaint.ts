@@ -49,11 +49,13 @@ export type StableDiffusionXLInpaintRequest = Prompted<StableDiffusionXLInpaintO
 /** Repaints the masked part of a picture with Stable Diffusion XL. Matches diffusers' StableDiffusionXLInpaintPipeline. */
 export class StableDiffusionXLInpaintPipeline extends StableDiffusionXLBase<StableDiffusionXLInpaintRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionXLInpaintPipeline";
+  static override readonly className: "StableDiffusionXLInpaintPipeline" | "StableDiffusionXLPAGInpaintPipeline" =
+    "StableDiffusionXLInpaintPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = XL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionXLInpaintPipeline.className;
+  readonly className: "StableDiffusionXLInpaintPipeline" | "StableDiffusionXLPAGInpaintPipeline" =
+    StableDiffusionXLInpaintPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS.mask.defaults;
 

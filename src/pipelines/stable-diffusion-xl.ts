@@ -41,11 +41,11 @@ export type StableDiffusionXLRequest = Prompted<StableDiffusionXLOptions>;
 /** Makes pictures from texts with Stable Diffusion XL (Podell et al. 2023). Matches diffusers' StableDiffusionXLPipeline. */
 export class StableDiffusionXLPipeline extends StableDiffusionXLBase<StableDiffusionXLRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionXLPipeline";
+  static override readonly className: "StableDiffusionXLPipeline" | "StableDiffusionXLPAGPipeline" = "StableDiffusionXLPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = XL_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionXLPipeline.className;
+  readonly className: "StableDiffusionXLPipeline" | "StableDiffusionXLPAGPipeline" = StableDiffusionXLPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = XL_WORKFLOWS.noise.defaults;
   protected override readonly interleavesTimeIds = true;

@@ -33,11 +33,11 @@ export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
  */
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
   /** The class's name in diffusers. */
-  static override readonly className = "StableDiffusionPipeline";
+  static override readonly className: "StableDiffusionPipeline" | "StableDiffusionPAGPipeline" = "StableDiffusionPipeline";
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
-  readonly className = StableDiffusionPipeline.className;
+  readonly className: "StableDiffusionPipeline" | "StableDiffusionPAGPipeline" = StableDiffusionPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults = WORKFLOWS.noise.defaults;
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { cfgCutoff } from "../../src/pipelines/cfg-cutoff.js";
+import { cfgCutoff, ipAdapterScaleCutoff } from "../../src/pipelines/cfg-cutoff.js";
 import type { OnStepEnd, StepChanges, StepEnd } from "../../src/pipelines/shared/steering.js";
 import { StableDiffusionPipeline, type StableDiffusionRequest } from "../../src/pipelines/stable-diffusion.js";
 import { StableDiffusionImg2ImgPipeline } from "../../src/pipelines/stable-diffusion-img2img.js";
@@ -204,6 +204,13 @@ describe("guidance that changes with the step", () => {
     await latentsOf({ guidanceScale: [1, 7.5, 0, 3] });
     expect(forward.mock.calls.map(([, , { encoderHiddenStates }]) => encoderHiddenStates.shape[0])).toEqual([1, 2, 1, 2]);
     vi.restoreAllMocks();
+  });
+
+  it("turns IP-Adapters off by ipAdapterScaleCutoff", () => {
+    const setScales = vi.fn();
+    const onStepEnd = ipAdapterScaleCutoff({ unet: { ipAdapters: { count: 2, setScales } } } as never, { cutoffStepIndex: 1 });
+    for (const index of [0, 1, 2]) void onStepEnd({ index, total: 3 } as never);
+    expect(setScales.mock.calls).toEqual([[[0, 0]]]);
   });
 
   it("ends by cfgCutoff", async () => {

@@ -92,6 +92,16 @@ interface Parts {
   StableDiffusionXLImg2ImgPipeline: UNet;
   StableDiffusionXLInpaintPipeline: UNet;
   StableDiffusionXLPipeline: UNet;
+  StableDiffusionPAGPipeline: UNet;
+  StableDiffusionPAGImg2ImgPipeline: UNet;
+  StableDiffusionPAGInpaintPipeline: UNet;
+  StableDiffusionControlNetPAGPipeline: UNet;
+  StableDiffusionControlNetPAGInpaintPipeline: UNet;
+  StableDiffusionXLPAGPipeline: UNet;
+  StableDiffusionXLPAGImg2ImgPipeline: UNet;
+  StableDiffusionXLPAGInpaintPipeline: UNet;
+  StableDiffusionXLControlNetPAGPipeline: UNet;
+  StableDiffusionXLControlNetPAGImg2ImgPipeline: UNet;
 }
 true satisfies Equal<{ [Name in Names]: Pick<Instance<Name>, "unet"> extends { unet: infer Net } ? { unet: Net } : never }, Parts>;
 
@@ -125,6 +135,16 @@ export const opened = {
   StableDiffusionXLImg2ImgPipeline: darkroom.StableDiffusionXLImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionXLInpaintPipeline: darkroom.StableDiffusionXLInpaintPipeline.fromPretrained("folder"),
   StableDiffusionXLPipeline: darkroom.StableDiffusionXLPipeline.fromPretrained("folder"),
+  StableDiffusionPAGPipeline: darkroom.StableDiffusionPAGPipeline.fromPretrained("folder"),
+  StableDiffusionPAGImg2ImgPipeline: darkroom.StableDiffusionPAGImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionPAGInpaintPipeline: darkroom.StableDiffusionPAGInpaintPipeline.fromPretrained("folder"),
+  StableDiffusionControlNetPAGPipeline: darkroom.StableDiffusionControlNetPAGPipeline.fromPretrained("folder"),
+  StableDiffusionControlNetPAGInpaintPipeline: darkroom.StableDiffusionControlNetPAGInpaintPipeline.fromPretrained("folder"),
+  StableDiffusionXLPAGPipeline: darkroom.StableDiffusionXLPAGPipeline.fromPretrained("folder"),
+  StableDiffusionXLPAGImg2ImgPipeline: darkroom.StableDiffusionXLPAGImg2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionXLPAGInpaintPipeline: darkroom.StableDiffusionXLPAGInpaintPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetPAGPipeline: darkroom.StableDiffusionXLControlNetPAGPipeline.fromPretrained("folder"),
+  StableDiffusionXLControlNetPAGImg2ImgPipeline: darkroom.StableDiffusionXLControlNetPAGImg2ImgPipeline.fromPretrained("folder"),
 } satisfies { [Name in Names]: Promise<Instance<Name>> };
 
 /** From text. */

@@ -1,5 +1,6 @@
 import type { Family, WorkflowName } from "../../families/family.js";
 import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline } from "../../families/lookups.js";
+import { ordinaryClass } from "../../families/pag-classes.js";
 
 const CONTROLLED: readonly WorkflowName[] = ["controlnet-noise", "controlnet-image", "controlnet-mask"];
 
@@ -28,7 +29,8 @@ const SIZES: readonly string[] = ["height", "width"];
 const OF_PROMPTS: readonly string[] = ["prompt", "negativePrompt", "guidanceScale", "height", "width"];
 
 /** Which pipelines have an option that this one does not have; undefined if none has it. */
-export function belongsElsewhere(className: string, option: string): string | undefined {
+export function belongsElsewhere(pipeline: string, option: string): string | undefined {
+  const className = ordinaryClass(pipeline);
   // The first of the families with this pipeline stands for all of them.
   const family = familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt);
   const workflows = Object.hasOwn(BELONGS, option) ? (BELONGS[option] ?? []) : [];
