@@ -78,7 +78,7 @@ function rowsOf(inspection: Inspection): readonly Row[] {
     case "upscaler":
       return [
         ["kind", "upscaler"],
-        ["architecture", inspection.architecture],
+        ["network", inspection.architecture],
         ["scale", `${inspection.scale}`],
         ["weights", countsOf(inspection.counts)],
       ];

@@ -92,7 +92,14 @@ export interface RunSettings {
   /** Name of the refiner. */
   readonly refiner: string | undefined;
   /** The upscaler of the finished pictures, and how many times as wide and high it makes them; undefined without one. */
-  readonly upscaler?: { readonly name: string; readonly scale: number } | undefined;
+  readonly upscaler?:
+    | {
+        /** Its name. */
+        readonly name: string;
+        /** How many times as wide and high it makes a picture. */
+        readonly scale: number;
+      }
+    | undefined;
   /** The share of the denoising after which the refiner takes over; undefined without refiner. */
   readonly denoisingEnd: number | undefined;
   /** LoRAs at work. */

@@ -99,10 +99,12 @@ export class StableDiffusionUpscalePipeline extends StableDiffusionBase<StableDi
     return new StableDiffusionUpscalePipeline({ ...components, lowResScheduler }, settings, source);
   }
 
+  /** The parts, by diffusers' names in camelCase: `new OtherPipeline(pipe.components)`. */
   override get components(): StableDiffusionUpscaleComponents {
     return super.components as StableDiffusionUpscaleComponents;
   }
 
+  /** @internal */
   override get indexOptions(): JsonObject {
     return { maxNoiseLevel: this.maxNoiseLevel };
   }
