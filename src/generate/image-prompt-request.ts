@@ -8,8 +8,7 @@ export type ImagePromptPictures = PictureInput | readonly PictureInput[];
 /** Pictures that act beside the prompt, through IP-Adapters. */
 export interface ImagePromptRequest {
   /**
-   * Picture of the IP-Adapter; for several adapters or pictures, a list with one picture, or a list of pictures, for each adapter: `[[a,
-   * b]]` are two pictures of one adapter. In JSON: image files in base64, or data URLs.
+   * Picture of the IP-Adapter, or a list with one picture, or a list of pictures, for each. In JSON: image files in base64, or data URLs.
    */
   readonly ipAdapterImage?: ImagePromptPictures | readonly ImagePromptPictures[] | undefined;
   /** How strongly the pictures act, or a list with one for each IP-Adapter; 1 by default, 0 not at all. */
