@@ -19,7 +19,7 @@ describe("components", () => {
     await using pipe = await StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"));
     const { components } = pipe;
     expect(Object.keys(components).sort()).toEqual(
-      ["featureExtractor", "safetyChecker", "scheduler", "textEncoder", "tokenizer", "unet", "vae"].sort(),
+      ["featureExtractor", "imageEncoder", "safetyChecker", "scheduler", "textEncoder", "tokenizer", "unet", "vae"].sort(),
     );
     expect(components.unet).toBe(pipe.unet);
     expect(components.safetyChecker).toBeNull();
