@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type GeneratedPicture, openWorkflow, type RunRequest, type Workflow } from "../../src/generate/index.js";
+import { Picture } from "../../src/image/picture.js";
+import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
+import { checkpoint } from "../helpers/fixtures.js";
+
+const ROOT = checkpoint("ip-adapter-mini");
+const PLAIN = { source: join(ROOT, "models/ip-adapter_sd15.safetensors") };
+const PLUS = { source: ROOT, subfolder: "models", weightName: "ip-adapter-plus_sd15.safetensors" };
+const device = "cpu";
+const picture = new Picture(
+  5,
+  4,
+  Uint8Array.from({ length: 60 }, (_, i) => (i * 37) % 256),
+);
+const other = new Picture(4, 4, new Uint8Array(48).fill(200));
+const RUN = { prompt: "a fox", numInferenceSteps: 2, seed: 1 };
+
+let workflow: Workflow;
+let pipe: StableDiffusionPipeline;
+beforeAll(async () => {
+  workflow = await openWorkflow({ model: checkpoint("sd1-mini"), device, ipAdapters: [PLAIN, PLUS] });
+  pipe = await StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device });
+  await pipe.loadIPAdapter(ROOT, { subfolder: "models", weightName: ["ip-adapter_sd15.safetensors", "ip-adapter-plus_sd15.safetensors"] });
+});
+afterAll(() => Promise.all([workflow.dispose(), pipe.dispose()]));
+
+async function run(request: RunRequest, open = workflow): Promise<GeneratedPicture> {
+  for await (const event of open.run(request)) if (event.kind === "picture") return event.picture;
+  throw new Error("no picture");
+}
+
+describe("a workflow with IP-Adapters", () => {
+  it("gives each run its pictures and scales, also in two runs at once", async () => {
+    const calls = [
+      { ...RUN, ipAdapterImage: [[picture, other], other], ipAdapterScale: [0.7, 0.3] },
+      { ...RUN, ipAdapterImage: [other, picture], ipAdapterScale: 0 },
+    ];
+    const made = await Promise.all(calls.map((call) => run(call)));
+    pipe.setIPAdapterScale([0.7, 0.3]);
+    const first = (await pipe.generate({ ...RUN, ipAdapterImage: [[picture, other], other] })).images[0];
+    pipe.setIPAdapterScale([0, 0]);
+    const second = (await pipe.generate({ ...RUN, ipAdapterImage: [other, picture] })).images[0];
+    expect(made.map(({ image }) => image)).toEqual([first, second]);
+    expect(made[0]?.text.parameters).toMatch(/IP-Adapter 1: "Model: ip-adapter-plus_sd15, Weight: 0\.3, Image: data"/);
+  });
+
+  it("takes pictures as base64, and makes both passes of hires with them", async () => {
+    const base64 = Buffer.from(await picture.encode("png")).toString("base64");
+    const both = { ...RUN, ipAdapterImage: [picture, picture] };
+    expect((await run({ ...RUN, ipAdapterImage: [base64, base64] })).image).toEqual((await run(both)).image);
+    const [large, silent] = [await run({ ...both, hires: { scale: 2 } }), await run({ ...both, hires: { scale: 2 }, ipAdapterScale: 0 })];
+    expect(large.image).not.toEqual(silent.image);
+  });
+
+  it.each([
+    ["no picture", {}, /^ipAdapters needs ipAdapterImage: /],
+    ["one picture for two", { ipAdapterImage: picture }, /^2 were given for ipAdapters and 1 for ipAdapterImage/],
+    ["three scales", { ipAdapterImage: [picture, picture], ipAdapterScale: [1, 1, 1] }, /^3 were given for ipAdapterScale and 2/],
+    ["a path", { ipAdapterImage: ["./a.png", picture] }, /^ipAdapterImage is /],
+    ["bytes that are no picture", { ipAdapterImage: [new Uint8Array(4), picture] }, /^ipAdapterImage: /],
+  ])("refuses a run with %s", async (_, options, message) => {
+    await expect(run({ ...RUN, ...options })).rejects.toThrow(message);
+  });
+});
+
+describe("openWorkflow", () => {
+  it.each([
+    [
+      "a picture without adapter",
+      { firstRun: { ...RUN, ipAdapterImage: picture } },
+      [],
+      /^ipAdapterImage needs ipAdapters|^0 were given for ipAdapters/,
+    ],
+    [
+      "two image encoders",
+      {},
+      [
+        { ...PLAIN, imageEncoder: "a" },
+        { ...PLUS, imageEncoder: "b" },
+      ],
+      /^ipAdapters name 2 image encoders: a, b/,
+    ],
+    ["an adapter without source", {}, [{ weightName: "a" }], /needs ipAdapters\[0\]\.source/],
+  ])("refuses %s", async (_, options, ipAdapters, message) => {
+    await expect(openWorkflow({ model: checkpoint("sd1-mini"), device, ipAdapters: ipAdapters as never }, options)).rejects.toThrow(
+      message,
+    );
+  });
+
+  it("takes the image encoder by a path inside the source, and refuses families without IP-Adapters", async () => {
+    const adapter = { ...PLUS, imageEncoder: "models/image_encoder" };
+    await using open = await openWorkflow({ model: checkpoint("sd1-mini"), device, ipAdapters: [adapter] });
+    await run({ ...RUN, ipAdapterImage: picture }, open);
+    const refiner = openWorkflow({ model: checkpoint("sdxl-refiner-mini"), device, ipAdapters: [PLAIN] });
+    await expect(refiner).rejects.toThrow(/^ipAdapters do not work with sdxl-refiner-mini/);
+  });
+});
