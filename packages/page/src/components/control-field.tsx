@@ -3,6 +3,7 @@ import { abilities, control, controlFrom, fields, setFields } from "../state/for
 import { offer } from "../state/server.js";
 import { Field, ProblemText, problemAbout } from "./field.js";
 import { NumberField } from "./number-field.js";
+import { PictureInput } from "./picture-input.js";
 import { StartPreview } from "./start-preview.js";
 
 /** A ControlNet with the picture that it follows, if the server has any. */
@@ -30,19 +31,7 @@ export function ControlField() {
         <fieldset class="start">
           <legend>Picture that the ControlNet follows</legend>
           <div class="drop">
-            <input
-              ref={input}
-              type="file"
-              class="unseen"
-              tabIndex={-1}
-              accept="image/png,image/jpeg,image/webp,image/gif,image/avif"
-              aria-label="Picture that the ControlNet follows"
-              onChange={({ currentTarget }) => {
-                const [file] = currentTarget.files ?? [];
-                if (file) void controlFrom(file);
-                currentTarget.value = "";
-              }}
-            />
+            <PictureInput input={input} label="Picture that the ControlNet follows" onPicture={(file) => void controlFrom(file)} />
             {control.value && <StartPreview image={control.value} alt="For the ControlNet" />}
             <div class="start-tools">
               <button type="button" onClick={() => input.current?.click()}>

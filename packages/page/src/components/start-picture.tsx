@@ -4,6 +4,7 @@ import { abilities, defaults, start, startFrom } from "../state/form.js";
 import { ProblemText, problemAbout } from "./field.js";
 import { Icon } from "./icons.js";
 import { NumberField } from "./number-field.js";
+import { PictureInput } from "./picture-input.js";
 import { StartPreview } from "./start-preview.js";
 
 /** The picture to start from: a file, dropped or pasted, or one from the gallery. A mask can be drawn on it. */
@@ -18,20 +19,7 @@ export function StartPicture() {
     <fieldset class="start">
       <legend>Picture to start from{needsPicture ? "" : " (optional)"}</legend>
       <div class={isOver ? "drop is-over" : "drop"}>
-        <input
-          ref={input}
-          type="file"
-          class="unseen"
-          tabIndex={-1}
-          accept="image/png,image/jpeg,image/webp,image/gif,image/avif"
-          aria-label="Picture to start from"
-          onChange={({ currentTarget }) => {
-            const [file] = currentTarget.files ?? [];
-            if (file) void startFrom(file);
-            // The same file can be chosen again.
-            currentTarget.value = "";
-          }}
-        />
+        <PictureInput input={input} label="Picture to start from" onPicture={(file) => void startFrom(file)} />
         {!given && (
           <button type="button" class="drop-button" onClick={() => input.current?.click()}>
             <Icon name="picture" />
