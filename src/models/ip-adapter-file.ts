@@ -3,6 +3,7 @@ import { type Located, Weights } from "../checkpoint/weights.js";
 import { CheckpointError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
+import { attentionPaths } from "./attention-paths.js";
 
 /** An IP-Adapter whose file was read. Its weights stay in the file. */
 export interface IPAdapterFile {
@@ -47,20 +48,6 @@ export async function readIPAdapter(folder: Folder, path: string): Promise<IPAda
     return new Weights(name, new Map(own), (short) => prefix + short);
   };
   return { name, projection: part("image_proj."), layers: part("ip_adapter.") };
-}
-
-/** diffusers' order of a UNet's blocks. The middle block comes last. */
-const WAYS = ["down_blocks", "up_blocks", "mid_block"];
-
-/** A UNet's attention layers with this name, in diffusers' order. */
-export function attentionPaths(unet: Weights, name: "attn1" | "attn2"): string[] {
-  const order = (path: string) => WAYS.indexOf(path.slice(0, path.indexOf(".")));
-  const numbers = new Intl.Collator("en", { numeric: true });
-  return unet
-    .names()
-    .filter((tensor) => !tensor.includes(".motion_modules."))
-    .flatMap((tensor) => (tensor.endsWith(`.${name}.to_k.weight`) ? tensor.slice(0, -".to_k.weight".length) : []))
-    .sort((a, b) => order(a) - order(b) || numbers.compare(a, b));
 }
 
 /** A UNet's cross-attention layers, in the order of an IP-Adapter's. */

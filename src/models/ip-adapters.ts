@@ -58,6 +58,7 @@ const NONE: AppliedIPAdapters = { key: "", feeds: {}, prompts: () => () => [] };
 export class IPAdapters {
   private loaded: readonly LoadedIPAdapter[] = [];
   private lastId = 0;
+  private foundLayers: readonly CrossAttention[] | undefined;
   private readonly masks = new MaskSizes();
   /** See {@link project}. */
   private readonly projected = new WeakMap<Tensor, { readonly settings: readonly unknown[]; readonly tokens: Tensor }>();
@@ -151,7 +152,8 @@ export class IPAdapters {
   }
 
   private get layers(): readonly CrossAttention[] {
-    return crossAttentions(this.unet);
+    this.foundLayers ??= crossAttentions(this.unet);
+    return this.foundLayers;
   }
 
   /** The paths of the UNet's transformers. */

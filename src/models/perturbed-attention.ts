@@ -1,6 +1,7 @@
 import type { Weights } from "../checkpoint/weights.js";
 import { ArgumentError } from "../errors.js";
 import { type Fields, names, needed, whole } from "../options/fields.js";
+import { attentionPaths } from "./attention-paths.js";
 
 /** Rows of a batch whose self-attention is perturbed (Ahn et al. 2024, PAG): there each pixel attends to itself alone. */
 export interface PerturbedRows {
@@ -37,11 +38,8 @@ export function layersMatching(patterns: readonly string[], weights: Weights): (
 
 /** Paths of the attention layers whose keys are made of the picture itself. */
 function selfAttentions(weights: Weights): readonly string[] {
-  const width = (name: string) => weights.get(name).shape[1];
-  return weights.names().flatMap((name) => {
-    const path = /^(.*\.attn1)\.to_k\.weight$/.exec(name)?.[1];
-    return path && width(name) === width(`${path}.to_q.weight`) ? path : [];
-  });
+  const width = (name: string) => weights.shapeOf(name)[1];
+  return attentionPaths(weights, "attn1").filter((path) => width(`${path}.to_k.weight`) === width(`${path}.to_q.weight`));
 }
 
 function toExpression(pattern: string): RegExp {
