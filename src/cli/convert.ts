@@ -45,14 +45,14 @@ export function addConvert(program: Command, signal: AbortSignal): void {
     .option("--verbose", "show the stack of an error")
     .action(async (model: string, folder: string, options: ConvertOptions) => {
       const { lora, dtype, offline, quiet = false, ...others } = options;
-      const [{ convertCheckpoint }, { openProgress }, { formatPart }] = await Promise.all([
+      const [{ convertCheckpoint }, { openProgress }, { DownloadNotes }, { formatPart }] = await Promise.all([
         import("../generate/convert.js"),
         import("./progress.js"),
+        import("./download-notes.js"),
         import("./bytes.js"),
       ]);
       const { vae, variant, fromVariant, force, maxShardSize, config, revision, cacheDir } = others;
       const progress = await openProgress({ images: 1, quiet });
-      const downloads = new Map<string, ReturnType<typeof progress.download>>();
       let shown = 0;
       try {
         await convertCheckpoint({
@@ -60,11 +60,7 @@ export function addConvert(program: Command, signal: AbortSignal): void {
           overwrite: force ?? false,
           dtype: dtype && DTYPES[dtype],
           localFilesOnly: offline,
-          onDownload: (state, source) => {
-            const show = downloads.get(source) ?? progress.download(source);
-            downloads.set(source, show);
-            show(state);
-          },
+          onDownload: new DownloadNotes(progress).show,
           onProgress: ({ written, total }: SaveProgress) => {
             const tenths = Math.floor((written / total) * LINES);
             if (tenths > shown) progress.note(`${tenths * LINES}%  ${formatPart(written, total)}`);

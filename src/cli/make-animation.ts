@@ -6,6 +6,7 @@ import { seedsOf } from "../generate/seeds.js";
 import { animationFormatOfName, saveAnimation } from "../image/animation.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import type { AnimateOptions } from "./animate.js";
+import { DownloadNotes } from "./download-notes.js";
 import { formatSeconds } from "./format-seconds.js";
 import { probe, slugOf } from "./outputs.js";
 import { openProgress } from "./progress.js";
@@ -17,18 +18,13 @@ export async function makeAnimation(prompt: string, options: AnimateOptions, sig
   const [seed = 0n] = seedsOf({ seed: options.seed });
   const path = outputOf(prompt, seed, options);
   const progress = await openProgress({ images: 1, quiet });
-  const downloads = new Map<string, ReturnType<typeof progress.download>>();
   let begun = performance.now();
   try {
     const frames = await animate({
       ...{ prompt, seed, model, motionAdapter: motion, loras: options.lora, numFrames: options.frames, negativePrompt: options.negative },
       ...{ numInferenceSteps: options.steps, guidanceScale: options.guidance, width: options.size?.width, height: options.size?.height },
       ...{ scheduler, variant, device, lowMemory, cacheDir, localFilesOnly: offline, signal },
-      onDownload(state, source) {
-        const show = downloads.get(source) ?? progress.download(source);
-        downloads.set(source, show);
-        show(state);
-      },
+      onDownload: new DownloadNotes(progress).show,
       onLoad(loaded) {
         progress.note(`${nameOf(model)} with ${nameOf(motion)} on ${loaded.device}: ${loaded.scheduler}`);
         begun = performance.now();

@@ -8,6 +8,7 @@ import { embeddedCheckpointPath } from "../hub/embedded.js";
 import { gridShape, makeImageGrid } from "../image/grid.js";
 import { parseLoraTags } from "../prompt/lora-tags.js";
 import { libraryOf } from "./adapter-options.js";
+import { DownloadNotes } from "./download-notes.js";
 import { formatSeconds } from "./format-seconds.js";
 import { type GenerateOptions, readPictures } from "./generate-options.js";
 import { planOutputs, savePicture } from "./outputs.js";
@@ -100,25 +101,6 @@ export async function makePictures(
     };
   } finally {
     await workflow.dispose();
-  }
-}
-
-/** Shows downloads, each under the name of what is downloaded. */
-class DownloadNotes {
-  private readonly shown = new Map<string, ReturnType<Progress["download"]>>();
-  private isUnfinished = false;
-
-  constructor(private readonly progress: Progress) {}
-
-  readonly show = (state: Parameters<ReturnType<Progress["download"]>>[0], source: string): void => {
-    this.isUnfinished = state.files.done < state.files.total;
-    const show = this.shown.get(source) ?? this.progress.download(source);
-    this.shown.set(source, show);
-    show(state);
-  };
-
-  noteInterruption(): void {
-    if (this.isUnfinished) this.progress.note("what was downloaded is kept; the same command goes on where this one stopped");
   }
 }
 

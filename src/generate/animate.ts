@@ -3,7 +3,7 @@ import type { Picture } from "../image/picture.js";
 import { MotionAdapter } from "../models/motion-adapter.js";
 import { AnimateDiffPipeline } from "../pipelines/animatediff.js";
 import type { Device, ResolvedDevice } from "../runtime/device.js";
-import type { LoraRequest } from "./open-request.js";
+import { loadLoras, type SourcedLoras } from "./load-loras.js";
 
 /** What is animated. */
 export interface AnimateRequest {
@@ -12,7 +12,7 @@ export interface AnimateRequest {
   readonly model: string;
   /** The motion adapter for it: a folder or a hub id. */
   readonly motionAdapter: string;
-  readonly loras?: readonly (LoraRequest & { readonly source: string })[] | undefined;
+  readonly loras?: SourcedLoras | undefined;
   readonly negativePrompt?: string | undefined;
   readonly numFrames?: number | undefined;
   readonly numInferenceSteps?: number | undefined;
@@ -47,10 +47,7 @@ export async function animate(request: AnimateRequest): Promise<readonly Picture
     ...from(model),
     ...{ device, lowMemory, variant, motionAdapter, scheduler },
   });
-  const names = loras.map((_, i) => `lora_${i}`);
-  for (const [i, { source }] of loras.entries()) await pipe.loadLoraWeights(source, { ...from(source), adapterName: names[i] });
-  const weights = loras.map(({ weight = 1 }) => weight);
-  if (loras.length > 0) pipe.setAdapters(names, weights);
+  await loadLoras(pipe, loras, from);
   onLoad?.({ device: pipe.device, scheduler: pipe.scheduler.className });
   const run = pipe.steps({ ...options, signal });
   for await (const { index, total } of run) onStep?.(index + 1, total);

@@ -3,7 +3,7 @@ import type { DownloadProgress } from "../checkpoint/source.js";
 import { ArgumentError } from "../errors.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { DiffusionPipeline } from "../pipelines/diffusion-pipeline.js";
-import type { LoraRequest } from "./open-request.js";
+import { loadLoras, type SourcedLoras } from "./load-loras.js";
 import { openVae } from "./open-vae.js";
 
 /** What is converted. */
@@ -13,7 +13,7 @@ export interface ConvertRequest extends SavePretrainedOptions {
   /** The folder to write; new or empty, unless `overwrite` is set. */
   readonly folder: string;
   /** LoRAs that become a part of the weights. */
-  readonly loras?: readonly (LoraRequest & { readonly source: string })[] | undefined;
+  readonly loras?: SourcedLoras | undefined;
   /** Weight files to read, such as "fp16". `variant` is about those that are written. */
   readonly fromVariant?: string | undefined;
   /** An autoencoder in place of the checkpoint's. */
@@ -70,12 +70,7 @@ export async function convertCheckpoint(request: ConvertRequest): Promise<void> 
       if (!("loadLoraWeights" in pipe)) {
         throw new ArgumentError((name) => `${model} has no network that ${name("loras")} can change`, { argument: "loras" });
       }
-      const names = loras.map((_, i) => `lora_${i}`);
-      for (const [i, { source }] of loras.entries()) await pipe.loadLoraWeights(source, { ...from(source), adapterName: names[i] });
-      pipe.setAdapters(
-        names,
-        loras.map(({ weight = 1 }) => weight),
-      );
+      await loadLoras(pipe, loras, from);
       pipe.fuseLora();
     }
     await pipe.savePretrained(folder, { ...saving, overwrite: saving.overwrite ?? false });

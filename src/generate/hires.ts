@@ -3,7 +3,7 @@ import { Picture } from "../image/picture.js";
 import { resize, resizeTensorBilinear } from "../image/resize.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { HIRES_DEFAULTS, type HiresOptions, type HiresUpscaler } from "./hires-request.js";
-import type { Runner, RunnerStep } from "./runner.js";
+import { eachStep, type Runner, type RunnerStep } from "./runner.js";
 import type { ImageStart, NamedPicture } from "./start.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
 
@@ -79,19 +79,19 @@ export function hiresRunner({ networks, takesAllSteps }: HiresContext, job: Job,
       };
       const ofSecond = (step: RunnerStep): RunnerStep => ({ ...step, done: taken + step.done, total: taken + step.total });
       if (pass.upscaler === "latent" && strength > 0) {
-        const latents = yield* counted(latentsOf(first)(seed, signal), ofFirst);
+        const latents = yield* eachStep(latentsOf(first)(seed, signal), ofFirst);
         const [, , height = 0, width = 0] = latents.shape;
         const large = resizeTensorBilinear(latents, Math.round(height * scale), Math.round(width * scale));
         const runner = await networks.runner(secondJob({ image: blank(large, factor), latents: large }));
-        return yield* counted(runner.run(seed, signal), ofSecond);
+        return yield* eachStep(runner.run(seed, signal), ofSecond);
       }
-      const { image, nsfwContentDetected } = yield* counted(first.run(seed, signal), ofFirst);
+      const { image, nsfwContentDetected } = yield* eachStep(first.run(seed, signal), ofFirst);
       const picture = resize(image, largerSide(image.width, scale, factor), largerSide(image.height, scale, factor), {
         resampling: "lanczos",
       });
       if (strength === 0) return { image: picture, nsfwContentDetected };
       const runner = await networks.runner(secondJob({ image: { picture, name: FIRST_PASS } }));
-      return yield* counted(runner.run(seed, signal), ofSecond);
+      return yield* eachStep(runner.run(seed, signal), ofSecond);
     },
   };
 }
@@ -110,20 +110,4 @@ function latentsOf({ latents }: Runner): NonNullable<Runner["latents"]> {
     argument: "hires",
     hint: (name) => `leave ${name("refiner")} out, or let ${name("hires.upscaler")} be lanczos`,
   });
-}
-
-/** The steps, changed by `count`. */
-async function* counted<Result>(
-  steps: AsyncGenerator<RunnerStep, Result, void>,
-  count: (step: RunnerStep) => RunnerStep,
-): AsyncGenerator<RunnerStep, Result, void> {
-  try {
-    for (;;) {
-      const { done, value } = await steps.next();
-      if (done) return value;
-      yield count(value);
-    }
-  } finally {
-    await steps.return(undefined as never);
-  }
 }

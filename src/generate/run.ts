@@ -18,7 +18,7 @@ import type { OpenRequest } from "./open-request.js";
 import { readTags, taggedPrompt } from "./prompt-tags.js";
 import type { RunRequest } from "./run-request.js";
 import { type RunSettings, settingsText } from "./run-settings.js";
-import type { RunnerResult, RunnerStep } from "./runner.js";
+import { eachStep, type RunnerResult, type RunnerStep } from "./runner.js";
 import { seedsOf } from "./seeds.js";
 import { readStart, type Start } from "./start.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
@@ -137,16 +137,10 @@ async function* stepsOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<StepEvent, RunnerResult, void> {
   try {
-    for (;;) {
-      const { done, value } = await steps.next();
-      if (done) return value;
-      yield { kind: "step", index, ...value };
-    }
+    return yield* eachStep(steps, (step): StepEvent => ({ kind: "step", index, ...step }));
   } catch (error) {
     signal?.throwIfAborted();
     throw error;
-  } finally {
-    await steps.return(undefined as never);
   }
 }
 

@@ -37,6 +37,22 @@ export interface RunnerStep {
   preview(): Promise<Picture>;
 }
 
+/** The steps of a run, each changed. Leaving the loop ends the run. */
+export async function* eachStep<Step, Result>(
+  steps: AsyncGenerator<RunnerStep, Result, void>,
+  change: (step: RunnerStep) => Step,
+): AsyncGenerator<Step, Result, void> {
+  try {
+    for (;;) {
+      const { done, value } = await steps.next();
+      if (done) return value;
+      yield change(value);
+    }
+  } finally {
+    await steps.return(undefined as never);
+  }
+}
+
 /** Options of pipelines whose networks see pictures beside the latents. */
 const SEEN_PICTURES = ["maskImage", "imageGuidanceScale", "depthMap", "noiseLevel"];
 

@@ -6,6 +6,7 @@ import { type Fields, flag, real, whole } from "../options/fields.js";
 import { encodeApng } from "./apng.js";
 import { join } from "./bytes.js";
 import { Picture } from "./picture.js";
+import { formatIn } from "./picture-format.js";
 
 /** The file formats of animations. */
 export const ANIMATION_FORMATS = ["webp", "gif", "png"] as const;
@@ -81,8 +82,7 @@ export async function saveAnimation(frames: readonly Picture[], path: string, op
 
 /** The format for the ending of a file name, in upper or lower case; undefined for any other ending, or none. */
 export function animationFormatOfName(path: string): AnimationFormat | undefined {
-  const [, ending = ""] = /[^/\\]\.(\w+)$/.exec(path) ?? [];
-  return Object.hasOwn(FORMATS, ending.toLowerCase()) ? FORMATS[ending.toLowerCase()] : undefined;
+  return formatIn(FORMATS, path);
 }
 
 /** The first of the frames. @throws ArgumentError unless they are pictures of one size. */

@@ -11,6 +11,11 @@ const FORMATS: Readonly<Record<string, PictureFormat>> = { png: "png", jpg: "jpe
 
 /** The format for the ending of a file name, in upper or lower case; undefined for any other ending, or none. */
 export function formatOfName(path: string): PictureFormat | undefined {
+  return formatIn(FORMATS, path);
+}
+
+/** The format among `formats`, by ending in lower case, for the ending of a file name. */
+export function formatIn<Format>(formats: Readonly<Record<string, Format>>, path: string): Format | undefined {
   const [, ending = ""] = /[^/\\]\.(\w+)$/.exec(path) ?? [];
-  return Object.hasOwn(FORMATS, ending.toLowerCase()) ? FORMATS[ending.toLowerCase()] : undefined;
+  return Object.hasOwn(formats, ending.toLowerCase()) ? formats[ending.toLowerCase()] : undefined;
 }
