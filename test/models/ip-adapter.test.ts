@@ -5,7 +5,6 @@ import { GrayPicture } from "../../src/image/gray-picture.js";
 import { IPAdapterMaskProcessor } from "../../src/image/ip-adapter-mask-processor.js";
 import type { Picture } from "../../src/image/picture.js";
 import { CLIPVisionModelWithProjection } from "../../src/models/clip-vision.js";
-import { IPAdapterFaceIDPlusImageProjection } from "../../src/models/image-projection.js";
 import { readIPAdapter } from "../../src/models/ip-adapter-file.js";
 import { downsampleMask } from "../../src/models/ip-adapter-masks.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -17,46 +16,7 @@ import { pictureOf } from "../image/pictures-of.js";
 const ROOT = checkpoint("ip-adapter-mini");
 const device = "cpu";
 
-interface Meta {
-  readonly checkpoint: string;
-  readonly subfolder: string;
-  readonly weight_name: string;
-}
-
 const read = (folder: string, file: string) => readIPAdapter(openFolder(`${ROOT}/${folder}`), file);
-
-async function openUNet({ checkpoint: name, subfolder, weight_name }: Meta): Promise<UNet2DConditionModel> {
-  const unet = await UNet2DConditionModel.fromPretrained(checkpoint(name), { device, subfolder: "unet" });
-  await unet.ipAdapters.use(unet.ipAdapters.open([await read(subfolder, weight_name)]));
-  return unet;
-}
-
-describe("a UNet with an IP-Adapter", () => {
-  it.each(["sd15", "sd15-plus", "sd15-full-face", "sd15-faceid", "sd15-faceid-plus", "sdxl", "sdxl-plus"])(
-    "gives what diffusers gives: %s",
-    async (name) => {
-      const { meta, tensor } = readFixture<Meta>("ip-adapter", name);
-      const input = (key: string) => tensor(key) as Tensor;
-      await using unet = await openUNet(meta);
-      const [projection] = unet.encoderHidProj?.imageProjectionLayers ?? [];
-      if (projection instanceof IPAdapterFaceIDPlusImageProjection) projection.clipEmbeds = input("clip_embeds");
-      const imageEmbeds = [input("embeds")];
-      const [rows = 0, pictures = 0, ...rest] = input("embeds").shape;
-      const tokens = await projection?.forward(input("embeds").reshape([rows * pictures, ...rest]));
-      expectClose(tokens?.reshape(input("projected").shape) as Tensor, tensor("projected"));
-      const isXL = meta.checkpoint.startsWith("sdxl");
-      const conditions = {
-        encoderHiddenStates: input("encoder_hidden_states"),
-        ...(isXL && { addedCond: { textEmbeds: input("text_embeds"), timeIds: input("time_ids") } }),
-      };
-      for (const scale of ["1.0", "0.4"]) {
-        unet.ipAdapters.setScales([Number(scale)]);
-        const { sample } = await unet.forward(input("sample"), 431, { ...conditions, imageEmbeds });
-        expectClose(sample, tensor(`out.${scale}`));
-      }
-    },
-  );
-});
 
 describe("the parts of IP-Adapters", () => {
   let unet: UNet2DConditionModel;
@@ -66,7 +26,7 @@ describe("the parts of IP-Adapters", () => {
   afterAll(() => unet.dispose());
 
   it("encode pictures of any size as transformers does", async () => {
-    const { tensor } = readFixture("ip-adapter", "encoder");
+    const { tensor } = readFixture("image", "ip-adapter-encoder");
     const photos = [0, 1].map((i) => pictureOf(tensor(`photo.${i}`)) as Picture);
     const pixels = new CLIPImageProcessor({ size: 28, cropSize: 28 }).preprocess(photos, { backend: "torchvision" });
     expectClose(pixels, tensor("pixel_values"), 1e-6);
@@ -77,7 +37,7 @@ describe("the parts of IP-Adapters", () => {
   });
 
   it("make masks as diffusers does, in any proportions", () => {
-    const { tensor } = readFixture("ip-adapter", "masks");
+    const { tensor } = readFixture("image", "ip-adapter-masks");
     const masks = [0, 1].map((i) => {
       const { shape, data } = tensor(`mask.${i}`);
       return new GrayPicture(shape[1] ?? 0, shape[0] ?? 0, data as Uint8Array);

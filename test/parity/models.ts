@@ -19,7 +19,8 @@ import type { Tensor } from "../../src/tensor/tensor.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, NotSupported, withinAbsolute } from "./comparison.js";
 
-const TOLERANCE = 1e-4;
+/** For the absolute differences of networks. */
+export const TOLERANCE = 1e-4;
 
 interface ModelMeta {
   readonly checkpoint: string;

@@ -63,6 +63,9 @@ interface PipelineMeta {
   readonly ip_adapters?: readonly (readonly [string, string])[];
   readonly ip_adapter_scale?: IPAdapterScale | readonly IPAdapterScale[];
   readonly motion_adapter?: string | null;
+  /** The folder of a LoRA, and its weight. */
+  readonly lora?: string;
+  readonly lora_weight?: number;
   readonly refiner?: string | null;
   readonly refiner_pipeline?: string | null;
   readonly refiner_call?: JsonObject | null;
@@ -90,6 +93,8 @@ export interface OpenedPipeline extends Disposable {
   scheduler: Scheduler;
   generate(request: object): Promise<{ readonly images: Tensor | readonly Picture[] }>;
   loadIPAdapter?(source: string, options: object): Promise<void>;
+  loadLoraWeights?(source: string, options: object): Promise<void>;
+  setAdapters?(names: readonly string[], weights?: number): void;
   setIPAdapterScale?(scale: IPAdapterScale | readonly IPAdapterScale[]): void;
 }
 
@@ -161,7 +166,16 @@ function steeringOf(callbacks: readonly CallbackMeta[] | undefined): SteeringOpt
 
 type Model = Pick<
   PipelineMeta,
-  "checkpoint" | "pipeline" | "variant" | "scheduler" | "scheduler_overrides" | "ip_adapters" | "ip_adapter_scale" | (typeof PARTS)[number]
+  | "checkpoint"
+  | "pipeline"
+  | "variant"
+  | "scheduler"
+  | "scheduler_overrides"
+  | "ip_adapters"
+  | "ip_adapter_scale"
+  | "lora"
+  | "lora_weight"
+  | (typeof PARTS)[number]
 >;
 
 async function comparePixels(model: Model, request: object, context: PipelineContext, expected: Tensor<DType>): Promise<Comparison> {
@@ -203,6 +217,8 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
     variant,
     model.ip_adapters,
     model.ip_adapter_scale,
+    model.lora,
+    model.lora_weight,
     ...PARTS.map((part) => model[part]),
   ]);
   return pipelines.get(key, async () => {
@@ -218,6 +234,10 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
       const [subfolder, weightName] = [0, 1].map((i) => model.ip_adapters?.map((each) => each[i]));
       await pipe.loadIPAdapter?.(join(checkpoints, "ip-adapter-mini"), { subfolder, weightName });
       if (model.ip_adapter_scale !== undefined) pipe.setIPAdapterScale?.(model.ip_adapter_scale);
+    }
+    if (model.lora) {
+      await pipe.loadLoraWeights?.(join(checkpoints, model.lora), { adapterName: "lora" });
+      pipe.setAdapters?.(["lora"], model.lora_weight);
     }
     return closingWith(pipe, Object.values(parts).flat());
   });

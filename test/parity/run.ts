@@ -3,6 +3,7 @@ import type { Device } from "../../src/runtime/device.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, holds, NotSupported } from "./comparison.js";
+import { compareIPAdapter } from "./ip-adapter.js";
 import { compareModel } from "./models.js";
 import { comparePipeline, type OpenedPipeline } from "./pipelines.js";
 import { compareRng } from "./rng.js";
@@ -64,6 +65,9 @@ export class ParityRun implements AsyncDisposable {
       case "models":
         this.engine ??= await createEngine({ device });
         return compareModel(parityCase, { checkpoints, engine: this.engine });
+      case "ip-adapter":
+        this.engine ??= await createEngine({ device });
+        return compareIPAdapter(parityCase, { checkpoints, engine: this.engine });
       case "pipelines":
       case "step-cache":
       case "steering":
