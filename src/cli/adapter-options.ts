@@ -36,20 +36,6 @@ export function embeddingOption(text: string): Given<EmbeddingRequest> {
   throw wrongValue("--embedding", text, "a file, a folder or a hub id, followed by :TOKEN if that is not the file's name", example);
 }
 
-/** A picture for an IP-Adapter on the command line. */
-export interface ImagePromptOption {
-  readonly source: string;
-  readonly scale: number;
-}
-
-/** Reads `PICTURE` or `PICTURE:SCALE`, the value of `--ip-image`. @throws ArgumentError */
-export function imagePromptOption(text: string): ImagePromptOption {
-  const [source, rest] = splitSource(text);
-  const scale = rest === undefined ? 1 : toNumber(rest);
-  if (Number.isFinite(scale) && source !== "") return { source, scale };
-  throw wrongValue("--ip-image", text, "a file or a web address, followed by :SCALE if that is not 1", "example: --ip-image style.png:0.6");
-}
-
 /** The folders `--lora-dir` and `--embedding-dir` with all folders below, as in AUTOMATIC1111's web UI. */
 export function libraryOf({ loraDir, embedding = [], embeddingDir }: LibraryOptions): AdapterLibrary {
   const given = embedding.map(({ source }) => resolve(source));
@@ -81,7 +67,7 @@ function shelfOf(option: string, folder: string, isWanted: (path: string) => boo
  * Splits `SOURCE:REST` at its last colon; not at that of a drive (`C:\loras`) or an address (`https://`), and not if the whole text is a
  * path.
  */
-function splitSource(text: string): [source: string, rest: string | undefined] {
+export function splitSource(text: string): [source: string, rest: string | undefined] {
   const [, source, rest] = /^(.{2,}):([^:/\\]*)$/su.exec(text) ?? [];
   return source === undefined || existsSync(text) ? [text, undefined] : [source, rest];
 }

@@ -46,6 +46,7 @@ export async function generateJson(options: GenerateOptions, request: GenerateRe
       ipAdapters: options.ipAdapter.map((model, i) => ({
         model,
         images: options.ipImage?.flatMap(({ source }, k) => (options.ipAdapter?.length === 1 || k === i ? [source] : [])),
+        masks: options.ipMask?.filter((_, k) => options.ipAdapter?.length === 1 || k === i),
         scale: settings.ipAdapters?.[i]?.scale,
       })),
     }),

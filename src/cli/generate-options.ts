@@ -12,11 +12,12 @@ import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { ResizeMode } from "../image/vae-image-processor.js";
 import type { Device } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
-import type { ImagePromptOption, LibraryOptions } from "./adapter-options.js";
+import type { LibraryOptions } from "./adapter-options.js";
+import { type ImagePromptOptions, imagePromptsOf, picturesByAdapter } from "./image-prompt-options.js";
 import type { Size } from "./values.js";
 
 /** The options of `darkroom generate` as commander gives them. */
-export interface GenerateOptions extends LibraryOptions {
+export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly model?: string;
   readonly config?: string;
   readonly revision?: string;
@@ -62,9 +63,6 @@ export interface GenerateOptions extends LibraryOptions {
   readonly controlResize?: readonly ResizeMode[];
   readonly lora?: readonly (LoraRequest & { readonly source: string })[];
   readonly embedding?: readonly (EmbeddingRequest & { readonly source: string })[];
-  readonly ipAdapter?: readonly string[];
-  readonly ipEncoder?: string;
-  readonly ipImage?: readonly ImagePromptOption[];
   readonly vae?: string;
   readonly upscale?: string;
   readonly refiner?: string;
@@ -152,31 +150,6 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
   return { ...request, seed: seedsOf(request)[0] };
 }
 
-/** IP-Adapters and their pictures. A single adapter takes all pictures. @throws ArgumentError for what it cannot take */
-function imagePromptsOf({
-  ipAdapter,
-  ipEncoder,
-  ipImage,
-}: GenerateOptions): Pick<GenerateRequest, "ipAdapters" | "ipAdapterImage" | "ipAdapterScale"> {
-  if (ipEncoder !== undefined && !ipAdapter) {
-    throw new ArgumentError("--ip-encoder needs --ip-adapter: it encodes the pictures of IP-Adapters", { hint: "add --ip-adapter" });
-  }
-  const sources = ipImage?.map(({ source }) => source);
-  const scales = ipImage?.map(({ scale }) => scale);
-  const isOne = ipAdapter?.length === 1;
-  if (isOne && new Set(scales).size > 1) {
-    throw new ArgumentError(`--ip-image has several scales: ${scales?.join(", ")}; pictures of one IP-Adapter act equally`, {
-      argument: "ipAdapterImage",
-      hint: "give them one scale",
-    });
-  }
-  return {
-    ipAdapters: ipAdapter?.map((source) => ({ source, imageEncoder: ipEncoder })),
-    ipAdapterImage: isOne && sources ? [sources] : sources,
-    ipAdapterScale: isOne ? scales?.slice(0, 1) : scales,
-  };
-}
-
 /** The second pass. @throws ArgumentError for its options without it */
 function hiresOf({
   hires: scale,
@@ -193,12 +166,13 @@ function hiresOf({
 /** The request with its pictures read. @throws ArgumentError for one that cannot be read */
 export async function readPictures(
   request: GenerateRequest,
-  { image, mask, depthMap, controlImage, ipAdapter = [], ipImage = [] }: GenerateOptions,
+  { image, mask, depthMap, controlImage, ipAdapter, ipImage, ipMask }: GenerateOptions,
 ): Promise<GenerateRequest> {
-  const prompts = await Promise.all(ipImage.map(({ source }) => readPicture(source)));
+  const prompts = ipImage && (await Promise.all(ipImage.map(({ source }) => readPicture(source))));
+  const masks = ipMask && (await Promise.all(ipMask.map((source) => source && readPicture(source))));
   return {
     ...request,
-    ...(prompts.length > 0 && { ipAdapterImage: ipAdapter.length === 1 ? [prompts] : prompts }),
+    ...picturesByAdapter(ipAdapter, prompts, masks),
     image: image === undefined ? undefined : await readPicture(image),
     depthMap: depthMap === undefined ? undefined : await readPicture(depthMap),
     maskImage: mask === undefined ? undefined : await readPicture(mask),

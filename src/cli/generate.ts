@@ -9,9 +9,10 @@ import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
 import { DEVICES } from "../runtime/device.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
-import { embeddingOption, imagePromptOption, loraOption } from "./adapter-options.js";
+import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
+import { imagePromptBlocksOption, imagePromptMaskOption, imagePromptOption } from "./image-prompt-options.js";
 import { freeU, interval, number, numbers, repeated, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
@@ -101,6 +102,8 @@ function addPartOptions(generate: Command): void {
       repeated((text) => text),
     )
     .option("--ip-image <file>", "picture beside the prompt, for it[:SCALE]; repeatable", repeated(imagePromptOption))
+    .option("--ip-mask <file>", "that picture acts where this is white; or none; repeatable", repeated(imagePromptMaskOption))
+    .option("--ip-blocks <name>", "its part: style, layout (XL); or blocks in JSON", repeated(imagePromptBlocksOption))
     .option("--ip-encoder <dir>", "its image encoder (default: image_encoder beside it)")
     .option("--refiner <path>", "XL checkpoint that takes the last steps")
     .option(

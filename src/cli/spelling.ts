@@ -57,6 +57,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   imageGuidanceScale: "--image-guidance",
   imageEncoderFolder: "--ip-encoder",
   ipAdapterImage: "--ip-image",
+  ipAdapterMasks: "--ip-mask",
   ipAdapters: "--ip-adapter",
   ipAdapterScale: "--ip-image",
   keepDays: "--keep-days",

@@ -58,9 +58,14 @@ export interface Family {
   readonly ownOptions?: Readonly<Record<string, readonly WorkflowName[]>>;
   /** Set if there are IP-Adapters for it, and its pipelines take their pictures. */
   readonly takesImagePrompts?: true;
+  /** The scales of an IP-Adapter for the UNet's blocks that act on the style and on the layout, where they are known. */
+  readonly imagePromptParts?: Readonly<Record<"style" | "layout", ImagePromptBlocks>>;
   /** Set if a second checkpoint can take over towards the end. */
   readonly refinement?: Refinement;
 }
+
+/** Scales of an IP-Adapter by block, a number for each transformer of the block. */
+export type ImagePromptBlocks = Readonly<Partial<Record<"down" | "up", Readonly<Record<`block_${number}`, readonly number[]>>>>>;
 
 /** A part of a checkpoint. */
 export interface Part {

@@ -1,6 +1,6 @@
 import type { Family } from "./family.js";
 import { CLIP_PARTS, COMMON_PARTS, EDIT, SAFETY_PARTS, XL_EDIT } from "./stable-diffusion.js";
-import { SECOND_CLIP_PARTS } from "./stable-diffusion-xl.js";
+import { SECOND_CLIP_PARTS, XL_IMAGE_PROMPT_PARTS } from "./stable-diffusion-xl.js";
 
 /**
  * Stable Diffusion trained to change a picture as a text says (Brooks et al. 2023, arXiv:2211.09800). Its UNet sees the picture's latents.
@@ -23,6 +23,7 @@ export const INSTRUCT_PIX2PIX_XL = {
   shortName: "InstructPix2Pix",
   takesPrompt: true,
   takesImagePrompts: true,
+  imagePromptParts: XL_IMAGE_PROMPT_PARTS,
   workflows: { image: XL_EDIT },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SECOND_CLIP_PARTS },
 } as const satisfies Family;

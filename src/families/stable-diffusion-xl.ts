@@ -57,6 +57,9 @@ export const XL_WORKFLOWS = {
 /** The refiner was trained on the last fifth of the noise levels (Podell et al. 2023, section 2.5). A base can refine as well. */
 export const XL_REFINEMENT = { families: ["xl-refiner", "xl"], from: 0.8 } as const;
 
+/** As InstantStyle found them (Wang et al. 2024, arXiv:2404.02733), in diffusers' notation. */
+export const XL_IMAGE_PROMPT_PARTS = { style: { up: { block_0: [0, 1, 0] } }, layout: { down: { block_2: [0, 1] } } } as const;
+
 const ALL = Object.keys(XL_WORKFLOWS) as (keyof typeof XL_WORKFLOWS)[];
 /** Workflows that can continue the unfinished run of another model, and those that can leave their run unfinished. */
 const CONTINUING = ["image", "mask", "controlnet-mask", "union-mask"] as const;
@@ -92,6 +95,7 @@ export const STABLE_DIFFUSION_XL = {
   architecture: "stable-diffusion-xl",
   takesPrompt: true,
   takesImagePrompts: true,
+  imagePromptParts: XL_IMAGE_PROMPT_PARTS,
   workflows: XL_WORKFLOWS,
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SECOND_CLIP_PARTS },
   indexOptions: { force_zeros_for_empty_prompt: true, requires_aesthetics_score: false },

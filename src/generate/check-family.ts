@@ -2,6 +2,7 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
+import { checkImagePromptScales } from "./image-prompts.js";
 import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
 import type { GenerateRequest } from "./request.js";
@@ -40,6 +41,7 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   checkNetworks(request, family, index);
   const model = `${nameOf(request.model)}, a ${index.className},`;
   if (!family.takesPrompt) return;
+  checkImagePromptScales(request, family);
   if (request.prompt === undefined) {
     throw new ArgumentError(`no prompt was given; ${model} needs one`, {
       argument: "prompt",

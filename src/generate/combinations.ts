@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import type { Mention, Spelling, Wording } from "../wording.js";
+import type { ImagePromptMasks, ImagePromptPictures } from "./image-prompt-request.js";
 import { listOf } from "./list-of.js";
 import type { GenerateRequest } from "./request.js";
 
@@ -24,7 +25,7 @@ const NEEDS: readonly (readonly [option: OptionName, needed: OptionName, why: st
     (option) =>
       [option, "controlnet", "it says how that network acts", (name: Spelling) => `add ${name("controlnet")} and a ControlNet`] as const,
   ),
-  ...(["ipAdapterImage", "ipAdapterScale"] as const).map(
+  ...(["ipAdapterImage", "ipAdapterMasks", "ipAdapterScale"] as const).map(
     (option) =>
       [
         option,
@@ -85,7 +86,7 @@ export function expectImagePrompts(request: GenerateRequest): void {
   );
 }
 
-/** @throws ArgumentError for other numbers of pictures or scales than of IP-Adapters. */
+/** @throws ArgumentError for other numbers of pictures, masks or scales than of IP-Adapters. */
 function checkImagePrompts(request: GenerateRequest): void {
   const adapters = listOf(request.ipAdapters).length;
   const [images, scales] = [listOf<unknown>(request.ipAdapterImage).length, listOf(request.ipAdapterScale).length];
@@ -95,12 +96,38 @@ function checkImagePrompts(request: GenerateRequest): void {
       { argument: "ipAdapterImage", hint: "in a program, several pictures of one IP-Adapter are a list in the list: [[a, b]]" },
     );
   }
+  if (request.ipAdapterMasks !== undefined) checkMasks(request, adapters);
   if (scales <= 1 || scales === adapters) return;
   throw new ArgumentError(
     (name) =>
       `${count(scales)} given for ${name("ipAdapterScale")} and ${adapters} for ${name("ipAdapters")}; expected one for all, or one for each`,
     { argument: "ipAdapterScale" },
   );
+}
+
+/** @throws ArgumentError unless each IP-Adapter has a mask for each of its pictures, or none. */
+function checkMasks({ ipAdapterImage, ipAdapterMasks }: GenerateRequest, adapters: number): void {
+  const masks = listOf<ImagePromptMasks>(ipAdapterMasks);
+  if (masks.length !== adapters) {
+    throw new ArgumentError(
+      (name) =>
+        `${count(masks.length)} given for ${name("ipAdapterMasks")} and ${adapters} for ${name("ipAdapters")}; expected masks, or null, for each`,
+      { argument: "ipAdapterMasks" },
+    );
+  }
+  const pictures = listOf<ImagePromptPictures>(ipAdapterImage);
+  const wrong = masks.findIndex((each, i) => each !== null && pictures[i] !== undefined && sizeOf(each) !== sizeOf(pictures[i]));
+  if (wrong === -1) return;
+  const [found, wanted] = [sizeOf(masks[wrong]), sizeOf(pictures[wrong])];
+  throw new ArgumentError(
+    (name) =>
+      `IP-Adapter ${wrong} has ${found} ${name("ipAdapterMasks")} for ${wanted} ${name("ipAdapterImage")}; expected one for each picture`,
+    { argument: "ipAdapterMasks", hint: "a white mask lets its picture act everywhere" },
+  );
+}
+
+function sizeOf(pictures: ImagePromptMasks | undefined): number {
+  return listOf<unknown>(pictures).length;
 }
 
 function checkControls(request: GenerateRequest, isPlanned: boolean): void {

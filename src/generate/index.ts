@@ -14,7 +14,14 @@ export type { ControlRequest } from "./control-request.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export { type HiresPass, largerSide, stepsForStrength } from "./hires.js";
 export type { HiresOptions, HiresRequest, HiresUpscaler } from "./hires-request.js";
-export type { ImagePromptPictures, ImagePromptRequest } from "./image-prompt-request.js";
+export type {
+  ImagePromptMasks,
+  ImagePromptParts,
+  ImagePromptPictures,
+  ImagePromptRequest,
+  ImagePromptScale,
+  ImagePromptScales,
+} from "./image-prompt-request.js";
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 export type { ModelSource } from "./model-source.js";
 export type { EmbeddingRequest, IPAdapterRequest, LoraRequest, OpenRequest } from "./open-request.js";

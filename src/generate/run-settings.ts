@@ -10,6 +10,7 @@ import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { ControlPreprocessor } from "./control-options.js";
 import type { HiresPass } from "./hires.js";
+import type { ImagePromptScales } from "./image-prompt-request.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 import type { SchedulerSettings } from "./run-request.js";
 
@@ -139,7 +140,9 @@ export interface IPAdapterSettings {
   /** Names of its pictures' files, "data" without a name. */
   readonly images: readonly string[];
   /** How strongly they act. */
-  readonly scale: number;
+  readonly scale: ImagePromptScales;
+  /** Names of the files that say where they act; undefined if they act everywhere. */
+  readonly masks?: readonly string[] | undefined;
 }
 
 /** One image file. */
@@ -271,7 +274,10 @@ function startSettings({
     // As AUTOMATIC1111's ControlNet extension writes them, a field for each network.
     ...Object.fromEntries(controls.map((control, i) => [`ControlNet ${i}`, controlText(control, guessMode)])),
     ...Object.fromEntries(
-      ipAdapters.map(({ model, scale, images }, i) => [`IP-Adapter ${i}`, `Model: ${model}, Weight: ${scale}, Image: ${images.join(" ")}`]),
+      ipAdapters.map(({ model, scale, images, masks }, i) => [
+        `IP-Adapter ${i}`,
+        `Model: ${model}, Weight: ${JSON.stringify(scale)}, Image: ${images.join(" ")}${masks ? `, Mask: ${masks.join(" ")}` : ""}`,
+      ]),
     ),
   };
 }

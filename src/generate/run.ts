@@ -9,7 +9,8 @@ import { chooseScheduler } from "./choose-scheduler.js";
 import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { hiresPass, hiresRunner } from "./hires.js";
-import { type ImagePrompt, readImagePrompts } from "./image-prompts.js";
+import type { ImagePromptScales } from "./image-prompt-request.js";
+import { type ImagePrompt, imagePromptScales, readImagePrompts } from "./image-prompts.js";
 import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
@@ -20,7 +21,7 @@ import type { RunRequest } from "./run-request.js";
 import { type RunSettings, settingsText } from "./run-settings.js";
 import { eachStep, type RunnerResult, type RunnerStep } from "./runner.js";
 import { seedsOf } from "./seeds.js";
-import { readStart, type Start } from "./start.js";
+import { type NamedPicture, readStart, type Start } from "./start.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
 
 /** What happens in a run. */
@@ -193,6 +194,7 @@ function prepare(
       start,
       controls,
       imagePrompts,
+      imagePromptScales: imagePromptScales(request, imagePrompts.length, family),
       scheduler,
       // Without the prediction type: another network may have another.
       schedulerFrom: (own) => chooseScheduler(own, named, { timestepSpacing }, schedulerConfig),
@@ -209,7 +211,7 @@ function prepare(
       predictionType,
       ...picturesOf(start),
       controls: settingsOf(controls, opening, usual),
-      ipAdapters: adapterSettingsOf(imagePrompts, opening),
+      ipAdapters: adapterSettingsOf(request, imagePrompts, opening),
       vae: opening.vae && nameOf(opening.vae),
       refiner: opening.refiner && nameOf(opening.refiner),
       upscaler: opening.upscaler !== undefined && upscaler ? { name: nameOf(opening.upscaler), scale: upscaler.scale } : undefined,
@@ -257,9 +259,16 @@ function settingsOf(controls: readonly Control[], { controlnet }: OpenRequest, {
   }));
 }
 
-function adapterSettingsOf(prompts: readonly ImagePrompt[], { ipAdapters = [] }: OpenRequest): RunSettings["ipAdapters"] {
-  return prompts.map(({ images, scale }, i) => {
+function adapterSettingsOf(
+  { ipAdapterScale }: RunRequest,
+  prompts: readonly ImagePrompt[],
+  { ipAdapters = [] }: OpenRequest,
+): RunSettings["ipAdapters"] {
+  const scales = listOf<ImagePromptScales>(ipAdapterScale);
+  const names = (pictures: readonly NamedPicture[]) => pictures.map(({ name }) => name);
+  return prompts.map(({ images, masks }, i) => {
     const { source, weightName } = ipAdapters[i] ?? { source: "" };
-    return { model: nameOf(weightName ?? source), images: images.map(({ name }) => name), scale };
+    const scale = (scales.length === 1 ? scales[0] : scales[i]) ?? 1;
+    return { model: nameOf(weightName ?? source), images: names(images), scale, ...(masks && { masks: names(masks) }) };
   });
 }

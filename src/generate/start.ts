@@ -57,7 +57,7 @@ export async function readStart({ image, maskImage, paddingMaskCrop, depthMap }:
 
 /** The picture that is given as `argument`. @throws ArgumentError for that argument if it cannot be decoded */
 export async function readPicture(
-  argument: "image" | "maskImage" | "controlImage" | "depthMap" | "ipAdapterImage",
+  argument: "image" | "maskImage" | "controlImage" | "depthMap" | "ipAdapterImage" | "ipAdapterMasks",
   input: PictureInput,
   load: typeof loadImage = loadImage,
 ): Promise<NamedPicture> {

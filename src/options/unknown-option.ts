@@ -45,6 +45,7 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const STEP_BY_STEP = "pipe.steps(request) yields every step: for await (const step of pipe.steps(request))";
+const OF_PAG = "pagScale and pagAppliedLayers of a call turn it on, and the classes with PAG in their name have it by default";
 
 /** Options of Python diffusers that Darkroom does not have, in camelCase, and what to do instead. */
 const WITHOUT: Readonly<Record<string, string>> = {
@@ -52,10 +53,8 @@ const WITHOUT: Readonly<Record<string, string>> = {
   callbackOnStepEnd: STEP_BY_STEP,
   callbackOnStepEndTensorInputs: "onStepEnd gets all tensors",
   callbackSteps: STEP_BY_STEP,
-  crossAttentionKwargs: "a LoRA's weight is set by pipe.setAdapters(name, weight)",
+  crossAttentionKwargs: "a LoRA's weight is set by pipe.setAdapters(name, weight), and masks of IP-Adapters are ipAdapterMasks",
   customPipeline: "pipelines written in Python cannot be run",
-  ipAdapterImage: "IP-Adapters are not supported",
-  ipAdapterImageEmbeds: "IP-Adapters are not supported",
   loadSafetyChecker: "safetyChecker: null opens a checkpoint without its safety checker",
   lowCpuMemUsage: "weights are mapped from disk, never read whole; lowMemory: true saves more",
   requiresSafetyChecker: "safetyChecker: null opens a checkpoint without its safety checker",
@@ -65,6 +64,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   trustRemoteCode: "code of a repository is never run",
   useOnnx: "only safetensors are read",
   useSafetensors: "only safetensors are read, so that there is no choice",
+  enablePag: OF_PAG,
   forceDownload: "removeCachedRepository(id) deletes what was downloaded",
   resumeDownload: "downloads are always resumed",
 };

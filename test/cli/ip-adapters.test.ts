@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ControlNetModel } from "../../src/models/controlnet.js";
@@ -82,6 +83,26 @@ describe("darkroom generate --ip-adapter", () => {
     });
   });
 
+  it("takes masks, scales for each picture and scales by block", async () => {
+    const pipe = await sd1(PLUS, 1);
+    const args = ["--ip-adapter", file(PLUS), "--ip-image", "in.png:0.5", "--ip-image", "mask.png:0.2"];
+    const masked = { ...request, ipAdapterImage: [[input, mask]], ipAdapterMasks: [[mask, input]], ipAdapterScale: [[0.5, 0.2]] };
+    const masks = ["--ip-mask", "mask.png", "--ip-mask", "in.png"];
+    expect(await generated("sd1-mini", ...args, ...masks)).toEqual((await pipe.generate(masked)).images[0]);
+    expect((await parametersOf(folder)).settings).toMatchObject({
+      "IP-Adapter 0": "Model: ip-adapter-plus_sd15, Weight: [0.5,0.2], Image: in.png mask.png, Mask: mask.png in.png",
+    });
+    const blocks = { ...request, ipAdapterImage: input, ipAdapterScale: { up: { block_1: [0, 0.5] }, mid: 0.25 } };
+    writeFileSync(join(folder, "blocks.json"), '{ "up": { "block_1": [0, 1] }, "mid": 0.5 }');
+    const one = args.slice(0, 4);
+    expect(await generated("sd1-mini", ...one, "--ip-blocks", "blocks.json")).toEqual((await pipe.generate(blocks)).images[0]);
+    const two = [PLAIN, PLUS].flatMap((name) => ["--ip-adapter", file(name)]);
+    const both = await sd1([PLAIN, PLUS], [0.5, 0.2]);
+    const partly = { ...request, ipAdapterImage: [input, mask], ipAdapterMasks: [null, mask] };
+    const made = await generated("sd1-mini", ...two, ...args.slice(2), "--ip-mask", "none", "--ip-mask", "mask.png");
+    expect(made).toEqual((await both.generate(partly)).images[0]);
+  });
+
   it("works with XL, an image encoder that is named, and a refiner, which has no adapter", async () => {
     const base = await opened(StableDiffusionXLPipeline.fromPretrained(checkpoint("sdxl-base-mini"), { device }));
     await base.loadIPAdapter(file("ip-adapter_sdxl.safetensors", "sdxl_models"));
@@ -111,6 +132,19 @@ describe("darkroom generate --ip-adapter", () => {
       /2 were given for --ip-adapter and 1 for --ip-image/,
     ],
     ["several scales", [...adapter, "--ip-image", "in.png:0.2", "--ip-image", "in.png"], /--ip-image has several scales: 0\.2, 1/],
+    [
+      "fewer masks than pictures",
+      [...adapter, "--ip-image", "in.png", "--ip-image", "in.png", "--ip-mask", "mask.png"],
+      /--ip-mask was given 1 times and --ip-image 2 times/,
+    ],
+    [
+      "a mask for some pictures of an adapter",
+      [...adapter, "--ip-image", "in.png", "--ip-image", "in.png", "--ip-mask", "mask.png", "--ip-mask", "none"],
+      /--ip-mask is none for some pictures of one IP-Adapter/,
+    ],
+    ["a part of another family", [...adapter, "--ip-image", "in.png", "--ip-blocks", "style,layout"], /--ip-image has style or layout/],
+    ["blocks that are no file", [...adapter, "--ip-image", "in.png", "--ip-blocks", "styles"], /--ip-blocks is "styles"; expected style/],
+    ["blocks of no UNet", [...adapter, "--ip-image", "in.png", "--ip-blocks", '{"down": "x"}'], /--ip-blocks is /],
     ["a scale that is no number", [...adapter, "--ip-image", "in.png:big"], /--ip-image is "in\.png:big"; expected a file/],
   ])("refuses %s", async (_, args, message) => {
     expectFailure(await darkroom(["generate", "a fox", "--model", checkpoint("sd1-mini"), ...args], folder), 2, message);

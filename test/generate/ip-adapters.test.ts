@@ -1,5 +1,8 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FAMILIES } from "../../src/families/lookups.js";
+import type { KnownFamily } from "../../src/generate/families.js";
+import { imagePromptScales } from "../../src/generate/image-prompts.js";
 import { type GeneratedPicture, openWorkflow, type RunRequest, type Workflow } from "../../src/generate/index.js";
 import { Picture } from "../../src/image/picture.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
@@ -54,7 +57,40 @@ describe("a workflow with IP-Adapters", () => {
     expect(large.image).not.toEqual(silent.image);
   });
 
+  it("takes masks, and scales by block and by picture, as the pipelines do", async () => {
+    const mask = new Picture(
+      8,
+      8,
+      Uint8Array.from({ length: 192 }, (_, i) => (i < 96 ? 255 : 0)),
+    );
+    const base64 = Buffer.from(await mask.encode("png")).toString("base64");
+    const ipAdapterImage = [[picture, other], other];
+    const scales = [[0.7, 0.2], { up: { block_1: [0, 1] }, mid: 0.5 }];
+    const { images } = await pipe.generate({
+      ...RUN,
+      ...{ ipAdapterImage, ipAdapterMasks: [[mask, other], null], ipAdapterScale: scales as never },
+    });
+    const made = await run({ ...RUN, ipAdapterImage, ipAdapterMasks: [[base64, other], null], ipAdapterScale: scales as never });
+    expect(made.image).toEqual(images[0]);
+    expect(made.text.parameters).toContain("Weight: [0.7,0.2], Image: data data, Mask: data data");
+    expect((await run({ ...RUN, ipAdapterImage })).image).not.toEqual(made.image);
+  });
+
   it.each([
+    [
+      "fewer masks than pictures",
+      { ipAdapterImage: [[picture, other], other], ipAdapterMasks: [other, null] },
+      /^IP-Adapter 0 has 1 ipAdapterMasks for 2 ipAdapterImage/,
+    ],
+    ["masks for one adapter of two", { ipAdapterImage: [picture, other], ipAdapterMasks: other }, /^1 was given for ipAdapterMasks and 2/],
+    ["style", { ipAdapterImage: [picture, other], ipAdapterScale: { style: 1 } }, /^ipAdapterScale has style or layout, and Stable Diff/],
+    ["style and blocks", { ipAdapterImage: [picture, other], ipAdapterScale: { style: 1, up: 1 } }, /^ipAdapterScale is .*; expected a/],
+    ["an infinite scale", { ipAdapterImage: [picture, other], ipAdapterScale: { mid: Number.POSITIVE_INFINITY } }, /^ipAdapterScale is /],
+    [
+      "a block that is not there",
+      { ipAdapterImage: [picture, other], ipAdapterScale: [1, { up: { block_7: 1 } }] },
+      /scale.up has block_7/,
+    ],
     ["no picture", {}, /^ipAdapters needs ipAdapterImage: /],
     ["one picture for two", { ipAdapterImage: picture }, /^2 were given for ipAdapters and 1 for ipAdapterImage/],
     ["three scales", { ipAdapterImage: [picture, picture], ipAdapterScale: [1, 1, 1] }, /^3 were given for ipAdapterScale and 2/],
@@ -62,6 +98,22 @@ describe("a workflow with IP-Adapters", () => {
     ["bytes that are no picture", { ipAdapterImage: [new Uint8Array(4), picture] }, /^ipAdapterImage: /],
   ])("refuses a run with %s", async (_, options, message) => {
     await expect(run({ ...RUN, ...options })).rejects.toThrow(message);
+  });
+});
+
+describe("scales by part", () => {
+  const scales = (ipAdapterScale: RunRequest["ipAdapterScale"], count: number) =>
+    imagePromptScales({ ipAdapterScale }, count, FAMILIES.find(({ id }) => id === "xl") as KnownFamily);
+
+  it("are the blocks of XL that InstantStyle names", () => {
+    expect(scales({ style: 0.6 }, 1)).toEqual([{ up: { block_0: [0, 0.6, 0] }, down: { block_2: [0, 0] } }]);
+    expect(scales([{ style: 1, layout: 0.5 }, 0.3, [1, 2]], 3)).toEqual([
+      { up: { block_0: [0, 1, 0] }, down: { block_2: [0, 0.5] } },
+      0.3,
+      [1, 2],
+    ]);
+    expect(scales({ up: 1 }, 2)).toEqual([{ up: 1 }, { up: 1 }]);
+    expect(scales(undefined, 2)).toEqual([1, 1]);
   });
 });
 

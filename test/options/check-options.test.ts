@@ -61,6 +61,7 @@ describe("an option that generate does not have", () => {
     ["aestheticScore", /the pipelines of Stable Diffusion XL's refiner/],
     ["callback_steps", /for await/],
     ["cross_attention_kwargs", /setAdapters/],
+    ["enable_pag", /pagScale/],
     ["return_dict", /always an object/],
     ["banana", /^its options are .*\bprompt\b/],
   ])("is refused with where it belongs, or why there is none: %s", async (name, hint) => {

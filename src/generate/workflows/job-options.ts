@@ -20,12 +20,15 @@ export function textOptions(job: Job) {
 
 /** The prompts: texts, and pictures for IP-Adapters. Not for a refiner, whose UNet has no IP-Adapters. */
 export function promptOptions(job: Job) {
-  const { imagePrompts } = job;
+  const { imagePrompts, imagePromptScales } = job;
   if (imagePrompts.length === 0) return textOptions(job);
   return {
     ...textOptions(job),
     ipAdapterImage: imagePrompts.map(({ images }) => images.map(({ picture }) => picture)),
-    ipAdapterScale: imagePrompts.map(({ scale }) => scale),
+    ipAdapterScale: imagePromptScales,
+    ...(imagePrompts.some(({ masks }) => masks) && {
+      ipAdapterMasks: imagePrompts.map(({ masks }) => masks?.map(({ picture }) => picture) ?? null),
+    }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Autoencoder } from "../../models/autoencoder.js";
+import type { IPAdapterScale } from "../../models/ip-adapter-scales.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Control } from "../controls.js";
@@ -53,6 +54,7 @@ type RequestedStart =
   | "maskImage"
   | "depthMap"
   | "ipAdapterImage"
+  | "ipAdapterMasks"
   | "ipAdapterScale"
   | "controlImage"
   | "controlnetConditioningScale"
@@ -69,6 +71,8 @@ export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "schedu
   readonly controls: readonly Control[];
   /** One for each IP-Adapter. */
   readonly imagePrompts: readonly ImagePrompt[];
+  /** How strongly each IP-Adapter acts. */
+  readonly imagePromptScales: readonly IPAdapterScale[];
   readonly numInferenceSteps: number;
   /** Undefined for a checkpoint without prompts. */
   readonly guidanceScale: number | undefined;

@@ -1,5 +1,5 @@
 import type { Family, WorkflowName } from "../../families/family.js";
-import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline } from "../../families/lookups.js";
+import { DEFAULT_FAMILY, FAMILIES, familiesByPipeline, IMAGE_PROMPT_FAMILY_NAMES } from "../../families/lookups.js";
 import { ordinaryClass } from "../../families/pag-classes.js";
 
 const CONTROLLED: readonly WorkflowName[] = ["controlnet-noise", "controlnet-image", "controlnet-mask"];
@@ -30,6 +30,7 @@ const OF_PROMPTS: readonly string[] = ["prompt", "negativePrompt", "guidanceScal
 
 /** Which pipelines have an option that this one does not have; undefined if none has it. */
 export function belongsElsewhere(pipeline: string, option: string): string | undefined {
+  if (option.startsWith("ipAdapter")) return `IP-Adapters are for ${IMAGE_PROMPT_FAMILY_NAMES}`;
   const className = ordinaryClass(pipeline);
   // The first of the families with this pipeline stands for all of them.
   const family = familiesByPipeline(className).find(({ takesPrompt }) => takesPrompt);

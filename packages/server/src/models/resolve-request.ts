@@ -21,6 +21,7 @@ export const SERVERS_OWN = [
   "embeddings",
   "ipAdapters",
   "ipAdapterImage",
+  "ipAdapterMasks",
   "ipAdapterScale",
   "device",
   "deviceId",
