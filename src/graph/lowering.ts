@@ -6,7 +6,7 @@
  * Measurements are of ONNX Runtime 1.30.
  */
 
-/** What a graph can be written for. No device of Node is "wasm": it is the CPU as a browser offers it. */
+/** What a graph can be written for. "wasm" is the CPU as WebAssembly offers it: in a browser, and in Node without the native library. */
 export type Target = "cpu" | "wasm" | "webgpu" | "cuda" | "coreml" | "dml";
 
 /** The types that a network's numbers can have. */

@@ -8,14 +8,14 @@ import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 export type Device = "auto" | ResolvedDevice;
 
 /** A device that was chosen. */
-export type ResolvedDevice = Exclude<Target, "wasm">;
+export type ResolvedDevice = Target;
 
 /** The devices a caller can name. */
 export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
 
-/** Whether the device is the CPU: the runtime's own kernels compute, not a provider that brings others. */
+/** Whether the device is the CPU, natively or in WebAssembly: the runtime's own kernels compute, not a provider that brings others. */
 export function isProcessor(device: ResolvedDevice): boolean {
-  return device === "cpu";
+  return device === "cpu" || device === "wasm";
 }
 
 /**

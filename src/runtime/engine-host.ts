@@ -2,6 +2,7 @@ import type { OnnxModel } from "../graph/onnx.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { ResolvedDevice } from "./device.js";
 import type { Transport } from "./transport.js";
+import type { WeightMount } from "./wasm/weight-mount.js";
 
 /** A model in the form that ONNX Runtime takes. */
 export interface EncodedModel {
@@ -9,6 +10,8 @@ export interface EncodedModel {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The entries of ONNX Runtime's session configuration by which it finds the files of the weights. */
   readonly sessionConfig: Readonly<Record<string, string>>;
+  /** For WebAssembly builds: the weights, each a file of its own. */
+  readonly mounts?: readonly WeightMount[];
 }
 
 /** What an engine needs from its platform. */

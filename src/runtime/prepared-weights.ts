@@ -28,7 +28,7 @@ export class PreparedWeights {
     let feeds: NamedData = {};
     try {
       for (const task of tasks) {
-        const key = await hashOf(task.model);
+        const key = await keyOf(task);
         const kept = this.kept.get(key) ?? { feeds: await prepare(this.runtime, task), users: 0 };
         this.kept.set(key, kept);
         kept.users++;
@@ -49,8 +49,8 @@ export class PreparedWeights {
 }
 
 /** Runs a task. Each result has a buffer of its own. */
-export async function prepare(runtime: OnnxRuntime, { model, options, outputs }: PreparationTask): Promise<NamedData> {
-  const session = await runtime.createSession(model, options);
+export async function prepare(runtime: OnnxRuntime, { model, options, outputs, mounts }: PreparationTask): Promise<NamedData> {
+  const session = await runtime.createSession(model, options, mounts);
   try {
     const places = outputs.map(({ name, dtype, shape }) => [name, { dtype, shape, data: allocate(dtype, sizeOf(shape)) }]);
     return await session.run({}, Object.fromEntries(places));
@@ -59,6 +59,8 @@ export async function prepare(runtime: OnnxRuntime, { model, options, outputs }:
   }
 }
 
-async function hashOf(model: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", model)).join();
+/** Equal for two tasks that make the same weights. A mounted model does not say itself where its weights are. */
+async function keyOf({ model, mounts = [] }: PreparationTask): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", model)).join();
+  return [hash, ...mounts.map(({ file, offset, to }) => `${offset} ${to} ${file.id}`)].join("\n");
 }

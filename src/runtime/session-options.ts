@@ -33,7 +33,7 @@ export function loadTask(settings: SessionSettings, graph: FinishedGraph, option
   // is better for large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
   const isLarge = isProcessor(settings.device) && !runsOften && largestValue >= LARGE_VALUE;
   const keepsMemory = isLarge || runsOften;
-  const { bytes, sessionConfig } = settings.encode(model);
+  const { bytes, sessionConfig, mounts } = settings.encode(model);
   return {
     kind: "load",
     model: bytes,
@@ -44,11 +44,12 @@ export function loadTask(settings: SessionSettings, graph: FinishedGraph, option
       // takes 0.3 s for SD 1.5's UNet and 3 s for its VAE at 1024x1024.
       optimizes: copiesWeights || !keepsMemory,
     }),
+    mounts,
     endsAfterRun: isLarge && settings.profile === undefined,
     preparations: preparations.map(({ model, outputs, file }) => {
-      const { bytes, sessionConfig } = settings.encode(model);
+      const { bytes, sessionConfig, mounts } = settings.encode(model);
       // The optimizer would merge two transpositions into one, which may be slower.
-      return { model: bytes, options: sessionOptions(settings, sessionConfig, { optimizes: false }), outputs, file };
+      return { model: bytes, options: sessionOptions(settings, sessionConfig, { optimizes: false }), outputs, file, mounts };
     }),
   };
 }

@@ -69,7 +69,12 @@ export class ThreadSessions {
    * Creates a session. Files of prepared weights are removed afterwards: the runtime has mapped or read them, and no longer needs their
    * names.
    */
-  private async createSession({ model, options, preparations }: LoadTask): Promise<{ session: OnnxSession; scratch: readonly FileRef[] }> {
+  private async createSession({
+    model,
+    options,
+    preparations,
+    mounts,
+  }: LoadTask): Promise<{ session: OnnxSession; scratch: readonly FileRef[] }> {
     const { scratch } = this.runtime;
     const files = new Map<string, FileRef>();
     try {
@@ -80,7 +85,7 @@ export class ThreadSessions {
         files.set(file.id, file);
         scratch.write(file, outputs, await prepare(this.runtime, task));
       }
-      const session = await this.runtime.createSession(model, options);
+      const session = await this.runtime.createSession(model, options, mounts);
       return { session, scratch: [...files.values()].filter((file) => !scratch.remove(file)) };
     } catch (error) {
       for (const file of files.values()) scratch.remove(file);

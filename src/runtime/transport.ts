@@ -3,6 +3,7 @@ import type { DType } from "../tensor/dtype.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { ResolvedDevice } from "./device.js";
+import type { WeightMount } from "./wasm/weight-mount.js";
 
 /** The session options of ONNX Runtime that Darkroom sets; the same in Node and in browsers. */
 export interface SessionOptions {
@@ -31,6 +32,7 @@ export interface PreparationTask {
   readonly options: SessionOptions;
   readonly outputs: readonly PreparedPort[];
   readonly file?: FileRef | undefined;
+  readonly mounts?: readonly WeightMount[] | undefined;
 }
 
 /** A model to load, and its preparations. */
@@ -39,6 +41,7 @@ export interface LoadTask {
   readonly model: Uint8Array<ArrayBuffer>;
   readonly options: SessionOptions;
   readonly preparations: readonly PreparationTask[];
+  readonly mounts?: readonly WeightMount[] | undefined;
   /** The session ends after each run, which frees its memory, and is created again for the next run. */
   readonly endsAfterRun: boolean;
 }

@@ -95,7 +95,7 @@ export async function opening() {
   (await StableDiffusionPipeline.fromPretrained("folder", { vae, safetyChecker: null })) satisfies StableDiffusionPipeline;
   (await StableDiffusionXLPipeline.fromPretrained("folder", { variant: "fp16" })) satisfies StableDiffusionXLPipeline;
   (await DiffusionPipeline.fromPretrained("folder", { scheduler: new EulerDiscreteScheduler(), device: "cuda", deviceId: 1 }))
-    .device satisfies "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
+    .device satisfies "cpu" | "webgpu" | "cuda" | "coreml" | "dml" | "wasm";
   // @ts-expect-error: there is no such device
   void DiffusionPipeline.fromPretrained("folder", { device: "gpu" });
   // @ts-expect-error: the parts are named as the pipeline's properties are

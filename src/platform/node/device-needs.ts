@@ -8,12 +8,14 @@ export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
   webgpu: "WebGPU needs a graphics driver (on Linux a Vulkan driver and libvulkan1); use device cpu otherwise",
   coreml: "Core ML needs macOS; use device cpu otherwise",
   dml: "DirectML needs Windows; use device cpu otherwise",
+  wasm: "WebAssembly needs the package onnxruntime-web: npm install onnxruntime-web",
 };
 
 /** What is missing for a device, as far as that can be seen without starting it; undefined if nothing. */
 export function missingFor(device: ResolvedDevice): string | undefined {
   switch (device) {
     case "cpu":
+    case "wasm":
       return undefined;
     case "webgpu":
       return isVulkanMissing() ? "libvulkan.so.1 is not installed" : undefined;
