@@ -131,3 +131,16 @@ it("the programs of docs/control.md make the same picture, followed by a request
   const { parameters } = await readPngText(readFileSync(join(folder, "red-fox.png")));
   expect(parameters).toContain("Module: canny, Model: controlnet-mini, Weight: 0.8, Threshold A: 50, Threshold B: 150");
 });
+
+it("the program of docs/edits.md makes an orange of an apple", async () => {
+  const folder = join("out", "edits");
+  mkdirSync(folder, { recursive: true });
+  const apple = new Picture(64, 64, new Uint8Array(64 * 64 * 3).fill(200));
+  await apple.save(join(folder, "apple.png"));
+  writeFileSync(join(folder, "program.mts"), program("docs/edits.md"));
+  const { status, stderr } = spawnSync(process.execPath, ["--import", "tsx", "program.mts"], { cwd: folder, encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const orange = await loadImage(join(folder, "orange.png"));
+  expect([orange.width, orange.height]).toEqual([64, 64]);
+  expect(orange.data).not.toEqual(apple.data);
+});

@@ -4,6 +4,7 @@ import { wrongArgument } from "../given.js";
 import { messageOf } from "../message-of.js";
 import { warn } from "../warnings.js";
 import { decode } from "./decode.js";
+import { type AnyPicture, GrayPicture, toRgb } from "./gray-picture.js";
 import { Picture } from "./picture.js";
 
 /** Decoded pixels: 8-bit, row-major, with 1 (grey), 3 (RGB) or 4 (RGBA) bytes each. */
@@ -26,14 +27,14 @@ interface Pixels {
   readonly data: ArrayLike<number>;
 }
 
-/** An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture. */
-export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | Picture;
+/** An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture, also a gray one. */
+export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | AnyPicture;
 
 /** Whether a value can be an image. */
 export function isImageSource(value: unknown): value is ImageSource {
   if (typeof value === "string") return value !== "";
   if (typeof value !== "object" || value === null) return false;
-  return [Picture, URL, Uint8Array, ArrayBuffer, Blob].some((type) => value instanceof type) || isRaw(value);
+  return isPicture(value) || [URL, Uint8Array, ArrayBuffer, Blob].some((type) => value instanceof type) || isRaw(value);
 }
 
 /**
@@ -42,14 +43,14 @@ export function isImageSource(value: unknown): value is ImageSource {
  * @throws ArgumentError if it cannot be read, fetched or decoded.
  */
 export async function loadImage(source: ImageSource): Promise<Picture> {
-  return source instanceof Picture ? source : toPicture(await readPixels(source));
+  return isPicture(source) ? toRgb(source) : toPicture(await readPixels(source));
 }
 
 /**
  * Reads a mask like {@link loadImage}. Warns of transparent pixels: many programs draw masks with transparency, but diffusers ignores it.
  */
 export async function loadMask(source: ImageSource): Promise<Picture> {
-  if (source instanceof Picture) return source;
+  if (isPicture(source)) return toRgb(source);
   const pixels = await readPixels(source);
   if (isTransparent(pixels)) {
     const name = nameOf(source);
@@ -70,12 +71,12 @@ export async function readImageFile(source: string | URL): Promise<File> {
   return new File([bytes as Uint8Array<ArrayBuffer>], String(source));
 }
 
-function nameOf(source: Exclude<ImageSource, Picture>): string | undefined {
+function nameOf(source: Exclude<ImageSource, AnyPicture>): string | undefined {
   if (source instanceof File) return source.name || undefined;
   return typeof source === "string" && !source.startsWith("data:") ? source : undefined;
 }
 
-async function readPixels(source: Exclude<ImageSource, Picture>): Promise<Pixels> {
+async function readPixels(source: Exclude<ImageSource, AnyPicture>): Promise<Pixels> {
   if (!isImageSource(source)) {
     throw wrongArgument("source", source, "a path, a URL, a Buffer, a Blob, raw pixels { width, height, channels, data } or a Picture");
   }
@@ -91,7 +92,7 @@ function isTransparent({ channels, data }: Pixels): boolean {
   return false;
 }
 
-async function readSource(source: Exclude<ImageSource, RawImage | Picture>): Promise<{ bytes: Uint8Array; name: string }> {
+async function readSource(source: Exclude<ImageSource, RawImage | AnyPicture>): Promise<{ bytes: Uint8Array; name: string }> {
   if (source instanceof Uint8Array) return { bytes: source, name: "the given buffer" };
   if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "the given buffer" };
   if (source instanceof Blob) return { bytes: new Uint8Array(await source.arrayBuffer()), name: nameOf(source) ?? "the given blob" };
@@ -125,6 +126,10 @@ function toPicture({ width, height, channels, data }: Pixels): Picture {
     for (let c = 0; c < 3; c++) pixels[i * 3 + c] = data[i * channels + (isColour ? c : 0)] as number;
   }
   return new Picture(width, height, pixels);
+}
+
+function isPicture(source: unknown): source is AnyPicture {
+  return source instanceof Picture || source instanceof GrayPicture;
 }
 
 function isRaw(source: object): source is RawImage {

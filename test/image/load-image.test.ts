@@ -6,6 +6,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
+import { GrayPicture } from "../../src/image/gray-picture.js";
 import { loadImage, loadMask } from "../../src/image/load-image.js";
 import { Picture } from "../../src/image/picture.js";
 import { temporaryFolder } from "../helpers/temporary.js";
@@ -97,6 +98,11 @@ describe("loadImage", () => {
 });
 
 describe("loadMask", () => {
+  it("takes gray pictures, such as masks and edges, as loadImage does", async () => {
+    const gray = new GrayPicture(2, 1, Uint8Array.from([7, 255]));
+    for (const load of [loadImage, loadMask]) expect(Array.from((await load(gray)).data)).toEqual([7, 7, 7, 255, 255, 255]);
+  });
+
   const rgba = (...alphas: number[]) => ({
     ...{ width: alphas.length, height: 1, channels: 4 as const },
     data: Uint8Array.from(alphas.flatMap((alpha) => [255, 255, 255, alpha])),
