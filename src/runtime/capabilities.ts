@@ -51,12 +51,12 @@ export async function probe(
   const { device } = settings;
   const sessions = new DeviceSessions(transport, settings);
   const isFast = precision === "fast";
+  const missing = host.missingFor(device);
+  if (missing !== undefined) return { problem: missing };
   if (isProcessor(device)) {
     const byteRange = isFast ? await measureByteRange(sessions) : undefined;
     return { capabilities: Object.freeze({ device, halfPrecision: false, fusedAttention: true, byteRange, isSoftware: false }) };
   }
-  const missing = host.missingFor(device);
-  if (missing !== undefined) return { problem: missing };
   let isSoftware: boolean;
   try {
     const session = await sessions.create(probeGraph({ capabilities: { device } }).finish());

@@ -3,7 +3,8 @@ import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 
 /**
  * Where networks run. "auto" picks a GPU that works, else the CPU. On Linux it tries CUDA, then WebGPU; elsewhere WebGPU. It does not pick
- * a Vulkan driver that computes in software. The `device` of a pipeline or model says what was picked.
+ * a driver that computes in software. In a browser it tries WebGPU, then "wasm": the CPU by way of WebAssembly. The `device` of a pipeline
+ * or model says what was picked.
  */
 export type Device = "auto" | ResolvedDevice;
 
@@ -11,7 +12,7 @@ export type Device = "auto" | ResolvedDevice;
 export type ResolvedDevice = Target;
 
 /** The devices a caller can name. */
-export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
+export const DEVICES: readonly Device[] = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml", "wasm"];
 
 /** Whether the device is the CPU, natively or in WebAssembly: the runtime's own kernels compute, not a provider that brings others. */
 export function isProcessor(device: ResolvedDevice): boolean {

@@ -14,7 +14,7 @@ describe("darkroom devices", () => {
 
   it("tries every device, and gives the one that auto uses as JSON", () => {
     expect(run.code).toBe(0);
-    expect(devices.map(({ device }) => device)).toEqual(["cpu", "webgpu", "cuda", "coreml", "dml"]);
+    expect(devices.map(({ device }) => device)).toEqual(["cpu", "webgpu", "cuda", "coreml", "dml", "wasm"]);
     expect(devices[0]).toEqual({ device: "cpu", tested: true, works: true });
     const { auto } = JSON.parse(run.stdout);
     expect(devices.find(({ device }) => device === auto)?.works).toBe(true);

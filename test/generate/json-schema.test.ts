@@ -57,7 +57,7 @@ describe.each([
     expect(propertyOf(schema, "numInferenceSteps")).toMatchObject({ type: "integer", minimum: 1 });
     expect(propertyOf(schema, "strength")).toMatchObject({ type: "number", minimum: 0, maximum: 1 });
     expect(propertyOf(schema, "numImagesPerPrompt")).toMatchObject({ type: "integer", minimum: 1, maximum: 10_000 });
-    expect(propertyOf(schema, "device").enum).toEqual(["auto", "cpu", "webgpu", "cuda", "coreml", "dml"]);
+    expect(propertyOf(schema, "device").enum).toEqual(["auto", "cpu", "webgpu", "cuda", "coreml", "dml", "wasm"]);
     expect(propertyOf(schema, "variant").pattern).toBe("^[\\w.-]+$");
   });
 

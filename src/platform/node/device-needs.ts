@@ -15,8 +15,9 @@ export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
 export function missingFor(device: ResolvedDevice): string | undefined {
   switch (device) {
     case "cpu":
-    case "wasm":
       return undefined;
+    case "wasm":
+      return "it runs in browsers only";
     case "webgpu":
       return isVulkanMissing() ? "libvulkan.so.1 is not installed" : undefined;
     case "cuda":

@@ -1,0 +1,42 @@
+import type { ResolvedDevice } from "../../runtime/device.js";
+import type { Engine } from "../../runtime/engine.js";
+import type { EngineHost } from "../../runtime/engine-host.js";
+import { type EngineOptions, startEngine } from "../../runtime/start-engine.js";
+import { encodeMounted } from "../../runtime/wasm/mounted-model.js";
+import { findAdapter } from "./gpu-adapter.js";
+import { WorkerThread } from "./worker-thread.js";
+
+/**
+ * ONNX Runtime Web in a worker.
+ * @throws DeviceError if `device` does not work in this browser; ArgumentError for an unknown precision.
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const { device = "auto" } = options;
+  const gpu = device === "auto" || device === "webgpu" ? await findAdapter() : undefined;
+  const isWebGpu = device === "webgpu" || (device === "auto" && gpu?.problem === undefined && !gpu?.isSoftware);
+  const host: EngineHost = {
+    spins: true,
+    // Each worker chooses for itself.
+    threads: undefined,
+    // Written out whole each time: bundlers look for exactly this.
+    startThread: () =>
+      new WorkerThread(() =>
+        isWebGpu
+          ? new Worker(new URL("./worker-webgpu.js", import.meta.url), { type: "module" })
+          : new Worker(new URL("./worker-wasm.js", import.meta.url), { type: "module" }),
+      ),
+    autoDevices: () => (isWebGpu ? ["webgpu"] : []),
+    missingFor: (wanted) => (wanted === "wasm" ? undefined : wanted === "webgpu" ? gpu?.problem : "this is a browser"),
+    needsOf: (wanted) => HINTS[wanted] ?? "in a browser, the devices are webgpu and wasm",
+    computesInSoftware: () => gpu?.isSoftware ?? false,
+    // The WebGPU builds lack some types of weights. On the processor, weights take less memory as they are in their files.
+    encode: (model) => encodeMounted(model, { convertsWeights: isWebGpu }),
+    scratchFile: () => ({ id: `scratch:${crypto.randomUUID()}` }),
+  };
+  return startEngine(host, options);
+}
+
+const HINTS: Partial<Record<ResolvedDevice, string>> = {
+  webgpu: "WebGPU needs a browser that has it, a page from https or localhost, and a graphics driver; use device wasm otherwise",
+  wasm: "use a browser with WebAssembly SIMD: Chrome 91, Firefox 89, Safari 16.4 or later",
+};

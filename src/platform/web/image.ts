@@ -1,0 +1,129 @@
+import { decode } from "fast-png";
+import { ArgumentError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
+import type { DecodedImage, ImageHeader } from "../pictures.js";
+import { hasChunk, readMetadata } from "./image-metadata.js";
+import { fetchOrFail } from "./web-file.js";
+
+/** The bytes of the image file at an address. @throws ArgumentError if it cannot be read. */
+export async function readPath(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await (await fetchOrFail(path, path)).arrayBuffer());
+  } catch (cause) {
+    throw new ArgumentError(`image ${path} cannot be read: ${messageOf(cause)}`, { hint: "check the address", cause });
+  }
+}
+
+/** Decodes an image file. @throws ArgumentError with the browser's reason. */
+export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
+  return decodePng(bytes) ?? decodeByBrowser(bytes);
+}
+
+/** Reads the header of an image file. @throws ArgumentError with the browser's reason. */
+export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
+  const bitmap = await toBitmap(bytes);
+  const { width, height } = bitmap;
+  bitmap.close();
+  return { width, height, ...readMetadata(bytes) };
+}
+
+/** Largest side of a picture, in pixels, by format. */
+const LARGEST_SIDE = { jpeg: 65535, webp: 16383 } as const;
+
+/**
+ * An image file of 8-bit RGB pixels, without metadata, by the browser's encoder.
+ * @param quality 1 to 100.
+ * @throws ArgumentError if the picture is larger than the format allows, or if the browser does not write the format.
+ */
+export async function encodeImage(
+  { width, height, data }: Omit<DecodedImage, "channels">,
+  format: "jpeg" | "webp",
+  quality: number,
+): Promise<Uint8Array> {
+  const largest = LARGEST_SIDE[format];
+  if (Math.max(width, height) > largest) {
+    throw new ArgumentError(`the picture is ${width}x${height}; a ${format} file takes at most ${largest} pixels a side`, {
+      hint: "save it as PNG",
+    });
+  }
+  const pixels = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) pixels[i * 4 + c] = data[i * 3 + c] as number;
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  contextOf(canvas).putImageData(new ImageData(pixels, width, height), 0, 0);
+  const blob = await canvas.convertToBlob({ type: `image/${format}`, quality: quality / 100 });
+  if (blob.type === `image/${format}`) return new Uint8Array(await blob.arrayBuffer());
+  throw new ArgumentError(`this browser writes no ${format} files`, { hint: "save the picture as PNG or JPEG" });
+}
+
+/** Browsers write no animations but, with Darkroom's own code, animated PNG. @throws ArgumentError */
+export async function encodeFrames(_: Omit<DecodedImage, "channels">, format: "gif" | "webp"): Promise<Uint8Array> {
+  throw new ArgumentError(`a browser writes no animated ${format} files`, { hint: "save the animation as PNG" });
+}
+
+/**
+ * A PNG file, to the bit: a canvas would multiply colours by their opacity. Undefined for other files, and for PNG files with a colour
+ * profile or an orientation, which the browser applies.
+ */
+function decodePng(bytes: Uint8Array): DecodedImage | undefined {
+  if (![0x89, 0x50, 0x4e, 0x47].every((byte, i) => bytes[i] === byte)) return undefined;
+  try {
+    const { width, height, data, depth, channels, palette, transparency, iccEmbeddedProfile } = decode(bytes);
+    if (iccEmbeddedProfile || hasChunk(bytes, "eXIf") || (transparency && !palette)) return undefined;
+    if (palette) {
+      const opaque = palette.every((colour) => colour.length === 3);
+      const count = opaque ? 3 : 4;
+      const pixels = new Uint8Array(width * height * count);
+      const indices = depth === 8 ? data : unpacked(data, width, height, depth);
+      indices.forEach((index, i) => {
+        const colour = palette[index] ?? [0, 0, 0];
+        for (let c = 0; c < count; c++) pixels[i * count + c] = colour[c] ?? 255;
+      });
+      return { width, height, channels: count, data: pixels };
+    }
+    if (depth < 8) {
+      const scale = 255 / (2 ** depth - 1);
+      return { width, height, channels, data: Uint8Array.from(unpacked(data, width, height, depth), (value) => value * scale) };
+    }
+    const numbers = depth === 16 ? Uint8Array.from(data, (value) => value >> 8) : new Uint8Array(data.buffer, data.byteOffset, data.length);
+    return { width, height, channels, data: numbers };
+  } catch {
+    // The browser says why, or is more forgiving.
+    return undefined;
+  }
+}
+
+/** Numbers of less than 8 bits; each row begins with a new byte. */
+function unpacked(packed: ArrayLike<number>, width: number, height: number, depth: number): Uint8Array {
+  const perByte = 8 / depth;
+  const rowBytes = Math.ceil(width / perByte);
+  return Uint8Array.from({ length: width * height }, (_, i) => {
+    const [row, column] = [Math.floor(i / width), i % width];
+    const byte = packed[row * rowBytes + Math.floor(column / perByte)] as number;
+    return (byte >> (8 - depth * ((column % perByte) + 1))) & (2 ** depth - 1);
+  });
+}
+
+async function decodeByBrowser(bytes: Uint8Array): Promise<DecodedImage> {
+  const bitmap = await toBitmap(bytes);
+  const { width, height } = bitmap;
+  const context = contextOf(new OffscreenCanvas(width, height));
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return { width, height, channels: 4, data: new Uint8Array(context.getImageData(0, 0, width, height).data.buffer) };
+}
+
+async function toBitmap(bytes: Uint8Array): Promise<ImageBitmap> {
+  try {
+    return await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), { premultiplyAlpha: "none", imageOrientation: "from-image" });
+  } catch (cause) {
+    throw new ArgumentError(messageOf(cause), { cause });
+  }
+}
+
+function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (context) return context;
+  throw new ArgumentError("the browser gives no 2D canvas", { hint: `the picture may be too large for it: ${canvas.width}x${canvas.height}` });
+}

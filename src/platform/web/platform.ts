@@ -1,0 +1,10 @@
+// What differs between Node and the browser, as a browser does it. Everything else reaches it as "#platform".
+export { openFolder, openFolderOf, pathKind } from "./addresses.js";
+export { createEngine } from "./engine.js";
+export { sha256 } from "./hash.js";
+export { listRepositories, openRepositoryCache, removeRepository } from "./hub-cache.js";
+export { hubSettings } from "./hub-settings.js";
+export { decodeImage, encodeFrames, encodeImage, readImageHeader, readPath } from "./image.js";
+export { openTokenizerFiles, packagedCheckpoint } from "./package-files.js";
+export { readRange } from "./web-file.js";
+export { locationOf, writeFileAtomically, writeFolder } from "./write-file.js";

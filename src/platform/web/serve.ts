@@ -1,0 +1,48 @@
+import type * as Ort from "onnxruntime-web";
+import { messageOf } from "../../message-of.js";
+import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
+import { ThreadSessions } from "../../runtime/thread-sessions.js";
+import { wasmRuntime } from "../../runtime/wasm/wasm-runtime.js";
+import { WeightFiles } from "./weight-files.js";
+
+/** What Darkroom uses of a build of ONNX Runtime Web. */
+type OrtModule = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
+
+/** The worker's side of its messages. */
+interface WorkerScope {
+  readonly name: string;
+  onmessage: ((event: { readonly data: Call }) => void) | null;
+  postMessage(message: CallAnswer, transfer: readonly ArrayBuffer[]): void;
+}
+
+/** Answers the calls of the page in this worker, one after another, with a build of ONNX Runtime Web. */
+export function serve(ort: OrtModule): void {
+  const scope = self as unknown as WorkerScope;
+  // ONNX Runtime starts its threads as copies of this worker's file, and tells them what to do.
+  if (scope.name.startsWith("em-pthread")) return;
+  // The runtime also throws its errors.
+  ort.env.logLevel = "fatal";
+  ort.env.wasm.numThreads = threads();
+  const files = new WeightFiles();
+  const sessions = new ThreadSessions(wasmRuntime(ort, files));
+  let queue = Promise.resolve();
+  scope.onmessage = ({ data: call }) => {
+    queue = queue.then(async () => {
+      const { result, error } = await sessions.answer(call).then(
+        (result) => ({ result, error: undefined }),
+        (error: unknown) => ({ result: undefined, error: messageOf(error) }),
+      );
+      files.forget();
+      const buffers = Object.values(result?.outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer);
+      scope.postMessage({ id: call.id, ...result, error }, buffers);
+    });
+  };
+}
+
+/** More threads than this make a step no faster: the runtime waits for the slowest one after each operation. */
+const MOST_THREADS = 8;
+
+/** Threads share memory, which browsers allow only in pages that are isolated from other origins. */
+function threads(): number {
+  return globalThis.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
+}

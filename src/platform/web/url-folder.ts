@@ -1,0 +1,149 @@
+import { CheckpointError } from "../../errors.js";
+import type { FileRef } from "../../tensor/stored-tensor.js";
+import type { Folder } from "../folder.js";
+import { fetchOrFail, fetchRange, urlFile } from "./web-file.js";
+
+/*
+ * A server lists no folders. So the names that the files of a part can have are tried, those of the usual layout first. A folder with other
+ * names can have a list: a file `files.json`, a JSON array of the paths of all files below it.
+ */
+const LIST = "files.json";
+const CONFIGS: readonly string[] = [
+  "model_index.json",
+  "config.json",
+  "scheduler_config.json",
+  "preprocessor_config.json",
+  "vocab.json",
+  "merges.txt",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "special_tokens_map.json",
+  "added_tokens.json",
+];
+const WEIGHTS: readonly string[] = ["diffusion_pytorch_model", "model"].flatMap((base) => [
+  `${base}.safetensors`,
+  `${base}.safetensors.index.json`,
+  `${base}.fp16.safetensors`,
+  `${base}.safetensors.index.fp16.json`,
+  `${base}.fp16.safetensors.index.json`,
+]);
+
+/** What is known of a checkpoint's files on a server; its subfolders share it. */
+class Site {
+  private readonly sizes = new Map<string, Promise<number | undefined>>();
+  private listing: Promise<readonly string[] | undefined> | undefined;
+
+  /** `root` is the address of the checkpoint's folder, with a slash at the end. */
+  constructor(
+    readonly root: string,
+    private readonly name: string,
+  ) {}
+
+  /** Bytes of what is at an address; undefined if nothing is. NaN if the server does not say. */
+  size(url: string): Promise<number | undefined> {
+    const known = this.sizes.get(url) ?? sizeAt(url);
+    this.sizes.set(url, known);
+    return known;
+  }
+
+  /** Paths of all files, if the folder has a list. */
+  files(): Promise<readonly string[] | undefined> {
+    this.listing ??= this.readList();
+    return this.listing;
+  }
+
+  private async readList(): Promise<readonly string[] | undefined> {
+    const url = this.root + LIST;
+    if ((await this.size(url)) === undefined) return undefined;
+    const list: unknown = await (await fetchOrFail(url, `${this.name}/${LIST}`)).json().catch(() => undefined);
+    if (Array.isArray(list) && list.every((each) => typeof each === "string")) return list;
+    throw new CheckpointError(`${this.name}/${LIST} is not a list of paths`, {
+      hint: 'expected ["model_index.json", "unet/config.json", ...]',
+    });
+  }
+}
+
+async function sizeAt(url: string): Promise<number | undefined> {
+  const answer = await fetch(url, { method: "HEAD" }).catch(() => undefined);
+  // Servers of single-page apps answer everything with their page.
+  if (!answer?.ok || answer.headers.get("content-type")?.startsWith("text/html")) return undefined;
+  return Number(answer.headers.get("content-length") ?? Number.NaN);
+}
+
+/** A checkpoint's folder on a web server. */
+class UrlFolder implements Folder {
+  constructor(
+    readonly name: string,
+    private readonly site: Site,
+    /** Its path below the checkpoint's folder, with a slash at the end; empty for that folder itself. */
+    private readonly below = "",
+  ) {}
+
+  async check(): Promise<void> {
+    if ((await this.list()).length > 0) return;
+    throw new CheckpointError(`${this.name} does not exist, or has no file of a checkpoint`, {
+      hint: `check the address; for other file names, put a list of all files beside them: ${LIST}, ["unet/config.json", ...]`,
+    });
+  }
+
+  async list(): Promise<readonly string[]> {
+    const files = await this.site.files();
+    if (files) {
+      const own = files.filter((path) => path.startsWith(this.below)).map((path) => path.slice(this.below.length));
+      return own.filter((name) => !name.includes("/"));
+    }
+    const names = [...CONFIGS, ...WEIGHTS];
+    const found = await Promise.all(names.map((name) => this.has(name)));
+    return names.filter((_, i) => found[i]);
+  }
+
+  async has(path: string): Promise<boolean> {
+    const url = this.url(path);
+    const files = await this.site.files();
+    return files ? files.includes(this.below + path) : (await this.site.size(url)) !== undefined;
+  }
+
+  async size(path: string): Promise<number> {
+    const url = this.url(path);
+    const size = await this.site.size(url);
+    if (size === undefined) throw new CheckpointError(`${this.label(path)} does not exist`, { hint: `nothing is at ${url}` });
+    if (!Number.isNaN(size)) return size;
+    throw new CheckpointError(`${this.label(path)}: the server does not say how long the file is`, {
+      hint: "it must send the file uncompressed, with the header content-length; a server of another origin must expose it",
+    });
+  }
+
+  async read(path: string, offset = 0, length?: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (length !== undefined) return fetchRange(this.url(path), this.label(path), offset, length);
+    const answer = await fetchOrFail(this.url(path), this.label(path));
+    return new Uint8Array(await answer.arrayBuffer()).slice(offset);
+  }
+
+  async file(path: string): Promise<FileRef> {
+    await this.size(path);
+    return urlFile(this.url(path));
+  }
+
+  open(subfolder: string): Folder {
+    return new UrlFolder(this.label(subfolder), this.site, `${this.below}${subfolder}/`);
+  }
+
+  private url(path: string): string {
+    const parts = (this.below + path).split("/");
+    if (parts.some((part) => part === "" || part === "." || part === "..") || path.includes("\\")) {
+      throw new CheckpointError(`${this.name}: ${JSON.stringify(path)} is not a path inside the checkpoint`, {
+        hint: "paths in a checkpoint are relative, with / between the parts and without ..",
+      });
+    }
+    return this.site.root + parts.map(encodeURIComponent).join("/");
+  }
+
+  private label(path: string): string {
+    return `${this.name.replace(/\/+$/, "")}/${path}`;
+  }
+}
+
+/** The checkpoint's folder at an address. Nothing is read yet. */
+export function urlFolder(url: string, name: string): Folder {
+  return new UrlFolder(name, new Site(url.replace(/\/*$/, "/"), name));
+}

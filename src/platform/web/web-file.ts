@@ -1,0 +1,84 @@
+import { ArgumentError, CheckpointError } from "../../errors.js";
+import { messageOf } from "../../message-of.js";
+import type { FileRef } from "../../tensor/stored-tensor.js";
+
+/** A file that a page can read: bytes at an address, or a `Blob` (a dropped `File`, a file of the origin's private file system). */
+export type WebFile = FileRef & ({ readonly url: string; readonly blob?: undefined } | { readonly blob: Blob; readonly url?: undefined });
+
+/** The file at an address. */
+export function urlFile(url: string): WebFile {
+  return { id: url, url };
+}
+
+/** Names of blobs: each blob has its own, for as long as it lives. */
+const names = new WeakMap<Blob, string>();
+
+/** The file that a blob holds. */
+export function blobFile(blob: Blob, id = names.get(blob) ?? `blob:${crypto.randomUUID()}`): WebFile {
+  names.set(blob, id);
+  return { id, blob };
+}
+
+/** What a reference means in a browser. @throws ArgumentError for a file of another platform. */
+export function webFile(file: FileRef): WebFile {
+  const { url, blob } = file as Partial<WebFile>;
+  if (url === undefined && blob === undefined) throw new ArgumentError(`the file ${file.id} is not one that a page can read`);
+  return file as WebFile;
+}
+
+/** Bytes that are read at once. */
+const PART = 2 ** 23;
+
+/** The `length` bytes of a file from `offset` on, in parts. @throws CheckpointError if the file cannot be read or has become shorter. */
+export async function* readRange(file: FileRef, offset: number, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const found = webFile(file);
+  for (let done = 0; done < length; ) {
+    const part = Math.min(PART, length - done);
+    yield found.blob
+      ? await readBlob(found.blob, file.id, offset + done, part)
+      : await fetchRange(found.url as string, file.id, offset + done, part);
+    done += part;
+  }
+}
+
+/** Bytes of a blob. @throws CheckpointError if it has fewer, or cannot be read any more. */
+export async function readBlob(blob: Blob, name: string, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (offset + length > blob.size) throw tooShort(name, blob.size, offset + length);
+  try {
+    return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+  } catch (cause) {
+    throw new CheckpointError(`${name} cannot be read: ${messageOf(cause)}`, {
+      hint: "the file was changed or removed after it was given to the page; choose it again",
+      cause,
+    });
+  }
+}
+
+/** Bytes of what is at an address. @throws CheckpointError if the server does not send them. */
+export async function fetchRange(url: string, name: string, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (length === 0) return new Uint8Array();
+  const answer = await fetchOrFail(url, name, { headers: { range: `bytes=${offset}-${offset + length - 1}` } });
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  // A server without ranges sends the whole file.
+  const own = answer.status === 206 ? bytes : bytes.slice(offset, offset + length);
+  if (own.length !== length) throw tooShort(name, answer.status === 206 ? offset + own.length : bytes.length, offset + length);
+  return own;
+}
+
+/** An answer with a body. @throws CheckpointError if the server does not answer, or answers with an error. */
+export async function fetchOrFail(url: string, name: string, init?: RequestInit): Promise<Response> {
+  const answer = await fetch(url, init).catch((cause: unknown) => {
+    throw new CheckpointError(`${name} cannot be read: ${messageOf(cause)}`, {
+      hint: "check the address; a server of another origin must send the header access-control-allow-origin",
+      cause,
+    });
+  });
+  if (answer.ok) return answer;
+  throw new CheckpointError(`${name} cannot be read: the server answered ${answer.status} ${answer.statusText}`.trim(), {
+    hint: "check the address",
+  });
+}
+
+function tooShort(name: string, size: number, needed: number): CheckpointError {
+  return new CheckpointError(`${name} has ${size} bytes; ${needed} are needed`, { hint: "the file was cut short; download it again" });
+}
