@@ -15,7 +15,16 @@ const WASM = ["ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wa
 export async function bundleForBrowsers(folder) {
   mkdirSync(folder, { recursive: true });
   // tsconfig.json would lead to the sources for Node.
-  const common = { tsconfigRaw: {}, bundle: true, format: "esm", platform: "browser", target: "es2022", minify: true, outdir: folder, logLevel: "warning" };
+  const common = {
+    tsconfigRaw: {},
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    outdir: folder,
+    logLevel: "warning",
+  };
   const entries = { darkroom: join(root, "dist/index.js"), generate: join(root, "dist/generate/index.js") };
   await build({ ...common, entryPoints: entries, splitting: true, plugins: [modelsBeside] });
   // Each worker is one file: a copy of it becomes each of the runtime's threads.

@@ -17,6 +17,6 @@ try {
     if (!existsSync(path)) writeFileSync(path, "");
   }
 } catch (error) {
-  // Not fatal: the runtime may still install.
-  console.warn(`darkroom: could not keep onnxruntime-node from fetching CUDA: ${error.message}`);
+  // The package is optional: a page runs onnxruntime-web. No other error is fatal either: the runtime may still install.
+  if (error.code !== "MODULE_NOT_FOUND") console.warn(`darkroom: could not keep onnxruntime-node from fetching CUDA: ${error.message}`);
 }

@@ -52,7 +52,11 @@ export function startSite({ isolated = false } = {}): Site {
     }
     const [, first = ""] = path.split("/");
     const place = places[first];
-    sendFile(place === undefined ? join(modules, normalize(path)) : join(place, normalize(path.slice(first.length + 1))), request, response);
+    sendFile(
+      place === undefined ? join(modules, normalize(path)) : join(place, normalize(path.slice(first.length + 1))),
+      request,
+      response,
+    );
   });
   beforeAll(async () => {
     await bundleForBrowsers(modules);

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { ArgumentError } from "../../errors.js";
+import { ArgumentError, DarkroomError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import type { DecodedImage, FrameOptions, ImageHeader } from "../pictures.js";
 
@@ -14,10 +14,22 @@ export async function readPath(path: string): Promise<Uint8Array> {
   }
 }
 
+/** sharp is only loaded when it is needed: text to image decodes nothing. It is an optional dependency. */
+async function loadSharp(): Promise<typeof import("sharp").default> {
+  try {
+    return (await import("sharp")).default;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw cause;
+    throw new DarkroomError("images can only be read, or written as other files than PNG, with the package sharp, which is not installed", {
+      hint: "npm install sharp",
+      cause,
+    });
+  }
+}
+
 /** Decodes an image file. @throws ArgumentError with libvips's reason. */
 export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
-  // sharp is only loaded when it is needed: text to image decodes nothing.
-  const { default: sharp } = await import("sharp");
+  const sharp = await loadSharp();
   try {
     const { data, info } = await sharp(bytes).autoOrient().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
     return { width: info.width, height: info.height, channels: info.channels, data };
@@ -28,7 +40,7 @@ export async function decodeImage(bytes: Uint8Array): Promise<DecodedImage> {
 
 /** Reads the header of an image file. @throws ArgumentError with libvips's reason. */
 export async function readImageHeader(bytes: Uint8Array): Promise<ImageHeader> {
-  const { default: sharp } = await import("sharp");
+  const sharp = await loadSharp();
   try {
     const { width, height, exif, xmp } = await sharp(bytes).metadata();
     return { width, height, exif, xmp };
@@ -60,7 +72,7 @@ export async function encodeImage(
   quality: number,
 ): Promise<Uint8Array> {
   expectSides(width, height, format);
-  const { default: sharp } = await import("sharp");
+  const sharp = await loadSharp();
   const image = sharp(data, { raw: { width, height, channels: 3 } });
   const encoded =
     format === "webp" ? image.webp({ quality }) : image.jpeg({ quality, chromaSubsampling: quality < FULL_COLOUR ? "4:2:0" : "4:4:4" });
@@ -77,7 +89,7 @@ export async function encodeFrames(
   { delay, loop, quality }: FrameOptions,
 ): Promise<Uint8Array> {
   expectSides(width, height, format);
-  const { default: sharp } = await import("sharp");
+  const sharp = await loadSharp();
   const count = data.length / (3 * width * height);
   const image = sharp(data, { raw: { width, height: height * count, channels: 3, pageHeight: height } });
   const animation = { loop, delay: Array.from({ length: count }, () => delay) };

@@ -1,6 +1,6 @@
 import { CheckpointError } from "../../errors.js";
 import type { Folder } from "../folder.js";
-import { packagedFolder, PACKAGED } from "./package-files.js";
+import { PACKAGED, packagedFolder } from "./package-files.js";
 import { urlFolder } from "./url-folder.js";
 
 /** Endings of files that hold weights. A server does not say whether an address is a folder. */
@@ -14,7 +14,8 @@ const HUB_PAGE = /^(https?:\/\/)?(huggingface\.co|hf\.co)\/|\/(blob|resolve)\/[^
  * CheckpointError if the address is empty or not one.
  */
 export function openFolder(path: string, name = path): Folder {
-  if (path === "") throw new CheckpointError("the address of the checkpoint is empty", { hint: "give the address of the folder with its files" });
+  if (path === "")
+    throw new CheckpointError("the address of the checkpoint is empty", { hint: "give the address of the folder with its files" });
   return packagedFolder(path, name) ?? urlFolder(resolved(path), name);
 }
 

@@ -26,12 +26,16 @@ const SOFTWARE = /swiftshader|llvmpipe|lavapipe|warp|basic render/i;
 export async function findAdapter(): Promise<FoundAdapter> {
   const { gpu } = navigator as { readonly gpu?: Gpu };
   const none = { isSoftware: false, hasHalf: false };
-  if (!gpu) return { ...none, problem: globalThis.isSecureContext ? "the browser has no WebGPU" : "the page is not from https or localhost" };
+  if (!gpu)
+    return { ...none, problem: globalThis.isSecureContext ? "the browser has no WebGPU" : "the page is not from https or localhost" };
   try {
     const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) return { ...none, problem: "no adapter answers" };
     const { isFallbackAdapter = false, architecture = "", description = "" } = adapter.info ?? {};
-    return { isSoftware: isFallbackAdapter || SOFTWARE.test(`${architecture} ${description}`), hasHalf: adapter.features.has("shader-f16") };
+    return {
+      isSoftware: isFallbackAdapter || SOFTWARE.test(`${architecture} ${description}`),
+      hasHalf: adapter.features.has("shader-f16"),
+    };
   } catch (error) {
     return { ...none, problem: messageOf(error) };
   }

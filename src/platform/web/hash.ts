@@ -13,7 +13,10 @@ function constants(): readonly [Uint32Array, Uint32Array] {
   for (let n = 2; primes.length < 64; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
   // A cube root of a prime below 312 times 2^32 has at most 35 bits, so that a double holds the whole part exactly.
   const fraction = (root: number) => Math.floor((root - Math.floor(root)) * 2 ** 32);
-  return [Uint32Array.from(primes.slice(0, 8), (prime) => fraction(Math.sqrt(prime))), Uint32Array.from(primes, (prime) => fraction(Math.cbrt(prime)))];
+  return [
+    Uint32Array.from(primes.slice(0, 8), (prime) => fraction(Math.sqrt(prime))),
+    Uint32Array.from(primes, (prime) => fraction(Math.cbrt(prime))),
+  ];
 }
 
 /** SHA-256 of bytes that come in parts (FIPS 180-4). */

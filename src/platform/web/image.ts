@@ -116,7 +116,10 @@ async function decodeByBrowser(bytes: Uint8Array): Promise<DecodedImage> {
 
 async function toBitmap(bytes: Uint8Array): Promise<ImageBitmap> {
   try {
-    return await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), { premultiplyAlpha: "none", imageOrientation: "from-image" });
+    return await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
+      premultiplyAlpha: "none",
+      imageOrientation: "from-image",
+    });
   } catch (cause) {
     throw new ArgumentError(messageOf(cause), { cause });
   }
@@ -125,5 +128,7 @@ async function toBitmap(bytes: Uint8Array): Promise<ImageBitmap> {
 function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (context) return context;
-  throw new ArgumentError("the browser gives no 2D canvas", { hint: `the picture may be too large for it: ${canvas.width}x${canvas.height}` });
+  throw new ArgumentError("the browser gives no 2D canvas", {
+    hint: `the picture may be too large for it: ${canvas.width}x${canvas.height}`,
+  });
 }

@@ -47,4 +47,5 @@ export class WorkerThread implements Transport {
   }
 }
 
-const WORKER_HINT = "the worker's file must be beside the bundle, on the page's own origin, and the page's policy must allow it (worker-src)";
+const WORKER_HINT =
+  "the worker's file must be beside the bundle, on the page's own origin, and the page's policy must allow it (worker-src)";

@@ -3,7 +3,9 @@ import type { FolderWriter } from "../output-folder.js";
 
 /** A page has no files. @throws OutputError */
 export async function writeFileAtomically(path: string): Promise<void> {
-  throw new OutputError(`cannot write ${path}: a page has no files`, { hint: "encode gives the bytes of the file, and toBlob a Blob to download" });
+  throw new OutputError(`cannot write ${path}: a page has no files`, {
+    hint: "encode gives the bytes of the file, and toBlob a Blob to download",
+  });
 }
 
 /** A page has no folders. @throws OutputError */
