@@ -19,7 +19,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
   runtime: ["tensor", "options", "graph"],
   platform: ["tensor", "runtime"],
   "platform/node": ["tensor", "graph", "runtime", "platform"],
-  "platform/web": ["tensor", "graph", "runtime", "platform"],
+  "platform/web": ["tensor", "runtime", "platform"],
 
   // Files of checkpoints.
   checkpoint: ["tensor", "options", "families", "platform"],

@@ -10,3 +10,9 @@ it("is complete on Node", () => {
 it("exports nothing on Node that other platforms lack", () => {
   expectTypeOf<keyof typeof node>().toEqualTypeOf<keyof Platform>();
 });
+
+it("is the same in a browser", () => {
+  type Web = typeof import("../../src/platform/web/platform.js");
+  expectTypeOf<Web>().toExtend<Platform>();
+  expectTypeOf<keyof Web>().toEqualTypeOf<keyof Platform>();
+});

@@ -1,6 +1,6 @@
 import type { ScratchFiles } from "../../runtime/onnx-runtime.js";
-import type { OpenFile } from "../../runtime/wasm/weight-mount.js";
 import type { WasmFiles } from "../../runtime/wasm/wasm-runtime.js";
+import type { OpenFile } from "../../runtime/wasm/weight-mount.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import { fetchOrFail, webFile } from "./web-file.js";
 
