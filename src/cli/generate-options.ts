@@ -4,7 +4,6 @@ import type { PredictionType } from "../families/prediction-types.js";
 import type { PresetName } from "../families/presets.js";
 import { checkCombinations } from "../generate/combinations.js";
 import type { ControlMode, ControlPreprocessor } from "../generate/control-options.js";
-import type { HiresUpscaler } from "../generate/hires-request.js";
 import type { EmbeddingRequest, LoraRequest } from "../generate/open-request.js";
 import type { GenerateRequest } from "../generate/request.js";
 import { seedsOf } from "../generate/seeds.js";
@@ -40,7 +39,9 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly hires?: number;
   readonly hiresSteps?: number;
   readonly hiresStrength?: number;
-  readonly hiresUpscaler?: HiresUpscaler;
+  readonly hiresUpscaler?: string;
+  readonly hiresTile?: number;
+  readonly hiresOverlap?: number;
   readonly scheduler?: string;
   readonly prediction?: PredictionType;
   readonly spacing?: TimestepSpacing;
@@ -156,9 +157,11 @@ function hiresOf({
   hiresSteps: steps,
   hiresStrength: strength,
   hiresUpscaler: upscaler,
+  hiresTile: tile,
+  hiresOverlap: overlap,
 }: GenerateOptions): GenerateRequest["hires"] {
-  if (scale !== undefined) return { scale, steps, strength, upscaler };
-  const given = Object.entries({ steps, strength, upscaler }).find(([, value]) => value !== undefined)?.[0];
+  if (scale !== undefined) return { scale, steps, strength, upscaler, tile, overlap };
+  const given = Object.entries({ steps, strength, upscaler, tile, overlap }).find(([, value]) => value !== undefined)?.[0];
   if (given === undefined) return undefined;
   throw new ArgumentError(`--hires-${given} needs --hires: it is about the second pass`, { argument: "hires", hint: "add --hires 2" });
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import { PREDICTION_TYPES } from "../families/prediction-types.js";
 import { PRESET_NAMES } from "../families/presets.js";
 import { GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "../generate/default-texts.js";
-import { HIRES_FIELDS, HIRES_UPSCALERS } from "../generate/hires-request.js";
+import { HIRES_FIELDS } from "../generate/hires-request.js";
 import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { CACHE_FIELDS } from "../generate/run-request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
@@ -64,8 +64,10 @@ function addPictureOptions(generate: Command): void {
     .addOption(new Option("--preset <name>", "recipe of a few-step checkpoint or LoRA").choices(PRESET_NAMES))
     .option("--hires <x>", "make it x times as large in a second pass", number("hires.scale", HIRES_FIELDS.scale))
     .option("--hires-steps <n>", "steps of that pass (default: as many)", wholeNumber("hires.steps", HIRES_FIELDS.steps))
-    .option("--hires-strength <x>", "how much it changes (default: 0.7)", number("hires.strength", HIRES_FIELDS.strength))
-    .addOption(new Option("--hires-upscaler <name>", "between the passes (default: lanczos)").choices(HIRES_UPSCALERS))
+    .option("--hires-strength <x>", "how much it changes (default: 0.7, in tiles 0.3)", number("hires.strength", HIRES_FIELDS.strength))
+    .option("--hires-upscaler <name>", "lanczos (default), nearest, latent, latent-bicubic; or an upscaler's file")
+    .option("--hires-tile <n>", "repaint tiles of n pixels a side, such as 512", wholeNumber("hires.tile", HIRES_FIELDS.tile))
+    .option("--hires-overlap <n>", "pixels that tiles share (default: 64)", wholeNumber("hires.overlap", HIRES_FIELDS.overlap))
     .addOption(new Option("--prediction <type>", "what the network predicts (default: the checkpoint's)").choices(PREDICTION_TYPES))
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));

@@ -60,6 +60,7 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   for (const [option, isTaken] of [
     ["strength", defaults.strength !== undefined || request.image === undefined],
     ["imageGuidanceScale", defaults.imageGuidance !== undefined],
+    ["hires", defaults.strength !== undefined || request.image === undefined],
     ["noiseLevel", family.ownOptions !== undefined && "noiseLevel" in family.ownOptions],
   ] as const) {
     if (isTaken || request[option] === undefined) continue;
@@ -68,9 +69,11 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
       hint: (name) =>
         option === "noiseLevel"
           ? "it is for the x4 upscaler"
-          : option === "strength"
-            ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
-            : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
+          : option === "hires"
+            ? "its second pass repaints a picture with a prompt alone: use another checkpoint"
+            : option === "strength"
+              ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
+              : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
     });
   }
   const seesDepth = family.ownOptions !== undefined && "depthMap" in family.ownOptions;

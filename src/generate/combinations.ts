@@ -1,5 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import type { Mention, Spelling, Wording } from "../wording.js";
+import { latentWay } from "./enlarge.js";
+import { isBuiltIn } from "./hires-request.js";
 import type { ImagePromptMasks, ImagePromptPictures } from "./image-prompt-request.js";
 import { listOf } from "./list-of.js";
 import type { GenerateRequest } from "./request.js";
@@ -47,17 +49,13 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
       `repaint first; then refine the result: ${name("model", { value: "REFINER" })} ${name("image", pictureIn("image", "result.png"))} ${name("strength", { value: 0.3 })}`,
   ],
   ["maskImage", "depthMap", "no pipeline takes both", (name) => `leave ${name("maskImage")} or ${name("depthMap")} out`],
-  ...(["image", "maskImage"] as const).map(
-    (other) =>
-      [
-        "hires",
-        other,
-        "its first pass starts from noise",
-        (name: Spelling) =>
-          `to make a picture larger, give ${name("image", pictureIn("image", "in.png"))} and a larger ${name("size", { code: "width and height" })}`,
-      ] as const,
+  ...(["maskImage", "depthMap"] as const).map(
+    (other) => ["hires", other, "its second pass repaints the whole picture", (name: Spelling) => `leave ${name(other)} out`] as const,
   ),
 ];
+
+/** Options about a first pass. Where a picture is given, hires has none. */
+const OF_FIRST_PASS = ["strength", "timesteps", "sigmas"] as const;
 
 /**
  * Checks that options go together. `isPlanned` says that the request is a whole one: it must use the ControlNets that it loads.
@@ -70,9 +68,55 @@ export function checkCombinations(request: GenerateRequest, { isPlanned }: { rea
     if (!isGiven(option) || !isGiven(other)) continue;
     throw new ArgumentError((name) => `${name(option)} and ${name(other)} cannot be combined: ${why}`, { argument: option, hint: instead });
   }
+  checkHires(request, isPlanned);
   checkControls(request, isPlanned);
   checkImagePrompts(request);
   if (isPlanned) expectImagePrompts(request);
+}
+
+/** @throws ArgumentError for a second pass whose options do not go together, or that a given picture cannot have. */
+function checkHires({ hires, image, ...others }: GenerateRequest, isPlanned: boolean): void {
+  if (!hires) {
+    if (others.hiresUpscaler === undefined || !isPlanned) return;
+    throw missing("hiresUpscaler", "hires", "it is for the second pass", adding("hires", { value: 2, code: "hires: { scale: 2 }" }));
+  }
+  const { tile, overlap, upscaler = "" } = hires;
+  const isLatent = upscaler !== "" && isBuiltIn(upscaler) && latentWay(upscaler) !== undefined;
+  const wrong = (message: Wording, hint: Wording) => new ArgumentError(message, { argument: "hires", hint });
+  if (overlap !== undefined && tile === undefined) {
+    throw wrong(
+      (name) => `${name("hires.overlap")} needs ${name("hires.tile")}: it is what tiles share`,
+      (name) => `add ${name("hires.tile", { value: 512 })}`,
+    );
+  }
+  if (overlap !== undefined && tile !== undefined && overlap >= tile) {
+    throw wrong(
+      (name) => `${name("hires.overlap")} is ${overlap}, and ${name("hires.tile")} ${tile}; the overlap must be smaller`,
+      (name) => `lower ${name("hires.overlap")}`,
+    );
+  }
+  if (isLatent && tile !== undefined) {
+    throw wrong(
+      (name) => `${name("hires.upscaler")} is ${upscaler}, and ${name("hires.tile")} cuts pictures, not latents`,
+      (name) => `let ${name("hires.upscaler")} be lanczos or a file`,
+    );
+  }
+  if (image === undefined) return;
+  if (isLatent) {
+    throw wrong(
+      (name) => `${name("hires.upscaler")} is ${upscaler}, and with ${name("image")} there is no first pass that ends with latents`,
+      (name) => `let ${name("hires.upscaler")} be lanczos or a file`,
+    );
+  }
+  const option = OF_FIRST_PASS.find((each) => others[each] !== undefined);
+  if (option === undefined) return;
+  throw new ArgumentError(
+    (name) => `${name(option)} has no effect with ${name("hires")} and ${name("image")}: the picture takes the place of a first pass`,
+    {
+      argument: option,
+      hint: (name) => (option === "strength" ? `give ${name("hires.strength")}` : `give ${name("hires.steps")}`),
+    },
+  );
 }
 
 /** @throws ArgumentError for a run without pictures for the IP-Adapters that are loaded. */

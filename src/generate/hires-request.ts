@@ -1,10 +1,20 @@
-import { described, type Fields, group, oneOf, real, whole } from "../options/fields.js";
+import * as v from "valibot";
+import { described, type Fields, field, group, real, whole, withJson } from "../options/fields.js";
 
-/** How the picture of the first pass becomes larger. */
-export const HIRES_UPSCALERS = ["lanczos", "latent"] as const;
+/** How the picture of the first pass becomes larger without a network, with the web UI's names. */
+export const HIRES_UPSCALERS = {
+  lanczos: "Lanczos",
+  nearest: "Nearest",
+  latent: "Latent",
+  "latent-antialiased": "Latent (antialiased)",
+  "latent-bicubic": "Latent (bicubic)",
+  "latent-bicubic-antialiased": "Latent (bicubic antialiased)",
+  "latent-nearest": "Latent (nearest)",
+  "latent-nearest-exact": "Latent (nearest-exact)",
+} as const;
 
-/** How the picture of the first pass becomes larger. */
-export type HiresUpscaler = (typeof HIRES_UPSCALERS)[number];
+/** How the picture of the first pass becomes larger without a network. */
+export type HiresUpscaler = keyof typeof HIRES_UPSCALERS;
 
 /** A second pass that makes the picture larger, with detail of its own ("hires fix" of AUTOMATIC1111's web UI). */
 export interface HiresOptions {
@@ -12,39 +22,76 @@ export interface HiresOptions {
   readonly scale?: number | undefined;
   /** Denoising steps of the second pass, all of which are taken; as many as in the first by default. */
   readonly steps?: number | undefined;
-  /** How much of the larger picture the second pass changes, from 0 (it is only made larger) to 1; 0.7 by default. */
+  /** How much of the larger picture the second pass changes, from 0 (it is only made larger) to 1; 0.7 by default, in tiles 0.3. */
   readonly strength?: number | undefined;
-  /** lanczos, the default, makes the decoded picture larger; latent the latents, which needs a strength above 0.5. */
-  readonly upscaler?: HiresUpscaler | undefined;
+  /**
+   * lanczos, the default, or nearest makes the decoded picture larger, latent or latent-bicubic the latents; or the .safetensors file of an
+   * upscaler.
+   */
+  readonly upscaler?: string | undefined;
+  /** Side in pixels of the square tiles that the second pass repaints one after another; the whole picture at once by default. */
+  readonly tile?: number | undefined;
+  /** Pixels that neighbouring tiles share, over which they fade into each other; 64 by default, at most a quarter of the tile. */
+  readonly overlap?: number | undefined;
 }
 
 /** The defaults of {@link HiresOptions}; those of the web UI, but for the upscaler. */
-export const HIRES_DEFAULTS = { scale: 2, strength: 0.7, upscaler: "lanczos" } as const;
+export const HIRES_DEFAULTS = { scale: 2, strength: 0.7, upscaler: "lanczos", overlap: 64 } as const;
+
+/** The default strength in tiles: each is painted with the whole prompt, and with more strength shows all of it. */
+export const TILED_STRENGTH = 0.3;
 
 /** The options of {@link HiresOptions}. */
 export const HIRES_FIELDS: Fields<HiresOptions> = {
   scale: described("How many times as wide and high the result is; 2 by default.", real(1, 8)),
   steps: described("Denoising steps of the second pass, all of which are taken; as many as in the first by default.", whole(1)),
   strength: described(
-    "How much of the larger picture the second pass changes, from 0 (it is only made larger) to 1; 0.7 by default.",
+    "How much of the larger picture the second pass changes, from 0 (it is only made larger) to 1; 0.7 by default, in tiles 0.3.",
     real(0, 1),
   ),
   upscaler: described(
-    "lanczos, the default, makes the decoded picture larger; latent the latents, which needs a strength above 0.5.",
-    oneOf(...HIRES_UPSCALERS),
+    "lanczos, the default, or nearest makes the decoded picture larger, latent or latent-bicubic the latents; or the .safetensors file of an upscaler.",
+    withJson(
+      v.pipe(v.string(), v.minLength(1)),
+      field<string>(
+        (value) => typeof value === "string" && value !== "",
+        `${Object.keys(HIRES_UPSCALERS).join(", ")}, or an upscaler's file`,
+        "string",
+      ),
+    ),
+  ),
+  tile: described(
+    "Side in pixels of the square tiles that the second pass repaints one after another; the whole picture at once by default.",
+    whole(1),
+  ),
+  overlap: described(
+    "Pixels that neighbouring tiles share, over which they fade into each other; 64 by default, at most a quarter of the tile.",
+    whole(0),
   ),
 };
 
 /** The option of requests. */
 export interface HiresRequest {
-  /** A second pass that makes the picture larger, with the same prompt, seed and networks: { scale, steps, strength }. Off by default. */
+  /**
+   * A second pass that makes the picture larger, with the same prompt, seed and networks: { scale, steps, strength, tile }. Off by default.
+   */
   readonly hires?: HiresOptions | undefined;
 }
 
 /** The option of {@link HiresRequest}. */
 export const HIRES_REQUEST_FIELDS: Fields<HiresRequest> = {
   hires: described(
-    "A second pass that makes the picture larger, with the same prompt, seed and networks: { scale, steps, strength }. Off by default.",
+    "A second pass that makes the picture larger, with the same prompt, seed and networks: { scale, steps, strength, tile }. Off by default.",
     group(HIRES_FIELDS),
   ),
 };
+
+/** The file of an upscaler that a second pass names; undefined for one without a network. */
+export function hiresFileOf({ upscaler }: HiresOptions): string | undefined {
+  return upscaler === undefined || isBuiltIn(upscaler) ? undefined : upscaler;
+}
+
+/** Whether the name stands for a way without a network. */
+export function isBuiltIn(upscaler: string): upscaler is HiresUpscaler {
+  return Object.hasOwn(HIRES_UPSCALERS, upscaler);
+}

@@ -1,10 +1,15 @@
 import { ArgumentError } from "../errors.js";
 import { Picture } from "../image/picture.js";
-import { resize, resizeTensorBilinear } from "../image/resize.js";
+import { resize } from "../image/resize.js";
+import type { Upscaler } from "../models/upscaler.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { HIRES_DEFAULTS, type HiresOptions, type HiresUpscaler } from "./hires-request.js";
+import { enlarged, latentWay, type PixelSize } from "./enlarge.js";
+import { HIRES_DEFAULTS, HIRES_UPSCALERS, type HiresOptions, hiresFileOf, isBuiltIn, TILED_STRENGTH } from "./hires-request.js";
+import type { ModelSource } from "./model-source.js";
+import { nameOf } from "./name-of.js";
 import { eachStep, type Runner, type RunnerStep } from "./runner.js";
 import type { ImageStart, NamedPicture } from "./start.js";
+import { tiledPass, tilesOf } from "./tiled-pass.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
 
 /** A second pass with its defaults filled in. */
@@ -15,18 +20,37 @@ export interface HiresPass {
   readonly steps: number;
   /** How much of the larger picture is changed, from 0 to 1. */
   readonly strength: number;
-  /** How the picture of the first pass becomes larger. */
-  readonly upscaler: HiresUpscaler;
+  /** How the picture of the first pass becomes larger: a name of `hires.upscaler`, or that of an upscaler's file. */
+  readonly upscaler: string;
+  /** Side in pixels of the tiles that are repainted one after another; undefined if the whole picture is repainted at once. */
+  readonly tile?: number | undefined;
+  /** Pixels that neighbouring tiles share; undefined without tiles. */
+  readonly overlap?: number | undefined;
 }
 
-/** The second pass of a request whose first pass has `steps` steps. */
-export function hiresPass({ scale, steps, strength, upscaler }: HiresOptions, firstSteps: number): HiresPass {
-  return {
-    scale: scale ?? HIRES_DEFAULTS.scale,
-    steps: steps ?? firstSteps,
-    strength: strength ?? HIRES_DEFAULTS.strength,
-    upscaler: upscaler ?? HIRES_DEFAULTS.upscaler,
-  };
+/**
+ * The second pass of a request whose first pass has `steps` steps. `file` is the upscaler that the workflow was opened with.
+ * @throws ArgumentError for an upscaler that is not open
+ */
+export function hiresPass(options: HiresOptions, firstSteps: number, file: ModelSource | undefined): HiresPass {
+  const { scale = HIRES_DEFAULTS.scale, steps = firstSteps, tile, upscaler } = options;
+  const { strength = tile === undefined ? HIRES_DEFAULTS.strength : TILED_STRENGTH } = options;
+  const named = hiresFileOf(options);
+  if (named !== undefined && (file === undefined || nameOf(file) !== nameOf(named))) {
+    throw new ArgumentError(
+      (name) =>
+        `${name("hires.upscaler")} is ${named}; the workflow was opened ${file === undefined ? "without an upscaler's file" : `with ${nameOf(file)}`}`,
+      { argument: "hires", hint: "openingOf(request) adds it to what is opened" },
+    );
+  }
+  const usual = file === undefined ? HIRES_DEFAULTS.upscaler : nameOf(file);
+  const tiles = tile === undefined ? {} : { tile, overlap: options.overlap ?? Math.min(HIRES_DEFAULTS.overlap, Math.floor(tile / 4)) };
+  return { scale, steps, strength, upscaler: named === undefined ? (upscaler ?? usual) : nameOf(named), ...tiles };
+}
+
+/** The upscaler's name in the web UI. */
+export function upscalerName({ upscaler }: HiresPass): string {
+  return isBuiltIn(upscaler) ? HIRES_UPSCALERS[upscaler] : upscaler;
 }
 
 /**
@@ -51,52 +75,84 @@ interface HiresContext {
   readonly networks: OpenNetworks;
   /** Whether a pipeline that starts from a picture takes all steps that it is asked for, whatever the strength is. */
   readonly takesAllSteps: boolean;
+  /** The network that makes the picture larger, if the workflow was opened with one. */
+  readonly upscaler: Upscaler | undefined;
 }
 
-/** Makes the picture of a job, and repaints it larger. The second pass has the same seed, and ends with the picture's own size. */
-export function hiresRunner({ networks, takesAllSteps }: HiresContext, job: Job, first: Runner, pass: HiresPass): Runner {
-  const { scale, strength, steps } = pass;
+/**
+ * Makes the picture of a job, and repaints it larger. The second pass has the same seed, and ends with the picture's own size. Without
+ * `first`, the job's picture takes the place of a first pass.
+ */
+export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext, job: Job, first: Runner, pass: HiresPass): Runner {
+  const { scale, strength, steps, tile } = pass;
   const factor = networks.pipeline.vaeScaleFactor ?? 1;
+  const asked = takesAllSteps || strength === 0 ? steps : stepsForStrength(steps, strength);
   const secondJob = (start: Omit<ImageStart, "kind">): Job => ({
     ...job,
     start: { kind: "image", ...start },
     strength,
-    numInferenceSteps: takesAllSteps ? steps : stepsForStrength(steps, strength),
+    numInferenceSteps: asked,
     width: undefined,
     height: undefined,
     // They are for the first pass's steps.
     timesteps: undefined,
     sigmas: undefined,
   });
+  const way = isBuiltIn(pass.upscaler) ? pass.upscaler : (upscaler ?? HIRES_DEFAULTS.upscaler);
+  const enlargeLatents = typeof way === "string" ? latentWay(way) : undefined;
+  // Tiles need not begin at a latent's pixels, and so the picture can have any size.
+  const side = (length: number) => (tile === undefined ? largerSide(length, scale, factor) : Math.max(Math.round(length * scale), 1));
+  const { width = factor, height = factor } = sizeOf(job, networks);
+  const { tops, lefts } = tilesOf({ width: side(width), height: side(height) }, pass, factor);
+  const tiles = tops.length * lefts.length;
   return {
     async *run(seed, signal) {
       let taken = 0;
       const ofFirst = (step: RunnerStep): RunnerStep => {
         taken = step.total;
         // A second-order scheduler takes two turns for each step.
-        const turns = Math.max(Math.round(step.total / job.numInferenceSteps), 1);
+        const turns = Math.max(Math.round(step.total / job.numInferenceSteps), 1) * tiles;
         return { ...step, total: step.total + (strength > 0 ? steps * turns : 0) };
       };
       const ofSecond = (step: RunnerStep): RunnerStep => ({ ...step, done: taken + step.done, total: taken + step.total });
-      if (pass.upscaler === "latent" && strength > 0) {
+      if (enlargeLatents && strength > 0) {
         const latents = yield* eachStep(latentsOf(first)(seed, signal), ofFirst);
         const [, , height = 0, width = 0] = latents.shape;
-        const large = resizeTensorBilinear(latents, Math.round(height * scale), Math.round(width * scale));
+        const large = enlargeLatents(latents, Math.round(height * scale), Math.round(width * scale));
         const runner = await networks.runner(secondJob({ image: blank(large, factor), latents: large }));
         return yield* eachStep(runner.run(seed, signal), ofSecond);
       }
       const { image, nsfwContentDetected } = yield* eachStep(first.run(seed, signal), ofFirst);
-      const picture = resize(image, largerSide(image.width, scale, factor), largerSide(image.height, scale, factor), {
-        resampling: "lanczos",
-      });
+      const picture = await enlarged(image, { width: side(image.width), height: side(image.height) }, way, signal);
+      signal?.throwIfAborted();
       if (strength === 0) return { image: picture, nsfwContentDetected };
+      if (tile !== undefined) return yield* eachStep(tiledPass(networks, secondJob, picture, pass, seed, signal), ofSecond);
       const runner = await networks.runner(secondJob({ image: { picture, name: FIRST_PASS } }));
       return yield* eachStep(runner.run(seed, signal), ofSecond);
     },
   };
 }
 
+/** The size of the first pass: what the job says, or what the network was trained on. */
+function sizeOf({ width, height }: Job, { pipeline: { unet, vaeScaleFactor = 1 } }: OpenNetworks): Partial<PixelSize> {
+  const [tall, wide] = unet?.sampleSize ?? [];
+  return { width: width ?? (wide && wide * vaeScaleFactor), height: height ?? (tall && tall * vaeScaleFactor) };
+}
+
 const FIRST_PASS = "first pass";
+
+/** What stands for a first pass where a picture is given: the picture, in the size that the job asks for. */
+export function givenPicture({ start, width, height }: Job): Runner {
+  return {
+    // biome-ignore lint/correctness/useYield: a run without steps
+    async *run() {
+      if (start.kind !== "image") throw new ArgumentError("a second pass alone starts from a picture", { argument: "image" });
+      const { picture } = start.image;
+      const size = { width: width ?? picture.width, height: height ?? picture.height };
+      return { image: resize(picture, size.width, size.height, { resampling: "lanczos" }), nsfwContentDetected: undefined };
+    },
+  };
+}
 
 /** The picture that stands for latents: only its size is used. */
 function blank({ shape: [, , height = 0, width = 0] }: Tensor, factor: number): NamedPicture {

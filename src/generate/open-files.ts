@@ -7,7 +7,7 @@ import { findWeights, openWeights, weightsIn } from "../checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
 import type { ControlName } from "../families/family.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
-import { type ExistingSource, expectFile, expectThere, findSource } from "../hub/find-source.js";
+import { type ExistingSource, expectFile, expectThere, type FileSource, findSource, isFileName } from "../hub/find-source.js";
 import { type OpenCheckpointOptions, openCheckpoint } from "../hub/open-checkpoint.js";
 import { openUpscaler } from "../hub/open-upscaler.js";
 import { refusePickle } from "../hub/refuse-pickle.js";
@@ -15,6 +15,7 @@ import type { Folder } from "../platform/folder.js";
 import type { LocatedAdapters } from "./adapter-library.js";
 import { checkControlKind } from "./check-controls.js";
 import { CONTROL_NAMES, expectRefiner, familyOf, type KnownFamily } from "./families.js";
+import { HIRES_UPSCALERS } from "./hires-request.js";
 import { listOf } from "./list-of.js";
 import { findAdapters, type OpenAdapters, openAdapters } from "./load-adapters.js";
 import { findIPAdapters, type OpenIPAdapters, openIPAdapters } from "./load-ip-adapters.js";
@@ -32,6 +33,7 @@ export interface OpenFiles {
   readonly refiner: Folder | undefined;
   readonly vae: Folder | undefined;
   readonly upscaler: Folder | undefined;
+  readonly hiresUpscaler: Folder | undefined;
   /** The networks that steer, in the order in which they were given. */
   readonly controls: readonly Folder[];
   /** Their kind; undefined without any. */
@@ -71,6 +73,7 @@ export async function openFiles(
   for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
   const vae = await expectIfGiven(request.vae);
   const upscaler = request.upscaler === undefined ? undefined : await expectFile(pathOf(request.upscaler));
+  const hiresUpscaler = request.hiresUpscaler === undefined ? undefined : await expectHiresUpscaler(pathOf(request.hiresUpscaler));
   const foundAdapters = await findAdapters(located);
   const foundIPAdapters = await findIPAdapters(request.ipAdapters ?? []);
 
@@ -90,6 +93,7 @@ export async function openFiles(
   const adapters = await openAdapters(foundAdapters, sourceOptions);
   const ipAdapters = await openIPAdapters(foundIPAdapters, sourceOptions);
   const larger = upscaler && (await openUpscaler(upscaler, sourceOptions(upscaler.name)));
+  const between = hiresUpscaler && (await openUpscaler(hiresUpscaler, sourceOptions(hiresUpscaler.name)));
   const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
   const base = await open(model, {
     revision,
@@ -122,11 +126,25 @@ export async function openFiles(
     refiner: second,
     vae: other,
     upscaler: larger,
+    hiresUpscaler: between,
     controls: nets,
     control,
     adapters,
     ipAdapters,
   };
+}
+
+/** @throws ArgumentError for a name that is neither a way to enlarge nor a file */
+async function expectHiresUpscaler(source: string): Promise<FileSource> {
+  try {
+    return await expectFile(source);
+  } catch (cause) {
+    if (isFileName(source) || !(cause instanceof CheckpointError)) throw cause;
+    throw new ArgumentError(
+      (name) => `${name("hires.upscaler")} is ${JSON.stringify(source.slice(0, 100))}, which is neither a known name nor a file`,
+      { argument: "hires", hint: `names are ${Object.keys(HIRES_UPSCALERS).join(", ")}; others are upscalers' .safetensors files`, cause },
+    );
+  }
 }
 
 /** How one source is opened. */

@@ -64,6 +64,8 @@ export interface OpenRequest {
   readonly controlnet?: ModelSource | readonly ModelSource[] | undefined;
   /** Upscaler that makes each finished picture larger: a .safetensors file of ESRGAN, Real-ESRGAN or RealESRGAN Compact. */
   readonly upscaler?: ModelSource | undefined;
+  /** Upscaler for the second pass, hires. openingOf(request) takes it from hires.upscaler. */
+  readonly hiresUpscaler?: ModelSource | undefined;
   /** LoRAs to load, in order. Tags in the prompt, <lora:name:0.8>, add more. */
   readonly loras?: readonly LoraRequest[] | undefined;
   /** Textual inversion embeddings to load. */
@@ -139,6 +141,7 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
     "Upscaler that makes each finished picture larger: a .safetensors file of ESRGAN, Real-ESRGAN or RealESRGAN Compact.",
     modelSource,
   ),
+  hiresUpscaler: described("Upscaler for the second pass, hires. openingOf(request) takes it from hires.upscaler.", modelSource),
   loras: described(
     "LoRAs to load, in order. Tags in the prompt, <lora:name:0.8>, add more.",
     groups(LORA_FIELDS, "a list of LoRAs, such as [{ source, weight: 0.8 }]"),

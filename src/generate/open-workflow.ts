@@ -2,9 +2,11 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
 import { isPlain } from "../given.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
+import type { ModelOptions } from "../models/model.js";
 import type { Upscaler } from "../models/upscaler.js";
 import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
+import type { Folder } from "../platform/folder.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkControlKind } from "./check-controls.js";
@@ -19,7 +21,7 @@ import type { OpenRequest } from "./open-request.js";
 import { openVae } from "./open-vae.js";
 import { readTags, taggedPrompt } from "./prompt-tags.js";
 import { belongsToRequest, checkOpening, checkRunRequest } from "./request.js";
-import { type GenerateEvent, type GenerateResult, type PreparedRun, prepareRun, runEvents } from "./run.js";
+import { type GenerateEvent, type GenerateResult, type PreparedRun, prepareRun, type RunContext, runEvents } from "./run.js";
 import type { RunRequest } from "./run-request.js";
 import { unlessAborted } from "./unless-aborted.js";
 import type { OpenNetworks } from "./workflows/workflow.js";
@@ -134,7 +136,7 @@ class LoadedWorkflow implements Workflow {
     private readonly files: OpenFiles,
     private readonly networks: OpenNetworks,
     readonly adapters: LoadedAdapters,
-    private readonly upscaler: Upscaler | undefined,
+    private readonly upscalers: Pick<RunContext, "upscaler" | "hiresUpscaler">,
     private readonly parts: readonly AsyncDisposable[],
     private firstRun: FirstRun | undefined,
   ) {}
@@ -153,13 +155,15 @@ class LoadedWorkflow implements Workflow {
       const { device, deviceId, precision, lowMemory, variant } = opening;
       const options = { device, deviceId, precision, lowMemory, variant };
       const vae = files.vae && keep(await openVae(files.vae, options));
-      const upscaler =
-        files.upscaler && keep(await (await import("../models/upscaler.js")).Upscaler.fromPretrained(files.upscaler, options));
       const workflow = await workflowOf(files.family);
       const networks = await workflow.open(files, { ...options, vae }, keep);
+      // They share the engine of the pipeline's networks.
+      const upscalerOptions = { ...options, engine: networks.pipeline.engine };
+      const upscaler = files.upscaler && keep(await openUpscaler(files.upscaler, upscalerOptions));
+      const hiresUpscaler = files.hiresUpscaler && keep(await openUpscaler(files.hiresUpscaler, upscalerOptions));
       if (networks.imagePromptable && files.ipAdapters) await loadIPAdapters(networks.imagePromptable, files.ipAdapters);
       const adapters = networks.adaptable ? await loadAdapters(networks.adaptable, files.adapters) : { loras: [], embeddings: [] };
-      return new LoadedWorkflow(opening, files, networks, adapters, upscaler, parts, firstRun);
+      return new LoadedWorkflow(opening, files, networks, adapters, { upscaler, hiresUpscaler }, parts, firstRun);
     } catch (error) {
       await disposeAll(parts);
       throw error;
@@ -180,11 +184,12 @@ class LoadedWorkflow implements Workflow {
 
   async *run(request: RunRequest, options: RunOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
     const { signal } = checkOptions(options, RUN_OPTION_FIELDS, { call: "run", elsewhere: belongsToRequest });
-    const { opening, files, networks, adapters, upscaler, firstRun } = this;
+    const { opening, files, networks, adapters, upscalers, firstRun } = this;
     // Its pictures are kept for the first run only.
     this.firstRun = undefined;
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
-    const workflow = { opening, family: files.family, control: files.control, networks, adapters, upscaler, isEmbedded: files.isEmbedded };
+    const { family, control, isEmbedded } = files;
+    const workflow = { opening, family, control, networks, adapters, ...upscalers, isEmbedded };
     return yield* runEvents(workflow, prepared, signal);
   }
 
@@ -205,6 +210,11 @@ class LoadedWorkflow implements Workflow {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
   }
+}
+
+async function openUpscaler(folder: Folder, options: ModelOptions): Promise<Upscaler> {
+  const { Upscaler } = await import("../models/upscaler.js");
+  return Upscaler.fromPretrained(folder, options);
 }
 
 /** Whether two requests have the same options. Pictures count as the same only if they are the same object or text. */

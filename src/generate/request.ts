@@ -3,6 +3,7 @@ import { checkOptions } from "../options/check-options.js";
 import type { Fields } from "../options/fields.js";
 import { objectSchema } from "../options/object-schema.js";
 import { extractLoraTags } from "../prompt/lora-tags.js";
+import { hiresFileOf } from "./hires-request.js";
 import { OPEN_FIELDS, type OpenRequest } from "./open-request.js";
 import { RUN_FIELDS, type RunRequest } from "./run-request.js";
 
@@ -47,13 +48,14 @@ export function checkRequest(value: unknown): GenerateRequest {
 }
 
 /**
- * The part of a request that says what is loaded, with the LoRAs that its prompt names by tags. Requests whose parts are equal can share a
- * workflow.
+ * The part of a request that says what is loaded, with the LoRAs that its prompt names by tags and the upscaler that `hires` names.
+ * Requests whose parts are equal can share a workflow.
  * @throws ArgumentError for a malformed tag
  */
 export function openingOf(request: GenerateRequest): OpenRequest {
   const { loras } = extractLoraTags(request.prompt ?? "");
-  const opening = only(request, OPEN_FIELDS);
+  const file = request.hires && hiresFileOf(request.hires);
+  const opening = { ...only(request, OPEN_FIELDS), ...(file !== undefined && { hiresUpscaler: file }) };
   return loras.length === 0 ? opening : { ...opening, loras: [...(opening.loras ?? []), ...loras] };
 }
 

@@ -9,7 +9,7 @@ import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { ControlPreprocessor } from "./control-options.js";
-import type { HiresPass } from "./hires.js";
+import { type HiresPass, upscalerName } from "./hires.js";
 import type { ImagePromptScales } from "./image-prompt-request.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 import type { SchedulerSettings } from "./run-request.js";
@@ -249,12 +249,13 @@ function emphasisSetting({ promptSyntax, prompt = "", negativePrompt = "" }: Run
 /** As the web UI writes them. */
 function hiresSettings({ hires }: RunSettings): Record<string, string> {
   if (!hires) return {};
-  const { scale, steps, strength, upscaler } = hires;
+  const { scale, steps, strength, tile, overlap } = hires;
   return {
     "Denoising strength": String(strength),
     "Hires upscale": String(scale),
     "Hires steps": String(steps),
-    "Hires upscaler": upscaler === "latent" ? "Latent" : "Lanczos",
+    "Hires upscaler": upscalerName(hires),
+    ...(tile !== undefined && { "Hires tile": String(tile), "Hires tile overlap": String(overlap) }),
   };
 }
 

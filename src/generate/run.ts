@@ -8,7 +8,7 @@ import { applyPreset, warnOfPreset } from "./apply-preset.js";
 import { chooseScheduler } from "./choose-scheduler.js";
 import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
-import { hiresPass, hiresRunner } from "./hires.js";
+import { givenPicture, hiresPass, hiresRunner } from "./hires.js";
 import type { ImagePromptScales } from "./image-prompt-request.js";
 import { type ImagePrompt, imagePromptScales, readImagePrompts } from "./image-prompts.js";
 import { listOf } from "./list-of.js";
@@ -83,6 +83,8 @@ export interface RunContext {
   readonly adapters: LoadedAdapters;
   /** Makes the finished pictures larger. */
   readonly upscaler: Upscaler | undefined;
+  /** Makes the pictures of the first pass larger. */
+  readonly hiresUpscaler: Upscaler | undefined;
   readonly isEmbedded: boolean;
 }
 
@@ -114,10 +116,11 @@ export async function* runEvents(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
   const { job, settings } = prepare(context, prepared);
-  const { networks, family, upscaler } = context;
-  const once = await networks.runner(job);
+  const { networks, family, upscaler, hiresUpscaler } = context;
+  const once = settings.hires && job.start.kind === "image" ? givenPicture(job) : await networks.runner(job);
   const takesAllSteps = family.workflows.image?.takesAllSteps === true;
-  const { run } = settings.hires ? hiresRunner({ networks, takesAllSteps }, job, once, settings.hires) : once;
+  const second = { networks, takesAllSteps, upscaler: hiresUpscaler };
+  const { run } = settings.hires ? hiresRunner(second, job, once, settings.hires) : once;
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
@@ -204,7 +207,7 @@ function prepare(
       model: nameOf(opening.model),
       taggedPrompt: request.prompt === undefined ? undefined : taggedPrompt(request.prompt, loras, adapters.loras),
       seeds: seedsOf(request),
-      hires: request.hires && hiresPass(request.hires, common.numInferenceSteps),
+      hires: request.hires && hiresPass(request.hires, common.numInferenceSteps, opening.hiresUpscaler),
       scheduler: scheduler.className,
       schedulerConfig: scheduler.config,
       schedulerSettings: schedulerConfig,

@@ -113,6 +113,7 @@ export async function expectFile(source: string): Promise<FileSource> {
   );
 }
 
-function isFileName(source: string): boolean {
+/** Whether the name is that of a single file of weights. */
+export function isFileName(source: string): boolean {
   return /\.safetensors$/i.test(source) || isPickle(source);
 }

@@ -1,7 +1,6 @@
 import { ArgumentError } from "../errors.js";
 import { checkOptions, expectField } from "../options/check-options.js";
 import { type Fields, field, oneOf, whole } from "../options/fields.js";
-import { Tensor } from "../tensor/tensor.js";
 import { type AnyPicture, channelsOf, expectPicture, pictureLike } from "./gray-picture.js";
 
 /** A rectangle of a picture. Like in PIL, `right` and `bottom` are the first positions outside it. */
@@ -14,7 +13,7 @@ interface Filter {
 }
 
 /** PIL's filters. */
-const FILTERS = {
+export const FILTERS = {
   box: { support: 0.5, weight: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) },
   bilinear: { support: 1, weight: (x) => Math.max(1 - Math.abs(x), 0) },
   hamming: {
@@ -108,85 +107,6 @@ export function resize<P extends AnyPicture>(picture: P, width: number, height: 
   return pictureLike(picture, width, height, down(wide, width, endRow - firstRow, firstRow));
 }
 
-/**
- * A batch [batch, channels, height, width] in another size, as torch's `interpolate` does by default: the nearest value to the left and
- * above.
- */
-export function resizeTensorNearest(tensor: Tensor, height: number, width: number): Tensor {
-  const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
-  if (height === fromHeight && width === fromWidth) return tensor;
-  const places = (size: number, from: number) => {
-    const ratio = Math.fround(from / size);
-    return Array.from({ length: size }, (_, i) => Math.min(Math.floor(Math.fround(i * ratio)), from - 1));
-  };
-  const [rows, columns] = [places(height, fromHeight), places(width, fromWidth)];
-  const data = new Float32Array(batch * channels * height * width);
-  let at = 0;
-  for (let plane = 0; plane < batch * channels; plane++) {
-    for (const row of rows) {
-      const start = (plane * fromHeight + row) * fromWidth;
-      for (const column of columns) data[at++] = tensor.data[start + column] as number;
-    }
-  }
-  return new Tensor("float32", [batch, channels, height, width], data);
-}
-
-/** A batch [batch, channels, height, width] in another size, as torch's `interpolate` with mode "bicubic" (`align_corners` false). */
-export function resizeTensorBicubic(tensor: Tensor, height: number, width: number): Tensor {
-  const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
-  // torch's cubic has another slope than PIL's: a is -0.75.
-  const near = (x: number) => ((-0.75 + 2) * x - (-0.75 + 3)) * x * x + 1;
-  const far = (x: number) => ((-0.75 * x + 5 * 0.75) * x - 8 * 0.75) * x + 4 * 0.75;
-  const places = (size: number, from: number) =>
-    Array.from({ length: size }, (_, i) => {
-      const at = ((i + 0.5) * from) / size - 0.5;
-      const share = at - Math.floor(at);
-      const values = [far(share + 1), near(share), near(1 - share), far(2 - share)] as const;
-      return values.map((value, j) => ({ index: Math.min(Math.max(Math.floor(at) + j - 1, 0), from - 1), value }));
-    });
-  const [rows, columns] = [places(height, fromHeight), places(width, fromWidth)];
-  const data = new Float32Array(batch * channels * height * width);
-  let at = 0;
-  for (let plane = 0; plane < batch * channels; plane++) {
-    for (const row of rows) {
-      for (const column of columns) {
-        let sum = 0;
-        for (const y of row) {
-          const start = (plane * fromHeight + y.index) * fromWidth;
-          for (const x of column) sum += y.value * x.value * (tensor.data[start + x.index] as number);
-        }
-        data[at++] = sum;
-      }
-    }
-  }
-  return new Tensor("float32", [batch, channels, height, width], data);
-}
-
-/** A batch [batch, channels, height, width] in another size, as torch's `interpolate` with mode "bilinear" (`align_corners` false). */
-export function resizeTensorBilinear(tensor: Tensor, height: number, width: number): Tensor {
-  const [batch = 0, channels = 0, fromHeight = 0, fromWidth = 0] = tensor.shape;
-  const places = (size: number, from: number) =>
-    Array.from({ length: size }, (_, i) => {
-      const at = Math.max(((i + 0.5) * from) / size - 0.5, 0);
-      const first = Math.min(Math.floor(at), from - 1);
-      return { first, next: Math.min(first + 1, from - 1), share: at - first };
-    });
-  const [rows, columns] = [places(height, fromHeight), places(width, fromWidth)];
-  const data = new Float32Array(batch * channels * height * width);
-  let at = 0;
-  for (let plane = 0; plane < batch * channels; plane++) {
-    const value = (row: number, column: number) => tensor.data[(plane * fromHeight + row) * fromWidth + column] as number;
-    for (const row of rows) {
-      for (const { first, next, share } of columns) {
-        const above = value(row.first, first) * (1 - share) + value(row.first, next) * share;
-        const below = value(row.next, first) * (1 - share) + value(row.next, next) * share;
-        data[at++] = above * (1 - row.share) + below * row.share;
-      }
-    }
-  }
-  return new Tensor("float32", [batch, channels, height, width], data);
-}
-
 /** The source pixels of every result along one axis, and their weights in units of 2^-bits. */
 interface Weights {
   readonly starts: Int32Array;
@@ -210,7 +130,20 @@ function torchPrecision(largest: number): number {
   return bits;
 }
 
-function weights(size: number, start: number, end: number, outSize: number, { support, weight }: Filter, isTorch: boolean): Weights {
+function weights(size: number, start: number, end: number, outSize: number, filter: Filter, isTorch: boolean): Weights {
+  const { starts, counts, exact, room } = exactWeights(size, start, end, outSize, filter);
+  const bits = isTorch ? torchPrecision(exact.reduce((most, value) => Math.max(most, value), 0)) : PRECISION_BITS;
+  const values = Int32Array.from(exact, (value) => Math.trunc(value * 2 ** bits + (value < 0 ? -0.5 : 0.5)));
+  return { starts, counts, values, room, bits };
+}
+
+/** The source pixels of every result along one axis, and their weights, whose sum is 1. */
+interface ExactWeights extends Omit<Weights, "values" | "bits"> {
+  readonly exact: Float64Array;
+}
+
+/** The weights of `filter` for the part from `start` to `end` of `size` pixels, as PIL and torch's antialiasing compute them. */
+export function exactWeights(size: number, start: number, end: number, outSize: number, { support, weight }: Filter): ExactWeights {
   const scale = (end - start) / outSize;
   const widening = Math.max(scale, 1);
   const reach = support * widening;
@@ -234,9 +167,7 @@ function weights(size: number, start: number, end: number, outSize: number, { su
     starts[i] = first;
     counts[i] = count;
   }
-  const bits = isTorch ? torchPrecision(exact.reduce((most, value) => Math.max(most, value), 0)) : PRECISION_BITS;
-  const values = Int32Array.from(exact, (value) => Math.trunc(value * 2 ** bits + (value < 0 ? -0.5 : 0.5)));
-  return { starts, counts, values, room, bits };
+  return { starts, counts, exact, room };
 }
 
 /** An array seen as [outer, from, inner], with the middle axis resampled to `along`. */

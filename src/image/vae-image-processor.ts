@@ -8,7 +8,8 @@ import { crop, paste } from "./crop.js";
 import { type AnyPicture, channelsOf, expectPicture, GrayPicture, toGray, toRgb } from "./gray-picture.js";
 import { overlay } from "./overlay.js";
 import { Picture } from "./picture.js";
-import { type Box, RESAMPLINGS, type Resampling, resize, resizeTensorNearest } from "./resize.js";
+import { type Box, RESAMPLINGS, type Resampling, resize } from "./resize.js";
+import { resizeTensorNearest } from "./resize-tensor.js";
 
 /** Settings of a {@link VaeImageProcessor}, with the names and defaults of diffusers' VaeImageProcessor. */
 export interface VaeImageProcessorOptions {

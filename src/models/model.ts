@@ -198,13 +198,17 @@ export abstract class Model<Config> implements AsyncDisposable {
   /**
    * Runs the graph that `build` writes for `inputs` of these shapes. `part` tells the model's graphs apart. Inputs that are `lent` come
    * back among the results. `takingTurns` is the number of graphs that one loop runs in turn: as many stay loaded, even if memory comes
-   * before speed.
+   * before speed. `rests` says whether the network may free its memory after the run; by default, one that does not run often may.
    */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
     inputs: Inputs,
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Readonly<Record<Output, Value>>,
-    { lent = [], takingTurns = 1 }: { readonly lent?: readonly string[]; readonly takingTurns?: number } = {},
+    {
+      lent = [],
+      takingTurns = 1,
+      rests = !this.runsOften,
+    }: { readonly lent?: readonly string[]; readonly takingTurns?: number; readonly rests?: boolean } = {},
   ): Promise<Readonly<Record<Output, Tensor>>> {
     const { attentionSlice } = this;
     const adapters = this.adapters.apply();
@@ -224,7 +228,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       return this.engine.load(graph.finish(), policy.load);
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
-    if (!this.runsOften) await this.rest();
+    if (rests) await this.rest();
     return outputs as Readonly<Record<Output, Tensor>>;
   }
 }

@@ -7,6 +7,7 @@ import { expectFile } from "../hub/find-source.js";
 import { openUpscaler } from "../hub/open-upscaler.js";
 import { type AnyPicture, toRgb } from "../image/gray-picture.js";
 import { Picture } from "../image/picture.js";
+import { mirrored } from "../image/tile-grid.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, whole } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
@@ -111,10 +112,14 @@ export class Upscaler extends Model<UpscalerConfig> {
     const { multiple, scale } = this;
     const one = (part: Tensor) => {
       signal?.throwIfAborted();
-      return this.compute(part);
+      return this.compute(part, { rests: false });
     };
-    const result = tile === 0 ? await one(whole) : await upscaledTiles(whole, { tile, overlap, multiple, scale }, one);
-    return Picture.fromTensor(this.cropped(pixels, result));
+    try {
+      const result = tile === 0 ? await one(whole) : await upscaledTiles(whole, { tile, overlap, multiple, scale }, one);
+      return Picture.fromTensor(this.cropped(pixels, result).clamp(0, 1));
+    } finally {
+      await this.rest();
+    }
   }
 
   /** Both sides of what the network takes are multiples of it. */
@@ -122,11 +127,12 @@ export class Upscaler extends Model<UpscalerConfig> {
     return this.config.unshuffle;
   }
 
-  private async compute(pixels: Tensor): Promise<Tensor> {
+  /** `rests: false` keeps the network loaded for the next tile. */
+  private async compute(pixels: Tensor, options: { readonly rests?: boolean } = {}): Promise<Tensor> {
     const build = ({ pixels: x }: { readonly pixels: Value }, w: Scope) => ({
       result: this.config.architecture === "ESRGAN" ? rrdbNet(x, w, this.config) : compactNet(x, w, this.config),
     });
-    return (await this.run("upscaler", { pixels }, build)).result;
+    return (await this.run("upscaler", { pixels }, build, options)).result;
   }
 
   /** The part of `result` that belongs to `pixels`. */
@@ -144,14 +150,8 @@ function reflected(x: Tensor, multiple: number): Tensor {
   const data = new Float32Array(batch * channels * tall * wide);
   for (let i = 0; i < data.length; i++) {
     const line = Math.floor(i / wide);
-    const from = Math.floor(line / tall) * height + mirror(line % tall, height);
-    data[i] = x.data[from * width + mirror(i % wide, width)] as number;
+    const from = Math.floor(line / tall) * height + mirrored(line % tall, height);
+    data[i] = x.data[from * width + mirrored(i % wide, width)] as number;
   }
   return new Tensor("float32", [batch, channels, tall, wide], data);
-}
-
-/** A position beyond the end of `extent` places, reflected into them without repeating the last one. */
-function mirror(position: number, extent: number): number {
-  const period = Math.max(1, 2 * (extent - 1));
-  return Math.min(position % period, period - (position % period)) % extent;
 }

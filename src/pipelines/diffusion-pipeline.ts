@@ -7,6 +7,7 @@ import type { Fields } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { PipelineQueue, Turn } from "../runtime/call-queue.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
+import type { Engine } from "../runtime/engine.js";
 import { schedulerFor } from "../schedulers/registry.js";
 import type { Scheduler } from "../schedulers/shared/scheduler.js";
 import { openPipeline, type PipelineOptions } from "./open-pipeline.js";
@@ -137,6 +138,11 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   /** The source of the parts, for another pipeline that shares them. @internal */
   sharedSource(className: string): ComponentSource | undefined {
     return this.source?.sharedWith(className);
+  }
+
+  /** The engine that its loaded networks share; undefined if all parts were given. @internal */
+  get engine(): Engine | undefined {
+    return this.source?.engine;
   }
 
   private get partNames(): readonly string[] {

@@ -1,9 +1,13 @@
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { CheckpointError } from "../../src/errors.js";
 import { generate } from "../../src/generate/generate.js";
 import { largerSide, stepsForStrength } from "../../src/generate/hires.js";
 import type { HiresOptions } from "../../src/generate/hires-request.js";
+import { openWorkflow } from "../../src/generate/open-workflow.js";
 import type { StepEvent } from "../../src/generate/run.js";
-import { resize, resizeTensorBilinear } from "../../src/image/resize.js";
+import { resize } from "../../src/image/resize.js";
+import { resizeTensorBilinear } from "../../src/image/resize-tensor.js";
 import {
   ControlNetModel,
   LatentConsistencyModelImg2ImgPipeline,
@@ -14,6 +18,7 @@ import {
   StableDiffusionXLImg2ImgPipeline,
   StableDiffusionXLPipeline,
   Tensor,
+  Upscaler,
 } from "../../src/index.js";
 import { input, opened } from "../cli/pictures.js";
 import { checkpointOf } from "../helpers/checkpoints.js";
@@ -21,6 +26,7 @@ import { checkpoint } from "../helpers/fixtures.js";
 import { loraFile } from "../lora/loras.js";
 
 const device = "cpu";
+const upscaler = fileURLToPath(new URL("../fixtures/upscalers/compact-x2.safetensors", import.meta.url));
 const FIRST = { prompt: "a red fox", numInferenceSteps: 4, seed: 7, width: 32, height: 16 } as const;
 const HIRES = { scale: 1.5, steps: 3, strength: 0.6 } satisfies HiresOptions;
 const model = checkpoint("sd1-mini");
@@ -111,16 +117,51 @@ describe("hires", () => {
 
   it("refuses what it cannot do", async () => {
     const failing = (request: object) => expect(generate({ ...FIRST, model, device, hires: HIRES, ...request })).rejects;
-    await failing({ image: await png() }).toMatchObject({
-      argument: "hires",
-      message: "hires and image cannot be combined: its first pass starts from noise",
-    });
     await failing({ hires: { scale: 20 } }).toMatchObject({ argument: "hires.scale" });
     await failing({ model: checkpoint("ddpm-mini"), prompt: undefined, width: undefined, height: undefined }).toThrow(
       /hires has no effect on/,
     );
     const refiner = { model: checkpoint("sdxl-base-mini"), refiner: checkpoint("sdxl-refiner-mini") };
     await failing({ ...refiner, hires: { upscaler: "latent" } }).toThrow(/a run with refiner ends without latents/);
+    const given = { image: await png(), width: undefined, height: undefined };
+    await failing({ ...given, maskImage: await png() }).toThrow(/hires and maskImage cannot be combined/);
+    await failing({ ...given, strength: 0.5 }).toMatchObject({ argument: "strength", hint: "give hires.strength" });
+    await failing({ ...given, sigmas: [14, 1, 0], numInferenceSteps: undefined }).toMatchObject({ argument: "sigmas" });
+    await failing({ ...given, hires: { upscaler: "latent-nearest" } }).toThrow(/with image there is no first pass/);
+    await failing({ hires: { upscaler: "latent", tile: 16 } }).toThrow(/hires.tile cuts pictures, not latents/);
+    await failing({ hires: { overlap: 16 } }).toThrow(/hires.overlap needs hires.tile/);
+    await failing({ hires: { tile: 16, overlap: 16 } }).toThrow(/the overlap must be smaller/);
+    await failing({ hires: { upscaler: "lanczoss" } }).toMatchObject({ argument: "hires", hint: /names are lanczos, nearest, latent,/ });
+    await failing({ hires: { upscaler: "none.safetensors" } }).toThrow(CheckpointError);
+    await failing({ hiresUpscaler: upscaler, hires: undefined }).toThrow(/hiresUpscaler needs hires/);
+    const workflow = await openWorkflow({ model, device });
+    await expect(workflow.run({ ...FIRST, hires: { upscaler } }).next()).rejects.toThrow(/was opened without an upscaler's file/);
+    await workflow.dispose();
+  });
+});
+
+describe("hires with an upscaler's file", () => {
+  it("enlarges with the network, resizes to the size, and repaints", async () => {
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(model, { device }));
+    const { images } = await pipe.generate(FIRST);
+    const network = await opened(Upscaler.fromSingleFile(upscaler, { device }));
+    const image = resize(await network.upscale(images[0] as never), 48, 24, { resampling: "lanczos" });
+    const expected = await new StableDiffusionImg2ImgPipeline({ ...pipe }).generate({ ...SECOND, image });
+    const { pictures } = await generate({ ...FIRST, model, device, hires: { ...HIRES, upscaler } });
+    expect(pictures[0]?.image).toEqual(expected.images[0]);
+    expect(pictures[0]?.text.parameters).toMatch(/Hires upscaler: compact-x2/);
+    const given = await generate({ ...FIRST, model, device, hiresUpscaler: upscaler, hires: HIRES });
+    expect(given.pictures[0]?.image).toEqual(expected.images[0]);
+  });
+
+  it("runs the network again until the picture is large enough", async () => {
+    const plain = await generate({ ...FIRST, model, device });
+    const network = await opened(Upscaler.fromSingleFile(upscaler, { device }));
+    const once = await network.upscale(plain.pictures[0]?.image as never);
+    const { pictures } = await generate({ ...FIRST, model, device, hires: { scale: 3, strength: 0, upscaler } });
+    expect(pictures[0]?.image).toEqual(resize(await network.upscale(once), 96, 48, { resampling: "lanczos" }));
+    const same = await generate({ ...FIRST, model, device, hires: { scale: 1, strength: 0, upscaler } });
+    expect(same.pictures[0]?.image).toEqual(resize(once, 32, 16, { resampling: "lanczos" }));
   });
 });
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ArgumentError } from "../../src/errors.js";
 import { GrayPicture } from "../../src/image/gray-picture.js";
-import { type Box, type Resampling, resize, resizeTensorNearest } from "../../src/image/resize.js";
+import { type Box, type Resampling, resize } from "../../src/image/resize.js";
+import { resizeTensorNearest } from "../../src/image/resize-tensor.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { readFixture } from "../helpers/fixtures.js";
 import { pictureOf } from "./pictures-of.js";

@@ -1,8 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ArgumentError, CheckpointError, ConfigError } from "../../src/errors.js";
 import { Picture } from "../../src/image/picture.js";
 import { Upscaler } from "../../src/models/upscaler.js";
+import { createEngine } from "../../src/platform/node/engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { expectClose } from "../helpers/differences.js";
 import { checkpoint } from "../helpers/fixtures.js";
@@ -64,6 +65,21 @@ describe("Upscaler", () => {
     expect([tiled.width, tiled.height]).toEqual([whole.width, whole.height]);
     const differences = tiled.data.map((value, i) => Math.abs(value - (whole.data[i] ?? 0)));
     expect(differences.reduce((sum, value) => sum + value, 0) / differences.length).toBeLessThan(4);
+  });
+
+  it("stays loaded for the tiles of a picture, and frees its memory after them, when memory comes before speed", async () => {
+    const engine = await createEngine({ device: "cpu", lowMemory: true });
+    const [load, released] = [vi.spyOn(engine, "load"), vi.fn()];
+    await using upscaler = await open("compact-x2", { engine });
+    load.mockImplementation(async (...args) => {
+      const session = await Object.getPrototypeOf(engine).load.apply(engine, args);
+      vi.spyOn(session, "release").mockImplementation(released);
+      return session;
+    });
+    await upscaler.upscale(picture(40, 30), { tile: 16, overlap: 4 });
+    expect(load).toHaveBeenCalledTimes(1);
+    expect(released).toHaveBeenCalledTimes(1);
+    await engine.dispose();
   });
 
   it("saves a folder that opens again", async () => {

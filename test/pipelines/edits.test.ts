@@ -5,7 +5,7 @@ import { openFolder } from "#platform";
 import { readModelIndex } from "../../src/checkpoint/model-index.js";
 import { generate } from "../../src/generate/generate.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
-import { resizeTensorBicubic } from "../../src/image/resize.js";
+import { resizeTensorBicubic } from "../../src/image/resize-tensor.js";
 import {
   DiffusionPipeline,
   inspect,

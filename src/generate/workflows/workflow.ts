@@ -1,6 +1,7 @@
 import type { Autoencoder } from "../../models/autoencoder.js";
 import type { IPAdapterScale } from "../../models/ip-adapter-scales.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
+import type { Engine } from "../../runtime/engine.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Control } from "../controls.js";
 import type { ImagePrompt } from "../image-prompts.js";
@@ -44,8 +45,12 @@ export interface OpenPipeline {
   readonly device: ResolvedDevice;
   readonly precision: Precision;
   readonly scheduler: Scheduler;
+  /** The engine of its networks, for others that run beside them; undefined if all parts were given. */
+  readonly engine: Engine | undefined;
   /** Pixels per latent, along each side; undefined without latents. */
   readonly vaeScaleFactor?: number;
+  /** Its denoising network. */
+  readonly unet?: { readonly sampleSize?: readonly [height: number, width: number] };
 }
 
 /** Options that `start` and `controls` have in another form. */

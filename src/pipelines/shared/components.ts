@@ -137,6 +137,11 @@ export class ComponentSource {
     return part;
   }
 
+  /** The engine that the loaded networks share; undefined if all parts were given. */
+  get engine(): Engine | undefined {
+    return this.from?.engine;
+  }
+
   /** Whether the checkpoint lists the part. */
   has(name: string): boolean {
     return Boolean(this.from?.index.components.get(name));

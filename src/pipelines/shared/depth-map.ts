@@ -1,6 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import { loadMask } from "../../image/load-image.js";
-import { resizeTensorBicubic } from "../../image/resize.js";
+import { resizeTensorBicubic } from "../../image/resize-tensor.js";
 import { type Field, field } from "../../options/fields.js";
 import { concat, Tensor } from "../../tensor/tensor.js";
 import type { Size } from "./arguments.js";

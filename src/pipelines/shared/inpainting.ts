@@ -1,5 +1,5 @@
 import { ArgumentError } from "../../errors.js";
-import { resizeTensorNearest } from "../../image/resize.js";
+import { resizeTensorNearest } from "../../image/resize-tensor.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { randnPerImage } from "../../tensor/random.js";

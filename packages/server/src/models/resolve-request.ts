@@ -28,6 +28,7 @@ export const SERVERS_OWN = [
   "precision",
   "lowMemory",
   "upscaler",
+  "hiresUpscaler",
 ] as const;
 
 /** A request in the library's terms: what is opened, and what is run. */
@@ -48,7 +49,8 @@ export async function resolveRequest(model: string, request: GenerateRequest, of
   }
   const checked = checkRequest(request);
   // With the LoRAs that tags in the prompt name.
-  const { vae, refiner, controlnet, loras = [], ...others } = openingOf(checked);
+  const { vae, refiner, controlnet, hiresUpscaler, loras = [], ...others } = openingOf(checked);
+  if (hiresUpscaler !== undefined) sourceOf("hires.upscaler", hiresUpscaler, []);
   const { localFilesOnly: _, cacheDir: __, ...runtime } = offer.runtime;
   const texts = `${request.prompt ?? ""}\n${request.negativePrompt ?? ""}`;
   const embeddings = embeddingsIn(texts, await adapterFiles(offer.embeddingFolders));
