@@ -7,7 +7,7 @@ import type { Control } from "./controls.js";
 import type { PixelSize } from "./enlarge.js";
 import type { HiresPass } from "./hires.js";
 import { eachStep, type RunnerResult, type RunnerStep } from "./runner.js";
-import type { ImageStart } from "./start.js";
+import type { ImageStart, NamedPicture } from "./start.js";
 import type { Job, OpenNetworks } from "./workflows/workflow.js";
 
 /** The tiles of a picture. Their sides are whole numbers of latents, each of `factor` pixels. */
@@ -37,16 +37,20 @@ export async function* tiledPass(
   const { width, height } = picture;
   const tiles = tops.flatMap((top) => lefts.map((left) => ({ top, left, isLast: left === lefts.at(-1) })));
   const joiner = new TileJoiner(width, height, overlap);
-  const { controls } = jobOf({ image: { picture, name: TILE } });
+  const { controls, imagePrompts } = jobOf({ image: { picture, name: TILE } });
   const followed = controls.map((control) => inSizeOf(control, large, picture));
+  const masked = imagePrompts.map((prompt) => ({ ...prompt, masks: prompt.masks?.map((mask) => enlargedMask(mask, large)) }));
   let nsfwContentDetected: boolean | undefined;
   let shown = picture;
   for (const [i, { top, left, isLast }] of tiles.entries()) {
     signal?.throwIfAborted();
     const box: Box = [left, top, left + tileWidth, top + tileHeight];
     const cut = (whole: Picture) => ({ picture: crop(whole, box), name: TILE });
-    const job = { ...jobOf({ image: cut(picture) }), controls: followed.map((each) => ({ ...each, image: cut(each.image.picture) })) };
-    const runner = await networks.runner(job);
+    const runner = await networks.runner({
+      ...jobOf({ image: cut(picture) }),
+      controls: followed.map((each) => ({ ...each, image: cut(each.image.picture) })),
+      imagePrompts: masked.map((each) => ({ ...each, masks: each.masks?.map((mask) => cut(mask.picture)) })),
+    });
     const result = yield* eachStep(runner.run(BigInt.asUintN(64, seed + BigInt(i)), signal), ({ done, total, preview }) => ({
       done: i * total + done,
       total: tiles.length * total,
@@ -60,6 +64,10 @@ export async function* tiledPass(
 }
 
 const TILE = "tile";
+
+function enlargedMask(mask: NamedPicture, { width, height }: Picture): NamedPicture {
+  return { ...mask, picture: resize(mask.picture, width, height, { resampling: "lanczos" }) };
+}
 
 /** The picture that a network follows, ready to be cut: preprocessed, and as large as the picture that is repainted. */
 function inSizeOf(control: Control, { width, height }: Picture, continued: Picture): Control {

@@ -129,6 +129,24 @@ describe("hires in tiles", () => {
     expect((await generate({ ...request, ...control })).pictures[0]?.image).toEqual(expected);
   });
 
+  it("cuts the masks of IP-Adapters like the large picture", async () => {
+    const half = new Picture(
+      20,
+      10,
+      Uint8Array.from({ length: 600 }, (_, i) => (Math.floor(i / 3) % 20 < 10 ? 255 : 0)),
+    );
+    const source = `${checkpoint("ip-adapter-mini")}/models/ip-adapter_sd15.safetensors`;
+    const image = await png(pattern(32, 16));
+    const hires = { scale: 1, strength: 0.5, tile: 16, overlap: 0 };
+    const request = { ...REQUEST, model, device, image, hires, ipAdapters: [{ source }], ipAdapterImage: image } as const;
+    const masked = await generate({ ...request, ipAdapterMasks: [await png(half)] });
+    const [everywhere, nowhere] = [await generate(request), await generate({ ...request, ipAdapterScale: 0 })];
+    const part = (made: typeof masked, left: number) => crop(made.pictures[0]?.image as Picture, [left, 0, left + 16, 16]);
+    expect(part(masked, 0)).toEqual(part(everywhere, 0));
+    expect(part(masked, 16)).toEqual(part(nowhere, 16));
+    expect(part(everywhere, 16)).not.toEqual(part(nowhere, 16));
+  });
+
   it("works for XL, with a refiner, a LoRA and other schedulers", async () => {
     const image = await png(small);
     const xl = { ...REQUEST, model: checkpoint("sdxl-base-mini"), device, image, hires: TILED } as const;
