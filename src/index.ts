@@ -115,12 +115,8 @@ export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";
 export type { MemorySaving } from "./models/tiling.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
-export {
-  type UNet2DConditionConfig,
-  type UNet2DConditionInputs,
-  UNet2DConditionModel,
-  type UNet2DConditionOutput,
-} from "./models/unet-2d-condition.js";
+export { type UNet2DConditionInputs, UNet2DConditionModel, type UNet2DConditionOutput } from "./models/unet-2d-condition.js";
+export type { UNet2DConditionConfig } from "./models/unet-2d-condition-config.js";
 export { type UNetMotionConfig, UNetMotionModel } from "./models/unet-motion.js";
 export { type UpscaleOptions, Upscaler, type UpscalerConfig, type UpscalerOptions } from "./models/upscaler.js";
 export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
@@ -236,6 +232,12 @@ export {
   StableDiffusionInstructPix2PixPipeline,
   type StableDiffusionInstructPix2PixRequest,
 } from "./pipelines/stable-diffusion-instruct-pix2pix.js";
+export {
+  type StableDiffusionLatentUpscaleComponents,
+  type StableDiffusionLatentUpscaleOptions,
+  StableDiffusionLatentUpscalePipeline,
+  type StableDiffusionLatentUpscaleRequest,
+} from "./pipelines/stable-diffusion-latent-upscale.js";
 export {
   StableDiffusionControlNetPAGInpaintPipeline,
   StableDiffusionControlNetPAGPipeline,

@@ -5,6 +5,7 @@ import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
 import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts } from "./family.js";
 import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
 import { LATENT_CONSISTENCY } from "./latent-consistency.js";
+import { LATENT_UPSCALER } from "./latent-upscaler.js";
 import { OTHER_CHANNELS, OTHER_FAMILIES, TEXTLESS_UNET } from "./other-families.js";
 import type { NetworkPrediction } from "./prediction-types.js";
 import { SCORE_SDE_VE } from "./score-sde-ve.js";
@@ -24,6 +25,7 @@ const ALL = [
   INSTRUCT_PIX2PIX_XL,
   STABLE_DIFFUSION_2_DEPTH,
   X4_UPSCALER,
+  LATENT_UPSCALER,
   DDPM,
   DDIM,
   CONSISTENCY,

@@ -72,7 +72,9 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
           : option === "hires"
             ? "its second pass repaints a picture with a prompt alone: use another checkpoint"
             : option === "strength"
-              ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
+              ? defaults.imageGuidance !== undefined
+                ? `${name("imageGuidanceScale")} says how strongly the result stays like the picture`
+                : "it takes all steps"
               : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
     });
   }

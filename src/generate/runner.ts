@@ -56,9 +56,12 @@ export async function* eachStep<Step, Result>(
 /** Options of pipelines whose networks see pictures beside the latents. */
 const SEEN_PICTURES = ["maskImage", "imageGuidanceScale", "depthMap", "noiseLevel"];
 
+/** Pipelines that see a picture beside the latents without a further option. */
+const SEEING = ["StableDiffusionLatentUpscalePipeline"];
+
 /** One pipeline, from noise or a picture to the result. */
 export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Runner {
-  if (!SEEN_PICTURES.some((option) => option in request)) expectPlainUNet(pipe);
+  if (!SEEING.includes(pipe.className) && !SEEN_PICTURES.some((option) => option in request)) expectPlainUNet(pipe);
   return {
     run: (seed, signal) => steps(pipe.steps({ ...request, seed, signal, outputType: "image" as const })),
     async *latents(seed, signal) {

@@ -65,9 +65,15 @@ export function classEmbedding(labels: Value, w: Scope, { type, classes, width, 
 
 /**
  * Sines, then cosines, [n, 2 * width] of the logarithms of noise levels [n], at random frequencies that the checkpoint has (Tancik et al.
- * 2020; Song et al. 2021). Matches diffusers' GaussianFourierProjection.
+ * 2020; Song et al. 2021). Other networks take the numbers as they are, or put cosines first. Matches diffusers' GaussianFourierProjection.
  */
-export function fourierEmbedding(levels: Value, w: Scope, width: number): Value {
-  const angles = scale(mul(reshape(log(levels), [-1, 1]), w.tensor("weight", [width], [1, width], "float32")), 2 * Math.PI);
-  return concat([sin(angles), cos(angles)], 1);
+export function fourierEmbedding(
+  levels: Value,
+  w: Scope,
+  width: number,
+  { ofLogarithm = true, flipSinToCos = false }: { readonly ofLogarithm?: boolean; readonly flipSinToCos?: boolean } = {},
+): Value {
+  const numbers = reshape(ofLogarithm ? log(levels) : levels, [-1, 1]);
+  const angles = scale(mul(numbers, w.tensor("weight", [width], [1, width], "float32")), 2 * Math.PI);
+  return concat(flipSinToCos ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)], 1);
 }

@@ -1,12 +1,10 @@
-import * as v from "valibot";
-import { blocks, checkPerBlock, count, countOrNone, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { Value } from "../graph/graph.js";
 import { addBatches, scale, shift } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
 import type { Perturbation } from "../layers/attention.js";
-import { ACTIVATIONS, activationName, conv, groupNorm, linear } from "../layers/basic.js";
+import { ACTIVATIONS, conv, groupNorm, linear } from "../layers/basic.js";
 import { upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
 import { anyNumber, type Fields, field, group, tensor } from "../options/fields.js";
@@ -15,8 +13,10 @@ import type { DType } from "../tensor/dtype.js";
 import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectFreeU, FREEU_FIELDS, type FreeUFactors, freeUOf } from "./freeu.js";
 import { type IPAdapterInputs, type IPAdapterProjections, IPAdapters } from "./ip-adapters.js";
+import { expectKInputs, kBlocks } from "./k-unet.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { layersMatching, PERTURBED_FIELDS, type PerturbedRows } from "./perturbed-attention.js";
+import { checkUNet2DCondition, hasKBlocks, type UNet2DConditionConfig, unet2DConditionSchema } from "./unet-2d-condition-config.js";
 import {
   blockAttention,
   CONDITION_FIELDS,
@@ -26,65 +26,11 @@ import {
   level,
   type Motion,
   middle,
-  PER_BLOCK,
   resnetOptions,
   timeEmbedding,
   type UNetConditions,
-  unetEncoderFields,
   unetFeeds,
 } from "./unet-encoder.js";
-
-const UP_BLOCKS = ["UpBlock2D", "CrossAttnUpBlock2D"] as const;
-
-export const unet2DConditionFields = {
-  ...unetEncoderFields,
-  /** The version of diffusers that wrote the config; none by default. */
-  _diffusersVersion: v.optional(v.string()),
-  /** Size of the latents that the network was trained on: one number or [height, width]. None by default, which means 64. */
-  sampleSize: v.nullish(v.union([side, v.tuple([side, side])])),
-  /** Channels of the prediction; 4 by default. */
-  outChannels: v.nullish(count, 4),
-  /** Move the input from 0..1 to -1..1 first; false by default. */
-  centerInputSample: v.nullish(v.boolean(), false),
-  /**
-   * The up blocks, the coarsest first: "UpBlock2D", or "CrossAttnUpBlock2D" with attention to text; one of the first, then three of the
-   * second, by default.
-   */
-  upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
-  /** Transformer layers of the up blocks, the coarsest first; by default those of the down blocks in reverse. */
-  reverseTransformerLayersPerBlock: v.nullish(v.array(v.union([countOrNone, v.array(countOrNone)]))),
-  /** Only false, the default, is supported. */
-  dualCrossAttention: v.nullish(v.literal(false), false),
-  /** Width of the context tokens before they are projected to `crossAttentionDim`. None by default: they are not projected. */
-  encoderHidDim: v.nullish(count),
-  /** How context tokens are projected: "text_proj", a linear layer; none by default. */
-  encoderHidDimType: v.nullish(v.literal("text_proj")),
-  /** How timesteps are embedded: only "positional" (sines and cosines), the default. */
-  timeEmbeddingType: v.nullish(v.literal("positional"), "positional"),
-  /** Width of the timestep's embedding; four times the first of `blockOutChannels` by default. */
-  timeEmbeddingDim: v.nullish(count),
-  /** Activation function of the whole embedding, before the blocks use it; none by default. */
-  timeEmbeddingActFn: v.nullish(activationName),
-  /** Activation function of the timestep's embedding, before anything is added; none by default. */
-  timestepPostAct: v.nullish(activationName),
-  /** Width of `timestepCond`, the embedding of the guidance scale in distilled networks; none by default. */
-  timeCondProjDim: v.nullish(count),
-  /** Side of the first convolution's kernel, in pixels; 3 by default. */
-  convInKernel: v.nullish(count, 3),
-  /** Side of the last convolution's kernel, in pixels; 3 by default. */
-  convOutKernel: v.nullish(count, 3),
-  /** Only "default", the default, is supported. */
-  attentionType: v.nullish(v.literal("default"), "default"),
-  /** Join the class embedding to the timestep's embedding instead of adding it; false by default. */
-  classEmbeddingsConcat: v.nullish(v.boolean(), false),
-  /** A norm of the context tokens: only null, for none, is supported. */
-  crossAttentionNorm: v.nullish(v.null()),
-};
-
-const schema = v.object(unet2DConditionFields);
-
-/** `config.json` of a UNet2DConditionModel, with diffusers' defaults. @interface */
-export type UNet2DConditionConfig = v.InferOutput<typeof schema>;
 
 /** The conditions of a prediction, a ControlNet's residuals, and step caching. */
 export interface UNet2DConditionInputs extends UNetConditions, IPAdapterInputs {
@@ -168,9 +114,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
 
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DConditionModel> {
-    const check = (owner: string, config: UNet2DConditionConfig) =>
-      checkPerBlock(owner, config, "downBlockTypes", [...PER_BLOCK, "upBlockTypes", "reverseTransformerLayersPerBlock"]);
-    return new UNet2DConditionModel(await openModel("UNet2DConditionModel", schema, source, options, check));
+    return new UNet2DConditionModel(await openModel("UNet2DConditionModel", unet2DConditionSchema, source, options, checkUNet2DCondition));
   }
 
   /**
@@ -252,6 +196,7 @@ export class UNet2DConditionModel extends Model<UNet2DConditionConfig> {
     const { cacheBranch, deepFeature, freeU = this.freeU, perturbed } = inputs;
     const isPerturbed = perturbed && layersMatching(perturbed.layers, this.weights);
     if (freeU) expectFreeU(freeU);
+    if (hasKBlocks(this.config)) expectKInputs(sample, { ...inputs, freeU }, this.config);
     const cut = cacheBranch === undefined ? undefined : this.skipOf(cacheBranch);
     if (deepFeature) expectDeepFeature(deepFeature, cut);
     // The deep feature includes the ControlNet's residuals for deeper skips.
@@ -335,7 +280,7 @@ function inParts(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number, 
 function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
-  config: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined },
+  given: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined },
   {
     cut,
     freeU,
@@ -343,13 +288,15 @@ function unet(
   }: { readonly cut: number | undefined; readonly freeU: FreeUFactors | undefined; readonly motion: Motion | undefined },
 ): Readonly<Record<string, Value>> {
   const { sample, timestep, encoder_hidden_states } = inputs as { sample: Value; timestep: Value; encoder_hidden_states: Value };
-  const { blockOutChannels, normNumGroups: groups, normEps: epsilon, actFn } = config;
-  const context = config.encoderHidDim
-    ? linear(encoder_hidden_states, w.at("encoder_hid_proj"), level(config.crossAttentionDim, 0))
+  const { blockOutChannels } = given;
+  const context = given.encoderHidDim
+    ? linear(encoder_hidden_states, w.at("encoder_hid_proj"), level(given.crossAttentionDim, 0))
     : encoder_hidden_states;
-  const temb = timeEmbedding({ ...inputs, timestep }, w, config, actFn);
-  const centered = config.centerInputSample ? shift(scale(sample, 2), -1) : sample;
-  const first = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0, { kernel: config.convInKernel });
+  const temb = timeEmbedding({ ...inputs, timestep }, w, given, given.actFn);
+  const centered = given.centerInputSample ? shift(scale(sample, 2), -1) : sample;
+  const first = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0, { kernel: given.convInKernel });
+  if (hasKBlocks(given)) return { prediction: lastLayers(kBlocks(first, temb, context, w, given), w, given) };
+  const config = { ...given, normNumGroups: given.normNumGroups ?? 0 };
   const steering = intrablockResiduals(inputs);
   const skips = downBlocks(first, temb, context, w, config, steering, motion);
   let h = middle(skips.at(-1) ?? first, temb, context, w, config, motion);
@@ -384,9 +331,13 @@ function unet(
       freeU: freeU && freeUOf(freeU, j),
     });
   }
-  h = ACTIVATIONS[actFn](groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
-  const prediction = conv(h, w.at("conv_out"), config.outChannels, { kernel: config.convOutKernel });
-  return { prediction, ...(deepFeature && { deep_feature: deepFeature }) };
+  return { prediction: lastLayers(h, w, config), ...(deepFeature && { deep_feature: deepFeature }) };
+}
+
+/** A norm, if the network has one there, and the last convolution. */
+function lastLayers(x: Value, w: Scope, { normNumGroups, normEps, actFn, outChannels, convOutKernel }: UNet2DConditionConfig): Value {
+  const h = normNumGroups === null ? x : ACTIVATIONS[actFn](groupNorm(x, w.at("conv_norm_out"), normNumGroups, normEps));
+  return conv(h, w.at("conv_out"), outChannels, { kernel: convOutKernel });
 }
 
 /** A T2I-Adapter's features among the inputs, in the order of the blocks. */

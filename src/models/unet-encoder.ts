@@ -7,7 +7,7 @@ import { concat, expand, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import type { Perturbation } from "../layers/attention.js";
 import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js";
-import { classEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
+import { classEmbedding, fourierEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
 import type { MotionOptions } from "../layers/motion-module.js";
 import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock } from "../layers/unet-blocks.js";
@@ -99,6 +99,9 @@ const schema = v.object(unetEncoderFields);
 /** The config fields that both have. @interface */
 export type UNetEncoderConfig = v.InferOutput<typeof schema>;
 
+/** What the conditions depend on. */
+type ConditionsConfig = Omit<UNetEncoderConfig, "downBlockTypes" | "normNumGroups">;
+
 /** The conditions of a prediction. */
 export interface UNetConditions {
   /** Context tokens [batch or a multiple of it, tokens, features], from the text encoder. */
@@ -136,7 +139,7 @@ export function unetFeeds(
   sample: Tensor,
   timestep: number | Tensor | Tensor<"int64">,
   { encoderHiddenStates, addedCond, classLabels }: UNetConditions,
-  config: UNetEncoderConfig,
+  config: ConditionsConfig,
   contextWidth: number,
 ): Record<string, Tensor<DType>> {
   if ((config.additionEmbedType === "text_time") !== (addedCond !== undefined)) {
@@ -192,7 +195,8 @@ export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch:
 }
 
 /** Config fields of {@link timeEmbedding} that only some configs have. */
-interface TimeEmbeddingConfig extends UNetEncoderConfig {
+interface TimeEmbeddingConfig extends ConditionsConfig {
+  readonly timeEmbeddingType?: "positional" | "fourier" | undefined;
   readonly timeEmbeddingDim?: number | null | undefined;
   readonly timestepPostAct?: Activation | null | undefined;
   readonly timeEmbeddingActFn?: Activation | null | undefined;
@@ -211,19 +215,17 @@ export function timeEmbedding(
 ): Value {
   const { blockOutChannels, actFn, flipSinToCos, freqShift, timestepPostAct, timeEmbeddingActFn } = config;
   const firstWidth = blockOutChannels[0] ?? 0;
-  const width = config.timeEmbeddingDim ?? 4 * firstWidth;
+  const isFourier = config.timeEmbeddingType === "fourier";
+  const width = config.timeEmbeddingDim ?? (isFourier ? 2 : 4) * firstWidth;
   const waves = { width: firstWidth, flipSinToCos, freqShift };
-  let embedding = timestepEmbedding(
-    sinusoidalEmbedding(inputs.timestep, waves),
-    w.at("time_embedding"),
-    width,
-    actFn,
-    inputs.timestep_cond,
-  );
+  const toWaves = (steps: Value) =>
+    isFourier
+      ? fourierEmbedding(steps, w.at("time_proj"), width / 2, { ofLogarithm: false, flipSinToCos })
+      : sinusoidalEmbedding(steps, waves);
+  let embedding = timestepEmbedding(toWaves(inputs.timestep), w.at("time_embedding"), width, actFn, inputs.timestep_cond);
   if (timestepPostAct) embedding = ACTIVATIONS[timestepPostAct](embedding);
 
   if (inputs.class_labels) {
-    const toWaves = (labels: Value) => sinusoidalEmbedding(labels, waves);
     const options = { type: config.classEmbedType, classes: config.numClassEmbeds, width, toWaves, activation: classActivation };
     const classes = classEmbedding(inputs.class_labels, w.at("class_embedding"), options);
     embedding = config.classEmbeddingsConcat
@@ -249,7 +251,8 @@ export function resnetOptions(
 }
 
 /** A config, and what one pass adds to it. */
-export interface PassConfig extends UNetEncoderConfig {
+export interface PassConfig extends Omit<UNetEncoderConfig, "downBlockTypes"> {
+  readonly downBlockTypes: readonly string[];
   /** Rows and layers whose self-attention is perturbed. */
   readonly perturbs?: Perturbation | undefined;
 }

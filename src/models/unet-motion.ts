@@ -9,20 +9,16 @@ import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { type ModelOptions, type ModelParts, openModel } from "./model.js";
 import { MotionAdapter, type MotionAdapterConfig } from "./motion-adapter.js";
-import {
-  type UNet2DConditionConfig,
-  type UNet2DConditionInputs,
-  UNet2DConditionModel,
-  type UNet2DConditionOutput,
-  unet2DConditionFields,
-} from "./unet-2d-condition.js";
-import { level, type Motion, PER_BLOCK } from "./unet-encoder.js";
+import { type UNet2DConditionInputs, UNet2DConditionModel, type UNet2DConditionOutput } from "./unet-2d-condition.js";
+import { type UNet2DConditionConfig, unet2DConditionFields } from "./unet-2d-condition-config.js";
+import { level, type Motion, PER_BLOCK, unetEncoderFields } from "./unet-encoder.js";
 
 const DOWN_BLOCKS = ["DownBlockMotion", "CrossAttnDownBlockMotion"] as const;
 const UP_BLOCKS = ["UpBlockMotion", "CrossAttnUpBlockMotion"] as const;
 
 const schema = v.object({
   ...unet2DConditionFields,
+  normNumGroups: unetEncoderFields.normNumGroups,
   /** The down blocks, the finest first, by the names of the blocks without motion. */
   downBlockTypes: v.pipe(blocks(v.picklist(DOWN_BLOCKS)), v.mapItems(withoutMotion)),
   /** The up blocks, the coarsest first, by the names of the blocks without motion. */

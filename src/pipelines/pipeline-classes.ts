@@ -43,6 +43,8 @@ const PIPELINES = {
   StableDiffusionInpaintPipeline: async () => (await import("./stable-diffusion-inpaint.js")).StableDiffusionInpaintPipeline,
   StableDiffusionDepth2ImgPipeline: async () => (await import("./stable-diffusion-depth2img.js")).StableDiffusionDepth2ImgPipeline,
   StableDiffusionUpscalePipeline: async () => (await import("./stable-diffusion-upscale.js")).StableDiffusionUpscalePipeline,
+  StableDiffusionLatentUpscalePipeline: async () =>
+    (await import("./stable-diffusion-latent-upscale.js")).StableDiffusionLatentUpscalePipeline,
   StableDiffusionInstructPix2PixPipeline: async () =>
     (await import("./stable-diffusion-instruct-pix2pix.js")).StableDiffusionInstructPix2PixPipeline,
   StableDiffusionXLInstructPix2PixPipeline: async () =>

@@ -25,12 +25,11 @@ describe("the defaults of a checkpoint", () => {
     });
   });
 
-  it("say how much larger the x4 upscaler makes a picture", async () => {
-    expect(await defaultsOf(checkpoint("x4-upscaler-mini"))).toEqual({
-      takesPrompt: true,
-      starts: { image: { steps: 75, guidance: 9 } },
-      enlarges: 4,
-    });
+  it.each([
+    ["x4-upscaler-mini", 4],
+    ["x2-upscaler-mini", 2],
+  ])("say how much larger %s makes a picture", async (name, enlarges) => {
+    expect(await defaultsOf(checkpoint(name))).toEqual({ takesPrompt: true, starts: { image: { steps: 75, guidance: 9 } }, enlarges });
   });
 
   it("are those of its model card for the embedded checkpoint, by its name and by its path", async () => {

@@ -48,7 +48,7 @@ describe("a UNet's config", () => {
     ["attention_type", "gated"],
     ["attention_type", "gated-text-image"],
     ["resnet_time_scale_shift", "ada_group"],
-    ["time_embedding_type", "fourier"],
+    ["time_embedding_type", "learned"],
     ["class_embed_type", "projections"],
     ["addition_embed_type", "image_hint"],
     ["encoder_hid_dim_type", "image_proj"],
@@ -94,6 +94,16 @@ describe("a UNet's config", () => {
     ["only_cross_attention", [false], 1],
   ])("with a list %s whose length is not the number of blocks is refused", async (field, value, length) => {
     await expectNamed(openUnet({ config: { [field]: value } }), field, `${length} entries; down_block_types has 2`);
+  });
+
+  it("with K blocks beside others, or without norms for others, is refused", async () => {
+    const down_block_types = ["KDownBlock2D", "KDownBlock2D"];
+    const refuse = async (config: Readonly<Record<string, unknown>>, message: RegExp) =>
+      expect((await failure(openUnet({ config }))).message).toMatch(message);
+    await refuse({ down_block_types }, /types KDownBlock2D and CrossAttnUpBlock2D|types KDownBlock2D and UpBlock2D/);
+    await refuse({ down_block_types, up_block_types: ["KUpBlock2D", "KUpBlock2D"] }, /KDownBlock2D and UNetMidBlock2DCrossAttn/);
+    await refuse({ norm_num_groups: null }, /norm_num_groups is null; only networks of K blocks/);
+    await refuse({ time_embedding_type: "fourier", time_embedding_dim: 33 }, /time_embedding_dim is 33; .* must be even/);
   });
 
   it("with a wrong value is refused with the values that are expected", async () => {

@@ -86,6 +86,7 @@ interface Parts {
   StableDiffusionInpaintPipeline: UNet;
   StableDiffusionInstructPix2PixPipeline: UNet;
   StableDiffusionUpscalePipeline: UNet;
+  StableDiffusionLatentUpscalePipeline: UNet;
   StableDiffusionDepth2ImgPipeline: UNet;
   StableDiffusionXLInstructPix2PixPipeline: UNet;
   StableDiffusionPipeline: UNet;
@@ -127,6 +128,7 @@ export const opened = {
   StableDiffusionControlNetPipeline: darkroom.StableDiffusionControlNetPipeline.fromPretrained("folder"),
   StableDiffusionImg2ImgPipeline: darkroom.StableDiffusionImg2ImgPipeline.fromPretrained("folder"),
   StableDiffusionDepth2ImgPipeline: darkroom.StableDiffusionDepth2ImgPipeline.fromPretrained("folder"),
+  StableDiffusionLatentUpscalePipeline: darkroom.StableDiffusionLatentUpscalePipeline.fromPretrained("folder"),
   StableDiffusionUpscalePipeline: darkroom.StableDiffusionUpscalePipeline.fromPretrained("folder"),
   StableDiffusionInstructPix2PixPipeline: darkroom.StableDiffusionInstructPix2PixPipeline.fromPretrained("folder"),
   StableDiffusionXLInstructPix2PixPipeline: darkroom.StableDiffusionXLInstructPix2PixPipeline.fromPretrained("folder"),

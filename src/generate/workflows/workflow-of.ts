@@ -11,6 +11,7 @@ const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
   lcm: async () => (await import("./latent-consistency.js")).LATENT_CONSISTENCY,
   "sd2-depth": async () => (await import("./depth.js")).STABLE_DIFFUSION_2_DEPTH,
   "x4-upscaler": async () => (await import("./x4-upscaler.js")).X4_UPSCALER,
+  "latent-upscaler": async () => (await import("./latent-upscaler.js")).LATENT_UPSCALER,
   pix2pix: async () => (await import("./instruct-pix2pix.js")).INSTRUCT_PIX2PIX,
   "pix2pix-xl": async () => (await import("./instruct-pix2pix.js")).INSTRUCT_PIX2PIX_XL,
   ddpm: async () => (await import("./unconditional.js")).DDPM,

@@ -7,7 +7,7 @@ import { matmul } from "./products.js";
 import { concat, extent, reshape, slice } from "./shapes.js";
 
 /**
- * Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1].
+ * Group normalisation of x [batch, channels, height, width] (Wu & He 2018); weight and bias are [channels, 1, 1], or have a batch in front.
  * @throws ConfigError if the channels do not divide into groups.
  */
 export function groupNormalize(x: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
@@ -39,7 +39,7 @@ function normalizeWhole(input: Value, groups: number, epsilon: number, weight: V
 function normalizeBands(x: Value, groups: number, epsilon: number, weight: Value, bias: Value): Value {
   const { graph } = x;
   const [batch = 0, channels = 0] = x.shape;
-  const perGroup = (value: Value) => reshape(value, [groups, -1]);
+  const perGroup = (value: Value) => reshape(value, [...value.shape.slice(0, -3), groups, -1]);
   const { mean, variance } = momentsOf(x, x.bands ?? [x], groups);
   const deviation = graph.node("Sqrt", [shift(variance, epsilon)], { shape: variance.shape });
   const gain = div(perGroup(weight), deviation);

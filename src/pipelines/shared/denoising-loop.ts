@@ -12,8 +12,8 @@ export interface Prediction {
   readonly unconditional?: Tensor | undefined;
 }
 
-/** The network's prediction for latents scaled for `timestep` at turn `index` of the loop. */
-export type Predict = (scaledLatents: Tensor, timestep: number, index: number) => Promise<Prediction>;
+/** The network's prediction for latents scaled for `timestep` at turn `index` of the loop, and as they are. */
+export type Predict = (scaledLatents: Tensor, timestep: number, index: number, latents: Tensor) => Promise<Prediction>;
 
 /** Options of the denoising loop. */
 export interface LoopOptions {
@@ -59,7 +59,7 @@ export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopT
   let [current, predicted]: [Tensor, Tensor | undefined] = [options.latents, undefined];
   for (const [index, timestep] of timesteps.entries()) {
     signal?.throwIfAborted();
-    const { sample, unconditional } = await predict(scheduler.scaleModelInput(current, timestep), timestep, index);
+    const { sample, unconditional } = await predict(scheduler.scaleModelInput(current, timestep), timestep, index, current);
     const { prevSample, predOriginalSample } = scheduler.step(sample, timestep, current, { ...stepOptions, unconditional });
     current = afterStep ? afterStep(prevSample, index) : prevSample;
     predicted = predOriginalSample;
