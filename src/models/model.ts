@@ -286,5 +286,6 @@ export async function openModel<Schema extends v.GenericSchema>(
   check(owner, config);
   const weights = await openWeights(folder, { variant: from.variant });
   const own = engine ?? (await createEngine({ device, deviceId, lowMemory, precision }));
+  if (!engine) await own.settle?.();
   return { className, json: written, config, weights, engine: own, ownsEngine: !engine };
 }

@@ -85,6 +85,7 @@ export async function openTogether<Net extends AsyncDisposable>(
       nets.push(await net.fromPretrained(place.source, { ...options, engine, subfolder: place.subfolder }));
       place = await placeBeside(source, options, nets.length);
     }
+    await ownEngine?.settle?.();
   } catch (error) {
     await disposeTogether(nets, ownEngine);
     throw error;

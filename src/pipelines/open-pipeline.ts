@@ -107,6 +107,7 @@ export async function openPipeline(
       made.scheduler = made.scheduler.clone(settings);
     }
     if (concurrency !== undefined) made.queue.concurrency = concurrency;
+    await engine.settle?.();
     return made;
   } catch (error) {
     await source.dispose();

@@ -39,7 +39,8 @@ export function probeGraph(options: GraphOptions): Graph {
 }
 
 /**
- * Measures what a device is capable of by running small graphs on it. The CPU is assumed to work: trying it would delay the first picture.
+ * Measures what a device is capable of by running small graphs on it. The native CPU is assumed to work: trying it would delay the first
+ * picture.
  * @throws DeviceError if the thread has ended.
  */
 export async function probe(
@@ -54,6 +55,7 @@ export async function probe(
   const missing = host.missingFor(device);
   if (missing !== undefined) return { problem: missing };
   if (isProcessor(device)) {
+    if (device !== "cpu") await transport.ask({ kind: "wait" });
     const byteRange = isFast ? await measureByteRange(sessions) : undefined;
     return { capabilities: Object.freeze({ device, halfPrecision: false, fusedAttention: true, byteRange, isSoftware: false }) };
   }

@@ -3,8 +3,9 @@ import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
 
 /**
  * Where networks run. "auto" picks a GPU that works, else the CPU. On Linux it tries CUDA, then WebGPU; elsewhere WebGPU. It does not pick
- * a driver that computes in software. In a browser it tries WebGPU, then "wasm": the CPU by way of WebAssembly. The `device` of a pipeline
- * or model says what was picked.
+ * a driver that computes in software. "wasm" is the CPU in WebAssembly, which is slower and runs everywhere: "auto" picks it in a browser
+ * without WebGPU, and in Node, with a warning, if the native library does not load. The `device` of a pipeline or model says what was
+ * picked.
  */
 export type Device = "auto" | ResolvedDevice;
 

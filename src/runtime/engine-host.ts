@@ -20,18 +20,26 @@ export interface EngineHost {
   readonly spins: boolean;
   /** Threads that a session on the CPU computes with; if undefined, ONNX Runtime takes one for each core. */
   readonly threads: number | undefined;
-  /** Starts a thread for ONNX Runtime. @throws DeviceError */
-  startThread(): Transport;
-  /** The devices that "auto" tries before the CPU, in order. */
+  /**
+   * Which build of ONNX Runtime computes on a device. Devices of one build are tried in one thread, and fail together if it does not load.
+   */
+  buildFor(device: ResolvedDevice): string;
+  /** Starts a thread for the device's build of ONNX Runtime. @throws DeviceError */
+  startThread(device: ResolvedDevice): Transport;
+  /**
+   * The devices that "auto" tries, in order. A processor is taken without a trial, and replaced by the next build if its own does not load.
+   */
   autoDevices(): readonly ResolvedDevice[];
+  /** The warning that "auto" takes a device because another build of the runtime does not load, for this reason. */
+  replacementNote(device: ResolvedDevice, reason: string): string;
   /** Why a device cannot work, as far as that can be seen without starting it; undefined if nothing is missing. */
   missingFor(device: ResolvedDevice): string | undefined;
   /** What a device needs, for the hint of an error. */
   needsOf(device: ResolvedDevice): string;
   /** Whether the GPU drivers in use compute in software; false if that cannot be known. */
   computesInSoftware(): boolean;
-  /** Encodes a model for the platform's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */
-  encode(model: OnnxModel): EncodedModel;
+  /** Encodes a model for the device's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */
+  encode(model: OnnxModel, device: ResolvedDevice): EncodedModel;
   /** A new file, for weights that are converted when a graph is loaded. */
   scratchFile(): FileRef;
 }

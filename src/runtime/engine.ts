@@ -8,12 +8,18 @@ import type { LoadOptions, Session } from "./session.js";
 export interface Engine {
   /** The device on which it computes. */
   readonly device: ResolvedDevice;
-  /** What the device is capable of. It never changes. */
+  /** What the device is capable of. It does not change after {@link settle}. */
   readonly capabilities: Capabilities;
   /** Whether memory comes before speed. */
   readonly lowMemory?: boolean | undefined;
   /** How closely it computes; "exact" if undefined. It is "exact" if the device cannot compute as the option "fast" wants. */
   readonly precision?: Precision | undefined;
+  /**
+   * Waits until the device is certain. Device "auto" assumes that the native CPU works, and loads its library while the checkpoint is
+   * opened. If it does not load, WebAssembly takes its place.
+   * @throws DeviceError if nothing works
+   */
+  settle?(): Promise<void>;
   /** A new file, for weights that are converted when a graph is loaded. Each graph needs a file of its own. */
   scratchFile?(): FileRef;
   /** @throws DeviceError if ONNX Runtime refuses the model. */

@@ -1,6 +1,7 @@
 import type { FinishedGraph } from "../graph/finished-graph.js";
+import type { OnnxModel } from "../graph/onnx.js";
 import { isProcessor, type ResolvedDevice } from "./device.js";
-import type { EncodedModel, EngineHost } from "./engine-host.js";
+import type { EncodedModel } from "./engine-host.js";
 import type { LoadOptions } from "./session.js";
 import type { LoadTask, SessionOptions } from "./transport.js";
 
@@ -16,7 +17,7 @@ export interface SessionSettings {
   /** Threads that compute on the CPU; if undefined, one for each core. */
   readonly threads?: number | undefined;
   /** How the platform encodes models. */
-  readonly encode: EngineHost["encode"];
+  readonly encode: (model: OnnxModel) => EncodedModel;
 }
 
 /**

@@ -25,7 +25,7 @@ export class ThreadSessions {
 
   /** Does a task. @throws Error with ONNX Runtime's message, or for a session that was released. */
   async answer(task: Task): Promise<Answer> {
-    if (task.kind === "stop") return {};
+    if (task.kind === "wait" || task.kind === "stop") return {};
     if (task.kind === "load") return { session: await this.load(task) };
     const loaded = this.models.get(task.session);
     if (!loaded) throw new Error(`session ${task.session} was released`);

@@ -55,8 +55,16 @@ export interface RunTask {
   readonly lent: readonly string[];
 }
 
-/** The requests that the runtime's thread answers. */
-export type Task = LoadTask | RunTask | { readonly kind: "release"; readonly session: number } | { readonly kind: "stop" };
+/**
+ * The requests that the runtime's thread answers. "wait" is answered when the runtime is loaded, and "stop" when all tasks before it are
+ * done.
+ */
+export type Task =
+  | LoadTask
+  | RunTask
+  | { readonly kind: "release"; readonly session: number }
+  | { readonly kind: "wait" }
+  | { readonly kind: "stop" };
 
 /** The thread's answer to a task: a session to "load", outputs to "run". */
 export interface Answer {

@@ -374,7 +374,7 @@ describe("devices", () => {
   it("that do not exist are refused by name", async () => {
     const threads = workers.length;
     const failure = createEngine({ device: "tpu" as Device });
-    await expect(failure).rejects.toThrow(new DeviceError('device is "tpu"; expected one of auto, cpu, webgpu, cuda, coreml, dml'));
+    await expect(failure).rejects.toThrow(new DeviceError('device is "tpu"; expected one of auto, cpu, webgpu, cuda, coreml, dml, wasm'));
     expect(workers.length).toBe(threads);
   });
 });

@@ -78,8 +78,10 @@ export function fakeHost(thread: Transport, host: Partial<EngineHost> = {}): Eng
   return {
     spins: true,
     threads: undefined,
+    buildFor: () => "native",
     startThread: () => thread,
-    autoDevices: () => [],
+    autoDevices: () => ["cpu"],
+    replacementNote: (device, reason) => `${device} is used: ${reason}`,
     missingFor: () => undefined,
     needsOf: (device) => `what ${device} needs`,
     computesInSoftware: () => false,

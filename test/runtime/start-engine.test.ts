@@ -4,6 +4,7 @@ import type { ResolvedDevice } from "../../src/runtime/device.js";
 import type { EngineHost } from "../../src/runtime/engine-host.js";
 import { type EngineOptions, startEngine } from "../../src/runtime/start-engine.js";
 import { Tensor } from "../../src/tensor/tensor.js";
+import { collectWarnings } from "../helpers/warnings.js";
 import { EMPTY_MODEL, type FakeAnswers, FakeThread, fakeHost } from "./fake-host.js";
 
 /** An engine on a fake platform, and its thread. */
@@ -12,7 +13,7 @@ async function started(options: EngineOptions, host: Partial<EngineHost> = {}, a
   return { thread, engine: await startEngine(fakeHost(thread, host), options) };
 }
 
-const GPUS = { autoDevices: (): readonly ResolvedDevice[] => ["cuda", "webgpu"] };
+const GPUS = { autoDevices: (): readonly ResolvedDevice[] => ["cuda", "webgpu", "cpu"] };
 
 describe("device auto", () => {
   it("is the first device that works, in the platform's order", async () => {
@@ -42,6 +43,77 @@ describe("device auto", () => {
 
   it("rejects if the thread has ended", async () => {
     await expect(started({}, GPUS, { endsAt: "load" })).rejects.toThrow(new DeviceError("the runtime's thread has ended"));
+  });
+});
+
+describe("device auto without the native library", () => {
+  /** A platform whose native thread ends at its first task, and whose other thread works. */
+  function withoutNative(gpus: readonly ResolvedDevice[] = []) {
+    const threads = { native: new FakeThread({ endsAt: "wait" }), wasm: new FakeThread() };
+    const build = (device: ResolvedDevice) => (device === "wasm" ? "wasm" : "native");
+    const host: Partial<EngineHost> = {
+      autoDevices: () => [...gpus, "cpu", "wasm"],
+      buildFor: build,
+      startThread: (device) => threads[build(device)],
+    };
+    return { threads, host };
+  }
+
+  it("takes the next build's device before the first network is loaded, and says so once", async () => {
+    const warnings = collectWarnings();
+    const { threads, host } = withoutNative();
+    const { engine } = await started({}, host);
+    await Promise.all([engine.settle?.(), engine.settle?.()]);
+    expect(engine.device).toBe("wasm");
+    expect(engine.capabilities.device).toBe("wasm");
+    expect(warnings).toEqual(["wasm is used: the runtime's thread has ended"]);
+    await engine.load({ model: EMPTY_MODEL });
+    expect(threads.wasm.loads.at(-1)?.options.executionProviders).toEqual(["wasm"]);
+  });
+
+  it("needs no call of settle", async () => {
+    collectWarnings();
+    const { host } = withoutNative();
+    const { engine } = await started({}, host);
+    await engine.load({ model: EMPTY_MODEL });
+    expect(engine.device).toBe("wasm");
+  });
+
+  it("does not try further devices of the build that does not load", async () => {
+    const warnings = collectWarnings();
+    const { threads, host } = withoutNative(["cuda", "webgpu"]);
+    threads.native = new FakeThread({ endsAt: "load" });
+    const { engine } = await started({}, host);
+    expect(engine.device).toBe("wasm");
+    expect(threads.native.kinds).toEqual([]);
+    expect(warnings).toHaveLength(1);
+  });
+
+  it("is an error with both reasons if no build loads", async () => {
+    const { threads, host } = withoutNative();
+    threads.wasm = new FakeThread({ endsAt: "wait" });
+    const { engine } = await started({}, host);
+    const ended = "the runtime's thread has ended";
+    await expect(engine.settle?.()).rejects.toThrow(new DeviceError(`${ended}; ${ended}`));
+  });
+
+  it("does not start another build after dispose", async () => {
+    const warnings = collectWarnings();
+    const { threads, host } = withoutNative();
+    const { engine } = await started({}, host);
+    await engine.dispose();
+    await expect(engine.settle?.()).rejects.toThrow(DeviceError);
+    expect(threads.wasm.kinds).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
+  it("stays on the CPU if its library loads", async () => {
+    const { threads, host } = withoutNative();
+    threads.native = new FakeThread();
+    const { engine } = await started({}, host);
+    await engine.settle?.();
+    expect(engine.device).toBe("cpu");
+    expect([threads.native.kinds, threads.wasm.kinds]).toEqual([["wait"], []]);
   });
 });
 

@@ -3,7 +3,7 @@ import { hasCudaLibraries } from "./runtime-files.js";
 
 /** What each device needs, for hints. */
 export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
-  cpu: "remove node_modules and install again: onnxruntime-node's library does not load on this machine",
+  cpu: "remove node_modules and install again: onnxruntime-node's library does not load on this machine; or use device wasm",
   cuda: "CUDA needs Linux on x64, NVIDIA's driver, CUDA 12, cuDNN 9, and the runtime's CUDA libraries, which npx darkroom devices add cuda fetches; use device cpu otherwise",
   webgpu: "WebGPU needs a graphics driver (on Linux a Vulkan driver and libvulkan1); use device cpu otherwise",
   coreml: "Core ML needs macOS; use device cpu otherwise",
@@ -15,9 +15,8 @@ export const DEVICE_HINTS: Readonly<Record<ResolvedDevice, string>> = {
 export function missingFor(device: ResolvedDevice): string | undefined {
   switch (device) {
     case "cpu":
-      return undefined;
     case "wasm":
-      return "it runs in browsers only";
+      return undefined;
     case "webgpu":
       return isVulkanMissing() ? "libvulkan.so.1 is not installed" : undefined;
     case "cuda":

@@ -25,6 +25,7 @@ export async function tryDevices(): Promise<{ readonly auto: ResolvedDevice | nu
   for (const device of DEVICES) if (device !== "auto") devices.push(await tryDevice(device));
   const auto = await createEngine().then(
     async (engine) => {
+      await engine.settle?.();
       await engine.dispose();
       return engine.device;
     },
@@ -35,7 +36,7 @@ export async function tryDevices(): Promise<{ readonly auto: ResolvedDevice | nu
 
 /** Tries a device: runs a small graph on it. */
 export async function tryDevice(device: ResolvedDevice): Promise<DeviceReport> {
-  const report = { device, tested: device === "cpu" || device === "webgpu" };
+  const report = { device, tested: device === "cpu" || device === "webgpu" || device === "wasm" };
   try {
     const engine = await createEngine({ device });
     try {

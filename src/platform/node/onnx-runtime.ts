@@ -1,4 +1,4 @@
-import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { env, InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import type { OnnxRuntime } from "../../runtime/onnx-runtime.js";
 import type { NamedData } from "../../runtime/transport.js";
 import type { DType } from "../../tensor/dtype.js";
@@ -7,7 +7,13 @@ import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.
 type OrtTensors = Readonly<Record<string, OrtTensor>>;
 
 /** ONNX Runtime for Node. */
-export const nodeRuntime: OnnxRuntime = {
+export function openRuntime(): OnnxRuntime {
+  // The runtime also throws its errors. Its log would only break the progress bar in the terminal.
+  env.logLevel = "fatal";
+  return nodeRuntime;
+}
+
+const nodeRuntime: OnnxRuntime = {
   async createSession(model, options) {
     const session = await InferenceSession.create(model, options);
     return {

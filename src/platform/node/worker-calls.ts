@@ -1,18 +1,14 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { env } from "onnxruntime-node";
 import { messageOf } from "../../message-of.js";
 import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
 import { ThreadSessions } from "../../runtime/thread-sessions.js";
-import { nodeRuntime } from "./onnx-runtime.js";
-import { THREAD_STATE } from "./thread-state.js";
+import { THREAD_STATE, type ThreadData } from "./thread-state.js";
 
 // ONNX Runtime's run() blocks the thread that calls it. So it is called in this thread.
 
-const state = workerData as Int32Array;
-const sessions = new ThreadSessions(nodeRuntime);
-
-// The runtime also throws its errors. Its log would only break the progress bar in the terminal.
-env.logLevel = "fatal";
+const { build, state, threads } = workerData as ThreadData;
+const { openRuntime } = build === "wasm" ? await import("./wasm-runtime.js") : await import("./onnx-runtime.js");
+const sessions = new ThreadSessions(openRuntime(threads));
 
 setIdle();
 

@@ -5,7 +5,7 @@ import { type CallAnswer, ThreadCalls } from "../../runtime/thread-calls.js";
 import type { Answer, Task, Transport } from "../../runtime/transport.js";
 import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
-import { THREAD_STATE } from "./thread-state.js";
+import { type RuntimeBuild, THREAD_STATE, type ThreadData } from "./thread-state.js";
 
 /** Milliseconds for which a process that ends waits for a running network. */
 const LONGEST_WAIT = 60_000;
@@ -23,7 +23,7 @@ function keepUsageDataPrivate(): void {
 const alive = new Set<WorkerThread>();
 let isWatchingExit = false;
 
-/** A worker thread that runs ONNX Runtime. An idle thread does not keep the process alive. */
+/** A worker thread that runs a build of ONNX Runtime. An idle thread does not keep the process alive. */
 export class WorkerThread implements Transport {
   private readonly worker: Worker;
   private readonly state = new Int32Array(new SharedArrayBuffer(4));
@@ -34,28 +34,32 @@ export class WorkerThread implements Transport {
   private stopping: Promise<void> | undefined;
 
   /** @throws DeviceError if the thread's file does not exist. */
-  constructor() {
+  constructor(build: RuntimeBuild, threads?: number) {
     // The thread begins by loading the runtime's library, which must not be interrupted either.
     this.state[0] = THREAD_STATE.busy;
     // The built file, even for tests and scripts that run the .ts sources: a thread of Node 20 takes only JavaScript.
     const file = packageFile("dist/platform/node/worker.js");
     keepUsageDataPrivate();
     // Without the program's flags: some, like --input-type, would prevent the thread from starting.
-    this.worker = new Worker(file, { execArgv: [], workerData: this.state });
+    this.worker = new Worker(file, {
+      execArgv: [],
+      workerData: { build, state: this.state, threads } satisfies ThreadData,
+    });
     this.worker.on("message", (answer: CallAnswer) => {
       this.calls.settle(answer);
       if (this.calls.pending === 0) this.worker.unref();
     });
     this.worker.on("error", (error) => {
       alive.delete(this);
-      this.calls.fail(threadError(error));
+      this.calls.fail(threadError(error, build));
     });
     this.worker.on("exit", () => {
       alive.delete(this);
       this.calls.fail(new DeviceError("the runtime's thread has ended"));
     });
     this.worker.unref();
-    alive.add(this);
+    // WebAssembly may be ended in the middle of its work.
+    if (build === "native") alive.add(this);
     if (!isWatchingExit) process.on("exit", () => alive.forEach((thread) => void thread.close()));
     isWatchingExit = true;
   }

@@ -13,24 +13,26 @@ import { WorkerThread } from "./worker-thread.js";
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const { device = "auto" } = options;
   const gpu = device === "auto" || device === "webgpu" ? await findAdapter() : undefined;
-  const isWebGpu = device === "webgpu" || (device === "auto" && gpu?.problem === undefined && !gpu?.isSoftware);
+  const picksGpu = gpu?.problem === undefined && !gpu?.isSoftware;
   const host: EngineHost = {
     spins: true,
     // Each worker chooses for itself.
     threads: undefined,
     // Written out whole each time: bundlers look for exactly this.
-    startThread: () =>
+    startThread: (device) =>
       new WorkerThread(() =>
-        isWebGpu
+        device === "webgpu"
           ? new Worker(new URL("./worker-webgpu.js", import.meta.url), { type: "module" })
           : new Worker(new URL("./worker-wasm.js", import.meta.url), { type: "module" }),
       ),
-    autoDevices: () => (isWebGpu ? ["webgpu"] : []),
+    buildFor: (device) => (device === "webgpu" ? "webgpu" : "wasm"),
+    autoDevices: () => (picksGpu ? ["webgpu", "wasm"] : ["wasm"]),
+    replacementNote: (device, reason) => `${reason}; device ${device} is used instead`,
     missingFor: (wanted) => (wanted === "wasm" ? undefined : wanted === "webgpu" ? gpu?.problem : "this is a browser"),
     needsOf: (wanted) => HINTS[wanted] ?? "in a browser, the devices are webgpu and wasm",
     computesInSoftware: () => gpu?.isSoftware ?? false,
     // The WebGPU builds lack some types of weights. On the processor, weights take less memory as they are in their files.
-    encode: (model) => encodeMounted(model, { convertsWeights: isWebGpu }),
+    encode: (model, device) => encodeMounted(model, { convertsWeights: device === "webgpu" }),
     scratchFile: () => ({ id: `scratch:${crypto.randomUUID()}` }),
   };
   return startEngine(host, options);

@@ -1,0 +1,147 @@
+import { disposed } from "../disposed.js";
+import type { Answer, LoadTask, Task, Transport } from "../transport.js";
+import { isOutOfMemory, outOfMemory } from "./out-of-memory.js";
+
+/*
+ * The heap of WebAssembly ends at 4 GB, is never given back while its worker lives, and is lost whole if the runtime aborts in it. So a
+ * large network gets a worker of its own, a worker ends with its last network, and networks whose worker has ended are loaded again.
+ */
+
+/** Bytes of weights up to which networks share a worker. */
+const LARGEST_SHARED = 2 ** 29;
+
+/** A worker, and what it holds. */
+interface NetworkWorker {
+  readonly transport: Transport;
+  /** The networks that are loaded in it, or being loaded. */
+  readonly networks: Set<Network>;
+  /** Bytes of all weights that it has held. */
+  bytes: number;
+}
+
+/** A network that was loaded and not released. */
+interface Network {
+  readonly task: LoadTask;
+  /** Its worker and its session there; undefined if the worker has ended. */
+  place: Promise<{ readonly worker: NetworkWorker; readonly session: number }> | undefined;
+}
+
+/** The workers of one engine, as one transport. */
+export class NetworkWorkers implements Transport {
+  private readonly workers = new Set<NetworkWorker>();
+  private readonly networks = new Map<number, Network>();
+  private readonly ending = new Set<Promise<void>>();
+  private lastId = 0;
+  private isStopped = false;
+
+  /** `start` starts a worker. */
+  constructor(private readonly start: () => Transport) {}
+
+  get hasEnded(): boolean {
+    return this.isStopped;
+  }
+
+  async ask(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
+    if (this.isStopped) throw disposed();
+    switch (task.kind) {
+      case "wait":
+        return this.workerFor(0).transport.ask(task);
+      case "stop":
+        await this.stop();
+        return {};
+      case "load": {
+        const network: Network = { task, place: undefined };
+        await this.placeOf(network);
+        this.networks.set(++this.lastId, network);
+        return { session: this.lastId };
+      }
+      case "run": {
+        const network = this.networks.get(task.session);
+        if (!network) throw new Error(`session ${task.session} was released`);
+        const { worker, session } = await this.placeOf(network);
+        return this.guarded(worker, () => worker.transport.ask({ ...task, session }, transfer));
+      }
+      case "release": {
+        const network = this.networks.get(task.session);
+        this.networks.delete(task.session);
+        const place = await network?.place?.catch(() => undefined);
+        if (network && place) await this.leave(network, place.worker, place.session);
+        return {};
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    await Promise.all([...[...this.workers].map(({ transport }) => transport.stop()), ...this.ending]);
+  }
+
+  /** Where the network is loaded; it is loaded if it is not. */
+  private placeOf(network: Network): NonNullable<Network["place"]> {
+    network.place ??= this.load(network).catch((error: unknown) => {
+      network.place = undefined;
+      throw error;
+    });
+    return network.place;
+  }
+
+  private async load(network: Network): Promise<{ readonly worker: NetworkWorker; readonly session: number }> {
+    const { task } = network;
+    const bytes = bytesOf(task);
+    const worker = this.workerFor(bytes);
+    worker.networks.add(network);
+    worker.bytes += bytes;
+    const { session } = await this.guarded(worker, () => worker.transport.ask(task)).catch((error: unknown) => {
+      worker.networks.delete(network);
+      if (worker.networks.size === 0 && worker.bytes > 0) this.end(worker);
+      throw error;
+    });
+    if (session === undefined) throw new Error("the runtime's worker returned no session");
+    return { worker, session };
+  }
+
+  private async leave(network: Network, worker: NetworkWorker, session: number): Promise<void> {
+    await worker.transport.ask({ kind: "release", session }).catch((error: unknown) => {
+      if (!worker.transport.hasEnded) throw error;
+    });
+    worker.networks.delete(network);
+    if (worker.networks.size === 0 && worker.bytes > 0) await this.end(worker);
+  }
+
+  /** A worker that has room for this many bytes of weights, or a new one. */
+  private workerFor(bytes: number): NetworkWorker {
+    for (const worker of this.workers) {
+      if (worker.transport.hasEnded) this.end(worker);
+      else if (worker.bytes + bytes <= LARGEST_SHARED || worker.bytes === 0) return worker;
+    }
+    const worker: NetworkWorker = { transport: this.start(), networks: new Set(), bytes: 0 };
+    this.workers.add(worker);
+    return worker;
+  }
+
+  /** Asks a worker. If its heap is full it ends, because what it holds may be damaged. @throws DeviceError that says what to lower */
+  private async guarded(worker: NetworkWorker, ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      this.end(worker);
+      throw outOfMemory(error);
+    }
+  }
+
+  /** Ends a worker. The networks in it are loaded again when they are needed. */
+  private end(worker: NetworkWorker): Promise<void> {
+    this.workers.delete(worker);
+    for (const network of worker.networks) network.place = undefined;
+    worker.networks.clear();
+    const ending = worker.transport.stop().finally(() => this.ending.delete(ending));
+    this.ending.add(ending);
+    return ending;
+  }
+}
+
+/** Bytes of a network's weights in the heap. */
+function bytesOf({ mounts = [], preparations }: LoadTask): number {
+  return [mounts, ...preparations.map(({ mounts = [] }) => mounts)].flat().reduce((sum, { length }) => sum + length, 0);
+}
