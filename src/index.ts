@@ -71,8 +71,9 @@ export type {
 export type { BlockWeights, LoraPartWeights, LoraWeight, UNetWeights } from "./lora/adapter-weight.js";
 export type { LoraFormat, LoraPart } from "./lora/lora-names.js";
 export type { NetworkAdapters } from "./lora/network-adapters.js";
+export { AsymmetricAutoencoderKL, type AsymmetricAutoencoderKLConfig, type DecodeCondition } from "./models/asymmetric-autoencoder-kl.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
-export { AutoencoderKL, type AutoencoderKLConfig, DiagonalGaussianDistribution } from "./models/autoencoder-kl.js";
+export { AutoencoderKL, type AutoencoderKLConfig } from "./models/autoencoder-kl.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
 export {
   type CLIPTextConfig,
@@ -89,6 +90,7 @@ export {
   type CLIPVisionOptions,
   type CLIPVisionOutput,
 } from "./models/clip-vision.js";
+export { DiagonalGaussianDistribution } from "./models/diagonal-gaussian.js";
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from "./models/controlnet.js";
 export type { ControlNetOutput } from "./models/controlnet-residuals.js";
 export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";

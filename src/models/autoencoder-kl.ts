@@ -2,15 +2,13 @@ import * as v from "valibot";
 import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
 import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
-import { silu } from "../graph/ops/activations.js";
 import type { Scope } from "../graph/scope.js";
-import { activationName, conv, groupNorm } from "../layers/basic.js";
-import type { ResnetOptions } from "../layers/resnet.js";
-import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
+import { activationName, conv } from "../layers/basic.js";
 import type { Folder } from "../platform/folder.js";
-import { type Generator, randnPerImage } from "../tensor/random.js";
-import { concat, type Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { DiagonalGaussianDistribution } from "./diagonal-gaussian.js";
 import { expectShape } from "./expect-shape.js";
+import { decoderBlocks, encoderBlocks, klDecoder, klEncoder } from "./kl-coder.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { blendedTiles, MemorySaving } from "./tiling.js";
 
@@ -19,10 +17,13 @@ const schema = v.object({
   inChannels: v.nullish(count, 3),
   /** Channels of the decoded pictures; 3 by default. */
   outChannels: v.nullish(count, 3),
-  /** The encoder's blocks, the finest first, each a "DownEncoderBlock2D"; one by default. */
-  downBlockTypes: v.nullish(blocks(v.literal("DownEncoderBlock2D")), ["DownEncoderBlock2D"]),
-  /** The decoder's blocks, each an "UpDecoderBlock2D", and as many as the encoder's; one by default. */
-  upBlockTypes: v.nullish(blocks(v.literal("UpDecoderBlock2D")), ["UpDecoderBlock2D"]),
+  /** The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; one of the first by default. */
+  downBlockTypes: encoderBlocks,
+  /**
+   * The decoder's blocks, the coarsest first, as many as the encoder's: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; one of
+   * the first by default.
+   */
+  upBlockTypes: decoderBlocks,
   /** Channels of each level, the finest first; [64] by default. */
   blockOutChannels: v.nullish(blocks(count), [64]),
   /** Resnet blocks in each block of the encoder; the decoder's have one more; 1 by default. */
@@ -58,27 +59,6 @@ const schema = v.object({
 
 /** `config.json` of an AutoencoderKL, with diffusers' defaults. @interface */
 export type AutoencoderKLConfig = v.InferOutput<typeof schema>;
-
-/** A normal distribution over latents [batch, latent_channels, height, width] with a diagonal covariance. */
-export class DiagonalGaussianDistribution {
-  constructor(
-    /** The likeliest latents. */
-    readonly mean: Tensor,
-    /** Logarithm of the variance, within -30..20. */
-    readonly logvar: Tensor,
-  ) {}
-
-  /** Draws latents. With a list of generators, each picture has its own. */
-  sample(generator: Generator | readonly Generator[]): Tensor {
-    const standardDeviation = this.logvar.map((value) => Math.exp(0.5 * value));
-    return this.mean.add(standardDeviation.mul(randnPerImage(this.mean.shape, generator)));
-  }
-
-  /** The likeliest latents. */
-  mode(): Tensor {
-    return this.mean;
-  }
-}
 
 /** The autoencoder between pictures and latents (Kingma & Welling 2014; Rombach et al. 2022). Matches diffusers' AutoencoderKL. */
 export class AutoencoderKL extends Model<AutoencoderKLConfig> {
@@ -127,8 +107,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
       throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
     }
     const moments = await this.memory.perPicture(image, (pictures) => this.encodeTiles(pictures));
-    const [mean, logvar] = halves(moments);
-    return { latentDist: new DiagonalGaussianDistribution(mean, logvar.clamp(-30, 20)) };
+    return { latentDist: DiagonalGaussianDistribution.ofMoments(moments) };
   }
 
   /**
@@ -180,53 +159,15 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
 /** The share of a tile's side that overlaps its neighbour. */
 const TILE_OVERLAP = 0.25;
 
-/** The first and the second half of the channels of [batch, channels, height, width]. */
-function halves(moments: Tensor): [Tensor, Tensor] {
-  const [batch = 0, channels = 0, ...sides] = moments.shape;
-  const parts = moments.reshape([batch * 2, channels / 2, ...sides]);
-  const every = (offset: number) => concat(Array.from({ length: batch }, (_, i) => parts.slice(2 * i + offset, 2 * i + offset + 1)));
-  return [every(0), every(1)];
-}
-
 /** The mean, then the logarithm of the variance, along the channels. */
 function encode(image: Value, w: Scope, config: AutoencoderKLConfig): Value {
-  const { blockOutChannels, latentChannels, layersPerBlock: layers } = config;
-  const { resnet, finish, middle } = parts(config);
-  const e = w.at("encoder");
-  const last = blockOutChannels.length - 1;
-  let h = conv(image, e.at("conv_in"), blockOutChannels[0] ?? 0);
-  for (const [i, channels] of blockOutChannels.entries()) {
-    const options = { channels, layers, resnet, attention: NO_ATTENTION, downsamplePadding: i < last ? 0 : undefined };
-    h = downBlock(h, undefined, e.at("down_blocks", i), options).at(-1) ?? h;
-  }
-  h = conv(finish(middle(h, e), e), e.at("conv_out"), 2 * latentChannels);
+  const { downBlockTypes: blockTypes, latentChannels } = config;
+  const h = klEncoder(image, w.at("encoder"), 2 * latentChannels, { ...config, blockTypes });
   return config.useQuantConv ? conv(h, w.at("quant_conv"), 2 * latentChannels, { kernel: 1 }) : h;
 }
 
 function decode(latents: Value, w: Scope, config: AutoencoderKLConfig): Value {
-  const { blockOutChannels, latentChannels, layersPerBlock } = config;
-  const { resnet, finish, middle } = parts(config);
-  const d = w.at("decoder");
-  let h = config.usePostQuantConv ? conv(latents, w.at("post_quant_conv"), latentChannels, { kernel: 1 }) : latents;
-  h = middle(conv(h, d.at("conv_in"), blockOutChannels.at(-1) ?? 0), d);
-  const widths = [...blockOutChannels].reverse();
-  for (const [i, channels] of widths.entries()) {
-    const options = { channels, layers: layersPerBlock + 1, resnet, attention: NO_ATTENTION, isLast: i === widths.length - 1 };
-    h = upBlock(h, [], undefined, d.at("up_blocks", i), options);
-  }
-  return conv(finish(h, d), d.at("conv_out"), config.outChannels);
-}
-
-const NO_ATTENTION: BlockAttention = { kind: "none" };
-
-/** Parts that encoder and decoder share: options of resnet blocks, the middle block, and the last norm and activation. */
-function parts({ blockOutChannels, normNumGroups: groups, actFn, midBlockAddAttention }: AutoencoderKLConfig) {
-  const epsilon = 1e-6;
-  const resnet: ResnetOptions = { groups, epsilon, activation: actFn };
-  const attention: BlockAttention = midBlockAddAttention ? { kind: "pixels", headWidth: undefined, groups, epsilon } : NO_ATTENTION;
-  const middle = (h: Value, w: Scope) =>
-    midBlock(h, undefined, w.at("mid_block"), { channels: blockOutChannels.at(-1) ?? 0, layers: 1, resnet, attention });
-  // act_fn does not change the last activation.
-  const finish = (h: Value, w: Scope) => silu(groupNorm(h, w.at("conv_norm_out"), groups, epsilon));
-  return { resnet, middle, finish };
+  const { upBlockTypes: blockTypes, latentChannels, outChannels } = config;
+  const h = config.usePostQuantConv ? conv(latents, w.at("post_quant_conv"), latentChannels, { kernel: 1 }) : latents;
+  return klDecoder(h, w.at("decoder"), outChannels, { ...config, blockTypes });
 }

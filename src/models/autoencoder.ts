@@ -1,9 +1,9 @@
 import type { Generator } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";
-import type { DiagonalGaussianDistribution } from "./autoencoder-kl.js";
+import type { DiagonalGaussianDistribution } from "./diagonal-gaussian.js";
 import type { MemorySaving } from "./tiling.js";
 
-/** The interface of autoencoders that pipelines use: an AutoencoderKL or an AutoencoderTiny. */
+/** The interface of autoencoders that pipelines use: an AutoencoderKL, an AsymmetricAutoencoderKL or an AutoencoderTiny. */
 export interface Autoencoder extends AsyncDisposable {
   /** The fields of its config that pipelines read. */
   readonly config: {

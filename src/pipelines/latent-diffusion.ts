@@ -1,5 +1,6 @@
 import type { PromptedDefaults } from "../families/family.js";
 import type { AttentionSlice } from "../graph/graph.js";
+import { AsymmetricAutoencoderKL, type DecodeCondition } from "../models/asymmetric-autoencoder-kl.js";
 import type { Autoencoder } from "../models/autoencoder.js";
 import type { MemorySaving } from "../models/tiling.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
@@ -34,7 +35,7 @@ export interface LatentDiffusionComponents {
 }
 
 export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
-  vae: part(orNull(field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL or AutoencoderTiny"))),
+  vae: part(orNull(field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL, AsymmetricAutoencoderKL or AutoencoderTiny"))),
   scheduler: part(instanceOf(Scheduler)),
 };
 
@@ -150,8 +151,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     const call = this.begin(this.check<Request>("generate", request, this.fields, EXAMPLE), turn);
     const { outputType, signal, generator } = call;
     await turn.take(signal);
-    const { latents, unpack = asTheyAre, decodedAtOnce, retouch } = yield* this.denoise(call);
-    const decoded = async () => this.checkSafety(await this.decode(unpack(latents), decodedAtOnce));
+    const { latents, unpack = asTheyAre, decodedAtOnce, decodeCondition, retouch } = yield* this.denoise(call);
+    const decoded = async () => this.checkSafety(await this.decode(unpack(latents), decodedAtOnce, decodeCondition));
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
     signal?.throwIfAborted();
     return {
@@ -205,9 +206,11 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Float pictures [batch, 3, height, width] in 0..1 of latents. */
-  private async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1): Promise<Tensor> {
+  private async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1, condition?: DecodeCondition): Promise<Tensor> {
     const [rows = 0] = latents.shape;
     const vae = expectVae(this.vae, LATENTS_ALONE);
+    if (condition && vae instanceof AsymmetricAutoencoderKL)
+      return toUnitRange((await vae.decode(unscaleLatents(latents, this.latentScale), condition)).sample);
     const samples: Tensor[] = [];
     for (let row = 0; row < rows; row += atOnce) {
       const { sample } = await vae.decode(unscaleLatents(latents.slice(row, Math.min(row + atOnce, rows)), this.latentScale));

@@ -46,6 +46,7 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
   readonly className: "StableDiffusionInpaintPipeline" | "StableDiffusionPAGInpaintPipeline" = StableDiffusionInpaintPipeline.className;
   protected readonly fields = FIELDS;
   protected readonly defaults: PromptedDefaults = WORKFLOWS.mask.defaults;
+  protected override readonly showsPictureToDecoder = true;
 
   /** Loads the parts that are not in `given`. Call `fromPretrained` instead. */
   static async open(

@@ -4,6 +4,7 @@ import type { LoraPart } from "../lora/lora-names.js";
 import { CLIPVisionModelWithProjection } from "../models/clip-vision.js";
 import type { FreeUFactors } from "../models/freeu.js";
 import type { IPAdapterScale } from "../models/ip-adapter-scales.js";
+import { AsymmetricAutoencoderKL } from "../models/asymmetric-autoencoder-kl.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";
@@ -31,7 +32,7 @@ import type { Predict } from "./shared/denoising-loop.js";
 import { guide, guideEdit } from "./shared/guidance.js";
 import { type ImageInput, type InpaintImages, readImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
-import { addInitialNoise, initialLatents, pictureLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
+import { addInitialNoise, initialLatents, pictureLatents, repeatToBatch, sizeOfImages, startingLatents } from "./shared/latents.js";
 import { latentsOf } from "./shared/missing-parts.js";
 import { type PerturbedGuidanceOptions, perturbedGuidance } from "./shared/perturbed-guidance.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
@@ -214,6 +215,9 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
    */
   protected readonly repaintsAtOwnSize: boolean = false;
 
+  /** Whether an AsymmetricAutoencoderKL sees the repainted picture; in diffusers two pipelines show it. */
+  protected readonly showsPictureToDecoder: boolean = false;
+
   /** Perturbed-attention guidance of calls that name none; off but in the pipelines that have it in their name. */
   protected pag: Pick<PerturbedGuidanceOptions, "pagScale" | "pagAppliedLayers"> = {};
 
@@ -319,7 +323,11 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
       predict: this.predictor(call, conditioning, { channels, control, turns }),
       steerable: [conditioning, steerable],
     });
-    return { ...denoised, retouch };
+    const shown = this.showsPictureToDecoder && this.vae instanceof AsymmetricAutoencoderKL;
+    const decodeCondition = shown
+      ? { image: repeatToBatch("image", image, call.batch), mask: repeatToBatch("maskImage", mask, call.batch) }
+      : undefined;
+    return { ...denoised, decodeCondition, retouch };
   }
 
   /**

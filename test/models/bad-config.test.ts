@@ -136,8 +136,8 @@ describe("an autoencoder's config", () => {
   });
 
   it("with an unknown block is refused by its name", async () => {
-    const types = ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"];
-    await expectNamed(openVae({ config: { down_block_types: types } }), "down_block_types.1", "AttnDownEncoderBlock2D");
+    const types = ["DownEncoderBlock2D", "SkipDownBlock2D"];
+    await expectNamed(openVae({ config: { down_block_types: types } }), "down_block_types.1", "SkipDownBlock2D");
   });
 
   it("with more channels than blocks is refused", async () => {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { openFolder } from "#platform";
 import { readConfig } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
+import { AsymmetricAutoencoderKL } from "../../src/models/asymmetric-autoencoder-kl.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
@@ -140,6 +141,15 @@ const MODELS: Readonly<Record<string, Runner>> = {
       logvar: distribution?.logvar,
       sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
       decoded: latents && (await vae.decode(latents)).sample,
+    };
+  }),
+  AsymmetricAutoencoderKL: runner(AsymmetricAutoencoderKL, async (vae, inputs) => {
+    const [picture, latents, image, mask] = ["picture", "latents", "image", "mask"].map((name) => inputs.find(name));
+    const distribution = picture && (await vae.encode(picture)).latentDist;
+    return {
+      mean: distribution?.mean,
+      logvar: distribution?.logvar,
+      decoded: latents && (await vae.decode(latents, image && mask && { image, mask })).sample,
     };
   }),
   AutoencoderTiny: runner(AutoencoderTiny, async (vae, inputs) => {

@@ -29,7 +29,7 @@ type Names =
   | ClassesOf<Exports, "Model">
   | ClassesOf<Exports, "WithProjection">
   | ClassesOf<Exports, "SafetyChecker">
-  | ("AutoencoderKL" | "AutoencoderTiny" | "T2IAdapter");
+  | ("AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderTiny" | "T2IAdapter");
 type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
 declare const tensor: Tensor;
@@ -47,6 +47,7 @@ declare const checker: StableDiffusionSafetyChecker;
 /** The result of each network's call. */
 interface Results {
   AutoencoderKL: { sample: Tensor };
+  AsymmetricAutoencoderKL: { sample: Tensor };
   AutoencoderTiny: { sample: Tensor };
   CLIPTextModel: darkroom.CLIPTextOutput;
   CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };

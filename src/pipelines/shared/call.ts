@@ -1,4 +1,5 @@
 import type { Picture } from "../../image/picture.js";
+import type { DecodeCondition } from "../../models/asymmetric-autoencoder-kl.js";
 import type { Turn } from "../../runtime/call-queue.js";
 import type { Scheduler, StepOptions, TimestepOptions } from "../../schedulers/shared/scheduler.js";
 import type { Generator } from "../../tensor/random.js";
@@ -36,6 +37,8 @@ export interface Denoised {
   readonly unpack?: ((latents: Tensor) => Tensor) | undefined;
   /** Rows of latents that the autoencoder decodes at once; all by default. */
   readonly decodedAtOnce?: number | undefined;
+  /** What an AsymmetricAutoencoderKL sees beside the latents. */
+  readonly decodeCondition?: DecodeCondition | undefined;
   /** Changes a decoded picture; inpainting puts a crop back into the whole picture. */
   readonly retouch?: ((picture: Picture, index: number) => Picture) | undefined;
 }

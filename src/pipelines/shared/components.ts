@@ -4,8 +4,11 @@ import { subfolderIn } from "../../checkpoint/part-folder.js";
 import { kindOf } from "../../checkpoint/part-kind.js";
 import { ArgumentError, CheckpointError, ConfigError } from "../../errors.js";
 import { camelCase } from "../../letter-case.js";
+import { AsymmetricAutoencoderKL } from "../../models/asymmetric-autoencoder-kl.js";
+import type { Autoencoder } from "../../models/autoencoder.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
+import type { ModelOptions } from "../../models/model.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Field, type Fields, type NeededField, needed } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
@@ -24,8 +27,16 @@ export interface ComponentLoader<Component> {
 /** The scheduler classes that a checkpoint may have, by name. */
 export const SCHEDULERS_OF_CHECKPOINTS = Object.fromEntries(Object.entries(SCHEDULERS).map(([name, entry]) => [name, entry.class]));
 
+interface AutoencoderLoader {
+  fromPretrained(source: Folder, options?: ModelOptions): Promise<Autoencoder>;
+}
+
 /** The autoencoder classes that a checkpoint may have, by name. */
-export const AUTOENCODERS = { AutoencoderKL, AutoencoderTiny } as const;
+export const AUTOENCODERS: Readonly<Record<"AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderTiny", AutoencoderLoader>> = {
+  AutoencoderKL,
+  AsymmetricAutoencoderKL,
+  AutoencoderTiny,
+};
 
 /** The tokenizer classes that a checkpoint may have, by name. The Python library has a slow and a fast class for each tokenizer. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };

@@ -1,5 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import { resizeTensorNearest } from "../../image/resize-tensor.js";
+import { AsymmetricAutoencoderKL } from "../../models/asymmetric-autoencoder-kl.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { randnPerImage } from "../../tensor/random.js";
@@ -79,7 +80,7 @@ export async function prepareInpainting(input: InpaintingInput): Promise<Inpaint
   const mask = repeatToBatch("maskImage", resizeTensorNearest(input.mask, height, width), batch);
   if (isOrdinary) {
     // diffusers encodes the masked picture here, too, and does not use it. Only its draw from the generator matters.
-    if (vae instanceof AutoencoderKL && !request.maskedImageLatents && !isLatent(vae, image)) {
+    if ((vae instanceof AutoencoderKL || vae instanceof AsymmetricAutoencoderKL) && !request.maskedImageLatents && !isLatent(vae, image)) {
       const drawn = image.shape[0] ?? 1;
       randnPerImage(
         [drawn, latentChannels, height, width],
