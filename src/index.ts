@@ -90,10 +90,10 @@ export {
   type CLIPVisionOptions,
   type CLIPVisionOutput,
 } from "./models/clip-vision.js";
-export { DiagonalGaussianDistribution } from "./models/diagonal-gaussian.js";
 export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from "./models/controlnet.js";
 export type { ControlNetOutput } from "./models/controlnet-residuals.js";
 export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";
+export { DiagonalGaussianDistribution } from "./models/diagonal-gaussian.js";
 export type { FreeUFactors } from "./models/freeu.js";
 export type {
   ImageProjection,

@@ -23,13 +23,17 @@ const schema = v.object({
   inChannels: v.nullish(count, 3),
   /** Channels of the decoded pictures; 3 by default. */
   outChannels: v.nullish(count, 3),
-  /** The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; one of the first by default. */
+  /**
+   * The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; one of the first by default.
+   */
   downBlockTypes: encoderBlocks,
   /** Channels of the encoder's levels, the finest first; [64] by default. */
   downBlockOutChannels: v.nullish(blocks(count), [64]),
   /** Resnet blocks in each block of the encoder; 1 by default. */
   layersPerDownBlock: v.nullish(depth, 1),
-  /** The decoder's blocks, the coarsest first: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; one of the first by default. */
+  /**
+   * The decoder's blocks, the coarsest first: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; one of the first by default.
+   */
   upBlockTypes: decoderBlocks,
   /** Channels of the decoder's levels, the finest first; [64] by default. */
   upBlockOutChannels: v.nullish(blocks(count), [64]),

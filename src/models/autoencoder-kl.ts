@@ -17,11 +17,13 @@ const schema = v.object({
   inChannels: v.nullish(count, 3),
   /** Channels of the decoded pictures; 3 by default. */
   outChannels: v.nullish(count, 3),
-  /** The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; one of the first by default. */
+  /**
+   * The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; one of the first by default.
+   */
   downBlockTypes: encoderBlocks,
   /**
-   * The decoder's blocks, the coarsest first, as many as the encoder's: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; one of
-   * the first by default.
+   * The decoder's blocks, the coarsest first, as many as the encoder's: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; one
+   * of the first by default.
    */
   upBlockTypes: decoderBlocks,
   /** Channels of each level, the finest first; [64] by default. */

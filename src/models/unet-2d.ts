@@ -8,6 +8,7 @@ import { gather, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { activationName, conv, groupNorm } from "../layers/basic.js";
 import { classEmbedding, fourierEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
+import { type SkipBlockOptions, skipDownBlock, skipUpBlock } from "../layers/skip-blocks.js";
 import { type BlockAttention, downBlock, midBlock, type Sampler, upBlock } from "../layers/unet-blocks.js";
 import { checkOptions } from "../options/check-options.js";
 import type { Folder } from "../platform/folder.js";
@@ -17,8 +18,8 @@ import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 import { CLASS_FIELDS, classFeed, resnetOptions, timestepFeed } from "./unet-encoder.js";
 
-const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"] as const;
-const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"] as const;
+const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D", "SkipDownBlock2D", "AttnSkipDownBlock2D"] as const;
+const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D", "SkipUpBlock2D", "AttnSkipUpBlock2D"] as const;
 const sampler = v.nullish(v.picklist(["conv", "resnet"]), "conv");
 
 const schema = v.object({
@@ -42,15 +43,17 @@ const schema = v.object({
   /** Put cosines before sines in a "positional" embedding; true by default. */
   flipSinToCos: v.nullish(v.boolean(), true),
   /**
-   * The down blocks, the finest first: "DownBlock2D", "AttnDownBlock2D" with attention, or "ResnetDownsampleBlock2D", which halves the size
-   * by a resnet block; one of the first, then three of the second, by default.
+   * The down blocks, the finest first: "DownBlock2D", "AttnDownBlock2D" with attention, "ResnetDownsampleBlock2D", which halves the size by
+   * a resnet block, or "SkipDownBlock2D" and, with attention, "AttnSkipDownBlock2D", which the halved picture enters (NCSN++); one of the
+   * first, then three of the second, by default.
    */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"]),
   /** The middle block: "UNetMidBlock2D" (the default), or null for none. */
   midBlockType: v.optional(v.nullable(v.literal("UNetMidBlock2D")), "UNetMidBlock2D"),
   /**
-   * The up blocks, the coarsest first: "UpBlock2D", "AttnUpBlock2D" with attention, or "ResnetUpsampleBlock2D", which doubles the size by a
-   * resnet block; three of the second, then one of the first, by default.
+   * The up blocks, the coarsest first: "UpBlock2D", "AttnUpBlock2D" with attention, "ResnetUpsampleBlock2D", which doubles the size by a
+   * resnet block, or "SkipUpBlock2D" and, with attention, "AttnSkipUpBlock2D", whose pictures are added to the prediction (NCSN++); three
+   * of the second, then one of the first, by default.
    */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"]),
   /** Channels of each level, the finest first; [224, 448, 672, 896] by default. */
@@ -69,8 +72,8 @@ const schema = v.object({
   actFn: v.nullish(activationName, "silu"),
   /** Channels of one attention head; null means one head with all channels; 8 by default. */
   attentionHeadDim: v.optional(v.nullable(count), 8),
-  /** Groups of the group norms; 32 by default. */
-  normNumGroups: v.nullish(count, 32),
+  /** Groups of the group norms; 32 by default. With null a quarter of the channels, at most 32, as "Skip" blocks always have it. */
+  normNumGroups: v.optional(v.nullable(count), 32),
   /** Groups of the norm before the middle block's attention; by default `normNumGroups`, or no norm with "scale_shift". */
   attnNormNumGroups: v.nullish(count),
   /** Added to the variance in the group norms; 1e-5 by default. */
@@ -104,9 +107,7 @@ export class UNet2DModel extends Model<UNet2DConfig> {
 
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<UNet2DModel> {
-    const check = (owner: string, config: UNet2DConfig) =>
-      checkPerBlock(owner, config, "downBlockTypes", ["upBlockTypes", "blockOutChannels"]);
-    return new UNet2DModel(await openModel("UNet2DModel", schema, source, options, check));
+    return new UNet2DModel(await openModel("UNet2DModel", schema, source, options, checkConfig));
   }
 
   /**
@@ -159,20 +160,52 @@ export class UNet2DModel extends Model<UNet2DConfig> {
   }
 }
 
+/** Checks what the fields of a config say together. @throws ConfigError */
+function checkConfig(owner: string, config: UNet2DConfig): void {
+  checkPerBlock(owner, config, "downBlockTypes", ["upBlockTypes", "blockOutChannels"]);
+  const other = [...config.downBlockTypes, ...config.upBlockTypes].find((type) => !isSkipBlock(type));
+  if (config.normNumGroups !== null || !other) return;
+  throw new ConfigError(`${owner}: norm_num_groups is null; blocks of type ${other} need a number`);
+}
+
+function isSkipBlock(type: string): boolean {
+  return /^(Attn)?Skip/.test(type);
+}
+
 function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, config: UNet2DConfig): Value {
   const { sample, timestep, class_labels } = inputs as { sample: Value; timestep: Value; class_labels?: Value };
-  const { blockOutChannels, layersPerBlock, normNumGroups: groups, normEps: epsilon, attentionHeadDim } = config;
-  const resnet = resnetOptions(config);
+  const { blockOutChannels, layersPerBlock, normEps: epsilon, attentionHeadDim } = config;
+  // With null, only the middle block and the last norm use it.
+  const groupsOf = (channels: number) => config.normNumGroups ?? Math.min(Math.floor(channels / 4), 32);
+  const groups = config.normNumGroups ?? 0;
+  const resnet = resnetOptions({ ...config, normNumGroups: groups });
   const temb = timeEmbedding(timestep, class_labels, w, config);
   const pixels: BlockAttention = { kind: "pixels", headWidth: attentionHeadDim ?? undefined, groups, epsilon };
   const none: BlockAttention = { kind: "none" };
   const last = blockOutChannels.length - 1;
+  const skipOptions = (i: number, layers: number, hasAttention: boolean, isLast: boolean): SkipBlockOptions => ({
+    ...{ epsilon, activation: config.actFn, timeScaleShift: config.resnetTimeScaleShift },
+    ...{
+      channels: blockOutChannels[i] ?? 0,
+      layers,
+      attention: hasAttention ? { headWidth: attentionHeadDim ?? undefined } : null,
+      isLast,
+    },
+  });
 
   const centered = config.centerInputSample ? shift(scale(sample, 2), -1) : sample;
   let h = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0);
   const skips = [h];
+  let input = centered;
   for (const [i, type] of config.downBlockTypes.entries()) {
-    const hasAttention = type === "AttnDownBlock2D";
+    const hasAttention = type.startsWith("Attn");
+    if (isSkipBlock(type)) {
+      const block = skipDownBlock(h, input, temb, w.at("down_blocks", i), skipOptions(i, layersPerBlock, hasAttention, i === last));
+      skips.push(...block.skips);
+      h = skips.at(-1) ?? h;
+      input = block.picture;
+      continue;
+    }
     const results = downBlock(h, temb, w.at("down_blocks", i), {
       channels: blockOutChannels[i] ?? 0,
       layers: layersPerBlock,
@@ -187,17 +220,24 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
 
   if (config.midBlockType) {
     const outputScale = config.midBlockScaleFactor;
-    const middleGroups = config.attnNormNumGroups ?? (config.resnetTimeScaleShift === "default" ? groups : undefined);
+    const own = groupsOf(blockOutChannels[last] ?? 0);
+    const middleGroups = config.attnNormNumGroups ?? (config.resnetTimeScaleShift === "default" ? own : undefined);
     h = midBlock(h, temb, w.at("mid_block"), {
       channels: blockOutChannels[last] ?? 0,
       layers: 1,
-      resnet: { ...resnet, outputScale },
+      resnet: { ...resnet, groups: own, outputScale },
       attention: config.addAttention ? { ...pixels, groups: middleGroups, outputScale } : none,
     });
   }
 
+  let picture: Value | undefined;
   for (const [j, type] of config.upBlockTypes.entries()) {
-    const hasAttention = type === "AttnUpBlock2D";
+    const hasAttention = type.startsWith("Attn");
+    if (isSkipBlock(type)) {
+      const options = skipOptions(last - j, layersPerBlock + 1, hasAttention, j === last);
+      ({ x: h, picture } = skipUpBlock(h, skips, picture, temb, w.at("up_blocks", j), options));
+      continue;
+    }
     h = upBlock(h, skips, temb, w.at("up_blocks", j), {
       channels: blockOutChannels[last - j] ?? 0,
       layers: layersPerBlock + 1,
@@ -207,7 +247,8 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
       sampler: hasAttention ? config.upsampleType : samplerOf(type),
     });
   }
-  h = conv(silu(groupNorm(h, w.at("conv_norm_out"), groups, epsilon)), w.at("conv_out"), config.outChannels);
+  h = conv(silu(groupNorm(h, w.at("conv_norm_out"), groupsOf(blockOutChannels[0] ?? 0), epsilon)), w.at("conv_out"), config.outChannels);
+  if (picture) h = add(h, picture);
   // Networks with noise levels instead of timesteps predict the score times the level (Song et al. 2021).
   return config.timeEmbeddingType === "fourier" ? div(h, reshape(timestep, [-1, 1, 1, 1])) : h;
 }

@@ -35,7 +35,11 @@ export interface LatentDiffusionComponents {
 }
 
 export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
-  vae: part(orNull(field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL, AsymmetricAutoencoderKL or AutoencoderTiny"))),
+  vae: part(
+    orNull(
+      field<Autoencoder>((value) => hasMethods(value, "encode", "decode"), "an AutoencoderKL, AsymmetricAutoencoderKL or AutoencoderTiny"),
+    ),
+  ),
   scheduler: part(instanceOf(Scheduler)),
 };
 

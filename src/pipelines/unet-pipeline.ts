@@ -1,10 +1,10 @@
 import { ArgumentError } from "../errors.js";
 import { CLIPImageProcessor } from "../image/clip-image-processor.js";
 import type { LoraPart } from "../lora/lora-names.js";
+import { AsymmetricAutoencoderKL } from "../models/asymmetric-autoencoder-kl.js";
 import { CLIPVisionModelWithProjection } from "../models/clip-vision.js";
 import type { FreeUFactors } from "../models/freeu.js";
 import type { IPAdapterScale } from "../models/ip-adapter-scales.js";
-import { AsymmetricAutoencoderKL } from "../models/asymmetric-autoencoder-kl.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../models/unet-2d-condition.js";
 import { type Fields, instanceOf, orNull } from "../options/fields.js";
 import type { StepOptions } from "../schedulers/shared/scheduler.js";

@@ -49,6 +49,28 @@ describe("UNet2DModel", () => {
     expectClose(sample, tensor("out"));
   });
 
+  it.each([
+    ["the blocks of NCSN++, with attention in one level and without groups", "skip"],
+    ["them beside other blocks, the time embedding as scale and shift, a centred input", "skip_mixed"],
+    ["attention in the coarsest of them, one timestep", "skip_attention"],
+  ])("knows %s", async (_, name) => {
+    const { tensor } = readFixture("models", `unet2d_${name}`);
+    await using unet = await open(`options/unet2d-${name.replace("_", "-")}`);
+    const sample = tensor("sample") as Tensor;
+    const all = await unet.forward(sample, tensor("timestep") as Tensor);
+    expectClose(all.sample, tensor("out"));
+  });
+
+  it("refuses blocks that need groups if the config has none, and sides that blocks of NCSN++ cannot halve", async () => {
+    const blocks = { down_block_types: ["SkipDownBlock2D", "DownBlock2D"], up_block_types: ["SkipUpBlock2D", "SkipUpBlock2D"] };
+    const opening = UNet2DModel.fromPretrained(changed({ norm_num_groups: null, ...blocks, block_out_channels: [8, 8] }), {
+      device: "cpu",
+    });
+    await expect(opening).rejects.toThrow(/norm_num_groups is null; blocks of type DownBlock2D need a number/);
+    await using unet = await open("options/unet2d-skip");
+    await expect(unet.forward(Tensor.zeros([1, 3, 6, 8]), 1)).rejects.toThrow(ArgumentError);
+  });
+
   it("takes one timestep for all pictures", async () => {
     await using unet = await open("ddpm-mini/unet");
     const sample = readFixture("models", "unet_ddpm-mini").tensor("sample") as Tensor;
@@ -75,7 +97,7 @@ describe("UNet2DModel", () => {
     await expect(unet.forward(Tensor.zeros([1, 3, 8, 8]), 0, { classLabels: Tensor.from([1]) })).rejects.toThrow(ArgumentError);
   });
 
-  it.each(["SkipDownBlock2D", "AttnSkipDownBlock2D"])("refuses blocks of type %s by name", async (type) => {
+  it.each(["CrossAttnDownBlock2D", "KDownBlock2D"])("refuses blocks of type %s by name", async (type) => {
     const opening = UNet2DModel.fromPretrained(changed({ down_block_types: [type, "AttnDownBlock2D", "DownBlock2D"] }), { device: "cpu" });
     await expect(opening).rejects.toThrow(ConfigError);
     await expect(opening).rejects.toThrow(type);
