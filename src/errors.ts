@@ -17,7 +17,7 @@ export class DarkroomError extends Error {
 
   constructor(message: Wording, { hint, cause }: DarkroomErrorOptions = {}) {
     super(printableMessage(worded(message, inPrograms)), cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
+    this.name = nameOf(new.target);
     this.hint = hint === undefined ? undefined : printableMessage(worded(hint, inPrograms));
     this.#words = { message, hint };
   }
@@ -104,4 +104,10 @@ export class HubError extends DarkroomError {
     this.problem = problem;
     this.retryAfter = retryAfter;
   }
+}
+
+/** The name of an error's class. Minified code renames classes, but no keys. */
+function nameOf(type: { readonly name: string }): string {
+  const classes = { DarkroomError, CheckpointError, ConfigError, ArgumentError, DeviceError, OutputError, HubError };
+  return Object.entries(classes).find(([, each]) => each === type)?.[0] ?? type.name;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import * as errors from "../src/errors.js";
 import { ArgumentError, CheckpointError } from "../src/errors.js";
 import { given } from "../src/given.js";
 import { messageOf } from "../src/message-of.js";
@@ -79,4 +80,13 @@ describe("a value in a message", () => {
     [Symbol("a"), "Symbol(a) (a symbol)"],
     ["x".repeat(1000), `"${"x".repeat(80)}..." (a string)`],
   ])("is shown with its type: %s", (value, text) => expect(given(value)).toBe(text));
+});
+
+describe("the name of an error", () => {
+  it.each(Object.entries(errors))("is %s in minified code, too", (name, type) => {
+    const { name: renamed } = type;
+    Object.defineProperty(type, "name", { value: "x" });
+    onTestFinished(() => void Object.defineProperty(type, "name", { value: renamed }));
+    expect(new type("", { problem: "disk" }).name).toBe(name);
+  });
 });

@@ -42,7 +42,12 @@ export interface SourceOptions {
    * Replaces HF_TOKEN and the token that `hf auth login` saved. It is sent to the hub only, never to an address that the hub redirects to.
    */
   readonly token?: string | undefined;
-  /** Replaces HF_HUB_CACHE, HF_HOME/hub and ~/.cache/huggingface/hub. */
+  /** The address of a hub with the protocol of Hugging Face. It replaces HF_ENDPOINT and https://huggingface.co. */
+  readonly endpoint?: string | undefined;
+  /**
+   * Replaces HF_HUB_CACHE, HF_HOME/hub and ~/.cache/huggingface/hub. In a browser: a folder of the origin's private file system, "darkroom"
+   * by default.
+   */
   readonly cacheDir?: string | undefined;
   /** Uses the cache only and never the network, as HF_HUB_OFFLINE=1 does. */
   readonly localFilesOnly?: boolean | undefined;
@@ -52,11 +57,14 @@ export interface SourceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const ENDPOINT = "the address of a hub, such as https://huggingface.co";
+
 export const SOURCE_FIELDS: Fields<SourceOptions> = {
   variant: text,
   config: field(isSource, "a folder or hub id, or a Folder"),
   revision: text,
   token: text,
+  endpoint: field((value) => typeof value === "string" && /^https?:\/\//.test(value) && URL.canParse(value), ENDPOINT, "string"),
   cacheDir: text,
   localFilesOnly: flag,
   onProgress: callback(),

@@ -188,11 +188,6 @@ export class Graph {
     return this.literal("float32", Float32Array.from(values), shape);
   }
 
-  /** A float64 constant without axes. */
-  wideConstant(value: number): Value {
-    return this.literal("float64", Float64Array.of(value), []);
-  }
-
   /** An int64 constant, the dtype of shapes and indices in ONNX. */
   integers(values: readonly number[]): Value {
     return this.literal("int64", BigInt64Array.from(values, BigInt), [values.length]);
@@ -384,7 +379,7 @@ export class Graph {
     });
   }
 
-  private literal(dtype: DType, data: Float32Array | Float64Array | BigInt64Array | Uint16Array, shape: Shape): Value {
+  private literal(dtype: DType, data: Float32Array | BigInt64Array | Uint16Array, shape: Shape): Value {
     if (data.length !== sizeOf(shape)) throw new ArgumentError(`constant of shape [${shape}] was given ${data.length} numbers`);
     return this.once(`${dtype} [${shape}] ${data.join()}`, () => {
       const name = `c${this.count++}`;

@@ -49,8 +49,8 @@ export interface TargetLowering {
     /** Whether the fused operation is right only on some devices, so that each device must be checked first. */
     readonly mustBeChecked: boolean;
   };
-  /** Sines and cosines: the runtime's in float32, or in float64. */
-  readonly sine: "float32" | "float64";
+  /** Sines and cosines: the runtime's own, or written out with a polynomial. */
+  readonly sine: "own" | "polynomial";
   /** Pictures and hidden layers in blocks of rows that fit the processor's caches; undefined: always whole. */
   readonly rowBlocks: RowBlocks | undefined;
   /**
@@ -113,7 +113,7 @@ const PROCESSOR: TargetLowering = {
   winograd: { fewestChannels: 128, fewestSquares: 16 },
   padsThreeChannels: false,
   attention: ALL_FUSED,
-  sine: "float32",
+  sine: "own",
   rowBlocks: {
     // A denoising network's pictures at 64 x 64 stay whole.
     largestWhole: 1.5e7,
@@ -134,7 +134,7 @@ const PROVIDER: TargetLowering = {
   winograd: undefined,
   padsThreeChannels: false,
   attention: ALL_FUSED,
-  sine: "float32",
+  sine: "own",
   rowBlocks: undefined,
   // What is prepared would have to be fed to every run. Providers fold float32 constants themselves.
   weights: "folded",
@@ -171,9 +171,9 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
       // On the software drivers SwiftShader and lavapipe its results are 4 to 9 % off if 32 queries or more look at 16 keys or more.
       mustBeChecked: true,
     },
-    // WGSL allows its own sine an error of 2^-11 even for small angles. Sines in float64 run on the CPU. (In a browser they will need
-    // another way: the WebGPU builds of ONNX Runtime Web have no float64.)
-    sine: "float64",
+    // WGSL allows its own sine an error of 2^-11 even for small angles. In Node, sines in float64 could run on the CPU; ONNX Runtime Web
+    // has none there.
+    sine: "polynomial",
   },
   cuda: { ...PROVIDER, halfPrecision: true },
   coreml: PROVIDER,

@@ -81,9 +81,11 @@ export class HubApi {
   }
 
   private async *readOnce(url: string, from: number, asked: Asked): AsyncGenerator<Uint8Array> {
-    const range = from > 0 ? { range: `bytes=${from}-` } : undefined;
-    const answer = await this.ask(url, asked, { timeout: this.settings.downloadTimeout, headers: range });
-    const start = answer.status === 206 ? Number(/^bytes (\d+)-/.exec(answer.headers.get("content-range") ?? "")?.[1]) : 0;
+    const headers = from > 0 ? { range: `bytes=${from}-` } : undefined;
+    const answer = await this.ask(url, asked, { timeout: this.settings.downloadTimeout, headers });
+    // A page sees only the headers that the server shows to it.
+    const range = answer.headers.get("content-range") ?? `bytes ${from}-`;
+    const start = answer.status === 206 ? Number(/^bytes (\d+)-/.exec(range)?.[1]) : 0;
     // A server without support for ranges sends the file from its beginning.
     let surplus = from - start;
     if (!(surplus >= 0)) {

@@ -78,9 +78,9 @@ export async function openPipeline(
   const known = "open" in opened ? opened : undefined;
   const chosen = "load" in opened ? opened : undefined;
   const { device, deviceId, lowMemory, precision, concurrency, ...others } = checkOpening(known, chosen?.className, method, options);
-  const { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal, ...more } = others;
+  const { variant, config, revision, token, endpoint, cacheDir, localFilesOnly, onProgress, signal, ...more } = others;
   const { predictionType, timestepSpacing, ...given } = more;
-  const from = { variant, config, revision, token, cacheDir, localFilesOnly, onProgress, signal };
+  const from = { variant, config, revision, token, endpoint, cacheDir, localFilesOnly, onProgress, signal };
   const { scheduler: named, ...parts } = given as { readonly scheduler?: Scheduler | string };
   const settings = schedulerSettings({ predictionType, timestepSpacing }, named);
   // Checked before anything is downloaded. The scheduler itself is made later, from the checkpoint's config.

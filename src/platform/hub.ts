@@ -19,6 +19,7 @@ export interface HubSettings {
 /** The hub settings that a caller can choose. */
 export interface HubChoices {
   readonly token?: string;
+  readonly endpoint?: string;
   readonly cacheDir?: string;
   readonly localFilesOnly?: boolean;
 }

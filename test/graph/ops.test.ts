@@ -288,3 +288,15 @@ describe("group normalisation of equal numbers", () => {
     );
   });
 });
+
+describe("sine and cosine", () => {
+  const angles = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) * 0.7 + i / 4001);
+
+  it.each(["cpu", "webgpu"] as const)("are right within 3e-7 on %s, for angles up to 1400", async (device) => {
+    for (const [operation, expected] of [[sin, Math.sin] as const, [cos, Math.cos] as const]) {
+      const { result } = await evaluate((_, input) => operation(input(Tensor.from(angles, [4001]))), { capabilities: { device } });
+      const errors = result.toArray().map((value, i) => Math.abs(Number(value) - expected(angles[i] as number)));
+      expect(Math.max(...errors)).toBeLessThan(3e-7);
+    }
+  });
+});

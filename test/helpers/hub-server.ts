@@ -43,6 +43,14 @@ interface ServedFile {
 
 type Files = ReadonlyMap<string, ServedFile>;
 
+/** What lets pages of other origins read answers, as huggingface.co sends it. */
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-headers": "authorization, range",
+  "access-control-expose-headers":
+    "X-Repo-Commit,X-Error-Code,X-Error-Message,ETag,Link,Accept-Ranges,Content-Range,X-Linked-Size,X-Linked-ETag",
+};
+
 /**
  * A hub on this machine that speaks the protocol of huggingface.co, as far as downloads need it: revisions, paged trees, redirects of large
  * files to another host, ranges, hashes in headers, error codes. HF_ENDPOINT points to it, and HF_HUB_CACHE to an empty folder, until the
@@ -125,6 +133,8 @@ export class HubServer {
     const server = createServer((request, response) => {
       const { url: path = "", method = "", headers } = request;
       this.log.push({ host, method, path, authorization: headers.authorization, range: headers.range });
+      for (const [name, value] of Object.entries(CORS)) response.setHeader(name, value);
+      if (method === "OPTIONS") return void response.writeHead(204).end();
       const fault = this.faults.find(({ pattern, times }) => times > 0 && pattern.test(path));
       if (fault) fault.times--;
       if (fault && "silence" in fault.fault) return;

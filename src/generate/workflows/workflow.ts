@@ -1,6 +1,5 @@
 import type { Autoencoder } from "../../models/autoencoder.js";
 import type { IPAdapterScale } from "../../models/ip-adapter-scales.js";
-import type { SteeringOptions } from "../../pipelines/shared/steering.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Engine } from "../../runtime/engine.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
@@ -71,7 +70,7 @@ type RequestedStart =
   | "controlResizeMode";
 
 /** A run whose pictures are decoded and whose defaults are filled in. */
-export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "scheduler" | "seed" | "classLabels"> {
+export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "scheduler" | "seed"> {
   readonly start: Start;
   /** One for each network that steers. */
   readonly controls: readonly Control[];
@@ -80,12 +79,8 @@ export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "schedu
   /** How strongly each IP-Adapter acts. */
   readonly imagePromptScales: readonly IPAdapterScale[];
   readonly numInferenceSteps: number;
-  /** The class of every picture, or of each. */
-  readonly classLabels: readonly number[] | undefined;
   /** Undefined for a checkpoint without prompts. */
-  readonly guidanceScale: number | readonly number[] | undefined;
-  /** Called after every step of every pipeline of the job. */
-  readonly onStepEnd: SteeringOptions["onStepEnd"];
+  readonly guidanceScale: number | undefined;
   /** The share of the denoising after which the refiner takes over; undefined without refiner. */
   readonly denoisingEnd: number | undefined;
   /** The pipeline's scheduler. */

@@ -52,20 +52,34 @@ export function log(x: Value): Value {
 
 /** Sine, exact for angles in the hundreds too. */
 export function sin(x: Value): Value {
-  return x.graph.lowering.sine === "float64" ? wideSine(x, 0) : elementwise("Sin", [x]);
+  return x.graph.lowering.sine === "polynomial" ? polynomialSine(x, 0) : elementwise("Sin", [x]);
 }
 
 /** Cosine, exact for angles in the hundreds too. */
 export function cos(x: Value): Value {
-  return x.graph.lowering.sine === "float64" ? wideSine(x, Math.PI / 2) : elementwise("Cos", [x]);
+  return x.graph.lowering.sine === "polynomial" ? polynomialSine(x, 1) : elementwise("Cos", [x]);
 }
 
-/** The sine of x + `phase`, computed in float64. */
-function wideSine(x: Value, phase: number): Value {
-  const { graph } = x;
-  const wide = graph.cast(x, "float64");
-  const angle = phase === 0 ? wide : add(wide, graph.wideConstant(phase));
-  return graph.cast(elementwise("Sin", [angle]), "float32");
+/** Pi in three parts (Cephes, sinf.c). The first two have few bits, so that their products with whole numbers are exact. */
+const PI = [3.140625, 9.675025939941406e-4, 1.509957990978376e-7];
+/** sin(r) / r as a polynomial of r * r, for r from -pi / 2 to pi / 2, within 1e-8 (a least-squares fit at Chebyshev's points). */
+const SINE = [1, -1.66666666e-1, 8.33333097e-3, -1.984086e-4, 2.75252067e-6, -2.38880505e-8];
+
+/**
+ * The sine of x + `halfTurns` * pi / 2, within 2e-7 for angles up to 5000. With m = floor(x / pi + 1 / 2 + halfTurns / 2) and
+ * r = x - (m - halfTurns / 2) * pi, it is sin(r) if m is even, else -sin(r).
+ */
+function polynomialSine(x: Value, halfTurns: 0 | 1): Value {
+  const floor = (value: Value) => elementwise("Floor", [value]);
+  const m = floor(shift(scale(x, 1 / Math.PI), (1 + halfTurns) / 2));
+  const turns = halfTurns === 0 ? m : shift(m, -1 / 2);
+  const r = PI.reduce((rest, part) => sub(rest, scale(turns, part)), x);
+  const square = mul(r, r);
+  const [last = 0, next = 0, ...rest] = SINE.toReversed();
+  const polynomial = rest.reduce((sum, factor) => shift(mul(sum, square), factor), shift(scale(square, last), next));
+  const odd = sub(m, scale(floor(scale(m, 1 / 2)), 2));
+  const sign = shift(scale(odd, -2), 1);
+  return mul(mul(r, polynomial), sign);
 }
 
 /** An operation on each number, with NumPy broadcasting; band by band if a picture is in bands. */

@@ -11,9 +11,9 @@ const TRUE = ["1", "ON", "YES", "TRUE"];
  * The hub settings, by the environment variables of Python's huggingface_hub.
  * @throws ConfigError if a variable has an impossible value.
  */
-export async function hubSettings({ token, cacheDir, localFilesOnly = false }: HubChoices = {}): Promise<HubSettings> {
+export async function hubSettings({ token, endpoint, cacheDir, localFilesOnly = false }: HubChoices = {}): Promise<HubSettings> {
   return {
-    endpoint: endpoint(),
+    endpoint: endpoint?.replace(/\/+$/, "") ?? environmentEndpoint(),
     token: clean(token) ?? (await implicitToken()),
     cacheDir: hubCacheDir(cacheDir),
     isOffline: localFilesOnly || isSet("HF_HUB_OFFLINE") || isSet("TRANSFORMERS_OFFLINE"),
@@ -33,7 +33,7 @@ function home(): string {
   return expand(variable("HF_HOME") ?? join(variable("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "huggingface"));
 }
 
-function endpoint(): string {
+function environmentEndpoint(): string {
   const given = variable("HF_ENDPOINT") ?? ENDPOINT;
   if (URL.canParse(given) && /^https?:$/.test(new URL(given).protocol)) return given.replace(/\/+$/, "");
   throw new ConfigError(`HF_ENDPOINT is ${JSON.stringify(given)}; expected an address such as ${ENDPOINT}`, {

@@ -3,30 +3,27 @@ import type { Engine } from "../../runtime/engine.js";
 import type { EngineHost } from "../../runtime/engine-host.js";
 import { type EngineOptions, startEngine } from "../../runtime/start-engine.js";
 import { encodeMounted } from "../../runtime/wasm/mounted-model.js";
+import { NetworkWorkers } from "../../runtime/wasm/network-workers.js";
+import { warn } from "../../warnings.js";
 import { findAdapter } from "./gpu-adapter.js";
 import { WorkerThread } from "./worker-thread.js";
 
 /**
- * ONNX Runtime Web in a worker.
+ * ONNX Runtime Web in workers. "auto" takes WebGPU if an adapter answers that computes on a GPU, else WebAssembly; then a warning says why.
+ * "cpu" is WebAssembly, too.
  * @throws DeviceError if `device` does not work in this browser; ArgumentError for an unknown precision.
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const { device = "auto" } = options;
   const gpu = device === "auto" || device === "webgpu" ? await findAdapter() : undefined;
-  const picksGpu = gpu?.problem === undefined && !gpu?.isSoftware;
+  const problem = gpu?.problem ?? (gpu?.isSoftware ? "its driver computes in software" : undefined);
   const host: EngineHost = {
     spins: true,
     // Each worker chooses for itself.
     threads: undefined,
-    // Written out whole each time: bundlers look for exactly this.
-    startThread: (device) =>
-      new WorkerThread(() =>
-        device === "webgpu"
-          ? new Worker(new URL("./worker-webgpu.js", import.meta.url), { type: "module" })
-          : new Worker(new URL("./worker-wasm.js", import.meta.url), { type: "module" }),
-      ),
+    startThread: (device) => new NetworkWorkers(() => new WorkerThread(device === "webgpu" ? startWebGpu : startWasm)),
     buildFor: (device) => (device === "webgpu" ? "webgpu" : "wasm"),
-    autoDevices: () => (picksGpu ? ["webgpu", "wasm"] : ["wasm"]),
+    autoDevices: () => (problem === undefined ? ["webgpu", "wasm"] : ["wasm"]),
     replacementNote: (device, reason) => `${reason}; device ${device} is used instead`,
     missingFor: (wanted) => (wanted === "wasm" ? undefined : wanted === "webgpu" ? gpu?.problem : "this is a browser"),
     needsOf: (wanted) => HINTS[wanted] ?? "in a browser, the devices are webgpu and wasm",
@@ -35,7 +32,23 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     encode: (model, device) => encodeMounted(model, { convertsWeights: device === "webgpu" }),
     scratchFile: () => ({ id: `scratch:${crypto.randomUUID()}` }),
   };
-  return startEngine(host, options);
+  const engine = await startEngine(host, { ...options, device: device === "cpu" ? "wasm" : device });
+  if (device === "auto" && problem !== undefined) sayWhy(problem);
+  return engine;
+}
+
+// Written out whole each time: bundlers look for exactly this.
+const startWasm = () => new Worker(new URL("./worker-wasm.js", import.meta.url), { type: "module" });
+const startWebGpu = () => new Worker(new URL("./worker-webgpu.js", import.meta.url), { type: "module" });
+
+let hasSaid = false;
+
+/** Says once why networks do not run on a GPU. */
+function sayWhy(problem: string): void {
+  if (hasSaid) return;
+  hasSaid = true;
+  const threads = globalThis.crossOriginIsolated ? "" : ", with one thread, because the page is not cross-origin isolated";
+  warn(`networks run on the processor (device wasm)${threads}; WebGPU cannot be used: ${problem}`);
 }
 
 const HINTS: Partial<Record<ResolvedDevice, string>> = {

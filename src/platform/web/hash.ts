@@ -85,3 +85,28 @@ export class Sha256 {
     });
   }
 }
+
+/** Bytes up to which the browser's own hash is used: it is faster, and needs the bytes in memory. */
+const LARGEST_WHOLE = 2 ** 28;
+/** Bytes that are hashed at once, so that the page stays responsive. */
+const PART = 2 ** 21;
+
+/** The SHA-256 of a blob, in hexadecimal. @throws the signal's reason */
+export async function hashOfBlob(blob: Blob, signal?: AbortSignal): Promise<string> {
+  if (blob.size <= LARGEST_WHOLE) return hex(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
+  const hash = new Sha256();
+  for (let at = 0; at < blob.size; at += PART) {
+    signal?.throwIfAborted();
+    hash.update(new Uint8Array(await blob.slice(at, at + PART).arrayBuffer()));
+  }
+  return hash.digest();
+}
+
+/** Git's SHA-1 of a small file, in hexadecimal. */
+export async function gitHash(blob: Blob): Promise<string> {
+  return hex(await crypto.subtle.digest("SHA-1", await new Blob([`blob ${blob.size}\0`, blob]).arrayBuffer()));
+}
+
+function hex(hash: ArrayBuffer): string {
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

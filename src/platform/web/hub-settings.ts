@@ -6,9 +6,14 @@ const ENDPOINT = "https://huggingface.co";
 const TIMEOUT = 10_000;
 
 /** The hub settings: a page has no environment, so they are the caller's choices or the defaults. */
-export async function hubSettings({ token, cacheDir = "", localFilesOnly = false }: HubChoices = {}): Promise<HubSettings> {
+export async function hubSettings({
+  token,
+  endpoint = ENDPOINT,
+  cacheDir = "",
+  localFilesOnly = false,
+}: HubChoices = {}): Promise<HubSettings> {
   return {
-    endpoint: ENDPOINT,
+    endpoint: endpoint.replace(/\/+$/, ""),
     token: token?.trim() || undefined,
     cacheDir,
     isOffline: localFilesOnly,

@@ -2,7 +2,8 @@
 export { openFolder, openFolderOf, pathKind } from "./addresses.js";
 export { createEngine } from "./engine.js";
 export { sha256 } from "./hash.js";
-export { listRepositories, openRepositoryCache, removeRepository } from "./hub-cache.js";
+export { openRepositoryCache } from "./hub-cache.js";
+export { listRepositories, removeRepository } from "./hub-repositories.js";
 export { hubSettings } from "./hub-settings.js";
 export { decodeImage, encodeFrames, encodeImage, readImageHeader, readPath } from "./image.js";
 export { openTokenizerFiles, packagedCheckpoint } from "./package-files.js";

@@ -55,7 +55,7 @@ export function requestOf(
     negativePrompt: takesPrompt && fields.negativePrompt.trim() !== "" ? fields.negativePrompt : undefined,
     ...sizeIn(fields, size),
     numInferenceSteps: steps,
-    ...(takesGuidance && fields.guidanceScale.trim() !== "" && { guidanceScale: numberIn(fields, "guidanceScale") }),
+    guidanceScale: takesGuidance ? numberIn(fields, "guidanceScale") : undefined,
     scheduler: fields.scheduler === "" ? undefined : fields.scheduler,
     seed: seedIn(fields),
     numImagesPerPrompt: numberIn(fields, "numImagesPerPrompt"),
