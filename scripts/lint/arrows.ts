@@ -62,6 +62,7 @@ export const ARROWS: Readonly<Record<string, readonly string[]>> = {
     "platform",
     "platform/node",
     "checkpoint",
+    "recognise",
     "hub",
     "inspect",
     "prompt",

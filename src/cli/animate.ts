@@ -36,7 +36,7 @@ export function addAnimate(program: Command, signal: AbortSignal): void {
     .description("make a short video from a prompt (AnimateDiff)")
     .argument("<prompt>", "what the video shows")
     .requiredOption("-m, --model <path>", "Stable Diffusion 1 checkpoint: folder, .safetensors file or hub id")
-    .requiredOption("--motion <path>", "motion adapter for it: folder or hub id")
+    .requiredOption("--motion <path>", "motion adapter for it: folder, .safetensors file or hub id")
     .option("--frames <n>", "frames (default: 16)", wholeNumber("--frames", whole(1, 1000)))
     .option("--fps <x>", "frames per second (default: 8)", number("--fps", real(0.1, 50)))
     .option("-n, --negative <prompt>", "what the video should not show")

@@ -1,4 +1,5 @@
 import type { DownloadProgress } from "../checkpoint/source.js";
+import { openCheckpoint } from "../hub/open-checkpoint.js";
 import type { Picture } from "../image/picture.js";
 import { MotionAdapter } from "../models/motion-adapter.js";
 import { AnimateDiffPipeline } from "../pipelines/animatediff.js";
@@ -10,7 +11,7 @@ export interface AnimateRequest {
   readonly prompt: string;
   /** A checkpoint of Stable Diffusion 1: a folder, a single file or a hub id. */
   readonly model: string;
-  /** The motion adapter for it: a folder or a hub id. */
+  /** The motion adapter for it: a folder, a single file or a hub id. */
   readonly motionAdapter: string;
   readonly loras?: SourcedLoras | undefined;
   readonly negativePrompt?: string | undefined;
@@ -42,7 +43,8 @@ export async function animate(request: AnimateRequest): Promise<readonly Picture
     ...{ cacheDir, localFilesOnly, signal },
     ...(onDownload && { onProgress: (progress: DownloadProgress) => onDownload(progress, source) }),
   });
-  await using motionAdapter = await MotionAdapter.fromPretrained(adapter, { ...from(adapter), device, variant });
+  const modules = await openCheckpoint(adapter, { ...from(adapter), variant, wanted: { kind: "network", network: "motion_adapter" } });
+  await using motionAdapter = await MotionAdapter.fromPretrained(modules, { device, variant });
   await using pipe = await AnimateDiffPipeline.fromPretrained(model, {
     ...from(model),
     ...{ device, lowMemory, variant, motionAdapter, scheduler },

@@ -1,8 +1,12 @@
+import { expectWritable } from "#platform";
 import { type SavePretrainedOptions, shardBytes } from "../checkpoint/saving.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
 import { ArgumentError } from "../errors.js";
+import { withArticle } from "../given.js";
+import { expectThere, findSource } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import { DiffusionPipeline } from "../pipelines/diffusion-pipeline.js";
+import { loneNetwork, openLoneNetwork } from "./convert-network.js";
 import { loadLoras, type SourcedLoras } from "./load-loras.js";
 import { openVae } from "./open-vae.js";
 
@@ -27,7 +31,7 @@ export interface ConvertRequest extends SavePretrainedOptions {
 }
 
 /**
- * Writes a checkpoint as a folder in diffusers' layout, whole or not at all.
+ * Writes a checkpoint, or a network alone, as a folder in diffusers' layout, whole or not at all.
  * @throws ArgumentError, CheckpointError, ConfigError, HubError, OutputError; the signal's reason
  */
 export async function convertCheckpoint(request: ConvertRequest): Promise<void> {
@@ -45,11 +49,20 @@ export async function convertCheckpoint(request: ConvertRequest): Promise<void> 
     ...saving
   } = request;
   shardBytes(saving.maxShardSize);
+  // Before downloads, which can take hours.
+  await expectWritable(folder, { overwrite: saving.overwrite ?? false });
   const { signal } = saving;
   const from = (source: string) => ({
     ...{ cacheDir, localFilesOnly, signal },
     ...(onDownload && { onProgress: (progress: DownloadProgress) => onDownload(progress, source) }),
   });
+  const source = await expectThere(await findSource(model));
+  const alone = await loneNetwork(source, { ...from(model), config, revision, variant: fromVariant });
+  if (alone) {
+    refuseAdditions(model, alone.className, { loras, vae: vaeSource });
+    await using network = await openLoneNetwork(alone, fromVariant);
+    return network.savePretrained(folder, { ...saving, overwrite: saving.overwrite ?? false });
+  }
   const parts: AsyncDisposable[] = [];
   try {
     const vae =
@@ -77,4 +90,18 @@ export async function convertCheckpoint(request: ConvertRequest): Promise<void> 
   } finally {
     for (const part of parts) await part[Symbol.asyncDispose]();
   }
+}
+
+/** @throws ArgumentError for what only a whole checkpoint has a place for. */
+function refuseAdditions(
+  model: string,
+  className: string,
+  { loras, vae }: Required<Pick<ConvertRequest, "loras">> & Pick<ConvertRequest, "vae">,
+): void {
+  const given = vae !== undefined ? "vae" : loras && loras.length > 0 ? "loras" : undefined;
+  if (given === undefined) return;
+  throw new ArgumentError((name) => `${name(given)} was given; ${model} is ${withArticle(className)} alone`, {
+    argument: given,
+    hint: (name) => `leave ${name(given)} out, or give a whole checkpoint`,
+  });
 }

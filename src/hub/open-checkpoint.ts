@@ -72,6 +72,7 @@ const KINDS: Readonly<Record<string, WantedKind>> = {
   controlnet: "controlnet",
   controlnet_union: "controlnet",
   adapter: "controlnet",
+  motion_adapter: "motion",
 };
 
 // From here on, `fromPretrained` of every class opens paths and hub ids.

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { blocks, checkPerBlock, count, perBlock } from "../checkpoint/schema.js";
 import type { Folder } from "../platform/folder.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 
 const schema = v.object({
   /** Channels of each level of the UNet, the finest first; [320, 640, 1280, 1280] by default. */
@@ -48,5 +48,15 @@ export class MotionAdapter extends Model<MotionAdapterConfig> {
         "motionNumAttentionHeads",
       ]);
     return new MotionAdapter(await openModel("MotionAdapter", schema, source, options, check));
+  }
+
+  /**
+   * Opens the motion modules of a single `.safetensors` file with the names of AnimateDiff's own files (`mm_sd_v15_v2`, `v3_sd15_mm`) or of
+   * diffusers: a path, or the address of a file on the hub. `config` is a folder or hub id whose config replaces the one that the file
+   * suggests, such as for another number of attention heads than 8.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<MotionAdapter> {
+    return MotionAdapter.fromPretrained(...(await singleFileModel(path, "motion_adapter", options)));
   }
 }

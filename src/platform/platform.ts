@@ -3,7 +3,7 @@ import type { EngineOptions } from "../runtime/start-engine.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Folder } from "./folder.js";
 import type { CachedRepository, HubChoices, HubSettings, RepositoryCache } from "./hub.js";
-import type { FolderWriter } from "./output-folder.js";
+import type { FolderWriter, WriteFolderOptions } from "./output-folder.js";
 import type { DecodedImage, FrameOptions, ImageHeader } from "./pictures.js";
 
 /**
@@ -37,6 +37,10 @@ interface Files {
   writeFileAtomically(path: string, bytes: Uint8Array, options?: { readonly overwrite?: boolean }): Promise<void>;
   /** The `length` bytes of a file from `offset` on, in parts. @throws CheckpointError if they cannot be read. */
   readRange(file: FileRef, offset: number, length: number): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /**
+   * Checks that a folder can be written, before long work. @throws OutputError as `writeFolder`, if it has files and `overwrite` is false
+   */
+  expectWritable(path: string, options?: WriteFolderOptions): Promise<void>;
   /** Writes a folder whole or not at all. @throws OutputError if it cannot be written; the signal's reason */
   writeFolder: FolderWriter;
 }

@@ -15,6 +15,7 @@ const WANTED = {
   unet: "a UNet",
   vae: "an autoencoder",
   controlnet: "a ControlNet or T2I-Adapter",
+  motion: "a motion adapter",
   upscaler: "an upscaler",
 } as const;
 
@@ -32,6 +33,11 @@ const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly
   ControlNetModel: { ...STEERING, what: "a ControlNet" },
   ControlNetUnionModel: { ...STEERING, what: "a ControlNet Union" },
   T2IAdapter: { ...STEERING, what: "a T2I-Adapter" },
+  MotionAdapter: {
+    wanted: "motion",
+    what: WANTED.motion,
+    hint: (name) => `it makes videos: give it as ${name("motionAdapter")}, beside a checkpoint of Stable Diffusion 1`,
+  },
 };
 
 /**

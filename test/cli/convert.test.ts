@@ -82,4 +82,42 @@ describe("darkroom convert", () => {
     expect(existsSync(join(home, "out"))).toBe(false);
     expect(readdirSync(home)).toEqual(["full"]);
   });
+
+  it("finds a folder with files before anything is read or downloaded", async () => {
+    const home = temporaryFolder({ "full/notes.txt": "mine" });
+    const run = await darkroom(["convert", "missing.safetensors", "full"], home);
+    expect(run).toMatchObject({ code: 5, stderr: expect.stringMatching(/cannot write full: the folder is not empty/) });
+    expect((await darkroom(["convert", "missing.safetensors", "full/notes.txt"], home)).stderr).toMatch(
+      /it is a file; a folder was expected/,
+    );
+  });
+
+  it.each([
+    ["vae-swap-mini", "vae-swap-mini", "AutoencoderKL"],
+    ["controlnet-mini", "controlnet-mini", "ControlNetModel"],
+    ["motion-adapter-v3", "options/motion-adapter-v3", "MotionAdapter"],
+  ])("writes a network alone as its folder: %s", async (name, folder, className) => {
+    const home = temporaryFolder();
+    const args = ["convert", singleFile(name), "out", "--config", checkpoint(folder), "--quiet"];
+    expect(await darkroom(args, home)).toMatchObject({ code: 0, stdout: "out\n", stderr: "" });
+    const made = readTensors(join(home, "out/diffusion_pytorch_model.safetensors"));
+    expect(made).toEqual(readTensors(join(checkpoint(folder), "diffusion_pytorch_model.safetensors")));
+    expect(JSON.parse(readFileSync(join(home, "out/config.json"), "utf8"))).toMatchObject({ _class_name: className });
+    const half = await darkroom(["convert", "out", "half", "--dtype", "fp16", "--quiet"], home);
+    expect(half).toMatchObject({ code: 0, stderr: "" });
+    const halves = Object.values(readTensors(join(home, "half/diffusion_pytorch_model.safetensors")));
+    expect(halves.every(({ dtype }) => dtype === "float16")).toBe(true);
+  });
+
+  it("refuses what is no checkpoint and no network by name, and additions to a network", async () => {
+    const home = temporaryFolder();
+    const refused = async (...args: string[]) => (await darkroom(["convert", ...args, "out"], home)).stderr;
+    expect(await refused(LORA)).toMatch(/sd1_peft\.safetensors is a LoRA, not a checkpoint/);
+    const vae = checkpoint("vae-swap-mini");
+    expect(await refused(singleFile("vae-swap-mini"), "--config", vae, "--vae", vae)).toMatch(
+      /--vae was given; .*vae-swap-mini\.safetensors is an AutoencoderKL alone/,
+    );
+    expect(await refused(checkpoint("controlnet-mini"), "--lora", LORA)).toMatch(/--lora was given; .* is a ControlNetModel alone/);
+    expect(readdirSync(home)).toEqual([]);
+  });
 });

@@ -51,6 +51,10 @@ export function originalTensors(name: string): Tensors {
       };
     case "sdxl-refiner-mini":
       return { ...networks(name), ...prefixed("conditioner.embedders.0.model.", openClip(part("text_encoder_2").tensors)) };
+    // AnimateDiff's own names; the reverse of diffusers' convert_animatediff_checkpoint_to_diffusers.
+    case "motion-adapter":
+    case "motion-adapter-v3":
+      return motion(readPart(`options/${name}`));
     default:
       throw new Error(`no single file is made of ${name}`);
   }
@@ -131,6 +135,24 @@ function controlNet({ tensors, config }: Part): Tensors {
     ]),
   );
   return unet({ tensors: named, config });
+}
+
+function motion({ tensors }: Part): Tensors {
+  const named = renamed(tensors, (name) =>
+    replaced(name, [
+      [/(motion_modules\.\d)\./, "$1.temporal_transformer."],
+      [/\.norm1\./, ".norms.0."],
+      [/\.norm2\./, ".norms.1."],
+      [/\.norm3\./, ".ff_norm."],
+      [/\.pos_embed\./, ".attention_blocks.0.pos_encoder."],
+      [/\.attn1\./, ".attention_blocks.0."],
+      [/\.attn2\./, ".attention_blocks.1."],
+    ]),
+  );
+  const places = Object.entries(named).flatMap(([name, tensor]) =>
+    name.includes("pos_encoder") ? [[name.replace("attention_blocks.0", "attention_blocks.1"), tensor] as const] : [],
+  );
+  return { ...named, ...Object.fromEntries(places) };
 }
 
 function vae({ tensors, config }: Part): Tensors {

@@ -7,6 +7,7 @@ import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
 import { findWeights, weightsIn } from "../weights.js";
 import { adapterConfig } from "./adapter-config.js";
+import { motionConfig } from "./motion-config.js";
 import { controlNetConfig, controlNetUnionConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
 import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
@@ -55,6 +56,7 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
   controlnet: { className: "ControlNetModel", what: "ControlNet", prefix: "control_model." },
   controlnet_union: { className: "ControlNetUnionModel", what: "ControlNet Union", prefix: "task_embedding" },
   adapter: { className: "T2IAdapter", what: "T2I-Adapter", prefix: "adapter.body. or body." },
+  motion_adapter: { className: "MotionAdapter", what: "motion module", prefix: "down_blocks.0.motion_modules." },
 };
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
 
@@ -169,6 +171,8 @@ function configOf({ kind }: SingleFile, name: PartName, { weights, maker }: File
       return controlNetUnionConfig(weights, kind.family);
     case "adapter":
       return adapterConfig(weights);
+    case "motion_adapter":
+      return motionConfig(weights);
     case "text_encoder":
     case "text_encoder_2":
       return textEncoderConfig(weights, maker === "laion", NETWORKS[name].className);

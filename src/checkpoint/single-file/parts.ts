@@ -4,12 +4,21 @@ import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
 import { adapterNames } from "./adapter-names.js";
 import { DIFFUSERS_NAMES, type Naming } from "./layer-names.js";
+import { isMotionFile, MOTION_NAMES } from "./motion-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
 import { controlNetNames, originalLayout, unetNames } from "./unet-names.js";
 import { vaeNames } from "./vae-names.js";
 
 /** A network that a single file may hold, by its subfolder in diffusers' layout. */
-export type PartName = "unet" | "vae" | "text_encoder" | "text_encoder_2" | "controlnet" | "controlnet_union" | "adapter";
+export type PartName =
+  | "unet"
+  | "vae"
+  | "text_encoder"
+  | "text_encoder_2"
+  | "controlnet"
+  | "controlnet_union"
+  | "adapter"
+  | "motion_adapter";
 
 /** One network of a single file. */
 export interface FilePart {
@@ -91,6 +100,7 @@ export function findParts(
     controlnet: controlNetPlace(names),
     controlnet_union: unionPlace(names),
     adapter: adapterPlace(names),
+    motion_adapter: isMotionFile(header.tensors.keys()) ? { prefix: "", naming: MOTION_NAMES } : undefined,
     vae: vaePlace(names),
     ...textEncoderPlaces(names),
   };

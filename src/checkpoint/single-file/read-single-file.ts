@@ -6,6 +6,7 @@ import { printable } from "../json.js";
 import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
 import { familyOf } from "./find-family.js";
 import { readLatentStatistics } from "./latent-statistics.js";
+import { isMotionFile } from "./motion-names.js";
 import { readOriginalConfig } from "./original-config.js";
 import { type FilePart, findParts, type PartName } from "./parts.js";
 import type { PipelineKind } from "./pipeline-configs.js";
@@ -55,7 +56,7 @@ export async function findNetworks(
   path: string,
   { predictionType }: KnownOfFile = {},
 ): Promise<SingleFile | undefined> {
-  if (otherFamily(header.tensors.keys()) !== undefined) return undefined;
+  if (!isMotionFile(header.tensors.keys()) && otherFamily(header.tensors.keys()) !== undefined) return undefined;
   const found = findParts(header, folder, path);
   if (found.size === 0) return undefined;
   const {

@@ -8,4 +8,4 @@ export { listRepositories, removeRepository } from "./hub-repositories.js";
 export { hubSettings } from "./hub-settings.js";
 export { decodeImage, encodeFrames, encodeImage, readImageHeader, readPath } from "./image.js";
 export { writeFileAtomically } from "./write-file.js";
-export { writeFolder } from "./write-folder.js";
+export { expectWritable, writeFolder } from "./write-folder.js";

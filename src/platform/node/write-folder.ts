@@ -33,7 +33,7 @@ export async function writeFolder(
   options: WriteFolderOptions = {},
 ): Promise<void> {
   const target = resolve(path);
-  await expectWritable(path, target, options);
+  await expectWritable(path, options);
   const temporary = join(dirname(target), `.darkroom-${crypto.randomUUID()}.tmp`);
   const save: Save = { temporary, target, options, written: new Set(), removed: new Set(), needed: new Set(), isStuck: false };
   trackUnfinished(temporary);
@@ -102,8 +102,12 @@ async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Arra
   for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
 }
 
-async function expectWritable(path: string, target: string, { overwrite = true }: WriteFolderOptions): Promise<void> {
+/**
+ * Checks that a folder can be written. @throws OutputError if it is a file, or has files and `overwrite` is false
+ */
+export async function expectWritable(path: string, { overwrite = true }: WriteFolderOptions = {}): Promise<void> {
   if (path === "") throw new OutputError("the path of the folder to write is empty", { hint: "name a folder" });
+  const target = resolve(path);
   const found = await stat(target).catch(() => undefined);
   if (found === undefined) return;
   if (!found.isDirectory())

@@ -13,6 +13,11 @@ export const writeFolder: FolderWriter = async (path) => {
   throw new OutputError(`cannot write ${path}: a page has no folders`, { hint: "save checkpoints with Node" });
 };
 
+/** @throws OutputError as {@link writeFolder} */
+export function expectWritable(path: string): Promise<void> {
+  return writeFolder(path, async () => undefined);
+}
+
 /** A page has no paths: the file's own name stands for it. */
 export function locationOf(file: { readonly id: string }): string {
   return file.id;
