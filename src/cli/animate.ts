@@ -3,7 +3,7 @@ import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { real, whole } from "../options/fields.js";
 import { DEVICES, type Device } from "../runtime/device.js";
 import { loraOption } from "./adapter-options.js";
-import { number, repeated, type Size, size, wholeNumber, word } from "./values.js";
+import { number, oneOrNumbers, repeated, type Size, size, wholeNumber, word } from "./values.js";
 
 /** The options of `darkroom animate` as commander gives them. */
 export interface AnimateOptions {
@@ -13,7 +13,7 @@ export interface AnimateOptions {
   readonly fps?: number;
   readonly negative?: string;
   readonly steps?: number;
-  readonly guidance?: number;
+  readonly guidance?: number | readonly number[];
   readonly seed?: string;
   readonly size?: Size;
   readonly scheduler?: string;
@@ -41,7 +41,11 @@ export function addAnimate(program: Command, signal: AbortSignal): void {
     .option("--fps <x>", "frames per second (default: 8)", number("--fps", real(0.1, 50)))
     .option("-n, --negative <prompt>", "what the video should not show")
     .option("--steps <n>", "denoising steps (default: 50)", wholeNumber("numInferenceSteps", FIELDS.numInferenceSteps))
-    .option("--guidance <x>", "guidance, off at 1 (default: 7.5)", number("guidanceScale", FIELDS.guidanceScale))
+    .option(
+      "--guidance <x>",
+      "guidance, off at 1 (default: 7.5); or one for each step",
+      oneOrNumbers("guidanceScale", FIELDS.guidanceScale),
+    )
     .option("-s, --seed <n>", "same seed, same video (default or -1: random)", word("seed", FIELDS.seed))
     .option("--size <WxH>", "pixels (default: the checkpoint's)", size("--size"))
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")

@@ -22,12 +22,13 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly revision?: string;
   readonly cacheDir?: string;
   readonly offline?: boolean;
+  readonly class?: number | readonly number[];
   readonly negative?: string;
   readonly weighted?: boolean;
   readonly steps?: number;
   readonly timesteps?: readonly number[];
   readonly sigmas?: readonly number[];
-  readonly guidance?: number;
+  readonly guidance?: number | readonly number[];
   readonly guidanceRescale?: number;
   readonly guidanceInterval?: GenerateRequest["guidanceInterval"];
   readonly freeu?: GenerateRequest["freeU"];
@@ -43,6 +44,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly hiresTile?: number;
   readonly hiresOverlap?: number;
   readonly scheduler?: string;
+  readonly originalSteps?: number;
   readonly prediction?: PredictionType;
   readonly spacing?: TimestepSpacing;
   readonly clipSkip?: number;
@@ -95,6 +97,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
   }
   const request: GenerateRequest = {
     prompt,
+    classLabels: options.class,
     negativePrompt: options.negative,
     promptSyntax: options.weighted ? "a1111" : undefined,
     model: modelOf(options.model),
@@ -142,6 +145,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     hires: hiresOf(options),
     scheduler: options.scheduler,
     timestepSpacing: options.spacing,
+    schedulerConfig: options.originalSteps === undefined ? undefined : { originalInferenceSteps: options.originalSteps },
     cache: options.cache === undefined ? undefined : { interval: options.cache },
     device: options.device,
     precision: options.fast ? "fast" : undefined,

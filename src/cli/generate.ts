@@ -13,7 +13,7 @@ import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { imagePromptBlocksOption, imagePromptMaskOption, imagePromptOption } from "./image-prompt-options.js";
-import { freeU, interval, number, numbers, repeated, size, wholeNumber, word } from "./values.js";
+import { freeU, interval, number, numbers, oneOrNumbers, repeated, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -47,18 +47,32 @@ function addPictureOptions(generate: Command): void {
   generate
     .option("-m, --model <path>", `checkpoint: folder, .safetensors file or hub id (default: embedded, ${EMBEDDED_CHECKPOINT})`)
     .option("--config <folder>", "configs for a single file with unusual networks")
+    .option(
+      "--class <n>",
+      "consistency models: what to show; or one for each picture: 207,281",
+      oneOrNumbers("classLabels", FIELDS.classLabels),
+    )
     .option("-n, --negative <prompt>", "what the picture should not show")
     .option("--weighted", "read (word:1.3) and [word] as AUTOMATIC1111 does")
     .option("--steps <n>", `denoising steps (default: ${short(STEPS_TEXT)})`, wholeNumber("numInferenceSteps", FIELDS.numInferenceSteps))
     .option("--timesteps <list>", "instead of --steps: the timesteps, such as 999,749,499,249", numbers("timesteps", FIELDS.timesteps))
     .option("--sigmas <list>", "instead of --steps: the noise levels, such as 14.6,2.2,0.5,0", numbers("sigmas", FIELDS.sigmas))
-    .option("--guidance <x>", `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)})`, number("guidanceScale", FIELDS.guidanceScale))
+    .option(
+      "--guidance <x>",
+      `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)}); or one for each step: 7,7,5,1`,
+      oneOrNumbers("guidanceScale", FIELDS.guidanceScale),
+    )
     .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
     .option("--guidance-interval <a-b>", "shares of the steps with guidance, such as 0.2-0.8", interval("--guidance-interval"))
     .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", word("seed", FIELDS.seed))
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
     .option("-c, --count <n>", "pictures, with seeds n, n + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
+    .option(
+      "--original-steps <n>",
+      "LCM: steps of its distillation (default: the scheduler's)",
+      wholeNumber("schedulerConfig.originalInferenceSteps", whole(1)),
+    )
     .option("--freeu <s1,s2,b1,b2>", "FreeU, such as 0.9,0.2,1.5,1.6 (XL: 0.9,0.2,1.3,1.4)", freeU("--freeu"))
     .option("--pag <x>", "perturbed-attention guidance, such as 3; half as long again", number("pagScale", FIELDS.pagScale))
     .addOption(new Option("--preset <name>", "recipe of a few-step checkpoint or LoRA").choices(PRESET_NAMES))

@@ -40,6 +40,11 @@ export function numbers<Value>(name: string, field: Field<Value>): (text: string
   };
 }
 
+/** Reads the value of the request's option `name` as a number that its field takes, or as numbers with commas between them. */
+export function oneOrNumbers<Value>(name: string, field: Field<Value>): (text: string) => number | readonly number[] {
+  return (text) => (text.includes(",") ? numbers(name, field)(text) : number(name, field)(text));
+}
+
 /** The number a text is; NaN if it is none. */
 export function toNumber(text: string): number {
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;

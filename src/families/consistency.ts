@@ -9,4 +9,5 @@ export const CONSISTENCY = {
   takesPrompt: false,
   workflows: { noise: { className: "ConsistencyModelPipeline", defaults: { steps: 1 } } },
   parts: PIXEL_PARTS,
+  ownOptions: { classLabels: ["noise"] },
 } as const satisfies Family;

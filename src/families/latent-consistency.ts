@@ -9,6 +9,7 @@ export const LATENT_CONSISTENCY = {
   name: "latent consistency models",
   shortName: "LCM",
   takesPrompt: true,
+  takesImagePrompts: true,
   workflows: {
     noise: { className: "LatentConsistencyModelPipeline", defaults: DEFAULTS },
     image: { className: "LatentConsistencyModelImg2ImgPipeline", defaults: { ...DEFAULTS, strength: 0.8 }, takesAllSteps: true },

@@ -2,11 +2,12 @@ import { CONSISTENCY } from "./consistency.js";
 import { DDIM } from "./ddim.js";
 import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
-import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts } from "./family.js";
+import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts, WorkflowName } from "./family.js";
 import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
 import { LATENT_CONSISTENCY } from "./latent-consistency.js";
 import { LATENT_UPSCALER } from "./latent-upscaler.js";
 import { OTHER_CHANNELS, OTHER_FAMILIES, TEXTLESS_UNET } from "./other-families.js";
+import { ordinaryClass } from "./pag-classes.js";
 import type { NetworkPrediction } from "./prediction-types.js";
 import { SCORE_SDE_VE } from "./score-sde-ve.js";
 import { STABLE_DIFFUSION_1 } from "./stable-diffusion-1.js";
@@ -105,9 +106,15 @@ export function familyBySizeNumbers(count: number): LatentFamily | undefined {
   return LATENT_FAMILIES.find(({ denoiser }) => nearest !== undefined && denoiser.sizeNumbers === nearest);
 }
 
-/** The families that have a pipeline of this class. */
+/** The families that have a pipeline of this class, or of the ordinary class of one with perturbed-attention guidance. */
 export function familiesByPipeline(className: string): readonly (Family & { readonly id: FamilyId })[] {
-  return FAMILIES.filter(({ workflows }) => Object.values(workflows).some((workflow) => workflow.className === className));
+  return FAMILIES.filter((family) => workflowsByPipeline(family, className).length > 0);
+}
+
+/** The family's workflows that have a pipeline of this class, or of its ordinary class. */
+export function workflowsByPipeline({ workflows }: Family, className: string): readonly WorkflowName[] {
+  const ordinary = ordinaryClass(className);
+  return (Object.keys(workflows) as WorkflowName[]).filter((name) => workflows[name]?.className === ordinary);
 }
 
 /** The families that a checkpoint may belong to, by its `model_index.json`. The pipeline's class may be one that Darkroom does not have. */

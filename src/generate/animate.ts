@@ -17,7 +17,7 @@ export interface AnimateRequest {
   readonly negativePrompt?: string | undefined;
   readonly numFrames?: number | undefined;
   readonly numInferenceSteps?: number | undefined;
-  readonly guidanceScale?: number | undefined;
+  readonly guidanceScale?: number | readonly number[] | undefined;
   readonly seed: bigint;
   readonly width?: number | undefined;
   readonly height?: number | undefined;

@@ -33,13 +33,19 @@ export function checkNetworks(
       hint: (name) => `leave ${name("refiner")} out, or give a checkpoint of ${REFINED_FAMILY_NAMES} as ${name("model")}`,
     });
   }
-  if (!family.takesPrompt) refusePromptOptions(request, `${model},`);
+  if (!family.takesPrompt) refusePromptOptions(request, family, `${model},`);
 }
 
 /** @throws ArgumentError for a run that a checkpoint of this family cannot make. */
 export function checkRun(request: GenerateRequest & { readonly model: ModelSource }, family: KnownFamily, index: ModelIndex): void {
   checkNetworks(request, family, index);
   const model = `${nameOf(request.model)}, a ${index.className},`;
+  if (request.classLabels !== undefined && !hasOwn(family, "classLabels")) {
+    throw new ArgumentError((name) => `${name("classLabels")} has no effect on ${model.slice(0, -1)}`, {
+      argument: "classLabels",
+      hint: "it is for consistency models that were trained with classes",
+    });
+  }
   if (!family.takesPrompt) return;
   checkImagePromptScales(request, family);
   if (request.prompt === undefined) {
@@ -61,7 +67,7 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
     ["strength", defaults.strength !== undefined || request.image === undefined],
     ["imageGuidanceScale", defaults.imageGuidance !== undefined],
     ["hires", defaults.strength !== undefined || request.image === undefined],
-    ["noiseLevel", family.ownOptions !== undefined && "noiseLevel" in family.ownOptions],
+    ["noiseLevel", hasOwn(family, "noiseLevel")],
   ] as const) {
     if (isTaken || request[option] === undefined) continue;
     throw new ArgumentError((name) => `${name(option)} has no effect on ${model} which does not take it`, {
@@ -78,7 +84,7 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
               : `it is for InstructPix2Pix; with other checkpoints ${name("strength")} says how much of the picture to change`,
     });
   }
-  const seesDepth = family.ownOptions !== undefined && "depthMap" in family.ownOptions;
+  const seesDepth = hasOwn(family, "depthMap");
   if (seesDepth !== (request.depthMap !== undefined)) {
     throw new ArgumentError(
       (name) => `${name("depthMap")} ${seesDepth ? "is missing: it is needed by" : "has no effect on"} ${model.slice(0, -1)}`,
@@ -93,6 +99,11 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   if (request.refiner === undefined) return;
   const { strength = workflowFor(request, family, undefined).defaults.strength } = request;
   expectStepsForBase(denoisingEndOf(request, family), strength);
+}
+
+/** Whether no other family's pipelines take the option. */
+function hasOwn({ ownOptions }: KnownFamily, option: keyof GenerateRequest): boolean {
+  return ownOptions !== undefined && option in ownOptions;
 }
 
 /** @throws ArgumentError if the refiner takes all the steps that `strength` leaves. */
@@ -123,14 +134,15 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
   ...(["vae", "refiner", "loras", "embeddings", "ipAdapters", "promptSyntax", "cache", "timesteps", "sigmas", "hires"] as const),
 ];
 
-function refusePromptOptions(request: GenerateRequest, model: string): void {
+function refusePromptOptions(request: GenerateRequest, family: KnownFamily, model: string): void {
   if (request.prompt !== undefined) {
     throw new ArgumentError(`${model} takes no prompt: it makes pictures from noise alone`, {
       argument: "prompt",
       hint: "leave the prompt out",
     });
   }
-  const found = PROMPTED_ONLY.find((option) => isGiven(request[option]));
+  const isTaken = (option: keyof GenerateRequest) => option === "timesteps" && family.id === "consistency";
+  const found = PROMPTED_ONLY.find((option) => isGiven(request[option]) && !isTaken(option));
   if (found === undefined) return;
   throw new ArgumentError(
     (name) =>

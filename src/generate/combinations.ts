@@ -69,6 +69,8 @@ export function checkCombinations(request: GenerateRequest, { isPlanned }: { rea
     throw new ArgumentError((name) => `${name(option)} and ${name(other)} cannot be combined: ${why}`, { argument: option, hint: instead });
   }
   checkHires(request, isPlanned);
+  checkGuidances(request);
+  checkClasses(request);
   checkControls(request, isPlanned);
   checkImagePrompts(request);
   if (isPlanned) expectImagePrompts(request);
@@ -116,6 +118,30 @@ function checkHires({ hires, image, ...others }: GenerateRequest, isPlanned: boo
       argument: option,
       hint: (name) => (option === "strength" ? `give ${name("hires.strength")}` : `give ${name("hires.steps")}`),
     },
+  );
+}
+
+/** @throws ArgumentError for a list of guidance scales that two passes with other numbers of steps would share. */
+function checkGuidances({ guidanceScale, refiner, hires }: GenerateRequest): void {
+  if (typeof guidanceScale !== "object") return;
+  const steps = hires?.steps ?? guidanceScale.length;
+  if (refiner === undefined && steps === guidanceScale.length) return;
+  throw new ArgumentError(
+    (name) =>
+      refiner === undefined
+        ? `${name("guidanceScale")} is a list of ${guidanceScale.length}, and ${name("hires.steps")} is ${steps}; expected one number for each step of both passes`
+        : `${name("guidanceScale")} is a list, and the base and its ${name("refiner")} share the steps`,
+    { argument: "guidanceScale", hint: "give one number for all steps" },
+  );
+}
+
+/** @throws ArgumentError for a list of classes with another length than there are pictures. */
+function checkClasses({ classLabels, numImagesPerPrompt = 1 }: GenerateRequest): void {
+  if (typeof classLabels !== "object" || classLabels.length === numImagesPerPrompt) return;
+  throw new ArgumentError(
+    (name) =>
+      `${name("classLabels")} is a list of ${classLabels.length}, and ${name("numImagesPerPrompt")} is ${numImagesPerPrompt}; expected one class for each picture`,
+    { argument: "classLabels", hint: "one number is for all pictures" },
   );
 }
 

@@ -1,7 +1,8 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { ControlName, Workflow } from "../families/family.js";
-import { FAMILIES, familiesByIndex, familiesByPipeline } from "../families/lookups.js";
+import { FAMILIES, familiesByIndex, familiesByPipeline, workflowsByPipeline } from "../families/lookups.js";
+import { warn } from "../warnings.js";
 import type { RunRequest } from "./run-request.js";
 import { startNameOf } from "./start.js";
 
@@ -24,8 +25,34 @@ export function familyOf(model: string, { className, options }: ModelIndex): Kno
       hint: `it knows the pipelines of ${FAMILIES.map(({ name }) => name).join(", ")}`,
     });
   }
+  if (families.some((family) => workflowsByPipeline(family, className).includes("motion-noise"))) {
+    throw new ConfigError(`${model}/model_index.json is of class ${className}, which makes videos`, {
+      hint: `make them with: darkroom animate --model ${model} --motion ${model}/motion_adapter; in a program, AnimateDiffPipeline.fromPretrained(path)`,
+    });
+  }
   const [exact] = familiesByIndex(className, options.requiresAestheticsScore === true);
   return families.find(({ id }) => id === exact?.id) ?? first;
+}
+
+/** Warns of networks that steer in the folder of a checkpoint: a run has those that its request names. */
+export function warnOfUnusedControl({ name, index, family, control }: UnusedControl): void {
+  const [workflow] = workflowsByPipeline(family, index.className);
+  const [kind, start] = workflow?.split("-") ?? [];
+  if (control !== undefined || start === undefined) return;
+  const part = kind === "adapter" ? "adapter" : "controlnet";
+  warn(
+    (option) =>
+      `${name} has a ${CONTROL_NAMES[kind as ControlName]}, which is not used; to use it, add ${option("controlnet", { value: `${name}/${part}`, code: `controlnet: "${name}/${part}"` })} and ${option("controlImage")}`,
+  );
+}
+
+interface UnusedControl {
+  /** The checkpoint's name. */
+  readonly name: string;
+  readonly index: ModelIndex;
+  readonly family: KnownFamily;
+  /** The kind of networks that the request names. */
+  readonly control: ControlName | undefined;
 }
 
 /** @throws ArgumentError unless the checkpoint is a refiner for this family, by its `model_index.json`. */

@@ -1,12 +1,12 @@
 import { checkOptions } from "../options/check-options.js";
 import { callback, type Fields } from "../options/fields.js";
-import { OPEN_OPTION_FIELDS, type OpenOptions, openWorkflow } from "./open-workflow.js";
+import { OPEN_OPTION_FIELDS, type OpenOptions, openWorkflow, RUN_OPTION_FIELDS } from "./open-workflow.js";
 import { belongsToRequest, checkRequest, type GenerateRequest, openingOf, runOf } from "./request.js";
-import type { GeneratedPicture, GenerateResult, StepEvent } from "./run.js";
+import type { GeneratedPicture, GenerateResult, RunOptions, StepEvent } from "./run.js";
 import type { RunSettings } from "./run-settings.js";
 
 /** Options of {@link generate}. A callback that returns a promise is waited for. */
-export interface GenerateOptions extends Omit<OpenOptions, "firstRun"> {
+export interface GenerateOptions extends Omit<OpenOptions, "firstRun">, RunOptions {
   /** Called before the first step, with what the run works with. */
   readonly onStart?: ((settings: RunSettings) => void | Promise<void>) | undefined;
   /** Called after every step. */
@@ -17,7 +17,13 @@ export interface GenerateOptions extends Omit<OpenOptions, "firstRun"> {
 
 const { firstRun: _, ...OPENING } = OPEN_OPTION_FIELDS;
 
-const GENERATE_OPTION_FIELDS: Fields<GenerateOptions> = { ...OPENING, onStart: callback(), onStep: callback(), onPicture: callback() };
+const GENERATE_OPTION_FIELDS: Fields<GenerateOptions> = {
+  ...OPENING,
+  ...RUN_OPTION_FIELDS,
+  onStart: callback(),
+  onStep: callback(),
+  onPicture: callback(),
+};
 
 /**
  * Makes the pictures of a request, and frees everything at the end. Loading takes longer than making a picture, so a program with several
@@ -25,14 +31,14 @@ const GENERATE_OPTION_FIELDS: Fields<GenerateOptions> = { ...OPENING, onStart: c
  * @throws ArgumentError for a request that makes no sense; CheckpointError, ConfigError, DeviceError, HubError; the signal's reason
  */
 export async function generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
-  const { onStart, onStep, onPicture, ...opening } = checkOptions(options, GENERATE_OPTION_FIELDS, {
+  const { onStart, onStep, onPicture, onStepEnd, ...opening } = checkOptions(options, GENERATE_OPTION_FIELDS, {
     call: "generate",
     elsewhere: belongsToRequest,
   });
   const checked = checkRequest(request);
   const run = runOf(checked);
   const workflow = await openWorkflow(openingOf(checked), { ...opening, firstRun: run });
-  const events = workflow.run(run, { signal: opening.signal });
+  const events = workflow.run(run, { signal: opening.signal, onStepEnd });
   try {
     for (;;) {
       const { done, value } = await events.next();

@@ -25,10 +25,10 @@ export type {
 export type { LoadedAdapters, LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 export type { ModelSource } from "./model-source.js";
 export type { EmbeddingRequest, IPAdapterRequest, LoraRequest, OpenRequest } from "./open-request.js";
-export { type OpenOptions, openWorkflow, type RunOptions, type Workflow } from "./open-workflow.js";
+export { type OpenOptions, openWorkflow, type Workflow } from "./open-workflow.js";
 export type { PictureInput } from "./picture-input.js";
 export { checkRequest, type GenerateRequest, generateRequest, openingOf, runOf } from "./request.js";
-export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, StartEvent, StepEvent } from "./run.js";
+export type { GeneratedPicture, GenerateEvent, GenerateResult, PictureEvent, RunOptions, StartEvent, StepEvent } from "./run.js";
 export type { RunRequest, SchedulerSettings } from "./run-request.js";
 export { type ControlSettings, type IPAdapterSettings, type PictureFacts, type RunSettings, settingsText } from "./run-settings.js";
 export type { RunnerStep } from "./runner.js";

@@ -1,18 +1,20 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
+import { isPagClass } from "../families/pag-classes.js";
 import { isPlain } from "../given.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { ModelOptions } from "../models/model.js";
 import type { Upscaler } from "../models/upscaler.js";
 import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
+import { STEERING_FIELDS } from "../pipelines/shared/steering.js";
 import type { Folder } from "../platform/folder.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkControlKind } from "./check-controls.js";
 import { checkNetworks, checkRun } from "./check-family.js";
 import { checkCombinations, expectImagePrompts } from "./combinations.js";
-import type { KnownFamily } from "./families.js";
+import { type KnownFamily, warnOfUnusedControl } from "./families.js";
 import { type LoadedAdapters, loadAdapters } from "./load-adapters.js";
 import { loadIPAdapters } from "./load-ip-adapters.js";
 import type { ModelSource } from "./model-source.js";
@@ -21,7 +23,15 @@ import type { OpenRequest } from "./open-request.js";
 import { openVae } from "./open-vae.js";
 import { readTags, taggedPrompt } from "./prompt-tags.js";
 import { belongsToRequest, checkOpening, checkRunRequest } from "./request.js";
-import { type GenerateEvent, type GenerateResult, type PreparedRun, prepareRun, type RunContext, runEvents } from "./run.js";
+import {
+  type GenerateEvent,
+  type GenerateResult,
+  type PreparedRun,
+  prepareRun,
+  type RunContext,
+  type RunOptions,
+  runEvents,
+} from "./run.js";
 import type { RunRequest } from "./run-request.js";
 import { unlessAborted } from "./unless-aborted.js";
 import type { OpenNetworks } from "./workflows/workflow.js";
@@ -59,13 +69,8 @@ export const OPEN_OPTION_FIELDS: Fields<OpenOptions> = {
   token: text,
 };
 
-/** Options of one run. */
-export interface RunOptions {
-  /** Stops the run between two steps, with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-const RUN_OPTION_FIELDS: Fields<RunOptions> = { signal: abortSignal };
+/** The options of {@link RunOptions}. */
+export const RUN_OPTION_FIELDS: Fields<RunOptions> = { signal: abortSignal, onStepEnd: STEERING_FIELDS.onStepEnd };
 
 /**
  * A checkpoint with its adapters, open for any number of runs. Each run has its own prompt, seed, size and pictures to start from. Runs
@@ -155,6 +160,7 @@ class LoadedWorkflow implements Workflow {
       const { device, deviceId, precision, lowMemory, variant } = opening;
       const options = { device, deviceId, precision, lowMemory, variant };
       const vae = files.vae && keep(await openVae(files.vae, options));
+      warnOfUnusedControl({ ...files, name: files.model.name });
       const workflow = await workflowOf(files.family);
       const networks = await workflow.open(files, { ...options, vae }, keep);
       // They share the engine of the pipeline's networks.
@@ -183,14 +189,14 @@ class LoadedWorkflow implements Workflow {
   }
 
   async *run(request: RunRequest, options: RunOptions = {}): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-    const { signal } = checkOptions(options, RUN_OPTION_FIELDS, { call: "run", elsewhere: belongsToRequest });
+    const checked = checkOptions(options, RUN_OPTION_FIELDS, { call: "run", elsewhere: belongsToRequest });
     const { opening, files, networks, adapters, upscalers, firstRun } = this;
     // Its pictures are kept for the first run only.
     this.firstRun = undefined;
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
-    const { family, control, isEmbedded } = files;
-    const workflow = { opening, family, control, networks, adapters, ...upscalers, isEmbedded };
-    return yield* runEvents(workflow, prepared, signal);
+    const { index, family, control, isEmbedded } = files;
+    const workflow = { opening, isPag: isPagClass(index.className), family, control, networks, adapters, ...upscalers, isEmbedded };
+    return yield* runEvents(workflow, prepared, checked);
   }
 
   private async prepare(request: RunRequest): Promise<PreparedRun> {

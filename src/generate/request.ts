@@ -19,6 +19,8 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   format: "a picture is encoded by its encode or save method",
   localFilesOnly: "it is an option of the call: generate(request, { localFilesOnly: true })",
   onStep: "it is an option of the call: generate(request, { onStep })",
+  onStepEnd: "it is an option of the call: generate(request, { onStepEnd })",
+  originalInferenceSteps: "it is a setting of the scheduler: schedulerConfig: { originalInferenceSteps: 50 }",
   seeds: "seed is that of the first picture; picture i has seed + i",
   signal: "it is an option of the call: generate(request, { signal })",
   size: "its options for that are width and height",

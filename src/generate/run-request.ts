@@ -29,6 +29,10 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, I
   readonly negativePrompt?: string | undefined;
   /** plain, the default, reads prompts as diffusers does. a1111 reads (word:1.3) and [word] as AUTOMATIC1111 does. */
   readonly promptSyntax?: PromptSyntax | undefined;
+  /**
+   * What the pictures of a consistency model with classes show: a class's number, or a list with one for each picture; drawn by default.
+   */
+  readonly classLabels?: number | readonly number[] | undefined;
   /** Denoising steps. By default 50; LCM 4; DDPM 1000; consistency 1; score-based 2000; embedded checkpoint 20. */
   readonly numInferenceSteps?: number | undefined;
   /** Instead of a number of steps: the timesteps themselves, noisiest first, for schedulers that take them. */
@@ -36,9 +40,10 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, I
   /** Instead of a number of steps: the noise levels themselves, noisiest first, and 0 at the end, for schedulers that take them. */
   readonly sigmas?: readonly number[] | undefined;
   /**
-   * How strongly the picture follows the prompt; 1 and less is off. By default 7.5; XL 5; LCM 8.5; embedded checkpoint 5. With a mask 7.5.
+   * How strongly the picture follows the prompt; 1 and less is off. A list has a number for each step that the run takes. By default 7.5;
+   * XL 5; LCM 8.5; embedded checkpoint 5. With a mask 7.5.
    */
-  readonly guidanceScale?: number | undefined;
+  readonly guidanceScale?: number | readonly number[] | undefined;
   /** Restores the contrast that strong guidance changes: from 0 (off, the default) to 1; larger numbers exaggerate. */
   readonly guidanceRescale?: number | undefined;
   /** The part of the run in which there is guidance; the whole run by default. */
@@ -142,6 +147,10 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     "plain, the default, reads prompts as diffusers does. a1111 reads (word:1.3) and [word] as AUTOMATIC1111 does.",
     oneOf(...PROMPT_SYNTAXES),
   ),
+  classLabels: described(
+    "What the pictures of a consistency model with classes show: a class's number, or a list with one for each picture; drawn by default.",
+    oneOrList(whole(0), "a whole number, at least 0, or a list with one for each picture"),
+  ),
   numInferenceSteps: described(`Denoising steps. By default ${STEPS_TEXT}.`, whole(1)),
   timesteps: described(
     "Instead of a number of steps: the timesteps themselves, noisiest first, for schedulers that take them.",
@@ -152,8 +161,8 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     withJson(v.array(v.number()), numbers(0)),
   ),
   guidanceScale: described(
-    `How strongly the picture follows the prompt; 1 and less is off. By default ${GUIDANCE_TEXT}. With a mask ${MASK_GUIDANCE_TEXT}.`,
-    real(0),
+    `How strongly the picture follows the prompt; 1 and less is off. A list has a number for each step that the run takes. By default ${GUIDANCE_TEXT}. With a mask ${MASK_GUIDANCE_TEXT}.`,
+    oneOrList(real(0), "a finite number, at least 0, or a list with one for each step"),
   ),
   guidanceRescale: described(
     "Restores the contrast that strong guidance changes: from 0 (off, the default) to 1; larger numbers exaggerate.",

@@ -26,14 +26,16 @@ export interface RunSettings {
   readonly negativePrompt: string | undefined;
   /** How prompts are read. */
   readonly promptSyntax: PromptSyntax;
+  /** What the pictures show, for a consistency model: one class for all, or one for each; undefined if it is drawn. */
+  readonly classLabels?: readonly number[] | undefined;
   /** Denoising steps. */
   readonly numInferenceSteps: number;
   /** The timesteps, if the request gives them. */
   readonly timesteps?: readonly number[] | undefined;
   /** The noise levels, if the request gives them. */
   readonly sigmas?: readonly number[] | undefined;
-  /** Guidance; undefined for a checkpoint without prompts. */
-  readonly guidanceScale: number | undefined;
+  /** Guidance, or a list with that of each step; undefined for a checkpoint without prompts. */
+  readonly guidanceScale: number | readonly number[] | undefined;
   /** Against overexposure, 0 to 1. */
   readonly guidanceRescale: number | undefined;
   /** The part of the run in which there is guidance; undefined for the whole run. */
@@ -166,7 +168,9 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
   const settings = {
     Steps: String(run.numInferenceSteps),
     ...samplerSettings(scheduler, run.schedulerConfig),
-    ...(guidanceScale !== undefined && { "CFG scale": String(guidanceScale) }),
+    // Its readers expect one number.
+    ...(guidanceScale !== undefined && { "CFG scale": String([guidanceScale].flat()[0]) }),
+    ...(typeof guidanceScale === "object" && { "Guidance scales": guidanceScale.join(" ") }),
     ...(run.imageGuidanceScale !== undefined && { "Image CFG scale": String(run.imageGuidanceScale) }),
     ...(run.noiseLevel !== undefined && { "Noise level": String(run.noiseLevel) }),
     ...(guidanceRescale && { "Guidance rescale": String(guidanceRescale) }),
@@ -174,6 +178,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
     ...(freeU && { FreeU: `s1 ${freeU.s1} s2 ${freeU.s2} b1 ${freeU.b1} b2 ${freeU.b2}` }),
     ...pagSettings(run),
     ...(eta && { Eta: String(eta) }),
+    ...(run.classLabels && { Class: run.classLabels.join(" ") }),
     Seed: String(seed),
     ...sizeSetting(run, width, height),
     Model: run.model,

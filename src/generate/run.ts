@@ -1,7 +1,10 @@
+import { ArgumentError } from "../errors.js";
 import { EMBEDDED } from "../families/embedded.js";
 import type { ControlName, Defaults } from "../families/family.js";
 import type { Picture } from "../image/picture.js";
 import type { Upscaler } from "../models/upscaler.js";
+import { PAG_SCALE } from "../pipelines/shared/pag-options.js";
+import type { SteeringOptions } from "../pipelines/shared/steering.js";
 import { resolveScheduler } from "../schedulers/registry.js";
 import { warn } from "../warnings.js";
 import { applyPreset, warnOfPreset } from "./apply-preset.js";
@@ -86,6 +89,19 @@ export interface RunContext {
   /** Makes the pictures of the first pass larger. */
   readonly hiresUpscaler: Upscaler | undefined;
   readonly isEmbedded: boolean;
+  /** Whether the checkpoint is for a pipeline with perturbed-attention guidance in its name. */
+  readonly isPag: boolean;
+}
+
+/** Options of one run. */
+export interface RunOptions {
+  /** Stops the run between two steps, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Called after every step, before its event; may replace latents, embeddings and guidance, and end a picture early: see `StepEnd` and
+   * `StepChanges` of `darkroom`. With a refiner, or a second pass, it is called in the steps of both. Not for checkpoints without prompts.
+   */
+  readonly onStepEnd?: SteeringOptions["onStepEnd"];
 }
 
 /** A run that needs nothing but the networks. */
@@ -113,10 +129,16 @@ export async function prepareRun(given: RunRequest): Promise<PreparedRun> {
 export async function* runEvents(
   context: RunContext,
   prepared: PreparedRun,
-  signal: AbortSignal | undefined,
+  { signal, onStepEnd }: RunOptions,
 ): AsyncGenerator<GenerateEvent, GenerateResult, void> {
-  const { job, settings } = prepare(context, prepared);
   const { networks, family, upscaler, hiresUpscaler } = context;
+  if (onStepEnd && !family.takesPrompt) {
+    throw new ArgumentError(`onStepEnd was given; ${family.name} makes pictures without a prompt, and its pipelines do not call it`, {
+      argument: "onStepEnd",
+      hint: "a loop over the run's events sees every step",
+    });
+  }
+  const { job, settings } = prepare(context, prepared, onStepEnd);
   const once = settings.hires && job.start.kind === "image" ? givenPicture(job) : await networks.runner(job);
   const takesAllSteps = family.workflows.image?.takesAllSteps === true;
   const second = { networks, takesAllSteps, upscaler: hiresUpscaler };
@@ -124,9 +146,10 @@ export async function* runEvents(
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
-    const { image: made, nsfwContentDetected } = yield* stepsOf(run(seed, signal), index, signal);
+    const { image: made, nsfwContentDetected } = yield* stepsOf(run(seed, signal, index), index, signal);
     // As in the web UI, the size in the settings is the one before.
-    const text = settingsText(settings, { width: made.width, height: made.height, seed });
+    const classLabels = settings.classLabels && [settings.classLabels.at(index) ?? settings.classLabels.at(-1) ?? 0];
+    const text = settingsText({ ...settings, classLabels }, { width: made.width, height: made.height, seed });
     const image = (await upscaler?.upscale(made, { signal })) ?? made;
     const picture = { index, seed, image, ...(nsfwContentDetected !== undefined && { nsfwContentDetected }), text };
     pictures.push(picture);
@@ -150,8 +173,9 @@ async function* stepsOf(
 
 /** The request with its defaults filled in, for the networks and for people. */
 function prepare(
-  { opening, family, control, networks, adapters, upscaler, isEmbedded }: RunContext,
+  { opening, family, control, networks, adapters, upscaler, isEmbedded, isPag }: RunContext,
   { request, start, controls, imagePrompts }: PreparedRun,
+  onStepEnd: RunOptions["onStepEnd"],
 ): { job: Job; settings: RunSettings } {
   const { prompt, loras } = readTags(request);
   warnOfPreset(request, family);
@@ -168,6 +192,7 @@ function prepare(
     prompt,
     negativePrompt: request.negativePrompt,
     promptSyntax: request.promptSyntax ?? "plain",
+    classLabels: request.classLabels === undefined ? undefined : listOf(request.classLabels),
     numInferenceSteps: askedSteps(request) ?? defaults.steps,
     timesteps: request.timesteps,
     sigmas: request.sigmas,
@@ -175,7 +200,7 @@ function prepare(
     guidanceRescale: request.guidanceRescale,
     guidanceInterval: request.guidanceInterval,
     freeU: request.freeU,
-    pagScale: request.pagScale,
+    pagScale: request.pagScale ?? (isPag ? PAG_SCALE : undefined),
     pagAdaptiveScale: request.pagAdaptiveScale,
     pagAppliedLayers: request.pagAppliedLayers,
     eta: request.eta,
@@ -194,6 +219,7 @@ function prepare(
   return {
     job: {
       ...common,
+      onStepEnd,
       start,
       controls,
       imagePrompts,

@@ -14,8 +14,11 @@ import type { Tensor } from "../tensor/tensor.js";
 
 /** Makes the pictures of one job. */
 export interface Runner {
-  /** Makes one picture, step by step. Leaving the loop cancels it. @throws the signal's reason between two steps */
-  run(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, RunnerResult, void>;
+  /**
+   * Makes one picture, step by step. Leaving the loop cancels it. `index` is its place in the run; only runs without prompt need it.
+   * @throws the signal's reason between two steps
+   */
+  run(seed: bigint, signal: AbortSignal | undefined, index?: number): AsyncGenerator<RunnerStep, RunnerResult, void>;
   /** As `run`, but ends with the latents [1, channels, height / factor, width / factor]; undefined for a run of several pipelines. */
   latents?(seed: bigint, signal: AbortSignal | undefined): AsyncGenerator<RunnerStep, Tensor, void>;
 }
@@ -72,9 +75,12 @@ export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipelin
   };
 }
 
-/** A pipeline without prompt. */
-export function unconditionalRunner(pipe: UnconditionalPipeline<UnconditionalRequest>, numInferenceSteps: number): Runner {
-  return { run: (seed, signal) => steps(pipe.steps({ numInferenceSteps, seed, signal, outputType: "image" })) };
+/** A pipeline without prompt; `request` is that of the picture at `index`. */
+export function unconditionalRunner<Request extends UnconditionalRequest>(
+  pipe: UnconditionalPipeline<Request>,
+  request: (index: number) => Request,
+): Runner {
+  return { run: (seed, signal, index = 0) => steps(pipe.steps({ ...request(index), seed, signal, outputType: "image" as const })) };
 }
 
 /** How an ensemble of experts divides its work. */

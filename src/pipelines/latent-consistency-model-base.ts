@@ -1,17 +1,17 @@
 import { ConfigError } from "../errors.js";
 import { type Fields, whole } from "../options/fields.js";
 import type { LatentLoopOptions } from "./latent-diffusion.js";
-import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "./latent-diffusion-request.js";
-import { PROMPT_FIELDS, type PromptInput, type PromptOptions } from "./prompt/prompt-options.js";
+import type { PromptInput } from "./prompt/prompt-options.js";
 import type { Call, Denoised } from "./shared/call.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import { StableDiffusionBase } from "./stable-diffusion-base.js";
+import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
 /** Options of other pipelines that a latent consistency model does not have: its guidance was distilled into the network. */
-type Unused = "negativePrompt" | "negativePromptEmbeds" | "sigmas" | "guidanceInterval";
+type Unused = "negativePrompt" | "negativePromptEmbeds" | "sigmas" | "guidanceInterval" | "guidanceRescale" | "eta";
 
 /** The options of every call of a latent consistency model. */
-export interface LatentConsistencyModelCommonOptions extends Omit<LatentDiffusionRequest & PromptOptions, Unused> {
+export interface LatentConsistencyModelCommonOptions extends Omit<UNetRequest, Unused> {
   /** Denoising steps; 4 by default. */
   readonly numInferenceSteps?: number | undefined;
   /** How strongly the picture follows the prompt, an input of the network: 8.5 by default. A list has a number for each step. */
@@ -25,8 +25,10 @@ const {
   negativePromptEmbeds: _embeds,
   sigmas: _sigmas,
   guidanceInterval: _interval,
+  guidanceRescale: _rescale,
+  eta: _eta,
   ...SHARED
-} = { ...LATENT_DIFFUSION_FIELDS, ...PROMPT_FIELDS };
+} = UNET_FIELDS;
 
 export const LATENT_CONSISTENCY_FIELDS: Fields<LatentConsistencyModelCommonOptions> = { ...SHARED, originalInferenceSteps: whole(1) };
 

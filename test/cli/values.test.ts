@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { describeError } from "../../src/cli/errors.js";
 import { toRequest } from "../../src/cli/generate-options.js";
-import { number, repeated, size, wholeNumber, word } from "../../src/cli/values.js";
+import { number, oneOrNumbers, repeated, size, wholeNumber, word } from "../../src/cli/values.js";
 import { ArgumentError } from "../../src/errors.js";
 import { GENERATE_FIELDS } from "../../src/generate/request.js";
 import { embeddedCheckpointPath } from "../../src/hub/embedded.js";
@@ -44,6 +44,18 @@ describe("number", () => {
 
   it.each(["nan", "NaN", "Infinity", "", "1,5", "7.5x", "-1", "1e999"])("refuses %j", (text) => {
     expect(refusal(() => guidance(text))).toMatch(/--guidance is .*; expected a finite number, at least 0/);
+  });
+});
+
+describe("oneOrNumbers", () => {
+  const guidance = oneOrNumbers("guidanceScale", GENERATE_FIELDS.guidanceScale);
+
+  it("reads a number, and numbers with commas between them", () => {
+    expect(["7.5", "7,5, 1"].map(guidance)).toEqual([7.5, [7, 5, 1]]);
+  });
+
+  it.each(["7,", "7,-1", "7;5"])("refuses %j", (text) => {
+    expect(refusal(() => guidance(text))).toMatch(/--guidance is .*; expected a finite number, at least 0, or a list/);
   });
 });
 

@@ -11,9 +11,15 @@ export interface Sized {
 /** The prompts and how to read them; the same for a base and its refiner. */
 export function textOptions(job: Job) {
   const { prompt = "", negativePrompt, promptSyntax = "plain", numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, cache } = job;
-  const { timesteps, sigmas, guidanceInterval, freeU, eta, pagScale, pagAdaptiveScale, pagAppliedLayers } = job;
+  const { timesteps, sigmas, guidanceInterval, freeU, eta, pagScale, pagAdaptiveScale, pagAppliedLayers, onStepEnd } = job;
   const pag = pagScale ? { pagScale, pagAdaptiveScale, pagAppliedLayers } : {};
-  const steered = { ...pag, ...(guidanceInterval && { guidanceInterval }), ...(freeU && { freeU }), ...(eta !== undefined && { eta }) };
+  const steered = {
+    ...pag,
+    ...(onStepEnd && { onStepEnd }),
+    ...(guidanceInterval && { guidanceInterval }),
+    ...(freeU && { freeU }),
+    ...(eta !== undefined && { eta }),
+  };
   const levels = { ...steered, ...(timesteps && { timesteps }), ...(sigmas && { sigmas }), ...(cache && { cache }) };
   return { prompt, negativePrompt, promptSyntax, numInferenceSteps, guidanceScale, guidanceRescale, clipSkip, ...levels };
 }

@@ -1,7 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import type { LatentConsistencyModelPipeline } from "../../pipelines/latent-consistency-model.js";
 import { type Runner, runner } from "../runner.js";
-import { imageOptions, sizeOptions } from "./job-options.js";
+import { imageOptions, promptOptions, sizeOptions } from "./job-options.js";
 import type { FamilyWorkflow, Job } from "./workflow.js";
 
 /** Latent consistency models. */
@@ -9,14 +9,14 @@ export const LATENT_CONSISTENCY: FamilyWorkflow = {
   async open({ model }, options, keep) {
     const { LatentConsistencyModelPipeline } = await import("../../pipelines/latent-consistency-model.js");
     const pipe = keep(await LatentConsistencyModelPipeline.fromPretrained(model, options));
-    return { pipeline: pipe, adaptable: pipe, runner: (job) => runnerOf(job, pipe) };
+    return { pipeline: pipe, adaptable: pipe, imagePromptable: pipe, runner: (job) => runnerOf(job, pipe) };
   },
 };
 
 /** A pipeline for the job, of the parts of the open one: it has its own scheduler, and shares the networks. */
 async function runnerOf(job: Job, open: LatentConsistencyModelPipeline): Promise<Runner> {
   const { start, scheduler } = job;
-  const text = textOptions(job);
+  const text = lcmOptions(job);
   if (start.kind === "image") {
     const { LatentConsistencyModelImg2ImgPipeline } = await import("../../pipelines/latent-consistency-model-img2img.js");
     const pipe = Object.assign(new LatentConsistencyModelImg2ImgPipeline({ ...open }), { scheduler });
@@ -28,13 +28,14 @@ async function runnerOf(job: Job, open: LatentConsistencyModelPipeline): Promise
 }
 
 /** @throws ArgumentError for options that the model, which guides itself, does not have. */
-function textOptions({ prompt = "", promptSyntax = "plain", numInferenceSteps, timesteps, guidanceScale, clipSkip, cache, ...job }: Job) {
-  for (const argument of ["negativePrompt", "guidanceRescale", "guidanceInterval", "freeU", "pagScale", "eta", "sigmas"] as const) {
+function lcmOptions(job: Job) {
+  for (const argument of ["negativePrompt", "guidanceRescale", "guidanceInterval", "eta", "sigmas"] as const) {
     if (!job[argument]) continue;
     throw new ArgumentError((name) => `${name(argument)} has no effect on a latent consistency model`, {
       argument,
       hint: (name) => `leave ${name(argument)} out`,
     });
   }
-  return { prompt, promptSyntax, numInferenceSteps, guidanceScale, clipSkip, ...(timesteps && { timesteps }), ...(cache && { cache }) };
+  const { negativePrompt: _, guidanceRescale: __, ...options } = promptOptions(job);
+  return options;
 }

@@ -1,5 +1,6 @@
 import type { Autoencoder } from "../../models/autoencoder.js";
 import type { IPAdapterScale } from "../../models/ip-adapter-scales.js";
+import type { SteeringOptions } from "../../pipelines/shared/steering.js";
 import type { DeviceOptions, Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Engine } from "../../runtime/engine.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
@@ -70,7 +71,7 @@ type RequestedStart =
   | "controlResizeMode";
 
 /** A run whose pictures are decoded and whose defaults are filled in. */
-export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "scheduler" | "seed"> {
+export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "scheduler" | "seed" | "classLabels"> {
   readonly start: Start;
   /** One for each network that steers. */
   readonly controls: readonly Control[];
@@ -79,8 +80,12 @@ export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "schedu
   /** How strongly each IP-Adapter acts. */
   readonly imagePromptScales: readonly IPAdapterScale[];
   readonly numInferenceSteps: number;
+  /** The class of every picture, or of each. */
+  readonly classLabels: readonly number[] | undefined;
   /** Undefined for a checkpoint without prompts. */
-  readonly guidanceScale: number | undefined;
+  readonly guidanceScale: number | readonly number[] | undefined;
+  /** Called after every step of every pipeline of the job. */
+  readonly onStepEnd: SteeringOptions["onStepEnd"];
   /** The share of the denoising after which the refiner takes over; undefined without refiner. */
   readonly denoisingEnd: number | undefined;
   /** The pipeline's scheduler. */

@@ -10,11 +10,14 @@ export interface PagOptions {
 
 export const PAG_FIELDS: Fields<PagOptions> = { pagAppliedLayers: PERTURBED_GUIDANCE_FIELDS.pagAppliedLayers };
 
+/** The strength of calls that name none, as in diffusers. */
+export const PAG_SCALE = 3;
+
 /** What calls of such a pipeline have by default. */
 export type Pag = Required<Pick<PerturbedGuidanceOptions, "pagScale">> & { readonly pagAppliedLayers: string | readonly string[] };
 
 /** The defaults of diffusers' classes. @throws ArgumentError for wrong layers */
 export function pagOf(className: string, { pagAppliedLayers }: PagOptions): Pag {
   const checked = checkOptions<PagOptions>({ pagAppliedLayers }, PAG_FIELDS, { call: className });
-  return { pagScale: 3, pagAppliedLayers: checked.pagAppliedLayers ?? "mid" };
+  return { pagScale: PAG_SCALE, pagAppliedLayers: checked.pagAppliedLayers ?? "mid" };
 }

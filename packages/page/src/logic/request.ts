@@ -55,7 +55,7 @@ export function requestOf(
     negativePrompt: takesPrompt && fields.negativePrompt.trim() !== "" ? fields.negativePrompt : undefined,
     ...sizeIn(fields, size),
     numInferenceSteps: steps,
-    guidanceScale: takesGuidance ? numberIn(fields, "guidanceScale") : undefined,
+    ...(takesGuidance && fields.guidanceScale.trim() !== "" && { guidanceScale: numberIn(fields, "guidanceScale") }),
     scheduler: fields.scheduler === "" ? undefined : fields.scheduler,
     seed: seedIn(fields),
     numImagesPerPrompt: numberIn(fields, "numImagesPerPrompt"),

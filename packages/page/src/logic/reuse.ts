@@ -36,7 +36,7 @@ export interface Reused {
 export function reuse({ model, request, output, result }: Job, index?: number): Reused {
   const settings = result?.settings ?? {};
   const picture = result?.pictures[index ?? 0];
-  const others = Object.entries(request).filter(([name]) => !OWN.has(name) && !OF_CONTROL.test(name));
+  const others = Object.entries(request).filter(([name, value]) => isUnknownToForm(name, value) && !OF_CONTROL.test(name));
   // The form has one ControlNet; those of other clients can be several.
   const control = typeof request.controlnet === "string" ? request.controlnet : undefined;
   const hasStart = settings.image !== undefined || request.strength !== undefined;
@@ -67,6 +67,11 @@ export function reuse({ model, request, output, result }: Job, index?: number): 
     ...(request.controlnet !== undefined ? (["control picture"] as const) : []),
   ];
   return { fields, missing };
+}
+
+/** Whether the form has no field that holds the value. Its field for guidance holds one number, not one for each step. */
+function isUnknownToForm(name: string, value: unknown): boolean {
+  return !OWN.has(name) || (name === "guidanceScale" && Array.isArray(value));
 }
 
 /** Whether the same request can be sent again: all of it is known. */

@@ -44,6 +44,11 @@ describe("the form of a job whose settings are used again", () => {
     expect(fields.others).toEqual({ clipSkip: 1, promptSyntax: "a1111" });
   });
 
+  it("keeps a guidance scale for each step, which the form's field does not hold", () => {
+    const { fields } = reuse(doneJob({ request: { prompt: "a fox", guidanceScale: [7, 1] as never } }));
+    expect(fields).toMatchObject({ guidanceScale: "", others: { guidanceScale: [7, 1] } });
+  });
+
   it("says which pictures the server has not kept", () => {
     const done = doneJob();
     const withPictures = {
