@@ -37,7 +37,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly seed?: string;
   readonly size?: Size;
   readonly count: number;
-  readonly hires?: number;
+  readonly hires?: number | Size;
   readonly hiresSteps?: number;
   readonly hiresStrength?: number;
   readonly hiresUpscaler?: string;
@@ -164,8 +164,9 @@ function hiresOf({
   hiresTile: tile,
   hiresOverlap: overlap,
 }: GenerateOptions): GenerateRequest["hires"] {
-  if (scale !== undefined) return { scale, steps, strength, upscaler, tile, overlap };
-  const given = Object.entries({ steps, strength, upscaler, tile, overlap }).find(([, value]) => value !== undefined)?.[0];
+  const rest = { steps, strength, upscaler, tile, overlap };
+  if (scale !== undefined) return typeof scale === "number" ? { scale, ...rest } : { ...scale, ...rest };
+  const given = Object.entries(rest).find(([, value]) => value !== undefined)?.[0];
   if (given === undefined) return undefined;
   throw new ArgumentError(`--hires-${given} needs --hires: it is about the second pass`, { argument: "hires", hint: "add --hires 2" });
 }

@@ -13,7 +13,7 @@ import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
 import { imagePromptBlocksOption, imagePromptMaskOption, imagePromptOption } from "./image-prompt-options.js";
-import { freeU, interval, number, numbers, oneOrNumbers, repeated, size, wholeNumber, word } from "./values.js";
+import { freeU, interval, number, numbers, oneOrNumbers, repeated, type Size, size, wholeNumber, word } from "./values.js";
 
 /** `darkroom generate` makes pictures from a prompt, and from other pictures. */
 export function addGenerate(program: Command, signal: AbortSignal): void {
@@ -76,7 +76,7 @@ function addPictureOptions(generate: Command): void {
     .option("--freeu <s1,s2,b1,b2>", "FreeU, such as 0.9,0.2,1.5,1.6 (XL: 0.9,0.2,1.3,1.4)", freeU("--freeu"))
     .option("--pag <x>", "perturbed-attention guidance, such as 3; half as long again", number("pagScale", FIELDS.pagScale))
     .addOption(new Option("--preset <name>", "recipe of a few-step checkpoint or LoRA").choices(PRESET_NAMES))
-    .option("--hires <x>", "make it x times as large in a second pass", number("hires.scale", HIRES_FIELDS.scale))
+    .option("--hires <x>", "make it x times as large, or WxH, in a second pass", scaleOrSize)
     .option("--hires-steps <n>", "steps of that pass (default: as many)", wholeNumber("hires.steps", HIRES_FIELDS.steps))
     .option("--hires-strength <x>", "how much it changes (default: 0.7, in tiles 0.3)", number("hires.strength", HIRES_FIELDS.strength))
     .option("--hires-upscaler <name>", "lanczos (default), nearest, latent, latent-bicubic; or an upscaler's file")
@@ -85,6 +85,11 @@ function addPictureOptions(generate: Command): void {
     .addOption(new Option("--prediction <type>", "what the network predicts (default: the checkpoint's)").choices(PREDICTION_TYPES))
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));
+}
+
+/** Reads `2` or `1024x1536`. */
+function scaleOrSize(text: string): number | Size {
+  return text.includes("x") ? size("--hires")(text) : number("hires.scale", HIRES_FIELDS.scale)(text);
 }
 
 function addStartOptions(generate: Command): void {

@@ -14,6 +14,7 @@ export interface Offer {
   readonly models: readonly NamedSource[];
   readonly vaes: readonly NamedSource[];
   readonly controlnets: readonly NamedSource[];
+  readonly upscalers: readonly NamedSource[];
   readonly loraFolders: readonly string[];
   readonly embeddingFolders: readonly string[];
   readonly runtime: {

@@ -19,6 +19,7 @@ export interface SharedOptions {
   readonly model?: readonly string[];
   readonly vae?: readonly string[];
   readonly controlnet?: readonly string[];
+  readonly upscaler?: readonly string[];
   readonly loraDir?: readonly string[];
   readonly embeddingDir?: readonly string[];
   readonly cacheDir?: string;
@@ -48,6 +49,7 @@ export function addModelOptions(command: Command): void {
     .option("-m, --model <[name=]path>", "folder, .safetensors file or hub id; repeatable (default: embedded)", asIs)
     .option("--vae <[name=]path>", "autoencoder that requests can name; repeatable", asIs)
     .option("--controlnet <[name=]path>", "ControlNet that requests can name; repeatable", asIs)
+    .option("--upscaler <[name=]path>", "ESRGAN upscaler that requests can name; repeatable", asIs)
     .option("--lora-dir <dir>", "folder of LoRAs, for <lora:name:0.8>; repeatable", asIs)
     .option("--embedding-dir <dir>", "folder of embeddings; repeatable", asIs)
     .option("--cache-dir <dir>", "of hub downloads (default: HF_HUB_CACHE)")
@@ -99,12 +101,13 @@ export function addRequestOptions(command: Command): void {
 
 /** @throws ArgumentError for names that two of them have */
 export function offerOf({ parseNamedSources }: ServerModule, options: SharedOptions): Offer {
-  const { model = [], vae = [], controlnet = [], loraDir = [], embeddingDir = [] } = options;
+  const { model = [], vae = [], controlnet = [], upscaler = [], loraDir = [], embeddingDir = [] } = options;
   const { device, fast, lowMemory, variant, offline, cacheDir } = options;
   return {
     models: parseNamedSources(model, "--model"),
     vaes: parseNamedSources(vae, "--vae"),
     controlnets: parseNamedSources(controlnet, "--controlnet"),
+    upscalers: parseNamedSources(upscaler, "--upscaler"),
     loraFolders: loraDir,
     embeddingFolders: embeddingDir,
     runtime: { device, precision: fast ? "fast" : undefined, lowMemory, variant, localFilesOnly: offline, cacheDir },

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { ArgumentError } from "../errors.js";
+import { LARGEST_SIDE } from "../generate/hires-request.js";
 import { GENERATE_FIELDS, type GenerateRequest } from "../generate/request.js";
-import { LARGEST_SIDE } from "../generate/run-request.js";
 import { wrongArgument } from "../given.js";
 import type { Field } from "../options/fields.js";
 

@@ -82,9 +82,16 @@ function checkHires({ hires, image, ...others }: GenerateRequest, isPlanned: boo
     if (others.hiresUpscaler === undefined || !isPlanned) return;
     throw missing("hiresUpscaler", "hires", "it is for the second pass", adding("hires", { value: 2, code: "hires: { scale: 2 }" }));
   }
-  const { tile, overlap, upscaler = "" } = hires;
+  const { scale, width, height, tile, overlap, upscaler = "" } = hires;
   const isLatent = upscaler !== "" && isBuiltIn(upscaler) && latentWay(upscaler) !== undefined;
   const wrong = (message: Wording, hint: Wording) => new ArgumentError(message, { argument: "hires", hint });
+  if (scale !== undefined && (width !== undefined || height !== undefined)) {
+    const side = width === undefined ? "hires.height" : "hires.width";
+    throw wrong(
+      (name) => `${name("hires.scale")} and ${name(side)} cannot be combined: both say how large the result is`,
+      "leave one of them out",
+    );
+  }
   if (overlap !== undefined && tile === undefined) {
     throw wrong(
       (name) => `${name("hires.overlap")} needs ${name("hires.tile")}: it is what tiles share`,

@@ -1,6 +1,9 @@
 import * as v from "valibot";
 import { described, type Fields, field, group, real, whole, withJson } from "../options/fields.js";
 
+/** Longer sides are a typing error: no checkpoint makes such pictures, and there is no memory for them. */
+export const LARGEST_SIDE = 16384;
+
 /** How the picture of the first pass becomes larger without a network, with the web UI's names. */
 export const HIRES_UPSCALERS = {
   lanczos: "Lanczos",
@@ -20,6 +23,10 @@ export type HiresUpscaler = keyof typeof HIRES_UPSCALERS;
 export interface HiresOptions {
   /** How many times as wide and high the result is; 2 by default. */
   readonly scale?: number | undefined;
+  /** Width of the result in pixels, instead of scale. Without height, the height is in proportion; with it, what is over is cut off. */
+  readonly width?: number | undefined;
+  /** Height of the result in pixels, instead of scale. */
+  readonly height?: number | undefined;
   /** Denoising steps of the second pass, all of which are taken; as many as in the first by default. */
   readonly steps?: number | undefined;
   /** How much of the larger picture the second pass changes, from 0 (it is only made larger) to 1; 0.7 by default, in tiles 0.3. */
@@ -44,6 +51,11 @@ export const TILED_STRENGTH = 0.3;
 /** The options of {@link HiresOptions}. */
 export const HIRES_FIELDS: Fields<HiresOptions> = {
   scale: described("How many times as wide and high the result is; 2 by default.", real(1, 8)),
+  width: described(
+    "Width of the result in pixels, instead of scale. Without height, the height is in proportion; with it, what is over is cut off.",
+    whole(1, LARGEST_SIDE),
+  ),
+  height: described("Height of the result in pixels, instead of scale.", whole(1, LARGEST_SIDE)),
   steps: described("Denoising steps of the second pass, all of which are taken; as many as in the first by default.", whole(1)),
   strength: described(
     "How much of the larger picture the second pass changes, from 0 (it is only made larger) to 1; 0.7 by default, in tiles 0.3.",

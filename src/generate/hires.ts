@@ -1,6 +1,8 @@
 import { ArgumentError } from "../errors.js";
+import { crop } from "../image/crop.js";
 import { Picture } from "../image/picture.js";
 import { resize } from "../image/resize.js";
+import { crop as cropTensor } from "../models/tiling.js";
 import type { Upscaler } from "../models/upscaler.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { enlarged, latentWay, type PixelSize } from "./enlarge.js";
@@ -14,8 +16,12 @@ import type { Job, OpenNetworks } from "./workflows/workflow.js";
 
 /** A second pass with its defaults filled in. */
 export interface HiresPass {
-  /** How many times as wide and high the result is. */
-  readonly scale: number;
+  /** How many times as wide and high the result is; undefined if a size is given. */
+  readonly scale: number | undefined;
+  /** The width that is asked for. */
+  readonly width?: number | undefined;
+  /** The height that is asked for. */
+  readonly height?: number | undefined;
   /** Denoising steps, all of which are taken. */
   readonly steps: number;
   /** How much of the larger picture is changed, from 0 to 1. */
@@ -33,7 +39,9 @@ export interface HiresPass {
  * @throws ArgumentError for an upscaler that is not open
  */
 export function hiresPass(options: HiresOptions, firstSteps: number, file: ModelSource | undefined): HiresPass {
-  const { scale = HIRES_DEFAULTS.scale, steps = firstSteps, tile, upscaler } = options;
+  const { steps = firstSteps, width, height, tile, upscaler } = options;
+  const isSized = width !== undefined || height !== undefined;
+  const size = isSized ? { scale: undefined, width, height } : { scale: options.scale ?? HIRES_DEFAULTS.scale };
   const { strength = tile === undefined ? HIRES_DEFAULTS.strength : TILED_STRENGTH } = options;
   const named = hiresFileOf(options);
   if (named !== undefined && (file === undefined || nameOf(file) !== nameOf(named))) {
@@ -45,7 +53,7 @@ export function hiresPass(options: HiresOptions, firstSteps: number, file: Model
   }
   const usual = file === undefined ? HIRES_DEFAULTS.upscaler : nameOf(file);
   const tiles = tile === undefined ? {} : { tile, overlap: options.overlap ?? Math.min(HIRES_DEFAULTS.overlap, Math.floor(tile / 4)) };
-  return { scale, steps, strength, upscaler: named === undefined ? (upscaler ?? usual) : nameOf(named), ...tiles };
+  return { ...size, steps, strength, upscaler: named === undefined ? (upscaler ?? usual) : nameOf(named), ...tiles };
 }
 
 /** The upscaler's name in the web UI. */
@@ -70,6 +78,35 @@ export function largerSide(side: number, scale: number, multiple: number): numbe
   return Math.max(Math.round((side * scale) / multiple), 1) * multiple;
 }
 
+/** How a picture becomes larger: first to a size, then what is over at the sides is cut off. */
+interface Growth {
+  readonly size: PixelSize;
+  readonly cut: PixelSize;
+}
+
+/** How a picture becomes as large as a pass wants. Sides are multiples of `multiple`. */
+export function growthOf({ width, height }: PixelSize, pass: HiresPass, multiple: number): Growth {
+  const scale = pass.scale ?? Math.max((pass.width ?? 0) / width, (pass.height ?? 0) / height);
+  const size = { width: largerSide(width, scale, multiple), height: largerSide(height, scale, multiple) };
+  if (pass.width === undefined || pass.height === undefined) return { size, cut: size };
+  return { size, cut: { width: largerSide(pass.width, 1, multiple), height: largerSide(pass.height, 1, multiple) } };
+}
+
+/** The middle of a picture. */
+function middle(picture: Picture, { width, height }: PixelSize): Picture {
+  if (picture.width === width && picture.height === height) return picture;
+  const [left, top] = [Math.floor((picture.width - width) / 2), Math.floor((picture.height - height) / 2)];
+  return crop(picture, [left, top, left + width, top + height]);
+}
+
+/** The middle of latents. */
+function middleOfLatents(latents: Tensor, { width, height }: PixelSize): Tensor {
+  const [, , tall = 0, wide = 0] = latents.shape;
+  return tall === height && wide === width
+    ? latents
+    : cropTensor(latents, Math.floor((tall - height) / 2), Math.floor((wide - width) / 2), height, width);
+}
+
 /** What the second pass needs of a family's workflow. */
 interface HiresContext {
   readonly networks: OpenNetworks;
@@ -84,7 +121,7 @@ interface HiresContext {
  * `first`, the job's picture takes the place of a first pass.
  */
 export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext, job: Job, first: Runner, pass: HiresPass): Runner {
-  const { scale, strength, steps, tile } = pass;
+  const { strength, steps, tile } = pass;
   const factor = networks.pipeline.vaeScaleFactor ?? 1;
   const asked = takesAllSteps || strength === 0 ? steps : stepsForStrength(steps, strength);
   const secondJob = (start: Omit<ImageStart, "kind">): Job => ({
@@ -101,9 +138,9 @@ export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext,
   const way = isBuiltIn(pass.upscaler) ? pass.upscaler : (upscaler ?? HIRES_DEFAULTS.upscaler);
   const enlargeLatents = typeof way === "string" ? latentWay(way) : undefined;
   // Tiles need not begin at a latent's pixels, and so the picture can have any size.
-  const side = (length: number) => (tile === undefined ? largerSide(length, scale, factor) : Math.max(Math.round(length * scale), 1));
+  const multiple = tile === undefined ? factor : 1;
   const { width = factor, height = factor } = sizeOf(job, networks);
-  const { tops, lefts } = tilesOf({ width: side(width), height: side(height) }, pass, factor);
+  const { tops, lefts } = tilesOf(growthOf({ width, height }, pass, multiple).cut, pass, factor);
   const tiles = tops.length * lefts.length;
   return {
     async *run(seed, signal) {
@@ -118,17 +155,23 @@ export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext,
       if (enlargeLatents && strength > 0) {
         const latents = yield* eachStep(latentsOf(first)(seed, signal), ofFirst);
         const [, , height = 0, width = 0] = latents.shape;
-        const large = enlargeLatents(latents, Math.round(height * scale), Math.round(width * scale));
+        const { size, cut } = growthOf({ width, height }, inLatents(pass, factor), 1);
+        const large = middleOfLatents(enlargeLatents(latents, size.height, size.width), cut);
         const runner = await networks.runner(secondJob({ image: blank(large, factor), latents: large }));
-        return yield* eachStep(runner.run(seed, signal), ofSecond);
+        const firstSize = { width: width * factor, height: height * factor };
+        return { ...(yield* eachStep(runner.run(seed, signal), ofSecond)), firstSize };
       }
       const { image, nsfwContentDetected } = yield* eachStep(first.run(seed, signal), ofFirst);
-      const picture = await enlarged(image, { width: side(image.width), height: side(image.height) }, way, signal);
+      const { size, cut } = growthOf(image, pass, multiple);
+      const picture = middle(await enlarged(image, size, way, signal), cut);
       signal?.throwIfAborted();
-      if (strength === 0) return { image: picture, nsfwContentDetected };
-      if (tile !== undefined) return yield* eachStep(tiledPass(networks, secondJob, picture, pass, seed, signal), ofSecond);
-      const runner = await networks.runner(secondJob({ image: { picture, name: FIRST_PASS } }));
-      return yield* eachStep(runner.run(seed, signal), ofSecond);
+      const firstSize = { width: image.width, height: image.height };
+      if (strength === 0) return { image: picture, nsfwContentDetected, firstSize };
+      const second =
+        tile === undefined
+          ? (await networks.runner(secondJob({ image: { picture, name: FIRST_PASS } }))).run(seed, signal)
+          : tiledPass(networks, secondJob, picture, pass, seed, signal);
+      return { ...(yield* eachStep(second, ofSecond)), firstSize };
     },
   };
 }
@@ -137,6 +180,12 @@ export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext,
 function sizeOf({ width, height }: Job, { pipeline: { unet, vaeScaleFactor = 1 } }: OpenNetworks): Partial<PixelSize> {
   const [tall, wide] = unet?.sampleSize ?? [];
   return { width: width ?? (wide && wide * vaeScaleFactor), height: height ?? (tall && tall * vaeScaleFactor) };
+}
+
+/** The size of a pass in latents, each of `factor` pixels. */
+function inLatents(pass: HiresPass, factor: number): HiresPass {
+  const side = (length: number | undefined) => length && largerSide(length, 1, factor) / factor;
+  return { ...pass, width: side(pass.width), height: side(pass.height) };
 }
 
 const FIRST_PASS = "first pass";

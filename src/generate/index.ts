@@ -13,7 +13,7 @@ export type { CannyPreprocessor, ControlMode, ControlPreprocessor } from "./cont
 export type { ControlRequest } from "./control-request.js";
 export { type GenerateOptions, generate } from "./generate.js";
 export { type HiresPass, largerSide, stepsForStrength } from "./hires.js";
-export type { HiresOptions, HiresRequest, HiresUpscaler } from "./hires-request.js";
+export { HIRES_UPSCALERS, type HiresOptions, type HiresRequest, type HiresUpscaler } from "./hires-request.js";
 export type {
   ImagePromptMasks,
   ImagePromptParts,

@@ -11,7 +11,7 @@ import { parseSeed } from "../tensor/random.js";
 import { CONTROL_FIELDS, type ControlRequest } from "./control-request.js";
 import { GUIDANCE_TEXT, MASK_GUIDANCE_TEXT, MASK_STRENGTH_TEXT, REFINER_TEXT, STEPS_TEXT, STRENGTH_TEXT } from "./default-texts.js";
 import { EDIT_REQUEST_FIELDS, type EditRequest } from "./edit-request.js";
-import { HIRES_REQUEST_FIELDS, type HiresRequest } from "./hires-request.js";
+import { HIRES_REQUEST_FIELDS, type HiresRequest, LARGEST_SIDE } from "./hires-request.js";
 import { IMAGE_PROMPT_FIELDS, type ImagePromptRequest } from "./image-prompt-request.js";
 import { type PictureInput, picture } from "./picture-input.js";
 
@@ -95,9 +95,6 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, I
 
 /** More pictures in one request are a typing error. */
 const MOST_PICTURES = 10_000;
-
-/** Longer sides are a typing error: no checkpoint makes such pictures, and there is no memory for them. */
-export const LARGEST_SIDE = 16384;
 
 const PROMPT_SYNTAXES: readonly PromptSyntax[] = ["plain", "a1111"];
 

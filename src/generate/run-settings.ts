@@ -254,10 +254,10 @@ function emphasisSetting({ promptSyntax, prompt = "", negativePrompt = "" }: Run
 /** As the web UI writes them. */
 function hiresSettings({ hires }: RunSettings): Record<string, string> {
   if (!hires) return {};
-  const { scale, steps, strength, tile, overlap } = hires;
+  const { scale, width, height, steps, strength, tile, overlap } = hires;
   return {
     "Denoising strength": String(strength),
-    "Hires upscale": String(scale),
+    ...(scale === undefined ? { "Hires resize": `${width ?? 0}x${height ?? 0}` } : { "Hires upscale": String(scale) }),
     "Hires steps": String(steps),
     "Hires upscaler": upscalerName(hires),
     ...(tile !== undefined && { "Hires tile": String(tile), "Hires tile overlap": String(overlap) }),

@@ -146,10 +146,10 @@ export async function* runEvents(
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
-    const { image: made, nsfwContentDetected } = yield* stepsOf(run(seed, signal, index), index, signal);
+    const { image: made, nsfwContentDetected, firstSize = made } = yield* stepsOf(run(seed, signal, index), index, signal);
     // As in the web UI, the size in the settings is the one before.
     const classLabels = settings.classLabels && [settings.classLabels.at(index) ?? settings.classLabels.at(-1) ?? 0];
-    const text = settingsText({ ...settings, classLabels }, { width: made.width, height: made.height, seed });
+    const text = settingsText({ ...settings, classLabels }, { width: firstSize.width, height: firstSize.height, seed });
     const image = (await upscaler?.upscale(made, { signal })) ?? made;
     const picture = { index, seed, image, ...(nsfwContentDetected !== undefined && { nsfwContentDetected }), text };
     pictures.push(picture);

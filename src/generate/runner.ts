@@ -28,6 +28,8 @@ export interface RunnerResult {
   readonly image: Picture;
   /** Whether the safety checker made it black; undefined without one. */
   readonly nsfwContentDetected: boolean | undefined;
+  /** The size before a second pass made it larger, which is the size in the settings. */
+  readonly firstSize?: { readonly width: number; readonly height: number };
 }
 
 /** A denoising step that has been taken. */

@@ -64,7 +64,7 @@ describe("hires in tiles", () => {
     expect(pictures[0]?.image).toEqual(expected);
     expect(settings.hires).toEqual({ ...TILED, steps: 2, upscaler: "lanczos" });
     expect(pictures[0]?.text.parameters).toMatch(
-      /Size: 32x23.*Init image: data, Hires upscale: 1\.5, Hires steps: 2, Hires upscaler: Lanczos, Hires tile: 16, Hires tile overlap: 4/,
+      /Size: 21x15.*Init image: data, Hires upscale: 1\.5, Hires steps: 2, Hires upscaler: Lanczos, Hires tile: 16, Hires tile overlap: 4/,
     );
     // Three columns and two rows of tiles, with three turns of PNDM for two steps.
     expect(steps.map(({ done, total }) => [done, total])).toEqual(Array.from({ length: 18 }, (_, i) => [i + 1, 18]));

@@ -6,6 +6,8 @@ import { largerSide, stepsForStrength } from "../../src/generate/hires.js";
 import type { HiresOptions } from "../../src/generate/hires-request.js";
 import { openWorkflow } from "../../src/generate/open-workflow.js";
 import type { StepEvent } from "../../src/generate/run.js";
+import { crop } from "../../src/image/crop.js";
+import type { Picture } from "../../src/image/picture.js";
 import { resize } from "../../src/image/resize.js";
 import { resizeTensorBilinear } from "../../src/image/resize-tensor.js";
 import {
@@ -20,6 +22,7 @@ import {
   Tensor,
   Upscaler,
 } from "../../src/index.js";
+import { crop as cropTensor } from "../../src/models/tiling.js";
 import { input, opened } from "../cli/pictures.js";
 import { checkpointOf } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
@@ -48,7 +51,7 @@ describe("hires", () => {
     expect(pictures[0]?.image).toEqual(expected.images[0]);
     expect(settings.hires).toEqual({ ...HIRES, upscaler: "lanczos" });
     expect(pictures[0]?.text.parameters).toMatch(
-      /Size: 48x24.*Denoising strength: 0\.6, Hires upscale: 1\.5, Hires steps: 3, Hires upscaler: Lanczos/,
+      /Size: 32x16.*Denoising strength: 0\.6, Hires upscale: 1\.5, Hires steps: 3, Hires upscaler: Lanczos/,
     );
   });
 
@@ -184,5 +187,42 @@ describe("the numbers of a second pass", () => {
         .toArray()
         .map((value) => Number(value.toFixed(5))),
     ).toEqual([0, 0.4, 1, 2.8, 4, 4.5, 6.1, 8.5, 12.1, 14.5, 9, 11.8, 16, 21.4, 25]);
+  });
+});
+
+describe("hires with a size", () => {
+  const sized = (hires: HiresOptions) => generate({ ...FIRST, model, device, hires: { steps: 2, strength: 0.6, ...hires } });
+
+  it("fills the size, and cuts off what is over", async () => {
+    const plain = await generate({ ...FIRST, model, device });
+    const image = plain.pictures[0]?.image as Picture;
+    // 32x16 fills 40x40 as 80x40.
+    const expected = crop(resize(image, 80, 40, { resampling: "lanczos" }), [20, 0, 60, 40]);
+    const made = await sized({ width: 40, height: 40, strength: 0 });
+    expect(made.pictures[0]?.image).toEqual(expected);
+    expect(made.pictures[0]?.text.parameters).toMatch(/Hires resize: 40x40/);
+  });
+
+  it("keeps the proportions with one side", async () => {
+    expect((await sized({ width: 48 })).pictures[0]?.image).toMatchObject({ width: 48, height: 24 });
+    expect((await sized({ height: 32, tile: 16 })).pictures[0]?.image).toMatchObject({ width: 64, height: 32 });
+  });
+
+  it("cuts latents, too", async () => {
+    const pipe = await opened(StableDiffusionPipeline.fromPretrained(model, { device }));
+    const { images: latents } = await pipe.generate({ ...FIRST, outputType: "latent" });
+    const [, , height = 0, width = 0] = latents.shape;
+    const factor = 32 / width;
+    const large = resizeTensorBilinear(latents, height * 2, width * 2);
+    const side = 32 / factor;
+    const cut = cropTensor(large, 0, (width * 2 - side) / 2, side, side);
+    const img2img = new StableDiffusionImg2ImgPipeline({ ...pipe });
+    const expected = await img2img.generate({ ...SECOND, image: cut });
+    const made = await sized({ width: 32, height: 32, steps: 3, upscaler: "latent" });
+    expect(made.pictures[0]?.image).toEqual(expected.images[0]);
+  });
+
+  it("refuses a scale beside it", async () => {
+    await expect(sized({ scale: 2, width: 64 })).rejects.toThrow(/hires.scale and hires.width cannot be combined/);
   });
 });

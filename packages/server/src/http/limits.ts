@@ -71,11 +71,8 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
   if ((hires?.steps ?? 0) > limits.maxSteps) {
     throw new ArgumentError((name) => `${name("hires.steps")} is ${hires?.steps}; ${atMost("maxSteps", limits)}`, { argument: "hires" });
   }
-  const scale = hires ? (hires.scale ?? 2) : enlarges;
-  const [width, height] = [request.width ?? start?.width ?? side, request.height ?? start?.height ?? side].map((each) => each * scale) as [
-    number,
-    number,
-  ];
+  const first = { width: request.width ?? start?.width ?? side, height: request.height ?? start?.height ?? side };
+  const { width, height } = hires ? afterHires(first, hires) : { width: first.width * enlarges, height: first.height * enlarges };
   if (width * height <= limits.maxPixels) return;
   if (hires) {
     throw new ArgumentError(
@@ -91,6 +88,14 @@ export function checkLimits(request: GenerateRequest, limits: Limits, { start, s
     argument: request.width === undefined && start !== undefined ? "image" : "width",
     hint,
   });
+}
+
+/** The size after a second pass. */
+function afterHires(first: Size, { scale = 2, width, height }: NonNullable<GenerateRequest["hires"]>): Size {
+  if (width !== undefined && height !== undefined) return { width, height };
+  const share = { width: width && width / first.width, height: height && height / first.height };
+  const factor = share.width ?? share.height ?? scale;
+  return { width: width ?? first.width * factor, height: height ?? first.height * factor };
 }
 
 /**

@@ -27,6 +27,8 @@ export interface Models {
   readonly vaeNames: readonly string[];
   /** Networks for a request's `controlnet`. */
   readonly controlnetNames: readonly string[];
+  /** Upscalers for the second pass, a request's `hires.upscaler`. */
+  readonly upscalerNames: readonly string[];
   /** LoRAs as they are now. */
   loras(): Promise<readonly { readonly name: string }[]>;
   /** Embeddings as they are now. */

@@ -30,6 +30,10 @@ export class Catalog {
     return this.offer.controlnets.map(({ name }) => name);
   }
 
+  get upscalerNames(): readonly string[] {
+    return this.offer.upscalers.map(({ name }) => name);
+  }
+
   hasModel(name: string): boolean {
     return this.modelNames.includes(name);
   }

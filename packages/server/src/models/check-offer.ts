@@ -10,7 +10,7 @@ import type { Offer, RuntimeOptions } from "./offer.js";
  * @throws ArgumentError for a model that is no checkpoint or of a family that makes no pictures here, and for a folder of adapters that is
  * no folder
  */
-export async function checkOffer({ models, vaes, controlnets, loraFolders, embeddingFolders, runtime }: Offer): Promise<void> {
+export async function checkOffer({ models, vaes, controlnets, upscalers, loraFolders, embeddingFolders, runtime }: Offer): Promise<void> {
   for (const { name, source } of models) {
     const found = await inspected(source, runtime);
     if (found === undefined) continue;
@@ -27,6 +27,14 @@ export async function checkOffer({ models, vaes, controlnets, loraFolders, embed
     });
   }
   for (const { source } of [...vaes, ...controlnets]) await inspected(source, runtime);
+  for (const { name, source } of upscalers) {
+    const found = await inspected(source, runtime);
+    if (found === undefined || found.kind === "upscaler") continue;
+    throw new ArgumentError(`the upscaler ${name} cannot be offered: ${source} is of the kind "${found.kind}"`, {
+      argument: "upscalers",
+      hint: "give the .safetensors file of an upscaler, such as ESRGAN",
+    });
+  }
   for (const folder of loraFolders) await checkFolder(folder, "loraFolders");
   for (const folder of embeddingFolders) await checkFolder(folder, "embeddingFolders");
 }

@@ -11,6 +11,8 @@ export interface Offer {
   readonly vaes: readonly NamedSource[];
   /** ControlNets for a request's `controlnet`. */
   readonly controlnets: readonly NamedSource[];
+  /** Upscalers for the second pass, a request's `hires.upscaler`. */
+  readonly upscalers: readonly NamedSource[];
   /** Folders of LoRAs. They are known by the names of their files, in the folders or below. */
   readonly loraFolders: readonly string[];
   /** Folders of embeddings. Prompts name them by their files' names. */
@@ -42,6 +44,7 @@ export function offerOf({
   models = [],
   vaes = [],
   controlnets = [],
+  upscalers = [],
   loraFolders = [],
   embeddingFolders = [],
   runtime = {},
@@ -51,6 +54,7 @@ export function offerOf({
     models: [first, ...rest],
     vaes: vaes.map(absolute),
     controlnets: controlnets.map(absolute),
+    upscalers: upscalers.map(absolute),
     loraFolders: loraFolders.map((folder) => resolve(folder)),
     embeddingFolders: embeddingFolders.map((folder) => resolve(folder)),
     runtime,

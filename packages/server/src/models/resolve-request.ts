@@ -50,7 +50,7 @@ export async function resolveRequest(model: string, request: GenerateRequest, of
   const checked = checkRequest(request);
   // With the LoRAs that tags in the prompt name.
   const { vae, refiner, controlnet, hiresUpscaler, loras = [], ...others } = openingOf(checked);
-  if (hiresUpscaler !== undefined) sourceOf("hires.upscaler", hiresUpscaler, []);
+  const upscaler = hiresUpscaler === undefined ? undefined : sourceOf("hires.upscaler", hiresUpscaler, offer.upscalers);
   const { localFilesOnly: _, cacheDir: __, ...runtime } = offer.runtime;
   const texts = `${request.prompt ?? ""}\n${request.negativePrompt ?? ""}`;
   const embeddings = embeddingsIn(texts, await adapterFiles(offer.embeddingFolders));
@@ -61,10 +61,12 @@ export async function resolveRequest(model: string, request: GenerateRequest, of
     ...(vae !== undefined && { vae: sourceOf("vae", vae, offer.vaes) }),
     ...(refiner !== undefined && { refiner: sourceOf("refiner", refiner, offer.models) }),
     ...(controlnet !== undefined && { controlnet: sourcesOf(controlnet, offer.controlnets) }),
+    ...(upscaler !== undefined && { hiresUpscaler: upscaler }),
     ...(loras.length > 0 && { loras: locateLoras(loras, await adapterFiles(offer.loraFolders)) }),
     ...(embeddings.length > 0 && { embeddings }),
   };
-  return { opening, run: runOf(checked) };
+  const run = runOf(checked);
+  return { opening, run: upscaler === undefined ? run : { ...run, hires: { ...run.hires, upscaler } } };
 }
 
 /** The source that is offered under a name. @throws ArgumentError */

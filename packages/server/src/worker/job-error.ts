@@ -43,9 +43,9 @@ function kindOf(error: DarkroomError): JobError["kind"] {
   return [CheckpointError, ConfigError, HubError].some((type) => error instanceof type) ? "checkpoint" : "internal";
 }
 
-function withoutPaths(text: string, { models, vaes, controlnets, loraFolders, embeddingFolders }: Offer): string {
+function withoutPaths(text: string, { models, vaes, controlnets, upscalers, loraFolders, embeddingFolders }: Offer): string {
   const folders = [...loraFolders, ...embeddingFolders].map((folder) => ({ source: `${folder.replace(/[\\/]+$/, "")}/`, name: "" }));
-  return [...models, ...vaes, ...controlnets, ...folders]
+  return [...models, ...vaes, ...controlnets, ...upscalers, ...folders]
     .sort((a, b) => b.source.length - a.source.length)
     .reduce((result, { source, name }) => result.replaceAll(source, name), text);
 }

@@ -114,8 +114,8 @@ export class OpenWorkflows {
 export const here: Omit<Surroundings, "warningsOf"> = {
   open: openWorkflow,
   memory: () => process.memoryUsage.rss(),
-  async stamp({ model, vae, refiner, controlnet, loras = [], embeddings = [] }) {
-    const sources = [model, vae, refiner, controlnet, ...[...loras, ...embeddings].map(({ source }) => source)].flat();
+  async stamp({ model, vae, refiner, controlnet, hiresUpscaler, loras = [], embeddings = [] }) {
+    const sources = [model, vae, refiner, controlnet, hiresUpscaler, ...[...loras, ...embeddings].map(({ source }) => source)].flat();
     const times = sources.filter((source) => typeof source === "string").map((source) => stat(source).catch(() => undefined));
     // A hub id is no file: it has no time.
     return (await Promise.all(times)).map((file) => file?.mtimeMs ?? "").join(" ");

@@ -16,6 +16,7 @@ export const FAKE_MODELS: Models = {
   modelNames: ["emoji-64", "other"],
   vaeNames: ["sharp-vae"],
   controlnetNames: ["control_v11p_sd15_canny"],
+  upscalerNames: ["4x-fine"],
   loras: async () => [{ name: "fox" }],
   embeddings: async () => [{ name: "cat-toy" }],
   models: async () => [{ name: "emoji-64" }, { name: "other" }],

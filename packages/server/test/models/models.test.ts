@@ -117,6 +117,24 @@ describe("a request", () => {
     });
   });
 
+  it("gets the file of the upscaler that its second pass names, and no other file", async () => {
+    const given = offer({ upscalers: [{ name: "fine", source: "/up/4x-fine.safetensors" }] });
+    const hires = { scale: 2, upscaler: "fine" };
+    const { opening, run } = await resolveRequest("fox", { prompt: "a fox", hires }, given);
+    expect(opening.hiresUpscaler).toBe("/up/4x-fine.safetensors");
+    expect(run.hires).toEqual({ scale: 2, upscaler: "/up/4x-fine.safetensors" });
+    const built = await resolveRequest("fox", { prompt: "a fox", hires: { upscaler: "latent" } }, given);
+    expect(built.opening).not.toHaveProperty("hiresUpscaler");
+    const path = { ...hires, upscaler: "/up/4x-fine.safetensors" };
+    await expect(resolveRequest("fox", { prompt: "a fox", hires: path }, given)).rejects.toMatchObject({
+      argument: "hires.upscaler",
+      hint: "it has fine",
+    });
+    await expect(resolveRequest("fox", { prompt: "a fox", hires, hiresUpscaler: "/etc" }, given)).rejects.toThrow(
+      /hiresUpscaler is for the server to choose/,
+    );
+  });
+
   it("gets the files of LoRAs in it and in its prompt, and of embeddings whose names are words of its prompts", async () => {
     const request = { prompt: "a fox <lora:wash:0.5>, Ink", loras: [{ name: "ink", weight: 2 }] };
     const { opening } = await resolveRequest("fox", request, offer({ loraFolders: [folder], embeddingFolders: [folder] }));

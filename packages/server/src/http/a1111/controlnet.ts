@@ -93,6 +93,11 @@ export class Controls {
     readonly warnings: readonly string[],
   ) {}
 
+  /** Whether there are none. */
+  get isEmpty(): boolean {
+    return this.controls.length === 0;
+  }
+
   /** What is otherwise than in the web UI where only the masked part is worked on. */
   get maskWarnings(): string[] {
     return this.controls.flatMap(({ maskWarnings }, i) => maskWarnings.map((each) => `ControlNet ${i}: ${each}`));

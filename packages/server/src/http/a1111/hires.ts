@@ -1,22 +1,23 @@
-import { type GenerateRequest, stepsForStrength } from "darkroom/generate";
+import { type GenerateRequest, HIRES_UPSCALERS, type HiresOptions, type HiresUpscaler, stepsForStrength } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { atMost, type Size } from "../limits.js";
 import type { Controls } from "./controlnet.js";
 import { expectName } from "./names.js";
 import type { CommonPlan, PlanContext, PlannedJob } from "./plan.js";
+import type { Kernel } from "./raster.js";
 import type { Txt2ImgBody } from "./request.js";
 import { chooseSampler } from "./samplers.js";
 import { multipleOf8 } from "./start-pictures.js";
 
-/** Upscalers of pictures. The web UI's "None" resizes by Lanczos, too. */
-export const UPSCALERS = ["None", "Lanczos"] as const;
+/** Upscalers of pictures without a network. The web UI's "None" resizes by Lanczos, too. */
+export const UPSCALERS = ["None", HIRES_UPSCALERS.lanczos, HIRES_UPSCALERS.nearest] as const;
 
-/** The web UI's upscalers of latents. The server has none; Lanczos on the picture stands for them, with a warning. */
-export const LATENT_UPSCALERS = ["Latent"] as const;
+/** The web UI's upscalers of latents. */
+export const LATENT_UPSCALERS = Object.values(HIRES_UPSCALERS).filter((name) => name.startsWith("Latent"));
 
 /** What the second pass starts from. */
 export interface HiresStart {
-  /** The picture of the first pass, made larger; base64. */
+  /** The picture of the first pass, made larger if the job does not do that; base64. */
   readonly image: string;
   readonly size: Size;
   readonly seed: string;
@@ -24,8 +25,12 @@ export interface HiresStart {
   readonly steps: number;
 }
 
-/** The second pass of hires fix: the picture is made larger by Lanczos and repainted from there. */
+/** The second pass of hires fix as a job of its own: the picture is made larger and repainted from there. */
 export interface HiresPass {
+  /** Whether the job makes the picture larger, with an upscaler's network. */
+  readonly enlarges: boolean;
+  /** How the picture is made larger otherwise. */
+  readonly kernel: Kernel;
   /** The larger size. */
   readonly size: (first: Size) => Size;
   /** The job for a picture of the first pass; undefined if the picture is only made larger. */
@@ -35,14 +40,14 @@ export interface HiresPass {
   readonly warnings: readonly string[];
 }
 
-/** @throws HttpError */
-export function hiresOf(
-  body: Txt2ImgBody,
-  common: CommonPlan,
-  controls: Controls,
-  { models, limits }: PlanContext,
-  first: Size,
-): HiresPass {
+/** Hires fix: options of the job that makes the first pass, or a pass of its own. */
+export type Hires = { readonly options: HiresOptions } | { readonly pass: HiresPass };
+
+/**
+ * Hires fix of a request. It is a part of the first job, unless its second pass has another model, sampler, prompt or ControlNets.
+ * @throws HttpError
+ */
+export function hiresOf(body: Txt2ImgBody, common: CommonPlan, controls: Controls, { models, limits }: PlanContext, first: Size): Hires {
   const { hr_scale: scale = 2, hr_resize_x: x = 0, hr_resize_y: y = 0, hr_second_pass_steps: steps = 0 } = body;
   if (!(scale > 0) && x <= 0 && y <= 0) {
     throw new HttpError(422, `hr_scale is ${scale}; expected a number above 0, such as 2`, { code: "invalid_hr_scale", param: "hr_scale" });
@@ -56,17 +61,26 @@ export function hiresOf(
       param: x > 0 ? "hr_resize_x" : y > 0 ? "hr_resize_y" : "hr_scale",
     });
   }
-  const { upscaler, warnings } = upscalerOf(body.hr_upscaler);
+  const upscaler = upscalerOf(body.hr_upscaler, models.upscalerNames);
   const sampler = samplerOf(body);
   const model = isOwn(body.hr_checkpoint_name)
     ? common.model
     : expectName("Model", "hr_checkpoint_name", body.hr_checkpoint_name, models.modelNames);
+  const isSame = model === common.model && !sampler && !body.hr_prompt && !body.hr_negative_prompt && controls.isEmpty;
+  const isScaled = x <= 0 && y <= 0 && scale >= 1 && scale <= 8;
+  if (isSame) {
+    const by = isScaled ? { scale } : { width, height };
+    return { options: { ...by, strength, upscaler: upscaler.id, ...(steps > 0 && { steps }) } };
+  }
   const { scheduler: _, timestepSpacing: __, schedulerConfig: ___, ...request } = common.request;
   const chosen = sampler?.request ?? common.request;
-  return {
+  const pass: HiresPass = {
+    enlarges: upscaler.isNetwork,
+    kernel: upscaler.id === "nearest" ? "nearest" : "lanczos3",
     size,
     job: async ({ image, size, seed, steps: firstSteps }) => {
-      if (strength === 0) return undefined;
+      if (strength === 0 && !upscaler.isNetwork) return undefined;
+      const wanted = steps > 0 ? steps : firstSteps;
       return {
         model,
         request: {
@@ -76,8 +90,9 @@ export function hiresOf(
           ...(body.hr_negative_prompt && { negativePrompt: body.hr_negative_prompt }),
           ...(await controls.fields({ size }, "second")),
           image,
-          strength,
-          numInferenceSteps: stepsForStrength(steps > 0 ? steps : firstSteps, strength),
+          ...(upscaler.isNetwork
+            ? { hires: { ...size, strength, steps: wanted, upscaler: upscaler.id } }
+            : { strength, numInferenceSteps: stepsForStrength(wanted, strength) }),
           seed,
         },
       };
@@ -86,12 +101,20 @@ export function hiresOf(
       "Denoising strength": String(strength),
       ...(x > 0 || y > 0 ? { "Hires resize": `${size(from).width}x${size(from).height}` } : { "Hires upscale": String(scale) }),
       "Hires steps": String(steps > 0 ? steps : firstSteps),
-      "Hires upscaler": upscaler,
+      "Hires upscaler": upscaler.isLatent ? HIRES_UPSCALERS.lanczos : upscaler.name,
       ...(sampler?.name !== undefined && { "Hires sampler": sampler.name }),
       ...(model !== common.model && { "Hires checkpoint": model }),
     }),
-    warnings: [...warnings, ...(sampler?.warnings ?? [])],
+    warnings: [
+      ...(upscaler.isLatent
+        ? [
+            `hr_upscaler ${upscaler.name}: a second pass with a model, sampler, prompt or ControlNet of its own has no latents; Lanczos is used`,
+          ]
+        : []),
+      ...(sampler?.warnings ?? []),
+    ],
   };
+  return { pass };
 }
 
 /** A scale, or a width or a height with the other side in proportion, or both with what is over cut off. */
@@ -102,22 +125,34 @@ function larger({ width, height }: Size, scale: number, x: number, y: number): S
   return { width: multipleOf8(width * scale), height: multipleOf8(height * scale) };
 }
 
-function upscalerOf(given: string | undefined): { readonly upscaler: string; readonly warnings: readonly string[] } {
-  const name = given ?? "Latent";
-  const found = UPSCALERS.find((each) => each.toLowerCase() === name.toLowerCase());
-  if (found) return { upscaler: found, warnings: [] };
-  if (/^latent\b/i.test(name)) {
-    return { upscaler: "Lanczos", warnings: [`hr_upscaler ${name}: latents are not made larger here; the picture is, by Lanczos`] };
-  }
-  throw upscalerNotFound("hr_upscaler", name);
+/** An upscaler that a request names. */
+interface NamedUpscaler {
+  /** The web UI's name for it. */
+  readonly name: string;
+  /** The name that the library or the server has for it. */
+  readonly id: string;
+  readonly isLatent: boolean;
+  readonly isNetwork: boolean;
+}
+
+function upscalerOf(given: string | undefined, offered: readonly string[]): NamedUpscaler {
+  const wanted = (given || HIRES_UPSCALERS.latent).toLowerCase();
+  const network = offered.find((each) => each.toLowerCase() === wanted);
+  if (network !== undefined) return { name: network, id: network, isLatent: false, isNetwork: true };
+  const names = Object.entries(HIRES_UPSCALERS) as [HiresUpscaler, string][];
+  const [id, name] = names.find(([, each]) => each.toLowerCase() === wanted) ?? [];
+  if (id !== undefined && name !== undefined)
+    return { name, id, isLatent: LATENT_UPSCALERS.some((each) => each === name), isNetwork: false };
+  if (wanted === "none") return { name: "None", id: "lanczos", isLatent: false, isNetwork: false };
+  throw upscalerNotFound("hr_upscaler", given ?? "", offered, LATENT_UPSCALERS);
 }
 
 /** The error for an upscaler that the server does not have. */
-export function upscalerNotFound(param: string, name: string): HttpError {
+export function upscalerNotFound(param: string, name: string, offered: readonly string[], more: readonly string[] = []): HttpError {
   return new HttpError(400, `Upscaler not found: this server has none called ${JSON.stringify(name.slice(0, 100))}`, {
     code: "upscaler_not_found",
     param,
-    hint: `it has ${UPSCALERS.join(", ")}`,
+    hint: `it has ${[...UPSCALERS, ...offered, ...more].join(", ")}`,
   });
 }
 

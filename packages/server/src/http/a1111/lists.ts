@@ -27,7 +27,8 @@ export const LISTS: Readonly<Record<string, List>> = {
       default_rho: name === "karras" ? 7 : name === "polyexponential" ? 1 : -1,
       need_inner_model: false,
     })),
-  "/sdapi/v1/upscalers": () => UPSCALERS.map((name) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 })),
+  "/sdapi/v1/upscalers": ({ upscalerNames }) =>
+    [...UPSCALERS, ...upscalerNames].map((name) => ({ name, model_name: null, model_path: null, model_url: null, scale: 4 })),
   "/sdapi/v1/latent-upscale-modes": () => LATENT_UPSCALERS.map((name) => ({ name })),
   "/sdapi/v1/loras": async (models) =>
     (await models.loras()).map(({ name }) => ({ name, alias: name, path: `${name}.safetensors`, metadata: {} })),

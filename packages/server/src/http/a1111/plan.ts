@@ -53,9 +53,11 @@ export async function planTxt2Img(given: unknown, context: PlanContext): Promise
   const model = await context.models.model(common.model);
   const first = { width: width ?? model?.size ?? 512, height: height ?? model?.size ?? 512 };
   const hires = body.enable_hr ? hiresOf(body, common, controls, context, first) : undefined;
-  const control = await controls.fields({ size: { width, height } }, hires && "first");
-  const warnings = [...controls.warnings, ...(hires?.warnings ?? [])];
-  return finish("txt2img", body, common, [{ ...control, width, height }], hires, warnings, context);
+  const pass = hires && "pass" in hires ? hires.pass : undefined;
+  const control = await controls.fields({ size: { width, height } }, pass && "first");
+  const warnings = [...controls.warnings, ...(pass?.warnings ?? [])];
+  const larger = hires && "options" in hires ? { hires: hires.options } : {};
+  return finish("txt2img", body, common, [{ ...control, ...larger, width, height }], pass, warnings, context);
 }
 
 /** @throws HttpError, ArgumentError */

@@ -40,10 +40,15 @@ export async function readMask(value: unknown, field: string, limits: Limits): P
   return toRaster(open({ data, width: info.width, height: info.height, channels: 1 }).threshold(129), 1);
 }
 
-/** The picture in another size, by Lanczos. */
-export async function resized(picture: Raster, { width, height }: Size, fit: Fit = "stretch"): Promise<Raster> {
+/** How new pixels come from old ones. */
+export type Kernel = "lanczos3" | "nearest";
+
+/** The picture in another size. */
+export async function resized(picture: Raster, size: Size, fit: Fit = "stretch", kernel: Kernel = "lanczos3"): Promise<Raster> {
+  const { width, height } = size;
   if (picture.width === width && picture.height === height) return picture;
-  if (fit !== "fill") return toRaster(open(picture).resize(width, height, { fit: fit === "crop" ? "cover" : "fill" }), picture.channels);
+  if (fit !== "fill")
+    return toRaster(open(picture).resize(width, height, { fit: fit === "crop" ? "cover" : "fill", kernel }), picture.channels);
   const inner = await toRaster(open(picture).resize(width, height, { fit: "inside" }), picture.channels);
   const [left, top] = [Math.floor((width - inner.width) / 2), Math.floor((height - inner.height) / 2)];
   const edges = { left, top, right: width - inner.width - left, bottom: height - inner.height - top };

@@ -60,7 +60,10 @@ const TXT2IMG = {
   firstphase_width: described("No effect: the first pass has width and height.", whole(0)),
   firstphase_height: described("No effect: the first pass has width and height.", whole(0)),
   hr_scale: described("How much larger; 2 by default.", real()),
-  hr_upscaler: described("An upscaler of GET /sdapi/v1/upscalers. For Latent, Lanczos takes its place, with a warning.", text),
+  hr_upscaler: described(
+    "An upscaler of GET /sdapi/v1/upscalers. Latent modes, of GET /sdapi/v1/latent-upscale-modes, too; Latent by default.",
+    text,
+  ),
   hr_second_pass_steps: described("Steps of the second pass; 0, the default, for those of the first.", whole(0)),
   hr_resize_x: described("Width of the larger picture, instead of hr_scale.", whole(0)),
   hr_resize_y: described("Height of the larger picture, instead of hr_scale.", whole(0)),

@@ -38,11 +38,15 @@ export function addA1111(app: Hono<AppEnv>, server: ServerContext): void {
   for (const path of EMPTY_LISTS) app.get(path, (c) => c.json([]));
   for (const path of REFRESHES) app.post(path, (c) => c.json(null));
 
-  const extras = { "extra-batch-images": extraBatchImages, "extra-single-image": extraSingleImage, "png-info": pngInfo };
+  const extras = { "extra-batch-images": extraBatchImages, "extra-single-image": extraSingleImage };
+  // Their fields are not those of the library's options: errors have the right names already.
   for (const [name, work] of Object.entries(extras)) {
-    // Their fields are not those of the library's options: errors have the right names already.
-    app.post(`/sdapi/v1/${name}`, async (c) => c.json(await work(await readJson(c, server.limits), server.limits)));
+    app.post(`/sdapi/v1/${name}`, async (c) => {
+      const context = { server, owner: c.get("owner"), signal: c.req.raw.signal };
+      return slowJson(c, server, work(await readJson(c, server.limits), context));
+    });
   }
+  app.post("/sdapi/v1/png-info", async (c) => c.json(await pngInfo(await readJson(c, server.limits), server.limits)));
   app.post("/controlnet/detect", async (c) => c.json(await detect(await readJson(c, server.limits), server.limits)));
   app.post("/sdapi/v1/interrogate", () => {
     throw new HttpError(404, "Model not found: this server has no model that describes pictures", {

@@ -38,7 +38,7 @@ export interface RunPlanOptions {
   readonly previewEvery: number;
 }
 
-/** Jobs of a plan: hires fix takes one for each picture. */
+/** Jobs of a plan: a second pass of its own takes one for each picture. */
 export function jobsOf({ rounds, batch, hires }: Pick<Plan, "rounds" | "batch" | "hires">): number {
   const first = rounds.reduce((sum, round) => sum + round.length, 0);
   return first + (hires ? rounds.length * batch : 0);
@@ -110,16 +110,17 @@ class PlanRun {
     return made;
   }
 
-  /** The picture made larger by Lanczos, repainted from there, with the settings of both passes. */
+  /** The picture made larger, repainted from there, with the settings of both passes. */
   private async second(hires: HiresPass, picture: FinishedPicture, steps: number): Promise<MadePicture> {
     const { seed } = picture;
-    const large = await resized(await decode(picture.data), hires.size(picture), "crop");
-    const image = await toBase64(large);
-    const planned = await hires.job({ image, size: large, seed, steps });
+    const size = hires.size(picture);
+    const small = await decode(picture.data);
+    const image = await toBase64(hires.enlarges ? small : await resized(small, size, "crop", hires.kernel));
+    const planned = await hires.job({ image, size, seed, steps });
     if (!planned) this.next++;
     const done = planned ? (await this.job(planned, { format: "png" })).pictures[0] : undefined;
     const parameters = withHires(picture.parameters, hires.settings(picture, steps));
-    const { width, height } = done ?? large;
+    const { width, height } = done ?? size;
     return { data: await this.encode(done?.data ?? Buffer.from(image, "base64"), parameters), seed, width, height, parameters };
   }
 

@@ -12,6 +12,7 @@ export function addModelsApi(app: Hono<AppEnv>, { jobs, models, limits }: Server
       models: described.map((model) => ({ ...model, slots: slots.get(model.name) ?? 0 })),
       vaes: models.vaeNames,
       controlnets: models.controlnetNames,
+      upscalers: models.upscalerNames,
       loras: names(await models.loras()),
       embeddings: names(await models.embeddings()),
       schedulers: schedulerNames(),

@@ -154,6 +154,7 @@ function catalog(limits: Limits): JsonSchema {
     models: { type: "array", items: ref("Model"), description: "The models." },
     vaes: names("Autoencoders for vae."),
     controlnets: names("Networks for controlnet."),
+    upscalers: names("Upscalers for hires.upscaler."),
     loras: names("LoRAs for loras, and for tags in prompts."),
     embeddings: names("Embeddings, which prompts name by these words."),
     schedulers: names("Short names for scheduler. Class names of diffusers are taken, too."),

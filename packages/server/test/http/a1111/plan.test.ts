@@ -155,14 +155,43 @@ describe("a field of txt2img", () => {
 
 describe("hires fix", () => {
   const body = { enable_hr: true, steps: 20, width: 64, height: 32, denoising_strength: 0.5, seed: 1, hr_upscaler: "Lanczos" };
+  /** What makes its second pass a job of its own. */
+  const own = { hr_prompt: "a wolf" };
 
-  it("repaints the larger picture with the prompt, the sampler and the model of the first", async () => {
-    const { hires, warnings } = await txt2img({ ...body, sampler_name: "Euler", negative_prompt: "blue" });
+  it.each([
+    ["Lanczos", {}, { scale: 2, upscaler: "lanczos" }],
+    ["none", {}, { scale: 2, upscaler: "lanczos" }],
+    ["nearest", { hr_scale: 1.5 }, { scale: 1.5, upscaler: "nearest" }],
+    [undefined, {}, { scale: 2, upscaler: "latent" }],
+    ["Latent (bicubic antialiased)", { hr_second_pass_steps: 5 }, { scale: 2, steps: 5, upscaler: "latent-bicubic-antialiased" }],
+    ["Latent (nearest-exact)", { hr_scale: 10 }, { width: 640, height: 320, upscaler: "latent-nearest-exact" }],
+    ["4X-fine", { hr_resize_x: 200, hr_resize_y: 100 }, { width: 200, height: 96, upscaler: "4x-fine" }],
+    ["Lanczos", { hr_resize_y: 256, hr_sampler_name: "Use same sampler" }, { width: 512, height: 256, upscaler: "lanczos" }],
+  ])("with the first pass's settings is a part of its job: %s %j", async (hr_upscaler, more, hires) => {
+    const { rounds, hires: pass, warnings } = await txt2img({ ...body, hr_upscaler, ...more });
+    expect(rounds[0]?.[0]?.request.hires).toEqual({ strength: 0.5, ...hires });
+    expect([pass, warnings]).toEqual([undefined, []]);
+  });
+
+  it("with an upscaler's network enlarges in the job of the second pass", async () => {
+    const { hires } = await txt2img({ ...body, ...own, hr_upscaler: "4x-fine" });
+    expect(hires?.enlarges).toBe(true);
+    const { request } = (await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })) ?? {};
+    expect(request).toMatchObject({
+      prompt: "a wolf",
+      image: "abcd",
+      hires: { width: 128, height: 64, strength: 0.5, steps: 20, upscaler: "4x-fine" },
+    });
+    expect(request).not.toHaveProperty("strength");
+  });
+
+  it("repaints the larger picture with its own prompt, and the sampler and the model of the first", async () => {
+    const { hires, warnings } = await txt2img({ ...body, ...own, sampler_name: "Euler", negative_prompt: "blue" });
     expect(hires?.size({ width: 64, height: 32 })).toEqual({ width: 128, height: 64 });
     expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toEqual({
       model: "emoji-64",
       request: {
-        prompt: "a fox",
+        prompt: "a wolf",
         negativePrompt: "blue",
         promptSyntax: "a1111",
         scheduler: "EulerDiscreteScheduler",
@@ -185,7 +214,7 @@ describe("hires fix", () => {
       { width: 200, height: 96 },
     ],
   ])("%j makes 64x32 %j", async (more, size) => {
-    expect((await txt2img({ ...body, ...more })).hires?.size({ width: 64, height: 32 })).toEqual(size);
+    expect((await txt2img({ ...body, ...own, ...more })).hires?.size({ width: 64, height: 32 })).toEqual(size);
   });
 
   it("takes a prompt, a sampler, steps and a model of its own", async () => {
@@ -209,9 +238,9 @@ describe("hires fix", () => {
     });
   });
 
-  it("of latents is by Lanczos, with a warning", async () => {
-    const { hires, warnings } = await txt2img({ ...body, hr_upscaler: "Latent" });
-    expect(warnings).toEqual(["hr_upscaler Latent: latents are not made larger here; the picture is, by Lanczos"]);
+  it("of latents is by Lanczos where it is a job of its own, with a warning", async () => {
+    const { hires, warnings } = await txt2img({ ...body, ...own, hr_upscaler: "Latent" });
+    expect(warnings).toEqual([expect.stringMatching(/^hr_upscaler Latent: .* has no latents; Lanczos is used$/)]);
     expect(hires?.settings({ width: 64, height: 32 }, 20)).toMatchObject({
       "Hires upscaler": "Lanczos",
       "Hires upscale": "2",
@@ -220,7 +249,7 @@ describe("hires fix", () => {
   });
 
   it("with strength 0 only makes the picture larger", async () => {
-    const { hires } = await txt2img({ ...body, denoising_strength: 0 });
+    const { hires } = await txt2img({ ...body, ...own, denoising_strength: 0 });
     expect(await hires?.job({ image: "abcd", size: { width: 128, height: 64 }, seed: "1", steps: 20 })).toBeUndefined();
   });
 });

@@ -132,7 +132,8 @@ describe("AUTOMATIC1111's API with the embedded checkpoint in a process of its o
       hr_second_pass_steps: 2,
       denoising_strength: 0.6,
     });
-    expect([...steps.values()]).toEqual([3, 2]);
+    // One job.
+    expect([...steps.values()]).toEqual([5]);
     expect(await readPictureSettings(files[0] ?? new Uint8Array())).toMatchObject({
       width: 96,
       height: 96,

@@ -137,6 +137,7 @@ describe("a reply of txt2img", () => {
       enable_hr: true,
       hr_scale: 2,
       hr_upscaler: "Lanczos",
+      hr_prompt: "a wolf",
       denoising_strength: 0.5,
       steps: 4,
     };
@@ -540,6 +541,18 @@ describe("extras", () => {
     expect([reply.status, await reply.json()]).toMatchObject([400, { detail: expect.stringContaining(message) }]);
   });
 
+  it("by an upscaler's network are a job that repaints nothing, in the exact size", async () => {
+    const { one, jobs } = serve();
+    const body = { image: await image(), upscaler_1: "4X-Fine", resize_mode: 1, upscaling_resize_w: 60, upscaling_resize_h: 50 };
+    const reply = await one.post("extra-single-image", body);
+    expect(await reply.json()).toMatchObject({ image: expect.stringMatching(/^iVBOR/) });
+    expect(jobs.all.map(({ model, request }) => [model, request.hires])).toEqual([
+      ["emoji-64", { width: 60, height: 50, upscaler: "4x-fine", strength: 0, tile: 512 }],
+    ]);
+    const large = await one.post("extra-single-image", { ...body, resize_mode: 0, upscaling_resize: 300 });
+    expect(await large.json()).toMatchObject({ detail: expect.stringMatching(/upscaling_resize makes a picture.*maxPixels/) });
+  });
+
   it("of a batch are a list", async () => {
     const reply = await serve().one.post("extra-batch-images", {
       upscaler_1: "Lanczos",
@@ -560,7 +573,15 @@ it.each(["extra-single-image", "png-info"])("%s names its own field for what is 
 describe("png-info", () => {
   it("reads back the settings of a picture that hires fix made", async () => {
     const { one } = serve();
-    const body = { prompt: "a fox", width: 64, height: 64, enable_hr: true, denoising_strength: 0.5 };
+    const body = {
+      prompt: "a fox",
+      width: 64,
+      height: 64,
+      enable_hr: true,
+      hr_upscaler: "Lanczos",
+      hr_prompt: "a wolf",
+      denoising_strength: 0.5,
+    };
     const { images } = (await (await one.post("txt2img", body)).json()) as { images: string[] };
     const info = await (await one.post("png-info", { image: images[0] })).json();
     expect(info).toMatchObject({ info: expect.stringContaining("Hires upscale: 2"), parameters: { "Hires upscaler": "Lanczos" } });
