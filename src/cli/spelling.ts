@@ -76,6 +76,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   loadIPAdapter: "--ip-adapter",
   localFilesOnly: "--offline",
   loraFolders: "--lora-dir",
+  lowMemory: "--low-memory",
   loras: "--lora",
   maskImage: "--mask",
   maxBatch: "--max-batch",

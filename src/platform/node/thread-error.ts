@@ -1,13 +1,14 @@
 import { DeviceError } from "../../errors.js";
+import type { Spelling, Wording } from "../../wording.js";
 import type { RuntimeBuild } from "./thread-state.js";
 
 /** What to do without the native library. */
-const WITHOUT_LIBRARY =
-  'or run in WebAssembly, which is slower: device "wasm", with the package onnxruntime-web (npm install onnxruntime-web)';
+const withoutLibrary = (name: Spelling) =>
+  `or run in WebAssembly, which is slower: ${name("device", { value: "wasm" })}, with the package onnxruntime-web (npm install onnxruntime-web)`;
 
 interface LoadProblem {
   readonly problem: string;
-  readonly hint: string;
+  readonly hint: Wording;
 }
 
 const LOAD_PROBLEMS: Readonly<Record<RuntimeBuild, Readonly<Record<string, LoadProblem>>>> = {
@@ -15,16 +16,19 @@ const LOAD_PROBLEMS: Readonly<Record<RuntimeBuild, Readonly<Record<string, LoadP
     // The package is missing: a bundle without node_modules, or an incomplete install.
     ERR_MODULE_NOT_FOUND: {
       problem: "a package that the runtime's thread needs is not installed",
-      hint: `install darkroom with its dependencies next to your program (in a bundle, keep darkroom and onnxruntime-node external); ${WITHOUT_LIBRARY}`,
+      hint: (name) =>
+        `install darkroom with its dependencies next to your program (in a bundle, keep darkroom and onnxruntime-node external); ${withoutLibrary(name)}`,
     },
     // The package has no binary for this platform.
     MODULE_NOT_FOUND: {
       problem: `onnxruntime-node has no binary for ${process.platform}-${process.arch}`,
-      hint: `onnxruntime-node is built for Linux and Windows (x64, arm64) and for Macs with Apple silicon; if this is one of them, remove node_modules and install again; ${WITHOUT_LIBRARY}`,
+      hint: (name) =>
+        `onnxruntime-node is built for Linux and Windows (x64, arm64) and for Macs with Apple silicon; if this is one of them, remove node_modules and install again; ${withoutLibrary(name)}`,
     },
     ERR_DLOPEN_FAILED: {
       problem: "onnxruntime-node's library does not load",
-      hint: `remove node_modules and install again; on Alpine Linux use an image with glibc, such as node:24-slim: the library is not built for musl; ${WITHOUT_LIBRARY}`,
+      hint: (name) =>
+        `remove node_modules and install again; on Alpine Linux use an image with glibc, such as node:24-slim: the library is not built for musl; ${withoutLibrary(name)}`,
     },
   },
   wasm: {

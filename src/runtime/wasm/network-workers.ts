@@ -4,7 +4,8 @@ import { isOutOfMemory, outOfMemory } from "./out-of-memory.js";
 
 /*
  * The heap of WebAssembly ends at 4 GB, is never given back while its worker lives, and is lost whole if the runtime aborts in it. So a
- * large network gets a worker of its own, a worker ends with its last network, and networks whose worker has ended are loaded again.
+ * large network gets a worker of its own, a worker ends with its last network, and networks whose worker has ended are loaded again. An
+ * autoencoder's worker ends after each run, since its intermediate results are much larger than its weights.
  */
 
 /** Bytes of weights up to which networks share a worker. */
@@ -59,7 +60,9 @@ export class NetworkWorkers implements Transport {
         const network = this.networks.get(task.session);
         if (!network) throw new Error(`session ${task.session} was released`);
         const { worker, session } = await this.placeOf(network);
-        return this.guarded(worker, () => worker.transport.ask({ ...task, session }, transfer));
+        const answer = await this.guarded(worker, () => worker.transport.ask({ ...task, session }, transfer));
+        if (network.task.endsAfterRun && this.workers.has(worker)) void this.end(worker);
+        return answer;
       }
       case "release": {
         const network = this.networks.get(task.session);
@@ -141,7 +144,8 @@ export class NetworkWorkers implements Transport {
   }
 }
 
-/** Bytes of a network's weights in the heap. */
-function bytesOf({ mounts = [], preparations }: LoadTask): number {
-  return [mounts, ...preparations.map(({ mounts = [] }) => mounts)].flat().reduce((sum, { length }) => sum + length, 0);
+/** Bytes of a network's weights in the heap. A network whose intermediate results are large is never small. */
+function bytesOf({ mounts = [], preparations, endsAfterRun }: LoadTask): number {
+  const weights = [mounts, ...preparations.map(({ mounts = [] }) => mounts)].flat().reduce((sum, { length }) => sum + length, 0);
+  return endsAfterRun ? Math.max(weights, LARGEST_SHARED + 1) : weights;
 }

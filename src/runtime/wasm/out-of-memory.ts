@@ -3,10 +3,10 @@ import { messageOf } from "../../message-of.js";
 
 /**
  * What ONNX Runtime's WebAssembly builds and JavaScript engines say when memory is full. A build aborts if its own code cannot get memory,
- * and says little then.
+ * and says little then. A tensor whose size in bytes does not fit into 32 bits is an "Integer overflow".
  */
 const WORDS =
-  /bad_alloc|out of memory|\bOOM\b|Aborted\(|memory access out of bounds|[Ff]ailed to allocate|allocation failed|could not allocate|memory limit/;
+  /bad_alloc|out of memory|\bOOM\b|Aborted\(|memory access out of bounds|[Ff]ailed to allocate|allocation failed|could not allocate|memory limit|Integer overflow/;
 
 /** Whether a worker failed because memory is full. */
 export function isOutOfMemory(error: unknown): boolean {
@@ -17,7 +17,7 @@ export function isOutOfMemory(error: unknown): boolean {
 export function outOfMemory(cause: unknown): DeviceError {
   return new DeviceError("WebAssembly's memory is full: a network and its intermediate results have 4 GB at most", {
     hint: (name) =>
-      `make a smaller picture or fewer at once, set ${name("lowMemory", { value: "true" })}, load half-precision weights, or use another device`,
+      `make a smaller picture or fewer at once, set ${name("lowMemory", { code: "lowMemory: true" })}, load half-precision weights, or use another device`,
     cause,
   });
 }

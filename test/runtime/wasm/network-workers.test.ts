@@ -60,6 +60,20 @@ describe("the workers of networks in WebAssembly", () => {
     expect(started).toHaveLength(2);
   });
 
+  it("end after each run of a network with large intermediate results, which is alone in its worker", async () => {
+    const { started, workers, load, run } = workersOf();
+    await load(100);
+    const { session = 0 } = await workers.ask({ ...network(100), endsAfterRun: true });
+    await load(100);
+    for (let i = 0; i < 2; i++) await run(session);
+    expect(started.map(({ kinds }) => kinds)).toEqual([
+      ["load", "load"],
+      ["load", "run"],
+      ["load", "run"],
+    ]);
+    expect(started.map(({ hasEnded }) => hasEnded)).toEqual([false, true, true]);
+  });
+
   it("all end with the engine, which takes no more tasks", async () => {
     const { started, workers, load, run } = workersOf();
     const session = await load(600);
