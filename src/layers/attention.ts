@@ -1,10 +1,10 @@
 import { ConfigError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { attention } from "../graph/ops/attention.js";
-import { add, scale } from "../graph/ops/elementwise.js";
+import { add, addBatches, scale } from "../graph/ops/elementwise.js";
 import { concat, repeatBatch, reshape, slice, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
-import { groupNorm, linear, linearRows } from "./basic.js";
+import { groupNorm, layerNorm, linear, linearRows } from "./basic.js";
 import { attendToImages } from "./image-prompts.js";
 
 /**
@@ -48,6 +48,53 @@ export function perturbedSelfAttention(x: Value, w: Scope, heads: number, rows: 
   const alone = isWhole ? slice(x, 0, batch - rows, batch) : repeatBatch(x, rows);
   const values = linear(linearRows(alone, w.at("to_v"), channels, [0, channels]), w.at("to_out", 0), channels);
   return attended ? concat([repeatBatch(attended, batch - rows), values], 0) : values;
+}
+
+/** How attention over pixels and a text together is built. */
+export interface AddedAttentionOptions {
+  /** Features of the text [batch or a multiple of it, tokens, features]. */
+  readonly context: Value;
+  /** Channels of a head. */
+  readonly headWidth: number;
+  /** Groups of the norm before attention. */
+  readonly groups: number;
+  /** Whether pixels attend to the text alone, not to the pixels. */
+  readonly onlyCrossAttention: boolean;
+  /** The norm of the text's features; none by default. */
+  readonly contextNorm: "layer_norm" | "group_norm" | null | undefined;
+}
+
+/** Groups of the norm of the text's features in diffusers. */
+const CONTEXT_GROUPS = 32;
+
+/**
+ * Attention of the pixels of x [batch, channels, height, width] to a text and to themselves at once (Nichol et al. 2021, GLIDE), with a
+ * group norm before it and a residual around both. The result has the context's batch. Matches diffusers' AttnAddedKVProcessor.
+ * @throws ConfigError if the heads do not fill the channels.
+ */
+export function addedAttention(x: Value, w: Scope, options: AddedAttentionOptions): Value {
+  const { context, headWidth, groups, onlyCrossAttention, contextNorm } = options;
+  const [batch = 1, channels = 0, height = 0, width = 0] = x.shape;
+  if (channels % headWidth !== 0)
+    throw new ConfigError(`attention_head_dim is ${headWidth}; the ${channels} channels of a block are not a multiple of it`);
+  const normed = groupNorm(x, w.at("group_norm"), groups, 1e-5);
+  const tokens = transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]);
+  const text = normedContext(context, w.at("norm_cross"), contextNorm);
+  const rows = Math.max(batch, text.shape[0] ?? 1);
+  const ofPixels = (name: string) => repeatBatch(linear(tokens, w.at(name), channels), rows);
+  const ofText = (name: string) => repeatBatch(linearRows(text, w.at(name), channels, [0, channels], { isExact: true }), rows);
+  const both = (added: string, own: string) => (onlyCrossAttention ? ofText(added) : concat([ofText(added), ofPixels(own)], 1));
+  const attended = attention(ofPixels("to_q"), both("add_k_proj", "to_k"), both("add_v_proj", "to_v"), channels / headWidth);
+  const result = linear(attended, w.at("to_out", 0), channels);
+  return addBatches(x, reshape(transpose(result, [0, 2, 1]), [rows, channels, height, width]));
+}
+
+function normedContext(context: Value, w: Scope, norm: AddedAttentionOptions["contextNorm"]): Value {
+  if (!norm) return context;
+  if (norm === "layer_norm") return layerNorm(context, w);
+  const [batch = 1, tokens = 0, features = 0] = context.shape;
+  const columns = reshape(transpose(context, [0, 2, 1]), [batch, features, tokens, 1]);
+  return transpose(reshape(groupNorm(columns, w, CONTEXT_GROUPS, 1e-5), [batch, features, tokens]), [0, 2, 1]);
 }
 
 /** How attention over pixels is built. */

@@ -1,8 +1,10 @@
 import type { Value } from "../graph/graph.js";
+import { attention } from "../graph/ops/attention.js";
 import { add, cos, log, mul, scale, sin } from "../graph/ops/elementwise.js";
-import { concat, gather, reshape } from "../graph/ops/shapes.js";
+import { spatialMean } from "../graph/ops/resampling.js";
+import { concat, gather, reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
-import { ACTIVATIONS, type Activation, linear } from "./basic.js";
+import { ACTIVATIONS, type Activation, layerNorm, linear } from "./basic.js";
 
 /** How timesteps become sines and cosines. */
 export interface SinusoidOptions {
@@ -39,6 +41,22 @@ export function timestepEmbedding(x: Value, w: Scope, width: number, activation:
   const input = condition ? add(x, linear(condition, w.at("cond_proj"), x.shape.at(-1) ?? 0)) : x;
   const hidden = ACTIVATIONS[activation](linear(input, w.at("linear_1"), width));
   return linear(hidden, w.at("linear_2"), width);
+}
+
+/**
+ * A text's features [batch, tokens, features] pooled to [batch, width]: a token that is their mean attends to them all. Matches diffusers'
+ * TextTimeEmbedding.
+ */
+export function pooledTextEmbedding(context: Value, w: Scope, width: number, heads: number): Value {
+  const [batch = 1, tokens = 0, features = 0] = context.shape;
+  const normed = layerNorm(context, w.at("norm1"));
+  const pool = w.at("pool");
+  const mean = reshape(spatialMean(reshape(transpose(normed, [0, 2, 1]), [batch, features, tokens, 1])), [batch, 1, features]);
+  const first = add(mean, pool.tensor("positional_embedding", [1, features], [1, 1, features]));
+  const all = concat([first, normed], 1);
+  const project = (x: Value, name: string) => linear(x, pool.at(name), features);
+  const pooled = attention(project(first, "q_proj"), project(all, "k_proj"), project(all, "v_proj"), heads);
+  return layerNorm(linear(reshape(pooled, [batch, features]), w.at("proj"), width), w.at("norm2"));
 }
 
 /** How class labels are embedded. */

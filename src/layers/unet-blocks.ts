@@ -2,16 +2,17 @@ import type { Value } from "../graph/graph.js";
 import { averagePool, doubled } from "../graph/ops/resampling.js";
 import { concat, repeatBatch } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
-import { type Perturbation, type PixelAttentionOptions, pixelAttention } from "./attention.js";
+import { type AddedAttentionOptions, addedAttention, type Perturbation, type PixelAttentionOptions, pixelAttention } from "./attention.js";
 import { amplifiedHalf, type FreeUBlock, filteredLow } from "./freeu.js";
 import { type MotionOptions, motionModule } from "./motion-module.js";
 import { downsample, type ResnetOptions, resnetBlock, upsample } from "./resnet.js";
 import { spatialTransformer } from "./spatial-transformer.js";
 
-/** What follows each resnet block: nothing, attention over pixels, or a spatial transformer with a context. */
+/** What follows each resnet block: nothing, attention over pixels, over pixels and a text, or a spatial transformer with a context. */
 export type BlockAttention =
   | { readonly kind: "none" }
   | ({ readonly kind: "pixels" } & PixelAttentionOptions)
+  | ({ readonly kind: "added" } & AddedAttentionOptions)
   | {
       readonly kind: "transformer";
       readonly context: Value;
@@ -135,5 +136,5 @@ function attendInPicture(x: Value, w: Scope, i: number, attention: BlockAttentio
     const layers = attention.layers(i);
     return spatialTransformer(x, attention.context, scope, { ...attention, layers });
   }
-  return pixelAttention(x, scope, attention);
+  return attention.kind === "added" ? addedAttention(x, scope, attention) : pixelAttention(x, scope, attention);
 }

@@ -6,8 +6,14 @@ import { PER_BLOCK, unetEncoderFields } from "./unet-encoder.js";
 
 const NORM_GROUPS = 32;
 
-const DOWN_BLOCKS = ["DownBlock2D", "CrossAttnDownBlock2D", "KDownBlock2D", "KCrossAttnDownBlock2D"] as const;
-const UP_BLOCKS = ["UpBlock2D", "CrossAttnUpBlock2D", "KUpBlock2D", "KCrossAttnUpBlock2D"] as const;
+const DOWN_BLOCKS = [
+  ...(["DownBlock2D", "CrossAttnDownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"] as const),
+  ...(["KDownBlock2D", "KCrossAttnDownBlock2D"] as const),
+] as const;
+const UP_BLOCKS = [
+  ...(["UpBlock2D", "CrossAttnUpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D", "SimpleCrossAttnUpBlock2D"] as const),
+  ...(["KUpBlock2D", "KCrossAttnUpBlock2D"] as const),
+] as const;
 
 export const unet2DConditionFields = {
   ...unetEncoderFields,
@@ -21,7 +27,9 @@ export const unet2DConditionFields = {
   centerInputSample: v.nullish(v.boolean(), false),
   /**
    * The down blocks, the finest first: "DownBlock2D", or "CrossAttnDownBlock2D" with attention to text; three of the second, then one of
-   * the first, by default. "KDownBlock2D" and "KCrossAttnDownBlock2D" are those of the latent upscaler; they go with their own kind only.
+   * the first, by default. Others are "AttnDownBlock2D" with attention over pixels, "ResnetDownsampleBlock2D", which halves the size by a
+   * resnet block, and "SimpleCrossAttnDownBlock2D", which does so and attends to pixels and text at once. "KDownBlock2D" and
+   * "KCrossAttnDownBlock2D" are those of the latent upscaler; they go with their own kind only.
    */
   downBlockTypes: v.nullish(blocks(v.picklist(DOWN_BLOCKS)), [
     "CrossAttnDownBlock2D",
@@ -31,7 +39,8 @@ export const unet2DConditionFields = {
   ]),
   /**
    * The up blocks, the coarsest first: "UpBlock2D", or "CrossAttnUpBlock2D" with attention to text; one of the first, then three of the
-   * second, by default; "KUpBlock2D" and "KCrossAttnUpBlock2D" with their kind.
+   * second, by default; and the counterparts of the other down blocks: "AttnUpBlock2D", "ResnetUpsampleBlock2D",
+   * "SimpleCrossAttnUpBlock2D", and "KUpBlock2D" and "KCrossAttnUpBlock2D" with their kind.
    */
   upBlockTypes: v.nullish(blocks(v.picklist(UP_BLOCKS)), ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"]),
   /** Transformer layers of the up blocks, the coarsest first; by default those of the down blocks in reverse. */
@@ -62,8 +71,29 @@ export const unet2DConditionFields = {
   attentionType: v.nullish(v.literal("default"), "default"),
   /** Join the class embedding to the timestep's embedding instead of adding it; false by default. */
   classEmbeddingsConcat: v.nullish(v.boolean(), false),
-  /** A norm of the context tokens: only null, for none, is supported. */
-  crossAttentionNorm: v.nullish(v.null()),
+  /** A norm of the context tokens in "SimpleCrossAttn" blocks: "layer_norm", or "group_norm" with 32 groups; none by default. */
+  crossAttentionNorm: v.nullish(v.picklist(["layer_norm", "group_norm"])),
+  /**
+   * The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), "UNetMidBlock2DSimpleCrossAttn" to pixels and text at
+   * once, "UNetMidBlock2D" without, or null for no middle block.
+   */
+  midBlockType: v.optional(
+    v.nullable(v.picklist(["UNetMidBlock2DCrossAttn", "UNetMidBlock2DSimpleCrossAttn", "UNetMidBlock2D"])),
+    "UNetMidBlock2DCrossAttn",
+  ),
+  /** Whether a "UNetMidBlock2DSimpleCrossAttn" attends to the text alone; by default as `onlyCrossAttention` if that is one value. */
+  midBlockOnlyCrossAttention: v.nullish(v.boolean()),
+  /** In "Resnet" and "SimpleCrossAttn" blocks: the timestep's embedding enters without an activation; false by default. */
+  resnetSkipTimeAct: v.nullish(v.boolean(), false),
+  /** In "Resnet" and "SimpleCrossAttn" blocks: the results of resnet blocks are divided by this; 1 by default. */
+  resnetOutScaleFactor: v.nullish(v.number(), 1),
+  /**
+   * "text_time": the pooled text embedding and the sizes are added to the timestep's embedding, as in Stable Diffusion XL; "text": the
+   * context tokens are, pooled by the network itself; none by default.
+   */
+  additionEmbedType: v.nullish(v.picklist(["text_time", "text"])),
+  /** Attention heads that pool the context tokens with "text"; 64 by default. */
+  additionEmbedTypeNumHeads: v.nullish(count, 64),
 };
 
 export const unet2DConditionSchema = v.object(unet2DConditionFields);

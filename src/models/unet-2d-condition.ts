@@ -26,7 +26,7 @@ import {
   level,
   type Motion,
   middle,
-  resnetOptions,
+  resnetsOf,
   timeEmbedding,
   type UNetConditions,
   unetFeeds,
@@ -323,12 +323,13 @@ function unet(
     h = upBlock(h, skips, temb, w.at("up_blocks", j), {
       channels: blockOutChannels[i] ?? 0,
       layers: level(config.layersPerBlock, i) + 1,
-      resnet: resnetOptions(config),
-      attention: blockAttention(i, type === "CrossAttnUpBlock2D", layers, context, config),
+      ...resnetsOf(type, config),
+      attention: blockAttention(i, type, layers, context, config, j),
       motion: motion?.inBlock(i),
       isLast: i === 0,
       exchange,
-      freeU: freeU && freeUOf(freeU, j),
+      // As in diffusers, other blocks stay as they are.
+      freeU: freeU && /^(CrossAttn)?UpBlock2D$/.test(type) ? freeUOf(freeU, j) : undefined,
     });
   }
   return { prediction: lastLayers(h, w, config), ...(deepFeature && { deep_feature: deepFeature }) };

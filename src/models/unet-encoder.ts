@@ -7,10 +7,10 @@ import { concat, expand, reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import type { Perturbation } from "../layers/attention.js";
 import { ACTIVATIONS, type Activation, activationName } from "../layers/basic.js";
-import { classEmbedding, fourierEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
+import { classEmbedding, fourierEmbedding, pooledTextEmbedding, sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js";
 import type { MotionOptions } from "../layers/motion-module.js";
 import type { ResnetOptions } from "../layers/resnet.js";
-import { type BlockAttention, downBlock, midBlock } from "../layers/unet-blocks.js";
+import { type BlockAttention, downBlock, midBlock, type Sampler } from "../layers/unet-blocks.js";
 import { expectField } from "../options/check-options.js";
 import { type Fields, field, group, needed, tensor } from "../options/fields.js";
 import type { DType } from "../tensor/dtype.js";
@@ -100,7 +100,9 @@ const schema = v.object(unetEncoderFields);
 export type UNetEncoderConfig = v.InferOutput<typeof schema>;
 
 /** What the conditions depend on. */
-type ConditionsConfig = Omit<UNetEncoderConfig, "downBlockTypes" | "normNumGroups">;
+interface ConditionsConfig extends Omit<UNetEncoderConfig, "downBlockTypes" | "midBlockType" | "normNumGroups" | "additionEmbedType"> {
+  readonly additionEmbedType?: "text_time" | "text" | null | undefined;
+}
 
 /** The conditions of a prediction. */
 export interface UNetConditions {
@@ -144,7 +146,7 @@ export function unetFeeds(
 ): Record<string, Tensor<DType>> {
   if ((config.additionEmbedType === "text_time") !== (addedCond !== undefined)) {
     throw new ArgumentError(
-      config.additionEmbedType
+      config.additionEmbedType === "text_time"
         ? `this ${network} needs addedCond: { textEmbeds, timeIds }`
         : `this ${network} takes no addedCond; it has no text_time embedding`,
     );
@@ -197,6 +199,7 @@ export function timestepFeed(timestep: number | Tensor | Tensor<"int64">, batch:
 /** Config fields of {@link timeEmbedding} that only some configs have. */
 interface TimeEmbeddingConfig extends ConditionsConfig {
   readonly timeEmbeddingType?: "positional" | "fourier" | undefined;
+  readonly additionEmbedTypeNumHeads?: number | undefined;
   readonly timeEmbeddingDim?: number | null | undefined;
   readonly timestepPostAct?: Activation | null | undefined;
   readonly timeEmbeddingActFn?: Activation | null | undefined;
@@ -233,7 +236,11 @@ export function timeEmbedding(
       : add(embedding, classes);
   }
 
-  const { text_embeds, time_ids } = inputs;
+  const { text_embeds, time_ids, encoder_hidden_states } = inputs;
+  if (config.additionEmbedType === "text" && encoder_hidden_states) {
+    const heads = config.additionEmbedTypeNumHeads ?? 1;
+    embedding = addBatches(embedding, pooledTextEmbedding(encoder_hidden_states, w.at("add_embedding"), width, heads));
+  }
   if (text_embeds && time_ids) {
     const numbers = sinusoidalEmbedding(reshape(time_ids, [-1]), { ...waves, width: config.additionTimeEmbedDim ?? 256 });
     const both = concat([text_embeds, reshape(numbers, [text_embeds.shape[0] ?? 1, -1])], 1);
@@ -251,21 +258,45 @@ export function resnetOptions(
 }
 
 /** A config, and what one pass adds to it. */
-export interface PassConfig extends Omit<UNetEncoderConfig, "downBlockTypes"> {
+export interface PassConfig extends Omit<UNetEncoderConfig, "downBlockTypes" | "midBlockType" | "additionEmbedType"> {
   readonly downBlockTypes: readonly string[];
+  readonly midBlockType?: string | null | undefined;
+  readonly midBlockOnlyCrossAttention?: boolean | null | undefined;
+  readonly crossAttentionNorm?: "layer_norm" | "group_norm" | null | undefined;
+  readonly resnetSkipTimeAct?: boolean | undefined;
+  readonly resnetOutScaleFactor?: number | undefined;
   /** Rows and layers whose self-attention is perturbed. */
   readonly perturbs?: Perturbation | undefined;
 }
 
-/** The attention after each resnet block of block `i`: a transformer if `isUsed`, else none. */
+/** How the blocks of a type change the size, and how their resnet blocks are built. */
+export function resnetsOf(type: string, config: PassConfig): { readonly resnet: ResnetOptions; readonly sampler: Sampler } {
+  const resnet = resnetOptions(config);
+  if (!/^(Resnet|SimpleCrossAttn)/.test(type)) return { resnet, sampler: "conv" };
+  const { resnetSkipTimeAct: skipTimeActivation = false, resnetOutScaleFactor: outputScale = 1 } = config;
+  return { resnet: { ...resnet, skipTimeActivation, outputScale }, sampler: "resnet" };
+}
+
+/**
+ * The attention after each resnet block of the block of this type at level `i`. `at` is the block's place among its own; as in diffusers,
+ * the widths of heads are those of the down blocks in their own order.
+ */
 export function blockAttention(
   i: number,
-  isUsed: boolean,
+  type: string,
   layers: number | readonly number[] | undefined,
   context: Value,
   config: PassConfig,
+  at = i,
 ): BlockAttention {
-  if (!isUsed) return { kind: "none" };
+  const groups = config.normNumGroups;
+  const headWidth = level(config.attentionHeadDim, at);
+  if (type.startsWith("Attn")) return { kind: "pixels", headWidth, groups, epsilon: config.normEps };
+  if (type.includes("SimpleCrossAttn")) {
+    const { crossAttentionNorm: contextNorm } = config;
+    return { kind: "added", context, headWidth, groups, onlyCrossAttention: level(config.onlyCrossAttention, i), contextNorm };
+  }
+  if (!type.includes("CrossAttn")) return { kind: "none" };
   return {
     kind: "transformer",
     context,
@@ -296,8 +327,8 @@ export function downBlocks(
     const results = downBlock(skips.at(-1) ?? x, temb, w.at("down_blocks", i), {
       channels: config.blockOutChannels[i] ?? 0,
       layers: level(config.layersPerBlock, i),
-      resnet: resnetOptions(config),
-      attention: blockAttention(i, type === "CrossAttnDownBlock2D", level(config.transformerLayersPerBlock, i), context, config),
+      ...resnetsOf(type, config),
+      attention: blockAttention(i, type, level(config.transformerLayersPerBlock, i), context, config),
       downsamplePadding: i < last ? config.downsamplePadding : undefined,
       steer: (h) => addIntrablock(h, residuals.shift()),
       motion: motion?.inBlock(i),
@@ -341,13 +372,15 @@ export function isAlike(a: Value, b: Value): boolean {
 export function middle(x: Value, temb: Value, context: Value, w: Scope, config: PassConfig, motion?: Motion): Value {
   if (!config.midBlockType) return x;
   const last = config.blockOutChannels.length - 1;
-  const isCross = config.midBlockType === "UNetMidBlock2DCrossAttn";
-  const attention = blockAttention(last, isCross, level(config.transformerLayersPerBlock, last), context, config);
+  const { midBlockType, midBlockOnlyCrossAttention, onlyCrossAttention, midBlockScaleFactor: outputScale } = config;
+  const attention = blockAttention(last, midBlockType, level(config.transformerLayersPerBlock, last), context, config);
+  const isSimple = attention.kind === "added";
+  const only = isSimple && (midBlockOnlyCrossAttention ?? onlyCrossAttention === true);
   return midBlock(x, temb, w.at("mid_block"), {
     channels: config.blockOutChannels[last] ?? 0,
-    layers: isCross ? 1 : 0,
-    resnet: { ...resnetOptions(config), outputScale: config.midBlockScaleFactor },
-    attention: { ...attention, ...(isCross && { onlyCrossAttention: false }) },
+    layers: attention.kind === "none" ? 0 : 1,
+    resnet: { ...resnetOptions(config), outputScale, skipTimeActivation: isSimple && (config.resnetSkipTimeAct ?? false) },
+    attention: { ...attention, ...(attention.kind !== "none" && { onlyCrossAttention: only }) },
     motion: motion?.inMiddle,
   });
 }

@@ -19,6 +19,8 @@ const UP_BLOCKS = ["UpBlockMotion", "CrossAttnUpBlockMotion"] as const;
 const schema = v.object({
   ...unet2DConditionFields,
   normNumGroups: unetEncoderFields.normNumGroups,
+  midBlockType: unetEncoderFields.midBlockType,
+  additionEmbedType: unetEncoderFields.additionEmbedType,
   /** The down blocks, the finest first, by the names of the blocks without motion. */
   downBlockTypes: v.pipe(blocks(v.picklist(DOWN_BLOCKS)), v.mapItems(withoutMotion)),
   /** The up blocks, the coarsest first, by the names of the blocks without motion. */

@@ -54,7 +54,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
   /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: StableDiffusionComponents, source?: ComponentSource) {
     expectParts(new.target.className, components, STABLE_DIFFUSION_PARTS);
-    if (components.unet.config.additionEmbedType) {
+    if (components.unet.config.additionEmbedType === "text_time") {
       throw new ConfigError("this UNet is conditioned like Stable Diffusion XL's", {
         hint: "open the checkpoint with DiffusionPipeline or a StableDiffusionXL pipeline",
       });

@@ -137,7 +137,7 @@ export abstract class StableDiffusionXLBase<Request extends StableDiffusionXLCom
   /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: StableDiffusionXLComponents, settings: StableDiffusionXLSettings = {}, source?: ComponentSource) {
     expectParts(new.target.className, components, XL_PARTS);
-    if (!components.unet.config.additionEmbedType) {
+    if (components.unet.config.additionEmbedType !== "text_time") {
       throw new ConfigError("this UNet is not conditioned like Stable Diffusion XL's", {
         hint: "open the checkpoint with DiffusionPipeline or a StableDiffusion pipeline",
       });

@@ -43,7 +43,7 @@ async function expectNamed(work: Promise<unknown>, field: string, ...parts: stri
 
 describe("a UNet's config", () => {
   it.each<[string, unknown, string?]>([
-    ["mid_block_type", "UNetMidBlock2DSimpleCrossAttn"],
+    ["mid_block_type", "UNetMidBlock3DCrossAttn"],
     ["act_fn", "gelu_new"],
     ["attention_type", "gated"],
     ["attention_type", "gated-text-image"],
@@ -54,7 +54,8 @@ describe("a UNet's config", () => {
     ["encoder_hid_dim_type", "image_proj"],
     ["timestep_post_act", "sigmoid"],
     ["time_embedding_act_fn", "sigmoid"],
-    ["cross_attention_norm", "group_norm"],
+    ["cross_attention_norm", "batch_norm"],
+    ["resnet_skip_time_act", "yes"],
     ["dual_cross_attention", true],
     ["only_cross_attention", "yes"],
     ["center_input_sample", 1],
@@ -77,8 +78,8 @@ describe("a UNet's config", () => {
   });
 
   it.each([
-    ["down_block_types", ["DownBlock2D", "SimpleCrossAttnDownBlock2D"], "SimpleCrossAttnDownBlock2D"],
-    ["up_block_types", ["AttnUpBlock2D", "UpBlock2D"], "AttnUpBlock2D"],
+    ["down_block_types", ["DownBlock2D", "SkipDownBlock2D"], "SkipDownBlock2D"],
+    ["up_block_types", ["AttnSkipUpBlock2D", "UpBlock2D"], "AttnSkipUpBlock2D"],
   ])("with an unknown block among %s is refused by the block's place and name", async (field, types, unknown) => {
     const place = types.indexOf(unknown);
     await expectNamed(openUnet({ config: { [field]: types } }), `${field}.${place}`, unknown, "expected");

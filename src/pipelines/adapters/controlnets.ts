@@ -80,7 +80,7 @@ export function controlNetsOf({ controlnet, unet }: ControlNetComponents & Pick<
 /** The part of a config that shows which UNets a network is for. */
 interface FamilyConfig {
   readonly crossAttentionDim: number | readonly number[];
-  readonly additionEmbedType?: "text_time" | null | undefined;
+  readonly additionEmbedType?: "text_time" | "text" | null | undefined;
 }
 
 /** @throws ArgumentError unless a network reads the text features of this UNet. */
