@@ -6,6 +6,7 @@ import { withAiSdk } from "./package/ai-sdk.mjs";
 import { inBundles } from "./package/bundles.mjs";
 import { withNpm, withOthers } from "./package/managers.mjs";
 import { onEveryNode } from "./package/nodes.mjs";
+import { inPages } from "./package/pages.mjs";
 import { check, expect, expectPicture, run, sandbox } from "./package/sandbox.mjs";
 import { withServer } from "./package/server.mjs";
 
@@ -36,31 +37,32 @@ try {
   const tarball = join(sandbox, packed.filename);
 
   let app;
-  check("installed by npm, run from the command line, pruned", () => {
+  await check("installed by npm, run from the command line, pruned", () => {
     app = withNpm(tarball);
   });
-  check("types, without @types/node or skipLibCheck", () => {
+  await check("types, without @types/node or skipLibCheck", () => {
     writeFileSync(join(app, "api.mts"), PROGRAM);
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     const options = ["--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "--types", ""];
     writeFileSync(join(app, "parts.mts"), PARTS);
     run("node", [tsc, ...options, "api.mts", "parts.mts"], { cwd: app });
   });
-  check("imported by a program", () => {
+  await check("imported by a program", () => {
     writeFileSync(join(app, "api.mjs"), PROGRAM.replace('"panda.png"', 'process.argv[2] ?? "panda.png"'));
     run("node", ["api.mjs"], { cwd: app });
     expectPicture(app, "panda.png");
   });
-  check("imported in parts, without what runs networks", () => {
+  await check("imported in parts, without what runs networks", () => {
     writeFileSync(join(app, "parts.mjs"), PARTS);
     const printed = run("node", ["parts.mjs"], { cwd: app });
     expect(printed === "666,333,0 2,3\n", `parts.mjs printed ${printed}`);
   });
-  check("used by the AI SDK, on this machine and without the library", () => withAiSdk(app, join(root, "packages/ai-sdk")));
-  check("served by darkroom-server", () => withServer(app, join(root, "packages/server")));
-  check("bundled by esbuild (ESM and CommonJS) and webpack", () => inBundles(app));
-  if (process.platform === "linux") check("on Node 20.9.0, 22 and 24", () => onEveryNode(app));
-  check("installed by Yarn 1, Yarn 4 and pnpm", () => withOthers(tarball));
+  await check("used by the AI SDK, on this machine and without the library", () => withAiSdk(app, join(root, "packages/ai-sdk")));
+  await check("served by darkroom-server", () => withServer(app, join(root, "packages/server")));
+  await check("bundled by esbuild (ESM and CommonJS) and webpack", () => inBundles(app));
+  await check("built into pages by Vite and webpack, without a config", () => inPages(tarball));
+  if (process.platform === "linux") await check("on Node 20.9.0, 22 and 24", () => onEveryNode(app));
+  await check("installed by Yarn 1, Yarn 4 and pnpm", () => withOthers(tarball));
 } finally {
   rmSync(sandbox, { recursive: true, force: true });
 }

@@ -20,8 +20,9 @@ scheduler.setTimesteps(3);
 console.log(scheduler.timesteps.join());
 `;
 
-/** Opens a folder by its path, for which a bundle needs the hub's modules although the program names none of them. */
-const OPENS_PATH = `import { DDIMScheduler } from "darkroom";
+/** Opens a folder by its path, for which a bundle needs the hub's modules. */
+const OPENS_PATH = `import "darkroom/from-pretrained";
+import { DDIMScheduler } from "darkroom";
 const from = { subfolder: "scheduler" };
 DDIMScheduler.fromPretrained("node_modules/darkroom/models/emoji-64", from).then((scheduler) => console.log(scheduler.className));
 `;
@@ -37,7 +38,7 @@ webpack(options, (error, stats) => {
 });
 `;
 
-/** Kilobytes of a minified bundle of one scheduler: alone, and with the modules that open checkpoints, where whole Darkroom has 500. */
+/** Kilobytes of a minified bundle of one scheduler: alone, and from the main entry, of which esbuild keeps what opens checkpoints. */
 const LARGEST_PART = 80;
 const LARGEST_WHOLE = 320;
 
@@ -71,10 +72,7 @@ export function inBundles(app) {
   bundlesOneScheduler(app, esbuild, webpack);
 }
 
-/**
- * One scheduler can be bundled. From darkroom/schedulers it needs no platform; from darkroom it brings what opens paths and hub ids, and no
- * networks.
- */
+/** One scheduler can be bundled, from either entry. What opens paths and hub ids comes by a third, without networks. */
 function bundlesOneScheduler(app, esbuild, webpack) {
   writeFileSync(join(app, "part.mjs"), SCHEDULER("darkroom/schedulers/ddim"));
   writeFileSync(join(app, "whole.mjs"), SCHEDULER("darkroom"));

@@ -44,9 +44,9 @@ export function expectPicture(folder, name) {
 }
 
 /** Runs one of the checks, and says how long it took. */
-export function check(title, body) {
+export async function check(title, body) {
   const start = performance.now();
-  body();
+  await body();
   console.log(`${title} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
 }
 

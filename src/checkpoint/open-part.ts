@@ -27,7 +27,7 @@ export type SourceOpener = (source: string, wanted: WantedPart, options: SourceO
 
 let openSource: SourceOpener = async (source) => {
   throw new CheckpointError(`${source} cannot be opened: the module that opens paths and hub ids is not loaded`, {
-    hint: 'import "darkroom", which loads it, or give a Folder',
+    hint: 'import "darkroom/from-pretrained", which loads it, or give a Folder',
   });
 };
 

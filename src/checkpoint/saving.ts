@@ -77,7 +77,7 @@ export function expectVariant(variant: string | undefined): void {
 
 let writeFolder: FolderWriter = async (path) => {
   throw new ArgumentError(`${path} cannot be written: the module that writes folders is not loaded`, {
-    hint: 'import "darkroom", which loads it',
+    hint: 'import "darkroom/from-pretrained", which loads it',
   });
 };
 

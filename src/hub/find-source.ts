@@ -87,7 +87,8 @@ export async function findSource(source: string | Folder | FoundSource): Promise
 
 /** Whether a source is parsed already. */
 export function isFound(source: unknown): source is FoundSource {
-  return typeof source === "object" && source !== null && "place" in source;
+  // A Folder of a program may have any other members.
+  return typeof source === "object" && source !== null && "kind" in source && "place" in source;
 }
 
 /** The same source. @throws CheckpointError if it does not exist. */

@@ -5,7 +5,7 @@ import { useFolderWriter } from "../checkpoint/saving.js";
 import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
 import type { PredictionType } from "../families/prediction-types.js";
 import type { Folder } from "../platform/folder.js";
-import { expectKind, type WantedKind } from "../recognise/expect-kind.js";
+import type { WantedKind } from "../recognise/expect-kind.js";
 import { expectThere, type FileSource, type FoundSource, findSource, isFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
@@ -41,9 +41,11 @@ export async function openCheckpoint(source: string | Folder | FoundSource, opti
 async function openSingle(source: FileSource, options: OpenCheckpointOptions): Promise<Folder> {
   await refusePickle(source, CHECKPOINT_CONVERSION);
   const { config, wanted = WHOLE_PIPELINE, predictionType, ...from } = options;
-  const [{ openSingleFile }, { originalConfigName }] = await Promise.all([
+  // Imported when they are needed, so that a page that opens folders only does not load them.
+  const [{ openSingleFile }, { originalConfigName }, { expectKind }] = await Promise.all([
     import("../checkpoint/single-file/open-single-file.js"),
     import("../checkpoint/single-file/original-config.js"),
+    import("../recognise/expect-kind.js"),
   ]);
   // The configs come first: if their download fails, gigabytes of weights were not downloaded in vain.
   const configs = config === undefined ? undefined : await openConfigs(config, from);

@@ -6,7 +6,7 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll } from "vitest";
-import { bundleForBrowsers } from "../../scripts/bundle-browser.mjs";
+import { bundleForBrowsers } from "../../packages/browser/bundle.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 

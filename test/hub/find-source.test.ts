@@ -46,6 +46,11 @@ describe("findSource", () => {
     expect(await findSource(found)).toBe(found);
   });
 
+  it("takes a program's Folder for one, whatever its other members are called", async () => {
+    const folder = Object.assign(openFolder(checkpoint("sd1-mini")), { place: "on a map" });
+    expect(await findSource(folder)).toMatchObject({ kind: "folder", place: "given", folder });
+  });
+
   it("refuses addresses of other sites", async () => {
     expect((await checkpointError(findSource("https://civitai.com/a.safetensors"))).message).toMatch(
       /is not the address of a file on the hub/,

@@ -91,7 +91,7 @@ describe("a bundle of DDIM", () => {
     await expect(parts.DDIMScheduler.fromPretrained("owner/name")).rejects.toMatchObject({
       name: "CheckpointError",
       message: "owner/name cannot be opened: the module that opens paths and hub ids is not loaded",
-      hint: 'import "darkroom", which loads it, or give a Folder',
+      hint: 'import "darkroom/from-pretrained", which loads it, or give a Folder',
     });
   });
 

@@ -2,6 +2,7 @@ import { CheckpointError } from "../../errors.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { Folder } from "../folder.js";
 import { urlFolder } from "./url-folder.js";
+import { blobFile } from "./web-file.js";
 
 /** How paths of the package's checkpoints begin. No address does. */
 export const PACKAGED = "darkroom:";
@@ -69,17 +70,20 @@ class PackagedFolder implements Folder {
   }
 
   async size(path: string): Promise<number> {
-    const [folder, name] = this.place(path);
-    return folder.size(name);
+    const [folder, name] = this.locate(path);
+    return folder ? folder.size(name) : (await bytesOf(name)).length;
   }
 
-  async read(path: string, offset?: number, length?: number): Promise<Uint8Array<ArrayBuffer>> {
-    const [folder, name] = this.place(path);
-    return folder.read(name, offset, length);
+  async read(path: string, offset = 0, length?: number): Promise<Uint8Array<ArrayBuffer>> {
+    const [folder, name] = this.locate(path);
+    if (folder) return folder.read(name, offset, length);
+    const bytes = await bytesOf(name);
+    return bytes.slice(offset, length === undefined ? undefined : offset + length);
   }
 
   async file(path: string): Promise<FileRef> {
-    const [folder, name] = this.place(path);
+    const [folder, name] = this.locate(path);
+    if (!folder) return blobFile(new Blob([await bytesOf(name)]));
     return folder.file(name);
   }
 
@@ -87,11 +91,17 @@ class PackagedFolder implements Folder {
     return new PackagedFolder(`${this.name}/${subfolder}`, this.files, `${this.below}${subfolder}/`);
   }
 
-  /** The folder of a file at its address, and the file's name there. */
-  private place(path: string): readonly [Folder, string] {
+  /** The folder of a file at its address, and the file's name there; no folder for a small file that the bundler put into the code. */
+  private locate(path: string): readonly [Folder | undefined, string] {
     const url = this.files[this.below + path]?.href;
     if (url === undefined) throw new CheckpointError(`${this.name}/${path} does not exist`);
+    if (url.startsWith("data:")) return [undefined, url];
     const end = url.lastIndexOf("/");
     return [urlFolder(url.slice(0, end), this.name), decodeURIComponent(url.slice(end + 1))];
   }
+}
+
+/** The bytes of a data URL. */
+async function bytesOf(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await fetch(url)).arrayBuffer());
 }

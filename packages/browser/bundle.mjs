@@ -1,13 +1,12 @@
-// Darkroom as modules that a page loads from any static server, without a bundler of its own:
-//   node scripts/bundle-browser.mjs FOLDER
-// writes darkroom.js, its parts, the workers and the runtime's .wasm files. The package's models belong beside them, as FOLDER/models.
+// Darkroom as modules that a page loads from any static server, without a bundler of its own: darkroom.js, generate.js, their parts, the
+// workers and the runtime's .wasm files. The models belong beside them, in the folder models.
 import { copyFileSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 const WORKERS = ["worker-wasm", "worker-webgpu"];
 const WASM = ["ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm"];
 
@@ -43,5 +42,3 @@ const modelsBeside = {
     });
   },
 };
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await bundleForBrowsers(process.argv[2] ?? join(root, "dist/browser"));
