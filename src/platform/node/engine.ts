@@ -11,7 +11,7 @@ import { scratchFile } from "./scratch-file.js";
 import { WorkerThread } from "./worker-thread.js";
 
 /** How much slower WebAssembly is than the native library; bench/NOTES.md has the measurements. */
-const SLOWDOWN = 7;
+const SLOWDOWN = 5;
 
 /** Node, as an engine needs it. */
 const NODE: EngineHost = {

@@ -4,20 +4,25 @@ import { isOutOfMemory, outOfMemory } from "./out-of-memory.js";
 
 /*
  * The heap of WebAssembly ends at 4 GB, is never given back while its worker lives, and is lost whole if the runtime aborts in it. So a
- * large network gets a worker of its own, a worker ends with its last network, and networks whose worker has ended are loaded again. An
- * autoencoder's worker ends after each run, since its intermediate results are much larger than its weights.
+ * large network gets a worker of its own, a worker ends with its last network if its heap has grown, and networks whose worker has ended
+ * are loaded again. An autoencoder's worker ends after each run, since its intermediate results are much larger than its weights.
  */
 
 /** Bytes of weights up to which networks share a worker. */
 const LARGEST_SHARED = 2 ** 29;
+
+/** Bytes of weights up to which an empty worker is kept: starting another one takes longer than its memory is worth. */
+const LARGEST_KEPT = 2 ** 27;
 
 /** A worker, and what it holds. */
 interface NetworkWorker {
   readonly transport: Transport;
   /** The networks that are loaded in it, or being loaded. */
   readonly networks: Set<Network>;
-  /** Bytes of all weights that it has held. */
+  /** Bytes of their weights. */
   bytes: number;
+  /** The most that {@link bytes} has been. */
+  mostBytes: number;
 }
 
 /** A network that was loaded and not released. */
@@ -94,9 +99,9 @@ export class NetworkWorkers implements Transport {
     const worker = this.workerFor(bytes);
     worker.networks.add(network);
     worker.bytes += bytes;
-    const { session } = await this.guarded(worker, () => worker.transport.ask(task)).catch((error: unknown) => {
-      worker.networks.delete(network);
-      if (worker.networks.size === 0 && worker.bytes > 0) this.end(worker);
+    worker.mostBytes = Math.max(worker.mostBytes, worker.bytes);
+    const { session } = await this.guarded(worker, () => worker.transport.ask(task)).catch(async (error: unknown) => {
+      await this.remove(network, worker);
       throw error;
     });
     if (session === undefined) throw new Error("the runtime's worker returned no session");
@@ -107,8 +112,13 @@ export class NetworkWorkers implements Transport {
     await worker.transport.ask({ kind: "release", session }).catch((error: unknown) => {
       if (!worker.transport.hasEnded) throw error;
     });
-    worker.networks.delete(network);
-    if (worker.networks.size === 0 && worker.bytes > 0) await this.end(worker);
+    await this.remove(network, worker);
+  }
+
+  /** Takes a network off a worker's list. The worker ends if it is empty and its heap has grown. */
+  private async remove(network: Network, worker: NetworkWorker): Promise<void> {
+    if (worker.networks.delete(network)) worker.bytes -= bytesOf(network.task);
+    if (worker.networks.size === 0 && worker.mostBytes > LARGEST_KEPT) await this.end(worker);
   }
 
   /** A worker that has room for this many bytes of weights, or a new one. */
@@ -117,7 +127,7 @@ export class NetworkWorkers implements Transport {
       if (worker.transport.hasEnded) this.end(worker);
       else if (worker.bytes + bytes <= LARGEST_SHARED || worker.bytes === 0) return worker;
     }
-    const worker: NetworkWorker = { transport: this.start(), networks: new Set(), bytes: 0 };
+    const worker: NetworkWorker = { transport: this.start(), networks: new Set(), bytes: 0, mostBytes: 0 };
     this.workers.add(worker);
     return worker;
   }

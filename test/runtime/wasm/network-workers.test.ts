@@ -60,6 +60,13 @@ describe("the workers of networks in WebAssembly", () => {
     expect(started).toHaveLength(2);
   });
 
+  it("are kept without networks while their heap is small", async () => {
+    const { started, load, release } = workersOf();
+    for (let i = 0; i < 9; i++) await release(await load(100));
+    expect(started).toHaveLength(1);
+    expect(started[0]?.hasEnded).toBe(false);
+  });
+
   it("end after each run of a network with large intermediate results, which is alone in its worker", async () => {
     const { started, workers, load, run } = workersOf();
     await load(100);
