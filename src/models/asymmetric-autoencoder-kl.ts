@@ -63,7 +63,7 @@ export type AsymmetricAutoencoderKLConfig = v.InferOutput<typeof schema>;
 export interface DecodeCondition {
   /** The picture [batch or 1, out_channels, height, width] in -1..1. */
   readonly image: Tensor;
-  /** [batch or 1, 1, height, width]: 1 where the picture was repainted, 0 where it stays. */
+  /** The mask [batch or 1, 1, height, width], 1 where the picture was repainted, 0 where it stays. */
   readonly mask: Tensor;
 }
 

@@ -18,8 +18,11 @@ const UP_BLOCKS = ["UpBlockMotion", "CrossAttnUpBlockMotion"] as const;
 
 const schema = v.object({
   ...unet2DConditionFields,
+  /** Groups of the group norms; 32 by default. */
   normNumGroups: unetEncoderFields.normNumGroups,
+  /** The middle block: "UNetMidBlock2DCrossAttn" with attention to text (the default), "UNetMidBlock2D" without, or null for none. */
   midBlockType: unetEncoderFields.midBlockType,
+  /** "text_time", as in Stable Diffusion XL; none by default. */
   additionEmbedType: unetEncoderFields.additionEmbedType,
   /** The down blocks, the finest first, by the names of the blocks without motion. */
   downBlockTypes: v.pipe(blocks(v.picklist(DOWN_BLOCKS)), v.mapItems(withoutMotion)),

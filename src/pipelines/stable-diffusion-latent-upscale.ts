@@ -137,7 +137,9 @@ export class StableDiffusionLatentUpscalePipeline extends StableDiffusionBase<St
    * `pipe.generate({ image, ...(await pipe.encodePrompt({ prompt })) })` makes the same pictures.
    * @throws ArgumentError as `generate`, and for a prompt that changes with the step.
    */
-  override encodePrompt(options: Prompted<PromptOptions & PooledOptions> & GuidanceOptions): Promise<PromptEmbedsXL> {
+  override encodePrompt(
+    options: Prompted<PromptOptions & Pick<PromptOptionsXL, "pooledPromptEmbeds" | "negativePooledPromptEmbeds">> & GuidanceOptions,
+  ): Promise<PromptEmbedsXL> {
     return this.embed(options, { ...PROMPT_FIELDS, ...POOLED_FIELDS, ...GUIDANCE_FIELDS });
   }
 
@@ -199,12 +201,15 @@ export class StableDiffusionLatentUpscalePipeline extends StableDiffusionBase<St
   /** The shape of the small latents. @throws ArgumentError unless the UNet can halve the large ones as often as it does. */
   private expectSides({ shape }: Tensor): readonly number[] {
     const multiple = 2 ** (this.unet.config.blockOutChannels.length - 1);
-    const [sides, step] = [shape.slice(2), (multiple / FACTOR) * latentsOf(this.vae).scaleFactor];
+    const sides = shape.slice(2);
     if (sides.every((side) => (side * FACTOR) % multiple === 0 && side >= multiple)) return shape;
-    const [height, width] = sides.map((side) => side * latentsOf(this.vae).scaleFactor);
+    const { scaleFactor } = latentsOf(this.vae);
+    const step = (multiple / FACTOR) * scaleFactor;
+    const [height = 0, width = 0] = sides.map((side) => side * scaleFactor);
+    const fitting = (side: number) => Math.max(2, Math.floor(side / step)) * step;
     throw new ArgumentError((name) => `${name("image")} is ${width}x${height}; both sides must be multiples of ${step} from ${2 * step}`, {
       argument: "image",
-      hint: "resize or crop the picture first",
+      hint: `resize or crop the picture first, such as to ${fitting(width)}x${fitting(height)}`,
     });
   }
 }

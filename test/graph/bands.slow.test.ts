@@ -11,6 +11,7 @@ import { doubled } from "../../src/graph/ops/resampling.js";
 import { slice } from "../../src/graph/ops/shapes.js";
 import { Scope } from "../../src/graph/scope.js";
 import { conv, groupNorm } from "../../src/layers/basic.js";
+import { kDownBlock, kDownsample, kUpsample } from "../../src/layers/k-blocks.js";
 import { downsample, resnetBlock, upsample } from "../../src/layers/resnet.js";
 import { createEngine } from "../../src/platform/node/engine.js";
 import { openFolder } from "../../src/platform/node/folder.js";
@@ -74,6 +75,10 @@ const convolution = (name: string, channels: number, outChannels: number, kernel
   [`${name}.weight`]: [outChannels, channels, kernel, kernel],
   [`${name}.bias`]: [outChannels],
 });
+const linear = (name: string, width: number, channels: number) => ({
+  [`${name}.weight`]: [channels, width],
+  [`${name}.bias`]: [channels],
+});
 const norm = (name: string, channels: number) => ({ [`${name}.weight`]: [channels], [`${name}.bias`]: [channels] });
 const RESNET = { groups: 32, epsilon: 1e-6, activation: "silu" } as const;
 const resnet = (name: string, channels: number, outChannels: number) => ({
@@ -109,6 +114,23 @@ const NETWORKS: readonly (readonly [what: string, input: Shape, network: Network
       build: (x, w) => {
         const wide = resnetBlock(conv(x, w.at("in"), 256), undefined, w.at("first"), 128, RESNET);
         return resnetBlock(wide, undefined, w.at("second"), 64, RESNET);
+      },
+    },
+  ],
+  [
+    "norms whose gains are an embedding's, a row for each picture, and filters that halve and double the size",
+    [2, 64, HEIGHT, WIDTH],
+    {
+      weights: {
+        ...linear("resnets.0.norm1.linear", 3, 128),
+        ...convolution("resnets.0.conv1", 64, 64),
+        ...linear("resnets.0.norm2.linear", 3, 128),
+        ...convolution("resnets.0.conv2", 64, 64),
+      },
+      build: (x, w) => {
+        const temb = x.graph.constant([0.5, -0.2, 0.1, -0.4, 0.3, 0.2], [2, 3]);
+        const block = { channels: 64, layers: 1, activation: "gelu", epsilon: 1e-5, attention: undefined, attendsToItself: false } as const;
+        return kUpsample(kDownsample(kDownBlock(x, temb, w, block)));
       },
     },
   ],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NetworkAdapters } from "../../src/lora/network-adapters.js";
+import { AsymmetricAutoencoderKL } from "../../src/models/asymmetric-autoencoder-kl.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
@@ -74,14 +75,44 @@ describe.each(["webgpu", "cuda"] as const)("in half precision for %s", (device) 
     expect(half.toArray()).not.toEqual(exact.toArray());
   });
 
-  it.each(["ddpm-mini/unet", "options/unet2d-scale-shift", "options/unet2d-fourier-class"])("%s predicts nearly the same", async (name) => {
+  it.each(["ddpm-mini/unet", "options/unet2d-scale-shift", "options/unet2d-skip", "options/unet2d-fourier-class"])(
+    "%s predicts nearly the same",
+    async (name) => {
+      const { exact, half } = await both(
+        device,
+        (engine) => UNet2DModel.fromPretrained(checkpoint(name), { engine }),
+        async (unet) => {
+          const classLabels = name.endsWith("class") ? Tensor.from([3]) : undefined;
+          return (await unet.forward(noise([1, unet.config.inChannels, 16, 16], 0), Tensor.from([7]), { classLabels })).sample;
+        },
+      );
+      expect(relativeDifference(half, exact)).toBeLessThan(TOLERANCE);
+    },
+  );
+
+  it.each(["x2-upscaler-mini/unet", "options/unet-blocks-only-text", "options/unet-blocks-pixels"])(
+    "%s predicts nearly the same",
+    async (name) => {
+      const { exact, half } = await both(
+        device,
+        (engine) => UNet2DConditionModel.fromPretrained(checkpoint(name), { engine }),
+        async (unet) => {
+          const { inChannels, crossAttentionDim, timeCondProjDim } = unet.config;
+          const timestepCond = timeCondProjDim ? noise([2, timeCondProjDim], 2) : undefined;
+          const inputs = { encoderHiddenStates: noise([2, 5, crossAttentionDim as number], 1), timestepCond };
+          return (await unet.forward(noise([1, inChannels, 16, 16], 0), 0.4, inputs)).sample;
+        },
+      );
+      expect(relativeDifference(half, exact)).toBeLessThan(TOLERANCE);
+    },
+  );
+
+  it("an autoencoder that sees the picture decodes nearly the same", async () => {
+    const condition = { image: noise([1, 3, 32, 32], 1).clamp(-1, 1), mask: noise([1, 1, 32, 32], 2).map((value) => Number(value > 0)) };
     const { exact, half } = await both(
       device,
-      (engine) => UNet2DModel.fromPretrained(checkpoint(name), { engine }),
-      async (unet) => {
-        const classLabels = name.endsWith("class") ? Tensor.from([3]) : undefined;
-        return (await unet.forward(noise([1, unet.config.inChannels, 16, 16], 0), Tensor.from([7]), { classLabels })).sample;
-      },
+      (engine) => AsymmetricAutoencoderKL.fromPretrained(checkpoint("options/vae-asymmetric"), { engine }),
+      async (vae) => (await vae.decode(noise([1, 4, 4, 4], 0), condition)).sample,
     );
     expect(relativeDifference(half, exact)).toBeLessThan(TOLERANCE);
   });

@@ -87,6 +87,10 @@ describe("StableDiffusionLatentUpscalePipeline", () => {
     await refuse({ cache: { interval: 2 } }, /cache/);
     await refuse({ freeU: { s1: 1, s2: 1, b1: 1, b2: 1 } }, /freeU/);
     await refuse({ strength: 0.5 }, /strength/);
+    await expect(pipe.generate({ ...CALL, image: Tensor.full([1, 4, 3, 9], 1) })).rejects.toMatchObject({
+      hint: expect.stringMatching(/such as to 16x8$/),
+    });
+    await expect(generate({ ...CALL, model, device, image: input, hires: {} })).rejects.toMatchObject({ argument: "hires" });
     await expect(generate({ ...CALL, model, device, image: input, strength: 0.5 })).rejects.toMatchObject({ argument: "strength" });
     pipe.scheduler = new DDIMScheduler();
     await expect(pipe.generate({ ...CALL, image: small })).rejects.toThrow(/DDIMScheduler, which has no noise levels/);
