@@ -45,6 +45,7 @@ export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-pictur
 export { gridShape, makeImageGrid } from "./image/grid.js";
 export { IPAdapterMaskProcessor } from "./image/ip-adapter-mask-processor.js";
 export { type ImageSource, loadImage, type RawImage } from "./image/load-image.js";
+export type { PagePicture } from "./platform/page-pictures.js";
 export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "./image/parameters.js";
 export { type EncodeOptions, Picture, type SaveOptions } from "./image/picture.js";
 export type { PictureFormat } from "./image/picture-format.js";

@@ -2,6 +2,7 @@ import { readPath } from "#platform";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import { messageOf } from "../message-of.js";
+import { isPagePicture, type PagePicture, pixelsOf } from "../platform/page-pictures.js";
 import { warn } from "../warnings.js";
 import { decode } from "./decode.js";
 import { type AnyPicture, GrayPicture, toRgb } from "./gray-picture.js";
@@ -27,14 +28,18 @@ interface Pixels {
   readonly data: ArrayLike<number>;
 }
 
-/** An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture, also a gray one. */
-export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | AnyPicture;
+/**
+ * An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture, also a gray one; in a browser also what
+ * a page has: ImageData, an ImageBitmap, a canvas, an <img>.
+ */
+export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | AnyPicture | PagePicture;
 
 /** Whether a value can be an image. */
 export function isImageSource(value: unknown): value is ImageSource {
   if (typeof value === "string") return value !== "";
   if (typeof value !== "object" || value === null) return false;
-  return isPicture(value) || [URL, Uint8Array, ArrayBuffer, Blob].some((type) => value instanceof type) || isRaw(value);
+  const isFile = [URL, Uint8Array, ArrayBuffer, Blob].some((type) => value instanceof type);
+  return isPicture(value) || isFile || isRaw(value) || isPagePicture(value);
 }
 
 /**
@@ -81,6 +86,7 @@ async function readPixels(source: Exclude<ImageSource, AnyPicture>): Promise<Pix
     throw wrongArgument("source", source, "a path, a URL, a Buffer, a Blob, raw pixels { width, height, channels, data } or a Picture");
   }
   if (typeof source === "object" && isRaw(source)) return source;
+  if (typeof source === "object" && isPagePicture(source)) return pixelsOf(source);
   const { bytes, name } = await readSource(source);
   return decode(bytes, name);
 }
@@ -92,7 +98,7 @@ function isTransparent({ channels, data }: Pixels): boolean {
   return false;
 }
 
-async function readSource(source: Exclude<ImageSource, RawImage | AnyPicture>): Promise<{ bytes: Uint8Array; name: string }> {
+async function readSource(source: Exclude<ImageSource, RawImage | AnyPicture | PagePicture>): Promise<{ bytes: Uint8Array; name: string }> {
   if (source instanceof Uint8Array) return { bytes: source, name: "the given buffer" };
   if (source instanceof ArrayBuffer) return { bytes: new Uint8Array(source), name: "the given buffer" };
   if (source instanceof Blob) return { bytes: new Uint8Array(await source.arrayBuffer()), name: nameOf(source) ?? "the given blob" };

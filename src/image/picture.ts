@@ -3,6 +3,7 @@ import { ArgumentError } from "../errors.js";
 import { isPlain, wrongArgument } from "../given.js";
 import { checkOptions, expectField } from "../options/check-options.js";
 import { type Fields, field, flag, whole } from "../options/fields.js";
+import { canvasOf, imageDataOf } from "../platform/page-pictures.js";
 import type { DType } from "../tensor/dtype.js";
 import type { FloatDType } from "../tensor/random.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -137,6 +138,28 @@ export class Picture {
     if (exif.length <= LARGEST_JPEG_EXIF) return embedInJpeg(file, exif);
     warn(`the settings take ${exif.length} bytes, but a JPEG file has room for ${LARGEST_JPEG_EXIF}; the file is written without them`);
     return file;
+  }
+
+  /**
+   * The image file as a `Blob`, for a page: to show it, upload it or let the user save it. PNG by default. Options and errors are those of
+   * {@link encode}.
+   */
+  async toBlob(format: PictureFormat = "png", options: EncodeOptions = {}): Promise<Blob> {
+    return new Blob([(await this.encode(format, options)) as Uint8Array<ArrayBuffer>], { type: `image/${format}` });
+  }
+
+  /** The pixels as a page's `ImageData`. @throws ArgumentError outside of a browser. */
+  toImageData(): ImageData {
+    return imageDataOf(this);
+  }
+
+  /**
+   * Draws the picture on `canvas`, which gets the picture's size; by default on a new `<canvas>`, in a worker on a new `OffscreenCanvas`.
+   * Returns the canvas.
+   * @throws ArgumentError outside of a browser, or if the canvas has another context than "2d".
+   */
+  toCanvas<Canvas extends HTMLCanvasElement | OffscreenCanvas = HTMLCanvasElement>(canvas?: Canvas): Canvas {
+    return canvasOf(this.toImageData(), canvas);
   }
 
   /**

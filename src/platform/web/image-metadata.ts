@@ -41,16 +41,37 @@ function* jpegParts(view: DataView): Generator<Part> {
   }
 }
 
-/** Chunks of a WebP file: a name, four bytes of length, data of an even length. */
 function* webpParts(view: DataView): Generator<Part> {
+  for (const { name, start, end } of webpChunks(view)) {
+    if (name === "EXIF") yield { kind: "exif", start, end };
+    if (name === "XMP ") yield { kind: "xmp", start, end };
+  }
+}
+
+/** Chunks of a WebP file: a name, four bytes of length, data of an even length. */
+function* webpChunks(view: DataView): Generator<{ readonly name: string; readonly start: number; readonly end: number }> {
   for (let at = 12; at + 8 <= view.byteLength; ) {
     const [name, start, length] = [text(view, at, 4), at + 8, view.getUint32(at + 4, true)];
     const end = start + length;
     if (end > view.byteLength) return;
-    if (name === "EXIF") yield { kind: "exif", start, end };
-    if (name === "XMP ") yield { kind: "xmp", start, end };
+    yield { name, start, end };
     at = end + (length % 2);
   }
+}
+
+/** A WebP file of an opaque picture with nothing but its pixels: Chromium adds a profile of sRGB. */
+export function onlyPixels(webp: Uint8Array): Uint8Array {
+  const view = new DataView(webp.buffer, webp.byteOffset, webp.byteLength);
+  for (const { name, start, end } of webpChunks(view)) {
+    if (name !== "VP8 " && name !== "VP8L") continue;
+    const size = end - start + ((end - start) % 2);
+    const bytes = new Uint8Array(20 + size);
+    bytes.set(webp.subarray(0, 12));
+    bytes.set(webp.subarray(start - 8, end), 12);
+    new DataView(bytes.buffer).setUint32(4, 12 + size, true);
+    return bytes;
+  }
+  return webp;
 }
 
 function text(view: DataView, at: number, length: number): string {

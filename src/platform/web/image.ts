@@ -1,8 +1,9 @@
 import { decode } from "fast-png";
 import { ArgumentError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
+import { contextOf, imageDataOf } from "../page-pictures.js";
 import type { DecodedImage, ImageHeader } from "../pictures.js";
-import { hasChunk, readMetadata } from "./image-metadata.js";
+import { hasChunk, onlyPixels, readMetadata } from "./image-metadata.js";
 import { fetchOrFail } from "./web-file.js";
 
 /** The bytes of the image file at an address. @throws ArgumentError if it cannot be read. */
@@ -46,14 +47,11 @@ export async function encodeImage(
       hint: "save it as PNG",
     });
   }
-  const pixels = new Uint8ClampedArray(width * height * 4).fill(255);
-  for (let i = 0; i < width * height; i++) {
-    for (let c = 0; c < 3; c++) pixels[i * 4 + c] = data[i * 3 + c] as number;
-  }
   const canvas = new OffscreenCanvas(width, height);
-  contextOf(canvas).putImageData(new ImageData(pixels, width, height), 0, 0);
+  contextOf(canvas).putImageData(imageDataOf({ width, height, data }), 0, 0);
   const blob = await canvas.convertToBlob({ type: `image/${format}`, quality: quality / 100 });
-  if (blob.type === `image/${format}`) return new Uint8Array(await blob.arrayBuffer());
+  const file = new Uint8Array(await blob.arrayBuffer());
+  if (blob.type === `image/${format}`) return format === "webp" ? onlyPixels(file) : file;
   throw new ArgumentError(`this browser writes no ${format} files`, { hint: "save the picture as PNG or JPEG" });
 }
 
@@ -123,12 +121,4 @@ async function toBitmap(bytes: Uint8Array): Promise<ImageBitmap> {
   } catch (cause) {
     throw new ArgumentError(messageOf(cause), { cause });
   }
-}
-
-function contextOf(canvas: OffscreenCanvas): OffscreenCanvasRenderingContext2D {
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (context) return context;
-  throw new ArgumentError("the browser gives no 2D canvas", {
-    hint: `the picture may be too large for it: ${canvas.width}x${canvas.height}`,
-  });
 }
