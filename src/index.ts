@@ -32,6 +32,7 @@ export {
 export { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./hub/embedded.js";
 export type { AdapterSource } from "./hub/find-adapter.js";
 export type { LoraSource } from "./hub/find-lora.js";
+export { openFiles } from "./hub/given-files.js";
 export {
   type AnimationFormat,
   type AnimationOptions,
@@ -45,7 +46,6 @@ export { type AnyPicture, GrayPicture, toGray, toRgb } from "./image/gray-pictur
 export { gridShape, makeImageGrid } from "./image/grid.js";
 export { IPAdapterMaskProcessor } from "./image/ip-adapter-mask-processor.js";
 export { type ImageSource, loadImage, type RawImage } from "./image/load-image.js";
-export type { PagePicture } from "./platform/page-pictures.js";
 export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseParameters } from "./image/parameters.js";
 export { type EncodeOptions, Picture, type SaveOptions } from "./image/picture.js";
 export type { PictureFormat } from "./image/picture-format.js";
@@ -323,6 +323,7 @@ export {
 export type { UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
 export type { Folder } from "./platform/folder.js";
 export type { CachedRepository, CachedRevision } from "./platform/hub.js";
+export type { PagePicture } from "./platform/page-pictures.js";
 export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lora-tags.js";
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Precision, ResolvedDevice } from "./runtime/device.js";

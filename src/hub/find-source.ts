@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { Folder } from "../platform/folder.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
+import { openFiles } from "./given-files.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
 
@@ -101,8 +102,9 @@ export async function expectThere<Found extends FoundSource>(found: Found): Prom
   });
 }
 
-/** Parses a source that must name a file. @throws CheckpointError if it does not. */
-export async function expectFile(source: string): Promise<FileSource> {
+/** Parses a source that must be or name a file. @throws CheckpointError if it does not. */
+export async function expectFile(source: string | File): Promise<FileSource> {
+  if (source instanceof File) return { kind: "file", place: "here", name: source.name, folder: openFiles([source]), path: source.name };
   if (typeof source !== "string" || source === "")
     throw wrongArgument("path", source, "the path of a .safetensors file, or its address on the hub");
   const found = await findSource(source);

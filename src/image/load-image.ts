@@ -29,8 +29,8 @@ interface Pixels {
 }
 
 /**
- * An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture, also a gray one; in a browser also what
- * a page has: ImageData, an ImageBitmap, a canvas, an <img>.
+ * An image in any form: a path, a web address, the bytes of an image file, raw pixels, or a picture, also a gray one; in a browser also
+ * what a page has: ImageData, an ImageBitmap, a canvas, an <img>.
  */
 export type ImageSource = string | URL | Uint8Array | ArrayBuffer | Blob | RawImage | AnyPicture | PagePicture;
 

@@ -73,14 +73,14 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
 
   /**
    * Opens a checkpoint in a single `.safetensors` file of the original layout (CompVis' ldm, Stability's sgm): a path, or the address of a
-   * file on the hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`. Its header shows the family and the configs of the networks.
+   * file on the hub, `https://huggingface.co/OWNER/NAME/blob/REVISION/FILE`; in a page also a `File` that the user chose. Its header shows the family and the configs of the networks.
    * `config`, a folder or hub id in diffusers' layout, gives the configs instead; networks of unusual proportions need it. Everything else
    * is as with `fromPretrained`, which also takes such files. A single file has no safety checker.
    * @throws ArgumentError, CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromSingleFile<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
     this: Class,
-    path: string,
+    path: string | File,
     options?: PipelineOptions & PartsOf<Class>,
   ): Promise<PipelineOf<Class>> {
     return (await openPipeline(this, "fromSingleFile", await expectFile(path), options)) as PipelineOf<Class>;

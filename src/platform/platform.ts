@@ -31,6 +31,8 @@ interface Files {
   pathKind(path: string): Promise<"file" | "folder" | undefined>;
   /** The folder that holds the file at a path, and the file's name in it. Nothing is read yet. */
   openFolderOf(path: string): { readonly folder: Folder; readonly path: string };
+  /** Files that a page holds, by their paths, as a folder. @throws ArgumentError if the platform computes with files on its disk only. */
+  openBlobs(files: ReadonlyMap<string, Blob>, name: string): Folder;
   /** Where a file is, for reports to the user: its absolute path. @throws ArgumentError for a file of another platform. */
   locationOf(file: FileRef): string;
   /** Writes a file whole or not at all. @throws OutputError if it cannot be written, or if it exists and `overwrite` is false. */

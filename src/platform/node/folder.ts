@@ -1,7 +1,7 @@
 import type { Stats } from "node:fs";
 import { lstat, open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../../errors.js";
+import { ArgumentError, CheckpointError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { Folder } from "../folder.js";
@@ -26,6 +26,13 @@ export async function pathKind(path: string): Promise<"file" | "folder" | undefi
     (found) => (found.isFile() ? "file" : "folder"),
     () => undefined,
   );
+}
+
+/** @throws ArgumentError: ONNX Runtime reads weights from the disk. */
+export function openBlobs(_: ReadonlyMap<string, Blob>, name: string): Folder {
+  throw new ArgumentError(`${name} is a File or Blob, which only a browser can open as a checkpoint`, {
+    hint: "give the path of the file",
+  });
 }
 
 /** The package's folder with CLIP's vocabulary and merges, for checkpoints without a tokenizer. */

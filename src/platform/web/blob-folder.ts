@@ -63,3 +63,9 @@ export class BlobFolder implements Folder {
     return `${this.name}/${path}`;
   }
 }
+
+/** Files that the page holds as a folder. */
+export function openBlobs(files: ReadonlyMap<string, Blob>, name: string): Folder {
+  const named = new Map([...files].map(([path, blob]) => [path, { blob }]));
+  return new BlobFolder(name, async () => named);
+}

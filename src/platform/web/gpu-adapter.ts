@@ -22,6 +22,11 @@ interface Adapter {
 /** Drivers that compute on the processor. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|warp|basic render/i;
 
+/** Milliseconds after which an adapter that has not answered counts as none. A driver that starts takes a second or two. */
+const PATIENCE = 10_000;
+
+const pause = (time: number) => new Promise<null>((resolve) => setTimeout(resolve, time, null));
+
 /** Asks the browser for its GPU. */
 export async function findAdapter(): Promise<FoundAdapter> {
   const { gpu } = navigator as { readonly gpu?: Gpu };
@@ -29,7 +34,7 @@ export async function findAdapter(): Promise<FoundAdapter> {
   if (!gpu)
     return { ...none, problem: globalThis.isSecureContext ? "the browser has no WebGPU" : "the page is not from https or localhost" };
   try {
-    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+    const adapter = await Promise.race([gpu.requestAdapter({ powerPreference: "high-performance" }), pause(PATIENCE)]);
     if (!adapter) return { ...none, problem: "no adapter answers" };
     const { isFallbackAdapter = false, architecture = "", description = "" } = adapter.info ?? {};
     return {

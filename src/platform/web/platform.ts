@@ -1,5 +1,6 @@
 // What differs between Node and the browser, as a browser does it. Everything else reaches it as "#platform".
 export { openFolder, openFolderOf, pathKind } from "./addresses.js";
+export { openBlobs } from "./blob-folder.js";
 export { createEngine } from "./engine.js";
 export { sha256 } from "./hash.js";
 export { openRepositoryCache } from "./hub-cache.js";

@@ -12,8 +12,8 @@ export const FOREIGN_NAME = "rebound.example";
 
 let browser: Browser | undefined;
 
-/** A group of tests in Chromium. CI never skips them: there, a missing Chromium fails. */
-export function describeInBrowser(name: string, body: () => void): void {
+/** A group of tests in Chromium, with more of its switches. CI never skips them: there, a missing Chromium fails. */
+export function describeInBrowser(name: string, body: () => void, { args = [] }: { readonly args?: readonly string[] } = {}): void {
   // A busy machine takes its time for a model, a browser and a page.
   vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
   describe.skipIf(!hasChromium && !process.env.CI)(name, () => {
@@ -21,7 +21,7 @@ export function describeInBrowser(name: string, body: () => void): void {
       // Root, as in containers, has no sandbox.
       browser = await chromium.launch({
         executablePath: CHROMIUM,
-        args: ["--no-sandbox", `--host-resolver-rules=MAP ${FOREIGN_NAME} 127.0.0.1`],
+        args: ["--no-sandbox", `--host-resolver-rules=MAP ${FOREIGN_NAME} 127.0.0.1`, ...args],
       });
     });
     afterAll(() => browser?.close());

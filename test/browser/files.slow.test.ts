@@ -1,0 +1,59 @@
+import { expect, it } from "vitest";
+import { describeInBrowser, openPage } from "../../packages/page/test/e2e/browser.js";
+import { checkpoint } from "../helpers/fixtures.js";
+import { filesOf } from "../helpers/hub-server.js";
+import { type Darkroom, enter, startSite } from "./site.js";
+
+declare const darkroom: Darkroom;
+
+describeInBrowser("files that the user gives to a page", () => {
+  const site = startSite();
+
+  it("open as the folder that they were chosen from, and give the same picture as its address", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const paths = filesOf(checkpoint("sd1-mini")).map(([path]) => path);
+    const [given, served] = await page.evaluate(async (paths) => {
+      const files = paths.map(async (path) => {
+        const bytes = await (await fetch(`/checkpoints/sd1-mini/${path}`)).arrayBuffer();
+        const file = new File([bytes], path.split("/").at(-1) as string);
+        return Object.defineProperty(file, "webkitRelativePath", { value: `chosen/${path}` });
+      });
+      const folder = darkroom.openFiles(await Promise.all(files));
+      const made: string[] = [folder.name];
+      for (const source of [folder, "/checkpoints/sd1-mini"]) {
+        const pipe = await darkroom.StableDiffusionPipeline.fromPretrained(source, { device: "wasm" });
+        const { images } = await pipe.generate({ prompt: "a fox", numInferenceSteps: 1, height: 64, width: 64, seed: 1 });
+        made.push(String(images[0]?.data));
+        await pipe.dispose();
+      }
+      return [made.slice(0, 2), [made[0], made[2]]];
+    }, paths);
+    expect(given).toEqual(served);
+    expect(given?.[0]).toBe("chosen");
+  });
+
+  it("are named in errors: a file that is no checkpoint, no file", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const problems = await page.evaluate(async () => {
+      const file = new File(["no weights"], "fox.safetensors");
+      const single = darkroom.DiffusionPipeline.fromSingleFile(file).catch(({ name, message }: Error) => `${name}: ${message}`);
+      const folder = darkroom.DiffusionPipeline.fromPretrained(darkroom.openFiles([file])).catch(
+        ({ name, message }: Error) => `${name}: ${message}`,
+      );
+      let none = "";
+      try {
+        darkroom.openFiles([]);
+      } catch (error) {
+        none = String(error);
+      }
+      return [await single, await folder, none];
+    });
+    expect(problems).toEqual([
+      expect.stringMatching(/^CheckpointError: fox\.safetensors.*not a safetensors file/),
+      expect.stringMatching(/^CheckpointError: fox\.safetensors has no model_index\.json/),
+      expect.stringMatching(/^ArgumentError: files is .*expected at least one File/),
+    ]);
+  });
+});
