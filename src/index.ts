@@ -373,6 +373,7 @@ export { type ScoreSdeVpConfig, ScoreSdeVpScheduler } from "./schedulers/score-s
 export { AysSchedules } from "./schedulers/shared/ays-schedules.js";
 export type { ConfigOrigin, ConfigSchema } from "./schedulers/shared/config-fields.js";
 export type { KDPM2Config } from "./schedulers/shared/k-dpm-2-scheduler.js";
+export { SCHEDULES, type ScheduleName, type ScheduleOptions, scheduleSigmas } from "./schedulers/shared/named-schedules.js";
 export { Scheduler, type SchedulerClass, type StepOptions, type StepOutput, type TimestepOptions } from "./schedulers/shared/scheduler.js";
 export type { TimestepSpacing } from "./schedulers/shared/timestep-spacing.js";
 export { type TCDConfig, TCDScheduler } from "./schedulers/tcd.js";

@@ -10,6 +10,7 @@ import { seedsOf } from "../generate/seeds.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { ResizeMode } from "../image/vae-image-processor.js";
 import type { Device } from "../runtime/device.js";
+import type { ScheduleName } from "../schedulers/shared/named-schedules.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import type { LibraryOptions } from "./adapter-options.js";
 import { type ImagePromptOptions, imagePromptsOf, picturesByAdapter } from "./image-prompt-options.js";
@@ -47,6 +48,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly originalSteps?: number;
   readonly prediction?: PredictionType;
   readonly spacing?: TimestepSpacing;
+  readonly schedule?: ScheduleName;
   readonly clipSkip?: number;
   readonly image?: string;
   readonly strength?: number;
@@ -145,6 +147,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     hires: hiresOf(options),
     scheduler: options.scheduler,
     timestepSpacing: options.spacing,
+    schedule: options.schedule,
     schedulerConfig: options.originalSteps === undefined ? undefined : { originalInferenceSteps: options.originalSteps },
     cache: options.cache === undefined ? undefined : { interval: options.cache },
     device: options.device,

@@ -8,6 +8,7 @@ import { CACHE_FIELDS } from "../generate/run-request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
 import { DEVICES } from "../runtime/device.js";
+import { SCHEDULE_NAMES } from "../schedulers/shared/named-schedules.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
@@ -84,6 +85,7 @@ function addPictureOptions(generate: Command): void {
     .option("--hires-overlap <n>", "pixels that tiles share (default: 64)", wholeNumber("hires.overlap", HIRES_FIELDS.overlap))
     .addOption(new Option("--prediction <type>", "what the network predicts (default: the checkpoint's)").choices(PREDICTION_TYPES))
     .addOption(new Option("--spacing <name>", "how timesteps are chosen (default: the scheduler's)").choices(TIMESTEP_SPACINGS))
+    .addOption(new Option("--schedule <name>", "noise levels of the steps").choices(SCHEDULE_NAMES))
     .option("--clip-skip <n>", "last layers of the text encoder to skip", wholeNumber("clipSkip", FIELDS.clipSkip));
 }
 

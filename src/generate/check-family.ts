@@ -131,7 +131,19 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
     "width",
     "height",
   ] as const),
-  ...(["vae", "refiner", "loras", "embeddings", "ipAdapters", "promptSyntax", "cache", "timesteps", "sigmas", "hires"] as const),
+  ...([
+    "vae",
+    "refiner",
+    "loras",
+    "embeddings",
+    "ipAdapters",
+    "promptSyntax",
+    "cache",
+    "timesteps",
+    "sigmas",
+    "schedule",
+    "hires",
+  ] as const),
 ];
 
 function refusePromptOptions(request: GenerateRequest, family: KnownFamily, model: string): void {

@@ -49,6 +49,9 @@ const EXCLUSIONS: readonly (readonly [option: OptionName, other: OptionName, why
       `repaint first; then refine the result: ${name("model", { value: "REFINER" })} ${name("image", pictureIn("image", "result.png"))} ${name("strength", { value: 0.3 })}`,
   ],
   ["maskImage", "depthMap", "no pipeline takes both", (name) => `leave ${name("maskImage")} or ${name("depthMap")} out`],
+  ...(["timesteps", "sigmas", "timestepSpacing"] as const).map(
+    (other) => ["schedule", other, "both say which noise levels the steps have", (name: Spelling) => `leave ${name(other)} out`] as const,
+  ),
   ...(["maskImage", "depthMap"] as const).map(
     (other) => ["hires", other, "its second pass repaints the whole picture", (name: Spelling) => `leave ${name(other)} out`] as const,
   ),

@@ -5,7 +5,7 @@ import { described, type Fields, field, group, real, whole, withJson } from "../
 export const LARGEST_SIDE = 16384;
 
 /** How the picture of the first pass becomes larger without a network, with the web UI's names. */
-export const HIRES_UPSCALERS = {
+export const HIRES_UPSCALERS: Readonly<Record<HiresUpscaler, string>> = {
   lanczos: "Lanczos",
   nearest: "Nearest",
   latent: "Latent",
@@ -14,10 +14,18 @@ export const HIRES_UPSCALERS = {
   "latent-bicubic-antialiased": "Latent (bicubic antialiased)",
   "latent-nearest": "Latent (nearest)",
   "latent-nearest-exact": "Latent (nearest-exact)",
-} as const;
+};
 
 /** How the picture of the first pass becomes larger without a network. */
-export type HiresUpscaler = keyof typeof HIRES_UPSCALERS;
+export type HiresUpscaler =
+  | "lanczos"
+  | "nearest"
+  | "latent"
+  | "latent-antialiased"
+  | "latent-bicubic"
+  | "latent-bicubic-antialiased"
+  | "latent-nearest"
+  | "latent-nearest-exact";
 
 /** A second pass that makes the picture larger, with detail of its own ("hires fix" of AUTOMATIC1111's web UI). */
 export interface HiresOptions {

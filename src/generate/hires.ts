@@ -133,7 +133,7 @@ export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext,
     height: undefined,
     // They are for the first pass's steps.
     timesteps: undefined,
-    sigmas: undefined,
+    sigmas: job.levelsOf?.(asked),
   });
   const way = isBuiltIn(pass.upscaler) ? pass.upscaler : (upscaler ?? HIRES_DEFAULTS.upscaler);
   const enlargeLatents = typeof way === "string" ? latentWay(way) : undefined;

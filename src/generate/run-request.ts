@@ -6,6 +6,7 @@ import { described, type Fields, field, group, needed, numbers, oneOf, oneOrList
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
+import { SCHEDULE_NAMES, type ScheduleName } from "../schedulers/shared/named-schedules.js";
 import { TIMESTEP_SPACINGS, type TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { parseSeed } from "../tensor/random.js";
 import { CONTROL_FIELDS, type ControlRequest } from "./control-request.js";
@@ -77,6 +78,8 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, I
   readonly scheduler?: string | undefined;
   /** How the scheduler chooses timesteps. The scheduler's own by default. */
   readonly timestepSpacing?: TimestepSpacing | undefined;
+  /** The noise levels of the steps, by a name of the web UIs, such as align-your-steps. The scheduler's own by default. */
+  readonly schedule?: ScheduleName | undefined;
   /** More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default. */
   readonly schedulerConfig?: SchedulerSettings | undefined;
   /** Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default. */
@@ -197,6 +200,10 @@ export const RUN_FIELDS: Fields<RunRequest> = {
   height: described("Height in pixels. By default the checkpoint's, or that of the picture to start from.", whole(1, LARGEST_SIDE)),
   scheduler: described("Scheduler, by class or short name, such as euler-a. The checkpoint's by default.", text),
   timestepSpacing: described("How the scheduler chooses timesteps. The scheduler's own by default.", oneOf(...TIMESTEP_SPACINGS)),
+  schedule: described(
+    "The noise levels of the steps, by a name of the web UIs, such as align-your-steps. The scheduler's own by default.",
+    oneOf(...SCHEDULE_NAMES),
+  ),
   schedulerConfig: described(
     "More settings of the scheduler, by their names in its config, such as { useKarrasSigmas: true }. The checkpoint's by default.",
     schedulerSettings,

@@ -6,6 +6,7 @@ import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
+import { SCHEDULES, type ScheduleName } from "../schedulers/shared/named-schedules.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
 import type { ControlPreprocessor } from "./control-options.js";
@@ -70,6 +71,8 @@ export interface RunSettings {
   readonly scheduler: string;
   /** The scheduler's config. */
   readonly schedulerConfig: Readonly<Record<string, unknown>>;
+  /** The name of the noise levels, if the request has one. */
+  readonly schedule?: ScheduleName | undefined;
   /** What of the scheduler's config the request says. */
   readonly schedulerSettings: SchedulerSettings | undefined;
   /** What the network predicts, if the request says it. */
@@ -168,6 +171,7 @@ export function settingsText(run: RunSettings, { width, height, seed, count = 1 
   const settings = {
     Steps: String(run.numInferenceSteps),
     ...samplerSettings(scheduler, run.schedulerConfig),
+    ...(run.schedule && { "Schedule type": SCHEDULES[run.schedule] }),
     // Its readers expect one number.
     ...(guidanceScale !== undefined && { "CFG scale": String([guidanceScale].flat()[0]) }),
     ...(typeof guidanceScale === "object" && { "Guidance scales": guidanceScale.join(" ") }),

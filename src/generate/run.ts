@@ -18,6 +18,7 @@ import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
+import { namedLevels } from "./named-levels.js";
 import type { OpenRequest } from "./open-request.js";
 import { readTags, taggedPrompt } from "./prompt-tags.js";
 import type { RunRequest } from "./run-request.js";
@@ -184,18 +185,22 @@ function prepare(
   if (request.hires) workflowFor({ ...request, image: "first pass" }, family, control);
   const defaults = isEmbedded ? EMBEDDED.defaults : usual;
   const { predictionType } = opening;
-  const { timestepSpacing, schedulerConfig } = request;
+  const { timestepSpacing, schedule } = request;
   const named = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
-  const scheduler = chooseScheduler(networks.pipeline.scheduler, named, { predictionType, timestepSpacing }, schedulerConfig);
+  const own = chooseScheduler(networks.pipeline.scheduler, named, { predictionType, timestepSpacing }, request.schedulerConfig);
+  const levels = schedule && namedLevels(schedule, own, family);
+  const schedulerConfig = levels?.config ? { ...request.schedulerConfig, ...levels.config } : request.schedulerConfig;
+  const scheduler = levels?.config ? own.clone(levels.config) : own;
+  const steps = askedSteps(request) ?? defaults.steps;
+  const sigmas = levels?.of ? levels.of(steps) : request.sigmas;
   const denoisingEnd = opening.refiner === undefined ? undefined : denoisingEndOf(request, family);
   const common = {
     prompt,
     negativePrompt: request.negativePrompt,
     promptSyntax: request.promptSyntax ?? "plain",
     classLabels: request.classLabels === undefined ? undefined : listOf(request.classLabels),
-    numInferenceSteps: askedSteps(request) ?? defaults.steps,
+    numInferenceSteps: levels?.of && sigmas ? sigmas.length - 1 : steps,
     timesteps: request.timesteps,
-    sigmas: request.sigmas,
     guidanceScale: family.takesPrompt ? (request.guidanceScale ?? defaults.guidance) : undefined,
     guidanceRescale: request.guidanceRescale,
     guidanceInterval: request.guidanceInterval,
@@ -220,6 +225,8 @@ function prepare(
     job: {
       ...common,
       onStepEnd,
+      sigmas,
+      levelsOf: levels?.of,
       start,
       controls,
       imagePrompts,
@@ -230,6 +237,8 @@ function prepare(
     },
     settings: {
       ...common,
+      sigmas: request.sigmas,
+      schedule,
       model: nameOf(opening.model),
       taggedPrompt: request.prompt === undefined ? undefined : taggedPrompt(request.prompt, loras, adapters.loras),
       seeds: seedsOf(request),

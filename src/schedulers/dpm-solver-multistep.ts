@@ -4,6 +4,7 @@ import { roundTiesToEven } from "../tensor/round.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32 } from "./float32/arithmetic.js";
 import { flag, oneOf, spacingFields, whole } from "./shared/config-fields.js";
+import { eitherStepsOrSigmas, expectDescent } from "./shared/custom-timesteps.js";
 import { multistepUpdate } from "./shared/dpm-solver.js";
 import {
   algorithmTypeField,
@@ -55,16 +56,22 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
   static override readonly className = "DPMSolverMultistepScheduler";
   static override readonly schema = schema;
 
-  protected override readonly takes = ["timesteps", "mu"] as const;
+  protected override readonly takes = ["timesteps", "sigmas", "mu"] as const;
 
   constructor(config: Partial<DPMSolverMultistepConfig> = {}) {
     super(config);
     refuseContradictions(this.className, this.config);
   }
 
-  protected override plan({ numInferenceSteps, timesteps: custom, mu }: TimestepOptions): void {
+  protected override plan(options: TimestepOptions): void {
+    const { numInferenceSteps, timesteps: custom, sigmas: levels, mu } = options;
     const { config, training } = this;
     this.takeMu(mu);
+    eitherStepsOrSigmas(this.className, options);
+    if (levels) {
+      this.followLevels(levels);
+      return;
+    }
     if (custom) this.checkCustomTimesteps(numInferenceSteps);
     const steps = numInferenceSteps ?? custom?.length ?? 0;
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset } = config;
@@ -101,6 +108,19 @@ export class DPMSolverMultistepScheduler extends LogSnrScheduler<DPMSolverMultis
     const steps = this.timesteps.length;
     if (index === steps - 1 && (eulerAtFinal || finalSigmasType === "zero")) return 1;
     return multistepOrder(steps - index, known, steps, this.config);
+  }
+
+  /** Custom levels, the last of which is the end of the run. */
+  private followLevels(levels: readonly number[]): void {
+    const { config, training } = this;
+    expectDescent(this.className, levels);
+    if (config.useFlowSigmas) {
+      throw new ArgumentError(`${this.className}: custom sigmas cannot be used with flow sigmas`, { argument: "sigmas" });
+    }
+    const timesteps = levels.slice(0, -1).map((sigma) => roundTiesToEven(timestepOfSigma(sigma, training.logSigmas)));
+    this.start(timesteps, levels.map(f32));
+    const orders = this.timesteps.map((_, i) => this.orderAt(i, i + 1));
+    refuseThirdOrder(this.className, config, orders, ["sde-dpmsolver"]);
   }
 
   private checkCustomTimesteps(numInferenceSteps: number | undefined): void {

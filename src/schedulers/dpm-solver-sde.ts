@@ -7,6 +7,7 @@ import { expTorch, logTorch } from "./float32/exp-log.js";
 import { sqrtTorch } from "./float32/sqrt.js";
 import { BrownianTree } from "./shared/brownian-tree.js";
 import { betaFields, oneOf, oneSpacing, sigmaSpacingFields, spacingFields } from "./shared/config-fields.js";
+import { eitherStepsOrSigmas, expectDescent } from "./shared/custom-timesteps.js";
 import { alphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";
@@ -39,6 +40,7 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
   static override readonly schema = schema;
 
   override readonly order = 2;
+  protected override readonly takes = ["sigmas"] as const;
   private readonly trainingSigmas = trainingSigmas(alphasCumprodOf(this.config));
   private midpoint: { readonly sample: Tensor; readonly sigma: number } | undefined; // where the current step began, and its middle
   private trees: readonly BrownianTree[] | undefined; // one for the batch, or one for each image
@@ -53,7 +55,14 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
     return initialSigma(this.sigmas, this.config.timestepSpacing);
   }
 
-  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+  override get endsAtZero(): boolean {
+    return true;
+  }
+
+  protected override plan(options: TimestepOptions): void {
+    const { numInferenceSteps: steps = 0, sigmas: custom } = options;
+    eitherStepsOrSigmas(this.className, options);
+    if (custom) expectDescent(this.className, custom, 0);
     const { timestepSpacing, numTrainTimesteps: trainSteps, stepsOffset: offset, useKarrasSigmas } = this.config;
     const logSigmas = logSigmasOf(this.trainingSigmas);
     const timestepOf = (sigma: number) => timestepOfSigma(sigma, logSigmas);
@@ -64,6 +73,10 @@ export class DPMSolverSDEScheduler extends SigmaScheduler<DPMSolverSDEConfig> {
       const range = { max: sigmas[0] as number, min: sigmas.at(-1) as number };
       // Only Karras sigmas ignore a sigma_min and sigma_max that the config keeps for another class.
       sigmas = spacing(useKarrasSigmas ? range : sigmaRange(this.config, range), steps);
+      timesteps = sigmas.map(timestepOf);
+    }
+    if (custom) {
+      sigmas = custom.slice(0, -1);
       timesteps = sigmas.map(timestepOf);
     }
     const logs = sigmas.map((sigma) => -Math.log(sigma));

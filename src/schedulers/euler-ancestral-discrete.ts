@@ -2,10 +2,11 @@ import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { betaFields, flag, oneOf, spacingFields } from "./shared/config-fields.js";
+import { eitherStepsOrSigmas, expectDescent } from "./shared/custom-timesteps.js";
 import { positiveAlphasCumprodOf, trainingSigmas } from "./shared/noise-schedule.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { SigmaScheduler } from "./shared/sigma-scheduler.js";
-import { sigmasAt } from "./shared/sigma-spacing.js";
+import { logSigmasOf, sigmasAt, timestepOfSigma } from "./shared/sigma-spacing.js";
 import { spacedTimesteps } from "./shared/timestep-spacing.js";
 import { ancestralSigmas, denoised, initialSigma, scaleByDeviation } from "./shared/variance-exploding.js";
 
@@ -30,6 +31,7 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
   static override readonly className = "EulerAncestralDiscreteScheduler";
   static override readonly schema = schema;
 
+  protected override readonly takes = ["sigmas"] as const;
   private readonly trainingSigmas = trainingSigmas(positiveAlphasCumprodOf(this.config));
 
   constructor(config: Partial<EulerAncestralDiscreteConfig> = {}) {
@@ -41,7 +43,19 @@ export class EulerAncestralDiscreteScheduler extends SigmaScheduler<EulerAncestr
     return initialSigma(this.sigmas, this.config.timestepSpacing);
   }
 
-  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
+  protected override plan(options: TimestepOptions): void {
+    const { numInferenceSteps: steps = 0, sigmas: custom } = options;
+    eitherStepsOrSigmas(this.className, options);
+    if (custom) {
+      expectDescent(this.className, custom);
+      const logSigmas = logSigmasOf(this.trainingSigmas);
+      const levels = custom.map(f32);
+      this.start(
+        levels.slice(0, -1).map((sigma) => f32(timestepOfSigma(sigma, logSigmas))),
+        levels,
+      );
+      return;
+    }
     const { timestepSpacing, numTrainTimesteps, stepsOffset } = this.config;
     const timesteps = spacedTimesteps(timestepSpacing, { steps, trainSteps: numTrainTimesteps, offset: stepsOffset }).map(f32);
     this.start(timesteps, [...sigmasAt(timesteps, this.trainingSigmas).map(f32), 0]);

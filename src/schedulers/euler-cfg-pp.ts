@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { scaledGuidance, unconditionalOf } from "./shared/cfg-pp.js";
 import { real, share } from "./shared/config-fields.js";
+import { eitherStepsOrSigmas } from "./shared/custom-timesteps.js";
 import { KDiffusionScheduler } from "./shared/k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { timestepOfSigma } from "./shared/sigma-spacing.js";
@@ -43,9 +43,7 @@ export class EulerCFGPPScheduler extends KDiffusionScheduler<EulerCFGPPConfig> {
 
   /** Custom `sigmas` end with the level at the end of the run. */
   protected override plan({ numInferenceSteps: steps = 0, sigmas: custom }: TimestepOptions): void {
-    if (custom && steps > 0) {
-      throw new ArgumentError(`${this.className}: only one of numInferenceSteps and sigmas can be given`, { argument: "sigmas" });
-    }
+    eitherStepsOrSigmas(this.className, { numInferenceSteps: steps || undefined, sigmas: custom });
     const sigmas = (custom ?? [...this.layout({ steps }).sigmas, 0]).map(f32);
     this.start(
       sigmas.slice(0, -1).map((sigma) => f32(timestepOfSigma(sigma, this.logSigmas))),

@@ -3,7 +3,7 @@ import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { flag, oneOf, real } from "./shared/config-fields.js";
-import { eitherStepsOrTimesteps } from "./shared/custom-timesteps.js";
+import { eitherStepsOrSigmas, eitherStepsOrTimesteps } from "./shared/custom-timesteps.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./shared/k-diffusion-scheduler.js";
 import type { StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { namedSpacing } from "./shared/sigma-spacing.js";
@@ -32,7 +32,7 @@ export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfi
   static override readonly schema = schema;
 
   override readonly order = 2;
-  protected override readonly takes = ["timesteps", "numTrainTimesteps"] as const;
+  protected override readonly takes = ["timesteps", "sigmas", "numTrainTimesteps"] as const;
   // The current step, between its two evaluations.
   private euler: { readonly sample: Tensor; readonly derivative: Tensor; readonly change: number } | undefined;
 
@@ -42,15 +42,16 @@ export class HeunDiscreteScheduler extends KDiffusionScheduler<HeunDiscreteConfi
   }
 
   protected override plan(options: TimestepOptions): void {
-    const { numInferenceSteps, timesteps: custom, numTrainTimesteps: trainSteps } = options;
+    const { numInferenceSteps, timesteps: custom, sigmas: levels, numTrainTimesteps: trainSteps } = options;
     eitherStepsOrTimesteps(this.className, options);
+    eitherStepsOrSigmas(this.className, options);
     if (custom && namedSpacing(this.config)) {
       throw new ArgumentError(`${this.className}: custom timesteps cannot be used with karras, exponential or beta sigmas`, {
         argument: "timesteps",
       });
     }
-    const { timesteps, sigmas } = this.layout({ steps: numInferenceSteps ?? custom?.length ?? 0, custom, trainSteps });
-    this.start(evaluatedTwice(timesteps).map(f32), [...evaluatedTwice(sigmas), 0].map(f32));
+    const { timesteps, sigmas } = this.layout({ steps: numInferenceSteps ?? custom?.length ?? 0, custom, levels, trainSteps });
+    this.start(evaluatedTwice(timesteps).map(f32), [...evaluatedTwice(sigmas), levels?.at(-1) ?? 0].map(f32));
     this.euler = undefined;
   }
 

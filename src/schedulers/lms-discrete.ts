@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { oneOf } from "./shared/config-fields.js";
+import { eitherStepsOrSigmas } from "./shared/custom-timesteps.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./shared/k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./shared/scheduler.js";
 import { denoised } from "./shared/variance-exploding.js";
@@ -24,6 +25,7 @@ export class LMSDiscreteScheduler extends KDiffusionScheduler<LMSDiscreteConfig>
   static override readonly className = "LMSDiscreteScheduler";
   static override readonly schema = schema;
 
+  protected override readonly takes = ["sigmas"] as const;
   private derivatives: readonly Tensor[] = []; // newest first
 
   constructor(config: Partial<LMSDiscreteConfig> = {}) {
@@ -31,9 +33,11 @@ export class LMSDiscreteScheduler extends KDiffusionScheduler<LMSDiscreteConfig>
     this.plan({ numInferenceSteps: this.config.numTrainTimesteps });
   }
 
-  protected override plan({ numInferenceSteps: steps = 0 }: TimestepOptions): void {
-    const { timesteps, sigmas } = this.layout({ steps, karrasFromConfig: false });
-    this.start(timesteps.map(f32), [...sigmas, 0].map(f32));
+  protected override plan(options: TimestepOptions): void {
+    const { numInferenceSteps: steps = 0, sigmas: levels } = options;
+    eitherStepsOrSigmas(this.className, options);
+    const { timesteps, sigmas } = this.layout({ steps, levels, karrasFromConfig: false });
+    this.start(timesteps.map(f32), [...sigmas, levels?.at(-1) ?? 0].map(f32));
     this.derivatives = [];
   }
 

@@ -101,6 +101,10 @@ export class UniPCMultistepScheduler extends LogSnrScheduler<UniPCMultistepConfi
     }
   }
 
+  override get takesSigmas(): boolean {
+    return this.config.useFlowSigmas;
+  }
+
   protected override plan({ numInferenceSteps, sigmas: custom, mu }: TimestepOptions): void {
     const { config, training } = this;
     if (config.useDynamicShifting && mu === undefined)

@@ -49,7 +49,8 @@ describe("Heun refuses", () => {
       { timesteps: [999] },
       "cannot be used with karras, exponential or beta",
     ],
-    ["sigmas", {}, { sigmas: [14, 0] }, "does not take custom sigmas"],
+    ["steps and sigmas at once", {}, { numInferenceSteps: 4, sigmas: [14, 0] }, "only one of numInferenceSteps and sigmas"],
+    ["sigmas that rise", {}, { sigmas: [1, 2, 0] }, "custom sigmas must descend"],
     ["a training length of none", {}, { numInferenceSteps: 4, numTrainTimesteps: 0 }, "numTrainTimesteps is 0"],
   ])("%s", (_, config, options, message) => {
     expect(() => new HeunDiscreteScheduler(config).setTimesteps(options)).toThrow(message);

@@ -71,7 +71,7 @@ type RequestedStart =
   | "controlResizeMode";
 
 /** A run whose pictures are decoded and whose defaults are filled in. */
-export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "scheduler" | "seed" | "classLabels"> {
+export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "schedule" | "scheduler" | "seed" | "classLabels"> {
   readonly start: Start;
   /** One for each network that steers. */
   readonly controls: readonly Control[];
@@ -90,6 +90,8 @@ export interface Job extends Omit<RunRequest, RequestedStart | "hires" | "schedu
   readonly denoisingEnd: number | undefined;
   /** The pipeline's scheduler. */
   readonly scheduler: Scheduler;
+  /** The noise levels of a run of so many steps, if they have a name. */
+  readonly levelsOf: ((steps: number) => readonly number[]) | undefined;
   /** The scheduler of another pipeline of the job, made from that pipeline's own. */
   readonly schedulerFrom: (own: Scheduler) => Scheduler;
 }

@@ -1,6 +1,7 @@
 import type { Tensor } from "../../tensor/tensor.js";
 import { f32 } from "../float32/arithmetic.js";
 import { betaFields, oneSpacing, sigmaSpacingFields, spacingFields } from "./config-fields.js";
+import { expectDescent } from "./custom-timesteps.js";
 import { alphasCumprodOf, type BetaConfig, type RareBetaSchedule, trainingSigmas } from "./noise-schedule.js";
 import { SigmaScheduler } from "./sigma-scheduler.js";
 import { logSigmasOf, namedSpacing, type SpacingFlags, sigmaRange, sigmasAt, timestepOfSigma } from "./sigma-spacing.js";
@@ -30,6 +31,8 @@ export interface KDiffusionSchedule {
 interface LayoutOptions {
   readonly steps: number;
   readonly custom?: readonly number[];
+  /** Custom levels, which replace everything else; the last one is the end of the run. */
+  readonly levels?: readonly number[] | undefined;
   /** Default: the config's. */
   readonly trainSteps?: number;
   /** Whether Karras sigmas use a `sigmaMin` and `sigmaMax` that the config keeps for another class, as the other spacings do. */
@@ -58,9 +61,15 @@ export abstract class KDiffusionScheduler<Config extends KDiffusionConfig = KDif
   protected layout({
     steps,
     custom,
+    levels,
     trainSteps = this.config.numTrainTimesteps,
     karrasFromConfig = true,
   }: LayoutOptions): KDiffusionSchedule {
+    if (levels) {
+      expectDescent(this.className, levels);
+      const sigmas = levels.slice(0, -1);
+      return { timesteps: sigmas.map((sigma) => timestepOfSigma(sigma, this.logSigmas)), sigmas };
+    }
     const { timestepSpacing, stepsOffset: offset, useKarrasSigmas } = this.config;
     const timesteps = (custom ?? spacedTimesteps(timestepSpacing, { steps, trainSteps, offset })).map(f32);
     const sigmas = sigmasAt(timesteps, this.trainingSigmas);

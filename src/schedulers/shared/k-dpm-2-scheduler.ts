@@ -4,6 +4,7 @@ import type { Tensor } from "../../tensor/tensor.js";
 import { f32, sumFloat32 } from "../float32/arithmetic.js";
 import { expTorch, logTorch } from "../float32/exp-log.js";
 import { oneOf } from "./config-fields.js";
+import { eitherStepsOrSigmas, expectDescent } from "./custom-timesteps.js";
 import { KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
 import { denoised, scaleByDeviation } from "./variance-exploding.js";
@@ -31,7 +32,7 @@ export interface KDPM2Stage {
  */
 export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
   override readonly order = 2;
-  protected override readonly takes = ["numTrainTimesteps"] as const;
+  protected override readonly takes = ["sigmas", "numTrainTimesteps"] as const;
   private startSample: Tensor | undefined; // where the current step began
 
   constructor(config: Partial<KDPM2Config> = {}) {
@@ -39,9 +40,16 @@ export abstract class KDPM2Scheduler extends KDiffusionScheduler<KDPM2Config> {
     this.plan({ numInferenceSteps: this.config.numTrainTimesteps });
   }
 
-  protected override plan({ numInferenceSteps: steps = 0, numTrainTimesteps: trainSteps }: TimestepOptions): void {
-    const layout = this.layout({ steps, trainSteps });
-    const timesteps = this.config.useKarrasSigmas ? layout.timesteps.map(roundTiesToEven) : layout.timesteps;
+  override get endsAtZero(): boolean {
+    return true;
+  }
+
+  protected override plan(options: TimestepOptions): void {
+    const { numInferenceSteps: steps = 0, sigmas: levels, numTrainTimesteps: trainSteps } = options;
+    eitherStepsOrSigmas(this.className, options);
+    if (levels) expectDescent(this.className, levels, 0);
+    const layout = this.layout({ steps, levels, trainSteps });
+    const timesteps = this.config.useKarrasSigmas && !levels ? layout.timesteps.map(roundTiesToEven) : layout.timesteps;
     const sigmas = [...layout.sigmas, 0].map(f32);
     const middles = this.stages(sigmas);
     // The last step goes directly to zero noise, without a midpoint.

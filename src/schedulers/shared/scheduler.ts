@@ -148,6 +148,16 @@ export abstract class Scheduler<Config extends object = object> {
 
   /** The options beside `numInferenceSteps` that this class's `setTimesteps` takes. */
   protected readonly takes: readonly TimestepExtra[] = [];
+  /** Whether calls may give the noise levels themselves, as `sigmas`. */
+  get takesSigmas(): boolean {
+    return this.takes.includes("sigmas");
+  }
+
+  /** Whether the noise levels of a call must end with 0. */
+  get endsAtZero(): boolean {
+    return false;
+  }
+
   /** Whether custom timesteps and sigmas may be given together, one sigma for each timestep. */
   protected readonly pairsTimestepsWithSigmas: boolean = false;
   /** The position of the next step in `timesteps`, for schedulers that step by position; undefined before the first step. */

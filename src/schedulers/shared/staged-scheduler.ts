@@ -1,9 +1,9 @@
 import * as v from "valibot";
-import { ArgumentError } from "../../errors.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { f32, sumFloat32 } from "../float32/arithmetic.js";
 import { expTorch, logTorch } from "../float32/exp-log.js";
 import { oneOf, real } from "./config-fields.js";
+import { eitherStepsOrSigmas, expectDescent } from "./custom-timesteps.js";
 import { type KDiffusionConfig, KDiffusionScheduler, kDiffusionFields } from "./k-diffusion-scheduler.js";
 import type { StepOptions, StepOutput, TimestepOptions } from "./scheduler.js";
 import { timestepOfSigma } from "./sigma-spacing.js";
@@ -48,12 +48,14 @@ export abstract class StagedScheduler<Config extends StagedConfig = StagedConfig
     this.plan({ numInferenceSteps: this.config.numTrainTimesteps });
   }
 
+  override get endsAtZero(): boolean {
+    return true;
+  }
+
   /** Custom `sigmas` end with the level at the end of the run, 0. */
   protected override plan({ numInferenceSteps: steps = 0, sigmas: custom }: TimestepOptions): void {
-    if (custom && steps > 0) {
-      throw new ArgumentError(`${this.className}: only one of numInferenceSteps and sigmas can be given`, { argument: "sigmas" });
-    }
-    if (custom) expectDescent(this.className, custom);
+    eitherStepsOrSigmas(this.className, { numInferenceSteps: steps || undefined, sigmas: custom });
+    if (custom) expectDescent(this.className, custom, 0);
     this.take(this.evaluations((custom ?? [...this.layout({ steps }).sigmas, 0]).map(f32)));
   }
 
@@ -98,13 +100,6 @@ export abstract class StagedScheduler<Config extends StagedConfig = StagedConfig
     this.stages = this.stepFrom(index, evaluation);
     return this.stages;
   }
-}
-
-/** @throws ArgumentError unless there are at least two sigmas, which descend to 0. */
-function expectDescent(className: string, sigmas: readonly number[]): void {
-  const descends = sigmas.every((sigma, i) => i === 0 || sigma < (sigmas[i - 1] as number));
-  if (sigmas.length >= 2 && descends && sigmas.at(-1) === 0) return;
-  throw new ArgumentError(`${className}: custom sigmas must descend and end with 0; got ${sigmas.join(", ")}`, { argument: "sigmas" });
 }
 
 /** The solvers' time is minus log sigma. */

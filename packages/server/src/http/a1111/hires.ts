@@ -72,7 +72,7 @@ export function hiresOf(body: Txt2ImgBody, common: CommonPlan, controls: Control
     const by = isScaled ? { scale } : { width, height };
     return { options: { ...by, strength, upscaler: upscaler.id, ...(steps > 0 && { steps }) } };
   }
-  const { scheduler: _, timestepSpacing: __, schedulerConfig: ___, ...request } = common.request;
+  const { scheduler: _, timestepSpacing: __, schedule: ____, schedulerConfig: ___, ...request } = common.request;
   const chosen = sampler?.request ?? common.request;
   const pass: HiresPass = {
     enlarges: upscaler.isNetwork,
@@ -168,10 +168,11 @@ function isOwn(name: string | undefined): name is undefined {
   return name === undefined || name === "" || /^use same /i.test(name);
 }
 
-function pick({ scheduler, timestepSpacing, schedulerConfig }: GenerateRequest): GenerateRequest {
+function pick({ scheduler, timestepSpacing, schedule, schedulerConfig }: GenerateRequest): GenerateRequest {
   return {
     ...(scheduler !== undefined && { scheduler }),
     ...(timestepSpacing !== undefined && { timestepSpacing }),
+    ...(schedule !== undefined && { schedule }),
     ...(schedulerConfig !== undefined && { schedulerConfig }),
   };
 }

@@ -1,3 +1,5 @@
+import type { GenerateRequest } from "darkroom/generate";
+
 /** A field of a scheduler's config, as a request's `schedulerConfig` has it. */
 export type SchedulerField =
   | "algorithmType"
@@ -22,6 +24,8 @@ export interface Sampler {
   /** The class that comes nearest. */
   readonly className: string;
   readonly overrides?: SchedulerFields;
+  /** The class takes no noise levels one by one, or only those that end with 0. */
+  readonly levels?: "none" | "to 0";
   /** What of schedulers the class does not have. */
   readonly lacks?: readonly SchedulerField[];
   /** The web UI's sampler spaces its steps in its own way, whatever scheduler is named. */
@@ -36,7 +40,9 @@ export interface Spacing {
   readonly label: string;
   readonly aliases?: readonly string[];
   readonly overrides?: SchedulerFields;
-  /** How it differs. */
+  /** Its name in the library, which goes before the overrides of the scheduler's config. */
+  readonly schedule?: NonNullable<GenerateRequest["schedule"]>;
+  /** How the overrides differ, which stand for it where a class takes no noise levels. */
   readonly note?: string;
 }
 
@@ -46,7 +52,7 @@ const SDE = { algorithmType: "sde-dpmsolver++" } as const;
 /** The samplers of AUTOMATIC1111 1.10 in its order, then others. */
 export const SAMPLERS: readonly Sampler[] = [
   { name: "DPM++ 2M", aliases: ["k_dpmpp_2m"], automatic: "karras", className: "DPMSolverMultistepScheduler" },
-  { name: "DPM++ SDE", aliases: ["k_dpmpp_sde"], automatic: "karras", className: "DPMSolverSDEScheduler" },
+  { name: "DPM++ SDE", aliases: ["k_dpmpp_sde"], automatic: "karras", className: "DPMSolverSDEScheduler", levels: "to 0" },
   {
     name: "DPM++ 2M SDE",
     aliases: ["k_dpmpp_2m_sde"],
@@ -66,6 +72,7 @@ export const SAMPLERS: readonly Sampler[] = [
     aliases: ["k_dpmpp_2s_a"],
     automatic: "karras",
     className: "DPMPP2SAncestralScheduler",
+    levels: "to 0",
   },
   {
     name: "DPM++ 3M SDE",
@@ -84,19 +91,20 @@ export const SAMPLERS: readonly Sampler[] = [
   { name: "Euler", aliases: ["k_euler"], automatic: "uniform", className: "EulerDiscreteScheduler" },
   { name: "LMS", aliases: ["k_lms"], automatic: "uniform", className: "LMSDiscreteScheduler" },
   { name: "Heun", aliases: ["k_heun"], automatic: "uniform", className: "HeunDiscreteScheduler" },
-  { name: "DPM2", aliases: ["k_dpm_2"], automatic: "karras", className: "KDPM2DiscreteScheduler" },
-  { name: "DPM2 a", aliases: ["k_dpm_2_a"], automatic: "karras", className: "KDPM2AncestralDiscreteScheduler" },
+  { name: "DPM2", aliases: ["k_dpm_2"], automatic: "karras", className: "KDPM2DiscreteScheduler", levels: "to 0" },
+  { name: "DPM2 a", aliases: ["k_dpm_2_a"], automatic: "karras", className: "KDPM2AncestralDiscreteScheduler", levels: "to 0" },
   // The web UI's default eta is 1 for all samplers of k-diffusion, whose own is 0 for these two.
-  { name: "DPM fast", aliases: ["k_dpm_fast"], automatic: "uniform", className: "DPMFastScheduler", overrides: { eta: 1 } },
+  { name: "DPM fast", aliases: ["k_dpm_fast"], automatic: "uniform", className: "DPMFastScheduler", levels: "to 0", overrides: { eta: 1 } },
   {
     name: "DPM adaptive",
     aliases: ["k_dpm_ad"],
     automatic: "uniform",
     className: "DPMAdaptiveScheduler",
+    levels: "to 0",
     overrides: { eta: 1 },
     note: "it chooses its number of steps itself",
   },
-  { name: "Restart", aliases: ["restart"], automatic: "karras", className: "RestartScheduler" },
+  { name: "Restart", aliases: ["restart"], automatic: "karras", className: "RestartScheduler", levels: "to 0" },
   {
     name: "DDIM",
     aliases: ["ddim"],
@@ -130,7 +138,7 @@ export const SAMPLERS: readonly Sampler[] = [
     overrides: { solverType: "bh1", solverOrder: 3 },
     ignoresScheduler: true,
   },
-  { name: "LCM", aliases: ["k_lcm"], automatic: "uniform", className: "LCMScheduler", lacks: SIGMAS },
+  { name: "LCM", aliases: ["k_lcm"], automatic: "uniform", className: "LCMScheduler", levels: "none", lacks: SIGMAS },
   // Of the web UI's forks.
   { name: "Euler CFG++", aliases: ["euler_cfg_pp"], automatic: "uniform", className: "EulerCFGPPScheduler" },
   {
@@ -142,7 +150,7 @@ export const SAMPLERS: readonly Sampler[] = [
   },
 ];
 
-/** The schedulers of AUTOMATIC1111 1.10 in its order. Two of them need noise levels given one by one, which requests cannot hold. */
+/** The schedulers of AUTOMATIC1111 1.10 in its order. */
 export const SPACINGS: readonly Spacing[] = [
   { name: "automatic", label: "Automatic" },
   { name: "uniform", label: "Uniform", overrides: { timestepSpacing: "linspace" } },
@@ -150,11 +158,12 @@ export const SPACINGS: readonly Spacing[] = [
   { name: "exponential", label: "Exponential", overrides: { useExponentialSigmas: true } },
   { name: "polyexponential", label: "Polyexponential", overrides: { useExponentialSigmas: true } },
   { name: "sgm_uniform", label: "SGM Uniform", aliases: ["SGMUniform"], overrides: { timestepSpacing: "trailing" } },
-  { name: "kl_optimal", label: "KL Optimal" },
-  { name: "align_your_steps", label: "Align Your Steps" },
+  { name: "kl_optimal", label: "KL Optimal", schedule: "kl-optimal" },
+  { name: "align_your_steps", label: "Align Your Steps", schedule: "align-your-steps" },
   {
     name: "simple",
     label: "Simple",
+    schedule: "simple",
     overrides: { timestepSpacing: "trailing" },
     note: "the nearest here is SGM Uniform",
   },
@@ -163,5 +172,11 @@ export const SPACINGS: readonly Spacing[] = [
   { name: "beta", label: "Beta", overrides: { useBetaSigmas: true } },
 ];
 
-/** Schedulers that the server has. */
-export const OFFERED_SPACINGS = SPACINGS.filter(({ name, overrides }) => name === "automatic" || overrides !== undefined);
+/** Those of its forks, too. */
+export const OFFERED_SPACINGS: readonly Spacing[] = [
+  ...SPACINGS,
+  { name: "turbo", label: "Turbo", schedule: "turbo" },
+  { name: "align_your_steps_GITS", label: "Align Your Steps GITS", schedule: "align-your-steps-gits" },
+  { name: "align_your_steps_11", label: "Align Your Steps 11", schedule: "align-your-steps-11" },
+  { name: "align_your_steps_32", label: "Align Your Steps 32", schedule: "align-your-steps-32" },
+];

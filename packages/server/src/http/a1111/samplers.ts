@@ -1,13 +1,13 @@
 import type { GenerateRequest } from "darkroom/generate";
 import { HttpError } from "../http-error.js";
 import { insteadOf } from "./names.js";
-import { OFFERED_SPACINGS, SAMPLERS, type Sampler, type SchedulerField, SPACINGS, type Spacing } from "./sampler-table.js";
+import { OFFERED_SPACINGS, SAMPLERS, type Sampler, type SchedulerField, type Spacing } from "./sampler-table.js";
 
 /** A sampler in the library's terms. */
 export interface ChosenSampler {
   /** The web UI's name for it; undefined: the model's own scheduler. */
   readonly name: string | undefined;
-  readonly request: Pick<GenerateRequest, "scheduler" | "timestepSpacing" | "schedulerConfig">;
+  readonly request: Pick<GenerateRequest, "scheduler" | "timestepSpacing" | "schedule" | "schedulerConfig">;
   readonly warnings: readonly string[];
 }
 
@@ -26,17 +26,23 @@ export function chooseSampler(sampler: string | undefined, scheduler: string | u
   // A scheduler in the sampler's name is older than the field: the field wins, unless it leaves the choice.
   const given = named && named.name !== "automatic" ? named : suffix;
   const spacing = given ?? spacingOf(found.automatic);
-  const [taken, lacking] = found.ignoresScheduler ? [{}, []] : split(spacing, found);
+  const levels = found.levels === "none" || (found.levels === "to 0" && spacing.schedule === "kl-optimal") ? undefined : spacing.schedule;
+  const schedule = found.ignoresScheduler ? undefined : levels;
+  const [taken, lacking] = found.ignoresScheduler || schedule !== undefined ? [{}, []] : split(spacing, found);
   const { timestepSpacing, ...config } = { ...found.overrides, ...taken };
   const warnings: string[] = [];
   if (found.note !== undefined) warnings.push(`sampler ${found.name}: ${found.note}`);
   if (given && found.ignoresScheduler) {
     warnings.push(`scheduler ${given.label} has no effect: ${found.name} spaces its steps in its own way`);
+  } else if (spacing.schedule !== undefined && schedule === undefined && spacing.overrides === undefined) {
+    warnings.push(
+      `scheduler ${spacing.label} has no effect: ${found.className}, which stands for ${found.name}, cannot take its noise levels`,
+    );
   } else if (given && lacking.length > 0) {
     warnings.push(
       `scheduler ${given.label} has no effect: ${found.className}, which stands for ${found.name}, has no ${lacking.join(" and ")}`,
     );
-  } else if (given?.note !== undefined) {
+  } else if (given?.note !== undefined && schedule === undefined) {
     warnings.push(`scheduler ${given.label}: ${given.note}`);
   }
   return {
@@ -44,6 +50,7 @@ export function chooseSampler(sampler: string | undefined, scheduler: string | u
     request: {
       scheduler: found.className,
       ...(timestepSpacing !== undefined && { timestepSpacing: timestepSpacing as GenerateRequest["timestepSpacing"] }),
+      ...(schedule !== undefined && { schedule }),
       ...(Object.keys(config).length > 0 && { schedulerConfig: config }),
     },
     warnings,
@@ -81,20 +88,10 @@ function samplerOf(given: string): { readonly found: Sampler; readonly suffix: S
 }
 
 function spacingOf(given: string): Spacing {
-  const found = SPACINGS.find((spacing) => namesOf(spacing).some((each) => wordOf(each) === wordOf(given)));
-  if (found && OFFERED_SPACINGS.includes(found)) return found;
-  throw refused(
-    "Scheduler",
-    "scheduler",
-    given,
-    found
-      ? take("Karras")
-      : insteadOf(
-          given,
-          OFFERED_SPACINGS.map(({ label }) => label),
-          take,
-        ),
-  );
+  const found = OFFERED_SPACINGS.find((spacing) => namesOf(spacing).some((each) => wordOf(each) === wordOf(given)));
+  if (found) return found;
+  const labels = OFFERED_SPACINGS.map(({ label }) => label);
+  throw refused("Scheduler", "scheduler", given, insteadOf(given, labels, take));
 }
 
 function namesOf({ name, label, aliases = [] }: Spacing): readonly string[] {

@@ -98,7 +98,23 @@ describe("a sampler", () => {
 
   it("warns where the class or the scheduler is only near, or unusual", () => {
     expect(chooseSampler("DPM adaptive", undefined).warnings).toEqual(["sampler DPM adaptive: it chooses its number of steps itself"]);
-    expect(chooseSampler("Euler", "simple").warnings).toEqual(["scheduler Simple: the nearest here is SGM Uniform"]);
+    expect(chooseSampler("LCM", "simple").warnings).toEqual(["scheduler Simple: the nearest here is SGM Uniform"]);
+    expect(chooseSampler("LCM", "turbo")).toMatchObject({
+      request: { scheduler: "LCMScheduler" },
+      warnings: [expect.stringMatching(/^scheduler Turbo has no effect: LCMScheduler.* cannot take its noise levels$/)],
+    });
+    expect(chooseSampler("DPM2", "KL Optimal").warnings).toEqual([expect.stringMatching(/^scheduler KL Optimal has no effect/)]);
+  });
+
+  it.each([
+    ["Euler", "simple", "simple"],
+    ["DPM++ 2M", "KL Optimal", "kl-optimal"],
+    ["DPM++ 2M SDE Align Your Steps", undefined, "align-your-steps"],
+    ["DPM2 a", "align_your_steps_32", "align-your-steps-32"],
+    ["Euler a", "Turbo", "turbo"],
+  ])("gives noise levels by name: %s, %s", (sampler, scheduler, schedule) => {
+    expect(chooseSampler(sampler, scheduler)).toMatchObject({ request: { schedule }, warnings: [] });
+    expect(chooseSampler(sampler, scheduler).request).not.toHaveProperty("timestepSpacing");
   });
 
   it.each([
@@ -106,7 +122,6 @@ describe("a sampler", () => {
     ["Euler", "karas", 'Scheduler not found: this server has none called "karas"', "take Karras"],
     ["nope", undefined, 'Sampler not found: this server has none called "nope"', expect.stringMatching(/^it has .*Euler a.*DDIM/)],
     ["Euler", "zzz", 'Scheduler not found: this server has none called "zzz"', expect.stringMatching(/^it has .*Karras/)],
-    ["Euler", "kl_optimal", 'Scheduler not found: this server has none called "kl_optimal"', "take Karras"],
   ])("%s with scheduler %s is refused by name, with the nearest", (sampler, scheduler, message, hint) => {
     expect(refusal(() => chooseSampler(sampler, scheduler))).toMatchObject({ status: 400, message, hint });
   });
