@@ -130,7 +130,7 @@ describe("darkroom generate, with unusable files", () => {
     [
       "another network as --vae",
       ["--vae", checkpoint("controlnet-mini")],
-      /ControlNetModel; expected AutoencoderKL or AsymmetricAutoencoderKL or AutoencoderTiny for --vae/,
+      /ControlNetModel; expected AutoencoderKL or AutoencoderTiny or AsymmetricAutoencoderKL for --vae/,
     ],
     [
       "another network as --control",

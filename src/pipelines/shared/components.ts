@@ -34,8 +34,8 @@ interface AutoencoderLoader {
 /** The autoencoder classes that a checkpoint may have, by name. */
 export const AUTOENCODERS: Readonly<Record<"AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderTiny", AutoencoderLoader>> = {
   AutoencoderKL,
-  AsymmetricAutoencoderKL,
   AutoencoderTiny,
+  AsymmetricAutoencoderKL,
 };
 
 /** The tokenizer classes that a checkpoint may have, by name. The Python library has a slow and a fast class for each tokenizer. */
