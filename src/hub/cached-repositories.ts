@@ -13,7 +13,10 @@ export interface CacheOptions {
 
 const CACHE_FIELDS: Fields<CacheOptions> = { cacheDir: text };
 
-/** Lists the model repositories in the cache, sorted by id. Broken entries are left out. */
+/**
+ * Lists the model repositories in the cache, sorted by id. Broken entries are left out. In a browser there are also checkpoints of other
+ * servers; their ids are the addresses of their folders.
+ */
 export async function listCachedRepositories(options: CacheOptions = {}): Promise<CachedRepository[]> {
   const { cacheDir } = checkOptions(options, CACHE_FIELDS, { call: "listCachedRepositories" });
   return listRepositories(cacheDir);
@@ -26,7 +29,8 @@ export async function listCachedRepositories(options: CacheOptions = {}): Promis
 export async function removeCachedRepository(id: string, options: CacheOptions = {}): Promise<number> {
   const { cacheDir } = checkOptions(options, CACHE_FIELDS, { call: "removeCachedRepository" });
   // Old repositories have no owner in their id.
-  if (typeof id !== "string" || !/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id)) {
+  const isAddress = typeof id === "string" && /^https?:\/\//.test(id);
+  if (!isAddress && (typeof id !== "string" || !/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(id) || /--|\.\./.test(id))) {
     throw wrongArgument("id", id, "the id of a repository: owner/name", { type: "string" });
   }
   const freed = await removeRepository(id, cacheDir);

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { describeInBrowser, openPage } from "../../packages/page/test/e2e/browser.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { filesOf } from "../helpers/hub-server.js";
@@ -55,5 +55,46 @@ describeInBrowser("files that the user gives to a page", () => {
       expect.stringMatching(/^CheckpointError: fox\.safetensors has no model_index\.json/),
       expect.stringMatching(/^ArgumentError: files is .*expected at least one File/),
     ]);
+  });
+
+  it("may lie on a server: its weights are kept until they change there, listed and removed", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const asked: string[] = [];
+    let stamp = "first";
+    site.handler = ({ method, url = "", headers }, response) => {
+      if (!url.endsWith(".safetensors")) return false;
+      // Reading a header is a request for a range that ends.
+      if (method === "GET" && !/-\d+$/.test(headers.range ?? "")) asked.push(url);
+      response.setHeader("etag", `"${stamp}"`);
+      return false;
+    };
+    onTestFinished(() => {
+      site.handler = undefined;
+    });
+    const make = () =>
+      page.evaluate(async () => {
+        const pipe = await darkroom.StableDiffusionPipeline.fromPretrained("/checkpoints/sd1-mini", { device: "wasm" });
+        const { images } = await pipe.generate({ prompt: "a fox", numInferenceSteps: 1, height: 64, width: 64, seed: 1 });
+        await pipe.dispose();
+        return String(images[0]?.data);
+      });
+    const first = await make();
+    const weights = [...asked].sort();
+    expect(weights).toEqual([...new Set(weights)]);
+    expect(weights).toContain("/checkpoints/sd1-mini/unet/diffusion_pytorch_model.safetensors");
+    asked.length = 0;
+    expect(await make()).toBe(first);
+    expect(asked).toEqual([]);
+    stamp = "second";
+    expect(await make()).toBe(first);
+    expect(asked.sort()).toEqual(weights);
+    const [listed, freed, after] = await page.evaluate(async () => {
+      const [{ id, size } = { id: "", size: 0 }] = await darkroom.listCachedRepositories();
+      return [{ id, size }, await darkroom.removeCachedRepository(id), await darkroom.listCachedRepositories()] as const;
+    });
+    expect(listed.id).toBe(`${site.address}/checkpoints/sd1-mini/`);
+    expect(freed).toBe(listed.size);
+    expect(after).toEqual([]);
   });
 });

@@ -76,13 +76,14 @@ export function sendFile(path: string, request: IncomingMessage, response: Serve
     response.writeHead(404).end();
     return;
   }
-  const { size } = statSync(path);
+  const { size, mtime } = statSync(path);
   const [, from = "0", to = String(size - 1)] = /^bytes=(\d+)-(\d+)?$/.exec(request.headers.range ?? "") ?? [];
   const [start, end] = [Number(from), Math.min(Number(to), size - 1)];
   const isRange = request.headers.range !== undefined;
   response.writeHead(isRange ? 206 : 200, {
     "content-type": TYPES[extname(path)] ?? "application/octet-stream",
     "accept-ranges": "bytes",
+    "last-modified": mtime.toUTCString(),
     "content-length": size === 0 ? 0 : end - start + 1,
     ...(isRange && { "content-range": `bytes ${start}-${end}/${size}` }),
   });

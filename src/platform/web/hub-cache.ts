@@ -40,6 +40,11 @@ export function openRepositoryCache(id: string, { cacheDir }: Pick<HubSettings, 
   return new WebRepositoryCache(id, [...cachePath(cacheDir), repositoryFolder(id)]);
 }
 
+/** Opens a checkpoint in the cache by its place. Nothing is written yet. */
+export function openCacheAt(id: string, place: readonly string[]): RepositoryCache {
+  return new WebRepositoryCache(id, place);
+}
+
 /**
  * One repository in the origin's private file system: `blobs/HASH/PART`, `refs/NAME`, and `snapshots/COMMIT`, which lists paths with their
  * hashes and sizes. A file is listed when it is whole and its hash is right.

@@ -2,22 +2,31 @@ import { HubError } from "../../errors.js";
 import type { CachedRepository, CachedRevision } from "../hub.js";
 import { cachePath, lockOf, readSnapshot, repositoryFolder } from "./hub-cache.js";
 import { findPrivateFolder, namesIn, openParts, readText, removeEntry } from "./opfs.js";
+import { URL_PREFIX, urlCacheFolder } from "./url-cache.js";
 
 const PREFIX = "models--";
 
-/** Lists the repositories in the cache, sorted by id. */
+/** Lists the repositories in the cache, sorted by id. The id of a checkpoint on another server is the address of its folder. */
 export async function listRepositories(cacheDir?: string): Promise<readonly CachedRepository[]> {
   const cache = cachePath(cacheDir);
   const root = await findPrivateFolder(cache);
-  const names = root ? (await namesIn(root, "directory")).filter((name) => name.startsWith(PREFIX)) : [];
-  const found = await Promise.all(names.map((name) => readRepository([...cache, name], name.slice(PREFIX.length).split("--").join("/"))));
+  const names = root ? await namesIn(root, "directory") : [];
+  const hub = names.filter((name) => name.startsWith(PREFIX));
+  const served = names.filter((name) => name.startsWith(URL_PREFIX));
+  const found = await Promise.all([
+    ...hub.map((name) => readRepository([...cache, name], name.slice(PREFIX.length).split("--").join("/"))),
+    ...served.map(async (name) => {
+      const folder = await findPrivateFolder([...cache, name]);
+      return readRepository([...cache, name], (folder && (await readText(folder, "id"))) ?? name);
+    }),
+  ]);
   return found.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** Removes a repository. Returns the number of bytes that this freed; undefined if it is not there. @throws HubError if it is in use. */
 export async function removeRepository(id: string, cacheDir?: string): Promise<number | undefined> {
   const cache = cachePath(cacheDir);
-  const name = repositoryFolder(id);
+  const name = /^https?:/.test(id) ? await urlCacheFolder(id) : repositoryFolder(id);
   const root = await findPrivateFolder(cache);
   if (!root || !(await namesIn(root, "directory")).includes(name)) return undefined;
   return navigator.locks.request(lockOf([...cache, name]), { ifAvailable: true }, async (lock) => {

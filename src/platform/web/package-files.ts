@@ -97,7 +97,7 @@ class PackagedFolder implements Folder {
     if (url === undefined) throw new CheckpointError(`${this.name}/${path} does not exist`);
     if (url.startsWith("data:")) return [undefined, url];
     const end = url.lastIndexOf("/");
-    return [urlFolder(url.slice(0, end), this.name), decodeURIComponent(url.slice(end + 1))];
+    return [urlFolder(url.slice(0, end), this.name, { keeps: false }), decodeURIComponent(url.slice(end + 1))];
   }
 }
 

@@ -1,6 +1,7 @@
 import { CheckpointError } from "../../errors.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { Folder } from "../folder.js";
+import { keptFile } from "./url-cache.js";
 import { fetchOrFail, fetchRange, urlFile } from "./web-file.js";
 
 /*
@@ -28,21 +29,31 @@ const WEIGHTS: readonly string[] = ["diffusion_pytorch_model", "model"].flatMap(
   `${base}.fp16.safetensors.index.json`,
 ]);
 
+/** What a server says of a file. */
+interface Head {
+  /** NaN if the server does not say. */
+  readonly size: number;
+  /** What changes when the file changes; undefined if the server does not say. */
+  readonly stamp: string | undefined;
+}
+
 /** What is known of a checkpoint's files on a server; its subfolders share it. */
 class Site {
-  private readonly sizes = new Map<string, Promise<number | undefined>>();
+  private readonly heads = new Map<string, Promise<Head | undefined>>();
   private listing: Promise<readonly string[] | undefined> | undefined;
 
   /** `root` is the address of the checkpoint's folder, with a slash at the end. */
   constructor(
     readonly root: string,
     private readonly name: string,
+    /** Whether weights are kept in the browser. */
+    readonly keeps: boolean,
   ) {}
 
-  /** Bytes of what is at an address; undefined if nothing is. NaN if the server does not say. */
-  size(url: string): Promise<number | undefined> {
-    const known = this.sizes.get(url) ?? sizeAt(url);
-    this.sizes.set(url, known);
+  /** What the server says of an address; undefined if nothing is there. */
+  head(url: string): Promise<Head | undefined> {
+    const known = this.heads.get(url) ?? headOf(url);
+    this.heads.set(url, known);
     return known;
   }
 
@@ -54,7 +65,7 @@ class Site {
 
   private async readList(): Promise<readonly string[] | undefined> {
     const url = this.root + LIST;
-    if ((await this.size(url)) === undefined) return undefined;
+    if ((await this.head(url)) === undefined) return undefined;
     const list: unknown = await (await fetchOrFail(url, `${this.name}/${LIST}`)).json().catch(() => undefined);
     if (Array.isArray(list) && list.every((each) => typeof each === "string")) return list;
     throw new CheckpointError(`${this.name}/${LIST} is not a list of paths`, {
@@ -63,11 +74,13 @@ class Site {
   }
 }
 
-async function sizeAt(url: string): Promise<number | undefined> {
-  const answer = await fetch(url, { method: "HEAD" }).catch(() => undefined);
+async function headOf(url: string): Promise<Head | undefined> {
+  const answer = await fetch(url, { method: "HEAD", cache: "no-cache" }).catch(() => undefined);
   // Servers of single-page apps answer everything with their page.
   if (!answer?.ok || answer.headers.get("content-type")?.startsWith("text/html")) return undefined;
-  return Number(answer.headers.get("content-length") ?? Number.NaN);
+  const { headers } = answer;
+  const stamp = headers.get("etag") ?? headers.get("last-modified") ?? undefined;
+  return { size: Number(headers.get("content-length") ?? Number.NaN), stamp };
 }
 
 /** A checkpoint's folder on a web server. */
@@ -100,12 +113,12 @@ class UrlFolder implements Folder {
   async has(path: string): Promise<boolean> {
     const url = this.url(path);
     const files = await this.site.files();
-    return files ? files.includes(this.below + path) : (await this.site.size(url)) !== undefined;
+    return files ? files.includes(this.below + path) : (await this.site.head(url)) !== undefined;
   }
 
   async size(path: string): Promise<number> {
     const url = this.url(path);
-    const size = await this.site.size(url);
+    const size = (await this.site.head(url))?.size;
     if (size === undefined) throw new CheckpointError(`${this.label(path)} does not exist`, { hint: `nothing is at ${url}` });
     if (!Number.isNaN(size)) return size;
     throw new CheckpointError(`${this.label(path)}: the server does not say how long the file is`, {
@@ -115,13 +128,16 @@ class UrlFolder implements Folder {
 
   async read(path: string, offset = 0, length?: number): Promise<Uint8Array<ArrayBuffer>> {
     if (length !== undefined) return fetchRange(this.url(path), this.label(path), offset, length);
-    const answer = await fetchOrFail(this.url(path), this.label(path));
+    const answer = await fetchOrFail(this.url(path), this.label(path), { cache: "no-cache" });
     return new Uint8Array(await answer.arrayBuffer()).slice(offset);
   }
 
   async file(path: string): Promise<FileRef> {
-    await this.size(path);
-    return urlFile(this.url(path));
+    const [size, url] = [await this.size(path), this.url(path)];
+    const { stamp } = (await this.site.head(url)) ?? {};
+    const { root, keeps } = this.site;
+    const kept = keeps && stamp !== undefined ? await keptFile({ root, path: this.below + path, url, size, stamp }) : undefined;
+    return kept ?? urlFile(url);
   }
 
   open(subfolder: string): Folder {
@@ -143,7 +159,10 @@ class UrlFolder implements Folder {
   }
 }
 
-/** The checkpoint's folder at an address. Nothing is read yet. */
-export function urlFolder(url: string, name: string): Folder {
-  return new UrlFolder(name, new Site(url.replace(/\/*$/, "/"), name));
+/**
+ * The checkpoint's folder at an address. Nothing is read yet. Files whose bytes are needed as a whole are kept in the browser, if the
+ * server says when they change; not with `keeps: false`.
+ */
+export function urlFolder(url: string, name: string, { keeps = true } = {}): Folder {
+  return new UrlFolder(name, new Site(url.replace(/\/*$/, "/"), name, keeps));
 }

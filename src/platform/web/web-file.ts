@@ -54,10 +54,13 @@ export async function readBlob(blob: Blob, name: string, offset: number, length:
   }
 }
 
-/** Bytes of what is at an address. @throws CheckpointError if the server does not send them. */
+/**
+ * Bytes of what is at an address, as it is now: a header and weights of two versions must not meet. @throws CheckpointError if the server
+ * does not send them.
+ */
 export async function fetchRange(url: string, name: string, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
   if (length === 0) return new Uint8Array();
-  const answer = await fetchOrFail(url, name, { headers: { range: `bytes=${offset}-${offset + length - 1}` } });
+  const answer = await fetchOrFail(url, name, { cache: "no-cache", headers: { range: `bytes=${offset}-${offset + length - 1}` } });
   const bytes = new Uint8Array(await answer.arrayBuffer());
   // A server without ranges sends the whole file.
   const own = answer.status === 206 ? bytes : bytes.slice(offset, offset + length);
