@@ -76,8 +76,6 @@ const FRAMES = 16;
 export class AnimateDiffPipeline extends StableDiffusionBase<AnimateDiffRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "AnimateDiffPipeline";
-  /** @internal */
-  static override readonly modernises = false;
   /** @internal Fields of the parts. */
   static readonly parts = ANIMATEDIFF_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

@@ -38,12 +38,18 @@ export const STABLE_DIFFUSION_PARTS: Fields<StableDiffusionComponents> = {
   safetyChecker: orNull(instanceOf(StableDiffusionSafetyChecker)),
 };
 
+/** Settings that the schedulers of old checkpoints have wrong, with the right values. */
+export const CORRECT_SETTINGS = { stepsOffset: 1, clipSample: false, skipPrkSteps: true } as const;
+
+/** The corrections of diffusers' pipelines from text and from a picture, and of those with perturbed-attention guidance. */
+export const USUAL_CORRECTIONS = { stepsOffset: CORRECT_SETTINGS.stepsOffset, clipSample: CORRECT_SETTINGS.clipSample } as const;
+
 /** What the pipelines of Stable Diffusion 1.x and 2.x share: one text encoder, a safety checker. */
 export abstract class StableDiffusionBase<Request extends UNetRequest> extends UNetPipeline<Request> {
   /** The class's name in diffusers. */
   static readonly className: string;
-  /** Whether old settings of the scheduler are corrected, as in diffusers' class. @internal */
-  static readonly modernises: boolean = true;
+  /** Settings of old checkpoints' schedulers that the class corrects, as diffusers' class does. @internal */
+  static readonly corrections: Partial<typeof CORRECT_SETTINGS> = {};
   /** Encodes prompts. Null at run time if the pipeline was opened without it. */
   textEncoder: CLIPTextModel;
   /** Splits prompts into tokens. Null at run time if the pipeline was opened without it. */
@@ -64,7 +70,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
         hint: "use AnimateDiffPipeline, or give the UNet of a checkpoint for pictures",
       });
     }
-    super({ ...components, scheduler: new.target.modernises ? modernised(components.scheduler) : components.scheduler }, source);
+    super({ ...components, scheduler: corrected(components.scheduler, new.target.corrections) }, source);
     this.textEncoder = components.textEncoder as CLIPTextModel;
     this.tokenizer = components.tokenizer as CLIPTokenizer;
     this.safetyChecker = components.safetyChecker ?? null;
@@ -145,9 +151,9 @@ export async function loadStableDiffusion(
   return { vae, textEncoder, tokenizer, unet, scheduler, safetyChecker, featureExtractor, imageEncoder };
 }
 
-/** Corrects two settings that are wrong in the schedulers of old checkpoints. diffusers corrects them in the same place. */
-function modernised(scheduler: Scheduler): Scheduler {
-  const { stepsOffset = 1, clipSample } = scheduler.config as { stepsOffset?: number; clipSample?: boolean };
-  if (stepsOffset === 1 && clipSample !== true) return scheduler;
-  return scheduler.clone({ ...(stepsOffset !== 1 && { stepsOffset: 1 }), ...(clipSample && { clipSample: false }) });
+/** A scheduler with the right values of settings that old checkpoints have wrong. diffusers corrects them in the same place. */
+function corrected(scheduler: Scheduler, corrections: Partial<typeof CORRECT_SETTINGS>): Scheduler {
+  const config = scheduler.config as Readonly<Record<string, unknown>>;
+  const wrong = Object.entries(corrections).filter(([name, value]) => config[name] !== undefined && config[name] !== value);
+  return wrong.length === 0 ? scheduler : scheduler.clone(Object.fromEntries(wrong));
 }

@@ -52,8 +52,6 @@ export type StableDiffusionDepth2ImgRequest = Prompted<StableDiffusionDepth2ImgO
 export class StableDiffusionDepth2ImgPipeline extends StableDiffusionBase<StableDiffusionDepth2ImgRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionDepth2ImgPipeline";
-  /** @internal */
-  static override readonly modernises = false;
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

@@ -11,6 +11,7 @@ import {
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
   type StableDiffusionComponents,
+  USUAL_CORRECTIONS,
 } from "./stable-diffusion-base.js";
 import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
@@ -39,6 +40,8 @@ export class StableDiffusionImg2ImgPipeline extends StableDiffusionBase<StableDi
   /** The class's name in diffusers. */
   static override readonly className: "StableDiffusionImg2ImgPipeline" | "StableDiffusionPAGImg2ImgPipeline" =
     "StableDiffusionImg2ImgPipeline";
+  /** @internal */
+  static override readonly corrections = USUAL_CORRECTIONS;
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

@@ -9,6 +9,7 @@ import type { ComponentSource } from "./shared/components.js";
 import { INPAINT_FIELDS, type InpaintImages } from "./shared/image-inputs.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import {
+  CORRECT_SETTINGS,
   loadStableDiffusion,
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
@@ -40,6 +41,11 @@ export class StableDiffusionInpaintPipeline extends StableDiffusionBase<StableDi
   /** The class's name in diffusers. */
   static override readonly className: "StableDiffusionInpaintPipeline" | "StableDiffusionPAGInpaintPipeline" =
     "StableDiffusionInpaintPipeline";
+  /** @internal */
+  static override readonly corrections: Partial<typeof CORRECT_SETTINGS> = {
+    stepsOffset: CORRECT_SETTINGS.stepsOffset,
+    skipPrkSteps: CORRECT_SETTINGS.skipPrkSteps,
+  };
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

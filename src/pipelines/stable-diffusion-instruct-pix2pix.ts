@@ -28,8 +28,6 @@ export type StableDiffusionInstructPix2PixRequest = Prompted<StableDiffusionInst
 export class StableDiffusionInstructPix2PixPipeline extends StableDiffusionBase<StableDiffusionInstructPix2PixRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionInstructPix2PixPipeline";
-  /** @internal */
-  static override readonly modernises = false;
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

@@ -87,8 +87,6 @@ const NOISE_WIDTH = 64;
 export class StableDiffusionLatentUpscalePipeline extends StableDiffusionBase<StableDiffusionLatentUpscaleRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionLatentUpscalePipeline";
-  /** @internal */
-  static override readonly modernises = false;
   /** @internal Fields of the parts. */
   static readonly parts = PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

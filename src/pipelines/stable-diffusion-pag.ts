@@ -3,7 +3,7 @@ import { WORKFLOWS } from "../families/stable-diffusion.js";
 import type { ComponentSource } from "./shared/components.js";
 import { PAG_FIELDS, type Pag, type PagOptions, pagOf } from "./shared/pag-options.js";
 import { StableDiffusionPipeline } from "./stable-diffusion.js";
-import { loadStableDiffusion, type StableDiffusionComponents } from "./stable-diffusion-base.js";
+import { loadStableDiffusion, type StableDiffusionComponents, USUAL_CORRECTIONS } from "./stable-diffusion-base.js";
 import { StableDiffusionControlNetPipeline } from "./stable-diffusion-controlnet.js";
 import { loadStableDiffusionControlNet, type StableDiffusionControlNetComponents } from "./stable-diffusion-controlnet-base.js";
 import { StableDiffusionControlNetInpaintPipeline } from "./stable-diffusion-controlnet-inpaint.js";
@@ -106,6 +106,8 @@ export class StableDiffusionPAGImg2ImgPipeline extends StableDiffusionImg2ImgPip
 export class StableDiffusionPAGInpaintPipeline extends StableDiffusionInpaintPipeline {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionPAGInpaintPipeline";
+  /** @internal */
+  static override readonly corrections = USUAL_CORRECTIONS;
   /** @internal Fields of further options. */
   static readonly options = PAG_FIELDS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

@@ -60,8 +60,6 @@ const MOST_NOISE = 350;
 export class StableDiffusionUpscalePipeline extends StableDiffusionBase<StableDiffusionUpscaleRequest> {
   /** The class's name in diffusers. */
   static override readonly className = "StableDiffusionUpscalePipeline";
-  /** @internal */
-  static override readonly modernises = false;
   /** @internal Fields of the parts. */
   static readonly parts = PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */

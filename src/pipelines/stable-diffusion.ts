@@ -12,6 +12,7 @@ import {
   STABLE_DIFFUSION_PARTS,
   StableDiffusionBase,
   type StableDiffusionComponents,
+  USUAL_CORRECTIONS,
 } from "./stable-diffusion-base.js";
 import { UNET_FIELDS, type UNetRequest } from "./unet-request.js";
 
@@ -34,6 +35,8 @@ export type StableDiffusionRequest = Prompted<StableDiffusionOptions>;
 export class StableDiffusionPipeline extends StableDiffusionBase<StableDiffusionRequest> {
   /** The class's name in diffusers. */
   static override readonly className: "StableDiffusionPipeline" | "StableDiffusionPAGPipeline" = "StableDiffusionPipeline";
+  /** @internal */
+  static override readonly corrections = USUAL_CORRECTIONS;
   /** @internal Fields of the parts. */
   static readonly parts = STABLE_DIFFUSION_PARTS;
   /** The class's name in diffusers; it discriminates unions of pipelines. */
