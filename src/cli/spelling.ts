@@ -105,6 +105,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   queue: "--queue",
   refiner: "--refiner",
   revision: "--revision",
+  scale: "--ip-blocks",
   schedule: "--schedule",
   scheduler: "--scheduler",
   "schedulerConfig.originalInferenceSteps": "--original-steps",

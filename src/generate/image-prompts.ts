@@ -56,6 +56,9 @@ export function checkImagePromptScales({ ipAdapterScale }: ImagePromptRequest, {
 
 function scaleByBlock(scale: ImagePromptScales, { imagePromptParts }: KnownFamily): IPAdapterScale {
   if (!hasParts(scale)) return scale;
-  const { style = 0, layout = 0 } = scale;
-  return { ...multiplied(imagePromptParts?.style, style), ...multiplied(imagePromptParts?.layout, layout) };
+  const { style, layout } = scale;
+  return {
+    ...(style !== undefined && multiplied(imagePromptParts?.style, style)),
+    ...(layout !== undefined && multiplied(imagePromptParts?.layout, layout)),
+  };
 }

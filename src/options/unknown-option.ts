@@ -15,6 +15,8 @@ const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
   cfgRescale: ["guidanceRescale"],
   cfgScale: ["guidanceScale"],
   configFile: ["config"],
+  class: ["classLabels"],
+  classLabel: ["classLabels"],
   conditioningScale: ["controlnetConditioningScale"],
   count: ["numImagesPerPrompt", "batchSize"],
   deviceMap: ["device"],

@@ -106,7 +106,7 @@ describe("scales by part", () => {
     imagePromptScales({ ipAdapterScale }, count, FAMILIES.find(({ id }) => id === "xl") as KnownFamily);
 
   it("are the blocks of XL that InstantStyle names", () => {
-    expect(scales({ style: 0.6 }, 1)).toEqual([{ up: { block_0: [0, 0.6, 0] }, down: { block_2: [0, 0] } }]);
+    expect(scales({ style: 0.6 }, 1)).toEqual([{ up: { block_0: [0, 0.6, 0] } }]);
     expect(scales([{ style: 1, layout: 0.5 }, 0.3, [1, 2]], 3)).toEqual([
       { up: { block_0: [0, 1, 0] }, down: { block_2: [0, 0.5] } },
       0.3,
