@@ -29,6 +29,7 @@ type NetworkClass = { fromPretrained(folder: Folder, options: ModelOptions): Pro
 
 // Loaded when they are needed.
 const CLASSES: Readonly<Record<string, () => Promise<NetworkClass>>> = {
+  AsymmetricAutoencoderKL: async () => (await import("../models/asymmetric-autoencoder-kl.js")).AsymmetricAutoencoderKL,
   AutoencoderKL: async () => (await import("../models/autoencoder-kl.js")).AutoencoderKL,
   AutoencoderTiny: async () => (await import("../models/autoencoder-tiny.js")).AutoencoderTiny,
   CLIPTextModel: async () => (await import("../models/clip-text.js")).CLIPTextModel,
