@@ -136,13 +136,14 @@ export type { FuseLoraOptions, LoadedLora, LoadLoraOptions, LoraComponent } from
 export type { SaveLoraOptions } from "./pipelines/adapters/save-lora.js";
 export type { AdapterComponents, AdapterImages, AdapterOptions } from "./pipelines/adapters/t2i-adapters.js";
 export type { TextualInversionOptions, TextualInversionSource } from "./pipelines/adapters/textual-inversions.js";
+export { type AnimateDiffOptions, AnimateDiffPipeline, type AnimateDiffRequest } from "./pipelines/animatediff.js";
+export type { AnimateDiffCommonOptions, AnimateDiffComponents, AnimateDiffOutput } from "./pipelines/animatediff-base.js";
 export {
-  type AnimateDiffComponents,
-  type AnimateDiffOptions,
-  type AnimateDiffOutput,
-  AnimateDiffPipeline,
-  type AnimateDiffRequest,
-} from "./pipelines/animatediff.js";
+  type AnimateDiffVideoToVideoOptions,
+  AnimateDiffVideoToVideoPipeline,
+  type AnimateDiffVideoToVideoRequest,
+  type VideoInput,
+} from "./pipelines/animatediff-video-to-video.js";
 export {
   type AutoParts,
   type AutoPipeline,

@@ -27,7 +27,7 @@ const LINES = 10;
 export function addConvert(program: Command, signal: AbortSignal): void {
   program
     .command("convert")
-    .description("write a checkpoint, or one network, as a folder in diffusers' layout")
+    .description("write a checkpoint or network in diffusers' layout")
     .argument("<model>", "a .safetensors file, a folder or a hub id")
     .argument("<folder>", "folder to write, new or empty")
     .option("-f, --force", "write into a folder with files, and replace those of the same names")

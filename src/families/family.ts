@@ -10,7 +10,7 @@ export type StartName = "noise" | "image" | "mask";
 export type ControlName = "controlnet" | "union" | "adapter";
 
 /** A workflow is named after what the picture starts from and after the networks that steer or move it, if there are any. */
-export type WorkflowName = StartName | `${ControlName}-${StartName}` | "motion-noise";
+export type WorkflowName = StartName | `${ControlName}-${StartName}` | "motion-noise" | "motion-image";
 
 /** What a call uses if it names no value. The values are those of diffusers. */
 export interface Defaults {

@@ -28,7 +28,11 @@ export const STABLE_DIFFUSION_1 = {
   architecture: "stable-diffusion-v1",
   takesPrompt: true,
   takesImagePrompts: true,
-  workflows: { ...WORKFLOWS, "motion-noise": { className: "AnimateDiffPipeline", defaults: { steps: STEPS, guidance: 7.5 } } },
+  workflows: {
+    ...WORKFLOWS,
+    "motion-noise": { className: "AnimateDiffPipeline", defaults: { steps: STEPS, guidance: 7.5 } },
+    "motion-image": { className: "AnimateDiffVideoToVideoPipeline", defaults: { steps: STEPS, guidance: 7.5, strength: 0.8 } },
+  },
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
   indexOptions: {},
   denoiser: {

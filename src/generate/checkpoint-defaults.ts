@@ -28,7 +28,7 @@ export function checkpointDefaults(checkpoint: CheckpointInspection): Checkpoint
   const embedded = name === EMBEDDED.name || name === embeddedCheckpointPath() ? EMBEDDED : undefined;
   const starts = Object.entries(found.workflows)
     // A UNet that takes a masked picture takes nothing else. `generate` makes no videos.
-    .filter(([start]) => start !== "motion-noise" && (!isInpainting || start.endsWith("mask")))
+    .filter(([start]) => !start.startsWith("motion-") && (!isInpainting || start.endsWith("mask")))
     .map(([start, { defaults }]) => [start, { ...defaults, ...embedded?.defaults }]);
   const enlarges = found.workflows.image?.enlarges;
   return {

@@ -25,7 +25,7 @@ export function familyOf(model: string, { className, options }: ModelIndex): Kno
       hint: `it knows the pipelines of ${FAMILIES.map(({ name }) => name).join(", ")}`,
     });
   }
-  if (families.some((family) => workflowsByPipeline(family, className).includes("motion-noise"))) {
+  if (families.some((family) => workflowsByPipeline(family, className).some((name) => name.startsWith("motion-")))) {
     throw new ConfigError(`${model}/model_index.json is of class ${className}, which makes videos`, {
       hint: `make them with: darkroom animate --model ${model} --motion ${model}/motion_adapter; in a program, AnimateDiffPipeline.fromPretrained(path)`,
     });

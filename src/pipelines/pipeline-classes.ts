@@ -31,6 +31,7 @@ export type GivenParts<Components> = {
 // Imported when they are needed, so that a program loads only the pipelines it uses.
 const PIPELINES = {
   AnimateDiffPipeline: async () => (await import("./animatediff.js")).AnimateDiffPipeline,
+  AnimateDiffVideoToVideoPipeline: async () => (await import("./animatediff-video-to-video.js")).AnimateDiffVideoToVideoPipeline,
   ConsistencyModelPipeline: async () => (await import("./consistency-model.js")).ConsistencyModelPipeline,
   DDIMPipeline: async () => (await import("./ddim.js")).DDIMPipeline,
   DDPMPipeline: async () => (await import("./ddpm.js")).DDPMPipeline,

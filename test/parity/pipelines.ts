@@ -40,7 +40,7 @@ const ARGUMENTS = new Set([
   ...["pag_scale", "pag_adaptive_scale", "pag_applied_layers"],
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
-  "num_frames",
+  ...["num_frames", "decode_chunk_size", "video"],
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */

@@ -66,6 +66,7 @@ type Unconditional = { unet: UNet2DModel };
 interface Parts {
   ConsistencyModelPipeline: Unconditional;
   AnimateDiffPipeline: UNet;
+  AnimateDiffVideoToVideoPipeline: UNet;
   DDIMPipeline: Unconditional;
   DDPMPipeline: Unconditional;
   LatentConsistencyModelImg2ImgPipeline: UNet;
@@ -109,6 +110,7 @@ true satisfies Equal<{ [Name in Names]: Pick<Instance<Name>, "unet"> extends { u
 /** Every pipeline is opened from a checkpoint as itself. */
 export const opened = {
   AnimateDiffPipeline: darkroom.AnimateDiffPipeline.fromPretrained("folder"),
+  AnimateDiffVideoToVideoPipeline: darkroom.AnimateDiffVideoToVideoPipeline.fromPretrained("folder"),
   ConsistencyModelPipeline: darkroom.ConsistencyModelPipeline.fromPretrained("folder"),
   DDIMPipeline: darkroom.DDIMPipeline.fromPretrained("folder"),
   DDPMPipeline: darkroom.DDPMPipeline.fromPretrained("folder"),

@@ -12,6 +12,7 @@ const BELONGS: Readonly<Record<string, readonly WorkflowName[]>> = {
   mask: ["mask"],
   maskedImageLatents: ["mask"],
   paddingMaskCrop: ["mask"],
+  video: ["motion-image"],
   controlImage: ["controlnet-image", "controlnet-mask"],
   controlnet: CONTROLLED,
   controlnetConditioningScale: CONTROLLED,
