@@ -1,11 +1,13 @@
 import type { ResolvedDevice } from "../../runtime/device.js";
 import type { Engine } from "../../runtime/engine.js";
 import type { EngineHost } from "../../runtime/engine-host.js";
+import { runtimeFiles } from "../../runtime/runtime-files.js";
 import { type EngineOptions, startEngine } from "../../runtime/start-engine.js";
 import { encodeMounted } from "../../runtime/wasm/mounted-model.js";
 import { NetworkWorkers } from "../../runtime/wasm/network-workers.js";
 import { warn } from "../../warnings.js";
 import { findAdapter } from "./gpu-adapter.js";
+import { WASM_FOLDER } from "./worker-name.js";
 import { WorkerThread } from "./worker-thread.js";
 
 /**
@@ -38,8 +40,18 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 }
 
 // Written out whole each time: bundlers look for exactly this.
-const startWasm = () => new Worker(new URL("./worker-wasm.js", import.meta.url), { type: "module" });
-const startWebGpu = () => new Worker(new URL("./worker-webgpu.js", import.meta.url), { type: "module" });
+const startWasm = () =>
+  startNamed(runtimeFiles().wasmWorker) ?? new Worker(new URL("./worker-wasm.js", import.meta.url), { type: "module" });
+const startWebGpu = () =>
+  startNamed(runtimeFiles().webgpuWorker) ?? new Worker(new URL("./worker-webgpu.js", import.meta.url), { type: "module" });
+
+/** A worker at an address of the page's program. Its name says where ONNX Runtime's files are. */
+function startNamed(address: string | URL | undefined): Worker | undefined {
+  if (address === undefined) return undefined;
+  const { wasmFolder } = runtimeFiles();
+  const name = wasmFolder === undefined ? undefined : WASM_FOLDER + new URL(wasmFolder, document.baseURI).href.replace(/\/*$/, "/");
+  return new Worker(address, { type: "module", name });
+}
 
 let hasSaid = false;
 

@@ -4,6 +4,7 @@ import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
 import { ThreadSessions } from "../../runtime/thread-sessions.js";
 import { wasmRuntime } from "../../runtime/wasm/wasm-runtime.js";
 import { WeightFiles } from "./weight-files.js";
+import { WASM_FOLDER } from "./worker-name.js";
 
 /** What Darkroom uses of a build of ONNX Runtime Web. */
 type OrtModule = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
@@ -15,14 +16,17 @@ interface WorkerScope {
   postMessage(message: CallAnswer, transfer: readonly ArrayBuffer[]): void;
 }
 
-/** Answers the calls of the page in this worker, one after another, with a build of ONNX Runtime Web. */
-export function serve(ort: OrtModule): void {
+/**
+ * Answers the calls of the page in this worker, one after another, with a build of ONNX Runtime Web. `wasm` is the name of its file.
+ */
+export function serve(ort: OrtModule, wasm: string): void {
   const scope = self as unknown as WorkerScope;
   // ONNX Runtime starts its threads as copies of this worker's file, and tells them what to do.
   if (scope.name.startsWith("em-pthread")) return;
   // The runtime also throws its errors.
   ort.env.logLevel = "fatal";
   ort.env.wasm.numThreads = threads();
+  if (scope.name.startsWith(WASM_FOLDER)) ort.env.wasm.wasmPaths = { wasm: scope.name.slice(WASM_FOLDER.length) + wasm };
   const files = new WeightFiles();
   const sessions = new ThreadSessions(wasmRuntime(ort, files));
   let queue = Promise.resolve();
