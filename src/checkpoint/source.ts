@@ -72,13 +72,13 @@ export const SOURCE_FIELDS: Fields<SourceOptions> = {
 };
 
 /** Whether a value can name a checkpoint or a file of one. */
-export function isSource(value: unknown): value is string | Folder {
+export function isSource(value: unknown): value is string | Folder | File {
   if (typeof value === "string") return value !== "";
-  return hasMethods(value, "list", "read");
+  return value instanceof File || hasMethods(value, "list", "read");
 }
 
 /** @throws ArgumentError unless the value can name a checkpoint or a file of one. */
-export function expectSource(value: unknown, argument = "path"): asserts value is string | Folder {
+export function expectSource(value: unknown, argument = "path"): asserts value is string | Folder | File {
   if (!isSource(value)) throw wrongArgument(argument, value, "the path of a folder or file, or a hub id (owner/name)");
 }
 

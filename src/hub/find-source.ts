@@ -64,14 +64,15 @@ export type MissingSource = Missing<"folder"> | Missing<"file">;
 export type FileSource = Extract<FoundSource, { readonly kind: "file" }>;
 
 /**
- * Parses a source: a `Folder`, a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id (`OWNER/NAME`), or a
- * file of a repository (`OWNER/NAME/FILE.safetensors`). An existing path wins. If a local folder OWNER exists, OWNER/NAME/FILE is treated
- * as a path. A source that does not exist counts as a file if its name ends like one, else as a folder. A source that is parsed already is
- * returned as it is.
+ * Parses a source: a `Folder`, a `File`, a path, the name of the embedded checkpoint, the address of a file on the hub, a hub id
+ * (`OWNER/NAME`), or a file of a repository (`OWNER/NAME/FILE.safetensors`). An existing path wins. If a local folder OWNER exists,
+ * OWNER/NAME/FILE is treated as a path. A source that does not exist counts as a file if its name ends like one, else as a folder. A source
+ * that is parsed already is returned as it is.
  * @throws CheckpointError for a web address that is not the address of a file on the hub.
  */
-export async function findSource(source: string | Folder | FoundSource): Promise<FoundSource> {
+export async function findSource(source: string | Folder | File | FoundSource): Promise<FoundSource> {
   if (isFound(source)) return source;
+  if (source instanceof File) return { kind: "file", place: "here", name: source.name, folder: openFiles([source]), path: source.name };
   if (typeof source !== "string") return { kind: "folder", place: "given", name: source.name, folder: source };
   const name = source;
   const kind = await pathKind(name);
@@ -104,14 +105,13 @@ export async function expectThere<Found extends FoundSource>(found: Found): Prom
 
 /** Parses a source that must be or name a file. @throws CheckpointError if it does not. */
 export async function expectFile(source: string | File): Promise<FileSource> {
-  if (source instanceof File) return { kind: "file", place: "here", name: source.name, folder: openFiles([source]), path: source.name };
-  if (typeof source !== "string" || source === "")
+  if (!(source instanceof File) && (typeof source !== "string" || source === ""))
     throw wrongArgument("path", source, "the path of a .safetensors file, or its address on the hub");
   const found = await findSource(source);
   if (found.kind === "file") return found;
   const { place } = await expectThere(found);
   throw new CheckpointError(
-    `${source} is ${place === "hub" ? "not a file, but may be a hub id" : "a folder"}; a single file was expected`,
+    `${found.name} is ${place === "hub" ? "not a file, but may be a hub id" : "a folder"}; a single file was expected`,
     { hint: (name) => `folders and hub ids are opened with ${name("fromPretrained")}` },
   );
 }

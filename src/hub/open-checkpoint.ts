@@ -28,7 +28,7 @@ export interface OpenCheckpointOptions extends SourceOptions {
  * @throws CheckpointError, ConfigError, HubError; ArgumentError if `config` is given for a source that has its own configs; the signal's
  * reason
  */
-export async function openCheckpoint(source: string | Folder | FoundSource, options: OpenCheckpointOptions = {}): Promise<Folder> {
+export async function openCheckpoint(source: string | Folder | File | FoundSource, options: OpenCheckpointOptions = {}): Promise<Folder> {
   if (!isFound(source)) expectSource(source);
   const found = await findSource(source);
   if (found.kind === "file") return openSingle(found, options);

@@ -52,7 +52,8 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /**
-   * Opens a checkpoint: the folder or single file `path`, or, if there is none, the checkpoint with this id on the hub (`owner/name`).
+   * Opens a checkpoint: the folder or single file `path`, or, if there is none, the checkpoint with this id on the hub (`owner/name`). In
+   * a page, a single file may also be a `File` that the user chose.
    *
    * `DiffusionPipeline.fromPretrained` opens the pipeline that `model_index.json` names. Its type is the union of the text-to-image
    * pipelines; `className` tells them apart. `fromPretrained` of a pipeline class opens a pipeline of that class; use it for other tasks
@@ -64,7 +65,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
    */
   static async fromPretrained<Class extends typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, never>>(
     this: Class,
-    path: string | Folder,
+    path: string | Folder | File,
     options?: PipelineOptions & PartsOf<Class>,
   ): Promise<PipelineOf<Class>> {
     expectSource(path);

@@ -72,7 +72,7 @@ interface ChosenPipeline {
 export async function openPipeline(
   opened: typeof DiffusionPipeline | PipelineClass<DiffusionPipeline, object> | ChosenPipeline,
   method: "fromPretrained" | "fromSingleFile",
-  path: string | Folder | FoundSource,
+  path: string | Folder | File | FoundSource,
   options: object = {},
 ): Promise<DiffusionPipeline> {
   const known = "open" in opened ? opened : undefined;

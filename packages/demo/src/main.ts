@@ -3,7 +3,7 @@ import { type OpenRequest, openWorkflow, type RunRequest, type Workflow } from "
 import { isolate } from "./isolate.js";
 import { elements, showPicture, showProgress, showStatus, tell } from "./view.js";
 
-const { form, make, stop, device } = elements;
+const { form, make, stop, drop, device } = elements;
 const field = (name: string) => new FormData(form).get(name);
 
 /** The open checkpoint, and what it was opened as. */
@@ -19,6 +19,7 @@ function start(): void {
     void run();
   });
   stop.addEventListener("click", () => running?.abort());
+  acceptDrops();
 }
 
 /** Makes the picture that the form describes. */
@@ -41,7 +42,7 @@ async function run(): Promise<void> {
       }
       if (event.kind === "picture") {
         const { image, seed, text } = event.picture;
-        const file = new Blob([Uint8Array.from(await image.encode("png", { text }))], { type: "image/png" });
+        const file = await image.toBlob("png", { text });
         showPicture(image, { alt: String(field("prompt")), file, name: `darkroom-${seed}.png` });
         showStatus(`${image.width} x ${image.height}, seed ${seed}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
       }
@@ -83,7 +84,13 @@ async function opened(signal: AbortSignal): Promise<Workflow> {
 
 /** The checkpoint of the form; undefined for the one that comes with Darkroom. */
 function source(): OpenRequest["model"] {
-  if (field("source") === "embedded") return undefined;
+  const kind = field("source");
+  if (kind === "embedded") return undefined;
+  if (kind === "file") {
+    const file = field("file");
+    if (file instanceof File && file.size > 0) return file;
+    throw new UserError("Choose a .safetensors file, or drop one on the page.");
+  }
   const name = String(field("hub")).trim();
   if (name === "") throw new UserError("Give the checkpoint's name on the hub, such as owner/name, or its address.");
   return name;
@@ -103,4 +110,21 @@ function request(): RunRequest {
     ...(seed !== "" && { seed: BigInt(seed) }),
     ...(width && height && { width: Number(width), height: Number(height) }),
   };
+}
+
+/** A file that is dropped anywhere on the page is the checkpoint. */
+function acceptDrops(): void {
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    drop.classList.add("dropping");
+  });
+  document.addEventListener("dragleave", () => drop.classList.remove("dropping"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("dropping");
+    const files = event.dataTransfer?.files;
+    if (!files?.length) return;
+    (form.elements.namedItem("file") as HTMLInputElement).files = files;
+    for (const choice of form.querySelectorAll<HTMLInputElement>("[name=source]")) choice.checked = choice.value === "file";
+  });
 }

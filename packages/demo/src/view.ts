@@ -7,6 +7,7 @@ export const elements = {
   form: byId<HTMLFormElement>("form"),
   make: byId<HTMLButtonElement>("make"),
   stop: byId<HTMLButtonElement>("stop"),
+  drop: byId<HTMLElement>("drop"),
   device: byId<HTMLElement>("device"),
 };
 const picture = byId<HTMLCanvasElement>("picture");
@@ -23,22 +24,13 @@ interface Finished {
 }
 
 export function showPicture(made: Picture, finished?: Finished): void {
-  picture.width = made.width;
-  picture.height = made.height;
-  picture.getContext("2d")?.putImageData(pixelsOf(made), 0, 0);
+  made.toCanvas(picture);
   picture.setAttribute("aria-label", finished?.alt ?? "A preview");
   URL.revokeObjectURL(save.href);
   save.hidden = !finished;
   if (!finished) return;
   save.href = URL.createObjectURL(finished.file);
   save.download = finished.name;
-}
-
-/** With the opacity that a canvas wants. */
-function pixelsOf({ width, height, data }: Picture): ImageData {
-  const pixels = new ImageData(width, height);
-  for (let i = 0; i < width * height; i++) pixels.data.set([...data.subarray(3 * i, 3 * i + 3), 255], 4 * i);
-  return pixels;
 }
 
 /** 0 to 1; undefined hides the bar. */

@@ -15,7 +15,7 @@ import type { ComponentSource } from "../shared/components.js";
 import type { IPAdapterParts } from "./ip-adapters.js";
 
 /** Where IP-Adapters are loaded from: a `.safetensors` file, a folder or a hub id, or a list with one for each adapter. */
-export type IPAdapterSources = string | Folder | readonly (string | Folder)[];
+export type IPAdapterSources = string | Folder | File | readonly (string | Folder | File)[];
 
 /** Options of `loadIPAdapter`. Lists have an entry for each adapter; one entry serves all. */
 export interface LoadIPAdapterOptions extends Omit<AdapterSource, "subfolder" | "weightName"> {
@@ -96,7 +96,7 @@ async function oneByOne(
     throw new ArgumentError(`${length} were given as ${name} for ${count} IP-Adapters; expected one, or one for each`, { argument: name });
   }
   const at = <T>(list: readonly T[], i: number) => (list.length > 1 ? list[i] : list[0]);
-  const found = await Promise.all(lists.source.map((each) => findSource(each as string | Folder)));
+  const found = await Promise.all(lists.source.map((each) => findSource(each as string | Folder | File)));
   return Array.from({ length: count }, (_, i) => ({
     source: at(found, i) as FoundSource,
     subfolder: at(lists.subfolder, i),
