@@ -4,7 +4,7 @@ import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { Folder } from "../platform/folder.js";
 import { EMBEDDED_CHECKPOINT, embeddedCheckpointPath } from "./embedded.js";
-import { openFiles } from "./given-files.js";
+import { folderOfFile } from "./given-files.js";
 import { type HubFile, isLink, parseHubFile, parseHubLink } from "./hub-file.js";
 import { isRepositoryId } from "./repository-id.js";
 
@@ -72,7 +72,7 @@ export type FileSource = Extract<FoundSource, { readonly kind: "file" }>;
  */
 export async function findSource(source: string | Folder | File | FoundSource): Promise<FoundSource> {
   if (isFound(source)) return source;
-  if (source instanceof File) return { kind: "file", place: "here", name: source.name, folder: openFiles([source]), path: source.name };
+  if (source instanceof File) return { kind: "file", place: "here", name: source.name, folder: folderOfFile(source), path: source.name };
   if (typeof source !== "string") return { kind: "folder", place: "given", name: source.name, folder: source };
   const name = source;
   const kind = await pathKind(name);

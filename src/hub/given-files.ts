@@ -19,6 +19,11 @@ export function openFiles(files: Iterable<File>): Folder {
   return openBlobs(new Map(paths), isFolder ? (root as string) : list.length === 1 ? first.name : "the given files");
 }
 
+/** The folder of one chosen file. Messages name the file as one in the folder where a program is. */
+export function folderOfFile(file: File): Folder {
+  return openBlobs(new Map([[file.name, file]]), ".");
+}
+
 /** A file of a chosen folder has its path there. */
 function pathOf(file: File): string {
   const { webkitRelativePath = "" } = file as Partial<File>;
