@@ -27,7 +27,7 @@ export function familyOf(model: string, { className, options }: ModelIndex): Kno
   }
   if (families.some((family) => workflowsByPipeline(family, className).some((name) => name.startsWith("motion-")))) {
     throw new ConfigError(`${model}/model_index.json is of class ${className}, which makes videos`, {
-      hint: `make them with: darkroom animate --model ${model} --motion ${model}/motion_adapter; in a program, AnimateDiffPipeline.fromPretrained(path)`,
+      hint: "make them with the command darkroom animate; in a program, with AnimateDiffPipeline.fromPretrained",
     });
   }
   const [exact] = familiesByIndex(className, options.requiresAestheticsScore === true);
