@@ -60,6 +60,10 @@ async function locate(source: FoundSource, { weightName, subfolder, ...from }: A
   };
   const root = await openCheckpoint(source, { ...from, wanted: { kind: "names", choose } });
   const folder = subfolder ? root.open(subfolder) : root;
+  // A web server does not list its files.
+  if (weightName !== undefined && baseOf(weightName) === weightName && !isPickle(weightName) && (await folder.has(weightName))) {
+    return { folder, path: weightName };
+  }
   await folder.check();
   return { folder, path: chooseName(folder.name, await folder.list(), weightName, kind) };
 }

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { describeInBrowser, openPage } from "../../packages/page/test/e2e/browser.js";
+import * as node from "../../src/index.js";
 import { DiffusionPipeline, type Picture } from "../../src/index.js";
+import { makePictures } from "./pictures-of-kinds.js";
 import { type Darkroom, enter, startSite } from "./site.js";
 
 declare const darkroom: Darkroom;
@@ -57,6 +59,34 @@ describeInBrowser("tiny checkpoints on WASM", () => {
 
   it.each(Object.keys(REQUESTS))("%s makes Node's pictures", async (name) => {
     await compare(name);
+  });
+
+  it("pictures of all kinds are Node's", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const given = { checkpoints: "/checkpoints/", fixtures: "/fixtures/", device: "wasm" };
+    const inPage: Awaited<ReturnType<typeof makePictures>> = await page.evaluate(`(${makePictures})(darkroom, ${JSON.stringify(given)})`);
+    const fixtures = join(CHECKPOINTS, "../fixtures/");
+    const inNode = await makePictures(node as Darkroom, { checkpoints: CHECKPOINTS, fixtures, device: "cpu" });
+    for (const [name, pictures] of Object.entries(inNode)) {
+      const made = inPage[name];
+      if (typeof pictures === "string" || typeof made !== "object") expect.soft([name, made]).toEqual([name, "pictures"]);
+      else {
+        expect
+          .soft(
+            made.map(({ length }) => length),
+            name,
+          )
+          .toEqual(pictures.map(({ length }) => length));
+        const furthest = made.flatMap((data, i) => data.map((value, k) => Math.abs(value - (pictures[i]?.[k] ?? -1000))));
+        expect
+          .soft(
+            furthest.reduce((most, each) => Math.max(most, each), 0),
+            name,
+          )
+          .toBeLessThanOrEqual(1);
+      }
+    }
   });
 
   it("paints over a part of a picture from canvases", async () => {

@@ -28,7 +28,7 @@ const PAGE = `<!doctype html><title>Darkroom</title>
 /** Answers a request in a way of its own; false leaves it to the static files. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => boolean;
 
-/** A static server with Darkroom's modules, the package's models and the tests' checkpoints. */
+/** A static server with Darkroom's modules, the package's models, and the tests' checkpoints and fixtures. */
 export interface Site {
   readonly address: string;
   /** Answers requests before the static files do. */
@@ -39,7 +39,11 @@ export interface Site {
 export function startSite({ isolated = false } = {}): Site {
   const site: { address: string; handler: Handler | undefined } = { address: "", handler: undefined };
   const modules = mkdtempSync(join(tmpdir(), "darkroom-browser-"));
-  const places: Readonly<Record<string, string>> = { models: join(ROOT, "models"), checkpoints: join(ROOT, "test/checkpoints") };
+  const places: Readonly<Record<string, string>> = {
+    models: join(ROOT, "models"),
+    checkpoints: join(ROOT, "test/checkpoints"),
+    fixtures: join(ROOT, "test/fixtures"),
+  };
   const server = createServer((request, response) => {
     if (isolated) {
       response.setHeader("cross-origin-opener-policy", "same-origin");
