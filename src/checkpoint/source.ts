@@ -51,7 +51,10 @@ export interface SourceOptions {
   readonly cacheDir?: string | undefined;
   /** Uses the cache only and never the network, as HF_HUB_OFFLINE=1 does. */
   readonly localFilesOnly?: boolean | undefined;
-  /** Called several times a second during a download, and when a file is complete. Not called if nothing is downloaded. */
+  /**
+   * Called several times a second during a download, and when a file is complete. Not called if nothing is downloaded. In a page also for
+   * weights on other servers than a hub; then `total` grows while they are found.
+   */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Stops a download, which can be resumed later. */
   readonly signal?: AbortSignal | undefined;

@@ -1,4 +1,5 @@
-import type { DownloadProgress } from "../checkpoint/source.js";
+import type { DownloadProgress, SourceOptions } from "../checkpoint/source.js";
+import type { Folder } from "../platform/folder.js";
 
 const WINDOW = 10_000;
 const INTERVAL = 100;
@@ -64,4 +65,12 @@ export class DownloadMeter {
       files: { done: this.done, total: this.files },
     });
   }
+}
+
+/** The folder, with its downloads reported to `onProgress` and ended by `signal`. Their total grows as files are opened. */
+export function followed(folder: Folder, { onProgress, signal }: Pick<SourceOptions, "onProgress" | "signal">): Folder {
+  if (!folder.watched || (!onProgress && !signal)) return folder;
+  const meter = new DownloadMeter(onProgress);
+  meter.start();
+  return folder.watched({ meter, signal });
 }

@@ -136,12 +136,16 @@ export class HubApi {
     return persist(work, { attempts, signal: this.signal });
   }
 
-  private async ask(url: string, asked: Asked, { headers, ...options }: Omit<RequestOptions, "about" | "signal">): Promise<Answer> {
-    const { token } = this.settings;
+  private async ask(
+    url: string,
+    asked: Asked,
+    { headers, ...options }: Omit<RequestOptions, "about" | "connection" | "signal">,
+  ): Promise<Answer> {
+    const { token, words } = this.settings;
     const authorization = token === undefined ? undefined : { authorization: `Bearer ${token}` };
     // Sizes and ranges must be those of the file, not of a compressed form.
     const own = { "accept-encoding": "identity", ...authorization, ...headers };
-    const answer = await send(url, { ...options, about: this.id, headers: own, signal: this.signal });
+    const answer = await send(url, { ...options, about: this.id, connection: words.connection, headers: own, signal: this.signal });
     if (answer.status === 200 || answer.status === 206) return answer;
     answer.close();
     throw refusal(answer, asked, this.settings);
@@ -150,7 +154,7 @@ export class HubApi {
   private nonsense(what: string, cause?: unknown): HubError {
     return new HubError(`${this.settings.endpoint} ${what}`, {
       problem: "invalid-answer",
-      hint: "if HF_ENDPOINT is set, check that it names a hub; behind a proxy or a login page, check that the hub itself answers",
+      hint: `if ${this.settings.words.endpoint} is set, check that it names a hub; behind a proxy or a login page, check that the hub itself answers`,
       cause,
     });
   }

@@ -6,6 +6,7 @@ import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/so
 import type { PredictionType } from "../families/prediction-types.js";
 import type { Folder } from "../platform/folder.js";
 import type { WantedKind } from "../recognise/expect-kind.js";
+import { followed } from "./download-meter.js";
 import { expectThere, type FileSource, type FoundSource, findSource, isFound } from "./find-source.js";
 import { openFile } from "./open-file.js";
 import { openRepository } from "./open-repository.js";
@@ -35,7 +36,7 @@ export async function openCheckpoint(source: string | Folder | File | FoundSourc
   const { wanted = WHOLE_PIPELINE, predictionType: _, ...from } = options;
   const folder = await expectThere(found);
   refuseConfig(folder.name, from);
-  return folder.place === "hub" ? openRepository(folder.id, wanted, from) : folder.folder;
+  return folder.place === "hub" ? openRepository(folder.id, wanted, from) : followed(folder.folder, from);
 }
 
 async function openSingle(source: FileSource, options: OpenCheckpointOptions): Promise<Folder> {

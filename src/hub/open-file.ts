@@ -1,6 +1,7 @@
 import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
+import { followed } from "./download-meter.js";
 import { expectThere, type FileSource, type RepositoryFile } from "./find-source.js";
 import { revisionOf } from "./hub-file.js";
 import { openRepository } from "./open-repository.js";
@@ -25,7 +26,7 @@ export interface FileOptions extends SourceOptions {
  */
 export async function openFile(source: FileSource, options: FileOptions): Promise<FoundFile> {
   const found = await expectThere(source);
-  return found.place === "hub" ? openHubFile(found, options) : found;
+  return found.place === "hub" ? openHubFile(found, options) : { folder: followed(found.folder, options), path: found.path };
 }
 
 async function openHubFile({ name: source, file }: RepositoryFile, options: FileOptions): Promise<FoundFile> {

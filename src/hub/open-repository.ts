@@ -2,7 +2,7 @@ import { hubSettings, openRepositoryCache } from "#platform";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { CheckpointError, HubError, type HubProblem } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
-import { isCommit, type RepositoryCache } from "../platform/hub.js";
+import { type HubWords, isCommit, type RepositoryCache } from "../platform/hub.js";
 import { warn } from "../warnings.js";
 import type { Wording } from "../wording.js";
 import { type Choose, type ChosenFiles, chooseFiles, type Listing } from "./choose-files.js";
@@ -49,7 +49,7 @@ export async function openRepository(id: string, wanted: WantedFiles, options: S
   const choose = (listing: Listing) => chooseFiles(listing, wanted, variant);
   const cached = known === undefined ? undefined : await lookAt(id, cache, known, choose);
   if (settings.isOffline) {
-    expectWhole(id, revision, cache, cached);
+    expectWhole(id, revision, cache, cached, settings.words);
     return cache.open(cached.commit);
   }
 
@@ -95,10 +95,17 @@ function isWhole(snapshot: Snapshot | undefined): boolean {
   return snapshot?.chosen.missing.length === 0;
 }
 
-function expectWhole(id: string, revision: string, cache: RepositoryCache, snapshot: Snapshot | undefined): asserts snapshot is Snapshot {
+function expectWhole(
+  id: string,
+  revision: string,
+  cache: RepositoryCache,
+  snapshot: Snapshot | undefined,
+  { offline }: HubWords,
+): asserts snapshot is Snapshot {
   if (isWhole(snapshot)) return;
   const what = `${id} at revision ${revision}`;
-  const download: Wording = (name) => `download it once with the network: without ${name("localFilesOnly")}, and with HF_HUB_OFFLINE unset`;
+  const andUnset = offline === undefined ? "" : `, and with ${offline} unset`;
+  const download: Wording = (name) => `download it once with the network: without ${name("localFilesOnly")}${andUnset}`;
   if (!snapshot) throw new HubError(`the cache does not have ${what} (${cache.path})`, { problem: "offline", hint: download });
   throw new HubError(`the cache has ${what} only in part; it lacks ${missingOf(snapshot)}`, {
     problem: "offline",

@@ -4,6 +4,8 @@ import { HubError } from "../errors.js";
 export interface RequestOptions {
   /** The subject of the request in messages. */
   readonly about: string;
+  /** What to do if the host cannot be reached. */
+  readonly connection: string;
   readonly method?: "GET" | "HEAD";
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds to wait for the answer, and for each piece of its body. */
@@ -30,7 +32,7 @@ const LONGEST_RETRY_AFTER = 120;
  * Sends a request. Redirects are followed. `fetch` removes the Authorization header from a redirect to another origin.
  * @throws HubError if there is no answer; the signal's reason when it aborts.
  */
-export async function send(url: string, { about, timeout, signal, ...init }: RequestOptions): Promise<Answer> {
+export async function send(url: string, { about, connection, timeout, signal, ...init }: RequestOptions): Promise<Answer> {
   signal?.throwIfAborted();
   const stop = new AbortController();
   const signals = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
@@ -40,7 +42,7 @@ export async function send(url: string, { about, timeout, signal, ...init }: Req
       return await work;
     } catch (error) {
       signal?.throwIfAborted();
-      throw connectionError(about, url, error);
+      throw connectionError(about, url, connection, error);
     } finally {
       clearTimeout(timer);
     }
@@ -99,10 +101,10 @@ export async function pauseAfter(error: unknown, failures: number, signal?: Abor
   });
 }
 
-function connectionError(about: string, url: string, error: unknown): HubError {
+function connectionError(about: string, url: string, connection: string, error: unknown): HubError {
   return new HubError(`${about}: ${hostOf(url)} cannot be reached: ${reasonOf(error)}`, {
     problem: "network",
-    hint: "check the connection (behind a proxy, set NODE_USE_ENV_PROXY=1, which Node supports from 22.21 on); downloaded data is kept",
+    hint: `${connection}; downloaded data is kept`,
     cause: error,
   });
 }

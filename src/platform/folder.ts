@@ -22,4 +22,20 @@ export interface Folder {
   file(path: string): Promise<FileRef>;
   /** The folder of one part: `folder.open("unet")`. */
   open(subfolder: string): Folder;
+  /** The same folder, whose downloads are followed. Folders that download nothing do not have it. @internal */
+  watched?(watch: DownloadWatch): Folder;
+}
+
+/** Who follows the downloads of a folder. */
+export interface DownloadWatch {
+  /** Ends the downloads. */
+  readonly signal?: AbortSignal | undefined;
+  readonly meter: {
+    /** A file of `size` bytes will be downloaded. `loaded` of them are there already. */
+    expect(size: number, loaded: number): void;
+    /** Bytes of `file` have arrived. The number is negative if its download starts again. */
+    add(file: string, bytes: number): void;
+    /** `file` is complete. `bytes` of it came from elsewhere. */
+    finish(file: string, bytes: number): void;
+  };
 }

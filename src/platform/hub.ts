@@ -14,6 +14,19 @@ export interface HubSettings {
   readonly downloadTimeout: number;
   /** Whether snapshots may consist of symbolic links. */
   readonly symlinks: boolean;
+  readonly words: HubWords;
+}
+
+/** How hints say what a user of the platform can change. */
+export interface HubWords {
+  /** What gives the token. */
+  readonly token: string;
+  /** What gives the hub's address. */
+  readonly endpoint: string;
+  /** What keeps the hub from being asked, apart from the caller's option; undefined if nothing does. */
+  readonly offline: string | undefined;
+  /** What to do if the hub cannot be reached. */
+  readonly connection: string;
 }
 
 /** The hub settings that a caller can choose. */

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { expect, it, onTestFinished } from "vitest";
 import { describeInBrowser, openPage } from "../../packages/page/test/e2e/browser.js";
+import type { DownloadProgress } from "../../src/index.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { filesOf } from "../helpers/hub-server.js";
 import { type Darkroom, enter, startSite } from "./site.js";
@@ -96,5 +98,54 @@ describeInBrowser("files that the user gives to a page", () => {
     expect(listed.id).toBe(`${site.address}/checkpoints/sd1-mini/`);
     expect(freed).toBe(listed.size);
     expect(after).toEqual([]);
+  });
+
+  it("report the progress of downloads from a server, and go on where a connection broke", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const path = "/checkpoints/sd1-mini/unet/diffusion_pytorch_model.safetensors";
+    const ranges: (string | undefined)[] = [];
+    site.handler = ({ method, url, headers: { range } }, response) => {
+      // Reading a header is a request for a range that ends.
+      if (method !== "GET" || url !== path || /-\d+$/.test(range ?? "")) return false;
+      ranges.push(range);
+      if (ranges.length > 1) return false;
+      const bytes = readFileSync(checkpoint(path.replace("/checkpoints/", "")));
+      response.writeHead(200, { "content-length": bytes.length }).write(bytes.subarray(0, 1000));
+      // The bytes arrive before the end does.
+      setTimeout(() => response.destroy(), 300);
+      return true;
+    };
+    onTestFinished(() => {
+      site.handler = undefined;
+    });
+    const { seen, again } = await page.evaluate(async () => {
+      const open = async () => {
+        const seen: { file: string; loaded: number; total: number; done: number }[] = [];
+        const onProgress = ({ file, loaded, total, files }: DownloadProgress) => void seen.push({ file, loaded, total, done: files.done });
+        const pipe = await darkroom.DiffusionPipeline.fromPretrained("/checkpoints/sd1-mini", { device: "wasm", onProgress });
+        await pipe.dispose();
+        return seen;
+      };
+      return { seen: await open(), again: await open() };
+    });
+    expect(ranges).toEqual([undefined, "bytes=1000-"]);
+    const last = seen.at(-1);
+    expect(last?.loaded).toBe(last?.total);
+    expect(last?.done).toBeGreaterThanOrEqual(3);
+    expect(seen.map(({ file }) => file)).toContain("unet/diffusion_pytorch_model.safetensors");
+    expect(again).toEqual([]);
+  });
+
+  it("are no longer read when the signal aborts", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const stopped = await page.evaluate(async () => {
+      const stop = new AbortController();
+      const onProgress = () => stop.abort(new Error("enough"));
+      const options = { device: "wasm", onProgress, signal: stop.signal } as const;
+      return darkroom.DiffusionPipeline.fromPretrained("/checkpoints/sd1-mini", options).then(() => "opened", String);
+    });
+    expect(stopped).toBe("Error: enough");
   });
 });

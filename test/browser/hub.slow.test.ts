@@ -111,6 +111,28 @@ describeInBrowser("a hub's repository in a page", () => {
     });
   });
 
+  it("is refused with the names of options, since a page has no environment", async () => {
+    const hub = await HubServer.start({ "owner/sd1": "sd1-mini" });
+    const page = await openSite();
+    const problems = await page.evaluate(async (endpoint) => {
+      const hintOf = (id: string, options: object) =>
+        darkroom.DiffusionPipeline.fromPretrained(id, { endpoint, ...options }).then(
+          () => "opened",
+          (error: { hint?: string }) => error.hint,
+        );
+      return [
+        await hintOf("owner/none", {}),
+        await hintOf("owner/sd1", { localFilesOnly: true }),
+        await hintOf("owner/sd1", { endpoint: `${location.origin}/none` }),
+      ];
+    }, hub.url);
+    expect(problems).toEqual([
+      "check the spelling; a private repository needs the option token set to a token that may read it",
+      "download it once with the network: without localFilesOnly",
+      expect.not.stringMatching(/HF_|NODE_/),
+    ]);
+  });
+
   it("can be one file of it", async () => {
     const hub = await HubServer.start({ "owner/sd1": "sd1-mini" });
     const page = await openSite();

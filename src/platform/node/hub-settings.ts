@@ -2,9 +2,15 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../../errors.js";
-import type { HubChoices, HubSettings } from "../hub.js";
+import type { HubChoices, HubSettings, HubWords } from "../hub.js";
 
 const ENDPOINT = "https://huggingface.co";
+const WORDS: HubWords = {
+  token: "HF_TOKEN",
+  endpoint: "HF_ENDPOINT",
+  offline: "HF_HUB_OFFLINE",
+  connection: "check the connection (behind a proxy, set NODE_USE_ENV_PROXY=1, which Node supports from 22.21 on)",
+};
 const TRUE = ["1", "ON", "YES", "TRUE"];
 
 /**
@@ -20,6 +26,7 @@ export async function hubSettings({ token, endpoint, cacheDir, localFilesOnly = 
     apiTimeout: seconds("HF_HUB_ETAG_TIMEOUT"),
     downloadTimeout: seconds("HF_HUB_DOWNLOAD_TIMEOUT"),
     symlinks: !isSet("HF_HUB_DISABLE_SYMLINKS"),
+    words: WORDS,
   };
 }
 

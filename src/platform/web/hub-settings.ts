@@ -1,6 +1,13 @@
-import type { HubChoices, HubSettings } from "../hub.js";
+import type { HubChoices, HubSettings, HubWords } from "../hub.js";
 
 const ENDPOINT = "https://huggingface.co";
+
+const WORDS: HubWords = {
+  token: "the option token",
+  endpoint: "the option endpoint",
+  offline: undefined,
+  connection: "check the connection, and that the page's policy (connect-src) and the hub (access-control-allow-origin) allow the request",
+};
 
 /** Milliseconds to wait for an answer, and for the next bytes of a file; huggingface_hub's default. */
 const TIMEOUT = 10_000;
@@ -20,5 +27,6 @@ export async function hubSettings({
     apiTimeout: TIMEOUT,
     downloadTimeout: TIMEOUT,
     symlinks: false,
+    words: WORDS,
   };
 }

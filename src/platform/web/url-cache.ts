@@ -1,10 +1,12 @@
+import { CheckpointError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import { warn } from "../../warnings.js";
+import type { DownloadWatch } from "../folder.js";
 import { hashOfBlob } from "./hash.js";
 import { cachePath, openCacheAt, readSnapshot } from "./hub-cache.js";
 import { privateFolder, removeEntry, writeText } from "./opfs.js";
-import { fetchOrFail } from "./web-file.js";
+import { fetchOrFail, pauseAfter, unreadable } from "./web-file.js";
 
 /** How the folders of checkpoints on servers are named in the cache. Each holds a file `id` with its address. */
 export const URL_PREFIX = "urls--";
@@ -31,9 +33,9 @@ export async function urlCacheFolder(root: string): Promise<string> {
 
 /**
  * The file, downloaded into the origin's private file system unless it is there and has not changed. An interrupted download is resumed.
- * Undefined, with a warning, if it cannot be kept.
+ * Undefined, with a warning, if it cannot be kept. @throws CheckpointError if the server does not send it; the signal's reason
  */
-export async function keptFile(file: ServedFile): Promise<FileRef | undefined> {
+export async function keptFile(file: ServedFile, { meter, signal }: Partial<DownloadWatch> = {}): Promise<FileRef | undefined> {
   const { root, path, url, size, stamp } = file;
   try {
     const place = [...cachePath(undefined), await urlCacheFolder(root)];
@@ -47,22 +49,52 @@ export async function keptFile(file: ServedFile): Promise<FileRef | undefined> {
       await writeText(await privateFolder(place), "id", root);
       const old = (await readSnapshot(place, SNAPSHOT))[path];
       if (old && old.blob !== blob) await removeEntry(await privateFolder([...place, "blobs"]), old.blob);
-      await cache.add(SNAPSHOT, remote, { read: (offset) => readFrom(url, path, offset), onBytes: () => {} });
+      meter?.expect(size, loaded);
+      let counted = loaded;
+      const onBytes = (count: number) => {
+        counted += count;
+        meter?.add(path, count);
+      };
+      await cache.add(SNAPSHOT, remote, { read: (offset) => readFrom(url, path, offset, signal), onBytes, ...(signal && { signal }) });
+      meter?.finish(path, size - counted);
     }
     return await cache.open(SNAPSHOT).file(path);
   } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof CheckpointError) throw error;
     warn(`${url} is not kept in the browser, and is downloaded again each time: ${messageOf(error)}`);
     return undefined;
   }
 }
 
+/** The bytes from `offset` on. A connection that breaks is made again, and goes on where it broke. */
+async function* readFrom(url: string, name: string, offset: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  let at = offset;
+  for (let failures = 0; ; ) {
+    try {
+      for await (const piece of readOnce(url, name, at, signal)) {
+        yield piece;
+        at += piece.length;
+        failures = 0;
+      }
+      return;
+    } catch (error) {
+      await pauseAfter(error, ++failures, signal);
+    }
+  }
+}
+
 /** The bytes from `offset` on. A server without ranges sends all, of which the first are left out. */
-async function* readFrom(url: string, name: string, offset: number): AsyncGenerator<Uint8Array> {
-  const answer = await fetchOrFail(url, name, { cache: "no-store", ...(offset > 0 && { headers: { range: `bytes=${offset}-` } }) });
+async function* readOnce(url: string, name: string, offset: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const headers = offset > 0 && { headers: { range: `bytes=${offset}-` } };
+  const answer = await fetchOrFail(url, name, { cache: "no-store", ...headers, ...(signal && { signal }) });
   let surplus = answer.status === 206 ? 0 : offset;
   const reader = answer.body?.getReader();
   for (;;) {
-    const piece = await reader?.read();
+    const piece = await reader?.read().catch((cause: unknown) => {
+      signal?.throwIfAborted();
+      throw unreadable(name, cause);
+    });
     if (!piece || piece.done) return;
     if (surplus < piece.value.length) yield piece.value.subarray(surplus);
     surplus = Math.max(surplus - piece.value.length, 0);

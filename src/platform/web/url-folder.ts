@@ -1,8 +1,8 @@
 import { CheckpointError } from "../../errors.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
-import type { Folder } from "../folder.js";
+import type { DownloadWatch, Folder } from "../folder.js";
 import { keptFile } from "./url-cache.js";
-import { fetchOrFail, fetchRange, urlFile } from "./web-file.js";
+import { fetchOrFail, fetchRange, fetchWhole, urlFile } from "./web-file.js";
 
 /*
  * A server lists no folders. So the names that the files of a part can have are tried, those of the usual layout first. A folder with other
@@ -90,6 +90,7 @@ class UrlFolder implements Folder {
     private readonly site: Site,
     /** Its path below the checkpoint's folder, with a slash at the end; empty for that folder itself. */
     private readonly below = "",
+    private readonly watch?: DownloadWatch,
   ) {}
 
   async check(): Promise<void> {
@@ -128,20 +129,24 @@ class UrlFolder implements Folder {
 
   async read(path: string, offset = 0, length?: number): Promise<Uint8Array<ArrayBuffer>> {
     if (length !== undefined) return fetchRange(this.url(path), this.label(path), offset, length);
-    const answer = await fetchOrFail(this.url(path), this.label(path), { cache: "no-cache" });
-    return new Uint8Array(await answer.arrayBuffer()).slice(offset);
+    const bytes = await fetchWhole(this.url(path), this.label(path), { cache: "no-cache" }, (answer) => answer.arrayBuffer());
+    return new Uint8Array(bytes).slice(offset);
   }
 
   async file(path: string): Promise<FileRef> {
     const [size, url] = [await this.size(path), this.url(path)];
     const { stamp } = (await this.site.head(url)) ?? {};
     const { root, keeps } = this.site;
-    const kept = keeps && stamp !== undefined ? await keptFile({ root, path: this.below + path, url, size, stamp }) : undefined;
+    const kept = keeps && stamp !== undefined ? await keptFile({ root, path: this.below + path, url, size, stamp }, this.watch) : undefined;
     return kept ?? urlFile(url);
   }
 
   open(subfolder: string): Folder {
-    return new UrlFolder(this.label(subfolder), this.site, `${this.below}${subfolder}/`);
+    return new UrlFolder(this.label(subfolder), this.site, `${this.below}${subfolder}/`, this.watch);
+  }
+
+  watched(watch: DownloadWatch): Folder {
+    return new UrlFolder(this.name, this.site, this.below, watch);
   }
 
   private url(path: string): string {

@@ -60,25 +60,73 @@ export async function readBlob(blob: Blob, name: string, offset: number, length:
  */
 export async function fetchRange(url: string, name: string, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
   if (length === 0) return new Uint8Array();
-  const answer = await fetchOrFail(url, name, { cache: "no-cache", headers: { range: `bytes=${offset}-${offset + length - 1}` } });
-  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const range = `bytes=${offset}-${offset + length - 1}`;
+  const { bytes, isPart } = await fetchWhole(url, name, { cache: "no-cache", headers: { range } }, async (answer) => ({
+    bytes: new Uint8Array(await answer.arrayBuffer()),
+    isPart: answer.status === 206,
+  }));
   // A server without ranges sends the whole file.
-  const own = answer.status === 206 ? bytes : bytes.slice(offset, offset + length);
-  if (own.length !== length) throw tooShort(name, answer.status === 206 ? offset + own.length : bytes.length, offset + length);
+  const own = isPart ? bytes : bytes.slice(offset, offset + length);
+  if (own.length !== length) throw tooShort(name, isPart ? offset + own.length : bytes.length, offset + length);
   return own;
+}
+
+/**
+ * What `read` takes of the answer from an address. A connection that breaks is made again, twice. @throws CheckpointError as
+ * {@link fetchOrFail}
+ */
+export async function fetchWhole<Result>(
+  url: string,
+  name: string,
+  init: RequestInit,
+  read: (answer: Response) => Promise<Result>,
+): Promise<Result> {
+  for (let failures = 0; ; ) {
+    try {
+      const answer = await fetchOrFail(url, name, init);
+      return await read(answer).catch((cause: unknown) => {
+        throw unreadable(name, cause);
+      });
+    } catch (error) {
+      await pauseAfter(error, ++failures);
+    }
+  }
+}
+
+/** Milliseconds before the second and the third attempt. */
+const PAUSES: readonly number[] = [500, 1500];
+
+/**
+ * Waits before the next attempt after a connection that broke. @throws `error` if it is another one, or the third of them; the signal's
+ * reason
+ */
+export async function pauseAfter(error: unknown, failures: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const pause = PAUSES[failures - 1];
+  // What `fetch` throws if it finds no connection, or loses it.
+  const isBroken = error instanceof CheckpointError && error.cause instanceof TypeError;
+  if (pause === undefined || !isBroken) throw error;
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  signal?.throwIfAborted();
 }
 
 /** An answer with a body. @throws CheckpointError if the server does not answer, or answers with an error. */
 export async function fetchOrFail(url: string, name: string, init?: RequestInit): Promise<Response> {
   const answer = await fetch(url, init).catch((cause: unknown) => {
-    throw new CheckpointError(`${name} cannot be read: ${messageOf(cause)}`, {
-      hint: "check the address; a server of another origin must send the header access-control-allow-origin",
-      cause,
-    });
+    init?.signal?.throwIfAborted();
+    throw unreadable(name, cause);
   });
   if (answer.ok) return answer;
   throw new CheckpointError(`${name} cannot be read: the server answered ${answer.status} ${answer.statusText}`.trim(), {
     hint: "check the address",
+  });
+}
+
+/** The error for a server that does not answer, or whose answer breaks off. */
+export function unreadable(name: string, cause: unknown): CheckpointError {
+  return new CheckpointError(`${name} cannot be read: ${messageOf(cause)}`, {
+    hint: "check the connection and the address; a server of another origin must send the header access-control-allow-origin",
+    cause,
   });
 }
 

@@ -2,7 +2,7 @@ import type { ScratchFiles } from "../../runtime/onnx-runtime.js";
 import type { WasmFiles } from "../../runtime/wasm/wasm-runtime.js";
 import type { OpenFile } from "../../runtime/wasm/weight-mount.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
-import { fetchOrFail, webFile } from "./web-file.js";
+import { fetchWhole, webFile } from "./web-file.js";
 
 /** Files of weights as a worker reads them: in parts, and without waiting for promises. */
 export class WeightFiles implements WasmFiles {
@@ -40,7 +40,7 @@ export class WeightFiles implements WasmFiles {
   }
 
   private fetch(file: FileRef): Promise<Blob> {
-    const known = this.fetched.get(file.id) ?? fetchOrFail(webFile(file).url as string, file.id).then((answer) => answer.blob());
+    const known = this.fetched.get(file.id) ?? fetchWhole(webFile(file).url as string, file.id, {}, (answer) => answer.blob());
     this.fetched.set(file.id, known);
     return known;
   }
