@@ -71,7 +71,7 @@ function rowsOf(inspection: Inspection): readonly Row[] {
       ];
     case "ip-adapter":
       return [
-        ["kind", "IP-Adapter"],
+        ["kind", ["IP-Adapter", inspection.projection].filter((text) => text !== undefined).join(", ")],
         ["family", inspection.family],
         ["weights", countsOf(inspection.counts)],
       ];

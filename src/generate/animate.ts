@@ -1,8 +1,13 @@
+import { type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
+import { ConfigError } from "../errors.js";
+import { familiesByPipeline } from "../families/lookups.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
 import type { Picture } from "../image/picture.js";
 import { MotionAdapter } from "../models/motion-adapter.js";
 import { AnimateDiffPipeline } from "../pipelines/animatediff.js";
+import { latentsOf } from "../pipelines/shared/missing-parts.js";
+import { expectChannels } from "../pipelines/unet-pipeline.js";
 import type { Device, ResolvedDevice } from "../runtime/device.js";
 import { loadLoras, type SourcedLoras } from "./load-loras.js";
 
@@ -43,16 +48,33 @@ export async function animate(request: AnimateRequest): Promise<readonly Picture
     ...{ cacheDir, localFilesOnly, signal },
     ...(onDownload && { onProgress: (progress: DownloadProgress) => onDownload(progress, source) }),
   });
+  const accept = (index: ModelIndex) => expectAnimated(model, index);
+  const checkpoint = await openCheckpoint(model, {
+    ...from(model),
+    variant,
+    wanted: { kind: "pipeline", without: ["motion_adapter", "safety_checker"], accept },
+  });
+  accept(await readModelIndex(checkpoint));
   const modules = await openCheckpoint(adapter, { ...from(adapter), variant, wanted: { kind: "network", network: "motion_adapter" } });
   await using motionAdapter = await MotionAdapter.fromPretrained(modules, { device, variant });
-  await using pipe = await AnimateDiffPipeline.fromPretrained(model, {
-    ...from(model),
-    ...{ device, lowMemory, variant, motionAdapter, scheduler },
-  });
+  await using pipe = await AnimateDiffPipeline.fromPretrained(checkpoint, { device, lowMemory, variant, motionAdapter, scheduler });
+  expectChannels(pipe.unet, latentsOf(pipe.vae).latentChannels, "those of the latents: one for pictures from noise");
   await loadLoras(pipe, loras, from);
   onLoad?.({ device: pipe.device, scheduler: pipe.scheduler.className });
   const run = pipe.steps({ ...options, signal });
   for await (const { index, total } of run) onStep?.(index + 1, total);
   const { frames } = await run.result;
   return frames[0] ?? [];
+}
+
+/**
+ * @throws ConfigError for a checkpoint that no motion adapter is for. The class does not tell Stable Diffusion 2: the adapter's shapes do.
+ */
+function expectAnimated(model: string, { className }: ModelIndex): void {
+  const families = familiesByPipeline(className);
+  if (families.some(({ id, workflows }) => "motion-noise" in workflows || id === "lcm")) return;
+  const found = families[0]?.name ?? className;
+  throw new ConfigError((name) => `${name("model")} is ${model}, a checkpoint of ${found}; animate is for Stable Diffusion 1`, {
+    hint: "motion adapters are made for one family: give a checkpoint of Stable Diffusion 1 and an adapter for it",
+  });
 }

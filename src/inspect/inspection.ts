@@ -1,3 +1,4 @@
+import type { IPAdapterKind } from "../checkpoint/ip-adapter-kind.js";
 import type { TextualInversionDescription } from "../checkpoint/textual-inversion.js";
 import type { UpscalerDescription } from "../checkpoint/upscaler-file.js";
 import type { LoraDescription } from "../lora/describe.js";
@@ -121,8 +122,10 @@ export interface TextualInversionInspection extends InFile, TextualInversionDesc
 export interface IPAdapterInspection extends InFile {
   /** What it is. */
   readonly kind: "ip-adapter";
-  /** The family of models it is for; undefined if the file does not show it. */
+  /** The family of models it is for, by the width of their text features; undefined if the file does not show it. */
   readonly family: string | undefined;
+  /** What it makes its tokens of; undefined if the file does not show it. FaceID takes embeddings of faces, the others take pictures. */
+  readonly projection: IPAdapterKind | undefined;
 }
 
 /** A network that makes pictures larger. */

@@ -1,3 +1,4 @@
+import { ipAdapterKind } from "../checkpoint/ip-adapter-kind.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import type { Weights } from "../checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
@@ -205,17 +206,17 @@ export function openImageProjection(weights: Weights, engine: Engine): IPAdapter
   const parts = (className: string, config: ImageProjectionConfig): ModelParts<ImageProjectionConfig> => {
     return { className, json: { ...config } as JsonObject, config, weights, engine, ownsEngine: false };
   };
-  const isNamed = (name: string) => weights.has(name);
-  if (isNamed("proj.weight")) {
+  const kind = ipAdapterKind((name) => weights.has(name));
+  if (kind === "plain") {
     const crossAttentionDim = extent("norm.weight", 0);
     const numTokens = extent("proj.weight", 0) / crossAttentionDim;
     return new ImageProjection(parts("ImageProjection", { imageEmbedDim: extent("proj.weight", 1), crossAttentionDim, numTokens }));
   }
-  if (isNamed("proj.3.weight")) {
+  if (kind === "full face") {
     const sizes = { imageEmbedDim: extent("proj.0.weight", 1), crossAttentionDim: extent("proj.3.weight", 0), numTokens: undefined };
     return new IPAdapterFullImageProjection(parts("IPAdapterFullImageProjection", sizes));
   }
-  if (isNamed("perceiver_resampler.proj_in.weight")) {
+  if (kind === "FaceID Plus") {
     return new IPAdapterFaceIDPlusImageProjection(
       parts("IPAdapterFaceIDPlusImageProjection", {
         imageEmbedDim: extent("proj.0.weight", 1),
@@ -224,14 +225,14 @@ export function openImageProjection(weights: Weights, engine: Engine): IPAdapter
       }),
     );
   }
-  if (isNamed("norm.weight") && isNamed("proj.0.weight")) {
+  if (kind === "FaceID") {
     const crossAttentionDim = extent("norm.weight", 0);
     const numTokens = extent("proj.2.weight", 0) / crossAttentionDim;
     return new IPAdapterFaceIDImageProjection(
       parts("IPAdapterFaceIDImageProjection", { imageEmbedDim: extent("proj.0.weight", 1), crossAttentionDim, numTokens }),
     );
   }
-  if (isNamed("latents") && isNamed("proj_in.weight")) {
+  if (kind === "plus") {
     return new IPAdapterPlusImageProjection(
       parts("IPAdapterPlusImageProjection", {
         imageEmbedDim: extent("proj_in.weight", 1),

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { blocks, checkPerBlock, count, perBlock } from "../checkpoint/schema.js";
+import { ConfigError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 
@@ -41,13 +42,7 @@ export class MotionAdapter extends Model<MotionAdapterConfig> {
    * @throws CheckpointError, ConfigError, DeviceError, HubError
    */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<MotionAdapter> {
-    const check = (owner: string, config: MotionAdapterConfig) =>
-      checkPerBlock(owner, config, "blockOutChannels", [
-        "motionLayersPerBlock",
-        "motionTransformerLayersPerBlock",
-        "motionNumAttentionHeads",
-      ]);
-    return new MotionAdapter(await openModel("MotionAdapter", schema, source, options, check));
+    return new MotionAdapter(await openModel("MotionAdapter", schema, source, options, checkConfig));
   }
 
   /**
@@ -59,4 +54,15 @@ export class MotionAdapter extends Model<MotionAdapterConfig> {
   static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<MotionAdapter> {
     return MotionAdapter.fromPretrained(...(await singleFileModel(path, "motion_adapter", options)));
   }
+}
+
+/** @throws ConfigError for lists of other lengths than there are blocks, and for channels that torch cannot divide into groups either */
+function checkConfig(owner: string, config: MotionAdapterConfig): void {
+  checkPerBlock(owner, config, "blockOutChannels", ["motionLayersPerBlock", "motionTransformerLayersPerBlock", "motionNumAttentionHeads"]);
+  const { blockOutChannels, motionNormNumGroups: groups } = config;
+  const odd = blockOutChannels.find((channels) => channels % groups !== 0);
+  if (odd === undefined) return;
+  throw new ConfigError(`${owner}: block_out_channels has ${odd}, which does not divide into ${groups} groups (motion_norm_num_groups)`, {
+    hint: "a single file does not state its groups: for other ones than 32, give the option config, a folder whose config.json has motion_norm_num_groups",
+  });
 }

@@ -1,3 +1,4 @@
+import { ConfigError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
 import { MotionAdapter } from "../models/motion-adapter.js";
 import { UNet2DConditionModel } from "../models/unet-2d-condition.js";
@@ -63,6 +64,11 @@ export abstract class AnimateDiffBase<Request extends AnimateDiffCommonOptions> 
   constructor(components: AnimateDiffComponents, source?: ComponentSource) {
     expectParts(new.target.className, components, ANIMATEDIFF_PARTS);
     const { unet, motionAdapter } = components;
+    if (unet.config.additionEmbedType === "text_time") {
+      throw new ConfigError(`${new.target.className} is for Stable Diffusion 1; this UNet is conditioned like Stable Diffusion XL's`, {
+        hint: "give a checkpoint of Stable Diffusion 1, and a motion adapter for it",
+      });
+    }
     const made = unet instanceof UNetMotionModel ? undefined : UNetMotionModel.fromUNet2D(unet, motionAdapter);
     super({ ...components, unet: made ?? unet, safetyChecker: null }, source);
     this.motionAdapter = motionAdapter;

@@ -1,3 +1,4 @@
+import { type IPAdapterKind, ipAdapterKind } from "../checkpoint/ip-adapter-kind.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
 import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
@@ -16,14 +17,17 @@ export type RecognisedFile =
   | { readonly kind: "network"; readonly className: string; readonly family: string | undefined; readonly part: FilePart }
   | ({ readonly kind: "lora" } & Pick<LoraDescription, "methods" | "family">)
   | ({ readonly kind: "textual-inversion"; readonly family: string | undefined } & TextualInversionDescription)
-  | { readonly kind: "ip-adapter"; readonly family: string | undefined }
+  | { readonly kind: "ip-adapter"; readonly family: string | undefined; readonly projection: IPAdapterKind | undefined }
   | ({ readonly kind: "upscaler" } & UpscalerDescription)
   | { readonly kind: "foreign"; readonly family: string }
   | { readonly kind: "unknown" };
 
 /** Says what a safetensors file is, by its header. */
 export async function recogniseFile(header: SafetensorsHeader, folder: Folder, path: string): Promise<RecognisedFile> {
-  if (isIPAdapter(header)) return { kind: "ip-adapter", family: ipAdapterFamily(header) };
+  if (isIPAdapter(header)) {
+    const projection = ipAdapterKind((name) => header.tensors.has(`image_proj.${name}`));
+    return { kind: "ip-adapter", family: ipAdapterFamily(header), projection };
+  }
   // LoRAs first, because most files are LoRAs. Only few other files have tensors like theirs.
   const other = otherFamily(header.tensors.keys());
   if (other !== undefined && insteadOfOther(other) !== undefined) return { kind: "foreign", family: other };

@@ -37,6 +37,13 @@ describe("darkroom animate", () => {
     expect(await refused("--scheduler", "oiler")).toContain("oiler");
     expect(await refused("--frames", "9", "--steps", "1")).toContain("trained for 8 at most");
     expect(await refused("--motion", checkpoint("sd1-mini/unet"))).toContain("expected MotionAdapter");
+    const other = async (name: string) => refused("-m", checkpoint(name), "--frames", "2", "--steps", "1");
+    expect(await other("sdxl-base-mini")).toContain(
+      `--model is ${checkpoint("sdxl-base-mini")}, a checkpoint of Stable Diffusion XL; animate is for Stable Diffusion 1`,
+    );
+    expect(await other("x2-upscaler-mini")).toContain("animate is for Stable Diffusion 1");
+    expect(await other("ddpm-mini")).toContain("animate is for Stable Diffusion 1");
+    expect(await other("sd1-inpaint-mini")).toContain("this UNet takes 9 channels; this pipeline needs one that takes 4");
     expect(readdirSync(home)).toEqual([]);
     const { code, stderr } = await darkroom(["animate", "a fox", "-m", checkpoint("sd1-mini")], home);
     expect([code, stderr]).toEqual([2, expect.stringContaining("--motion")]);

@@ -44,6 +44,8 @@ describe("darkroom inspect", () => {
       "test/fixtures/textual-inversion/embeddings/brain.safetensors",
       /kind {8}textual inversion \(diffusers\)\n {2}token {7}<brain>\n/,
     ],
+    ["an IP-Adapter", checkpoint("ip-adapter-mini/models/ip-adapter-plus_sd15.safetensors"), /kind {8}IP-Adapter, plus\n/],
+    ["an IP-Adapter of FaceID", checkpoint("ip-adapter-mini/models/ip-adapter-faceid_sd15.safetensors"), /kind {8}IP-Adapter, FaceID\n/],
     [
       "an unknown file",
       "test/fixtures/rng/torch_cpu.safetensors",

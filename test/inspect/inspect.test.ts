@@ -448,3 +448,25 @@ describe("inspect", () => {
     expect((await checkpointError(inspect(path))).message).toMatch(message);
   });
 });
+
+describe("an IP-Adapter", () => {
+  const keys = (width: number) => ({ "ip_adapter.1.to_k_ip.weight": [4, width] });
+  const named = (shapes: Readonly<Record<string, readonly number[]>>, width: number) =>
+    fileOf({ ...keys(width), ...Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [`image_proj.${name}`, shape])) });
+
+  it.each([
+    ["plain", 768, "Stable Diffusion 1", { "proj.weight": [8, 4], "norm.weight": [4] }],
+    ["plus", 2048, "Stable Diffusion XL", { latents: [1, 2, 4], "proj_in.weight": [4, 4] }],
+    ["full face", 1024, "Stable Diffusion 2", { "proj.0.weight": [4, 4], "proj.3.weight": [4] }],
+    ["FaceID", 768, "Stable Diffusion 1", { "proj.0.weight": [4, 4], "norm.weight": [4] }],
+    [
+      "FaceID Plus",
+      2048,
+      "Stable Diffusion XL",
+      { "proj.0.weight": [4, 4], "norm.weight": [4], "perceiver_resampler.proj_in.weight": [4, 4] },
+    ],
+    [undefined, 32, undefined, { "other.weight": [4, 4] }],
+  ])("is described with its kind and family: %s, %s wide", async (projection, width, family, shapes) => {
+    expect(await inspect(named(shapes, width))).toMatchObject({ kind: "ip-adapter", family, projection });
+  });
+});

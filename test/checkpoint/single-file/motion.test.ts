@@ -1,9 +1,14 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readConfig } from "../../../src/checkpoint/config.js";
+import { openCheckpoint } from "../../../src/hub/open-checkpoint.js";
 import { inspect } from "../../../src/inspect/inspect.js";
 import { MotionAdapter } from "../../../src/models/motion-adapter.js";
+import { UNet2DConditionModel } from "../../../src/models/unet-2d-condition.js";
 import { AnimateDiffPipeline } from "../../../src/pipelines/animatediff.js";
 import { DiffusionPipeline } from "../../../src/pipelines/diffusion-pipeline.js";
+import { Tensor } from "../../../src/tensor/tensor.js";
+import { changedPart } from "../../helpers/checkpoints.js";
 import { checkpoint } from "../../helpers/fixtures.js";
 import { readTensors, writeSafetensors } from "../../helpers/safetensors.js";
 import { originalTensors, singleFile } from "../../helpers/single-files.js";
@@ -15,11 +20,25 @@ const VERSIONS = ["motion-adapter", "motion-adapter-v3"];
 describe("motion modules in a single file", () => {
   it.each(VERSIONS)("are those of the folder: %s", async (name) => {
     await using folder = await MotionAdapter.fromPretrained(checkpoint(`options/${name}`), cpu);
-    await using file = await MotionAdapter.fromSingleFile(singleFile(name), cpu);
-    expect(file.weights.names().toSorted()).toEqual(folder.weights.names().toSorted());
+    const inferred = await openCheckpoint(singleFile(name), { wanted: { kind: "network", network: "motion_adapter" } });
+    const config = await readConfig(inferred, "config.json");
     // The file does not state these two.
-    expect({ ...file.config, motionNumAttentionHeads: 2, motionNormNumGroups: 4 }).toEqual(folder.config);
-    expect(file.config.motionNumAttentionHeads).toBe(8);
+    expect(config).toMatchObject({ motionNumAttentionHeads: 8, motionNormNumGroups: 32 });
+    expect({ ...folder.config, ...config, motionNumAttentionHeads: 2, motionNormNumGroups: 4 }).toMatchObject(folder.config);
+    await using file = await MotionAdapter.fromSingleFile(singleFile(name), { ...cpu, config: checkpoint(`options/${name}`) });
+    expect(file.weights.names().toSorted()).toEqual(folder.weights.names().toSorted());
+    expect(file.config).toEqual(folder.config);
+  });
+
+  it("whose channels do not divide into the groups of their norms are refused, as by torch", async () => {
+    const wrong = /block_out_channels has 16, which does not divide into 32 groups \(motion_norm_num_groups\)/;
+    await expect(MotionAdapter.fromSingleFile(singleFile("motion-adapter"), cpu)).rejects.toThrow(wrong);
+    const folder = changedPart("options/motion-adapter", { config: { motion_norm_num_groups: 32 } });
+    await expect(MotionAdapter.fromPretrained(folder, cpu)).rejects.toThrow(wrong);
+    const unet = await UNet2DConditionModel.fromPretrained(changedPart("sd1-mini/unet", { config: { norm_num_groups: 32 } }), cpu);
+    await using _ = unet;
+    const inputs = { encoderHiddenStates: Tensor.zeros([1, 3, 32]) };
+    await expect(unet.forward(Tensor.zeros([1, 4, 8, 8]), 9, inputs)).rejects.toThrow(/16 channels .* 32 groups \(norm_num_groups\)/);
   });
 
   it.each(VERSIONS)("make the same videos: %s", async (name) => {
