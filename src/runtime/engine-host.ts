@@ -40,6 +40,8 @@ export interface EngineHost {
   computesInSoftware(): boolean;
   /** Encodes a model for the device's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */
   encode(model: OnnxModel, device: ResolvedDevice): EncodedModel;
+  /** Lets the page show and answer something between two long pieces of work; undefined where nobody waits for this thread. */
+  pause?(): Promise<void>;
   /** A new file, for weights that are converted when a graph is loaded. */
   scratchFile(): FileRef;
 }

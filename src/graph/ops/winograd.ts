@@ -92,7 +92,8 @@ function evaluateWindows(x: Value, top: number, { rows, columns }: Squares, { wi
 /** The kernels [out, channels, 3, 3] evaluated at the points: [36, out, channels]. */
 function evaluateKernels(weight: Value): Value {
   const [outChannels = 0, channels = 0] = weight.shape;
-  const transform = weight.graph.constant(inTwoDimensions(KERNEL_TRANSFORM), [WINDOW ** 2, KERNEL ** 2]);
+  const { graph } = weight;
+  const transform = graph.once("Winograd kernels", () => graph.constant(inTwoDimensions(KERNEL_TRANSFORM), [WINDOW ** 2, KERNEL ** 2]));
   return reshape(affine(transform, reshape(weight, [outChannels * channels, KERNEL ** 2])), [WINDOW ** 2, outChannels, channels]);
 }
 
@@ -117,15 +118,21 @@ interface Transforms {
   readonly order: Value;
 }
 
+// Kept by names: comparing their numbers for each convolution took a third of the time in which a UNet's graph is written.
 function transformsOf(graph: Graph, perGroup: number): Transforms {
+  return {
+    windows: graph.once("Winograd windows", () => graph.constant(inTwoDimensions(INPUT_TRANSFORM), [WINDOW ** 2, 1, WINDOW, WINDOW])),
+    results: graph.once("Winograd results", () => graph.constant(inTwoDimensions(OUTPUT_TRANSFORM), [TILE ** 2, WINDOW ** 2])),
+    order: graph.once(`Winograd order ${perGroup}`, () => graph.constant(orderOf(perGroup), [TILE * perGroup, TILE * perGroup])),
+  };
+}
+
+/** The matrix that puts the pixels of a group's row in order. */
+function orderOf(perGroup: number): Float32Array {
   const order = new Float32Array((TILE * perGroup) ** 2);
   for (let square = 0; square < perGroup; square++)
     for (let i = 0; i < TILE; i++) order[(i * perGroup + square) * TILE * perGroup + square * TILE + i] = 1;
-  return {
-    windows: graph.constant(inTwoDimensions(INPUT_TRANSFORM), [WINDOW ** 2, 1, WINDOW, WINDOW]),
-    results: graph.constant(inTwoDimensions(OUTPUT_TRANSFORM), [TILE ** 2, WINDOW ** 2]),
-    order: graph.constant(order, [TILE * perGroup, TILE * perGroup]),
-  };
+  return order;
 }
 
 /** The results without those of squares that reach beyond the right and lower edge. */
