@@ -1,4 +1,3 @@
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/errors.js";
 import { generate } from "../../src/generate/generate.js";
@@ -29,7 +28,7 @@ import { checkpoint } from "../helpers/fixtures.js";
 import { loraFile } from "../lora/loras.js";
 
 const device = "cpu";
-const upscaler = fileURLToPath(new URL("../fixtures/upscalers/compact-x2.safetensors", import.meta.url));
+const upscaler = checkpoint("upscalers/compact-x2.safetensors");
 const FIRST = { prompt: "a red fox", numInferenceSteps: 4, seed: 7, width: 32, height: 16 } as const;
 const HIRES = { scale: 1.5, steps: 3, strength: 0.6 } satisfies HiresOptions;
 const model = checkpoint("sd1-mini");

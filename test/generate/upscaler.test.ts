@@ -1,11 +1,10 @@
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/errors.js";
 import { generate } from "../../src/generate/generate.js";
 import { Upscaler } from "../../src/models/upscaler.js";
 import { checkpoint } from "../helpers/fixtures.js";
 
-const upscaler = fileURLToPath(new URL("../fixtures/upscalers/compact-x2.safetensors", import.meta.url));
+const upscaler = checkpoint("upscalers/compact-x2.safetensors");
 const REQUEST = {
   prompt: "a red fox",
   model: checkpoint("sd1-mini"),

@@ -6,7 +6,18 @@ import type { Tensor } from "../../src/tensor/tensor.js";
 import { readTensors } from "../helpers/safetensors.js";
 
 /** The kinds of case there are, in the order they are run. */
-export const GROUPS = ["rng", "schedulers", "tokenizer", "models", "ip-adapter", "pipelines", "step-cache", "steering", "quality"] as const;
+export const GROUPS = [
+  "rng",
+  "schedulers",
+  "tokenizer",
+  "models",
+  "ip-adapter",
+  "upscalers",
+  "pipelines",
+  "step-cache",
+  "steering",
+  "quality",
+] as const;
 export type Group = (typeof GROUPS)[number];
 
 /** What Python ran, and its inputs and outputs. */

@@ -10,6 +10,7 @@ import { compareRng } from "./rng.js";
 import { compareScheduler } from "./schedulers.js";
 import { Shelf } from "./shelf.js";
 import { compareTokenizer } from "./tokenizer.js";
+import { compareUpscaler } from "./upscalers.js";
 
 /** The result of a case. */
 export interface ParityResult {
@@ -68,6 +69,9 @@ export class ParityRun implements AsyncDisposable {
       case "ip-adapter":
         this.engine ??= await createEngine({ device });
         return compareIPAdapter(parityCase, { checkpoints, engine: this.engine });
+      case "upscalers":
+        this.engine ??= await createEngine({ device });
+        return compareUpscaler(parityCase, { checkpoints, engine: this.engine });
       case "pipelines":
       case "step-cache":
       case "steering":

@@ -61,7 +61,7 @@ describe("darkroom serve", () => {
     const models = ["--model", join(checkpoints, "sd1-mini"), "--model", `xl=${join(checkpoints, "sdxl-base-mini")}`];
     const parts = [
       ...["--vae", `bright=${join(checkpoints, "vae-swap-mini")}`, "--controlnet", join(checkpoints, "controlnet-mini")],
-      ...["--upscaler", `fine=${join(checkpoints, "../fixtures/upscalers/compact-x2.safetensors")}`],
+      ...["--upscaler", `fine=${join(checkpoints, "upscalers/compact-x2.safetensors")}`],
       ...["--lora-dir", join(folder, "loras"), "--embedding-dir", folder, "--max-steps", "7"],
     ];
     const { call } = await serve(join(folder, "data"), [...models, ...parts]);
