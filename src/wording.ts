@@ -20,3 +20,8 @@ export const inPrograms: Spelling = (name, { value, code } = {}) =>
 export function worded(text: Wording, spelling: Spelling): string {
   return typeof text === "string" ? text : text(spelling);
 }
+
+/** `1 number`, `2 numbers`. */
+export function counted(count: number, one: string, several = `${one}s`): string {
+  return `${count} ${count === 1 ? one : several}`;
+}

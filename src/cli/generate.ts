@@ -63,7 +63,7 @@ function addPictureOptions(generate: Command): void {
       `guidance, off at 1 (default: ${short(GUIDANCE_TEXT)}); or one for each step: 7,7,5,1`,
       oneOrNumbers("guidanceScale", FIELDS.guidanceScale),
     )
-    .option("--guidance-rescale <x>", "0 to 1, against overexposure (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
+    .option("--guidance-rescale <x>", "against overexposure, such as 0.7 (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
     .option("--guidance-interval <a-b>", "shares of the steps with guidance, such as 0.2-0.8", interval("--guidance-interval"))
     .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", word("seed", FIELDS.seed))
     .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
@@ -80,7 +80,7 @@ function addPictureOptions(generate: Command): void {
     .option("--hires <x>", "make it x times as large, or WxH, in a second pass", scaleOrSize)
     .option("--hires-steps <n>", "steps of that pass (default: as many)", wholeNumber("hires.steps", HIRES_FIELDS.steps))
     .option("--hires-strength <x>", "how much it changes (default: 0.7, in tiles 0.3)", number("hires.strength", HIRES_FIELDS.strength))
-    .option("--hires-upscaler <name>", "lanczos (default), nearest, latent, latent-bicubic; or an upscaler's file")
+    .option("--hires-upscaler <name>", "lanczos (default), nearest, latent, ...: see docs/upscaling.md; or a file")
     .option("--hires-tile <n>", "repaint tiles of n pixels a side, such as 512", wholeNumber("hires.tile", HIRES_FIELDS.tile))
     .option("--hires-overlap <n>", "pixels that tiles share (default: 64)", wholeNumber("hires.overlap", HIRES_FIELDS.overlap))
     .addOption(new Option("--prediction <type>", "what the network predicts (default: the checkpoint's)").choices(PREDICTION_TYPES))

@@ -10,6 +10,7 @@ import {
 } from "../generate/image-prompt-request.js";
 import type { IPAdapterRequest } from "../generate/open-request.js";
 import { isPlain } from "../given.js";
+import { counted } from "../wording.js";
 import { splitSource } from "./adapter-options.js";
 import { toNumber, wrongValue } from "./values.js";
 
@@ -81,10 +82,13 @@ export function imagePromptsOf({ ipAdapter, ipEncoder, ...options }: ImagePrompt
   const { ipImage, ipMask, ipBlocks } = options;
   const [images, masks] = [ipImage?.length ?? 0, ipMask?.length ?? 0];
   if (masks > 0 && masks !== images) {
-    throw new ArgumentError(`--ip-mask was given ${masks} times and --ip-image ${images} times; expected a mask for each picture`, {
-      argument: "ipAdapterMasks",
-      hint: "pairs go in order; --ip-mask none lets its picture act everywhere",
-    });
+    throw new ArgumentError(
+      `--ip-mask was given ${counted(masks, "time")} and --ip-image ${counted(images, "time")}; expected a mask for each picture`,
+      {
+        argument: "ipAdapterMasks",
+        hint: "pairs go in order; --ip-mask none lets its picture act everywhere",
+      },
+    );
   }
   const sources = ipImage?.map(({ source }) => source);
   return {
@@ -134,7 +138,7 @@ function scalesOf(
   if (ipBlocks.length === 1) return each.map((scale) => multiplied(ipBlocks[0] as ImagePromptScale, scale as number));
   if (ipBlocks.length !== each.length) {
     throw new ArgumentError(
-      `--ip-blocks was given ${ipBlocks.length} times for ${each.length} IP-Adapters; expected one for all, or one for each`,
+      `--ip-blocks was given ${counted(ipBlocks.length, "time")} for ${counted(each.length, "IP-Adapter")}; expected one for all, or one for each`,
       {
         argument: "ipAdapterScale",
       },

@@ -148,5 +148,6 @@ export function spelled(error: DarkroomError): { readonly message: string; reado
     return inTerminal(name, mention);
   });
   const option = argument === undefined || named.has(argument) ? undefined : optionOf(argument);
-  return { message: option === undefined ? message : `${option}: ${message}`, hint };
+  const isNamed = option === undefined || message.startsWith("--") || message.includes(option);
+  return { message: isNamed ? message : `${option}: ${message}`, hint };
 }

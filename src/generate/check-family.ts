@@ -1,6 +1,7 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
+import { withArticle } from "../given.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { checkImagePromptScales } from "./image-prompts.js";
 import type { ModelSource } from "./model-source.js";
@@ -14,7 +15,7 @@ export function checkNetworks(
   family: KnownFamily,
   { className }: ModelIndex,
 ): void {
-  const model = `${nameOf(request.model)}, a ${className}`;
+  const model = `${nameOf(request.model)}, ${withArticle(className)}`;
   if (request.controlnet !== undefined && family.takesPrompt && !family.workflows["controlnet-noise"]) {
     throw new ArgumentError((name) => `${name("controlnet")} does not work with ${model}, as no pipeline takes both`, {
       argument: "controlnet",
@@ -39,7 +40,7 @@ export function checkNetworks(
 /** @throws ArgumentError for a run that a checkpoint of this family cannot make. */
 export function checkRun(request: GenerateRequest & { readonly model: ModelSource }, family: KnownFamily, index: ModelIndex): void {
   checkNetworks(request, family, index);
-  const model = `${nameOf(request.model)}, a ${index.className},`;
+  const model = `${nameOf(request.model)}, ${withArticle(index.className)},`;
   if (request.classLabels !== undefined && !hasOwn(family, "classLabels")) {
     throw new ArgumentError((name) => `${name("classLabels")} has no effect on ${model.slice(0, -1)}`, {
       argument: "classLabels",

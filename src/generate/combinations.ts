@@ -1,7 +1,7 @@
 import { ArgumentError } from "../errors.js";
 import type { Mention, Spelling, Wording } from "../wording.js";
 import { latentWay } from "./enlarge.js";
-import { isBuiltIn } from "./hires-request.js";
+import { builtInOf } from "./hires-request.js";
 import type { ImagePromptMasks, ImagePromptPictures } from "./image-prompt-request.js";
 import { listOf } from "./list-of.js";
 import type { GenerateRequest } from "./request.js";
@@ -86,7 +86,8 @@ function checkHires({ hires, image, ...others }: GenerateRequest, isPlanned: boo
     throw missing("hiresUpscaler", "hires", "it is for the second pass", adding("hires", { value: 2, code: "hires: { scale: 2 }" }));
   }
   const { scale, width, height, tile, overlap, upscaler = "" } = hires;
-  const isLatent = upscaler !== "" && isBuiltIn(upscaler) && latentWay(upscaler) !== undefined;
+  const builtIn = builtInOf(upscaler);
+  const isLatent = builtIn !== undefined && latentWay(builtIn) !== undefined;
   const wrong = (message: Wording, hint: Wording) => new ArgumentError(message, { argument: "hires", hint });
   if (scale !== undefined && (width !== undefined || height !== undefined)) {
     const side = width === undefined ? "hires.height" : "hires.width";

@@ -2,6 +2,7 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { ControlName, Workflow } from "../families/family.js";
 import { FAMILIES, familiesByIndex, familiesByPipeline, workflowsByPipeline } from "../families/lookups.js";
+import { withArticle } from "../given.js";
 import { warn } from "../warnings.js";
 import type { RunRequest } from "./run-request.js";
 import { startNameOf } from "./start.js";
@@ -60,7 +61,7 @@ export function expectRefiner(refiner: string, index: ModelIndex, { refinement }
   if (refinement?.families.includes(familyOf(refiner, index).id)) return;
   const families = (refinement?.families ?? []).map((id) => FAMILIES.find((each) => each.id === id)?.name);
   throw new ArgumentError(
-    (name) => `${name("refiner")} is ${refiner}, a ${index.className}; expected a checkpoint of ${families.join(" or ")}`,
+    (name) => `${name("refiner")} is ${refiner}, ${withArticle(index.className)}; expected a checkpoint of ${families.join(" or ")}`,
     {
       argument: "refiner",
     },

@@ -108,10 +108,16 @@ export const HIRES_REQUEST_FIELDS: Fields<HiresRequest> = {
 
 /** The file of an upscaler that a second pass names; undefined for one without a network. */
 export function hiresFileOf({ upscaler }: HiresOptions): string | undefined {
-  return upscaler === undefined || isBuiltIn(upscaler) ? undefined : upscaler;
+  return upscaler === undefined || builtInOf(upscaler) ? undefined : upscaler;
 }
 
-/** Whether the name stands for a way without a network. */
-export function isBuiltIn(upscaler: string): upscaler is HiresUpscaler {
-  return Object.hasOwn(HIRES_UPSCALERS, upscaler);
+/**
+ * The way without a network that a name stands for: one of ours, or of the web UI's in any letter case ("Latent (nearest-exact)"; "None" is
+ * lanczos, as there). Undefined for a file.
+ */
+export function builtInOf(upscaler: string): HiresUpscaler | undefined {
+  const name = upscaler.trim().toLowerCase();
+  if (name === "none") return "lanczos";
+  const found = Object.entries(HIRES_UPSCALERS).find(([own, label]) => name === own || name === label.toLowerCase());
+  return found?.[0] as HiresUpscaler | undefined;
 }

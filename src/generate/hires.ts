@@ -5,8 +5,9 @@ import { resize } from "../image/resize.js";
 import { crop as cropTensor } from "../models/tiling.js";
 import type { Upscaler } from "../models/upscaler.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
 import { enlarged, latentWay, type PixelSize } from "./enlarge.js";
-import { HIRES_DEFAULTS, HIRES_UPSCALERS, type HiresOptions, hiresFileOf, isBuiltIn, TILED_STRENGTH } from "./hires-request.js";
+import { builtInOf, HIRES_DEFAULTS, HIRES_UPSCALERS, type HiresOptions, hiresFileOf, TILED_STRENGTH } from "./hires-request.js";
 import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
 import { eachStep, type Runner, type RunnerStep } from "./runner.js";
@@ -52,13 +53,24 @@ export function hiresPass(options: HiresOptions, firstSteps: number, file: Model
     );
   }
   const usual = file === undefined ? HIRES_DEFAULTS.upscaler : nameOf(file);
+  const builtIn = upscaler === undefined ? undefined : builtInOf(upscaler);
+  if (builtIn && latentWay(builtIn) && strength > 0 && strength <= LATENT_STRENGTH) {
+    warn(
+      (name) =>
+        `${name("hires.strength")} is ${strength}: resized latents need more than ${LATENT_STRENGTH}, or the picture is blurred; raise it, or let ${name("hires.upscaler")} be lanczos`,
+    );
+  }
   const tiles = tile === undefined ? {} : { tile, overlap: options.overlap ?? Math.min(HIRES_DEFAULTS.overlap, Math.floor(tile / 4)) };
-  return { ...size, steps, strength, upscaler: named === undefined ? (upscaler ?? usual) : nameOf(named), ...tiles };
+  return { ...size, steps, strength, upscaler: named === undefined ? (builtIn ?? usual) : nameOf(named), ...tiles };
 }
+
+/** Resized latents are blurred; a second pass of no more strength than this leaves them so. */
+const LATENT_STRENGTH = 0.5;
 
 /** The upscaler's name in the web UI. */
 export function upscalerName({ upscaler }: HiresPass): string {
-  return isBuiltIn(upscaler) ? HIRES_UPSCALERS[upscaler] : upscaler;
+  const builtIn = builtInOf(upscaler);
+  return builtIn ? HIRES_UPSCALERS[builtIn] : upscaler;
 }
 
 /**
@@ -135,7 +147,7 @@ export function hiresRunner({ networks, takesAllSteps, upscaler }: HiresContext,
     timesteps: undefined,
     sigmas: job.levelsOf?.(asked),
   });
-  const way = isBuiltIn(pass.upscaler) ? pass.upscaler : (upscaler ?? HIRES_DEFAULTS.upscaler);
+  const way = builtInOf(pass.upscaler) ?? upscaler ?? HIRES_DEFAULTS.upscaler;
   const enlargeLatents = typeof way === "string" ? latentWay(way) : undefined;
   // Tiles need not begin at a latent's pixels, and so the picture can have any size.
   const multiple = tile === undefined ? factor : 1;

@@ -47,11 +47,14 @@ export function imagePromptScales({ ipAdapterScale }: ImagePromptRequest, count:
 /** @throws ArgumentError for scales by part, if the family's blocks for them are not known. */
 export function checkImagePromptScales({ ipAdapterScale }: ImagePromptRequest, { name, imagePromptParts }: KnownFamily): void {
   if (imagePromptParts || !listOf<ImagePromptScales>(ipAdapterScale).some(hasParts)) return;
-  throw new ArgumentError((option) => `${option("ipAdapterScale")} has style or layout, and ${name} has no blocks of its UNet for them`, {
-    argument: "ipAdapterScale",
-    hint: (option) =>
-      `they are for Stable Diffusion XL; name the blocks instead: ${option("ipAdapterScale", { code: "ipAdapterScale: { up: { block_1: 1 } }" })}`,
-  });
+  throw new ArgumentError(
+    (option) => `${option("scale", { code: "ipAdapterScale" })} has style or layout, and ${name} has no blocks of its UNet for them`,
+    {
+      argument: "ipAdapterScale",
+      hint: (option) =>
+        `they are for Stable Diffusion XL; name the blocks instead: ${option("scale", { value: `'{"up":{"block_1":1}}'`, code: "ipAdapterScale: { up: { block_1: 1 } }" })}`,
+    },
+  );
 }
 
 function scaleByBlock(scale: ImagePromptScales, { imagePromptParts }: KnownFamily): IPAdapterScale {

@@ -1,11 +1,12 @@
 import type { PredictionType } from "../families/prediction-types.js";
-import { formatParameters, PARAMETERS_KEYWORD, samplerSettings } from "../image/parameters.js";
+import { formatParameters, PARAMETERS_KEYWORD } from "../image/parameters.js";
 import type { ResizeMode } from "../image/vae-image-processor.js";
 import type { FreeUFactors } from "../models/freeu.js";
 import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
+import { samplerSettings } from "../schedulers/sampler-settings.js";
 import { SCHEDULES, type ScheduleName } from "../schedulers/shared/named-schedules.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
@@ -37,7 +38,7 @@ export interface RunSettings {
   readonly sigmas?: readonly number[] | undefined;
   /** Guidance, or a list with that of each step; undefined for a checkpoint without prompts. */
   readonly guidanceScale: number | readonly number[] | undefined;
-  /** Against overexposure, 0 to 1. */
+  /** Against overexposure; 0 is off, 1 takes all of it. */
   readonly guidanceRescale: number | undefined;
   /** The part of the run in which there is guidance; undefined for the whole run. */
   readonly guidanceInterval: GuidanceInterval | undefined;

@@ -193,6 +193,8 @@ function prepare(
   const scheduler = levels?.config ? own.clone(levels.config) : own;
   const steps = askedSteps(request) ?? defaults.steps;
   const sigmas = levels?.of ? levels.of(steps) : request.sigmas;
+  const note = scheduler.noteOnSteps(steps);
+  if (note !== undefined) warn(note);
   const denoisingEnd = opening.refiner === undefined ? undefined : denoisingEndOf(request, family);
   const common = {
     prompt,

@@ -4,9 +4,9 @@ import { type AnyPicture, channelsOf, expectPicture, GrayPicture } from "./gray-
 
 /** Which edges {@link canny} finds. */
 export interface CannyOptions {
-  /** Edges as strong as this count if they touch a counted one: 100 by default. */
+  /** Edges as strong as this count if they touch a counted one: 100 by default. The smaller of the two, whichever is given larger. */
   readonly lowThreshold?: number | undefined;
-  /** Edges as strong as this count: 200 by default. */
+  /** Edges as strong as this count: 200 by default. The larger of the two, as `cv2.Canny` swaps them. */
   readonly highThreshold?: number | undefined;
 }
 

@@ -87,29 +87,6 @@ function readFields(line: string): [name: string, value: string][] {
   return fields;
 }
 
-/** AUTOMATIC1111's name for a scheduler: its sampler and, if it is not the sampler's default, the spacing of its noise levels. */
-export function samplerSettings(className: string, config: Readonly<Record<string, unknown>> = {}): Record<string, string> {
-  const stochastic = String(config.algorithmType ?? "").startsWith("sde-");
-  const name = samplers[className] ?? className.replace(/Scheduler$/, "");
-  const type = config.useKarrasSigmas ? "Karras" : config.useExponentialSigmas ? "Exponential" : config.useBetaSigmas ? "Beta" : undefined;
-  return { Sampler: stochastic ? `${name} SDE` : name, ...(type && { "Schedule type": type }) };
-}
-
-const samplers: Readonly<Record<string, string>> = {
-  DDIMScheduler: "DDIM",
-  DPMSolverMultistepScheduler: "DPM++ 2M",
-  DPMSolverSDEScheduler: "DPM++ SDE",
-  EulerAncestralDiscreteScheduler: "Euler a",
-  EulerDiscreteScheduler: "Euler",
-  HeunDiscreteScheduler: "Heun",
-  KDPM2AncestralDiscreteScheduler: "DPM2 a",
-  KDPM2DiscreteScheduler: "DPM2",
-  LCMScheduler: "LCM",
-  LMSDiscreteScheduler: "LMS",
-  PNDMScheduler: "PLMS",
-  UniPCMultistepScheduler: "UniPC",
-};
-
 function joinLines(lines: readonly string[]): string {
   // AUTOMATIC1111 drops empty lines before the first text.
   const first = lines.findIndex((line) => line !== "");

@@ -1,5 +1,6 @@
 import { ArgumentError } from "../errors.js";
-import { isPlain, wrongArgument } from "../given.js";
+import { isPlain, shown } from "../given.js";
+import { counted, type Spelling } from "../wording.js";
 
 /** A scale, or with masks a list with one for each of the adapter's pictures. */
 export type PictureScales = number | readonly number[];
@@ -27,44 +28,49 @@ export type IPAdapterScale = PictureScales | IPAdapterUNetScales;
 export type TransformerScales = (transformer: string) => readonly number[];
 
 /**
- * The scales of a UNet's transformers. Follows diffusers' _maybe_expand_lora_scales, but refuses blocks without a transformer.
+ * The scales of a UNet's transformers. `argument` is the option that they are given with. Follows diffusers' _maybe_expand_lora_scales, but
+ * refuses blocks without a transformer.
  * @throws ArgumentError
  */
-export function expandScale(scale: IPAdapterScale, transformers: readonly string[]): TransformerScales {
+export function expandScale(scale: IPAdapterScale, transformers: readonly string[], argument = "scale"): TransformerScales {
   if (!isPlain(scale)) {
-    const each = picturesOf("scale", scale);
+    const each = picturesOf(argument, [], scale);
     return () => each;
   }
   const unknown = Object.keys(scale).find((name) => !["down", "mid", "up"].includes(name));
   if (unknown !== undefined) {
-    throw new ArgumentError(`an IP-Adapter's scale has ${unknown}; its parts are down, mid and up`, { argument: "scale" });
+    throw new ArgumentError((name) => `${optionOf(name, argument)} has ${unknown}; an IP-Adapter's scale has down, mid and up`, {
+      argument,
+    });
   }
   const { mid = 0 } = scale as IPAdapterUNetScales;
   const scales = new Map<string, readonly number[]>();
   const middle = Array.isArray(mid) && mid.length === 1 ? mid[0] : mid;
   for (const transformer of transformers)
-    if (transformer.startsWith("mid_block.")) scales.set(transformer, picturesOf("scale.mid", middle));
+    if (transformer.startsWith("mid_block.")) scales.set(transformer, picturesOf(argument, ["mid"], middle));
   for (const way of ["down", "up"] as const) {
     const given = (scale as IPAdapterUNetScales)[way] ?? 0;
     const blocks = blocksOf(transformers, way);
     const byBlock = isPlain(given) ? given : Object.fromEntries([...blocks.keys()].map((name) => [name, given]));
     const absent = Object.keys(byBlock).find((name) => !blocks.has(name));
     if (absent !== undefined) {
-      throw new ArgumentError(`scale.${way} has ${absent}; the UNet's blocks with transformers are ${[...blocks.keys()].join(", ")}`, {
-        argument: "scale",
-      });
+      const value = (byBlock as Readonly<Record<string, unknown>>)[absent];
+      throw new ArgumentError(
+        (name) =>
+          `${optionOf(name, argument)} has ${way}.${absent} (${shown(value)}); the UNet's blocks with transformers on the way ${way} are ${[...blocks.keys()].join(", ")}`,
+        { argument, hint: "name one of these; style and layout stand for blocks of the UNet of Stable Diffusion XL" },
+      );
     }
     for (const [name, paths] of blocks) {
       const list = listOf(byBlock[name as `block_${number}`] ?? 0, paths.length);
       if (list.length !== paths.length) {
         throw new ArgumentError(
-          `scale.${way}.${name} has ${list.length} numbers; expected ${paths.length}, one for each transformer of the block`,
-          {
-            argument: "scale",
-          },
+          (spell) =>
+            `${optionOf(spell, argument)} has ${counted(list.length, "number")} in ${way}.${name}; expected ${paths.length}, one for each transformer of the block`,
+          { argument },
         );
       }
-      for (const [i, path] of paths.entries()) scales.set(path, picturesOf(`scale.${way}.${name}`, list[i]));
+      for (const [i, path] of paths.entries()) scales.set(path, picturesOf(argument, [way, name], list[i]));
     }
   }
   return (transformer) => scales.get(transformer) ?? [0];
@@ -87,11 +93,17 @@ function listOf(value: unknown, count: number): readonly unknown[] {
   return Array.from({ length: count }, () => (Array.isArray(value) ? value[0] : one));
 }
 
-function picturesOf(name: string, value: unknown): readonly number[] {
+/** The option of the scales, as a user knows it: the command line has one for scales by block. */
+function optionOf(name: Spelling, argument: string): string {
+  return name("scale", { code: argument });
+}
+
+function picturesOf(argument: string, path: readonly string[], value: unknown): readonly number[] {
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   if (list.length > 0 && list.every(Number.isFinite)) return list as readonly number[];
-  throw wrongArgument(name, value, "a number, or with masks a list with one for each picture", {
-    type: "number",
-    argument: "scale",
-  } as never);
+  throw new ArgumentError(
+    (name) =>
+      `${[optionOf(name, argument), ...path].join(".")} is ${shown(value)}; expected a number, or with masks a list with one for each picture`,
+    { argument },
+  );
 }

@@ -4,6 +4,7 @@ import type { Value } from "../graph/graph.js";
 import type { ImagePrompt, ImagePrompts } from "../graph/image-prompt.js";
 import type { Engine } from "../runtime/engine.js";
 import { Tensor } from "../tensor/tensor.js";
+import { counted } from "../wording.js";
 import { type IPAdapterImageProjectionModel, openImageProjection } from "./image-projection.js";
 import { type CrossAttention, crossAttentions, type ImageAttention, type IPAdapterFile, matchIPAdapter } from "./ip-adapter-file.js";
 import { MaskSizes } from "./ip-adapter-masks.js";
@@ -126,7 +127,7 @@ export class IPAdapters {
     if (imageEmbeds?.length !== count) throw new ArgumentError(embedsExpected(imageEmbeds, count), { argument: "imageEmbeds" });
     if (ipAdapterMasks && ipAdapterMasks.length !== count) {
       throw new ArgumentError(
-        `${ipAdapterMasks.length} masks were given for ${count} IP-Adapters; expected a list with one or null for each`,
+        `${counted(ipAdapterMasks.length, "mask was", "masks were")} given for ${counted(count, "IP-Adapter")}; expected a list with one or null for each`,
         {
           argument: "ipAdapterMasks",
         },
@@ -134,7 +135,7 @@ export class IPAdapters {
     }
     const feeds: Record<string, Tensor> = {};
     const { transformers } = this;
-    const scales = ipAdapterScales && this.expand(ipAdapterScales, transformers);
+    const scales = ipAdapterScales && this.expand(ipAdapterScales, transformers, "ipAdapterScale");
     for (const [i, adapter] of loaded.entries()) {
       const tokens = forRows(await this.project(adapter, imageEmbeds[i] as Tensor), rows);
       const mask = ipAdapterMasks?.[i] ?? undefined;
@@ -161,11 +162,14 @@ export class IPAdapters {
     return [...new Set(this.layers.map(({ transformer }) => transformer))];
   }
 
-  private expand(scales: readonly IPAdapterScale[], transformers: readonly string[]): readonly TransformerScales[] {
-    if (scales.length === this.count) return scales.map((scale) => expandScale(scale, transformers));
-    throw new ArgumentError(`${scales.length} scales were given for ${this.count} IP-Adapters; expected a list with one for each`, {
-      argument: "scale",
-    });
+  private expand(scales: readonly IPAdapterScale[], transformers: readonly string[], argument = "scale"): readonly TransformerScales[] {
+    if (scales.length === this.count) return scales.map((scale) => expandScale(scale, transformers, argument));
+    throw new ArgumentError(
+      `${counted(scales.length, "scale was", "scales were")} given for ${counted(this.count, "IP-Adapter")}; expected a list with one for each`,
+      {
+        argument,
+      },
+    );
   }
 
   private promptsOf(

@@ -8,7 +8,7 @@ import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
 import type { Library } from "../checkpoint/write-weights.js";
 import { ConfigError } from "../errors.js";
-import { wrongArgument } from "../given.js";
+import { withArticle, wrongArgument } from "../given.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
@@ -279,7 +279,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   const owner = `${folder.name}/config.json`;
   if (found !== className && !otherNames.includes(found)) {
     throw new ConfigError(`${owner} is of class ${found}; expected ${className}`, {
-      hint: `open it as ${found}, or name the folder of a ${className}`,
+      hint: `open it as ${found}, or name the folder of ${withArticle(className)}`,
     });
   }
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { ModelIndex } from "../checkpoint/model-index.js";
-import { wrongArgument } from "../given.js";
+import { withArticle, wrongArgument } from "../given.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Field, type Fields, optional } from "../options/fields.js";
 import { schedulerField } from "../schedulers/registry.js";
@@ -32,7 +32,8 @@ export async function pipelineFromPipe(
     const field = fields[name];
     if (!field || name in brought) return [];
     if (v.is(field, part)) return [[name, part] as const];
-    if (part !== null) warn(`${name} of the ${other.className} does not fit into a ${made.className}, which needs ${field.expected}`);
+    if (part !== null)
+      warn(`${name} of the ${other.className} does not fit into ${withArticle(made.className)}, which needs ${field.expected}`);
     return [];
   });
   const source = other.sharedSource(made.className) ?? new ComponentSource(made.className, undefined);

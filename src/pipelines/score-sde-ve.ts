@@ -1,6 +1,7 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { SCORE_SDE_VE } from "../families/score-sde-ve.js";
+import { withArticle } from "../given.js";
 import { pictures } from "../image/picture.js";
 import { ScoreSdeVeScheduler } from "../schedulers/score-sde-ve.js";
 import { randnPerImage } from "../tensor/random.js";
@@ -40,7 +41,7 @@ export class ScoreSdeVePipeline extends UnconditionalPipeline<UnconditionalReque
   protected override async *denoise(call: UnconditionalCall<UnconditionalRequest>): AsyncGenerator<DenoisingStep, Tensor, void> {
     const { batch, steps, generator, scheduler, signal } = call;
     if (!(scheduler instanceof ScoreSdeVeScheduler)) {
-      throw new ArgumentError(`the scheduler is a ${scheduler.className}; ${this.className} needs a ScoreSdeVeScheduler`, {
+      throw new ArgumentError(`the scheduler is ${withArticle(scheduler.className)}; ${this.className} needs a ScoreSdeVeScheduler`, {
         argument: "scheduler",
       });
     }

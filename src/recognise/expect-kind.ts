@@ -2,6 +2,7 @@ import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { findParts } from "../checkpoint/single-file/parts.js";
 import { CheckpointError } from "../errors.js";
 import { FAMILY_NAMES, insteadOfOther } from "../families/lookups.js";
+import { withArticle } from "../given.js";
 import type { Folder } from "../platform/folder.js";
 import type { Wording } from "../wording.js";
 import { type RecognisedFile, recogniseFile } from "./recognise-file.js";
@@ -83,7 +84,7 @@ function otherKind(found: RecognisedFile, wanted: WantedKind): { readonly what: 
       if (wanted === "checkpoint" || network?.wanted === wanted) return undefined;
       if (network) return network;
       // A text encoder.
-      return { what: `a ${found.className}`, hint: `it is a part of a checkpoint; give ${WANTED[wanted]}` };
+      return { what: withArticle(found.className), hint: `it is a part of a checkpoint; give ${WANTED[wanted]}` };
     }
     case "foreign":
       if (isNetwork(wanted)) return undefined;

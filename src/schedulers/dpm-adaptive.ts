@@ -13,6 +13,7 @@ import {
   thirdOrder,
   timeWithin,
 } from "./shared/dpm-solver-stages.js";
+import { sigmaRange } from "./shared/sigma-spacing.js";
 import { type Evaluation, noiseOf, StagedScheduler, type Stages, sigmaOf, stagedFields, timeOf } from "./shared/staged-scheduler.js";
 import { StepSizeController } from "./shared/step-size-controller.js";
 import { ancestralSigmas } from "./shared/variance-exploding.js";
@@ -47,7 +48,8 @@ const MOST_STEPS = 2000;
 
 /**
  * DPM-Solver-12 and -23 with adaptive step sizes: it chooses its steps so that their errors stay within `rtol` and `atol`. The number of
- * steps asked for does not matter, except for the range of sigmas. `timesteps` begins with one timestep and grows with every step: a loop
+ * steps asked for does not matter: the run covers all sigmas that the model was trained with, or those from `sigmaMax` to `sigmaMin` of the
+ * config. `timesteps` begins with one timestep and grows with every step: a loop
  * over it ends when the run does. The run starts at the noisiest sigma, so pictures to start from are refused. "DPM adaptive" of web UIs.
  * Lu et al. 2022, "DPM-Solver" (arXiv:2206.00927), Appendix C.
  * Matches k-diffusion's sample_dpm_adaptive over the range of sigmas that diffusers' schedulers have.
@@ -57,6 +59,10 @@ export class DPMAdaptiveScheduler extends StagedScheduler<DPMAdaptiveConfig> {
   static override readonly schema = schema;
 
   override readonly isAdaptive = true;
+
+  override noteOnSteps(): string {
+    return `${this.className} chooses its steps by its tolerances, whatever number is asked for: usually there are about 100 evaluations`;
+  }
 
   declare private end: number; // the time at the end of the run
   declare private time: number; // the time that the run has reached
@@ -73,6 +79,13 @@ export class DPMAdaptiveScheduler extends StagedScheduler<DPMAdaptiveConfig> {
       argument: "scheduler",
       hint: "to start from a picture or in the middle of a run, choose another scheduler, such as DPMSolverMultistepScheduler",
     });
+  }
+
+  /** The ends of the training sigmas, whatever the steps and their spacing are; as AUTOMATIC1111's web UI has it. */
+  protected override spaced(): readonly number[] {
+    const [min, max] = [this.trainingSigmas[0] as number, this.trainingSigmas.at(-1) as number];
+    const range = sigmaRange(this.config, { min, max });
+    return [range.max, range.min];
   }
 
   protected override evaluations(sigmas: readonly number[]): readonly number[] {

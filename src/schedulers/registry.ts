@@ -48,6 +48,10 @@ export interface SchedulerEntry {
   /** The scheduler's class. */
   readonly class: SchedulerClass;
   readonly description: string;
+  /**
+   * Its names in web UIs and in the settings of pictures, and the config fields that each name stands for. Later names stand for more.
+   */
+  readonly samplers: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Short names, as other programs spell them, and the config fields that each name changes. */
   readonly aliases: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -60,70 +64,90 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
   CMStochasticIterativeScheduler: {
     class: CMStochasticIterativeScheduler,
     description: "consistency models of pixels: pictures in one step, or finer ones in a few",
+    samplers: { "CM stochastic": {} },
     aliases: { "cm-stochastic": {} },
   },
   DDIMCFGPPScheduler: {
     class: DDIMCFGPPScheduler,
     description: "DDIM with CFG++: guided pictures that stay closer to what the model knows",
+    samplers: { "DDIM CFG++": {} },
     aliases: { "ddim-cfg++": {} },
   },
   DDIMInverseScheduler: {
     class: DDIMInverseScheduler,
     description: "DDIM backwards, from a picture to the noise that leads to it",
+    samplers: { "DDIM inverse": {} },
     aliases: { "ddim-inverse": {} },
   },
   DDIMParallelScheduler: {
     class: DDIMParallelScheduler,
     description: "DDIM, with a step for many timesteps at once",
+    samplers: { "DDIM parallel": {} },
     aliases: {},
   },
   DDIMScheduler: {
     class: DDIMScheduler,
     description: "DDIM, deterministic unless eta is above 0",
+    samplers: { DDIM: {} },
     aliases: { ddim: {} },
   },
   DDPMParallelScheduler: {
     class: DDPMParallelScheduler,
     description: "DDPM, with a step for many timesteps at once",
+    samplers: { "DDPM parallel": {} },
     aliases: {},
   },
   DDPMScheduler: {
     class: DDPMScheduler,
     description: "DDPM, the original ancestral sampler: fresh noise in every step, best with hundreds of steps",
+    samplers: { DDPM: {} },
     aliases: { ddpm: {} },
   },
   DEISMultistepScheduler: {
     class: DEISMultistepScheduler,
     description: "DEIS, an exponential integrator with polynomials in log rho: good pictures in 15 to 25 steps",
+    samplers: { DEIS: {} },
     aliases: { deis: {} },
   },
   DPMAdaptiveScheduler: {
     class: DPMAdaptiveScheduler,
     description: "DPM-Solver-23 that chooses its steps itself, from noise only",
+    samplers: { "DPM adaptive": {} },
     aliases: { "dpm-adaptive": {} },
   },
   DPMFastScheduler: {
     class: DPMFastScheduler,
     description: "DPM-Solver-fast: steps of order 3 with as many evaluations as there are steps",
+    samplers: { "DPM fast": {} },
     aliases: { "dpm-fast": {} },
   },
   DPMPP2SAncestralScheduler: {
     class: DPMPP2SAncestralScheduler,
     description: "DPM-Solver++ singlestep with fresh noise in every step, two evaluations a step",
+    samplers: { "DPM++ 2S a": {} },
     aliases: { "dpm++-2s-a": {}, "dpm++-2s-ancestral": {}, "dpm++-2s-a-karras": karras },
   },
   DPMSolverMultistepInverseScheduler: {
     class: DPMSolverMultistepInverseScheduler,
     description: "DPM-Solver++ multistep backwards, from a picture to its noise, for editing",
+    samplers: { "DPM++ 2M inverse": {} },
     aliases: {},
   },
   DPMSolverMultistepScheduler: {
     class: DPMSolverMultistepScheduler,
     description: "DPM-Solver++ multistep, order 2: good pictures in 20 to 30 steps",
+    samplers: {
+      "DPM++ 2M": {},
+      "DPM++ 2M SDE": sde,
+      "DPM++ 2M SDE Heun": { ...sde, solverType: "heun" },
+      "DPM++ 3M": { solverOrder: 3 },
+      "DPM++ 3M SDE": { ...sde, solverOrder: 3 },
+    },
     aliases: {
       "dpm++-2m": {},
       "dpm++-2m-karras": karras,
       "dpm++-2m-sde": sde,
+      "dpm++-2m-sde-heun": { ...sde, solverType: "heun" },
       "dpm++-2m-sde-karras": { ...sde, ...karras },
       "dpm++-3m": { solverOrder: 3 },
       "dpm++-3m-sde": { ...sde, solverOrder: 3 },
@@ -133,116 +157,139 @@ export const SCHEDULERS: Readonly<Record<string, SchedulerEntry>> = {
   DPMSolverSDEScheduler: {
     class: DPMSolverSDEScheduler,
     description: "DPM-Solver++ with noise from a Brownian tree, two evaluations a step",
+    samplers: { "DPM++ SDE": {} },
     aliases: { "dpm++-sde": {}, "dpm++-sde-karras": karras },
   },
   DPMSolverSinglestepScheduler: {
     class: DPMSolverSinglestepScheduler,
     description: "DPM-Solver++ singlestep: groups of two or three evaluations",
+    samplers: { "DPM++ 2S": {}, "DPM++ 3S": { solverOrder: 3 } },
     aliases: { "dpm++-2s": {}, "dpm++-2s-karras": karras, "dpm++-3s": { solverOrder: 3 } },
   },
   EDMDPMSolverMultistepScheduler: {
     class: EDMDPMSolverMultistepScheduler,
     description: "DPM-Solver++ multistep for EDM models (Playground 2.5 and others)",
+    samplers: { "EDM DPM++ 2M": {}, "EDM DPM++ 2M SDE": sde },
     aliases: { "edm-dpm++-2m": {}, "edm-dpm++-2m-sde": sde },
   },
   EDMEulerScheduler: {
     class: EDMEulerScheduler,
     description: "Euler's method for EDM models",
+    samplers: { "EDM Euler": {} },
     aliases: { "edm-euler": {} },
   },
   EulerAncestralDiscreteScheduler: {
     class: EulerAncestralDiscreteScheduler,
     description: "Euler with fresh noise in every step; the picture keeps changing with the number of steps",
+    samplers: { "Euler a": {} },
     aliases: { "euler-a": {}, "euler-ancestral": {} },
   },
   EulerCFGPPScheduler: {
     class: EulerCFGPPScheduler,
     description: "Euler with CFG++, for guidance scales of 1 to 2",
+    samplers: { "Euler CFG++": {}, "Euler a CFG++": { eta: 1 } },
     aliases: { "euler-cfg++": {}, "euler-a-cfg++": { eta: 1 }, "euler-ancestral-cfg++": { eta: 1 } },
   },
   EulerDiscreteScheduler: {
     class: EulerDiscreteScheduler,
     description: "Euler's method along the sigmas, the simplest ODE sampler",
+    samplers: { Euler: {} },
     aliases: { euler: {}, "euler-karras": karras },
   },
   FlowMatchEulerDiscreteScheduler: {
     class: FlowMatchEulerDiscreteScheduler,
     description: "Euler's method for flow-matching models (Stable Diffusion 3, FLUX)",
+    samplers: { "Flow Euler": {} },
     aliases: { "flow-euler": {} },
   },
   FlowMatchHeunDiscreteScheduler: {
     class: FlowMatchHeunDiscreteScheduler,
     description: "Heun's method for flow-matching models, two evaluations a step",
+    samplers: { "Flow Heun": {} },
     aliases: { "flow-heun": {} },
   },
   FlowMatchLCMScheduler: {
     class: FlowMatchLCMScheduler,
     description: "few-step sampling for distilled flow-matching models",
+    samplers: { "Flow LCM": {} },
     aliases: { "flow-lcm": {} },
   },
   HeunDiscreteScheduler: {
     class: HeunDiscreteScheduler,
     description: "Heun's method: Euler corrected, two evaluations a step",
+    samplers: { Heun: {} },
     aliases: { heun: {}, "heun-karras": karras },
   },
   IPNDMScheduler: {
     class: IPNDMScheduler,
     description: "improved pseudo linear multistep on a cosine schedule (Dance Diffusion)",
+    samplers: { IPNDM: {} },
     aliases: { ipndm: {} },
   },
   KDPM2AncestralDiscreteScheduler: {
     class: KDPM2AncestralDiscreteScheduler,
     description: "DPM-Solver-2 with fresh noise in every step, two evaluations a step",
+    samplers: { "DPM2 a": {} },
     aliases: { "dpm2-a": {}, "dpm2-ancestral": {}, "dpm2-a-karras": karras },
   },
   KDPM2DiscreteScheduler: {
     class: KDPM2DiscreteScheduler,
     description: "DPM-Solver-2 by way of midpoints, two evaluations a step",
+    samplers: { DPM2: {} },
     aliases: { dpm2: {}, "dpm2-karras": karras },
   },
   LCMScheduler: {
     class: LCMScheduler,
     description: "latent consistency models: pictures in 1 to 8 steps from distilled models",
+    samplers: { LCM: {} },
     aliases: { lcm: {} },
   },
   LMSDiscreteScheduler: {
     class: LMSDiscreteScheduler,
     description: "linear multistep with the last four derivatives",
+    samplers: { LMS: {} },
     aliases: { lms: {}, "lms-karras": karras },
   },
   PNDMScheduler: {
     class: PNDMScheduler,
     description: "pseudo numerical method (PLMS), Stable Diffusion 1's first sampler",
+    samplers: { PNDM: {}, PLMS: { skipPrkSteps: true } },
     aliases: { pndm: {}, plms: { skipPrkSteps: true } },
   },
   RestartScheduler: {
     class: RestartScheduler,
     description: "Heun's method that goes back to middle noise and repeats the way, from 20 steps on",
+    samplers: { Restart: {} },
     aliases: { restart: {}, "restart-karras": karras },
   },
   SASolverScheduler: {
     class: SASolverScheduler,
     description: "SA-Solver, stochastic Adams predictor and corrector: noise only in the middle of the run",
+    samplers: { "SA-Solver": {} },
     aliases: { "sa-solver": {} },
   },
   ScoreSdeVeScheduler: {
     class: ScoreSdeVeScheduler,
     description: "score-based models of exploding variance: predictor and corrector in 2000 steps, for ScoreSdeVePipeline alone",
+    samplers: { "Score SDE VE": {} },
     aliases: {},
   },
   ScoreSdeVpScheduler: {
     class: ScoreSdeVpScheduler,
     description: "score-based models of preserved variance, for programs that call stepPred",
+    samplers: { "Score SDE VP": {} },
     aliases: {},
   },
   TCDScheduler: {
     class: TCDScheduler,
     description: "trajectory consistency distillation: few steps; eta chooses how much noise each step adds",
+    samplers: { TCD: {} },
     aliases: { tcd: {} },
   },
   UniPCMultistepScheduler: {
     class: UniPCMultistepScheduler,
     description: "UniPC predictor and corrector: good pictures in 10 to 20 steps",
+    samplers: { UniPC: {} },
     aliases: { unipc: {}, "unipc-karras": karras },
   },
 };
@@ -274,17 +321,17 @@ export interface ResolvedScheduler {
 }
 
 /**
- * Finds a scheduler by class name (with or without "Scheduler") or alias. Letter case does not matter, and spaces and underscores count as
- * dashes.
+ * Finds a scheduler by class name (with or without "Scheduler"), alias or the name of a sampler. Letter case does not matter, and spaces
+ * and underscores count as dashes.
  *
  * @throws ArgumentError with all names in the hint; it suggests one if there is a similar one.
  */
 export function resolveScheduler(name: string): ResolvedScheduler {
   if (typeof name !== "string") throw wrongArgument("name", name, "the name of a scheduler");
   const names = knownNames();
-  const found = names.get(normalize(name));
+  const found = names.get(normalize(name))?.found;
   if (found) return found;
-  const meant = mistypedName(normalize(name), names.keys());
+  const meant = names.get(mistypedName(normalize(name), names.keys()) ?? "")?.name;
   throw new ArgumentError(`there is no scheduler ${shown(name)}${meant === undefined ? "" : `; did you mean ${meant}?`}`, {
     argument: "scheduler",
     hint: `the schedulers are ${Object.keys(SCHEDULERS).join(", ")}; each has short names as well`,
@@ -347,12 +394,16 @@ export function schedulerNames(): string[] {
   return Object.entries(SCHEDULERS).flatMap(([name, { aliases }]) => [name, ...Object.keys(aliases)]);
 }
 
-function knownNames(): Map<string, ResolvedScheduler> {
-  const names = new Map<string, ResolvedScheduler>();
-  for (const [name, entry] of Object.entries(SCHEDULERS)) {
-    names.set(normalize(name), { class: entry.class, overrides: {} });
-    names.set(normalize(name.replace(/Scheduler$/, "")), { class: entry.class, overrides: {} });
-    for (const [alias, overrides] of Object.entries(entry.aliases)) names.set(normalize(alias), { class: entry.class, overrides });
+/** What each name means, and the name as people write it. */
+function knownNames(): Map<string, { readonly name: string; readonly found: ResolvedScheduler }> {
+  const names = new Map<string, { readonly name: string; readonly found: ResolvedScheduler }>();
+  for (const [name, { class: type, samplers, aliases }] of Object.entries(SCHEDULERS)) {
+    const whole = { name, found: { class: type, overrides: {} } };
+    names.set(normalize(name), whole);
+    names.set(normalize(name.replace(/Scheduler$/, "")), whole);
+    for (const [alias, overrides] of Object.entries({ ...samplers, ...aliases })) {
+      names.set(normalize(alias), { name: normalize(alias), found: { class: type, overrides } });
+    }
   }
   return names;
 }

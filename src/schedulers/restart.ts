@@ -27,6 +27,11 @@ export class RestartScheduler extends StagedScheduler<RestartConfig> {
 
   override readonly order = 2;
 
+  override noteOnSteps(steps: number): string | undefined {
+    if (steps >= STEPS_TO_RESTART) return undefined;
+    return `${this.className} restarts from ${STEPS_TO_RESTART} steps on; with ${steps} it is Heun's method`;
+  }
+
   protected override evaluations(sigmas: readonly number[]): readonly number[] {
     const ends = [...restartSteps(sigmas)].flatMap(([from, to]) => (to === 0 ? [from] : [from, to]));
     return [...ends, 0];

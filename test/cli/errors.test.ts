@@ -57,6 +57,13 @@ describe("describeError", () => {
     expect(told(new ArgumentError("eta is 2", { argument: "eta" }))).toBe("darkroom: eta is 2");
   });
 
+  it("names an option once, if the message begins with it or another", () => {
+    const about = (message: string, argument: string) => told(new ArgumentError(message, { argument }));
+    expect(about("--hires-tile needs --hires", "hires")).toBe("darkroom: --hires-tile needs --hires");
+    expect(about("--ip-blocks has up.block_9", "ipAdapterScale")).toBe("darkroom: --ip-blocks has up.block_9");
+    expect(about("there is no second pass without --hires", "hires")).toBe("darkroom: there is no second pass without --hires");
+  });
+
   it("mentions --verbose for an unexpected error", () => {
     expect(describeError(new TypeError("x is undefined"), { verbose: false })).toMatch(/^darkroom: x is undefined\n.*--verbose/);
   });

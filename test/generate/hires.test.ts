@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/errors.js";
 import { generate } from "../../src/generate/generate.js";
-import { largerSide, stepsForStrength } from "../../src/generate/hires.js";
+import { hiresPass, largerSide, stepsForStrength } from "../../src/generate/hires.js";
 import type { HiresOptions } from "../../src/generate/hires-request.js";
 import { openWorkflow } from "../../src/generate/open-workflow.js";
 import type { StepEvent } from "../../src/generate/run.js";
@@ -25,6 +25,7 @@ import { crop as cropTensor } from "../../src/models/tiling.js";
 import { input, opened } from "../cli/pictures.js";
 import { checkpointOf } from "../helpers/checkpoints.js";
 import { checkpoint } from "../helpers/fixtures.js";
+import { collectWarnings } from "../helpers/warnings.js";
 import { loraFile } from "../lora/loras.js";
 
 const device = "cpu";
@@ -38,6 +39,34 @@ const SECOND = { prompt: "a red fox", numInferenceSteps: 5, seed: 7, strength: 0
 async function png() {
   return new Blob([new Uint8Array(await input.encode("png"))]);
 }
+
+describe("the upscaler of hires", () => {
+  it.each([
+    ["Latent", "latent"],
+    ["Latent (nearest)", "latent-nearest"],
+    ["latent (bicubic antialiased)", "latent-bicubic-antialiased"],
+    ["Latent (nearest-exact)", "latent-nearest-exact"],
+    ["Lanczos", "lanczos"],
+    ["None", "lanczos"],
+    ["latent-bicubic", "latent-bicubic"],
+  ])("takes the web UI's name %s", (upscaler, way) => {
+    expect(hiresPass({ upscaler }, 4, undefined).upscaler).toBe(way);
+  });
+
+  it.each([
+    ["latent", 0.2, true],
+    ["Latent (nearest)", 0.5, true],
+    ["latent", 0.51, false],
+    ["latent", 0, false],
+    ["lanczos", 0.2, false],
+  ])("warns of resized latents that stay blurred: %s at %d", (upscaler, strength, isBlurred) => {
+    const warnings = collectWarnings();
+    hiresPass({ upscaler, strength }, 4, undefined);
+    expect(warnings).toEqual(
+      isBlurred ? [expect.stringMatching(`^hires.strength is ${strength}: resized latents need more than 0.5`)] : [],
+    );
+  });
+});
 
 describe("hires", () => {
   it("repaints the first pass's picture, made larger by Lanczos, with the same prompt and seed", async () => {

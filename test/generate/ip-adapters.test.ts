@@ -89,7 +89,7 @@ describe("a workflow with IP-Adapters", () => {
     [
       "a block that is not there",
       { ipAdapterImage: [picture, other], ipAdapterScale: [1, { up: { block_7: 1 } }] },
-      /scale.up has block_7/,
+      /^ipAdapterScale has up.block_7 \(1\)/,
     ],
     ["no picture", {}, /^ipAdapters needs ipAdapterImage: /],
     ["one picture for two", { ipAdapterImage: picture }, /^2 were given for ipAdapters and 1 for ipAdapterImage/],

@@ -6,6 +6,11 @@ import { pictureOf } from "./pictures-of.js";
 const { meta, tensor } = readFixture<{ cases: { low_threshold: number; high_threshold: number }[] }>("image", "canny");
 
 describe("canny", () => {
+  it("takes the smaller threshold as the low one, as OpenCV does", () => {
+    const picture = pictureOf(tensor("picture.0"));
+    expect(canny(picture, { lowThreshold: 200, highThreshold: 100 })).toEqual(canny(picture, { lowThreshold: 100, highThreshold: 200 }));
+  });
+
   it.each(meta.cases.map((each, i) => ({ ...each, i })))(
     "gives OpenCV's bytes: thresholds $low_threshold and $high_threshold",
     ({ i, low_threshold: lowThreshold, high_threshold: highThreshold }) => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatParameters, parseParameters, samplerSettings } from "../../src/image/parameters.js";
+import { formatParameters, parseParameters } from "../../src/image/parameters.js";
 
 const settings = { Steps: "20", Sampler: "Euler a", "CFG scale": "7.5", Seed: "123", Size: "512x512" };
 
@@ -103,19 +103,5 @@ Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 965400086, Size: 512x512, Model
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe("samplerSettings", () => {
-  it("names a scheduler as AUTOMATIC1111 does", () => {
-    expect(samplerSettings("EulerAncestralDiscreteScheduler")).toEqual({ Sampler: "Euler a" });
-    expect(samplerSettings("DPMSolverMultistepScheduler", { algorithmType: "sde-dpmsolver++", useKarrasSigmas: true })).toEqual({
-      Sampler: "DPM++ 2M SDE",
-      "Schedule type": "Karras",
-    });
-  });
-
-  it("keeps the name of a scheduler that AUTOMATIC1111 does not have", () => {
-    expect(samplerSettings("DEISMultistepScheduler")).toEqual({ Sampler: "DEISMultistep" });
   });
 });

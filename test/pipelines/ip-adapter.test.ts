@@ -139,9 +139,9 @@ describe("IP-Adapters refuse", () => {
   const mask = Tensor.full([1, 1, 32, 32], 1);
   it.each([
     ["no picture", {}, /^the UNet has 2 IP-Adapter\(s\); ipAdapterImage is missing$/],
-    ["one picture for two adapters", { ipAdapterImage: picture }, /^ipAdapterImage is for 1 IP-Adapters; 2 are loaded$/],
+    ["one picture for two adapters", { ipAdapterImage: picture }, /^ipAdapterImage is for 1 IP-Adapter; 2 are loaded$/],
     ["pictures and embeddings", { ipAdapterImage: [picture, picture], ipAdapterImageEmbeds: [mask, mask] }, /^both ipAdapterImage and/],
-    ["embeddings for one", { ipAdapterImageEmbeds: [mask] }, /^ipAdapterImageEmbeds is for 1 IP-Adapters; 2 are loaded$/],
+    ["embeddings for one", { ipAdapterImageEmbeds: [mask] }, /^ipAdapterImageEmbeds is for 1 IP-Adapter; 2 are loaded$/],
     [
       "embeddings of another shape",
       { ipAdapterImageEmbeds: [Tensor.zeros([2, 24]), mask] },
@@ -157,7 +157,7 @@ describe("IP-Adapters refuse", () => {
       { ipAdapterImageEmbeds: [Tensor.zeros([2, 1, 25]), Tensor.zeros([2, 1, 17, 32])] },
       /embeddings are \[2, 1, 25\]; this one expects \[rows, pictures, 24\]$/,
     ],
-    ["one mask", { ipAdapterImage: [picture, picture], ipAdapterMasks: [mask] }, /^1 masks were given for 2 IP-Adapters/],
+    ["one mask", { ipAdapterImage: [picture, picture], ipAdapterMasks: [mask] }, /^1 mask was given for 2 IP-Adapters/],
     [
       "masks for other pictures",
       { ipAdapterImage: [picture, [picture, picture]], ipAdapterMasks: [null, mask] },
@@ -169,10 +169,10 @@ describe("IP-Adapters refuse", () => {
   });
 
   it.each([
-    [0.5, /^1 scales were given for 2 IP-Adapters/],
-    [[1, { down: { block_1: 1 } }], /^scale.down has block_1; the UNet's blocks with transformers are block_0$/],
-    [[1, { up: { block_1: [1, 1, 1] } }], /^scale.up.block_1 has 3 numbers; expected 2/],
-    [[1, { middle: 1 }], /^an IP-Adapter's scale has middle; its parts are down, mid and up$/],
+    [0.5, /^1 scale was given for 2 IP-Adapters/],
+    [[1, { down: { block_1: 1 } }], /^scale has down.block_1 \(1\); the UNet's blocks with transformers on the way down are block_0$/],
+    [[1, { up: { block_1: [1, 1, 1] } }], /^scale has 3 numbers in up.block_1; expected 2/],
+    [[1, { middle: 1 }], /^scale has middle; an IP-Adapter's scale has down, mid and up$/],
     [[1, "strong"], /scale is "strong"/],
   ])("the scale %j", (scale, message) => {
     expect(() => pipe.setIPAdapterScale(scale as never)).toThrow(message);

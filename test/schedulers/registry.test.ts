@@ -29,6 +29,11 @@ describe("schedulers by name", () => {
     }
   });
 
+  it("suggests names as people write them", () => {
+    expect(() => resolveScheduler("score-sde-v")).toThrow("did you mean score-sde-ve?");
+    expect(() => resolveScheduler("eulerdiscret")).toThrow("did you mean EulerDiscreteScheduler?");
+  });
+
   it("gives every name once", () => {
     expect(new Set(schedulerNames()).size).toBe(schedulerNames().length);
   });

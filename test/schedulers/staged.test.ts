@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DDIMCFGPPScheduler } from "../../src/schedulers/ddim-cfg-pp.js";
+import { DPMAdaptiveScheduler } from "../../src/schedulers/dpm-adaptive.js";
 import { DPMFastScheduler } from "../../src/schedulers/dpm-fast.js";
 import { DPMPP2SAncestralScheduler } from "../../src/schedulers/dpmpp-2s-ancestral.js";
 import { EulerCFGPPScheduler } from "../../src/schedulers/euler-cfg-pp.js";
@@ -46,6 +47,26 @@ describe("samplers of web UIs", () => {
     expect(distance(led(scheduler, original, noise, begin))).toBeLessThan(0.15);
     expect(scheduler.timesteps).toHaveLength(12);
     expect(scheduler.sigmas.at(-1)).toBeCloseTo(0.0292, 3);
+  });
+
+  it.each(["linspace", "leading", "trailing"] as const)(
+    "DPM-Solver-23 covers all training sigmas, spaced %s, in any number of steps",
+    (timestepSpacing) => {
+      const scheduler = new DPMAdaptiveScheduler({ betaSchedule: "scaled_linear", timestepSpacing, stepsOffset: 1 });
+      for (const steps of [4, 30]) {
+        scheduler.setTimesteps(steps);
+        expect(scheduler.sigmas[0]).toBeCloseTo(14.6146, 3);
+        expect(scheduler.sigmas.at(-1)).toBeCloseTo(0.0292, 4);
+      }
+      scheduler.setTimesteps({ sigmas: [5, 1, 0] });
+      expect([scheduler.sigmas[0], scheduler.sigmas.at(-1)].map((sigma) => sigma?.toFixed(3))).toEqual(["5.000", "1.000"]);
+    },
+  );
+
+  it("tell what their numbers of steps mean", () => {
+    expect(new DPMAdaptiveScheduler().noteOnSteps()).toMatch(/chooses its steps by its tolerances/);
+    expect(new RestartScheduler().noteOnSteps(19)).toMatch(/restarts from 20 steps on; with 19 it is Heun's method/);
+    expect(new RestartScheduler().noteOnSteps(20)).toBeUndefined();
   });
 
   it("take noise levels, which must descend to 0", () => {

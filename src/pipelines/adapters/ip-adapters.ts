@@ -10,6 +10,7 @@ import type { IPAdapterInputs } from "../../models/ip-adapters.js";
 import type { UNet2DConditionModel } from "../../models/unet-2d-condition.js";
 import { type Fields, field, flag, isListOf, whole } from "../../options/fields.js";
 import { concat, Tensor } from "../../tensor/tensor.js";
+import { counted } from "../../wording.js";
 import type { Size } from "../shared/arguments.js";
 import type { Call } from "../shared/call.js";
 import type { Conditioning } from "../shared/predictor.js";
@@ -210,10 +211,13 @@ async function embedHalves(
   const projections = projectionsOf(pipe);
   const expectCount = (argument: string, count: number) => {
     if (count === projections.length) return;
-    throw new ArgumentError((name) => `${name(argument)} is for ${count} IP-Adapters; ${projections.length} are loaded`, {
-      argument,
-      hint: "give a list with an entry for each adapter; several pictures of one adapter are a list in that list: [[a, b]]",
-    });
+    throw new ArgumentError(
+      (name) => `${name(argument)} is for ${counted(count, "IP-Adapter")}; ${counted(projections.length, "is", "are")} loaded`,
+      {
+        argument,
+        hint: "give a list with an entry for each adapter; several pictures of one adapter are a list in that list: [[a, b]]",
+      },
+    );
   };
   if (ipAdapterImageEmbeds) {
     expectCount("ipAdapterImageEmbeds", ipAdapterImageEmbeds.length);
@@ -275,7 +279,8 @@ async function encodePictures(
   if (!imageEncoder || !featureExtractor) {
     throw new ArgumentError("this pipeline has no imageEncoder, which encodes the pictures of IP-Adapters", {
       argument: "ipAdapterImage",
-      hint: "load the adapter with its imageEncoderFolder, or give ipAdapterImageEmbeds",
+      hint: (name) =>
+        `give the folder of its image encoder: ${name("imageEncoderFolder", { value: "image_encoder", code: 'loadIPAdapter(source, { imageEncoderFolder: "image_encoder" }), or ipAdapterImageEmbeds' })}`,
     });
   }
   const load = () => Promise.all([given].flat().map((each) => loadImage(each as ImageSource)));

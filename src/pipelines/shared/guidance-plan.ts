@@ -55,7 +55,7 @@ export class GuidancePlan {
         `${name("guidanceScale")} is a list of ${scale.length} for a run of ${steps.count} steps; expected one number for each step`,
       {
         argument: "guidanceScale",
-        hint: "steps that strength, denoisingStart or denoisingEnd leave out do not count",
+        hint: "a run that starts from a picture, or that a refiner continues, takes fewer steps than it is asked for: only those count",
       },
     );
   }

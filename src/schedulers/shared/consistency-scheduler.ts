@@ -120,7 +120,11 @@ export abstract class ConsistencyScheduler<Config extends ConsistencyConfig = Co
     if (distilled.length < steps || steps > originalSteps) {
       throw new ArgumentError(
         `${this.className}: ${steps} steps are more than the ${originalSteps} original steps allow at strength ${strength}`,
-        { argument: "numInferenceSteps", hint: "take fewer steps, a higher strength or more originalInferenceSteps" },
+        {
+          argument: "numInferenceSteps",
+          hint: (name) =>
+            `lower ${name("numInferenceSteps")}, or raise ${name("strength")} or ${name("schedulerConfig.originalInferenceSteps")}`,
+        },
       );
     }
     this.steps = steps;

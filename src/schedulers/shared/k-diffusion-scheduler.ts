@@ -41,7 +41,7 @@ interface LayoutOptions {
 
 /** Samplers of Katherine Crowson's k-diffusion over the sigmas of discrete training timesteps, down to zero noise. */
 export abstract class KDiffusionScheduler<Config extends KDiffusionConfig = KDiffusionConfig> extends SigmaScheduler<Config> {
-  private readonly trainingSigmas = trainingSigmas(alphasCumprodOf(this.config));
+  protected readonly trainingSigmas = trainingSigmas(alphasCumprodOf(this.config));
   protected readonly logSigmas = logSigmasOf(this.trainingSigmas);
 
   constructor(config: Partial<Config> = {}) {

@@ -141,6 +141,11 @@ export abstract class Scheduler<Config extends object = object> {
   /** Whether the scheduler chooses its steps as it goes: then `timesteps` grows while a loop runs over it. */
   readonly isAdaptive: boolean = false;
 
+  /** What a user should know of a run that is asked to take so many steps, such as that the scheduler chooses their number itself. */
+  noteOnSteps(_steps: number): string | undefined {
+    return undefined;
+  }
+
   /** The timesteps to evaluate the model at, in order. */
   timesteps: readonly number[] = [];
   /** The noise level of every timestep, followed by the level at the end of the run; undefined for schedulers without noise levels. */

@@ -56,7 +56,12 @@ export abstract class StagedScheduler<Config extends StagedConfig = StagedConfig
   protected override plan({ numInferenceSteps: steps = 0, sigmas: custom }: TimestepOptions): void {
     eitherStepsOrSigmas(this.className, { numInferenceSteps: steps || undefined, sigmas: custom });
     if (custom) expectDescent(this.className, custom, 0);
-    this.take(this.evaluations((custom ?? [...this.layout({ steps }).sigmas, 0]).map(f32)));
+    this.take(this.evaluations((custom ?? [...this.spaced(steps), 0]).map(f32)));
+  }
+
+  /** The sigmas of a run of so many steps, without the 0 at its end. */
+  protected spaced(steps: number): readonly number[] {
+    return this.layout({ steps }).sigmas;
   }
 
   /** The sigmas of all evaluations, and the last one's end, for a run over `sigmas`, which end with 0. */
