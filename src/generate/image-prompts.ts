@@ -57,6 +57,24 @@ export function checkImagePromptScales({ ipAdapterScale }: ImagePromptRequest, {
   );
 }
 
+/** An error of a run; if it is about blocks that the request's style or layout stands for, with the request's words before it. */
+export function inWordsOfParts(error: unknown, { ipAdapterScale }: ImagePromptRequest): unknown {
+  if (!(error instanceof ArgumentError) || error.argument !== "ipAdapterScale") return error;
+  const given = listOf<ImagePromptScales>(ipAdapterScale).find(hasParts);
+  if (given === undefined) return error;
+  const parts = Object.keys(given).join(" and ");
+  return new ArgumentError(
+    (option) =>
+      `${option("scale", { code: "ipAdapterScale" })} has ${parts}, for blocks of Stable Diffusion XL that this UNet does not have: ${error.spell(option).message}`,
+    {
+      argument: "ipAdapterScale",
+      hint: (option) =>
+        `name this UNet's blocks instead: ${option("scale", { value: `'{"up":{"block_1":1}}'`, code: "ipAdapterScale: { up: { block_1: 1 } }" })}`,
+      cause: error,
+    },
+  );
+}
+
 function scaleByBlock(scale: ImagePromptScales, { imagePromptParts }: KnownFamily): IPAdapterScale {
   if (!hasParts(scale)) return scale;
   const { style, layout } = scale;

@@ -13,7 +13,7 @@ import { type Control, readControls } from "./controls.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { givenPicture, hiresPass, hiresRunner } from "./hires.js";
 import type { ImagePromptScales } from "./image-prompt-request.js";
-import { type ImagePrompt, imagePromptScales, readImagePrompts } from "./image-prompts.js";
+import { type ImagePrompt, imagePromptScales, inWordsOfParts, readImagePrompts } from "./image-prompts.js";
 import { listOf } from "./list-of.js";
 import type { LoadedAdapters } from "./load-adapters.js";
 import type { ModelSource } from "./model-source.js";
@@ -147,7 +147,11 @@ export async function* runEvents(
   yield { kind: "start", settings };
   const pictures: GeneratedPicture[] = [];
   for (const [index, seed] of settings.seeds.entries()) {
-    const { image: made, nsfwContentDetected, firstSize = made } = yield* stepsOf(run(seed, signal, index), index, signal);
+    const {
+      image: made,
+      nsfwContentDetected,
+      firstSize = made,
+    } = yield* stepsOf(run(seed, signal, index), index, { request: prepared.request, signal });
     // As in the web UI, the size in the settings is the one before.
     const classLabels = settings.classLabels && [settings.classLabels.at(index) ?? settings.classLabels.at(-1) ?? 0];
     const text = settingsText({ ...settings, classLabels }, { width: firstSize.width, height: firstSize.height, seed });
@@ -162,13 +166,13 @@ export async function* runEvents(
 async function* stepsOf(
   steps: AsyncGenerator<RunnerStep, RunnerResult, void>,
   index: number,
-  signal: AbortSignal | undefined,
+  { request, signal }: { readonly request: RunRequest; readonly signal: AbortSignal | undefined },
 ): AsyncGenerator<StepEvent, RunnerResult, void> {
   try {
     return yield* eachStep(steps, (step): StepEvent => ({ kind: "step", index, ...step }));
   } catch (error) {
     signal?.throwIfAborted();
-    throw error;
+    throw inWordsOfParts(error, request);
   }
 }
 

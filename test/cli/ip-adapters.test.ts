@@ -163,6 +163,17 @@ describe("darkroom generate --ip-adapter", () => {
     expectFailure(await darkroom(["generate", "a fox", "--model", checkpoint("sd1-mini"), ...args], folder), 2, message);
   });
 
+  it("says what was written of a part whose blocks the UNet does not have", async () => {
+    const source = file("ip-adapter_sdxl.safetensors", "sdxl_models");
+    const args = ["--ip-adapter", source, "--ip-image", "in.png", "--ip-blocks", "style"];
+    const result = await darkroom(["generate", "a fox", "--model", checkpoint("sdxl-base-mini"), "--steps", "1", ...args], folder);
+    expectFailure(
+      result,
+      2,
+      /^darkroom: --ip-blocks has style, for blocks of Stable Diffusion XL that this UNet .*: --ip-blocks has 3 numbers/m,
+    );
+  });
+
   it.each([
     ["a checkpoint of pixels", "ddpm-mini", [], file(PLAIN), 2, /--ip-adapter has no effect on ddpm-mini/],
     [
