@@ -4,6 +4,7 @@
 // Without it, `fromPretrained` of schedulers, tokenizers and processors would take folders only.
 import "./hub/open-checkpoint.js";
 
+export type { IPAdapterKind } from "./checkpoint/ip-adapter-kind.js";
 export type { PartOptions } from "./checkpoint/open-part.js";
 export type { SavedDType, SavePretrainedOptions, SaveProgress } from "./checkpoint/saving.js";
 export type { DownloadProgress, SourceOptions } from "./checkpoint/source.js";

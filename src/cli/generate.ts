@@ -13,6 +13,7 @@ import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
 import { addControlOptions } from "./control-options.js";
 import { type GenerateOptions, toRequest } from "./generate-options.js";
+import { HELP_SUBJECTS, subjectNames } from "./help-subjects.js";
 import { imagePromptBlocksOption, imagePromptMaskOption, imagePromptOption } from "./image-prompt-options.js";
 import { freeU, interval, number, numbers, oneOrNumbers, repeated, type Size, size, wholeNumber, word } from "./values.js";
 
@@ -20,15 +21,16 @@ import { freeU, interval, number, numbers, oneOrNumbers, repeated, type Size, si
 export function addGenerate(program: Command, signal: AbortSignal): void {
   const generate = program
     .command("generate")
-    .description("make a picture from a prompt")
+    .summary("make a picture from a prompt")
+    .description(`make a picture from a prompt\n\n--help SUBJECT shows a part of this:\n${subjectNames()}`)
     .argument("[prompt]", "what the picture shows; not for checkpoints of pixels, such as DDPM");
-  addPictureOptions(generate.optionsGroup("Picture:"));
-  addStartOptions(generate.optionsGroup("From a picture:"));
-  addPartOptions(generate.optionsGroup("Other networks:"));
-  addControlOptions(generate.optionsGroup("Control (repeated for several networks, in order; one value may stand for all):"));
-  addHubOptions(generate.optionsGroup("Hugging Face hub (token in HF_TOKEN):"));
-  addOutputOptions(generate.optionsGroup("Output:"));
-  addRunOptions(generate.optionsGroup("Running:"));
+  addPictureOptions(generate.optionsGroup(HELP_SUBJECTS.picture));
+  addStartOptions(generate.optionsGroup(HELP_SUBJECTS.start));
+  addPartOptions(generate.optionsGroup(HELP_SUBJECTS.networks));
+  addControlOptions(generate.optionsGroup(HELP_SUBJECTS.control));
+  addHubOptions(generate.optionsGroup(HELP_SUBJECTS.hub));
+  addOutputOptions(generate.optionsGroup(HELP_SUBJECTS.output));
+  addRunOptions(generate.optionsGroup(HELP_SUBJECTS.running));
   generate.action(async (prompt: string | undefined, { json = false, quiet = false, ...options }: GenerateOptions) => {
     const request = toRequest(prompt, options);
     // Pipelines and networks are imported now, not for --help and wrong usage.
@@ -66,7 +68,7 @@ function addPictureOptions(generate: Command): void {
     .option("--guidance-rescale <x>", "against overexposure, such as 0.7 (default: 0)", number("guidanceRescale", FIELDS.guidanceRescale))
     .option("--guidance-interval <a-b>", "shares of the steps with guidance, such as 0.2-0.8", interval("--guidance-interval"))
     .option("-s, --seed <n>", "same seed, same picture (default or -1: random)", word("seed", FIELDS.seed))
-    .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's)", size("--size"))
+    .option("--size <WxH>", "pixels (default: the checkpoint's, or the picture's); upscalers: those of --image", size("--size"))
     .option("-c, --count <n>", "pictures, with seeds n, n + 1, ...", wholeNumber("numImagesPerPrompt", FIELDS.numImagesPerPrompt), 1)
     .option("--scheduler <name>", "see darkroom schedulers (default: the checkpoint's)")
     .option(
@@ -169,7 +171,7 @@ function addRunOptions(generate: Command): void {
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))
     .option("--verbose", "show the stack of an error")
-    .addHelpOption(new Option("-h, --help", "show this").helpGroup("Running:"));
+    .addHelpOption(new Option("-h, --help", "show this").helpGroup(HELP_SUBJECTS.running));
 }
 
 /** A text for a line of the help. */

@@ -6,6 +6,7 @@ import { addConvert } from "./convert.js";
 import { addDevices } from "./devices.js";
 import { describeError, EXIT_CODES, exitCodeOf } from "./errors.js";
 import { addGenerate } from "./generate.js";
+import { showSubject } from "./help-subjects.js";
 import { addInfo } from "./info.js";
 import { addInspect } from "./inspect.js";
 import { addModels } from "./models.js";
@@ -27,6 +28,7 @@ export async function run(args: readonly string[], signal: AbortSignal): Promise
   });
   const commands = program(signal);
   try {
+    if (showSubject(commands, args)) return 0;
     await commands.parseAsync(args, { from: "user" });
     return 0;
   } catch (thrown) {

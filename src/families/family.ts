@@ -56,6 +56,8 @@ export interface Family {
   readonly parts: Readonly<Record<string, Part | null>>;
   /** Options and parts that no other family's pipelines take, by their names in the API, and the workflows that take them. */
   readonly ownOptions?: Readonly<Record<string, readonly WorkflowName[]>>;
+  /** Options of the pipelines of most families with a prompt that its own pipelines do not have, by their names in the API. */
+  readonly lacks?: readonly string[];
   /** Set if there are IP-Adapters for it, and its pipelines take their pictures. */
   readonly takesImagePrompts?: true;
   /** The scales of an IP-Adapter for the UNet's blocks that act on the style and on the layout, where they are known. */

@@ -14,5 +14,6 @@ export const LATENT_CONSISTENCY = {
     noise: { className: "LatentConsistencyModelPipeline", defaults: DEFAULTS },
     image: { className: "LatentConsistencyModelImg2ImgPipeline", defaults: { ...DEFAULTS, strength: 0.8 }, takesAllSteps: true },
   },
+  lacks: ["negativePrompt", "guidanceRescale", "guidanceInterval", "eta", "sigmas"],
   parts: { ...COMMON_PARTS, ...CLIP_PARTS, ...SAFETY_PARTS },
 } as const satisfies Family;

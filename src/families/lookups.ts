@@ -61,6 +61,8 @@ export const CONTROL_FAMILY_NAMES: string = phrase(
 export const IMAGE_PROMPT_FAMILY_NAMES: string = phrase(
   FAMILIES.filter(({ takesImagePrompts }) => takesImagePrompts).map(({ name }) => name),
 );
+/** The names of the families that repaint the part of a picture under a mask, as a phrase. */
+export const REPAINTING_NAMES: string = phrase(FAMILIES.filter(({ workflows }) => workflows.mask).map(({ name }) => name));
 /** The names of the families whose pictures a refiner can finish, as a phrase. */
 export const REFINED_FAMILY_NAMES: string = phrase(
   FAMILIES.filter(({ refinement, workflows }) => refinement && workflows.noise).map(({ name }) => name),

@@ -2,11 +2,13 @@ import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
 import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import { withArticle } from "../given.js";
+import { applyPreset } from "./apply-preset.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
 import { checkImagePromptScales } from "./image-prompts.js";
 import type { ModelSource } from "./model-source.js";
 import { nameOf } from "./name-of.js";
 import type { GenerateRequest } from "./request.js";
+import type { RunRequest } from "./run-request.js";
 import { startNameOf } from "./start.js";
 
 /** @throws ArgumentError for networks that do not go with a checkpoint of this family. */
@@ -48,6 +50,7 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
     });
   }
   if (!family.takesPrompt) return;
+  expectTaken(request, family, model);
   checkImagePromptScales(request, family);
   if (request.prompt === undefined) {
     throw new ArgumentError(`no prompt was given; ${model} needs one`, {
@@ -102,6 +105,18 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   expectStepsForBase(denoisingEndOf(request, family), strength);
 }
 
+/** @throws ArgumentError for an option that the family's pipelines do not have, given or set by the preset, unless it is off */
+function expectTaken(request: RunRequest, { lacks = [] }: KnownFamily, model: string): void {
+  const whole = applyPreset(request);
+  const found = (lacks as readonly (keyof RunRequest)[]).find((option) => whole[option]);
+  if (found === undefined) return;
+  const argument = request[found] ? found : "preset";
+  throw new ArgumentError((name) => `${name(argument)} has no effect on ${model} which does not take it`, {
+    argument,
+    hint: (name) => (argument === "preset" ? `it sets ${name(found)}, too` : `leave ${name(found)} out`),
+  });
+}
+
 /** Whether no other family's pipelines take the option. */
 function hasOwn({ ownOptions }: KnownFamily, option: keyof GenerateRequest): boolean {
   return ownOptions !== undefined && option in ownOptions;
@@ -127,6 +142,11 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
     "guidanceInterval",
     "freeU",
     "pagScale",
+    "pagAdaptiveScale",
+    "pagAppliedLayers",
+    "eta",
+    "imageGuidanceScale",
+    "noiseLevel",
     "preset",
     "clipSkip",
     "width",

@@ -1,7 +1,7 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError, ConfigError } from "../errors.js";
 import type { ControlName, Workflow } from "../families/family.js";
-import { FAMILIES, familiesByIndex, familiesByPipeline, workflowsByPipeline } from "../families/lookups.js";
+import { FAMILIES, familiesByIndex, familiesByPipeline, REPAINTING_NAMES, workflowsByPipeline } from "../families/lookups.js";
 import { withArticle } from "../given.js";
 import { warn } from "../warnings.js";
 import type { RunRequest } from "./run-request.js";
@@ -73,7 +73,14 @@ export function workflowFor(request: RunRequest, { name, workflows }: KnownFamil
   const start = startNameOf(request);
   const workflow = workflows[request.controlImage === undefined || !control ? start : (`${control}-${start}` as const)];
   if (workflow) return workflow;
-  if (!control) throw new ArgumentError(`${name} has no workflow that starts from: ${start}`);
+  if (!control) {
+    const option = start === "mask" ? "maskImage" : "image";
+    throw new ArgumentError((spell) => `${spell(option)} has no effect on ${name}, which has no pipeline for one`, {
+      argument: option,
+      hint: (spell) =>
+        start === "mask" ? `leave ${spell(option)} out; ${REPAINTING_NAMES} repaint a part of a picture` : `leave ${spell(option)} out`,
+    });
+  }
   throw new ArgumentError(
     (option) =>
       `${option("controlnet")} is a ${CONTROL_NAMES[control]}; ${name} has no pipeline for one with ${option(start === "mask" ? "maskImage" : "image")}`,

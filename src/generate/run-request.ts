@@ -70,9 +70,9 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, I
   readonly seed?: number | string | bigint | undefined;
   /** Pictures to make, each as if it were made alone; 1 by default. */
   readonly numImagesPerPrompt?: number | undefined;
-  /** Width in pixels. By default the checkpoint's, or that of the picture to start from. */
+  /** Width in pixels. By default the checkpoint's, or that of the picture to start from, which upscalers then enlarge. */
   readonly width?: number | undefined;
-  /** Height in pixels. By default the checkpoint's, or that of the picture to start from. */
+  /** Height in pixels. By default the checkpoint's, or that of the picture to start from, which upscalers then enlarge. */
   readonly height?: number | undefined;
   /** Scheduler, by class or short name, such as euler-a. The checkpoint's by default. */
   readonly scheduler?: string | undefined;
@@ -196,8 +196,14 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     seed,
   ),
   numImagesPerPrompt: described("Pictures to make, each as if it were made alone; 1 by default.", whole(1, MOST_PICTURES)),
-  width: described("Width in pixels. By default the checkpoint's, or that of the picture to start from.", whole(1, LARGEST_SIDE)),
-  height: described("Height in pixels. By default the checkpoint's, or that of the picture to start from.", whole(1, LARGEST_SIDE)),
+  width: described(
+    "Width in pixels. By default the checkpoint's, or that of the picture to start from, which upscalers then enlarge.",
+    whole(1, LARGEST_SIDE),
+  ),
+  height: described(
+    "Height in pixels. By default the checkpoint's, or that of the picture to start from, which upscalers then enlarge.",
+    whole(1, LARGEST_SIDE),
+  ),
   scheduler: described("Scheduler, by class or short name, such as euler-a. The checkpoint's by default.", text),
   timestepSpacing: described("How the scheduler chooses timesteps. The scheduler's own by default.", oneOf(...TIMESTEP_SPACINGS)),
   schedule: described(

@@ -40,6 +40,33 @@ describe("darkroom", () => {
     expect(groups).toEqual(["Arguments:", "Picture:", "From a picture:", "Other networks:", control, hub, "Output:", "Running:"]);
   });
 
+  it.each(["picture", "start", "networks", "control", "hub", "output", "running"])(
+    "has a help for generate on one subject that fits 60 lines by 80 columns: %s",
+    async (subject) => {
+      const { code, stdout, stderr } = await darkroom(["generate", "--help", subject], folder);
+      const lines = stdout.trimEnd().split("\n");
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(lines.length).toBeLessThanOrEqual(60);
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+      expect(stdout.match(/^\w.*:$/gm)).toHaveLength(1);
+      const whole = (await darkroom(["generate", "--help"], folder)).stdout;
+      expect(whole.split("\n").slice(0, 6).join(" ")).toContain(subject);
+      const options = (text: string) => text.match(/^ +(-\w, )?--[\w-]+/gm) ?? [];
+      expect(options(stdout).length).toBeGreaterThan(2);
+      const names = options(whole).map((option) => option.trim());
+      for (const option of options(stdout)) expect(names).toContain(option.trim());
+      expect(await darkroom(["help", "generate", subject], folder)).toEqual({ code: 0, stdout, stderr: "" });
+      expect((await darkroom(["generate", "-h", subject], folder)).stdout).toBe(stdout);
+    },
+  );
+
+  it("refuses an unknown subject of the help, and lists them", async () => {
+    const unknown = await darkroom(["generate", "--help", "controll"], folder);
+    expectFailure(unknown, 2, /"controll" is no subject of the help of generate; expected picture, start, networks, control, hub/);
+    expect(unknown.stderr).toContain("did you mean darkroom generate --help control?");
+    expect((await darkroom(["generate", "fox", "--help"], folder)).stdout).toBe((await darkroom(["generate", "--help"], folder)).stdout);
+  });
+
   it("prints its version", async () => {
     expect(await darkroom(["--version"], folder)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });

@@ -1,4 +1,3 @@
-import { ArgumentError } from "../../errors.js";
 import type { LatentConsistencyModelPipeline } from "../../pipelines/latent-consistency-model.js";
 import { type Runner, runner } from "../runner.js";
 import { imageOptions, promptOptions, sizeOptions } from "./job-options.js";
@@ -27,15 +26,8 @@ async function runnerOf(job: Job, open: LatentConsistencyModelPipeline): Promise
   return runner(pipe, { ...text, ...sizeOptions(job) });
 }
 
-/** @throws ArgumentError for options that the model, which guides itself, does not have. */
+/** Without the options that the model, which guides itself, does not have. They are refused, or off. */
 function lcmOptions(job: Job) {
-  for (const argument of ["negativePrompt", "guidanceRescale", "guidanceInterval", "eta", "sigmas"] as const) {
-    if (!job[argument]) continue;
-    throw new ArgumentError((name) => `${name(argument)} has no effect on a latent consistency model`, {
-      argument,
-      hint: (name) => `leave ${name(argument)} out`,
-    });
-  }
-  const { negativePrompt: _, guidanceRescale: __, ...options } = promptOptions(job);
+  const { negativePrompt: _, guidanceRescale: __, eta: ___, ...options } = promptOptions(job);
   return options;
 }

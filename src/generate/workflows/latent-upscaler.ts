@@ -14,7 +14,9 @@ export const LATENT_UPSCALER: FamilyWorkflow = {
       async runner(job) {
         const pipe = new StableDiffusionLatentUpscalePipeline({ ...open, scheduler: job.scheduler });
         const { image } = imageOptions(job.start as ImageStart, job, pipe);
-        return runner(pipe, { ...textOptions(job), image });
+        // Options that it does not have are refused, or off.
+        const { guidanceRescale: _, eta: __, ...text } = textOptions(job);
+        return runner(pipe, { ...text, image });
       },
     };
   },
