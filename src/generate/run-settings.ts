@@ -6,7 +6,6 @@ import type { PromptSyntax } from "../pipelines/prompt/prompt-options.js";
 import type { GuidanceInterval } from "../pipelines/shared/guidance-interval.js";
 import type { StepCacheOptions } from "../pipelines/shared/step-cache.js";
 import type { Precision, ResolvedDevice } from "../runtime/device.js";
-import { samplerSettings } from "../schedulers/sampler-settings.js";
 import { SCHEDULES, type ScheduleName } from "../schedulers/shared/named-schedules.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import { VERSION } from "../version.js";
@@ -15,6 +14,7 @@ import { type HiresPass, upscalerName } from "./hires.js";
 import type { ImagePromptScales } from "./image-prompt-request.js";
 import type { LoadedEmbedding, LoadedLoraFile } from "./load-adapters.js";
 import type { SchedulerSettings } from "./run-request.js";
+import { samplerSettings } from "./sampler-settings.js";
 
 /** The settings of a run: its request with all defaults filled in, and what is loaded. */
 export interface RunSettings {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { samplerSettings } from "../../src/generate/sampler-settings.js";
 import { resolveScheduler, SCHEDULERS } from "../../src/schedulers/registry.js";
-import { samplerSettings } from "../../src/schedulers/sampler-settings.js";
 
 const NAMES = Object.entries(SCHEDULERS).flatMap(([className, { samplers }]) =>
   Object.entries(samplers).map(([name, fields]) => [name, className, fields] as const),

@@ -1,4 +1,4 @@
-import { SCHEDULERS } from "./registry.js";
+import { SCHEDULERS } from "../schedulers/registry.js";
 
 /** Web UIs' name for a scheduler: its sampler and, if it is not the sampler's default, the spacing of its noise levels. */
 export function samplerSettings(className: string, config: Readonly<Record<string, unknown>> = {}): Record<string, string> {
