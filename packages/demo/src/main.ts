@@ -77,8 +77,8 @@ async function opened(signal: AbortSignal): Promise<Workflow> {
     },
   });
   open = { workflow, opening };
-  const threads = globalThis.crossOriginIsolated ? `up to ${navigator.hardwareConcurrency} threads` : "one thread";
-  device.textContent = `Computed with ${workflow.device === "wasm" ? `WebAssembly, ${threads}` : "WebGPU"}.`;
+  const threads = globalThis.crossOriginIsolated ? "" : ", with one thread, since the page is not isolated from other origins";
+  device.textContent = `Computed with ${workflow.device === "wasm" ? `WebAssembly${threads}` : "WebGPU"}.`;
   return workflow;
 }
 

@@ -46,7 +46,10 @@ export function serve(ort: OrtModule, wasm: string): void {
 /** More threads than this make a step no faster: the runtime waits for the slowest one after each operation. */
 const MOST_THREADS = 8;
 
-/** Threads share memory, which browsers allow only in pages that are isolated from other origins. */
+/**
+ * Threads share memory, which browsers allow only in pages that are isolated from other origins. A thread for each of two cores took longer
+ * than one for both: the threads spin while they wait, and the page needs a core, too.
+ */
 function threads(): number {
-  return globalThis.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
+  return globalThis.crossOriginIsolated ? Math.min(Math.ceil((navigator.hardwareConcurrency || 1) / 2), MOST_THREADS) : 1;
 }
