@@ -30,23 +30,15 @@ export interface KAttention {
   readonly headWidth: number;
 }
 
+/** One block of a network. */
+interface KBlock extends KBlockOptions {
+  readonly channels: number;
+  readonly attention: KAttention | undefined;
+  readonly attendsToItself: boolean;
+}
+
 /** Resnet blocks, each followed by attention if there is any. Matches diffusers' KDownBlock2D and KCrossAttnDownBlock2D. */
-export function kDownBlock(
-  x: Value,
-  temb: Value,
-  w: Scope,
-  {
-    channels,
-    layers,
-    attention,
-    attendsToItself,
-    ...options
-  }: KBlockOptions & {
-    readonly channels: number;
-    readonly attention: KAttention | undefined;
-    readonly attendsToItself: boolean;
-  },
-): Value {
+export function kDownBlock(x: Value, temb: Value, w: Scope, { channels, layers, attention, attendsToItself, ...options }: KBlock): Value {
   let h = x;
   for (let i = 0; i < layers; i++) {
     h = resnet(h, temb, w.at("resnets", i), { channels, outChannels: channels, groupsOut: groupsOf(channels), ...options });
@@ -63,19 +55,7 @@ export function kUpBlock(
   x: Value,
   temb: Value,
   w: Scope,
-  {
-    channels,
-    outChannels,
-    layers,
-    attention,
-    attendsToItself,
-    ...options
-  }: KBlockOptions & {
-    readonly channels: number;
-    readonly outChannels: number;
-    readonly attention: KAttention | undefined;
-    readonly attendsToItself: boolean;
-  },
+  { channels, outChannels, layers, attention, attendsToItself, ...options }: KBlock & { readonly outChannels: number },
 ): Value {
   let h = x;
   for (let i = 0; i < layers; i++) {

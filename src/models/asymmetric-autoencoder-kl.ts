@@ -14,7 +14,7 @@ import { concat, type Tensor } from "../tensor/tensor.js";
 import type { Autoencoder } from "./autoencoder.js";
 import { DiagonalGaussianDistribution } from "./diagonal-gaussian.js";
 import { expectShape } from "./expect-shape.js";
-import { decoderBlocks, encoderBlocks, klDecoder, klEncoder } from "./kl-coder.js";
+import { decoderBlocks, encoderBlocks, expectPictures, klDecoder, klEncoder } from "./kl-coder.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
 import { MemorySaving } from "./tiling.js";
 
@@ -110,11 +110,7 @@ export class AsymmetricAutoencoderKL extends Model<AsymmetricAutoencoderKLConfig
     /** The distribution of the latents. */
     latentDist: DiagonalGaussianDistribution;
   }> {
-    expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
-    const [, , height = 0, width = 0] = image.shape;
-    if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
-      throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
-    }
+    expectPictures(image, this.config.inChannels, this.scaleFactor);
     this.refuseTiling();
     const moments = await this.memory.perPicture(image, async (pictures) => {
       const { moments } = await this.run("encode", { image: pictures }, (inputs, w) => ({ moments: encode(inputs.image, w, this.config) }));

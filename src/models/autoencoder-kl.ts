@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import { blocks, checkPerBlock, count, depth, side } from "../checkpoint/schema.js";
-import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
 import { activationName, conv } from "../layers/basic.js";
@@ -8,7 +7,7 @@ import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { DiagonalGaussianDistribution } from "./diagonal-gaussian.js";
 import { expectShape } from "./expect-shape.js";
-import { decoderBlocks, encoderBlocks, klDecoder, klEncoder } from "./kl-coder.js";
+import { decoderBlocks, encoderBlocks, expectPictures, klDecoder, klEncoder } from "./kl-coder.js";
 import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { blendedTiles, MemorySaving } from "./tiling.js";
 
@@ -103,11 +102,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     /** The distribution of the latents. */
     latentDist: DiagonalGaussianDistribution;
   }> {
-    expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
-    const [, , height = 0, width = 0] = image.shape;
-    if (height % this.scaleFactor !== 0 || width % this.scaleFactor !== 0) {
-      throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${this.scaleFactor}`);
-    }
+    expectPictures(image, this.config.inChannels, this.scaleFactor);
     const moments = await this.memory.perPicture(image, (pictures) => this.encodeTiles(pictures));
     return { latentDist: DiagonalGaussianDistribution.ofMoments(moments) };
   }

@@ -1,11 +1,14 @@
 import * as v from "valibot";
 import { blocks } from "../checkpoint/schema.js";
+import { ArgumentError } from "../errors.js";
 import type { Value } from "../graph/graph.js";
 import { silu } from "../graph/ops/activations.js";
 import type { Scope } from "../graph/scope.js";
 import { type Activation, conv, groupNorm } from "../layers/basic.js";
 import type { ResnetOptions } from "../layers/resnet.js";
 import { type BlockAttention, downBlock, midBlock, upBlock } from "../layers/unet-blocks.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { expectShape } from "./expect-shape.js";
 
 // Encoder and decoder of autoencoders with a KL term.
 
@@ -27,6 +30,17 @@ export interface CoderOptions {
   readonly normNumGroups: number;
   /** Whether the middle block has attention; true by default. */
   readonly midBlockAddAttention?: boolean;
+}
+
+/**
+ * @throws ArgumentError unless `image` is a tensor [batch, channels, height, width] whose sides are divisible by `scaleFactor`, the pixels
+ * for each latent.
+ */
+export function expectPictures(image: Tensor, channels: number, scaleFactor: number): void {
+  expectShape("image", image, ["batch", channels, "height", "width"]);
+  const [, , height = 0, width = 0] = image.shape;
+  if (height % scaleFactor === 0 && width % scaleFactor === 0) return;
+  throw new ArgumentError(`picture of ${width}x${height}: both sides must be divisible by ${scaleFactor}`);
 }
 
 /** Pictures to features of `channels`. Matches diffusers' Encoder. */

@@ -1,6 +1,8 @@
+import { messageOf } from "../message-of.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { OnnxRuntime, OnnxSession } from "./onnx-runtime.js";
 import { type AcquiredWeights, PreparedWeights, prepare } from "./prepared-weights.js";
+import type { Call, CallAnswer } from "./thread-calls.js";
 import type { Answer, LoadTask, NamedData, RunTask, Task, TensorData } from "./transport.js";
 
 /** A model that was loaded, and the weights that are fed to every run. */
@@ -21,6 +23,17 @@ export class ThreadSessions {
 
   constructor(private readonly runtime: OnnxRuntime) {
     this.preparedWeights = new PreparedWeights(runtime);
+  }
+
+  /** Does the task of a call. The answer, or why it failed, and the buffers that are handed over with it. */
+  async reply(call: Call): Promise<readonly [answer: CallAnswer, transfer: readonly ArrayBuffer[]]> {
+    const { id } = call;
+    try {
+      const answer = await this.answer(call);
+      return [{ id, ...answer }, Object.values(answer.outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer)];
+    } catch (error) {
+      return [{ id, error: messageOf(error) }, []];
+    }
   }
 
   /** Does a task. @throws Error with ONNX Runtime's message, or for a session that was released. */

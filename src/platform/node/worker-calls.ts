@@ -1,6 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { messageOf } from "../../message-of.js";
-import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
+import type { Call } from "../../runtime/thread-calls.js";
 import { ThreadSessions } from "../../runtime/thread-sessions.js";
 import { THREAD_STATE, type ThreadData } from "./thread-state.js";
 
@@ -21,13 +20,9 @@ parentPort?.on("message", (call: Call) => {
 async function handle(call: Call): Promise<void> {
   // If the state is closed, the process is ending, and no work may begin.
   if (Atomics.compareExchange(state, 0, THREAD_STATE.idle, THREAD_STATE.busy) === THREAD_STATE.closed) return;
-  const { result, error } = await sessions.answer(call).then(
-    (result) => ({ result, error: undefined }),
-    (error: unknown) => ({ result: undefined, error: messageOf(error) }),
-  );
+  const [answer, transfer] = await sessions.reply(call);
   setIdle();
-  const buffers = Object.values(result?.outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer);
-  parentPort?.postMessage({ id: call.id, ...result, error } satisfies CallAnswer, buffers);
+  parentPort?.postMessage(answer, transfer);
 }
 
 function setIdle(): void {

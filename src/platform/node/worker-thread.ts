@@ -1,8 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.js";
-import { disposed } from "../../runtime/disposed.js";
-import { type CallAnswer, ThreadCalls } from "../../runtime/thread-calls.js";
-import type { Answer, Task, Transport } from "../../runtime/transport.js";
+import { CalledThread } from "../../runtime/called-thread.js";
+import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
 import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
 import { type RuntimeBuild, THREAD_STATE, type ThreadData } from "./thread-state.js";
@@ -24,17 +23,13 @@ const alive = new Set<WorkerThread>();
 let isWatchingExit = false;
 
 /** A worker thread that runs a build of ONNX Runtime. An idle thread does not keep the process alive. */
-export class WorkerThread implements Transport {
+export class WorkerThread extends CalledThread {
   private readonly worker: Worker;
   private readonly state = new Int32Array(new SharedArrayBuffer(4));
-  private readonly calls = new ThreadCalls((call, transfer) => {
-    this.worker.postMessage(call, transfer);
-    this.worker.ref();
-  });
-  private stopping: Promise<void> | undefined;
 
   /** @throws DeviceError if the thread's file does not exist. */
   constructor(build: RuntimeBuild, threads?: number) {
+    super();
     // The thread begins by loading the runtime's library, which must not be interrupted either.
     this.state[0] = THREAD_STATE.busy;
     // The built file, even for tests and scripts that run the .ts sources: a thread of Node 20 takes only JavaScript.
@@ -64,25 +59,13 @@ export class WorkerThread implements Transport {
     isWatchingExit = true;
   }
 
-  get hasEnded(): boolean {
-    return this.calls.hasEnded;
+  protected override send(call: Call, transfer: readonly ArrayBuffer[]): void {
+    this.worker.postMessage(call, transfer);
+    this.worker.ref();
   }
 
-  ask(task: Task, transfer?: readonly ArrayBuffer[]): Promise<Answer> {
-    return this.calls.ask(task, transfer);
-  }
-
-  stop(): Promise<void> {
-    this.stopping ??= this.end();
-    return this.stopping;
-  }
-
-  private async end(): Promise<void> {
-    const idle = this.ask({ kind: "stop" });
-    this.calls.refuse(disposed());
-    // A thread that does not answer has already ended.
-    await idle.catch(() => {});
-    await this.worker.terminate();
+  protected override terminate(): Promise<number> {
+    return this.worker.terminate();
   }
 
   /** Blocks until the thread is idle, and prevents it from starting another task. */

@@ -1,5 +1,4 @@
 import type * as Ort from "onnxruntime-web";
-import { messageOf } from "../../message-of.js";
 import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
 import { ThreadSessions } from "../../runtime/thread-sessions.js";
 import { wasmRuntime } from "../../runtime/wasm/wasm-runtime.js";
@@ -32,13 +31,9 @@ export function serve(ort: OrtModule, wasm: string): void {
   let queue = Promise.resolve();
   scope.onmessage = ({ data: call }) => {
     queue = queue.then(async () => {
-      const { result, error } = await sessions.answer(call).then(
-        (result) => ({ result, error: undefined }),
-        (error: unknown) => ({ result: undefined, error: messageOf(error) }),
-      );
+      const [answer, transfer] = await sessions.reply(call);
       files.forget();
-      const buffers = Object.values(result?.outputs ?? {}).map(({ data }) => data.buffer as ArrayBuffer);
-      scope.postMessage({ id: call.id, ...result, error }, buffers);
+      scope.postMessage(answer, transfer);
     });
   };
 }

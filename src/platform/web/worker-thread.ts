@@ -1,16 +1,14 @@
 import { DeviceError } from "../../errors.js";
-import { disposed } from "../../runtime/disposed.js";
-import { type CallAnswer, ThreadCalls } from "../../runtime/thread-calls.js";
-import type { Answer, Task, Transport } from "../../runtime/transport.js";
+import { CalledThread } from "../../runtime/called-thread.js";
+import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
 
 /** A worker of the page that runs ONNX Runtime. */
-export class WorkerThread implements Transport {
+export class WorkerThread extends CalledThread {
   private readonly worker: Worker;
-  private readonly calls = new ThreadCalls((call, transfer) => this.worker.postMessage(call, [...transfer]));
-  private stopping: Promise<void> | undefined;
 
   /** `start` starts the worker. @throws DeviceError if the browser refuses to. */
   constructor(start: () => Worker) {
+    super();
     try {
       this.worker = start();
     } catch (cause) {
@@ -25,24 +23,11 @@ export class WorkerThread implements Transport {
     this.worker.onmessageerror = () => this.calls.fail(new DeviceError("an answer of the runtime's worker could not be read"));
   }
 
-  get hasEnded(): boolean {
-    return this.calls.hasEnded;
+  protected override send(call: Call, transfer: readonly ArrayBuffer[]): void {
+    this.worker.postMessage(call, [...transfer]);
   }
 
-  ask(task: Task, transfer?: readonly ArrayBuffer[]): Promise<Answer> {
-    return this.calls.ask(task, transfer);
-  }
-
-  stop(): Promise<void> {
-    this.stopping ??= this.end();
-    return this.stopping;
-  }
-
-  private async end(): Promise<void> {
-    const idle = this.ask({ kind: "stop" });
-    this.calls.refuse(disposed());
-    // A worker that does not answer has already failed.
-    await idle.catch(() => {});
+  protected override terminate(): void {
     this.worker.terminate();
   }
 }
