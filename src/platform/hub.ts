@@ -116,3 +116,27 @@ export interface CachedRepository {
 export function isCommit(name: string): boolean {
   return /^[0-9a-f]{40}$/.test(name);
 }
+
+/** The hash that names a file's bytes in the cache; undefined for a hub that does not name files by hash. */
+export function hashOfName(blob: string): "sha256" | "git sha1" | undefined {
+  if (/^[0-9a-f]{64}$/.test(blob)) return "sha256";
+  return isCommit(blob) ? "git sha1" : undefined;
+}
+
+const REPOSITORY = "models";
+
+/** The name of a repository's folder in the cache, as in Python's cache. */
+export function repositoryFolder(id: string): string {
+  return [REPOSITORY, ...id.split("/")].join("--");
+}
+
+/** The id of the repository whose folder has this name; undefined for other folders. */
+export function repositoryOf(folder: string): string | undefined {
+  const [kind, ...parts] = folder.split("--");
+  return kind === REPOSITORY && parts.length > 0 ? parts.join("/") : undefined;
+}
+
+/** A number of bytes for messages. */
+export function inGigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`;
+}

@@ -5,7 +5,16 @@ import { dirname, join, relative, sep } from "node:path";
 import { HubError } from "../../errors.js";
 import type { Wording } from "../../wording.js";
 import type { Folder } from "../folder.js";
-import { type AddOptions, type HubSettings, isCommit, type RemoteFile, type RepositoryCache } from "../hub.js";
+import {
+  type AddOptions,
+  type HubSettings,
+  hashOfName,
+  inGigabytes,
+  isCommit,
+  type RemoteFile,
+  type RepositoryCache,
+  repositoryFolder,
+} from "../hub.js";
 import { openFolder, pathKind } from "./folder.js";
 import { withLock } from "./hub-lock.js";
 import { explainWrite } from "./write-file.js";
@@ -13,11 +22,6 @@ import { explainWrite } from "./write-file.js";
 /** Opens a repository in the cache. Nothing is written yet. */
 export function openRepositoryCache(id: string, { cacheDir, symlinks }: Pick<HubSettings, "cacheDir" | "symlinks">): RepositoryCache {
   return new NodeRepositoryCache(id, cacheDir, symlinks);
-}
-
-/** The name of a repository's folder in the cache and in `.locks`. */
-export function repositoryFolder(id: string): string {
-  return ["models", ...id.split("/")].join("--");
 }
 
 class NodeRepositoryCache implements RepositoryCache {
@@ -138,17 +142,17 @@ class NodeRepositoryCache implements RepositoryCache {
 
   /** Checks the hash of the bytes on disk, not of those received. @throws HubError */
   private async verify(partial: string, { path, size, blob }: RemoteFile, signal: AbortSignal | undefined): Promise<void> {
-    const sha256 = /^[0-9a-f]{64}$/.test(blob);
-    // Some hubs do not name files by hash. Then only the size is known.
-    if (!sha256 && !isCommit(blob)) return;
-    const hash = sha256 ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
+    const kind = hashOfName(blob);
+    // Then only the size is known.
+    if (!kind) return;
+    const hash = kind === "sha256" ? createHash("sha256") : createHash("sha1").update(`blob ${size}\0`);
     for await (const bytes of createReadStream(partial, { highWaterMark: 2 ** 20 })) {
       signal?.throwIfAborted();
       hash.update(bytes);
     }
     const found = hash.digest("hex");
     if (found === blob) return;
-    throw new HubError(`${this.id}: ${path} has the ${sha256 ? "sha256" : "git sha1"} ${found}; expected ${blob}`, {
+    throw new HubError(`${this.id}: ${path} has the ${kind} ${found}; expected ${blob}`, {
       problem: "corrupt",
       hint: "the file was damaged or replaced during the download: try again, without a proxy or mirror (HF_ENDPOINT)",
     });
@@ -214,8 +218,4 @@ async function existing(path: string): Promise<string> {
 function explain(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !("syscall" in error)) return error;
   return new HubError(explainWrite(path, error).message, { problem: "disk", hint: OTHER_DISK, cause: error });
-}
-
-function inGigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`;
 }

@@ -1,13 +1,10 @@
 import { lstat, readdir, readFile, readlink, realpath, rm, stat } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { HubError } from "../../errors.js";
-import { type CachedRepository, type CachedRevision, isCommit } from "../hub.js";
-import { repositoryFolder } from "./hub-cache.js";
+import { type CachedRepository, type CachedRevision, isCommit, repositoryFolder, repositoryOf } from "../hub.js";
 import { isHeld } from "./hub-lock.js";
 import { hubCacheDir } from "./hub-settings.js";
 import { explainWrite } from "./write-file.js";
-
-const PREFIX = "models--";
 
 /** A file, with links followed. */
 interface FoundFile {
@@ -21,8 +18,12 @@ interface FoundFile {
 /** Lists the repositories in the cache, sorted by id. */
 export async function listRepositories(cacheDir?: string): Promise<CachedRepository[]> {
   const root = hubCacheDir(cacheDir);
-  const names = (await namesIn(root)).filter((name) => name.startsWith(PREFIX));
-  const found = await Promise.all(names.map((name) => readRepository(join(root, name), name.slice(PREFIX.length).split("--").join("/"))));
+  const found = await Promise.all(
+    (await namesIn(root)).map((name) => {
+      const id = repositoryOf(name);
+      return id === undefined ? undefined : readRepository(join(root, name), id);
+    }),
+  );
   return found.filter((repository) => repository !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 

@@ -1,7 +1,7 @@
 import { HubError } from "../../errors.js";
 import type { Folder } from "../folder.js";
 import type { AddOptions, HubSettings, RemoteFile, RepositoryCache } from "../hub.js";
-import { isCommit } from "../hub.js";
+import { hashOfName, isCommit, repositoryFolder } from "../hub.js";
 import { BlobFolder } from "./blob-folder.js";
 import { gitHash, hashOfBlob } from "./hash.js";
 import { appendParts, findPrivateFolder, openParts, privateFolder, readText, removeEntry, writeText } from "./opfs.js";
@@ -14,11 +14,6 @@ const CACHE = "darkroom";
 export function cachePath(cacheDir: string | undefined): readonly string[] {
   const parts = (cacheDir ?? "").split("/").filter((part) => part !== "" && part !== "." && part !== "..");
   return parts.length === 0 ? [CACHE] : parts;
-}
-
-/** The name of a repository's folder in the cache, as in Python's cache. */
-export function repositoryFolder(id: string): string {
-  return ["models", ...id.split("/")].join("--");
 }
 
 /** The name of the lock that all downloads of a repository share, and its removal holds alone. */
@@ -127,13 +122,12 @@ class WebRepositoryCache implements RepositoryCache {
     if (found.size !== size) {
       return new HubError(`${this.id}: ${path} has ${found.size} bytes; expected ${size}`, { problem: "corrupt", hint });
     }
-    const isSha256 = /^[0-9a-f]{64}$/.test(blob);
-    // Some hubs do not name files by hash. Then only the size is known.
-    if (!isSha256 && !isCommit(blob)) return undefined;
-    const hash = isSha256 ? await hashOfBlob(found, signal) : await gitHash(found);
+    const kind = hashOfName(blob);
+    // Then only the size is known.
+    if (!kind) return undefined;
+    const hash = kind === "sha256" ? await hashOfBlob(found, signal) : await gitHash(found);
     if (hash === blob) return undefined;
-    const name = isSha256 ? "sha256" : "git sha1";
-    return new HubError(`${this.id}: ${path} has the ${name} ${hash}; expected ${blob}`, { problem: "corrupt", hint });
+    return new HubError(`${this.id}: ${path} has the ${kind} ${hash}; expected ${blob}`, { problem: "corrupt", hint });
   }
 
   /** Lists a file in its snapshot. */

@@ -1,26 +1,28 @@
 import { HubError } from "../../errors.js";
-import type { CachedRepository, CachedRevision } from "../hub.js";
-import { cachePath, lockOf, readSnapshot, repositoryFolder } from "./hub-cache.js";
+import { type CachedRepository, type CachedRevision, repositoryFolder, repositoryOf } from "../hub.js";
+import { cachePath, lockOf, readSnapshot } from "./hub-cache.js";
 import { findPrivateFolder, namesIn, openParts, readText, removeEntry } from "./opfs.js";
 import { URL_PREFIX, urlCacheFolder } from "./url-cache.js";
-
-const PREFIX = "models--";
 
 /** Lists the repositories in the cache, sorted by id. The id of a checkpoint on another server is the address of its folder. */
 export async function listRepositories(cacheDir?: string): Promise<readonly CachedRepository[]> {
   const cache = cachePath(cacheDir);
   const root = await findPrivateFolder(cache);
   const names = root ? await namesIn(root, "directory") : [];
-  const hub = names.filter((name) => name.startsWith(PREFIX));
-  const served = names.filter((name) => name.startsWith(URL_PREFIX));
-  const found = await Promise.all([
-    ...hub.map((name) => readRepository([...cache, name], name.slice(PREFIX.length).split("--").join("/"))),
-    ...served.map(async (name) => {
-      const folder = await findPrivateFolder([...cache, name]);
-      return readRepository([...cache, name], (folder && (await readText(folder, "id"))) ?? name);
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const place = [...cache, name];
+      const id = repositoryOf(name) ?? (name.startsWith(URL_PREFIX) ? await servedId(place, name) : undefined);
+      return id === undefined ? undefined : readRepository(place, id);
     }),
-  ]);
-  return found.sort((a, b) => (a.id < b.id ? -1 : 1));
+  );
+  return found.filter((repository) => repository !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The address of the folder on a server whose files are kept here. */
+async function servedId(place: readonly string[], name: string): Promise<string> {
+  const folder = await findPrivateFolder(place);
+  return (folder && (await readText(folder, "id"))) ?? name;
 }
 
 /** Removes a repository. Returns the number of bytes that this freed; undefined if it is not there. @throws HubError if it is in use. */

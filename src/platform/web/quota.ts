@@ -1,4 +1,5 @@
 import { HubError } from "../../errors.js";
+import { inGigabytes } from "../hub.js";
 
 const HINT =
   "remove a checkpoint (listCachedRepositories, removeCachedRepository), or free space on the disk: browsers give an origin a share of it";
@@ -34,8 +35,4 @@ export async function outOfQuota(id: string, error: unknown): Promise<unknown> {
 async function roomLeft(): Promise<{ readonly room: number; readonly quota: number; readonly usage: number }> {
   const { quota = Number.POSITIVE_INFINITY, usage = 0 } = await navigator.storage.estimate().catch(() => ({}) as StorageEstimate);
   return { room: Math.max(quota - usage, 0), quota, usage };
-}
-
-function inGigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`;
 }
