@@ -3,7 +3,7 @@ import type { Value } from "../graph/graph.js";
 import { gelu, geluTanh, mish, quickGelu, relu, silu } from "../graph/ops/activations.js";
 import type { ConvOptions } from "../graph/ops/conv2d.js";
 import { convolve } from "../graph/ops/convolution.js";
-import { groupNormalize, layerNormalize } from "../graph/ops/norms.js";
+import { groupNormalize, layerNormalize, rmsNormalize } from "../graph/ops/norms.js";
 import { affine, linearProduct } from "../graph/ops/products.js";
 import { rows } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
@@ -48,6 +48,17 @@ export function groupNorm(x: Value, w: Scope, groups: number, epsilon: number): 
 export function layerNorm(x: Value, w: Scope, epsilon = 1e-5): Value {
   const width = x.shape.at(-1) ?? 0;
   return layerNormalize(x, epsilon, ...gainAndOffset(w, width, [width]));
+}
+
+/** `nn.LayerNorm` over the last axis, without weights (`elementwise_affine=False`). */
+export function plainLayerNorm(x: Value, epsilon = 1e-5): Value {
+  return layerNormalize(x, epsilon);
+}
+
+/** `nn.RMSNorm` over the last axis. For heads side by side, see them as an axis of their own: [..., heads, width]. */
+export function rmsNorm(x: Value, w: Scope, epsilon = 1e-6): Value {
+  const width = x.shape.at(-1) ?? 0;
+  return rmsNormalize(x, epsilon, adaptedGain(w.tensor("weight", [width]), w));
 }
 
 /** The activation functions that configs name in `act_fn` and `hidden_act`. */

@@ -80,12 +80,26 @@ function reduced(op: string, x: Value): Value {
   return x.graph.node(op, [x, x.graph.integers([x.shape.length - 1])], { shape: [...x.shape.slice(0, -1), 1] });
 }
 
-/** Layer normalisation over the last axis. */
-export function layerNormalize(x: Value, epsilon: number, weight: Value, bias: Value): Value {
-  return x.graph.node("LayerNormalization", [narrow(x), weight, bias], {
+/** Layer normalisation over the last axis (Ba et al. 2016). Without a weight the gain is 1, without a bias the offset is 0. */
+export function layerNormalize(x: Value, epsilon: number, weight?: Value, bias?: Value): Value {
+  return x.graph.node("LayerNormalization", [narrow(x), weight ?? ones(x), bias], {
     shape: x.shape,
     attributes: { axis: -1, epsilon: { float: epsilon } },
   });
+}
+
+/** Root mean square normalisation over the last axis (Zhang & Sennrich 2019). Without a weight the gain is 1. */
+export function rmsNormalize(x: Value, epsilon: number, weight?: Value): Value {
+  return x.graph.node("SimplifiedLayerNormalization", [narrow(x), weight ?? ones(x)], {
+    shape: x.shape,
+    attributes: { axis: -1, epsilon: { float: epsilon } },
+  });
+}
+
+/** A gain of 1 for each number of x's last axis. */
+function ones(x: Value): Value {
+  const width = extent(x, x.shape.length - 1);
+  return x.graph.constant(new Float32Array(width).fill(1), [width], x.graph.float);
 }
 
 /** Every row of the last axis divided by its Euclidean length. */

@@ -1,0 +1,43 @@
+import { Tensor } from "../tensor/tensor.js";
+
+/** The cosines and sines of the positions of a sequence, which a graph takes as inputs: they depend on the size of the picture. */
+export interface RotaryTables {
+  /** [tokens, width / 2] */
+  readonly cos: Tensor;
+  /** [tokens, width / 2] */
+  readonly sin: Tensor;
+}
+
+/** A rotary embedding of positions with several axes, such as frame, row and column. */
+export interface RotaryAxes {
+  /** Channels of a head for each axis; together the width of a head. */
+  readonly axes: readonly number[];
+  /** The base of the frequencies: `theta ** (-2 i / channels)`. */
+  readonly theta: number;
+}
+
+/**
+ * Tables for tokens at `positions`, each with a number for each axis. Angles are computed in float64, as in diffusers'
+ * get_1d_rotary_pos_embed.
+ */
+export function rotaryTables(positions: readonly (readonly number[])[], { axes, theta }: RotaryAxes): RotaryTables {
+  const frequencies = axes.flatMap((channels, axis) =>
+    Array.from({ length: channels / 2 }, (_, i) => ({ axis, frequency: theta ** ((-2 * i) / channels) })),
+  );
+  const half = frequencies.length;
+  const [cos, sin] = [new Float32Array(positions.length * half), new Float32Array(positions.length * half)];
+  for (const [token, position] of positions.entries()) {
+    for (const [i, { axis, frequency }] of frequencies.entries()) {
+      const angle = (position[axis] ?? 0) * frequency;
+      cos[token * half + i] = Math.cos(angle);
+      sin[token * half + i] = Math.sin(angle);
+    }
+  }
+  const shape = [positions.length, half];
+  return { cos: Tensor.from(cos, shape), sin: Tensor.from(sin, shape) };
+}
+
+/** The positions of a picture's tokens, row by row: [first, row, column], with `first` the position on the first axis. */
+export function gridPositions(rows: number, columns: number, first = 0, [top, left]: readonly [number, number] = [0, 0]): number[][] {
+  return Array.from({ length: rows * columns }, (_, i) => [first, top + Math.floor(i / columns), left + (i % columns)]);
+}
