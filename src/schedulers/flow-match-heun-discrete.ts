@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { ArgumentError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { f32, sumFloat32 } from "./float32/arithmetic.js";
 import { real, trainTimesteps } from "./shared/config-fields.js";
@@ -86,13 +85,14 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
     return this.addNoise(sample, noise, timesteps);
   }
 
-  /** Adds noise for one timestep. The run then starts at that timestep, as in diffusers. */
+  /**
+   * Adds the noise of each row's timestep. With one timestep, the run then starts there, as in diffusers. diffusers takes no more than one;
+   * several give what a call for each row gives.
+   */
   protected override noised(original: Tensor, noise: Tensor, timesteps: readonly number[]): Tensor {
-    if (new Set(timesteps).size !== 1) {
-      throw new ArgumentError(`${this.className} adds noise for one timestep; ${timesteps.length} were given`);
-    }
+    const startsRun = new Set(timesteps).size === 1;
     return mixRows(original, noise, timesteps, (timestep) => {
-      const sigma = this.sigmaAt(this.currentIndex(timestep));
+      const sigma = this.sigmaAt(startsRun ? this.currentIndex(timestep) : (this.beginIndex ?? this.indexOf(timestep)));
       return [1 - sigma, sigma];
     });
   }

@@ -9,6 +9,7 @@ import { readTensors } from "../helpers/safetensors.js";
 export const GROUPS = [
   "rng",
   "schedulers",
+  "scheduler-options",
   "tokenizer",
   "models",
   "ip-adapter",

@@ -60,6 +60,7 @@ export class ParityRun implements AsyncDisposable {
       case "rng":
         return compareRng(parityCase);
       case "schedulers":
+      case "scheduler-options":
         return compareScheduler(parityCase);
       case "tokenizer":
         return compareTokenizer(parityCase, { checkpoints });

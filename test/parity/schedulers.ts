@@ -3,7 +3,7 @@ import type { JsonObject } from "../../src/checkpoint/json.js";
 import { SCHEDULERS } from "../../src/schedulers/registry.js";
 import { ScoreSdeVeScheduler } from "../../src/schedulers/score-sde-ve.js";
 import { ScoreSdeVpScheduler } from "../../src/schedulers/score-sde-vp.js";
-import type { Scheduler } from "../../src/schedulers/shared/scheduler.js";
+import type { Scheduler, StepOptions } from "../../src/schedulers/shared/scheduler.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
@@ -25,6 +25,13 @@ interface SchedulerMeta {
   readonly eta?: number | null;
   readonly seed: number | string;
   readonly init_noise_sigma?: number | null;
+  /** Further options of setTimesteps. */
+  readonly timestep_options?: JsonObject | null;
+  readonly step_options?: JsonObject | null;
+  /** Channels of the model's output, if it also predicts a variance. */
+  readonly model_channels?: number | null;
+  /** The run starts at this position of the timesteps, as image-to-image does. */
+  readonly begin_index?: number | null;
 }
 
 /** Steps a scheduler with the fixtures' substitute for a model. */
@@ -46,6 +53,7 @@ export async function compareScheduler({ meta, tensors }: ParityCase): Promise<C
       timesteps: timesteps ?? undefined,
       sigmas: sigmas ?? undefined,
       mu: mu ?? undefined,
+      ...camelCaseKeys(options.timestep_options ?? {}),
     });
     if (scheduler instanceof ScoreSdeVeScheduler) scheduler.setSigmas(scheduler.timesteps.length);
     return scheduler;
@@ -56,7 +64,10 @@ export async function compareScheduler({ meta, tensors }: ParityCase): Promise<C
   const scheduler = planned();
   const generator = new Generator(parseSeed(options.seed));
   const noise = randn(pythonNoise.shape, generator);
-  const walked = walk(scheduler, noise, generator, options.eta ?? undefined);
+  const beginIndex = options.begin_index ?? 0;
+  if (beginIndex > 0) scheduler.setBeginIndex?.(beginIndex);
+  const stepOptions = { generator, eta: options.eta ?? undefined, ...camelCaseKeys(options.step_options ?? {}) };
+  const walked = walk(scheduler, noise, { beginIndex, channels: options.model_channels ?? undefined, stepOptions });
   return [
     withinRelative("noise", noise, pythonNoise, TOLERANCE),
     compareTimesteps(scheduler, timesteps),
@@ -75,53 +86,67 @@ function addNoise(scheduler: Scheduler, noise: Tensor, timesteps: Tensor<DType>)
   return scheduler.addNoise(Tensor.full(noise.shape, 1), noise, own);
 }
 
+interface Way {
+  readonly beginIndex: number;
+  /** Channels of the model's output; those of the sample by default. */
+  readonly channels: number | undefined;
+  readonly stepOptions: StepOptions;
+}
+
 /** The sample after every step [steps, ...]. */
-function walk(scheduler: Scheduler, noise: Tensor, generator: Generator, eta: number | undefined): Tensor {
+function walk(scheduler: Scheduler, noise: Tensor, { beginIndex, ...way }: Way): Tensor {
   let sample = noise.mul(scheduler.initNoiseSigma);
   const samples: Tensor[] = [];
   // A list that may grow while the loop runs over it.
   for (const [index, timestep] of scheduler.timesteps.entries()) {
-    sample = takeStep(scheduler, { index, timestep, sample, generator, eta });
+    if (index < beginIndex) continue;
+    sample = takeStep(scheduler, { index, timestep, sample, ...way });
     samples.push(sample.reshape([1, ...sample.shape]));
   }
   return concat(samples);
 }
 
-interface Turn {
+interface Turn extends Omit<Way, "beginIndex"> {
   readonly index: number;
   readonly timestep: number;
   readonly sample: Tensor;
-  readonly generator: Generator;
-  readonly eta: number | undefined;
 }
 
 /** One step. Score-based schedulers correct the sample first. */
-function takeStep(scheduler: Scheduler, { index, timestep, sample, generator, eta }: Turn): Tensor {
+function takeStep(scheduler: Scheduler, { index, timestep, sample, channels, stepOptions }: Turn): Tensor {
   if (scheduler instanceof ScoreSdeVpScheduler)
-    return scheduler.stepPred(standIn(sample, timestep), sample, timestep, { generator }).prevSample;
+    return scheduler.stepPred(standIn(sample, timestep), sample, timestep, stepOptions).prevSample;
   if (scheduler instanceof ScoreSdeVeScheduler) {
     const sigma = scheduler.sigmas[index] as number;
     let corrected = sample;
     for (let i = 0; i < scheduler.config.correctSteps; i++) {
-      corrected = scheduler.stepCorrect(standIn(corrected, sigma), corrected, { generator }).prevSample;
+      corrected = scheduler.stepCorrect(standIn(corrected, sigma), corrected, stepOptions).prevSample;
     }
-    return scheduler.stepPred(standIn(corrected, sigma), timestep, corrected, { generator }).prevSample;
+    return scheduler.stepPred(standIn(corrected, sigma), timestep, corrected, stepOptions).prevSample;
   }
-  const output = standIn(scheduler.scaleModelInput(sample, timestep), timestep);
-  if (!scheduler.needsUnconditional) return scheduler.step(output, timestep, sample, { generator, eta }).prevSample;
+  const output = standIn(scheduler.scaleModelInput(sample, timestep), timestep, channels);
+  if (!scheduler.needsUnconditional) return scheduler.step(output, timestep, sample, stepOptions).prevSample;
   const unconditional = output.mul(0.75).add(f32(0.1));
   const guided = unconditional.add(output.sub(unconditional).mul(3));
-  return scheduler.step(guided, timestep, sample, { generator, eta, unconditional }).prevSample;
+  return scheduler.step(guided, timestep, sample, { ...stepOptions, unconditional }).prevSample;
 }
 
-/** The fixtures' substitute for a model, rounded where torch rounds: some schedulers take differences of large numbers. */
-function standIn(x: Tensor, timestep: number): Tensor {
-  const [batch = 1, channels = 1] = x.shape;
-  const plane = x.size / (batch * channels);
+/**
+ * The fixtures' substitute for a model, rounded where torch rounds: some schedulers take differences of large numbers. Channels after the
+ * sample's are a variance: they begin again with its first channel and are never negative.
+ */
+function standIn(x: Tensor, timestep: number, channels = x.shape[1] ?? 1): Tensor {
+  const [batch = 1, own = 1, ...rest] = x.shape;
+  const plane = x.size / (batch * own);
   const share = f32(timestep / (timestep + 1));
   const waves = Array.from({ length: channels }, (_, c) => f32(f32(0.1) * f32(Math.cos(f32(c + f32(timestep / 100))))));
-  const values = x.data.map((value, i) => f32(f32(value * share) * 0.5) + (waves[Math.floor(i / plane) % channels] as number));
-  return Tensor.from(values, x.shape);
+  const values = Array.from({ length: batch * channels * plane }, (_, i) => {
+    const [image, c] = [Math.floor(i / (plane * channels)), Math.floor(i / plane) % channels];
+    const value = x.data[(image * own + (c % own)) * plane + (i % plane)] as number;
+    const output = f32(f32(value * share) * 0.5) + (waves[c] as number);
+    return c < own ? output : Math.abs(output);
+  });
+  return Tensor.from(values, [batch, channels, ...rest]);
 }
 
 /**

@@ -105,11 +105,16 @@ describe("FlowMatchHeunDiscreteScheduler", () => {
     expectClose(noised, tensors["heun.noised"]);
   });
 
-  it("refuses noise for several timesteps", () => {
-    const scheduler = new FlowMatchHeunDiscreteScheduler();
-    scheduler.setTimesteps(4);
-    const sample = randn([2, 3, 4, 4], new Generator(1));
-    expect(() => scheduler.addNoise(sample, sample, [1000, 500])).toThrow("adds noise for one timestep");
+  it("adds the noise of each row's timestep, as a call for each row does", () => {
+    const planned = () => {
+      const scheduler = new FlowMatchHeunDiscreteScheduler({ shift: 3 });
+      scheduler.setTimesteps(4);
+      return scheduler;
+    };
+    const [sample, noise] = [Tensor.full([2, 3, 4, 4], 1), randn([2, 3, 4, 4], new Generator(1))];
+    const timesteps = [1, 4].map((i) => planned().timesteps[i] as number);
+    const rows = timesteps.map((t, i) => planned().scaleNoise(sample.slice(i, i + 1), [t], noise.slice(i, i + 1)));
+    expect(planned().scaleNoise(sample, timesteps, noise).data).toEqual(concat(rows).data);
   });
 
   it("takes no custom sigmas", () => {
