@@ -76,6 +76,7 @@ export type { NetworkAdapters } from "./lora/network-adapters.js";
 export { AsymmetricAutoencoderKL, type AsymmetricAutoencoderKLConfig, type DecodeCondition } from "./models/asymmetric-autoencoder-kl.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
 export { AutoencoderKL, type AutoencoderKLConfig } from "./models/autoencoder-kl.js";
+export { AutoencoderKLQwenImage, type AutoencoderKLQwenImageConfig } from "./models/autoencoder-kl-qwen-image.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
 export {
   type CLIPTextConfig,

@@ -31,6 +31,7 @@ type NetworkClass = { fromPretrained(folder: Folder, options: ModelOptions): Pro
 const CLASSES: Readonly<Record<string, () => Promise<NetworkClass>>> = {
   AsymmetricAutoencoderKL: async () => (await import("../models/asymmetric-autoencoder-kl.js")).AsymmetricAutoencoderKL,
   AutoencoderKL: async () => (await import("../models/autoencoder-kl.js")).AutoencoderKL,
+  AutoencoderKLQwenImage: async () => (await import("../models/autoencoder-kl-qwen-image.js")).AutoencoderKLQwenImage,
   AutoencoderTiny: async () => (await import("../models/autoencoder-tiny.js")).AutoencoderTiny,
   CLIPTextModel: async () => (await import("../models/clip-text.js")).CLIPTextModel,
   CLIPTextModelWithProjection: async () => (await import("../models/clip-text.js")).CLIPTextModelWithProjection,

@@ -98,6 +98,11 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
         const encoded = (await net.encode(draw(2, 3, 32, 48))) as { latents?: unknown; latentDist?: { mode(): unknown } };
         return [encoded.latentDist?.mode() ?? encoded.latents, await net.decode(draw(2, net.config.latentChannels, 4, 6))];
       }
+      case "AutoencoderKLQwenImage": {
+        const net = await lib.AutoencoderKLQwenImage.fromPretrained(path, options);
+        const { latentDist } = await net.encode(draw(2, 3, 1, 32, 48));
+        return [latentDist.mode(), (await net.decode(draw(2, net.config.zDim, 1, 4, 6))).sample];
+      }
       case "T2IAdapter": {
         const net = await lib.T2IAdapter.fromPretrained(path, options);
         return net.forward(draw(2, net.config.inChannels, 64, 96));

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { CLIPImageProcessor } from "../../src/image/clip-image-processor.js";
 import { Picture } from "../../src/image/picture.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { AutoencoderKLQwenImage } from "../../src/models/autoencoder-kl-qwen-image.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { CLIPVisionModel } from "../../src/models/clip-vision.js";
@@ -82,6 +83,13 @@ const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
     use: async (folder, engine) => {
       const vae = await AutoencoderTiny.fromPretrained(folder, { engine });
       return [() => vae.encode(pixels(32)), () => vae.decode(zeros(1, 4, 4, 4)), async () => vae.scaleLatents(zeros(1, 4, 4, 4))];
+    },
+  },
+  {
+    part: "qwen-image-mini/vae",
+    use: async (folder, engine) => {
+      const vae = await AutoencoderKLQwenImage.fromPretrained(folder, { engine });
+      return [() => vae.encode(zeros(1, 3, 1, 32, 32)), () => vae.decode(zeros(1, 4, 1, 4, 4))];
     },
   },
   { part: "sd1-mini/text_encoder", use: text(CLIPTextModel) },

@@ -4,6 +4,7 @@ import { readConfig } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
 import { AsymmetricAutoencoderKL } from "../../src/models/asymmetric-autoencoder-kl.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { AutoencoderKLQwenImage } from "../../src/models/autoencoder-kl-qwen-image.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
@@ -150,6 +151,17 @@ const MODELS: Readonly<Record<string, Runner>> = {
       mean: distribution?.mean,
       logvar: distribution?.logvar,
       decoded: latents && (await vae.decode(latents, image && mask && { image, mask })).sample,
+    };
+  }),
+  AutoencoderKLQwenImage: runner(AutoencoderKLQwenImage, async (vae, inputs) => {
+    const [image, latents] = [inputs.find("image"), inputs.find("latents")];
+    const [batch = 0, channels = 0, ...sides] = image?.shape ?? [];
+    const distribution = image && (await vae.encode(image.reshape([batch, channels, 1, ...sides]))).latentDist;
+    return {
+      mean: distribution?.mean,
+      logvar: distribution?.logvar,
+      sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
+      decoded: latents && (await vae.decode(latents)).sample,
     };
   }),
   AutoencoderTiny: runner(AutoencoderTiny, async (vae, inputs) => {

@@ -29,7 +29,7 @@ type Names =
   | ClassesOf<Exports, "Model">
   | ClassesOf<Exports, "WithProjection">
   | ClassesOf<Exports, "SafetyChecker">
-  | ("AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderTiny" | "T2IAdapter");
+  | ("AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderKLQwenImage" | "AutoencoderTiny" | "T2IAdapter");
 type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
 declare const tensor: Tensor;
@@ -48,6 +48,7 @@ declare const checker: StableDiffusionSafetyChecker;
 interface Results {
   AutoencoderKL: { sample: Tensor };
   AsymmetricAutoencoderKL: { sample: Tensor };
+  AutoencoderKLQwenImage: { sample: Tensor };
   AutoencoderTiny: { sample: Tensor };
   CLIPTextModel: darkroom.CLIPTextOutput;
   CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };

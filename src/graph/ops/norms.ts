@@ -1,8 +1,9 @@
 import { ConfigError } from "../../errors.js";
 import { sizeOf } from "../../tensor/tensor.js";
 import type { Value } from "../graph.js";
+import { joinRows } from "./bands.js";
 import { add, div, mul, scale, shift, sub } from "./elementwise.js";
-import { narrow } from "./precision.js";
+import { narrow, widen } from "./precision.js";
 import { matmul } from "./products.js";
 import { concat, extent, reshape, slice } from "./shapes.js";
 
@@ -110,4 +111,21 @@ export function unitLength(x: Value): Value {
 /** The Euclidean length of every row of the last axis: [..., 1]. */
 export function rowLengths(x: Value): Value {
   return x.graph.node("ReduceL2", [x, x.graph.integers([-1])], { shape: [...x.shape.slice(0, -1), 1], attributes: { keepdims: 1 } });
+}
+
+/**
+ * Every pixel of x [batch, channels, height, width] divided by the root mean square of its channels, times weight [channels, 1, 1]: torch's
+ * `F.normalize` over the channels, times the root of their number. A pixel of zeros stays 0.
+ */
+export function channelRmsNormalize(x: Value, weight: Value): Value {
+  if (x.bands) return joinRows(x.bands.map((band) => channelRmsNormalize(band, weight)));
+  const { graph } = x;
+  // Squares can overflow half precision.
+  const wide = widen(x);
+  const [batch = 0, channels = 0, ...sides] = x.shape;
+  const one = { shape: [batch, 1, ...sides] };
+  const squares = graph.node("ReduceSumSquare", [wide, graph.integers([1])], { ...one, attributes: { keepdims: 1 } });
+  // The smallest length of torch's F.normalize.
+  const length = graph.node("Max", [graph.node("Sqrt", [squares], one), graph.constant([1e-12], [])], one);
+  return mul(div(wide, scale(length, 1 / Math.sqrt(channels))), weight);
 }
