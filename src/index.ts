@@ -115,6 +115,12 @@ export { MultiAdapter } from "./models/multi-adapter.js";
 export { MultiControlNetModel } from "./models/multi-controlnet.js";
 export { MultiControlNetUnionModel } from "./models/multi-controlnet-union.js";
 export type { PerturbedRows } from "./models/perturbed-attention.js";
+export {
+  type ImageShape,
+  type QwenImageTransformer2DConfig,
+  type QwenImageTransformer2DInputs,
+  QwenImageTransformer2DModel,
+} from "./models/qwen-image-transformer.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";

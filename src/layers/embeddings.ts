@@ -13,20 +13,22 @@ export interface SinusoidOptions {
   /** Whether cosines come first, then sines. */
   readonly flipSinToCos: boolean;
   readonly freqShift: number;
+  /** Angles are multiplied by it; 1 by default. */
+  readonly scale?: number;
 }
 
 /**
  * Sinusoidal embedding of timesteps [n] to [n, width] (Ho et al. 2020, after Vaswani et al. 2017). Matches diffusers'
  * get_timestep_embedding.
  */
-export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, freqShift }: SinusoidOptions): Value {
+export function sinusoidalEmbedding(timesteps: Value, { width, flipSinToCos, freqShift, scale: factor = 1 }: SinusoidOptions): Value {
   const half = Math.floor(width / 2);
   // torch computes the frequencies in float32. At timestep 999 their last bit changes the fourth decimal of the wave.
   const frequencies = Array.from({ length: half }, (_, i) => {
     const exponent = Math.fround(Math.fround(Math.fround(-Math.log(10000)) * i) / (half - freqShift));
     return Math.fround(Math.exp(exponent));
   });
-  const angles = mul(reshape(timesteps, [-1, 1]), timesteps.graph.constant(frequencies, [1, half]));
+  const angles = scale(mul(reshape(timesteps, [-1, 1]), timesteps.graph.constant(frequencies, [1, half])), factor);
   const waves: [Value, Value] = flipSinToCos ? [cos(angles), sin(angles)] : [sin(angles), cos(angles)];
   if (width % 2 === 0) return concat(waves, 1);
   const rows = angles.shape[0] ?? 1;

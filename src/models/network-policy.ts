@@ -24,7 +24,8 @@ export interface NetworkPolicy {
 /** How an engine computes a network with these traits: precision, copies of weights, and what is kept in memory. */
 export function networkPolicy(engine: Engine, { runsOften, overflowsHalf, weightBytes }: NetworkTraits): NetworkPolicy {
   const { capabilities, lowMemory = false } = engine;
-  const precision = overflowsHalf ? "exact" : engine.precision;
+  // Products in bytes have sums in float32.
+  const precision = overflowsHalf && capabilities.halfPrecision ? "exact" : engine.precision;
   const computesInBytes = precision === "fast" && capabilities.byteRange !== undefined;
   const copiesWeights = runsOften && weightBytes <= LARGEST_COPY;
   return {

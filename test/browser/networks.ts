@@ -103,6 +103,18 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
         const { latentDist } = await net.encode(draw(2, 3, 1, 32, 48));
         return [latentDist.mode(), (await net.decode(draw(2, net.config.zDim, 1, 4, 6))).sample];
       }
+      case "QwenImageTransformer2DModel": {
+        const net = await lib.QwenImageTransformer2DModel.fromPretrained(path, options);
+        const { inChannels, jointAttentionDim } = net.config;
+        const encoderHiddenStates = draw(2, 5, jointAttentionDim);
+        return net.forward(draw(2, 33, inChannels), 0.7, {
+          encoderHiddenStates,
+          imgShapes: [
+            [1, 4, 6],
+            [1, 3, 3],
+          ],
+        });
+      }
       case "T2IAdapter": {
         const net = await lib.T2IAdapter.fromPretrained(path, options);
         return net.forward(draw(2, net.config.inChannels, 64, 96));

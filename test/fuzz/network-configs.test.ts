@@ -9,6 +9,7 @@ import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { CLIPVisionModel } from "../../src/models/clip-vision.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
+import { QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import { type UNet2DInputs, UNet2DModel } from "../../src/models/unet-2d.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -90,6 +91,17 @@ const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
     use: async (folder, engine) => {
       const vae = await AutoencoderKLQwenImage.fromPretrained(folder, { engine });
       return [() => vae.encode(zeros(1, 3, 1, 32, 32)), () => vae.decode(zeros(1, 4, 1, 4, 4))];
+    },
+  },
+  {
+    part: "qwen-image-edit-mini/transformer",
+    use: async (folder, engine) => {
+      const transformer = await QwenImageTransformer2DModel.fromPretrained(folder, { engine });
+      const imgShapes = [
+        [1, 2, 3],
+        [1, 2, 2],
+      ] as const;
+      return [() => transformer.forward(zeros(1, 10, 16), 1, { encoderHiddenStates: zeros(1, 3, 32), imgShapes })];
     },
   },
   { part: "sd1-mini/text_encoder", use: text(CLIPTextModel) },

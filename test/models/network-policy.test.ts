@@ -42,6 +42,11 @@ describe("products in bytes", () => {
     expect([1, 2].map(() => networkPolicy(counting, DENOISER).graph.byteWeights?.id)).toEqual(["scratch 1", "scratch 2"]);
   });
 
+  it("are for networks that overflow half precision, too", () => {
+    const graph = new Graph(networkPolicy(FAST_CPU, { ...DENOISER, overflowsHalf: true }).graph);
+    expect(graph.byteProducts?.range).toBe(127);
+  });
+
   it.each<[string, Engine, NetworkTraits]>([
     ["that runs once for a picture", FAST_CPU, ENCODER],
     ["that is exact", { ...FAST_CPU, precision: "exact" }, DENOISER],

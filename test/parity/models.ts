@@ -11,6 +11,7 @@ import { ControlNetModel } from "../../src/models/controlnet.js";
 import { ControlNetUnionModel } from "../../src/models/controlnet-union.js";
 import type { ModelOptions } from "../../src/models/model.js";
 import { MotionAdapter } from "../../src/models/motion-adapter.js";
+import { type ImageShape, QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { T2IAdapter } from "../../src/models/t2i-adapter.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -34,6 +35,7 @@ interface ModelMeta {
   readonly control_type_idx?: readonly number[] | null;
   readonly from_multi?: boolean | null;
   readonly guess_mode?: boolean | null;
+  readonly img_shapes?: readonly ImageShape[] | null;
   readonly sample_seed?: number | string | null;
   /** The motion modules that the UNet gets. */
   readonly motion_adapter?: string | null;
@@ -127,6 +129,14 @@ const MODELS: Readonly<Record<string, Runner>> = {
       guessMode: inputs.meta.guess_mode ?? undefined,
     });
     return { mid: midBlockResSample, ...Object.fromEntries(downBlockResSamples.map((residual, i) => [`down.${i}`, residual])) };
+  }),
+  QwenImageTransformer2DModel: runner(QwenImageTransformer2DModel, async (transformer, inputs) => {
+    const { sample } = await transformer.forward(inputs.take("hidden_states"), inputs.take("timestep"), {
+      encoderHiddenStates: inputs.take("encoder_hidden_states"),
+      encoderHiddenStatesMask: inputs.find<"int64">("encoder_hidden_states_mask"),
+      imgShapes: inputs.meta.img_shapes ?? [],
+    });
+    return { out: sample };
   }),
   T2IAdapter: runner(T2IAdapter, async (adapter, inputs) => {
     const features = await adapter.forward(inputs.take("pictures"));

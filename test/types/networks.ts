@@ -56,6 +56,7 @@ interface Results {
   CLIPVisionModelWithProjection: darkroom.CLIPVisionModelOutput;
   ControlNetModel: ControlNetOutput;
   ControlNetUnionModel: ControlNetOutput;
+  QwenImageTransformer2DModel: { sample: Tensor };
   StableDiffusionSafetyChecker: SafetyCheck;
   T2IAdapter: Tensor[];
   UNet2DConditionModel: UNet2DConditionOutput;
