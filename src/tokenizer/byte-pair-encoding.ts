@@ -1,6 +1,3 @@
-/** Marks the end of a word in the vocabulary: `cat</w>` ends a word, `cat` does not. */
-const endOfWord = "</w>";
-
 // Every byte has a printable character (GPT-2's alphabet): its own if that is printable, else one from U+0100 on.
 const characterOfByte: readonly string[] = byteAlphabet();
 const byteOfCharacter = new Map(characterOfByte.map((character, byte) => [character, byte]));
@@ -11,34 +8,39 @@ export interface EncodedWord {
   readonly starts: readonly number[];
 }
 
-/** Byte-pair encoding over UTF-8 bytes with an end-of-word mark (Sennrich et al. 2016, Radford et al. 2019), as CLIP uses it. */
+/** Byte-pair encoding over UTF-8 bytes (Sennrich et al. 2016, Radford et al. 2019). */
 export class BytePairEncoding {
   private readonly utf8 = new TextEncoder();
 
   /**
    * @param vocabulary Token to id, tokens in GPT-2's byte alphabet.
    * @param ranks The rank of each pair `left right` that can be merged. Lower ranks are merged first.
-   * @param unknownId The id of a symbol that is not in the vocabulary.
+   * @param unknownId The id of a symbol that is not in the vocabulary; undefined: it has no token.
+   * @param endOfWord Marks the end of a word in the vocabulary: with `</w>`, `cat</w>` ends a word, and `cat` does not. "" for none.
    */
   constructor(
     private readonly vocabulary: Readonly<Record<string, number>>,
     private readonly ranks: ReadonlyMap<string, number>,
-    private readonly unknownId: number,
+    private readonly unknownId: number | undefined,
+    private readonly endOfWord = "",
   ) {}
 
   /** The tokens of one word (not empty). */
   encode(word: string): EncodedWord {
     const bytes = Array.from(this.utf8.encode(word), (byte) => characterOfByte[byte] as string);
-    bytes[bytes.length - 1] += endOfWord;
-    const symbols = this.merge(bytes);
+    bytes[bytes.length - 1] += this.endOfWord;
+    const [ids, starts]: [number[], number[]] = [[], []];
     let at = 0;
-    const starts = symbols.map((symbol) => {
+    for (const symbol of this.merge(bytes)) {
+      const id = Object.hasOwn(this.vocabulary, symbol) ? this.vocabulary[symbol] : this.unknownId;
+      if (id !== undefined) {
+        ids.push(id);
+        // Only the last symbol has the mark, so that every start is a number of bytes.
+        starts.push(at);
+      }
       at += symbol.length;
-      return at - symbol.length;
-    });
-    // Only the last symbol has the mark, so that every start is a number of bytes.
-    const id = (symbol: string) => (Object.hasOwn(this.vocabulary, symbol) ? (this.vocabulary[symbol] as number) : this.unknownId);
-    return { ids: symbols.map(id), starts };
+    }
+    return { ids, starts };
   }
 
   /** Merges pairs of neighbours until none is left: the lowest rank first, equal ranks from left to right. */
@@ -118,14 +120,14 @@ function comesFirst(a: Candidate, b: Candidate): boolean {
   return a.rank < b.rank || (a.rank === b.rank && a.left < b.left);
 }
 
-/** The text of tokens: their bytes read as UTF-8, with a space after each word. */
+/** The text of tokens: their bytes read as UTF-8. */
 export function decodeTokens(tokens: readonly string[]): string {
   const utf8 = new TextEncoder();
   const bytes = tokens.flatMap((token) => {
     const own = Array.from(token, (character) => byteOfCharacter.get(character));
     return own.some((byte) => byte === undefined) ? Array.from(utf8.encode(token)) : (own as number[]);
   });
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes)).replaceAll(endOfWord, " ").trim();
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
 }
 
 function byteAlphabet(): string[] {

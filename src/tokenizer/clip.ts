@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
-import { PART_FILES } from "../checkpoint/part-kind.js";
 import { writeTo } from "../checkpoint/saving.js";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
@@ -8,12 +7,15 @@ import { checkOptions } from "../options/check-options.js";
 import { type Fields, flag, names, oneOf, whole } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import type { OutputFolder } from "../platform/output-folder.js";
-import { Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
+import { padRows } from "./batch.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
-import { type AddedToken, readTokenizerFiles, type TokenizerFiles, type Vocabulary } from "./files.js";
+import { type AddedToken, CLIP_FILES, idsOfAdded, readTokenizerFiles, type TokenizerFiles, tokensById, type Vocabulary } from "./files.js";
 import { namesOf, Placeholders } from "./placeholders.js";
-import { type FindableToken, TokenFinder } from "./token-finder.js";
+import { copyTokenizer } from "./saving.js";
+import { type FindableToken, type PlacedToken, separate, TokenFinder } from "./token-finder.js";
+import { digit, letter, newLetters, space } from "./unicode.js";
 
 /** Options of {@link CLIPTokenizer.tokenize}. */
 export interface TokenizeOptions {
@@ -35,12 +37,6 @@ export interface TokenizedPrompts {
   readonly truncated: readonly (string | undefined)[];
 }
 
-/** A token, and the place where its text begins. */
-interface Token {
-  readonly id: number;
-  readonly start: number;
-}
-
 /** The text between two added tokens, in lower case and composed form, and the original places of its words. */
 interface NormalizedText {
   readonly text: string;
@@ -51,17 +47,11 @@ interface NormalizedText {
   readonly words: readonly { readonly at: number; readonly origin: number; readonly aligned: boolean }[];
 }
 
-// Unicode's White_Space, which differs from JavaScript's \s in U+0085 and U+FEFF.
-const space = "\\t-\\r \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+/** Marks the end of a word in the vocabulary. */
+const endOfWord = "</w>";
 const wordPattern = new RegExp(`[^${space}]+`, "gu");
 // A character with everything that can compose with it: marks, and the vowels and finals of Korean.
 const characterPattern = /\P{M}[\p{M}\u1160-\u11ff]*|\p{M}+/gu;
-// Letters and digits that are new in Unicode 17. The tokenizers library has Unicode 16, in which they are neither.
-const newLetters =
-  "\\u{88f}\\u{c5c}\\u{cdc}\\u{a7ce}\\u{a7cf}\\u{a7d2}\\u{a7d4}\\u{a7f1}\\u{10940}-\\u{10959}\\u{10ec5}-\\u{10ec7}\\u{11db0}-\\u{11ddb}" +
-  "\\u{11de0}-\\u{11de9}\\u{16ea0}-\\u{16eb8}\\u{16ebb}-\\u{16ed3}\\u{16ff2}-\\u{16ff6}\\u{187f8}-\\u{187ff}\\u{18d09}-\\u{18d1e}" +
-  "\\u{18d80}-\\u{18df2}\\u{1e6c0}-\\u{1e6ff}\\u{2b73a}-\\u{2b73f}\\u{2cea2}-\\u{2cead}\\u{323b0}-\\u{33479}";
-const [letter, digit] = [`(?![${newLetters}])\\p{L}`, `(?![${newLetters}])\\p{N}`];
 const special = "<\\|startoftext\\|>|<\\|endoftext\\|>";
 const piecePattern = new RegExp(
   `${special}|'s|'t|'re|'ve|'m|'ll|'d|(?:${letter})+|${digit}|(?:[^${space}\\p{L}\\p{N}]|[${newLetters}])+`,
@@ -103,18 +93,14 @@ export class CLIPTokenizer {
     private readonly folder: Folder,
   ) {
     const { vocabulary, ranks, addedTokens, modelMaxLength = 77 } = files;
-    const ids = new Map<string, number>();
-    let next = vocabulary.size;
-    for (const { content } of addedTokens) {
-      ids.set(content, Object.hasOwn(vocabulary.ids, content) ? (vocabulary.ids[content] as number) : next++);
-    }
+    const ids = idsOfAdded(addedTokens, vocabulary);
     this.addedIds = ids;
     this.vocabulary = vocabulary.ids;
     this.vocabSize = vocabulary.size;
-    this.bosTokenId = ids.get(files.bosToken) as number;
-    this.eosTokenId = ids.get(files.eosToken) as number;
-    this.padTokenId = ids.get(files.padToken) as number;
-    this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken) as number);
+    this.bosTokenId = ids.get(files.bosToken as string) as number;
+    this.eosTokenId = ids.get(files.eosToken as string) as number;
+    this.padTokenId = ids.get(files.padToken as string) as number;
+    this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken as string), endOfWord);
     // Python writes 1e30 for no limit. Every CLIP text encoder has 77 positions.
     this.modelMaxLength = modelMaxLength >= 2 && modelMaxLength < 1e6 ? Math.floor(modelMaxLength) : 77;
     this.added = new TokenFinder(addedTokens.flatMap((token) => (token.normalized ? [] : this.findable(token))));
@@ -131,7 +117,7 @@ export class CLIPTokenizer {
    */
   static async fromPretrained(path: string | Folder, options: PartOptions = {}): Promise<CLIPTokenizer> {
     const folder = await openPart(path, checkOptions(options, PART_FIELDS, { call: "CLIPTokenizer.fromPretrained" }), "tokenizer");
-    return new CLIPTokenizer(await readTokenizerFiles(folder), folder);
+    return new CLIPTokenizer(await readTokenizerFiles(folder, CLIP_FILES), folder);
   }
 
   /**
@@ -149,10 +135,7 @@ export class CLIPTokenizer {
     if (addedTokens.length > 0) {
       warn(`${output.name}: the embeddings ${addedTokens.join(", ")} are not saved; load them again with loadTextualInversion`);
     }
-    const { needed, optional = [] } = PART_FILES.tokenizer;
-    const known = [...needed.flat(), ...optional];
-    for (const name of (await folder.list()).filter((each) => known.includes(each))) await output.write(name, await folder.read(name));
-    for (const name of await output.earlier()) if (known.includes(name)) output.remove(name);
+    await copyTokenizer(folder, output);
   }
 
   /** All ids of a text, including the start and end tokens, neither cut nor padded. */
@@ -248,19 +231,17 @@ export class CLIPTokenizer {
       truncated[i] = cut && text.slice(cut.start).trim();
       return [this.bosTokenId, ...tokens.slice(0, cut ? maxLength - 2 : undefined).map(({ id }) => id), this.eosTokenId];
     });
-    const width = rows.reduce((longest, row) => Math.max(longest, row.length), padding === "max_length" ? maxLength : 0);
-    const data = new BigInt64Array(rows.length * width).fill(BigInt(this.padTokenId));
-    rows.forEach((row, i) => {
-      data.set(row.map(BigInt), i * width);
-    });
-    return { inputIds: new Tensor("int64", [rows.length, width], data), truncated };
+    const { inputIds } = padRows(rows, this.padTokenId, padding === "max_length" ? maxLength : 0);
+    return { inputIds, truncated };
   }
 
   /** The text of ids, in lower case and with a space after each word. Ids outside the vocabulary are left out. */
   decode(ids: readonly number[]): string {
     this.tokens ??= tokensById(this.vocabulary, this.addedIds);
     const { tokens } = this;
-    return decodeTokens(ids.flatMap((id) => tokens[id] ?? []));
+    return decodeTokens(ids.flatMap((id) => tokens[id] ?? []))
+      .replaceAll(endOfWord, " ")
+      .trim();
   }
 
   /** Prepares the search after added tokens have changed. */
@@ -281,10 +262,10 @@ export class CLIPTokenizer {
     return { content, singleWord, id: this.addedIds.get(content) as number };
   }
 
-  private split(text: string): Token[] {
-    return this.separate(text, this.added, (part, offset) => {
+  private split(text: string): PlacedToken[] {
+    return separate(text, this.added, (part, offset) => {
       const normalized = normalize(part);
-      const tokens = this.separate(normalized.text, this.addedNormalized, (section, sectionStart) =>
+      const tokens = separate(normalized.text, this.addedNormalized, (section, sectionStart) =>
         Array.from(section.matchAll(piecePattern)).flatMap((match) => {
           const pieces = specialPattern.test(match[0]) ? (match[0].match(innerPattern) ?? []) : [match[0]];
           let at = sectionStart + match.index;
@@ -299,19 +280,7 @@ export class CLIPTokenizer {
     });
   }
 
-  /** The added tokens that `finder` finds, and the result of `rest` for the texts between them. */
-  private separate(text: string, finder: TokenFinder, rest: (part: string, offset: number) => Token[]): Token[] {
-    const parts: Token[][] = [];
-    let at = 0;
-    for (const { id, start, end } of finder.find(text)) {
-      parts.push(rest(text.slice(at, start), at), [{ id, start }]);
-      at = end;
-    }
-    parts.push(rest(text.slice(at), at));
-    return parts.flat();
-  }
-
-  private encodePiece(piece: string, start: number): Token[] {
+  private encodePiece(piece: string, start: number): PlacedToken[] {
     const { ids, starts } = this.encoding.encode(piece);
     const places = charactersAt(piece, starts);
     return ids.map((id, i) => ({ id, start: start + (places[i] as number) }));
@@ -351,7 +320,7 @@ function alignable(word: string): readonly string[] {
 }
 
 /** The tokens, in order, with their places in the original text: the start of their word or character if its length changed. */
-function toOriginal(tokens: readonly Token[], { words }: NormalizedText, offset: number): Token[] {
+function toOriginal(tokens: readonly PlacedToken[], { words }: NormalizedText, offset: number): PlacedToken[] {
   let current = 0;
   return tokens.map(({ id, start }) => {
     while ((words[current + 1]?.at ?? Number.POSITIVE_INFINITY) <= start) current++;
@@ -372,10 +341,4 @@ function charactersAt(text: string, bytes: readonly number[]): readonly number[]
     }
     return index;
   });
-}
-
-function tokensById(vocabulary: Vocabulary["ids"], added: ReadonlyMap<string, number>): string[] {
-  const tokens: string[] = [];
-  for (const [token, id] of [...Object.entries(vocabulary), ...added]) tokens[id] = token;
-  return tokens;
 }

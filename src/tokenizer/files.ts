@@ -28,14 +28,25 @@ export interface TokenizerFiles {
   readonly vocabulary: Vocabulary;
   /** `left right` to rank. */
   readonly ranks: ReadonlyMap<string, number>;
-  readonly bosToken: string;
-  readonly eosToken: string;
-  readonly padToken: string;
-  readonly unkToken: string;
+  /** Tokens with a role; undefined if neither the files nor the kind's defaults name one. */
+  readonly bosToken: string | undefined;
+  readonly eosToken: string | undefined;
+  readonly padToken: string | undefined;
+  readonly unkToken: string | undefined;
   /** Every added token, including the special ones above, in the order in which new tokens get their ids. */
   readonly addedTokens: readonly AddedToken[];
   /** The most tokens that the text encoder takes; undefined if the files do not say. */
   readonly modelMaxLength: number | undefined;
+}
+
+/** What differs between kinds of tokenizers in how their files are read. */
+export interface TokenizerKind {
+  /** The tokens of roles that the files do not name, as in transformers. */
+  readonly defaults: JsonObject;
+  /** What has such a tokenizer, for errors. */
+  readonly owner: string;
+  /** The pattern by which a text is split, as tokenizer.json has it. If it is given, a file with another pattern is refused. */
+  readonly pattern?: string;
 }
 
 /** The most bytes of merges.txt. A larger file is not read. */
@@ -43,9 +54,22 @@ const largestMerges = 10_000_000;
 /** The most letters of an added token, and of all added tokens. A checkpoint has a few short ones. */
 const longestToken = 1000;
 const mostAddedLetters = 200_000;
+/** The most bytes of tokenizer.json. Qwen's has 11 million. */
+const largestTokenizer = 40_000_000;
 const start = "<|startoftext|>";
 const end = "<|endoftext|>";
-const defaults: JsonObject = { bos_token: start, eos_token: end, unk_token: end, pad_token: end };
+/** CLIP's tokenizers. */
+export const CLIP_FILES: TokenizerKind = {
+  defaults: { bos_token: start, eos_token: end, unk_token: end, pad_token: end },
+  owner: "CLIP text encoder",
+};
+/** Qwen's tokenizers. */
+export const QWEN_FILES: TokenizerKind = {
+  defaults: { eos_token: end, unk_token: end, pad_token: end },
+  owner: "Qwen text encoder",
+  pattern:
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+};
 // The order in which transformers adds special tokens that are not in the vocabulary.
 const roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
@@ -55,13 +79,14 @@ const roles = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", 
  *
  * @throws CheckpointError if a file is missing or invalid.
  */
-export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles> {
+export async function readTokenizerFiles(folder: Folder, kind: TokenizerKind): Promise<TokenizerFiles> {
+  const { defaults } = kind;
   const optional = async (path: string): Promise<JsonObject> => ((await folder.has(path)) ? readJson(folder, path) : {});
   const [config, map, added, { vocabulary, ranks, embedded }] = await Promise.all([
     optional("tokenizer_config.json"),
     optional("special_tokens_map.json"),
     optional("added_tokens.json"),
-    readModel(folder),
+    readModel(folder, kind),
   ]);
   const decoder = config.added_tokens_decoder;
   // A config that lists its added tokens is complete. Older checkpoints have them in other files.
@@ -94,7 +119,10 @@ export async function readTokenizerFiles(folder: Folder): Promise<TokenizerFiles
       },
     );
   }
-  const role = (name: string) => contentOf(settings[name] ?? defaults[name], folder);
+  const role = (name: string) => {
+    const token = settings[name] ?? defaults[name] ?? undefined;
+    return token === undefined ? undefined : contentOf(token, folder);
+  };
   return {
     vocabulary,
     ranks,
@@ -114,11 +142,11 @@ interface Model {
   readonly embedded: readonly Json[];
 }
 
-async function readModel(folder: Folder): Promise<Model> {
+async function readModel(folder: Folder, kind: TokenizerKind): Promise<Model> {
   const names = await folder.list();
   if (names.length === 0) await folder.check();
   const has = (name: string) => names.includes(name);
-  if (has("tokenizer.json") && !(has("vocab.json") && has("merges.txt"))) return readTokenizerJson(folder);
+  if (has("tokenizer.json") && !(has("vocab.json") && has("merges.txt"))) return readTokenizerJson(folder, kind);
   for (const name of ["vocab.json", "merges.txt"]) {
     if (!has(name)) {
       throw new CheckpointError(`${folder.name} has neither ${name} nor tokenizer.json`, {
@@ -128,7 +156,9 @@ async function readModel(folder: Folder): Promise<Model> {
   }
   const size = await folder.size("merges.txt");
   if (size > largestMerges) {
-    throw new CheckpointError(`${folder.name}/merges.txt has ${size} bytes; at most ${largestMerges} are read (CLIP's has half a million)`);
+    throw new CheckpointError(
+      `${folder.name}/merges.txt has ${size} bytes; at most ${largestMerges} are read (Qwen's has less than two million)`,
+    );
   }
   const [vocab, merges] = await Promise.all([readJson(folder, "vocab.json"), folder.read("merges.txt")]);
   const [file, vocabulary] = [`${folder.name}/merges.txt`, toVocabulary(vocab, `${folder.name}/vocab.json`)];
@@ -148,16 +178,31 @@ async function readModel(folder: Folder): Promise<Model> {
   return { vocabulary, ranks: toRanks(pairs, file), embedded: [] };
 }
 
-async function readTokenizerJson(folder: Folder): Promise<Model> {
+async function readTokenizerJson(folder: Folder, { owner, pattern }: TokenizerKind): Promise<Model> {
   const file = `${folder.name}/tokenizer.json`;
-  const { model, added_tokens: embedded } = await readJson(folder, "tokenizer.json");
+  const hint = `take the tokenizer folder of a ${owner}`;
+  const json = await readJson(folder, "tokenizer.json", { limit: largestTokenizer });
+  const { model, added_tokens: embedded } = json;
   if (!isObject(model) || model.type !== "BPE" || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-    throw new CheckpointError(`${file} is not a CLIP tokenizer; expected a BPE model with vocab and merges`, {
-      hint: "take the tokenizer folder of a CLIP text encoder",
-    });
+    throw new CheckpointError(`${file} is not the tokenizer of a ${owner}; expected a BPE model with vocab and merges`, { hint });
   }
+  const found = pattern === undefined ? undefined : splitPattern(json.pre_tokenizer);
+  if (found !== pattern)
+    throw new CheckpointError(`${file} splits texts by the pattern ${quote(found ?? "")}; expected ${quote(pattern ?? "")}`, { hint });
   const merges = model.merges.map((merge: Json) => (Array.isArray(merge) ? merge.join(" ") : String(merge)));
   return { vocabulary: toVocabulary(model.vocab, file), ranks: toRanks(merges, file), embedded: Array.isArray(embedded) ? embedded : [] };
+}
+
+/** The regular expression of the first step that has one, of tokenizer.json's `pre_tokenizer`. */
+function splitPattern(step: Json | undefined): string | undefined {
+  if (!isObject(step)) return undefined;
+  const { pretokenizers: steps, pattern } = step;
+  if (isObject(pattern) && typeof pattern.Regex === "string") return pattern.Regex;
+  for (const each of Array.isArray(steps) ? steps : []) {
+    const found = isObject(each) && isObject(each.pattern) ? each.pattern.Regex : undefined;
+    if (typeof found === "string") return found;
+  }
+  return undefined;
 }
 
 function toVocabulary(json: JsonObject, file: string): Vocabulary {
@@ -185,6 +230,19 @@ function toRanks(merges: readonly string[], file: string): Map<string, number> {
     ranks.set(merge, rank);
   });
   return ranks;
+}
+
+/** The ids of added tokens: their own in the vocabulary, else the next free ones. */
+export function idsOfAdded(tokens: readonly AddedToken[], { ids, size }: Vocabulary): Map<string, number> {
+  let next = size;
+  return new Map(tokens.map(({ content }) => [content, Object.hasOwn(ids, content) ? (ids[content] as number) : next++]));
+}
+
+/** Every token of the vocabulary and every added token, by its id. */
+export function tokensById(vocabulary: Vocabulary["ids"], added: ReadonlyMap<string, number>): string[] {
+  const tokens: string[] = [];
+  for (const [token, id] of [...Object.entries(vocabulary), ...added]) tokens[id] = token;
+  return tokens;
 }
 
 /** Whether a line is two tokens with a space between. */

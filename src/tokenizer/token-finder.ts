@@ -6,10 +6,14 @@ export interface FindableToken {
   readonly singleWord: boolean;
 }
 
-/** A token found in a text. */
-export interface FoundToken {
+/** A token, and the place where its text begins. */
+export interface PlacedToken {
   readonly id: number;
   readonly start: number;
+}
+
+/** A token found in a text. */
+export interface FoundToken extends PlacedToken {
   readonly end: number;
 }
 
@@ -70,6 +74,18 @@ export class TokenFinder {
     }
     return longest;
   }
+}
+
+/** The tokens that `finder` finds, and the result of `rest` for the texts between them. */
+export function separate(text: string, finder: TokenFinder, rest: (part: string, offset: number) => PlacedToken[]): PlacedToken[] {
+  const parts: PlacedToken[][] = [];
+  let at = 0;
+  for (const { id, start, end } of finder.find(text)) {
+    parts.push(rest(text.slice(at, start), at), [{ id, start }]);
+    at = end;
+  }
+  parts.push(rest(text.slice(at), at));
+  return parts.flat();
 }
 
 /** Whether no letter or digit is next to the characters from `start` to `end`. */
