@@ -109,6 +109,13 @@ export type {
 } from "./models/image-projection.js";
 export type { IPAdapterBlockScales, IPAdapterScale, IPAdapterUNetScales, PictureScales } from "./models/ip-adapter-scales.js";
 export type { IPAdapterInputs, IPAdapterProjections } from "./models/ip-adapters.js";
+export type {
+  HiddenStatesOptions,
+  LanguageModel,
+  LanguageModelConfig,
+  LanguageModelOptions,
+  LanguageModelOutput,
+} from "./models/language-model.js";
 export type { Model, ModelOptions, SingleFileModelOptions } from "./models/model.js";
 export { MotionAdapter, type MotionAdapterConfig } from "./models/motion-adapter.js";
 export { MultiAdapter } from "./models/multi-adapter.js";
@@ -121,6 +128,8 @@ export {
   type QwenImageTransformer2DInputs,
   QwenImageTransformer2DModel,
 } from "./models/qwen-image-transformer.js";
+export { type Qwen3Config, Qwen3Model } from "./models/qwen3.js";
+export type { RopeConfig } from "./models/rope-config.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";

@@ -39,6 +39,8 @@ const CLASSES: Readonly<Record<string, () => Promise<NetworkClass>>> = {
   ControlNetUnionModel: async () => (await import("../models/controlnet-union.js")).ControlNetUnionModel,
   MotionAdapter: async () => (await import("../models/motion-adapter.js")).MotionAdapter,
   QwenImageTransformer2DModel: async () => (await import("../models/qwen-image-transformer.js")).QwenImageTransformer2DModel,
+  Qwen3ForCausalLM: async () => (await import("../models/qwen3.js")).Qwen3Model,
+  Qwen3Model: async () => (await import("../models/qwen3.js")).Qwen3Model,
   T2IAdapter: async () => (await import("../models/t2i-adapter.js")).T2IAdapter,
   UNet2DConditionModel: async () => (await import("../models/unet-2d-condition.js")).UNet2DConditionModel,
   UNet2DModel: async () => (await import("../models/unet-2d.js")).UNet2DModel,

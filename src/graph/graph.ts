@@ -206,6 +206,15 @@ export class Graph {
   }
 
   /**
+   * A weight of the checkpoint as its file has it, for lookups: rows are cast after they are looked up, so that a table of 150,000 rows
+   * stays mapped. A weight that needs more than a cast is computed as a whole.
+   */
+  table(tensor: StoredTensor, shape: Shape): Value {
+    const isPlain = !tensor.transposed && !tensor.scale && byteSize(tensor.dtype) > 1;
+    return isPlain ? this.initializer(tensor, shape) : this.weight(tensor, shape);
+  }
+
+  /**
    * The rows `start` to `end` (excluded) of a weight that is unchanged or only cast: a byte range of its file. Undefined for any other
    * value.
    */

@@ -104,6 +104,11 @@ export class Scope {
     return this.graph.weight(rowsOf(this.expect(name, shape), start, end), [end - start, ...shape.slice(1)]);
   }
 
+  /** The tensor `name` [rows, ...] for lookups of rows, in the file's precision. */
+  table(name: string, shape: Shape): Value {
+    return this.graph.table(this.expect(name, shape), shape);
+  }
+
   private expect(name: string, shape: Shape): StoredTensor {
     const full = this.resolve(name);
     const found = this.source.get(full);

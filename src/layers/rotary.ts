@@ -14,21 +14,24 @@ export interface RotaryAxes {
   readonly axes: readonly number[];
   /** The base of the frequencies: `theta ** (-2 i / channels)`. */
   readonly theta: number;
+  /** Whether frequencies and angles are rounded to float32, as transformers computes them; false by default. */
+  readonly isSingle?: boolean;
 }
 
 /**
  * Tables for tokens at `positions`, each with a number for each axis. Angles are computed in float64, as in diffusers'
  * get_1d_rotary_pos_embed.
  */
-export function rotaryTables(positions: readonly (readonly number[])[], { axes, theta }: RotaryAxes): RotaryTables {
+export function rotaryTables(positions: readonly (readonly number[])[], { axes, theta, isSingle = false }: RotaryAxes): RotaryTables {
+  const rounded = isSingle ? Math.fround : (value: number) => value;
   const frequencies = axes.flatMap((channels, axis) =>
-    Array.from({ length: channels / 2 }, (_, i) => ({ axis, frequency: theta ** ((-2 * i) / channels) })),
+    Array.from({ length: channels / 2 }, (_, i) => ({ axis, frequency: rounded(1 / rounded(theta ** rounded((2 * i) / channels))) })),
   );
   const half = frequencies.length;
   const [cos, sin] = [new Float32Array(positions.length * half), new Float32Array(positions.length * half)];
   for (const [token, position] of positions.entries()) {
     for (const [i, { axis, frequency }] of frequencies.entries()) {
-      const angle = (position[axis] ?? 0) * frequency;
+      const angle = rounded((position[axis] ?? 0) * frequency);
       cos[token * half + i] = Math.cos(angle);
       sin[token * half + i] = Math.sin(angle);
     }

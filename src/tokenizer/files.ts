@@ -43,7 +43,7 @@ export interface TokenizerFiles {
 export interface TokenizerKind {
   /** The tokens of roles that the files do not name, as in transformers. */
   readonly defaults: JsonObject;
-  /** What has such a tokenizer, for errors. */
+  /** The models that have such a tokenizer, for errors. */
   readonly owner: string;
   /** The pattern by which a text is split, as tokenizer.json has it. If it is given, a file with another pattern is refused. */
   readonly pattern?: string;
@@ -61,12 +61,12 @@ const end = "<|endoftext|>";
 /** CLIP's tokenizers. */
 export const CLIP_FILES: TokenizerKind = {
   defaults: { bos_token: start, eos_token: end, unk_token: end, pad_token: end },
-  owner: "CLIP text encoder",
+  owner: "CLIP",
 };
 /** Qwen's tokenizers. */
 export const QWEN_FILES: TokenizerKind = {
   defaults: { eos_token: end, unk_token: end, pad_token: end },
-  owner: "Qwen text encoder",
+  owner: "Qwen",
   pattern:
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
 };
@@ -180,11 +180,11 @@ async function readModel(folder: Folder, kind: TokenizerKind): Promise<Model> {
 
 async function readTokenizerJson(folder: Folder, { owner, pattern }: TokenizerKind): Promise<Model> {
   const file = `${folder.name}/tokenizer.json`;
-  const hint = `take the tokenizer folder of a ${owner}`;
+  const hint = `take the tokenizer folder of a ${owner} text encoder`;
   const json = await readJson(folder, "tokenizer.json", { limit: largestTokenizer });
   const { model, added_tokens: embedded } = json;
   if (!isObject(model) || model.type !== "BPE" || !isObject(model.vocab) || !Array.isArray(model.merges)) {
-    throw new CheckpointError(`${file} is not the tokenizer of a ${owner}; expected a BPE model with vocab and merges`, { hint });
+    throw new CheckpointError(`${file} is not a ${owner} tokenizer; expected a BPE model with vocab and merges`, { hint });
   }
   const found = pattern === undefined ? undefined : splitPattern(json.pre_tokenizer);
   if (found !== pattern)

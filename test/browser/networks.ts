@@ -127,6 +127,14 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
           { outputHiddenStates: true },
         );
       }
+      case "Qwen3ForCausalLM": {
+        const net = await lib.Qwen3Model.fromPretrained(path, options);
+        return net.hiddenStates(
+          wholes([2, 24], (i) => (i * 37) % 300),
+          [-2, -1],
+          { attentionMask: wholes([2, 24], (i) => Number(i < 40)) },
+        );
+      }
       case "CLIPVisionModelWithProjection": {
         const net = await lib.CLIPVisionModelWithProjection.fromPretrained(path, options);
         return net.forward(draw(2, net.config.numChannels, net.config.imageSize, net.config.imageSize), { outputHiddenStates: true });

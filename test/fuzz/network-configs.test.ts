@@ -10,6 +10,7 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/cli
 import { CLIPVisionModel } from "../../src/models/clip-vision.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
+import { Qwen3Model } from "../../src/models/qwen3.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import { type UNet2DInputs, UNet2DModel } from "../../src/models/unet-2d.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -102,6 +103,13 @@ const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
         [1, 2, 2],
       ] as const;
       return [() => transformer.forward(zeros(1, 10, 16), 1, { encoderHiddenStates: zeros(1, 3, 32), imgShapes })];
+    },
+  },
+  {
+    part: "z-image-mini/text_encoder",
+    use: async (folder, engine) => {
+      const model = await Qwen3Model.fromPretrained(folder, { engine });
+      return [() => model.hiddenStates(new Tensor("int64", [1, 3], BigInt64Array.of(5n, 6n, 7n)), [-2, -1])];
     },
   },
   { part: "sd1-mini/text_encoder", use: text(CLIPTextModel) },

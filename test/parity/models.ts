@@ -9,9 +9,11 @@ import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { ControlNetUnionModel } from "../../src/models/controlnet-union.js";
+import type { LanguageModel } from "../../src/models/language-model.js";
 import type { ModelOptions } from "../../src/models/model.js";
 import { MotionAdapter } from "../../src/models/motion-adapter.js";
 import { type ImageShape, QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
+import { Qwen3Model } from "../../src/models/qwen3.js";
 import { T2IAdapter } from "../../src/models/t2i-adapter.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -37,6 +39,8 @@ interface ModelMeta {
   readonly guess_mode?: boolean | null;
   readonly img_shapes?: readonly ImageShape[] | null;
   readonly sample_seed?: number | string | null;
+  /** The hidden states among the outputs. */
+  readonly layers?: readonly number[] | null;
   /** The motion modules that the UNet gets. */
   readonly motion_adapter?: string | null;
 }
@@ -144,6 +148,8 @@ const MODELS: Readonly<Record<string, Runner>> = {
   }),
   CLIPTextModel: runner(CLIPTextModel, encodeText),
   CLIPTextModelWithProjection: runner(CLIPTextModelWithProjection, encodeText),
+  Qwen3Model: runner(Qwen3Model, encodeByLayer),
+  Qwen3ForCausalLM: runner(Qwen3Model, encodeByLayer),
   AutoencoderKL: runner(AutoencoderKL, async (vae, inputs) => {
     const [image, latents] = [inputs.find("image"), inputs.find("latents")];
     const distribution = image && (await vae.encode(image)).latentDist;
@@ -247,6 +253,14 @@ async function encodeText(model: CLIPTextModel, inputs: Inputs): Promise<Outputs
     penultimate: output.hiddenStates?.at(-2),
     text_embeds: "textEmbeds" in output ? (output.textEmbeds as Tensor) : undefined,
   };
+}
+
+async function encodeByLayer(model: LanguageModel<unknown>, inputs: Inputs): Promise<Outputs> {
+  const [ids, attentionMask] = [inputs.take<"int64">("input_ids"), inputs.take<"int64">("attention_mask")];
+  const layers = inputs.meta.layers ?? [];
+  const { lastHiddenState } = await model.forward(ids, { attentionMask });
+  const states = await model.hiddenStates(ids, layers, { attentionMask });
+  return { last_hidden_state: lastHiddenState, ...Object.fromEntries(states.map((state, i) => [`hidden_states.${layers[i]}`, state])) };
 }
 
 /** The inputs of Stable Diffusion XL's networks besides the prompt. */

@@ -38,6 +38,7 @@ declare const vae: AutoencoderKL;
 declare const tiny: AutoencoderTiny;
 declare const text: CLIPTextModel;
 declare const projected: CLIPTextModelWithProjection;
+declare const qwen: darkroom.Qwen3Model;
 declare const unet: UNet2DConditionModel;
 declare const unconditional: UNet2DModel;
 declare const controlnet: ControlNetModel;
@@ -57,6 +58,7 @@ interface Results {
   ControlNetModel: ControlNetOutput;
   ControlNetUnionModel: ControlNetOutput;
   QwenImageTransformer2DModel: { sample: Tensor };
+  Qwen3Model: darkroom.LanguageModelOutput;
   StableDiffusionSafetyChecker: SafetyCheck;
   T2IAdapter: Tensor[];
   UNet2DConditionModel: UNet2DConditionOutput;
@@ -103,6 +105,10 @@ export async function textEncoders() {
   (await text.forward(ids, { outputHiddenStates: true })).hiddenStates satisfies readonly Tensor[] | undefined;
   (await projected.forward(ids)).textEmbeds satisfies Tensor;
   text.config satisfies CLIPTextConfig;
+  (await qwen.forward(ids, { attentionMask: ids })).lastHiddenState satisfies Tensor;
+  (await qwen.hiddenStates(ids, [9, 18, 27])) satisfies readonly Tensor[];
+  // @ts-expect-error: a mask is int64
+  void qwen.forward(ids, { attentionMask: tensor });
   // @ts-expect-error: token ids are int64
   void text.forward(tensor);
   // @ts-expect-error: there is no such option
