@@ -2,6 +2,8 @@
 import { CheckpointError } from "../errors.js";
 import { messageOf } from "../message-of.js";
 import type { Folder } from "../platform/folder.js";
+import { isBlockFormat } from "../tensor/block-format.js";
+import { dequantise } from "../tensor/dequantise.js";
 import { allocate, type DType } from "../tensor/dtype.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
@@ -13,7 +15,7 @@ import { joinScales } from "./scales.js";
 /**
  * A tensor as the header of a file describes it. `dtype` is the format's word (`"F16"`); it can be one that Darkroom cannot compute with.
  */
-export interface HeaderTensor extends Omit<StoredTensor, "dtype" | "scale"> {
+export interface HeaderTensor extends Omit<StoredTensor, "dtype" | "scale" | "packing"> {
   readonly dtype: string;
   readonly scale?: HeaderTensor;
 }
@@ -116,6 +118,7 @@ export const FLOAT_DTYPES: readonly string[] = ["F8_E4M3", "F8_E5M2", "F16", "BF
  * fit.
  */
 export function toStoredTensor({ scale, ...tensor }: HeaderTensor, file: string): StoredTensor {
+  if (isBlockFormat(tensor.dtype)) return { ...tensor, dtype: "float32", packing: { format: tensor.dtype } };
   const dtype = DTYPES.get(tensor.dtype)?.dtype;
   if (dtype && !scale) return { ...tensor, dtype };
   if (dtype && scale) return { ...tensor, dtype, scale: scaleOf(tensor, scale, file) };
@@ -149,8 +152,10 @@ function scaleOf(weight: Omit<HeaderTensor, "scale">, scale: HeaderTensor, file:
  * @throws CheckpointError if the file has become shorter since.
  */
 export async function readTensor(folder: Folder, path: string, tensor: StoredTensor): Promise<Tensor<DType>> {
+  const bytes = await folder.read(path, tensor.offset, tensor.length);
+  if (tensor.packing) return new Tensor("float32", tensor.shape, dequantise(tensor.packing.format, bytes));
   const data = allocate(tensor.dtype, sizeOf(tensor.shape));
-  new Uint8Array(data.buffer).set(await folder.read(path, tensor.offset, tensor.length));
+  new Uint8Array(data.buffer).set(bytes);
   return new Tensor(tensor.dtype, tensor.shape, data);
 }
 

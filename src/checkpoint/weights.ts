@@ -7,8 +7,9 @@ import { readJson } from "./config.js";
 import { describe, isObject, printable } from "./json.js";
 import { canonical } from "./names.js";
 import { isPickle } from "./pickles.js";
-import { type HeaderTensor, readSafetensorsHeader, toStoredTensor } from "./safetensors.js";
+import { type HeaderTensor, toStoredTensor } from "./safetensors.js";
 import { isBesideWeight, isScale, joinScales } from "./scales.js";
+import { readWeightsHeader } from "./weights-header.js";
 
 /** How {@link openWeights} looks for a part's files. */
 export interface OpenWeightsOptions {
@@ -217,7 +218,7 @@ export function collectWeights(
 }
 
 async function openFile(folder: Folder, path: string): Promise<Located[]> {
-  const { tensors } = await readSafetensorsHeader(folder, path);
+  const { tensors } = await readWeightsHeader(folder, path);
   return [...tensors.values()].map((stored) => ({ path, stored, name: stored.name }));
 }
 
@@ -233,7 +234,7 @@ async function openShards(folder: Folder, path: string, files: readonly string[]
   }
   const located: Located[] = [];
   for (const [shard, names] of shards) {
-    const { tensors } = await readSafetensorsHeader(folder, shard);
+    const { tensors } = await readWeightsHeader(folder, shard);
     for (const tensor of names) {
       const stored = tensors.get(tensor);
       if (!stored && isBesideWeight(tensor)) continue;

@@ -4,7 +4,7 @@ import { openFolder } from "#platform";
 import { classOf, readConfig } from "../checkpoint/config.js";
 import { displayText } from "../checkpoint/metadata.js";
 import { MODEL_INDEX, readModelIndex } from "../checkpoint/model-index.js";
-import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
+import { readWeightsHeader } from "../checkpoint/weights-header.js";
 import { CheckpointError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
 import { type RecognisedFile, recogniseFile } from "../recognise/recognise-file.js";
@@ -26,7 +26,7 @@ export async function folderKind(path: string, files: readonly string[]): Promis
 
 /** The kind of model in the `.safetensors` file `name` of the folder at `path`, by its header, as in `darkroom inspect`. */
 export async function fileKind(path: string, name: string): Promise<string> {
-  return look(path, name, async (folder) => nameOfKind(await recogniseFile(await readSafetensorsHeader(folder, name), folder, name)));
+  return look(path, name, async (folder) => nameOfKind(await recogniseFile(await readWeightsHeader(folder, name), folder, name)));
 }
 
 function nameOfKind(found: RecognisedFile): string {

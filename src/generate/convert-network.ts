@@ -1,10 +1,10 @@
 import { classOf, readConfig } from "../checkpoint/config.js";
 import { MODEL_INDEX } from "../checkpoint/model-index.js";
 import { isPickle } from "../checkpoint/pickles.js";
-import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import type { SavePretrainedOptions } from "../checkpoint/saving.js";
 import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
 import type { SourceOptions } from "../checkpoint/source.js";
+import { readWeightsHeader } from "../checkpoint/weights-header.js";
 import { CheckpointError } from "../errors.js";
 import { withArticle } from "../given.js";
 import type { ExistingSource } from "../hub/find-source.js";
@@ -60,7 +60,7 @@ export async function loneNetwork(source: ExistingSource, from: SourceOptions): 
   if (isPickle(source.name)) return undefined;
   const { config: _, ...file } = from;
   const { folder, path } = await openFile(source, file);
-  const header = await readSafetensorsHeader(folder, path);
+  const header = await readWeightsHeader(folder, path);
   const found = await recogniseFile(header, folder, path);
   if (found.kind === "checkpoint" && found.file.parts.size === 1) {
     return { className: NETWORKS.unet.className, folder: await open(source, "unet", from) };

@@ -3,10 +3,10 @@ import { readJson } from "../checkpoint/config.js";
 import { printable } from "../checkpoint/json.js";
 import { displayText, shownMetadata } from "../checkpoint/metadata.js";
 import { kindOf } from "../checkpoint/part-kind.js";
-import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { inferredFolder } from "../checkpoint/single-file/open-single-file.js";
 import { latentSize, schedulerSource } from "../checkpoint/single-file/pipeline-configs.js";
 import type { SingleFile } from "../checkpoint/single-file/read-single-file.js";
+import { readWeightsHeader } from "../checkpoint/weights-header.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import { describeLora, type LoraDescription } from "../lora/describe.js";
 import type { Folder } from "../platform/folder.js";
@@ -20,7 +20,7 @@ const FIRST_NAMES = 5;
 
 /** Describes a safetensors file. @throws CheckpointError if it is not of the format. */
 export async function inspectFile(folder: Folder, path: string): Promise<Inspection> {
-  const header = await readSafetensorsHeader(folder, path);
+  const header = await readWeightsHeader(folder, path);
   const common = { name: header.name, counts: countFile(header), metadata: shownMetadata(header) };
   const found = await recogniseFile(header, folder, path);
   switch (found.kind) {

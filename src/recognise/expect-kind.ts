@@ -1,5 +1,5 @@
-import { readSafetensorsHeader } from "../checkpoint/safetensors.js";
 import { findParts } from "../checkpoint/single-file/parts.js";
+import { readWeightsHeader } from "../checkpoint/weights-header.js";
 import { CheckpointError } from "../errors.js";
 import { FAMILY_NAMES, insteadOfOther } from "../families/lookups.js";
 import { withArticle } from "../given.js";
@@ -46,7 +46,7 @@ const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly
  * @throws CheckpointError if it is another kind, with the option that takes it as the hint; also if it is not a safetensors file.
  */
 export async function expectKind(wanted: WantedKind, folder: Folder, path: string): Promise<void> {
-  const header = await readSafetensorsHeader(folder, path);
+  const header = await readWeightsHeader(folder, path);
   // A checkpoint may hold the wanted network. If it does not, opening the network throws the error.
   if (isNetwork(wanted) && findParts(header, folder, path).has("unet")) return;
   const found = await recogniseFile(header, folder, path);

@@ -1,3 +1,4 @@
+import type { BlockFormat } from "./block-format.js";
 import type { DType } from "./dtype.js";
 import { type Shape, sizeOf } from "./tensor.js";
 
@@ -14,7 +15,7 @@ export interface FileRef {
 export interface StoredTensor {
   /** Its name in the file. */
   readonly name: string;
-  /** The type of its numbers. */
+  /** The type of its numbers: float32 if they are packed. */
   readonly dtype: DType;
   /** The extent of each axis. */
   readonly shape: Shape;
@@ -28,6 +29,14 @@ export interface StoredTensor {
   readonly transposed?: boolean;
   /** Factor of the numbers: one number, or one for each row. */
   readonly scale?: StoredTensor;
+  /** How its bytes stand for its numbers; undefined: each number has bytes of its own, of its dtype. */
+  readonly packing?: Packing;
+}
+
+/** How a quantised weight is packed. */
+export interface Packing {
+  /** Its numbers, row by row, are in such blocks. */
+  readonly format: BlockFormat;
 }
 
 /** The fields of a stored tensor that differ between its rows. */

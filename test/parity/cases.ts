@@ -18,6 +18,7 @@ export const GROUPS = [
   "step-cache",
   "steering",
   "quality",
+  "quantised",
 ] as const;
 export type Group = (typeof GROUPS)[number];
 

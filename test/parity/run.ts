@@ -6,6 +6,7 @@ import { type Comparison, holds, NotSupported } from "./comparison.js";
 import { compareIPAdapter } from "./ip-adapter.js";
 import { compareModel } from "./models.js";
 import { comparePipeline, type OpenedPipeline } from "./pipelines.js";
+import { compareQuantised } from "./quantised.js";
 import { compareRng } from "./rng.js";
 import { compareScheduler } from "./schedulers.js";
 import { Shelf } from "./shelf.js";
@@ -73,6 +74,8 @@ export class ParityRun implements AsyncDisposable {
       case "upscalers":
         this.engine ??= await createEngine({ device });
         return compareUpscaler(parityCase, { checkpoints, engine: this.engine });
+      case "quantised":
+        return compareQuantised(parityCase, { checkpoints });
       case "pipelines":
       case "step-cache":
       case "steering":

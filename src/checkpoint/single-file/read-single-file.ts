@@ -3,7 +3,8 @@ import { FAMILY_NAMES, insteadOfOther, otherFamily } from "../../families/lookup
 import type { PredictionType } from "../../families/prediction-types.js";
 import type { Folder } from "../../platform/folder.js";
 import { printable } from "../json.js";
-import { readSafetensorsHeader, type SafetensorsHeader } from "../safetensors.js";
+import type { SafetensorsHeader } from "../safetensors.js";
+import { readWeightsHeader } from "../weights-header.js";
 import { familyOf } from "./find-family.js";
 import { readLatentStatistics } from "./latent-statistics.js";
 import { isMotionFile } from "./motion-names.js";
@@ -36,7 +37,7 @@ export interface KnownOfFile {
  * run.
  */
 export async function readSingleFile(folder: Folder, path: string, known: KnownOfFile = {}): Promise<SingleFile> {
-  const header = await readSafetensorsHeader(folder, path);
+  const header = await readWeightsHeader(folder, path);
   const file = await findNetworks(header, folder, path, known);
   if (file) return file;
   const other = otherFamily(header.tensors.keys());
