@@ -1,12 +1,15 @@
 import { ArgumentError } from "../errors.js";
+import { blockSize } from "../tensor/block-format.js";
 import { byteSize, type DType } from "../tensor/dtype.js";
 import { toHalf } from "../tensor/half.js";
-import { type FileRef, rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
+import { type FileRef, type Packing, rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import type { FinishedGraph, PreparedPort } from "./finished-graph.js";
 import { widenFloat8Once } from "./float8.js";
 import { type ByteRange, type ByteSizes, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
+import { reshape } from "./ops/shapes.js";
+import { codedBlocks, type PackedBytes, widened } from "./ops/unpacking.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
 export interface Value {
@@ -185,6 +188,7 @@ export class Graph {
   /** A constant, float32 by default. Equal constants are written once. */
   constant(values: ArrayLike<number>, shape: Shape = [values.length], dtype: DType = "float32"): Value {
     if (dtype === "float16") return this.literal(dtype, Uint16Array.from(values, toHalf), shape);
+    if (dtype === "uint8") return this.literal(dtype, Uint8Array.from(values), shape);
     return this.literal("float32", Float32Array.from(values), shape);
   }
 
@@ -199,6 +203,7 @@ export class Graph {
    */
   weight(tensor: StoredTensor, shape: Shape, dtype: Float = this.float): Value {
     if (tensor.transposed) return this.turned(this.weight({ ...tensor, transposed: false }, shape.toReversed(), dtype));
+    if (tensor.packing) return this.unpacked(tensor, tensor.packing, shape, dtype);
     const weight = tensor.scale ? this.scaled(tensor, tensor.scale, shape, dtype) : this.inFloat(this.initializer(tensor, shape), dtype);
     this.weights.set(weight.name, (graph, dtype) => graph.weight(tensor, shape, dtype));
     this.stored.set(weight.name, { ...tensor, shape });
@@ -377,18 +382,34 @@ export class Graph {
     return this.inFloat(product, dtype);
   }
 
-  private initializer({ name, dtype, file, offset, length }: StoredTensor, shape: Shape): Value {
+  /** A quantised weight in floats. */
+  private unpacked(tensor: StoredTensor, packing: Packing, shape: Shape, dtype: Float): Value {
+    const { bytes: blockBytes } = blockSize(packing.format);
+    const blocks = tensor.length / blockBytes;
+    const bytes: PackedBytes = {
+      graph: this,
+      as: (dtype) => this.initializer({ ...tensor, dtype }, [blocks, blockBytes / byteSize(dtype)]),
+    };
+    const value = this.varied(`${tensor.name}:${tensor.offset} [${shape}] unpacked as ${dtype}`, () =>
+      this.cast(reshape(widened(codedBlocks(packing.format, bytes)), shape), dtype),
+    );
+    this.weights.set(value.name, (graph, dtype) => graph.weight(tensor, shape, dtype));
+    this.stored.set(value.name, { ...tensor, shape });
+    return value;
+  }
+
+  private initializer({ name, dtype, file, offset, length, packing }: StoredTensor, shape: Shape): Value {
     // A tensor that is used in two shapes, or in halves, is two initializers. Their names are the same in graphs of other shapes, so that
     // these can share preparations.
     this.files.add(file.id);
-    const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]`;
+    const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]${packing ? ` ${dtype}` : ""}`;
     return this.once(unique, () => {
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
       return { graph: this, name: unique, dtype, shape };
     });
   }
 
-  private literal(dtype: DType, data: Float32Array | BigInt64Array | Uint16Array, shape: Shape): Value {
+  private literal(dtype: DType, data: Float32Array | BigInt64Array | Uint16Array | Uint8Array, shape: Shape): Value {
     if (data.length !== sizeOf(shape)) throw new ArgumentError(`constant of shape [${shape}] was given ${data.length} numbers`);
     return this.once(`${dtype} [${shape}] ${data.join()}`, () => {
       const name = `c${this.count++}`;
