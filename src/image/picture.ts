@@ -3,6 +3,7 @@ import { ArgumentError } from "../errors.js";
 import { isPlain, wrongArgument } from "../given.js";
 import { checkOptions, expectField } from "../options/check-options.js";
 import { type Fields, field, flag, whole } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import { canvasOf, imageDataOf } from "../platform/page-pictures.js";
 import type { DType } from "../tensor/dtype.js";
 import type { FloatDType } from "../tensor/random.js";
@@ -12,7 +13,7 @@ import { embedInJpeg, embedInWebp, LARGEST_JPEG_EXIF } from "./embed-exif.js";
 import { writeExif } from "./exif.js";
 import { PARAMETERS_KEYWORD } from "./parameters.js";
 import { formatOfName, PICTURE_ENDINGS, PICTURE_FORMATS, type PictureFormat } from "./picture-format.js";
-import { encodePng } from "./png.js";
+import { encodePng, encodePngAside } from "./png.js";
 
 /** Options of `Picture.encode`. */
 export interface EncodeOptions {
@@ -78,19 +79,27 @@ export class Picture {
       throw wrongArgument("tensor", tensor, "a tensor of floats in 0..1 or uint8");
     }
     const image = tensor.dim() === 4 && tensor.shape[0] === 1 ? tensor.squeeze(0) : tensor;
-    const pixels = image.dim() === 3 && image.shape[0] === 3 ? image.permute(1, 2, 0) : image;
-    const [height = 0, width = 0, channels] = pixels.shape;
-    if (pixels.dim() !== 3 || channels !== 3) {
+    const isPlanar = image.dim() === 3 && image.shape[0] === 3;
+    const [height = 0, width = 0, channels] = isPlanar ? [...image.shape.slice(1), 3] : image.shape;
+    if (image.dim() !== 3 || channels !== 3) {
       throw new ArgumentError(
         `a picture needs a tensor of shape [3, height, width] or [height, width, 3], or a batch of one; found [${tensor.shape}]`,
         { argument: "tensor", hint: "slice(i, i + 1) gives picture i of a batch; concat([gray, gray, gray]) makes three channels of one" },
       );
     }
-    if (pixels.dtype === "uint8") return new Picture(width, height, Uint8Array.from(pixels.to("uint8").data));
-    const floats = pixels.to("float32");
+    if (image.dtype === "uint8") {
+      const pixels = isPlanar ? image.permute(1, 2, 0) : image;
+      return new Picture(width, height, Uint8Array.from(pixels.to("uint8").data));
+    }
+    const floats = image.to("float32");
     warnOfRange(floats);
+    // Millions of numbers go through these loops while a page waits.
+    const [perPixel, perChannel] = isPlanar ? [1, height * width] : [3, 1];
     // A clamped array rounds ties to even, as numpy's round does.
-    const data = new Uint8ClampedArray(floats.mul(255).data);
+    const data = new Uint8ClampedArray(floats.size);
+    for (let i = 0, at = 0; at < data.length; i += perPixel) {
+      for (let c = 0; c < 3; c++) data[at++] = Math.fround((floats.data[i + c * perChannel] as number) * 255);
+    }
     return new Picture(width, height, new Uint8Array(data.buffer));
   }
 
@@ -120,7 +129,7 @@ export class Picture {
       throw wrongArgument("format", format, `one of ${PICTURE_FORMATS.join(", ")}`, { type: "string" });
     }
     if (format === "png") {
-      if (quality === undefined) return this.toPng(text);
+      if (quality === undefined) return encodePngAside(this, text);
       throw new ArgumentError("quality was given for PNG, which is lossless; it applies to JPEG and WebP", { argument: "quality" });
     }
     const { [PARAMETERS_KEYWORD]: parameters, ...others } = text;
@@ -182,16 +191,24 @@ export class Picture {
 }
 
 /** The pictures of a batch [batch, 3, height, width] of values in 0..1. */
-export function pictures(batch: Tensor): Picture[] {
-  return Array.from({ length: batch.shape[0] ?? 0 }, (_, i) => Picture.fromTensor(batch.slice(i, i + 1)));
+export async function pictures(batch: Tensor): Promise<Picture[]> {
+  const made: Picture[] = [];
+  for (let i = 0; i < (batch.shape[0] ?? 0); i++) {
+    await pageTurn();
+    made.push(Picture.fromTensor(batch.slice(i, i + 1)));
+  }
+  return made;
 }
 
 /** A value further outside 0..1 than this belongs to another range. Networks overshoot by less. */
 const OVERSHOOT = 0.5;
 
 function warnOfRange({ data }: Tensor): void {
-  const low = data.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
-  const high = data.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let i = 0; i < data.length; i++) {
+    low = Math.min(low, data[i] as number);
+    high = Math.max(high, data[i] as number);
+  }
   if (low >= -OVERSHOOT && high <= 1 + OVERSHOOT) return;
   if (Number.isNaN(low)) {
     warn("a picture is made from values that include NaN; these pixels are black");

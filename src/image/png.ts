@@ -1,6 +1,7 @@
 import { encode } from "fast-png";
 import { ArgumentError } from "../errors.js";
 import { wrongArgument } from "../given.js";
+import { showsPage } from "../page-turn.js";
 import { fromLatin1, join, latin1 } from "./bytes.js";
 import { readExif } from "./exif.js";
 
@@ -37,6 +38,29 @@ export function encodePng({ width, height, data }: Pixels, text: Readonly<Record
   const png = encode({ width, height, data, channels: 3, depth: 8 }, { zlib: { level: 6 } });
   const chunks = Object.entries(text).map(([keyword, value]) => writeChunk(textChunk(keyword, value)));
   return join([png.subarray(0, AFTER_HEADER), ...chunks, png.subarray(AFTER_HEADER)]);
+}
+
+/** As {@link encodePng}. In a page, the browser compresses the pixels while the page goes on. */
+export async function encodePngAside(pixels: Pixels, text: Readonly<Record<string, string>> = {}): Promise<Uint8Array> {
+  if (!showsPage) return encodePng(pixels, text);
+  const { width, height, data } = pixels;
+  const row = 3 * width;
+  const lines = new Uint8Array(height * (1 + row));
+  // Each line begins with the number of its filter: 0, none.
+  for (let y = 0; y < height; y++) lines.set(data.subarray(y * row, (y + 1) * row), y * (1 + row) + 1);
+  const packed = await deflate(lines);
+  const header = new DataView(new ArrayBuffer(13));
+  header.setUint32(0, width);
+  header.setUint32(4, height);
+  // 8 bits, and three colours.
+  header.setUint16(8, 0x0802);
+  const chunks: readonly Chunk[] = [
+    { type: "IHDR", data: new Uint8Array(header.buffer) },
+    ...Object.entries(text).map(([keyword, value]) => textChunk(keyword, value)),
+    { type: "IDAT", data: packed },
+    { type: "IEND", data: new Uint8Array() },
+  ];
+  return join([SIGNATURE, ...chunks.map(writeChunk)]);
 }
 
 /**
@@ -145,11 +169,20 @@ export function writeChunk({ type, data }: Chunk): Uint8Array {
 /** The CRC of ISO 3309 at the end of a chunk. fast-png does not export its own. */
 function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
+  for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ (CRCS[(crc ^ (bytes[i] as number)) & 0xff] as number);
   return ~crc >>> 0;
+}
+
+/** The CRC of each byte. */
+const CRCS = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  return crc;
+});
+
+async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
+  return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 
 async function inflate(bytes: Uint8Array): Promise<Uint8Array> {

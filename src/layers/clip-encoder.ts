@@ -2,6 +2,7 @@ import type { Value } from "../graph/graph.js";
 import { attention } from "../graph/ops/attention.js";
 import { add } from "../graph/ops/elementwise.js";
 import type { Scope } from "../graph/scope.js";
+import { pageTurn } from "../page-turn.js";
 import { ACTIVATIONS, type Activation, layerNorm, linear } from "./basic.js";
 
 /** The config fields that CLIP's text and image transformers share. */
@@ -17,9 +18,12 @@ export interface ClipEncoderOptions {
  * The hidden states of a transformer: x [batch, tokens, hidden_size], then the output of each of its `layers`. `mask` is added to
  * attention's scores.
  */
-export function clipEncoder(x: Value, w: Scope, layers: number, options: ClipEncoderOptions, mask?: Value): Value[] {
+export async function clipEncoder(x: Value, w: Scope, layers: number, options: ClipEncoderOptions, mask?: Value): Promise<Value[]> {
   const states = [x];
-  for (let i = 0; i < layers; i++) states.push(clipEncoderLayer(states[i] as Value, w.at(i), options, mask));
+  for (let i = 0; i < layers; i++) {
+    await pageTurn();
+    states.push(clipEncoderLayer(states[i] as Value, w.at(i), options, mask));
+  }
   return states;
 }
 

@@ -5,6 +5,7 @@ import { groupNormalize } from "../graph/ops/norms.js";
 import { filtered, reflected, spread } from "../graph/ops/resampling.js";
 import { concat, reshape, split, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
+import { pageTurn } from "../page-turn.js";
 import { multiHeadAttention } from "./attention.js";
 import { ACTIVATIONS, type Activation, conv, layerNorm, linear } from "./basic.js";
 
@@ -38,9 +39,15 @@ interface KBlock extends KBlockOptions {
 }
 
 /** Resnet blocks, each followed by attention if there is any. Matches diffusers' KDownBlock2D and KCrossAttnDownBlock2D. */
-export function kDownBlock(x: Value, temb: Value, w: Scope, { channels, layers, attention, attendsToItself, ...options }: KBlock): Value {
+export async function kDownBlock(
+  x: Value,
+  temb: Value,
+  w: Scope,
+  { channels, layers, attention, attendsToItself, ...options }: KBlock,
+): Promise<Value> {
   let h = x;
   for (let i = 0; i < layers; i++) {
+    await pageTurn();
     h = resnet(h, temb, w.at("resnets", i), { channels, outChannels: channels, groupsOut: groupsOf(channels), ...options });
     if (attention) h = attend(h, temb, w.at("attentions", i), attention, attendsToItself);
   }
@@ -51,14 +58,15 @@ export function kDownBlock(x: Value, temb: Value, w: Scope, { channels, layers, 
  * As {@link kDownBlock}, for x already joined with its skip. The last resnet block makes the `outChannels` of the next level. Matches
  * diffusers' KUpBlock2D and KCrossAttnUpBlock2D.
  */
-export function kUpBlock(
+export async function kUpBlock(
   x: Value,
   temb: Value,
   w: Scope,
   { channels, outChannels, layers, attention, attendsToItself, ...options }: KBlock & { readonly outChannels: number },
-): Value {
+): Promise<Value> {
   let h = x;
   for (let i = 0; i < layers; i++) {
+    await pageTurn();
     const last = i === layers - 1 ? outChannels : channels;
     // Without attention, both convolutions of the last block have the new number of channels, but its norms keep their groups.
     const inner = attention ? channels : last;

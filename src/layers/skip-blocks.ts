@@ -4,6 +4,7 @@ import { add } from "../graph/ops/elementwise.js";
 import { filtered, spread } from "../graph/ops/resampling.js";
 import { concat } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
+import { pageTurn } from "../page-turn.js";
 import { pixelAttention } from "./attention.js";
 import { conv, groupNorm } from "./basic.js";
 import { type ResnetOptions, resnetBlock } from "./resnet.js";
@@ -36,16 +37,17 @@ function groupsOf(channels: number): number {
  * Down block. `picture` is the network's input, halved as often as the values; the result has it halved once more. Matches diffusers'
  * SkipDownBlock2D and AttnSkipDownBlock2D.
  */
-export function skipDownBlock(
+export async function skipDownBlock(
   x: Value,
   picture: Value,
   temb: Value,
   w: Scope,
   { channels, layers, attention, isLast, ...resnet }: SkipBlockOptions,
-): { readonly skips: readonly Value[]; readonly picture: Value } {
+): Promise<{ readonly skips: readonly Value[]; readonly picture: Value }> {
   const skips: Value[] = [];
   let h = x;
   for (let i = 0; i < layers; i++) {
+    await pageTurn();
     const groups = groupsOf(h.shape[1] ?? 0);
     h = resnetBlock(h, temb, w.at("resnets", i), channels, { ...resnet, groups, groupsOut: groupsOf(channels), outputScale: SUM_SCALE });
     if (attention) h = attend(h, w.at("attentions", i), attention.headWidth, resnet.epsilon);
@@ -62,16 +64,17 @@ export function skipDownBlock(
  * Up block. `picture` is the sum of the coarser levels' pictures, undefined in the coarsest. Matches diffusers' SkipUpBlock2D and
  * AttnSkipUpBlock2D.
  */
-export function skipUpBlock(
+export async function skipUpBlock(
   x: Value,
   skips: Value[],
   picture: Value | undefined,
   temb: Value,
   w: Scope,
   { channels, layers, attention, isLast, ...resnet }: SkipBlockOptions,
-): { readonly x: Value; readonly picture: Value | undefined } {
+): Promise<{ readonly x: Value; readonly picture: Value | undefined }> {
   let h = x;
   for (let i = 0; i < layers; i++) {
+    await pageTurn();
     const skip = skips.pop();
     const groups = joinedGroups(h, skip, attention !== null);
     h = resnetBlock(skip ? concat([h, skip], 1) : h, temb, w.at("resnets", i), channels, {

@@ -2,6 +2,7 @@ import type { Value } from "../graph/graph.js";
 import { add, addBatches } from "../graph/ops/elementwise.js";
 import { reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
+import { pageTurn } from "../page-turn.js";
 import { multiHeadAttention, type Perturbation, perturbedSelfAttention } from "./attention.js";
 import { groupNorm, layerNorm, linear } from "./basic.js";
 import { feedForward } from "./feed-forward.js";
@@ -26,16 +27,17 @@ export interface TransformerOptions {
  * A context with n times the batch holds n contexts for each x. The result has the context's batch. What comes before the first
  * cross-attention is computed once for all of them.
  */
-export function spatialTransformer(
+export async function spatialTransformer(
   x: Value,
   context: Value,
   w: Scope,
   { heads, layers, groups, onlyCrossAttention = false, perturbs }: TransformerOptions,
-): Value {
+): Promise<Value> {
   const [batch = 0, channels = 0, height = 0, width = 0] = x.shape;
   const normed = groupNorm(x, w.at("norm"), groups, 1e-6);
   let h = linear(transpose(reshape(normed, [batch, channels, height * width]), [0, 2, 1]), w.at("proj_in"), channels);
   for (let i = 0; i < layers; i++) {
+    await pageTurn();
     h = transformerBlock(h, context, w.at("transformer_blocks", i), { heads, onlyCrossAttention, perturbs });
   }
   h = linear(h, w.at("proj_out"), channels);

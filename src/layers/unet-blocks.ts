@@ -2,6 +2,7 @@ import type { Value } from "../graph/graph.js";
 import { averagePool, doubled } from "../graph/ops/resampling.js";
 import { concat, repeatBatch } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
+import { pageTurn } from "../page-turn.js";
 import { type AddedAttentionOptions, addedAttention, type Perturbation, type PixelAttentionOptions, pixelAttention } from "./attention.js";
 import { amplifiedHalf, type FreeUBlock, filteredLow } from "./freeu.js";
 import { type MotionOptions, motionModule } from "./motion-module.js";
@@ -42,7 +43,7 @@ export interface BlockOptions {
  * Down block: resnet blocks, then a downsampling if `downsamplePadding` is given. Every result is also a skip for the up blocks. `steer`
  * changes the last result before the downsampling, or after it in a block without attention; T2I-Adapters act there.
  */
-export function downBlock(
+export async function downBlock(
   x: Value,
   temb: Value | undefined,
   w: Scope,
@@ -51,14 +52,15 @@ export function downBlock(
     readonly sampler?: Sampler;
     readonly steer?: ((h: Value) => Value) | undefined;
   },
-): Value[] {
+): Promise<Value[]> {
   const skips: Value[] = [];
   const { steer = (h) => h } = options;
   const steersFirst = options.attention.kind === "transformer";
   let h = x;
   for (let i = 0; i < options.layers; i++) {
+    await pageTurn();
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
-    h = attend(h, w, i, options);
+    h = await attend(h, w, i, options);
     if (steersFirst && i === options.layers - 1) h = steer(h);
     skips.push(h);
   }
@@ -76,11 +78,12 @@ export function downBlock(
 }
 
 /** Middle block: a resnet block, then `layers` times attention and a resnet block. */
-export function midBlock(x: Value, temb: Value | undefined, w: Scope, options: BlockOptions): Value {
+export async function midBlock(x: Value, temb: Value | undefined, w: Scope, options: BlockOptions): Promise<Value> {
   const { channels, layers, resnet } = options;
   let h = resnetBlock(x, temb, w.at("resnets", 0), channels, resnet);
   for (let i = 0; i < layers; i++) {
-    h = attend(h, w, i, options);
+    h = await attend(h, w, i, options);
+    await pageTurn();
     h = resnetBlock(h, temb, w.at("resnets", i + 1), channels, resnet);
   }
   return h;
@@ -91,7 +94,7 @@ export function midBlock(x: Value, temb: Value | undefined, w: Scope, options: B
  * changes both the value that meets a skip and the skip. `exchange` is called with the value that meets a skip and with the skip's number.
  * Its result takes the value's place.
  */
-export function upBlock(
+export async function upBlock(
   x: Value,
   skips: Value[],
   temb: Value | undefined,
@@ -102,14 +105,15 @@ export function upBlock(
     readonly exchange?: (h: Value, skip: number) => Value;
     readonly freeU?: FreeUBlock | undefined;
   },
-): Value {
+): Promise<Value> {
   let h = x;
   for (let i = 0; i < options.layers; i++) {
+    await pageTurn();
     const skip = skips.pop();
     h = options.exchange?.(h, skips.length) ?? h;
     if (skip) h = joinSkip(h, skip, options.freeU);
     h = resnetBlock(h, temb, w.at("resnets", i), options.channels, options.resnet);
-    h = attend(h, w, i, options);
+    h = await attend(h, w, i, options);
   }
   if (options.isLast) return h;
   if (options.sampler === "resnet")
@@ -124,12 +128,12 @@ function joinSkip(h: Value, skip: Value, freeU: FreeUBlock | undefined): Value {
 }
 
 /** What follows resnet block `i`: attention, then motion between frames. */
-function attend(x: Value, w: Scope, i: number, { attention, motion }: Pick<BlockOptions, "attention" | "motion">): Value {
-  const attended = attendInPicture(x, w, i, attention);
+async function attend(x: Value, w: Scope, i: number, { attention, motion }: Pick<BlockOptions, "attention" | "motion">): Promise<Value> {
+  const attended = await attendInPicture(x, w, i, attention);
   return motion ? motionModule(attended, w.at("motion_modules", i), motion) : attended;
 }
 
-function attendInPicture(x: Value, w: Scope, i: number, attention: BlockAttention): Value {
+async function attendInPicture(x: Value, w: Scope, i: number, attention: BlockAttention): Promise<Value> {
   if (attention.kind === "none") return x;
   const scope = w.at("attentions", i);
   if (attention.kind === "transformer") {

@@ -113,7 +113,9 @@ export class AsymmetricAutoencoderKL extends Model<AsymmetricAutoencoderKLConfig
     expectPictures(image, this.config.inChannels, this.scaleFactor);
     this.refuseTiling();
     const moments = await this.memory.perPicture(image, async (pictures) => {
-      const { moments } = await this.run("encode", { image: pictures }, (inputs, w) => ({ moments: encode(inputs.image, w, this.config) }));
+      const { moments } = await this.run("encode", { image: pictures }, async (inputs, w) => ({
+        moments: await encode(inputs.image, w, this.config),
+      }));
       return moments;
     });
     return { latentDist: DiagonalGaussianDistribution.ofMoments(moments) };
@@ -143,7 +145,7 @@ export class AsymmetricAutoencoderKL extends Model<AsymmetricAutoencoderKLConfig
     const inputs = { latents, ...(given && { image: given.image, mask: given.mask }) };
     const samples: Tensor[] = [];
     for (const rows of this.memory.slicing ? eachRow(inputs, batch) : [inputs]) {
-      const { sample } = await this.run("decode", rows, (values, w) => ({ sample: decode(values, w, this.config) }));
+      const { sample } = await this.run("decode", rows, async (values, w) => ({ sample: await decode(values, w, this.config) }));
       samples.push(sample);
     }
     return { sample: concat(samples) };
@@ -168,10 +170,10 @@ function eachRow<Inputs extends Readonly<Record<string, Tensor>>>(inputs: Inputs
 }
 
 /** The mean, then the logarithm of the variance, along the channels. */
-function encode(image: Value, w: Scope, config: AsymmetricAutoencoderKLConfig): Value {
+async function encode(image: Value, w: Scope, config: AsymmetricAutoencoderKLConfig): Promise<Value> {
   const { downBlockTypes: blockTypes, downBlockOutChannels: blockOutChannels, layersPerDownBlock: layersPerBlock } = config;
   const width = 2 * config.latentChannels;
-  const h = klEncoder(image, w.at("encoder"), width, { ...config, blockTypes, blockOutChannels, layersPerBlock });
+  const h = await klEncoder(image, w.at("encoder"), width, { ...config, blockTypes, blockOutChannels, layersPerBlock });
   return conv(h, w.at("quant_conv"), width, { kernel: 1 });
 }
 
@@ -180,7 +182,7 @@ function decode(
   { latents, image, mask }: { readonly latents: Value; readonly image?: Value; readonly mask?: Value },
   w: Scope,
   config: AsymmetricAutoencoderKLConfig,
-): Value {
+): Promise<Value> {
   const { upBlockTypes: blockTypes, upBlockOutChannels: blockOutChannels, layersPerUpBlock: layersPerBlock } = config;
   const h = conv(latents, w.at("post_quant_conv"), config.latentChannels, { kernel: 1 });
   const d = w.at("decoder");

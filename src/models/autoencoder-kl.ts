@@ -121,14 +121,18 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
 
   private encodeTiles(image: Tensor): Promise<Tensor> {
     return this.inTiles(image, this.sampleSide, this.latentSide, async (tile) => {
-      const { moments } = await this.run("encode", { image: tile }, (inputs, w) => ({ moments: encode(inputs.image, w, this.config) }));
+      const { moments } = await this.run("encode", { image: tile }, async (inputs, w) => ({
+        moments: await encode(inputs.image, w, this.config),
+      }));
       return moments;
     });
   }
 
   private decodeTiles(latents: Tensor): Promise<Tensor> {
     return this.inTiles(latents, this.latentSide, this.sampleSide, async (tile) => {
-      const { sample } = await this.run("decode", { latents: tile }, (inputs, w) => ({ sample: decode(inputs.latents, w, this.config) }));
+      const { sample } = await this.run("decode", { latents: tile }, async (inputs, w) => ({
+        sample: await decode(inputs.latents, w, this.config),
+      }));
       return sample;
     });
   }
@@ -157,13 +161,13 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
 const TILE_OVERLAP = 0.25;
 
 /** The mean, then the logarithm of the variance, along the channels. */
-function encode(image: Value, w: Scope, config: AutoencoderKLConfig): Value {
+async function encode(image: Value, w: Scope, config: AutoencoderKLConfig): Promise<Value> {
   const { downBlockTypes: blockTypes, latentChannels } = config;
-  const h = klEncoder(image, w.at("encoder"), 2 * latentChannels, { ...config, blockTypes });
+  const h = await klEncoder(image, w.at("encoder"), 2 * latentChannels, { ...config, blockTypes });
   return config.useQuantConv ? conv(h, w.at("quant_conv"), 2 * latentChannels, { kernel: 1 }) : h;
 }
 
-function decode(latents: Value, w: Scope, config: AutoencoderKLConfig): Value {
+function decode(latents: Value, w: Scope, config: AutoencoderKLConfig): Promise<Value> {
   const { upBlockTypes: blockTypes, latentChannels, outChannels } = config;
   const h = config.usePostQuantConv ? conv(latents, w.at("post_quant_conv"), latentChannels, { kernel: 1 }) : latents;
   return klDecoder(h, w.at("decoder"), outChannels, { ...config, blockTypes });

@@ -6,6 +6,7 @@ import { add, scale, shift } from "../graph/ops/elementwise.js";
 import { resizeNearest } from "../graph/ops/resampling.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, activationName, conv } from "../layers/basic.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Autoencoder } from "./autoencoder.js";
@@ -91,8 +92,8 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   }> {
     expectShape("image", image, ["batch", this.config.inChannels, "height", "width"]);
     const latents = await this.inParts(image, TILE_SIDE, 1 / this.scaleFactor, async (tile) => {
-      const { latents } = await this.run("encode", { image: tile }, (inputs, w) => ({
-        latents: encode(inputs.image, w.at("encoder", "layers"), this.config),
+      const { latents } = await this.run("encode", { image: tile }, async (inputs, w) => ({
+        latents: await encode(inputs.image, w.at("encoder", "layers"), this.config),
       }));
       return latents;
     });
@@ -109,8 +110,8 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
     const sample = await this.inParts(latents, TILE_SIDE / this.scaleFactor, this.scaleFactor, async (tile) => {
-      const { sample } = await this.run("decode", { latents: tile }, (inputs, w) => ({
-        sample: decode(inputs.latents, w.at("decoder", "layers"), this.config),
+      const { sample } = await this.run("decode", { latents: tile }, async (inputs, w) => ({
+        sample: await decode(inputs.latents, w.at("decoder", "layers"), this.config),
       }));
       return sample;
     });
@@ -145,19 +146,22 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
 
 // Encoder and decoder are each one `nn.Sequential`, which also numbers the layers without weights.
 
-function encode(image: Value, w: Scope, config: AutoencoderTinyConfig): Value {
+async function encode(image: Value, w: Scope, config: AutoencoderTinyConfig): Promise<Value> {
   let layer = 0;
   // The network expects 0..1.
   let h = scale(shift(image, 1), 0.5);
   for (const [i, count] of config.numEncoderBlocks.entries()) {
     const channels = config.encoderBlockOutChannels[i] ?? 0;
     h = conv(h, w.at(layer++), channels, { stride: i === 0 ? 1 : 2 });
-    for (let j = 0; j < count; j++) h = tinyBlock(h, w.at(layer++), channels, config.actFn);
+    for (let j = 0; j < count; j++) {
+      await pageTurn();
+      h = tinyBlock(h, w.at(layer++), channels, config.actFn);
+    }
   }
   return conv(h, w.at(layer), config.latentChannels);
 }
 
-function decode(latents: Value, w: Scope, config: AutoencoderTinyConfig): Value {
+async function decode(latents: Value, w: Scope, config: AutoencoderTinyConfig): Promise<Value> {
   const { decoderBlockOutChannels: widths, numDecoderBlocks, upsamplingScalingFactor: factor, actFn } = config;
   let layer = 0;
   // Outliers are limited to -3..3, smoothly. The latents of pictures are in that range.
@@ -166,7 +170,10 @@ function decode(latents: Value, w: Scope, config: AutoencoderTinyConfig): Value 
   layer++;
   for (const [i, count] of numDecoderBlocks.entries()) {
     const channels = widths[i] ?? 0;
-    for (let j = 0; j < count; j++) h = tinyBlock(h, w.at(layer++), channels, actFn);
+    for (let j = 0; j < count; j++) {
+      await pageTurn();
+      h = tinyBlock(h, w.at(layer++), channels, actFn);
+    }
     const isLast = i === numDecoderBlocks.length - 1;
     if (!isLast) {
       const [, , height = 0, width = 0] = h.shape;

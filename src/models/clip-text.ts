@@ -174,8 +174,8 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
       readonly textEmbeds: Tensor;
     }
   > {
-    const outputs = await this.encode(inputIds, options, (inputs, w, config, opts) => {
-      const results = textModel(inputs, w, config, opts);
+    const outputs = await this.encode(inputIds, options, async (inputs, w, config, opts) => {
+      const results = await textModel(inputs, w, config, opts);
       return { ...results, text_embeds: linear(results.pooler_output, w.at("text_projection"), config.projectionDim) };
     });
     const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput, text_embeds: textEmbeds } = outputs;
@@ -196,9 +196,9 @@ type BuildText<Output extends string> = (
   w: Scope,
   config: CLIPTextConfig,
   options: CLIPTextOptions,
-) => Readonly<Record<Output, Value>>;
+) => Promise<Readonly<Record<Output, Value>>>;
 
-function textModel(inputs: TextInputs, w: Scope, config: CLIPTextConfig, { clipSkip = 0, outputHiddenStates }: CLIPTextOptions) {
+async function textModel(inputs: TextInputs, w: Scope, config: CLIPTextConfig, { clipSkip = 0, outputHiddenStates }: CLIPTextOptions) {
   const { hiddenSize, layerNormEps: epsilon } = config;
   const [batch = 0, tokens = 0] = inputs.input_ids.shape;
   const embeddings = w.at("embeddings");
@@ -207,7 +207,7 @@ function textModel(inputs: TextInputs, w: Scope, config: CLIPTextConfig, { clipS
   const mask = causalMask(words, tokens);
   // All layers are built if all states are wanted; else the skipped ones are not even loaded.
   const layers = outputHiddenStates ? config.numHiddenLayers : config.numHiddenLayers - clipSkip;
-  const states = clipEncoder(add(words, positions), w.at("encoder", "layers"), layers, config, mask);
+  const states = await clipEncoder(add(words, positions), w.at("encoder", "layers"), layers, config, mask);
   const kept = states[config.numHiddenLayers - clipSkip] as Value;
   const last = layerNorm(kept, w.at("final_layer_norm"), epsilon);
   return {

@@ -76,8 +76,8 @@ export class CLIPVisionModel extends Model<CLIPVisionConfig> {
   async forward(pixelValues: Tensor, { outputHiddenStates = false }: CLIPVisionOptions = {}): Promise<CLIPVisionOutput> {
     const { numChannels, imageSize } = this.config;
     expectShape("pixelValues", pixelValues, ["batch", numChannels, imageSize, imageSize]);
-    const outputs = await this.run(`hidden states ${outputHiddenStates}`, { pixel_values: pixelValues }, (inputs, w) => {
-      const states = visionStates(inputs.pixel_values, w, this.config);
+    const outputs = await this.run(`hidden states ${outputHiddenStates}`, { pixel_values: pixelValues }, async (inputs, w) => {
+      const states = await visionStates(inputs.pixel_values, w, this.config);
       return { last_hidden_state: states.at(-1) as Value, ...this.pooled(states, w), ...(outputHiddenStates && statesAsOutputs(states)) };
     });
     return this.output(outputs, outputHiddenStates);
@@ -121,7 +121,7 @@ export class CLIPVisionModelWithProjection extends CLIPVisionModel {
 }
 
 /** The hidden states [batch, 1 + patches, hidden_size] of pictures: the normed embeddings, then each layer's output. */
-export function visionStates(pixels: Value, w: Scope, config: CLIPVisionConfig): Value[] {
+export async function visionStates(pixels: Value, w: Scope, config: CLIPVisionConfig): Promise<Value[]> {
   const { hiddenSize, patchSize, numChannels } = config;
   const [batch = 0] = pixels.shape;
   const embeddings = w.at("embeddings");

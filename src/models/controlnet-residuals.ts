@@ -53,16 +53,16 @@ export function conditioningEmbedding(picture: Value, w: Scope, config: ControlC
 }
 
 /** The way down from `first`, and a residual for each of its results, times its number of `scales` [residuals]. */
-export function controlResiduals(
+export async function controlResiduals(
   first: Value,
   temb: Value,
   context: Value,
   scales: Value,
   w: Scope,
   config: ControlConfig,
-): Readonly<Record<`residual_${number}`, Value>> {
-  const skips = downBlocks(first, temb, context, w, config);
-  const last = middle(skips.at(-1) ?? first, temb, context, w, config);
+): Promise<Readonly<Record<`residual_${number}`, Value>>> {
+  const skips = await downBlocks(first, temb, context, w, config);
+  const last = await middle(skips.at(-1) ?? first, temb, context, w, config);
   const project = (x: Value, scope: Scope) => conv(x, scope, x.shape[1] ?? 0, { kernel: 1 });
   const residuals = [
     ...skips.map((skip, i) => project(skip, w.at("controlnet_down_blocks", i))),

@@ -170,7 +170,7 @@ function union(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
   config: ControlNetUnionConfig,
-): Readonly<Record<`residual_${number}`, Value>> {
+): Promise<Readonly<Record<`residual_${number}`, Value>>> {
   const { sample, timestep, encoder_hidden_states, control_type, scales } = inputs as Readonly<Record<string, Value>> & {
     sample: Value;
     timestep: Value;

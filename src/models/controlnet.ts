@@ -128,7 +128,7 @@ function controlNet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
   config: ControlNetConfig,
-): Readonly<Record<`residual_${number}`, Value>> {
+): Promise<Readonly<Record<`residual_${number}`, Value>>> {
   const { sample, timestep, encoder_hidden_states, controlnet_cond, scales } = inputs as Readonly<Record<string, Value>> & {
     sample: Value;
     timestep: Value;

@@ -35,7 +35,7 @@ export function expectKInputs(
  * Down and up blocks of a UNet of K blocks; x is the result of the first convolution. Each down block leaves one skip, its result before
  * the downsampling; the coarsest leaves none if it has attention.
  */
-export function kBlocks(first: Value, temb: Value, context: Value, w: Scope, config: UNet2DConditionConfig): Value {
+export async function kBlocks(first: Value, temb: Value, context: Value, w: Scope, config: UNet2DConditionConfig): Promise<Value> {
   const { blockOutChannels, actFn: activation, normEps: epsilon, attentionHeadDim } = config;
   const last = blockOutChannels.length - 1;
   const options = { activation, epsilon };
@@ -46,7 +46,7 @@ export function kBlocks(first: Value, temb: Value, context: Value, w: Scope, con
   const skips: (Value | undefined)[] = [];
   for (const [i, type] of config.downBlockTypes.entries()) {
     const own = attention(type, i);
-    h = kDownBlock(h, temb, w.at("down_blocks", i), {
+    h = await kDownBlock(h, temb, w.at("down_blocks", i), {
       ...options,
       channels: blockOutChannels[i] ?? 0,
       layers: level(config.layersPerBlock, i),
@@ -59,7 +59,7 @@ export function kBlocks(first: Value, temb: Value, context: Value, w: Scope, con
   for (const [j, type] of config.upBlockTypes.entries()) {
     const i = last - j;
     const [channels = 0, outChannels = 0] = [blockOutChannels[i], blockOutChannels[Math.max(0, i - 1)]];
-    h = kUpBlock(joinKSkip(h, skips.pop()), temb, w.at("up_blocks", j), {
+    h = await kUpBlock(joinKSkip(h, skips.pop()), temb, w.at("up_blocks", j), {
       ...options,
       channels,
       outChannels,

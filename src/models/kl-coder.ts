@@ -44,37 +44,37 @@ export function expectPictures(image: Tensor, channels: number, scaleFactor: num
 }
 
 /** Pictures to features of `channels`. Matches diffusers' Encoder. */
-export function klEncoder(image: Value, w: Scope, channels: number, options: CoderOptions): Value {
+export async function klEncoder(image: Value, w: Scope, channels: number, options: CoderOptions): Promise<Value> {
   const { blockOutChannels, blockTypes, layersPerBlock: layers } = options;
   const { resnet, finish, middle, attention } = parts(options);
   const last = blockOutChannels.length - 1;
   let h = conv(image, w.at("conv_in"), blockOutChannels[0] ?? 0);
   for (const [i, channels] of blockOutChannels.entries()) {
     const block = { channels, layers, resnet, attention: attention(blockTypes[i]), downsamplePadding: i < last ? 0 : undefined };
-    h = downBlock(h, undefined, w.at("down_blocks", i), block).at(-1) ?? h;
+    h = (await downBlock(h, undefined, w.at("down_blocks", i), block)).at(-1) ?? h;
   }
-  return conv(finish(middle(h, w), w), w.at("conv_out"), channels);
+  return conv(finish(await middle(h, w), w), w.at("conv_out"), channels);
 }
 
 /**
  * Latents to pictures of `channels`. `change` is called with what each block is given, and with what the last one makes; its result takes
  * that value's place. Matches diffusers' Decoder, and with `change` its MaskConditionDecoder.
  */
-export function klDecoder(
+export async function klDecoder(
   latents: Value,
   w: Scope,
   channels: number,
   options: CoderOptions,
   change: (h: Value) => Value = (h) => h,
-): Value {
+): Promise<Value> {
   const { blockOutChannels, blockTypes, layersPerBlock } = options;
   const { resnet, finish, middle, attention } = parts(options);
-  let h = middle(conv(latents, w.at("conv_in"), blockOutChannels.at(-1) ?? 0), w);
+  let h = await middle(conv(latents, w.at("conv_in"), blockOutChannels.at(-1) ?? 0), w);
   const widths = [...blockOutChannels].reverse();
   for (const [i, channels] of widths.entries()) {
     const isLast = i === widths.length - 1;
     const block = { channels, layers: layersPerBlock + 1, resnet, attention: attention(blockTypes[i]), isLast };
-    h = upBlock(change(h), [], undefined, w.at("up_blocks", i), block);
+    h = await upBlock(change(h), [], undefined, w.at("up_blocks", i), block);
   }
   return conv(finish(change(h), w), w.at("conv_out"), channels);
 }

@@ -50,6 +50,9 @@ export interface ModelParts<Config> {
   readonly ownsEngine: boolean;
 }
 
+/** What a network's graph computes, by the outputs' names. Large networks are written in pieces, with turns for a page between them. */
+type Written<Output extends string> = Readonly<Record<Output, Value>> | Promise<Readonly<Record<Output, Value>>>;
+
 /** Sessions that a model keeps: guided and unguided batches of one size, and one more size. Each holds weights packed for its shapes. */
 const SESSIONS_KEPT = 3;
 
@@ -203,7 +206,7 @@ export abstract class Model<Config> implements AsyncDisposable {
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
     inputs: Inputs,
-    build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Readonly<Record<Output, Value>>,
+    build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Written<Output>,
     {
       lent = [],
       takingTurns = 1,
@@ -223,7 +226,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       const policy = networkPolicy(this.engine, { runsOften, overflowsHalf, weightBytes: this.weights.bytes });
       const graph = new Graph({ ...policy.graph, attentionSlice });
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
-      const outputs = build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
+      const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
       return this.engine.load(graph.finish(), policy.load);
     };

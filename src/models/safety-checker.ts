@@ -80,8 +80,8 @@ export class StableDiffusionSafetyChecker extends Model<SafetyCheckerConfig> {
 }
 
 /** The cosines [batch, concepts] between the embeddings of the pictures and of the concepts, and the concepts' thresholds. */
-function similarities(pixels: Value, w: Scope, { visionConfig, projectionDim }: SafetyCheckerConfig) {
-  const pooled = poolVision(visionStates(pixels, w, visionConfig), w, visionConfig);
+async function similarities(pixels: Value, w: Scope, { visionConfig, projectionDim }: SafetyCheckerConfig) {
+  const pooled = poolVision(await visionStates(pixels, w, visionConfig), w, visionConfig);
   const pictures = unitLength(linear(pooled, w.at("visual_projection"), projectionDim));
   const concepts = (name: string) => {
     const [known = 0] = w.shapeOf(name);

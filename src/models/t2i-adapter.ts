@@ -7,6 +7,7 @@ import { add } from "../graph/ops/elementwise.js";
 import { averagePoolWhole, pixelUnshuffle } from "../graph/ops/resampling.js";
 import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -74,23 +75,27 @@ export class T2IAdapter extends Model<T2IAdapterConfig> {
         argument: "pictures",
       });
     }
-    const build = ({ pictures: x }: { readonly pictures: Value }, w: Scope) => statesAsOutputs(features(x, w.at("adapter"), this.config));
+    const build = async ({ pictures: x }: { readonly pictures: Value }, w: Scope) =>
+      statesAsOutputs(await features(x, w.at("adapter"), this.config));
     return statesFrom(await this.run("adapter", { pictures }, build));
   }
 }
 
-function features(pictures: Value, w: Scope, config: T2IAdapterConfig): Value[] {
+async function features(pictures: Value, w: Scope, config: T2IAdapterConfig): Promise<Value[]> {
   const { channels, numResBlocks, adapterType } = config;
   const pixels = pixelUnshuffle(pictures, config.downscaleFactor);
   const results: Value[] = [];
   if (adapterType === "light_adapter") {
     // The last level has the channels of the one before.
-    for (const [i, width] of [...channels, channels.at(-1) ?? 0].entries())
+    for (const [i, width] of [...channels, channels.at(-1) ?? 0].entries()) {
+      await pageTurn();
       results.push(lightBlock(i === 0 ? pixels : averagePoolWhole(results[i - 1] as Value), w.at("body", i), width, numResBlocks));
+    }
     return results;
   }
   let h = conv(pixels, w.at("conv_in"), channels[0] ?? 0);
   for (const [i, width] of channels.entries()) {
+    await pageTurn();
     // XL's UNets halve the picture at the first level already, where the adapter takes larger squares of pixels.
     const halves = adapterType === "full_adapter_xl" ? i === 2 : i > 0;
     h = fullBlock(halves ? averagePoolWhole(h) : h, w.at("body", i), width, numResBlocks);

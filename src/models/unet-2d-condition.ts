@@ -277,7 +277,7 @@ function inParts(feeds: Readonly<Record<string, Tensor<DType>>>, batch: number, 
  * The UNet's graph. With a `cut`, the value that meets the skip of that number is the deep feature: it becomes a second output, or an input
  * replaces it, so that the graph needs no deeper blocks.
  */
-function unet(
+async function unet(
   inputs: Readonly<Record<string, Value | undefined>>,
   w: Scope,
   given: UNet2DConditionConfig & { readonly perturbs?: Perturbation | undefined },
@@ -286,7 +286,7 @@ function unet(
     freeU,
     motion,
   }: { readonly cut: number | undefined; readonly freeU: FreeUFactors | undefined; readonly motion: Motion | undefined },
-): Readonly<Record<string, Value>> {
+): Promise<Readonly<Record<string, Value>>> {
   const { sample, timestep, encoder_hidden_states } = inputs as { sample: Value; timestep: Value; encoder_hidden_states: Value };
   const { blockOutChannels } = given;
   const context = given.encoderHidDim
@@ -295,11 +295,11 @@ function unet(
   const temb = timeEmbedding({ ...inputs, timestep }, w, given, given.actFn);
   const centered = given.centerInputSample ? shift(scale(sample, 2), -1) : sample;
   const first = conv(centered, w.at("conv_in"), blockOutChannels[0] ?? 0, { kernel: given.convInKernel });
-  if (hasKBlocks(given)) return { prediction: lastLayers(kBlocks(first, temb, context, w, given), w, given) };
+  if (hasKBlocks(given)) return { prediction: lastLayers(await kBlocks(first, temb, context, w, given), w, given) };
   const config = { ...given, normNumGroups: given.normNumGroups ?? 0 };
   const steering = intrablockResiduals(inputs);
-  const skips = downBlocks(first, temb, context, w, config, steering, motion);
-  let h = middle(skips.at(-1) ?? first, temb, context, w, config, motion);
+  const skips = await downBlocks(first, temb, context, w, config, steering, motion);
+  let h = await middle(skips.at(-1) ?? first, temb, context, w, config, motion);
 
   const [rest] = steering;
   // As in diffusers, a feature of another shape is for a middle block that this UNet does not have.
@@ -320,7 +320,7 @@ function unet(
   for (const [j, type] of config.upBlockTypes.entries()) {
     const i = last - j;
     const layers = config.reverseTransformerLayersPerBlock?.[j] ?? level(config.transformerLayersPerBlock, i);
-    h = upBlock(h, skips, temb, w.at("up_blocks", j), {
+    h = await upBlock(h, skips, temb, w.at("up_blocks", j), {
       channels: blockOutChannels[i] ?? 0,
       layers: level(config.layersPerBlock, i) + 1,
       ...resnetsOf(type, config),

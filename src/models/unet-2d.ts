@@ -155,7 +155,7 @@ export class UNet2DModel extends Model<UNet2DConfig> {
       timestep: isLearned ? timesteps.to("int64") : timesteps,
       ...classFeed("UNet", classLabels, this.config),
     };
-    const { prediction } = await this.run("unet", feeds, (values, w) => ({ prediction: unet(values, w, this.config) }));
+    const { prediction } = await this.run("unet", feeds, async (values, w) => ({ prediction: await unet(values, w, this.config) }));
     return { sample: prediction };
   }
 }
@@ -172,7 +172,7 @@ function isSkipBlock(type: string): boolean {
   return /^(Attn)?Skip/.test(type);
 }
 
-function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, config: UNet2DConfig): Value {
+async function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, config: UNet2DConfig): Promise<Value> {
   const { sample, timestep, class_labels } = inputs as { sample: Value; timestep: Value; class_labels?: Value };
   const { blockOutChannels, layersPerBlock, normEps: epsilon, attentionHeadDim } = config;
   // With null, only the middle block and the last norm use it.
@@ -200,13 +200,13 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
   for (const [i, type] of config.downBlockTypes.entries()) {
     const hasAttention = type.startsWith("Attn");
     if (isSkipBlock(type)) {
-      const block = skipDownBlock(h, input, temb, w.at("down_blocks", i), skipOptions(i, layersPerBlock, hasAttention, i === last));
+      const block = await skipDownBlock(h, input, temb, w.at("down_blocks", i), skipOptions(i, layersPerBlock, hasAttention, i === last));
       skips.push(...block.skips);
       h = skips.at(-1) ?? h;
       input = block.picture;
       continue;
     }
-    const results = downBlock(h, temb, w.at("down_blocks", i), {
+    const results = await downBlock(h, temb, w.at("down_blocks", i), {
       channels: blockOutChannels[i] ?? 0,
       layers: layersPerBlock,
       resnet,
@@ -222,7 +222,7 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
     const outputScale = config.midBlockScaleFactor;
     const own = groupsOf(blockOutChannels[last] ?? 0);
     const middleGroups = config.attnNormNumGroups ?? (config.resnetTimeScaleShift === "default" ? own : undefined);
-    h = midBlock(h, temb, w.at("mid_block"), {
+    h = await midBlock(h, temb, w.at("mid_block"), {
       channels: blockOutChannels[last] ?? 0,
       layers: 1,
       resnet: { ...resnet, groups: own, outputScale },
@@ -235,10 +235,10 @@ function unet(inputs: Readonly<Record<string, Value | undefined>>, w: Scope, con
     const hasAttention = type.startsWith("Attn");
     if (isSkipBlock(type)) {
       const options = skipOptions(last - j, layersPerBlock + 1, hasAttention, j === last);
-      ({ x: h, picture } = skipUpBlock(h, skips, picture, temb, w.at("up_blocks", j), options));
+      ({ x: h, picture } = await skipUpBlock(h, skips, picture, temb, w.at("up_blocks", j), options));
       continue;
     }
-    h = upBlock(h, skips, temb, w.at("up_blocks", j), {
+    h = await upBlock(h, skips, temb, w.at("up_blocks", j), {
       channels: blockOutChannels[last - j] ?? 0,
       layers: layersPerBlock + 1,
       resnet,

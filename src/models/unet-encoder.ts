@@ -312,7 +312,7 @@ export function blockAttention(
  * The down blocks. x is the result of the first convolution. Returns the skips: x, and the result of every layer and downsampling. Each
  * block adds the next of the `residuals`, and takes it out of the list.
  */
-export function downBlocks(
+export async function downBlocks(
   x: Value,
   temb: Value,
   context: Value,
@@ -320,11 +320,11 @@ export function downBlocks(
   config: PassConfig,
   residuals: IntrablockResidual[] = [],
   motion?: Motion,
-): Value[] {
+): Promise<Value[]> {
   const last = config.blockOutChannels.length - 1;
   const skips = [x];
   for (const [i, type] of config.downBlockTypes.entries()) {
-    const results = downBlock(skips.at(-1) ?? x, temb, w.at("down_blocks", i), {
+    const results = await downBlock(skips.at(-1) ?? x, temb, w.at("down_blocks", i), {
       channels: config.blockOutChannels[i] ?? 0,
       layers: level(config.layersPerBlock, i),
       ...resnetsOf(type, config),
@@ -369,7 +369,7 @@ export function isAlike(a: Value, b: Value): boolean {
 }
 
 /** The middle block; x itself if the config has none. */
-export function middle(x: Value, temb: Value, context: Value, w: Scope, config: PassConfig, motion?: Motion): Value {
+export async function middle(x: Value, temb: Value, context: Value, w: Scope, config: PassConfig, motion?: Motion): Promise<Value> {
   if (!config.midBlockType) return x;
   const last = config.blockOutChannels.length - 1;
   const { midBlockType, midBlockOnlyCrossAttention, onlyCrossAttention, midBlockScaleFactor: outputScale } = config;

@@ -5,6 +5,7 @@ import { doubled, pixelShuffle, pixelUnshuffle, resizeNearest } from "../graph/o
 import { concat } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
+import { pageTurn } from "../page-turn.js";
 import type { UpscalerConfig } from "./upscaler.js";
 
 /** Channels of the pictures. */
@@ -13,13 +14,16 @@ const CHANNELS = 3;
 const RESIDUAL = 0.2;
 
 /** RRDBNet of ESRGAN (Wang et al. 2018) and Real-ESRGAN (Wang et al. 2021). Both sides of `pixels` are multiples of `unshuffle`. */
-export function rrdbNet(pixels: Value, w: Scope, { features, growth, blocks, doublings, unshuffle }: UpscalerConfig): Value {
+export async function rrdbNet(pixels: Value, w: Scope, { features, growth, blocks, doublings, unshuffle }: UpscalerConfig): Promise<Value> {
   const first = conv(unshuffle === 1 ? pixels : pixelUnshuffle(pixels, unshuffle), w.at("conv_first"), features);
   let h = first;
   for (let i = 0; i < blocks; i++) {
     const block = w.at("body", i);
     let inner = h;
-    for (const part of ["rdb1", "rdb2", "rdb3"]) inner = denseBlock(inner, block.at(part), features, growth);
+    for (const part of ["rdb1", "rdb2", "rdb3"]) {
+      await pageTurn();
+      inner = denseBlock(inner, block.at(part), features, growth);
+    }
     h = add(scale(inner, RESIDUAL), h);
   }
   h = add(first, conv(h, w.at("conv_body"), features));
@@ -45,10 +49,11 @@ function active(x: Value): Value {
 }
 
 /** SRVGGNetCompact of Real-ESRGAN: what it computes is added to the picture with larger pixels. */
-export function compactNet(pixels: Value, w: Scope, { features, blocks, scale: factor }: UpscalerConfig): Value {
+export async function compactNet(pixels: Value, w: Scope, { features, blocks, scale: factor }: UpscalerConfig): Promise<Value> {
   const [, , height = 0, width = 0] = pixels.shape;
   let h = pixels;
   for (let i = 0; i < blocks; i++) {
+    await pageTurn();
     const slopes = w.at("body", 2 * i + 1).tensor("weight", [features], [features, 1, 1]);
     h = parametricRelu(conv(h, w.at("body", 2 * i), features), slopes);
   }

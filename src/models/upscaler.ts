@@ -129,8 +129,8 @@ export class Upscaler extends Model<UpscalerConfig> {
 
   /** `rests: false` keeps the network loaded for the next tile. */
   private async compute(pixels: Tensor, options: { readonly rests?: boolean } = {}): Promise<Tensor> {
-    const build = ({ pixels: x }: { readonly pixels: Value }, w: Scope) => ({
-      result: this.config.architecture === "ESRGAN" ? rrdbNet(x, w, this.config) : compactNet(x, w, this.config),
+    const build = async ({ pixels: x }: { readonly pixels: Value }, w: Scope) => ({
+      result: await (this.config.architecture === "ESRGAN" ? rrdbNet : compactNet)(x, w, this.config),
     });
     return (await this.run("upscaler", { pixels }, build, options)).result;
   }

@@ -160,7 +160,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
     signal?.throwIfAborted();
     return {
-      images: outputOf<Output>(images, outputType, retouch),
+      images: await outputOf<Output>(images, outputType, retouch),
       seeds: seedsOf(generator),
       ...(nsfwContentDetected && { nsfwContentDetected }),
     };

@@ -107,7 +107,7 @@ export abstract class StableDiffusionBase<Request extends UNetRequest> extends U
         hint: "give one, or safetyChecker: null",
       });
     }
-    const { hasNsfwConcepts } = await safetyChecker.forward(featureExtractor.preprocess(pictures(images)));
+    const { hasNsfwConcepts } = await safetyChecker.forward(featureExtractor.preprocess(await pictures(images)));
     if (hasNsfwConcepts.includes(true)) warn("the safety checker found a picture unsafe and made it black; try another prompt or seed");
     const checked = hasNsfwConcepts.map((isUnsafe, i) => (isUnsafe ? Tensor.zeros([1, ...images.shape.slice(1)]) : images.slice(i, i + 1)));
     return { images: concat(checked), nsfwContentDetected: hasNsfwConcepts };

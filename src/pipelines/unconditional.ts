@@ -118,7 +118,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     const stepOptions = { generator, ...this.stepOptions(checked) };
     await turn.take(signal);
     const images = yield* this.denoise({ request: checked, batch, steps, generator, scheduler, stepOptions, signal });
-    return { images: outputOf<Output>(images, outputType), seeds: seedsOf(generator) };
+    return { images: await outputOf<Output>(images, outputType), seeds: seedsOf(generator) };
   }
 
   /** From noise to float pictures in 0..1. */

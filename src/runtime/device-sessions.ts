@@ -32,7 +32,7 @@ export class DeviceSessions {
 
   /** Loads a graph. @throws the thread's error, unchanged. */
   async create(graph: FinishedGraph, options: LoadOptions = {}): Promise<Session> {
-    const { session: id } = await this.transport.ask(loadTask(this.settings, graph, options));
+    const { session: id } = await this.transport.ask(await loadTask(this.settings, graph, options));
     if (id === undefined) throw new DeviceError("the runtime's thread returned no session");
     const session: Session = {
       run: (feeds, lent) => this.run(id, feeds, lent),

@@ -39,9 +39,7 @@ export interface EngineHost {
   /** Whether the GPU drivers in use compute in software; false if that cannot be known. */
   computesInSoftware(): boolean;
   /** Encodes a model for the device's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */
-  encode(model: OnnxModel, device: ResolvedDevice): EncodedModel;
-  /** Lets the page show and answer something between two long pieces of work; undefined where nobody waits for this thread. */
-  pause?(): Promise<void>;
+  encode(model: OnnxModel, device: ResolvedDevice): Promise<EncodedModel>;
   /** A new file, for weights that are converted when a graph is loaded. */
   scratchFile(): FileRef;
 }

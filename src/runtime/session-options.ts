@@ -3,7 +3,7 @@ import type { OnnxModel } from "../graph/onnx.js";
 import { isProcessor, type ResolvedDevice } from "./device.js";
 import type { EncodedModel } from "./engine-host.js";
 import type { LoadOptions } from "./session.js";
-import type { LoadTask, SessionOptions } from "./transport.js";
+import type { LoadTask, PreparationTask, SessionOptions } from "./transport.js";
 
 /** What all sessions of an engine have in common. */
 export interface SessionSettings {
@@ -17,7 +17,7 @@ export interface SessionSettings {
   /** Threads that compute on the CPU; if undefined, one for each core. */
   readonly threads?: number | undefined;
   /** How the platform encodes models. */
-  readonly encode: (model: OnnxModel) => EncodedModel;
+  readonly encode: (model: OnnxModel) => Promise<EncodedModel>;
 }
 
 /**
@@ -27,14 +27,20 @@ export interface SessionSettings {
 const LARGE_VALUE = 2 ** 22;
 
 /** The task that loads a graph with an engine's settings. */
-export function loadTask(settings: SessionSettings, graph: FinishedGraph, options: LoadOptions = {}): LoadTask {
+export async function loadTask(settings: SessionSettings, graph: FinishedGraph, options: LoadOptions = {}): Promise<LoadTask> {
   const { model, largestValue = 0, preparations = [] } = graph;
   const { keepsMemory: runsOften = false, copiesWeights = false } = options;
   // C's allocator keeps part of the memory it is given back (0.6 GB after SD 1.5's VAE at 512x512), and fragments more. The runtime's arena
   // is better for large values, even if all memory is freed after the run. With a profile the session stays: its runs belong in one file.
   const isLarge = isProcessor(settings.device) && !runsOften && largestValue >= LARGE_VALUE;
   const keepsMemory = isLarge || runsOften;
-  const { bytes, sessionConfig, mounts } = settings.encode(model);
+  const { bytes, sessionConfig, mounts } = await settings.encode(model);
+  const prepared: PreparationTask[] = [];
+  for (const { model, outputs, file } of preparations) {
+    const { bytes, sessionConfig, mounts } = await settings.encode(model);
+    // The optimizer would merge two transpositions into one, which may be slower.
+    prepared.push({ model: bytes, options: sessionOptions(settings, sessionConfig, { optimizes: false }), outputs, file, mounts });
+  }
   return {
     kind: "load",
     model: bytes,
@@ -47,11 +53,7 @@ export function loadTask(settings: SessionSettings, graph: FinishedGraph, option
     }),
     mounts,
     endsAfterRun: isLarge && settings.profile === undefined,
-    preparations: preparations.map(({ model, outputs, file }) => {
-      const { bytes, sessionConfig, mounts } = settings.encode(model);
-      // The optimizer would merge two transpositions into one, which may be slower.
-      return { model: bytes, options: sessionOptions(settings, sessionConfig, { optimizes: false }), outputs, file, mounts };
-    }),
+    preparations: prepared,
   };
 }
 

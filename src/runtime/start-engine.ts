@@ -120,8 +120,6 @@ class OnnxEngine implements Engine {
 
   async load(graph: FinishedGraph, options?: LoadOptions): Promise<Session> {
     await this.settle();
-    // The graph was just written, and will be encoded.
-    await this.host.pause?.();
     return this.running.sessions.load(graph, options);
   }
 

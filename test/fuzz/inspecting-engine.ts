@@ -32,7 +32,7 @@ export function inspectingEngine(files: Files): Engine {
     device: "cpu",
     capabilities: { device: "cpu" },
     load: async (graph): Promise<Session> => {
-      const [bytes, ...prepared] = [graph, ...(graph.preparations ?? [])].map(onnxOf) as [Uint8Array, ...Uint8Array[]];
+      const [bytes, ...prepared] = (await Promise.all([graph, ...(graph.preparations ?? [])].map(onnxOf))) as [Uint8Array, ...Uint8Array[]];
       for (const model of [bytes, ...prepared]) checkWeights(model, files);
       const outputs = messages(modelGraph(bytes), 12).map(toPort);
       return {

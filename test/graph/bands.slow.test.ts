@@ -51,15 +51,15 @@ describe("a picture in bands", () => {
     expect((await sum(true)).result.toArray()).toEqual((await sum(false)).result.toArray());
   });
 
-  it("is joined only if an operation needs all of it", () => {
-    const concats = (use: (picture: Value) => Value) => {
+  it("is joined only if an operation needs all of it", async () => {
+    const concats = async (use: (picture: Value) => Value) => {
       const graph = new Graph();
       const bands = [0, 1].map((i) => graph.input(`band${i}`, "float32", [1, 2, 4, 3]));
       graph.output("y", use(silu(joinRows(bands))));
-      return onnxText(graph).split("Concat").length - 1;
+      return (await onnxText(graph)).split("Concat").length - 1;
     };
-    expect(concats((picture) => takeRows(picture, 0, 4))).toBe(0);
-    expect(concats((picture) => picture)).toBe(1);
+    expect(await concats((picture) => takeRows(picture, 0, 4))).toBe(0);
+    expect(await concats((picture) => picture)).toBe(1);
   });
 });
 
@@ -68,7 +68,7 @@ const [HEIGHT, WIDTH] = [330, 398];
 
 interface Network {
   readonly weights: Readonly<Record<string, Shape>>;
-  readonly build: (x: Value, w: Scope) => Value;
+  readonly build: (x: Value, w: Scope) => Value | Promise<Value>;
 }
 
 const convolution = (name: string, channels: number, outChannels: number, kernel = 3) => ({
@@ -127,10 +127,10 @@ const NETWORKS: readonly (readonly [what: string, input: Shape, network: Network
         ...linear("resnets.0.norm2.linear", 3, 128),
         ...convolution("resnets.0.conv2", 64, 64),
       },
-      build: (x, w) => {
+      build: async (x, w) => {
         const temb = x.graph.constant([0.5, -0.2, 0.1, -0.4, 0.3, 0.2], [2, 3]);
         const block = { channels: 64, layers: 1, activation: "gelu", epsilon: 1e-5, attention: undefined, attendsToItself: false } as const;
-        return kUpsample(kDownsample(kDownBlock(x, temb, w, block)));
+        return kUpsample(kDownsample(await kDownBlock(x, temb, w, block)));
       },
     },
   ],
@@ -166,7 +166,7 @@ describe("large pictures", () => {
   /** A graph for the target runs on the CPU, whatever the target. */
   async function run(target: Target, x: Tensor, { weights, build }: Network): Promise<Tensor> {
     const graph = new Graph({ capabilities: { device: target } });
-    graph.output("y", build(graph.input("x", "float32", x.shape), await scopeOf(graph, weights)));
+    graph.output("y", await build(graph.input("x", "float32", x.shape), await scopeOf(graph, weights)));
     const session = await engine.load(graph.finish());
     try {
       const { y } = await session.run({ x });

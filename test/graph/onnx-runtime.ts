@@ -23,7 +23,7 @@ export async function evaluate(
     return graph.input(name, dtype, shape);
   });
   graph.output("result", declared);
-  const { bytes, sessionConfig } = encodeOnDisk(graph.finish().model);
+  const { bytes, sessionConfig } = await encodeOnDisk(graph.finish().model);
   const session = await InferenceSession.create(bytes, {
     graphOptimizationLevel: "basic",
     logSeverityLevel: 4,

@@ -68,7 +68,7 @@ describe("Winograd's convolution", () => {
     ["channels", [1, 64, 64, 64], 128],
     ["channels of the result", [1, 128, 64, 64], 64],
   ])("is not used for %s too few or small to gain", async (_, shape, outChannels) => {
-    const bytes = async (convolution: Convolution) => onnxOf(await graphOf(shape, outChannels, convolution)).length;
+    const bytes = async (convolution: Convolution) => (await onnxOf(await graphOf(shape, outChannels, convolution))).length;
     expect(await bytes(fast)).toBe(await bytes(direct));
   });
 });

@@ -62,7 +62,7 @@ describe("a UNet with a deep feature", () => {
     for (const cacheBranch of [0, 4, 8]) {
       const { deepFeature } = await unet.forward(sample, 500, { ...texts, cacheBranch });
       await unet.forward(sample, 500, { ...texts, cacheBranch, deepFeature });
-      const names = onnxText(graphs.at(-1) as FinishedGraph);
+      const names = await onnxText(graphs.at(-1) as FinishedGraph);
       sizes.push(names.length);
       expect(names).not.toContain("mid_block");
       if (cacheBranch === 0) expect(names).not.toContain("down_blocks");

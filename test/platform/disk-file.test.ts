@@ -20,37 +20,37 @@ describe("a file on disk", () => {
 });
 
 describe("a model's root", () => {
-  const encode = (...paths: string[]) => {
+  const encode = async (...paths: string[]) => {
     const graph = new Graph();
     paths.forEach((path, i) => {
       const weight = { name: `w${i}`, dtype: "float32", shape: [1], file: diskFile(path), offset: 0, length: 4 } as const;
       graph.output(`y${i}`, graph.weight(weight, [1]));
     });
-    const { bytes, sessionConfig } = encodeOnDisk(graph.finish().model);
+    const { bytes, sessionConfig } = await encodeOnDisk(graph.finish().model);
     return { bytes, root: sessionConfig.model_external_initializers_file_folder_path };
   };
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
 
-  it("is that of the file system if there are no drives", () => {
-    const { root, bytes } = encode("/models/unet/w.safetensors");
+  it("is that of the file system if there are no drives", async () => {
+    const { root, bytes } = await encode("/models/unet/w.safetensors");
     expect(root).toBe("/");
     expect(text(bytes)).toContain("models/unet/w.safetensors");
     expect(text(bytes)).not.toContain("/models");
   });
 
-  it("is the drive on Windows", () => {
-    const { root, bytes } = encode("D:\\models\\a.safetensors", "d:\\other\\b.safetensors");
+  it("is the drive on Windows", async () => {
+    const { root, bytes } = await encode("D:\\models\\a.safetensors", "d:\\other\\b.safetensors");
     expect(root).toBe("D:\\");
     expect(text(bytes)).toContain("models\\a.safetensors");
     expect(text(bytes)).not.toMatch(/D:/i);
   });
 
-  it("cannot be two drives", () => {
-    expect(() => encode("C:\\a.safetensors", "D:\\b.safetensors")).toThrow(ArgumentError);
-    expect(() => encode("C:\\a.safetensors", "D:\\b.safetensors")).toThrow(/weights lie on two drives, C:\\ and D:\\/);
+  it("cannot be two drives", async () => {
+    await expect(encode("C:\\a.safetensors", "D:\\b.safetensors")).rejects.toThrow(ArgumentError);
+    await expect(encode("C:\\a.safetensors", "D:\\b.safetensors")).rejects.toThrow(/weights lie on two drives, C:\\ and D:\\/);
   });
 
-  it("does not matter to a graph without weights", () => {
-    expect(encode().root).toBe("/");
+  it("does not matter to a graph without weights", async () => {
+    expect((await encode()).root).toBe("/");
   });
 });

@@ -69,7 +69,7 @@ export class FakeThread implements Transport {
 export const EMPTY_MODEL: OnnxModel = { nodes: [], initializers: [], inputs: [], outputs: [] };
 
 /** Encodes every model as one byte, and says where its weights are. */
-export function fakeEncode(): EncodedModel {
+export async function fakeEncode(): Promise<EncodedModel> {
   return { bytes: Uint8Array.of(1), sessionConfig: { weights: "here" } };
 }
 

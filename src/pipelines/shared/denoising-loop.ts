@@ -1,4 +1,5 @@
 import { type Picture, pictures } from "../../image/picture.js";
+import { pageTurn } from "../../page-turn.js";
 import type { Scheduler, StepOptions } from "../../schedulers/shared/scheduler.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { warn } from "../../warnings.js";
@@ -58,8 +59,10 @@ export async function* denoisingLoop(options: LoopOptions): AsyncGenerator<LoopT
   const { scheduler, timesteps, predict, stepOptions, afterStep, endStep, signal } = options;
   let [current, predicted]: [Tensor, Tensor | undefined] = [options.latents, undefined];
   for (const [index, timestep] of timesteps.entries()) {
+    await pageTurn();
     signal?.throwIfAborted();
     const { sample, unconditional } = await predict(scheduler.scaleModelInput(current, timestep), timestep, index, current);
+    await pageTurn();
     const { prevSample, predOriginalSample } = scheduler.step(sample, timestep, current, { ...stepOptions, unconditional });
     current = afterStep ? afterStep(prevSample, index) : prevSample;
     predicted = predOriginalSample;

@@ -29,15 +29,15 @@ export interface PipelineOutput<Output extends OutputType> {
 }
 
 /** The pictures of the tensor, each changed by `retouch`, or the tensor itself in the wanted order. */
-export function outputOf<Output extends OutputType>(
+export async function outputOf<Output extends OutputType>(
   images: Tensor,
   outputType: OutputType,
   retouch: (picture: Picture, index: number) => Picture = (picture) => picture,
-): PipelineOutput<Output>["images"] {
-  const output = (): Picture[] | Tensor<DType> => {
+): Promise<PipelineOutput<Output>["images"]> {
+  const output = async (): Promise<Picture[] | Tensor<DType>> => {
     switch (outputType) {
       case "image":
-        return pictures(images).map(retouch);
+        return (await pictures(images)).map(retouch);
       case "np":
         return images.permute(0, 2, 3, 1);
       case "uint8":
@@ -47,5 +47,5 @@ export function outputOf<Output extends OutputType>(
         return images;
     }
   };
-  return output() as PipelineOutput<Output>["images"];
+  return (await output()) as PipelineOutput<Output>["images"];
 }

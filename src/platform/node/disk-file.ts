@@ -50,9 +50,9 @@ export async function* readRange(file: FileRef, offset: number, length: number):
  * Encodes a model. ONNX Runtime wants one folder, and its weights' paths relative to it. @throws ArgumentError if the weights are on two
  * drives.
  */
-export function encodeOnDisk(model: OnnxModel): EncodedModel {
+export async function encodeOnDisk(model: OnnxModel): Promise<EncodedModel> {
   const roots = new Set<string>();
-  const bytes = encodeModel(model, (file) => {
+  const bytes = await encodeModel(model, (file) => {
     const path = locationOf(file);
     const [root = "/"] = /^([A-Za-z]:)?[\\/]+/.exec(path) ?? [];
     // Drive letters come in both cases.

@@ -32,7 +32,6 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     computesInSoftware: () => gpu?.isSoftware ?? false,
     // The WebGPU builds lack some types of weights. On the processor, weights take less memory as they are in their files.
     encode: (model, device) => encodeMounted(model, { convertsWeights: device === "webgpu" }),
-    pause: () => new Promise((resolve) => setTimeout(resolve)),
     scratchFile: () => ({ id: `scratch:${crypto.randomUUID()}` }),
   };
   const engine = await startEngine(host, { ...options, device: device === "cpu" ? "wasm" : device });

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../errors.js";
+import { pageTurn } from "../../page-turn.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { DownloadWatch, Folder } from "../folder.js";
 import { keptFile } from "./url-cache.js";
@@ -107,7 +108,13 @@ class UrlFolder implements Folder {
       return own.filter((name) => !name.includes("/"));
     }
     const names = [...CONFIGS, ...WEIGHTS];
-    const found = await Promise.all(names.map((name) => this.has(name)));
+    const asked: Promise<boolean>[] = [];
+    for (const name of names) {
+      // A browser takes a millisecond or more to begin a request.
+      await pageTurn();
+      asked.push(this.has(name));
+    }
+    const found = await Promise.all(asked);
     return names.filter((_, i) => found[i]);
   }
 

@@ -21,7 +21,7 @@ export interface MountOptions {
 }
 
 /** Encodes a model whose weights are mounted one by one. */
-export function encodeMounted(model: OnnxModel, { convertsWeights = false }: MountOptions = {}): EncodedModel {
+export async function encodeMounted(model: OnnxModel, { convertsWeights = false }: MountOptions = {}): Promise<EncodedModel> {
   const { nodes, initializers, inputs, outputs } = convertsWeights ? withoutWeightCasts(model) : model;
   const mounts: WeightMount[] = [];
   const stored = new Map(model.initializers.map(({ name, dtype }) => [name, dtype]));
@@ -32,7 +32,7 @@ export function encodeMounted(model: OnnxModel, { convertsWeights = false }: Mou
     mounts.push({ path, ...data, from: stored.get(name) ?? dtype, to: dtype });
     return { name, dtype, shape, data: { file: { id: path }, offset: 0, length: sizeOf(shape) * byteSize(dtype) } };
   });
-  const bytes = encodeModel({ nodes, initializers: mounted, inputs, outputs }, ({ id }: FileRef) => id);
+  const bytes = await encodeModel({ nodes, initializers: mounted, inputs, outputs }, ({ id }: FileRef) => id);
   return { bytes, sessionConfig: {}, mounts };
 }
 
@@ -46,7 +46,11 @@ const STORED_FLOATS: readonly DType[] = ["float64", "bfloat16", "float16", "floa
 function withoutWeightCasts(model: OnnxModel): OnnxModel {
   const users = new Map<string, OnnxNode[]>();
   for (const node of model.nodes) {
-    for (const input of new Set(node.inputs)) users.set(input, [...(users.get(input) ?? []), node]);
+    for (const input of new Set(node.inputs)) {
+      const known = users.get(input);
+      if (known) known.push(node);
+      else users.set(input, [node]);
+    }
   }
   /** The types of converted weights, by name. */
   const types = new Map<string, DType>();

@@ -20,8 +20,8 @@ function sumOf(dtypes: readonly DType[], precision: "exact" | "fast" = "exact") 
 }
 
 describe("a model whose weights are mounted", () => {
-  it("has a file for each weight, with the weight's place in the real file", () => {
-    const { mounts, sessionConfig } = encodeMounted(sumOf(["float16", "bfloat16"]));
+  it("has a file for each weight, with the weight's place in the real file", async () => {
+    const { mounts, sessionConfig } = await encodeMounted(sumOf(["float16", "bfloat16"]));
     expect(mounts).toEqual([
       { path: "weight0", file: FILE, offset: 0, length: 8, from: "float16", to: "float16" },
       { path: "weight1", file: FILE, offset: 100, length: 8, from: "bfloat16", to: "bfloat16" },
@@ -29,9 +29,9 @@ describe("a model whose weights are mounted", () => {
     expect(sessionConfig).toEqual({});
   });
 
-  it("converts weights to what the graph computes in, and leaves its casts out", () => {
+  it("converts weights to what the graph computes in, and leaves its casts out", async () => {
     const model = sumOf(["float16", "bfloat16", "float64"]);
-    const { mounts, bytes } = encodeMounted(model, { convertsWeights: true });
+    const { mounts, bytes } = await encodeMounted(model, { convertsWeights: true });
     expect(mounts?.map(({ from, to }) => [from, to])).toEqual([
       ["float16", "float32"],
       ["bfloat16", "float32"],
@@ -41,16 +41,16 @@ describe("a model whose weights are mounted", () => {
     expect(new TextDecoder("latin1").decode(bytes)).not.toContain("Cast");
   });
 
-  it("converts weights to half precision for a network that computes in it", () => {
-    const { mounts } = encodeMounted(sumOf(["bfloat16", "float16"], "fast"), { convertsWeights: true });
+  it("converts weights to half precision for a network that computes in it", async () => {
+    const { mounts } = await encodeMounted(sumOf(["bfloat16", "float16"], "fast"), { convertsWeights: true });
     expect(mounts?.map(({ from, to }) => [from, to])).toEqual([
       ["bfloat16", "float16"],
       ["float16", "float16"],
     ]);
   });
 
-  it("makes a weight float32 that is also used without a cast", () => {
-    const { mounts } = encodeMounted(
+  it("makes a weight float32 that is also used without a cast", async () => {
+    const { mounts } = await encodeMounted(
       {
         nodes: [
           { op: "Transpose", domain: "", inputs: ["w"], outputs: ["t"], attributes: {} },

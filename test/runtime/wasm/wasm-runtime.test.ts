@@ -54,7 +54,7 @@ describe("ONNX Runtime's WebAssembly build", () => {
     const graph = new Graph({ capabilities: { device: "wasm" } });
     const weights = places.map((place) => graph.weight(place, [4]));
     graph.output("sum", weights.reduce(add, graph.input("x", "float32", [4])));
-    const { bytes, mounts } = encodeMounted(graph.finish().model, { convertsWeights });
+    const { bytes, mounts } = await encodeMounted(graph.finish().model, { convertsWeights });
     const session = await wasmRuntime(ort, { open, scratch }).createSession(bytes, OPTIONS, mounts);
     expect(opened).toEqual([]);
     const { sum } = await session.run({ x: Tensor.from([0.5, 0, 0, 0]) });
@@ -68,7 +68,7 @@ describe("ONNX Runtime's WebAssembly build", () => {
     truncateSync(path, FAR);
     const graph = new Graph({ capabilities: { device: "wasm" } });
     graph.output("y", graph.weight(places[0] as (typeof places)[number], [4]));
-    const { bytes, mounts } = encodeMounted(graph.finish().model);
+    const { bytes, mounts } = await encodeMounted(graph.finish().model);
     const refused = wasmRuntime(ort, { open, scratch }).createSession(bytes, OPTIONS, mounts);
     await expect(refused).rejects.toThrow(`${path} became shorter while it was read`);
     expect(opened).toEqual([]);
