@@ -18,6 +18,7 @@ import { T2IAdapter } from "../../src/models/t2i-adapter.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { UNetMotionModel } from "../../src/models/unet-motion.js";
+import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed } from "../../src/tensor/random.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
@@ -179,6 +180,11 @@ const MODELS: Readonly<Record<string, Runner>> = {
       sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
       decoded: latents && (await vae.decode(latents)).sample,
     };
+  ZImageTransformer2DModel: runner(ZImageTransformer2DModel, async (transformer, inputs) => {
+    const [x, t, capFeats] = [inputs.take("x"), inputs.take("t"), inputs.list("cap_feats")];
+    const { sample: out } = await transformer.forward(x, t, { capFeats });
+    const { sample: alone } = await transformer.forward(x.slice(0, 1), t.slice(0, 1), { capFeats: capFeats.slice(0, 1) });
+    return { out, alone };
   }),
   AutoencoderTiny: runner(AutoencoderTiny, async (vae, inputs) => {
     const [image, latents] = [inputs.find("image"), inputs.find("latents")];

@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { vi } from "vitest";
+import { Scope } from "../../src/graph/scope.js";
+import type { Engine } from "../../src/runtime/engine.js";
+import { type Shape, sizeOf, Tensor } from "../../src/tensor/tensor.js";
+import { writeSafetensors } from "./safetensors.js";
+import { temporaryFolder } from "./temporary.js";
+
+// Builds graphs of full-sized configs without weights, and lists the tensors that they ask for.
+
+/** A network class, and how it is run once. */
+export interface AskedNetwork<Model extends AsyncDisposable> {
+  /** The class. */
+  readonly open: { fromPretrained(folder: string, options: { readonly engine: Engine }): Promise<Model> };
+  /** Folder of a tiny network of the class in test/checkpoints, which shows the layers that have biases. */
+  readonly tiny: string;
+  /** Builds all its graphs, with inputs for pictures of 1024 x 1024 pixels. */
+  readonly run: (model: Model) => Promise<unknown>;
+  /** Tensors that are read outside of graphs. */
+  readonly others?: ((model: Model) => readonly string[]) | undefined;
+}
+
+/** What a network asks for. */
+export interface Asked {
+  /** Lines "name [shape]", as Python prints them, sorted. */
+  readonly lines: readonly string[];
+  /** SHA-256 of these lines. */
+  readonly sha256: string;
+  /** Seconds of processor time that building the graphs took. */
+  readonly seconds: number;
+}
+
+/** Builds the graphs of a network with this `config.json`. */
+export async function askedTensors<Model extends AsyncDisposable>(
+  { open, tiny, run, others }: AskedNetwork<Model>,
+  config: object,
+): Promise<Asked> {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+  // A file must be there; its tensor is not read.
+  await writeSafetensors(join(folder, "diffusion_pytorch_model.safetensors"), { none: Tensor.zeros([1]) });
+  const biases = new Set(namesIn(tiny).map(pattern));
+  const lines = new Set<string>();
+  const stored = (scope: Scope, name: string, shape: Shape) => {
+    const full = scope.name ? `${scope.name}.${name}` : name;
+    lines.add(line(full, shape));
+    return { name: full, dtype: "bfloat16", shape, file: { id: "none" }, offset: 0, length: 2 * sizeOf(shape) } as const;
+  };
+  const spies = [
+    vi.spyOn(Scope.prototype, "tensor").mockImplementation(function (this: Scope, name, shape, as = shape, dtype) {
+      return this.graph.weight(stored(this, name, shape), as, dtype);
+    }),
+    vi.spyOn(Scope.prototype, "rows").mockImplementation(function (this: Scope, name, shape, start, end) {
+      const part = [end - start, ...shape.slice(1)];
+      return this.graph.weight({ ...stored(this, name, shape), shape: part, length: 2 * sizeOf(part), offset: start }, part);
+    }),
+    vi.spyOn(Scope.prototype, "hasTensor").mockImplementation(function (this: Scope, name) {
+      return biases.has(pattern(`${this.name}.${name}`));
+    }),
+    vi.spyOn(Scope.prototype, "has").mockReturnValue(false),
+  ];
+  try {
+    await using model = await open.fromPretrained(folder, { engine: engineWithoutSessions() });
+    const start = process.cpuUsage();
+    await run(model);
+    const { user, system } = process.cpuUsage(start);
+    const all = [...lines, ...(others?.(model) ?? [])].sort();
+    return { lines: all, sha256: createHash("sha256").update(all.join("\n")).digest("hex"), seconds: (user + system) / 1e6 };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** A tensor's line. */
+export function line(name: string, shape: Shape): string {
+  return `${name} [${shape.join(", ")}]`;
+}
+
+/** A name with any number in place of each number. */
+function pattern(name: string): string {
+  return name.replace(/\d+/g, "#");
+}
+
+/** Names of the tensors in a network's folder. */
+function namesIn(folder: string): string[] {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".safetensors"));
+  return files.flatMap((file) => {
+    const bytes = readFileSync(join(folder, file));
+    const header = bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE()));
+    return Object.keys(JSON.parse(header.toString()) as object);
+  });
+}
+
+/** An engine that takes graphs and computes nothing: outputs have their shapes and no numbers. */
+function engineWithoutSessions(): Engine {
+  return {
+    device: "cpu",
+    capabilities: { device: "cpu" },
+    load: async ({ model: { outputs } }) => ({
+      run: async () => Object.fromEntries(outputs.map(({ name, dtype, shape }) => [name, Tensor.zeros(shape).to(dtype as "float32")])),
+      release: async () => {},
+    }),
+    dispose: async () => {},
+  };
+}

@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
+import { Tensor } from "../../src/tensor/tensor.js";
+import { type AskedNetwork, askedTensors } from "../helpers/asked-tensors.js";
+
+const folder = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
+const zeros = (...shape: number[]) => Tensor.zeros(shape);
+
+/** How a class's graphs are built. */
+function network<Model extends AsyncDisposable>(
+  open: AskedNetwork<Model>["open"],
+  tiny: string,
+  run: AskedNetwork<Model>["run"],
+  others?: AskedNetwork<Model>["others"],
+): AskedNetwork<AsyncDisposable> {
+  return { open, tiny: folder(`checkpoints/${tiny}`), run, others } as AskedNetwork<AsyncDisposable>;
+}
+
+/** Each class of test/fixtures/full-size. */
+const NETWORKS: Readonly<Record<string, AskedNetwork<AsyncDisposable>>> = {
+  ZImageTransformer2DModel: network(ZImageTransformer2DModel, "z-image-mini/transformer", (model) =>
+    // 63 x 63 tokens, which are filled up.
+    model.forward(zeros(1, 16, 126, 126), 0.5, { capFeats: [zeros(500, 2560)] }),
+  ),
+  AutoencoderKL: network(AutoencoderKL, "z-image-mini/vae", async (model) => {
+    await model.encode(zeros(1, 3, 1024, 1024));
+    await model.decode(zeros(1, 16, 128, 128));
+  }),
+};
+
+interface FullSize {
+  readonly class: string;
+  readonly config: object;
+  readonly tensors: number;
+  readonly names_sha256: string;
+  readonly first: readonly string[];
+}
+
+const cases = readdirSync(folder("fixtures/full-size"))
+  .filter((file) => file !== "schedulers.json")
+  .map((file) => [file, JSON.parse(readFileSync(folder(`fixtures/full-size/${file}`), "utf8")) as FullSize] as const);
+
+describe("the graphs of a network of full size", () => {
+  it.each(cases)("ask for the tensors that Python's network has, and are built in two seconds: %s", async (_, expected) => {
+    const found = NETWORKS[expected.class];
+    if (!found) throw new Error(`NETWORKS has no ${expected.class}`);
+    const { lines, sha256, seconds } = await askedTensors(found, expected.config);
+    expect(lines.slice(0, 3)).toEqual(expected.first);
+    expect([lines.length, sha256]).toEqual([expected.tensors, expected.names_sha256]);
+    expect(seconds).toBeLessThan(2);
+  });
+});
