@@ -139,6 +139,11 @@ export { type UNet2DConditionInputs, UNet2DConditionModel, type UNet2DConditionO
 export type { UNet2DConditionConfig } from "./models/unet-2d-condition-config.js";
 export { type UNetMotionConfig, UNetMotionModel } from "./models/unet-motion.js";
 export { type UpscaleOptions, Upscaler, type UpscalerConfig, type UpscalerOptions } from "./models/upscaler.js";
+export {
+  type ZImageTransformer2DConfig,
+  type ZImageTransformer2DInputs,
+  ZImageTransformer2DModel,
+} from "./models/z-image-transformer.js";
 export type { ControlNetUnionComponents, ControlNetUnionOptions } from "./pipelines/adapters/controlnet-unions.js";
 export type { ControlNetComponents, ControlNetOptions, PerNet } from "./pipelines/adapters/controlnets.js";
 export type {
@@ -195,6 +200,7 @@ export type {
   PromptOptions,
   PromptOptionsXL,
   PromptSyntax,
+  TextEmbeds,
   WithPrompt,
   WithPromptEmbeds,
 } from "./pipelines/prompt/prompt-options.js";
@@ -338,7 +344,16 @@ export {
   StableDiffusionXLPAGInpaintPipeline,
   StableDiffusionXLPAGPipeline,
 } from "./pipelines/stable-diffusion-xl-pag.js";
+export type {
+  NoiseStartOptions,
+  PictureStartOptions,
+  TransformerComponents,
+  TransformerRequest,
+} from "./pipelines/transformer-pipeline.js";
 export type { UnconditionalComponents, UnconditionalRequest } from "./pipelines/unconditional.js";
+export { ZImagePipeline, type ZImageTextToImageOptions, type ZImageTextToImageRequest } from "./pipelines/z-image.js";
+export type { ZImageComponents, ZImagePromptEmbeds, ZImageRequest } from "./pipelines/z-image-base.js";
+export { type ZImageImg2ImgOptions, ZImageImg2ImgPipeline, type ZImageImg2ImgRequest } from "./pipelines/z-image-img2img.js";
 export type { Folder } from "./platform/folder.js";
 export type { CachedRepository, CachedRevision } from "./platform/hub.js";
 export type { PagePicture } from "./platform/page-pictures.js";

@@ -104,6 +104,30 @@ export interface LatentFamily extends Family {
   readonly embeddings?: "one table" | "table per encoder";
 }
 
+/** A family whose denoiser is a transformer that reads latents in squares, each of them one token. Its folder is `transformer`. */
+export interface TransformerFamily extends Family {
+  readonly parts: Readonly<Record<"transformer", Part>> & Family["parts"];
+  readonly latents: Latents;
+  /** Latents along each side of a token. */
+  readonly patch: number;
+  /** Side in pixels of pictures whose call names no size. */
+  readonly sampleSize: number;
+  readonly published: readonly [PublishedTransformer, ...PublishedTransformer[]];
+}
+
+/** A checkpoint of a family with a transformer on the hub, and how it differs from others of the family. */
+export interface PublishedTransformer {
+  /** Its id on the hub. */
+  readonly repository: string;
+  readonly scheduler: SchedulerConfig;
+  /** Values of `model_index.json` besides the parts that it has. */
+  readonly indexOptions?: Readonly<Record<string, boolean>>;
+  /** Fields of the transformer's config by which it differs, in the spelling of config files. */
+  readonly config?: Readonly<Record<string, string | number | boolean | null>>;
+  /** What its model card advises, where the pipeline's defaults are others. */
+  readonly defaults?: Partial<Defaults>;
+}
+
 /** The network that denoises. */
 export interface Denoiser {
   /** Its folder. */

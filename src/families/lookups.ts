@@ -2,7 +2,7 @@ import { CONSISTENCY } from "./consistency.js";
 import { DDIM } from "./ddim.js";
 import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
-import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts, WorkflowName } from "./family.js";
+import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts, TransformerFamily, WorkflowName } from "./family.js";
 import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
 import { LATENT_CONSISTENCY } from "./latent-consistency.js";
 import { LATENT_UPSCALER } from "./latent-upscaler.js";
@@ -16,11 +16,15 @@ import { STABLE_DIFFUSION_2_DEPTH } from "./stable-diffusion-2-depth.js";
 import { STABLE_DIFFUSION_XL } from "./stable-diffusion-xl.js";
 import { STABLE_DIFFUSION_XL_REFINER } from "./stable-diffusion-xl-refiner.js";
 import { X4_UPSCALER } from "./x4-upscaler.js";
+import { Z_IMAGE } from "./z-image.js";
 
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
+/** The families whose denoiser is a transformer. */
+const TRANSFORMERS = [Z_IMAGE] as const;
 const ALL = [
   ...LATENT,
+  ...TRANSFORMERS,
   LATENT_CONSISTENCY,
   INSTRUCT_PIX2PIX,
   INSTRUCT_PIX2PIX_XL,
@@ -46,6 +50,8 @@ type ClassNames<Workflows> = {
 export const FAMILIES: readonly (Family & { readonly id: FamilyId })[] = ALL;
 /** The families that denoise latents under the guidance of a text. */
 export const LATENT_FAMILIES: readonly LatentFamily[] = LATENT;
+/** The families whose denoiser is a transformer. */
+export const TRANSFORMER_FAMILIES: readonly (TransformerFamily & { readonly id: FamilyId })[] = TRANSFORMERS;
 /** The family of files that state nothing else, as in diffusers. */
 export const DEFAULT_FAMILY: LatentFamily = STABLE_DIFFUSION_1;
 /** The checkpoints with Karras' noise levels. */

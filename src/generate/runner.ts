@@ -1,12 +1,15 @@
 import { ArgumentError } from "../errors.js";
 import type { Picture } from "../image/picture.js";
+import type { LatentDiffusionPipeline } from "../pipelines/latent-diffusion.js";
 import type { LatentDiffusionRequest } from "../pipelines/latent-diffusion-request.js";
-import type { Prompted } from "../pipelines/prompt/prompt-options.js";
+import type { Prompted, TextEmbeds } from "../pipelines/prompt/prompt-options.js";
+import type { DenoisingNetwork } from "../pipelines/shared/denoiser.js";
 import { latentsOf } from "../pipelines/shared/missing-parts.js";
 import type { PipelineOutput } from "../pipelines/shared/output.js";
 import type { PipelineRun } from "../pipelines/shared/pipeline-run.js";
 import type { StableDiffusionXLCommonRequest } from "../pipelines/stable-diffusion-xl-base.js";
 import type { StableDiffusionXLImg2ImgPipeline } from "../pipelines/stable-diffusion-xl-img2img.js";
+import type { TransformerPipeline, TransformerRequest } from "../pipelines/transformer-pipeline.js";
 import type { UnconditionalPipeline, UnconditionalRequest } from "../pipelines/unconditional.js";
 import type { UNetPipeline } from "../pipelines/unet-pipeline.js";
 import { Generator } from "../tensor/random.js";
@@ -67,6 +70,21 @@ const SEEING = ["StableDiffusionLatentUpscalePipeline"];
 /** One pipeline, from noise or a picture to the result. */
 export function runner<Request extends LatentDiffusionRequest>(pipe: UNetPipeline<Request>, request: Request): Runner {
   if (!SEEING.includes(pipe.className) && !SEEN_PICTURES.some((option) => option in request)) expectPlainUNet(pipe);
+  return latentRunner(pipe, request);
+}
+
+/** One pipeline with a transformer, from noise or a picture to the result. */
+export function transformerRunner<Request extends TransformerRequest<TextEmbeds>>(
+  pipe: TransformerPipeline<Request, DenoisingNetwork>,
+  request: Request,
+): Runner {
+  return latentRunner(pipe, request);
+}
+
+function latentRunner<Request extends LatentDiffusionRequest<TextEmbeds>>(
+  pipe: LatentDiffusionPipeline<Request>,
+  request: Request,
+): Runner {
   return {
     run: (seed, signal) => steps(pipe.steps({ ...request, seed, signal, outputType: "image" as const })),
     async *latents(seed, signal) {

@@ -154,8 +154,8 @@ function filled(length: number): number {
 }
 
 /**
- * The texts' features one after another, each filled up to its length, and a mask that is 1 where a learned filling takes the place: so texts
- * of similar lengths share a graph.
+ * The texts' features one after another, each filled up to its length, and a mask that is 1 where a learned filling takes the place: so
+ * texts of similar lengths share a graph.
  */
 function captionFeeds(capFeats: readonly Tensor[], lengths: readonly number[]): { captions: Tensor; fillings: Tensor } {
   const total = lengths.reduce((sum, length) => sum + length, 0);

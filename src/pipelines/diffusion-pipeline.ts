@@ -14,7 +14,7 @@ import { openPipeline, type PipelineOptions } from "./open-pipeline.js";
 import type { PartsOf, PipelineClass, PipelineOf } from "./pipeline-classes.js";
 import { savePipeline } from "./save-pipeline.js";
 import type { ComponentSource } from "./shared/components.js";
-import type { Denoiser } from "./shared/denoiser.js";
+import type { DenoisingNetwork } from "./shared/denoiser.js";
 import { belongsElsewhere } from "./shared/misplaced-options.js";
 import { type DenoisingStep, type PipelineRun, pipelineRun } from "./shared/pipeline-run.js";
 
@@ -155,7 +155,7 @@ export abstract class DiffusionPipeline implements AsyncDisposable {
   }
 
   /** The network that denoises. */
-  protected abstract get denoiser(): Denoiser;
+  protected abstract get denoiser(): DenoisingNetwork;
 
   /** The device that the networks run on: the requested one, or the one that `device: "auto"` chose. */
   get device(): ResolvedDevice {

@@ -1,6 +1,6 @@
 import { abortSignal, type Fields, flag, group, numbers, oneOrList, real, tensor, whole } from "../options/fields.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { PROMPT_INPUT_FIELDS, type PromptInput } from "./prompt/prompt-options.js";
+import { PROMPT_INPUT_FIELDS, type PromptInput, type TextEmbeds } from "./prompt/prompt-options.js";
 import { RANDOM_FIELDS, type RandomOptions } from "./shared/arguments.js";
 import { GUIDANCE_INTERVAL_FIELDS, type GuidanceInterval } from "./shared/guidance-interval.js";
 import { OUTPUT_TYPE, type OutputType } from "./shared/output.js";
@@ -8,7 +8,7 @@ import { STEERING_FIELDS, type SteeringOptions } from "./shared/steering.js";
 import { STEP_CACHE_FIELDS, type StepCacheOptions } from "./shared/step-cache.js";
 
 /** The options of every latent diffusion call. Names and defaults are those of diffusers. */
-export interface LatentDiffusionRequest extends PromptInput, RandomOptions, SteeringOptions {
+export interface LatentDiffusionRequest<Embeds extends TextEmbeds = Tensor> extends PromptInput<Embeds>, RandomOptions, SteeringOptions {
   /** Denoising steps: more steps take longer and show finer detail. 50 by default. */
   readonly numInferenceSteps?: number | undefined;
   /** Instead of a number of steps: the timesteps themselves, for schedulers that take them. */

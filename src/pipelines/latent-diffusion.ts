@@ -10,14 +10,14 @@ import { concat, type Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { AdaptablePipeline } from "./adaptable-pipeline.js";
 import type { GuidanceOptions, LatentDiffusionRequest } from "./latent-diffusion-request.js";
-import { type PromptInput, promptCount } from "./prompt/prompt-options.js";
+import { type PromptInput, promptCount, type TextEmbeds } from "./prompt/prompt-options.js";
 import { embedsOf, type TextEncoders } from "./prompt/text-encoders.js";
 import { expectSize, resolveGenerators, type Size, type SizeOptions, seedsOf } from "./shared/arguments.js";
 import type { Call, Denoised } from "./shared/call.js";
 import { type ComponentSource, part } from "./shared/components.js";
 import { denoisingLoop, type LoopOptions, toUnitRange, withPreview, withPreviews } from "./shared/denoising-loop.js";
 import { warnOfStrongGuidance } from "./shared/guidance.js";
-import { GuidancePlan } from "./shared/guidance-plan.js";
+import { type GuidanceLimits, GuidancePlan } from "./shared/guidance-plan.js";
 import { type LatentScale, unscaleLatents } from "./shared/latents.js";
 import { expectVae, LATENTS_ALONE, latentsOf } from "./shared/missing-parts.js";
 import { type OutputType, outputOf, type PipelineOutput } from "./shared/output.js";
@@ -45,6 +45,9 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
 
 const EXAMPLE = '{ prompt: "a red fox" }';
 
+/** What a call says of its guidance. */
+export type GuidedRequest = PromptInput<TextEmbeds> & GuidanceOptions & Pick<LatentDiffusionRequest, "guidanceInterval">;
+
 /** A pipeline's part of the options of its loop. */
 export interface LatentLoopOptions
   extends Pick<LoopOptions, "latents" | "predict" | "afterStep" | "endsWithPrediction">,
@@ -58,7 +61,7 @@ export interface LatentLoopOptions
  * What latent diffusion pipelines have in common: checks of requests, the denoising loop, decoding.
  * Calls run in the order they are made. Every call works on a copy of the scheduler.
  */
-export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest> extends AdaptablePipeline {
+export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionRequest<TextEmbeds>> extends AdaptablePipeline {
   /** Decodes latents to pictures. Null at run time if the pipeline was opened without it. */
   vae: Autoencoder;
   /** The values of options that a request leaves out. */
@@ -78,7 +81,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   protected abstract readonly fields: Fields<object>;
 
   /** Encodes the prompts. */
-  protected abstract get textEncoders(): TextEncoders;
+  protected abstract get textEncoders(): TextEncoders<Request>;
 
   private get vaeMemory(): MemorySaving {
     return expectVae(this.vae).memory;
@@ -157,7 +160,8 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     await turn.take(signal);
     const { latents, unpack = asTheyAre, decodedAtOnce, decodeCondition, retouch } = yield* this.denoise(call);
     const decoded = async () => this.checkSafety(await this.decode(unpack(latents), decodedAtOnce, decodeCondition));
-    const { images, nsfwContentDetected } = outputType === "latent" ? { images: latents } : await decoded();
+    const { images, nsfwContentDetected } =
+      outputType === "latent" ? { images: this.givesUnpacked ? unpack(latents) : latents } : await decoded();
     signal?.throwIfAborted();
     return {
       images: await outputOf<Output>(images, outputType, retouch),
@@ -173,12 +177,12 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** Features of the prompts, for a request in place of the prompts. */
   protected async embed<Embeds extends object>(
-    options: PromptInput & GuidanceOptions,
-    fields: Fields<PromptInput & GuidanceOptions>,
+    options: PromptInput<TextEmbeds> & GuidanceOptions,
+    fields: Fields<object>,
   ): Promise<Embeds> {
     const checked = this.check<typeof options>("encodePrompt", options, fields, EXAMPLE);
     const { doClassifierFreeGuidance: isGuided = this.guidanceOf(checked).isEverGuided } = checked;
-    const encoded = await this.textEncoders.encode(checked, { isGuided });
+    const encoded = await this.textEncoders.encode(checked as Request, { isGuided });
     return embedsOf(encoded.at(1)) as Embeds;
   }
 
@@ -204,6 +208,9 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     }
   }
 
+  /** Whether latents that a call asks for are those of the autoencoder; they are as the network has them by default. */
+  protected readonly givesUnpacked: boolean = false;
+
   /** How latents are scaled before they are decoded. */
   protected get latentScale(): LatentScale {
     return this.vae.config;
@@ -228,14 +235,16 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return this.vaeScaleFactor;
   }
 
+  /** The size of pictures whose call names none. */
+  protected abstract get nativeSize(): Size;
+
   /**
    * The requested size, or the one the network was trained on. @throws ArgumentError unless both sides are multiples of
    * {@link sizeMultiple}.
    */
   protected size({ height, width }: SizeOptions): Size {
-    const factor = this.vaeScaleFactor;
-    const [nativeHeight, nativeWidth] = this.denoiser.sampleSize;
-    const size = { height: height ?? nativeHeight * factor, width: width ?? nativeWidth * factor };
+    const native = this.nativeSize;
+    const size = { height: height ?? native.height, width: width ?? native.width };
     expectSize(size.width, size.height, this.sizeMultiple);
     return size;
   }
@@ -265,8 +274,13 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     };
   }
 
-  private guidanceOf(request: PromptInput & GuidanceOptions & Pick<LatentDiffusionRequest, "guidanceInterval">): GuidancePlan {
-    return new GuidancePlan(this.guidanceScaleOf(request), (scale) => this.isGuided(scale, request), request.guidanceInterval);
+  private guidanceOf(request: GuidedRequest): GuidancePlan {
+    return new GuidancePlan(this.guidanceScaleOf(request), (scale) => this.isGuided(scale, request), this.guidanceLimits(request));
+  }
+
+  /** Which steps of a call are not guided. */
+  protected guidanceLimits({ guidanceInterval: interval }: GuidedRequest): GuidanceLimits {
+    return { interval };
   }
 
   /** @throws ArgumentError for guidance that the network cannot have. */
@@ -278,7 +292,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Whether the network predicts every picture twice at this scale, with the prompt and with the negative prompt. */
-  protected isGuided(guidanceScale: number, _prompts: PromptInput): boolean {
+  protected isGuided(guidanceScale: number, _prompts: PromptInput<TextEmbeds>): boolean {
     return guidanceScale > 1 || this.scheduler.needsUnconditional;
   }
 

@@ -84,6 +84,8 @@ const PIPELINES = {
   StableDiffusionXLControlNetPAGPipeline: async () => (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLControlNetPAGPipeline,
   StableDiffusionXLControlNetPAGImg2ImgPipeline: async () =>
     (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLControlNetPAGImg2ImgPipeline,
+  ZImagePipeline: async () => (await import("./z-image.js")).ZImagePipeline,
+  ZImageImg2ImgPipeline: async () => (await import("./z-image-img2img.js")).ZImageImg2ImgPipeline,
 } as const satisfies Record<PipelineClassName | PagClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
 
 /** The pipelines that make a picture from a prompt alone. */
@@ -119,6 +121,7 @@ export const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
   textEncoder2: part,
   tokenizer: part,
   tokenizer2: part,
+  transformer: part,
   unet: part,
   vae: part,
 };

@@ -8,7 +8,7 @@ import { type Shape, Tensor } from "../tensor/tensor.js";
 import { DiffusionPipeline } from "./diffusion-pipeline.js";
 import { RANDOM_FIELDS, type RandomOptions, resolveGenerators, seedsOf } from "./shared/arguments.js";
 import { type ComponentSource, expectParts, part, SCHEDULERS_OF_CHECKPOINTS } from "./shared/components.js";
-import type { Denoiser } from "./shared/denoiser.js";
+import type { Denoiser, DenoisingNetwork } from "./shared/denoiser.js";
 import { denoisingLoop, toUnitRange, withPreviews } from "./shared/denoising-loop.js";
 import type { Generators } from "./shared/latents.js";
 import { outputOf, PIXEL_OUTPUT_TYPE, type PipelineOutput, type PixelOutputType } from "./shared/output.js";
@@ -78,7 +78,7 @@ export abstract class UnconditionalPipeline<Request extends UnconditionalRequest
     return super.components as UnconditionalComponents;
   }
 
-  protected get denoiser(): Denoiser<UNet2DInputs> {
+  protected get denoiser(): DenoisingNetwork & Denoiser<UNet2DInputs> {
     return this.unet;
   }
 

@@ -144,6 +144,11 @@ export abstract class UNetPipeline<Request extends UNetRequest> extends LatentDi
     return this.unet;
   }
 
+  protected get nativeSize(): Size {
+    const [height, width] = this.unet.sampleSize;
+    return { height: height * this.vaeScaleFactor, width: width * this.vaeScaleFactor };
+  }
+
   /**
    * Turns FreeU on (Si et al. 2023) for all calls of pipelines with this UNet: see {@link UNet2DConditionModel.enableFreeU}. In the order
    * of diffusers: `enableFreeU(0.9, 0.2, 1.5, 1.6)`, or by name: `enableFreeU({ s1: 0.9, s2: 0.2, b1: 1.5, b2: 1.6 })`.

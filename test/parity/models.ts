@@ -180,6 +180,7 @@ const MODELS: Readonly<Record<string, Runner>> = {
       sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
       decoded: latents && (await vae.decode(latents)).sample,
     };
+  }),
   ZImageTransformer2DModel: runner(ZImageTransformer2DModel, async (transformer, inputs) => {
     const [x, t, capFeats] = [inputs.take("x"), inputs.take("t"), inputs.list("cap_feats")];
     const { sample: out } = await transformer.forward(x, t, { capFeats });

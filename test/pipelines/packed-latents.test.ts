@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import type { Autoencoder } from "../../src/models/autoencoder.js";
 import { MemorySaving } from "../../src/models/tiling.js";
 import { type Fields, tensor } from "../../src/options/fields.js";
-import { LatentDiffusionPipeline } from "../../src/pipelines/latent-diffusion.js";
 import { GUIDANCE_FIELDS, LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest } from "../../src/pipelines/latent-diffusion-request.js";
 import { conditionOn } from "../../src/pipelines/prompt/conditioning.js";
 import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput, promptCount } from "../../src/pipelines/prompt/prompt-options.js";
@@ -13,13 +12,15 @@ import {
   mapFeatures,
   type TextEncoders,
 } from "../../src/pipelines/prompt/text-encoders.js";
-import { SIZE_FIELDS, type SizeOptions } from "../../src/pipelines/shared/arguments.js";
+import { SIZE_FIELDS, type Size, type SizeOptions } from "../../src/pipelines/shared/arguments.js";
 import type { Call, Denoised } from "../../src/pipelines/shared/call.js";
-import type { Denoiser, DenoiserOutput } from "../../src/pipelines/shared/denoiser.js";
+import type { Denoiser, DenoiserOutput, DenoisingNetwork } from "../../src/pipelines/shared/denoiser.js";
 import { initialLatents } from "../../src/pipelines/shared/latents.js";
+import { packLatents, unpackLatents } from "../../src/pipelines/shared/packing.js";
 import { constant, type PerStep } from "../../src/pipelines/shared/per-step.js";
 import type { DenoisingStep } from "../../src/pipelines/shared/pipeline-run.js";
 import { predictor } from "../../src/pipelines/shared/predictor.js";
+import { type PlannedRun, type Predictions, TransformerPipeline } from "../../src/pipelines/transformer-pipeline.js";
 import { CallQueue } from "../../src/runtime/call-queue.js";
 import { FlowMatchEulerDiscreteScheduler } from "../../src/schedulers/flow-match-euler-discrete.js";
 import { Generator } from "../../src/tensor/random.js";
@@ -29,9 +30,8 @@ import { concat, Tensor } from "../../src/tensor/tensor.js";
 // with a mask, flow matching with custom sigmas and a shift by the number of tokens, an autoencoder with a shift. The prompt is a number:
 // the latents to be made.
 
-/** Pixels per latent, and latents per token, along each side. */
+/** Pixels per latent along each side. */
 const FACTOR = 2;
-const PATCH = 2;
 const CHANNELS = 4;
 const SCALE = { scalingFactor: 2, shiftFactor: 0.25 };
 
@@ -47,8 +47,7 @@ interface TransformerInputs {
 }
 
 /** Predicts the velocity from noise to latents that are everywhere the number of the text. */
-class FakeTransformer implements Denoiser<TransformerInputs> {
-  readonly sampleSize = [8, 8] as const;
+class FakeTransformer implements DenoisingNetwork, Denoiser<TransformerInputs> {
   readonly device = "cpu";
   readonly precision = "exact";
   readonly queue = new CallQueue();
@@ -136,62 +135,52 @@ const FIELDS: Fields<FlowOptions> = {
   negativePromptEmbedsMask: tensor,
 };
 
-class FlowPipeline extends LatentDiffusionPipeline<FlowRequest> {
+class FlowPipeline extends TransformerPipeline<FlowRequest, FakeTransformer> {
   readonly className = "FlowPipeline";
   protected readonly fields = FIELDS;
   protected readonly defaults = { steps: 4, guidance: 1 };
+  protected readonly noiseChannels = CHANNELS;
+  protected override readonly takesPackedNoise = true;
 
-  constructor(
-    readonly transformer: FakeTransformer,
-    vae: Autoencoder,
-  ) {
-    super({ vae, scheduler: new FlowMatchEulerDiscreteScheduler({ useDynamicShifting: true }) });
+  protected override get nativeSize(): Size {
+    return { height: 16, width: 16 };
   }
 
-  protected get denoiser(): Denoiser<TransformerInputs> {
-    return this.transformer;
+  protected override mu(tokens: number): number {
+    return tokens / 16;
+  }
+
+  constructor(transformer: FakeTransformer, vae: Autoencoder) {
+    super({ transformer, vae, scheduler: new FlowMatchEulerDiscreteScheduler({ useDynamicShifting: true }) });
   }
 
   protected get textEncoders(): NumberEncoders {
     return new NumberEncoders();
   }
 
-  protected override get sizeMultiple(): number {
-    return this.vaeScaleFactor * PATCH;
+  protected override pack(latents: Tensor): Tensor {
+    return packLatents(latents);
+  }
+
+  protected override unpack(tokens: Tensor, { height, width }: Size): Tensor {
+    return unpackLatents(tokens, [height / FACTOR, width / FACTOR]);
   }
 
   encodePrompt(options: PromptInput): Promise<Features> {
     return this.embed(options, { ...PROMPT_INPUT_FIELDS, ...GUIDANCE_FIELDS });
   }
 
-  protected async *denoise(call: Call<FlowRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
-    const { request, batch, generator, scheduler, steps } = call;
-    const size = this.size(request);
-    const [height, width] = [size.height / FACTOR, size.width / FACTOR];
-    const sigmas = Array.from({ length: steps }, (_, i) => 1 - i / steps);
-    scheduler.setTimesteps({ sigmas, mu: (height * width) / PATCH ** 2 / 16 });
-    const latents = pack(initialLatents([batch, CHANNELS, height, width], undefined, generator, scheduler));
-    const conditioning = await conditionOn(this.textEncoders, call, scheduler.timesteps, ({ positive, negative }, guidanceScale) => {
+  protected async predictions(call: Call<FlowRequest>, { timesteps }: PlannedRun): Promise<Predictions> {
+    const conditioning = await conditionOn(this.textEncoders, call, timesteps, ({ positive, negative }, guidanceScale) => {
       const { promptEmbeds, promptEmbedsMask } = negative ? joinRows([negative, positive]) : positive;
-      return { encoderHiddenStates: promptEmbeds, encoderMask: promptEmbedsMask, guidance: Tensor.full([batch], guidanceScale) };
+      return { encoderHiddenStates: promptEmbeds, encoderMask: promptEmbedsMask, guidance: Tensor.full([call.batch], guidanceScale) };
     });
-    const predict = predictor(this.denoiser, call, conditioning);
-    return yield* this.loop(call, { latents, predict, unpack: (packed) => unpack(packed, height, width) });
+    return { predict: predictor(this.transformer, call, conditioning), steerable: [conditioning] };
   }
-}
 
-/** [batch, channels, height, width] as tokens [batch, height * width / 4, channels * 4]. */
-function pack(latents: Tensor): Tensor {
-  const [batch = 0, channels = 0, height = 0, width = 0] = latents.shape;
-  const [rows, columns] = [height / PATCH, width / PATCH];
-  const patches = latents.reshape([batch, channels, rows, PATCH, columns, PATCH]).permute(0, 2, 4, 1, 3, 5);
-  return patches.reshape([batch, rows * columns, channels * PATCH ** 2]);
-}
-
-function unpack(packed: Tensor, height: number, width: number): Tensor {
-  const [batch = 0] = packed.shape;
-  const patches = packed.reshape([batch, height / PATCH, width / PATCH, CHANNELS, PATCH, PATCH]).permute(0, 3, 1, 4, 2, 5);
-  return patches.reshape([batch, CHANNELS, height, width]);
+  protected denoise(call: Call<FlowRequest>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    return this.fromNoise(call);
+  }
 }
 
 function open() {
@@ -219,7 +208,7 @@ describe("a pipeline with a transformer, packed latents and flow matching", () =
     const { pipe, transformer } = open();
     await pipe.generate({ prompt: "1", seed: 1, height: 8, width: 8, outputType: "latent" });
     const noise = initialLatents([1, CHANNELS, 4, 4], undefined, new Generator(1), pipe.scheduler);
-    expect(unpack(transformer.calls[0]?.latents as Tensor, 4, 4)).toEqual(noise);
+    expect(unpackLatents(transformer.calls[0]?.latents as Tensor, [4, 4])).toEqual(noise);
   });
 
   it("makes pictures of the size its network was trained on", async () => {

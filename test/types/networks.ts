@@ -64,6 +64,7 @@ interface Results {
   UNet2DConditionModel: UNet2DConditionOutput;
   UNet2DModel: { sample: Tensor };
   UNetMotionModel: UNet2DConditionOutput;
+  ZImageTransformer2DModel: { sample: Tensor };
 }
 type ResultOf<Name extends Names> =
   Instance<Name> extends { forward(...args: never): Promise<infer Result> }
@@ -131,6 +132,14 @@ export async function denoisers(generator: Generator) {
   void unet.forward(tensor, 999, { encoderHiddenStates: tensor, generator });
   // @ts-expect-error: latents are float32
   void unet.forward(ids, 999, { encoderHiddenStates: tensor });
+}
+
+/** Transformers. */
+export async function transformers(zImage: darkroom.ZImageTransformer2DModel) {
+  (await zImage.forward(tensor, 0.5, { capFeats: [tensor] })).sample satisfies Tensor;
+  zImage.config.capFeatDim satisfies number;
+  // @ts-expect-error: each picture has features of its own text
+  void zImage.forward(tensor, 0.5, { capFeats: tensor });
 }
 
 /** ControlNets, alone and together. */

@@ -30,6 +30,7 @@ import type {
   Tensor,
   UNet2DConditionModel,
   UNet2DModel,
+  ZImageTransformer2DModel,
 } from "../../src/index.js";
 import * as darkroom from "../../src/index.js";
 import type { ClassesOf, Equal } from "./equal.js";
@@ -61,8 +62,9 @@ declare const union: ControlNetUnionModel;
 
 type UNet = { unet: UNet2DConditionModel };
 type Unconditional = { unet: UNet2DModel };
+type ZImage = { transformer: ZImageTransformer2DModel };
 
-/** The type of each pipeline's network and of its second text encoder. */
+/** The type of each pipeline's network. */
 interface Parts {
   ConsistencyModelPipeline: Unconditional;
   AnimateDiffPipeline: UNet;
@@ -104,8 +106,15 @@ interface Parts {
   StableDiffusionXLPAGInpaintPipeline: UNet;
   StableDiffusionXLControlNetPAGPipeline: UNet;
   StableDiffusionXLControlNetPAGImg2ImgPipeline: UNet;
+  ZImagePipeline: ZImage;
+  ZImageImg2ImgPipeline: ZImage;
 }
-true satisfies Equal<{ [Name in Names]: Pick<Instance<Name>, "unet"> extends { unet: infer Net } ? { unet: Net } : never }, Parts>;
+type NetworkOf<Pipeline> = Pipeline extends { unet: infer Net }
+  ? { unet: Net }
+  : Pipeline extends { transformer: infer Net }
+    ? { transformer: Net }
+    : never;
+true satisfies Equal<{ [Name in Names]: NetworkOf<Instance<Name>> }, Parts>;
 
 /** Every pipeline is opened from a checkpoint as itself. */
 export const opened = {
@@ -149,6 +158,8 @@ export const opened = {
   StableDiffusionXLPAGInpaintPipeline: darkroom.StableDiffusionXLPAGInpaintPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetPAGPipeline: darkroom.StableDiffusionXLControlNetPAGPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetPAGImg2ImgPipeline: darkroom.StableDiffusionXLControlNetPAGImg2ImgPipeline.fromPretrained("folder"),
+  ZImagePipeline: darkroom.ZImagePipeline.fromPretrained("folder"),
+  ZImageImg2ImgPipeline: darkroom.ZImageImg2ImgPipeline.fromPretrained("folder"),
 } satisfies { [Name in Names]: Promise<Instance<Name>> };
 
 /** From text. */
@@ -170,6 +181,18 @@ export async function fromText() {
   void xl.generate({ prompt: "a fox", width: "1024" });
   // @ts-expect-error: a prompt or embeddings are needed
   void xl.generate({ numInferenceSteps: 20 });
+}
+
+/** With a transformer. */
+export async function withTransformers(zImage: darkroom.ZImagePipeline, again: darkroom.ZImageImg2ImgPipeline) {
+  (await zImage.generate({ prompt: "a fox", guidanceScale: 0, cfgTruncation: 0.5, cfgNormalization: true })).images satisfies Picture[];
+  (await zImage.generate({ promptEmbeds: [tensor, tensor], outputType: "latent" })).images satisfies Tensor;
+  (await zImage.encodePrompt({ prompt: "a fox" })).promptEmbeds satisfies readonly Tensor[];
+  (await again.generate({ prompt: "a fox", image: picture, strength: 0.5, width: 512 })).images satisfies Picture[];
+  // @ts-expect-error: there is no second prompt
+  void zImage.generate({ prompt: "a fox", prompt2: "a den" });
+  // @ts-expect-error: the picture is needed
+  void again.generate({ prompt: "a fox" });
 }
 
 /** Videos. */

@@ -38,6 +38,23 @@ export function promptOptions(job: Job) {
   };
 }
 
+/** The prompts and steps of a pipeline with a transformer, which has fewer options. */
+export function flowOptions(job: Job) {
+  const { prompt = "", negativePrompt, numInferenceSteps, guidanceScale, guidanceInterval, timesteps, sigmas, onStepEnd } = job;
+  return {
+    ...{ prompt, negativePrompt, numInferenceSteps, guidanceScale },
+    ...(onStepEnd && { onStepEnd }),
+    ...(guidanceInterval && { guidanceInterval }),
+    ...(timesteps && { timesteps }),
+    ...(sigmas && { sigmas }),
+  };
+}
+
+/** The picture that such a pipeline starts from. It resizes the picture itself. */
+export function flowImageOptions({ image: { picture }, latents }: ImageStart, { width, height, strength }: Job) {
+  return { image: latents ?? picture, strength, ...(latents ? {} : { width, height }) };
+}
+
 /** The size of a picture made from noise. */
 export function sizeOptions({ width, height }: Job) {
   return { width, height };

@@ -4,7 +4,7 @@ import type { PerStep } from "../shared/per-step.js";
 import type { Conditioning } from "../shared/predictor.js";
 import type { Steerable, StepTensors } from "../shared/steering.js";
 import { type LoopSteps, stepAtTurn, stepsWalked } from "../shared/timesteps.js";
-import type { PromptInput } from "./prompt-options.js";
+import type { PromptInput, TextEmbeds } from "./prompt-options.js";
 import { type EncodedPrompt, embedsOf, nameOfNegative, type TextEncoders, type TextFeatures } from "./text-encoders.js";
 
 /**
@@ -12,7 +12,7 @@ import { type EncodedPrompt, embedsOf, nameOfNegative, type TextEncoders, type T
  * step; the prompt changes between steps only. At a turn without guidance, the features have no negative ones.
  * @throws ArgumentError if the call's guidance does not fit the steps.
  */
-export async function conditionOn<Request extends PromptInput, Features extends TextFeatures, Inputs extends object>(
+export async function conditionOn<Request extends PromptInput<TextEmbeds>, Features extends TextFeatures, Inputs extends object>(
   textEncoders: TextEncoders<Request, Features>,
   { request, scheduler, steps: all, isGuided, guidance }: Call<Request>,
   timesteps: readonly number[],

@@ -1,6 +1,6 @@
 import { ArgumentError } from "../../errors.js";
 import { type Fields, oneOf, tensor, texts, whole } from "../../options/fields.js";
-import type { Tensor } from "../../tensor/tensor.js";
+import { Tensor } from "../../tensor/tensor.js";
 import { promptList } from "../shared/arguments.js";
 
 export const PROMPT_SYNTAXES = ["plain", "a1111"] as const;
@@ -8,16 +8,19 @@ export const PROMPT_SYNTAXES = ["plain", "a1111"] as const;
 /** How prompts are read: as plain text, or with the syntax of AUTOMATIC1111's web UI. */
 export type PromptSyntax = (typeof PROMPT_SYNTAXES)[number];
 
+/** Features of prompts in a request: one tensor, or a list with one for each prompt if they have different numbers of tokens. */
+export type TextEmbeds = Tensor | readonly Tensor[];
+
 /** The texts of a call, or their embeddings made beforehand, whatever the text encoders are. */
-export interface PromptInput {
+export interface PromptInput<Embeds extends TextEmbeds = Tensor> {
   /** The prompt: one text, or a list with one for each picture. */
   readonly prompt?: string | readonly string[];
   /** What the picture must not show; "" by default. A single text applies to all prompts. */
   readonly negativePrompt?: string | readonly string[] | undefined;
-  /** Instead of `prompt`: the text encoder's features [batch, tokens, features]. */
-  readonly promptEmbeds?: Tensor;
-  /** Instead of `negativePrompt`: features of the same shape. */
-  readonly negativePromptEmbeds?: Tensor | undefined;
+  /** Instead of `prompt`: the text encoder's features [batch, tokens, features]; for some pipelines a list with those of each prompt. */
+  readonly promptEmbeds?: Embeds;
+  /** Instead of `negativePrompt`: features as `promptEmbeds`. */
+  readonly negativePromptEmbeds?: Embeds | undefined;
   /** Pictures for each prompt; 1 by default. */
   readonly numImagesPerPrompt?: number | undefined;
 }
@@ -86,7 +89,7 @@ export const PROMPT_FIELDS_XL: Fields<PromptOptionsXL> = {
 };
 
 /** Options with a prompt, or with embeddings in its place. */
-export type Prompted<Options> = Options & (WithPrompt | WithPromptEmbeds);
+export type Prompted<Options, Embeds extends TextEmbeds = Tensor> = Options & (WithPrompt | WithPromptEmbeds<Embeds>);
 
 /** A call with a prompt. */
 export interface WithPrompt {
@@ -95,13 +98,13 @@ export interface WithPrompt {
 }
 
 /** A call with embeddings in place of a prompt. */
-export interface WithPromptEmbeds {
-  /** The text encoder's features [batch, tokens, features]. */
-  readonly promptEmbeds: Tensor;
+export interface WithPromptEmbeds<Embeds extends TextEmbeds = Tensor> {
+  /** The text encoder's features [batch, tokens, features]; for some pipelines a list with those of each prompt [tokens, features]. */
+  readonly promptEmbeds: Embeds;
 }
 
 /** How many prompts a call has. @throws ArgumentError unless exactly one of prompt and promptEmbeds is given. */
-export function promptCount({ prompt, promptEmbeds, negativePrompt, negativePromptEmbeds }: PromptInput): number {
+export function promptCount({ prompt, promptEmbeds, negativePrompt, negativePromptEmbeds }: PromptInput<TextEmbeds>): number {
   if ((prompt === undefined) === (promptEmbeds === undefined)) {
     const found = prompt === undefined ? "neither prompt nor promptEmbeds was given" : "both prompt and promptEmbeds were given";
     throw new ArgumentError(`${found}; expected one of them`, { argument: "prompt" });
@@ -111,7 +114,12 @@ export function promptCount({ prompt, promptEmbeds, negativePrompt, negativeProm
       argument: "negativePrompt",
     });
   }
-  return prompt === undefined ? (promptEmbeds?.shape[0] ?? 0) : promptList("prompt", prompt).length;
+  return prompt === undefined ? embedsCount(promptEmbeds) : promptList("prompt", prompt).length;
+}
+
+/** How many prompts features are of. */
+function embedsCount(embeds: TextEmbeds | undefined): number {
+  return (embeds instanceof Tensor ? embeds.shape[0] : embeds?.length) ?? 0;
 }
 
 /** One negative prompt for each of `count` prompts; a single text serves all. @throws ArgumentError for a list of another length. */

@@ -1,6 +1,6 @@
 import { concat, type Tensor } from "../../tensor/tensor.js";
 import type { PerStep } from "../shared/per-step.js";
-import type { PromptInput } from "./prompt-options.js";
+import type { PromptInput, TextEmbeds } from "./prompt-options.js";
 
 /**
  * Tensors made of texts, a row for each text. Each has the name of the request's option that can replace it: `promptEmbeds`,
@@ -24,7 +24,7 @@ export interface EncodingFor {
 }
 
 /** The text encoders of a pipeline with their tokenizers: they make features of prompts. */
-export interface TextEncoders<Options extends PromptInput = PromptInput, Features extends TextFeatures = TextFeatures> {
+export interface TextEncoders<Options extends PromptInput<TextEmbeds> = PromptInput, Features extends TextFeatures = TextFeatures> {
   /**
    * Features of the prompts and, for guidance, of the negative prompts, each repeated for its pictures. Features in the request are used as
    * they are.

@@ -49,12 +49,12 @@ export interface Size {
   readonly width: number;
 }
 
-/** @throws ArgumentError unless both sides are multiples of `factor`, the pixels of one latent. */
-export function expectSize(width: number, height: number, factor: number): void {
+/** @throws ArgumentError unless both sides are multiples of `factor`; `what` says what has so many pixels. */
+export function expectSize(width: number, height: number, factor: number, what = "the pixels of one latent of this VAE"): void {
   for (const [name, value] of Object.entries({ width, height })) {
     if (!Number.isSafeInteger(value) || value <= 0 || value % factor !== 0) {
       const nearest = Math.max(factor, Math.round(value / factor) * factor);
-      throw wrongArgument(name, value, `a multiple of ${factor}, the pixels of one latent of this VAE`, {
+      throw wrongArgument(name, value, `a multiple of ${factor}, ${what}`, {
         type: "number",
         hint: Number.isFinite(nearest) ? `the nearest is ${nearest}` : undefined,
       });

@@ -41,6 +41,12 @@ export const AUTOENCODERS: Readonly<Record<"AutoencoderKL" | "AsymmetricAutoenco
 /** The tokenizer classes that a checkpoint may have, by name. The Python library has a slow and a fast class for each tokenizer. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
+/** The text encoders of Z-Image and FLUX.2 klein, by name. */
+export const QWEN3_ENCODERS: Readonly<Record<string, ComponentLoader<never>>> = {};
+
+/** The tokenizer classes of Qwen's models, by name. */
+export const QWEN_TOKENIZERS: Readonly<Record<string, ComponentLoader<never>>> = {};
+
 /** The field of a part that a pipeline needs. */
 export function part<Component>(one: Field<Component>): NeededField<Component> {
   return { ...needed(one, "fromPretrained brings all parts of a checkpoint"), nullIsValue: true };

@@ -3,14 +3,8 @@ import type { CallQueue } from "../../runtime/call-queue.js";
 import type { Precision, ResolvedDevice } from "../../runtime/device.js";
 import type { Tensor } from "../../tensor/tensor.js";
 
-/**
- * The network that denoises, as pipelines use it: a UNet or a transformer. `Inputs` are its inputs besides latents and timestep, such as
- * features of texts. The networks of `models/` have this interface. If a network differs, for example in the scale of its timesteps, its
- * pipeline adapts it.
- */
-export interface Denoiser<Inputs extends object = never> {
-  /** Height and width of the latents that the network was trained on. */
-  readonly sampleSize: readonly [height: number, width: number];
+/** The network that denoises, as all pipelines use it: a UNet or a transformer. The networks of `models/` have this interface. */
+export interface DenoisingNetwork {
   /** The number of branches for step caching; undefined if the network has no step cache. */
   readonly cacheBranches?: number | undefined;
   /** Where the network runs. */
@@ -19,16 +13,23 @@ export interface Denoiser<Inputs extends object = never> {
   readonly precision: Precision;
   /** The queue of calls of pipelines with this network. */
   readonly queue: CallQueue;
+  /** The number of heads whose attention is computed at once; undefined for all. */
+  setAttentionSlice(slice: AttentionSlice | undefined): void;
+  /** Called after the last step of a call. Frees memory if the engine saves it. */
+  rest(): Promise<void>;
+}
+
+/**
+ * The predictions of a network. `Inputs` are its inputs besides latents and timestep, such as features of texts. If a network differs, for
+ * example in the scale of its timesteps, its pipeline adapts it.
+ */
+export interface Denoiser<Inputs extends object> {
   /**
    * The prediction for noisy latents at `timestep`: noise, velocity or picture, as the scheduler's config says. Latents are [batch,
    * channels, height, width], or [batch, tokens, channels] if the pipeline packs them. If `inputs` have n times the rows of the latents, so
    * has the prediction. For guidance there are two halves, the unconditional one first; the network may compute them together or in turn.
    */
   forward(latents: Tensor, timestep: number, inputs: Inputs & StepCacheInputs): Promise<DenoiserOutput>;
-  /** The number of heads whose attention is computed at once; undefined for all. */
-  setAttentionSlice(slice: AttentionSlice | undefined): void;
-  /** Called after the last step of a call. Frees memory if the engine saves it. */
-  rest(): Promise<void>;
 }
 
 /** Further inputs of a network with a step cache. */

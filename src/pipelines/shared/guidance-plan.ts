@@ -10,6 +10,16 @@ export interface TurnGuidance {
   readonly isGuided: boolean;
 }
 
+/** Which steps of a call are not guided, whatever its scale is. */
+export interface GuidanceLimits {
+  /** The part of the run in which there is guidance. */
+  readonly interval?: GuidanceInterval | undefined;
+  /** Whether there is guidance at a timestep. */
+  readonly includes?: ((timestep: number) => boolean) | undefined;
+  /** The scale of steps without guidance; 1 by default. */
+  readonly unguided?: number | undefined;
+}
+
 /** The guidance of a call: one scale, or one for each step. A program may change it between two steps. */
 export class GuidancePlan {
   /** The largest scale of the request. */
@@ -23,9 +33,9 @@ export class GuidancePlan {
   constructor(
     private readonly scale: number | readonly number[],
     private readonly isGuidedBy: (scale: number) => boolean,
-    private readonly interval?: GuidanceInterval | undefined,
+    private readonly limits: GuidanceLimits = {},
   ) {
-    if (interval) expectInterval(interval);
+    if (limits.interval) expectInterval(limits.interval);
     const scales = [scale].flat();
     this.largest = Math.max(...scales);
     this.isEverGuided = scales.some(isGuidedBy);
@@ -37,12 +47,12 @@ export class GuidancePlan {
    */
   fit(steps: LoopSteps, timesteps: readonly number[], scheduler: Scheduler): void {
     this.steps = steps;
-    const { scale, interval } = this;
+    const { scale } = this;
+    const { interval, includes = () => true } = this.limits;
     const { className } = scheduler;
-    if (interval) {
-      expectSchedulerForInterval(interval, scheduler);
-      this.isInside = (index) => isInsideInterval(interval, index, { steps, scheduler, timesteps });
-    }
+    if (interval) expectSchedulerForInterval(interval, scheduler);
+    this.isInside = (index) =>
+      includes(timesteps[index] ?? 0) && (!interval || isInsideInterval(interval, index, { steps, scheduler, timesteps }));
     if (typeof scale === "number" || scale.length === steps.count) return;
     if (steps.count === undefined) {
       throw new ArgumentError(
@@ -62,7 +72,7 @@ export class GuidancePlan {
 
   /** The guidance at turn `index` of the loop. */
   at(index: number): TurnGuidance {
-    const scale = this.isInside(index) ? (this.replaced ?? this.planned(index)) : 1;
+    const scale = this.isInside(index) ? (this.replaced ?? this.planned(index)) : (this.limits.unguided ?? 1);
     return { scale, isGuided: this.isGuidedBy(scale) };
   }
 

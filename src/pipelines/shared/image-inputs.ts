@@ -55,6 +55,14 @@ export const INPAINT_FIELDS: Fields<InpaintImages> = {
   latents: tensor,
 };
 
+/** How pictures are read. */
+export interface ReadImagesOptions extends SizeOptions {
+  /** The filter that pictures are resized with. */
+  readonly resample?: "lanczos" | "bicubic";
+  /** Both sides are multiples of it; by default of the autoencoder's factor. */
+  readonly multiple?: number;
+}
+
 /**
  * Pictures as the autoencoder takes them, [n, 3, height, width] in -1..1, with sides that are multiples of its factor: their own or the
  * given ones. Latents are returned unchanged.
@@ -62,9 +70,10 @@ export const INPAINT_FIELDS: Fields<InpaintImages> = {
 export async function readImages(
   image: ImageInput,
   vae: Autoencoder | null,
-  { height, width, resample = "lanczos" }: SizeOptions & { readonly resample?: "lanczos" | "bicubic" } = {},
+  { height, width, resample = "lanczos", multiple }: ReadImagesOptions = {},
 ): Promise<Tensor> {
-  return processorOf(vae, { resample }).preprocess(await loadImages(image), { height, width });
+  const processor = processorOf(vae, { resample, ...(multiple !== undefined && { vaeScaleFactor: multiple }) });
+  return processor.preprocess(await loadImages(image), { height, width });
 }
 
 /** Pictures as a ControlNet takes them, [n, 3, height, width] in 0..1. */

@@ -3,7 +3,7 @@ import { type Fields, needed, whole } from "../../options/fields.js";
 import type { Scheduler } from "../../schedulers/shared/scheduler.js";
 import type { Tensor } from "../../tensor/tensor.js";
 import { expectInteger, expectNumber } from "./arguments.js";
-import type { Denoiser, StepCacheInputs } from "./denoiser.js";
+import type { DenoisingNetwork, StepCacheInputs } from "./denoiser.js";
 
 /**
  * Step caching: the deep layers of a UNet change little from one step to the next, so most steps compute its shallow layers only. This is
@@ -27,7 +27,7 @@ export const STEP_CACHE_FIELDS: Fields<StepCacheOptions> = {
 };
 
 /** @throws ArgumentError unless the interval is whole and at least 1, and the network has such a branch. */
-export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, { cacheBranches }: Denoiser): void {
+export function expectStepCache({ interval, branch = 0 }: StepCacheOptions, { cacheBranches }: DenoisingNetwork): void {
   expectInteger("cache.interval", interval, 1);
   expectInteger("cache.branch", branch, 0);
   if (cacheBranches === undefined) {
