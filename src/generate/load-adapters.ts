@@ -107,6 +107,9 @@ function tokenTaken(error: ArgumentError, source: string, token: string | undefi
   });
 }
 
+/** The networks that the second weight of a tag is for. */
+const DENOISERS: readonly string[] = ["unet", "transformer"];
+
 async function loadLoras(pipe: Adaptable, loras: OpenAdapters["loras"]): Promise<LoadedLoraFile[]> {
   const loaded: LoadedLoraFile[] = [];
   // A LoRA given twice counts twice, so names alone are not unique.
@@ -118,7 +121,7 @@ async function loadLoras(pipe: Adaptable, loras: OpenAdapters["loras"]): Promise
   if (loaded.length === 0) return loaded;
   const components = Object.keys(pipe.getListAdapters());
   const weights = loaded.map(({ weight, unetWeight = weight }) =>
-    Object.fromEntries(components.map((component) => [component, component === "unet" ? unetWeight : weight])),
+    Object.fromEntries(components.map((component) => [component, DENOISERS.includes(component) ? unetWeight : weight])),
   );
   pipe.setAdapters(adapters, weights);
   return loaded;

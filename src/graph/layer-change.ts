@@ -90,6 +90,18 @@ export type LayerChange = (ChangedWeight | { readonly weight?: undefined }) & { 
 export interface ChangedWeight {
   readonly weight: WeightChange;
   readonly magnitude?: Magnitude;
+  /** The rows of `weight`'s matrix that the layer has, if they are not all of them in their order. GLoRA and (IA)^3 have none. */
+  readonly rows?: RowChoice;
+}
+
+/** The rows `start` to `end` (excluded) of a matrix. */
+export type RowRange = readonly [start: number, end: number];
+
+/** Rows that are taken from a matrix, one range after the other. */
+export interface RowChoice {
+  /** How many rows the matrix has. */
+  readonly of: number;
+  readonly ranges: readonly [RowRange, ...RowRange[]];
 }
 
 /** Whether a layer's weight changes, not only its bias. */
@@ -99,5 +111,5 @@ export function changesWeight(change: LayerChange): change is ChangedWeight & { 
 
 /** The change if it can be computed beside the layer: a plain LoRA. Any other change needs the weight itself. */
 export function besideLayer(change: LayerChange): LowRank | undefined {
-  return changesWeight(change) && change.weight.method === "lora" && !change.magnitude ? change.weight : undefined;
+  return changesWeight(change) && change.weight.method === "lora" && !change.magnitude && !change.rows ? change.weight : undefined;
 }

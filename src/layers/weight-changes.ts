@@ -1,9 +1,9 @@
 import type { Graph, Value } from "../graph/graph.js";
-import type { Axis, ChangedWeight, Factor, LowRank, Magnitude, WeightChange } from "../graph/layer-change.js";
+import type { Axis, ChangedWeight, Factor, LowRank, Magnitude, RowChoice, WeightChange } from "../graph/layer-change.js";
 import { add, clip, div, mul, scale, shift, sub } from "../graph/ops/elementwise.js";
 import { rowLengths } from "../graph/ops/norms.js";
 import { matmul } from "../graph/ops/products.js";
-import { reshape, transpose } from "../graph/ops/shapes.js";
+import { concat, reshape, slice, transpose } from "../graph/ops/shapes.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 
@@ -13,8 +13,11 @@ import { type Shape, sizeOf } from "../tensor/tensor.js";
 const EPSILON = 2 ** -23;
 
 /** What a change adds to the weight `own`, for an adapter with the weight `weight` [1]; 0 if that is 0. */
-export function weightDifference(own: Value, { weight: change, magnitude }: ChangedWeight, weight: Value): Value {
-  const difference = reshape(fullDifference(own, change), own.shape);
+export function weightDifference(own: Value, { weight: change, magnitude, rows: choice }: ChangedWeight, weight: Value): Value {
+  const [, ...columns] = own.shape;
+  const whole = choice ? [choice.of, ...columns] : own.shape;
+  const all = reshape(fullDifference(own, change, whole), whole);
+  const difference = choice ? chosenRows(all, choice) : all;
   return magnitude ? withLengths(own, difference, magnitude, weight) : mul(difference, weight);
 }
 
@@ -30,9 +33,16 @@ export function upMatrix(graph: Graph, { up }: LowRank, rows?: readonly [start: 
   return graph.weight(rowsOf(up, start, end), [end - start, rank], dtype);
 }
 
-/** What an adapter with weight 1 adds to the weight `own`; only the size of the result's shape is defined. */
-function fullDifference(own: Value, change: WeightChange): Value {
-  const { graph, shape } = own;
+function chosenRows(value: Value, { ranges: [first, ...others] }: RowChoice): Value {
+  return concat([slice(value, 0, ...first), ...others.map((range) => slice(value, 0, ...range))], 0);
+}
+
+/**
+ * What an adapter with weight 1 adds to a weight of `shape`; only the size of the result's shape is defined. `own` is that weight, or those
+ * of its rows that a layer has.
+ */
+function fullDifference(own: Value, change: WeightChange, shape: Shape): Value {
+  const { graph } = own;
   const [out = 0, ins = 1] = shape;
   const places = sizeOf(shape) / (out * ins);
   switch (change.method) {

@@ -25,7 +25,7 @@ interface Setting {
   readonly single: ReadonlyMap<string, { readonly order: number; readonly value: number }>;
 }
 
-const PARTS: readonly LoraPart[] = ["unet", "text_encoder", "text_encoder_2"];
+const PARTS: readonly LoraPart[] = ["unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3"];
 const METADATA_KEY = "lora_adapter_metadata";
 /** A config lists every layer at most. For the largest models it has some hundred kilobytes. */
 const LONGEST_CONFIG = 10_000_000;

@@ -28,10 +28,14 @@ export interface UNetWeights {
 export interface LoraPartWeights {
   /** Weight in the UNet: one for all, or by block. */
   readonly unet?: number | UNetWeights | undefined;
+  /** Weight in the transformer. */
+  readonly transformer?: number | undefined;
   /** Weight in the text encoder. */
   readonly textEncoder?: number | undefined;
   /** Weight in the second text encoder. */
   readonly textEncoder2?: number | undefined;
+  /** Weight in the third text encoder. */
+  readonly textEncoder3?: number | undefined;
 }
 
 /** An adapter's weight: 1 as it was trained, 0 for no effect. Less than 0 and more than 1 are allowed. */
@@ -54,7 +58,7 @@ export function expectLoraWeight(weight: unknown): void {
     throw wrongArgument("weights", weight, "a number, or an object with one for each network: { unet: 0.8, textEncoder: 1 }", {
       type: "number",
     });
-  for (const name of ["unet", "textEncoder", "textEncoder2"] as const) {
+  for (const name of ["unet", "transformer", "textEncoder", "textEncoder2", "textEncoder3"] as const) {
     const { [name]: value } = weight;
     if (value === undefined || value === null || Number.isFinite(value)) continue;
     if (name !== "unet" || !isPlain(value)) throw wrongArgument(`weights.${name}`, value, "a finite number", { type: "number" });

@@ -80,6 +80,13 @@ export function rankOf(method: LoraMethod, tensors: ByRole<{ readonly shape: Sha
   }
 }
 
+/** The number of output features of the layer that these tensors change; undefined if they do not show it. */
+export function outputWidth(tensors: ByRole<{ readonly shape: Shape }>): number | undefined {
+  const rows = (...roles: LoraRole[]) => roles.map((role) => tensors[role]?.shape[0]).find((height) => height !== undefined);
+  const [blocks, entries] = [rows("lokr_w1", "lokr_w1_a"), rows("lokr_w2", "lokr_w2_a")];
+  return rows("up", "hada_w1_a", "diff") ?? (blocks !== undefined && entries !== undefined ? blocks * entries : undefined);
+}
+
 /** The number of input features of the layer that these tensors change; undefined if they do not show it. */
 export function inputWidth(tensors: ByRole<{ readonly shape: Shape }>): number | undefined {
   const columns = (...roles: LoraRole[]) => roles.map((role) => tensors[role]?.shape[1]).find((width) => width !== undefined);

@@ -1,10 +1,11 @@
-// Names of tensors in LoRA files of kohya-ss's scripts, LyCORIS, diffusers (before and since PEFT), PEFT itself, OneTrainer and ComfyUI.
+// Names of tensors in LoRA files of kohya-ss's scripts, LyCORIS, diffusers (before and since PEFT), PEFT itself, OneTrainer, ai-toolkit,
+// XLabs and ComfyUI.
 
 /** The networks of a pipeline that a LoRA can change, by their subfolders. */
-export type LoraPart = "unet" | "text_encoder" | "text_encoder_2";
+export type LoraPart = "unet" | "transformer" | "text_encoder" | "text_encoder_2" | "text_encoder_3";
 
 /** The program whose names a LoRA's tensors have. */
-export type LoraFormat = "kohya" | "lycoris" | "diffusers" | "peft";
+export type LoraFormat = "kohya" | "lycoris" | "diffusers" | "peft" | "xlabs";
 
 /** A tensor's role in its layer, in LyCORIS's terms if it has one: `down`, `mid` and `up` of a LoRA, the factors of LoHa and LoKr, ... */
 export type LoraRole =
@@ -59,6 +60,8 @@ const ENDINGS: readonly (readonly [RegExp, LoraRole | undefined, LoraFormat | un
   [/\.lora_A(\.[^.]+)?\.weight$/, "down", "peft"],
   [/\.lora_B(\.[^.]+)?\.weight$/, "up", "peft"],
   [/\.lora_B(\.[^.]+)?\.bias$/, "up_bias", "peft"],
+  [/(?<=_lora[12])\.down\.weight$/, "down", "xlabs"],
+  [/(?<=_lora[12])\.up\.weight$/, "up", "xlabs"],
   [/(_lora|\.lora|\.lora_linear_layer)\.down\.weight$/, "down", "diffusers"],
   [/(_lora|\.lora|\.lora_linear_layer)\.up\.weight$/, "up", "diffusers"],
   [/(_lora|\.lora|\.lora_linear_layer)?\.alpha$/, "alpha", undefined],
@@ -76,13 +79,19 @@ const PARTS: readonly (readonly [RegExp, LoraPart])[] = [
   [/^lora_unet[._]/, "unet"],
   [/^lora_te1?[._]/, "text_encoder"],
   [/^lora_te2[._]/, "text_encoder_2"],
+  [/^lora_te3[._]/, "text_encoder_3"],
+  // OneTrainer.
+  [/^lora_transformer[._]/, "transformer"],
   [/^unet\./, "unet"],
+  [/^transformer\./, "transformer"],
   [/^text_encoder\./, "text_encoder"],
   [/^text_encoder_2\./, "text_encoder_2"],
+  [/^text_encoder_3\./, "text_encoder_3"],
   [/^(model\.)?diffusion_model\./, "unet"],
   // OneTrainer's export and ComfyUI. clip_h is ComfyUI's name for Stable Diffusion 2's text encoder.
   [/^(text_encoders\.)?clip_[lh]\.(transformer\.)?/, "text_encoder"],
   [/^(text_encoders\.)?clip_g\.(transformer\.)?/, "text_encoder_2"],
+  [/^(text_encoders\.)?t5(xxl)?\.(transformer\.)?/, "text_encoder_3"],
   // As in whole checkpoints of Stable Diffusion 1 and XL.
   [/^(cond_stage_model|conditioner\.embedders\.0)\.transformer\./, "text_encoder"],
   // LyCORIS uses the same prefix for every network.
@@ -91,6 +100,13 @@ const PARTS: readonly (readonly [RegExp, LoraPart])[] = [
   // The adapter of one part, saved alone, does not name the part.
   [/^(?=(text_model\.)?encoder\.layers\.)/, "text_encoder"],
 ];
+
+/**
+ * How the layers of transformers begin. Most files name a transformer `unet` or not at all. UNets have no such layers outside of their
+ * blocks.
+ */
+const TRANSFORMER =
+  /^(((single|double|joint|transformer|single_transformer)_blocks|layers|noise_refiner|context_refiner)_\d|(img|txt|time|vector|guidance)_in(_|$)|final_layer_|(x|t|y|cap|context)_embedder(_|$)|time_(text|guidance)_embed_|(proj_out|norm_out_linear|pos_embed_proj)$|distilled_guidance_layer_|all_(x_embedder|final_layer)_|(single|double)_stream_modulation)/;
 
 /** Adapters that Darkroom does not apply, by the endings of their tensors' names. */
 const OTHER_METHODS: readonly (readonly [RegExp, string])[] = [
@@ -118,7 +134,11 @@ export function layerOf(name: string): Pick<LoraName, "part" | "layer"> {
   const owned = withoutWrapper(name);
   const [start, part = "unet"] = PARTS.find(([pattern]) => pattern.test(owned)) ?? [];
   const layer = withoutWrapper(start ? owned.replace(start, "") : owned).replaceAll(".", "_");
-  return { part, layer: part === "unet" ? unetLayer(layer) : textLayer(layer) };
+  if (part !== "unet" && part !== "transformer") return { part, layer: textLayer(layer) };
+  const own = denoiserLayer(layer);
+  if (part === "transformer" || TRANSFORMER.test(own)) return { part: "transformer", layer: own };
+  // Attention processors of diffusers before 0.21 call the last projection to_out.
+  return { part, layer: own.replace(/_to_out$/, "_to_out_0") };
 }
 
 /** The method of a tensor with this name, if Darkroom does not apply that method; else undefined. */
@@ -139,9 +159,15 @@ function withoutWrapper(name: string): string {
   return name.replace(/^base_model\.model\./, "");
 }
 
-/** Attention processors of diffusers before 0.21 call the last projection to_out. */
-function unetLayer(layer: string): string {
-  return layer.replace("_processor_", "_").replace(/_to_out$/, "_to_out_0");
+/**
+ * The name without that of an attention processor. Those of XLabs number the streams of a block: 1 is the picture's, 2 the text's. Some
+ * trainers of FLUX.2 cut the first letters of transformer_blocks.
+ */
+function denoiserLayer(layer: string): string {
+  return layer
+    .replace(/_processor_(qkv|proj)_lora([12])$/, (_, name, stream) => `_${stream === "1" ? "img" : "txt"}_attn_${name}`)
+    .replace("_processor_", "_")
+    .replace(/^sformer_blocks_/, "transformer_blocks_");
 }
 
 /** Attention processors of diffusers before 0.21 give a text encoder's projections the UNet's names. */

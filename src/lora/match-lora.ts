@@ -1,12 +1,14 @@
 import { printable } from "../checkpoint/json.js";
-import { diffusersLayout, unetNames } from "../checkpoint/single-file/unet-names.js";
 import { CheckpointError } from "../errors.js";
 import type { LayerChange } from "../graph/layer-change.js";
 import type { WeightSource } from "../graph/scope.js";
-import { baseFamily } from "./base-family.js";
-import { layerChange, type Place } from "./layer-change.js";
-import { asCheckpointError, type LeftOut, type LoraFile, merged, NO_LAYER, namesOf, REPEATED } from "./lora-file.js";
+import { baseFamily, loraTransformerFamily } from "./base-family.js";
+import { layerChange } from "./layer-change.js";
+import { asCheckpointError, type LeftOut, type LoraFile, type LoraLayer, merged, NO_LAYER, namesOf, REPEATED } from "./lora-file.js";
 import type { LoraPart } from "./lora-names.js";
+import { partOfChange } from "./part-of-change.js";
+import { type Places, placesOf } from "./places.js";
+import { transformerFamily } from "./transformer-family.js";
 
 /** A network that a LoRA can change. */
 export interface LoraTarget {
@@ -21,6 +23,9 @@ export interface MatchedLora {
   readonly leftOut: readonly LeftOut[];
 }
 
+/** Norms that only control LoRAs hold, whole, in their authors' layout and in diffusers'. */
+const CONTROL_NORM = /(_norm\.scale|\.attn\.norm_(added_)?[qk]\.weight)$/;
+
 /** Layers that take the text features. Their width differs between families. */
 const CROSS_ATTENTION = /\.attn2\.to_[kv]$/;
 
@@ -29,19 +34,23 @@ const CROSS_ATTENTION = /\.attn2\.to_[kv]$/;
  * @throws CheckpointError if it changes none and holds no embedding, or if it is for another family of checkpoints.
  */
 export function matchLora(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTarget>): MatchedLora {
-  const places = new Map([...targets].map(([part, target]) => [part, placesOf(part, target)]));
+  refuseControl(lora);
+  const places = new Map([...targets].map(([part, target]) => [part, placesOf(part, target.weights)]));
   const changes = new Map<LoraPart, Map<string, LayerChange>>();
   const leftOut: LeftOut[] = [...lora.leftOut];
   for (const layer of lora.layers) {
-    const place = places.get(layer.part)?.get(layer.layer);
+    const part = partOf(layer, places);
+    const place = places.get(part)?.get(layer.layer);
     const tensors = namesOf(layer.tensors);
-    const known = changes.get(layer.part) ?? new Map<string, LayerChange>();
+    const known = changes.get(part) ?? new Map<string, LayerChange>();
     if (!place) leftOut.push({ tensors, reason: NO_LAYER });
-    else if (known.has(place.path)) leftOut.push({ tensors, reason: REPEATED });
+    else if (place.parts.some(({ path }) => known.has(path))) leftOut.push({ tensors, reason: REPEATED });
     else {
       try {
         const { change, leftOut: unused } = layerChange(lora, layer, place);
-        changes.set(layer.part, known.set(place.path, change));
+        const parts = place.parts.map(({ path, rows }) => [path, rows ? partOfChange(change, rows, place.path) : change] as const);
+        for (const [path, own] of parts) known.set(path, own);
+        changes.set(part, known);
         leftOut.push(...unused);
       } catch (thrown) {
         const error = asCheckpointError(thrown);
@@ -51,7 +60,52 @@ export function matchLora(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTar
     }
   }
   if (changes.size === 0 && lora.embeddings.length === 0) throw leftOut.find(({ error }) => error)?.error ?? noneMatches(lora);
+  if (leftOut.some(({ reason, tensors }) => reason === NO_LAYER && tensors.length > 0)) expectSameFamily(lora, places.get("transformer"));
   return { changes, leftOut: merged(leftOut) };
+}
+
+/**
+ * Transformers of several families have layers of the same names and widths, so that a part of a LoRA fits the wrong one. Chroma is made
+ * from FLUX.1: LoRAs of the one are used with the other.
+ */
+function expectSameFamily(lora: LoraFile, places: Places | undefined): void {
+  const own =
+    places &&
+    transformerFamily(
+      [...places].map(
+        ([
+          layer,
+          {
+            shape: [out, ins],
+          },
+        ]) => ({ layer, out, ins }),
+      ),
+    );
+  const family = loraTransformerFamily(lora.header);
+  if (own === undefined || family === undefined) return;
+  const fitting = family.split(" or ").flatMap((name) => (name === "FLUX.1" || name === "Chroma" ? ["FLUX.1", "Chroma"] : [name]));
+  if (fitting.includes(own)) return;
+  throw new CheckpointError(`${lora.name} is a LoRA for ${family}; this pipeline's transformer is of ${own}`, {
+    hint: `use it with a checkpoint of ${family}`,
+  });
+}
+
+/**
+ * The network that a layer belongs to. Files name the T5 of any pipeline `te3` or `t5xxl`; it is the first, second or third text encoder.
+ */
+function partOf({ part, layer }: LoraLayer, places: ReadonlyMap<LoraPart, Places>): LoraPart {
+  if (!layer.startsWith("encoder_block_") || places.get(part)?.has(layer)) return part;
+  return [...places].find(([, own]) => own.has(layer))?.[0] ?? part;
+}
+
+/** FLUX.1's control LoRAs (Canny, Depth) give the network more inputs and other norms. */
+function refuseControl({ name, header }: LoraFile): void {
+  const norm = [...header.tensors.keys()].find((tensor) => CONTROL_NORM.test(tensor));
+  if (norm === undefined) return;
+  throw new CheckpointError(
+    `${name} is a control LoRA of FLUX.1 (such as Canny or Depth): its tensor ${printable(norm)} replaces a norm. Darkroom does not apply these`,
+    { hint: "use an ordinary LoRA, or edit pictures with FLUX.1 Kontext" },
+  );
 }
 
 function noneMatches(lora: LoraFile): CheckpointError {
@@ -65,28 +119,4 @@ function noneMatches(lora: LoraFile): CheckpointError {
         : "it was made for another kind of network",
     },
   );
-}
-
-/**
- * All linear layers, convolutions and norms of a network, by all their names in files, with underscores instead of dots:
- * `mid_block_attentions_0_proj_in`. kohya-ss uses Stability's names for Stable Diffusion XL's UNet; ComfyUI and OneTrainer use them for all
- * UNets.
- */
-export function placesOf(part: LoraPart, { weights }: LoraTarget): ReadonlyMap<string, Place> {
-  const places = new Map<string, Place>();
-  const names = weights.names();
-  const originals = part === "unet" ? unetNames(diffusersLayout(names)) : undefined;
-  for (const name of names) {
-    const path = /^(.+)\.weight$/.exec(name)?.[1];
-    if (path === undefined || isTable(path, weights)) continue;
-    const { shape } = weights.get(name);
-    if (![1, 2, 4].includes(shape.length)) continue;
-    for (const alias of [path, originals?.original(path) ?? []].flat()) places.set(alias.replaceAll(".", "_"), { path, shape });
-  }
-  return places;
-}
-
-/** Whether the weight at this path is an embedding table, which a LoRA cannot change. */
-function isTable(path: string, weights: WeightSource): boolean {
-  return path.endsWith("embedding") && !weights.has(`${path}.bias`);
 }

@@ -40,7 +40,7 @@ export function loraContents(adapter: string, networks: readonly NetworkChanges[
       const lora = besideLayer(change);
       if (!lora || lora.mid || change.bias) throw otherMethod(adapter, path, change);
       // transformers' older text encoders are inside a `text_model`. diffusers removes it for the newer ones.
-      const name = part === "unet" ? `unet.${path}` : `${part}.text_model.${path}`;
+      const name = /^encoder\.layers\./.test(path) ? `${part}.text_model.${path}` : `${part}.${path}`;
       const shaped = ({ shape }: StoredTensor) => (axesOf(path) === 2 ? shape.slice(0, 2) : [...shape, 1, 1].slice(0, 4));
       matrices.push({ name: `${name}.lora_A.weight`, shape: shaped(lora.down), stored: lora.down });
       matrices.push({ name: `${name}.lora_B.weight`, shape: shaped(lora.up), stored: lora.up });

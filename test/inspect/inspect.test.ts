@@ -328,7 +328,12 @@ describe("a LoRA", () => {
   it("may be an adapter that Darkroom does not apply, or for a family that it does not run", async () => {
     expect(await inspect(fileOf({ [`${layer}.oft_blocks`]: [4, 80, 80] }))).toMatchObject({ kind: "lora", methods: ["OFT"] });
     const flux = product("lora_unet_double_blocks_0_img_attn_proj", 16, 3072);
-    expect(await inspect(fileOf(flux))).toMatchObject({ kind: "lora", family: "Flux", ranks: [16] });
+    expect(await inspect(fileOf(flux))).toMatchObject({
+      kind: "lora",
+      family: "FLUX.1 or FLUX.2",
+      layers: { transformer: 1 },
+      ranks: [16],
+    });
   });
 
   it("is described without its records if they are not JSON", async () => {

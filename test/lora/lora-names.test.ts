@@ -36,6 +36,28 @@ describe("the layer and the role of a tensor called", () => {
     ["base_model.model.unet.conv_in.lora_A.weight", "unet", "conv_in", "down", "peft"],
     ["base_model.model.text_model.encoder.layers.3.self_attn.q_proj.lora_A.weight", "text_encoder", projection, "down", "peft"],
     ["diffusion_model.middle_block.1.proj_in.lora_up.weight", "unet", "middle_block_1_proj_in", "up", "kohya"],
+    ["lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", "transformer", "double_blocks_0_img_attn_qkv", "down", "kohya"],
+    ["transformer.transformer_blocks.0.attn.to_out.0.lora_A.weight", "transformer", "transformer_blocks_0_attn_to_out_0", "down", "peft"],
+    ["double_blocks.3.processor.qkv_lora2.up.weight", "transformer", "double_blocks_3_txt_attn_qkv", "up", "xlabs"],
+    ["single_blocks.3.processor.proj_lora.up.weight", "transformer", "single_blocks_3_proj", "up", "diffusers"],
+    ["transformer_blocks.0.attn.to_q.lora_down.weight", "transformer", "transformer_blocks_0_attn_to_q", "down", "kohya"],
+    ["diffusion_model.layers.0.attention.to.q.lora.down.weight", "transformer", "layers_0_attention_to_q", "down", "diffusers"],
+    ["lora_transformer_x_embedder.lora_up.weight", "transformer", "x_embedder", "up", "kohya"],
+    ["single_transformer_blocks.0.attn.to_out.lora_A.weight", "transformer", "single_transformer_blocks_0_attn_to_out", "down", "peft"],
+    [
+      "lora_te3_encoder_block_0_layer_0_SelfAttention_q.alpha",
+      "text_encoder_3",
+      "encoder_block_0_layer_0_SelfAttention_q",
+      "alpha",
+      undefined,
+    ],
+    [
+      "text_encoders.t5xxl.transformer.encoder.block.0.layer.1.DenseReluDense.wi_0.lora_A.weight",
+      "text_encoder_3",
+      "encoder_block_0_layer_1_DenseReluDense_wi_0",
+      "down",
+      "peft",
+    ],
   ])("%s", (name, part, layer, role, format) => {
     expect(parseLoraName(name)).toEqual({ part, layer, role, format });
   });

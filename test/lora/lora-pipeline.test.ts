@@ -293,7 +293,7 @@ describe("a LoRA for other networks", () => {
   });
 
   it.each([
-    ["Flux", "lora_unet_double_blocks_0_img_attn_proj"],
+    ["FLUX.1 or FLUX.2", "lora_unet_double_blocks_0_img_attn_proj"],
     ["Stable Diffusion XL", "lora_unet_input_blocks_99_1_transformer_blocks_0_attn2_to_k"],
   ])("none of whose layers is there is refused: one for %s", async (family, layer) => {
     const pipe = await openMini();

@@ -4,7 +4,8 @@ import { openFolder } from "#platform";
 import { openWeights } from "../../src/checkpoint/weights.js";
 import { openCheckpoint } from "../../src/hub/open-checkpoint.js";
 import { readLora } from "../../src/lora/lora-file.js";
-import { matchLora, placesOf } from "../../src/lora/match-lora.js";
+import { matchLora } from "../../src/lora/match-lora.js";
+import { placesOf } from "../../src/lora/places.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { FULL_SIZE, sparseFile } from "../helpers/full-size-files.js";
@@ -115,7 +116,7 @@ describe.each(["sd15", "sd21", "sdxl-base", "sdxl-refiner"])("a LoRA of every la
     const file = sparseFile(Object.fromEntries(shapes));
     const lora = await readLora(openFolder(dirname(file)), basename(file));
     expect(lora.layers.length).toBeGreaterThan(200);
-    const places = placesOf("unet", { weights });
+    const places = placesOf("unet", weights);
     const strangers = lora.layers.filter(({ layer }) => !places.has(layer));
     expect(strangers.map(({ layer }) => layer)).toEqual([]);
   });

@@ -17,7 +17,7 @@ import { warn } from "../../warnings.js";
 import type { TextualInversions } from "./textual-inversions.js";
 
 /** A network that a LoRA may change, by the pipeline's property. */
-export type LoraComponent = "unet" | "textEncoder" | "textEncoder2";
+export type LoraComponent = "unet" | "transformer" | "textEncoder" | "textEncoder2" | "textEncoder3";
 
 /** Options of `loadLoraWeights`. */
 export interface LoadLoraOptions extends LoraSource {
@@ -47,7 +47,7 @@ export interface FuseLoraOptions {
   readonly components?: readonly LoraComponent[] | undefined;
 }
 
-const COMPONENT = oneOf<LoraComponent>("unet", "textEncoder", "textEncoder2");
+const COMPONENT = oneOf<LoraComponent>("unet", "transformer", "textEncoder", "textEncoder2", "textEncoder3");
 
 const FUSE_FIELDS: Fields<FuseLoraOptions> = {
   loraScale: real(),
@@ -61,7 +61,13 @@ const FUSE_FIELDS: Fields<FuseLoraOptions> = {
 /** The most names in a warning. A LoRA for other networks has hundreds of tensors. */
 const MOST_LISTED = 10;
 
-const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = { unet: "unet", text_encoder: "textEncoder", text_encoder_2: "textEncoder2" };
+const COMPONENTS: Readonly<Record<LoraPart, LoraComponent>> = {
+  unet: "unet",
+  transformer: "transformer",
+  text_encoder: "textEncoder",
+  text_encoder_2: "textEncoder2",
+  text_encoder_3: "textEncoder3",
+};
 
 /** A network that a LoRA may change: its weights, and the adapters loaded into it. */
 export interface LoraNetwork extends LoraTarget {
@@ -264,7 +270,7 @@ function sentenceOf({ tensors, reason, error }: LeftOut, file: string): string {
 /** The weight for one network; `names` are those of its tensors. */
 function weightFor(part: LoraPart, weight: LoraWeight, names: readonly string[]): AdapterWeight {
   if (part === "unet") return unetWeight((typeof weight === "object" ? weight.unet : weight) ?? 1, names);
-  const component = part === "text_encoder" ? "textEncoder" : "textEncoder2";
+  const component = COMPONENTS[part] as Exclude<LoraComponent, "unet">;
   return { all: finite(component, (typeof weight === "object" ? weight[component] : weight) ?? 1) };
 }
 
