@@ -3,6 +3,7 @@ import { MODEL_INDEX } from "../checkpoint/model-index.js";
 import { isPickle } from "../checkpoint/pickles.js";
 import type { SavePretrainedOptions } from "../checkpoint/saving.js";
 import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
+import { TRANSFORMER_CLASSES } from "../checkpoint/single-file/transformers/find-transformer.js";
 import type { SourceOptions } from "../checkpoint/source.js";
 import { readWeightsHeader } from "../checkpoint/weights-header.js";
 import { CheckpointError } from "../errors.js";
@@ -66,7 +67,9 @@ export async function loneNetwork(source: ExistingSource, from: SourceOptions): 
     return { className: NETWORKS.unet.className, folder: await open(source, "unet", from) };
   }
   if (found.kind !== "network") return undefined;
-  const [part] = Object.entries(NETWORKS).find(([, { className }]) => className === found.className) ?? ["vae"];
+  const [part] = TRANSFORMER_CLASSES.includes(found.className)
+    ? ["transformer"]
+    : (Object.entries(NETWORKS).find(([, { className }]) => className === found.className) ?? ["vae"]);
   return { className: found.className, folder: await open(source, part, from) };
 }
 

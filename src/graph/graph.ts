@@ -202,6 +202,7 @@ export class Graph {
    * transposed.
    */
   weight(tensor: StoredTensor, shape: Shape, dtype: Float = this.float): Value {
+    if (tensor.swapsHalves) return this.withSwappedHalves(this.weight({ ...tensor, swapsHalves: false }, shape, dtype));
     if (tensor.transposed) return this.turned(this.weight({ ...tensor, transposed: false }, shape.toReversed(), dtype));
     if (tensor.packing) return this.unpacked(tensor, tensor.packing, shape, dtype);
     const weight = tensor.scale ? this.scaled(tensor, tensor.scale, shape, dtype) : this.inFloat(this.initializer(tensor, shape), dtype);
@@ -356,6 +357,19 @@ export class Graph {
     );
     if (this.lowering.weights === "folded") this.transposes.set(weight.name, stored);
     return weight;
+  }
+
+  /** A weight with the second half of its rows first. */
+  private withSwappedHalves(stored: Value): Value {
+    const [rows = 0, ...columns] = stored.shape;
+    return this.changed(stored, "with swapped halves", (own) => {
+      const { graph } = own;
+      const half = (start: number) =>
+        graph.node("Slice", [own, graph.integers([start]), graph.integers([start + rows / 2]), graph.integers([0])], {
+          shape: [rows / 2, ...columns],
+        });
+      return graph.node("Concat", [half(rows / 2), half(0)], { shape: own.shape, attributes: { axis: 0 } });
+    });
   }
 
   private inFloat(stored: Value, dtype: Float): Value {

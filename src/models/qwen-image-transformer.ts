@@ -17,7 +17,7 @@ import { type Fields, field, isListOf, needed, tensor } from "../options/fields.
 import type { Folder } from "../platform/folder.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { timestepFeed } from "./unet-encoder.js";
 
 const schema = v.object({
@@ -99,6 +99,16 @@ export class QwenImageTransformer2DModel extends Model<QwenImageTransformer2DCon
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<QwenImageTransformer2DModel> {
     return new QwenImageTransformer2DModel(await openModel("QwenImageTransformer2DModel", schema, source, options, checkConfig));
+  }
+
+  /**
+   * Opens the transformer of a single `.safetensors` file: a path, or a file on the hub. The file holds it alone, with or without ComfyUI's
+   * prefix `model.diffusion_model.`, or a whole checkpoint. `config` is a folder or hub id whose config replaces the one that the shapes
+   * suggest.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<QwenImageTransformer2DModel> {
+    return QwenImageTransformer2DModel.fromPretrained(...(await singleFileModel(path, "transformer", options)));
   }
 
   /**

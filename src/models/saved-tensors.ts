@@ -3,7 +3,7 @@ import { dtypeWord } from "../checkpoint/safetensors.js";
 import type { SavedDType } from "../checkpoint/saving.js";
 import type { OutputTensor } from "../checkpoint/write-safetensors.js";
 import { allocate, byteSize, type DType } from "../tensor/dtype.js";
-import type { StoredTensor } from "../tensor/stored-tensor.js";
+import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 
@@ -27,6 +27,7 @@ export function savedTensor(tensor: StoredTensor, { name, shape, dtype: wanted, 
   const dtype = savedDType(tensor, wanted);
   const read = (): AsyncIterable<Uint8Array> => {
     if (compute) return computed(compute, name, dtype);
+    if (tensor.swapsHalves) return inHalves(tensor, { name, dtype: wanted });
     if (tensor.transposed || tensor.scale || dtype !== tensor.dtype) return converted(tensor, name, dtype);
     return readRange(tensor.file, tensor.offset, tensor.length);
   };
@@ -46,6 +47,15 @@ function savedDType({ dtype, scale }: StoredTensor, wanted: SavedDType | undefin
 
 function isFloat(dtype: DType): boolean {
   return dtype.startsWith("float") || dtype === "bfloat16";
+}
+
+/** The halves of a tensor's rows in their order, which the file swaps. */
+async function* inHalves(tensor: StoredTensor, options: Pick<SavedTensorOptions, "name" | "dtype">): AsyncGenerator<Uint8Array> {
+  const [rows = 0] = tensor.shape;
+  for (const start of [0, rows / 2]) {
+    const half = rowsOf(tensor, start, start + rows / 2);
+    yield* savedTensor(half, { ...options, shape: half.shape }).read();
+  }
 }
 
 async function* computed(compute: () => Promise<Tensor>, name: string, dtype: DType): AsyncGenerator<Uint8Array> {

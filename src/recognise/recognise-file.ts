@@ -1,6 +1,6 @@
 import { type IPAdapterKind, ipAdapterKind } from "../checkpoint/ip-adapter-kind.js";
 import type { SafetensorsHeader } from "../checkpoint/safetensors.js";
-import { NETWORKS } from "../checkpoint/single-file/open-single-file.js";
+import { classNameOf } from "../checkpoint/single-file/open-single-file.js";
 import type { FilePart, PartName } from "../checkpoint/single-file/parts.js";
 import { pipelineClass } from "../checkpoint/single-file/pipeline-configs.js";
 import { findNetworks, type SingleFile } from "../checkpoint/single-file/read-single-file.js";
@@ -45,9 +45,9 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
     // Of several networks, the first.
     const [name, part] = [...file.parts][0] as [PartName, FilePart];
     // An autoencoder's shapes are the same in several families. Only its metadata can tell which one it belongs to.
-    const isUnknown = (name === "vae" || name === "motion_adapter") && file.isFamilyAssumed;
+    const isUnknown = name === "transformer" || ((name === "vae" || name === "motion_adapter") && file.isFamilyAssumed);
     const family = isUnknown ? undefined : file.kind.family.name;
-    return { kind: "network", className: NETWORKS[name].className, family, part };
+    return { kind: "network", className: classNameOf(name, part), family, part };
   }
   const embedding = describeTextualInversion(header);
   if (embedding && !isSomeWeight(embedding)) return { kind: "textual-inversion", ...embedding, family: embeddingFamily(embedding) };

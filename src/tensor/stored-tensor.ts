@@ -27,6 +27,8 @@ export interface StoredTensor {
   readonly length: number;
   /** Whether the bytes are those of the transposed matrix. */
   readonly transposed?: boolean;
+  /** Whether the second half of its rows comes before the first in the file. */
+  readonly swapsHalves?: boolean;
   /** Factor of the numbers: one number, or one for each row. */
   readonly scale?: StoredTensor;
   /** How its bytes stand for its numbers; undefined: each number has bytes of its own, of its dtype. */
@@ -45,12 +47,20 @@ interface ByteRange {
   readonly offset: number;
   readonly length: number;
   readonly scale?: ByteRange;
+  readonly swapsHalves?: boolean;
 }
 
 /** The rows `start` to `end` (excluded) of a tensor, with their scales. They are a byte range inside the tensor's own. */
 export function rowsOf<Stored extends ByteRange>(tensor: Stored, start: number, end: number): Stored {
   const { scale } = tensor;
   const [rows = 1, ...columns] = tensor.shape;
+  if (tensor.swapsHalves) {
+    if (start === 0 && end === rows) return tensor;
+    const half = rows / 2;
+    if (start < half && end > half) throw new RangeError(`rows ${start} to ${end} of ${rows} lie in both halves, which are swapped`);
+    const moved = start < half ? half : -half;
+    return rowsOf({ ...tensor, swapsHalves: false }, start + moved, end + moved);
+  }
   const rowBytes = rows === 0 ? 0 : tensor.length / rows;
   return {
     ...tensor,

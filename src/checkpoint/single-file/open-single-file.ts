@@ -12,6 +12,7 @@ import { controlNetConfig, controlNetUnionConfig, latentConfig, textEncoderConfi
 import type { FilePart, PartName } from "./parts.js";
 import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
 import { readSingleFile, type SingleFile } from "./read-single-file.js";
+import { TRANSFORMER_CLASSES } from "./transformers/find-transformer.js";
 import { type VirtualContents, VirtualFolder } from "./virtual-folder.js";
 
 /** What completes a single file. */
@@ -40,6 +41,7 @@ interface Network {
 /** The networks a single file may hold. */
 export const NETWORKS: Readonly<Record<PartName, Network>> = {
   unet: { className: "UNet2DConditionModel", what: "UNet", prefix: "model.diffusion_model.", option: "unet" },
+  transformer: { className: "Transformer2DModel", what: "transformer", prefix: "model.diffusion_model.", option: "transformer" },
   vae: { className: "AutoencoderKL", what: "autoencoder", prefix: "first_stage_model.", option: "vae" },
   text_encoder: {
     className: "CLIPTextModel",
@@ -59,6 +61,11 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
   motion_adapter: { className: "MotionAdapter", what: "motion module", prefix: "down_blocks.0.motion_modules." },
 };
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
+
+/** The class of a part in diffusers or transformers. */
+export function classNameOf(name: PartName, { layout }: FilePart): string {
+  return layout?.className ?? NETWORKS[name].className;
+}
 
 /**
  * Presents a single file as a folder in diffusers' layout: a pipeline's folder or, if the file holds only one network and that is not a
@@ -114,14 +121,12 @@ async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder
 
 /** The part of a file that the config of a single network describes. */
 function partOfClass(name: string, { _class_name: className }: JsonObject): PartName {
-  const part = PART_NAMES.find((each) => NETWORKS[each].className === className);
+  const classesOf = (each: PartName) => (each === "transformer" ? TRANSFORMER_CLASSES : [NETWORKS[each].className]);
+  const part = PART_NAMES.find((each) => typeof className === "string" && classesOf(each).includes(className));
   if (part) return part;
-  throw new ConfigError(
-    `${name}/config.json is of class ${quote(className)}; expected ${PART_NAMES.map((each) => NETWORKS[each].className).join(", ")}`,
-    {
-      hint: (name) => `give the folder of a whole checkpoint as ${name("config")}: model_index.json beside unet/, vae/, ...`,
-    },
-  );
+  throw new ConfigError(`${name}/config.json is of class ${quote(className)}; expected ${PART_NAMES.flatMap(classesOf).join(", ")}`, {
+    hint: (name) => `give the folder of a whole checkpoint as ${name("config")}: model_index.json beside unet/, vae/, ...`,
+  });
 }
 
 /** The folder that the file suggests. @throws ConfigError if there is no pipeline for its UNet. */
@@ -159,8 +164,10 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
   return new VirtualFolder(name, { files: { [MODEL_INDEX]: () => modelIndex(className, kind) }, folders });
 }
 
-function configOf({ kind }: SingleFile, name: PartName, { weights, maker }: FilePart): JsonObject {
+function configOf({ kind }: SingleFile, name: PartName, { weights, maker, layout }: FilePart): JsonObject {
   switch (name) {
+    case "transformer":
+      return layout?.config(weights) ?? {};
     case "unet":
       return unetConfig(weights, kind.family, latentSize(kind).side);
     case "vae":

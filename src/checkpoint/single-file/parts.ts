@@ -6,12 +6,15 @@ import { adapterNames } from "./adapter-names.js";
 import { DIFFUSERS_NAMES, type Naming } from "./layer-names.js";
 import { isMotionFile, MOTION_NAMES } from "./motion-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
+import { findTransformer } from "./transformers/find-transformer.js";
+import type { FileNames, TransformerLayout } from "./transformers/layout.js";
 import { controlNetNames, originalLayout, unetNames } from "./unet-names.js";
 import { vaeNames } from "./vae-names.js";
 
 /** A network that a single file may hold, by its subfolder in diffusers' layout. */
 export type PartName =
   | "unet"
+  | "transformer"
   | "vae"
   | "text_encoder"
   | "text_encoder_2"
@@ -26,6 +29,8 @@ export interface FilePart {
   readonly weights: Weights;
   /** The authors of the architecture, for text encoders. */
   readonly maker?: "openai" | "laion";
+  /** The layout of its kind, for transformers. */
+  readonly layout?: TransformerLayout;
 }
 
 /** Where a part's tensors are in a file, and how they are named. */
@@ -34,6 +39,7 @@ interface Place {
   readonly naming: Naming;
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
+  readonly layout?: TransformerLayout;
   /** The tensor to use instead of the one with this name. */
   readonly instead?: (name: string) => HeaderTensor | undefined;
 }
@@ -62,6 +68,14 @@ class Names {
 
   *namesUnder(prefix: string): Generator<string> {
     for (const { name } of this.under(prefix)) yield name;
+  }
+
+  below(prefix: string): FileNames {
+    return {
+      has: (name) => this.has(prefix + name),
+      shapeOf: (name) => this.shapeOf(prefix + name),
+      names: [...this.namesUnder(prefix)],
+    };
   }
 
   some(prefix: string): boolean {
@@ -97,6 +111,7 @@ export function findParts(
   const unet = unetPlace(names);
   const places: Readonly<Record<PartName, Place | undefined>> = {
     unet: unet && usesEma ? averaged(unet, names) : unet,
+    transformer: findTransformer((prefix) => names.below(prefix)),
     controlnet: controlNetPlace(names),
     controlnet_union: unionPlace(names),
     adapter: adapterPlace(names),
@@ -107,10 +122,10 @@ export function findParts(
   const parts = new Map<PartName, FilePart>();
   for (const [part, place] of Object.entries(places) as [PartName, Place | undefined][]) {
     if (!place) continue;
-    const { prefix, naming, maker } = place;
+    const { prefix, naming, maker, layout } = place;
     const nameInFile = (name: string) => prefix + (naming.original(name) ?? name);
     const weights = collectWeights(`${header.name} (${part})`, folder, located(names, place, path), nameInFile);
-    parts.set(part, { weights, maker });
+    parts.set(part, { weights, maker, layout });
   }
   return parts;
 }

@@ -57,9 +57,9 @@ export async function findNetworks(
   path: string,
   { predictionType }: KnownOfFile = {},
 ): Promise<SingleFile | undefined> {
-  if (!isMotionFile(header.tensors.keys()) && otherFamily(header.tensors.keys()) !== undefined) return undefined;
   const found = findParts(header, folder, path);
-  if (found.size === 0) return undefined;
+  const isOther = !isMotionFile(header.tensors.keys()) && otherFamily(header.tensors.keys()) !== undefined;
+  if (found.size === 0 || (isOther && !found.has("transformer"))) return undefined;
   const {
     family,
     source: familySource,
