@@ -361,6 +361,7 @@ export { extractLoraTags, type LoraTag, type PromptWithLoras } from "./prompt/lo
 export type { PipelineQueue } from "./runtime/call-queue.js";
 export type { Device, DeviceOptions, Precision, ResolvedDevice } from "./runtime/device.js";
 export type { Engine } from "./runtime/engine.js";
+export type { LoadProgress } from "./runtime/load-progress.js";
 export { type RuntimeFiles, setRuntimeFiles } from "./runtime/runtime-files.js";
 export { type CMStochasticIterativeConfig, CMStochasticIterativeScheduler } from "./schedulers/cm-stochastic-iterative.js";
 export { type DDIMConfig, DDIMScheduler } from "./schedulers/ddim.js";

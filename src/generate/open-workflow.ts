@@ -9,7 +9,7 @@ import { checkOptions } from "../options/check-options.js";
 import { abortSignal, callback, type Fields, field, flag, text } from "../options/fields.js";
 import { STEERING_FIELDS } from "../pipelines/shared/steering.js";
 import type { Folder } from "../platform/folder.js";
-import type { Precision, ResolvedDevice } from "../runtime/device.js";
+import type { DeviceOptions, Precision, ResolvedDevice } from "../runtime/device.js";
 import { type AdapterLibrary, adapterLibrary, locateAdapters } from "./adapter-library.js";
 import { checkControlKind } from "./check-controls.js";
 import { checkNetworks, checkRun } from "./check-family.js";
@@ -45,6 +45,8 @@ export interface OpenOptions {
   readonly onDownload?: ((progress: DownloadProgress, source: string) => void) | undefined;
   /** Called when all files are there, before the networks are loaded. */
   readonly onLoad?: (() => void) | undefined;
+  /** Called while networks are loaded, which is when they first run. */
+  readonly onLoadProgress?: DeviceOptions["onLoadProgress"];
   /** Where prompts and requests find LoRAs and embeddings by their names. */
   readonly library?: AdapterLibrary | undefined;
   /** The run that the workflow is opened for. If the checkpoint cannot make it, that is an error before weights are downloaded. */
@@ -62,6 +64,7 @@ export const OPEN_OPTION_FIELDS: Fields<OpenOptions> = {
   signal: abortSignal,
   onDownload: callback(),
   onLoad: callback(),
+  onLoadProgress: callback(),
   library: adapterLibrary,
   firstRun: field(isPlain, "an object with the options of a run"),
   cacheDir: text,
@@ -105,7 +108,7 @@ export interface Workflow extends AsyncDisposable {
 export async function openWorkflow(request: OpenRequest, options: OpenOptions = {}): Promise<Workflow> {
   const opening = checkOpening(request);
   const checked = checkOptions(options, OPEN_OPTION_FIELDS, { call: "openWorkflow", elsewhere: belongsToRequest });
-  const { firstRun, library = {}, signal, onLoad, ...from } = checked;
+  const { firstRun, library = {}, signal, onLoad, onLoadProgress, ...from } = checked;
   const planned = firstRun && checkRunRequest(firstRun);
   // A copy, because a program may change its object between opening and running.
   const given = firstRun && { ...firstRun };
@@ -119,7 +122,7 @@ export async function openWorkflow(request: OpenRequest, options: OpenOptions = 
   const files = await unlessAborted(openFiles(whole, located, { ...from, signal, accept }), signal);
   onLoad?.();
   const first = given && prepared && { given, prepared };
-  const loading = LoadedWorkflow.load({ ...opening, model: whole.model }, files, first);
+  const loading = LoadedWorkflow.load({ ...opening, model: whole.model }, files, first, onLoadProgress);
   try {
     return await unlessAborted(loading, signal);
   } catch (error) {
@@ -150,6 +153,7 @@ class LoadedWorkflow implements Workflow {
     opening: OpenRequest & { readonly model: ModelSource },
     files: OpenFiles,
     firstRun: FirstRun | undefined,
+    onLoadProgress: OpenOptions["onLoadProgress"],
   ): Promise<LoadedWorkflow> {
     const parts: AsyncDisposable[] = [];
     const keep = <Part extends AsyncDisposable>(part: Part): Part => {
@@ -158,7 +162,7 @@ class LoadedWorkflow implements Workflow {
     };
     try {
       const { device, deviceId, precision, lowMemory, variant } = opening;
-      const options = { device, deviceId, precision, lowMemory, variant };
+      const options = { device, deviceId, precision, lowMemory, variant, onLoadProgress };
       const vae = files.vae && keep(await openVae(files.vae, options));
       warnOfUnusedControl({ ...files, name: files.model.name });
       const workflow = await workflowOf(files.family);

@@ -228,7 +228,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
       const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
       for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
-      return this.engine.load(graph.finish(), policy.load);
+      return this.engine.load(graph.finish(), { ...policy.load, network: this.className });
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
     if (rests) await this.rest();
@@ -272,7 +272,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
   otherNames: readonly string[] = [],
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
-  const { engine, device, deviceId, lowMemory, precision, ...from } = checkOptions(options, MODEL_FIELDS, {
+  const { engine, device, deviceId, lowMemory, precision, onLoadProgress, ...from } = checkOptions(options, MODEL_FIELDS, {
     call: `${className}.fromPretrained`,
   });
   const folder = await openPart(source, from, "model", className);
@@ -288,7 +288,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
   const weights = await openWeights(folder, { variant: from.variant });
-  const own = engine ?? (await createEngine({ device, deviceId, lowMemory, precision }));
+  const own = engine ?? (await createEngine({ device, deviceId, lowMemory, precision, onLoadProgress }));
   if (!engine) await own.settle?.();
   return { className, json: written, config, weights, engine: own, ownsEngine: !engine };
 }

@@ -75,7 +75,7 @@ export class Upscaler extends Model<UpscalerConfig> {
     const source = await expectFile(path);
     const { variant: _, config: __, subfolder: ___, ...fields } = MODEL_FIELDS;
     const checked = checkOptions<UpscalerOptions>(options, fields, { call: "Upscaler.fromSingleFile" });
-    const { engine: _engine, device: _device, deviceId: _id, lowMemory: _low, precision: _precision, ...from } = checked;
+    const { engine: _engine, device: _device, deviceId: _id, lowMemory: _low, precision: _precision, onLoadProgress: _on, ...from } = checked;
     return Upscaler.fromPretrained(await openUpscaler(source, from), checked);
   }
 

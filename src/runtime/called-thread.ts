@@ -11,8 +11,8 @@ export abstract class CalledThread implements Transport {
     return this.calls.hasEnded;
   }
 
-  ask(task: Task, transfer?: readonly ArrayBuffer[]): Promise<Answer> {
-    return this.calls.ask(task, transfer);
+  ask(task: Task, transfer?: readonly ArrayBuffer[], onRead?: (bytes: number) => void): Promise<Answer> {
+    return this.calls.ask(task, transfer, onRead);
   }
 
   stop(): Promise<void> {

@@ -16,10 +16,13 @@ export class DeviceSessions {
     private readonly settings: SessionSettings,
   ) {}
 
-  /** @throws DeviceError if the runtime refuses the model, or the thread has ended. */
-  async load(graph: FinishedGraph, options: LoadOptions = {}): Promise<Session> {
+  /**
+   * `onRead` is called with the number of bytes of weights that were read since, if the device can tell.
+   * @throws DeviceError if the runtime refuses the model, or the thread has ended.
+   */
+  async load(graph: FinishedGraph, options: LoadOptions = {}, onRead?: (bytes: number) => void): Promise<Session> {
     try {
-      return await this.create(graph, options);
+      return await this.create(graph, options, onRead);
     } catch (cause) {
       throw this.failure("could not be loaded", cause);
     }
@@ -31,8 +34,8 @@ export class DeviceSessions {
   }
 
   /** Loads a graph. @throws the thread's error, unchanged. */
-  async create(graph: FinishedGraph, options: LoadOptions = {}): Promise<Session> {
-    const { session: id } = await this.transport.ask(await loadTask(this.settings, graph, options));
+  async create(graph: FinishedGraph, options: LoadOptions = {}, onRead?: (bytes: number) => void): Promise<Session> {
+    const { session: id } = await this.transport.ask(await loadTask(this.settings, graph, options), [], onRead);
     if (id === undefined) throw new DeviceError("the runtime's thread returned no session");
     const session: Session = {
       run: (feeds, lent) => this.run(id, feeds, lent),

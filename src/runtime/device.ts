@@ -1,5 +1,6 @@
 import type { Target } from "../graph/lowering.js";
-import { type Fields, field, flag, oneOf, whole } from "../options/fields.js";
+import { callback, type Fields, field, flag, oneOf, whole } from "../options/fields.js";
+import type { LoadProgress } from "./load-progress.js";
 
 /**
  * Where networks run. "auto" picks a GPU that works, else the CPU. On Linux it tries CUDA, then WebGPU; elsewhere WebGPU. It does not pick
@@ -44,6 +45,12 @@ export interface DeviceOptions {
   readonly lowMemory?: boolean | undefined;
   /** How closely networks compute: "exact" by default. */
   readonly precision?: Precision | undefined;
+  /**
+   * Called while a network is loaded, which happens when it first runs, and again for pictures of another size: with 0 bytes, with all of
+   * them, and in WebAssembly and in pages also in between. A network that throws its memory away is loaded again. What it throws ends the
+   * call that loads the network.
+   */
+  readonly onLoadProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
 export const DEVICE_FIELDS: Fields<DeviceOptions> = {
@@ -52,4 +59,5 @@ export const DEVICE_FIELDS: Fields<DeviceOptions> = {
   deviceId: whole(0),
   lowMemory: flag,
   precision: oneOf(...PRECISIONS),
+  onLoadProgress: callback(),
 };

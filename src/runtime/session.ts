@@ -17,6 +17,8 @@ export interface Session {
 
 /** How a network is loaded. */
 export interface LoadOptions {
+  /** Its name for reports of progress, its class; without one, nothing is reported. */
+  readonly network?: string | undefined;
   /** It will run many times: its working memory is kept between runs. */
   readonly keepsMemory?: boolean | undefined;
   /** Its weights are few: they are copied once, at load, into the form that is fastest. */

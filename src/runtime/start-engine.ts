@@ -12,6 +12,7 @@ import { DeviceSessions } from "./device-sessions.js";
 import { disposed } from "./disposed.js";
 import type { Engine } from "./engine.js";
 import type { EngineHost } from "./engine-host.js";
+import { LoadMeter } from "./load-progress.js";
 import type { LoadOptions, Session } from "./session.js";
 import type { Transport } from "./transport.js";
 
@@ -120,7 +121,11 @@ class OnnxEngine implements Engine {
 
   async load(graph: FinishedGraph, options?: LoadOptions): Promise<Session> {
     await this.settle();
-    return this.running.sessions.load(graph, options);
+    const { onLoadProgress } = this.options;
+    const meter = onLoadProgress && options?.network !== undefined ? new LoadMeter(graph, options.network, onLoadProgress) : undefined;
+    const session = await this.running.sessions.load(graph, options, meter?.read);
+    meter?.end();
+    return session;
   }
 
   async dispose(): Promise<void> {

@@ -10,9 +10,23 @@ export interface CallAnswer extends Answer {
   readonly error?: string | undefined;
 }
 
+/** What a thread tells while it answers the call with the same number. */
+export interface CallNote {
+  readonly id: number;
+  /** Bytes of weights that were read since the last note. */
+  readonly read: number;
+}
+
+/** A call that waits for its answer. */
+interface Waiting {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onRead: ((bytes: number) => void) | undefined;
+}
+
 /** The calls to a thread. Each call has a number, and its answer has the same number. */
 export class ThreadCalls {
-  private readonly waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: Error) => void }>();
+  private readonly waiting = new Map<number, Waiting>();
   private lastId = 0;
   private ended: Error | undefined;
 
@@ -30,18 +44,26 @@ export class ThreadCalls {
   }
 
   /** Sends a task, and waits for its answer. */
-  ask(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
+  ask(task: Task, transfer: readonly ArrayBuffer[] = [], onRead?: (bytes: number) => void): Promise<Answer> {
     if (this.ended) return Promise.reject(this.ended);
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       this.send({ ...task, id }, transfer);
-      this.waiting.set(id, { resolve, reject });
+      this.waiting.set(id, { resolve, reject, onRead });
     });
   }
 
-  /** Passes an answer to its call. */
-  settle(answer: CallAnswer): void {
+  /** Passes an answer, or a note, to its call. A call whose caller throws at a note fails. */
+  settle(answer: CallAnswer | CallNote): void {
     const call = this.waiting.get(answer.id);
+    if ("read" in answer) {
+      try {
+        call?.onRead?.(answer.read);
+      } catch (error) {
+        call?.reject(error);
+      }
+      return;
+    }
     this.waiting.delete(answer.id);
     if (answer.error === undefined) call?.resolve(answer);
     else call?.reject(new Error(answer.error));

@@ -77,10 +77,11 @@ export interface Transport {
   /** Whether the thread takes no more tasks. */
   readonly hasEnded: boolean;
   /**
-   * Sends a task. The buffers in `transfer` move to the thread.
+   * Sends a task. The buffers in `transfer` move to the thread. `onRead` is called with the number of bytes of weights that the thread has
+   * read since, if it can tell.
    * @throws DeviceError if the thread has ended, or ends before it answers; Error with ONNX Runtime's message if the task fails.
    */
-  ask(task: Task, transfer?: readonly ArrayBuffer[]): Promise<Answer>;
+  ask(task: Task, transfer?: readonly ArrayBuffer[], onRead?: (bytes: number) => void): Promise<Answer>;
   /** Ends the thread after the tasks sent so far. */
   stop(): Promise<void>;
 }

@@ -75,6 +75,10 @@ async function opened(signal: AbortSignal): Promise<Workflow> {
       showProgress(undefined);
       showStatus("loading the networks");
     },
+    onLoadProgress: ({ network, loaded, total }) => {
+      showProgress(loaded < total ? loaded / total : undefined);
+      showStatus(`loading ${network}: ${Math.round(loaded / 1e6)} of ${Math.round(total / 1e6)} MB`);
+    },
   });
   open = { workflow, opening };
   const threads = globalThis.crossOriginIsolated ? "" : ", with one thread, since the page is not isolated from other origins";

@@ -2,18 +2,19 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { env, InferenceSession, Tensor } from "onnxruntime-web";
 import { CheckpointError } from "../../errors.js";
 import type { OnnxRuntime } from "../../runtime/onnx-runtime.js";
+import type { ReadMeter } from "../../runtime/wasm/read-meter.js";
 import { wasmRuntime } from "../../runtime/wasm/wasm-runtime.js";
 import type { OpenWeightFile } from "../../runtime/wasm/weight-mount.js";
 import { locationOf } from "./disk-file.js";
 import { removeScratch, removeStaleScratch, writeScratch } from "./scratch-file.js";
 
 /** ONNX Runtime's WebAssembly build, in a thread of Node. */
-export function openRuntime(threads: number | undefined): OnnxRuntime {
+export function openRuntime(threads: number | undefined, meter: ReadMeter): OnnxRuntime {
   env.logLevel = "fatal";
   if (threads !== undefined) env.wasm.numThreads = threads;
   return wasmRuntime(
     { InferenceSession, Tensor },
-    { open, scratch: { write: writeScratch, remove: removeScratch, removeStale: removeStaleScratch } },
+    { open: meter.watched(open), scratch: { write: writeScratch, remove: removeScratch, removeStale: removeStaleScratch } },
   );
 }
 

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { DeviceError } from "../../errors.js";
 import { CalledThread } from "../../runtime/called-thread.js";
-import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
+import type { Call, CallAnswer, CallNote } from "../../runtime/thread-calls.js";
 import { packageFile } from "./package-files.js";
 import { threadError } from "./thread-error.js";
 import { type RuntimeBuild, THREAD_STATE, type ThreadData } from "./thread-state.js";
@@ -40,7 +40,7 @@ export class WorkerThread extends CalledThread {
       execArgv: [],
       workerData: { build, state: this.state, threads } satisfies ThreadData,
     });
-    this.worker.on("message", (answer: CallAnswer) => {
+    this.worker.on("message", (answer: CallAnswer | CallNote) => {
       this.calls.settle(answer);
       if (this.calls.pending === 0) this.worker.unref();
     });

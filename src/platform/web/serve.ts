@@ -1,6 +1,7 @@
 import type * as Ort from "onnxruntime-web";
-import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
+import type { Call, CallAnswer, CallNote } from "../../runtime/thread-calls.js";
 import { ThreadSessions } from "../../runtime/thread-sessions.js";
+import { ReadMeter } from "../../runtime/wasm/read-meter.js";
 import { wasmRuntime } from "../../runtime/wasm/wasm-runtime.js";
 import { WeightFiles } from "./weight-files.js";
 import { WASM_FOLDER } from "./worker-name.js";
@@ -12,7 +13,7 @@ type OrtModule = Pick<typeof Ort, "InferenceSession" | "Tensor" | "env">;
 interface WorkerScope {
   readonly name: string;
   onmessage: ((event: { readonly data: Call }) => void) | null;
-  postMessage(message: CallAnswer, transfer: readonly ArrayBuffer[]): void;
+  postMessage(message: CallAnswer | CallNote, transfer: readonly ArrayBuffer[]): void;
 }
 
 /**
@@ -27,10 +28,12 @@ export function serve(ort: OrtModule, wasm: string): void {
   ort.env.wasm.numThreads = threads();
   if (scope.name.startsWith(WASM_FOLDER)) ort.env.wasm.wasmPaths = { wasm: scope.name.slice(WASM_FOLDER.length) + wasm };
   const files = new WeightFiles();
-  const sessions = new ThreadSessions(wasmRuntime(ort, files));
+  const meter = new ReadMeter((note) => scope.postMessage(note, []));
+  const sessions = new ThreadSessions(wasmRuntime(ort, { open: meter.watched(files.open), scratch: files.scratch }));
   let queue = Promise.resolve();
   scope.onmessage = ({ data: call }) => {
     queue = queue.then(async () => {
+      meter.call = call.id;
       const [answer, transfer] = await sessions.reply(call);
       files.forget();
       scope.postMessage(answer, transfer);

@@ -1,6 +1,6 @@
 import { DeviceError } from "../../errors.js";
 import { CalledThread } from "../../runtime/called-thread.js";
-import type { Call, CallAnswer } from "../../runtime/thread-calls.js";
+import type { Call, CallAnswer, CallNote } from "../../runtime/thread-calls.js";
 
 /** A worker of the page that runs ONNX Runtime. */
 export class WorkerThread extends CalledThread {
@@ -14,7 +14,7 @@ export class WorkerThread extends CalledThread {
     } catch (cause) {
       throw new DeviceError(`the runtime's worker cannot be started: ${(cause as Error).message}`, { hint: WORKER_HINT, cause });
     }
-    this.worker.onmessage = ({ data }: MessageEvent<CallAnswer>) => this.calls.settle(data);
+    this.worker.onmessage = ({ data }: MessageEvent<CallAnswer | CallNote>) => this.calls.settle(data);
     this.worker.onerror = (event) => {
       // Without a message, the worker's file did not load.
       const what = event.message ? `the runtime's worker failed: ${event.message}` : "the runtime's worker does not load";

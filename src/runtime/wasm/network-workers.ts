@@ -28,6 +28,8 @@ interface NetworkWorker {
 /** A network that was loaded and not released. */
 interface Network {
   readonly task: LoadTask;
+  /** Called with bytes of weights that were read. */
+  readonly onRead: ((bytes: number) => void) | undefined;
   /** Its worker and its session there; undefined if the worker has ended. */
   place: Promise<{ readonly worker: NetworkWorker; readonly session: number }> | undefined;
 }
@@ -47,7 +49,7 @@ export class NetworkWorkers implements Transport {
     return this.isStopped;
   }
 
-  async ask(task: Task, transfer: readonly ArrayBuffer[] = []): Promise<Answer> {
+  async ask(task: Task, transfer: readonly ArrayBuffer[] = [], onRead?: (bytes: number) => void): Promise<Answer> {
     if (this.isStopped) throw disposed();
     switch (task.kind) {
       case "wait":
@@ -56,7 +58,7 @@ export class NetworkWorkers implements Transport {
         await this.stop();
         return {};
       case "load": {
-        const network: Network = { task, place: undefined };
+        const network: Network = { task, onRead, place: undefined };
         await this.placeOf(network);
         this.networks.set(++this.lastId, network);
         return { session: this.lastId };
@@ -100,7 +102,7 @@ export class NetworkWorkers implements Transport {
     worker.networks.add(network);
     worker.bytes += bytes;
     worker.mostBytes = Math.max(worker.mostBytes, worker.bytes);
-    const { session } = await this.guarded(worker, () => worker.transport.ask(task)).catch(async (error: unknown) => {
+    const { session } = await this.guarded(worker, () => worker.transport.ask(task, [], network.onRead)).catch(async (error: unknown) => {
       await this.remove(network, worker);
       throw error;
     });
