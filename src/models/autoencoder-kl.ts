@@ -103,7 +103,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     latentDist: DiagonalGaussianDistribution;
   }> {
     expectPictures(image, this.config.inChannels, this.scaleFactor);
-    const moments = await this.memory.perPicture(image, (pictures) => this.encodeTiles(pictures));
+    const moments = await this.together(() => this.memory.perPicture(image, (pictures) => this.encodeTiles(pictures)));
     return { latentDist: DiagonalGaussianDistribution.ofMoments(moments) };
   }
 
@@ -116,7 +116,7 @@ export class AutoencoderKL extends Model<AutoencoderKLConfig> {
     sample: Tensor;
   }> {
     expectShape("latents", latents, ["batch", this.config.latentChannels, "height", "width"]);
-    return { sample: await this.memory.perPicture(latents, (slice) => this.decodeTiles(slice)) };
+    return { sample: await this.together(() => this.memory.perPicture(latents, (slice) => this.decodeTiles(slice))) };
   }
 
   private encodeTiles(image: Tensor): Promise<Tensor> {

@@ -125,7 +125,9 @@ export class AutoencoderTiny extends Model<AutoencoderTinyConfig> implements Aut
   private inParts(x: Tensor, side: number, ratio: number, fn: (part: Tensor) => Promise<Tensor>): Promise<Tensor> {
     const blend = Math.trunc(side * TILE_OVERLAP);
     const tiles = { size: side, stride: side - blend, blend: blend * ratio, ratio };
-    return this.memory.perPicture(x, (pictures) => (this.memory.tiling ? layeredTiles(pictures, tiles, fn) : fn(pictures)));
+    return this.together(() =>
+      this.memory.perPicture(x, (pictures) => (this.memory.tiling ? layeredTiles(pictures, tiles, fn) : fn(pictures))),
+    );
   }
 
   /** Latents scaled to 0..1, for storing them as 8-bit pictures. */

@@ -75,6 +75,8 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly ownsEngine: boolean;
   private attentionSlice: AttentionSlice | undefined;
   private readonly sessions: SessionCache;
+  /** Calls of {@link together} that go on. */
+  private holders = 0;
   /** Whether one picture takes many runs, as with a denoising network. */
   protected readonly runsOften: boolean = false;
   /** Whether its numbers grow beyond half precision's largest. */
@@ -136,7 +138,20 @@ export abstract class Model<Config> implements AsyncDisposable {
 
   /** To be called when the network is not needed for now. If memory comes before speed, it frees its memory. */
   async rest(): Promise<void> {
-    if (this.savesMemory) await this.unload();
+    if (this.savesMemory && this.holders === 0) await this.unload();
+  }
+
+  /**
+   * Does `work`, in which the network may run several times, and frees its memory afterwards only, if memory comes before speed.
+   * @internal
+   */
+  async together<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.holders++;
+    try {
+      return await work();
+    } finally {
+      if (--this.holders === 0) await this.rest();
+    }
   }
 
   /** Frees the network's memory, and stops its thread unless other models share it. */
@@ -201,17 +216,13 @@ export abstract class Model<Config> implements AsyncDisposable {
   /**
    * Runs the graph that `build` writes for `inputs` of these shapes. `part` tells the model's graphs apart. Inputs that are `lent` come
    * back among the results. `takingTurns` is the number of graphs that one loop runs in turn: as many stay loaded, even if memory comes
-   * before speed. `rests` says whether the network may free its memory after the run; by default, one that does not run often may.
+   * before speed.
    */
   protected async run<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
     part: string,
     inputs: Inputs,
     build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Written<Output>,
-    {
-      lent = [],
-      takingTurns = 1,
-      rests = !this.runsOften,
-    }: { readonly lent?: readonly string[]; readonly takingTurns?: number; readonly rests?: boolean } = {},
+    { lent = [], takingTurns = 1 }: { readonly lent?: readonly string[]; readonly takingTurns?: number } = {},
   ): Promise<Readonly<Record<Output, Tensor>>> {
     const { attentionSlice } = this;
     const adapters = this.adapters.apply();
@@ -231,7 +242,7 @@ export abstract class Model<Config> implements AsyncDisposable {
       return this.engine.load(graph.finish(), { ...policy.load, network: this.className });
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
-    if (rests) await this.rest();
+    if (!this.runsOften) await this.rest();
     return outputs as Readonly<Record<Output, Tensor>>;
   }
 }

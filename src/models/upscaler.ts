@@ -75,7 +75,15 @@ export class Upscaler extends Model<UpscalerConfig> {
     const source = await expectFile(path);
     const { variant: _, config: __, subfolder: ___, ...fields } = MODEL_FIELDS;
     const checked = checkOptions<UpscalerOptions>(options, fields, { call: "Upscaler.fromSingleFile" });
-    const { engine: _engine, device: _device, deviceId: _id, lowMemory: _low, precision: _precision, onLoadProgress: _on, ...from } = checked;
+    const {
+      engine: _engine,
+      device: _device,
+      deviceId: _id,
+      lowMemory: _low,
+      precision: _precision,
+      onLoadProgress: _on,
+      ...from
+    } = checked;
     return Upscaler.fromPretrained(await openUpscaler(source, from), checked);
   }
 
@@ -112,14 +120,10 @@ export class Upscaler extends Model<UpscalerConfig> {
     const { multiple, scale } = this;
     const one = (part: Tensor) => {
       signal?.throwIfAborted();
-      return this.compute(part, { rests: false });
+      return this.compute(part);
     };
-    try {
-      const result = tile === 0 ? await one(whole) : await upscaledTiles(whole, { tile, overlap, multiple, scale }, one);
-      return Picture.fromTensor(this.cropped(pixels, result).clamp(0, 1));
-    } finally {
-      await this.rest();
-    }
+    const result = await this.together(() => (tile === 0 ? one(whole) : upscaledTiles(whole, { tile, overlap, multiple, scale }, one)));
+    return Picture.fromTensor(this.cropped(pixels, result).clamp(0, 1));
   }
 
   /** Both sides of what the network takes are multiples of it. */
@@ -127,12 +131,11 @@ export class Upscaler extends Model<UpscalerConfig> {
     return this.config.unshuffle;
   }
 
-  /** `rests: false` keeps the network loaded for the next tile. */
-  private async compute(pixels: Tensor, options: { readonly rests?: boolean } = {}): Promise<Tensor> {
+  private async compute(pixels: Tensor): Promise<Tensor> {
     const build = async ({ pixels: x }: { readonly pixels: Value }, w: Scope) => ({
       result: await (this.config.architecture === "ESRGAN" ? rrdbNet : compactNet)(x, w, this.config),
     });
-    return (await this.run("upscaler", { pixels }, build, options)).result;
+    return (await this.run("upscaler", { pixels }, build)).result;
   }
 
   /** The part of `result` that belongs to `pixels`. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { StableDiffusionPipeline } from "../../src/pipelines/stable-diffusion.js";
 import { createEngine } from "../../src/platform/node/engine.js";
+import type { Engine } from "../../src/runtime/engine.js";
 import { Generator, rand, randn } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
@@ -48,6 +49,23 @@ describe("low memory mode", () => {
     };
     expect(largestDifference(await make(true), await make(false))).toBeLessThan(1e-4);
   });
+
+  it.each(["plain", "a1111"] as const)(
+    "text encoder and autoencoder are loaded once for all texts (%s) and pictures",
+    async (promptSyntax) => {
+      await using pipe = await StableDiffusionPipeline.fromPretrained("test/checkpoints/sd1-mini", { device: "cpu", lowMemory: true });
+      const engine = Reflect.get(pipe.unet, "engine") as Engine;
+      const load = engine.load.bind(engine);
+      const loaded: (string | undefined)[] = [];
+      engine.load = (graph, options) => {
+        loaded.push(options?.network);
+        return load(graph, options);
+      };
+      const prompts = { prompt: "a (red:1.2) fox", negativePrompt: "blurry", numImagesPerPrompt: 2, promptSyntax };
+      await pipe.generate({ ...prompts, numInferenceSteps: 1, height: 64, width: 64 });
+      expect(loaded).toEqual(["CLIPTextModel", "UNet2DConditionModel", "AutoencoderKL"]);
+    },
+  );
 
   it("networks leave memory when their part of the work is done", async () => {
     const engine = await createEngine({ device: "cpu", lowMemory: true });

@@ -46,7 +46,8 @@ export class ClipTextEncoders implements TextEncoders<PromptOptionsXL, ClipFeatu
     };
     if (texts.positive || texts.negative) expectTextParts(reading.missing);
     const encode = promptSyntax === "a1111" ? encodeWeighted : encodePlain;
-    const encoded = await encode(reading, texts, { clipSkip, steps, tokens: (given ?? negativeGiven)?.promptEmbeds.shape[1] });
+    const tokens = (given ?? negativeGiven)?.promptEmbeds.shape[1];
+    const encoded = await loaded(reading.encoders, () => encode(reading, texts, { clipSkip, steps, tokens }));
 
     const positive = encoded.positive ?? constant(given as ClipFeatures);
     const repeated = (features: ClipFeatures) => mapFeatures(features, (tensor) => tensor.repeatInterleave(numImagesPerPrompt));
@@ -59,6 +60,16 @@ export class ClipTextEncoders implements TextEncoders<PromptOptionsXL, ClipFeatu
       negative: repeated(opposite as ClipFeatures),
     }));
   }
+}
+
+/** Does `work`, during which the encoders that it uses stay loaded. */
+function loaded<Result>(encoders: readonly ClipTextEncoder[], work: () => Promise<Result>): Promise<Result> {
+  return encoders.reduce(
+    (inner, { model }) =>
+      () =>
+        model.together(inner),
+    work,
+  )();
 }
 
 function positiveTexts({ prompt = "", prompt2 }: PromptOptionsXL): readonly (readonly string[])[] {
