@@ -9,7 +9,7 @@ import { widenFloat8Once } from "./float8.js";
 import { type ByteRange, type ByteSizes, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 import { reshape } from "./ops/shapes.js";
-import { codedBlocks, type PackedBytes, widened } from "./ops/unpacking.js";
+import { type CodedBlocks, codedBlocks, type PackedBytes, widened } from "./ops/unpacking.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
 export interface Value {
@@ -102,6 +102,8 @@ export class Graph {
   private readonly stored = new Map<string, StoredTensor>();
   /** The ids of the weights' files, in the order of their first use. */
   private readonly files = new Set<string>();
+  /** See {@link blocksOf}. */
+  private readonly packed = new Map<string, CodedBlocks>();
   /** See {@link transposeOf}. */
   private readonly transposes = new Map<string, Value>();
   private readonly preparations: Graph[] = [];
@@ -229,6 +231,11 @@ export class Graph {
     if (!tensor) return undefined;
     const part = rowsOf(tensor, start, end);
     return this.weight(part, part.shape);
+  }
+
+  /** The blocks of a quantised weight that is unchanged; undefined for any other value. */
+  blocksOf({ name }: Value): CodedBlocks | undefined {
+    return this.packed.get(name);
   }
 
   /** The transpose of a weight, if the file holds that and products should use it. */
@@ -404,9 +411,12 @@ export class Graph {
       graph: this,
       as: (dtype) => this.initializer({ ...tensor, dtype }, [blocks, blockBytes / byteSize(dtype)]),
     };
-    const value = this.varied(`${tensor.name}:${tensor.offset} [${shape}] unpacked as ${dtype}`, () =>
-      this.cast(reshape(widened(codedBlocks(packing.format, bytes)), shape), dtype),
-    );
+    const value = this.varied(`${tensor.name}:${tensor.offset} [${shape}] unpacked as ${dtype}`, () => {
+      const blocks = codedBlocks(packing.format, bytes);
+      const made = this.cast(reshape(widened(blocks), shape), dtype);
+      this.packed.set(made.name, blocks);
+      return made;
+    });
     this.weights.set(value.name, (graph, dtype) => graph.weight(tensor, shape, dtype));
     this.stored.set(value.name, { ...tensor, shape });
     return value;

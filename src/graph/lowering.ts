@@ -58,6 +58,10 @@ export interface TargetLowering {
    * network is loaded. "folded": they are nodes of the network's graph, whose constants the provider computes when it is loaded.
    */
   readonly weights: "prepared" | "folded";
+  /**
+   * Whether quantised weights in blocks are multiplied as they are, by the runtime's MatMulNBits; otherwise they are widened first.
+   */
+  readonly blockProducts: boolean;
 }
 
 /** Sizes below which rounding to bytes costs more than it saves, or saves too little for the error it makes. */
@@ -125,6 +129,7 @@ const PROCESSOR: TargetLowering = {
   // The runtime's folding also widens all half-precision weights: 17 s and twice the memory for Stable Diffusion 1.5. It is turned off on a
   // processor.
   weights: "prepared",
+  blockProducts: true,
 };
 
 /** The row of a provider that brings kernels of its own, which are best left whole. */
@@ -138,6 +143,7 @@ const PROVIDER: TargetLowering = {
   rowBlocks: undefined,
   // What is prepared would have to be fed to every run. Providers fold float32 constants themselves.
   weights: "folded",
+  blockProducts: false,
 };
 
 /** How operations are written for each target. Norms have no column: they are the same for all targets, but for pictures in bands. */
@@ -174,14 +180,16 @@ const LOWERINGS: { readonly [T in Target]: TargetLowering } = {
     // WGSL allows its own sine an error of 2^-11 even for small angles. In Node, sines in float64 could run on the CPU; ONNX Runtime Web
     // has none there.
     sine: "polynomial",
+    blockProducts: true,
   },
-  cuda: { ...PROVIDER, halfPrecision: true },
+  cuda: { ...PROVIDER, halfPrecision: true, blockProducts: true },
   coreml: PROVIDER,
   dml: PROVIDER,
 };
 
 /** How the operations of one graph are written: its target's row, with the facts of the device applied. */
-export interface Lowering extends Pick<TargetLowering, "winograd" | "padsThreeChannels" | "sine" | "rowBlocks" | "weights"> {
+export interface Lowering
+  extends Pick<TargetLowering, "winograd" | "padsThreeChannels" | "sine" | "rowBlocks" | "weights" | "blockProducts"> {
   /** What the network computes in; its inputs and outputs stay float32. */
   readonly float: Float;
   /** How large products are computed in 8-bit integers; undefined: in floats. */

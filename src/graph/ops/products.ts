@@ -1,6 +1,7 @@
 import { ArgumentError } from "../../errors.js";
 import { sizeOf } from "../../tensor/tensor.js";
 import type { Value } from "../graph.js";
+import { packedProduct } from "./block-products.js";
 import { isQuantizedAffine, quantizedAffine } from "./byte-products.js";
 import { alike, narrow } from "./precision.js";
 import { reshape } from "./shapes.js";
@@ -13,20 +14,26 @@ export function linearProduct(x: Value, weight: Value, bias?: Value): Value {
   return isQuantizedAffine(x, weight) ? quantizedAffine(x, weight, bias) : affine(x, weight, bias);
 }
 
-/** The same product, always in floats. */
+/** The same product, always of floats x. Quantised weights are multiplied as they are, if the target can. */
 export function affine(x: Value, weight: Value, bias?: Value): Value {
   const [outWidth = 0, inWidth = 0] = weight.shape;
   if (x.shape.at(-1) !== inWidth) throw new ArgumentError(`linear layer ${weight.name} takes ${inWidth} features; [${x.shape}] was given`);
   const rows = sizeOf(x.shape) / inWidth;
   const flat = x.shape.length === 2 ? narrow(x) : reshape(narrow(x), [rows, inWidth]);
+  const packed = packedProduct(flat, weight, bias, gemm);
+  return reshape(packed ?? gemm(flat, weight, bias), [...x.shape.slice(0, -1), outWidth]);
+}
+
+function gemm(flat: Value, weight: Value, bias?: Value): Value {
+  const [rows = 0] = flat.shape;
+  const [outWidth = 0] = weight.shape;
   // Gemm adds the bias in the same pass, and reads the weight transposed without a copy. (ONNX Runtime 1.30 makes an invalid model when it
   // fuses a Transpose into Gemm whose other operand is also a result of the graph.)
-  const transpose = x.graph.transposeOf(weight);
-  const product = x.graph.node("Gemm", [flat, transpose ?? weight, bias], {
+  const transpose = flat.graph.transposeOf(weight);
+  return flat.graph.node("Gemm", [flat, transpose ?? weight, bias], {
     shape: [rows, outWidth],
     attributes: { transB: transpose ? 0 : 1 },
   });
-  return x.shape.length === 2 ? product : reshape(product, [...x.shape.slice(0, -1), outWidth]);
 }
 
 /** Matrix product over the last two axes. */

@@ -20,6 +20,10 @@ export interface CodedBlocks {
   readonly codes: Value;
   /** How many bits a code has. */
   readonly bits: number;
+  /** The codes as bytes [blocks, half the numbers], if they lie so in the file: lower halves are the first half of a block's numbers. */
+  readonly pairs?: Value;
+  /** The bytes of signed codes. */
+  readonly bytes?: Value;
   /** The code of 0; 0 by default. */
   readonly zero?: number;
   /** What the codes stand for, if they are no numbers themselves. */
@@ -33,6 +37,23 @@ export interface CodedBlocks {
 /** The blocks of a tensor of this format. Formats of 256 numbers have blocks of 16 or 32 with scales of their own. */
 export function codedBlocks(format: BlockFormat, bytes: PackedBytes): CodedBlocks {
   return UNPACKERS[format](bytes);
+}
+
+/**
+ * Codes of 4 bits, or of fewer plus 8, as bytes [blocks, half the numbers]: lower halves are the first half of a block's numbers.
+ */
+export function pairsOf({ codes, pairs, bits }: CodedBlocks): Value {
+  const { graph, shape } = codes;
+  const [, numbers = 0] = shape;
+  const made = pairs ?? or(slice(codes, 1, 0, numbers / 2), move(slice(codes, 1, numbers / 2, numbers), "LEFT", [4]));
+  return bits === 4 ? made : or(made, graph.constant([0x88], [], "uint8"));
+}
+
+/** Codes plus 128, as bytes [blocks, numbers of a block]. */
+export function marked({ codes, bytes = codes }: CodedBlocks): Value {
+  const { graph } = codes;
+  // Without a carry, so that the sign of signed codes is turned, too.
+  return graph.node("BitwiseXor", [bytes, graph.constant([128], [], "uint8")], { shape: codes.shape, dtype: "uint8" });
 }
 
 /** The numbers of blocks, [blocks, numbers of a block], in float32. */
@@ -84,6 +105,10 @@ function halves(bytes: Value): Value {
   return concat([and(bytes, 15), move(bytes, "RIGHT", [4])], bytes.shape.length - 1);
 }
 
+function pairedCodes(pairs: Value): Pick<CodedBlocks, "codes" | "bits" | "pairs"> {
+  return { codes: halves(pairs), bits: 4, pairs };
+}
+
 /** Blocks of one size: all codes in rows of `numbers`. */
 function inBlocks(codes: Value, numbers: number): Value {
   return reshape(codes, [-1, numbers]);
@@ -129,8 +154,8 @@ function nibbleGroups(bytes: PackedBytes, at: number): Value {
 }
 
 const UNPACKERS: { readonly [F in BlockFormat]: (bytes: PackedBytes) => CodedBlocks } = {
-  Q4_0: (bytes) => ({ codes: halves(part(bytes, 2, [16])), bits: 4, zero: 8, scales: half(bytes, 0) }),
-  Q4_1: (bytes) => ({ codes: halves(part(bytes, 4, [16])), bits: 4, scales: half(bytes, 0), offsets: half(bytes, 2) }),
+  Q4_0: (bytes) => ({ ...pairedCodes(part(bytes, 2, [16])), zero: 8, scales: half(bytes, 0) }),
+  Q4_1: (bytes) => ({ ...pairedCodes(part(bytes, 4, [16])), scales: half(bytes, 0), offsets: half(bytes, 2) }),
   Q5_0: (bytes) => ({
     codes: or(halves(part(bytes, 6, [16])), fifthBits(bytes, 2)),
     bits: 5,
@@ -143,7 +168,7 @@ const UNPACKERS: { readonly [F in BlockFormat]: (bytes: PackedBytes) => CodedBlo
     scales: half(bytes, 0),
     offsets: half(bytes, 2),
   }),
-  Q8_0: (bytes) => ({ codes: part(bytes, 2, [32], "int8"), bits: 8, scales: half(bytes, 0) }),
+  Q8_0: (bytes) => ({ codes: part(bytes, 2, [32], "int8"), bits: 8, bytes: part(bytes, 2, [32]), scales: half(bytes, 0) }),
   Q2_K(bytes) {
     const small = part(bytes, 0, [16]);
     return {
