@@ -14,7 +14,7 @@ export const PART_FILES: Readonly<Record<PartKind, PartFiles>> = {
   model: { needed: [["config.json"]] },
   scheduler: { needed: [["scheduler_config.json"]] },
   tokenizer: {
-    needed: [["vocab.json", "merges.txt"], ["tokenizer.json"]],
+    needed: [["vocab.json", "merges.txt"], ["spiece.model"], ["tokenizer.json"]],
     optional: ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"],
   },
   processor: { needed: [["preprocessor_config.json"]] },

@@ -91,5 +91,5 @@ async function copyPart(name: string, source: ComponentSource | undefined, outpu
 /** The Python library of a class. */
 function libraryOf(className: string): string {
   if (className === "StableDiffusionSafetyChecker") return "stable_diffusion";
-  return className.startsWith("CLIP") ? "transformers" : "diffusers";
+  return /^(CLIP|T5|Qwen[23])/.test(className) ? "transformers" : "diffusers";
 }
