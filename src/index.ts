@@ -133,6 +133,7 @@ export type { RopeConfig } from "./models/rope-config.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";
+export { type T5Config, T5EncoderModel, type T5EncoderOutput } from "./models/t5-encoder.js";
 export type { MemorySaving } from "./models/tiling.js";
 export { type UNet2DConfig, type UNet2DInputs, UNet2DModel } from "./models/unet-2d.js";
 export { type UNet2DConditionInputs, UNet2DConditionModel, type UNet2DConditionOutput } from "./models/unet-2d-condition.js";
@@ -423,5 +424,6 @@ export type { BatchTokenizeOptions, TokenBatch, TokenizedTexts } from "./tokeniz
 export type { ChatMessage, ChatTemplateOptions } from "./tokenizer/chat-template.js";
 export { CLIPTokenizer, type TokenizedPrompts, type TokenizeOptions } from "./tokenizer/clip.js";
 export { Qwen2Tokenizer } from "./tokenizer/qwen2.js";
+export { T5Tokenizer } from "./tokenizer/t5.js";
 export { setWarningHandler, type WarningHandler } from "./warnings.js";
 export type { Mention, Spelling, Wording } from "./wording.js";

@@ -43,6 +43,7 @@ const CLASSES: Readonly<Record<string, () => Promise<NetworkClass>>> = {
   Qwen3ForCausalLM: async () => (await import("../models/qwen3.js")).Qwen3Model,
   Qwen3Model: async () => (await import("../models/qwen3.js")).Qwen3Model,
   T2IAdapter: async () => (await import("../models/t2i-adapter.js")).T2IAdapter,
+  T5EncoderModel: async () => (await import("../models/t5-encoder.js")).T5EncoderModel,
   UNet2DConditionModel: async () => (await import("../models/unet-2d-condition.js")).UNet2DConditionModel,
   UNet2DModel: async () => (await import("../models/unet-2d.js")).UNet2DModel,
   UNetMotionModel: async () => (await import("../models/unet-motion.js")).UNetMotionModel,

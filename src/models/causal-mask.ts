@@ -1,7 +1,7 @@
 import { Tensor } from "../tensor/tensor.js";
 
 /** Added to the score of a token that is not attended to. */
-const LOWEST = -3.4028234663852886e38;
+export const LOWEST_SCORE = -3.4028234663852886e38;
 
 /**
  * What is added to attention's scores [batch or 1, 1, tokens, tokens] so that no token attends to later ones and to padding. Without an
@@ -15,7 +15,7 @@ export function causalMask(tokens: number, attentionMask?: Tensor<"int64">): Ten
     const isPadding = Array.from({ length: tokens }, (_, i) => rows?.data[row * tokens + i] === 0n);
     for (let i = 0; i < tokens; i++) {
       const start = (row * tokens + i) * tokens;
-      for (let k = 0; k < tokens; k++) if (k > i || isPadding[k]) mask[start + k] = LOWEST;
+      for (let k = 0; k < tokens; k++) if (k > i || isPadding[k]) mask[start + k] = LOWEST_SCORE;
     }
   }
   return Tensor.from(mask, [batch, 1, tokens, tokens]);

@@ -1,4 +1,4 @@
-import { ArgumentError, ConfigError } from "../errors.js";
+import { ConfigError } from "../errors.js";
 import { wrongArgument } from "../given.js";
 import type { Value } from "../graph/graph.js";
 import type { Scope } from "../graph/scope.js";
@@ -10,6 +10,7 @@ import { type Fields, field, flag } from "../options/fields.js";
 import { Tensor } from "../tensor/tensor.js";
 import { causalMask } from "./causal-mask.js";
 import { expectShape } from "./expect-shape.js";
+import { expectVocabulary } from "./expect-vocabulary.js";
 import { statesAsOutputs, statesFrom } from "./hidden-states.js";
 import { Model } from "./model.js";
 
@@ -33,7 +34,7 @@ export interface LanguageModelOutput {
   readonly hiddenStates?: readonly Tensor[] | undefined;
 }
 
-const MASK_FIELDS: Fields<HiddenStatesOptions> = {
+export const MASK_FIELDS: Fields<HiddenStatesOptions> = {
   attentionMask: field<Tensor<"int64">>((value) => value instanceof Tensor && value.dtype === "int64", "an int64 Tensor"),
 };
 const FIELDS: Fields<LanguageModelOptions> = { ...MASK_FIELDS, outputHiddenStates: flag };
@@ -127,12 +128,7 @@ export abstract class LanguageModel<Config> extends Model<Config> {
     expectShape("inputIds", inputIds, ["batch", "tokens"], ["int64"]);
     const [batch = 0, tokens = 0] = inputIds.shape;
     if (attentionMask) expectShape("attentionMask", attentionMask, [batch, tokens], ["int64"]);
-    const unknown = inputIds.data.find((id) => id < 0n || id >= BigInt(vocabSize));
-    if (unknown !== undefined) {
-      throw new ArgumentError(`token ${unknown} is not in the text encoder's vocabulary of ${vocabSize}`, {
-        hint: "the tokenizer and the text encoder belong to different checkpoints",
-      });
-    }
+    expectVocabulary(inputIds, vocabSize);
     const positions = Array.from({ length: tokens }, (_, i) => [i]);
     const { cos, sin } = rotaryTables(positions, { axes: [headDim], theta: this.theta, isSingle: true });
     return { input_ids: inputIds, cos, sin, mask: causalMask(tokens, attentionMask) };

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { isObject, type Json } from "../checkpoint/json.js";
+import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
 import { writeTo } from "../checkpoint/saving.js";
 import { CheckpointError } from "../errors.js";
 import { wrongArgument } from "../given.js";
@@ -12,9 +12,9 @@ import { BATCH_FIELDS, type BatchTokenizeOptions, padRows, type TokenizedTexts }
 import type { Charsmap } from "./charsmap.js";
 import { copyTokenizer } from "./saving.js";
 import { separate, TokenFinder } from "./token-finder.js";
+import { space } from "./unicode.js";
 import { type Piece, UnigramEncoding } from "./unigram.js";
 import { readUnigramFiles, type UnigramFiles } from "./unigram-files.js";
-import { space } from "./unicode.js";
 
 /** Stands for the space before a word. */
 const METASPACE = "\u2581";

@@ -118,7 +118,10 @@ function charsmapOf(normalizer: Json | undefined, file: string): Charsmap | unde
     throw new CheckpointError(`${file} normalises texts by ${quote(normalizer.type)}; expected Precompiled`, { hint: HINT });
   }
   try {
-    return Charsmap.read(Uint8Array.from(atob(step.precompiled_charsmap), (byte) => byte.charCodeAt(0)), file);
+    return Charsmap.read(
+      Uint8Array.from(atob(step.precompiled_charsmap), (byte) => byte.charCodeAt(0)),
+      file,
+    );
   } catch (cause) {
     if (cause instanceof CheckpointError) throw cause;
     throw new CheckpointError(`${file}: its precompiled_charsmap is not base64`, { hint: "download the file again", cause });

@@ -135,6 +135,13 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
           { attentionMask: wholes([2, 24], (i) => Number(i < 40)) },
         );
       }
+      case "T5EncoderModel": {
+        const net = await lib.T5EncoderModel.fromPretrained(path, options);
+        return net.forward(
+          wholes([2, 24], (i) => (i * 37) % 300),
+          { attentionMask: wholes([2, 24], (i) => Number(i < 40)) },
+        );
+      }
       case "CLIPVisionModelWithProjection": {
         const net = await lib.CLIPVisionModelWithProjection.fromPretrained(path, options);
         return net.forward(draw(2, net.config.numChannels, net.config.imageSize, net.config.imageSize), { outputHiddenStates: true });

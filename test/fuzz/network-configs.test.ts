@@ -12,6 +12,7 @@ import { ControlNetModel } from "../../src/models/controlnet.js";
 import { QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
+import { T5EncoderModel } from "../../src/models/t5-encoder.js";
 import { type UNet2DInputs, UNet2DModel } from "../../src/models/unet-2d.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import type { Folder } from "../../src/platform/folder.js";
@@ -110,6 +111,13 @@ const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
     use: async (folder, engine) => {
       const model = await Qwen3Model.fromPretrained(folder, { engine });
       return [() => model.hiddenStates(new Tensor("int64", [1, 3], BigInt64Array.of(5n, 6n, 7n)), [-2, -1])];
+    },
+  },
+  {
+    part: "flux-dev-mini/text_encoder_2",
+    use: async (folder, engine) => {
+      const model = await T5EncoderModel.fromPretrained(folder, { engine });
+      return [() => model.forward(new Tensor("int64", [1, 3], BigInt64Array.of(5n, 6n, 1n)))];
     },
   },
   { part: "sd1-mini/text_encoder", use: text(CLIPTextModel) },

@@ -15,13 +15,14 @@ import { MotionAdapter } from "../../src/models/motion-adapter.js";
 import { type ImageShape, QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { T2IAdapter } from "../../src/models/t2i-adapter.js";
+import { T5EncoderModel } from "../../src/models/t5-encoder.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { UNetMotionModel } from "../../src/models/unet-motion.js";
 import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed } from "../../src/tensor/random.js";
-import type { Tensor } from "../../src/tensor/tensor.js";
+import { Tensor } from "../../src/tensor/tensor.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, NotSupported, withinAbsolute } from "./comparison.js";
 
@@ -151,6 +152,18 @@ const MODELS: Readonly<Record<string, Runner>> = {
   CLIPTextModelWithProjection: runner(CLIPTextModelWithProjection, encodeText),
   Qwen3Model: runner(Qwen3Model, encodeByLayer),
   Qwen3ForCausalLM: runner(Qwen3Model, encodeByLayer),
+  T5EncoderModel: runner(T5EncoderModel, async (model, inputs) => {
+    const ids = inputs.take<"int64">("input_ids");
+    const plain = await model.forward(ids);
+    const masked = await model.forward(ids, { attentionMask: inputs.take<"int64">("attention_mask") });
+    const long = inputs.find<"int64">("long_input_ids");
+    const states = long && (await model.forward(long)).lastHiddenState;
+    return {
+      last_hidden_state: plain.lastHiddenState,
+      masked: masked.lastHiddenState,
+      long_last_hidden_state: states && everyToken(states, 25),
+    };
+  }),
   AutoencoderKL: runner(AutoencoderKL, async (vae, inputs) => {
     const [image, latents] = [inputs.find("image"), inputs.find("latents")];
     const distribution = image && (await vae.encode(image)).latentDist;
@@ -260,6 +273,16 @@ async function encodeText(model: CLIPTextModel, inputs: Inputs): Promise<Outputs
     penultimate: output.hiddenStates?.at(-2),
     text_embeds: "textEmbeds" in output ? (output.textEmbeds as Tensor) : undefined,
   };
+}
+
+/** Every `step`th token of x [batch, tokens, features]. */
+function everyToken({ data, shape: [batch = 0, tokens = 0, width = 0] }: Tensor, step: number): Tensor {
+  const count = Math.ceil(tokens / step);
+  const kept = Float32Array.from({ length: batch * count * width }, (_, i) => {
+    const [row, token] = [Math.floor(i / (count * width)), Math.floor(i / width) % count];
+    return data[(row * tokens + token * step) * width + (i % width)] as number;
+  });
+  return Tensor.from(kept, [batch, count, width]);
 }
 
 async function encodeByLayer(model: LanguageModel<unknown>, inputs: Inputs): Promise<Outputs> {

@@ -7,6 +7,7 @@ import type { TokenBatch } from "../../src/tokenizer/batch.js";
 import type { ChatMessage } from "../../src/tokenizer/chat-template.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
 import { Qwen2Tokenizer } from "../../src/tokenizer/qwen2.js";
+import { T5Tokenizer } from "../../src/tokenizer/t5.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, exactly, NotSupported } from "./comparison.js";
 
@@ -38,6 +39,7 @@ interface AnyTokenizer {
 const TOKENIZERS: Readonly<Record<string, { fromPretrained(path: string): Promise<AnyTokenizer> }>> = {
   CLIPTokenizer,
   Qwen2Tokenizer,
+  T5Tokenizer,
 };
 
 /** Tokenizes prompts: whole, and padded and cut to the stored length. Applies chat templates. */

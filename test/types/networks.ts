@@ -61,6 +61,7 @@ interface Results {
   Qwen3Model: darkroom.LanguageModelOutput;
   StableDiffusionSafetyChecker: SafetyCheck;
   T2IAdapter: Tensor[];
+  T5EncoderModel: darkroom.T5EncoderOutput;
   UNet2DConditionModel: UNet2DConditionOutput;
   UNet2DModel: { sample: Tensor };
   UNetMotionModel: UNet2DConditionOutput;
