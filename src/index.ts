@@ -79,6 +79,11 @@ export { AutoencoderKL, type AutoencoderKLConfig } from "./models/autoencoder-kl
 export { AutoencoderKLQwenImage, type AutoencoderKLQwenImageConfig } from "./models/autoencoder-kl-qwen-image.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
 export {
+  type ChromaTransformer2DConfig,
+  type ChromaTransformer2DInputs,
+  ChromaTransformer2DModel,
+} from "./models/chroma-transformer-2d.js";
+export {
   type CLIPTextConfig,
   CLIPTextModel,
   CLIPTextModelWithProjection,
@@ -97,6 +102,13 @@ export { type ControlNetConfig, type ControlNetInputs, ControlNetModel } from ".
 export type { ControlNetOutput } from "./models/controlnet-residuals.js";
 export { type ControlNetUnionConfig, type ControlNetUnionInputs, ControlNetUnionModel } from "./models/controlnet-union.js";
 export { DiagonalGaussianDistribution } from "./models/diagonal-gaussian.js";
+export {
+  type FluxTokenInputs,
+  type FluxTransformer2DConfig,
+  type FluxTransformer2DInputs,
+  FluxTransformer2DModel,
+  type TransformerOutput,
+} from "./models/flux-transformer-2d.js";
 export type { FreeUFactors } from "./models/freeu.js";
 export type {
   ImageProjection,
@@ -132,6 +144,7 @@ export { type Qwen3Config, Qwen3Model } from "./models/qwen3.js";
 export type { RopeConfig } from "./models/rope-config.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
+export { type SD3Transformer2DConfig, type SD3Transformer2DInputs, SD3Transformer2DModel } from "./models/sd3-transformer-2d.js";
 export { T2IAdapter, type T2IAdapterConfig } from "./models/t2i-adapter.js";
 export { type T5Config, T5EncoderModel, type T5EncoderOutput } from "./models/t5-encoder.js";
 export type { MemorySaving } from "./models/tiling.js";

@@ -1,6 +1,6 @@
 import type { Value } from "../graph/graph.js";
 import { attention } from "../graph/ops/attention.js";
-import { add, cos, log, mul, scale, sin } from "../graph/ops/elementwise.js";
+import { add, addBatches, cos, log, mul, scale, sin } from "../graph/ops/elementwise.js";
 import { spatialMean } from "../graph/ops/resampling.js";
 import { concat, gather, reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
@@ -59,6 +59,24 @@ export function pooledTextEmbedding(context: Value, w: Scope, width: number, hea
   const project = (x: Value, name: string) => linear(x, pool.at(name), features);
   const pooled = attention(project(first, "q_proj"), project(all, "k_proj"), project(all, "v_proj"), heads);
   return layerNorm(linear(reshape(pooled, [batch, features]), w.at("proj"), width), w.at("norm2"));
+}
+
+/** The timestep, the guidance scale if a network was distilled with it, and the pooled features of a text, each [1 or batch, ...]. */
+export interface TimestepTextValues {
+  readonly timestep: Value;
+  readonly guidance?: Value | undefined;
+  readonly pooled: Value;
+}
+
+/** Sines and cosines of a timestep in transformers. */
+const TIMESTEP_WAVES: SinusoidOptions = { width: 256, flipSinToCos: true, freqShift: 0 };
+
+/** One vector [batch, width] for all of them. Matches diffusers' CombinedTimestep(Guidance)TextProjEmbeddings. */
+export function timestepTextEmbedding({ timestep, guidance, pooled }: TimestepTextValues, w: Scope, width: number): Value {
+  const ofNumber = (x: Value, name: string) => timestepEmbedding(sinusoidalEmbedding(x, TIMESTEP_WAVES), w.at(name), width);
+  const time = ofNumber(timestep, "timestep_embedder");
+  const numbers = guidance ? addBatches(time, ofNumber(guidance, "guidance_embedder")) : time;
+  return addBatches(numbers, timestepEmbedding(pooled, w.at("text_embedder"), width));
 }
 
 /** How class labels are embedded. */

@@ -115,6 +115,25 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
           ],
         });
       }
+      case "FluxTransformer2DModel":
+      case "ChromaTransformer2DModel": {
+        const imgIds = Tensor.from([0, 0, 0, 0, 0, 1, 0, 0, 2, 0, 1, 0, 0, 1, 1, 0, 1, 2], [6, 3]);
+        const positions = { imgIds, txtIds: Tensor.zeros([5, 3]), encoderHiddenStates: draw(2, 5, 48) };
+        if (className === "ChromaTransformer2DModel") {
+          const net = await lib.ChromaTransformer2DModel.fromPretrained(path, options);
+          return net.forward(draw(2, 6, net.config.inChannels), 0.7, { ...positions, attentionMask: Tensor.full([2, 11], 1) });
+        }
+        const net = await lib.FluxTransformer2DModel.fromPretrained(path, options);
+        const { inChannels, pooledProjectionDim, guidanceEmbeds } = net.config;
+        const pooledProjections = draw(2, pooledProjectionDim);
+        return net.forward(draw(2, 6, inChannels), 0.7, { ...positions, pooledProjections, ...(guidanceEmbeds && { guidance: 3.5 }) });
+      }
+      case "SD3Transformer2DModel": {
+        const net = await lib.SD3Transformer2DModel.fromPretrained(path, options);
+        const { inChannels, jointAttentionDim, pooledProjectionDim } = net.config;
+        const texts = { encoderHiddenStates: draw(2, 5, jointAttentionDim), pooledProjections: draw(2, pooledProjectionDim) };
+        return net.forward(draw(2, inChannels, 8, 12), 700, texts);
+      }
       case "T2IAdapter": {
         const net = await lib.T2IAdapter.fromPretrained(path, options);
         return net.forward(draw(2, net.config.inChannels, 64, 96));

@@ -6,12 +6,15 @@ import { Picture } from "../../src/image/picture.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderKLQwenImage } from "../../src/models/autoencoder-kl-qwen-image.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
+import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { CLIPVisionModel } from "../../src/models/clip-vision.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
+import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
+import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
 import { T5EncoderModel } from "../../src/models/t5-encoder.js";
 import { type UNet2DInputs, UNet2DModel } from "../../src/models/unet-2d.js";
 import { type UNet2DConditionInputs, UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
@@ -58,6 +61,9 @@ const text =
     const ids = new Tensor("int64", [1, 5], BigInt64Array.of(1n, 2n, 3n, 4n, 5n));
     return [() => model.forward(ids), () => model.forward(ids, { outputHiddenStates: true, clipSkip: 1 })];
   };
+
+/** Inputs of FLUX.1's transformer and its kin, for a picture of 2 x 2 tokens and a text of 3. */
+const fluxTokens = { encoderHiddenStates: zeros(1, 3, 48), imgIds: zeros(4, 3), txtIds: zeros(3, 3) };
 
 const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
   { part: "sd1-mini/unet", use: conditioned({ encoderHiddenStates: zeros(1, 3, 32) }) },
@@ -118,6 +124,32 @@ const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
     use: async (folder, engine) => {
       const model = await T5EncoderModel.fromPretrained(folder, { engine });
       return [() => model.forward(new Tensor("int64", [1, 3], BigInt64Array.of(5n, 6n, 1n)))];
+    },
+  },
+  {
+    part: "flux-dev-mini/transformer",
+    use: async (folder, engine) => {
+      const net = await FluxTransformer2DModel.fromPretrained(folder, { engine });
+      const inputs = { ...fluxTokens, pooledProjections: zeros(1, 16), guidance: 3.5 };
+      return [() => net.forward(zeros(1, 4, 64), 0.5, inputs)];
+    },
+  },
+  {
+    part: "chroma-mini/transformer",
+    use: async (folder, engine) => {
+      const net = await ChromaTransformer2DModel.fromPretrained(folder, { engine });
+      return [() => net.forward(zeros(1, 4, 64), 0.5, { ...fluxTokens, attentionMask: zeros(1, 7) })];
+    },
+  },
+  {
+    part: "sd35-mini/transformer",
+    use: async (folder, engine) => {
+      const net = await SD3Transformer2DModel.fromPretrained(folder, { engine });
+      const inputs = { encoderHiddenStates: zeros(1, 3, 48), pooledProjections: zeros(1, 28) };
+      return [
+        () => net.forward(zeros(1, 16, 4, 6), 500, inputs),
+        () => net.forward(zeros(1, 16, 4, 6), 500, { ...inputs, skipLayers: [1] }),
+      ];
     },
   },
   { part: "sd1-mini/text_encoder", use: text(CLIPTextModel) },

@@ -6,14 +6,17 @@ import { AsymmetricAutoencoderKL } from "../../src/models/asymmetric-autoencoder
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderKLQwenImage } from "../../src/models/autoencoder-kl-qwen-image.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
+import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { ControlNetUnionModel } from "../../src/models/controlnet-union.js";
+import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import type { LanguageModel } from "../../src/models/language-model.js";
 import type { ModelOptions } from "../../src/models/model.js";
 import { MotionAdapter } from "../../src/models/motion-adapter.js";
 import { type ImageShape, QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
+import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
 import { T2IAdapter } from "../../src/models/t2i-adapter.js";
 import { T5EncoderModel } from "../../src/models/t5-encoder.js";
 import { UNet2DModel } from "../../src/models/unet-2d.js";
@@ -40,6 +43,8 @@ interface ModelMeta {
   readonly from_multi?: boolean | null;
   readonly guess_mode?: boolean | null;
   readonly img_shapes?: readonly ImageShape[] | null;
+  /** Blocks that a transformer leaves out. */
+  readonly skip_layers?: readonly number[] | null;
   readonly sample_seed?: number | string | null;
   /** The hidden states among the outputs. */
   readonly layers?: readonly number[] | null;
@@ -92,6 +97,13 @@ class Inputs {
 }
 
 type Outputs = Record<string, Tensor | undefined>;
+
+/** The inputs of FLUX.1's transformer and its kin. */
+const fluxTokens = (inputs: Inputs) => ({
+  encoderHiddenStates: inputs.take("encoder_hidden_states"),
+  imgIds: inputs.take("img_ids"),
+  txtIds: inputs.take("txt_ids"),
+});
 
 /** How each class is run, with the names of its inputs and outputs in a case. */
 const MODELS: Readonly<Record<string, Runner>> = {
@@ -199,6 +211,29 @@ const MODELS: Readonly<Record<string, Runner>> = {
     const { sample: out } = await transformer.forward(x, t, { capFeats });
     const { sample: alone } = await transformer.forward(x.slice(0, 1), t.slice(0, 1), { capFeats: capFeats.slice(0, 1) });
     return { out, alone };
+  }),
+  FluxTransformer2DModel: runner(FluxTransformer2DModel, async (transformer, inputs) => {
+    const { sample } = await transformer.forward(inputs.take("hidden_states"), inputs.take<"float32">("timestep"), {
+      ...fluxTokens(inputs),
+      pooledProjections: inputs.take("pooled_projections"),
+      guidance: inputs.find("guidance"),
+    });
+    return { out: sample };
+  }),
+  ChromaTransformer2DModel: runner(ChromaTransformer2DModel, async (transformer, inputs) => {
+    const { sample } = await transformer.forward(inputs.take("hidden_states"), inputs.take<"float32">("timestep"), {
+      ...fluxTokens(inputs),
+      attentionMask: inputs.find("attention_mask"),
+    });
+    return { out: sample };
+  }),
+  SD3Transformer2DModel: runner(SD3Transformer2DModel, async (transformer, inputs) => {
+    const { sample } = await transformer.forward(inputs.take("hidden_states"), inputs.take<"float32">("timestep"), {
+      encoderHiddenStates: inputs.take("encoder_hidden_states"),
+      pooledProjections: inputs.take("pooled_projections"),
+      skipLayers: inputs.meta.skip_layers ?? undefined,
+    });
+    return { out: sample };
   }),
   AutoencoderTiny: runner(AutoencoderTiny, async (vae, inputs) => {
     const [image, latents] = [inputs.find("image"), inputs.find("latents")];

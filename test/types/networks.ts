@@ -51,6 +51,7 @@ interface Results {
   AsymmetricAutoencoderKL: { sample: Tensor };
   AutoencoderKLQwenImage: { sample: Tensor };
   AutoencoderTiny: { sample: Tensor };
+  ChromaTransformer2DModel: darkroom.TransformerOutput;
   CLIPTextModel: darkroom.CLIPTextOutput;
   CLIPTextModelWithProjection: darkroom.CLIPTextOutput & { readonly textEmbeds: Tensor };
   CLIPVisionModel: darkroom.CLIPVisionOutput;
@@ -59,6 +60,8 @@ interface Results {
   ControlNetUnionModel: ControlNetOutput;
   QwenImageTransformer2DModel: { sample: Tensor };
   Qwen3Model: darkroom.LanguageModelOutput;
+  FluxTransformer2DModel: darkroom.TransformerOutput;
+  SD3Transformer2DModel: darkroom.TransformerOutput;
   StableDiffusionSafetyChecker: SafetyCheck;
   T2IAdapter: Tensor[];
   T5EncoderModel: darkroom.T5EncoderOutput;
