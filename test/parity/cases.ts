@@ -12,6 +12,7 @@ export const GROUPS = [
   "scheduler-options",
   "tokenizer",
   "models",
+  "prompt-encoding",
   "ip-adapter",
   "upscalers",
   "pipelines",

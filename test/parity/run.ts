@@ -6,6 +6,7 @@ import { type Comparison, holds, NotSupported } from "./comparison.js";
 import { compareIPAdapter } from "./ip-adapter.js";
 import { compareModel } from "./models.js";
 import { comparePipeline, type OpenedPipeline } from "./pipelines.js";
+import { comparePromptEncoding } from "./prompt-encoding.js";
 import { compareQuantised } from "./quantised.js";
 import { compareRng } from "./rng.js";
 import { compareScheduler } from "./schedulers.js";
@@ -68,6 +69,9 @@ export class ParityRun implements AsyncDisposable {
       case "models":
         this.engine ??= await createEngine({ device });
         return compareModel(parityCase, { checkpoints, engine: this.engine });
+      case "prompt-encoding":
+        this.engine ??= await createEngine({ device });
+        return comparePromptEncoding(parityCase, { checkpoints, engine: this.engine });
       case "ip-adapter":
         this.engine ??= await createEngine({ device });
         return compareIPAdapter(parityCase, { checkpoints, engine: this.engine });

@@ -8,6 +8,7 @@ import { constant, derive, type PerStep } from "../shared/per-step.js";
 import type { ClipFeatures, ClipReading, ClipTextEncoder, PromptTexts } from "./clip-features.js";
 import { encodePlain } from "./plain-prompt.js";
 import { negativePrompts, PROMPT_SYNTAXES, type PromptOptionsXL, promptCount } from "./prompt-options.js";
+import { furtherTexts } from "./read-prompts.js";
 import { type EncodedPrompt, type EncodingFor, mapFeatures, type TextEncoders } from "./text-encoders.js";
 import { encodeWeighted } from "./weighted-prompt.js";
 
@@ -74,13 +75,7 @@ function loaded<Result>(encoders: readonly ClipTextEncoder[], work: () => Promis
 
 function positiveTexts({ prompt = "", prompt2 }: PromptOptionsXL): readonly (readonly string[])[] {
   const first = promptList("prompt", prompt);
-  if (prompt2 === undefined || prompt2 === "") return [first, first];
-  const second = promptList("prompt2", prompt2);
-  if (second.length === first.length) return [first, second];
-  if (second.length === 1) return [first, first.map(() => second[0] as string)];
-  throw new ArgumentError(`${second.length} texts were given as prompt2 for ${first.length} prompts; expected one, or one for each`, {
-    argument: "prompt2",
-  });
+  return [first, furtherTexts("prompt2", prompt2, first)];
 }
 
 function negativeTexts({ negativePrompt, negativePrompt2 }: PromptOptionsXL, count: number): readonly (readonly string[])[] {

@@ -1,0 +1,140 @@
+import "../../src/hub/open-checkpoint.js";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { camelCaseKeys } from "../../src/checkpoint/config.js";
+import { snakeCase } from "../../src/letter-case.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
+import type { ModelOptions } from "../../src/models/model.js";
+import { Qwen3Model } from "../../src/models/qwen3.js";
+import { T5EncoderModel } from "../../src/models/t5-encoder.js";
+import { ChromaTextEncoders } from "../../src/pipelines/prompt/chroma.js";
+import { FluxTextEncoders } from "../../src/pipelines/prompt/flux.js";
+import { Flux2KleinTextEncoders } from "../../src/pipelines/prompt/flux2-klein.js";
+import { StableDiffusion3TextEncoders } from "../../src/pipelines/prompt/stable-diffusion-3.js";
+import { embedsOf, type TextEncoders } from "../../src/pipelines/prompt/text-encoders.js";
+import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
+import { Qwen2Tokenizer } from "../../src/tokenizer/qwen2.js";
+import { T5Tokenizer } from "../../src/tokenizer/t5.js";
+import type { ParityCase } from "./cases.js";
+import { type Comparison, NotSupported, withinAbsolute } from "./comparison.js";
+import { TOLERANCE } from "./models.js";
+
+interface PromptMeta {
+  readonly checkpoint: string;
+  readonly pipeline: string;
+  /** Arguments of `encode_prompt`. */
+  readonly call: Readonly<Record<string, unknown>>;
+}
+
+/** What opens a checkpoint's part. */
+interface Loader<Part> {
+  fromPretrained(path: string, options: ModelOptions): Promise<Part>;
+}
+
+/** The parts of a checkpoint, which are freed together. */
+class Parts implements AsyncDisposable {
+  private readonly models: AsyncDisposable[] = [];
+
+  constructor(
+    private readonly path: string,
+    private readonly options: ModelOptions,
+  ) {}
+
+  async model<Part extends AsyncDisposable>(subfolder: string, loader: Loader<Part>): Promise<Part> {
+    const model = await loader.fromPretrained(this.path, { ...this.options, subfolder });
+    this.models.push(model);
+    return model;
+  }
+
+  /** The part; null if the checkpoint has none. */
+  async optional<Part extends AsyncDisposable>(subfolder: string, loader: Loader<Part>): Promise<Part | null> {
+    const [library] = this.index[subfolder] as readonly (string | null)[];
+    return library === null ? null : this.model(subfolder, loader);
+  }
+
+  /** The transformer's config. */
+  get config(): Readonly<Record<string, number>> {
+    return this.json("transformer/config.json") as Readonly<Record<string, number>>;
+  }
+
+  tokenizer<Part>(
+    subfolder: string,
+    loader: { fromPretrained(path: string, options: { subfolder: string }): Promise<Part> },
+  ): Promise<Part> {
+    return loader.fromPretrained(this.path, { subfolder });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const model of this.models) await model[Symbol.asyncDispose]();
+  }
+
+  private get index() {
+    return this.json("model_index.json");
+  }
+
+  private json(path: string): Record<string, unknown> {
+    return JSON.parse(readFileSync(join(this.path, path), "utf8"));
+  }
+}
+
+const READERS: Readonly<Record<string, (parts: Parts) => Promise<TextEncoders>>> = {
+  FluxPipeline: async (parts) =>
+    new FluxTextEncoders({
+      textEncoder: await parts.model("text_encoder", CLIPTextModel),
+      tokenizer: await parts.tokenizer("tokenizer", CLIPTokenizer),
+      textEncoder2: await parts.model("text_encoder_2", T5EncoderModel),
+      tokenizer2: await parts.tokenizer("tokenizer_2", T5Tokenizer),
+      widths: widthsOf(parts),
+    }),
+  ChromaPipeline: async (parts) =>
+    new ChromaTextEncoders({
+      textEncoder: await parts.model("text_encoder", T5EncoderModel),
+      tokenizer: await parts.tokenizer("tokenizer", T5Tokenizer),
+      width: widthsOf(parts)[0],
+    }),
+  StableDiffusion3Pipeline: async (parts) => {
+    const textEncoder3 = await parts.optional("text_encoder_3", T5EncoderModel);
+    return new StableDiffusion3TextEncoders({
+      textEncoder: await parts.model("text_encoder", CLIPTextModelWithProjection),
+      tokenizer: await parts.tokenizer("tokenizer", CLIPTokenizer),
+      textEncoder2: await parts.model("text_encoder_2", CLIPTextModelWithProjection),
+      tokenizer2: await parts.tokenizer("tokenizer_2", CLIPTokenizer),
+      textEncoder3,
+      tokenizer3: textEncoder3 && (await parts.tokenizer("tokenizer_3", T5Tokenizer)),
+      widths: widthsOf(parts),
+    });
+  },
+  Flux2KleinPipeline: async (parts) =>
+    new Flux2KleinTextEncoders({
+      textEncoder: await parts.model("text_encoder", Qwen3Model),
+      tokenizer: await parts.tokenizer("tokenizer", Qwen2Tokenizer),
+      width: widthsOf(parts)[0],
+    }),
+};
+
+/** The features that a pipeline's text encoders make of prompts. Positions of tokens (`text_ids`) are its transformer's. */
+export async function comparePromptEncoding(
+  { meta, tensors }: ParityCase,
+  { checkpoints, ...options }: { checkpoints: string } & ModelOptions,
+): Promise<Comparison[]> {
+  const { checkpoint, pipeline, call } = meta as unknown as PromptMeta;
+  const read = READERS[pipeline];
+  if (!read) throw new NotSupported(pipeline);
+  await using parts = new Parts(join(checkpoints, checkpoint), options);
+  const { do_classifier_free_guidance: isAsked, ...rest } = call;
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
+  const request = camelCaseKeys(given as never) as never;
+  const expected = Object.entries(tensors()).filter(([name]) => name !== "text_ids");
+  const isGuided = isAsked !== false && expected.some(([name]) => name.startsWith("negative_"));
+  const encoded = (await (await read(parts)).encode(request, { isGuided })).at(1);
+  const own = Object.fromEntries(Object.entries(embedsOf(encoded)).map(([name, tensor]) => [snakeCase(name), tensor]));
+  return expected.map(([name, tensor]) => {
+    const found = own[name];
+    if (!found) throw new Error(`there is no ${name}`);
+    return withinAbsolute(name, found, tensor, TOLERANCE);
+  });
+}
+
+function widthsOf({ config }: Parts): readonly [tokens: number, pooled: number] {
+  return [config.joint_attention_dim ?? 0, config.pooled_projection_dim ?? 0];
+}
