@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { AutoencoderKLFlux2 } from "../../src/models/autoencoder-kl-flux2.js";
+import { Flux2Transformer2DModel } from "../../src/models/flux2-transformer.js";
 import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { type Asked, type AskedNetwork, askedTensors } from "../helpers/asked-tensors.js";
@@ -23,6 +25,19 @@ function network<Model extends AsyncDisposable>(
 
 /** Each class of test/fixtures/full-size. */
 const NETWORKS: Readonly<Record<string, Build>> = {
+  AutoencoderKLFlux2: network(AutoencoderKLFlux2, "flux2-klein-mini/vae", async (model) => {
+    await model.latentStatistics();
+    await model.encode(zeros(1, 3, 1024, 1024));
+    await model.decode(zeros(1, 32, 128, 128));
+  }),
+  Flux2Transformer2DModel: network(Flux2Transformer2DModel, "flux2-klein-mini/transformer", (model) =>
+    model.forward(zeros(1, 64 * 64, 128), 0.5, {
+      encoderHiddenStates: zeros(1, 512, model.config.jointAttentionDim),
+      imgIds: zeros(64 * 64, 4),
+      txtIds: zeros(512, 4),
+      guidance: model.config.guidanceEmbeds ? 4 : undefined,
+    }),
+  ),
   ZImageTransformer2DModel: network(ZImageTransformer2DModel, "z-image-mini/transformer", (model) =>
     // 63 x 63 tokens, which are filled up.
     model.forward(zeros(1, 16, 126, 126), 0.5, { capFeats: [zeros(500, 2560)] }),

@@ -4,6 +4,7 @@ import { readConfig } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
 import { AsymmetricAutoencoderKL } from "../../src/models/asymmetric-autoencoder-kl.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
+import { AutoencoderKLFlux2 } from "../../src/models/autoencoder-kl-flux2.js";
 import { AutoencoderKLQwenImage } from "../../src/models/autoencoder-kl-qwen-image.js";
 import { AutoencoderTiny } from "../../src/models/autoencoder-tiny.js";
 import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d.js";
@@ -11,6 +12,7 @@ import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/cli
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { ControlNetUnionModel } from "../../src/models/controlnet-union.js";
 import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
+import { Flux2Transformer2DModel } from "../../src/models/flux2-transformer.js";
 import type { LanguageModel } from "../../src/models/language-model.js";
 import type { ModelOptions } from "../../src/models/model.js";
 import { MotionAdapter } from "../../src/models/motion-adapter.js";
@@ -176,16 +178,7 @@ const MODELS: Readonly<Record<string, Runner>> = {
       long_last_hidden_state: states && everyToken(states, 25),
     };
   }),
-  AutoencoderKL: runner(AutoencoderKL, async (vae, inputs) => {
-    const [image, latents] = [inputs.find("image"), inputs.find("latents")];
-    const distribution = image && (await vae.encode(image)).latentDist;
-    return {
-      mean: distribution?.mean,
-      logvar: distribution?.logvar,
-      sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
-      decoded: latents && (await vae.decode(latents)).sample,
-    };
-  }),
+  AutoencoderKL: runner(AutoencoderKL, codeWith),
   AsymmetricAutoencoderKL: runner(AsymmetricAutoencoderKL, async (vae, inputs) => {
     const [picture, latents, image, mask] = ["picture", "latents", "image", "mask"].map((name) => inputs.find(name));
     const distribution = picture && (await vae.encode(picture)).latentDist;
@@ -205,6 +198,21 @@ const MODELS: Readonly<Record<string, Runner>> = {
       sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
       decoded: latents && (await vae.decode(latents)).sample,
     };
+  }),
+  AutoencoderKLFlux2: runner(AutoencoderKLFlux2, async (vae, inputs) => {
+    const { mean, logvar, sampled, decoded } = await codeWith(vae, inputs);
+    const { mean: runningMean, std } = await vae.latentStatistics();
+    const variance = std.mul(std).sub(vae.config.batchNormEps);
+    return { mean, logvar, sampled, decoded, bn_running_mean: runningMean, bn_running_var: variance };
+  }),
+  Flux2Transformer2DModel: runner(Flux2Transformer2DModel, async (transformer, inputs) => {
+    const { sample } = await transformer.forward(inputs.take("hidden_states"), inputs.take("timestep"), {
+      encoderHiddenStates: inputs.take("encoder_hidden_states"),
+      imgIds: inputs.take("img_ids"),
+      txtIds: inputs.take("txt_ids"),
+      guidance: inputs.find("guidance"),
+    });
+    return { out: sample };
   }),
   ZImageTransformer2DModel: runner(ZImageTransformer2DModel, async (transformer, inputs) => {
     const [x, t, capFeats] = [inputs.take("x"), inputs.take("t"), inputs.list("cap_feats")];
@@ -273,6 +281,18 @@ export function classOf({ _className: className, architectures }: JsonObject): s
   const name = className ?? (Array.isArray(architectures) ? architectures[0] : undefined);
   if (typeof name !== "string") throw new Error("the config names no class");
   return name;
+}
+
+/** What an autoencoder makes of pictures and of latents. */
+async function codeWith(vae: AutoencoderKL | AutoencoderKLFlux2, inputs: Inputs): Promise<Outputs> {
+  const [image, latents] = [inputs.find("image"), inputs.find("latents")];
+  const distribution = image && (await vae.encode(image)).latentDist;
+  return {
+    mean: distribution?.mean,
+    logvar: distribution?.logvar,
+    sampled: distribution?.sample(new Generator(parseSeed(inputs.meta.sample_seed ?? 0))),
+    decoded: latents && (await vae.decode(latents)).sample,
+  };
 }
 
 /** A UNet with motion modules. */
