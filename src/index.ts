@@ -76,6 +76,7 @@ export type { NetworkAdapters } from "./lora/network-adapters.js";
 export { AsymmetricAutoencoderKL, type AsymmetricAutoencoderKLConfig, type DecodeCondition } from "./models/asymmetric-autoencoder-kl.js";
 export type { Autoencoder, EncodedImage } from "./models/autoencoder.js";
 export { AutoencoderKL, type AutoencoderKLConfig } from "./models/autoencoder-kl.js";
+export { AutoencoderKLFlux2, type AutoencoderKLFlux2Config, type LatentStatistics } from "./models/autoencoder-kl-flux2.js";
 export { AutoencoderKLQwenImage, type AutoencoderKLQwenImageConfig } from "./models/autoencoder-kl-qwen-image.js";
 export { AutoencoderTiny, type AutoencoderTinyConfig } from "./models/autoencoder-tiny.js";
 export {
@@ -109,6 +110,12 @@ export {
   FluxTransformer2DModel,
   type TransformerOutput,
 } from "./models/flux-transformer-2d.js";
+export {
+  type Flux2Transformer2DConfig,
+  type Flux2Transformer2DInputs,
+  Flux2Transformer2DModel,
+  type TokenPositions,
+} from "./models/flux2-transformer.js";
 export type { FreeUFactors } from "./models/freeu.js";
 export type {
   ImageProjection,

@@ -17,9 +17,13 @@ const schema = v.object({
   inChannels: v.nullish(count, 3),
   /** Channels of the decoded pictures; 3 by default. */
   outChannels: v.nullish(count, 3),
-  /** The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; four of the first by default. */
+  /**
+   * The encoder's blocks, the finest first: "DownEncoderBlock2D", or "AttnDownEncoderBlock2D" with attention; four of the first by default.
+   */
   downBlockTypes: v.nullish(encoderBlocks.wrapped, of4("DownEncoderBlock2D" as const)),
-  /** The decoder's blocks, the coarsest first: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; four of the first by default. */
+  /**
+   * The decoder's blocks, the coarsest first: "UpDecoderBlock2D", or "AttnUpDecoderBlock2D" with attention; four of the first by default.
+   */
   upBlockTypes: v.nullish(decoderBlocks.wrapped, of4("UpDecoderBlock2D" as const)),
   /** Channels of the encoder's levels, the finest first; [128, 256, 512, 512] by default. */
   blockOutChannels: v.nullish(blocks(count), FOUR_LEVELS),

@@ -1,13 +1,15 @@
+import { Qwen3Model } from "../models/qwen3.js";
 import { ZImageTransformer2DModel } from "../models/z-image-transformer.js";
-import { type Fields, field, hasMethods, instanceOf, orNull, real } from "../options/fields.js";
+import { type Fields, field, instanceOf, orNull, real } from "../options/fields.js";
 import { concat, type Tensor } from "../tensor/tensor.js";
+import { Qwen2Tokenizer } from "../tokenizer/qwen2.js";
 import type { GuidedRequest } from "./latent-diffusion.js";
 import { LATENT_DIFFUSION_PARTS } from "./latent-diffusion.js";
 import { GUIDANCE_FIELDS, type GuidanceOptions } from "./latent-diffusion-request.js";
 import { conditionOn } from "./prompt/conditioning.js";
 import { PROMPT_INPUT_FIELDS, type Prompted, type PromptInput, type TextEmbeds } from "./prompt/prompt-options.js";
 import { type RaggedFeatures, splitRagged, textEmbeds } from "./prompt/ragged-features.js";
-import { type ZImageTextEncoder, ZImageTextEncoders, type ZImageTokenizer } from "./prompt/z-image.js";
+import { ZImageTextEncoders } from "./prompt/z-image.js";
 import type { Call } from "./shared/call.js";
 import {
   AUTOENCODERS,
@@ -33,16 +35,16 @@ import {
 /** The parts of a Z-Image checkpoint. */
 export interface ZImageComponents extends TransformerComponents<ZImageTransformer2DModel> {
   /** Encodes prompts; may be null if calls have `promptEmbeds` instead. */
-  readonly textEncoder: ZImageTextEncoder | null;
+  readonly textEncoder: Qwen3Model | null;
   /** Splits prompts into tokens; may be null if calls have `promptEmbeds` instead. */
-  readonly tokenizer: ZImageTokenizer | null;
+  readonly tokenizer: Qwen2Tokenizer | null;
 }
 
 export const Z_IMAGE_PARTS: Fields<ZImageComponents> = {
   ...LATENT_DIFFUSION_PARTS,
   transformer: part(instanceOf(ZImageTransformer2DModel)),
-  textEncoder: part(orNull(field<ZImageTextEncoder>((value) => hasMethods(value, "hiddenStates"), "a Qwen3Model"))),
-  tokenizer: part(orNull(field<ZImageTokenizer>((value) => hasMethods(value, "applyChatTemplate"), "a Qwen2Tokenizer"))),
+  textEncoder: part(orNull(instanceOf(Qwen3Model))),
+  tokenizer: part(orNull(instanceOf(Qwen2Tokenizer))),
 };
 
 /** The options of every call of a Z-Image pipeline. */
@@ -89,16 +91,16 @@ export abstract class ZImageBase<Request extends ZImageRequest> extends Transfor
   /** The class's name in diffusers. */
   static readonly className: string;
   /** Encodes prompts. Null at run time if the pipeline was opened without it. */
-  textEncoder: ZImageTextEncoder;
+  textEncoder: Qwen3Model;
   /** Splits prompts into tokens. Null at run time if the pipeline was opened without it. */
-  tokenizer: ZImageTokenizer;
+  tokenizer: Qwen2Tokenizer;
 
   /** Makes a pipeline of parts that the caller loaded. The caller disposes them. */
   constructor(components: ZImageComponents, source?: ComponentSource) {
     expectParts(new.target.className, components, Z_IMAGE_PARTS);
     super(components, source);
-    this.textEncoder = components.textEncoder as ZImageTextEncoder;
-    this.tokenizer = components.tokenizer as ZImageTokenizer;
+    this.textEncoder = components.textEncoder as Qwen3Model;
+    this.tokenizer = components.tokenizer as Qwen2Tokenizer;
   }
 
   override get components(): ZImageComponents {

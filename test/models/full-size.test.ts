@@ -25,7 +25,7 @@ function network<Model extends AsyncDisposable>(
 
 /** Each class of test/fixtures/full-size. */
 const NETWORKS: Readonly<Record<string, Build>> = {
-  AutoencoderKLFlux2: network(AutoencoderKLFlux2, "flux2-klein-mini/vae", async (model) => {
+  AutoencoderKLFlux2: network(AutoencoderKLFlux2, "flux2-klein-base-mini/vae", async (model) => {
     await model.latentStatistics();
     await model.encode(zeros(1, 3, 1024, 1024));
     await model.decode(zeros(1, 32, 128, 128));

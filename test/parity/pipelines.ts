@@ -41,6 +41,7 @@ const ARGUMENTS = new Set([
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
   ...["num_frames", "decode_chunk_size", "video"],
+  ...["max_sequence_length", "cfg_truncation", "cfg_normalization", "text_encoder_out_layers"],
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */

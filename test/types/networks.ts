@@ -29,7 +29,7 @@ type Names =
   | ClassesOf<Exports, "Model">
   | ClassesOf<Exports, "WithProjection">
   | ClassesOf<Exports, "SafetyChecker">
-  | ("AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderKLQwenImage" | "AutoencoderTiny" | "T2IAdapter");
+  | ("AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderKLFlux2" | "AutoencoderKLQwenImage" | "AutoencoderTiny" | "T2IAdapter");
 type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
 declare const tensor: Tensor;
@@ -68,6 +68,8 @@ interface Results {
   UNet2DConditionModel: UNet2DConditionOutput;
   UNet2DModel: { sample: Tensor };
   UNetMotionModel: UNet2DConditionOutput;
+  AutoencoderKLFlux2: { sample: Tensor };
+  Flux2Transformer2DModel: { sample: Tensor };
   ZImageTransformer2DModel: { sample: Tensor };
 }
 type ResultOf<Name extends Names> =
@@ -139,7 +141,11 @@ export async function denoisers(generator: Generator) {
 }
 
 /** Transformers. */
-export async function transformers(zImage: darkroom.ZImageTransformer2DModel) {
+export async function transformers(zImage: darkroom.ZImageTransformer2DModel, flux2: darkroom.Flux2Transformer2DModel) {
+  const positions = { imgIds: [[0, 0, 0, 0]], txtIds: tensor };
+  (await flux2.forward(tensor, 0.5, { encoderHiddenStates: tensor, ...positions })).sample satisfies Tensor;
+  // @ts-expect-error: tokens have positions
+  void flux2.forward(tensor, 0.5, { encoderHiddenStates: tensor });
   (await zImage.forward(tensor, 0.5, { capFeats: [tensor] })).sample satisfies Tensor;
   zImage.config.capFeatDim satisfies number;
   // @ts-expect-error: each picture has features of its own text

@@ -1,4 +1,6 @@
+import type { Qwen3Model } from "../../models/qwen3.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import type { Qwen2Tokenizer } from "../../tokenizer/qwen2.js";
 import { warn } from "../../warnings.js";
 import { promptList } from "../shared/arguments.js";
 import { expectTextParts } from "../shared/missing-parts.js";
@@ -7,31 +9,10 @@ import { negativePrompts, type PromptInput, promptCount, type TextEmbeds } from 
 import { givenEmbeds, joinRagged, type RaggedFeatures, splitRagged } from "./ragged-features.js";
 import { type EncodedPrompt, type EncodingFor, mapFeatures, type TextEncoders } from "./text-encoders.js";
 
-/** The text encoder's part that is needed here. */
-export interface ZImageTextEncoder {
-  hiddenStates(
-    inputIds: Tensor<"int64">,
-    layers: readonly number[],
-    options: { readonly attentionMask: Tensor<"int64"> },
-  ): Promise<readonly Tensor[]>;
-}
-
-/** The tokenizer's part that is needed here. */
-export interface ZImageTokenizer {
-  applyChatTemplate(
-    messages: readonly { readonly role: string; readonly content: string }[],
-    options: { readonly addGenerationPrompt: boolean; readonly enableThinking: boolean },
-  ): string;
-  tokenize(
-    texts: readonly string[],
-    options: { readonly maxLength: number; readonly truncation: boolean },
-  ): { readonly inputIds: Tensor<"int64">; readonly attentionMask: Tensor<"int64">; readonly truncated: readonly (string | undefined)[] };
-}
-
 /** What reads the prompts of Z-Image. */
 export interface ZImageReading {
-  readonly textEncoder: ZImageTextEncoder | null;
-  readonly tokenizer: ZImageTokenizer | null;
+  readonly textEncoder: Qwen3Model | null;
+  readonly tokenizer: Qwen2Tokenizer | null;
   /** Width of the features that the transformer takes. */
   readonly width: number;
 }

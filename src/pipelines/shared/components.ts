@@ -9,12 +9,14 @@ import type { Autoencoder } from "../../models/autoencoder.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
 import type { ModelOptions } from "../../models/model.js";
+import { Qwen3Model } from "../../models/qwen3.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Field, type Fields, type NeededField, needed } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
 import type { Engine } from "../../runtime/engine.js";
 import { SCHEDULERS } from "../../schedulers/registry.js";
 import { CLIPTokenizer } from "../../tokenizer/clip.js";
+import { Qwen2Tokenizer } from "../../tokenizer/qwen2.js";
 
 /** A class that can be loaded from a checkpoint's folder. */
 export interface ComponentLoader<Component> {
@@ -41,11 +43,11 @@ export const AUTOENCODERS: Readonly<Record<"AutoencoderKL" | "AsymmetricAutoenco
 /** The tokenizer classes that a checkpoint may have, by name. The Python library has a slow and a fast class for each tokenizer. */
 export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
-/** The text encoders of Z-Image and FLUX.2 klein, by name. */
-export const QWEN3_ENCODERS: Readonly<Record<string, ComponentLoader<never>>> = {};
+/** The text encoders of Z-Image and FLUX.2 klein, by name. The language model's output layer is not read. */
+export const QWEN3_ENCODERS = { Qwen3Model, Qwen3ForCausalLM: Qwen3Model };
 
 /** The tokenizer classes of Qwen's models, by name. */
-export const QWEN_TOKENIZERS: Readonly<Record<string, ComponentLoader<never>>> = {};
+export const QWEN_TOKENIZERS = { Qwen2Tokenizer, Qwen2TokenizerFast: Qwen2Tokenizer };
 
 /** The field of a part that a pipeline needs. */
 export function part<Component>(one: Field<Component>): NeededField<Component> {
