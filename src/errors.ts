@@ -58,6 +58,28 @@ export class ArgumentError extends DarkroomError {
 /** The requested device is not available, or failed while it was running. */
 export class DeviceError extends DarkroomError {}
 
+/** Options of a {@link MemoryError}. */
+export interface MemoryErrorOptions extends DarkroomErrorOptions {
+  /** Bytes that the request needs, at least. */
+  readonly needed: number;
+  /** Bytes that are there. */
+  readonly available: number;
+}
+
+/** A request needs more memory than there is. It is thrown before a network starts. */
+export class MemoryError extends DeviceError {
+  /** Bytes that the request needs, at least. */
+  readonly needed: number;
+  /** Bytes that are there. */
+  readonly available: number;
+
+  constructor(message: Wording, { needed, available, ...options }: MemoryErrorOptions) {
+    super(message, options);
+    this.needed = needed;
+    this.available = available;
+  }
+}
+
 /** A result could not be written. */
 export class OutputError extends DarkroomError {}
 
@@ -108,6 +130,6 @@ export class HubError extends DarkroomError {
 
 /** The name of an error's class. Minified code renames classes, but no keys. */
 function nameOf(type: { readonly name: string }): string {
-  const classes = { DarkroomError, CheckpointError, ConfigError, ArgumentError, DeviceError, OutputError, HubError };
+  const classes = { DarkroomError, CheckpointError, ConfigError, ArgumentError, DeviceError, MemoryError, OutputError, HubError };
   return Object.entries(classes).find(([, each]) => each === type)?.[0] ?? type.name;
 }

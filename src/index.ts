@@ -21,6 +21,8 @@ export {
   HubError,
   type HubErrorOptions,
   type HubProblem,
+  MemoryError,
+  type MemoryErrorOptions,
   OutputError,
 } from "./errors.js";
 export type { PredictionType } from "./families/prediction-types.js";

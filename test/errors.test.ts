@@ -87,6 +87,6 @@ describe("the name of an error", () => {
     const { name: renamed } = type;
     Object.defineProperty(type, "name", { value: "x" });
     onTestFinished(() => void Object.defineProperty(type, "name", { value: renamed }));
-    expect(new type("", { problem: "disk" }).name).toBe(name);
+    expect(new type("", { problem: "disk", needed: 2, available: 1 }).name).toBe(name);
   });
 });

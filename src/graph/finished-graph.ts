@@ -1,11 +1,14 @@
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { OnnxModel, OnnxPort } from "./onnx.js";
+import type { GraphMemory } from "./working-memory.js";
 
 /** A graph that can be loaded. Its weights are ranges of the platform's files. */
 export interface FinishedGraph {
   readonly model: OnnxModel;
   /** How many numbers the largest of its intermediate results has. */
   readonly largestValue?: number;
+  /** What a run needs. */
+  readonly memory?: GraphMemory;
   /** What is computed once, when the graph is loaded. Preparations run one after another, to bound the memory. */
   readonly preparations?: readonly Preparation[];
 }

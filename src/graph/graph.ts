@@ -10,6 +10,7 @@ import { type ByteRange, type ByteSizes, type Float, type GraphCapabilities, typ
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
 import { reshape } from "./ops/shapes.js";
 import { type CodedBlocks, codedBlocks, type PackedBytes, widened } from "./ops/unpacking.js";
+import { memoryOf } from "./working-memory.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
 export interface Value {
@@ -110,6 +111,8 @@ export class Graph {
   /** Bytes that preparations will have written to a file so far. */
   private written = 0;
   private largestValue = 0;
+  /** Bytes of each value that takes memory in a run. */
+  private readonly sizes = new Map<string, number>();
   private count = 0;
 
   constructor(
@@ -144,7 +147,7 @@ export class Graph {
   /** Declares an input that every run must feed. */
   input(name: string, dtype: DType, shape: Shape): Value {
     this.inputs.push({ name, dtype, shape });
-    return { graph: this, name, dtype, shape };
+    return this.sized({ graph: this, name, dtype, shape });
   }
 
   /** Declares `value` a result of the graph, under `name`. A half-precision value becomes float32. */
@@ -177,7 +180,7 @@ export class Graph {
     const values = results.map(({ shape, dtype }) => ({ graph: this, name: `${this.prefix}v${this.count++}`, dtype, shape }));
     // Optional inputs at the end are dropped, not left empty: the WebGPU provider reads an empty one as a value.
     const given = inputs.slice(0, inputs.findLastIndex((input) => input !== undefined) + 1);
-    for (const { shape } of values) this.largestValue = Math.max(this.largestValue, sizeOf(shape));
+    for (const value of values) this.largestValue = Math.max(this.largestValue, sizeOf(this.sized(value).shape));
     this.section.push({ op, domain, inputs: given.map((input) => input?.name ?? ""), outputs: values.map(({ name }) => name), attributes });
     return values;
   }
@@ -307,7 +310,13 @@ export class Graph {
       outputs: graph.outputs,
       ...(graph.file !== undefined && { file: graph.file }),
     }));
-    return { model, largestValue: this.largestValue, preparations: [...prepared, ...preparations] };
+    for (const { name, dtype, shape } of model.inputs) this.sizes.set(name, sizeOf(shape) * byteSize(dtype));
+    return {
+      model,
+      largestValue: this.largestValue,
+      memory: memoryOf(model, this.sizes, new Set(this.conversions)),
+      preparations: [...prepared, ...preparations],
+    };
   }
 
   /** The result of `build` for a weight, made once, when the graph is loaded. `purpose` identifies the result among those of one weight. */
@@ -384,7 +393,7 @@ export class Graph {
     return this.once(`${stored.name} as ${dtype}`, () => {
       const name = `${this.prefix}v${this.count++}`;
       this.conversions.push({ ...castTo(dtype), domain: "", inputs: [stored.name], outputs: [name] });
-      return { ...stored, name, dtype };
+      return this.sized({ ...stored, name, dtype });
     });
   }
 
@@ -398,7 +407,7 @@ export class Graph {
     const product = this.once(`${weight.name} scaled`, () => {
       const name = `${this.prefix}v${this.count++}`;
       this.conversions.push({ op: "Mul", domain: "", attributes: {}, inputs: [weight.name, factor.name], outputs: [name] });
-      return { ...weight, name };
+      return this.sized({ ...weight, name });
     });
     return this.inFloat(product, dtype);
   }
@@ -431,6 +440,12 @@ export class Graph {
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
       return { graph: this, name: unique, dtype, shape };
     });
+  }
+
+  /** Notes the size of a value that takes memory in a run. */
+  private sized(value: Value): Value {
+    this.sizes.set(value.name, sizeOf(value.shape) * byteSize(value.dtype));
+    return value;
   }
 
   private literal(dtype: DType, data: Float32Array | BigInt64Array | Uint16Array | Uint8Array, shape: Shape): Value {

@@ -9,11 +9,12 @@ import { openWeights, type Weights } from "../checkpoint/weights.js";
 import type { Library } from "../checkpoint/write-weights.js";
 import { ConfigError } from "../errors.js";
 import { withArticle, wrongArgument } from "../given.js";
+import type { FinishedGraph } from "../graph/finished-graph.js";
 import { type AttentionSlice, Graph, type Value } from "../graph/graph.js";
 import { Scope } from "../graph/scope.js";
 import { expectFile } from "../hub/find-source.js";
 import { openCheckpoint } from "../hub/open-checkpoint.js";
-import { NetworkAdapters } from "../lora/network-adapters.js";
+import { type AppliedAdapters, NetworkAdapters } from "../lora/network-adapters.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, hasMethods } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
@@ -21,10 +22,12 @@ import type { OutputFolder } from "../platform/output-folder.js";
 import { type CallQueue, callQueueOf } from "../runtime/call-queue.js";
 import { DEVICE_FIELDS, type DeviceOptions, type Precision, type ResolvedDevice } from "../runtime/device.js";
 import type { Engine } from "../runtime/engine.js";
+import { expectMemory, largerThanMemory } from "../runtime/expect-memory.js";
 import { SessionCache } from "../runtime/session-cache.js";
 import type { DType } from "../tensor/dtype.js";
-import type { Tensor } from "../tensor/tensor.js";
-import { networkPolicy } from "./network-policy.js";
+import { Tensor } from "../tensor/tensor.js";
+import { warn } from "../warnings.js";
+import { type NetworkPolicy, networkPolicy } from "./network-policy.js";
 import { savedNetworkBytes, saveNetwork, saveNetworkConfig } from "./save-network.js";
 
 /** Where a network's weights come from and where it runs. */
@@ -77,6 +80,7 @@ export abstract class Model<Config> implements AsyncDisposable {
   private readonly sessions: SessionCache;
   /** Calls of {@link together} that go on. */
   private holders = 0;
+  private hasLoaded = false;
   /** Whether one picture takes many runs, as with a denoising network. */
   protected readonly runsOften: boolean = false;
   /** Whether its numbers grow beyond half precision's largest. */
@@ -233,17 +237,53 @@ export abstract class Model<Config> implements AsyncDisposable {
       ...Object.entries(inputs).map(([name, { dtype, shape }]) => `${name} ${dtype} [${shape}]`),
     ].join(", ");
     const load = async () => {
-      const { runsOften, overflowsHalf } = this;
-      const policy = networkPolicy(this.engine, { runsOften, overflowsHalf, weightBytes: this.weights.bytes });
-      const graph = new Graph({ ...policy.graph, attentionSlice });
-      const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
-      const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
-      for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
-      return this.engine.load(graph.finish(), { ...policy.load, network: this.className });
+      const { graph, policy } = await this.write(inputs, build, adapters);
+      if (!this.hasLoaded) this.warnOfReading();
+      this.hasLoaded = true;
+      return this.engine.load(graph, { ...policy.load, network: this.className });
     };
     const outputs = await this.sessions.use(key, load, (session) => session.run({ ...inputs, ...adapters.feeds }, lent), takingTurns);
     if (!this.runsOften) await this.rest();
     return outputs as Readonly<Record<Output, Tensor>>;
+  }
+
+  /**
+   * Checks whether the runs of `call` fit into memory. Their graphs are written, and not loaded; their results are zeros. Nothing is
+   * checked if `most` bytes, more than they can need, are there.
+   * @throws MemoryError if one does not fit; what `call` throws
+   * @internal
+   */
+  async expectRoom(most: number, call: (network: this) => Promise<unknown>): Promise<void> {
+    if (most <= (this.engine.availableMemory?.() ?? most)) return;
+    const run: Model<Config>["run"] = async (_, inputs, build) => {
+      const { graph } = await this.write(inputs, build, this.adapters.apply());
+      const { outputs } = graph.model;
+      return Object.fromEntries(outputs.map(({ name, shape }) => [name, Tensor.zeros(shape)])) as never;
+    };
+    await call(Object.create(this, { run: { value: run } }) as this);
+  }
+
+  /** Writes the graph of a run. @throws MemoryError if it cannot fit into memory. */
+  private async write<Inputs extends Readonly<Record<string, Tensor<DType>>>, Output extends string>(
+    inputs: Inputs,
+    build: (inputs: { readonly [Name in keyof Inputs]: Value }, w: Scope) => Written<Output>,
+    adapters: AppliedAdapters,
+  ): Promise<{ readonly graph: FinishedGraph; readonly policy: NetworkPolicy }> {
+    const { runsOften, overflowsHalf, attentionSlice, className: network } = this;
+    const weightBytes = this.weights.bytes;
+    const policy = networkPolicy(this.engine, { runsOften, overflowsHalf, weightBytes });
+    const graph = new Graph({ ...policy.graph, attentionSlice });
+    const values = Object.entries(inputs).map(([name, { dtype, shape }]) => [name, graph.input(name, dtype, shape)]);
+    const outputs = await build(Object.fromEntries(values), new Scope(graph, this.weights, "", adapters.declare(graph)));
+    for (const [name, value] of Object.entries<Value>(outputs)) graph.output(name, value);
+    const finished = graph.finish();
+    expectMemory(this.engine, finished, { network, weightBytes });
+    return { graph: finished, policy };
+  }
+
+  private warnOfReading(): void {
+    const warning = largerThanMemory(this.engine, { network: this.className, weightBytes: this.weights.bytes });
+    if (warning) warn(warning);
   }
 }
 

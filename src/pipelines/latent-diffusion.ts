@@ -1,12 +1,14 @@
+import { MemoryError } from "../errors.js";
 import type { PromptedDefaults } from "../families/family.js";
 import type { AttentionSlice } from "../graph/graph.js";
 import { AsymmetricAutoencoderKL, type DecodeCondition } from "../models/asymmetric-autoencoder-kl.js";
 import type { Autoencoder } from "../models/autoencoder.js";
+import { Model } from "../models/model.js";
 import type { MemorySaving } from "../models/tiling.js";
 import { type Fields, field, hasMethods, instanceOf, orNull } from "../options/fields.js";
 import type { Turn } from "../runtime/call-queue.js";
 import { Scheduler, type StepOptions } from "../schedulers/shared/scheduler.js";
-import { concat, type Tensor } from "../tensor/tensor.js";
+import { concat, sizeOf, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { AdaptablePipeline } from "./adaptable-pipeline.js";
 import type { GuidanceOptions, LatentDiffusionRequest } from "./latent-diffusion-request.js";
@@ -42,6 +44,9 @@ export const LATENT_DIFFUSION_PARTS: Fields<LatentDiffusionComponents> = {
   ),
   scheduler: part(instanceOf(Scheduler)),
 };
+
+/** Bytes that decoding takes for each pixel, more than in any autoencoder: Stable Diffusion's takes 3,900. */
+const MOST_BYTES_OF_PIXEL = 2 ** 14;
 
 const EXAMPLE = '{ prompt: "a red fox" }';
 
@@ -188,9 +193,10 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
 
   /** The denoising loop over a network's guided predictions, with previews. `timesteps` are the scheduler's by default. */
   protected async *loop(
-    { request: { onStepEnd }, scheduler, generator, guidance, stepOptions, signal, turn }: Call<Request>,
+    { request: { onStepEnd }, scheduler, generator, guidance, stepOptions, outputType, signal, turn }: Call<Request>,
     { unpack = asTheyAre, steerable: parts = [], ...options }: LatentLoopOptions,
   ): AsyncGenerator<DenoisingStep, Denoised, void> {
+    if (outputType !== "latent") await this.expectRoomToDecode(unpack(options.latents));
     const decode = (latents: Tensor) => this.decode(unpack(latents));
     const endStep = onStepEnd && steering(turn, { onStepEnd, guidance, parts, asStep: (loopTurn) => withPreview(loopTurn, decode) });
     const loop = denoisingLoop({
@@ -216,16 +222,30 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     return this.vae.config;
   }
 
-  /** Float pictures [batch, 3, height, width] in 0..1 of latents. */
+  /** Checks, before the first step, that one of the pictures can be decoded. @throws MemoryError */
+  private async expectRoomToDecode({ shape }: Tensor): Promise<void> {
+    const { vae } = this;
+    if (!(vae instanceof Model) || shape.length !== 4) return;
+    const one = [1, ...shape.slice(1)];
+    const pixels = sizeOf(shape.slice(2)) * this.vaeScaleFactor ** 2;
+    await vae.expectRoom(MOST_BYTES_OF_PIXEL * pixels, (network) => (network as typeof vae).decode(Tensor.zeros(one)));
+  }
+
+  /** Float pictures [batch, 3, height, width] in 0..1 of latents; if all at once do not fit into memory, one after another. */
   private async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1, condition?: DecodeCondition): Promise<Tensor> {
     const [rows = 0] = latents.shape;
     const vae = expectVae(this.vae, LATENTS_ALONE);
     if (condition && vae instanceof AsymmetricAutoencoderKL)
       return toUnitRange((await vae.decode(unscaleLatents(latents, this.latentScale), condition)).sample);
     const samples: Tensor[] = [];
-    for (let row = 0; row < rows; row += atOnce) {
-      const { sample } = await vae.decode(unscaleLatents(latents.slice(row, Math.min(row + atOnce, rows)), this.latentScale));
-      samples.push(sample);
+    try {
+      for (let row = 0; row < rows; row += atOnce) {
+        const { sample } = await vae.decode(unscaleLatents(latents.slice(row, Math.min(row + atOnce, rows)), this.latentScale));
+        samples.push(sample);
+      }
+    } catch (error) {
+      if (atOnce === 1 || rows === 1 || !(error instanceof MemoryError)) throw error;
+      return this.decode(latents, 1);
     }
     return toUnitRange(concat(samples));
   }

@@ -40,6 +40,8 @@ export interface EngineHost {
   computesInSoftware(): boolean;
   /** Encodes a model for the device's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */
   encode(model: OnnxModel, device: ResolvedDevice): Promise<EncodedModel>;
+  /** Bytes that networks can take on the native CPU, at most; undefined if that is not known. */
+  availableMemory?(): number | undefined;
   /** A new file, for weights that are converted when a graph is loaded. */
   scratchFile(): FileRef;
 }

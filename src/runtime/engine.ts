@@ -20,6 +20,8 @@ export interface Engine {
    * @throws DeviceError if nothing works
    */
   settle?(): Promise<void>;
+  /** Bytes that networks can take on the device, at most; undefined if that is not known. */
+  availableMemory?(): number | undefined;
   /** A new file, for weights that are converted when a graph is loaded. Each graph needs a file of its own. */
   scratchFile?(): FileRef;
   /** @throws DeviceError if ONNX Runtime refuses the model. */

@@ -12,6 +12,7 @@ import { DeviceSessions } from "./device-sessions.js";
 import { disposed } from "./disposed.js";
 import type { Engine } from "./engine.js";
 import type { EngineHost } from "./engine-host.js";
+import { WASM_MEMORY } from "./expect-memory.js";
 import { LoadMeter } from "./load-progress.js";
 import type { LoadOptions, Session } from "./session.js";
 import type { Transport } from "./transport.js";
@@ -108,6 +109,10 @@ class OnnxEngine implements Engine {
   get precision(): Precision {
     const { device, halfPrecision } = this.capabilities;
     return isProcessor(device) || halfPrecision ? (this.options.precision ?? "exact") : "exact";
+  }
+
+  availableMemory(): number | undefined {
+    return this.device === "wasm" ? WASM_MEMORY : this.device === "cpu" ? this.host.availableMemory?.() : undefined;
   }
 
   scratchFile(): FileRef {

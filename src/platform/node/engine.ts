@@ -7,6 +7,7 @@ import { NetworkWorkers } from "../../runtime/wasm/network-workers.js";
 import { DEVICE_HINTS, missingFor } from "./device-needs.js";
 import { encodeOnDisk } from "./disk-file.js";
 import { gpusInSight, openGpuFiles } from "./linux-gpu.js";
+import { availableMemory } from "./memory.js";
 import { scratchFile } from "./scratch-file.js";
 import { WorkerThread } from "./worker-thread.js";
 
@@ -36,6 +37,7 @@ const NODE: EngineHost = {
   replacementNote: (_, reason) =>
     `${reason}; networks run in WebAssembly instead, which is about ${SLOWDOWN} times slower (docs/install.md says what to do)`,
   encode: (model, device) => (device === "wasm" ? encodeMounted(model) : encodeOnDisk(model)),
+  availableMemory: () => availableMemory(),
   scratchFile,
 };
 

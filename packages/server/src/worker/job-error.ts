@@ -1,4 +1,4 @@
-import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError } from "darkroom";
+import { ArgumentError, CheckpointError, ConfigError, DarkroomError, DeviceError, HubError, MemoryError } from "darkroom";
 import type { JobError } from "../jobs/job.js";
 import type { Offer } from "../models/offer.js";
 
@@ -15,11 +15,12 @@ const TOO_LARGE = "memory ran out: make smaller pictures, or run the server wher
 export function jobErrorOf(error: unknown, offer: Offer): JobError {
   const redact = (text: string) => withoutPaths(text, offer);
   if (error instanceof DarkroomError) {
-    const isFull = error instanceof DeviceError && /alloc|out of memory/i.test(error.message);
+    const isFull = error instanceof MemoryError || (error instanceof DeviceError && /alloc|out of memory/i.test(error.message));
     const words = error.spell(
       (name, { value, code } = {}) => CALLERS_WORDS[name] ?? code ?? (value === undefined ? name : `${name}: ${JSON.stringify(value)}`),
     );
-    const hint = words.hint ?? (isFull ? TOO_LARGE : undefined);
+    // Callers of a server cannot set its options.
+    const hint = error instanceof MemoryError ? TOO_LARGE : (words.hint ?? (isFull ? TOO_LARGE : undefined));
     return {
       kind: kindOf(error),
       message: redact(words.message),
