@@ -171,7 +171,7 @@ describe("darkroom generate --lora", () => {
 
   it("applies adapters of other methods, also with --fast and --low-memory", async () => {
     const pipe = await opened(StableDiffusionPipeline.fromPretrained(checkpoint("sd1-mini"), { device }));
-    const lokr = loraFile("../methods/lokr");
+    const lokr = loraFile("../../lora-methods/adapters/lokr");
     await pipe.loadLoraWeights(lokr, { adapterName: "lokr" });
     pipe.setAdapters("lokr", 0.5);
     const { images } = await pipe.generate(request);

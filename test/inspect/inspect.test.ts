@@ -306,7 +306,7 @@ describe("a LoRA", () => {
     ["glora", { methods: ["GLoRA"], ranks: [2, 3] }],
     ["peft_dora/adapter_model", { methods: ["DoRA"], format: "peft", alpha: 2 }],
   ])("may be of another method: %s", async (name, { methods, ...expected }) => {
-    const found = await inspect(loraFile(`../methods/${name}`));
+    const found = await inspect(loraFile(`../../lora-methods/adapters/${name}`));
     expect(found).toMatchObject({ kind: "lora", ...expected });
     expect([...(found as LoraInspection).methods].sort()).toEqual([...methods].sort());
   });

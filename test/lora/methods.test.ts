@@ -14,7 +14,7 @@ interface Methods {
   readonly cases: readonly { readonly adapter: string; readonly weight: number }[];
 }
 
-const { meta, tensor } = readFixture<Methods>("lora", "methods");
+const { meta, tensor } = readFixture<Methods>("lora-methods", "methods");
 const warnings: string[] = [];
 let pipe: StableDiffusionPipeline;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ afterAll(() => pipe.dispose());
 /** A file of LyCORIS', or a folder of PEFT's. */
 function adapterFile(name: string): string {
   const ending = name.startsWith("peft_") ? "" : ".safetensors";
-  return join(fileURLToPath(new URL("../fixtures/lora/methods", import.meta.url)), `${name}${ending}`);
+  return join(fileURLToPath(new URL("../fixtures/lora-methods/adapters", import.meta.url)), `${name}${ending}`);
 }
 
 async function outputs(): Promise<{ sample: Tensor; text: Tensor }> {

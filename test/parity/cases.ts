@@ -16,6 +16,7 @@ export const GROUPS = [
   "ip-adapter",
   "upscalers",
   "pipelines",
+  "lora",
   "step-cache",
   "steering",
   "quality",
@@ -27,6 +28,8 @@ export type Group = (typeof GROUPS)[number];
 export interface ParityCase<Meta = JsonObject> {
   readonly group: Group;
   readonly name: string;
+  /** The folder of its files. */
+  readonly folder: string;
   readonly meta: Meta;
   /** Read from the disk at every call. */
   tensors(): Record<string, Tensor<DType>>;
@@ -47,7 +50,7 @@ export function findCases(fixtures: string, only?: string): ParityCase[] {
 
 function readCase(folder: string, group: Group, name: string): ParityCase {
   const meta = parseCase(readFileSync(join(folder, `${name}.json`), "utf8"));
-  return { group, name, meta, tensors: () => readTensors(join(folder, `${name}.safetensors`)) };
+  return { group, name, folder, meta, tensors: () => readTensors(join(folder, `${name}.safetensors`)) };
 }
 
 function isWanted(id: string, only: string | undefined): boolean {

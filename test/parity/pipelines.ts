@@ -108,6 +108,8 @@ export interface PipelineContext {
   readonly checkpoints: string;
   readonly device: Device;
   readonly pipelines: Shelf<OpenedPipeline>;
+  /** What is done with a pipeline before each call. */
+  readonly prepare?: (pipe: OpenedPipeline) => Promise<void>;
 }
 
 /** A call of a pipeline with a seed; with a refiner, of two pipelines one after the other. */
@@ -194,6 +196,7 @@ function compareLatents(what: string, latents: Tensor, expected: Tensor<DType>):
 async function generate(model: Model, request: { readonly outputType?: string }, context: PipelineContext): Promise<Tensor> {
   const pipe = await openPipeline(model, context);
   const own = pipe.scheduler;
+  await context.prepare?.(pipe);
   try {
     if (model.scheduler) {
       const overrides = camelCaseKeys(model.scheduler_overrides ?? {});

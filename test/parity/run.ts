@@ -4,6 +4,7 @@ import type { Engine } from "../../src/runtime/engine.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, holds, NotSupported } from "./comparison.js";
 import { compareIPAdapter } from "./ip-adapter.js";
+import { compareLora } from "./lora.js";
 import { compareModel } from "./models.js";
 import { comparePipeline, type OpenedPipeline } from "./pipelines.js";
 import { comparePromptEncoding } from "./prompt-encoding.js";
@@ -80,6 +81,8 @@ export class ParityRun implements AsyncDisposable {
         return compareUpscaler(parityCase, { checkpoints, engine: this.engine });
       case "quantised":
         return compareQuantised(parityCase, { checkpoints });
+      case "lora":
+        return compareLora(parityCase, { checkpoints, device, pipelines });
       case "pipelines":
       case "step-cache":
       case "steering":

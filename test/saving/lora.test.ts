@@ -55,9 +55,9 @@ describe("saveLoraWeights", () => {
     await expect(pipe.saveLoraWeights(folder)).rejects.toThrow(/loaded LoRAs are a, b/);
     await expect(pipe.saveLoraWeights(folder, { adapterName: "c" })).rejects.toThrow(/no adapter c/);
     await expect(pipe.saveLoraWeights(folder, { adapterName: "a", weightName: "a.bin" })).rejects.toThrow(/weightName/);
-    const methods = readdirSync(checkpoint("../fixtures/lora/methods"));
+    const methods = readdirSync(checkpoint("../fixtures/lora-methods/adapters"));
     const loha = methods.find((file) => /loha/i.test(file)) ?? "";
-    await pipe.loadLoraWeights(checkpoint(`../fixtures/lora/methods/${loha}`), { adapterName: "loha" });
+    await pipe.loadLoraWeights(checkpoint(`../fixtures/lora-methods/adapters/${loha}`), { adapterName: "loha" });
     await expect(pipe.saveLoraWeights(folder, { adapterName: "loha" })).rejects.toThrow(/adapter loha cannot be saved: .*plain LoRAs only/);
     expect(readdirSync(folder)).toEqual([]);
     await pipe.saveLoraWeights(folder, { adapterName: "b", weightName: "b.safetensors" });
