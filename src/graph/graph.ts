@@ -125,6 +125,11 @@ export class Graph {
     this.lowering = loweringFor(options.capabilities ?? { device: "cpu" }, options);
   }
 
+  /** Whether it prepares another graph's weights. It runs once, so that its own weights need no preparation. */
+  private get isPreparation(): boolean {
+    return this.prefix !== "";
+  }
+
   /** How large products are computed in 8-bit integers; undefined: in floats. */
   get byteProducts(): (ByteProducts & ByteSizes) | undefined {
     const [products, file] = [this.lowering.bytes, this.options.byteWeights];
@@ -251,8 +256,9 @@ export class Graph {
     const original = this.weights.get(weight.name);
     // Providers fold nodes that depend on no input, if they are float32.
     const folded = () => this.cast(change(original?.(this, "float32") ?? weight), weight.dtype as Float);
-    const result =
-      this.lowering.weights === "prepared" ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, folded);
+    const make = this.isPreparation ? () => change(weight) : folded;
+    const isPrepared = this.lowering.weights === "prepared" && !this.isPreparation;
+    const result = isPrepared ? this.prepared(weight, purpose, change) : this.once(`${weight.name} ${purpose}`, make);
     if (original) this.weights.set(result.name, (graph, dtype) => change(original(graph, dtype)));
     return result;
   }

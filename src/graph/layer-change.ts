@@ -13,6 +13,8 @@ export interface LowRank {
   /** [out, rank], perhaps with a 1x1 kernel. */
   readonly up: StoredTensor;
   readonly scale: number;
+  /** How many inputs the layer has, if `down` has fewer and reads the first ones. */
+  readonly inputs?: number;
 }
 
 /**
@@ -90,7 +92,7 @@ export type LayerChange = (ChangedWeight | { readonly weight?: undefined }) & { 
 export interface ChangedWeight {
   readonly weight: WeightChange;
   readonly magnitude?: Magnitude;
-  /** The rows of `weight`'s matrix that the layer has, if they are not all of them in their order. GLoRA and (IA)^3 have none. */
+  /** The rows of `weight`'s product that the layer has, if they are not all of them in their order. Only for Kronecker products. */
   readonly rows?: RowChoice;
 }
 

@@ -3,7 +3,7 @@ import { besideLayer, changesWeight, type LayerChange } from "../graph/layer-cha
 import { type ConvOptions, conv2d } from "../graph/ops/conv2d.js";
 import { add, mul, scale, shift } from "../graph/ops/elementwise.js";
 import { affine } from "../graph/ops/products.js";
-import { reshape, rows as rowsOf } from "../graph/ops/shapes.js";
+import { reshape, rows as rowsOf, slice } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
@@ -19,7 +19,8 @@ export type Rows = readonly [start: number, end: number];
 export function withAdapters(y: Value, x: Value, w: Scope, rows?: Rows): Value {
   return lowRanks(w).reduce((sum, { change, weight }) => {
     const matrices = [change.down, ...(change.mid ? [change.mid] : [])].map((stored) => x.graph.weight(stored, stored.shape.slice(0, 2)));
-    const hidden = matrices.reduce((value, matrix) => affine(value, matrix), x);
+    const input = change.inputs === undefined ? x : slice(x, x.shape.length - 1, 0, change.down.shape[1] ?? 0);
+    const hidden = matrices.reduce((value, matrix) => affine(value, matrix), input);
     return add(sum, affine(mul(hidden, scale(weight, change.scale)), upMatrix(x.graph, change, rows)));
   }, y);
 }

@@ -3,7 +3,7 @@ import type { Axis, ChangedWeight, Factor, LowRank, Magnitude, RowChoice, Weight
 import { add, clip, div, mul, scale, shift, sub } from "../graph/ops/elementwise.js";
 import { rowLengths } from "../graph/ops/norms.js";
 import { matmul } from "../graph/ops/products.js";
-import { concat, reshape, slice, transpose } from "../graph/ops/shapes.js";
+import { concat, expand, reshape, slice, transpose } from "../graph/ops/shapes.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 
@@ -23,7 +23,10 @@ export function weightDifference(own: Value, { weight: change, magnitude, rows: 
 
 /** `up` and `down` of a LoRA multiplied to one matrix [out, in · kernel · kernel], or its `rows`. */
 export function lowRankProduct(graph: Graph, change: LowRank, rows?: readonly [start: number, end: number]): Value {
-  return scale(matmul(upMatrix(graph, change, rows, "float32"), downMatrix(graph, change)), change.scale);
+  const product = scale(matmul(upMatrix(graph, change, rows, "float32"), downMatrix(graph, change)), change.scale);
+  const [out = 0, columns = 0] = product.shape;
+  if (change.inputs === undefined) return product;
+  return concat([product, expand(graph.constant([0], [1, 1]), [out, change.inputs - columns])], 1);
 }
 
 /** `up` as a matrix [out, rank], or its `rows`. */

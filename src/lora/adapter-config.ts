@@ -56,7 +56,9 @@ function settingOf(layer: string, { all, single }: Setting): number | undefined 
 }
 
 function endsOf(layer: string): string[] {
-  return layer.split("_").map((_, i, parts) => parts.slice(i).join("_"));
+  const ends = layer.split("_").map((_, i, parts) => parts.slice(i).join("_"));
+  // single_transformer_blocks is one word.
+  return layer.startsWith("single_transformer_blocks_") ? ends.filter((end) => !end.startsWith("transformer_blocks_")) : ends;
 }
 
 function metadataOf({ name, metadata }: SafetensorsHeader): JsonObject | undefined {

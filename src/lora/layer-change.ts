@@ -181,7 +181,8 @@ function lowRank(lora: LoraFile, { tensors, scale }: LoraLayer, place: Place, fi
       return;
     misfit(lora, tensor, size === 1 && kernel === 1 ? [rows, columns] : [rows, columns, size, size], place);
   };
-  expect(down, inner, ins, mid ? 1 : kernel);
+  const reads = narrowedInputs(down, place);
+  expect(down, inner, reads ?? ins, mid ? 1 : kernel);
   if (mid) expect(mid, rank, inner, kernel);
   expect(up, out, mid ? rank : inner, 1);
   for (const [role, tensor] of [
@@ -191,7 +192,15 @@ function lowRank(lora: LoraFile, { tensors, scale }: LoraLayer, place: Place, fi
   ] as const) {
     if (tensor) fitting(role, tensor.shape[0] ?? 0, sizeOf(tensor.shape.slice(1)));
   }
-  return { method: "lora", down, up, scale, ...(mid && { mid }) };
+  return { method: "lora", down, up, scale, ...(mid && { mid }), ...(reads !== undefined && { inputs: ins }) };
+}
+
+/**
+ * FLUX.1 Fill reads a masked picture beside the latents, so that LoRAs of FLUX.1 have fewer inputs in its first layer. They change what it
+ * does with the latents, its first inputs, as in diffusers.
+ */
+function narrowedInputs({ shape: [, columns = 0] }: StoredTensor, { path, shape: [, ins = 0] }: Place): number | undefined {
+  return /^(x_embedder|img_in)$/.test(path) && columns > 0 && columns < ins ? columns : undefined;
 }
 
 function misfit(lora: LoraFile, tensor: StoredTensor | undefined, expected: Shape, { path, shape }: Place): never {

@@ -1,102 +1,106 @@
 import { CheckpointError } from "../errors.js";
-import type {
-  BiasChange,
-  ChangedWeight,
-  Factor,
-  HadamardProduct,
-  KroneckerProduct,
-  LayerChange,
-  Magnitude,
-  RowChoice,
-  RowRange,
-} from "../graph/layer-change.js";
+import type { BiasChange, ChangedWeight, Factor, KroneckerProduct, LayerChange, Magnitude, RowRange } from "../graph/layer-change.js";
 import { rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
+
+/** The rows that one layer has of a layer that a file has joined, or has in another order. */
+export interface PartRows {
+  /** How many rows the file's layer has. */
+  readonly of: number;
+  readonly range: RowRange;
+  /** Whether the file has the second half of these rows first. */
+  readonly swapsHalves: boolean;
+}
 
 /**
  * The part of a change that acts on some rows of its layer: for a LoRA of a joined layer (query, key and value in one matrix) on a network
  * that has them apart. A LoRA's part has the same `down` and some rows of `up`.
  * @throws CheckpointError for a change that cannot be divided. `layer` is the layer's name in the message.
  */
-export function partOfChange(change: LayerChange, choice: RowChoice, layer: string): LayerChange {
+export function partOfChange(change: LayerChange, rows: PartRows, layer: string): LayerChange {
   const { weight, bias } = change;
   return {
-    ...(weight && partOfWeight({ ...change, weight }, choice, layer)),
-    ...(bias && { bias: partOfBias(bias, choice, layer) }),
+    ...(weight && partOfWeight({ ...change, weight }, rows, layer)),
+    ...(bias && { bias: partOfBias(bias, rows) }),
   };
 }
 
-function partOfWeight({ weight, magnitude }: ChangedWeight, choice: RowChoice, layer: string): ChangedWeight {
-  const lengths = magnitude && { magnitude: partOfMagnitude(magnitude, choice, layer) };
-  const range = onlyRange(choice);
+function partOfWeight({ weight, magnitude }: ChangedWeight, rows: PartRows, layer: string): ChangedWeight {
+  const lengths = magnitude && { magnitude: partOfMagnitude(magnitude, rows, layer) };
   switch (weight.method) {
     case "lora":
-      return range ? { weight: { ...weight, up: rowsOf(weight.up, ...range) }, ...lengths } : { weight, rows: choice, ...lengths };
+      return { weight: { ...weight, up: partOfTensor(weight.up, rows) }, ...lengths };
     case "full":
-      return range
-        ? { weight: { ...weight, difference: rowsOf(weight.difference, ...range) }, ...lengths }
-        : { weight, rows: choice, ...lengths };
-    case "loha":
-      return { ...(range ? partOfProduct(weight, range, choice) : { weight, rows: choice }), ...lengths };
-    case "lokr":
-      return { ...partOfKronecker(weight, choice), ...lengths };
-    case "glora": {
-      const output = range && rowsOfFactor(weight.output, range);
-      return output ? { weight: { ...weight, output }, ...lengths } : indivisible(layer, "a GLoRA");
+      return { weight: { ...weight, difference: partOfTensor(weight.difference, rows) }, ...lengths };
+    case "loha": {
+      const [a, b] = weight.factors.map((factor) => partOfFactor(factor, rows, layer)) as [Factor, Factor];
+      return { weight: { ...weight, factors: [a, b] }, ...lengths };
     }
+    case "lokr":
+      return { ...partOfKronecker(weight, rows), ...lengths };
+    case "glora":
+      // The input's matrix multiplies the layer's own rows.
+      return { weight: { ...weight, output: partOfFactor(weight.output, rows, layer) }, ...lengths };
     case "ia3":
-      if (weight.axis === "in") return { weight, ...lengths };
-      return { weight: { ...weight, gain: partOfVector(weight.gain, choice, layer) }, ...lengths };
+      return { weight: weight.axis === "in" ? weight : { ...weight, gain: partOfVector(weight.gain, rows) }, ...lengths };
   }
 }
 
-function partOfProduct(weight: HadamardProduct, range: RowRange, choice: RowChoice): ChangedWeight {
-  const [a, b] = weight.factors.map((factor) => rowsOfFactor(factor, range));
-  return a && b ? { weight: { ...weight, factors: [a, b] } } : { weight, rows: choice };
-}
-
 /** A Kronecker product repeats its entries for each row of its blocks. The part takes the rows of blocks that it needs. */
-function partOfKronecker(weight: KroneckerProduct, choice: RowChoice): ChangedWeight {
+function partOfKronecker(weight: KroneckerProduct, { of: total, range: [start, end], swapsHalves }: PartRows): ChangedWeight {
   const [gridRows, gridColumns] = weight.grid;
-  const height = choice.of / gridRows;
-  const range = onlyRange(choice);
-  const needed: RowRange | undefined = range && [Math.floor(range[0] / height), Math.ceil(range[1] / height)];
-  const blocks = needed && rowsOfFactor(weight.blocks, needed);
-  if (!range || !needed || !blocks) return { weight, rows: choice };
-  const start = needed[0] * height;
+  const height = total / gridRows;
+  const needed: RowRange = [Math.floor(start / height), Math.ceil(end / height)];
+  const blocks = cutFactor(weight.blocks, needed);
   const of = (needed[1] - needed[0]) * height;
+  const first = needed[0] * height;
+  const own: RowRange = [start - first, end - first];
   const cut: KroneckerProduct = { ...weight, blocks, grid: [needed[1] - needed[0], gridColumns] };
-  const isWhole = range[0] === start && range[1] - range[0] === of;
-  return isWhole ? { weight: cut } : { weight: cut, rows: { of, ranges: [[range[0] - start, range[1] - start]] } };
+  if (swapsHalves) {
+    const middle = (own[0] + own[1]) / 2;
+    const [low, high]: readonly RowRange[] = [
+      [own[0], middle],
+      [middle, own[1]],
+    ];
+    return { weight: cut, rows: { of, ranges: [high as RowRange, low as RowRange] } };
+  }
+  return own[0] === 0 && own[1] === of ? { weight: cut } : { weight: cut, rows: { of, ranges: [own] } };
 }
 
-/** The rows of a factor; undefined for a product with a core, whose left matrix is transposed. */
-function rowsOfFactor(factor: Factor, range: RowRange): Factor | undefined {
-  if ("whole" in factor) return { whole: rowsOf(factor.whole, ...range) };
-  return factor.core ? undefined : { ...factor, left: rowsOf(factor.left, ...range) };
+function partOfFactor(factor: Factor, rows: PartRows, layer: string): Factor {
+  if ("whole" in factor) return { whole: partOfTensor(factor.whole, rows) };
+  if (factor.core) return indivisible(layer, "an adapter in Tucker form");
+  return { ...factor, left: partOfTensor(factor.left, rows) };
+}
+
+/** The rows of a Kronecker product's blocks, which have no core. */
+function cutFactor(factor: Factor, range: RowRange): Factor {
+  return "whole" in factor ? { whole: rowsOf(factor.whole, ...range) } : { ...factor, left: rowsOf(factor.left, ...range) };
 }
 
 /** Lengths of columns are those of the joined matrix: the parts' own are unknown. */
-function partOfMagnitude(magnitude: Magnitude, choice: RowChoice, layer: string): Magnitude {
-  if (magnitude.axis === "in") return indivisible(layer, "a DoRA with lengths of columns");
-  return { ...magnitude, lengths: partOfVector(magnitude.lengths, choice, layer) };
+function partOfMagnitude(magnitude: Magnitude, rows: PartRows, layer: string): Magnitude {
+  if (magnitude.axis === "out") return { ...magnitude, lengths: partOfVector(magnitude.lengths, rows) };
+  // Another order of the rows does not change the lengths of columns.
+  if (rows.range[0] === 0 && rows.range[1] === rows.of) return magnitude;
+  return indivisible(layer, "a DoRA with lengths of columns");
 }
 
-function partOfBias(bias: BiasChange, choice: RowChoice, layer: string): BiasChange {
-  if (!("method" in bias)) return { ...bias, difference: partOfVector(bias.difference, choice, layer) };
-  return { ...bias, gain: partOfVector(bias.gain, choice, layer) };
+function partOfBias(bias: BiasChange, rows: PartRows): BiasChange {
+  if (!("method" in bias)) return { ...bias, difference: partOfVector(bias.difference, rows) };
+  return { ...bias, gain: partOfVector(bias.gain, rows) };
 }
 
-function partOfVector(vector: StoredTensor, choice: RowChoice, layer: string): StoredTensor {
-  const range = onlyRange(choice);
-  return range ? rowsOf({ ...vector, shape: [choice.of] }, ...range) : indivisible(layer, "a change of one number for each row");
+function partOfVector(vector: StoredTensor, rows: PartRows): StoredTensor {
+  return partOfTensor({ ...vector, shape: [rows.of] }, rows);
 }
 
-function onlyRange({ ranges: [first, ...others] }: RowChoice): RowRange | undefined {
-  return others.length === 0 ? first : undefined;
+function partOfTensor(tensor: StoredTensor, { range, swapsHalves }: PartRows): StoredTensor {
+  const part = rowsOf(tensor, ...range);
+  return swapsHalves ? { ...part, swapsHalves } : part;
 }
 
 function indivisible(layer: string, what: string): never {
-  throw new CheckpointError(`${layer} is several layers in this network, or has its rows in another order; ${what} cannot be divided`, {
+  throw new CheckpointError(`${layer} is several layers in this network; ${what} cannot be divided among them`, {
     hint: "take a plain LoRA of the same subject",
   });
 }

@@ -1,10 +1,9 @@
-import { authorsLayers } from "../checkpoint/single-file/transformer-names.js";
+import { type AuthorsLayer, authorsLayers } from "../checkpoint/single-file/transformers/authors-layers.js";
 import { diffusersLayout, unetNames } from "../checkpoint/single-file/unet-names.js";
-import type { RowChoice } from "../graph/layer-change.js";
 import type { WeightSource } from "../graph/scope.js";
-import type { Shape } from "../tensor/tensor.js";
 import type { Place } from "./layer-change.js";
 import type { LoraPart } from "./lora-names.js";
+import type { PartRows } from "./part-of-change.js";
 
 /** A layer as files know it: one of the network's layers, or several that files have joined. */
 export interface FilePlace extends Place {
@@ -12,7 +11,7 @@ export interface FilePlace extends Place {
   readonly parts: readonly {
     readonly path: string;
     /** The rows of the joined layer that this one has; undefined for a layer that is the same in files. */
-    readonly rows?: RowChoice;
+    readonly rows?: PartRows;
   }[];
 }
 
@@ -38,43 +37,29 @@ export function placesOf(part: LoraPart, weights: NamedWeights): Places {
     if (![1, 2, 4].includes(shape.length)) continue;
     for (const alias of [path, originals?.original(path) ?? []].flat()) put(alias, { path, shape, parts: [{ path }] });
   }
-  if (part !== "transformer") return places;
-  for (const { original, layers, swapsHalves } of authorsLayers(names)) {
-    const place = joined(original, layers, swapsHalves, weights);
-    if (!place) continue;
-    put(original, place);
-    // XLabs changes query, key and value of FLUX.1's single blocks, not the linear layer beside them.
-    const [, block] = /^(single_blocks\.\d+)\.linear1$/.exec(original) ?? [];
-    const attention = block && layers.length > 1 ? joined(`${block}.qkv`, layers.slice(0, 3), false, weights) : undefined;
-    if (attention) put(attention.path, attention);
-    const [, last] = /^(single_blocks\.\d+)\.linear2$/.exec(original) ?? [];
-    if (last) put(`${last}.proj`, place);
-  }
+  const authors = part === "transformer" ? authorsLayers(names, (name) => weights.get(name).shape) : [];
+  for (const layer of authors.flatMap((own) => [own, ...xlabsLayers(own)])) put(layer.original, joined(layer));
   return places;
 }
 
-/** A layer that files have joined of `layers`, or whose rows they have in another order. */
-function joined(original: string, layers: readonly string[], swapsHalves: boolean, weights: NamedWeights): FilePlace | undefined {
-  const shapes = layers.map((layer) => weights.get(`${layer}.weight`).shape);
-  const [[, ...columns] = []] = shapes;
-  const heights = shapes.map(([rows = 0]) => rows);
-  const of = heights.reduce((sum, rows) => sum + rows, 0);
-  const shape: Shape = [of, ...columns];
-  if (swapsHalves) {
-    const ranges = [
-      [of / 2, of],
-      [0, of / 2],
-    ] as const;
-    return { path: original, shape, parts: layers.map((path) => ({ path, rows: { of, ranges } })) };
-  }
-  if (layers.length === 1) return { path: original, shape, parts: layers.map((path) => ({ path })) };
-  let start = 0;
-  const parts = layers.map((path, i) => {
-    const range = [start, start + (heights[i] ?? 0)] as const;
-    start = range[1];
-    return { path, rows: { of, ranges: [range] as const } };
-  });
-  return { path: original, shape, parts };
+/** XLabs trains FLUX.1's single blocks without the perceptron that is beside the attention. */
+function xlabsLayers({ original, shape: [, ...columns], parts }: AuthorsLayer): readonly AuthorsLayer[] {
+  const [, block, layer] = /^(single_blocks\.\d+)\.linear([12])$/.exec(original) ?? [];
+  if (block === undefined) return [];
+  if (layer === "2") return [{ original: `${block}.proj`, shape: [parts[0]?.rows[1] ?? 0, ...columns], parts }];
+  const attention = parts.length === 4 ? parts.slice(0, 3) : [];
+  return attention.length > 0 ? [{ original: `${block}.qkv`, shape: [attention.at(-1)?.rows[1] ?? 0, ...columns], parts: attention }] : [];
+}
+
+/** A layer that files have joined of several, or whose rows they have in another order. */
+function joined({ original, shape, parts }: AuthorsLayer): FilePlace {
+  const [of = 0] = shape;
+  const isWhole = parts.length === 1 && !parts[0]?.swapsHalves;
+  return {
+    path: original,
+    shape,
+    parts: parts.map(({ path, rows: range, swapsHalves }) => ({ path, ...(!isWhole && { rows: { of, range, swapsHalves } }) })),
+  };
 }
 
 /** Whether the weight at this path is an embedding table, which a LoRA cannot change. */

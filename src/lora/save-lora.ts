@@ -1,7 +1,7 @@
 import type { JsonObject } from "../checkpoint/json.js";
 import { pythonJson } from "../checkpoint/write-json.js";
 import { ArgumentError } from "../errors.js";
-import { besideLayer, type LayerChange } from "../graph/layer-change.js";
+import { changesWeight, type LayerChange } from "../graph/layer-change.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import type { Shape } from "../tensor/tensor.js";
 import type { LoraPart } from "./lora-names.js";
@@ -37,9 +37,10 @@ export function loraContents(adapter: string, networks: readonly NetworkChanges[
   for (const { part, layers, axesOf } of networks) {
     const [ranks, alphas]: [Record<string, number>, Record<string, number>] = [{}, {}];
     for (const [path, change] of layers) {
-      const lora = besideLayer(change);
-      if (!lora || lora.mid || change.bias) throw otherMethod(adapter, path, change);
-      // transformers' older text encoders are inside a `text_model`. diffusers removes it for the newer ones.
+      if (!changesWeight(change) || change.magnitude || change.bias) throw otherMethod(adapter, path, change);
+      const { weight: lora } = change;
+      if (lora.method !== "lora" || lora.mid) throw otherMethod(adapter, path, change);
+      // transformers' older CLIP text encoders are inside a `text_model`. diffusers removes it for the newer ones.
       const name = /^encoder\.layers\./.test(path) ? `${part}.text_model.${path}` : `${part}.${path}`;
       const shaped = ({ shape }: StoredTensor) => (axesOf(path) === 2 ? shape.slice(0, 2) : [...shape, 1, 1].slice(0, 4));
       matrices.push({ name: `${name}.lora_A.weight`, shape: shaped(lora.down), stored: lora.down });

@@ -30,8 +30,8 @@ export abstract class AdaptablePipeline extends DiffusionPipeline {
 
   /**
    * Loads a LoRA (Hu et al. 2021) or a related adapter: LoCon, DoRA, LoHa, LoKr, GLoRA, (IA)^3, full differences or trained norms, in the
-   * formats of kohya-ss, LyCORIS, OneTrainer, ComfyUI, diffusers and PEFT. The source is a `.safetensors` file, a folder with one, or a hub
-   * id (`owner/name`).
+   * formats of kohya-ss, LyCORIS, OneTrainer, ai-toolkit, XLabs, ComfyUI, diffusers and PEFT. The source is a `.safetensors` file, a folder
+   * with one, or a hub id (`owner/name`).
    *
    * The adapter becomes the only active one of the networks it changes, as in diffusers; `setAdapters` activates several. Its matrices are
    * read from the file when needed: do not delete the file. Embeddings inside the file (`bundle_emb.<word>`) are loaded, too; the word

@@ -9,7 +9,7 @@ import { type AdapterWeight, expectLoraWeight, finite, type LoraWeight, unetWeig
 import { type LeftOut, readLora } from "../../lora/lora-file.js";
 import type { LoraPart } from "../../lora/lora-names.js";
 import { type LoraTarget, matchLora } from "../../lora/match-lora.js";
-import type { NetworkAdapters } from "../../lora/network-adapters.js";
+import { NetworkAdapters } from "../../lora/network-adapters.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Fields, field, names, oneOf, real, text, texts } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
@@ -76,6 +76,15 @@ export interface LoraNetwork extends LoraTarget {
 
 /** A pipeline's networks that a LoRA may change, by their subfolders. */
 export type LoraNetworks = ReadonlyMap<LoraPart, LoraNetwork>;
+
+/** The parts of a pipeline that a LoRA may change: networks with adapters, among the denoiser and the text encoders. */
+export function loraNetworksOf(components: object): LoraNetworks {
+  const own = components as Readonly<Partial<Record<LoraComponent, Partial<LoraNetwork> | null>>>;
+  const parts = Object.entries(COMPONENTS) as [LoraPart, LoraComponent][];
+  return new Map(
+    parts.flatMap(([part, name]) => (own[name]?.adapters instanceof NetworkAdapters ? [[part, own[name] as LoraNetwork]] : [])),
+  );
+}
 
 /**
  * The LoRAs of a pipeline. The networks keep their adapters, so pipelines that share networks share adapters. The pipeline documents the

@@ -32,6 +32,11 @@ export function findTransformer(under: (prefix: string) => FileNames): FoundTran
   return undefined;
 }
 
+/** The layout of the transformer whose tensors have diffusers' names; undefined if it is of no known family. */
+export function layoutOfNames(tensors: FileNames): TransformerLayout | undefined {
+  return LAYOUTS.find((layout) => layout.isDiffusers(tensors));
+}
+
 /** The layout of the transformers of this class. */
 export function layoutOf(className: string): TransformerLayout | undefined {
   return LAYOUTS.find((layout) => layout.className === className);
