@@ -1,5 +1,6 @@
 import { HubError, type HubErrorOptions } from "../errors.js";
 import type { HubSettings } from "../platform/hub.js";
+import { isPassing, secondsOf } from "../retrying.js";
 import type { Answer } from "./request.js";
 
 /** What a request was about. */
@@ -58,18 +59,10 @@ export function refusal({ status, headers }: Answer, { id, revision, path }: Ask
     });
   }
   if (status === 416) return error(`${id}: ${path} is shorter than expected`, { problem: "corrupt", hint: DAMAGED });
-  const isPassing = status >= 500 || status === 408;
+  const passes = isPassing(status);
   return error(`${endpoint} answered ${status} to a request for ${id}${path === undefined ? "" : `/${path}`}`, {
-    problem: isPassing ? "server" : "invalid-answer",
+    problem: passes ? "server" : "invalid-answer",
     retryAfter: secondsOf(headers.get("retry-after")),
-    hint: isPassing ? "try again later; downloaded data is kept" : `check ${words.endpoint} and ${words.token}`,
+    hint: passes ? "try again later; downloaded data is kept" : `check ${words.endpoint} and ${words.token}`,
   });
-}
-
-/** The seconds of a Retry-After header, which holds seconds or a date. */
-function secondsOf(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const seconds = Number(header);
-  const wait = Number.isFinite(seconds) ? seconds : (Date.parse(header) - Date.now()) / 1000;
-  return Number.isNaN(wait) ? undefined : Math.max(wait, 0);
 }

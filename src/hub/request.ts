@@ -1,4 +1,5 @@
 import { HubError } from "../errors.js";
+import { backOff, LONGEST_RETRY_AFTER } from "../retrying.js";
 
 /** How one request is made. */
 export interface RequestOptions {
@@ -21,12 +22,6 @@ export interface Answer {
   body(): AsyncGenerator<Uint8Array>;
   close(): void;
 }
-
-/** Pauses between attempts, in milliseconds. They double each time. */
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 8_000;
-/** Seconds. If the hub asks for a longer pause, the request is given up. */
-const LONGEST_RETRY_AFTER = 120;
 
 /**
  * Sends a request. Redirects are followed. `fetch` removes the Authorization header from a redirect to another origin.
@@ -87,18 +82,7 @@ export async function pauseAfter(error: unknown, failures: number, signal?: Abor
   if (!(error instanceof HubError) || !["network", "server", "rate-limit"].includes(error.problem)) throw error;
   const { retryAfter = 0 } = error;
   if (retryAfter > LONGEST_RETRY_AFTER) throw error;
-  const milliseconds = Math.max(retryAfter * 1000, Math.min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE));
-  await new Promise<void>((resolve, reject) => {
-    const finish = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", finish);
-      if (signal?.aborted) reject(signal.reason);
-      else resolve();
-    };
-    const timer = setTimeout(finish, milliseconds);
-    signal?.addEventListener("abort", finish);
-    if (signal?.aborted) finish();
-  });
+  await backOff(failures, retryAfter, signal);
 }
 
 function connectionError(about: string, url: string, connection: string, error: unknown): HubError {

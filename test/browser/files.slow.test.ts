@@ -137,6 +137,59 @@ describeInBrowser("files that the user gives to a page", () => {
     expect(again).toEqual([]);
   });
 
+  it("are asked for again where a server that is busy stopped, and not for ever", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const path = "/checkpoints/sd1-mini/unet/diffusion_pytorch_model.safetensors";
+    // What the server answers to the first requests of each kind, before it sends what is there.
+    const refusals: Record<string, (number | "break")[]> = {
+      "HEAD config": [503],
+      "GET config": [429],
+      "HEAD weights": [429],
+      "GET weights": [503, "break", 429],
+    };
+    const ranges: (string | undefined)[] = [];
+    site.handler = ({ method, url, headers: { range } }, response) => {
+      // Reading a header is a request for a range that ends.
+      const file = url === path && !/-\d+$/.test(range ?? "") ? "weights" : url?.endsWith("/unet/config.json") ? "config" : "";
+      const refusal = refusals[`${method} ${file}`]?.shift();
+      if (method === "GET" && file === "weights") ranges.push(range);
+      if (refusal === "break") {
+        const bytes = readFileSync(checkpoint(path.replace("/checkpoints/", "")));
+        response.writeHead(200, { "content-length": bytes.length }).write(bytes.subarray(0, 1000));
+        // The bytes arrive before the end does.
+        setTimeout(() => response.destroy(), 300);
+      } else if (refusal !== undefined) response.writeHead(refusal, { "retry-after": "1" }).end();
+      return refusal !== undefined;
+    };
+    onTestFinished(() => {
+      site.handler = undefined;
+    });
+    const open = () =>
+      page.evaluate(async () => {
+        const opened = darkroom.UNet2DConditionModel.fromPretrained("/checkpoints/sd1-mini/unet", { device: "wasm" });
+        return opened.then(
+          async (unet) => {
+            const { size } = (
+              await unet.forward(darkroom.Tensor.zeros([1, 4, 8, 8]), 1, { encoderHiddenStates: darkroom.Tensor.zeros([1, 77, 32]) })
+            ).sample;
+            await unet.dispose();
+            return String(size);
+          },
+          (error) => `${error.name}: ${error.message} (${error.hint})`,
+        );
+      });
+    expect(await open()).toBe("256");
+    expect(ranges).toEqual([undefined, undefined, "bytes=1000-", "bytes=1000-"]);
+    refusals["GET weights"] = Array(20).fill(503);
+    await page.evaluate(async () => {
+      for (const { id } of await darkroom.listCachedRepositories()) await darkroom.removeCachedRepository(id);
+    });
+    ranges.length = 0;
+    expect(await open()).toMatch(/^CheckpointError: .*safetensors cannot be read: the server answered 503 .*try again later/);
+    expect(ranges).toHaveLength(5);
+  });
+
   it("are no longer read when the signal aborts", async () => {
     const page = await openPage();
     await enter(page, site);

@@ -58,7 +58,10 @@ export async function keptFile(file: ServedFile, { meter, signal }: Partial<Down
       await cache.add(SNAPSHOT, remote, { read: (offset) => readFrom(url, path, offset, signal), onBytes, ...(signal && { signal }) });
       meter?.finish(path, size - counted);
     }
-    return await cache.open(SNAPSHOT).file(path);
+    const kept = await cache.open(SNAPSHOT).file(path);
+    // The last report of progress may have aborted it.
+    signal?.throwIfAborted();
+    return kept;
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof CheckpointError) throw error;

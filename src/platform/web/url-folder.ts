@@ -1,9 +1,10 @@
 import { CheckpointError } from "../../errors.js";
 import { pageTurn } from "../../page-turn.js";
+import { isPassing } from "../../retrying.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { DownloadWatch, Folder } from "../folder.js";
 import { keptFile } from "./url-cache.js";
-import { fetchOrFail, fetchRange, fetchWhole, urlFile } from "./web-file.js";
+import { fetchRange, fetchWhole, pauseAfter, refusal, urlFile } from "./web-file.js";
 
 /*
  * A server lists no folders. So the names that the files of a part can have are tried, those of the usual layout first. A folder with other
@@ -51,7 +52,7 @@ class Site {
     readonly keeps: boolean,
   ) {}
 
-  /** What the server says of an address; undefined if nothing is there. */
+  /** What the server says of an address; undefined if nothing is there. @throws CheckpointError if the server is busy for long */
   head(url: string): Promise<Head | undefined> {
     const known = this.heads.get(url) ?? headOf(url);
     this.heads.set(url, known);
@@ -67,7 +68,8 @@ class Site {
   private async readList(): Promise<readonly string[] | undefined> {
     const url = this.root + LIST;
     if ((await this.head(url)) === undefined) return undefined;
-    const list: unknown = await (await fetchOrFail(url, `${this.name}/${LIST}`)).json().catch(() => undefined);
+    const text = await fetchWhole(url, `${this.name}/${LIST}`, { cache: "no-cache" }, (answer) => answer.text());
+    const list = parsed(text);
     if (Array.isArray(list) && list.every((each) => typeof each === "string")) return list;
     throw new CheckpointError(`${this.name}/${LIST} is not a list of paths`, {
       hint: 'expected ["model_index.json", "unet/config.json", ...]',
@@ -75,13 +77,31 @@ class Site {
   }
 }
 
+/** The value of a JSON text; undefined if it is none. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 async function headOf(url: string): Promise<Head | undefined> {
-  const answer = await fetch(url, { method: "HEAD", cache: "no-cache" }).catch(() => undefined);
+  let answer = await askHead(url);
+  // A server that is busy does not say that nothing is there.
+  for (let failures = 1; answer && isPassing(answer.status); failures++) {
+    await pauseAfter(refusal(url, answer), failures);
+    answer = await askHead(url);
+  }
   // Servers of single-page apps answer everything with their page.
   if (!answer?.ok || answer.headers.get("content-type")?.startsWith("text/html")) return undefined;
   const { headers } = answer;
   const stamp = headers.get("etag") ?? headers.get("last-modified") ?? undefined;
   return { size: Number(headers.get("content-length") ?? Number.NaN), stamp };
+}
+
+function askHead(url: string): Promise<Response | undefined> {
+  return fetch(url, { method: "HEAD", cache: "no-cache" }).catch(() => undefined);
 }
 
 /** A checkpoint's folder on a web server. */

@@ -1,5 +1,6 @@
 import { ArgumentError, CheckpointError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
+import { backOff, isPassing, LONGEST_RETRY_AFTER, secondsOf } from "../../retrying.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 
 /** A file that a page can read: bytes at an address, or a `Blob` (a dropped `File`, a file of the origin's private file system). */
@@ -72,8 +73,8 @@ export async function fetchRange(url: string, name: string, offset: number, leng
 }
 
 /**
- * What `read` takes of the answer from an address. A connection that breaks is made again, twice. @throws CheckpointError as
- * {@link fetchOrFail}
+ * What `read` takes of the answer from an address. What a broken connection or a busy server does not give is asked for again, a few times.
+ * @throws CheckpointError as {@link fetchOrFail}
  */
 export async function fetchWhole<Result>(
   url: string,
@@ -93,21 +94,32 @@ export async function fetchWhole<Result>(
   }
 }
 
-/** Milliseconds before the second and the third attempt. */
-const PAUSES: readonly number[] = [500, 1500];
+/** How often in a row a server may fail. */
+const ATTEMPTS = 5;
+
+/** An answer that may be another one soon. */
+class PassingAnswer extends Error {
+  constructor(
+    status: number,
+    /** Seconds that the server asks to wait. */
+    readonly retryAfter: number | undefined,
+  ) {
+    super(`status ${status}`);
+  }
+}
 
 /**
- * Waits before the next attempt after a connection that broke. @throws `error` if it is another one, or the third of them; the signal's
- * reason
+ * Waits before the next attempt after a connection that broke, or after an answer of a server that is busy. @throws `error` if it is
+ * another one, the last attempt's, or one of a server that asks for too long a pause; the signal's reason
  */
 export async function pauseAfter(error: unknown, failures: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
-  const pause = PAUSES[failures - 1];
-  // What `fetch` throws if it finds no connection, or loses it.
-  const isBroken = error instanceof CheckpointError && error.cause instanceof TypeError;
-  if (pause === undefined || !isBroken) throw error;
-  await new Promise((resolve) => setTimeout(resolve, pause));
-  signal?.throwIfAborted();
+  const cause = error instanceof CheckpointError ? error.cause : undefined;
+  const { retryAfter = 0 } = cause instanceof PassingAnswer ? cause : {};
+  // A TypeError is what `fetch` throws if it finds no connection, or loses it.
+  const isPassing = cause instanceof TypeError || cause instanceof PassingAnswer;
+  if (!isPassing || failures >= ATTEMPTS || retryAfter > LONGEST_RETRY_AFTER) throw error;
+  await backOff(failures, retryAfter, signal);
 }
 
 /** An answer with a body. @throws CheckpointError if the server does not answer, or answers with an error. */
@@ -117,8 +129,15 @@ export async function fetchOrFail(url: string, name: string, init?: RequestInit)
     throw unreadable(name, cause);
   });
   if (answer.ok) return answer;
-  throw new CheckpointError(`${name} cannot be read: the server answered ${answer.status} ${answer.statusText}`.trim(), {
-    hint: "check the address",
+  throw refusal(name, answer);
+}
+
+/** The error for an answer that is not the file. */
+export function refusal(name: string, { status, statusText, headers }: Response): CheckpointError {
+  const passing = isPassing(status) ? new PassingAnswer(status, secondsOf(headers.get("retry-after"))) : undefined;
+  return new CheckpointError(`${name} cannot be read: the server answered ${status} ${statusText}`.trim(), {
+    hint: passing ? "the server is busy or has a failure; try again later" : "check the address",
+    cause: passing,
   });
 }
 
