@@ -53,6 +53,7 @@ export { formatParameters, type GenerationParameters, PARAMETERS_KEYWORD, parseP
 export { type EncodeOptions, Picture, type SaveOptions } from "./image/picture.js";
 export type { PictureFormat } from "./image/picture-format.js";
 export { readPngText } from "./image/png.js";
+export { type PicturePatches, Qwen2VLImageProcessor, type Qwen2VLImageProcessorConfig } from "./image/qwen2-vl-image-processor.js";
 export { type Box, type Resampling, type ResizeOptions, resize } from "./image/resize.js";
 export { type PictureSettings, readPictureSettings } from "./image/settings/read-picture-settings.js";
 export type { PreprocessOptions, ProcessorInput, ResizeMode } from "./image/vae-image-processor.js";
@@ -149,6 +150,8 @@ export {
   type QwenImageTransformer2DInputs,
   QwenImageTransformer2DModel,
 } from "./models/qwen-image-transformer.js";
+export type { QwenVisionConfig } from "./models/qwen-vision.js";
+export { type PictureOptions, type Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration } from "./models/qwen2-5-vl.js";
 export { type Qwen3Config, Qwen3Model } from "./models/qwen3.js";
 export type { RopeConfig } from "./models/rope-config.js";
 export type { SafetyCheck } from "./models/safety-checker.js";

@@ -42,6 +42,7 @@ const CLASSES: Readonly<Record<string, () => Promise<NetworkClass>>> = {
   FluxTransformer2DModel: async () => (await import("../models/flux-transformer-2d.js")).FluxTransformer2DModel,
   MotionAdapter: async () => (await import("../models/motion-adapter.js")).MotionAdapter,
   QwenImageTransformer2DModel: async () => (await import("../models/qwen-image-transformer.js")).QwenImageTransformer2DModel,
+  Qwen2_5_VLForConditionalGeneration: async () => (await import("../models/qwen2-5-vl.js")).Qwen2_5_VLForConditionalGeneration,
   Qwen3ForCausalLM: async () => (await import("../models/qwen3.js")).Qwen3Model,
   Qwen3Model: async () => (await import("../models/qwen3.js")).Qwen3Model,
   SD3Transformer2DModel: async () => (await import("../models/sd3-transformer-2d.js")).SD3Transformer2DModel,

@@ -11,11 +11,9 @@ import type { Folder } from "../platform/folder.js";
 import type { OutputFolder } from "../platform/output-folder.js";
 import { concat, Tensor } from "../tensor/tensor.js";
 import { crop, paste } from "./crop.js";
+import { pixelsOf } from "./normalized-pixels.js";
 import { Picture } from "./picture.js";
-import { type Resampling, resize } from "./resize.js";
-
-/** The filters by PIL's numbers. */
-const RESAMPLINGS: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
+import { RESAMPLINGS_BY_NUMBER, resize } from "./resize.js";
 
 const size = v.object({
   /** Pixels. */
@@ -131,10 +129,10 @@ export class CLIPImageProcessor {
     expectField("images", picture, PICTURE);
     const { doResize, doCenterCrop, cropSize, resample } = this.config;
     let result = picture;
-    const resizing = { resampling: RESAMPLINGS[resample] ?? "bicubic", arithmetic: isTorch ? "torch" : "pil" } as const;
+    const resizing = { resampling: RESAMPLINGS_BY_NUMBER[resample] ?? "bicubic", arithmetic: isTorch ? "torch" : "pil" } as const;
     if (doResize) result = resize(result, ...this.resizedSize(picture), resizing);
     if (doCenterCrop) result = centerCrop(result, typeof cropSize === "number" ? { height: cropSize, width: cropSize } : cropSize);
-    return this.toTensor(result, isTorch);
+    return new Tensor("float32", [1, 3, result.height, result.width], pixelsOf(result, this.config, isTorch));
   }
 
   private resizedSize({ width, height }: Picture): [width: number, height: number] {
@@ -142,29 +140,6 @@ export class CLIPImageProcessor {
     if (typeof size === "object" && "height" in size) return [size.width, size.height];
     const edge = typeof size === "number" ? size : size.shortestEdge;
     return width <= height ? [edge, Math.trunc((edge * height) / width)] : [Math.trunc((edge * width) / height), edge];
-  }
-
-  /**
-   * The numbers as transformers computes them: rescaled in double precision, normalised in single; with torchvision the mean and the
-   * deviation are rescaled in place of the pixels.
-   */
-  private toTensor({ width, height, data }: Picture, isTorch: boolean): Tensor {
-    const { doRescale, rescaleFactor, doNormalize, imageMean, imageStd } = this.config;
-    const plane = width * height;
-    const values = new Float32Array(3 * plane);
-    for (let channel = 0; channel < 3; channel++) {
-      const isFused = isTorch && doRescale && doNormalize;
-      const factor = isFused ? 1 / rescaleFactor : 1;
-      const [mean, deviation] = [imageMean[channel] ?? 0, imageStd[channel] ?? 1].map((each) =>
-        Math.fround(Math.fround(each) * factor),
-      ) as [number, number];
-      for (let i = 0; i < plane; i++) {
-        const value = data[3 * i + channel] as number;
-        const scaled = doRescale && !isFused ? Math.fround(value * rescaleFactor) : value;
-        values[channel * plane + i] = doNormalize ? Math.fround(scaled - mean) / deviation : scaled;
-      }
-    }
-    return new Tensor("float32", [1, 3, height, width], values);
   }
 }
 

@@ -42,6 +42,9 @@ export type Resampling = keyof typeof FILTERS | "nearest";
 /** PIL's resizing filters, by diffusers' names. */
 export const RESAMPLINGS: readonly Resampling[] = ["nearest", ...(Object.keys(FILTERS) as (keyof typeof FILTERS)[])];
 
+/** PIL's resizing filters by their numbers. */
+export const RESAMPLINGS_BY_NUMBER: readonly Resampling[] = ["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"];
+
 /** Options of {@link resize}. */
 export interface ResizeOptions {
   /** Bicubic by default, as in PIL. */

@@ -46,10 +46,13 @@ export interface LanguageModelConfig extends Omit<QwenDecoderOptions, "normsHead
 }
 
 /** Which hidden states a run gives: the token embeddings are 0, the output of layer n is n. */
-type States = readonly number[];
+export type States = readonly number[];
 
 /** Tensors that a run is fed with. */
-type Feeds = Readonly<Record<string, Tensor | Tensor<"int64">>>;
+export type Feeds = Readonly<Record<string, Tensor | Tensor<"int64">>>;
+
+/** Tensors that a run over text is fed with. */
+type TextFeeds = Readonly<Record<"input_ids", Tensor<"int64">> & Record<"cos" | "sin" | "mask", Tensor>>;
 
 /** The text decoder of a language model, whose hidden states are features of prompts. It writes no text. */
 export abstract class LanguageModel<Config> extends Model<Config> {
@@ -74,11 +77,8 @@ export abstract class LanguageModel<Config> extends Model<Config> {
    * @throws ArgumentError if an id is not in the vocabulary, or the mask has another shape.
    */
   async forward(inputIds: Tensor<"int64">, options: LanguageModelOptions = {}): Promise<LanguageModelOutput> {
-    const { attentionMask, outputHiddenStates = false } = checkOptions(options, FIELDS, { call: `${this.className}.forward` });
-    const { numHiddenLayers: last } = this.decoder;
-    const wanted = outputHiddenStates ? Array.from({ length: last + 1 }, (_, i) => i) : [last];
-    const states = await this.states(inputIds, attentionMask, wanted);
-    return { lastHiddenState: states.at(-1) as Tensor, ...(outputHiddenStates && { hiddenStates: states }) };
+    const { outputHiddenStates, ...rest } = checkOptions(options, FIELDS, { call: `${this.className}.forward` });
+    return this.outputOf(outputHiddenStates, (wanted) => this.states(this.textFeeds(inputIds, rest), wanted));
   }
 
   /**
@@ -88,12 +88,19 @@ export abstract class LanguageModel<Config> extends Model<Config> {
    * @throws ArgumentError if there is no such layer, an id is not in the vocabulary, or the mask has another shape.
    */
   async hiddenStates(inputIds: Tensor<"int64">, layers: readonly number[], options: HiddenStatesOptions = {}): Promise<readonly Tensor[]> {
-    const { attentionMask } = checkOptions(options, MASK_FIELDS, { call: `${this.className}.hiddenStates` });
-    return this.states(inputIds, attentionMask, this.layersFrom(layers));
+    const checked = checkOptions(options, MASK_FIELDS, { call: `${this.className}.hiddenStates` });
+    return this.states(this.textFeeds(inputIds, checked), this.layersFrom(layers));
+  }
+
+  /** The output of `forward`: the last of the hidden states, and all of them if they are wanted. */
+  protected async outputOf(isAll = false, read: (wanted: States) => Promise<readonly Tensor[]>): Promise<LanguageModelOutput> {
+    const { numHiddenLayers: last } = this.decoder;
+    const states = await read(isAll ? Array.from({ length: last + 1 }, (_, i) => i) : [last]);
+    return { lastHiddenState: states.at(-1) as Tensor, ...(isAll && { hiddenStates: states }) };
   }
 
   /** The numbers of hidden states, counted from the first one. @throws ArgumentError if there is no such state. */
-  private layersFrom(layers: readonly number[]): States {
+  protected layersFrom(layers: readonly number[]): States {
     const count = this.decoder.numHiddenLayers + 1;
     return layers.map((layer) => {
       if (Number.isInteger(layer) && layer >= -count && layer < count) return layer < 0 ? layer + count : layer;
@@ -101,12 +108,11 @@ export abstract class LanguageModel<Config> extends Model<Config> {
     });
   }
 
-  private async states(inputIds: Tensor<"int64">, attentionMask: Tensor<"int64"> | undefined, wanted: States): Promise<Tensor[]> {
-    const feeds = this.feeds(inputIds, attentionMask);
-    const outputs = await this.run(`states ${wanted}`, feeds, (inputs, w) => {
-      const start = this.embed(inputs, w);
-      return statesAsOutputs(decoderStates(start, inputs, this.root(w), this.decoder, wanted));
-    });
+  /** The hidden states `wanted`. */
+  protected async states(feeds: Feeds, wanted: States): Promise<Tensor[]> {
+    const outputs = await this.run(`states ${wanted}`, feeds, (inputs, w) =>
+      statesAsOutputs(decoderStates(this.embed(inputs, w), inputs, this.root(w), this.decoder, wanted)),
+    );
     return statesFrom(outputs);
   }
 
@@ -118,12 +124,12 @@ export abstract class LanguageModel<Config> extends Model<Config> {
 
   /** The place of the decoder's tensors. */
   private root(w: Scope): Scope {
-    const prefix = this.prefixes.find((each) => w.hasTensor(`${each === "" ? "" : `${each}.`}embed_tokens.weight`)) ?? "";
-    return prefix === "" ? w : w.at(prefix);
+    const places = this.prefixes.map((prefix) => (prefix === "" ? w : w.at(prefix)));
+    return places.find((place) => place.has("embed_tokens")) ?? (places.at(-1) as Scope);
   }
 
-  /** What every run is fed with. */
-  private feeds(inputIds: Tensor<"int64">, attentionMask: Tensor<"int64"> | undefined): Feeds {
+  /** What a run is fed with whose tokens are at the positions 0, 1, 2, ... */
+  protected textFeeds(inputIds: Tensor<"int64">, { attentionMask }: HiddenStatesOptions): TextFeeds {
     const { vocabSize, headDim } = this.decoder;
     expectShape("inputIds", inputIds, ["batch", "tokens"], ["int64"]);
     const [batch = 0, tokens = 0] = inputIds.shape;

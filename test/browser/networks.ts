@@ -154,6 +154,18 @@ export async function runNetworks({ Tensor, ...lib }: Darkroom, { root, device, 
           { attentionMask: wholes([2, 24], (i) => Number(i < 40)) },
         );
       }
+      case "Qwen2_5_VLForConditionalGeneration": {
+        const net = await lib.Qwen2_5_VLForConditionalGeneration.fromPretrained(path, options);
+        const imageEmbeds = await net.imageFeatures(
+          draw(16, 1176),
+          wholes([1, 3], (i) => [1, 4, 4][i] ?? 1),
+        );
+        return net.hiddenStates(
+          wholes([1, 24], (i) => (i >= 4 && i < 8 ? net.config.imageTokenId : (i * 37) % 300)),
+          [-1],
+          { imageEmbeds },
+        );
+      }
       case "T5EncoderModel": {
         const net = await lib.T5EncoderModel.fromPretrained(path, options);
         return net.forward(

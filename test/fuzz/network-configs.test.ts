@@ -12,6 +12,7 @@ import { CLIPVisionModel } from "../../src/models/clip-vision.js";
 import { ControlNetModel } from "../../src/models/controlnet.js";
 import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
+import { Qwen2_5_VLForConditionalGeneration } from "../../src/models/qwen2-5-vl.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { StableDiffusionSafetyChecker } from "../../src/models/safety-checker.js";
 import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
@@ -150,6 +151,15 @@ const NETWORKS: readonly { readonly part: string; readonly use: Use }[] = [
         () => net.forward(zeros(1, 16, 4, 6), 500, inputs),
         () => net.forward(zeros(1, 16, 4, 6), 500, { ...inputs, skipLayers: [1] }),
       ];
+    },
+  },
+  {
+    part: "qwen-image-edit-mini/text_encoder",
+    use: async (folder, engine) => {
+      const model = await Qwen2_5_VLForConditionalGeneration.fromPretrained(folder, { engine });
+      const ids = new Tensor("int64", [1, 3], BigInt64Array.of(5n, 951n, 6n));
+      const imageGridThw = new Tensor("int64", [1, 3], BigInt64Array.of(1n, 2n, 2n));
+      return [() => model.forward(ids, { pixelValues: zeros(4, 1176), imageGridThw }), () => model.hiddenStates(ids, [-2])];
     },
   },
   { part: "sd1-mini/text_encoder", use: text(CLIPTextModel) },

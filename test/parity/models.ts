@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { openFolder } from "#platform";
 import { readConfig } from "../../src/checkpoint/config.js";
 import type { JsonObject } from "../../src/checkpoint/json.js";
+import { Picture } from "../../src/image/picture.js";
+import { Qwen2VLImageProcessor } from "../../src/image/qwen2-vl-image-processor.js";
 import { AsymmetricAutoencoderKL } from "../../src/models/asymmetric-autoencoder-kl.js";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderKLFlux2 } from "../../src/models/autoencoder-kl-flux2.js";
@@ -17,6 +19,7 @@ import type { LanguageModel } from "../../src/models/language-model.js";
 import type { ModelOptions } from "../../src/models/model.js";
 import { MotionAdapter } from "../../src/models/motion-adapter.js";
 import { type ImageShape, QwenImageTransformer2DModel } from "../../src/models/qwen-image-transformer.js";
+import { Qwen2_5_VLForConditionalGeneration } from "../../src/models/qwen2-5-vl.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
 import { T2IAdapter } from "../../src/models/t2i-adapter.js";
@@ -164,6 +167,9 @@ const MODELS: Readonly<Record<string, Runner>> = {
   }),
   CLIPTextModel: runner(CLIPTextModel, encodeText),
   CLIPTextModelWithProjection: runner(CLIPTextModelWithProjection, encodeText),
+  Qwen2_5_VLForConditionalGeneration: runner(Qwen2_5_VLForConditionalGeneration, async (model, inputs, folder) =>
+    inputs.find<"uint8">("image") ? encodePictures(model, inputs, folder) : encodeByLayer(model, inputs),
+  ),
   Qwen3Model: runner(Qwen3Model, encodeByLayer),
   Qwen3ForCausalLM: runner(Qwen3Model, encodeByLayer),
   T5EncoderModel: runner(T5EncoderModel, async (model, inputs) => {
@@ -311,11 +317,11 @@ type Runner = (path: string, options: ModelOptions, inputs: Inputs) => Promise<O
 
 function runner<Model extends AsyncDisposable>(
   model: { fromPretrained(path: string, options: ModelOptions): Promise<Model> },
-  run: (model: Model, inputs: Inputs) => Promise<Outputs>,
+  run: (model: Model, inputs: Inputs, path: string) => Promise<Outputs>,
 ): Runner {
   return async (path, options, inputs) => {
     await using opened = await model.fromPretrained(path, options);
-    return await run(opened, inputs);
+    return await run(opened, inputs, path);
   };
 }
 
@@ -331,7 +337,10 @@ async function encodeText(model: CLIPTextModel, inputs: Inputs): Promise<Outputs
 }
 
 /** Every `step`th token of x [batch, tokens, features]. */
-function everyToken({ data, shape: [batch = 0, tokens = 0, width = 0] }: Tensor, step: number): Tensor {
+export function everyToken(x: Tensor, step: number): Tensor {
+  if (step === 1) return x;
+  const { data, shape } = x;
+  const [batch = 0, tokens = 0, width = 0] = shape;
   const count = Math.ceil(tokens / step);
   const kept = Float32Array.from({ length: batch * count * width }, (_, i) => {
     const [row, token] = [Math.floor(i / (count * width)), Math.floor(i / width) % count];
@@ -346,6 +355,22 @@ async function encodeByLayer(model: LanguageModel<unknown>, inputs: Inputs): Pro
   const { lastHiddenState } = await model.forward(ids, { attentionMask });
   const states = await model.hiddenStates(ids, layers, { attentionMask });
   return { last_hidden_state: lastHiddenState, ...Object.fromEntries(states.map((state, i) => [`hidden_states.${layers[i]}`, state])) };
+}
+
+/** A text with a picture, whose tokens have the positions of their rows and columns. */
+async function encodePictures(model: Qwen2_5_VLForConditionalGeneration, inputs: Inputs, path: string): Promise<Outputs> {
+  const [ids, grid] = [inputs.take<"int64">("input_ids"), inputs.take<"int64">("image_grid_thw")];
+  const { data, shape } = inputs.take<"uint8">("image");
+  const processor = await Qwen2VLImageProcessor.fromPretrained(path, { subfolder: "processor" });
+  const { pixelValues, imageGridThw } = processor.preprocess(new Picture(shape[1] ?? 0, shape[0] ?? 0, data));
+  if (String(imageGridThw.data) !== String(grid.data)) throw new Error(`image_grid_thw is ${imageGridThw.data}; expected ${grid.data}`);
+  const mmTokenTypeIds = new Tensor(
+    "int64",
+    ids.shape,
+    ids.data.map((id) => BigInt(id === BigInt(model.config.imageTokenId))),
+  );
+  const { lastHiddenState } = await model.forward(ids, { pixelValues, imageGridThw, mmTokenTypeIds });
+  return { pixel_values: pixelValues, last_hidden_state: lastHiddenState };
 }
 
 /** The inputs of Stable Diffusion XL's networks besides the prompt. */

@@ -2,28 +2,35 @@ import "../../src/hub/open-checkpoint.js";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { camelCaseKeys } from "../../src/checkpoint/config.js";
+import { Picture } from "../../src/image/picture.js";
+import { Qwen2VLImageProcessor } from "../../src/image/qwen2-vl-image-processor.js";
 import { snakeCase } from "../../src/letter-case.js";
 import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import type { ModelOptions } from "../../src/models/model.js";
+import { Qwen2_5_VLForConditionalGeneration } from "../../src/models/qwen2-5-vl.js";
 import { Qwen3Model } from "../../src/models/qwen3.js";
 import { T5EncoderModel } from "../../src/models/t5-encoder.js";
 import { ChromaTextEncoders } from "../../src/pipelines/prompt/chroma.js";
 import { FluxTextEncoders } from "../../src/pipelines/prompt/flux.js";
 import { Flux2KleinTextEncoders } from "../../src/pipelines/prompt/flux2-klein.js";
+import { QwenImageEditTextEncoders, QwenImageTextEncoders } from "../../src/pipelines/prompt/qwen-image.js";
 import { StableDiffusion3TextEncoders } from "../../src/pipelines/prompt/stable-diffusion-3.js";
 import { embedsOf, type TextEncoders } from "../../src/pipelines/prompt/text-encoders.js";
+import type { Tensor } from "../../src/tensor/tensor.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
 import { Qwen2Tokenizer } from "../../src/tokenizer/qwen2.js";
 import { T5Tokenizer } from "../../src/tokenizer/t5.js";
 import type { ParityCase } from "./cases.js";
 import { type Comparison, NotSupported, withinAbsolute } from "./comparison.js";
-import { TOLERANCE } from "./models.js";
+import { everyToken, TOLERANCE } from "./models.js";
 
 interface PromptMeta {
   readonly checkpoint: string;
   readonly pipeline: string;
   /** Arguments of `encode_prompt`. */
   readonly call: Readonly<Record<string, unknown>>;
+  /** If there is a number, only every so many tokens are stored. */
+  readonly every?: number;
 }
 
 /** What opens a checkpoint's part. */
@@ -77,7 +84,10 @@ class Parts implements AsyncDisposable {
   }
 }
 
-const READERS: Readonly<Record<string, (parts: Parts) => Promise<TextEncoders>>> = {
+/** What opens a pipeline's text encoders; `pictures` are those of the case. */
+type Open = (parts: Parts, pictures: readonly Picture[]) => Promise<TextEncoders>;
+
+const READERS: Readonly<Record<string, Open>> = {
   FluxPipeline: async (parts) =>
     new FluxTextEncoders({
       textEncoder: await parts.model("text_encoder", CLIPTextModel),
@@ -104,6 +114,21 @@ const READERS: Readonly<Record<string, (parts: Parts) => Promise<TextEncoders>>>
       widths: widthsOf(parts),
     });
   },
+  QwenImagePipeline: async (parts) =>
+    new QwenImageTextEncoders({
+      textEncoder: await parts.model("text_encoder", Qwen2_5_VLForConditionalGeneration),
+      tokenizer: await parts.tokenizer("tokenizer", Qwen2Tokenizer),
+      width: widthsOf(parts)[0],
+    }),
+  QwenImageEditPlusPipeline: async (parts, pictures) => {
+    const reading = {
+      textEncoder: await parts.model("text_encoder", Qwen2_5_VLForConditionalGeneration),
+      tokenizer: await parts.tokenizer("tokenizer", Qwen2Tokenizer),
+      processor: await parts.tokenizer("processor", Qwen2VLImageProcessor),
+      width: widthsOf(parts)[0],
+    };
+    return new QwenImageEditTextEncoders(reading, pictures);
+  },
   Flux2KleinPipeline: async (parts) =>
     new Flux2KleinTextEncoders({
       textEncoder: await parts.model("text_encoder", Qwen3Model),
@@ -117,22 +142,28 @@ export async function comparePromptEncoding(
   { meta, tensors }: ParityCase,
   { checkpoints, ...options }: { checkpoints: string } & ModelOptions,
 ): Promise<Comparison[]> {
-  const { checkpoint, pipeline, call } = meta as unknown as PromptMeta;
+  const { checkpoint, pipeline, call, every = 1 } = meta as unknown as PromptMeta;
   const read = READERS[pipeline];
   if (!read) throw new NotSupported(pipeline);
   await using parts = new Parts(join(checkpoints, checkpoint), options);
   const { do_classifier_free_guidance: isAsked, ...rest } = call;
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== null));
   const request = camelCaseKeys(given as never) as never;
-  const expected = Object.entries(tensors()).filter(([name]) => name !== "text_ids");
+  const all = Object.entries(tensors());
+  const expected = all.filter(([name]) => name !== "text_ids" && !name.startsWith("image."));
+  const pictures = all.flatMap(([name, tensor]) => (name.startsWith("image.") ? [pictureOf(tensor as Tensor<"uint8">)] : []));
   const isGuided = isAsked !== false && expected.some(([name]) => name.startsWith("negative_"));
-  const encoded = (await (await read(parts)).encode(request, { isGuided })).at(1);
+  const encoded = (await (await read(parts, pictures)).encode(request, { isGuided })).at(1);
   const own = Object.fromEntries(Object.entries(embedsOf(encoded)).map(([name, tensor]) => [snakeCase(name), tensor]));
   return expected.map(([name, tensor]) => {
     const found = own[name];
     if (!found) throw new Error(`there is no ${name}`);
-    return withinAbsolute(name, found, tensor, TOLERANCE);
+    return withinAbsolute(name, everyToken(found, every), tensor, TOLERANCE);
   });
+}
+
+function pictureOf({ data, shape: [height = 0, width = 0] }: Tensor<"uint8">): Picture {
+  return new Picture(width, height, data);
 }
 
 function widthsOf({ config }: Parts): readonly [tokens: number, pooled: number] {

@@ -29,6 +29,7 @@ type Names =
   | ClassesOf<Exports, "Model">
   | ClassesOf<Exports, "WithProjection">
   | ClassesOf<Exports, "SafetyChecker">
+  | "Qwen2_5_VLForConditionalGeneration"
   | ("AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderKLFlux2" | "AutoencoderKLQwenImage" | "AutoencoderTiny" | "T2IAdapter");
 type Instance<Name extends Names> = InstanceType<Exports[Name]>;
 
@@ -59,6 +60,7 @@ interface Results {
   ControlNetModel: ControlNetOutput;
   ControlNetUnionModel: ControlNetOutput;
   QwenImageTransformer2DModel: { sample: Tensor };
+  Qwen2_5_VLForConditionalGeneration: darkroom.LanguageModelOutput;
   Qwen3Model: darkroom.LanguageModelOutput;
   FluxTransformer2DModel: darkroom.TransformerOutput;
   SD3Transformer2DModel: darkroom.TransformerOutput;

@@ -42,6 +42,11 @@ export abstract class PromptReader<Options extends PromptInput, Features extends
     return true;
   }
 
+  /** The features of one side, after its rows were chosen. */
+  protected finish(features: Features): Features {
+    return features;
+  }
+
   /** @throws ArgumentError for a wrong request, or if there are texts and parts to read them are missing. */
   async encode(options: Options, { isGuided }: EncodingFor): Promise<PerStep<EncodedPrompt<Features>>> {
     const { numImagesPerPrompt = 1 } = options;
@@ -72,10 +77,8 @@ export abstract class PromptReader<Options extends PromptInput, Features extends
       const places = [...different.keys()];
       for (const { side, rows } of batch) {
         const own = rows.map((row) => places.indexOf(JSON.stringify(row)));
-        read.set(
-          side,
-          mapFeatures(features, (tensor) => rowsAt(tensor, own)),
-        );
+        const chosen = mapFeatures(features, (tensor) => rowsAt(tensor, own));
+        read.set(side, this.finish(chosen));
       }
     }
     return read;
