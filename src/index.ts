@@ -208,6 +208,13 @@ export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export { DiffusionPipeline } from "./pipelines/diffusion-pipeline.js";
 export {
+  type Flux2KleinComponents,
+  type Flux2KleinOptions,
+  Flux2KleinPipeline,
+  type Flux2KleinRequest,
+  type Flux2KleinSettings,
+} from "./pipelines/flux2-klein.js";
+export {
   type LatentConsistencyModelOptions,
   LatentConsistencyModelPipeline,
   type LatentConsistencyModelRequest,

@@ -3,6 +3,7 @@ import { DDIM } from "./ddim.js";
 import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
 import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts, TransformerFamily, WorkflowName } from "./family.js";
+import { FLUX2_KLEIN } from "./flux2-klein.js";
 import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
 import { LATENT_CONSISTENCY } from "./latent-consistency.js";
 import { LATENT_UPSCALER } from "./latent-upscaler.js";
@@ -21,7 +22,7 @@ import { Z_IMAGE } from "./z-image.js";
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
 /** The families whose denoiser is a transformer. */
-const TRANSFORMERS = [Z_IMAGE] as const;
+const TRANSFORMERS = [Z_IMAGE, FLUX2_KLEIN] as const;
 const ALL = [
   ...LATENT,
   ...TRANSFORMERS,

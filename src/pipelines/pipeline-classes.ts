@@ -84,6 +84,7 @@ const PIPELINES = {
   StableDiffusionXLControlNetPAGPipeline: async () => (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLControlNetPAGPipeline,
   StableDiffusionXLControlNetPAGImg2ImgPipeline: async () =>
     (await import("./stable-diffusion-xl-pag.js")).StableDiffusionXLControlNetPAGImg2ImgPipeline,
+  Flux2KleinPipeline: async () => (await import("./flux2-klein.js")).Flux2KleinPipeline,
   ZImagePipeline: async () => (await import("./z-image.js")).ZImagePipeline,
   ZImageImg2ImgPipeline: async () => (await import("./z-image-img2img.js")).ZImageImg2ImgPipeline,
 } as const satisfies Record<PipelineClassName | PagClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;

@@ -99,6 +99,11 @@ export abstract class TransformerPipeline<
   /** Channels of the noise as it is drawn. */
   protected abstract get noiseChannels(): number;
 
+  /** The shape in which noise is drawn. */
+  protected noiseShape(batch: number, { height, width }: Size): Shape {
+    return [batch, this.noiseChannels, height / this.vaeScaleFactor, width / this.vaeScaleFactor];
+  }
+
   /** Latents as the transformer takes them, and as they are in the loop; unchanged by default. */
   protected pack(latents: Tensor): Tensor {
     return latents;
@@ -163,12 +168,11 @@ export abstract class TransformerPipeline<
   }
 
   /** Noise to start from, given or drawn, as the transformer takes it. */
-  protected noise({ request, batch, generator, scheduler }: Call<Request & NoiseOptions>, { height, width }: Size): Tensor {
-    const factor = this.vaeScaleFactor;
-    const shape: Shape = [batch, this.noiseChannels, height / factor, width / factor];
+  protected noise({ request, batch, generator, scheduler }: Call<Request & NoiseOptions>, size: Size): Tensor {
+    const shape = this.noiseShape(batch, size);
     const { latents } = request;
     if (!latents || !this.takesPackedNoise) return this.pack(initialLatents(shape, latents, generator, scheduler));
-    return expectPacked(latents, [batch, this.tokens({ height, width })]);
+    return expectPacked(latents, [batch, this.tokens(size)]);
   }
 
   /** Makes pictures from noise. */

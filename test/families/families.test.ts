@@ -49,7 +49,7 @@ describe("every family", () => {
         expect([start, "guidance" in defaults, "strength" in defaults, "control" in defaults]).toEqual([
           start,
           takesPrompt,
-          /(image|mask)$/.test(start) && !/pix2pix|upscaler/.test(id),
+          /(image|mask)$/.test(start) && !/pix2pix|upscaler|klein/.test(id),
           /^(controlnet|union|adapter)-/.test(start),
         ]);
       }

@@ -10,6 +10,7 @@ import type {
   ControlNetUnionModel,
   DDIMPipeline,
   DDPMPipeline,
+  Flux2Transformer2DModel,
   Generator,
   LatentConsistencyModelPipeline,
   MultiControlNetModel,
@@ -106,6 +107,7 @@ interface Parts {
   StableDiffusionXLPAGInpaintPipeline: UNet;
   StableDiffusionXLControlNetPAGPipeline: UNet;
   StableDiffusionXLControlNetPAGImg2ImgPipeline: UNet;
+  Flux2KleinPipeline: { transformer: Flux2Transformer2DModel };
   ZImagePipeline: ZImage;
   ZImageImg2ImgPipeline: ZImage;
 }
@@ -158,6 +160,7 @@ export const opened = {
   StableDiffusionXLPAGInpaintPipeline: darkroom.StableDiffusionXLPAGInpaintPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetPAGPipeline: darkroom.StableDiffusionXLControlNetPAGPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetPAGImg2ImgPipeline: darkroom.StableDiffusionXLControlNetPAGImg2ImgPipeline.fromPretrained("folder"),
+  Flux2KleinPipeline: darkroom.Flux2KleinPipeline.fromPretrained("folder"),
   ZImagePipeline: darkroom.ZImagePipeline.fromPretrained("folder"),
   ZImageImg2ImgPipeline: darkroom.ZImageImg2ImgPipeline.fromPretrained("folder"),
 } satisfies { [Name in Names]: Promise<Instance<Name>> };

@@ -14,6 +14,7 @@ const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
   "latent-upscaler": async () => (await import("./latent-upscaler.js")).LATENT_UPSCALER,
   pix2pix: async () => (await import("./instruct-pix2pix.js")).INSTRUCT_PIX2PIX,
   "pix2pix-xl": async () => (await import("./instruct-pix2pix.js")).INSTRUCT_PIX2PIX_XL,
+  "flux2-klein": async () => (await import("./flux2-klein.js")).FLUX2_KLEIN,
   "z-image": async () => (await import("./z-image.js")).Z_IMAGE,
   ddpm: async () => (await import("./unconditional.js")).DDPM,
   ddim: async () => (await import("./unconditional.js")).DDIM,
