@@ -15,7 +15,7 @@ import { joinScales } from "./scales.js";
 /**
  * A tensor as the header of a file describes it. `dtype` is the format's word (`"F16"`); it can be one that Darkroom cannot compute with.
  */
-export interface HeaderTensor extends Omit<StoredTensor, "dtype" | "scale" | "packing"> {
+export interface HeaderTensor extends Omit<StoredTensor, "dtype" | "scale"> {
   readonly dtype: string;
   readonly scale?: HeaderTensor;
 }
@@ -54,7 +54,7 @@ const DTYPES: ReadonlyMap<string, { readonly bits: number; readonly dtype?: DTyp
   ["F8_E8M0", { bits: 8 }],
   ["F8_E4M3FNUZ", { bits: 8 }],
   ["F8_E5M2FNUZ", { bits: 8 }],
-  ["I8", { bits: 8 }],
+  ["I8", { bits: 8, dtype: "int8" }],
   ["I16", { bits: 16 }],
   ["U16", { bits: 16 }],
   ["U32", { bits: 32 }],
@@ -119,6 +119,9 @@ export const FLOAT_DTYPES: readonly string[] = ["F8_E4M3", "F8_E5M2", "F16", "BF
  */
 export function toStoredTensor({ scale, ...tensor }: HeaderTensor, file: string): StoredTensor {
   if (isBlockFormat(tensor.dtype)) return { ...tensor, dtype: "float32", packing: { format: tensor.dtype } };
+  if (tensor.packing) {
+    return { ...tensor, dtype: "float32", ...(scale && { scale: toStoredTensor(scale, file) }) };
+  }
   const dtype = DTYPES.get(tensor.dtype)?.dtype;
   if (dtype && !scale) return { ...tensor, dtype };
   if (dtype && scale) return { ...tensor, dtype, scale: scaleOf(tensor, scale, file) };
@@ -153,7 +156,13 @@ function scaleOf(weight: Omit<HeaderTensor, "scale">, scale: HeaderTensor, file:
  */
 export async function readTensor(folder: Folder, path: string, tensor: StoredTensor): Promise<Tensor<DType>> {
   const bytes = await folder.read(path, tensor.offset, tensor.length);
-  if (tensor.packing) return new Tensor("float32", tensor.shape, dequantise(tensor.packing.format, bytes));
+  if (tensor.packing) {
+    const { format } = tensor.packing;
+    if (isBlockFormat(format)) return new Tensor("float32", tensor.shape, dequantise(format, bytes));
+    throw new CheckpointError(`${folder.name}/${path}: tensor ${printable(tensor.name)} is ${format}, which only networks compute with`, {
+      hint: "take the float16, bfloat16 or float32 file",
+    });
+  }
   const data = allocate(tensor.dtype, sizeOf(tensor.shape));
   new Uint8Array(data.buffer).set(bytes);
   return new Tensor(tensor.dtype, tensor.shape, data);

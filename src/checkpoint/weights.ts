@@ -3,6 +3,7 @@ import type { Folder } from "../platform/folder.js";
 import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
+import { joinBitsandbytes } from "./bitsandbytes.js";
 import { readJson } from "./config.js";
 import { describe, isObject, printable } from "./json.js";
 import { canonical } from "./names.js";
@@ -185,7 +186,7 @@ function spellings(base: string, variant: string | undefined): Omit<WeightFiles,
 
 async function openFiles(folder: Folder, { path, isIndex }: WeightFiles, files: readonly string[]): Promise<Weights> {
   const located = isIndex ? await openShards(folder, path, files) : await openFile(folder, path);
-  return collectWeights(`${folder.name}/${path}`, folder, located);
+  return collectWeights(`${folder.name}/${path}`, folder, await joinBitsandbytes(folder, located));
 }
 
 /**

@@ -9,7 +9,7 @@ import type { GenerateRequest } from "../generate/request.js";
 import { seedsOf } from "../generate/seeds.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
 import type { ResizeMode } from "../image/vae-image-processor.js";
-import type { Device } from "../runtime/device.js";
+import type { Device, Quantisation } from "../runtime/device.js";
 import type { ScheduleName } from "../schedulers/shared/named-schedules.js";
 import type { TimestepSpacing } from "../schedulers/shared/timestep-spacing.js";
 import type { LibraryOptions } from "./adapter-options.js";
@@ -74,6 +74,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly refineFrom?: number;
   readonly device: Device;
   readonly fast?: boolean;
+  readonly quantize?: Quantisation;
   readonly lowMemory?: boolean;
   readonly cache?: number;
   readonly variant?: string;
@@ -152,6 +153,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     cache: options.cache === undefined ? undefined : { interval: options.cache },
     device: options.device,
     precision: options.fast ? "fast" : undefined,
+    quantize: options.quantize,
     lowMemory: options.lowMemory,
   };
   checkCombinations(request, { isPlanned: true });

@@ -7,7 +7,7 @@ import { GENERATE_FIELDS as FIELDS } from "../generate/request.js";
 import { CACHE_FIELDS } from "../generate/run-request.js";
 import { EMBEDDED_CHECKPOINT } from "../hub/embedded.js";
 import { whole } from "../options/fields.js";
-import { DEVICES } from "../runtime/device.js";
+import { DEVICES, QUANTISATIONS } from "../runtime/device.js";
 import { SCHEDULE_NAMES } from "../schedulers/shared/named-schedules.js";
 import { TIMESTEP_SPACINGS } from "../schedulers/shared/timestep-spacing.js";
 import { embeddingOption, loraOption } from "./adapter-options.js";
@@ -168,6 +168,7 @@ function addRunOptions(generate: Command): void {
       "the whole UNet at every nth step only: faster, not quite the same picture",
       wholeNumber("cache.interval", CACHE_FIELDS.interval),
     )
+    .addOption(new Option("--quantize <bits>", "large matrices in 4 or 8 bits: less memory").choices(QUANTISATIONS))
     .option("--low-memory", "less memory, more time; the same picture")
     .option("--variant <name>", "weight files to prefer, such as fp16", word("variant", FIELDS.variant))
     .option("--verbose", "show the stack of an error")

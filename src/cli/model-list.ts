@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
-import { openFolder } from "#platform";
+import { dirname, join } from "node:path";
+import { openFolder, openWeightCache } from "#platform";
 import { listCachedRepositories } from "../hub/cached-repositories.js";
 import type { CachedRepository } from "../platform/hub.js";
 import { fileKind, folderKind } from "./model-kinds.js";
@@ -42,7 +42,14 @@ export async function modelsInCache(cacheDir: string | undefined): Promise<Liste
   );
 }
 
-/** The models in a folder and below: folders in diffusers' layout, and `.safetensors` files outside these folders. @throws ArgumentError */
+/** The weights that `--quantize` made, and their folder. */
+export async function modelsQuantised(): Promise<{ readonly place: string; readonly models: ListedModel[] }> {
+  const files = await openWeightCache().list();
+  const models = files.map(({ name, path, size, made }) => ({ name, kind: "quantised weights", size, lastUsed: made, path }));
+  return { place: files[0] ? dirname(files[0].path) : "", models };
+}
+
+/** The models in a folder and below: folders in diffusers' layout, and weights' files outside these folders. @throws ArgumentError */
 export async function modelsIn(folder: string): Promise<ListedModel[]> {
   const models: ListedModel[] = [];
   await walk(folder, async ({ path, files }) => {
@@ -91,5 +98,5 @@ async function kindOfRepository({ revisions }: CachedRepository): Promise<string
 }
 
 function isSafetensors(name: string): boolean {
-  return /\.safetensors$/i.test(name);
+  return /\.(safetensors|gguf)$/i.test(name);
 }

@@ -16,9 +16,14 @@ export function addModels(program: Command, signal: AbortSignal): void {
     .enablePositionalOptions();
   addCommonOptions(models.option("--json", "print one line of JSON"));
   models.action(async (folders: readonly string[], { json, cacheDir }: CacheOptions & { readonly json?: true }) => {
-    const [{ modelsIn, modelsInCache }, { hubSettings }] = await Promise.all([import("./model-list.js"), import("#platform")]);
+    const [{ modelsIn, modelsInCache, modelsQuantised }, { hubSettings }] = await Promise.all([
+      import("./model-list.js"),
+      import("#platform"),
+    ]);
     const { cacheDir: cache } = await hubSettings({ cacheDir });
     const places = [{ place: cache, models: await modelsInCache(cacheDir) }];
+    const quantised = await modelsQuantised();
+    if (quantised.models.length > 0) places.push(quantised);
     for (const folder of folders) places.push({ place: folder, models: await modelsIn(folder) });
     if (json) process.stdout.write(`${JSON.stringify({ cacheDir: cache, models: places.flatMap((each) => each.models) })}\n`);
     else process.stdout.write(`${withoutControls((await Promise.all(places.map(describePlace))).join("\n\n"))}\n`);
@@ -27,7 +32,7 @@ export function addModels(program: Command, signal: AbortSignal): void {
   const rm = models
     .command("rm")
     .description("remove a repository from the cache, with all its revisions")
-    .argument("<id>", "OWNER/NAME, as in darkroom models")
+    .argument("<id>", "OWNER/NAME, as in darkroom models; or a file that --quantize made")
     .option("-y, --yes", "do not ask");
   addCommonOptions(rm);
   rm.action(async (id: string, { yes = false, cacheDir }: CacheOptions & { readonly yes?: boolean }) => {
@@ -35,6 +40,10 @@ export function addModels(program: Command, signal: AbortSignal): void {
       import("../hub/cached-repositories.js"),
       import("./bytes.js"),
     ]);
+    if (id.endsWith(".gguf")) {
+      await removeQuantised(id, yes, signal);
+      return;
+    }
     const found = (await listCachedRepositories({ cacheDir })).find((repository) => repository.id === id);
     // Removing a missing one gives the error.
     if (found && !yes && !(await agrees(`Remove ${id}, ${formatBytes(found.size)}, from ${found.path}?`, signal))) {
@@ -44,6 +53,20 @@ export function addModels(program: Command, signal: AbortSignal): void {
     const freed = await removeCachedRepository(id, { cacheDir });
     process.stdout.write(`removed ${id}: ${formatBytes(freed)} freed\n`);
   });
+}
+
+/** Removes a file of quantised weights. @throws ArgumentError if there is none of this name */
+async function removeQuantised(name: string, yes: boolean, signal: AbortSignal): Promise<void> {
+  const [{ openWeightCache }, { formatBytes }] = await Promise.all([import("#platform"), import("./bytes.js")]);
+  const cache = openWeightCache();
+  const found = (await cache.list()).find((file) => file.name === name);
+  if (!found) throw new ArgumentError(`there are no quantised weights ${name}`, { hint: "darkroom models lists them" });
+  if (!yes && !(await agrees(`Remove ${name}, ${formatBytes(found.size)}, from ${found.path}?`, signal))) {
+    process.stdout.write(`${name} was not removed\n`);
+    return;
+  }
+  const freed = (await cache.remove(name)) ?? 0;
+  process.stdout.write(`removed ${name}: ${formatBytes(freed)} freed\n`);
 }
 
 function addCommonOptions(command: Command): void {

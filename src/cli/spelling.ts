@@ -77,6 +77,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   localFilesOnly: "--offline",
   loraFolders: "--lora-dir",
   lowMemory: "--low-memory",
+  quantize: "--quantize",
   loras: "--lora",
   maskImage: "--mask",
   maxBatch: "--max-batch",

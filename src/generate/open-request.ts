@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { PREDICTION_TYPES, type PredictionType } from "../families/prediction-types.js";
 import { described, type Fields, field, flag, groups, needed, oneOf, oneOrList, real, text, whole, withJson } from "../options/fields.js";
-import { DEVICES, type Device, PRECISIONS, type Precision } from "../runtime/device.js";
+import { DEVICES, type Device, PRECISIONS, type Precision, QUANTISATIONS, type Quantisation } from "../runtime/device.js";
 import { type ModelSource, modelSource } from "./model-source.js";
 
 /** A LoRA to load. */
@@ -78,6 +78,11 @@ export interface OpenRequest {
   readonly deviceId?: number | undefined;
   /** exact, the default, computes in float32. fast computes in 8 bits (GPU: 16): quicker, not quite the same picture. */
   readonly precision?: Precision | undefined;
+  /**
+   * Quantises the large matrices of transformers, UNets, T5 and Qwen to 4 (q4) or 8 bits (q8), once: less memory, not quite the same
+   * picture.
+   */
+  readonly quantize?: Quantisation | undefined;
   /** Saves memory at the cost of time; the same picture. false by default. */
   readonly lowMemory?: boolean | undefined;
 }
@@ -159,6 +164,10 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
   precision: described(
     "exact, the default, computes in float32. fast computes in 8 bits (GPU: 16): quicker, not quite the same picture.",
     oneOf(...PRECISIONS),
+  ),
+  quantize: described(
+    "Quantises the large matrices of transformers, UNets, T5 and Qwen to 4 (q4) or 8 bits (q8), once: less memory, not quite the same picture.",
+    oneOf(...QUANTISATIONS),
   ),
   lowMemory: described("Saves memory at the cost of time; the same picture. false by default.", flag),
 };

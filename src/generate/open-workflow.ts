@@ -161,8 +161,8 @@ class LoadedWorkflow implements Workflow {
       return part;
     };
     try {
-      const { device, deviceId, precision, lowMemory, variant } = opening;
-      const options = { device, deviceId, precision, lowMemory, variant, onLoadProgress };
+      const { device, deviceId, precision, quantize, lowMemory, variant } = opening;
+      const options = { device, deviceId, precision, quantize, lowMemory, variant, onLoadProgress };
       const vae = files.vae && keep(await openVae(files.vae, options));
       warnOfUnusedControl({ ...files, name: files.model.name });
       const workflow = await workflowOf(files.family);

@@ -1,6 +1,7 @@
 import { ArgumentError } from "../errors.js";
-import { blockSize } from "../tensor/block-format.js";
+import { blockSize, isBlockFormat } from "../tensor/block-format.js";
 import { byteSize, type DType } from "../tensor/dtype.js";
+import { fromFloat8E4M3, fromFloat8E5M2 } from "../tensor/float8.js";
 import { toHalf } from "../tensor/half.js";
 import { type FileRef, type Packing, rowsOf, type StoredTensor } from "../tensor/stored-tensor.js";
 import { type Shape, sizeOf } from "../tensor/tensor.js";
@@ -8,8 +9,9 @@ import type { FinishedGraph, PreparedPort } from "./finished-graph.js";
 import { widenFloat8Once } from "./float8.js";
 import { type ByteRange, type ByteSizes, type Float, type GraphCapabilities, type Lowering, loweringFor } from "./lowering.js";
 import { type Attribute, DATA_TYPES, type OnnxInitializer, type OnnxModel, type OnnxNode, type OnnxPort } from "./onnx.js";
-import { reshape } from "./ops/shapes.js";
-import { type CodedBlocks, codedBlocks, type PackedBytes, widened } from "./ops/unpacking.js";
+import { gather, reshape } from "./ops/shapes.js";
+import { arithmetic, type CodedBlocks, codedBlocks, widened } from "./ops/unpacking.js";
+import { blocksIn, inShape, type PackedTensor } from "./ops/unpacking-codes.js";
 import { memoryOf } from "./working-memory.js";
 
 /** A tensor that will exist when the graph runs; its dtype and shape are known while it is built. */
@@ -60,6 +62,12 @@ export interface GraphOptions {
    */
   readonly widensOnce?: boolean;
 }
+
+/** What the bytes of fp8 weights stand for. */
+const FLOAT8: { readonly [D in DType]?: (bits: number) => number } = {
+  float8_e4m3fn: fromFloat8E4M3,
+  float8_e5m2: fromFloat8E5M2,
+};
 
 /** Tensors that are written to a file start at multiples of this many bytes. */
 const ALIGNMENT = 64;
@@ -222,12 +230,35 @@ export class Graph {
   }
 
   /**
-   * A weight of the checkpoint as its file has it, for lookups: rows are cast after they are looked up, so that a table of 150,000 rows
-   * stays mapped. A weight that needs more than a cast is computed as a whole.
+   * The rows [..., width] of a table [rows, width] of the checkpoint at int64 `indices`. Rows are looked up as they lie in the file, and
+   * then converted, so that a table of 150,000 rows is not converted for a few of them.
    */
-  table(tensor: StoredTensor, shape: Shape): Value {
-    const isPlain = !tensor.transposed && !tensor.scale && byteSize(tensor.dtype) > 1;
-    return isPlain ? this.initializer(tensor, shape) : this.weight(tensor, shape);
+  lookup(tensor: StoredTensor, shape: Shape, indices: Value): Value {
+    const { dtype, packing, scale } = tensor;
+    const [rows = 0, width = 0] = shape;
+    const of = (table: Value) => gather(table, indices);
+    const found: Shape = [...indices.shape, ...shape.slice(1)];
+    if (tensor.transposed) return of(this.weight(tensor, shape));
+    if (packing && isBlockFormat(packing.format) && width % blockSize(packing.format).numbers === 0) {
+      const { numbers, bytes } = blockSize(packing.format);
+      const rowBytes = (width / numbers) * bytes;
+      const blocks = codedBlocks(packing.format, {
+        graph: this,
+        as: (dtype) =>
+          reshape(of(this.initializer({ ...tensor, dtype }, [rows, rowBytes / byteSize(dtype)])), [-1, bytes / byteSize(dtype)]),
+      });
+      return this.cast(reshape(widened(blocks), found), this.float);
+    }
+    const meaning = FLOAT8[dtype];
+    if (meaning && (!scale || sizeOf(scale.shape) === 1)) {
+      // The runtime's cast of such a table takes seconds.
+      const codes = this.cast(of(this.initializer({ ...tensor, dtype: "uint8" }, shape)), "int32");
+      const numbers = gather(this.constant(Array.from({ length: 256 }, (_, bits) => meaning(bits))), codes);
+      const factor = scale && this.inFloat(this.initializer(scale, [1]), "float32");
+      return this.cast(factor ? arithmetic("Mul", numbers, factor) : numbers, this.float);
+    }
+    if (packing || scale) return of(this.weight(tensor, shape));
+    return this.cast(of(this.initializer(tensor, shape)), this.float);
   }
 
   /**
@@ -420,16 +451,11 @@ export class Graph {
 
   /** A quantised weight in floats. */
   private unpacked(tensor: StoredTensor, packing: Packing, shape: Shape, dtype: Float): Value {
-    const { bytes: blockBytes } = blockSize(packing.format);
-    const blocks = tensor.length / blockBytes;
-    const bytes: PackedBytes = {
-      graph: this,
-      as: (dtype) => this.initializer({ ...tensor, dtype }, [blocks, blockBytes / byteSize(dtype)]),
-    };
-    const value = this.varied(`${tensor.name}:${tensor.offset} [${shape}] unpacked as ${dtype}`, () => {
-      const blocks = codedBlocks(packing.format, bytes);
-      const made = this.cast(reshape(widened(blocks), shape), dtype);
-      this.packed.set(made.name, blocks);
+    const rows = "rows" in packing ? ` rows ${packing.rows}` : "";
+    const value = this.varied(`${tensor.name}:${tensor.offset} [${shape}]${rows} unpacked as ${dtype}`, () => {
+      const blocks = blocksIn(packing, this.packedBytes(tensor, packing), tensor.scale);
+      const made = this.cast(inShape(widened(blocks), packing, shape), dtype);
+      if (isBlockFormat(packing.format)) this.packed.set(made.name, blocks);
       return made;
     });
     this.weights.set(value.name, (graph, dtype) => graph.weight(tensor, shape, dtype));
@@ -437,11 +463,21 @@ export class Graph {
     return value;
   }
 
+  /** The bytes of a quantised weight, and of what belongs to it. */
+  private packedBytes(tensor: StoredTensor, { format }: Packing): PackedTensor {
+    const width = isBlockFormat(format) ? blockSize(format).bytes : format === "LLM.int8" ? sizeOf(tensor.shape.slice(1)) : 1;
+    return {
+      graph: this,
+      as: (dtype) => this.initializer({ ...tensor, dtype }, [tensor.length / width, width / byteSize(dtype)]),
+      beside: (other) => this.initializer(other, [sizeOf(other.shape)]),
+    };
+  }
+
   private initializer({ name, dtype, file, offset, length, packing }: StoredTensor, shape: Shape): Value {
     // A tensor that is used in two shapes, or in halves, is two initializers. Their names are the same in graphs of other shapes, so that
     // these can share preparations.
     this.files.add(file.id);
-    const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]${packing ? ` ${dtype}` : ""}`;
+    const unique = `${name}#${[...this.files].indexOf(file.id)}:${offset} [${shape}]${packing || dtype === "uint8" ? ` ${dtype}` : ""}`;
     return this.once(unique, () => {
       this.initializers.push({ name: unique, dtype, shape, data: { file, offset, length } });
       return { graph: this, name: unique, dtype, shape };

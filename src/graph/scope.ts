@@ -104,9 +104,9 @@ export class Scope {
     return this.graph.weight(rowsOf(this.expect(name, shape), start, end), [end - start, ...shape.slice(1)]);
   }
 
-  /** The tensor `name` [rows, ...] for lookups of rows, in the file's precision. */
-  table(name: string, shape: Shape): Value {
-    return this.graph.table(this.expect(name, shape), shape);
+  /** The rows of the table `name`, which must have `shape`, at int64 `indices`. @throws CheckpointError if its shape is different. */
+  lookup(name: string, shape: Shape, indices: Value): Value {
+    return this.graph.lookup(this.expect(name, shape), shape, indices);
   }
 
   private expect(name: string, shape: Shape): StoredTensor {

@@ -118,5 +118,5 @@ export async function expectFile(source: string | File): Promise<FileSource> {
 
 /** Whether the name is that of a single file of weights. */
 export function isFileName(source: string): boolean {
-  return /\.safetensors$/i.test(source) || isPickle(source);
+  return /\.(safetensors|gguf)$/i.test(source) || isPickle(source);
 }

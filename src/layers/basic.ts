@@ -5,7 +5,7 @@ import type { ConvOptions } from "../graph/ops/conv2d.js";
 import { convolve } from "../graph/ops/convolution.js";
 import { groupNormalize, layerNormalize, rmsNormalize } from "../graph/ops/norms.js";
 import { affine, linearProduct } from "../graph/ops/products.js";
-import { gather, rows } from "../graph/ops/shapes.js";
+import { rows } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import type { Shape } from "../tensor/tensor.js";
 import { adaptedBias, adaptedGain, adaptedWeight, type Rows, withAdapters, withConvAdapters } from "./adapters.js";
@@ -40,7 +40,7 @@ export function conv(x: Value, w: Scope, channels: number, { kernel = 3, ...opti
 
 /** `nn.Embedding`: the vectors [..., width] of int64 `indices` in a table of `rows` rows. */
 export function embedding(indices: Value, w: Scope, rows: number, width: number): Value {
-  return indices.graph.cast(gather(w.table("weight", [rows, width]), indices), indices.graph.float);
+  return w.lookup("weight", [rows, width], indices);
 }
 
 /** `nn.GroupNorm` over the channels of x [batch, channels, height, width]. */

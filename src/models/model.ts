@@ -3,6 +3,7 @@ import { createEngine } from "#platform";
 import { camelCaseKeys, classOf, readJson } from "../checkpoint/config.js";
 import type { JsonObject } from "../checkpoint/json.js";
 import { openPart, PART_FIELDS, type PartOptions } from "../checkpoint/open-part.js";
+import { refuseOtherQuantisation } from "../checkpoint/quantisation-config.js";
 import { progressOf, SAVE_FIELDS, type SavePretrainedOptions, writeTo } from "../checkpoint/saving.js";
 import { CHECKPOINT_HINT, parseConfig } from "../checkpoint/schema.js";
 import { openWeights, type Weights } from "../checkpoint/weights.js";
@@ -28,6 +29,7 @@ import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { type NetworkPolicy, networkPolicy } from "./network-policy.js";
+import { isQuantisable, quantisedWeights } from "./quantised-weights.js";
 import { savedNetworkBytes, saveNetwork, saveNetworkConfig } from "./save-network.js";
 
 /** Where a network's weights come from and where it runs. */
@@ -323,7 +325,7 @@ export async function openModel<Schema extends v.GenericSchema>(
   check: (owner: string, config: v.InferOutput<Schema>) => void = () => {},
   otherNames: readonly string[] = [],
 ): Promise<ModelParts<v.InferOutput<Schema>>> {
-  const { engine, device, deviceId, lowMemory, precision, onLoadProgress, ...from } = checkOptions(options, MODEL_FIELDS, {
+  const { engine, device, deviceId, lowMemory, precision, quantize, onLoadProgress, ...from } = checkOptions(options, MODEL_FIELDS, {
     call: `${className}.fromPretrained`,
   });
   const folder = await openPart(source, from, "model", className);
@@ -338,8 +340,11 @@ export async function openModel<Schema extends v.GenericSchema>(
   }
   const config = parseConfig(owner, schema, json, CHECKPOINT_HINT);
   check(owner, config);
-  const weights = await openWeights(folder, { variant: from.variant });
-  const own = engine ?? (await createEngine({ device, deviceId, lowMemory, precision, onLoadProgress }));
+  refuseOtherQuantisation(owner, written);
+  const opened = await openWeights(folder, { variant: from.variant });
+  const quantisation = quantize ?? engine?.quantize;
+  const weights = quantisation && isQuantisable(className) ? await quantisedWeights(opened, quantisation) : opened;
+  const own = engine ?? (await createEngine({ device, deviceId, lowMemory, precision, quantize, onLoadProgress }));
   if (!engine) await own.settle?.();
   return { className, json: written, config, weights, engine: own, ownsEngine: !engine };
 }

@@ -3,7 +3,7 @@ import { count, depth } from "../checkpoint/schema.js";
 import { hiddenActivationName } from "../layers/basic.js";
 import type { Folder } from "../platform/folder.js";
 import { checkHeads, LanguageModel } from "./language-model.js";
-import { type ModelOptions, openModel } from "./model.js";
+import { type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { ropeFields, thetaOf } from "./rope-config.js";
 
 const schema = v.object({
@@ -43,6 +43,14 @@ export class Qwen3Model extends LanguageModel<Qwen3Config> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<Qwen3Model> {
     return new Qwen3Model(await openModel("Qwen3Model", schema, source, options, checkHeads, ["Qwen3ForCausalLM"]));
+  }
+
+  /**
+   * Opens the model from a single file, safetensors or GGUF. Its config comes from the tensors' shapes, or from the folder `config`.
+   * @throws CheckpointError, ConfigError, DeviceError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<Qwen3Model> {
+    return Qwen3Model.fromPretrained(...(await singleFileModel(path, "text_encoder", options)));
   }
 
   protected get decoder() {

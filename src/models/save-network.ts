@@ -42,7 +42,7 @@ export async function saveNetwork(output: OutputFolder, network: SavedNetwork, o
     const stored = weights.get(name);
     output.needs(stored.file);
     const shape = savedShape(name, stored.shape);
-    const compute = isFused(name, adapters) ? () => fusedTensor(name, shape, { weights, adapters, engine }) : undefined;
+    const compute = isFused(name, adapters) || stored.packing ? () => fusedTensor(name, shape, { weights, adapters, engine }) : undefined;
     return savedTensor(stored, { name: nameOf(name), shape, dtype: options.dtype, compute });
   });
   await saveNetworkConfig(output, network, tensors);
@@ -56,7 +56,8 @@ export async function saveNetworkConfig(
   tensors: readonly OutputTensor[] = [],
 ): Promise<void> {
   const fields = snakeCaseKeys(config as JsonObject);
-  const { torch_dtype: stated, dtype = stated, transformers_version: _, ...own } = json;
+  // Quantised weights are saved as the numbers that they stand for.
+  const { torch_dtype: stated, dtype = stated, transformers_version: _, quantization_config: __, ...own } = json;
   const all = Object.fromEntries(Object.entries({ ...fields, ...own }).filter(([key]) => !key.startsWith("_")));
   const origin: JsonObject =
     library === "diffusers"

@@ -75,8 +75,8 @@ export async function openTogether<Net extends AsyncDisposable>(
   options: ModelOptions,
 ): Promise<NetsTogether<Net>> {
   checkOptions(options, MODEL_FIELDS, { call: `${className}.fromPretrained` });
-  const { device, deviceId, lowMemory, precision, onLoadProgress } = options;
-  const engine = options.engine ?? (await createEngine({ device, deviceId, lowMemory, precision, onLoadProgress }));
+  const { device, deviceId, lowMemory, precision, quantize, onLoadProgress } = options;
+  const engine = options.engine ?? (await createEngine({ device, deviceId, lowMemory, precision, quantize, onLoadProgress }));
   const ownEngine = options.engine ? undefined : engine;
   const nets: Net[] = [];
   try {

@@ -14,7 +14,7 @@ import { LOWEST_SCORE } from "./causal-mask.js";
 import { expectShape } from "./expect-shape.js";
 import { expectVocabulary } from "./expect-vocabulary.js";
 import { type HiddenStatesOptions, MASK_FIELDS } from "./language-model.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 
 const schema = v.object({
   /** Tokens in the vocabulary; 32128 by default. */
@@ -65,6 +65,14 @@ export class T5EncoderModel extends Model<T5Config> {
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<T5EncoderModel> {
     const names = ["T5Model", "T5ForConditionalGeneration", "T5WithLMHeadModel"];
     return new T5EncoderModel(await openModel("T5EncoderModel", schema, source, options, check, names));
+  }
+
+  /**
+   * Opens the model from a single file, safetensors or GGUF. Its config comes from the tensors' shapes, or from the folder `config`.
+   * @throws CheckpointError, ConfigError, DeviceError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<T5EncoderModel> {
+    return T5EncoderModel.fromPretrained(...(await singleFileModel(path, "text_encoder", options)));
   }
 
   /**

@@ -78,7 +78,7 @@ export async function openPipeline(
   const known = "open" in opened ? opened : undefined;
   const chosen = "load" in opened ? opened : undefined;
   const { concurrency, ...all } = checkOpening(known, chosen?.className, method, options);
-  const { device, deviceId, lowMemory, precision, onLoadProgress, ...others } = all;
+  const { device, deviceId, lowMemory, precision, quantize, onLoadProgress, ...others } = all;
   const { variant, config, revision, token, endpoint, cacheDir, localFilesOnly, onProgress, signal, ...more } = others;
   const { predictionType, timestepSpacing, ...given } = more;
   const from = { variant, config, revision, token, endpoint, cacheDir, localFilesOnly, onProgress, signal };
@@ -98,7 +98,7 @@ export async function openPipeline(
   const pipeline = await loader(index, folder)();
   // The class is known now, so the given parts are checked against its own.
   if (!known) checkOpening(pipeline, chosen?.className, method, given);
-  const engine = await createEngine({ device, deviceId, lowMemory, precision, onLoadProgress });
+  const engine = await createEngine({ device, deviceId, lowMemory, precision, quantize, onLoadProgress });
   const source = new ComponentSource(pipeline.className, { folder, index, engine, variant });
   try {
     const made = await pipeline.open(source, index, brought);

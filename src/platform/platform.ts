@@ -5,6 +5,7 @@ import type { Folder } from "./folder.js";
 import type { CachedRepository, HubChoices, HubSettings, RepositoryCache } from "./hub.js";
 import type { FolderWriter, WriteFolderOptions } from "./output-folder.js";
 import type { DecodedImage, FrameOptions, ImageHeader } from "./pictures.js";
+import type { WeightCache } from "./weight-cache.js";
 
 /**
  * What differs between Node and the browser. Each platform has a folder here whose `platform.ts` exports these functions. All other code
@@ -16,6 +17,8 @@ export interface Platform extends Files, PackageFiles, HubFiles, Pictures {
    * @throws DeviceError if the device does not work; ArgumentError for an unknown precision.
    */
   createEngine(options?: EngineOptions): Promise<Engine>;
+  /** Where weights that `quantize` makes are kept. @throws ArgumentError if the platform has no such place. */
+  openWeightCache(): WeightCache;
   /** The SHA-256 of all bytes, in hexadecimal. */
   sha256(chunks: AsyncIterable<Uint8Array>): Promise<string>;
 }

@@ -32,6 +32,15 @@ export type Precision = "exact" | "fast";
 /** The precisions a caller can name. */
 export const PRECISIONS: readonly Precision[] = ["exact", "fast"];
 
+/**
+ * How the large matrices of transformers, UNets and their language models are quantised: "q8" to 8 bits (ggml's Q8_0), "q4" to 4 bits
+ * (Q4_0), in blocks of 32 with a scale for each.
+ */
+export type Quantisation = "q4" | "q8";
+
+/** The quantisations a caller can name. */
+export const QUANTISATIONS: readonly Quantisation[] = ["q4", "q8"];
+
 /** Where and how networks run. */
 export interface DeviceOptions {
   /** The device; "auto" by default. */
@@ -46,6 +55,12 @@ export interface DeviceOptions {
   /** How closely networks compute: "exact" by default. */
   readonly precision?: Precision | undefined;
   /**
+   * Quantises the large matrices of transformers, UNets, T5 and Qwen: less memory, not quite the same picture. It is done once, when a
+   * checkpoint is opened, and the result is kept in ~/.cache/darkroom/quantised (DARKROOM_CACHE). Norms, biases, embeddings, convolutions,
+   * first and last layers and small matrices stay as they are. Weights that are quantised already stay so. Off by default; not in pages.
+   */
+  readonly quantize?: Quantisation | undefined;
+  /**
    * Called while a network is loaded, which happens when it first runs, and again for pictures of another size: with 0 bytes, with all of
    * them, and in WebAssembly and in pages also in between. A network that throws its memory away is loaded again. What it throws ends the
    * call that loads the network.
@@ -59,5 +74,6 @@ export const DEVICE_FIELDS: Fields<DeviceOptions> = {
   deviceId: whole(0),
   lowMemory: flag,
   precision: oneOf(...PRECISIONS),
+  quantize: oneOf(...QUANTISATIONS),
   onLoadProgress: callback(),
 };

@@ -1,7 +1,7 @@
 import type { FinishedGraph } from "../graph/finished-graph.js";
 import type { FileRef } from "../tensor/stored-tensor.js";
 import type { Capabilities } from "./capabilities.js";
-import type { Precision, ResolvedDevice } from "./device.js";
+import type { Precision, Quantisation, ResolvedDevice } from "./device.js";
 import type { LoadOptions, Session } from "./session.js";
 
 /** ONNX Runtime on one device, off the caller's thread. */
@@ -14,6 +14,8 @@ export interface Engine {
   readonly lowMemory?: boolean | undefined;
   /** How closely it computes; "exact" if undefined. It is "exact" if the device cannot compute as the option "fast" wants. */
   readonly precision?: Precision | undefined;
+  /** How the weights of its networks are quantised when they are opened; undefined: not at all. */
+  readonly quantize?: Quantisation | undefined;
   /**
    * Waits until the device is certain. Device "auto" assumes that the native CPU works, and loads its library while the checkpoint is
    * opened. If it does not load, WebAssembly takes its place.

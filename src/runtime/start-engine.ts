@@ -7,7 +7,7 @@ import type { FileRef } from "../tensor/stored-tensor.js";
 import { warn } from "../warnings.js";
 import { callQueueOf } from "./call-queue.js";
 import { type Capabilities, probe } from "./capabilities.js";
-import { DEVICES, type DeviceOptions, isProcessor, PRECISIONS, type Precision, type ResolvedDevice } from "./device.js";
+import { DEVICES, type DeviceOptions, isProcessor, PRECISIONS, type Precision, type Quantisation, type ResolvedDevice } from "./device.js";
 import { DeviceSessions } from "./device-sessions.js";
 import { disposed } from "./disposed.js";
 import type { Engine } from "./engine.js";
@@ -87,6 +87,7 @@ async function firstThatWorks(
 /** An engine on one device. */
 class OnnxEngine implements Engine {
   readonly lowMemory: boolean;
+  readonly quantize: Quantisation | undefined;
   private settling: Promise<void> | undefined;
   private isDisposed = false;
 
@@ -96,6 +97,7 @@ class OnnxEngine implements Engine {
     private readonly options: EngineOptions,
   ) {
     this.lowMemory = options.lowMemory ?? false;
+    this.quantize = options.quantize;
   }
 
   get capabilities(): Capabilities {

@@ -36,9 +36,42 @@ export interface StoredTensor {
 }
 
 /** How a quantised weight is packed. */
-export interface Packing {
-  /** Its numbers, row by row, are in such blocks. */
+export type Packing = BlockPacking | CodePacking | BytePacking;
+
+/** ggml's formats: numbers, row by row, in blocks that hold their scales. */
+export interface BlockPacking {
   readonly format: BlockFormat;
+}
+
+/**
+ * bitsandbytes' 4-bit formats (Dettmers et al. 2023): codes of 4 bits, the first in the upper half of a byte, and scales in other tensors.
+ */
+export interface CodePacking {
+  readonly format: "NF4" | "FP4";
+  /** What the 16 codes stand for, float32. */
+  readonly table: StoredTensor;
+  /** Numbers of a block, counted over the whole tensor, row by row. */
+  readonly block: number;
+  /** The scale of each block: float32, or codes in `nested`. */
+  readonly scales: StoredTensor;
+  /** What the scales' codes, bytes, stand for. */
+  readonly nested?: {
+    /** float32 [256] */
+    readonly table: StoredTensor;
+    /** The scale of each block of scales. */
+    readonly scales: StoredTensor;
+    readonly block: number;
+    /** What is added to every scale. */
+    readonly offset: number;
+  };
+  /** The whole tensor's shape, and the rows of it that are meant. */
+  readonly whole: Shape;
+  readonly rows: readonly [start: number, end: number];
+}
+
+/** bitsandbytes' LLM.int8 (Dettmers et al. 2022): signed bytes, times `scale` of their row, divided by 127. */
+export interface BytePacking {
+  readonly format: "LLM.int8";
 }
 
 /** The fields of a stored tensor that differ between its rows. */
@@ -46,13 +79,14 @@ interface ByteRange {
   readonly shape: Shape;
   readonly offset: number;
   readonly length: number;
-  readonly scale?: ByteRange;
+  readonly scale?: ByteRange | undefined;
   readonly swapsHalves?: boolean;
+  readonly packing?: Packing;
 }
 
 /** The rows `start` to `end` (excluded) of a tensor, with their scales. They are a byte range inside the tensor's own. */
 export function rowsOf<Stored extends ByteRange>(tensor: Stored, start: number, end: number): Stored {
-  const { scale } = tensor;
+  const { scale, packing } = tensor;
   const [rows = 1, ...columns] = tensor.shape;
   if (tensor.swapsHalves) {
     if (start === 0 && end === rows) return tensor;
@@ -60,6 +94,11 @@ export function rowsOf<Stored extends ByteRange>(tensor: Stored, start: number, 
     if (start < half && end > half) throw new RangeError(`rows ${start} to ${end} of ${rows} lie in both halves, which are swapped`);
     const moved = start < half ? half : -half;
     return rowsOf({ ...tensor, swapsHalves: false }, start + moved, end + moved);
+  }
+  if (packing && "rows" in packing) {
+    // Blocks go on from one row to the next, so the bytes stay together.
+    const first = packing.rows[0];
+    return { ...tensor, shape: [end - start, ...columns], packing: { ...packing, rows: [first + start, first + end] } };
   }
   const rowBytes = rows === 0 ? 0 : tensor.length / rows;
   return {

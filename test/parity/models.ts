@@ -28,6 +28,7 @@ import { UNet2DModel } from "../../src/models/unet-2d.js";
 import { UNet2DConditionModel } from "../../src/models/unet-2d-condition.js";
 import { UNetMotionModel } from "../../src/models/unet-motion.js";
 import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
+import type { Folder } from "../../src/platform/folder.js";
 import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, parseSeed } from "../../src/tensor/random.js";
 import { Tensor } from "../../src/tensor/tensor.js";
@@ -175,12 +176,13 @@ const MODELS: Readonly<Record<string, Runner>> = {
   T5EncoderModel: runner(T5EncoderModel, async (model, inputs) => {
     const ids = inputs.take<"int64">("input_ids");
     const plain = await model.forward(ids);
-    const masked = await model.forward(ids, { attentionMask: inputs.take<"int64">("attention_mask") });
+    const attentionMask = inputs.find<"int64">("attention_mask");
+    const masked = attentionMask && (await model.forward(ids, { attentionMask }));
     const long = inputs.find<"int64">("long_input_ids");
     const states = long && (await model.forward(long)).lastHiddenState;
     return {
       last_hidden_state: plain.lastHiddenState,
-      masked: masked.lastHiddenState,
+      masked: masked?.lastHiddenState,
       long_last_hidden_state: states && everyToken(states, 25),
     };
   }),
@@ -270,15 +272,31 @@ export async function compareModel(
   if (!run) throw new NotSupported(className);
   const expected = tensors();
   const inputs = new Inputs(meta as unknown as ModelMeta, expected);
-  const outputs = await (meta.motion_adapter ? runWithMotion : run)(
-    join(checkpoints, checkpoint),
-    { ...options, subfolder: part ?? undefined, variant: variant ?? undefined },
-    inputs,
-  );
+  const path = join(checkpoints, checkpoint);
+  const from = { ...options, subfolder: part ?? undefined, variant: variant ?? undefined };
+  const outputs = await (meta.motion_adapter ? runWithMotion(path, from, inputs) : run(path, from, inputs));
   return inputs.outputs.map((name) => {
     const [own, python] = [outputs[name], expected[name]];
     if (!own || !python) throw new Error(`${className} has neither an input nor an output ${name}`);
     return withinAbsolute(name, own, python, TOLERANCE);
+  });
+}
+
+/** One forward pass of a network that is opened from `source`, a folder or a single file's. `out_diffusers` and such are not outputs. */
+export async function runModel(
+  className: string,
+  source: string | Folder,
+  { meta, tensors }: ParityCase,
+  options: ModelOptions,
+): Promise<Comparison[]> {
+  const run = Object.hasOwn(MODELS, className) ? MODELS[className] : undefined;
+  if (!run) throw new NotSupported(className);
+  const expected = tensors();
+  const inputs = new Inputs(meta as unknown as ModelMeta, expected);
+  const outputs = await run(source, options, inputs);
+  return inputs.outputs.flatMap((name) => {
+    const [own, python] = [outputs[name], expected[name]];
+    return own && python ? [withinAbsolute(name, own, python, TOLERANCE)] : [];
   });
 }
 
@@ -313,15 +331,15 @@ async function runWithMotion(path: string, options: ModelOptions, inputs: Inputs
   return { out: sample };
 }
 
-type Runner = (path: string, options: ModelOptions, inputs: Inputs) => Promise<Outputs>;
+type Runner = (path: string | Folder, options: ModelOptions, inputs: Inputs) => Promise<Outputs>;
 
 function runner<Model extends AsyncDisposable>(
-  model: { fromPretrained(path: string, options: ModelOptions): Promise<Model> },
+  model: { fromPretrained(path: string | Folder, options: ModelOptions): Promise<Model> },
   run: (model: Model, inputs: Inputs, path: string) => Promise<Outputs>,
 ): Runner {
   return async (path, options, inputs) => {
     await using opened = await model.fromPretrained(path, options);
-    return await run(opened, inputs, path);
+    return await run(opened, inputs, typeof path === "string" ? path : path.name);
   };
 }
 
@@ -350,11 +368,17 @@ export function everyToken(x: Tensor, step: number): Tensor {
 }
 
 async function encodeByLayer(model: LanguageModel<unknown>, inputs: Inputs): Promise<Outputs> {
-  const [ids, attentionMask] = [inputs.take<"int64">("input_ids"), inputs.take<"int64">("attention_mask")];
+  const [ids, attentionMask] = [inputs.take<"int64">("input_ids"), inputs.find<"int64">("attention_mask")];
   const layers = inputs.meta.layers ?? [];
   const { lastHiddenState } = await model.forward(ids, { attentionMask });
-  const states = await model.hiddenStates(ids, layers, { attentionMask });
-  return { last_hidden_state: lastHiddenState, ...Object.fromEntries(states.map((state, i) => [`hidden_states.${layers[i]}`, state])) };
+  const states = layers.length === 0 ? [] : await model.hiddenStates(ids, layers, { attentionMask });
+  const { numHiddenLayers } = model.config as { readonly numHiddenLayers: number };
+  const [penultimate] = await model.hiddenStates(ids, [numHiddenLayers - 1], { attentionMask });
+  return {
+    last_hidden_state: lastHiddenState,
+    penultimate,
+    ...Object.fromEntries(states.map((state, i) => [`hidden_states.${layers[i]}`, state])),
+  };
 }
 
 /** A text with a picture, whose tokens have the positions of their rows and columns. */

@@ -80,7 +80,8 @@ export class ParityRun implements AsyncDisposable {
         this.engine ??= await createEngine({ device });
         return compareUpscaler(parityCase, { checkpoints, engine: this.engine });
       case "quantised":
-        return compareQuantised(parityCase, { checkpoints });
+        this.engine ??= await createEngine({ device });
+        return compareQuantised(parityCase, { checkpoints, engine: this.engine });
       case "lora":
         return compareLora(parityCase, { checkpoints, device, pipelines });
       case "pipelines":

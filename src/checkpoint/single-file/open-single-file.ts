@@ -7,6 +7,7 @@ import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
 import { findWeights, weightsIn } from "../weights.js";
 import { adapterConfig } from "./adapter-config.js";
+import { LANGUAGE_MODEL_CLASSES, namedClass } from "./language-models.js";
 import { motionConfig } from "./motion-config.js";
 import { controlNetConfig, controlNetUnionConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
@@ -119,14 +120,23 @@ async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder
   return new VirtualFolder(config.name, { base: config, files: { "config.json": whole }, weights: part.weights });
 }
 
+/** The classes that a part of a file may have. */
+function classesOf(part: PartName): readonly string[] {
+  if (part === "transformer") return TRANSFORMER_CLASSES;
+  return part === "text_encoder" ? [NETWORKS[part].className, ...LANGUAGE_MODEL_CLASSES] : [NETWORKS[part].className];
+}
+
 /** The part of a file that the config of a single network describes. */
-function partOfClass(name: string, { _class_name: className }: JsonObject): PartName {
-  const classesOf = (each: PartName) => (each === "transformer" ? TRANSFORMER_CLASSES : [NETWORKS[each].className]);
-  const part = PART_NAMES.find((each) => typeof className === "string" && classesOf(each).includes(className));
+function partOfClass(name: string, json: JsonObject): PartName {
+  const className = namedClass(json);
+  const part = PART_NAMES.find((each) => className !== undefined && classesOf(each).includes(className));
   if (part) return part;
-  throw new ConfigError(`${name}/config.json is of class ${quote(className)}; expected ${PART_NAMES.flatMap(classesOf).join(", ")}`, {
-    hint: (name) => `give the folder of a whole checkpoint as ${name("config")}: model_index.json beside unet/, vae/, ...`,
-  });
+  throw new ConfigError(
+    `${name}/config.json is of class ${quote(className ?? null)}; expected ${PART_NAMES.flatMap(classesOf).join(", ")}`,
+    {
+      hint: (name) => `give the folder of a whole checkpoint as ${name("config")}: model_index.json beside unet/, vae/, ...`,
+    },
+  );
 }
 
 /** The folder that the file suggests. @throws ConfigError if there is no pipeline for its UNet. */
@@ -182,6 +192,7 @@ function configOf({ kind }: SingleFile, name: PartName, { weights, maker, layout
       return motionConfig(weights);
     case "text_encoder":
     case "text_encoder_2":
+      if (layout) return layout.config(weights);
       return textEncoderConfig(weights, maker === "laion", NETWORKS[name].className);
   }
 }

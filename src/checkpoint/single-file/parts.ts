@@ -3,6 +3,7 @@ import type { Folder } from "../../platform/folder.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
 import { adapterNames } from "./adapter-names.js";
+import { findLanguageModel } from "./language-models.js";
 import { DIFFUSERS_NAMES, type Naming } from "./layer-names.js";
 import { isMotionFile, MOTION_NAMES } from "./motion-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
@@ -29,8 +30,8 @@ export interface FilePart {
   readonly weights: Weights;
   /** The authors of the architecture, for text encoders. */
   readonly maker?: "openai" | "laion";
-  /** The layout of its kind, for transformers. */
-  readonly layout?: TransformerLayout;
+  /** The layout of its kind, for transformers and language models. */
+  readonly layout?: Pick<TransformerLayout, "className" | "config">;
 }
 
 /** Where a part's tensors are in a file, and how they are named. */
@@ -39,7 +40,7 @@ interface Place {
   readonly naming: Naming;
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
-  readonly layout?: TransformerLayout;
+  readonly layout?: FilePart["layout"];
   /** The tensor to use instead of the one with this name. */
   readonly instead?: (name: string) => HeaderTensor | undefined;
 }
@@ -109,6 +110,7 @@ export function findParts(
 ): ReadonlyMap<PartName, FilePart> {
   const names = new Names(header);
   const unet = unetPlace(names);
+  const encoders = textEncoderPlaces(names);
   const places: Readonly<Record<PartName, Place | undefined>> = {
     unet: unet && usesEma ? averaged(unet, names) : unet,
     transformer: findTransformer((prefix) => names.below(prefix)),
@@ -117,7 +119,8 @@ export function findParts(
     adapter: adapterPlace(names),
     motion_adapter: isMotionFile(header.tensors.keys()) ? { prefix: "", naming: MOTION_NAMES } : undefined,
     vae: vaePlace(names),
-    ...textEncoderPlaces(names),
+    ...encoders,
+    text_encoder: encoders.text_encoder ?? findLanguageModel((prefix) => names.below(prefix)),
   };
   const parts = new Map<PartName, FilePart>();
   for (const [part, place] of Object.entries(places) as [PartName, Place | undefined][]) {

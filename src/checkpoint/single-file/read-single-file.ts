@@ -59,7 +59,8 @@ export async function findNetworks(
 ): Promise<SingleFile | undefined> {
   const found = findParts(header, folder, path);
   const isOther = !isMotionFile(header.tensors.keys()) && otherFamily(header.tensors.keys()) !== undefined;
-  if (found.size === 0 || (isOther && !found.has("transformer"))) return undefined;
+  const isKnown = [...found.values()].some(({ layout }) => layout !== undefined);
+  if (found.size === 0 || (isOther && !isKnown)) return undefined;
   const {
     family,
     source: familySource,

@@ -27,9 +27,11 @@ export interface CodedBlocks {
   /** The code of 0; 0 by default. */
   readonly zero?: number;
   /** What the codes stand for, if they are no numbers themselves. */
-  readonly table?: readonly number[];
+  readonly table?: readonly number[] | Value;
   /** The scale of each block [blocks, 1], float32. */
   readonly scales: Value;
+  /** What the scaled numbers are divided by. */
+  readonly divisor?: number;
   /** What is added in each block [blocks, 1], float32. */
   readonly offsets?: Value;
 }
@@ -57,15 +59,19 @@ export function marked({ codes, bytes = codes }: CodedBlocks): Value {
 }
 
 /** The numbers of blocks, [blocks, numbers of a block], in float32. */
-export function widened({ codes, zero = 0, table, scales, offsets }: CodedBlocks): Value {
+export function widened({ codes, zero = 0, table, scales, divisor, offsets }: CodedBlocks): Value {
   const { graph } = codes;
-  const numbers = table ? gather(graph.constant(table), graph.cast(codes, "int32")) : graph.cast(codes, "float32");
+  const numbers = table
+    ? gather("graph" in table ? table : graph.constant(table), graph.cast(codes, "int32"))
+    : graph.cast(codes, "float32");
   const centred = zero === 0 ? numbers : arithmetic("Sub", numbers, graph.constant([zero], []));
   const scaled = arithmetic("Mul", centred, scales);
+  if (divisor !== undefined) return arithmetic("Div", scaled, graph.constant([divisor], []));
   return offsets ? arithmetic("Add", scaled, offsets) : scaled;
 }
 
-function arithmetic(op: "Add" | "Sub" | "Mul", a: Value, b: Value): Value {
+/** Arithmetic in float32, with broadcasting. */
+export function arithmetic(op: "Add" | "Sub" | "Mul" | "Div", a: Value, b: Value): Value {
   return a.graph.node(op, [a, b], { shape: broadcast(a.shape, b.shape), dtype: "float32" });
 }
 
@@ -86,7 +92,8 @@ function bitwise(op: "BitwiseAnd" | "BitwiseOr", a: Value, b: Value): Value {
   return a.graph.node(op, [a, b], { shape: broadcast(a.shape, b.shape), dtype: "uint8" });
 }
 
-function and(a: Value, mask: number): Value {
+/** The bits of `a` in a mask. */
+export function and(a: Value, mask: number): Value {
   return bitwise("BitwiseAnd", a, a.graph.constant([mask], [], "uint8"));
 }
 
@@ -95,7 +102,7 @@ function or(a: Value, b: Value): Value {
 }
 
 /** The bits of `a` moved by a count, or by counts that broadcast. */
-function move(a: Value, direction: "LEFT" | "RIGHT", counts: readonly number[], shape: Shape = []): Value {
+export function move(a: Value, direction: "LEFT" | "RIGHT", counts: readonly number[], shape: Shape = []): Value {
   const by = a.graph.constant(counts, shape, "uint8");
   return a.graph.node("BitShift", [a, by], { shape: broadcast(a.shape, by.shape), dtype: "uint8", attributes: { direction } });
 }

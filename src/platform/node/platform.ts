@@ -7,5 +7,6 @@ export { openRepositoryCache } from "./hub-cache.js";
 export { listRepositories, removeRepository } from "./hub-repositories.js";
 export { hubSettings } from "./hub-settings.js";
 export { decodeImage, encodeFrames, encodeImage, readImageHeader, readPath } from "./image.js";
+export { openWeightCache } from "./weight-cache.js";
 export { writeFileAtomically } from "./write-file.js";
 export { expectWritable, writeFolder } from "./write-folder.js";

@@ -9,4 +9,5 @@ export { hubSettings } from "./hub-settings.js";
 export { decodeImage, encodeFrames, encodeImage, readImageHeader, readPath } from "./image.js";
 export { openTokenizerFiles, packagedCheckpoint } from "./package-files.js";
 export { readRange } from "./web-file.js";
+export { openWeightCache } from "./weight-cache.js";
 export { expectWritable, locationOf, writeFileAtomically, writeFolder } from "./write-file.js";
