@@ -203,10 +203,19 @@ export {
   type PagChoice,
 } from "./pipelines/auto-pipeline.js";
 export { type CfgCutoffOptions, cfgCutoff, ipAdapterScaleCutoff } from "./pipelines/cfg-cutoff.js";
+export { type ChromaOptions, ChromaPipeline, type ChromaTextToImageRequest } from "./pipelines/chroma.js";
+export type { ChromaComponents, ChromaPromptEmbeds, ChromaRequest } from "./pipelines/chroma-base.js";
+export { type ChromaImg2ImgOptions, ChromaImg2ImgPipeline, type ChromaImg2ImgRequest } from "./pipelines/chroma-img2img.js";
 export { type ClassLabels, ConsistencyModelPipeline, type ConsistencyModelRequest } from "./pipelines/consistency-model.js";
 export { DDIMPipeline, type DDIMRequest } from "./pipelines/ddim.js";
 export { DDPMPipeline } from "./pipelines/ddpm.js";
 export { DiffusionPipeline } from "./pipelines/diffusion-pipeline.js";
+export { type FluxOptions, FluxPipeline, type FluxTextToImageRequest } from "./pipelines/flux.js";
+export type { FluxComponents, FluxPromptEmbeds, FluxRequest, TrueGuidanceOptions } from "./pipelines/flux-base.js";
+export { type FluxFillOptions, FluxFillPipeline, type FluxFillRequest } from "./pipelines/flux-fill.js";
+export { type FluxImg2ImgOptions, FluxImg2ImgPipeline, type FluxImg2ImgRequest } from "./pipelines/flux-img2img.js";
+export { type FluxInpaintOptions, FluxInpaintPipeline, type FluxInpaintRequest } from "./pipelines/flux-inpaint.js";
+export { type FluxKontextOptions, FluxKontextPipeline, type FluxKontextRequest } from "./pipelines/flux-kontext.js";
 export {
   type Flux2KleinComponents,
   type Flux2KleinOptions,
@@ -227,6 +236,7 @@ export {
 } from "./pipelines/latent-consistency-model-img2img.js";
 export type { GuidanceOptions, PromptEmbeds } from "./pipelines/latent-diffusion-request.js";
 export type { PipelineOptions, SchedulerOptions } from "./pipelines/open-pipeline.js";
+export type { PackedFlowPipeline } from "./pipelines/packed-flow-pipeline.js";
 export type { GivenParts, PartsOf, PipelineClass, PipelineOf, TextToImagePipeline } from "./pipelines/pipeline-classes.js";
 export type {
   Prompted,
@@ -249,6 +259,23 @@ export type { DenoisingStep, PipelineRun } from "./pipelines/shared/pipeline-run
 export type { OnStepEnd, SteeringOptions, StepChanges, StepEnd } from "./pipelines/shared/steering.js";
 export type { StepCacheOptions } from "./pipelines/shared/step-cache.js";
 export { type StableDiffusionOptions, StableDiffusionPipeline, type StableDiffusionRequest } from "./pipelines/stable-diffusion.js";
+export { type StableDiffusion3Options, StableDiffusion3Pipeline, type StableDiffusion3Request } from "./pipelines/stable-diffusion-3.js";
+export type {
+  SkipLayerOptions,
+  StableDiffusion3Common,
+  StableDiffusion3Components,
+  StableDiffusion3PromptEmbeds,
+} from "./pipelines/stable-diffusion-3-base.js";
+export {
+  type StableDiffusion3Img2ImgOptions,
+  StableDiffusion3Img2ImgPipeline,
+  type StableDiffusion3Img2ImgRequest,
+} from "./pipelines/stable-diffusion-3-img2img.js";
+export {
+  type StableDiffusion3InpaintOptions,
+  StableDiffusion3InpaintPipeline,
+  type StableDiffusion3InpaintRequest,
+} from "./pipelines/stable-diffusion-3-inpaint.js";
 export {
   type StableDiffusionAdapterComponents,
   type StableDiffusionAdapterOptions,

@@ -3,6 +3,7 @@ import { DDIM } from "./ddim.js";
 import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
 import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts, TransformerFamily, WorkflowName } from "./family.js";
+import { CHROMA, FLUX, FLUX_FILL, FLUX_KONTEXT } from "./flux.js";
 import { FLUX2_KLEIN } from "./flux2-klein.js";
 import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
 import { LATENT_CONSISTENCY } from "./latent-consistency.js";
@@ -14,6 +15,7 @@ import { SCORE_SDE_VE } from "./score-sde-ve.js";
 import { STABLE_DIFFUSION_1 } from "./stable-diffusion-1.js";
 import { STABLE_DIFFUSION_2 } from "./stable-diffusion-2.js";
 import { STABLE_DIFFUSION_2_DEPTH } from "./stable-diffusion-2-depth.js";
+import { STABLE_DIFFUSION_3 } from "./stable-diffusion-3.js";
 import { STABLE_DIFFUSION_XL } from "./stable-diffusion-xl.js";
 import { STABLE_DIFFUSION_XL_REFINER } from "./stable-diffusion-xl-refiner.js";
 import { X4_UPSCALER } from "./x4-upscaler.js";
@@ -22,7 +24,7 @@ import { Z_IMAGE } from "./z-image.js";
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
 /** The families whose denoiser is a transformer. */
-const TRANSFORMERS = [Z_IMAGE, FLUX2_KLEIN] as const;
+const TRANSFORMERS = [Z_IMAGE, FLUX2_KLEIN, FLUX, FLUX_KONTEXT, FLUX_FILL, CHROMA, STABLE_DIFFUSION_3] as const;
 const ALL = [
   ...LATENT,
   ...TRANSFORMERS,

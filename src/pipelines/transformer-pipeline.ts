@@ -12,8 +12,9 @@ import type { ComponentSource } from "./shared/components.js";
 import type { DenoisingNetwork } from "./shared/denoiser.js";
 import type { Predict } from "./shared/denoising-loop.js";
 import { evenSigmas, flowTimestepsOfStrength, linearMu, type ShiftConfig } from "./shared/flow-timesteps.js";
-import { type ImageInput, imageInput, readImages } from "./shared/image-inputs.js";
-import { addInitialNoise, initialLatents, sizeOfImages, startingLatents } from "./shared/latents.js";
+import { type ImageInput, INPAINT_FIELDS, type InpaintImages, imageInput, readImages, readInpaintImages } from "./shared/image-inputs.js";
+import { prepareInpainting } from "./shared/inpainting.js";
+import { addInitialNoise, givenStart, initialLatents, sizeOfImages } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import type { Steerable } from "./shared/steering.js";
 
@@ -52,6 +53,14 @@ export const PICTURE_START_FIELDS: Fields<PictureStartOptions> = {
   image: needed(imageInput, "image is the picture to start from"),
   strength: real(0, 1),
 };
+
+/** The options of a call that repaints a part of a picture. */
+export interface RepaintOptions extends SizeOptions, InpaintImages {
+  /** How much of the masked part is replaced, 0..1; 0.6 by default. That share of the steps is computed. */
+  readonly strength?: number | undefined;
+}
+
+export const REPAINT_FIELDS: Fields<RepaintOptions> = { ...SIZE_FIELDS, ...INPAINT_FIELDS, strength: real(0, 1) };
 
 /** A run whose size and timesteps are known. */
 export interface PlannedRun {
@@ -147,7 +156,7 @@ export abstract class TransformerPipeline<
   }
 
   /** The shift of noise levels under dynamic shifting, for so many tokens and steps. */
-  protected mu(tokens: number, _steps: number, { config }: Scheduler): number {
+  protected mu(tokens: number, _steps: number, { config }: Scheduler, _request: Request): number {
     return linearMu(tokens, config as ShiftConfig);
   }
 
@@ -163,7 +172,7 @@ export abstract class TransformerPipeline<
     const levels: TimestepOptions = sigmas ? { sigmas } : timestepOptions;
     const { useDynamicShifting } = scheduler.config as { readonly useDynamicShifting?: boolean };
     const asked = request.numInferenceSteps ?? (isGiven ? this.defaults.steps : steps);
-    scheduler.setTimesteps({ ...levels, ...(useDynamicShifting && { mu: this.mu(this.tokens(size), asked, scheduler) }) });
+    scheduler.setTimesteps({ ...levels, ...(useDynamicShifting && { mu: this.mu(this.tokens(size), asked, scheduler, request) }) });
     return strength === undefined ? scheduler.timesteps : flowTimestepsOfStrength(scheduler, steps, strength);
   }
 
@@ -187,16 +196,37 @@ export abstract class TransformerPipeline<
   /** Makes pictures from a picture with added noise. */
   protected async *fromPicture(call: Call<Request & PictureStartOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
     const { request, batch, generator, scheduler } = call;
-    const wanted = { ...(request.height && { height: request.height }), ...(request.width && { width: request.width }) };
+    const wanted = sidesOf(request);
     const image = await readImages(request.image, this.vae, { ...wanted, multiple: this.sizeMultiple });
     const size = this.size({ ...sizeOfImages(this.vae, image), ...wanted });
     const timesteps = this.plan(call, size, request.strength ?? this.defaults.strength ?? 1);
     const predictions = await this.predictions(call, { size, timesteps });
     const noised = async () => {
-      const start = await startingLatents(this.vae, image, batch, generator);
+      const start = await givenStart(this.vae, image, batch, generator);
       return this.pack(addInitialNoise(start, generator, scheduler, timesteps[0] ?? 0));
     };
     return yield* this.flow(call, { size, timesteps }, request.latents ?? (await noised()), predictions);
+  }
+
+  /** Repaints the part of a picture under a mask: after each step, the rest is put back. */
+  protected async *repaint(call: Call<Request & RepaintOptions>): AsyncGenerator<DenoisingStep, Denoised, void> {
+    const { request } = call;
+    const { image, mask, size: read, retouch } = await readInpaintImages(request, sidesOf(request), this.vae, this.sizeMultiple);
+    const size = this.size(read);
+    const strength = request.strength ?? this.defaults.strength ?? 1;
+    const timesteps = this.plan(call, size, strength);
+    const predictions = await this.predictions(call, { size, timesteps });
+    const input = { vae: this.vae, inChannels: this.noiseChannels, call, timesteps, image, mask, size, strength };
+    const { latents, afterStep, steerable } = await prepareInpainting(input);
+    const denoised = yield* this.loop(call, {
+      latents: this.pack(latents),
+      timesteps,
+      predict: predictions.predict,
+      afterStep: afterStep && ((packed, index) => this.pack(afterStep(this.unpack(packed, size), index))),
+      steerable: [...predictions.steerable, steerable],
+      unpack: (packed) => this.unpack(packed, size),
+    });
+    return { ...denoised, retouch };
   }
 
   /** The loop from packed latents. */
@@ -214,4 +244,9 @@ export abstract class TransformerPipeline<
 function expectPacked(latents: Tensor, [batch, tokens]: readonly [number, number]): Tensor {
   if (latents.shape.length === 3 && latents.shape[0] === batch && latents.shape[1] === tokens) return latents;
   throw new ArgumentError(`latents are [${latents.shape}]; expected [${batch}, ${tokens}, channels]`, { argument: "latents" });
+}
+
+/** The sides that a request names. */
+export function sidesOf({ height, width }: SizeOptions): SizeOptions {
+  return { ...(height !== undefined && { height }), ...(width !== undefined && { width }) };
 }

@@ -3,7 +3,10 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderKLFlux2 } from "../../src/models/autoencoder-kl-flux2.js";
+import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d.js";
+import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { Flux2Transformer2DModel } from "../../src/models/flux2-transformer.js";
+import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
 import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { type Asked, type AskedNetwork, askedTensors } from "../helpers/asked-tensors.js";
@@ -23,6 +26,9 @@ function network<Model extends AsyncDisposable>(
   return (config) => askedTensors({ open, tiny: folder(`checkpoints/${tiny}`), run, others }, config);
 }
 
+/** Inputs of FLUX.1's transformer and its kin for 1024 x 1024 pixels. */
+const fluxTokens = { encoderHiddenStates: zeros(1, 512, 4096), imgIds: zeros(64 * 64, 3), txtIds: zeros(512, 3) };
+
 /** Each class of test/fixtures/full-size. */
 const NETWORKS: Readonly<Record<string, Build>> = {
   AutoencoderKLFlux2: network(AutoencoderKLFlux2, "flux2-klein-base-mini/vae", async (model) => {
@@ -30,6 +36,19 @@ const NETWORKS: Readonly<Record<string, Build>> = {
     await model.encode(zeros(1, 3, 1024, 1024));
     await model.decode(zeros(1, 32, 128, 128));
   }),
+  ChromaTransformer2DModel: network(ChromaTransformer2DModel, "chroma-mini/transformer", (model) =>
+    model.forward(zeros(1, 64 * 64, 64), 0.5, { ...fluxTokens, attentionMask: zeros(1, 512 + 64 * 64) }),
+  ),
+  FluxTransformer2DModel: network(FluxTransformer2DModel, "flux-dev-mini/transformer", (model) =>
+    model.forward(zeros(1, 64 * 64, model.config.inChannels), 0.5, {
+      ...fluxTokens,
+      pooledProjections: zeros(1, 768),
+      guidance: model.config.guidanceEmbeds ? 3.5 : undefined,
+    }),
+  ),
+  SD3Transformer2DModel: network(SD3Transformer2DModel, "sd35-mini/transformer", (model) =>
+    model.forward(zeros(1, 16, 128, 128), 500, { encoderHiddenStates: zeros(1, 333, 4096), pooledProjections: zeros(1, 2048) }),
+  ),
   Flux2Transformer2DModel: network(Flux2Transformer2DModel, "flux2-klein-mini/transformer", (model) =>
     model.forward(zeros(1, 64 * 64, 128), 0.5, {
       encoderHiddenStates: zeros(1, 512, model.config.jointAttentionDim),

@@ -42,6 +42,8 @@ const ARGUMENTS = new Set([
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
   ...["num_frames", "decode_chunk_size", "video"],
   ...["max_sequence_length", "cfg_truncation", "cfg_normalization", "text_encoder_out_layers"],
+  ...["prompt_3", "negative_prompt_3", "max_sequence_length", "true_cfg_scale", "mu", "max_area", "_auto_resize"],
+  ...["skip_guidance_layers", "skip_layer_guidance_scale", "skip_layer_guidance_start", "skip_layer_guidance_stop"],
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */

@@ -63,6 +63,9 @@ declare const union: ControlNetUnionModel;
 
 type UNet = { unet: UNet2DConditionModel };
 type Unconditional = { unet: UNet2DModel };
+type Chroma = { transformer: darkroom.ChromaTransformer2DModel };
+type Flux = { transformer: darkroom.FluxTransformer2DModel };
+type SD3 = { transformer: darkroom.SD3Transformer2DModel };
 type ZImage = { transformer: ZImageTransformer2DModel };
 
 /** The type of each pipeline's network. */
@@ -108,6 +111,16 @@ interface Parts {
   StableDiffusionXLControlNetPAGPipeline: UNet;
   StableDiffusionXLControlNetPAGImg2ImgPipeline: UNet;
   Flux2KleinPipeline: { transformer: Flux2Transformer2DModel };
+  ChromaPipeline: Chroma;
+  ChromaImg2ImgPipeline: Chroma;
+  FluxPipeline: Flux;
+  FluxImg2ImgPipeline: Flux;
+  FluxInpaintPipeline: Flux;
+  FluxFillPipeline: Flux;
+  FluxKontextPipeline: Flux;
+  StableDiffusion3Pipeline: SD3;
+  StableDiffusion3Img2ImgPipeline: SD3;
+  StableDiffusion3InpaintPipeline: SD3;
   ZImagePipeline: ZImage;
   ZImageImg2ImgPipeline: ZImage;
 }
@@ -161,6 +174,16 @@ export const opened = {
   StableDiffusionXLControlNetPAGPipeline: darkroom.StableDiffusionXLControlNetPAGPipeline.fromPretrained("folder"),
   StableDiffusionXLControlNetPAGImg2ImgPipeline: darkroom.StableDiffusionXLControlNetPAGImg2ImgPipeline.fromPretrained("folder"),
   Flux2KleinPipeline: darkroom.Flux2KleinPipeline.fromPretrained("folder"),
+  ChromaPipeline: darkroom.ChromaPipeline.fromPretrained("folder"),
+  ChromaImg2ImgPipeline: darkroom.ChromaImg2ImgPipeline.fromPretrained("folder"),
+  FluxPipeline: darkroom.FluxPipeline.fromPretrained("folder"),
+  FluxImg2ImgPipeline: darkroom.FluxImg2ImgPipeline.fromPretrained("folder"),
+  FluxInpaintPipeline: darkroom.FluxInpaintPipeline.fromPretrained("folder"),
+  FluxFillPipeline: darkroom.FluxFillPipeline.fromPretrained("folder"),
+  FluxKontextPipeline: darkroom.FluxKontextPipeline.fromPretrained("folder"),
+  StableDiffusion3Pipeline: darkroom.StableDiffusion3Pipeline.fromPretrained("folder"),
+  StableDiffusion3Img2ImgPipeline: darkroom.StableDiffusion3Img2ImgPipeline.fromPretrained("folder"),
+  StableDiffusion3InpaintPipeline: darkroom.StableDiffusion3InpaintPipeline.fromPretrained("folder"),
   ZImagePipeline: darkroom.ZImagePipeline.fromPretrained("folder"),
   ZImageImg2ImgPipeline: darkroom.ZImageImg2ImgPipeline.fromPretrained("folder"),
 } satisfies { [Name in Names]: Promise<Instance<Name>> };
@@ -196,6 +219,32 @@ export async function withTransformers(zImage: darkroom.ZImagePipeline, again: d
   void zImage.generate({ prompt: "a fox", prompt2: "a den" });
   // @ts-expect-error: the picture is needed
   void again.generate({ prompt: "a fox" });
+}
+
+/** FLUX.1, Chroma and Stable Diffusion 3. */
+export async function withTextEncoders(
+  flux: darkroom.FluxPipeline,
+  fill: darkroom.FluxFillPipeline,
+  kontext: darkroom.FluxKontextPipeline,
+  chroma: darkroom.ChromaPipeline,
+  sd3: darkroom.StableDiffusion3Pipeline,
+) {
+  (await flux.generate({ prompt: "a fox", prompt2: "a den", negativePrompt: "rain", trueCfgScale: 2 })).images satisfies Picture[];
+  (await flux.encodePrompt({ prompt: "a fox" })).pooledPromptEmbeds satisfies Tensor;
+  (await fill.generate({ prompt: "a fox", image: picture, maskImage: picture })).images satisfies Picture[];
+  (await kontext.generate({ prompt: "make it winter", image: picture, maxArea: 512 * 512, autoResize: false })).images satisfies Picture[];
+  (await kontext.generate({ prompt: "a fox" })).images satisfies Picture[];
+  (await chroma.generate({ promptEmbeds: tensor, promptAttentionMask: tensor, outputType: "latent" })).images satisfies Tensor;
+  (await sd3.generate({ prompt: "a fox", prompt3: "a den", skipGuidanceLayers: [7, 8, 9] })).images satisfies Picture[];
+  sd3.textEncoder3 satisfies darkroom.T5EncoderModel | null;
+  // @ts-expect-error: FLUX.1 has two text encoders
+  void flux.generate({ prompt: "a fox", prompt3: "a den" });
+  // @ts-expect-error: the guidance that the transformer takes is one number
+  void flux.generate({ prompt: "a fox", guidanceScale: [3, 4] });
+  // @ts-expect-error: Fill has no guidance by negative prompts
+  void fill.generate({ prompt: "a fox", image: picture, maskImage: picture, trueCfgScale: 2 });
+  // @ts-expect-error: Chroma has one text encoder
+  void chroma.generate({ prompt: "a fox", prompt2: "a den" });
 }
 
 /** Videos. */

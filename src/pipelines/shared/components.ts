@@ -10,6 +10,7 @@ import { AutoencoderKL } from "../../models/autoencoder-kl.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
 import type { ModelOptions } from "../../models/model.js";
 import { Qwen3Model } from "../../models/qwen3.js";
+import { T5EncoderModel } from "../../models/t5-encoder.js";
 import { checkOptions } from "../../options/check-options.js";
 import { type Field, type Fields, type NeededField, needed } from "../../options/fields.js";
 import type { Folder } from "../../platform/folder.js";
@@ -17,6 +18,7 @@ import type { Engine } from "../../runtime/engine.js";
 import { SCHEDULERS } from "../../schedulers/registry.js";
 import { CLIPTokenizer } from "../../tokenizer/clip.js";
 import { Qwen2Tokenizer } from "../../tokenizer/qwen2.js";
+import { T5Tokenizer } from "../../tokenizer/t5.js";
 
 /** A class that can be loaded from a checkpoint's folder. */
 export interface ComponentLoader<Component> {
@@ -45,6 +47,12 @@ export const TOKENIZERS = { CLIPTokenizer, CLIPTokenizerFast: CLIPTokenizer };
 
 /** The text encoders of Z-Image and FLUX.2 klein, by name. The language model's output layer is not read. */
 export const QWEN3_ENCODERS = { Qwen3Model, Qwen3ForCausalLM: Qwen3Model };
+
+/** The text encoder T5, by name. */
+export const T5_ENCODERS = { T5EncoderModel };
+
+/** The tokenizer classes of T5, by name. */
+export const T5_TOKENIZERS = { T5Tokenizer, T5TokenizerFast: T5Tokenizer };
 
 /** The tokenizer classes of Qwen's models, by name. */
 export const QWEN_TOKENIZERS = { Qwen2Tokenizer, Qwen2TokenizerFast: Qwen2Tokenizer };

@@ -96,15 +96,20 @@ export interface ReadInpaintImages {
   readonly retouch: Denoised["retouch"];
 }
 
-/** Picture and mask of an inpainting call, resized to the wanted size, by default the picture's own. */
+/**
+ * Picture and mask of an inpainting call, resized to the wanted size, by default the picture's own. Sides are rounded down to a multiple of
+ * `multiple` pixels, those of one latent by default.
+ */
 export async function readInpaintImages(
   { image, maskImage, paddingMaskCrop, outputType = "image" }: InpaintImages & { readonly outputType?: string },
   wanted: SizeOptions,
   vae: Autoencoder | null,
+  multiple?: number,
 ): Promise<ReadInpaintImages> {
   const [images, masks] = await Promise.all([loadImages(image), loadImages(maskImage, loadMask)]);
-  const processor = processorOf(vae);
-  const maskProcessor = processorOf(vae, MASK_OPTIONS);
+  const sides = multiple !== undefined && { vaeScaleFactor: multiple };
+  const processor = processorOf(vae, { ...sides });
+  const maskProcessor = processorOf(vae, { ...MASK_OPTIONS, ...sides });
   if (paddingMaskCrop === undefined) {
     const read = processor.preprocess(images, { height: wanted.height, width: wanted.width });
     const size = sizeOfImages(vae, read);
@@ -114,7 +119,7 @@ export async function readInpaintImages(
   const [original, mask] = [onlyPicture("image", images), onlyPicture("maskImage", masks)];
   if (outputType !== "image")
     throw new ArgumentError(`outputType is ${outputType}; with paddingMaskCrop only image is possible`, { argument: "outputType" });
-  const floor = (side: number) => side - (side % latentsOf(vae).scaleFactor);
+  const floor = (side: number) => side - (side % (multiple ?? latentsOf(vae).scaleFactor));
   const size = { height: floor(wanted.height ?? original.height), width: floor(wanted.width ?? original.width) };
   const cropsCoords = cropRegion(mask, size.width, size.height, paddingMaskCrop);
   const options = { ...size, cropsCoords, resizeMode: "fill" } as const;

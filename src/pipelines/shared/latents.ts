@@ -79,6 +79,14 @@ export async function startingLatents(vae: Autoencoder | null, images: Tensor, b
 }
 
 /**
+ * As {@link startingLatents}, for pipelines with a transformer: each given picture is drawn once, from its own generator if there is a
+ * list, also if several results start from it.
+ */
+export async function givenStart(vae: Autoencoder | null, images: Tensor, batch: number, generator: Generators): Promise<Tensor> {
+  return repeatToBatch("image", isLatent(vae, images) ? images : await encodeImages(vae, images, generator), batch);
+}
+
+/**
  * Latents of the pictures that a network sees beside the noisy ones, one for each picture of `batch`: the mode of the autoencoder's
  * distribution, not scaled as others are but times `scale`. Nothing is drawn. Latents given in place of pictures are taken as they are.
  */

@@ -1,4 +1,4 @@
-import type { Tensor } from "../../tensor/tensor.js";
+import { Tensor } from "../../tensor/tensor.js";
 
 /** Side of the squares of latents that become one token. */
 const PATCH = 2;
@@ -20,4 +20,10 @@ export function unpackLatents(tokens: Tensor, [height, width]: readonly [height:
   const channels = features / PATCH ** 2;
   const squares = tokens.reshape([batch, height / PATCH, width / PATCH, channels, PATCH, PATCH]).permute(0, 3, 1, 4, 2, 5);
   return squares.reshape([batch, channels, height, width]);
+}
+
+/** The positions [tokens, 3] of a picture's tokens, row by row: the picture's number, row, column. */
+export function tokenPositions(rows: number, columns: number, picture = 0): Tensor {
+  const positions = Array.from({ length: rows * columns }, (_, i) => [picture, Math.floor(i / columns), i % columns]);
+  return Tensor.from(positions.flat(), [rows * columns, 3]);
 }
