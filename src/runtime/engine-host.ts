@@ -36,6 +36,8 @@ export interface EngineHost {
   missingFor(device: ResolvedDevice): string | undefined;
   /** What a device needs, for the hint of an error. */
   needsOf(device: ResolvedDevice): string;
+  /** Why a device cannot compute in half precision, if that is known. */
+  halfProblem?(device: ResolvedDevice): string | undefined;
   /** Whether the GPU drivers in use compute in software; false if that cannot be known. */
   computesInSoftware(): boolean;
   /** Encodes a model for the device's ONNX Runtime, which must find the files of its weights. @throws ArgumentError if it cannot. */

@@ -69,6 +69,8 @@ async function firstThatWorks(
       const { capabilities, problem } = await probe(transport, host, settings, { precision, onlyHardware: wanted === "auto" });
       if (capabilities) {
         if (reason !== undefined) warn(host.replacementNote(device, messageOf(reason)));
+        if (precision === "fast" && !isProcessor(device) && !capabilities.halfPrecision)
+          warn(exactNote(device, host.halfProblem?.(device)));
         const next = devices.slice(i + 1).filter((each) => host.buildFor(each) !== build);
         return { transport, capabilities, sessions: new DeviceSessions(transport, settings), next };
       }
@@ -82,6 +84,11 @@ async function firstThatWorks(
   if (ofOtherBuilds.length > 0) return firstThatWorks(host, options, ofOtherBuilds, error);
   if (reason === undefined || !(error instanceof DeviceError)) throw error;
   throw new DeviceError(`${messageOf(reason)}; ${error.message}`, { hint: error.hint, cause: reason });
+}
+
+/** The warning that "fast" is not possible on a device. */
+function exactNote(device: ResolvedDevice, problem = "it does not compute in half precision"): string {
+  return `device ${device} cannot compute with precision "fast": ${problem}; networks compute exactly`;
 }
 
 /** An engine on one device. */

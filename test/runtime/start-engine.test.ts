@@ -149,8 +149,19 @@ describe("an engine's precision", () => {
     });
   });
 
-  it("is exact on a GPU without half precision", async () => {
-    expect((await started({ device: "webgpu", precision: "fast" }, {}, { half: () => 0 })).engine.precision).toBe("exact");
+  it("is exact on a GPU without half precision, with one warning that says why", async () => {
+    const warnings = collectWarnings();
+    const halfProblem = () => "its adapter lacks shader-f16";
+    const { engine } = await started({ device: "webgpu", precision: "fast" }, { halfProblem }, { half: () => 0 });
+    expect(engine.precision).toBe("exact");
+    expect(warnings).toEqual([
+      'device webgpu cannot compute with precision "fast": its adapter lacks shader-f16; networks compute exactly',
+    ]);
+    await started({ device: "webgpu" }, { halfProblem }, { half: () => 0 });
+    await started({ device: "webgpu", precision: "fast" }, { halfProblem });
+    expect(warnings).toHaveLength(1);
+    await started({ device: "coreml", precision: "fast" });
+    expect(warnings.at(-1)).toMatch(/device coreml cannot compute with precision "fast": it does not compute in half precision/);
   });
 
   it.each(["cpu", "webgpu"] as const)("is exact on %s by default", async (device) => {

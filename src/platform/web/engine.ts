@@ -29,6 +29,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     replacementNote: (device, reason) => `${reason}; device ${device} is used instead`,
     missingFor: (wanted) => (wanted === "wasm" ? undefined : wanted === "webgpu" ? gpu?.problem : "this is a browser"),
     needsOf: (wanted) => HINTS[wanted] ?? "in a browser, the devices are webgpu and wasm",
+    halfProblem: () => (gpu?.hasHalf ? undefined : "its adapter lacks shader-f16"),
     computesInSoftware: () => gpu?.isSoftware ?? false,
     // The WebGPU builds lack some types of weights. On the processor, weights take less memory as they are in their files.
     encode: (model, device) => encodeMounted(model, { convertsWeights: device === "webgpu" }),
