@@ -87,7 +87,7 @@ describeInBrowser("tiny checkpoints on WASM", () => {
           .toBeLessThanOrEqual(1);
       }
     }
-  });
+  }, 400_000);
 
   it("paints over a part of a picture from canvases", async () => {
     const page = await openPage();

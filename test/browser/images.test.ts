@@ -82,6 +82,38 @@ describeInBrowser("pictures in a page", () => {
     expect(loaded).toEqual(Object.fromEntries(["data", "canvas", "offscreen", "image", "bitmap", "blob"].map((name) => [name, expected])));
   });
 
+  it("become animations, as WebP and PNG files", async () => {
+    const page = await openPage();
+    await enter(page, site);
+    const { webp, png, gif } = await page.evaluate(async () => {
+      const frame = (red: number) =>
+        new darkroom.Picture(
+          25,
+          10,
+          Uint8Array.from({ length: 750 }, (_, i) => (i % 3 === 0 ? red : i % 250)),
+        );
+      const frames = [frame(0), frame(120), frame(240)];
+      const encode = (format: "webp" | "png" | "gif") => darkroom.encodeAnimation(frames, format, { fps: 5, loop: 2 });
+      const gif = await encode("gif").catch((error) => `${error.message}; ${error.hint}`);
+      return { webp: Array.from(await encode("webp")), png: Array.from(await encode("png")), gif };
+    });
+    const [animated, frames] = [sharp(Uint8Array.from(webp), { animated: true }), [0, 120, 240]];
+    expect(await animated.metadata()).toMatchObject({
+      format: "webp",
+      width: 25,
+      pageHeight: 10,
+      pages: 3,
+      loop: 2,
+      delay: [200, 200, 200],
+    });
+    const pixels = await animated.removeAlpha().raw().toBuffer();
+    // WebP is lossy, mostly in its colours.
+    for (const [i, red] of frames.entries()) expect(Math.abs((pixels[i * 750 + 375] ?? 0) - red)).toBeLessThan(30);
+    expect(await sharp(Uint8Array.from(png)).metadata()).toMatchObject({ format: "png", width: 25, height: 10 });
+    expect(Buffer.from(png).includes("acTL")).toBe(true);
+    expect(gif).toBe("a browser writes no animated GIF files; save the animation as WebP or PNG");
+  });
+
   it("keep their settings in PNG, JPEG and WebP files", async () => {
     const text = "a fox\nSteps: 3, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 8x8";
     const page = await openPage();

@@ -23,6 +23,7 @@ export async function makePictures(lib: Darkroom, { checkpoints, fixtures, devic
     data: Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7 + (i % 3) * 40 + Math.floor(i / width)) % 256),
   });
   const image = photo(64, 96);
+  const picture = new lib.Picture(image.width, image.height, image.data);
   type Images = Promise<{ readonly images: readonly Picture[] }>;
   type Disposable = { dispose(): Promise<void> };
   const opened: Disposable[] = [];
@@ -77,6 +78,25 @@ export async function makePictures(lib: Darkroom, { checkpoints, fixtures, devic
     "twice as large from latents": async () => {
       const pipe = await open(lib.StableDiffusionLatentUpscalePipeline.fromPretrained(at("x2-upscaler-mini"), { device }));
       return pipe.generate({ ...call, image: photo(64, 64) });
+    },
+    "frames of a video": async () => {
+      const motionAdapter = await open(lib.MotionAdapter.fromPretrained(at("options/motion-adapter"), { device }));
+      const options = { device, motionAdapter, scheduler: "euler-a" } as const;
+      const pipe = await open(lib.AnimateDiffPipeline.fromPretrained(at("sd1-mini"), options));
+      return pipe.generate({ ...call, ...size, numFrames: 3, decodeChunkSize: 2 });
+    },
+    "a video from a video": async () => {
+      const motionAdapter = await open(lib.MotionAdapter.fromPretrained(at("options/motion-adapter-v3"), { device }));
+      const pipe = await open(lib.AnimateDiffVideoToVideoPipeline.fromPretrained(at("sd1-mini"), { device, motionAdapter }));
+      return pipe.generate({ ...call, video: [image, photo(64, 96), image], strength: 0.9 });
+    },
+    "larger by an ESRGAN in tiles": async () => {
+      const upscaler = await open(lib.Upscaler.fromSingleFile(at("upscalers/unshuffled-x2.safetensors"), { device }));
+      return { images: [await upscaler.upscale(picture, { tile: 48, overlap: 12 })] };
+    },
+    "larger by a compact upscaler": async () => {
+      const upscaler = await open(lib.Upscaler.fromSingleFile(at("upscalers/compact-x4.safetensors"), { device }));
+      return { images: [await upscaler.upscale(picture)] };
     },
     "four times as large": async () => {
       const pipe = await open(lib.StableDiffusionUpscalePipeline.fromPretrained(at("x4-upscaler-mini"), { device }));

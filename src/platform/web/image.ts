@@ -2,7 +2,8 @@ import { decode } from "fast-png";
 import { ArgumentError } from "../../errors.js";
 import { messageOf } from "../../message-of.js";
 import { contextOf, imageDataOf } from "../page-pictures.js";
-import type { DecodedImage, ImageHeader } from "../pictures.js";
+import type { DecodedImage, FrameOptions, ImageHeader } from "../pictures.js";
+import { animatedWebp } from "./animated-webp.js";
 import { hasChunk, onlyPixels, readMetadata } from "./image-metadata.js";
 import { fetchOrFail } from "./web-file.js";
 
@@ -55,9 +56,21 @@ export async function encodeImage(
   throw new ArgumentError(`this browser writes no ${format} files`, { hint: "save the picture as PNG or JPEG" });
 }
 
-/** Browsers write no animations but, with Darkroom's own code, animated PNG. @throws ArgumentError */
-export async function encodeFrames(_: Omit<DecodedImage, "channels">, format: "gif" | "webp"): Promise<Uint8Array> {
-  throw new ArgumentError(`a browser writes no animated ${format} files`, { hint: "save the animation as PNG" });
+/** Animated WebP, of frames that the browser encodes. Browsers write no GIF. @throws ArgumentError as {@link encodeImage}, and for GIF */
+export async function encodeFrames(
+  { width, height, data }: Omit<DecodedImage, "channels">,
+  format: "gif" | "webp",
+  options: FrameOptions,
+): Promise<Uint8Array> {
+  if (format === "gif") {
+    throw new ArgumentError("a browser writes no animated GIF files", { hint: "save the animation as WebP or PNG" });
+  }
+  const size = width * height * 3;
+  const frames: Uint8Array[] = [];
+  for (let start = 0; start < data.length; start += size) {
+    frames.push(await encodeImage({ width, height, data: data.subarray(start, start + size) }, "webp", options.quality));
+  }
+  return animatedWebp(frames, { width, height }, options);
 }
 
 /**
