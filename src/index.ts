@@ -247,6 +247,15 @@ export type {
   WithPrompt,
   WithPromptEmbeds,
 } from "./pipelines/prompt/prompt-options.js";
+export { QwenImagePipeline, type QwenImageTextToImageOptions, type QwenImageTextToImageRequest } from "./pipelines/qwen-image.js";
+export type { QwenImageComponents, QwenImagePromptEmbeds, QwenImageRequest } from "./pipelines/qwen-image-base.js";
+export {
+  type QwenImageEditComponents,
+  type QwenImageEditPlusOptions,
+  QwenImageEditPlusPipeline,
+  type QwenImageEditPlusRequest,
+} from "./pipelines/qwen-image-edit-plus.js";
+export { type QwenImageImg2ImgOptions, QwenImageImg2ImgPipeline, type QwenImageImg2ImgRequest } from "./pipelines/qwen-image-img2img.js";
 export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
 export type { ControlImageOptions, ControlImages } from "./pipelines/shared/control-images.js";
 export type { DepthInput } from "./pipelines/shared/depth-map.js";

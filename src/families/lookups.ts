@@ -11,6 +11,7 @@ import { LATENT_UPSCALER } from "./latent-upscaler.js";
 import { OTHER_CHANNELS, OTHER_FAMILIES, TEXTLESS_UNET } from "./other-families.js";
 import { ordinaryClass } from "./pag-classes.js";
 import type { NetworkPrediction } from "./prediction-types.js";
+import { QWEN_IMAGE, QWEN_IMAGE_EDIT } from "./qwen-image.js";
 import { SCORE_SDE_VE } from "./score-sde-ve.js";
 import { STABLE_DIFFUSION_1 } from "./stable-diffusion-1.js";
 import { STABLE_DIFFUSION_2 } from "./stable-diffusion-2.js";
@@ -24,7 +25,17 @@ import { Z_IMAGE } from "./z-image.js";
 /** The families that denoise latents under the guidance of a text. */
 const LATENT = [STABLE_DIFFUSION_1, STABLE_DIFFUSION_2, STABLE_DIFFUSION_XL, STABLE_DIFFUSION_XL_REFINER] as const;
 /** The families whose denoiser is a transformer. */
-const TRANSFORMERS = [Z_IMAGE, FLUX2_KLEIN, FLUX, FLUX_KONTEXT, FLUX_FILL, CHROMA, STABLE_DIFFUSION_3] as const;
+const TRANSFORMERS = [
+  Z_IMAGE,
+  FLUX2_KLEIN,
+  FLUX,
+  FLUX_KONTEXT,
+  FLUX_FILL,
+  CHROMA,
+  STABLE_DIFFUSION_3,
+  QWEN_IMAGE,
+  QWEN_IMAGE_EDIT,
+] as const;
 const ALL = [
   ...LATENT,
   ...TRANSFORMERS,

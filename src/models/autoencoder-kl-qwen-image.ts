@@ -8,7 +8,8 @@ import type { Scope } from "../graph/scope.js";
 import { conv } from "../layers/basic.js";
 import { causalConv, channelAttention, channelNorm, channelResnet, pixelsDown, pixelsUp } from "../layers/causal-blocks.js";
 import type { Folder } from "../platform/folder.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
+import type { Autoencoder } from "./autoencoder.js";
 import { DiagonalGaussianDistribution } from "./diagonal-gaussian.js";
 import { expectShape } from "./expect-shape.js";
 import { Model, type ModelOptions, openModel } from "./model.js";
@@ -46,6 +47,9 @@ const schema = v.object({
 /** `config.json` of an AutoencoderKLQwenImage, with diffusers' defaults. @interface */
 export type AutoencoderKLQwenImageConfig = v.InferOutput<typeof schema>;
 
+/** The config with the fields that pipelines read of every autoencoder. */
+type PipelineConfig = AutoencoderKLQwenImageConfig & Autoencoder["config"];
+
 /** Pixels of a tile's side, and from one tile to the next. */
 const TILE = { side: 256, stride: 192 };
 
@@ -54,10 +58,12 @@ const TILE = { side: 256, stride: 192 };
  * third, the frames, is 1. For a single frame its causal three-dimensional convolutions are two-dimensional. Matches diffusers'
  * AutoencoderKLQwenImage.
  */
-export class AutoencoderKLQwenImage extends Model<AutoencoderKLQwenImageConfig> {
+export class AutoencoderKLQwenImage extends Model<PipelineConfig> implements Autoencoder {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<AutoencoderKLQwenImage> {
-    return new AutoencoderKLQwenImage(await openModel("AutoencoderKLQwenImage", schema, source, options, check));
+    const { config, ...parts } = await openModel("AutoencoderKLQwenImage", schema, source, options, check);
+    const common = { latentChannels: config.zDim, scalingFactor: 1, forceUpcast: true };
+    return new AutoencoderKLQwenImage({ ...parts, config: { ...config, ...common } });
   }
 
   /** Ways to need less memory. They are off at first; with `lowMemory` slicing is on. Tiles have 256 pixels and overlap by 64. */
@@ -94,12 +100,13 @@ export class AutoencoderKLQwenImage extends Model<AutoencoderKLQwenImageConfig> 
         return moments;
       }),
     );
-    return { latentDist: DiagonalGaussianDistribution.ofMoments(withFrame(moments)) };
+    return { latentDist: DiagonalGaussianDistribution.ofMoments(image === pictures ? moments : withFrame(moments)) };
   }
 
   /**
    * Pictures [batch, input_channels, 1, height, width] of unscaled latents [batch, z_dim, 1, height / scaleFactor, width / scaleFactor].
-   * They are limited to -1..1, but not if they are made in tiles, as in diffusers.
+   * They are limited to -1..1, but not if they are made in tiles, as in diffusers. Latents without the axis of frames give pictures without
+   * it.
    * @throws ArgumentError if the latents have another shape or several frames.
    */
   async decode(latents: Tensor): Promise<{
@@ -116,7 +123,7 @@ export class AutoencoderKLQwenImage extends Model<AutoencoderKLQwenImageConfig> 
         return sample;
       }),
     );
-    return { sample: withFrame(sample) };
+    return { sample: latents === slices ? sample : withFrame(sample) };
   }
 
   /**
@@ -148,6 +155,10 @@ function check(owner: string, { dimMult, temperalDownsample, zDim, latentsMean, 
 
 /** The single frame of x [batch, channels, 1, height, width], without its axis. @throws ArgumentError if x has another shape. */
 function oneFrame(name: string, x: Tensor, channels: number): Tensor {
+  if (x instanceof Tensor && x.shape.length === 4) {
+    expectShape(name, x, ["batch", channels, "height", "width"]);
+    return x;
+  }
   expectShape(name, x, ["batch", channels, 1, "height", "width"]);
   const [batch = 0, , , height = 0, width = 0] = x.shape;
   return x.reshape([batch, channels, height, width]);

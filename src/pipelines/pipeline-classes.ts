@@ -95,6 +95,9 @@ const PIPELINES = {
   StableDiffusion3Pipeline: async () => (await import("./stable-diffusion-3.js")).StableDiffusion3Pipeline,
   StableDiffusion3Img2ImgPipeline: async () => (await import("./stable-diffusion-3-img2img.js")).StableDiffusion3Img2ImgPipeline,
   StableDiffusion3InpaintPipeline: async () => (await import("./stable-diffusion-3-inpaint.js")).StableDiffusion3InpaintPipeline,
+  QwenImagePipeline: async () => (await import("./qwen-image.js")).QwenImagePipeline,
+  QwenImageImg2ImgPipeline: async () => (await import("./qwen-image-img2img.js")).QwenImageImg2ImgPipeline,
+  QwenImageEditPlusPipeline: async () => (await import("./qwen-image-edit-plus.js")).QwenImageEditPlusPipeline,
   ZImagePipeline: async () => (await import("./z-image.js")).ZImagePipeline,
   ZImageImg2ImgPipeline: async () => (await import("./z-image-img2img.js")).ZImageImg2ImgPipeline,
 } as const satisfies Record<PipelineClassName | PagClassName, () => Promise<PipelineClass<DiffusionPipeline, never>>>;
@@ -128,6 +131,7 @@ export const ANY_PARTS: Record<AnyPart, Field<unknown>> = {
   motionAdapter: part,
   safetyChecker: part,
   scheduler: part,
+  processor: part,
   textEncoder: part,
   textEncoder2: part,
   textEncoder3: part,

@@ -331,7 +331,7 @@ describe("messages name", () => {
   it("the folders of all parts", () => {
     expect(new Set(partFolders())).toEqual(
       new Set(
-        "unet transformer vae text_encoder text_encoder_2 text_encoder_3 tokenizer_3 scheduler low_res_scheduler tokenizer tokenizer_2 safety_checker feature_extractor".split(
+        "unet transformer vae text_encoder text_encoder_2 text_encoder_3 tokenizer_3 scheduler low_res_scheduler tokenizer tokenizer_2 processor safety_checker feature_extractor".split(
           " ",
         ),
       ),

@@ -45,10 +45,18 @@ describe("Qwen-Image's autoencoder", () => {
     expect(largestDifference(sample, sample.clamp(-1, 1))).toBe(0);
   });
 
-  it("refuses films, pictures without frames, and sides that latents do not divide", async () => {
+  it("takes pictures without an axis of frames, too", async () => {
+    const small = randn([2, 3, 16, 24], new Generator(3)).clamp(-1, 1);
+    const [{ latentDist: flat }, { latentDist: framed }] = [await vae.encode(small), await vae.encode(small.reshape([2, 3, 1, 16, 24]))];
+    expect(flat.mean.shape).toEqual([2, 4, 4, 6]);
+    expect(flat.mean.reshape([2, 4, 1, 4, 6])).toEqual(framed.mean);
+    expect((await vae.decode(flat.mean)).sample.shape).toEqual([2, 3, 16, 24]);
+  });
+
+  it("refuses films, other channels, and sides that latents do not divide", async () => {
     const zeros = (...shape: number[]) => Tensor.zeros(shape);
     await expect(vae.encode(zeros(1, 3, 5, 16, 16))).rejects.toThrow("image is [1, 3, 5, 16, 16]; expected [batch, 3, 1, height, width]");
-    await expect(vae.encode(zeros(1, 3, 16, 16))).rejects.toThrow(ArgumentError);
+    await expect(vae.encode(zeros(1, 4, 16, 16))).rejects.toThrow(ArgumentError);
     await expect(vae.encode(zeros(1, 3, 1, 16, 18))).rejects.toThrow("picture of 18x16: both sides must be divisible by 4");
     await expect(vae.decode(zeros(1, 4, 2, 4, 4))).rejects.toThrow("latents is [1, 4, 2, 4, 4]; expected [batch, 4, 1, height, width]");
   });

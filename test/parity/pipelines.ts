@@ -40,6 +40,7 @@ const ARGUMENTS = new Set([
   ...["pag_scale", "pag_adaptive_scale", "pag_applied_layers"],
   ...["adapter_conditioning_scale", "adapter_conditioning_factor", "control_mode"],
   ...["ip_adapter_image", "ip_adapter_image_embeds", "ip_adapter_masks"],
+  ...["true_cfg_scale", "max_sequence_length", "prompt_embeds_mask", "negative_prompt_embeds_mask"],
   ...["num_frames", "decode_chunk_size", "video"],
   ...["max_sequence_length", "cfg_truncation", "cfg_normalization", "text_encoder_out_layers"],
   ...["prompt_3", "negative_prompt_3", "max_sequence_length", "true_cfg_scale", "mu", "max_area", "_auto_resize"],

@@ -15,6 +15,7 @@ import type {
   LatentConsistencyModelPipeline,
   MultiControlNetModel,
   Picture,
+  QwenImageTransformer2DModel,
   Scheduler,
   StableDiffusionAdapterPipeline,
   StableDiffusionControlNetPipeline,
@@ -66,6 +67,7 @@ type Unconditional = { unet: UNet2DModel };
 type Chroma = { transformer: darkroom.ChromaTransformer2DModel };
 type Flux = { transformer: darkroom.FluxTransformer2DModel };
 type SD3 = { transformer: darkroom.SD3Transformer2DModel };
+type QwenImage = { transformer: QwenImageTransformer2DModel };
 type ZImage = { transformer: ZImageTransformer2DModel };
 
 /** The type of each pipeline's network. */
@@ -121,6 +123,9 @@ interface Parts {
   StableDiffusion3Pipeline: SD3;
   StableDiffusion3Img2ImgPipeline: SD3;
   StableDiffusion3InpaintPipeline: SD3;
+  QwenImagePipeline: QwenImage;
+  QwenImageEditPlusPipeline: QwenImage;
+  QwenImageImg2ImgPipeline: QwenImage;
   ZImagePipeline: ZImage;
   ZImageImg2ImgPipeline: ZImage;
 }
@@ -184,6 +189,9 @@ export const opened = {
   StableDiffusion3Pipeline: darkroom.StableDiffusion3Pipeline.fromPretrained("folder"),
   StableDiffusion3Img2ImgPipeline: darkroom.StableDiffusion3Img2ImgPipeline.fromPretrained("folder"),
   StableDiffusion3InpaintPipeline: darkroom.StableDiffusion3InpaintPipeline.fromPretrained("folder"),
+  QwenImagePipeline: darkroom.QwenImagePipeline.fromPretrained("folder"),
+  QwenImageEditPlusPipeline: darkroom.QwenImageEditPlusPipeline.fromPretrained("folder"),
+  QwenImageImg2ImgPipeline: darkroom.QwenImageImg2ImgPipeline.fromPretrained("folder"),
   ZImagePipeline: darkroom.ZImagePipeline.fromPretrained("folder"),
   ZImageImg2ImgPipeline: darkroom.ZImageImg2ImgPipeline.fromPretrained("folder"),
 } satisfies { [Name in Names]: Promise<Instance<Name>> };

@@ -20,6 +20,8 @@ const WORKFLOWS: Readonly<Record<FamilyId, () => Promise<FamilyWorkflow>>> = {
   "flux-kontext": async () => (await import("./flux.js")).FLUX_KONTEXT,
   chroma: async () => (await import("./chroma.js")).CHROMA,
   sd3: async () => (await import("./stable-diffusion-3.js")).STABLE_DIFFUSION_3,
+  "qwen-image": async () => (await import("./qwen-image.js")).QWEN_IMAGE,
+  "qwen-image-edit": async () => (await import("./qwen-image.js")).QWEN_IMAGE_EDIT,
   "z-image": async () => (await import("./z-image.js")).Z_IMAGE,
   ddpm: async () => (await import("./unconditional.js")).DDPM,
   ddim: async () => (await import("./unconditional.js")).DDIM,

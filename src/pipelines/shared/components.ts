@@ -7,8 +7,10 @@ import { camelCase } from "../../letter-case.js";
 import { AsymmetricAutoencoderKL } from "../../models/asymmetric-autoencoder-kl.js";
 import type { Autoencoder } from "../../models/autoencoder.js";
 import { AutoencoderKL } from "../../models/autoencoder-kl.js";
+import { AutoencoderKLQwenImage } from "../../models/autoencoder-kl-qwen-image.js";
 import { AutoencoderTiny } from "../../models/autoencoder-tiny.js";
 import type { ModelOptions } from "../../models/model.js";
+import { Qwen2_5_VLForConditionalGeneration } from "../../models/qwen2-5-vl.js";
 import { Qwen3Model } from "../../models/qwen3.js";
 import { T5EncoderModel } from "../../models/t5-encoder.js";
 import { checkOptions } from "../../options/check-options.js";
@@ -36,8 +38,11 @@ interface AutoencoderLoader {
 }
 
 /** The autoencoder classes that a checkpoint may have, by name. */
-export const AUTOENCODERS: Readonly<Record<"AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderTiny", AutoencoderLoader>> = {
+export const AUTOENCODERS: Readonly<
+  Record<"AutoencoderKL" | "AsymmetricAutoencoderKL" | "AutoencoderKLQwenImage" | "AutoencoderTiny", AutoencoderLoader>
+> = {
   AutoencoderKL,
+  AutoencoderKLQwenImage,
   AutoencoderTiny,
   AsymmetricAutoencoderKL,
 };
@@ -53,6 +58,9 @@ export const T5_ENCODERS = { T5EncoderModel };
 
 /** The tokenizer classes of T5, by name. */
 export const T5_TOKENIZERS = { T5Tokenizer, T5TokenizerFast: T5Tokenizer };
+
+/** The text encoder of Qwen-Image, by name. */
+export const QWEN_VL_ENCODERS = { Qwen2_5_VLForConditionalGeneration };
 
 /** The tokenizer classes of Qwen's models, by name. */
 export const QWEN_TOKENIZERS = { Qwen2Tokenizer, Qwen2TokenizerFast: Qwen2Tokenizer };
