@@ -35,7 +35,7 @@ describeInBrowser("files that the user gives to a page", () => {
     expect(given?.[0]).toBe("chosen");
   });
 
-  it("are named in errors: a file that is no checkpoint, no file", async () => {
+  it("are named in errors: a file that is no checkpoint, no file, a server that does not answer", async () => {
     const page = await openPage();
     await enter(page, site);
     const problems = await page.evaluate(async () => {
@@ -50,12 +50,17 @@ describeInBrowser("files that the user gives to a page", () => {
       } catch (error) {
         none = String(error);
       }
-      return [await single, await folder, none];
+      const [silent, empty] = ["http://127.0.0.1:9/none", "/none"].map((address) =>
+        darkroom.DiffusionPipeline.fromPretrained(address).catch(({ name, message }: Error) => `${name}: ${message}`),
+      );
+      return [await single, await folder, none, await silent, await empty];
     });
     expect(problems).toEqual([
       expect.stringMatching(/^CheckpointError: \.\/fox\.safetensors: not a safetensors file/),
       expect.stringMatching(/^CheckpointError: fox\.safetensors has no model_index\.json/),
       expect.stringMatching(/^ArgumentError: files is .*expected at least one File/),
+      expect.stringMatching(/^CheckpointError: http:.*none cannot be read: /),
+      "CheckpointError: /none does not exist, or has no file of a checkpoint",
     ]);
   });
 

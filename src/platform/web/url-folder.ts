@@ -4,7 +4,7 @@ import { isPassing } from "../../retrying.js";
 import type { FileRef } from "../../tensor/stored-tensor.js";
 import type { DownloadWatch, Folder } from "../folder.js";
 import { keptFile } from "./url-cache.js";
-import { fetchRange, fetchWhole, pauseAfter, refusal, urlFile } from "./web-file.js";
+import { fetchRange, fetchWhole, pauseAfter, refusal, unreadable, urlFile } from "./web-file.js";
 
 /*
  * A server lists no folders. So the names that the files of a part can have are tried, those of the usual layout first. A folder with other
@@ -43,6 +43,8 @@ interface Head {
 class Site {
   private readonly heads = new Map<string, Promise<Head | undefined>>();
   private listing: Promise<readonly string[] | undefined> | undefined;
+  /** Why the server did not answer at all, the last time that it did not. */
+  private silence: unknown;
 
   /** `root` is the address of the checkpoint's folder, with a slash at the end. */
   constructor(
@@ -54,9 +56,21 @@ class Site {
 
   /** What the server says of an address; undefined if nothing is there. @throws CheckpointError if the server is busy for long */
   head(url: string): Promise<Head | undefined> {
-    const known = this.heads.get(url) ?? headOf(url);
+    const known =
+      this.heads.get(url) ??
+      headOf(url, (cause) => {
+        this.silence = cause;
+      });
     this.heads.set(url, known);
     return known;
+  }
+
+  /** The error for a folder in which nothing was found. */
+  nothingAt(name: string): CheckpointError {
+    if (this.silence !== undefined) return unreadable(name, this.silence);
+    return new CheckpointError(`${name} does not exist, or has no file of a checkpoint`, {
+      hint: `check the address; for other file names, put a list of all files beside them: ${LIST}, ["unet/config.json", ...]`,
+    });
   }
 
   /** Paths of all files, if the folder has a list. */
@@ -86,22 +100,23 @@ function parsed(text: string): unknown {
   }
 }
 
-async function headOf(url: string): Promise<Head | undefined> {
-  let answer = await askHead(url);
+async function headOf(url: string, onSilence: (cause: unknown) => void): Promise<Head | undefined> {
+  const ask = () =>
+    fetch(url, { method: "HEAD", cache: "no-cache" }).catch((cause: unknown) => {
+      onSilence(cause);
+      return undefined;
+    });
+  let answer = await ask();
   // A server that is busy does not say that nothing is there.
   for (let failures = 1; answer && isPassing(answer.status); failures++) {
     await pauseAfter(refusal(url, answer), failures);
-    answer = await askHead(url);
+    answer = await ask();
   }
   // Servers of single-page apps answer everything with their page.
   if (!answer?.ok || answer.headers.get("content-type")?.startsWith("text/html")) return undefined;
   const { headers } = answer;
   const stamp = headers.get("etag") ?? headers.get("last-modified") ?? undefined;
   return { size: Number(headers.get("content-length") ?? Number.NaN), stamp };
-}
-
-function askHead(url: string): Promise<Response | undefined> {
-  return fetch(url, { method: "HEAD", cache: "no-cache" }).catch(() => undefined);
 }
 
 /** A checkpoint's folder on a web server. */
@@ -116,9 +131,7 @@ class UrlFolder implements Folder {
 
   async check(): Promise<void> {
     if ((await this.list()).length > 0) return;
-    throw new CheckpointError(`${this.name} does not exist, or has no file of a checkpoint`, {
-      hint: `check the address; for other file names, put a list of all files beside them: ${LIST}, ["unet/config.json", ...]`,
-    });
+    throw this.site.nothingAt(this.name);
   }
 
   async list(): Promise<readonly string[]> {
