@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Scale } from "./checkpoints/families.js";
+import type { FamilyName, Scale } from "./checkpoints/families.js";
 import type { Task } from "./job.js";
 import type { Measurement } from "./measurements.js";
 import type { Mode } from "./ours/mode.js";
@@ -25,7 +25,7 @@ export const MODES: Readonly<Record<string, Mode>> = {
   "cache-3": { request: { cache: { interval: 3 } } },
 };
 
-const PARTS = ["unet", "vae-decode", "vae-encode", "text"] as const;
+const PARTS = ["unet", "transformer", "vae-decode", "vae-encode", "text"] as const;
 const WHOLE = ["start", "picture"] as const;
 
 interface Peer {
@@ -33,16 +33,36 @@ interface Peer {
   readonly options: Readonly<Record<string, unknown>>;
   readonly tasks: readonly Task[];
   readonly onlyRealSizes?: boolean;
+  /** The checkpoints that it can open; those with a UNet by default. */
+  readonly families?: readonly FamilyName[];
 }
+
+const UNETS: readonly FamilyName[] = ["sd15", "sdxl"];
+/** The whole Z-Image has 20 GB in bfloat16, of which diffusers would copy every byte. */
+const DIFFUSERS: readonly FamilyName[] = [...UNETS, "z-image"];
+/** stable-diffusion.cpp knows Z-Image with all its layers only. */
+const GGUF = { script: "sd_cpp_peer.py", tasks: ["transformer", ...WHOLE], onlyRealSizes: true, families: ["z-image-full"] } as const;
 
 /** The Python stacks, each at its best known setting. */
 export const PEERS: Readonly<Record<string, Peer>> = {
-  "diffusers-fp32": { script: "diffusers_peer.py", options: { dtype: "float32" }, tasks: [...PARTS, ...WHOLE] },
-  "diffusers-bf16": { script: "diffusers_peer.py", options: { dtype: "bfloat16", variant: "fp16" }, tasks: [...PARTS, ...WHOLE] },
+  "diffusers-fp32": { script: "diffusers_peer.py", options: { dtype: "float32" }, tasks: [...PARTS, ...WHOLE], families: DIFFUSERS },
+  "diffusers-bf16": {
+    script: "diffusers_peer.py",
+    options: { dtype: "bfloat16", variant: "fp16" },
+    tasks: [...PARTS, ...WHOLE],
+    families: DIFFUSERS,
+  },
   "openvino-f32": { script: "openvino_peer.py", options: { precision: "f32" }, tasks: ["prepare", ...PARTS, ...WHOLE] },
   "openvino-bf16": { script: "openvino_peer.py", options: { precision: "bf16" }, tasks: ["prepare", ...PARTS, ...WHOLE] },
   "sd-cpp": { script: "sd_cpp_peer.py", options: {}, tasks: ["unet", ...WHOLE], onlyRealSizes: true },
+  "sd-cpp-q8": { ...GGUF, options: { weights: "q8_0" } },
+  "sd-cpp-q4": { ...GGUF, options: { weights: "q4_0" } },
 };
+
+/** The names of the Python stacks that can open a checkpoint. */
+export function peersOf(family: FamilyName): string[] {
+  return Object.keys(PEERS).filter((name) => (PEERS[name]?.families ?? UNETS).includes(family));
+}
 
 /** Darkroom in one of its modes; `options` are added to those of the mode. */
 export function ours(mode: string, options: Readonly<Record<string, unknown>> = {}): Contender {

@@ -2,6 +2,8 @@
 export type Task =
   /** The denoising network on `2 * batch` latents: with and without the prompt, for guidance. */
   | "unet"
+  /** Z-Image's transformer, once, on one picture and a text. */
+  | "transformer"
   | "vae-decode"
   | "vae-encode"
   /** The text encoders on `2 * batch` prompts of full length. */
@@ -24,7 +26,7 @@ export interface Job {
   readonly size: number;
   /** Latents along each side. */
   readonly latents: number;
-  /** Tokens of a prompt of full length. */
+  /** Tokens of a prompt of full length; for Z-Image, tokens of a text. */
   readonly tokens: number;
   /** Pictures at once. */
   readonly batch: number;

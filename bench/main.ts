@@ -1,12 +1,13 @@
 // Measures Darkroom and the Python stacks on this machine in one run: `npm run bench -- --help`.
 import { join } from "node:path";
 import { Command } from "commander";
-import { type FamilyName, family, type Scale, VAE_FACTOR } from "./checkpoints/families.js";
+import { FAMILY_TITLES, type FamilyName, family, type Scale, VAE_FACTOR } from "./checkpoints/families.js";
 import { checkpointOf } from "./checkpoints/make.js";
+import { zImageFamily } from "./checkpoints/z-image.js";
 import { compare } from "./compare.js";
-import { MODES, ours, PEERS, peer } from "./contenders.js";
-import { measurements } from "./measurements.js";
-import { count, nameList, scale } from "./options.js";
+import { MODES, ours, PEERS, peer, peersOf } from "./contenders.js";
+import { measurements, zImageMeasurements } from "./measurements.js";
+import { count, familyName, nameList, scale } from "./options.js";
 import { ROOT } from "./paths.js";
 import { compileOurs, endOnSignals, preparePython } from "./prepare.js";
 import { profile } from "./profile.js";
@@ -19,9 +20,9 @@ interface Options {
   readonly repeats?: number;
   readonly steps?: number;
   readonly modes: string[];
-  /** false with --no-peers. */
-  readonly peers: string[] | false;
-  readonly sdxl?: boolean;
+  /** false with --no-peers, true if none are named. */
+  readonly peers: string[] | boolean;
+  readonly family: FamilyName;
   readonly scale: Scale;
   readonly results: string;
   readonly profile?: boolean;
@@ -35,14 +36,18 @@ const DEFAULTS: Readonly<Record<Scale, { rounds: number; repeats: number; steps:
 
 const program = new Command("npm run bench --")
   .description("Compares Darkroom with the Python stacks. Each measurement is a process of its own, and never are there two at once.")
-  .option("--only <names>", "the beginnings of measurements' names, comma-separated: unet, vae, text, start, end-to-end, small", nameList())
+  .option(
+    "--only <names>",
+    "the beginnings of measurements' names, comma-separated: unet, transformer, vae, text, start, end-to-end, small",
+    nameList(),
+  )
   .option("--rounds <n>", `times each contender has its turn (${DEFAULTS.real.rounds})`, count)
   .option("--repeats <n>", `measured calls a turn (${DEFAULTS.real.repeats})`, count)
   .option("--steps <n>", `denoising steps of a whole picture (${DEFAULTS.real.steps})`, count)
   .option("--modes <names>", `Darkroom's modes, the ratios are to the first: ${Object.keys(MODES).join(", ")}`, nameList(MODES), ["exact"])
-  .option("--peers <names>", `Python stacks: ${Object.keys(PEERS).join(", ")}`, nameList(PEERS), Object.keys(PEERS))
+  .option("--peers <names>", `Python stacks: ${Object.keys(PEERS).join(", ")}`, nameList(PEERS))
   .option("--no-peers", "Darkroom alone, without Python")
-  .option("--sdxl", "Stable Diffusion XL in place of 1.5")
+  .option("--family <name>", `the checkpoint: ${Object.keys(FAMILY_TITLES).join(", ")}`, familyName, "sd15")
   .option("--scale <scale>", "real, or tiny to try the benchmark itself", scale, "real")
   .option("--results <folder>", "where the run is saved", join(ROOT, "bench/results"))
   .option("--profile", "instead of comparing: the ten costliest operators of each network, in Darkroom's first mode")
@@ -56,17 +61,20 @@ Environment:
   .parse();
 const options = program.opts<Options>();
 
-const checkpoint: FamilyName = options.sdxl ? "sdxl" : "sd15";
+const { family: checkpoint } = options;
 const { rounds, repeats, steps } = { ...DEFAULTS[options.scale], ...options };
-const size = family(checkpoint, options.scale).unet.sample_size * VAE_FACTOR;
-const all = measurements({ checkpoint: checkpointOf(checkpoint, options.scale), size, repeats, steps });
+const asked = { checkpoint: checkpointOf(checkpoint, options.scale), repeats, steps };
+const isUNet = checkpoint === "sd15" || checkpoint === "sdxl";
+const all = isUNet
+  ? measurements({ ...asked, size: family(checkpoint, options.scale).unet.sample_size * VAE_FACTOR })
+  : zImageMeasurements({ ...asked, ...zImageFamily(checkpoint, options.scale) });
 const chosen = all.filter(({ name }) => options.only?.some((only) => name.startsWith(only)) ?? true);
 if (chosen.length === 0) program.error(`error: --only fits none of ${all.map(({ name }) => name).join(", ")}`);
 
 endOnSignals();
 compileOurs();
 // Some checkpoints have no full files.
-const opening = family(checkpoint, options.scale).variants.includes("fp32") ? {} : { variant: "fp16" };
+const opening = isUNet && !family(checkpoint, options.scale).variants.includes("fp32") ? { variant: "fp16" } : {};
 const own = options.modes.map((mode) => ours(mode, opening));
 const [first] = own;
 
@@ -74,10 +82,12 @@ if (options.profile && first) {
   await profile(chosen, first);
 } else {
   const python = options.peers ? pythonOrEnd() : "";
-  const contenders = [...own, ...(options.peers || []).map((name) => peer(name, python))];
-  const asked = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
+  const able = peersOf(checkpoint);
+  const peers = Array.isArray(options.peers) ? options.peers.filter((name) => able.includes(name)) : options.peers ? able : [];
+  const contenders = [...own, ...peers.map((name) => peer(name, python))];
+  const settings = { checkpoint, scale: options.scale, rounds, repeats, contenders, measurements: chosen };
   // Saved after each result, because a run takes hours and may be interrupted.
-  const run = await compare(asked, (sofar, news) => {
+  const run = await compare(settings, (sofar, news) => {
     console.error(news);
     saveRun(options.results, sofar);
   });

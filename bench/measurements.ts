@@ -68,6 +68,19 @@ export function measurements({ checkpoint, size, repeats, steps }: MeasurementOp
   ];
 }
 
+/** Everything that can be measured on a checkpoint of Z-Image; `tokens` are those of a text. */
+export function zImageMeasurements(options: MeasurementOptions & { readonly tokens: number }): Measurement[] {
+  const { checkpoint, size, repeats, steps, tokens } = options;
+  const onBenchmark = (task: Task) => jobOn(task, checkpoint, size, { repeats, steps, tokens });
+  const benchmark = measuring("", false, onBenchmark);
+  return [
+    benchmark.calls("transformer", "transformer", `transformer pass, ${size}x${size}, ${tokens} tokens of text`),
+    benchmark.calls("vae-decode", "vae-decode", `VAE decode, ${size}x${size}`),
+    benchmark.start("start"),
+    benchmark.picture("end-to-end", `whole picture of ${size}x${size}, ${steps} steps, cold process`),
+  ];
+}
+
 /** The kinds of measurement, on one checkpoint. */
 function measuring(prefix: string, isEmbedded: boolean, job: (task: Task) => Omit<Job, "options">) {
   const mark =

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import type { Scale } from "./checkpoints/families.js";
+import { FAMILY_TITLES, type FamilyName, type Scale } from "./checkpoints/families.js";
 
 /** A whole number of at least 1. */
 export function count(text: string): number {
@@ -21,4 +21,9 @@ export function nameList(known?: Readonly<Record<string, unknown>>): (text: stri
 export function scale(text: string): Scale {
   if (text === "real" || text === "tiny") return text;
   throw new InvalidArgumentError("real or tiny is expected");
+}
+
+export function familyName(text: string): FamilyName {
+  if (Object.hasOwn(FAMILY_TITLES, text)) return text as FamilyName;
+  throw new InvalidArgumentError(`one of ${Object.keys(FAMILY_TITLES).join(", ")} is expected`);
 }

@@ -1,4 +1,4 @@
-import type { FamilyName } from "./checkpoints/families.js";
+import { FAMILY_TITLES } from "./checkpoints/families.js";
 import { describeMachine } from "./machine.js";
 import { median, type Result, type Run } from "./results.js";
 
@@ -9,8 +9,6 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(" | ")} |`;
   return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...body.map(line)].join("\n");
 }
-
-const FAMILIES: Readonly<Record<FamilyName, string>> = { sd15: "Stable Diffusion 1.5", sdxl: "Stable Diffusion XL" };
 
 /** A run as tables of medians with their ratios to the first contender's, and the reasons for missing results. */
 export function describeRun(run: Run): string {
@@ -60,7 +58,7 @@ export function describeRunInShort(run: Run): string {
 
 /** Checkpoint, machine and day of a run. */
 function describeSetting({ checkpoint, scale, machine, date }: Run): string {
-  const weights = `${FAMILIES[checkpoint]}'s networks${scale === "real" ? "" : ` at ${scale} size`} with random weights`;
+  const weights = `${FAMILY_TITLES[checkpoint]}'s networks${scale === "real" ? "" : ` at ${scale} size`} with random weights`;
   return `${weights}; ${describeMachine(machine)}; ${date.slice(0, 10)}`;
 }
 

@@ -1,14 +1,26 @@
 import type { ClipTextConfig } from "./clip-text.js";
 import type { UNetConfig } from "./unet.js";
 import type { VaeConfig } from "./vae.js";
+import type { ZImageName } from "./z-image.js";
+
+/** The checkpoints of UNets that are measured. */
+export type UNetFamilyName = "sd15" | "sdxl";
 
 /** The checkpoints that are measured. */
-export type FamilyName = "sd15" | "sdxl";
+export type FamilyName = UNetFamilyName | ZImageName;
+
+/** Their names in tables. */
+export const FAMILY_TITLES: Readonly<Record<FamilyName, string>> = {
+  sd15: "Stable Diffusion 1.5",
+  sdxl: "Stable Diffusion XL",
+  "z-image": "Z-Image (2 of 30 layers, 1 of 2 refiners)",
+  "z-image-full": "Z-Image",
+};
 
 /** The size of the networks: that of published checkpoints, or just large enough to have every part. */
 export type Scale = "real" | "tiny";
 
-/** A family of checkpoints: the shapes of its networks. */
+/** A family of checkpoints with a UNet: the shapes of its networks. */
 export interface Family {
   readonly pipeline: "StableDiffusionPipeline" | "StableDiffusionXLPipeline";
   /** Its weight files: full ones, the fp16 variant, or both. */
@@ -46,7 +58,7 @@ const vae = (sample_size: number, scaling_factor: number): VaeConfig => ({
   scaling_factor,
 });
 
-const FAMILIES: Readonly<Record<FamilyName, Family>> = {
+const FAMILIES: Readonly<Record<UNetFamilyName, Family>> = {
   sd15: {
     pipeline: "StableDiffusionPipeline",
     variants: ["fp32", "fp16"],
@@ -104,7 +116,7 @@ const FAMILIES: Readonly<Record<FamilyName, Family>> = {
 };
 
 /** The family at this scale. */
-export function family(name: FamilyName, scale: Scale): Family {
+export function family(name: UNetFamilyName, scale: Scale): Family {
   return scale === "real" ? FAMILIES[name] : tiny(FAMILIES[name]);
 }
 

@@ -9,6 +9,11 @@ export interface VaeConfig {
   readonly latent_channels: number;
   readonly sample_size: number;
   readonly scaling_factor: number;
+  readonly shift_factor?: number;
+  /** Whether a convolution of one pixel follows the encoder; true by default. */
+  readonly use_quant_conv?: boolean;
+  /** Whether one comes before the decoder; true by default. */
+  readonly use_post_quant_conv?: boolean;
 }
 
 /** The tensors of an AutoencoderKL. */
@@ -19,9 +24,9 @@ export function* vaeTensors(config: VaeConfig): Tensors {
   yield* conv("encoder.conv_in", 3, first);
   yield* blocks("encoder.down_blocks", widths, first, layers, "downsamplers");
   yield* ending("encoder", deepest, deepest, 2 * latents);
-  yield* conv("quant_conv", 2 * latents, 2 * latents, 1);
+  if (config.use_quant_conv ?? true) yield* conv("quant_conv", 2 * latents, 2 * latents, 1);
 
-  yield* conv("post_quant_conv", latents, latents, 1);
+  if (config.use_post_quant_conv ?? true) yield* conv("post_quant_conv", latents, latents, 1);
   yield* conv("decoder.conv_in", latents, deepest);
   yield* blocks("decoder.up_blocks", [...widths].reverse(), deepest, layers + 1, "upsamplers");
   yield* ending("decoder", deepest, first, 3);

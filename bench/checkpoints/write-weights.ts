@@ -1,5 +1,5 @@
-import { closeSync, openSync, writeSync } from "node:fs";
-import { toHalf } from "../../src/tensor/half.js";
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { toBfloat, toHalf } from "../../src/tensor/half.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import type { NamedShape } from "./tensors.js";
 
@@ -8,14 +8,17 @@ const POOL = 2 ** 20;
 /** Each tensor begins this many numbers later in the pool, so that tensors of one shape differ. A prime. */
 const STRIDE = 104_729;
 
-const BYTES = { fp32: 4, fp16: 2 } as const;
-const WORDS = { fp32: "F32", fp16: "F16" } as const;
+/** How the files of a checkpoint hold numbers. */
+export type WeightPrecision = "fp32" | "fp16" | "bf16";
+
+const BYTES: Readonly<Record<WeightPrecision, number>> = { fp32: 4, fp16: 2, bf16: 2 };
+const WORDS: Readonly<Record<WeightPrecision, string>> = { fp32: "F32", fp16: "F16", bf16: "BF16" };
 
 /**
  * Writes a safetensors file of random weights under which activations keep their size: matrices and kernels normal with variance 1 / inputs
  * (LeCun et al. 1998), gains 1, biases 0.
  */
-export function writeWeights(path: string, tensors: Iterable<NamedShape>, precision: keyof typeof BYTES): void {
+export function writeWeights(path: string, tensors: Iterable<NamedShape>, precision: WeightPrecision): void {
   const list = [...tensors];
   const pool = new Pool(precision);
   const file = openSync(path, "w");
@@ -29,7 +32,23 @@ export function writeWeights(path: string, tensors: Iterable<NamedShape>, precis
   }
 }
 
-function header(tensors: readonly NamedShape[], precision: keyof typeof BYTES): Uint8Array {
+/**
+ * Writes a safetensors file whose weights are holes, which read as 0 and take no space on the disk. Time and memory of a network do not
+ * depend on its numbers.
+ */
+export function writeHoles(path: string, tensors: Iterable<NamedShape>, precision: WeightPrecision): void {
+  const list = [...tensors];
+  const file = openSync(path, "w");
+  try {
+    const start = header(list, precision);
+    writeSync(file, start);
+    ftruncateSync(file, start.length + list.reduce((sum, [, shape]) => sum + size(shape) * BYTES[precision], 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function header(tensors: readonly NamedShape[], precision: WeightPrecision): Uint8Array {
   let end = 0;
   const entries = tensors.map(([name, shape]) => {
     const begin = end;
@@ -56,7 +75,7 @@ class Pool {
   private readonly normals = randn([POOL], new Generator(0)).data;
   private readonly scaled = new Map<TensorScale, Float32Array | Uint16Array>();
 
-  constructor(private readonly precision: keyof typeof BYTES) {}
+  constructor(private readonly precision: WeightPrecision) {}
 
   *chunks(count: number, scale: TensorScale, start: number): Iterable<Uint8Array> {
     const numbers = this.numbers(scale);
@@ -72,7 +91,7 @@ class Pool {
     if (known) return known;
     const factor = typeof scale === "number" ? scale : 0;
     const values = this.normals.map((value) => factor * value + (scale === "ones" ? 1 : 0));
-    const made = this.precision === "fp32" ? values : Uint16Array.from(values, toHalf);
+    const made = this.precision === "fp32" ? values : Uint16Array.from(values, this.precision === "bf16" ? toBfloat : toHalf);
     this.scaled.set(scale, made);
     return made;
   }
@@ -82,6 +101,6 @@ function writeWhole(file: number, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
 }
 
-function size(shape: readonly number[]): number {
+export function size(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }

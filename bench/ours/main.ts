@@ -12,6 +12,7 @@ import {
   randn,
   Tensor,
   UNet2DConditionModel,
+  ZImageTransformer2DModel,
 } from "darkroom";
 import { type Job, PROMPT, type Report, type Task } from "../job.js";
 import type { Mode } from "./mode.js";
@@ -30,6 +31,16 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
       // As in pipelines: both halves of guidance use the same latents.
       const sample = noise([batch, inChannels, latents, latents]);
       await time(repeats, () => unet.forward(sample, 500, { encoderHiddenStates, addedCond }));
+    }),
+
+  transformer: (job) =>
+    withEngine(job, async (options, engine) => {
+      const { checkpoint, latents, tokens, batch, repeats } = job;
+      await using network = await ZImageTransformer2DModel.fromPretrained(checkpoint, { ...options, engine, subfolder: "transformer" });
+      const { inChannels, capFeatDim } = network.config;
+      const x = noise([batch, inChannels, latents, latents]);
+      const capFeats = Array.from({ length: batch }, () => noise([tokens, capFeatDim]));
+      await time(repeats, () => network.forward(x, 0.5, { capFeats }));
     }),
 
   "vae-decode": (job) =>
@@ -65,27 +76,38 @@ const MEASURES: Readonly<Record<Exclude<Task, "prepare">, (job: Job) => Promise<
   async start({ checkpoint, size, options }) {
     const { request, ...opening } = options as Mode;
     const pipe = await DiffusionPipeline.fromPretrained(checkpoint, opening);
-    const { unet } = pipe;
-    const forward = unet.forward.bind(unet);
-    unet.forward = async (...inputs) => {
+    // The types of DiffusionPipeline's results have UNets only.
+    const { transformer, unet: network = transformer as Network } = pipe as unknown as { transformer?: Network; unet?: Network };
+    const forward = network.forward.bind(network);
+    network.forward = async (...inputs) => {
       mark("ready");
       await forward(...inputs);
       mark("first-step");
       // The rest of the picture is not measured.
       process.exit();
     };
-    await pipe.generate({ prompt: PROMPT, height: size, width: size, numInferenceSteps: 20, seed: 0, ...request });
+    const asked = { prompt: PROMPT, height: size, width: size, numInferenceSteps: 20, seed: 0, ...unguided(pipe), ...request };
+    await pipe.generate(asked);
   },
 
   async picture({ checkpoint, size, batch, steps, out, options }) {
     const { request, ...opening } = options as Mode;
     const pipe = await DiffusionPipeline.fromPretrained(checkpoint, opening);
     const sides = { height: size, width: size };
-    const asked = { prompt: PROMPT, ...sides, numInferenceSteps: steps, numImagesPerPrompt: batch, seed: 0, ...request };
+    const asked = { prompt: PROMPT, ...sides, numInferenceSteps: steps, numImagesPerPrompt: batch, seed: 0, ...unguided(pipe), ...request };
     const { images } = await pipe.generate(asked);
     await images[0]?.save(out);
   },
 };
+
+interface Network {
+  forward(...inputs: never[]): Promise<unknown>;
+}
+
+/** Z-Image Turbo is not guided. */
+function unguided(pipe: object): { readonly guidanceScale?: number } {
+  return "transformer" in pipe ? { guidanceScale: 0 } : {};
+}
 
 /** Does `work` with the options that networks are opened with, and with an engine that profiles if the job says so. */
 async function withEngine({ options, profile }: Job, work: (options: PipelineOptions, engine?: Engine) => Promise<void>): Promise<void> {

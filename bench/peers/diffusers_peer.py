@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel, ZImageTransformer2DModel
 from diffusers.utils import logging
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -46,9 +46,18 @@ def unet(asked: dict) -> None:
     measure(asked["repeats"], lambda: network(latents, 500, encoder_hidden_states=context, **extra))
 
 
+def transformer(asked: dict) -> None:
+    network = load(ZImageTransformer2DModel, asked["checkpoint"], "transformer")
+    side, config = asked["latents"], network.config
+    latents = list(noise(asked["batch"], config["in_channels"], 1, side, side).unbind())
+    texts = [noise(asked["tokens"], config["cap_feat_dim"])] * asked["batch"]
+    time = torch.full((asked["batch"],), 0.5, dtype=DTYPE)
+    measure(asked["repeats"], lambda: network(latents, time, texts))
+
+
 def vae_decode(asked: dict) -> None:
     vae = load(AutoencoderKL, asked["checkpoint"], "vae")
-    latents = noise(asked["batch"], 4, asked["latents"], asked["latents"])
+    latents = noise(asked["batch"], vae.config["latent_channels"], asked["latents"], asked["latents"])
     measure(asked["repeats"], lambda: vae.decode(latents))
 
 
@@ -66,12 +75,17 @@ def text(asked: dict) -> None:
 
 
 def open_pipeline(checkpoint: str) -> DiffusionPipeline:
-    variant = variant_of(Path(checkpoint) / "unet", OPTIONS.get("variant"))
+    folder = Path(checkpoint)
+    variant = variant_of(folder / "unet", OPTIONS.get("variant")) if (folder / "unet").exists() else None
     pipe = DiffusionPipeline.from_pretrained(checkpoint, torch_dtype=DTYPE, variant=variant)
-    for part in (pipe.unet, pipe.vae):
+    for part in (denoiser(pipe), pipe.vae):
         part.to(memory_format=LAYOUT)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def denoiser(pipe: DiffusionPipeline):
+    return pipe.components.get("unet") or pipe.transformer
 
 
 def generate(pipe: DiffusionPipeline, asked: dict, steps: int):
@@ -82,6 +96,8 @@ def generate(pipe: DiffusionPipeline, asked: dict, steps: int):
         num_inference_steps=steps,
         num_images_per_prompt=asked["batch"],
         generator=torch.Generator().manual_seed(0),
+        # Z-Image Turbo is not guided.
+        **({} if "unet" in pipe.components else {"guidance_scale": 0}),
     ).images
 
 
@@ -93,8 +109,8 @@ def start(asked: dict) -> None:
         # The rest of the picture is of no interest.
         sys.exit()
 
-    pipe.unet.register_forward_pre_hook(lambda *_: mark("ready"))
-    pipe.unet.register_forward_hook(first_step_done)
+    denoiser(pipe).register_forward_pre_hook(lambda *_: mark("ready"))
+    denoiser(pipe).register_forward_hook(first_step_done)
     generate(pipe, asked, 20)
 
 
@@ -103,4 +119,4 @@ def picture(asked: dict) -> None:
 
 
 with torch.inference_mode():
-    run({"unet": unet, "vae-decode": vae_decode, "vae-encode": vae_encode, "text": text, "start": start, "picture": picture})
+    run({"unet": unet, "transformer": transformer, "vae-decode": vae_decode, "vae-encode": vae_encode, "text": text, "start": start, "picture": picture})

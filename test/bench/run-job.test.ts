@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compare } from "../../bench/compare.js";
-import { type Contender, isFor } from "../../bench/contenders.js";
-import { jobOn, type Measurement, measurements } from "../../bench/measurements.js";
+import { type Contender, isFor, peersOf } from "../../bench/contenders.js";
+import { jobOn, type Measurement, measurements, zImageMeasurements } from "../../bench/measurements.js";
 import { runJob } from "../../bench/run-job.js";
 
 const JOB = jobOn("unet", "/nowhere", 64);
@@ -89,6 +89,14 @@ describe("what is measured", () => {
     const embedded = all.filter(({ isEmbedded }) => isEmbedded);
     expect(embedded.map(({ name }) => name)).toEqual(["small-unet", "small-start", "small-end-to-end"]);
     for (const { job } of embedded) expect(job).toMatchObject({ size: 64, latents: 16, tokens: 32, steps: 20 });
+  });
+
+  it("is the transformer's pass for Z-Image, which peers measure that can open it", () => {
+    const names = zImageMeasurements({ checkpoint: "/z-image", size: 512, tokens: 64, repeats: 1, steps: 1 }).map(({ name }) => name);
+    expect(names).toEqual(["transformer", "vae-decode", "start", "end-to-end"]);
+    expect(peersOf("z-image")).toEqual(["diffusers-fp32", "diffusers-bf16"]);
+    expect(peersOf("z-image-full")).toEqual(["sd-cpp-q8", "sd-cpp-q4"]);
+    expect(peersOf("sd15")).toContain("openvino-f32");
   });
 
   it("has a row for each time, and no two of one title", () => {
