@@ -50,7 +50,7 @@ export async function generateJson(options: GenerateOptions, request: GenerateRe
         scale: settings.ipAdapters?.[i]?.scale,
       })),
     }),
-    image: options.image,
+    image: options.image?.length === 1 ? options.image[0] : options.image,
     mask: options.mask,
     maskPadding: options.maskPadding,
     strength: settings.strength,

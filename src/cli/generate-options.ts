@@ -50,7 +50,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly spacing?: TimestepSpacing;
   readonly schedule?: ScheduleName;
   readonly clipSkip?: number;
-  readonly image?: string;
+  readonly image?: readonly string[];
   readonly strength?: number;
   readonly imageGuidance?: number;
   readonly depthMap?: string;
@@ -124,7 +124,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     loras: options.lora,
     embeddings: options.embedding,
     ...imagePromptsOf(options),
-    image: options.image,
+    image: options.image && oneOrMore(options.image),
     strength: options.strength,
     imageGuidanceScale: options.imageGuidance,
     depthMap: options.depthMap,
@@ -186,11 +186,17 @@ export async function readPictures(
   return {
     ...request,
     ...picturesByAdapter(ipAdapter, prompts, masks),
-    image: image === undefined ? undefined : await readPicture(image),
+    image: image && oneOrMore(await Promise.all(image.map(readPicture))),
     depthMap: depthMap === undefined ? undefined : await readPicture(depthMap),
     maskImage: mask === undefined ? undefined : await readPicture(mask),
     controlImage: controlImage && (await Promise.all(controlImage.map(readPicture))),
   };
+}
+
+/** The only one of a list, or the list. */
+function oneOrMore<Item>(list: readonly Item[]): Item | readonly Item[] {
+  const [first] = list;
+  return first !== undefined && list.length === 1 ? first : list;
 }
 
 /** A data URL is a picture already. */

@@ -98,7 +98,11 @@ function scaleOrSize(text: string): number | Size {
 
 function addStartOptions(generate: Command): void {
   generate
-    .option("--image <file>", "picture to change: a file or a web address")
+    .option(
+      "--image <file>",
+      "picture to change: a file or a web address; klein: repeatable",
+      repeated((source) => source),
+    )
     .option(
       "--strength <x>",
       `how much of it to change (default: ${STRENGTH_TEXT}; with a mask ${MASK_STRENGTH_TEXT})`,

@@ -62,6 +62,8 @@ export interface Family {
   readonly takesImagePrompts?: true;
   /** The scales of an IP-Adapter for the UNet's blocks that act on the style and on the layout, where they are known. */
   readonly imagePromptParts?: Readonly<Record<"style" | "layout", ImagePromptBlocks>>;
+  /** Set if its pipelines take several pictures to refer to. */
+  readonly takesReferences?: true;
   /** Set if a second checkpoint can take over towards the end. */
   readonly refinement?: Refinement;
 }

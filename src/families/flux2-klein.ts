@@ -21,6 +21,7 @@ export const FLUX2_KLEIN = {
   name: "FLUX.2 klein",
   shortName: "klein",
   takesPrompt: true,
+  takesReferences: true,
   workflows: {
     noise: { className: CLASS, defaults: DEFAULTS },
     // Pictures are seen beside the noise, so all steps are taken.
@@ -53,5 +54,5 @@ export const FLUX2_KLEIN = {
     { repository: "black-forest-labs/FLUX.2-klein-base-9B", scheduler: FLOW, indexOptions: { is_distilled: false } },
   ],
   ownOptions: { textEncoderOutLayers: ["noise", "image"] },
-  lacks: ["negativePrompt", "guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "cache", "strength"],
+  lacks: ["negativePrompt", "guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax", "cache", "strength"],
 } as const satisfies TransformerFamily;

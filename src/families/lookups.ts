@@ -1,8 +1,17 @@
+import { camelCase } from "../letter-case.js";
 import { CONSISTENCY } from "./consistency.js";
 import { DDIM } from "./ddim.js";
 import { DDPM } from "./ddpm.js";
 import { COSXL, type EdmCheckpoint, PLAYGROUND } from "./edm.js";
-import type { Family, LatentFamily, PublishedCheckpoint, TextEncoderFacts, TransformerFamily, WorkflowName } from "./family.js";
+import type {
+  Family,
+  LatentFamily,
+  PublishedCheckpoint,
+  PublishedTransformer,
+  TextEncoderFacts,
+  TransformerFamily,
+  WorkflowName,
+} from "./family.js";
 import { CHROMA, FLUX, FLUX_FILL, FLUX_KONTEXT } from "./flux.js";
 import { FLUX2_KLEIN } from "./flux2-klein.js";
 import { INSTRUCT_PIX2PIX, INSTRUCT_PIX2PIX_XL } from "./instruct-pix2pix.js";
@@ -81,6 +90,8 @@ export const CONTROL_FAMILY_NAMES: string = phrase(
 export const IMAGE_PROMPT_FAMILY_NAMES: string = phrase(
   FAMILIES.filter(({ takesImagePrompts }) => takesImagePrompts).map(({ name }) => name),
 );
+/** The names of the families that take several pictures to refer to, as a phrase. */
+export const REFERENCE_FAMILY_NAMES: string = phrase(FAMILIES.filter(({ takesReferences }) => takesReferences).map(({ name }) => name));
 /** The names of the families that repaint the part of a picture under a mask, as a phrase. */
 export const REPAINTING_NAMES: string = phrase(FAMILIES.filter(({ workflows }) => workflows.mask).map(({ name }) => name));
 /** The names of the families whose pictures a refiner can finish, as a phrase. */
@@ -144,6 +155,25 @@ export function familiesByIndex(className: string, requiresAestheticsScore: bool
   const prefix = longest(LATENT_FAMILIES, (family) => family.classPrefix, className)?.classPrefix;
   const kin = LATENT_FAMILIES.filter(({ classPrefix }) => classPrefix === prefix);
   return kin.filter(({ indexOptions }) => (indexOptions.requires_aesthetics_score ?? requiresAestheticsScore) === requiresAestheticsScore);
+}
+
+/** What shows which of a family's published checkpoints another one is like. */
+export interface PublishedTraits {
+  /** Values of `model_index.json` besides the parts, in camelCase. */
+  readonly options: Readonly<Record<string, unknown>>;
+  /** The config of its scheduler, in camelCase. */
+  readonly scheduler: object;
+}
+
+/** The published checkpoint of a family with a transformer that has these values of `model_index.json` and shifts noise levels alike. */
+export function publishedLike({ id }: Family, { options, scheduler }: PublishedTraits): PublishedTransformer | undefined {
+  const published = TRANSFORMER_FAMILIES.find((family) => family.id === id)?.published ?? [];
+  const config = scheduler as Readonly<Record<string, unknown>>;
+  const isAlike = (given: Readonly<Record<string, unknown>>, wanted: Readonly<Record<string, unknown>>) =>
+    Object.entries(wanted).every(([name, value]) => (given[camelCase(name)] ?? value) === value);
+  return published.find(
+    ({ indexOptions = {}, scheduler: { shift = null } }) => isAlike(options, indexOptions) && isAlike(config, { shift }),
+  );
 }
 
 /** The family of a LoRA that has a tensor of this name. Most names say nothing. */

@@ -1,6 +1,6 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import { ArgumentError } from "../errors.js";
-import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
+import { CONTROL_FAMILY_NAMES, IMAGE_PROMPT_FAMILY_NAMES, REFERENCE_FAMILY_NAMES, REFINED_FAMILY_NAMES } from "../families/lookups.js";
 import { withArticle } from "../given.js";
 import { applyPreset } from "./apply-preset.js";
 import { denoisingEndOf, type KnownFamily, workflowFor } from "./families.js";
@@ -51,6 +51,15 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
   }
   if (!family.takesPrompt) return;
   expectTaken(request, family, model);
+  if (Array.isArray(request.image) && request.image.length > 1 && !family.takesReferences) {
+    throw new ArgumentError(
+      (name) => `${(request.image as readonly unknown[]).length} pictures were given as ${name("image")}; ${model} starts from one`,
+      {
+        argument: "image",
+        hint: `several are for ${REFERENCE_FAMILY_NAMES}`,
+      },
+    );
+  }
   checkImagePromptScales(request, family);
   if (request.prompt === undefined) {
     throw new ArgumentError(`no prompt was given; ${model} needs one`, {
@@ -108,13 +117,23 @@ export function checkRun(request: GenerateRequest & { readonly model: ModelSourc
 /** @throws ArgumentError for an option that the family's pipelines do not have, given or set by the preset, unless it is off */
 function expectTaken(request: RunRequest, { lacks = [] }: KnownFamily, model: string): void {
   const whole = applyPreset(request);
-  const found = (lacks as readonly (keyof RunRequest)[]).find((option) => whole[option]);
+  const found = (lacks as readonly (keyof RunRequest)[]).find((option) => whole[option] && !isPlainPrompt(option, whole));
   if (found === undefined) return;
   const argument = request[found] ? found : "preset";
   throw new ArgumentError((name) => `${name(argument)} has no effect on ${model} which does not take it`, {
     argument,
     hint: (name) => (argument === "preset" ? `it sets ${name(found)}, too` : `leave ${name(found)} out`),
   });
+}
+
+/** What has a meaning in prompts of AUTOMATIC1111's web UI. */
+const SYNTAX = /[()[\]\\]|\b(BREAK|AND)\b/;
+
+/** Whether the option is a syntax of prompts, and the prompts are the same without it. */
+function isPlainPrompt(option: keyof RunRequest, { promptSyntax, prompt, negativePrompt }: RunRequest): boolean {
+  if (option !== "promptSyntax") return false;
+  const texts = [prompt ?? [], negativePrompt ?? []].flat();
+  return promptSyntax === "plain" || !texts.some((text) => SYNTAX.test(text));
 }
 
 /** Whether no other family's pipelines take the option. */

@@ -26,7 +26,8 @@ export const REFINER_TEXT = String(FAMILIES.find(({ refinement }) => refinement)
 /** `50; DDPM 1000`: the default of most checkpoints, then those of families that have another one. */
 function text(kind: WorkflowName, name: keyof Defaults): string {
   const usual = DEFAULT_FAMILY.workflows[kind]?.defaults[name];
-  const exceptions = FAMILIES.flatMap((family) => {
+  // docs/models.md has those of families with a transformer, whose checkpoints have defaults of their own.
+  const exceptions = FAMILIES.filter(({ parts }) => !parts.transformer).flatMap((family) => {
     const value = family.workflows[kind]?.defaults[name];
     return value === undefined || value === usual ? [] : [`${family.shortName} ${value}`];
   });

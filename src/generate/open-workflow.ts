@@ -1,5 +1,6 @@
 import type { ModelIndex } from "../checkpoint/model-index.js";
 import type { DownloadProgress } from "../checkpoint/source.js";
+import { publishedLike } from "../families/lookups.js";
 import { isPagClass } from "../families/pag-classes.js";
 import { isPlain } from "../given.js";
 import { embeddedCheckpointPath } from "../hub/embedded.js";
@@ -199,7 +200,19 @@ class LoadedWorkflow implements Workflow {
     this.firstRun = undefined;
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
     const { index, family, control, isEmbedded } = files;
-    const workflow = { opening, isPag: isPagClass(index.className), family, control, networks, adapters, ...upscalers, isEmbedded };
+    const traits = { options: index.options, scheduler: networks.pipeline.scheduler.config };
+    const advised = publishedLike(family, traits)?.defaults ?? {};
+    const workflow = {
+      advised,
+      opening,
+      isPag: isPagClass(index.className),
+      family,
+      control,
+      networks,
+      adapters,
+      ...upscalers,
+      isEmbedded,
+    };
     return yield* runEvents(workflow, prepared, checked);
   }
 

@@ -84,8 +84,10 @@ export interface RunRequest extends ControlRequest, EditRequest, HiresRequest, I
   readonly schedulerConfig?: SchedulerSettings | undefined;
   /** Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default. */
   readonly cache?: StepCacheOptions | undefined;
-  /** Picture to start from. In JSON: the image file in base64, or a data URL. */
-  readonly image?: PictureInput | undefined;
+  /**
+   * Picture to start from; FLUX.2 klein also takes a list of pictures to refer to. In JSON: the image file in base64, or a data URL.
+   */
+  readonly image?: PictureInput | readonly PictureInput[] | undefined;
   /** How much of the picture to change, from 0 to 1. By default 0.8; XL 0.3. With a mask 1; XL 0.9999. */
   readonly strength?: number | undefined;
   /** Mask: the picture is repainted where the mask is white. In JSON: the image file in base64, or a data URL. */
@@ -218,7 +220,10 @@ export const RUN_FIELDS: Fields<RunRequest> = {
     "Computes the whole UNet at every nth step only (interval): quicker, not quite the same picture. Off by default.",
     group(CACHE_FIELDS),
   ),
-  image: described("Picture to start from. In JSON: the image file in base64, or a data URL.", picture),
+  image: described(
+    "Picture to start from; FLUX.2 klein also takes a list of pictures to refer to. In JSON: the image file in base64, or a data URL.",
+    oneOrList(picture, `${picture.expected}, or a list of them`),
+  ),
   strength: described(
     `How much of the picture to change, from 0 to 1. By default ${STRENGTH_TEXT}. With a mask ${MASK_STRENGTH_TEXT}.`,
     real(0, 1),

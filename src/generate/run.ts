@@ -90,6 +90,8 @@ export interface RunContext {
   /** Makes the pictures of the first pass larger. */
   readonly hiresUpscaler: Upscaler | undefined;
   readonly isEmbedded: boolean;
+  /** What the checkpoint's model card advises, where the pipeline's defaults are others. */
+  readonly advised: Partial<Defaults>;
   /** Whether the checkpoint is for a pipeline with perturbed-attention guidance in its name. */
   readonly isPag: boolean;
 }
@@ -178,7 +180,7 @@ async function* stepsOf(
 
 /** The request with its defaults filled in, for the networks and for people. */
 function prepare(
-  { opening, family, control, networks, adapters, upscaler, isEmbedded, isPag }: RunContext,
+  { opening, family, control, networks, adapters, upscaler, isEmbedded, advised, isPag }: RunContext,
   { request, start, controls, imagePrompts }: PreparedRun,
   onStepEnd: RunOptions["onStepEnd"],
 ): { job: Job; settings: RunSettings } {
@@ -187,7 +189,7 @@ function prepare(
   const { defaults: usual } = workflowFor(request, family, control);
   // The second pass starts from a picture.
   if (request.hires) workflowFor({ ...request, image: "first pass" }, family, control);
-  const defaults = isEmbedded ? EMBEDDED.defaults : usual;
+  const defaults = isEmbedded ? EMBEDDED.defaults : { ...usual, ...advised };
   const { predictionType } = opening;
   const { timestepSpacing, schedule } = request;
   const named = request.scheduler === undefined ? undefined : resolveScheduler(request.scheduler);
@@ -282,9 +284,14 @@ function usedEmbeddings({ embeddings }: LoadedAdapters, prompts: string): Loaded
   });
 }
 
+function othersOf(start: Start): readonly NamedPicture[] {
+  return (start.kind === "image" && start.others) || [];
+}
+
 function picturesOf(start: Start): Pick<RunSettings, "image" | "maskImage"> {
   return {
-    image: start.kind === "image" || start.kind === "mask" ? start.image.name : undefined,
+    image:
+      start.kind === "image" || start.kind === "mask" ? [start.image, ...othersOf(start)].map(({ name }) => name).join(", ") : undefined,
     maskImage: start.kind === "mask" ? start.mask.name : undefined,
   };
 }

@@ -3,6 +3,7 @@ import type { StartName } from "../families/family.js";
 import { loadImage, loadMask } from "../image/load-image.js";
 import type { Picture } from "../image/picture.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { listOf } from "./list-of.js";
 import { lastName } from "./name-of.js";
 import type { PictureInput } from "./picture-input.js";
 import type { RunRequest } from "./run-request.js";
@@ -16,6 +17,8 @@ export interface NoiseStart {
 export interface ImageStart {
   readonly kind: "image";
   readonly image: NamedPicture;
+  /** Further pictures to refer to, for checkpoints that take several. */
+  readonly others?: readonly NamedPicture[] | undefined;
   /** Latents of the picture [1, channels, height / factor, width / factor], if they need not be encoded. */
   readonly latents?: Tensor | undefined;
   /** Its depth; only for checkpoints that see it. */
@@ -49,9 +52,10 @@ export function startNameOf({ image, maskImage }: RunRequest): StartName {
 /** Decodes the pictures to start from. @throws ArgumentError for one that cannot be decoded. */
 export async function readStart({ image, maskImage, paddingMaskCrop, depthMap }: RunRequest): Promise<Start> {
   if (image === undefined) return { kind: "noise" };
-  const picture = await readPicture("image", image);
+  const [first, ...others] = await Promise.all(listOf(image).map((each) => readPicture("image", each)));
+  const picture = first as NamedPicture;
   if (depthMap !== undefined) return { kind: "image", image: picture, depth: await readPicture("depthMap", depthMap, loadMask) };
-  if (maskImage === undefined) return { kind: "image", image: picture };
+  if (maskImage === undefined) return { kind: "image", image: picture, others };
   return { kind: "mask", image: picture, mask: await readPicture("maskImage", maskImage, loadMask), padding: paddingMaskCrop };
 }
 

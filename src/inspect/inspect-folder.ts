@@ -7,7 +7,14 @@ import { kindOf } from "../checkpoint/part-kind.js";
 import { findWeights, openWeights, variantsOf } from "../checkpoint/weights.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LatentFamily } from "../families/family.js";
-import { CONTEXT_FIELDS, DEFAULT_FAMILY, familiesByIndex, familyByContextWidth } from "../families/lookups.js";
+import {
+  CONTEXT_FIELDS,
+  DEFAULT_FAMILY,
+  familiesByIndex,
+  familyByContextWidth,
+  TRANSFORMER_FAMILIES,
+  workflowsByPipeline,
+} from "../families/lookups.js";
 import { MASKED_CHANNELS } from "../families/stable-diffusion.js";
 import type { Folder } from "../platform/folder.js";
 import { countWeights, total } from "./counts.js";
@@ -30,7 +37,8 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     parts[displayText(name)] = component && { className: displayText(component.className), ...weights };
   }
   const families = familiesByIndex(index.className, index.options.requiresAestheticsScore === true);
-  const { part } = (families[0] ?? DEFAULT_FAMILY).denoiser;
+  const flow = TRANSFORMER_FAMILIES.find((family) => workflowsByPipeline(family, index.className).length > 0);
+  const part = flow ? "transformer" : (families[0] ?? DEFAULT_FAMILY).denoiser.part;
   const [denoiser, vae, scheduler] = await Promise.all([
     configOf(await partFolder(folder, part), "config.json"),
     configOf(folder.open("vae"), "config.json"),
@@ -41,18 +49,18 @@ export async function inspectCheckpoint(folder: Folder, layout: "folder" | "file
     name: folder.name,
     layout,
     className: displayText(index.className),
-    family: familyOf(families, denoiser),
+    family: flow?.name ?? familyOf(families, denoiser),
     isInpainting: denoiser?.inChannels === MASKED_CHANNELS,
     predictionType: scheduler && predictionOf(scheduler),
     isPredictionAssumed: false,
     sources: {
-      family: families.length === 1 ? MODEL_INDEX : `${part}/config.json`,
+      family: flow || families.length === 1 ? MODEL_INDEX : `${part}/config.json`,
       predictionType: "scheduler/scheduler_config.json",
       scheduler: MODEL_INDEX,
-      size: `${part}/config.json and vae/config.json`,
+      size: flow ? "usual for the family" : `${part}/config.json and vae/config.json`,
     },
     scheduler: textOf(index.components.get("scheduler")?.className),
-    size: sizeOf(denoiser, vae),
+    size: flow?.sampleSize ?? sizeOf(denoiser, vae),
     parts,
     counts: total(Object.values(parts).flatMap((part) => part?.counts ?? [])),
     metadata: {},

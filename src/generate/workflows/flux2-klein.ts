@@ -1,4 +1,6 @@
+import type { Picture } from "../../image/picture.js";
 import { transformerRunner } from "../runner.js";
+import type { Start } from "../start.js";
 import { flowOptions, sizeOptions } from "./job-options.js";
 import type { FamilyWorkflow } from "./workflow.js";
 
@@ -13,9 +15,14 @@ export const FLUX2_KLEIN: FamilyWorkflow = {
       async runner(job) {
         const pipe = new Flux2KleinPipeline({ ...open, scheduler: job.scheduler }, open.settings);
         const { negativePrompt: _, ...text } = flowOptions(job);
-        const image = job.start.kind === "noise" ? {} : { image: job.start.image.picture };
-        return transformerRunner(pipe, { ...text, ...sizeOptions(job), ...image });
+        return transformerRunner(pipe, { ...text, ...sizeOptions(job), ...references(job.start) });
       },
     };
   },
 };
+
+/** The pictures to refer to. */
+function references(start: Start): { readonly image?: readonly Picture[] } {
+  if (start.kind !== "image") return {};
+  return { image: [start.image, ...(start.others ?? [])].map(({ picture }) => picture) };
+}
