@@ -3,6 +3,7 @@ import { type Fields, needed, real, whole } from "../options/fields.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/shared/scheduler.js";
 import type { Shape, Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
+import { type LoraNetworks, loraNetworksOf } from "./adapters/lora-adapters.js";
 import { type LatentDiffusionComponents, LatentDiffusionPipeline } from "./latent-diffusion.js";
 import { LATENT_DIFFUSION_FIELDS, type LatentDiffusionRequest, NOISE_FIELDS, type NoiseOptions } from "./latent-diffusion-request.js";
 import type { TextEmbeds } from "./prompt/prompt-options.js";
@@ -125,6 +126,10 @@ export abstract class TransformerPipeline<
 
   protected get denoiser(): DenoisingNetwork {
     return this.transformer;
+  }
+
+  protected override get loraNetworks(): LoraNetworks {
+    return loraNetworksOf(this.components);
   }
 
   protected override get sizeMultiple(): number {
