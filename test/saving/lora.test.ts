@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { StableDiffusionPipeline } from "../../src/index.js";
+import { DiffusionPipeline, StableDiffusionPipeline } from "../../src/index.js";
+import { largestDifference } from "../helpers/differences.js";
 import { checkpoint } from "../helpers/fixtures.js";
 import { readTensors } from "../helpers/safetensors.js";
 import { temporaryFolder } from "../helpers/temporary.js";
@@ -44,6 +45,31 @@ describe("saveLoraWeights", () => {
       ).toBeLessThan(1e-4);
     });
   }
+
+  it.each([
+    ["z-image-mini", "z-image-mini_z_kohya", 24],
+    ["z-image-mini", "z-image-mini_fused", 12],
+    ["flux2-klein-base-mini", "flux2-klein-base-mini_klein", 20],
+  ])("writes a transformer's LoRA with diffusers' names, joined layers apart: %s, %s", async (source, file, atLeast) => {
+    const request = { prompt: "a red fox", seed: 7, numInferenceSteps: 1, height: 32, width: 32, guidanceScale: 1, maxSequenceLength: 64 };
+    const picture = async (path: string) => {
+      await using pipe = await DiffusionPipeline.fromPretrained(checkpoint(source));
+      if (!("loadLoraWeights" in pipe)) return expect.fail("it takes no LoRA");
+      await pipe.loadLoraWeights(path);
+      const folder = join(temporaryFolder(), "lora");
+      await pipe.saveLoraWeights(folder);
+      const { images } = await (pipe as StableDiffusionPipeline).generate({ ...request, outputType: "tensor" });
+      return { images, folder };
+    };
+    const { images, folder } = await picture(adapter(file));
+    const tensors = readTensors(join(folder, "pytorch_lora_weights.safetensors"));
+    const names = Object.keys(tensors);
+    expect(names.length).toBeGreaterThan(atLeast);
+    expect(names.filter((key) => !/^transformer\..+\.lora_[AB]\.weight$/.test(key))).toEqual([]);
+    expect(names.filter((key) => key.includes("qkv.") || key.includes("double_blocks"))).toEqual([]);
+    const again = await picture(folder);
+    expect(largestDifference(again.images, images)).toBeLessThan(1e-4);
+  });
 
   it("names the LoRAs to choose from, and refuses other methods and names", async () => {
     await using pipe = await open();
