@@ -150,7 +150,7 @@ export class Qwen2_5_VLForConditionalGeneration extends LanguageModel<Qwen2_5_VL
     const { features } = await this.run("vision", feeds, (inputs, w) => ({
       features: visionTower(
         inputs as Parameters<typeof visionTower>[0],
-        w.has("model.visual.patch_embed.proj") ? w.at("model.visual") : w.at("visual"),
+        w.has("visual.patch_embed.proj") ? w.at("visual") : w.at("model", "visual"),
         config,
       ),
     }));

@@ -20,6 +20,10 @@ export interface AskedNetwork<Model extends AsyncDisposable> {
   readonly run: (model: Model) => Promise<unknown>;
   /** Tensors that are read outside of graphs. */
   readonly others?: ((model: Model) => readonly string[]) | undefined;
+  /** The name in Python of a tensor of this name. */
+  readonly nameOut?: ((name: string) => string) | undefined;
+  /** The name in the tiny network of a tensor of this name. */
+  readonly nameIn?: ((name: string) => string) | undefined;
 }
 
 /** What a network asks for. */
@@ -34,7 +38,7 @@ export interface Asked {
 
 /** Builds the graphs of a network with this `config.json`. */
 export async function askedTensors<Model extends AsyncDisposable>(
-  { open, tiny, run, others }: AskedNetwork<Model>,
+  { open, tiny, run, others, nameIn = (name) => name, nameOut = (name) => name }: AskedNetwork<Model>,
   config: object,
 ): Promise<Asked> {
   const folder = temporaryFolder();
@@ -45,7 +49,7 @@ export async function askedTensors<Model extends AsyncDisposable>(
   const lines = new Set<string>();
   const stored = (scope: Scope, name: string, shape: Shape) => {
     const full = scope.name ? `${scope.name}.${name}` : name;
-    lines.add(line(full, shape));
+    lines.add(line(nameOut(full), shape));
     return { name: full, dtype: "bfloat16", shape, file: { id: "none" }, offset: 0, length: 2 * sizeOf(shape) } as const;
   };
   const spies = [
@@ -56,8 +60,11 @@ export async function askedTensors<Model extends AsyncDisposable>(
       const part = [end - start, ...shape.slice(1)];
       return this.graph.weight({ ...stored(this, name, shape), shape: part, length: 2 * sizeOf(part), offset: start }, part);
     }),
+    vi.spyOn(Scope.prototype, "lookup").mockImplementation(function (this: Scope, name, shape, indices) {
+      return this.graph.lookup(stored(this, name, shape), shape, indices);
+    }),
     vi.spyOn(Scope.prototype, "hasTensor").mockImplementation(function (this: Scope, name) {
-      return biases.has(pattern(`${this.name}.${name}`));
+      return biases.has(pattern(nameIn(`${this.name}.${name}`)));
     }),
     vi.spyOn(Scope.prototype, "has").mockReturnValue(false),
   ];

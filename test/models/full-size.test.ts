@@ -4,15 +4,20 @@ import { describe, expect, it } from "vitest";
 import { AutoencoderKL } from "../../src/models/autoencoder-kl.js";
 import { AutoencoderKLFlux2 } from "../../src/models/autoencoder-kl-flux2.js";
 import { ChromaTransformer2DModel } from "../../src/models/chroma-transformer-2d.js";
+import { CLIPTextModel, CLIPTextModelWithProjection } from "../../src/models/clip-text.js";
 import { FluxTransformer2DModel } from "../../src/models/flux-transformer-2d.js";
 import { Flux2Transformer2DModel } from "../../src/models/flux2-transformer.js";
+import { Qwen2_5_VLForConditionalGeneration } from "../../src/models/qwen2-5-vl.js";
+import { Qwen3Model } from "../../src/models/qwen3.js";
 import { SD3Transformer2DModel } from "../../src/models/sd3-transformer-2d.js";
+import { T5EncoderModel } from "../../src/models/t5-encoder.js";
 import { ZImageTransformer2DModel } from "../../src/models/z-image-transformer.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { type Asked, type AskedNetwork, askedTensors } from "../helpers/asked-tensors.js";
 
 const folder = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const zeros = (...shape: number[]) => Tensor.zeros(shape);
+const ids = (tokens: number) => Tensor.zeros([1, tokens]).to("int64");
 
 /** Builds the graphs of a class's network with a config. */
 type Build = (config: object) => Promise<Asked>;
@@ -21,9 +26,9 @@ function network<Model extends AsyncDisposable>(
   open: AskedNetwork<Model>["open"],
   tiny: string,
   run: AskedNetwork<Model>["run"],
-  others?: AskedNetwork<Model>["others"],
+  more: Pick<AskedNetwork<Model>, "others" | "nameIn" | "nameOut"> = {},
 ): Build {
-  return (config) => askedTensors({ open, tiny: folder(`checkpoints/${tiny}`), run, others }, config);
+  return (config) => askedTensors({ open, tiny: folder(`checkpoints/${tiny}`), run, ...more }, config);
 }
 
 /** Inputs of FLUX.1's transformer and its kin for 1024 x 1024 pixels. */
@@ -61,6 +66,31 @@ const NETWORKS: Readonly<Record<string, Build>> = {
     // 63 x 63 tokens, which are filled up.
     model.forward(zeros(1, 16, 126, 126), 0.5, { capFeats: [zeros(500, 2560)] }),
   ),
+  Qwen3Model: network(Qwen3Model, "z-image-mini/text_encoder", (model) => model.forward(ids(512))),
+  Qwen2_5_VLForConditionalGeneration: network(
+    Qwen2_5_VLForConditionalGeneration,
+    "qwen-image-edit-mini/text_encoder",
+    async (model) => {
+      // A picture of 392 x 392 pixels.
+      await model.imageFeatures(zeros(28 * 28, 1176), new Tensor("int64", [1, 3], BigInt64Array.of(1n, 28n, 28n)));
+      await model.forward(ids(512));
+    },
+    {
+      others: ({ config: { vocabSize, hiddenSize } }) => [`lm_head.weight [${vocabSize}, ${hiddenSize}]`],
+      nameIn: (name) => name.replace(/^model\.visual\./, "visual.").replace(/^model\.language_model\./, "model."),
+    },
+  ),
+  CLIPTextModel: network(CLIPTextModel, "sd1-mini/text_encoder", (model) => model.forward(ids(77)), {
+    nameIn: (name) => `text_model.${name}`,
+  }),
+  CLIPTextModelWithProjection: network(CLIPTextModelWithProjection, "sdxl-base-mini/text_encoder_2", (model) => model.forward(ids(77)), {
+    nameIn: (name) => `text_model.${name}`,
+    nameOut: (name) => (name.startsWith("text_projection.") ? name : `text_model.${name}`),
+  }),
+  T5EncoderModel: network(T5EncoderModel, "flux-dev-mini/text_encoder_2", (model) => model.forward(ids(512)), {
+    // Python has it under a second name, too.
+    others: ({ config: { vocabSize, dModel } }) => [`encoder.embed_tokens.weight [${vocabSize}, ${dModel}]`],
+  }),
   AutoencoderKL: network(AutoencoderKL, "z-image-mini/vae", async (model) => {
     await model.encode(zeros(1, 3, 1024, 1024));
     await model.decode(zeros(1, 16, 128, 128));

@@ -14,8 +14,10 @@ import { ChromaTextEncoders } from "../../src/pipelines/prompt/chroma.js";
 import { FluxTextEncoders } from "../../src/pipelines/prompt/flux.js";
 import { Flux2KleinTextEncoders } from "../../src/pipelines/prompt/flux2-klein.js";
 import { QwenImageEditTextEncoders, QwenImageTextEncoders } from "../../src/pipelines/prompt/qwen-image.js";
+import { type RaggedFeatures, splitRagged } from "../../src/pipelines/prompt/ragged-features.js";
 import { StableDiffusion3TextEncoders } from "../../src/pipelines/prompt/stable-diffusion-3.js";
-import { embedsOf, type TextEncoders } from "../../src/pipelines/prompt/text-encoders.js";
+import { type EncodedPrompt, embedsOf, type TextEncoders, type TextFeatures } from "../../src/pipelines/prompt/text-encoders.js";
+import { ZImageTextEncoders } from "../../src/pipelines/prompt/z-image.js";
 import type { Tensor } from "../../src/tensor/tensor.js";
 import { CLIPTokenizer } from "../../src/tokenizer/clip.js";
 import { Qwen2Tokenizer } from "../../src/tokenizer/qwen2.js";
@@ -129,6 +131,12 @@ const READERS: Readonly<Record<string, Open>> = {
     };
     return new QwenImageEditTextEncoders(reading, pictures);
   },
+  ZImagePipeline: async (parts) =>
+    new ZImageTextEncoders({
+      textEncoder: await parts.model("text_encoder", Qwen3Model),
+      tokenizer: await parts.tokenizer("tokenizer", Qwen2Tokenizer),
+      width: parts.config.cap_feat_dim ?? 0,
+    }) as unknown as TextEncoders,
   Flux2KleinPipeline: async (parts) =>
     new Flux2KleinTextEncoders({
       textEncoder: await parts.model("text_encoder", Qwen3Model),
@@ -154,12 +162,22 @@ export async function comparePromptEncoding(
   const pictures = all.flatMap(([name, tensor]) => (name.startsWith("image.") ? [pictureOf(tensor as Tensor<"uint8">)] : []));
   const isGuided = isAsked !== false && expected.some(([name]) => name.startsWith("negative_"));
   const encoded = (await (await read(parts, pictures)).encode(request, { isGuided })).at(1);
-  const own = Object.fromEntries(Object.entries(embedsOf(encoded)).map(([name, tensor]) => [snakeCase(name), tensor]));
+  const features = Object.entries(embedsOf(encoded)).map(([name, tensor]) => [snakeCase(name), tensor] as const);
+  const own: Record<string, Tensor | undefined> = { ...Object.fromEntries(features), ...rowsOf(encoded) };
   return expected.map(([name, tensor]) => {
     const found = own[name];
     if (!found) throw new Error(`there is no ${name}`);
     return withinAbsolute(name, everyToken(found, every), tensor, TOLERANCE);
   });
+}
+
+/** Features of texts of different lengths, a tensor for each. */
+function rowsOf({ positive, negative }: EncodedPrompt<TextFeatures>): Record<string, Tensor> {
+  const rows = (name: string, features: TextFeatures | undefined) =>
+    features && "promptEmbedsMask" in features
+      ? splitRagged(features as RaggedFeatures).map((row, i) => [`${name}.${i}`, row] as const)
+      : [];
+  return Object.fromEntries([...rows("prompt_embeds", positive), ...rows("negative_prompt_embeds", negative)]);
 }
 
 function pictureOf({ data, shape: [height = 0, width = 0] }: Tensor<"uint8">): Picture {
