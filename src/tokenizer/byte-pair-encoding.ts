@@ -1,3 +1,5 @@
+import type { TokenNumbers } from "./token-table.js";
+
 // Every byte has a printable character (GPT-2's alphabet): its own if that is printable, else one from U+0100 on.
 const characterOfByte: readonly string[] = byteAlphabet();
 const byteOfCharacter = new Map(characterOfByte.map((character, byte) => [character, byte]));
@@ -19,8 +21,8 @@ export class BytePairEncoding {
    * @param endOfWord Marks the end of a word in the vocabulary: with `</w>`, `cat</w>` ends a word, and `cat` does not. "" for none.
    */
   constructor(
-    private readonly vocabulary: Readonly<Record<string, number>>,
-    private readonly ranks: ReadonlyMap<string, number>,
+    private readonly vocabulary: TokenNumbers,
+    private readonly ranks: Pick<TokenNumbers, "get">,
     private readonly unknownId: number | undefined,
     private readonly endOfWord = "",
   ) {}
@@ -32,7 +34,7 @@ export class BytePairEncoding {
     const [ids, starts]: [number[], number[]] = [[], []];
     let at = 0;
     for (const symbol of this.merge(bytes)) {
-      const id = Object.hasOwn(this.vocabulary, symbol) ? this.vocabulary[symbol] : this.unknownId;
+      const id = this.vocabulary.get(symbol) ?? this.unknownId;
       if (id !== undefined) {
         ids.push(id);
         // Only the last symbol has the mark, so that every start is a number of bytes.

@@ -11,10 +11,11 @@ import type { Tensor } from "../tensor/tensor.js";
 import { warn } from "../warnings.js";
 import { padRows } from "./batch.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
-import { type AddedToken, CLIP_FILES, idsOfAdded, readTokenizerFiles, type TokenizerFiles, tokensById, type Vocabulary } from "./files.js";
+import { type AddedToken, CLIP_FILES, idsOfAdded, readTokenizerFiles, type TokenizerFiles, tokensById } from "./files.js";
 import { namesOf, Placeholders } from "./placeholders.js";
 import { copyTokenizer } from "./saving.js";
 import { type FindableToken, type PlacedToken, separate, TokenFinder } from "./token-finder.js";
+import type { TokenNumbers } from "./token-table.js";
 import { digit, letter, newLetters, space } from "./unicode.js";
 
 /** Options of {@link CLIPTokenizer.tokenize}. */
@@ -79,7 +80,7 @@ export class CLIPTokenizer {
   /** Number of tokens in the vocabulary, without added tokens. */
   readonly vocabSize: number;
 
-  private readonly vocabulary: Vocabulary["ids"];
+  private readonly vocabulary: TokenNumbers;
   private readonly addedIds: Map<string, number>;
   private tokens: string[] | undefined;
   private readonly encoding: BytePairEncoding;
@@ -95,12 +96,12 @@ export class CLIPTokenizer {
     const { vocabulary, ranks, addedTokens, modelMaxLength = 77 } = files;
     const ids = idsOfAdded(addedTokens, vocabulary);
     this.addedIds = ids;
-    this.vocabulary = vocabulary.ids;
+    this.vocabulary = vocabulary;
     this.vocabSize = vocabulary.size;
     this.bosTokenId = ids.get(files.bosToken as string) as number;
     this.eosTokenId = ids.get(files.eosToken as string) as number;
     this.padTokenId = ids.get(files.padToken as string) as number;
-    this.encoding = new BytePairEncoding(vocabulary.ids, ranks, ids.get(files.unkToken as string), endOfWord);
+    this.encoding = new BytePairEncoding(vocabulary, ranks, ids.get(files.unkToken as string), endOfWord);
     // Python writes 1e30 for no limit. Every CLIP text encoder has 77 positions.
     this.modelMaxLength = modelMaxLength >= 2 && modelMaxLength < 1e6 ? Math.floor(modelMaxLength) : 77;
     this.added = new TokenFinder(addedTokens.flatMap((token) => (token.normalized ? [] : this.findable(token))));
@@ -195,7 +196,7 @@ export class CLIPTokenizer {
     if (!Number.isInteger(vectors) || vectors < 1) throw new ArgumentError(`token ${text} has ${vectors} vectors; expected at least 1`);
     // One more name than vectors: diffusers would read that name as a further vector of this placeholder.
     const names = [...namesOf(text, Math.max(vectors, 2))];
-    const taken = names.find((name) => Object.hasOwn(this.vocabulary, name) || this.addedIds.has(name));
+    const taken = names.find((name) => this.vocabulary.get(name) !== undefined || this.addedIds.has(name));
     if (taken !== undefined) {
       throw new ArgumentError(`token ${taken} is already in the tokenizer's vocabulary`, {
         hint: this.addedIds.has(taken) ? `unload it first, or choose another token` : "choose another token, such as one in angle brackets",

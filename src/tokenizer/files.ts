@@ -3,6 +3,7 @@ import { recogniseText } from "../checkpoint/foreign-file.js";
 import { describe, isObject, type Json, type JsonObject, quote } from "../checkpoint/json.js";
 import { CheckpointError } from "../errors.js";
 import type { Folder } from "../platform/folder.js";
+import { scanMerges, scanVocabulary, type TokenNumbers, tableOf } from "./token-table.js";
 
 /** A token that is searched for in the text before the text is split into words. */
 export interface AddedToken {
@@ -13,21 +14,12 @@ export interface AddedToken {
   readonly singleWord: boolean;
 }
 
-/** The vocabulary: the tokens that words are made of. */
-export interface Vocabulary {
-  /**
-   * Token to id, the result of JSON.parse: filling a Map with 49,408 tokens takes as long as parsing the file. Check `Object.hasOwn` first.
-   */
-  readonly ids: Readonly<Record<string, number>>;
-  /** Number of tokens. */
-  readonly size: number;
-}
-
 /** The contents of a tokenizer folder, before any rule is applied. */
 export interface TokenizerFiles {
-  readonly vocabulary: Vocabulary;
+  /** The ids of the tokens that words are made of. */
+  readonly vocabulary: TokenNumbers;
   /** `left right` to rank. */
-  readonly ranks: ReadonlyMap<string, number>;
+  readonly ranks: TokenNumbers;
   /** Tokens with a role; undefined if neither the files nor the kind's defaults name one. */
   readonly bosToken: string | undefined;
   readonly eosToken: string | undefined;
@@ -54,6 +46,8 @@ const largestMerges = 10_000_000;
 /** The most letters of an added token, and of all added tokens. A checkpoint has a few short ones. */
 const longestToken = 1000;
 const mostAddedLetters = 200_000;
+/** A larger vocab.json is left to the parser of JSON, which refuses it. */
+const largestVocabulary = 10_000_000;
 /** The most bytes of tokenizer.json. Qwen's has 11 million. */
 const largestTokenizer = 40_000_000;
 const start = "<|startoftext|>";
@@ -136,8 +130,8 @@ export async function readTokenizerFiles(folder: Folder, kind: TokenizerKind): P
 }
 
 interface Model {
-  readonly vocabulary: Vocabulary;
-  readonly ranks: ReadonlyMap<string, number>;
+  readonly vocabulary: TokenNumbers;
+  readonly ranks: TokenNumbers;
   /** The added tokens in the same file. */
   readonly embedded: readonly Json[];
 }
@@ -160,13 +154,11 @@ async function readModel(folder: Folder, kind: TokenizerKind): Promise<Model> {
       `${folder.name}/merges.txt has ${size} bytes; at most ${largestMerges} are read (Qwen's has less than two million)`,
     );
   }
-  const [vocab, merges] = await Promise.all([readJson(folder, "vocab.json"), folder.read("merges.txt")]);
-  const [file, vocabulary] = [`${folder.name}/merges.txt`, toVocabulary(vocab, `${folder.name}/vocab.json`)];
-  const lines = new TextDecoder().decode(merges).split(/\r?\n/);
-  const pairs = lines.filter((line) => line !== "" && !line.startsWith("#version"));
-  const [first = ""] = pairs;
+  const [vocabulary, merges] = await Promise.all([readVocabulary(folder), folder.read("merges.txt")]);
+  const file = `${folder.name}/merges.txt`;
+  const first = firstPair(merges);
   // The first line shows a file of another kind or of another tokenizer.
-  if (first !== "" && !Object.hasOwn(vocabulary.ids, first.replace(" ", ""))) {
+  if (first !== "" && vocabulary.get(first.replace(" ", "")) === undefined) {
     const { what, hint, isCertain } = recogniseText(merges) ?? {};
     if (what !== undefined && hint !== undefined && isCertain) throw new CheckpointError(`${file} is not a merges file: ${what}`, { hint });
     if (isPair(first)) {
@@ -175,7 +167,26 @@ async function readModel(folder: Folder, kind: TokenizerKind): Promise<Model> {
       });
     }
   }
-  return { vocabulary, ranks: toRanks(pairs, file), embedded: [] };
+  return { vocabulary, ranks: scanMerges(merges) ?? toRanks(pairsOf(new TextDecoder().decode(merges)), file), embedded: [] };
+}
+
+/** vocab.json, scanned as bytes; if it is anything but tokens and ids, it is parsed for the error. */
+async function readVocabulary(folder: Folder): Promise<TokenNumbers> {
+  const size = await folder.size("vocab.json");
+  const scanned = size <= largestVocabulary ? scanVocabulary(await folder.read("vocab.json")) : undefined;
+  return scanned && scanned.size > 0 ? scanned : toVocabulary(await readJson(folder, "vocab.json"), `${folder.name}/vocab.json`);
+}
+
+/** The lines of merges.txt that are merges. */
+function pairsOf(merges: string): readonly string[] {
+  return merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
+}
+
+/** The first merge of merges.txt; "" if there is none. */
+function firstPair(merges: Uint8Array): string {
+  // The version and a merge are far shorter.
+  const [first = ""] = pairsOf(new TextDecoder().decode(merges.subarray(0, 10_000)));
+  return first;
 }
 
 async function readTokenizerJson(folder: Folder, { owner, pattern }: TokenizerKind): Promise<Model> {
@@ -205,7 +216,7 @@ function splitPattern(step: Json | undefined): string | undefined {
   return undefined;
 }
 
-function toVocabulary(json: JsonObject, file: string): Vocabulary {
+function toVocabulary(json: JsonObject, file: string): TokenNumbers {
   // Object.values or Object.entries would double the time that a tokenizer takes to load.
   let size = 0;
   for (const token in json) {
@@ -216,7 +227,7 @@ function toVocabulary(json: JsonObject, file: string): Vocabulary {
     size++;
   }
   if (size === 0) throw new CheckpointError(`${file} holds no tokens`, { hint: "download the file again" });
-  return { ids: json as Vocabulary["ids"], size };
+  return tableOf(json as Readonly<Record<string, number>>, size);
 }
 
 function toRanks(merges: readonly string[], file: string): Map<string, number> {
@@ -233,15 +244,15 @@ function toRanks(merges: readonly string[], file: string): Map<string, number> {
 }
 
 /** The ids of added tokens: their own in the vocabulary, else the next free ones. */
-export function idsOfAdded(tokens: readonly AddedToken[], { ids, size }: Vocabulary): Map<string, number> {
-  let next = size;
-  return new Map(tokens.map(({ content }) => [content, Object.hasOwn(ids, content) ? (ids[content] as number) : next++]));
+export function idsOfAdded(tokens: readonly AddedToken[], vocabulary: TokenNumbers): Map<string, number> {
+  let next = vocabulary.size;
+  return new Map(tokens.map(({ content }) => [content, vocabulary.get(content) ?? next++]));
 }
 
 /** Every token of the vocabulary and every added token, by its id. */
-export function tokensById(vocabulary: Vocabulary["ids"], added: ReadonlyMap<string, number>): string[] {
+export function tokensById(vocabulary: TokenNumbers, added: ReadonlyMap<string, number>): string[] {
   const tokens: string[] = [];
-  for (const [token, id] of [...Object.entries(vocabulary), ...added]) tokens[id] = token;
+  for (const [token, id] of [...vocabulary.entries(), ...added]) tokens[id] = token;
   return tokens;
 }
 

@@ -10,9 +10,10 @@ import type { OutputFolder } from "../platform/output-folder.js";
 import { BATCH_FIELDS, type BatchTokenizeOptions, padRows, type TokenizedTexts } from "./batch.js";
 import { BytePairEncoding, decodeTokens } from "./byte-pair-encoding.js";
 import { type ChatMessage, ChatTemplate, type ChatTemplateOptions } from "./chat-template.js";
-import { idsOfAdded, QWEN_FILES, readTokenizerFiles, type TokenizerFiles, tokensById, type Vocabulary } from "./files.js";
+import { idsOfAdded, QWEN_FILES, readTokenizerFiles, type TokenizerFiles, tokensById } from "./files.js";
 import { copyTokenizer } from "./saving.js";
 import { separate, TokenFinder } from "./token-finder.js";
+import type { TokenNumbers } from "./token-table.js";
 import { digit, letter, newLetters, space } from "./unicode.js";
 
 const CHAT_FIELDS: Fields<ChatTemplateOptions> = { addGenerationPrompt: flag, enableThinking: flag };
@@ -54,7 +55,7 @@ export class Qwen2Tokenizer {
   /** Number of tokens in the vocabulary, without added tokens. */
   readonly vocabSize: number;
 
-  private readonly vocabulary: Vocabulary["ids"];
+  private readonly vocabulary: TokenNumbers;
   private readonly addedIds: Map<string, number>;
   private readonly encoding: BytePairEncoding;
   private readonly added: TokenFinder;
@@ -66,14 +67,14 @@ export class Qwen2Tokenizer {
     private readonly folder: Folder,
   ) {
     const ids = idsOfAdded(addedTokens, vocabulary);
-    this.vocabulary = vocabulary.ids;
+    this.vocabulary = vocabulary;
     this.addedIds = ids;
     this.vocabSize = vocabulary.size;
     this.eosTokenId = ids.get(eosToken as string) as number;
     this.padTokenId = ids.get(padToken as string) as number;
     this.modelMaxLength =
       modelMaxLength !== undefined && modelMaxLength >= 1 && modelMaxLength < 1e9 ? Math.floor(modelMaxLength) : DEFAULT_LENGTH;
-    this.encoding = new BytePairEncoding(vocabulary.ids, ranks, undefined);
+    this.encoding = new BytePairEncoding(vocabulary, ranks, undefined);
     // Composed form does not change the contents of Qwen's added tokens, so that "normalized" makes no difference.
     this.added = new TokenFinder(addedTokens.map(({ content, singleWord }) => ({ content, singleWord, id: ids.get(content) as number })));
   }
@@ -146,7 +147,7 @@ export class Qwen2Tokenizer {
 
   /** The id of a token, such as `<|image_pad|>`; undefined if there is no such token. */
   idOf(token: string): number | undefined {
-    return this.addedIds.get(token) ?? (Object.hasOwn(this.vocabulary, token) ? this.vocabulary[token] : undefined);
+    return this.addedIds.get(token) ?? this.vocabulary.get(token);
   }
 
   /**
