@@ -134,7 +134,6 @@ export type { IPAdapterInputs, IPAdapterProjections } from "./models/ip-adapters
 export type {
   HiddenStatesOptions,
   LanguageModel,
-  LanguageModelConfig,
   LanguageModelOptions,
   LanguageModelOutput,
 } from "./models/language-model.js";
@@ -153,7 +152,6 @@ export {
 export type { QwenVisionConfig } from "./models/qwen-vision.js";
 export { type PictureOptions, type Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration } from "./models/qwen2-5-vl.js";
 export { type Qwen3Config, Qwen3Model } from "./models/qwen3.js";
-export type { RopeConfig } from "./models/rope-config.js";
 export type { SafetyCheck } from "./models/safety-checker.js";
 export { StableDiffusionSafetyChecker } from "./models/safety-checker.js";
 export { type SD3Transformer2DConfig, type SD3Transformer2DInputs, SD3Transformer2DModel } from "./models/sd3-transformer-2d.js";
@@ -238,8 +236,12 @@ export type { GuidanceOptions, PromptEmbeds } from "./pipelines/latent-diffusion
 export type { PipelineOptions, SchedulerOptions } from "./pipelines/open-pipeline.js";
 export type { PackedFlowPipeline } from "./pipelines/packed-flow-pipeline.js";
 export type { GivenParts, PartsOf, PipelineClass, PipelineOf, TextToImagePipeline } from "./pipelines/pipeline-classes.js";
+export type { ChromaPromptOptions } from "./pipelines/prompt/chroma.js";
+export type { FluxPromptOptions } from "./pipelines/prompt/flux.js";
+export type { Flux2KleinPromptOptions } from "./pipelines/prompt/flux2-klein.js";
 export type {
   Prompted,
+  PromptInput,
   PromptOptions,
   PromptOptionsXL,
   PromptSyntax,
@@ -247,6 +249,9 @@ export type {
   WithPrompt,
   WithPromptEmbeds,
 } from "./pipelines/prompt/prompt-options.js";
+export type { QwenImagePromptOptions } from "./pipelines/prompt/qwen-image.js";
+export type { LongPromptInput } from "./pipelines/prompt/read-prompts.js";
+export type { StableDiffusion3PromptOptions } from "./pipelines/prompt/stable-diffusion-3.js";
 export { QwenImagePipeline, type QwenImageTextToImageOptions, type QwenImageTextToImageRequest } from "./pipelines/qwen-image.js";
 export type { QwenImageComponents, QwenImagePromptEmbeds, QwenImageRequest } from "./pipelines/qwen-image-base.js";
 export {

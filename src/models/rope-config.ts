@@ -3,8 +3,11 @@ import * as v from "valibot";
 /** The rotary embeddings that are computed: positions as they are. "mrope" has three positions for each token. */
 const kind = v.optional(v.nullable(v.picklist(["default", "mrope"])));
 const scaling = v.object({
+  /** "default": positions as they are; "mrope": with three positions for each token. Darkroom computes no other kind. */
   ropeType: kind,
+  /** The older name of `ropeType`. */
   type: kind,
+  /** The base of the frequencies. */
   ropeTheta: v.nullish(v.number()),
   /** Frequencies of frames, rows and columns, in a rotary embedding with three positions. */
   mropeSection: v.nullish(v.array(v.number())),
