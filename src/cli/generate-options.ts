@@ -69,6 +69,7 @@ export interface GenerateOptions extends LibraryOptions, ImagePromptOptions {
   readonly lora?: readonly (LoraRequest & { readonly source: string })[];
   readonly embedding?: readonly (EmbeddingRequest & { readonly source: string })[];
   readonly vae?: string;
+  readonly textEncoder?: readonly string[];
   readonly upscale?: string;
   readonly refiner?: string;
   readonly refineFrom?: number;
@@ -109,6 +110,7 @@ export function toRequest(prompt: string | undefined, options: GenerateOptions):
     variant: options.variant,
     predictionType: options.prediction,
     vae: options.vae,
+    textEncoder: options.textEncoder,
     upscaler: options.upscale,
     refiner: options.refiner,
     denoisingEnd: options.refineFrom,

@@ -141,6 +141,11 @@ function addPartOptions(generate: Command): void {
       number("denoisingEnd", FIELDS.denoisingEnd),
     )
     .option("--vae <path>", "autoencoder to use instead of the checkpoint's")
+    .option(
+      "--text-encoder <file>",
+      "text encoder for a transformer's file; repeatable",
+      repeated((text) => text),
+    )
     .option("--upscale <file>", "ESRGAN upscaler (.safetensors) for the finished pictures");
 }
 

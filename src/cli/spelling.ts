@@ -119,6 +119,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   timesteps: "--timesteps",
   timestepSpacing: "--spacing",
   upscaler: "--upscale",
+  textEncoder: "--text-encoder",
   vae: "--vae",
   variant: "--variant",
   width: "--size: width",

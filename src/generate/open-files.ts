@@ -43,6 +43,9 @@ export interface OpenFiles {
   readonly ipAdapters: OpenIPAdapters | undefined;
 }
 
+/** Folders of text encoders, which files of a transformer may lack. */
+const TEXT_ENCODERS = ["text_encoder", "text_encoder_2", "text_encoder_3"];
+
 /** Where files may come from, and callbacks. */
 export interface FileOptions extends Pick<SourceOptions, "cacheDir" | "localFilesOnly" | "token" | "signal"> {
   /** Called several times a second during a download, with what is downloaded. */
@@ -72,6 +75,8 @@ export async function openFiles(
   const controls: ExistingSource[] = [];
   for (const source of listOf(request.controlnet)) controls.push(await expectCheckpoint(source));
   const vae = await expectIfGiven(request.vae);
+  const encoders: ExistingSource[] = [];
+  for (const source of listOf(request.textEncoder)) encoders.push(await expectCheckpoint(source));
   const upscaler = request.upscaler === undefined ? undefined : await expectFile(pathOf(request.upscaler));
   const hiresUpscaler = request.hiresUpscaler === undefined ? undefined : await expectHiresUpscaler(pathOf(request.hiresUpscaler));
   const foundAdapters = await findAdapters(located);
@@ -95,17 +100,21 @@ export async function openFiles(
   const larger = upscaler && (await openUpscaler(upscaler, sourceOptions(upscaler.name)));
   const between = hiresUpscaler && (await openUpscaler(hiresUpscaler, sourceOptions(hiresUpscaler.name)));
   const configs = config === undefined ? undefined : await open(config, { wanted: { kind: "configs" } });
-  const base = await open(model, {
+  const opened: Folder[] = [];
+  for (const encoder of encoders) opened.push(await open(encoder, { wanted: { kind: "network", network: "text_encoder" } }));
+  const checkpoint = await open(model, {
     revision,
     config: configs,
     predictionType,
     wanted: {
       kind: "pipeline",
-      without: vae?.kind === "folder" ? ["vae"] : [],
+      without: [...(vae?.kind === "folder" ? ["vae"] : []), ...(opened.length > 0 && model.kind === "file" ? TEXT_ENCODERS : [])],
       withoutWeights: vae?.kind === "file" ? ["vae"] : [],
       accept: (index) => void check(index),
     },
   });
+  const base =
+    opened.length > 0 ? await (await import("../checkpoint/single-file/assembled.js")).withTextEncoders(checkpoint, opened) : checkpoint;
   const index = await readModelIndex(base);
   const family = check(index);
   const second = refiner && (await openRefiner(refiner, family, open));
@@ -223,5 +232,5 @@ async function vaeConfigOf(model: Folder): Promise<Folder | undefined> {
   const vae = model.open("vae");
   if (!(await vae.has("config.json"))) return undefined;
   const { _className: className } = await readConfig(vae, "config.json");
-  return className === "AutoencoderKL" ? vae : undefined;
+  return className === "AutoencoderKL" || className === "AutoencoderKLFlux2" ? vae : undefined;
 }

@@ -58,6 +58,11 @@ export interface OpenRequest {
   readonly predictionType?: PredictionType | undefined;
   /** Folder, single file or hub id of an autoencoder to use instead of the checkpoint's. */
   readonly vae?: ModelSource | undefined;
+  /**
+   * Text encoder for a transformer in a single file, or a list of several: files such as t5xxl_fp16, clip_l or qwen_3_4b. Each takes the
+   * place of those of its kind.
+   */
+  readonly textEncoder?: ModelSource | readonly ModelSource[] | undefined;
   /** Stable Diffusion XL checkpoint that takes the last denoising steps. */
   readonly refiner?: ModelSource | undefined;
   /** ControlNet, ControlNet Union or T2I-Adapter to follow a picture, or a list of several: folder, single file or hub id. */
@@ -137,6 +142,10 @@ export const OPEN_FIELDS: Fields<OpenRequest> = {
     oneOf(...PREDICTION_TYPES),
   ),
   vae: described("Folder, single file or hub id of an autoencoder to use instead of the checkpoint's.", modelSource),
+  textEncoder: described(
+    "Text encoder for a transformer in a single file, or a list of several: files such as t5xxl_fp16, clip_l or qwen_3_4b. Each takes the place of those of its kind.",
+    oneOrList(modelSource, "one text encoder or a list of them, each a file"),
+  ),
   refiner: described("Stable Diffusion XL checkpoint that takes the last denoising steps.", modelSource),
   controlnet: described(
     "ControlNet, ControlNet Union or T2I-Adapter to follow a picture, or a list of several: folder, single file or hub id.",

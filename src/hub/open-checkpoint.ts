@@ -3,6 +3,7 @@ import { useSourceOpener } from "../checkpoint/open-part.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { useFolderWriter } from "../checkpoint/saving.js";
 import { expectSource, refuseConfig, type SourceOptions } from "../checkpoint/source.js";
+import { HubError } from "../errors.js";
 import type { PredictionType } from "../families/prediction-types.js";
 import type { Folder } from "../platform/folder.js";
 import type { WantedKind } from "../recognise/expect-kind.js";
@@ -43,7 +44,7 @@ async function openSingle(source: FileSource, options: OpenCheckpointOptions): P
   await refusePickle(source, CHECKPOINT_CONVERSION);
   const { config, wanted = WHOLE_PIPELINE, predictionType, ...from } = options;
   // Imported when they are needed, so that a page that opens folders only does not load them.
-  const [{ openSingleFile }, { originalConfigName }, { expectKind }] = await Promise.all([
+  const [{ openSingleFile, usualConfigOf }, { originalConfigName }, { expectKind }] = await Promise.all([
     import("../checkpoint/single-file/open-single-file.js"),
     import("../checkpoint/single-file/original-config.js"),
     import("../recognise/expect-kind.js"),
@@ -53,9 +54,13 @@ async function openSingle(source: FileSource, options: OpenCheckpointOptions): P
   const { folder, path } = await openFile(source, { ...from, companions: (name) => [originalConfigName(name)] });
   const network = wanted.kind === "network" ? wanted.network : undefined;
   await expectKind(network === undefined ? "checkpoint" : (KINDS[network] ?? "checkpoint"), folder, path);
+  // A caller that does not say what it wants takes the file as it is.
+  const usual = configs || options.wanted?.kind !== "pipeline" ? undefined : await usualConfigOf(folder, path);
   const root = await openSingleFile(folder, path, {
     tokenizer: openTokenizerFiles(),
-    config: configs,
+    config: usual === undefined ? configs : await openUsual(usual, path, from),
+    isUsual: usual !== undefined,
+    brought: wanted.kind === "pipeline" ? wanted.without : undefined,
     predictionType,
     // A caller that needs less than the pipeline, or brings a scheduler, does not use the scheduler that the warnings are about.
     warns: wanted.kind === "pipeline" && !wanted.without?.includes("scheduler"),
@@ -68,10 +73,26 @@ async function openConfigs(config: string | Folder, { variant: _, revision: __, 
   return openCheckpoint(config, { ...from, wanted: { kind: "configs" } });
 }
 
+/** The configs of the checkpoint that a transformer alone belongs to. @throws HubError with what to do about it */
+async function openUsual(repository: string, file: string, from: SourceOptions): Promise<Folder> {
+  try {
+    return await openConfigs(repository, { ...from, onProgress: undefined });
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    const { message, problem } = error;
+    throw new HubError(`${file} needs the configs and tokenizers of ${repository}, a few megabytes: ${message}`, {
+      problem,
+      hint: (name) => `give ${name("config")}: a folder with them, as the repository has it without its weights, or another hub id`,
+      cause: error,
+    });
+  }
+}
+
 /** The kind of file that holds a network of this name alone. */
 const KINDS: Readonly<Record<string, WantedKind>> = {
   unet: "unet",
   vae: "vae",
+  text_encoder: "checkpoint",
   controlnet: "controlnet",
   controlnet_union: "controlnet",
   adapter: "controlnet",

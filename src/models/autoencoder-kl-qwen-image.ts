@@ -12,7 +12,7 @@ import { Tensor } from "../tensor/tensor.js";
 import type { Autoencoder } from "./autoencoder.js";
 import { DiagonalGaussianDistribution } from "./diagonal-gaussian.js";
 import { expectShape } from "./expect-shape.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { blendedTiles, MemorySaving } from "./tiling.js";
 
 /** Mean and deviation of the latents of Qwen-Image's and Wan's autoencoder. */
@@ -64,6 +64,15 @@ export class AutoencoderKLQwenImage extends Model<PipelineConfig> implements Aut
     const { config, ...parts } = await openModel("AutoencoderKLQwenImage", schema, source, options, check);
     const common = { latentChannels: config.zDim, scalingFactor: 1, forceUpcast: true };
     return new AutoencoderKLQwenImage({ ...parts, config: { ...config, ...common } });
+  }
+
+  /**
+   * Opens the autoencoder of a single file, with its authors' names or diffusers': a path, or a file on the hub. `config` is a folder or
+   * hub id whose config replaces the one that the shapes suggest.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<AutoencoderKLQwenImage> {
+    return AutoencoderKLQwenImage.fromPretrained(...(await singleFileModel(path, "vae", options)));
   }
 
   /** Ways to need less memory. They are off at first; with `lowMemory` slicing is on. Tiles have 256 pixels and overlap by 64. */

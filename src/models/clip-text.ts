@@ -15,7 +15,7 @@ import type { StoredTensor } from "../tensor/stored-tensor.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
 import { statesAsOutputs, statesFrom } from "./hidden-states.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 
 const schema = v.object({
   /** Tokens in the vocabulary; 49408 by default. */
@@ -26,6 +26,8 @@ const schema = v.object({
   intermediateSize: v.nullish(count, 2048),
   /** Width of `textEmbeds` of a CLIPTextModelWithProjection; 512 by default. */
   projectionDim: v.nullish(v.number(), 512),
+  /** Whether `textEmbeds` are the pooled features as they are: the file has no projection, since it is the identity; false by default. */
+  identityProjection: v.nullish(v.boolean(), false),
   /** Transformer layers; 12 by default. */
   numHiddenLayers: v.nullish(depth, 12),
   /** Attention heads of each layer; 8 by default. */
@@ -81,6 +83,15 @@ export class CLIPTextModel extends Model<CLIPTextConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<CLIPTextModel> {
     return new CLIPTextModel(await openModel("CLIPTextModel", schema, source, options));
+  }
+
+  /**
+   * Opens the text encoder of a single `.safetensors` file that holds it alone, such as clip_l.safetensors. `config` is a folder whose
+   * config replaces the one that the shapes suggest.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<CLIPTextModel> {
+    return CLIPTextModel.fromPretrained(...(await singleFileModel(path, "text_encoder", options)));
   }
 
   /** The lowest id above those of the vocabulary and of added embeddings. */
@@ -160,6 +171,11 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
     return new CLIPTextModelWithProjection(await openModel("CLIPTextModelWithProjection", schema, source, options));
   }
 
+  /** As {@link CLIPTextModel.fromSingleFile}, for a file with a projection. @throws CheckpointError, ConfigError, DeviceError, HubError */
+  static override async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<CLIPTextModelWithProjection> {
+    return CLIPTextModelWithProjection.fromPretrained(...(await singleFileModel(path, "text_encoder", options)));
+  }
+
   protected override savedName(name: string): string {
     return name.startsWith("text_projection.") ? name : `text_model.${name}`;
   }
@@ -176,7 +192,11 @@ export class CLIPTextModelWithProjection extends CLIPTextModel {
   > {
     const outputs = await this.encode(inputIds, options, async (inputs, w, config, opts) => {
       const results = await textModel(inputs, w, config, opts);
-      return { ...results, text_embeds: linear(results.pooler_output, w.at("text_projection"), config.projectionDim) };
+      const pooled = results.pooler_output;
+      return {
+        ...results,
+        text_embeds: config.identityProjection ? pooled : linear(pooled, w.at("text_projection"), config.projectionDim),
+      };
     });
     const { last_hidden_state: lastHiddenState, pooler_output: poolerOutput, text_embeds: textEmbeds } = outputs;
     return { lastHiddenState, poolerOutput, textEmbeds, ...(options.outputHiddenStates && { hiddenStates: statesFrom(outputs) }) };

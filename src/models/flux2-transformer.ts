@@ -17,7 +17,7 @@ import { type Fields, field, needed, tensor } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { timestepFeed } from "./unet-encoder.js";
 
 const schema = v.object({
@@ -94,6 +94,15 @@ export class Flux2Transformer2DModel extends Model<Flux2Transformer2DConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<Flux2Transformer2DModel> {
     return new Flux2Transformer2DModel(await openModel("Flux2Transformer2DModel", schema, source, options, checkConfig));
+  }
+
+  /**
+   * Opens the transformer of a single file, in its authors' layout (as ComfyUI has it) or with diffusers' names: a path, or a file on the
+   * hub. It may hold a whole checkpoint. `config` is a folder or hub id whose config replaces the one that the shapes suggest.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<Flux2Transformer2DModel> {
+    return Flux2Transformer2DModel.fromPretrained(...(await singleFileModel(path, "transformer", options)));
   }
 
   /**

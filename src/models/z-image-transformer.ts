@@ -18,7 +18,7 @@ import { type Fields, field, isListOf, needed } from "../options/fields.js";
 import type { Folder } from "../platform/folder.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
-import { Model, type ModelOptions, openModel } from "./model.js";
+import { Model, type ModelOptions, openModel, type SingleFileModelOptions, singleFileModel } from "./model.js";
 import { timestepFeed } from "./unet-encoder.js";
 
 const schema = v.object({
@@ -90,6 +90,15 @@ export class ZImageTransformer2DModel extends Model<ZImageTransformer2DConfig> {
   /** @throws CheckpointError, ConfigError, DeviceError */
   static async fromPretrained(source: string | Folder, options: ModelOptions = {}): Promise<ZImageTransformer2DModel> {
     return new ZImageTransformer2DModel(await openModel("ZImageTransformer2DModel", schema, source, options, checkConfig));
+  }
+
+  /**
+   * Opens the transformer of a single file, in its authors' layout (as ComfyUI has it) or with diffusers' names: a path, or a file on the
+   * hub. It may hold a whole checkpoint. `config` is a folder or hub id whose config replaces the one that the shapes suggest.
+   * @throws CheckpointError, ConfigError, DeviceError, HubError
+   */
+  static async fromSingleFile(path: string, options: SingleFileModelOptions = {}): Promise<ZImageTransformer2DModel> {
+    return ZImageTransformer2DModel.fromPretrained(...(await singleFileModel(path, "transformer", options)));
   }
 
   /**

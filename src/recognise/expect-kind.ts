@@ -29,8 +29,16 @@ const STEERING = { wanted: "controlnet", hint: (name) => `give it as ${name("con
   readonly hint: Wording;
 };
 
+const AUTOENCODER = {
+  wanted: "vae",
+  what: WANTED.vae,
+  hint: (name) => `give it as ${name("vae")}, in place of a checkpoint's own`,
+} as const satisfies { readonly wanted: WantedKind; readonly what: string; readonly hint: Wording };
+
 const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly what: string; readonly hint: Wording }>> = {
-  AutoencoderKL: { wanted: "vae", what: WANTED.vae, hint: (name) => `give it as ${name("vae")}, in place of a checkpoint's own` },
+  AutoencoderKL: AUTOENCODER,
+  AutoencoderKLFlux2: AUTOENCODER,
+  AutoencoderKLQwenImage: AUTOENCODER,
   ControlNetModel: { ...STEERING, what: "a ControlNet" },
   ControlNetUnionModel: { ...STEERING, what: "a ControlNet Union" },
   T2IAdapter: { ...STEERING, what: "a T2I-Adapter" },
@@ -48,7 +56,7 @@ const NETWORKS: Readonly<Record<string, { readonly wanted?: WantedKind; readonly
 export async function expectKind(wanted: WantedKind, folder: Folder, path: string): Promise<void> {
   const header = await readWeightsHeader(folder, path);
   // A checkpoint may hold the wanted network. If it does not, opening the network throws the error.
-  if (isNetwork(wanted) && findParts(header, folder, path).has("unet")) return;
+  if (isNetwork(wanted) && findParts(header, folder, path).parts.has("unet")) return;
   const found = await recogniseFile(header, folder, path);
   const other = otherKind(found, wanted);
   if (other) throw new CheckpointError(`${header.name} is ${other.what}, not ${WANTED[wanted]}`, { hint: other.hint });

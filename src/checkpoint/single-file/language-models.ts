@@ -156,13 +156,9 @@ function numbered(names: readonly string[], from: string, to: string, layers: re
 }
 
 const LAYOUTS: readonly LanguageModelLayout[] = [T5, QWEN_3, QWEN_2_VL];
-/** Where all-in-one files of ComfyUI have T5, and where files have one model alone. */
-const PREFIXES = ["text_encoders.t5xxl.transformer.", "text_encoders.qwen3_4b.transformer.", ""];
-
 /** A language model in a file. */
 export interface FoundLanguageModel {
   readonly layout: LanguageModelLayout;
-  readonly prefix: string;
   readonly naming: Naming;
 }
 
@@ -172,14 +168,11 @@ const OWN_NAMES: Naming = {
   original: (name) => name,
 };
 
-/** The language model that a file has. `under` gives the tensors below a prefix. */
-export function findLanguageModel(under: (prefix: string) => FileNames): FoundLanguageModel | undefined {
-  for (const prefix of PREFIXES) {
-    const file = under(prefix);
-    for (const layout of LAYOUTS) {
-      if (layout.isLlama(file)) return { layout, prefix, naming: layout.naming(file) };
-      if (layout.isOwn(file)) return { layout, prefix, naming: OWN_NAMES };
-    }
+/** The language model that these tensors are. */
+export function languageModelIn(file: FileNames): FoundLanguageModel | undefined {
+  for (const layout of LAYOUTS) {
+    if (layout.isLlama(file)) return { layout, naming: layout.naming(file) };
+    if (layout.isOwn(file)) return { layout, naming: OWN_NAMES };
   }
   return undefined;
 }

@@ -7,13 +7,16 @@ import { type JsonObject, quote } from "../json.js";
 import { MODEL_INDEX } from "../model-index.js";
 import { findWeights, weightsIn } from "../weights.js";
 import { adapterConfig } from "./adapter-config.js";
-import { LANGUAGE_MODEL_CLASSES, namedClass } from "./language-models.js";
+import { assembled } from "./assembled.js";
+import { namedClass } from "./language-models.js";
 import { motionConfig } from "./motion-config.js";
 import { controlNetConfig, controlNetUnionConfig, latentConfig, textEncoderConfig, unetConfig, vaeConfig } from "./network-configs.js";
 import type { FilePart, PartName } from "./parts.js";
 import { expectPipelineClass, latentSize, latentSpace, modelIndex, schedulerConfig, tokenizerConfig } from "./pipeline-configs.js";
 import { readSingleFile, type SingleFile } from "./read-single-file.js";
+import { ENCODER_CLASSES } from "./text-encoders.js";
 import { TRANSFORMER_CLASSES } from "./transformers/find-transformer.js";
+import { usualConfig } from "./usual-sources.js";
 import { type VirtualContents, VirtualFolder } from "./virtual-folder.js";
 
 /** What completes a single file. */
@@ -24,6 +27,10 @@ export interface SingleFileOptions {
   readonly config?: Folder;
   /** Whether to warn of assumptions; true by default. */
   readonly warns?: boolean;
+  /** Whether `config` is that of the most similar published checkpoint. Then shapes that the file shows override it. */
+  readonly isUsual?: boolean;
+  /** Folders of parts that the caller brings. */
+  readonly brought?: readonly string[];
   /** What the UNet predicts; overrides the file. */
   readonly predictionType?: PredictionType;
 }
@@ -63,6 +70,13 @@ export const NETWORKS: Readonly<Record<PartName, Network>> = {
 };
 const PART_NAMES = Object.keys(NETWORKS) as PartName[];
 
+/** The classes of parts that have several. */
+const OTHER_CLASSES: Readonly<Partial<Record<PartName, readonly string[]>>> = {
+  transformer: TRANSFORMER_CLASSES,
+  vae: ["AutoencoderKL", "AutoencoderKLFlux2", "AutoencoderKLQwenImage"],
+  text_encoder: [...ENCODER_CLASSES],
+};
+
 /** The class of a part in diffusers or transformers. */
 export function classNameOf(name: PartName, { layout }: FilePart): string {
   return layout?.className ?? NETWORKS[name].className;
@@ -76,7 +90,15 @@ export function classNameOf(name: PartName, { layout }: FilePart): string {
 export async function openSingleFile(folder: Folder, path: string, options: SingleFileOptions): Promise<Folder> {
   const { config, predictionType } = options;
   const file = await readSingleFile(folder, path, { predictionType });
+  if (config && file.parts.has("transformer") && (await config.has(MODEL_INDEX))) return assembled(file, config, options);
   return config ? overlaid(file, config, options) : inferredFolder(file, options);
+}
+
+/** The repository whose configs a file with a transformer needs, since no such file has tokenizers; undefined for other files. */
+export async function usualConfigOf(folder: Folder, path: string): Promise<string | undefined> {
+  const { parts } = await readSingleFile(folder, path);
+  const { layout, weights } = parts.get("transformer") ?? {};
+  return layout && weights && usualConfig(layout.className, layout.config(weights));
 }
 
 /** A folder of configs with the file's weights. */
@@ -112,7 +134,7 @@ async function comparePrediction({ header, kind: { prediction } }: SingleFile, c
 /** A folder with the config of a single network, with the file's weights for it. */
 async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder> {
   const json = await readJson(config, "config.json");
-  const own = partOfClass(config.name, json);
+  const own = partOfClass(config.name, json, file);
   const part = file.parts.get(own);
   if (!part) return absent(file.header.name, own);
   // The config of a missing autoencoder has the scale of the latents only. The layers are read from the file.
@@ -120,16 +142,12 @@ async function overlaidNetwork(file: SingleFile, config: Folder): Promise<Folder
   return new VirtualFolder(config.name, { base: config, files: { "config.json": whole }, weights: part.weights });
 }
 
-/** The classes that a part of a file may have. */
-function classesOf(part: PartName): readonly string[] {
-  if (part === "transformer") return TRANSFORMER_CLASSES;
-  return part === "text_encoder" ? [NETWORKS[part].className, ...LANGUAGE_MODEL_CLASSES] : [NETWORKS[part].className];
-}
-
 /** The part of a file that the config of a single network describes. */
-function partOfClass(name: string, json: JsonObject): PartName {
+function partOfClass(name: string, json: JsonObject, { parts }: SingleFile): PartName {
   const className = namedClass(json);
-  const part = PART_NAMES.find((each) => className !== undefined && classesOf(each).includes(className));
+  const classesOf = (each: PartName) => OTHER_CLASSES[each] ?? [NETWORKS[each].className];
+  const fitting = PART_NAMES.filter((each) => className !== undefined && classesOf(each).includes(className));
+  const part = fitting.find((each) => parts.has(each)) ?? fitting[0];
   if (part) return part;
   throw new ConfigError(
     `${name}/config.json is of class ${quote(className ?? null)}; expected ${PART_NAMES.flatMap(classesOf).join(", ")}`,
@@ -144,7 +162,11 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
   const { header, parts, kind } = file;
   const { name } = header;
   const network = (each: PartName, part: FilePart, at = `${name}/${each}`) =>
-    new VirtualFolder(at, { files: { "config.json": () => configOf(file, each, part) }, weights: part.weights });
+    new VirtualFolder(at, {
+      files: { "config.json": () => configOf(file, each, part) },
+      weights: part.weights,
+      className: classNameOf(each, part),
+    });
   const only = onlyPart(parts);
   if (only) return network(only.name, only, name);
   const folders: Record<string, Folder> = {};
@@ -175,9 +197,10 @@ export function inferredFolder(file: SingleFile, { tokenizer, warns = true }: Si
 }
 
 function configOf({ kind }: SingleFile, name: PartName, { weights, maker, layout }: FilePart): JsonObject {
+  if (layout) return layout.config(weights);
   switch (name) {
     case "transformer":
-      return layout?.config(weights) ?? {};
+      return {};
     case "unet":
       return unetConfig(weights, kind.family, latentSize(kind).side);
     case "vae":
@@ -192,7 +215,6 @@ function configOf({ kind }: SingleFile, name: PartName, { weights, maker, layout
       return motionConfig(weights);
     case "text_encoder":
     case "text_encoder_2":
-      if (layout) return layout.config(weights);
       return textEncoderConfig(weights, maker === "laion", NETWORKS[name].className);
   }
 }

@@ -1,14 +1,16 @@
 import { familyByContextWidth, isContextTensor } from "../../families/lookups.js";
 import type { Folder } from "../../platform/folder.js";
+import type { JsonObject } from "../json.js";
 import type { HeaderTensor, SafetensorsHeader } from "../safetensors.js";
 import { collectWeights, type Located, type Weights } from "../weights.js";
 import { adapterNames } from "./adapter-names.js";
-import { findLanguageModel } from "./language-models.js";
 import { DIFFUSERS_NAMES, type Naming } from "./layer-names.js";
 import { isMotionFile, MOTION_NAMES } from "./motion-names.js";
 import { CLIP_NAMES, openClipLayers, openClipNames, openClipPieces, type Piece } from "./text-encoder-names.js";
+import { findEncoders } from "./text-encoders.js";
 import { findTransformer } from "./transformers/find-transformer.js";
-import type { FileNames, TransformerLayout } from "./transformers/layout.js";
+import type { FileNames } from "./transformers/layout.js";
+import { isQwenImageVae, QWEN_IMAGE_VAE, qwenImageVaeNames } from "./transformers/qwen-image-vae.js";
 import { controlNetNames, originalLayout, unetNames } from "./unet-names.js";
 import { vaeNames } from "./vae-names.js";
 
@@ -30,8 +32,16 @@ export interface FilePart {
   readonly weights: Weights;
   /** The authors of the architecture, for text encoders. */
   readonly maker?: "openai" | "laion";
-  /** The layout of its kind, for transformers and language models. */
-  readonly layout?: Pick<TransformerLayout, "className" | "config">;
+  /** Its class and config, if the name of the part does not tell them. */
+  readonly layout?: NetworkLayout;
+}
+
+/** A kind of network that files hold. */
+export interface NetworkLayout {
+  /** The class in diffusers or transformers. */
+  readonly className: string;
+  /** `config.json` by the shapes of the tensors, which have today's names. */
+  config(weights: Weights): JsonObject;
 }
 
 /** Where a part's tensors are in a file, and how they are named. */
@@ -40,7 +50,7 @@ interface Place {
   readonly naming: Naming;
   readonly pieces?: (piece: Piece) => readonly Piece[];
   readonly maker?: FilePart["maker"];
-  readonly layout?: FilePart["layout"];
+  readonly layout?: NetworkLayout;
   /** The tensor to use instead of the one with this name. */
   readonly instead?: (name: string) => HeaderTensor | undefined;
 }
@@ -91,6 +101,13 @@ const CONTROL_EMBEDDING = "controlnet_cond_embedding.conv_in.weight";
 export const UNION_EMBEDDING = "task_embedding";
 const VAE_PREFIXES = ["first_stage_model.", "vae.", ""];
 
+/** The networks of a file. */
+export interface FileParts {
+  readonly parts: ReadonlyMap<PartName, FilePart>;
+  /** Text encoders for a transformer, in the order of the file. One that is alone in its file is a part, too. */
+  readonly encoders: readonly FilePart[];
+}
+
 /** Which of a file's networks to take. */
 export interface FindPartsOptions {
   /** Whether to take the moving average of the UNet's weights if the file has it. */
@@ -102,15 +119,9 @@ export interface FindPartsOptions {
  * diffusers' layout. Everything else in the file is ignored: training state, noise schedules, and the moving average of the UNet's weights
  * unless `usesEma` is set.
  */
-export function findParts(
-  header: SafetensorsHeader,
-  folder: Folder,
-  path: string,
-  { usesEma = false }: FindPartsOptions = {},
-): ReadonlyMap<PartName, FilePart> {
+export function findParts(header: SafetensorsHeader, folder: Folder, path: string, { usesEma = false }: FindPartsOptions = {}): FileParts {
   const names = new Names(header);
   const unet = unetPlace(names);
-  const encoders = textEncoderPlaces(names);
   const places: Readonly<Record<PartName, Place | undefined>> = {
     unet: unet && usesEma ? averaged(unet, names) : unet,
     transformer: findTransformer((prefix) => names.below(prefix)),
@@ -119,18 +130,23 @@ export function findParts(
     adapter: adapterPlace(names),
     motion_adapter: isMotionFile(header.tensors.keys()) ? { prefix: "", naming: MOTION_NAMES } : undefined,
     vae: vaePlace(names),
-    ...encoders,
-    text_encoder: encoders.text_encoder ?? findLanguageModel((prefix) => names.below(prefix)),
+    ...textEncoderPlaces(names),
   };
   const parts = new Map<PartName, FilePart>();
-  for (const [part, place] of Object.entries(places) as [PartName, Place | undefined][]) {
-    if (!place) continue;
+  const open = (part: string, place: Place): FilePart => {
     const { prefix, naming, maker, layout } = place;
     const nameInFile = (name: string) => prefix + (naming.original(name) ?? name);
     const weights = collectWeights(`${header.name} (${part})`, folder, located(names, place, path), nameInFile);
-    parts.set(part, { weights, maker, layout });
-  }
-  return parts;
+    return { weights, maker, layout };
+  };
+  for (const [part, place] of Object.entries(places) as [PartName, Place | undefined][]) if (place) parts.set(part, open(part, place));
+  const isAlone = parts.size === 0;
+  const encoders = findEncoders(header.tensors.keys(), (prefix) => names.below(prefix))
+    .filter(({ prefix }) => isAlone || prefix !== "")
+    .map((place) => open(place.prefix === "" ? "text_encoder" : place.prefix, place));
+  const [encoder] = encoders;
+  if (isAlone && encoder) parts.set("text_encoder", encoder);
+  return { parts, encoders };
 }
 
 function* located(names: Names, { prefix, naming, pieces = (piece) => [piece], instead }: Place, path: string): Generator<Located> {
@@ -208,6 +224,8 @@ function adapterPlace(names: Names): Place | undefined {
 
 function vaePlace(names: Names): Place | undefined {
   for (const prefix of VAE_PREFIXES) {
+    if (isQwenImageVae({ shapeOf: (name) => names.shapeOf(prefix + name) }))
+      return { prefix, naming: qwenImageVaeNames(names.below(prefix)), layout: QWEN_IMAGE_VAE };
     if (!["encoder", "decoder"].some((half) => names.shapeOf(`${prefix}${half}.conv_in.weight`)?.length === 4)) continue;
     const isDiffusers = names.some(`${prefix}encoder.down_blocks.`) || names.some(`${prefix}decoder.up_blocks.`);
     return { prefix, naming: isDiffusers ? DIFFUSERS_NAMES : vaeNames(names.namesUnder(prefix)) };

@@ -17,6 +17,8 @@ import { readPrediction } from "./prediction.js";
 export interface SingleFile {
   readonly header: SafetensorsHeader;
   readonly parts: ReadonlyMap<PartName, FilePart>;
+  /** Text encoders for a transformer. */
+  readonly encoders: readonly FilePart[];
   /** The kind of checkpoint that the networks belong to; without a UNet, as far as the other networks show it. */
   readonly kind: PipelineKind;
   /** What shows its family, as text for users. */
@@ -57,7 +59,7 @@ export async function findNetworks(
   path: string,
   { predictionType }: KnownOfFile = {},
 ): Promise<SingleFile | undefined> {
-  const found = findParts(header, folder, path);
+  const { parts: found, encoders } = findParts(header, folder, path);
   const isOther = !isMotionFile(header.tensors.keys()) && otherFamily(header.tensors.keys()) !== undefined;
   const isKnown = [...found.values()].some(({ layout }) => layout !== undefined);
   if (found.size === 0 || (isOther && !isKnown)) return undefined;
@@ -72,19 +74,27 @@ export async function findNetworks(
     return {
       header,
       parts: found,
+      encoders,
       familySource,
       isFamilyAssumed,
       kind: { family, inChannels: family.latents.channels, isConsistency: false, prediction },
     };
   }
   const original = await readOriginalConfig(folder, path);
-  const parts = original?.usesEma ? findParts(header, folder, path, { usesEma: true }) : found;
+  const parts = original?.usesEma ? findParts(header, folder, path, { usesEma: true }).parts : found;
   const [, inChannels = family.latents.channels] = unet.weights.shapeOf("conv_in.weight");
   const prediction = await readPrediction(header, { folder, path, family, inChannels, given: predictionType, original });
   const isConsistency = unet.weights.has("time_embedding.cond_proj.weight");
   const normalised = prediction.edm?.latents;
   const statistics = normalised && (await readLatentStatistics(header, folder, path, normalised));
-  return { header, parts, familySource, isFamilyAssumed, kind: { family, inChannels, isConsistency, prediction, original, statistics } };
+  return {
+    header,
+    parts,
+    encoders,
+    familySource,
+    isFamilyAssumed,
+    kind: { family, inChannels, isConsistency, prediction, original, statistics },
+  };
 }
 
 function noCheckpoint(header: SafetensorsHeader): CheckpointError {

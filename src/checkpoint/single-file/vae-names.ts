@@ -24,7 +24,8 @@ export function vaeNames(names: Iterable<string>): LayerNames {
 }
 
 function* pairs(levels: number, layers: number): Generator<NamePair> {
-  for (const name of ["quant_conv", "post_quant_conv"]) yield [name, name];
+  // FLUX.2's has statistics of its latents as a batch norm.
+  for (const name of ["quant_conv", "post_quant_conv", "bn"]) yield [name, name];
   for (const half of ["encoder", "decoder"]) {
     for (const name of ["conv_in", "conv_out"]) yield [`${half}.${name}`, `${half}.${name}`];
     yield [`${half}.norm_out`, `${half}.conv_norm_out`];

@@ -13,6 +13,8 @@ export interface VirtualContents {
   /** Subfolders by name. */
   readonly folders?: Readonly<Record<string, Folder>>;
   readonly weights?: Weights;
+  /** The class of the network that the weights are of. */
+  readonly className?: string;
   /** Why there are no weights. */
   readonly absence?: { readonly message: string } & DarkroomErrorOptions;
 }
@@ -20,12 +22,15 @@ export interface VirtualContents {
 /** A folder whose configs are made in memory and whose weights lie in other files. */
 export class VirtualFolder implements Folder {
   readonly weights: Weights | undefined;
+  /** The class of the network that the weights are of, if that is known. */
+  readonly className: string | undefined;
   private readonly bytes = new Map<string, Uint8Array<ArrayBuffer>>();
 
   constructor(
     readonly name: string,
     private readonly contents: VirtualContents,
   ) {
+    this.className = contents.className;
     this.weights = contents.weights ?? (contents.base && weightsIn(contents.base));
   }
 
@@ -46,7 +51,7 @@ export class VirtualFolder implements Folder {
   async has(path: string): Promise<boolean> {
     const [folder, file] = this.find(path);
     if (folder !== this) return folder.has(file);
-    return this.own(path) !== undefined || ((await this.contents.base?.has(path)) ?? false);
+    return Object.hasOwn(this.contents.files ?? {}, path) || ((await this.contents.base?.has(path)) ?? false);
   }
 
   async size(path: string): Promise<number> {
