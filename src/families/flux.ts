@@ -27,7 +27,7 @@ const FLUX_PARTS = {
 } as const;
 
 /** Options of most pipelines with a prompt that these have not. */
-const LACKS = ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "cache"] as const;
+const LACKS = ["guidanceRescale", "eta", "freeU", "pagScale", "clipSkip", "promptSyntax", "cache"] as const;
 
 /** What the families of FLUX.1 share. */
 const COMMON = {

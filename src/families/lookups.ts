@@ -163,16 +163,23 @@ export interface PublishedTraits {
   readonly options: Readonly<Record<string, unknown>>;
   /** The config of its scheduler, in camelCase. */
   readonly scheduler: object;
+  /** The config of its transformer, in camelCase; undefined if it is not known. */
+  readonly transformer?: object | undefined;
 }
 
-/** The published checkpoint of a family with a transformer that has these values of `model_index.json` and shifts noise levels alike. */
-export function publishedLike({ id }: Family, { options, scheduler }: PublishedTraits): PublishedTransformer | undefined {
+/**
+ * The published checkpoint of a family with a transformer that has these values of `model_index.json` and of the transformer's config, and
+ * shifts noise levels alike.
+ */
+export function publishedLike({ id }: Family, { options, scheduler, transformer }: PublishedTraits): PublishedTransformer | undefined {
   const published = TRANSFORMER_FAMILIES.find((family) => family.id === id)?.published ?? [];
   const config = scheduler as Readonly<Record<string, unknown>>;
   const isAlike = (given: Readonly<Record<string, unknown>>, wanted: Readonly<Record<string, unknown>>) =>
     Object.entries(wanted).every(([name, value]) => (given[camelCase(name)] ?? value) === value);
+  const fields = transformer as Readonly<Record<string, unknown>> | undefined;
   return published.find(
-    ({ indexOptions = {}, scheduler: { shift = null } }) => isAlike(options, indexOptions) && isAlike(config, { shift }),
+    ({ indexOptions = {}, scheduler: { shift = null }, config: own = {} }) =>
+      isAlike(options, indexOptions) && isAlike(config, { shift }) && (!fields || isAlike(fields, own)),
   );
 }
 

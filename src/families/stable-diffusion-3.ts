@@ -1,5 +1,6 @@
 import type { TransformerFamily } from "./family.js";
 
+const FLOW = { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 3 } as const;
 const ALL = ["noise", "image", "mask"] as const;
 
 /** Stable Diffusion 3 and 3.5 (Esser et al. 2024, arXiv:2403.03206). T5 may be left out. */
@@ -37,32 +38,25 @@ export const STABLE_DIFFUSION_3 = {
     skipLayerGuidanceStop: ["noise"],
     mu: ALL,
   },
-  lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "cache"],
+  lacks: ["guidanceRescale", "eta", "freeU", "pagScale", "promptSyntax", "cache"],
   published: [
     {
       repository: "stabilityai/stable-diffusion-3.5-large",
-      scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 3 },
+      scheduler: FLOW,
       config: { qk_norm: "rms_norm", num_layers: 38 },
       // As its model card advises.
       defaults: { steps: 28, guidance: 3.5 },
     },
     {
-      repository: "stabilityai/stable-diffusion-3.5-large-turbo",
-      scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 3 },
-      config: { qk_norm: "rms_norm", num_layers: 38 },
-      defaults: { steps: 4, guidance: 0 },
-    },
-    {
       repository: "stabilityai/stable-diffusion-3.5-medium",
-      scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 3 },
+      scheduler: FLOW,
       config: { qk_norm: "rms_norm", num_layers: 24 },
       defaults: { steps: 40, guidance: 4.5 },
     },
     {
       repository: "stabilityai/stable-diffusion-3-medium-diffusers",
-      scheduler: { _class_name: "FlowMatchEulerDiscreteScheduler", num_train_timesteps: 1000, shift: 3 },
+      scheduler: FLOW,
       config: { qk_norm: null, num_layers: 24 },
-      defaults: { steps: 28, guidance: 7 },
     },
   ],
 } as const satisfies TransformerFamily;

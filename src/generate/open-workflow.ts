@@ -200,7 +200,8 @@ class LoadedWorkflow implements Workflow {
     this.firstRun = undefined;
     const prepared = firstRun && isSame(request, firstRun.given) ? firstRun.prepared : await this.prepare(request);
     const { index, family, control, isEmbedded } = files;
-    const traits = { options: index.options, scheduler: networks.pipeline.scheduler.config };
+    const { scheduler, transformer } = networks.pipeline;
+    const traits = { options: index.options, scheduler: scheduler.config, transformer: transformer?.config };
     const advised = publishedLike(family, traits)?.defaults ?? {};
     const workflow = {
       advised,

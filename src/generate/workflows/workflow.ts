@@ -50,6 +50,8 @@ export interface OpenPipeline {
   readonly engine: Engine | undefined;
   /** Pixels per latent, along each side; undefined without latents. */
   readonly vaeScaleFactor?: number;
+  /** Its denoising network, if that is a transformer. */
+  readonly transformer?: { readonly config: object };
   /** Its denoising network. */
   readonly unet?: { readonly sampleSize?: readonly [height: number, width: number] };
 }
