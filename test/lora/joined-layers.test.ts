@@ -10,6 +10,7 @@ import { matchLora } from "../../src/lora/match-lora.js";
 import { NetworkAdapters } from "../../src/lora/network-adapters.js";
 import { fusedTensor } from "../../src/models/fused-tensor.js";
 import type { Engine } from "../../src/runtime/engine.js";
+import type { DType } from "../../src/tensor/dtype.js";
 import { Generator, randn } from "../../src/tensor/random.js";
 import { concat, Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
@@ -85,7 +86,7 @@ function product(a: Tensor, b: Tensor): Tensor {
 }
 
 /** A network's adapters: a LoRA at 0.7. */
-async function adapted(weights: Weights, lora: Readonly<Record<string, Tensor>>): Promise<NetworkAdapters> {
+async function adapted(weights: Weights, lora: Readonly<Record<string, Tensor<DType>>>): Promise<NetworkAdapters> {
   const folder = temporaryFolder();
   writeSafetensors(join(folder, "fox.safetensors"), lora);
   const { changes, leftOut } = matchLora(await readLora(openFolder(folder), "fox.safetensors"), new Map([["transformer", { weights }]]));
@@ -97,7 +98,7 @@ async function adapted(weights: Weights, lora: Readonly<Record<string, Tensor>>)
 }
 
 /** The tensors of a network that a LoRA at 0.7 is fused into. */
-async function fused(weights: Weights, lora: Readonly<Record<string, Tensor>>, names: readonly string[]): Promise<Tensor[]> {
+async function fused(weights: Weights, lora: Readonly<Record<string, Tensor<DType>>>, names: readonly string[]): Promise<Tensor[]> {
   const adapters = await adapted(weights, lora);
   adapters.fuse(1);
   return Promise.all(names.map((name) => fusedTensor(name, weights.get(name).shape, { weights, adapters, engine })));
@@ -197,5 +198,46 @@ describe("a LoRA of FLUX.1 on FLUX.1 Fill, whose first layer has more inputs", (
     const { y: output } = await session.run({ x, ...applied.feeds });
     await session.release();
     expect(largestDifference(output as Tensor, product(x, widened.permute(1, 0)))).toBeLessThan(1e-5);
+  });
+});
+
+describe("the matrices of a LoRA", () => {
+  it.each(["bfloat16", "float16", "float8_e4m3fn", "float8_e5m2"] as const)("may be %s", async (dtype) => {
+    const [down, up] = [random(2, WIDTH).to(dtype), random(WIDTH, 2).to(dtype)];
+    const own = random(WIDTH, WIDTH);
+    const weights = await openTensors({ "layers.0.attention.to_q.weight": own });
+    const lora = { "layers.0.attention.to_q.lora_down.weight": down, "layers.0.attention.to_q.lora_up.weight": up };
+    const [found] = await fused(weights, lora, ["layers.0.attention.to_q.weight"]);
+    const expected = own.add(product(up.to("float32"), down.to("float32")).mul(0.7));
+    expect(largestDifference(found as Tensor, expected)).toBeLessThan(1e-5);
+  });
+
+  it("may have other ranks in each layer, an alpha in some, and leave out blocks", async () => {
+    const names = [0, 1].map((i) => `layers.${i}.attention.to_q`);
+    const own = names.map(() => random(WIDTH, WIDTH));
+    const weights = await openTensors(
+      Object.fromEntries(["layers.2.attention.to_q", ...names].map((name, i) => [`${name}.weight`, own[i - 1] ?? random(WIDTH, WIDTH)])),
+    );
+    const [first, second] = [
+      [random(2, WIDTH), random(WIDTH, 2)],
+      [random(5, WIDTH), random(WIDTH, 5)],
+    ] as const;
+    const lora = {
+      [`transformer.${names[0]}.lora_A.weight`]: first[0],
+      [`transformer.${names[0]}.lora_B.weight`]: first[1],
+      [`transformer.${names[0]}.alpha`]: Tensor.from([4]),
+      [`transformer.${names[1]}.lora_A.weight`]: second[0],
+      [`transformer.${names[1]}.lora_B.weight`]: second[1],
+    };
+    const found = await fused(
+      weights,
+      lora,
+      names.map((name) => `${name}.weight`),
+    );
+    const expected = [
+      (own[0] as Tensor).add(product(first[1], first[0]).mul(0.7 * 2)),
+      (own[1] as Tensor).add(product(second[1], second[0]).mul(0.7)),
+    ];
+    for (const [i, tensor] of found.entries()) expect(largestDifference(tensor, expected[i] as Tensor)).toBeLessThan(1e-5);
   });
 });

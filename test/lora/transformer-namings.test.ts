@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openFolder } from "#platform";
@@ -154,6 +155,34 @@ describe("a layer of the same extent", () => {
   it("by diffusers' name has its rows in diffusers' order", async () => {
     const { changes } = await match(written(product("transformer.norm_out.linear", WIDTH, 2 * WIDTH)), "flux-dev-mini");
     expect(changes.get("transformer")?.get("norm_out.linear")?.weight).not.toHaveProperty("up.swapsHalves");
+  });
+});
+
+describe("a T5", () => {
+  const layer = "encoder.block.0.layer.1.DenseReluDense.wo";
+  const underscored = layer.replaceAll(".", "_");
+
+  it.each([
+    ["flux-dev-mini", "text_encoder_2", `lora_te3_${underscored}`],
+    ["flux-dev-mini", "text_encoder_2", `lora_te2_${underscored}`],
+    ["flux-dev-mini", "text_encoder_2", `text_encoder_2.${layer}`],
+    ["flux-dev-mini", "text_encoder_2", `text_encoders.t5xxl.transformer.${layer}`],
+    ["sd3-mini", "text_encoder_3", `lora_te3_${underscored}`],
+    ["sd3-mini", "text_encoder_3", `text_encoder_3.${layer}`],
+    ["sd3-mini", "text_encoder_3", `text_encoders.t5xxl.transformer.${layer}`],
+    ["chroma-mini", "text_encoder", `lora_te3_${underscored}`],
+    ["chroma-mini", "text_encoder", `text_encoder.${layer}`],
+  ] as const)("of %s is the %s: %s", async (name, part, prefix) => {
+    const parts = ["transformer", "text_encoder", "text_encoder_2", "text_encoder_3"] as const;
+    const there = parts.filter((each) => existsSync(checkpoint(`${name}/${each}`)));
+    const targets = await Promise.all(
+      there.map(async (each) => [each, { weights: await openWeights(openFolder(checkpoint(`${name}/${each}`)), {}) }] as const),
+    );
+    const t5 = new Map(targets).get(part)?.weights;
+    const [out = 0, ins = 0] = t5?.get(`${layer}.weight`).shape ?? [];
+    const file = written(product(prefix, ins, out));
+    const { changes } = matchLora(await readLora(openFolder(dirname(file)), basename(file)), new Map(targets));
+    expect([...changes].map(([each, layers]) => [each, ...layers.keys()])).toEqual([[part, layer]]);
   });
 });
 
