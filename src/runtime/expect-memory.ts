@@ -1,6 +1,6 @@
 import { MemoryError } from "../errors.js";
 import type { FinishedGraph } from "../graph/finished-graph.js";
-import type { Spelling } from "../wording.js";
+import type { Spelling, Wording } from "../wording.js";
 import type { Engine } from "./engine.js";
 
 /** What WebAssembly can address, in bytes. */
@@ -41,20 +41,19 @@ function waysOut(name: Spelling, { lowMemory = false, device }: Engine, share: n
   const ways = [
     ...(sides > 0 ? [`pictures with at most ${sides} % of the sides, or fewer at once`] : []),
     ...(lowMemory ? [] : [name("lowMemory", { value: "true", code: "lowMemory: true" })]),
-    ...(device === "wasm" ? ["smaller weights (quantized ones), or the native library, which maps them from their files"] : []),
+    ...(device === "wasm" ? ["smaller weights (quantised ones), or the native library, which maps them from their files"] : []),
   ];
   const anyway = device === "cpu" ? "; to try it all the same, set the environment variable DARKROOM_MEMORY_CHECK=0" : "";
   return `what may fit: ${ways.join("; ")}${anyway}`;
 }
 
 /** The warning that a network's weights are larger than the memory; undefined if they are not. */
-export function largerThanMemory(engine: Engine, { network, weightBytes }: MemoryUse): string | undefined {
+export function largerThanMemory(engine: Engine, { network, weightBytes }: MemoryUse): Wording | undefined {
   const available = engine.device === "cpu" ? engine.availableMemory?.() : undefined;
   if (available === undefined || weightBytes <= available) return undefined;
-  return [
-    `${network} has ${gigabytes(weightBytes)} of weights and there are ${gigabytes(available)} of memory,`,
-    "so every step reads weights from the disk, which takes long; quantized weights are smaller",
-  ].join(" ");
+  const disk = "so every step reads weights from the disk, which takes long";
+  return (name) =>
+    `${network} has ${gigabytes(weightBytes)} of weights and there are ${gigabytes(available)} of memory, ${disk}; ${name("quantize", { value: "q4" })} makes weights of 4.5 bits`;
 }
 
 /** Bytes as `3.4 GB`. */

@@ -3,6 +3,7 @@ import { MemoryError } from "../../src/errors.js";
 import type { Engine } from "../../src/runtime/engine.js";
 import { expectMemory, largerThanMemory, WASM_MEMORY } from "../../src/runtime/expect-memory.js";
 import { startEngine } from "../../src/runtime/start-engine.js";
+import { worded } from "../../src/wording.js";
 import { EMPTY_MODEL, FakeThread, fakeHost } from "./fake-host.js";
 
 const GB = 1e9;
@@ -48,7 +49,7 @@ describe("a request that does not fit into memory", () => {
   it("is refused for its weights in WebAssembly, which can address 4 GB", () => {
     const error = refused(engine("wasm", WASM_MEMORY), 1 * GB);
     expect(error?.message).toContain("needs at least 13 GB of memory for this request (12 GB of weights, 1.0 GB of intermediate results)");
-    expect(error?.hint).toContain("smaller weights (quantized ones)");
+    expect(error?.hint).toContain("smaller weights (quantised ones)");
     expect(error?.hint).not.toContain("sides");
     expect(refused(engine("wasm", WASM_MEMORY), 1 * GB, 3 * GB)).toBeUndefined();
   });
@@ -62,9 +63,9 @@ describe("a request that does not fit into memory", () => {
 
 describe("weights that are larger than the memory", () => {
   it("are warned about on a CPU, because steps read them from the disk", () => {
-    expect(largerThanMemory(engine("cpu", 8 * GB), USE)).toContain(
-      "UNet2DConditionModel has 12 GB of weights and there are 8.0 GB of memory",
-    );
+    const warning = worded(largerThanMemory(engine("cpu", 8 * GB), USE) ?? "", (name) => `--${name}`);
+    expect(warning).toContain("UNet2DConditionModel has 12 GB of weights and there are 8.0 GB of memory");
+    expect(warning).toContain("--quantize");
     expect(largerThanMemory(engine("cpu", 13 * GB), USE)).toBeUndefined();
     expect(largerThanMemory(engine("cuda", 8 * GB), USE)).toBeUndefined();
   });
