@@ -21,6 +21,8 @@ export const MODES: Readonly<Record<string, Mode>> = {
   fp16: { variant: "fp16" },
   "low-memory": { lowMemory: true },
   fast: { precision: "fast" },
+  q8: { quantize: "q8" },
+  q4: { quantize: "q4" },
   "cache-2": { request: { cache: { interval: 2 } } },
   "cache-3": { request: { cache: { interval: 3 } } },
 };

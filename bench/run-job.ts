@@ -1,7 +1,9 @@
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Contender } from "./contenders.js";
 import type { Job, Report } from "./job.js";
+import { ROOT } from "./paths.js";
 import { type PeakMemory, watchMemory } from "./process-memory.js";
 
 /** What came of one measured process. */
@@ -35,8 +37,8 @@ export async function runJob(contender: Contender, job: Omit<Job, "options">): P
   const seconds = () => (performance.now() - begun) / 1000;
   const child = spawn(command, [...args, JSON.stringify({ ...job, options: contender.options })], {
     stdio: ["ignore", "pipe", "pipe"],
-    // Checkpoints are on this disk: no contender should wait for the hub.
-    env: { ...process.env, HF_HUB_OFFLINE: "1" },
+    // Checkpoints are on this disk: no contender should wait for the hub. Quantised weights are the benchmark's, not the user's.
+    env: { DARKROOM_CACHE: join(ROOT, "bench/.checkpoints/cache"), ...process.env, HF_HUB_OFFLINE: "1" },
     timeout: LIMIT * 1000,
     killSignal: "SIGKILL",
   });
