@@ -234,7 +234,7 @@ export {
 } from "./pipelines/latent-consistency-model-img2img.js";
 export type { GuidanceOptions, PromptEmbeds } from "./pipelines/latent-diffusion-request.js";
 export type { PipelineOptions, SchedulerOptions } from "./pipelines/open-pipeline.js";
-export type { PackedFlowPipeline } from "./pipelines/packed-flow-pipeline.js";
+export type { PackedFlowPipeline, PackedNetwork } from "./pipelines/packed-flow-pipeline.js";
 export type { GivenParts, PartsOf, PipelineClass, PipelineOf, TextToImagePipeline } from "./pipelines/pipeline-classes.js";
 export type { ChromaPromptOptions } from "./pipelines/prompt/chroma.js";
 export type { FluxPromptOptions } from "./pipelines/prompt/flux.js";
@@ -263,6 +263,7 @@ export {
 export { type QwenImageImg2ImgOptions, QwenImageImg2ImgPipeline, type QwenImageImg2ImgRequest } from "./pipelines/qwen-image-img2img.js";
 export { ScoreSdeVePipeline } from "./pipelines/score-sde-ve.js";
 export type { ControlImageOptions, ControlImages } from "./pipelines/shared/control-images.js";
+export type { DenoisingNetwork } from "./pipelines/shared/denoiser.js";
 export type { DepthInput } from "./pipelines/shared/depth-map.js";
 export type { GuidanceInterval } from "./pipelines/shared/guidance-interval.js";
 export type { ImageInput, InpaintImages } from "./pipelines/shared/image-inputs.js";

@@ -8,7 +8,8 @@ import { packLatents, tokenPositions, unpackLatents } from "./shared/packing.js"
 import { TransformerPipeline, type TransformerRequest } from "./transformer-pipeline.js";
 
 /** A transformer whose config says how many numbers a token has. */
-interface PackedNetwork extends DenoisingNetwork {
+export interface PackedNetwork extends DenoisingNetwork {
+  /** Its config. */
   readonly config: { readonly inChannels: number };
 }
 
