@@ -197,7 +197,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
     { unpack = asTheyAre, steerable: parts = [], ...options }: LatentLoopOptions,
   ): AsyncGenerator<DenoisingStep, Denoised, void> {
     if (outputType !== "latent") await this.expectRoomToDecode(unpack(options.latents));
-    const decode = (latents: Tensor) => this.decode(unpack(latents));
+    const decode = (latents: Tensor) => this.preview(unpack(latents));
     const endStep = onStepEnd && steering(turn, { onStepEnd, guidance, parts, asStep: (loopTurn) => withPreview(loopTurn, decode) });
     const loop = denoisingLoop({
       timesteps: scheduler.timesteps,
@@ -217,6 +217,11 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   /** Whether latents that a call asks for are those of the autoencoder; they are as the network has them by default. */
   protected readonly givesUnpacked: boolean = false;
 
+  /** Float pictures [batch, 3, height, width] in 0..1 of latents, for previews. */
+  protected preview(latents: Tensor): Promise<Tensor> {
+    return this.decode(latents);
+  }
+
   /** How latents are scaled before they are decoded. */
   protected get latentScale(): LatentScale {
     return this.vae.config;
@@ -232,7 +237,7 @@ export abstract class LatentDiffusionPipeline<Request extends LatentDiffusionReq
   }
 
   /** Float pictures [batch, 3, height, width] in 0..1 of latents; if all at once do not fit into memory, one after another. */
-  private async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1, condition?: DecodeCondition): Promise<Tensor> {
+  protected async decode(latents: Tensor, atOnce = latents.shape[0] ?? 1, condition?: DecodeCondition): Promise<Tensor> {
     const [rows = 0] = latents.shape;
     const vae = expectVae(this.vae, LATENTS_ALONE);
     if (condition && vae instanceof AsymmetricAutoencoderKL)

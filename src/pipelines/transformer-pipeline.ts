@@ -1,4 +1,7 @@
 import { ArgumentError } from "../errors.js";
+import { resizeTensorBilinear } from "../image/resize-tensor.js";
+import type { Autoencoder } from "../models/autoencoder.js";
+import { AutoencoderTiny } from "../models/autoencoder-tiny.js";
 import { type Fields, needed, real, whole } from "../options/fields.js";
 import type { Scheduler, TimestepOptions } from "../schedulers/shared/scheduler.js";
 import type { Shape, Tensor } from "../tensor/tensor.js";
@@ -15,6 +18,7 @@ import type { Predict } from "./shared/denoising-loop.js";
 import { evenSigmas, flowTimestepsOfStrength, linearMu, type ShiftConfig } from "./shared/flow-timesteps.js";
 import { type ImageInput, INPAINT_FIELDS, type InpaintImages, imageInput, readImages, readInpaintImages } from "./shared/image-inputs.js";
 import { prepareInpainting } from "./shared/inpainting.js";
+import { colouredLatents, type LatentColours, measureColours } from "./shared/latent-colours.js";
 import { addInitialNoise, givenStart, initialLatents, sizeOfImages } from "./shared/latents.js";
 import type { DenoisingStep } from "./shared/pipeline-run.js";
 import type { Steerable } from "./shared/steering.js";
@@ -97,6 +101,9 @@ export abstract class TransformerPipeline<
   protected readonly roundsSizes: boolean = false;
   /** Whether calls give the noise to start from as tokens; else in the shape in which it is drawn. */
   protected readonly takesPackedNoise: boolean = false;
+
+  /** How colours depend on the latents of an autoencoder. */
+  private colours: { readonly vae: Autoencoder; readonly measured: Promise<LatentColours> } | undefined;
 
   constructor({ transformer, ...components }: TransformerComponents<Transformer>, source?: ComponentSource) {
     super(components, source);
@@ -232,6 +239,19 @@ export abstract class TransformerPipeline<
       unpack: (packed) => this.unpack(packed, size),
     });
     return { ...denoised, retouch };
+  }
+
+  /**
+   * A preview costs next to nothing: its colours are sums of the latents' channels, measured once from the autoencoder. A tiny autoencoder
+   * decodes it instead.
+   */
+  protected override async preview(latents: Tensor): Promise<Tensor> {
+    const { vae } = this;
+    if (!vae || vae instanceof AutoencoderTiny) return super.preview(latents);
+    if (this.colours?.vae !== vae) this.colours = { vae, measured: measureColours(latents.shape[1] ?? 0, (some) => this.decode(some)) };
+    const small = colouredLatents(latents, await this.colours.measured);
+    const [, , height = 0, width = 0] = small.shape;
+    return resizeTensorBilinear(small, height * vae.scaleFactor, width * vae.scaleFactor);
   }
 
   /** The loop from packed latents. */
