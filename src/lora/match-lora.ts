@@ -26,6 +26,9 @@ export interface MatchedLora {
 /** Norms that only control LoRAs hold, whole, in their authors' layout and in diffusers'. */
 const CONTROL_NORM = /(_norm\.scale|\.attn\.norm_(added_)?[qk]\.weight)$/;
 
+/** The networks that denoise: a pipeline has one of them. */
+const DENOISERS: readonly LoraPart[] = ["unet", "transformer"];
+
 /** Layers that take the text features. Their width differs between families. */
 const CROSS_ATTENTION = /\.attn2\.to_[kv]$/;
 
@@ -59,9 +62,17 @@ export function matchLora(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTar
       }
     }
   }
+  expectSameKind(lora, targets, changes);
   if (changes.size === 0 && lora.embeddings.length === 0) throw leftOut.find(({ error }) => error)?.error ?? noneMatches(lora);
   if (leftOut.some(({ reason, tensors }) => reason === NO_LAYER && tensors.length > 0)) expectSameFamily(lora, places.get("transformer"));
   return { changes, leftOut: merged(leftOut) };
+}
+
+/** The text encoder of a LoRA for another denoiser may fit: several families have the same CLIP. Such a LoRA is not applied in part. */
+function expectSameKind(lora: LoraFile, targets: ReadonlyMap<LoraPart, LoraTarget>, changes: ReadonlyMap<LoraPart, unknown>): void {
+  const own = DENOISERS.find((part) => targets.has(part));
+  const other = lora.layers.some(({ part }) => DENOISERS.includes(part) && part !== own);
+  if (own !== undefined && other && changes.size > 0 && !changes.has(own)) throw noneMatches(lora);
 }
 
 /**
@@ -110,9 +121,11 @@ function refuseControl({ name, header }: LoraFile): void {
 
 function noneMatches(lora: LoraFile): CheckpointError {
   const family = baseFamily(lora.header);
-  const [first = ""] = lora.layers.flatMap(({ tensors }) => namesOf(tensors));
+  const own = lora.layers.filter(({ part }) => DENOISERS.includes(part));
+  const layers = own.length > 0 ? own : lora.layers;
+  const [first = ""] = layers.flatMap(({ tensors }) => namesOf(tensors));
   return new CheckpointError(
-    `${lora.name}: none of its ${lora.layers.length} layers is in this pipeline's networks; its first tensor is ${printable(first)}`,
+    `${lora.name}: none of its ${layers.length} layers is in this pipeline's networks; its first tensor is ${printable(first)}`,
     {
       hint: family
         ? `it looks like a LoRA for ${family}; use it with a checkpoint of that family`

@@ -219,6 +219,22 @@ describe("a LoRA for another network", () => {
     );
   });
 
+  it("is refused if only its text encoder's layers are there, as those of Stable Diffusion 1 in FLUX.1", async () => {
+    const open = async (part: string) => ({ weights: await openWeights(openFolder(checkpoint(`flux-dev-mini/${part}`)), {}) });
+    const targets = new Map([
+      ["transformer", await open("transformer")],
+      ["text_encoder", await open("text_encoder")],
+    ] as const);
+    const file = written({
+      ...product("lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k", 768, 1280),
+      ...product("lora_te_text_model_encoder_layers_0_self_attn_q_proj", 16, 16),
+    });
+    const lora = await readLora(openFolder(dirname(file)), basename(file));
+    expect(() => matchLora(lora, targets)).toThrow(
+      /none of its 1 layers is in this pipeline's networks; its first tensor is lora_unet_mid/,
+    );
+  });
+
   it("is applied without the modulations if it is FLUX.1's and the network Chroma's, which is made from FLUX.1", async () => {
     const { changes, leftOut } = await match(loraFile("flux-dev-mini_kohya"), "chroma-mini");
     expect(changes.get("transformer")?.size).toBeGreaterThan(15);
