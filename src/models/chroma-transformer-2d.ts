@@ -10,6 +10,7 @@ import { sinusoidalEmbedding, timestepEmbedding } from "../layers/embeddings.js"
 import { jointBlock, NORM_EPSILON, parallelBlock } from "../layers/joint-attention.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, tensor } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -94,8 +95,8 @@ export class ChromaTransformer2DModel extends Model<ChromaTransformer2DConfig> {
     if (mask) expectShape("attentionMask", mask, [rows, count + (hiddenStates.shape[1] ?? 0)]);
     const feeds = { ...tokens, ...(mask && { attention_mask: mask }) };
     const predict = async (own: typeof feeds) => {
-      const { sample } = await this.run("transformer", { ...own, ...rotary }, (values, w) => ({
-        sample: chromaTransformer(values, w, config),
+      const { sample } = await this.run("transformer", { ...own, ...rotary }, async (values, w) => ({
+        sample: await chromaTransformer(values, w, config),
       }));
       return sample;
     };
@@ -112,7 +113,7 @@ interface ChromaValues {
   readonly rotary_sin: Value;
 }
 
-function chromaTransformer(inputs: ChromaValues, w: Scope, config: ChromaTransformer2DConfig): Value {
+async function chromaTransformer(inputs: ChromaValues, w: Scope, config: ChromaTransformer2DConfig): Promise<Value> {
   const { numLayers, numSingleLayers, numAttentionHeads: heads, attentionHeadDim } = config;
   const { attention_mask: mask } = inputs;
   const width = heads * attentionHeadDim;
@@ -132,9 +133,13 @@ function chromaTransformer(inputs: ChromaValues, w: Scope, config: ChromaTransfo
   for (let i = 0; i < numLayers; i++) {
     const by = { image: rows(firstOfImage + 6 * i, 6), text: rows(firstOfText + 6 * i, 6) };
     streams = jointBlock(streams, w.at("transformer_blocks", i), by, options);
+    await pageTurn();
   }
   let tokens = concat([streams.text, streams.image], 1);
-  for (let i = 0; i < numSingleLayers; i++) tokens = parallelBlock(tokens, w.at("single_transformer_blocks", i), rows(3 * i, 3), options);
+  for (let i = 0; i < numSingleLayers; i++) {
+    tokens = parallelBlock(tokens, w.at("single_transformer_blocks", i), rows(3 * i, 3), options);
+    await pageTurn();
+  }
   const [shift, outScale] = rows(outputsOf(config) - 2, 2) as [Value, Value];
   return fluxOutput(tokens, shift, outScale, w, config, inputs.hidden_states.shape[1] ?? 0);
 }

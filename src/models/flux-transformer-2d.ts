@@ -11,6 +11,7 @@ import { jointBlock, NORM_EPSILON, parallelBlock } from "../layers/joint-attenti
 import { modulate, modulations } from "../layers/modulation.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, needed, tensor } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -156,8 +157,8 @@ export class FluxTransformer2DModel extends Model<FluxTransformer2DConfig> {
       ...(inputs.guidance !== undefined && { guidance: timestepFeed(inputs.guidance, rows) }),
     };
     const predict = async (own: typeof feeds) => {
-      const { sample } = await this.run("transformer", { ...own, ...rotary }, (values, w) => ({
-        sample: fluxTransformer(values, w, config),
+      const { sample } = await this.run("transformer", { ...own, ...rotary }, async (values, w) => ({
+        sample: await fluxTransformer(values, w, config),
       }));
       return sample;
     };
@@ -201,7 +202,7 @@ interface FluxValues {
   readonly rotary_sin: Value;
 }
 
-function fluxTransformer(inputs: FluxValues, w: Scope, config: FluxTransformer2DConfig): Value {
+async function fluxTransformer(inputs: FluxValues, w: Scope, config: FluxTransformer2DConfig): Promise<Value> {
   const { numLayers, numSingleLayers, numAttentionHeads: heads, attentionHeadDim } = config;
   const width = heads * attentionHeadDim;
   const { timestep, guidance, pooled_projections: pooled } = inputs;
@@ -219,11 +220,13 @@ function fluxTransformer(inputs: FluxValues, w: Scope, config: FluxTransformer2D
       text: modulations(temb, block.at("norm1_context", "linear"), width, 6),
     };
     streams = jointBlock(streams, block, by, options);
+    await pageTurn();
   }
   let tokens = concat([streams.text, streams.image], 1);
   for (let i = 0; i < numSingleLayers; i++) {
     const block = w.at("single_transformer_blocks", i);
     tokens = parallelBlock(tokens, block, modulations(temb, block.at("norm", "linear"), width, 3), options);
+    await pageTurn();
   }
   const [outScale, outShift] = modulations(temb, w.at("norm_out", "linear"), width, 2) as [Value, Value];
   return fluxOutput(tokens, outShift, outScale, w, config, inputs.hidden_states.shape[1] ?? 0);

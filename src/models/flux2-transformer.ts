@@ -14,6 +14,7 @@ import { gated, modulate, modulations } from "../layers/modulation.js";
 import { rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, needed, tensor } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -150,7 +151,9 @@ export class Flux2Transformer2DModel extends Model<Flux2Transformer2DConfig> {
       ...(guidance !== undefined && { guidance: timestepFeed(guidance, rows) }),
       ...rotaryTables(positions, { axes, theta }),
     };
-    const { prediction } = await this.run("flux2", feeds, (values, w) => ({ prediction: flux2(values as Flux2Values, w, this.config) }));
+    const { prediction } = await this.run("flux2", feeds, async (values, w) => ({
+      prediction: await flux2(values as Flux2Values, w, this.config),
+    }));
     return { sample: prediction };
   }
 }
@@ -194,7 +197,7 @@ interface BlockOptions extends Pick<Flux2Transformer2DConfig, "mlpRatio" | "eps"
   readonly rotary: RotaryValues;
 }
 
-function flux2(values: Flux2Values, w: Scope, config: Flux2Transformer2DConfig): Value {
+async function flux2(values: Flux2Values, w: Scope, config: Flux2Transformer2DConfig): Promise<Value> {
   const { numLayers, numSingleLayers, numAttentionHeads: heads, attentionHeadDim, mlpRatio, eps, inChannels } = config;
   const width = heads * attentionHeadDim;
   const [rows = 0, words = 0] = values.encoder_hidden_states.shape;
@@ -207,10 +210,15 @@ function flux2(values: Flux2Values, w: Scope, config: Flux2Transformer2DConfig):
 
   let picture = repeatBatch(linear(values.hidden_states, w.at("x_embedder"), width), rows);
   let text = linearRows(values.encoder_hidden_states, w.at("context_embedder"), width, [0, width], { isExact: true });
-  for (let i = 0; i < numLayers; i++)
+  for (let i = 0; i < numLayers; i++) {
     [text, picture] = doubleBlock(text, picture, ofText, ofPicture, w.at("transformer_blocks", i), options);
+    await pageTurn();
+  }
   let both = concat([text, picture], 1);
-  for (let i = 0; i < numSingleLayers; i++) both = singleBlock(both, ofBoth, w.at("single_transformer_blocks", i), options);
+  for (let i = 0; i < numSingleLayers; i++) {
+    both = singleBlock(both, ofBoth, w.at("single_transformer_blocks", i), options);
+    await pageTurn();
+  }
 
   const [gain, offset] = split(reshape(linear(silu(time), w.at("norm_out", "linear"), 2 * width), [-1, 1, 2 * width]), 2, 2) as [
     Value,

@@ -7,6 +7,7 @@ import { type QwenAttentionInputs, type QwenDecoderOptions, qwenDecoderLayer } f
 import { rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, flag } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import { Tensor } from "../tensor/tensor.js";
 import { causalMask } from "./causal-mask.js";
 import { expectShape } from "./expect-shape.js";
@@ -110,8 +111,8 @@ export abstract class LanguageModel<Config> extends Model<Config> {
 
   /** The hidden states `wanted`. */
   protected async states(feeds: Feeds, wanted: States): Promise<Tensor[]> {
-    const outputs = await this.run(`states ${wanted}`, feeds, (inputs, w) =>
-      statesAsOutputs(decoderStates(this.embed(inputs, w), inputs, this.root(w), this.decoder, wanted)),
+    const outputs = await this.run(`states ${wanted}`, feeds, async (inputs, w) =>
+      statesAsOutputs(await decoderStates(this.embed(inputs, w), inputs, this.root(w), this.decoder, wanted)),
     );
     return statesFrom(outputs);
   }
@@ -142,18 +143,19 @@ export abstract class LanguageModel<Config> extends Model<Config> {
 }
 
 /** The hidden states `wanted` of a decoder, in that order. Only the layers that they need are written. */
-function decoderStates(
+async function decoderStates(
   start: Value,
   { cos, sin, rows, mask }: Readonly<Record<string, Value>>,
   w: Scope,
   options: LanguageModelConfig & QwenDecoderOptions,
   wanted: States,
-): Value[] {
+): Promise<Value[]> {
   const { numHiddenLayers, rmsNormEps } = options;
   const inputs: QwenAttentionInputs = { rotary: { cos: cos as Value, sin: sin as Value }, rows, mask: mask as Value };
   const states = [start];
   for (let i = 0; i < Math.max(...wanted); i++) {
     states.push(qwenDecoderLayer(states[i] as Value, w.at("layers", i), options, inputs));
+    await pageTurn();
   }
   const last = states[numHiddenLayers];
   if (last) states[numHiddenLayers] = rmsNorm(last, w.at("norm"), rmsNormEps);

@@ -14,6 +14,7 @@ import { gated, modulate, modulations } from "../layers/modulation.js";
 import { gridPositions, rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, isListOf, needed, tensor } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -165,8 +166,8 @@ export class QwenImageTransformer2DModel extends Model<QwenImageTransformer2DCon
     };
     const lengths = texts.map(({ places }) => places.length);
     const own = sizeOf(imgShapes[0] as ImageShape);
-    const { prediction } = await this.run(`qwen-image, texts of ${lengths}, ${own} tokens of the picture`, feeds, (values, w) => ({
-      prediction: qwenImage(values, w, this.config, { lengths, own }),
+    const { prediction } = await this.run(`qwen-image, texts of ${lengths}, ${own} tokens of the picture`, feeds, async (values, w) => ({
+      prediction: await qwenImage(values, w, this.config, { lengths, own }),
     }));
     return prediction;
   }
@@ -238,7 +239,7 @@ interface Streams {
 }
 
 /** The network's graph. */
-function qwenImage(values: QwenImageValues, w: Scope, config: QwenImageTransformer2DConfig, sequences: Sequences): Value {
+async function qwenImage(values: QwenImageValues, w: Scope, config: QwenImageTransformer2DConfig, sequences: Sequences): Promise<Value> {
   const { patchSize, inChannels, outChannels, numLayers, attentionHeadDim, numAttentionHeads, zeroCondT } = config;
   const { cos, sin, time } = values;
   const width = numAttentionHeads * attentionHeadDim;
@@ -255,7 +256,10 @@ function qwenImage(values: QwenImageValues, w: Scope, config: QwenImageTransform
     text: linearRows(features, w.at("txt_in"), width, [0, width], { isExact: true }),
   };
   const options = { heads: numAttentionHeads, embedding, still, rotary: { cos, sin }, ...sequences };
-  for (let i = 0; i < numLayers; i++) streams = block(streams, w.at("transformer_blocks", i), options);
+  for (let i = 0; i < numLayers; i++) {
+    streams = block(streams, w.at("transformer_blocks", i), options);
+    await pageTurn();
+  }
   const [scale, shift] = modulations(embedding, w.at("norm_out", "linear"), width, 2) as [Value, Value];
   const last = modulate(plainLayerNorm(streams.image, EPSILON), shift, scale);
   return linear(last, w.at("proj_out"), patchSize ** 2 * (outChannels ?? inChannels));

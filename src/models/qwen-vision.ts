@@ -10,6 +10,7 @@ import { reshape } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, hiddenActivationName, linear, linearRows, rmsNorm } from "../layers/basic.js";
 import { rotaryTables } from "../layers/rotary.js";
+import { pageTurn } from "../page-turn.js";
 import { Tensor } from "../tensor/tensor.js";
 import { LOWEST_SCORE } from "./causal-mask.js";
 
@@ -106,11 +107,11 @@ export function visionFeeds(
 }
 
 /** The features of a picture's tokens [tokens, out_hidden_size], in the order of the windows (Bai et al. 2025). */
-export function visionTower(
+export async function visionTower(
   { patches, cos, sin, windows }: Readonly<Record<keyof VisionFeeds, Value>>,
   w: Scope,
   config: QwenVisionConfig,
-): Value {
+): Promise<Value> {
   const { hiddenSize, inChannels, patchSize, temporalPatchSize, spatialMergeSize, outHiddenSize } = config;
   const kernel = [hiddenSize, inChannels, temporalPatchSize, patchSize, patchSize];
   const numbers = inChannels * temporalPatchSize * patchSize ** 2;
@@ -126,6 +127,7 @@ export function visionTower(
       visionAttention(rmsNorm(x, block.at("norm1"), EPSILON), block.at("attn"), config, { cos: cos as Value, sin: sin as Value }, mask),
     );
     x = add(x, visionPerceptron(rmsNorm(x, block.at("norm2"), EPSILON), block.at("mlp"), config));
+    await pageTurn();
   }
   const merged = spatialMergeSize ** 2 * hiddenSize;
   const squares = reshape(rmsNorm(x, w.at("merger", "ln_q"), EPSILON), [-1, merged]);

@@ -147,8 +147,8 @@ export class Qwen2_5_VLForConditionalGeneration extends LanguageModel<Qwen2_5_VL
   private async pictureFeatures(patches: Tensor, grid: PatchGrid): Promise<Tensor> {
     const { visionConfig: config } = this.config;
     const { feeds, places } = visionFeeds(patches, grid, config);
-    const { features } = await this.run("vision", feeds, (inputs, w) => ({
-      features: visionTower(
+    const { features } = await this.run("vision", feeds, async (inputs, w) => ({
+      features: await visionTower(
         inputs as Parameters<typeof visionTower>[0],
         w.has("visual.patch_embed.proj") ? w.at("visual") : w.at("model", "visual"),
         config,

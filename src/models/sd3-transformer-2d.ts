@@ -11,6 +11,7 @@ import { jointBlock, NORM_EPSILON, type Streams } from "../layers/joint-attentio
 import { modulate, modulations } from "../layers/modulation.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, needed, tensor } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -144,7 +145,7 @@ export class SD3Transformer2DModel extends Model<SD3Transformer2DConfig> {
     };
     // Skip-layer guidance runs the whole network and the cut one in turn.
     const running = { takingTurns: 2 };
-    const build = (values: SD3Values, w: Scope) => ({ sample: sd3Transformer(values, w, config, skipped) });
+    const build = async (values: SD3Values, w: Scope) => ({ sample: await sd3Transformer(values, w, config, skipped) });
     const predict = async (own: typeof feeds) => {
       const { sample } = await this.run(`transformer without ${skipped}`, own, build, running);
       return sample;
@@ -160,7 +161,7 @@ interface SD3Values {
   readonly timestep: Value;
 }
 
-function sd3Transformer(inputs: SD3Values, w: Scope, config: SD3Transformer2DConfig, skipped: readonly number[]): Value {
+async function sd3Transformer(inputs: SD3Values, w: Scope, config: SD3Transformer2DConfig, skipped: readonly number[]): Promise<Value> {
   const { numLayers, numAttentionHeads: heads, attentionHeadDim, dualAttentionLayers, qkNorm } = config;
   const width = heads * attentionHeadDim;
   const { timestep, pooled_projections: pooled } = inputs;
@@ -180,6 +181,7 @@ function sd3Transformer(inputs: SD3Values, w: Scope, config: SD3Transformer2DCon
       text: i === numLayers - 1 ? ofText.toReversed() : ofText,
     };
     streams = jointBlock(streams, block, by, options);
+    await pageTurn();
   }
   const [scale, shift] = modulations(temb, w.at("norm_out", "linear"), width, 2) as [Value, Value];
   const normed = modulate(plainLayerNorm(streams.image, NORM_EPSILON), shift, scale);

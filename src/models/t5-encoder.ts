@@ -8,6 +8,7 @@ import { gather, reshape, transpose } from "../graph/ops/shapes.js";
 import type { Scope } from "../graph/scope.js";
 import { ACTIVATIONS, type Activation, embedding, linear, rmsNorm } from "../layers/basic.js";
 import { checkOptions } from "../options/check-options.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import { Tensor } from "../tensor/tensor.js";
 import { LOWEST_SCORE } from "./causal-mask.js";
@@ -91,8 +92,8 @@ export class T5EncoderModel extends Model<T5Config> {
       buckets: buckets(tokens, this.config),
       ...(attentionMask && { mask: paddingMask(attentionMask) }),
     };
-    const outputs = await this.run("encoder", feeds, (inputs, w) => ({
-      last_hidden_state: encoder(inputs as EncoderInputs, w, this.config),
+    const outputs = await this.run("encoder", feeds, async (inputs, w) => ({
+      last_hidden_state: await encoder(inputs as EncoderInputs, w, this.config),
     }));
     return { lastHiddenState: outputs.last_hidden_state };
   }
@@ -106,7 +107,7 @@ interface EncoderInputs {
   readonly mask?: Value;
 }
 
-function encoder({ input_ids, buckets, mask }: EncoderInputs, w: Scope, config: T5Config): Value {
+async function encoder({ input_ids, buckets, mask }: EncoderInputs, w: Scope, config: T5Config): Promise<Value> {
   const { vocabSize, dModel, numLayers, layerNormEpsilon: epsilon } = config;
   const root = w.at("encoder");
   const table = w.has("shared") || !root.has("embed_tokens") ? w.at("shared") : root.at("embed_tokens");
@@ -117,6 +118,7 @@ function encoder({ input_ids, buckets, mask }: EncoderInputs, w: Scope, config: 
     const [first, second] = [root.at("block", i, "layer", 0), root.at("block", i, "layer", 1)];
     x = add(x, selfAttention(rmsNorm(x, first.at("layer_norm"), epsilon), first.at("SelfAttention"), config, bias));
     x = add(x, feedForward(rmsNorm(x, second.at("layer_norm"), epsilon), second.at("DenseReluDense"), config));
+    await pageTurn();
   }
   return rmsNorm(x, root.at("final_layer_norm"), epsilon);
 }

@@ -15,6 +15,7 @@ import { gated } from "../layers/modulation.js";
 import { gridPositions, rotaryTables } from "../layers/rotary.js";
 import { checkOptions } from "../options/check-options.js";
 import { type Fields, field, isListOf, needed } from "../options/fields.js";
+import { pageTurn } from "../page-turn.js";
 import type { Folder } from "../platform/folder.js";
 import { concat as concatTensors, Tensor } from "../tensor/tensor.js";
 import { expectShape } from "./expect-shape.js";
@@ -150,8 +151,8 @@ export class ZImageTransformer2DModel extends Model<ZImageTransformer2DConfig> {
       ...Array.from({ length }, (_, i) => [i + 1, 0, 0]),
     ]);
     const feeds = { latents, time, ...captionFeeds(capFeats, lengths), ...rotaryTables(positions, { axes, theta }) };
-    const { prediction } = await this.run(`z-image, texts of ${lengths}`, feeds, (values, w) => ({
-      prediction: zImage(values, w, this.config, lengths),
+    const { prediction } = await this.run(`z-image, texts of ${lengths}`, feeds, async (values, w) => ({
+      prediction: await zImage(values, w, this.config, lengths),
     }));
     return prediction;
   }
@@ -213,7 +214,7 @@ interface Sequences {
 }
 
 /** The network's graph, for texts that are filled up to these lengths. */
-function zImage(values: ZImageValues, w: Scope, config: ZImageTransformer2DConfig, lengths: readonly number[]): Value {
+async function zImage(values: ZImageValues, w: Scope, config: ZImageTransformer2DConfig, lengths: readonly number[]): Promise<Value> {
   const { inChannels, dim, nLayers, nRefinerLayers, tScale } = config;
   const [, , height = 0, width = 0] = values.latents.shape;
   const tokens = (height / PATCH) * (width / PATCH);
@@ -235,7 +236,10 @@ function zImage(values: ZImageValues, w: Scope, config: ZImageTransformer2DConfi
   const captions = sequences(text, lengths);
   let h = concat(sequences(picture, pictures).flatMap((each, i) => [each, captions[i] as Value]) as [Value, ...Value[]], 1);
   const unified = { lengths: lengths.map((length) => filled(tokens) + length), rotary: { cos: values.cos, sin: values.sin } };
-  for (let i = 0; i < nLayers; i++) h = block(h, w.at("layers", i), config, unified, time);
+  for (let i = 0; i < nLayers; i++) {
+    h = block(h, w.at("layers", i), config, unified, time);
+    await pageTurn();
+  }
 
   const rest = both.flatMap((length, i) => (i % 2 === 0 ? [tokens, length - tokens] : [length])).filter((length) => length > 0);
   const perPicture = rest.length / lengths.length;
