@@ -45,7 +45,7 @@ export async function recogniseFile(header: SafetensorsHeader, folder: Folder, p
     // Of several networks, the first.
     const [name, part] = [...file.parts][0] as [PartName, FilePart];
     // An autoencoder's shapes are the same in several families. Only its metadata can tell which one it belongs to.
-    const isUnknown = name === "transformer" || ((name === "vae" || name === "motion_adapter") && file.isFamilyAssumed);
+    const isUnknown = part.layout !== undefined || ((name === "vae" || name === "motion_adapter") && file.isFamilyAssumed);
     const family = isUnknown ? undefined : file.kind.family.name;
     return { kind: "network", className: classNameOf(name, part), family, part };
   }

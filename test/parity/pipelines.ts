@@ -48,7 +48,7 @@ const ARGUMENTS = new Set([
 ]);
 
 /** Parts of a checkpoint that a case replaces by those in another folder. */
-const PARTS = ["unet", "vae", "controlnet", "adapter", "motion_adapter"] as const;
+const PARTS = ["unet", "transformer", "vae", "controlnet", "adapter", "motion_adapter"] as const;
 
 interface PipelineMeta {
   readonly checkpoint: string;
@@ -60,6 +60,8 @@ interface PipelineMeta {
   readonly scheduler?: string | null;
   readonly scheduler_overrides?: JsonObject | null;
   readonly unet?: string | null;
+  /** A file of the group "quantised", with the config of the checkpoint's transformer. */
+  readonly transformer?: string | null;
   readonly vae?: string | null;
   readonly controlnet?: string | readonly string[] | null;
   readonly adapter?: string | readonly string[] | null;
@@ -104,6 +106,7 @@ export interface OpenedPipeline extends Disposable {
 
 interface Loadable<Loaded> {
   fromPretrained(path: string, options: object): Promise<Loaded>;
+  fromSingleFile(path: string, options: object): Promise<Loaded>;
 }
 
 /** The folder of the cases' checkpoints, and the open pipelines. */
@@ -233,7 +236,7 @@ async function openPipeline(model: Model, { checkpoints, device, pipelines }: Pi
     for (const part of PARTS) {
       const folders = model[part];
       const name = camelCase(part);
-      if (typeof folders === "string") parts[name] = await openPart(join(checkpoints, folders), device);
+      if (typeof folders === "string") parts[name] = await openPart(join(checkpoints, folders), device, join(path, part));
       else if (folders) parts[name] = await Promise.all(folders.map((folder) => openPart(join(checkpoints, folder), device)));
     }
     const pipe = await pipelineClass.fromPretrained(path, { device, variant: variant ?? undefined, ...parts });
@@ -266,7 +269,12 @@ function closingWith(pipe: OpenedPipeline, parts: readonly Disposable[]): Opened
   });
 }
 
-async function openPart(path: string, device: Device): Promise<Disposable> {
+/** A part in a folder, or in a single file that has the config in the folder `config`. */
+async function openPart(path: string, device: Device, config = path): Promise<Disposable> {
+  if (/\.(gguf|safetensors)$/.test(path)) {
+    const part = publicClass<Disposable>(classOf(await readConfig(openFolder(config), "config.json")));
+    return part.fromSingleFile(path, { device, config });
+  }
   const part = publicClass<Disposable>(classOf(await readConfig(openFolder(path), "config.json")));
   return part.fromPretrained(path, { device });
 }
