@@ -40,6 +40,7 @@ export type Packing = BlockPacking | CodePacking | BytePacking;
 
 /** ggml's formats: numbers, row by row, in blocks that hold their scales. */
 export interface BlockPacking {
+  /** ggml's name of the format. */
   readonly format: BlockFormat;
 }
 
@@ -47,6 +48,7 @@ export interface BlockPacking {
  * bitsandbytes' 4-bit formats (Dettmers et al. 2023): codes of 4 bits, the first in the upper half of a byte, and scales in other tensors.
  */
 export interface CodePacking {
+  /** Which table the codes are of, by name. */
   readonly format: "NF4" | "FP4";
   /** What the 16 codes stand for, float32. */
   readonly table: StoredTensor;
@@ -60,17 +62,20 @@ export interface CodePacking {
     readonly table: StoredTensor;
     /** The scale of each block of scales. */
     readonly scales: StoredTensor;
+    /** Scales of a block. */
     readonly block: number;
     /** What is added to every scale. */
     readonly offset: number;
   };
-  /** The whole tensor's shape, and the rows of it that are meant. */
+  /** The whole tensor's shape. */
   readonly whole: Shape;
+  /** The rows of it that are meant. */
   readonly rows: readonly [start: number, end: number];
 }
 
 /** bitsandbytes' LLM.int8 (Dettmers et al. 2022): signed bytes, times `scale` of their row, divided by 127. */
 export interface BytePacking {
+  /** The format's name. */
   readonly format: "LLM.int8";
 }
 
