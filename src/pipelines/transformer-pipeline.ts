@@ -179,6 +179,7 @@ export abstract class TransformerPipeline<
 
   /** Plans the timesteps of a call: all of them, or from a picture on the last ones, a share of `strength`. */
   protected plan({ request, scheduler, steps, timestepOptions }: Call<Request>, size: Size, strength?: number): readonly number[] {
+    warnOfOtherSchedulers(scheduler);
     const isGiven = timestepOptions.timesteps !== undefined || timestepOptions.sigmas !== undefined;
     const sigmas = !isGiven && scheduler.takesSigmas ? this.sigmas(steps, scheduler) : undefined;
     const levels: TimestepOptions = sigmas ? { sigmas } : timestepOptions;
@@ -274,4 +275,12 @@ function expectPacked(latents: Tensor, [batch, tokens]: readonly [number, number
 /** The sides that a request names. */
 export function sidesOf({ height, width }: SizeOptions): SizeOptions {
   return { ...(height !== undefined && { height }), ...(width !== undefined && { width }) };
+}
+
+/** Warns of a scheduler that takes the transformer's velocities for noise. */
+function warnOfOtherSchedulers({ className, config }: Scheduler): void {
+  if (className.startsWith("FlowMatch") || (config as { readonly useFlowSigmas?: boolean }).useFlowSigmas) return;
+  warn(
+    `${className} is not set for flow matching, so the pictures will be noise: it needs use_flow_sigmas and prediction_type "flow_prediction", if it has them; or use FlowMatchEulerDiscreteScheduler`,
+  );
 }

@@ -8,6 +8,7 @@ import { FluxFillPipeline } from "../../src/pipelines/flux-fill.js";
 import { FluxImg2ImgPipeline } from "../../src/pipelines/flux-img2img.js";
 import { FluxKontextPipeline } from "../../src/pipelines/flux-kontext.js";
 import { StableDiffusion3Pipeline } from "../../src/pipelines/stable-diffusion-3.js";
+import { DPMSolverMultistepScheduler } from "../../src/schedulers/dpm-solver-multistep.js";
 import { Tensor } from "../../src/tensor/tensor.js";
 import { largestDifference } from "../helpers/differences.js";
 import { checkpoint } from "../helpers/fixtures.js";
@@ -140,6 +141,16 @@ describe("Stable Diffusion 3", () => {
     expect(without.textEncoder3).toBeNull();
     const [one, other] = await Promise.all([whole, without].map((pipe) => pipe.generate({ ...SMALL, prompt: "a fox" })));
     expect(largestDifference(one?.images as Tensor, other?.images as Tensor)).toBeGreaterThan(1 / 255);
+  });
+
+  it("warns of a scheduler that is not set for flow matching", async () => {
+    const warnings = collectWarnings();
+    await using pipe = await StableDiffusion3Pipeline.fromPretrained(checkpoint("sd35-mini"), { scheduler: "dpm++-2m" });
+    await pipe.generate({ ...SMALL, prompt: "a fox" });
+    expect(warnings[0]).toContain("DPMSolverMultistepScheduler is not set for flow matching");
+    pipe.scheduler = new DPMSolverMultistepScheduler({ useFlowSigmas: true, predictionType: "flow_prediction" });
+    await pipe.generate({ ...SMALL, prompt: "a fox" });
+    expect(warnings).toHaveLength(1);
   });
 
   it("refuses sizes that are no multiples of a token", async () => {
