@@ -64,9 +64,10 @@ const BLOCK_TYPES: readonly (readonly [id: number, format: BlockFormat])[] = [
 ];
 
 /** The types that Darkroom reads. */
-const TYPES = new Map<number, { readonly dtype: string; readonly size: BlockSize }>();
-for (const [id, dtype, bytes] of PLAIN_TYPES) TYPES.set(id, { dtype, size: { numbers: 1, bytes } });
-for (const [id, dtype] of BLOCK_TYPES) TYPES.set(id, { dtype, size: blockSize(dtype) });
+const TYPES = new Map<number, { readonly dtype: string; readonly size: BlockSize }>([
+  ...PLAIN_TYPES.map(([id, dtype, bytes]) => [id, { dtype, size: { numbers: 1, bytes } }] as const),
+  ...BLOCK_TYPES.map(([id, dtype]) => [id, { dtype, size: blockSize(dtype) }] as const),
+]);
 
 /** Types that Darkroom does not read. */
 const OTHER_TYPES: ReadonlyMap<number, string> = new Map([

@@ -39,11 +39,13 @@ export class FlowMatchEulerDiscreteScheduler extends FlowMatchScheduler<FlowMatc
 
   protected override takeStep(modelOutput: Tensor, timestep: number, sample: Tensor, options: StepOptions): StepOutput {
     const index = this.currentIndex(timestep);
-    const prevSample = options.perTokenTimesteps
-      ? this.stepByToken(modelOutput, sample, options.perTokenTimesteps, options)
-      : this.move(modelOutput, sample, this.sigmaAt(index), this.sigmaAt(index + 1), options);
     this.stepIndex = index + 1;
-    return { prevSample };
+    if (options.perTokenTimesteps) return { prevSample: this.stepByToken(modelOutput, sample, options.perTokenTimesteps, options) };
+    const sigma = this.sigmaAt(index);
+    const prevSample = this.move(modelOutput, sample, sigma, this.sigmaAt(index + 1), options);
+    // The straight way to the last sigma. diffusers does not return it; previews show it.
+    const predOriginalSample = sumFloat32([1, sample], [f32((this.sigmas.at(-1) ?? 0) - sigma), modelOutput]);
+    return { prevSample, predOriginalSample };
   }
 
   private move(output: Tensor, sample: Tensor, sigma: number, next: number, options: StepOptions): Tensor {

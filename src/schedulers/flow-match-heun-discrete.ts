@@ -68,16 +68,17 @@ export class FlowMatchHeunDiscreteScheduler extends SigmaScheduler<FlowMatchHeun
     const { hat, added } = churn(sigma, this.sigmas.length - 1, options);
     const noisy = added > 0 ? sumFloat32([1, sample], [added, this.noise(modelOutput.shape, options)]) : sample;
     this.stepIndex = index + 1;
+    const predOriginalSample = sumFloat32([1, noisy], [-(this.firstHalf ? next : hat), modelOutput]);
     if (!this.firstHalf) {
       const derivative = slope(noisy, modelOutput, sigma, hat);
       const dt = f32(next - hat);
       this.firstHalf = { sample: noisy, derivative, dt };
-      return { prevSample: sumFloat32([1, noisy], [dt, derivative]) };
+      return { prevSample: sumFloat32([1, noisy], [dt, derivative]), predOriginalSample };
     }
     const { sample: start, derivative: first, dt } = this.firstHalf;
     const derivative = sumFloat32([1, first], [1, slope(noisy, modelOutput, next, next)]).mul(0.5);
     this.firstHalf = undefined;
-    return { prevSample: sumFloat32([1, start], [dt, derivative]) };
+    return { prevSample: sumFloat32([1, start], [dt, derivative]), predOriginalSample };
   }
 
   /** diffusers' `scale_noise`: {@link addNoise} with its arguments in that order. */

@@ -55,6 +55,7 @@ export class FlowMatchLCMScheduler extends FlowMatchScheduler<FlowMatchLCMConfig
       original = interpolate(original, size, this.upscaleMode);
     }
     this.stepIndex = index + 1;
-    return { prevSample: sumFloat32([f32(1 - next), original], [next, this.noise(original.shape, options)]) };
+    const prevSample = sumFloat32([f32(1 - next), original], [next, this.noise(original.shape, options)]);
+    return { prevSample, predOriginalSample: original };
   }
 }
