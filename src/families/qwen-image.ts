@@ -51,6 +51,7 @@ export const QWEN_IMAGE_EDIT = {
   id: "qwen-image-edit",
   name: "Qwen-Image-Edit",
   shortName: "Qwen-Image-Edit",
+  takesReferences: true,
   workflows: { image: { className: "QwenImageEditPlusPipeline", defaults: { ...DEFAULTS, strength: 1 }, takesAllSteps: true } },
   parts: { ...COMMON.parts, processor: { library: "transformers", className: "Qwen2VLProcessor" } },
   published: [

@@ -174,6 +174,7 @@ const PROMPTED_ONLY: readonly (keyof GenerateRequest)[] = [
   ...([
     "vae",
     "refiner",
+    "textEncoder",
     "loras",
     "embeddings",
     "ipAdapters",

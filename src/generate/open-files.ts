@@ -2,6 +2,7 @@ import { readConfig } from "../checkpoint/config.js";
 import { MODEL_INDEX, type ModelIndex, readModelIndex } from "../checkpoint/model-index.js";
 import { CHECKPOINT_CONVERSION } from "../checkpoint/pickles.js";
 import { UNION_EMBEDDING } from "../checkpoint/single-file/parts.js";
+import { VirtualFolder } from "../checkpoint/single-file/virtual-folder.js";
 import type { DownloadProgress, SourceOptions } from "../checkpoint/source.js";
 import { findWeights, openWeights, weightsIn } from "../checkpoint/weights.js";
 import { ArgumentError, CheckpointError } from "../errors.js";
@@ -42,6 +43,9 @@ export interface OpenFiles {
   /** Undefined without any. */
   readonly ipAdapters: OpenIPAdapters | undefined;
 }
+
+/** Autoencoders whose files do not say how latents are scaled. */
+const CONFIGURED_VAES = ["AutoencoderKL", "AutoencoderKLFlux2", "AutoencoderKLQwenImage"];
 
 /** Folders of text encoders, which files of a transformer may lack. */
 const TEXT_ENCODERS = ["text_encoder", "text_encoder_2", "text_encoder_3"];
@@ -121,6 +125,8 @@ export async function openFiles(
   const own = vae?.kind === "file" ? await vaeConfigOf(base) : undefined;
   const other = vae && (await open(vae, { wanted: { kind: "network", network: "vae" }, config: own }));
   if (other) await expectNetwork(other, "vae");
+  // An autoencoder of a family with a transformer takes the place of the checkpoint's own: its class may be that family's alone.
+  const replaced = other && "transformer" in family.parts ? new VirtualFolder(base.name, { base, folders: { vae: other } }) : undefined;
   const nets: Folder[] = [];
   for (const control of controls) nets.push(await open(control, { wanted: { kind: "network", network: "controlnet" } }));
   for (const net of nets) await expectNetwork(net, "controlnet");
@@ -131,9 +137,9 @@ export async function openFiles(
     index,
     isEmbedded,
     family,
-    model: base,
+    model: replaced ?? base,
     refiner: second,
-    vae: other,
+    vae: replaced ? undefined : other,
     upscaler: larger,
     hiresUpscaler: between,
     controls: nets,
@@ -232,5 +238,5 @@ async function vaeConfigOf(model: Folder): Promise<Folder | undefined> {
   const vae = model.open("vae");
   if (!(await vae.has("config.json"))) return undefined;
   const { _className: className } = await readConfig(vae, "config.json");
-  return className === "AutoencoderKL" || className === "AutoencoderKLFlux2" ? vae : undefined;
+  return typeof className === "string" && CONFIGURED_VAES.includes(className) ? vae : undefined;
 }

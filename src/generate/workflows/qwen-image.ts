@@ -1,4 +1,3 @@
-import type { Picture } from "../../image/picture.js";
 import type { QwenImagePipeline } from "../../pipelines/qwen-image.js";
 import type { QwenImageEditPlusRequest } from "../../pipelines/qwen-image-edit-plus.js";
 import { type Runner, transformerRunner } from "../runner.js";
@@ -25,10 +24,11 @@ export const QWEN_IMAGE_EDIT: FamilyWorkflow = {
       adaptable: open,
       async runner(job): Promise<Runner> {
         const pipe = new QwenImageEditPlusPipeline({ ...open, scheduler: job.scheduler });
-        const { picture } = (job.start as ImageStart).image;
+        const { image: first, others = [] } = job.start as ImageStart;
+        const image = [first, ...others].map(({ picture }) => picture);
         return transformerRunner<QwenImageEditPlusRequest>(pipe, {
           ...guidanceOptions(job),
-          image: picture as Picture,
+          image,
           ...sizeOptions(job),
         });
       },
